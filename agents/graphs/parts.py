@@ -1,0 +1,81 @@
+"""What a machine is made of: a reasoner, a sandbox, an intervener, and the limits that it works within.
+
+    graph = calm.build(Parts(reasoner=reasoner, sandbox=sandbox))
+
+None of it is state, so none of it is in a checkpoint; whoever resumes a run brings the same parts again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+from agents.interveners import Intervener, RulesIntervener
+from env import Episode, Inline, Protocol, Reasoner, Sampling, SolverEnv
+from sandbox import Limits, Sandbox
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """The parts of one machine. Any number of runs may share them."""
+
+    reasoner: Reasoner
+    """Who writes."""
+    sandbox: Sandbox
+    """Where programs run."""
+    intervener: Intervener = field(default_factory=RulesIntervener)
+    """Who watches; STORM has none and ignores it."""
+    protocol: Protocol = field(default_factory=Inline)
+    """How code and output stand in the text; the intervener must read the same one."""
+    sampling: Sampling | None = None
+    """How tokens are drawn, but for the seed; the reasoner's own way by default."""
+    max_executions: int = 4
+    """Programs that may run in one run."""
+    max_tokens: int | None = None
+    """Tokens of a whole transcript; the reasoner's context by default."""
+    limits: Limits | None = None
+    """Of each program; the sandbox's own by default."""
+    max_interventions: int = 5
+    """Hints that one run may get (5 in arXiv 2510.04204)."""
+    max_hint_share: float = 0.15
+    """The most that hints may make up of a golden run's model and hint tokens, in [0, 1]."""
+    streaming: bool = False
+    """Whether text is handed on as it is written, to whoever streams the graph with mode "custom"."""
+
+    def env(self, episode: Episode | None = None) -> SolverEnv:
+        """An environment; with `episode`, one that goes on from there."""
+        env = SolverEnv(
+            self.sandbox,
+            self.reasoner,
+            protocol=self.protocol,
+            max_executions=self.max_executions,
+            max_tokens=self.max_tokens,
+            limits=self.limits,
+        )
+        if episode is not None:
+            env.restore(episode)
+        return env
+
+
+Supply = Callable[[], Parts]
+"""Gives the parts when the first node needs them, so that importing a graph opens nothing."""
+
+_opening = threading.Lock()
+
+
+def default_parts() -> Parts:
+    """What Studio and `langgraph dev` use: the local sandbox, and the reasoner that STORM_REASONER names (or "nano")."""
+    with _opening:
+        return _open_defaults()
+
+
+@cache
+def _open_defaults() -> Parts:
+    from agents.reasoners import open_reasoner
+    from sandbox import open_sandbox
+
+    reasoner = open_reasoner(os.environ.get("STORM_REASONER") or "nano")
+    return Parts(reasoner=reasoner, sandbox=open_sandbox(), streaming=True)

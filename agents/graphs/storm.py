@@ -1,0 +1,43 @@
+"""STORM, the machine that solves: reason -> execute -> reason -> ... -> answer.
+
+    graph = build(lambda: Parts(reasoner=reasoner, sandbox=sandbox))
+    graph.invoke({"messages": [{"role": "user", "content": "A workshop makes ..."}]})["answer"]
+
+What serving, Studio and `storm solve` run. It is `env.run_episode` as a graph.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from agents.graphs import steps
+from agents.graphs.parts import Supply, default_parts
+from agents.graphs.state import Question, State
+
+
+def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph:
+    """The machine. supply: gives its parts. checkpointer: keeps the state, for runs that go on after a kill."""
+    graph = StateGraph(State, input_schema=Question)
+    graph.add_node("pose", partial(steps.pose, supply))
+    graph.add_node("reason", partial(steps.reason, supply))
+    graph.add_node("execute", partial(steps.execute, supply))
+    graph.add_node("answer", steps.answer)
+    graph.add_edge(START, "pose")
+    graph.add_conditional_edges("pose", go_on)
+    graph.add_edge("reason", "execute")
+    graph.add_conditional_edges("execute", go_on)
+    graph.add_edge("answer", END)
+    return graph.compile(checkpointer=checkpointer, name="storm")
+
+
+def go_on(state: State) -> Literal["reason", "answer"]:
+    """Reason until the run has stopped."""
+    return "answer" if steps.is_over(state) else "reason"
+
+
+graph = build()
+"""For `langgraph.json`."""

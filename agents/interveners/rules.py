@@ -1,0 +1,27 @@
+"""The rules intervener: the seven triggers by rules, hints from a list; no model, no key, no cost."""
+
+from __future__ import annotations
+
+from agents.interveners.hints import hint_for
+from agents.triggers import findings
+from env.episode import Episode
+from env.intervention import Finding
+from env.protocol import Protocol
+
+
+class RulesIntervener:
+    """Fires where a rule of `agents.triggers` finds something; what no rule sees, it lets pass."""
+
+    name = "rules"
+
+    def __init__(self, protocol: Protocol | None = None) -> None:
+        """protocol: how code stands in the transcripts; inline by default."""
+        self._protocol = protocol
+
+    def inspect(self, episode: Episode) -> Finding | None:
+        """The earliest finding, or None."""
+        return next(iter(findings(episode, self._protocol)), None)
+
+    def hint(self, finding: Finding) -> str:
+        """A wording of the rule's hint; which one depends on the finding alone."""
+        return hint_for(finding.rule, f"{finding.evidence}/{finding.offset}")

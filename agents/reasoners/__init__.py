@@ -1,0 +1,63 @@
+"""The reasoners: models that write, behind the one interface of `env.reasoner`.
+
+    with closing(open_reasoner("nano")) as reasoner: ...
+    open_reasoner("http://localhost:8000/v1", model="Qwen/Qwen3-4B-Thinking-2507")
+
+`nano` runs the embedded model, `completions` speaks to any server with raw completions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from env.reasoner import Reasoner, ReasonerError
+
+BUILT_IN = ("nano", "nano-base")
+"""Models that come with the package. Both are the base model as yet."""
+
+
+def open_reasoner(
+    spec: str, *, model: str | None = None, api_key: str | None = None, tokenizer: Path | None = None
+) -> Reasoner:
+    """The reasoner that `spec` names.
+
+    spec: "nano" or "nano-base"; a folder with an exported nano model; or a server's address, up to its `/v1`.
+    model, api_key, tokenizer: for a server only, see `agents.reasoners.completions.Completions`.
+
+    Raises ValueError for a spec that is none of these, ReasonerError where what it names cannot be opened.
+    """
+    if spec.startswith(("http://", "https://")):
+        from agents.reasoners.completions import Completions
+
+        return Completions(spec, model=model, api_key=api_key, tokenizer=tokenizer)
+    if model is not None or api_key is not None or tokenizer is not None:
+        raise ValueError(f"reasoner {spec!r} runs here; a model, a key or a tokenizer go with a server's address")
+    from agents.reasoners.nano import Nano
+
+    if spec in BUILT_IN:
+        return Nano(built_in(spec), name=spec)
+    if Path(spec).is_dir():
+        return Nano(Path(spec))
+    raise ValueError(
+        f"reasoner {spec!r} is unknown; give {', '.join(map(repr, BUILT_IN))}, a folder with an exported nano model, "
+        "or the address of a server with raw completions, such as http://localhost:8000/v1"
+    )
+
+
+def built_in(name: str) -> Path:
+    """The folder of a model that comes with the package: inside it where it was installed, or else in the checkout.
+
+    Raises ReasonerError where it is in neither.
+    """
+    here = Path(__file__).resolve()
+    places = (here.parent / "models" / "nano-base", here.parents[2] / "models" / "nano" / "base")
+    for place in places:
+        if (place / "model.onnx").is_file():
+            return place
+    raise ReasonerError(
+        f"{name}: no model in {places[0]} or {places[1]}; "
+        "install the package anew, or make the model with `python -m rl.nano`"
+    )
+
+
+__all__ = ["BUILT_IN", "Reasoner", "ReasonerError", "built_in", "open_reasoner"]

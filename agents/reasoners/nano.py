@@ -1,0 +1,104 @@
+"""The embedded reasoner: a nano model on onnxruntime, without torch, a server or a GPU.
+
+    reasoner = Nano(Path("models/nano/base"))
+    prompt = reasoner.render([{"role": "user", "content": question}])
+    reasoner.generate(prompt, stop=("```\\n",), max_tokens=512, sampling=Sampling(seed=1)).text
+
+A nano model is a model organism of a few million parameters: it knows the problem families that it was made from and
+nothing of the world. The same prompt ids, seed and sampling always give the same tokens, whatever runs beside them
+(see `agents.reasoners.engine` for how, and for how episodes share the cores); `python benchmarks/nano.py` times it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from agents.reasoners import chatml
+from agents.reasoners.engine import Engine
+from agents.reasoners.sampler import draw, generator
+from agents.reasoners.tokens import ByteTokens, Segment
+from env.reasoner import Chunk, Encoding, Generation, Message, ReasonerError, Sampling, collect
+
+
+class Nano:
+    """A nano model from a folder that `rl.nano.export` wrote. Any number of threads may use one at once."""
+
+    instructions: str | None = ""
+    """Nothing: it learned the text protocol in training."""
+
+    def __init__(self, folder: Path, *, name: str | None = None, kept: int = 32) -> None:
+        """name: for records; the folder's own by default. kept: sequences whose keys and values are remembered.
+
+        Raises ReasonerError where the folder holds no model.
+        """
+        self.name = name or folder.resolve().name
+        self.folder = folder
+        self._engine = Engine(folder, kept=kept)
+        self.context: int | None = self._engine.context
+        try:
+            self._tokens = ByteTokens(folder / "tokenizer.json")
+            settings = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
+            greedy = settings.get("do_sample") is False
+            self.sampling = Sampling(
+                temperature=0.0 if greedy else settings.get("temperature", 1.0), top_p=settings.get("top_p", 1.0)
+            )
+        except (OSError, ValueError) as error:
+            raise ReasonerError(
+                f"{folder}: tokenizer.json or generation_config.json cannot be used: {error}"
+            ) from error
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The raw prompt, in ChatML."""
+        return chatml.render(messages)
+
+    def encode(self, text: str) -> Encoding:
+        """`text` by itself: ids, and where each ends."""
+        return self._tokens.encode(text)
+
+    def stream(
+        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
+    ) -> Iterator[Chunk]:
+        """Go on from `prompt`, a chunk for each token (for several, where a character takes them).
+
+        Finish is "length" also where the context is full. Raises ValueError for an empty or unknown prompt,
+        ReasonerError for one that leaves no room in the context.
+        """
+        ids = self.encode(prompt)[0] if isinstance(prompt, str) else prompt
+        unknown = next((id for id in ids if id not in self._tokens), None)
+        if not ids or unknown is not None:
+            raise ValueError(f"{self.name}: the prompt is empty" if not ids else f"{self.name} has no token {unknown}")
+        if max_tokens < 1:
+            raise ValueError(f"max_tokens is {max_tokens}; give 1 or more")
+        room = self._engine.context - len(ids)
+        if room < 1:
+            raise ReasonerError(
+                f"the prompt has {len(ids)} tokens, and {self.name} holds {self._engine.context} with the answer; "
+                "shorten the question, or choose another reasoner"
+            )
+        return self._write(ids, stop, min(max_tokens, room), sampling)
+
+    def generate(
+        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
+    ) -> Generation:
+        """The same, all at once."""
+        return collect(self.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling))
+
+    def close(self) -> None:
+        """Free the keys and values that it remembers."""
+        self._engine.close()
+
+    def _write(self, ids: tuple[int, ...], stop: tuple[str, ...], limit: int, sampling: Sampling) -> Iterator[Chunk]:
+        random = generator(sampling.seed)
+        segment = Segment(self._tokens, stop=stop)
+        with self._engine.lease(ids) as past:
+            logits = past.feed(ids[past.length :])
+            for left in reversed(range(limit)):
+                id = draw(logits, sampling, random)
+                chunk = segment.feed(id, last=left == 0)
+                if chunk is not None:
+                    yield chunk
+                    if chunk.finish is not None:
+                        return
+                logits = past.feed((id,))

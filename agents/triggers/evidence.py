@@ -1,0 +1,217 @@
+"""What the rules look at: an episode taken apart into turns, programs, solver reports and numbers.
+
+A turn is what the model wrote between two outputs. It ends with a program that runs, or with the answer. Hints are blanked
+out, so no rule fires on what an intervener said.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from env.answers import Answer, read_answer
+from env.episode import Episode
+from env.protocol import Inline, Protocol
+from sandbox import Execution
+
+SOLVING = {"Solve", "solve", "optimize", "run", "linprog", "milp", "minimize_scalar", "SolveWithParameters", "SearchForAllSolutions"}
+"""Names of calls that solve a model."""
+
+NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d])|(?<![\w.])\d+(?:\.\d+)?(?![\d])")
+
+
+@dataclass(frozen=True)
+class Code:
+    """A program, parsed."""
+
+    text: str
+    """The source."""
+    tree: ast.Module
+    """Its syntax tree."""
+
+    @cached_property
+    def numbers(self) -> frozenset[float]:
+        """The numbers that it holds as literals."""
+        return frozenset(
+            float(abs(node.value))
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Constant) and type(node.value) in (int, float)
+        )
+
+    @cached_property
+    def calls(self) -> frozenset[str]:
+        """The last names of everything that it calls: `Solve` for `solver.Solve()`."""
+        return frozenset(_last_name(node.func) for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every attribute, name, keyword and string in it."""
+        found: set[str] = set()
+        for node in ast.walk(self.tree):
+            match node:
+                case ast.Attribute():
+                    found.add(node.attr)
+                case ast.Name():
+                    found.add(node.id)
+                case ast.keyword(arg=str(name)):
+                    found.add(name)
+                case ast.Constant(value=str(text)):
+                    found.add(text)
+        return frozenset(found)
+
+    @cached_property
+    def loaded(self) -> frozenset[str]:
+        """Names that it reads; the loop variables of a comprehension are not those of the program around it."""
+        return frozenset(_loads(self.tree, frozenset()))
+
+    @cached_property
+    def undefined(self) -> frozenset[str]:
+        """Names that it reads and nobody defines: it will fail by itself."""
+        defined = set(dir(builtins))
+        for node in ast.walk(self.tree):
+            match node:
+                case ast.Name(ctx=ast.Store() | ast.Del()):
+                    defined.add(node.id)
+                case ast.alias():
+                    defined.add((node.asname or node.name).split(".")[0])
+                    if node.name == "*":
+                        return frozenset()
+                case ast.FunctionDef() | ast.ClassDef() | ast.AsyncFunctionDef():
+                    defined.add(node.name)
+                case ast.arg():
+                    defined.add(node.arg)
+                case ast.ExceptHandler(name=str(name)):
+                    defined.add(name)
+        return self.loaded - defined
+
+    @property
+    def solves(self) -> bool:
+        """Whether it calls a solver."""
+        return bool(self.calls & SOLVING)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is a whole program that solves a model and will not fail for a missing name."""
+        return self.solves and not self.undefined
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What the model wrote between two outputs."""
+
+    start: int
+    """Offset of `text` in the transcript."""
+    text: str
+    """The words, with hints blanked out; the program is in it."""
+    block: int | None
+    """Offset in the transcript at which the program's block begins; None without one."""
+    source: str | None
+    """The program, parsed or not."""
+    execution: Execution | None
+    """Its run, if it has run."""
+
+    @cached_property
+    def code(self) -> Code | None:
+        """The program, parsed; None where there is none or it does not parse."""
+        if self.source is None:
+            return None
+        try:
+            return Code(self.source, ast.parse(self.source))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+
+    @property
+    def prose(self) -> str:
+        """The words before the program."""
+        return self.text if self.block is None else self.text[: self.block - self.start]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """An episode, taken apart."""
+
+    question: str
+    """What was asked."""
+    turns: tuple[Turn, ...]
+    """The turns, in order; a program in the last may not have run yet."""
+    answer: Answer | None
+    """The final answer; None until the model has closed its turn with one."""
+
+    @cached_property
+    def numbers(self) -> frozenset[float]:
+        """The numbers in the question."""
+        return frozenset(value for value, _ in numbers_in(self.question))
+
+    @property
+    def last_execution(self) -> Execution | None:
+        """The last run."""
+        return next((turn.execution for turn in reversed(self.turns) if turn.execution), None)
+
+
+def gather(episode: Episode, protocol: Protocol | None = None) -> Evidence:
+    """Take an episode apart."""
+    protocol = protocol or Inline()
+    transcript = episode.transcript
+    shown = "".join(" " * len(span.text) if span.source == "hint" else span.text for span in transcript.spans)
+    turns: list[Turn] = []
+    offset = transcript.prompt_end
+    executions = iter(episode.executions)
+    while True:
+        start, end = transcript.turn(offset)
+        text = shown[start:end]
+        action = protocol.read(text)
+        ran = end < len(shown)
+        turns.append(
+            Turn(
+                start=start,
+                text=text,
+                block=None if action.start is None else start + action.start,
+                source=action.code,
+                execution=next(executions) if ran else None,
+            )
+        )
+        if not ran:
+            break
+        offset = end + len(next(s.text for s, b in zip(transcript.spans, transcript.starts, strict=True) if b == end))
+    return Evidence(
+        question=episode.problem.question,
+        turns=tuple(turns),
+        answer=read_answer(transcript) if episode.stop == "answer" else None,
+    )
+
+
+def numbers_in(text: str) -> list[tuple[float, int]]:
+    """The numbers in prose with their offsets; 1,200 is one number."""
+    return [(float(found[0].replace(",", "")), found.start()) for found in NUMBER.finditer(text)]
+
+
+def sentence_start(text: str, offset: int) -> int:
+    """Where the sentence or line begins that `offset` lies in."""
+    before = text[:offset]
+    starts = [0, *(found.end() for found in re.finditer(r"[.!?:]\s+|\n+", before))]
+    return starts[-1]
+
+
+def _loads(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in hidden:
+        yield node.id
+    if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)):
+        # The first iterable is evaluated outside the comprehension.
+        yield from _loads(node.generators[0].iter, hidden)
+        targets = (n for g in node.generators for n in ast.walk(g.target))
+        hidden |= {n.id for n in targets if isinstance(n, ast.Name)}
+    for child in ast.iter_child_nodes(node):
+        yield from _loads(child, hidden)
+
+
+def _last_name(function: ast.expr) -> str:
+    match function:
+        case ast.Name():
+            return function.id
+        case ast.Attribute():
+            return function.attr
+    return ""

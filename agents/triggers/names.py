@@ -1,0 +1,27 @@
+"""The rules by name, and the trigger that each fires."""
+
+from __future__ import annotations
+
+from agents.triggers.evidence import Turn
+from env.intervention import Finding, Trigger
+
+TRIGGER_OF: dict[str, Trigger] = {
+    "by_hand": "manual_computation",
+    "fragment": "fragmented_code",
+    "imagined_output": "fragmented_code",
+    "overruled": "solver_distrust",
+    "wrong_sense": "wrong_formulation",
+    "missing_constraint": "missing_constraint",
+    "wrong_type": "wrong_variable_type",
+    "misread_number": "implementation_drift",
+    "status_ignored": "implementation_drift",
+    "unmended_error": "implementation_drift",
+}
+"""Which trigger each rule fires."""
+
+
+def finding(rule: str, turn: Turn, at: int, evidence: str, confidence: float = 1.0) -> Finding:
+    """A finding of this rule, `at` characters into the turn's text."""
+    return Finding(
+        trigger=TRIGGER_OF[rule], rule=rule, offset=turn.start + at, evidence=evidence, confidence=confidence
+    )

@@ -1,0 +1,1 @@
+"""The command `storm`: one file a command, each thin over the packages."""

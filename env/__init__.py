@@ -1,0 +1,70 @@
+"""What is true: problems, transcripts, the environment, answers, rewards and records.
+
+    from env import SolverEnv, read_problems, run_episode, score
+
+    env = SolverEnv(sandbox, reasoner)
+    for problem in read_problems("problems.jsonl"):
+        print(problem.id, score(run_episode(env, reasoner, problem)).reward)
+
+Imports `sandbox` and the standard library only: whatever trains, serves or draws graphs builds on this, and not the
+reverse.
+"""
+
+from env.answers import Answer, last_boxed, parse_answer, read_answer
+from env.episode import Episode, StopReason, Usage, run_episode, segment_seed
+from env.intervention import TRIGGER_CLASS, TRIGGERS, Finding, Intervention, Trigger, TriggerClass
+from env.problem import AnswerKey, Problem
+from env.protocol import PROTOCOLS, Action, Inline, Protocol, ToolCall
+from env.reasoner import Chunk, Codec, Generation, Message, Reasoner, ReasonerError, Sampling, collect
+from env.records import append_episode, read_episodes, read_problems, repair_episodes, write_problems
+from env.scoring import RULES, Rule, Score, score
+from env.solver_env import SolverEnv, StepResult
+from env.transcript import Finish, Source, Span, Transcript
+
+__all__ = [
+    "PROTOCOLS",
+    "RULES",
+    "TRIGGERS",
+    "TRIGGER_CLASS",
+    "Action",
+    "Answer",
+    "AnswerKey",
+    "Chunk",
+    "Codec",
+    "Episode",
+    "Finding",
+    "Finish",
+    "Generation",
+    "Inline",
+    "Intervention",
+    "Message",
+    "Problem",
+    "Protocol",
+    "Reasoner",
+    "ReasonerError",
+    "Rule",
+    "Sampling",
+    "Score",
+    "SolverEnv",
+    "Source",
+    "Span",
+    "StepResult",
+    "StopReason",
+    "ToolCall",
+    "Transcript",
+    "Trigger",
+    "TriggerClass",
+    "Usage",
+    "append_episode",
+    "collect",
+    "last_boxed",
+    "parse_answer",
+    "read_answer",
+    "read_episodes",
+    "read_problems",
+    "repair_episodes",
+    "run_episode",
+    "score",
+    "segment_seed",
+    "write_problems",
+]

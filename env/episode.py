@@ -1,0 +1,140 @@
+"""One run at one problem as a value: everything that happened, and the plain loop that makes it happen.
+
+    episode = run_episode(env, reasoner, problem, seed=1)
+
+The graphs in `agents` walk the same steps as nodes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+from env.intervention import Intervention
+from env.plain import arguments
+from env.problem import Problem
+from env.reasoner import Reasoner, Sampling
+from env.transcript import Transcript
+from sandbox import Execution
+
+if TYPE_CHECKING:
+    from env.solver_env import SolverEnv
+
+StopReason = Literal["answer", "budget", "length", "malformed", "infrastructure"]
+"""Why a run is over.
+
+answer: the model closed its turn with a boxed answer. budget: it wrote one program more than allowed. length: no tokens
+are left. malformed: it closed its turn without a boxed answer or a complete program, or wrote nothing of its own.
+infrastructure: the sandbox failed; that says nothing about the model, and such a run has no reward.
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """What a run took. Tokens are those in the transcript as it stands; what an intervention removed is not in them."""
+
+    model_tokens: int = 0
+    """Tokens that the model wrote."""
+    tool_tokens: int = 0
+    """Tokens of observations."""
+    hint_tokens: int = 0
+    """Tokens of hints."""
+    generation_seconds: float = 0.0
+    """Wall seconds of generation, as far as whoever ran the reasoner told the environment; removed text included."""
+    execution_seconds: float = 0.0
+    """Wall seconds of waiting for the sandbox, removed executions included."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The usage as JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The usage that `to_dict` gave."""
+        return cls(**arguments(cls, data))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Episode:
+    """A run, finished or not."""
+
+    problem: Problem
+    """What it is about."""
+    transcript: Transcript = field(default_factory=Transcript)
+    """What was written."""
+    executions: tuple[Execution, ...] = ()
+    """One for each tool span, in order."""
+    interventions: tuple[Intervention, ...] = ()
+    """Every intervention, in order, those included whose hints a later one cut away."""
+    stop: StopReason | None = None
+    """Why it is over; None while it goes on."""
+    usage: Usage = field(default_factory=Usage)
+    """What it took so far."""
+
+    def __post_init__(self) -> None:
+        tools = sum(span.source == "tool" for span in self.transcript.spans)
+        if tools != len(self.executions):
+            raise ValueError(f"{len(self.executions)} executions do not fit {tools} tool spans")
+        if self.stop is not None and self.stop not in get_args(StopReason):
+            raise ValueError(f"stop {self.stop!r} is none of {', '.join(get_args(StopReason))}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The episode as JSON data."""
+        return {
+            "problem": self.problem.to_dict(),
+            "transcript": self.transcript.to_dict(),
+            "executions": [execution.to_dict() for execution in self.executions],
+            "interventions": [intervention.to_dict() for intervention in self.interventions],
+            "stop": self.stop,
+            "usage": self.usage.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The episode that `to_dict` gave. Raises ValueError for what no episode can have."""
+        values = arguments(cls, data)
+        return cls(
+            problem=Problem.from_dict(values["problem"]),
+            transcript=Transcript.from_dict(values.get("transcript", {})),
+            executions=tuple(Execution.from_dict(execution) for execution in values.get("executions", ())),
+            interventions=tuple(Intervention.from_dict(one) for one in values.get("interventions", ())),
+            stop=values.get("stop"),
+            usage=Usage.from_dict(values.get("usage", {})),
+        )
+
+
+def run_episode(
+    env: SolverEnv, reasoner: Reasoner, problem: Problem, *, seed: int = 0, sampling: Sampling | None = None
+) -> Episode:
+    """Let `reasoner` work on `problem` until it stops. The loop of evaluation and reinforcement learning.
+
+    sampling: instead of the reasoner's own; its seed is replaced by that of each segment, see `segment_seed`.
+    Raises ReasonerError where the reasoner fails.
+    """
+    sampling = sampling or reasoner.sampling
+    env.reset(problem)
+    while env.episode.stop is None:
+        transcript = env.episode.transcript
+        started = perf_counter()
+        generation = reasoner.generate(
+            transcript.text if transcript.ids is None else transcript.ids,
+            stop=env.protocol.stop,
+            max_tokens=env.remaining,
+            sampling=replace(sampling, seed=segment_seed(seed, env.episode)),
+        )
+        env.step(generation, seconds=perf_counter() - started)
+    return env.episode
+
+
+def segment_seed(seed: int, episode: Episode) -> int:
+    """The seed for the next segment of `episode`, in [0, 2**31): the same run again draws the same tokens.
+
+    It depends on the problem's id and on how many segments and interventions there were, and not on the machine or on
+    the order in which problems are taken.
+    """
+    segments = sum(span.source == "model" for span in episode.transcript.spans)
+    key = f"{seed}|{episode.problem.id}|{segments}|{len(episode.interventions)}"
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") >> 1

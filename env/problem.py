@@ -1,0 +1,71 @@
+"""A problem to solve: the question, and the answers that count as right.
+
+The question is all that a reasoner gets to see; answers, rule and source stay with whoever scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, get_args
+
+from env.plain import arguments
+
+AnswerKey = float | Literal["infeasible", "unbounded"]
+"""What counts as right: a number in the unit that the question asks for, or the fact that there is no optimum."""
+
+ProblemTier = Literal["easy", "complex", ""]
+"""How hard a generated problem is; "" where nobody said."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One optimization problem in words, with its accepted answers."""
+
+    id: str
+    """Unique within a file of problems."""
+    question: str
+    """The problem in words, data included."""
+    answers: tuple[AnswerKey, ...]
+    """The accepted answers; any of them is right. Empty where nobody knows one: then no run at it can be scored."""
+    rule: str = "paper"
+    """The name of the scoring rule (`env.scoring.RULES`) that the answers are meant for."""
+    source: str = ""
+    """Where the problem and its answers come from, such as a data set and its release."""
+    family: str = ""
+    """The generator's family, such as "knapsack"; "" for problems that were collected."""
+    tier: ProblemTier = ""
+    """How hard it is meant to be."""
+
+    def __post_init__(self) -> None:
+        for name in ("id", "question", "rule"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.strip():
+                raise ValueError(f"{name} is {value!r}; give a text that is not empty")
+        for name in ("source", "family"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; give a text")
+        if not isinstance(self.answers, tuple):
+            raise ValueError(f"answers is {self.answers!r}; give a tuple")
+        for answer in self.answers:
+            check_answer(answer)
+        if self.tier not in get_args(ProblemTier):
+            raise ValueError(f'tier is {self.tier!r}; give "easy", "complex" or ""')
+
+    def to_dict(self) -> dict[str, Any]:
+        """The problem as JSON data."""
+        return {**asdict(self), "answers": list(self.answers)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The problem that `to_dict` gave. Raises ValueError for what no problem can have."""
+        values = arguments(cls, data)
+        return cls(**{**values, "answers": tuple(values["answers"])})
+
+
+def check_answer(answer: object) -> None:
+    """Raise ValueError unless `answer` can be an `AnswerKey`: a finite number, "infeasible" or "unbounded"."""
+    number = isinstance(answer, (int, float)) and not isinstance(answer, bool) and math.isfinite(answer)
+    if not number and answer not in ("infeasible", "unbounded"):
+        raise ValueError(f'answer is {answer!r}; give a finite number, "infeasible" or "unbounded"')

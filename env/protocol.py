@@ -1,0 +1,193 @@
+"""The two ways in which a model writes code into a run and gets to see what it printed.
+
+`Inline`, the default: a ```` ```python ```` block, answered by an ```` ```output ```` block, as the authors of
+arXiv 2510.04204 publish it. `ToolCall`: a `<tool_call>` of `run_python`, answered by a `<tool_response>`, as Qwen3 and
+Hermes were trained to. Both read the text since the last observation, and none ever trusts it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing
+from dataclasses import dataclass
+from typing import Literal
+
+from env.answers import last_boxed
+from env.reasoner import Message
+from sandbox import Execution
+
+HEAD = TAIL = 400
+"""Characters of output that are shown from its beginning and its end; 400 + "..." + 400, as published."""
+
+LAST_RUN = "(That was the last run; now give the final answer.)"
+"""What the observation of the last allowed execution ends with."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Action:
+    """What a model's text asks for."""
+
+    kind: Literal["code", "answer", "none"]
+    """"code": a complete program, whatever else is there; "answer": a boxed answer and no program, not even begun."""
+    code: str | None = None
+    """The program; None unless `kind` is "code"."""
+    start: int | None = None
+    """The offset at which the first code block begins, be it complete or not; None without one."""
+    end: int
+    """The offset after the code block, its line break included; the text's length where there is no program."""
+
+
+class Protocol(typing.Protocol):
+    """How code and observations stand in a text."""
+
+    @property
+    def name(self) -> str:
+        """Its name in configurations."""
+
+    @property
+    def instructions(self) -> str:
+        """What a model is told that does not know the protocol yet."""
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """The strings at which generation must stop, themselves kept."""
+
+    def messages(self, question: str, instructions: str | None = None) -> list[Message]:
+        """The chat that opens a run; other `instructions` instead of the protocol's own, "" for none."""
+
+    def read(self, text: str) -> Action:
+        """The first thing that `text`, written since the last observation, asks for."""
+
+    def clean(self, text: str) -> str:
+        """`text` up to where the model goes on to write an observation itself."""
+
+    def observation(self, execution: Execution, *, last: bool) -> str:
+        """What the model gets to see of an execution; `last` if no other will be allowed."""
+
+
+_INSTRUCTIONS = (
+    "Solve the optimization problem. Reason step by step, and let Python do the computing: {how} Model the problem "
+    "with OR-Tools, HiGHS, SciPy or CVXPY, and print the solver's status and the optimal objective value. You have "
+    "only a few runs. End with the optimal objective value in \\boxed{{}}, or with \\boxed{{infeasible}} or "
+    "\\boxed{{unbounded}}."
+)
+
+
+class Inline:
+    """Code and output as fenced blocks in running text."""
+
+    name = "inline"
+    stop = ("```\n", "```output")
+    instructions = _INSTRUCTIONS.format(
+        how="write a program in a block that opens with ```python and closes with ```. It runs at once, on its own, "
+        "and what it prints comes back in a block that opens with ```output; never write that block yourself."
+    )
+
+    def messages(self, question: str, instructions: str | None = None) -> list[Message]:
+        return _messages(question, self.instructions if instructions is None else instructions)
+
+    def read(self, text: str) -> Action:
+        opening = re.search(r"```(?:python3?|py)[ \t]*\r?\n", text, re.IGNORECASE)
+        # The line breaks after the fence belong to the block: tokenizers join them to the fence in one token.
+        closing = re.compile(r"```[ \t]*(?:[\r\n]+|\Z)").search(text, opening.end()) if opening else None
+        if opening and closing:
+            code = text[opening.end() : closing.start()]
+            return Action(kind="code", code=code, start=opening.start(), end=closing.end())
+        return _no_program(text, opening)
+
+    def clean(self, text: str) -> str:
+        return text.partition("```output")[0]
+
+    def observation(self, execution: Execution, *, last: bool) -> str:
+        return f"```output\n{_body(execution, last=last)}\n```\n"
+
+
+class ToolCall:
+    """Code as the native tool call of chat models. The response stands in the same turn, right after the call."""
+
+    name = "tool_call"
+    stop = ("</tool_call>", "<tool_response>")
+    instructions = _INSTRUCTIONS.format(
+        how="call the tool run_python with a whole program; what it prints comes back as the tool's response. A call "
+        'looks like this:\n<tool_call>\n{"name": "run_python", "arguments": {"code": "print(6 * 7)"}}\n</tool_call>\n'
+    )
+
+    def messages(self, question: str, instructions: str | None = None) -> list[Message]:
+        return _messages(question, self.instructions if instructions is None else instructions)
+
+    def read(self, text: str) -> Action:
+        end = 0
+        for call in re.finditer(r"<tool_call>(.*?)</tool_call>\s*", text, re.DOTALL):
+            code = _called(call[1])
+            if code is not None:
+                return Action(kind="code", code=code, start=call.start(), end=call.end())
+            end = call.end()
+        return _no_program(text, re.compile("<tool_call>").search(text, end))
+
+    def clean(self, text: str) -> str:
+        return text.partition("<tool_response>")[0]
+
+    def observation(self, execution: Execution, *, last: bool) -> str:
+        return f"<tool_response>\n{_body(execution, last=last)}\n</tool_response>\n"
+
+
+PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in (Inline(), ToolCall())}
+"""The protocols by name."""
+
+
+def _messages(question: str, instructions: str) -> list[Message]:
+    user: Message = {"role": "user", "content": question}
+    return [{"role": "system", "content": instructions}, user] if instructions else [user]
+
+
+def _no_program(text: str, opening: re.Match[str] | None) -> Action:
+    if opening:
+        return Action(kind="none", start=opening.start(), end=len(text))
+    return Action(kind="none" if last_boxed(text) is None else "answer", end=len(text))
+
+
+def _called(call: str) -> str | None:
+    """The program in the JSON of a call; None where it calls something else."""
+    try:
+        data = json.loads(call, strict=False)
+        code = data["arguments"]["code"] if data["name"] == "run_python" else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return code if isinstance(code, str) else None
+
+
+def _body(execution: Execution, *, last: bool) -> str:
+    """Output, cut in its middle: solvers print objectives at the end.
+
+    Standard error is shown where the run failed, or where there is nothing else to show; warnings are noise otherwise.
+    """
+    shown = [execution.stdout.strip("\n")]
+    if execution.status != "ok" or not shown[0].strip():
+        shown.append(execution.stderr.strip())
+    lines = [_shortened("\n".join(part for part in shown if part.strip())), _verdict(execution)]
+    lines = [line for line in lines if line] or ["(no output)"]
+    return _harmless("\n".join([*lines, LAST_RUN] if last else lines))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}...{text[-TAIL:]}"
+
+
+def _verdict(execution: Execution) -> str:
+    """One line on a run that did not end by itself; "" where the output says it all."""
+    match execution.status:
+        case "timeout":
+            return f"TimeoutError: stopped after {execution.wall_seconds:.{0 if execution.wall_seconds >= 1 else 1}f} s"
+        case "memory_limit":
+            return f"MemoryError: stopped with {execution.peak_memory_mb:.0f} MB in use"
+        case "output_limit":
+            return "OutputError: stopped for printing too much"
+        case "error" if not execution.stderr.strip():
+            return f"Killed by signal {execution.signal}" if execution.signal else f"Exit code {execution.exit_code}"
+    return ""
+
+
+def _harmless(text: str) -> str:
+    """`text` with a space in whatever looks like a chat template's mark, so that no program can speak as the model."""
+    return re.sub(r"<(?=\||/?(?:think|tool_call|tool_response)>)", "< ", text)

@@ -1,0 +1,194 @@
+"""Problems and episodes in JSONL files: one JSON object a line, UTF-8, errors that name the file and the line.
+
+A problem needs `id`, `question`, and `answer` or `answers`:
+
+    {"id": "mix-1", "question": "A workshop makes ...", "answer": "1,234.5"}
+
+Episodes are appended one by one, each on disk before the next begins, so a run that is killed loses the line it was
+writing and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from env.answers import parse_answer
+from env.episode import Episode
+from env.problem import AnswerKey, Problem, check_answer
+from env.scoring import RULES
+
+T = TypeVar("T")
+
+
+def read_problems(path: str | Path) -> tuple[Problem, ...]:
+    """The problems of a file, in order.
+
+    `answers` is a list and `answer` one answer: a number, "infeasible", "unbounded", or text that `parse_answer` reads.
+    `rule`, `source`, `family` and `tier` are optional, other fields are ignored, and so are blank lines.
+    Raises ValueError, naming file and line, for anything that is not a problem, and for an id that was there before.
+    """
+    path = Path(path)
+    seen: dict[str, int] = {}
+    problems: list[Problem] = []
+    for number, problem in _lines(path, path.read_bytes(), _problem):
+        if problem.id in seen:
+            raise ValueError(f'{path}:{number}: "id" {problem.id!r} is already that of line {seen[problem.id]}')
+        seen[problem.id] = number
+        problems.append(problem)
+    if not problems:
+        raise ValueError(f"{path}: no problems in it; put one JSON object a line")
+    return tuple(problems)
+
+
+def write_problems(path: str | Path, problems: Iterable[Problem]) -> None:
+    """Write problems for `read_problems`, in place of what was there, all or nothing.
+
+    Raises ValueError for an id that occurs twice.
+    """
+    path = Path(path)
+    seen: set[str] = set()
+    lines: list[str] = []
+    for problem in problems:
+        if problem.id in seen:
+            raise ValueError(f"{path}: two problems have the id {problem.id!r}")
+        seen.add(problem.id)
+        lines.append(_line(problem.to_dict()))
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_text("".join(lines), encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_episodes(path: str | Path) -> tuple[Episode, ...]:
+    """The episodes of a file, in order; a last line that a kill cut short is left out.
+
+    Raises ValueError, naming file and line, for any other line that is not an episode.
+    """
+    path = Path(path)
+    data = path.read_bytes()
+    return tuple(episode for _, episode in _lines(path, data[: _whole(data)], Episode.from_dict))
+
+
+def append_episode(path: str | Path, episode: Episode) -> None:
+    """Add an episode at the end of a file and wait until it is on disk. A last line that was cut short goes first."""
+    repair_episodes(path)
+    with Path(path).open("ab") as file:
+        file.write(_line(episode.to_dict()).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def repair_episodes(path: str | Path) -> int:
+    """Cut off a last line that a kill left unfinished; the number of bytes that went. A missing file is left alone."""
+    path = Path(path)
+    if not path.exists():
+        return 0
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+        if not size or file.read(1) == b"\n":
+            return 0
+        file.seek(0)
+        data = file.read()
+        whole = _whole(data)
+        if whole == size:
+            file.write(b"\n")
+        else:
+            file.truncate(whole)
+        return size - whole
+
+
+def _whole(data: bytes) -> int:
+    """How many bytes of a file of episodes are whole lines; a last line may lack its line break if it is valid JSON."""
+    end = data.rfind(b"\n") + 1
+    try:
+        json.loads(data[end:])
+    except ValueError:
+        return end
+    return len(data)
+
+
+def _lines(path: Path, data: bytes, read: Callable[[dict[str, Any]], T]) -> Iterator[tuple[int, T]]:
+    """Line numbers from 1, and what `read` makes of the object on each line; its ValueErrors get file and line."""
+    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if not raw.strip():
+            continue
+        try:
+            value = json.loads(raw.decode("utf-8"))
+            if not isinstance(value, dict):
+                raise ValueError(f"not a JSON object but {_short(value)}; put one object a line")
+            yield number, read(value)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}:{number}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}:{number}: not JSON: {error.msg} at column {error.colno}") from error
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}:{number}: {error}") from error
+
+
+def _problem(record: dict[str, Any]) -> Problem:
+    """The problem in one line's object. Raises ValueError that names the field and the fix."""
+    values: dict[str, Any] = {}
+    for name in ("id", "question", "rule", "source", "family", "tier"):
+        value = record.get(name)
+        if value is None:
+            if name in ("id", "question"):
+                raise ValueError(f'"{name}" is missing; give a text')
+            continue
+        if name == "id" and isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str):
+            raise ValueError(f'"{name}" is {_short(value)}; give a text')
+        if name in ("id", "question") and not value.strip():
+            raise ValueError(f'"{name}" is empty; give a text')
+        values[name] = value
+    if values.get("rule", "paper") not in RULES:
+        raise ValueError(f'"rule" {values["rule"]!r} is unknown; give one of {", ".join(RULES)}')
+    if values.get("tier", "") not in ("", "easy", "complex"):
+        raise ValueError(f'"tier" is {values["tier"]!r}; give "easy" or "complex", or leave it out')
+    return Problem(answers=_answers(record), **values)
+
+
+def _answers(record: dict[str, Any]) -> tuple[AnswerKey, ...]:
+    one, several = record.get("answer"), record.get("answers")
+    if one is not None and several is not None:
+        raise ValueError('both "answer" and "answers" are there; give one of them')
+    if several is not None:
+        if not isinstance(several, list) or not several:
+            raise ValueError(f'"answers" is {_short(several)}; give a list of at least one answer')
+        return tuple(_answer("answers", value) for value in several)
+    if one is None:
+        raise ValueError('"answer" is missing; give a number, "infeasible" or "unbounded"')
+    return (_answer("answer", one),)
+
+
+def _answer(field: str, value: object) -> AnswerKey:
+    if isinstance(value, str):
+        read = parse_answer(value)
+        if read is None:
+            raise ValueError(f'"{field}" {_short(value)} cannot be read; give a number, "infeasible" or "unbounded"')
+        if read.status != "number":
+            return read.status
+        assert read.value is not None
+        return read.value
+    try:
+        check_answer(value)
+        return float(value)  # type: ignore[arg-type]
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f'"{field}" is {_short(value)}; give a number, "infeasible" or "unbounded"') from error
+
+
+def _line(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False) + "\n"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."

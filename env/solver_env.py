@@ -1,0 +1,243 @@
+"""The environment: a model writes, its programs run, and it sees what they print.
+
+    with open_sandbox() as sandbox:
+        env = SolverEnv(sandbox, reasoner)
+        env.reset(problem)
+        while (result := env.step(reasoner.generate(...))).stop is None:
+            ...
+
+Curation, reinforcement learning, evaluation and serving all go through it. Its state is one immutable `Episode`;
+`snapshot` hands it out and `restore` takes it back at any point, between `write` and `act` too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any, Literal
+
+from env.episode import Episode, StopReason
+from env.intervention import Finding, Intervention
+from env.problem import Problem
+from env.protocol import Inline, Protocol
+from env.reasoner import Codec, Generation
+from env.transcript import Source, Span, Transcript
+from sandbox import Execution, Limits, Sandbox, SandboxUnavailableError
+
+DEFAULT_TOKENS = 16384
+"""Tokens of a transcript where neither the caller nor the codec says how many."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepResult:
+    """What came of a model's text."""
+
+    kind: Literal["execute", "continue", "stop"]
+    """"execute": a program ran, and the model sees its output; "continue": the model has to go on writing."""
+    execution: Execution | None = None
+    """The run, where one took place."""
+    observation: str = ""
+    """The text that was appended; with stop "infrastructure", what failed, which the model does not see."""
+    stop: StopReason | None = None
+    """Why the run is over; None unless `kind` is "stop"."""
+
+
+class SolverEnv:
+    """One run at a time; not for several threads. It never raises for what a model wrote."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        codec: Codec,
+        *,
+        protocol: Protocol | None = None,
+        max_executions: int = 4,
+        max_tokens: int | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Set up for one reasoner; `reset` begins a run.
+
+        sandbox: where programs run. Several environments may share it.
+        codec: how text is put to the model; a `Reasoner` is one.
+        protocol: `Inline()` by default.
+        max_executions: programs that may run in one episode (4 in arXiv 2510.04204).
+        max_tokens: tokens of the whole transcript, prompt included; by default the codec's context, or else 16384.
+        limits: of each program, instead of the sandbox's own.
+        """
+        if max_executions < 0:
+            raise ValueError(f"max_executions is {max_executions!r}; give 0 or more")
+        if max_tokens is not None and max_tokens < 1:
+            raise ValueError(f"max_tokens is {max_tokens!r}; give at least 1")
+        self.sandbox = sandbox
+        self.codec = codec
+        self.protocol: Protocol = protocol or Inline()
+        self.max_executions = max_executions
+        self.max_tokens = max_tokens or codec.context or DEFAULT_TOKENS
+        self.limits = limits
+        self._episode: Episode | None = None
+
+    @property
+    def episode(self) -> Episode:
+        """The run as it stands."""
+        assert self._episode is not None, "reset() or restore() comes first"
+        return self._episode
+
+    @property
+    def remaining(self) -> int:
+        """Tokens that the transcript may still grow by."""
+        return max(0, self.max_tokens - self.episode.transcript.count())
+
+    def reset(self, problem: Problem) -> Episode:
+        """Begin a run. It is over at once, for "length", where the question takes up all the tokens."""
+        instructions = self.codec.instructions
+        prompt = self.codec.render(self.protocol.messages(problem.question, instructions))
+        self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._span("prompt", prompt),)))
+        if not self.remaining:
+            self._stop("length")
+        return self.episode
+
+    def snapshot(self) -> Episode:
+        """The run as it stands, for `restore`, here or in another environment."""
+        return self.episode
+
+    def restore(self, episode: Episode) -> None:
+        """Go on from a snapshot."""
+        self._episode = episode
+
+    def write(self, generation: Generation | str, *, seconds: float = 0.0) -> None:
+        """Append what the model wrote, as far as it is its own: up to its first program, or an output block it made up.
+
+        A token that this cuts through goes, unless it closes the program: then it stays whole. A plain `str` is a whole
+        turn unless it ends in a stop string.
+        seconds: wall seconds that generation took, for `Usage`.
+        """
+        assert self.episode.stop is None, f"the run is over ({self.episode.stop}); reset, restore or intervene first"
+        if isinstance(generation, str):
+            generation = self._typed(generation)
+        before = self.episode.transcript
+        span = Span(
+            source="model",
+            text=generation.text,
+            ids=generation.ids,
+            ends=generation.ends,
+            finish=generation.finish,
+        )
+        after = self._own(before.append(span))
+        self._update(transcript=after, generation_seconds=self.episode.usage.generation_seconds + seconds)
+        closed = len(after.spans) > len(before.spans) and generation.finish == "end"
+        # Without this, a model that insists on a made-up output block would be asked the same thing for ever.
+        if len(after.text) <= len(before.text) and not closed:
+            self._stop("length" if generation.finish == "length" else "malformed")
+
+    def act(self) -> StepResult:
+        """Do what the model's text asks for: run its program, take its answer, let it go on, or stop."""
+        episode = self.episode
+        if episode.stop is not None:
+            return StepResult(kind="stop", stop=episode.stop)
+        transcript = episode.transcript
+        action = self.protocol.read(transcript.text[transcript.turn(len(transcript.text))[0] :])
+        if action.code is not None:
+            return self._run(action.code)
+        last = transcript.spans[-1]
+        if last.finish == "end":
+            return self._stop("answer" if self.protocol.read(transcript.model_text).kind == "answer" else "malformed")
+        if last.finish == "length" or not self.remaining:
+            return self._stop("length")
+        return StepResult(kind="continue")
+
+    def step(self, generation: Generation | str, *, seconds: float = 0.0) -> StepResult:
+        """`write`, then `act`."""
+        self.write(generation, seconds=seconds)
+        return self.act()
+
+    def intervene(self, finding: Finding, hint: str) -> Intervention:
+        """Cut the transcript where the flaw begins and put `hint` there; the model goes on from it.
+
+        The cut is at the finding's offset, or at the start of the code block that the offset lies in or whose output it
+        lies in; then left to a token boundary. Executions after it are gone, and a run that was over is open again.
+        Raises ValueError for an offset outside what follows the prompt, and for an empty hint.
+        """
+        hint = hint.strip()
+        if not hint:
+            raise ValueError("the hint is empty")
+        before = self.episode.transcript
+        start, end = before.turn(finding.offset)
+        block = self.protocol.read(before.text[start:end]).start
+        kept = before.rewind(finding.offset if block is None else min(finding.offset, start + block))
+        cut = len(kept.text)
+        text = f"{hint}\n" if kept.text[-1:].isspace() else f"\n{hint}\n"
+        intervention = Intervention(finding=finding, hint=hint, cut=cut, removed=before.text[cut:])
+        tools = sum(span.source == "tool" for span in kept.spans)
+        self._update(
+            transcript=kept.append(self._span("hint", text)),
+            executions=self.episode.executions[:tools],
+            interventions=(*self.episode.interventions, intervention),
+            stop=None,
+        )
+        if not self.remaining:
+            self._stop("length")
+        return intervention
+
+    def close(self) -> None:
+        """Forget the run. The sandbox stays open: it is for whoever opened it to close."""
+        self._episode = None
+
+    def _run(self, code: str) -> StepResult:
+        episode = self.episode
+        if len(episode.executions) >= self.max_executions:
+            return self._stop("budget")
+        started = perf_counter()
+        try:
+            execution = self.sandbox.run(code, limits=self.limits)
+        except SandboxUnavailableError as error:
+            return replace(self._stop("infrastructure"), observation=str(error))
+        seconds = episode.usage.execution_seconds + perf_counter() - started
+        executions = (*episode.executions, execution)
+        text = self.protocol.observation(execution, last=len(executions) >= self.max_executions)
+        if not episode.transcript.text.endswith("\n"):
+            text = f"\n{text}"
+        transcript = episode.transcript.append(self._span("tool", text))
+        self._update(transcript=transcript, executions=executions, execution_seconds=seconds)
+        result = StepResult(kind="execute") if self.remaining else self._stop("length")
+        return replace(result, execution=execution, observation=text)
+
+    def _own(self, transcript: Transcript) -> Transcript:
+        """`transcript` without what the model wrote after its program, or in place of the environment."""
+        text = transcript.text
+        start = transcript.turn(len(text))[0]
+        own = self.protocol.clean(text[start:])
+        action = self.protocol.read(own)
+        if action.kind != "code":
+            return transcript if start + len(own) == len(text) else transcript.rewind(start + len(own))
+        # A turn that was closed right after the program is opened again: the output belongs inside it.
+        cut = transcript.rewind(start + action.end)
+        if self.protocol.read(cut.text[start:]).kind == "code":
+            return cut
+        return transcript.rewind(transcript.boundary(start + action.end))
+
+    def _span(self, source: Source, text: str) -> Span:
+        ids, ends = self.codec.encode(text) or (None, None)
+        return Span(source=source, text=text, ids=ids, ends=ends)
+
+    def _typed(self, text: str) -> Generation:
+        ids, ends = self.codec.encode(text) or (None, None)
+        stopped = text.endswith(self.protocol.stop)
+        return Generation(text=text, ids=ids, ends=ends, finish="stop" if stopped else "end")
+
+    def _stop(self, reason: StopReason) -> StepResult:
+        self._update(stop=reason)
+        return StepResult(kind="stop", stop=reason)
+
+    def _update(self, **changes: Any) -> None:
+        """Change the episode; token counts follow from its transcript."""
+        episode = self.episode
+        seconds = {name: changes.pop(name) for name in ("generation_seconds", "execution_seconds") if name in changes}
+        transcript: Transcript = changes.get("transcript", episode.transcript)
+        usage = replace(
+            episode.usage,
+            model_tokens=transcript.count("model"),
+            tool_tokens=transcript.count("tool"),
+            hint_tokens=transcript.count("hint"),
+            **seconds,
+        )
+        self._episode = replace(episode, usage=usage, **changes)

@@ -1,0 +1,1 @@
+"""How it learns: datasets from golden runs, training, and the making of the nano model."""

@@ -1,0 +1,134 @@
+"""What one run of code came to: an `Execution`, with a `SolverReport` for each solve that the program made.
+
+Plain frozen values. `to_dict` gives JSON data and `from_dict` takes it back; nothing here runs anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, get_args
+
+Status = Literal["ok", "error", "timeout", "memory_limit", "output_limit"]
+"""How a run ended. A fault of the sandbox itself is no status: it raises `SandboxUnavailableError`."""
+
+Tier = Literal["full", "landlock", "limits"]
+"""How well a program is locked in, strongest first.
+
+full: namespaces, Landlock, seccomp and resource limits. landlock: the same without namespaces. limits: resource limits only.
+"""
+
+TIERS: tuple[Tier, ...] = get_args(Tier)
+"""The tiers, strongest first."""
+
+SolveStatus = Literal["optimal", "feasible", "infeasible", "unbounded", "error", "limit"]
+"""What a solver said. "limit": it stopped at a limit without a solution; "feasible": with one that it did not prove optimal."""
+
+Sense = Literal["minimize", "maximize"]
+"""The direction of an objective."""
+
+
+class SandboxUnavailableError(RuntimeError):
+    """The sandbox could not run the program, through no fault of the program. It says nothing about the program."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SolverReport:
+    """One solve, as the sandbox's probe saw it inside the program."""
+
+    library: str
+    """The library that was called, such as "ortools.cp_model"."""
+    solver: str
+    """The solver under it, such as "SCIP" or "CP-SAT"; "" where the library does not say."""
+    status: SolveStatus
+    """What the solver said, in one vocabulary for all libraries."""
+    sense: Sense | None = None
+    """The direction of the objective; None where there is no objective."""
+    objective: float | None = None
+    """The objective's value at the solution; None without a solution or without an objective."""
+    bound: float | None = None
+    """The best bound on the objective that the solver proved; None where it gave none."""
+    gap: float | None = None
+    """|objective - bound| / max(1e-10, |objective|), as SCIP and Gurobi report it; None where either is missing."""
+    continuous: int = 0
+    """Number of continuous variables."""
+    integer: int = 0
+    """Number of integer variables that are not binary."""
+    binary: int = 0
+    """Number of integer variables with bounds inside [0, 1]."""
+    constraints: int = 0
+    """Number of constraints; bounds of variables are none."""
+    seconds: float = 0.0
+    """Wall seconds that the solve took."""
+
+    def __post_init__(self) -> None:
+        if self.status not in get_args(SolveStatus):
+            raise ValueError(f"status {self.status!r} is none of {', '.join(get_args(SolveStatus))}")
+        if self.sense is not None and self.sense not in get_args(Sense):
+            raise ValueError(f"sense {self.sense!r} is none of {', '.join(get_args(Sense))}, None")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The report that `to_dict` gave. Raises ValueError for a value that no report can have."""
+        return cls(**_known(cls, data))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Execution:
+    """One run of a program: what it printed, how it ended, what it used, and what its solvers said."""
+
+    code: str
+    """The program, as it was given."""
+    status: Status
+    """How it ended. "error": it ended with an exit code other than 0, or by a signal."""
+    stdout: str = ""
+    """What it wrote to standard output; bytes that are not UTF-8 are replaced."""
+    stderr: str = ""
+    """What it wrote to standard error, tracebacks included; bytes that are not UTF-8 are replaced."""
+    exit_code: int | None = None
+    """Its exit code, as python's own; None where a signal ended it."""
+    signal: int | None = None
+    """The signal that ended it, the sandbox's own SIGKILL included; None where it exited."""
+    wall_seconds: float = 0.0
+    """Seconds from its start to its end."""
+    cpu_seconds: float = 0.0
+    """Processor seconds of the program and of the children that it waited for."""
+    peak_memory_mb: float = 0.0
+    """The most memory it held at once beyond what the sandbox had loaded for it, in MiB, as far as it was seen."""
+    truncated: bool = False
+    """Whether output was lost because it went over the limit."""
+    tier: Tier
+    """How well it was locked in."""
+    backend: str
+    """Where it ran, such as "local"."""
+    reports: tuple[SolverReport, ...] = ()
+    """One report for each solve, in order."""
+
+    def __post_init__(self) -> None:
+        if self.status not in get_args(Status):
+            raise ValueError(f"status {self.status!r} is none of {', '.join(get_args(Status))}")
+        if self.tier not in TIERS:
+            raise ValueError(f"tier {self.tier!r} is none of {', '.join(TIERS)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The execution as JSON data."""
+        return {**asdict(self), "reports": [report.to_dict() for report in self.reports]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The execution that `to_dict` gave. Raises ValueError for a value that no execution can have."""
+        values = _known(cls, data)
+        values["reports"] = tuple(SolverReport.from_dict(report) for report in values.get("reports", ()))
+        return cls(**values)
+
+
+def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` as keyword arguments of `cls`; a key it lacks is an error that names the key."""
+    unknown = sorted(set(data) - set(cls.__dataclass_fields__))  # type: ignore[attr-defined]
+    if unknown:
+        raise ValueError(f"{cls.__name__} has no field {unknown[0]!r}")
+    return dict(data)

@@ -1,0 +1,116 @@
+"""Starting the fork server's process, and the line to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from sandbox.base import Limits
+from sandbox.execution import SandboxUnavailableError, Tier
+from sandbox.zygote.child import program_environment
+
+LIBRARIES = ("numpy", "ortools.linear_solver.pywraplp", "ortools.sat.python.cp_model")
+"""What the fork server loads ahead, as far as it is installed. Programs can import everything else themselves."""
+
+_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from sandbox.zygote.main import main; main()"
+_PATIENCE = 60.0  # seconds for the libraries to load: the first time on a slow disk
+
+
+@dataclass(slots=True)
+class ForkServer:
+    """A fork server that is ready."""
+
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    scratch: str
+    tier: Tier
+    missing: tuple[str, ...]
+    inherited_bytes: int
+
+    def alive(self) -> bool:
+        """Whether its process is running."""
+        return self.process.poll() is None
+
+    def send(self, order: dict[str, Any], files: list[int]) -> None:
+        """Give it something to run. Safe from many threads: an order is one message."""
+        socket.send_fds(self.control, [json.dumps(order).encode()], files)
+
+    def close(self) -> None:
+        """End it, and with it all its programs."""
+        _end(self.process, self.control, self.scratch)
+
+
+def launch(*, minimum_tier: Tier, tier: Tier, limits: Limits, spares: int) -> ForkServer:
+    """Start a fork server. Raises SandboxUnavailableError where the machine can't reach `minimum_tier`."""
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    scratch = tempfile.mkdtemp(prefix="sandbox-")
+    settings = {
+        "control": theirs.fileno(),
+        "tier": tier,
+        "minimum_tier": minimum_tier,
+        "scratch": scratch,
+        "libraries": LIBRARIES,
+        "limits": limits.to_dict(),
+        "spares": spares,
+    }
+    package = str(Path(__file__).resolve().parent.parent)
+    errors = tempfile.TemporaryFile()
+    with theirs, errors:
+        process = subprocess.Popen(
+            # No user's packages, no folder of the caller, no variables but ours: as -I, but with a fixed hash seed.
+            [sys.executable, "-s", "-P", "-c", _START, package, json.dumps(settings)],
+            env=program_environment("/"),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+        theirs.close()
+        control.settimeout(_PATIENCE)
+        try:
+            message = control.recv(1 << 16)
+        except TimeoutError:
+            message = b""
+        answer = json.loads(message) if message else None
+        if answer is None or answer.get("refused"):
+            _end(process, control, scratch)
+            errors.seek(0)
+            raise SandboxUnavailableError(_refusal(minimum_tier, answer, errors.read()))
+    control.settimeout(None)
+    return ForkServer(process, control, scratch, answer["tier"], tuple(answer["missing"]), answer["inherited_bytes"])
+
+
+def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str) -> None:
+    try:
+        # Also where a forked copy of this process holds the socket too: it is shut for both.
+        control.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    control.close()
+    try:
+        process.wait(timeout=6)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _refusal(minimum: Tier, answer: dict[str, Any] | None, errors: bytes) -> str:
+    if answer is None:
+        last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        return f"the fork server did not start: {last or 'it gave no reason'}"
+    reached = cast(str | None, answer["tier"])
+    return (
+        f"this machine gives tier {reached!r}, below minimum_tier {minimum!r}: {'; '.join(answer['missing'])}. "
+        f"Mend that, or pass minimum_tier={reached!r} if you trust the programs that far"
+    )

@@ -1,0 +1,16 @@
+"""The fork server behind the "local" sandbox: a process that has the libraries loaded, and forks for every program.
+
+    main        from the process's start to its loop
+    server      the loop: fork, watch, end, tell
+    child       from a child's birth to its program's first line
+    program     running a text as `main.py`
+    confine     the three tiers, and which of them this machine allows
+    namespaces  a machine of its own for each program
+    landlock    what files it may touch
+    seccomp     what system calls it may make
+    supervisor  orphans, where there are no namespaces
+    processes   families of processes and their memory
+    kernel      the system calls themselves
+
+It runs nothing but Python and the kernel: no bwrap, no docker, no program set up beforehand.
+"""

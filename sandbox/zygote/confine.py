@@ -1,0 +1,216 @@
+"""The three tiers: what each does to the fork server once, and to every program.
+
+`best_tier` finds the highest that this machine allows by trying each in a process that is thrown away, so what it says
+is what happened, not what some file in /proc promises.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sandbox.base import Limits
+from sandbox.execution import TIERS, Tier
+from sandbox.zygote import kernel, landlock, namespaces, seccomp
+
+_OPEN_FILES = 256
+_ADVICE = {
+    "full": (
+        "namespaces are refused ({error}); allow them with `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or "
+        "`sysctl user.max_user_namespaces=10000`, in a container with `--security-opt seccomp=unconfined "
+        "--security-opt systempaths=unconfined`"
+    ),
+    "landlock": (
+        "Landlock or seccomp is refused ({error}); they need Linux 5.13 or later on x86_64 or aarch64, booted with "
+        "`landlock` in the `lsm=` list"
+    ),
+    "limits": "resource limits can't be set ({error})",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """Where a fork server stands after `enter`."""
+
+    tier: Tier
+    """What its programs get."""
+    scratch: str
+    """The folder that programs work in or, without namespaces, that holds a folder for each."""
+    data_bytes: int = 0
+    """Bytes of data that the fork server has loaded, which every program starts with."""
+
+
+def enter(tier: Tier, scratch: str) -> Ground:
+    """Take this process to where it can start programs in `tier`. Its children are the ones who are there.
+
+    scratch: an empty folder for programs to work in; not used with namespaces.
+    """
+    if tier == "full":
+        namespaces.enter()
+        return Ground(tier=tier, scratch=namespaces.SCRATCH)
+    if os.geteuid() == 0 and _can_be_nobody():
+        os.chown(scratch, namespaces.NOBODY, namespaces.NOBODY)
+        namespaces.become(namespaces.NOBODY)
+    return Ground(tier=tier, scratch=scratch)
+
+
+def confine(ground: Ground, folder: str, limits: Limits) -> None:
+    """Lock this process in for good, in the way of `ground.tier`, with `folder` as its working folder.
+
+    Raises OSError where a part of it fails; the process must then end.
+    """
+    if ground.tier == "full":
+        namespaces.isolate(limits.file_mb)
+    else:
+        os.chdir(folder)
+    _set_resource_limits(ground, limits)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    kernel.drop_capabilities()
+    if ground.tier == "full":
+        # The root folder holds nothing to hide; only writing is left to refuse.
+        landlock.restrict(read=["/"], write=[folder, "/dev"])
+        seccomp.restrict(unix_sockets=True)
+    elif ground.tier == "landlock":
+        shown = [*namespaces.library_folders(), *_SHOWN_OF_THE_SYSTEM, f"/proc/{os.getpid()}"]
+        landlock.restrict(read=shown, write=[folder, *_DEVICES])
+        # A socket file is reached by its path, which Landlock doesn't govern: an agent's or a daemon's would be open.
+        seccomp.restrict(unix_sockets=False)
+
+
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_SHOWN_OF_THE_SYSTEM = (
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/filesystems",
+)
+
+
+def weaknesses(tier: Tier) -> list[str]:
+    """What a tier below "full" leaves open, for whoever must decide whether it is enough."""
+    if tier == "full":
+        return []
+    found = ["programs share the machine's processes and their count; the scratch folder's total size has no limit"]
+    if tier == "landlock":
+        found.append("no private /dev/shm: the locks and pools of multiprocessing fail")
+        if landlock.version() < landlock.SCOPES_SIGNALS:
+            found.append(
+                f"Landlock version {landlock.version()} does not stop signals to other processes of the same user; "
+                "Linux 6.12 or later does"
+            )
+    else:
+        found.append("programs can read and write what their user can, and use the network")
+    if os.geteuid() == 0 and not _can_be_nobody():
+        found.append("programs run as root: no other user can reach the interpreter; install it outside /root")
+    return found
+
+
+def best_tier(highest: Tier, scratch: str) -> tuple[Tier | None, tuple[str, ...]]:
+    """The best tier from `highest` down that this machine allows (None: not even limits), and what is missing, in words."""
+    missing: list[str] = []
+    if highest != TIERS[0]:
+        missing.append(f"the caller asked for no more than tier {highest!r}")
+    for tier in TIERS[TIERS.index(highest) :]:
+        error = _rehearse(tier, scratch)
+        if error is None:
+            return tier, (*missing, *weaknesses(tier))
+        missing.append(_ADVICE[tier].format(error=error))
+    return None, tuple(missing)
+
+
+def _rehearse(tier: Tier, scratch: str) -> str | None:
+    """Go the whole way to a program of `tier` in processes of their own; what failed, or None."""
+
+    def program(ground: Ground) -> None:
+        confine(ground, ground.scratch, Limits())
+
+    def server() -> None:
+        ground = enter(tier, scratch)
+        _in_a_child(lambda: _first_of_its_namespace(ground, program))
+
+    try:
+        _in_a_child(server)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _first_of_its_namespace(ground: Ground, program: Callable[[Ground], None]) -> None:
+    if ground.tier == "full":
+        namespaces.settle()
+        kernel.unshare(kernel.CLONE_NEWPID)
+    _in_a_child(lambda: program(ground))
+
+
+def _in_a_child(action: Callable[[], None]) -> None:
+    """Run `action` in a child and wait for it; an OSError there is raised here."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        answer: OSError | None = None
+        try:
+            action()
+        except OSError as error:
+            answer = error
+        finally:
+            os.write(writer, pickle.dumps(answer))
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as file:
+        answer = file.read()
+    os.waitpid(pid, 0)
+    failure = pickle.loads(answer) if answer else OSError(0, "the process that tried it died")
+    if failure is not None:
+        raise failure
+
+
+def _can_be_nobody() -> bool:
+    """Whether a user without rights could run the interpreter."""
+    folders = namespaces.library_folders()
+
+    def try_it() -> None:
+        namespaces.become(namespaces.NOBODY)
+        for folder in folders:
+            os.listdir(folder)
+
+    try:
+        _in_a_child(try_it)
+    except OSError:
+        return False
+    return True
+
+
+def _set_resource_limits(ground: Ground, limits: Limits) -> None:
+    """Resource limits of this process and its children. They can only be lowered from here on."""
+    values = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        resource.RLIMIT_FSIZE: limits.file_mb << 20,
+        # Private writable memory, per process; the watch in memory.py sees to their sum.
+        resource.RLIMIT_DATA: ground.data_bytes + (limits.memory_mb << 20),
+        resource.RLIMIT_NPROC: limits.processes + (0 if ground.tier == "full" else _tasks_of_this_user()),
+    }
+    for kind, value in values.items():
+        _, hard = resource.getrlimit(kind)
+        ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (ceiling, ceiling))
+
+
+def _tasks_of_this_user() -> int:
+    """How many threads this user has on the machine: without a user namespace the limit counts them all."""
+    count = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.stat(f"/proc/{name}").st_uid == os.geteuid():
+                    count += len(os.listdir(f"/proc/{name}/task"))
+            except OSError:
+                continue
+    return count

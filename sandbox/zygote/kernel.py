@@ -1,0 +1,129 @@
+"""The system calls that Python has no function for, each raising OSError with its name.
+
+Numbers above 423 are the same on every architecture; the older ones come from `NUMBERS`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 1, 4, 24, 36
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_CAP_AMBIENT = 38, 22, 47
+
+_AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
+_OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _MNT_DETACH = 0x1, 0x4, 0x2
+_MOUNT_ATTR_NOSUID = 0x2
+_READ_ONLY = 0x1 | _MOUNT_ATTR_NOSUID | 0x4  # and without device files
+
+MACHINE = platform.machine()
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+
+
+def checked(result: int, call: str) -> int:
+    """The result of a system call; raises OSError naming the call where it failed."""
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{call}: {os.strerror(number)}")
+    return result
+
+
+def syscall(number: int, *arguments: object) -> int:
+    """A system call by its number; -1 on failure, with ctypes' errno set."""
+    words = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
+    return int(libc.syscall(ctypes.c_long(number), *words))
+
+
+def prctl(option: int, value: object = 0, third: object = 0) -> None:
+    """prctl(2)."""
+    words = [ctypes.c_ulong(word) if isinstance(word, int) else word for word in (value, third, 0, 0)]
+    checked(libc.prctl(option, *words), f"prctl({option})")
+
+
+def unshare(flags: int) -> None:
+    """Leave namespaces of the kinds in `flags` for new ones; a new pid namespace is for children only."""
+    checked(libc.unshare(flags), "unshare")
+
+
+def join_pid_namespace(fd: int) -> None:
+    """Let the next child be born in the pid namespace that `fd` stands for."""
+    checked(libc.setns(fd, CLONE_NEWPID), "setns")
+
+
+def mount(kind: str | None, target: str, flags: int, options: str = "") -> None:
+    """Mount a new file system of `kind` at `target`; None changes the propagation of the one that is there."""
+    name = kind.encode() if kind else None
+    call = f"mount {kind or ''} {target}"
+    checked(libc.mount(name, target.encode(), name, ctypes.c_ulong(flags), options.encode() or None), call)
+
+
+def clone_tree(path: str, *, writable: bool = False) -> int:
+    """A copy of the mounts at and under `path`, attached nowhere yet. Returns its file descriptor.
+
+    writable: leave writing and device files as they are at `path`, instead of refusing both.
+    """
+    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_RECURSIVE
+    fd = checked(syscall(_OPEN_TREE, _AT_FDCWD, path.encode(), flags), f"open_tree {path}")
+    try:
+        protect(fd, _MOUNT_ATTR_NOSUID if writable else _READ_ONLY, everything=True)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def protect_root() -> None:
+    """Make the mount at / read-only, and leave those under it as they are."""
+    fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        protect(fd, _READ_ONLY, everything=False)
+    finally:
+        os.close(fd)
+
+
+def protect(fd: int, attributes: int, *, everything: bool) -> None:
+    """Add `attributes` to the mount that `fd` is in and, for `everything`, to all mounts under it."""
+    data = struct.pack("=QQQQ", attributes, 0, 0, 0)
+    flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if everything else 0)
+    checked(syscall(_MOUNT_SETATTR, fd, b"", flags, data, len(data)), "mount_setattr")
+
+
+def attach_tree(fd: int, target: str) -> None:
+    """Put what `clone_tree` gave at `target`."""
+    checked(syscall(_MOVE_MOUNT, fd, b"", _AT_FDCWD, target.encode(), _MOVE_MOUNT_F_EMPTY_PATH), f"move_mount {target}")
+
+
+def change_root(new_root: str) -> None:
+    """Make `new_root`, a mount point, the root of this mount namespace, and let go of the old one."""
+    if MACHINE not in _PIVOT_ROOT:
+        raise OSError(0, f"pivot_root: its number on {MACHINE} is unknown")
+    os.chdir(new_root)
+    # The old root lands on top of the new one, where it can be unmounted without a directory of its own.
+    checked(syscall(_PIVOT_ROOT[MACHINE], b".", b"."), "pivot_root")
+    checked(libc.umount2(b".", _MNT_DETACH), "umount")
+    os.chdir("/")
+
+
+def drop_capabilities() -> None:
+    """Give up every capability for good."""
+    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
+        last = int(file.read())
+    for capability in range(last + 1):
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # Fails without CAP_SETPCAP; no_new_privs then does its work.
+    libc.prctl(PR_CAP_AMBIENT, 4, 0, 0, 0)
+    header = struct.pack("=Ii", 0x20080522, 0)
+    checked(libc.capset(header, bytes(24)), "capset")

@@ -1,0 +1,152 @@
+"""Namespaces: a machine of their own for the fork server and, inside it, for each program.
+
+The fork server moves once into user, mount, pid, network, ipc and uts namespaces, with a root folder that holds the
+interpreter, its libraries and little else, all read-only. Each program gets pid, mount, ipc and user namespaces
+inside these, with a scratch folder, /proc and /dev/shm of its own. No program outside Python is needed, and no
+privilege: root gives its own up first, so both ways the fork server ends as an ordinary user.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator
+
+from sandbox.zygote import kernel
+
+SCRATCH = "/scratch"
+"""The program's working folder, the only one besides /dev/shm that it can write to."""
+PROGRAM_ID = 1000
+"""The user and group id that a program sees as its own."""
+NOBODY = 65534
+"""The user and group id that root turns into."""
+
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/alternatives")
+_SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
+_HARDWARE = ("/sys/devices/system/cpu", "/sys/devices/system/node")
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+
+
+def library_folders() -> list[str]:
+    """The folders that Python programs are made of: the system's, the interpreter's, and installed packages.
+
+    Not all of sys.path: a project installed in place is on it too, and its folder is nobody's business.
+    """
+    names = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()]
+    names += [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]
+    names.append(os.path.dirname(os.path.realpath(sys.executable)))
+    folders = {path for name in names for path in (name, os.path.realpath(name)) if os.path.isdir(path)}
+    folders |= {path for path in _SYSTEM if os.path.isdir(path)}
+    return sorted(folders - {"/"})
+
+
+def enter() -> None:
+    """Move this process, which must have one thread, into namespaces of its own; its children get a pid namespace.
+
+    Raises OSError where the machine does not allow it.
+    """
+    os.umask(0o022)
+    if os.geteuid() == 0:
+        # Root builds the new root folder itself: the interpreter may live where nobody else may pass, as in /root.
+        kernel.unshare(kernel.CLONE_NEWNS)
+        _build_root()
+        become(NOBODY)
+        _new_user_namespace(0, others=kernel.CLONE_NEWNS)
+    else:
+        _new_user_namespace(0, others=kernel.CLONE_NEWNS)
+        _build_root()
+    kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
+
+
+def settle() -> None:
+    """In the first process of the pid namespace that `enter` made: see its own processes in /proc, and no others."""
+    kernel.mount("proc", "/proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+
+
+def isolate(file_mb: int) -> None:
+    """In a program's process, the first of its pid namespace: give it mounts, ipc and a user of its own.
+
+    file_mb: MiB that the scratch folder, and /dev/shm, can hold.
+    """
+    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("proc", "/proc", flags | kernel.MS_NOEXEC)
+    kernel.mount("tmpfs", SCRATCH, flags, f"size={file_mb}m,nr_inodes=4096,mode=0700")
+    kernel.mount("tmpfs", "/dev/shm", flags | kernel.MS_NOEXEC, f"size={file_mb}m,nr_inodes=1024,mode=1777")
+    os.chdir(SCRATCH)
+    # A user namespace of its own gives the limit on processes a count of its own, and locks the mounts.
+    _new_user_namespace(PROGRAM_ID)
+
+
+def become(user: int) -> None:
+    """Turn from root into `user` and the group of the same number, for good."""
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+    # A change of user makes a process's own /proc files root's; the maps of a user namespace are among them.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+
+
+def _new_user_namespace(inside: int, *, others: int = 0) -> None:
+    """A new user namespace in which this user is `inside`, and with it other namespaces."""
+    user, group = os.geteuid(), os.getegid()
+    kernel.unshare(kernel.CLONE_NEWUSER | others)
+    for name, line in (("setgroups", "deny"), ("uid_map", f"{inside} {user} 1"), ("gid_map", f"{inside} {group} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(line)
+
+
+def _build_root() -> None:
+    """Make a root folder with what programs need, read-only, and move into it."""
+    kernel.mount(None, "/", kernel.MS_REC | kernel.MS_PRIVATE)
+    # Copies first: the new root is built over /tmp, and hides what lies there.
+    trees = {path: kernel.clone_tree(path) for path in _trees()}
+    # A new /proc can only be mounted where one is in full view already, and is never less read-only than that one.
+    trees["/proc"] = kernel.clone_tree("/proc", writable=True)
+    devices = {f"/dev/{name}": kernel.clone_tree(f"/dev/{name}", writable=True) for name in _DEVICES}
+    links = {path: os.readlink(path) for path in _SYSTEM if os.path.islink(path)}
+    files = dict(_read_files())
+
+    new_root = "/tmp"
+    kernel.mount("tmpfs", new_root, kernel.MS_NOSUID | kernel.MS_NODEV, "size=4m,mode=0755")
+    for path, fd in trees.items():
+        os.makedirs(new_root + path, exist_ok=True)
+        kernel.attach_tree(fd, new_root + path)
+        os.close(fd)
+    for folder in (SCRATCH, "/dev/shm", "/etc"):
+        os.makedirs(new_root + folder, exist_ok=True)
+    for path, fd in devices.items():
+        os.close(os.open(new_root + path, os.O_CREAT | os.O_CLOEXEC))
+        kernel.attach_tree(fd, new_root + path)
+        os.close(fd)
+    for path, content in files.items():
+        with open(new_root + path, "wb") as file:
+            file.write(content)
+    links |= {"/tmp": SCRATCH, "/dev/fd": "/proc/self/fd", "/dev/stdout": "fd/1", "/dev/stderr": "fd/2"}
+    for path, target in links.items():
+        os.symlink(target, new_root + path)
+
+    kernel.change_root(new_root)
+    kernel.protect_root()
+
+
+def _trees() -> Iterator[str]:
+    """The folders to show, none inside another."""
+    shown: list[str] = []
+    for path in [*library_folders(), *_HARDWARE]:
+        if os.path.islink(path) and path in _SYSTEM:
+            continue  # Stays a link in the new root.
+        if os.path.isdir(path) and not any(path.startswith(f"{parent}/") for parent in shown):
+            shown.append(path)
+            yield path
+
+
+def _read_files() -> Iterator[tuple[str, bytes]]:
+    """The single files to show, with their content."""
+    for path in _SYSTEM_FILES:
+        try:
+            with open(path, "rb") as file:
+                yield path, file.read()
+        except OSError:
+            continue

@@ -1,0 +1,76 @@
+"""What the kernel tells about processes: their children, and the memory that they hold of their own."""
+
+from __future__ import annotations
+
+import os
+
+
+def family(pid: int) -> list[int]:
+    """`pid` and all that descend from it, as far as they are still linked to it."""
+    found = [pid]
+    for parent in found:
+        found += _children(parent)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    """The children of all threads of `pid`; none where it is gone."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
+
+
+def own_bytes(pid: int, inherited: int) -> int:
+    """Bytes of memory that `pid` and its descendants hold beyond the `inherited` ones that each started with.
+
+    Quick, and too high where they share pages that they wrote before a fork; `shared_bytes` tells those apart.
+    """
+    return sum(max(0, private_bytes(member) - inherited) for member in family(pid))
+
+
+def private_bytes(pid: int | str) -> int:
+    """Bytes of anonymous and shared memory that the process has in use, not counting files."""
+    return _field(f"/proc/{pid}/status", b"RssAnon:") + _field(f"/proc/{pid}/status", b"RssShmem:")
+
+
+def data_bytes() -> int:
+    """Bytes that this process's RLIMIT_DATA counts."""
+    return _field("/proc/self/status", b"VmData:")
+
+
+def proportional_bytes(pid: int) -> int | None:
+    """Like `own_bytes`, but a page shared by n processes counts 1/n in each; slow. None where the kernel won't say."""
+    total = 0
+    for member in family(pid):
+        report = _read(f"/proc/{member}/smaps_rollup")
+        if not report and os.path.exists(f"/proc/{member}"):
+            return None
+        total += _amount(report, b"Pss_Anon:") + _amount(report, b"Pss_Shmem:")
+    return total
+
+
+def _field(path: str, name: bytes) -> int:
+    return _amount(_read(path), name)
+
+
+def _amount(report: bytes, name: bytes) -> int:
+    """The bytes behind `name` in a report with lines such as "RssAnon:   123 kB"; 0 without one."""
+    start = report.find(b"\n" + name)
+    if start < 0:
+        return 0
+    return int(report[start + 1 + len(name) :].split(maxsplit=1)[0]) << 10
+
+
+def _read(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, 1 << 16)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)

@@ -1,0 +1,106 @@
+"""Running a text as the program `main.py`: what it sees, its tracebacks and its exit code are python's own."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import linecache
+import os
+import sys
+import threading
+import traceback
+import types
+
+from sandbox.zygote import kernel
+
+FILE_NAME = "main.py"
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def open_standard_streams() -> None:
+    """Python and C streams over file descriptors 0 to 2, that keep what was printed when the process is killed."""
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace", closefd=False)  # type: ignore[misc]
+    # By line: a flush for every piece would cost a call for every piece, and more would be lost in a kill.
+    out = io.TextIOWrapper(open(1, "wb", closefd=False), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    err = io.TextIOWrapper(open(2, "wb", closefd=False), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    sys.stdout = sys.__stdout__ = out  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = err  # type: ignore[misc]
+    stream = kernel.ctypes.c_void_p.in_dll(kernel.libc, "stdout")
+    kernel.libc.setvbuf(stream, None, 1, 0)
+
+
+def run(code: bytes) -> int:
+    """Run `code` as `__main__` to its end, threads and atexit callbacks included; the exit code."""
+    folder = os.getcwd()
+    with open(os.path.join(folder, FILE_NAME), "wb") as file:  # For inspect, and for multiprocessing's spawn.
+        file.write(code)
+    sys.argv[:] = [FILE_NAME]
+    sys.path.insert(0, folder)
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__file__=FILE_NAME, __builtins__=sys.modules["builtins"], __annotations__={}, __cached__=None)
+    sys.modules["__main__"] = main
+    exit_code = _guard(lambda: _execute(code, main.__dict__))
+    exit_code = _guard(threading._shutdown) or exit_code  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    return exit_code or _guard(_flush)
+
+
+def _execute(code: bytes, namespace: dict[str, object]) -> None:
+    text = code.decode("utf-8", errors="surrogatepass")
+    # Without a time stamp the lines stay as they are whatever the program does with the file.
+    linecache.cache[FILE_NAME] = (len(text), None, text.splitlines(keepends=True), FILE_NAME)
+    exec(compile(text, FILE_NAME, "exec", dont_inherit=True), namespace)
+
+
+def _guard(action: types.FunctionType | object) -> int:
+    """Call `action`; the exit code that what it raised would give a python process."""
+    try:
+        action()  # type: ignore[operator]
+    except SystemExit as leaving:
+        if leaving.code is None or isinstance(leaving.code, int):
+            return int(leaving.code or 0) & 0xFF
+        print(leaving.code, file=sys.stderr)
+        return 1
+    except BaseException as error:
+        report(error)
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
+    return 0
+
+
+def report(error: BaseException) -> None:
+    """Print the traceback as python would: with no frame of ours, by the program's own hook if it has one."""
+    hide_our_frames(error)
+    if sys.excepthook is not sys.__excepthook__:
+        sys.excepthook(type(error), error, error.__traceback__)
+    else:
+        traceback.print_exception(error)
+
+
+def hide_our_frames(error: BaseException | None) -> None:
+    """Take our frames out of the tracebacks of `error` and of the errors that led to it."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        current = waiting.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        frames = []
+        frame = current.__traceback__
+        while frame is not None:
+            if not frame.tb_frame.f_code.co_filename.startswith(_OURS):
+                frames.append(frame)
+            frame = frame.tb_next
+        remaining = None
+        for frame in reversed(frames):
+            frame.tb_next = remaining
+            remaining = frame
+        current.__traceback__ = remaining
+        waiting += [current.__cause__, current.__context__]
+        waiting += getattr(current, "exceptions", ())
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kernel.libc.fflush(None)

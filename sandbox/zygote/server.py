@@ -1,0 +1,251 @@
+"""The fork server's loop: fork programs, watch them, end them, and say how they ended.
+
+One thread and one `poll`. Each run has a channel of its own to the caller: when it is shut from there, because the
+caller has enough or is gone, the run is killed; when the run is over, its end is told there. The code and the output
+go past the fork server, in files that the caller made.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import resource
+import selectors
+import shutil
+import signal
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from sandbox.base import Limits
+from sandbox.zygote import child, kernel, processes
+from sandbox.zygote.confine import Ground
+
+_TICK = 0.02  # seconds between two looks at the memory of running programs
+_RETRY = 0.05  # seconds to wait before a spare is made again after one failed
+
+
+@dataclass(slots=True)
+class _Process:
+    """A child: a spare at first, then a run."""
+
+    pid: int
+    pidfd: int
+    line: socket.socket
+    limits: Limits
+    channel: socket.socket | None = None
+    """Where the end is told; None for a spare."""
+    started: float = 0.0
+    peak_bytes: int = 0
+    cause: str | None = None
+    """Why it was killed: "timeout", "memory_limit" or "caller"."""
+
+
+@dataclass(slots=True)
+class Server:
+    """Forks programs on `ground` until the other end of `control` is gone."""
+
+    ground: Ground
+    control: socket.socket
+    limits: Limits
+    """Of the spares; a run with others gets a child of its own."""
+    spare_count: int
+    """Children to keep ready."""
+    inherited_bytes: int = field(default_factory=lambda: processes.private_bytes("self"))
+    """Bytes of memory that each child starts with."""
+    _spares: collections.deque[_Process] = field(default_factory=collections.deque)
+    _runs: dict[int, _Process] = field(default_factory=dict)
+    _selector: selectors.BaseSelector = field(default_factory=selectors.PollSelector)
+    _own_namespace: int = field(default_factory=lambda: os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC))
+    _folders: int = 0
+    _next_spare: float = 0.0
+
+    def serve(self) -> None:
+        """Work until the caller is gone; then end every child."""
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+        self._selector.register(self.control, selectors.EVENT_READ, self._accept)
+        try:
+            while True:
+                for key, _ in self._selector.select(self._timeout()):
+                    if key.data() is False:
+                        return
+                self._watch()
+                # Only when nobody waits: making a spare takes as long as the run that it makes cheaper.
+                if self._lacks_spares() and not self._selector.select(0):
+                    self._make_spare()
+        finally:
+            self._end_everything()
+
+    def _timeout(self) -> float | None:
+        if self._lacks_spares():
+            return 0
+        if self._runs:
+            return _TICK
+        return None if len(self._spares) >= self.spare_count else _RETRY
+
+    def _lacks_spares(self) -> bool:
+        return len(self._spares) < self.spare_count and time.monotonic() >= self._next_spare
+
+    # A run's beginning.
+
+    def _accept(self) -> bool:
+        """Take an order from the caller and start it; False when the caller is gone."""
+        order, files, _, _ = socket.recv_fds(self.control, 1 << 16, 1 + child.FILES)
+        if not order:
+            return False
+        wanted: dict[str, Any] = json.loads(order)
+        channel = socket.socket(fileno=files[0])
+        limits = Limits(**wanted["limits"])
+        try:
+            process = self._spare_for(limits)
+            process.limits = limits
+            socket.send_fds(process.line, [order], files[1:])
+        except OSError as error:
+            self._tell(channel, {"fault": f"the program could not be started: {error}"})
+            channel.close()
+            return True
+        finally:
+            for fd in files[1:]:
+                os.close(fd)
+        process.channel = channel
+        process.started = time.monotonic()
+        self._runs[process.pid] = process
+        self._selector.register(channel, selectors.EVENT_READ, lambda: self._kill(process, "caller"))
+        return True
+
+    def _spare_for(self, limits: Limits) -> _Process:
+        """A spare that was made for such limits, or a new child."""
+        if self._spares and _prepared_alike(self._spares[0].limits, limits):
+            return self._spares.popleft()
+        return self._fork(limits)
+
+    def _make_spare(self) -> None:
+        try:
+            self._spares.append(self._fork(self.limits))
+        except OSError:
+            self._next_spare = time.monotonic() + _RETRY
+
+    def _fork(self, limits: Limits) -> _Process:
+        """A new child that locks itself in for `limits`."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        folder = self._new_folder()
+        if self.ground.tier == "full":
+            # The child is the first of a pid namespace: it takes all that it started with it, in one fork.
+            kernel.unshare(kernel.CLONE_NEWPID)
+        pid = os.fork()
+        if pid == 0:
+            child.live(self.ground, folder, limits, theirs)
+        if self.ground.tier == "full":
+            kernel.join_pid_namespace(self._own_namespace)
+        theirs.close()
+        process = _Process(pid, os.pidfd_open(pid), ours, limits)
+        self._selector.register(process.pidfd, selectors.EVENT_READ, lambda: self._bury(process))
+        return process
+
+    def _new_folder(self) -> str:
+        if self.ground.tier == "full":
+            return self.ground.scratch
+        self._folders += 1
+        folder = os.path.join(self.ground.scratch, str(self._folders))
+        os.mkdir(folder, 0o700)
+        return folder
+
+    # A run's course and its end.
+
+    def _watch(self) -> None:
+        """Look after the time and the memory of all runs."""
+        now = time.monotonic()
+        for process in self._runs.values():
+            if now - process.started >= process.limits.seconds:
+                self._kill(process, "timeout")
+                continue
+            used = processes.own_bytes(process.pid, self.inherited_bytes)
+            if used > process.limits.memory_mb << 20:
+                exact = processes.proportional_bytes(process.pid)
+                used = used if exact is None else exact
+                if used > process.limits.memory_mb << 20:
+                    self._kill(process, "memory_limit")
+            process.peak_bytes = max(process.peak_bytes, used)
+
+    def _kill(self, process: _Process, cause: str) -> None:
+        """End a run and all that it started. What follows is up to `_bury`."""
+        process.cause = process.cause or cause
+        if cause == "caller" and process.channel in self._selector.get_map():
+            self._selector.unregister(process.channel)
+        # Without namespaces the child is a supervisor, which must live to sweep up.
+        order = signal.SIGKILL if self.ground.tier == "full" else signal.SIGTERM
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(process.pidfd, order)
+
+    def _bury(self, process: _Process) -> None:
+        """Take leave of a child that ended, and tell its caller how."""
+        self._selector.unregister(process.pidfd)
+        os.close(process.pidfd)
+        _, status, usage = os.wait4(process.pid, 0)
+        first_word = _last_message(process.line)
+        process.line.close()
+        self._runs.pop(process.pid, None)
+        if process.channel is None:
+            # A spare that failed: whoever comes next tries again, and hears why.
+            self._spares = collections.deque(spare for spare in self._spares if spare is not process)
+            self._next_spare = time.monotonic() + _RETRY
+            return
+        if process.channel in self._selector.get_map():
+            self._selector.unregister(process.channel)
+        self._tell(process.channel, first_word | _ending(process, status, usage))
+        process.channel.close()
+
+    @staticmethod
+    def _tell(channel: socket.socket, message: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # The caller may have gone away.
+            channel.send(json.dumps(message).encode())
+
+    def _end_everything(self) -> None:
+        """With namespaces the children die with this process; else they are ended one by one."""
+        if self.ground.tier == "full":
+            return
+        for process in [*self._runs.values(), *self._spares]:
+            self._kill(process, "caller")
+        patience = time.monotonic() + 5
+        while time.monotonic() < patience:
+            try:
+                os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            time.sleep(0.005)
+        shutil.rmtree(self.ground.scratch, ignore_errors=True)
+
+
+def _prepared_alike(some: Limits, others: Limits) -> bool:
+    """Whether a child made for one can run the other: time and output are not its own business."""
+    return (some.memory_mb, some.file_mb, some.processes) == (others.memory_mb, others.file_mb, others.processes)
+
+
+def _last_message(line: socket.socket) -> dict[str, Any]:
+    """What a child said of its start; nothing where it died before."""
+    try:
+        message = line.recv(1 << 16, socket.MSG_DONTWAIT)
+    except OSError:
+        message = b""
+    return json.loads(message) if message else {"fault": "the program's process died before it started"}
+
+
+def _ending(process: _Process, status: int, usage: resource.struct_rusage) -> dict[str, Any]:
+    """How a run ended and what it used, as the caller is told."""
+    return {
+        "exit_code": os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else None,
+        "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+        "cause": process.cause,
+        "wall": time.monotonic() - process.started,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "peak_bytes": process.peak_bytes,
+        "maxrss_bytes": usage.ru_maxrss << 10,
+    }
+
+
+def exit_with(status: int) -> NoReturn:
+    """End this process the way `status`, a wait status, tells of."""
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)

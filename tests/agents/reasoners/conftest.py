@@ -1,0 +1,27 @@
+"""A scripted server, and the model that comes with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from scripted import ScriptedServer
+
+from agents.reasoners import built_in
+from agents.reasoners.nano import Nano
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A server that says it is vLLM."""
+    scripted = ScriptedServer()
+    yield scripted
+    scripted.close()
+
+
+@pytest.fixture(scope="session")
+def nano() -> Iterator[Nano]:
+    """The model that comes with the package."""
+    reasoner = Nano(built_in("nano-base"), name="nano-base")
+    yield reasoner
+    reasoner.close()

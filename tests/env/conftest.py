@@ -1,0 +1,163 @@
+"""Small real parts: a sandbox without walls, a codec with whole words as tokens, a reasoner with a script."""
+
+import contextlib
+import io
+import re
+import traceback
+from dataclasses import dataclass, field
+
+import pytest
+
+from env import Chunk, Problem, Sampling, SolverEnv, collect
+from sandbox import Execution, Sandbox, SandboxUnavailableError
+
+END = 0
+"""The id of the end-of-turn token."""
+
+
+class OpenSandbox(Sandbox):
+    """Runs programs in this process, for programs that the tests wrote themselves."""
+
+    backend = "open"
+    tier = "limits"
+
+    def __init__(self):
+        self.down = False
+        self.codes = []
+
+    def run(self, code, *, limits=None):
+        self.codes.append(code)
+        if self.down:
+            raise SandboxUnavailableError("the workers are gone")
+        stdout, stderr, status = io.StringIO(), io.StringIO(), "ok"
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            try:
+                exec(compile(code, "main.py", "exec"), {})
+            except Exception:
+                traceback.print_exc()
+                status = "error"
+        return Execution(
+            code=code,
+            status=status,
+            stdout=stdout.getvalue(),
+            stderr=stderr.getvalue(),
+            exit_code=int(status == "error"),
+            tier=self.tier,
+            backend=self.backend,
+        )
+
+    def close(self):
+        pass
+
+
+class WordCodec:
+    """Words, runs of white space and runs of other signs (with their line breaks) are the tokens."""
+
+    instructions = None
+    context = 2000
+
+    def __init__(self):
+        self.words = ["<end>"]
+
+    def render(self, messages):
+        return "".join(f"<{message['role']}>{message['content']}" for message in messages) + "<assistant><think>\n"
+
+    def encode(self, text):
+        ids, ends = [], []
+        for match in re.finditer(r"\w+|[^\S\n]+|[^\w\s]+\n*|\s+", text):
+            if match[0] not in self.words:
+                self.words.append(match[0])
+            ids.append(self.words.index(match[0]))
+            ends.append(match.end())
+        return tuple(ids), tuple(ends)
+
+
+class PlainCodec(WordCodec):
+    """No tokens at all."""
+
+    def encode(self, text):
+        return None
+
+
+@dataclass
+class ScriptedReasoner:
+    """Writes the lines it was given, one for each call, token by token, and minds stop strings and limits."""
+
+    codec: WordCodec
+    lines: list
+    name: str = "scripted"
+    sampling: Sampling = field(default_factory=Sampling)
+    calls: list = field(default_factory=list)
+
+    @property
+    def instructions(self):
+        return self.codec.instructions
+
+    @property
+    def context(self):
+        return self.codec.context
+
+    def render(self, messages):
+        return self.codec.render(messages)
+
+    def encode(self, text):
+        return self.codec.encode(text)
+
+    def stream(self, prompt, *, stop, max_tokens, sampling):
+        self.calls.append({"prompt": prompt, "stop": stop, "max_tokens": max_tokens, "sampling": sampling})
+        line = self.lines[len(self.calls) - 1]
+        encoded = self.encode(line)
+        ids, ends = encoded or (tuple(line), tuple(range(1, len(line) + 1)))
+        begin = 0
+        for number, (token, end) in enumerate(zip(ids, ends, strict=True), start=1):
+            text = line[begin:end]
+            finish = "stop" if line[:end].endswith(stop) else "length" if number == max_tokens else None
+            yield Chunk(
+                text=text,
+                ids=(token,) if encoded else None,
+                ends=(len(text),) if encoded else None,
+                finish=finish,
+            )
+            if finish:
+                return
+            begin = end
+        yield Chunk(text="", ids=(END,) if encoded else None, ends=(0,) if encoded else None, finish="end")
+
+    def generate(self, prompt, *, stop, max_tokens, sampling):
+        return collect(self.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling))
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def sandbox():
+    return OpenSandbox()
+
+
+@pytest.fixture
+def codec():
+    return WordCodec()
+
+
+@pytest.fixture
+def plain_codec():
+    return PlainCodec()
+
+
+@pytest.fixture
+def problem():
+    return Problem(id="p1", question="How many chairs?", answers=(42.0,))
+
+
+@pytest.fixture
+def env(sandbox, codec, problem):
+    env = SolverEnv(sandbox, codec)
+    env.reset(problem)
+    return env
+
+
+@pytest.fixture
+def script(codec):
+    """A function that makes a reasoner out of what it is to write."""
+    return lambda *lines, codec=codec: ScriptedReasoner(codec, list(lines))

@@ -1,0 +1,150 @@
+"""Episodes are values: they come back from their data, and runs come back from their seeds."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from env import (
+    Episode,
+    Finding,
+    Intervention,
+    Problem,
+    ReasonerError,
+    Span,
+    Transcript,
+    Usage,
+    run_episode,
+    segment_seed,
+)
+from env.episode import StopReason
+from env.intervention import TRIGGERS
+from sandbox import Execution, SolverReport
+
+seconds = st.floats(0, 1e6)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+answers = numbers | st.sampled_from(["infeasible", "unbounded"])
+words = st.text(max_size=20)
+findings = st.builds(
+    Finding,
+    trigger=st.sampled_from(TRIGGERS),
+    offset=st.integers(0, 10**6),
+    evidence=words,
+    confidence=st.floats(0, 1),
+)
+reports = st.builds(
+    SolverReport,
+    library=words,
+    solver=words,
+    status=st.sampled_from(["optimal", "infeasible", "limit"]),
+    sense=st.sampled_from(["minimize", "maximize", None]),
+    objective=st.none() | numbers,
+    bound=st.none() | numbers,
+    gap=st.none() | numbers,
+    seconds=seconds,
+)
+executions = st.builds(
+    Execution,
+    code=words,
+    status=st.sampled_from(["ok", "error", "timeout", "memory_limit", "output_limit"]),
+    stdout=words,
+    stderr=words,
+    exit_code=st.none() | st.integers(0, 255),
+    signal=st.none() | st.integers(1, 64),
+    wall_seconds=seconds,
+    truncated=st.booleans(),
+    tier=st.just("full"),
+    backend=words,
+    reports=st.lists(reports, max_size=2).map(tuple),
+)
+
+
+@st.composite
+def episodes(draw):
+    runs = draw(st.lists(executions, max_size=3))
+    spans = [Span(source="prompt", text=draw(words))]
+    for _ in runs:
+        text = draw(words)
+        spans.append(Span(source="model", text=text, ids=tuple(range(len(text))), ends=tuple(range(1, len(text) + 1))))
+        spans.append(Span(source="tool", text=draw(words)))
+    return Episode(
+        problem=Problem(
+            id=draw(words.filter(str.strip)),
+            question="Q",
+            answers=tuple(draw(st.lists(answers, min_size=1, max_size=3))),
+        ),
+        transcript=Transcript(spans=tuple(spans)),
+        executions=tuple(runs),
+        interventions=tuple(
+            draw(
+                st.lists(
+                    st.builds(Intervention, finding=findings, hint=words, cut=st.integers(0), removed=words), max_size=2
+                )
+            )
+        ),
+        stop=draw(st.none() | st.sampled_from(StopReason.__args__)),
+        usage=draw(st.builds(Usage, model_tokens=st.integers(0), generation_seconds=seconds)),
+    )
+
+
+@given(episodes())
+def test_an_episode_comes_back_from_json_as_it_was(episode):
+    assert Episode.from_dict(json.loads(json.dumps(episode.to_dict()))) == episode
+
+
+def test_executions_and_outputs_go_together(problem):
+    with pytest.raises(ValueError, match="0 executions do not fit 1 tool spans"):
+        Episode(problem=problem, transcript=Transcript(spans=(Span(source="tool", text="x"),)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stop": "bored"}, "stop 'bored'"),
+        ({"mood": "good"}, "Episode has no field 'mood'"),
+        ({"problem": {"id": "a"}}, 'Problem: "question" is missing'),
+        ({"usage": 5}, "Usage: give an object, not 5"),
+        ({"transcript": {"spans": [{"source": "me", "text": ""}]}}, "source 'me'"),
+        ({"executions": [{"status": "fine"}]}, "."),
+    ],
+)
+def test_bad_data_is_refused_by_name(problem, change, message):
+    data = {**Episode(problem=problem).to_dict(), **change}
+    with pytest.raises((ValueError, TypeError), match=message):
+        Episode.from_dict(data)
+
+
+def test_the_same_seed_makes_the_same_run(env, script, problem):
+    lines = ("```python\nprint(1)\n```\n", "\\boxed{1}")
+    first, second, other = script(*lines), script(*lines), script(*lines)
+    runs = [run_episode(env, one, problem, seed=seed) for one, seed in ((first, 1), (second, 1), (other, 2))]
+    assert runs[0].transcript == runs[1].transcript
+    assert first.calls == second.calls != other.calls
+
+
+def test_a_segments_seed_depends_on_how_far_the_run_is(problem):
+    episode = Episode(problem=problem, transcript=Transcript(spans=(Span(source="prompt", text="Q"),)))
+    hint = Intervention(finding=Finding(trigger="solver_distrust", offset=0, evidence=""), hint="H", cut=0, removed="")
+    variants = [
+        episode,
+        replace(episode, transcript=episode.transcript.append(Span(source="model", text="a"))),
+        replace(episode, interventions=(hint,)),
+        replace(episode, problem=replace(problem, id="other")),
+    ]
+    seeds = {segment_seed(seed, variant) for seed in (0, 1) for variant in variants}
+    assert len(seeds) == 8
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_a_reasoner_that_fails_ends_the_run_with_its_error(env, script, problem):
+    reasoner = script()
+
+    def fail(*_, **__):
+        raise ReasonerError("connection refused")
+
+    reasoner.generate = fail
+    with pytest.raises(ReasonerError, match="connection refused"):
+        run_episode(env, reasoner, problem)
+    assert env.episode.stop is None

@@ -1,0 +1,22 @@
+"""Seven triggers in two classes, and findings that make sense."""
+
+import pytest
+
+from env import TRIGGER_CLASS, TRIGGERS, Finding, Intervention
+
+
+def test_the_first_three_triggers_are_distrust_and_the_others_lack_of_expertise():
+    assert list(TRIGGER_CLASS) == list(TRIGGERS)
+    assert list(TRIGGER_CLASS.values()) == ["code_utilization_distrust"] * 3 + ["lack_of_or_expertise"] * 4
+
+
+@pytest.mark.parametrize("bad", [{"trigger": "mood"}, {"confidence": 1.1}, {"offset": -1}])
+def test_a_finding_that_makes_no_sense_is_refused(bad):
+    with pytest.raises(ValueError, match=str(next(iter(bad.values())))):
+        Finding(**{"trigger": "solver_distrust", "offset": 0, "evidence": "", **bad})
+
+
+def test_an_intervention_comes_back_from_its_data():
+    finding = Finding(trigger="missing_constraint", offset=3, evidence="no limit", confidence=0.5)
+    intervention = Intervention(finding=finding, hint="Wait.", cut=2, removed="x")
+    assert Intervention.from_dict(intervention.to_dict()) == intervention

@@ -1,0 +1,29 @@
+"""A problem has a question, and the answers that can be right."""
+
+import pytest
+
+from env import Problem
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"id": ""}, "id is ''"),
+        ({"question": "  "}, "question is '  '"),
+        ({"rule": ""}, "rule is ''"),
+        ({"source": None}, "source is None"),
+        ({"answers": [5.0]}, "answers is"),
+        ({"answers": (float("nan"),)}, "answer is nan"),
+        ({"answers": ("none",)}, "answer is 'none'"),
+        ({"answers": (True,)}, "answer is True"),
+        ({"tier": "hard"}, "tier is 'hard'"),
+    ],
+)
+def test_a_problem_that_makes_no_sense_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Problem(**{"id": "a", "question": "Q", "answers": (5.0,), **fields})
+
+
+def test_a_problem_comes_back_from_its_data():
+    problem = Problem(id="a", question="Q", answers=(5.0, "unbounded"), rule="sirl", source="s", tier="easy")
+    assert Problem.from_dict(problem.to_dict()) == problem

@@ -1,0 +1,176 @@
+"""Both protocols read programs out of a text and put output back into it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from env import PROTOCOLS, Inline, ToolCall
+from sandbox import Execution
+
+
+def execution(status="ok", stdout="", stderr="", **more):
+    fields = {"exit_code": 0 if status == "ok" else 1, "tier": "limits", "backend": "test"}
+    return Execution(code="", status=status, stdout=stdout, stderr=stderr, **{**fields, **more})
+
+
+def shown(last=False, **fields):
+    """The lines of an inline observation, without its fences."""
+    lines = Inline().observation(execution(**fields), last=last).split("\n")
+    assert (lines[0], lines[-2:]) == ("```output", ["```", ""])
+    return lines[1:-2]
+
+
+def call(code, name="run_python"):
+    return f"<tool_call>\n{json.dumps({'name': name, 'arguments': {'code': code}})}\n</tool_call>"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("```python\nx = 1\n```\n", "x = 1\n"),
+        ("```python\nx = 1\n```", "x = 1\n"),
+        ("```Python  \r\nx = 1\r\n```\r\n", "x = 1\r\n"),
+        ("```py\nx = 1\n```\n\n", "x = 1\n"),
+        ("1. Code:\n   ```python\n   x = 1\n   ```\n", "   x = 1\n   "),
+        ("```python\nx = 1```\n", "x = 1"),
+        ("```python\n```\n", ""),
+        ("```\nmin x\n```\n```python\nx = 1\n```\n", "x = 1\n"),
+        ("```python\na = 1\n```\n```python\nb = 2\n```\n", "a = 1\n"),
+        ("```python\nx = 1\n", None),
+        ("```python", None),
+        ("```\nx = 1\n```\n", None),
+        ("```pythonic\nx\n```\n", None),
+        ("Use a ```python block.", None),
+    ],
+)
+def test_inline_runs_the_first_complete_python_block(text, code):
+    action = Inline().read(text)
+    assert (action.kind, action.code) == ("none" if code is None else "code", code)
+
+
+def test_a_block_is_placed_with_its_line_breaks():
+    text = "Plan.\n```python\nx = 1\n```\n\nMore."
+    action = Inline().read(text)
+    assert text[action.start : action.end] == "```python\nx = 1\n```\n\n"
+
+
+def test_a_block_that_is_not_closed_has_a_start_and_no_program():
+    action = Inline().read("Plan \\boxed{1}.\n```python\nx = 1")
+    assert (action.kind, action.start, action.code) == ("none", 16, None)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+def test_a_boxed_answer_without_a_program_is_an_answer(protocol):
+    assert protocol.read("so \\boxed{5}").kind == "answer"
+    assert protocol.read("so 5").kind == "none"
+
+
+def test_a_tool_call_is_read_from_its_json():
+    code = "print('</tool>')\nx = \"1\""
+    text = f"Now:\n{call(code)}\n\\boxed{{1}}"
+    action = ToolCall().read(text)
+    assert (action.kind, action.code) == ("code", code)
+    assert text[: action.start] == "Now:\n"
+    assert text[action.end :] == "\\boxed{1}"
+
+
+def test_a_call_with_raw_line_breaks_is_understood():
+    text = '<tool_call>{"name": "run_python", "arguments": {"code": "a = 1\nb = 2"}}</tool_call>'
+    assert ToolCall().read(text).code == "a = 1\nb = 2"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "print(1)",
+        "[]",
+        '"run_python"',
+        '{"name": "run_python"}',
+        '{"name": "run_python", "arguments": []}',
+        '{"name": "run_python", "arguments": {"code": 5}}',
+        '{"name": "rm", "arguments": {"code": "x"}}',
+        "[" * 9999,
+    ],
+)
+def test_a_call_of_anything_else_is_no_program_and_hides_none(body):
+    bad = f"<tool_call>{body}</tool_call>"
+    assert ToolCall().read(bad).kind == "none"
+    assert ToolCall().read(bad + "\\boxed{1}").kind == "answer"
+    assert ToolCall().read(bad + call("x = 1")).code == "x = 1"
+
+
+@given(st.text(alphabet='`python\n ```tool_call<>/\\boxed{}"', max_size=80))
+def test_reading_never_raises_and_cleaning_is_final(text):
+    for protocol in PROTOCOLS.values():
+        action = protocol.read(text)
+        assert 0 <= (action.start or 0) <= action.end <= len(text)
+        assert text.startswith(protocol.clean(text))
+        assert protocol.clean(protocol.clean(text)) == protocol.clean(text)
+
+
+@given(st.text(max_size=80))
+def test_a_program_comes_back_from_a_tool_call_whatever_is_in_it(code):
+    if "</tool_call>" not in code:
+        assert ToolCall().read(call(code)).code == code
+
+
+def test_a_made_up_observation_is_cut_away():
+    assert Inline().clean("I run it.\n```output\n42\n```\n\\boxed{42}") == "I run it.\n"
+    assert ToolCall().clean("I run it.\n<tool_response>\n42") == "I run it.\n"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+def test_a_chat_opens_with_instructions_unless_told_otherwise(protocol):
+    system, user = protocol.messages("Q?")
+    assert system == {"role": "system", "content": protocol.instructions}
+    assert user == {"role": "user", "content": "Q?"}
+    assert protocol.messages("Q?", "Be brief.")[0]["content"] == "Be brief."
+    assert protocol.messages("Q?", "") == [user]
+
+
+def test_the_instructions_show_a_call_that_the_protocol_reads():
+    assert ToolCall().read(ToolCall().instructions).code == "print(6 * 7)"
+
+
+def test_output_is_shown_and_warnings_are_not():
+    assert shown(stdout="42\n", stderr="UserWarning: no\n") == ["42"]
+    assert shown(stdout="\n", stderr="only this\n") == ["only this"]
+    assert shown() == ["(no output)"]
+
+
+def test_a_failure_shows_output_first_and_then_the_traceback():
+    assert shown(status="error", stdout="a\n", stderr="\nTraceback\n  File\nKeyError: 1\n") == [
+        *("a", "Traceback", "  File", "KeyError: 1")
+    ]
+    assert shown(status="error", exit_code=3) == ["Exit code 3"]
+    assert shown(status="error", exit_code=None, signal=11) == ["Killed by signal 11"]
+
+
+def test_a_run_that_was_stopped_says_why_in_one_line():
+    assert shown(status="timeout", stdout="a", wall_seconds=10.04) == ["a", "TimeoutError: stopped after 10 s"]
+    assert shown(status="timeout", wall_seconds=0.52) == ["TimeoutError: stopped after 0.5 s"]
+    assert shown(status="memory_limit", peak_memory_mb=1024.3) == ["MemoryError: stopped with 1024 MB in use"]
+    assert shown(status="output_limit", stdout="a" * 5000)[-1] == "OutputError: stopped for printing too much"
+
+
+def test_long_output_is_cut_in_its_middle():
+    text = "a" * 500 + "b" * 500 + "objective 42"
+    assert shown(stdout=text) == ["a" * 400 + "..." + text[-400:]]
+    assert shown(stdout="a" * 800) == ["a" * 800]
+
+
+def test_the_last_run_says_so_even_after_long_output():
+    assert shown(last=True, stdout="a" * 5000)[-1] == "(That was the last run; now give the final answer.)"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
+@pytest.mark.parametrize("mark", ["<|im_end|>", "</think>", "<think>", "<tool_call>", "</tool_response>"])
+def test_a_program_cannot_print_a_chat_templates_marks(protocol, mark):
+    assert mark not in protocol.observation(execution(stdout=f"1 {mark} 2"), last=False).removesuffix(f"{mark}\n")
+
+
+def test_less_than_signs_stay_as_they_are():
+    assert shown(stdout="x < 5 <= y <b>") == ["x < 5 <= y <b>"]

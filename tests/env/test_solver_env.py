@@ -1,0 +1,321 @@
+"""The environment runs what a model writes, and decides when a run is over."""
+
+import pytest
+
+from env import Finding, Generation, SolverEnv, ToolCall, read_answer, run_episode
+from sandbox import Limits
+
+CODE = "Let me compute.\n```python\nprint(6 * 7)\n```\n"
+
+
+def generation(codec, text, finish="stop", end=False):
+    ids, ends = codec.encode(text)
+    return Generation(text=text, ids=ids + (0,) * end, ends=ends + (len(text),) * end, finish=finish)
+
+
+def finding(env, words, trigger="manual_computation"):
+    return Finding(trigger=trigger, offset=env.episode.transcript.text.index(words), evidence=words)
+
+
+def sources(env):
+    return [span.source for span in env.episode.transcript.spans]
+
+
+def test_a_program_runs_and_the_model_sees_its_output(env):
+    result = env.step(CODE)
+    assert (result.kind, result.stop) == ("execute", None)
+    assert result.observation == "```output\n42\n```\n"
+    assert env.episode.transcript.text.endswith(CODE + result.observation)
+    assert env.episode.executions == (result.execution,)
+    assert sources(env) == ["prompt", "model", "tool"]
+
+
+def test_a_boxed_answer_at_the_end_of_the_turn_ends_the_run(env):
+    env.step(CODE)
+    result = env.step("So it is \\boxed{42}.")
+    assert (result.kind, result.stop) == ("stop", "answer")
+    assert env.episode.stop == "answer"
+    assert env.act() == result
+
+
+def test_a_boxed_answer_in_mid_turn_does_not_end_the_run(env, codec):
+    assert env.step(generation(codec, "I guess \\boxed{1}.\n```\nmin x\n```\n")).kind == "continue"
+    assert env.step("Better: \\boxed{2}").stop == "answer"
+    assert read_answer(env.episode.transcript).value == 2
+
+
+def test_a_boxed_answer_before_a_program_does_not_count(env):
+    assert env.step("\\boxed{1}\n" + CODE).kind == "execute"
+    assert env.step("I have nothing to add.").stop == "malformed"
+
+
+def test_a_turn_that_ends_without_an_answer_is_malformed(env):
+    assert env.step("I do not know.").stop == "malformed"
+
+
+@pytest.mark.parametrize("text", ["```python\nprint(1)", "\\boxed{3}\n```python\nprint(1)"])
+def test_a_turn_that_ends_in_an_open_program_is_malformed_and_runs_nothing(env, sandbox, text):
+    assert env.step(text).stop == "malformed"
+    assert sandbox.codes == []
+
+
+def test_running_out_of_tokens_stops_for_length(env, codec):
+    assert env.step(generation(codec, "On and on \\boxed{1}", "length")).stop == "length"
+
+
+def test_a_complete_program_at_the_last_token_still_runs(env, codec):
+    assert env.step(generation(codec, CODE, "length")).kind == "execute"
+
+
+def test_an_observation_that_takes_the_last_token_stops_for_length(sandbox, codec, problem):
+    env = SolverEnv(sandbox, codec)
+    env.reset(problem)
+    env.max_tokens = env.episode.transcript.count() + len(codec.encode(CODE)[0]) + 2
+    result = env.step(generation(codec, CODE))
+    assert (result.kind, result.stop) == ("stop", "length")
+    assert result.execution.stdout == "42\n"
+    assert len(env.episode.executions) == 1
+    assert env.remaining == 0
+
+
+def test_a_question_that_takes_all_tokens_is_over_before_it_begins(sandbox, codec, problem):
+    env = SolverEnv(sandbox, codec, max_tokens=5)
+    assert env.reset(problem).stop == "length"
+
+
+def test_one_program_too_many_stops_for_budget_and_the_last_allowed_says_so(sandbox, codec, problem):
+    env = SolverEnv(sandbox, codec, max_executions=2)
+    env.reset(problem)
+    assert "last run" not in env.step(CODE).observation
+    assert "last run" in env.step(CODE).observation
+    assert env.step(CODE).stop == "budget"
+    assert len(sandbox.codes) == 2
+
+
+def test_a_failing_sandbox_stops_the_run_and_is_not_the_models_fault(env, sandbox):
+    sandbox.down = True
+    result = env.step(CODE)
+    assert (result.stop, result.observation, result.execution) == ("infrastructure", "the workers are gone", None)
+    assert sources(env) == ["prompt", "model"]
+
+
+def test_a_program_that_fails_shows_its_traceback_and_the_run_goes_on(env):
+    result = env.step("```python\nprint('before')\n1 / 0\n```\n")
+    assert result.kind == "execute"
+    assert result.observation.startswith("```output\nbefore\nTraceback")
+    assert result.observation.endswith("ZeroDivisionError: division by zero\n```\n")
+
+
+def test_what_follows_the_first_program_is_cut_away(env, codec):
+    text = CODE + "```output\n43\n```\nSo \\boxed{43}."
+    env.write(generation(codec, text, "end", end=True))
+    span = env.episode.transcript.spans[-1]
+    assert span.text == CODE
+    assert span.ids == codec.encode(CODE)[0]
+    assert span.finish is None
+    assert env.act().execution.stdout == "42\n"
+
+
+def test_a_made_up_output_block_is_cut_away(env, codec):
+    assert env.step(generation(codec, "It would print\n```output", "stop")).kind == "continue"
+    assert env.episode.transcript.spans[-1].text == "It would print\n"
+
+
+def test_an_answer_to_made_up_output_is_no_answer(env, codec):
+    text = "It would print\n```output\n43\n```\nSo \\boxed{43}."
+    assert env.step(generation(codec, text, "end", end=True)).kind == "continue"
+    assert env.episode.transcript.model_text == "It would print\n"
+
+
+def test_a_model_that_writes_nothing_but_made_up_output_is_malformed(env, codec):
+    env.step(generation(codec, "It would print\n```output", "stop"))
+    assert env.step(generation(codec, "```output", "stop")).stop == "malformed"
+
+
+@pytest.mark.parametrize(("finish", "stop"), [("end", "malformed"), ("stop", "malformed"), ("length", "length")])
+def test_an_empty_text_ends_the_run(env, finish, stop):
+    assert env.step(Generation(text="", ids=(), ends=(), finish=finish)).stop == stop
+
+
+def test_a_turn_closed_right_after_its_program_is_opened_again(env, codec):
+    env.step(generation(codec, CODE, "end", end=True))
+    assert env.episode.transcript.spans[1].ids == codec.encode(CODE)[0]
+    assert env.episode.transcript.spans[2].source == "tool"
+
+
+def test_the_end_of_turn_token_is_kept_at_the_end_of_a_run(env, codec):
+    env.step(generation(codec, "\\boxed{1}", "end", end=True))
+    assert env.episode.transcript.ids[-1] == 0
+    assert env.episode.transcript.mask("rl")[-1] == 1
+
+
+def test_a_token_that_closes_the_program_and_runs_on_is_kept_whole(env):
+    pieces = ["```python\n", "1", "\n", "```\n!", "\\boxed{1}"]
+    text = "".join(pieces)
+    ends = tuple(len("".join(pieces[: n + 1])) for n in range(len(pieces)))
+    env.write(Generation(text=text, ids=tuple(range(5)), ends=ends, finish="stop"))
+    span = env.episode.transcript.spans[-1]
+    assert (span.text, span.ids) == ("```python\n1\n```\n!", (0, 1, 2, 3))
+    result = env.act()
+    assert result.execution.code == "1\n"
+    assert result.observation.startswith("\n```output\n(no output)")
+
+
+def test_a_fence_that_shares_a_token_with_line_breaks_needs_no_cut(env, codec):
+    text = "```python\nprint(1)\n```\n\n"
+    env.write(generation(codec, text))
+    assert env.episode.transcript.spans[-1].text == text
+
+
+def test_a_hint_takes_the_place_of_the_flaw(env, codec):
+    env.write(generation(codec, "First a plan. Now 6 times 7 is 41, by hand.\n", "stop"))
+    before = env.episode.transcript
+    intervention = env.intervene(finding(env, "Now 6"), "Let me use code instead.")
+    transcript = env.episode.transcript
+    assert transcript.text.endswith("First a plan. Let me use code instead.\n")
+    assert intervention.removed == "Now 6 times 7 is 41, by hand.\n"
+    assert transcript.text[: intervention.cut] == before.text[: intervention.cut]
+    kept = transcript.count() - transcript.count("hint")
+    assert transcript.ids == before.ids[:kept] + codec.encode("Let me use code instead.\n")[0]
+    assert sources(env) == ["prompt", "model", "hint"]
+
+
+def test_a_hint_after_a_word_begins_a_line(env, codec):
+    env.write(generation(codec, "The sum is 41", "stop"))
+    env.intervene(finding(env, " is 41"), "Wait.")
+    assert env.episode.transcript.text.endswith("The sum\nWait.\n")
+
+
+def test_a_flaw_in_a_program_cuts_at_the_start_of_its_block_and_drops_its_run(env):
+    env.step(CODE)
+    env.step("And again.\n```python\nprint(1)\n```\n")
+    intervention = env.intervene(finding(env, "print(1)"), "Again, with care.")
+    assert len(env.episode.executions) == 1
+    assert intervention.removed.startswith("```python\nprint(1)")
+    assert intervention.removed.endswith("1\n```\n")
+    assert env.episode.transcript.text.endswith("And again.\nAgain, with care.\n")
+
+
+def test_a_flaw_in_output_counts_as_one_of_the_program_that_printed_it(env):
+    env.step(CODE)
+    env.intervene(finding(env, "42\n"), "Again.")
+    assert env.episode.transcript.text.endswith("Let me compute.\nAgain.\n")
+    assert env.episode.executions == ()
+
+
+def test_a_flaw_after_the_output_keeps_the_run(env):
+    env.step(CODE)
+    env.step("I doubt that. \\boxed{41}")
+    assert env.episode.stop == "answer"
+    env.intervene(finding(env, "I doubt", "solver_distrust"), "The solver proved it.")
+    assert env.episode.stop is None
+    assert len(env.episode.executions) == 1
+    assert env.step("\\boxed{42}").stop == "answer"
+
+
+def test_an_open_block_is_cut_at_its_start(env, codec):
+    env.step(generation(codec, "Plan.\n```python\nx = 1\ny = 2", "length"))
+    env.intervene(finding(env, "y = 2"), "Shorter.")
+    assert env.episode.transcript.text.endswith("Plan.\nShorter.\n")
+
+
+def test_interventions_that_a_later_one_cuts_away_are_remembered(env, codec):
+    env.write(generation(codec, "One. Two. Three.", "stop"))
+    env.intervene(finding(env, "Three"), "First hint.")
+    env.intervene(finding(env, "Two"), "Second hint.")
+    assert [one.hint for one in env.episode.interventions] == ["First hint.", "Second hint."]
+    assert "First hint." not in env.episode.transcript.text
+
+
+def test_an_intervention_in_the_prompt_or_without_words_is_an_error(env, codec):
+    env.write(generation(codec, "One.", "stop"))
+    with pytest.raises(ValueError, match="offset 3 is not in"):
+        env.intervene(Finding(trigger="wrong_formulation", offset=3, evidence=""), "Hint.")
+    with pytest.raises(ValueError, match="hint is empty"):
+        env.intervene(finding(env, "One"), "  ")
+
+
+def test_a_run_goes_on_from_a_snapshot_in_another_environment(env, sandbox, codec):
+    env.write(generation(codec, "All by hand: \\boxed{42}", "end", end=True))
+    other = SolverEnv(sandbox, codec)
+    other.restore(type(env.snapshot()).from_dict(env.snapshot().to_dict()))
+    assert other.act().stop == "answer"
+    assert env.episode.stop is None
+    assert env.act().stop == "answer"
+    assert env.episode == other.episode
+
+
+def test_a_program_waits_in_a_snapshot(env, sandbox, codec):
+    env.write(CODE)
+    other = SolverEnv(sandbox, codec)
+    other.restore(env.snapshot())
+    assert other.act().execution.stdout == "42\n"
+
+
+def test_everything_works_without_tokens(sandbox, plain_codec, problem):
+    env = SolverEnv(sandbox, plain_codec)
+    env.reset(problem)
+    env.step(CODE + "and more")
+    env.intervene(finding(env, "Let me"), "Hint.")
+    env.step(CODE)
+    assert env.step("\\boxed{42}").stop == "answer"
+    assert env.episode.transcript.ids is None
+    assert env.remaining < 2000
+
+
+def test_usage_counts_the_tokens_that_are_there_and_the_seconds_that_went_by(env, codec):
+    env.step(generation(codec, CODE), seconds=1.5)
+    env.step(generation(codec, "By hand.", "stop"), seconds=0.5)
+    env.intervene(finding(env, "By hand"), "Now a hint.")
+    usage, transcript = env.episode.usage, env.episode.transcript
+    assert usage.model_tokens == len(codec.encode(CODE)[0])
+    assert usage.hint_tokens == len(codec.encode("Now a hint.\n")[0])
+    assert usage.model_tokens + usage.tool_tokens + usage.hint_tokens + transcript.count("prompt") == transcript.count()
+    assert usage.generation_seconds == 2.0
+    assert usage.execution_seconds > 0
+
+
+def test_limits_reach_the_sandbox(sandbox, codec, problem):
+    seen = []
+    sandbox.run = lambda code, *, limits: seen.append(limits) or type(sandbox).run(sandbox, code)
+    env = SolverEnv(sandbox, codec, limits=Limits(seconds=3))
+    env.reset(problem)
+    env.step(CODE)
+    assert seen == [Limits(seconds=3)]
+
+
+@pytest.mark.parametrize("setting", [{"max_executions": -1}, {"max_tokens": 0}])
+def test_a_bad_setting_is_named(sandbox, codec, setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        SolverEnv(sandbox, codec, **setting)
+
+
+def test_tool_calls_run_too(sandbox, codec, problem):
+    env = SolverEnv(sandbox, codec, protocol=ToolCall())
+    env.reset(problem)
+    call = '<tool_call>\n{"name": "run_python", "arguments": {"code": "print(6 * 7)"}}\n</tool_call>'
+    result = env.step(call)
+    assert result.observation == "\n<tool_response>\n42\n</tool_response>\n"
+    assert env.step("\\boxed{42}").stop == "answer"
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+def test_the_plain_loop_runs_a_whole_episode(sandbox, codec, plain_codec, problem, script, tokens):
+    reasoner = script(CODE, "So \\boxed{42}.", codec=codec if tokens else plain_codec)
+    env = SolverEnv(sandbox, reasoner)
+    episode = run_episode(env, reasoner, problem, seed=3)
+    assert episode.stop == "answer"
+    assert read_answer(episode.transcript).value == 42
+    assert (episode.transcript.ids is not None) == tokens
+    second = reasoner.calls[1]["prompt"]
+    assert second == (episode.transcript.ids[: len(second)] if tokens else episode.transcript.text[: len(second)])
+    assert reasoner.calls[0]["sampling"].seed != reasoner.calls[1]["sampling"].seed
+    assert reasoner.calls[0]["stop"] == env.protocol.stop
+
+
+def test_the_plain_loop_gives_the_model_only_the_tokens_that_are_left(sandbox, codec, problem, script):
+    reasoner = script("word " * 100)
+    env = SolverEnv(sandbox, reasoner, max_tokens=300)
+    episode = run_episode(env, reasoner, problem)
+    assert episode.stop == "length"
+    assert episode.transcript.count() == 300

@@ -1,0 +1,186 @@
+"""A transcript keeps every id that it was given, and knows whose it was."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from env import Span, Transcript
+
+
+@st.composite
+def spans(draw, source, tokens=True):
+    """A span of up to six tokens, some without text, as special tokens and halves of characters are."""
+    pieces = draw(st.lists(st.text(alphabet="ab é\n`€", max_size=4), min_size=1, max_size=6))
+    text = "".join(pieces)
+    finish = draw(st.sampled_from([None, "end", "stop", "length"])) if source == "model" else None
+    if not tokens:
+        return Span(source=source, text=text, finish=finish)
+    ids = draw(st.lists(st.integers(0, 99), min_size=len(pieces), max_size=len(pieces)))
+    ends = tuple(len("".join(pieces[: n + 1])) for n in range(len(pieces)))
+    return Span(source=source, text=text, ids=tuple(ids), ends=ends, finish=finish)
+
+
+@st.composite
+def transcripts(draw, tokens=True):
+    parts = [draw(spans("prompt", tokens))]
+    for source in draw(st.lists(st.sampled_from(["model", "tool", "hint"]), max_size=6)):
+        parts.append(draw(spans(source, tokens)))
+    return Transcript(spans=tuple(parts))
+
+
+@st.composite
+def cuts(draw, tokens=True):
+    transcript = draw(transcripts(tokens))
+    return transcript, draw(st.integers(transcript.prompt_end, len(transcript.text)))
+
+
+def of(*spans):
+    return Transcript(spans=tuple(Span(source=source, text=text) for source, text in spans))
+
+
+@given(cuts())
+def test_rewinding_keeps_a_prefix_of_the_ids_and_of_the_text(case):
+    transcript, offset = case
+    kept = transcript.rewind(offset)
+    assert transcript.ids[: len(kept.ids)] == kept.ids
+    assert transcript.text.startswith(kept.text)
+    assert len(kept.text) <= offset
+
+
+@given(cuts())
+def test_rewinding_goes_no_further_than_the_token_or_output_that_it_falls_into(case):
+    transcript, offset = case
+    kept = transcript.rewind(offset)
+    boundaries = [0]
+    for begin, span in zip(transcript.starts, transcript.spans, strict=True):
+        ends = span.ends if span.source != "tool" else (len(span.text),)
+        boundaries.extend(begin + end for end in (0, *ends))
+    assert len(kept.text) == max(boundary for boundary in boundaries if boundary <= offset)
+
+
+@given(cuts(), spans("hint"))
+def test_a_hint_after_a_cut_leaves_the_ids_before_it_as_they_were(case, hint):
+    transcript, offset = case
+    kept = transcript.rewind(offset)
+    hinted = kept.append(hint)
+    assert hinted.ids == kept.ids + hint.ids
+    assert hinted.ids[: len(kept.ids)] == transcript.ids[: len(kept.ids)]
+
+
+@given(cuts())
+def test_rewinding_twice_to_one_place_is_rewinding_once(case):
+    transcript, offset = case
+    kept = transcript.rewind(offset)
+    assert kept.rewind(len(kept.text)) == kept
+
+
+@given(cuts(tokens=False))
+def test_without_ids_a_cut_is_exact_except_in_output(case):
+    transcript, offset = case
+    kept = transcript.rewind(offset)
+    inside = any(
+        span.source == "tool" and begin < offset < begin + len(span.text)
+        for begin, span in zip(transcript.starts, transcript.spans, strict=True)
+    )
+    assert len(kept.text) < offset if inside else kept.text == transcript.text[:offset]
+    assert kept.ids is None or not kept.spans
+
+
+@given(transcripts())
+def test_masks_cover_every_token_once(transcript):
+    rl, sft, bare = transcript.mask("rl"), transcript.mask("sft"), transcript.mask("sft", hints=False)
+    assert len(rl) == len(sft) == len(transcript.ids) == transcript.count()
+    assert sum(rl) == transcript.count("model")
+    assert sum(sft) == transcript.count("model") + transcript.count("hint")
+    assert bare == rl
+
+
+@given(transcripts())
+def test_a_transcript_comes_back_from_its_data_as_it_was(transcript):
+    assert Transcript.from_dict(transcript.to_dict()) == transcript
+
+
+@given(cuts())
+def test_a_boundary_is_a_place_to_cut_that_loses_nothing_before_the_offset(case):
+    transcript, offset = case
+    boundary = transcript.boundary(offset)
+    assert boundary >= offset
+    in_output = any(
+        span.source == "tool" and begin < boundary < begin + len(span.text)
+        for begin, span in zip(transcript.starts, transcript.spans, strict=True)
+    )
+    assert in_output or len(transcript.rewind(boundary).text) == boundary
+
+
+def test_the_mask_is_one_on_model_tokens_end_of_turn_included():
+    transcript = Transcript(
+        spans=(
+            Span(source="prompt", text="Q", ids=(1,), ends=(1,)),
+            Span(source="model", text="ab", ids=(2, 3), ends=(1, 2)),
+            Span(source="tool", text="o", ids=(4,), ends=(1,)),
+            Span(source="hint", text="h", ids=(5,), ends=(1,)),
+            Span(source="model", text="c", ids=(6, 7), ends=(1, 1), finish="end"),
+        )
+    )
+    assert transcript.mask("rl") == (0, 1, 1, 0, 0, 1, 1)
+    assert transcript.mask("sft") == (0, 1, 1, 0, 1, 1, 1)
+    assert transcript.mask("sft", hints=False) == transcript.mask("rl")
+    assert transcript.rewind(len(transcript.text)).ids == (1, 2, 3, 4, 5, 6)
+
+
+def test_a_cut_never_leaves_half_a_character():
+    span = Span(source="model", text="xé!", ids=(1, 2, 3, 4), ends=(1, 1, 2, 3))
+    assert span.cut(1) == Span(source="model", text="x", ids=(1,), ends=(1,))
+    assert span.cut(2).ids == (1, 2, 3)
+
+
+def test_rewinding_into_the_prompt_or_past_the_text_is_an_error():
+    transcript = of(("prompt", "question"), ("model", "abc"))
+    assert transcript.rewind(8).text == "question"
+    for offset in (7, 12):
+        with pytest.raises(ValueError, match=f"offset {offset} is not in the 8 to 11"):
+            transcript.rewind(offset)
+
+
+def test_a_mask_needs_ids():
+    with pytest.raises(ValueError, match="prompt span has no token ids"):
+        of(("prompt", "Q")).mask("rl")
+    with pytest.raises(ValueError, match="neither"):
+        Transcript().mask("dpo")
+
+
+def test_tokens_are_estimated_where_there_are_no_ids():
+    transcript = of(("prompt", "12345"), ("model", "1234"))
+    assert transcript.ids is None
+    assert (transcript.count("prompt"), transcript.count("model"), transcript.count()) == (2, 1, 3)
+
+
+def test_turns_lie_between_outputs():
+    transcript = of(("prompt", "QQ"), ("model", "ab"), ("tool", "oo"), ("hint", "h"), ("model", "cd"))
+    assert transcript.turn(2) == (2, 4)
+    assert transcript.turn(4) == transcript.turn(5) == (2, 4)
+    assert transcript.turn(6) == transcript.turn(9) == (6, 9)
+    assert of(("prompt", "QQ")).turn(2) == (2, 2)
+    assert transcript.model_text == "cd"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"source": "user", "text": ""}, "source 'user'"),
+        ({"source": "tool", "text": "", "finish": "end"}, "finish 'end'"),
+        ({"source": "model", "text": "a", "ids": (1,)}, "one length"),
+        ({"source": "model", "text": "a", "ids": (1,), "ends": (1, 1)}, "one length"),
+        ({"source": "model", "text": "ab", "ids": (1,), "ends": (1,)}, "cover 1 of 2"),
+        ({"source": "model", "text": "ab", "ids": (1, 2), "ends": (2, 1)}, "not go back"),
+        ({"source": "model", "text": "ab", "ids": (), "ends": ()}, "cover 0 of 2"),
+    ],
+)
+def test_a_span_that_contradicts_itself_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Span(**fields)
+
+
+def test_a_prompt_comes_first():
+    with pytest.raises(ValueError, match="prompt span must come first"):
+        of(("model", "a"), ("prompt", "Q"))

@@ -1,0 +1,65 @@
+"""The rooms of the house import one way, and the ground floor is light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).resolve().parent.parent
+ROOMS = {
+    "sandbox": set(),
+    "env": {"sandbox"},
+    "agents": {"sandbox", "env"},
+    "rl": {"sandbox", "env", "agents"},
+    "serving": {"sandbox", "env", "agents"},
+    "cli": {"sandbox", "env", "agents", "rl", "serving"},
+}
+HEAVY = {
+    *("torch", "transformers", "onnxruntime", "onnxruntime_genai", "ray", "verl"),
+    *("langgraph", "langchain", "langchain_core", "openai", "httpx", "httpx2", "fastapi", "starlette", "uvicorn"),
+}
+
+
+def imports(room):
+    """Every import in the sources of a room: file, line, and the top of what is imported."""
+    for path in sorted((HOUSE / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}:{node.lineno}: a relative import; write the whole name"
+                names = [node.module]
+            else:
+                continue
+            for name in names:
+                yield path.relative_to(HOUSE), node.lineno, name.partition(".")[0]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_from_the_rooms_below_it(room):
+    above = set(ROOMS) - ROOMS[room] - {room}
+    assert [f"{path}:{line}: {name}" for path, line, name in imports(room) if name in above] == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_langgraph_is_imported_in_the_graphs_only(room):
+    found = [f"{path}:{line}" for path, line, name in imports(room) if name == "langgraph"]
+    assert [place for place in found if not place.startswith("agents/graphs/")] == []
+
+
+@pytest.mark.parametrize("room", ["sandbox", "env"])
+def test_the_ground_floor_names_nothing_heavy(room):
+    assert [f"{path}:{line}: {name}" for path, line, name in imports(room) if name in HEAVY] == []
+
+
+def test_importing_all_of_env_loads_nothing_heavy():
+    code = (
+        "import importlib, pkgutil, sys, env\n"
+        "for module in pkgutil.walk_packages(env.__path__, 'env.'): importlib.import_module(module.name)\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True).stdout
+    assert "env" in loaded.split()
+    assert HEAVY & set(loaded.split()) == set()
