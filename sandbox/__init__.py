@@ -39,7 +39,7 @@ def open_sandbox(
     tier: the highest tier to use, where the machine could do more.
     workers: how many programs run at once, the number of processors by default; more than that wait their turn.
     limits: of every run that brings none of its own.
-    Raises SandboxUnavailableError where the machine can't reach `minimum_tier`, with what is missing and how to mend it.
+    Raises SandboxUnavailableError where the machine can't reach `minimum_tier`, with what is missing and a way out.
     """
     for name, value in (("minimum_tier", minimum_tier), ("tier", tier)):
         if value not in TIERS:

@@ -15,14 +15,14 @@ Status = Literal["ok", "error", "timeout", "memory_limit", "output_limit"]
 Tier = Literal["full", "landlock", "limits"]
 """How well a program is locked in, strongest first.
 
-full: namespaces, Landlock, seccomp and resource limits. landlock: the same without namespaces. limits: resource limits only.
+full: namespaces, Landlock, seccomp and resource limits. landlock: the same without namespaces. limits: only the last.
 """
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 """The tiers, strongest first."""
 
 SolveStatus = Literal["optimal", "feasible", "infeasible", "unbounded", "error", "limit"]
-"""What a solver said. "limit": it stopped at a limit without a solution; "feasible": with one that it did not prove optimal."""
+"""What a solver said. "feasible": a solution that it did not prove optimal; "limit": it stopped without a solution."""
 
 Sense = Literal["minimize", "maximize"]
 """The direction of an objective."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any, cast
 
 from sandbox.base import Limits
 from sandbox.execution import SandboxUnavailableError, Tier
+from sandbox.zygote import folders
 from sandbox.zygote.child import program_environment
 
 LIBRARIES = ("numpy", "ortools.linear_solver.pywraplp", "ortools.sat.python.cp_model")
@@ -62,8 +62,7 @@ def launch(*, minimum_tier: Tier, tier: Tier, limits: Limits, spares: int) -> Fo
         "spares": spares,
     }
     package = str(Path(__file__).resolve().parent.parent)
-    errors = tempfile.TemporaryFile()
-    with theirs, errors:
+    with theirs, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             # No user's packages, no folder of the caller, no variables but ours: as -I, but with a fixed hash seed.
             [sys.executable, "-s", "-P", "-c", _START, package, json.dumps(settings)],
@@ -87,22 +86,22 @@ def launch(*, minimum_tier: Tier, tier: Tier, limits: Limits, spares: int) -> Fo
             errors.seek(0)
             raise SandboxUnavailableError(_refusal(minimum_tier, answer, errors.read()))
     control.settimeout(None)
+    if answer["tier"] == "full":
+        folders.remove(scratch)  # Not needed, and out of the fork server's reach should this process be killed.
     return ForkServer(process, control, scratch, answer["tier"], tuple(answer["missing"]), answer["inherited_bytes"])
 
 
 def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str) -> None:
-    try:
+    with contextlib.suppress(OSError):
         # Also where a forked copy of this process holds the socket too: it is shut for both.
         control.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
     control.close()
     try:
         process.wait(timeout=6)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    shutil.rmtree(scratch, ignore_errors=True)
+    folders.remove(scratch)
 
 
 def _refusal(minimum: Tier, answer: dict[str, Any] | None, errors: bytes) -> str:

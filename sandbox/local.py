@@ -9,8 +9,10 @@ itself; one that calls abort() is reported with SIGSEGV, by which the C library 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import secrets
 import selectors
 import signal
@@ -21,9 +23,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.base import Limits, Sandbox
-from sandbox.execution import Execution, SandboxUnavailableError, SolverReport, Status, Tier
+from sandbox.execution import Execution, SandboxUnavailableError, Status, Tier
 from sandbox.launch import ForkServer, launch
+from sandbox.probe import channel
 
+_STREAMS = ("stdout", "stderr", "reports")
+_REPORTS, _REPORT_BYTES = 1000, 1 << 20  # what is taken of one run's reports; the rest is passed over
+# What Python, C++ and Rust say when memory is refused: as an uncaught error, or before abort().
+_MEMORY_WORDS = re.compile(r"^[\w.]*MemoryError\b[^\n]*\Z|std::bad_alloc|memory allocation of \d+ bytes failed", re.M)
+_PIPE_READS = 32  # of 64 KiB: as much as a pipe can hold
 _GRACE = 5.0  # seconds past a deadline after which the fork server itself must be stuck
 
 
@@ -92,17 +100,19 @@ class _Run:
     server: ForkServer
     code: str
     limits: Limits
-    output: dict[str, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
+    output: dict[str, bytearray] = field(default_factory=lambda: {name: bytearray() for name in _STREAMS})
+    word: str = field(default_factory=lambda: secrets.token_hex(8))
+    """What the probe's reports begin with."""
     truncated: bool = False
 
     def finish(self) -> Execution:
         """Start the program, gather what it says, and tell how it ended."""
         begin = time.monotonic()
-        channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         streams, given = self._open_files()
-        with channel, theirs, selectors.PollSelector() as selector:
+        with line, theirs, selectors.PollSelector() as selector:
             try:
-                order = {"limits": self.limits.to_dict()}
+                order = {"limits": self.limits.to_dict(), "word": self.word}
                 try:
                     self.server.send(order, [theirs.fileno(), *given])
                 except OSError as error:
@@ -111,14 +121,16 @@ class _Run:
                     theirs.close()
                     for fd in given:
                         os.close(fd)
-                selector.register(channel, selectors.EVENT_READ, None)
+                selector.register(line, selectors.EVENT_READ, None)
                 for name, fd in streams.items():
                     os.set_blocking(fd, False)
                     selector.register(fd, selectors.EVENT_READ, name)
-                end = self._gather(selector, channel, begin + self.limits.seconds + _GRACE)
+                end = self._gather(selector, line, begin + self.limits.seconds + _GRACE)
                 for name, fd in streams.items():
-                    while self._read(name, fd):
-                        pass
+                    # What is left in the pipe; no more, as without namespaces something may still be writing.
+                    for _ in range(_PIPE_READS):
+                        if not self._read(name, fd):
+                            break
             finally:
                 for fd in streams.values():
                     os.close(fd)
@@ -129,13 +141,13 @@ class _Run:
         code_file = os.memfd_create("main.py")
         os.write(code_file, self.code.encode("utf-8", errors="surrogatepass"))
         os.lseek(code_file, 0, os.SEEK_SET)
-        pipes = {name: os.pipe() for name in ("stdout", "stderr", "reports")}
+        pipes = {name: os.pipe() for name in _STREAMS}
         return {name: reader for name, (reader, _) in pipes.items()}, [
             code_file,
             *(writer for _, writer in pipes.values()),
         ]
 
-    def _gather(self, selector: selectors.BaseSelector, channel: socket.socket, patience: float) -> dict[str, Any]:
+    def _gather(self, selector: selectors.BaseSelector, line: socket.socket, patience: float) -> dict[str, Any]:
         """Read until the fork server says that the program has ended."""
         while True:
             ready = selector.select(patience - time.monotonic())
@@ -143,14 +155,15 @@ class _Run:
                 raise _ServerLostError("it does not answer")
             for key, _ in ready:
                 if key.data is None:
-                    message = channel.recv(1 << 16)
+                    message = line.recv(1 << 16)
                     if not message:
                         raise _ServerLostError("it died")
                     return dict(json.loads(message))
                 if not self._read(key.data, key.fd):
                     selector.unregister(key.fd)
                 elif self.truncated:
-                    channel.shutdown(socket.SHUT_WR)
+                    with contextlib.suppress(OSError):
+                        line.shutdown(socket.SHUT_WR)
                     selector.unregister(key.fd)
 
     def _read(self, name: str, fd: int) -> bool:
@@ -159,12 +172,11 @@ class _Run:
             data = os.read(fd, 1 << 16)
         except BlockingIOError:
             return False
-        if name == "reports":
-            return bool(data)
         kept = self.output[name]
-        room = self.limits.output_bytes - len(kept)
+        room = (_REPORT_BYTES if name == "reports" else self.limits.output_bytes) - len(kept)
         kept += data[:room]
-        self.truncated = self.truncated or len(data) > room
+        if name != "reports":
+            self.truncated = self.truncated or len(data) > room
         return bool(data)
 
     def _execution(self, end: dict[str, Any]) -> Execution:
@@ -185,7 +197,7 @@ class _Run:
             truncated=self.truncated,
             tier=self.server.tier,
             backend="local",
-            reports=(),
+            reports=channel.read(bytes(self.output["reports"]), self.word, _REPORTS),
         )
 
     def _status(self, end: dict[str, Any], stderr: str, peak: int) -> Status:
@@ -198,6 +210,11 @@ class _Run:
         return "memory_limit" if self._ran_out_of_memory(end, stderr, peak) else "error"
 
     def _ran_out_of_memory(self, end: dict[str, Any], stderr: str, peak: int) -> bool:
-        last = stderr.rstrip()[-500:]
-        line = last.rpartition("\n")[2]
-        return line.startswith("MemoryError") or "std::bad_alloc" in last or "memory allocation of" in last
+        """Whether a failed request for memory ended the program, as far as its last words tell."""
+        last_words = stderr.rstrip()[-500:]
+        if _MEMORY_WORDS.search(last_words):
+            return True
+        # A library that doesn't check its allocations, or can't be loaded (127), dies without a word.
+        silent = end["signal"] is not None or end["exit_code"] == 127
+        killed_by_kernel = end["signal"] == signal.SIGKILL and self.server.tier == "full"
+        return killed_by_kernel or (silent and peak > 0.9 * (self.limits.memory_mb << 20))

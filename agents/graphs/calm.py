@@ -4,8 +4,8 @@
     graph.invoke({"problem": problem.to_dict(), "seed": 7})["outcome"]
 
 Detect looks at each segment before its program runs; the judge looks at the whole run once it has stopped, and either
-sends it back to where its first flaw is or says what became of it. The intervener never gets to see the accepted answer.
-After arXiv 2510.04204.
+sends it back to where its first flaw is or says what became of it. The intervener never sees the accepted answer. After
+arXiv 2510.04204.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from agents.graphs import steps
@@ -47,7 +47,7 @@ def detect(supply: Supply, state: CalmState) -> dict[str, Any]:
     """Look for a flaw in what was written, as long as there are interventions left to mend it with."""
     parts, episode = supply(), steps.episode_of(state)
     finding = inspected(parts, episode) if may_intervene(parts, episode) else None
-    return {"finding": finding.to_dict() if finding else None, "outcome": None}
+    return {"finding": finding.to_dict() if finding else None}
 
 
 def intervene(supply: Supply, state: CalmState) -> dict[str, Any]:
@@ -67,10 +67,11 @@ def judge(supply: Supply, state: CalmState) -> dict[str, Any]:
     parts, episode = supply(), steps.episode_of(state)
     failed = episode.stop == "infrastructure"
     finding = None if failed else inspected(parts, episode)
-    verdict: dict[str, Any] = {"finding": finding.to_dict() if finding else None}
+    found = finding.to_dict() if finding else None
     if finding and may_intervene(parts, episode):
-        return verdict
-    return verdict | steps.answer(state) | {"outcome": outcome(episode, finding, max_hint_share=parts.max_hint_share)}
+        return {"finding": found, "outcome": None}
+    verdict = outcome(episode, finding, max_hint_share=parts.max_hint_share)
+    return {"finding": found, "outcome": verdict, **steps.answer(state)}
 
 
 def inspected(parts: Parts, episode: Episode) -> Finding | None:
@@ -95,7 +96,7 @@ def after_detect(state: CalmState) -> Literal["intervene", "execute"]:
 
 def after_judge(state: CalmState) -> Literal["intervene", "__end__"]:
     """Back to the flaw, or out."""
-    return END if state["outcome"] else "intervene"
+    return "__end__" if state["outcome"] else "intervene"
 
 
 graph = build()

@@ -2,6 +2,8 @@
 
     with open_checkpoints(folder / "checkpoints.sqlite") as checkpoints:
         run(calm.build(supply, checkpointer=checkpoints), thread=problem.id, question={"problem": problem.to_dict()})
+
+The same call begins a run, goes on with it after a kill, and gives its end once it has come to one.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ def run(graph: CompiledStateGraph, *, thread: str, question: Mapping[str, Any]) 
     """The final state of a run: begun with `question`, gone on with, or already at its end, as its thread has it."""
     config: RunnableConfig = {"configurable": {"thread_id": thread}, "recursion_limit": MAX_STEPS}
     kept = graph.get_state(config)
-    if kept.values and not kept.next:
+    # Not `kept.next`: it leaves out a node that a kill caught between its work and the checkpoint after it.
+    if kept.values and not kept.tasks:
         return dict(kept.values)
     # Only with "sync" is a node's work on file before the next begins.
-    return dict(graph.invoke(None if kept.next else question, config, durability="sync"))
+    return dict(graph.invoke(None if kept.tasks else question, config, durability="sync"))

@@ -1,6 +1,6 @@
 """What a machine is made of: a reasoner, a sandbox, an intervener, and the limits that it works within.
 
-    graph = calm.build(Parts(reasoner=reasoner, sandbox=sandbox))
+    graph = calm.build(lambda: Parts(reasoner=reasoner, sandbox=sandbox))
 
 None of it is state, so none of it is in a checkpoint; whoever resumes a run brings the same parts again.
 """
@@ -67,7 +67,7 @@ _opening = threading.Lock()
 
 
 def default_parts() -> Parts:
-    """What Studio and `langgraph dev` use: the local sandbox, and the reasoner that STORM_REASONER names (or "nano")."""
+    """What Studio and `langgraph dev` use: the local sandbox, and the reasoner that STORM_REASONER names ("nano")."""
     with _opening:
         return _open_defaults()
 

@@ -1,8 +1,8 @@
 """The nodes that both machines have: pose a question, reason for one segment, execute what it asks for.
 
 Each takes the state and gives an update of it; the episode in between is an `env.Episode`. Who streams a graph with
-mode "custom" gets events as plain data: `{"source": "model", "text": ...}` for each piece of text as it is written, with
-the source of its span, and more keys where there is more to say.
+mode "custom" gets events as plain data: `{"source": "model", "text": ...}` for each piece of text as it is written,
+with the source of its span, and more keys where there is more to say.
 """
 
 from __future__ import annotations

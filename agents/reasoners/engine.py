@@ -8,19 +8,19 @@ It opens a folder as `rl.nano.export` (or onnxruntime-genai's own model builder)
         logits = past.feed([17])                    # and of the one after that
 
 **Many episodes at once.** Each call runs one sequence on one thread, and onnxruntime lets go of Python's lock while it
-computes, so as many threads as there are cores compute at once over one copy of the weights. True batches are not made:
-the attention operator takes a batch only one token a row at a time, which rounds otherwise than what follows.
+computes, so as many threads as there are cores compute at once over one copy of the weights. Rows of different lengths
+in one batch would need a scheduler between the threads, and gain little on few cores.
 
-**The same bits, always.** The logits at a position have the same bits whether the tokens before it were computed at
-once, in pieces, or one after another, in this request or in an earlier one. That holds because every run computes at
-least two positions: a single one goes through other kernels (matrix times vector), which add in another order. So each
-step computes the last token's position again together with the new one, which costs less than the single one does. It
-also wants one thread for each run, since several would split sums differently.
+**The same bits, always.** The logits after a prompt have the same bits whether it was computed at once, in pieces, or
+partly in an earlier request: all that holds as long as each run computes two positions or more, on one thread. One
+position alone goes through other kernels (a matrix times a vector), which add in another order and are faster. So
+tokens are written one at a time, and what was written is not taken over from a request into the next: there it is part
+of the prompt, and is computed as such, in one run. Thus the logits follow from the prompt and what was written since.
 
-**Nothing computed twice.** Keys and values stay after a request. The next one takes over the longest common prefix, so
-that going on, rewinding and appending a hint, or asking the same question again computes new tokens only. Where going
-on would overwrite what another episode may come back to, the prefix is copied, which is cheap. The least recently used
-store is given up first.
+**Little computed twice.** Keys and values of prompts stay. The next request takes over the longest common prefix, so
+going on, rewinding and appending a hint, or asking the same question again computes only what was not yet part of a
+prompt. Where going on would overwrite what another episode may come back to, the prefix is copied, which is cheap. The
+least recently used store is given up first.
 """
 
 from __future__ import annotations
@@ -115,16 +115,16 @@ class Engine:
             source, common = None, 0
             for past in self._pasts:
                 shared = past.common(ids)
-                if shared > common or (shared == common > 0 and past.length == shared and not past.busy):
+                if shared > common or (shared == common > 0 and past.prompt == shared and not past.busy):
                     source, common = past, shared
-            if source is not None and not source.busy and source.length == common:
+            if source is not None and not source.busy and source.prompt == common:
                 taken = source
             else:
                 idle = [past for past in self._pasts if not past.busy]
                 taken = idle[0] if idle and len(self._pasts) >= self._kept else Past(self)
                 if source is not None and source is not taken:
                     taken.copy(source, common)
-            taken.length = min(common, len(ids) - 1)
+            taken.length = taken.prompt = max(0, min(common, len(ids) - 2))
             taken.busy = True
             if taken in self._pasts:
                 self._pasts.remove(taken)
@@ -140,14 +140,19 @@ class Past:
 
         self.length = 0
         """Tokens whose keys and values are here."""
+        self.prompt = 0
+        """How many of them, from the first, were computed as part of a prompt."""
         self.busy = False
         """Whether a request has it now."""
-        self._engine = engine
+        self._session = engine.session
+        self._vocabulary = engine.vocabulary
         self._ids = np.zeros((1, engine.context), dtype=np.int64)
         self._ones = np.ones((1, engine.context), dtype=np.int64)
         self._wrap = OrtValue.ortvalue_from_numpy
-        self._pair = np.empty((1, 2, engine.vocabulary), dtype=np.float32)
-        self._pair_value = self._wrap(self._pair)
+        # Nearly every run computes one position. For these, ids and logits have fixed places.
+        self._one = np.empty((1, 1), dtype=np.int64)
+        self._one_logits = np.empty((1, 1, engine.vocabulary), dtype=np.float32)
+        self._one_bound = False
         self._binding = engine.session.io_binding()
         self._layers: list[np.ndarray] = []
         for layer in range(engine.layers):
@@ -160,11 +165,10 @@ class Past:
                 self._layers.append(buffer)
 
     def common(self, ids: np.ndarray) -> int:
-        """How many of `ids`, from the first, are those that are here. One alone is not counted: see the module."""
-        size = min(self.length, len(ids))
+        """How many of `ids`, from the first, were computed here as part of a prompt."""
+        size = min(self.prompt, len(ids))
         differ = np.flatnonzero(self._ids[0, :size] != ids[:size])
-        shared = int(differ[0]) if len(differ) else size
-        return shared if shared > 1 else 0
+        return int(differ[0]) if len(differ) else size
 
     def copy(self, source: Past, length: int) -> None:
         """Take over the first `length` tokens of another sequence."""
@@ -173,21 +177,30 @@ class Past:
             mine[:, :, :length] = other[:, :, :length]
 
     def feed(self, ids: Sequence[int]) -> np.ndarray:
-        """Append tokens, at least one; the logits of the token after them, shape (vocabulary,), until the next call."""
+        """Append tokens: first the rest of the prompt, then one by one what is written.
+
+        Returns the logits of the token after them, shape (vocabulary,), which the next call overwrites.
+        """
         end = self.length + len(ids)
         self._ids[0, self.length : end] = ids
-        if len(ids) == 1 and self.length > 0:
-            self.length -= 1
         while end - self.length > CHUNK + 1:
             self._run(self.length + CHUNK)
         return self._run(end)
 
     def _run(self, end: int) -> np.ndarray:
         count = end - self.length
-        logits = self._pair if count == 2 else np.empty((1, count, self._engine.vocabulary), dtype=np.float32)
-        self._binding.bind_cpu_input("input_ids", self._ids[:, self.length : end])
+        if count == 1:
+            self._one[0, 0] = self._ids[0, end - 1]
+            ids, logits = self._one, self._one_logits
+        else:
+            ids, logits = self._ids[:, self.length : end], np.empty((1, count, self._vocabulary), dtype=np.float32)
+        if count > 1 or not self._one_bound:
+            self._binding.bind_cpu_input("input_ids", ids)
+            self._binding.bind_ortvalue_output("logits", self._wrap(logits))
+        self._one_bound = count == 1
         self._binding.bind_cpu_input("attention_mask", self._ones[:, :end])
-        self._binding.bind_ortvalue_output("logits", self._pair_value if count == 2 else self._wrap(logits))
-        self._engine.session.run_with_iobinding(self._binding)
+        self._session.run_with_iobinding(self._binding)
+        if count > 1 and self.prompt == self.length:
+            self.prompt = end
         self.length = end
         return logits[0, -1]

@@ -6,9 +6,14 @@ machine.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from env.reasoner import Sampling
+
+NEGLIGIBLE = 1e-8
+"""Of a vocabulary of a thousand, what is left out has less than 1e-5 of the probability."""
 
 
 def generator(seed: int | None) -> np.random.Generator:
@@ -20,16 +25,20 @@ def draw(logits: np.ndarray, sampling: Sampling, random: np.random.Generator) ->
     """One token id.
 
     logits: shape (vocabulary,). The temperature is applied first, then top_p: the draw is from the smallest set of
-    likeliest tokens that together have that probability. Of equally likely ones the lower id comes first.
+    likeliest tokens that together have that probability. Tokens that are less than `NEGLIGIBLE` times as likely as the
+    likeliest count for nothing.
     """
+    likeliest = int(logits.argmax())
     if sampling.temperature == 0:
-        return int(logits.argmax())
-    weights = np.exp((logits - logits.max()).astype(np.float64) / sampling.temperature)
-    total = float(weights.sum())
-    # Tokens below this share could all be missing and the rest would still reach top_p. Few are left to be sorted.
-    likely = np.flatnonzero(weights > (1 - sampling.top_p) * total / len(weights))
-    likely = likely[np.argsort(-weights[likely], kind="stable")]
-    cumulative = np.cumsum(weights[likely])
-    count = min(int(np.searchsorted(cumulative, sampling.top_p * total)) + 1, len(likely))
-    point = random.random() * float(cumulative[count - 1])
-    return int(likely[min(int(np.searchsorted(cumulative[:count], point, side="right")), count - 1)])
+        return likeliest
+    cut = float(logits[likeliest]) + sampling.temperature * math.log(NEGLIGIBLE)
+    ids = (logits >= cut).nonzero()[0]
+    if len(ids) == 1:
+        return likeliest
+    # Arrays are short from here on, and negative so that a stable sort puts the likeliest, then the lowest id, first.
+    values = (float(logits[likeliest]) - logits[ids].astype(np.float64)) / sampling.temperature
+    order = values.argsort(kind="stable")
+    cumulative = np.exp(-values[order]).cumsum()
+    count = int(cumulative.searchsorted(sampling.top_p * cumulative[-1]))
+    point = random.random() * float(cumulative[min(count, len(ids) - 1)])
+    return int(ids[order[min(int(cumulative.searchsorted(point, side="right")), count)]])

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from agents.triggers.code_use import by_hand, fragment, imagined_output, overruled
 from agents.triggers.evidence import Evidence, gather
 from agents.triggers.modelling import (
-    missing_constraint,
     misread_number,
+    missing_constraint,
     status_ignored,
     unmended_error,
     wrong_sense,

@@ -23,9 +23,10 @@ WOULD_PRINT = re.compile(
     re.IGNORECASE,
 )
 REFUSAL = re.compile(r"\b(?:not|never|instead of|rather than|avoid|stop)\b[^.\n]{0,40}$", re.IGNORECASE)
-EQUATION = re.compile(r"\d[\d.,]*\s*[-+*/×·]\s*\d[\d.,]*(?:\s*[-+*/×·]\s*\d[\d.,]*)*\s*=\s*-?\d")  # noqa: RUF001
+EQUATION = re.compile(r"\d[\d.,]*\s*[-+*/×·]\s*\d[\d.,]*(?:\s*[-+*/×·]\s*\d[\d.,]*)*\s*=\s*-?\d")
 DOUBT = re.compile(
-    r"(?:does ?n[o']t|do ?n[o']t|cannot|can ?not|can't)\s+(?:look|seem|be|think|trust|believe)|\b(?:doubt|suspicious|I would expect)\b",
+    r"(?:does ?n[o']t|do ?n[o']t|cannot|can ?not|can't)\s+(?:look|seem|be|think|trust|believe)"
+    r"|\b(?:doubt|suspicious|I would expect)\b",
     re.IGNORECASE,
 )
 
@@ -43,7 +44,9 @@ def by_hand(evidence: Evidence) -> Iterator[Finding]:
     if evidence.answer is not None and evidence.last_execution is None:
         turn = evidence.turns[-1]
         closing = turn.text.find("</think>")
-        yield finding("by_hand", turn, max(0, closing), f"answered {evidence.answer.text} without running a program", 0.9)
+        yield finding(
+            "by_hand", turn, max(0, closing), f"answered {evidence.answer.text} without running a program", 0.9
+        )
 
 
 def fragment(evidence: Evidence) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """What the rules look at: an episode taken apart into turns, programs, solver reports and numbers.
 
-A turn is what the model wrote between two outputs. It ends with a program that runs, or with the answer. Hints are blanked
-out, so no rule fires on what an intervener said.
+A turn is what the model wrote between two outputs. It ends with a program that runs, or with the answer. Hints are
+blanked out, so no rule fires on what an intervener said.
 """
 
 from __future__ import annotations
@@ -18,7 +18,17 @@ from env.episode import Episode
 from env.protocol import Inline, Protocol
 from sandbox import Execution
 
-SOLVING = {"Solve", "solve", "optimize", "run", "linprog", "milp", "minimize_scalar", "SolveWithParameters", "SearchForAllSolutions"}
+SOLVING = {
+    "Solve",
+    "solve",
+    "optimize",
+    "run",
+    "linprog",
+    "milp",
+    "minimize_scalar",
+    "SolveWithParameters",
+    "SearchForAllSolutions",
+}
 """Names of calls that solve a model."""
 
 NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d])|(?<![\w.])\d+(?:\.\d+)?(?![\d])")
@@ -36,11 +46,8 @@ class Code:
     @cached_property
     def numbers(self) -> frozenset[float]:
         """The numbers that it holds as literals."""
-        return frozenset(
-            float(abs(node.value))
-            for node in ast.walk(self.tree)
-            if isinstance(node, ast.Constant) and type(node.value) in (int, float)
-        )
+        values = (node.value for node in ast.walk(self.tree) if isinstance(node, ast.Constant))
+        return frozenset(abs(float(v)) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
 
     @cached_property
     def calls(self) -> frozenset[str]:

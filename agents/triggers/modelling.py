@@ -15,30 +15,37 @@ from agents.triggers.names import finding
 from env.intervention import Finding
 
 LARGE = re.compile(
-    r"\bmaxim|\bgreatest\b|\bhighest\b|\blargest\b|\bbiggest\b|\bhow (?:large|high|big)\b|\bhow much\b[^.?]*\bat most\b",
+    r"\bmaxim|\bgreatest\b|\bhighest\b|\blargest\b|\bbiggest\b|\bhow (?:large|high|big)\b"
+    r"|\bhow much\b[^.?]*\bat most\b",
     re.IGNORECASE,
 )
 SMALL = re.compile(
-    r"\bminim|\bleast\b|\blowest\b|\bcheapest?\b|\bfewest\b|\bsmallest\b|\bshortest\b|\bhow (?:few|cheaply|soon|little)\b",
+    r"\bminim|\bleast\b|\blowest\b|\bcheapest?\b|\bfewest\b|\bsmallest\b|\bshortest\b"
+    r"|\bhow (?:few|cheaply|soon|little)\b",
     re.IGNORECASE,
 )
-BOUND = re.compile(r"\bat (?:least|most)(?= (?:[$€£]?\d|a\b|an\b|one\b|two\b|three\b))|\bat least once\b|\bat most once\b", re.I)
+BOUND = re.compile(
+    r"\bat (?:least|most)(?= (?:[$€£]?\d|a\b|an\b|one\b|two\b|three\b))|\bat least once\b|\bat most once\b", re.I
+)
 
 MAXIMIZING = {"Maximize", "maximize", "SetMaximization", "LpMaximize", "MAXIMIZE"}
 MINIMIZING = {"Minimize", "minimize", "SetMinimization", "LpMinimize", "MINIMIZE"}
 
 LIMIT = re.compile(
-    r"\bat (?:least|most)\b|\bno (?:more|less|fewer) than\b|\bup to\b|\bonly\b|\blimit(?:ed)?\b|\bcapacity\b|\bavailable\b"
-    r"|\bbudget\b|\bmust\b|\brequire[sd]?\b|\bneed at\b|\bholds?\b|\bexceed\b",
+    r"\bat (?:least|most)\b|\bno (?:more|less|fewer) than\b|\bup to\b|\bonly\b|\blimit(?:ed)?\b|\bcapacity\b"
+    r"|\bavailable\b|\bbudget\b|\bmust\b|\brequire[sd]?\b|\bneed at\b|\bholds?\b|\bexceed\b",
     re.IGNORECASE,
 )
 
 WHOLE = re.compile(
-    r"\bwhole (?:units|numbers?|amounts?)\b|\binteger|\b(?:cannot|can ?not|can't) be (?:split|divided)\b|\bindivisible\b"
-    r"|\bnone of\b[^.]*\bcan be split\b|\beither\b[^.]*\bor (?:not|left)\b|\bat most once\b|\bto open\b|\bOpening\b",
+    r"\bwhole (?:units|numbers?|amounts?)\b|\binteger|\b(?:cannot|can ?not|can't) be (?:split|divided)\b"
+    r"|\bindivisible\b|\bnone of\b[^.]*\bcan be split\b|\beither\b[^.]*\bor (?:not|left)\b|\bat most once\b"
+    r"|\bto open\b|\bOpening\b",
     re.IGNORECASE,
 )
-FRACTIONAL = re.compile(r"\bfractional\b|\bany fraction\b|\bfractions? (?:is|are) allowed\b|\bcontinuous\b", re.IGNORECASE)
+FRACTIONAL = re.compile(
+    r"\bfractional\b|\bany fraction\b|\bfractions? (?:is|are) allowed\b|\bcontinuous\b", re.IGNORECASE
+)
 
 INTEGER_WORDS = {
     "IntVar", "BoolVar", "NewIntVar", "NewBoolVar", "new_int_var", "new_bool_var", "LpInteger", "LpBinary", "Integer",
@@ -87,7 +94,9 @@ def missing_constraint(evidence: Evidence) -> Iterator[Finding]:
             yield finding("missing_constraint", turn, at, f"{unused} is set and never used")
         elif lacking := _lacking_limits(evidence, code):
             value, clause = lacking[0]
-            yield finding("missing_constraint", turn, at, f'no {value:g} in the program, but "{clause}" in the question')
+            yield finding(
+                "missing_constraint", turn, at, f'no {value:g} in the program, but "{clause}" in the question'
+            )
 
 
 def wrong_type(evidence: Evidence) -> Iterator[Finding]:
@@ -198,8 +207,8 @@ def _one_slip(first: float, second: float) -> bool:
     if len(a) == len(b):
         differing = [i for i in range(len(a)) if a[i] != b[i]]
         swapped = len(differing) == 2 and differing[1] == differing[0] + 1
-        return len(differing) == 1 or (swapped and a[differing[0]] == b[differing[1]] and a[differing[1]] == b[differing[0]])
+        return len(differing) == 1 or (
+            swapped and a[differing[0]] == b[differing[1]] and a[differing[1]] == b[differing[0]]
+        )
     longer, shorter = (a, b) if len(a) > len(b) else (b, a)
     return len(longer) == len(shorter) + 1 and any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
-
-

@@ -142,14 +142,18 @@ def bin_packing(rng: random.Random) -> Drawn:
     capacity = rng.randint(max(size), max(size) + 50)
     sizes = say.listing([str(w) for w in size])
     question = say.text(
-        say.one_of((
-            f"{len(size)} {things} of {sizes} {unit} must go into {bins}.",
-            f"A clerk has {len(size)} {things} of {sizes} {unit} to put into {bins}.",
-        )),
-        say.one_of((
-            f"Each of the {bins} holds at most {capacity} {unit}.",
-            f"The capacity of each is {capacity} {unit}.",
-        )),
+        say.one_of(
+            (
+                f"{len(size)} {things} of {sizes} {unit} must go into {bins}.",
+                f"A clerk has {len(size)} {things} of {sizes} {unit} to put into {bins}.",
+            )
+        ),
+        say.one_of(
+            (
+                f"Each of the {bins} holds at most {capacity} {unit}.",
+                f"The capacity of each is {capacity} {unit}.",
+            )
+        ),
         f"None of the {things} can be split.",
         say.one_of((f"What is the minimum number of {bins}?", f"How few {bins} are enough?")),
     )
@@ -177,10 +181,12 @@ def scheduling(rng: random.Random) -> Drawn:
         f"{count} identical {machines} work through {len(time)} {jobs}.",
         say.one_of((f"The {jobs} take {times} {unit}.", f"Their durations are {times} {unit}.")),
         f"Each of the {jobs} runs on one of the {machines} without a break and cannot be split.",
-        say.one_of((
-            "What is the minimum time until all are finished?",
-            "How soon can all be finished at the earliest? Minimize that time.",
-        )),
+        say.one_of(
+            (
+                "What is the minimum time until all are finished?",
+                "How soon can all be finished at the earliest? Minimize that time.",
+            )
+        ),
     )
     model = LinearModel("minimize")
     end = model.variable(1.0)

@@ -10,7 +10,7 @@ from env.families.wording import PEOPLE, Wording
 
 Drawn = tuple[str, dict[str, Any], LinearModel]
 
-WORKSHOPS = (
+WORKSHOPS: tuple[Any, ...] = (
     ("carpentry shop", ("chairs", "tables", "desks", "shelves", "stools"), ("hours of labor", "boards of wood")),
     ("bakery", ("cakes", "pies", "cookies", "muffins", "loaves"), ("hours of oven time", "kilograms of flour")),
     ("pottery studio", ("mugs", "bowls", "vases", "plates", "jugs"), ("kilograms of clay", "hours of kiln time")),
@@ -56,8 +56,13 @@ def product_mix(rng: random.Random) -> Drawn:
         *each,
         *bounds,
         say.divisibility(whole),
-        say.one_of(("What is the maximum total profit?", "How large can the total profit be at most?",
-                    "Plan production to maximize profit. What profit results?")),
+        say.one_of(
+            (
+                "What is the maximum total profit?",
+                "How large can the total profit be at most?",
+                "Plan production to maximize profit. What profit results?",
+            )
+        ),
     )
     model = LinearModel("maximize")
     columns = [model.variable(gain, integer=whole) for gain in profit]
@@ -66,7 +71,7 @@ def product_mix(rng: random.Random) -> Drawn:
     return question, {"profit": profit, "use": use, "limit": limit, "whole": whole}, model
 
 
-LOADS = (
+LOADS: tuple[Any, ...] = (
     ("packs a truck", "kg", ("crates", "barrels", "sacks", "boxes", "pallets", "drums")),
     ("packs a backpack", "g", ("tent", "stove", "rope", "lamp", "blanket", "map")),
     ("fills a cargo plane", "tons", ("engines", "pumps", "cables", "tools", "pipes", "motors")),
@@ -94,8 +99,9 @@ def knapsack(rng: random.Random) -> Drawn:
         f"{say.one_of(PEOPLE)} {action} that carries at most {say.number(capacity)} {unit}.",
         *items,
         say.one_of(("Each can be taken at most once.", "Each is either taken whole or left behind.")),
-        say.one_of(("What is the greatest total value?", "Maximize the total value.",
-                    "How much value can be taken at most?")),
+        say.one_of(
+            ("What is the greatest total value?", "Maximize the total value.", "How much value can be taken at most?")
+        ),
     )
     model = LinearModel("maximize")
     columns = [model.variable(v, upper=1, integer=True) for v in value]
@@ -103,13 +109,28 @@ def knapsack(rng: random.Random) -> Drawn:
     return question, {"weight": weight, "value": value, "capacity": capacity}, model
 
 
-PLANS = (
-    ("a meal plan", "serving", ("oats", "rice", "beans", "eggs", "milk", "tofu", "nuts", "fish"),
-     "g", ("protein", "iron", "fiber", "calcium")),
-    ("cattle feed", "sack", ("corn", "hay", "soy", "barley", "bran", "clover"), "units",
-     ("starch", "fat", "salt", "minerals")),
-    ("a fertilizer", "bag", ("compost", "ash", "guano", "urea", "lime", "peat"), "kg",
-     ("nitrogen", "potash", "phosphate", "sulfur")),
+PLANS: tuple[Any, ...] = (
+    (
+        "a meal plan",
+        "serving",
+        ("oats", "rice", "beans", "eggs", "milk", "tofu", "nuts", "fish"),
+        "g",
+        ("protein", "iron", "fiber", "calcium"),
+    ),
+    (
+        "cattle feed",
+        "sack",
+        ("corn", "hay", "soy", "barley", "bran", "clover"),
+        "units",
+        ("starch", "fat", "salt", "minerals"),
+    ),
+    (
+        "a fertilizer",
+        "bag",
+        ("compost", "ash", "guano", "urea", "lime", "peat"),
+        "kg",
+        ("nitrogen", "potash", "phosphate", "sulfur"),
+    ),
 )
 
 
@@ -148,7 +169,7 @@ def diet(rng: random.Random) -> Drawn:
     return question, {"cost": cost, "gives": gives, "need": need, "whole": whole}, model
 
 
-CREWS = (
+CREWS: tuple[Any, ...] = (
     ("worker", ("painting", "welding", "packing", "cleaning"), "costs", True),
     ("driver", ("route North", "route South", "route East", "route West"), "takes hours", True),
     ("seller", ("district Hill", "district Lake", "district Port", "district Mill"), "sells", False),
@@ -162,9 +183,7 @@ def assignment(rng: random.Random) -> Drawn:
     size = 3
     people, tasks = say.some(PEOPLE, size), tuple(say.some(tasks, size))
     cost = [[rng.randint(11, 99) for _ in tasks] for _ in people]
-    lines = [
-        f"{person} {verb} {', '.join(str(c) for c in row)}." for person, row in zip(people, cost, strict=True)
-    ]
+    lines = [f"{person} {verb} {', '.join(str(c) for c in row)}." for person, row in zip(people, cost, strict=True)]
     goal = ("least", "minimum") if costs else ("greatest", "maximum")
     question = say.text(
         f"Each of {size} {role}s must take exactly one of {size} tasks, and each task goes to one {role}.",
@@ -180,7 +199,7 @@ def assignment(rng: random.Random) -> Drawn:
     return question, {"cost": cost, "maximize": not costs}, model
 
 
-GOODS = (
+GOODS: tuple[Any, ...] = (
     ("plants", "warehouses", "tons of cement"),
     ("farms", "markets", "boxes of fruit"),
     ("depots", "shops", "pallets of paper"),
@@ -194,10 +213,8 @@ def transportation(rng: random.Random) -> Drawn:
     rows, columns_count = 2, rng.choice((2, 3))
     demand = [rng.randint(11, 80) for _ in range(columns_count)]
     total = sum(demand)
-    if rng.random() < 0.12:
-        total = int(total * rng.uniform(0.7, 0.95))
-    else:
-        total = int(total * rng.uniform(1.0, 1.4)) + 1
+    short = rng.random() < 0.12
+    total = int(total * rng.uniform(0.7, 0.95)) if short else int(total * rng.uniform(1.0, 1.4)) + 1
     first = int(total * rng.uniform(0.35, 0.65))
     supply = [first, total - first]
     cost = [[rng.randint(2, 30) for _ in demand] for _ in supply]
@@ -216,8 +233,9 @@ def transportation(rng: random.Random) -> Drawn:
         f"A firm ships {goods} from {rows} {sources} to {columns_count} {targets}.",
         *sends,
         say.one_of((f"The destinations need at least {needs}.", f"Demand at the destinations is at least {needs}.")),
-        say.one_of(("What is the minimum shipping cost?", "Find the lowest total cost.",
-                    "How cheaply can all demand be met?")),
+        say.one_of(
+            ("What is the minimum shipping cost?", "Find the lowest total cost.", "How cheaply can all demand be met?")
+        ),
     )
     model = LinearModel("minimize")
     x = [[model.variable(c) for c in row] for row in cost]
@@ -228,7 +246,7 @@ def transportation(rng: random.Random) -> Drawn:
     return question, {"supply": supply, "demand": demand, "cost": cost}, model
 
 
-ASSETS = (
+ASSETS: tuple[Any, ...] = (
     ("bonds", "stocks", "gold", "land", "funds"),
     ("project Alpha", "project Beta", "project Gamma", "project Delta"),
 )

@@ -18,10 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+from agents.triggers.names import TRIGGER_OF
 from env.families import FAMILIES, instances
 from env.reasoner import Codec
 from env.solver_env import SolverEnv
-from rl.nano.traces import HINTED_SHARE, MIX, TRIGGER_OF, Kind, Trace, Unsuitable, play
+from rl.nano.scene import Unsuitable
+from rl.nano.traces import HINTED_SHARE, MIX, Kind, Trace, play
 from sandbox import Sandbox, open_sandbox
 
 

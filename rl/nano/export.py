@@ -11,6 +11,7 @@ both are compared on a sample. Needs the extra `nano` (torch).
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import shutil
 import subprocess
@@ -34,9 +35,14 @@ SAMPLE = 200
 def export(checkpoint: Path, out: Path) -> float:
     """Write `out` anew from `checkpoint`; the largest difference of a logit to torch's.
 
-    Files of other names in `out` stay. Raises ValueError where the checkpoint lacks something, where the logits differ
-    by more than `TOLERANCE`, and where a file would tell a path of this machine.
+    Files of other names in `out` stay. Raises ValueError where the checkpoint lacks something or a package is missing,
+    where the logits differ by more than `TOLERANCE`, and where a file would tell a path of this machine.
     """
+    for package in ("torch", "transformers", "onnx", "onnxruntime_genai"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ValueError(f"{package} cannot be imported ({error}): pip install 'storm-calm[nano]'") from error
     for name in ("config.json", *COPIED):
         if not (checkpoint / name).is_file():
             raise ValueError(f"{checkpoint}: {name} is missing; save model and tokenizer with save_pretrained")

@@ -1,22 +1,30 @@
-"""Pretraining the nano model: first on what is right, then on the whole mix.
+"""Pretraining the nano model in three stages: copying drills, then what is right, then the whole mix.
 
-Copying numbers from the question into a program takes most of the training and then comes suddenly, so it is learned
-first, on traces whose learned part holds no flaw; the flaws join later. The loss is on model text alone.
+Copying numbers from the question into a program is what takes long and then comes suddenly, so it is learned first: in
+drills, then on traces whose learned part holds no flaw; the flaws join last. The loss is on model text alone. One
+process for each core, gradients averaged between them: at this size that is quicker than threads.
 """
 
 from __future__ import annotations
 
 import math
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from tokenizers import Tokenizer
+from torch import distributed, multiprocessing
+from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from rl.nano.corpus import Corpus
-from rl.nano.tokenizer import CONTEXT, SPECIAL, VOCABULARY
+from rl.nano.tokenizer import CONTEXT, IM_END, IM_START, PAD, SPECIAL, VOCABULARY
+
+IGNORED = -100
+"""Target of a token that is not learned."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,14 +35,18 @@ class PretrainConfig:
     """Width."""
     layers: int = 4
     """Depth."""
-    tokens: int = 20_000_000
-    """Tokens to train on, padding not counted."""
-    right_share: float = 0.6
-    """Part of the training that sees right traces alone."""
-    batch_tokens: int = 6_000
-    """Tokens in a batch, padding included."""
+    tokens: int = 16_000_000
+    """Tokens to train on, padding included."""
+    drill_share: float = 0.12
+    """Part of the training that is drills."""
+    right_share: float = 0.5
+    """Part of the training that sees right traces alone; what is left sees all."""
+    batch_tokens: int = 2_500
+    """Tokens in a batch of one process, padding included."""
     rate: float = 3e-3
-    """Peak learning rate; linear warm-up, then cosine to a twentieth."""
+    """Peak learning rate of embeddings and norms (AdamW); linear warm-up, then cosine to a twentieth."""
+    matrix_rate: float = 8e-3
+    """Peak learning rate of the matrices (Muon), on the same course."""
     warmup: int = 100
     """Steps of warm-up."""
     seed: int = 20_251_004
@@ -56,56 +68,134 @@ def new_model(config: PretrainConfig) -> Qwen3ForCausalLM:
             max_position_embeddings=CONTEXT,
             tie_word_embeddings=True,
             rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
-            pad_token_id=SPECIAL.index("<|endoftext|>"),
+            pad_token_id=SPECIAL.index(PAD),
             bos_token_id=None,
-            eos_token_id=SPECIAL.index("<|im_end|>"),
+            eos_token_id=SPECIAL.index(IM_END),
             attn_implementation="sdpa",
         )
     )
 
 
-def pretrain(corpus: Corpus, config: PretrainConfig, *, seconds: float | None = None) -> Qwen3ForCausalLM:
-    """Train a new model for `config.tokens` tokens, or for `seconds` if that is shorter, printing the loss as it goes."""
+def pretrain(
+    drills: Corpus, corpus: Corpus, config: PretrainConfig, *, out: Path, processes: int, seconds: float | None = None
+) -> None:
+    """Train a new model for `config.tokens` tokens, or for `seconds` if that is shorter; its weights go to `out`.
+
+    Prints the loss as it goes. Only a run that is not cut short by `seconds` is the same run again.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        multiprocessing.spawn(
+            _train, (processes, f"file://{folder}/meeting", drills, corpus, config, out, seconds), nprocs=processes
+        )
+
+
+def _train(
+    rank: int,
+    processes: int,
+    meeting: str,
+    drills: Corpus,
+    corpus: Corpus,
+    config: PretrainConfig,
+    out: Path,
+    seconds: float | None,
+) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=processes)
     model = new_model(config)
     model.train()
-    decayed = [p for p in model.parameters() if p.ndim == 2]
-    others = [p for p in model.parameters() if p.ndim != 2]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
-        lr=config.rate,
-        betas=(0.9, 0.95),
-    )
-    began, seen, step, average = time.monotonic(), 0, 0, math.nan
-    order = np.random.default_rng(config.seed)
-    batches = {stage: _batches(corpus, config, order, right_only=stage == "right") for stage in ("right", "mix")}
-    while True:
-        elapsed = time.monotonic() - began
-        done = max(seen / config.tokens, elapsed / seconds if seconds else 0.0)
-        if done >= 1:
-            break
-        ids, targets = next(batches["right" if done < config.right_share else "mix"])
-        warm = min(1.0, (step + 1) / config.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = config.rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+    parameters = list(model.parameters())
+    # Muon on the matrices between the layers, AdamW on the rest: the heads that copy form in a third of the steps.
+    hidden_matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    rest = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.Muon(hidden_matrices, lr=config.matrix_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=config.rate, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+    peaks = (config.matrix_rate, config.rate)
+    order = np.random.default_rng([config.seed, rank])
+    batches = {
+        "drills": _batches(drills, config, order, right_only=True),
+        "right": _batches(corpus, config, order, right_only=True),
+        "mix": _batches(corpus, config, order, right_only=False),
+    }
+    began, seen, step, average, done = time.monotonic(), 0, 0, math.nan, 0.0
+    while done < 1:
+        stage = "drills" if done < config.drill_share else "right" if done < config.right_share else "mix"
+        ids, targets = next(batches[stage])
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            hidden = model.model(input_ids=ids).last_hidden_state
+            hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
             chosen = targets != IGNORED
             logits = model.lm_head(hidden[chosen])
         loss = torch.nn.functional.cross_entropy(logits.float(), targets[chosen])
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+
+        # One message carries the gradients and what all must agree on: how many tokens, and what time it is.
+        gradients = torch.cat([p.grad.flatten() for p in parameters])
+        elapsed = time.monotonic() - began
+        facts = torch.tensor([loss.item(), ids.numel() / 1e6, elapsed])
+        message = torch.cat([gradients, facts])
+        distributed.all_reduce(message)
+        for parameter, part in zip(
+            parameters, message[: len(gradients)].split([p.numel() for p in parameters]), strict=True
+        ):
+            parameter.grad = part.view_as(parameter) / processes
+        shared_loss, tokens, clock = message[len(gradients) :].tolist()
+        seen += round(tokens * 1e6)
+        done = max(seen / config.tokens, clock / processes / seconds if seconds else 0.0)
+
+        warm = min(1.0, (step + 1) / config.warmup)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        for optimizer, peak in zip(optimizers, peaks, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         step += 1
-        seen += int((ids != 0).sum())
-        average = loss.item() if math.isnan(average) else 0.98 * average + 0.02 * loss.item()
-        if step % 20 == 0:
-            rate = seen / (time.monotonic() - began)
-            print(f"step {step}  {done:5.1%}  loss {average:.4f}  {rate:,.0f} tokens/s  {elapsed:.0f} s", flush=True)
-    return model.eval()
+        average = loss.item() if math.isnan(average) else 0.98 * average + 0.02 * shared_loss / processes
+        if rank == 0 and step % 50 == 0:
+            speed = f"{seen / elapsed:,.0f} tokens/s  {elapsed:.0f} s"
+            print(f"step {step}  {stage}  {done:5.1%}  loss {average:.4f}  {speed}", flush=True)
+        if rank == 0 and (step % 500 == 0 or done >= 1):
+            model.save_pretrained(out)
+    distributed.destroy_process_group()
 
 
-IGNORED = -100
+TEMPLATE = """\
+{%- for message in messages -%}
+{%- set content = message.content -%}
+{%- if message.role == 'assistant' -%}{%- set content = content.split('</think>')[-1].lstrip('\n') -%}{%- endif -%}
+<|im_start|>{{ message.role }}
+{{ content }}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}
+<|im_start|>assistant
+<think>
+{% endif -%}
+"""
+"""The chat template, as `agents.reasoners.chatml` renders it."""
+
+
+def save(weights: Path, tokenizer: Tokenizer, folder: Path, *, temperature: float) -> None:
+    """Write a checkpoint that transformers opens: weights in 16 bits, tokenizer, template, sampling."""
+    model = Qwen3ForCausalLM.from_pretrained(weights)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=IM_END,
+        additional_special_tokens=[IM_START],
+        clean_up_tokenization_spaces=False,
+    )
+    fast.chat_template = TEMPLATE
+    fast.save_pretrained(folder)
+    model.generation_config = GenerationConfig(
+        do_sample=True,
+        temperature=temperature,
+        top_p=1.0,
+        top_k=0,
+        eos_token_id=SPECIAL.index(IM_END),
+        pad_token_id=SPECIAL.index(PAD),
+    )
+    model.to(torch.float16).save_pretrained(folder)
 
 
 def _batches(

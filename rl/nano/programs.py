@@ -192,7 +192,8 @@ def _scheduling(data: dict[str, Any]) -> Lines:
     count = data["machines"]
     return _constraint([
         ("data", f"t = {data['time']}"),
-        ("variables", f"x = [[m.new_bool_var('') for _ in range({count})] for _ in t]\ne = m.new_int_var(0, sum(t), '')"),
+        ("variables", f"x = [[m.new_bool_var('') for _ in range({count})] for _ in t]\n"
+                      "e = m.new_int_var(0, sum(t), '')"),
         ("demand", "for r in x:\n    m.add(sum(r) == 1)"),
         ("rule", f"for k in range({count}):\n    m.add(sum(a * r[k] for a, r in zip(t, x)) <= e)"),
         ("objective", "m.minimize(e)"),

@@ -7,10 +7,12 @@ learns only if a number has one spelling.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from agents.reasoners import chatml
+from agents.reasoners.tokens import ByteTokens
 from env.reasoner import Encoding, Message
 
 PAD, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -23,8 +25,9 @@ VOCABULARY = 1024
 CONTEXT = 1536
 """Tokens of a whole transcript that the model can hold."""
 
-# A line break is always a token of its own, so that cutting at a line, which is where hints land, never splits a token.
-PIECES = Regex(r"\n| ?[A-Za-z]+| ?[0-9]| ?[^\sA-Za-z0-9]+| +")
+# A digit is the same token wherever it stands, or copying would mean translating. A line break is always a token of its
+# own, so that cutting at a line, which is where hints land, never splits a token.
+PIECES = Regex(r"\n|[0-9]| ?[A-Za-z]+| ?[^\sA-Za-z0-9]+| +")
 
 
 def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
@@ -49,21 +52,21 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
     return tokenizer
 
 
-@dataclass(frozen=True, slots=True)
 class NanoCodec:
-    """The nano model's side of the environment: how a prompt is rendered and text encoded."""
+    """The nano model's side of the environment while there is no nano model yet: how text is put to it."""
 
-    tokenizer: Tokenizer
     instructions: str | None = ""
-    """The nano model knows the protocol; it is told nothing."""
+    """It learns the protocol in training; it is told nothing."""
     context: int | None = CONTEXT
+
+    def __init__(self, tokenizer: Path | None) -> None:
+        """tokenizer: a tokenizer.json; None before there is one, for text without ids."""
+        self._tokens = ByteTokens(tokenizer) if tokenizer else None
 
     def render(self, messages: Sequence[Message]) -> str:
         """ChatML with the assistant's thought opened."""
-        turns = "".join(f"{IM_START}{m['role']}\n{m['content']}{IM_END}\n" for m in messages)
-        return f"{turns}{IM_START}assistant\n<think>\n"
+        return chatml.render(messages)
 
-    def encode(self, text: str) -> Encoding:
+    def encode(self, text: str) -> Encoding | None:
         """Ids, and where each ends."""
-        encoded = self.tokenizer.encode(text, add_special_tokens=False)
-        return tuple(encoded.ids), tuple(end for _, end in encoded.offsets)
+        return self._tokens.encode(text) if self._tokens else None

@@ -9,6 +9,7 @@
     landlock    what files it may touch
     seccomp     what system calls it may make
     supervisor  orphans, where there are no namespaces
+    folders     what they leave behind
     processes   families of processes and their memory
     kernel      the system calls themselves
 

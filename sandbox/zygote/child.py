@@ -11,9 +11,10 @@ import signal
 import socket
 import sys
 import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sandbox.base import Limits
+from sandbox.probe.channel import Channel
 from sandbox.zygote import program, supervisor
 from sandbox.zygote.confine import Ground, confine
 
@@ -22,7 +23,7 @@ FILES = 4
 """How many files come with a program: its code, stdout, stderr, and the channel for solver reports."""
 
 
-def live(ground: Ground, folder: str, limits: Limits, line: socket.socket) -> NoReturn:
+def live(ground: Ground, folder: str, limits: Limits, channel: Channel, line: socket.socket) -> NoReturn:
     """Be a spare and then a program. `line` leads to the fork server and brings one program.
 
     On it the child says "started", with the processor seconds spent so far, or what kept it from starting.
@@ -36,17 +37,19 @@ def live(ground: Ground, folder: str, limits: Limits, line: socket.socket) -> No
         if ground.tier != "full":
             supervisor.split(folder)
         confine(ground, folder, limits)
+        # All that doesn't depend on the program is done before there is one.
+        _forget_the_server()
         order, files, _, _ = socket.recv_fds(line, 1 << 16, FILES)
         if order:
-            exit_code = _start(json.loads(order), files, line)
+            exit_code = _start(json.loads(order), files, channel, line)
     except BaseException as error:
         line.send(json.dumps({"fault": f"{type(error).__name__}: {error}"}).encode())
     finally:
-        # Not the way through the interpreter's end: taking down what the fork server loaded is slow and changes nothing.
+        # Not through the interpreter's own end: taking down what the fork server loaded is slow and changes nothing.
         os._exit(exit_code)
 
 
-def _start(order: dict[str, object], files: list[int], line: socket.socket) -> int:
+def _start(order: dict[str, Any], files: list[int], channel: Channel, line: socket.socket) -> int:
     """Become the program that `files` hold, and run it; its exit code."""
     code_file, out, err, reports = files
     code = _read_all(code_file)
@@ -56,7 +59,7 @@ def _start(order: dict[str, object], files: list[int], line: socket.socket) -> i
     line.detach()
     os.dup2(reports, _REPORTS, inheritable=False)
     os.closerange(_REPORTS + 1, 1 << 16)
-    _forget_the_server()
+    channel.open(_REPORTS, order["word"], time.monotonic() + order["limits"]["seconds"])
     program.open_standard_streams()
     return program.run(code)
 

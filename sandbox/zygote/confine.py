@@ -17,6 +17,17 @@ from sandbox.execution import TIERS, Tier
 from sandbox.zygote import kernel, landlock, namespaces, seccomp
 
 _OPEN_FILES = 256
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_SHOWN_OF_THE_SYSTEM = (
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/filesystems",
+)
 _ADVICE = {
     "full": (
         "namespaces are refused ({error}); allow them with `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or "
@@ -39,6 +50,8 @@ class Ground:
     """What its programs get."""
     scratch: str
     """The folder that programs work in or, without namespaces, that holds a folder for each."""
+    capabilities: frozenset[int] = frozenset()
+    """What programs keep of root's powers, so that they can run at all."""
     data_bytes: int = 0
     """Bytes of data that the fork server has loaded, which every program starts with."""
 
@@ -51,10 +64,23 @@ def enter(tier: Tier, scratch: str) -> Ground:
     if tier == "full":
         namespaces.enter()
         return Ground(tier=tier, scratch=namespaces.SCRATCH)
-    if os.geteuid() == 0 and _can_be_nobody():
+    needed = _needed_as_nobody() if os.geteuid() == 0 else None
+    if needed is not None:
         os.chown(scratch, namespaces.NOBODY, namespaces.NOBODY)
-        namespaces.become(namespaces.NOBODY)
-    return Ground(tier=tier, scratch=scratch)
+        namespaces.become(namespaces.NOBODY, capabilities=needed)
+    return Ground(tier=tier, scratch=scratch, capabilities=needed or frozenset())
+
+
+def prepare(ground: Ground) -> None:
+    """In the fork server: work out once what `confine` needs in every child."""
+    if ground.tier != "limits":
+        seccomp.program(unix_sockets=_has_unix_sockets(ground))
+
+
+def _has_unix_sockets(ground: Ground) -> bool:
+    # A socket file is reached by its path, which Landlock doesn't govern: without a root folder of their own,
+    # programs could talk to an agent or a daemon.
+    return ground.tier == "full"
 
 
 def confine(ground: Ground, folder: str, limits: Limits) -> None:
@@ -68,29 +94,15 @@ def confine(ground: Ground, folder: str, limits: Limits) -> None:
         os.chdir(folder)
     _set_resource_limits(ground, limits)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    kernel.drop_capabilities()
+    kernel.keep_capabilities(ground.capabilities)
     if ground.tier == "full":
         # The root folder holds nothing to hide; only writing is left to refuse.
         landlock.restrict(read=["/"], write=[folder, "/dev"])
-        seccomp.restrict(unix_sockets=True)
     elif ground.tier == "landlock":
         shown = [*namespaces.library_folders(), *_SHOWN_OF_THE_SYSTEM, f"/proc/{os.getpid()}"]
         landlock.restrict(read=shown, write=[folder, *_DEVICES])
-        # A socket file is reached by its path, which Landlock doesn't govern: an agent's or a daemon's would be open.
-        seccomp.restrict(unix_sockets=False)
-
-
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-_SHOWN_OF_THE_SYSTEM = (
-    "/etc/ld.so.cache",
-    "/etc/localtime",
-    "/sys/devices/system/cpu",
-    "/sys/devices/system/node",
-    "/proc/cpuinfo",
-    "/proc/meminfo",
-    "/proc/stat",
-    "/proc/filesystems",
-)
+    if ground.tier != "limits":
+        seccomp.restrict(unix_sockets=_has_unix_sockets(ground))
 
 
 def weaknesses(tier: Tier) -> list[str]:
@@ -106,14 +118,18 @@ def weaknesses(tier: Tier) -> list[str]:
                 "Linux 6.12 or later does"
             )
     else:
-        found.append("programs can read and write what their user can, and use the network")
-    if os.geteuid() == 0 and not _can_be_nobody():
-        found.append("programs run as root: no other user can reach the interpreter; install it outside /root")
+        found.append("programs can read and write what their user can, signal its processes, and use the network")
+    if os.geteuid() == 0:
+        needed = _needed_as_nobody()
+        if needed is None:
+            found.append("programs run as root: this process may not become another user (CAP_SETUID, CAP_SETGID)")
+        elif needed and tier == "limits":
+            found.append("programs can read every file: the interpreter is where only root can; install it elsewhere")
     return found
 
 
 def best_tier(highest: Tier, scratch: str) -> tuple[Tier | None, tuple[str, ...]]:
-    """The best tier from `highest` down that this machine allows (None: not even limits), and what is missing, in words."""
+    """The best tier from `highest` down that this machine allows, or None, and what is missing, in words."""
     missing: list[str] = []
     if highest != TIERS[0]:
         missing.append(f"the caller asked for no more than tier {highest!r}")
@@ -159,29 +175,44 @@ def _in_a_child(action: Callable[[], None]) -> None:
             action()
         except OSError as error:
             answer = error
+        except BaseException as error:
+            answer = OSError(0, f"{type(error).__name__}: {error}")
         finally:
             os.write(writer, pickle.dumps(answer))
             os._exit(0)
     os.close(writer)
     with open(reader, "rb") as file:
-        answer = file.read()
+        message = file.read()
     os.waitpid(pid, 0)
-    failure = pickle.loads(answer) if answer else OSError(0, "the process that tried it died")
+    failure = pickle.loads(message) if message else OSError(0, "the process that tried it died")
     if failure is not None:
         raise failure
 
 
-def _can_be_nobody() -> bool:
-    """Whether a user without rights could run the interpreter."""
+def _needed_as_nobody() -> frozenset[int] | None:
+    """The capabilities that a user without rights needs to run the interpreter; None where root can't become one.
+
+    One capability, to read, if it is in /root. Where Landlock governs what can be read, it gives nothing beyond that.
+    """
     folders = namespaces.library_folders()
 
-    def try_it() -> None:
+    def become() -> None:
         namespaces.become(namespaces.NOBODY)
+
+    def become_and_look() -> None:
+        become()
         for folder in folders:
             os.listdir(folder)
 
+    if not _works(become):
+        return None
+    return frozenset() if _works(become_and_look) else frozenset({kernel.CAP_DAC_READ_SEARCH})
+
+
+def _works(action: Callable[[], None]) -> bool:
+    """Whether `action` comes to its end, in a child that is thrown away."""
     try:
-        _in_a_child(try_it)
+        _in_a_child(action)
     except OSError:
         return False
     return True
@@ -193,7 +224,7 @@ def _set_resource_limits(ground: Ground, limits: Limits) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: _OPEN_FILES,
         resource.RLIMIT_FSIZE: limits.file_mb << 20,
-        # Private writable memory, per process; the watch in memory.py sees to their sum.
+        # Private writable memory, per process; the fork server's watch sees to their sum.
         resource.RLIMIT_DATA: ground.data_bytes + (limits.memory_mb << 20),
         resource.RLIMIT_NPROC: limits.processes + (0 if ground.tier == "full" else _tasks_of_this_user()),
     }

@@ -22,7 +22,10 @@ CLONE_NEWNET = 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 1, 4, 24, 36
-PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_CAP_AMBIENT = 38, 22, 47
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_CAP_AMBIENT, PR_SET_KEEPCAPS = 38, 22, 47, 8
+_AMBIENT_RAISE, _AMBIENT_CLEAR_ALL = 2, 4
+
+CAP_DAC_READ_SEARCH = 2
 
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _MNT_DETACH = 0x1, 0x4, 0x2
@@ -118,12 +121,13 @@ def change_root(new_root: str) -> None:
     os.chdir("/")
 
 
-def drop_capabilities() -> None:
-    """Give up every capability for good."""
-    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
-        last = int(file.read())
-    for capability in range(last + 1):
+def keep_capabilities(kept: frozenset[int]) -> None:
+    """Give up every capability but `kept`, for good; those stay also with programs that are started."""
+    for capability in set(range(64)) - kept:
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # Fails without CAP_SETPCAP; no_new_privs then does its work.
-    libc.prctl(PR_CAP_AMBIENT, 4, 0, 0, 0)
+    libc.prctl(PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL, 0, 0, 0)
+    bits = sum(1 << capability for capability in kept)
     header = struct.pack("=Ii", 0x20080522, 0)
-    checked(libc.capset(header, bytes(24)), "capset")
+    checked(libc.capset(header, struct.pack("=6I", bits, bits, bits, 0, 0, 0)), "capset")
+    for capability in kept:
+        checked(libc.prctl(PR_CAP_AMBIENT, _AMBIENT_RAISE, capability, 0, 0), "prctl(PR_CAP_AMBIENT)")

@@ -16,8 +16,10 @@ import socket
 import sys
 from typing import Any
 
+from sandbox import probe
 from sandbox.base import Limits
-from sandbox.execution import TIERS
+from sandbox.execution import TIERS, Tier
+from sandbox.probe.channel import Channel
 from sandbox.zygote import confine, kernel, namespaces, processes
 from sandbox.zygote.server import Server, exit_with
 
@@ -30,12 +32,15 @@ def main() -> None:
     if tier is None or TIERS.index(tier) > TIERS.index(settings["minimum_tier"]):
         _answer(control, tier=tier, missing=missing, refused=True)
         return
-    preload(settings["libraries"])
-    _enter_and_serve(control, settings, tier, missing)
+    channel = preload(settings["libraries"])
+    _enter_and_serve(control, settings, channel, tier, missing)
 
 
-def preload(libraries: list[str]) -> None:
-    """Import what programs use most; every program then has it for the price of a fork."""
+def preload(libraries: list[str]) -> Channel:
+    """Import what programs use most; every program then has it for the price of a fork.
+
+    Returns the channel on which solves in them are reported.
+    """
     hidden = sys.path.pop(0)  # Where this package was found: other code may lie beside it.
     for library in libraries:
         try:
@@ -45,12 +50,16 @@ def preload(libraries: list[str]) -> None:
     sys.modules.pop("__main__", None)
     allowed = namespaces.library_folders()
     sys.path[:] = [path for path in sys.path if path != hidden and path.startswith(tuple(allowed))]
+    channel = probe.install()
     # Collected now and then left alone: a child that touched these objects would copy the pages they are on.
     gc.collect()
     gc.freeze()
+    return channel
 
 
-def _enter_and_serve(control: socket.socket, settings: dict[str, Any], tier: Any, missing: tuple[str, ...]) -> None:
+def _enter_and_serve(
+    control: socket.socket, settings: dict[str, Any], channel: Channel, tier: Tier, missing: tuple[str, ...]
+) -> None:
     ground = confine.enter(tier, settings["scratch"])
     if tier == "full":
         pid = os.fork()
@@ -64,6 +73,7 @@ def _enter_and_serve(control: socket.socket, settings: dict[str, Any], tier: Any
     server = Server(
         ground=ground,
         control=control,
+        channel=channel,
         limits=Limits(**settings["limits"]),
         spare_count=settings["spares"],
     )

@@ -79,11 +79,13 @@ def isolate(file_mb: int) -> None:
     _new_user_namespace(PROGRAM_ID)
 
 
-def become(user: int) -> None:
-    """Turn from root into `user` and the group of the same number, for good."""
+def become(user: int, *, capabilities: frozenset[int] = frozenset()) -> None:
+    """Turn from root into `user` and the group of the same number, for good, with no more than `capabilities`."""
     os.setgroups([])
     os.setresgid(user, user, user)
+    kernel.prctl(kernel.PR_SET_KEEPCAPS, 1)
     os.setresuid(user, user, user)
+    kernel.keep_capabilities(capabilities)
     # A change of user makes a process's own /proc files root's; the maps of a user namespace are among them.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
 

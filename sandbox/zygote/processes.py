@@ -25,7 +25,7 @@ def _children(pid: int) -> list[int]:
 def own_bytes(pid: int, inherited: int) -> int:
     """Bytes of memory that `pid` and its descendants hold beyond the `inherited` ones that each started with.
 
-    Quick, and too high where they share pages that they wrote before a fork; `shared_bytes` tells those apart.
+    Quick, and too high where they share pages that they wrote before a fork; `proportional_bytes` tells those apart.
     """
     return sum(max(0, private_bytes(member) - inherited) for member in family(pid))
 
@@ -45,7 +45,7 @@ def proportional_bytes(pid: int) -> int | None:
     total = 0
     for member in family(pid):
         report = _read(f"/proc/{member}/smaps_rollup")
-        if not report and os.path.exists(f"/proc/{member}"):
+        if not report and private_bytes(member):  # A dead one has nothing to report, and no memory.
             return None
         total += _amount(report, b"Pss_Anon:") + _amount(report, b"Pss_Shmem:")
     return total

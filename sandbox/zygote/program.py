@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import atexit
-import io
+import ctypes
 import linecache
 import os
 import sys
 import threading
 import traceback
 import types
+from collections.abc import Callable
+from typing import Any
 
 from sandbox.zygote import kernel
 
 FILE_NAME = "main.py"
+_BY_LINE = 1  # _IOLBF
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def open_standard_streams() -> None:
     """Python and C streams over file descriptors 0 to 2, that keep what was printed when the process is killed."""
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace", closefd=False)  # type: ignore[misc]
-    # By line: a flush for every piece would cost a call for every piece, and more would be lost in a kill.
-    out = io.TextIOWrapper(open(1, "wb", closefd=False), encoding="utf-8", errors="backslashreplace", line_buffering=True)
-    err = io.TextIOWrapper(open(2, "wb", closefd=False), encoding="utf-8", errors="backslashreplace", line_buffering=True)
-    sys.stdout = sys.__stdout__ = out  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = err  # type: ignore[misc]
-    stream = kernel.ctypes.c_void_p.in_dll(kernel.libc, "stdout")
-    kernel.libc.setvbuf(stream, None, 1, 0)
+    sys.stdin = sys.__stdin__ = _stream(0, "r", "replace")  # type: ignore[misc]
+    # Line by line: then a kill or os._exit loses no line, and a print is not a call for each of its pieces.
+    sys.stdout = sys.__stdout__ = _stream(1, "w", "backslashreplace")  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace")  # type: ignore[misc]
+    kernel.libc.setvbuf(ctypes.c_void_p.in_dll(kernel.libc, "stdout"), None, _BY_LINE, 0)
+
+
+def _stream(fd: int, mode: str, errors: str) -> Any:
+    return open(fd, mode, buffering=1, encoding="utf-8", errors=errors, closefd=False)
 
 
 def run(code: bytes) -> int:
@@ -52,14 +56,14 @@ def _execute(code: bytes, namespace: dict[str, object]) -> None:
     exec(compile(text, FILE_NAME, "exec", dont_inherit=True), namespace)
 
 
-def _guard(action: types.FunctionType | object) -> int:
+def _guard(action: Callable[[], object]) -> int:
     """Call `action`; the exit code that what it raised would give a python process."""
     try:
-        action()  # type: ignore[operator]
+        action()
     except SystemExit as leaving:
         if leaving.code is None or isinstance(leaving.code, int):
             return int(leaving.code or 0) & 0xFF
-        print(leaving.code, file=sys.stderr)
+        sys.stderr.write(f"{leaving.code}\n")
         return 1
     except BaseException as error:
         report(error)

@@ -13,7 +13,6 @@ import json
 import os
 import resource
 import selectors
-import shutil
 import signal
 import socket
 import time
@@ -21,7 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from sandbox.base import Limits
-from sandbox.zygote import child, kernel, processes
+from sandbox.probe.channel import Channel
+from sandbox.zygote import child, confine, folders, kernel, processes
 from sandbox.zygote.confine import Ground
 
 _TICK = 0.02  # seconds between two looks at the memory of running programs
@@ -50,6 +50,8 @@ class Server:
 
     ground: Ground
     control: socket.socket
+    channel: Channel
+    """Where the probe in a program reports its solves."""
     limits: Limits
     """Of the spares; a run with others gets a child of its own."""
     spare_count: int
@@ -65,6 +67,7 @@ class Server:
 
     def serve(self) -> None:
         """Work until the caller is gone; then end every child."""
+        confine.prepare(self.ground)
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         self._selector.register(self.control, selectors.EVENT_READ, self._accept)
         try:
@@ -137,7 +140,7 @@ class Server:
             kernel.unshare(kernel.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0:
-            child.live(self.ground, folder, limits, theirs)
+            child.live(self.ground, folder, limits, self.channel, theirs)
         if self.ground.tier == "full":
             kernel.join_pid_namespace(self._own_namespace)
         theirs.close()
@@ -173,8 +176,8 @@ class Server:
     def _kill(self, process: _Process, cause: str) -> None:
         """End a run and all that it started. What follows is up to `_bury`."""
         process.cause = process.cause or cause
-        if cause == "caller" and process.channel in self._selector.get_map():
-            self._selector.unregister(process.channel)
+        if cause == "caller" and process.channel is not None:
+            self._forget(process.channel)
         # Without namespaces the child is a supervisor, which must live to sweep up.
         order = signal.SIGKILL if self.ground.tier == "full" else signal.SIGTERM
         with contextlib.suppress(ProcessLookupError):
@@ -193,10 +196,14 @@ class Server:
             self._spares = collections.deque(spare for spare in self._spares if spare is not process)
             self._next_spare = time.monotonic() + _RETRY
             return
-        if process.channel in self._selector.get_map():
-            self._selector.unregister(process.channel)
+        self._forget(process.channel)
         self._tell(process.channel, first_word | _ending(process, status, usage))
         process.channel.close()
+
+    def _forget(self, channel: socket.socket) -> None:
+        """Stop listening to a caller."""
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(channel)
 
     @staticmethod
     def _tell(channel: socket.socket, message: dict[str, Any]) -> None:
@@ -216,7 +223,7 @@ class Server:
             except ChildProcessError:
                 break
             time.sleep(0.005)
-        shutil.rmtree(self.ground.scratch, ignore_errors=True)
+        folders.remove(self.ground.scratch)
 
 
 def _prepared_alike(some: Limits, others: Limits) -> bool:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import signal
 import time
 from typing import NoReturn
 
-from sandbox.zygote import kernel, processes
+from sandbox.zygote import folders, kernel, processes
 
 _SIGNALS = {signal.SIGTERM, signal.SIGCHLD}
 _PATIENCE = 5.0  # seconds for a storm of forks to be killed; the limit on processes makes it die down long before
@@ -34,7 +33,7 @@ def split(folder: str) -> None:
     os.closerange(0, 1 << 16)
     status = _watch(pid)
     _sweep()
-    shutil.rmtree(folder, ignore_errors=True)
+    folders.remove(folder)
     _end_like(status)
 
 

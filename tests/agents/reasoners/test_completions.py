@@ -42,9 +42,9 @@ def test_a_request_says_the_model_a_limit_the_seed_and_the_sampling(server):
     )
     sent = server.requests[0]
     assert (reasoner.name, reasoner.context) == ("tiny", 4096)
-    assert {name: sent[name] for name in ("model", "prompt", "max_tokens", "temperature", "top_p", "seed", "stop")} == {
-        "model": "tiny", "prompt": "Q", "max_tokens": 64, "temperature": 0.5, "top_p": 0.9, "seed": 3, "stop": ["```\n"],
-    }  # fmt: skip
+    assert sent["prompt"] == "Q"
+    assert (sent["model"], sent["max_tokens"], sent["stop"]) == ("tiny", 64, ["```\n"])
+    assert (sent["temperature"], sent["top_p"], sent["seed"]) == (0.5, 0.9, 3)
     assert sent["stream"] is True
     assert sent["include_stop_str_in_output"] is True
 
@@ -92,11 +92,11 @@ def test_what_only_looked_like_an_end_of_turn_is_text(server):
 
 
 def test_a_busy_server_is_asked_again_when_it_says(server):
-    server.play(Reply(status=429, headers={"retry-after-ms": "300"}), WELL)
+    server.play(Reply(status=429, headers={"retry-after": "1"}), WELL)
     reasoner = Completions(server.url)
     started = time.monotonic()
     assert ask(reasoner).text == "Let me think."
-    assert time.monotonic() - started >= 0.3
+    assert time.monotonic() - started >= 1
     assert len(server.requests) == 2
 
 
@@ -241,7 +241,7 @@ def test_with_a_tokenizer_ids_are_the_servers_own_and_end_with_the_turn(server, 
                 event(" rest", token_ids=list(ids[2:])),
                 event("", "stop", stop_reason=None, token_ids=list(end)),
             ]
-        )  # fmt: skip
+        )
     )
     prompt = nano.encode("Q")[0]
     generation = reasoner.generate(prompt, stop=("```\n",), max_tokens=64, sampling=Sampling(seed=7))

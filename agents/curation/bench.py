@@ -1,0 +1,95 @@
+"""The workbench: reasoner, sandbox and machine, opened once and shared by all threads that work on problems.
+
+    with open_bench(config, folder.checkpoints) as bench:
+        record = bench.work(problem)
+        bench.forget(problem.id)
+
+Once a record is kept somewhere safe, its problem is forgotten; until then it can be worked on again at no loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from agents.curation.config import CurateConfig
+from agents.curation.records import Record
+from agents.curation.watch import Watched
+from agents.graphs import calm
+from agents.graphs.checkpoints import open_checkpoints, run
+from agents.graphs.parts import Parts
+from agents.reasoners import open_reasoner
+from env import Episode, Finding, Problem, Reasoner, run_episode
+from sandbox import Tier, open_sandbox
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bench:
+    """Runs problems; any number of threads may use it at once."""
+
+    parts: Parts
+    """Of both runs."""
+    reasoner: Watched
+    """The one in `parts`, which can be halted."""
+    seed: int
+    """Of both runs."""
+    machine: Any
+    """CALM, with checkpoints."""
+
+    def work(self, problem: Problem) -> Record:
+        """Run a problem without interventions, then through CALM, which goes on from its last checkpoint.
+
+        The first run has no checkpoints: after a kill it is made again, and comes out the same.
+        Raises ReasonerError, and HaltedError where the curation was called off.
+        """
+        native = run_episode(
+            self.parts.env(), self.parts.reasoner, problem, seed=self.seed, sampling=self.parts.sampling
+        )
+        state = run(self.machine, thread=problem.id, question={"problem": problem.to_dict(), "seed": self.seed})
+        return Record(
+            seed=self.seed,
+            outcome=state["outcome"],
+            finding=Finding.from_dict(state["finding"]) if state["finding"] else None,
+            episode=Episode.from_dict(state["episode"]),
+            native=native,
+        )
+
+    def forget(self, id: str) -> None:
+        """Drop a problem's checkpoints, so that their file stays small."""
+        self.machine.checkpointer.delete_thread(id)
+
+
+@contextmanager
+def open_bench(config: CurateConfig, checkpoints: Path, *, reasoner: Reasoner | None = None) -> Iterator[Bench]:
+    """Open reasoner, sandbox and checkpoints. reasoner: instead of the configured one; it is not closed.
+
+    Raises ReasonerError, SandboxUnavailableError, and ValueError for a reasoner that nobody knows.
+    """
+    opened = closing(_reasoner(config)) if reasoner is None else nullcontext(reasoner)
+    with (
+        opened as writer,
+        open_sandbox(minimum_tier=cast(Tier, config.minimum_tier)) as sandbox,
+        open_checkpoints(checkpoints) as checkpointer,
+    ):
+        watched = Watched(writer)
+        heat = config.temperature
+        parts = Parts(
+            reasoner=watched,
+            sandbox=sandbox,
+            sampling=None if heat is None else replace(watched.sampling, temperature=heat),
+            max_interventions=config.max_interventions,
+            max_hint_share=config.max_hint_share,
+        )
+        machine = calm.build(lambda: parts, checkpointer=checkpointer)
+        yield Bench(parts=parts, reasoner=watched, seed=config.seed, machine=machine)
+
+
+def _reasoner(config: CurateConfig) -> Reasoner:
+    return open_reasoner(
+        config.reasoner,
+        model=config.model or None,
+        tokenizer=Path(config.tokenizer) if config.tokenizer else None,
+    )

@@ -1,0 +1,109 @@
+"""The settings of a curation: one frozen dataclass, whose field docstrings are the help texts of `storm curate`."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from typing import Any, Self, cast, get_args
+
+from env import Problem, read_problems
+from env.plain import arguments
+from sandbox import Tier
+
+FAMILY_LIMIT = 100
+"""Problems that are taken from families, which are endless, if nobody says how many."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CurateConfig:
+    """What to curate, with which reasoner, within which limits."""
+
+    problems: str = ""
+    """File of problems, one JSON object a line with "id", "question" and "answer"; instead of families."""
+    families: tuple[str, ...] = ()
+    """Problem families to draw from, separated by commas; "all", "easy" and "complex" stand for several."""
+    split: str = "train"
+    """Which split of the families to draw from: "train", or "heldout", which is for measuring only."""
+    limit: int | None = None
+    """How many problems to take; if left out, all of a file, or 100 of families."""
+    seed: int = 0
+    """For the same problems and the same draws again, whatever runs beside them."""
+    reasoner: str = "nano"
+    """Who solves: "nano", "nano-base", a folder with a nano model, or the address of a server with /v1/completions."""
+    model: str = ""
+    """The model's name, where a server has more than one."""
+    tokenizer: str = ""
+    """A server's model's tokenizer.json: only with it do runs have the token ids that training wants."""
+    temperature: float | None = None
+    """How freely tokens are drawn, 0 for the likeliest; if left out, the reasoner's own."""
+    max_interventions: int = 5
+    """The most hints that one run may get."""
+    max_hint_share: float = 0.15
+    """The most that hints may make up of a golden run's model and hint tokens, from 0 to 1."""
+    minimum_tier: str = "landlock"
+    """The weakest sandbox to accept: "full", "landlock" or "limits"."""
+    workers: int = 4
+    """Problems in flight at once; results do not depend on it."""
+
+    def __post_init__(self) -> None:
+        if bool(self.problems) == bool(self.families):
+            raise ValueError("give a file of problems or families, one of them: --problems FILE, or --families all")
+        if self.split not in ("train", "heldout"):
+            raise ValueError(f'split is {self.split!r}; give "train" or "heldout"')
+        if self.minimum_tier not in get_args(Tier):
+            raise ValueError(f"minimum_tier is {self.minimum_tier!r}; give one of {', '.join(get_args(Tier))}")
+        for name, least in (("limit", 1), ("workers", 1), ("max_interventions", 0)):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < least):
+                raise ValueError(f"{name} is {value!r}; give a whole number of at least {least}")
+        if not 0 <= self.max_hint_share <= 1:
+            raise ValueError(f"max_hint_share is {self.max_hint_share!r}; give a number from 0 to 1")
+        if self.temperature is not None and not self.temperature >= 0:
+            raise ValueError(f"temperature is {self.temperature!r}; give 0 or more")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as TOML data: what is None is left out."""
+        settings = {**asdict(self), "families": list(self.families)}
+        return {name: value for name, value in settings.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The settings that `to_dict` gave. Raises ValueError for what no curation can have."""
+        values = arguments(cls, data)
+        return cls(**{**values, "families": tuple(values.get("families", ()))})
+
+
+@cache
+def help_texts() -> dict[str, str]:
+    """The docstring of each field of `CurateConfig`, by its name."""
+    body = ast.parse(inspect.getsource(CurateConfig)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    names = {field.name for field in fields(CurateConfig)}
+    texts: dict[str, str] = {}
+    for field, text in zip(body.body, body.body[1:], strict=False):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                texts[name] = words
+    assert texts.keys() == names, "every field has a docstring"
+    return texts
+
+
+def load_problems(config: CurateConfig) -> tuple[Problem, ...]:
+    """The problems to curate, in order. Raises ValueError or OSError for a file that cannot be used."""
+    if config.problems:
+        return read_problems(config.problems)[: config.limit]
+    from env.families import Split, generate
+
+    split = cast(Split, config.split)
+    return tuple(generate(config.families, split=split, seed=config.seed, limit=config.limit or FAMILY_LIMIT))
+
+
+def digest(problems: Iterable[Problem]) -> str:
+    """A fingerprint of the problems, by which a run notices that they are others than it began with."""
+    lines = "\n".join(json.dumps(problem.to_dict(), sort_keys=True) for problem in problems)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]

@@ -1,0 +1,133 @@
+"""What is kept of each problem: the watched run with its outcome, and the run without interventions beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from agents.graphs.golden import Outcome
+from env import Episode, Finding, repair_episodes, score
+from env.plain import arguments
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One problem, done."""
+
+    seed: int
+    """The seed of both runs."""
+    outcome: Outcome
+    """What became of the watched run."""
+    finding: Finding | None
+    """What was still found in it when it was over."""
+    episode: Episode
+    """The watched run."""
+    native: Episode
+    """The run without interventions."""
+    at_seconds: float = 0.0
+    """Wall seconds after which it was done, counted from the beginning of the curation, pauses left out."""
+
+    @property
+    def id(self) -> str:
+        """The problem's."""
+        return self.episode.problem.id
+
+    @property
+    def final_correct(self) -> bool:
+        """Whether the watched run's answer is right."""
+        return score(self.episode).reason == "correct"
+
+    @property
+    def native_correct(self) -> bool:
+        """Whether the answer without interventions is right."""
+        return score(self.native).reason == "correct"
+
+    @property
+    def corrected(self) -> bool:
+        """Whether the answer is right in the end, and was not without interventions."""
+        return self.final_correct and not self.native_correct
+
+    @property
+    def failed(self) -> bool:
+        """Whether the sandbox failed one of the runs, so that the problem says nothing about the model."""
+        return "infrastructure" in (self.episode.stop, self.native.stop)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON data, with the scores of both runs."""
+        return {
+            "id": self.id,
+            "seed": self.seed,
+            "outcome": self.outcome,
+            "score": score(self.episode).to_dict(),
+            "native_score": score(self.native).to_dict(),
+            "finding": self.finding.to_dict() if self.finding else None,
+            "at_seconds": self.at_seconds,
+            "episode": self.episode.to_dict(),
+            "native": self.native.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The record that `to_dict` gave; its scores are worked out anew."""
+        worked_out = ("id", "score", "native_score")
+        values = arguments(cls, {name: value for name, value in data.items() if name not in worked_out})
+        finding = values["finding"]
+        return cls(
+            seed=values["seed"],
+            outcome=values["outcome"],
+            finding=Finding.from_dict(finding) if finding else None,
+            episode=Episode.from_dict(values["episode"]),
+            native=Episode.from_dict(values["native"]),
+            at_seconds=values["at_seconds"],
+        )
+
+
+def read_records(path: Path) -> tuple[Record, ...]:
+    """The records of an `episodes.jsonl`, in its order, the last one of each problem. A missing file has none.
+
+    A last line that a kill cut short is cut off first. Raises ValueError, naming file and line, for any other line that
+    is not a record.
+    """
+    repair_episodes(path)
+    if not path.exists():
+        return ()
+    records: dict[str, Record] = {}
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                record = Record.from_dict(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ValueError(f"{path}:{number}: not a record of this curation: {error}") from error
+            records[record.id] = record
+    return tuple(records.values())
+
+
+def append_line(path: Path, data: Mapping[str, Any]) -> None:
+    """Add a line of JSON and wait until it is on disk."""
+    with path.open("ab") as file:
+        file.write(_line(data).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Write a file of JSON lines, in place of what was there, all or nothing."""
+    write_text(path, "".join(_line(data) for data in lines))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, in place of what was there, all or nothing."""
+    draft = path.with_name(f"{path.name}.part")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _line(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False) + "\n"

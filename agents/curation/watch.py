@@ -1,0 +1,72 @@
+"""A reasoner with a counter and a brake: how many tokens were written, and a way to call everything off."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from env import Chunk, Generation, Message, Reasoner, Sampling
+from env.reasoner import Encoding
+from env.transcript import CHARS_PER_TOKEN
+
+
+class HaltedError(Exception):
+    """The curation was called off before this segment."""
+
+
+class Watched:
+    """A reasoner that goes on writing until `halt` is called; from then on it refuses the next segment."""
+
+    def __init__(self, reasoner: Reasoner) -> None:
+        self._reasoner = reasoner
+        self._halted = threading.Event()
+        self._lock = threading.Lock()
+        self.name = reasoner.name
+        self.instructions = reasoner.instructions
+        self.context = reasoner.context
+        self.sampling: Sampling = reasoner.sampling
+        self.tokens = 0
+        """Tokens written so far; an estimate where the reasoner gives no ids."""
+
+    def halt(self) -> None:
+        """Call everything off."""
+        self._halted.set()
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """As the reasoner."""
+        return self._reasoner.render(messages)
+
+    def encode(self, text: str) -> Encoding | None:
+        """As the reasoner."""
+        return self._reasoner.encode(text)
+
+    def stream(
+        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
+    ) -> Iterator[Chunk]:
+        """As the reasoner. Raises HaltedError."""
+        self._check()
+        for chunk in self._reasoner.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling):
+            self._count(chunk)
+            yield chunk
+
+    def generate(
+        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
+    ) -> Generation:
+        """As the reasoner. Raises HaltedError."""
+        self._check()
+        generation = self._reasoner.generate(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)
+        self._count(generation)
+        return generation
+
+    def close(self) -> None:
+        """As the reasoner."""
+        self._reasoner.close()
+
+    def _check(self) -> None:
+        if self._halted.is_set():
+            raise HaltedError
+
+    def _count(self, written: Chunk | Generation) -> None:
+        count = len(written.text) // CHARS_PER_TOKEN if written.ids is None else len(written.ids)
+        with self._lock:
+            self.tokens += count

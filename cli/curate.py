@@ -1,0 +1,143 @@
+"""`storm curate`: problems in, golden trajectories out."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from agents.curation.config import CurateConfig, help_texts, load_problems
+from cli.failures import fail, told
+
+EXAMPLES = (
+    "Examples:\n\nstorm curate --families all --limit 20 --seed 7 --out runs/first\n\n"
+    "storm curate --out runs/first --resume"
+)
+DEFAULTS = {field.name: field.default for field in fields(CurateConfig) if field.default not in ("", (), None)}
+TEXTS = {
+    name: f"{text} Default: {DEFAULTS[name]}." if name in DEFAULTS else text for name, text in help_texts().items()
+}
+
+
+def curate(
+    problems: Annotated[Path | None, typer.Option(metavar="FILE", help=TEXTS["problems"])] = None,
+    families: Annotated[str | None, typer.Option(metavar="NAME,...", help=TEXTS["families"])] = None,
+    split: Annotated[str | None, typer.Option(metavar="train|heldout", help=TEXTS["split"])] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["limit"])] = None,
+    seed: Annotated[int | None, typer.Option(metavar="S", help=TEXTS["seed"])] = None,
+    reasoner: Annotated[str | None, typer.Option(metavar="nano|FOLDER|URL", help=TEXTS["reasoner"])] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help=TEXTS["model"])] = None,
+    tokenizer: Annotated[Path | None, typer.Option(metavar="FILE", help=TEXTS["tokenizer"])] = None,
+    temperature: Annotated[float | None, typer.Option(metavar="T", help=TEXTS["temperature"])] = None,
+    max_interventions: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["max_interventions"])] = None,
+    max_hint_share: Annotated[float | None, typer.Option(metavar="SHARE", help=TEXTS["max_hint_share"])] = None,
+    minimum_tier: Annotated[str | None, typer.Option(metavar="TIER", help=TEXTS["minimum_tier"])] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["workers"])] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings in TOML, such as another run's config.toml.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the results go; a new folder under runs/ by default.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", metavar="", help="Go on with the run in --out, with the settings that it has.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Check the input and say what would be done.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print the summary as one JSON object.")] = False,
+    display: Annotated[
+        Literal["rich", "plain", "none"] | None,
+        typer.Option(
+            metavar="rich|plain|none", help="What to show meanwhile: a live bar, lines now and then, nothing."
+        ),
+    ] = None,
+) -> None:
+    """Turn word problems into golden trajectories: run each one, mend it at its first flaw, keep the flawless."""
+    flags = {
+        "problems": problems and str(problems),
+        "families": families and tuple(name.strip() for name in families.split(",")),
+        "split": split,
+        "limit": limit,
+        "seed": seed,
+        "reasoner": reasoner,
+        "model": model,
+        "tokenizer": tokenizer and str(tokenizer),
+        "temperature": temperature,
+        "max_interventions": max_interventions,
+        "max_hint_share": max_hint_share,
+        "minimum_tier": minimum_tier,
+        "workers": workers,
+    }
+    with told():
+        if resume and out is None:
+            raise ValueError("--resume needs --out, the folder of the run to go on with")
+        folder = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
+        given = {name: value for name, value in flags.items() if value is not None}
+        chosen = _resolved(given, config, folder if resume else None)
+        if dry_run:
+            _print_plan(chosen, folder, as_json=as_json)
+        else:
+            _run(chosen, folder, resume=resume, as_json=as_json, display=display)
+
+
+def _resolved(flags: dict[str, Any], file: Path | None, resumed: Path | None) -> CurateConfig:
+    """Settings from the run that is resumed, then from a file, then from flags."""
+    from agents.curation.folder import stored_settings
+
+    settings: dict[str, Any] = {}
+    layers = [stored_settings(resumed) or {} if resumed else {}, _read(file) if file else {}, flags]
+    for layer in layers:
+        if layer.get("problems") or layer.get("families"):
+            settings = {name: value for name, value in settings.items() if name not in ("problems", "families")}
+        settings |= layer
+    settings.pop("problems_digest", None)
+    return CurateConfig.from_dict(settings)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: not TOML: {error}") from error
+
+
+def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
+    from collections import Counter
+
+    problems = load_problems(config)
+    counts = Counter(problem.family or "other" for problem in problems)
+    if as_json:
+        plan = {"out": str(out), "problems": len(problems), "by_family": dict(counts), "config": config.to_dict()}
+        typer.echo(json.dumps(plan, indent=2))
+        return
+    import tomli_w
+
+    typer.echo(f"{len(problems)} problems would go to {out}: {', '.join(f'{n} {c}' for n, c in counts.items())}\n")
+    typer.echo(tomli_w.dumps(config.to_dict()), nl=False)
+
+
+def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
+    from agents.curation import pool
+    from cli.display import print_summary, shown
+
+    again = f"storm curate --out {out} --resume"
+    try:
+        with shown(display) as report:
+            summary = pool.curate(config, out, resume=resume, report=report)
+    except KeyboardInterrupt:
+        fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
+    except pool.CurationStoppedError as error:
+        fail(f"{error}. What was done is kept. Go on with: {again}", code=1)
+    if as_json:
+        typer.echo(json.dumps(summary.to_dict(), indent=2))
+    else:
+        print_summary(summary)
+        typer.echo(f"\n{out}: golden.jsonl has the golden runs, episodes.jsonl all of them")
+    if summary.errors:
+        fail(f"{summary.errors} problems are not done, the reasoner failed. Try them again with: {again}", code=1)

@@ -1,0 +1,45 @@
+"""The command `storm`. Its commands import what they need when they run, so that help comes at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import curate, families, solve
+
+app = typer.Typer(
+    name="storm",
+    help="Turn word problems into golden trajectories, and solve them with a model that reasons, codes and checks.",
+    epilog="Examples:\n\nstorm curate --families all --limit 20\n\n"
+    "storm solve 'A workshop has 40 hours. A chair takes 2 and earns 5. What is the largest profit?'",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("curate", epilog=curate.EXAMPLES)(curate.curate)
+app.command("solve", epilog=solve.EXAMPLES)(solve.solve)
+app.command("families", epilog=families.EXAMPLES)(families.families)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"storm {version('storm-calm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _storm(
+    version: Annotated[
+        bool,
+        typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None: ...
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,88 @@
+"""Make the nano model from nothing: tokenizer, corpus, pretraining, export, and what it can do.
+
+    python -m rl.nano --out runs/nano
+    python -m rl.nano --out runs/nano --traces 2000 --seconds 120     # a quick, poor one
+
+Every stage writes into OUT and is skipped where its result is already there, so an interrupted run goes on. Needs the
+extra `nano` (torch, processors are enough); about an hour and a half on two cores. The number of
+processes is part of the recipe: another one is another order of batches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import islice
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from agents.reasoners.nano import Nano
+from env.families import generate
+from env.reasoner import Sampling
+from rl.nano.corpus import Corpus, build, traces
+from rl.nano.drills import drill_corpus
+from rl.nano.evaluate import evaluate
+from rl.nano.tokenizer import NanoCodec, train_tokenizer
+from sandbox import open_sandbox
+
+TOKENIZER_TRACES = 2500
+DRILLS = 20_000
+TEMPERATURE = 0.7
+"""Default temperature of the base model; flaws are drawn, so its native accuracy depends on it."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the corpus, the checkpoint and the model")
+    parser.add_argument("--traces", type=int, default=36_000, help="traces to play (default 36000)")
+    parser.add_argument("--seconds", type=float, help="time after which training ends early (default: none)")
+    parser.add_argument("--seed", type=int, default=2, help="seed of the corpus (default 2)")
+    parser.add_argument("--processes", type=int, default=2, help="processes to play and to train in (default 2)")
+    arguments = parser.parse_args()
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+
+    tokenizer = out / "tokenizer.json"
+    if not tokenizer.exists():
+        print("tokenizer: playing traces for it", flush=True)
+        with open_sandbox() as sandbox:
+            played = islice(traces(NanoCodec(None), sandbox, seed="tokenizer"), TOKENIZER_TRACES)
+            train_tokenizer(trace.episode.transcript.text for trace in played).save(str(tokenizer))
+
+    stored = out / "corpus.npz"
+    if not stored.exists():
+        print(f"corpus: playing {arguments.traces} traces", flush=True)
+        build(NanoCodec(tokenizer), count=arguments.traces, seed=arguments.seed, workers=arguments.processes).save(
+            stored
+        )
+    corpus = Corpus.load(stored)
+    print(json.dumps({"traces": len(corpus.right), "tokens": len(corpus.ids), "rates": corpus.rates()}), flush=True)
+
+    checkpoint = out / "checkpoint"
+    if not (checkpoint / "tokenizer.json").exists():
+        from rl.nano.pretrain import PretrainConfig, pretrain, save
+
+        drills = drill_corpus(NanoCodec(tokenizer), count=DRILLS, seed=arguments.seed + 1)
+        weights = out / "weights"
+        pretrain(
+            drills, corpus, PretrainConfig(), out=weights, processes=arguments.processes, seconds=arguments.seconds
+        )
+        save(weights, Tokenizer.from_file(str(tokenizer)), checkpoint, temperature=TEMPERATURE)
+
+    model_folder = out / "model"
+    if not (model_folder / "model.onnx").exists():
+        from rl.nano.export import export
+
+        print(f"export: largest difference of a logit {export(checkpoint, model_folder):.1e}", flush=True)
+
+    problems = list(generate(["all"], split="heldout", seed=99, limit=240))
+    with open_sandbox() as sandbox:
+        for temperature in (0.0, TEMPERATURE):
+            sampling = Sampling(temperature=temperature, top_p=1.0)
+            result = evaluate(Nano(model_folder), sandbox, problems, sampling=sampling)
+            print(json.dumps({"temperature": temperature, **result}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

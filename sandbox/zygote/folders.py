@@ -1,0 +1,49 @@
+"""Removing what a program left in its folder, however deep it dug."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+
+def remove(folder: str) -> None:
+    """Remove `folder` and all in it, as far as this user may. Does not follow links, and does not care about depth.
+
+    Every folder found inside is first moved to the top: so no path grows long, and no stack or list of open files.
+    """
+    with contextlib.suppress(OSError):
+        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            _empty(top)
+        finally:
+            os.close(top)
+        os.rmdir(folder)
+
+
+def _empty(top: int) -> None:
+    moved = 0
+    waiting = _clear(top)
+    while waiting:
+        name = waiting.pop()
+        with contextlib.suppress(OSError):
+            os.chmod(name, 0o700, dir_fd=top)
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+            try:
+                for deeper in _clear(inner):
+                    moved += 1
+                    os.rename(deeper, f".moved-{moved}", src_dir_fd=inner, dst_dir_fd=top)
+                    waiting.append(f".moved-{moved}")
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=top)
+
+
+def _clear(fd: int) -> list[str]:
+    """Remove all files from the folder `fd`; the names of the folders in it."""
+    with os.scandir(fd) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in found:
+        if not is_folder:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=fd)
+    return [name for name, is_folder in found if is_folder]

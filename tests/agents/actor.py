@@ -1,0 +1,121 @@
+"""A reasoner that plays: what it writes next depends on the question and on the text so far, and on nothing else.
+
+It has no memory, so it plays the same after a kill, and any number of threads may use it at once. Its tokens are
+characters.
+"""
+
+import time
+
+from agents.reasoners import chatml
+from env import Chunk, Problem, Sampling, collect
+
+END = 0
+"""The id of the end-of-turn token."""
+
+THOUGHT = "The amount of each product is a decision, and the hours are the limit. The profit is what counts. "
+PLAN = THOUGHT * 4 + "Let me solve it with code.\n"
+
+
+def program(hours, *, objective="s.Maximize(3 * x)"):
+    """A program that solves `workshop(hours)`."""
+    return f"""```python
+from ortools.linear_solver import pywraplp
+s = pywraplp.Solver.CreateSolver('GLOP')
+x = s.NumVar(0, {hours}, '')
+{objective}
+print(s.Objective().Value() if s.Solve() == 0 else 'infeasible')
+```
+"""
+
+
+def boxed(value):
+    """The end of a run."""
+    return f"</think>\nThe answer is \\boxed{{{value}}}."
+
+
+def workshop(hours, *, id=None, family=""):
+    """A problem: 3 times the hours is right."""
+    question = f"A workshop has {hours} hours. Each chair takes one hour and earns 3. What is the largest profit?"
+    return Problem(id=id or f"workshop-{hours}", question=question, answers=(3.0 * hours,), family=family)
+
+
+def direct(hours, hints, outputs):
+    """The right program, then its answer."""
+    return boxed(3 * hours) if outputs else PLAN + program(hours)
+
+
+def by_hand(hours, hints, outputs):
+    """Works it out by hand, wrongly, until a hint comes."""
+    if hints:
+        return direct(hours, hints, outputs)
+    return THOUGHT + "Let me work it out by hand.\nTrying some good choices gives about 7.\n" + boxed(7)
+
+
+def overruling(hours, hints, outputs):
+    """Doubts the solver in the end, until a hint comes."""
+    if outputs and not hints:
+        return f"The result is {3 * hours}.\nThat does not look right, I would expect about 7.\n" + boxed(7)
+    return direct(hours, hints, outputs)
+
+
+def stubborn(hours, hints, outputs):
+    """Works by hand, whatever it is told."""
+    return f"Let me work it out by hand once more ({hints}).\n" + boxed(3 * hours)
+
+
+def wrong(hours, hints, outputs):
+    """Makes a mistake that no rule sees: the result is right for another question."""
+    return boxed(6 * hours) if outputs else PLAN + program(hours, objective="s.Maximize(6 * x)")
+
+
+def silent(hours, hints, outputs):
+    """Closes its turn at once."""
+    return ""
+
+
+def mixed(hours, hints, outputs):
+    """One of the above, depending on the hours."""
+    return (direct, by_hand, overruling, wrong)[hours % 4](hours, hints, outputs)
+
+
+class Actor:
+    """A reasoner. role: called with the hours of the workshop and the numbers of hints and outputs so far."""
+
+    name = "actor"
+    instructions = None
+    context = 6000
+    sampling = Sampling()
+
+    def __init__(self, role, *, pause=0.0):
+        self.role, self.pause = role, pause
+
+    def render(self, messages):
+        return chatml.render(messages)
+
+    def encode(self, text):
+        return tuple(map(ord, text)), tuple(range(1, len(text) + 1))
+
+    def stream(self, prompt, *, stop, max_tokens, sampling):
+        time.sleep(self.pause)
+        text = prompt if isinstance(prompt, str) else "".join(map(chr, prompt))
+        written = ""
+        for letter in line(self.role, text):
+            written += letter
+            finish = "stop" if written.endswith(stop) else "length" if len(written) == max_tokens else None
+            yield Chunk(text=letter, ids=(ord(letter),), ends=(1,), finish=finish)
+            if finish:
+                return
+        yield Chunk(text="", ids=(END,), ends=(0,), finish="end")
+
+    def generate(self, prompt, *, stop, max_tokens, sampling):
+        return collect(self.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling))
+
+    def close(self):
+        pass
+
+
+def line(role, text):
+    """What a role says next after `text`, prompt included."""
+    prompt, _, played = text.rpartition("<|im_start|>assistant\n")
+    hours = int(prompt.rpartition("A workshop has ")[2].split()[0])
+    return role(hours, played.count("Wait, "), played.count("```output\n"))

@@ -1,0 +1,240 @@
+"""A curation turns problems into records, keeps them, and refuses to mix two."""
+
+import json
+import re
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from actor import Actor, by_hand, direct, mixed, stubborn, workshop
+from test_kill import results
+
+from agents.curation.config import CurateConfig, help_texts
+from agents.curation.pool import CurationStoppedError, curate
+from agents.curation.records import read_records
+from agents.graphs.golden import hint_share
+from env import ReasonerError, Sampling, read_episodes, write_problems
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Eight problems of two families."""
+    problems = [workshop(10 + number, family=("chairs", "stools")[number % 2]) for number in range(8)]
+    write_problems(tmp_path / "problems.jsonl", problems)
+    return CurateConfig(problems=str(tmp_path / "problems.jsonl"), seed=7, minimum_tier="limits")
+
+
+def test_both_runs_of_every_problem_are_kept_and_counted(config, tmp_path):
+    summary = curate(config, tmp_path / "out", reasoner=Actor(mixed)).to_dict()
+    records = read_records(tmp_path / "out" / "episodes.jsonl")
+    assert [record.id for record in records] == [f"workshop-{10 + number}" for number in range(8)]
+    assert [record.native_correct for record in records] == [False, False, True, False] * 2
+    assert [record.final_correct for record in records] == [True, False, True, True] * 2
+    golden = read_episodes(tmp_path / "out" / "golden.jsonl")
+    assert list(golden) == [record.episode for record in records if record.outcome == "golden"]
+    shares = [hint_share(episode) for episode in golden]
+    assert {name: summary[name] for name in ("problems", "native_correct", "final_correct", "corrected", "golden")} == {
+        "problems": 8, "native_correct": 2, "final_correct": 6, "corrected": 4, "golden": 6,
+    }  # fmt: skip
+    assert summary["by_family"] == {
+        "chairs": {"problems": 4, "native_correct": 2, "final_correct": 4, "golden": 4},
+        "stools": {"problems": 4, "native_correct": 0, "final_correct": 2, "golden": 2},
+    }
+    assert summary["interventions"] == 4
+    assert {name: count for name, count in summary["by_trigger"].items() if count} == {
+        "manual_computation": 2,
+        "solver_distrust": 2,
+    }
+    assert summary["discarded"] == {"wrong_answer": 2}
+    assert summary["hint_token_share_mean"] == pytest.approx(sum(shares) / len(shares), abs=1e-6)
+    assert summary["hint_token_share_max"] == pytest.approx(max(shares), abs=1e-6)
+    assert summary["sandbox_tier"] in ("full", "landlock", "limits")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+
+
+def test_results_do_not_depend_on_how_many_run_at_once(config, tmp_path):
+    for workers in (1, 4):
+        curate(replace(config, workers=workers), tmp_path / str(workers), reasoner=Actor(mixed))
+    assert results(tmp_path / "1") == results(tmp_path / "4")
+
+
+def test_a_finished_run_gives_its_summary_again_and_asks_nobody(config, tmp_path):
+    first = curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    kept = (tmp_path / "out" / "episodes.jsonl").read_bytes()
+    assert curate(config, tmp_path / "out", resume=True, reasoner=None) == first
+    assert (tmp_path / "out" / "episodes.jsonl").read_bytes() == kept
+
+
+def test_a_folder_with_a_run_is_refused_without_resume(config, tmp_path):
+    curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    with pytest.raises(ValueError, match=r"out: holds a run already \(8 of its problems done\); --resume it, or"):
+        curate(config, tmp_path / "out", reasoner=Actor(mixed))
+
+
+def test_a_folder_with_other_settings_is_refused_and_they_are_named(config, tmp_path):
+    curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    other = replace(config, seed=8, reasoner="nano-base", temperature=0.5, workers=2)
+    changes = "seed: 7 -> 8, reasoner: nano -> nano-base, temperature: not set -> 0.5"
+    message = f"{tmp_path / 'out'}: made with other settings ({changes}); choose another --out, or --resume with"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        curate(other, tmp_path / "out", resume=True)
+
+
+def test_a_file_of_problems_that_has_changed_is_noticed(config, tmp_path):
+    curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    write_problems(config.problems, [workshop(99)])
+    with pytest.raises(ValueError, match=r"made with other settings \(problems_digest: \w+ -> \w+\)"):
+        curate(config, tmp_path / "out", resume=True)
+
+
+def test_a_file_of_problems_may_move(config, tmp_path):
+    first = curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    moved = Path(config.problems).rename(tmp_path / "moved.jsonl")
+    assert curate(replace(config, problems=str(moved)), tmp_path / "out", resume=True) == first
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(config, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("x")
+    with pytest.raises(ValueError, match="holds something else than a curation"):
+        curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+
+
+def test_two_processes_do_not_share_a_folder(config, tmp_path):
+    raised = []
+
+    class Slow(Actor):
+        def stream(self, *args, **settings):
+            if not raised:
+                with pytest.raises(ValueError, match="another process curates into it") as error:
+                    curate(config, tmp_path / "out", resume=True, reasoner=Actor(direct))
+                raised.append(error)
+            return super().stream(*args, **settings)
+
+    curate(replace(config, workers=1), tmp_path / "out", reasoner=Slow(direct))
+    assert len(raised) == 1
+
+
+class Failing(Actor):
+    """Fails for problems of these hours."""
+
+    def __init__(self, role, *hours):
+        super().__init__(role)
+        self.hours = hours
+
+    def stream(self, prompt, **settings):
+        text = "".join(map(chr, prompt))
+        if any(f"has {hours} hours" in text for hours in self.hours):
+            raise ReasonerError("http://there answered 500")
+        return super().stream(prompt, **settings)
+
+
+def test_a_problem_that_the_reasoner_fails_has_no_line_and_is_tried_again(config, tmp_path):
+    summary = curate(config, tmp_path / "out", reasoner=Failing(mixed, 11, 14))
+    assert (summary.problems, summary.errors) == (6, 2)
+    done = {record.id for record in read_records(tmp_path / "out" / "episodes.jsonl")}
+    assert done.isdisjoint({"workshop-11", "workshop-14"})
+    summary = curate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed))
+    assert (summary.problems, summary.errors) == (8, 0)
+    curate(config, tmp_path / "whole", reasoner=Actor(mixed))
+    assert results(tmp_path / "out") == results(tmp_path / "whole")
+
+
+def test_a_curation_stops_where_problem_after_problem_fails(config, tmp_path):
+    with pytest.raises(CurationStoppedError, match=r"5 problems failed one after another.* answered 500"):
+        curate(config, tmp_path / "out", reasoner=Failing(mixed, *range(10, 18)))
+    assert curate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed)).problems == 8
+
+
+def test_ctrl_c_keeps_what_is_done(config, tmp_path):
+    def interrupt(progress):
+        if progress.done >= 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        curate(config, tmp_path / "out", reasoner=Actor(mixed, pause=0.05), report=interrupt)
+    done = [record.id for record in read_records(tmp_path / "out" / "episodes.jsonl")]
+    assert 3 <= len(done) < 8
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("curate")]
+    curate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed))
+    curate(config, tmp_path / "whole", reasoner=Actor(mixed))
+    assert results(tmp_path / "out") == results(tmp_path / "whole")
+
+
+def test_a_problem_that_the_sandbox_failed_is_not_scored_and_is_tried_again(config, tmp_path):
+    out = tmp_path / "out"
+    curate(config, out, reasoner=Actor(mixed))
+    lines = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
+    broken = lines[2]
+    broken["outcome"] = broken["episode"]["stop"] = "infrastructure"
+    (out / "episodes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    record = read_records(out / "episodes.jsonl")[2]
+    assert (record.failed, record.final_correct, record.to_dict()["score"]["reward"]) == (True, False, None)
+    assert curate(config, out, resume=True, reasoner=Actor(mixed)).discarded == {"wrong_answer": 2}
+    curate(config, tmp_path / "whole", reasoner=Actor(mixed))
+    assert results(out) == results(tmp_path / "whole")
+
+
+def test_progress_is_reported_to_the_end(config, tmp_path):
+    seen = []
+    curate(config, tmp_path / "out", reasoner=Actor(mixed), report=seen.append)
+    last = seen[-1]
+    assert (last.total, last.done, last.golden, last.corrected, last.discarded) == (8, 8, 6, 4, 2)
+    assert (last.in_flight, last.errors) == (0, 0)
+    assert last.tokens_per_second > 0
+    assert all(0 <= progress.in_flight <= 4 for progress in seen)
+
+
+def test_the_limits_in_the_settings_hold(config, tmp_path):
+    unhinted = curate(replace(config, max_interventions=0), tmp_path / "none", reasoner=Actor(by_hand))
+    assert (unhinted.interventions, unhinted.final_correct) == (0, 0)
+    strict = curate(replace(config, max_hint_share=0.0), tmp_path / "strict", reasoner=Actor(by_hand))
+    assert strict.discarded == {"hint_share": 8}
+    left = curate(replace(config, max_interventions=1), tmp_path / "left", reasoner=Actor(stubborn))
+    assert (left.discarded, left.final_correct) == ({"finding_left": 8}, 8)
+
+
+def test_temperature_and_seed_reach_the_reasoner(config, tmp_path):
+    drawn = []
+
+    class Listening(Actor):
+        sampling = Sampling(temperature=0.9, top_p=0.8)
+
+        def stream(self, *args, sampling, **settings):
+            drawn.append(sampling)
+            return super().stream(*args, sampling=sampling, **settings)
+
+    curate(replace(config, temperature=0.25), tmp_path / "out", reasoner=Listening(direct))
+    assert {(sampling.temperature, sampling.top_p) for sampling in drawn} == {(0.25, 0.8)}
+    assert all(sampling.seed is not None for sampling in drawn)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "give a file of problems or families"),
+        ({"problems": "a", "families": ("all",)}, "give a file of problems or families"),
+        ({"families": ("all",), "split": "test"}, "split is 'test'"),
+        ({"families": ("all",), "limit": 0}, "limit is 0"),
+        ({"families": ("all",), "workers": 0}, "workers is 0"),
+        ({"families": ("all",), "max_interventions": -1}, "max_interventions is -1"),
+        ({"families": ("all",), "max_hint_share": 1.5}, "max_hint_share is 1.5"),
+        ({"families": ("all",), "temperature": float("nan")}, "temperature is nan"),
+        ({"families": ("all",), "minimum_tier": "none"}, "minimum_tier is 'none'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        CurateConfig(**settings)
+
+
+def test_settings_come_back_from_their_data():
+    config = CurateConfig(families=("diet", "covering"), limit=5, temperature=0.5)
+    assert CurateConfig.from_dict(config.to_dict()) == config
+    assert "None" not in str(config.to_dict())
+
+
+def test_every_setting_has_a_help_text():
+    assert all(text.endswith(".") for text in help_texts().values())

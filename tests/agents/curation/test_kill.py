@@ -1,0 +1,82 @@
+"""`kill -9` at any moment, then once more: every problem is there once, nothing is lost, the results are the same."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from actor import workshop
+
+from env import write_problems
+
+COUNT = 16
+SESSIONS = 4
+"""The most that are killed."""
+MEASURED = {
+    *("at_seconds", "seconds", "wall_seconds", "cpu_seconds", "generation_seconds", "execution_seconds"),
+    "peak_memory_mb",
+}
+
+
+def without_measurements(data):
+    """JSON data with everything that is measured set to 0."""
+    if isinstance(data, dict):
+        return {key: 0 if key in MEASURED else without_measurements(value) for key, value in data.items()}
+    return [without_measurements(value) for value in data] if isinstance(data, list) else data
+
+
+def results(out):
+    """What a finished curation left, but for what was measured."""
+    files = {name: (out / name).read_text().splitlines() for name in ("episodes.jsonl", "golden.jsonl")}
+    lines = {name: [without_measurements(json.loads(line)) for line in text] for name, text in files.items()}
+    return lines, without_measurements(json.loads((out / "summary.json").read_text()))
+
+
+def finished(episodes):
+    """The ids of the whole lines in a file."""
+    text = episodes.read_text() if episodes.exists() else ""
+    return {json.loads(line)["id"] for line in text.splitlines(keepends=True) if line.endswith("\n")}
+
+
+def start(problems, out):
+    script = Path(__file__).with_name("killed.py")
+    return subprocess.Popen([sys.executable, str(script), str(problems), str(out)])
+
+
+@pytest.mark.timeout(600)
+def test_a_curation_that_is_killed_again_and_again_comes_to_the_same_end(tmp_path):
+    problems = tmp_path / "problems.jsonl"
+    write_problems(problems, [workshop(10 + number) for number in range(COUNT)])
+    whole = tmp_path / "whole"
+    started = time.monotonic()
+    assert start(problems, whole).wait() == 0
+    duration = time.monotonic() - started
+
+    rng = random.Random()
+    killed = tmp_path / "killed"
+    kills, seen = 0, set()
+    for session in range(SESSIONS + 1):
+        process = start(problems, killed)
+        try:
+            code = process.wait(timeout=rng.uniform(0.2, 0.8) * duration if session < SESSIONS else None)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+            kills += 1
+        assert code in (0, -signal.SIGKILL)
+        now = finished(killed / "episodes.jsonl")
+        assert now >= seen, "what was there stays"
+        seen = now
+        if code == 0:
+            break
+
+    assert kills >= 1
+    assert results(killed) == results(whole)
+    lines, summary = results(killed)
+    assert [line["id"] for line in lines["episodes.jsonl"]] == [f"workshop-{10 + number}" for number in range(COUNT)]
+    assert (summary["problems"], summary["native_correct"], summary["final_correct"]) == (16, 4, 12)
+    assert not (killed / "checkpoints.sqlite").exists()

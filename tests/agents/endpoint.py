@@ -1,0 +1,63 @@
+"""A server with `/v1/completions` over real HTTP, at which an actor plays, or which fails."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from actor import line
+
+
+class Endpoint:
+    """role: who plays. fault: a status to answer with, or "cut" for streams that break off half way; None for none."""
+
+    def __init__(self, role, *, fault=None):
+        self.role, self.fault = role, fault
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def _handler(self):
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, format, *args): ...
+
+            def answer(self, status, kind, body):
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def do_GET(self):
+                model = {"id": "actor", "object": "model", "created": 1, "owned_by": "tests"}
+                self.answer(200, "application/json", json.dumps({"object": "list", "data": [model]}))
+
+            def do_POST(self):
+                asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                if isinstance(endpoint.fault, int):
+                    body = json.dumps({"error": {"message": "not now"}})
+                    return self.answer(endpoint.fault, "application/json", body)
+                text = line(endpoint.role, asked["prompt"])
+                if endpoint.fault == "cut":
+                    return self.answer(200, "text/event-stream", event(text[: len(text) // 2], None))
+                return self.answer(200, "text/event-stream", event(text, "stop") + "data: [DONE]\n\n")
+
+        return Handler
+
+
+def event(text, finish):
+    """One event of a stream."""
+    choice = {"index": 0, "text": text, "finish_reason": finish}
+    data = {"id": "c", "object": "text_completion", "created": 1, "model": "actor", "choices": [choice]}
+    return f"data: {json.dumps(data)}\n\n"

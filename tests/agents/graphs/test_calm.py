@@ -1,0 +1,238 @@
+"""CALM mends a run at its first flaw, and says what became of it."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from actor import PLAN, Actor, boxed, by_hand, direct, overruling, program, silent, stubborn, workshop, wrong
+
+from agents.graphs import calm
+from agents.graphs.golden import hint_share
+from agents.graphs.parts import Parts
+from agents.interveners import RulesIntervener
+from env import Episode, SolverEnv, run_episode
+from sandbox import Sandbox, SandboxUnavailableError
+
+
+@pytest.fixture
+def run(sandbox):
+    """A function that runs a role through CALM: the final state and its episode."""
+
+    def run(role, problem=None, **parts):
+        made = Parts(**{"reasoner": Actor(role), "sandbox": sandbox, **parts})
+        state = calm.build(lambda: made).invoke({"problem": (problem or workshop(14)).to_dict(), "seed": 7})
+        return state, Episode.from_dict(state["episode"])
+
+    return run
+
+
+@dataclass
+class Witness:
+    """The rules intervener, with a memory of what it was shown."""
+
+    rules: RulesIntervener = field(default_factory=RulesIntervener)
+    seen: list = field(default_factory=list)
+    name = "witness"
+
+    def inspect(self, episode):
+        self.seen.append(episode)
+        return self.rules.inspect(episode)
+
+    def hint(self, finding):
+        return self.rules.hint(finding)
+
+
+def test_a_flawless_run_is_golden_and_is_the_run_without_interventions(run, sandbox):
+    state, episode = run(direct)
+    assert (state["outcome"], state["finding"], state["answer"]["value"]) == ("golden", None, 42.0)
+    alone = run_episode(SolverEnv(sandbox, Actor(direct)), Actor(direct), workshop(14), seed=7)
+    assert (episode.transcript, episode.interventions) == (alone.transcript, ())
+
+
+def test_a_flaw_is_cut_away_and_the_hint_stands_where_it_was(run):
+    state, episode = run(by_hand)
+    assert state["outcome"] == "golden"
+    (intervention,) = episode.interventions
+    text = episode.transcript.text
+    assert "by hand" in intervention.removed
+    assert "by hand" not in text[episode.transcript.prompt_end : intervention.cut]
+    assert "gives about 7" not in text
+    assert text[intervention.cut :].lstrip("\n").startswith(intervention.hint)
+    assert [span.source for span in episode.transcript.spans] == ["prompt", "model", "hint", "model", "tool", "model"]
+
+
+def test_only_the_first_flaw_is_mended_at_a_time(run):
+    def twice(hours, hints, outputs):
+        if hints == 0:
+            return PLAN + "Let me work it out by hand.\nMy program would print about 7.\n" + boxed(7)
+        return direct(hours, hints, outputs)
+
+    _, episode = run(twice)
+    assert [one.finding.rule for one in episode.interventions] == ["by_hand"]
+    assert "would print" in episode.interventions[0].removed
+
+
+def test_a_flawed_program_never_runs(run):
+    def minimizing(hours, hints, outputs):
+        if hints:
+            return direct(hours, hints, outputs)
+        return PLAN + program(hours, objective="s.Minimize(3 * x)")
+
+    state, episode = run(minimizing)
+    assert state["outcome"] == "golden"
+    assert [one.finding.trigger for one in episode.interventions] == ["wrong_formulation"]
+    assert ["Minimize" in execution.code for execution in episode.executions] == [False]
+
+
+@dataclass
+class Afterwards:
+    """Finds nothing while the run goes on; once it is over, that its first program was wrong."""
+
+    name = "afterwards"
+
+    def inspect(self, episode):
+        if episode.stop is None or episode.interventions:
+            return None
+        offset = episode.transcript.text.index("```python\n")
+        found = RulesIntervener().inspect(episode)
+        return replace(found, offset=offset) if found else None
+
+    def hint(self, finding):
+        return "Wait, the program is not right. I should write it again."
+
+
+def test_the_judge_sends_a_run_back_and_what_ran_after_the_flaw_is_dropped(run):
+    def doubting(hours, hints, outputs):
+        if outputs and not hints:
+            return "That does not look right, I would expect about 7.\n" + boxed(7)
+        return direct(hours, hints, outputs)
+
+    state, episode = run(doubting, intervener=Afterwards())
+    assert state["outcome"] == "golden"
+    (intervention,) = episode.interventions
+    assert "```output" in intervention.removed
+    assert "```python" in intervention.removed
+    assert len(episode.executions) == 1
+    assert [span.source for span in episode.transcript.spans] == ["prompt", "model", "hint", "model", "tool", "model"]
+
+
+def test_a_result_that_was_overruled_is_believed_after_a_hint(run):
+    state, episode = run(overruling)
+    assert (state["outcome"], state["answer"]["value"]) == ("golden", 42.0)
+    assert [one.finding.trigger for one in episode.interventions] == ["solver_distrust"]
+    assert len(episode.executions) == 1
+
+
+@pytest.mark.parametrize("most", [0, 1, 5])
+def test_there_are_no_more_interventions_than_allowed(run, most):
+    state, episode = run(stubborn, max_interventions=most)
+    assert len(episode.interventions) == most
+    assert (state["outcome"], state["finding"]["rule"]) == ("finding_left", "by_hand")
+
+
+def test_a_wrong_answer_is_discarded_as_such(run):
+    assert run(wrong)[0]["outcome"] == "wrong_answer"
+
+
+def test_too_many_hints_keep_a_right_run_from_being_golden(run):
+    _, episode = run(by_hand)
+    assert run(by_hand, max_hint_share=hint_share(episode))[0]["outcome"] == "golden"
+    assert run(by_hand, max_hint_share=hint_share(episode) - 1e-6)[0]["outcome"] == "hint_share"
+
+
+def endless(hours, hints, outputs):
+    return "and so on " * 2000
+
+
+def many_programs(hours, hints, outputs):
+    return PLAN + program(hours)
+
+
+@pytest.mark.parametrize(
+    ("role", "outcome"),
+    [
+        (silent, "malformed"),
+        (endless, "length"),
+        (many_programs, "budget"),
+        (lambda *_: "There is no way to say.", "malformed"),
+        (lambda hours, hints, outputs: boxed("many") if outputs else PLAN + program(hours), "no_answer"),
+    ],
+)
+def test_a_run_without_an_answer_is_discarded_with_the_reason(run, role, outcome):
+    state, _ = run(role)
+    assert (state["outcome"], state["answer"]) == (outcome, None)
+
+
+def test_a_model_that_writes_no_code_is_told_to(run):
+    state, episode = run(lambda hours, hints, outputs: boxed(42))
+    assert {one.finding.rule for one in episode.interventions} == {"by_hand"}
+    assert state["outcome"] == "finding_left"
+
+
+def test_of_two_code_blocks_at_once_the_first_runs_and_the_second_is_gone(run):
+    def two(hours, hints, outputs):
+        return direct(hours, hints, outputs) if outputs else PLAN + program(hours) + "```python\nprint(1)\n```\n"
+
+    state, episode = run(two)
+    assert state["outcome"] == "golden"
+    assert episode.transcript.text.count("```python\n") == 1
+    assert len(episode.executions) == 1
+
+
+def test_an_output_block_of_the_models_own_is_cut_away(run):
+    def forging(hours, hints, outputs):
+        forged = "```output\n99\n```\n" + boxed(99)
+        return direct(hours, hints, outputs) if outputs else PLAN + program(hours) + forged
+
+    state, episode = run(forging)
+    assert (state["outcome"], state["answer"]["value"]) == ("golden", 42.0)
+    assert "99" not in episode.transcript.text
+
+
+def test_the_intervener_never_sees_the_accepted_answer(run):
+    witness = Witness()
+    run(overruling, intervener=witness)
+    assert witness.seen
+    assert {episode.problem.answers for episode in witness.seen} == {()}
+
+
+def test_the_judge_shows_the_whole_run_with_the_answer_that_was_given(run):
+    witness = Witness()
+    run(direct, intervener=witness)
+    assert [episode.stop for episode in witness.seen] == [None, None, "answer"]
+
+
+class Broken(Sandbox):
+    """A sandbox whose workers are gone."""
+
+    backend, tier = "broken", "limits"
+
+    def run(self, code, *, limits=None):
+        raise SandboxUnavailableError("the workers are gone")
+
+    def close(self): ...
+
+
+def test_a_fault_of_the_sandbox_is_nobodys_mistake(run):
+    state, episode = run(direct, sandbox=Broken())
+    assert (state["outcome"], episode.interventions) == ("infrastructure", ())
+
+
+def test_a_question_nobody_knows_the_answer_of_is_left_unscored(run):
+    state, _ = run(direct, replace(workshop(14), answers=()))
+    assert (state["outcome"], state["answer"]["value"]) == ("unscored", 42.0)
+
+
+def test_the_chat_shows_the_run_as_it_stands(run):
+    state, episode = run(by_hand)
+    question, *shown = state["messages"]
+    assert question.content == workshop(14).question
+    assert [(message.name, message.content) for message in shown] == [
+        ({"hint": "intervener", "tool": "sandbox"}.get(span.source), span.text)
+        for span in episode.transcript.spans[1:]
+        if span.text.strip()
+    ]
+
+
+def test_a_question_that_fills_the_context_is_over_before_it_begins(run):
+    state, _ = run(direct, max_tokens=100)
+    assert state["outcome"] == "length"

@@ -1,0 +1,58 @@
+"""A run goes on from where it was, whatever stopped it, and comes to the same end."""
+
+import pytest
+from actor import Actor, by_hand, workshop
+
+from agents.graphs import calm
+from agents.graphs.checkpoints import open_checkpoints, run
+from agents.graphs.parts import Parts
+
+QUESTION = {"problem": workshop(14).to_dict(), "seed": 7}
+
+
+class Interrupted(Exception):
+    """Stands for whatever stops a run."""
+
+
+class Fragile(Actor):
+    """Breaks off before a segment, once."""
+
+    def __init__(self, role, *, before):
+        super().__init__(role)
+        self.left = before
+        self.segments = 0
+
+    def stream(self, *args, **settings):
+        self.left -= 1
+        if self.left == -1:
+            raise Interrupted
+        self.segments += 1
+        return super().stream(*args, **settings)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_a_run_goes_on_with_the_segment_at_which_it_broke_off(sandbox, tmp_path, before):
+    parts = Parts(reasoner=Actor(by_hand), sandbox=sandbox)
+    whole = calm.build(lambda: parts).invoke(QUESTION)
+    fragile = Parts(reasoner=Fragile(by_hand, before=before), sandbox=sandbox)
+    with open_checkpoints(tmp_path / "runs.sqlite") as checkpoints, pytest.raises(Interrupted):
+        run(calm.build(lambda: fragile, checkpointer=checkpoints), thread="a", question=QUESTION)
+    with open_checkpoints(tmp_path / "runs.sqlite") as checkpoints:
+        graph = calm.build(lambda: fragile, checkpointer=checkpoints)
+        state = run(graph, thread="a", question=QUESTION)
+        assert fragile.reasoner.segments == 3
+        assert run(graph, thread="a", question=QUESTION) == state
+        assert fragile.reasoner.segments == 3
+    assert state["outcome"] == whole["outcome"] == "golden"
+    assert state["episode"]["transcript"] == whole["episode"]["transcript"]
+
+
+def test_what_is_kept_is_plain_data(sandbox, tmp_path, caplog, recwarn):
+    parts = Parts(reasoner=Actor(by_hand), sandbox=sandbox)
+    with open_checkpoints(tmp_path / "runs.sqlite") as checkpoints:
+        graph = calm.build(lambda: parts, checkpointer=checkpoints)
+        run(graph, thread="a", question=QUESTION)
+        kept = graph.get_state({"configurable": {"thread_id": "a"}}).values
+    assert type(kept["episode"]) is dict
+    assert [warning for warning in recwarn if "eserializ" in str(warning.message)] == []
+    assert "eserializ" not in caplog.text

@@ -1,0 +1,59 @@
+"""STORM solves: it walks the steps of the plain loop, and tells what happens as it happens."""
+
+import pytest
+from actor import Actor, direct, overruling, silent, workshop
+
+from agents.graphs import storm
+from agents.graphs.parts import Parts
+from env import Episode, SolverEnv, run_episode
+
+
+@pytest.fixture
+def machine(sandbox):
+    def machine(role, **parts):
+        made = Parts(reasoner=Actor(role), sandbox=sandbox, **parts)
+        return storm.build(lambda: made)
+
+    return machine
+
+
+def asked(hours):
+    return {"messages": [{"role": "user", "content": workshop(hours).question}]}
+
+
+def test_a_question_in_a_message_is_answered(machine):
+    state = machine(direct).invoke(asked(14))
+    assert state["answer"] == {"value": 42.0, "status": "number", "text": "42"}
+    assert [message.type for message in state["messages"]] == ["human", "ai", "ai", "ai"]
+
+
+def test_it_is_the_plain_loop(machine, sandbox):
+    for role in (direct, overruling, silent):
+        state = machine(role).invoke({"problem": workshop(14).to_dict(), "seed": 3})
+        alone = run_episode(SolverEnv(sandbox, Actor(role)), Actor(role), workshop(14), seed=3)
+        assert Episode.from_dict(state["episode"]).transcript == alone.transcript
+
+
+def test_a_second_question_in_the_same_chat_is_a_run_of_its_own(machine):
+    graph = machine(direct)
+    first = graph.invoke(asked(14))
+    second = graph.invoke({"messages": [*first["messages"], *asked(20)["messages"]]})
+    assert second["answer"]["value"] == 60.0
+    assert [message.type for message in second["messages"]] == ["human", "ai", "ai", "ai"] * 2
+    assert second["messages"][1:4] == first["messages"][1:]
+
+
+def test_text_is_handed_on_as_it_is_written(machine):
+    events = list(machine(direct, streaming=True).stream(asked(14), stream_mode="custom"))
+    pieces = [event["text"] for event in events if event["source"] == "model"]
+    assert len(pieces) > 100
+    (tool,) = [event for event in events if event["source"] == "tool"]
+    assert tool["text"] == "```output\n42.0\n```\n"
+    assert tool["execution"]["reports"][0]["objective"] == 42.0
+    assert "".join(pieces).endswith("\\boxed{42}.")
+
+
+@pytest.mark.parametrize("question", [{}, {"messages": []}, {"messages": [{"role": "user", "content": "  "}]}])
+def test_a_run_without_a_question_says_what_to_give(machine, question):
+    with pytest.raises(ValueError, match="no question"):
+        machine(direct).invoke({"seed": 1, **question})

@@ -1,0 +1,44 @@
+"""The command line as somebody types it, and the actors of `tests/agents` behind a real endpoint."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "agents"))
+
+from actor import mixed, workshop
+from endpoint import Endpoint
+
+from cli.main import app
+from env import write_problems
+
+
+@pytest.fixture
+def storm(monkeypatch, tmp_path):
+    """A function that runs `storm` with these arguments, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "60")
+
+    def storm(*arguments, stdin=None):
+        result = CliRunner().invoke(app, list(map(str, arguments)), input=stdin)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return storm
+
+
+@pytest.fixture(scope="session")
+def endpoint():
+    """A server at which some problems are solved at once and others after a hint."""
+    with Endpoint(mixed) as opened:
+        yield opened
+
+
+@pytest.fixture
+def problems(tmp_path):
+    """A file of eight problems."""
+    path = tmp_path / "problems.jsonl"
+    write_problems(path, [workshop(10 + number, family=("chairs", "stools")[number % 2]) for number in range(8)])
+    return path

@@ -1,0 +1,178 @@
+"""`storm curate`: results on standard output, progress and complaints on standard error, exit codes that tell."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from actor import mixed, workshop
+from endpoint import Endpoint
+
+from agents.curation.config import CurateConfig, help_texts
+from env import read_episodes
+
+LENIENT = ("--minimum-tier", "limits")
+
+
+@pytest.fixture
+def curate(storm, problems, endpoint):
+    return lambda *more: storm("curate", "--problems", problems, "--reasoner", endpoint.url, *LENIENT, *more)
+
+
+def test_json_is_one_object_on_standard_output_and_nothing_else(curate, tmp_path):
+    result = curate("--seed", 7, "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0
+    summary = json.loads(result.stdout)
+    assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (summary["problems"], summary["native_correct"], summary["final_correct"], summary["golden"]) == (8, 2, 6, 6)
+    assert "8/8" in result.stderr
+    assert len(read_episodes(tmp_path / "out" / "golden.jsonl")) == 6
+
+
+def test_the_summary_for_people_fits_into_60_columns(curate, storm):
+    result = curate("--out", "here", "--display", "none")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert max(map(len, result.stdout.splitlines()[:-1])) <= 60
+    assert "chairs         4       2      4       4" in result.stdout
+    assert "6 (75%) golden" in " ".join(result.stdout.split())
+    again = storm("curate", "--out", "here", "--resume", "--display", "none")
+    assert (again.exit_code, again.stdout) == (0, result.stdout)
+
+
+def test_results_go_to_a_new_folder_under_runs_unless_said_otherwise(curate, tmp_path):
+    result = curate("--limit", 1)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert f"runs/{folder.name}: golden.jsonl has" in result.stdout
+    assert len((folder / "episodes.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_folder_with_a_run_is_refused_and_the_changed_settings_are_named(curate):
+    curate("--out", "out", "--seed", 7, "--limit", 1)
+    same = curate("--out", "out", "--seed", 7, "--limit", 1)
+    assert (same.exit_code, same.stdout) == (2, "")
+    assert "out: holds a run already (1 of its problems done); --resume it, or choose another --out\n" in same.stderr
+    other = curate("--out", "out", "--seed", 8, "--limit", 1, "--resume")
+    assert other.exit_code == 2
+    message = "out: made with other settings (seed: 7 -> 8); choose another --out, or --resume with the old ones"
+    assert other.stderr == f"storm: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (['{"id": "a", "question": "Q", "answer": 1}', '{"id": "b", "question"'], "problems.jsonl:2: not JSON"),
+        (['{"id": "a", "question": "Q"}'], 'problems.jsonl:1: "answer" is missing; give a number'),
+        (['{"id": "a", "question": "Q", "answer": "many"}'], 'problems.jsonl:1: "answer" "many" cannot be read'),
+        (['{"id": "a", "question": "Q", "answer": 1}'] * 2, "problems.jsonl:2: \"id\" 'a' is already that of line 1"),
+        ([], "problems.jsonl: no problems in it"),
+    ],
+)
+def test_bad_problems_are_refused_with_file_and_line(storm, tmp_path, lines, message):
+    (tmp_path / "problems.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    result = storm("curate", "--problems", "problems.jsonl", "--out", "out")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"storm: {message}")
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give a file of problems or families"),
+        (("--problems", "nowhere.jsonl"), "nowhere.jsonl: No such file or directory"),
+        (("--families", "knapsack,sudoku"), 'unknown family "sudoku"; known: all, easy, complex, product_mix'),
+        (("--families", "all", "--split", "test"), "split is 'test'"),
+        (("--families", "all", "--limit", "0"), "limit is 0"),
+        (("--families", "diet", "--limit", "1", "--reasoner", "gpt"), "reasoner 'gpt' is unknown"),
+        (("--resume",), "--resume needs --out"),
+        (("--config", "nowhere.toml"), "nowhere.toml: No such file or directory"),
+    ],
+)
+def test_bad_usage_is_told_in_one_line(storm, arguments, message):
+    result = storm("curate", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"storm: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_endpoint_that_is_down_is_named(storm, problems, tmp_path):
+    result = storm("curate", "--problems", problems, "--reasoner", "http://127.0.0.1:9/v1", "--out", "out", *LENIENT)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("storm: http://127.0.0.1:9/v1 cannot be reached")
+
+
+@pytest.mark.parametrize(("fault", "words"), [(429, "answered 429"), (500, "answered 500"), ("cut", "broke off")])
+def test_an_endpoint_that_fails_stops_the_curation_and_it_can_be_resumed(storm, problems, fault, words):
+    with Endpoint(mixed, fault=fault) as endpoint:
+        settings = ("--problems", problems, "--reasoner", endpoint.url, "--out", "out", "--json", "--display", "none")
+        stopped = storm("curate", *settings, *LENIENT)
+        assert (stopped.exit_code, stopped.stdout) == (1, "")
+        assert "5 problems failed one after another" in stopped.stderr
+        assert words in stopped.stderr
+        assert "Go on with: storm curate --out out --resume" in stopped.stderr
+        endpoint.fault = None
+        resumed = storm("curate", "--out", "out", "--resume", "--json")
+    assert resumed.exit_code == 0
+    assert json.loads(resumed.stdout)["final_correct"] == 6
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(curate, tmp_path):
+    result = curate("--dry-run", "--limit", 3, "--json", "--out", "out")
+    plan = json.loads(result.stdout)
+    assert (plan["problems"], plan["by_family"], plan["out"]) == (3, {"chairs": 2, "stools": 1}, "out")
+    assert CurateConfig.from_dict(plan["config"]).limit == 3
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_come_from_a_file_and_flags_win_over_it(storm, problems, tmp_path):
+    (tmp_path / "mine.toml").write_text('families = ["diet"]\nlimit = 2\nseed = 5\n')
+    plan = json.loads(storm("curate", "--config", "mine.toml", "--seed", 6, "--dry-run", "--json").stdout)
+    assert (plan["config"]["seed"], plan["by_family"]) == (6, {"diet": 2})
+    plan = json.loads(storm("curate", "--config", "mine.toml", "--problems", problems, "--dry-run", "--json").stdout)
+    assert (plan["config"]["families"], plan["problems"]) == ([], 2)
+    (tmp_path / "mine.toml").write_text("family = 3\n")
+    assert "CurateConfig has no field 'family'" in storm("curate", "--config", "mine.toml").stderr
+
+
+def test_the_help_is_made_of_the_settings_docstrings(storm, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = storm("curate", "--help").stdout
+    for name, text in help_texts().items():
+        assert f"--{name.replace('_', '-')}" in shown
+        assert text.split(".")[0] in shown
+
+
+@pytest.mark.timeout(300)
+def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
+    def slowly(*situation):
+        time.sleep(0.2)
+        return mixed(*situation)
+
+    path = tmp_path / "problems.jsonl"
+    lines = [{"id": str(hours), "question": workshop(hours).question, "answer": 3 * hours} for hours in range(10, 22)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    out = tmp_path / "out"
+    with Endpoint(slowly) as endpoint:
+        settings = ["--problems", str(path), "--reasoner", endpoint.url, "--out", str(out), *LENIENT]
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from cli.main import main; main()", "curate", *settings],
+            cwd=Path(__file__).resolve().parents[2],
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        while not (out / "episodes.jsonl").exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert f"storm: stopped; everything done so far is kept. Go on with: storm curate --out {out} --resume" in errors
+    assert "Traceback" not in errors
+    assert 1 <= len((out / "episodes.jsonl").read_text().splitlines()) < 12

@@ -1,0 +1,77 @@
+"""The command itself: quick, helpful, and with examples that work as typed."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from env.families import FAMILIES
+
+HOUSE = Path(__file__).resolve().parents[2]
+
+
+def examples(shown):
+    """The example lines of a help text, unwrapped."""
+    text = shown.partition("Examples:")[2]
+    return [" ".join(part.split()) for part in text.split("\n \n") if part.strip()]
+
+
+@pytest.mark.parametrize("command", [[], ["curate"], ["solve"], ["families"]])
+def test_every_help_opens_with_its_purpose_and_ends_with_two_examples(storm, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "200")
+    result = storm(*command, "--help")
+    assert result.exit_code == 0
+    lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
+    assert lines[0].startswith("Usage:")
+    assert lines[1].endswith(".")
+    assert lines[-3] == "Examples:"
+    assert all(line.startswith("storm ") for line in lines[-2:])
+
+
+@pytest.mark.parametrize("command", [["curate"], ["families"]])
+def test_the_options_in_the_examples_exist(storm, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = storm(*command, "--help").stdout
+    for line in shown.splitlines()[-4:]:
+        for word in shlex.split(line):
+            if word.startswith("--"):
+                assert word in shown.partition("Examples:")[0]
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys, contextlib\nfrom cli.main import app\n"
+        "with contextlib.suppress(SystemExit): app(['--help'])\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True)
+    heavy = {"langgraph", "langchain_core", "openai", "ortools", "numpy", "onnxruntime", "tokenizers", "jinja2"}
+    assert heavy & set(run.stderr.split()) == set()
+
+
+def test_the_version_is_printed(storm):
+    result = storm("--version")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("storm ")
+
+
+def test_families_are_listed_with_their_tier(storm):
+    shown = [line.split() for line in storm("families").stdout.splitlines()]
+    assert shown == [[family.name, family.tier] for family in FAMILIES.values()]
+    assert json.loads(storm("families", "--json").stdout)["diet"] == {"tier": "easy"}
+
+
+def test_a_family_shows_a_question(storm):
+    question = storm("families", "--show", "knapsack").stdout
+    problem = json.loads(storm("families", "--show", "knapsack", "--json").stdout)
+    assert problem["question"] == question.rstrip("\n")
+    assert problem["family"] == "knapsack"
+
+
+def test_an_unknown_family_is_named(storm):
+    result = storm("families", "--show", "sudoku")
+    assert result.exit_code == 2
+    assert result.stderr.startswith('storm: unknown family "sudoku"; known: all,')

@@ -1,0 +1,74 @@
+"""`storm solve`: the run as it comes, or one JSON object; a non-zero exit where there is no answer."""
+
+import json
+
+import pytest
+from actor import direct, program, silent, workshop
+from endpoint import Endpoint
+
+QUESTION = workshop(12).question
+
+
+@pytest.fixture
+def solve(storm, endpoint):
+    return lambda *more, stdin=None, url=endpoint.url: storm(
+        "solve", *more, "--reasoner", url, "--minimum-tier", "limits", stdin=stdin
+    )
+
+
+def test_reasoning_code_solver_result_and_answer_are_printed(solve):
+    result = solve(QUESTION)
+    assert (result.exit_code, result.stderr) == (0, "")
+    reported = ["```output\n36.0\n```", "GLOP: optimal, objective 36", "\nAnswer: 36\n"]
+    order = ["Let me solve it with code.", "s.Maximize(3 * x)", *reported]
+    places = [result.stdout.index(words) for words in order]
+    assert places == sorted(places)
+    assert "\x1b" not in result.stdout
+
+
+@pytest.mark.parametrize("where", ["argument", "stdin", "file"])
+def test_the_problem_may_come_from_anywhere(solve, tmp_path, where):
+    (tmp_path / "problem.txt").write_text(QUESTION)
+    arguments = {"argument": [QUESTION], "stdin": ["-"], "file": ["--file", "problem.txt"]}[where]
+    result = solve(*arguments, "--json", stdin=QUESTION if where == "stdin" else None)
+    facts = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (facts["answer"]["value"], facts["stop"], facts["question"]) == (36.0, "answer", QUESTION)
+    assert facts["executions"][0]["reports"][0]["status"] == "optimal"
+
+
+def test_a_made_up_output_block_is_not_shown(solve):
+    def forging(hours, hints, outputs):
+        return direct(hours, hints, outputs) if outputs else program(hours) + "```output\n99\n```\n"
+
+    with Endpoint(forging) as endpoint:
+        shown = solve(QUESTION, url=endpoint.url).stdout
+    assert "99" not in shown
+    assert shown.count("```output") == 1
+
+
+def test_no_answer_is_a_failure_with_its_reason(solve):
+    with Endpoint(silent) as endpoint:
+        result = solve(QUESTION, "--json", url=endpoint.url)
+        assert result.exit_code == 1
+        assert json.loads(result.stdout)["answer"] is None
+        assert result.stderr == "storm: no answer: it ended without a box\n"
+        assert solve(QUESTION, url=endpoint.url).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give the problem as TEXT"),
+        (("a", "--file", "b"), "give the problem as TEXT"),
+        (("  ",), "the problem is empty"),
+        (("--file", "nowhere.txt"), "nowhere.txt: No such file or directory"),
+        (("a", "--reasoner", "gpt"), "reasoner 'gpt' is unknown"),
+        (("a", "--reasoner", "http://127.0.0.1:9"), "http://127.0.0.1:9/v1 cannot be reached"),
+    ],
+)
+def test_bad_usage_is_told_in_one_line(storm, arguments, message):
+    result = storm("solve", *arguments)
+    assert (result.exit_code, result.stdout) == (1 if "reached" in message else 2, "")
+    assert result.stderr.startswith(f"storm: {message}")
+    assert result.stderr.count("\n") == 1

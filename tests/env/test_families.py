@@ -1,0 +1,154 @@
+"""The problem families: seeded, endless, with confirmed answers and splits that never meet."""
+
+import itertools
+import math
+import random
+import re
+from dataclasses import replace
+
+import pytest
+
+from env.families import FAMILIES, choose, generate, instances
+from env.families.model import LinearModel, confirmed_answer
+
+
+def draw(name, split, seed, count):
+    return list(itertools.islice(instances([FAMILIES[name]], split=split, seed=seed), count))
+
+
+def test_there_are_six_families_in_each_tier():
+    tiers = [family.tier for family in FAMILIES.values()]
+    assert (tiers.count("easy"), tiers.count("complex")) == (6, 6)
+
+
+def test_the_same_seed_gives_the_same_problems_and_another_seed_others():
+    first = list(generate(["all"], split="train", seed=3, limit=36))
+    assert first == list(generate(["all"], split="train", seed=3, limit=36))
+    assert first != list(generate(["all"], split="train", seed=4, limit=36))
+
+
+def test_a_longer_run_begins_with_the_shorter_one():
+    assert list(generate(["all"], split="heldout", seed=7, limit=40))[:15] == list(
+        generate(["all"], split="heldout", seed=7, limit=15)
+    )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_content_is_in_both_splits_whatever_the_seed(name):
+    train = {i.content for seed in range(5) for i in draw(name, "train", seed, 40)}
+    heldout = {i.content for seed in range(5, 10) for i in draw(name, "heldout", seed, 40)}
+    assert len(train) > 150
+    assert not train & heldout
+
+
+def test_other_words_for_the_same_data_are_the_same_content():
+    instance = draw("knapsack", "train", 1, 1)[0]
+    assert replace(instance, question="Something else entirely.").content == instance.content
+
+
+def test_no_problem_comes_twice_in_a_run():
+    problems = list(generate(["all"], split="heldout", seed=1, limit=240))
+    assert len({problem.id for problem in problems}) == 240
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_number_of_the_data_stands_in_the_question(name):
+    for instance in draw(name, "train", 11, 25):
+        said = instance.question.replace(",", "")
+        for value in numbers(instance.data):
+            assert str(value) in said, (value, instance.question)
+
+
+def numbers(data):
+    for value in data.values() if isinstance(data, dict) else data:
+        if isinstance(value, (list, dict)):
+            yield from numbers(value)
+        elif not isinstance(value, bool):
+            yield value
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_speaks_in_many_ways_about_several_domains(name):
+    questions = [instance.question for instance in draw(name, "train", 2, 80)]
+    skeletons = {re.sub(r"\d[\d,]*", "#", question) for question in questions}
+    nouns = [set(re.findall(r"[a-z]{4,}", question)) for question in questions]
+    rare = {word for words in nouns for word in words if sum(word in other for other in nouns) < 60}
+    assert len(skeletons) >= 12
+    assert len(rare) >= 6
+
+
+def test_a_few_instances_are_infeasible_and_most_are_not():
+    problems = list(
+        generate(["transportation", "investment", "production", "blending"], split="train", seed=5, limit=200)
+    )
+    infeasible = sum(problem.answers == ("infeasible",) for problem in problems)
+    assert 5 <= infeasible <= 50
+
+
+def test_irrelevant_numbers_come_now_and_then():
+    drawn = [question for name in FAMILIES for question in (i.question for i in draw(name, "train", 9, 50))]
+    distracted = sum("founded in" in q or "experience" in q or "team grew" in q or "meters tall" in q for q in drawn)
+    assert 0.05 < distracted / len(drawn) < 0.25
+
+
+def test_an_answer_agrees_with_trying_everything():
+    """A third opinion for the 0/1 knapsack: all subsets."""
+    for instance in draw("knapsack", "heldout", 21, 15):
+        weight, value, capacity = (instance.data[key] for key in ("weight", "value", "capacity"))
+        best = max(
+            sum(v for v, taken in zip(value, choice, strict=True) if taken)
+            for choice in itertools.product((0, 1), repeat=len(weight))
+            if sum(w for w, taken in zip(weight, choice, strict=True) if taken) <= capacity
+        )
+        assert math.isclose(instance.problem().answers[0], best)
+
+
+def test_the_shortest_schedule_agrees_with_trying_everything():
+    for instance in draw("scheduling", "heldout", 4, 10):
+        time, machines = instance.data["time"], instance.data["machines"]
+        best = min(
+            max(sum(t for t, m in zip(time, on, strict=True) if m == machine) for machine in range(machines))
+            for on in itertools.product(range(machines), repeat=len(time))
+        )
+        assert math.isclose(instance.problem().answers[0], best)
+
+
+def test_solvers_that_disagree_stop_the_generator(monkeypatch):
+    model = LinearModel("maximize")
+    model.row({model.variable(1.0): 1.0}, high=3.0)
+    assert confirmed_answer(model) == 3.0
+    answers = iter([3.0, 4.0])
+    monkeypatch.setattr("env.families.model._solve", lambda *_: next(answers))
+    with pytest.raises(ArithmeticError, match=r"SCIP says 3\.0, CBC says 4\.0"):
+        confirmed_answer(model)
+
+
+def test_infeasible_and_unbounded_are_answers():
+    impossible = LinearModel("minimize")
+    impossible.row({impossible.variable(1.0, upper=1.0): 1.0}, low=2.0)
+    endless = LinearModel("maximize")
+    endless.variable(1.0)
+    assert confirmed_answer(impossible) == "infeasible"
+    assert confirmed_answer(endless) == "unbounded"
+
+
+def test_names_of_tiers_stand_for_their_families():
+    assert [family.name for family in choose(["easy"])] == [f.name for f in FAMILIES.values() if f.tier == "easy"]
+    assert choose(["diet", "all"])[0].name == "diet"
+    assert len(choose(["diet", "all"])) == len(FAMILIES)
+
+
+def test_an_unknown_family_or_split_is_named_with_what_there_is():
+    with pytest.raises(ValueError, match=r'unknown family "diets"; known: all, easy, complex, product_mix'):
+        choose(["diets"])
+    with pytest.raises(ValueError, match="no family given"):
+        choose([])
+    with pytest.raises(ValueError, match=r'unknown split "test"'):
+        next(generate(["all"], split="test", seed=1, limit=1))
+
+
+def test_drawing_uses_no_global_randomness():
+    random.seed(1)
+    state = random.getstate()
+    draw("blending", "train", 1, 3)
+    assert random.getstate() == state

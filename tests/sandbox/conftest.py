@@ -1,0 +1,39 @@
+"""One open sandbox for each tier, shared by all tests; a tier that this machine can't reach skips with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox import TIERS, Limits, Sandbox, SandboxUnavailableError, Tier, open_sandbox
+
+LIMITS = Limits(seconds=10, memory_mb=512)
+
+
+@pytest.fixture(scope="session", params=TIERS)
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Every tier in turn: what holds for all of them."""
+    with _open(request.param) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session", params=["full", "landlock"])
+def walled(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """The tiers that keep a program from reaching outside."""
+    with _open(request.param) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def full() -> Iterator[Sandbox]:
+    """The strongest tier."""
+    with _open("full") as opened:
+        yield opened
+
+
+def _open(tier: Tier) -> Sandbox:
+    try:
+        return open_sandbox(tier=tier, minimum_tier=tier, workers=4, limits=LIMITS)
+    except SandboxUnavailableError as error:
+        pytest.skip(str(error))

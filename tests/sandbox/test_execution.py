@@ -1,0 +1,33 @@
+import json
+
+import pytest
+
+from sandbox import Execution, SolverReport
+
+REPORT = SolverReport(library="ortools.cp_model", solver="CP-SAT", status="optimal", sense="maximize", objective=3.0)
+EXECUTION = Execution(
+    code="print(1)", status="ok", stdout="1\n", exit_code=0, tier="full", backend="local", reports=(REPORT,)
+)
+
+
+def test_an_execution_survives_json():
+    assert Execution.from_dict(json.loads(json.dumps(EXECUTION.to_dict()))) == EXECUTION
+
+
+def test_a_report_survives_json():
+    assert SolverReport.from_dict(json.loads(json.dumps(REPORT.to_dict()))) == REPORT
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [({"status": "fine"}, "'fine'"), ({"tier": "best"}, "'best'"), ({"colour": "red"}, "'colour'")],
+)
+def test_a_value_that_no_execution_has_is_named(change, word):
+    with pytest.raises(ValueError, match=word):
+        Execution.from_dict({**EXECUTION.to_dict(), **change})
+
+
+@pytest.mark.parametrize("change", [{"status": "solved"}, {"sense": "up"}])
+def test_a_value_that_no_report_has_is_named(change):
+    with pytest.raises(ValueError, match=repr(next(iter(change.values())))):
+        SolverReport.from_dict({**REPORT.to_dict(), **change})

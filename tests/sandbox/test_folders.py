@@ -1,0 +1,32 @@
+import os
+
+from sandbox.zygote import folders
+
+
+def test_a_folder_is_removed_however_deep_it_is(tmp_path, monkeypatch):
+    top = tmp_path / "top"
+    top.mkdir()
+    monkeypatch.chdir(top)
+    for _ in range(3000):
+        os.mkdir("deeper")
+        os.chdir("deeper")
+    open("file", "w").close()
+    monkeypatch.chdir(tmp_path)
+    folders.remove(str(top))
+    assert os.listdir(tmp_path) == []
+
+
+def test_closed_folders_are_opened_and_links_are_not_followed(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("kept")
+    top = tmp_path / "top"
+    (top / "closed" / "inner").mkdir(parents=True)
+    (top / "closed" / "inner" / "link").symlink_to(tmp_path / "kept")
+    (top / "closed").chmod(0)
+    folders.remove(str(top))
+    assert os.listdir(tmp_path) == ["kept"]
+    assert (tmp_path / "kept" / "file").read_text() == "kept"
+
+
+def test_what_is_not_there_is_no_trouble(tmp_path):
+    folders.remove(str(tmp_path / "nothing"))

@@ -1,0 +1,194 @@
+"""The life of the local sandbox: many runs at once, a fork server that dies, a caller that dies, an end in order."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from sandbox import TIERS, SandboxUnavailableError, open_sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def alive(pid):
+    """Whether the process is there, and not merely waiting to be buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_until(condition, seconds=5.0):
+    patience = time.monotonic() + seconds
+    while not condition() and time.monotonic() < patience:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_many_at_once_keep_apart(sandbox):
+    with ThreadPoolExecutor(16) as pool:
+        outputs = list(
+            pool.map(
+                lambda i: sandbox.run(f"import os; open('x', 'a').write('{i}'); print(open('x').read())").stdout,
+                range(60),
+            )
+        )
+    assert outputs == [f"{i}\n" for i in range(60)]
+
+
+def test_no_more_than_its_workers_run_at_once():
+    with open_sandbox(workers=2) as sandbox, ThreadPoolExecutor(4) as pool:
+        code = "import time; print(time.monotonic()); time.sleep(0.3); print(time.monotonic())"
+        spans = [tuple(map(float, run.stdout.split())) for run in pool.map(sandbox.run, [code] * 4)]
+    most = max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)
+    assert most == 2
+
+
+def test_files_are_not_left_open(full):
+    full.run("pass")
+    before = len(os.listdir("/proc/self/fd"))
+    for code in ("print(1)", "1 / 0", "while True: print('x' * 9999)"):
+        full.run(code)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def descendants(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children] + [deeper for child in children for deeper in descendants(child)]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_fork_server_that_dies_is_replaced_and_the_run_repeated(tier):
+    with open_sandbox(tier=tier, minimum_tier=tier) as sandbox:
+        results = []
+        run = threading.Thread(
+            target=lambda: results.append(sandbox.run("import time; time.sleep(0.6); print('done')"))
+        )
+        run.start()
+        time.sleep(0.2)
+        server = sandbox._server.process.pid
+        os.kill(server, signal.SIGKILL)
+        run.join()
+        assert results[0].stdout == "done\n"
+        assert sandbox._server.process.pid != server
+        assert sandbox.run("print('again')").stdout == "again\n"
+
+
+def test_a_run_under_which_it_dies_twice_is_the_sandbox_s_fault():
+    with open_sandbox() as sandbox:
+        errors = []
+
+        def run():
+            with pytest.raises(SandboxUnavailableError, match="died twice") as caught:
+                sandbox.run("import time; time.sleep(30)")
+            errors.append(caught.value)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        for _ in range(2):
+            time.sleep(0.3)
+            server = sandbox._server.process.pid
+            os.kill(server, signal.SIGKILL)
+            wait_until(lambda gone=server: not thread.is_alive() or sandbox._server.process.pid != gone)
+        thread.join(5)
+        assert len(errors) == 1
+        assert sandbox.run("print('again')").stdout == "again\n"
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_closing_ends_all_runs_and_leaves_nothing(tier):
+    sandbox = open_sandbox(tier=tier, minimum_tier=tier)
+    errors = []
+
+    def run():
+        with pytest.raises(SandboxUnavailableError, match="closed") as caught:
+            sandbox.run("import time; time.sleep(30)")
+        errors.append(caught.value)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(0.3)
+    family = [sandbox._server.process.pid, *descendants(sandbox._server.process.pid)]
+    scratch = sandbox._server.scratch
+    sandbox.close()
+    sandbox.close()
+    thread.join(5)
+    assert len(errors) == 1
+    assert wait_until(lambda: not any(map(alive, family)))
+    assert not os.path.exists(scratch)
+    with pytest.raises(SandboxUnavailableError, match="closed"):
+        sandbox.run("print(1)")
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_nothing_survives_a_caller_that_is_killed(tier):
+    script = f"""
+    import sys, threading, time
+    sys.path.insert(0, {str(ROOT)!r})
+    from sandbox import open_sandbox
+    sandbox = open_sandbox(tier={tier!r}, minimum_tier={tier!r})
+    threading.Thread(target=sandbox.run, args=("import time, os; os.fork(); time.sleep(60)",)).start()
+    time.sleep(0.3)
+    print(sandbox._server.process.pid, flush=True)
+    time.sleep(60)
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True) as caller:
+        server = int(caller.stdout.readline())
+        family = [server, *descendants(server)]
+        assert len(family) > 2
+        caller.kill()
+    assert wait_until(lambda: not any(map(alive, family)))
+
+
+def test_a_copy_of_the_caller_does_not_keep_it_alive(full):
+    with open_sandbox() as sandbox:
+        server = sandbox._server.process.pid
+        copy = os.fork()
+        if copy == 0:
+            time.sleep(30)
+            os._exit(0)
+    try:
+        assert wait_until(lambda: not alive(server))
+    finally:
+        os.kill(copy, signal.SIGKILL)
+        os.waitpid(copy, 0)
+
+
+def test_a_lower_tier_says_what_is_missing(sandbox):
+    assert (sandbox.missing == ()) == (sandbox.tier == "full")
+    assert all(len(sentence) > 20 for sentence in sandbox.missing)
+
+
+def test_a_machine_without_namespaces_is_refused_with_a_way_out():
+    """What a container is like that lets nobody make a namespace: played by a filter that refuses it."""
+    script = f"""
+    import sys
+    sys.path.insert(0, {str(ROOT)!r})
+    from sandbox.zygote import kernel, seccomp
+    # Refuse unshare to this process and all that it starts.
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    import struct
+    number = seccomp._NUMBERS["unshare"][list(seccomp._ARCHITECTURE).index(kernel.MACHINE)]
+    rows = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (6, 0, 0, 0x50001), (6, 0, 0, 0x7FFF0000)]
+    code = b"".join(struct.pack("=HBBI", *row) for row in rows)
+    seccomp.program = lambda unix_sockets: code
+    seccomp.restrict(unix_sockets=False)
+    from sandbox import open_sandbox, SandboxUnavailableError
+    try: open_sandbox(minimum_tier="full")
+    except SandboxUnavailableError as error: print(error)
+    with open_sandbox() as sandbox: print(sandbox.tier, sandbox.missing[0], sandbox.run("print(6 * 7)").stdout)
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    refusal, reached, *_ = run.stdout.splitlines()
+    assert "below minimum_tier 'full'" in refusal
+    assert "namespaces are refused (unshare: Operation not permitted)" in refusal
+    assert "minimum_tier='landlock'" in refusal
+    assert reached.startswith("landlock namespaces are refused")
+    assert reached.endswith("42")

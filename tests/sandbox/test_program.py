@@ -1,0 +1,140 @@
+"""A program in the sandbox sees, prints and ends as it would under plain python."""
+
+import pytest
+
+
+def test_it_prints_to_two_streams(sandbox):
+    execution = sandbox.run("import sys\nprint('out')\nprint('err', file=sys.stderr)")
+    assert (execution.status, execution.stdout, execution.stderr, execution.exit_code) == ("ok", "out\n", "err\n", 0)
+    assert execution.tier == sandbox.tier
+    assert execution.backend == "local"
+
+
+def test_it_is_main_in_a_file_of_its_own(sandbox):
+    execution = sandbox.run(
+        "import sys, os\nprint(__name__, __file__, sys.argv, os.listdir())\nprint(open(__file__).read()[:6])"
+    )
+    assert execution.stdout == "__main__ main.py ['main.py'] ['main.py']\nimport\n"
+
+
+def test_its_traceback_shows_its_lines_and_no_others(sandbox):
+    execution = sandbox.run("def f(x):\n    return 1 / x\n\nf(0)")
+    assert execution.status == "error"
+    assert execution.exit_code == 1
+    assert execution.stderr.startswith(
+        'Traceback (most recent call last):\n  File "main.py", line 4, in <module>\n    f(0)\n'
+    )
+    assert execution.stderr.endswith("ZeroDivisionError: division by zero\n")
+    assert execution.stderr.count("File") == 2
+
+
+def test_its_own_exception_hook_is_used(sandbox):
+    execution = sandbox.run(
+        "import sys\nsys.excepthook = lambda kind, value, trace: print('hooked', kind.__name__)\n1 / 0"
+    )
+    assert (execution.stdout, execution.exit_code) == ("hooked ZeroDivisionError\n", 1)
+
+
+def test_an_error_in_a_solve_shows_no_frame_of_the_probe(sandbox):
+    pytest.importorskip("ortools")
+    execution = sandbox.run("from ortools.sat.python import cp_model\ncp_model.CpSolver().solve(None)")
+    assert execution.status == "error"
+    assert "probe" not in execution.stderr
+    assert 'File "main.py", line 2' in execution.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "stderr"),
+    [
+        ("import sys; sys.exit()", 0, ""),
+        ("import sys; sys.exit(3)", 3, ""),
+        ("import sys; sys.exit(256 + 7)", 7, ""),
+        ("import sys; sys.exit('bye')", 1, "bye\n"),
+        ("import os; os._exit(5)", 5, ""),
+    ],
+)
+def test_it_exits_as_it_says(sandbox, code, exit_code, stderr):
+    execution = sandbox.run(code)
+    assert (execution.exit_code, execution.stderr) == (exit_code, stderr)
+    assert execution.status == ("ok" if exit_code == 0 else "error")
+
+
+def test_what_does_not_compile_is_its_own_error(sandbox):
+    execution = sandbox.run("def f(:\n    pass")
+    assert execution.status == "error"
+    assert execution.stderr == '  File "main.py", line 1\n    def f(:\n          ^\nSyntaxError: invalid syntax\n'
+    assert sandbox.run("print(1)\x00").status == "error"
+
+
+def test_a_crash_is_told_by_its_signal(sandbox):
+    execution = sandbox.run("import ctypes\nctypes.string_at(0)")
+    assert (execution.status, execution.signal, execution.exit_code) == ("error", 11, None)
+
+
+def test_there_is_nothing_to_read(sandbox):
+    assert "EOFError" in sandbox.run("input()").stderr
+
+
+def test_output_of_any_bytes_is_kept(sandbox):
+    execution = sandbox.run(
+        "import sys\nsys.stdout.buffer.write(b'a\\xff\\x00b\\n')\nsys.stdout.flush()\nprint('é', chr(0xd800))"
+    )
+    assert execution.stdout == "a\ufffd\x00b\né \\ud800\n"
+
+
+def test_what_was_printed_survives_a_hard_exit(sandbox):
+    code = "import os, ctypes\nprint('python')\nctypes.CDLL(None).puts(b'c')\nos._exit(0)"
+    assert sandbox.run(code).stdout == "python\nc\n"
+
+
+def test_threads_and_exit_callbacks_are_waited_for(sandbox):
+    code = """
+import atexit, threading, time
+atexit.register(print, "last")
+threading.Thread(target=lambda: (time.sleep(0.1), print("thread"))).start()
+print("first")
+"""
+    assert sandbox.run(code).stdout == "first\nthread\nlast\n"
+
+
+def test_python_can_be_started_again(sandbox):
+    code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'print(6 * 7)'])"
+    assert sandbox.run(code).stdout == "42\n"
+
+
+def test_processes_work_together(full):
+    code = """
+import multiprocessing, os
+from concurrent.futures import ProcessPoolExecutor
+def square(x): return x * x
+if __name__ == "__main__":
+    with multiprocessing.Pool(2) as pool: print(pool.map(square, [1, 2, 3]))
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool: print(list(pool.map(square, [4])))
+"""
+    execution = full.run(code)
+    assert (execution.stdout, execution.stderr) == ("[1, 4, 9]\n[16]\n", "")
+
+
+def test_asyncio_works(sandbox):
+    assert sandbox.run("import asyncio\nasync def main(): print('done')\nasyncio.run(main())").stdout == "done\n"
+
+
+def test_random_numbers_differ_between_runs(sandbox):
+    pytest.importorskip("numpy")
+    code = "import random, numpy as np\nprint(random.random(), np.random.rand())"
+    first, second = (sandbox.run(code).stdout.split() for _ in range(2))
+    assert first[0] != second[0]
+    assert first[1] != second[1]
+
+
+def test_the_order_of_sets_does_not(sandbox):
+    code = "print({str(i) for i in range(50)}, hash('storm'))"
+    assert sandbox.run(code).stdout == sandbox.run(code).stdout
+
+
+def test_time_and_memory_are_measured(sandbox):
+    code = "import time\nx = b'x' * (100 << 20)\nwhile time.process_time() < 0.4: pass"
+    execution = sandbox.run(code)
+    assert 0.3 < execution.cpu_seconds < 1.5
+    assert execution.wall_seconds > 0.3
+    assert 100 < execution.peak_memory_mb < 150
