@@ -1,7 +1,7 @@
 """How fast the embedded reasoner writes, alone and many at once, and what rewinding to take a hint costs.
 
-    python benchmarks/nano.py
-    python benchmarks/nano.py --reasoner runs/mine/model --json
+    python -m benchmarks.nano
+    python -m benchmarks.nano --reasoner runs/mine/model --json
 
 Every figure is a median over repeats that take turns, so that whatever else the machine does falls on all of them.
 """
@@ -82,7 +82,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(
         description="Time the embedded reasoner.",
-        epilog="examples: python benchmarks/nano.py    python benchmarks/nano.py --streams 16 --json",
+        epilog="examples: python -m benchmarks.nano    python -m benchmarks.nano --streams 16 --json",
     )
     parser.add_argument("--reasoner", default="nano-base", help='"nano-base" or the folder of a nano model')
     parser.add_argument("--tokens", type=int, default=200, help="tokens that each stream writes (default 200)")

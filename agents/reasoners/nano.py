@@ -6,7 +6,7 @@
 
 A nano model is a model organism of a few million parameters: it knows the problem families that it was made from and
 nothing of the world. The same prompt ids, seed and sampling always give the same tokens, whatever runs beside them
-(see `agents.reasoners.engine` for how, and for how episodes share the cores); `python benchmarks/nano.py` times it.
+(see `agents.reasoners.engine` for how, and for how episodes share the cores); `python -m benchmarks.nano` times it.
 """
 
 from __future__ import annotations

@@ -35,13 +35,13 @@ class PretrainConfig:
     """Width."""
     layers: int = 4
     """Depth."""
-    tokens: int = 16_000_000
+    tokens: int = 14_000_000
     """Tokens to train on, padding included."""
-    drill_share: float = 0.12
+    drill_share: float = 0.05
     """Part of the training that is drills."""
     right_share: float = 0.5
     """Part of the training that sees right traces alone; what is left sees all."""
-    batch_tokens: int = 2_500
+    batch_tokens: int = 2_000
     """Tokens in a batch of one process, padding included."""
     rate: float = 3e-3
     """Peak learning rate of embeddings and norms (AdamW); linear warm-up, then cosine to a twentieth."""

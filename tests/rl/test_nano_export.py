@@ -18,6 +18,8 @@ pytest.importorskip("onnxruntime_genai")
 
 from rl.nano import export as module  # noqa: E402
 
+pytestmark = pytest.mark.timeout(600)  # An export imports torch twice, in processes of its own.
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):

@@ -1,0 +1,69 @@
+"""The main job with its real parts: the model that comes with the package, the sandbox, the machine."""
+
+import json
+
+import pytest
+
+from agents.curation.config import CurateConfig
+from agents.curation.pool import curate
+
+
+def lines(folder, name):
+    """A run's records without what a clock or a scheduler decides."""
+    records = [json.loads(line) for line in (folder / name).read_text().splitlines()]
+    for record in records:
+        forget(record, {"at_seconds", "generation_seconds", "execution_seconds", "wall_seconds", "cpu_seconds",
+                        "peak_memory_mb", "seconds"})  # fmt: skip
+    return records
+
+
+def forget(data, keys):
+    if isinstance(data, dict):
+        for key in keys & data.keys():
+            del data[key]
+    for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        forget(value, keys)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    config = CurateConfig(families=("all",), split="heldout", limit=48, seed=7)
+    return config, folder, curate(config, folder)
+
+
+def test_hints_lift_the_nano_model_and_leave_golden_runs(run):
+    _, _, summary = run
+    assert summary.problems == 48
+    assert summary.errors == 0
+    assert 0.2 * 48 < summary.native_correct < 0.75 * 48
+    assert summary.final_correct >= summary.native_correct + 0.15 * 48
+    assert summary.golden >= 48 / 3
+    assert 0 < summary.hint_token_share_mean < 0.10
+    assert summary.interventions == sum(summary.by_trigger.values())
+
+
+def test_the_same_seed_gives_the_same_records_with_any_number_of_workers(run, tmp_path):
+    config, folder, _ = run
+    from dataclasses import replace
+
+    small = replace(config, limit=12, workers=1)
+    curate(small, tmp_path / "alone")
+    for name in ("episodes.jsonl",):
+        assert lines(tmp_path / "alone", name) == lines(folder, name)[:12]
+
+
+def test_a_golden_run_is_right_holds_no_finding_and_has_ids_and_masks(run):
+    from agents.triggers import findings
+    from env import Episode, score
+
+    _, folder, summary = run
+    golden = [json.loads(line) for line in (folder / "golden.jsonl").read_text().splitlines()]
+    assert len(golden) == summary.golden
+    for record in golden:
+        episode = Episode.from_dict(record["episode"])
+        assert score(episode).reward == 1.0
+        assert findings(episode) == []
+        mask = episode.transcript.mask("sft")
+        assert len(mask) == len(episode.transcript.ids)
+        assert 0 < sum(mask) < len(mask)
