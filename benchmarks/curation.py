@@ -1,7 +1,7 @@
 """The main job, timed: 200 held-out problems through the native run and through CALM, with the nano model.
 
-    python benchmarks/curation.py
-    python benchmarks/curation.py --limit 40 --runs 1 --json
+    python -m benchmarks.curation
+    python -m benchmarks.curation --limit 40 --runs 1 --json
 
 Each run is the command itself, in a process of its own and a fresh folder; figures are medians over the runs. The
 baseline beside it is the same problems run natively one after another, without machine, threads or interventions.

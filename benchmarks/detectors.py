@@ -1,7 +1,7 @@
 """How well the rules find the seven flaws: precision and recall of each trigger on labelled nano traces.
 
-    python benchmarks/detectors.py --traces 400
-    python benchmarks/detectors.py --traces 400 --json
+    python -m benchmarks.detectors --traces 400
+    python -m benchmarks.detectors --traces 400 --json
 
 The traces are played as those of the nano model's corpus are, with a seed that the corpus does not use, so each carries
 its label from birth: the trigger of the flaw in it, or none. A trace counts as found when the first finding has the

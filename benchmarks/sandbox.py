@@ -1,7 +1,7 @@
 """How much cheaper a run in the fork server is than a fresh python: the same program, side by side, in one go.
 
     python -m benchmarks.sandbox
-    python benchmarks/sandbox.py --seconds 5 --concurrency 1 4 --json
+    python -m benchmarks.sandbox --seconds 5 --concurrency 1 4 --json
 
 The program is a small CP-SAT model. "fresh" starts `python main.py` for each run, with no isolation at all, as a bare
 subprocess would; "fork server" is `open_sandbox()` at the best tier of this machine. The two take turns, so that a busy

@@ -154,7 +154,8 @@ class SolverEnv:
         """Cut the transcript where the flaw begins and put `hint` there; the model goes on from it.
 
         The cut is at the finding's offset, or at the start of the code block that the offset lies in or whose output it
-        lies in; then left to a token boundary. Executions after it are gone, and a run that was over is open again.
+        lies in; then left to a token boundary. A hint that stands right there goes too. Executions after the cut are
+        gone, and a run that was over is open again.
         Raises ValueError for an offset outside what follows the prompt, and for an empty hint.
         """
         hint = hint.strip()
@@ -164,6 +165,9 @@ class SolverEnv:
         start, end = before.turn(finding.offset)
         block = self.protocol.read(before.text[start:end]).start
         kept = before.rewind(finding.offset if block is None else min(finding.offset, start + block))
+        # A hint that the model did nothing with makes room for the new one; piled up, hints would outweigh the run.
+        while kept.spans[-1].source == "hint":
+            kept = Transcript(spans=kept.spans[:-1])
         cut = len(kept.text)
         text = f"{hint}\n" if kept.text[-1:].isspace() else f"\n{hint}\n"
         intervention = Intervention(finding=finding, hint=hint, cut=cut, removed=before.text[cut:])

@@ -180,6 +180,17 @@ def test_a_hint_takes_the_place_of_the_flaw(env, codec):
     assert sources(env) == ["prompt", "model", "hint"]
 
 
+def test_a_hint_that_the_model_did_nothing_with_makes_room_for_the_next(env, codec):
+    before = env.episode.transcript.text
+    for hint in ("First hint.", "Second hint."):
+        env.write(generation(codec, "By hand then. "))
+        env.intervene(finding(env, "By hand"), hint)
+    assert env.episode.transcript.text == f"{before}Second hint.\n"
+    assert sources(env) == ["prompt", "hint"]
+    assert env.episode.interventions[1].removed == "First hint.\nBy hand then. "
+    assert len(env.episode.interventions) == 2
+
+
 def test_a_hint_after_a_word_begins_a_line(env, codec):
     env.write(generation(codec, "The sum is 41", "stop"))
     env.intervene(finding(env, " is 41"), "Wait.")

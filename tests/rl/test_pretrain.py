@@ -41,7 +41,7 @@ def mean_loss(model, corpus):
 
 
 def test_training_lowers_the_loss(trained, corpus):
-    assert mean_loss(AutoModelForCausalLM.from_pretrained(trained), corpus) < 0.6 * np.log(1024)
+    assert mean_loss(AutoModelForCausalLM.from_pretrained(trained), corpus) < 0.75 * np.log(1024)
 
 
 def test_the_same_seed_gives_the_same_weights(trained, corpus, tmp_path):

@@ -1,6 +1,7 @@
 """The main job with its real parts: the model that comes with the package, the sandbox, the machine."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -45,12 +46,9 @@ def test_hints_lift_the_nano_model_and_leave_golden_runs(run):
 
 def test_the_same_seed_gives_the_same_records_with_any_number_of_workers(run, tmp_path):
     config, folder, _ = run
-    from dataclasses import replace
-
     small = replace(config, limit=12, workers=1)
     curate(small, tmp_path / "alone")
-    for name in ("episodes.jsonl",):
-        assert lines(tmp_path / "alone", name) == lines(folder, name)[:12]
+    assert lines(tmp_path / "alone", "episodes.jsonl") == lines(folder, "episodes.jsonl")[:12]
 
 
 def test_a_golden_run_is_right_holds_no_finding_and_has_ids_and_masks(run):
@@ -61,7 +59,7 @@ def test_a_golden_run_is_right_holds_no_finding_and_has_ids_and_masks(run):
     golden = [json.loads(line) for line in (folder / "golden.jsonl").read_text().splitlines()]
     assert len(golden) == summary.golden
     for record in golden:
-        episode = Episode.from_dict(record["episode"])
+        episode = Episode.from_dict(record)
         assert score(episode).reward == 1.0
         assert findings(episode) == []
         mask = episode.transcript.mask("sft")
