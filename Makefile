@@ -14,6 +14,15 @@ UV := $(shell command -v uv 2>/dev/null)
 
 demo: $(VENV)/.installed
 	$(BIN)/storm curate --families all --split heldout --limit $(LIMIT) --seed 7 --reasoner nano --out runs/demo --resume
+	@printf '%s\n' '' \
+		'What happened: the nano model worked on problems it had never seen, in a sandbox, with real solvers; first alone' \
+		'("native"), then watched by CALM, which cut each first flaw away and put a hint in its place. The runs that ended' \
+		'right and flawless are training data: runs/demo/golden.jsonl.' '' \
+		'Try next:' \
+		"  $(BIN)/storm solve \"\$$($(BIN)/storm families --show knapsack)\"     watch one problem being solved" \
+		'  $(BIN)/storm curate --families complex --split train --limit 200 --out runs/complex' \
+		'  make test' \
+		'and read docs/curation.md for the seven triggers and what is in the files.'
 
 test: $(VENV)/.installed-test
 	$(BIN)/pytest

@@ -28,7 +28,7 @@ from sandbox import open_sandbox
 
 TOKENIZER_TRACES = 2500
 DRILLS = 20_000
-TEMPERATURE = 0.7
+TEMPERATURE = 0.8
 """Default temperature of the base model; flaws are drawn, so its native accuracy depends on it."""
 
 

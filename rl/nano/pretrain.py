@@ -35,7 +35,7 @@ class PretrainConfig:
     """Width."""
     layers: int = 4
     """Depth."""
-    tokens: int = 14_000_000
+    tokens: int = 12_800_000
     """Tokens to train on, padding included."""
     drill_share: float = 0.05
     """Part of the training that is drills."""
