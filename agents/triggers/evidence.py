@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,10 +45,10 @@ class Code:
     """Its syntax tree."""
 
     @cached_property
-    def numbers(self) -> frozenset[float]:
-        """The numbers that it holds as literals."""
+    def numbers(self) -> Counter[float]:
+        """The numbers that it holds as literals, and how often."""
         values = (node.value for node in ast.walk(self.tree) if isinstance(node, ast.Constant))
-        return frozenset(abs(float(v)) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
+        return Counter(abs(float(v)) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
 
     @cached_property
     def calls(self) -> frozenset[str]:
@@ -149,9 +150,9 @@ class Evidence:
     """The final answer; None until the model has closed its turn with one."""
 
     @cached_property
-    def numbers(self) -> frozenset[float]:
-        """The numbers in the question."""
-        return frozenset(value for value, _ in numbers_in(self.question))
+    def numbers(self) -> Counter[float]:
+        """The numbers in the question, and how often."""
+        return Counter(value for value, _ in numbers_in(self.question))
 
     @property
     def last_execution(self) -> Execution | None:

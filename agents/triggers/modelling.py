@@ -184,15 +184,22 @@ def _lacking_limits(evidence: Evidence, code: Code) -> list[tuple[float, str]]:
     return lacking
 
 
-def _held(value: float, code: Code) -> bool:
-    """Whether a program holds a number, as it stands or as a percentage."""
-    return any(abs(value * scale - held) < 1e-9 * max(1.0, held) for scale in (1, 0.01, 100) for held in code.numbers)
+def _held(value: float, code: Code) -> int:
+    """How often a program holds a number, as it stands or as a percentage."""
+    return sum(
+        count
+        for held, count in code.numbers.items()
+        if any(abs(value * scale - held) < 1e-9 * max(1.0, held) for scale in (1, 0.01, 100))
+    )
 
 
 def _slips(evidence: Evidence, code: Code) -> list[tuple[float, float]]:
-    """Pairs (number in the program, number in the question) one slip apart, each missing on the other side."""
+    """Pairs (number in the program, number in the question) one slip apart.
+
+    The first is not in the question, the second less often in the program than in the question.
+    """
     strange = [n for n in code.numbers if n >= SMALL_NUMBER and n not in evidence.numbers and not _round(n)]
-    lacking = [n for n in evidence.numbers if n >= SMALL_NUMBER and not _held(n, code)]
+    lacking = [n for n in evidence.numbers if n >= SMALL_NUMBER and _held(n, code) < evidence.numbers[n]]
     return [(wrong, right) for wrong in sorted(strange) for right in sorted(lacking) if _one_slip(wrong, right)]
 
 

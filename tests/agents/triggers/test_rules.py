@@ -239,6 +239,17 @@ def test_a_misread_number_is_drift(slip):
     assert slip in found.evidence
 
 
+def test_a_misread_number_is_found_though_the_right_one_stands_elsewhere_in_the_program():
+    question = QUESTION.replace("earns $35", "earns $25")
+    code = RIGHT.replace("35 * x", "26 * x")
+    assert rules(findings(episode(block(code), stop=None, question=question))) == ["misread_number"]
+
+
+def test_a_number_that_the_question_says_twice_may_stand_once_in_the_program():
+    question = QUESTION.replace("At most 480", "Again: a chair needs 12 hours. At most 480")
+    assert findings(episode(block(RIGHT), stop=None, question=question)) == []
+
+
 def test_an_ignored_status_is_drift_found_at_the_program():
     one = episode(block(RIGHT), ran(RIGHT, "0.0\n", reports=(report("infeasible", None),)), answer("0.0"))
     (found,) = findings(one)
