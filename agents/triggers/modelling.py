@@ -7,6 +7,7 @@ the problem families, and none knows the answer.
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator
 
@@ -57,6 +58,12 @@ CONTINUOUS_WORDS = {
     "NonNegativeReals", "addVar", "Var",
 }  # fmt: skip
 
+CONSTRAINT_WORDS = {
+    "Add", "add", "Constraint", "RowConstraint", "addConstr", "addConstrs", "addConstraint", "add_constraint",
+    "add_linear_constraint", "addCons", "addRow", "LinearConstraint", "A_ub", "A_eq", "constraints", "bounds",
+    "AddDimension", "addVars",
+}  # fmt: skip
+
 SMALL_NUMBER = 10
 """Numbers below this are everywhere in code; their presence or absence is no evidence."""
 
@@ -92,6 +99,8 @@ def missing_constraint(evidence: Evidence) -> Iterator[Finding]:
         at = turn.block - turn.start
         if unused := _unused_data(code):
             yield finding("missing_constraint", turn, at, f"{unused} is set and never used")
+        elif LIMIT.search(evidence.question) and not _constrains(code):
+            yield finding("missing_constraint", turn, at, "the program has no constraint at all")
         elif lacking := _lacking_limits(evidence, code):
             value, clause = lacking[0]
             yield finding(
@@ -159,6 +168,14 @@ def unmended_error(evidence: Evidence) -> Iterator[Finding]:
         yield finding("unmended_error", turn, 0, f"the last program ended with {last[0][:80]}")
 
 
+def _constrains(code: Code) -> bool:
+    """Whether a program adds any constraint, in whatever way."""
+    compared = (op for node in ast.walk(code.tree) if isinstance(node, ast.Compare) for op in node.ops)
+    return bool(code.words & CONSTRAINT_WORDS) or any(
+        isinstance(op, (ast.LtE, ast.GtE, ast.Lt, ast.Gt)) for op in compared
+    )
+
+
 def _unused_data(code: Code) -> str | None:
     """A name that holds literal numbers and is never read."""
     for node in code.tree.body:
@@ -174,23 +191,34 @@ def _unused_data(code: Code) -> str | None:
 def _lacking_limits(evidence: Evidence, code: Code) -> list[tuple[float, str]]:
     """Numbers in clauses that state a limit, at least 10, which the program does not hold."""
     slipped = {right for _, right in _slips(evidence, code)}
-    lacking: list[tuple[float, str]] = []
-    for clause in re.split(r"(?<!\d)[,;]|[,;](?!\d)|(?<=[.?!])\s|\band\b", evidence.question):
-        if not LIMIT.search(clause):
-            continue
-        for value, _ in numbers_in(clause):
-            if value >= SMALL_NUMBER and not _held(value, code) and value not in slipped:
-                lacking.append((value, clause.strip()))
-    return lacking
+    return [
+        (value, clause)
+        for clause in _limits(evidence.question)
+        for value, _ in numbers_in(clause)
+        if value >= SMALL_NUMBER and not _held(value, code, evidence.question) and value not in slipped
+    ]
 
 
-def _held(value: float, code: Code) -> int:
-    """How often a program holds a number, as it stands or as a percentage."""
-    return sum(
-        count
-        for held, count in code.numbers.items()
-        if any(abs(value * scale - held) < 1e-9 * max(1.0, held) for scale in (1, 0.01, 100))
-    )
+def _limits(question: str) -> Iterator[str]:
+    """The clauses that state a limit; one that begins with a number goes on with the limit before it ("at least 3, 4
+    and 5")."""
+    for sentence in re.split(r"(?<=[.?!])\s", question):
+        limit = False
+        for clause in re.split(r"(?<!\d)[,;]|[,;](?!\d)|\band\b", sentence):
+            limit = bool(LIMIT.search(clause)) or (limit and re.match(r"\s*[$€£]?\d", clause) is not None)
+            if limit:
+                yield clause.strip()
+
+
+def _held(value: float, code: Code, question: str) -> int:
+    """How often a program holds a number of the question, as it stands or, for a percentage, as a fraction."""
+    scales = [1.0]
+    if re.search(rf"(?<![\d.]){value:g} ?(?:%|percent)", question):
+        scales.append(0.01)
+    elif value < 1:
+        scales.append(100.0)
+    near = [value * scale for scale in scales]
+    return sum(count for held, count in code.numbers.items() if any(math.isclose(held, n) for n in near))
 
 
 def _slips(evidence: Evidence, code: Code) -> list[tuple[float, float]]:
@@ -199,7 +227,9 @@ def _slips(evidence: Evidence, code: Code) -> list[tuple[float, float]]:
     The first is not in the question, the second less often in the program than in the question.
     """
     strange = [n for n in code.numbers if n >= SMALL_NUMBER and n not in evidence.numbers and not _round(n)]
-    lacking = [n for n in evidence.numbers if n >= SMALL_NUMBER and _held(n, code) < evidence.numbers[n]]
+    lacking = [
+        n for n in evidence.numbers if n >= SMALL_NUMBER and _held(n, code, evidence.question) < evidence.numbers[n]
+    ]
     return [(wrong, right) for wrong in sorted(strange) for right in sorted(lacking) if _one_slip(wrong, right)]
 
 

@@ -207,6 +207,21 @@ def test_a_loop_variable_of_a_comprehension_does_not_count_as_use_of_the_data():
     assert rules(findings(episode(block(code), stop=None))) == ["missing_constraint"]
 
 
+def test_a_limit_goes_on_over_a_listing():
+    question = "A mix needs at least 28 g of protein, 61 g of fat and 179 g of iron. Minimize the cost."
+    code = RIGHT.replace("480)", "28)\ns.Add(x >= 61)").replace("Maximize", "Minimize")
+    (found,) = findings(episode(block(code), stop=None, question=question))
+    assert "no 179 in the program" in found.evidence
+    assert findings(episode(block(code.replace("61)", "61)\ns.Add(y >= 179)")), stop=None, question=question)) == []
+
+
+def test_a_program_without_any_constraint_is_found_though_its_numbers_are_all_there():
+    question = QUESTION.replace("earns $80", "earns $480")
+    code = RIGHT.replace("s.Add(12 * x + 25 * y <= 480)\n", "").replace("80 * y", "480 * y")
+    (found,) = findings(episode(block(code), stop=None, question=question))
+    assert found.evidence == "the program has no constraint at all"
+
+
 def test_an_irrelevant_number_is_not_missed():
     question = QUESTION.replace("A chair", "The workshop was founded in 1987. A chair", 1)
     assert findings(episode(block(RIGHT), stop=None, question=question)) == []
