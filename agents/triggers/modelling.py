@@ -99,13 +99,13 @@ def missing_constraint(evidence: Evidence) -> Iterator[Finding]:
         at = turn.block - turn.start
         if unused := _unused_data(code):
             yield finding("missing_constraint", turn, at, f"{unused} is set and never used")
-        elif LIMIT.search(evidence.question) and not _constrains(code):
-            yield finding("missing_constraint", turn, at, "the program has no constraint at all")
         elif lacking := _lacking_limits(evidence, code):
             value, clause = lacking[0]
             yield finding(
                 "missing_constraint", turn, at, f'no {value:g} in the program, but "{clause}" in the question'
             )
+        elif LIMIT.search(evidence.question) and not _constrains(code):
+            yield finding("missing_constraint", turn, at, "the program has no constraint at all")
 
 
 def wrong_type(evidence: Evidence) -> Iterator[Finding]:
