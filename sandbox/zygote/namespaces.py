@@ -127,7 +127,10 @@ def _build_root() -> None:
             file.write(content)
     links |= {"/tmp": SCRATCH, "/dev/fd": "/proc/self/fd", "/dev/stdout": "fd/1", "/dev/stderr": "fd/2"}
     for path, target in links.items():
-        os.symlink(target, new_root + path)
+        # Where a virtual environment lies in /tmp, that is a folder already; temporary files go to the scratch folder
+        # all the same, by TMPDIR.
+        if not os.path.isdir(new_root + path):
+            os.symlink(target, new_root + path)
 
     kernel.change_root(new_root)
     kernel.protect_root()

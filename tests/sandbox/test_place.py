@@ -1,0 +1,29 @@
+"""Wherever the interpreter lies, the sandbox is as good."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from sandbox import open_sandbox
+
+
+def test_an_interpreter_in_the_folder_for_temporary_files_reaches_the_same_tier(tmp_path):
+    """Programs find their scratch folder under /tmp, unless a virtual environment lies there."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    probe = (
+        "from sandbox import open_sandbox\n"
+        "with open_sandbox(minimum_tier='limits') as sandbox:\n"
+        "    print(sandbox.tier, sandbox.run('import tempfile; tempfile.TemporaryFile(); print(6 * 7)').stdout)\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[2]), sysconfig.get_paths()["purelib"]])
+    result = subprocess.run(
+        [str(tmp_path / "venv" / "bin" / "python"), "-c", probe],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    with open_sandbox(minimum_tier="limits") as sandbox:
+        assert result.stdout.split() == [sandbox.tier, "42"], result.stderr
