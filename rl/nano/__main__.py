@@ -4,7 +4,7 @@
     python -m rl.nano --out runs/nano --traces 2000 --seconds 120     # a quick, poor one
 
 Every stage writes into OUT and is skipped where its result is already there, so an interrupted run goes on. Needs the
-extra `nano` (torch, processors are enough); about an hour and a half on two cores. The number of
+extra `nano` (torch, processors are enough); 45 minutes of training on two cores. The number of
 processes is part of the recipe: another one is another order of batches.
 """
 
