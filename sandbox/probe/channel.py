@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,21 @@ class Channel:
         if self._fd >= 0 and len(line) <= _LONGEST_LINE:
             os.write(self._fd, line)
 
+    def finish(self, **ending: Any) -> None:
+        """Say that the program is over, so that nobody has to wait until its process is gone."""
+        if self._fd >= 0:
+            os.write(self._fd, self._word + json.dumps({"over": ending}).encode() + b"\n")
+
+
+def over(lines: bytes, word: str) -> dict[str, Any] | None:
+    """What `finish` said, where it is the last of the lines so far."""
+    if not lines.endswith(b"}\n"):
+        return None
+    last = lines[lines.rfind(b"\n", 0, -1) + 1 :]
+    if not last.startswith(word.encode() + b'{"over"'):
+        return None
+    return dict(json.loads(last[len(word) :])["over"])
+
 
 def read(lines: bytes, word: str, most: int) -> tuple[SolverReport, ...]:
     """The reports among the lines that came out of a program's pipe, at most so many; what isn't one is passed over."""
@@ -55,38 +70,3 @@ def harmless() -> Iterator[None]:
     """Whatever goes wrong in here is the probe's own trouble and no business of the program."""
     with contextlib.suppress(Exception):
         yield
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """Seconds since it was made."""
-
-    _start: float = field(default_factory=time.perf_counter)
-
-    def seconds(self) -> float:
-        """Seconds so far."""
-        return time.perf_counter() - self._start
-
-
-def gap(objective: float | None, bound: float | None) -> float | None:
-    """|objective - bound| / max(1e-10, |objective|); None where either is missing."""
-    if objective is None or bound is None:
-        return None
-    return abs(objective - bound) / max(1e-10, abs(objective))
-
-
-def finite(value: Any) -> float | None:
-    """The number as a float; None where it isn't finite: a solver's word for "none"."""
-    number = float(value)
-    return number if math.isfinite(number) else None
-
-
-def named_like(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator: the wrapper looks like the function that it wraps, and does not lead to it."""
-
-    def rename(wrapper: Callable[..., Any]) -> Callable[..., Any]:
-        for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
-            setattr(wrapper, attribute, getattr(original, attribute, None))
-        return wrapper
-
-    return rename

@@ -5,8 +5,11 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from sandbox.execution import Sense, SolverReport, SolveStatus
-from sandbox.probe.channel import Channel, Stopwatch, finite, gap, harmless, named_like
+from sandbox.execution import SolverReport, SolveStatus
+from sandbox.probe.channel import Channel, harmless
+from sandbox.probe.reports import direction, report
+from sandbox.probe.watching import Call, Watcher
+from sandbox.probe.watching import watch as watch_function
 
 _STATUS: dict[str, SolveStatus] = {
     "OPTIMAL": "optimal",
@@ -22,34 +25,34 @@ _TIMES = ("max_time_in_seconds", "max_deterministic_time")
 
 def watch(library: ModuleType, channel: Channel) -> None:
     """Report every solve of the library on `channel`."""
-    original = library.CpSolver.solve
+    watch_function(library.CpSolver, "solve", channel, _solve)
 
-    @named_like(original)
-    def solve(self: Any, model: Any, *arguments: Any, **options: Any) -> Any:
-        lent: list[str] = []
-        with harmless():
-            lent = _lend(self.parameters, channel.seconds_left())
-        watch = Stopwatch()
-        try:
-            status = original(self, model, *arguments, **options)
-        finally:
-            with harmless():
-                _take_back(self.parameters, lent)
-        with harmless():
-            channel.send(_report(self, model, status, watch.seconds()))
-        return status
 
-    library.CpSolver.solve = solve
+def _solve(call: Call) -> Watcher:
+    solver = call.arguments[0]
+    model = call.arguments[1] if len(call.arguments) > 1 else call.options["model"]
+    lent = _lend(solver.parameters, call.seconds_left)
+    outcome = yield
+    with harmless():
+        _take_back(solver.parameters, lent)
+    if outcome.error:
+        return None
+    return lambda: _report(solver, model, outcome.value, outcome.seconds)
+
+
+def given(parameters: Any) -> set[str]:
+    """The names of the parameters that were set, of a protocol buffer as it prints itself."""
+    return {line.partition(":")[0].strip() for line in str(parameters).replace(" ", "\n").splitlines()}
 
 
 def _lend(parameters: Any, seconds: float | None) -> list[str]:
     """Set one worker and a time limit where the program set none; the names of what was set."""
-    given = {line.partition(":")[0].strip() for line in str(parameters).replace(" ", "\n").splitlines()}
+    names = given(parameters)
     lent = []
-    if not given.intersection(_WORKERS):
+    if not names.intersection(_WORKERS):
         parameters.num_workers = 1
         lent.append("num_workers")
-    if seconds is not None and not given.intersection(_TIMES):
+    if seconds is not None and not names.intersection(_TIMES):
         parameters.max_time_in_seconds = seconds
         lent.append("max_time_in_seconds")
     return lent
@@ -68,29 +71,25 @@ def _report(solver: Any, model: Any, status: Any, seconds: float) -> SolverRepor
     proto = model.proto if hasattr(model, "proto") else model.Proto()
     said = _STATUS.get(solver.status_name(status), "error")
     has_objective = bool(model.has_objective())
-    objective = bound = None
-    if has_objective and said in ("optimal", "feasible"):
-        objective, bound = finite(solver.objective_value), finite(solver.best_objective_bound)
+    solved = has_objective and said in ("optimal", "feasible")
     binary = sum(1 for variable in proto.variables if set(variable.domain) <= {0, 1})
-    return SolverReport(
+    return report(
         library="ortools.cp_model",
         solver="CP-SAT",
         status=said,
-        sense=_sense(proto) if has_objective else None,
-        objective=objective,
-        bound=bound,
-        gap=gap(objective, bound),
-        integer=len(proto.variables) - binary,
-        binary=binary,
+        sense=direction(_maximizes(proto)) if has_objective else None,
+        objective=solver.objective_value if solved else None,
+        bound=solver.best_objective_bound if solved else None,
+        variables=(0, len(proto.variables) - binary, binary),
         constraints=len(proto.constraints),
         seconds=seconds,
     )
 
 
-def _sense(proto: Any) -> Sense:
+def _maximizes(proto: Any) -> bool:
     # Asked for first: in some versions merely reading the field makes it, and the model invalid.
     ask = getattr(proto, "has_floating_point_objective", None)
     if ask() if ask else proto.HasField("floating_point_objective"):
-        return "maximize" if proto.floating_point_objective.maximize else "minimize"
+        return bool(proto.floating_point_objective.maximize)
     # CP-SAT minimizes; to maximize, the objective is kept with its sign and its scale turned.
-    return "maximize" if proto.objective.scaling_factor < 0 else "minimize"
+    return bool(proto.objective.scaling_factor < 0)

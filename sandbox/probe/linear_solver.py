@@ -1,6 +1,7 @@
 """Watching the linear solver wrapper: `ortools.linear_solver.pywraplp.Solver.Solve`.
 
-A report says what the library said, which for GLOP is "infeasible" also where a model is unbounded.
+A report says what the library said, which for GLOP is "infeasible" also where a model is unbounded: it gives the same
+word for both, and to know better the model would have to be solved again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from types import ModuleType
 from typing import Any
 
 from sandbox.execution import SolverReport, SolveStatus
-from sandbox.probe.channel import Channel, Stopwatch, finite, gap, harmless, named_like
+from sandbox.probe.channel import Channel, harmless
+from sandbox.probe.reports import count, direction, report
+from sandbox.probe.watching import Call, Watcher, disguised_as
+from sandbox.probe.watching import watch as watch_function
 
 # By the library's own numbers: optimal, feasible, infeasible, unbounded, abnormal, invalid model, not solved.
 _STATUS: dict[int, SolveStatus] = {
@@ -38,53 +42,47 @@ def watch(library: ModuleType, channel: Channel) -> None:
     """Report every solve of the library on `channel`."""
     kind = library.Solver
     settings: weakref.WeakKeyDictionary[Any, _Settings] = weakref.WeakKeyDictionary()
-    create, solve, set_time, set_threads = kind.CreateSolver, kind.Solve, kind.set_time_limit, kind.SetNumThreads
+    create, set_time, set_threads = kind.CreateSolver, kind.set_time_limit, kind.SetNumThreads
 
-    @named_like(create)
+    @disguised_as(create)
     def create_noted(solver_id: Any) -> Any:
         solver = create(solver_id)
         with harmless():
             settings[solver] = _Settings(name=str(solver_id))
         return solver
 
-    @named_like(set_time)
+    @disguised_as(set_time)
     def set_time_noted(self: Any, *arguments: Any) -> Any:
         with harmless():
             settings.setdefault(self, _Settings()).time = True
         return set_time(self, *arguments)
 
-    @named_like(set_threads)
+    @disguised_as(set_threads)
     def set_threads_noted(self: Any, *arguments: Any) -> Any:
         with harmless():
             settings.setdefault(self, _Settings()).threads = True
         return set_threads(self, *arguments)
 
-    @named_like(solve)
-    def solve_watched(self: Any, *arguments: Any) -> Any:
-        given = _Settings()
-        seconds = None
-        with harmless():
-            given = settings.get(self, given)
-            if not given.threads and _name(self, given) == "CP-SAT":
-                set_threads(self, 1)  # The others have one thread unless told.
-            seconds = None if given.time else channel.seconds_left()
-            if seconds is not None:
-                set_time(self, int(1000 * seconds))
-        watch = Stopwatch()
-        try:
-            status = solve(self, *arguments)
-        finally:
-            with harmless():
-                if seconds is not None:
-                    set_time(self, 0)  # None, as it was.
-        with harmless():
-            channel.send(_report(self, status, _name(self, given), watch.seconds()))
-        return status
+    def solve(call: Call) -> Watcher:
+        solver = call.arguments[0]
+        given = settings.get(solver, _Settings())
+        name = _name(solver, given)
+        if not given.threads and name == "CP-SAT":
+            set_threads(solver, 1)  # The others have one thread unless told.
+        seconds = None if given.time else call.seconds_left
+        if seconds is not None:
+            set_time(solver, int(1000 * seconds))
+        outcome = yield
+        if seconds is not None:
+            set_time(solver, 0)  # None, as it was.
+        if outcome.error:
+            return None
+        return lambda: _report(solver, outcome.value, name, outcome.seconds)
 
     kind.CreateSolver = staticmethod(create_noted)
     kind.set_time_limit = set_time_noted
     kind.SetNumThreads = set_threads_noted
-    kind.Solve = solve_watched
+    watch_function(kind, "Solve", channel, solve)
 
 
 def _name(solver: Any, given: _Settings) -> str:
@@ -101,24 +99,19 @@ def _report(solver: Any, status: int, name: str, seconds: float) -> SolverReport
     said = _STATUS.get(status, "error")
     objective = bound = None
     if has_objective and said in ("optimal", "feasible"):
-        objective = finite(goal.Value())
+        objective = goal.Value()
         if solver.IsMip():
-            bound = finite(goal.BestBound())
+            bound = goal.BestBound()
         elif said == "optimal":
             bound = objective  # A linear program's optimum is its own proof.
-    integers = [variable for variable in variables if variable.integer()]
-    binary = sum(1 for variable in integers if variable.lb() >= 0 and variable.ub() <= 1)
-    return SolverReport(
+    return report(
         library="ortools.linear_solver",
         solver=name,
         status=said,
-        sense=("maximize" if goal.maximization() else "minimize") if has_objective else None,
+        sense=direction(goal.maximization()) if has_objective else None,
         objective=objective,
         bound=bound,
-        gap=gap(objective, bound),
-        continuous=len(variables) - len(integers),
-        integer=len(integers) - binary,
-        binary=binary,
+        variables=count((variable.integer(), variable.lb(), variable.ub()) for variable in variables),
         constraints=solver.NumConstraints(),
         seconds=seconds,
     )

@@ -1,0 +1,93 @@
+"""Watching cvxpy: `Problem.solve`, with any of its solvers.
+
+Counted is the program's model: scalar variables, and scalar constraints as `constraint.size` has them; a bound that was
+given as a constraint is one. A time limit is lent here to Clarabel, OSQP and SCS; other solvers get it from their own
+watchers. Threads are left alone here: these three have one.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from sandbox.execution import SolverReport, SolveStatus
+from sandbox.probe.channel import Channel
+from sandbox.probe.reports import direction, report, stopped
+from sandbox.probe.watching import Call, Outcome, Watcher
+from sandbox.probe.watching import watch as watch_function
+
+_STATUS: dict[str, SolveStatus] = {
+    "optimal": "optimal",
+    "optimal_inaccurate": "feasible",
+    "infeasible": "infeasible",
+    "infeasible_inaccurate": "infeasible",
+    "infeasible_or_unbounded": "infeasible",
+    "unbounded": "unbounded",
+    "unbounded_inaccurate": "unbounded",
+}
+_TIMES = {"CLARABEL": "time_limit", "OSQP": "time_limit", "SCS": "time_limit_secs"}
+
+
+def watch(library: ModuleType, channel: Channel) -> None:
+    """Report every solve of the library on `channel`."""
+    watch_function(library.Problem, "solve", channel, _solve)
+    chain = sys.modules["cvxpy.reductions.solvers.solving_chain"]
+    watch_function(chain.SolvingChain, "solve_via_data", channel, _lend)
+
+
+def _solve(call: Call) -> Watcher:
+    problem = call.arguments[0]
+    outcome = yield
+    if outcome.error and type(outcome.error).__name__ != "SolverError":
+        return None
+    return lambda: _report(problem, outcome)
+
+
+def _lend(call: Call) -> Watcher:
+    """Where cvxpy has chosen a solver: give it a time limit."""
+    name = _TIMES.get(call.arguments[0].solver.name())
+    options = call.arguments[5] if len(call.arguments) > 5 else call.options.get("solver_opts")
+    if name and options is not None and name not in options and call.seconds_left is not None:
+        options = {**options, name: call.seconds_left}
+        if len(call.arguments) > 5:
+            call.arguments[5] = options
+        else:
+            call.options["solver_opts"] = options
+    yield
+    return None
+
+
+def _report(problem: Any, outcome: Outcome) -> SolverReport:
+    has_value = problem.value is not None
+    said = _STATUS.get(problem.status) or ("error" if outcome.error else stopped(has_value))
+    if outcome.error and said not in ("infeasible", "unbounded"):
+        said = "error"
+    binary = whole = scalars = 0
+    for variable in problem.variables():
+        scalars += variable.size
+        binary += _marked(variable, "boolean")
+        whole += _marked(variable, "integer")
+    has_objective = not problem.objective.expr.is_constant()
+    statistics = problem.solver_stats
+    objective = problem.value if said in ("optimal", "feasible") else None
+    return report(
+        library="cvxpy",
+        solver=statistics.solver_name if statistics else "",
+        status=said,
+        sense=direction(problem.objective.NAME == "maximize") if has_objective else None,
+        objective=objective,
+        # A convex program's optimum is its own proof; of others cvxpy does not tell the bound.
+        bound=objective if said == "optimal" and not binary + whole else None,
+        variables=(scalars - binary - whole, whole, binary),
+        constraints=sum(constraint.size for constraint in problem.constraints),
+        seconds=outcome.seconds,
+    )
+
+
+def _marked(variable: Any, kind: str) -> int:
+    """How many of the variable's entries are boolean, or integer: all, none, or those at some places (numpy's way)."""
+    value = variable.attributes[kind]
+    if isinstance(value, bool):
+        return variable.size if value else 0
+    return len(getattr(variable, f"{kind}_idx")[0])

@@ -1,0 +1,157 @@
+"""Libraries that the program imports itself, again, or in vain; and what a program can notice of the probe."""
+
+import sys
+import types
+
+import pytest
+from probed import counts, report
+
+from sandbox.execution import SolverReport
+from sandbox.probe.arrival import Arrivals
+from sandbox.probe.channel import Channel
+from sandbox.probe.watching import watch
+
+PROGRAMS = {
+    "ortools.linear_solver": (
+        "from ortools.linear_solver import pywraplp\ns = pywraplp.Solver.CreateSolver('SCIP')\n"
+        "s.Maximize(s.IntVar(0, 7, ''))\ns.Solve()"
+    ),
+    "ortools.cp_model": (
+        "from ortools.sat.python import cp_model\nm = cp_model.CpModel()\nm.maximize(m.new_int_var(0, 7, ''))\n"
+        "cp_model.CpSolver().solve(m)"
+    ),
+    "cvxpy": (
+        "import cvxpy as cp\nx = cp.Variable(integer=True)\ncp.Problem(cp.Maximize(x), [x <= 7]).solve(solver='SCIPY')"
+    ),
+    "pulp": (
+        "import pulp\np = pulp.LpProblem('p', pulp.LpMaximize)\np += pulp.LpVariable('x', 0, 7, 'Integer')\n"
+        "p.solve(pulp.HiGHS(msg=0))"
+    ),
+    "highspy": "import highspy\nh = highspy.Highs()\nh.silent()\nh.maximize(h.addIntegral(ub=7))",
+    "pyomo": (
+        "from pyomo.environ import *\nm = ConcreteModel()\nm.x = Var(domain=Integers, bounds=(0, 7))\n"
+        "m.o = Objective(expr=m.x, sense=maximize)\nSolverFactory('appsi_highs').solve(m)"
+    ),
+    "pyscipopt": (
+        "import pyscipopt\nm = pyscipopt.Model()\nm.hideOutput()\n"
+        "m.setObjective(m.addVar(vtype='I', ub=7), 'maximize')\nm.optimize()"
+    ),
+}
+
+
+@pytest.mark.parametrize(("library", "program"), PROGRAMS.items())
+def test_a_library_that_was_not_loaded_ahead_is_seen(full, library, program):
+    pytest.importorskip(library.partition(".")[0])
+    # Out of sight of whatever looks at the program's imports to choose what is loaded.
+    found = report(full, f"import sys\nassert {program.split()[1]!r} not in sys.modules\nexec({program!r})")
+    assert (found.library, found.status, found.sense, found.objective) == (library, "optimal", "maximize", 7)
+    assert counts(found)[1] == 1
+
+
+def test_a_library_that_is_loaded_again_is_seen_again_and_once(full):
+    code = """
+import importlib, sys
+from ortools.sat.python import cp_model
+def solve():
+    m = cp_model.CpModel()
+    m.maximize(m.new_int_var(0, 7, ''))
+    cp_model.CpSolver().solve(m)
+solve()
+cp_model = importlib.reload(cp_model)
+solve()
+del sys.modules["ortools.sat.python.cp_model"]
+from ortools.sat.python import cp_model
+solve()
+"""
+    execution = full.run(code)
+    assert execution.status == "ok", execution.stderr
+    assert [found.objective for found in execution.reports] == [7, 7, 7]
+
+
+def test_a_programs_own_module_of_that_name_is_left_alone(full):
+    code = "exec(\"open('pulp.py', 'w').write('x = 6 / 0')\\nimport pulp\")"
+    execution = full.run(code)
+    assert execution.stderr.endswith("ZeroDivisionError: division by zero\n")
+    assert "probe" not in execution.stderr
+    assert "importlib" not in execution.stderr
+    assert full.run(
+        code.replace("6 / 0", "5") + "\nprint(pulp.x, pulp.__loader__.exec_module.__qualname__)"
+    ).stdout == ("5 _LoaderBasics.exec_module\n")
+
+
+def test_an_import_that_fails_fails_as_ever(full):
+    program = "import sys\nsys.modules['highspy'] = None\ntry: import highspy\nexcept ImportError as e: print(e)"
+    assert full.run(f"exec({program!r})").stdout == "import of highspy halted; None in sys.modules\n"
+
+
+def test_a_traceback_that_is_caught_blames_the_program_too(full):
+    code = (
+        "import traceback\nfrom ortools.sat.python import cp_model\n"
+        "try: cp_model.CpSolver().solve()\nexcept TypeError as error: print(error)"
+    )
+    assert full.run(code).stdout == "CpSolver.solve() missing 1 required positional argument: 'model'\n"
+
+
+class _Library:
+    """Stands in for a library that misbehaves."""
+
+    def solve(self, inner=None):
+        """Solve."""
+        if inner is not None:
+            inner.solve()
+        return 1
+
+
+class _Sent(Channel):
+    def __init__(self):
+        super().__init__()
+        self.sent = []
+
+    def send(self, report):
+        self.sent.append(report)
+
+
+def _watched(watcher):
+    kind = type("Library", (_Library,), {"solve": lambda self, inner=None: _Library.solve(self, inner)})
+    channel = _Sent()
+    watch(kind, "solve", channel, watcher)
+    return kind, channel
+
+
+def test_of_solves_in_one_another_the_outermost_reports():
+    def watcher(call):
+        outcome = yield
+        return lambda: SolverReport(library="l", solver=str(outcome.inner is not None), status="optimal")
+
+    kind, channel = _watched(watcher)
+    kind().solve(kind())
+    kind().solve()
+    assert [found.solver for found in channel.sent] == ["True", "False"]
+
+
+@pytest.mark.parametrize("when", ["before", "after", "in the report"])
+def test_a_watcher_that_fails_changes_nothing(when):
+    def watcher(call):
+        if when == "before":
+            raise RuntimeError
+        yield
+        if when == "after":
+            raise RuntimeError
+        return lambda: 1 / 0
+
+    kind, channel = _watched(watcher)
+    assert kind().solve() == 1
+    assert channel.sent == []
+
+
+def test_a_finder_hands_on_what_others_find(tmp_path, monkeypatch):
+    (tmp_path / "arriving.py").write_text("x = 5")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    seen: list[types.ModuleType] = []
+    monkeypatch.setattr(sys, "meta_path", [Arrivals({"arriving": seen.append}), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "arriving", raising=False)
+    import arriving
+
+    assert seen == [arriving]
+    assert "exec_module" not in vars(arriving.__loader__)
+    monkeypatch.delitem(sys.modules, "arriving")

@@ -1,0 +1,101 @@
+"""Solves with PuLP, by solvers that are libraries and by one that is a program of its own."""
+
+import pytest
+from probed import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
+
+pytest.importorskip("pulp")
+
+SOLVERS = {"PULP_CBC_CMD": "CBC", "HiGHS": "HIGHS", "SCIP_PY": "SCIP", "GUROBI": "GUROBI", "COPT": "COPT"}
+
+
+def model(sense, cat="Integer", more=""):
+    return f"""
+import pulp
+p = pulp.LpProblem("p", pulp.Lp{sense})
+x, y = pulp.LpVariable("x", 0, 5, "{cat}"), pulp.LpVariable("y", 0, 1, "{cat}")
+p += 2 * x + y + 10
+p += 2 * x + y <= 7.5
+{more}
+"""
+
+
+@pytest.mark.parametrize(("name", "said"), SOLVERS.items())
+def test_each_solver_is_reported_once(full, name, said):
+    if name in ("GUROBI", "COPT"):
+        pytest.importorskip({"GUROBI": "gurobipy", "COPT": "coptpy"}[name])
+    found = report(full, model("Maximize") + f"p.solve(pulp.{name}(msg=False))")
+    assert (found.library, found.solver, found.status, found.sense) == ("pulp", said, "optimal", "maximize")
+    assert (found.objective, counts(found)) == (17, (0, 1, 1, 1))
+
+
+def test_the_default_solver_is_reported_in_every_tier(sandbox):
+    found = report(sandbox, model("Maximize") + "p.solve()")
+    assert (found.solver, found.status, found.objective) == ("CBC", "optimal", 17)
+
+
+@pytest.mark.parametrize("solver", ["PULP_CBC_CMD", "HiGHS"])
+@pytest.mark.parametrize(
+    ("sense", "more", "status", "objective"),
+    [
+        ("Maximize", "", "optimal", 17.5),
+        ("Minimize", "", "optimal", 10),
+        ("Minimize", "p += x >= 9", "infeasible", None),
+        ("Maximize", "p = pulp.LpProblem('', pulp.LpMaximize); p += pulp.LpVariable('x', 0)", "unbounded", None),
+    ],
+)
+def test_statuses_and_senses(full, solver, sense, more, status, objective):
+    found = report(full, model(sense, "Continuous", more) + f"p.solve(pulp.{solver}(msg=False))")
+    assert (found.status, found.sense) == (status, sense.lower())
+    assert values(found) == (objective, objective)
+
+
+def test_a_problem_without_an_objective_has_no_sense(full):
+    code = "import pulp\np = pulp.LpProblem()\np += pulp.LpVariable('x', 0, 5) >= 2\np.solve(pulp.HiGHS(msg=False))"
+    found = report(full, code)
+    assert (found.status, found.sense, found.objective) == ("optimal", None, None)
+
+
+def test_a_sequence_of_objectives_is_one_report(full):
+    found = report(full, model("Maximize") + "p.sequentialSolve([x, y], solver=pulp.HiGHS(msg=False))")
+    assert (found.solver, found.status, found.objective) == ("HIGHS", "optimal", 1)
+
+
+@pytest.mark.parametrize("solver", ["PULP_CBC_CMD", "HiGHS"])
+def test_a_slow_solve_ends_before_the_run_does(full, solver):
+    code = f"""{MARKET}
+import pulp
+p = pulp.LpProblem()
+x = [pulp.LpVariable(f"x{{i}}", cat="Binary") for i in range(COLUMNS)]
+s = [pulp.LpVariable(f"s{{i}}", 0) for i in range(2 * ROWS)]
+p += pulp.lpSum(s)
+for i in range(ROWS):
+    p += pulp.lpDot(A[i], x) + s[i] - s[ROWS + i] == B[i]
+solver = pulp.{solver}(msg=False)
+p.solve(solver)
+print(solver.timeLimit)
+"""
+    found, output = report_and_output(full, code, SHORT)
+    assert (found.status, counts(found), output) == ("feasible", MARKET_COUNTS, "None\n")
+
+
+def test_the_programs_own_time_limit_stays(full):
+    code = model("Minimize") + (
+        "import subprocess\n"
+        "run = subprocess.Popen\n"
+        "subprocess.Popen = lambda command, **rest: print('-sec' in command, *command) or run(command, **rest)\n"
+        "for solver in pulp.PULP_CBC_CMD(msg=0), pulp.PULP_CBC_CMD(msg=0, timeLimit=77), "
+        "pulp.PULP_CBC_CMD(msg=0, options=['sec 66']):\n    p.solve(solver)\n"
+    )
+    lines = full.run(code).stdout.splitlines()
+    assert lines[0].startswith("True")
+    assert "-sec 77 " in lines[1]
+    assert lines[2].count("-sec") == 1
+    assert "-sec 66 " in lines[2]
+
+
+def test_a_solver_that_fails_is_an_error(full):
+    code = model("Minimize") + "p.solve(pulp.COIN_CMD(path='/nowhere'))"
+    execution = full.run(code)
+    assert execution.status == "error"
+    assert [found.status for found in execution.reports] == ["error"]
+    assert "probe" not in execution.stderr
