@@ -27,7 +27,8 @@ StopReason = Literal["answer", "budget", "length", "malformed", "infrastructure"
 """Why a run is over.
 
 answer: the model closed its turn with a boxed answer. budget: it wrote one program more than allowed. length: no tokens
-are left. malformed: it closed its turn without a boxed answer or a complete program, or wrote nothing of its own.
+are left. malformed: it closed its turn without a boxed answer or a complete program, or wrote nothing of its own, or
+a program longer than a sandbox takes.
 infrastructure: the sandbox failed; that says nothing about the model, and such a run has no reward.
 """
 

@@ -8,6 +8,9 @@
 
 Curation, reinforcement learning, evaluation and serving all go through it. Its state is one immutable `Episode`;
 `snapshot` hands it out and `restore` takes it back at any point, between `write` and `act` too.
+
+Programs run on their own, or, with `sessions`, as the blocks of one session: then each sees what the earlier ones left,
+as in a notebook, and a cut in the transcript takes the session back with it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from env.problem import Problem
 from env.protocol import Inline, Protocol
 from env.reasoner import Codec, Generation
 from env.transcript import Source, Span, Transcript
-from sandbox import Execution, Limits, Sandbox, SandboxUnavailableError
+from sandbox import MAX_CODE_BYTES, Execution, Limits, Sandbox, SandboxUnavailableError, Session
 
 DEFAULT_TOKENS = 16384
 """Tokens of a transcript where neither the caller nor the codec says how many."""
@@ -54,6 +57,7 @@ class SolverEnv:
         max_executions: int = 4,
         max_tokens: int | None = None,
         limits: Limits | None = None,
+        sessions: bool = False,
     ) -> None:
         """Set up for one reasoner; `reset` begins a run.
 
@@ -63,6 +67,7 @@ class SolverEnv:
         max_executions: programs that may run in one episode (4 in arXiv 2510.04204).
         max_tokens: tokens of the whole transcript, prompt included; by default the codec's context, or else 16384.
         limits: of each program, instead of the sandbox's own.
+        sessions: whether the programs of an episode share their state. The environment is then to be closed after use.
         """
         if max_executions < 0:
             raise ValueError(f"max_executions is {max_executions!r}; give 0 or more")
@@ -74,7 +79,11 @@ class SolverEnv:
         self.max_executions = max_executions
         self.max_tokens = max_tokens or codec.context or DEFAULT_TOKENS
         self.limits = limits
+        self.sessions = sessions
         self._episode: Episode | None = None
+        self._session: Session | None = None
+        self._seen: tuple[Execution, ...] = ()
+        """What ran in the session, block for block."""
 
     @property
     def episode(self) -> Episode:
@@ -89,6 +98,7 @@ class SolverEnv:
 
     def reset(self, problem: Problem) -> Episode:
         """Begin a run. It is over at once, for "length", where the question takes up all the tokens."""
+        self._leave_session()
         instructions = self.codec.instructions
         prompt = self.codec.render(self.protocol.messages(problem.question, instructions))
         self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._span("prompt", prompt),)))
@@ -101,7 +111,7 @@ class SolverEnv:
         return self.episode
 
     def restore(self, episode: Episode) -> None:
-        """Go on from a snapshot."""
+        """Go on from a snapshot, before the next program also in the session: what that has not seen runs again."""
         self._episode = episode
 
     def write(self, generation: Generation | str, *, seconds: float = 0.0) -> None:
@@ -184,15 +194,18 @@ class SolverEnv:
 
     def close(self) -> None:
         """Forget the run. The sandbox stays open: it is for whoever opened it to close."""
+        self._leave_session()
         self._episode = None
 
     def _run(self, code: str) -> StepResult:
         episode = self.episode
         if len(episode.executions) >= self.max_executions:
             return self._stop("budget")
+        if len(code.encode("utf-8", errors="surrogatepass")) > MAX_CODE_BYTES:
+            return self._stop("malformed")
         started = perf_counter()
         try:
-            execution = self.sandbox.run(code, limits=self.limits)
+            execution = self._run_block(code) if self.sessions else self.sandbox.run(code, limits=self.limits)
         except SandboxUnavailableError as error:
             return replace(self._stop("infrastructure"), observation=str(error))
         seconds = episode.usage.execution_seconds + perf_counter() - started
@@ -204,6 +217,37 @@ class SolverEnv:
         self._update(transcript=transcript, executions=executions, execution_seconds=seconds)
         result = StepResult(kind="execute") if self.remaining else self._stop("length")
         return replace(result, execution=execution, observation=text)
+
+    def _run_block(self, code: str) -> Execution:
+        """Run `code` in the episode's session, in the state that the episode's executions left.
+
+        Raises SandboxUnavailableError where that state can't be had.
+        """
+        session = self._session = self._session or self.sandbox.session(limits=self.limits)
+        executions = self.episode.executions
+        known = 0
+        while known < min(len(self._seen), len(executions)) and self._seen[known] == executions[known]:
+            known += 1
+        session.rewind(known)
+        self._seen = self._seen[:known]
+        for earlier in executions[known:]:
+            # A failed one changed nothing; it only takes up its number.
+            again = session.run(earlier.code if earlier.status == "ok" else "raise SystemExit(1)")
+            self._seen = (*self._seen, earlier)
+            if (again.status == "ok") != (earlier.status == "ok"):
+                self._leave_session()
+                raise SandboxUnavailableError(
+                    f"program {len(self._seen)} of the episode did not run again as it had: {again.status} instead of "
+                    f"{earlier.status}; go on in the environment that it comes from"
+                )
+        execution = session.run(code)
+        self._seen = (*self._seen, execution)
+        return execution
+
+    def _leave_session(self) -> None:
+        if self._session is not None:
+            self._session.close()
+        self._session, self._seen = None, ()
 
     def _own(self, transcript: Transcript) -> Transcript:
         """`transcript` without what the model wrote after its program, or in place of the environment."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from env import Chunk, Problem, Sampling, SolverEnv, collect
-from sandbox import Execution, Sandbox, SandboxUnavailableError
+from sandbox import Execution, Limits, Sandbox, SandboxUnavailableError
 
 END = 0
 """The id of the end-of-turn token."""
@@ -24,8 +24,12 @@ class OpenSandbox(Sandbox):
     def __init__(self):
         self.down = False
         self.codes = []
+        self.limits = Limits()
+        self.limits_seen = []
 
-    def run(self, code, *, limits=None):
+    def execute(self, program):
+        code = program.code
+        self.limits_seen.append(program.limits)
         self.codes.append(code)
         if self.down:
             raise SandboxUnavailableError("the workers are gone")
@@ -45,6 +49,9 @@ class OpenSandbox(Sandbox):
             tier=self.tier,
             backend=self.backend,
         )
+
+    def session(self, *, limits=None):
+        raise NotImplementedError
 
     def close(self):
         pass

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from env import Episode, Finding, Generation, Inline, Problem, Sampling, SolverEnv, ToolCall, run_episode, score
-from sandbox import Execution, Sandbox, SandboxUnavailableError
+from sandbox import Execution, Limits, Sandbox, SandboxUnavailableError
 
 BITS = [
     *("```python\n", "```", "```\n", "\n", " ", "```output", "print(1)\n", "\\boxed{", "42", "}"),
@@ -22,12 +22,17 @@ class CannedSandbox(Sandbox):
 
     def __init__(self, outputs):
         self.outputs = outputs
+        self.limits = Limits()
 
-    def run(self, code, *, limits=None):
+    def execute(self, program):
+        code = program.code
         output = self.outputs[len(code) % len(self.outputs)]
         if output is None:
             raise SandboxUnavailableError("down")
         return Execution(code=code, status="ok", stdout=output, tier=self.tier, backend=self.backend)
+
+    def session(self, *, limits=None):
+        raise NotImplementedError
 
     def close(self):
         pass

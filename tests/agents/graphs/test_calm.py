@@ -10,7 +10,7 @@ from agents.graphs.golden import hint_share
 from agents.graphs.parts import Parts
 from agents.interveners import RulesIntervener
 from env import Episode, SolverEnv, run_episode
-from sandbox import Sandbox, SandboxUnavailableError
+from sandbox import Limits, Sandbox, SandboxUnavailableError
 
 
 @pytest.fixture
@@ -204,10 +204,13 @@ def test_the_judge_shows_the_whole_run_with_the_answer_that_was_given(run):
 class Broken(Sandbox):
     """A sandbox whose workers are gone."""
 
-    backend, tier = "broken", "limits"
+    backend, tier, limits = "broken", "limits", Limits()
 
-    def run(self, code, *, limits=None):
+    def execute(self, program):
         raise SandboxUnavailableError("the workers are gone")
+
+    def session(self, *, limits=None):
+        raise NotImplementedError
 
     def close(self): ...
 

@@ -1,0 +1,143 @@
+"""An episode in one session: its programs share their state, and a cut in the transcript takes the session back."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+
+from env import Finding, SolverEnv
+from sandbox import MAX_CODE_BYTES, Limits, open_sandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with open_sandbox(workers=2) as opened:
+        yield opened
+
+
+@pytest.fixture
+def env(sandbox, codec, problem):
+    env = SolverEnv(sandbox, codec, sessions=True, max_tokens=10_000, limits=Limits(seconds=5, memory_mb=512))
+    env.reset(problem)
+    yield env
+    env.close()
+
+
+def program(code):
+    return f"Let me compute.\n```python\n{code}\n```\n"
+
+
+def printed(result):
+    assert result.kind == "execute"
+    return result.execution.stdout
+
+
+def hint(env, words):
+    text = env.episode.transcript.text
+    env.intervene(Finding(trigger="wrong_formulation", offset=text.index(words), evidence=words), "Let me redo this.")
+
+
+def test_a_program_sees_what_the_earlier_ones_left(env):
+    env.step(program("x = 41"))
+    assert printed(env.step(program("x += 1; print(x)"))) == "42\n"
+
+
+def test_without_sessions_it_sees_nothing(sandbox, codec, problem):
+    env = SolverEnv(sandbox, codec)
+    env.reset(problem)
+    env.step(program("x = 41"))
+    assert "NameError" in env.step(program("print(x)")).observation
+
+
+def test_a_program_that_fails_leaves_no_trace(env):
+    env.step(program("x = 1"))
+    assert "ZeroDivisionError" in env.step(program("x = 2; 1 / 0")).observation
+    assert printed(env.step(program("print(x)"))) == "1\n"
+
+
+def test_an_intervention_takes_the_session_back(env):
+    env.step(program("x = 1; open('f', 'w').close()"))
+    env.step(program("x = 2; open('g', 'w').close()"))
+    env.step(program("x = 3"))
+    hint(env, "x = 2")
+    assert len(env.episode.executions) == 1
+    result = env.step(program("import os; print(x, [f for f in sorted(os.listdir()) if len(f) == 1])"))
+    assert (printed(result), result.execution.replayed) == ("1 ['f']\n", 0)
+    hint(env, "Let me compute")
+    assert "NameError" in env.step(program("print(x)")).observation
+
+
+def test_a_snapshot_brings_its_state_back(env):
+    env.step(program("x = 1"))
+    early = env.snapshot()
+    env.step(program("x = 2"))
+    late = env.snapshot()
+    for _ in range(2):
+        env.restore(early)
+        assert printed(env.step(program("print(x)"))) == "1\n"
+        env.restore(late)
+        assert printed(env.step(program("print(x)"))) == "2\n"
+
+
+def test_another_environment_makes_the_state_anew(env, sandbox, codec):
+    env.step(program("x = [1]"))
+    env.step(program("x.append(2); 1 / 0"))
+    env.step(program("x.append(3)"))
+    other = SolverEnv(sandbox, codec, sessions=True, max_tokens=10_000)
+    other.restore(type(env.snapshot()).from_dict(env.snapshot().to_dict()))
+    result = other.step(program("print(x)\nraise ValueError"))
+    assert printed(result) == "[1, 3]\n"
+    assert 'File "block_4.py", line 2' in result.observation
+    other.close()
+
+
+def test_a_state_that_cannot_be_made_anew_is_no_fault_of_the_model(env, sandbox, codec, tmp_path):
+    env.step(program("x = 1"))
+    episode = env.snapshot()
+    changed = episode.to_dict()
+    changed["executions"][0]["code"] = "1 / 0"
+    env.restore(type(episode).from_dict(changed))
+    result = env.step(program("print(x)"))
+    assert result.stop == "infrastructure"
+    assert "did not run again" in result.observation
+
+
+def test_the_observation_says_nothing_of_sessions(env, sandbox, codec, problem):
+    alone = SolverEnv(sandbox, codec, max_tokens=10_000)
+    alone.reset(problem)
+    leave_a_thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\nprint(1)"
+    for code in (leave_a_thread, "print(2)"):
+        assert env.step(program(code)).observation == alone.step(program(code)).observation
+    assert env.episode.executions[-1].replayed == 1
+
+
+def test_a_new_run_begins_with_nothing(env, problem):
+    env.step(program("x = 1"))
+    env.reset(problem)
+    assert "NameError" in env.step(program("print(x)")).observation
+
+
+@pytest.mark.parametrize("sessions", [False, True])
+def test_a_program_longer_than_a_sandbox_takes_is_malformed(sandbox, codec, problem, sessions):
+    env = SolverEnv(sandbox, codec, sessions=sessions, max_tokens=100_000_000)
+    env.reset(problem)
+    assert env.step(program("x = '" + "é" * (MAX_CODE_BYTES // 2) + "'")).stop == "malformed"
+    assert env.episode.executions == ()
+    env.close()
+
+
+def test_closing_ends_the_session_s_processes(env):
+    name = os.urandom(7).hex()
+    env.step(program(f"import ctypes\nctypes.CDLL(None).prctl(15, b'{name}', 0, 0, 0)"))
+
+    def named():
+        found = 0
+        for path in Path("/proc").glob("[0-9]*/comm"):
+            with contextlib.suppress(OSError):
+                found += path.read_text().strip() == name
+        return found
+
+    assert named() == 1
+    env.close()
+    assert named() == 0
