@@ -1,27 +1,48 @@
-"""Where model-written code runs: one interface, a fork server behind it, and a probe that reports every solve.
+"""Where model-written code runs: one interface, fork servers behind it, and a probe that reports every solve.
 
     from sandbox import open_sandbox
 
     with open_sandbox() as sandbox:
         print(sandbox.run("print(6 * 7)").stdout)
 
+    base, execution                       the interface, and what a run came to
+    local, session                        the "local" backend: runs, and sessions
+    pool, families, launch, zygote        its fork servers
+    remote, worker                        the two ends of every other backend
+    docker*, e2b*, ray*                   those backends
+    probe                                 what solvers said
+    places, results                       turns, and files that come back
+    selfcheck                             hostile programs, and what must hold
+
 Imports nothing of the other packages, so it can be taken out and used alone.
 """
 
-from sandbox.base import Limits, Sandbox
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.base import MAX_CODE_BYTES, Limits, Program, Sandbox, Session
 from sandbox.execution import TIERS, Execution, SandboxUnavailableError, SolverReport, Status, Tier
 
 __all__ = [
+    "BACKENDS",
+    "MAX_CODE_BYTES",
     "TIERS",
     "Execution",
     "Limits",
+    "Program",
     "Sandbox",
     "SandboxUnavailableError",
+    "Session",
     "SolverReport",
     "Status",
     "Tier",
     "open_sandbox",
 ]
+
+
+BACKENDS = ("local", "docker", "e2b", "ray")
+"""Where programs can run."""
 
 
 def open_sandbox(
@@ -31,23 +52,51 @@ def open_sandbox(
     tier: Tier = "full",
     workers: int | None = None,
     limits: Limits | None = None,
+    **options: Any,
 ) -> Sandbox:
     """Open a sandbox; close it, or use it in a `with`.
 
-    backend: "local", a fork server on this machine.
+    backend: "local", a fork server on this machine; "docker", the same in containers; "e2b", in E2B's cloud; "ray", on
+        every node of a Ray cluster.
     minimum_tier: refuse to open below it.
     tier: the highest tier to use, where the machine could do more.
-    workers: how many programs run at once, the number of processors by default; more than that wait their turn.
+    workers: how many programs run at once, by default as many as the backend has processors for; more wait their turn.
     limits: of every run that brings none of its own.
-    Raises SandboxUnavailableError where the machine can't reach `minimum_tier`, with what is missing and a way out.
+    options: what the backend takes besides, see `sandbox.docker`, `sandbox.e2b` and `sandbox.ray`.
+    Raises SandboxUnavailableError where `minimum_tier` can't be reached or the backend not be had, with what is missing
+    and a way out.
     """
     for name, value in (("minimum_tier", minimum_tier), ("tier", tier)):
         if value not in TIERS:
             raise ValueError(f"{name} {value!r} is none of {', '.join(TIERS)}")
     if TIERS.index(tier) > TIERS.index(minimum_tier):
         raise ValueError(f"tier {tier!r} is below minimum_tier {minimum_tier!r}")
-    if backend != "local":
-        raise ValueError(f'backend {backend!r} is unknown; use "local"')
+    if backend not in BACKENDS:
+        raise ValueError(f"backend {backend!r} is none of {', '.join(BACKENDS)}")
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise ValueError(f"workers is {workers!r}; give a whole number of at least 1")
+    kind = _backend(backend)
+    known = set(inspect.signature(kind).parameters)
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise ValueError(f"backend {backend!r} has no option {unknown[0]!r}; it takes {', '.join(sorted(known))}")
+    return kind(minimum_tier=minimum_tier, tier=tier, workers=workers, limits=limits or Limits(), **options)
+
+
+def _backend(name: str) -> Callable[..., Sandbox]:
+    """The backend's class; its module is imported only when it is asked for, as it may need packages of its own."""
+    if name == "docker":
+        from sandbox.docker import DockerSandbox
+
+        return DockerSandbox
+    if name == "e2b":
+        from sandbox.e2b import E2BSandbox
+
+        return E2BSandbox
+    if name == "ray":
+        from sandbox.ray import RaySandbox
+
+        return RaySandbox
     from sandbox.local import LocalSandbox
 
-    return LocalSandbox(minimum_tier=minimum_tier, tier=tier, workers=workers, limits=limits or Limits())
+    return LocalSandbox

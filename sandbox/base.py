@@ -1,20 +1,27 @@
-"""The interface that every place to run code has: `Sandbox`, and the `Limits` of a run.
+"""The interface that every place to run code has: `Sandbox`, its `Session`s, and the `Limits` of a run.
 
     with open_sandbox() as sandbox:
         execution = sandbox.run("print(6 * 7)")
 
-A sandbox never raises for what a program does; `SandboxUnavailableError` means that the sandbox itself failed.
+A sandbox never raises for what a program does; `SandboxUnavailableError` means that the sandbox itself failed, and
+`ValueError` that the caller asked for something that can't be.
 """
 
 from __future__ import annotations
 
+import base64
 import math
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
 from sandbox.execution import Execution, Tier
+
+MAX_CODE_BYTES = 1 << 20
+"""The longest program, in bytes of UTF-8. Longer text is data, and belongs into a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,16 +40,68 @@ class Limits:
     """Processes and threads at once."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float):
+            raise ValueError(f"seconds is {self.seconds!r}; give a positive number")
         if not (math.isfinite(self.seconds) and self.seconds > 0):
             raise ValueError(f"seconds is {self.seconds!r}; give a positive number")
-        for field in ("memory_mb", "output_bytes", "file_mb", "processes"):
-            value = getattr(self, field)
+        for name in ("memory_mb", "output_bytes", "file_mb", "processes"):
+            value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{field} is {value!r}; give a whole number of at least 1")
+                raise ValueError(f"{name} is {value!r}; give a whole number of at least 1")
 
     def to_dict(self) -> dict[str, Any]:
         """The limits as JSON data."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    """What a sandbox is given to run. Raises ValueError for what can't be run anywhere, with the fix."""
+
+    code: str
+    """The program's text."""
+    limits: Limits
+    """What it may use."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Files that lie in its folder when it starts, by relative path."""
+    results: tuple[str, ...] = ()
+    """Files to bring back from its folder, by relative path."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.code, str):
+            raise ValueError(f"code is {type(self.code).__name__}; give text")
+        size = len(self.code.encode("utf-8", errors="surrogatepass"))
+        if size > MAX_CODE_BYTES:
+            raise ValueError(
+                f"code is {size} bytes long, more than {MAX_CODE_BYTES}; put its data into files={{name: content}}"
+            )
+        for name, content in self.files.items():
+            _check_path(name)
+            if not isinstance(content, bytes):
+                raise ValueError(f"file {name!r} is {type(content).__name__}; give bytes")
+            if len(content) > self.limits.file_mb << 20:
+                raise ValueError(f"file {name!r} has {len(content)} bytes, over the limit of {self.limits.file_mb} MiB")
+        for name in self.results:
+            _check_path(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The program as JSON data."""
+        return {
+            "code": self.code,
+            "limits": self.limits.to_dict(),
+            "files": {name: base64.b64encode(content).decode() for name, content in self.files.items()},
+            "results": list(self.results),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The program that `to_dict` gave."""
+        return cls(
+            code=data["code"],
+            limits=Limits(**data["limits"]),
+            files={name: base64.b64decode(content) for name, content in data["files"].items()},
+            results=tuple(data["results"]),
+        )
 
 
 class Sandbox(ABC):
@@ -54,18 +113,49 @@ class Sandbox(ABC):
     """How well it locks programs in."""
     missing: tuple[str, ...] = ()
     """Why it isn't a higher tier, a sentence for each thing missing; empty at the highest."""
+    workers: int
+    """How many programs run at once; more wait for their turn, first come first served."""
+    limits: Limits
+    """Of every run that brings none of its own."""
 
-    @abstractmethod
-    def run(self, code: str, *, limits: Limits | None = None) -> Execution:
+    def run(
+        self,
+        code: str,
+        *,
+        limits: Limits | None = None,
+        files: Mapping[str, bytes] | None = None,
+        results: Iterable[str] = (),
+    ) -> Execution:
         """Run `code` as a program of its own and wait for its end.
 
         limits: for this run, instead of the sandbox's own.
-        Raises SandboxUnavailableError where the sandbox failed, never for what the program did.
+        files: what lies in the program's folder when it starts, by relative path.
+        results: paths in that folder to bring back as `Execution.files`, also from a program that failed. What is
+            missing, a link, or anything but a plain file, stays behind.
+        Raises SandboxUnavailableError where the sandbox failed, never for what the program did, and ValueError for
+        arguments that no program can have.
+        """
+        return self.execute(self._program(code, limits, files, results))
+
+    @abstractmethod
+    def execute(self, program: Program) -> Execution:
+        """Run `program`, as `run` does."""
+
+    @abstractmethod
+    def session(self, *, limits: Limits | None = None) -> Session:
+        """Begin a session: blocks of code that see what earlier ones left, as in a notebook. Close it after use.
+
+        limits: of every block that brings none of its own, instead of the sandbox's; its memory is for all blocks.
         """
 
     @abstractmethod
     def close(self) -> None:
         """Stop everything. Runs in flight raise SandboxUnavailableError. A second call does nothing."""
+
+    def _program(
+        self, code: str, limits: Limits | None, files: Mapping[str, bytes] | None, results: Iterable[str]
+    ) -> Program:
+        return Program(code=code, limits=limits or self.limits, files=dict(files or {}), results=tuple(results))
 
     def __enter__(self) -> Self:
         return self
@@ -74,3 +164,66 @@ class Sandbox(ABC):
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Session(ABC):
+    """Blocks of code that share their state, one after the other. Not for several threads at once.
+
+    A block that does not end with status "ok" changes nothing: the next one sees what was there before it, files in
+    the folder included. Memory, processes and threads are those of the whole session. What a block leaves running is
+    ended with the block.
+    """
+
+    limits: Limits
+    """Of every block that brings none of its own."""
+    blocks: int
+    """How many blocks ran, the failed ones included."""
+
+    def run(
+        self,
+        code: str,
+        *,
+        limits: Limits | None = None,
+        files: Mapping[str, bytes] | None = None,
+        results: Iterable[str] = (),
+    ) -> Execution:
+        """Run the next block. Arguments and errors as in `Sandbox.run`.
+
+        `Execution.replayed` tells how many earlier blocks had to run again for it, because a process that has more
+        than one thread can't be copied, or because the sandbox lost the session.
+        """
+        return self.execute(
+            Program(code=code, limits=limits or self.limits, files=dict(files or {}), results=tuple(results))
+        )
+
+    @abstractmethod
+    def execute(self, program: Program) -> Execution:
+        """Run `program` as the next block, as `run` does."""
+
+    @abstractmethod
+    def rewind(self, block: int) -> None:
+        """Go back to the state after block number `block`; 0 is the beginning. Later blocks are forgotten.
+
+        Raises ValueError for a block that there is not.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the session and all its processes. A second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _check_path(name: str) -> None:
+    """Refuse a path that is not relative, leaves the folder, or is not one that a file can have."""
+    path = PurePosixPath(name)
+    if not isinstance(name, str) or not name or "\0" in name or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"path {name!r} is not inside the program's folder; give a relative one without '..'")
+    if not path.parts or len(name.encode("utf-8", errors="surrogateescape")) > 1024:
+        raise ValueError(f"path {name!r} can't be a file's; give a short relative one")

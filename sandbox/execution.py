@@ -5,8 +5,9 @@ Plain frozen values. `to_dict` gives JSON data and `from_dict` takes it back; no
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
 Status = Literal["ok", "error", "timeout", "memory_limit", "output_limit"]
@@ -107,6 +108,10 @@ class Execution:
     """Where it ran, such as "local"."""
     reports: tuple[SolverReport, ...] = ()
     """One report for each solve, in order."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """The files that were asked for with `results`, as the program left them, without those that are no plain file."""
+    replayed: int = 0
+    """In a session: how many earlier blocks had to run again to make the state that this one began in."""
 
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
@@ -116,13 +121,15 @@ class Execution:
 
     def to_dict(self) -> dict[str, Any]:
         """The execution as JSON data."""
-        return {**asdict(self), "reports": [report.to_dict() for report in self.reports]}
+        files = {name: base64.b64encode(content).decode() for name, content in self.files.items()}
+        return {**asdict(self), "reports": [report.to_dict() for report in self.reports], "files": files}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The execution that `to_dict` gave. Raises ValueError for a value that no execution can have."""
         values = _known(cls, data)
         values["reports"] = tuple(SolverReport.from_dict(report) for report in values.get("reports", ()))
+        values["files"] = {name: base64.b64decode(content) for name, content in values.get("files", {}).items()}
         return cls(**values)
 
 

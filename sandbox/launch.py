@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,9 +17,6 @@ from sandbox.base import Limits
 from sandbox.execution import SandboxUnavailableError, Tier
 from sandbox.zygote import folders
 from sandbox.zygote.child import program_environment
-
-LIBRARIES = ("numpy", "ortools.linear_solver.pywraplp", "ortools.sat.python.cp_model")
-"""What the fork server loads ahead, as far as it is installed. Programs can import everything else themselves."""
 
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from sandbox.zygote.main import main; main()"
 _PATIENCE = 60.0  # seconds for the libraries to load: the first time on a slow disk
@@ -48,8 +46,15 @@ class ForkServer:
         _end(self.process, self.control, self.scratch)
 
 
-def launch(*, minimum_tier: Tier, tier: Tier, limits: Limits, spares: int) -> ForkServer:
-    """Start a fork server. Raises SandboxUnavailableError where the machine can't reach `minimum_tier`."""
+def launch(
+    libraries: Iterable[str], *, minimum_tier: Tier, tier: Tier, limits: Limits, spares: int, alone: bool
+) -> ForkServer:
+    """Start a fork server that has `libraries` loaded, as far as they are installed.
+
+    spares: children to keep ready, made for `limits`.
+    alone: whether nothing but this sandbox runs on this machine, as in a container made for it.
+    Raises SandboxUnavailableError where the machine can't reach `minimum_tier`.
+    """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     scratch = tempfile.mkdtemp(prefix="sandbox-")
     settings = {
@@ -57,7 +62,8 @@ def launch(*, minimum_tier: Tier, tier: Tier, limits: Limits, spares: int) -> Fo
         "tier": tier,
         "minimum_tier": minimum_tier,
         "scratch": scratch,
-        "libraries": LIBRARIES,
+        "libraries": list(libraries),
+        "alone": alone,
         "limits": limits.to_dict(),
         "spares": spares,
     }

@@ -17,22 +17,26 @@ import secrets
 import selectors
 import signal
 import socket
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.base import Limits, Sandbox
+from sandbox.base import Limits, Program, Sandbox, Session
 from sandbox.execution import Execution, SandboxUnavailableError, Status, Tier
+from sandbox.families import FIRST, family_of
 from sandbox.launch import ForkServer, launch
+from sandbox.places import Places
+from sandbox.pool import Pool
 from sandbox.probe import channel
+from sandbox.results import read_results
+from sandbox.zygote import folders
 
 _STREAMS = ("stdout", "stderr", "reports")
 _REPORTS, _REPORT_BYTES = 1000, 1 << 20  # what is taken of one run's reports; the rest is passed over
 # What Python, C++ and Rust say when memory is refused: as an uncaught error, or before abort().
 _MEMORY_WORDS = re.compile(r"^[\w.]*MemoryError\b[^\n]*\Z|std::bad_alloc|memory allocation of \d+ bytes failed", re.M)
-_PIPE_READS = 32  # of 64 KiB: as much as a pipe can hold
-_GRACE = 5.0  # seconds past a deadline after which the fork server itself must be stuck
+PIPE_READS = 32  # of 64 KiB: as much as a pipe can hold
+GRACE = 5.0  # seconds past a deadline after which the fork server itself must be stuck
 
 
 class LocalSandbox(Sandbox):
@@ -40,70 +44,75 @@ class LocalSandbox(Sandbox):
 
     backend = "local"
 
-    def __init__(self, *, minimum_tier: Tier, tier: Tier, workers: int | None, limits: Limits) -> None:
-        if workers is not None and workers < 1:
-            raise ValueError(f"workers is {workers!r}; give a whole number of at least 1")
+    def __init__(
+        self, *, minimum_tier: Tier, tier: Tier, workers: int | None, limits: Limits, alone: bool = False
+    ) -> None:
+        """alone: nothing but this sandbox runs on this machine, as in a container made for it."""
         self.workers = workers or len(os.sched_getaffinity(0))
         self.limits = limits
-        self._minimum_tier: Tier = minimum_tier
-        self._highest_tier: Tier = tier
-        self._places = threading.BoundedSemaphore(self.workers)
-        self._lock = threading.Lock()
-        self._closed = False
-        self._server = self._launch()
-        self.tier = self._server.tier
-        self.missing = self._server.missing
+        self._alone = alone
+        self._tiers: tuple[Tier, Tier] = (minimum_tier, tier)
+        self._places = Places(list(range(self.workers)))
+        self._pool = Pool(self._launch)
+        first = self._pool.server(FIRST)
+        self.tier = first.tier
+        self.missing = first.missing
+        # All others are to be like the first, not better and not worse.
+        self._tiers = (self.tier, self.tier)
 
-    def run(self, code: str, *, limits: Limits | None = None) -> Execution:
-        limits = limits or self.limits
-        with self._places:
-            server = self._alive_server()
+    def execute(self, program: Program) -> Execution:
+        family = family_of(program.code)
+        with self._places.take():
+            server = self._pool.server(family)
             try:
-                return _Run(server, code, limits).finish()
-            except _ServerLostError:
+                return Run(server, program, calm=self._places.calm()).finish()
+            except ServerLostError:
                 # Not the program's fault, as far as anyone knows: it gets one more try.
-                server = self._alive_server(instead_of=server)
+                server = self._pool.server(family, instead_of=server)
             try:
-                return _Run(server, code, limits).finish()
-            except _ServerLostError as error:
+                return Run(server, program).finish()
+            except ServerLostError as error:
                 raise SandboxUnavailableError(f"the fork server died twice under this program: {error}") from None
 
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            self._server.close()
+    def session(self, *, limits: Limits | None = None) -> Session:
+        from sandbox.session import LocalSession  # It builds on what is below.
 
-    def _launch(self) -> ForkServer:
+        return LocalSession(self._places, self._pool, limits or self.limits)
+
+    def close(self) -> None:
+        self._places.close()
+        self._pool.close()
+
+    def _launch(self, libraries: tuple[str, ...]) -> ForkServer:
+        minimum, highest = self._tiers
         return launch(
-            minimum_tier=self._minimum_tier, tier=self._highest_tier, limits=self.limits, spares=min(2, self.workers)
+            libraries,
+            minimum_tier=minimum,
+            tier=highest,
+            limits=self.limits,
+            spares=min(2, self.workers),
+            alone=self._alone,
         )
 
-    def _alive_server(self, instead_of: ForkServer | None = None) -> ForkServer:
-        """The fork server; a new one where it died or is the one that just failed."""
-        with self._lock:
-            if self._closed:
-                raise SandboxUnavailableError("the sandbox is closed")
-            if self._server is instead_of or not self._server.alive():
-                self._server.close()
-                self._server = self._launch()
-            return self._server
 
-
-class _ServerLostError(Exception):
+class ServerLostError(Exception):
     """The fork server died, or does not answer any more."""
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
     """One program under way: its files, and what came out of them so far."""
 
     server: ForkServer
-    code: str
-    limits: Limits
+    program: Program
+    calm: bool = False
+    """Whether nothing else runs, so that the fork server has time to prepare the next one well."""
     output: dict[str, bytearray] = field(default_factory=lambda: {name: bytearray() for name in _STREAMS})
     word: str = field(default_factory=lambda: secrets.token_hex(8))
     """What the probe's reports begin with."""
     truncated: bool = False
+    folder: list[int] = field(default_factory=list)
+    """The program's folder, held open, where results are wanted and it got to its start."""
 
     def finish(self) -> Execution:
         """Start the program, gather what it says, and tell how it ended."""
@@ -112,11 +121,17 @@ class _Run:
         streams, given = self._open_files()
         with line, theirs, selectors.PollSelector() as selector:
             try:
-                order = {"limits": self.limits.to_dict(), "word": self.word}
+                limits = self.program.limits
+                order = {
+                    "limits": limits.to_dict(),
+                    "word": self.word,
+                    "results": bool(self.program.results),
+                    "calm": self.calm,
+                }
                 try:
                     self.server.send(order, [theirs.fileno(), *given])
                 except OSError as error:
-                    raise _ServerLostError(f"it is gone ({error})") from None
+                    raise ServerLostError(f"it is gone ({error})") from None
                 finally:
                     theirs.close()
                     for fd in given:
@@ -125,46 +140,75 @@ class _Run:
                 for name, fd in streams.items():
                     os.set_blocking(fd, False)
                     selector.register(fd, selectors.EVENT_READ, name)
-                end = self._gather(selector, line, begin + self.limits.seconds + _GRACE)
+                end = self._gather(selector, line, begin)
                 for name, fd in streams.items():
                     # What is left in the pipe; no more, as without namespaces something may still be writing.
-                    for _ in range(_PIPE_READS):
+                    for _ in range(PIPE_READS):
                         if not self._read(name, fd):
                             break
+                files = self._results()
             finally:
-                for fd in streams.values():
+                for fd in (*streams.values(), *self.folder):
                     os.close(fd)
-        return self._execution(end)
+        if "folder" in end:
+            folders.remove(end["folder"])
+        return self._execution(end, files)
 
     def _open_files(self) -> tuple[dict[str, int], list[int]]:
         """Our ends of the program's output, by name, and all that the program is given."""
-        code_file = os.memfd_create("main.py")
-        os.write(code_file, self.code.encode("utf-8", errors="surrogatepass"))
-        os.lseek(code_file, 0, os.SEEK_SET)
+        given = os.memfd_create("program")
+        with open(given, "w", encoding="ascii", closefd=False) as file:
+            json.dump(self._package(), file)
+        os.lseek(given, 0, os.SEEK_SET)
         pipes = {name: os.pipe() for name in _STREAMS}
         return {name: reader for name, (reader, _) in pipes.items()}, [
-            code_file,
+            given,
             *(writer for _, writer in pipes.values()),
         ]
 
-    def _gather(self, selector: selectors.BaseSelector, line: socket.socket, patience: float) -> dict[str, Any]:
-        """Read until the fork server says that the program has ended."""
+    def _package(self) -> dict[str, Any]:
+        """What the program's process is given to read."""
+        return self.program.to_dict()
+
+    def _gather(self, selector: selectors.BaseSelector, line: socket.socket, begin: float) -> dict[str, Any]:
+        """Read until the program says that it is over, or the fork server that it has ended."""
+        patience = begin + self.program.limits.seconds + GRACE
         while True:
             ready = selector.select(patience - time.monotonic())
             if not ready and time.monotonic() >= patience:
-                raise _ServerLostError("it does not answer")
+                raise ServerLostError("it does not answer")
             for key, _ in ready:
                 if key.data is None:
-                    message = line.recv(1 << 16)
+                    message, folder, _, _ = socket.recv_fds(line, 1 << 16, 1)
                     if not message:
-                        raise _ServerLostError("it died")
+                        raise ServerLostError("it died")
+                    self.folder = folder
                     return dict(json.loads(message))
                 if not self._read(key.data, key.fd):
                     selector.unregister(key.fd)
+                elif key.data == "reports":
+                    over = channel.over(bytes(self.output["reports"]), self.word)
+                    if over is not None:
+                        return self._over(over, line, begin)
                 elif self.truncated:
                     with contextlib.suppress(OSError):
                         line.shutdown(socket.SHUT_WR)
                     selector.unregister(key.fd)
+
+    @staticmethod
+    def _over(said: dict[str, Any], line: socket.socket, begin: float) -> dict[str, Any]:
+        """The end of a program that said that it is over, as the fork server would tell it; what is left is killed."""
+        with contextlib.suppress(OSError):
+            line.shutdown(socket.SHUT_WR)
+        wall = time.monotonic() - begin
+        return {**said, "signal": None, "cause": None, "wall": wall, "peak_bytes": 0, "started": 0.0}
+
+    def _results(self) -> dict[str, bytes]:
+        """The files that the caller wants, now that nothing of the program runs any more."""
+        found: dict[str, bytes] = {}
+        for fd in self.folder:
+            found |= read_results(fd, self.program.results, self.program.limits.file_mb << 20)
+        return found
 
     def _read(self, name: str, fd: int) -> bool:
         """Take what is there; False at the end, or where nothing is."""
@@ -173,19 +217,19 @@ class _Run:
         except BlockingIOError:
             return False
         kept = self.output[name]
-        room = (_REPORT_BYTES if name == "reports" else self.limits.output_bytes) - len(kept)
+        room = (_REPORT_BYTES if name == "reports" else self.program.limits.output_bytes) - len(kept)
         kept += data[:room]
         if name != "reports":
             self.truncated = self.truncated or len(data) > room
         return bool(data)
 
-    def _execution(self, end: dict[str, Any]) -> Execution:
+    def _execution(self, end: dict[str, Any], files: dict[str, bytes]) -> Execution:
         if "fault" in end:
             raise SandboxUnavailableError(end["fault"])
         stdout, stderr = (bytes(self.output[name]).decode("utf-8", errors="replace") for name in ("stdout", "stderr"))
         peak = max(end["peak_bytes"], end["maxrss_bytes"] - self.server.inherited_bytes)
         return Execution(
-            code=self.code,
+            code=self.program.code,
             status=self._status(end, stderr, peak),
             stdout=stdout,
             stderr=stderr,
@@ -197,6 +241,7 @@ class _Run:
             truncated=self.truncated,
             tier=self.server.tier,
             backend="local",
+            files=files,
             reports=channel.read(bytes(self.output["reports"]), self.word, _REPORTS),
         )
 
@@ -209,6 +254,10 @@ class _Run:
             return "ok"
         return "memory_limit" if self._ran_out_of_memory(end, stderr, peak) else "error"
 
+    def _is_first(self) -> bool:
+        """Whether the program is the first process of a pid namespace, which nothing inside can kill."""
+        return self.server.tier == "full"
+
     def _ran_out_of_memory(self, end: dict[str, Any], stderr: str, peak: int) -> bool:
         """Whether a failed request for memory ended the program, as far as its last words tell."""
         last_words = stderr.rstrip()[-500:]
@@ -216,5 +265,5 @@ class _Run:
             return True
         # A library that doesn't check its allocations, or can't be loaded (127), dies without a word.
         silent = end["signal"] is not None or end["exit_code"] == 127
-        killed_by_kernel = end["signal"] == signal.SIGKILL and self.server.tier == "full"
-        return killed_by_kernel or (silent and peak > 0.9 * (self.limits.memory_mb << 20))
+        killed_by_kernel = end["signal"] == signal.SIGKILL and self._is_first()
+        return killed_by_kernel or (silent and peak > 0.9 * (self.program.limits.memory_mb << 20))

@@ -1,9 +1,15 @@
-"""The fork server behind the "local" sandbox: a process that has the libraries loaded, and forks for every program.
+"""The fork server: a process that has the libraries loaded, and forks for every program.
 
     main        from the process's start to its loop
+    preload     loading a family of libraries, and making forks cheap
     server      the loop: fork, watch, end, tell
     child       from a child's birth to its program's first line
     program     running a text as `main.py`
+    keeper      a session: states, and the blocks that run on them
+    course      how a block is getting on
+    member      one process of a session
+    block       running one block, and staying as a state
+    scratch     a session's files, remembered and restored
     confine     the three tiers, and which of them this machine allows
     namespaces  a machine of its own for each program
     landlock    what files it may touch

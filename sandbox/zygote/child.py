@@ -5,9 +5,10 @@ It is born ahead of its program, as a spare: it locks itself in first, and only 
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import os
-import signal
 import socket
 import sys
 import time
@@ -15,18 +16,23 @@ from typing import Any, NoReturn
 
 from sandbox.base import Limits
 from sandbox.probe.channel import Channel
-from sandbox.zygote import program, supervisor
+from sandbox.zygote import preload, processes, program, supervisor
 from sandbox.zygote.confine import Ground, confine
 
 _LINE, _REPORTS = 3, 3
+_exit = os._exit  # Bound now: a program that replaced it would not end, and go on as a second fork server.
 FILES = 4
-"""How many files come with a program: its code, stdout, stderr, and the channel for solver reports."""
+"""How many files come with a program: itself with its input files, stdout, stderr, and the way for solver reports."""
 
 
-def live(ground: Ground, folder: str, limits: Limits, channel: Channel, line: socket.socket) -> NoReturn:
+def live(
+    ground: Ground, folder: str, limits: Limits, channel: Channel, line: socket.socket, *, warm: str = ""
+) -> NoReturn:
     """Be a spare and then a program. `line` leads to the fork server and brings one program.
 
-    On it the child says "started", with the processor seconds spent so far, or what kept it from starting.
+    warm: a library to solve something tiny with while there is no program: the pages that this touches, and that a
+    fork shares with its parent, are then copied ahead as well.
+    On `line` the child says "started", with the processor seconds spent so far, or what kept it from starting.
     """
     exit_code = 1
     try:
@@ -35,50 +41,79 @@ def live(ground: Ground, folder: str, limits: Limits, channel: Channel, line: so
         line = socket.socket(fileno=_LINE)
         os.setsid()
         if ground.tier != "full":
-            supervisor.split(folder)
+            supervisor.split(ground.shared)
         confine(ground, folder, limits)
         # All that doesn't depend on the program is done before there is one.
-        _forget_the_server()
+        preload.warm(warm)
+        be_oneself(ground)
         order, files, _, _ = socket.recv_fds(line, 1 << 16, FILES)
         if order:
-            exit_code = _start(json.loads(order), files, channel, line)
+            exit_code = _start(json.loads(order), files, channel, line, alone=ground.tier == "full")
     except BaseException as error:
         line.send(json.dumps({"fault": f"{type(error).__name__}: {error}"}).encode())
     finally:
         # Not through the interpreter's own end: taking down what the fork server loaded is slow and changes nothing.
-        os._exit(exit_code)
+        _exit(exit_code)
 
 
-def _start(order: dict[str, Any], files: list[int], channel: Channel, line: socket.socket) -> int:
-    """Become the program that `files` hold, and run it; its exit code."""
-    code_file, out, err, reports = files
-    code = _read_all(code_file)
+def _start(order: dict[str, Any], files: list[int], channel: Channel, line: socket.socket, *, alone: bool) -> int:
+    """Become the program that `files` hold, and run it; its exit code. alone: in a pid namespace of its own."""
+    given, out, err, reports = files
+    code = unpack(given)["code"]
     os.dup2(out, 1)
     os.dup2(err, 2)
-    line.send(json.dumps({"started": time.process_time()}).encode())
+    # Through its own folder, held open, the caller reads the results when the program and its mounts are long gone.
+    folder = [os.open(".", os.O_RDONLY | os.O_DIRECTORY)] if order["results"] else []
+    started = time.process_time()
+    socket.send_fds(line, [json.dumps({"started": started}).encode()], folder)
     line.detach()
     os.dup2(reports, _REPORTS, inheritable=False)
     os.closerange(_REPORTS + 1, 1 << 16)
     channel.open(_REPORTS, order["word"], time.monotonic() + order["limits"]["seconds"])
     program.open_standard_streams()
-    return program.run(code)
+    exit_code = program.run(code)
+    if alone and not folder and _nothing_else_runs():
+        # Taking this process down takes as long as a small solve: the caller need not wait for it. Only said where
+        # nothing can run on meanwhile; and once it is said, this process is killed.
+        with contextlib.suppress(Exception):  # As above; then the caller waits.
+            cpu = time.process_time() - started
+            channel.finish(exit_code=exit_code, cpu=cpu, maxrss_bytes=processes.highest_bytes("self"))
+    return exit_code
 
 
-def _read_all(fd: int) -> bytes:
+def _nothing_else_runs() -> bool:
+    """Whether this is the only process of its pid namespace, with a single thread."""
+    try:
+        return sum(name.isdigit() for name in os.listdir("/proc")) == 1 and len(os.listdir("/proc/self/task")) == 1
+    except Exception:
+        return False  # A program may have opened all the files that it may, or have replaced what is called here.
+
+
+def unpack(fd: int) -> dict[str, Any]:
+    """What the caller put into `fd`: a program's code and what else comes with it. Its input files are written here."""
     with open(fd, "rb", closefd=False) as file:
-        return file.read()
+        package: dict[str, Any] = json.load(file)
+    for name, content in package["files"].items():
+        folder = os.path.dirname(name)
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        with open(name, "wb") as file:
+            file.write(base64.b64decode(content))
+    return package
 
 
-def _forget_the_server() -> None:
-    """Leave nothing of the fork server in sight: its environment, modules, signal handlers and random numbers."""
-    os.environ.clear()
-    os.environ.update(program_environment(os.getcwd()))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "sandbox"]:
-        del sys.modules[name]
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def be_oneself(ground: Ground) -> None:
+    """Take on what each program has of its own: a folder, and random numbers."""
+    if ground.tier != "full":
+        os.environ["HOME"] = os.environ["TMPDIR"] = os.getcwd()
     random = sys.modules.get("numpy.random")
     if random is not None:
-        random.seed()  # Else every program would draw the same numbers; the random module reseeds itself.
+        # Else every program would draw the same numbers; the random module reseeds itself. With a number, as without
+        # one numpy goes a long way round to find it.
+        random.seed(int.from_bytes(os.urandom(4), "little"))
+    solver: Any = getattr(sys.modules.get("pulp"), "LpSolverDefault", None)
+    if hasattr(solver, "setTmpDir"):
+        solver.setTmpDir()  # It was made with the fork server's folder, where programs can't write.
 
 
 def program_environment(home: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from sandbox.execution import TIERS, Tier
 from sandbox.zygote import kernel, landlock, namespaces, seccomp
 
 _OPEN_FILES = 256
+_SHARED_MEMORY = "/dev/shm"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _SHOWN_OF_THE_SYSTEM = (
     "/etc/ld.so.cache",
@@ -54,21 +55,29 @@ class Ground:
     """What programs keep of root's powers, so that they can run at all."""
     data_bytes: int = 0
     """Bytes of data that the fork server has loaded, which every program starts with."""
+    alone: bool = False
+    """Nothing but this sandbox runs on the machine, and one program of it at a time: a container made for it."""
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Folders that a program can write to besides its own, and that are emptied after it."""
+        return (_SHARED_MEMORY,) if self.tier == "landlock" and self.alone else ()
 
 
-def enter(tier: Tier, scratch: str) -> Ground:
+def enter(tier: Tier, scratch: str, *, alone: bool = False) -> Ground:
     """Take this process to where it can start programs in `tier`. Its children are the ones who are there.
 
     scratch: an empty folder for programs to work in; not used with namespaces.
+    alone: as in `Ground`.
     """
     if tier == "full":
         namespaces.enter()
-        return Ground(tier=tier, scratch=namespaces.SCRATCH)
+        return Ground(tier=tier, scratch=namespaces.SCRATCH, alone=alone)
     needed = _needed_as_nobody() if os.geteuid() == 0 else None
     if needed is not None:
         os.chown(scratch, namespaces.NOBODY, namespaces.NOBODY)
         namespaces.become(namespaces.NOBODY, capabilities=needed)
-    return Ground(tier=tier, scratch=scratch, capabilities=needed or frozenset())
+    return Ground(tier=tier, scratch=scratch, capabilities=needed or frozenset(), alone=alone)
 
 
 def prepare(ground: Ground) -> None:
@@ -79,8 +88,8 @@ def prepare(ground: Ground) -> None:
 
 def _has_unix_sockets(ground: Ground) -> bool:
     # A socket file is reached by its path, which Landlock doesn't govern: without a root folder of their own,
-    # programs could talk to an agent or a daemon.
-    return ground.tier == "full"
+    # programs could talk to an agent or a daemon. A container made for this sandbox has none.
+    return ground.tier == "full" or ground.alone
 
 
 def confine(ground: Ground, folder: str, limits: Limits) -> None:
@@ -100,18 +109,22 @@ def confine(ground: Ground, folder: str, limits: Limits) -> None:
         landlock.restrict(read=["/"], write=[folder, "/dev"])
     elif ground.tier == "landlock":
         shown = [*namespaces.library_folders(), *_SHOWN_OF_THE_SYSTEM, f"/proc/{os.getpid()}"]
-        landlock.restrict(read=shown, write=[folder, *_DEVICES])
+        landlock.restrict(read=shown, write=[folder, *ground.shared, *_DEVICES])
     if ground.tier != "limits":
         seccomp.restrict(unix_sockets=_has_unix_sockets(ground))
 
 
-def weaknesses(tier: Tier) -> list[str]:
-    """What a tier below "full" leaves open, for whoever must decide whether it is enough."""
+def weaknesses(tier: Tier, *, alone: bool = False) -> list[str]:
+    """What a tier below "full" leaves open, for whoever must decide whether it is enough. alone: as in `Ground`."""
     if tier == "full":
         return []
-    found = ["programs share the machine's processes and their count; the scratch folder's total size has no limit"]
+    found = []
+    if not alone:
+        found.append("programs share the machine's processes and their count")
+        found.append("the scratch folder's total size has no limit")
     if tier == "landlock":
-        found.append("no private /dev/shm: the locks and pools of multiprocessing fail")
+        if not alone:
+            found.append("no private /dev/shm: the locks and pools of multiprocessing fail")
         if landlock.version() < landlock.SCOPES_SIGNALS:
             found.append(
                 f"Landlock version {landlock.version()} does not stop signals to other processes of the same user; "
@@ -128,27 +141,30 @@ def weaknesses(tier: Tier) -> list[str]:
     return found
 
 
-def best_tier(highest: Tier, scratch: str) -> tuple[Tier | None, tuple[str, ...]]:
-    """The best tier from `highest` down that this machine allows, or None, and what is missing, in words."""
+def best_tier(highest: Tier, scratch: str, *, alone: bool = False) -> tuple[Tier | None, tuple[str, ...]]:
+    """The best tier from `highest` down that this machine allows, or None, and what is missing, in words.
+
+    alone: as in `Ground`.
+    """
     missing: list[str] = []
     if highest != TIERS[0]:
         missing.append(f"the caller asked for no more than tier {highest!r}")
     for tier in TIERS[TIERS.index(highest) :]:
-        error = _rehearse(tier, scratch)
+        error = _rehearse(tier, scratch, alone)
         if error is None:
-            return tier, (*missing, *weaknesses(tier))
+            return tier, (*missing, *weaknesses(tier, alone=alone))
         missing.append(_ADVICE[tier].format(error=error))
     return None, tuple(missing)
 
 
-def _rehearse(tier: Tier, scratch: str) -> str | None:
+def _rehearse(tier: Tier, scratch: str, alone: bool) -> str | None:
     """Go the whole way to a program of `tier` in processes of their own; what failed, or None."""
 
     def program(ground: Ground) -> None:
         confine(ground, ground.scratch, Limits())
 
     def server() -> None:
-        ground = enter(tier, scratch)
+        ground = enter(tier, scratch, alone=alone)
         _in_a_child(lambda: _first_of_its_namespace(ground, program))
 
     try:

@@ -12,15 +12,21 @@ def remove(folder: str) -> None:
     Every folder found inside is first moved to the top: so no path grows long, and no stack or list of open files.
     """
     with contextlib.suppress(OSError):
-        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            _empty(top)
-        finally:
-            os.close(top)
+        empty(folder)
         os.rmdir(folder)
 
 
-def _empty(top: int) -> None:
+def empty(folder: str) -> None:
+    """Remove all in `folder`, as `remove` does, but not the folder. Raises OSError where it can't be opened."""
+    top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        empty_open(top)
+    finally:
+        os.close(top)
+
+
+def empty_open(top: int) -> None:
+    """Remove all in the open folder `top`, as `remove` does."""
     moved = 0
     waiting = _clear(top)
     while waiting:

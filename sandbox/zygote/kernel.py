@@ -26,11 +26,14 @@ PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_CAP_AMBIENT, PR_SET_KEEPCAPS = 38, 22, 4
 _AMBIENT_RAISE, _AMBIENT_CLEAR_ALL = 2, 4
 
 CAP_DAC_READ_SEARCH = 2
+_LAST_CAPABILITY = 40  # CAP_CHECKPOINT_RESTORE, Linux 5.9
 
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _MNT_DETACH = 0x1, 0x4, 0x2
 _MOUNT_ATTR_NOSUID = 0x2
 _READ_ONLY = 0x1 | _MOUNT_ATTR_NOSUID | 0x4  # and without device files
+
+_MADV_HUGEPAGE, _MADV_COLLAPSE = 14, 25
 
 MACHINE = platform.machine()
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
@@ -65,6 +68,13 @@ def unshare(flags: int) -> None:
 def join_pid_namespace(fd: int) -> None:
     """Let the next child be born in the pid namespace that `fd` stands for."""
     checked(libc.setns(fd, CLONE_NEWPID), "setns")
+
+
+def collapse(start: int, end: int) -> None:
+    """Put the memory from address `start` to `end` on huge pages, as far as the kernel (Linux 6.1 and later) will."""
+    if end > start:
+        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_HUGEPAGE)
+        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_COLLAPSE)
 
 
 def mount(kind: str | None, target: str, flags: int, options: str = "") -> None:
@@ -123,7 +133,7 @@ def change_root(new_root: str) -> None:
 
 def keep_capabilities(kept: frozenset[int]) -> None:
     """Give up every capability but `kept`, for good; those stay also with programs that are started."""
-    for capability in set(range(64)) - kept:
+    for capability in set(range(_LAST_CAPABILITY + 1)) - kept:
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # Fails without CAP_SETPCAP; no_new_privs then does its work.
     libc.prctl(PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL, 0, 0, 0)
     bits = sum(1 << capability for capability in kept)

@@ -9,11 +9,11 @@ def family(pid: int) -> list[int]:
     """`pid` and all that descend from it, as far as they are still linked to it."""
     found = [pid]
     for parent in found:
-        found += _children(parent)
+        found += children(parent)
     return found
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     """The children of all threads of `pid`; none where it is gone."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
@@ -33,6 +33,12 @@ def own_bytes(pid: int, inherited: int) -> int:
 def private_bytes(pid: int | str) -> int:
     """Bytes of anonymous and shared memory that the process has in use, not counting files."""
     return _field(f"/proc/{pid}/status", b"RssAnon:") + _field(f"/proc/{pid}/status", b"RssShmem:")
+
+
+def highest_bytes(pid: int | str) -> int:
+    """The most memory that the process ever had in use, in bytes, without the files that it has mapped now."""
+    report = _read(f"/proc/{pid}/status")
+    return _amount(report, b"VmHWM:") - _amount(report, b"RssFile:")
 
 
 def data_bytes() -> int:

@@ -33,30 +33,30 @@ def _stream(fd: int, mode: str, errors: str) -> Any:
     return open(fd, mode, buffering=1, encoding="utf-8", errors=errors, closefd=False)
 
 
-def run(code: bytes) -> int:
+def run(code: str) -> int:
     """Run `code` as `__main__` to its end, threads and atexit callbacks included; the exit code."""
     folder = os.getcwd()
     with open(os.path.join(folder, FILE_NAME), "wb") as file:  # For inspect, and for multiprocessing's spawn.
-        file.write(code)
+        file.write(code.encode("utf-8", errors="surrogatepass"))
     sys.argv[:] = [FILE_NAME]
     sys.path.insert(0, folder)
     main = types.ModuleType("__main__")
     main.__dict__.update(__file__=FILE_NAME, __builtins__=sys.modules["builtins"], __annotations__={}, __cached__=None)
     sys.modules["__main__"] = main
-    exit_code = _guard(lambda: _execute(code, main.__dict__))
-    exit_code = _guard(threading._shutdown) or exit_code  # type: ignore[attr-defined]
+    exit_code = guard(lambda: execute(code, FILE_NAME, main.__dict__))
+    exit_code = guard(threading._shutdown) or exit_code  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    return exit_code or _guard(_flush)
+    return exit_code or guard(flush)
 
 
-def _execute(code: bytes, namespace: dict[str, object]) -> None:
-    text = code.decode("utf-8", errors="surrogatepass")
+def execute(text: str, name: str, namespace: dict[str, object]) -> None:
+    """Run `text` in `namespace`; in tracebacks it is the file `name`, with its lines."""
     # Without a time stamp the lines stay as they are whatever the program does with the file.
-    linecache.cache[FILE_NAME] = (len(text), None, text.splitlines(keepends=True), FILE_NAME)
-    exec(compile(text, FILE_NAME, "exec", dont_inherit=True), namespace)
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    exec(compile(text, name, "exec", dont_inherit=True), namespace)
 
 
-def _guard(action: Callable[[], object]) -> int:
+def guard(action: Callable[[], object]) -> int:
     """Call `action`; the exit code that what it raised would give a python process."""
     try:
         action()
@@ -104,7 +104,8 @@ def hide_our_frames(error: BaseException | None) -> None:
         waiting += getattr(current, "exceptions", ())
 
 
-def _flush() -> None:
+def flush() -> None:
+    """Write out what Python and C still hold back of the standard streams."""
     sys.stdout.flush()
     sys.stderr.flush()
     kernel.libc.fflush(None)

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from sandbox.base import Limits
 from sandbox.probe.channel import Channel
-from sandbox.zygote import child, confine, folders, kernel, processes
+from sandbox.zygote import child, confine, folders, keeper, kernel, processes
 from sandbox.zygote.confine import Ground
 
 _TICK = 0.02  # seconds between two looks at the memory of running programs
@@ -30,18 +30,21 @@ _RETRY = 0.05  # seconds to wait before a spare is made again after one failed
 
 @dataclass(slots=True)
 class _Process:
-    """A child: a spare at first, then a run."""
+    """A child: a spare at first, then a run; or the keeper of a session, which has no limits here."""
 
     pid: int
     pidfd: int
     line: socket.socket
     limits: Limits
+    folder: str
+    """Where it works."""
     channel: socket.socket | None = None
     """Where the end is told; None for a spare."""
     started: float = 0.0
     peak_bytes: int = 0
     cause: str | None = None
     """Why it was killed: "timeout", "memory_limit" or "caller"."""
+    buried: bool = False
 
 
 @dataclass(slots=True)
@@ -56,13 +59,18 @@ class Server:
     """Of the spares; a run with others gets a child of its own."""
     spare_count: int
     """Children to keep ready."""
+    chief: str
+    """The library that most programs here solve with."""
     inherited_bytes: int = field(default_factory=lambda: processes.private_bytes("self"))
     """Bytes of memory that each child starts with."""
     _spares: collections.deque[_Process] = field(default_factory=collections.deque)
     _runs: dict[int, _Process] = field(default_factory=dict)
+    _keepers: dict[int, _Process] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.PollSelector)
     _own_namespace: int = field(default_factory=lambda: os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC))
     _folders: int = 0
+    _calm: bool = False
+    """Whether the last order came alone: spares then have time to warm up; else they would take it from others."""
     _next_spare: float = 0.0
 
     def serve(self) -> None:
@@ -103,11 +111,13 @@ class Server:
         channel = socket.socket(fileno=files[0])
         limits = Limits(**wanted["limits"])
         try:
-            process = self._spare_for(limits)
+            session = wanted.get("session", False)
+            process = self._fork(limits, session=True) if session else self._spare_for(limits)
             process.limits = limits
+            self._calm = wanted.get("calm", False)
             socket.send_fds(process.line, [order], files[1:])
         except OSError as error:
-            self._tell(channel, {"fault": f"the program could not be started: {error}"})
+            self._tell(channel, {"fault": f"the program could not be started: {error}"}, [])
             channel.close()
             return True
         finally:
@@ -115,7 +125,7 @@ class Server:
                 os.close(fd)
         process.channel = channel
         process.started = time.monotonic()
-        self._runs[process.pid] = process
+        (self._keepers if session else self._runs)[process.pid] = process
         self._selector.register(channel, selectors.EVENT_READ, lambda: self._kill(process, "caller"))
         return True
 
@@ -127,24 +137,28 @@ class Server:
 
     def _make_spare(self) -> None:
         try:
-            self._spares.append(self._fork(self.limits))
+            self._spares.append(self._fork(self.limits, spare=True))
         except OSError:
             self._next_spare = time.monotonic() + _RETRY
 
-    def _fork(self, limits: Limits) -> _Process:
-        """A new child that locks itself in for `limits`."""
+    def _fork(self, limits: Limits, *, spare: bool = False, session: bool = False) -> _Process:
+        """A new child that locks itself in for `limits`. spare: it waits for a program; session: it is a keeper."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folder = self._new_folder()
         if self.ground.tier == "full":
             # The child is the first of a pid namespace: it takes all that it started with it, in one fork.
             kernel.unshare(kernel.CLONE_NEWPID)
         pid = os.fork()
+        if pid == 0 and session:
+            keeper.live(self.ground, folder, limits, self.channel, theirs, self.inherited_bytes)
         if pid == 0:
-            child.live(self.ground, folder, limits, self.channel, theirs)
+            child.live(
+                self.ground, folder, limits, self.channel, theirs, warm=self.chief if spare and self._calm else ""
+            )
         if self.ground.tier == "full":
             kernel.join_pid_namespace(self._own_namespace)
         theirs.close()
-        process = _Process(pid, os.pidfd_open(pid), ours, limits)
+        process = _Process(pid, os.pidfd_open(pid), ours, limits, folder)
         self._selector.register(process.pidfd, selectors.EVENT_READ, lambda: self._bury(process))
         return process
 
@@ -175,6 +189,8 @@ class Server:
 
     def _kill(self, process: _Process, cause: str) -> None:
         """End a run and all that it started. What follows is up to `_bury`."""
+        if process.buried:  # Its end and its caller's came in one and the same look.
+            return
         process.cause = process.cause or cause
         if cause == "caller" and process.channel is not None:
             self._forget(process.channel)
@@ -182,23 +198,32 @@ class Server:
         order = signal.SIGKILL if self.ground.tier == "full" else signal.SIGTERM
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(process.pidfd, order)
+            signal.pidfd_send_signal(process.pidfd, signal.SIGCONT)  # Without walls a program may have stopped it.
 
     def _bury(self, process: _Process) -> None:
         """Take leave of a child that ended, and tell its caller how."""
         self._selector.unregister(process.pidfd)
         os.close(process.pidfd)
+        process.buried = True
         _, status, usage = os.wait4(process.pid, 0)
-        first_word = _last_message(process.line)
+        first_word, folder = _last_message(process.line)
         process.line.close()
         self._runs.pop(process.pid, None)
+        if self._keepers.pop(process.pid, None) and os.WIFSIGNALED(status) and self.ground.tier != "full":
+            self._end_strays()
         if process.channel is None:
             # A spare that failed: whoever comes next tries again, and hears why.
             self._spares = collections.deque(spare for spare in self._spares if spare is not process)
             self._next_spare = time.monotonic() + _RETRY
             return
         self._forget(process.channel)
-        self._tell(process.channel, first_word | _ending(process, status, usage))
+        ending = first_word | _ending(process, status, usage)
+        if self.ground.tier != "full":
+            ending["folder"] = process.folder  # Removed by the caller, who can wait for it; others can't.
+        self._tell(process.channel, ending, folder)
         process.channel.close()
+        for fd in folder:
+            os.close(fd)
 
     def _forget(self, channel: socket.socket) -> None:
         """Stop listening to a caller."""
@@ -206,15 +231,15 @@ class Server:
             self._selector.unregister(channel)
 
     @staticmethod
-    def _tell(channel: socket.socket, message: dict[str, Any]) -> None:
+    def _tell(channel: socket.socket, message: dict[str, Any], files: list[int]) -> None:
         with contextlib.suppress(OSError):  # The caller may have gone away.
-            channel.send(json.dumps(message).encode())
+            socket.send_fds(channel, [json.dumps(message).encode()], files)
 
     def _end_everything(self) -> None:
         """With namespaces the children die with this process; else they are ended one by one."""
         if self.ground.tier == "full":
             return
-        for process in [*self._runs.values(), *self._spares]:
+        for process in [*self._runs.values(), *self._keepers.values(), *self._spares]:
             self._kill(process, "caller")
         patience = time.monotonic() + 5
         while time.monotonic() < patience:
@@ -223,7 +248,17 @@ class Server:
             except ChildProcessError:
                 break
             time.sleep(0.005)
+        self._end_strays()
         folders.remove(self.ground.scratch)
+
+    def _end_strays(self) -> None:
+        """Kill what comes from a keeper that was itself killed: its states are stopped, and would be there for ever."""
+        known = {process.pid for process in (*self._runs.values(), *self._keepers.values(), *self._spares)}
+        while strays := [pid for pid in processes.children(os.getpid()) if pid not in known]:
+            for pid in strays:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
 
 
 def _prepared_alike(some: Limits, others: Limits) -> bool:
@@ -231,13 +266,13 @@ def _prepared_alike(some: Limits, others: Limits) -> bool:
     return (some.memory_mb, some.file_mb, some.processes) == (others.memory_mb, others.file_mb, others.processes)
 
 
-def _last_message(line: socket.socket) -> dict[str, Any]:
-    """What a child said of its start; nothing where it died before."""
+def _last_message(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """What a child said of its start, and its folder where the caller wants results."""
     try:
-        message = line.recv(1 << 16, socket.MSG_DONTWAIT)
+        message, folder, _, _ = socket.recv_fds(line, 1 << 16, 1, socket.MSG_DONTWAIT)
     except OSError:
-        message = b""
-    return json.loads(message) if message else {"fault": "the program's process died before it started"}
+        message, folder = b"", []
+    return (json.loads(message) if message else {"fault": "the program's process died before it started"}), folder
 
 
 def _ending(process: _Process, status: int, usage: resource.struct_rusage) -> dict[str, Any]:

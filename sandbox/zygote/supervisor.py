@@ -5,10 +5,12 @@ The kernel hands every orphan below the supervisor to it, so at the end it can k
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import time
+from collections.abc import Iterable
 from typing import NoReturn
 
 from sandbox.zygote import folders, kernel, processes
@@ -17,10 +19,11 @@ _SIGNALS = {signal.SIGTERM, signal.SIGCHLD}
 _PATIENCE = 5.0  # seconds for a storm of forks to be killed; the limit on processes makes it die down long before
 
 
-def split(folder: str) -> None:
+def split(shared: Iterable[str] = ()) -> None:
     """Go on as a child of this process, which stays behind as its supervisor and never comes back from here.
 
-    It ends as the child ended, when all below it are gone and `folder` is removed. SIGTERM makes it end everything.
+    It ends as the child ended, when all below it are gone. SIGTERM makes it end everything.
+    shared: folders that the next program will see too; they are emptied then.
     """
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -33,7 +36,9 @@ def split(folder: str) -> None:
     os.closerange(0, 1 << 16)
     status = _watch(pid)
     _sweep()
-    folders.remove(folder)
+    for folder in shared:
+        with contextlib.suppress(OSError):
+            folders.empty(folder)
     _end_like(status)
 
 

@@ -59,6 +59,11 @@ def test_files_are_not_left_open(full):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def plain(sandbox):
+    """The fork server of programs that import nothing."""
+    return sandbox._pool._servers["plain"]
+
+
 def descendants(pid):
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in children] + [deeper for child in children for deeper in descendants(child)]
@@ -67,22 +72,24 @@ def descendants(pid):
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_fork_server_that_dies_is_replaced_and_the_run_repeated(tier):
     with open_sandbox(tier=tier, minimum_tier=tier) as sandbox:
+        sandbox.run("pass")
         results = []
         run = threading.Thread(
             target=lambda: results.append(sandbox.run("import time; time.sleep(0.6); print('done')"))
         )
         run.start()
         time.sleep(0.2)
-        server = sandbox._server.process.pid
+        server = plain(sandbox).process.pid
         os.kill(server, signal.SIGKILL)
         run.join()
         assert results[0].stdout == "done\n"
-        assert sandbox._server.process.pid != server
+        assert plain(sandbox).process.pid != server
         assert sandbox.run("print('again')").stdout == "again\n"
 
 
 def test_a_run_under_which_it_dies_twice_is_the_sandbox_s_fault():
     with open_sandbox() as sandbox:
+        sandbox.run("pass")
         errors = []
 
         def run():
@@ -94,9 +101,9 @@ def test_a_run_under_which_it_dies_twice_is_the_sandbox_s_fault():
         thread.start()
         for _ in range(2):
             time.sleep(0.3)
-            server = sandbox._server.process.pid
+            server = plain(sandbox).process.pid
             os.kill(server, signal.SIGKILL)
-            wait_until(lambda gone=server: not thread.is_alive() or sandbox._server.process.pid != gone)
+            wait_until(lambda gone=server: not thread.is_alive() or plain(sandbox).process.pid != gone)
         thread.join(5)
         assert len(errors) == 1
         assert sandbox.run("print('again')").stdout == "again\n"
@@ -105,6 +112,7 @@ def test_a_run_under_which_it_dies_twice_is_the_sandbox_s_fault():
 @pytest.mark.parametrize("tier", TIERS)
 def test_closing_ends_all_runs_and_leaves_nothing(tier):
     sandbox = open_sandbox(tier=tier, minimum_tier=tier)
+    sandbox.run("pass")
     errors = []
 
     def run():
@@ -115,8 +123,8 @@ def test_closing_ends_all_runs_and_leaves_nothing(tier):
     thread = threading.Thread(target=run)
     thread.start()
     time.sleep(0.3)
-    family = [sandbox._server.process.pid, *descendants(sandbox._server.process.pid)]
-    scratch = sandbox._server.scratch
+    family = [plain(sandbox).process.pid, *descendants(plain(sandbox).process.pid)]
+    scratch = plain(sandbox).scratch
     sandbox.close()
     sandbox.close()
     thread.join(5)
@@ -134,9 +142,10 @@ def test_nothing_survives_a_caller_that_is_killed(tier):
     sys.path.insert(0, {str(ROOT)!r})
     from sandbox import open_sandbox
     sandbox = open_sandbox(tier={tier!r}, minimum_tier={tier!r})
+    sandbox.run("pass")
     threading.Thread(target=sandbox.run, args=("import time, os; os.fork(); time.sleep(60)",)).start()
     time.sleep(0.3)
-    print(sandbox._server.process.pid, flush=True)
+    print(sandbox._pool._servers["plain"].process.pid, flush=True)
     time.sleep(60)
     """
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True) as caller:
@@ -149,7 +158,8 @@ def test_nothing_survives_a_caller_that_is_killed(tier):
 
 def test_a_copy_of_the_caller_does_not_keep_it_alive(full):
     with open_sandbox() as sandbox:
-        server = sandbox._server.process.pid
+        sandbox.run("pass")
+        server = plain(sandbox).process.pid
         copy = os.fork()
         if copy == 0:
             time.sleep(30)

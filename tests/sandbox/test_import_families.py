@@ -1,0 +1,53 @@
+"""A program goes to the fork server that spares it most."""
+
+import pytest
+
+from sandbox.families import FAMILIES, FIRST, family_of
+
+PROGRAMS = {
+    "": "plain",
+    "print(1)": "plain",
+    "import os, json": "plain",
+    "import numpy as np": "linear",
+    "from ortools.linear_solver import pywraplp": "linear",
+    "from ortools.constraint_solver import pywrapcp, routing_enums_pb2": "linear",
+    "from ortools.sat.python import cp_model": "ortools",
+    "from ortools.linear_solver import pywraplp\nfrom ortools.sat.python import cp_model": "ortools",
+    "from ortools.math_opt.python import mathopt": "ortools",
+    "import pulp": "pulp",
+    "from pulp import *": "pulp",
+    "import pyomo.environ as pyo": "pyomo",
+    "import highspy": "native",
+    "import gurobipy as gp\nfrom gurobipy import GRB": "native",
+    "import coptpy": "native",
+    "from pyscipopt import Model": "native",
+    "import scipy": "scipy",
+    "from scipy.optimize import milp": "scipy",
+    "import cvxpy as cp": "cvxpy",
+    "import cvxpy as cp\nimport numpy as np\nimport pulp": "cvxpy",
+    "import cvxpylayers": "plain",
+    "def solve():\n    try:\n        import cvxpy\n    except ImportError:\n        import pulp": "cvxpy",
+    "try:\n    x = 1\nfinally:\n    import pulp": "pulp",
+    "match 1:\n    case 1:\n        import pulp": "pulp",
+    "from . import pulp": "plain",
+    "import pulp\nthis is no python": "plain",
+    "import pulp\0": "plain",
+    "x = '\ud800'": "plain",
+    "(" * 5000: "plain",
+}
+
+
+@pytest.mark.parametrize(("code", "family"), PROGRAMS.items())
+def test_a_program_goes_where_its_imports_are_loaded(code, family):
+    assert family_of(code) == family
+
+
+def test_the_first_family_exists():
+    assert FIRST in FAMILIES
+
+
+def test_pulp_is_loaded_after_all_that_it_would_break():
+    with_pulp = [libraries for libraries in FAMILIES.values() if "pulp" in libraries]
+    assert len(with_pulp) == 1
+    assert with_pulp[0][-1] == "pulp"
+    assert {"ortools.linear_solver.pywraplp", "osqp"} <= set(with_pulp[0])

@@ -1,0 +1,65 @@
+"""What was loaded and warmed up ahead makes programs quick, and nothing else."""
+
+import time
+
+import pytest
+
+from sandbox import Sandbox
+from sandbox.families import FAMILIES
+
+# Imports that lead to each family.
+IMPORTS = {
+    "plain": "import json",
+    "linear": "from ortools.linear_solver import pywraplp",
+    "ortools": "from ortools.sat.python import cp_model",
+    "native": "import highspy, pyscipopt",
+    "pyomo": "import pyomo.environ",
+    "scipy": "import scipy.optimize",
+    "pulp": "import pulp",
+    "cvxpy": "import cvxpy",
+}
+
+
+def run_in_a_warm_child(sandbox: Sandbox, code: str) -> str:
+    """The output of a program that nothing else ran beside, and before which the fork server had time to prepare."""
+    for _ in range(2):
+        execution = sandbox.run(code)
+        time.sleep(0.2)
+    execution = sandbox.run(code)
+    assert (execution.status, execution.stderr, execution.reports) == ("ok", "", ())
+    return execution.stdout
+
+
+def test_every_family_is_tried_here():
+    assert set(IMPORTS) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_program_sees_nothing_of_what_was_done_ahead(full, family):
+    code = f"""
+{IMPORTS[family]}
+import os, sys
+print("mine")
+print(len(os.listdir("/proc/self/task")), os.listdir("."), [name for name in sys.modules if name.startswith("sandbox")])
+"""
+    assert run_in_a_warm_child(full, code) == "mine\n1 ['main.py'] []\n"
+
+
+def test_the_libraries_of_a_family_are_there_already(full):
+    code = "import sys\nhad = 'cvxpy' in sys.modules\nimport cvxpy\nprint(had)"
+    assert full.run(code).stdout == "True\n"
+
+
+def test_the_first_variable_of_cvxpy_is_the_first(full):
+    assert run_in_a_warm_child(full, "import cvxpy as cp\nprint(cp.Variable().name())") == "var1\n"
+
+
+def test_every_program_draws_random_numbers_of_its_own(full):
+    code = "import random, numpy\nprint(random.random(), numpy.random.rand())"
+    drawn = [number for _ in range(4) for number in full.run(code).stdout.split()]
+    assert len(set(drawn)) == 8
+
+
+def test_what_a_program_seeds_is_what_it_draws(full):
+    code = "import random, numpy\nrandom.seed(1); numpy.random.seed(1)\nprint(random.random(), numpy.random.rand())"
+    assert len({full.run(code).stdout for _ in range(3)}) == 1
