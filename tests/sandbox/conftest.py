@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import engine
 import pytest
 
 from sandbox import TIERS, Limits, Sandbox, SandboxUnavailableError, Tier, open_sandbox
@@ -30,6 +31,18 @@ def full() -> Iterator[Sandbox]:
     """The strongest tier."""
     with _open("full") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def docker_image() -> Iterator[str]:
+    """The image of the "docker" sandbox, in an engine where it can be opened."""
+    try:
+        with engine.running_engine() as client:
+            yield engine.build_image(client)
+    except engine.ImpossibleError as error:
+        pytest.skip(f"impossible here: {error}")
+    except engine.NoEngineError as error:
+        pytest.skip(str(error))
 
 
 def _open(tier: Tier) -> Sandbox:

@@ -1,0 +1,421 @@
+"""E2B on the loopback: what its SDK asks for, answered by a server here, with faults on demand.
+
+It speaks the control plane (make, renew, end, cut off the network), a cloud sandbox's health, and `/execute`, whose
+answers are lines of JSON. Each cloud sandbox is a process that runs cells in one namespace, as a Jupyter kernel does;
+as E2B's own server it interrupts a cell whose caller has hung up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+KEY = "e2b_0123456789abcdef0123456789abcdef01234567"
+"""The one key that it takes."""
+
+_SPOILERS = ("drop during", "half a line", "end early", "lose a piece")
+_KERNEL = """
+import json, os, sys, traceback
+calls, answers = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
+os.dup2(os.open("/dev/null", os.O_RDWR), 0)
+os.dup2(2, 1)
+
+def tell(**event):
+    print(json.dumps(event), file=answers, flush=True)
+
+class Stream:
+    encoding = "utf-8"
+    def __init__(self, name): self.name = name
+    def write(self, text):
+        for start in range(0, len(text), 3000):
+            tell(type=self.name, text=text[start:start + 3000], timestamp="2026-01-01T00:00:00Z")
+        return len(text)
+    def flush(self): pass
+
+sys.stdout, sys.stderr = Stream("stdout"), Stream("stderr")
+names, count = {"__name__": "__main__"}, 0
+while True:
+    try:
+        line = calls.readline()
+    except KeyboardInterrupt:
+        continue
+    if not line: break
+    count += 1
+    try:
+        try:
+            exec(compile(json.loads(line), "cell", "exec"), names)
+        except BaseException as error:
+            tell(type="error", name=type(error).__name__, value=str(error), traceback=traceback.format_exc())
+        tell(type="idle", count=count)
+    except KeyboardInterrupt:
+        tell(type="error", name="KeyboardInterrupt", value="", traceback="")
+        tell(type="idle", count=count)
+"""
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """Something that goes wrong, in requests to come."""
+
+    at: str
+    """The kind of request: create, timeout, network, kill, health or execute."""
+    status: int = 0
+    """An answer of this status instead of the true one."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """With these headers."""
+    body: str = ""
+    """And this text."""
+    act: str = ""
+    """For execute, what happens to the stream: "drop before", "drop running", "drop during", "drop after",
+    "half a line", "end early", "lose a piece" or "silence"; for any, "wait": it takes a second."""
+    times: int = 1
+    """How many requests it hits."""
+    after: int = 0
+    """How many it leaves alone first."""
+
+
+class _Dropped(Exception):
+    """The line breaks in the middle of an answer."""
+
+
+class _Kernel:
+    """A process that runs cells."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: tempfile.TemporaryDirectory[str]) -> None:
+        self._process, self._folder = process, folder
+        self._lock = asyncio.Lock()
+        self.cells = 0
+
+    @classmethod
+    async def start(cls) -> _Kernel:
+        folder = tempfile.TemporaryDirectory(prefix="cloud-", ignore_cleanup_errors=True)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _KERNEL,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={"PATH": "/usr/bin:/bin", "HOME": folder.name, "TMPDIR": folder.name},
+            cwd=folder.name,
+            limit=1 << 26,
+            start_new_session=True,
+        )
+        return cls(process, folder)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def run(self, code: str, *, interrupt: bool) -> AsyncIterator[dict[str, Any]]:
+        """Run a cell, and give what it says.
+
+        interrupt: stop it when nobody listens any more; else the next one waits for its end.
+        """
+        async with self._lock:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(json.dumps(code).encode() + b"\n")
+            await self._process.stdin.drain()
+            self.cells += 1
+            idle = False
+            try:
+                while line := await self._process.stdout.readline():
+                    event = json.loads(line)
+                    if event["type"] == "idle":
+                        idle = True
+                        return
+                    yield event
+                idle = True
+                yield {
+                    "type": "error",
+                    "name": "UnexpectedEndOfExecution",
+                    "value": "Connection to the execution was closed before the execution was finished",
+                    "traceback": "",
+                }
+            finally:
+                if not idle and self._process.returncode is None:
+                    if interrupt:
+                        os.kill(self._process.pid, signal.SIGINT)
+                    while (line := await self._process.stdout.readline()) and json.loads(line)["type"] != "idle":
+                        pass
+
+    async def stop(self) -> None:
+        """As a virtual machine ends: all at once."""
+        if self._process.returncode is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+        self._folder.cleanup()
+
+
+@dataclass(kw_only=True)
+class CloudSandbox:
+    """A cloud sandbox, as its maker asked for it."""
+
+    number: str
+    asked: dict[str, Any]
+    kernel: _Kernel
+    ends: float
+    """When it ends by itself, of time.monotonic()."""
+    renewals: list[int] = field(default_factory=list)
+    internet: bool = True
+
+
+class Cloud:
+    """The server. `with Cloud() as cloud`, then point E2B_API_URL and E2B_SANDBOX_URL at `cloud.url`."""
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        """The kind of every request, in order, refused ones included."""
+        self.made: list[CloudSandbox] = []
+        """Every cloud sandbox that there ever was."""
+        self.running: dict[str, CloudSandbox] = {}
+        """Those that run."""
+        self.code: list[str] = []
+        """Every cell."""
+        self.interrupts = True
+        """Whether a cell whose caller has hung up is interrupted, as by E2B's newer templates."""
+        self._start = 0
+        self._once: dict[str, str] = {}
+        self._faults: list[Fault] = []
+        routes = [
+            Route("/v2/sandboxes", self._create, methods=["POST"]),
+            Route("/sandboxes/{number}", self._kill, methods=["DELETE"]),
+            Route("/sandboxes/{number}/timeout", self._timeout, methods=["POST"]),
+            Route("/sandboxes/{number}/network", self._network, methods=["PUT"]),
+            Route("/health", self._health),
+            Route("/execute", self._execute, methods=["POST"]),
+        ]
+        config = uvicorn.Config(
+            Starlette(routes=routes), host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> Cloud:
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for sandbox in self.made:  # Those left over too.
+            if sandbox.kernel._process.returncode is None:
+                os.killpg(sandbox.kernel.pid, signal.SIGKILL)
+        self._server.should_exit = True
+        self._thread.join(10)
+
+    def fail(self, at: str, act: str = "", **options: Any) -> None:
+        """Let something go wrong, see `Fault`."""
+        self._faults.append(Fault(at=at, act=act, **options))
+
+    def reset(self) -> None:
+        """Forget faults that did not come to pass, and the counts."""
+        self._faults.clear()
+        self.requests.clear()
+        self.interrupts = True
+        self._start = len(self.made)
+
+    @property
+    def left(self) -> list[str]:
+        """The cloud sandboxes made since `reset` that still run."""
+        return [sandbox.number for sandbox in self.made[self._start :] if sandbox.number in self.running]
+
+    def count(self, kind: str) -> int:
+        """How many requests of a kind there were."""
+        return self.requests.count(kind)
+
+    def vanish(self) -> None:
+        """End all cloud sandboxes, as E2B does at times."""
+        for sandbox in list(self.running.values()):
+            del self.running[sandbox.number]
+            os.killpg(sandbox.kernel.pid, signal.SIGKILL)
+
+    async def _meet(self, kind: str) -> Fault | None:
+        """Take down a request; the fault that hits it."""
+        self.requests.append(kind)
+        for fault in self._faults:
+            if fault.at != kind or fault.times == 0:
+                continue
+            if fault.after:
+                fault.after -= 1
+                continue
+            fault.times -= 1
+            if fault.act == "wait":
+                await asyncio.sleep(1)
+            return fault
+        return None
+
+    async def _control(self, kind: str, request: Request) -> Response | CloudSandbox | None:
+        """What all of the control plane has in common: a refusal, or the cloud sandbox that is meant."""
+        fault = await self._meet(kind)
+        if fault is not None and fault.act == "drop before":
+            return self._hang_up(request)
+        if fault is not None and fault.body.startswith("<"):  # Of a proxy in between.
+            return Response(fault.body, status_code=fault.status)
+        if fault is not None and fault.status:
+            return _refusal(fault.status, fault.body, fault.headers)
+        if request.headers.get("x-api-key") != KEY:
+            return _refusal(401, "Invalid API key")
+        number = request.path_params.get("number")
+        if number is None:
+            return None
+        await self._expire()
+        return self.running.get(number) or _refusal(404, f"sandbox {number!r} was not found")
+
+    async def _create(self, request: Request) -> Response:
+        refusal = await self._control("create", request)
+        if isinstance(refusal, Response):
+            return refusal
+        asked = await request.json()
+        if asked["templateID"] == "no-such-template":
+            return _refusal(404, "template 'no-such-template' not found")
+        once = request.headers.get("idempotency-key", "")
+        if once not in self._once:
+            number = self._once[once] = f"i{len(self.made):019d}"
+            sandbox = CloudSandbox(
+                number=number,
+                asked=asked,
+                kernel=await _Kernel.start(),
+                ends=time.monotonic() + asked["timeout"],
+                internet=asked["allow_internet_access"],
+            )
+            self.made.append(sandbox)
+            self.running[number] = sandbox
+        number = self._once[once]
+        answer = {
+            "templateID": asked["templateID"],
+            "sandboxID": number,
+            "clientID": "client",
+            "envdVersion": "0.6.7",
+            "envdAccessToken": f"envd-{number}",
+            "trafficAccessToken": None,
+            "domain": None,
+        }
+        return JSONResponse(answer, status_code=201)
+
+    async def _kill(self, request: Request) -> Response:
+        sandbox = await self._control("kill", request)
+        if isinstance(sandbox, Response):
+            return sandbox
+        assert sandbox is not None
+        del self.running[sandbox.number]
+        await sandbox.kernel.stop()
+        return Response(status_code=204)
+
+    async def _timeout(self, request: Request) -> Response:
+        sandbox = await self._control("timeout", request)
+        if isinstance(sandbox, Response):
+            return sandbox
+        assert sandbox is not None
+        seconds = (await request.json())["timeout"]
+        sandbox.ends = time.monotonic() + seconds
+        sandbox.renewals.append(seconds)
+        return Response(status_code=204)
+
+    async def _network(self, request: Request) -> Response:
+        sandbox = await self._control("network", request)
+        if isinstance(sandbox, Response):
+            return sandbox
+        assert sandbox is not None
+        sandbox.internet = (await request.json())["allow_internet_access"]
+        return Response(status_code=204)
+
+    async def _health(self, request: Request) -> Response:
+        fault = await self._meet("health")
+        if fault is not None and fault.status:
+            return Response(fault.body, status_code=fault.status)
+        return Response(status_code=204) if await self._find(request) else _gone(request)
+
+    async def _execute(self, request: Request) -> Response:
+        fault = await self._meet("execute")
+        if fault is not None and fault.act == "drop before":
+            return self._hang_up(request)
+        if fault is not None and fault.status:
+            return Response(fault.body, status_code=fault.status, headers=fault.headers)
+        sandbox = await self._find(request)
+        if sandbox is None:
+            return _gone(request)
+        if request.headers.get("x-access-token") != f"envd-{sandbox.number}":
+            return Response("Unauthorized", status_code=401)
+        asked = await request.json()
+        assert not asked["env_vars"]
+        self.code.append(asked["code"])
+        return StreamingResponse(self._stream(request, sandbox, asked["code"], fault.act if fault else ""))
+
+    async def _stream(self, request: Request, sandbox: CloudSandbox, code: str, act: str) -> AsyncIterator[str]:
+        if act == "silence":
+            await asyncio.Event().wait()
+        yield _line(type="number_of_executions", execution_count=sandbox.kernel.cells + 1)
+        said = 0
+        async with contextlib.aclosing(sandbox.kernel.run(code, interrupt=self.interrupts)) as events:
+            if act == "drop running":
+                first = asyncio.ensure_future(anext(events))
+                await asyncio.sleep(0.3)
+                self._hang_up(request)
+                first.cancel()
+                await asyncio.wait([first])
+                return
+            async for event in events:
+                said += event["type"] == "stdout"
+                if said == 1 and act in _SPOILERS:
+                    if act == "lose a piece":
+                        continue
+                    if act == "end early":
+                        return
+                    if act == "half a line":
+                        yield _line(**event)[: len(_line(**event)) // 2]
+                    await asyncio.sleep(0.05)
+                    raise _Dropped
+                yield _line(**event)
+        if act == "drop after" or sandbox.number not in self.running:
+            await asyncio.sleep(0.05)
+            raise _Dropped
+        yield _line(type="end_of_execution")
+
+    def _hang_up(self, request: Request) -> Response:
+        """Break the line without a word."""
+        for connection in list(self._server.server_state.connections):
+            if connection.client == tuple(request.client or ()):
+                connection.transport.abort()
+        return Response()
+
+    async def _find(self, request: Request) -> CloudSandbox | None:
+        await self._expire()
+        return self.running.get(request.headers.get("e2b-sandbox-id", ""))
+
+    async def _expire(self) -> None:
+        for sandbox in [sandbox for sandbox in self.running.values() if sandbox.ends < time.monotonic()]:
+            del self.running[sandbox.number]
+            await sandbox.kernel.stop()
+
+
+def _line(**event: Any) -> str:
+    return json.dumps(event) + "\n"
+
+
+def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"code": status, "message": message}, status_code=status, headers=headers)
+
+
+def _gone(request: Request) -> Response:
+    """What stands before the cloud sandboxes says of one that is not there."""
+    number = request.headers.get("e2b-sandbox-id", "")
+    return JSONResponse({"sandboxId": number, "message": "The sandbox was not found", "code": 502}, status_code=502)

@@ -1,0 +1,280 @@
+"""The "docker" sandbox with a real engine: what programs get in a container, and what stays behind of it."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import docker
+import pytest
+
+from sandbox import Limits, open_sandbox
+from sandbox.docker_engine import LABEL
+from sandbox.selfcheck import Outside, self_check
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMITS = Limits(seconds=10, memory_mb=512)
+
+KNAPSACK = """
+from ortools.linear_solver import pywraplp
+solver = pywraplp.Solver.CreateSolver("SCIP")
+take = [solver.BoolVar(str(i)) for i in range(3)]
+solver.Add(3 * take[0] + 4 * take[1] + 5 * take[2] <= 8)
+solver.Maximize(4 * take[0] + 5 * take[1] + 7 * take[2])
+solver.Solve()
+print(solver.Objective().Value())
+"""
+
+
+@pytest.fixture(scope="module")
+def contained(docker_image):
+    with open_sandbox("docker", image=docker_image, workers=2, limits=LIMITS) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def client(docker_image):
+    return docker.from_env()
+
+
+def containers(client):
+    """The ids of all containers of ours."""
+    return {container["Id"] for container in client.api.containers(all=True, filters={"label": LABEL})}
+
+
+def attempts(sandbox, code):
+    """Run `code`, in which `attempt(name, action)` tries something; the names of what was not refused."""
+    head = """
+def attempt(name, action):
+    try: print(name, "DONE", action())
+    except Exception as error: print(name, "refused")
+"""
+    execution = sandbox.run(head + textwrap.dedent(code))
+    assert (execution.exit_code, "refused" in execution.stdout) == (0, True), execution.stderr
+    return [line for line in execution.stdout.splitlines() if not line.endswith("refused")]
+
+
+def test_a_solve_runs_and_is_reported(contained):
+    execution = contained.run(KNAPSACK)
+    assert (execution.status, execution.stdout) == ("ok", "11.0\n")
+    assert (execution.backend, execution.tier) == ("docker", "full")
+    (report,) = execution.reports
+    assert (report.library, report.status, report.objective) == ("ortools.linear_solver", "optimal", 11.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("1 / 0", "error"),
+        ("while True: pass", "timeout"),
+        ("x = []\nwhile True: x.append(b'x' * 10_000_000)", "memory_limit"),
+        ("while True: print('x' * 9999)", "output_limit"),
+        ("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", "timeout"),
+    ],
+)
+def test_a_run_over_its_limits_is_stopped_and_the_next_is_not(contained, code, status):
+    execution = contained.run(code, limits=Limits(seconds=1 if status == "timeout" else 20, memory_mb=128))
+    assert execution.status == status
+    assert execution.wall_seconds < 5
+    assert contained.run("print('fine')").stdout == "fine\n"
+
+
+def test_every_solver_library_is_in_the_image(contained):
+    code = "import cvxpy, highspy, numpy, ortools, pandas, pulp, pyomo, pyscipopt, scipy\nprint('all')"
+    assert contained.run(code).stdout == "all\n"
+
+
+def test_files_go_in_and_come_back(contained):
+    execution = contained.run(
+        "import os; os.mkdir('out'); open('out/b', 'wb').write(open('in/a', 'rb').read()[::-1])",
+        files={"in/a": b"\0\xff1"},
+        results=["out/b", "missing"],
+    )
+    assert execution.files == {"out/b": b"1\xff\0"}
+
+
+def test_a_session_keeps_its_state_and_rewinds(contained):
+    with contained.session() as session:
+        session.run("x = 1")
+        assert session.run("x = 2; 1 / 0").status == "error"
+        assert session.run("x += 10; print(x)").stdout == "11\n"
+        session.rewind(1)
+        assert session.run("print(x)").stdout == "1\n"
+
+
+def test_workers_run_side_by_side_in_containers_of_their_own(contained):
+    code = "import socket, time; start = time.time(); time.sleep(0.6); print(socket.gethostname(), start, time.time())"
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(contained.run(code).stdout.split())) for _ in range(2)]
+    contained.run("pass")
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (host, start, end), (other_host, other_start, other_end) = found
+    assert host != other_host
+    assert max(float(start), float(other_start)) < min(float(end), float(other_end))
+
+
+def test_multiprocessing_works(contained):
+    code = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.shared_memory import SharedMemory
+with multiprocessing.Pool(2) as pool, ProcessPoolExecutor(2) as other:
+    print(pool.map(abs, [-1, 2]), list(other.map(abs, [-3])))
+memory = SharedMemory(create=True, size=100)
+memory.buf[0] = 7
+again = SharedMemory(memory.name)
+print(again.buf[0])
+memory.unlink()
+"""
+    assert contained.run(code).stdout == "[1, 2] [3]\n7\n"
+
+
+def test_a_run_leaves_nothing_to_the_next(docker_image):
+    plant = """
+import os, time
+for folder in (".", "/dev/shm", os.environ["TMPDIR"], "/tmp", "/var/tmp", "/opt/storm"):
+    try: open(f"{folder}/leak", "w").close(); os.makedirs(f"{folder}/leaks/deep/deeper"); os.chmod(f"{folder}/leaks", 0)
+    except OSError: pass
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.closerange(0, 100)
+        time.sleep(300)
+    os._exit(0)
+time.sleep(SECONDS)
+"""
+    look = """
+import os
+print([f for f in (".", "/dev/shm", os.environ["TMPDIR"], "/tmp", "/var/tmp", "/opt/storm")
+       if os.path.exists(f"{f}/leak") or os.path.exists(f"{f}/leaks")])
+"""
+    with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS) as sandbox:
+        sandbox.run(look)
+        name = sandbox._all[0].slot._container
+        processes = len(docker.from_env().api.top(name)["Processes"])
+        for seconds, status in [(0, "ok"), (60, "timeout"), (0, "ok")]:
+            run = sandbox.run(plant.replace("SECONDS", str(seconds)), limits=Limits(seconds=1, memory_mb=512))
+            assert run.status == status
+            assert sandbox.run(look).stdout == "[]\n"
+        # In the same container all the time.
+        assert sandbox._all[0].slot._container == name
+        assert settles(lambda: len(docker.from_env().api.top(name)["Processes"]) <= processes)
+        listing = docker.from_env().containers.get(name).exec_run(["find", "/dev/shm", "/scratch", "-name", "leak*"])
+        assert b"leak" not in listing.output
+
+
+def settles(condition, seconds=5.0):
+    patience = time.monotonic() + seconds
+    while not condition() and time.monotonic() < patience:
+        time.sleep(0.02)
+    return condition()
+
+
+def test_the_network_is_not_there(contained):
+    done = attempts(
+        contained,
+        """
+        import socket
+        attempt("internet", lambda: socket.create_connection(("1.1.1.1", 53), 1))
+        attempt("loopback", lambda: socket.create_server(("127.0.0.1", 0)))
+        attempt("names", lambda: socket.getaddrinfo("pypi.org", 443))
+        """,
+    )
+    assert done == []
+
+
+def test_nothing_but_the_programs_own_folder_can_be_written_or_looked_into(contained):
+    done = attempts(
+        contained,
+        """
+        import numpy, os
+        for path in ("/x", "/usr/x", "/etc/x", "/tmp/x", "/opt/storm/x", numpy.__file__, os.__file__, "../x"):
+            attempt(path, lambda: open(path, "a"))
+        for path in ("/tmp", "/opt/storm", "/etc/hosts", "/proc/1/environ", "/proc/1/cmdline"):
+            attempt(path, lambda: os.listdir(path) if os.path.isdir(path) else open(path).read())
+        attempt("kill the worker", lambda: os.kill(1, 9))
+        attempt("kill the fork server", lambda: os.kill(os.getppid(), 9))
+        """,
+    )
+    assert done == []
+
+
+def test_the_container_is_hardened(contained, client):
+    contained.run("pass")
+    container = client.api.inspect_container(contained._all[0].slot._container)
+    host = container["HostConfig"]
+    assert (host["NetworkMode"], host["ReadonlyRootfs"], host["CapDrop"], host["IpcMode"]) == (
+        "none",
+        True,
+        ["ALL"],
+        "private",
+    )
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["Memory"] == host["MemorySwap"] > 0
+    assert host["PidsLimit"] > 0
+    assert host["NanoCpus"] > 0
+    assert host["LogConfig"]["Type"] == "none"
+    assert not host["Privileged"]
+    assert container["Mounts"] == []
+    assert container["Config"]["StdinOnce"]
+    assert container["Config"]["User"].split(":")[0] not in ("", "0", "root")
+    status = contained.run("print(open('/proc/self/status').read())").stdout
+    for line in ("CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
+        assert line in status
+
+
+def test_a_run_with_greater_limits_gets_a_greater_container(docker_image, client):
+    before = containers(client)
+    with open_sandbox("docker", image=docker_image, workers=1, limits=Limits(memory_mb=64, file_mb=1)) as sandbox:
+        code = "open('big', 'wb').write(bytes(8 << 20)); x = bytes(300 << 20); print(len(x))"
+        assert sandbox.run(code).status != "ok"
+        assert sandbox.run(code, limits=Limits(memory_mb=600, file_mb=16)).stdout == f"{300 << 20}\n"
+        assert sandbox.run("print(1)").stdout == "1\n"
+        # One at a time.
+        assert len(containers(client) - before) == 1
+
+
+def test_nothing_is_left_after_closing_also_of_a_run_under_way(docker_image, client):
+    before, files = containers(client), len(os.listdir("/proc/self/fd"))
+    sandbox = open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS)
+    said = []
+
+    def run():
+        try:
+            sandbox.run("import time; time.sleep(60)", limits=Limits(seconds=90, memory_mb=512))
+        except Exception as error:
+            said.append(f"{type(error).__name__}: {error}")
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert settles(lambda: not sandbox.places._free)
+    sandbox.close()
+    thread.join(10)
+    assert said == ["SandboxUnavailableError: the sandbox is closed"]
+    assert containers(client) == before
+    assert len(os.listdir("/proc/self/fd")) <= files
+    sandbox.close()
+
+
+def test_a_caller_that_forgets_to_close_leaves_nothing(docker_image, client):
+    before = containers(client)
+    script = f"""
+    from sandbox import open_sandbox
+    print(open_sandbox("docker", image={docker_image!r}, workers=1).run("print(6 * 7)").stdout)
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (run.stdout.strip(), run.stderr) == ("42", "")
+    assert containers(client) == before
+
+
+def test_the_whole_self_check_holds_in_containers(docker_image):
+    with Outside() as outside, open_sandbox("docker", image=docker_image, workers=2) as sandbox:
+        assert [outcome for outcome in self_check(sandbox, outside=outside) if outcome.state == "broken"] == []

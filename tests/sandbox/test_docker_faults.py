@@ -1,0 +1,297 @@
+"""What the "docker" sandbox does when its containers, its engine or its owner are lost."""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import docker
+import pytest
+
+from sandbox import Limits, SandboxUnavailableError, open_sandbox
+from sandbox.docker import DockerSandbox
+from sandbox.docker_engine import LABEL, Engine
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMITS = Limits(seconds=10, memory_mb=512)
+
+
+@pytest.fixture(scope="module")
+def client(docker_image):
+    return docker.from_env()
+
+
+@pytest.fixture
+def single(docker_image):
+    with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS) as sandbox:
+        yield sandbox
+
+
+def containers(client):
+    """The ids of all containers of ours."""
+    return {container["Id"] for container in client.api.containers(all=True, filters={"label": LABEL})}
+
+
+def settles(condition, seconds=10.0):
+    patience = time.monotonic() + seconds
+    while not condition() and time.monotonic() < patience:
+        time.sleep(0.02)
+    return condition()
+
+
+def in_the_background(action):
+    """Start `action` in a thread; a list that will hold its result or what it raised, and the thread."""
+    results = []
+
+    def run():
+        try:
+            results.append(action())
+        except Exception as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return results, thread
+
+
+class Relay:
+    """A way to the engine that can be cut: what is sent to its address goes on to the engine, until it doesn't."""
+
+    def __init__(self, target):
+        self._target = target
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._pairs = []
+        self.up = True
+        self.silent = False
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def address(self):
+        return f"tcp://127.0.0.1:{self._server.getsockname()[1]}"
+
+    def cut(self):
+        self.up = False
+        for end in [end for pair in self._pairs for end in pair]:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    def close(self):
+        self.cut()
+        self._server.close()
+
+    def _serve(self):
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            if not self.up:
+                near.close()
+                continue
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._target)
+            self._pairs.append((near, far))
+            threading.Thread(target=self._carry, args=(near, far), daemon=True).start()
+
+    def _carry(self, near, far):
+        with near, far:
+            while True:
+                for source in select.select([near, far], [], [])[0]:
+                    try:
+                        data = source.recv(1 << 16)
+                    except OSError:
+                        data = b""
+                    if not data:
+                        return
+                    if not self.silent:
+                        (far if source is near else near).sendall(data)
+
+
+@pytest.fixture
+def relay(docker_image, monkeypatch):
+    address = docker.from_env().api.base_url
+    path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not path.startswith("unix://"):
+        pytest.skip(f"the engine is at {address}, not on this machine")
+    relay = Relay(path.removeprefix("unix://"))
+    monkeypatch.setenv("DOCKER_HOST", relay.address)
+    yield relay
+    relay.close()
+
+
+def test_a_container_killed_under_a_run_is_replaced_and_the_run_repeated(single, client):
+    first = single._all[0].slot._container
+    results, thread = in_the_background(lambda: single.run("import time; time.sleep(1); print('done')"))
+    assert settles(lambda: not single.places._free)
+    client.api.kill(first)
+    thread.join()
+    assert results[0].stdout == "done\n"
+    assert single._all[0].slot._container != first
+    assert first not in containers(client)
+
+
+def test_a_session_survives_its_container(single, client):
+    with single.session() as session:
+        session.run("x = 20")
+        client.api.kill(single._all[0].slot._container)
+        execution = session.run("print(x + 1)")
+    assert (execution.stdout, execution.replayed) == ("21\n", 1)
+
+
+def test_a_container_that_hangs_is_replaced(single, client, monkeypatch):
+    monkeypatch.setattr("sandbox.remote.GRACE", 1.0)
+    client.api.pause(single._all[0].slot._container)
+    assert single.run("print('done')", limits=Limits(seconds=1, memory_mb=512)).stdout == "done\n"
+
+
+def test_a_program_whose_container_is_lost_every_time_is_a_fault_of_the_sandbox(single, client):
+    code = "import time; time.sleep(5)"
+    results, thread = in_the_background(lambda: single.run(code))
+    killed = set()
+    while thread.is_alive():
+        slot = single._all[0].slot
+        if slot is not None and slot._container not in killed:
+            killed.add(slot._container)
+            client.api.kill(slot._container)
+        time.sleep(0.01)
+    assert isinstance(results[0], SandboxUnavailableError)
+    assert "lost twice" in str(results[0])
+    assert "exit code 137" in str(results[0])
+    assert single.run("print('fine')").stdout == "fine\n"
+
+
+def test_an_engine_that_goes_away_is_a_fault_of_the_sandbox_and_may_come_back(docker_image, client, relay):
+    before = containers(client)
+    with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS) as sandbox:
+        assert sandbox.run("print('over tcp')").stdout == "over tcp\n"
+        (first,) = containers(client) - before
+        relay.cut()
+        with pytest.raises(SandboxUnavailableError, match=r"no Docker engine answers .* DOCKER_HOST"):
+            sandbox.run("print('no')")
+        # Nobody could remove it, but it has seen that its owner is gone.
+        assert settles(lambda: client.containers.get(first).status == "exited")
+        relay.up = True
+        assert sandbox.run("print('again')").stdout == "again\n"
+    with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS):
+        assert first not in containers(client)
+    assert containers(client) == before
+
+
+def test_an_engine_that_is_not_there_is_named_with_a_way_out(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    with pytest.raises(SandboxUnavailableError, match=r"no Docker engine answers .*`systemctl start docker`"):
+        open_sandbox("docker")
+
+
+def test_a_missing_package_is_named_with_a_way_out(monkeypatch):
+    monkeypatch.setitem(sys.modules, "docker", None)
+    with pytest.raises(SandboxUnavailableError, match=r"pip install 'storm-calm\[docker\]'"):
+        open_sandbox("docker")
+
+
+def test_a_missing_image_is_named_with_the_command_that_makes_it(docker_image):
+    command = "docker build -f docker/Dockerfile.sandbox -t storm-nothing ."
+    with pytest.raises(SandboxUnavailableError, match=f"no image 'storm-nothing'; make it with `{command}`"):
+        open_sandbox("docker", image="storm-nothing")
+
+
+def test_an_image_without_a_worker_is_refused(docker_image, client):
+    base = client.images.get(docker_image).attrs["Parent"]
+    while client.images.get(base).attrs["Config"].get("Entrypoint"):
+        base = client.images.get(base).attrs["Parent"]
+    before = containers(client)
+    with pytest.raises(SandboxUnavailableError, match=r"refuses|did not start"):
+        open_sandbox("docker", image=base)
+    assert containers(client) == before
+
+
+def test_an_unknown_runtime_is_refused_with_those_that_there_are(docker_image):
+    with pytest.raises(SandboxUnavailableError, match=r"no runtime 'fast', only .*runc"):
+        open_sandbox("docker", image=docker_image, runtime="fast")
+
+
+@pytest.fixture
+def runc_plays_gvisor(monkeypatch):
+    """Containers whose runtime is "runc", and not left to the engine, are without Landlock."""
+    hardening = DockerSandbox._hardening
+    refused = {"names": ["landlock_create_ruleset", "landlock_restrict_self"], "action": "SCMP_ACT_ERRNO"}
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [refused]}
+
+    def without_landlock(sandbox, room):
+        options = hardening(sandbox, room)
+        if sandbox._runtime == "runc":
+            options["security_opt"].append(f"seccomp={json.dumps(profile)}")
+        return options
+
+    monkeypatch.setattr(DockerSandbox, "_hardening", without_landlock)
+
+
+def test_a_runtime_without_landlock_says_so_and_is_refused_where_more_is_asked(docker_image, client, runc_plays_gvisor):
+    before = containers(client)
+    with pytest.raises(SandboxUnavailableError, match=r"tier 'limits', below minimum_tier 'landlock'.*Landlock"):
+        open_sandbox("docker", image=docker_image, workers=1, runtime="runc")
+    assert containers(client) == before
+    with open_sandbox("docker", image=docker_image, workers=1, runtime="runc", minimum_tier="limits") as sandbox:
+        assert sandbox.tier == "limits"
+        assert "Landlock" in " ".join(sandbox.missing)
+        assert sandbox.run("print(1)").tier == "limits"
+
+
+def test_runsc_is_passed_over_where_it_gives_too_little(docker_image, client, runc_plays_gvisor, monkeypatch):
+    before = containers(client)
+    monkeypatch.setattr(Engine, "runtimes", lambda engine, wanted: ["runc", None])
+    with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS) as sandbox:
+        assert sandbox.tier == "full"
+        assert sandbox.run("print(1)").stdout == "1\n"
+    with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS, minimum_tier="limits") as sandbox:
+        assert sandbox.tier == "limits"
+    assert containers(client) == before
+
+
+def test_runsc_is_taken_where_the_engine_has_it(docker_image):
+    engine = Engine()
+    engine.info["Runtimes"] = {"runc": {}, "runsc": {}}
+    assert engine.runtimes(None) == ["runsc", None]
+    assert engine.runtimes("runc") == ["runc"]
+
+
+def test_a_lower_tier_can_be_asked_for(docker_image):
+    with open_sandbox("docker", image=docker_image, workers=1, tier="landlock") as sandbox:
+        assert sandbox.tier == "landlock"
+        assert sandbox.missing == ("the caller asked for no more than tier 'landlock'",)
+
+
+def test_what_a_killed_owner_left_is_swept_and_what_others_use_is_not(docker_image, client, single):
+    others = containers(client)
+    script = f"""
+    import threading, time
+    from sandbox import Limits, open_sandbox
+    sandbox = open_sandbox("docker", image={docker_image!r}, workers=1)
+    run = lambda: sandbox.run("import time; time.sleep(60)", limits=Limits(seconds=90))
+    threading.Thread(target=run).start()
+    while sandbox.places._free: time.sleep(0.01)
+    print("running", flush=True)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout.readline() == "running\n"
+        left = containers(client) - others
+        assert len(left) == 1
+        with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS):
+            assert left <= containers(client)
+        owner.send_signal(signal.SIGKILL)
+        owner.wait()
+    with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS):
+        assert not left & containers(client)
+    assert single.run("print('fine')").stdout == "fine\n"
+    assert containers(client) == others

@@ -1,0 +1,444 @@
+"""The "e2b" sandbox: E2B's own SDK against a server on the loopback that speaks its protocol, faults included."""
+
+import base64
+import io
+import logging
+import os
+import sys
+import threading
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from cloud import KEY, Cloud
+
+from sandbox import Limits, SandboxUnavailableError, e2b, e2b_cloud, open_sandbox, remote
+
+LIMITS = Limits(seconds=5, memory_mb=512)
+SLEEP = "import time; time.sleep(0.8); print(6 * 7)"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Cloud() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("E2B_API_URL", server.url)
+        patch.setenv("E2B_SANDBOX_URL", server.url)
+        patch.setenv("E2B_API_KEY", KEY)
+        patch.setenv("SECRET_OF_MINE", "swordfish")
+        yield server
+
+
+@pytest.fixture
+def cloud(server):
+    server.reset()
+    yield server
+    server.reset()
+
+
+@pytest.fixture(scope="module")
+def shared(server):
+    """One for all tests that leave it as good as new."""
+    with open_e2b() as opened:
+        yield opened
+
+
+def open_e2b(**options):
+    """A sandbox whose cloud sandboxes are quick to make: nothing to install."""
+    return open_sandbox("e2b", **{"workers": 1, "limits": LIMITS, "template": "mine", "libraries": (), **options})
+
+
+def wait_until(condition, seconds=30.0):
+    patience = time.monotonic() + seconds
+    while not condition() and time.monotonic() < patience:
+        time.sleep(0.01)
+    return condition()
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("print(6 * 7)", "ok"),
+        ("1 / 0", "error"),
+        ("while True: pass", "timeout"),
+        ("x = bytearray(2 << 30)", "memory_limit"),
+        ("while True: print('x' * 999)", "output_limit"),
+    ],
+)
+def test_programs_end_as_they_do_at_home(shared, code, status):
+    run = shared.run(code, limits=Limits(seconds=1, memory_mb=512))
+    assert (run.status, run.backend, run.tier, run.code) == (status, "e2b", shared.tier, code)
+
+
+def test_solves_are_reported(shared):
+    run = shared.run(
+        "from ortools.linear_solver import pywraplp\n"
+        "s = pywraplp.Solver.CreateSolver('GLOP'); x = s.NumVar(0, 4, 'x'); s.Maximize(3 * x); s.Solve()"
+    )
+    assert [(report.solver, report.status, report.objective) for report in run.reports] == [("GLOP", "optimal", 12)]
+
+
+def test_files_go_there_and_come_back_however_large(shared):
+    content = os.urandom(5 << 20)
+    run = shared.run("open('b', 'wb').write(open('a', 'rb').read()[::-1])", files={"a": content}, results=["b"])
+    assert run.files == {"b": content[::-1]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "naïve 🦀 \u2028 \x85 \x1b[0m \\ \\n ' \"",
+        "\nsandbox-answer 1.0 0 {}\nsandbox-answer 2.0 0 {}\n",
+        "%time\n!ls\n?",
+        "x" * 60_000,
+    ],
+)
+def test_output_comes_back_as_it_was_printed(shared, text):
+    assert shared.run(f"print({text!r})").stdout == text + "\n"
+
+
+def test_code_that_is_no_text_is_the_program_s_error(shared):
+    assert shared.run("print('\udc80')").status == "error"
+    assert shared.run("print(1)\0").status == "error"
+
+
+def test_one_cloud_sandbox_serves_many_programs(shared, cloud):
+    outputs = [shared.run(f"print({i})").stdout for i in range(20)]
+    assert outputs == [f"{i}\n" for i in range(20)]
+    assert cloud.count("create") == 0
+    assert cloud.count("execute") == 20
+
+
+def test_there_are_no_more_cloud_sandboxes_than_workers(cloud):
+    with open_e2b(workers=2) as sandbox, ThreadPoolExecutor(6) as pool:
+        assert [run.stdout for run in pool.map(sandbox.run, [SLEEP] * 6)] == ["42\n"] * 6
+        assert len(cloud.left) == 2
+    assert cloud.count("create") == 2
+
+
+def test_libraries_that_the_template_lacks_are_named_with_a_way_out(cloud):
+    with pytest.raises(SandboxUnavailableError, match="pip could not install no-such-library==9") as caught:
+        open_e2b(libraries=["no-such-library==9"])
+    assert "template=" in str(caught.value)
+    assert not cloud.left
+
+
+def test_the_network_is_cut_as_soon_as_the_libraries_are_there(cloud):
+    with open_e2b(template=None, libraries=e2b.LIBRARIES):
+        assert cloud.made[-1].asked["templateID"] == "code-interpreter-v1"
+        assert cloud.made[-1].asked["allow_internet_access"]
+        assert not cloud.made[-1].internet
+
+
+def test_a_network_that_can_not_be_cut_is_refused(cloud):
+    cloud.fail("network", status=400, body="no such thing")
+    with pytest.raises(SandboxUnavailableError, match="did not cut its sandbox off the network"):
+        open_e2b(template=None)
+    assert not cloud.left
+
+
+def test_a_template_of_one_s_own_never_has_a_network(shared, cloud):
+    assert cloud.made[0].asked["templateID"] == "mine"
+    assert not cloud.made[0].asked["allow_internet_access"]
+
+
+def test_nothing_of_the_caller_s_environment_goes_there(shared, cloud):
+    assert os.environ["SECRET_OF_MINE"] == "swordfish"
+    assert "SECRET" not in shared.run("import os; print(os.environ)").stdout
+    assert cloud.made[0].asked["envVars"] == {}
+    said = "".join(cloud.code)
+    assert "swordfish" not in said
+    assert KEY not in said
+
+
+def test_the_making_of_a_cloud_sandbox_is_tried_again(cloud):
+    made = len(cloud.made)
+    cloud.fail("create", status=429, headers={"Retry-After": "1"})
+    cloud.fail("create", status=429)
+    cloud.fail("create", status=502)
+    cloud.fail("create", status=503)
+    cloud.fail("create", "drop before")
+    cloud.fail("create", status=500, body="<html>of a proxy</html>")
+    cloud.fail("create", "wait")
+    cloud.fail("execute", "wait")
+    begin = time.monotonic()
+    with open_e2b() as sandbox:
+        assert time.monotonic() - begin > 3
+        assert sandbox.run("print(6 * 7)").stdout == "42\n"
+    assert cloud.count("create") == 7
+    assert len(cloud.made) == made + 1
+    assert not cloud.left
+
+
+@pytest.mark.parametrize("fault", [{"status": 429, "body": "20 sandboxes at most"}, {"act": "drop before"}])
+def test_after_all_tries_the_reason_is_told(cloud, monkeypatch, fault):
+    monkeypatch.setattr(e2b_cloud, "TRIES", 3)
+    cloud.fail("create", times=99, **fault)
+    with pytest.raises(SandboxUnavailableError, match="429: .* - 20 sandboxes" if "status" in fault else "Error"):
+        open_e2b()
+    assert cloud.count("create") == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "requests"),
+    [
+        ({"status": 429, "body": "slow down"}, 2),
+        ({"status": 502, "body": "bad gateway"}, 2),
+        ({"status": 503, "body": "no room"}, 2),
+        ({"status": 502, "body": "The sandbox is running but port is not open", "times": 3}, 4),
+        ({"act": "drop before"}, 2),
+        ({"act": "drop running"}, 2),
+        ({"act": "drop during"}, 2),
+        ({"act": "drop after"}, 1),
+        ({"act": "half a line"}, 2),
+        ({"act": "end early"}, 2),
+        ({"act": "lose a piece"}, 2),
+    ],
+    ids=str,
+)
+def test_a_broken_line_costs_a_try_and_no_cloud_sandbox(shared, cloud, fault, requests):
+    shared.run("pass")
+    cloud.reset()
+    cloud.fail("execute", **fault)
+    assert shared.run(SLEEP).stdout == "42\n"
+    assert cloud.count("execute") == requests
+    assert cloud.count("create") == 0
+
+
+@pytest.mark.parametrize("act", ["drop during", "lose a piece"])
+def test_no_answer_is_put_together_from_what_is_left_of_one(shared, cloud, act):
+    cloud.fail("execute", act, times=3)
+    text = "0123456789" * 5000
+    assert shared.run("print('0123456789' * 5000)").stdout == text + "\n"
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 404, "body": "Context not found"}, {"status": 502, "body": "was not found"}]
+)
+def test_what_is_gone_is_not_asked_again_but_made_anew(shared, cloud, fault):
+    shared.run("pass")
+    cloud.reset()
+    cloud.fail("execute", **fault)
+    assert shared.run("print(6 * 7)").stdout == "42\n"
+    assert cloud.count("create") == 1
+    assert wait_until(lambda: len(cloud.left) == 1)
+
+
+def test_a_cloud_sandbox_that_vanished_is_replaced(shared, cloud):
+    shared.run("pass")
+    cloud.reset()
+    cloud.vanish()
+    assert shared.run("print(6 * 7)").stdout == "42\n"
+    assert cloud.count("create") == 1
+
+
+def test_one_that_vanishes_under_a_program_is_replaced_and_the_program_repeated(shared, cloud):
+    shared.run("pass")
+    cloud.reset()
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(shared.run, SLEEP)
+        assert wait_until(lambda: cloud.count("execute") == 1)
+        time.sleep(0.2)
+        cloud.vanish()
+        assert run.result().stdout == "42\n"
+    assert cloud.count("create") == 1
+
+
+def test_a_kernel_that_begins_anew_is_replaced(shared, cloud):
+    shared.run("pass")
+    cloud.reset()
+    shared._cloud.loop.run(forget_desk(shared))
+    assert shared.run("print(6 * 7)").stdout == "42\n"
+    assert cloud.count("create") == 1
+
+
+async def forget_desk(sandbox):
+    await sandbox._all[0].slot._sandbox.run_code("del _desk")
+
+
+def test_two_losses_under_one_program_are_the_sandbox_s_fault(shared, cloud):
+    shared.run("pass")
+    cloud.reset()
+    cloud.fail("execute", status=404, body="gone")
+    cloud.fail("execute", status=404, body="gone", after=2)  # Past the two that set up the next one.
+    with pytest.raises(SandboxUnavailableError, match=r"e2b was lost twice under this program: .*gone"):
+        shared.run("print(6 * 7)")
+    assert shared.run("print(6 * 7)").stdout == "42\n"
+
+
+def test_a_silent_line_ends_at_the_deadline(shared, cloud, monkeypatch):
+    monkeypatch.setattr(remote, "GRACE", 0.5)
+    shared.run("pass")
+    cloud.reset()
+    cloud.fail("execute", "silence")
+    begin = time.monotonic()
+    slot = shared._all[0].slot
+    with pytest.raises(remote.SlotLostError, match="no answer within 1 seconds"):
+        slot.call({"call": "hello"}, 1.0)
+    assert 1.0 <= time.monotonic() - begin < 2.0
+    cloud.fail("execute", "silence")
+    assert shared.run("print(6 * 7)", limits=Limits(seconds=0.5)).stdout == "42\n"
+    assert cloud.count("create") == 1
+    assert wait_until(lambda: len(cloud.left) == 1)
+
+
+def test_a_refusal_that_lasts_is_given_up(shared, cloud, monkeypatch):
+    monkeypatch.setattr(e2b_cloud, "TRIES", 2)
+    shared.run("pass")
+    cloud.reset()
+    cloud.fail("execute", times=99, status=429, body="slow down")
+    with pytest.raises(SandboxUnavailableError, match=r"no answer in 2 tries; the last: .*429 .*slow down"):
+        shared.run("print(6 * 7)")
+    cloud.reset()
+    assert shared.run("print(6 * 7)").stdout == "42\n"
+
+
+def test_a_cloud_sandbox_lives_while_it_is_open_and_not_long_after(cloud, monkeypatch, caplog):
+    monkeypatch.setattr(e2b_cloud, "LIFETIME", 3)
+    with open_e2b() as sandbox:
+        made = cloud.made[-1]
+        assert made.asked["timeout"] == 3
+        assert wait_until(lambda: len(made.renewals) >= 4)
+        assert sandbox.run("print(6 * 7)").stdout == "42\n"
+        assert cloud.made[-1] is made
+        cloud.fail("kill", status=500, body="broken", times=99)
+    assert made.number in cloud.running
+    assert made.ends - time.monotonic() < 3
+    assert "could not be ended (SandboxException: 500: broken); it ends by itself within 3 seconds" in caplog.text
+
+
+def test_an_end_that_fails_is_tried_again(cloud):
+    sandbox = open_e2b()
+    cloud.fail("kill", status=503)
+    cloud.fail("kill", "drop before")
+    sandbox.close()
+    assert not cloud.left
+    assert cloud.count("kill") == 3
+
+
+def test_closing_ends_all_runs_and_leaves_nothing(cloud):
+    threads = threading.active_count()
+    sandbox = open_e2b(workers=2)
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(sandbox.run, "import time; time.sleep(50.25)", limits=Limits(seconds=60)) for _ in range(3)]
+        assert wait_until(lambda: sum("50.25" in code for code in cloud.code) == 2)
+        begin = time.monotonic()
+        sandbox.close()
+        sandbox.close()
+        for run in runs:
+            with pytest.raises(SandboxUnavailableError, match="closed"):
+                run.result(5)
+    assert time.monotonic() - begin < 15
+    assert not cloud.left
+    assert wait_until(lambda: threading.active_count() <= threads)
+    with pytest.raises(SandboxUnavailableError, match="closed"):
+        sandbox.run("print(1)")
+
+
+def test_without_a_key_it_says_where_to_get_one(cloud, monkeypatch):
+    monkeypatch.setenv("E2B_API_KEY", " ")
+    with pytest.raises(SandboxUnavailableError, match="set E2B_API_KEY to a key from https"):
+        open_e2b()
+    assert cloud.requests == []
+
+
+@pytest.mark.parametrize("key", ["e2b_ffffffffffffffffffffffffffffffffffffffff", "e2b_two\nlines", "e2b_ключ"])
+def test_a_wrong_key_is_refused_and_never_repeated(cloud, monkeypatch, key):
+    monkeypatch.setattr(e2b_cloud, "TRIES", 2)
+    with pytest.raises(SandboxUnavailableError, match="E2B") as caught:
+        open_e2b(api_key=key)
+    assert "set E2B_API_KEY" in str(caught.value)
+    assert key[:7] not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_the_key_is_in_no_message_and_no_log(cloud, caplog, monkeypatch):
+    monkeypatch.setattr(e2b_cloud, "TRIES", 2)
+    with caplog.at_level(logging.DEBUG):
+        cloud.fail("create", status=400, body=f"no such key as {KEY}")
+        with pytest.raises(SandboxUnavailableError, match=r"no such key as \*\*\*"):
+            open_e2b()
+        cloud.fail("execute", "drop before", after=3)
+        with open_e2b() as sandbox:
+            sandbox.run("print(6 * 7)")
+            assert KEY not in repr(sandbox)
+    assert len(caplog.text) > 100
+    assert KEY not in caplog.text
+
+
+def test_an_api_that_is_down_is_told(cloud, monkeypatch):
+    monkeypatch.setattr(e2b_cloud, "TRIES", 2)
+    monkeypatch.setenv("E2B_API_URL", "http://127.0.0.1:9")
+    with pytest.raises(SandboxUnavailableError, match="E2B made no sandbox"):
+        open_e2b()
+
+
+def test_a_template_that_is_missing_is_named(cloud):
+    with pytest.raises(SandboxUnavailableError, match=r"template 'no-such-template' not found.*another template="):
+        open_e2b(template="no-such-template")
+
+
+def test_a_template_that_can_not_run_this_is_told(cloud, monkeypatch):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("sandbox/__init__.py", "match = type Old = 1")
+    monkeypatch.setattr(e2b_cloud, "_packed", lambda: base64.b64encode(packed.getvalue()).decode())
+    with pytest.raises(SandboxUnavailableError, match=r"can't run this package .SyntaxError.*Python 3.11"):
+        open_e2b()
+    assert not cloud.left
+
+
+def test_a_missing_sdk_is_told(cloud, monkeypatch):
+    monkeypatch.setitem(sys.modules, "e2b_code_interpreter", None)
+    with pytest.raises(SandboxUnavailableError, match=r"pip install 'storm-calm\[e2b\]'"):
+        open_e2b()
+
+
+def test_a_lower_tier_is_what_was_asked_for(cloud):
+    with open_e2b(tier="limits", minimum_tier="limits") as sandbox:
+        assert sandbox.tier == "limits"
+        assert "the caller asked for no more" in sandbox.missing[0]
+        assert sandbox.run("print(6 * 7)").tier == "limits"
+
+
+def test_bad_arguments_are_told(cloud):
+    with pytest.raises(ValueError, match="libraries is 'ortools'; give a list"):
+        open_e2b(libraries="ortools")
+    with pytest.raises(ValueError, match="no option 'image'"):
+        open_e2b(image="x")
+    assert cloud.requests == []
+
+
+def test_a_session_keeps_its_state_and_outlives_its_cloud_sandbox(shared, cloud):
+    with shared.session() as session:
+        session.run("n = 1")
+        assert session.run("n += 1; print(n)").stdout == "2\n"
+        assert session.run("n = 9; 1 / 0").status == "error"
+        cloud.vanish()
+        run = session.run("n += 1; print(n)")
+        assert (run.stdout, run.replayed) == ("3\n", 2)
+        session.rewind(1)
+        assert session.run("print(n)").stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("act", "interrupts", "replayed"),
+    [
+        ("drop before", True, 0),
+        ("drop running", True, 1),
+        ("drop running", False, 0),
+        ("drop during", True, 0),
+        ("lose a piece", True, 0),
+    ],
+)
+def test_a_block_is_never_run_twice(shared, cloud, act, interrupts, replayed):
+    """Where it was cut off the session is made anew; where it was only not heard, the answer is given again."""
+    with shared.session() as session:
+        session.run("n = 1")
+        cloud.reset()
+        cloud.interrupts = interrupts
+        cloud.fail("execute", act)
+        run = session.run("import time; time.sleep(0.8); n += 1; print(n)")
+        assert (run.stdout, run.replayed) == ("2\n", replayed)
+        assert session.run("print(n)").stdout == "2\n"
+        assert cloud.count("create") == (1 if replayed else 0)

@@ -1,0 +1,339 @@
+"""The ray backend on a real cluster of several nodes on this machine, some of which die."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from sandbox import Limits, SandboxUnavailableError, open_sandbox, ray_nodes
+
+ROOT = Path(__file__).resolve().parents[2]
+SPAN = "import time; print(time.monotonic()); time.sleep({}); print(time.monotonic())"
+SOLVE = """
+from ortools.linear_solver import pywraplp
+solver = pywraplp.Solver.CreateSolver("SCIP")
+x = solver.IntVar(0, 10, "x")
+solver.Add(3 * x <= 20)
+solver.Maximize(x)
+solver.Solve()
+print(solver.Objective().Value())
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster whose head runs no programs; this process is connected to it. Tests add nodes, and kill them."""
+    before = set(descendants(os.getpid()))
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 6, "worker_niceness": 0}
+    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 80 << 20, "_system_config": quick}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        ray.init(address=cluster.address, log_to_driver=False)
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+        patch.undo()
+        left = set(descendants(os.getpid())) - before
+        assert wait_until(lambda: not any(alive(pid) for pid in left)), "Ray left processes behind"
+
+
+@pytest.fixture(scope="module")
+def opened(cluster):
+    """One sandbox for most tests; it finds the nodes that they add."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray_nodes, "LOOK", 0.2)
+        join(cluster)
+        join(cluster)
+        with open_sandbox("ray", limits=Limits(seconds=20, memory_mb=512)) as sandbox:
+            yield sandbox
+
+
+@pytest.fixture
+def nodes(cluster, opened):
+    """Two nodes with a processor each, both serving; made good after tests that killed one."""
+    while len(cluster.worker_nodes) < 2:
+        join(cluster)
+    assert wait_until(lambda: opened._cluster.places_held() == 2, 60)
+    return list(cluster.worker_nodes)
+
+
+def join(cluster):
+    return cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+
+
+def kill(cluster, node):
+    """As when a machine loses its power; everything on the node is gone when it returns."""
+    there = descendants(raylet(node))
+    cluster.remove_node(node, allow_graceful=False)
+    for pid in there:
+        if alive(pid) and "ray::" in title(pid):
+            os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: not any(alive(pid) for pid in there), 20)
+
+
+def raylet(node):
+    return node.all_processes["raylet"][0].process.pid
+
+
+def actor(node):
+    return next(pid for pid in descendants(raylet(node)) if "ray::Actor" in title(pid))
+
+
+def title(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def stat(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["X", "0"]
+
+
+def alive(pid):
+    """Whether the process is there, and not merely waiting to be buried."""
+    return stat(pid)[0] not in "ZX"
+
+
+def descendants(pid):
+    parents = {int(name): int(stat(name)[1]) for name in os.listdir("/proc") if name.isdigit()}
+    found, new = [], {pid}
+    while new := {child for child, parent in parents.items() if parent in new}:
+        found += new
+    return found
+
+
+def wait_until(condition, seconds=10.0):
+    patience = time.monotonic() + seconds
+    while not condition() and time.monotonic() < patience:
+        time.sleep(0.02)
+    return condition()
+
+
+def run_in_background(opened, codes):
+    """Start programs; when all run, a function that waits for their Executions, an error in the place of one."""
+    pool = ThreadPoolExecutor(len(codes))
+    futures = [pool.submit(opened.run, code) for code in codes]
+    pool.shutdown(wait=False)
+    return lambda: [future.exception(120) or future.result() for future in futures]
+
+
+def test_both_nodes_run_programs_and_none_more_than_it_has_places(nodes, opened):
+    assert (opened.workers, opened.backend) == (2, "ray")
+    with ThreadPoolExecutor(7) as pool:
+        runs = list(pool.map(opened.run, [SPAN.format(0.4)] * 7))
+    spans = [tuple(map(float, run.stdout.split())) for run in runs]
+    most = max(sum(start <= moment < end for start, end in spans) for moment, _ in spans)
+    assert most == 2
+
+
+def test_a_run_tells_how_it_ended_and_what_was_solved(nodes, opened):
+    solved = opened.run(SOLVE)
+    assert (solved.status, solved.stdout, solved.backend, solved.code) == ("ok", "6.0\n", "ray", SOLVE)
+    assert (solved.tier, opened.tier) == ("full", "full")
+    assert [(report.status, report.objective) for report in solved.reports] == [("optimal", 6.0)]
+    assert opened.run("1 / 0").status == "error"
+    assert opened.run("while True: pass", limits=Limits(seconds=0.5)).status == "timeout"
+    assert opened.run("print('x' * 10**6)").status == "output_limit"
+    assert opened.run("x = bytearray(1 << 40)").status == "memory_limit"
+    copied = opened.run("open('b', 'wb').write(open('a', 'rb').read())", files={"a": b"\0\xff"}, results=["b"])
+    assert copied.files == {"b": b"\0\xff"}
+
+
+def test_runs_of_a_node_that_dies_are_repeated_elsewhere_and_a_node_that_joins_is_found(cluster, nodes, opened):
+    answers = run_in_background(opened, [f"import time; time.sleep(2); print({i})" for i in range(2)])
+    time.sleep(1)
+    kill(cluster, nodes[0])
+    assert [run.stdout for run in answers()] == ["0\n", "1\n"]
+    assert opened._cluster.places_held() == 1
+    join(cluster)
+    assert wait_until(lambda: opened._cluster.places_held() == 2, 60)
+    answers = run_in_background(opened, [SPAN.format(2)] * 2)
+    spans = [tuple(map(float, run.stdout.split())) for run in answers()]
+    assert max(start for start, _ in spans) < min(end for _, end in spans)
+
+
+def test_all_of_a_sandbox_dies_with_its_actor_and_another_takes_over(nodes, opened):
+    answers = run_in_background(opened, ["import time; time.sleep(1.5); print('done')"] * 2)
+    time.sleep(0.7)
+    killed = actor(nodes[0])
+    below = descendants(killed)
+    assert len(below) >= 3  # The fork server inside and outside of its namespaces, and a program.
+    os.kill(killed, signal.SIGKILL)
+    assert wait_until(lambda: not any(alive(pid) for pid in below))
+    assert [run.stdout for run in answers()] == ["done\n"] * 2
+    assert wait_until(lambda: opened._cluster.places_held() == 2, 60)
+    assert actor(nodes[0]) != killed
+
+
+def test_a_program_whose_nodes_die_twice_is_a_fault_of_the_sandbox(nodes, opened):
+    failures = []
+
+    def run():
+        try:
+            opened.run("import time; time.sleep(15)")
+        except SandboxUnavailableError as error:
+            failures.append(str(error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    patience = time.monotonic() + 60
+    while thread.is_alive() and time.monotonic() < patience:
+        time.sleep(1)
+        for node in nodes:
+            for pid in descendants(raylet(node)):
+                if "ray::Actor" in title(pid):
+                    os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not thread.is_alive() or opened._cluster.places_held() == 2, 30)
+    thread.join()
+    assert "lost twice" in failures[0]
+
+
+def test_a_session_survives_its_node(cluster, nodes, opened):
+    with opened.session() as session:
+        session.run("x = 1")
+        assert session.run("x = 2; 1 / 0").status == "error"
+        assert session.run("x += 10; print(x)").stdout == "11\n"
+        home = session._home[0].slot.key
+        kill(cluster, next(node for node in nodes if node.node_id == home))
+        after = session.run("print(x)")
+        assert (after.stdout, after.replayed) == ("11\n", 2)
+        session.rewind(1)
+        assert session.run("print(x)").stdout == "1\n"
+
+
+def test_closing_ends_the_actors_and_leaves_the_callers_connection(nodes):
+    before = {node: set(descendants(raylet(node))) for node in nodes}
+    with open_sandbox("ray", workers=3) as sandbox:
+        running = run_in_background(sandbox, ["import time; time.sleep(20)"] * 4)
+        time.sleep(0.5)
+        ours = [pid for node in nodes for pid in set(descendants(raylet(node))) - before[node]]
+        ours = [pid for pid in ours if "ray::IDLE" not in title(pid)]
+        assert any("ray::Actor" in title(pid) for pid in ours)
+    assert [type(answer) for answer in running()] == [SandboxUnavailableError] * 4
+    assert wait_until(lambda: not any(alive(pid) for pid in ours))
+    assert ray.is_initialized()
+    with pytest.raises(SandboxUnavailableError, match="closed"):
+        sandbox.run("print(1)")
+
+
+def test_no_actor_holds_processors(nodes):
+    assert ray.cluster_resources()["CPU"] == wait_for_free_processors() == 2
+
+
+def wait_for_free_processors():
+    wait_until(lambda: ray.available_resources().get("CPU") == 2)
+    return ray.available_resources().get("CPU")
+
+
+def test_another_address_than_that_of_the_connection_is_refused(cluster):
+    with pytest.raises(ValueError, match=r"address is '10\.0\.0\.1:6379', but this process is connected"):
+        open_sandbox("ray", address="10.0.0.1:6379")
+
+
+def test_a_tier_that_no_node_reaches_is_refused_with_the_reason(nodes):
+    from sandbox.ray import RaySandbox
+
+    with pytest.raises(SandboxUnavailableError, match=r"no node of the Ray cluster .*: node .* tier"):
+        RaySandbox(minimum_tier="full", tier="limits", workers=None, limits=Limits())
+    assert ray.is_initialized()
+
+
+def test_without_any_node_left_runs_are_a_fault_until_one_joins(cluster, nodes, opened):
+    answers = run_in_background(opened, ["import time; time.sleep(5); print('done')"] * 4)
+    time.sleep(1)
+    for node in nodes:
+        kill(cluster, node)
+    assert [type(answer) for answer in answers()] == [SandboxUnavailableError] * 4
+    with pytest.raises(SandboxUnavailableError, match="no node of the Ray cluster can run programs"):
+        opened.run("print(1)")
+    with pytest.raises(SandboxUnavailableError, match="join a node"):
+        open_sandbox("ray")
+    join(cluster)
+    assert wait_until(lambda: opened._cluster.places_held() == 1, 60)
+    assert opened.run("print(1)").stdout == "1\n"
+
+
+def test_places_are_spread_by_processors():
+    assert ray_nodes.shares({"a": 4, "b": 2}, None) == {"a": 4, "b": 2}
+    assert ray_nodes.shares({"a": 4, "b": 2}, 3) == {"a": 2, "b": 1}
+    assert ray_nodes.shares({"a": 1, "b": 1}, 1) == {"a": 1}
+    assert ray_nodes.shares({"a": 1}, 0) == {}
+
+
+def test_the_next_place_is_where_most_are_free():
+    places, big, small = ray_nodes.NodePlaces([]), ray_nodes.Nowhere("big"), ray_nodes.Nowhere("small")
+    places.add(small, 2)
+    places.add(big, 4)
+    with contextlib.ExitStack() as taken:
+        slots = [taken.enter_context(places.take()).slot for _ in range(4)]
+        assert slots[:2] == [big, big]
+        assert sorted(slots[2:], key=id) == sorted([big, small], key=id)
+        small.close()
+        places.review()
+        assert taken.enter_context(places.take()).slot is big
+    with places.take(lambda place: place.slot is not small) as place:
+        assert place.slot is big
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "sandbox.ray")
+    with pytest.raises(SandboxUnavailableError, match=r"pip install 'storm-calm\[ray\]'"):
+        open_sandbox("ray")
+
+
+def in_a_process_of_its_own(code):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_cluster_that_is_not_there_is_named():
+    run = in_a_process_of_its_own("""
+        from sandbox import open_sandbox, SandboxUnavailableError
+        try:
+            open_sandbox("ray", address="127.0.0.1:9")
+        except SandboxUnavailableError as error:
+            print(error)
+    """)
+    assert "no connection to Ray at '127.0.0.1:9'" in run.stdout, run.stderr
+    assert "ray start --head" in run.stdout
+
+
+def test_a_cluster_started_here_ends_with_the_last_sandbox_on_it():
+    run = in_a_process_of_its_own("""
+        import os, ray
+        from sandbox import open_sandbox
+        with open_sandbox("ray", address="local", workers=1) as first:
+            with open_sandbox("ray", workers=1) as second:
+                print(first.run("print(1)").stdout, second.run("print(2)").stdout)
+            print(ray.is_initialized(), "RAY_USAGE_STATS_ENABLED" in os.environ)
+        print(ray.is_initialized())
+        print("left:", *(open(f"/proc/self/task/{task}/children").read() for task in os.listdir("/proc/self/task")))
+    """)
+    assert run.stdout.split() == ["1", "2", "True", "False", "False", "left:"], run.stdout + run.stderr
+    assert run.stderr == ""
