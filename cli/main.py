@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import curate, families, solve
+from cli import curate, families, sandbox, solve
 
 app = typer.Typer(
     name="storm",
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("curate", epilog=curate.EXAMPLES)(curate.curate)
 app.command("solve", epilog=solve.EXAMPLES)(solve.solve)
 app.command("families", epilog=families.EXAMPLES)(families.families)
+app.add_typer(sandbox.app)
 
 
 def _version(wanted: bool) -> None:

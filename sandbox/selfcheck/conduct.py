@@ -1,0 +1,227 @@
+"""Cases about the programs themselves: what one leaves to the next, how it ends, and what it can do."""
+
+from __future__ import annotations
+
+from sandbox.base import Limits
+from sandbox.execution import Tier
+from sandbox.selfcheck.case import Case, Check, Seen, Step, all_ok, ended, every, refused
+from sandbox.selfcheck.texts import ATTEMPT, SEARCH
+
+_PLANT = """
+import builtins, json, os, random, sys
+builtins.LEAK = json.LEAK = os.LEAK = 1
+json.dumps = lambda *a, **k: "leak"
+sys.modules["leak"] = json
+sys.path.insert(0, "/leak")
+os.environ["LEAK"] = "1"
+os.umask(0)
+for folder in (".", "/dev/shm", "/tmp"):
+    try: open(f"{folder}/leak-{WORD}", "w").close()
+    except OSError: pass
+"""
+_LOOK = """
+import builtins, json, os, sys
+print(hasattr(builtins, "LEAK"), hasattr(json, "LEAK"), hasattr(os, "LEAK"), json.dumps(1), "leak" in sys.modules,
+      "/leak" in sys.path, "LEAK" in os.environ, os.umask(0o022),
+      [f for f in (".", "/dev/shm", "/tmp") if os.path.exists(f"{f}/leak-{WORD}")])
+"""
+_NOTHING = "False False False 1 False False False 18 []\n"
+_REMEMBER = """
+import hashlib, os
+secret = "-".join(MARK_PIECES) + hashlib.sha256(WORD.encode()).hexdigest()[:32]
+os.environ["SECRET"] = secret
+open("secret", "w").write(secret)
+print(secret)
+"""
+_DRAW = "import os, random, tempfile, uuid\nprint(random.random(), uuid.uuid4(), os.urandom(8).hex())"
+
+
+def _nothing_left(seen: Seen) -> str | None:
+    looks = {execution.stdout for execution in seen.executions[1::2]}
+    return None if looks == {_NOTHING} else f"a later program saw {looks - {_NOTHING}}, not {_NOTHING!r}"
+
+
+def _all_differ(seen: Seen) -> str | None:
+    draws = [execution.stdout for execution in seen.executions]
+    return None if len(set(draws)) == len(draws) else f"two programs drew the same numbers: {draws}"
+
+
+def _no_report(seen: Seen) -> str | None:
+    return f"there are reports that no solver made: {seen.last.reports[:2]}" if seen.last.reports else None
+
+
+def _ending(name: str, code: str, check: Check, limits: Limits | None = None) -> Case:
+    step = Step(code=code, limits=limits) if limits else Step(code=code)
+    return Case(name=name, theme="endings", steps=(step,), check=check)
+
+
+def _signal(number: int, *others: int) -> Check:
+    def check(seen: Seen) -> str | None:
+        last = seen.last
+        if last.status == "error" and last.signal in (number, *others) and last.stdout == "begun\n":
+            return None
+        return f"status {last.status}, signal {last.signal}, not signal {number}"
+
+    return check
+
+
+def _survived_or_told(seen: Seen) -> str | None:
+    # The first process of a pid namespace does not die of its own signals.
+    last = seen.last
+    if (last.status, last.stdout) == ("ok", "survived\n") or (last.status == "error" and last.signal == 9):
+        return None
+    return f"status {last.status}, signal {last.signal}"
+
+
+def _own_traceback(seen: Seen) -> str | None:
+    files = [line for line in seen.last.stderr.splitlines() if line.startswith("  File ")]
+    foreign = [line for line in files if '"main.py"' not in line]
+    return f"the traceback shows {foreign[0].strip()}" if foreign else None
+
+
+def _ability(name: str, code: str, stdout: str, *, tier: Tier = "limits", needs: tuple[str, ...] = ()) -> Case:
+    step = Step(code=code, limits=Limits(seconds=60))
+    return Case(name=name, theme="abilities", steps=(step,), check=ended("ok", stdout=stdout), tier=tier, needs=needs)
+
+
+def _solved(seen: Seen) -> str | None:
+    reports = [(report.status, report.objective) for report in seen.last.reports]
+    return None if reports == [("optimal", 7.0)] else f"the solver reports are {reports}, not one optimal of 7"
+
+
+CASES: tuple[Case, ...] = (
+    Case(
+        name="modules, variables and files of an earlier program",
+        theme="leaks",
+        steps=tuple(Step(code=code, informed=True) for _ in range(3) for code in (_PLANT, _LOOK)),
+        check=every(all_ok, _nothing_left),
+        tier="landlock",
+    ),
+    Case(
+        name="memory of an earlier program",
+        theme="leaks",
+        steps=(
+            Step(code=_REMEMBER, informed=True),
+            Step(
+                code=f"{ATTEMPT}{SEARCH}\nlook_into_memory('self')\nif not any(what.startswith('control') for what in "
+                "found): sys.exit('the search is blind')\nwalk('.', 1); walk('/dev/shm', 1); walk('/tmp', 1)\ntell()",
+                informed=True,
+            ),
+        ),
+        check=refused,
+        tier="landlock",
+    ),
+    Case(
+        name="random numbers",
+        theme="leaks",
+        steps=(Step(code=_DRAW),) * 4,
+        check=every(all_ok, _all_differ),
+    ),
+    Case(
+        name="prints and stray writes that look like reports",
+        theme="leaks",
+        steps=(
+            Step(
+                code="""
+import json, os
+line = json.dumps({"library": "ortools.cp_model", "solver": "CP-SAT", "status": "optimal", "objective": 1e9})
+print(line)
+for fd in range(3, 64):
+    for word in ("", "0" * 16, "{}"):
+        try: os.write(fd, (word + line + "\\n").encode())
+        except OSError: pass
+""",
+            ),
+        ),
+        check=every(ended("ok"), _no_report),
+    ),
+    Case(
+        name="a flood of stray reports",
+        theme="leaks",
+        steps=(
+            Step(
+                code="import os\ntry:\n    for _ in range(100): os.write(3, b'x' * 65536)\n"
+                "except OSError: pass\nprint(1)"
+            ),
+        ),
+        check=every(ended("ok", stdout="1\n"), _no_report),
+    ),
+    _ending("sys.exit with a number", "import sys\nsys.exit(3)", ended("error", exit_code=3)),
+    _ending("sys.exit with words", "import sys\nsys.exit('bye')", ended("error", exit_code=1, stderr="bye")),
+    _ending("os._exit after a print", "import os\nprint('kept')\nos._exit(0)", ended("ok", stdout="kept\n")),
+    _ending(
+        "an error", "def f(): return 1 / 0\nf()", every(ended("error", stderr="ZeroDivisionError"), _own_traceback)
+    ),
+    _ending("what does not compile", "def f(:\n pass", every(ended("error", stderr="SyntaxError"), _own_traceback)),
+    _ending("a NUL in the program", "print(1)\0", every(ended("error", stderr="null byte"), _own_traceback)),
+    _ending("half a character in the program", "print('\ud800')", ended("ok", "error")),
+    _ending("an access to address 0", "print('begun')\nimport ctypes\nctypes.string_at(0)", _signal(11)),
+    _ending("abort", "print('begun')\nimport os\nos.abort()", _signal(6, 11)),
+    _ending("SIGKILL to itself", "import os\nos.kill(os.getpid(), 9)\nprint('survived')", _survived_or_told),
+    _ending("endless recursion", "def f(): f()\nf()", ended("error", stderr="RecursionError")),
+    _ending(
+        "recursion past every stack",
+        "import sys\nsys.setrecursionlimit(10**9)\nx = []\nfor _ in range(10**5): x = [x]\nrepr(x)",
+        ended("error", "memory_limit"),
+        Limits(seconds=30),
+    ),
+    _ending(
+        "a program that breaks the modules under it",
+        "import builtins, json, os, resource, time\nprint('done', flush=True)\n"
+        "for module in (json, resource, time):\n"
+        "    for name in dir(module): setattr(module, name, None)\n"
+        "os.listdir = os.getcwd = os.write = builtins.sum = builtins.len = builtins.open = None",
+        ended("ok", stdout="done\n"),
+    ),
+    _ending(
+        "a program that can't leave",
+        "import os, sys\nprint('done', flush=True)\nos._exit = sys.exit = os.kill = None",
+        ended("ok", "error", stdout="done\n", within=10),
+    ),
+    _ending("input", "print(input())", ended("error", stderr="EOFError")),
+    _ending("input to the end", "import sys\nprint(repr(sys.stdin.read()))", ended("ok", stdout="''\n")),
+    _ability("threads", "import threading\nt = threading.Thread(target=print, args=(1,))\nt.start(); t.join()", "1\n"),
+    _ability("asyncio", "import asyncio\nasync def f(): await asyncio.sleep(0.01); print(1)\nasyncio.run(f())", "1\n"),
+    _ability(
+        "another python",
+        "import subprocess, sys\n"
+        "print(subprocess.run([sys.executable, '-c', 'print(6 * 7)'], capture_output=True).stdout)",
+        "b'42\\n'\n",
+    ),
+    _ability(
+        "temporary files",
+        "import tempfile\nwith tempfile.TemporaryFile() as f: f.write(b'x' * 9); print(f.tell())",
+        "9\n",
+    ),
+    _ability(
+        "a pool of processes",
+        "import multiprocessing\ndef f(x): return x * x\n"
+        "with multiprocessing.get_context('fork').Pool(2) as pool: print(pool.map(f, [1, 2, 3]))",
+        "[1, 4, 9]\n",
+        tier="full",
+    ),
+    _ability(
+        "an executor of processes",
+        "from concurrent.futures import ProcessPoolExecutor\ndef f(x): return x * x\n"
+        "with ProcessPoolExecutor(2) as pool: print(list(pool.map(f, [1, 2, 3])))",
+        "[1, 4, 9]\n",
+        tier="full",
+    ),
+    _ability(
+        "numpy", "import numpy as np\nprint(np.linalg.solve([[2.0, 0], [0, 4]], [2, 8]))", "[1. 2.]\n", needs=("numpy",)
+    ),
+    Case(
+        name="a solve, with its report",
+        theme="abilities",
+        steps=(
+            Step(
+                code="from ortools.sat.python import cp_model\nm = cp_model.CpModel()\nx = m.new_int_var(0, 9, 'x')\n"
+                "m.add(2 * x <= 15)\nm.maximize(x)\ns = cp_model.CpSolver()\ns.solve(m)\nprint(s.value(x))",
+                limits=Limits(seconds=60),
+            ),
+        ),
+        check=every(ended("ok", stdout="7\n"), _solved),
+        needs=("ortools",),
+    ),
+)
+"""Leaks, endings, abilities."""

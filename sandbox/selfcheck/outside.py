@@ -1,0 +1,146 @@
+"""The caller's side of the self-check: secrets to be found, a folder to be touched, sockets to be called at."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import socket
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+MARK = "-".join(["storm", "canary", ""])
+"""What every secret begins with, so that a program can look for one without having it. In pieces, for the same end."""
+
+_VARIABLE = "STORM_CANARY_API_KEY"
+_PATIENCE = 2.0  # seconds for processes that are being ended on a busy machine
+
+
+class Outside:
+    """Things on this machine that no program in a sandbox may reach. Use it in a `with`.
+
+    Made before the sandbox is opened, it has secrets that a fork of this process would carry along; `add_secret` adds
+    some that it would not.
+    """
+
+    def __init__(self) -> None:
+        self._closing = contextlib.ExitStack()
+        self._secrets: dict[str, bytes] = {}
+        """Kept whole on purpose: a program that can read this process finds them."""
+        self._lock = threading.Lock()
+        self._seen: list[str] = []
+
+    def __enter__(self) -> Self:
+        self.folder = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="outside-", dir="/tmp"))
+        os.chmod(self.folder, 0o777)
+        self.add_secret("the caller's memory, from before the sandbox was opened")
+        os.environ[_VARIABLE] = self.add_secret("the caller's environment").decode()
+        self._closing.callback(os.environ.pop, _VARIABLE, None)
+        self.secret_file = f"{self.folder}/secret"
+        Path(self.secret_file).write_bytes(self.add_secret("a file of the caller"))
+        os.chmod(self.secret_file, 0o666)
+        self._tcp = self._listening(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
+        self._udp = self._listening(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))
+        self._file = self._listening(socket.AF_UNIX, socket.SOCK_STREAM, f"{self.folder}/socket")
+        os.chmod(f"{self.folder}/socket", 0o777)
+        self.abstract = secrets.token_hex(8)
+        self._name = self._listening(socket.AF_UNIX, socket.SOCK_STREAM, f"\0{self.abstract}")
+        self._content = self._listing()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._secrets.clear()
+        self._closing.close()
+
+    def add_secret(self, where: str) -> bytes:
+        """A new secret in this process's memory. where: what a program has read that comes to know it."""
+        secret = f"{MARK}{secrets.token_hex(16)}".encode()
+        self._secrets[where] = secret
+        return secret
+
+    def knowledge(self, word: str) -> str:
+        """One line of Python that tells a program where to look, but no secret.
+
+        It sets PORT, UDP_PORT, FOLDER, SECRET_FILE, SOCKET (a path), ABSTRACT (a socket's name), WORD (the case's own),
+        MARK in pieces, and DIGESTS: SHA-256 of what follows the mark in each secret, and where that secret is.
+        """
+        digests = {_digest(secret): where for where, secret in self._secrets.items()}
+        digests[_digest(earlier_secret(word))] = "an earlier program"
+        values = {
+            "PORT": self._tcp.getsockname()[1],
+            "UDP_PORT": self._udp.getsockname()[1],
+            "FOLDER": self.folder,
+            "SECRET_FILE": self.secret_file,
+            "SOCKET": f"{self.folder}/socket",
+            "ABSTRACT": f"\0{self.abstract}",
+            "WORD": word,
+            "MARK_PIECES": MARK.split("-"),
+            "DIGESTS": digests,
+        }
+        return "; ".join(f"{name} = {value!r}" for name, value in values.items()) + "\n"
+
+    def processes(self, word: str) -> list[int]:
+        """Processes on this machine whose name or command line holds `word`, those aside that end at once."""
+        patience = time.monotonic() + _PATIENCE
+        while (found := _processes_with(word.encode())) and time.monotonic() < patience:
+            time.sleep(0.05)
+        return found
+
+    def changes(self) -> list[str]:
+        """What programs did out here so far, in words."""
+        with self._lock:
+            for name, server in (("TCP", self._tcp), ("a socket file", self._file), ("an abstract socket", self._name)):
+                with contextlib.suppress(BlockingIOError):
+                    server.accept()[0].close()
+                    self._seen.append(f"somebody connected by {name}")
+            with contextlib.suppress(BlockingIOError):
+                self._udp.recv(1)
+                self._seen.append("somebody sent a datagram")
+            content = self._listing()
+            if content != self._content:
+                self._seen.append(f"the folder was changed: {sorted(content ^ self._content)}")
+                self._content = content
+            return list(self._seen)
+
+    def _listing(self) -> set[tuple[str, int, int]]:
+        found = set()
+        for entry in os.scandir(self.folder):
+            status = entry.stat(follow_symlinks=False)
+            found.add((entry.name, status.st_size, status.st_mtime_ns))
+        return found
+
+    def _listening(self, family: int, kind: int, address: str | tuple[str, int]) -> socket.socket:
+        server = self._closing.enter_context(socket.socket(family, kind))
+        server.bind(address)
+        if kind == socket.SOCK_STREAM:
+            server.listen()
+        server.setblocking(False)
+        return server
+
+
+def earlier_secret(word: str) -> bytes:
+    """The secret that a first program of a case makes of its word, for a second one to look for."""
+    return (MARK + hashlib.sha256(word.encode()).hexdigest()[:32]).encode()
+
+
+def _digest(secret: bytes) -> str:
+    return hashlib.sha256(secret.removeprefix(MARK.encode())).hexdigest()
+
+
+def _processes_with(word: bytes) -> list[int]:
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            text = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/comm").read_bytes()
+        except OSError:
+            continue
+        if word in text:
+            found.append(int(pid))
+    return found

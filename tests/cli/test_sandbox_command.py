@@ -1,0 +1,193 @@
+"""`storm sandbox check` and `storm sandbox run`: what they show, and what their exit codes say."""
+
+import json
+import signal
+
+import pytest
+
+from sandbox import Sandbox, SandboxUnavailableError, open_sandbox
+from sandbox.selfcheck import CASES, runner
+
+SOLVE = """
+from ortools.sat.python import cp_model
+m = cp_model.CpModel()
+x = m.new_int_var(0, 9, "x")
+m.add(2 * x <= 15)
+m.maximize(x)
+s = cp_model.CpSolver()
+s.solve(m)
+print(s.value(x))
+"""
+
+
+@pytest.fixture(scope="module")
+def tier():
+    """The tier that this machine reaches."""
+    try:
+        with open_sandbox(minimum_tier="limits") as sandbox:
+            return sandbox.tier
+    except SandboxUnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def run(storm, tier):
+    return lambda *more, stdin=None: storm("sandbox", "run", *more, "--minimum-tier", tier, stdin=stdin)
+
+
+def test_a_program_is_run_and_shown_with_its_solves(run, tier, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = run("-", stdin=SOLVE)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("ok · exit code 0 · ")
+    assert lines[0].endswith(f"local, tier {tier}")
+    assert lines[2:4] == ["output", "7"]
+    assert "ortools.cp_model CP-SAT" in result.stdout
+    assert "1 int" in result.stdout
+    assert max(map(len, lines)) <= 80
+
+
+def test_json_is_the_execution_alone(run):
+    result = run("-", "--json", stdin=SOLVE)
+    execution = json.loads(result.stdout)
+    assert (execution["status"], execution["stdout"], execution["backend"]) == ("ok", "7\n", "local")
+    assert execution["reports"][0]["objective"] == 7
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "exit_code", "shown"),
+    [
+        ("raise SystemExit(7)", (), 7, "error · exit code 7"),
+        ("1 / 0", (), 1, "ZeroDivisionError"),
+        ("import ctypes; ctypes.string_at(0)", (), 128 + signal.SIGSEGV, "error · signal 11"),
+        ("while True: pass", ("--timeout", "0.3"), 1, "timeout after 0.3 s"),
+        ("x = bytes(1 << 30)", ("--memory", "256"), 1, "memory_limit of 256 MiB"),
+        ("print('x' * 10**6)", (), 1, "(cut: more than 64 KiB)"),
+    ],
+)
+def test_the_exit_code_is_the_program_s_or_says_that_it_was_stopped(run, code, arguments, exit_code, shown):
+    result = run("-", *arguments, stdin=code)
+    assert result.exit_code == exit_code
+    assert shown in result.stdout
+
+
+def test_output_cannot_steer_the_terminal(run):
+    assert "\\x1b[31mred\\x07" in run("-", stdin="print('\\x1b[31mred\\x07')").stdout
+
+
+def test_files_go_in_and_results_come_out(run, tmp_path):
+    (tmp_path / "program.py").write_text("open('double', 'w').write(open('data').read() * 2)")
+    (tmp_path / "data").write_text("ab")
+    result = run("program.py", "--file", "data", "--result", "double", "--result", "nothing", "--out", "here")
+    assert (result.exit_code, (tmp_path / "here" / "double").read_text()) == (0, "abab")
+    assert "here/double: 4 bytes" in result.stdout
+    assert result.stderr == "storm: nothing did not come back: the program left no plain file of that name\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere.py",), "nowhere.py: No such file or directory"),
+        (("folder",), "folder: Is a directory"),
+        (("binary",), "binary: byte 2 is not UTF-8"),
+        (("empty",), "empty: the program is empty; give Python code"),
+        (("fine", "--timeout", "0"), "--timeout is 0; give a number of seconds above 0"),
+        (("fine", "--timeout", "nan"), "--timeout is nan; give a number of seconds above 0"),
+        (("fine", "--memory", "0"), "--memory is 0; give at least 1 MiB"),
+        (("fine", "--file", "nowhere"), "nowhere: No such file or directory"),
+        (("fine", "--file", "fine", "--file", "folder/fine"), "--file folder/fine: another file is named 'fine' too"),
+        (("fine", "--file", "folder/main.py"), "--file folder/main.py: the program itself is main.py"),
+        (("fine", "--result", "x"), "give --result NAME and --out DIR together"),
+        (("fine", "--result", "../x", "--out", "."), "path '../x' is not inside the program's folder"),
+        (("fine", "--backend", "podman"), "backend 'podman' is none of local, docker, e2b, ray"),
+        (("fine", "--tier", "strong"), "tier 'strong' is none of full, landlock, limits"),
+        (("fine", "--tier", "limits", "--minimum-tier", "full"), "tier 'limits' is below minimum_tier 'full'"),
+        (("fine", "--image", "x"), "--image is for --backend docker, not for local; leave it out"),
+    ],
+)
+def test_bad_usage_is_told_in_one_line(storm, tmp_path, arguments, message):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "binary").write_bytes(b"x\xff")
+    (tmp_path / "empty").write_text(" \n")
+    for name in ("fine", "folder/fine", "folder/main.py"):
+        (tmp_path / name).write_text("print(1)")
+    result = storm("sandbox", "run", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"storm: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_without_a_sandbox_the_exit_code_is_2(storm, monkeypatch, command):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    arguments = ("run", "-") if command == "run" else ("check",)
+    result = storm("sandbox", *arguments, "--backend", "docker", stdin="print(1)")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def few_cases(monkeypatch):
+    """A self-check of few cases: the whole one has a test of its own."""
+    names = {"connections of all kinds", "an error", "sys.exit with a number", "a pool of processes"}
+    kept = [case for case in CASES if case.name in names]
+    whole = runner.self_check
+    monkeypatch.setattr("sandbox.selfcheck.self_check", lambda *a, **k: whole(*a, **k, cases=kept))
+
+
+@pytest.fixture
+def few_libraries(monkeypatch):
+    """Few libraries are looked for, which takes less time."""
+    monkeypatch.setattr("sandbox.selfcheck.libraries", lambda sandbox: ({"python": "3", "nothing": None}, []))
+
+
+def test_check_shows_the_tier_the_libraries_and_what_held(storm, tier, few_cases, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = storm("sandbox", "check")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"Sandbox local: tier {tier}"
+    assert "python 3." in result.stdout
+    assert "ortools 9." in result.stdout
+    assert any(line.startswith("network ") for line in lines)
+    assert "All " in lines[-1]
+    assert max(map(len, lines)) <= 80
+
+
+def test_check_of_a_lower_tier_says_what_is_missing_and_what_was_not_tried(storm, tier, few_cases, few_libraries):
+    result = storm("sandbox", "check", "--tier", "limits")
+    assert result.exit_code == 0
+    words = " ".join(result.stdout.split())
+    assert "- the caller asked for no more than tier 'limits'" in words
+    assert "1 skipped: holds from tier 'full' on; this is 'limits'" in words
+
+
+def test_what_got_through_is_named_and_the_exit_code_is_1(storm, tier, few_cases, few_libraries, monkeypatch):
+    real = Sandbox.run
+
+    def leaky(self, code, **more):
+        return real(self, code.replace("sys.exit(3)", "sys.exit(4)"), **more)
+
+    monkeypatch.setattr(Sandbox, "run", leaky)
+    result = storm("sandbox", "check", "--json")
+    assert result.exit_code == 1
+    facts = json.loads(result.stdout)
+    broken = [(outcome["theme"], outcome["name"]) for outcome in facts["outcomes"] if outcome["state"] == "broken"]
+    assert broken == [("endings", "sys.exit with a number")]
+    assert facts["libraries"] == {"python": "3", "nothing": None}
+    assert (facts["backend"], facts["tier"]) == ("local", tier)
+    shown = storm("sandbox", "check")
+    assert shown.exit_code == 1
+    assert "endings: sys.exit with a number: exit code 4" in " ".join(shown.stdout.split())
+    assert "1 of " in shown.stdout
+
+
+@pytest.mark.parametrize("command", [[], ["check"], ["run"]])
+def test_every_help_opens_with_its_purpose_and_ends_with_two_examples(storm, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = [line.strip() for line in storm("sandbox", *command, "--help").stdout.splitlines() if line.strip()]
+    assert lines[0].startswith("Usage:")
+    assert lines[1].endswith(".")
+    assert lines[-3] == "Examples:"
+    assert all(line.startswith("storm sandbox ") for line in lines[-2:])
