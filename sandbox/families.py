@@ -15,14 +15,15 @@ from collections.abc import Iterator
 FAMILIES: dict[str, tuple[str, ...]] = {
     "plain": (),
     "linear": ("numpy", "ortools.constraint_solver.pywrapcp", "ortools.linear_solver.pywraplp"),
+    "cp_sat": ("numpy", "pandas", "ortools.sat.python.cp_model"),
     "ortools": (
         "numpy",
         "pandas",
         "ortools.linear_solver.pywraplp",
         "ortools.constraint_solver.pywrapcp",
-        "ortools.math_opt.python.mathopt",
-        "ortools.linear_solver.python.model_builder",
         "ortools.sat.python.cp_model",
+        "ortools.linear_solver.python.model_builder",
+        "ortools.math_opt.python.mathopt",
     ),
     "native": ("numpy", "pandas", "pyscipopt", "coptpy", "highspy", "gurobipy"),
     "pyomo": ("numpy", "pandas", "highspy", "pyomo.environ"),

@@ -11,7 +11,7 @@ PROGRAMS = {
     "import numpy as np": "linear",
     "from ortools.linear_solver import pywraplp": "linear",
     "from ortools.constraint_solver import pywrapcp, routing_enums_pb2": "linear",
-    "from ortools.sat.python import cp_model": "ortools",
+    "from ortools.sat.python import cp_model": "cp_sat",
     "from ortools.linear_solver import pywraplp\nfrom ortools.sat.python import cp_model": "ortools",
     "from ortools.math_opt.python import mathopt": "ortools",
     "import pulp": "pulp",

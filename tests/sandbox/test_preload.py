@@ -11,7 +11,8 @@ from sandbox.families import FAMILIES
 IMPORTS = {
     "plain": "import json",
     "linear": "from ortools.linear_solver import pywraplp",
-    "ortools": "from ortools.sat.python import cp_model",
+    "cp_sat": "from ortools.sat.python import cp_model",
+    "ortools": "from ortools.math_opt.python import mathopt",
     "native": "import highspy, pyscipopt",
     "pyomo": "import pyomo.environ",
     "scipy": "import scipy.optimize",
