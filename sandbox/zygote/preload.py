@@ -2,7 +2,7 @@
 
 Loading is not enough: the first solve in a process binds symbols, fills tables and touches pages, and a child that does
 so pays for a copy of each page. So each library solves something tiny here, once. All but HiGHS: a process that has
-solved with it leaves children that hang (its scheduler keeps threads), so it is imported and no more.
+solved with it leaves children that hang (its scheduler keeps threads), so models are made for it, but not solved.
 """
 
 from __future__ import annotations
@@ -125,6 +125,9 @@ def _pulp(pulp: Any) -> None:
     model += pulp.lpSum(variables)
     model += pulp.lpSum(variables) <= 4
     str(model)
+    solver = pulp.HiGHS(msg=False)
+    solver.createAndConfigureSolver(model)
+    solver.buildSolverModel(model)
 
 
 def _pyomo(pyomo: Any) -> None:
@@ -133,7 +136,17 @@ def _pyomo(pyomo: Any) -> None:
     model.x = pyomo.Var(model.numbers, domain=pyomo.NonNegativeIntegers)
     model.limit = pyomo.Constraint(expr=sum(model.x[i] for i in model.numbers) <= 4)
     model.goal = pyomo.Objective(expr=sum(model.x[i] for i in model.numbers), sense=pyomo.maximize)
-    pyomo.SolverFactory("appsi_highs").available(exception_flag=False)
+    solver = pyomo.SolverFactory("appsi_highs")
+    if solver.available(exception_flag=False):
+        solver.set_instance(model)
+
+
+def _highspy(highspy: Any) -> None:
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    variables = [solver.addIntegral(lb=0, ub=3, obj=1) for _ in range(3)]
+    solver.addConstr(sum(variables) <= 4)
+    solver.modelStatusToString(solver.getModelStatus())
 
 
 def _pyscipopt(pyscipopt: Any) -> None:
@@ -167,6 +180,7 @@ _WARM: dict[str, Callable[[Any], object]] = {
     "ortools.constraint_solver.pywrapcp": _pywrapcp,
     "ortools.sat.python.cp_model": _cp_model,
     "ortools.math_opt.python.mathopt": _mathopt,
+    "highspy": _highspy,
     "pulp": _pulp,
     "pyomo.environ": _pyomo,
     "pyscipopt": _pyscipopt,
