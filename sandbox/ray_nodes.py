@@ -24,6 +24,7 @@ LOOK = 5.0
 
 _STARTING = 120.0  # seconds for an actor's process to start and to load the solver libraries
 _AGAIN = 60.0  # seconds after which a node whose sandbox did not open is tried again
+_SIGN = 1.0  # seconds for signs of life; a node that is silent may be busy, one whose actor died says so at once
 _ENDING = 8.0  # seconds for the sandboxes to end in order; then their processes are killed
 
 _log = logging.getLogger(__name__)
@@ -88,6 +89,10 @@ class Node(Slot):
             raise SandboxUnavailableError(f"the sandbox on node {self.address} failed: {error.cause!r}") from None
         except RayError as error:
             raise SlotLostError(f"node {self.address}: {_gist(error)}") from None
+
+    def ping(self) -> Any:
+        """A sign of life from the actor; what `ray.wait` can wait for."""
+        return self._actor.answer.remote({"call": "hello"})
 
     def end(self) -> Any:
         """Ask the actor to end its programs; what `ray.wait` can wait for."""
@@ -232,6 +237,7 @@ class Cluster:
         for node in list(self._nodes.values()):
             if node.key not in there:
                 self.lose(node)
+        self._lose_the_dead()
         processors = {key: int(node["Resources"].get("CPU", 0)) for key, node in there.items()}
         with self._lock:
             if self._closed:
@@ -248,6 +254,20 @@ class Cluster:
                 self._starting[key] = (node, thread)
                 thread.start()
         self._tell_of_hope()
+
+    def _lose_the_dead(self) -> None:
+        """Take out nodes whose actors died while nothing ran on them, before a program comes to one."""
+        signs = {node.ping(): node for node in self._nodes.values()}
+        if not signs:
+            return
+        ended, _ = ray.wait(list(signs), num_returns=len(signs), timeout=_SIGN)
+        for sign in ended:
+            try:
+                ray.get(sign)
+            except RayTaskError:
+                pass  # It lives.
+            except RayError:
+                self.lose(signs[sign])
 
     def _start(self, node: Node) -> None:
         """Wait until a node's actor is ready, and let programs go there; or note why it is not."""

@@ -66,8 +66,14 @@ def nodes(cluster, opened):
     """Two nodes with a processor each, both serving; made good after tests that killed one."""
     while len(cluster.worker_nodes) < 2:
         join(cluster)
-    assert wait_until(lambda: opened._cluster.places_held() == 2, 60)
+    assert wait_until(lambda: serving(opened) == 2, 60)
     return list(cluster.worker_nodes)
+
+
+def serving(opened):
+    """How many nodes have a living actor; a death that nobody noticed yet is not one of them."""
+    opened._cluster._lose_the_dead()
+    return opened._cluster.places_held()
 
 
 def join(cluster):
@@ -182,6 +188,14 @@ def test_all_of_a_sandbox_dies_with_its_actor_and_another_takes_over(nodes, open
     assert actor(nodes[0]) != killed
 
 
+def test_an_actor_that_dies_idle_is_noticed_before_a_program_comes_to_it(nodes, opened):
+    os.kill(actor(nodes[0]), signal.SIGKILL)
+    os.kill(actor(nodes[1]), signal.SIGKILL)
+    assert wait_until(lambda: opened._cluster.places_held() < 2, 10)
+    assert wait_until(lambda: opened._cluster.places_held() == 2, 60)
+    assert opened.run("print(1)").stdout == "1\n"
+
+
 def test_a_program_whose_nodes_die_twice_is_a_fault_of_the_sandbox(nodes, opened):
     failures = []
 
@@ -200,7 +214,7 @@ def test_a_program_whose_nodes_die_twice_is_a_fault_of_the_sandbox(nodes, opened
             for pid in descendants(raylet(node)):
                 if "ray::Actor" in title(pid):
                     os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not thread.is_alive() or opened._cluster.places_held() == 2, 30)
+        wait_until(lambda: not thread.is_alive() or serving(opened) == 2, 30)
     thread.join()
     assert "lost twice" in failures[0]
 
