@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from agents.curation.config import CurateConfig, help_texts, load_problems
+from agents.curation.config import CurateConfig, load_problems
 from cli.failures import fail, told
+from cli.settings import layered, names, option_texts
 
 EXAMPLES = (
     "Examples:\n\nstorm curate --families all --limit 20 --seed 7 --out runs/first\n\n"
     "storm curate --out runs/first --resume"
 )
-DEFAULTS = {field.name: field.default for field in fields(CurateConfig) if field.default not in ("", (), None)}
-TEXTS = {
-    name: f"{text} Default: {DEFAULTS[name]}." if name in DEFAULTS else text for name, text in help_texts().items()
-}
+TEXTS = option_texts(CurateConfig)
 
 
 def curate(
@@ -61,7 +57,7 @@ def curate(
     """Turn word problems into golden trajectories: run each one, mend it at its first flaw, keep the flawless."""
     flags = {
         "problems": problems and str(problems),
-        "families": families and tuple(name.strip() for name in families.split(",")),
+        "families": names(families),
         "split": split,
         "limit": limit,
         "seed": seed,
@@ -78,33 +74,12 @@ def curate(
         if resume and out is None:
             raise ValueError("--resume needs --out, the folder of the run to go on with")
         folder = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
-        given = {name: value for name, value in flags.items() if value is not None}
-        chosen = _resolved(given, config, folder if resume else None)
+        resumed = folder if resume else None
+        chosen = CurateConfig.from_dict(layered(flags, config, resumed, sources=("problems", "families")))
         if dry_run:
             _print_plan(chosen, folder, as_json=as_json)
         else:
             _run(chosen, folder, resume=resume, as_json=as_json, display=display)
-
-
-def _resolved(flags: dict[str, Any], file: Path | None, resumed: Path | None) -> CurateConfig:
-    """Settings from the run that is resumed, then from a file, then from flags."""
-    from agents.curation.folder import stored_settings
-
-    settings: dict[str, Any] = {}
-    layers = [stored_settings(resumed) or {} if resumed else {}, _read(file) if file else {}, flags]
-    for layer in layers:
-        if layer.get("problems") or layer.get("families"):
-            settings = {name: value for name, value in settings.items() if name not in ("problems", "families")}
-        settings |= layer
-    settings.pop("problems_digest", None)
-    return CurateConfig.from_dict(settings)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file}: not TOML: {error}") from error
 
 
 def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
@@ -124,15 +99,17 @@ def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
 
 def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
     from agents.curation import pool
-    from cli.display import print_summary, shown
+    from agents.runs.crew import RunStoppedError
+    from cli.curate_display import counts, print_summary
+    from cli.display import shown
 
     again = f"storm curate --out {out} --resume"
     try:
-        with shown(display) as report:
+        with shown(display, counts) as report:
             summary = pool.curate(config, out, resume=resume, report=report)
     except KeyboardInterrupt:
         fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
-    except pool.CurationStoppedError as error:
+    except RunStoppedError as error:
         fail(f"{error}. What was done is kept. Go on with: {again}", code=1)
     if as_json:
         typer.echo(json.dumps(summary.to_dict(), indent=2))

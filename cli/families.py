@@ -1,36 +1,95 @@
-"""`storm families`: which problem families there are, and what their problems look like."""
+"""`storm families`: which problem families there are, what their problems look like, and problems of them in a file."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
-from cli.failures import told
+from cli.failures import fail, told
 
-EXAMPLES = "Examples:\n\nstorm families\n\nstorm families --show knapsack"
+EXAMPLES = (
+    "Examples:\n\nstorm families --show knapsack\n\n"
+    "storm families complex --split heldout --limit 200 --seed 7 --out heldout.jsonl"
+)
 
 
 def families(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help='Families to write with --out: by name, "easy", "complex" or "all". Default: all.'
+        ),
+    ] = None,
     show: Annotated[
         str | None,
         typer.Option("--show", metavar="NAME", help="Show a question of this family; with --json, the whole problem."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write problems with their answers, one JSON object a line.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="How many problems to write, the families in turn. Default: 100.")
+    ] = None,
+    split: Annotated[
+        Literal["train", "heldout"] | None,
+        typer.Option(
+            metavar="train|heldout", help="Which split they are of; heldout is for measuring. Default: train."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="Another problem for another seed.")] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="Print one JSON object and nothing else.")
     ] = False,
 ) -> None:
-    """List the problem families that storm can draw from without end."""
+    """List the problem families that storm can draw from without end, show a problem, or write many to a file."""
     with told():
-        from env.families import FAMILIES, generate
-
-        if show is not None:
-            problem = next(generate([show], split="train", seed=seed, limit=1))
-            typer.echo(json.dumps(problem.to_dict(), indent=2) if as_json else problem.question)
-        elif as_json:
-            typer.echo(json.dumps({family.name: {"tier": family.tier} for family in FAMILIES.values()}, indent=2))
+        if out is not None:
+            if show is not None:
+                raise ValueError("--show prints one question and --out writes many; give one of them")
+            try:
+                _write(out, names or ["all"], limit=limit, split=split or "train", seed=seed, as_json=as_json)
+            except KeyboardInterrupt:
+                fail("stopped; nothing was written", code=130)
+        elif names or limit is not None:
+            raise ValueError("families and --limit are for writing problems; give --out FILE, or --show NAME for one")
         else:
-            for family in FAMILIES.values():
-                typer.echo(f"{family.name:<16}{family.tier}")
+            _print(show, split=split or "train", seed=seed, as_json=as_json)
+
+
+def _print(show: str | None, *, split: Literal["train", "heldout"], seed: int, as_json: bool) -> None:
+    from env.families import FAMILIES, generate
+
+    if show is not None:
+        problem = next(generate([show], split=split, seed=seed, limit=1))
+        typer.echo(json.dumps(problem.to_dict(), indent=2) if as_json else problem.question)
+    elif as_json:
+        typer.echo(json.dumps({family.name: {"tier": family.tier} for family in FAMILIES.values()}, indent=2))
+    else:
+        for family in FAMILIES.values():
+            typer.echo(f"{family.name:<16}{family.tier}")
+
+
+def _write(
+    out: Path, names: list[str], *, limit: int | None, split: Literal["train", "heldout"], seed: int, as_json: bool
+) -> None:
+    from collections import Counter
+
+    from agents.curation.config import FAMILY_LIMIT
+    from env import write_problems
+    from env.families import generate
+
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}; give at least 1")
+    if out.exists():
+        raise ValueError(f"{out}: is there already; choose another --out")
+    problems = list(generate(names, split=split, seed=seed, limit=limit or FAMILY_LIMIT))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_problems(out, problems)
+    counts = Counter(problem.family for problem in problems)
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), "problems": len(problems), "by_family": dict(counts)}, indent=2))
+    else:
+        typer.echo(f"{out}: {len(problems)} problems, {', '.join(f'{name} {n}' for name, n in counts.items())}")

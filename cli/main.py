@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import curate, families, sandbox, solve
+from cli import curate, doctor, export, families, sandbox, solve
 
 app = typer.Typer(
     name="storm",
@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 app.command("curate", epilog=curate.EXAMPLES)(curate.curate)
 app.command("solve", epilog=solve.EXAMPLES)(solve.solve)
+app.command("export", epilog=export.EXAMPLES)(export.export)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("families", epilog=families.EXAMPLES)(families.families)
 app.add_typer(sandbox.app)
 

@@ -130,7 +130,7 @@ def run_episode(
     return env.episode
 
 
-def segment_seed(seed: int, episode: Episode) -> int:
+def segment_seed(seed: int | str, episode: Episode) -> int:
     """The seed for the next segment of `episode`, in [0, 2**31): the same run again draws the same tokens.
 
     It depends on the problem's id and on how many segments and interventions there were, and not on the machine or on

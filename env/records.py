@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from env.answers import parse_answer
 from env.episode import Episode
+from env.lines import json_lines, short
 from env.problem import AnswerKey, Problem, check_answer
 from env.scoring import RULES
-
-T = TypeVar("T")
 
 
 def read_problems(path: str | Path) -> tuple[Problem, ...]:
@@ -34,7 +33,7 @@ def read_problems(path: str | Path) -> tuple[Problem, ...]:
     path = Path(path)
     seen: dict[str, int] = {}
     problems: list[Problem] = []
-    for number, problem in _lines(path, path.read_bytes(), _problem):
+    for number, problem in json_lines(path, path.read_bytes(), _problem):
         if problem.id in seen:
             raise ValueError(f'{path}:{number}: "id" {problem.id!r} is already that of line {seen[problem.id]}')
         seen[problem.id] = number
@@ -72,7 +71,7 @@ def read_episodes(path: str | Path) -> tuple[Episode, ...]:
     """
     path = Path(path)
     data = path.read_bytes()
-    return tuple(episode for _, episode in _lines(path, data[: _whole(data)], Episode.from_dict))
+    return tuple(episode for _, episode in json_lines(path, data[: _whole(data)], Episode.from_dict))
 
 
 def append_episode(path: str | Path, episode: Episode) -> None:
@@ -115,24 +114,6 @@ def _whole(data: bytes) -> int:
     return len(data)
 
 
-def _lines(path: Path, data: bytes, read: Callable[[dict[str, Any]], T]) -> Iterator[tuple[int, T]]:
-    """Line numbers from 1, and what `read` makes of the object on each line; its ValueErrors get file and line."""
-    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        try:
-            value = json.loads(raw.decode("utf-8"))
-            if not isinstance(value, dict):
-                raise ValueError(f"not a JSON object but {_short(value)}; put one object a line")
-            yield number, read(value)
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}:{number}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}:{number}: not JSON: {error.msg} at column {error.colno}") from error
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}:{number}: {error}") from error
-
-
 def _problem(record: dict[str, Any]) -> Problem:
     """The problem in one line's object. Raises ValueError that names the field and the fix."""
     values: dict[str, Any] = {}
@@ -145,7 +126,7 @@ def _problem(record: dict[str, Any]) -> Problem:
         if name == "id" and isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str):
-            raise ValueError(f'"{name}" is {_short(value)}; give a text')
+            raise ValueError(f'"{name}" is {short(value)}; give a text')
         if name in ("id", "question") and not value.strip():
             raise ValueError(f'"{name}" is empty; give a text')
         values[name] = value
@@ -162,7 +143,7 @@ def _answers(record: dict[str, Any]) -> tuple[AnswerKey, ...]:
         raise ValueError('both "answer" and "answers" are there; give one of them')
     if several is not None:
         if not isinstance(several, list) or not several:
-            raise ValueError(f'"answers" is {_short(several)}; give a list of at least one answer')
+            raise ValueError(f'"answers" is {short(several)}; give a list of at least one answer')
         return tuple(_answer("answers", value) for value in several)
     if one is None:
         raise ValueError('"answer" is missing; give a number, "infeasible" or "unbounded"')
@@ -173,7 +154,7 @@ def _answer(field: str, value: object) -> AnswerKey:
     if isinstance(value, str):
         read = parse_answer(value)
         if read is None:
-            raise ValueError(f'"{field}" {_short(value)} cannot be read; give a number, "infeasible" or "unbounded"')
+            raise ValueError(f'"{field}" {short(value)} cannot be read; give a number, "infeasible" or "unbounded"')
         if read.status != "number":
             return read.status
         assert read.value is not None
@@ -182,13 +163,8 @@ def _answer(field: str, value: object) -> AnswerKey:
         check_answer(value)
         return float(value)  # type: ignore[arg-type]
     except (ValueError, OverflowError) as error:
-        raise ValueError(f'"{field}" is {_short(value)}; give a number, "infeasible" or "unbounded"') from error
+        raise ValueError(f'"{field}" is {short(value)}; give a number, "infeasible" or "unbounded"') from error
 
 
 def _line(data: dict[str, Any]) -> str:
     return json.dumps(data, ensure_ascii=False) + "\n"
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -10,20 +10,19 @@ Once a record is kept somewhere safe, its problem is forgotten; until then it ca
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from agents.curation.config import CurateConfig
 from agents.curation.records import Record
-from agents.curation.watch import Watched
 from agents.graphs import calm
 from agents.graphs.checkpoints import open_checkpoints, run
 from agents.graphs.parts import Parts
-from agents.reasoners import open_reasoner
+from agents.runs.opening import opened
+from agents.runs.watch import Watched
 from env import Episode, Finding, Problem, Reasoner, run_episode
-from sandbox import Tier, open_sandbox
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,28 +67,13 @@ def open_bench(config: CurateConfig, checkpoints: Path, *, reasoner: Reasoner | 
 
     Raises ReasonerError, SandboxUnavailableError, and ValueError for a reasoner that nobody knows.
     """
-    opened = closing(_reasoner(config)) if reasoner is None else nullcontext(reasoner)
-    with (
-        opened as writer,
-        open_sandbox(minimum_tier=cast(Tier, config.minimum_tier)) as sandbox,
-        open_checkpoints(checkpoints) as checkpointer,
-    ):
-        watched = Watched(writer)
-        heat = config.temperature
+    with opened(config, reasoner) as (watched, sampling, sandbox), open_checkpoints(checkpoints) as checkpointer:
         parts = Parts(
             reasoner=watched,
             sandbox=sandbox,
-            sampling=None if heat is None else replace(watched.sampling, temperature=heat),
+            sampling=sampling,
             max_interventions=config.max_interventions,
             max_hint_share=config.max_hint_share,
         )
         machine = calm.build(lambda: parts, checkpointer=checkpointer)
         yield Bench(parts=parts, reasoner=watched, seed=config.seed, machine=machine)
-
-
-def _reasoner(config: CurateConfig) -> Reasoner:
-    return open_reasoner(
-        config.reasoner,
-        model=config.model or None,
-        tokenizer=Path(config.tokenizer) if config.tokenizer else None,
-    )

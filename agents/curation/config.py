@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import inspect
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Self, cast, get_args
 
+from agents.runs.settings import FAMILY_LIMIT
 from env import Problem, read_problems
 from env.plain import arguments
 from sandbox import Tier
-
-FAMILY_LIMIT = 100
-"""Problems that are taken from families, which are endless, if nobody says how many."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,21 +71,6 @@ class CurateConfig:
         return cls(**{**values, "families": tuple(values.get("families", ()))})
 
 
-@cache
-def help_texts() -> dict[str, str]:
-    """The docstring of each field of `CurateConfig`, by its name."""
-    body = ast.parse(inspect.getsource(CurateConfig)).body[0]
-    assert isinstance(body, ast.ClassDef)
-    names = {field.name for field in fields(CurateConfig)}
-    texts: dict[str, str] = {}
-    for field, text in zip(body.body, body.body[1:], strict=False):
-        match field, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
-                texts[name] = words
-    assert texts.keys() == names, "every field has a docstring"
-    return texts
-
-
 def load_problems(config: CurateConfig) -> tuple[Problem, ...]:
     """The problems to curate, in order. Raises ValueError or OSError for a file that cannot be used."""
     if config.problems:
@@ -101,9 +79,3 @@ def load_problems(config: CurateConfig) -> tuple[Problem, ...]:
 
     split = cast(Split, config.split)
     return tuple(generate(config.families, split=split, seed=config.seed, limit=config.limit or FAMILY_LIMIT))
-
-
-def digest(problems: Iterable[Problem]) -> str:
-    """A fingerprint of the problems, by which a run notices that they are others than it began with."""
-    lines = "\n".join(json.dumps(problem.to_dict(), sort_keys=True) for problem in problems)
-    return hashlib.sha256(lines.encode()).hexdigest()[:16]

@@ -1,27 +1,22 @@
-"""The output folder of a curation: claimed by one process at a time, and never mixed from two configurations."""
+"""The output folder of a curation and its files."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import tomli_w
 
 from agents.curation.config import CurateConfig
-from agents.curation.records import Record, append_line, read_records, write_lines, write_text
+from agents.curation.records import Record, read_records
 from agents.curation.summary import Summary
+from agents.runs.folder import Kind, claimed, stored_settings
+from agents.runs.lines import append_line, write_lines, write_text
 
-FREE = {"workers"}
-"""Settings that may differ when a curation goes on, because results do not depend on them."""
+__all__ = ["Folder", "claim", "stored_settings"]
 
-BEGINNINGS = {".lock", "config.toml.part"}
-"""What a curation that was killed at once may leave."""
+KIND = Kind(noun="a curation", verb="curates", free=frozenset({"workers"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,58 +62,20 @@ class Folder:
                 self.checkpoints.with_name(self.checkpoints.name + end).unlink(missing_ok=True)
 
 
-def stored_settings(path: Path) -> dict[str, Any] | None:
-    """What a folder's config.toml says; None where there is none. Raises ValueError where it cannot be read."""
-    file = path / "config.toml"
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise ValueError(f"{file}: not TOML: {error}") from error
-
-
 @contextmanager
 def claim(path: Path, config: CurateConfig, digest: str, *, resume: bool) -> Iterator[Folder]:
     """The folder, for this process alone, with the settings written into it.
 
-    digest: of the problems, see `agents.curation.config.digest`.
-    Raises ValueError for a folder that holds other settings (naming what changed), that holds a run and `resume` is not
-    set, that another process works in, or that holds something else altogether.
+    digest: of the problems, see `agents.runs.settings.digest`.
+    Raises ValueError as `agents.runs.folder.claimed` does.
     """
-    if not (path / "config.toml").exists() and path.exists() and {e.name for e in path.iterdir()} - BEGINNINGS:
-        raise ValueError(f"{path}: holds something else than a curation; choose another --out")
-    path.mkdir(parents=True, exist_ok=True)
-    with (path / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{path}: another process curates into it; wait for it, or choose another --out") from None
-        folder = Folder(path)
-        settings = {**config.to_dict(), "problems_digest": digest}
-        before = stored_settings(path) if folder.begun else None
-        if before is not None and (changed := _changed(before, settings)):
-            raise ValueError(
-                f"{path}: made with other settings ({', '.join(changed)}); "
-                "choose another --out, or --resume with the old ones"
-            )
-        if before is not None and not resume:
-            done = len(read_records(folder.episodes))
-            raise ValueError(
-                f"{path}: holds a run already ({done} of its problems done); --resume it, or choose another --out"
-            )
-        if before is None:
-            write_text(path / "config.toml", tomli_w.dumps(settings))
+    folder = Folder(path)
+    settings = {**config.to_dict(), "problems_digest": digest}
+    with claimed(
+        path,
+        KIND,
+        settings,
+        done=lambda: len(read_records(folder.episodes)) if folder.begun else None,
+        resume=resume,
+    ):
         yield folder
-
-
-def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The settings that differ, as "name: before -> now". The same problems may have moved to another file."""
-    moved = {"problems"} if before.get("problems_digest") == now["problems_digest"] else set()
-    names = [name for name in dict.fromkeys((*now, *before)) if name not in FREE | moved]
-    differing = [name for name in names if before.get(name) != now.get(name)]
-    return [f"{name}: {_shown(before.get(name))} -> {_shown(now.get(name))}" for name in differing]
-
-
-def _shown(value: Any) -> str:
-    return "not set" if value in (None, "", []) else ",".join(value) if isinstance(value, list) else str(value)

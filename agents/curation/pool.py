@@ -10,26 +10,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
 from agents.curation.bench import Bench, open_bench
-from agents.curation.config import CurateConfig, digest, load_problems
+from agents.curation.config import CurateConfig, load_problems
 from agents.curation.folder import Folder, claim
 from agents.curation.records import Record, read_records
 from agents.curation.summary import Summary, summarize
-from env import Problem, Reasoner, ReasonerError
-
-PATIENCE = 5
-"""Problems that may fail one after another, through no fault of theirs, before a curation stops."""
-TICK = 0.2
-"""Seconds between two reports while nothing happens."""
-
-
-class CurationStoppedError(RuntimeError):
-    """Too many problems failed one after another for it to make sense to go on."""
+from agents.runs.crew import work_off
+from agents.runs.settings import digest
+from env import Problem, Reasoner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +64,7 @@ def curate(
 
     reasoner: instead of the one that the settings name; it is not closed.
     Raises ValueError and OSError for bad input, ReasonerError and SandboxUnavailableError where the parts cannot be
-    opened, CurationStoppedError where problem after problem fails. Whatever is raised, what was done can be resumed.
+    opened, RunStoppedError where problem after problem fails. Whatever is raised, what was done can be resumed.
     """
     problems = load_problems(config)
     with claim(out, config, digest(problems), resume=resume) as folder:
@@ -90,8 +82,7 @@ class _Session:
         self.config, self.folder, self.problems = config, folder, problems
         self.done = {record.id: record for record in read_records(folder.episodes)}
         self.left = [problem for problem in problems if problem.id not in self.done or self.done[problem.id].failed]
-        self.errors: dict[str, str] = {}
-        self.row = 0  # Problems that failed since the last one that did not.
+        self.errors: list[str] = []
         self.counts: Counter[str] = Counter()
         for record in self.done.values():
             self._count(record, 1)
@@ -103,18 +94,20 @@ class _Session:
         # They have a line: a kill came before they were forgotten, or the sandbox failed them and they start anew.
         for id in self.done:
             bench.forget(id)
-        pool = ThreadPoolExecutor(self.config.workers, thread_name_prefix="curate")
-        try:
-            waiting = {pool.submit(bench.work, problem): problem for problem in self.left}
-            while waiting:
-                finished, _ = wait(waiting, timeout=TICK, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    self._keep(waiting.pop(future), future, bench)
-                if report:
-                    report(self._progress(len(waiting), bench.reasoner.tokens))
-        finally:
-            bench.reasoner.halt()
-            pool.shutdown(cancel_futures=True)
+
+        def tick(waiting: int, errors: list[str]) -> None:
+            if report:
+                report(self._progress(waiting, errors, bench.reasoner.tokens))
+
+        self.errors = work_off(
+            self.left,
+            bench.work,
+            lambda problem, record: self._keep(problem, record, bench),
+            workers=self.config.workers,
+            halt=bench.reasoner.halt,
+            tick=tick,
+            name="curate",
+        )
 
     def finish(self) -> Summary:
         """Put the files in order."""
@@ -123,34 +116,21 @@ class _Session:
         self.folder.finish(records, summary)
         return summary
 
-    def _keep(self, problem: Problem, future: Future[Record], bench: Bench) -> None:
-        try:
-            record = replace(future.result(), at_seconds=round(self.earlier + monotonic() - self.started, 3))
-        except ReasonerError as error:
-            self.errors[problem.id] = str(error)
-            self._count_failure(str(error))
-            return
+    def _keep(self, problem: Problem, record: Record, bench: Bench) -> bool:
+        record = replace(record, at_seconds=round(self.earlier + monotonic() - self.started, 3))
         self.folder.add(record)
         bench.forget(problem.id)
         if problem.id in self.done:
             self._count(self.done[problem.id], -1)
         self.done[problem.id] = record
         self._count(record, 1)
-        if record.failed:
-            self._count_failure("the sandbox failed")
-        else:
-            self.row = 0
+        return record.failed
 
     def _count(self, record: Record, step: int) -> None:
         self.counts["golden"] += step * (record.outcome == "golden")
         self.counts["corrected"] += step * record.corrected
 
-    def _count_failure(self, reason: str) -> None:
-        self.row += 1
-        if self.row == PATIENCE:
-            raise CurationStoppedError(f"{self.row} problems failed one after another, the last one because: {reason}")
-
-    def _progress(self, waiting: int, tokens: int) -> Progress:
+    def _progress(self, waiting: int, errors: list[str], tokens: int) -> Progress:
         return Progress(
             total=len(self.problems),
             done=len(self.done),
@@ -158,7 +138,7 @@ class _Session:
             corrected=self.counts["corrected"],
             discarded=len(self.done) - self.counts["golden"],
             in_flight=min(waiting, self.config.workers),
-            errors=len(self.errors),
+            errors=len(errors),
             tokens_per_second=tokens / max(monotonic() - self.started, 1e-9),
-            error=next(reversed(self.errors.values()), ""),
+            error=errors[-1] if errors else "",
         )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from agents.graphs.golden import Outcome
-from env import Episode, Finding, repair_episodes, score
+from agents.runs.lines import read_lines
+from env import Episode, Finding, score
 from env.plain import arguments
 
 
@@ -89,45 +88,7 @@ class Record:
 def read_records(path: Path) -> tuple[Record, ...]:
     """The records of an `episodes.jsonl`, in its order, the last one of each problem. A missing file has none.
 
-    A last line that a kill cut short is cut off first. Raises ValueError, naming file and line, for any other line that
+    A last line that a kill cut short is left out. Raises ValueError, naming file and line, for any other line that
     is not a record.
     """
-    repair_episodes(path)
-    if not path.exists():
-        return ()
-    records: dict[str, Record] = {}
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                record = Record.from_dict(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ValueError(f"{path}:{number}: not a record of this curation: {error}") from error
-            records[record.id] = record
-    return tuple(records.values())
-
-
-def append_line(path: Path, data: Mapping[str, Any]) -> None:
-    """Add a line of JSON and wait until it is on disk."""
-    with path.open("ab") as file:
-        file.write(_line(data).encode())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Write a file of JSON lines, in place of what was there, all or nothing."""
-    write_text(path, "".join(_line(data) for data in lines))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, in place of what was there, all or nothing."""
-    draft = path.with_name(f"{path.name}.part")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def _line(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False) + "\n"
+    return read_lines(path, Record.from_dict, key=lambda record: record.id, what="a record of this curation")

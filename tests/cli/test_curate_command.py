@@ -12,7 +12,8 @@ import pytest
 from actor import mixed, workshop
 from endpoint import Endpoint
 
-from agents.curation.config import CurateConfig, help_texts
+from agents.curation.config import CurateConfig
+from agents.runs.settings import help_texts
 from env import read_episodes
 
 LENIENT = ("--minimum-tier", "limits")
@@ -143,7 +144,7 @@ def test_settings_come_from_a_file_and_flags_win_over_it(storm, problems, tmp_pa
 def test_the_help_is_made_of_the_settings_docstrings(storm, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     shown = storm("curate", "--help").stdout
-    for name, text in help_texts().items():
+    for name, text in help_texts(CurateConfig).items():
         assert f"--{name.replace('_', '-')}" in shown
         assert text.split(".")[0] in shown
 

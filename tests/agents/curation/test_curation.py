@@ -10,10 +10,12 @@ import pytest
 from actor import Actor, by_hand, direct, mixed, stubborn, workshop
 from test_kill import results
 
-from agents.curation.config import CurateConfig, help_texts
-from agents.curation.pool import CurationStoppedError, curate
+from agents.curation.config import CurateConfig
+from agents.curation.pool import curate
 from agents.curation.records import read_records
 from agents.graphs.golden import hint_share
+from agents.runs.crew import RunStoppedError
+from agents.runs.settings import help_texts
 from env import ReasonerError, Sampling, read_episodes, write_problems
 
 
@@ -143,7 +145,7 @@ def test_a_problem_that_the_reasoner_fails_has_no_line_and_is_tried_again(config
 
 
 def test_a_curation_stops_where_problem_after_problem_fails(config, tmp_path):
-    with pytest.raises(CurationStoppedError, match=r"5 problems failed one after another.* answered 500"):
+    with pytest.raises(RunStoppedError, match=r"5 problems failed one after another.* answered 500"):
         curate(config, tmp_path / "out", reasoner=Failing(mixed, *range(10, 18)))
     assert curate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed)).problems == 8
 
@@ -237,4 +239,4 @@ def test_settings_come_back_from_their_data():
 
 
 def test_every_setting_has_a_help_text():
-    assert all(text.endswith(".") for text in help_texts().values())
+    assert all(text.endswith(".") for text in help_texts(CurateConfig).values())

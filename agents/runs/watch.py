@@ -11,7 +11,7 @@ from env.transcript import CHARS_PER_TOKEN
 
 
 class HaltedError(Exception):
-    """The curation was called off before this segment."""
+    """The run was called off before this segment."""
 
 
 class Watched:

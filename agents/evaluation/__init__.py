@@ -1,0 +1,23 @@
+"""Evaluation: a reasoner alone with many problems, scored under named rules, with intervals and with what it did.
+
+    from agents.evaluation import EvalConfig, evaluate
+
+    results = evaluate(EvalConfig(families=("all",), limit=200, seed=7), Path("runs/eval"))
+    results.rules["paper"]["pass@1"].mean
+
+`storm eval` is this with a live bar. The output folder holds
+
+- `config.toml`: the settings, resolved
+- `samples.jsonl`: a `Sample` for each problem and sample, the whole episode in it
+- `results.json`: the figures, worked out from the samples alone
+
+so another rule scores the same runs anew, and more samples only add the missing ones.
+"""
+
+from __future__ import annotations
+
+from agents.evaluation.config import EvalConfig
+from agents.evaluation.results import Results
+from agents.evaluation.run import evaluate
+
+__all__ = ["EvalConfig", "Results", "evaluate"]

@@ -1,0 +1,104 @@
+"""The settings of an evaluation: one frozen dataclass, whose field docstrings are the help texts of `storm eval`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self, cast, get_args
+
+from agents.runs.settings import FAMILY_LIMIT
+from env import RULES, read_problems
+from env.benchmarks import BENCHMARKS, Loaded, load_benchmarks
+from env.plain import arguments
+from sandbox import Tier
+
+LISTS = ("families", "benchmark", "rule")
+"""Fields that are lists in TOML."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvalConfig:
+    """What to evaluate on, with which reasoner, under which rules."""
+
+    problems: str = ""
+    """File of problems, one JSON object a line with "id", "question" and "answer"; instead of families."""
+    families: tuple[str, ...] = ()
+    """Problem families to draw from, separated by commas; "all", "easy" and "complex" stand for several."""
+    split: str = "heldout"
+    """Which split of the families to draw from: "heldout", which is for measuring, or "train"."""
+    benchmark: tuple[str, ...] = ()
+    """Public test sets, separated by commas: nl4opt, mamo_easy, mamo_complex, industryor, optmath."""
+    data_dir: str = ""
+    """Folder with the files of the test sets; if left out, they come from the Hub, with the package datasets."""
+    limit: int | None = None
+    """How many problems to take, of each test set; if left out, all of a file or test set, or 100 of families."""
+    samples: int = 1
+    """Runs at each problem. More on --resume adds the missing ones."""
+    rule: tuple[str, ...] = ("paper",)
+    """Scoring rules, separated by commas, side by side: paper, sirl, orlm, mamo. Others on --resume score anew."""
+    seed: int = 0
+    """For the same problems and the same draws again, whatever runs beside them."""
+    reasoner: str = "nano"
+    """Who solves: "nano", "nano-base", a folder with a nano model, or the address of a server with /v1/completions."""
+    model: str = ""
+    """The model's name, where a server has more than one."""
+    tokenizer: str = ""
+    """A server's model's tokenizer.json: only with it are tokens counted and not estimated."""
+    temperature: float | None = None
+    """How freely tokens are drawn, 0 for the likeliest; if left out, the reasoner's own."""
+    minimum_tier: str = "landlock"
+    """The weakest sandbox to accept: "full", "landlock" or "limits"."""
+    workers: int = 4
+    """Runs in flight at once; results do not depend on it."""
+
+    def __post_init__(self) -> None:
+        if sum(map(bool, (self.problems, self.families, self.benchmark))) != 1:
+            raise ValueError(
+                "give a file of problems, families or test sets, one of them: --problems FILE, --families all, "
+                "or --benchmark nl4opt"
+            )
+        if self.data_dir and not self.benchmark:
+            raise ValueError("data_dir goes with benchmark: --benchmark nl4opt --data-dir DIR")
+        if self.split not in ("train", "heldout"):
+            raise ValueError(f'split is {self.split!r}; give "heldout" or "train"')
+        if self.minimum_tier not in get_args(Tier):
+            raise ValueError(f"minimum_tier is {self.minimum_tier!r}; give one of {', '.join(get_args(Tier))}")
+        for name, known in (("rule", RULES), ("benchmark", BENCHMARKS)):
+            for one in getattr(self, name):
+                if one not in known:
+                    raise ValueError(f'unknown {name} "{one}"; known: {", ".join(known)}')
+        if not self.rule:
+            raise ValueError(f"no rule given; known: {', '.join(RULES)}")
+        for name in ("limit", "samples", "workers"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name} is {value!r}; give a whole number of at least 1")
+        if self.temperature is not None and not self.temperature >= 0:
+            raise ValueError(f"temperature is {self.temperature!r}; give 0 or more")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as TOML data: what is None is left out."""
+        settings = {**asdict(self), **{name: list(getattr(self, name)) for name in LISTS}}
+        return {name: value for name, value in settings.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The settings that `to_dict` gave. Raises ValueError for what no evaluation can have."""
+        values = arguments(cls, data)
+        lists = {name: tuple(dict.fromkeys(values[name])) for name in LISTS if name in values}
+        return cls(**{**values, **lists})
+
+
+def load_problems(config: EvalConfig) -> Loaded:
+    """The problems, in order. Raises ValueError or OSError for a file that cannot be used."""
+    if config.benchmark:
+        folder = Path(config.data_dir) if config.data_dir else None
+        return load_benchmarks(config.benchmark, folder, limit=config.limit)
+    if config.problems:
+        return Loaded(problems=read_problems(config.problems)[: config.limit], unread=())
+    from env.families import Split, generate
+
+    split = cast(Split, config.split)
+    drawn = generate(config.families, split=split, seed=config.seed, limit=config.limit or FAMILY_LIMIT)
+    return Loaded(problems=tuple(drawn), unread=())

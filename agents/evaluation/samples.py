@@ -1,0 +1,75 @@
+"""What is kept of each run at a problem."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from agents.runs.lines import read_lines
+from env import Episode
+from env.plain import arguments
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One run at one problem, done."""
+
+    sample: int
+    """Which of the runs at this problem it is, from 0."""
+    seed: int
+    """Its seed, see `sample_seed`."""
+    temperature: float
+    """How freely its tokens were drawn."""
+    episode: Episode
+    """The run."""
+    at_seconds: float = 0.0
+    """Wall seconds after which it was done, counted from the beginning of the evaluation, pauses left out."""
+
+    @property
+    def id(self) -> str:
+        """The problem's."""
+        return self.episode.problem.id
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Problem and number."""
+        return self.id, self.sample
+
+    @property
+    def failed(self) -> bool:
+        """Whether the sandbox failed it, so that it says nothing about the model."""
+        return self.episode.stop == "infrastructure"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sample as JSON data."""
+        return {
+            "id": self.id,
+            "sample": self.sample,
+            "seed": self.seed,
+            "temperature": self.temperature,
+            "at_seconds": self.at_seconds,
+            "episode": self.episode.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The sample that `to_dict` gave."""
+        values = arguments(cls, {name: value for name, value in data.items() if name != "id"})
+        return cls(**{**values, "episode": Episode.from_dict(values["episode"])})
+
+
+def sample_seed(seed: int, sample: int, id: str) -> int:
+    """The seed of a run, in [0, 2**31): it depends on the evaluation's seed, on the problem and on which run it is."""
+    return int.from_bytes(hashlib.sha256(f"{seed}|{sample}|{id}".encode()).digest()[:4], "big") >> 1
+
+
+def read_samples(path: Path) -> tuple[Sample, ...]:
+    """The samples of a `samples.jsonl`, in its order, the last one of each key. A missing file has none.
+
+    A last line that a kill cut short is left out. Raises ValueError, naming file and line, for any other line that
+    is not a sample.
+    """
+    return read_lines(path, Sample.from_dict, key=lambda sample: sample.key, what="a sample of this evaluation")

@@ -1,0 +1,35 @@
+"""`storm compare`: evaluations side by side, in a table and in two pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.failures import told
+
+EXAMPLES = (
+    "Examples:\n\nstorm compare runs/base runs/tuned\n\nstorm compare runs/base runs/tuned runs/best --out pictures"
+)
+
+
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Folders that storm eval has written, at least two.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the pictures go; compare/ beside the first run by default."),
+    ] = None,
+) -> None:
+    """Put evaluations side by side: right answers, what differs from the first run, and what the models did."""
+    with told():
+        from agents.evaluation.compare import compare
+        from agents.evaluation.plots import draw
+        from cli.compare_display import print_comparison
+
+        found = compare(runs)
+        print_comparison(found)
+        pictures = draw(found, out or runs[0].resolve().parent / "compare")
+        typer.echo(f"\n{pictures[0].parent}: {' and '.join(picture.name for picture in pictures)}")

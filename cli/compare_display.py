@@ -1,0 +1,89 @@
+"""What `storm compare` shows: a column for each run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from agents.evaluation.compare import Comparison, Run
+from agents.evaluation.intervals import Interval
+from agents.evaluation.results import GROUPINGS
+from cli.eval_display import GROUP_NAMES, percent, span
+
+BEHAVIOUR: dict[str, tuple[str, Callable[[float], str]]] = {
+    "code_blocks": ("programs in a run", "{:.2f}".format),
+    "executions": ("of them run", "{:.2f}".format),
+    "model_tokens": ("tokens in a run", "{:,.0f}".format),
+    "backed_by_report": ("backed numbers", percent),
+    "flawed": ("flawed", percent),
+    "class_1": ("first flaw class 1", percent),
+    "class_2": ("first flaw class 2", percent),
+}
+"""Figures of behaviour, by their name in results.json: what they are called here, and how they are written."""
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Runs side by side, for people."""
+    console = Console(highlight=False)
+    runs = comparison.runs
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    for run in runs:
+        table.add_column(escape(run.name), justify="right", overflow="fold")
+    table.add_row("reasoner", *(escape(str(run.results["reasoner"])) for run in runs))
+    table.add_row("problems", *(_problems(run.results) for run in runs), end_section=True)
+    for rule in comparison.rules:
+        for name in _figures(runs, rule):
+            table.add_row(f"{rule} {name}", *(_cell(run.results["rules"][rule].get(name)) for run in runs))
+        gains = (f"{_signed(one.rules[rule])}" for one in comparison.differences)
+        table.add_row("[dim]to the first[/dim]", "", *gains)
+    for grouping in GROUPINGS:
+        names = dict.fromkeys(name for run in runs for name in run.results.get(grouping, {}))
+        if names:
+            table.add_row("")
+            rule = comparison.rules[0]
+            table.add_row(f"[dim]{GROUP_NAMES[grouping]} ({rule})[/dim]")
+            for name in names:
+                groups = (run.results.get(grouping, {}).get(name, {}) for run in runs)
+                table.add_row(escape(name), *(_cell(group.get(rule)) for group in groups))
+    table.add_row("")
+    for key, (words, written) in BEHAVIOUR.items():
+        table.add_row(words, *(written(run.results["behaviour"][key]) for run in runs))
+    console.print(table)
+    console.print()
+    for run, difference in zip(runs[1:], comparison.differences, strict=True):
+        most = max(runs[0].results["problems"], run.results["problems"])
+        console.print(
+            f"{escape(run.name)} and {escape(runs[0].name)} share {difference.problems} of {most} problems; "
+            "the difference is over those, with a paired 95 % interval."
+        )
+
+
+def _figures(runs: tuple[Run, ...], rule: str) -> list[str]:
+    return list(dict.fromkeys(name for run in runs for name in run.results["rules"][rule]))
+
+
+def _problems(results: dict[str, Any]) -> str:
+    samples = results["samples"]
+    return str(results["problems"]) if samples == 1 else f"{results['problems']} x {samples}"
+
+
+def _cell(figure: dict[str, float] | None) -> str:
+    if figure is None:
+        return "-"
+    one = Interval(**figure)
+    return f"{_whole(percent(one.mean))} [dim]({span(one)})[/dim]"
+
+
+def _signed(one: Interval) -> str:
+    mean, low, high = (100 * value for value in (one.mean, one.low, one.high))
+    return f"{mean:+.1f} [dim]({_whole(f'{low:+.0f} to {high:+.0f}')})[/dim]"
+
+
+def _whole(text: str) -> str:
+    """`text` with spaces at which no line is broken."""
+    return text.replace(" ", "\u00a0")

@@ -1,0 +1,57 @@
+"""What `storm curate` shows: how far it is, and the summary at its end."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from agents.curation.pool import Progress
+from agents.curation.summary import Summary
+
+
+def counts(progress: Progress) -> str:
+    """How far a curation is, in a line."""
+    words = (
+        f"golden {progress.golden} · corrected {progress.corrected} · discarded {progress.discarded} · "
+        f"in flight {progress.in_flight} · {progress.tokens_per_second:,.0f} tokens/s"
+    )
+    return f"{words} · errors {progress.errors}" if progress.errors else words
+
+
+def print_summary(summary: Summary) -> None:
+    """The summary for people, at 60 columns too."""
+    console = Console(highlight=False)
+    console.print(
+        f"{summary.problems} problems by {escape(summary.reasoner)}: "
+        f"{_part(summary.native_correct, summary)} right without interventions, "
+        f"{_part(summary.final_correct, summary)} with them, [bold]{_part(summary.golden, summary)} golden[/bold]."
+    )
+    table = Table("family", box=None, pad_edge=False, header_style="dim")
+    for heading in ("problems", "native", "final", "golden"):
+        table.add_column(heading, justify="right")
+    for family, counts in summary.by_family.items():
+        names = ("problems", "native_correct", "final_correct", "golden")
+        table.add_row(family, *(str(counts[name]) for name in names))
+    console.print()
+    console.print(table)
+    console.print()
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("interventions", f"{summary.interventions}{_listed(summary.by_trigger)}")
+    facts.add_row("discarded", f"{sum(summary.discarded.values())}{_listed(summary.discarded)}")
+    mean, most = summary.hint_token_share_mean, summary.hint_token_share_max
+    facts.add_row("hint tokens", f"{mean:.1%} of a golden run on average, {most:.1%} at most")
+    facts.add_row("programs run", f"{summary.executions} in a sandbox of tier {summary.sandbox_tier or 'none'}")
+    facts.add_row("tokens", f"{summary.tokens:,} in {summary.seconds:,.0f} s")
+    if summary.errors:
+        facts.add_row("errors", f"{summary.errors} problems not done")
+    console.print(facts)
+
+
+def _part(count: int, summary: Summary) -> str:
+    return f"{count} ({count / summary.problems:.0%})" if summary.problems else "0"
+
+
+def _listed(counts: dict[str, int]) -> str:
+    words = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items() if count)
+    return f": {words}" if words else ""

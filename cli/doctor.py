@@ -1,0 +1,75 @@
+"""`storm doctor`: what went wrong in a training, from what its runs left behind."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.failures import told
+
+if TYPE_CHECKING:
+    from rl.doctor import Verdict
+
+EXAMPLES = "Examples:\n\nstorm doctor runs/first\n\nstorm doctor runs/eval-sft --baseline runs/eval-base"
+STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "not measured": "dim"}
+
+
+def doctor(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN", help="The folder of a curation, an evaluation or a GRPO run, or one that holds several."
+        ),
+    ],
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="An evaluation of the model before training, to compare with."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print the verdicts as one JSON object.")] = False,
+) -> None:
+    """Look for the known signatures of a failed training; the exit code is 1 if there is a problem, and 0 if not."""
+    with told():
+        from rl.doctor import examine
+
+        verdicts = examine(run, baseline)
+    counts = Counter(verdict.state for verdict in verdicts)
+    if as_json:
+        facts = {"run": str(run), "problems": counts["problem"], "verdicts": [one.to_dict() for one in verdicts]}
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        _print(verdicts)
+    if counts["problem"]:
+        raise typer.Exit(1)
+
+
+def _print(verdicts: Sequence[Verdict]) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("", no_wrap=True)
+    table.add_column("check", no_wrap=True)
+    table.add_column("run")
+    table.add_column("figure")
+    for one in verdicts:
+        style = "dim" if one.state == "not measured" else ""
+        words = (Text(one.check, style), Text(one.run, style), Text(one.figure, style))
+        table.add_row(Text(one.state, STYLES[one.state]), *words)
+    console.print(table)
+    for one in verdicts:
+        if not one.cause:
+            continue
+        console.print()
+        console.print(Text.assemble((one.state, STYLES[one.state]), f" {one.check}, {one.run}: {one.figure}"))
+        points = Table.grid(padding=(0, 1))
+        for heading, said in (("limits", one.threshold), ("likely", one.cause), ("try", one.remedy)):
+            points.add_row(Text(heading, "dim"), Text(said))
+        console.print(Padding(points, (0, 0, 0, 2)))

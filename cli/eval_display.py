@@ -1,0 +1,127 @@
+"""What `storm eval` shows: how far it is, and the results at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from agents.evaluation.behaviour import Behaviour
+from agents.evaluation.intervals import Interval
+from agents.evaluation.results import Group, Results
+from agents.evaluation.run import Progress
+
+GROUP_NAMES = {"by_benchmark": "test set", "by_family": "family", "by_tier": "tier"}
+"""What the groups of a grouping are, in the head of its table."""
+
+WITH_INTERVALS = 2
+"""Rules up to which a table of groups has intervals too: more columns do not fit into 60 characters."""
+
+
+def counts(progress: Progress) -> str:
+    """How far an evaluation is, in a line."""
+    words = f"right {progress.right} · in flight {progress.in_flight} · {progress.tokens_per_second:,.0f} tokens/s"
+    if progress.infrastructure:
+        words += f" · sandbox failed {progress.infrastructure}"
+    return f"{words} · errors {progress.errors}" if progress.errors else words
+
+
+def runs_at(problems: int, samples: int) -> str:
+    """How much is done, in words."""
+    one = "1 problem" if problems == 1 else f"{problems} problems"
+    return one if samples == 1 else f"{one}, {samples} runs at each"
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1], as in 59.7 %."""
+    return f"{100 * share:.1f} %"
+
+
+def span(interval: Interval) -> str:
+    """The ends of an interval of shares, as in 51-69."""
+    return f"{100 * interval.low:.0f}-{100 * interval.high:.0f}"
+
+
+def print_results(results: Results) -> None:
+    """The results for people, at 60 columns too."""
+    console = Console(highlight=False)
+    heat = "" if results.temperature is None else f", temperature {results.temperature:g}"
+    console.print(f"{escape(results.reasoner)} on {runs_at(results.problems, results.samples)}{heat}\n")
+    if not results.scored:
+        console.print("Nothing is scored yet.")
+    else:
+        console.print(_overall(results))
+        for grouping, groups in results.groups.items():
+            console.print()
+            console.print(_groups(GROUP_NAMES[grouping], groups))
+        console.print()
+        console.print(_behaviour(results.behaviour))
+    notes = {
+        "label": (results.unread_labels, "left out, their label cannot be read"),
+        "sandbox": (results.infrastructure, "not scored, the sandbox failed"),
+        "errors": (results.errors, "not done, the reasoner failed"),
+    }
+    for count, words in notes.values():
+        if count:
+            console.print(f"[yellow]{count} {words}[/yellow]")
+
+
+def _overall(results: Results) -> Table:
+    table = Table("rule", "figure", box=None, pad_edge=False, header_style="dim")
+    table.add_column("right", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for rule, figures in results.rules.items():
+        for name, one in figures.items():
+            table.add_row(rule, name, f"[bold]{percent(one.mean)}[/bold]", span(one))
+    return table
+
+
+def _groups(heading: str, groups: Mapping[str, Group]) -> Table:
+    rules = list(next(iter(groups.values())).rules)
+    table = Table(heading, box=None, pad_edge=False, header_style="dim")
+    table.add_column("count", justify="right")
+    for rule in rules:
+        table.add_column(rule, justify="right")
+        if len(rules) <= WITH_INTERVALS:
+            table.add_column("95 %", justify="right", style="dim")
+    for name, group in groups.items():
+        cells: list[str] = []
+        for one in group.rules.values():
+            cells.append(percent(one.mean))
+            if len(rules) <= WITH_INTERVALS:
+                cells.append(span(one))
+        table.add_row(escape(name), str(group.problems), *cells)
+    return table
+
+
+def _behaviour(figures: Behaviour) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("programs", f"{figures.code_blocks:.2f} written and {figures.executions:.2f} run in a run")
+    table.add_row("programs ended", _listed(figures.execution_status))
+    table.add_row("solvers said", _listed(figures.solver_status))
+    table.add_row("tokens", f"{figures.model_tokens:,.0f} by the model, {figures.tool_tokens:,.0f} of output in a run")
+    table.add_row("backed", f"{percent(figures.backed_by_report)} of numbers answered are an objective of a solve")
+    table.add_row("over by", ", ".join(f"{name} {percent(share)}" for name, share in figures.stops.items()))
+    first = {name: share for name, share in figures.first_finding.items() if share}
+    table.add_row(
+        "flawed",
+        f"{percent(figures.flawed)} of runs; first flaw of class 1 in {percent(figures.class_1)}, "
+        f"of class 2 in {percent(figures.class_2)}",
+    )
+    if first:
+        table.add_row(
+            "first flaw", ", ".join(f"{name.replace('_', ' ')} {percent(share)}" for name, share in first.items())
+        )
+    seconds = figures.seconds
+    table.add_row(
+        "seconds",
+        f"{seconds.wall:,.0f} in all; runs waited {seconds.generation:,.0f} for the model and "
+        f"{seconds.execution:,.0f} for programs",
+    )
+    return table
+
+
+def _listed(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in found.items()) or "none"

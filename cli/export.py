@@ -1,0 +1,134 @@
+"""`storm export`: golden runs, or problems, as a dataset that a trainer reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cli.failures import fail, told
+
+if TYPE_CHECKING:
+    from rl.datasets import Report
+
+EXAMPLES = (
+    "Examples:\n\nstorm export runs/first --format verl-sft\n\n"
+    "storm export runs/first --format trl --against heldout.jsonl --max-tokens 8192 --out sft.jsonl"
+)
+LISTED = 10
+"""Rows that were left out that are named one by one; --json has all of them."""
+
+
+def export(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="A curation's folder; for verl-rl also a file of problems.")
+    ],
+    format: Annotated[
+        Literal["verl-sft", "trl", "messages", "verl-rl"],
+        typer.Option(
+            metavar="FORMAT",
+            help="verl-sft and trl: golden runs with token ids and masks. messages: golden runs as chats, without "
+            "masks. verl-rl: all problems with their answers.",
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What to write; SOURCE/FORMAT.parquet or .jsonl by default.")
+    ] = None,
+    hints: Annotated[bool, typer.Option("--hints/--no-hints", metavar="", help="Whether hints are learned.")] = True,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Leave out runs of more tokens, prompt included; never cut them.")
+    ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Leave out what is in this file of evaluation questions; may be repeated."),
+    ] = None,
+    eval_dir: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="The same for every .jsonl and .json file in a folder; may be repeated."),
+    ] = None,
+    split: Annotated[
+        Literal["train", "heldout"],
+        typer.Option(
+            metavar="train|heldout",
+            help="What the rows are for. With train, problems of the families' held-out split are left out.",
+        ),
+    ] = "train",
+    instructions: Annotated[
+        bool | None,
+        typer.Option(
+            "--instructions/--no-instructions",
+            metavar="",
+            help="Whether verl-rl prompts explain the protocol. Default: as in the run; for a file of problems, no.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print the report as one JSON object.")] = False,
+) -> None:
+    """Write a dataset for training: golden runs with their token ids and masks, or problems for GRPO."""
+    with told():
+        from rl.datasets import ExportConfig
+        from rl.datasets import export as write
+
+        for place in eval_dir or ():
+            if not place.is_dir():
+                raise ValueError(f"{place}: no such folder; a file of questions goes with --against")
+        config = ExportConfig(
+            source=source,
+            format=format,
+            out=out,
+            hints=hints,
+            max_tokens=max_tokens,
+            against=(*(against or ()), *(eval_dir or ())),
+            split=split,
+            instructions=instructions,
+        )
+        try:
+            report = write(config)
+        except KeyboardInterrupt:
+            fail("stopped; nothing was written", code=130)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=2))
+    else:
+        _print(report)
+
+
+def _print(report: Report) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("rows", f"{report.rows:,}")
+    if report.tokens is not None:
+        facts.add_row("tokens", f"{report.tokens:,}{' (an estimate: no token ids)' if report.estimated else ''}")
+    if report.learned_tokens is not None and report.tokens:
+        facts.add_row("learned", f"{report.learned_tokens:,} ({report.learned_tokens / report.tokens:.0%})")
+    facts.add_row("too long", f"{len(report.too_long):,} left out")
+    compared = f"; compared with {report.compared:,} questions" if report.compared else "; no --against was given"
+    facts.add_row("contaminated", f"{len(report.contaminated):,} left out{compared}")
+    console.print(facts)
+    _list(console, "Too long", {id: f"{tokens:,} tokens" for id, tokens in report.too_long.items()})
+    matches = {id: f"{one.how} ({one.share:.0%}): {one.place}" for id, one in report.contaminated.items()}
+    _list(console, "Contaminated", matches)
+    if report.format == "messages":
+        console.print(
+            "\nThis format has no masks: a trainer learns the programs' output too, unless it masks that itself. "
+            "verl-sft and trl keep the masks."
+        )
+    if report.unfinished:
+        console.print("\nThe curation is not finished: these are the rows that it has so far.", style="yellow")
+    console.print(f"\n{escape(report.file)}: written", soft_wrap=True)
+
+
+def _list(console: Any, heading: str, reasons: dict[str, str]) -> None:
+    from rich.text import Text
+
+    if not reasons:
+        return
+    console.print(f"\n{heading}:")
+    for id in list(reasons)[:LISTED]:
+        console.print(Text(f"  {id}: {reasons[id]}"))
+    if len(reasons) > LISTED:
+        console.print(f"  and {len(reasons) - LISTED} more; --json lists them all")

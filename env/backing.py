@@ -1,0 +1,27 @@
+"""Whether a solver stands behind an answer: a right answer without one may be luck, memory or a leak."""
+
+from __future__ import annotations
+
+from env.answers import read_answer
+from env.episode import Episode
+
+_CLOSE = 1e-6  # relative: solvers stop within tolerances of about this size
+_PRINTED = 5e-3  # absolute: an answer is often the printed objective, rounded to two decimals
+
+
+def backed_by_report(episode: Episode) -> bool:
+    """Whether the final answer is the objective, up to rounding, or the status of a solve in the episode.
+
+    False where there is no answer. Only solver reports count, which a program's prints cannot forge.
+    """
+    answer = read_answer(episode.transcript) if episode.stop == "answer" else None
+    if answer is None:
+        return False
+    reports = [report for execution in episode.executions for report in execution.reports]
+    if answer.value is None:
+        return any(report.status == answer.status for report in reports)
+    value = answer.value
+    return any(
+        report.objective is not None and abs(report.objective - value) <= max(_CLOSE * abs(value), _PRINTED)
+        for report in reports
+    )

@@ -1,0 +1,74 @@
+"""Dataset files: Parquet for trainers, JSONL for everybody. A file that is there is never overwritten."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rl.datasets.rows import Format
+
+SUFFIXES: dict[Format, tuple[str, ...]] = {
+    "verl-sft": (".parquet",),
+    "trl": (".parquet", ".jsonl"),
+    "messages": (".jsonl",),
+    "verl-rl": (".parquet",),
+}
+"""The kinds of file that each format comes in; the first is the default."""
+
+
+def check_file(path: Path, format: Format) -> None:
+    """Raise ValueError unless `path` can be written: the right suffix, nothing there yet, and pyarrow for Parquet."""
+    if path.suffix not in SUFFIXES[format]:
+        raise ValueError(f"{path}: {format} is written as {' or '.join(SUFFIXES[format])}; choose such an --out")
+    if path.exists():
+        raise ValueError(f"{path}: is there already; choose another --out")
+    if path.suffix == ".parquet":
+        _pyarrow("pyarrow")
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]], format: Format) -> None:
+    """Write the rows, all or nothing, for a path that `check_file` lets pass."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        if path.suffix == ".jsonl":
+            draft.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        else:
+            table = _pyarrow("pyarrow").Table.from_pylist(list(rows), schema=_schema(format))
+            _pyarrow("pyarrow.parquet").write_table(table, draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _schema(format: Format) -> Any:
+    # Said, not guessed from the rows: an empty list or a column of empty texts would get another type.
+    pa = _pyarrow("pyarrow")
+    text, numbers = pa.string(), pa.list_(pa.int64())
+    names = {"id": text, "family": text, "tier": text, "source": text}
+    message = pa.struct({"role": text, "content": text})
+    columns = {
+        "verl-sft": {**names, "input_ids": numbers, "loss_mask": numbers},
+        "trl": {"input_ids": numbers, "labels": numbers, "attention_mask": numbers},
+        "verl-rl": {
+            "data_source": text,
+            "agent_name": text,
+            "prompt": pa.list_(message),
+            "reward_model": pa.struct({"style": text, "ground_truth": text}),
+            "extra_info": pa.struct({"index": pa.int64(), "split": text, "id": text, "problem": text}),
+        },
+    }
+    return pa.schema(list(columns[format].items()))
+
+
+def _pyarrow(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(
+            f"Parquet files need the pyarrow package ({error}); pip install 'storm-calm[train]'"
+        ) from error

@@ -1,0 +1,129 @@
+"""What one golden run, or one problem, is as a row of a dataset.
+
+sft_row(episode)["loss_mask"]            # 1 on what the model wrote and on hints, 0 on the rest
+trl_row(episode)["labels"]               # the same as labels, -100 on the rest
+message_row(episode)["messages"]         # chat messages; who wrote which token is lost
+rl_rows(problems, split="train")         # prompts and answers for veRL's agent loop
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Literal, get_args
+
+from agents.reasoners import chatml
+from env import PROTOCOLS, Episode, Message, Problem
+from env.families import Split
+
+Format = Literal["verl-sft", "trl", "messages", "verl-rl"]
+"""What trains on it: veRL's SFT trainer, TRL's SFTTrainer, anything that reads chat messages, veRL's GRPO trainer."""
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+"""All formats."""
+
+NOT_LEARNED = -100
+"""The label of a token without loss, as PyTorch's cross entropy has it."""
+
+
+def sft_row(episode: Episode, *, hints: bool = True) -> dict[str, Any]:
+    """A run for `rl.train_sft`: `input_ids` and `loss_mask`, both of shape (tokens,), and which problem it is.
+
+    hints: whether hints are learned, as in `Transcript.mask`. Raises ValueError for a run without token ids.
+    """
+    ids = _ids(episode)
+    problem = episode.problem
+    return {
+        "id": problem.id,
+        "family": problem.family,
+        "tier": problem.tier,
+        "source": problem.source,
+        "input_ids": ids,
+        "loss_mask": list(episode.transcript.mask("sft", hints=hints)),
+    }
+
+
+def trl_row(episode: Episode, *, hints: bool = True) -> dict[str, Any]:
+    """A run for TRL's SFTTrainer, which takes rows with `labels` as they are; all columns are of shape (tokens,).
+
+    Raises ValueError for a run without token ids.
+    """
+    ids = _ids(episode)
+    mask = episode.transcript.mask("sft", hints=hints)
+    labels = [id if learned else NOT_LEARNED for id, learned in zip(ids, mask, strict=True)]
+    return {"input_ids": ids, "labels": labels, "attention_mask": [1] * len(ids)}
+
+
+def message_row(episode: Episode) -> dict[str, Any]:
+    """A run as chat messages: what the model was told, the question, and all that follows as one assistant message.
+
+    The assistant's message holds the opened `<think>`, the programs, what they printed, and the hints. Raises
+    ValueError for a run whose prompt is not ChatML.
+    """
+    problem = episode.problem
+    prompt = episode.transcript.text[: episode.transcript.prompt_end]
+    messages = _messages(prompt)
+    if messages is None:
+        raise ValueError(f"run {problem.id!r}: its prompt is not ChatML, so its messages are not known; use verl-sft")
+    thought = prompt.rpartition(_ASSISTANT)[2]
+    text = thought + episode.transcript.text[episode.transcript.prompt_end :]
+    return {
+        "messages": [*messages, {"role": "assistant", "content": text}],
+        "id": problem.id,
+        "family": problem.family,
+        "tier": problem.tier,
+        "source": problem.source,
+    }
+
+
+def rl_rows(
+    problems: Iterable[Problem], *, split: Split = "train", instructions: str | None = ""
+) -> list[dict[str, Any]]:
+    """Problems for veRL's GRPO trainer with the agent loop "storm".
+
+    split: written into `extra_info`. instructions: what the model is told before the question, "" for nothing, which is
+    right for nano models, None for the text protocol's own words. Raises ValueError for a problem without answers.
+    """
+    rows: list[dict[str, Any]] = []
+    for index, problem in enumerate(problems):
+        if not problem.answers:
+            raise ValueError(f"problem {problem.id!r} has no answer, so no run at it gets a reward; leave it out")
+        rows.append(
+            {
+                "data_source": problem.family or problem.source or "problems",
+                "agent_name": "storm",
+                "prompt": PROTOCOLS["inline"].messages(problem.question, instructions),
+                "reward_model": {"style": "rule", "ground_truth": json.dumps(list(problem.answers))},
+                "extra_info": {
+                    "index": index,
+                    "split": split,
+                    "id": problem.id,
+                    "problem": json.dumps(problem.to_dict(), ensure_ascii=False),
+                },
+            }
+        )
+    return rows
+
+
+def _ids(episode: Episode) -> list[int]:
+    ids = episode.transcript.ids
+    if ids is None:
+        raise ValueError(
+            f"run {episode.problem.id!r} has no token ids, so it has no mask; "
+            "curate again with --tokenizer FILE, the model's tokenizer.json, or use --format messages"
+        )
+    return list(ids)
+
+
+_ASSISTANT = "<|im_start|>assistant\n"
+_TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>\n", re.DOTALL)
+
+
+def _messages(prompt: str) -> list[Message] | None:
+    """The messages that `prompt` was rendered from; None unless rendering them gives it again."""
+    messages: list[Message] = [{"role": turn[1], "content": turn[2]} for turn in _TURN.finditer(prompt)]
+    try:
+        return messages if chatml.render(messages) == prompt else None
+    except ValueError:
+        return None

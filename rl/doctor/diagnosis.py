@@ -1,0 +1,72 @@
+"""The verdicts: every signature against every run that can show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rl.doctor.measures import Reading, State, missing
+from rl.doctor.runs import Curation, Evaluation, Runs, Training, find
+from rl.doctor.signatures import SIGNATURES, Signature
+
+KINDS = {Curation: "a curation", Evaluation: "an evaluation", Training: "a GRPO run"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What one check says about one run."""
+
+    check: str
+    """The signature that was looked for."""
+    run: str
+    """The folder of the run; "" where there is none that could show it."""
+    state: State
+    """ok, warning, problem, or not measured, which is not ok."""
+    figure: str
+    """The figure; for "not measured", what is missing."""
+    threshold: str
+    """From which figure on it is a warning, and a problem."""
+    cause: str
+    """The likely cause of a warning or problem; else ""."""
+    remedy: str
+    """What to try against it; else ""."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as JSON data."""
+        return asdict(self)
+
+
+def examine(path: Path, baseline: Path | None = None) -> tuple[Verdict, ...]:
+    """Look for every signature in the run, or in the runs, at `path`.
+
+    baseline: the folder of an evaluation of the model before training, see `rl.doctor.runs.find`.
+    Every signature has at least one verdict. Raises ValueError where there is no run.
+    """
+    runs = find(path, baseline)
+    return tuple(verdict for signature in SIGNATURES for verdict in _verdicts(signature, runs))
+
+
+def _verdicts(signature: Signature, runs: Runs) -> Iterator[Verdict]:
+    readings = [
+        (run.name, measure(run, runs))
+        for run in runs.runs
+        if (measure := signature.measures.get(type(run))) is not None
+    ]
+    wanted = " or ".join(KINDS[kind] for kind in signature.measures)
+    for name, reading in readings or [("", missing(wanted))]:
+        yield _verdict(signature, name, reading)
+
+
+def _verdict(signature: Signature, name: str, reading: Reading) -> Verdict:
+    bad = reading.state in ("warning", "problem")
+    return Verdict(
+        check=signature.name,
+        run=name,
+        state=reading.state,
+        figure=reading.figure,
+        threshold=signature.threshold,
+        cause=(reading.cause or signature.cause) if bad else "",
+        remedy=signature.remedy if bad else "",
+    )

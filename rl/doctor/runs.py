@@ -1,0 +1,176 @@
+"""What runs left behind, as figures: a curation, an evaluation, a GRPO run, or a folder with several of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.graphs.golden import hint_share
+from env import read_episodes
+from env.backing import backed_by_report
+from env.lines import json_lines
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curation:
+    """The figures of a `storm curate`."""
+
+    name: str
+    """Its folder, as messages name it."""
+    hint_shares: tuple[float, ...]
+    """Hint tokens as a part of model and hint tokens, of each golden run."""
+    backed: tuple[bool, ...]
+    """Whether a solver report backs the answer, of each golden run."""
+    executions: Mapping[str, int]
+    """Programs by their status, of all runs, golden or not, watched and native."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """The figures of an evaluation."""
+
+    name: str
+    """Its folder, as messages name it."""
+    results: Mapping[str, Any]
+    """What its results.json says."""
+
+    def number(self, *path: str) -> float | None:
+        """A number in the results; None where it is not there."""
+        value: Any = self.results
+        for name in path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return _number(value)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """The figures of a GRPO run."""
+
+    name: str
+    """Its folder, as messages name it."""
+    steps: tuple[Mapping[str, Any], ...]
+    """The metrics of each step, by name."""
+
+    def series(self, name: str) -> list[float]:
+        """A metric over the steps that have it, NaN left out."""
+        values = (_number(step.get(name)) for step in self.steps)
+        return [value for value in values if value is not None]
+
+
+Run = Curation | Evaluation | Training
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Runs:
+    """What there is to look at."""
+
+    runs: tuple[Run, ...]
+    """All but the baseline."""
+    baseline: Evaluation | None
+    """The evaluation of the model before training."""
+
+
+def find(path: Path, baseline: Path | None = None) -> Runs:
+    """The runs in `path` and in the folders in it.
+
+    baseline: the folder of an evaluation; by default the one in `path` whose name has "base" in it, where others are.
+    Raises ValueError where there is no run, and for a file that cannot be read.
+    """
+    if not path.is_dir():
+        raise ValueError(f"{path}: {'not a folder' if path.exists() else 'no such folder'}; give the folder of a run")
+    folders = [path, *sorted(folder for folder in path.iterdir() if folder.is_dir())]
+    if baseline is not None:
+        folders = [folder for folder in folders if folder.resolve() != baseline.resolve()]
+    runs = [run for folder in folders for run in _read(folder, folder.name or str(folder))]
+    if not runs:
+        raise ValueError(
+            f"{path}: no run is in it; give the folder of a curation (golden.jsonl), of an evaluation (results.json), "
+            "of a GRPO run (metrics.jsonl with its rewards), or one that holds such folders"
+        )
+    evaluations = [run for run in runs if isinstance(run, Evaluation)]
+    if baseline is not None:
+        return Runs(runs=tuple(runs), baseline=_evaluation(baseline))
+    base = next((run for run in evaluations if "base" in run.name and len(evaluations) > 1), None)
+    return Runs(runs=tuple(run for run in runs if run is not base), baseline=base)
+
+
+def _read(folder: Path, name: str) -> list[Run]:
+    found: list[Run] = []
+    if (folder / "golden.jsonl").is_file():
+        found.append(_curation(folder, name))
+    if (folder / "results.json").is_file():
+        found.append(Evaluation(name=name, results=_object(folder / "results.json")))
+    if (folder / "metrics.jsonl").is_file():
+        training = _training(folder, name)
+        # An SFT run has metrics too, and nothing in them that is looked for.
+        if any(metric.startswith(("critic/", "storm/")) for step in training.steps for metric in step):
+            found.append(training)
+    return found
+
+
+def _curation(folder: Path, name: str) -> Curation:
+    golden = read_episodes(folder / "golden.jsonl")
+    statuses: Counter[str] = Counter()
+    if (folder / "episodes.jsonl").is_file():
+        for _, counts in json_lines(folder / "episodes.jsonl", _whole(folder / "episodes.jsonl"), _statuses):
+            statuses.update(counts)
+    return Curation(
+        name=name,
+        hint_shares=tuple(map(hint_share, golden)),
+        backed=tuple(map(backed_by_report, golden)),
+        executions=statuses,
+    )
+
+
+def _statuses(record: Mapping[str, Any]) -> Counter[str]:
+    try:
+        return Counter(one["status"] for run in ("episode", "native") for one in record[run]["executions"])
+    except KeyError as error:
+        raise ValueError(f"not a record of a curation, {error} is missing") from error
+
+
+def _evaluation(folder: Path) -> Evaluation:
+    if not (folder / "results.json").is_file():
+        raise ValueError(f"{folder}: no results.json in it; give the folder of an evaluation as the baseline")
+    return Evaluation(name=folder.name or str(folder), results=_object(folder / "results.json"))
+
+
+def _training(folder: Path, name: str) -> Training:
+    steps: dict[int, Mapping[str, Any]] = {}
+    for _, (step, data) in json_lines(folder / "metrics.jsonl", _whole(folder / "metrics.jsonl"), _step):
+        # A step may have several lines, of training and of validation; after a kill the later one counts.
+        steps[step] = {**steps.get(step, {}), **data}
+    return Training(name=name, steps=tuple(steps[step] for step in sorted(steps)))
+
+
+def _step(record: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+    step, data = record.get("step"), record.get("data")
+    if not isinstance(step, int) or not isinstance(data, Mapping):
+        raise ValueError('not the metrics of a step; they look like {"step": 1, "data": {...}}')
+    return step, data
+
+
+def _whole(path: Path) -> bytes:
+    """A file up to its last line break: what comes after it is still being written."""
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    return whole
+
+
+def _object(path: Path) -> Mapping[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: not a JSON object; it is not an evaluation's results.json")
+    return value
+
+
+def _number(value: Any) -> float | None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if number else None

@@ -1,0 +1,77 @@
+"""veRL's buffer of rollouts, with what STORM needs of it: failed groups replaced, our metrics, no idle seconds.
+
+veRL takes it by name from the configuration (`trainer.v1.sampler.custom_sampler`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import transfer_queue as tq
+from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
+
+from rl.rollouts import figures, last_failure, length_of
+
+POLL = 0.05
+"""Seconds between two looks at what is finished; veRL's own 2 are longer than a step of a nano model."""
+FUTILE = 3
+"""Times in a row that all rollouts of as many groups as a batch has may fail before training ends."""
+
+
+class InfrastructureError(RuntimeError):
+    """The sandbox fails rollout after rollout; training on what is left would say nothing."""
+
+
+class StormReplay(ReplayBuffer):
+    """Groups whose rollouts all failed for the sandbox's sake are left out, and replaced by others."""
+
+    def __init__(self, *, sampler_kwargs: Any, refill_fn: Any, **keywords: Any) -> None:
+        self.out = Path(sampler_kwargs["out"])
+        self.batch = int(sampler_kwargs["batch"])
+        self.lost = 0
+        super().__init__(
+            poll_interval=POLL,
+            sampler_kwargs={},
+            refill_fn=self._refill(refill_fn),
+            sync_refill_failed_groups=True,
+            gen_batch_size=1,
+            train_batch_size=self.batch,
+            **keywords,
+        )
+
+    def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[Any, dict[str, Any]]:
+        """A batch of finished groups, and the metrics of its rollouts."""
+        self.lost = 0
+        batch, metrics = super().sample(global_steps, partition_id, batch_size)
+        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
+        told = data.pop("extra_fields").tolist()
+        rollouts = [fields["reward_extra_info"] for fields in told]
+        groups = [key.split("_")[0] for key in batch.keys]
+        whole = max(Counter(groups).values())
+        # Of all rollouts that were begun, those that nobody can score.
+        begun = (batch_size + self.lost) * whole
+        counted = {
+            **figures(rollouts, groups),
+            "storm/infrastructure": 1 - len(batch.keys) / begun,
+            # Wall time in which any rollout was in the environment, or was being written; they overlap.
+            "storm/environment_seconds": length_of(span for fields in told for span in fields["acting"]),
+            "storm/generation_seconds": length_of(span for fields in told for span in fields["generating"]),
+        }
+        return batch, {**metrics, **counted}
+
+    def _refill(self, submit: Any) -> Any:
+        """`submit`, until too many groups in a row were lost."""
+
+        def refill(count: int) -> int:
+            self.lost += count
+            if self.lost >= FUTILE * self.batch:
+                raise InfrastructureError(
+                    f"{self.lost} groups of rollouts were lost to the sandbox in one step, the last because: "
+                    f"{last_failure(self.out) or 'see the log'}. The last checkpoint is kept; mend the sandbox "
+                    "(storm sandbox check says what is wrong), and run the same command again to go on from it"
+                )
+            return int(submit(count))
+
+        return refill

@@ -1,0 +1,134 @@
+"""Supervised fine-tuning on golden runs, on veRL's own trainer, with the tokens and masks that curation recorded.
+
+    storm export runs/first --format verl-sft --out runs/first/sft.parquet
+    python rl/train_sft.py --device cpu --data runs/first/sft.parquet --out runs/sft
+    python rl/train_sft.py --config sft_qwen3_4b_h100x8 --data sft.parquet --out runs/qwen-sft --dry-run
+
+Without more it trains the embedded nano base model. The same command goes on where a run was stopped. Settings are
+veRL's, and ours under `storm` (rl/config/sft.yaml); `key=value` changes one. `trainer.n_gpus_per_node` is the number of
+processes, on processors too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    # As a script, this folder would stand first on the path, and its modules in the way of packages of like names.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from rl.checks import check_checkpoints, check_disk, check_model, check_sft_data, count_weights
+from rl.command import local_model, parse
+from rl.run_folder import claimed, gather_metrics, new_metrics_file
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--worker"]:
+        work(Path(sys.argv[2]))
+        return
+    defaults = {"cpu": "sft_nano_cpu", "cuda": "sft_nano_gpu"}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="golden runs: a Parquet file of `storm export --format verl-sft`")
+    try:
+        config, arguments = parse(parser, defaults, out="runs/sft", model="model.path", data="data.train_files")
+        train(config, dry_run=arguments.dry_run)
+    except ValueError as error:
+        sys.exit(f"train_sft: {error}")
+    except KeyboardInterrupt:
+        sys.exit("train_sft: stopped; the last checkpoint is kept. The same command goes on from it")
+
+
+def train(config: Any, *, dry_run: bool = False) -> None:
+    """Check everything, train, and write the trained model into the run's folder.
+
+    Raises ValueError for what is wrong with the settings, the data, the model or the folder.
+    """
+    from omegaconf import OmegaConf
+
+    out = Path(config.storm.out)
+    if OmegaConf.is_missing(config.data, "train_files"):
+        raise ValueError("no data: give --data FILE, made with `storm export RUN --format verl-sft`")
+    config.data.train_files = str(Path(config.data.train_files).resolve())
+    model = local_model(config.model)
+    check_model(model, None)
+    rows = check_sft_data(
+        Path(config.data.train_files), vocabulary=vocabulary(model), longest=int(config.data.max_length)
+    )
+    steps = rows // config.data.train_batch_size * config.trainer.total_epochs
+    if not steps:
+        raise ValueError(
+            f"{config.data.train_files}: {rows} rows, fewer than a batch; lower data.train_batch_size, which is "
+            f"{config.data.train_batch_size}, or curate more"
+        )
+    print(f"{rows} golden runs, {config.trainer.total_epochs} epochs, {steps} steps", flush=True)
+    if dry_run:
+        print(OmegaConf.to_yaml(config, resolve=True))
+        print("The settings are complete and fit together; nothing was started.")
+        return
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    with claimed(out, resolved):
+        done = check_checkpoints(Path(config.trainer.default_local_dir))
+        if done >= (config.trainer.total_training_steps or steps):
+            print(f"{out}: all {done} steps are done already")
+        else:
+            check_disk(out, count_weights(model), config.trainer.max_ckpt_to_keep or 1)
+            _run(config, out)
+        from rl.merge import finish
+
+        finish(out, base=model, export=config.storm.export)
+
+
+def vocabulary(model: Path) -> int:
+    """How many tokens a checkpoint knows."""
+    import json
+
+    return int(json.loads((model / "config.json").read_text(encoding="utf-8"))["vocab_size"])
+
+
+def _run(config: Any, out: Path) -> None:
+    """Start torchrun with this file as its workers, and wait for its end."""
+    from omegaconf import OmegaConf
+
+    settings = out / "worker.yaml"
+    OmegaConf.save(config, settings, resolve=True)
+    processes = int(config.trainer.n_gpus_per_node)
+    variables = {
+        "VERL_FILE_LOGGER_PATH": str(new_metrics_file(out)),
+        "TENSORBOARD_DIR": str(out / "tensorboard"),
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)),
+    }
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    try:
+        with (out / "log.txt").open("a", encoding="utf-8") as log:
+            done = subprocess.run(
+                [*command, str(Path(__file__).resolve()), "--worker", str(settings)],
+                env={**os.environ, **variables},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+    finally:
+        steps = gather_metrics(out)
+    if done.returncode:
+        raise ValueError(f"training ended early with exit code {done.returncode}; {out / 'log.txt'} says why")
+    print(f"loss {steps[0]['data']['train/loss']:.3f} -> {steps[-1]['data']['train/loss']:.3f}", flush=True)
+
+
+def work(settings: Path) -> None:
+    """Be one of torchrun's processes."""
+    from omegaconf import OmegaConf
+    from verl.trainer.sft_trainer import run_sft
+    from verl.utils.device import auto_set_device
+
+    config = OmegaConf.load(settings)
+    auto_set_device(config)
+    run_sft(config)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Train with the solver in the loop: GRPO on veRL's own trainer, in the environment of curation and evaluation.
+
+    python rl/train_verl.py --device cpu trainer.total_training_steps=3
+    python rl/train_verl.py --device cpu --out runs/grpo --model runs/sft/model storm.seed=1
+    python rl/train_verl.py --config qwen3_4b_h100x8 --out runs/qwen --dry-run
+
+Without more it trains the embedded nano base model on problems of all families. The same command goes on where a run
+was stopped. Settings are veRL's, and ours under `storm` (rl/config/storm.yaml); `key=value` changes one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    # As a script, this folder would stand first on the path, and its modules in the way of packages of like names.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from rl.checks import check_checkpoints, check_disk, check_model, check_rl_data, check_rule, count_weights
+from rl.command import local_model, parse
+from rl.compose import FOLDER
+from rl.console import told
+from rl.run_folder import claimed, gather_metrics, new_metrics_file
+
+HELDOUT = 64
+"""Held-out problems that are put beside the training ones, for veRL's own validation (`trainer.test_freq`)."""
+
+
+def main() -> None:
+    defaults = {"cpu": "nano_cpu", "cuda": "nano_gpu"}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    try:
+        config, arguments = parse(parser, defaults, out="runs/grpo", model="actor_rollout_ref.model.path")
+        train(config, dry_run=arguments.dry_run)
+    except ValueError as error:
+        sys.exit(f"train_verl: {error}")
+    except KeyboardInterrupt:
+        sys.exit("train_verl: stopped; the last checkpoint is kept. The same command goes on from it")
+
+
+def train(config: Any, *, dry_run: bool = False) -> None:
+    """Check everything, train, and write the trained model into the run's folder.
+
+    Raises ValueError for what is wrong with the settings, the data, the model or the folder.
+    """
+    from omegaconf import OmegaConf
+
+    config.actor_rollout_ref.rollout.agent.agent_loop_config_path = str(FOLDER / "agent_loops.yaml")
+    out, settings = Path(config.storm.out), config.storm
+    check_rule(settings.rule)
+    model = local_model(config.actor_rollout_ref.model)
+    codec = check_model(model, settings.instructions)
+    if dry_run:
+        print(OmegaConf.to_yaml(config, resolve=True))
+        _validate(config)
+        print("The settings are complete and fit together; nothing was started.")
+        return
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    with claimed(out, resolved):
+        _prepare_data(config)
+        for file in (config.data.train_files, config.data.val_files):
+            check_rl_data(
+                Path(file), codec, prompt=config.data.max_prompt_length, response=config.data.max_response_length
+            )
+        _check_sandbox(settings)
+        done = check_checkpoints(Path(config.trainer.default_local_dir))
+        if done >= (config.trainer.total_training_steps or float("inf")):
+            print(f"{out}: all {done} steps are done already")
+        else:
+            check_disk(out, count_weights(model), config.trainer.max_actor_ckpt_to_keep or 1)
+            print(f"{out}: from step {done} to {config.trainer.total_training_steps}", flush=True)
+            _run(config, out)
+        from rl.merge import finish
+
+        finish(out, base=model, export=settings.export)
+
+
+def _prepare_data(config: Any) -> None:
+    """Make the data sets that are the run's own, where they are not there yet."""
+    from env import read_problems
+    from env.families import generate
+    from rl.datasets import rl_rows
+    from rl.datasets.files import write_rows
+
+    settings, told = config.storm, config.storm.instructions
+    train_file, val_file = Path(config.data.train_files), Path(config.data.val_files)
+    if not train_file.exists() and train_file.is_relative_to(settings.out):
+        if settings.problems:
+            problems = list(read_problems(settings.problems))
+        else:
+            families, seed = list(settings.families), int(settings.seed)
+            problems = list(generate(families, split="train", seed=seed, limit=int(settings.count)))
+        write_rows(train_file, rl_rows(problems, split="train", instructions=told), "verl-rl")
+    if not val_file.exists() and val_file.is_relative_to(settings.out):
+        problems = list(generate(list(settings.families), split="heldout", seed=int(settings.seed), limit=HELDOUT))
+        write_rows(val_file, rl_rows(problems, split="heldout", instructions=told), "verl-rl")
+
+
+def _check_sandbox(settings: Any) -> None:
+    """That rollouts will find a sandbox, and which."""
+    from sandbox import SandboxUnavailableError, open_sandbox
+
+    try:
+        with open_sandbox(settings.sandbox, minimum_tier=settings.minimum_tier, workers=settings.workers) as sandbox:
+            print(f"sandbox: {settings.sandbox}, tier {sandbox.tier}", flush=True)
+    except SandboxUnavailableError as error:
+        raise ValueError(f"the sandbox cannot be opened: {error}") from error
+
+
+def _validate(config: Any) -> None:
+    """veRL's own look at the settings."""
+    from verl.trainer.ppo.utils import need_critic, need_reference_policy
+    from verl.utils.config import validate_config
+
+    try:
+        validate_config(
+            config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config)
+        )
+    except (AssertionError, ValueError) as error:
+        raise ValueError(f"veRL refuses the settings: {error}") from error
+
+
+def _run(config: Any, out: Path) -> None:
+    """Start Ray and veRL's trainer, and wait for its end."""
+    _validate(config)
+    os.environ["VERL_FILE_LOGGER_PATH"] = str(new_metrics_file(out))
+    os.environ["TENSORBOARD_DIR"] = str(out / "tensorboard")
+    if config.trainer.device == "cpu":
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # Unset, not empty: veRL asks Ray for a "GPU".
+    import ray
+    from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
+
+    try:
+        with told(out, Path(os.environ["VERL_FILE_LOGGER_PATH"]), line):
+            run_ppo(config, task_runner_class=TaskRunnerV1)
+    except ray.exceptions.RayTaskError as error:
+        cause = str(error.cause).strip() or type(error.cause).__name__
+        raise ValueError(f"training ended early: {cause}. The same command goes on from the last checkpoint") from error
+    finally:
+        ray.shutdown()
+        gather_metrics(out)
+
+
+def line(step: int, figures: Mapping[str, float]) -> str:
+    """What is shown of a step; all of it is in metrics.jsonl."""
+    writing, acting = figures["storm/generation_seconds"], figures["storm/environment_seconds"]
+    return (
+        f"step {step}  accuracy {figures['storm/accuracy']:.3f}  programs {figures['storm/executions']:.2f}  "
+        f"tokens {figures['storm/model_tokens']:.0f}  {figures['timing_s/step']:.1f} s "
+        f"(generation {writing:.1f}, environment {acting:.1f})"
+    )
+
+
+if __name__ == "__main__":
+    main()

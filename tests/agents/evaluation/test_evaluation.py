@@ -1,0 +1,291 @@
+"""An evaluation keeps every run, scores it under the rules that are named, and gives no credit that was not earned."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from actor import Actor, boxed, direct, mixed, program, workshop
+from measured import without_measurements
+
+from agents.evaluation import EvalConfig, evaluate
+from agents.evaluation.samples import read_samples
+from agents.runs.crew import RunStoppedError
+from env import ReasonerError, Sampling, score, write_problems
+
+COUNT = 8
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Eight problems of two families; `mixed` solves workshop-12 and -16 without hints."""
+    problems = [workshop(10 + number, family=("chairs", "stools")[number % 2]) for number in range(COUNT)]
+    write_problems(tmp_path / "problems.jsonl", problems)
+    return EvalConfig(problems=str(tmp_path / "problems.jsonl"), seed=7, minimum_tier="limits")
+
+
+def left_in(out):
+    """What a finished evaluation left, but for what was measured."""
+    lines = [without_measurements(json.loads(line)) for line in (out / "samples.jsonl").read_text().splitlines()]
+    return lines, without_measurements(json.loads((out / "results.json").read_text()))
+
+
+class Chancy(Actor):
+    """Right or wrong by the seed of the segment; remembers the seeds."""
+
+    sampling = Sampling(temperature=0.7)
+
+    def __init__(self):
+        super().__init__(direct)
+        self.seeds = []
+
+    def stream(self, prompt, *, stop, max_tokens, sampling):
+        self.seeds.append(sampling.seed)
+        wrong = sampling.seed % 3 == 0
+        role = (lambda hours, hints, outputs: boxed(-1)) if wrong else direct
+        return Actor(role).stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)
+
+
+class Failing(Actor):
+    """The reasoner fails for these hours."""
+
+    def __init__(self, role, *hours):
+        super().__init__(role)
+        self.hours = hours
+
+    def stream(self, prompt, **settings):
+        if any(f"has {hours} hours" in "".join(map(chr, prompt)) for hours in self.hours):
+            raise ReasonerError("http://there answered 500")
+        return super().stream(prompt, **settings)
+
+
+def test_every_run_is_kept_and_counted(config, tmp_path):
+    results = evaluate(config, tmp_path / "out", reasoner=Actor(mixed)).to_dict()
+    samples = read_samples(tmp_path / "out" / "samples.jsonl")
+    assert [sample.id for sample in samples] == [f"workshop-{10 + number}" for number in range(COUNT)]
+    assert [score(sample.episode).reward for sample in samples] == [0, 0, 1, 0] * 2
+    assert not any(sample.episode.interventions for sample in samples)
+    assert {name: results[name] for name in ("problems", "samples", "scored", "infrastructure", "errors")} == {
+        "problems": 8, "samples": 1, "scored": 8, "infrastructure": 0, "errors": 0,
+    }  # fmt: skip
+    assert results["rules"] == {"paper": {"pass@1": {"mean": 0.25, "low": 0.071479, "high": 0.590725}}}
+    assert results["by_family"]["chairs"]["problems"] == 4
+    assert results["by_family"]["chairs"]["paper"]["mean"] == 0.5
+    assert results["by_family"]["stools"]["paper"]["mean"] == 0.0
+    assert "by_tier" not in results
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
+
+
+def test_behaviour_says_how_the_answers_came_about(config, tmp_path):
+    figures = evaluate(config, tmp_path / "out", reasoner=Actor(mixed)).to_dict()["behaviour"]
+    # Of eight: two by hand without a program, two overruling the solver, two right, two right for another question.
+    assert (figures["code_blocks"], figures["executions"]) == (0.75, 0.75)
+    assert figures["execution_status"] == {"ok": 6}
+    assert figures["solver_status"] == {"optimal": 6}
+    assert figures["backed_by_report"] == 0.5
+    assert figures["stops"] == {"answer": 1.0}
+    assert (figures["flawed"], figures["class_1"], figures["class_2"]) == (0.5, 0.5, 0.0)
+    assert {name: share for name, share in figures["first_finding"].items() if share} == {
+        "manual_computation": 0.25, "solver_distrust": 0.25,
+    }  # fmt: skip
+    assert {name: count for name, count in figures["findings"].items() if count} == {
+        "manual_computation": 2, "solver_distrust": 2,
+    }  # fmt: skip
+    assert figures["model_tokens"] > 0
+    assert set(figures["seconds"]) == {"generation", "execution", "wall"}
+
+
+def test_a_value_that_only_the_program_printed_earns_nothing(config, tmp_path):
+    def printing(hours, hints, outputs):
+        return "I leave it at that." if outputs else program(hours)
+
+    results = evaluate(replace(config, rule=("paper", "orlm")), tmp_path / "out", reasoner=Actor(printing))
+    assert [figures["pass@1"].mean for figures in results.rules.values()] == [0.0, 0.0]
+    assert results.behaviour.stops == {"malformed": 1.0}
+    assert results.behaviour.backed_by_report == 0.0
+
+
+def test_results_do_not_depend_on_how_many_run_at_once(config, tmp_path):
+    for workers in (1, 4):
+        evaluate(replace(config, workers=workers, samples=2), tmp_path / str(workers), reasoner=Chancy())
+    assert left_in(tmp_path / "1") == left_in(tmp_path / "4")
+
+
+def test_every_sample_has_a_seed_of_its_own_that_depends_on_the_problem(config, tmp_path):
+    results = evaluate(replace(config, samples=4), tmp_path / "out", reasoner=Chancy())
+    samples = read_samples(tmp_path / "out" / "samples.jsonl")
+    assert len({sample.seed for sample in samples}) == 4 * COUNT
+    assert [sample.sample for sample in samples[:COUNT]] == [0, 1, 2, 3] * 2
+    assert {sample.temperature for sample in samples} == {results.temperature} == {0.7}
+    right = {}
+    for sample in samples:
+        right[sample.id] = right.get(sample.id, 0) + score(sample.episode).reward
+    figures = results.rules["paper"]
+    assert figures["pass@1"].mean == pytest.approx(sum(right.values()) / (4 * COUNT))
+    assert figures["pass@4"].mean == pytest.approx(sum(count > 0 for count in right.values()) / COUNT)
+    assert 0 < figures["pass@1"].mean < figures["pass@4"].mean
+
+
+def test_more_samples_add_the_missing_ones_and_leave_the_others(config, tmp_path):
+    evaluate(replace(config, samples=2), tmp_path / "out", reasoner=Chancy())
+    before = (tmp_path / "out" / "samples.jsonl").read_text().splitlines()
+    reasoner = Chancy()
+    evaluate(replace(config, samples=3), tmp_path / "out", resume=True, reasoner=reasoner)
+    after = (tmp_path / "out" / "samples.jsonl").read_text().splitlines()
+    assert (len(before), len(after)) == (2 * COUNT, 3 * COUNT)
+    assert set(before) < set(after)
+    evaluate(replace(config, samples=3), tmp_path / "whole", reasoner=Chancy())
+    assert left_in(tmp_path / "out") == left_in(tmp_path / "whole")
+    with pytest.raises(ValueError, match=r"has 3 samples of a problem; give --samples 3 or more"):
+        evaluate(replace(config, samples=2), tmp_path / "out", resume=True)
+
+
+def test_another_rule_scores_anew_and_asks_nobody(config, tmp_path):
+    def nearly(hours, hints, outputs):
+        return boxed(3.02 * hours)
+
+    first = evaluate(config, tmp_path / "out", reasoner=Actor(nearly))
+    kept = (tmp_path / "out" / "samples.jsonl").read_bytes()
+    again = evaluate(replace(config, rule=("orlm", "paper")), tmp_path / "out", resume=True, reasoner=None)
+    assert (first.rules["paper"]["pass@1"].mean, again.rules["orlm"]["pass@1"].mean) == (0.0, 1.0)
+    assert list(again.rules) == ["orlm", "paper"]
+    assert (tmp_path / "out" / "samples.jsonl").read_bytes() == kept
+    assert 'rule = [\n    "orlm",\n    "paper",\n]' in (tmp_path / "out" / "config.toml").read_text()
+
+
+def test_a_run_that_was_killed_while_it_wrote_goes_on_and_ends_the_same(config, tmp_path):
+    evaluate(config, tmp_path / "whole", reasoner=Actor(mixed))
+    evaluate(config, tmp_path / "out", reasoner=Actor(mixed))
+    (tmp_path / "out" / "results.json").unlink()
+    lines = (tmp_path / "out" / "samples.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "out" / "samples.jsonl").write_bytes(lines[3] + lines[0] + lines[5][: len(lines[5]) // 2])
+    assert {sample.id for sample in read_samples(tmp_path / "out" / "samples.jsonl")} == {"workshop-13", "workshop-10"}
+    evaluate(config, tmp_path / "out", resume=True, reasoner=Failing(mixed, 10, 13))
+    assert left_in(tmp_path / "out") == left_in(tmp_path / "whole")
+
+
+def test_ctrl_c_keeps_what_is_done(config, tmp_path):
+    def interrupt(progress):
+        if progress.done >= 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(config, tmp_path / "out", reasoner=Actor(mixed, pause=0.05), report=interrupt)
+    assert 3 <= len(read_samples(tmp_path / "out" / "samples.jsonl")) < COUNT
+    evaluate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed))
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(
+            replace(config, samples=2),
+            tmp_path / "out",
+            resume=True,
+            reasoner=Actor(mixed, pause=0.05),
+            report=interrupt,
+        )
+    assert not (tmp_path / "out" / "results.json").exists(), "old figures do not stand beside new samples"
+    config = replace(config, samples=2)
+    evaluate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed))
+    evaluate(config, tmp_path / "whole", reasoner=Actor(mixed))
+    assert left_in(tmp_path / "out") == left_in(tmp_path / "whole")
+
+
+def test_a_run_that_the_sandbox_failed_is_counted_not_scored_and_tried_again(config, tmp_path):
+    out = tmp_path / "out"
+    evaluate(replace(config, samples=2), out, reasoner=Actor(mixed))
+    lines = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
+    # Both samples of workshop-10, which is wrong, and one of workshop-12, which is right.
+    for number in (0, 1, 4):
+        lines[number]["episode"]["stop"] = "infrastructure"
+    (out / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    broken = replace(config, samples=2)
+    with pytest.raises(RunStoppedError, match="5 problems failed one after another"):
+        evaluate(replace(broken, samples=4), out, resume=True, reasoner=Failing(mixed, *range(10, 18)))
+    from agents.evaluation.config import load_problems
+    from agents.evaluation.results import work_out
+
+    figures = work_out(broken, load_problems(broken).problems, read_samples(out / "samples.jsonl"))
+    assert (figures.scored, figures.infrastructure) == (13, 3)
+    assert figures.rules["paper"]["pass@1"].mean == pytest.approx(2 / 7), "of the seven problems with a score"
+    assert figures.rules["paper"]["pass@2"].mean == pytest.approx(1 / 6), "of the six problems with both"
+    assert figures.behaviour.stops == {"answer": 1.0}
+    evaluate(broken, out, resume=True, reasoner=Actor(mixed))
+    evaluate(broken, tmp_path / "whole", reasoner=Actor(mixed))
+    assert left_in(out) == left_in(tmp_path / "whole")
+
+
+def test_a_run_that_the_reasoner_fails_has_no_line_and_is_tried_again(config, tmp_path):
+    results = evaluate(config, tmp_path / "out", reasoner=Failing(mixed, 11, 14))
+    assert (results.scored, results.errors, results.problems) == (6, 2, 8)
+    assert results.rules["paper"]["pass@1"].mean == pytest.approx(2 / 6)
+    results = evaluate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed))
+    assert (results.scored, results.errors) == (8, 0)
+
+
+def test_test_sets_are_told_apart_and_weigh_the_same_in_the_macro_mean(config, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, hours in (("nl4opt", range(10, 16)), ("OptMATH_Bench", range(12, 14))):
+        rows = [{"en_question": workshop(one).question, "en_answer": str(3 * one)} for one in hours]
+        rows.append({"en_question": workshop(9).question, "en_answer": "unclear"})
+        (data / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sets = EvalConfig(benchmark=("nl4opt", "optmath"), data_dir=str(data), minimum_tier="limits")
+    results = evaluate(sets, tmp_path / "out", reasoner=Actor(mixed))
+    assert (results.problems, results.unread_labels) == (8, 2)
+    groups = results.to_dict()["by_benchmark"]
+    assert [(name, group["problems"], group["paper"]["mean"]) for name, group in groups.items()] == [
+        ("nl4opt", 6, pytest.approx(1 / 6, abs=1e-6)), ("optmath", 2, 0.5),
+    ]  # fmt: skip
+    assert results.rules["paper"]["macro"].mean == pytest.approx((1 / 6 + 1 / 2) / 2)
+    assert results.rules["paper"]["pass@1"].mean == pytest.approx(2 / 8)
+    moved = data.rename(tmp_path / "moved")
+    assert evaluate(replace(sets, data_dir=str(moved)), tmp_path / "out", resume=True) == results
+
+
+def test_two_evaluations_are_not_mixed(config, tmp_path):
+    evaluate(config, tmp_path / "out", reasoner=Actor(mixed))
+    with pytest.raises(ValueError, match=r"out: holds a run already \(8 of its problems done\); --resume it, or"):
+        evaluate(config, tmp_path / "out", reasoner=Actor(mixed))
+    changes = "seed: 7 -> 8, temperature: not set -> 0.5"
+    with pytest.raises(ValueError, match=re.escape(f"made with other settings ({changes}); choose another --out")):
+        evaluate(replace(config, seed=8, temperature=0.5, workers=2, rule=("orlm",)), tmp_path / "out", resume=True)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("x")
+    with pytest.raises(ValueError, match="holds something else than an evaluation"):
+        evaluate(config, tmp_path / "full", reasoner=Actor(mixed))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "give a file of problems, families or test sets"),
+        ({"problems": "a", "families": ("all",)}, "give a file of problems, families or test sets"),
+        ({"families": ("all",), "benchmark": ("nl4opt",)}, "give a file of problems, families or test sets"),
+        ({"families": ("all",), "data_dir": "data"}, "data_dir goes with benchmark"),
+        ({"families": ("all",), "split": "test"}, "split is 'test'"),
+        ({"families": ("all",), "rule": ("exact",)}, 'unknown rule "exact"; known: paper, sirl, orlm, mamo'),
+        ({"families": ("all",), "rule": ()}, "no rule given"),
+        ({"benchmark": ("nlp4lp",)}, 'unknown benchmark "nlp4lp"; known: nl4opt'),
+        ({"families": ("all",), "samples": 0}, "samples is 0"),
+        ({"families": ("all",), "temperature": float("nan")}, "temperature is nan"),
+        ({"families": ("all",), "minimum_tier": "none"}, "minimum_tier is 'none'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        EvalConfig(**settings)
+
+
+def test_settings_come_back_from_their_data():
+    config = EvalConfig(benchmark=("nl4opt", "optmath"), data_dir="data", rule=("orlm", "sirl"), samples=8)
+    assert EvalConfig.from_dict(config.to_dict()) == config
+    assert EvalConfig.from_dict({"families": ["all"]}).split == "heldout"
+
+
+def test_the_nano_model_is_right_and_flawed_about_as_often_as_it_was_made_to_be(tmp_path):
+    config = EvalConfig(families=("all",), limit=16, seed=7, samples=2, rule=("paper", "sirl"), minimum_tier="limits")
+    results = evaluate(config, tmp_path / "out")
+    assert 0.3 < results.rules["sirl"]["pass@1"].mean < 0.9
+    assert results.rules["sirl"]["pass@1"].mean <= results.rules["sirl"]["pass@2"].mean
+    assert 0.2 < results.behaviour.flawed < 0.7
+    assert results.behaviour.class_1 > results.behaviour.class_2
+    assert set(results.groups) == {"by_family", "by_tier"}
+    assert sum(group.problems for group in results.groups["by_tier"].values()) == 16

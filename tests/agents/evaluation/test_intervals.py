@@ -1,0 +1,91 @@
+"""Intervals hold what they promise, and never claim certainty from a few problems."""
+
+import itertools
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.evaluation.intervals import macro_share, mean_difference, mean_share, pass_at
+
+shares = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=12)
+
+
+def test_with_right_and_wrong_only_it_is_wilsons_interval():
+    found = mean_share([1.0] * 6 + [0.0] * 4)
+    # z = 1.959964; (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n) for 6 of 10
+    assert (found.mean, found.low, found.high) == (
+        0.6,
+        pytest.approx(0.312673, abs=1e-6),
+        pytest.approx(0.831820, abs=1e-6),
+    )
+
+
+@given(shares)
+def test_the_mean_lies_in_the_interval_and_the_interval_in_0_to_1(values):
+    found = mean_share(values)
+    assert 0 <= found.low <= found.mean + 1e-9
+    assert found.mean - 1e-9 <= found.high <= 1
+    assert found.low < found.high
+
+
+def test_the_same_values_give_the_same_interval():
+    values = [random.Random(3).choice([0, 0.5, 1]) for _ in range(40)]
+    assert mean_share(values) == mean_share(values)
+
+
+def test_a_bootstrap_over_problems_covers_the_truth_about_as_often_as_it_says():
+    rng = random.Random(0)
+    rounds, hits = 120, 0
+    for _ in range(rounds):
+        values = [rng.choice([0.0, 0.25, 0.5, 1.0]) for _ in range(60)]
+        found = mean_share(values)
+        hits += found.low <= 0.4375 <= found.high
+    assert 0.88 <= hits / rounds <= 1.0
+
+
+def test_more_samples_of_a_problem_are_no_more_problems():
+    few, many = mean_share([0.5, 1.0, 0.0, 0.25] * 2), mean_share([0.5, 1.0, 0.0, 0.25] * 32)
+    assert (many.high - many.low) < 0.5 * (few.high - few.low)
+
+
+def test_a_macro_mean_weighs_every_group_alike_and_resamples_within_it():
+    found = macro_share([[1.0] * 90 + [0.0] * 10, [0.0, 1.0]])
+    assert found.mean == pytest.approx(0.7)
+    assert found.low < 0.5, "the small group is uncertain, whatever the large one is"
+    assert found.high > 0.9
+
+
+@pytest.mark.parametrize("count", [1, 5, 50])
+def test_values_that_are_all_the_same_leave_room_for_what_was_not_seen(count):
+    same, zero = mean_share([0.5] * count), mean_difference([0.0] * count)
+    assert same.low < 0.5 < same.high
+    assert zero.low == -zero.high
+    assert zero.high == pytest.approx(mean_share([0.0] * count).high)
+    assert macro_share([[0.0] * count, [1.0] * count]).low > 0
+
+
+def test_a_paired_difference_is_narrower_than_two_intervals_apart():
+    rng = random.Random(1)
+    first = [rng.choice([0.0, 0.5, 1.0]) for _ in range(100)]
+    gains = [0.5 if value == 0.5 and rng.random() < 0.5 else 0.0 for value in first]
+    found = mean_difference(gains)
+    assert 0 < found.low < found.mean < found.high
+    assert found.high - found.low < mean_share(first).high - mean_share(first).low
+
+
+@given(st.integers(1, 8), st.integers(0, 8), st.integers(1, 8))
+def test_pass_at_k_is_the_share_of_draws_with_a_right_one(samples, right, k):
+    if right > samples or k > samples:
+        with pytest.raises(ValueError, match="give at least k samples"):
+            pass_at(k, right, samples)
+        return
+    draws = list(itertools.combinations([number < right for number in range(samples)], k))
+    assert pass_at(k, right, samples) == pytest.approx(sum(map(any, draws)) / len(draws))
+
+
+def test_no_values_have_no_mean():
+    for function, values in ((mean_share, []), (macro_share, [[]]), (macro_share, []), (mean_difference, [])):
+        with pytest.raises(ValueError, match="no values"):
+            function(values)

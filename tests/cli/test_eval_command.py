@@ -1,0 +1,187 @@
+"""`storm eval` and `storm compare`: figures on standard output, progress and complaints on standard error."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from actor import direct, mixed, workshop
+from endpoint import Endpoint
+
+from agents.evaluation.config import EvalConfig
+from agents.runs.settings import help_texts
+from env import write_problems
+
+LENIENT = ("--minimum-tier", "limits")
+
+
+@pytest.fixture
+def evaluate(storm, problems, endpoint):
+    return lambda *more: storm("eval", "--problems", problems, "--reasoner", endpoint.url, *LENIENT, *more)
+
+
+def widest(shown):
+    return max(len(line.rstrip()) for line in shown.splitlines())
+
+
+def test_json_is_one_object_on_standard_output_and_nothing_else(evaluate, tmp_path):
+    result = evaluate("--seed", 7, "--out", tmp_path / "out", "--json", "--rule", "paper,orlm")
+    assert result.exit_code == 0
+    results = json.loads(result.stdout)
+    assert results == json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["rules"]["paper"]["pass@1"]["mean"] == results["rules"]["orlm"]["pass@1"]["mean"] == 0.25
+    assert "8/8" in result.stderr
+    assert len((tmp_path / "out" / "samples.jsonl").read_text().splitlines()) == 8
+
+
+def test_the_results_for_people_fit_into_60_columns_and_are_the_same_again(evaluate, storm):
+    result = evaluate("--out", "here", "--display", "none")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert widest(result.stdout) <= 60
+    shown = " ".join(result.stdout.split())
+    assert "on 8 problems, temperature 0.6" in shown
+    assert "paper pass@1 25.0 % 7-59" in shown
+    assert "chairs 4 50.0 % 15-85" in shown
+    assert "manual computation 25.0 %" in shown
+    again = storm("eval", "--out", "here", "--resume", "--display", "none")
+    assert (again.exit_code, again.stdout) == (0, result.stdout)
+
+
+def test_another_rule_or_more_samples_on_resume_need_no_other_flag(evaluate, storm):
+    evaluate("--out", "here", "--display", "none")
+    scored = storm("eval", "--out", "here", "--resume", "--rule", "paper,sirl,orlm,mamo", "--display", "none")
+    assert scored.exit_code == 0
+    assert widest(scored.stdout) <= 60
+    assert [rule for rule in ("paper", "sirl", "orlm", "mamo") if f"{rule}   pass@1" not in scored.stdout] == ["paper"]
+    more = json.loads(storm("eval", "--out", "here", "--resume", "--samples", 2, "--json").stdout)
+    assert (more["scored"], list(more["rules"])) == (16, ["paper", "sirl", "orlm", "mamo"])
+    assert list(more["rules"]["mamo"]) == ["pass@1", "pass@2"]
+
+
+def test_test_sets_are_read_from_a_folder_and_unread_labels_are_said(storm, endpoint, tmp_path):
+    rows = [{"Question": workshop(hours).question, "Answer": str(3 * hours)} for hours in (10, 12)]
+    rows.append({"Question": workshop(14).question, "Answer": "see above"})
+    (tmp_path / "NL4OPT_test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = ("--benchmark", "nl4opt", "--data-dir", ".", "--reasoner", endpoint.url, *LENIENT)
+    plan = storm("eval", *settings, "--dry-run", "--out", "out")
+    assert "2 problems would go to out" in plan.stdout
+    assert "Left out, their label cannot be read: NL4OPT_test.jsonl:3" in plan.stdout
+    assert not (tmp_path / "out").exists()
+    shown = storm("eval", *settings, "--display", "none").stdout
+    assert "1 left out, their label cannot be read" in shown
+    assert "nl4opt        2  50.0 %" in shown
+
+
+def test_a_dry_run_in_json_has_the_settings(evaluate):
+    plan = json.loads(evaluate("--dry-run", "--limit", 3, "--samples", 4, "--json", "--out", "out").stdout)
+    assert (plan["problems"], plan["samples"], plan["out"]) == (3, 4, "out")
+    assert EvalConfig.from_dict(plan["config"]).limit == 3
+
+
+def test_families_are_drawn_from_the_held_out_split_unless_said_otherwise(storm):
+    plan = json.loads(storm("eval", "--families", "diet", "--limit", 1, "--dry-run", "--json").stdout)
+    assert plan["config"]["split"] == "heldout"
+
+
+def test_the_help_is_made_of_the_settings_docstrings(storm, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = storm("eval", "--help").stdout
+    for name, text in help_texts(EvalConfig).items():
+        assert f"--{name.replace('_', '-')}" in shown
+        assert text.split(".")[0] in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give a file of problems, families or test sets"),
+        (("--problems", "nowhere.jsonl"), "nowhere.jsonl: No such file or directory"),
+        (("--families", "sudoku"), 'unknown family "sudoku"; known: all, easy'),
+        (("--families", "all", "--rule", "exact"), 'unknown rule "exact"; known: paper, sirl, orlm, mamo'),
+        (("--benchmark", "nl4opt", "--data-dir", "nowhere"), "nowhere: No such file or directory"),
+        (("--benchmark", "nl4opt", "--data-dir", "."), ".: no file for nl4opt, such as nl4opt.jsonl"),
+        (("--families", "diet", "--data-dir", "."), "data_dir goes with benchmark"),
+        (("--families", "diet", "--limit", "1", "--reasoner", "gpt"), "reasoner 'gpt' is unknown"),
+        (("--resume",), "--resume needs --out"),
+    ],
+)
+def test_bad_usage_is_told_in_one_line(storm, arguments, message):
+    result = storm("eval", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"storm: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_endpoint_that_fails_stops_the_evaluation_and_it_can_be_resumed(storm, problems):
+    with Endpoint(mixed, fault=500) as endpoint:
+        settings = ("--problems", problems, "--reasoner", endpoint.url, "--out", "out", "--json", "--display", "none")
+        stopped = storm("eval", *settings, *LENIENT)
+        assert (stopped.exit_code, stopped.stdout) == (1, "")
+        assert "5 problems failed one after another" in stopped.stderr
+        assert "Go on with: storm eval --out out --resume" in stopped.stderr
+        endpoint.fault = None
+        resumed = storm("eval", "--out", "out", "--resume", "--json")
+    assert resumed.exit_code == 0
+    assert json.loads(resumed.stdout)["scored"] == 8
+
+
+def test_runs_are_compared_in_a_table_and_in_pictures(evaluate, storm, problems, tmp_path):
+    pytest.importorskip("matplotlib")
+    evaluate("--out", "runs/base", "--display", "none")
+    with Endpoint(direct) as better:
+        storm("eval", "--problems", problems, "--reasoner", better.url, "--out", "runs/tuned", *LENIENT)
+    result = storm("compare", "runs/base", "runs/tuned")
+    assert result.exit_code == 0
+    assert widest("\n".join(result.stdout.splitlines()[:-1])) <= 60
+    shown = " ".join(result.stdout.split())
+    assert "paper pass@1 25.0 % (7-59) 100.0 % (68-100)" in shown
+    assert "to the first +75.0 (+38 to +100)" in shown
+    assert "tuned and base share 8 of 8 problems" in shown
+    assert sorted(path.name for path in (tmp_path / "runs" / "compare").iterdir()) == ["accuracy.svg", "findings.svg"]
+    elsewhere = storm("compare", "runs/base", "runs/tuned", "--out", "pictures")
+    assert "pictures: accuracy.svg and findings.svg" in elsewhere.stdout
+    alone = storm("compare", "runs/base")
+    assert (alone.exit_code, alone.stdout) == (2, "")
+    assert alone.stderr == "storm: give at least two different runs, each the --out of a storm eval\n"
+
+
+def test_without_matplotlib_the_table_is_shown_and_the_extra_named(evaluate, storm, monkeypatch):
+    for name in ("a", "b"):
+        evaluate("--out", name, "--limit", 2, "--display", "none")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = storm("compare", "a", "b")
+    assert result.exit_code == 2
+    assert "paper pass@1" in result.stdout
+    assert "pip install 'storm-calm[plots]'" in result.stderr
+
+
+@pytest.mark.timeout(300)
+def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
+    def slowly(*situation):
+        time.sleep(0.2)
+        return mixed(*situation)
+
+    path, out = tmp_path / "problems.jsonl", tmp_path / "out"
+    write_problems(path, [workshop(hours) for hours in range(10, 26)])
+    with Endpoint(slowly) as endpoint:
+        settings = ["--problems", str(path), "--reasoner", endpoint.url, "--out", str(out), *LENIENT]
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from cli.main import main; main()", "eval", *settings],
+            cwd=Path(__file__).resolve().parents[2],
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        while not (out / "samples.jsonl").exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert f"storm: stopped; everything done so far is kept. Go on with: storm eval --out {out} --resume" in errors
+    assert "Traceback" not in errors
+    assert 1 <= len((out / "samples.jsonl").read_text().splitlines()) < 16

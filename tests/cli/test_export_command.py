@@ -1,0 +1,134 @@
+"""`storm export` and `storm families --out`: files for training, and a report of what is in them and what is not."""
+
+import json
+
+import pyarrow.parquet as parquet
+import pytest
+from actor import Actor, direct, workshop
+
+from agents.curation.config import CurateConfig
+from agents.curation.pool import curate
+from env import read_problems, write_problems
+from env.families import generate
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A curation of twelve problems, all golden; its tokens are characters."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 20)])
+    config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_tier="limits")
+    assert curate(config, folder / "first", reasoner=Actor(direct)).golden == 12
+    return folder / "first"
+
+
+def test_the_report_says_what_is_in_the_file_and_what_was_left_out(storm, run, tmp_path):
+    lines = [{"question": workshop(hours).question} for hours in (11, 13)]
+    (tmp_path / "eval.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = storm("export", run, "--format", "verl-sft", "--against", "eval.jsonl", "--out", "sft.parquet")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert max(map(len, result.stdout.splitlines())) <= 60
+    shown = " ".join(result.stdout.split())
+    table = parquet.read_table(tmp_path / "sft.parquet").to_pylist()
+    tokens, learned = (sum(len(row["input_ids"]) for row in table), sum(sum(row["loss_mask"]) for row in table))
+    assert f"rows 10 tokens {tokens:,} learned {learned:,} ({learned / tokens:.0%})" in shown
+    assert "contaminated 2 left out; compared with 2 questions" in shown
+    assert "workshop-11: same text (100%): eval.jsonl:1" in shown
+    assert result.stdout.endswith("sft.parquet: written\n")
+
+
+def test_json_is_one_object_on_standard_output_and_nothing_else(storm, run, tmp_path):
+    lengths = [len(row["input_ids"]) for row in export_rows(storm, run, tmp_path)]
+    arguments = ("--format", "trl", "--max-tokens", max(lengths) - 1, "--out", "trl.jsonl", "--json")
+    result = storm("export", run, *arguments)
+    facts = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert facts["rows"] == len((tmp_path / "trl.jsonl").read_text().splitlines()) == 12 - len(facts["too_long"])
+    assert set(facts["too_long"].values()) == {max(lengths)}
+    assert facts["file"] == "trl.jsonl"
+
+
+def export_rows(storm, run, tmp_path):
+    assert storm("export", run, "--format", "verl-sft", "--out", "all.parquet").exit_code == 0
+    return parquet.read_table(tmp_path / "all.parquet").to_pylist()
+
+
+def test_a_long_list_of_what_was_left_out_is_cut_on_screen_only(storm, run, tmp_path):
+    longest = max(len(row["input_ids"]) for row in export_rows(storm, run, tmp_path))
+    write_problems(tmp_path / "eval.jsonl", [workshop(hours) for hours in range(8, 19)])
+    arguments = ("--format", "verl-sft", "--against", "eval.jsonl", "--max-tokens", longest)
+    assert "and 1 more; --json lists them all" in storm("export", run, *arguments, "--out", "a.parquet").stdout
+    facts = json.loads(storm("export", run, *arguments, "--out", "b.parquet", "--json").stdout)
+    assert len(facts["contaminated"]) == 11
+    assert facts["contaminated"]["workshop-10"] == {"place": "eval.jsonl:3", "how": "same text", "share": 1.0}
+
+
+def test_messages_come_with_a_word_on_the_masks_that_are_gone(storm, run, tmp_path):
+    result = storm("export", run, "--format", "messages", "--out", "chat.jsonl")
+    assert "This format has no masks" in result.stdout
+    assert "learned" not in result.stdout.partition("This format")[0]
+    assert len((tmp_path / "chat.jsonl").read_text().splitlines()) == 12
+
+
+def test_the_file_goes_beside_the_runs_unless_said_otherwise_and_is_never_overwritten(storm, run):
+    assert storm("export", run, "--format", "trl").exit_code == 0
+    before = (run / "trl.parquet").read_bytes()
+    result = storm("export", run, "--format", "trl", "--no-hints")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"storm: {run}/trl.parquet: is there already; choose another --out\n"
+    assert (run / "trl.parquet").read_bytes() == before
+
+
+def test_a_run_that_was_stopped_half_way_is_said_to_be_one(storm, run, tmp_path):
+    half = tmp_path / "half"
+    half.mkdir()
+    for name in ("config.toml", "golden.jsonl"):
+        (half / name).write_text((run / name).read_text())
+    assert "The curation is not finished" in storm("export", half, "--format", "trl").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere", "--format", "trl"), "nowhere: no such folder"),
+        (("nowhere.jsonl", "--format", "verl-rl"), "nowhere.jsonl: No such file or directory"),
+        ((".", "--format", "trl", "--against", "nowhere.jsonl"), "nowhere.jsonl: No such file or directory"),
+        ((".", "--format", "trl", "--eval-dir", "nowhere"), "nowhere: no such folder"),
+        ((".", "--format", "trl", "--max-tokens", "0"), "max_tokens is 0"),
+        ((".", "--format", "trl"), ".: no curation is in it"),
+        ((".", "--format", "messages", "--no-hints"), "hints are left out by a mask"),
+    ],
+)
+def test_bad_usage_is_told_in_one_line(storm, arguments, message):
+    result = storm("export", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"storm: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_families_write_problems_that_curation_and_export_read(storm, tmp_path):
+    arguments = ("diet", "knapsack", "--limit", 5, "--seed", 7, "--split", "heldout", "--out", "new/problems.jsonl")
+    result = storm("families", *arguments)
+    assert result.stdout == "new/problems.jsonl: 5 problems, diet 3, knapsack 2\n"
+    problems = read_problems(tmp_path / "new" / "problems.jsonl")
+    assert list(problems) == list(generate(["diet", "knapsack"], split="heldout", seed=7, limit=5))
+    exported = storm("export", "new/problems.jsonl", "--format", "verl-rl", "--split", "heldout", "--json")
+    assert json.loads(exported.stdout)["rows"] == 5
+
+
+def test_families_overwrite_nothing_and_refuse_what_they_cannot_write(storm, tmp_path):
+    (tmp_path / "mine.jsonl").write_text("mine")
+    for arguments, message in [
+        (("--out", "mine.jsonl"), "mine.jsonl: is there already; choose another --out"),
+        (("sudoku", "--out", "new.jsonl"), 'unknown family "sudoku"'),
+        (("--out", "new.jsonl", "--limit", "0"), "limit is 0; give at least 1"),
+        (("--out", "new.jsonl", "--show", "diet"), "--show prints one question and --out writes many"),
+        (("diet",), "families and --limit are for writing problems; give --out FILE"),
+    ]:
+        result = storm("families", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(f"storm: {message}")
+    assert (tmp_path / "mine.jsonl").read_text() == "mine"
+    assert not (tmp_path / "new.jsonl").exists()
+    facts = json.loads(storm("families", "--out", "all.jsonl", "--limit", 12, "--json").stdout)
+    assert (facts["problems"], len(facts["by_family"])) == (12, 12)

@@ -1,0 +1,299 @@
+"""Datasets: the recorded ids and masks in a trainer's columns; nothing cut, overwritten, or left out in silence."""
+
+import json
+import sys
+from dataclasses import replace
+
+import pyarrow.parquet as parquet
+import pytest
+
+from agents.curation.config import CurateConfig
+from agents.curation.pool import curate
+from agents.reasoners import built_in, chatml
+from agents.reasoners.tokens import ByteTokens
+from env import PROTOCOLS, Episode, Problem, Span, Transcript, append_episode, read_episodes, write_problems
+from env.families import generate
+from rl.datasets import ExportConfig, export, message_row, rl_rows, sft_row, trl_row
+from sandbox import Execution
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A curation by the nano model, some of whose golden runs have hints."""
+    out = tmp_path_factory.mktemp("runs") / "first"
+    curate(CurateConfig(families=("all",), split="train", limit=24, seed=3), out)
+    assert any(run.transcript.count("hint") for run in read_episodes(out / "golden.jsonl"))
+    return out
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    """A function that puts golden runs into a folder like that of a curation."""
+
+    def copy(*runs):
+        out = tmp_path / "copy"
+        out.mkdir()
+        (out / "config.toml").write_text((folder / "config.toml").read_text())
+        for run in runs:
+            append_episode(out / "golden.jsonl", run)
+        return out
+
+    return copy
+
+
+def run(*, instructions=None, prompt=None, ids=True, problem=None):
+    """A finished run with a program and a hint; its tokens are characters."""
+    problem = problem or Problem(id="p1", question="How many chairs?", answers=(42.0,))
+    prompt = prompt or chatml.render(PROTOCOLS["inline"].messages(problem.question, instructions))
+    parts = [
+        ("prompt", prompt),
+        ("model", "```python\nprint(42)\n```\n"),
+        ("tool", "```output\n42\n```\n"),
+        ("hint", "Wait, is it whole? "),
+        ("model", "Yes.\n</think>\n\\boxed{42}"),
+    ]
+    spans = [
+        Span(
+            source=source,
+            text=text,
+            ids=tuple(map(ord, text)) if ids else None,
+            ends=tuple(range(1, len(text) + 1)) if ids else None,
+        )
+        for source, text in parts
+    ]
+    execution = Execution(code="print(42)\n", status="ok", stdout="42\n", exit_code=0, tier="limits", backend="none")
+    return Episode(problem=problem, transcript=Transcript(spans=tuple(spans)), executions=(execution,), stop="answer")
+
+
+def rows(path):
+    return parquet.read_table(path).to_pylist()
+
+
+@pytest.mark.parametrize("hints", [True, False])
+def test_the_learned_tokens_say_what_the_model_wrote_and_on_request_the_hints(folder, tmp_path, hints):
+    report = export(ExportConfig(source=folder, format="verl-sft", out=tmp_path / "sft.parquet", hints=hints))
+    tokens = ByteTokens(built_in("nano") / "tokenizer.json")
+    runs = read_episodes(folder / "golden.jsonl")
+    written = rows(tmp_path / "sft.parquet")
+    assert [row["id"] for row in written] == [run.problem.id for run in runs]
+    for row, one in zip(written, runs, strict=True):
+        decoder = tokens.decoder()
+        pairs = [(decoder.feed(id), learned) for id, learned in zip(row["input_ids"], row["loss_mask"], strict=True)]
+        text = "".join(piece for piece, learned in pairs if learned).replace(chatml.TURN_END, "")
+        sources = ("model", "hint") if hints else ("model",)
+        assert text == "".join(span.text for span in one.transcript.spans if span.source in sources)
+        assert "```output" not in text
+        assert row["input_ids"] == list(one.transcript.ids)
+        assert (row["family"], row["tier"], row["source"]) == (one.problem.family, one.problem.tier, "generated")
+    assert report.rows == len(runs)
+    assert report.tokens == sum(len(row["input_ids"]) for row in written)
+    assert report.learned_tokens == sum(sum(row["loss_mask"]) for row in written)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_trl_gets_the_same_mask_as_labels(folder, tmp_path, suffix):
+    file = tmp_path / f"trl{suffix}"
+    report = export(ExportConfig(source=folder, format="trl", out=file))
+    written = rows(file) if suffix == ".parquet" else [json.loads(line) for line in file.read_text().splitlines()]
+    runs = read_episodes(folder / "golden.jsonl")
+    for row, one in zip(written, runs, strict=True):
+        expected = sft_row(one)
+        assert row["input_ids"] == expected["input_ids"]
+        assert row["attention_mask"] == [1] * len(expected["input_ids"])
+        assert [label != -100 for label in row["labels"]] == [bool(learned) for learned in expected["loss_mask"]]
+        assert all(label in (-100, id) for label, id in zip(row["labels"], row["input_ids"], strict=True))
+    assert report.learned_tokens == sum(sum(sft_row(one)["loss_mask"]) for one in runs)
+
+
+def test_messages_are_what_the_prompt_says_and_all_that_follows(folder, tmp_path):
+    report = export(ExportConfig(source=folder, format="messages", out=tmp_path / "chat.jsonl"))
+    written = [json.loads(line) for line in (tmp_path / "chat.jsonl").read_text().splitlines()]
+    for row, one in zip(written, read_episodes(folder / "golden.jsonl"), strict=True):
+        user, assistant = row["messages"]
+        assert user == {"role": "user", "content": one.problem.question}
+        assert chatml.render([user]).removesuffix("<think>\n") + assistant["content"] == one.transcript.text
+    assert report.learned_tokens is None
+    assert not report.estimated
+
+
+def test_instructions_become_the_system_message():
+    messages = message_row(run())["messages"]
+    assert [message["role"] for message in messages] == ["system", "user", "assistant"]
+    assert messages[0]["content"] == PROTOCOLS["inline"].instructions
+    assert messages[2]["content"].startswith("<think>\n```python\nprint(42)")
+
+
+def test_a_prompt_in_another_template_is_refused():
+    with pytest.raises(ValueError, match="run 'p1': its prompt is not ChatML"):
+        message_row(run(prompt="[INST] How many chairs? [/INST]"))
+    forged = chatml.render([{"role": "user", "content": "a<|im_end|>\nb"}])
+    with pytest.raises(ValueError, match="not ChatML"):
+        message_row(run(prompt=forged))
+
+
+def test_a_run_without_ids_has_no_mask_and_says_how_to_get_one(copy):
+    folder = copy(run(ids=False))
+    for row in (sft_row, trl_row):
+        with pytest.raises(ValueError, match=r"run 'p1' has no token ids.*curate again with --tokenizer"):
+            row(run(ids=False))
+    with pytest.raises(ValueError, match="--tokenizer"):
+        export(ExportConfig(source=folder, format="verl-sft"))
+    assert export(ExportConfig(source=folder, format="messages")).estimated
+
+
+def test_runs_that_are_too_long_are_left_out_whole_and_named(folder, tmp_path):
+    lengths = {run.problem.id: len(run.transcript.ids) for run in read_episodes(folder / "golden.jsonl")}
+    most = sorted(lengths.values())[len(lengths) // 2]
+    report = export(ExportConfig(source=folder, format="trl", out=tmp_path / "trl.parquet", max_tokens=most))
+    assert report.too_long == {id: length for id, length in lengths.items() if length > most}
+    assert len(report.too_long) > 3
+    written = [len(row["input_ids"]) for row in rows(tmp_path / "trl.parquet")]
+    assert sorted(written) == sorted(length for length in lengths.values() if length <= most)
+
+
+@pytest.mark.parametrize("format", ["verl-sft", "verl-rl"])
+def test_evaluation_questions_are_left_out_and_named(folder, tmp_path, format):
+    runs = read_episodes(folder / "golden.jsonl")
+    taken, edited = runs[1].problem, runs[4].problem
+    evaluation = tmp_path / "evaluation"
+    evaluation.mkdir()
+    (evaluation / "a.json").write_text(json.dumps({"en_question": taken.question.upper()}) + "\n")
+    (tmp_path / "b.jsonl").write_text(json.dumps({"question": f"Do this: {edited.question}"}) + "\n")
+    places = (evaluation, tmp_path / "b.jsonl")
+    report = export(ExportConfig(source=folder, format=format, out=tmp_path / "x.parquet", against=places))
+    assert {id: (match.how, match.place) for id, match in report.contaminated.items()} == {
+        taken.id: ("same text", f"{evaluation / 'a.json'}:1"),
+        edited.id: ("shared words", f"{tmp_path / 'b.jsonl'}:1"),
+    }
+    assert report.compared == 2
+    text = json.dumps(rows(tmp_path / "x.parquet"))
+    assert taken.id not in text
+    assert edited.id not in text
+    assert runs[0].problem.id in text
+
+
+def test_held_out_problems_are_for_measuring_only(copy, tmp_path):
+    (heldout,) = generate(["diet"], split="heldout", seed=1, limit=1)
+    folder = copy(run(), run(problem=heldout))
+    report = export(ExportConfig(source=folder, format="trl"))
+    assert (report.rows, [*report.contaminated], report.contaminated[heldout.id].how) == (1, [heldout.id], "held out")
+    write_problems(tmp_path / "heldout.jsonl", [heldout])
+    config = ExportConfig(source=tmp_path / "heldout.jsonl", format="verl-rl")
+    with pytest.raises(ValueError, match=r"no rows are left: 1 of the families' held-out split.*--split heldout"):
+        export(config)
+    assert not config.file.exists()
+    assert export(replace(config, split="heldout")).rows == 1
+    assert rows(config.file)[0]["extra_info"]["split"] == "heldout"
+
+
+def test_a_problem_goes_to_grpo_with_its_answers_and_whole(tmp_path):
+    problems = [
+        *generate(["all"], split="train", seed=2, limit=12),
+        Problem(id="é", question="Q?", answers=(5.0, "infeasible"), source="mine", rule="orlm"),
+        Problem(id="z", question="Q?", answers=("unbounded",)),
+    ]
+    write_problems(tmp_path / "problems.jsonl", problems)
+    report = export(ExportConfig(source=tmp_path / "problems.jsonl", format="verl-rl"))
+    assert report.file == str(tmp_path / "problems.verl-rl.parquet")
+    written = rows(report.file)
+    assert written == rl_rows(problems)
+    assert [Problem.from_dict(json.loads(row["extra_info"]["problem"])) for row in written] == problems
+    assert [json.loads(row["reward_model"]["ground_truth"]) for row in written[-2:]] == [
+        [5.0, "infeasible"],
+        ["unbounded"],
+    ]
+    assert [row["data_source"] for row in written[-3:]] == ["blending", "mine", "problems"]
+    assert [row["extra_info"]["index"] for row in written] == list(range(14))
+    assert {row["agent_name"] for row in written} == {"storm"}
+    assert written[-1]["prompt"] == [{"role": "user", "content": "Q?"}]
+    assert report.tokens is None
+
+
+def test_a_problem_that_nobody_can_score_is_no_row():
+    with pytest.raises(ValueError, match="problem 'a' has no answer"):
+        rl_rows([Problem(id="a", question="Q", answers=())])
+
+
+def test_grpo_prompts_explain_the_protocol_to_models_that_do_not_know_it(folder, copy, tmp_path):
+    def roles(config):
+        return [message["role"] for message in rows(export(config).file)[0]["prompt"]]
+
+    config = ExportConfig(source=folder, format="verl-rl", out=tmp_path / "a.parquet")
+    assert roles(config) == ["user"]
+    assert roles(replace(config, instructions=True, out=tmp_path / "b.parquet")) == ["system", "user"]
+    served = copy()
+    (served / "config.toml").write_text('reasoner = "http://localhost:8000/v1"\n')
+    (served / "episodes.jsonl").write_text((folder / "episodes.jsonl").read_text())
+    assert roles(replace(config, source=served, out=tmp_path / "c.parquet")) == ["system", "user"]
+
+
+def test_all_problems_of_a_curation_go_to_grpo_golden_or_not(folder, copy, tmp_path):
+    half = copy()
+    lines = (folder / "episodes.jsonl").read_text().splitlines(keepends=True)
+    (half / "episodes.jsonl").write_text(lines[0] + lines[1] + lines[1] + lines[2][:-30])
+    report = export(ExportConfig(source=half, format="verl-rl"))
+    assert (report.rows, report.unfinished) == (2, True)
+    assert (half / "episodes.jsonl").read_text().endswith(lines[2][:-30])
+    whole = export(ExportConfig(source=folder, format="verl-rl", out=tmp_path / "all.parquet"))
+    assert (whole.rows, whole.unfinished) == (24, False)
+
+
+def test_a_file_that_is_there_stays_as_it_is(copy, tmp_path):
+    folder = copy(run())
+    for format, name in (("messages", "messages.jsonl"), ("trl", "trl.parquet")):
+        (folder / name).write_text("mine")
+        with pytest.raises(ValueError, match=f"{name}: is there already; choose another --out"):
+            export(ExportConfig(source=folder, format=format))
+        assert (folder / name).read_text() == "mine"
+    export(ExportConfig(source=folder, format="trl", out=tmp_path / "new" / "trl.parquet"))
+    assert [one.name for one in (tmp_path / "new").iterdir()] == ["trl.parquet"]
+
+
+def test_without_pyarrow_the_extra_is_named_before_any_work(copy, monkeypatch):
+    folder = copy(run())
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ValueError, match=r"pip install 'storm-calm\[train\]'"):
+        export(ExportConfig(source=folder, format="trl"))
+    assert export(ExportConfig(source=folder, format="messages")).rows == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"format": "csv"}, "format is 'csv'; give one of verl-sft, trl, messages, verl-rl"),
+        ({"split": "test"}, "split is 'test'"),
+        ({"max_tokens": 0}, "max_tokens is 0"),
+        ({"format": "verl-rl", "max_tokens": 9}, "max_tokens counts the tokens of runs"),
+        ({"format": "messages", "hints": False}, "hints are left out by a mask, and messages has none"),
+        ({"instructions": True}, "instructions are for verl-rl"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        ExportConfig(**{"source": tmp_path, "format": "trl", **settings})
+
+
+def test_a_source_or_file_that_does_not_fit_is_named_with_what_would(copy, tmp_path):
+    def refused(**settings):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            export(ExportConfig(**{"format": "trl", **settings}))
+        return str(caught.value).replace(str(tmp_path), "")
+
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "problems.jsonl").write_text("{}\n")
+    wanted = "give the folder that storm curate wrote"
+    assert refused(source=tmp_path / "problems.jsonl") == f"/problems.jsonl: not a folder; {wanted}"
+    assert refused(source=tmp_path / "nowhere") == f"/nowhere: no such folder; {wanted}"
+    assert refused(source=tmp_path / "empty") == f"/empty: no curation is in it, config.toml is missing; {wanted}"
+    assert refused(source=tmp_path / "empty", format="verl-rl") == (
+        f"/empty: no curation is in it; {wanted}, or a file of problems"
+    )
+    folder = copy()
+    assert refused(source=folder).startswith("/copy: no golden runs in it")
+    assert (
+        refused(source=folder, out=tmp_path / "x.csv")
+        == "/x.csv: trl is written as .parquet or .jsonl; choose such an --out"
+    )
+    assert (
+        refused(source=folder, against=(tmp_path / "empty",)) == "/empty: no .jsonl or .json file in it to compare with"
+    )
