@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli import curate, doctor, export, families, sandbox, solve
+from cli import compare, curate, doctor, export, families, sandbox, solve
+from cli import eval as evaluation
 
 app = typer.Typer(
     name="storm",
@@ -20,6 +21,8 @@ app = typer.Typer(
 )
 app.command("curate", epilog=curate.EXAMPLES)(curate.curate)
 app.command("solve", epilog=solve.EXAMPLES)(solve.solve)
+app.command("eval", epilog=evaluation.EXAMPLES)(evaluation.evaluate)
+app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("families", epilog=families.EXAMPLES)(families.families)

@@ -152,7 +152,7 @@ def as_rollout(episode: Episode, logprobs: list[float], length: int, *, filler: 
     mask = transcript.mask("rl")
     start = sum(len(span.ids or ()) for span in transcript.spans if span.source == "prompt")
     response, learned = list(ids[start:])[:length], list(mask[start:])[:length]
-    padded = (logprobs + [0.0] * (len(ids) - len(logprobs)))[start:][:length]
+    padded = [*logprobs, *[0.0] * len(ids)][start : len(ids)][:length]
     if not response:
         response, learned, padded = [filler], [0], [0.0]
     return Rollout(

@@ -112,6 +112,8 @@ def environment(device: str) -> dict[str, str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
         "WANDB_MODE": os.environ.get("WANDB_MODE", "disabled"),
+        # Ray would give way to everything else on the machine, its own sandbox's programs included.
+        "RAY_worker_niceness": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
     if device == "cpu":

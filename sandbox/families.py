@@ -12,6 +12,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from sandbox.syntax import parse
+
 FAMILIES: dict[str, tuple[str, ...]] = {
     "plain": (),
     "linear": ("numpy", "ortools.constraint_solver.pywrapcp", "ortools.linear_solver.pywraplp"),
@@ -64,10 +66,13 @@ _IMPORT_MS = {
 
 def family_of(code: str) -> str:
     """The family that spares `code` most time; of two that spare the same, the one that comes first."""
-    try:
-        names = set(_imported(ast.parse(code).body))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parse(code)
+    if tree is None:
         return "plain"  # It will hear about it where it runs.
+    try:
+        names = set(_imported(tree.body))
+    except RecursionError:
+        return "plain"
     used = {library for library in _IMPORT_MS if any(_touches(name, library) for name in names)}
     return max(FAMILIES, key=lambda family: sum(_IMPORT_MS[library] for library in used.intersection(FAMILIES[family])))
 

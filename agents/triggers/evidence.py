@@ -18,6 +18,7 @@ from env.answers import Answer, read_answer
 from env.episode import Episode
 from env.protocol import Inline, Protocol
 from sandbox import Execution
+from sandbox.syntax import parse
 
 SOLVING = {
     "Solve",
@@ -125,12 +126,8 @@ class Turn:
     @cached_property
     def code(self) -> Code | None:
         """The program, parsed; None where there is none or it does not parse."""
-        if self.source is None:
-            return None
-        try:
-            return Code(self.source, ast.parse(self.source))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+        tree = None if self.source is None else parse(self.source)
+        return None if self.source is None or tree is None else Code(self.source, tree)
 
     @property
     def prose(self) -> str:

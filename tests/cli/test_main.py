@@ -19,7 +19,9 @@ def examples(shown):
     return [" ".join(part.split()) for part in text.split("\n \n") if part.strip()]
 
 
-@pytest.mark.parametrize("command", [[], ["curate"], ["solve"], ["families"]])
+@pytest.mark.parametrize(
+    "command", [[], *([name] for name in ("curate", "solve", "eval", "compare", "export", "doctor", "families"))]
+)
 def test_every_help_opens_with_its_purpose_and_ends_with_two_examples(storm, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
     result = storm(*command, "--help")
@@ -31,7 +33,7 @@ def test_every_help_opens_with_its_purpose_and_ends_with_two_examples(storm, mon
     assert all(line.startswith("storm ") for line in lines[-2:])
 
 
-@pytest.mark.parametrize("command", [["curate"], ["families"]])
+@pytest.mark.parametrize("command", [[name] for name in ("curate", "eval", "compare", "export", "doctor", "families")])
 def test_the_options_in_the_examples_exist(storm, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
     shown = storm(*command, "--help").stdout

@@ -1,0 +1,96 @@
+"""`storm reproduce`: the paper's curve in one command, on two cores."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.failures import fail, told
+from cli.settings import names, option_texts
+from rl.reproduce.config import QUICK, ReproduceConfig
+
+EXAMPLES = "Examples:\n\nstorm reproduce --quick --out runs/quick\n\nstorm reproduce --seeds 0,1,2 --out runs/reproduce"
+TEXTS = option_texts(ReproduceConfig)
+
+
+def reproduce(
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where everything goes, and the report; what is done there is kept.")
+    ] = Path("runs/reproduce"),
+    seed: Annotated[int | None, typer.Option(metavar="S", help="The seed. Default: 0.")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="S,...", help="Several seeds, one after another.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", metavar="", help="Everything tiny: shows that it runs, and nothing else.")
+    ] = False,
+    stages: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Only these stages, such as curate,export,sft.")
+    ] = None,
+    problems: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["problems"])] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["epochs"])] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["steps"])] = None,
+    heldout: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["heldout"])] = None,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print report.json on standard output.")] = False,
+) -> None:
+    """Curate, train with SFT and GRPO, and evaluate the nano model as the paper does; run again, it goes on."""
+    given = {"problems": problems, "epochs": epochs, "steps": steps, "heldout": heldout}
+    with told():
+        changed = {name: value for name, value in given.items() if value is not None}
+        config = replace(QUICK if quick else ReproduceConfig(), **changed)
+        chosen = names(stages) or ()
+        _run(config, out, _seeds(seed, seeds), chosen, again=_again(config, out, seeds, seed, quick, stages))
+        from rl.reproduce.report import write_report
+
+        try:
+            facts = write_report(out)
+        except KeyboardInterrupt:
+            fail(f"stopped; {_again(config, out, seeds, seed, quick, stages)} writes the report", code=130)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        from cli.reproduce_display import print_report
+
+        print_report(facts)
+        typer.echo(f"\n{out / 'report.html'} has the figures, the curves and the paper's claims beside them")
+
+
+def _run(config: ReproduceConfig, out: Path, seeds: tuple[int, ...], stages: tuple[str, ...], *, again: str) -> None:
+    from cli.reproduce_display import shown
+    from rl.reproduce import running
+
+    try:
+        with shown() as report:
+            running.reproduce(config, out, seeds=seeds, stages=stages, report=report)
+    except KeyboardInterrupt:
+        fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
+    except running.StageFailedError as error:
+        fail(f"{error}. What was done is kept. Go on with: {again}", code=1)
+
+
+def _seeds(one: int | None, several: str | None) -> tuple[int, ...]:
+    if one is not None and several is not None:
+        raise ValueError("give --seed or --seeds, not both")
+    words = names(several) or (str(0 if one is None else one),)
+    for word in words:
+        if not word.isdecimal():
+            raise ValueError(f"seed {word!r} is no whole number of at least 0; give such as --seeds 0,1,2")
+    return tuple(dict.fromkeys(map(int, words)))
+
+
+def _again(
+    config: ReproduceConfig, out: Path, seeds: str | None, seed: int | None, quick: bool, stages: str | None
+) -> str:
+    """The command that goes on: as short as it can be."""
+    start = QUICK if quick else ReproduceConfig()
+    words = ["storm reproduce", f"--out {out}"]
+    words += [f"--seeds {seeds}"] if seeds is not None else [] if seed is None else [f"--seed {seed}"]
+    words += ["--quick"] if quick else []
+    words += [f"--stages {stages}"] if stages is not None else []
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if value != getattr(start, field.name):
+            words.append(f"--{field.name} {value}")
+    return " ".join(words)

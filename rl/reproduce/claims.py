@@ -1,0 +1,297 @@
+"""What the paper says (arXiv 2510.04204), against what was measured here. Whatever came out is said as it came out.
+
+Where it differs, the likely reason is worked out from the other figures; where no figure tells one, none is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Literal
+
+from agents.evaluation.intervals import Interval
+from rl.reproduce.accuracy import gain
+from rl.reproduce.figures import Figures
+
+Verdict = Literal["agrees", "differs", "cannot be told", "not measured"]
+"""cannot be told: the interval of the difference has 0 in it, or there is too little of everything."""
+
+LITTLE = 0.05
+"""A change of accuracy up to which SFT changes little; in the paper it is 0.016."""
+FEW_PROBLEMS = 100
+"""Held-out problems below which nothing can be told: intervals are wider than 20 points."""
+FEW_STEPS = 20
+"""GRPO steps below which nothing can be told of a curve."""
+CEILING = 0.9
+"""Accuracy from which on a group of 8 rollouts is mostly right throughout, and teaches nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """One claim of the paper."""
+
+    name: str
+    """A few words."""
+    paper: str
+    """What the paper reports."""
+    measured: str
+    """What came out here."""
+    verdict: Verdict
+    """Whether it is the same."""
+    reason: str
+    """The likely reason where it differs, as far as the figures tell one; else ""."""
+
+
+def is_small(figures: Figures) -> bool:
+    """Whether this is too little to show anything."""
+    problems = max(model.accuracy["all"].problems for model in figures.models.values())
+    return problems < FEW_PROBLEMS or figures.settings.get("steps", FEW_STEPS) < FEW_STEPS
+
+
+def claims(figures: Figures) -> tuple[Claim, ...]:
+    """Every claim, in the order of the paper."""
+    return tuple(_claims(figures))
+
+
+def _claims(figures: Figures) -> Iterator[Claim]:
+    for name, paper, wanted, measure in CLAIMS:
+        if any(model not in figures.models for model in wanted):
+            yield Claim(name=name, paper=paper, measured="", verdict="not measured", reason="")
+            continue
+        measured, verdict, reason = measure(figures)
+        if is_small(figures):
+            verdict, reason = "cannot be told", ""
+        yield Claim(
+            name=name, paper=paper, measured=measured, verdict=verdict, reason=reason if verdict != "agrees" else ""
+        )
+
+
+Measured = tuple[str, Verdict, str]
+
+
+def _sft_changes_little(figures: Figures) -> Measured:
+    change = _gain(figures, "base", "sft")
+    told = f"{_accuracy(figures, 'base', 'sft')} ({_points(change)})"
+    if change.low > LITTLE:
+        before, after = _behaviour(figures, "flawed", "base", "sft")
+        if after < before / 2:
+            native, golden, count = _curated(figures)
+            return told, "differs", (
+                "the base model's flaws are drawn at known rates and stand beside right habits, so that "
+                f"{count} golden runs a seed are enough to unlearn them: hints turned {_percent(native)} right into "
+                f"{_percent(golden)} golden, and after SFT {_percent(after)} of runs are flawed instead of "
+                f"{_percent(before)}"
+            )  # fmt: skip
+        return told, "differs", ""
+    if change.high < -LITTLE:
+        return told, "differs", "SFT harmed the model: see what the doctor says of the complex tier"
+    return told, "agrees" if abs(change.mean) <= LITTLE else "cannot be told", ""
+
+
+def _grpo_climbs(figures: Figures) -> Measured:
+    change = _gain(figures, "sft", "grpo")
+    told = f"{_accuracy(figures, 'sft', 'grpo')} ({_points(change)})"
+    if change.low > 0:
+        return told, "agrees", ""
+    verdict: Verdict = "differs" if change.high < 0 else "cannot be told"
+    start = figures.models["sft"].accuracy["all"].mean
+    alike = _curve_mean(figures, "grpo", "zero_variance_groups")
+    if start >= CEILING:
+        return told, verdict, (
+            f"after SFT only {_percent(1 - start)} of answers are left to mend"
+            + (f", and in {_percent(alike)} of groups all rollouts have the same reward" if alike is not None else "")
+        )  # fmt: skip
+    if alike is not None and alike >= 0.5:
+        return told, verdict, f"in {_percent(alike)} of groups all rollouts have the same reward, which teaches nothing"
+    if change.mean > 0:
+        return told, verdict, "the rise is within what other problems of the same kind could undo; more steps or seeds"
+    return told, verdict, ""
+
+
+def _class_1(figures: Figures) -> Measured:
+    base, sft, grpo = _behaviour(figures, "class_1", "base", "sft", "grpo")
+    told = f"{_percent(base)} -> {_percent(sft)} -> {_percent(grpo)} of runs"
+    if base - sft > max(0.0, sft - grpo):
+        return told, "agrees", ""
+    return told, "differs" if base > 0 else "cannot be told", _golden_mend(figures, "class_1")
+
+
+def _class_2(figures: Figures) -> Measured:
+    base, sft, grpo = _behaviour(figures, "class_2", "base", "sft", "grpo")
+    told = f"{_percent(base)} -> {_percent(sft)} -> {_percent(grpo)} of runs"
+    if sft - grpo > max(0.0, base - sft):
+        return told, "agrees", ""
+    return told, "differs" if base > 0 else "cannot be told", _golden_mend(figures, "class_2")
+
+
+def _golden_mend(figures: Figures, which: str) -> str:
+    from env import TRIGGER_CLASS
+
+    classes = {"class_1": "code_utilization_distrust", "class_2": "lack_of_or_expertise"}
+    base, sft, grpo = _behaviour(figures, which, "base", "sft", "grpo")
+    if which == "class_2" and base - sft > sft - grpo:
+        hints = {
+            name: sum(
+                count
+                for one in figures.curation.values()
+                for trigger, count in one["by_trigger"].items()
+                if TRIGGER_CLASS[trigger] == name
+            )
+            for name in classes.values()
+        }
+        share = hints[classes[which]] / max(1, sum(hints.values()))
+        return (
+            f"golden runs are mended of both classes alike ({_percent(share)} of all hints were for the second), and a "
+            "program of one of twelve families is a habit too: there is no expertise that only a reward could teach"
+        )
+    if which == "class_1" and sft - grpo > base - sft:
+        return "SFT left most of them, and the reward sees them: an answer by hand is mostly wrong"
+    return ""
+
+
+def _base_climbs_less(figures: Figures) -> Measured:
+    change = _gain(figures, "grpo-base", "grpo")
+    told = (
+        f"ends at {_share(figures, 'grpo-base')} without SFT, at {_share(figures, 'grpo')} with it ({_points(change)})"
+    )
+    if change.low > 0:
+        return told, "agrees", ""
+    verdict: Verdict = "differs" if change.high < 0 else "cannot be told"
+    rise = _gain(figures, "base", "grpo-base").mean
+    if rise > 0.1:
+        return told, verdict, (
+            f"the reward alone gained {100 * rise:.1f} points: the base model's flaws are drawn, so every group holds "
+            "flawed and flawless rollouts of a problem, and GRPO can tell them apart from the first step on"
+        )  # fmt: skip
+    return told, verdict, ""
+
+
+def _plain_degrades(figures: Figures) -> Measured:
+    change = _gain(figures, "base", "plain-sft", "complex")
+    easy = _gain(figures, "base", "plain-sft", "easy")
+    told = f"complex {_accuracy(figures, 'base', 'plain-sft', 'complex')} ({_points(change)}), easy {_points(easy)}"
+    if "sft" in figures.models:
+        told += f"; golden runs of the same problems: complex {_points(_gain(figures, 'base', 'sft', 'complex'))}"
+    if change.high < 0:
+        return told, "agrees", ""
+    verdict: Verdict = "differs" if change.low > 0 else "cannot be told"
+    before, after = _behaviour(figures, "flawed", "base", "plain-sft")
+    (length,) = _behaviour(figures, "model_tokens", "base")
+    if after < before / 2:
+        return told, verdict, (
+            "plain pairs hold no flaw either, so they unlearn flaws as golden runs do "
+            f"({_percent(before)} of runs flawed before, {_percent(after)} after), and a run of the base model has "
+            f"{length:.0f} tokens: there is little thought in it that could be lost"
+        )  # fmt: skip
+    return told, verdict, ""
+
+
+def _shift(figures: Figures) -> Measured:
+    blocks, tokens = (_behaviour(figures, name, "base", "grpo") for name in ("code_blocks", "model_tokens"))
+    told = (
+        f"programs {blocks[0]:.2f} -> {blocks[1]:.2f} a run ({_change(*blocks)}), "
+        f"tokens {tokens[0]:.0f} -> {tokens[1]:.0f} ({_change(*tokens)})"
+    )
+    more, shorter = blocks[1] > blocks[0], tokens[1] < tokens[0]
+    if more and shorter:
+        return told, "agrees", ""
+    reason = ""
+    if more:
+        reason = (
+            "a flawed run of this model is a short one, which guesses instead of writing a program; the program takes "
+            "more tokens than the guess"
+        )
+    elif shorter:
+        reason = "one program is enough for these problems; a second one mends a first one that failed"
+    return told, "differs", reason
+
+
+CLAIMS: tuple[tuple[str, str, tuple[str, ...], Callable[[Figures], Measured]], ...] = (
+    (
+        "SFT alone changes accuracy little",
+        "57.1 % -> 58.7 % (+1.6 points)",
+        ("base", "sft"),
+        _sft_changes_little,
+    ),
+    (
+        "GRPO on top of SFT climbs",
+        "58.7 % -> 68.9 % (+10.2 points)",
+        ("sft", "grpo"),
+        _grpo_climbs,
+    ),
+    (
+        "GRPO without SFT climbs less",
+        "learns far more slowly (its figure 7)",
+        ("base", "grpo", "grpo-base"),
+        _base_climbs_less,
+    ),
+    (
+        "Distrust of code (class 1) falls mainly with SFT",
+        "so in its counts of flaws by stage",
+        ("base", "sft", "grpo"),
+        _class_1,
+    ),
+    (
+        "Modelling flaws (class 2) fall mainly with GRPO",
+        "so in its counts of flaws by stage",
+        ("base", "sft", "grpo"),
+        _class_2,
+    ),
+    (
+        "More programs, fewer tokens",
+        "programs +40 to 60 %, tokens -25 % (its figure 7)",
+        ("base", "grpo"),
+        _shift,
+    ),
+    (
+        "SFT on plain pairs harms complex problems",
+        "OptMATH 33.1 % -> 6.6 %, while MAMO-Easy gains 14.9 points",
+        ("base", "plain-sft"),
+        _plain_degrades,
+    ),
+)
+"""Name, what the paper reports, the models that it takes, and how it is measured."""
+
+
+def _gain(figures: Figures, before: str, after: str, tier: str = "all") -> Interval:
+    """The two have no seed in common only while their stages are under way; then nothing is known."""
+    found = gain(figures.shares[before], figures.shares[after], tier)
+    return found or Interval(mean=0.0, low=-1.0, high=1.0)
+
+
+def _share(figures: Figures, model: str, tier: str = "all") -> str:
+    found = figures.models[model].accuracy.get(tier)
+    return "?" if found is None else _percent(found.mean)
+
+
+def _accuracy(figures: Figures, before: str, after: str, tier: str = "all") -> str:
+    return f"{_share(figures, before, tier)} -> {_share(figures, after, tier)}"
+
+
+def _behaviour(figures: Figures, name: str, *models: str) -> tuple[Any, ...]:
+    return tuple(figures.models[model].behaviour[name] for model in models)
+
+
+def _curve_mean(figures: Figures, run: str, name: str) -> float | None:
+    values = [value for curve in figures.curves.get(run, ()) if (value := curve.mean(name)) is not None]
+    return fmean(values) if values else None
+
+
+def _curated(figures: Figures) -> tuple[float, float, int]:
+    """Of the problems that were curated: the share right natively, the share golden; golden runs of a seed."""
+    totals = [sum(one[name] for one in figures.curation.values()) for name in ("problems", "native_correct", "golden")]
+    problems = max(1, totals[0])
+    return totals[1] / problems, totals[2] / problems, round(totals[2] / max(1, len(figures.curation)))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _points(change: Interval) -> str:
+    return f"{100 * change.mean:+.1f} points, {100 * change.low:+.1f} to {100 * change.high:+.1f}"
+
+
+def _change(before: float, after: float) -> str:
+    return f"{after / before - 1:+.0%}" if before else "from none"

@@ -1,0 +1,35 @@
+"""The settings of a reproduction: one frozen dataclass, whose field docstrings are the help texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+MODEL = "nano-base"
+"""The model that everything begins with."""
+
+HELDOUT_SEED = 251004204
+"""Seed of the held-out problems and of the draws on them: the same for all models and seeds, and used nowhere else."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReproduceConfig:
+    """How much of everything."""
+
+    problems: int = 550
+    """Problems to curate, of the train split; the paper has 549."""
+    epochs: int = 3
+    """Times that SFT goes over its data."""
+    steps: int = 60
+    """Steps of each GRPO training, 8 problems with 8 rollouts each."""
+    heldout: int = 240
+    """Held-out problems that every model is evaluated on."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{field.name} is {value!r}; give a whole number of at least 1")
+
+
+QUICK = ReproduceConfig(problems=24, epochs=2, steps=2, heldout=24)
+"""Everything once and tiny: shows that it runs, and nothing else."""

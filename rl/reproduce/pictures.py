@@ -1,0 +1,163 @@
+"""The pictures of the report, as SVG: accuracy, flaws, and the curves of GRPO. Needs matplotlib."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from agents.evaluation.plots import COLOURS, MARKS
+from env import TRIGGER_CLASS, TRIGGERS
+from rl.reproduce.accuracy import TIERS
+from rl.reproduce.figures import TRAININGS, Curve, Figures
+
+PANELS = {
+    "accuracy": ("right answers, %", 100.0),
+    "executions": ("programs run, mean of a rollout", 1.0),
+    "model_tokens": ("tokens written, mean of a rollout", 1.0),
+    "zero_variance_groups": ("groups with one reward throughout, %", 100.0),
+}
+"""What is drawn of a GRPO run: the axis, and what values are multiplied by."""
+
+SMOOTH = 5
+"""Steps that a thick line is the mean of, itself in the middle: a step's 64 rollouts alone are noise."""
+
+STYLE: dict[str, Any] = {
+    "svg.hashsalt": "storm",  # The same figures give the same file.
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+}
+
+
+def accuracy_picture(figures: Figures) -> str:
+    """Accuracy of each model by tier, with 95 % intervals, and a dot for each seed where there are several."""
+    with _figure(width=8.4, height=3.6) as drawn:
+        (axes,) = drawn.axes
+        axes.grid(axis="x", visible=False)
+        count = len(figures.models)
+        for number, model in enumerate(figures.models.values()):
+            for place, tier in enumerate(TIERS):
+                one = model.accuracy.get(tier)
+                if one is None:
+                    continue
+                x = place + 0.7 * ((number + 0.5) / count - 0.5)
+                axes.errorbar(
+                    [x],
+                    [100 * one.mean],
+                    yerr=[[100 * max(0.0, one.mean - one.low)], [100 * max(0.0, one.high - one.mean)]],
+                    fmt=MARKS[number],
+                    color=COLOURS[number],
+                    capsize=3,
+                    label=model.label if tier == TIERS[0] else None,
+                )
+                if len(one.by_seed) > 1:
+                    beside = [x + 0.045] * len(one.by_seed)
+                    axes.plot(
+                        beside, [100 * value for value in one.by_seed], ".", ms=4, color=COLOURS[number], alpha=0.6
+                    )
+        axes.set_xticks(range(len(TIERS)), TIERS)
+        axes.set_xlim(-0.5, len(TIERS) - 0.5)
+        axes.set_ylim(-3, 103)
+        axes.set_ylabel("right answers, %")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+        return drawn.svg()
+
+
+def flaws_picture(figures: Figures) -> str:
+    """Share of runs by the trigger of their first finding, stacked, a bar a model."""
+    with _figure(width=8.4, height=1.3 + 0.42 * len(figures.models)) as drawn:
+        (axes,) = drawn.axes
+        axes.grid(axis="y", visible=False)
+        reached = [0.0] * len(figures.models)
+        # Class 1 in blues, class 2 in warm colours: the classes are told apart before the triggers are.
+        colours = iter(("#08519C", "#3182BD", "#9ECAE1", "#7F2704", "#D94801", "#FD8D3C", "#FDD0A2"))
+        for trigger in TRIGGERS:
+            widths = [100 * model.first_finding[trigger] for model in figures.models.values()]
+            which = "1" if TRIGGER_CLASS[trigger] == "code_utilization_distrust" else "2"
+            axes.barh(
+                range(len(widths)),
+                widths,
+                left=reached,
+                height=0.65,
+                color=next(colours),
+                label=f"{which}: {trigger.replace('_', ' ')}",
+            )
+            reached = [start + width for start, width in zip(reached, widths, strict=True)]
+        axes.set_yticks(range(len(reached)), [model.label for model in figures.models.values()])
+        axes.invert_yaxis()
+        axes.set_xlim(0, max(5.0, 1.05 * max(reached)))
+        axes.set_xlabel("held-out runs by the trigger of their first finding, %")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), title="class: trigger", alignment="left")
+        return drawn.svg()
+
+
+def curves_picture(figures: Figures) -> str:
+    """GRPO over its steps, with and without SFT: seeds as thin lines, their mean as a thick one."""
+    with _figure(width=9.6, height=6.2, rows=2, columns=2) as drawn:
+        for axes, (name, (label, factor)) in zip(drawn.axes, PANELS.items(), strict=True):
+            for colour, (run, words) in zip(COLOURS, TRAININGS.items(), strict=False):
+                curves = figures.curves.get(run, ())
+                for curve in curves:
+                    values = [None if value is None else factor * value for value in curve.series[name]]
+                    axes.plot(curve.steps, _gaps(values), color=colour, lw=0.7, alpha=0.45)
+                steps, means = _mean(curves, name)
+                axes.plot(steps, [factor * value for value in means], color=colour, lw=2.4, label=words)
+            axes.set_title(label, fontsize=10, loc="left")
+            axes.set_ylim(bottom=0, top=103 if factor == 100 else None)
+            axes.locator_params(axis="x", integer=True)
+        for axes in drawn.axes[-2:]:
+            axes.set_xlabel("step")
+        drawn.axes[0].legend(loc="lower right")
+        return drawn.svg()
+
+
+def _mean(curves: Sequence[Curve], name: str) -> tuple[list[int], list[float]]:
+    """The mean over runs at each step that all of them have, and over the steps around it."""
+    if not curves:
+        return [], []
+    by_step = [dict(zip(curve.steps, curve.series[name], strict=True)) for curve in curves]
+    found: dict[int, float] = {}
+    for step in sorted(set.intersection(*(set(one) for one in by_step))):
+        values = [value for one in by_step if (value := one[step]) is not None]
+        if len(values) == len(curves):
+            found[step] = fmean(values)
+    steps, half = list(found), SMOOTH // 2
+    return steps, [fmean(found[near] for near in steps if abs(near - step) <= half) for step in steps]
+
+
+def _gaps(values: Sequence[float | None]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]
+
+
+class _figure:
+    """A figure in our style, that no window shows and no global state holds. Sizes in inches."""
+
+    def __init__(self, *, width: float, height: float, rows: int = 1, columns: int = 1) -> None:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self._style = matplotlib.rc_context(STYLE)
+        self._style.__enter__()
+        self._figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(self._figure)
+        self.axes = [self._figure.add_subplot(rows, columns, number + 1) for number in range(rows * columns)]
+
+    def __enter__(self) -> _figure:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._style.__exit__(*exception)
+
+    def svg(self) -> str:
+        """The picture."""
+        file = io.StringIO()
+        self._figure.savefig(file, format="svg", metadata={"Date": None}, bbox_inches="tight")
+        return file.getvalue()

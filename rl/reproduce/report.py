@@ -1,0 +1,153 @@
+"""The report of a reproduction: report.html for reading, report.md for a README, report.json for programs."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from agents.runs.lines import write_text
+from env import TRIGGERS
+from rl.reproduce.accuracy import TIERS, Accuracy
+from rl.reproduce.claims import claims, is_small
+from rl.reproduce.figures import MODELS, TRAININGS, Figures, collect
+
+SECONDS = ("step_seconds", "generation_seconds", "environment_seconds", "update_seconds")
+"""What is told of the time of a GRPO step."""
+
+
+def write_report(out: Path) -> dict[str, Any]:
+    """Write the three reports into `out`, of all that is done there; the content of report.json.
+
+    Raises ValueError where no model is evaluated yet.
+    """
+    figures = collect(out)
+    said = claims(figures)
+    facts = {
+        **figures.to_dict(),
+        "small": is_small(figures),
+        "claims": json.loads(json.dumps([_plain(c) for c in said])),
+    }
+    values = {
+        "figures": figures,
+        "claims": said,
+        "small": is_small(figures),
+        "tiers": TIERS,
+        "triggers": TRIGGERS,
+        "missing": [label for name, label in MODELS.items() if name not in figures.models],
+        "times": _times(figures),
+        "total_seconds": sum(sum(by_seed.values()) for by_seed in figures.seconds.values()),
+        "steps": _steps(figures),
+        "curation": _curation(figures),
+        "doctor": _doctor(figures),
+        "pictures": _pictures(figures),
+    }
+    write_text(out / "report.json", json.dumps(facts, indent=2) + "\n")
+    for name in ("report.md", "report.html"):
+        write_text(out / name, _rendered(f"{name}.j2", values))
+    return facts
+
+
+def _plain(claim: Any) -> dict[str, str]:
+    return {name: getattr(claim, name) for name in ("name", "paper", "measured", "verdict", "reason")}
+
+
+def _rendered(template: str, values: dict[str, Any]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=lambda name: bool(name and ".html" in name),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filters: dict[str, Callable[..., str]] = {
+        "percent": lambda share: f"{100 * share:.1f}",
+        "interval": _interval,
+        "spread": _spread,
+        "clock": clock,
+        "words": lambda name: name.replace("_", " "),
+    }
+    environment.filters.update(filters)
+    return environment.get_template(template).render(**values)
+
+
+def clock(seconds: float) -> str:
+    """A duration in words, as in "1 h 04 min"."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _interval(one: Accuracy) -> str:
+    return f"{100 * one.low:.0f}-{100 * one.high:.0f}"
+
+
+def _spread(one: Accuracy) -> str:
+    """The least and the most of the seeds; "" for one seed."""
+    return f"{100 * min(one.by_seed):.1f}-{100 * max(one.by_seed):.1f}" if len(one.by_seed) > 1 else ""
+
+
+def _pictures(figures: Figures) -> dict[str, str]:
+    """As addresses that hold the whole picture."""
+    from rl.reproduce.pictures import accuracy_picture, curves_picture, flaws_picture
+
+    drawn = {"accuracy": accuracy_picture(figures), "flaws": flaws_picture(figures)}
+    if any(figures.curves.values()):
+        drawn["curves"] = curves_picture(figures)
+    return {name: f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}" for name, svg in drawn.items()}
+
+
+def _times(figures: Figures) -> list[dict[str, Any]]:
+    """Seconds of each finished stage, the mean over seeds, and how long it is beside the longest."""
+    means = {stage: fmean(by_seed.values()) for stage, by_seed in figures.seconds.items() if by_seed}
+    most = max(means.values(), default=0.0) or 1.0
+    return [{"stage": stage, "seconds": mean, "part": mean / most} for stage, mean in means.items()]
+
+
+def _steps(figures: Figures) -> list[dict[str, Any]]:
+    """Where the time of a GRPO step goes, the mean over steps and seeds."""
+    found = []
+    for run, words in TRAININGS.items():
+        curves = figures.curves.get(run, ())
+        values = {name: _mean([curve.mean(name) for curve in curves]) for name in SECONDS}
+        if values["step_seconds"] and values["environment_seconds"] is not None:
+            share = values["environment_seconds"] / values["step_seconds"]
+            found.append({"run": f"GRPO {words}", "share": share, "count": len(curves[0].steps), **values})
+    return found
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _curation(figures: Figures) -> dict[str, float] | None:
+    """The curations together."""
+    if not figures.curation:
+        return None
+    summaries = list(figures.curation.values())
+    return {
+        **{
+            name: sum(one[name] for one in summaries)
+            for name in ("problems", "native_correct", "golden", "interventions")
+        },
+        "hint_share": fmean(one["hint_token_share_mean"] for one in summaries),
+    }
+
+
+def _doctor(figures: Figures) -> dict[str, Any]:
+    """What the doctor says: how often each state, and what is not well, worst first."""
+    states = ("problem", "warning", "not measured", "ok")
+    rows = [(seed, one) for seed, verdicts in figures.verdicts.items() for one in verdicts]
+    return {
+        "counts": {state: sum(one.state == state for _, one in rows) for state in states},
+        "rows": sorted((row for row in rows if row[1].state in states[:2]), key=lambda row: states.index(row[1].state)),
+    }

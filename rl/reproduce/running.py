@@ -1,0 +1,237 @@
+"""All stages of all seeds, one after another, each of them once: what is finished is not run again."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from time import monotonic
+
+from rl.reproduce.config import ReproduceConfig
+from rl.reproduce.records import StageRecord, check_record, log_file, read_record, write_record
+from rl.reproduce.stages import BY_NAME, STAGES, Place, Stage, UnfinishedError, settings_of
+from rl.reproduce.training import TrainingFailedError
+
+SAVE = 20.0
+"""Seconds after which a stage's time is noted again, in case of a kill."""
+TELL = 0.5
+"""Seconds between two reports."""
+
+
+class StageFailedError(RuntimeError):
+    """A stage failed; the message names it, its log, and what it said."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a reproduction is."""
+
+    seed: int
+    """The seed at work."""
+    stage: str
+    """Its stage at work."""
+    number: int
+    """Which of all stages of all seeds it is, from 1."""
+    total: int
+    """How many there are."""
+    says: str
+    """How far the stage is, in its own words; "" before it says anything."""
+    elapsed: float
+    """Seconds of this stage, earlier sessions included."""
+    left: float
+    """Seconds that it and all that come after it will still take, going by what stages took so far."""
+    next: str
+    """The stage that comes after it; "" after the last one."""
+    over: bool
+    """Whether the stage has just been finished."""
+
+
+Report = Callable[[Progress], None]
+"""Gets to hear how far a reproduction is, now and then, in the thread that started it."""
+
+
+def seed_folder(out: Path, seed: int) -> Path:
+    """Where everything of a seed goes."""
+    return out.resolve() / f"seed-{seed}"
+
+
+def seeds_in(out: Path) -> tuple[int, ...]:
+    """The seeds that have a folder in `out`, in order."""
+    names = (folder.name.removeprefix("seed-") for folder in out.glob("seed-*") if folder.is_dir())
+    return tuple(sorted(int(name) for name in names if name.isdigit()))
+
+
+def reproduce(
+    config: ReproduceConfig,
+    out: Path,
+    *,
+    seeds: Sequence[int],
+    stages: Sequence[str] = (),
+    report: Report | None = None,
+) -> None:
+    """Run what is not finished yet of these stages, of all of them by default, for each seed.
+
+    Raises ValueError for settings that do not fit what is in `out`, for stages that are none or lack what they build
+    on, and for missing packages; StageFailedError where a stage fails. Whatever is raised, the same call goes on.
+    """
+    chosen = _chosen(stages)
+    _check_folder(out)
+    for seed in sorted({*seeds, *seeds_in(out)}):
+        _check_seed(config, seed_folder(out, seed), seed, chosen if seed in seeds else None)
+    _check_packages(chosen)
+    jobs = [(seed, stage) for seed in dict.fromkeys(seeds) for stage in chosen]
+    for number in range(1, len(jobs) + 1):
+        _Job(config, out, jobs, number, report).do()
+
+
+class _Job:
+    """One stage of one seed, among all of them."""
+
+    def __init__(
+        self, config: ReproduceConfig, out: Path, jobs: Sequence[tuple[int, Stage]], number: int, report: Report | None
+    ) -> None:
+        self.config, self.jobs, self.number, self.report = config, jobs, number, report
+        self.seed, self.stage = jobs[number - 1]
+        self.out, self.folder = out, seed_folder(out, self.seed)
+        settings = settings_of(self.stage, config, self.seed)
+        self.done = _is_done(self.folder, self.stage)
+        begun = read_record(self.folder, self.stage.name)
+        # One that was finished and whose result is gone begins anew.
+        self.before = begun if begun and begun.finished == self.done else StageRecord(settings=settings)
+        self.started = self.saved = self.told = monotonic()
+
+    def do(self) -> None:
+        """Run it, unless it is done."""
+        if self.done:
+            return
+        self._save(finished=False)
+        self._tell("")
+        try:
+            self.stage.run(Place(folder=self.folder, seed=self.seed, config=self.config), self._tell)
+            if not (self.folder / self.stage.result).is_file():
+                raise UnfinishedError(f"it did not write {self.folder / self.stage.result}")
+        except Exception as error:
+            if not _is_expected(error):
+                raise
+            raise StageFailedError(self._failure(error)) from error
+        finally:
+            self._save(finished=False)
+        self._save(finished=True)
+        self._tell("", over=True)
+
+    @property
+    def _seconds(self) -> float:
+        return self.before.seconds + monotonic() - self.started
+
+    def _save(self, *, finished: bool) -> None:
+        self.saved = monotonic()
+        record = replace(
+            self.before, seconds=round(self._seconds, 1), sessions=self.before.sessions + 1, finished=finished
+        )
+        write_record(self.folder, self.stage.name, record)
+
+    def _tell(self, says: str, *, over: bool = False) -> None:
+        if monotonic() - self.saved >= SAVE:
+            self._save(finished=False)
+        # Some stages tell many times a second, and what is left is read from many files.
+        due = over or not says or monotonic() - self.told >= TELL
+        if self.report is None or not due:
+            return
+        self.told = monotonic()
+        rest = [
+            (seed, stage)
+            for seed, stage in self.jobs[self.number :]
+            if not _is_done(seed_folder(self.out, seed), stage)
+        ]
+        self.report(
+            Progress(
+                seed=self.seed,
+                stage=self.stage.name,
+                number=self.number,
+                total=len(self.jobs),
+                says=says,
+                elapsed=self._seconds,
+                left=self._left([stage for _, stage in rest], over=over),
+                next="" if not rest else rest[0][1].name if rest[0][0] == self.seed else f"seed {rest[0][0]}",
+                over=over,
+            )
+        )
+
+    def _left(self, rest: Sequence[Stage], *, over: bool) -> float:
+        took: dict[str, list[float]] = {}
+        for seed in seeds_in(self.out):
+            for stage in STAGES:
+                record = read_record(seed_folder(self.out, seed), stage.name)
+                if record is not None and record.finished:
+                    took.setdefault(stage.kind, []).append(record.seconds)
+        done = [stage for stage in STAGES if stage.kind in took]
+        usual = sum(stage.typical(self.config) for stage in done)
+        pace = sum(fmean(took[stage.kind]) for stage in done) / usual if usual else 1.0
+
+        def expected(stage: Stage) -> float:
+            return fmean(took[stage.kind]) if stage.kind in took else pace * stage.typical(self.config)
+
+        own = 0.0 if over else max(0.0, expected(self.stage) - self._seconds)
+        return own + sum(map(expected, rest))
+
+    def _failure(self, error: Exception) -> str:
+        logs = [log_file(self.folder, self.stage.name), self.folder / self.stage.name / "log.txt"]
+        there = [str(log) for log in logs if log.is_file()]
+        see = f"; see {' and '.join(there)}" if there else ""
+        return f"stage {self.stage.name} of seed {self.seed} failed: {error}{see}"
+
+
+def _is_done(folder: Path, stage: Stage) -> bool:
+    record = read_record(folder, stage.name)
+    return record is not None and record.finished and (folder / stage.result).is_file()
+
+
+def _is_expected(error: Exception) -> bool:
+    """Whether it says itself what is wrong; anything else is a mistake of ours and keeps its traceback."""
+    from agents.runs.crew import RunStoppedError
+    from env import ReasonerError
+    from sandbox import SandboxUnavailableError
+
+    told = (TrainingFailedError, UnfinishedError, RunStoppedError, ReasonerError, SandboxUnavailableError)
+    return isinstance(error, (*told, ValueError, OSError))
+
+
+def _chosen(names: Sequence[str]) -> tuple[Stage, ...]:
+    for name in names:
+        if name not in BY_NAME:
+            raise ValueError(f"there is no stage {name!r}; known: {', '.join(BY_NAME)}")
+    return tuple(stage for stage in STAGES if not names or stage.name in names)
+
+
+def _check_folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out}: not a folder; choose another --out")
+    known = {"report.html", "report.md", "report.json"}
+    others = sorted(f.name for f in out.iterdir() if f.name not in known) if out.exists() else []
+    if others and not seeds_in(out):
+        raise ValueError(f"{out}: holds something else than a reproduction ({others[0]}); choose another --out")
+
+
+def _check_seed(config: ReproduceConfig, folder: Path, seed: int, chosen: Sequence[Stage] | None) -> None:
+    """That what was begun has these settings, and that chosen stages find what they build on."""
+    for stage in STAGES:
+        check_record(folder, stage.name, settings_of(stage, config, seed))
+    for stage in chosen or ():
+        for name in () if _is_done(folder, stage) else stage.needs:
+            needed = BY_NAME[name]
+            if needed not in (chosen or ()) and not _is_done(folder, needed):
+                raise ValueError(
+                    f"{folder}: stage {stage.name} builds on {name}, which is not done; add {name} to --stages"
+                )
+
+
+def _check_packages(stages: Sequence[Stage]) -> None:
+    """An hour into the work would be late to hear of them."""
+    wanted = {"matplotlib": "plots"}
+    if any(stage.kind in ("sft", "grpo", "export") for stage in stages):
+        wanted |= {"pyarrow": "train", "verl": "train"}
+    for package, extra in wanted.items():
+        if importlib.util.find_spec(package) is None:
+            raise ValueError(f"the package {package} is missing; pip install 'storm-calm[{extra}]'")

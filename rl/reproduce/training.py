@@ -1,0 +1,72 @@
+"""A training command of ours as a process of its own: its output in a log, its last line for whoever waits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+"""Where `train_sft.py` and `train_verl.py` are."""
+LOOK = 0.5
+"""Seconds between two looks at the log."""
+PATIENCE = 60.0
+"""Seconds that a command gets to come to its end after Ctrl-C: it shuts Ray down."""
+
+
+class TrainingFailedError(RuntimeError):
+    """A training command ended with an error."""
+
+
+def train(script: str, arguments: Sequence[str], log: Path, tell: Callable[[str], None]) -> None:
+    """Run one of the scripts in `SCRIPTS` with this Python, and wait for its end.
+
+    log: gets what it prints, after what is in there already. tell: called now and then with the last line of it.
+    Raises TrainingFailedError with what the command said last. On KeyboardInterrupt the command is stopped too.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        # A session of its own, so that it is told of Ctrl-C once, by us, and then waited for.
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPTS / script), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+        )
+    begin = log.stat().st_size
+    try:
+        while True:
+            try:
+                code = process.wait(LOOK)
+                break
+            except subprocess.TimeoutExpired:
+                tell(_last_line(log, begin))
+    finally:
+        if process.returncode is None:
+            _stop(process)
+    if code:
+        raise TrainingFailedError(_last_line(log, begin) or f"exit code {code}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(PATIENCE)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):  # Somebody who is in a hurry presses it twice.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _last_line(log: Path, begin: int) -> str:
+    """The last line after `begin` that is no progress bar of a library."""
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(begin, size - 4096))
+        text = file.read().decode("utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines()]
+    return next((line for line in reversed(lines) if line and "it/s]" not in line), "")

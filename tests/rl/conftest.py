@@ -1,0 +1,33 @@
+"""The nano model's parts, a sandbox and a problem for the training tests."""
+
+from pathlib import Path
+
+import pytest
+
+from agents.reasoners import built_in
+from env import Problem
+from rl.codec import CheckpointCodec
+from sandbox import open_sandbox
+
+
+@pytest.fixture(scope="session")
+def nano():
+    """The base model's folder: a checkpoint, and what the nano reasoner runs."""
+    return Path(built_in("nano-base"))
+
+
+@pytest.fixture(scope="session")
+def codec(nano):
+    return CheckpointCodec(nano, instructions="", context=1536)
+
+
+@pytest.fixture(scope="session")
+def sandbox():
+    with open_sandbox(minimum_tier="limits") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def workshop():
+    question = "A workshop has 7 hours. Each chair takes one hour and earns 3. What is the largest profit?"
+    return Problem(id="workshop", question=question, answers=(21.0,))

@@ -1,0 +1,51 @@
+"""A policy that follows a script, with the nano model's tokens."""
+
+from agents.reasoners import chatml
+from env import Chunk, Sampling, collect
+
+FAILING = "Let me solve it.\n```python\nprint(1 / 0)\n```\n"
+SOLVING = (
+    "That was a slip.\n```python\nfrom ortools.linear_solver import pywraplp\n"
+    's = pywraplp.Solver.CreateSolver("GLOP")\nx = s.NumVar(0, 7, "x")\ns.Maximize(3 * x)\ns.Solve()\n'
+    "print(s.Objective().Value())\n```\n"
+)
+INVENTING = "I can see it already.\n```output\n99\n```\n"
+"""Writes an observation itself, which is cut away."""
+ANSWERING = "</think>\nThe answer is \\boxed{21}."
+GUESSING = "</think>\nThe answer is \\boxed{99}."
+
+
+class Script:
+    """A reasoner that writes one text after another, whatever it is asked; with the nano model's tokens."""
+
+    name = "script"
+    instructions = ""
+    sampling = Sampling(temperature=1.0, top_p=1.0)
+
+    def __init__(self, codec, texts):
+        self.codec, self.texts, self.context = codec, list(texts), codec.context
+        self.end = codec.encode(chatml.TURN_END)[0]
+        self.prompts = []
+
+    def render(self, messages):
+        return self.codec.render(messages)
+
+    def encode(self, text):
+        return self.codec.encode(text)
+
+    def tokens(self, prompt):
+        """The ids of the text whose turn it is, the end of the turn included where it stops at no program."""
+        self.prompts.append(tuple(prompt))
+        text = self.texts[len(self.prompts) - 1]
+        ids = self.codec.encode(text)[0]
+        return ids if text.endswith("```\n") else ids + self.end
+
+    def stream(self, prompt, *, stop, max_tokens, sampling):
+        read = self.codec.read(self.tokens(prompt)[:max_tokens], stop=stop)
+        yield Chunk(text=read.text, ids=read.ids, ends=read.ends, finish=read.finish)
+
+    def generate(self, prompt, **keywords):
+        return collect(self.stream(prompt, **keywords))
+
+    def close(self):
+        pass

@@ -1,0 +1,233 @@
+"""Rollouts: the same environment as everywhere, in the shape that veRL wants."""
+
+import asyncio
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from script import ANSWERING, FAILING, GUESSING, INVENTING, SOLVING, Script
+from transformers import AutoTokenizer
+from verl.experimental.agent_loop.agent_loop import DictConfigWrap
+from verl.utils.dataset.rl_dataset import RLHFDataset
+from verl.workers.rollout.replica import TokenOutput
+
+from agents.graphs import storm
+from agents.graphs.parts import Parts
+from env import Episode, SolverEnv, Span, Transcript, run_episode, score
+from rl import agent_loop
+from rl.agent_loop import StormAgentLoop, as_rollout
+from rl.datasets import rl_rows
+from rl.rollouts import last_failure
+from sandbox import SandboxUnavailableError
+
+RUNS = {
+    "solves": (SOLVING, ANSWERING),
+    "fails, mends, answers": (FAILING, SOLVING, ANSWERING),
+    "writes an observation itself": (SOLVING, INVENTING, ANSWERING),
+    "runs too many programs": (SOLVING, FAILING, SOLVING, FAILING, SOLVING),
+    "answers at once, wrongly": (GUESSING,),
+    "says nothing": ("",),
+    "begins with an observation": ("```output\n21\n```\n",),
+}
+
+
+class Server:
+    """veRL's generation server, as far as an agent loop sees it; the log-probability of a token is its id."""
+
+    def __init__(self, script, *, longest=10_000):
+        self.script, self.longest, self.asked = script, longest, []
+
+    async def generate(self, request_id, *, prompt_ids, sampling_params, **_):
+        self.asked.append((request_id, sampling_params))
+        ids = list(self.script.tokens(prompt_ids))[: min(self.longest, sampling_params["max_tokens"])]
+        return TokenOutput(token_ids=ids, log_probs=[float(id) for id in ids], extra_fields={"global_steps": 3})
+
+
+@pytest.fixture
+def settings(nano, tmp_path):
+    return OmegaConf.create(
+        {
+            "storm": {
+                "out": str(tmp_path),
+                "seed": 5,
+                "instructions": "",
+                "max_executions": 4,
+                "rule": "paper",
+                "sandbox": "local",
+                "minimum_tier": "limits",
+                "workers": 2,
+                "seconds": 10.0,
+                "keep_rollouts": 1,
+            },
+            "actor_rollout_ref": {
+                "model": {"path": str(nano)},
+                "rollout": {"prompt_length": 512, "response_length": 1024},
+            },
+            "data": {},
+        }
+    )
+
+
+@pytest.fixture
+def roll_out(settings, nano, sandbox, monkeypatch, workshop):
+    """A function that plays a script through the agent loop: veRL's output."""
+    monkeypatch.setattr(agent_loop, "opened_sandbox", lambda *_: sandbox)
+
+    def roll_out(texts, codec, **server):
+        row = rl_rows([workshop])[0]
+
+        async def play():
+            loop = StormAgentLoop(
+                DictConfigWrap(settings),
+                Server(Script(codec, texts), **server),
+                AutoTokenizer.from_pretrained(nano),
+                None,
+                RLHFDataset,
+                DictConfigWrap(settings.data),
+            )
+            return await loop.run({"temperature": 1.0}, raw_prompt=row["prompt"], global_steps=2, session_id=1, **row)
+
+        return asyncio.run(play())
+
+    return roll_out
+
+
+@pytest.mark.parametrize("texts", RUNS.values(), ids=RUNS)
+def test_ids_masks_and_reward_are_those_of_the_plain_loop_and_of_the_machine(texts, codec, sandbox, workshop, roll_out):
+    script = Script(codec, texts)
+    plain = run_episode(SolverEnv(sandbox, script), script, workshop)
+    made = Parts(reasoner=Script(codec, texts), sandbox=sandbox)
+    walked = Episode.from_dict(storm.build(lambda: made).invoke({"problem": workshop.to_dict()})["episode"])
+    rollout = roll_out(texts, codec)
+
+    ids, mask = plain.transcript.ids, plain.transcript.mask("rl")
+    assert (walked.transcript.ids, walked.transcript.mask("rl")) == (ids, mask)
+    assert walked.stop == plain.stop
+    start = len(rollout.prompt_ids)
+    assert tuple(rollout.prompt_ids) == ids[:start] == plain.transcript.spans[0].ids
+    if start < len(ids):
+        assert tuple(rollout.response_ids) == ids[start:]
+        assert tuple(rollout.response_mask) == mask[start:]
+    else:  # veRL has no empty responses.
+        assert (len(rollout.response_ids), rollout.response_mask) == (1, [0])
+    assert rollout.reward_score == score(plain).reward == score(walked).reward
+
+
+def test_every_token_of_the_mask_is_one_that_was_sampled_with_its_own_logprob(codec, roll_out):
+    rollout = roll_out(RUNS["writes an observation itself"], codec)
+    assert "```output\n21.0" in codec.tokens._tokenizer.decode(rollout.response_ids)
+    assert "99" not in codec.tokens._tokenizer.decode(rollout.response_ids)
+    for id, learned, logprob in zip(
+        rollout.response_ids, rollout.response_mask, rollout.response_logprobs, strict=True
+    ):
+        assert logprob == (float(id) if learned else 0.0)
+
+
+def test_prompts_of_later_segments_are_what_was_sampled_and_observed(codec, sandbox, workshop, roll_out):
+    texts = RUNS["fails, mends, answers"]
+    script = Script(codec, texts)
+    ids = run_episode(SolverEnv(sandbox, script), script, workshop).transcript.ids
+    assert all(prompt == ids[: len(prompt)] for prompt in script.prompts)
+    assert [len(prompt) for prompt in script.prompts] == sorted({len(prompt) for prompt in script.prompts})
+
+
+def test_what_the_metrics_need_is_always_there(codec, roll_out):
+    outputs = [roll_out(texts, codec) for texts in RUNS.values()]
+    assert len({tuple(sorted(output.extra_fields["reward_extra_info"])) for output in outputs}) == 1
+    for output in outputs:
+        told = output.extra_fields
+        assert (told["min_global_steps"], told["max_global_steps"]) == (3, 3)
+        assert "reward" not in told["reward_extra_info"]
+        assert all(isinstance(value, float) for value in told["reward_extra_info"].values())
+    assert outputs[0].extra_fields["reward_extra_info"]["backed"] == 1.0
+    assert outputs[4].extra_fields["reward_extra_info"]["executions"] == 0.0
+
+
+def test_a_response_never_gets_longer_than_its_budget(settings, codec, roll_out):
+    settings.actor_rollout_ref.rollout.response_length = 40
+    rollout = roll_out((SOLVING, ANSWERING), codec)
+    assert len(rollout.response_ids) == len(rollout.response_mask) == len(rollout.response_logprobs) == 40
+    assert rollout.reward_score == 0.0
+    assert rollout.extra_fields["reward_extra_info"]["stop_length"] == 1.0
+
+
+def test_segments_are_asked_for_with_seeds_of_their_own_under_one_request(settings, codec, nano, sandbox, workshop):
+    def seeds(step):
+        server = Server(Script(codec, (FAILING, SOLVING, ANSWERING)))
+        row = rl_rows([workshop])[0]
+
+        async def play():
+            loop = StormAgentLoop(
+                DictConfigWrap(settings), server, AutoTokenizer.from_pretrained(nano), None, RLHFDataset,
+                DictConfigWrap(settings.data),
+            )  # fmt: skip
+            await loop.run({}, raw_prompt=row["prompt"], global_steps=step, session_id=0, **row)
+
+        asyncio.run(play())
+        assert len({request for request, _ in server.asked}) == 1
+        return [asked["seed"] for _, asked in server.asked]
+
+    first = seeds(1)
+    assert first == seeds(1)
+    assert len(set(first + seeds(2))) == 6
+
+
+def test_kept_rollouts_hold_the_transcript_and_what_verl_got_of_it(settings, codec, roll_out, tmp_path):
+    rollout = roll_out((SOLVING, ANSWERING), codec)
+    (line,) = (tmp_path / "rollouts" / "step-000002.jsonl").read_text().splitlines()
+    kept = json.loads(line)
+    transcript = Episode.from_dict(kept["episode"]).transcript
+    start = len(rollout.prompt_ids)
+    assert kept["rollout"]["response_ids"] == rollout.response_ids == list(transcript.ids[start:])
+    assert kept["rollout"]["mask"] == rollout.response_mask == list(transcript.mask("rl")[start:])
+    settings.storm.keep_rollouts = 5
+    roll_out((SOLVING, ANSWERING), codec)
+    assert len((tmp_path / "rollouts" / "step-000002.jsonl").read_text().splitlines()) == 1
+
+
+class Faltering:
+    """A sandbox that fails a number of times, then works."""
+
+    def __init__(self, sandbox, failures):
+        self.sandbox, self.failures = sandbox, failures
+
+    def run(self, code, **keywords):
+        if self.failures:
+            self.failures -= 1
+            raise SandboxUnavailableError("the workers are gone")
+        return self.sandbox.run(code, **keywords)
+
+
+def test_a_fault_of_the_sandbox_is_waited_out_and_leaves_no_trace(codec, sandbox, roll_out, monkeypatch, tmp_path):
+    monkeypatch.setattr(agent_loop, "PATIENCE", (0.01, 0.01))
+    whole = roll_out((SOLVING, ANSWERING), codec)
+    monkeypatch.setattr(agent_loop, "opened_sandbox", lambda *_: Faltering(sandbox, 2))
+    faltering = roll_out((SOLVING, ANSWERING), codec)
+    assert (faltering.response_ids, faltering.reward_score) == (whole.response_ids, 1.0)
+    assert last_failure(tmp_path) == "the workers are gone"
+
+
+def test_a_fault_that_stays_is_raised_and_never_scored(codec, sandbox, roll_out, monkeypatch):
+    monkeypatch.setattr(agent_loop, "PATIENCE", (0.01, 0.01))
+    monkeypatch.setattr(agent_loop, "opened_sandbox", lambda *_: Faltering(sandbox, 3))
+    with pytest.raises(SandboxUnavailableError, match="the workers are gone"):
+        roll_out((SOLVING, ANSWERING), codec)
+
+
+SPANS = st.lists(st.tuples(st.sampled_from(["model", "tool", "hint"]), st.integers(1, 6)), max_size=6)
+
+
+@given(prompt=st.integers(1, 5), spans=SPANS, length=st.integers(1, 20), known=st.integers(0, 40))
+def test_a_rollout_is_the_transcript_after_its_prompt(workshop, prompt, spans, length, known):
+    def span(source, count):
+        return Span(source=source, text="x" * count, ids=tuple(range(count)), ends=tuple(range(1, count + 1)))
+
+    transcript = Transcript(spans=(span("prompt", prompt), *(span(*one) for one in spans if one[0] != "tool")))
+    rollout = as_rollout(Episode(problem=workshop, transcript=transcript), [1.0] * known, length, filler=0)
+    mask = list(transcript.mask("rl")[prompt:])[:length] or [0]
+    assert rollout.mask == mask
+    assert rollout.response_ids == (list(transcript.ids[prompt:])[:length] or [0])
+    assert len(rollout.logprobs) == len(mask)
+    assert all(value == 0.0 for value, learned in zip(rollout.logprobs, mask, strict=True) if not learned)

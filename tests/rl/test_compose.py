@@ -1,0 +1,66 @@
+"""Configurations: veRL's own below, ours on top, and mistakes named."""
+
+import pytest
+
+from rl.compose import compose, environment, names
+
+
+def test_every_configuration_is_complete_and_named(tmp_path):
+    assert {"nano_cpu", "nano_gpu", "qwen3_4b_h100x8", "sft_nano_cpu", "sft_qwen3_4b_h100x8"} <= set(names())
+    for name in names():
+        config = compose(name, [f"storm.out={tmp_path}"])
+        assert config.trainer.default_local_dir == f"{tmp_path}/checkpoints"
+
+
+def test_the_published_settings_are_those_of_the_configuration():
+    config = compose("qwen3_4b_h100x8", ["storm.out=x"])
+    rollout, actor = config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
+    assert (config.storm.max_executions, config.algorithm.adv_estimator) == (4, "grpo")
+    assert (rollout.n, rollout.temperature, rollout.top_p, rollout.name) == (8, 0.6, 0.95, "vllm")
+    assert (actor.optim.lr, actor.kl_loss_coef, actor.kl_loss_type) == (1e-6, 0.001, "low_var_kl")
+    assert (config.data.train_batch_size, actor.ppo_mini_batch_size) == (128, 64)
+    assert rollout.max_model_len == config.data.max_prompt_length + config.data.max_response_length
+
+
+def test_on_processors_nothing_but_the_device_differs():
+    cpu, gpu = (compose(name, ["storm.out=x"]) for name in ("nano_cpu", "nano_gpu"))
+    assert (cpu.trainer.device, gpu.trainer.device) == ("cpu", "cuda")
+    assert cpu.storm == gpu.storm
+    assert cpu.algorithm == gpu.algorithm
+    assert cpu.actor_rollout_ref.actor.optim == gpu.actor_rollout_ref.actor.optim
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.total_steps=3", r"no setting 'trainer\.total_steps'; did you mean .*trainer\.total_training_steps"),
+        ("actor_rollout_ref.rollout.temprature=1", r"did you mean actor_rollout_ref\.rollout\.temperature"),
+        ("max_executions=2", r"did you mean .*storm\.max_executions"),
+        ("trainer.total_training_steps", "is no override; give key=value"),
+        ("data.train_batch_size=[1", "data.train_batch_size"),
+    ],
+)
+def test_a_wrong_override_is_named_with_what_was_meant(override, message):
+    with pytest.raises(ValueError, match=message):
+        compose("nano_cpu", ["storm.out=x", override])
+
+
+def test_a_configuration_that_is_none_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"'nano' is none of nano_cpu, .*qwen3_4b_h100x8"):
+        compose("nano", [])
+    with pytest.raises(ValueError, match=r"mine\.yaml: there is no such file"):
+        compose(str(tmp_path / "mine.yaml"), [])
+
+
+def test_a_file_of_ones_own_builds_on_ours(tmp_path):
+    (tmp_path / "mine.yaml").write_text("defaults: [nano_cpu, _self_]\nstorm:\n  max_executions: 2\n")
+    config = compose(str(tmp_path / "mine.yaml"), ["storm.out=x", "storm.seed=9"])
+    assert (config.storm.max_executions, config.storm.seed, config.trainer.device) == (2, 9, "cpu")
+
+
+def test_nothing_is_reported_to_anyone():
+    values = environment("cpu")
+    assert values["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert values["HF_HUB_DISABLE_TELEMETRY"] == "1"
+    assert values["VERL_PLATFORM"] == "cpu"
+    assert "VERL_PLATFORM" not in environment("cuda")
