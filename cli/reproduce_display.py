@@ -39,14 +39,14 @@ class _Display:
     def __call__(self, progress: Progress) -> None:
         if progress.over:
             words = f"{_place(progress)} done in {clock(progress.elapsed)}"
-            self._console.print(words, soft_wrap=True)
+            self._console.print(words, soft_wrap=True, markup=False)
             self._stage = ("", 0)
         elif self._live is not None:
             self._live.update(_bar(progress))
         elif self._stage != (progress.stage, progress.seed) or monotonic() - self._last >= PLAIN_SECONDS:
             self._stage, self._last = (progress.stage, progress.seed), monotonic()
             said = f" · {progress.says}" if progress.says else ""
-            self._console.print(f"{_place(progress)}{said} · {_times(progress)}", soft_wrap=True)
+            self._console.print(f"{_place(progress)}{said} · {_times(progress)}", soft_wrap=True, markup=False)
 
 
 def _place(progress: Progress) -> str:

@@ -15,7 +15,7 @@ def parse(code: str) -> ast.Module | None:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         except SystemError:
-            # Python 3.11 counts its depth for all threads together ("AST constructor recursion depth mismatch"): another
-            # parse came in between, so this one says nothing about the text.
+            # Python 3.11 counts its depth for all threads together: another parse came in between ("AST constructor
+            # recursion depth mismatch"), which says nothing about the text.
             continue
     return None

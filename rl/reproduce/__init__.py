@@ -11,7 +11,7 @@
 - `stages`: what is done for a seed, in order; `plain_pairs` and `training` are two of them
 - `running`: all stages of all seeds, each once, with what is left of the time
 - `records`: what a stage leaves beside its results: its settings, its seconds
-- `figures`, `accuracy`, `claims`: the numbers, and the paper's claims against them
+- `figures`, `paired`, `claims`: the numbers, and the paper's claims against them
 - `report`, `pictures`: the same for people
 
 `storm reproduce` is this on the command line.

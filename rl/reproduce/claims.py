@@ -11,8 +11,9 @@ from statistics import fmean
 from typing import Any, Literal
 
 from agents.evaluation.intervals import Interval
-from rl.reproduce.accuracy import gain
+from env import TRIGGER_CLASS
 from rl.reproduce.figures import Figures
+from rl.reproduce.paired import contrast
 
 Verdict = Literal["agrees", "differs", "cannot be told", "not measured"]
 """cannot be told: the interval of the difference has 0 in it, or there is too little of everything."""
@@ -75,14 +76,15 @@ def _sft_changes_little(figures: Figures) -> Measured:
     told = f"{_accuracy(figures, 'base', 'sft')} ({_points(change)})"
     if change.low > LITTLE:
         before, after = _behaviour(figures, "flawed", "base", "sft")
-        if after < before / 2:
+        if figures.curation and after < before / 2:
             native, golden, count = _curated(figures)
-            return told, "differs", (
+            reason = (
                 "the base model's flaws are drawn at known rates and stand beside right habits, so that "
                 f"{count} golden runs a seed are enough to unlearn them: hints turned {_percent(native)} right into "
                 f"{_percent(golden)} golden, and after SFT {_percent(after)} of runs are flawed instead of "
                 f"{_percent(before)}"
-            )  # fmt: skip
+            )
+            return told, "differs", reason
         return told, "differs", ""
     if change.high < -LITTLE:
         return told, "differs", "SFT harmed the model: see what the doctor says of the complex tier"
@@ -98,10 +100,10 @@ def _grpo_climbs(figures: Figures) -> Measured:
     start = figures.models["sft"].accuracy["all"].mean
     alike = _curve_mean(figures, "grpo", "zero_variance_groups")
     if start >= CEILING:
-        return told, verdict, (
-            f"after SFT only {_percent(1 - start)} of answers are left to mend"
-            + (f", and in {_percent(alike)} of groups all rollouts have the same reward" if alike is not None else "")
-        )  # fmt: skip
+        reason = f"after SFT only {_percent(1 - start)} of answers are left to mend" + (
+            f", and in {_percent(alike)} of groups all rollouts have the same reward" if alike is not None else ""
+        )
+        return told, verdict, reason
     if alike is not None and alike >= 0.5:
         return told, verdict, f"in {_percent(alike)} of groups all rollouts have the same reward, which teaches nothing"
     if change.mean > 0:
@@ -110,44 +112,42 @@ def _grpo_climbs(figures: Figures) -> Measured:
 
 
 def _class_1(figures: Figures) -> Measured:
+    told, verdict = _mostly(figures, "class_1", first=True)
     base, sft, grpo = _behaviour(figures, "class_1", "base", "sft", "grpo")
-    told = f"{_percent(base)} -> {_percent(sft)} -> {_percent(grpo)} of runs"
-    if base - sft > max(0.0, sft - grpo):
-        return told, "agrees", ""
-    return told, "differs" if base > 0 else "cannot be told", _golden_mend(figures, "class_1")
+    if sft - grpo > base - sft:
+        return told, verdict, "SFT left most of them, and the reward sees them: an answer by hand is mostly wrong"
+    return told, verdict, ""
 
 
 def _class_2(figures: Figures) -> Measured:
+    told, verdict = _mostly(figures, "class_2", first=False)
     base, sft, grpo = _behaviour(figures, "class_2", "base", "sft", "grpo")
-    told = f"{_percent(base)} -> {_percent(sft)} -> {_percent(grpo)} of runs"
-    if sft - grpo > max(0.0, base - sft):
-        return told, "agrees", ""
-    return told, "differs" if base > 0 else "cannot be told", _golden_mend(figures, "class_2")
-
-
-def _golden_mend(figures: Figures, which: str) -> str:
-    from env import TRIGGER_CLASS
-
-    classes = {"class_1": "code_utilization_distrust", "class_2": "lack_of_or_expertise"}
-    base, sft, grpo = _behaviour(figures, which, "base", "sft", "grpo")
-    if which == "class_2" and base - sft > sft - grpo:
-        hints = {
-            name: sum(
-                count
-                for one in figures.curation.values()
-                for trigger, count in one["by_trigger"].items()
-                if TRIGGER_CLASS[trigger] == name
-            )
-            for name in classes.values()
-        }
-        share = hints[classes[which]] / max(1, sum(hints.values()))
-        return (
-            f"golden runs are mended of both classes alike ({_percent(share)} of all hints were for the second), and a "
-            "program of one of twelve families is a habit too: there is no expertise that only a reward could teach"
+    hints = {"code_utilization_distrust": 0, "lack_of_or_expertise": 0}
+    for one in figures.curation.values():
+        for trigger, count in one["by_trigger"].items():
+            hints[TRIGGER_CLASS[trigger]] += count
+    if base - sft > sft - grpo and hints["lack_of_or_expertise"]:
+        share = hints["lack_of_or_expertise"] / sum(hints.values())
+        reason = (
+            f"golden runs are mended of both classes ({_percent(share)} of the hints were for the second), and with "
+            "twelve families a right model is as much a habit as the use of code is"
         )
-    if which == "class_1" and sft - grpo > base - sft:
-        return "SFT left most of them, and the reward sees them: an answer by hand is mostly wrong"
-    return ""
+        return told, verdict, reason
+    return told, verdict, ""
+
+
+def _mostly(figures: Figures, which: str, *, first: bool) -> tuple[str, Verdict]:
+    """Whether a class of flaws falls more in SFT (`first`), or in GRPO after it, than in the other."""
+    base, sft, grpo = _behaviour(figures, which, "base", "sft", "grpo")
+    told = f"{_percent(base)} -> {_percent(sft)} -> {_percent(grpo)} of runs"
+    runs = figures.runs
+    # How much more it falls in the first stage than in the second.
+    found = contrast(which, ((1, runs["base"]), (-2, runs["sft"]), (1, runs["grpo"])))
+    if found is None or found.low <= 0 <= found.high:
+        return told, "cannot be told"
+    if (base - sft if first else sft - grpo) <= 0:
+        return told, "differs"
+    return told, "agrees" if (found.low > 0) == first else "differs"
 
 
 def _base_climbs_less(figures: Figures) -> Measured:
@@ -160,10 +160,11 @@ def _base_climbs_less(figures: Figures) -> Measured:
     verdict: Verdict = "differs" if change.high < 0 else "cannot be told"
     rise = _gain(figures, "base", "grpo-base").mean
     if rise > 0.1:
-        return told, verdict, (
+        reason = (
             f"the reward alone gained {100 * rise:.1f} points: the base model's flaws are drawn, so every group holds "
             "flawed and flawless rollouts of a problem, and GRPO can tell them apart from the first step on"
-        )  # fmt: skip
+        )
+        return told, verdict, reason
     return told, verdict, ""
 
 
@@ -179,11 +180,12 @@ def _plain_degrades(figures: Figures) -> Measured:
     before, after = _behaviour(figures, "flawed", "base", "plain-sft")
     (length,) = _behaviour(figures, "model_tokens", "base")
     if after < before / 2:
-        return told, verdict, (
+        reason = (
             "plain pairs hold no flaw either, so they unlearn flaws as golden runs do "
             f"({_percent(before)} of runs flawed before, {_percent(after)} after), and a run of the base model has "
             f"{length:.0f} tokens: there is little thought in it that could be lost"
-        )  # fmt: skip
+        )
+        return told, verdict, reason
     return told, verdict, ""
 
 
@@ -193,18 +195,20 @@ def _shift(figures: Figures) -> Measured:
         f"programs {blocks[0]:.2f} -> {blocks[1]:.2f} a run ({_change(*blocks)}), "
         f"tokens {tokens[0]:.0f} -> {tokens[1]:.0f} ({_change(*tokens)})"
     )
-    more, shorter = blocks[1] > blocks[0], tokens[1] < tokens[0]
-    if more and shorter:
+    weights = ((-1, figures.runs["base"]), (1, figures.runs["grpo"]))
+    more, longer = contrast("code_blocks", weights), contrast("model_tokens", weights)
+    if more is None or longer is None:
+        return told, "cannot be told", ""
+    if more.low > 0 and longer.high < 0:
         return told, "agrees", ""
-    reason = ""
-    if more:
+    verdict: Verdict = "differs" if more.high < 0 or longer.low > 0 else "cannot be told"
+    if more.low > 0 and longer.low > 0:
         reason = (
             "a flawed run of this model is a short one, which guesses instead of writing a program; the program takes "
             "more tokens than the guess"
         )
-    elif shorter:
-        reason = "one program is enough for these problems; a second one mends a first one that failed"
-    return told, "differs", reason
+        return told, verdict, reason
+    return told, verdict, ""
 
 
 CLAIMS: tuple[tuple[str, str, tuple[str, ...], Callable[[Figures], Measured]], ...] = (
@@ -256,8 +260,8 @@ CLAIMS: tuple[tuple[str, str, tuple[str, ...], Callable[[Figures], Measured]], .
 
 def _gain(figures: Figures, before: str, after: str, tier: str = "all") -> Interval:
     """The two have no seed in common only while their stages are under way; then nothing is known."""
-    found = gain(figures.shares[before], figures.shares[after], tier)
-    return found or Interval(mean=0.0, low=-1.0, high=1.0)
+    weights = ((-1, figures.runs[before]), (1, figures.runs[after]))
+    return contrast("right", weights, figures.problems[tier]) or Interval(mean=0.0, low=-1.0, high=1.0)
 
 
 def _share(figures: Figures, model: str, tier: str = "all") -> str:
@@ -279,7 +283,7 @@ def _curve_mean(figures: Figures, run: str, name: str) -> float | None:
 
 
 def _curated(figures: Figures) -> tuple[float, float, int]:
-    """Of the problems that were curated: the share right natively, the share golden; golden runs of a seed."""
+    """Shares of the curated problems, right natively and golden; golden runs of a seed."""
     totals = [sum(one[name] for one in figures.curation.values()) for name in ("problems", "native_correct", "golden")]
     problems = max(1, totals[0])
     return totals[1] / problems, totals[2] / problems, round(totals[2] / max(1, len(figures.curation)))

@@ -19,7 +19,7 @@ class ReproduceConfig:
     """Problems to curate, of the train split; the paper has 549."""
     epochs: int = 3
     """Times that SFT goes over its data."""
-    steps: int = 60
+    steps: int = 24
     """Steps of each GRPO training, 8 problems with 8 rollouts each."""
     heldout: int = 240
     """Held-out problems that every model is evaluated on."""

@@ -13,7 +13,7 @@ from agents.evaluation.samples import read_samples
 from env import TRIGGERS
 from env.lines import json_lines
 from rl.doctor import Verdict, examine
-from rl.reproduce.accuracy import TIERS, Accuracy, Shares, accuracy, shares
+from rl.reproduce.paired import TIERS, Accuracy, Values, accuracy, values
 from rl.reproduce.records import read_record
 from rl.reproduce.running import seed_folder, seeds_in
 from rl.reproduce.stages import STAGES
@@ -99,13 +99,15 @@ class Figures:
     """What `storm doctor` says, by seed."""
     unfinished: tuple[str, ...]
     """Stages that are not finished for every seed."""
-    shares: Mapping[str, Shares]
-    """How often each model is right at each problem; not in report.json."""
+    runs: Mapping[str, Values]
+    """What each model did at each problem; not in report.json."""
+    problems: Mapping[str, tuple[str, ...]]
+    """The ids of the held-out problems, by tier, "all" included; not in report.json."""
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON data."""
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        del data["shares"]
+        del data["runs"], data["problems"]
         return data
 
 
@@ -116,7 +118,9 @@ def collect(out: Path) -> Figures:
     """
     seeds = seeds_in(out)
     folders = {seed: seed_folder(out, seed) for seed in seeds}
-    right: dict[str, Shares] = {}
+    runs: dict[str, Values] = {}
+    tiers: dict[str, str] = {}
+    problems: dict[str, tuple[str, ...]] = {}
     models: dict[str, Model] = {}
     for name, label in MODELS.items():
         found = {
@@ -125,8 +129,11 @@ def collect(out: Path) -> Figures:
             if (folder / f"eval-{name}" / "results.json").is_file()
         }
         if found:
-            right[name] = shares({seed: read_samples(folder / "samples.jsonl") for seed, folder in found.items()})
-            models[name] = _model(label, found, right[name])
+            samples = {seed: read_samples(folder / "samples.jsonl") for seed, folder in found.items()}
+            runs[name] = values(samples)
+            tiers |= {sample.id: sample.episode.problem.tier for one in samples.values() for sample in one}
+            problems = {tier: tuple(id for id in tiers if tier in (tiers[id], "all")) for tier in TIERS}
+            models[name] = _model(label, found, runs[name], problems)
     if not models:
         raise ValueError(f"{out}: no model is evaluated there yet; run storm reproduce --out {out} first")
     records = {
@@ -162,14 +169,15 @@ def collect(out: Path) -> Figures:
             for stage in STAGES
             if not all((seed, stage.name) in records and records[seed, stage.name].finished for seed in seeds)
         ),
-        shares=right,
+        runs=runs,
+        problems=problems,
     )
 
 
-def _model(label: str, folders: Mapping[int, Path], right: Shares) -> Model:
+def _model(label: str, folders: Mapping[int, Path], runs: Values, problems: Mapping[str, tuple[str, ...]]) -> Model:
     results = [json.loads((folder / "results.json").read_text(encoding="utf-8")) for folder in folders.values()]
     behaviours = [one["behaviour"] for one in results]
-    by_tier = {tier: accuracy(right, tier) for tier in TIERS}
+    by_tier = {tier: accuracy(runs, problems[tier]) for tier in TIERS}
     return Model(
         label=label,
         seeds=tuple(folders),

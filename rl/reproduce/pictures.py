@@ -9,8 +9,8 @@ from typing import Any
 
 from agents.evaluation.plots import COLOURS, MARKS
 from env import TRIGGER_CLASS, TRIGGERS
-from rl.reproduce.accuracy import TIERS
-from rl.reproduce.figures import TRAININGS, Curve, Figures
+from rl.reproduce.figures import MODELS, TRAININGS, Curve, Figures
+from rl.reproduce.paired import TIERS
 
 PANELS = {
     "accuracy": ("right answers, %", 100.0),
@@ -41,8 +41,9 @@ def accuracy_picture(figures: Figures) -> str:
     with _figure(width=8.4, height=3.6) as drawn:
         (axes,) = drawn.axes
         axes.grid(axis="x", visible=False)
-        count = len(figures.models)
-        for number, model in enumerate(figures.models.values()):
+        count = len(MODELS)
+        for name, model in figures.models.items():
+            number = list(MODELS).index(name)  # A model keeps its colour where another one is missing.
             for place, tier in enumerate(TIERS):
                 one = model.accuracy.get(tier)
                 if one is None:

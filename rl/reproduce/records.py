@@ -1,7 +1,7 @@
 """What is noted of a stage beside its results, in `stages/NAME.json` of its seed's folder: its settings, its seconds.
 
-    stages/sft.json      {"settings": {...}, "seconds": 61.2, "sessions": 1, "finished": true}
-    stages/sft.log       what its command said
+    stages/sft.json      {"settings": {...}, "seconds": 61.207, "sessions": 1, "finished": true}
+    stages/sft.log       what its command said, and in sft.err what else was told
 
 A finished stage is not run again, and never mixed with other settings: those that count for it are its own and those of
 all stages that it builds on.

@@ -11,9 +11,9 @@ from typing import Any
 
 from agents.runs.lines import write_text
 from env import TRIGGERS
-from rl.reproduce.accuracy import TIERS, Accuracy
 from rl.reproduce.claims import claims, is_small
 from rl.reproduce.figures import MODELS, TRAININGS, Figures, collect
+from rl.reproduce.paired import TIERS, Accuracy
 
 SECONDS = ("step_seconds", "generation_seconds", "environment_seconds", "update_seconds")
 """What is told of the time of a GRPO step."""
@@ -91,18 +91,22 @@ def _interval(one: Accuracy) -> str:
 
 
 def _spread(one: Accuracy) -> str:
-    """The least and the most of the seeds; "" for one seed."""
-    return f"{100 * min(one.by_seed):.1f}-{100 * max(one.by_seed):.1f}" if len(one.by_seed) > 1 else ""
+    """The least and the most of the seeds; "" for one seed, or where they are the same."""
+    least, most = min(one.by_seed), max(one.by_seed)
+    return f"{100 * least:.1f}-{100 * most:.1f}" if least < most else ""
 
 
 def _pictures(figures: Figures) -> dict[str, str]:
-    """As addresses that hold the whole picture."""
+    """As addresses that hold the whole picture; "" for one that there is nothing for."""
     from rl.reproduce.pictures import accuracy_picture, curves_picture, flaws_picture
 
-    drawn = {"accuracy": accuracy_picture(figures), "flaws": flaws_picture(figures)}
-    if any(figures.curves.values()):
-        drawn["curves"] = curves_picture(figures)
-    return {name: f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}" for name, svg in drawn.items()}
+    curves = curves_picture(figures) if any(figures.curves.values()) else ""
+    drawn = {"accuracy": accuracy_picture(figures), "flaws": flaws_picture(figures), "curves": curves}
+    return {name: svg and _address(svg) for name, svg in drawn.items()}
+
+
+def _address(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def _times(figures: Figures) -> list[dict[str, Any]]:

@@ -128,7 +128,7 @@ class _Job:
     def _save(self, *, finished: bool) -> None:
         self.saved = monotonic()
         record = replace(
-            self.before, seconds=round(self._seconds, 1), sessions=self.before.sessions + 1, finished=finished
+            self.before, seconds=round(self._seconds, 3), sessions=self.before.sessions + 1, finished=finished
         )
         write_record(self.folder, self.stage.name, record)
 
@@ -161,14 +161,14 @@ class _Job:
 
     def _left(self, rest: Sequence[Stage], *, over: bool) -> float:
         took: dict[str, list[float]] = {}
+        usual = 0.0
         for seed in seeds_in(self.out):
             for stage in STAGES:
                 record = read_record(seed_folder(self.out, seed), stage.name)
                 if record is not None and record.finished:
                     took.setdefault(stage.kind, []).append(record.seconds)
-        done = [stage for stage in STAGES if stage.kind in took]
-        usual = sum(stage.typical(self.config) for stage in done)
-        pace = sum(fmean(took[stage.kind]) for stage in done) / usual if usual else 1.0
+                    usual += stage.typical(self.config)
+        pace = sum(map(sum, took.values())) / usual if usual else 1.0
 
         def expected(stage: Stage) -> float:
             return fmean(took[stage.kind]) if stage.kind in took else pace * stage.typical(self.config)
@@ -177,7 +177,7 @@ class _Job:
         return own + sum(map(expected, rest))
 
     def _failure(self, error: Exception) -> str:
-        logs = [log_file(self.folder, self.stage.name), self.folder / self.stage.name / "log.txt"]
+        logs = [log_file(self.folder, self.stage.name).with_suffix(".err"), self.folder / self.stage.name / "log.txt"]
         there = [str(log) for log in logs if log.is_file()]
         see = f"; see {' and '.join(there)}" if there else ""
         return f"stage {self.stage.name} of seed {self.seed} failed: {error}{see}"

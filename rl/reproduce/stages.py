@@ -53,7 +53,7 @@ class Stage:
     run: Callable[[Place, Tell], None]
     """Do it, or go on with it."""
     typical: Callable[[ReproduceConfig], float]
-    """Seconds that it took on two quiet cores, for an estimate before anything is known."""
+    """A rough guess of its seconds on two cores; what stages really took corrects it."""
     kind: str
     """Stages of one kind take about as long."""
 

@@ -1,4 +1,4 @@
-"""A training command of ours as a process of its own: its output in a log, its last line for whoever waits."""
+"""A training command of ours as a process of its own: its output in files, its last line for whoever waits."""
 
 from __future__ import annotations
 
@@ -24,33 +24,35 @@ class TrainingFailedError(RuntimeError):
 def train(script: str, arguments: Sequence[str], log: Path, tell: Callable[[str], None]) -> None:
     """Run one of the scripts in `SCRIPTS` with this Python, and wait for its end.
 
-    log: gets what it prints, after what is in there already. tell: called now and then with the last line of it.
+    log: gets what it says, after what is in there already; beside it, a file that ends in .err gets what libraries
+    and errors say. tell: called now and then with the last line that it said.
     Raises TrainingFailedError with what the command said last. On KeyboardInterrupt the command is stopped too.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    complaints = log.with_suffix(".err")
+    with log.open("ab") as output, complaints.open("ab") as errors:
+        begin = log.stat().st_size, complaints.stat().st_size
         # A session of its own, so that it is told of Ctrl-C once, by us, and then waited for.
         process = subprocess.Popen(
             [sys.executable, str(SCRIPTS / script), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
-    begin = log.stat().st_size
     try:
         while True:
             try:
                 code = process.wait(LOOK)
                 break
             except subprocess.TimeoutExpired:
-                tell(_last_line(log, begin))
+                tell(_last_line(log, begin[0]))
     finally:
         if process.returncode is None:
             _stop(process)
     if code:
-        raise TrainingFailedError(_last_line(log, begin) or f"exit code {code}")
+        raise TrainingFailedError(_last_line(complaints, begin[1]) or f"exit code {code}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -62,11 +64,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _last_line(log: Path, begin: int) -> str:
-    """The last line after `begin` that is no progress bar of a library."""
-    with log.open("rb") as file:
+def _last_line(path: Path, begin: int) -> str:
+    """The last line after `begin`; "" for none."""
+    with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(begin, size - 4096))
         text = file.read().decode("utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines()]
-    return next((line for line in reversed(lines) if line and "it/s]" not in line), "")
+    return next((line for line in reversed(lines) if line), "")

@@ -1,0 +1,115 @@
+"""`storm reproduce`: a table on standard output, stages on standard error, and how to go on after whatever ends it."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rl"))
+
+from reproduced import reproduction, stubs
+
+from cli.reproduce_display import shown
+from rl.reproduce.records import record_file
+from rl.reproduce.running import Progress
+from rl.reproduce.stages import BY_NAME
+
+
+@pytest.fixture
+def out(tmp_path):
+    """A finished reproduction."""
+    return reproduction(tmp_path / "out")
+
+
+@pytest.fixture
+def scripts(tmp_path, monkeypatch):
+    return stubs(tmp_path / "scripts", monkeypatch)
+
+
+def test_a_finished_one_shows_its_table_and_where_the_report_is(storm, out):
+    result = storm("reproduce", "--out", "out")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines[:-1])) <= 60
+    assert any(line.split() == ["SFT", "61.7", "(49-73)", "50.0", "(38-62)", "55.8", "(47-64)"] for line in lines)
+    assert "agrees" in result.stdout
+    assert lines[-1] == "out/report.html has the figures, the curves and the paper's claims beside them"
+    assert {file.name for file in out.iterdir()} == {"seed-0", "report.html", "report.json", "report.md"}
+
+
+def test_json_is_one_object_on_standard_output(storm, out):
+    result = storm("reproduce", "--out", "out", "--json")
+    assert json.loads(result.stdout) == json.loads((out / "report.json").read_text())
+
+
+def test_stages_are_told_as_they_begin_and_end(storm, out, scripts):
+    record_file(out / "seed-0", "grpo").unlink()
+    result = storm("reproduce", "--out", "out")
+    first, last = result.stderr.splitlines()
+    assert first.startswith("8/11 grpo (seed 0) · 0 s, about ")
+    assert last.startswith("8/11 grpo (seed 0) done in ")
+    assert result.exit_code == 0
+
+
+def test_ctrl_c_exits_130_and_says_how_to_go_on(storm, out, scripts):
+    (scripts / "stop").touch()
+    record_file(out / "seed-0", "grpo").unlink()
+    result = storm("reproduce", "--out", "out", "--seed", 0, "--stages", "grpo,eval-grpo")
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.endswith(
+        "storm: stopped; everything done so far is kept. "
+        "Go on with: storm reproduce --out out --seed 0 --stages grpo,eval-grpo\n"
+    )
+
+
+def test_a_failed_stage_is_exit_code_1_and_named_with_its_log(storm, out, scripts):
+    (scripts / "fail").touch()
+    record_file(out / "seed-0", "plain-sft").unlink()
+    result = storm("reproduce", "--out", "out")
+    assert result.exit_code == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("storm: stage plain-sft of seed 0 failed: train: training ended early; the learning rate is")
+    assert last.endswith("What was done is kept. Go on with: storm reproduce --out out")
+    assert "stages/plain-sft.err" in last
+
+
+def test_a_changed_setting_is_named(storm, out):
+    result = storm("reproduce", "--out", "out", "--steps", 10)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "stage grpo is finished with other settings (steps: 60 -> 10); give the old ones, or choose" in result.stderr
+    quick = storm("reproduce", "--out", "out", "--quick")
+    assert "stage curate is finished with other settings (problems: 550 -> 24)" in quick.stderr
+
+
+def test_bad_usage_is_told_in_one_line(storm, out):
+    for arguments, message in [
+        (("--seed", 1, "--seeds", "2"), "give --seed or --seeds, not both"),
+        (("--seeds", "1,x"), "seed 'x' is no whole number of at least 0; give such as --seeds 0,1,2"),
+        (("--seed", -1), "seed '-1' is no whole number of at least 0"),
+        (("--stages", "grop"), "there is no stage 'grop'; known: curate, export, eval-base, sft"),
+        (("--steps", 0), "steps is 0; give a whole number of at least 1"),
+        (("--seed", 5, "--stages", "sft"), "out/seed-5: stage sft builds on export, which is not done"),
+    ]:
+        result = storm("reproduce", "--out", "out", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith("storm: ")
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_every_stage_is_known_by_its_name(storm, out):
+    assert storm("reproduce", "--out", "out", "--stages", ",".join(BY_NAME)).exit_code == 0
+
+
+def test_what_a_command_says_is_shown_as_it_is(capsys):
+    says = "[validate_config] all is [bold]well[/bold]"
+    with shown() as report:
+        report(
+            Progress(
+                seed=1, stage="grpo", number=8, total=11, says=says, elapsed=75, left=600, next="eval-grpo", over=False
+            )
+        )
+    assert capsys.readouterr().err == (
+        f"8/11 grpo (seed 1) · {says} · 1 min 15 s, then eval-grpo, about 10 min 00 s left in all\n"
+    )

@@ -1,0 +1,165 @@
+"""A reproduction's folder in the real formats, without the hour that a real one takes.
+
+Runs are written by an actor: right and flawless, right by hand, or wrong by hand. What is worked out from them, the
+rules' findings and every figure, is worked out by the real code.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from agents.evaluation.config import EvalConfig
+from agents.evaluation.results import work_out
+from agents.evaluation.samples import Sample
+from agents.reasoners import built_in
+from env import Episode, Problem, Span, Transcript, Usage
+from rl.reproduce import training
+from rl.reproduce.config import ReproduceConfig
+from rl.reproduce.records import StageRecord, write_record
+from rl.reproduce.stages import BY_NAME, settings_of
+from sandbox import Execution, SolverReport
+
+PROBLEMS = tuple(
+    Problem(
+        id=f"p{number}",
+        question=f"Question {number}?",
+        answers=(float(number),),
+        family="product_mix" if number % 2 else "covering",
+        tier="easy" if number % 2 else "complex",
+    )
+    for number in range(1, 121)
+)
+
+
+def run(problem, how):
+    """A finished run. how: "solved", "guessed" (wrong, by hand), or "misread" (wrong, by a program)."""
+    (answer,) = problem.answers
+    prompt = Span(source="prompt", text=f"{problem.question}\n")
+    if how == "guessed":
+        text = f"</think>\nThe answer is \\boxed{{{answer + 0.5}}}."
+        spans = (prompt, Span(source="model", text=f"Let me work it out by hand.\n{text}", finish="end"))
+        return Episode(problem=problem, transcript=Transcript(spans=spans), stop="answer", usage=Usage(model_tokens=40))
+    found = answer if how == "solved" else answer + 0.5
+    code = f"import pulp\nprint({found})\n"
+    report = SolverReport(library="pulp", solver="CBC", status="optimal", objective=found)
+    execution = Execution(
+        code=code, status="ok", exit_code=0, stdout=f"{found}\n", tier="full", backend="local", reports=(report,)
+    )
+    spans = (
+        prompt,
+        Span(source="model", text=f"```python\n{code}```\n"),
+        Span(source="tool", text=f"```output\n{found}\n```\n"),
+        Span(source="model", text=f"</think>\nThe answer is \\boxed{{{found}}}.", finish="end"),
+    )
+    return Episode(
+        problem=problem,
+        transcript=Transcript(spans=spans),
+        executions=(execution,),
+        stop="answer",
+        usage=Usage(model_tokens=90),
+    )
+
+
+def evaluated(folder, name, *, easy, complex, guessed=1.0, problems=PROBLEMS):
+    """An evaluation. easy, complex: the share that is right of each tier; guessed: of the wrong ones, by hand."""
+    samples = []
+    for tier, right in (("easy", easy), ("complex", complex)):
+        part = [problem for problem in problems if problem.tier == tier]
+        solved = round(right * len(part))
+        by_hand = round(guessed * (len(part) - solved))
+        hows = ["solved"] * solved + ["guessed"] * by_hand + ["misread"] * (len(part) - solved - by_hand)
+        samples += [
+            Sample(sample=0, seed=0, temperature=0.8, episode=run(*pair)) for pair in zip(part, hows, strict=True)
+        ]
+    out = folder / f"eval-{name}"
+    out.mkdir(parents=True)
+    (out / "samples.jsonl").write_text("".join(json.dumps(one.to_dict()) + "\n" for one in samples))
+    results = work_out(EvalConfig(families=("all",)), problems, samples)
+    (out / "results.json").write_text(json.dumps(results.to_dict()))
+    return out
+
+
+def trained(folder, name, accuracies):
+    """A GRPO run with these accuracies, one a step."""
+    lines = [
+        {
+            "step": number,
+            "data": {
+                "storm/accuracy": accuracy,
+                "critic/rewards/mean": accuracy,
+                "storm/executions": 0.9,
+                "storm/model_tokens": 240 - number,
+                "storm/zero_variance_groups": 0.25,
+                "storm/environment_seconds": 1.0,
+                "storm/generation_seconds": 4.0,
+                "timing_s/update_actor": 3.0,
+                "timing_s/step": 10.0,
+            },
+        }
+        for number, accuracy in enumerate(accuracies, start=1)
+    ]
+    (folder / name).mkdir(parents=True)
+    (folder / name / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def curated(folder, **counts):
+    """A curation, as far as the report looks at it."""
+    summary = {
+        "problems": 100,
+        "native_correct": 57,
+        "golden": 95,
+        "interventions": 45,
+        "hint_token_share_mean": 0.04,
+        "by_trigger": {"manual_computation": 30, "missing_constraint": 15},
+        **counts,
+    }
+    (folder / "curate").mkdir(parents=True)
+    (folder / "curate" / "summary.json").write_text(json.dumps(summary))
+
+
+CONFIG = ReproduceConfig()
+
+
+def noted(folder, stage, *, seed, config=CONFIG, seconds=60.0, finished=True):
+    """The record of a stage."""
+    settings = settings_of(BY_NAME[stage], config, seed)
+    write_record(folder, stage, StageRecord(settings=settings, seconds=seconds, sessions=1, finished=finished))
+
+
+LIKE_THE_PAPER = {
+    "base": {"easy": 0.60, "complex": 0.50, "guessed": 0.6},
+    "sft": {"easy": 0.62, "complex": 0.50, "guessed": 0.1},
+    "grpo": {"easy": 0.85, "complex": 0.75, "guessed": 0.1},
+    "grpo-base": {"easy": 0.70, "complex": 0.58, "guessed": 0.6},
+    "plain-sft": {"easy": 0.75, "complex": 0.20, "guessed": 0.0},
+}
+"""Models that behave as the paper says."""
+
+
+def reproduction(out, *, seeds=(0,), models=LIKE_THE_PAPER, problems=PROBLEMS, config=CONFIG):
+    """The folder of a reproduction whose every stage is finished."""
+    for seed in seeds:
+        folder = out / f"seed-{seed}"
+        curated(folder)
+        for name, shares in models.items():
+            shift = 0.02 * seed if name != "base" else 0.0
+            moved = {**shares, "easy": shares["easy"] + shift, "complex": shares["complex"] + shift}
+            evaluated(folder, name, **moved, problems=problems)
+        trained(folder, "grpo", [0.6 + 0.01 * step + 0.01 * seed for step in range(24)])
+        trained(folder, "grpo-base", [0.5 + 0.005 * step + 0.01 * seed for step in range(24)])
+        for stage in BY_NAME:
+            result = folder / BY_NAME[stage].result
+            result.parent.mkdir(parents=True, exist_ok=True)
+            result.touch()
+            noted(folder, stage, seed=seed, config=config, seconds=30.0 if stage.startswith("eval") else 300.0)
+    return out
+
+
+def stubs(folder, monkeypatch):
+    """Put stubs in place of the training commands; the folder that they are in, see `stub_training`."""
+    folder.mkdir()
+    for name in ("train_sft.py", "train_verl.py"):
+        shutil.copyfile(Path(__file__).with_name("stub_training.py"), folder / name)
+    (folder / "base").symlink_to(built_in("nano-base"))
+    monkeypatch.setattr(training, "SCRIPTS", folder)
+    return folder

@@ -1,0 +1,30 @@
+"""Stands in for `train_sft.py` and `train_verl.py`, which take minutes: the model it trains is the base model again.
+
+A file beside it says what else it does: "fail", "stop" (it sends Ctrl-C to who waits for it, and sleeps), "nothing".
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+here = Path(sys.argv[0]).resolve().parent
+with (here / "calls.jsonl").open("a") as calls:
+    calls.write(json.dumps([Path(sys.argv[0]).name, *sys.argv[1:]]) + "\n")
+out = Path(sys.argv[sys.argv.index("--out") + 1])
+sys.stdout.write("22 golden runs\n")
+if (here / "fail").exists():
+    sys.stderr.write("Loading weights: 100%|#####| 46/46 [00:00<00:00, 2027.15it/s]\n")
+    sys.exit("train: training ended early; the learning rate is a pear")
+if (here / "stop").exists():
+    os.kill(os.getppid(), signal.SIGINT)
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        (here / "told").touch()
+        sys.exit("train: stopped")
+if not (here / "nothing").exists():
+    shutil.copytree((here / "base").resolve(), out / "nano", dirs_exist_ok=True)

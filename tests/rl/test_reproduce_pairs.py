@@ -1,0 +1,69 @@
+"""Plain pairs: problems of golden runs, each solved by its right program at once, learned where the model speaks."""
+
+import pytest
+
+from agents.reasoners import built_in
+from env import score
+from env.families import FAMILIES, generate
+from rl.codec import CheckpointCodec
+from rl.datasets import sft_row
+from rl.reproduce.plain_pairs import plain_pairs
+from sandbox import open_sandbox
+
+SEED, COUNT = 5, 36
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return CheckpointCodec(built_in("nano-base"), instructions="")
+
+
+@pytest.fixture(scope="module")
+def problems():
+    return list(generate(["all"], split="train", seed=SEED, limit=COUNT))
+
+
+@pytest.fixture(scope="module")
+def pairs(codec, problems):
+    wanted = {problem.id for problem in problems[1:]}
+    with open_sandbox() as sandbox:
+        return list(plain_pairs(wanted, seed=SEED, problems=COUNT, codec=codec, sandbox=sandbox))
+
+
+def test_they_are_the_problems_that_are_wanted_in_their_order(pairs, problems):
+    assert [pair.problem for pair in pairs] == problems[1:]
+    assert {pair.problem.family for pair in pairs} == set(FAMILIES)
+
+
+def test_each_is_one_program_without_a_word_before_it_and_the_right_answer(pairs):
+    for pair in pairs:
+        assert score(pair).reward == 1.0
+        assert [span.source for span in pair.transcript.spans] == ["prompt", "model", "tool", "model"]
+        assert pair.executions[0].status == "ok"
+        prompt, program, output, answer = (span.text for span in pair.transcript.spans)
+        assert prompt.endswith("<think>\n")
+        assert program.startswith("```python\n")
+        assert program.endswith("```\n")
+        assert pair.executions[0].stdout.strip() in output
+        assert answer == f"</think>\nThe answer is \\boxed{{{pair.executions[0].stdout.strip()}}}."
+
+
+def test_a_row_learns_what_the_model_says_and_neither_prompt_nor_output(pairs, codec):
+    for pair in pairs:
+        row = sft_row(pair)
+        learned = [id for id, bit in zip(row["input_ids"], row["loss_mask"], strict=True) if bit]
+        said = [span.text for span in pair.transcript.spans if span.source == "model"]
+        assert learned == [*codec.encode(said[0])[0], *codec.encode(f"{said[1]}<|im_end|>")[0]]
+        assert len(row["input_ids"]) == len(row["loss_mask"]) == pair.transcript.count()
+
+
+def test_a_program_that_goes_wrong_here_is_named(codec, problems):
+    class Broken:
+        def run(self, code, *, limits=None):
+            return sandbox.run("print(-1)", limits=limits)
+
+    with (
+        open_sandbox() as sandbox,
+        pytest.raises(ValueError, match=f"problem {problems[0].id}: its right program gave"),
+    ):
+        list(plain_pairs({problems[0].id}, seed=SEED, problems=1, codec=codec, sandbox=Broken()))

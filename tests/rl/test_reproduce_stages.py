@@ -1,0 +1,213 @@
+"""The stages: done once, gone on with after whatever ends them, and never mixed with other settings.
+
+Curation, export and evaluation are real; the training commands are stubs.
+"""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from reproduced import noted, reproduction, stubs
+
+from rl.reproduce.config import ReproduceConfig
+from rl.reproduce.records import read_record, record_file
+from rl.reproduce.running import StageFailedError, reproduce
+from rl.reproduce.stages import BY_NAME
+from rl.reproduce.training import TrainingFailedError, train
+
+TINY = ReproduceConfig(problems=4, epochs=1, steps=2, heldout=3)
+
+
+@pytest.fixture
+def scripts(tmp_path, monkeypatch):
+    """The folder of the stubs."""
+    return stubs(tmp_path / "scripts", monkeypatch)
+
+
+def calls(scripts):
+    file = scripts / "calls.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A reproduction with real stages up to an evaluation of the SFT model, what it told, and what it called."""
+    folder = tmp_path_factory.mktemp("made")
+    told = []
+    with pytest.MonkeyPatch.context() as patch:
+        scripts = stubs(folder / "scripts", patch)
+        stages = ("curate", "export", "sft", "eval-sft")
+        reproduce(TINY, folder / "out", seeds=(3,), stages=stages, report=told.append)
+    return folder / "out", told, calls(scripts)
+
+
+@pytest.fixture
+def out(made, tmp_path):
+    """A copy of it to change."""
+    shutil.copytree(made[0], tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_every_stage_leaves_its_result_its_settings_and_its_seconds(made):
+    out, told, called = made
+    folder = out / "seed-3"
+    for name in ("curate", "export", "sft", "eval-sft"):
+        assert (folder / BY_NAME[name].result).is_file()
+        record = read_record(folder, name)
+        assert (record.finished, record.sessions) == (True, 1)
+        assert record.seconds >= 0
+    assert record.settings == {"problems": 4, "epochs": 1, "heldout": 3, "seed": 3}
+    assert called == [
+        [
+            *("train_sft.py", "--device", "cpu", "--data", f"{folder}/sft.parquet", "--model", "nano-base"),
+            *("--out", f"{folder}/sft", "trainer.total_epochs=1"),
+        ]
+    ]
+    assert (folder / "stages" / "sft.log").read_text() == "22 golden runs\n"
+    results = json.loads((folder / "eval-sft" / "results.json").read_text())
+    assert (results["reasoner"], results["scored"]) == (f"{folder}/sft/nano", 3)
+    finished = [(one.stage, one.number, one.total, one.next) for one in told if one.over]
+    assert finished == [
+        ("curate", 1, 4, "export"),
+        ("export", 2, 4, "sft"),
+        ("sft", 3, 4, "eval-sft"),
+        ("eval-sft", 4, 4, ""),
+    ]
+    assert any(one.says.endswith("golden") for one in told if one.stage == "curate")
+
+
+def test_plain_pairs_are_of_as_many_problems_as_golden_runs(made):
+    import pyarrow.parquet
+
+    golden, plain = (
+        pyarrow.parquet.read_table(made[0] / "seed-3" / name).column("id").to_pylist()
+        for name in ("sft.parquet", "plain.parquet")
+    )
+    assert golden
+    assert plain == golden
+
+
+def test_what_is_finished_is_not_run_again(out, scripts):
+    before = {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()}
+    told = []
+    reproduce(TINY, out, seeds=(3,), stages=("curate", "export", "sft", "eval-sft"), report=told.append)
+    assert {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()} == before
+    assert (told, calls(scripts)) == ([], [])
+
+
+def test_grpo_starts_from_the_sft_model_or_the_base_model_with_equal_steps_and_the_seed(out, scripts):
+    reproduce(TINY, out, seeds=(3,), stages=("grpo", "grpo-base"))
+    folder = out / "seed-3"
+    assert [(call[0], call[4], call[6], *call[7:]) for call in calls(scripts)] == [
+        ("train_verl.py", f"{folder}/sft/model", f"{folder}/grpo", "trainer.total_training_steps=2", "storm.seed=3"),
+        ("train_verl.py", "nano-base", f"{folder}/grpo-base", "trainer.total_training_steps=2", "storm.seed=3"),
+    ]
+
+
+def test_a_stage_whose_result_is_gone_is_run_anew(out, scripts):
+    shutil.rmtree(out / "seed-3" / "sft")
+    reproduce(TINY, out, seeds=(3,), stages=("curate", "export", "sft"))
+    assert [call[0] for call in calls(scripts)] == ["train_sft.py"]
+    assert read_record(out / "seed-3", "sft").sessions == 1
+
+
+def test_a_changed_setting_of_a_finished_stage_is_named_before_anything_runs(out, scripts):
+    with pytest.raises(ValueError, match=r"seed-3: stage sft is finished with other settings \(epochs: 1 -> 2\); give"):
+        reproduce(replace(TINY, epochs=2), out, seeds=(3,))
+    with pytest.raises(ValueError, match=r"stage curate is finished with other settings \(problems: 4 -> 5\)"):
+        reproduce(replace(TINY, problems=5), out, seeds=(4,))
+    assert not (out / "seed-4").exists()
+    # Nothing of what is finished depends on it.
+    reproduce(replace(TINY, steps=3), out, seeds=(3,), stages=("grpo",))
+    assert "trainer.total_training_steps=3" in calls(scripts)[0]
+
+
+def test_a_stage_that_fails_is_named_with_its_log_and_goes_on_when_it_is_mended(out, scripts):
+    (scripts / "fail").touch()
+    with pytest.raises(StageFailedError) as caught:
+        reproduce(TINY, out, seeds=(3,), stages=("plain-sft",))
+    log = out / "seed-3" / "stages" / "plain-sft.err"
+    assert str(caught.value) == (
+        "stage plain-sft of seed 3 failed: train: training ended early; the learning rate is a pear; "
+        f"see {log.resolve()}"
+    )
+    assert "the learning rate is a pear" in log.read_text()
+    begun = read_record(out / "seed-3", "plain-sft")
+    assert (begun.finished, begun.sessions) == (False, 1)
+    (scripts / "fail").unlink()
+    reproduce(TINY, out, seeds=(3,), stages=("plain-sft",))
+    done = read_record(out / "seed-3", "plain-sft")
+    assert (done.finished, done.sessions) == (True, 2)
+    assert done.seconds >= begun.seconds > 0
+
+
+def test_a_command_that_writes_no_model_has_failed(out, scripts):
+    (scripts / "nothing").touch()
+    with pytest.raises(StageFailedError, match=r"stage plain-sft of seed 3 failed: it did not write .*nano/model.onnx"):
+        reproduce(TINY, out, seeds=(3,), stages=("plain-sft",))
+    assert not read_record(out / "seed-3", "plain-sft").finished
+
+
+def test_ctrl_c_reaches_the_command_and_is_waited_for(out, scripts):
+    (scripts / "stop").touch()
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(TINY, out, seeds=(3,), stages=("grpo",))
+    assert (scripts / "told").exists()
+    assert (out / "seed-3" / "stages" / "grpo.err").read_text() == "train: stopped\n"
+    assert not read_record(out / "seed-3", "grpo").finished
+
+
+def test_a_command_is_told_of_by_its_last_line_of_this_time(scripts, tmp_path):
+    log = tmp_path / "log"
+    for file in (log, tmp_path / "log.err"):
+        file.write_text("of yesterday\n")
+    (scripts / "fail").touch()
+    with pytest.raises(TrainingFailedError, match=r"^train: training ended early; the learning rate is a pear$"):
+        train("train_sft.py", ["--out", str(tmp_path)], log, lambda line: None)
+    assert log.read_text() == "of yesterday\n22 golden runs\n"
+
+
+def test_a_stage_that_lacks_what_it_builds_on_says_which(tmp_path):
+    with pytest.raises(ValueError, match="stage sft builds on export, which is not done; add export to --stages"):
+        reproduce(TINY, tmp_path / "out", seeds=(0,), stages=("sft",))
+    with pytest.raises(ValueError, match="there is no stage 'eval'; known: curate, export, eval-base, sft"):
+        reproduce(TINY, tmp_path / "out", seeds=(0,), stages=("eval",))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ValueError, match=r"holds something else than a reproduction \(thesis.tex\)"):
+        reproduce(TINY, tmp_path, seeds=(0,))
+
+
+def test_a_record_that_is_none_is_named(tmp_path):
+    noted(tmp_path / "seed-0", "curate", seed=0)
+    record_file(tmp_path / "seed-0", "curate").write_text("{}")
+    with pytest.raises(
+        ValueError, match=r"curate\.json: not the record of a stage .*; delete it to run the stage anew"
+    ):
+        reproduce(ReproduceConfig(), tmp_path, seeds=(0,))
+
+
+def test_what_is_left_goes_by_what_stages_took(tmp_path, scripts):
+    reproduction(tmp_path / "out", seeds=(0,))
+    folder = tmp_path / "out" / "seed-0"
+    for name in ("grpo", "grpo-base", "eval-grpo-base"):
+        record_file(folder, name).unlink()
+    told = []
+    reproduce(ReproduceConfig(), tmp_path / "out", seeds=(0,), stages=("grpo", "grpo-base"), report=told.append)
+    config = ReproduceConfig()
+    known = [stage for name, stage in BY_NAME.items() if name not in ("grpo", "grpo-base", "eval-grpo-base")]
+    pace = (4 * 30.0 + 4 * 300.0) / sum(stage.typical(config) for stage in known)
+    assert told[0].left == pytest.approx(2 * pace * BY_NAME["grpo"].typical(config), rel=0.01)
+    # The second one takes as long as the first one did.
+    second = next(one for one in told if one.stage == "grpo-base")
+    assert second.left == pytest.approx(read_record(folder, "grpo").seconds, abs=0.2)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True])
+def test_a_setting_that_is_no_count_is_named(value):
+    with pytest.raises(ValueError, match=f"steps is {value!r}; give a whole number of at least 1"):
+        ReproduceConfig(steps=value)

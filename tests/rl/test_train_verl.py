@@ -1,0 +1,216 @@
+"""GRPO with veRL's own trainer, on processors, the nano model, the sandbox and all: killed in mid-step, and resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from agents.reasoners import open_reasoner
+from env import Episode, score
+from rl.replay import FUTILE, InfrastructureError, StormReplay
+from rl.rollouts import report_failure
+
+SCRIPT = Path(__file__).resolve().parents[2] / "rl" / "train_verl.py"
+SETTINGS = [
+    "trainer.total_training_steps=5",
+    "trainer.save_freq=2",
+    "storm.families=[knapsack,product_mix]",
+    "storm.count=12",
+    "storm.keep_rollouts=1",
+    "data.train_batch_size=4",
+    "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+    "actor_rollout_ref.rollout.n=4",
+]
+
+
+def start(out, *words):
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), "--device", "cpu", "--out", str(out), *words],
+        cwd=out.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def train(out, *words):
+    process = start(out, *words)
+    said, _ = process.communicate(timeout=400)
+    return process.returncode, said
+
+
+def written(out):
+    return [json.loads(line) for file in (out / "metrics").glob("*.jsonl") for line in file.read_text().splitlines()]
+
+
+def ours(out):
+    """Processes that work for this run, wherever they were started from."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if f"TENSORBOARD_DIR={out}".encode() in (folder / "environ").read_bytes():
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that was killed in its fourth step and went on: its folder, and what the second session said."""
+    out = tmp_path_factory.mktemp("grpo") / "run"
+    first = start(out, *SETTINGS)
+    patience = time.monotonic() + 300
+    while not (out / "metrics").exists() or not any(step["step"] == 3 for step in written(out)):
+        assert first.poll() is None, first.stdout.read()
+        assert time.monotonic() < patience, (out / "log.txt").read_text()[-3000:]
+        time.sleep(0.2)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    patience = time.monotonic() + 60
+    while ours(out):
+        assert time.monotonic() < patience, "processes outlive their driver"
+        time.sleep(0.2)
+    code, said = train(out, *SETTINGS)
+    assert code == 0, said + (out / "log.txt").read_text()[-3000:]
+    return out, said
+
+
+@pytest.fixture(scope="module")
+def steps(run):
+    return [json.loads(line) for line in (run[0] / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.timeout(700)
+def test_a_run_that_was_killed_in_mid_step_goes_on_from_its_last_checkpoint(run, steps):
+    assert "from step 2 to 5" in run[1]
+    assert [step["step"] for step in steps] == [1, 2, 3, 4, 5]
+    assert "step 5  accuracy" in run[1]
+    assert "step 1  accuracy" not in run[1]
+
+
+def test_the_trainer_finds_the_probabilities_that_the_rollout_server_told(steps):
+    assert all(step["data"]["training/rollout_probs_diff_max"] < 1e-5 for step in steps[1:])
+    assert any(step["data"]["actor/grad_norm"] > 0 for step in steps)
+
+
+def test_what_was_trained_on_is_the_transcript_token_by_token(run, steps):
+    for step in steps:
+        lines = (run[0] / "rollouts" / f"step-{step['step']:06d}.jsonl").read_text().splitlines()
+        # The third step, and maybe the fourth, ran twice.
+        kept = [json.loads(line) for line in lines][-16:]
+        assert sorted({line["session"] for line in kept}) == [0, 1, 2, 3]
+        for line in kept:
+            episode = Episode.from_dict(line["episode"])
+            ids, mask = episode.transcript.ids, episode.transcript.mask("rl")
+            start = len(episode.transcript.spans[0].ids)
+            assert line["rollout"]["prompt_ids"] == list(ids[:start])
+            assert line["rollout"]["response_ids"] == list(ids[start:])
+            assert line["rollout"]["mask"] == list(mask[start:])
+            assert line["score"] == score(episode).to_dict()
+        right = sum(line["score"]["reward"] for line in kept) / len(kept)
+        assert step["data"]["storm/accuracy"] == pytest.approx(right)
+        assert step["data"]["critic/score/mean"] == pytest.approx(right)
+        lengths = [len(line["rollout"]["response_ids"]) for line in kept]
+        assert step["data"]["response_length/mean"] == pytest.approx(sum(lengths) / len(lengths))
+
+
+def test_metrics_tell_of_programs_solvers_and_time(steps):
+    for step in steps:
+        data = step["data"]
+        assert 0 < data["storm/executions"] <= 4
+        assert data["storm/infrastructure"] == 0.0
+        assert sum(value for name, value in data.items() if name.startswith("storm/stop/")) == pytest.approx(1.0)
+        assert sum(value for name, value in data.items() if name.startswith("storm/solver/")) == pytest.approx(1.0)
+        assert 0 < data["storm/environment_seconds"] < data["timing_s/step"]
+        assert 0 < data["storm/generation_seconds"] < data["timing_s/step"]
+
+
+def test_the_trained_model_is_a_checkpoint_and_a_reasoner(run, nano):
+    out, _ = run
+    before, after = (
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).model.norm.weight
+        for folder in (nano, out / "model")
+    )
+    assert not torch.equal(before, after)
+    reasoner = open_reasoner(str(out / "nano"))
+    prompt = reasoner.render([{"role": "user", "content": "How many?"}])
+    assert reasoner.generate(prompt, stop=(), max_tokens=3, sampling=reasoner.sampling).ids
+    reasoner.close()
+    assert list((out / "tensorboard").rglob("events.*"))
+
+
+def test_nothing_is_left_running(run):
+    assert ours(run[0]) == []
+
+
+def test_a_damaged_checkpoint_is_named_and_nothing_is_overwritten(run):
+    out, _ = run
+    (file,) = (out / "checkpoints" / "global_step_5" / "actor").glob("model_world*.pt")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:1000])
+    try:
+        code, said = train(out, *SETTINGS, "trainer.total_training_steps=6")
+        assert (code, "cannot be read" in said) == (1, True)
+        assert file.read_bytes() == whole[:1000]
+    finally:
+        file.write_bytes(whole)
+
+
+def test_other_settings_in_the_same_folder_are_refused(run):
+    code, said = train(run[0], *SETTINGS, "storm.seed=8")
+    assert (code, "storm.seed: 0 -> 8" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trainer.total_steps=3"], "did you mean"),
+        (["storm.rule=exact"], "storm.rule is 'exact'"),
+        (["data.max_prompt_length=20"], "more than data.max_prompt_length=20"),
+        (["data.max_response_length=20"], "only data.max_response_length=20"),
+        (["storm.sandbox=nowhere"], "backend 'nowhere' is none of local"),
+        (["--config", "qwen3_4b_h100x8", "--device", "cuda", "--model", "no-such-model"], "is no folder here"),
+        (["--config", "qwen3_4b_h100x8", "--device", "cpu"], "is a configuration for --device cuda"),
+    ],
+)
+def test_mistakes_are_named_before_any_worker_starts(tmp_path, words, message):
+    code, said = train(tmp_path / "run", "storm.count=4", *words)
+    assert code != 0
+    assert message in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("words", [[], ["--device", "cuda", "--config", "qwen3_4b_h100x8", "--model", "nano-base"]])
+def test_a_dry_run_checks_everything_and_starts_nothing(tmp_path, words):
+    code, said = train(tmp_path / "run", "--dry-run", *words)
+    assert code == 0, said
+    assert "adv_estimator: grpo" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_sandbox_that_stays_dead_ends_training_with_its_name(tmp_path):
+    submitted = []
+    replay = StormReplay(
+        trainer_mode="sync",
+        trainer_config={},
+        max_off_policy_threshold=8,
+        max_off_policy_strategy="drop",
+        sampler_kwargs={"out": str(tmp_path), "batch": 4},
+        refill_fn=lambda count: submitted.append(count) or count,
+    )
+    report_failure({"out": str(tmp_path)}, "no fork server can be started")
+    for _ in range(FUTILE - 1):
+        replay.refill_fn(4)
+    with pytest.raises(InfrastructureError, match=r"no fork server can be started.* last checkpoint is kept"):
+        replay.refill_fn(4)
+    assert submitted == [4] * (FUTILE - 1)
