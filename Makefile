@@ -13,7 +13,7 @@ UV := $(shell command -v uv 2>/dev/null)
 .PHONY: demo test studio lint types clean
 
 demo: $(VENV)/.installed
-	$(BIN)/storm curate --families all --split heldout --limit $(LIMIT) --seed 7 --reasoner nano --out runs/demo --resume
+	$(BIN)/storm curate --families all --split heldout --limit $(LIMIT) --seed 7 --reasoner nano-base --out runs/demo --resume
 	@printf '%s\n' '' \
 		'What happened: the nano model worked on problems it had never seen, in a sandbox, with real solvers; first alone' \
 		'("native"), then watched by CALM, which cut each first flaw away and put a hint in its place. The runs that ended' \

@@ -28,7 +28,7 @@ def curated(limit: int, seed: int) -> tuple[float, dict[str, object]]:
     """Seconds of one `storm curate`, start to end, and its summary."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", "from cli.main import main; main()", "curate", "--families", "all"]
-        command += ["--split", "heldout", "--limit", str(limit), "--seed", str(seed), "--reasoner", "nano"]
+        command += ["--split", "heldout", "--limit", str(limit), "--seed", str(seed), "--reasoner", "nano-base"]
         command += ["--out", str(Path(folder) / "run"), "--json", "--display", "none"]
         started = time.monotonic()
         result = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -37,7 +37,7 @@ def curated(limit: int, seed: int) -> tuple[float, dict[str, object]]:
 
 def native(limit: int, seed: int) -> float:
     """Seconds of the native runs alone, one after another."""
-    reasoner = open_reasoner("nano")
+    reasoner = open_reasoner("nano-base")
     problems = list(generate(["all"], split="heldout", seed=seed, limit=limit))
     with open_sandbox() as sandbox:
         started = time.monotonic()

@@ -26,8 +26,8 @@ class CurateConfig:
     """How many problems to take; if left out, all of a file, or 100 of families."""
     seed: int = 0
     """For the same problems and the same draws again, whatever runs beside them."""
-    reasoner: str = "nano"
-    """Who solves: "nano", "nano-base", a folder with a nano model, or the address of a server with /v1/completions."""
+    reasoner: str = "nano-base"
+    """Who solves: "nano-base", "nano", a folder with a nano model, or the address of a server with /v1/completions."""
     model: str = ""
     """The model's name, where a server has more than one."""
     tokenizer: str = ""

@@ -99,5 +99,5 @@ def after_judge(state: CalmState) -> Literal["intervene", "__end__"]:
     return "__end__" if state["outcome"] else "intervene"
 
 
-graph = build()
+graph = build(partial(default_parts, "nano-base"))
 """For `langgraph.json`."""

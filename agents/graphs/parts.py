@@ -66,16 +66,21 @@ Supply = Callable[[], Parts]
 _opening = threading.Lock()
 
 
-def default_parts() -> Parts:
-    """What Studio and `langgraph dev` use: the local sandbox, and the reasoner that STORM_REASONER names ("nano")."""
+def default_parts(model: str = "nano") -> Parts:
+    """What Studio and `langgraph dev` use: the local sandbox, and the reasoner of STORM_REASONER, or else `model`."""
     with _opening:
-        return _open_defaults()
+        return _open_defaults(os.environ.get("STORM_REASONER") or model)
 
 
 @cache
-def _open_defaults() -> Parts:
+def _open_defaults(model: str) -> Parts:
     from agents.reasoners import open_reasoner
+
+    return Parts(reasoner=open_reasoner(model), sandbox=_open_sandbox(), streaming=True)
+
+
+@cache
+def _open_sandbox() -> Sandbox:
     from sandbox import open_sandbox
 
-    reasoner = open_reasoner(os.environ.get("STORM_REASONER") or "nano")
-    return Parts(reasoner=reasoner, sandbox=open_sandbox(), streaming=True)
+    return open_sandbox()

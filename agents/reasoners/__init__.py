@@ -12,8 +12,9 @@ from pathlib import Path
 
 from env.reasoner import Reasoner, ReasonerError
 
-BUILT_IN = ("nano", "nano-base")
-"""Models that come with the package. Both are the base model as yet."""
+_FOLDERS = {"nano": "storm", "nano-base": "base"}
+BUILT_IN = tuple(_FOLDERS)
+"""Models that come with the package: the trained one, and the one that training begins with."""
 
 
 def open_reasoner(
@@ -45,12 +46,13 @@ def open_reasoner(
 
 
 def built_in(name: str) -> Path:
-    """The folder of a model that comes with the package: inside it where it was installed, or else in the checkout.
+    """The folder of one of `BUILT_IN`: inside it where it was installed, or else in the checkout.
 
     Raises ReasonerError where it is in neither.
     """
     here = Path(__file__).resolve()
-    places = (here.parent / "models" / "nano-base", here.parents[2] / "models" / "nano" / "base")
+    folder = _FOLDERS[name]
+    places = (here.parent / "models" / folder, here.parents[2] / "models" / "nano" / folder)
     for place in places:
         if (place / "model.onnx").is_file():
             return place

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rl"))
 from reproduced import reproduction, stubs
 
 from cli.reproduce_display import shown
+from rl.reproduce.config import ReproduceConfig
 from rl.reproduce.records import record_file
 from rl.reproduce.running import Progress
 from rl.reproduce.stages import BY_NAME
@@ -77,9 +78,11 @@ def test_a_failed_stage_is_exit_code_1_and_named_with_its_log(storm, out, script
 def test_a_changed_setting_is_named(storm, out):
     result = storm("reproduce", "--out", "out", "--steps", 10)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "stage grpo is finished with other settings (steps: 60 -> 10); give the old ones, or choose" in result.stderr
+    problems, steps = ReproduceConfig().problems, ReproduceConfig().steps
+    changed = f"stage grpo is finished with other settings (steps: {steps} -> 10); give the old ones, or choose another"
+    assert changed in result.stderr
     quick = storm("reproduce", "--out", "out", "--quick")
-    assert "stage curate is finished with other settings (problems: 550 -> 24)" in quick.stderr
+    assert f"stage curate is finished with other settings (problems: {problems} -> 24)" in quick.stderr
 
 
 def test_bad_usage_is_told_in_one_line(storm, out):

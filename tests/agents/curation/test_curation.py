@@ -76,8 +76,8 @@ def test_a_folder_with_a_run_is_refused_without_resume(config, tmp_path):
 
 def test_a_folder_with_other_settings_is_refused_and_they_are_named(config, tmp_path):
     curate(config, tmp_path / "out", reasoner=Actor(mixed))
-    other = replace(config, seed=8, reasoner="nano-base", temperature=0.5, workers=2)
-    changes = "seed: 7 -> 8, reasoner: nano -> nano-base, temperature: not set -> 0.5"
+    other = replace(config, seed=8, reasoner="nano", temperature=0.5, workers=2)
+    changes = "seed: 7 -> 8, reasoner: nano-base -> nano, temperature: not set -> 0.5"
     message = f"{tmp_path / 'out'}: made with other settings ({changes}); choose another --out, or --resume with"
     with pytest.raises(ValueError, match=re.escape(message)):
         curate(other, tmp_path / "out", resume=True)
