@@ -19,9 +19,15 @@ ROOMS = {
 HEAVY = {
     *("torch", "transformers", "onnxruntime", "onnxruntime_genai", "ray", "verl"),
     *("langgraph", "langchain", "langchain_core", "openai", "httpx", "httpx2", "fastapi", "starlette", "uvicorn"),
+    *("datasets", "matplotlib", "pyarrow"),
 }
-# The backends of the sandbox that stand on a package of their own; they are imported only when they are asked for.
-STANDING_ON = {"sandbox/ray.py": "ray", "sandbox/ray_nodes.py": "ray", "sandbox/e2b_cloud.py": "httpx"}
+# What stands on a package of its own; it is imported only when it is asked for.
+STANDING_ON = {
+    "env/benchmarks/loading.py": "datasets",
+    "sandbox/ray.py": "ray",
+    "sandbox/ray_nodes.py": "ray",
+    "sandbox/e2b_cloud.py": "httpx",
+}
 
 
 def imports(room):
@@ -49,6 +55,13 @@ def test_a_room_imports_only_from_the_rooms_below_it(room):
 def test_langgraph_is_imported_in_the_graphs_only(room):
     found = [f"{path}:{line}" for path, line, name in imports(room) if name == "langgraph"]
     assert [place for place in found if not place.startswith("agents/graphs/")] == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_verl_is_imported_where_training_meets_it_only(room):
+    meeting = ("rl/agent_loop.py", "rl/replay.py", "rl/train_sft.py", "rl/train_verl.py", "rl/verl_cpu/")
+    found = [f"{path}:{line}" for path, line, name in imports(room) if name in ("verl", "transfer_queue", "tensordict")]
+    assert [place for place in found if not place.startswith(meeting)] == []
 
 
 @pytest.mark.parametrize("room", ["sandbox", "env"])

@@ -14,6 +14,19 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#0
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 """Marks, so that a picture printed in grey can be read too."""
 
+STYLE: dict[str, Any] = {
+    "svg.hashsalt": "storm",  # The same figures give the same file.
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+}
+"""How pictures look, as settings of matplotlib."""
+
 
 def draw(comparison: Comparison, out: Path) -> tuple[Path, ...]:
     """Write `accuracy.svg` and `findings.svg` into a folder; their paths.
@@ -24,19 +37,8 @@ def draw(comparison: Comparison, out: Path) -> tuple[Path, ...]:
         import matplotlib
     except ImportError:
         raise ValueError("pictures need the package matplotlib: pip install 'storm-calm[plots]'") from None
-    settings: Any = {
-        "svg.hashsalt": "storm",  # The same figures give the same file.
-        "font.size": 10,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.color": "#DDDDDD",
-        "grid.linewidth": 0.6,
-        "legend.frameon": False,
-    }
     out.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(STYLE):
         figures = {"accuracy.svg": _accuracy(comparison), "findings.svg": _findings(comparison.runs)}
         for name, figure in figures.items():
             figure.savefig(out / name, metadata={"Date": None}, bbox_inches="tight")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from agents.evaluation.plots import COLOURS, MARKS
+from agents.evaluation.plots import COLOURS, MARKS, STYLE
 from env import TRIGGER_CLASS, TRIGGERS
 from rl.reproduce.figures import MODELS, TRAININGS, Curve, Figures
 from rl.reproduce.paired import TIERS
@@ -22,18 +22,6 @@ PANELS = {
 
 SMOOTH = 5
 """Steps that a thick line is the mean of, itself in the middle: a step's 64 rollouts alone are noise."""
-
-STYLE: dict[str, Any] = {
-    "svg.hashsalt": "storm",  # The same figures give the same file.
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-}
 
 
 def accuracy_picture(figures: Figures) -> str:
