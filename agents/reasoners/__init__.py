@@ -12,9 +12,9 @@ from pathlib import Path
 
 from env.reasoner import Reasoner, ReasonerError
 
-_FOLDERS = {"nano": "storm", "nano-base": "base"}
+_FOLDERS = {"nano": "base", "nano-base": "base"}
 BUILT_IN = tuple(_FOLDERS)
-"""Models that come with the package: the trained one, and the one that training begins with."""
+"""Models that come with the package; "nano" is the base model as yet, and will be the trained one."""
 
 
 def open_reasoner(

@@ -1,6 +1,7 @@
 """From a checkpoint to the folder that the nano reasoner runs.
 
     python -m rl.nano.export runs/nano/checkpoint models/nano/base
+    python -m rl.nano.export runs/grpo/model models/nano/storm --with-checkpoint
 
 The checkpoint is one of Hugging Face transformers (Qwen3). onnxruntime-genai's model builder makes the graph; then the
 weights are stored in 16 bits and the cosines of the positions as a formula, which halves the folder. onnxruntime widens
@@ -32,9 +33,10 @@ SAMPLE = 200
 """Tokens of the sample."""
 
 
-def export(checkpoint: Path, out: Path) -> float:
+def export(checkpoint: Path, out: Path, *, with_checkpoint: bool = False) -> float:
     """Write `out` anew from `checkpoint`; the largest difference of a logit to torch's.
 
+    with_checkpoint: put the checkpoint there as well, in 16 bits, so that one can train on from this folder.
     Files of other names in `out` stay. Raises ValueError where the checkpoint lacks something or a package is missing,
     where the logits differ by more than `TOLERANCE`, and where a file would tell a path of this machine.
     """
@@ -55,6 +57,9 @@ def export(checkpoint: Path, out: Path) -> float:
         for name in COPIED:
             shutil.copyfile(checkpoint / name, done / name)
         shutil.copyfile(built / "genai_config.json", done / "genai_config.json")
+        if with_checkpoint:
+            for name in ("config.json", "model.safetensors"):
+                shutil.copyfile(rounded / name, done / name)
         difference = compare(model, done)
         if not difference <= TOLERANCE:
             raise ValueError(f"{checkpoint}: a logit differs by {difference:.2g} between torch and onnxruntime")
@@ -168,9 +173,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the nano reasoner's folder from a transformers checkpoint.")
     parser.add_argument("checkpoint", type=Path, help="folder of a Qwen3 checkpoint with its tokenizer")
     parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--with-checkpoint", action="store_true", help="put the checkpoint there too, in 16 bits")
     arguments = parser.parse_args()
     try:
-        difference = export(arguments.checkpoint, arguments.out)
+        difference = export(arguments.checkpoint, arguments.out, with_checkpoint=arguments.with_checkpoint)
     except ValueError as error:
         raise SystemExit(str(error)) from error
     size = sum(file.stat().st_size for file in arguments.out.iterdir() if file.is_file())

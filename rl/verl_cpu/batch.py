@@ -96,6 +96,11 @@ class Batch:
         return self._active > 0
 
     @property
+    def active(self) -> int:
+        """How many rows are being written."""
+        return self._active
+
+    @property
     def room(self) -> int:
         """How many requests can join now."""
         return self._capacity - self._active

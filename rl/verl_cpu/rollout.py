@@ -22,6 +22,9 @@ from verl.workers.rollout.replica import RolloutReplica, TokenOutput
 from agents.reasoners.tokens import ByteTokens
 from rl.verl_cpu.batch import Batch, Request
 
+_TOGETHER = 6
+"""Rows that are being written for each that has to wait before some join."""
+
 
 def _server_name(replica: int) -> str:
     return f"transformers_server_{replica}"
@@ -94,7 +97,7 @@ class Server:
         async with self._lock:
             try:
                 while self._waiting or self._batch.busy:
-                    taken = [self._waiting.pop(key) for key in list(self._waiting)[: self._batch.room]]
+                    taken = self._joining()
                     for request, future in taken:
                         self._writing[str(request.key)] = future
                     for written in await loop.run_in_executor(None, self._advance, [one for one, _ in taken]):
@@ -112,13 +115,19 @@ class Server:
                 self._writing.clear()
                 raise
 
+    def _joining(self) -> list[tuple[Request, asyncio.Future[TokenOutput]]]:
+        """Who joins now: nobody until enough are there, as a prompt costs about as much alone as with others."""
+        if len(self._waiting) * _TOGETHER < self._batch.active:
+            return []
+        return [self._waiting.pop(key) for key in list(self._waiting)[: self._batch.room]]
+
     def _advance(self, new: list[Request]) -> list[Any]:
-        """Let `new` join, and write until something is finished."""
+        """Let `new` join, and write until something is finished, or others could join."""
         if new:
             self._batch.join(new)
         while True:
             done = self._batch.step()
-            if done or self._waiting:
+            if done or len(self._waiting) * _TOGETHER >= self._batch.active:
                 return done
 
     async def wake_up(self, **_: Any) -> None: ...

@@ -14,6 +14,9 @@ from typing import Any
 
 import torch
 
+_AHEAD = 128
+"""Positions that are cleared at once. All at first would take all the memory, and most rows never get that long."""
+
 
 class Slots:
     """Rows of keys and values. `used` says how many tokens of each row count; what lies behind them is ignored."""
@@ -25,9 +28,9 @@ class Slots:
         self.length = length
         self.device = device
         self.used = [0] * rows
-        # Pages that no token was written to are not there yet.
         self._keys = torch.empty(shape, dtype=dtype, device=device)
         self._values = torch.empty(shape, dtype=dtype, device=device)
+        self._cleared = 0
 
     @torch.inference_mode()
     def run(self, model: Any, *, start: int, ids: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -44,6 +47,7 @@ class Slots:
         # Padding is written behind a row's end, where the next token overwrites it before anything looks there.
         places = (past + torch.arange(width, device=self.device)).clamp(max=self.length - 1)
         reach = int(places.max()) + 1
+        self._clear(reach)
         mask = torch.arange(reach, device=self.device) <= places[:, :, None]
         view = _View(self._keys[:, start:stop], self._values[:, start:stop], places, reach)
         hidden = model.model(
@@ -57,6 +61,14 @@ class Slots:
             self.used[row] = old + new
         last = torch.tensor(counts, device=self.device) - 1
         return model.lm_head(hidden[torch.arange(len(ids), device=self.device), last]).float()
+
+    def _clear(self, reach: int) -> None:
+        """Put zeros where nothing was written yet: a weight of 0 times what memory held before may be no number."""
+        if reach > self._cleared:
+            end = min(self.length, reach + _AHEAD)
+            self._keys[:, :, :, self._cleared : end] = 0
+            self._values[:, :, :, self._cleared : end] = 0
+            self._cleared = end
 
     def copy(self, source: int, target: int) -> None:
         """Give row `target` what row `source` has."""

@@ -120,6 +120,16 @@ def test_new_weights_are_used_for_everything(model, batch, prompts):
             weight.copy_(kept)
 
 
+def test_what_memory_held_before_counts_for_nothing(model, codec, prompts, monkeypatch):
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *a, **k: empty(*a, **k).fill_(float("nan")))
+    batch = Batch(model, codec.tokens, rows=12, length=900)
+    monkeypatch.undo()
+    requests = [ask(ids, at, seed=at) for at, ids in enumerate(prompts)]
+    written = write(batch, requests)
+    assert all(close(model, request, written[request.key]) for request in requests)
+
+
 def test_greedy_and_nucleus(batch, prompts):
     greedy = [write(batch, [ask(prompts[0], n, temperature=0.0, seed=n)])[n].ids for n in range(2)]
     assert greedy[0] == greedy[1]
