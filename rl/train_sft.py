@@ -51,7 +51,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
     from omegaconf import OmegaConf
 
     out = Path(config.storm.out)
-    if OmegaConf.is_missing(config.data, "train_files"):
+    if config.data.train_files is None:
         raise ValueError("no data: give --data FILE, made with `storm export RUN --format verl-sft`")
     config.data.train_files = str(Path(config.data.train_files).resolve())
     model = local_model(config.model)

@@ -17,7 +17,7 @@ class ReproduceConfig:
 
     problems: int = 550
     """Problems to curate, of the train split; the paper has 549."""
-    epochs: int = 3
+    epochs: int = 4
     """Times that SFT goes over its data."""
     steps: int = 24
     """Steps of each GRPO training, 8 problems with 8 rollouts each."""

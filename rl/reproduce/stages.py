@@ -162,7 +162,7 @@ def _training(name: str, needs: str, run: Callable[[Place, Tell], None]) -> Stag
             settings=("steps",),
             result=f"{name}/nano/model.onnx",
             run=run,
-            typical=lambda config: 60 + 12 * config.steps,
+            typical=lambda config: 60 + 25 * config.steps,
             kind="grpo",
         )
     return Stage(

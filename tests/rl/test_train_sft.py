@@ -128,7 +128,7 @@ def test_mistakes_are_named_before_anything_starts(golden, tmp_path):
 
 
 def test_a_dry_run_prints_the_settings_and_starts_nothing(golden, tmp_path):
-    run = train("--data", golden[0], "--out", tmp_path / "out", "--dry-run", cwd=tmp_path)
+    run = train("--data", golden[0], "--out", tmp_path / "out", "--dry-run", *settings(1), cwd=tmp_path)
     assert run.returncode == 0
     assert "max_length: 1536" in run.stdout
     assert not (tmp_path / "out").exists()
