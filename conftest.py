@@ -4,8 +4,12 @@ But for a reason that begins with "impossible here: ": no installation would mak
 """
 
 import os
+import signal
 
 import pytest
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
