@@ -52,12 +52,16 @@ def written(out):
 
 
 def ours(out):
-    """Processes that work for this run, wherever they were started from."""
+    """Processes that work for this run, wherever they were started from.
+
+    But for Ray's dashboard agent, which looks for its parent now and then only.
+    """
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                if f"TENSORBOARD_DIR={out}".encode() in (folder / "environ").read_bytes():
+                mine = f"TENSORBOARD_DIR={out}".encode() in (folder / "environ").read_bytes()
+                if mine and b"Dashboard" not in (folder / "cmdline").read_bytes():
                     found.append(int(folder.name))
             except OSError:
                 continue
