@@ -54,14 +54,15 @@ def written(out):
 def ours(out):
     """Processes that work for this run, wherever they were started from.
 
-    But for Ray's dashboard agent, which looks for its parent now and then only.
+    But for Ray's two agents, which look for their parent now and then only.
     """
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 mine = f"TENSORBOARD_DIR={out}".encode() in (folder / "environ").read_bytes()
-                if mine and b"Dashboard" not in (folder / "cmdline").read_bytes():
+                title = (folder / "cmdline").read_bytes()
+                if mine and b"ray::Dashboard" not in title and b"ray::RuntimeEnv" not in title:
                     found.append(int(folder.name))
             except OSError:
                 continue
