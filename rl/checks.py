@@ -108,10 +108,10 @@ def read_columns(file: Path, names: Sequence[str], source: str) -> Mapping[str, 
     return {name: table.column(name).to_pylist() for name in names}
 
 
-def check_rule(name: str) -> None:
-    """The name of a scoring rule."""
-    if name not in RULES:
-        raise ValueError(f"storm.rule is {name!r}; give one of {', '.join(RULES)}")
+def check_rule(name: str | None) -> None:
+    """The name of a scoring rule, or None for each problem's own."""
+    if name is not None and name not in RULES:
+        raise ValueError(f"storm.rule is {name!r}; give one of {', '.join(RULES)}, or null for each problem's own")
 
 
 def check_checkpoints(folder: Path) -> int:

@@ -54,7 +54,7 @@ def settings(nano, tmp_path):
                 "seed": 5,
                 "instructions": "",
                 "max_executions": 4,
-                "rule": "paper",
+                "rule": None,
                 "sandbox": "local",
                 "minimum_tier": "limits",
                 "workers": 2,
