@@ -158,6 +158,21 @@ def _offload_without_pinning() -> None:
     fsdp.CPUOffloadPolicy = Unpinned
 
 
+def _know_64_bits() -> None:
+    """In 64 bits, sampler and trainer agree to the last digits that are told, unless one of them is wrong.
+
+    veRL knows 16 and 32 bits alone.
+    """
+    from verl.utils.torch_dtypes import PrecisionType
+
+    known = PrecisionType.to_dtype
+
+    def to_dtype(precision: Any) -> torch.dtype:
+        return torch.float64 if precision == "fp64" else known(precision)  # type: ignore[no-any-return]
+
+    PrecisionType.to_dtype = staticmethod(to_dtype)
+
+
 _register_rollout()
 if WANTED:
     # The engines are listed under "cuda" and "npu" alone; this is veRL's own way to say which to take.
@@ -165,3 +180,4 @@ if WANTED:
     _complete_torch_cpu()
     _join_with_gloo()
     _offload_without_pinning()
+    _know_64_bits()

@@ -36,7 +36,7 @@ class Slots:
     def run(self, model: Any, *, start: int, ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """Feed `ids[i]`, one token or more, to row `start + i`, behind what it has.
 
-        Returns the logits after the last token of each, shape (rows, vocabulary), in 32 bits.
+        Returns the logits after the last token of each, shape (rows, vocabulary), in 32 bits, or in 64 as the model.
         """
         stop = start + len(ids)
         before = self.used[start:stop]
@@ -60,7 +60,8 @@ class Slots:
         for row, (old, new) in enumerate(zip(before, counts, strict=True), start):
             self.used[row] = old + new
         last = torch.tensor(counts, device=self.device) - 1
-        return model.lm_head(hidden[torch.arange(len(ids), device=self.device), last]).float()
+        logits = model.lm_head(hidden[torch.arange(len(ids), device=self.device), last])
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def _clear(self, reach: int) -> None:
         """Put zeros where nothing was written yet: a weight of 0 times what memory held before may be no number."""

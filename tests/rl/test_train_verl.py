@@ -20,6 +20,10 @@ from rl.rollouts import report_failure
 SCRIPT = Path(__file__).resolve().parents[2] / "rl" / "train_verl.py"
 SETTINGS = [
     "trainer.total_training_steps=5",
+    # In 64 bits rounding is out of the way: what sampler and trainer still differ by would be a mistake.
+    "actor_rollout_ref.actor.fsdp_config.model_dtype=fp64",
+    "actor_rollout_ref.actor.fsdp_config.mixed_precision.param_dtype=fp64",
+    "actor_rollout_ref.rollout.dtype=float64",
     "trainer.save_freq=2",
     "storm.families=[knapsack,product_mix]",
     "storm.count=12",
@@ -104,10 +108,8 @@ def test_a_run_that_was_killed_in_mid_step_goes_on_from_its_last_checkpoint(run,
 
 
 def test_the_trainer_finds_the_probabilities_that_the_rollout_server_told(steps):
-    # The mean is rounding of 32 bits; the largest of thousands of tokens is mostly below 1e-5 and was 1.2e-5 once.
-    # Weights that are one step old give 5e-3.
-    assert all(step["data"]["training/rollout_probs_diff_mean"] < 1e-6 for step in steps[1:])
-    assert all(step["data"]["training/rollout_probs_diff_max"] < 5e-5 for step in steps[1:])
+    # Log-probabilities travel in 32 bits. Weights that are one step old give 5e-3.
+    assert all(step["data"]["training/rollout_probs_diff_max"] < 1e-6 for step in steps[1:])
     assert any(step["data"]["actor/grad_norm"] > 0 for step in steps)
 
 
