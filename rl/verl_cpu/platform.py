@@ -168,7 +168,7 @@ def _know_64_bits() -> None:
     known = PrecisionType.to_dtype
 
     def to_dtype(precision: Any) -> torch.dtype:
-        return torch.float64 if precision == "fp64" else known(precision)  # type: ignore[no-any-return]
+        return torch.float64 if precision == "fp64" else known(precision)
 
     PrecisionType.to_dtype = staticmethod(to_dtype)
 
