@@ -15,6 +15,7 @@ as in a notebook, and a cut in the transcript takes the session back with it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Literal
@@ -23,9 +24,18 @@ from env.episode import Episode, StopReason
 from env.intervention import Finding, Intervention
 from env.problem import Problem
 from env.protocol import Inline, Protocol
-from env.reasoner import Codec, Generation
+from env.reasoner import Codec, Generation, Message
 from env.transcript import Source, Span, Transcript
-from sandbox import MAX_CODE_BYTES, Execution, Limits, Sandbox, SandboxUnavailableError, Session
+from sandbox import (
+    MAX_CODE_BYTES,
+    Cancellation,
+    Execution,
+    Limits,
+    Program,
+    Sandbox,
+    SandboxUnavailableError,
+    Session,
+)
 
 DEFAULT_TOKENS = 16384
 """Tokens of a transcript where neither the caller nor the codec says how many."""
@@ -58,6 +68,8 @@ class SolverEnv:
         max_tokens: int | None = None,
         limits: Limits | None = None,
         sessions: bool = False,
+        files: Mapping[str, bytes] | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
         """Set up for one reasoner; `reset` begins a run.
 
@@ -68,11 +80,19 @@ class SolverEnv:
         max_tokens: tokens of the whole transcript, prompt included; by default the codec's context, or else 16384.
         limits: of each program, instead of the sandbox's own.
         sessions: whether the programs of an episode share their state. The environment is then to be closed after use.
+        files: what lies in the folder of each program when it starts, by relative path, with `sessions` also where an
+            earlier one changed it. The model does not hear of them from here: say it in the question.
+        cancellation: what ends a run from outside; `act` and `step` then raise RunCancelledError, and the episode is
+            what `write` left.
+        Raises ValueError for values that no run can have.
         """
         if max_executions < 0:
             raise ValueError(f"max_executions is {max_executions!r}; give 0 or more")
         if max_tokens is not None and max_tokens < 1:
             raise ValueError(f"max_tokens is {max_tokens!r}; give at least 1")
+        self.files = dict(files or {})
+        if self.files:
+            Program(code="", limits=limits or sandbox.limits, files=self.files)  # Raises for what can't be there.
         self.sandbox = sandbox
         self.codec = codec
         self.protocol: Protocol = protocol or Inline()
@@ -80,6 +100,7 @@ class SolverEnv:
         self.max_tokens = max_tokens or codec.context or DEFAULT_TOKENS
         self.limits = limits
         self.sessions = sessions
+        self.cancellation = cancellation
         self._episode: Episode | None = None
         self._session: Session | None = None
         self._seen: tuple[Execution, ...] = ()
@@ -96,11 +117,18 @@ class SolverEnv:
         """Tokens that the transcript may still grow by."""
         return max(0, self.max_tokens - self.episode.transcript.count())
 
-    def reset(self, problem: Problem) -> Episode:
-        """Begin a run. It is over at once, for "length", where the question takes up all the tokens."""
+    def reset(self, problem: Problem, before: Sequence[Message] = ()) -> Episode:
+        """Begin a run. It is over at once, for "length", where the question takes up all the tokens.
+
+        before: earlier turns of the conversation, which the model sees between its instructions and the question.
+        Raises ValueError for one that is neither the user's nor the assistant's.
+        """
+        for number, message in enumerate(before):
+            if message["role"] not in ("user", "assistant"):
+                raise ValueError(f'before[{number}] has role {message["role"]!r}; give "user" or "assistant"')
         self._leave_session()
-        instructions = self.codec.instructions
-        prompt = self.codec.render(self.protocol.messages(problem.question, instructions))
+        *instructions, question = self.protocol.messages(problem.question, self.codec.instructions)
+        prompt = self.codec.render([*instructions, *before, question])
         self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._span("prompt", prompt),)))
         if not self.remaining:
             self._stop("length")
@@ -205,7 +233,7 @@ class SolverEnv:
             return self._stop("malformed")
         started = perf_counter()
         try:
-            execution = self._run_block(code) if self.sessions else self.sandbox.run(code, limits=self.limits)
+            execution = self._run_block(code) if self.sessions else self._run_alone(code)
         except SandboxUnavailableError as error:
             return replace(self._stop("infrastructure"), observation=str(error))
         seconds = episode.usage.execution_seconds + perf_counter() - started
@@ -218,6 +246,9 @@ class SolverEnv:
         result = StepResult(kind="execute") if self.remaining else self._stop("length")
         return replace(result, execution=execution, observation=text)
 
+    def _run_alone(self, code: str) -> Execution:
+        return self.sandbox.run(code, limits=self.limits, files=self.files, cancellation=self.cancellation)
+
     def _run_block(self, code: str) -> Execution:
         """Run `code` in the episode's session, in the state that the episode's executions left.
 
@@ -228,11 +259,12 @@ class SolverEnv:
         known = 0
         while known < min(len(self._seen), len(executions)) and self._seen[known] == executions[known]:
             known += 1
-        session.rewind(known)
+        if known < len(self._seen):  # Elsewhere it waits for a place, which can't be cancelled.
+            session.rewind(known)
         self._seen = self._seen[:known]
         for earlier in executions[known:]:
             # A failed one changed nothing; it only takes up its number.
-            again = session.run(earlier.code if earlier.status == "ok" else "raise SystemExit(1)")
+            again = self._run_next(session, earlier.code if earlier.status == "ok" else "raise SystemExit(1)")
             self._seen = (*self._seen, earlier)
             if (again.status == "ok") != (earlier.status == "ok"):
                 self._leave_session()
@@ -240,9 +272,12 @@ class SolverEnv:
                     f"program {len(self._seen)} of the episode did not run again as it had: {again.status} instead of "
                     f"{earlier.status}; go on in the environment that it comes from"
                 )
-        execution = session.run(code)
+        execution = self._run_next(session, code)
         self._seen = (*self._seen, execution)
         return execution
+
+    def _run_next(self, session: Session, code: str) -> Execution:
+        return session.run(code, files=self.files, cancellation=self.cancellation)
 
     def _leave_session(self) -> None:
         if self._session is not None:

@@ -11,6 +11,7 @@
     remote, worker                        the two ends of every other backend
     docker*, e2b*, ray*                   those backends
     probe                                 what solvers said
+    cancellation                          ending a run from outside
     places, results                       turns, and files that come back
     selfcheck                             hostile programs, and what must hold
 
@@ -22,15 +23,18 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.base import MAX_CODE_BYTES, Limits, Program, Sandbox, Session
+from sandbox.cancellation import Cancellation, RunCancelledError
 from sandbox.execution import TIERS, Execution, SandboxUnavailableError, SolverReport, Status, Tier
 
 __all__ = [
     "BACKENDS",
     "MAX_CODE_BYTES",
     "TIERS",
+    "Cancellation",
     "Execution",
     "Limits",
     "Program",
+    "RunCancelledError",
     "Sandbox",
     "SandboxUnavailableError",
     "Session",

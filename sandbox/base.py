@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
+from sandbox.cancellation import Cancellation
 from sandbox.execution import Execution, Tier
 
 MAX_CODE_BYTES = 1 << 20
@@ -125,6 +126,7 @@ class Sandbox(ABC):
         limits: Limits | None = None,
         files: Mapping[str, bytes] | None = None,
         results: Iterable[str] = (),
+        cancellation: Cancellation | None = None,
     ) -> Execution:
         """Run `code` as a program of its own and wait for its end.
 
@@ -132,13 +134,16 @@ class Sandbox(ABC):
         files: what lies in the program's folder when it starts, by relative path.
         results: paths in that folder to bring back as `Execution.files`, also from a program that failed. What is
             missing, a link, or anything but a plain file, stays behind.
+        cancellation: what ends the run from outside, also while it waits for its turn. Then nothing of the program is
+            running any more, its place is free, and RunCancelledError is raised. A run that ended just before is told
+            of as ever.
         Raises SandboxUnavailableError where the sandbox failed, never for what the program did, and ValueError for
         arguments that no program can have.
         """
-        return self.execute(self._program(code, limits, files, results))
+        return self.execute(self._program(code, limits, files, results), cancellation)
 
     @abstractmethod
-    def execute(self, program: Program) -> Execution:
+    def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         """Run `program`, as `run` does."""
 
     @abstractmethod
@@ -186,18 +191,20 @@ class Session(ABC):
         limits: Limits | None = None,
         files: Mapping[str, bytes] | None = None,
         results: Iterable[str] = (),
+        cancellation: Cancellation | None = None,
     ) -> Execution:
-        """Run the next block. Arguments and errors as in `Sandbox.run`.
+        """Run the next block. Arguments and errors as in `Sandbox.run`. A cancelled block changes nothing, and is none.
 
         `Execution.replayed` tells how many earlier blocks had to run again for it, because a process that has more
         than one thread can't be copied, or because the sandbox lost the session.
         """
         return self.execute(
-            Program(code=code, limits=limits or self.limits, files=dict(files or {}), results=tuple(results))
+            Program(code=code, limits=limits or self.limits, files=dict(files or {}), results=tuple(results)),
+            cancellation,
         )
 
     @abstractmethod
-    def execute(self, program: Program) -> Execution:
+    def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         """Run `program` as the next block, as `run` does."""
 
     @abstractmethod

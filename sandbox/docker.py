@@ -27,6 +27,7 @@ import threading
 from typing import Any
 
 from sandbox.base import Limits
+from sandbox.cancellation import Cancellation
 from sandbox.docker_engine import BUILD, LABEL, Engine, owner
 from sandbox.docker_stream import Stream, StreamLostError
 from sandbox.execution import SandboxUnavailableError, Tier
@@ -197,11 +198,13 @@ class _Container(Slot):
             self.close()
             raise SandboxUnavailableError(f"the worker in the container: {answer['fault']}")
 
-    def call(self, request: dict[str, Any], patience: float) -> dict[str, Any]:
+    def call(
+        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
+    ) -> dict[str, Any]:
         limits = request.get("limits") or request.get("program", {}).get("limits")
         if limits:
             self._sandbox.make_room(self._room, Limits(**limits))
-        return self._ask(request, patience)
+        return self._ask(request, patience, cancellation)
 
     def close(self) -> None:
         if self._closed.acquire(blocking=False):
@@ -209,11 +212,15 @@ class _Container(Slot):
             self._stream.close()
             self._engine.remove(self._container)
 
-    def _ask(self, request: dict[str, Any], patience: float) -> dict[str, Any]:
+    def _ask(
+        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
+    ) -> dict[str, Any]:
         try:
-            answer = self._stream.ask(json.dumps(request).encode(), patience)
+            answer = self._stream.ask(json.dumps(request).encode(), patience, cancellation)
             return dict(json.loads(answer))
         except StreamLostError as error:
+            if cancellation is not None and cancellation.cancelled:  # No time to ask the engine what happened.
+                raise SlotLostError(str(error)) from None
             words = self._stream.last_words.rpartition("\n")[2]
             said = f"; its last words: {words}" if words else ""
             raise SlotLostError(

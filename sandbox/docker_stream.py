@@ -14,6 +14,8 @@ import threading
 import time
 from typing import Any
 
+from sandbox.cancellation import Cancellation, calling
+
 _HEADER = struct.Struct(">BxxxL")
 _STDOUT, _STDERR = 1, 2
 _LAST_WORDS = 2000  # bytes kept of standard error
@@ -41,26 +43,36 @@ class Stream:
         """The end of what the container wrote on standard error."""
         return self._errors.decode("utf-8", errors="replace").strip()
 
-    def ask(self, line: bytes, patience: float) -> bytes:
-        """Send a line and return the line that comes back. Raises StreamLostError after `patience` seconds."""
+    def ask(self, line: bytes, patience: float, cancellation: Cancellation | None = None) -> bytes:
+        """Send a line and return the line that comes back. Raises StreamLostError after `patience` seconds.
+
+        cancellation: what ends the stream meanwhile.
+        """
         with self._in_use:
             try:
-                self._socket.settimeout(patience)
-                self._socket.sendall(line + b"\n")
-                return self._read_line(time.monotonic() + patience)
+                with calling(cancellation, self._end):
+                    self._socket.settimeout(patience)
+                    self._socket.sendall(line + b"\n")
+                    answer = self._read_line(time.monotonic() + patience)
             except TimeoutError:
                 raise StreamLostError(f"it was silent for {patience:.0f} seconds") from None
             except OSError as error:
                 raise StreamLostError(f"its stream broke: {error}") from None
+        if cancellation is not None and cancellation.cancelled:
+            raise StreamLostError("its run was cancelled")
+        return answer
 
     def close(self) -> None:
         """End the stream; who is waiting for a line gets StreamLostError."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self._end()
         # Only when nobody reads from it any more: the next socket of this process may get its number.
         with self._in_use, contextlib.suppress(OSError, ValueError):
             # The SDK ties the answer to its request to what it gave, where it can.
             getattr(self._attached, "_response", self._attached).close()
+
+    def _end(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def _read_line(self, deadline: float) -> bytes:
         while b"\n" not in self._lines:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sandbox import e2b_bootstrap
+from sandbox.cancellation import Cancellation
 from sandbox.e2b_loop import Loop, deadline
 from sandbox.execution import SandboxUnavailableError
 from sandbox.remote import Slot, SlotLostError
@@ -197,8 +198,10 @@ class CloudSlot(Slot):
         self.ending: asyncio.Task[None] | None = None
         self._renewal = asyncio.get_running_loop().create_task(self._keep_alive())
 
-    def call(self, request: dict[str, Any], patience: float) -> dict[str, Any]:
-        return self._cloud.loop.run(self._call(request, patience))
+    def call(
+        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
+    ) -> dict[str, Any]:
+        return self._cloud.loop.run(self._call(request, patience), cancellation)
 
     def close(self) -> None:
         self._cloud.loop.soon(lambda: self._cloud.end(self))

@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
+from sandbox.cancellation import Cancellation, calling
 from sandbox.remote import SlotLostError
 
 T = TypeVar("T")
@@ -25,17 +26,18 @@ class Loop:
         self._works: set[asyncio.Task[Any]] = set()
         self._thread.start()
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` comes to. Raises SlotLostError where the loop is closed before its end."""
+    def run(self, work: Coroutine[Any, Any, T], cancellation: Cancellation | None = None) -> T:
+        """What `work` comes to. Raises SlotLostError where the loop is closed, or it is cancelled, before its end."""
         with self._lock:
             if self._closed:
                 work.close()
                 raise SlotLostError("the sandbox is closed")
             future = asyncio.run_coroutine_threadsafe(self._tracked(work), self._loop)
         try:
-            return future.result()
+            with calling(cancellation, future.cancel):
+                return future.result()
         except concurrent.futures.CancelledError:
-            raise SlotLostError("the sandbox is closed") from None
+            raise SlotLostError("the sandbox is closed, or the run was cancelled") from None
         except BaseException:
             future.cancel()  # Where the waiting was interrupted.
             raise

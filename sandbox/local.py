@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.base import Limits, Program, Sandbox, Session
+from sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check, woken
 from sandbox.execution import Execution, SandboxUnavailableError, Status, Tier
 from sandbox.families import FIRST, family_of
 from sandbox.launch import ForkServer, launch
@@ -37,6 +38,7 @@ _REPORTS, _REPORT_BYTES = 1000, 1 << 20  # what is taken of one run's reports; t
 _MEMORY_WORDS = re.compile(r"^[\w.]*MemoryError\b[^\n]*\Z|std::bad_alloc|memory allocation of \d+ bytes failed", re.M)
 PIPE_READS = 32  # of 64 KiB: as much as a pipe can hold
 GRACE = 5.0  # seconds past a deadline after which the fork server itself must be stuck
+CANCELLED = "cancelled"  # what a selector says where it does not say a stream's name
 
 
 class LocalSandbox(Sandbox):
@@ -60,18 +62,21 @@ class LocalSandbox(Sandbox):
         # All others are to be like the first, not better and not worse.
         self._tiers = (self.tier, self.tier)
 
-    def execute(self, program: Program) -> Execution:
+    def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         family = family_of(program.code)
-        with self._places.take():
-            server = self._pool.server(family)
+        with self._places.take(cancellation=cancellation):
+            # Starting a fork server takes seconds; the next program finds it ready.
+            server = abandonable(lambda: self._pool.server(family), cancellation)
             try:
-                return Run(server, program, calm=self._places.calm()).finish()
+                return Run(server, program, cancellation=cancellation, calm=self._places.calm()).finish()
             except ServerLostError:
                 # Not the program's fault, as far as anyone knows: it gets one more try.
-                server = self._pool.server(family, instead_of=server)
+                lost = server
+            server = abandonable(lambda: self._pool.server(family, instead_of=lost), cancellation)
             try:
-                return Run(server, program).finish()
+                return Run(server, program, cancellation=cancellation).finish()
             except ServerLostError as error:
+                check(cancellation)
                 raise SandboxUnavailableError(f"the fork server died twice under this program: {error}") from None
 
     def session(self, *, limits: Limits | None = None) -> Session:
@@ -105,21 +110,24 @@ class Run:
 
     server: ForkServer
     program: Program
+    cancellation: Cancellation | None = None
     calm: bool = False
     """Whether nothing else runs, so that the fork server has time to prepare the next one well."""
     output: dict[str, bytearray] = field(default_factory=lambda: {name: bytearray() for name in _STREAMS})
     word: str = field(default_factory=lambda: secrets.token_hex(8))
     """What the probe's reports begin with."""
     truncated: bool = False
+    cancelled: bool = False
+    """Whether it is being ended because it was cancelled."""
     folder: list[int] = field(default_factory=list)
     """The program's folder, held open, where results are wanted and it got to its start."""
 
     def finish(self) -> Execution:
-        """Start the program, gather what it says, and tell how it ended."""
+        """Start the program, gather what it says, and tell how it ended. Raises RunCancelledError if cancelled."""
         begin = time.monotonic()
         line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         streams, given = self._open_files()
-        with line, theirs, selectors.PollSelector() as selector:
+        with line, theirs, selectors.PollSelector() as selector, woken(self.cancellation) as wake:
             try:
                 limits = self.program.limits
                 order = {
@@ -137,6 +145,8 @@ class Run:
                     for fd in given:
                         os.close(fd)
                 selector.register(line, selectors.EVENT_READ, None)
+                if wake is not None:
+                    selector.register(wake, selectors.EVENT_READ, CANCELLED)
                 for name, fd in streams.items():
                     os.set_blocking(fd, False)
                     selector.register(fd, selectors.EVENT_READ, name)
@@ -146,12 +156,14 @@ class Run:
                     for _ in range(PIPE_READS):
                         if not self._read(name, fd):
                             break
-                files = self._results()
+                files = {} if self.cancelled else self._results()
             finally:
                 for fd in (*streams.values(), *self.folder):
                     os.close(fd)
         if "folder" in end:
             folders.remove(end["folder"])
+        if self.cancelled:
+            raise RunCancelledError("the run was cancelled")
         return self._execution(end, files)
 
     def _open_files(self) -> tuple[dict[str, int], list[int]]:
@@ -184,22 +196,33 @@ class Run:
                         raise ServerLostError("it died")
                     self.folder = folder
                     return dict(json.loads(message))
-                if not self._read(key.data, key.fd):
+                if key.data == CANCELLED:
+                    # Its end is waited for: only then nothing of it runs any more.
+                    self.cancelled = True
+                    patience = min(patience, time.monotonic() + GRACE)
+                    self._stop(line)
                     selector.unregister(key.fd)
+                elif not self._read(key.data, key.fd):
+                    selector.unregister(key.fd)
+                elif self.cancelled:
+                    pass  # What it says is of no use to anyone.
                 elif key.data == "reports":
                     over = channel.over(bytes(self.output["reports"]), self.word)
                     if over is not None:
                         return self._over(over, line, begin)
                 elif self.truncated:
-                    with contextlib.suppress(OSError):
-                        line.shutdown(socket.SHUT_WR)
+                    self._stop(line)
                     selector.unregister(key.fd)
 
     @staticmethod
-    def _over(said: dict[str, Any], line: socket.socket, begin: float) -> dict[str, Any]:
-        """The end of a program that said that it is over, as the fork server would tell it; what is left is killed."""
+    def _stop(line: socket.socket) -> None:
+        """Have all that the program started killed."""
         with contextlib.suppress(OSError):
             line.shutdown(socket.SHUT_WR)
+
+    def _over(self, said: dict[str, Any], line: socket.socket, begin: float) -> dict[str, Any]:
+        """The end of a program that said that it is over, as the fork server would tell it; what is left is killed."""
+        self._stop(line)
         wall = time.monotonic() - begin
         return {**said, "signal": None, "cause": None, "wall": wall, "peak_bytes": 0, "started": 0.0}
 

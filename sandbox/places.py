@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from sandbox.cancellation import Cancellation, calling, check
 from sandbox.execution import SandboxUnavailableError
 
 T = TypeVar("T")
@@ -34,23 +35,27 @@ class Places(Generic[T]):
         self._closed = False
 
     @contextlib.contextmanager
-    def take(self, accepts: Callable[[T], bool] = lambda place: True) -> Iterator[T]:
+    def take(
+        self, accepts: Callable[[T], bool] = lambda place: True, *, cancellation: Cancellation | None = None
+    ) -> Iterator[T]:
         """Wait for a free place that `accepts` says yes to, and have it for the `with` block.
 
-        Raises SandboxUnavailableError when `close` is called meanwhile.
+        Raises SandboxUnavailableError when `close` is called meanwhile, and RunCancelledError when it is cancelled.
         """
         waiter = _Waiter(accepts)
         with self._lock:
             self._waiting.append(waiter)
             self._call()
         try:
-            waiter.called.wait()
+            with calling(cancellation, waiter.called.set):
+                waiter.called.wait()
+            check(cancellation)
             if waiter.place is None:
                 raise SandboxUnavailableError("the sandbox is closed")
             yield waiter.place
         finally:
             with self._lock:
-                if waiter in self._waiting:  # Interrupted while it waited.
+                if waiter in self._waiting:  # Interrupted or cancelled while it waited.
                     self._waiting.remove(waiter)
                 if waiter.place is not None:
                     self._free.append(waiter.place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import threading
 import time
@@ -13,6 +14,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from sandbox.cancellation import Cancellation
 from sandbox.execution import TIERS, SandboxUnavailableError, Tier
 from sandbox.local import LocalSandbox
 from sandbox.places import Places
@@ -26,6 +28,7 @@ _STARTING = 120.0  # seconds for an actor's process to start and to load the sol
 _AGAIN = 60.0  # seconds after which a node whose sandbox did not open is tried again
 _SIGN = 1.0  # seconds for signs of life; a node that is silent may be busy, one whose actor died says so at once
 _ENDING = 8.0  # seconds for the sandboxes to end in order; then their processes are killed
+_LISTEN = 0.05  # seconds between two looks at whether a run was cancelled
 
 _log = logging.getLogger(__name__)
 
@@ -64,12 +67,13 @@ class Node(Slot):
         self.tier: Tier = "limits"
         self.lost = False
         """Whether it is not to be used any more."""
+        self._numbers = itertools.count(1)
         self._actor = (
             ray.remote(Actor)
             .options(
                 num_cpus=0,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(key, soft=False),
-                # One more, so that it can be closed while it is busy.
+                # One more, so that runs can be cancelled, and it can be closed, while it is busy.
                 max_concurrency=workers + 1,
                 # An actor that Ray starts anew has the name of the old one but none of its sessions.
                 max_restarts=0,
@@ -78,17 +82,35 @@ class Node(Slot):
             .remote({**settings, "workers": workers})
         )
 
-    def call(self, request: dict[str, Any], patience: float) -> dict[str, Any]:
+    def call(
+        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
+    ) -> dict[str, Any]:
         if self.lost:
             raise SlotLostError(f"node {self.address} is lost")
-        if not ray.is_initialized():  # Else Ray would connect anew by itself, and to something else.
-            raise SandboxUnavailableError("ray was shut down under the sandbox; close the sandbox first")
+        _check_connection()
         try:
-            return dict(ray.get(self._actor.answer.remote(request), timeout=patience))
+            if cancellation is None:
+                return dict(ray.get(self._actor.answer.remote(request), timeout=patience))
+            return dict(self._cancellable(request, patience, cancellation))
         except RayTaskError as error:
             raise SandboxUnavailableError(f"the sandbox on node {self.address} failed: {error.cause!r}") from None
         except RayError as error:
             raise SlotLostError(f"node {self.address}: {_gist(error)}") from None
+
+    def _cancellable(self, request: dict[str, Any], patience: float, cancellation: Cancellation) -> Any:
+        """The answer to a request that may be cancelled: then its run is ended there, and no other one."""
+        number = next(self._numbers)
+        answer = self._actor.answer.remote({**request, "number": number})
+        deadline = time.monotonic() + patience
+        told = False
+        while not ray.wait([answer], timeout=_LISTEN)[0] and time.monotonic() < deadline:
+            _check_connection()
+            if cancellation.cancelled:
+                # More than once, as the run may not have begun there.
+                self._actor.answer.remote({"call": "cancel", "number": number})
+                deadline = deadline if told else min(deadline, time.monotonic() + _ENDING)
+                told = True
+        return ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
 
     def ping(self) -> Any:
         """A sign of life from the actor; what `ray.wait` can wait for."""
@@ -105,6 +127,12 @@ class Node(Slot):
                 ray.kill(self._actor)
 
 
+def _check_connection() -> None:
+    """Raise SandboxUnavailableError where there is none: Ray would connect anew by itself, and to something else."""
+    if not ray.is_initialized():
+        raise SandboxUnavailableError("ray was shut down under the sandbox; close the sandbox first")
+
+
 class Nowhere(Slot):
     """The slot that programs come to while there is no node for them."""
 
@@ -112,7 +140,9 @@ class Nowhere(Slot):
         self.lost = False
         self._why = why
 
-    def call(self, request: dict[str, Any], patience: float) -> dict[str, Any]:
+    def call(
+        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
+    ) -> dict[str, Any]:
         raise SandboxUnavailableError(self._why)
 
     def close(self) -> None:

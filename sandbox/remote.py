@@ -1,7 +1,8 @@
 """What all sandboxes have in common that run elsewhere: slots, each with a `sandbox.worker.Worker` in it.
 
 A backend says how a slot is opened, called and closed (`Slot`); this module shares the slots out, repeats on another
-one what was under way when a slot was lost, and keeps the history of sessions so that they survive such a loss.
+one what was under way when a slot was lost, and keeps the history of sessions so that they survive such a loss. A slot
+whose program was cancelled is given up, unless its worker can end the program alone.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import dataclasses
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.base import Limits, Program, Sandbox, Session
+from sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check
 from sandbox.execution import TIERS, Execution, SandboxUnavailableError, Tier
 from sandbox.places import Places
 
@@ -30,8 +32,14 @@ class Slot(ABC):
     """One worker somewhere, for one request at a time."""
 
     @abstractmethod
-    def call(self, request: dict[str, Any], patience: float) -> dict[str, Any]:
-        """The worker's answer to `request`. Raises SlotLostError when there is none within `patience` seconds."""
+    def call(
+        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
+    ) -> dict[str, Any]:
+        """The worker's answer to `request`. Raises SlotLostError when there is none within `patience` seconds.
+
+        cancellation: what ends the call at once, with SlotLostError where the slot is of no more use then, or with the
+            worker's answer that the run was cancelled.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -45,6 +53,8 @@ class Place:
     slot: Slot | None = None
     generation: int = 0
     """How many slots there were in this place: a session belongs to one of them."""
+    filling: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a slot is opened for it, also on behalf of one who was cancelled meanwhile."""
 
 
 class RemoteSandbox(Sandbox):
@@ -85,17 +95,18 @@ class RemoteSandbox(Sandbox):
                 f"Mend that, or pass minimum_tier={self.tier!r} if you trust the programs that far"
             )
 
-    def execute(self, program: Program) -> Execution:
+    def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         request = {"call": "run", "program": program.to_dict()}
         reasons = []
         for _ in range(2):
-            with self.places.take() as place:
+            with self.places.take(cancellation=cancellation) as place:
                 try:
-                    return self.execution(self.call(place, request, program.limits.seconds), program)
+                    return self.execution(self.call(place, request, program.limits.seconds, cancellation), program)
                 except SlotLostError as error:
                     # Not the program's fault, as far as anyone knows: it gets one more try.
                     reasons.append(str(error))
                     self.drop(place)
+        check(cancellation)
         raise SandboxUnavailableError(f"{self.backend} was lost twice under this program: {'; '.join(reasons)}")
 
     def session(self, *, limits: Limits | None = None) -> Session:
@@ -109,13 +120,22 @@ class RemoteSandbox(Sandbox):
         for slot in slots:
             slot.close()
 
-    def call(self, place: Place, request: dict[str, Any], seconds: float = 0.0) -> Any:
+    def call(
+        self,
+        place: Place,
+        request: dict[str, Any],
+        seconds: float = 0.0,
+        cancellation: Cancellation | None = None,
+    ) -> Any:
         """What the worker in `place` answers. Raises SlotLostError, or SandboxUnavailableError for a fault there.
 
         seconds: that programs may run for this request.
+        cancellation: what ends it, with RunCancelledError, or with SlotLostError where that took the slot.
         """
-        slot = place.slot or self._fill(place)
-        answer = slot.call(request, seconds + GRACE)
+        slot = place.slot or abandonable(lambda: self._fill(place), cancellation)
+        answer = slot.call(request, seconds + GRACE, cancellation)
+        if "cancelled" in answer:
+            raise RunCancelledError("the run was cancelled")
         if "fault" in answer:
             raise SandboxUnavailableError(answer["fault"])
         if "lost" in answer:
@@ -129,17 +149,20 @@ class RemoteSandbox(Sandbox):
             slot.close()
 
     def _fill(self, place: Place) -> Slot:
-        if self._closed:
-            raise SandboxUnavailableError("the sandbox is closed")
-        slot = self._open_slot()
-        with self._lock:
-            place.slot = slot
-            place.generation += 1
-            closed = self._closed
-        if closed:  # While it was being opened.
-            slot.close()
-            raise SandboxUnavailableError("the sandbox is closed")
-        return slot
+        with place.filling:
+            if place.slot is not None:
+                return place.slot
+            if self._closed:
+                raise SandboxUnavailableError("the sandbox is closed")
+            slot = self._open_slot()
+            with self._lock:
+                place.slot = slot
+                place.generation += 1
+                closed = self._closed
+            if closed:  # While it was being opened.
+                slot.close()
+                raise SandboxUnavailableError("the sandbox is closed")
+            return slot
 
     def _hello(self, place: Place) -> dict[str, Any]:
         try:
@@ -173,18 +196,18 @@ class RemoteSession(Session):
         """How many blocks ran, the failed ones included."""
         return len(self._history)
 
-    def execute(self, program: Program) -> Execution:
+    def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         reasons = []
         for _ in range(2):
-            with self._sandbox.places.take(self._accepts) as place:
+            with self._sandbox.places.take(self._accepts, cancellation=cancellation) as place:
                 try:
-                    replayed = self._settle(place)
+                    replayed = self._settle(place, cancellation)
                     request = {"call": "block", "session": self._number, "program": program.to_dict()}
                     # Over there earlier blocks may have to run again first.
                     seconds = program.limits.seconds + sum(
                         block.limits.seconds for block, kept in self._history if kept
                     )
-                    value = self._sandbox.call(place, request, seconds)
+                    value = self._sandbox.call(place, request, seconds, cancellation)
                 except SlotLostError as error:
                     reasons.append(str(error))
                     self._home = None
@@ -193,6 +216,7 @@ class RemoteSession(Session):
             execution = self._sandbox.execution(value, program)
             self._history.append((program, execution.status == "ok"))
             return dataclasses.replace(execution, replayed=execution.replayed + replayed)
+        check(cancellation)
         raise SandboxUnavailableError(f"{self._sandbox.backend} was lost twice under this block: {'; '.join(reasons)}")
 
     def rewind(self, block: int) -> None:
@@ -227,19 +251,29 @@ class RemoteSession(Session):
     def _alive(self, place: Place) -> bool:
         return self._home is not None and place.slot is not None and self._home == (place, place.generation)
 
-    def _settle(self, place: Place) -> int:
+    def _settle(self, place: Place, cancellation: Cancellation | None) -> int:
         """Make the session live in `place`, its state as it should be; how many blocks had to run for that."""
         if self._alive(place):
             return 0
-        self._number = self._sandbox.call(place, {"call": "open", "limits": self.limits.to_dict()})
+        opening = {"call": "open", "limits": self.limits.to_dict()}
+        self._number = self._sandbox.call(place, opening, cancellation=cancellation)
+        try:
+            self._replay(place, cancellation)
+        except RunCancelledError:
+            # What was made anew so far would be left there.
+            self._sandbox.call(place, {"call": "close", "session": self._number})
+            raise
+        self._home = (place, place.generation)
+        return sum(kept for _, kept in self._history)
+
+    def _replay(self, place: Place, cancellation: Cancellation | None) -> None:
+        """Run the history again."""
         for number, (program, kept) in enumerate(self._history, 1):
             # A failed block changed nothing; it only takes up its number.
             again = program if kept else dataclasses.replace(program, code="raise SystemExit(1)", files={})
             request = {"call": "block", "session": self._number, "program": again.to_dict()}
-            value = self._sandbox.call(place, request, again.limits.seconds)
+            value = self._sandbox.call(place, request, again.limits.seconds, cancellation)
             if (value["status"] == "ok") != kept:
                 raise SandboxUnavailableError(
                     f"the session was lost, and its block {number} did not run again as it had: {value['status']}"
                 )
-        self._home = (place, place.generation)
-        return sum(kept for _, kept in self._history)

@@ -32,10 +32,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sandbox.base import Limits, Program, Session
+from sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check, woken
 from sandbox.execution import Execution, SandboxUnavailableError
 from sandbox.families import family_of
 from sandbox.launch import ForkServer
-from sandbox.local import GRACE, PIPE_READS, Run, ServerLostError
+from sandbox.local import CANCELLED, GRACE, PIPE_READS, Run, ServerLostError
 from sandbox.results import read_results
 from sandbox.zygote import folders
 from sandbox.zygote.keeper import KEPT
@@ -77,20 +78,21 @@ class LocalSession(Session):
         """How many blocks ran, the failed ones included."""
         return len(self._history)
 
-    def execute(self, program: Program) -> Execution:
+    def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         if self._closed:
             raise SandboxUnavailableError("the session is closed; open another one")
         lost: list[str] = []
         opened, reason = 0, ""
-        with self._places.take():
+        with self._places.take(cancellation=cancellation):
             while len(lost) < 2:
+                check(cancellation)  # It may be the reason why something was lost.
                 try:
                     if not self._states():
                         if opened == 2:
                             break
                         opened += 1
-                        self._open(program)
-                    execution, kept = self._run(program)
+                        self._open(program, cancellation)
+                    execution, kept = self._run(program, cancellation)
                 except ServerLostError as error:
                     # Not the program's fault, as far as anyone knows: all is made anew, once.
                     lost.append(str(error))
@@ -100,6 +102,7 @@ class LocalSession(Session):
                 else:
                     self._history.append(_Block(program, kept))
                     return execution
+        check(cancellation)
         raise SandboxUnavailableError(
             f"the session's processes were lost twice under this block: {'; '.join(lost) or reason}"
         )
@@ -127,13 +130,14 @@ class LocalSession(Session):
         """The states that are there and can be gone on from, by their numbers, in order."""
         return [number for number in self._home.live if number <= self._newest()] if self._home is not None else []
 
-    def _run(self, program: Program) -> tuple[Execution, bool]:
+    def _run(self, program: Program, cancellation: Cancellation | None) -> tuple[Execution, bool]:
         """Run a block, after those that have to run again for it; whether it is part of the state."""
         home, start, newest = self._home, self._states()[-1], self._newest()
         assert home is not None
         before = [number for number in range(start + 1, newest + 1) if self._history[number - 1].kept]
         blocks = [(number, self._history[number - 1].program) for number in before]
-        run = _BlockRun(home.server, program, home=home, start=start, blocks=[*blocks, (self.blocks + 1, program)])
+        blocks.append((self.blocks + 1, program))
+        run = _BlockRun(home.server, program, cancellation=cancellation, home=home, start=start, blocks=blocks)
         execution = run.finish()
         if run.end["failed_before"]:
             numbers = ", ".join(map(str, before))
@@ -146,12 +150,13 @@ class LocalSession(Session):
             execution.status == "ok" and run.end["outcome"] != "undone",
         )
 
-    def _open(self, program: Program) -> None:
+    def _open(self, program: Program, cancellation: Cancellation | None) -> None:
         """Begin the session in a fork server that has loaded what its first block imports."""
         self._leave()
         first = next((block.program for block in self._history if block.kept), program)
         limits = dataclasses.replace(self.limits, processes=self.limits.processes + _SPARE_PROCESSES)
-        self._home = _Home.open(self._pool.server(family_of(first.code)), limits, self._seed)
+        server = abandonable(lambda: self._pool.server(family_of(first.code)), cancellation)
+        self._home = _Home.open(server, limits, self._seed)
 
     def _leave(self) -> None:
         if self._home is not None:
@@ -262,10 +267,10 @@ class _BlockRun(Run):
     """What the keeper said of its end."""
 
     def finish(self) -> Execution:
-        """Have the block run, gather what it says, and tell how it ended."""
+        """Have the block run, gather what it says, and tell how it ended. Raises RunCancelledError if cancelled."""
         streams, given = self._open_files()
         line = self.home.line
-        with selectors.PollSelector() as selector:
+        with selectors.PollSelector() as selector, woken(self.cancellation) as wake:
             try:
                 try:
                     line.settimeout(None)
@@ -276,11 +281,16 @@ class _BlockRun(Run):
                     for fd in given:
                         os.close(fd)
                 selector.register(line, selectors.EVENT_READ, None)
+                if wake is not None:
+                    selector.register(wake, selectors.EVENT_READ, CANCELLED)
                 for name, fd in streams.items():
                     os.set_blocking(fd, False)
                     selector.register(fd, selectors.EVENT_READ, name)
                 self.end = self._wait(selector)
                 self.home.heard(self.end)
+                if self.cancelled:
+                    # Where it had ended just before, its state is left over; the next block drops it.
+                    raise RunCancelledError("the block was cancelled")
                 for name, fd in streams.items():
                     for _ in range(PIPE_READS):
                         if not self._read(name, fd):
@@ -325,9 +335,18 @@ class _BlockRun(Run):
                     if not message:
                         raise ServerLostError(self.home.last_words())
                     return dict(json.loads(message))
-                if not self._read(key.data, key.fd):
+                if key.data == CANCELLED:
+                    self.cancelled = True
+                    patience = min(patience, time.monotonic() + GRACE)
+                    self._stop(self.home.line)
                     selector.unregister(key.fd)
-                elif self.truncated and key.data != "reports":
-                    with contextlib.suppress(OSError):
-                        self.home.line.send(json.dumps({"call": "stop"}).encode())
+                elif not self._read(key.data, key.fd):
                     selector.unregister(key.fd)
+                elif self.truncated and key.data != "reports" and not self.cancelled:
+                    self._stop(self.home.line)
+                    selector.unregister(key.fd)
+
+    @staticmethod
+    def _stop(line: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            line.send(json.dumps({"call": "stop"}).encode())

@@ -11,20 +11,25 @@ It reads one request a line on standard input and writes one answer a line on st
     {"call": "block", "session": 1, "program": {...}}   {"value": {an Execution}}
     {"call": "rewind", "session": 1, "block": 0}        {"value": null}
     {"call": "close", "session": 1}                     {"value": null}
+    {"call": "cancel", "number": 7}                     {"value": null}
 
+A run or a block with a "number" can be cancelled under it, by a request that comes meanwhile; it is answered with
+{"cancelled": true}. A cancel for a number that is not under way does nothing.
 A fault of the sandbox is answered with {"fault": "why"}, a session that is not there with {"lost": "why"}.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sandbox.base import Limits, Program, Sandbox, Session
+from sandbox.cancellation import Cancellation, RunCancelledError
 from sandbox.execution import SandboxUnavailableError
 
 
@@ -35,6 +40,8 @@ class Worker:
         self._sandbox = sandbox
         self._sessions: dict[int, Session] = {}
         self._numbers = itertools.count(1)
+        self._under_way: dict[int, Cancellation] = {}
+        """What ends the runs that can be cancelled, by their numbers."""
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one request."""
@@ -42,6 +49,8 @@ class Worker:
             return {"value": self._do(request)}
         except SandboxUnavailableError as error:
             return {"fault": str(error)}
+        except RunCancelledError:
+            return {"cancelled": True}
         except _NoSessionError as error:
             return {"lost": f"there is no session {error}"}
 
@@ -50,22 +59,40 @@ class Worker:
             case "hello":
                 return {"tier": self._sandbox.tier, "missing": list(self._sandbox.missing)}
             case "run":
-                return self._sandbox.execute(Program.from_dict(request["program"])).to_dict()
+                with self._cancellation(request) as cancellation:
+                    return self._sandbox.execute(Program.from_dict(request["program"]), cancellation).to_dict()
             case "open":
                 number = next(self._numbers)
                 self._sessions[number] = self._sandbox.session(limits=Limits(**request["limits"]))
                 return number
             case "block":
                 program = Program.from_dict(request["program"])
-                return self._session(request).execute(program).to_dict()
+                with self._cancellation(request) as cancellation:
+                    return self._session(request).execute(program, cancellation).to_dict()
             case "rewind":
                 return self._session(request).rewind(request["block"])
             case "close":
                 session = self._session(request)
                 del self._sessions[request["session"]]
                 return session.close()
+            case "cancel":
+                cancellation = self._under_way.get(request["number"])
+                return None if cancellation is None else cancellation.cancel()
             case other:
                 raise SandboxUnavailableError(f"the worker knows no call {other!r}; it is older than the caller")
+
+    @contextlib.contextmanager
+    def _cancellation(self, request: Mapping[str, Any]) -> Iterator[Cancellation | None]:
+        """What ends this request's run, as long as the `with` block; None for one without a number."""
+        if "number" not in request:
+            yield None
+            return
+        number, cancellation = request["number"], Cancellation()
+        self._under_way[number] = cancellation
+        try:
+            yield cancellation
+        finally:
+            del self._under_way[number]
 
     def _session(self, request: Mapping[str, Any]) -> Session:
         try:

@@ -27,7 +27,7 @@ class OpenSandbox(Sandbox):
         self.limits = Limits()
         self.limits_seen = []
 
-    def execute(self, program):
+    def execute(self, program, cancellation=None):
         code = program.code
         self.limits_seen.append(program.limits)
         self.codes.append(code)

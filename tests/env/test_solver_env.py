@@ -328,3 +328,34 @@ def test_the_plain_loop_gives_the_model_only_the_tokens_that_are_left(sandbox, c
     episode = run_episode(env, reasoner, problem)
     assert episode.stop == "length"
     assert episode.transcript.count() == 300
+
+
+def test_earlier_turns_stand_between_the_instructions_and_the_question(sandbox, codec, problem):
+    env = SolverEnv(sandbox, codec)
+    plain = env.reset(problem).transcript.text
+    before = [{"role": "user", "content": "How many tables?"}, {"role": "assistant", "content": "Seven."}]
+    instructions, question = plain.split("<user>")
+    asked = env.reset(problem, before).transcript
+    assert asked.text == f"{instructions}<user>How many tables?<assistant>Seven.<user>{question}"
+    assert [span.source for span in asked.spans] == ["prompt"]
+    assert env.reset(problem).transcript.text == plain
+
+
+def test_earlier_turns_come_first_where_there_are_no_instructions(sandbox, codec, problem):
+    codec.instructions = ""
+    text = SolverEnv(sandbox, codec).reset(problem, [{"role": "user", "content": "Hello."}]).transcript.text
+    assert text.startswith("<user>Hello.<user>How many chairs?")
+
+
+@pytest.mark.parametrize("role", ["system", "tool", ""])
+def test_an_earlier_turn_of_anyone_else_is_refused_and_changes_nothing(env, problem, role):
+    before = env.snapshot()
+    with pytest.raises(ValueError, match=r"before\[1\] has role .*; give \"user\" or \"assistant\""):
+        env.reset(problem, [{"role": "user", "content": "a"}, {"role": role, "content": "b"}])
+    assert env.snapshot() == before
+
+
+@pytest.mark.parametrize("files", [{"../data.csv": b""}, {"data.csv": "text"}, {"data.csv": bytes(2 << 20)}])
+def test_files_that_can_not_be_there_are_refused_before_anything_runs(sandbox, codec, files):
+    with pytest.raises(ValueError, match=r"data\.csv"):
+        SolverEnv(sandbox, codec, limits=Limits(file_mb=1), files=files)

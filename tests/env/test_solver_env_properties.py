@@ -24,7 +24,7 @@ class CannedSandbox(Sandbox):
         self.outputs = outputs
         self.limits = Limits()
 
-    def execute(self, program):
+    def execute(self, program, cancellation=None):
         code = program.code
         output = self.outputs[len(code) % len(self.outputs)]
         if output is None:

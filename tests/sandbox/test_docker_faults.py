@@ -15,7 +15,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from sandbox import Limits, SandboxUnavailableError, open_sandbox
+from sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox
 from sandbox.docker import DockerSandbox
 from sandbox.docker_engine import LABEL, Engine
 
@@ -151,6 +151,26 @@ def test_a_container_that_hangs_is_replaced(single, client, monkeypatch):
     monkeypatch.setattr("sandbox.remote.GRACE", 1.0)
     client.api.pause(single._all[0].slot._container)
     assert single.run("print('done')", limits=Limits(seconds=1, memory_mb=512)).stdout == "done\n"
+
+
+def test_a_cancelled_program_takes_its_container_along_and_is_not_repeated(single, client):
+    with single.session() as session:
+        session.run("x = 1")
+        for run in (single.run, session.run):
+            run("pass")
+            first = single._all[0].slot._container
+            cancellation = Cancellation()
+            results, thread = in_the_background(
+                lambda run=run, word=cancellation: run("x = 2\nwhile True: pass", cancellation=word)
+            )
+            time.sleep(0.5)
+            begin = time.monotonic()
+            cancellation.cancel()
+            thread.join()
+            assert time.monotonic() - begin < 1.0
+            assert isinstance(results[0], RunCancelledError)
+            assert first not in containers(client)
+        assert session.run("print(x)", cancellation=Cancellation()).stdout == "1\n"
 
 
 def test_a_program_whose_container_is_lost_every_time_is_a_fault_of_the_sandbox(single, client):

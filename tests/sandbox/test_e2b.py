@@ -13,7 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from cloud import KEY, Cloud
 
-from sandbox import Limits, SandboxUnavailableError, e2b, e2b_cloud, open_sandbox, remote
+from sandbox import (
+    Cancellation,
+    Limits,
+    RunCancelledError,
+    SandboxUnavailableError,
+    e2b,
+    e2b_cloud,
+    open_sandbox,
+    remote,
+)
 
 LIMITS = Limits(seconds=5, memory_mb=512)
 SLEEP = "import time; time.sleep(0.8); print(6 * 7)"
@@ -280,6 +289,55 @@ def test_a_silent_line_ends_at_the_deadline(shared, cloud, monkeypatch):
     assert shared.run("print(6 * 7)", limits=Limits(seconds=0.5)).stdout == "42\n"
     assert cloud.count("create") == 1
     assert wait_until(lambda: len(cloud.left) == 1)
+
+
+def cancelled(pool, run, begun):
+    """Cancel `run` once `begun`; the seconds that it still took."""
+    cancellation = Cancellation()
+    future = pool.submit(run, cancellation)
+    assert wait_until(begun)
+    begin = time.monotonic()
+    cancellation.cancel()
+    with pytest.raises(RunCancelledError):
+        future.result()
+    return time.monotonic() - begin
+
+
+def test_a_cancelled_program_takes_its_cloud_sandbox_along_and_is_not_repeated(shared, cloud):
+    shared.run("pass")
+    made = cloud.made[-1]
+    cloud.reset()
+    with ThreadPoolExecutor(1) as pool:
+        began = lambda: cloud.count("execute") == 1  # noqa: E731
+        assert cancelled(pool, lambda c: shared.run("while True: pass", cancellation=c), began) < 0.5
+    assert wait_until(lambda: made.number not in cloud.running, 2)
+    assert cloud.count("execute") == 1
+    assert shared.run("print(6 * 7)", cancellation=Cancellation()).stdout == "42\n"
+    assert cloud.count("create") == 1
+
+
+def test_a_session_survives_a_block_that_is_cancelled(shared, cloud):
+    with shared.session() as session, ThreadPoolExecutor(1) as pool:
+        session.run("x = 1")
+        cloud.reset()
+        began = lambda: cloud.count("execute") == 1  # noqa: E731
+        assert cancelled(pool, lambda c: session.run("x = 2\nwhile True: pass", cancellation=c), began) < 0.5
+        after = session.run("print(x)")
+        assert (after.stdout, after.replayed, session.blocks) == ("1\n", 1, 2)
+
+
+def test_a_cloud_sandbox_that_is_being_made_is_not_waited_for_and_serves_the_next(cloud):
+    with open_e2b() as sandbox, ThreadPoolExecutor(1) as pool:
+        cloud.vanish()
+        with pytest.raises(remote.SlotLostError), sandbox.places.take() as place:
+            sandbox.call(place, {"call": "hello"})
+        sandbox.drop(place)
+        cloud.reset()
+        cloud.fail("create", "wait")
+        began = lambda: cloud.count("create") == 1  # noqa: E731
+        assert cancelled(pool, lambda c: sandbox.run("pass", cancellation=c), began) < 0.5
+        assert sandbox.run("print(6 * 7)").stdout == "42\n"
+        assert cloud.count("create") == 1
 
 
 def test_a_refusal_that_lasts_is_given_up(shared, cloud, monkeypatch):

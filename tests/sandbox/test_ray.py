@@ -15,7 +15,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from sandbox import Limits, SandboxUnavailableError, open_sandbox, ray_nodes
+from sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox, ray_nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 SPAN = "import time; print(time.monotonic()); time.sleep({}); print(time.monotonic())"
@@ -160,6 +160,25 @@ def test_a_run_tells_how_it_ended_and_what_was_solved(nodes, opened):
     assert opened.run("x = bytearray(1 << 40)").status == "memory_limit"
     copied = opened.run("open('b', 'wb').write(open('a', 'rb').read())", files={"a": b"\0\xff"}, results=["b"])
     assert copied.files == {"b": b"\0\xff"}
+
+
+def test_a_cancelled_program_ends_alone_and_its_node_serves_on(nodes, opened):
+    actors = [actor(node) for node in nodes]
+    with opened.session() as session:
+        session.run("x = 1")
+        answers = run_in_background(opened, ["import time; time.sleep(2); print('whole')"])
+        for run in (opened.run, session.run):
+            cancellation = Cancellation()
+            timer = threading.Timer(0.5, cancellation.cancel)
+            timer.start()
+            begin = time.monotonic()
+            with pytest.raises(RunCancelledError):
+                run("x = 2\nwhile True: pass", cancellation=cancellation)
+            assert time.monotonic() - begin < 0.5 + 0.5
+        assert [run.stdout for run in answers()] == ["whole\n"]
+        after = session.run("print(x)", cancellation=Cancellation())
+        assert (after.stdout, after.replayed, session.blocks) == ("1\n", 0, 2)
+    assert [actor(node) for node in nodes] == actors
 
 
 def test_runs_of_a_node_that_dies_are_repeated_elsewhere_and_a_node_that_joins_is_found(cluster, nodes, opened):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import TIERS, Execution, Limits, Sandbox, SandboxUnavailableError, open_sandbox
+from sandbox import TIERS, Cancellation, Execution, Limits, Sandbox, SandboxUnavailableError, open_sandbox
 from sandbox.base import Program
 from sandbox.selfcheck import CASES, Case, Outcome, Outside, Step, libraries, self_check
 from sandbox.selfcheck.case import ended
@@ -46,7 +46,7 @@ class Bare(Sandbox):
     workers = 2
     limits = Limits()
 
-    def execute(self, program: Program) -> Execution:
+    def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         begin = time.monotonic()
         try:
             done = subprocess.run(
@@ -136,7 +136,7 @@ class Flaky(Bare):
     def __init__(self, answers):
         self.answers = itertools.cycle(answers)
 
-    def execute(self, program):
+    def execute(self, program, cancellation=None):
         answer = next(self.answers)
         if isinstance(answer, Exception):
             raise answer

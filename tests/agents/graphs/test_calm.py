@@ -206,7 +206,7 @@ class Broken(Sandbox):
 
     backend, tier, limits = "broken", "limits", Limits()
 
-    def execute(self, program):
+    def execute(self, program, cancellation=None):
         raise SandboxUnavailableError("the workers are gone")
 
     def session(self, *, limits=None):

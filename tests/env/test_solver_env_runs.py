@@ -1,0 +1,88 @@
+"""What the caller adds to an episode's programs, in a real sandbox: files in their folder, and a way to end them."""
+
+import threading
+import time
+
+import pytest
+
+from env import SolverEnv
+from sandbox import Cancellation, Limits, RunCancelledError, open_sandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with open_sandbox(workers=2) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[False, True], ids=["alone", "sessions"])
+def make(request, sandbox, codec, problem):
+    """A function that makes an environment at the beginning of an episode; with its programs alone, or in a session."""
+    made = []
+
+    def make(**options):
+        limits = Limits(seconds=20, memory_mb=512)
+        env = SolverEnv(sandbox, codec, sessions=request.param, max_tokens=10_000, limits=limits, **options)
+        made.append(env)
+        env.reset(problem)
+        return env
+
+    yield make
+    for env in made:
+        env.close()
+
+
+def program(code):
+    return f"Let me compute.\n```python\n{code}\n```\n"
+
+
+def cancel_after(cancellation, seconds):
+    threading.Timer(seconds, cancellation.cancel).start()
+    return time.monotonic() + seconds
+
+
+def test_files_lie_in_the_folder_of_each_program_and_the_model_is_not_told(make):
+    env = make(files={"data/costs.csv": b"3,4\n"})
+    assert env.episode.transcript.text == make().episode.transcript.text
+    read = program("print(open('data/costs.csv').read())")
+    assert env.step(read).execution.stdout == "3,4\n\n"
+    assert env.step(program("open('data/costs.csv', 'w').write('spoilt'); 1 / 0")).execution.status == "error"
+    assert env.step(program("open('data/costs.csv', 'w').write('spoilt')")).execution.status == "ok"
+    assert env.step(read).execution.stdout == "3,4\n\n"
+
+
+def test_files_are_there_for_programs_that_run_again_elsewhere(make):
+    here, there = (make(files={"n": b"41"}) for _ in range(2))
+    here.step(program("n = int(open('n').read())"))
+    there.restore(here.snapshot())
+    result = there.step(program("print(int(open('n').read()) + 1)"))
+    assert result.execution.stdout == "42\n"
+
+
+def test_a_cancelled_program_raises_and_leaves_the_episode_as_it_was_written(make):
+    cancellation = Cancellation()
+    env = make(cancellation=cancellation)
+    assert env.step(program("print(6 * 7)")).execution.stdout == "42\n"
+    env.write(program("while True: pass"))
+    written = env.snapshot()
+    deadline = cancel_after(cancellation, 0.3)
+    with pytest.raises(RunCancelledError):
+        env.act()
+    assert time.monotonic() < deadline + 0.5
+    assert env.snapshot() == written
+    assert written.stop is None
+    with pytest.raises(RunCancelledError):
+        env.act()
+
+
+def test_a_program_that_is_replayed_can_be_cancelled(sandbox, make):
+    here = make()
+    here.step(program("import time; time.sleep(0.6); x = 1"))
+    cancellation = Cancellation()
+    there = make(cancellation=cancellation)
+    there.restore(here.snapshot())
+    there.write(program("while True: pass"))
+    deadline = cancel_after(cancellation, 0.3)
+    with pytest.raises(RunCancelledError):
+        there.act()
+    assert time.monotonic() < deadline + 0.5

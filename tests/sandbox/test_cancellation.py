@@ -1,0 +1,336 @@
+"""A run that is cancelled ends at once, with all that its program started; others don't notice."""
+
+import contextlib
+import os
+import random
+import select
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from sandbox import Cancellation, Limits, RunCancelledError, local, open_sandbox
+from sandbox.cancellation import abandonable, calling, woken
+from sandbox.docker_stream import Stream, StreamLostError
+from sandbox.places import Places
+from sandbox.worker import Worker
+
+SOON = 0.5
+"""Seconds within which a cancelled run is over."""
+
+LATER = 2.0
+"""The same for as many processes as a run may have: their deaths alone take a good part of a second."""
+
+NAMED = """
+import ctypes
+ctypes.CDLL(None).prctl(15, b"{name}")
+"""
+"""Gives the program's process a name, and all that it starts with it, to be told from others outside."""
+
+PROGRAMS = {
+    "a busy loop": "while True: pass",
+    "a solver": """
+from ortools.sat.python import cp_model
+model = cp_model.CpModel()
+marks = [model.new_int_var(0, 200, "") for _ in range(13)]
+model.add_all_different([high - low for number, high in enumerate(marks) for low in marks[:number]])
+for low, high in zip(marks, marks[1:]): model.add(low < high)
+model.minimize(marks[-1])
+cp_model.CpSolver().solve(model)
+""",
+    "sleeping children": """
+import os, time
+for _ in range(5): os.fork()
+time.sleep(60)
+""",
+    "a fork that ignores signals": """
+import os, signal, time
+for number in range(1, 65):
+    try: signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError): pass
+if os.fork() == 0: os.setsid()
+while True: time.sleep(1)
+""",
+    "a flood of output": "while True: print('x' * 999)",
+    "a storm of forks": """
+import os
+while True:
+    try: os.fork()
+    except OSError: pass
+""",
+}
+
+
+def running(name):
+    """The processes of that name that are alive."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            head, _, tail = stat.read_text(errors="replace").rpartition(")")
+            if head.endswith(f"({name}") and tail.split()[0] not in "ZX":
+                found.append(int(stat.parent.name))
+    return found
+
+
+def wait_until(condition, seconds=10.0):
+    patience = time.monotonic() + seconds
+    while not condition() and time.monotonic() < patience:
+        time.sleep(0.005)
+    return condition()
+
+
+def cancelled_after(condition, run):
+    """Cancel `run`, which is given a Cancellation, once `condition` holds; the seconds that it still took."""
+    cancellation = Cancellation()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(run, cancellation)
+        assert wait_until(condition), "it did not begin"
+        begin = time.monotonic()
+        cancellation.cancel()
+        with pytest.raises(RunCancelledError):
+            future.result()
+        return time.monotonic() - begin
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_whatever_a_program_does_it_is_over_at_once_and_nothing_of_it_is_left(sandbox, program):
+    name = f"c{os.getpid()}"
+    code = NAMED.format(name=name) + PROGRAMS[program]
+    limits = Limits(seconds=60, output_bytes=1 << 40)
+
+    def well_under_way():
+        time.sleep(0.2 if running(name) else 0)
+        return running(name)
+
+    took = cancelled_after(well_under_way, lambda c: sandbox.run(code, limits=limits, cancellation=c))
+    assert took < (LATER if program == "a storm of forks" else SOON)
+    assert not running(name)
+    assert sandbox.run("print(6 * 7)").stdout == "42\n"
+
+
+def test_a_run_that_was_cancelled_before_does_not_begin(sandbox):
+    cancellation = Cancellation()
+    cancellation.cancel()
+    cancellation.cancel()
+    with pytest.raises(RunCancelledError):
+        sandbox.run("print(1)", cancellation=cancellation)
+    with sandbox.session() as session, pytest.raises(RunCancelledError):
+        session.run("print(1)", cancellation=cancellation)
+
+
+def test_a_run_that_nobody_cancels_ends_as_ever(sandbox):
+    run = sandbox.run("open('a', 'w').write('b'); print(1)", results=["a"], cancellation=Cancellation())
+    assert (run.status, run.stdout, run.files) == ("ok", "1\n", {"a": b"b"})
+    assert sandbox.run("1 / 0", cancellation=Cancellation()).status == "error"
+
+
+def test_one_that_waits_for_its_turn_leaves_the_queue_and_the_others_keep_theirs():
+    with open_sandbox(workers=1) as sandbox, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(sandbox.run, "import time; time.sleep(1); print('first')")
+        assert wait_until(lambda: not sandbox._places._free)
+        waiting = lambda count: lambda: len(sandbox._places._waiting) == count  # noqa: E731
+        assert cancelled_after(waiting(1), lambda c: sandbox.run("pass", cancellation=c)) < SOON
+        assert not first.done()
+        assert waiting(0)()
+        assert pool.submit(sandbox.run, "print('next')").result().stdout == "next\n"
+        assert first.result().stdout == "first\n"
+
+
+def test_a_place_that_comes_at_the_moment_of_cancelling_is_not_lost():
+    places = Places([1])
+    for _ in range(300):
+        cancellation = Cancellation()
+
+        def take(cancellation=cancellation):
+            with contextlib.suppress(RunCancelledError), places.take(cancellation=cancellation):
+                pass
+
+        with places.take():
+            threads = [threading.Thread(target=take), threading.Thread(target=cancellation.cancel)]
+            threads[0].start()
+        threads[1].start()
+        for thread in threads:
+            thread.join()
+        assert (list(places._free), list(places._waiting)) == ([1], [])
+
+
+def test_a_fork_server_that_is_being_started_is_not_waited_for_and_serves_the_next():
+    with open_sandbox(workers=1) as sandbox:
+        solve = "from ortools.linear_solver import pywraplp; print(6 * 7)"
+        begun = lambda: not sandbox._places._free  # noqa: E731
+        assert cancelled_after(begun, lambda c: sandbox.run(solve, cancellation=c)) < SOON
+        assert sandbox.run(solve).stdout == "42\n"
+        assert len(sandbox._pool._servers) == 2
+
+
+def test_a_fork_server_that_does_not_answer_is_given_up(monkeypatch):
+    monkeypatch.setattr(local, "GRACE", 0.3)
+    with open_sandbox(tier="landlock", workers=1) as sandbox:
+        sandbox.run("pass")
+        server = sandbox._pool._servers["plain"].process.pid
+        name = f"s{os.getpid()}"
+        code = NAMED.format(name=name) + "while True: pass"
+
+        def stuck():
+            if running(name):
+                os.kill(server, signal.SIGSTOP)
+            return running(name)
+
+        assert cancelled_after(stuck, lambda c: sandbox.run(code, cancellation=c)) < 1
+        os.kill(server, signal.SIGKILL)  # Else the next run waits for what happens anyway, after six seconds.
+        assert sandbox.run("print(6 * 7)").stdout == "42\n"
+        assert wait_until(lambda: not running(name))
+
+
+def test_many_cancelled_at_random_moments_leave_nothing_and_harm_nobody(walled):
+    walled.run("pass")
+    name, luck = f"m{os.getpid()}", random.Random(walled.tier)
+    code = NAMED.format(name=name) + "import os, time; os.fork(); time.sleep(0.02); print('done')"
+    files, threads, outcomes = len(os.listdir("/proc/self/fd")), threading.active_count(), []
+
+    def cancelled():
+        cancellation = Cancellation()
+        timers = [threading.Timer(luck.uniform(0, 0.08), cancellation.cancel) for _ in range(2)]
+        for timer in timers:
+            timer.start()
+        try:
+            outcomes.append(walled.run(code, cancellation=cancellation).status)
+        except RunCancelledError:
+            outcomes.append("cancelled")
+        for timer in timers:
+            timer.join()
+
+    with ThreadPoolExecutor(8) as pool:
+        cut = [pool.submit(cancelled) for _ in range(120)]
+        whole = [pool.submit(walled.run, f"print({number})") for number in range(60)]
+        assert [run.result().stdout for run in whole] == [f"{number}\n" for number in range(60)]
+        for future in cut:
+            future.result()
+    assert set(outcomes) == {"ok", "cancelled"}
+    assert wait_until(lambda: not running(name))
+    assert len(walled._places._free) == walled.workers
+    assert len(os.listdir("/proc/self/fd")) == files
+    assert wait_until(lambda: threading.active_count() == threads)
+
+
+def test_a_cancelled_block_changes_nothing_and_is_none(sandbox):
+    name = f"b{os.getpid()}"
+    with sandbox.session() as session:
+        session.run("x = 1; open('f', 'w').write('old')")
+        code = NAMED.format(name=name) + "x = 2; open('f', 'w').write('new')\nwhile True: pass"
+        assert cancelled_after(lambda: running(name), lambda c: session.run(code, cancellation=c)) < SOON
+        assert not running(name)
+        assert session.blocks == 1
+        after = session.run("print(x, open('f').read())", cancellation=Cancellation())
+        assert (after.stdout, after.replayed, session.blocks) == ("1 old\n", 0, 2)
+
+
+def test_a_session_keeps_count_whenever_its_blocks_are_cancelled(walled):
+    luck, count = random.Random(walled.tier), 0
+    with walled.session() as session:
+        session.run("x = 0")
+        for _ in range(40):
+            cancellation = Cancellation()
+            timer = threading.Timer(luck.uniform(0, 0.03), cancellation.cancel)
+            timer.start()
+            with contextlib.suppress(RunCancelledError):
+                count += session.run("x += 1; open('f', 'w').write(str(x))", cancellation=cancellation).status == "ok"
+            timer.join()
+        count += session.run("x += 1; open('f', 'w').write(str(x))").status == "ok"
+        assert session.run("print(x, open('f').read())").stdout == f"{count} {count}\n"
+        assert session.blocks == count + 2
+    assert len(walled._places._free) == walled.workers
+
+
+def test_a_session_that_has_to_be_made_anew_can_be_cancelled_meanwhile():
+    name = f"r{os.getpid()}"
+    with open_sandbox(workers=1) as sandbox, sandbox.session() as session:
+        session.run(NAMED.format(name=name) + "import time; time.sleep(0.4); x = 1")
+        os.kill(sandbox._pool._servers["plain"].process.pid, signal.SIGKILL)
+        assert wait_until(lambda: not running(name))
+        assert cancelled_after(lambda: running(name), lambda c: session.run("x = 2", cancellation=c)) < SOON
+        assert session.blocks == 1
+        assert session.run("print(x)").stdout == "1\n"
+
+
+def test_a_worker_ends_the_run_with_the_number_and_no_other():
+    with open_sandbox(workers=2) as sandbox, ThreadPoolExecutor(2) as pool:
+        worker = Worker(sandbox)
+        ask = lambda number, code: pool.submit(  # noqa: E731
+            worker.answer,
+            {"call": "run", "number": number, "program": sandbox._program(code, None, None, ()).to_dict()},
+        )
+        endless, short = ask(1, "while True: pass"), ask(2, "import time; time.sleep(0.5); print(1)")
+        assert wait_until(lambda: len(worker._under_way) == 2)
+        assert worker.answer({"call": "cancel", "number": 3}) == {"value": None}
+        assert worker.answer({"call": "cancel", "number": 1}) == {"value": None}
+        assert endless.result(SOON) == {"cancelled": True}
+        assert short.result()["value"]["stdout"] == "1\n"
+        assert worker.answer({"call": "cancel", "number": 1}) == {"value": None}
+
+
+def test_the_stream_to_a_container_ends_when_cancelled_and_is_not_used_again():
+    here, there = socket.socketpair()
+    with here, there:
+        stream = Stream(here)
+
+        def ask(cancellation):
+            try:
+                stream.ask(b"hello", 60, cancellation)
+            except StreamLostError:
+                raise RunCancelledError from None
+
+        assert cancelled_after(lambda: select.select([there], [], [], 0)[0], ask) < SOON
+        assert there.recv(100) == b"hello\n"
+        assert there.recv(100) == b""  # So the worker ends, and its container with it.
+        stream.close()
+
+
+def test_a_callback_is_called_at_once_where_it_was_cancelled_before_and_never_after_the_block():
+    cancellation, called = Cancellation(), []
+    with cancellation.calling(lambda: called.append("left")):
+        assert not cancellation.cancelled
+    with cancellation.calling(lambda: called.append("there")):
+        cancellation.cancel()
+        assert called == ["there"]
+    with cancellation.calling(lambda: called.append("late")):
+        assert called == ["there", "late"]
+    cancellation.cancel()
+    assert (called, cancellation.cancelled) == (["there", "late"], True)
+    with calling(None, lambda: called.append("nobody")), woken(None) as fd:
+        assert fd is None
+
+
+def test_nothing_is_written_to_a_file_that_is_closed_or_to_one_that_got_its_number():
+    for _ in range(200):
+        cancellation = Cancellation()
+        thread = threading.Thread(target=cancellation.cancel)
+        with woken(cancellation) as fd:
+            thread.start()
+        again = os.eventfd(0, os.EFD_NONBLOCK)
+        thread.join()
+        assert again == fd
+        with pytest.raises(BlockingIOError):
+            os.eventfd_read(again)
+        os.close(again)
+
+
+def test_work_that_is_abandoned_goes_on_and_its_error_is_the_callers_only_while_it_waits():
+    let, done, cancellation = threading.Event(), [], Cancellation()
+
+    def work():
+        let.wait(10)
+        done.append(True)
+        raise ZeroDivisionError
+
+    assert cancelled_after(lambda: True, lambda c: abandonable(work, c)) < SOON
+    assert not done
+    let.set()
+    assert wait_until(lambda: done)
+    with pytest.raises(ZeroDivisionError):
+        abandonable(work, cancellation)
+    assert abandonable(lambda: 42, cancellation) == 42
