@@ -32,7 +32,7 @@ def evaluate(
     samples: Annotated[int | None, typer.Option(metavar="K", help=TEXTS["samples"])] = None,
     rule: Annotated[str | None, typer.Option(metavar="NAME,...", help=TEXTS["rule"])] = None,
     seed: Annotated[int | None, typer.Option(metavar="S", help=TEXTS["seed"])] = None,
-    reasoner: Annotated[str | None, typer.Option(metavar="nano|FOLDER|URL", help=TEXTS["reasoner"])] = None,
+    reasoner: Annotated[str | None, typer.Option(metavar="nano|FOLDER|URL|chat:URL", help=TEXTS["reasoner"])] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME", help=TEXTS["model"])] = None,
     tokenizer: Annotated[Path | None, typer.Option(metavar="FILE", help=TEXTS["tokenizer"])] = None,
     temperature: Annotated[float | None, typer.Option(metavar="T", help=TEXTS["temperature"])] = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import compare, curate, doctor, export, families, reproduce, sandbox, solve
+from cli import compare, curate, doctor, export, families, reproduce, sandbox, serve, solve
 from cli import eval as evaluation
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.reproduce)
+app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
+app.command("key", epilog=serve.KEY_EXAMPLES)(serve.key)
 app.command("families", epilog=families.EXAMPLES)(families.families)
 app.add_typer(sandbox.app)
 

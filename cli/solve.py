@@ -26,7 +26,7 @@ def solve(
     ] = None,
     file: Annotated[Path | None, typer.Option(metavar="FILE", help="Read the problem from a file.")] = None,
     reasoner: Annotated[
-        str, typer.Option(metavar="nano|FOLDER|URL", help="Who solves it, as in storm curate.")
+        str, typer.Option(metavar="nano|FOLDER|URL|chat:URL", help="Who solves it, as in storm curate.")
     ] = "nano",
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="The model's name, where a server has several.")

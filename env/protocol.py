@@ -189,5 +189,5 @@ def _verdict(execution: Execution) -> str:
 
 
 def _harmless(text: str) -> str:
-    """`text` with a space in whatever looks like a chat template's mark, so that no program can speak as the model."""
-    return re.sub(r"<(?=\||/?(?:think|tool_call|tool_response)>)", "< ", text)
+    """`text` with a space in all marks of chat templates and blocks, so that no program can speak as the model."""
+    return re.sub(r"<(?=\||/?(?:think|tool_call|tool_response)>)", "< ", text).replace("```", "`` `")

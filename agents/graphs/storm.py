@@ -3,7 +3,8 @@
     graph = build(lambda: Parts(reasoner=reasoner, sandbox=sandbox))
     graph.invoke({"messages": [{"role": "user", "content": "A workshop makes ..."}]})["answer"]
 
-What serving, Studio and `storm solve` run. It is `env.run_episode` as a graph.
+What serving, Studio and `storm solve` run. It is `env.run_episode` as a graph. Servers have its nodes wait on an event
+loop (`agents.graphs.live`).
 """
 
 from __future__ import annotations
@@ -21,10 +22,20 @@ from agents.graphs.state import Question, State
 
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph:
     """The machine. supply: gives its parts. checkpointer: keeps the state, for runs that go on after a kill."""
+    return wire(
+        pose=partial(steps.pose, supply),
+        reason=partial(steps.reason, supply),
+        execute=partial(steps.execute, supply),
+        checkpointer=checkpointer,
+    )
+
+
+def wire(*, pose: Any, reason: Any, execute: Any, checkpointer: Any = None) -> CompiledStateGraph:
+    """The machine out of its nodes."""
     graph = StateGraph(State, input_schema=Question)
-    graph.add_node("pose", partial(steps.pose, supply))
-    graph.add_node("reason", partial(steps.reason, supply))
-    graph.add_node("execute", partial(steps.execute, supply))
+    graph.add_node("pose", pose)
+    graph.add_node("reason", reason)
+    graph.add_node("execute", execute)
     graph.add_node("answer", steps.answer)
     graph.add_edge(START, "pose")
     graph.add_conditional_edges("pose", go_on)

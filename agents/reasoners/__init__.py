@@ -2,8 +2,10 @@
 
     with closing(open_reasoner("nano")) as reasoner: ...
     open_reasoner("http://localhost:8000/v1", model="Qwen/Qwen3-4B-Thinking-2507")
+    open_reasoner("chat:https://api.openai.com/v1", model="gpt-4.1")
 
-`nano` runs the embedded model, `completions` speaks to any server with raw completions.
+`nano` runs the embedded model, `completions` speaks to any server with raw completions, and `chat` to those that have
+chat completions only.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from pathlib import Path
 
 from env.reasoner import Reasoner, ReasonerError
 
+CHAT = "chat:"
+"""What stands before the address of an endpoint that has chat completions only."""
 _FOLDERS = {"nano": "base", "nano-base": "base"}
 BUILT_IN = tuple(_FOLDERS)
 """Models that come with the package; "nano" is the base model as yet, and will be the trained one."""
@@ -22,8 +26,10 @@ def open_reasoner(
 ) -> Reasoner:
     """The reasoner that `spec` names.
 
-    spec: "nano" or "nano-base"; a folder with an exported nano model; or a server's address, up to its `/v1`.
-    model, api_key, tokenizer: for a server only, see `agents.reasoners.completions.Completions`.
+    spec: "nano" or "nano-base"; a folder with an exported nano model; a server's address, up to its `/v1`; or "chat:"
+        and an address, for an endpoint that has chat completions only.
+    model, api_key, tokenizer: for a server only, see `agents.reasoners.completions.Completions`. A chat has no
+        tokenizer.
 
     Raises ValueError for a spec that is none of these, ReasonerError where what it names cannot be opened.
     """
@@ -31,6 +37,12 @@ def open_reasoner(
         from agents.reasoners.completions import Completions
 
         return Completions(spec, model=model, api_key=api_key, tokenizer=tokenizer)
+    if spec.startswith(CHAT):
+        from agents.reasoners.chat import Chat
+
+        if tokenizer is not None:
+            raise ValueError(f"reasoner {spec!r} gives no token ids, as no chat does; leave out the tokenizer")
+        return Chat(spec.removeprefix(CHAT), model=model, api_key=api_key)
     if model is not None or api_key is not None or tokenizer is not None:
         raise ValueError(f"reasoner {spec!r} runs here; a model, a key or a tokenizer go with a server's address")
     from agents.reasoners.nano import Nano
@@ -41,7 +53,8 @@ def open_reasoner(
         return Nano(Path(spec))
     raise ValueError(
         f"reasoner {spec!r} is unknown; give {', '.join(map(repr, BUILT_IN))}, a folder with an exported nano model, "
-        "or the address of a server with raw completions, such as http://localhost:8000/v1"
+        "or the address of a server, such as http://localhost:8000/v1 for raw completions, or "
+        "chat:https://api.openai.com/v1 where there are chat completions only"
     )
 
 

@@ -9,6 +9,7 @@ from env.transcript import Finish
 
 END_TOKENS = ("<|im_end|>", "<|endoftext|>")
 """Special tokens that close a turn, as they read where a server writes them out."""
+_LONGEST = max(map(len, END_TOKENS)) - 1
 
 
 def after_stop(text: str, stop: Sequence[str], *, new: int) -> int | None:
@@ -39,13 +40,7 @@ class TextSegment:
             return self._chunk(min(found), "end")
         if over is not None:
             return self._chunk(stopped, "stop")
-        held = max(
-            size
-            for token in END_TOKENS
-            for size in range(len(token))
-            if self._text.endswith(token[:size]) and size <= len(self._text) - self._given
-        )
-        end = len(self._text) - held
+        end = len(self._text) - self._held()
         return self._chunk(end, None) if end > self._given else None
 
     def finish(self, reason: str, named: str | None) -> Chunk:
@@ -56,6 +51,16 @@ class TextSegment:
             self._text += named
             return self._chunk(len(self._text), "stop")
         return self._chunk(len(self._text), "end")
+
+    def _held(self) -> int:
+        """How many characters at the end may be the beginning of an end-of-turn token."""
+        tail = self._text[max(self._given, len(self._text) - _LONGEST) :]
+        place = tail.find("<")
+        while place >= 0:
+            if any(token.startswith(tail[place:]) for token in END_TOKENS):
+                return len(tail) - place
+            place = tail.find("<", place + 1)
+        return 0
 
     def _chunk(self, end: int, finish: Finish | None) -> Chunk:
         text, self._given = self._text[self._given : end], end

@@ -25,6 +25,7 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     message: str = "no"
+    param: str | None = None
 
 
 class ScriptedServer:
@@ -33,6 +34,7 @@ class ScriptedServer:
     def __init__(self, owner: str = "vllm", models: tuple[str, ...] = ("tiny",)) -> None:
         self.replies: list[Reply] = []
         self.requests: list[dict[str, Any]] = []
+        self.paths: list[str] = []
         self.keys: list[str | None] = []
         self.owner = owner
         self.models = models
@@ -91,8 +93,11 @@ class ScriptedServer:
                     return
                 reply = server.replies[min(len(server.requests), len(server.replies) - 1)]
                 server.requests.append(body)
+                server.paths.append(self.path)
                 if reply.status != 200:
-                    self.send_json(reply.status, {"error": {"message": reply.message}}, reply.headers)
+                    self.send_json(
+                        reply.status, {"error": {"message": reply.message, "param": reply.param}}, reply.headers
+                    )
                     return
                 self.send_response(200)
                 self.send_header("content-type", "text/event-stream")

@@ -9,7 +9,7 @@ import time
 import pytest
 from scripted import Reply, ScriptedServer, event
 
-from agents.reasoners import completions
+from agents.reasoners import endpoint
 from agents.reasoners.completions import Completions
 from env.reasoner import Generation, ReasonerError, Sampling
 
@@ -20,7 +20,7 @@ WELL = Reply([event("Let me "), event("think."), event("", "stop", stop_reason=N
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(completions, "PAUSE", 0.01)
+    monkeypatch.setattr(endpoint, "PAUSE", 0.01)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
 
 

@@ -1,0 +1,184 @@
+"""Any endpoint with chat completions and tool calls as a reasoner: OpenAI, Gemini, OpenRouter, DeepSeek, and the like.
+
+    reasoner = Chat("https://api.openai.com/v1", model="gpt-4.1")
+    prompt = reasoner.render([{"role": "user", "content": question}])
+    for chunk in reasoner.stream(prompt, stop=("```\\n",), max_tokens=4096, sampling=reasoner.sampling): ...
+
+Hosted models have no raw completions, and run code as a tool. Here alone that becomes the text that all else reads:
+`agents.reasoners.turns` makes messages of a transcript, `agents.reasoners.replies` makes text of what is streamed.
+
+**Hints.** Raw completions go on inside a half-finished turn; a chat can't. Endpoints refuse messages that end in the
+assistant's, or begin a new turn. So a half-finished turn is sent as the assistant's, and a short one of the user's says
+to go on. The hint is read, as something already said, and the model's own thoughts before it are not taken up again.
+
+**Token ids** there are none, so runs can be read and scored, and not be trained on token by token.
+
+**What endpoints refuse**, by a 400 that names it, is left out or called by its other name from then on
+(`agents.reasoners.dialect`). A temperature, top_p or seed that is left out is logged. Failures are as in
+`agents.reasoners.endpoint`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import openai
+
+from agents.reasoners.dialect import SAMPLING, Dialect
+from agents.reasoners.endpoint import Endpoint
+from agents.reasoners.replies import Reply
+from agents.reasoners.turns import TOOL, read, render, split
+from agents.reasoners.wire import SEEDS, BrokenError
+from env.reasoner import Chunk, Encoding, Generation, Message, Sampling
+
+INSTRUCTIONS = (
+    "Solve the optimization problem. Reason step by step, and let Python do the computing: call the tool run_python "
+    "with a whole program. It runs at once, on its own, and what it prints comes back. Model the problem with "
+    "OR-Tools, HiGHS, SciPy or CVXPY, and print the solver's status and the optimal objective value. You have only a "
+    "few runs. End with the optimal objective value in \\boxed{}, or with \\boxed{infeasible} or \\boxed{unbounded}."
+)
+"""What the model is told before the question: the words of `env.protocol`, with the tool for the fences."""
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": TOOL,
+            "description": "Run a whole Python program on its own and get what it prints.",
+            "parameters": {
+                "type": "object",
+                "properties": {"code": {"type": "string", "description": "The program."}},
+                "required": ["code"],
+            },
+        },
+    }
+]
+"""The one tool."""
+
+log = logging.getLogger("storm")
+
+
+class Chat:
+    """A reasoner behind an endpoint's `/v1/chat/completions`. Any number of threads may use one at once."""
+
+    instructions: str | None = INSTRUCTIONS
+    context: int | None = None
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 600.0,
+        tries: int = 3,
+    ) -> None:
+        """url: up to and with `/v1`, which is added where the path is empty.
+        model: as the endpoint calls it; may be left out where it serves one only.
+        api_key: `OPENAI_API_KEY` by default, and "none" where that is not set. timeout: seconds of silence that are
+        borne: models that think in secret are silent for minutes. tries: how often a request is made, and a broken
+        stream begun, at most.
+
+        Raises ValueError for what is no address, ReasonerError where the endpoint does not answer, or not with a model.
+        """
+        self._endpoint = Endpoint(url, kind="chat completions", api_key=api_key, timeout=timeout, tries=tries)
+        self.url = self._endpoint.url
+        """The address, without any credentials that were in it."""
+        self.sampling = Sampling()
+        self.name = self._endpoint.choose(model).name
+        self._dialect = Dialect()
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The raw prompt: the messages as a line of JSON. Raises ValueError where the last one is not the user's."""
+        return render(messages)
+
+    def encode(self, text: str) -> Encoding | None:
+        """None: the tokens of an endpoint are not known."""
+        return None
+
+    def stream(
+        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
+    ) -> Iterator[Chunk]:
+        """Go on from `prompt`, a chunk for each event of the endpoint's; a called program comes whole.
+
+        Raises ReasonerError, also where the model refuses, and ValueError for a prompt that `render` did not begin.
+        """
+        text, request = self._asked(prompt, max_tokens, sampling)
+        return self._endpoint.stream(lambda: self._read(text, request, stop))
+
+    def generate(
+        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
+    ) -> Generation:
+        """The same, all at once: a stream that breaks off is begun again whatever it said."""
+        text, request = self._asked(prompt, max_tokens, sampling)
+        return self._endpoint.generate(lambda: self._read(text, request, stop))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._endpoint.close()
+
+    def _asked(self, prompt: str | tuple[int, ...], max_tokens: int, sampling: Sampling) -> tuple[str, dict[str, Any]]:
+        """The prompt as text, and all of the request but the messages."""
+        if not isinstance(prompt, str):
+            raise ValueError(f"the prompt is {len(prompt)} token ids; a chat takes the text that `render` begins")
+        if max_tokens < 1:
+            raise ValueError(f"max_tokens is {max_tokens}; give 1 or more")
+        return prompt, {
+            "model": self.name,
+            "tools": TOOLS,
+            "parallel_tool_calls": False,
+            "max_tokens": max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": (secrets.randbelow(SEEDS) if sampling.seed is None else sampling.seed) % SEEDS,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+
+    def _read(self, prompt: str, request: dict[str, Any], stop: tuple[str, ...]) -> Iterator[Chunk]:
+        """The chunks of one attempt. Raises BrokenError where the stream breaks off."""
+        reply = Reply(stop, turn=split(read(prompt)[1])[1], place=f"{self.url}: {self.name}")
+        with closing(self._endpoint.events(self._begin(prompt, request))) as events:
+            for event in events:
+                if not event.choices:
+                    continue  # Usage, or what a filter thinks of the prompt.
+                choice = event.choices[0]
+                # What a filter thinks of the answer may come by itself.
+                for chunk in reply.feed(choice.delta) if choice.delta is not None else ():
+                    yield chunk
+                    if chunk.finish is not None:
+                        return
+                if choice.finish_reason is not None:
+                    yield from reply.finish(choice.finish_reason)
+                    return
+        raise BrokenError("it ended without a reason")
+
+    def _begin(self, prompt: str, request: dict[str, Any]) -> Any:
+        """The stream of an answer, asked for in the way that the endpoint takes. Raises ReasonerError."""
+        dialect = self._dialect
+        while True:
+            body = dialect.body(request, prompt)
+            try:
+                stream = self._endpoint.client.chat.completions.create(**body)
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                changed = dialect.after(error, body)
+                if changed is None:
+                    raise self._endpoint.failed(error, self.name) from None
+                dialect = changed
+            except openai.OpenAIError as error:
+                raise self._endpoint.failed(error, self.name) from None
+            else:
+                self._learn(dialect)
+                return stream
+
+    def _learn(self, dialect: Dialect) -> None:
+        """Ask in this way from now on; only what was answered is learnt."""
+        new = dialect.changed - self._dialect.changed
+        self._dialect = Dialect(changed=self._dialect.changed | new)
+        for name in SAMPLING:
+            if name in new:
+                log.warning("%s: %s does not take %s; it is asked without", self.url, self.name, name)

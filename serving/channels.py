@@ -1,0 +1,119 @@
+"""Which of a run's text is thought, and which is the answer: the two channels in which a chat shows it.
+
+    channels = Channels()
+    channels.feed("Let me see.\\n</think>\\nSell 3.")      # [("reasoning", "Let me see.\\n"), ("content", "Sell 3.")]
+
+A reasoning model thinks, and runs its programs, before it writes `</think>`; what follows is for the user. A program
+that comes after it all the same is reasoning, as is what it printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+Channel = Literal["reasoning", "content"]
+"""Where a piece of text goes."""
+
+THOUGHT, PROGRAM = "</think>", "```python"
+IMAGINED = "```output"
+"""A model that writes this makes output up; generation stops at it, and the environment takes it away."""
+
+
+class Channels:
+    """One run's text, divided as it comes."""
+
+    def __init__(self, stop: Sequence[str] = ()) -> None:
+        """stop: strings of the caller's at which the answer ends; they are left out."""
+        self._stop = tuple(stop)
+        self._thinking = True
+        self._coding = False
+        self._held = ""
+        self._observed = 0
+        self.content = ""
+        """The answer so far."""
+        self.reasoning = ""
+        """The thoughts so far, programs and output included."""
+        self.stopped = False
+        """Whether one of the caller's stop strings came; the rest of the run is of no use."""
+
+    def feed(self, text: str) -> list[tuple[Channel, str]]:
+        """What can be shown of what came; the beginning of a mark is held until it is clear what it is."""
+        pieces: list[tuple[Channel, str]] = []
+        rest = "" if self.stopped else self._held + text
+        while rest and not self.stopped:
+            mark = THOUGHT if self._thinking else None if self._coding else PROGRAM
+            place = rest.find(mark) if mark else -1
+            if place < 0:
+                break
+            self._show(pieces, rest[:place])
+            if mark == THOUGHT:
+                self._thinking = False
+                rest = rest[place + len(THOUGHT) :]
+            else:
+                self._coding = True
+                rest = rest[place:]
+        marks = (THOUGHT,) if self._thinking else () if self._coding else (PROGRAM, *self._stop)
+        held = _beginning(rest, (*marks, f"{IMAGINED} "))
+        self._held = rest[len(rest) - held :]
+        self._show(pieces, rest[: len(rest) - held])
+        if self.stopped:
+            self._held = ""
+        return pieces
+
+    def observe(self, output: str) -> str:
+        """A program's output came, after `finish`, and the model goes on behind it: `output`, as it is reasoning."""
+        self._coding = False
+        self.reasoning += output
+        self._observed += len(output)
+        return output
+
+    def thought(self, tokens: int) -> int:
+        """How many of the model's `tokens` are reasoning, by their part of the text."""
+        thoughts = len(self.reasoning) - self._observed
+        return round(tokens * thoughts / max(1, thoughts + len(self.content)))
+
+    def finish(self) -> list[tuple[Channel, str]]:
+        """What was held: nothing more comes."""
+        pieces: list[tuple[Channel, str]] = []
+        held, self._held = self._held, ""
+        self._show(pieces, held.partition(IMAGINED)[0])
+        return pieces
+
+    def _show(self, pieces: list[tuple[Channel, str]], text: str) -> None:
+        if self.stopped:
+            return
+        if self._thinking or self._coding:
+            self._add(pieces, "reasoning", text)
+            return
+        if not self.content:
+            text = text.lstrip()
+        for word in self._stop:
+            if word in text:
+                text = text.partition(word)[0]
+                self.stopped = True
+        self._add(pieces, "content", text)
+
+    def _add(self, pieces: list[tuple[Channel, str]], channel: Channel, text: str) -> None:
+        if not text:
+            return
+        if channel == "content":
+            self.content += text
+        else:
+            self.reasoning += text
+        pieces.append((channel, text))
+
+
+def _beginning(text: str, marks: Sequence[str]) -> int:
+    """How many characters at the end of `text` may be the beginning of a mark."""
+    return max((_ending(text, mark) for mark in marks), default=0)
+
+
+def _ending(text: str, mark: str) -> int:
+    """How many characters at the end of `text` may be the beginning of `mark`."""
+    place = text.find(mark[0], max(0, len(text) - len(mark) + 1))
+    while place >= 0:
+        if mark.startswith(text[place:]):
+            return len(text) - place
+        place = text.find(mark[0], place + 1)
+    return 0

@@ -1,0 +1,122 @@
+"""What every request passes before the app sees it: keys, the size of its body, and whether the server still takes any.
+
+Plain ASGI around everything else, so that its errors, too, come in OpenAI's shape, and so that unexpected ones say
+nothing of what is inside.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.errors import ApiError
+from serving.keys import Caller, Keys
+from serving.metrics import Metrics
+
+log = logging.getLogger("storm")
+
+
+class Gate:
+    """The outermost middleware."""
+
+    def __init__(self, app: ASGIApp, *, keys: Keys, metrics: Metrics, drain: Drain, most_bytes: int) -> None:
+        """drain: whether to turn requests away. most_bytes: of a body."""
+        self._app, self._keys, self._metrics, self._drain, self._most = app, keys, metrics, drain, most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            with self._drain.counted():
+                self._admit(scope)
+                await self._app(scope, self._limited(receive), sending)
+        except ApiError as error:
+            await _answer(error, sending)
+        except Exception as error:
+            # The message may hold what a user wrote, or a path: the type is enough to look for, with the traceback.
+            log.exception("%s failed with %s", scope["path"][:100], type(error).__name__)
+            if not status:
+                await _answer(ApiError(500, "the server failed; this is its fault"), sending)
+        finally:
+            route = scope.get("route")
+            self._metrics.answered(getattr(route, "path", "other"), status)
+
+    def _admit(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        api = scope["path"].startswith("/v1/")
+        if api and self._drain.draining:
+            raise ApiError(503, "the server is going down; try another, or again", retry_after=5)
+        if api:
+            scope.setdefault("state", {})["caller"] = self._keys.caller(headers.get("authorization"))
+        if scope["method"] != "POST":
+            return
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise ApiError(415, "give Content-Type: application/json")
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > self._most:
+            raise self._too_large()
+
+    def _limited(self, receive: Receive) -> Receive:
+        taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._most:
+                # Of the kind that FastAPI passes on while it reads a body.
+                raise HTTPException(413, self._too_large().message)
+            return message
+
+        return limited
+
+    def _too_large(self) -> ApiError:
+        return ApiError(413, f"the body is larger than {self._most} bytes")
+
+
+class Drain:
+    """Counts the requests that are being answered, and says when no more are taken."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        """Whether requests are turned away."""
+        self.open = 0
+        """Requests that are being answered."""
+
+    def counted(self) -> Drain:
+        """For the time of a request: `with drain.counted():`."""
+        return self
+
+    def __enter__(self) -> None:
+        self.open += 1
+
+    def __exit__(self, *error: Any) -> None:
+        self.open -= 1
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Who asks, of a request that was let in."""
+    caller: Caller = scope["state"]["caller"]
+    return caller
+
+
+async def _answer(error: ApiError, send: Send) -> None:
+    body = orjson.dumps(error.body)
+    headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers}
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,53 @@
+"""The API on the port of `langgraph dev`, beside Studio's own routes: `http.app` in `langgraph.json`.
+
+    STORM_REASONER=http://localhost:8000/v1 STORM_API_KEYS=... langgraph dev
+    curl localhost:2024/v1/models
+
+For trying both against each other on one machine; what serves for good is `storm serve`. Of the API only `/v1` is here:
+`/metrics` and `/docs` are Studio's, whose page of operations names ours too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from serving.app import create_app, opened
+from serving.config import ServeConfig
+from serving.keys import ENVIRONMENT, read_keys
+from serving.metrics import Metrics
+
+
+def beside_studio() -> FastAPI:
+    """An app that passes `/v1` on, for `langgraph dev` to add its routes to.
+
+    It reads the reasoner from STORM_REASONER, or else takes nano, and the keys from STORM_API_KEYS. Raises ValueError
+    for what is no key.
+    """
+    config = ServeConfig(reasoner=(os.environ.get("STORM_REASONER") or "nano",))
+    metrics = Metrics()
+    api = create_app(config, keys=read_keys(None, os.environ.get(ENVIRONMENT)), metrics=metrics)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opened(config, metrics) as agent:
+            api.state.agent = agent
+            yield
+
+    # An app within the app: what the API has around its routes (keys, sizes, the shape of errors) is not for Studio's.
+    # A route and no mount, which would take "/v1" off the paths.
+    outer = FastAPI(title=api.title, version=api.version, lifespan=lifespan, openapi_url=None)
+    outer.router.routes.append(Route("/v1/{path:path}", api, include_in_schema=False))
+    # Studio asks the app for its operations: ours, without /health and /metrics, which cannot be reached here.
+    described = api.openapi()
+    paths = {path: what for path, what in described["paths"].items() if path.startswith("/v1/")}
+    outer.openapi = lambda: {**described, "paths": paths}  # type: ignore[method-assign]
+    return outer
+
+
+app = beside_studio()
+"""For `langgraph.json`."""

@@ -1,0 +1,343 @@
+"""`agents.reasoners.chat` against an endpoint that streams, refuses and misbehaves over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+
+import pytest
+from chatted import arguments, call, delta, running, saying, usage
+from scripted import Reply
+
+from agents.reasoners import endpoint, open_reasoner
+from agents.reasoners.chat import Chat
+from agents.reasoners.turns import GO_ON
+from env.protocol import Inline
+from env.reasoner import Generation, ReasonerError, Sampling
+
+KEY = "sk-secret-0123456789"
+CODE = "x = 6 * 7\nprint(x)"
+BLOCK = f"```python\n{CODE}\n```\n"
+QUESTION = [{"role": "system", "content": "S"}, {"role": "user", "content": "How\nmany?"}]
+STOP = Inline.stop
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(endpoint, "PAUSE", 0.01)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+
+
+@pytest.fixture
+def chat(server):
+    reasoner = Chat(server.url)
+    yield reasoner
+    reasoner.close()
+
+
+def ask(reasoner: Chat, text: str = "", **options) -> Generation:
+    sampling = Sampling(**{"seed": 7, **options})
+    return reasoner.generate(reasoner.render(QUESTION) + text, stop=STOP, max_tokens=64, sampling=sampling)
+
+
+def test_a_call_in_pieces_becomes_a_program_in_the_text_and_ends_the_segment(server, chat):
+    server.play(running(CODE, said="Let me run it."))
+    generation = ask(chat)
+    assert (generation.text, generation.finish, generation.ids) == (f"Let me run it.\n{BLOCK}", "stop", None)
+    assert Inline().read(generation.text).code == f"{CODE}\n"
+
+
+def test_words_come_as_they_are_streamed_and_end_with_the_turn(server, chat):
+    server.play(saying("It is ", "\\boxed{42}."))
+    chunks = list(chat.stream(chat.render(QUESTION), stop=STOP, max_tokens=64, sampling=Sampling(seed=7)))
+    assert [(chunk.text, chunk.finish) for chunk in chunks] == [("It is ", None), ("\\boxed{42}.", None), ("", "end")]
+
+
+def test_a_request_has_the_messages_the_tool_a_limit_and_the_sampling(server, chat):
+    server.play(saying("Yes."))
+    chat.generate(
+        chat.render(QUESTION), stop=STOP, max_tokens=64, sampling=Sampling(temperature=0.5, top_p=0.9, seed=2**40 + 3)
+    )
+    sent = server.requests[0]
+    assert server.paths == ["/v1/chat/completions"]
+    assert sent["messages"] == QUESTION
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["run_python"]
+    assert (sent["model"], sent["max_tokens"], sent["temperature"], sent["top_p"]) == ("tiny", 64, 0.5, 0.9)
+    assert (sent["seed"], sent["parallel_tool_calls"], sent["stream"]) == (3, False, True)
+    assert sent["stream_options"] == {"include_usage": True}
+    assert "stop" not in sent
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_thoughts_stand_in_tags_whatever_the_field_is_called(server, chat, field):
+    thoughts = [delta(**{field: "Two and "}), delta(**{field: "two."}, content=None)]
+    server.play(
+        Reply([*thoughts, delta(content="It is 4."), delta("stop")]),
+        Reply([*thoughts, *call([arguments(CODE)], finish="tool_calls")]),
+        Reply([*thoughts, delta("length")]),
+    )
+    assert ask(chat).text == "<think>\nTwo and two.\n</think>\nIt is 4."
+    assert ask(chat).text == f"<think>\nTwo and two.\n</think>\n{BLOCK}"
+    cut = ask(chat)
+    assert (cut.text, cut.finish) == ("<think>\nTwo and two.", "length")
+
+
+def test_a_program_in_a_thought_does_not_run_and_the_model_thinks_on(server, chat):
+    thought = "Say ``", "`python\nprint(1)\n```\nwhich prints\n```output\n1\n```\nso be it."
+    server.play(Reply([*(delta(reasoning=piece) for piece in thought), *call([arguments(CODE)], finish="tool_calls")]))
+    generation = ask(chat)
+    assert generation.text.endswith(f"so be it.\n</think>\n{BLOCK}")
+    assert Inline().read(Inline().clean(generation.text)).code == f"{CODE}\n"
+
+
+def test_a_block_in_the_answer_itself_is_a_program_as_in_any_text(server, chat):
+    server.play(saying("Run\n```pyth", "on\nprint(1)\n``", "`\nwhich prints\n"))
+    generation = ask(chat)
+    assert (generation.text, generation.finish) == ("Run\n```python\nprint(1)\n```\n", "stop")
+
+
+def test_a_fence_that_ends_no_program_ends_no_segment(server, chat):
+    words = "The model is\n```\nmax 3x\n```\nand now:\n"
+    server.play(Reply([delta(content=words), *call([arguments(CODE)], finish="tool_calls")]))
+    generation = ask(chat)
+    assert (generation.text, generation.finish) == (words + BLOCK, "stop")
+
+
+def test_an_output_that_the_model_makes_up_ends_the_segment(server, chat):
+    server.play(saying("It prints\n```output\n42\n```\nso 42."))
+    generation = ask(chat)
+    assert (generation.text, generation.finish) == ("It prints\n```output", "stop")
+
+
+@pytest.mark.parametrize(
+    "second", [{"index": 1, "id": "def"}, {"index": 0, "id": "def"}], ids=["by its index", "by its id alone"]
+)
+def test_a_second_call_in_the_same_answer_is_dropped(server, chat, second):
+    both = [*call([arguments(CODE)]), *call([arguments("print(2)")], **second), delta("tool_calls")]
+    server.play(Reply(both))
+    assert ask(chat).text == BLOCK
+
+
+@pytest.mark.parametrize("ids", ["aa", "ab"], ids=["the same", "another"])
+def test_a_call_goes_on_where_later_pieces_have_an_id_too(server, chat, ids):
+    data = arguments(CODE)
+    parts = zip(ids, (data[:9], data[9:]), strict=True)
+    pieces = [{"index": 0, "id": id, "function": {"arguments": part}} for id, part in parts]
+    server.play(Reply([*(delta(tool_calls=[piece]) for piece in pieces), delta("stop")]))
+    assert ask(chat).text == BLOCK
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        (CODE, CODE),
+        ('{"code": "print(1)\nprint(2)"}', "print(1)\nprint(2)"),
+        ("{'code': 'print(1)'}", "print(1)"),
+        ('"print(1)"', "print(1)"),
+    ],
+    ids=["raw code", "raw line breaks", "a dictionary of Python's", "a string"],
+)
+def test_arguments_that_are_not_quite_json_are_understood(server, chat, written, code):
+    server.play(Reply(call([written], finish="tool_calls")))
+    assert ask(chat).text == f"```python\n{code}\n```\n"
+
+
+@pytest.mark.parametrize("written", ['{"code": "print(1)', "{}", "", '{"code": 5}', "Please run it."])
+def test_a_call_without_a_program_is_an_error_that_shows_it(server, chat, written):
+    server.play(Reply(call([written], finish="tool_calls")))
+    with pytest.raises(ReasonerError, match=f"{server.url}: tiny called run_python with neither JSON") as caught:
+        ask(chat)
+    assert repr(written) in str(caught.value)
+
+
+def test_a_call_that_the_limit_cuts_is_no_program(server, chat):
+    server.play(Reply([delta(content="So\n"), *call(['{"code": "print('], finish="length")]))
+    generation = ask(chat)
+    assert (generation.text, generation.finish) == ("So\n", "length")
+
+
+def test_fences_in_a_called_program_do_not_end_it(server, chat):
+    code = 'print("""```\nFive: `````\n```output\n""")'
+    server.play(running(code))
+    generation = ask(chat)
+    read = Inline().read(Inline().clean(generation.text))
+    assert read.code is not None
+    assert read.end == len(generation.text)
+    assert read.code.replace("` ", "`") == f"{code}\n"
+
+
+def test_a_refusal_and_a_filter_are_errors(server, chat):
+    server.play(
+        Reply([delta(refusal="I can't "), delta(refusal="do that."), delta("stop")]),
+        Reply([delta(content="Let"), delta("content_filter")]),
+    )
+    with pytest.raises(ReasonerError, match=f"{server.url}: tiny refused: I can't do that."):
+        ask(chat)
+    with pytest.raises(ReasonerError, match="tiny broke off the text: content_filter"):
+        ask(chat)
+
+
+def test_what_an_endpoint_refuses_is_left_out_or_renamed_from_then_on(server, chat, caplog):
+    server.play(
+        Reply(status=400, message="Unsupported value: 'temperature' does not support 0.6 with this model."),
+        Reply(status=400, message="Use 'max_completion_tokens' instead.", param="max_tokens"),
+        Reply(status=422, message="parallel_tool_calls: extra inputs are not permitted"),
+        saying("Yes."),
+    )
+    assert ask(chat).text == "Yes."
+    assert ask(chat).text == "Yes."
+    assert len(server.requests) == 5
+    for sent in server.requests[3:]:
+        assert sent["max_completion_tokens"] == 64
+        assert not {"temperature", "max_tokens", "parallel_tool_calls"} & set(sent)
+        assert (sent["top_p"], sent["seed"]) == (0.95, 7)
+    assert [record.getMessage() for record in caplog.records if record.name == "storm"] == [
+        f"{server.url}: tiny does not take temperature; it is asked without"
+    ]
+
+
+def test_a_limit_that_is_refused_by_both_names_is_left_out(server, chat):
+    server.play(
+        Reply(status=400, message="max_tokens is too large: 64"),
+        Reply(status=400, message="max_completion_tokens is too large: 64"),
+        saying("Yes."),
+    )
+    assert ask(chat).text == "Yes."
+    assert not {"max_tokens", "max_completion_tokens"} & set(server.requests[2])
+
+
+def test_of_two_that_do_not_go_together_the_temperature_stays(server, chat):
+    server.play(Reply(status=400, message="temperature and top_p cannot both be specified"), saying("Yes."))
+    ask(chat)
+    assert server.requests[1]["temperature"] == 0.6
+    assert "top_p" not in server.requests[1]
+
+
+def test_what_was_refused_for_another_reason_is_an_error_and_nothing_is_learnt(server, chat):
+    server.play(
+        Reply(status=400, message="seed is odd"),
+        Reply(status=400, message="the temperature is high today", param="messages"),
+    )
+    with pytest.raises(ReasonerError, match=f"{server.url} answered 400: .*high today"):
+        ask(chat)
+    assert len(server.requests) == 2
+    server.play(saying("Yes."))
+    ask(chat)
+    assert server.requests[0]["seed"] == 7
+
+
+def test_thoughts_and_signatures_are_sent_to_endpoints_that_demand_them(server, chat):
+    text = f"<think>\nTwo.\n</think>\n{BLOCK}```output\n42\n```\n"
+    server.play(
+        Reply(status=400, message="Missing `reasoning_content` field in the assistant message at message index 2."),
+        Reply(status=400, message="Function call is missing a thought_signature in functionCall parts."),
+        saying("Yes."),
+    )
+    assert ask(chat, text).text == "Yes."
+    plain, thinking, signed = (sent["messages"][2] for sent in server.requests)
+    assert "reasoning_content" not in plain
+    assert thinking["reasoning_content"] == signed["reasoning_content"] == "Two."
+    assert "extra_content" not in thinking["tool_calls"][0]
+    signature = signed["tool_calls"][0]["extra_content"]["google"]["thought_signature"]
+    assert signature == "skip_thought_signature_validator"
+
+
+def test_a_busy_endpoint_is_asked_again_when_it_says(server, chat):
+    server.play(Reply(status=429, headers={"retry-after": "1"}), saying("Yes."))
+    started = time.monotonic()
+    assert ask(chat).text == "Yes."
+    assert time.monotonic() - started >= 1
+
+
+def test_an_endpoint_that_stays_broken_is_given_up_with_its_address_and_words(server, chat):
+    server.play(Reply(status=500, message="out of memory"))
+    with pytest.raises(ReasonerError, match=f"{server.url} answered 500: .*out of memory"):
+        ask(chat)
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        Reply([delta(content="Let me ")], end="cut"),
+        Reply(call(['{"code": "pri'])),
+        Reply([delta(content="Let me "), '{"error": {"message": "upstream died"}}']),
+    ],
+    ids=["cut", "no reason", "error event"],
+)
+def test_half_a_stream_is_begun_again_with_the_same_seed(server, chat, half):
+    server.play(half, running(CODE, said="Let me run.\n"))
+    assert ask(chat, seed=None).text == f"Let me run.\n{BLOCK}"
+    assert server.requests[0] == server.requests[1]
+    server.play(half, running(CODE, said="Let me run.\n"))
+    prompt = chat.render(QUESTION)
+    chunks = list(chat.stream(prompt, stop=STOP, max_tokens=64, sampling=Sampling()))
+    assert "".join(chunk.text for chunk in chunks) == f"Let me run.\n{BLOCK}"
+    server.play(half)
+    with pytest.raises(ReasonerError, match=f"{server.url}: the stream broke off, 3 times"):
+        ask(chat)
+
+
+def test_events_without_words_are_passed_over(server, chat):
+    filtered = json.dumps({**json.loads(usage()), "choices": [{"index": 0, "content_filter_results": {}}]})
+    words = [delta(role="assistant", content=""), delta(content="Yes."), filtered, delta("stop")]
+    server.play(Reply([usage(), *words, usage()]))
+    assert ask(chat).text == "Yes."
+
+
+def test_half_a_character_is_replaced_so_that_it_can_be_sent_back(server, chat):
+    server.play(Reply([delta(content="Hm \ud83d.\n"), *call([arguments("print('\ud83d')")], finish="tool_calls")]))
+    text = ask(chat).text
+    assert text == "Hm \ufffd.\n```python\nprint('\ufffd')\n```\n"
+    ask(chat, f"{text}```output\n\ufffd\n```\n")
+    assert server.requests[1]["messages"][2]["content"] == "Hm \ufffd."
+
+
+def test_a_half_finished_turn_is_followed_by_the_users_word_to_go_on(server, chat):
+    server.play(saying("Yes."))
+    ask(chat, "<think>\nTwo and\nWait, let me use code.\n")
+    assert server.requests[0]["messages"][2:] == [
+        {"role": "assistant", "content": "Two and\nWait, let me use code."},
+        {"role": "user", "content": GO_ON},
+    ]
+
+
+def test_a_wrong_key_fails_at_once_says_what_to_set_and_is_never_shown(server, caplog):
+    caplog.set_level(logging.DEBUG)
+    server.wanted_key = "another"
+    with pytest.raises(ReasonerError, match=r"answered 401: .*Set OPENAI_API_KEY") as caught:
+        open_reasoner(f"chat:{server.url}", model="big", api_key=KEY)
+    assert len(server.keys) == 1
+    assert KEY not in str(caught.value) + caplog.text
+
+
+def test_an_unknown_model_fails_at_once_and_says_what_to_check(server):
+    server.play(Reply(status=404, message="The model `huge` does not exist."))
+    with pytest.raises(ReasonerError, match=r"has it chat completions, and does it serve 'huge'"):
+        ask(Chat(server.url, model="huge"))
+    assert len(server.requests) == 1
+
+
+def test_of_hundreds_of_models_a_few_are_named(server):
+    server.models = tuple(f"model-{number}" for number in range(300))
+    with pytest.raises(ReasonerError, match=r"say which model; it serves model-0, .*model-9 and 290 more$"):
+        Chat(server.url)
+
+
+def test_a_spec_with_chat_before_an_address_opens_it(server, tmp_path):
+    server.play(saying("Yes."))
+    reasoner = open_reasoner(f"chat:{server.url}", model="big")
+    assert ask(reasoner).text == "Yes."
+    assert (server.requests[0]["model"], reasoner.context, reasoner.encode("x")) == ("big", None, None)
+    with pytest.raises(ValueError, match="no address"):
+        open_reasoner("chat:gpt")
+    with pytest.raises(ValueError, match="leave out the tokenizer"):
+        open_reasoner(f"chat:{server.url}", tokenizer=tmp_path / "tokenizer.json")
+
+
+def test_a_prompt_that_is_no_chat_is_refused(chat):
+    with pytest.raises(ValueError, match="not with a line of messages"):
+        chat.generate("<|im_start|>user\nQ", stop=(), max_tokens=3, sampling=Sampling())
+    with pytest.raises(ValueError, match="3 token ids"):
+        chat.generate((1, 2, 3), stop=(), max_tokens=3, sampling=Sampling())

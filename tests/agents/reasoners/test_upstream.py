@@ -1,0 +1,251 @@
+"""Servers on an event loop: what goes over the wire, replicas that fail, streams that break off, and cancelling."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "serving"))
+
+from playing import Upstream
+
+from agents.reasoners import upstream as module
+from agents.reasoners.asynchronous import InThreads, open_async
+from agents.reasoners.completions import Completions
+from agents.reasoners.upstream import Incoming, open_upstream
+from agents.reasoners.wire import BrokenError, Wire
+from env import ReasonerError, Sampling
+
+STOP = ("```\n", "```output")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(module, "PAUSE", 0.01)
+
+
+def prompt(play):
+    return f"<|im_start|>user\n[[{play}]] 40 hours<|im_end|>\n<|im_start|>assistant\n<think>\n"
+
+
+def written(urls, play, *, told=None, **keywords):
+    async def write():
+        async with open_upstream(urls, **keywords) as opened:
+            return await opened.write(
+                prompt(play), stop=STOP, max_tokens=500, sampling=Sampling(seed=1), told=told or (lambda *_: None)
+            )
+
+    return asyncio.run(write())
+
+
+def test_it_writes_what_the_synchronous_reasoner_writes():
+    pieces = []
+    with Upstream() as one:
+        found = written([one.url], "solve", told=lambda text, tokens: pieces.append((text, tokens)))
+        completions = Completions(one.url)
+        same = completions.generate(prompt("solve"), stop=STOP, max_tokens=500, sampling=Sampling(seed=1))
+        completions.close()
+    assert found.generation == same
+    assert found.generation.finish == "stop"
+    assert found.generation.text.endswith("```\n")
+    assert "".join(text for text, _ in pieces) == found.generation.text
+    assert sum(tokens for _, tokens in pieces) == found.tokens
+    assert len(pieces) > 3
+
+
+def test_the_servers_own_count_is_taken_where_it_comes():
+    with Upstream() as one:
+        found = written([one.url], "chat")
+    assert found.prompt_tokens == len(prompt("chat")) // 4
+    assert found.tokens > 3
+
+
+def test_work_goes_to_the_replica_that_has_least():
+    async def both():
+        async with open_upstream([one.url, other.url]) as opened:
+            work = [
+                opened.write(prompt("chat"), stop=STOP, max_tokens=9, sampling=Sampling(), told=lambda *_: None)
+                for _ in range(20)
+            ]
+            await asyncio.gather(*work)
+
+    with Upstream() as one, Upstream() as other:
+        asyncio.run(both())
+        assert len(one.asked) == len(other.asked) == 10
+
+
+@pytest.mark.parametrize("fault", ["is down", "answers 503"])
+def test_before_the_first_token_another_replica_is_asked(fault):
+    with Upstream() as one, Upstream() as other:
+        url = one.url
+        if fault == "is down":
+            one.close()
+        one.failures = 1
+        found = written([url, other.url], "solve")
+        assert found.generation.finish == "stop"
+        assert len(other.asked) == 1
+
+
+def test_one_replica_is_asked_again_where_there_is_no_other():
+    with Upstream() as one:
+        one.failures = 3
+        assert written([one.url], "solve").generation.finish == "stop"
+        assert len(one.asked) == 4
+        one.failures = 4
+        with pytest.raises(ReasonerError, match=r"no replica began to answer; .*answered 503: .*not yet"):
+            written([one.url], "solve")
+
+
+def test_a_request_that_is_wrong_is_not_repeated():
+    with Upstream() as one:
+        with pytest.raises(ReasonerError, match=r"answered 400: .*played"):
+            written([one.url], "400")
+        assert len(one.asked) == 1
+
+
+def test_a_server_that_asks_for_a_minute_is_given_up():
+    with Upstream() as one:
+        with pytest.raises(ReasonerError, match="answered 429"):
+            written([one.url], "429")
+        assert len(one.asked) == 1
+
+
+def test_a_stream_that_breaks_off_is_an_error_as_what_was_said_cannot_be_taken_back():
+    with Upstream() as one, Upstream() as other:
+        with pytest.raises(ReasonerError, match="the stream broke off"):
+            written([one.url, other.url], "half")
+        assert len(one.asked) + len(other.asked) == 1
+
+
+def test_no_key_is_in_an_error():
+    with Upstream() as one, pytest.raises(ReasonerError) as caught:
+        written([one.url], "400", api_key="sk-very-secret")
+    assert "sk-very-secret" not in str(caught.value)
+
+
+def test_a_replica_that_comes_back_is_seen(monkeypatch, caplog):
+    monkeypatch.setattr(module, "WATCH", 0.05)
+
+    async def watch():
+        async with open_upstream([one.url]) as opened:
+            replica = opened.replicas[0]
+            replica.up = False
+            async with asyncio.timeout(5):
+                while not replica.up:
+                    await asyncio.sleep(0.01)
+            one.close()
+            async with asyncio.timeout(5):
+                while replica.up:
+                    await asyncio.sleep(0.01)
+
+    with Upstream() as one:
+        asyncio.run(watch())
+    assert "does not answer" in caplog.text
+
+
+def test_a_cancelled_request_closes_its_connection():
+    async def leave():
+        async with open_upstream([one.url]) as opened:
+            task = asyncio.create_task(
+                opened.write(prompt("endless"), stop=STOP, max_tokens=9, sampling=Sampling(), told=lambda *_: None)
+            )
+            while not one.open:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            task.cancel()
+            await asyncio.wait([task])
+            async with asyncio.timeout(2):
+                while one.open:
+                    await asyncio.sleep(0.01)
+            assert opened.replicas[0].busy == 0
+
+    with Upstream() as one:
+        asyncio.run(leave())
+    assert one.ended == ["left"]
+
+
+def fed(pieces, server="vllm"):
+    stream = Incoming(Wire(model="m", server=server, tokens=None), STOP, "http://x/v1")
+    return "".join(stream.feed(piece) for piece in pieces), stream
+
+
+def test_a_stop_string_that_the_server_left_out_is_put_back():
+    data = (
+        b'data: {"choices": [{"text": "a\\n", "finish_reason": "stop", "stop_reason": "```\\n"}]}\n\ndata: [DONE]\n\n'
+    )
+    text, stream = fed([data])
+    assert (text, stream.over, stream.chunks[-1].finish) == ("a\n```\n", True, "stop")
+
+
+def test_bytes_may_be_cut_anywhere():
+    first, second = ('data: {"choices": [{"text": "größe "}]}', 'data: {"choices": [{"text": "x```\\nmore"}]}')
+    data = f"{first}\r\n\r\n: comment\n\n{second}\n\n".encode()
+    for size in range(1, len(data)):
+        text, stream = fed([data[at : at + size] for at in range(0, len(data), size)])
+        assert (text, stream.over) == ("größe x```\n", True)
+
+
+@pytest.mark.parametrize("data", ["{", "3", '{"choices": 3}', '{"error": "e"}'])
+def test_what_is_no_stream_of_completions_is_broken(data):
+    with pytest.raises(BrokenError):
+        fed([f"data: {data}\n\n".encode()])
+
+
+class Slow:
+    """A synchronous reasoner that writes a word now and then, and remembers how many."""
+
+    name, context, instructions, sampling = "slow", None, None, Sampling()
+
+    def __init__(self):
+        self.words = 0
+
+    def render(self, messages):
+        return ""
+
+    def encode(self, text):
+        return None
+
+    def stream(self, prompt, *, stop, max_tokens, sampling):
+        import time
+
+        from env import Chunk
+
+        for number in range(max_tokens):
+            time.sleep(0.005)
+            self.words += 1
+            yield Chunk(text=f"{number} ", finish="length" if number + 1 == max_tokens else None)
+
+    def close(self): ...
+
+
+def test_a_reasoner_in_a_thread_is_heard_as_it_writes_and_stops_when_it_is_cancelled():
+    async def listen():
+        slow = Slow()
+        reasoner = InThreads(slow, threads=2)
+        pieces = []
+        asking = {"stop": (), "sampling": Sampling(), "told": lambda text, tokens: pieces.append((text, tokens))}
+        found = await reasoner.write("", max_tokens=20, **asking)
+        assert "".join(text for text, _ in pieces) == found.generation.text
+        assert sum(tokens for _, tokens in pieces) == 20
+        assert len(pieces) > 5
+        task = asyncio.create_task(reasoner.write("", max_tokens=10_000, **asking))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.wait([task])
+        await asyncio.sleep(0.05)
+        words = slow.words
+        await asyncio.sleep(0.1)
+        assert slow.words == words
+        reasoner.close()
+
+    asyncio.run(listen())
+
+
+def test_several_reasoners_go_together_only_where_they_are_servers():
+    async def open_both():
+        async with open_async(["nano", "http://127.0.0.1:9/v1"]):
+            pass
+
+    with pytest.raises(ValueError, match="only servers' addresses go together"):
+        asyncio.run(open_both())

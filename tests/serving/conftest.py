@@ -1,0 +1,75 @@
+"""Live servers: one of the nano model, and one over an upstream that plays."""
+
+import httpx
+import openai
+import pytest
+from playing import Upstream
+from serving_live import Live
+
+from env.families import generate
+
+
+@pytest.fixture(scope="session")
+def upstream():
+    with Upstream() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def served(upstream):
+    """The server over the upstream."""
+    with Live(upstream.url) as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def nano():
+    """The server of the nano model."""
+    with Live("nano") as live:
+        yield live
+
+
+@pytest.fixture
+def client(served):
+    """OpenAI's client, at the server over the upstream."""
+    with openai.OpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=60) as opened:
+        yield opened
+
+
+@pytest.fixture
+def post(served):
+    """A function that posts a body to a path and gives the response."""
+    with httpx.Client(base_url=served.url, timeout=60) as opened:
+
+        def post(path, body, **keywords):
+            return opened.post(path, json=body, **keywords)
+
+        yield post
+
+
+@pytest.fixture
+def ask(post):
+    """A function that asks a question by chat, with other fields where they are given."""
+
+    def ask(question, **fields):
+        body = {"model": "storm", "messages": [{"role": "user", "content": question}], **fields}
+        return post("/chat/completions", body)
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def families_question():
+    """A question that the nano model knows how to work on."""
+    return next(generate(["knapsack"], split="heldout", seed=0, limit=1)).question
+
+
+@pytest.fixture(scope="session")
+def sandbox_runs():
+    """A function that counts the programs that run in a server's sandbox."""
+
+    def sandbox_runs(live):
+        places = live.agent.sandbox._places
+        return places._count - len(places._free)
+
+    return sandbox_runs

@@ -1,0 +1,56 @@
+"""`langgraph dev` of this house, as a process, with its usage report and its version check off."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.error import URLError
+
+HOUSE = Path(__file__).resolve().parents[2]
+QUIET = {"LANGGRAPH_NO_VERSION_CHECK": "1", "LANGGRAPH_CLI_NO_ANALYTICS": "1"}
+
+
+class DevServer:
+    """A server of its own. log: a file for what it says. environment: variables besides ours."""
+
+    def __init__(self, log, **environment):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url, self.log = f"http://127.0.0.1:{port}", log
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("STORM_")}
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload", "--port", str(port)],
+                cwd=HOUSE,
+                env={**kept, **QUIET, **environment},
+                stdout=output,
+                stderr=output,
+            )
+
+    def __enter__(self):
+        deadline = time.monotonic() + 60
+        while True:
+            assert self._process.poll() is None, self.log.read_text()
+            try:
+                urllib.request.urlopen(f"{self.url}/ok", timeout=5)
+                return self
+            except URLError:
+                assert time.monotonic() < deadline, self.log.read_text()
+                time.sleep(0.1)
+
+    def __exit__(self, *error):
+        self.stop()
+
+    def stop(self):
+        """End it, as Ctrl-C does. Gives what it said."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+        return self.log.read_text()

@@ -1,0 +1,68 @@
+"""A server of ours over real HTTP, in a thread: what is under way in it can be looked at."""
+
+import asyncio
+import threading
+
+import uvicorn
+
+from serving.app import create_app, opened
+from serving.config import ServeConfig
+from serving.keys import Keys
+from serving.metrics import Metrics
+
+
+class Live:
+    """config: as for `storm serve`; port and address are the fixture's."""
+
+    def __init__(self, *reasoner, keys=None, **config):
+        self.config = ServeConfig(reasoner=reasoner or ("nano",), minimum_tier="limits", **config)
+        self._keys = keys or Keys({})
+        self._ready = threading.Event()
+        self._failure = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(60)
+        if self._failure:
+            raise self._failure
+
+    def close(self):
+        self._server.should_exit = True
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    @property
+    def running(self):
+        """Runs that are under way."""
+        return len(self.agent.running)
+
+    def _run(self):
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+            self._ready.set()
+            raise
+
+    async def _serve(self):
+        metrics = Metrics()
+        self.loop = asyncio.get_running_loop()
+        async with opened(self.config, metrics) as self.agent:
+            self.app = create_app(self.config, keys=self._keys, metrics=metrics)
+            self.app.state.agent = self.agent
+            settings = uvicorn.Config(
+                self.app, port=0, http="httptools", lifespan="off", log_config=None, timeout_graceful_shutdown=1
+            )
+            self._server = uvicorn.Server(settings)
+            task = asyncio.create_task(self._server.serve())
+            while not self._server.started:
+                await asyncio.sleep(0.01)
+            port = self._server.servers[0].sockets[0].getsockname()[1]
+            self.url = f"http://127.0.0.1:{port}/v1"
+            self._ready.set()
+            await task

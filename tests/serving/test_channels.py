@@ -1,0 +1,99 @@
+"""Thoughts and answers are told apart as they come, wherever the stream is cut into pieces."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.blocks import Blocks
+from serving.channels import Channels
+
+WORDS = st.sampled_from(
+    ["a", " ", "\n", "<", "</th", "ink>", "</think>", "`", "``", "```", "```python\n", "```output", "STOP", "ST", "1"]
+)
+
+
+def cut(text, places):
+    """`text` in pieces."""
+    ends = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
+    return [text[start:end] for start, end in pairwise(ends)]
+
+
+def divided(pieces, stop=()):
+    channels = Channels(stop)
+    shown = [piece for text in pieces for piece in channels.feed(text)] + channels.finish()
+    for channel in ("reasoning", "content"):
+        assert "".join(text for kind, text in shown if kind == channel) == getattr(channels, channel)
+    return channels.reasoning, channels.content
+
+
+@pytest.mark.parametrize(
+    ("text", "reasoning", "content"),
+    [
+        ("Hm.\n</think>\nSell 3.", "Hm.\n", "Sell 3."),
+        ("No end", "No end", ""),
+        ("a </thin king", "a </thin king", ""),
+        ("</think>Sell ``` 3", "", "Sell ``` 3"),
+        ("</think>I check.\n```python\n1\n```\n", "```python\n1\n```\n", "I check.\n"),
+        ("I compute\n```output", "I compute\n", ""),
+    ],
+)
+def test_what_follows_the_thoughts_is_the_answer_but_for_programs(text, reasoning, content):
+    assert divided([text]) == (reasoning, content)
+
+
+@given(st.lists(WORDS, max_size=12).map("".join), st.lists(st.integers(0, 200), max_size=6))
+def test_it_does_not_matter_where_the_stream_is_cut(text, places):
+    assert divided(cut(text, places), ["STOP"]) == divided([text], ["STOP"])
+
+
+def test_the_answer_goes_on_after_a_late_program():
+    channels = Channels()
+    channels.feed("</think>I check.\n```python\n1\n```\n")
+    channels.finish()
+    channels.observe("```output\n1\n```\n")
+    channels.feed("It is 1.")
+    assert channels.content == "I check.\nIt is 1."
+    assert channels.reasoning == "```python\n1\n```\n```output\n1\n```\n"
+
+
+def test_nothing_comes_after_a_stop_string():
+    channels = Channels(["STOP"])
+    assert channels.feed("STOP</think>one STOP two") == [("reasoning", "STOP"), ("content", "one ")]
+    assert channels.stopped
+    assert channels.feed("three") == []
+
+
+def test_thoughts_are_counted_by_their_part_of_the_text():
+    channels = Channels()
+    channels.feed("x" * 30)
+    channels.observe("y" * 100)
+    channels.feed("</think>" + "z" * 10)
+    assert channels.thought(80) == 60
+
+
+def blocks(pieces):
+    dividing = Blocks()
+    found = [piece for text in pieces for piece in dividing.feed(text)] + dividing.finish()
+    joined = []
+    for kind, text in found:
+        if joined and joined[-1][0] == kind:
+            joined[-1] = (kind, joined[-1][1] + text)
+        else:
+            joined.append((kind, text))
+    return joined
+
+
+def test_programs_are_told_from_prose_without_their_fences():
+    text = "I compute it.\n```python\nprint(6 * 7)\n```\nSo `x` is ```big```."
+    assert blocks([text]) == [
+        ("prose", "I compute it.\n"),
+        ("code", "print(6 * 7)\n"),
+        ("prose", "So `x` is ```big```."),
+    ]
+
+
+@given(st.lists(WORDS, max_size=12).map("".join), st.lists(st.integers(0, 200), max_size=6))
+def test_programs_are_found_wherever_the_stream_is_cut(text, places):
+    assert blocks(cut(text, places)) == blocks([text])

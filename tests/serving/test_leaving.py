@@ -1,0 +1,81 @@
+"""A client that leaves: the model stops writing, the program stops running, and nothing is left under way."""
+
+import json
+import random
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+
+def until(happened, seconds=5.0):
+    """Seconds until something happened."""
+    began = time.monotonic()
+    while not happened():
+        assert time.monotonic() - began < seconds, "it did not happen"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def begin(served, question, *, stream):
+    """Ask, and give the socket, on which the answer may come."""
+    opened = socket.create_connection(("127.0.0.1", httpx.URL(served.url).port))
+    body = {"model": "storm", "stream": stream, "messages": [{"role": "user", "content": question}]}
+    words = json.dumps(body)
+    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json"
+    opened.sendall(f"{head}\r\ncontent-length: {len(words)}\r\n\r\n{words}".encode())
+    return opened
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_model_stops_writing_when_its_reader_leaves(served, upstream, stream):
+    opened = begin(served, "[[endless]]", stream=stream)
+    until(lambda: upstream.open and served.running)
+    time.sleep(0.2)
+    opened.close()
+    assert until(lambda: not upstream.open and not served.running) < 1
+    assert upstream.ended[-1] == "left"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_program_stops_running_when_nobody_waits_for_it(served, sandbox_runs, stream):
+    opened = begin(served, "[[sleep]]", stream=stream)
+    until(lambda: sandbox_runs(served) == 1)
+    opened.close()
+    assert until(lambda: not sandbox_runs(served) and not served.running) < 1
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_model_that_is_silent_is_given_up_as_well(served, upstream, stream):
+    opened = begin(served, "[[silent]]", stream=stream)
+    until(lambda: upstream.open)
+    opened.close()
+    until(lambda: not upstream.open and not served.running)
+
+
+def test_a_stop_string_stops_the_model_too(served, upstream, ask):
+    ended = len(upstream.ended)
+    answer = ask("[[chat]] one two three", stop=["two"])
+    assert answer.json()["choices"][0]["message"]["content"].endswith("one ")
+    until(lambda: len(upstream.ended) > ended and not served.running)
+
+
+def test_many_that_leave_at_random_leave_nothing_behind(served, upstream, sandbox_runs):
+    draws = random.Random(5)
+    plays = [(draws.choice(["endless", "sleep", "solve", "silent"]), draws.random() < 0.5) for _ in range(40)]
+
+    def visit(number):
+        play, stream = plays[number]
+        opened = begin(served, f"[[{play}]]", stream=stream)
+        time.sleep(random.Random(number).random())
+        opened.close()
+
+    with ThreadPoolExecutor(12) as crew:
+        list(crew.map(visit, range(40)))
+    assert until(lambda: not upstream.open and not served.running and not sandbox_runs(served)) < 2
+
+
+def test_the_server_still_answers_afterwards(ask):
+    assert "120.0" in ask("40 hours, 3 each [[solve]]").json()["choices"][0]["message"]["content"]
