@@ -16,9 +16,9 @@ from env.reasoner import Reasoner, ReasonerError
 
 CHAT = "chat:"
 """What stands before the address of an endpoint that has chat completions only."""
-_FOLDERS = {"nano": "base", "nano-base": "base"}
+_FOLDERS = {"nano": "storm", "nano-base": "base"}
 BUILT_IN = tuple(_FOLDERS)
-"""Models that come with the package; "nano" is the base model as yet, and will be the trained one."""
+"""Models that come with the package: the trained one, and the one that it was trained from."""
 
 
 def open_reasoner(

@@ -49,5 +49,5 @@ def test_a_key_is_not_taken_for_a_model_that_runs_here():
 
 def test_a_missing_model_is_named_with_both_places(monkeypatch, tmp_path):
     monkeypatch.setattr(agents.reasoners, "__file__", str(tmp_path / "agents" / "reasoners" / "__init__.py"))
-    with pytest.raises(ReasonerError, match=r"models/base or .*models/nano/base; install"):
+    with pytest.raises(ReasonerError, match=r"models/storm or .*models/nano/storm; install"):
         open_reasoner("nano")
