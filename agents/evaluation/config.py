@@ -40,7 +40,7 @@ class EvalConfig:
     seed: int = 0
     """For the same problems and the same draws again, whatever runs beside them."""
     reasoner: str = "nano"
-    """Who solves: "nano", "nano-base", a folder with a nano model, or a server: its address, with chat: before it for chats only."""
+    """Who solves: "nano", "nano-base", a nano model's folder, a server's address, or chat: and an address."""
     model: str = ""
     """The model's name, where a server has more than one."""
     tokenizer: str = ""
