@@ -1,0 +1,34 @@
+"""The Responses API, with a data file: thoughts, programs and the answer come as items.
+
+storm serve                                  # in another terminal
+pip install openai && python examples/responses_python.py
+"""
+
+import base64
+import os
+
+from openai import OpenAI
+
+COSTS = "product,hours,profit\nchair,2,5\ntable,3,8\n"
+
+client = OpenAI(
+    base_url=os.environ.get("STORM_URL", "http://127.0.0.1:8000/v1"),
+    api_key=os.environ.get("STORM_API_KEY", "none"),
+)
+data = base64.b64encode(COSTS.encode()).decode()
+response = client.responses.create(
+    model="storm",
+    input=[
+        {
+            "role": "user",
+            "content": [
+                {"type": "input_text", "text": "A workshop has 40 hours. What does it earn at most? See products.csv."},
+                {"type": "input_file", "filename": "products.csv", "file_data": f"data:text/csv;base64,{data}"},
+            ],
+        }
+    ],
+)
+for item in response.output:
+    if item.type == "code_interpreter_call":
+        print("program:\n", item.code, "\nprinted:", item.outputs[0].logs if item.outputs else "nothing")
+print(response.output_text)
