@@ -27,9 +27,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/pytest
 
-# Both machines in LangGraph Studio, with the usage report and the version check of its command line off.
+# Both machines in LangGraph Studio, four runs at once, and the API on the same port. Its command line's usage report and
+# version check are off.
 studio: $(VENV)/.installed-studio
-	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=1 $(BIN)/langgraph dev
+	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=1 $(BIN)/langgraph dev --n-jobs-per-worker 4
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -38,10 +38,13 @@ def described(facts: dict[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
-def processor_seconds() -> float:
-    """What this process and all that descend from it, the dead ones included, have used of the processors so far."""
+def processor_seconds(of: int | None = None) -> float:
+    """What a process and all that descend from it, the dead ones included, have used of the processors so far.
+
+    of: its number; this process by default.
+    """
     ticks = 0
-    for pid in family(os.getpid()):
+    for pid in family(of or os.getpid()):
         try:
             with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
                 fields = file.read().rpartition(")")[2].split()

@@ -60,7 +60,7 @@ class Finding:
     confidence: float = 1.0
     """How sure the finder is, in [0, 1]."""
     rule: str = ""
-    """The rule that found it, where a rule did."""
+    """The rule that found it, where a rule did; "person" where a person did."""
 
     def __post_init__(self) -> None:
         if self.trigger not in TRIGGERS:

@@ -7,6 +7,7 @@ async with opened(config, metrics) as agent:
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,21 +53,25 @@ async def opened(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Agent]:
 
     Raises ReasonerError, SandboxUnavailableError and ValueError where a part can't be opened.
     """
-    with (
-        open_sandbox(
-            config.sandbox,
-            minimum_tier=config.minimum_tier,
-            workers=config.workers,
-            limits=SandboxLimits(seconds=config.solver_seconds),
-        ) as sandbox,
-        ThreadPoolExecutor(WAITING, thread_name_prefix="program") as threads,
-    ):
+    # In threads: both wait for processes, and an event loop must not; that of `langgraph dev` raises an error.
+    sandbox = await asyncio.to_thread(
+        open_sandbox,
+        config.sandbox,
+        minimum_tier=config.minimum_tier,
+        workers=config.workers,
+        limits=SandboxLimits(seconds=config.solver_seconds),
+    )
+    threads = ThreadPoolExecutor(WAITING, thread_name_prefix="program")
+    try:
         async with open_async(config.reasoner, model=config.model, tokenizer=config.tokenizer) as reasoner:
             agent = Agent(reasoner, sandbox, config, metrics, threads)
             try:
                 yield agent
             finally:
                 await agent.stop()
+    finally:
+        await asyncio.to_thread(threads.shutdown)
+        await asyncio.to_thread(sandbox.close)
 
 
 def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:

@@ -6,47 +6,60 @@
 Detect looks at each segment before its program runs; the judge looks at the whole run once it has stopped, and either
 sends it back to where its first flaw is or says what became of it. The intervener never sees the accepted answer. After
 arXiv 2510.04204.
+
+A person may take the intervener's place (`context={"intervener": "person"}`, with a checkpointer): then the machine
+stops at `review` instead of `detect`, and once more before the judge.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
 
 from agents.graphs import steps
 from agents.graphs.golden import outcome
-from agents.graphs.parts import Parts, Supply, default_parts
-from agents.graphs.state import CalmState, Question
-from env import Episode, Finding
+from agents.graphs.parts import Supply, default_parts
+from agents.graphs.review import review
+from agents.graphs.state import CalmState, Context, Question
+from env import Finding
 
 
-def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph:
+def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The machine. supply: gives its parts. checkpointer: keeps the state, for runs that go on after a kill."""
-    graph = StateGraph(CalmState, input_schema=Question)
-    graph.add_node("pose", partial(steps.pose, supply))
+    graph = StateGraph(CalmState, context_schema=Context, input_schema=Question)
+    graph.add_node("pose", partial(pose, supply))
     graph.add_node("reason", partial(steps.reason, supply))
     graph.add_node("detect", partial(detect, supply))
+    graph.add_node("review", partial(review, supply))
     graph.add_node("intervene", partial(intervene, supply))
     graph.add_node("execute", partial(steps.execute, supply))
     graph.add_node("judge", partial(judge, supply))
     graph.add_edge(START, "pose")
     graph.add_conditional_edges("pose", go_on)
-    graph.add_edge("reason", "detect")
+    graph.add_conditional_edges("reason", after_reason)
     graph.add_conditional_edges("detect", after_detect)
+    graph.add_conditional_edges("review", after_review)
     graph.add_conditional_edges("intervene", go_on)
     graph.add_conditional_edges("execute", go_on)
     graph.add_conditional_edges("judge", after_judge)
     return graph.compile(checkpointer=checkpointer, name="calm")
 
 
+def pose(supply: Supply, state: Question, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Begin a run, and settle who watches it. A client that sends no context gets the rules."""
+    context = runtime.context or Context()
+    fresh = {"intervener": context.intervener, "finding": None, "hint": None, "outcome": None}
+    return {**steps.pose(supply, state), **fresh}
+
+
 def detect(supply: Supply, state: CalmState) -> dict[str, Any]:
     """Look for a flaw in what was written, as long as there are interventions left to mend it with."""
     parts, episode = supply(), steps.episode_of(state)
-    finding = inspected(parts, episode) if may_intervene(parts, episode) else None
+    finding = parts.found(episode) if parts.hints_left(episode) else None
     return {"finding": finding.to_dict() if finding else None}
 
 
@@ -54,44 +67,54 @@ def intervene(supply: Supply, state: CalmState) -> dict[str, Any]:
     """Cut the run where the flaw begins, and put a hint there."""
     parts = supply()
     env = parts.env(steps.episode_of(state))
-    assert state["finding"] is not None, "detect and judge come here with a finding only"
+    assert state["finding"] is not None, "detect, review and judge come here with a finding only"
     finding = Finding.from_dict(state["finding"])
-    intervention = env.intervene(finding, parts.intervener.hint(finding))
+    intervention = env.intervene(finding, state.get("hint") or parts.intervener.hint(finding))
     tail = env.episode.transcript.spans[-1]
     steps.tell(source="hint", text=tail.text, cut=intervention.cut, trigger=finding.trigger)
-    return {**steps.update(env.episode, state), "finding": None}
+    return {**steps.update(env.episode, state), "finding": None, "hint": None}
 
 
 def judge(supply: Supply, state: CalmState) -> dict[str, Any]:
     """Look at the whole run: send it back to its first flaw, or say what became of it."""
     parts, episode = supply(), steps.episode_of(state)
-    failed = episode.stop == "infrastructure"
-    finding = None if failed else inspected(parts, episode)
+    if by_person(state):
+        kept = state.get("finding")
+        finding = Finding.from_dict(kept) if kept else None
+    else:
+        finding = None if episode.stop == "infrastructure" else parts.found(episode)
     found = finding.to_dict() if finding else None
-    if finding and may_intervene(parts, episode):
+    if finding and parts.hints_left(episode):
         return {"finding": found, "outcome": None}
     verdict = outcome(episode, finding, max_hint_share=parts.max_hint_share)
     return {"finding": found, "outcome": verdict, **steps.answer(state)}
 
 
-def inspected(parts: Parts, episode: Episode) -> Finding | None:
-    """The first flaw that the intervener finds, the accepted answer kept from it."""
-    return parts.intervener.inspect(replace(episode, problem=replace(episode.problem, answers=())))
+def by_person(state: CalmState) -> bool:
+    """Whether a person looks at the run."""
+    return state.get("intervener") == "person"
 
 
-def may_intervene(parts: Parts, episode: Episode) -> bool:
-    """Whether the run may get another hint."""
-    return len(episode.interventions) < parts.max_interventions
+def go_on(state: CalmState) -> Literal["reason", "review", "judge"]:
+    """Reason until the run has stopped; then a person looks at it before the judge does."""
+    if not steps.is_over(state):
+        return "reason"
+    return "review" if by_person(state) else "judge"
 
 
-def go_on(state: CalmState) -> Literal["reason", "judge"]:
-    """Reason until the run has stopped."""
-    return "judge" if steps.is_over(state) else "reason"
+def after_reason(state: CalmState) -> Literal["detect", "review"]:
+    """To whoever watches."""
+    return "review" if by_person(state) else "detect"
 
 
 def after_detect(state: CalmState) -> Literal["intervene", "execute"]:
     """Mend what was found before anything runs."""
     return "intervene" if state["finding"] else "execute"
+
+
+def after_review(state: CalmState) -> Literal["intervene", "execute", "judge"]:
+    """As after detect; with a run that is over, on to the judge."""
+    return "judge" if steps.is_over(state) else after_detect(state)
 
 
 def after_judge(state: CalmState) -> Literal["intervene", "__end__"]:

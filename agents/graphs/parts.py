@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from agents.interveners import Intervener, RulesIntervener
-from env import Episode, Inline, Protocol, Reasoner, Sampling, SolverEnv
+from env import Episode, Finding, Inline, Protocol, Reasoner, Sampling, SolverEnv
 from sandbox import Limits, Sandbox
 
 
@@ -58,6 +58,14 @@ class Parts:
         if episode is not None:
             env.restore(episode)
         return env
+
+    def found(self, episode: Episode) -> Finding | None:
+        """The first flaw that the intervener finds, the accepted answer kept from it."""
+        return self.intervener.inspect(replace(episode, problem=replace(episode.problem, answers=())))
+
+    def hints_left(self, episode: Episode) -> int:
+        """Hints that a run may still get."""
+        return max(0, self.max_interventions - len(episode.interventions))
 
 
 Supply = Callable[[], Parts]

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage
 from langgraph.graph.message import add_messages
+from pydantic import ConfigDict
 from typing_extensions import TypedDict  # typing's own gives Studio no schema on Python 3.11.
 
 from env import Episode, Problem
+
+Watcher = Literal["rules", "person"]
+"""Who stands in the intervener's place: the intervener of the machine's parts, or a person (`agents.graphs.review`)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What a client says of a run besides its question. CALM reads it when the run begins."""
+
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # Studio shows them beside the fields.
+
+    intervener: Watcher = "rules"
+    """Who watches: rules, or a person, for whom the run stops after each segment and at its end."""
+
+    def __post_init__(self) -> None:
+        if self.intervener not in get_args(Watcher):
+            raise ValueError(f"intervener is {self.intervener!r}; give one of {', '.join(get_args(Watcher))}")
 
 
 class Question(TypedDict, total=False):
@@ -36,8 +55,12 @@ class State(Question, total=False):
 class CalmState(State, total=False):
     """A run that is watched."""
 
+    intervener: Watcher
+    """Who watches. Kept here, so that whoever resumes a run or forks it need not say it again."""
     finding: dict[str, Any] | None
     """`Finding.to_dict()` of the flaw that was found last; None where nothing was."""
+    hint: str | None
+    """The hint that goes with the finding, where a person worded it."""
     outcome: str | None
     """An `Outcome`, once the judge has spoken."""
 

@@ -10,7 +10,12 @@ from pathlib import Path
 from urllib.error import URLError
 
 HOUSE = Path(__file__).resolve().parents[2]
-QUIET = {"LANGGRAPH_NO_VERSION_CHECK": "1", "LANGGRAPH_CLI_NO_ANALYTICS": "1"}
+# And without the threads of earlier servers, which it would keep in the working folder.
+QUIET = {
+    "LANGGRAPH_NO_VERSION_CHECK": "1",
+    "LANGGRAPH_CLI_NO_ANALYTICS": "1",
+    "LANGGRAPH_DISABLE_FILE_PERSISTENCE": "true",
+}
 
 
 class DevServer:

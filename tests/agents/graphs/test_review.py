@@ -1,0 +1,303 @@
+"""A person takes the intervener's place: the run stops, shows what was written, and goes on as the form says."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from actor import Actor, by_hand, direct, overruling, program, silent, stubborn, workshop
+from hypothesis import given
+from hypothesis import strategies as st
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+
+from agents.graphs import calm
+from agents.graphs.parts import Parts
+from agents.graphs.review import MAX_HINT, Form, FormError, gives_away, read
+from env import TRIGGERS, Episode
+from sandbox import Limits, Sandbox, SandboxUnavailableError
+
+GO_ON = {"decision": "go on"}
+DOUBT = {
+    "decision": "intervene",
+    "trigger": "solver_distrust",
+    "quote": "That does not look right",
+    "hint": "Wait, the solver proved this optimal. I should report it.",
+}
+
+
+class Watched:
+    """A run with a person, who answers with `answer`."""
+
+    def __init__(self, graph, problem):
+        self.graph, self.config = graph, {"configurable": {"thread_id": "a"}}
+        self.state = graph.invoke(
+            {"problem": problem.to_dict(), "seed": 7}, self.config, context={"intervener": "person"}
+        )
+
+    @property
+    def shown(self):
+        """What the person is looking at; None when the run is over."""
+        waiting = self.state.get("__interrupt__")
+        return waiting[0].value if waiting else None
+
+    @property
+    def episode(self):
+        return Episode.from_dict(self.state["episode"])
+
+    def answer(self, *forms):
+        """Hand in forms, one after the other. The context is not said again, as a client may forget to."""
+        for form in forms:
+            self.state = self.graph.invoke(Command(resume=form), self.config)
+        return self.shown
+
+
+@pytest.fixture
+def watch(sandbox):
+    """A function that starts a role under the eyes of a person."""
+
+    def watch(role, problem=None, **parts):
+        made = Parts(**{"reasoner": Actor(role), "sandbox": sandbox, **parts})
+        return Watched(calm.build(lambda: made, checkpointer=InMemorySaver()), problem or workshop(14))
+
+    return watch
+
+
+def test_it_stops_at_each_segment_before_its_program_runs_and_at_the_whole_run(watch):
+    run = watch(direct)
+    segment = run.shown
+    assert segment["stage"] == "segment"
+    assert segment["text"].endswith("```\n")
+    assert run.episode.executions == ()
+    answer = run.answer(GO_ON)
+    assert answer["text"].startswith("</think>")
+    assert run.episode.transcript.text[answer["offset"] :] == answer["text"]
+    whole = run.answer(GO_ON)
+    assert (whole["stage"], whole["answer"]) == ("run", "42")
+    assert segment["text"] in whole["text"]
+    assert "```output" in whole["text"]
+    assert run.answer(GO_ON) is None
+    assert (run.state["outcome"], run.state["answer"]["value"]) == ("golden", 42.0)
+
+
+def test_a_person_sees_what_the_rules_would_have_done_and_is_free_to_do_it(watch):
+    run = watch(by_hand)
+    suggestion, evidence = run.shown["suggestion"], run.shown["evidence"]
+    assert suggestion["trigger"] == "manual_computation"
+    assert run.episode.transcript.text[suggestion["offset"] :].startswith("Let me work it out by hand")
+    assert evidence in run.shown["text"]
+    after = run.answer(suggestion)
+    assert (after["suggestion"], after["evidence"]) == (None, None)
+    (intervention,) = run.episode.interventions
+    assert (intervention.finding.rule, intervention.hint) == ("person", suggestion["hint"])
+
+
+def test_a_quote_says_where_the_cut_is_and_the_hint_is_the_persons(watch):
+    run = watch(overruling)
+    run.answer(GO_ON)
+    after = run.answer(DOUBT)
+    (intervention,) = run.episode.interventions
+    assert intervention.removed.startswith(DOUBT["quote"])
+    assert intervention.hint == DOUBT["hint"]
+    assert (intervention.finding.rule, intervention.finding.evidence) == ("person", DOUBT["quote"])
+    assert DOUBT["quote"] not in run.episode.transcript.text
+    assert after["hints_left"] == 4
+    run.answer(GO_ON, GO_ON)
+    assert run.state["outcome"] == "golden"
+
+
+def test_a_run_that_is_over_can_be_sent_back(watch):
+    run = watch(overruling)
+    whole = run.answer(GO_ON, GO_ON)
+    assert (whole["stage"], whole["answer"]) == ("run", "7")
+    assert run.answer(DOUBT)["stage"] == "segment"
+    run.answer(GO_ON, GO_ON)
+    assert (run.state["outcome"], run.state["answer"]["value"]) == ("golden", 42.0)
+
+
+def test_a_flaw_earlier_than_what_is_shown_can_be_quoted_too(watch):
+    run = watch(overruling)
+    run.answer(GO_ON)
+    run.answer({**DOUBT, "trigger": "wrong_formulation", "quote": "Let me solve it with code."})
+    assert run.episode.executions == ()
+    assert run.episode.interventions[0].removed.startswith("Let me solve it with code.")
+
+
+BY_HAND = {
+    "decision": "intervene",
+    "trigger": "manual_computation",
+    "quote": "Let me work it out by hand.",
+    "hint": "Wait, a program will do this better.",
+}
+
+
+def edited(**changes):
+    return {name: value for name, value in {**BY_HAND, **changes}.items() if value != "leave out"}
+
+
+@pytest.mark.parametrize(
+    ("form", "field", "fix"),
+    [
+        ({"hint": "Wait."}, "decision", "required"),
+        ({"decision": "perhaps"}, "decision", "'go on' or 'intervene'"),
+        ({"decision": "go on", "hint": "Wait."}, "hint", 'decide "intervene"'),
+        (edited(trigger="boredom"), "trigger", "'manual_computation'"),
+        (edited(trigger="leave out"), "trigger", "say which"),
+        (edited(quote="Let me work it out by machine."), "quote", "copy it"),
+        (edited(quote="  "), "quote", "give the words"),
+        (edited(quote="o"), "quote", "quote more"),
+        (edited(offset=3), "quote", "not both"),
+        (edited(quote="leave out", offset=3), "offset", "outside"),
+        (edited(quote="leave out", offset="12"), "offset", "integer"),
+        (edited(hint=" \n"), "hint", "one or two sentences"),
+        (edited(hint="leave out"), "hint", "one or two sentences"),
+        (edited(hint="Wait. " * 80), "hint", str(MAX_HINT)),
+        (edited(hint=f"Wait, {program(14)}"), "hint", "'```'"),
+        (edited(hint="Wait.<|im_end|>"), "hint", "'<|'"),
+        (edited(hint="Wait, it is \\boxed{7}."), "hint", "boxed"),
+        (edited(hint="Wait, it must be 42."), "hint", "gives the accepted answer away"),
+        (edited(colour="red"), "colour", "not permitted"),
+        ("yes, please", "the form", "quote"),
+        (7, "the form", "quote"),
+        ([GO_ON], "the form", "quote"),
+    ],
+)
+def test_a_form_that_cannot_be_used_is_told_so_and_asked_for_again(watch, form, field, fix):
+    run = watch(by_hand)
+    shown, before = run.shown, run.state["episode"]
+    assert shown["wrong"] == []
+    again = run.answer(form)
+    (wrong,) = again["wrong"]
+    assert wrong.startswith(f"{field}: ")
+    assert fix in wrong
+    assert {**again, "wrong": []} == shown
+    assert run.state["episode"] == before
+    assert run.answer(BY_HAND)["wrong"] == []
+    assert run.episode.interventions[0].hint == BY_HAND["hint"]
+
+
+def test_all_faults_of_a_form_are_told_at_once_and_any_number_of_times(watch):
+    run = watch(direct)
+    for _ in range(3):
+        wrong = run.answer({"decision": "intervene"})["wrong"]
+        assert [line.partition(":")[0] for line in wrong] == ["trigger", "quote", "hint"]
+    assert run.answer(GO_ON)["wrong"] == []
+
+
+def test_when_no_hint_is_left_only_the_whole_run_is_shown_and_a_flaw_in_it_is_left(watch):
+    run = watch(overruling, max_interventions=0)
+    assert (run.shown["stage"], run.shown["hints_left"]) == ("run", 0)
+    run.answer({name: value for name, value in DOUBT.items() if name != "hint"})
+    assert run.shown is None
+    assert (run.state["outcome"], run.state["finding"]["rule"]) == ("wrong_answer", "person")
+    run = watch(stubborn, max_interventions=0)
+    run.answer({"decision": "intervene", "trigger": "manual_computation", "quote": "by hand"})
+    assert run.state["outcome"] == "finding_left"
+
+
+def test_a_run_that_went_wrong_by_itself_is_shown_once(watch):
+    run = watch(silent)
+    assert (run.shown["stage"], run.shown["text"]) == ("segment", "")
+    run.answer(GO_ON)
+    assert run.shown["stage"] == "run"
+    assert run.answer("go on") is None
+    assert run.state["outcome"] == "malformed"
+
+
+class Gone(Sandbox):
+    """A sandbox whose workers are gone."""
+
+    backend, tier, limits = "gone", "limits", Limits()
+
+    def execute(self, program, cancellation=None):
+        raise SandboxUnavailableError("the workers are gone")
+
+    def session(self, *, limits=None):
+        raise NotImplementedError
+
+    def close(self): ...
+
+
+def test_nobody_is_asked_about_a_fault_of_the_sandbox(watch):
+    run = watch(direct, sandbox=Gone())
+    assert run.answer(GO_ON) is None
+    assert run.state["outcome"] == "infrastructure"
+
+
+def test_without_a_context_the_rules_watch(sandbox):
+    parts = Parts(reasoner=Actor(overruling), sandbox=sandbox)
+    graph = calm.build(lambda: parts, checkpointer=InMemorySaver())
+    for number, context in enumerate([None, {}, {"intervener": "rules"}]):
+        config = {"configurable": {"thread_id": str(number)}}
+        state = graph.invoke({"problem": workshop(14).to_dict()}, config, context=context)
+        assert (state["outcome"], state["episode"]["interventions"][0]["finding"]["rule"]) == ("golden", "overruled")
+    with pytest.raises(ValueError, match="intervener is 'cat'; give one of rules, person"):
+        graph.invoke({"problem": workshop(14).to_dict()}, config, context={"intervener": "cat"})
+
+
+def test_the_interrupt_brings_the_form_as_a_json_schema(watch):
+    schema = watch(direct).state["__interrupt__"][0].response_schema
+    assert list(schema["properties"]) == list(Form.model_fields)
+    assert all(field["description"] for field in schema["properties"].values())
+    assert json.dumps(TRIGGERS)[1:-1] in json.dumps(schema)
+
+
+def test_a_form_that_was_answered_can_be_answered_differently_from_its_checkpoint(watch):
+    run = watch(overruling)
+    run.answer(GO_ON, GO_ON, GO_ON)
+    assert run.state["outcome"] == "wrong_answer"
+    asked = [kept.config for kept in run.graph.get_state_history(run.config) if kept.next == ("review",)]
+    assert len(asked) == 3
+    run.state = run.graph.invoke(None, asked[1])
+    assert (run.shown["stage"], run.shown["wrong"]) == ("segment", [])
+    run.answer(DOUBT, GO_ON, GO_ON)
+    assert run.state["outcome"] == "golden"
+
+
+def test_a_run_of_the_rules_can_be_handed_to_a_person_in_the_middle(sandbox):
+    parts = Parts(reasoner=Actor(overruling), sandbox=sandbox)
+    graph = calm.build(lambda: parts, checkpointer=InMemorySaver())
+    config = {"configurable": {"thread_id": "a"}}
+    graph.invoke({"problem": workshop(14).to_dict()}, config)
+    before = next(kept for kept in graph.get_state_history(config) if kept.next == ("detect",))
+    handed = graph.update_state(before.config, {"intervener": "person"})
+    assert graph.invoke(None, handed)["__interrupt__"][0].value["text"] == before.values["messages"][-1].text
+
+
+@pytest.mark.parametrize("given", ["go on", " Go on\n", '"go on"', '{"decision": "go on"}', GO_ON])
+def test_a_form_may_come_as_an_object_as_its_json_or_in_two_words(given):
+    assert read(given) == Form(decision="go on")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.sampled_from([*Form.model_fields]), inner)
+    ),
+)
+
+
+@given(JSON)
+def test_whatever_comes_is_a_form_or_is_told_what_is_wrong(given):
+    try:
+        came = read(given)
+    except FormError as error:
+        came = error.wrong
+    assert isinstance(came, Form) or (came and all(": " in line for line in came))
+
+
+@pytest.mark.parametrize(
+    ("hint", "accepted", "away"),
+    [
+        ("Wait, it is 1,515.", 1515.0, True),
+        ("Wait, it is 1515.02.", 1515.0, True),
+        ("Wait, -3 is right.", -3.0, True),
+        ("Wait, a loss of 3 is right.", -3.0, True),
+        ("Wait, there are 14 hours.", 42.0, False),
+        ("Wait, I should run it.", 42.0, False),
+        ("Wait, it is Infeasible.", "infeasible", True),
+        ("Wait, is it unbounded?", "infeasible", False),
+    ],
+)
+def test_a_hint_gives_away_what_would_count_as_right(hint, accepted, away):
+    assert gives_away(hint, replace(workshop(14), answers=(accepted,))) is away
+    assert not gives_away(hint, replace(workshop(14), answers=()))
