@@ -3,6 +3,7 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
+CLIENTS := .venv-clients
 LIMIT ?= 60
 
 # The first Python in the supported range.
@@ -10,7 +11,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test studio lint types clean
+.PHONY: demo test clients studio lint types clean
 
 demo: $(VENV)/.installed
 	$(BIN)/storm curate --families all --split heldout --limit $(LIMIT) --seed 7 --reasoner nano-base --out runs/demo --resume
@@ -24,8 +25,11 @@ demo: $(VENV)/.installed
 		'  make test' \
 		'and read docs/curation.md for the seven triggers and what is in the files.'
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test $(CLIENTS)/.installed
 	$(BIN)/pytest
+
+# Other people's clients of the API, in an environment of their own.
+clients: $(CLIENTS)/.installed
 
 # Both machines in LangGraph Studio, four runs at once, and the API on the same port. Its command line's usage report and
 # version check are off.
@@ -51,9 +55,16 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@ $(VENV)/.installed
 
+$(CLIENTS)/.installed: tests/serving/clients.txt tests/serving/clients.json | $(BIN)/python
+	$(BIN)/python -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/serving/clients.txt
+	mkdir -p $(CLIENTS)/node && cp tests/serving/clients.json $(CLIENTS)/node/package.json
+	npm install --prefix $(CLIENTS)/node --silent --no-fund --no-audit
+	@touch $@
+
 $(VENV)/.installed-studio: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[studio]'
 	@touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,10 +6,12 @@ pip install openai && python examples/responses_python.py
 
 import base64
 import os
+import sys
 
 from openai import OpenAI
 
 COSTS = "product,hours,profit\nchair,2,5\ntable,3,8\n"
+question = sys.argv[1] if len(sys.argv) > 1 else "A workshop has 40 hours. What does it earn at most? See costs.csv."
 
 client = OpenAI(
     base_url=os.environ.get("STORM_URL", "http://127.0.0.1:8000/v1"),
@@ -22,8 +24,8 @@ response = client.responses.create(
         {
             "role": "user",
             "content": [
-                {"type": "input_text", "text": "A workshop has 40 hours. What does it earn at most? See products.csv."},
-                {"type": "input_file", "filename": "products.csv", "file_data": f"data:text/csv;base64,{data}"},
+                {"type": "input_text", "text": question},
+                {"type": "input_file", "filename": "costs.csv", "file_data": f"data:text/csv;base64,{data}"},
             ],
         }
     ],

@@ -52,7 +52,7 @@ class Chat:
         message |= dict.fromkeys(self._fields, self._channels.reasoning)
         choice = {
             "index": 0,
-            "message": {**message, "refusal": None},
+            "message": {**message, "refusal": None, "annotations": []},
             "logprobs": None,
             "finish_reason": conclusion.finish,
         }

@@ -47,12 +47,21 @@ class Responses:
             "previous_response_id": None,
             "reasoning": {"effort": ask.effort, "summary": None},
             "store": False,
-            "temperature": request.temperature,
+            "temperature": run.sampling.temperature,
             "text": {"format": {"type": "text"}},
             "tool_choice": "auto",
             "tools": request.tools or [],
-            "top_p": request.top_p,
+            "top_p": run.sampling.top_p,
             "truncation": "disabled",
+            # What is always so here; clients' schemas want to hear it.
+            "completed_at": None,
+            "frequency_penalty": 0,
+            "presence_penalty": 0,
+            "top_logprobs": 0,
+            "max_tool_calls": None,
+            "prompt_cache_key": None,
+            "safety_identifier": None,
+            "service_tier": "default",
             "user": None,
         }
 
@@ -134,6 +143,7 @@ class Responses:
         return {
             **self._base,
             "status": "completed" if complete else "incomplete",
+            "completed_at": int(time.time()) if complete else None,
             "error": None,
             "incomplete_details": None if complete else {"reason": "max_output_tokens"},
             "output": self._items.done,

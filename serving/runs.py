@@ -24,7 +24,7 @@ from typing import Literal
 from agents.graphs.checkpoints import MAX_STEPS
 from agents.graphs.live import RUN, Live, machine
 from agents.reasoners.asynchronous import AsyncReasoner, Written
-from env import Episode, Problem, ReasonerError, SolverEnv, StepResult
+from env import Episode, Problem, ReasonerError, Sampling, SolverEnv, StepResult
 from sandbox import Cancellation, Execution, RunCancelledError, Sandbox
 from serving.asking import EFFORTS, Ask
 from serving.config import ServeConfig
@@ -123,6 +123,8 @@ class Run:
         self._prompt = self._completion = self._told_tokens = 0
         self._cancellation = Cancellation()
         self._env = self._environment()
+        self.sampling = self._sampling()
+        """How tokens are drawn, but for the seed."""
         self.task = asyncio.create_task(self._work())
 
     async def events(self) -> AsyncIterator[list[Event]]:
@@ -181,6 +183,12 @@ class Run:
             taken.append(Text("".join(words)))
         return taken
 
+    def _sampling(self) -> Sampling:
+        sampling, ask = self._agent.reasoner.sampling, self._ask
+        if ask.temperature is not None:
+            sampling = replace(sampling, temperature=ask.temperature)
+        return sampling if ask.top_p is None else replace(sampling, top_p=ask.top_p)
+
     def _environment(self) -> SolverEnv:
         agent, config = self._agent, self._agent.config
         executions = max(1, round(config.max_executions * EFFORTS[self._ask.effort][1]))
@@ -195,16 +203,11 @@ class Run:
 
     async def _work(self) -> None:
         agent, ask = self._agent, self._ask
-        sampling = agent.reasoner.sampling
-        if ask.temperature is not None:
-            sampling = replace(sampling, temperature=ask.temperature)
-        if ask.top_p is not None:
-            sampling = replace(sampling, top_p=ask.top_p)
         RUN.set(
             Live(
                 reasoner=agent.reasoner,
                 env=self._env,
-                sampling=sampling,
+                sampling=self.sampling,
                 before=ask.before,
                 max_new_tokens=self._budget(),
                 threads=agent.threads,

@@ -3,7 +3,7 @@
 A question may hold one of the words below in double brackets. The text has `</think>` only where a play says so.
 
     [[solve]]       a program, then what it printed is the answer
-    [[chat]]        an answer without a program; it quotes the whole prompt's user turns
+    [[chat]]        an answer without a program, the default; it quotes the whole conversation
     [[endless]]     words without an end, 200 a second
     [[sleep]]       a program that sleeps for 30 seconds
     [[500]] [[429]] an error before the first token        [[half]]   the stream breaks off
@@ -106,7 +106,7 @@ class Upstream:
         prompt = asked["prompt"]
         last = prompt.rpartition("<|im_start|>user\n")[2]
         play = re.search(r"\[\[(\w+)\]\]", last)
-        play = play[1] if play else "solve"
+        play = play[1] if play else "chat"
         if self.failures:
             self.failures -= 1
             return "503", web.json_response({"error": {"message": "not yet"}}, status=503)
@@ -144,7 +144,7 @@ class Upstream:
             turns = re.findall(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>", prompt, re.DOTALL)
             return "Hm.\n</think>\n" + " | ".join(f"{role}: {text}" for role, text in turns if role != "system")
         outputs = re.findall(r"```output\n(.*?)\n```", last, re.DOTALL)
-        texts = PLAYS.get(play, PLAYS["solve"])
+        texts = PLAYS[play]
         output = outputs[-1] if outputs else ""
         return (
             texts[min(len(outputs), len(texts) - 1)].replace("{output}", output).replace("{{", "{").replace("}}", "}")
