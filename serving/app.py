@@ -41,8 +41,8 @@ from serving.streaming import EventStream, LeftError, unless_left
 
 KEY = [Depends(HTTPBearer(auto_error=False))]
 """Says in the OpenAPI document that there are keys; `Gate` is what looks at them."""
-BEGIN = 2.0
-"""Seconds that a stream waits for the model's first text before it begins without."""
+BEGIN = 4.0
+"""Seconds that a stream waits for the model's first text before it begins without; replicas are tried for less."""
 WAITING = 256
 """Threads that wait for programs; more runs than that wait for a thread."""
 

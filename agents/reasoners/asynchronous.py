@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import typing
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -19,6 +20,9 @@ from pathlib import Path
 
 from agents.reasoners import open_reasoner
 from env.reasoner import Chunk, Codec, Encoding, Generation, Message, Reasoner, Sampling, collect
+
+TICK = 0.02
+"""Seconds between two looks at what a thread has written: to wake the loop for each token would slow all threads."""
 
 Told = Callable[[str, int], None]
 """Called on the loop with a piece of text and how many tokens it has."""
@@ -79,38 +83,39 @@ class InThreads:
         """Go on from `prompt`, in a thread. Raises ReasonerError."""
         loop = asyncio.get_running_loop()
         left = threading.Event()
-        pieces: list[tuple[str, int]] = []
-        lock = threading.Lock()
+        # Appending and taking are single steps of the interpreter, so the threads need no lock.
+        pieces: deque[tuple[str, int]] = deque()
+        first = asyncio.Event()
 
         def hand_on() -> None:
-            with lock:
-                new, count = "".join(text for text, _ in pieces), sum(tokens for _, tokens in pieces)
-                pieces.clear()
-            told(new, count)
+            if pieces:
+                new = [pieces.popleft() for _ in range(len(pieces))]
+                told("".join(text for text, _ in new), sum(tokens for _, tokens in new))
+
+        async def hand_on_now_and_then() -> None:
+            await first.wait()
+            while True:
+                hand_on()
+                await asyncio.sleep(TICK)
 
         def chunks() -> typing.Iterator[Chunk]:
+            begun = False
             for chunk in self._reasoner.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling):
                 if left.is_set():
                     return
-                with lock:
-                    # One call of the loop hands on all that is there by then.
-                    waiting = bool(pieces)
-                    pieces.append((chunk.text, 1 if chunk.ids is None else len(chunk.ids)))
-                if not waiting:
-                    loop.call_soon_threadsafe(hand_on)
+                pieces.append((chunk.text, 1 if chunk.ids is None else len(chunk.ids)))
+                if not begun:
+                    begun = True
+                    loop.call_soon_threadsafe(first.set)
                 yield chunk
 
-        def write() -> Generation | None:
-            return None if left.is_set() else collect(chunks())
-
+        ticking = asyncio.create_task(hand_on_now_and_then())
         try:
-            generation = await loop.run_in_executor(self._threads, write)
-        except asyncio.CancelledError:
+            generation = await loop.run_in_executor(self._threads, lambda: collect(chunks()))
+        finally:
             left.set()
-            raise
-        assert generation is not None, "only who has left gets nothing"
-        if pieces:
-            hand_on()
+            ticking.cancel()
+        hand_on()
         ids = generation.ids
         return Written(
             generation=generation,

@@ -153,7 +153,7 @@ REFUSED = {"tool-calling", "image-input"}
     ("form", "expected"),
     [
         ("openai-chat", REFUSED),
-        # It knows thoughts in a stream as response.reasoning.delta; OpenAI's own client as response.reasoning_text.delta.
+        # It calls thoughts in a stream response.reasoning.delta; OpenAI's own client, response.reasoning_text.delta.
         ("open-responses", {*REFUSED, "streaming-response", "streaming-usage"}),
     ],
 )
