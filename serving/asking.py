@@ -10,14 +10,14 @@ question.
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import csv
-import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+import orjson
 
 from env import Message
 from serving.errors import ApiError
@@ -102,16 +102,19 @@ def _shape(name: str, content: bytes) -> str:
     text = content.decode("utf-8", errors="replace")
     if name.lower().endswith(".json"):
         try:
-            data = json.loads(text)
+            data = orjson.loads(content)
         except ValueError:
             return f"{len(content)} bytes"
         if isinstance(data, dict):
             return f"JSON object with {', '.join(list(data)[:20]) or 'nothing'}"
         return f"JSON list of {len(data)}" if isinstance(data, list) else "JSON"
     if name.lower().endswith((".csv", ".tsv")):
-        rows = list(csv.reader(io.StringIO(text), delimiter="\t" if name.lower().endswith(".tsv") else ","))
-        if rows:
-            return f"{len(rows) - 1} rows, columns {', '.join(rows[0][:20])}"
+        header, *rows = text.split("\n")
+        with contextlib.suppress(csv.Error):
+            for columns in csv.reader(
+                [header] if header else [], delimiter="\t" if name.lower().endswith(".tsv") else ","
+            ):
+                return f"{sum(bool(row.strip()) for row in rows)} rows, columns {', '.join(columns[:20])}"
     return f"{len(text.splitlines())} lines of text"
 
 
@@ -129,7 +132,7 @@ def decoded(data: str, param: str) -> bytes:
     encoded = data.partition(",")[2] if data.startswith("data:") else data
     try:
         return base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ApiError(400, f"the file's data is no base64: {error}", param=param) from None
 
 

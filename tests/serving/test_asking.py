@@ -1,0 +1,137 @@
+"""What a request comes to: a question, what was said before it, files with their shapes; and notes on the answer."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from env import Episode, Problem, Span, Transcript
+from sandbox import Execution, SolverReport
+from serving.asking import Ask, check_files, decoded, described, named_file
+from serving.errors import ApiError
+from serving.notes import notes
+
+
+def said(*turns):
+    return tuple({"role": role, "content": content} for role, content in turns)
+
+
+def test_a_system_message_goes_before_the_first_question():
+    alone = Ask(messages=said(("system", "Be short."), ("user", "How many?")))
+    assert (alone.question, alone.before) == ("Be short.\n\nHow many?", ())
+    later = Ask(messages=said(("system", "Be short."), ("user", "A?"), ("assistant", "1"), ("user", "B?")))
+    assert later.question == "B?"
+    assert later.before == said(("user", "Be short.\n\nA?"), ("assistant", "1"))
+
+
+def test_empty_turns_are_left_out():
+    ask = Ask(messages=said(("user", "A?"), ("assistant", ""), ("user", "B?")))
+    assert ask.before == said(("user", "A?"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "shape"),
+    [
+        ("a.csv", b"x,y\n1,2\n3,4\n", "2 rows, columns x, y"),
+        ("a.tsv", b"x\ty\n1\t2\n", "1 rows, columns x, y"),
+        ("a.json", b'{"costs": [1], "hours": 3}', "JSON object with costs, hours"),
+        ("a.json", b"[1, 2, 3]", "JSON list of 3"),
+        ("a.json", b"{", "1 bytes"),
+        ("a.csv", b"", "0 lines of text"),
+        ("notes", b"one\ntwo", "2 lines of text"),
+        ("a.csv", b"\xff\xfe,b\n", "0 rows, columns \ufffd\ufffd, b"),
+    ],
+)
+def test_the_model_is_told_what_is_in_a_file(name, content, shape):
+    assert described({name: content}) == [f"Data files in the program's working directory:\n- {name}: {shape}"]
+
+
+@given(st.binary(max_size=200), st.sampled_from(["a.csv", "a.json", "a.tsv", "a"]))
+def test_no_content_of_a_file_is_too_strange(content, name):
+    assert len(described({name: content})) == 1
+
+
+@pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/etc/passwd", ".bashrc", "a\nb", "a\x00", "x" * 101, "-rf"])
+def test_a_file_may_not_be_called_just_anything(name):
+    with pytest.raises(ApiError, match="is no file name"):
+        named_file(name, "files")
+
+
+@given(st.text(max_size=50))
+def test_data_is_decoded_or_refused(text):
+    try:
+        decoded(text, "file")
+    except ApiError as error:
+        refused = (error.status, error.param)
+    else:
+        refused = None
+    assert refused in (None, (400, "file"))
+
+
+def test_two_files_of_a_name_are_refused():
+    with pytest.raises(ApiError, match="two files are called 'a'"):
+        check_files([("a", b"1"), ("a", b"2")], "files")
+
+
+def episode(answer, *, code="print(1)", reports=(), question="A bag holds 82 g. A rope has 31 g and earns 30."):
+    """A run with one program and this answer."""
+    execution = Execution(
+        code=code,
+        status="ok",
+        stdout="1\n",
+        stderr="",
+        exit_code=0,
+        signal=None,
+        wall_seconds=0.1,
+        cpu_seconds=0.1,
+        peak_memory_mb=1.0,
+        truncated=False,
+        tier="full",
+        backend="local",
+        reports=tuple(reports),
+    )
+    spans = (
+        Span(source="prompt", text="<|im_start|>"),
+        Span(source="model", text=f"```python\n{code}\n```\n", finish="stop"),
+        Span(source="tool", text="```output\n1\n```\n"),
+        Span(source="model", text=f"</think>\\boxed{{{answer}}}", finish="end"),
+    )
+    problem = Problem(id="p", question=question, answers=())
+    return Episode(problem=problem, transcript=Transcript(spans=spans), executions=(execution,), stop="answer")
+
+
+def report(status, objective=None):
+    return SolverReport(
+        library="ortools.cp_model", solver="CP-SAT", status=status, sense="maximize", objective=objective
+    )
+
+
+def test_an_answer_that_a_report_backs_needs_no_note():
+    code = "w = [31]\np = [30]\nm.add(sum(w) <= 82)\nm.parameters.max_time_in_seconds = 5\nM = 1e6"
+    assert notes(episode(30, code=code, reports=[report("optimal", 30.0)]), files=False) == []
+    assert notes(episode("infeasible", reports=[report("infeasible")]), files=False) == []
+
+
+def test_an_answer_without_a_report_is_said_to_be_one():
+    assert notes(episode(30), files=False) == ["No solver report stands behind this answer."]
+    assert notes(episode(30, reports=[report("optimal", 31.0)]), files=False) == [
+        "No solver report stands behind this answer."
+    ]
+
+
+@pytest.mark.parametrize("status", ["infeasible", "unbounded"])
+def test_a_number_after_a_solve_without_a_solution_is_named(status):
+    (note,) = notes(episode(30, reports=[report(status)]), files=False)
+    assert note == f"The last solve was {status}, and the answer is a number all the same."
+
+
+def test_numbers_that_nobody_gave_are_named_unless_data_came_in_files():
+    made_up = episode(30, code="w = [31, 47.5]\np = [30, 1200]", reports=[report("optimal", 30.0)])
+    assert "does not give (47.5, 1200)" in notes(made_up, files=False)[0]
+    assert notes(made_up, files=True) == []
+    percent = episode(30, code="rate = 0.31", reports=[report("optimal", 30.0)])
+    assert notes(percent, files=False) == []
+
+
+def test_a_run_without_an_answer_has_no_notes():
+    unfinished = Episode(problem=Problem(id="p", question="Q?", answers=()), stop="length")
+    assert notes(unfinished, files=False) == []
