@@ -168,12 +168,12 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
     async def answer_nobody(request: Request, error: LeftError) -> Response:
         return Response(status_code=499)
 
+    app.add_middleware(Gate, keys=keys, metrics=metrics, drain=drain, most_bytes=round(config.max_body_mb * 1_000_000))
     if config.origins:
+        # Added last, so outermost: a browser asks without a key whether it may ask with one.
         app.add_middleware(
             CORSMiddleware, allow_origins=list(config.origins), allow_methods=["GET", "POST"], allow_headers=["*"]
         )
-    # Added last, so outermost.
-    app.add_middleware(Gate, keys=keys, metrics=metrics, drain=drain, most_bytes=round(config.max_body_mb * 1_000_000))
     return app
 
 

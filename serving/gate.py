@@ -22,7 +22,7 @@ log = logging.getLogger("storm")
 
 
 class Gate:
-    """The outermost middleware."""
+    """The middleware around the app."""
 
     def __init__(self, app: ASGIApp, *, keys: Keys, metrics: Metrics, drain: Drain, most_bytes: int) -> None:
         """drain: whether to turn requests away. most_bytes: of a body."""

@@ -125,3 +125,24 @@ def test_a_file_that_holds_something_else_is_refused_without_repeating_it(tmp_pa
 def test_a_key_that_is_easily_guessed_is_refused(tmp_path):
     with pytest.raises(ValueError, match="key 1 has less than 16 characters"):
         read_keys(None, "secret")
+
+
+def test_a_browser_may_come_from_pages_that_are_named_and_from_no_others():
+    page = "https://plans.example"
+    asking = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    with Upstream() as upstream, Live(upstream.url, keys=Keys({"ana": digest(ANA)}), origins=(page,)) as live:
+        path = f"{live.url}/chat/completions"
+        allowed = httpx.options(path, headers={"origin": page, **asking})
+        assert allowed.status_code == 200
+        assert allowed.headers["access-control-allow-origin"] == page
+        assert httpx.options(path, headers={"origin": "https://evil.example", **asking}).status_code == 400
+        refused = httpx.post(path, json=BODY, headers={"origin": page})
+        assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, page)
+
+
+def test_without_a_named_page_no_browser_is_let_in(guarded):
+    response = httpx.get(
+        f"{guarded.url}/models", headers={"authorization": f"Bearer {ANA}", "origin": "https://a.example"}
+    )
+    assert response.status_code == 200
+    assert "access-control-allow-origin" not in response.headers
