@@ -34,8 +34,10 @@ from sandbox.zygote import kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "storm-sandbox-test"
+SERVING_IMAGE = "storm-serving-test"
 _BASE = "storm-sandbox-test-base"
 _DOCKERFILE = "docker/Dockerfile.sandbox"
+_SERVING = "docker/Dockerfile.serving"
 _BIN = os.path.dirname(sys.executable)
 _LEFT_OUT = {"tests", "test", "site-packages", "dist-packages", "idlelib", "ensurepip", "tkinter", "_scs_mkl"}
 _PATIENCE = 60.0  # seconds for an engine to start
@@ -142,27 +144,43 @@ def _unmount(folder: Path) -> None:
 
 def build_image(client: docker.DockerClient) -> str:
     """Build `docker/Dockerfile.sandbox` on a base that has everything, without a network; the image's name."""
-    base = _base(client)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    libraries = re.compile(r"(cvxpy|highspy|numpy|ortools|pandas|pulp|pyomo|pyscipopt|scipy)\b")
+    base = _base(client, ["pip", *filter(libraries.match, project["dependencies"])])
+    _build(client, _DOCKERFILE, ("pyproject.toml", "sandbox"), base, IMAGE)
+    return IMAGE
+
+
+def build_serving_image(client: docker.DockerClient) -> str:
+    """Build `docker/Dockerfile.serving` in the same way; the image's name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = ["pip", "hatchling", *project["dependencies"], *project["optional-dependencies"]["serve"]]
+    rooms = ("agents", "cli", "env", "rl", "sandbox", "serving", "models/nano/base", "models/nano/storm")
+    files = ("pyproject.toml", "README.md", "LICENSE", *rooms)
+    _build(client, _SERVING, files, _base(client, wanted), SERVING_IMAGE)
+    return SERVING_IMAGE
+
+
+def _build(client: docker.DockerClient, dockerfile: str, names: tuple[str, ...], base: str, image: str) -> None:
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
-        for name in (_DOCKERFILE, "pyproject.toml", "sandbox"):
+        for name in (dockerfile, *names):
             tar.add(ROOT / name, name, filter=lambda info: None if "__pycache__" in info.name else info)
     context.seek(0)
     client.images.build(
         fileobj=context,
         custom_context=True,
-        dockerfile=_DOCKERFILE,
+        dockerfile=dockerfile,
         buildargs={"BASE": base},
         network_mode="none",
-        tag=IMAGE,
+        tag=image,
         rm=True,
     )
-    return IMAGE
 
 
-def _base(client: docker.DockerClient) -> str:
-    """The base image, made if the engine hasn't one of the same content; its name."""
-    distributions = _distributions()
+def _base(client: docker.DockerClient, wanted: list[str]) -> str:
+    """A base image with what is wanted, made if the engine hasn't one of the same content; its name."""
+    distributions = _distributions(wanted)
     content = [
         sys.executable,
         sys.version,
@@ -196,17 +214,15 @@ def _reading_of(fill: Callable[[tarfile.TarFile], None]) -> Iterator[Iterator[by
         writing.result()
 
 
-def _distributions() -> list[Distribution]:
-    """The installed solver libraries, pip, and all that they need."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    libraries = re.compile(r"(cvxpy|highspy|numpy|ortools|pandas|pulp|pyomo|pyscipopt|scipy)\b")
-    waiting = ["pip", *filter(libraries.match, project["dependencies"])]
+def _distributions(wanted: list[str]) -> list[Distribution]:
+    """The installed distributions that are wanted, and all that they need."""
+    waiting = list(wanted)
     found: dict[str, Distribution] = {}
     while waiting:
-        wanted = Requirement(waiting.pop())
-        if wanted.name not in found and (wanted.marker is None or wanted.marker.evaluate({"extra": ""})):
-            found[wanted.name] = distribution(wanted.name)
-            waiting += found[wanted.name].requires or []
+        needed = Requirement(waiting.pop())
+        if needed.name not in found and (needed.marker is None or needed.marker.evaluate({"extra": ""})):
+            found[needed.name] = distribution(needed.name)
+            waiting += found[needed.name].requires or []
     return [found[name] for name in sorted(found)]
 
 
