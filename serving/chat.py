@@ -7,7 +7,6 @@ the answer as data, and whether a report stands behind it.
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -19,11 +18,9 @@ from sandbox import Execution
 from serving.answers import Conclusion, conclude, executed
 from serving.asking import Ask
 from serving.channels import Channel, Channels
-from serving.errors import ApiError
+from serving.errors import told
 from serving.runs import Run, Text
 from serving.streaming import ALIVE, DONE
-
-log = logging.getLogger("storm")
 
 
 class Chat:
@@ -81,9 +78,8 @@ class Chat:
                     else:
                         yield self._chunk(self._delta(channel, text), storm={"execution": executed(execution)})
             conclusion = self._conclusion()
-        except ApiError as error:
-            log.warning("a streamed answer ended with %d: %s", error.status, error.message)
-            yield b"data: " + orjson.dumps(error.body) + b"\n\n" + DONE
+        except Exception as error:
+            yield b"data: " + orjson.dumps(told(error).body) + b"\n\n" + DONE
             return
         finally:
             self._run.cancel()

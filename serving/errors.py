@@ -6,8 +6,11 @@ raise ApiError(400, "n is 3; one answer a request", param="n")
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
+
+log = logging.getLogger("storm")
 
 TYPES = {
     400: "invalid_request_error",
@@ -22,6 +25,15 @@ TYPES = {
     503: "overloaded_error",
 }
 """Types by status; all others are a "server_error"."""
+
+
+def told(error: Exception) -> ApiError:
+    """What a client hears of an error; one of ours, which says nothing of what is inside, and goes to the log."""
+    if isinstance(error, ApiError):
+        return error
+    # The message may hold what a user wrote, or a path: the type is enough to look for, with the traceback.
+    log.exception("failed with %s", type(error).__name__)
+    return ApiError(500, "the server failed; this is its fault")
 
 
 class ApiError(Exception):

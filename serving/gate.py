@@ -6,7 +6,6 @@ nothing of what is inside.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import orjson
@@ -14,11 +13,9 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.errors import ApiError
+from serving.errors import ApiError, told
 from serving.keys import Caller, Keys
 from serving.metrics import Metrics
-
-log = logging.getLogger("storm")
 
 
 class Gate:
@@ -44,13 +41,10 @@ class Gate:
             with self._drain.counted():
                 self._admit(scope)
                 await self._app(scope, self._limited(receive), sending)
-        except ApiError as error:
-            await _answer(error, sending)
         except Exception as error:
-            # The message may hold what a user wrote, or a path: the type is enough to look for, with the traceback.
-            log.exception("%s failed with %s", scope["path"][:100], type(error).__name__)
+            known = told(error)
             if not status:
-                await _answer(ApiError(500, "the server failed; this is its fault"), sending)
+                await _answer(known, sending)
         finally:
             route = scope.get("route")
             self._metrics.answered(getattr(route, "path", "other"), status)

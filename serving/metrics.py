@@ -24,6 +24,9 @@ class Metrics:
         )
         self._solver = Counter("storm_solver_seconds", "Seconds in which programs ran.", registry=self.registry)
         self._running = Gauge("storm_running", "Answers under way.", registry=self.registry)
+        self._acting = Gauge(
+            "storm_acting", "Answers whose program runs, or waits for its turn.", registry=self.registry
+        )
         self._first = Histogram(
             "storm_first_token_seconds", "From a request to the model's first text.",
             buckets=SECONDS, registry=self.registry,
@@ -39,6 +42,10 @@ class Metrics:
     def began(self) -> None:
         """A run began."""
         self._running.inc()
+
+    def acting(self, acting: bool) -> None:
+        """A program begins to wait for its turn, or is over."""
+        self._acting.inc(1 if acting else -1)
 
     def ended(self, seconds: float) -> None:
         """A run ended, or was cancelled, after so many seconds."""

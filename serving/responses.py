@@ -5,7 +5,6 @@ Thoughts are `reasoning` items, each program is a `code_interpreter_call` with w
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -17,13 +16,11 @@ from serving.answers import Conclusion, conclude
 from serving.asking import Ask
 from serving.blocks import Blocks
 from serving.channels import Channel, Channels
-from serving.errors import ApiError
+from serving.errors import told
 from serving.items import Data, Items
 from serving.responses_request import ResponsesRequest
 from serving.runs import Run, Text
 from serving.streaming import ALIVE
-
-log = logging.getLogger("storm")
 
 
 class Responses:
@@ -86,9 +83,8 @@ class Responses:
             async for events in self._events():
                 yield b"".join([self._line(event) for event in events]) or ALIVE
             conclusion = self._conclusion()
-        except ApiError as error:
-            log.warning("a streamed response ended with %d: %s", error.status, error.message)
-            failed = {"code": "server_error", "message": error.message}
+        except Exception as error:
+            failed = {"code": "server_error", "message": told(error).message}
             response = {**begun, "status": "failed", "error": failed, "output": self._items.done, "usage": None}
             yield self._line({"type": "response.failed", "response": response})
             return

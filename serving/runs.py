@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator
@@ -24,12 +25,14 @@ from typing import Literal
 from agents.graphs.checkpoints import MAX_STEPS
 from agents.graphs.live import RUN, Live, machine
 from agents.reasoners.asynchronous import AsyncReasoner, Written
-from env import Episode, Problem, ReasonerError, Sampling, SolverEnv, StepResult
+from env import Episode, Problem, ReasonerError, Sampling, SolverEnv, StepResult, Transcript
 from sandbox import Cancellation, Execution, RunCancelledError, Sandbox
 from serving.asking import EFFORTS, Ask
 from serving.config import ServeConfig
 from serving.errors import ApiError
 from serving.metrics import Metrics
+
+log = logging.getLogger("storm")
 
 KEEP_ALIVE = 10.0
 """Seconds of silence after which `Run.events` gives an empty batch, so that a connection shows that it lives."""
@@ -78,9 +81,7 @@ class End:
     usage: Usage
     """What it took."""
     failure: Failure | None = None
-    """What went wrong around the model, if anything did."""
-    reason: str = ""
-    """The failure in words, for the log: it may name addresses."""
+    """What went wrong around the model, if anything did; the log says why."""
 
 
 class Agent:
@@ -125,7 +126,10 @@ class Run:
         self._env = self._environment()
         self.sampling = self._sampling()
         """How tokens are drawn, but for the seed."""
+        self._acting = False
         self.task = asyncio.create_task(self._work())
+        # Also where it is cancelled before it begins.
+        self.task.add_done_callback(lambda _: self._wake.set())
 
     async def events(self) -> AsyncIterator[list[Event]]:
         """What happens, to the run's end; what came meanwhile comes together, text in one piece.
@@ -144,12 +148,12 @@ class Run:
                 yield []
 
     async def begun(self, seconds: float) -> bool:
-        """Wait for the first event, the end, or so many seconds; whether it has ended."""
+        """Wait for the first event, the end, or so many seconds; whether it is over."""
         if not self._events and not self.task.done():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._wake.wait()
-        return self.end is not None
+        return self.task.done()
 
     def ended(self) -> End:
         """How it ended, or, where it goes on, as if the model had stopped here.
@@ -160,7 +164,7 @@ class Run:
             if self.task.cancelled():
                 raise ApiError(503, "the answer was stopped, as the server is going down", retry_after=5)
             self.task.result()
-        return self.end or self._as_it_stands(None, "")
+        return self.end or self._as_it_stands(None)
 
     def cancel(self) -> None:
         """Stop it: the model, and the program that runs. Where it has ended, nothing happens."""
@@ -234,13 +238,15 @@ class Run:
             raise asyncio.CancelledError from error
         finally:
             self._cancellation.cancel()
+            self._act(False)
             agent.metrics.ended(perf_counter() - self._began)
-            self._wake.set()
-        self.end = self._as_it_stands(failure, reason)
+        if failure is not None:
+            log.warning("a run failed: %s", reason)
+        self.end = self._as_it_stands(failure)
 
-    def _as_it_stands(self, failure: Failure | None, reason: str) -> End:
+    def _as_it_stands(self, failure: Failure | None) -> End:
         usage = Usage(prompt=self._prompt, completion=max(self._completion, self._told_tokens))
-        return End(episode=self._env.episode, usage=usage, failure=failure, reason=reason)
+        return End(episode=self._env.episode, usage=usage, failure=failure)
 
     def _budget(self) -> int | None:
         """Tokens that the answer may have; None for as many as the model holds."""
@@ -261,13 +267,17 @@ class Run:
         self._wake.set()
 
     def _wrote(self, written: Written) -> None:
-        transcript = self._env.episode.transcript
-        last = transcript.count("model")
-        prompt = written.prompt_tokens if written.prompt_tokens is not None else transcript.count() - last
-        self._prompt += prompt
         self._completion += written.tokens
+        self._prompt += written.prompt_tokens or Transcript(spans=self._env.episode.transcript.spans[:-1]).count()
+        self._act(True)
+
+    def _act(self, acting: bool) -> None:
+        if acting != self._acting:
+            self._acting = acting
+            self._agent.metrics.acting(acting)
 
     def _acted(self, result: StepResult) -> None:
+        self._act(False)
         if result.execution is not None:
             self._agent.metrics.ran(result.execution)
             self._events.append(Ran(result.execution, result.observation))

@@ -144,7 +144,7 @@ class Upstream:
             turns = re.findall(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>", prompt, re.DOTALL)
             return "Hm.\n</think>\n" + " | ".join(f"{role}: {text}" for role, text in turns if role != "system")
         outputs = re.findall(r"```output\n(.*?)\n```", last, re.DOTALL)
-        texts = PLAYS[play]
+        texts = PLAYS.get(play, PLAYS["solve"])
         output = outputs[-1] if outputs else ""
         return (
             texts[min(len(outputs), len(texts) - 1)].replace("{output}", output).replace("{{", "{").replace("}}", "}")
