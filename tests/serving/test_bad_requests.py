@@ -129,6 +129,16 @@ def test_a_body_that_is_no_json_is_refused(served):
         shaped(client.post(CHAT, content="[]", headers=json), 400)
         shaped(client.post(CHAT, content="{}", headers={"content-type": "text/plain"}), 415)
         shaped(client.post(CHAT, content="", headers=json), 400)
+        shaped(client.post(CHAT, content="[" * 100_000, headers=json), 400)
+        shaped(client.post(CHAT, content=b"\xff{}", headers=json), 400)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_json_does_not_have_are_refused(served, number):
+    user = '{"role": "user", "content": "What is it? [[chat]]"}'
+    body = f'{{"model": "storm", "messages": [{user}], "temperature": {number}}}'
+    with httpx.Client(base_url=served.url) as client:
+        shaped(client.post(CHAT, content=body, headers={"content-type": "application/json"}), 400, "temperature")
 
 
 def test_what_was_sent_is_not_repeated_at_length(post):
@@ -161,7 +171,7 @@ def test_too_many_files_and_two_of_a_name_are_refused(post):
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
     max_leaves=5,
 )
