@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +62,8 @@ def _run(config: ReproduceConfig, out: Path, seeds: tuple[int, ...], stages: tup
     from cli.reproduce_display import shown
     from rl.reproduce import running
 
+    # Whoever ends it by a signal ends the training command that it waits for.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with shown() as report:
             running.reproduce(config, out, seeds=seeds, stages=stages, report=report)
@@ -68,6 +71,8 @@ def _run(config: ReproduceConfig, out: Path, seeds: tuple[int, ...], stages: tup
         fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
     except running.StageFailedError as error:
         fail(f"{error}. What was done is kept. Go on with: {again}", code=1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _seeds(one: int | None, several: str | None) -> tuple[int, ...]:

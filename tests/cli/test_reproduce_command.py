@@ -53,8 +53,9 @@ def test_stages_are_told_as_they_begin_and_end(storm, out, scripts):
     assert result.exit_code == 0
 
 
-def test_ctrl_c_exits_130_and_says_how_to_go_on(storm, out, scripts):
-    (scripts / "stop").touch()
+@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
+def test_ctrl_c_exits_130_ends_the_training_and_says_how_to_go_on(storm, out, scripts, signal):
+    (scripts / "stop").write_text(signal)
     record_file(out / "seed-0", "grpo").unlink()
     result = storm("reproduce", "--out", "out", "--seed", 0, "--stages", "grpo,eval-grpo")
     assert (result.exit_code, result.stdout) == (130, "")
@@ -62,6 +63,7 @@ def test_ctrl_c_exits_130_and_says_how_to_go_on(storm, out, scripts):
         "storm: stopped; everything done so far is kept. "
         "Go on with: storm reproduce --out out --seed 0 --stages grpo,eval-grpo\n"
     )
+    assert (scripts / "told").exists()
 
 
 def test_a_failed_stage_is_exit_code_1_and_named_with_its_log(storm, out, scripts):

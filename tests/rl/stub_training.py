@@ -1,6 +1,7 @@
 """Stands in for `train_sft.py` and `train_verl.py`, which take minutes: the model it trains is the base model again.
 
-A file beside it says what else it does: "fail", "stop" (it sends Ctrl-C to who waits for it, and sleeps), "nothing".
+A file beside it says what else it does: "fail", "stop" (it sends Ctrl-C, or the signal that the file names, to who waits
+for it, and sleeps), "nothing".
 """
 
 import json
@@ -20,7 +21,7 @@ if (here / "fail").exists():
     sys.stderr.write("Loading weights: 100%|#####| 46/46 [00:00<00:00, 2027.15it/s]\n")
     sys.exit("train: training ended early; the learning rate is a pear")
 if (here / "stop").exists():
-    os.kill(os.getppid(), signal.SIGINT)
+    os.kill(os.getppid(), signal.Signals[(here / "stop").read_text() or "SIGINT"])
     try:
         time.sleep(60)
     except KeyboardInterrupt:
