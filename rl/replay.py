@@ -17,7 +17,7 @@ from rl.rollouts import figures, last_failure, length_of
 POLL = 0.05
 """Seconds between two looks at what is finished; veRL's own 2 are longer than a step of a nano model."""
 FUTILE = 3
-"""Times in a row that all rollouts of as many groups as a batch has may fail before training ends."""
+"""As many groups as this many batches have may be lost in one step; then training ends."""
 
 
 class InfrastructureError(RuntimeError):
@@ -25,7 +25,7 @@ class InfrastructureError(RuntimeError):
 
 
 class StormReplay(ReplayBuffer):
-    """Groups whose rollouts all failed for the sandbox's sake are left out, and replaced by others."""
+    """Groups of which the sandbox failed a rollout are left out, and replaced by others."""
 
     def __init__(self, *, sampler_kwargs: Any, refill_fn: Any, **keywords: Any) -> None:
         self.out = Path(sampler_kwargs["out"])
@@ -60,6 +60,14 @@ class StormReplay(ReplayBuffer):
             "storm/generation_seconds": length_of(span for fields in told for span in fields["generating"]),
         }
         return batch, {**metrics, **counted}
+
+    def _terminal_eviction_reasons(self, global_steps: int, partition_id: str) -> Any:
+        """veRL's reasons to leave groups out, but all that lost a rollout, and not only those that lost each.
+
+        A rollout that runs no program outlives a dead sandbox: what is left of a group is no fair sample of it.
+        """
+        stale, alike, failed, counts = super()._terminal_eviction_reasons(global_steps, partition_id)
+        return stale, alike, failed if partition_id == "val" else set(self.failure_keys[partition_id]), counts
 
     def _refill(self, submit: Any) -> Any:
         """`submit`, until too many groups in a row were lost."""

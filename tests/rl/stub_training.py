@@ -1,7 +1,7 @@
 """Stands in for `train_sft.py` and `train_verl.py`, which take minutes: the model it trains is the base model again.
 
-A file beside it says what else it does: "fail", "stop" (it sends Ctrl-C, or the signal that the file names, to who waits
-for it, and sleeps), "nothing".
+A file beside it says what else it does: "fail"; "stop": it sends Ctrl-C, or the signal that the file names, to who is
+waiting for it, and sleeps; "nothing".
 """
 
 import json

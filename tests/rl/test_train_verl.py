@@ -208,16 +208,30 @@ def test_a_dry_run_checks_everything_and_starts_nothing(tmp_path, words):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_sandbox_that_stays_dead_ends_training_with_its_name(tmp_path):
-    submitted = []
-    replay = StormReplay(
+def replay_into(out, submitted):
+    return StormReplay(
         trainer_mode="sync",
         trainer_config={},
         max_off_policy_threshold=8,
         max_off_policy_strategy="drop",
-        sampler_kwargs={"out": str(tmp_path), "batch": 4},
+        sampler_kwargs={"out": str(out), "batch": 4},
         refill_fn=lambda count: submitted.append(count) or count,
     )
+
+
+def test_a_group_that_lost_a_rollout_to_the_sandbox_is_replaced_as_a_whole(tmp_path):
+    replay = replay_into(tmp_path, [])
+    replay.finished_keys["train"] = {"whole"}
+    # Of one of them a rollout is there: it ran no program.
+    replay.failure_keys["train"] = replay.failure_keys["val"] = {"some", "none"}
+    replay.partitions["train"] = {"whole_0_0": {}, "some_1_0": {}}
+    assert replay._terminal_eviction_reasons(3, "train")[2] == {"some", "none"}
+    assert replay._terminal_eviction_reasons(3, "val")[2] == set()
+
+
+def test_a_sandbox_that_stays_dead_ends_training_with_its_name(tmp_path):
+    submitted = []
+    replay = replay_into(tmp_path, submitted)
     report_failure({"out": str(tmp_path)}, "no fork server can be started")
     for _ in range(FUTILE - 1):
         replay.refill_fn(4)
