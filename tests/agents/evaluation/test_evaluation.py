@@ -281,7 +281,15 @@ def test_settings_come_back_from_their_data():
 
 
 def test_the_nano_model_is_right_and_flawed_about_as_often_as_it_was_made_to_be(tmp_path):
-    config = EvalConfig(families=("all",), limit=16, seed=7, samples=2, rule=("paper", "sirl"), minimum_tier="limits")
+    config = EvalConfig(
+        reasoner="nano-base",
+        families=("all",),
+        limit=16,
+        seed=7,
+        samples=2,
+        rule=("paper", "sirl"),
+        minimum_tier="limits",
+    )
     results = evaluate(config, tmp_path / "out")
     assert 0.3 < results.rules["sirl"]["pass@1"].mean < 0.9
     assert results.rules["sirl"]["pass@1"].mean <= results.rules["sirl"]["pass@2"].mean
