@@ -59,7 +59,7 @@ def test_a_row_learns_what_the_model_says_and_neither_prompt_nor_output(pairs, c
 
 def test_a_program_that_goes_wrong_here_is_named(codec, problems):
     class Broken:
-        def run(self, code, *, limits=None):
+        def run(self, code, *, limits=None, **others):
             return sandbox.run("print(-1)", limits=limits)
 
     with (
