@@ -125,8 +125,5 @@ def _serve(config: ServeConfig) -> None:
 
     try:
         uvloop.run(run(config, known, listening=listening))
-    except OSError as error:
-        place = f"{config.host}:{config.port}"
-        raise ValueError(f"cannot listen at {place}: {error.strerror}; choose another --port") from error
     except KeyboardInterrupt:
         fail("stopped", code=130)

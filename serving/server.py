@@ -74,11 +74,15 @@ class Server(uvicorn.Server):
 async def serve(config: ServeConfig, keys: Keys, *, listening: Callable[[str], None]) -> None:
     """Serve until a signal. listening: gets the address when the first request can come.
 
-    Raises ReasonerError, SandboxUnavailableError and ValueError where a part can't be opened, and OSError where the
-    port is taken.
+    Raises ReasonerError, SandboxUnavailableError and ValueError where a part can't be opened, or the port is taken.
     """
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    with socket.create_server((config.host, config.port), family=family, backlog=4096) as port:
+    try:
+        port = socket.create_server((config.host, config.port), family=family, backlog=4096)
+    except OSError as error:
+        place = f"{config.host}:{config.port}"
+        raise ValueError(f"cannot listen at {place}: {error.strerror}; choose another --port") from error
+    with port:
         metrics = Metrics()
         async with opened(config, metrics) as agent:
             app = create_app(config, keys=keys, metrics=metrics)

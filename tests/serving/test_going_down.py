@@ -9,6 +9,7 @@ import threading
 import time
 
 import httpx
+import psutil
 import pytest
 
 STORM = [sys.executable, "-c", "from cli.main import main; main()"]
@@ -66,7 +67,7 @@ def serve():
 
 
 def children(pid):
-    return [int(child) for child in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
 
 def test_it_answers_within_ten_seconds_of_its_start_without_gpu_or_key(serve, families_question):

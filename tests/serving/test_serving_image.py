@@ -43,7 +43,7 @@ def container(client, image):
         detach=True,
         network_mode="host",
         read_only=True,
-        tmpfs={"/tmp": "size=1g,mode=1777"},
+        tmpfs={"/scratch": "size=1g,mode=1777"},
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
         pids_limit=1024,
