@@ -42,7 +42,7 @@ def watch(library: ModuleType, channel: Channel) -> None:
     """Report every solve of the library on `channel`."""
     kind = library.Solver
     settings: weakref.WeakKeyDictionary[Any, _Settings] = weakref.WeakKeyDictionary()
-    create, set_time, set_threads = kind.CreateSolver, kind.set_time_limit, kind.SetNumThreads
+    create, set_time, set_threads = kind.CreateSolver, kind.SetTimeLimit, kind.SetNumThreads
 
     @disguised_as(create)
     def create_noted(solver_id: Any) -> Any:
@@ -80,7 +80,7 @@ def watch(library: ModuleType, channel: Channel) -> None:
         return lambda: _report(solver, outcome.value, name, outcome.seconds)
 
     kind.CreateSolver = staticmethod(create_noted)
-    kind.set_time_limit = set_time_noted
+    kind.SetTimeLimit = kind.set_time_limit = set_time_noted  # One function under two names.
     kind.SetNumThreads = set_threads_noted
     watch_function(kind, "Solve", channel, solve)
 

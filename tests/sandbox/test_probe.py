@@ -1,6 +1,7 @@
 """What the probe says of a solve, and that it changes nothing about it."""
 
 import pytest
+from probed import MARKET
 
 from sandbox import Limits
 from sandbox.probe import channel
@@ -123,6 +124,23 @@ def test_linear_statuses_and_senses(full, model, status, sense):
     found = report(full, f"{LP}s = pywraplp.Solver.CreateSolver('SCIP')\nx = s.NumVar(0, inf, 'x')\n{model}\ns.Solve()")
     assert (found.status, found.sense) == (status, sense)
     assert (found.objective is None) == (status != "optimal" or sense is None)
+
+
+@pytest.mark.parametrize("function", ["SetTimeLimit", "set_time_limit"])
+def test_a_time_limit_of_the_program_stays(full, function):
+    code = f"""{MARKET}{LP}
+s = pywraplp.Solver.CreateSolver("CBC")
+x = [s.BoolVar("") for _ in range(COLUMNS)]
+y = [s.NumVar(0, inf, "") for _ in range(2 * ROWS)]
+for i in range(ROWS):
+    s.Add(sum(A[i][j] * x[j] for j in range(COLUMNS)) + y[i] - y[ROWS + i] == B[i])
+s.Minimize(sum(y))
+s.{function}(200)
+s.Solve()
+"""
+    found = report(full, code)
+    assert found.status in ("feasible", "limit")
+    assert found.seconds == pytest.approx(0.2, abs=0.15)
 
 
 def test_every_solve_has_its_report_in_order(full):

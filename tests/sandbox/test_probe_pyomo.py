@@ -3,6 +3,8 @@
 import pytest
 from probed import MARKET, MARKET_COUNTS, SHORT, counts, report, values
 
+from sandbox import Limits
+
 pytest.importorskip("pyomo")
 
 MODEL = """
@@ -52,10 +54,7 @@ def test_statuses_and_senses_also_where_the_library_raises(full, solver, change,
     assert (found.status, found.sense, values(found)[0]) == (status, sense, objective)
 
 
-@pytest.mark.parametrize("solver", ["appsi_highs", "cbc"])
-def test_a_slow_solve_ends_before_the_run_does(full, solver):
-    cbc = "import pulp\nhow = dict(executable=pulp.PULP_CBC_CMD().path)\n" if solver == "cbc" else "how = {}\n"
-    code = f"""{MARKET}{cbc}
+SLOW = f"""{MARKET}
 from pyomo.environ import *
 m = ConcreteModel()
 m.x = Var(range(COLUMNS), domain=Binary)
@@ -64,7 +63,18 @@ def row(m, i):
     return sum(A[i][j] * m.x[j] for j in range(COLUMNS)) + m.s[i] - m.s[ROWS + i] == B[i]
 m.c = Constraint(range(ROWS), rule=row)
 m.o = Objective(expr=sum(m.s[i] for i in range(2 * ROWS)))
-SolverFactory({solver!r}, **how).solve(m)
 """
-    found = report(full, code, SHORT if solver != "cbc" else None)
+CBC = "import pulp\ns = SolverFactory('cbc', executable=pulp.PULP_CBC_CMD().path)\n"
+
+
+@pytest.mark.parametrize("solver", ["appsi_highs", "cbc"])
+def test_a_slow_solve_ends_before_the_run_does(full, solver):
+    solve = f"{CBC}s.solve(m)" if solver == "cbc" else f"SolverFactory({solver!r}).solve(m)"
+    found = report(full, SLOW + solve, SHORT if solver != "cbc" else Limits(seconds=4, memory_mb=1024))
     assert (found.status, counts(found)) == ("feasible", MARKET_COUNTS)
+
+
+@pytest.mark.parametrize("limit", ["s.solve(m, timelimit=0.4)", "s.options['sec'] = 0.4; s.solve(m)"])
+def test_cbc_at_its_limit_has_proven_nothing(full, limit):
+    code = f"{SLOW}{CBC}{limit}\nassert 'timeMode' not in s.options"
+    assert {report(full, code).status for _ in range(4)} == {"feasible"}
