@@ -54,6 +54,33 @@ def test_it_writes_what_the_synchronous_reasoner_writes():
     assert len(pieces) > 3
 
 
+def test_text_of_many_streams_comes_in_larger_pieces_and_none_is_lost(monkeypatch):
+    async def crowd(url, streams):
+        pieces = []
+        async with open_upstream([url]) as opened:
+            texts = [
+                opened.write(
+                    prompt("solve"),
+                    stop=STOP,
+                    max_tokens=500,
+                    sampling=Sampling(seed=1),
+                    told=lambda text, tokens: pieces.append((text, tokens)),
+                )
+                for _ in range(streams)
+            ]
+            whole = [written.generation.text for written in await asyncio.gather(*texts)]
+        return whole, pieces
+
+    with Upstream(rate=100.0) as one:
+        alone, single = asyncio.run(crowd(one.url, 1))
+        monkeypatch.setattr(module, "LOOK", 0.02)
+        whole, pieces = asyncio.run(crowd(one.url, 5))
+    assert set(whole) == set(alone)
+    assert sum(tokens for _, tokens in pieces) == 5 * sum(tokens for _, tokens in single)
+    assert sum(len(text) for text, _ in pieces) == 5 * len(alone[0])
+    assert len(pieces) < 5 * len(single) / 2
+
+
 def test_the_servers_own_count_is_taken_where_it_comes():
     with Upstream() as one:
         found = written([one.url], "chat")
