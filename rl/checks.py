@@ -155,6 +155,17 @@ def check_disk(folder: Path, weights: int, checkpoints: int) -> None:
         )
 
 
+def lack_of_room(folder: Path, weights: int) -> str:
+    """Where the disk has no room for one more checkpoint, that this is so: what ended a run says it in other words."""
+    free, wanted = shutil.disk_usage(folder).free, weights * BYTES_OF_A_WEIGHT
+    if free >= wanted:
+        return ""
+    return (
+        f" (the disk of {folder} is full: {free / 1e6:.0f} MB free, and a checkpoint takes {wanted / 1e6:.0f}; "
+        "make room)"
+    )
+
+
 def count_weights(folder: Path) -> int:
     """How many weights a checkpoint has, from the headers of its safetensors files; 0 where it has none."""
     total = 0

@@ -15,6 +15,7 @@ import argparse
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ if __name__ == "__main__":
     # As a script, this folder would stand first on the path, and its modules in the way of packages of like names.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from rl.checks import check_checkpoints, check_disk, check_model, check_sft_data, count_weights
+from rl.checks import check_checkpoints, check_disk, check_model, check_sft_data, count_weights, lack_of_room
 from rl.command import local_model, parse
 from rl.run_folder import claimed, gather_metrics, new_metrics_file
 
@@ -37,7 +38,7 @@ def main() -> None:
     try:
         config, arguments = parse(parser, defaults, out="runs/sft", model="model.path", data="data.train_files")
         train(config, dry_run=arguments.dry_run)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"train_sft: {error}")
     except KeyboardInterrupt:
         sys.exit("train_sft: stopped; the last checkpoint is kept. The same command goes on from it")
@@ -76,8 +77,9 @@ def train(config: Any, *, dry_run: bool = False) -> None:
         if done >= (config.trainer.total_training_steps or steps):
             print(f"{out}: all {done} steps are done already")
         else:
-            check_disk(out, count_weights(model), config.trainer.max_ckpt_to_keep or 1)
-            _run(config, out)
+            weights = count_weights(model)
+            check_disk(out, weights, config.trainer.max_ckpt_to_keep or 1)
+            _run(config, out, weights)
         from rl.merge import finish
 
         finish(out, base=model, export=config.storm.export)
@@ -90,8 +92,8 @@ def vocabulary(model: Path) -> int:
     return int(json.loads((model / "config.json").read_text(encoding="utf-8"))["vocab_size"])
 
 
-def _run(config: Any, out: Path) -> None:
-    """Start torchrun with this file as its workers, and wait for its end."""
+def _run(config: Any, out: Path, weights: int) -> None:
+    """Start torchrun with this file as its workers, and wait for its end. weights: of the model."""
     from omegaconf import OmegaConf
 
     settings = out / "worker.yaml"
@@ -113,9 +115,14 @@ def _run(config: Any, out: Path) -> None:
                 check=False,
             )
     finally:
-        steps = gather_metrics(out)
+        with suppress(OSError):  # A full disk, which must not hide what came before; they are gathered again.
+            gather_metrics(out)
     if done.returncode:
-        raise ValueError(f"training ended early with exit code {done.returncode}; {out / 'log.txt'} says why")
+        raise ValueError(
+            f"training ended early with exit code {done.returncode}; {out / 'log.txt'} says why"
+            f"{lack_of_room(out, weights)}"
+        )
+    steps = gather_metrics(out)
     print(f"loss {steps[0]['data']['train/loss']:.3f} -> {steps[-1]['data']['train/loss']:.3f}", flush=True)
 
 

@@ -14,6 +14,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ if __name__ == "__main__":
     # As a script, this folder would stand first on the path, and its modules in the way of packages of like names.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from rl.checks import check_checkpoints, check_disk, check_model, check_rl_data, check_rule, count_weights
+from rl.checks import check_checkpoints, check_disk, check_model, check_rl_data, check_rule, count_weights, lack_of_room
 from rl.command import local_model, parse
 from rl.compose import FOLDER
 from rl.console import told
@@ -37,7 +38,7 @@ def main() -> None:
     try:
         config, arguments = parse(parser, defaults, out="runs/grpo", model="actor_rollout_ref.model.path")
         train(config, dry_run=arguments.dry_run)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"train_verl: {error}")
     except KeyboardInterrupt:
         sys.exit("train_verl: stopped; the last checkpoint is kept. The same command goes on from it")
@@ -72,9 +73,10 @@ def train(config: Any, *, dry_run: bool = False) -> None:
         if done >= (config.trainer.total_training_steps or float("inf")):
             print(f"{out}: all {done} steps are done already")
         else:
-            check_disk(out, count_weights(model), config.trainer.max_actor_ckpt_to_keep or 1)
+            weights = count_weights(model)
+            check_disk(out, weights, config.trainer.max_actor_ckpt_to_keep or 1)
             print(f"{out}: from step {done} to {config.trainer.total_training_steps}", flush=True)
-            _run(config, out)
+            _run(config, out, weights)
         from rl.merge import finish
 
         finish(out, base=model, export=settings.export)
@@ -125,8 +127,8 @@ def _validate(config: Any) -> None:
         raise ValueError(f"veRL refuses the settings: {error}") from error
 
 
-def _run(config: Any, out: Path) -> None:
-    """Start Ray and veRL's trainer, and wait for its end."""
+def _run(config: Any, out: Path, weights: int) -> None:
+    """Start Ray and veRL's trainer, and wait for its end. weights: of the model."""
     _validate(config)
     os.environ["VERL_FILE_LOGGER_PATH"] = str(new_metrics_file(out))
     os.environ["TENSORBOARD_DIR"] = str(out / "tensorboard")
@@ -140,10 +142,14 @@ def _run(config: Any, out: Path) -> None:
             run_ppo(config, task_runner_class=TaskRunnerV1)
     except ray.exceptions.RayTaskError as error:
         cause = str(error.cause).strip() or type(error.cause).__name__
-        raise ValueError(f"training ended early: {cause}. The same command goes on from the last checkpoint") from error
+        raise ValueError(
+            f"training ended early: {cause}{lack_of_room(out, weights)}. "
+            "The same command goes on from the last checkpoint"
+        ) from error
     finally:
         ray.shutdown()
-        gather_metrics(out)
+        with suppress(OSError):  # A full disk, which must not hide what came before; they are gathered again.
+            gather_metrics(out)
 
 
 def line(step: int, figures: Mapping[str, float]) -> str:

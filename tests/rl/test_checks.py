@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 
 import pyarrow
@@ -17,6 +18,7 @@ from rl.checks import (
     check_rule,
     check_sft_data,
     count_weights,
+    lack_of_room,
 )
 from rl.datasets import rl_rows
 
@@ -134,6 +136,13 @@ def test_a_disk_without_room_for_the_checkpoints_is_named(tmp_path):
     check_disk(tmp_path / "new" / "run", 1000, 2)
     with pytest.raises(ValueError, match=r"GB free on its disk, and checkpoints take up to .* make room"):
         check_disk(tmp_path / "new" / "run", 10**15, 2)
+
+
+def test_a_disk_that_is_full_is_named_beside_what_ended_a_run(tmp_path):
+    assert lack_of_room(tmp_path, 1000) == ""
+    assert re.search(
+        r"the disk of .* is full: \d+ MB free, and a checkpoint takes \d+; make room", lack_of_room(tmp_path, 10**15)
+    )
 
 
 def test_weights_are_counted_without_loading_them(nano):
