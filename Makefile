@@ -22,6 +22,7 @@ demo: $(VENV)/.installed
 		'Try next:' \
 		"  $(BIN)/storm solve \"\$$($(BIN)/storm families --show knapsack)\"     watch one problem being solved" \
 		'  $(BIN)/storm curate --families complex --split train --limit 200 --out runs/complex' \
+		"  $(BIN)/storm serve        the same agent behind OpenAI's API; examples/ has clients" \
 		'  make test' \
 		'and read docs/curation.md for the seven triggers and what is in the files.'
 
@@ -48,7 +49,7 @@ $(BIN)/python:
 	$(if $(UV),$(UV) venv --quiet --seed --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
-	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python -e .,$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .)
+	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python -e '.[serve]',$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[serve]')
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python

@@ -15,7 +15,7 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -146,3 +146,10 @@ def check_files(files: Sequence[tuple[str, bytes]], param: str) -> dict[str, byt
             raise ApiError(400, f"two files are called {name!r}", param=param)
         found[name] = content
     return found
+
+
+def is_forced(choice: Any) -> bool:
+    """Whether a `tool_choice` demands that a tool of the caller's is called, and does not leave it to the agent."""
+    if isinstance(choice, dict):
+        return choice.get("type") != "code_interpreter" and choice.get("mode") != "auto"
+    return choice not in (None, "auto", "none")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from env import Message
-from serving.asking import Ask, Effort, check_files, decoded, named_file
+from serving.asking import Ask, Effort, check_files, decoded, is_forced, named_file
 from serving.errors import ApiError
 
 
@@ -99,9 +99,13 @@ class ChatRequest(_Lenient):
     top_logprobs: int | None = None
     """Only 0."""
     tools: list[Any] | None = None
-    """None: the agent has a tool of its own, and runs it itself."""
+    """Never called: the agent has a tool of its own, and runs it itself."""
+    tool_choice: str | dict[str, Any] | None = None
+    """Only auto and none, which leave it to the agent; many clients send tools with every chat."""
     functions: list[Any] | None = None
-    """None, as for tools."""
+    """The older name of tools."""
+    function_call: str | dict[str, Any] | None = None
+    """The older name of tool_choice."""
     response_format: dict[str, Any] | None = None
     """Only {"type": "text"}."""
     modalities: list[str] | None = None
@@ -148,8 +152,8 @@ class ChatRequest(_Lenient):
             ("n", self.n not in (None, 1), "one answer a request"),
             ("logprobs", bool(self.logprobs), "log-probabilities are not given"),
             ("top_logprobs", bool(self.top_logprobs), "log-probabilities are not given"),
-            ("tools", bool(self.tools), "the agent runs its own tool, run_python, by itself; leave tools out"),
-            ("functions", bool(self.functions), "the agent runs its own tool by itself; leave functions out"),
+            ("tool_choice", is_forced(self.tool_choice), "the agent calls its own tool alone; give auto, or none"),
+            ("function_call", is_forced(self.function_call), "the agent calls its own tool alone; give auto, or none"),
             (
                 "response_format",
                 (self.response_format or {}).get("type", "text") != "text",

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from env import Message
-from serving.asking import Ask, Effort, check_files, decoded, named_file
+from serving.asking import Ask, Effort, check_files, decoded, is_forced, named_file
 from serving.chat_request import StormOptions
 from serving.errors import ApiError
 
@@ -81,7 +81,9 @@ class ResponsesRequest(_Lenient):
     """What goes beyond OpenAI's API."""
 
     tools: list[dict[str, Any]] | None = None
-    """None, or the code interpreter: the agent has it anyway."""
+    """Never called, but for the code interpreter, which the agent has anyway."""
+    tool_choice: str | dict[str, Any] | None = None
+    """Only auto, none and the code interpreter."""
     text: dict[str, Any] | None = None
     """Only {"format": {"type": "text"}}."""
     previous_response_id: str | None = None
@@ -123,9 +125,12 @@ class ResponsesRequest(_Lenient):
 
     def _refuse(self) -> None:
         form = ((self.text or {}).get("format") or {"type": "text"}).get("type", "text")
-        kinds = [tool.get("type") for tool in self.tools or ()]
         refused: list[tuple[str, bool, str]] = [
-            ("tools", any(kind != "code_interpreter" for kind in kinds), "the agent has its code interpreter alone"),
+            (
+                "tool_choice",
+                is_forced(self.tool_choice),
+                "the agent has its code interpreter alone; give auto, or none",
+            ),
             ("text", form != "text", "answers are text; the facts are in the answer's storm field as JSON"),
             ("previous_response_id", self.previous_response_id is not None, "nothing is stored; send the whole input"),
             ("conversation", self.conversation is not None, "nothing is stored; send the whole input"),
