@@ -1,7 +1,7 @@
 """Ask with LiteLLM, which hands thoughts on as `reasoning_content`.
 
 storm serve                                  # in another terminal
-pip install litellm && python examples/litellm_chat.py "A workshop has 40 hours. ..."
+pip install litellm && python examples/litellm_chat.py ["A workshop has 40 hours. ..."]
 """
 
 import os
@@ -9,7 +9,13 @@ import sys
 
 import litellm
 
-question = sys.argv[1] if len(sys.argv) > 1 else "A workshop has 40 hours. A chair takes 2 and earns 5. What is best?"
+SHOP = (
+    "A carpentry shop makes shelves and stools. Each unit of shelves takes 6 hours of labor and 11 boards of wood and "
+    "brings a profit of $66. Each unit of stools takes 14 hours of labor and 9 boards of wood and brings a profit of "
+    "$62. There are only 168 hours of labor available. There are only 163 boards of wood available. Any fraction of a "
+    "unit is allowed. Plan production to maximize profit. What profit results?"
+)
+question = sys.argv[1] if len(sys.argv) > 1 else SHOP
 answer = litellm.completion(
     model="openai/storm",
     api_base=os.environ.get("STORM_URL", "http://127.0.0.1:8000/v1"),

@@ -1,7 +1,7 @@
 """Ask with OpenAI's Python client, watch the thoughts, and ask again with another number.
 
 storm serve                                  # in another terminal
-pip install openai && python examples/openai_python.py "A workshop has 40 hours. ..."
+pip install openai && python examples/openai_python.py ["A workshop has 40 hours. ..."]
 """
 
 import os
@@ -13,7 +13,13 @@ client = OpenAI(
     base_url=os.environ.get("STORM_URL", "http://127.0.0.1:8000/v1"),
     api_key=os.environ.get("STORM_API_KEY", "none"),
 )
-question = sys.argv[1] if len(sys.argv) > 1 else "A workshop has 40 hours. A chair takes 2 and earns 5. What is best?"
+SHOP = (
+    "A carpentry shop makes shelves and stools. Each unit of shelves takes 6 hours of labor and 11 boards of wood and "
+    "brings a profit of $66. Each unit of stools takes 14 hours of labor and 9 boards of wood and brings a profit of "
+    "$62. There are only 168 hours of labor available. There are only 163 boards of wood available. Any fraction of a "
+    "unit is allowed. Plan production to maximize profit. What profit results?"
+)
+question = sys.argv[1] if len(sys.argv) > 1 else SHOP
 messages = [{"role": "user", "content": question}]
 
 answer = ""
@@ -26,6 +32,7 @@ for chunk in client.chat.completions.create(model="storm", messages=messages, st
         print(answer)
         print("answer:", storm["answer"], "backed by a solver report:", storm["backed"])
 
+# A conversation goes on like this; the nano model, which knows single questions only, does not follow it.
 messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": "And with 10 more hours?"}]
 again = client.chat.completions.create(model="storm", messages=messages)
 print(again.choices[0].message.content)

@@ -1,5 +1,7 @@
 """The Responses API, with a data file: thoughts, programs and the answer come as items.
 
+It takes a model that reads data files; the nano model does not.
+
 storm serve                                  # in another terminal
 pip install openai && python examples/responses_python.py
 """

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from env import Episode, read_answer
 from env.backing import backed_by_report
 from sandbox import Execution
+from serving.asking import Ask
 from serving.channels import THOUGHT, Channels
 from serving.errors import ApiError
 from serving.notes import notes
@@ -30,14 +31,14 @@ class Conclusion:
     """The `storm` field of the answer."""
 
 
-def conclude(end: End, channels: Channels, *, files: bool) -> Conclusion:
+def conclude(end: End, channels: Channels, ask: Ask) -> Conclusion:
     """The conclusion of a run. Raises ApiError where what is around the model failed.
 
-    channels: the run's text so far, already finished. files: whether data came in files.
+    channels: the run's text so far, already finished.
     """
     check(end)
     episode = end.episode
-    remarks = notes(episode, files=files)
+    remarks = notes(episode, ask)
     words = "" if channels.content.strip() else _instead(end)
     if not channels.stopped:
         words += "".join(f"\n\nNote: {remark}" for remark in remarks)

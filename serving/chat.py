@@ -31,7 +31,7 @@ class Chat:
 
         usage_wanted: whether a stream ends with token counts.
         """
-        self._run, self._files = run, bool(ask.files)
+        self._run, self._ask = run, ask
         self._fields = ("reasoning", "reasoning_content") if field == "both" else (field,)
         self._usage_wanted = usage_wanted
         self._channels = Channels(ask.stop)
@@ -109,7 +109,7 @@ class Chat:
             yield [(channel, text, None) for channel, text in last]
 
     def _conclusion(self) -> Conclusion:
-        return conclude(self._run.ended(), self._channels, files=self._files)
+        return conclude(self._run.ended(), self._channels, self._ask)
 
     def _delta(self, channel: Channel, text: str) -> dict[str, str]:
         return {"content": text} if channel == "content" else dict.fromkeys(self._fields, text)

@@ -1,23 +1,23 @@
 """What a user should know about an answer before relying on it, from evidence that the model can't talk away.
 
-notes(episode, files=False)   # ["No solver report stands behind this answer."]
+notes(episode, ask)   # ["No solver report stands behind this answer."]
 """
 
 from __future__ import annotations
 
-from agents.triggers.evidence import gather
+from math import isclose
+
+from agents.triggers.evidence import gather, numbers_in
 from env import Episode, read_answer
 from env.backing import backed_by_report
+from serving.asking import Ask
 
 _ORDINARY = 10.0
 """Whole numbers up to here, and powers of ten, stand in programs for many reasons."""
 
 
-def notes(episode: Episode, *, files: bool) -> list[str]:
-    """Sentences for the user; none where nothing is amiss.
-
-    files: whether data came in files, so that numbers need not stand in the question.
-    """
+def notes(episode: Episode, ask: Ask) -> list[str]:
+    """Sentences for the user; none where nothing is amiss. Of numbers that came in files nothing is known."""
     answer = read_answer(episode.transcript) if episode.stop == "answer" else None
     if answer is None:
         return []
@@ -28,24 +28,30 @@ def notes(episode: Episode, *, files: bool) -> list[str]:
         found.append(f"The last solve was {last}, and the answer is a number all the same.")
     elif not backed_by_report(episode):
         found.append("No solver report stands behind this answer.")
-    invented = [] if files else _invented(episode)
+    invented = [] if ask.files else _invented(episode, ask)
     if invented:
         found.append(
-            f"The program uses numbers that the question does not give ({', '.join(invented)}). If data is missing, "
+            f"The program uses numbers that you did not give ({', '.join(invented)}). If data is missing, "
             "add it and ask again."
         )
     return found
 
 
-def _invented(episode: Episode) -> list[str]:
-    """Numbers of the last program that are nowhere in the question, as far as they are no ordinary ones."""
+def _invented(episode: Episode, ask: Ask) -> list[str]:
+    """Numbers of the last program that are nowhere in the conversation, as far as they are no ordinary ones."""
     evidence = gather(episode)
     ran = [turn.code for turn in evidence.turns if turn.execution is not None and turn.code is not None]
     if not ran:
         return []
-    given = set(evidence.numbers)
-    given |= {value / 100 for value in given} | {value * 100 for value in given}
-    return [f"{value:g}" for value in sorted(ran[-1].numbers) if value not in given and not _is_ordinary(value)][:5]
+    said = [{value for value, _ in numbers_in(message["content"])} for message in ask.messages]
+    given = {value for values in said for value in values}
+    # "With 50 more hours", "with 20 % less": what a change makes of a number of before.
+    changes, earlier = said[-1], {value for values in said[:-1] for value in values}
+    changed = {old + sign * by for old in earlier for by in changes for sign in (1, -1)}
+    changed |= {old * (1 + sign * by / 100) for old in earlier for by in changes for sign in (1, -1)}
+    given |= {value / 100 for value in given} | {value * 100 for value in given} | changed
+    numbers = [value for value in sorted(ran[-1].numbers) if not _is_ordinary(value)]
+    return [f"{value:g}" for value in numbers if not any(isclose(value, known) for known in given)][:5]
 
 
 def _is_ordinary(value: float) -> bool:

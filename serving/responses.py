@@ -28,7 +28,7 @@ class Responses:
 
     def __init__(self, request: ResponsesRequest, ask: Ask, run: Run, *, name: str) -> None:
         """name: the model's."""
-        self._run, self._files = run, bool(ask.files)
+        self._run, self._ask = run, ask
         self._channels, self._blocks, self._items = Channels(), Blocks(), Items()
         self._number = 0
         self._base: Data = {
@@ -131,7 +131,7 @@ class Responses:
             yield from self._items.code(text) if kind == "code" else self._items.prose(text)
 
     def _conclusion(self) -> Conclusion:
-        return conclude(self._run.ended(), self._channels, files=self._files)
+        return conclude(self._run.ended(), self._channels, self._ask)
 
     def _response(self, conclusion: Conclusion) -> Data:
         used = self._run.ended().usage

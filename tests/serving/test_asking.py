@@ -72,7 +72,19 @@ def test_two_files_of_a_name_are_refused():
         check_files([("a", b"1"), ("a", b"2")], "files")
 
 
-def episode(answer, *, code="print(1)", reports=(), question="A bag holds 82 g. A rope has 31 g and earns 30."):
+QUESTION = "A bag holds 82 g. A rope has 31 g and earns 30."
+
+
+def asked(*turns, files=()):
+    """A conversation, by default the question alone."""
+    said = [
+        {"role": "assistant" if number % 2 else "user", "content": words}
+        for number, words in enumerate(turns or (QUESTION,))
+    ]
+    return Ask(messages=tuple(said), files=dict(files))
+
+
+def episode(answer, *, code="print(1)", reports=(), question=QUESTION):
     """A run with one program and this answer."""
     execution = Execution(
         code=code,
@@ -107,31 +119,39 @@ def report(status, objective=None):
 
 def test_an_answer_that_a_report_backs_needs_no_note():
     code = "w = [31]\np = [30]\nm.add(sum(w) <= 82)\nm.parameters.max_time_in_seconds = 5\nM = 1e6"
-    assert notes(episode(30, code=code, reports=[report("optimal", 30.0)]), files=False) == []
-    assert notes(episode("infeasible", reports=[report("infeasible")]), files=False) == []
+    assert notes(episode(30, code=code, reports=[report("optimal", 30.0)]), asked()) == []
+    assert notes(episode("infeasible", reports=[report("infeasible")]), asked()) == []
 
 
 def test_an_answer_without_a_report_is_said_to_be_one():
-    assert notes(episode(30), files=False) == ["No solver report stands behind this answer."]
-    assert notes(episode(30, reports=[report("optimal", 31.0)]), files=False) == [
+    assert notes(episode(30), asked()) == ["No solver report stands behind this answer."]
+    assert notes(episode(30, reports=[report("optimal", 31.0)]), asked()) == [
         "No solver report stands behind this answer."
     ]
 
 
 @pytest.mark.parametrize("status", ["infeasible", "unbounded"])
 def test_a_number_after_a_solve_without_a_solution_is_named(status):
-    (note,) = notes(episode(30, reports=[report(status)]), files=False)
+    (note,) = notes(episode(30, reports=[report(status)]), asked())
     assert note == f"The last solve was {status}, and the answer is a number all the same."
 
 
 def test_numbers_that_nobody_gave_are_named_unless_data_came_in_files():
     made_up = episode(30, code="w = [31, 47.5]\np = [30, 1200]", reports=[report("optimal", 30.0)])
-    assert "does not give (47.5, 1200)" in notes(made_up, files=False)[0]
-    assert notes(made_up, files=True) == []
+    assert "you did not give (47.5, 1200)" in notes(made_up, asked())[0]
+    assert notes(made_up, asked(files={"prices.csv": b"1"})) == []
     percent = episode(30, code="rate = 0.31", reports=[report("optimal", 30.0)])
-    assert notes(percent, files=False) == []
+    assert notes(percent, asked()) == []
+
+
+def test_numbers_of_earlier_turns_and_what_a_change_makes_of_them_were_given():
+    turns = [QUESTION, "\\boxed{30}", "Now with 20 g more, and the rope 10 % dearer."]
+    later = episode(33, code="w = [31]\np = [33]\nm.add(sum(w) <= 102)", reports=[report("optimal", 33.0)])
+    assert notes(later, asked(*turns)) == []
+    other = episode(33, code="m.add(sum(w) <= 103)", reports=[report("optimal", 33.0)])
+    assert "you did not give (103)" in notes(other, asked(*turns))[0]
 
 
 def test_a_run_without_an_answer_has_no_notes():
     unfinished = Episode(problem=Problem(id="p", question="Q?", answers=()), stop="length")
-    assert notes(unfinished, files=False) == []
+    assert notes(unfinished, asked()) == []

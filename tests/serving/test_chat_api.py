@@ -102,7 +102,7 @@ def test_a_question_back_is_an_answer(client):
 
 def test_data_that_the_model_made_up_is_named(client):
     answer = asked(client, "A workshop makes chairs that earn 3 each. What is the largest profit? [[solve]]")
-    assert "numbers that the question does not give (40)" in answer.choices[0].message.content
+    assert "numbers that you did not give (40)" in answer.choices[0].message.content
 
 
 def test_thoughts_without_an_end_are_the_answer_in_the_end(client):
