@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +38,10 @@ def serve(
     keys: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keys that are let in, from storm key; also read: STORM_API_KEYS."),
+    ] = None,
+    api_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="A key that is let in; others here can read it in the list of processes."),
     ] = None,
     origin: Annotated[
         list[str] | None,
@@ -84,8 +89,8 @@ def serve(
     with told():
         values: dict[str, Any] = dict(locals())
         origins, reasoners = values.pop("origin") or (), values.pop("reasoner") or ("nano",)
-        config = ServeConfig(reasoner=tuple(reasoners), origins=tuple(origins), **values)
-        _serve(config)
+        given = values.pop("api_key") or ()
+        _serve(ServeConfig(reasoner=tuple(reasoners), origins=tuple(origins), **values), given)
 
 
 def key(
@@ -102,7 +107,7 @@ def key(
         typer.echo(f"{name} {digest(made)}")
 
 
-def _serve(config: ServeConfig) -> None:
+def _serve(config: ServeConfig, given: Sequence[str]) -> None:
     try:
         import uvloop
 
@@ -111,7 +116,7 @@ def _serve(config: ServeConfig) -> None:
     except ImportError as error:
         raise ValueError(f"serving needs {error.name}; pip install 'storm-calm[serve]'") from error
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    known = read_keys(config.keys, os.environ.get(ENVIRONMENT))
+    known = read_keys(config.keys, os.environ.get(ENVIRONMENT), given)
 
     def listening(address: str) -> None:
         typer.echo(f"storm: serving {' and '.join(config.reasoner)} as {config.name!r} at {address}", err=True)

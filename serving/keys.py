@@ -15,7 +15,7 @@ import re
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,8 +106,11 @@ class Limits:
             self.running -= 1
 
 
-def read_keys(file: Path | None, environment: str | None) -> Keys:
-    """The keys of a file, and of the environment variable's text. Raises ValueError for what is no key."""
+def read_keys(file: Path | None, environment: str | None, given: Sequence[str] = ()) -> Keys:
+    """The keys of a file, of the environment variable's text, and of the command line.
+
+    Raises ValueError for what is no key.
+    """
     hashes: dict[str, str] = {}
     if file is not None:
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
@@ -122,14 +125,15 @@ def read_keys(file: Path | None, environment: str | None) -> Keys:
             hashes[words[0]] = words[1]
         if not hashes:
             raise ValueError(f"{file}: no key in it; add one with `storm key NAME >> {file}`, or leave --keys out")
-    for number, key in enumerate((environment or "").split(","), 1):
-        if not key.strip():
-            continue
-        if len(key.strip()) < SHORTEST:
-            raise ValueError(
-                f"{ENVIRONMENT}: key {number} has less than {SHORTEST} characters; make one with `storm key`"
-            )
-        hashes[f"{ENVIRONMENT}-{number}"] = digest(key.strip())
+    for place, keys in ((ENVIRONMENT, (environment or "").split(",")), ("--api-key", given)):
+        for number, key in enumerate(keys, 1):
+            if not key.strip() and place == ENVIRONMENT:
+                continue
+            if len(key.strip()) < SHORTEST:
+                raise ValueError(
+                    f"{place}: key {number} has less than {SHORTEST} characters; make one with `storm key`"
+                )
+            hashes[f"{place}-{number}"] = digest(key.strip())
     return Keys(hashes)
 
 

@@ -133,6 +133,7 @@ def test_what_does_not_finish_is_stopped(serve, upstream, how):
         (["--reasoner", "gpt-5"], "reasoner 'gpt-5' is unknown"),
         (["--reasoner", "nano", "--reasoner", "http://127.0.0.1:9"], "only servers' addresses go together"),
         (["--keys", "none.txt"], "none.txt: No such file"),
+        (["--api-key", "short"], "--api-key: key 1 has less than"),
         (["--reasoning-field", "thoughts"], "give both, reasoning or reasoning_content"),
         (["--host", "256.0.0.1"], "cannot listen at 256.0.0.1"),
         (["--max-running", "0"], "max_running is 0"),

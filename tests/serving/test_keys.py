@@ -87,13 +87,14 @@ def test_no_key_and_no_question_is_in_the_log(guarded, caplog):
     assert "What is it?" not in caplog.text
 
 
-def test_keys_come_from_a_file_and_from_the_environment(tmp_path):
+def test_keys_come_from_a_file_the_environment_and_the_command_line(tmp_path):
     made = new_key()
     file = tmp_path / "keys.txt"
     file.write_text(f"# our keys\nana {digest(made)}  # until May\n\n", encoding="utf-8")
-    keys = read_keys(file, f"{BEN}, ")
+    keys = read_keys(file, f"{BEN}, ", ["a-key-of-the-command-line"])
     assert keys.caller(f"Bearer {made}").name == "ana"
     assert keys.caller(f"bearer {BEN}").name == "STORM_API_KEYS-1"
+    assert keys.caller("Bearer a-key-of-the-command-line").name == "--api-key-1"
     with pytest.raises(ApiError):
         keys.caller(f"Bearer {digest(made)}")
     assert made not in file.read_text()
