@@ -214,7 +214,7 @@ class Cluster:
 
     def places_held(self) -> int:
         """How many places all nodes have."""
-        return sum(node.workers for node in self._nodes.values())
+        return sum(node.workers for node in list(self._nodes.values()))
 
     def lose(self, node: Node) -> None:
         """Take a node out; if it is still there it comes back with a new actor."""
@@ -287,7 +287,7 @@ class Cluster:
 
     def _lose_the_dead(self) -> None:
         """Take out nodes whose actors died while nothing ran on them, before a program comes to one."""
-        signs = {node.ping(): node for node in self._nodes.values()}
+        signs = {node.ping(): node for node in list(self._nodes.values())}  # Others come and go meanwhile.
         if not signs:
             return
         ended, _ = ray.wait(list(signs), num_returns=len(signs), timeout=_SIGN)

@@ -12,6 +12,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 
 from sandbox.zygote import kernel
 
@@ -84,6 +85,10 @@ def become(user: int, *, capabilities: frozenset[int] = frozenset()) -> None:
     os.setgroups([])
     os.setresgid(user, user, user)
     kernel.prctl(kernel.PR_SET_KEEPCAPS, 1)
+    if capabilities:
+        # Or access(2), by which PuLP looks for CBC, would take a user other than root to have none of them.
+        with suppress(OSError):
+            kernel.prctl(kernel.PR_SET_SECUREBITS, kernel.SECBIT_NO_SETUID_FIXUP)
     os.setresuid(user, user, user)
     kernel.keep_capabilities(capabilities)
     # A change of user makes a process's own /proc files root's; the maps of a user namespace are among them.

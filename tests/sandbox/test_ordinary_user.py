@@ -73,3 +73,29 @@ def test_every_tier_works_without_rights(tier):
     if tier != "limits":
         assert "Error" in daemon["stderr"]
         assert "PermissionError" in network["stderr"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to keep for it")
+def test_who_may_read_a_closed_folder_also_finds_the_programs_in_it(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = closed / "solver"
+    program.write_text("#!/bin/sh\necho found\n")
+    program.chmod(0o755)
+    tmp_path.chmod(0o700)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, subprocess\nfrom sandbox.zygote import kernel, namespaces\n"
+            "namespaces.become(namespaces.NOBODY, capabilities=frozenset({kernel.CAP_DAC_READ_SEARCH}))\n"
+            f"print(os.getuid(), os.access({str(program)!r}, os.X_OK), os.access({str(closed)!r}, os.W_OK))\n"
+            "try: os.setuid(0)\nexcept PermissionError: print('stays', flush=True)\n"
+            f"subprocess.run({str(program)!r})",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("65534 True False\nstays\nfound\n", "")
