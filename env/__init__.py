@@ -12,7 +12,7 @@ reverse.
 
 from env.answers import Answer, last_boxed, parse_answer, read_answer
 from env.episode import Episode, StopReason, Usage, run_episode, segment_seed
-from env.intervention import TRIGGER_CLASS, TRIGGERS, Finding, Intervention, Trigger, TriggerClass
+from env.intervention import TRIGGER_CLASS, TRIGGERS, Finder, Finding, Intervention, Trigger, TriggerClass
 from env.problem import AnswerKey, Problem
 from env.protocol import PROTOCOLS, Action, Inline, Protocol, ToolCall
 from env.reasoner import Chunk, Codec, Generation, Message, Reasoner, ReasonerError, Sampling, collect
@@ -32,6 +32,7 @@ __all__ = [
     "Chunk",
     "Codec",
     "Episode",
+    "Finder",
     "Finding",
     "Finish",
     "Generation",

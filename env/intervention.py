@@ -47,6 +47,10 @@ TRIGGER_CLASS: Mapping[Trigger, TriggerClass] = MappingProxyType(
 """The class of each trigger: the first three, the other four."""
 
 
+Finder = Literal["rules", "llm", "person"]
+"""Kinds of interveners."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
     """A flaw that somebody found in a run."""
@@ -60,7 +64,9 @@ class Finding:
     confidence: float = 1.0
     """How sure the finder is, in [0, 1]."""
     rule: str = ""
-    """The rule that found it, where a rule did; "person" where a person did."""
+    """The rule that found it, where a rule did; "llm" where a language model did, "person" where a person did."""
+    why: str = ""
+    """What is wrong there, in words; "" where the rule says it."""
 
     def __post_init__(self) -> None:
         if self.trigger not in TRIGGERS:
@@ -69,6 +75,11 @@ class Finding:
             raise ValueError(f"confidence is {self.confidence!r}; give a number in [0, 1]")
         if self.offset < 0:
             raise ValueError(f"offset is {self.offset!r}; give 0 or more")
+
+    @property
+    def finder(self) -> Finder:
+        """Who found it."""
+        return self.rule if self.rule in ("llm", "person") else "rules"  # type: ignore[return-value]
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON data."""

@@ -20,6 +20,7 @@ from agents.curation.records import Record
 from agents.graphs import calm
 from agents.graphs.checkpoints import open_checkpoints, run
 from agents.graphs.parts import Parts
+from agents.interveners import Refusal, Spent
 from agents.runs.opening import opened
 from agents.runs.watch import Watched
 from env import Episode, Finding, Problem, Reasoner, run_episode
@@ -54,6 +55,8 @@ class Bench:
             finding=Finding.from_dict(state["finding"]) if state["finding"] else None,
             episode=Episode.from_dict(state["episode"]),
             native=native,
+            refusals=tuple(Refusal.from_dict(one) for one in state["refusals"]),
+            spent=Spent.from_dict(state["spent"]),
         )
 
     def forget(self, id: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from agents.graphs.golden import Outcome
+from agents.graphs.golden import Outcome, hint_positions, hint_share
+from agents.interveners import Refusal, Spent
 from agents.runs.lines import read_lines
 from env import Episode, Finding, score
 from env.plain import arguments
@@ -27,6 +28,10 @@ class Record:
     """The watched run."""
     native: Episode
     """The run without interventions."""
+    refusals: tuple[Refusal, ...] = ()
+    """What the intervener said and what was not used."""
+    spent: Spent = field(default_factory=Spent)
+    """What inspecting took."""
     at_seconds: float = 0.0
     """Wall seconds after which it was done, counted from the beginning of the curation, pauses left out."""
 
@@ -56,7 +61,7 @@ class Record:
         return "infrastructure" in (self.episode.stop, self.native.stop)
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as JSON data, with the scores of both runs."""
+        """The record as JSON data, with the scores of both runs, and where the hints stand."""
         return {
             "id": self.id,
             "seed": self.seed,
@@ -64,6 +69,10 @@ class Record:
             "score": score(self.episode).to_dict(),
             "native_score": score(self.native).to_dict(),
             "finding": self.finding.to_dict() if self.finding else None,
+            "hint_share": round(hint_share(self.episode), 6),
+            "hint_positions": [round(position, 6) for position in hint_positions(self.episode)],
+            "refusals": [refusal.to_dict() for refusal in self.refusals],
+            "spent": self.spent.to_dict(),
             "at_seconds": self.at_seconds,
             "episode": self.episode.to_dict(),
             "native": self.native.to_dict(),
@@ -71,8 +80,8 @@ class Record:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The record that `to_dict` gave; its scores are worked out anew."""
-        worked_out = ("id", "score", "native_score")
+        """The record that `to_dict` gave; what can be worked out is worked out anew."""
+        worked_out = ("id", "score", "native_score", "hint_share", "hint_positions")
         values = arguments(cls, {name: value for name, value in data.items() if name not in worked_out})
         finding = values["finding"]
         return cls(
@@ -81,6 +90,8 @@ class Record:
             finding=Finding.from_dict(finding) if finding else None,
             episode=Episode.from_dict(values["episode"]),
             native=Episode.from_dict(values["native"]),
+            refusals=tuple(Refusal.from_dict(one) for one in values.get("refusals", ())),
+            spent=Spent.from_dict(values.get("spent", {})),
             at_seconds=values["at_seconds"],
         )
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from agents.curation.config import CurateConfig
 from agents.curation.records import Record
-from agents.graphs.golden import OUTCOMES, hint_share
+from agents.graphs.golden import OUTCOMES, hint_positions, hint_share
+from agents.interveners import REFUSALS, Spent
 from env import TRIGGERS
 
 
@@ -39,6 +40,12 @@ class Summary:
     """Hint tokens as a part of model and hint tokens, the mean over golden runs; 0 without any."""
     hint_token_share_max: float
     """The same, the largest of a golden run."""
+    hint_position_mean: float
+    """Where hints stand in golden runs, as a share of the text after the prompt; the mean over hints, 0 without any."""
+    refusals: dict[str, int]
+    """What interveners said and what was not used, by the reason (`agents.interveners.RefusalReason`)."""
+    spent: dict[str, float]
+    """What inspecting took in all: requests, tokens, price, seconds (`agents.interveners.Spent`)."""
     by_trigger: dict[str, int]
     """Interventions by the trigger that fired."""
     by_family: dict[str, dict[str, int]]
@@ -65,10 +72,13 @@ def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 
     """The summary of what is done so far."""
     from sandbox import TIERS
 
-    shares = [hint_share(record.episode) for record in records if record.outcome == "golden"]
+    golden = [record.episode for record in records if record.outcome == "golden"]
+    shares = [hint_share(episode) for episode in golden]
+    positions = [position for episode in golden for position in hint_positions(episode)]
     episodes = [episode for record in records for episode in (record.episode, record.native)]
     tiers = {execution.tier for episode in episodes for execution in episode.executions}
     triggers = Counter(one.finding.trigger for record in records for one in record.episode.interventions)
+    refusals = Counter(refusal.reason for record in records for refusal in record.refusals)
     outcomes = Counter(record.outcome for record in records)
     families: dict[str, list[Record]] = {}
     for record in records:
@@ -82,6 +92,9 @@ def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 
         interventions=triggers.total(),
         hint_token_share_mean=round(sum(shares) / len(shares), 6) if shares else 0.0,
         hint_token_share_max=round(max(shares, default=0.0), 6),
+        hint_position_mean=round(sum(positions) / len(positions), 6) if positions else 0.0,
+        refusals={reason: refusals[reason] for reason in REFUSALS if refusals[reason]},
+        spent=sum((record.spent for record in records), Spent()).to_dict(),
         by_trigger={trigger: triggers[trigger] for trigger in TRIGGERS},
         by_family={family: _counts(families[family]) for family in sorted(families)},
         discarded={one: outcomes[one] for one in OUTCOMES if one != "golden" and outcomes[one]},

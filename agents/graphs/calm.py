@@ -22,10 +22,11 @@ from langgraph.runtime import Runtime
 
 from agents.graphs import steps
 from agents.graphs.golden import outcome
-from agents.graphs.parts import Supply, default_parts
+from agents.graphs.parts import Parts, Supply, default_parts
 from agents.graphs.review import review
 from agents.graphs.state import CalmState, Context, Question
-from env import Finding
+from agents.interveners import Inspection, Spent
+from env import Episode, Finding
 
 
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph[Any, Any, Any, Any]:
@@ -52,24 +53,28 @@ def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> Compil
 def pose(supply: Supply, state: Question, runtime: Runtime[Context]) -> dict[str, Any]:
     """Begin a run, and settle who watches it. A client that sends no context gets the rules."""
     context = runtime.context or Context()
-    fresh = {"intervener": context.intervener, "finding": None, "hint": None, "outcome": None}
+    fresh: dict[str, Any] = {"intervener": context.intervener, "finding": None, "hint": None, "outcome": None}
+    fresh |= {"refusals": [], "spent": Spent().to_dict()}
     return {**steps.pose(supply, state), **fresh}
 
 
 def detect(supply: Supply, state: CalmState) -> dict[str, Any]:
     """Look for a flaw in what was written, as long as there are interventions left to mend it with."""
     parts, episode = supply(), steps.episode_of(state)
-    finding = parts.found(episode) if parts.hints_left(episode) else None
-    return {"finding": finding.to_dict() if finding else None}
+    if not parts.hints_left(episode):
+        return {"finding": None, "hint": None}
+    seen = parts.inspect(episode)
+    return {**put_down(seen, state), **(mend(parts, episode, seen) or {"finding": None, "hint": None})}
 
 
 def intervene(supply: Supply, state: CalmState) -> dict[str, Any]:
     """Cut the run where the flaw begins, and put a hint there."""
-    parts = supply()
-    env = parts.env(steps.episode_of(state))
-    assert state["finding"] is not None, "detect, review and judge come here with a finding only"
-    finding = Finding.from_dict(state["finding"])
-    intervention = env.intervene(finding, state.get("hint") or parts.intervener.hint(finding))
+    env = supply().env(steps.episode_of(state))
+    kept, hint = state["finding"], state["hint"]
+    assert kept is not None, "detect, review and judge come here with a finding and a hint only"
+    assert hint is not None, "the same"
+    finding = Finding.from_dict(kept)
+    intervention = env.intervene(finding, hint)
     tail = env.episode.transcript.spans[-1]
     steps.tell(source="hint", text=tail.text, cut=intervention.cut, trigger=finding.trigger)
     return {**steps.update(env.episode, state), "finding": None, "hint": None}
@@ -80,14 +85,29 @@ def judge(supply: Supply, state: CalmState) -> dict[str, Any]:
     parts, episode = supply(), steps.episode_of(state)
     if by_person(state):
         kept = state.get("finding")
-        finding = Finding.from_dict(kept) if kept else None
+        seen = Inspection(finding=Finding.from_dict(kept) if kept else None, hint=state.get("hint"))
     else:
-        finding = None if episode.stop == "infrastructure" else parts.found(episode)
-    found = finding.to_dict() if finding else None
-    if finding and parts.hints_left(episode):
-        return {"finding": found, "outcome": None}
-    verdict = outcome(episode, finding, max_hint_share=parts.max_hint_share)
-    return {"finding": found, "outcome": verdict, **steps.answer(state)}
+        seen = Inspection() if episode.stop == "infrastructure" else parts.inspect(episode)
+    noted = put_down(seen, state)
+    if mending := mend(parts, episode, seen):
+        return {**noted, **mending, "outcome": None}
+    verdict = outcome(episode, seen.finding, usable=seen.usable, max_hint_share=parts.max_hint_share)
+    found = seen.finding.to_dict() if seen.finding else None
+    return {**noted, "finding": found, "hint": None, "outcome": verdict, **steps.answer(state)}
+
+
+def mend(parts: Parts, episode: Episode, seen: Inspection) -> dict[str, Any] | None:
+    """The finding and the hint to intervene with; None where there is nothing to mend, or nothing to mend it with."""
+    if seen.finding is None or seen.hint is None or not parts.may_hint(episode, seen.finding):
+        return None
+    return {"finding": seen.finding.to_dict(), "hint": seen.hint}
+
+
+def put_down(seen: Inspection, state: CalmState) -> dict[str, Any]:
+    """What inspecting took and what was refused, all together."""
+    spent = Spent.from_dict(state["spent"]) + seen.spent
+    refusals = [*state["refusals"], *(refusal.to_dict() for refusal in seen.refusals)]
+    return {"spent": spent.to_dict(), "refusals": refusals}
 
 
 def by_person(state: CalmState) -> bool:

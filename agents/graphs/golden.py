@@ -16,6 +16,7 @@ Outcome = Literal[
     "budget",
     "length",
     "malformed",
+    "unjudged",
     "finding_left",
     "hint_share",
     "infrastructure",
@@ -23,16 +24,19 @@ Outcome = Literal[
 ]
 """What became of a run.
 
-wrong_answer to malformed: as in `env.Score`. finding_left: right, but a flaw is left and the interventions are used up.
-hint_share: right, but too much of it is hints. infrastructure: the sandbox failed. unscored: nobody knows the answer.
+wrong_answer to malformed: as in `env.Score`. unjudged: right, but the intervener gave no judgement that can be used.
+finding_left: right, but a flaw is left, and no interventions or no clean hint to mend it with. hint_share: right, but
+too much of it is hints. infrastructure: the sandbox failed. unscored: nobody knows the answer.
 """
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """All of them."""
 
 
-def outcome(episode: Episode, finding: Finding | None, *, max_hint_share: float) -> Outcome:
+def outcome(episode: Episode, finding: Finding | None, *, usable: bool = True, max_hint_share: float) -> Outcome:
     """The outcome of a finished run. finding: what is still found in it, the answer aside.
+
+    usable: whether the intervener gave a judgement.
 
     max_hint_share: the limit for `hint_share`, in [0, 1].
     """
@@ -43,6 +47,8 @@ def outcome(episode: Episode, finding: Finding | None, *, max_hint_share: float)
     reason = score(episode).reason
     if reason != "correct":
         return reason
+    if not usable:
+        return "unjudged"
     if finding is not None:
         return "finding_left"
     return "golden" if hint_share(episode) <= max_hint_share else "hint_share"
@@ -52,3 +58,12 @@ def hint_share(episode: Episode) -> float:
     """Hint tokens as a part of hint and model tokens together, in [0, 1]; prompt and tool output do not count."""
     hints = episode.usage.hint_tokens
     return hints / (hints + episode.usage.model_tokens) if hints else 0.0
+
+
+def hint_positions(episode: Episode) -> tuple[float, ...]:
+    """Where each hint of the final transcript stands, as a share of the text after the prompt, in [0, 1]."""
+    transcript = episode.transcript
+    first = transcript.prompt_end
+    length = max(1, len(transcript.text) - first)
+    spans = zip(transcript.starts, transcript.spans, strict=True)
+    return tuple((start - first) / length for start, span in spans if span.source == "hint")

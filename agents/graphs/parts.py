@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from agents.interveners import Intervener, RulesIntervener
+from agents.interveners import Fault, Inspection, Intervener, Refusal, RulesIntervener
+from agents.interveners.hygiene import faults
 from env import Episode, Finding, Inline, Protocol, Reasoner, Sampling, SolverEnv
 from sandbox import Limits, Sandbox
 
@@ -42,6 +43,10 @@ class Parts:
     """Hints that one run may get (5 in arXiv 2510.04204)."""
     max_hint_share: float = 0.15
     """The most that hints may make up of a golden run's model and hint tokens, in [0, 1]."""
+    confidence_floor: float = 0.0
+    """How sure a finder has to be for a finding to count, in [0, 1]."""
+    patience: int = 0
+    """After so many hints in a row for one kind of flaw that is found again, no more are given; 0 for any number."""
     streaming: bool = False
     """Whether text is handed on as it is written, to whoever streams the graph with mode "custom"."""
 
@@ -59,13 +64,30 @@ class Parts:
             env.restore(episode)
         return env
 
-    def found(self, episode: Episode) -> Finding | None:
-        """The first flaw that the intervener finds, the accepted answer kept from it."""
-        return self.intervener.inspect(replace(episode, problem=replace(episode.problem, answers=())))
+    def inspect(self, episode: Episode) -> Inspection:
+        """What the intervener finds, the accepted answer kept from it; a hint that is not clean is refused."""
+
+        def refuse(hint: str) -> Fault | None:
+            return next(faults(hint, episode), None)
+
+        seen = self.intervener.inspect(replace(episode, problem=replace(episode.problem, answers=())), refuse)
+        if seen.finding is None or seen.finding.confidence < self.confidence_floor:
+            return replace(seen, finding=None, hint=None)
+        fault = refuse(seen.hint) if seen.hint is not None else None
+        if fault is None:
+            return seen
+        refusal = Refusal(reason=fault.reason, trigger=seen.finding.trigger, text=seen.hint or "")
+        return replace(seen, hint=None, refusals=(*seen.refusals, refusal))
 
     def hints_left(self, episode: Episode) -> int:
         """Hints that a run may still get."""
         return max(0, self.max_interventions - len(episode.interventions))
+
+    def may_hint(self, episode: Episode, finding: Finding) -> bool:
+        """Whether a hint may be given for this finding: some are left, and the last ones did not fail to mend it."""
+        last = [one.finding.trigger for one in episode.interventions[-self.patience :]] if self.patience else []
+        stuck = bool(last) and len(last) == self.patience and set(last) == {finding.trigger}
+        return self.hints_left(episode) > 0 and not stuck
 
 
 Supply = Callable[[], Parts]

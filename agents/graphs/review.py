@@ -13,8 +13,7 @@ too, never sees the accepted answer.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 
 from langgraph.types import interrupt
@@ -23,15 +22,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from agents.graphs import steps
 from agents.graphs.parts import Parts, Supply
 from agents.graphs.state import CalmState
-from env import Episode, Finding, Problem, Trigger, parse_answer, read_answer
-from env.scoring import RULES, matches
+from agents.interveners import Inspection, Refusal
+from agents.interveners.hygiene import faults
+from env import Episode, Finding, Trigger, read_answer
 
-MAX_HINT = 400
-"""Characters that a person's hint may have: two sentences."""
 EVIDENCE = 80
 """Characters of the text at an offset that are kept as evidence, where no quote says what it is."""
-MARKS = re.compile(r"```|<\||</?think>|</?tool_|\\boxed")
-"""What would be read as code, as an answer or as the end of a turn, when all that a hint may be is a thought."""
 
 
 class Form(BaseModel):
@@ -91,13 +87,15 @@ def review(supply: Supply, state: CalmState) -> dict[str, Any]:
     shown = show(parts, episode)
     # Not `response_schema=Form`: a form that does not fit it would end the run as an error, and ask nobody again.
     schema = Form.model_json_schema()
+    refusals = list(state["refusals"])
     while True:
         try:
             form = read(interrupt(shown, response_schema=schema))
             finding = judged(form, episode, shown)
-            return {"finding": finding and finding.to_dict(), "hint": form.hint}
+            return {"finding": finding and finding.to_dict(), "hint": form.hint, "refusals": refusals}
         except FormError as error:
             shown = {**shown, "wrong": error.wrong}
+            refusals += [refusal.to_dict() for refusal in error.refusals]
 
 
 def show(parts: Parts, episode: Episode) -> Shown:
@@ -109,38 +107,37 @@ def show(parts: Parts, episode: Episode) -> Shown:
     else:
         offset = len(transcript.text) - (len(last.text) if last.source == "model" else 0)
     read = read_answer(transcript) if episode.stop == "answer" else None
-    found = parts.found(episode)
+    seen = parts.inspect(episode)
     return {
         "stage": "segment" if episode.stop is None else "run",
         "question": episode.problem.question,
         "text": transcript.text[offset:],
         "offset": offset,
         "answer": read.text if read else None,
-        "suggestion": suggested(parts, found) if found else None,
-        "evidence": found.evidence if found else None,
+        "suggestion": suggested(seen),
+        "evidence": seen.finding.evidence if seen.finding else None,
         "hints_left": parts.hints_left(episode),
         "form": {name: field.description or "" for name, field in Form.model_fields.items()},
         "wrong": [],
     }
 
 
-def suggested(parts: Parts, found: Finding) -> dict[str, Any]:
-    """What the intervener would have done, as a form."""
-    return {
-        "decision": "intervene",
-        "trigger": found.trigger,
-        "offset": found.offset,
-        "hint": parts.intervener.hint(found),
-    }
+def suggested(seen: Inspection) -> dict[str, Any] | None:
+    """What the intervener would have done, as a form; None where it would have gone on."""
+    if seen.finding is None:
+        return None
+    finding = seen.finding
+    return {"decision": "intervene", "trigger": finding.trigger, "offset": finding.offset, "hint": seen.hint}
 
 
 class FormError(ValueError):
     """A form that cannot be used."""
 
-    def __init__(self, wrong: list[str]) -> None:
-        """wrong: a line for each fault, with the field and the fix."""
+    def __init__(self, wrong: list[str], refusals: Sequence[Refusal] = ()) -> None:
+        """wrong: a line for each fault, with the field and the fix. refusals: the hint, where it is not clean."""
         super().__init__("; ".join(wrong))
         self.wrong = wrong
+        self.refusals = tuple(refusals)
 
 
 def read(given: Any) -> Form:
@@ -177,10 +174,15 @@ def judged(form: Form, episode: Episode, shown: Shown) -> Finding | None:
         offset = placed(form, episode, shown)
     except ValueError as error:
         wrong.append(str(error))
-    if shown["hints_left"]:
-        wrong.extend(hint_faults(form.hint, episode.problem))
+    refusals: list[Refusal] = []
+    if shown["hints_left"] and form.hint is None:
+        wrong.append("hint: give one or two sentences in the reasoner's own voice")
+    elif shown["hints_left"] and form.hint is not None:
+        for fault in faults(form.hint, episode):
+            wrong.append(f"hint: {fault.message}")
+            refusals.append(Refusal(reason=fault.reason, trigger=form.trigger, text=form.hint))
     if wrong:
-        raise FormError(wrong)
+        raise FormError(wrong, refusals[:1])
     assert form.trigger is not None
     assert offset is not None
     evidence = form.quote or episode.transcript.text[offset : offset + EVIDENCE]
@@ -209,30 +211,3 @@ def placed(form: Form, episode: Episode, shown: Shown) -> int:
         if count == 1:
             return text.index(form.quote, start)
     raise ValueError("quote: it does not stand there; copy it from the text as it is, or give an offset")
-
-
-def hint_faults(hint: str | None, problem: Problem) -> Iterator[str]:
-    """What is wrong with a hint."""
-    if hint is None:
-        yield "hint: give one or two sentences in the reasoner's own voice"
-        return
-    if len(hint) > MAX_HINT:
-        yield f"hint: it has {len(hint)} characters; {MAX_HINT} are the most"
-    mark = MARKS.search(hint)
-    if mark:
-        yield f"hint: {mark[0]!r} is not allowed in it; write a thought, without code or answer"
-    if gives_away(hint, problem):
-        yield "hint: it gives the accepted answer away; say what is wrong, not what comes out"
-
-
-def gives_away(hint: str, problem: Problem) -> bool:
-    """Whether a number in the hint, or a word, would count as right. Its sign aside."""
-    numbers = [parse_answer(piece.rstrip(",")) for piece in re.findall(r"\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?", hint)]
-    rule = RULES[problem.rule]
-    for accepted in problem.answers:
-        if isinstance(accepted, str):
-            if accepted in hint.lower():
-                return True
-        elif any(number is not None and matches(number, abs(accepted), rule) for number in numbers):
-            return True
-    return False

@@ -60,7 +60,11 @@ class CalmState(State, total=False):
     finding: dict[str, Any] | None
     """`Finding.to_dict()` of the flaw that was found last; None where nothing was."""
     hint: str | None
-    """The hint that goes with the finding, where a person worded it."""
+    """The hint that goes with the finding; None where it is not to be mended."""
+    refusals: list[dict[str, Any]]
+    """`Refusal.to_dict()` of everything that an intervener said and that was not used."""
+    spent: dict[str, Any]
+    """`Spent.to_dict()`: what inspecting took so far."""
     outcome: str | None
     """An `Outcome`, once the judge has spoken."""
 

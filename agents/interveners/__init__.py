@@ -1,18 +1,30 @@
-"""Who notices a flaw and drops in a hint.
+"""Who notices a flaw and words a hint.
 
-An intervener looks at an episode, finished or not, and says where its first flaw begins; then it words a hint in the
-reasoner's own voice. It never sees the answer.
+    seen = RulesIntervener().inspect(episode, lambda hint: None)
+
+An intervener looks at an episode, finished or not, says where its first flaw begins, and words a hint in the reasoner's
+own voice. It never sees the answer. Whatever hint it words is checked (`agents.interveners.hygiene`).
 """
 
 from __future__ import annotations
 
 import typing
 
+from agents.interveners.inspection import REFUSALS, Fault, Inspection, Refusal, RefusalReason, Refuse, Spent
 from agents.interveners.rules import RulesIntervener
 from env.episode import Episode
-from env.intervention import Finding
 
-__all__ = ["Intervener", "RulesIntervener"]
+__all__ = [
+    "REFUSALS",
+    "Fault",
+    "Inspection",
+    "Intervener",
+    "Refusal",
+    "RefusalReason",
+    "Refuse",
+    "RulesIntervener",
+    "Spent",
+]
 
 
 class Intervener(typing.Protocol):
@@ -22,8 +34,8 @@ class Intervener(typing.Protocol):
     def name(self) -> str:
         """Its name in configurations and records."""
 
-    def inspect(self, episode: Episode) -> Finding | None:
-        """The first flaw, or None."""
+    def inspect(self, episode: Episode, refuse: Refuse) -> Inspection:
+        """Look at a run. refuse: says what is wrong with a hint, for interveners that can word another.
 
-    def hint(self, finding: Finding) -> str:
-        """One or two sentences in the reasoner's own voice."""
+        Raises ReasonerError where the intervener cannot be reached.
+        """

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from agents.interveners.hints import hint_for
+from agents.interveners.inspection import Inspection, Refuse
 from agents.triggers import findings
 from env.episode import Episode
-from env.intervention import Finding
 from env.protocol import Protocol
 
 
@@ -18,10 +18,9 @@ class RulesIntervener:
         """protocol: how code stands in the transcripts; inline by default."""
         self._protocol = protocol
 
-    def inspect(self, episode: Episode) -> Finding | None:
-        """The earliest finding, or None."""
-        return next(iter(findings(episode, self._protocol)), None)
-
-    def hint(self, finding: Finding) -> str:
-        """A wording of the rule's hint; which one depends on the finding alone."""
-        return hint_for(finding.rule, f"{finding.evidence}/{finding.offset}")
+    def inspect(self, episode: Episode, refuse: Refuse) -> Inspection:
+        """The earliest finding, with a wording of its rule's hint; which one depends on the finding alone."""
+        finding = next(iter(findings(episode, self._protocol)), None)
+        if finding is None:
+            return Inspection()
+        return Inspection(finding=finding, hint=hint_for(finding.rule, f"{finding.evidence}/{finding.offset}"))

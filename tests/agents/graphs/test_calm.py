@@ -8,7 +8,7 @@ from actor import PLAN, Actor, boxed, by_hand, direct, overruling, program, sile
 from agents.graphs import calm
 from agents.graphs.golden import hint_share
 from agents.graphs.parts import Parts
-from agents.interveners import RulesIntervener
+from agents.interveners import Inspection, RulesIntervener, Spent
 from env import Episode, SolverEnv, run_episode
 from sandbox import Limits, Sandbox, SandboxUnavailableError
 
@@ -33,12 +33,9 @@ class Witness:
     seen: list = field(default_factory=list)
     name = "witness"
 
-    def inspect(self, episode):
+    def inspect(self, episode, refuse):
         self.seen.append(episode)
-        return self.rules.inspect(episode)
-
-    def hint(self, finding):
-        return self.rules.hint(finding)
+        return self.rules.inspect(episode, refuse)
 
 
 def test_a_flawless_run_is_golden_and_is_the_run_without_interventions(run, sandbox):
@@ -89,15 +86,13 @@ class Afterwards:
 
     name = "afterwards"
 
-    def inspect(self, episode):
+    def inspect(self, episode, refuse):
         if episode.stop is None or episode.interventions:
-            return None
+            return Inspection()
         offset = episode.transcript.text.index("```python\n")
-        found = RulesIntervener().inspect(episode)
-        return replace(found, offset=offset) if found else None
-
-    def hint(self, finding):
-        return "Wait, the program is not right. I should write it again."
+        seen = RulesIntervener().inspect(episode, refuse)
+        hint = "Wait, the program is not right. I should write it again."
+        return replace(seen, finding=replace(seen.finding, offset=offset), hint=hint) if seen.finding else seen
 
 
 def test_the_judge_sends_a_run_back_and_what_ran_after_the_flaw_is_dropped(run):
@@ -239,3 +234,70 @@ def test_the_chat_shows_the_run_as_it_stands(run):
 def test_a_question_that_fills_the_context_is_over_before_it_begins(run):
     state, _ = run(direct, max_tokens=100)
     assert state["outcome"] == "length"
+
+
+@dataclass
+class Hinter:
+    """Finds the flaws that the rules find, and says what it is told to."""
+
+    hint: str
+    confidence: float = 1.0
+    name = "hinter"
+
+    def inspect(self, episode, refuse):
+        seen = RulesIntervener().inspect(episode, refuse)
+        if seen.finding is None:
+            return Inspection(spent=Spent(calls=1))
+        return Inspection(
+            finding=replace(seen.finding, confidence=self.confidence), hint=self.hint, spent=Spent(calls=1)
+        )
+
+
+@pytest.mark.parametrize(
+    ("hint", "reason"),
+    [
+        ("Wait, the answer is 42.", "answer"),
+        ("You should write a program.", "voice"),
+        ("Wait, I should use 17 hours.", "number"),
+    ],
+)
+def test_a_hint_that_is_not_clean_is_never_given_and_is_counted(run, hint, reason):
+    def by_hand_but_right(hours, hints, outputs):
+        return PLAN + "Let me work it out by hand.\n" + boxed(3 * hours)
+
+    state, episode = run(by_hand_but_right, intervener=Hinter(hint))
+    assert (state["outcome"], episode.interventions) == ("finding_left", ())
+    assert {one["reason"] for one in state["refusals"]} == {reason}
+    assert {one["text"] for one in state["refusals"]} == {hint}
+    assert state["spent"]["calls"] == len(state["refusals"]) == 2  # At the segment, and at the end.
+
+
+def test_what_inspecting_took_adds_up_over_a_run(run):
+    state, episode = run(by_hand, intervener=Hinter("Wait, I should write a program."))
+    assert (state["outcome"], len(episode.interventions), state["refusals"]) == ("golden", 1, [])
+    # A look at each segment, the one that was cut away included, and one at the whole run.
+    assert state["spent"]["calls"] == 4
+
+
+def test_a_finding_below_the_floor_is_none(run):
+    hinter = Hinter("Wait, I should write a program.", confidence=0.6)
+    assert len(run(by_hand, intervener=hinter, confidence_floor=0.6)[1].interventions) == 1
+    assert run(by_hand, intervener=hinter, confidence_floor=0.7)[1].interventions == ()
+
+
+def test_a_run_without_a_judgement_that_can_be_used_is_not_golden(run):
+    class Speechless:
+        name = "speechless"
+
+        def inspect(self, episode, refuse):
+            return Inspection(usable=False)
+
+    assert run(direct, intervener=Speechless())[0]["outcome"] == "unjudged"
+    assert run(wrong, intervener=Speechless())[0]["outcome"] == "wrong_answer"
+
+
+def test_patience_ends_hints_that_change_nothing(run):
+    assert len(run(stubborn)[1].interventions) == 5
+    state, episode = run(stubborn, patience=2)
+    assert len(episode.interventions) == 2
+    assert state["outcome"] == run(stubborn)[0]["outcome"]

@@ -1,10 +1,9 @@
 """A person takes the intervener's place: the run stops, shows what was written, and goes on as the form says."""
 
 import json
-from dataclasses import replace
 
 import pytest
-from actor import Actor, by_hand, direct, overruling, program, silent, stubborn, workshop
+from actor import Actor, by_hand, direct, overruling, silent, stubborn, workshop
 from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
@@ -12,7 +11,8 @@ from langgraph.types import Command
 
 from agents.graphs import calm
 from agents.graphs.parts import Parts
-from agents.graphs.review import MAX_HINT, Form, FormError, gives_away, read
+from agents.graphs.review import Form, FormError, read
+from agents.interveners.hygiene import MAX_HINT
 from env import TRIGGERS, Episode
 from sandbox import Limits, Sandbox, SandboxUnavailableError
 
@@ -151,10 +151,10 @@ def edited(**changes):
         (edited(hint=" \n"), "hint", "one or two sentences"),
         (edited(hint="leave out"), "hint", "one or two sentences"),
         (edited(hint="Wait. " * 80), "hint", str(MAX_HINT)),
-        (edited(hint=f"Wait, {program(14)}"), "hint", "'```'"),
+        (edited(hint="Wait, ```python\npass\n```"), "hint", "'```'"),
         (edited(hint="Wait.<|im_end|>"), "hint", "'<|'"),
         (edited(hint="Wait, it is \\boxed{7}."), "hint", "boxed"),
-        (edited(hint="Wait, it must be 42."), "hint", "gives the accepted answer away"),
+        (edited(hint="Wait, it must be 42."), "hint", "names a result"),
         (edited(colour="red"), "colour", "not permitted"),
         ("yes, please", "the form", "quote"),
         (7, "the form", "quote"),
@@ -283,21 +283,3 @@ def test_whatever_comes_is_a_form_or_is_told_what_is_wrong(given):
     except FormError as error:
         came = error.wrong
     assert isinstance(came, Form) or (came and all(": " in line for line in came))
-
-
-@pytest.mark.parametrize(
-    ("hint", "accepted", "away"),
-    [
-        ("Wait, it is 1,515.", 1515.0, True),
-        ("Wait, it is 1515.02.", 1515.0, True),
-        ("Wait, -3 is right.", -3.0, True),
-        ("Wait, a loss of 3 is right.", -3.0, True),
-        ("Wait, there are 14 hours.", 42.0, False),
-        ("Wait, I should run it.", 42.0, False),
-        ("Wait, it is Infeasible.", "infeasible", True),
-        ("Wait, is it unbounded?", "infeasible", False),
-    ],
-)
-def test_a_hint_gives_away_what_would_count_as_right(hint, accepted, away):
-    assert gives_away(hint, replace(workshop(14), answers=(accepted,))) is away
-    assert not gives_away(hint, replace(workshop(14), answers=()))
