@@ -25,9 +25,8 @@ MAX_HINT = 400
 MARKS = re.compile(r"<\||</?(?:think|hint|tool_\w*)\b|\\+boxed", re.IGNORECASE)
 """What would be read as an answer, or as the end of a turn, when all that a hint may be is a thought."""
 
-OTHERS = re.compile(
-    r"\b(?:you|your|yours|yourself|please|the (?:assistant|student|reasoner|user|user's))\b", re.IGNORECASE
-)
+# "The user wants" stays: reasoning models think of who asked in this way.
+OTHERS = re.compile(r"\b(?:you|your|yours|yourself|please|the (?:assistant|student|reasoner))\b", re.IGNORECASE)
 OWN = re.compile(
     r"^\W*(?:wait|hmm|hold on|actually|no)\b|\b(?:I|I'm|I've|I'd|I'll|my|me|myself|let's|we|our)\b", re.IGNORECASE
 )

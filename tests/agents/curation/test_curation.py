@@ -12,8 +12,10 @@ from test_kill import results
 
 from agents.curation.config import CurateConfig
 from agents.curation.pool import curate
-from agents.curation.records import read_records
-from agents.graphs.golden import hint_share
+from agents.curation.records import Record, read_records
+from agents.curation.summary import summarize
+from agents.graphs.golden import hint_positions, hint_share
+from agents.interveners import Refusal, Spent
 from agents.runs.crew import RunStoppedError
 from agents.runs.settings import help_texts
 from env import ReasonerError, Sampling, read_episodes, write_problems
@@ -51,8 +53,39 @@ def test_both_runs_of_every_problem_are_kept_and_counted(config, tmp_path):
     assert summary["discarded"] == {"wrong_answer": 2}
     assert summary["hint_token_share_mean"] == pytest.approx(sum(shares) / len(shares), abs=1e-6)
     assert summary["hint_token_share_max"] == pytest.approx(max(shares), abs=1e-6)
+    positions = [position for episode in golden for position in hint_positions(episode)]
+    assert len(positions) == summary["interventions"] == 4
+    assert all(0 < position < 1 for position in positions)
+    assert summary["hint_position_mean"] == pytest.approx(sum(positions) / len(positions), abs=1e-6)
+    assert (summary["refusals"], summary["spent"]["calls"]) == ({}, 0)
     assert summary["sandbox_tier"] in ("full", "landlock", "limits")
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+
+
+def test_each_record_says_how_much_of_the_run_is_hints_and_where_they_stand(config, tmp_path):
+    curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    for line in (tmp_path / "out" / "episodes.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        spans = [span for span in record["episode"]["transcript"]["spans"] if span["source"] != "prompt"]
+        length = sum(len(span["text"]) for span in spans)
+        before = [
+            sum(len(one["text"]) for one in spans[:n]) for n, span in enumerate(spans) if span["source"] == "hint"
+        ]
+        assert record["hint_positions"] == pytest.approx([start / length for start in before], abs=1e-6)
+        usage = record["episode"]["usage"]
+        written = usage["hint_tokens"] + usage["model_tokens"]
+        assert record["hint_share"] == pytest.approx(usage["hint_tokens"] / written, abs=1e-6)
+
+
+def test_refusals_and_what_inspecting_took_come_back_with_the_record(config, tmp_path):
+    curate(replace(config, limit=1), tmp_path / "out", reasoner=Actor(direct))
+    (record,) = read_records(tmp_path / "out" / "episodes.jsonl")
+    refusal = Refusal(reason="answer", trigger="solver_distrust", text="Wait, it is 42.")
+    more = replace(record, refusals=(refusal,), spent=Spent(calls=3, cached=1, input_tokens=900, price=0.25))
+    assert Record.from_dict(json.loads(json.dumps(more.to_dict()))) == more
+    summary = summarize(config, [more, more])
+    assert summary.refusals == {"answer": 2}
+    assert (summary.spent["calls"], summary.spent["price"]) == (6, 0.5)
 
 
 def test_results_do_not_depend_on_how_many_run_at_once(config, tmp_path):

@@ -40,6 +40,7 @@ def test_every_wording_of_the_rules_is_clean(hint):
         "Actually, my objective should be the profit, not the revenue.",
         "Wait, the model minimizes, but the question asks for the largest profit.",
         "Wait, is x (the chairs) an integer? I should check.",
+        "Hmm, the user asks for the largest profit, and I minimize.",
     ],
 )
 def test_a_light_thought_passes(hint):
