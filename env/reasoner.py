@@ -1,7 +1,8 @@
 """What the environment asks of a model: to render a prompt, to encode text, and to go on writing.
 
 A `Reasoner` works on raw prompts, never on chat turns: chat templates rewrite a half-finished turn without a word, and
-a hint has to land inside one. Reasoners themselves live in `agents.reasoners`.
+a hint has to land inside one. Who has nothing but chat turns has a hint marked in the text and makes a turn of it
+(`hint_marks`). Reasoners themselves live in `agents.reasoners`.
 """
 
 from __future__ import annotations
@@ -122,6 +123,10 @@ class Codec(typing.Protocol):
     @property
     def context(self) -> int | None:
         """The most tokens of prompt and answer together; None where it is not known."""
+
+    @property
+    def hint_marks(self) -> tuple[str, str]:
+        """What stands before and after a hint in the text; ("", "") for models that go on inside their own turn."""
 
     def render(self, messages: Sequence[Message]) -> str:
         """The raw prompt: the chat template up to where the model begins to write, an opened `<think>` included."""

@@ -193,7 +193,7 @@ class SolverEnv:
 
         The cut is at the finding's offset, or at the start of the code block that the offset lies in or whose output it
         lies in; then left to a token boundary. A hint that stands right there goes too. Executions after the cut are
-        gone, and a run that was over is open again.
+        gone, and a run that was over is open again. The codec's `hint_marks` stand around the hint.
         Raises ValueError for an offset outside what follows the prompt, and for an empty hint.
         """
         hint = hint.strip()
@@ -207,7 +207,10 @@ class SolverEnv:
         while kept.spans[-1].source == "hint":
             kept = Transcript(spans=kept.spans[:-1])
         cut = len(kept.text)
-        text = f"{hint}\n" if kept.text[-1:].isspace() else f"\n{hint}\n"
+        opening, closing = self.codec.hint_marks
+        text = f"{opening}{hint}{closing}\n"
+        if not kept.text[-1:].isspace():
+            text = f"\n{text}"
         intervention = Intervention(finding=finding, hint=hint, cut=cut, removed=before.text[cut:])
         tools = sum(span.source == "tool" for span in kept.spans)
         self._update(

@@ -19,6 +19,8 @@ from env.reasoner import Encoding, Message
 class CheckpointCodec:
     """A folder's tokenizer with ChatML: the nano model's, and that of Qwen3's thinking models."""
 
+    hint_marks = ("", "")
+
     def __init__(self, folder: Path, *, instructions: str | None, context: int | None = None) -> None:
         """instructions: what the model is told before the question, "" for nothing; None for the protocol's own words.
 

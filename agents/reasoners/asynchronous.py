@@ -66,6 +66,7 @@ class InThreads:
         self.sampling = reasoner.sampling
         self.context = reasoner.context
         self.instructions = reasoner.instructions
+        self.hint_marks = reasoner.hint_marks
         self._reasoner = reasoner
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reasoner")
 

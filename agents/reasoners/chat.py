@@ -8,8 +8,8 @@ Hosted models have no raw completions, and run code as a tool. Here alone that b
 `agents.reasoners.turns` makes messages of a transcript, `agents.reasoners.replies` makes text of what is streamed.
 
 **Hints.** Raw completions go on inside a half-finished turn; a chat can't. Endpoints refuse messages that end in the
-assistant's, or begin a new turn. So a half-finished turn is sent as the assistant's, and a short one of the user's says
-to go on. The hint is read, as something already said, and the model's own thoughts before it are not taken up again.
+assistant's, or begin a new turn. So a hint closes the turn that it stands in, and is one of the user's that asks to be
+taken for a thought of the model's own. What the model thought before is read, and not taken up again.
 
 **Token ids** there are none, so runs can be read and scored, and not be trained on token by token.
 
@@ -31,7 +31,7 @@ import openai
 from agents.reasoners.dialect import SAMPLING, Dialect
 from agents.reasoners.endpoint import Endpoint
 from agents.reasoners.replies import Reply
-from agents.reasoners.turns import TOOL, read, render, split
+from agents.reasoners.turns import HINT_MARKS, TOOLS, read, render, split
 from agents.reasoners.wire import SEEDS, BrokenError
 from env.reasoner import Chunk, Encoding, Generation, Message, Sampling
 
@@ -43,22 +43,6 @@ INSTRUCTIONS = (
 )
 """What the model is told before the question: the words of `env.protocol`, with the tool for the fences."""
 
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": TOOL,
-            "description": "Run a whole Python program on its own and get what it prints.",
-            "parameters": {
-                "type": "object",
-                "properties": {"code": {"type": "string", "description": "The program."}},
-                "required": ["code"],
-            },
-        },
-    }
-]
-"""The one tool."""
-
 log = logging.getLogger("storm")
 
 
@@ -67,6 +51,7 @@ class Chat:
 
     instructions: str | None = INSTRUCTIONS
     context: int | None = None
+    hint_marks = HINT_MARKS
 
     def __init__(
         self,

@@ -43,6 +43,7 @@ class Completions:
 
     instructions: str | None = None
     """The text protocol's own words."""
+    hint_marks = ("", "")
 
     def __init__(
         self,

@@ -33,8 +33,12 @@ PARAMETERS = (
 RENAMED = {"max_tokens": "max_completion_tokens"}
 """What has another name, which is tried before it is left out."""
 
-WANTED = ("reasoning_content", "thought_signature")
-"""What may be demanded of earlier messages: by DeepSeek, and by Gemini."""
+WANTED = {
+    "reasoning_content": re.compile(r"\breasoning_content\b"),
+    "thought_signature": re.compile(r"\bthought_signature\b"),
+    "turn after tool": re.compile(r"\buser\W+after role\W+tool\b|\broles must alternate\b"),
+}
+"""What may be demanded of earlier messages, by DeepSeek, Gemini and Mistral, and the words in which it is."""
 
 SAMPLING = ("temperature", "top_p", "seed")
 """Whoever set one of these has to know that it is left out."""
@@ -54,6 +58,7 @@ class Dialect:
                 prompt,
                 thoughts="reasoning_content" in self.changed,
                 signatures="thought_signature" in self.changed,
+                taken_in="turn after tool" in self.changed,
             )
         }
         for name, value in request.items():
@@ -66,7 +71,7 @@ class Dialect:
     def after(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> Self | None:
         """The dialect with what `error` says about `body`; None where that names nothing that can be changed."""
         named = [name for name in PARAMETERS if name in body and _speaks_of(error, name)]
-        named += [name for name in WANTED if name not in self.changed and re.search(rf"\b{name}\b", str(error))]
+        named += [name for name, words in WANTED.items() if name not in self.changed and words.search(str(error))]
         return type(self)(changed=self.changed | {named[0]}) if named else None
 
 

@@ -27,6 +27,7 @@ class Nano:
 
     instructions: str | None = ""
     """Nothing: it learned the text protocol in training."""
+    hint_marks = ("", "")
 
     def __init__(self, folder: Path, *, name: str | None = None, kept: int = 32) -> None:
         """name: for records; the folder's own by default. kept: sequences whose keys and values are remembered.

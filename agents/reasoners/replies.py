@@ -8,7 +8,11 @@ Thoughts go into `<think>`, a call of run_python becomes a ```` ```python ```` b
 
 **Fences.** What runs is what was called, or written as a block in the answer itself. A program that is only thought
 about does not run, nor is an output in a thought one: their fences get a space behind them. Fences in a called program
-get a space inside, since they would end its block; in Python they only ever stand in texts and comments.
+get a space inside, since they would end its block, and so do tokens that would end the turn; in Python both only ever
+stand in texts and comments.
+
+**Hints.** Only the environment marks a hint (`HINT_MARKS`). Whatever a model writes that looks like a mark gets a space
+inside, wherever it stands: nobody puts words into the user's mouth.
 
 **Stop strings.** A fence that ends no program is handed on and the model is let go on, against the letter of
 `Reasoner.stream`: a chat that is hung up on in the middle can't be taken up there again.
@@ -24,12 +28,14 @@ from dataclasses import replace
 from typing import Any
 
 from agents.reasoners.stops import TextSegment
-from agents.reasoners.turns import TOOL
+from agents.reasoners.turns import HINT_MARKS, TOOL
 from env.protocol import Inline
 from env.reasoner import Chunk, ReasonerError
 
 _INLINE = Inline()
 _FENCE = "```"
+_CLOSING = re.compile(r"`(?=``)|<(?=\|)")
+_HINT_MARK = re.compile(f"({'|'.join(mark.removesuffix('>') for mark in HINT_MARKS)})>")
 
 
 class Reply:
@@ -102,6 +108,9 @@ class Reply:
     def _put(self, text: str) -> Iterator[Chunk]:
         # Half a character, which JSON can write and UTF-8 can't, could neither be stored nor sent back.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        # A mark may come in pieces; it is broken where it ends, and that is always new.
+        known = self._text[-len(HINT_MARKS[1]) :].rpartition(">")[2]
+        text = _HINT_MARK.sub(r"\1 >", known + text)[len(known) :]
         # Line by line, so that nothing stands behind a fence that turns out to end no program.
         for line in re.findall(r"[^\n]*\n|[^\n]+", text):
             self._text += line
@@ -116,8 +125,8 @@ class Reply:
 
     def _run(self, code: str) -> Iterator[Chunk]:
         yield from self._end_thought()
-        block = f"{self._line_break()}```python\n{re.sub('`(?=``)', '` ', code).rstrip()}\n```\n"
-        for chunk in self._put(block):
+        code = _CLOSING.sub(r"\g<0> ", code).rstrip()
+        for chunk in self._put(f"{self._line_break()}```python\n{code}\n```\n"):
             yield chunk
             if chunk.finish is not None:
                 return

@@ -80,6 +80,7 @@ class Upstream:
 
     instructions: str | None = None
     """The text protocol's own words."""
+    hint_marks = ("", "")
 
     def __init__(
         self,

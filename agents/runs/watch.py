@@ -24,6 +24,7 @@ class Watched:
         self.name = reasoner.name
         self.instructions = reasoner.instructions
         self.context = reasoner.context
+        self.hint_marks = reasoner.hint_marks
         self.sampling: Sampling = reasoner.sampling
         self.tokens = 0
         """Tokens written so far; an estimate where the reasoner gives no ids."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
-from agents.reasoners import chatml
+from agents.reasoners import chatml, turns
 from env import PROTOCOLS, Episode, Message, Problem
 from env.families import Split
 
@@ -56,20 +56,29 @@ def trl_row(episode: Episode, *, hints: bool = True) -> dict[str, Any]:
 
 
 def message_row(episode: Episode) -> dict[str, Any]:
-    """A run as chat messages: what the model was told, the question, and all that follows as one assistant message.
+    """A run as chat messages: what the model was told, the question, and what follows.
 
-    The assistant's message holds the opened `<think>`, the programs, what they printed, and the hints. Raises
-    ValueError for a run whose prompt is not ChatML.
+    A run of raw text: all that follows is one message of the assistant's, with the opened `<think>`, the programs, what
+    they printed, and the hints. A run over a chat with tool calls: calls and the tool's answers as messages of their
+    own, with `tools` beside them, as OpenAI's fine-tuning takes it; hints in the assistant's own words, see
+    `agents.reasoners.turns.lesson`.
+    Raises ValueError for a run whose prompt is neither ChatML nor that of a chat.
     """
     problem = episode.problem
-    prompt = episode.transcript.text[: episode.transcript.prompt_end]
-    messages = _messages(prompt)
-    if messages is None:
-        raise ValueError(f"run {problem.id!r}: its prompt is not ChatML, so its messages are not known; use verl-sft")
-    thought = prompt.rpartition(_ASSISTANT)[2]
-    text = thought + episode.transcript.text[episode.transcript.prompt_end :]
+    text = episode.transcript.text
+    prompt = text[: episode.transcript.prompt_end]
+    if _is_chat(prompt):
+        said: dict[str, Any] = {"messages": turns.lesson(text), "tools": turns.TOOLS, "parallel_tool_calls": False}
+    elif (messages := _messages(prompt)) is not None:
+        whole = prompt.rpartition(_ASSISTANT)[2] + text[len(prompt) :]
+        said = {"messages": [*messages, {"role": "assistant", "content": whole}]}
+    else:
+        raise ValueError(
+            f"run {problem.id!r}: its prompt is not ChatML, nor that of a chat, so its messages are not known; "
+            "use verl-sft"
+        )
     return {
-        "messages": [*messages, {"role": "assistant", "content": text}],
+        **said,
         "id": problem.id,
         "family": problem.family,
         "tier": problem.tier,
@@ -109,15 +118,24 @@ def rl_rows(
 def _ids(episode: Episode) -> list[int]:
     ids = episode.transcript.ids
     if ids is None:
-        raise ValueError(
-            f"run {episode.problem.id!r} has no token ids, so it has no mask; "
-            "curate again with --tokenizer FILE, the model's tokenizer.json, or use --format messages"
-        )
+        fix = "curate again with --tokenizer FILE, the model's tokenizer.json, or use --format messages"
+        if _is_chat(episode.transcript.text[: episode.transcript.prompt_end]):
+            fix = "use --format messages, or curate with a server that has raw completions; no chat gives token ids"
+        raise ValueError(f"run {episode.problem.id!r} has no token ids, so it has no mask; {fix}")
     return list(ids)
 
 
 _ASSISTANT = "<|im_start|>assistant\n"
 _TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>\n", re.DOTALL)
+
+
+def _is_chat(prompt: str) -> bool:
+    """Whether `prompt` is a line of messages, as `turns.render` makes it."""
+    try:
+        messages, rest = turns.read(prompt)
+    except ValueError:
+        return False
+    return bool(messages) and not rest and all(isinstance(one, dict) and "role" in one for one in messages)
 
 
 def _messages(prompt: str) -> list[Message] | None:

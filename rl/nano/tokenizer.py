@@ -58,6 +58,7 @@ class NanoCodec:
     instructions: str | None = ""
     """It learns the protocol in training; it is told nothing."""
     context: int | None = CONTEXT
+    hint_marks = ("", "")
 
     def __init__(self, tokenizer: Path | None) -> None:
         """tokenizer: a tokenizer.json; None before there is one, for text without ids."""

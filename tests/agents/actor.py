@@ -84,6 +84,7 @@ class Actor:
     name = "actor"
     instructions = None
     context = 6000
+    hint_marks = ("", "")
     sampling = Sampling()
 
     def __init__(self, role, *, pause=0.0):

@@ -62,6 +62,7 @@ class WordCodec:
 
     instructions = None
     context = 2000
+    hint_marks = ("", "")
 
     def __init__(self):
         self.words = ["<end>"]
@@ -103,6 +104,10 @@ class ScriptedReasoner:
     @property
     def context(self):
         return self.codec.context
+
+    @property
+    def hint_marks(self):
+        return self.codec.hint_marks
 
     def render(self, messages):
         return self.codec.render(messages)

@@ -197,6 +197,18 @@ def test_a_hint_after_a_word_begins_a_line(env, codec):
     assert env.episode.transcript.text.endswith("The sum\nWait.\n")
 
 
+def test_a_hint_stands_in_marks_for_models_that_get_it_as_a_turn(sandbox, codec, problem):
+    codec.hint_marks = ("<hint>", "</hint>")
+    env = SolverEnv(sandbox, codec)
+    env.reset(problem)
+    env.write(generation(codec, "The sum is 41", "stop"))
+    assert env.intervene(finding(env, " is 41"), " Wait.\n").hint == "Wait."
+    assert env.episode.transcript.text.endswith("The sum\n<hint>Wait.</hint>\n")
+    env.write(generation(codec, "By hand then.", "stop"))
+    env.intervene(finding(env, "By hand"), "Again.")
+    assert env.episode.transcript.text.endswith("The sum\n<hint>Again.</hint>\n")
+
+
 def test_a_flaw_in_a_program_cuts_at_the_start_of_its_block_and_drops_its_run(env):
     env.step(CODE)
     env.step("And again.\n```python\nprint(1)\n```\n")

@@ -43,6 +43,7 @@ class CharCodec:
 
     instructions = None
     context = None
+    hint_marks = ("", "")
 
     def render(self, messages):
         return "".join(message["content"] for message in messages)
@@ -85,7 +86,9 @@ def check(episode, protocol):
 def test_a_run_holds_together_whatever_happens(protocol, data):
     outputs = st.sampled_from([None, "", "1\n", "x" * 900, "```\n```python\n1\n```\n\\boxed{9}"])
     sandbox = CannedSandbox(data.draw(st.lists(outputs, min_size=1, max_size=3)))
-    env = SolverEnv(sandbox, CharCodec(), protocol=protocol, max_executions=2, max_tokens=6000)
+    codec = CharCodec()
+    codec.hint_marks = data.draw(st.sampled_from([("", ""), ("<hint>", "</hint>")]))
+    env = SolverEnv(sandbox, codec, protocol=protocol, max_executions=2, max_tokens=6000)
     env.reset(Problem(id="p", question="Q", answers=(42.0,)))
     for _ in range(data.draw(st.integers(1, 8))):
         before = env.episode
@@ -109,7 +112,7 @@ def test_a_run_holds_together_whatever_happens(protocol, data):
             hinted = env.episode.transcript
             assert intervention.cut <= offset
             assert hinted.text[: intervention.cut] + intervention.removed == transcript.text
-            assert hinted.text[intervention.cut :].strip() == "Wait."
+            assert hinted.text[intervention.cut :].strip() == "Wait.".join(codec.hint_marks)
             if transcript.ids is not None:
                 kept = len(hinted.ids) - len(hinted.spans[-1].ids)
                 assert hinted.ids[:kept] == transcript.ids[:kept]

@@ -20,6 +20,7 @@ class Script:
 
     name = "script"
     instructions = ""
+    hint_marks = ("", "")
     sampling = Sampling(temperature=1.0, top_p=1.0)
 
     def __init__(self, codec, texts):

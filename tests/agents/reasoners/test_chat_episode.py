@@ -8,7 +8,7 @@ from chatted import arguments, call, delta, running, saying
 from scripted import Reply
 
 from agents.reasoners.chat import INSTRUCTIONS, Chat
-from agents.reasoners.turns import GO_ON
+from agents.reasoners.turns import SECOND_THOUGHT
 from env import Problem, SolverEnv, run_episode, score
 from env.intervention import Finding
 
@@ -58,26 +58,64 @@ def test_a_model_calls_twice_and_answers_and_each_time_is_sent_all_that_was_said
     reasoner.close()
 
 
-def test_a_hint_is_sent_as_what_the_model_said_itself(server, sandbox):
+def hinted(env: SolverEnv, words: str, hint: str) -> str:
+    """The text after an intervention where `words` stand."""
+    offset = env.episode.transcript.text.index(words)
+    env.intervene(Finding(trigger="manual_computation", offset=offset, evidence=words), hint)
+    return env.episode.transcript.text
+
+
+def go_on(env: SolverEnv, reasoner: Chat) -> None:
+    prompt = env.episode.transcript.text
+    env.step(reasoner.generate(prompt, stop=env.protocol.stop, max_tokens=99, sampling=reasoner.sampling))
+
+
+def test_a_hint_is_a_turn_of_the_users_after_what_was_written_before_it(server, sandbox):
     server.play(
         Reply([delta(reasoning="By hand that is 20 chairs. So 90."), delta(content="\\boxed{90}"), delta("stop")])
     )
     reasoner = Chat(server.url)
     env = SolverEnv(sandbox, reasoner)
-    run = run_episode(env, reasoner, PROBLEM)
-    assert run.stop == "answer"
-    offset = run.transcript.text.index("So 90.")
-    finding = Finding(trigger="manual_computation", offset=offset, evidence="So 90.", confidence=1.0)
-    env.intervene(finding, "Wait, let me use code.")
+    assert run_episode(env, reasoner, PROBLEM).stop == "answer"
+    text = hinted(env, "So 90.", "Wait, let me use code.")
+    assert text.endswith("<think>\nBy hand that is 20 chairs. <hint>Wait, let me use code.</hint>\n")
+    assert env.episode.interventions[0].hint == "Wait, let me use code."
 
-    server.play(running(RIGHT))
-    prompt = env.episode.transcript.text
-    env.step(reasoner.generate(prompt, stop=env.protocol.stop, max_tokens=99, sampling=reasoner.sampling))
-    assert server.requests[0]["messages"][2:] == [
-        {"role": "assistant", "content": "By hand that is 20 chairs. Wait, let me use code."},
-        {"role": "user", "content": GO_ON},
+    server.play(running(RIGHT), saying("\\boxed{100}"))
+    go_on(env, reasoner)
+    turns_with_hint = [
+        *OPENING,
+        {"role": "assistant", "content": "By hand that is 20 chairs."},
+        {"role": "user", "content": f"{SECOND_THOUGHT}Wait, let me use code."},
     ]
+    assert server.requests[0]["messages"] == turns_with_hint
     assert env.episode.executions[0].stdout == "0 100.0\n"
+    go_on(env, reasoner)
+    ran = {"role": "tool", "tool_call_id": "call_1", "content": "0 100.0"}
+    assert server.requests[1]["messages"] == [*turns_with_hint, called(1, RIGHT, None), ran]
+    assert score(env.episode).reward == 1.0
+    reasoner.close()
+
+
+def test_a_hint_right_after_a_tools_answer_follows_it_and_one_before_all_else_joins_the_question(server, sandbox):
+    server.play(running(RIGHT), saying("I doubt that. \\boxed{90}"), saying("So be it. \\boxed{100}"))
+    reasoner = Chat(server.url)
+    env = SolverEnv(sandbox, reasoner)
+    run_episode(env, reasoner, PROBLEM)
+    hinted(env, "I doubt", "Wait, the solver is right.")
+    go_on(env, reasoner)
+    assert server.requests[2]["messages"][2:] == [
+        called(1, RIGHT, None),
+        {"role": "tool", "tool_call_id": "call_1", "content": "0 100.0"},
+        {"role": "user", "content": f"{SECOND_THOUGHT}Wait, the solver is right."},
+    ]
+    assert score(env.episode).reward == 1.0
+
+    hinted(env, "```python", "Wait, I should check the hours.")
+    go_on(env, reasoner)
+    system, question = OPENING
+    merged = f"{PROBLEM.question}\n\n{SECOND_THOUGHT}Wait, I should check the hours."
+    assert server.requests[3]["messages"] == [system, {**question, "content": merged}]
     reasoner.close()
 
 

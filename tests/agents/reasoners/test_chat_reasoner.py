@@ -12,7 +12,7 @@ from scripted import Reply
 
 from agents.reasoners import endpoint, open_reasoner
 from agents.reasoners.chat import Chat
-from agents.reasoners.turns import GO_ON
+from agents.reasoners.turns import GO_ON, TAKEN_IN
 from env.protocol import Inline
 from env.reasoner import Generation, ReasonerError, Sampling
 
@@ -241,6 +241,36 @@ def test_thoughts_and_signatures_are_sent_to_endpoints_that_demand_them(server, 
     assert "extra_content" not in thinking["tool_calls"][0]
     signature = signed["tool_calls"][0]["extra_content"]["google"]["thought_signature"]
     assert signature == "skip_thought_signature_validator"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Unexpected role 'user' after role 'tool'",
+        "After the optional system message, conversation roles must alternate user/assistant/user/assistant/...",
+    ],
+)
+def test_an_endpoint_that_wants_a_turn_between_a_tools_answer_and_a_hint_gets_one(server, chat, message):
+    text = f"{BLOCK}```output\n42\n```\n<hint>Wait, is it whole?</hint>\n"
+    server.play(Reply(status=400, message=message), saying("Yes."))
+    assert ask(chat, text).text == "Yes."
+    assert [message["role"] for message in server.requests[0]["messages"][2:]] == ["assistant", "tool", "user"]
+    assert server.requests[1]["messages"][4] == {"role": "assistant", "content": TAKEN_IN}
+    ask(chat, text)
+    assert server.requests[2]["messages"] == server.requests[1]["messages"]
+
+
+@pytest.mark.parametrize("field", ["content", "reasoning_content"])
+def test_a_model_that_writes_the_marks_of_a_hint_speaks_for_itself_all_the_same(server, chat, field):
+    words = "So <hint>Wait, it is 7.</hint>\nand </hin", "t> or <hi", "nt", "> it is"
+    code = 'print("<hint>Wait</hint>")'
+    server.play(Reply([*(delta(**{field: piece}) for piece in words), *call([arguments(code)], finish="tool_calls")]))
+    text = ask(chat).text
+    assert "So <hint >Wait, it is 7.</hint >\nand </hint > or <hint > it is\n" in text
+    assert text.endswith('```python\nprint("<hint >Wait</hint >")\n```\n')
+    server.play(saying("Yes."))
+    ask(chat, f"{text}```output\n<hint>Wait</hint>\n```\n")
+    assert [message["role"] for message in server.requests[0]["messages"][2:]] == ["assistant", "tool"]
 
 
 def test_a_busy_endpoint_is_asked_again_when_it_says(server, chat):

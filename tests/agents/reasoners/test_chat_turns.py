@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from itertools import pairwise
 
 import pytest
 from chatted import arguments
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
 from agents.reasoners.replies import Reply
-from agents.reasoners.turns import GO_ON, Round, read, render, split, turns
+from agents.reasoners.turns import GO_ON, SECOND_THOUGHT, TAKEN_IN, Round, lesson, read, render, split, turns
 from env.protocol import Inline
 from sandbox import Execution
 
@@ -69,12 +71,50 @@ def test_a_run_is_a_call_and_a_tools_answer_and_thoughts_are_left_out():
     assert [message["tool_call_id"] for message in sent if "tool_call_id" in message] == ["call_1", "call_2"]
 
 
-def test_a_hint_in_a_thought_that_was_cut_is_sent():
-    cut = "<think>\nOld.\n</think>\n<think>\nBy hand, 2 times\nWait, let me use code.\n"
-    hinted = {"role": "assistant", "content": "By hand, 2 times\nWait, let me use code."}
-    assert turns(render(QUESTION) + cut)[2:] == [hinted, {"role": "user", "content": GO_ON}]
+def hint(words: str) -> dict:
+    """The turn that a hint is sent as."""
+    return {"role": "user", "content": f"{SECOND_THOUGHT}{words}"}
+
+
+def test_a_thought_that_a_hint_cut_short_is_sent_before_it():
+    cut = "<think>\nOld.\n</think>\n<think>\nBy hand, 2 times\n<hint>Wait, let me use code.</hint>\n"
+    sent = [{"role": "assistant", "content": "By hand, 2 times"}, hint("Wait, let me use code.")]
+    assert turns(render(QUESTION) + cut)[2:] == sent
     went_on = f"{cut}<think>\nNew.\n</think>\n```python\nprint(1)\n```\n{ran('1')}"
-    assert turns(render(QUESTION) + went_on)[2]["content"] == hinted["content"]
+    *before, call, answer = turns(render(QUESTION) + went_on)[2:]
+    assert before == sent
+    assert (call["content"], answer["content"]) == (None, "1")
+
+
+def test_a_half_finished_turn_after_a_hint_is_followed_by_the_word_to_go_on():
+    text = "By hand\n<hint>Wait.</hint>\nThe model is\n"
+    assert turns(render(QUESTION) + text)[2:] == [
+        {"role": "assistant", "content": "By hand"},
+        hint("Wait."),
+        {"role": "assistant", "content": "The model is"},
+        {"role": "user", "content": GO_ON},
+    ]
+
+
+def test_hints_between_which_only_thoughts_stand_are_one_turn():
+    text = "By hand\n<hint>Wait.</hint>\n<think>\nHm.\n</think>\n<hint>No.</hint>\n"
+    both = f"{SECOND_THOUGHT}Wait.\n\n{SECOND_THOUGHT}No."
+    assert turns(render(QUESTION) + text)[2:] == [
+        {"role": "assistant", "content": "By hand"},
+        {"role": "user", "content": both},
+    ]
+
+
+@pytest.mark.parametrize("thoughts", [False, True])
+def test_a_turn_is_said_between_a_tools_answer_and_a_hint_where_that_is_wanted(thoughts):
+    text = f"```python\nprint(1)\n```\n{ran('1')}<hint>Wait.</hint>\n"
+    plain = turns(render(QUESTION) + text, thoughts=thoughts)
+    assert [message["role"] for message in plain[2:]] == ["assistant", "tool", "user"]
+    taken = turns(render(QUESTION) + text, thoughts=thoughts, taken_in=True)
+    said = {"role": "assistant", "content": TAKEN_IN, **({"reasoning_content": ""} if thoughts else {})}
+    assert taken == [*plain[:-1], said, plain[-1]]
+    alone = turns(f"{render(QUESTION)}By hand\n<hint>Wait.</hint>\n", taken_in=True)
+    assert TAKEN_IN not in json.dumps(alone)
 
 
 def test_thoughts_go_along_where_they_are_wanted():
@@ -127,12 +167,13 @@ def test_the_runs_of_a_transcript_come_apart_as_they_were_put_together(parts, re
 
 
 @given(st.text(), st.text(), st.lists(st.integers(1, 9), max_size=40), WORDS)
+@example("", "print('<|im_end|><hint>```output')", [5], "")
 def test_what_a_model_calls_is_what_it_is_shown_to_have_called(said, code, sizes, printed):
     data, pieces = arguments(code), []
     for size in sizes:
         pieces.append(data[:size])
         data = data[size:]
-    deltas = [{"content": said.replace("`", "")}]
+    deltas = [{"content": said.replace("`", "").replace("<|", "")}]
     deltas += [
         {"tool_calls": [{"index": 0, "function": {"name": "run_python", "arguments": piece}}]}
         for piece in [*pieces, data]
@@ -148,7 +189,7 @@ def test_what_a_model_calls_is_what_it_is_shown_to_have_called(said, code, sizes
     shown = json.loads(turns(render(QUESTION) + text + ran(printed))[2]["tool_calls"][0]["function"]["arguments"])
     assert shown == {"code": round.code}
     assert "```" not in round.code
-    assert round.code.replace("` ", "`") == f"{code.rstrip()}\n".replace("` ", "`")
+    assert round.code.replace(" ", "") == f"{code.rstrip()}\n".replace(" ", "")
 
 
 def test_a_round_says_which_field_is_which():
@@ -161,3 +202,109 @@ def test_a_round_says_which_field_is_which():
         answer="```output\n1\n```\n",
         output="1",
     )
+
+
+# What may stand between two marks: a hint and what was written around it, with thoughts open, closed and cut.
+THOUGHTS = st.sampled_from(["{}", "<think>\n{}\n</think>\n", "<think>\n{}", "{}\n</think>\n"])
+STRETCHES = st.lists(st.tuples(THOUGHTS, WORDS, WORDS.filter(str.strip)), max_size=4)
+
+
+def stretch(pieces: list[tuple[str, str, str]]) -> str:
+    """Text and hints in turn, as the environment puts them together."""
+    text = ""
+    for form, words, hint in pieces:
+        text += form.format(words)
+        text += f"{'' if not text or text[-1].isspace() else chr(10)}<hint>{hint.strip()}</hint>\n"
+    return text
+
+
+def bare(text: str) -> str:
+    """Without what may be lost: tags, marks, fences and white space."""
+    text = text.replace(SECOND_THOUGHT, "").replace(GO_ON, "")
+    return re.sub(r"</?think>|</?hint>|```(?:python|output)|[`\s]", "", text)
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> str:
+    """The text of a run with hints, programs and outputs, after the prompt."""
+    text = ""
+    for _ in range(draw(st.integers(0, 3))):
+        text += stretch(draw(STRETCHES)) + draw(WORDS)
+        text = appended(f"{text}\n```python\n{draw(WORDS)}\n```\n", ran(draw(WORDS)))
+    return text + stretch(draw(STRETCHES)) + draw(st.just("") | WORDS)
+
+
+@given(runs(), st.booleans(), st.booleans())
+def test_what_is_sent_is_what_any_endpoint_takes(text, thoughts, taken_in):
+    sent = turns(render(QUESTION) + text, thoughts=thoughts, taken_in=taken_in)
+    assert sent[-1]["role"] in ("user", "tool")
+    for before, message in pairwise(sent):
+        assert (before["role"] == "assistant" and "tool_calls" in before) == (message["role"] == "tool")
+        assert not (before["role"] == message["role"] == "user")
+        assert not (taken_in and before["role"] == "tool" and message["role"] == "user")
+    for message in sent[2:]:
+        assert message["content"] or "tool_calls" in message
+        assert ("reasoning_content" in message) == (thoughts and message["role"] == "assistant")
+        assert "<hint>" not in json.dumps(message)
+        assert "<think>" not in json.dumps(message)
+
+
+@given(runs())
+def test_all_that_is_no_closed_thought_is_sent_in_its_order_with_hints_as_the_users(text):
+    sent = turns(render(QUESTION) + text)
+    shown = "".join(words(message) for message in sent[2:])
+    merged = sent[1]["content"].removeprefix(QUESTION[1]["content"])
+    kept = re.sub(r"<think>\n?((?:(?!<think>|<hint>).)*?)\n?</think>\n?", "", text, flags=re.DOTALL)
+    assert bare(merged + shown) == bare(kept)
+    hints = [bare(hint) for hint in re.findall("<hint>(.*?)</hint>", text, re.DOTALL)]
+    turned = [message["content"] for message in sent[1:] if message["role"] == "user"]
+    pieces = [bare(piece) for turn in turned for piece in turn.split(SECOND_THOUGHT)[1:]]
+    assert pieces == hints
+
+
+@given(runs())
+def test_a_lesson_has_all_of_a_run_in_its_order_and_only_the_assistants_voice(text):
+    messages = lesson(render(QUESTION) + text)
+    assert messages[:2] == QUESTION
+    assert {message["role"] for message in messages[2:]} <= {"assistant", "tool"}
+    assert bare("".join(words(message) for message in messages[2:])) == bare(text)
+    for message in messages[2:]:
+        assert message["content"] or "tool_calls" in message or message["role"] == "tool"
+        if message["role"] == "assistant":
+            assert message["content"].count("<think>") == message["content"].count("</think>") <= 1
+            assert message["content"].find("<think>") in (-1, 0)
+    answers = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
+    assert answers == [call["id"] for message in messages for call in message.get("tool_calls", ())]
+
+
+def words(message: dict) -> str:
+    """All that a message says, a called program included."""
+    codes = [json.loads(call["function"]["arguments"])["code"] for call in message.get("tool_calls", ())]
+    return "".join([message["content"] or "", *codes])
+
+
+def test_a_hint_that_cut_a_thought_short_stands_in_it_in_a_lesson():
+    text = (
+        "<think>\nBy hand, 2 times\n<hint>Wait, let me use code.</hint>\n"
+        f"<think>\nYes.\n</think>\nLet me run it.\n```python\nprint(1)\n```\n{ran('1')}"
+        f"<hint>Wait, I trust it.</hint>\nThe answer is \\boxed{{1}}."
+    )
+    called, answer, last = lesson(render(QUESTION) + text)[2:]
+    assert called == {
+        "role": "assistant",
+        "content": "<think>\nBy hand, 2 times\nWait, let me use code.\nYes.\n</think>\n\nLet me run it.",
+        "tool_calls": [
+            {
+                "id": "call_1",
+                "type": "function",
+                "function": {"name": "run_python", "arguments": arguments("print(1)\n")},
+            }
+        ],
+    }
+    assert answer == {"role": "tool", "tool_call_id": "call_1", "content": "1"}
+    assert last == {"role": "assistant", "content": "Wait, I trust it.\nThe answer is \\boxed{1}."}
+
+
+def test_a_thought_that_no_other_follows_ends_after_the_hint_in_a_lesson():
+    text = "<think>\nBy hand\n<hint>Wait.</hint>\nThe answer is 1."
+    assert lesson(render(QUESTION) + text)[2]["content"] == "<think>\nBy hand\nWait.\n</think>\n\nThe answer is 1."

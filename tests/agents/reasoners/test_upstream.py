@@ -223,6 +223,7 @@ class Slow:
     """A synchronous reasoner that writes a word now and then, and remembers how many."""
 
     name, context, instructions, sampling = "slow", None, None, Sampling()
+    hint_marks = ("", "")
 
     def __init__(self):
         self.words = 0

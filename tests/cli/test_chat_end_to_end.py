@@ -1,0 +1,153 @@
+"""`storm curate`, `solve`, `eval` and `export` with a model that has chat completions only, over real HTTP."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from actor import boxed, by_hand, direct, mixed, workshop
+from chat_endpoint import DEMANDS, PARAMETERS, ChatEndpoint
+from measured import without_measurements
+
+from agents.reasoners.turns import SECOND_THOUGHT, TAKEN_IN
+from env import read_episodes, write_problems
+
+LENIENT = ("--minimum-tier", "limits")
+
+
+def doubting(hours, hints, outputs):
+    """Doubts the solver with its first words after the output, until a hint comes."""
+    if outputs and not hints:
+        return "I doubt that, I would expect about 7.\n" + boxed(7)
+    return direct(hours, hints, outputs)
+
+
+def at_once(hours, hints, outputs):
+    """Works by hand from its first word, until a hint comes."""
+    return direct(hours, hints, outputs) if hints else "Working it out by hand gives 7.\n" + boxed(7)
+
+
+def varied(hours, hints, outputs):
+    """Hints belong in the middle of a thought, at its beginning, and right after an output."""
+    return (direct, by_hand, doubting, at_once)[hours % 4](hours, hints, outputs)
+
+
+@pytest.fixture
+def endpoint():
+    with ChatEndpoint(varied) as opened:
+        yield opened
+
+
+@pytest.fixture
+def curate(storm, problems, endpoint):
+    """A function that curates the eight problems into `out`."""
+    return lambda *more: storm(
+        *("curate", "--problems", problems, "--reasoner", f"chat:{endpoint.url}", "--out", "out", "--seed", 7),
+        *(*LENIENT, *more),
+    )
+
+
+def test_a_curation_gives_golden_runs_and_the_endpoint_sees_hints_as_the_users_turns(curate, endpoint, tmp_path):
+    result = curate("--json")
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert (summary["problems"], summary["native_correct"], summary["final_correct"], summary["golden"]) == (8, 2, 8, 8)
+    assert summary["interventions"] == 6
+
+    assert endpoint.busy > 0
+    assert set(endpoint.refused) == {*PARAMETERS.values(), *DEMANDS}
+    golden = read_episodes(tmp_path / "out" / "golden.jsonl")
+    hints = {one.hint for run in golden for one in run.interventions}
+    told = endpoint.turns("user")
+    assert all(any(f"{SECOND_THOUGHT}{hint}" in turn for turn in told) for hint in hints)
+    assert not any(hint in (said or "") for hint in hints for said in endpoint.turns("assistant"))
+    assert TAKEN_IN in endpoint.turns("assistant")
+    assert not any("<hint>" in json.dumps(messages) for messages in endpoint.answered)
+    for run in golden:
+        (span,) = [span for span in run.transcript.spans if span.source == "hint"] or [None]
+        assert (span is None) == (run.interventions == ())
+        assert span is None or span.text.strip() == f"<hint>{run.interventions[0].hint}</hint>"
+
+
+def test_golden_runs_of_a_chat_are_exported_as_calls_and_answers_with_hints_in_the_assistants_voice(curate, storm):
+    assert curate("--display", "none").exit_code == 0
+    result = storm("export", "out", "--format", "messages")
+    assert (result.exit_code, result.stderr) == (0, "")
+    rows = [json.loads(line) for line in Path("out/messages.jsonl").read_text().splitlines()]
+    runs = read_episodes("out/golden.jsonl")
+    assert [row["id"] for row in rows] == [run.problem.id for run in runs]
+    for row, run in zip(rows, runs, strict=True):
+        roles = [message["role"] for message in row["messages"]]
+        assert roles == ["system", "user", "assistant", "tool", "assistant"]
+        assert row["messages"][1]["content"] == run.problem.question
+        assert [tool["function"]["name"] for tool in row["tools"]] == ["run_python"]
+        own = [message["content"] for message in row["messages"] if message["role"] == "assistant"]
+        assert all(sum(one.hint in said for said in own) == 1 for one in run.interventions)
+        assert own[-1].endswith(f"\\boxed{{{run.problem.answers[0]:g}}}.")
+    for format in ("verl-sft", "trl"):
+        refused = storm("export", "out", "--format", format)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert "has no token ids, so it has no mask; use --format messages" in refused.stderr
+        assert "--tokenizer" not in refused.stderr
+
+
+def test_one_problem_is_solved_before_ones_eyes(storm):
+    with ChatEndpoint(direct) as endpoint:
+        settings = ("--reasoner", f"chat:{endpoint.url}", *LENIENT)
+        result = storm("solve", workshop(12).question, *settings)
+        facts = json.loads(storm("solve", workshop(12).question, *settings, "--json").stdout)
+    assert (result.exit_code, result.stderr) == (0, "")
+    shown = ["The amount of each", "Let me solve it with code.", "s.Maximize(3 * x)", "```output\n36.0\n```"]
+    order = [*shown, "GLOP: optimal, objective 36", "\nAnswer: 36\n"]
+    places = [result.stdout.index(words) for words in order]
+    assert places == sorted(places)
+    assert (facts["answer"]["value"], facts["stop"]) == (36.0, "answer")
+
+
+def test_an_evaluation_measures_it_without_hints(storm, problems):
+    with ChatEndpoint(mixed) as endpoint:
+        settings = ("--problems", problems, "--reasoner", f"chat:{endpoint.url}", "--out", "eval", *LENIENT)
+        result = storm("eval", *settings, "--samples", 2, "--json")
+        assert result.exit_code == 0, result.stderr
+        results = json.loads(result.stdout)
+        assert (results["scored"], results["rules"]["paper"]["pass@1"]["mean"]) == (16, 0.25)
+        assert not any(SECOND_THOUGHT in turn for turn in endpoint.turns("user"))
+
+
+@pytest.mark.timeout(300)
+def test_a_curation_that_is_killed_in_the_middle_of_a_hinted_run_goes_on_from_the_hint(storm, tmp_path):
+    def hinted(messages):
+        return any(SECOND_THOUGHT in message["content"] for message in messages if message["role"] == "user")
+
+    write_problems(tmp_path / "problems.jsonl", [workshop(hours) for hours in (13, 14, 12)])
+    settings = ["--problems", "problems.jsonl", "--workers", "1", *LENIENT, "--display", "none"]
+    with ChatEndpoint(varied, hold=hinted) as endpoint:
+        chosen = [*settings, "--reasoner", f"chat:{endpoint.url}", "--out", "out"]
+        program = f"import sys; sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r}); "
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"{program}from cli.main import main; main()", "curate", *chosen],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+        )
+        reached = endpoint.held.wait(120)
+        process.send_signal(signal.SIGKILL)
+        assert reached, process.stderr.read()
+        process.communicate()
+        assert not (tmp_path / "out" / "summary.json").exists()
+
+        endpoint.hold = lambda messages: False
+        endpoint.answered.clear()
+        resumed = storm("curate", "--out", "out", "--resume", "--json", "--display", "none")
+        assert resumed.exit_code == 0, resumed.stderr
+        first = [hinted(asked) for asked in endpoint.answered if "has 13 hours" in asked[1]["content"]]
+        assert first == [False, True, True], "the run without hints again, then the watched one from its hint on"
+        whole = storm("curate", *chosen[:-1], "whole", "--json")
+    lines = {
+        out: [json.loads(line) for line in (tmp_path / out / "episodes.jsonl").read_text().splitlines()]
+        for out in ("out", "whole")
+    }
+    assert without_measurements(lines["out"]) == without_measurements(lines["whole"])
+    assert without_measurements(json.loads(resumed.stdout)) == without_measurements(json.loads(whole.stdout))
+    assert json.loads(resumed.stdout)["golden"] == 3
