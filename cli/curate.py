@@ -30,6 +30,12 @@ def curate(
     model: Annotated[str | None, typer.Option(metavar="NAME", help=TEXTS["model"])] = None,
     tokenizer: Annotated[Path | None, typer.Option(metavar="FILE", help=TEXTS["tokenizer"])] = None,
     temperature: Annotated[float | None, typer.Option(metavar="T", help=TEXTS["temperature"])] = None,
+    intervener: Annotated[str | None, typer.Option(metavar="rules|llm|rules+llm", help=TEXTS["intervener"])] = None,
+    intervener_url: Annotated[str | None, typer.Option(metavar="URL", help=TEXTS["intervener_url"])] = None,
+    intervener_model: Annotated[str | None, typer.Option(metavar="NAME", help=TEXTS["intervener_model"])] = None,
+    intervener_price: Annotated[str | None, typer.Option(metavar="IN,OUT", help=TEXTS["intervener_price"])] = None,
+    confidence_floor: Annotated[float | None, typer.Option(metavar="F", help=TEXTS["confidence_floor"])] = None,
+    patience: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["patience"])] = None,
     max_interventions: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["max_interventions"])] = None,
     max_hint_share: Annotated[float | None, typer.Option(metavar="SHARE", help=TEXTS["max_hint_share"])] = None,
     minimum_tier: Annotated[str | None, typer.Option(metavar="TIER", help=TEXTS["minimum_tier"])] = None,
@@ -65,6 +71,12 @@ def curate(
         "model": model,
         "tokenizer": tokenizer and str(tokenizer),
         "temperature": temperature,
+        "intervener": intervener,
+        "intervener_url": intervener_url,
+        "intervener_model": intervener_model,
+        "intervener_price": intervener_price,
+        "confidence_floor": confidence_floor,
+        "patience": patience,
         "max_interventions": max_interventions,
         "max_hint_share": max_hint_share,
         "minimum_tier": minimum_tier,
@@ -117,4 +129,5 @@ def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, displa
         print_summary(summary)
         typer.echo(f"\n{out}: golden.jsonl has the golden runs, episodes.jsonl all of them")
     if summary.errors:
-        fail(f"{summary.errors} problems are not done, the reasoner failed. Try them again with: {again}", code=1)
+        undone = f"{summary.errors} problems are not done, the reasoner or the intervener failed"
+        fail(f"{undone}. Try them again with: {again}", code=1)

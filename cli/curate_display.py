@@ -8,6 +8,7 @@ from rich.table import Table
 
 from agents.curation.pool import Progress
 from agents.curation.summary import Summary
+from agents.interveners import Spent
 
 
 def counts(progress: Progress) -> str:
@@ -38,14 +39,25 @@ def print_summary(summary: Summary) -> None:
     console.print()
     facts = Table.grid(padding=(0, 2))
     facts.add_row("interventions", f"{summary.interventions}{_listed(summary.by_trigger)}")
+    if summary.refusals:
+        facts.add_row("refused", f"{sum(summary.refusals.values())}{_listed(summary.refusals)}")
     facts.add_row("discarded", f"{sum(summary.discarded.values())}{_listed(summary.discarded)}")
     mean, most = summary.hint_token_share_mean, summary.hint_token_share_max
     facts.add_row("hint tokens", f"{mean:.1%} of a golden run on average, {most:.1%} at most")
     facts.add_row("programs run", f"{summary.executions} in a sandbox of tier {summary.sandbox_tier or 'none'}")
     facts.add_row("tokens", f"{summary.tokens:,} in {summary.seconds:,.0f} s")
+    if summary.spent["calls"] or summary.spent["cached"]:
+        facts.add_row("intervener", f"{escape(summary.intervener)}: {_spent(Spent.from_dict(summary.spent))}")
     if summary.errors:
         facts.add_row("errors", f"{summary.errors} problems not done")
     console.print(facts)
+
+
+def _spent(spent: Spent) -> str:
+    words = f"{spent.calls:,} requests, {spent.cached:,} cached, {spent.input_tokens:,} tokens in, "
+    words += f"{spent.output_tokens:,} out"
+    # Prices have no currency here; small sums need their digits.
+    return f"{words}, price {spent.price:,.{2 if spent.price >= 1 else 4}f}" if spent.price else words
 
 
 def _part(count: int, summary: Summary) -> str:

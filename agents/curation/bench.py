@@ -1,6 +1,6 @@
-"""The workbench: reasoner, sandbox and machine, opened once and shared by all threads that work on problems.
+"""The workbench: reasoner, sandbox, intervener and machine, opened once and shared by all threads.
 
-    with open_bench(config, folder.checkpoints) as bench:
+    with open_bench(config, folder) as bench:
         record = bench.work(problem)
         bench.forget(problem.id)
 
@@ -10,17 +10,19 @@ Once a record is kept somewhere safe, its problem is forgotten; until then it ca
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from agents.curation.config import CurateConfig
+from agents.curation.folder import Folder
 from agents.curation.records import Record
 from agents.graphs import calm
 from agents.graphs.checkpoints import open_checkpoints, run
 from agents.graphs.parts import Parts
-from agents.interveners import Refusal, Spent
+from agents.interveners import Intervener, Refusal, Spent
+from agents.interveners.braked import Braked
+from agents.interveners.opening import open_intervener
 from agents.runs.opening import opened
 from agents.runs.watch import Watched
 from env import Episode, Finding, Problem, Reasoner, run_episode
@@ -34,6 +36,8 @@ class Bench:
     """Of both runs."""
     reasoner: Watched
     """The one in `parts`, which can be halted."""
+    intervener: Braked
+    """The one in `parts`, likewise."""
     seed: int
     """Of both runs."""
     machine: Any
@@ -59,24 +63,52 @@ class Bench:
             spent=Spent.from_dict(state["spent"]),
         )
 
+    def halt(self) -> None:
+        """Call off whatever is under way."""
+        self.reasoner.halt()
+        self.intervener.halt()
+
     def forget(self, id: str) -> None:
         """Drop a problem's checkpoints, so that their file stays small."""
         self.machine.checkpointer.delete_thread(id)
 
 
 @contextmanager
-def open_bench(config: CurateConfig, checkpoints: Path, *, reasoner: Reasoner | None = None) -> Iterator[Bench]:
-    """Open reasoner, sandbox and checkpoints. reasoner: instead of the configured one; it is not closed.
+def open_bench(
+    config: CurateConfig, folder: Folder, *, reasoner: Reasoner | None = None, intervener: Intervener | None = None
+) -> Iterator[Bench]:
+    """Open reasoner, sandbox, intervener and checkpoints.
 
-    Raises ReasonerError, SandboxUnavailableError, and ValueError for a reasoner that nobody knows.
+    reasoner, intervener: instead of the configured ones; they are not closed.
+    Raises ReasonerError, SandboxUnavailableError, and ValueError for a reasoner that nobody knows and for a file of
+    judgements that cannot be read.
     """
-    with opened(config, reasoner) as (watched, sampling, sandbox), open_checkpoints(checkpoints) as checkpointer:
+    with (
+        _intervener(config, folder) if intervener is None else nullcontext(intervener) as watcher,
+        opened(config, reasoner) as (watched, sampling, sandbox),
+        open_checkpoints(folder.checkpoints) as checkpointer,
+    ):
+        braked = Braked(watcher)
         parts = Parts(
             reasoner=watched,
             sandbox=sandbox,
+            intervener=braked,
             sampling=sampling,
+            confidence_floor=config.confidence_floor,
+            patience=config.patience,
             max_interventions=config.max_interventions,
             max_hint_share=config.max_hint_share,
         )
         machine = calm.build(lambda: parts, checkpointer=checkpointer)
-        yield Bench(parts=parts, reasoner=watched, seed=config.seed, machine=machine)
+        yield Bench(parts=parts, reasoner=watched, intervener=braked, seed=config.seed, machine=machine)
+
+
+def _intervener(config: CurateConfig, folder: Folder) -> AbstractContextManager[Intervener]:
+    return open_intervener(
+        config.intervener,
+        url=config.intervener_url,
+        model=config.intervener_model,
+        price=config.intervener_price,
+        judgements=folder.judgements,
+        floor=config.confidence_floor,
+    )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self, cast, get_args
 
+from agents.interveners.opening import check_intervener
 from agents.runs.settings import FAMILY_LIMIT
 from env import Problem, read_problems
 from env.plain import arguments
@@ -34,6 +35,18 @@ class CurateConfig:
     """A server's model's tokenizer.json: only with it do runs have the token ids that training wants."""
     temperature: float | None = None
     """How freely tokens are drawn, 0 for the likeliest; if left out, the reasoner's own."""
+    intervener: str = "rules"
+    """Who watches: "rules", "llm" for a language model, or "rules+llm" for one that looks where no rule speaks."""
+    intervener_url: str = ""
+    """An llm's endpoint with chat completions. Its key is read from STORM_INTERVENER_KEY, or else OPENAI_API_KEY."""
+    intervener_model: str = ""
+    """The llm's name, where its endpoint has more than one."""
+    intervener_price: str = ""
+    """What a million tokens in and out of the llm cost, such as 1.25,10; for the sum in the summary."""
+    confidence_floor: float = 0.0
+    """How sure the intervener has to be for a finding to count, from 0 to 1."""
+    patience: int = 0
+    """After so many hints in a row for the same kind of flaw, no more are given; 0 for no such end."""
     max_interventions: int = 5
     """The most hints that one run may get."""
     max_hint_share: float = 0.15
@@ -50,12 +63,16 @@ class CurateConfig:
             raise ValueError(f'split is {self.split!r}; give "train" or "heldout"')
         if self.minimum_tier not in get_args(Tier):
             raise ValueError(f"minimum_tier is {self.minimum_tier!r}; give one of {', '.join(get_args(Tier))}")
-        for name, least in (("limit", 1), ("workers", 1), ("max_interventions", 0)):
+        check_intervener(
+            self.intervener, url=self.intervener_url, model=self.intervener_model, price=self.intervener_price
+        )
+        for name, least in (("limit", 1), ("workers", 1), ("max_interventions", 0), ("patience", 0)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
                 raise ValueError(f"{name} is {value!r}; give a whole number of at least {least}")
-        if not 0 <= self.max_hint_share <= 1:
-            raise ValueError(f"max_hint_share is {self.max_hint_share!r}; give a number from 0 to 1")
+        for name in ("max_hint_share", "confidence_floor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; give a number from 0 to 1")
         if self.temperature is not None and not self.temperature >= 0:
             raise ValueError(f"temperature is {self.temperature!r}; give 0 or more")
 

@@ -42,6 +42,11 @@ class Folder:
         return self.path / "checkpoints.sqlite"
 
     @property
+    def judgements(self) -> Path:
+        """What the intervener's endpoint said."""
+        return self.path / "judgements.jsonl"
+
+    @property
     def begun(self) -> bool:
         """Whether there is anything to go on with."""
         return self.episodes.exists() or self.checkpoints.exists()

@@ -19,6 +19,7 @@ from agents.curation.config import CurateConfig, load_problems
 from agents.curation.folder import Folder, claim
 from agents.curation.records import Record, read_records
 from agents.curation.summary import Summary, summarize
+from agents.interveners import Intervener
 from agents.runs.crew import work_off
 from agents.runs.settings import digest
 from env import Problem, Reasoner
@@ -41,7 +42,7 @@ class Progress:
     in_flight: int
     """Those under way."""
     errors: int
-    """Those that the reasoner failed, in this session."""
+    """Those that the reasoner or the intervener failed, in this session."""
     tokens_per_second: float
     """Tokens that were written in this session, for each second of it."""
     error: str
@@ -58,11 +59,12 @@ def curate(
     *,
     resume: bool = False,
     reasoner: Reasoner | None = None,
+    intervener: Intervener | None = None,
     report: Report | None = None,
 ) -> Summary:
     """Curate into the folder `out`. A run that is finished already gives its summary and does nothing.
 
-    reasoner: instead of the one that the settings name; it is not closed.
+    reasoner, intervener: instead of those that the settings name; they are not closed.
     Raises ValueError and OSError for bad input, ReasonerError and SandboxUnavailableError where the parts cannot be
     opened, RunStoppedError where problem after problem fails. Whatever is raised, what was done can be resumed.
     """
@@ -70,7 +72,7 @@ def curate(
     with claim(out, config, digest(problems), resume=resume) as folder:
         session = _Session(config, folder, problems)
         if session.left:
-            with open_bench(config, folder.checkpoints, reasoner=reasoner) as bench:
+            with open_bench(config, folder, reasoner=reasoner, intervener=intervener) as bench:
                 session.run(bench, report)
         return session.finish()
 
@@ -104,7 +106,7 @@ class _Session:
             bench.work,
             lambda problem, record: self._keep(problem, record, bench),
             workers=self.config.workers,
-            halt=bench.reasoner.halt,
+            halt=bench.halt,
             tick=tick,
             name="curate",
         )

@@ -20,6 +20,8 @@ class Summary:
 
     reasoner: str
     """As in the settings."""
+    intervener: str
+    """As in the settings."""
     seed: int
     """As in the settings."""
     split: str
@@ -61,7 +63,7 @@ class Summary:
     sandbox_tier: str
     """How well programs were locked in; the weakest, where there were several; "" where none ran."""
     errors: int
-    """Problems that are not done because the reasoner failed."""
+    """Problems that are not done because the reasoner or the intervener failed."""
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as JSON data."""
@@ -85,6 +87,7 @@ def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 
         families.setdefault(record.episode.problem.family or "other", []).append(record)
     return Summary(
         reasoner=config.reasoner,
+        intervener=config.intervener,
         seed=config.seed,
         split=config.split if config.families else "",
         **_counts(records),

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from agents.graphs import steps
 from agents.graphs.parts import Parts, Supply
 from agents.graphs.state import CalmState
-from agents.interveners import Inspection, Refusal
+from agents.interveners import Inspection, Refusal, quotes
 from agents.interveners.hygiene import faults
 from env import Episode, Finding, Trigger, read_answer
 
@@ -204,10 +204,7 @@ def placed(form: Form, episode: Episode, shown: Shown) -> int:
             raise ValueError(f"offset: {form.offset} is outside of the run; give {first} to {len(text)}")
         return form.offset
     assert form.quote is not None
-    for start in (shown["offset"], first):
-        count = text.count(form.quote, start)
-        if count > 1:
-            raise ValueError(f"quote: it stands there {count} times; quote more of it, or give an offset")
-        if count == 1:
-            return text.index(form.quote, start)
-    raise ValueError("quote: it does not stand there; copy it from the text as it is, or give an offset")
+    try:
+        return quotes.placed(form.quote, transcript, since=shown["offset"])[0]
+    except quotes.QuoteError as error:
+        raise ValueError(f"quote: {error}, or give an offset") from None

@@ -75,4 +75,4 @@ def built_in(name: str) -> Path:
     )
 
 
-__all__ = ["BUILT_IN", "Reasoner", "ReasonerError", "built_in", "open_reasoner"]
+__all__ = ["BUILT_IN", "CHAT", "Reasoner", "ReasonerError", "built_in", "open_reasoner"]

@@ -61,12 +61,17 @@ class Dialect:
                 taken_in="turn after tool" in self.changed,
             )
         }
+        return body | self.parameters(request)
+
+    def parameters(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`request` without what the endpoint refuses, by the names that it takes."""
+        taken: dict[str, Any] = {}
         for name, value in request.items():
             while name in self.changed and name in RENAMED:
                 name = RENAMED[name]
             if name not in self.changed:
-                body[name] = value
-        return body
+                taken[name] = value
+        return taken
 
     def after(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> Self | None:
         """The dialect with what `error` says about `body`; None where that names nothing that can be changed."""

@@ -43,10 +43,13 @@ class Served:
 class Endpoint:
     """One server. Any number of threads may use one at once."""
 
-    def __init__(self, url: str, *, kind: str, api_key: str | None, timeout: float, tries: int) -> None:
+    def __init__(
+        self, url: str, *, kind: str, api_key: str | None, timeout: float, tries: int, key: str = "OPENAI_API_KEY"
+    ) -> None:
         """url: up to and with `/v1`, which is added where the path is empty. kind: what it has to have, for messages.
         api_key: `OPENAI_API_KEY` by default, and "none" where that is not set. timeout: seconds of silence that are
-        borne. tries: how often a request is made, and a broken stream begun, at most.
+        borne. tries: how often a request is made, and a broken stream begun, at most. key: the environment variable
+        that users are told to set where the key is not taken.
 
         Raises ValueError for what is no address.
         """
@@ -59,6 +62,7 @@ class Endpoint:
         self.url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
         """The address, without any credentials that were in it."""
         self._kind = kind
+        self._advice = f". Set {key}, or give api_key"
         self._tries = tries
         self._timeout = timeout
         self._key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
@@ -139,8 +143,8 @@ class Endpoint:
             return ReasonerError(f"{self.url} cannot be reached, {self._tries} times tried: {said}. Is the server up?")
         status = getattr(error, "status_code", None)
         advice = {
-            401: ". Set OPENAI_API_KEY, or give api_key",
-            403: ". Set OPENAI_API_KEY, or give api_key",
+            401: self._advice,
+            403: self._advice,
             404: f". Is this the server's /v1, has it {self._kind}, and does it serve {model!r}?",
         }.get(status or 0, "")
         return ReasonerError(f"{self.url} answered {status or 'wrongly'}: {said}{advice}")

@@ -84,7 +84,8 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any], free: frozenset[
     """The settings that differ, as "name: before -> now"."""
     moved = MAY_MOVE if before.get("problems_digest") == now["problems_digest"] else set()
     names = [name for name in dict.fromkeys((*now, *before)) if name not in free | moved]
-    differing = [name for name in names if before.get(name) != now.get(name)]
+    # As they are shown: a run from before a setting was there has none of it, and so has one that leaves it empty.
+    differing = [name for name in names if _shown(before.get(name)) != _shown(now.get(name))]
     return [f"{name}: {_shown(before.get(name))} -> {_shown(now.get(name))}" for name in differing]
 
 

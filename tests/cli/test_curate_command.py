@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from actor import mixed, workshop
 from endpoint import Endpoint
+from judging import Judge
 
 from agents.curation.config import CurateConfig
 from agents.runs.settings import help_texts
 from env import read_episodes
 
 LENIENT = ("--minimum-tier", "limits")
+LLM = ("--intervener", "llm", "--intervener-url", "http://127.0.0.1:9/v1")
 
 
 @pytest.fixture
@@ -93,6 +95,12 @@ def test_bad_problems_are_refused_with_file_and_line(storm, tmp_path, lines, mes
         (("--families", "diet", "--limit", "1", "--reasoner", "gpt"), "reasoner 'gpt' is unknown"),
         (("--resume",), "--resume needs --out"),
         (("--config", "nowhere.toml"), "nowhere.toml: No such file or directory"),
+        (("--families", "all", "--intervener", "person"), "intervener is 'person'; give one of rules, llm, rules+llm"),
+        (("--families", "all", "--intervener", "llm"), "intervener 'llm' needs an endpoint: --intervener-url"),
+        (("--families", "all", "--intervener-url", "http://a/v1"), "intervener_url goes with --intervener llm"),
+        (("--families", "all", *LLM, "--intervener-price", "3"), "intervener_price is '3'; give what a million tokens"),
+        (("--families", "all", "--confidence-floor", "1.5"), "confidence_floor is 1.5; give a number from 0 to 1"),
+        (("--families", "all", "--patience", "-1"), "patience is -1; give a whole number of at least 0"),
     ],
 )
 def test_bad_usage_is_told_in_one_line(storm, arguments, message):
@@ -121,6 +129,26 @@ def test_an_endpoint_that_fails_stops_the_curation_and_it_can_be_resumed(storm, 
         resumed = storm("curate", "--out", "out", "--resume", "--json")
     assert resumed.exit_code == 0
     assert json.loads(resumed.stdout)["final_correct"] == 6
+
+
+def test_a_language_model_watches_and_what_it_took_is_shown_but_never_its_key(curate, storm, tmp_path, monkeypatch):
+    monkeypatch.setenv("STORM_INTERVENER_KEY", "sk-very-secret")
+    with Judge(
+        lambda look: "answer" if look.replies == 0 and look.found else None, wanted_key="sk-very-secret"
+    ) as judge:
+        settings = ("--intervener", "rules+llm", "--intervener-url", judge.url, "--intervener-price", "1.25,10")
+        result = curate(*settings, "--confidence-floor", 0.5, "--patience", 2, "--out", "out", "--display", "none")
+        again = storm("curate", "--out", "out", "--resume", "--json", "--display", "none")
+    assert (result.exit_code, result.stderr) == (0, "")
+    shown = " ".join(result.stdout.split())
+    summary = json.loads(again.stdout)
+    assert summary["refusals"] == {"answer": judge.caused["answer"]}
+    assert f"refused {judge.caused['answer']}: answer {judge.caused['answer']}" in shown
+    assert f"rules+llm: {judge.answered} requests, 0 cached, {judge.input_tokens:,} tokens in" in shown
+    assert f"price {summary['spent']['price']:.4f}" in shown
+    assert max(map(len, result.stdout.splitlines()[:-1])) <= 60
+    for path in (tmp_path / "out").iterdir():
+        assert b"secret" not in path.read_bytes()
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(curate, tmp_path):

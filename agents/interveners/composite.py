@@ -1,0 +1,28 @@
+"""Two interveners, one after the other: what is sure and free first, the rest for who reads.
+
+Composite(RulesIntervener(), LLMIntervener("http://localhost:8000/v1"))
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agents.interveners import Inspection, Intervener, Refuse
+from env.episode import Episode
+
+
+class Composite:
+    """The finding of the first; where it has none, that of the second."""
+
+    def __init__(self, first: Intervener, second: Intervener, *, floor: float = 0.0) -> None:
+        """floor: how sure the first has to be to be heard, in [0, 1]. What it is less sure of the second looks at."""
+        self._first, self._second, self._floor = first, second, floor
+        self.name = f"{first.name}+{second.name}"
+
+    def inspect(self, episode: Episode, refuse: Refuse) -> Inspection:
+        """Look at a run. Raises ReasonerError where the second cannot be reached."""
+        seen = self._first.inspect(episode, refuse)
+        if seen.finding is not None and seen.finding.confidence >= self._floor:
+            return seen
+        then = self._second.inspect(episode, refuse)
+        return replace(then, refusals=(*seen.refusals, *then.refusals), spent=seen.spent + then.spent)

@@ -1,0 +1,172 @@
+"""The LLM intervener: a language model behind any endpoint that speaks as OpenAI's does judges the run.
+
+    intervener = LLMIntervener("http://localhost:8000/v1", model="Qwen/Qwen3-32B", prices=Prices(input=0.1, output=0.4))
+    seen = intervener.inspect(episode, refuse)
+
+While a run goes on it judges the segment that was just written, in view of all before it; when the run is over, the
+whole of it. A judgement names the trigger, quotes the words at which the flaw begins, and words a hint. A quote that
+does not stand in what the model wrote, or more than once, a trigger that there is none of, a hint that is not clean:
+each is refused, and asked for again in the same conversation, with what was wrong. Every reply is kept
+(`agents.interveners.judgements`), and what they cost is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+from agents.interveners import Fault, Inspection, Refusal, Refuse, Spent, quotes
+from agents.interveners.asking import KEY, Asker, RefusedError
+from agents.interveners.frame import opening, segment_start
+from agents.interveners.judgements import Judgements, Reply, key_of
+from agents.interveners.opening import Prices
+from agents.interveners.replies import SCHEMA, Judgement, ReplyError, read_reply
+from agents.prompts import render
+from env.episode import Episode
+from env.intervention import TRIGGERS, Finding, Trigger
+
+__all__ = ["KEY", "LLMIntervener"]
+
+TRIES = 3
+"""Replies that a model may give to one question."""
+
+KEPT = 500
+"""Characters of what was refused that are kept, and of a quote as evidence."""
+
+ECHOED = 4000
+"""Characters of an earlier reply that a model is shown when it is asked again."""
+
+
+class LLMIntervener:
+    """Judges runs by a language model. Any number of threads may use one at once."""
+
+    name = "llm"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        prices: Prices | None = None,
+        judgements: Judgements | None = None,
+        timeout: float = 120.0,
+        tries: int = 5,
+    ) -> None:
+        """url: up to and with `/v1`, which is added where the path is empty.
+        model: as the endpoint calls it; may be left out where it serves one only.
+        api_key: `OPENAI_API_KEY` by default, and "none" where that is not set. prices: of tokens; nothing by default.
+        judgements: what it said before; kept in this process alone by default.
+        timeout: seconds of silence that are borne. tries: how often a request is made at most, where it fails.
+
+        Raises ValueError for what is no address, ReasonerError where the endpoint does not answer, or not with a model.
+        """
+        self._asker = Asker(url, model=model, api_key=api_key, timeout=timeout, tries=tries)
+        self._prices = prices or Prices()
+        self._judgements = judgements or Judgements()
+
+    def inspect(self, episode: Episode, refuse: Refuse) -> Inspection:
+        """The first flaw of the last segment, or of the whole run once it is over. Raises ReasonerError."""
+        messages = opening(episode)
+        refusals: list[Refusal] = []
+        spent = Spent()
+        unhinted: Finding | None = None
+        for _ in range(TRIES):
+            try:
+                reply, took = self._reply(messages)
+            except RefusedError as error:
+                refusals.append(Refusal(reason="format", text=str(error)[:KEPT]))
+                break
+            spent += took
+            looked = _look(reply.text, episode, refuse)
+            if not looked.refusals:
+                return Inspection(finding=looked.finding, hint=looked.hint, refusals=tuple(refusals), spent=spent)
+            refusals += looked.refusals
+            unhinted = looked.finding or unhinted
+            messages += [
+                {"role": "assistant", "content": _said(reply)},
+                {"role": "user", "content": render("again.md", faults=looked.faults)},
+            ]
+        return Inspection(finding=unhinted, refusals=tuple(refusals), spent=spent, usable=unhinted is not None)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._asker.close()
+
+    def _reply(self, messages: list[dict[str, str]]) -> tuple[Reply, Spent]:
+        """What the model says, now or earlier, and what it took now."""
+        key = key_of(self._asker.model, messages, SCHEMA)
+        if (known := self._judgements.get(key)) is not None:
+            return known, Spent(cached=1)
+        started = perf_counter()
+        reply = self._asker.ask(messages)
+        self._judgements.add(key, reply)
+        return reply, Spent(
+            calls=1,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+            price=self._prices.of(reply.input_tokens, reply.output_tokens),
+            seconds=perf_counter() - started,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Look:
+    """What a reply comes to."""
+
+    finding: Finding | None = None
+    """The flaw, where trigger and quote are right."""
+    hint: str | None = None
+    """The hint, where it is clean."""
+    refusals: tuple[Refusal, ...] = ()
+    """What was refused."""
+    faults: tuple[str, ...] = ()
+    """The same in words, for the model."""
+
+
+def _look(text: str, episode: Episode, refuse: Refuse) -> _Look:
+    """Read a reply, find its quote, and have its hint checked."""
+    try:
+        judgement = read_reply(text)
+    except ReplyError as error:
+        return _Look(refusals=(Refusal(reason="format", text=text[:KEPT]),), faults=(f"{error}.",))
+    if not judgement.flaw:
+        return _Look()
+    trigger, hint = judgement.known_trigger, judgement.hint.strip()
+    place: tuple[int, int] | None = None
+    wrong: list[tuple[Fault, str]] = []
+    if trigger is None:
+        message = f"trigger: there is none of that name; give one of {', '.join(TRIGGERS)}."
+        wrong.append((Fault(reason="trigger", message=message), judgement.trigger))
+    try:
+        place = quotes.placed(judgement.quote, episode.transcript, since=segment_start(episode), sources={"model"})
+    except quotes.QuoteError as error:
+        message = f"quote: in what the reasoner wrote, {error}."
+        wrong.append((Fault(reason="quote", message=message), judgement.quote))
+    if not hint:
+        wrong.append((Fault(reason="format", message="hint: it is empty; give one or two sentences."), hint))
+    elif (fault := refuse(hint)) is not None:
+        wrong.append((replace(fault, message=f"hint: {fault.message}."), hint))
+    return _Look(
+        finding=None if trigger is None or place is None else _finding(judgement, trigger, place, episode),
+        hint=None if wrong else hint,
+        refusals=tuple(Refusal(reason=fault.reason, trigger=trigger, text=said[:KEPT]) for fault, said in wrong),
+        faults=tuple(fault.message for fault, _ in wrong),
+    )
+
+
+def _finding(judgement: Judgement, trigger: Trigger, place: tuple[int, int], episode: Episode) -> Finding:
+    begin, end = place
+    return Finding(
+        trigger=trigger,
+        offset=begin,
+        evidence=episode.transcript.text[begin:end][:KEPT],
+        confidence=judgement.confidence,
+        rule="llm",
+        why=judgement.why.strip(),
+    )
+
+
+def _said(reply: Reply) -> str:
+    """An earlier reply, as the model is shown it; most endpoints take no empty message."""
+    return reply.text.rpartition("</think>")[2].strip()[:ECHOED] or "(nothing)"

@@ -1,0 +1,89 @@
+"""Rules speak first; what they let pass, or are not sure of, a language model looks at."""
+
+import threading
+import time
+from dataclasses import dataclass, replace
+
+import pytest
+from actor import Actor, by_hand, direct, workshop, wrong
+from judging import Judge
+
+from agents.interveners import Inspection, Refusal, RulesIntervener, Spent
+from agents.interveners.braked import Braked
+from agents.interveners.composite import Composite
+from agents.interveners.opening import open_intervener
+from agents.runs.watch import HaltedError
+from env import Finding, ReasonerError, SolverEnv, run_episode
+
+
+@dataclass
+class Saying:
+    """An intervener that says what it was told to, and counts how often it is asked."""
+
+    seen: Inspection
+    name: str = "saying"
+    asked: int = 0
+
+    def inspect(self, episode, refuse):
+        self.asked += 1
+        return self.seen
+
+
+FOUND = Inspection(finding=Finding(trigger="manual_computation", offset=9, evidence="e", confidence=0.8), hint="Wait.")
+NOTHING = Inspection(refusals=(Refusal(reason="quote"),), spent=Spent(calls=1, price=0.5))
+LEFT = Inspection(refusals=(Refusal(reason="format"),), spent=Spent(calls=2, cached=1), usable=False)
+
+
+@pytest.mark.parametrize(("floor", "asked"), [(0.0, 0), (0.8, 0), (0.9, 1)])
+def test_the_second_is_asked_only_where_the_first_says_nothing_sure(floor, asked):
+    second = Saying(LEFT)
+    Composite(Saying(FOUND), second, floor=floor).inspect(None, None)
+    assert second.asked == asked
+
+
+def test_refusals_and_costs_of_both_add_up():
+    seen = Composite(Saying(NOTHING), Saying(LEFT)).inspect(None, None)
+    assert [refusal.reason for refusal in seen.refusals] == ["quote", "format"]
+    assert (seen.spent, seen.usable) == (Spent(calls=3, cached=1, price=0.5), False)
+
+
+def test_rules_cost_nothing_where_they_speak_and_the_rest_is_judged(sandbox):
+    with Judge() as judge, open_intervener("rules+llm", url=judge.url) as both:
+        assert both.name == "rules+llm"
+        for role, finder in ((by_hand, "rules"), (wrong, "llm"), (direct, None)):
+            episode = run_episode(SolverEnv(sandbox, Actor(role)), Actor(role), workshop(14))
+            finding = both.inspect(episode, lambda hint: None).finding
+            assert (finding and finding.finder) == finder
+        assert judge.answered == 2
+
+
+def test_an_intervener_by_name_is_that_one():
+    with open_intervener("rules") as rules:
+        assert isinstance(rules, RulesIntervener)
+
+
+def test_whoever_waits_for_a_silent_intervener_can_be_called_off(sandbox):
+    episode = run_episode(SolverEnv(sandbox, Actor(direct)), Actor(direct), workshop(14))
+    with Judge(lambda look: "silence") as judge, open_intervener("llm", url=judge.url) as llm:
+        braked = Braked(llm)
+        threading.Timer(0.3, braked.halt).start()
+        started = time.monotonic()
+        with pytest.raises(HaltedError):
+            braked.inspect(episode, lambda hint: None)
+        assert time.monotonic() - started < 60, "the endpoint is silent for longer"
+        asked = sum(judge.requests.values())
+        with pytest.raises(HaltedError):
+            braked.inspect(episode, lambda hint: None)
+        assert sum(judge.requests.values()) == asked == 1
+
+
+@pytest.mark.parametrize("error", [ReasonerError("down"), TimeoutError("late"), KeyError("ours")])
+def test_a_brake_hands_on_what_the_intervener_says_and_raises(error):
+    class Raising(Saying):
+        def inspect(self, episode, refuse):
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        Braked(Raising(FOUND)).inspect(None, None)
+    assert raised.value is error
+    assert Braked(Saying(replace(FOUND, hint=None))).inspect(None, None) == replace(FOUND, hint=None)

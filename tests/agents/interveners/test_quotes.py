@@ -1,0 +1,97 @@
+"""Words that somebody quoted are found where they stand, once, in the text of those who count."""
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from agents.interveners.quotes import QuoteError, loosely, placed
+from env import Span, Transcript
+
+WORDS = st.lists(st.sampled_from(["so", "x", "=", "3;", "profit", "ist", "größer", "…"]), min_size=1, max_size=12)
+SPACE = st.sampled_from([" ", "  ", "\n", "\n\n    ", "\t", "\u00a0", ""])
+
+
+def transcript(*spans):
+    return Transcript(spans=tuple(Span(source=source, text=text) for source, text in spans))
+
+
+RUN = transcript(
+    ("prompt", "How many chairs?"),
+    ("model", "The profit is 3.\nThe hours are"),
+    ("model", " the limit."),
+    ("tool", "\n```output\nThe profit is 42\n```\n"),
+    ("hint", "Wait, I should look again.\n"),
+    ("model", "So the profit\n  is 42. The hours are the limit. That is it."),
+)
+
+
+def at(quote, since=0, **settings):
+    first, last = placed(quote, RUN, since=max(since, RUN.prompt_end), **settings)
+    return RUN.text[first:last]
+
+
+def test_a_quote_is_found_over_line_breaks_and_over_two_segments():
+    assert at("hours are the limit. ", sources={"model"}, since=RUN.text.index("So ")) == "hours are the limit."
+    assert at("So the profit is 42.") == "So the profit\n  is 42."
+    assert at("Sotheprofitis42.") == "So the profit\n  is 42."
+
+
+def test_words_as_they_stand_go_before_words_with_other_white_space():
+    assert placed("profit is", RUN, since=RUN.prompt_end, sources={"model"})[0] == RUN.text.index("profit is 3")
+
+
+def test_what_is_looked_at_goes_before_what_was_written_earlier():
+    since = RUN.text.index("So ")
+    assert placed("The hours are the limit.", RUN, since=since, sources={"model"})[0] > since
+    assert placed("The profit is 3.", RUN, since=since, sources={"model"})[0] < since
+
+
+@pytest.mark.parametrize(
+    ("quote", "message"),
+    [
+        ("The hours are the limit.", "stands there 2 times"),
+        ("The profit is 42\n```", "does not stand there"),
+        ("I should look again", "does not stand there"),
+        ("How many chairs?", "does not stand there"),
+        ("the limit. So the profit", "does not stand there"),
+        ("", "does not stand there"),
+        (" \n", "does not stand there"),
+    ],
+)
+def test_a_quote_that_is_not_the_models_or_not_one_place_is_refused(quote, message):
+    with pytest.raises(QuoteError, match=message):
+        at(quote, sources={"model"})
+
+
+def test_a_person_may_quote_what_a_program_printed():
+    assert at("The profit is 42\n```") == "The profit is 42\n```"
+    with pytest.raises(QuoteError):
+        at("How many chairs?")
+
+
+@given(WORDS, WORDS, WORDS, st.data())
+def test_a_quote_is_found_again_whatever_white_space_it_was_copied_with(before, quoted, after, data):
+    draw = data.draw
+    middle = "".join(word + draw(SPACE) for word in quoted).strip()
+    text = " ".join(before) + " " + middle + " " + " ".join(after)
+    copied = "".join(draw(SPACE) + word for word in quoted)
+    assume(copied.strip())
+    run = transcript(("prompt", "Q"), ("model", text))
+    squeezed = "".join(copied.split())
+    everything = "".join(text.split())
+    times = sum(everything.startswith(squeezed, place) for place in range(len(everything)))
+    if times == 1:
+        first, last = placed(copied, run, since=1)
+        assert (first, last) == (1 + len(" ".join(before)) + 1, 1 + len(" ".join(before)) + 1 + len(middle))
+    else:
+        assert len(loosely(copied, text)) == times
+
+
+@given(st.text(max_size=40), st.text(max_size=8))
+def test_what_is_found_is_what_was_quoted(text, quote):
+    run = transcript(("prompt", "Q"), ("model", text))
+    try:
+        first, last = placed(quote, run, since=1)
+    except QuoteError:
+        return
+    assert "".join(run.text[first:last].split()) == "".join(quote.split()) != ""
