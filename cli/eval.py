@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +19,7 @@ EXAMPLES = (
     "storm eval --out runs/eval --resume --rule paper,orlm"
 )
 TEXTS = option_texts(EvalConfig)
-SOURCES = ("problems", "families", "benchmark", "data_dir")
+SOURCES = ("problems", "families", "benchmark", "stress", "data_dir")
 """Settings that say where problems come from."""
 
 
@@ -27,6 +28,7 @@ def evaluate(
     families: Annotated[str | None, typer.Option(metavar="NAME,...", help=TEXTS["families"])] = None,
     split: Annotated[str | None, typer.Option(metavar="heldout|train", help=TEXTS["split"])] = None,
     benchmark: Annotated[str | None, typer.Option(metavar="NAME,...", help=TEXTS["benchmark"])] = None,
+    stress: Annotated[str | None, typer.Option(metavar="KIND,...", help=TEXTS["stress"])] = None,
     data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help=TEXTS["data_dir"])] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["limit"])] = None,
     samples: Annotated[int | None, typer.Option(metavar="K", help=TEXTS["samples"])] = None,
@@ -64,6 +66,7 @@ def evaluate(
         "families": names(families),
         "split": split,
         "benchmark": names(benchmark),
+        "stress": names(stress),
         "data_dir": data_dir and str(data_dir),
         "limit": limit,
         "samples": samples,
@@ -106,6 +109,9 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
     from cli.eval_display import runs_at
 
     typer.echo(f"{runs_at(count, config.samples)} would go to {out}")
+    if config.stress:
+        kinds = Counter(problem.family for problem in loaded.problems)
+        typer.echo(f"Kinds: {', '.join(f'{kind} {number}' for kind, number in kinds.items())}")
     if loaded.unread:
         typer.echo(f"Left out, their label cannot be read: {', '.join(loaded.unread)}")
     typer.echo(f"\n{tomli_w.dumps(config.to_dict())}", nl=False)

@@ -10,10 +10,10 @@ from rich.table import Table
 
 from agents.evaluation.behaviour import Behaviour
 from agents.evaluation.intervals import Interval
-from agents.evaluation.results import Group, Results
+from agents.evaluation.results import Group, Reliance, Results
 from agents.evaluation.run import Progress
 
-GROUP_NAMES = {"by_benchmark": "test set", "by_family": "family", "by_tier": "tier"}
+GROUP_NAMES = {"by_benchmark": "test set", "by_family": "family", "by_tier": "tier", "by_group": "group"}
 """What the groups of a grouping are, in the head of its table."""
 
 WITH_INTERVALS = 2
@@ -55,7 +55,12 @@ def print_results(results: Results) -> None:
         console.print(_overall(results))
         for grouping, groups in results.groups.items():
             console.print()
-            console.print(_groups(GROUP_NAMES[grouping], groups))
+            # The families of stress problems are its kinds.
+            heading = "kind" if grouping == "by_family" and results.by_report else GROUP_NAMES[grouping]
+            console.print(_groups(heading, groups))
+        if results.by_report:
+            console.print()
+            console.print(_by_report(results.by_report))
         console.print()
         console.print(_behaviour(results.behaviour))
     notes = {
@@ -94,6 +99,25 @@ def _groups(heading: str, groups: Mapping[str, Group]) -> Table:
                 cells.append(span(one))
         table.add_row(escape(name), str(group.problems), *cells)
     return table
+
+
+def _by_report(parts: Mapping[str, Reliance]) -> Table:
+    # No more than a space between columns: it has to fit into 60 characters.
+    table = Table("right answers", box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for heading in ("with a report", "without", "none"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, part in parts.items():
+        unanswered = str(part.unanswered) if part.unanswered else "-"
+        table.add_row(escape(name), _counted(part.with_report), _counted(part.without_report), unanswered)
+    return table
+
+
+def _counted(group: Group | None) -> str:
+    """How many problems, the share of right answers, and where it may be, as in "12  25 %   9-53"."""
+    if group is None:
+        return "-"
+    one = next(iter(group.rules.values()))
+    return f"{group.problems} {100 * one.mean:3.0f} % [dim]{span(one):>6}[/dim]"
 
 
 def _behaviour(figures: Behaviour) -> Table:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cli.failures import fail, told
+
+if TYPE_CHECKING:
+    from env import Problem
 
 EXAMPLES = (
     "Examples:\n\nstorm families --show knapsack\n\n"
@@ -25,7 +28,11 @@ def families(
     ] = None,
     show: Annotated[
         str | None,
-        typer.Option("--show", metavar="NAME", help="Show a question of this family; with --json, the whole problem."),
+        typer.Option(
+            "--show",
+            metavar="NAME",
+            help="Show a question of this family, or kind of stress problem; with --json, the whole problem.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write problems with their answers, one JSON object a line.")
@@ -63,13 +70,20 @@ def _print(show: str | None, *, split: Literal["train", "heldout"], seed: int, a
     from env.families import FAMILIES, generate
 
     if show is not None:
-        problem = next(generate([show], split=split, seed=seed, limit=1))
+        problem = _stress_problem(show, seed) or next(generate([show], split=split, seed=seed, limit=1))
         typer.echo(json.dumps(problem.to_dict(), indent=2) if as_json else problem.question)
     elif as_json:
         typer.echo(json.dumps({family.name: {"tier": family.tier} for family in FAMILIES.values()}, indent=2))
     else:
         for family in FAMILIES.values():
             typer.echo(f"{family.name:<16}{family.tier}")
+
+
+def _stress_problem(kind: str, seed: int) -> Problem | None:
+    """A problem of a stress set; None where there is no such kind."""
+    from env.stress import kinds
+
+    return next(kinds.generate([kind], seed=seed, limit=1)) if kind in kinds.KINDS else None
 
 
 def _write(

@@ -12,8 +12,8 @@ each as a part of the question that has fewer of them. Numbers stand in the runs
 template with other data are two problems, and share the words between the numbers only. A question without numbers is
 compared by all of its runs.
 
-Generated problems need no such comparison. Which split they belong to is decided by their data, and their id tells it:
-see `is_heldout`.
+Generated problems need no such comparison. Which split they belong to is decided by their data, and their id tells it;
+stress problems are for measuring, all of them: see `is_heldout`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Any, Literal
 from env import Problem
 from env.families.base import HELDOUT_SHARE
 from env.lines import json_lines
+from env.stress import group_of
 
 WORDS = 8
 """Words in a run; shorter ones are common phrases ("what is the maximum total profit")."""
@@ -59,7 +60,7 @@ class Match:
     place: str
     """Where the evaluation question stands."""
     how: Literal["same text", "shared words", "held out"]
-    """"same text": normalized; "shared words": runs of words and numbers; "held out": the families' held-out split."""
+    """"same text": normalized; "shared words": runs of words and numbers; "held out": for measuring only."""
     share: float
     """The part of the runs of words that both have, in [0, 1]; 1.0 unless `how` is "shared words"."""
 
@@ -68,7 +69,7 @@ class Match:
         return asdict(self)
 
 
-HELD_OUT = Match(place="the families' held-out split", how="held out", share=1.0)
+HELD_OUT = Match(place="the families' held-out split, or a stress set", how="held out", share=1.0)
 """The match of a generated problem that is for measuring only."""
 
 
@@ -150,10 +151,12 @@ def _common(first: Counter[str], second: Counter[str]) -> float:
 
 
 def is_heldout(problem: Problem) -> bool:
-    """Whether a problem belongs to the families' held-out split.
+    """Whether a problem belongs to the families' held-out split, or is a stress problem, which its source says.
 
     The id of a generated problem ends in the hash of its data, from which `env.families.base.Instance` takes the split.
     """
+    if group_of(problem):
+        return True
     content = problem.id.rpartition("-")[2]
     generated = problem.source == "generated" and re.fullmatch(r"[0-9a-f]{12}", content)
     return bool(generated) and int(content[:8], 16) % HELDOUT_SHARE == 0

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any, Self, cast, get_args
 
 from agents.runs.settings import FAMILY_LIMIT
-from env import RULES, read_problems
+from env import RULES, Problem, read_problems
 from env.benchmarks import BENCHMARKS, Loaded, load_benchmarks
 from env.plain import arguments
 from sandbox import Tier
 
-LISTS = ("families", "benchmark", "rule")
+LISTS = ("families", "benchmark", "stress", "rule")
 """Fields that are lists in TOML."""
+STRESS_LIMIT = 10
+"""Problems of each kind that are taken from stress sets, which are endless, if nobody says how many."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,10 +31,12 @@ class EvalConfig:
     """Which split of the families to draw from: "heldout", which is for measuring, or "train"."""
     benchmark: tuple[str, ...] = ()
     """Public test sets, separated by commas: nl4opt, mamo_easy, mamo_complex, industryor, optmath."""
+    stress: tuple[str, ...] = ()
+    """Kinds of stress problems, separated by commas; "all", "outside" and "mixed" stand for several."""
     data_dir: str = ""
     """Folder with the files of the test sets; if left out, they come from the Hub, with the package datasets."""
     limit: int | None = None
-    """How many problems to take, of each test set; if left out, all of a file or test set, or 100 of families."""
+    """How many problems, of each test set; if left out, all of a file or set, 100 of families, 10 of a stress kind."""
     samples: int = 1
     """Runs at each problem. More on --resume adds the missing ones."""
     rule: tuple[str, ...] = ("paper",)
@@ -53,10 +57,10 @@ class EvalConfig:
     """Runs in flight at once; results do not depend on it."""
 
     def __post_init__(self) -> None:
-        if sum(map(bool, (self.problems, self.families, self.benchmark))) != 1:
+        if sum(map(bool, (self.problems, self.families, self.benchmark, self.stress))) != 1:
             raise ValueError(
-                "give a file of problems, families or test sets, one of them: --problems FILE, --families all, "
-                "or --benchmark nl4opt"
+                "give a file of problems, families, test sets or stress sets, one of them: --problems FILE, "
+                "--families all, --benchmark nl4opt, or --stress all"
             )
         if self.data_dir and not self.benchmark:
             raise ValueError("data_dir goes with benchmark: --benchmark nl4opt --data-dir DIR")
@@ -97,8 +101,17 @@ def load_problems(config: EvalConfig) -> Loaded:
         return load_benchmarks(config.benchmark, folder, limit=config.limit)
     if config.problems:
         return Loaded(problems=read_problems(config.problems)[: config.limit], unread=())
+    if config.stress:
+        return Loaded(problems=_stress_problems(config), unread=())
     from env.families import Split, generate
 
     split = cast(Split, config.split)
     drawn = generate(config.families, split=split, seed=config.seed, limit=config.limit or FAMILY_LIMIT)
     return Loaded(problems=tuple(drawn), unread=())
+
+
+def _stress_problems(config: EvalConfig) -> tuple[Problem, ...]:
+    from env.stress.kinds import choose, generate
+
+    limit = config.limit or STRESS_LIMIT * len(choose(config.stress))
+    return tuple(generate(config.stress, seed=config.seed, limit=limit))

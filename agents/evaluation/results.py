@@ -10,13 +10,16 @@ from agents.evaluation.behaviour import Behaviour, behaviour
 from agents.evaluation.config import EvalConfig
 from agents.evaluation.intervals import Interval, macro_share, mean_share, pass_at
 from agents.evaluation.samples import Sample
-from env import Problem, score
+from env import Problem, read_answer, score
+from env.backing import backed_by_report
 from env.benchmarks import benchmark_of
+from env.stress import GROUPS, group_of
 
 GROUPINGS: dict[str, Callable[[Problem], str]] = {
     "by_benchmark": benchmark_of,
     "by_family": lambda problem: problem.family,
     "by_tier": lambda problem: problem.tier,
+    "by_group": group_of,
 }
 """How problems are put into groups; one that names no problem is left out."""
 
@@ -33,6 +36,29 @@ class Group:
     def to_dict(self) -> dict[str, Any]:
         """The group as JSON data."""
         return {"problems": self.problems, **{rule: one.to_dict() for rule, one in self.rules.items()}}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reliance:
+    """How right answers are that have a solver behind them, and answers that have none; see `env.backing`.
+
+    A problem with several samples may be in both groups.
+    """
+
+    with_report: Group | None
+    """Problems with answers that a solver reported; pass@1 over these samples. None without any."""
+    without_report: Group | None
+    """Problems with other answers; pass@1 over these samples. None without any."""
+    unanswered: int
+    """Samples without an answer, which are in neither group."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON data."""
+        return {
+            "with_report": self.with_report and self.with_report.to_dict(),
+            "without_report": self.without_report and self.without_report.to_dict(),
+            "unanswered": self.unanswered,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +88,8 @@ class Results:
     """
     groups: dict[str, dict[str, Group]]
     """The groups of each grouping, see `GROUPINGS`."""
+    by_report: dict[str, Reliance]
+    """For stress problems, and empty without any: under "all", each group's name and each kind's name."""
     behaviour: Behaviour
     """What the model did."""
 
@@ -83,6 +111,7 @@ class Results:
                 grouping: {name: group.to_dict() for name, group in groups.items()}
                 for grouping, groups in self.groups.items()
             },
+            **({"by_report": {name: one.to_dict() for name, one in self.by_report.items()}} if self.by_report else {}),
             "behaviour": self.behaviour.to_dict(),
         }
 
@@ -138,6 +167,7 @@ def work_out(
             for name, naming in GROUPINGS.items()
             if any(naming(problem) for problem in problems)
         },
+        by_report=_by_report(samples, config.rule),
         behaviour=behaviour(samples),
     )
 
@@ -165,6 +195,33 @@ def _grouped(by_rule: Mapping[str, Sequence[Tally]], naming: Callable[[Problem],
         shares = {rule: [tally.share for tally in parts[rule][name]] for rule in parts}
         groups[name] = Group(problems=len(part), rules={rule: mean_share(values) for rule, values in shares.items()})
     return groups
+
+
+def _by_report(samples: Iterable[Sample], rules: Sequence[str]) -> dict[str, Reliance]:
+    parts: dict[str, list[Sample]] = {}
+    for sample in samples:
+        problem = sample.episode.problem
+        if (group := group_of(problem)) and not sample.failed:
+            for name in ("all", group, problem.family):
+                parts.setdefault(name, []).append(sample)
+    # The whole first, then the groups, then the kinds.
+    return {name: _reliance(parts[name], rules) for name in sorted(parts, key=("all", *GROUPS, *parts).index)}
+
+
+def _reliance(samples: Sequence[Sample], rules: Sequence[str]) -> Reliance:
+    answered = [one for one in samples if one.episode.stop == "answer" and read_answer(one.episode.transcript)]
+    return Reliance(
+        with_report=_together([one for one in answered if backed_by_report(one.episode)], rules),
+        without_report=_together([one for one in answered if not backed_by_report(one.episode)], rules),
+        unanswered=len(samples) - len(answered),
+    )
+
+
+def _together(samples: Sequence[Sample], rules: Sequence[str]) -> Group | None:
+    if not samples:
+        return None
+    shares = {rule: [tally.share for tally in tallies(samples, rule).values()] for rule in rules}
+    return Group(problems=len(shares[rules[0]]), rules={rule: mean_share(values) for rule, values in shares.items()})
 
 
 def _by(found: Iterable[Tally], naming: Callable[[Problem], str]) -> dict[str, list[Tally]]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,13 +96,44 @@ def test_the_help_is_made_of_the_settings_docstrings(storm, monkeypatch):
         assert text.split(".")[0] in shown
 
 
+def test_stress_problems_are_planned_by_kind(storm):
+    plan = storm("eval", "--stress", "mixed,qubo", "--limit", 7, "--dry-run", "--out", "out")
+    assert plan.stdout.startswith(
+        "7 problems would go to out\nKinds: derive_bound 2, see_reduction 2, no_solver_needed 1, "
+        "misleading_tolerance 1, qubo 1\n"
+    )
+    again = json.loads(storm("eval", "--stress", "qubo", "--dry-run", "--json").stdout)
+    assert (again["problems"], again["config"]["stress"]) == (10, ["qubo"])
+
+
+def test_stress_results_fit_into_60_columns_and_come_by_kind_and_by_what_stands_behind_them(storm, endpoint, tmp_path):
+    kinds = ("two_stage_stochastic", "misleading_tolerance")
+    problems = [
+        replace(workshop(hours), family=kinds[hours % 2], source=f"stress: {('outside', 'mixed')[hours % 2]}")
+        for hours in range(10, 18)
+    ]
+    write_problems(tmp_path / "stress.jsonl", problems)
+    result = storm("eval", "--problems", "stress.jsonl", "--reasoner", endpoint.url, *LENIENT, "--out", "out")
+    assert result.exit_code == 0
+    assert widest(result.stdout) <= 60
+    shown = " ".join(result.stdout.split())
+    assert "kind count paper 95 %" in shown
+    assert "right answers with a report without none" in shown
+    # Of the outside kind two direct and two that overrule, of the mixed kind two by hand and two wrong with a report.
+    assert "all 4 50 % 15-85 4 0 % 0-49 -" in shown
+    assert "two_stage_stochastic 2 100 % 34-100 2 0 % 0-66 -" in shown
+    assert "misleading_tolerance 2 0 % 0-66 2 0 % 0-66 -" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "give a file of problems, families or test sets"),
+        ((), "give a file of problems, families, test sets or stress sets"),
         (("--problems", "nowhere.jsonl"), "nowhere.jsonl: No such file or directory"),
         (("--families", "sudoku"), 'unknown family "sudoku"; known: all, easy'),
         (("--families", "all", "--rule", "exact"), 'unknown rule "exact"; known: paper, sirl, orlm, mamo'),
+        (("--stress", "sudoku"), 'unknown kind of stress problem "sudoku"; known: all, outside, mixed, matrix_games'),
+        (("--stress", "all", "--families", "all"), "give a file of problems, families, test sets or stress sets"),
         (("--benchmark", "nl4opt", "--data-dir", "nowhere"), "nowhere: No such file or directory"),
         (("--benchmark", "nl4opt", "--data-dir", "."), ".: no file for nl4opt, such as nl4opt.jsonl"),
         (("--families", "diet", "--data-dir", "."), "data_dir goes with benchmark"),
@@ -176,7 +208,8 @@ def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
             text=True,
             start_new_session=True,
         )
-        while not (out / "samples.jsonl").exists():
+        # The file is there a moment before its first line is.
+        while not (out / "samples.jsonl").exists() or not (out / "samples.jsonl").read_text().endswith("\n"):
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)

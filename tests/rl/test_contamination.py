@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from env import Problem
 from env.families import FAMILIES, choose, instances
+from env.stress.kinds import generate
 from rl.contamination import EvalQuestion, Gate, is_heldout, read_questions, words
 
 BAKERY = (
@@ -130,6 +131,11 @@ def test_the_split_of_a_generated_problem_is_read_from_its_id(name):
     splits = ["heldout" if is_heldout(one.problem()) else "train" for one in drawn]
     assert splits == [one.split for one in drawn]
     assert set(splits) == {"heldout", "train"}
+
+
+def test_stress_problems_are_for_measuring_whatever_their_id():
+    assert all(map(is_heldout, generate(["all"], seed=4, limit=13)))
+    assert not is_heldout(Problem(id="mine", question="Q", answers=(1.0,), source="stress: of my own"))
 
 
 def test_problems_from_elsewhere_are_not_of_the_held_out_split():

@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from actor import Actor, boxed, direct, mixed, program, workshop
+from actor import Actor, boxed, direct, mixed, program, silent, stubborn, workshop, wrong
 from measured import without_measurements
 
 from agents.evaluation import EvalConfig, evaluate
@@ -256,10 +256,11 @@ def test_two_evaluations_are_not_mixed(config, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "give a file of problems, families or test sets"),
-        ({"problems": "a", "families": ("all",)}, "give a file of problems, families or test sets"),
-        ({"families": ("all",), "benchmark": ("nl4opt",)}, "give a file of problems, families or test sets"),
+        ({}, "give a file of problems, families, test sets or stress"),
+        ({"problems": "a", "families": ("all",)}, "give a file of problems, families, test sets or stress"),
+        ({"families": ("all",), "benchmark": ("nl4opt",)}, "give a file of problems, families, test sets or stress"),
         ({"families": ("all",), "data_dir": "data"}, "data_dir goes with benchmark"),
+        ({"stress": ("all",), "benchmark": ("nl4opt",)}, "test sets or stress sets, one of them"),
         ({"families": ("all",), "split": "test"}, "split is 'test'"),
         ({"families": ("all",), "rule": ("exact",)}, 'unknown rule "exact"; known: paper, sirl, orlm, mamo'),
         ({"families": ("all",), "rule": ()}, "no rule given"),
@@ -277,7 +278,60 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
 def test_settings_come_back_from_their_data():
     config = EvalConfig(benchmark=("nl4opt", "optmath"), data_dir="data", rule=("orlm", "sirl"), samples=8)
     assert EvalConfig.from_dict(config.to_dict()) == config
+    stress = EvalConfig(stress=("qubo", "mixed"))
+    assert EvalConfig.from_dict(stress.to_dict()) == stress
     assert EvalConfig.from_dict({"families": ["all"]}).split == "heldout"
+
+
+def test_answers_to_stress_problems_are_told_apart_by_what_stands_behind_them(tmp_path):
+    def by_hours(hours, hints, outputs):
+        return (direct, stubborn, wrong, silent)[hours % 4](hours, hints, outputs)
+
+    problems = [
+        replace(workshop(hours), family=("qubo", "see_reduction")[hours % 2], source=f"stress: {group}")
+        for hours, group in zip(range(12, 20), ("outside", "mixed") * 4, strict=True)
+    ]
+    write_problems(tmp_path / "problems.jsonl", problems)
+    config = EvalConfig(
+        problems=str(tmp_path / "problems.jsonl"), rule=("paper", "orlm"), minimum_tier="limits", samples=2
+    )
+    results = evaluate(config, tmp_path / "out", reasoner=Actor(by_hours)).to_dict()
+    found = results["by_report"]
+    assert list(found) == ["all", "outside", "mixed", "qubo", "see_reduction"]
+    assert found["all"]["with_report"]["problems"] == 4
+    assert found["all"]["with_report"]["paper"] == {"mean": 0.5, "low": 0.150039, "high": 0.849961}
+    assert found["all"]["with_report"]["orlm"] == found["all"]["with_report"]["paper"]
+    assert found["all"]["without_report"]["paper"]["mean"] == 1.0
+    assert (found["all"]["without_report"]["problems"], found["all"]["unanswered"]) == (2, 4)
+    assert found["qubo"] == found["outside"]
+    assert (found["qubo"]["with_report"]["problems"], found["qubo"]["without_report"]) == (4, None)
+    assert found["see_reduction"] == found["mixed"]
+    assert (found["mixed"]["with_report"], found["mixed"]["unanswered"]) == (None, 4)
+    assert {name: group["problems"] for name, group in results["by_group"].items()} == {"outside": 4, "mixed": 4}
+    write_problems(tmp_path / "problems.jsonl", [workshop(12)])
+    ordinary = evaluate(config, tmp_path / "ordinary", reasoner=Actor(direct)).to_dict()
+    assert not {"by_report", "by_group"} & ordinary.keys()
+
+
+def test_stress_problems_are_drawn_ten_of_a_kind_unless_said_otherwise():
+    from agents.evaluation.config import load_problems
+
+    problems = load_problems(EvalConfig(stress=("no_solver_needed", "robust"), seed=3)).problems
+    assert [problem.family for problem in problems] == ["no_solver_needed", "robust"] * 10
+    assert load_problems(EvalConfig(stress=("no_solver_needed", "robust"), seed=3, limit=3)).problems == problems[:3]
+    with pytest.raises(ValueError, match='unknown kind of stress problem "sudoku"'):
+        load_problems(EvalConfig(stress=("sudoku",)))
+
+
+def test_the_nano_model_gets_through_stress_problems_and_is_hardly_ever_right(tmp_path):
+    config = EvalConfig(stress=("all",), limit=13, seed=7, minimum_tier="limits")
+    results = evaluate(config, tmp_path / "out").to_dict()
+    assert results["scored"] == 13
+    assert results["rules"]["paper"]["pass@1"]["mean"] < 0.4
+    assert len(results["by_family"]) == 13
+    whole = results["by_report"]["all"]
+    parts = [whole[name]["problems"] for name in ("with_report", "without_report") if whole[name]]
+    assert sum(parts) + whole["unanswered"] == 13
 
 
 def test_the_nano_model_is_right_and_flawed_about_as_often_as_it_was_made_to_be(tmp_path):
