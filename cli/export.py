@@ -12,6 +12,7 @@ from cli.failures import fail, told
 
 if TYPE_CHECKING:
     from rl.datasets import Report
+    from serving.review.stored import Review
 
 EXAMPLES = (
     "Examples:\n\nstorm export runs/first --format verl-sft\n\n"
@@ -55,6 +56,12 @@ def export(
             help="What the rows are for. With train, problems of the families' held-out split are left out.",
         ),
     ] = "train",
+    drop_rejected: Annotated[
+        bool,
+        typer.Option(
+            "--drop-rejected", metavar="", help="Leave out runs with an intervention that the run's reviewers rejected."
+        ),
+    ] = False,
     instructions: Annotated[
         bool | None,
         typer.Option(
@@ -73,6 +80,7 @@ def export(
         for place in eval_dir or ():
             if not place.is_dir():
                 raise ValueError(f"{place}: no such folder; a file of questions goes with --against")
+        review = _review(source) if drop_rejected else None
         config = ExportConfig(
             source=source,
             format=format,
@@ -82,6 +90,7 @@ def export(
             against=(*(against or ()), *(eval_dir or ())),
             split=split,
             instructions=instructions,
+            rejected=None if review is None else review.rejected_runs,
         )
         try:
             report = write(config)
@@ -90,10 +99,16 @@ def export(
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=2))
     else:
-        _print(report)
+        _print(report, review)
 
 
-def _print(report: Report) -> None:
+def _review(source: Path) -> Review:
+    from serving.review.stored import read_review
+
+    return read_review(source)
+
+
+def _print(report: Report, review: Review | None) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -108,14 +123,18 @@ def _print(report: Report) -> None:
     facts.add_row("too long", f"{len(report.too_long):,} left out")
     compared = f"; compared with {report.compared:,} questions" if report.compared else "; no --against was given"
     facts.add_row("contaminated", f"{len(report.contaminated):,} left out{compared}")
+    if review is not None:
+        judged = f"{len(review.judged):,} of {review.sample.drawn_from:,} interventions are judged"
+        facts.add_row("rejected", f"{len(report.rejected):,} left out; {judged}")
     console.print(facts)
     _list(console, "Too long", {id: f"{tokens:,} tokens" for id, tokens in report.too_long.items()})
     matches = {id: f"{one.how} ({one.share:.0%}): {one.place}" for id, one in report.contaminated.items()}
     _list(console, "Contaminated", matches)
+    _list(console, "Rejected", report.rejected)
     if report.format == "messages":
         console.print(
-            "\nThis format has no masks: a trainer learns the programs' output too, unless it masks that itself. "
-            "verl-sft and trl keep the masks."
+            "\nThis format has no masks: except in runs of a chat, a trainer learns the programs' output too, unless "
+            "it masks that itself. verl-sft and trl keep the masks of runs that have token ids."
         )
     if report.unfinished:
         console.print("\nThe curation is not finished: these are the rows that it has so far.", style="yellow")

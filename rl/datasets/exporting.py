@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -35,6 +35,8 @@ class ExportConfig:
     """What the rows are for; with "heldout" problems of the families' held-out split may be among them."""
     instructions: bool | None = None
     """Whether verl-rl prompts tell the model about the protocol; None for what fits the source's reasoner."""
+    rejected: Mapping[str, str] | None = None
+    """Runs that reviewers rejected, which are left out: why, by problem id; None where nobody asked for it."""
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -45,6 +47,8 @@ class ExportConfig:
             raise ValueError(f"max_tokens is {self.max_tokens}; give at least 1")
         if self.max_tokens is not None and self.format == "verl-rl":
             raise ValueError("max_tokens counts the tokens of runs, and verl-rl has prompts only; leave it out")
+        if self.rejected is not None and self.format == "verl-rl":
+            raise ValueError("reviewers reject runs, and verl-rl has prompts only; leave out --drop-rejected")
         if not self.hints and self.format in ("messages", "verl-rl"):
             raise ValueError(f"hints are left out by a mask, and {self.format} has none; use verl-sft or trl")
         if self.instructions is not None and self.format != "verl-rl":
@@ -83,6 +87,8 @@ class Report:
     """Runs that were left out for their length: their tokens by problem id."""
     contaminated: dict[str, Match] = field(default_factory=dict)
     """Rows that were left out because they are evaluation questions: what they match by problem id."""
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Runs that were left out because reviewers rejected an intervention of theirs: why, by problem id."""
     unfinished: bool = False
     """Whether the source is a curation that was stopped half way."""
 
@@ -101,7 +107,7 @@ def export(config: ExportConfig) -> Report:
     if config.format == "verl-rl":
         problems = problems_of(config.source)
         contaminated = _contaminated(problems, gate, config.split)
-        runs, too_long = None, {}
+        runs, rejected, too_long = None, {}, {}
         taught = not told_nothing(config.source) if config.instructions is None else config.instructions
         rest = (problem for problem in problems if problem.id not in contaminated)
         rows = rl_rows(rest, split=config.split, instructions=None if taught else "")
@@ -109,11 +115,13 @@ def export(config: ExportConfig) -> Report:
         golden = golden_runs(config.source)
         contaminated = _contaminated((run.problem for run in golden), gate, config.split)
         clean = [run for run in golden if run.problem.id not in contaminated]
+        rejected = {run.problem.id: why for run in clean if (why := (config.rejected or {}).get(run.problem.id))}
+        clean = [run for run in clean if run.problem.id not in rejected]
         too_long = {run.problem.id: run.transcript.count() for run in clean if _is_long(run, config.max_tokens)}
         runs = [run for run in clean if run.problem.id not in too_long]
         rows = [_row(run, config) for run in runs]
     if not rows:
-        raise ValueError(f"{config.source}: no rows are left: {_reasons(config, contaminated, too_long)}")
+        raise ValueError(f"{config.source}: no rows are left: {_reasons(config, contaminated, rejected, too_long)}")
     write_rows(config.file, rows, config.format)
     return Report(
         file=str(config.file),
@@ -125,6 +133,7 @@ def export(config: ExportConfig) -> Report:
         compared=len(gate.questions),
         too_long=too_long,
         contaminated=contaminated,
+        rejected=rejected,
         unfinished=not is_finished(config.source),
     )
 
@@ -163,12 +172,15 @@ def _contaminated(problems: Iterable[Problem], gate: Gate, split: Split) -> dict
     return found
 
 
-def _reasons(config: ExportConfig, contaminated: dict[str, Match], too_long: dict[str, int]) -> str:
+def _reasons(
+    config: ExportConfig, contaminated: dict[str, Match], rejected: dict[str, str], too_long: dict[str, int]
+) -> str:
     """Why nothing is left."""
     heldout = sum(match.how == "held out" for match in contaminated.values())
     reasons = {
         "of the families' held-out split (curate --split train, or export with --split heldout)": heldout,
         "the same as evaluation questions": len(contaminated) - heldout,
+        "that reviewers rejected": len(rejected),
         f"of more than {config.max_tokens} tokens": len(too_long),
     }
     return "; ".join(f"{count} {reason}" for reason, count in reasons.items() if count)

@@ -1,15 +1,19 @@
 """`storm export` and `storm families --out`: files for training, and a report of what is in them and what is not."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pyarrow.parquet as parquet
 import pytest
-from actor import Actor, direct, workshop
+from actor import Actor, direct, mixed, workshop
 
 from agents.curation.config import CurateConfig
 from agents.curation.pool import curate
 from env import read_problems, write_problems
 from env.families import generate
+from serving.review.reviewer import reviewing
+from serving.review.sample import sampled
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +24,22 @@ def run(tmp_path_factory):
     config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_tier="limits")
     assert curate(config, folder / "first", reasoner=Actor(direct)).golden == 12
     return folder / "first"
+
+
+@pytest.fixture(scope="module")
+def with_hints(tmp_path_factory):
+    """A curation of eight problems, four of whose runs have a hint."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 16)])
+    config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_tier="limits")
+    assert curate(config, folder / "hinted", reasoner=Actor(mixed)).interventions == 4
+    return folder / "hinted"
+
+
+@pytest.fixture
+def hinted(with_hints, tmp_path):
+    """A copy of it, which may be reviewed."""
+    return Path(shutil.copytree(with_hints, tmp_path / "hinted"))
 
 
 def test_the_report_says_what_is_in_the_file_and_what_was_left_out(storm, run, tmp_path):
@@ -85,6 +105,46 @@ def test_a_run_that_was_stopped_half_way_is_said_to_be_one(storm, run, tmp_path)
     for name in ("config.toml", "golden.jsonl"):
         (half / name).write_text((run / name).read_text())
     assert "The curation is not finished" in storm("export", half, "--format", "trl").stdout
+
+
+def test_what_reviewers_rejected_is_left_out_on_request_and_named(storm, hinted):
+    items = sampled(hinted)
+    fine = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
+    with reviewing(hinted, "ana", items) as ana:
+        ana.keep(0, {"answers": {**fine, "leak": "yes"}})
+        ana.keep(1, {"answers": fine})
+    result = storm("export", hinted, "--format", "messages", "--drop-rejected", "--out", "kept.jsonl")
+    assert (result.exit_code, result.stderr) == (0, "")
+    shown = " ".join(result.stdout.split())
+    rejected = items[0].problem.id
+    assert "rejected 1 left out; 2 of 4 interventions are judged" in shown
+    assert f"Rejected: {rejected}: #0: 1 of 1 reviewers: leak" in shown
+    plain = json.loads(storm("export", hinted, "--format", "messages", "--out", "all.jsonl", "--json").stdout)
+    facts = json.loads(
+        storm("export", hinted, "--format", "messages", "--drop-rejected", "--out", "again.jsonl", "--json").stdout
+    )
+    assert (plain["rejected"], facts["rejected"]) == ({}, {rejected: "#0: 1 of 1 reviewers: leak"})
+    assert facts["rows"] == plain["rows"] - 1
+
+
+def test_nothing_is_dropped_where_nobody_reviewed_or_the_run_is_another(storm, hinted):
+    none = storm("export", hinted, "--format", "messages", "--drop-rejected")
+    assert none.stderr == f"storm: {hinted}: has no review; storm review {hinted} --reviewer NAME begins one\n"
+    items = sampled(hinted)
+    begun = storm("export", hinted, "--format", "messages", "--drop-rejected")
+    assert "nothing of its review is judged yet" in begun.stderr
+    with reviewing(hinted, "ana", items) as ana:
+        ana.keep(
+            0, {"answers": {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}}
+        )
+    for_grpo = storm("export", hinted, "--format", "verl-rl", "--drop-rejected")
+    assert "reviewers reject runs, and verl-rl has prompts only; leave out --drop-rejected" in for_grpo.stderr
+    episodes = hinted / "episodes.jsonl"
+    episodes.write_text(episodes.read_text().replace("Let me work it out by hand", "I do it by hand"))
+    anew = storm("export", hinted, "--format", "messages", "--drop-rejected")
+    assert "is another now, so the run was curated anew" in anew.stderr
+    assert {one.exit_code for one in (none, begun, for_grpo, anew)} == {2}
+    assert not (hinted / "messages.jsonl").exists()
 
 
 @pytest.mark.parametrize(

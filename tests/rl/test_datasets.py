@@ -151,6 +151,18 @@ def test_runs_that_are_too_long_are_left_out_whole_and_named(folder, tmp_path):
     assert sorted(written) == sorted(length for length in lengths.values() if length <= most)
 
 
+def test_runs_that_reviewers_rejected_are_left_out_and_said_why(folder, tmp_path):
+    ids = [run.problem.id for run in read_episodes(folder / "golden.jsonl")]
+    rejected = {ids[1]: "a leak", "of-no-golden-run": "a leak"}
+    config = ExportConfig(source=folder, format="verl-sft", out=tmp_path / "a.parquet", rejected=rejected)
+    assert export(config).rejected == {ids[1]: "a leak"}
+    assert [row["id"] for row in rows(tmp_path / "a.parquet")] == [ids[0], *ids[2:]]
+    config = replace(config, out=tmp_path / "b.parquet", rejected=dict.fromkeys(ids, "a leak"))
+    with pytest.raises(ValueError, match=f"no rows are left: {len(ids)} that reviewers rejected"):
+        export(config)
+    assert not (tmp_path / "b.parquet").exists()
+
+
 @pytest.mark.parametrize("format", ["verl-sft", "verl-rl"])
 def test_evaluation_questions_are_left_out_and_named(folder, tmp_path, format):
     runs = read_episodes(folder / "golden.jsonl")
@@ -266,6 +278,7 @@ def test_without_pyarrow_the_extra_is_named_before_any_work(copy, monkeypatch):
         ({"format": "verl-rl", "max_tokens": 9}, "max_tokens counts the tokens of runs"),
         ({"format": "messages", "hints": False}, "hints are left out by a mask, and messages has none"),
         ({"instructions": True}, "instructions are for verl-rl"),
+        ({"format": "verl-rl", "rejected": {}}, "reviewers reject runs, and verl-rl has prompts only"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(tmp_path, settings, message):

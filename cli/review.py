@@ -1,0 +1,96 @@
+"""`storm review`: people judge interventions on a local page; what came of it, and all of it as a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.failures import fail, told
+
+if TYPE_CHECKING:
+    from serving.review.reviewer import Reviewer
+
+EXAMPLES = "Examples:\n\nstorm review runs/first --reviewer ana\n\nstorm review runs/first --results"
+
+
+def review(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A curation's folder.")],
+    reviewer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Who judges: opens the page. Each reviewer has a name and sees no other."),
+    ] = None,
+    results: Annotated[
+        bool, typer.Option("--results", metavar="", help="Say what reviewers found, and how far they agree.")
+    ] = False,
+    export: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every judgement to a new .csv or .jsonl file.")
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Interventions to judge; drawn once, by trigger and finder. Default: 100."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="S", help="The seed of that drawing. Default: 0.")] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="N", help="The page's port on this machine. Default: any that is free.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="With --results: print them as one JSON object.")
+    ] = False,
+) -> None:
+    """Let people judge a sample of a curation's interventions, and see what they say."""
+    with told():
+        if [reviewer is not None, results, export is not None].count(True) != 1:
+            raise ValueError("give one of --reviewer NAME to judge, --results to see, or --export FILE to write")
+        if reviewer is None and (sample, seed, port) != (None, None, None):
+            raise ValueError("--sample, --seed and --port are for judging; they go with --reviewer NAME")
+        if as_json and not results:
+            raise ValueError("--json is for --results; leave it out")
+        if reviewer is not None:
+            _judge(run, reviewer, sample, seed, port)
+        elif results:
+            _print(run, as_json=as_json)
+        elif export is not None:
+            _write(run, export)
+
+
+def _judge(run: Path, name: str, sample: int | None, seed: int | None, port: int | None) -> None:
+    try:
+        from serving.review.server import serve
+    except ImportError as error:
+        raise ValueError(f"the review page needs {error.name}; pip install 'storm-calm[serve]'") from error
+
+    def listening(address: str, reviewer: Reviewer) -> None:
+        typer.echo(f"storm: {reviewer.judged} of {len(reviewer.items)} interventions are judged by {name}", err=True)
+        typer.echo(f"storm: open {address} in a browser; Ctrl-C ends it", err=True)
+
+    if port is not None and not 0 <= port <= 65535:
+        raise ValueError(f"port is {port}; give a number from 0 to 65535")
+    try:
+        serve(run, name, size=sample, seed=seed, port=port or 0, listening=listening)
+    except KeyboardInterrupt:
+        fail(f"stopped; every judgement is kept. Go on with: storm review {run} --reviewer {name}", code=130)
+
+
+def _print(run: Path, *, as_json: bool) -> None:
+    from serving.review.results import results
+    from serving.review.stored import read_review
+
+    found = results(read_review(run))
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2))
+        return
+    from cli.review_display import print_results
+
+    print_results(found)
+
+
+def _write(run: Path, file: Path) -> None:
+    from serving.review.export import check_file, write
+    from serving.review.stored import read_review
+
+    check_file(file)
+    count = write(read_review(run), file)
+    typer.echo(f"{file}: {count} judgements")

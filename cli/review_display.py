@@ -1,0 +1,101 @@
+"""What `storm review --results` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from cli.eval_display import percent, span
+from serving.review.kappa import Agreement
+from serving.review.results import Group, Rate, Results
+
+QUESTIONS = {
+    "finding": "finding right",
+    "trigger": "trigger right",
+    "hint": "hint right",
+    "lightweight": "lightweight",
+    "leak": "leaks",
+}
+"""The questions in few words."""
+LISTED = 10
+"""Rejected interventions that are named one by one; --json has all of them."""
+
+
+def print_results(results: Results) -> None:
+    """The results for people, at 60 columns too."""
+    console = Console(highlight=False)
+    said = ", ".join(f"{name} {count}" for name, count in results.reviewers.items())
+    console.print(
+        f"{results.overall.judged} of {results.sample} interventions are judged, of {results.drawn_from} in the run. "
+        f"By reviewer: {said}.\n"
+    )
+    console.print(_overall(results.overall))
+    for heading, groups in (("finder", results.by_finder), ("trigger", results.by_trigger)):
+        console.print()
+        console.print(_groups(heading, groups))
+    if results.agreement:
+        console.print()
+        console.print(_agreements(results.agreement))
+        console.print(
+            "Cohen's kappa, below it how often they say the same. A dash: not defined, "
+            "as they have no answers in common or gave one and the same throughout.",
+            style="dim",
+        )
+    console.print(
+        f"\nRejected: {len(results.rejected)} of {results.overall.judged}; "
+        "storm export --drop-rejected leaves out their runs."
+    )
+    for id in list(results.rejected)[:LISTED]:
+        console.print(Text(f"  {id}: {results.rejected[id]}"))
+    if len(results.rejected) > LISTED:
+        console.print(f"  and {len(results.rejected) - LISTED} more; --json lists them all")
+
+
+def _overall(group: Group) -> Table:
+    table = Table("", box=None, pad_edge=False, header_style="dim")
+    for heading in ("of", "yes", "95 %", "split", "can't say"):
+        table.add_column(heading, justify="right")
+    for question, rate in group.rates.items():
+        table.add_row(QUESTIONS[question], str(rate.n), *_shares(rate), str(rate.split), str(rate.cannot_say))
+    return table
+
+
+def _groups(heading: str, groups: Mapping[str, Group]) -> Table:
+    """A row for each group, its intervals below its rates: five columns with both would not fit into 60 characters."""
+    table = _columns(heading)
+    for name, group in groups.items():
+        shares = [_shares(rate) for rate in group.rates.values()]
+        table.add_row(escape(name.replace("_", " ")), str(group.judged), *(yes for yes, _ in shares))
+        table.add_row("", "", *(Text(ends, "dim") for _, ends in shares))
+    return table
+
+
+def _shares(rate: Rate) -> tuple[str, str]:
+    """The rate and its interval; dashes where there is none."""
+    if rate.interval is None:
+        return "-", "-"
+    return percent(rate.interval.mean).replace(".0 %", " %"), span(rate.interval)
+
+
+def _agreements(pairs: Mapping[tuple[str, str], Mapping[str, Agreement]]) -> Table:
+    """A row for each two reviewers, what they agree on without regard to chance below it."""
+    table = _columns("agreement")
+    for pair, questions in pairs.items():
+        every = questions.values()
+        both = f"{max(one.n for one in every)}"
+        table.add_row(" ".join(pair), both, *("-" if one.kappa is None else f"{one.kappa:.2f}" for one in every))
+        table.add_row("", "", *(Text("-" if one.raw is None else f"{100 * one.raw:.0f} %", "dim") for one in every))
+    return table
+
+
+def _columns(heading: str) -> Table:
+    """A table with a column for each question, in 60 characters."""
+    table = Table(heading, box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    table.add_column("of", justify="right")
+    for question in QUESTIONS:
+        table.add_column({"lightweight": "light", "leak": "leaks"}.get(question, question), justify="right")
+    return table

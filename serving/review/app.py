@@ -1,0 +1,182 @@
+"""The review page as an ASGI app, for one reviewer: what there is to judge goes out, judgements come in.
+
+    GET  /TOKEN/               the page, and beside it its style and scripts
+    GET  /TOKEN/review         the reviewer, the questions, the triggers, and how far each intervention is
+    GET  /TOKEN/items/NUMBER   an intervention, from 0, and what the reviewer said about it
+    PUT  /TOKEN/items/NUMBER   {"answers", "right_trigger", "comment"}: kept on disk when the answer comes
+
+Nothing of another reviewer is read here. Other web pages in the same browser can neither see nor send anything: the
+address has a secret, the host has to be this one by name (against DNS rebinding), and a judgement has to come from the
+page itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from env import TRIGGER_CLASS
+from serving.review.items import Item
+from serving.review.judgements import LONGEST, MEANINGS, NONE, QUESTIONS, Judgement
+from serving.review.reviewer import Reviewer
+
+FILES = Path(__file__).parent / "page"
+BESIDE = ("review.css", "review.js", "keeping.js", "texts.js")
+MOST_BYTES = 16 * LONGEST
+"""Bytes of a judgement: a comment whose characters are all written as escapes, and more."""
+HEADERS = {
+    # All that the page needs is its own files, its icon and this server; whatever a model wrote can start nothing.
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+def create_app(reviewer: Reviewer, *, run: str, token: str) -> Starlette:
+    """The app. run: the curation's name, to be shown. token: the secret in the address."""
+    writing = asyncio.Lock()
+
+    async def review(request: Request) -> Response:
+        """All but the interventions themselves."""
+        return JSONResponse(
+            {
+                "run": run,
+                "reviewer": reviewer.name,
+                "questions": [
+                    {"name": name, "words": question.words, "help": question.help}
+                    for name, question in QUESTIONS.items()
+                ],
+                "triggers": [
+                    {"name": name, "class": TRIGGER_CLASS[name], "meaning": meaning}
+                    for name, meaning in MEANINGS.items()
+                ],
+                "none": NONE,
+                "longest_comment": LONGEST,
+                "states": [_state(reviewer.latest.get(item.id)) for item in reviewer.items],
+            }
+        )
+
+    async def show(request: Request) -> Response:
+        """One intervention."""
+        item = reviewer.items[_number(request)]
+        return JSONResponse(_shown(item, reviewer.latest.get(item.id)))
+
+    async def keep(request: Request) -> Response:
+        """Keep a judgement."""
+        if request.headers.get("origin") != f"{request.url.scheme}://{request.headers['host']}":
+            raise HTTPException(403, "judgements come from the review page alone")
+        number = _number(request)
+        try:
+            said = json.loads(await _body(request))
+            if not isinstance(said, dict):
+                raise ValueError("a judgement is an object")
+            # One after another: a line is repaired, written and waited for, and the last one is what counts.
+            async with writing:
+                kept = await asyncio.to_thread(reviewer.keep, number, said)
+        except RecursionError as error:
+            raise HTTPException(422, "the judgement is nested too deep") from error
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+        except OSError as error:
+            raise HTTPException(507, f"the judgement cannot be written: {error.strerror}") from error
+        return JSONResponse({"state": _state(kept), "judged": reviewer.judged})
+
+    def _number(request: Request) -> int:
+        number: int = request.path_params["number"]
+        if number >= len(reviewer.items):
+            raise HTTPException(404, f"there is no intervention {number}; they go up to {len(reviewer.items) - 1}")
+        return number
+
+    return Starlette(
+        routes=[
+            Mount(
+                f"/{token}",
+                routes=[
+                    Route("/", _file("review.html")),
+                    *(Route(f"/{name}", _file(name)) for name in BESIDE),
+                    Route("/review", review),
+                    Route("/items/{number:int}", show),
+                    Route("/items/{number:int}", keep, methods=["PUT"]),
+                ],
+            )
+        ],
+        middleware=[
+            Middleware(_Headers),
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
+        ],
+        exception_handlers={HTTPException: _failed},
+    )
+
+
+class _Headers:
+    """Puts `HEADERS` on every response, errors included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] += [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+def _file(name: str) -> Any:
+    async def file(request: Request) -> Response:
+        return FileResponse(FILES / name)
+
+    return file
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, status_code=error.status_code)
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise HTTPException(413, f"a judgement has {MOST_BYTES} bytes at most")
+    return body
+
+
+def _state(judgement: Judgement | None) -> str:
+    return "open" if judgement is None else "judged" if judgement.complete else "draft"
+
+
+def _shown(item: Item, judgement: Judgement | None) -> dict[str, Any]:
+    """What a reviewer is to see; not who found the flaw, and not what became of the run, which would sway."""
+    finding = item.intervention.finding
+    return {
+        "id": item.id,
+        "about": [word for word in (item.problem.family, item.problem.tier, item.problem.source) if word],
+        "question": item.problem.question,
+        "answers": [one if isinstance(one, str) else f"{one:.12g}" for one in item.problem.answers],
+        "before": [{"source": part.source, "text": part.text} for part in item.before],
+        "removed": item.intervention.removed,
+        "hint": item.intervention.hint,
+        "trigger": finding.trigger,
+        "evidence": finding.evidence,
+        "why": finding.why,
+        "judgement": judgement
+        and {"answers": judgement.answers, "right_trigger": judgement.right_trigger, "comment": judgement.comment},
+    }

@@ -1,0 +1,75 @@
+"""Judgements as a table for others: a row for each reviewer and intervention, as CSV or JSONL."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from agents.runs.lines import write_text
+from serving.review.judgements import QUESTIONS
+from serving.review.stored import Review
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a text begins that a spreadsheet would work out, which a model's text must not make it do."""
+
+
+def rows(review: Review) -> list[dict[str, Any]]:
+    """The rows: drafts and what nobody judged are left out."""
+    rejected = review.rejected
+    return [
+        {
+            "item": item.id,
+            "problem": item.problem.id,
+            "family": item.problem.family,
+            "index": item.index,
+            "trigger": item.intervention.finding.trigger,
+            "finder": item.intervention.finding.finder,
+            "rule": item.intervention.finding.rule,
+            "evidence": item.intervention.finding.evidence,
+            "why": item.intervention.finding.why,
+            "removed": item.intervention.removed,
+            "hint": item.intervention.hint,
+            "reviewer": name,
+            **{f"{question}_answer": judgements[item.id].answers[question] for question in QUESTIONS},
+            "right_trigger": judgements[item.id].right_trigger,
+            "comment": judgements[item.id].comment,
+            "at": judgements[item.id].at,
+            "rejected": item.id in rejected,
+        }
+        for item in review.items
+        for name, judgements in review.reviewers.items()
+        if item.id in judgements
+    ]
+
+
+def check_file(file: Path) -> None:
+    """Raise ValueError unless `file` can be written: .csv or .jsonl, and nothing there yet."""
+    if file.suffix not in (".csv", ".jsonl"):
+        raise ValueError(f"{file}: judgements are written as .csv or .jsonl; choose such a file")
+    if file.exists():
+        raise ValueError(f"{file}: is there already; choose another file")
+
+
+def write(review: Review, file: Path) -> int:
+    """Write the rows, all or nothing; how many there are. Raises ValueError as `check_file` does."""
+    check_file(file)
+    found = rows(review)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".jsonl":
+        write_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
+        return len(found)
+    # A review without a judgement is no review, so there is a first row.
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(found[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in found)
+    write_text(file, table.getvalue())
+    return len(found)
+
+
+def _cell(value: Any) -> Any:
+    """A value for a spreadsheet: a text that would be a formula gets an apostrophe, which says that it is none."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -1,0 +1,291 @@
+// The review page. Everything that a model or a person wrote is put into the page as text, never as markup.
+
+import { keeping } from "./keeping.js";
+import { blocks, element, highlight } from "./texts.js";
+
+const LETTERS = { y: "yes", n: "no", c: "cannot_say" };
+const WORDS = { yes: "yes", no: "no", cannot_say: "can't say" };
+
+const $ = (id) => document.getElementById(id);
+const words = (name) => name.replaceAll("_", " ");
+
+let review; // What GET review gave.
+let at = -1; // The number of the intervention that is shown.
+let shown; // What GET items/NUMBER gave for it.
+let here = 0; // The question that the keys answer.
+let choosing = false; // Whether digits choose the right trigger.
+let going = null; // Settled when the intervention that was asked for is shown.
+const said = new Map(); // The last word on each intervention, by number.
+const keeper = keeping({ kept: mark, told: status });
+
+function status(text, kind = "") {
+  $("status").textContent = text;
+  $("status").className = kind;
+}
+
+/** What the reviewer has just said about the intervention that is shown goes to disk. */
+function keep() {
+  keeper.keep(at, said.get(at));
+}
+
+function typed() {
+  said.get(at).comment = $("comment").value;
+  keeper.typed(at, said.get(at));
+}
+
+// Showing
+
+function mark(number, state) {
+  review.states[number] = state;
+  const judged = review.states.filter((one) => one === "judged").length;
+  $("judged").textContent = judged;
+  $("strip").children[number].classList.remove("open", "draft", "judged");
+  $("strip").children[number].classList.add(state);
+  $("done").hidden = judged < review.states.length;
+  $("onward").hidden = judged === review.states.length;
+}
+
+function fold(folded) {
+  $("before").classList.toggle("folded", folded);
+  $("unfold").textContent = folded ? "Show all of it" : "Show its end";
+  if (folded) $("before").scrollTop = $("before").scrollHeight;
+}
+
+function showCase() {
+  $("about").textContent = [shown.id, ...shown.about.map(words)].join(" · ");
+  $("question").textContent = shown.question;
+  $("answers").textContent = shown.answers.join(" or ") || "not known";
+  const state = { kind: "prose" };
+  const before = blocks(shown.before, state);
+  const nothing = element("p", { className: "nothing", textContent: "Nothing: the run was cut at its beginning." });
+  $("before").replaceChildren(...(before.length ? before : [nothing]));
+  $("removed").replaceChildren(...blocks([{ source: "cut", text: shown.removed }], state));
+  highlight($("removed"), shown.evidence);
+  fold(true);
+  $("unfold").hidden = $("before").scrollHeight <= $("before").clientHeight;
+  $("hint").textContent = shown.hint;
+  $("trigger").textContent = words(shown.trigger);
+  const trigger = review.triggers.find((one) => one.name === shown.trigger);
+  $("class").textContent = words(trigger.class).replace("or ", "OR ");
+  $("meaning").textContent = trigger.meaning;
+  $("why").textContent = shown.why;
+  $("why").hidden = !shown.why;
+  $("evidence").textContent = shown.evidence;
+  $("evidence").hidden = !shown.evidence;
+  $("place").textContent = `${at + 1} of ${review.states.length}`;
+  $("previous").disabled = at === 0;
+  $("next").disabled = at === review.states.length - 1;
+  for (const [number, one] of [...$("strip").children].entries()) one.classList.toggle("here", number === at);
+}
+
+function showAnswers() {
+  const judgement = said.get(at);
+  for (const [number, question] of review.questions.entries()) {
+    const place = $("questions").children[number];
+    place.classList.toggle("here", number === here);
+    place.toggleAttribute("aria-current", number === here);
+    for (const input of place.querySelectorAll(`input[name="${question.name}"]`)) {
+      input.checked = judgement.answers[question.name] === input.value;
+    }
+  }
+  const wrong = judgement.answers.trigger === "no";
+  const which = document.querySelector(".which");
+  which.hidden = !wrong;
+  for (const input of which.querySelectorAll("input")) {
+    input.checked = judgement.right_trigger === input.value;
+    input.disabled = !wrong || input.value === shown.trigger;
+    input.parentElement.hidden = input.value === shown.trigger;
+  }
+}
+
+function radio(name, value, label, key, chosen) {
+  const input = element("input", { type: "radio", name, value });
+  input.addEventListener("change", chosen);
+  return element("label", {}, input, element("span", {}, label, element("kbd", { textContent: key })));
+}
+
+function build() {
+  document.title = `Review of ${review.run}`;
+  $("run").textContent = review.run;
+  $("reviewer").textContent = review.reviewer;
+  $("total").textContent = review.states.length;
+  $("comment").maxLength = review.longest_comment;
+  for (const number of review.states.keys()) {
+    const one = element("i", { title: `${number + 1}` });
+    one.addEventListener("click", () => go(number));
+    $("strip").append(one);
+  }
+  for (const [number, question] of review.questions.entries()) {
+    const answers = element("div", { className: "answers" });
+    for (const [key, value] of Object.entries(LETTERS)) {
+      answers.append(radio(question.name, value, WORDS[value], key, () => give(number, value)));
+    }
+    const head = element("legend", {}, element("kbd", { textContent: number + 1 }), question.words);
+    const place = element("fieldset", {}, head, element("p", { textContent: question.help }), answers);
+    if (question.name === "trigger") place.append(triggers(number));
+    $("questions").append(place);
+  }
+  for (const [number, state] of review.states.entries()) mark(number, state);
+}
+
+function triggers(number) {
+  const answers = element("div", { className: "answers" });
+  for (const [index, { name, meaning }] of review.triggers.entries()) {
+    const choice = radio("right_trigger", name, words(name), index + 1, () => choose(name));
+    choice.title = meaning;
+    answers.append(choice);
+  }
+  answers.append(radio("right_trigger", review.none, "none of them", 0, () => choose(review.none)));
+  return element("div", { className: "which" }, element("p", { textContent: "Which one is?" }), answers);
+}
+
+// Answering
+
+function give(number, answer) {
+  const judgement = said.get(at);
+  const { name } = review.questions[number];
+  judgement.answers[name] = answer;
+  if (name === "trigger" && answer !== "no") judgement.right_trigger = null;
+  choosing = name === "trigger" && answer === "no";
+  here = choosing ? number : Math.min(number + 1, review.questions.length - 1);
+  keep();
+  showAnswers();
+  follow();
+}
+
+function choose(name) {
+  if (name === shown.trigger) return;
+  said.get(at).right_trigger = name;
+  choosing = false;
+  here = review.questions.findIndex((one) => one.name === "trigger") + 1;
+  keep();
+  showAnswers();
+  follow();
+}
+
+/** The question that comes next is to be seen. */
+function follow() {
+  $("questions").children[here].scrollIntoView({ block: "nearest" });
+}
+
+// Going
+
+/** Show an intervention, from 0. */
+function go(number) {
+  if (number < 0 || number >= review.states.length || number === at) return Promise.resolve();
+  const mine = load(number).finally(() => {
+    if (going === mine) going = null;
+  });
+  going = mine;
+  return mine;
+}
+
+async function load(number) {
+  await going; // The last one that was asked for is the last one that is shown.
+  let item;
+  try {
+    const answer = await fetch(`items/${number}`);
+    if (!answer.ok) throw new Error((await answer.json()).error);
+    item = await answer.json();
+  } catch (error) {
+    status(`Cannot show ${number + 1}: ${error instanceof TypeError ? "the server does not answer" : error.message}.`, "failed");
+    return;
+  }
+  keeper.flush(); // Of what was typed while this came.
+  at = number;
+  shown = item;
+  // What is still on its way is newer than what the server knows.
+  if (!said.has(at)) said.set(at, item.judgement ?? { answers: {}, right_trigger: null, comment: "" });
+  const judgement = said.get(at);
+  here = Math.max(0, review.questions.findIndex((one) => !(one.name in judgement.answers)));
+  choosing = false;
+  $("comment").value = judgement.comment;
+  history.replaceState(null, "", `#${at + 1}`);
+  document.querySelector("main").hidden = false;
+  document.activeElement?.blur();
+  showCase();
+  showAnswers();
+  scrollTo(0, 0);
+  $("judgement").scrollTop = 0;
+}
+
+/** The next one after this that is not judged, from the beginning again after the last. */
+function onward() {
+  const count = review.states.length;
+  for (let step = 1; step <= count; step++) {
+    const number = (at + step) % count;
+    if (state(number) !== "judged") return go(number);
+  }
+}
+
+/** How far an intervention is; what is still on its way counts already. */
+function state(number) {
+  const one = said.get(number);
+  if (!one) return review.states[number];
+  const whole = review.questions.every((question) => question.name in one.answers);
+  return whole && (one.answers.trigger !== "no" || one.right_trigger) ? "judged" : "draft";
+}
+
+function press(event) {
+  if ($("keys").open || at < 0) return;
+  const typing = event.target === $("comment");
+  if (typing && (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey)))) {
+    event.preventDefault();
+    $("comment").blur();
+    if (event.key === "Enter") onward();
+    return;
+  }
+  if (typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (going) {
+    // A quick key is meant for what comes next, not for what still stands there.
+    event.preventDefault();
+    going.then(() => press(event));
+    return;
+  }
+  const control = event.target instanceof HTMLElement && event.target.matches("button, input, [tabindex]");
+  const { key } = event;
+  if (key in LETTERS) give(here, LETTERS[key]);
+  else if (/^[0-9]$/.test(key) && choosing) {
+    const name = key === "0" ? review.none : review.triggers[key - 1]?.name;
+    if (name) choose(name);
+  } else if (/^[1-9]$/.test(key) && key <= review.questions.length) {
+    here = key - 1;
+    choosing = review.questions[here].name === "trigger" && said.get(at).answers.trigger === "no";
+    showAnswers();
+    follow();
+  } else if (key === "m") $("comment").focus();
+  else if (key === "j" || (key === "ArrowRight" && !control)) go(at + 1);
+  else if (key === "k" || (key === "ArrowLeft" && !control)) go(at - 1);
+  else if (key === "a") fold(!$("before").classList.contains("folded"));
+  else if (key === "Escape") choosing = false;
+  else if (key === "?") $("keys").showModal();
+  else if (key === "Enter" && !(event.target instanceof HTMLButtonElement)) onward();
+  else return;
+  event.preventDefault();
+}
+
+// Beginning
+
+async function begin() {
+  const answer = await fetch("review");
+  if (!answer.ok) throw new Error((await answer.json()).error);
+  review = await answer.json();
+  build();
+  document.addEventListener("keydown", press);
+  $("comment").addEventListener("input", typed);
+  $("judgement").addEventListener("submit", (event) => event.preventDefault());
+  $("previous").addEventListener("click", () => go(at - 1));
+  $("next").addEventListener("click", () => go(at + 1));
+  $("onward").addEventListener("click", onward);
+  $("unfold").addEventListener("click", () => fold(!$("before").classList.contains("folded")));
+  $("keys-button").addEventListener("click", () => $("keys").showModal());
+  addEventListener("hashchange", () => go(Number(location.hash.slice(1)) - 1));
+  const asked = Number(location.hash.slice(1)) - 1;
+  const open = review.states.findIndex((one) => one !== "judged");
+  await go(review.states[asked] ? asked : Math.max(0, open));
+}
+
+begin().catch((error) => {
+  $("failure").textContent = `The review cannot be shown: ${error.message}.`;
+  $("failure").hidden = false;
+});

@@ -1,0 +1,143 @@
+"""What came of a review: how often reviewers approve, by trigger and finder, and how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from agents.evaluation.intervals import Interval, mean_share
+from env import TRIGGERS
+from serving.review.items import Item
+from serving.review.judgements import QUESTIONS
+from serving.review.kappa import Agreement, agreement
+from serving.review.stored import Review
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rate:
+    """How often a question was answered with yes. Interventions are the units, however many people judged each."""
+
+    n: int
+    """Interventions that somebody answered with yes or no."""
+    yes: int
+    """Of these, those that count as yes: most reviewers said so, or as many as not where yes is the bad answer."""
+    split: int
+    """Of `n`, those that as many answered with yes as with no; they count as the answer that speaks against it."""
+    cannot_say: int
+    """Answers of "can't say", one for each reviewer who gave it; left out of all else."""
+    interval: Interval | None
+    """The rate, in [0, 1], with Wilson's 95 % interval; None where n is 0."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The rate as JSON data."""
+        counts = {"n": self.n, "yes": self.yes, "split": self.split, "cannot_say": self.cannot_say}
+        if self.interval is None:
+            return {**counts, "rate": None, "low": None, "high": None}
+        ends = self.interval.to_dict()
+        return {**counts, "rate": ends["mean"], "low": ends["low"], "high": ends["high"]}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Some of the interventions."""
+
+    judged: int
+    """Interventions that somebody judged."""
+    rates: dict[str, Rate]
+    """By question."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The group as JSON data."""
+        return {"judged": self.judged, **{question: rate.to_dict() for question, rate in self.rates.items()}}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """What came of a review."""
+
+    sample: int
+    """Interventions in the sample."""
+    drawn_from: int
+    """Interventions of the curation."""
+    reviewers: dict[str, int]
+    """How many each reviewer judged."""
+    overall: Group
+    """Over all interventions."""
+    by_finder: dict[str, Group]
+    """By who found the flaw: rules, llm, person."""
+    by_trigger: dict[str, Group]
+    """By the trigger that fired."""
+    agreement: dict[tuple[str, str], dict[str, Agreement]]
+    """Of each two reviewers, by question, over what both answered with yes or no."""
+    rejected: dict[str, str]
+    """The interventions that reviewers rejected, with why; see `Review.rejected`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The results as JSON data."""
+        return {
+            "sample": self.sample,
+            "drawn_from": self.drawn_from,
+            "reviewers": self.reviewers,
+            "overall": self.overall.to_dict(),
+            "by_finder": {name: group.to_dict() for name, group in self.by_finder.items()},
+            "by_trigger": {name: group.to_dict() for name, group in self.by_trigger.items()},
+            "agreement": [
+                {"reviewers": list(pair), **{question: one.to_dict() for question, one in questions.items()}}
+                for pair, questions in self.agreement.items()
+            ],
+            "rejected": self.rejected,
+        }
+
+
+def results(review: Review) -> Results:
+    """The results of a review, finished or not."""
+    finders: dict[str, list[Item]] = {}
+    triggers: dict[str, list[Item]] = {}
+    for item in review.judged:
+        trigger, finder = item.stratum
+        triggers.setdefault(trigger, []).append(item)
+        finders.setdefault(finder, []).append(item)
+    return Results(
+        sample=len(review.items),
+        drawn_from=review.sample.drawn_from,
+        reviewers={name: len(judgements) for name, judgements in review.reviewers.items()},
+        overall=_group(review, review.judged),
+        by_finder={finder: _group(review, finders[finder]) for finder in sorted(finders)},
+        by_trigger={trigger: _group(review, triggers[trigger]) for trigger in TRIGGERS if trigger in triggers},
+        agreement={pair: _agreement(review, *pair) for pair in combinations(review.reviewers, 2)},
+        rejected=review.rejected,
+    )
+
+
+def _group(review: Review, items: Sequence[Item]) -> Group:
+    return Group(judged=len(items), rates={question: _rate(review, items, question) for question in QUESTIONS})
+
+
+def _rate(review: Review, items: Sequence[Item], question: str) -> Rate:
+    values: list[int] = []
+    split = cannot_say = 0
+    for item in items:
+        answers = [one.answers[question] for one in review.said(item)]
+        yes, no = answers.count("yes"), answers.count("no")
+        cannot_say += len(answers) - yes - no
+        if yes == no:
+            if not yes:
+                continue
+            split += 1
+        values.append(int(yes > no or (yes == no and QUESTIONS[question].good == "no")))
+    interval = mean_share(values) if values else None
+    return Rate(n=len(values), yes=sum(values), split=split, cannot_say=cannot_say, interval=interval)
+
+
+def _agreement(review: Review, one: str, other: str) -> dict[str, Agreement]:
+    found: dict[str, Agreement] = {}
+    for question in QUESTIONS:
+        pairs = [
+            (first.answers[question], review.reviewers[other][id].answers[question])
+            for id, first in review.reviewers[one].items()
+            if id in review.reviewers[other]
+        ]
+        found[question] = agreement([pair for pair in pairs if "cannot_say" not in pair])
+    return found

@@ -1,0 +1,106 @@
+"""One reviewer's file: held by one process at a time, a line on disk for every change."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agents.runs.lines import append_line, read_lines
+from serving.review.items import Item
+from serving.review.judgements import Judgement
+from serving.review.sample import Sample, sample_file
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""What a reviewer may be called: it becomes the name of a file."""
+
+
+def reviewer_file(run: Path, name: str) -> Path:
+    """Where a reviewer's judgements are kept. Raises ValueError for what is no name."""
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"reviewer is {name!r}; give a name of letters, digits, - and _ that begins with a letter or digit"
+        )
+    return sample_file(run).parent / f"{name}.jsonl"
+
+
+def read_judgements(file: Path, digests: Mapping[str, str]) -> tuple[Judgement, ...]:
+    """Every line of a reviewer's file, in order; none for a missing file.
+
+    digests: of the sample's interventions, by id. Raises ValueError, naming file and line, for a line that is no
+    judgement, or one of another sample.
+    """
+
+    def judgement(data: Mapping[str, Any]) -> Judgement:
+        one = Judgement.from_dict(data)
+        if digests.get(one.item) != one.digest:
+            raise ValueError(f"intervention {one.item} of that judgement is not in the sample")
+        return one
+
+    # Every line is kept: no two of these objects are the same one.
+    return read_lines(file, judgement, key=id, what="a judgement of this review")
+
+
+class Reviewer:
+    """What one reviewer said so far, and the file that it is kept in."""
+
+    def __init__(self, name: str, file: Path, items: tuple[Item, ...]) -> None:
+        """items: the sample, in order. Raises ValueError as `read_judgements` does."""
+        self.name = name
+        self.items = items
+        self._file = file
+        self._digests = {item.id: item.digest for item in items}
+        self.latest = {one.item: one for one in read_judgements(file, self._digests)}
+        """The last word on each intervention, complete or not."""
+
+    @property
+    def judged(self) -> int:
+        """Interventions that are judged, as things stand."""
+        return sum(one.complete for one in self.latest.values())
+
+    def keep(self, number: int, said: Mapping[str, Any]) -> Judgement:
+        """Keep what was said about the intervention with this number, from 0: on disk when this returns.
+
+        said: answers, right_trigger and comment. Raises ValueError for what no judgement can have, and OSError where
+        the file cannot be written.
+        """
+        item = self.items[number]
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        one = Judgement.from_dict({**said, "item": item.id, "digest": self._digests[item.id], "at": at})
+        if one.right_trigger == item.intervention.finding.trigger:
+            raise ValueError(f"right_trigger is {one.right_trigger!r}, which was said to be wrong")
+        append_line(self._file, one.to_dict())
+        self.latest[item.id] = one
+        return one
+
+
+@contextmanager
+def reviewing(run: Path, name: str, items: tuple[Item, ...]) -> Iterator[Reviewer]:
+    """A reviewer of a curation, for this process alone.
+
+    Raises ValueError where another process holds the reviewer's file, for what is no name, and as `Reviewer` does.
+    """
+    file = reviewer_file(run, name)
+    with file.with_name(f".{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{file}: {name} reviews in another process; go on there, or end it") from None
+        yield Reviewer(name, file, items)
+
+
+def read_reviewers(run: Path, sample: Sample) -> dict[str, tuple[Judgement, ...]]:
+    """What each reviewer said, by name: the last complete judgement of each intervention; drafts are left out.
+
+    Raises ValueError as `read_judgements` does.
+    """
+    names = sorted(file.stem for file in sample_file(run).parent.glob("*.jsonl") if NAME.fullmatch(file.stem))
+    found: dict[str, tuple[Judgement, ...]] = {}
+    for name in names:
+        lines = read_judgements(reviewer_file(run, name), sample.items)
+        found[name] = tuple({one.item: one for one in lines if one.complete}.values())
+    return found

@@ -1,0 +1,76 @@
+"""A real curation to review, copies of it, and curations made by hand for what no run of ours does."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "agents"))
+
+from actor import Actor, mixed, workshop
+from browsing import browser, page
+
+from agents.curation.config import CurateConfig
+from agents.curation.pool import curate
+from agents.curation.records import Record
+from agents.runs.lines import write_lines
+from env import Episode, Finding, Intervention, Span, Transcript, write_problems
+
+__all__ = ["browser", "page"]
+
+
+@pytest.fixture(scope="session")
+def curated(tmp_path_factory):
+    """A curation of twelve problems: three of its runs work by hand at first, three doubt the solver."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 20)])
+    config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_tier="limits", workers=1)
+    assert curate(config, folder / "first", reasoner=Actor(mixed)).interventions == 6
+    return folder / "first"
+
+
+@pytest.fixture
+def run(curated, tmp_path):
+    """A copy of that curation, without a review."""
+    return Path(shutil.copytree(curated, tmp_path / "first"))
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A function that writes a finished curation of these runs."""
+
+    def made(*episodes):
+        folder = tmp_path / "made"
+        folder.mkdir()
+        (folder / "config.toml").write_text('reasoner = "nano"\n')
+        records = [
+            Record(
+                seed=0,
+                outcome="golden",
+                finding=None,
+                episode=one,
+                native=Episode(problem=one.problem, stop="malformed"),
+            )
+            for one in episodes
+        ]
+        write_lines(folder / "episodes.jsonl", (record.to_dict() for record in records))
+        write_lines(folder / "golden.jsonl", (one.to_dict() for one in episodes))
+        (folder / "summary.json").write_text("{}\n")
+        return folder
+
+    return made
+
+
+@pytest.fixture
+def intervened():
+    """A function that makes a run with one intervention; what is said of it may be anything."""
+
+    def intervened(problem, *, before="I think. ", removed="By hand: 7.", hint="Wait, use code.", **finding):
+        finding = {"trigger": "manual_computation", "evidence": "By hand", **finding}
+        spans = [Span(source="prompt", text="Q"), Span(source="model", text=before), Span(source="hint", text=hint)]
+        cut = 1 + len(before)
+        one = Intervention(finding=Finding(offset=cut, **finding), hint=hint, cut=cut, removed=removed)
+        return Episode(problem=problem, transcript=Transcript(spans=tuple(spans)), interventions=(one,), stop="answer")
+
+    return intervened

@@ -1,0 +1,46 @@
+"""The review page in a process of its own, which a test may kill: `python reviewing.py RUN NAME [PORT]`."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+
+class Reviewing:
+    """The page of a reviewer, at `url`."""
+
+    def __init__(self, run, name, *, port=0):
+        command = [sys.executable, __file__, str(run), name, str(port)]
+        # In a folder of its own nothing of the house would be found.
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+        self.url = self._process.stdout.readline().strip()
+        assert self.url.startswith("http://127.0.0.1:"), self.url
+
+    def kill(self):
+        """SIGKILL, as when the power fails."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(10)
+        self._process.stdout.close()
+
+
+def main(run, name, port):
+    from serving.review.server import serve
+
+    def listening(url, reviewer):
+        sys.stdout.write(f"{url}\n")
+        sys.stdout.flush()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        serve(Path(run), name, port=int(port), listening=listening)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

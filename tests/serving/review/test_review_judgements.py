@@ -1,0 +1,148 @@
+"""A reviewer's file: every word on disk, the last one counts, drafts for nothing, one process at a time."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from env import TRIGGERS
+from serving.review.judgements import ANSWERS, LONGEST, MEANINGS, QUESTIONS, Judgement
+from serving.review.reviewer import read_judgements, read_reviewers, reviewer_file, reviewing
+from serving.review.sample import read_sample, sampled
+
+FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
+
+DRAFTS = st.builds(
+    lambda answers, right, comment: {
+        "answers": answers,
+        "right_trigger": right if answers.get("trigger") == "no" else None,
+        "comment": comment,
+    },
+    st.dictionaries(st.sampled_from(list(QUESTIONS)), st.sampled_from(ANSWERS)),
+    st.sampled_from([None, "none", *TRIGGERS]),
+    st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20),
+)
+
+
+def test_every_trigger_is_explained_to_reviewers():
+    assert tuple(MEANINGS) == TRIGGERS
+
+
+@given(DRAFTS)
+def test_a_judgement_comes_back_from_its_line(said):
+    one = Judgement(item="a#0", digest="d", **said)
+    assert Judgement.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+    whole = set(said["answers"]) == set(QUESTIONS)
+    assert one.complete == (whole and (said["answers"]["trigger"] != "no" or said["right_trigger"] is not None))
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ({"answers": {"taste": "yes"}}, "question 'taste' is none of finding, trigger, hint, lightweight, leak"),
+        ({"answers": {"leak": "maybe"}}, "leak is 'maybe'; give one of yes, no, cannot_say"),
+        ({"answers": {"leak": ["yes"]}}, r"leak is \['yes'\]"),
+        ({"answers": "yes"}, "answers is 'yes'; give an object"),
+        (
+            {"answers": FINE, "right_trigger": "none"},
+            "right_trigger is 'none', but the trigger was not said to be wrong",
+        ),
+        ({"answers": {"trigger": "no"}, "right_trigger": "laziness"}, "right_trigger is 'laziness'; give one of"),
+        ({"comment": 7}, "comment is 7; give a text"),
+        ({"comment": "a" * (LONGEST + 1)}, f"the comment has {LONGEST + 1} characters; {LONGEST} are the most"),
+        ({"comment": "half: \ud83d"}, "the comment is no text from character 7 on"),
+        ({"mood": "good"}, "Judgement has no field 'mood'"),
+    ],
+)
+def test_what_is_no_judgement_is_refused_and_not_kept(run, said, fault):
+    with reviewing(run, "ana", sampled(run)) as ana:
+        with pytest.raises(ValueError, match=fault):
+            ana.keep(0, said)
+        assert ana.latest == {}
+    assert not reviewer_file(run, "ana").exists()
+
+
+def test_the_trigger_that_fired_is_not_the_right_one_where_it_is_wrong(run):
+    items = sampled(run)
+    fired = items[0].intervention.finding.trigger
+    with reviewing(run, "ana", items) as ana, pytest.raises(ValueError, match="which was said to be wrong"):
+        ana.keep(0, {"answers": {"trigger": "no"}, "right_trigger": fired})
+
+
+def test_the_last_word_counts_and_a_draft_takes_nothing_back(run):
+    items = sampled(run)
+    with reviewing(run, "ana", items) as ana:
+        ana.keep(0, {"answers": FINE, "comment": "first"})
+        ana.keep(0, {"answers": {**FINE, "leak": "yes"}, "comment": "second"})
+        ana.keep(0, {"answers": {**FINE, "trigger": "no"}, "comment": "changing my mind"})
+        ana.keep(1, {"answers": {"finding": "no"}})
+        assert ana.judged == 0
+    lines = reviewer_file(run, "ana").read_text().splitlines()
+    assert [json.loads(line)["comment"] for line in lines] == ["first", "second", "changing my mind", ""]
+    (counted,) = read_reviewers(run, read_sample(run))["ana"]
+    assert (counted.item, counted.answers["leak"], counted.comment) == (items[0].id, "yes", "second")
+    with reviewing(run, "ana", items) as again:
+        assert again.latest[items[0].id].comment == "changing my mind"
+        assert again.latest[items[1].id].answers == {"finding": "no"}
+
+
+def test_a_line_that_a_kill_cut_short_costs_no_other(run):
+    items = sampled(run)
+    with reviewing(run, "ana", items) as ana:
+        ana.keep(0, {"answers": FINE})
+        ana.keep(1, {"answers": FINE})
+    file = reviewer_file(run, "ana")
+    file.write_bytes(file.read_bytes()[:-20])
+    with reviewing(run, "ana", items) as ana:
+        assert list(ana.latest) == [items[0].id]
+        ana.keep(2, {"answers": FINE})
+    assert [one.item for one in read_judgements(file, read_sample(run).items)] == [items[0].id, items[2].id]
+
+
+def test_a_line_that_is_no_judgement_of_this_sample_is_named(run):
+    items = sampled(run)
+    with reviewing(run, "ana", items) as ana:
+        ana.keep(0, {"answers": FINE})
+    file = reviewer_file(run, "ana")
+    good = file.read_text()
+    for line, fault in [
+        ("{}", 'ana.jsonl:2: not a judgement of this review: Judgement: "item" is missing'),
+        ("mine", "ana.jsonl:2: not a judgement of this review: Expecting value"),
+        (good.strip().replace('"digest": "', '"digest": "x'), "ana.jsonl:2: .* is not in the sample"),
+    ]:
+        file.write_text(f"{good}{line}\n")
+        with pytest.raises(ValueError, match=fault), reviewing(run, "ana", items):
+            pass
+        assert file.read_text() == f"{good}{line}\n"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../ana", ".ana", "-ana", "ána", "a" * 65, "ana.drafts", "ana\n"])
+def test_what_is_no_name_is_refused(run, name):
+    with pytest.raises(ValueError, match="give a name of letters, digits, - and _"):
+        reviewer_file(run, name)
+
+
+def test_a_reviewer_judges_in_one_process_at_a_time_and_two_reviewers_in_two(run):
+    items = sampled(run)
+    hold = (
+        "import sys; from pathlib import Path; from serving.review.reviewer import reviewing\n"
+        "with reviewing(Path(sys.argv[1]), 'ana', ()): print('held', flush=True); sys.stdin.read()"
+    )
+    house = Path(__file__).parents[3]
+    command = [sys.executable, "-c", hold, str(run)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=house) as other:
+        assert other.stdout.readline() == "held\n"
+        with (
+            pytest.raises(ValueError, match=r"ana.jsonl: ana reviews in another process"),
+            reviewing(run, "ana", items),
+        ):
+            pass
+        with reviewing(run, "ben", items) as ben:
+            ben.keep(0, {"answers": FINE})
+        other.kill()
+    with reviewing(run, "ana", items) as ana:
+        assert ana.latest == {}

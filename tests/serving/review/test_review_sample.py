@@ -1,0 +1,151 @@
+"""The sample: in proportion to triggers and finders, drawn once, the same for everybody, never of another run."""
+
+import json
+import threading
+
+import pytest
+from actor import workshop
+from hypothesis import given
+from hypothesis import strategies as st
+
+from env import Episode
+from serving.review.items import read_items
+from serving.review.sample import draw, sample_file, sampled, shares
+
+SIZES = st.dictionaries(
+    st.tuples(st.sampled_from("abcdefg"), st.sampled_from(["llm", "rules"])), st.integers(1, 40), min_size=1
+)
+
+
+@given(SIZES, st.integers(1, 300))
+def test_strata_get_their_share_and_none_is_left_out_where_there_is_room(sizes, size):
+    given_shares = shares(sizes, size)
+    total = sum(sizes.values())
+    assert sum(given_shares.values()) == min(size, total)
+    assert all(given_shares[stratum] <= sizes[stratum] for stratum in sizes)
+    if size >= len(sizes):
+        assert min(given_shares.values()) >= 1
+    for stratum, count in given_shares.items():
+        exact = sizes[stratum] * min(size, total) / total
+        # Nobody gets more than is due, but for the one that is always given.
+        assert count <= max(1, exact + 1)
+
+
+def test_a_share_is_as_due_where_it_comes_out_even():
+    sizes = {("a", "rules"): 60, ("b", "rules"): 30, ("b", "llm"): 10}
+    assert shares(sizes, 10) == {("a", "rules"): 6, ("b", "rules"): 3, ("b", "llm"): 1}
+    assert shares(sizes, 3) == {("a", "rules"): 1, ("b", "rules"): 1, ("b", "llm"): 1}
+    assert shares(sizes, 2) == {("a", "rules"): 1, ("b", "rules"): 1, ("b", "llm"): 0}
+
+
+def test_the_seed_decides_which_are_drawn_and_in_which_order(made, intervened):
+    items = read_items(made(*(intervened(workshop(hours)) for hours in range(40))))
+    first = draw(items, size=12, seed=1)
+    assert (first, len(first.items), first.drawn_from) == (draw(items, size=12, seed=1), 12, 40)
+    assert set(first.items) != set(draw(items, size=12, seed=2).items)
+    assert list(first.items) != [item.id for item in items if item.id in first.items]
+
+
+def test_a_sample_is_drawn_once_and_is_then_the_same_for_everybody(run):
+    drawn = sampled(run, size=4, seed=3)
+    kept = sample_file(run).read_bytes()
+    assert {item.stratum for item in drawn} == {("manual_computation", "rules"), ("solver_distrust", "rules")}
+    assert sampled(run) == sampled(run, size=4) == sampled(run, seed=3) == drawn
+    for other in ({"size": 5}, {"seed": 0}, {"size": 4, "seed": 2}):
+        with pytest.raises(ValueError, match="drawn with --sample 4 --seed 3, and it is the same for all reviewers"):
+            sampled(run, **other)
+    assert sample_file(run).read_bytes() == kept
+
+
+def test_two_who_begin_at_once_get_one_sample(run):
+    found = []
+    threads = [
+        threading.Thread(target=lambda seed=seed: found.append(_drawn(run, seed)), daemon=True) for seed in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kept = list(json.loads(sample_file(run).read_text())["items"])
+    assert len(found) == 8
+    assert kept in found
+    assert all(one == kept or "the same for all reviewers" in one for one in found)
+
+
+def _drawn(run, seed):
+    try:
+        return [item.id for item in sampled(run, size=3, seed=seed)]
+    except ValueError as error:
+        return str(error)
+
+
+def test_an_unfinished_curation_is_not_sampled_and_an_empty_one_has_nothing(run, made):
+    (run / "summary.json").unlink()
+    with pytest.raises(ValueError, match=r"first: the curation is not finished.*storm curate --out .*first --resume"):
+        sampled(run)
+    assert not sample_file(run).parent.exists()
+    folder = made(Episode(problem=workshop(8), stop="malformed"))
+    with pytest.raises(ValueError, match=r"made: there is nothing to review, as it has no interventions"):
+        sampled(folder)
+    assert not sample_file(folder).parent.exists()
+
+
+@pytest.mark.parametrize("size", [0, -3])
+def test_a_sample_of_nothing_is_refused(run, size):
+    with pytest.raises(ValueError, match=f"sample is {size}; give at least 1"):
+        sampled(run, size=size)
+    assert not sample_file(run).parent.exists()
+
+
+def test_a_run_that_was_curated_anew_is_told_from_the_one_that_was_reviewed(run):
+    sampled(run)
+    kept = sample_file(run).read_bytes()
+    records = (run / "episodes.jsonl").read_text()
+    for changed in (
+        records.replace("Let me work it out by hand", "I do it by hand"),
+        "".join(line for line in records.splitlines(keepends=True) if "workshop-9" not in line),
+    ):
+        (run / "episodes.jsonl").write_text(changed)
+        with pytest.raises(
+            ValueError, match=r"sample.json: intervention workshop-\d+#0 is another now, so the run was curated anew"
+        ):
+            sampled(run)
+    assert sample_file(run).read_bytes() == kept
+    (run / "episodes.jsonl").write_text(records)
+    assert len(sampled(run)) == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "not a sample: Expecting value"),
+        ("[]", "not a sample: Sample: give an object"),
+        ('{"size": 4}', 'not a sample: Sample: "seed" is missing'),
+        ('{"size": 4, "seed": 0, "drawn_from": 4, "items": []}', "not a sample: items must be an object"),
+    ],
+)
+def test_a_sample_that_cannot_be_read_is_said_to_be_none_and_left_alone(run, text, fault):
+    sampled(run)
+    sample_file(run).write_text(text)
+    with pytest.raises(ValueError, match=rf"sample.json: {fault}.*move .*review away"):
+        sampled(run)
+    assert sample_file(run).read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("break_it", "fault"),
+    [
+        (lambda run: (run / "config.toml").unlink(), "first: no curation is in it, config.toml is missing"),
+        (lambda run: (run / "episodes.jsonl").unlink(), "first: no curation is in it, episodes.jsonl is missing"),
+        (lambda run: (run / "config.toml").write_text("= 1"), r"config.toml: not TOML"),
+        (
+            lambda run: (run / "episodes.jsonl").write_text('{"id": "a"}\n'),
+            r"episodes.jsonl:1: not a record of a curation: 'episode'",
+        ),
+    ],
+)
+def test_what_is_no_curation_is_named_with_what_is_wrong(run, break_it, fault):
+    break_it(run)
+    with pytest.raises(ValueError, match=fault):
+        sampled(run)
+    assert not sample_file(run).parent.exists()
