@@ -96,9 +96,7 @@ class Asker:
 
         Raises ValueError for what is no address, ReasonerError where the endpoint does not answer, or not with a model.
         """
-        self._endpoint = Endpoint(
-            url, kind="chat completions", api_key=api_key, timeout=timeout, tries=tries, key=KEY
-        )
+        self._endpoint = Endpoint(url, kind="chat completions", api_key=api_key, timeout=timeout, tries=tries, key=KEY)
         self._manner = Manner()
         try:
             self.model = self._endpoint.choose(model).name

@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agents.interveners import worded
 from agents.interveners.inspection import Fault
 from agents.triggers.evidence import numbers_in
-from env.answers import parse_answer
+from env.answers import Answer, parse_answer
 from env.episode import Episode
 from env.problem import Problem
 from env.scoring import RULES, matches
@@ -71,8 +72,10 @@ def faults(hint: str, episode: Episode) -> Iterator[Fault]:
 
 
 def gives_away(hint: str, problem: Problem) -> bool:
-    """Whether a number in the hint, or a word, would count as right. Its sign aside."""
-    numbers = [parse_answer(piece.rstrip(",")) for piece in re.findall(r"\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?", hint)]
+    """Whether a number in the hint, in digits or in words, or a word, would count as right. Its sign aside."""
+    pieces = re.findall(r"\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?", hint)
+    numbers = [parse_answer(piece.rstrip(",")) for piece in pieces]
+    numbers += [Answer(value=value, status="number", text=hint) for value in worded.numbers(hint)]
     rule = RULES[problem.rule]
     for accepted in problem.answers:
         if isinstance(accepted, str):

@@ -8,6 +8,7 @@ from actor import PLAN, program, workshop
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.interveners import worded
 from agents.interveners.hints import HINTS
 from agents.interveners.hygiene import MAX_HINT, faults, gives_away
 from env import Episode, Problem, Span, Transcript
@@ -103,11 +104,28 @@ def test_the_message_is_the_same_for_a_number_and_a_word_and_does_not_say_what_i
         ("Wait, I should run it.", 42.0, False),
         ("Wait, it is Infeasible.", "infeasible", True),
         ("Wait, is it unbounded?", "infeasible", False),
+        ("Wait, it should be forty-two.", 42.0, True),
+        ("Wait, two conditions are missing.", 2.0, True),
+        ("Wait, one condition is missing.", 1.0, False),
     ],
 )
 def test_a_hint_gives_away_what_would_count_as_right(hint, accepted, away):
     assert gives_away(hint, replace(workshop(14), answers=(accepted,))) is away
     assert not gives_away(hint, replace(workshop(14), answers=()))
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("one thousand five hundred and fifteen units", [1515.0]),
+        ("Twenty-one hundred, or three million and two", [2100.0, 3_000_002.0]),
+        ("a hundred and ninety nine", [199.0]),
+        ("one program, zero doubt, someone often weighs a stone", []),
+        ("seventeen", [17.0]),
+    ],
+)
+def test_numbers_in_words_are_read(text, values):
+    assert worded.numbers(text) == values
 
 
 @given(st.floats(0.01, 1e9), st.sampled_from(["{:.2f}", "{:,.2f}", "{:.4e}"]))

@@ -1,0 +1,40 @@
+"""Numbers that are written out: "forty-two", "one thousand five hundred and fifteen".
+
+    numbers("It makes twenty-one hundred.")       # [2100.0]
+
+A single "one" or "zero" is none: it is an article more often than a number.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SMALL = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_VALUES = {word: value for value, word in enumerate(_SMALL)} | {word: 20 + 10 * n for n, word in enumerate(_TENS)}
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+
+_WORD = "|".join((*_VALUES, *_SCALES))
+_NUMBER = re.compile(rf"\b(?:{_WORD})(?:(?:[\s-]+|\s+and\s+)(?:{_WORD}))*\b", re.IGNORECASE)
+
+
+def numbers(text: str) -> list[float]:
+    """The numbers in words that `text` holds, in order."""
+    found = [re.findall(r"[a-z]+", match[0].lower()) for match in _NUMBER.finditer(text)]
+    return [_value(words) for words in found if words not in (["one"], ["zero"])]
+
+
+def _value(words: list[str]) -> float:
+    """The number that these words make."""
+    whole = part = 0
+    for word in words:
+        if word in _VALUES:
+            part += _VALUES[word]
+        elif word == "hundred":
+            part = max(part, 1) * 100
+        elif word in _SCALES:
+            whole, part = whole + max(part, 1) * _SCALES[word], 0
+    return float(whole + part)
