@@ -10,17 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from agents.triggers.code_use import by_hand, fragment, imagined_output, overruled
+from agents.triggers.code_use import by_hand, fragment, imagined_output
+from agents.triggers.data_use import misread_number, missing_constraint
 from agents.triggers.evidence import Evidence, gather
-from agents.triggers.modelling import (
-    misread_number,
-    missing_constraint,
-    status_ignored,
-    unmended_error,
-    wrong_sense,
-    wrong_type,
-)
+from agents.triggers.modelling import wrong_sense, wrong_type
 from agents.triggers.names import TRIGGER_OF
+from agents.triggers.results import overruled, status_ignored, unmended_error
 from env.episode import Episode
 from env.intervention import Finding
 from env.protocol import Protocol

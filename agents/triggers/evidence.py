@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from env.answers import Answer, read_answer
+from env.answers import Answer, AnswerStatus, read_answer
 from env.episode import Episode
 from env.protocol import Inline, Protocol
 from sandbox import Execution
@@ -33,6 +34,10 @@ SOLVING = {
 }
 """Names of calls that solve a model."""
 
+SENTENCE_MARKS = (". ", "! ", "? ", ": ", "\n")
+"""What ends a sentence or a line."""
+PRINTED = re.compile(r"(?<![\w.])\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![\w])")
+"""A number in a program's output, 1.5e+03 included."""
 NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d])|(?<![\w.])\d+(?:\.\d+)?(?![\d])")
 
 
@@ -48,8 +53,7 @@ class Code:
     @cached_property
     def numbers(self) -> Counter[float]:
         """The numbers that it holds as literals, and how often."""
-        values = (node.value for node in ast.walk(self.tree) if isinstance(node, ast.Constant))
-        return Counter(abs(float(v)) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool))
+        return Counter(value for node in ast.walk(self.tree) if (value := literal(node)) is not None)
 
     @cached_property
     def calls(self) -> frozenset[str]:
@@ -96,6 +100,14 @@ class Code:
                 case ast.ExceptHandler(name=str(name)):
                     defined.add(name)
         return self.loaded - defined
+
+    @cached_property
+    def prints(self) -> bool:
+        """Whether it prints anything but words that it was written with."""
+        calls = [node for node in ast.walk(self.tree) if isinstance(node, ast.Call)]
+        said = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
+        others = sum(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(self.tree)) > len(said)
+        return others or any(not isinstance(arg, ast.Constant) for node in said for arg in node.args)
 
     @property
     def solves(self) -> bool:
@@ -151,6 +163,21 @@ class Evidence:
         """The numbers in the question, and how often."""
         return Counter(value for value, _ in numbers_in(self.question))
 
+    @cached_property
+    def runs(self) -> tuple[Execution, ...]:
+        """The runs that ended well."""
+        return tuple(turn.execution for turn in self.turns if turn.execution and turn.execution.status == "ok")
+
+    def result_before(self, turn: Turn) -> bool:
+        """Whether an earlier program printed something or solved a model."""
+        earlier = (one.execution for one in self.turns if one.start < turn.start)
+        return any(run and run.status == "ok" and (run.reports or numbers_in(run.stdout)) for run in earlier)
+
+    def printed_before(self, turn: Turn) -> set[float]:
+        """The numbers that earlier programs printed."""
+        earlier = (one.execution.stdout for one in self.turns if one.start < turn.start and one.execution)
+        return {value for printed in earlier for value, _ in numbers_in(printed.replace("-", " "))}
+
     @property
     def last_execution(self) -> Execution | None:
         """The last run."""
@@ -191,14 +218,46 @@ def gather(episode: Episode, protocol: Protocol | None = None) -> Evidence:
 
 def numbers_in(text: str) -> list[tuple[float, int]]:
     """The numbers in prose with their offsets; 1,200 is one number."""
-    return [(float(found[0].replace(",", "")), found.start()) for found in NUMBER.finditer(text)]
+    found = ((float(one[0].replace(",", "")), one.start()) for one in NUMBER.finditer(text))
+    return [(value, at) for value, at in found if math.isfinite(value)]
+
+
+def literal(node: ast.AST) -> float | None:
+    """The number that a node of a syntax tree is, without its sign; None for anything else, and beyond all floats."""
+    if not isinstance(node, ast.Constant) or isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
+        return None
+    try:
+        value = abs(float(node.value))
+    except OverflowError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def said_status(execution: Execution) -> AnswerStatus | None:
+    """The status that a program printed in words."""
+    words: tuple[AnswerStatus, ...] = ("infeasible", "unbounded")
+    return next((word for word in words if word in execution.stdout.lower()), None)
+
+
+def backs(execution: Execution, answer: Answer) -> bool:
+    """Whether the run's output or a solver's report is the answer, rounding allowed, signs aside."""
+    if answer.value is None:
+        reported = {report.status for report in execution.reports}
+        return answer.status in reported or answer.status == said_status(execution)
+    wanted = abs(answer.value)
+    known = [abs(float(found)) for found in PRINTED.findall(execution.stdout.replace(",", ""))]
+    known += [value for value, _ in numbers_in(execution.stdout.replace("-", " "))]
+    known += [abs(report.objective) for report in execution.reports if report.objective is not None]
+    return any(math.isclose(wanted, value, rel_tol=1e-3, abs_tol=0.51 if value > 1000 else 1e-3) for value in known)
 
 
 def sentence_start(text: str, offset: int) -> int:
     """Where the sentence or line begins that `offset` lies in."""
-    before = text[:offset]
-    starts = [0, *(found.end() for found in re.finditer(r"[.!?:]\s+|\n+", before))]
-    return starts[-1]
+    ends = [(text.rfind(mark, 0, offset), mark) for mark in SENTENCE_MARKS]
+    start = max((at + len(mark) for at, mark in ends if at >= 0), default=0)
+    while 0 < start < offset and text[start].isspace():
+        start += 1
+    return start
 
 
 def _loads(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:

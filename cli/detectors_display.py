@@ -1,0 +1,127 @@
+"""What `storm detectors` shows: how far it is, the shares, and the traces on which a detector was silent or wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from agents.evaluation.intervals import Interval
+from agents.interveners import Spent
+from agents.triggers.measure import Counts, Judged, Measurement, Verdict
+from cli.eval_display import percent, span
+
+LISTED = 50
+"""Traces that a list shows; --json has them all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a measurement is."""
+
+    total: int
+    """Traces to look at."""
+    verdicts: Counter[Verdict]
+    """How many there are of each so far."""
+    error: str = ""
+    """Nothing that a measurement goes on after."""
+
+    @property
+    def done(self) -> int:
+        """Traces looked at."""
+        return self.verdicts.total()
+
+    @property
+    def in_flight(self) -> int:
+        """Traces left."""
+        return self.total - self.done
+
+
+def counts(progress: Progress) -> str:
+    """How far a measurement is, in a line."""
+    names: tuple[Verdict, ...] = ("found", "missed", "wrong", "false")
+    return " · ".join(f"{name} {progress.verdicts[name]}" for name in names)
+
+
+def print_measured(intervener: str, measured: Mapping[str, Measurement]) -> None:
+    """The figures of each set of traces for people, at 60 columns too."""
+    console = Console(highlight=False)
+    for number, (name, one) in enumerate(measured.items()):
+        if number:
+            console.print()
+        _print_set(console, intervener, name, one)
+
+
+def _print_set(console: Console, intervener: str, name: str, measured: Measurement) -> None:
+    flawed = len(measured.judged) - measured.clean
+    heading = f"{intervener} on {len(measured.judged)} traces ({name}), {flawed} flawed, {measured.clean} clean"
+    console.print(Text(f"{heading}\n"))
+    rows = {**{trigger.replace("_", " "): one for trigger, one in measured.by_trigger.items()}, "all": measured.all}
+    console.print(_shares(rows))
+    console.print()
+    console.print(_counts(rows))
+    console.print()
+    console.print(f"false alarms on clean traces: {len(measured.those('false'))} of {measured.clean}")
+    if unjudged := sum(not one.usable for one in measured.judged):
+        console.print(f"no judgement that could be used: {unjudged}")
+    if measured.spent.calls or measured.spent.cached:
+        console.print(_spent(measured.spent))
+    _list(console, "left to another intervener, nothing is said of these flaws:", measured.those("missed"))
+    _list(console, "wrong, another flaw is named than the label's:", measured.those("wrong"))
+    _list(console, "wrong, a flaw is named where there is none:", measured.those("false"))
+
+
+def _spent(spent: Spent) -> str:
+    words = f"{spent.calls:,} requests, {spent.cached:,} cached, {spent.input_tokens:,} tokens in, "
+    words += f"{spent.output_tokens:,} out, {spent.seconds:,.0f} s"
+    # Prices have no currency here; small sums need their digits.
+    return f"{words}, price {spent.price:,.{2 if spent.price >= 1 else 4}f}" if spent.price else words
+
+
+def _shares(rows: Mapping[str, Counts]) -> Table:
+    table = Table("trigger", box=None, pad_edge=False, header_style="dim")
+    for heading in ("precision", "95 %", "recall", "95 %"):
+        table.add_column(heading, justify="right", style="dim" if heading == "95 %" else "")
+    for name, one in rows.items():
+        table.add_row(name, *_cells(one.precision), *_cells(one.recall))
+    return table
+
+
+def _cells(share: Interval | None) -> tuple[str, str]:
+    return ("-", "-") if share is None else (percent(share.mean), span(share))
+
+
+def _counts(rows: Mapping[str, Counts]) -> Table:
+    table = Table("trigger", box=None, pad_edge=False, header_style="dim")
+    for heading in ("found", "located", "missed", "false"):
+        table.add_column(heading, justify="right")
+    for name, one in rows.items():
+        table.add_row(name, str(one.found), str(one.located), str(one.missed), str(one.false))
+    return table
+
+
+def _list(console: Console, heading: str, judged: Sequence[Judged]) -> None:
+    if not judged:
+        return
+    console.print(f"\n{heading}")
+    for one in judged[:LISTED]:
+        console.print(Padding(Text(_shown(one)), (0, 0, 0, 2)))
+    if len(judged) > LISTED:
+        console.print(f"  and {len(judged) - LISTED} more; --json has them all")
+
+
+def _shown(one: Judged) -> str:
+    label = "clean" if one.trigger is None else one.trigger.replace("_", " ")
+    said = f"{one.id}: {label}"
+    if one.why:
+        said += f", {one.why}"
+    if one.finding is not None:
+        by = f" ({one.finding.rule})" if one.finding.rule else ""
+        said += f" -> {one.finding.trigger.replace('_', ' ')}{by}: {one.finding.why or one.finding.evidence}"
+    # Evidence quotes what a model wrote; nothing of it may move the cursor.
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())

@@ -1,0 +1,222 @@
+"""Labelled traces: read from Markdown, run for real, and refused with file and line where they are no traces."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agents.interveners import RulesIntervener
+from agents.triggers.labelled import read_traces
+from env import Inline
+from env.protocol import LAST_RUN
+
+TRACES = Path(__file__).resolve().parents[2] / "data" / "traces"
+
+PROGRAM = """from scipy.optimize import linprog
+found = linprog([-5], A_ub=[[2]], b_ub=[40])
+print(-found.fun)"""
+
+TRACE = f"""---
+id: chairs
+trigger: solver_distrust
+quote: does not look right
+why: The optimum that the solver proved is overruled: a guess takes its place.
+answer: 100
+---
+# Question
+
+A workshop has 40 hours: a chair takes 2.
+
+What is the largest profit at $5 a chair?
+
+# Run
+
+Okay, one variable. A program will do.
+
+```python
+{PROGRAM}
+```
+```output
+100.0
+```
+
+The solver says 100.0. Hmm, that does not look right
+to me. I would say 110.
+</think>
+
+**Answer:** \\boxed{{110}}
+"""
+
+
+@pytest.fixture
+def trace(tmp_path, sandbox):
+    """A function that reads the trace above, with a text in it replaced."""
+
+    def trace(old="", new=""):
+        assert old in TRACE
+        (tmp_path / "chairs.md").write_text(TRACE.replace(old, new, 1) if old else TRACE)
+        return read_traces(tmp_path / "chairs.md", sandbox)[0]
+
+    return trace
+
+
+def test_a_trace_is_a_finished_run_whose_program_really_ran(trace):
+    one = trace()
+    spans = one.episode.transcript.spans
+    assert [span.source for span in spans] == ["prompt", "model", "tool", "model"]
+    assert spans[0].text.endswith("<|im_start|>assistant\n<think>\n")
+    assert spans[1].text.startswith("Okay, one variable.")
+    assert spans[2].text == "```output\n100.0\n```\n\n"
+    assert one.episode.executions[0].code == f"{PROGRAM}\n"
+    (report,) = one.episode.executions[0].reports
+    assert (report.status, report.objective, one.episode.executions[0].stdout) == ("optimal", -100.0, "100.0\n")
+    assert one.episode.problem.answers == (100.0,)
+    assert one.episode.problem.question.endswith("a chair takes 2.\n\nWhat is the largest profit at $5 a chair?")
+    assert (one.id, one.trigger, one.episode.stop) == ("chairs", "solver_distrust", "answer")
+    assert one.why.startswith("The optimum that the solver proved is overruled: a guess")
+
+
+def test_the_text_is_that_of_the_file_even_where_the_program_prints_something_else(trace):
+    one = trace("100.0\n```\n\nThe", "100.00 (0.01 s)\n```\n\nThe")
+    assert "```output\n100.00 (0.01 s)\n```" in one.episode.transcript.text
+    assert one.episode.executions[0].stdout == "100.0\n"
+
+
+def test_the_place_of_a_flaw_in_prose_is_its_sentence(trace):
+    one = trace()
+    start, end = one.place
+    assert one.episode.transcript.text[start:end] == "Hmm, that does not look right\n"
+    assert [one.holds(offset) for offset in (start - 1, start, end - 1, end)] == [False, True, True, False]
+
+
+def test_the_place_of_a_flaw_in_a_program_is_its_whole_block(trace):
+    one = trace("quote: does not look right", "quote: b_ub=[40]")
+    start, end = one.place
+    assert one.episode.transcript.text[start:end] == f"```python\n{PROGRAM}\n```\n"
+
+
+def test_a_quote_over_the_end_of_a_sentence_keeps_all_of_itself(trace):
+    one = trace("quote: does not look right", "quote: 100.0. Hmm, that")
+    start, end = one.place
+    assert one.episode.transcript.text[start:end] == "The solver says 100.0. Hmm, that does not look right\n"
+
+
+def test_what_a_rule_finds_in_a_trace_lies_in_the_place_of_the_label(trace):
+    one = trace()
+    finding = RulesIntervener().inspect(one.episode, lambda hint: None).finding
+    assert (finding.trigger, one.holds(finding.offset)) == ("solver_distrust", True)
+
+
+def test_a_trace_without_a_flaw_has_no_place(trace):
+    one = trace("trigger: solver_distrust\nquote: does not look right", "trigger: none")
+    assert (one.trigger, one.place, one.holds(0)) == (None, None, False)
+
+
+def test_a_failed_program_and_an_answer_in_words_can_stand_in_a_trace(trace):
+    one = trace("from scipy.optimize import linprog", "from scipy.optimize import linprogg")
+    assert one.episode.executions[0].status == "error"
+    assert trace("answer: 100", "answer: infeasible").episode.problem.answers == ("infeasible",)
+
+
+def test_the_traces_of_a_folder_come_by_name(tmp_path, sandbox):
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.md").write_text(TRACE.replace("id: chairs", f"id: {name}"))
+    (tmp_path / "notes.txt").write_text("no trace")
+    assert [one.id for one in read_traces(tmp_path, sandbox)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("---\nid", "id", 'chairs.md:1: the lines "---" around the head are missing'),
+        ("id: chairs", "id: tables", "chairs.md:2: id is 'tables'; name the file tables.md"),
+        ("id: chairs", "id chairs", "chairs.md:2: 'id chairs'; give one line, such as `id: a1`"),
+        ("id: chairs", "colour: red", "chairs.md:2: 'colour: red'; give one line"),
+        ("why: ", "answer: 1\nwhy: ", "chairs.md:7: 'answer: 100'; give one line"),
+        ("solver_distrust", "boredom", "chairs.md:3: trigger 'boredom' is none of manual_computation, "),
+        ("trigger: solver_distrust\n", "", 'chairs.md:6: "trigger" is missing'),
+        ("quote: does not look right\n", "", 'chairs.md:6: "quote" is missing'),
+        ("solver_distrust", "none", "chairs.md:4: there is a quote, but the trigger is none"),
+        ("Okay, one", "That does not look right, but one", "chairs.md:4: the quote stands 2 times in what the model"),
+        ("quote: does not look right", "quote: 99", "chairs.md:4: the quote stands 0 times in what the model wrote"),
+        ("answer: 100", "answer: many", "chairs.md:6: answer 'many' cannot be read"),
+        ("# Question", "# Query", 'chairs.md:7: no line "# Question" after the head'),
+        ("# Run", "# Ran", 'chairs.md:7: no line "# Run" after the head'),
+        ("```\n```output", "```\nIt prints:\n```output", "chairs.md:24: an ```output block that no ```python block"),
+        ("```output\n100.0\n```\n", "", "chairs.md:18: a ```python block without an ```output block"),
+        ("\\boxed{110}", "110", "chairs.md:27: no \\boxed{} answer after the last output"),
+    ],
+)
+def test_what_is_no_trace_is_told_with_file_and_line(trace, old, new, message):
+    with pytest.raises(ValueError, match=r"chairs\.md:\d+: ") as caught:
+        trace(old, new)
+    assert message in str(caught.value)
+
+
+def test_nothing_runs_before_every_trace_of_a_folder_is_read(tmp_path):
+    (tmp_path / "chairs.md").write_text(TRACE)
+    (tmp_path / "tables.md").write_text("half a trace")
+    with pytest.raises(ValueError, match=r"tables\.md:1: "):
+        read_traces(tmp_path, sandbox=None)
+
+
+def test_an_empty_folder_and_bytes_that_are_no_text_are_told(tmp_path, sandbox):
+    with pytest.raises(ValueError, match="no traces in it"):
+        read_traces(tmp_path, sandbox)
+    (tmp_path / "chairs.md").write_bytes(b"---\nid: \xff")
+    with pytest.raises(ValueError, match="byte 9 is not UTF-8"):
+        read_traces(tmp_path, sandbox)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_a_file_holds_it_is_a_trace_or_a_value_error(tmp_path, sandbox, data):
+    lines = TRACE.split("\n")
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        other = data.draw(st.one_of(st.text(max_size=20), st.sampled_from([*lines, "```", "```output", "---"])))
+        lines[at : at + data.draw(st.integers(0, 2))] = [other]
+    (tmp_path / "chairs.md").write_text("\n".join(lines), encoding="utf-8", newline="")
+    told = ""
+    try:
+        (one,) = read_traces(tmp_path, sandbox)
+    except ValueError as error:
+        told = str(error)
+    if told:
+        assert told.startswith(f"{tmp_path / 'chairs.md'}:")
+    else:
+        assert (one.id, one.episode.stop, one.trigger is None) == ("chairs", "answer", one.place is None)
+
+
+@pytest.fixture(scope="module")
+def ours(sandbox):
+    """The traces of this repository."""
+    return read_traces(TRACES, sandbox)
+
+
+def test_the_outputs_in_our_traces_are_what_their_programs_print(ours):
+    protocol = Inline()
+    differing = []
+    for one in ours:
+        tools = [span.text for span in one.episode.transcript.spans if span.source == "tool"]
+        for written, execution in zip(tools, one.episode.executions, strict=True):
+            if plain(written) != plain(protocol.observation(execution, last=False)):
+                differing.append((one.id, written, execution.stdout + execution.stderr))
+    assert differing == []
+
+
+def plain(observation):
+    """The words of an observation, or how its program failed; solvers may give the ties of a plan in another order."""
+    lines = [line.strip() for line in observation.strip().splitlines() if line.strip() != LAST_RUN]
+    failed = any(line.startswith("Traceback") for line in lines) or (len(lines) == 3 and "Error" in lines[1])
+    return lines[-2] if failed else sorted(re.findall(r"[\w.]+", " ".join(lines)))
+
+
+def test_our_traces_hold_every_trigger_and_enough_without_a_flaw(ours):
+    labels = [one.trigger for one in ours]
+    assert len(labels) >= 60
+    assert min(labels.count(trigger) for trigger in set(labels)) >= 6
+    assert len(set(labels)) == 8
+    assert labels.count(None) >= 20
