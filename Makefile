@@ -20,6 +20,7 @@ demo: $(VENV)/.installed
 		'("native"), then watched by CALM, which cut each first flaw away and put a hint in its place. The runs that ended' \
 		'right and flawless are training data: runs/demo/golden.jsonl.' '' \
 		'Try next:' \
+		"  $(BIN)/storm view runs/demo        the run as a page: what came of it, and every trajectory" \
 		"  $(BIN)/storm solve \"\$$($(BIN)/storm families --show knapsack)\"     watch one problem being solved" \
 		'  $(BIN)/storm curate --families complex --split train --limit 200 --out runs/complex' \
 		"  $(BIN)/storm serve        the same agent behind OpenAI's API; examples/ has clients" \

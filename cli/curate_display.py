@@ -47,15 +47,16 @@ def print_summary(summary: Summary) -> None:
     facts.add_row("programs run", f"{summary.executions} in a sandbox of tier {summary.sandbox_tier or 'none'}")
     facts.add_row("tokens", f"{summary.tokens:,} in {summary.seconds:,.0f} s")
     if summary.spent["calls"] or summary.spent["cached"]:
-        facts.add_row("intervener", f"{escape(summary.intervener)}: {_spent(Spent.from_dict(summary.spent))}")
+        facts.add_row("intervener", f"{escape(summary.intervener)}: {spent_words(Spent.from_dict(summary.spent))}")
     if summary.errors:
         facts.add_row("errors", f"{summary.errors} problems not done")
     console.print(facts)
 
 
-def _spent(spent: Spent) -> str:
+def spent_words(spent: Spent) -> str:
+    """What inspecting took, in a line."""
     words = f"{spent.calls:,} requests, {spent.cached:,} cached, {spent.input_tokens:,} tokens in, "
-    words += f"{spent.output_tokens:,} out"
+    words += f"{spent.output_tokens:,} out, {spent.seconds:,.0f} s"
     # Prices have no currency here; small sums need their digits.
     return f"{words}, price {spent.price:,.{2 if spent.price >= 1 else 4}f}" if spent.price else words
 

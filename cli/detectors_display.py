@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.evaluation.intervals import Interval
-from agents.interveners import Spent
 from agents.triggers.measure import Counts, Judged, Measurement, Verdict
+from cli.curate_display import spent_words
 from cli.eval_display import percent, span
 
 LISTED = 50
@@ -70,17 +70,10 @@ def _print_set(console: Console, intervener: str, name: str, measured: Measureme
     if unjudged := sum(not one.usable for one in measured.judged):
         console.print(f"no judgement that could be used: {unjudged}")
     if measured.spent.calls or measured.spent.cached:
-        console.print(_spent(measured.spent))
+        console.print(spent_words(measured.spent))
     _list(console, "left to another intervener, nothing is said of these flaws:", measured.those("missed"))
     _list(console, "wrong, another flaw is named than the label's:", measured.those("wrong"))
     _list(console, "wrong, a flaw is named where there is none:", measured.those("false"))
-
-
-def _spent(spent: Spent) -> str:
-    words = f"{spent.calls:,} requests, {spent.cached:,} cached, {spent.input_tokens:,} tokens in, "
-    words += f"{spent.output_tokens:,} out, {spent.seconds:,.0f} s"
-    # Prices have no currency here; small sums need their digits.
-    return f"{words}, price {spent.price:,.{2 if spent.price >= 1 else 4}f}" if spent.price else words
 
 
 def _shares(rows: Mapping[str, Counts]) -> Table:

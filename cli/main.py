@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import compare, curate, doctor, export, families, reproduce, sandbox, serve, solve
+from cli import compare, curate, detectors, doctor, export, families, reproduce, review, sandbox, serve, solve, view
 from cli import eval as evaluation
 
 app = typer.Typer(
@@ -20,6 +20,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("curate", epilog=curate.EXAMPLES)(curate.curate)
+app.command("view", epilog=view.EXAMPLES)(view.view)
+app.command("review", epilog=review.EXAMPLES)(review.review)
+app.command("detectors", epilog=detectors.EXAMPLES)(detectors.detectors)
 app.command("solve", epilog=solve.EXAMPLES)(solve.solve)
 app.command("eval", epilog=evaluation.EXAMPLES)(evaluation.evaluate)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)

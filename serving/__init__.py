@@ -1,1 +1,1 @@
-"""How the agent is reached: the OpenAI-compatible API, the run report and the review page will live here."""
+"""How the agent and its runs are reached: the OpenAI-compatible API, the run report, the review page."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agents.interveners import worded
 from agents.interveners.inspection import Fault
+from agents.triggers import worded
 from agents.triggers.evidence import numbers_in
 from env.answers import Answer, parse_answer
 from env.episode import Episode

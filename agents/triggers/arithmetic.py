@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from agents.triggers.evidence import numbers_in
+from agents.triggers.worded import VALUES
 
 # Every repetition has an end: a model's text may be sixty thousand brackets.
 _TERM = r"\({0,3}\$?\d[\d.,]{0,15}\){0,3}(?:\s?%|\s[a-z]{1,12})?\){0,3}"
@@ -19,10 +20,7 @@ EQUATION = re.compile(
 )
 """Numbers worked out in prose, up to their result."""
 
-_ONES = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-WORDS = {word: 2.0 + at for at, word in enumerate((*_ONES.split(), "eighteen", "nineteen"))}
-WORDS |= {word: 20.0 + 10.0 * at for at, word in enumerate(_TENS.split())}
+WORDS = {word: float(value) for word, value in VALUES.items() if value > 1}
 WORDS |= {"twice": 2.0, "double": 2.0, "half": 2.0, "dozen": 12.0, "hundred": 100.0, "thousand": 1000.0}
 """Numbers in words."""
 

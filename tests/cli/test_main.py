@@ -20,7 +20,25 @@ def examples(shown):
 
 
 @pytest.mark.parametrize(
-    "command", [[], *([name] for name in ("curate", "solve", "eval", "compare", "export", "doctor", "families"))]
+    "command",
+    [
+        [],
+        *(
+            [name]
+            for name in (
+                "curate",
+                "view",
+                "review",
+                "detectors",
+                "solve",
+                "eval",
+                "compare",
+                "export",
+                "doctor",
+                "families",
+            )
+        ),
+    ],
 )
 def test_every_help_opens_with_its_purpose_and_ends_with_two_examples(storm, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
@@ -33,7 +51,10 @@ def test_every_help_opens_with_its_purpose_and_ends_with_two_examples(storm, mon
     assert all(line.startswith("storm ") for line in lines[-2:])
 
 
-@pytest.mark.parametrize("command", [[name] for name in ("curate", "eval", "compare", "export", "doctor", "families")])
+@pytest.mark.parametrize(
+    "command",
+    [[name] for name in ("curate", "view", "review", "detectors", "eval", "compare", "export", "doctor", "families")],
+)
 def test_the_options_in_the_examples_exist(storm, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
     shown = storm(*command, "--help").stdout
@@ -71,6 +92,12 @@ def test_a_family_shows_a_question(storm):
     problem = json.loads(storm("families", "--show", "knapsack", "--json").stdout)
     assert problem["question"] == question.rstrip("\n")
     assert problem["family"] == "knapsack"
+
+
+def test_a_kind_of_stress_problem_shows_a_question_too(storm):
+    problem = json.loads(storm("families", "--show", "queueing", "--seed", "4", "--json").stdout)
+    assert (problem["family"], problem["source"]) == ("queueing", "stress: outside")
+    assert storm("families", "--show", "queueing", "--seed", "4").stdout.rstrip("\n") == problem["question"]
 
 
 def test_an_unknown_family_is_named(storm):

@@ -8,9 +8,9 @@ from actor import PLAN, program, workshop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.interveners import worded
 from agents.interveners.hints import HINTS
 from agents.interveners.hygiene import MAX_HINT, faults, gives_away
+from agents.triggers import worded
 from env import Episode, Problem, Span, Transcript
 
 

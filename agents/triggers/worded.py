@@ -14,10 +14,12 @@ _SMALL = (
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_VALUES = {word: value for value, word in enumerate(_SMALL)} | {word: 20 + 10 * n for n, word in enumerate(_TENS)}
+VALUES = {word: value for value, word in enumerate(_SMALL)} | {word: 20 + 10 * n for n, word in enumerate(_TENS)}
+"""Words for the numbers below twenty, and for tens."""
+
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 
-_WORD = "|".join((*_VALUES, *_SCALES))
+_WORD = "|".join((*VALUES, *_SCALES))
 _NUMBER = re.compile(rf"\b(?:{_WORD})(?:(?:[\s-]+|\s+and\s+)(?:{_WORD}))*\b", re.IGNORECASE)
 
 
@@ -31,8 +33,8 @@ def _value(words: list[str]) -> float:
     """The number that these words make."""
     whole = part = 0
     for word in words:
-        if word in _VALUES:
-            part += _VALUES[word]
+        if word in VALUES:
+            part += VALUES[word]
         elif word == "hundred":
             part = max(part, 1) * 100
         elif word in _SCALES:

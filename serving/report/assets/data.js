@@ -1,0 +1,105 @@
+// The rows of the run, and whole runs when they are wanted: from blocks in this file, or from the server beside it.
+
+const LIVE = document.body.hasAttribute("data-live");
+const KEPT = 4; // Blocks that stay unpacked.
+const state = { facts: null, rows: [], byKey: new Map(), stamp: "", have: 0, version: 0 };
+const unpacked = new Map();
+
+async function unpack(text) {
+  const raw = atob(text);
+  const bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i += 1) bytes[i] = raw.charCodeAt(i);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+async function open() {
+  const { facts, rows } = await unpack(by("index").textContent);
+  state.facts = facts;
+  take(rows);
+}
+
+// Put rows to the others; one with a key that is known takes the other's place.
+function take(rows) {
+  const fields = [...state.facts.fields, "block", "place"];
+  for (const values of rows) {
+    const row = {};
+    for (let i = 0; i < fields.length; i += 1) row[fields[i]] = values[i];
+    const known = state.byKey.get(row.key);
+    row.number = known ? known.number : state.rows.length;
+    state.rows[row.number] = row;
+    state.byKey.set(row.key, row);
+  }
+  if (rows.length) state.version += 1;
+}
+
+// Resolves when the whole file is there: until then an element may hold a part of its block.
+const loaded = new Promise((resolve) => {
+  if (document.readyState !== "loading") resolve();
+  else document.addEventListener("DOMContentLoaded", () => resolve());
+});
+
+async function block(number) {
+  if (unpacked.has(number)) return unpacked.get(number);
+  await loaded;
+  const opening = unpack(by(`block-${number}`).textContent);
+  unpacked.set(number, opening);
+  if (unpacked.size > KEPT) unpacked.delete(unpacked.keys().next().value);
+  return opening;
+}
+
+async function ask(path) {
+  const response = await fetch(path);
+  if (!response.ok) throw new Error(`the server answers ${response.status}`);
+  return response.json();
+}
+
+const asked = (first, last) => ask(`runs?stamp=${encodeURIComponent(state.stamp)}&first=${first}&last=${last}`);
+
+// Everything about one run. null where the server has other rows by now; the next look at its rows brings them.
+async function detailsOf(row) {
+  if (!LIVE) return (await block(row.block))[row.place];
+  const found = await asked(row.block, row.block + 1);
+  return found && found[0];
+}
+
+// Calls `look(row, details)` for all rows, block by block, and `went(done)` after each; `go()` says whether to go on.
+async function through(rows, look, went, go) {
+  const parts = new Map();
+  for (const row of rows) {
+    const part = LIVE ? Math.floor(row.block / 25) : row.block;
+    if (!parts.has(part)) parts.set(part, []);
+    parts.get(part).push(row);
+  }
+  let done = 0;
+  for (const [part, members] of parts) {
+    const found = LIVE ? await asked(part * 25, part * 25 + 25) : await block(part);
+    if (!go() || !found) return;
+    for (const row of members) {
+      const details = found[LIVE ? row.block - part * 25 : row.place];
+      if (details) look(row, details);
+    }
+    done += members.length;
+    went(done);
+    await new Promise((resolve) => setTimeout(resolve));
+    if (!go()) return;
+  }
+}
+
+// New rows from the server: true where anything changed.
+async function refresh() {
+  const news = await ask(`rows?have=${state.have}&stamp=${encodeURIComponent(state.stamp)}`);
+  const before = state.version,
+    finished = state.facts.finished;
+  state.facts = news.facts;
+  if (news.stamp !== state.stamp) {
+    state.rows = [];
+    state.byKey = new Map();
+    state.have = 0;
+    state.stamp = news.stamp;
+    state.version += 1;
+  }
+  state.have += news.rows.length;
+  take(news.rows);
+  return { changed: state.version !== before || state.facts.finished !== finished, error: news.error };
+}

@@ -1,0 +1,240 @@
+// The page of one problem: what it was, what came of it, both runs, and the others beside it.
+
+const RAIL = 100; // Rows of the list beside an episode.
+
+function neighbours(row, filters) {
+  let rows = matching(filters);
+  let place = rows.indexOf(row);
+  // Somebody came by a link to an episode that the filters leave out: then it stands among all.
+  if (place < 0) {
+    rows = matching({});
+    place = rows.indexOf(row);
+  }
+  return { rows, place, before: rows[place - 1], after: rows[place + 1] };
+}
+
+function episodePage(row, filters) {
+  const { rows, place, before, after } = neighbours(row, filters);
+  const body = el("div", { class: "body", "aria-busy": "true" });
+  const page = el(
+    "div",
+    { class: "split" },
+    rail(rows, place, filters),
+    el(
+      "article",
+      { class: "episode" },
+      steps(rows, place, before, after, filters),
+      el(
+        "h1",
+        { tabindex: "-1", id: "heading" },
+        shown(row.id),
+        row.sample === null ? null : el("small", {}, `run ${row.sample + 1}`),
+      ),
+      el(
+        "p",
+        { class: "meta" },
+        badge(row.outcome),
+        course(row),
+        row.family ? el("span", {}, shown(words(row.family))) : null,
+        row.tier ? el("span", {}, row.tier) : null,
+        el("span", {}, plural(row.tokens, "token")),
+        el("span", {}, plural(row.programs, "program")),
+        row.triggers.length && curation()
+          ? el("span", {}, `${plural(row.triggers.length, "hint")}, ${percent(row.share, 1, 1)}`)
+          : null,
+        el("span", {}, duration(row.seconds)),
+      ),
+      body,
+    ),
+  );
+  detailsOf(row).then(
+    (details) => {
+      if (!details) return;
+      body.replaceChildren(...contents(row, details));
+      body.removeAttribute("aria-busy");
+    },
+    (error) => body.replaceChildren(el("p", { class: "empty" }, `This run cannot be read: ${error.message}`)),
+  );
+  return page;
+}
+
+// Draw what stands around an episode anew, when there are other rows; what is being read stays as it is.
+function redrawAround(page, row, filters) {
+  const { rows, place, before, after } = neighbours(row, filters);
+  const old = page.querySelector(".rail"),
+    height = old.scrollTop;
+  const made = rail(rows, place, filters);
+  old.replaceWith(made);
+  requestAnimationFrame(() => {
+    made.scrollTop = height;
+  });
+  const held = document.activeElement && document.activeElement.id;
+  page.querySelector(".steps").replaceWith(steps(rows, place, before, after, filters));
+  if (held && held.startsWith("step-") && by(held)) by(held).focus({ preventScroll: true });
+}
+
+function steps(rows, place, before, after, filters) {
+  const step = (to, label, key) =>
+    to
+      ? el(
+          "a",
+          { class: "button", href: link("episode", filters, to.key), id: `step-${key}`, title: `${label} (${key})` },
+          label,
+        )
+      : el("span", { class: "button off", "aria-disabled": "true" }, label);
+  return el(
+    "div",
+    { class: "steps" },
+    el("a", { class: "button", href: link("episodes", { ...filters, page: null }) }, "All"),
+    el("span", { class: "faint" }, `${whole(place + 1)} of ${whole(rows.length)}`),
+    step(before, "Previous", "k"),
+    step(after, "Next", "j"),
+  );
+}
+
+function course(row) {
+  const name = courseOf(row);
+  return name
+    ? el(
+        "span",
+        { class: `course ${name}` },
+        { at_once: "right at once", corrected: "corrected", lost: "lost by hints", never: "never right" }[name],
+      )
+    : null;
+}
+
+function rail(rows, place, filters) {
+  const first = Math.max(0, Math.min(place - RAIL / 2, rows.length - RAIL));
+  const made = el(
+    "nav",
+    { class: "rail", "aria-label": "Episodes" },
+    el(
+      "p",
+      { class: "faint" },
+      Object.keys(filters).length ? "as filtered; " : "",
+      el("a", { href: link("episodes", filters) }, plural(rows.length, "episode")),
+    ),
+    el(
+      "ol",
+      { start: first + 1 },
+      rows
+        .slice(first, first + RAIL)
+        .map((row, i) =>
+          el(
+            "li",
+            {},
+            el(
+              "a",
+              { href: link("episode", filters, row.key), "aria-current": first + i === place ? "true" : null },
+              el("i", { class: `dot ${toneOf(row.outcome)}`, title: words(row.outcome) }),
+              el("span", {}, shown(row.id), row.sample === null ? "" : ` · ${row.sample + 1}`),
+              row.triggers.length ? el("b", { title: curation() ? "hints" : "flaws" }, row.triggers.length) : null,
+            ),
+          ),
+        ),
+    ),
+  );
+  requestAnimationFrame(() => {
+    const here = made.querySelector("[aria-current]");
+    if (here) made.scrollTop = here.offsetTop - made.clientHeight / 2;
+  });
+  return made;
+}
+
+function contents(row, details) {
+  const { run, native } = details;
+  const answers = details.answers.map((answer) => number(answer)).join(" or ") || "unknown";
+  return [
+    el(
+      "section",
+      { class: "question" },
+      el("h2", {}, "Problem"),
+      bounded(details.question, shown, el("p", { dir: "auto" })),
+      factList([
+        ["accepted answer", answers],
+        ["seed", String(details.seed)],
+        ...(details.temperature === null ? [] : [["temperature", number(details.temperature)]]),
+        ...(details.source ? [["source", shown(details.source)]] : []),
+      ]),
+    ),
+    details.left.length
+      ? el(
+          "section",
+          { class: "left" },
+          el("h2", {}, curation() ? "Still found when it was over" : "Flaws that the rules find"),
+          details.left.map((one) => found(one, one.finder)),
+        )
+      : null,
+    curation()
+      ? runsBeside(run, native, details)
+      : el("section", { class: "run" }, el("h2", {}, "Run"), trajectory(run, details.left)),
+    details.refusals.length ? refused(details.refusals) : null,
+    details.spent && details.spent.calls + details.spent.cached
+      ? el(
+          "section",
+          {},
+          el("h2", {}, "What inspecting took"),
+          factList([
+            ["calls", whole(details.spent.calls)],
+            ["from the cache", whole(details.spent.cached)],
+            ["tokens in", whole(details.spent.input_tokens)],
+            ["tokens out", whole(details.spent.output_tokens)],
+            ["price", number(details.spent.price)],
+            ["waiting", duration(details.spent.seconds)],
+          ]),
+        )
+      : null,
+  ].filter(Boolean);
+}
+
+function runsBeside(run, native, details) {
+  const watched = el(
+    "section",
+    { class: "run" },
+    el(
+      "h2",
+      {},
+      native ? (run.interventions.length ? "With hints" : "Watched") : "The run",
+      native ? usage(run) : null,
+    ),
+    trajectory(run, details.left),
+  );
+  if (!native)
+    return el(
+      "div",
+      { class: "runs" },
+      watched,
+      el("p", { class: "note" }, "There was no reason to step in: the run without interventions is the same."),
+    );
+  return el(
+    "div",
+    { class: "runs two" },
+    watched,
+    el("section", { class: "run" }, el("h2", {}, "Without interventions", usage(native)), trajectory(native, [])),
+  );
+}
+
+const usage = (run) =>
+  el(
+    "small",
+    {},
+    `${plural(run.usage.model_tokens, "token")}, ${duration(run.usage.generation_seconds + run.usage.execution_seconds)}`,
+  );
+
+function refused(list) {
+  return el(
+    "section",
+    {},
+    el("h2", {}, "Refused"),
+    el("p", { class: "note" }, "What the intervener said and what was not used."),
+    table(
+      "Refused",
+      ["reason", "trigger", "text"],
+      list.map((one) => [
+        words(one.reason),
+        one.trigger ? words(one.trigger) : "–",
+        el("td", {}, bounded(one.text, shown, el("div", { class: "prose", dir: "auto" }))),
+      ]),
+    ),
+  );
+}

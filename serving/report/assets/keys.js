@@ -1,0 +1,100 @@
+// The keyboard, and the dialog that says what its keys do.
+
+const KEYS = [
+  ["j or →", "next episode; in the list, next row"],
+  ["k or ←", "previous episode; in the list, the row before"],
+  ["Enter", "open the row"],
+  ["/", "search"],
+  ["o", "unfold everything, or fold it"],
+  ["g", "the overview"],
+  ["l", "the list"],
+  ["t", "light, dark, or as the system has it"],
+  ["?", "these keys"],
+  ["Esc", "close, or back to the list"],
+];
+
+function help() {
+  const dialog = by("help");
+  if (!dialog.childElementCount) {
+    dialog.append(
+      el("h2", { id: "help-title" }, "Keys"),
+      el(
+        "dl",
+        { class: "keys" },
+        KEYS.map(([key, what]) => el("div", {}, el("dt", {}, el("kbd", {}, key)), el("dd", {}, what))),
+      ),
+      el("form", { method: "dialog" }, el("button", { class: "button" }, "Close")),
+    );
+  }
+  dialog.showModal();
+}
+
+function unfold() {
+  const folds = [...document.querySelectorAll("main details:not(.settings)")];
+  const open = !folds.every((fold) => fold.open);
+  for (const fold of folds) fold.open = open;
+  say(open ? "unfolded" : "folded");
+}
+
+function step(by_) {
+  const at = route();
+  if (at.view === "episode") {
+    // By the address, not by what is drawn: keys may come faster than pages.
+    const row = state.byKey.get(at.key);
+    const { before, after } = row ? neighbours(row, at.filters) : {};
+    const to = by_ > 0 ? after : before;
+    if (to) location.hash = link("episode", at.filters, to.key);
+    else say(by_ > 0 ? "this is the last one" : "this is the first one");
+  } else if (at.view === "episodes") {
+    const rows = [...document.querySelectorAll("a.open")];
+    const here = rows.indexOf(document.activeElement);
+    const to = rows[here < 0 ? (by_ > 0 ? 0 : rows.length - 1) : here + by_];
+    if (to) {
+      to.focus();
+      to.closest("tr").scrollIntoView({ block: "nearest" });
+    } else {
+      const more = by(by_ > 0 ? "page-after" : "page-before");
+      if (more) more.click();
+    }
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || by("help").open) return;
+  const typing = event.target.matches("input:not([type=checkbox]), select, textarea");
+  if (typing) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const scrolled = event.target.closest("pre, .scroll") && event.target.scrollWidth > event.target.clientWidth;
+  const at = route();
+  const acts = {
+    j: () => step(1),
+    k: () => step(-1),
+    o: unfold,
+    t: turnTheme,
+    "?": help,
+    g: () => {
+      location.hash = "#/";
+    },
+    l: () => {
+      location.hash = link("episodes", at.filters);
+    },
+    "/": () => {
+      if (at.view !== "episodes") {
+        location.hash = link("episodes", at.filters);
+        render();
+      }
+      by("filter-q").focus();
+      by("filter-q").select();
+    },
+    Escape: () => {
+      if (at.view === "episode") location.hash = link("episodes", at.filters);
+    },
+  };
+  if (!scrolled) Object.assign(acts, { ArrowRight: () => step(1), ArrowLeft: () => step(-1) });
+  if (acts[event.key]) {
+    event.preventDefault();
+    acts[event.key]();
+  }
+});

@@ -1,0 +1,206 @@
+// All episodes as a table, with what they can be filtered by.
+
+const ROWS = 100; // A page of the table.
+
+function listPage(filters) {
+  const found = el("div", { class: "found" });
+  const controls = filterBar(filters);
+  let drawn = 0;
+  const draw = () => {
+    const held = found.contains(document.activeElement) && document.activeElement.getAttribute("href");
+    found.replaceChildren(...results(route().filters));
+    const same = held && [...found.querySelectorAll("a")].find((one) => one.getAttribute("href") === held);
+    if (same) same.focus({ preventScroll: true });
+    drawn = performance.now();
+  };
+  const fill = () => {
+    const now = route().filters;
+    if (now.whole && now.q) {
+      // Not after each block: to draw the table takes longer than to look through one.
+      const went = () => found.isConnected && (!search.running || performance.now() - drawn > 300) && draw();
+      // A server that is gone is told of by whoever looks for news.
+      searchWhole(now, went).catch(() => {});
+    }
+    draw();
+  };
+  const made = el(
+    "div",
+    { class: "list" },
+    el("h1", { tabindex: "-1", id: "heading" }, "Episodes"),
+    controls.bar,
+    found,
+  );
+  made.fill = () => {
+    controls.set(route().filters);
+    fill();
+  };
+  fill();
+  return made;
+}
+
+function filterBar(filters) {
+  const rows = state.rows;
+  const some = (name, label, pairs) => {
+    const choice = el(
+      "select",
+      { id: `filter-${name}`, change: (event) => change(name, event.target.value) },
+      el("option", { value: "" }, "any"),
+      pairs.map(([value, text]) => el("option", { value }, text)),
+    );
+    return pairs.length ? el("label", {}, el("span", {}, label), choice) : null;
+  };
+  const withCounts = (values) => counted(values).map(([value, count]) => [value, `${words(value)} (${whole(count)})`]);
+  const parts = [
+    some("outcome", "Outcome", withCounts(rows.map((row) => row.outcome))),
+    curation()
+      ? some(
+          "course",
+          "Course",
+          counted(rows.map(courseOf))
+            .filter(([value]) => value)
+            .map(([value, count]) => [value, `${COURSES[value]} (${whole(count)})`]),
+        )
+      : null,
+    some("family", "Family", withCounts(rows.map((row) => row.family || "other"))),
+    some("trigger", "Trigger", withCounts(rows.flatMap((row) => [...new Set(row.triggers)]))),
+    some("finder", "Finder", withCounts(rows.flatMap((row) => [...new Set(row.finders)]))),
+    curation()
+      ? some("hinted", "Hints", [
+          ["yes", "with hints"],
+          ["no", "without hints"],
+        ])
+      : null,
+    some("refused", "Refused", withCounts(rows.flatMap((row) => [...new Set(row.refusals)]))),
+    el(
+      "label",
+      {},
+      el("span", {}, "Order"),
+      el(
+        "select",
+        { id: "filter-sort", change: (event) => change("sort", event.target.value) },
+        Object.entries(ORDERS).map(([value, [text]]) => el("option", { value }, text)),
+      ),
+    ),
+  ];
+  let waiting = 0;
+  const typed = el("input", {
+    type: "search",
+    id: "filter-q",
+    placeholder: "id, family, words of the question",
+    "aria-label": "Search",
+    autocomplete: "off",
+    spellcheck: "false",
+    input: () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => change("q", typed.value, true), 150);
+    },
+  });
+  const all = el("input", {
+    type: "checkbox",
+    id: "filter-whole",
+    change: () => change("whole", all.checked ? "1" : ""),
+  });
+  const bar = el(
+    "form",
+    { class: "filters", role: "search", submit: (event) => event.preventDefault() },
+    el("div", { class: "search" }, typed, el("label", { class: "check" }, all, "whole texts")),
+    el("div", { class: "choices" }, parts),
+  );
+  const set = (now) => {
+    for (const name of NAMES) {
+      const control = bar.querySelector(`#filter-${name}`);
+      if (!control || control === all) continue;
+      if (control !== document.activeElement || control !== typed) control.value = now[name] || "";
+      control.classList.toggle("set", Boolean(now[name]));
+    }
+    all.checked = Boolean(now.whole);
+  };
+  set(filters);
+  return { bar, set };
+}
+
+function change(name, value, quietly) {
+  const filters = { ...route().filters, [name]: value, page: null };
+  const to = link("episodes", filters);
+  if (quietly) {
+    history.replaceState(null, "", to);
+    render();
+  } else location.hash = to;
+}
+
+function results(filters) {
+  const rows = matching(filters);
+  const pages = Math.max(1, Math.ceil(rows.length / ROWS));
+  const page = Math.min(pages, Math.max(1, Number.parseInt(filters.page, 10) || 1));
+  const given = Object.keys(filters).filter((name) => name !== "page" && name !== "sort");
+  const looking =
+    filters.whole && filters.q && search.running
+      ? el("span", { class: "faint" }, ` · ${whole(search.done)} of ${whole(state.rows.length)} looked through`)
+      : null;
+  const hits = el(
+    "p",
+    { class: "hits", role: "status" },
+    el("b", {}, whole(rows.length)),
+    ` of ${plural(state.rows.length, "episode")}`,
+    looking,
+    given.length ? el("a", { href: episodes({}) }, "clear the filters") : null,
+  );
+  if (!rows.length)
+    return [
+      hits,
+      el("p", { class: "empty" }, state.rows.length ? "Nothing fits these filters." : "Nothing is done yet."),
+    ];
+  const kind = curation();
+  const heads = [
+    el("th", { scope: "col" }, "outcome"),
+    el("th", { scope: "col" }, "problem"),
+    el("th", { scope: "col", class: "wide" }, "question"),
+    el("th", { scope: "col" }, kind ? "hints for" : "flaws"),
+    numeric(kind ? "hint share" : "run"),
+    numeric("tokens"),
+    numeric("time"),
+  ];
+  const body = rows.slice((page - 1) * ROWS, page * ROWS).map((row) => [
+    el("td", {}, badge(row.outcome), course(row)),
+    el(
+      "th",
+      { scope: "row" },
+      el("a", { href: link("episode", filters, row.key), class: "open" }, shown(row.id)),
+      el("small", {}, shown([words(row.family), row.tier].filter(Boolean).join(", "))),
+    ),
+    el("td", { class: "wide" }, el("div", { class: "clamp", dir: "auto" }, shown(row.question.slice(0, 240)))),
+    el(
+      "td",
+      {},
+      [...new Set(row.triggers)].map((trigger) => el("span", { class: "pill", title: words(trigger) }, SHORT[trigger])),
+    ),
+    figure(
+      kind ? (row.share ? percent(row.share, 1, 1) : el("span", { class: "faint" }, "–")) : String(row.sample + 1),
+    ),
+    figure(whole(row.tokens)),
+    figure(duration(row.seconds)),
+  ]);
+  return [hits, table("Episodes", heads, body, "episodes"), pages > 1 ? pager(filters, page, pages) : null].filter(
+    Boolean,
+  );
+}
+
+function pager(filters, page, pages) {
+  const to = (target, label, id) =>
+    target >= 1 && target <= pages && target !== page
+      ? el(
+          "a",
+          { class: "button", id, href: link("episodes", { ...filters, page: target === 1 ? null : String(target) }) },
+          label,
+        )
+      : el("span", { class: "button off", "aria-disabled": "true" }, label);
+  return el(
+    "nav",
+    { class: "pager", "aria-label": "Pages of the list" },
+    to(1, "First"),
+    to(page - 1, "Previous", "page-before"),
+    el("span", {}, `${whole(page)} of ${whole(pages)}`),
+    to(page + 1, "Next", "page-after"),
+    to(pages, "Last"),
+  );
+}

@@ -1,0 +1,154 @@
+// What is shown for an address, the theme, and looking for news where a server stands behind the page.
+
+const THEMES = { auto: "◐ auto", light: "☀ light", dark: "☾ dark" };
+const EVERY = 2000; // Milliseconds between two looks at a run that goes on.
+let drawn = { view: null, version: -1, key: null };
+
+function say(text) {
+  by("said").textContent = text;
+}
+
+function notice(text) {
+  by("notice").textContent = text;
+  by("notice").hidden = !text;
+}
+
+function render() {
+  const at = route();
+  const main = by("main");
+  top_(at);
+  if (at.view === "episodes" && drawn.view === "episodes" && drawn.version === state.version) {
+    main.firstElementChild.fill();
+    return;
+  }
+  const moved = drawn.view !== at.view || drawn.key !== at.key;
+  const first = drawn.view === null;
+  drawn = { view: at.view, version: state.version, key: at.key };
+  if (at.view === "episode") {
+    const row = state.byKey.get(at.key);
+    main.replaceChildren(
+      row
+        ? episodePage(row, at.filters)
+        : el(
+            "p",
+            { class: "empty" },
+            "There is no episode ",
+            el("b", {}, shown(at.key || "")),
+            " here. ",
+            el("a", { href: episodes({}) }, "See all of them"),
+          ),
+    );
+  } else {
+    main.replaceChildren(at.view === "episodes" ? listPage(at.filters) : overview());
+  }
+  if (moved) {
+    window.scrollTo(0, 0);
+    // Whoever can't see the page hears where it went.
+    if (!first && by("heading")) by("heading").focus({ preventScroll: true });
+  }
+  document.title = at.view === "episode" && at.key ? `${at.key} · ${state.facts.name}` : state.facts.name;
+}
+
+function top_(at) {
+  by("run-name").replaceChildren(shown(state.facts.name));
+  const going = !state.facts.finished;
+  by("run-state").className = going ? "state going" : "state";
+  by("run-state").textContent = `${state.facts.kind}${going ? (LIVE ? ", goes on" : ", not finished") : ""}`;
+  const tab = (view, label, to) => el("a", { href: to, "aria-current": at.view === view ? "page" : null }, label);
+  by("nav").replaceChildren(
+    tab("overview", "Overview", "#/"),
+    tab("episodes", `Episodes ${whole(state.rows.length)}`, episodes({})),
+  );
+}
+
+function turnTheme() {
+  const names = Object.keys(THEMES);
+  setTheme(names[(names.indexOf(document.documentElement.dataset.theme || "auto") + 1) % names.length]);
+}
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  by("theme").textContent = THEMES[theme];
+  by("theme").title = "Light, dark, or as the system has it (t)";
+  try {
+    localStorage.setItem("storm-view-theme", theme);
+  } catch {
+    /* A browser that keeps nothing. */
+  }
+}
+
+function kept() {
+  try {
+    return localStorage.getItem("storm-view-theme") || "auto";
+  } catch {
+    return "auto";
+  }
+}
+
+// New rows change what is shown around a reader, and never what is being read.
+async function look() {
+  try {
+    const { changed, error } = await refresh();
+    notice(error ? `What follows cannot be read: ${error}` : "");
+    if (changed) news();
+  } catch {
+    notice("The server is gone; what was loaded stays. Start it again with storm view --serve.");
+  }
+  setTimeout(look, EVERY);
+}
+
+function news() {
+  const at = route();
+  // Somebody may have come by a link to an episode that was not done yet: then there is none drawn.
+  if (
+    at.view === "episode" &&
+    drawn.key === at.key &&
+    state.byKey.has(at.key) &&
+    by("main").querySelector(".episode")
+  ) {
+    top_(at);
+    redrawAround(by("main").firstElementChild, state.byKey.get(at.key), at.filters);
+    return;
+  }
+  if (at.view === "episodes" && drawn.view === "episodes") {
+    drawn.version = state.version;
+    top_(at);
+    by("main").firstElementChild.fill();
+    return;
+  }
+  const focus = document.activeElement && document.activeElement.getAttribute("href"),
+    height = window.scrollY;
+  render();
+  window.scrollTo(0, height);
+  if (focus) {
+    const same = [...document.querySelectorAll("a")].find((one) => one.getAttribute("href") === focus);
+    if (same) same.focus({ preventScroll: true });
+  }
+}
+
+async function main() {
+  setTheme(THEMES[kept()] ? kept() : "auto");
+  by("theme").addEventListener("click", turnTheme);
+  by("help-open").addEventListener("click", help);
+  if (typeof DecompressionStream === "undefined") {
+    notice(
+      "This browser is too old for this report: it lacks DecompressionStream. Chromium 80, Firefox 113 and Safari 16.4 have it.",
+    );
+    return;
+  }
+  await open();
+  if (LIVE) await look();
+  window.addEventListener("hashchange", render);
+  let folded = [];
+  window.addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("main details:not([open])")];
+    for (const fold of folded) fold.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const fold of folded) fold.open = false;
+  });
+  render();
+  document.body.dataset.ready = "";
+}
+
+main();

@@ -1,0 +1,242 @@
+// One run, span by span: who wrote what, programs with their output and solver reports, and hints beside what they replaced.
+
+const SOURCES = { prompt: "Prompt", model: "Model", tool: "Program output", hint: "Hint" };
+
+function trajectory(run, findings) {
+  let programs = 0;
+  const parts = run.spans.map((span, place) => {
+    const evidence = (findings.find((finding) => finding.span === place) || {}).evidence;
+    if (span.source === "prompt") return promptSpan(span);
+    if (span.source === "tool") return toolSpan(span, (programs += 1), evidence);
+    if (span.source === "hint") return hintSpan(run, span);
+    return spanOf("model", "Model", reasoning(span.text, evidence));
+  });
+  const gone = run.interventions.filter((one) => !one.stands);
+  return el(
+    "div",
+    { class: "trajectory" },
+    parts,
+    gone.length
+      ? spanOf(
+          "hint",
+          `${plural(gone.length, "hint")} that a later one cut away`,
+          gone.map((one) =>
+            el(
+              "details",
+              { class: "fold gone" },
+              el(
+                "summary",
+                {},
+                el("span", { class: "who" }, `Hint ${run.interventions.indexOf(one) + 1}`),
+                el("span", { class: "peek" }, shown(one.hint)),
+              ),
+              intervention(run, one),
+            ),
+          ),
+        )
+      : null,
+    ending(run),
+  );
+}
+
+function spanOf(source, label, ...content) {
+  return el("section", { class: `span ${source}`, "aria-label": label }, el("h3", { class: "who" }, label), content);
+}
+
+function promptSpan(span) {
+  return el(
+    "details",
+    { class: "span prompt" },
+    el(
+      "summary",
+      {},
+      el("span", { class: "who" }, "Prompt"),
+      el("span", { class: "faint" }, plural(span.text.length, "character")),
+    ),
+    bounded(span.text, prose, el("div", { class: "prose", dir: "auto" })),
+  );
+}
+
+function toolSpan(span, order, evidence) {
+  const run = span.execution;
+  const body = span.text
+    .replace(/^(?:```output|<tool_response>)\n?/, "")
+    .replace(/\n?(?:```|<\/tool_response>)\s*$/, "");
+  const lines = body.trim().split("\n");
+  const told = [
+    run.status === "ok" ? null : words(run.status),
+    duration(run.wall_seconds),
+    plural(run.reports.length, "solve"),
+  ];
+  return el(
+    "section",
+    { class: `span tool ${run.status === "ok" ? "" : "failed"}`, "aria-label": `Output of program ${order}` },
+    run.code ? codeBlock(run.code) : null,
+    run.reports.length ? reports(run.reports) : null,
+    el(
+      "details",
+      { class: "fold" },
+      el(
+        "summary",
+        {},
+        el("span", { class: "who" }, `Output ${order}`),
+        el("code", { class: "peek" }, shown((lines.at(-1) || "(nothing)").slice(0, 120))),
+        el("span", { class: "faint" }, told.filter(Boolean).join(" · ")),
+      ),
+      bounded(body, (piece) => marked(piece, evidence), el("pre", { class: "output", tabindex: "0" })),
+      !body.includes(run.stdout.trim()) ? stream("All of standard output", run.stdout) : null,
+      !body.includes(run.stderr.trim()) ? stream("Standard error", run.stderr) : null,
+      factList([
+        [
+          "ended",
+          run.status === "ok"
+            ? "by itself"
+            : `${words(run.status)}${run.signal ? `, signal ${run.signal}` : run.exit_code ? `, exit code ${run.exit_code}` : ""}`,
+        ],
+        ["wall", duration(run.wall_seconds)],
+        ["processor", duration(run.cpu_seconds)],
+        ["memory", `${number(Math.round(run.peak_memory_mb))} MiB`],
+        ["sandbox", `${run.tier}, ${run.backend}`],
+        ...(run.truncated ? [["output", "cut, it was over the limit"]] : []),
+        ...Object.entries(run.files).map(([name, size]) => ["file", shown(`${name}, ${whole(size)} bytes`)]),
+      ]),
+    ),
+  );
+}
+
+function stream(title, text) {
+  return el(
+    "details",
+    { class: "fold inner" },
+    el("summary", {}, `${title}, ${plural(text.length, "character")}`),
+    bounded(text, shown, el("pre", { class: "output", tabindex: "0" })),
+  );
+}
+
+function reports(list) {
+  const heads = [
+    "solver",
+    "status",
+    "sense",
+    numeric("objective"),
+    numeric("bound"),
+    numeric("variables", "continuous + integer + binary"),
+    numeric("constraints"),
+    numeric("seconds"),
+  ];
+  return table(
+    "Solver reports",
+    heads.map((head) => (typeof head === "string" ? el("th", { scope: "col" }, head) : head)),
+    list.map((one) => [
+      el("th", { scope: "row" }, shown(one.solver || "–"), el("small", {}, shown(one.library))),
+      el(
+        "td",
+        {},
+        el(
+          "span",
+          { class: `status ${one.status === "optimal" ? "good" : one.status === "error" ? "bad" : ""}` },
+          one.status,
+        ),
+      ),
+      one.sense || "–",
+      figure(number(one.objective)),
+      figure(number(one.bound), one.gap ? el("small", {}, `gap ${percent(one.gap, 1, 2)}`) : null),
+      el(
+        "td",
+        { class: "n", title: `${one.continuous} continuous, ${one.integer} integer, ${one.binary} binary` },
+        variables(one),
+      ),
+      figure(whole(one.constraints)),
+      figure(one.seconds.toFixed(3)),
+    ]),
+    "reports",
+  );
+}
+
+function variables(one) {
+  const parts = [
+    [one.continuous, "cont."],
+    [one.integer, "int."],
+    [one.binary, "bin."],
+  ].filter(([count]) => count);
+  return parts.map(([count, kind]) => `${whole(count)} ${kind}`).join(", ") || "0";
+}
+
+function hintSpan(run, span) {
+  const one = run.interventions[span.intervention];
+  if (!one) return spanOf("hint", "Hint", bounded(span.text, shown, el("div", { class: "prose", dir: "auto" })));
+  return spanOf("hint", `Hint ${span.intervention + 1} of ${run.interventions.length}`, intervention(run, one));
+}
+
+function intervention(run, one) {
+  return el(
+    "div",
+    { class: "intervention" },
+    found(one.finding, one.finder),
+    el(
+      "div",
+      { class: "swap" },
+      el(
+        "div",
+        { class: "cut" },
+        el("h4", {}, "Cut away", el("small", {}, plural(one.removed.length, "character"))),
+        one.removed
+          ? reasoning(one.removed, one.finding.evidence)
+          : el("p", { class: "faint" }, "Nothing: the hint was put at the end."),
+      ),
+      el(
+        "div",
+        { class: "put" },
+        el("h4", {}, one.stands ? "Put in its place" : "Was put in its place, and cut away later"),
+        el("div", { class: "prose", dir: "auto" }, shown(one.hint)),
+      ),
+    ),
+  );
+}
+
+function found(finding, finder) {
+  const who = finder === "llm" ? "an LLM" : finder === "person" ? "a person" : `rule ${words(finding.rule)}`;
+  return el(
+    "div",
+    { class: "finding" },
+    el(
+      "p",
+      {},
+      el("a", { class: "trigger", href: episodes({ trigger: finding.trigger }) }, words(finding.trigger)),
+      el("span", { class: "faint" }, `found by `, shown(who), ` · confidence ${finding.confidence.toFixed(2)}`),
+    ),
+    finding.why ? el("p", { dir: "auto" }, shown(finding.why)) : null,
+    finding.evidence
+      ? el(
+          "p",
+          { class: "evidence", dir: "auto" },
+          el("span", { class: "faint" }, "evidence "),
+          bounded(finding.evidence, shown, el("q", {})),
+        )
+      : null,
+  );
+}
+
+const STOPS = {
+  answer: "It closed its turn with an answer.",
+  budget: "It wrote one program more than allowed.",
+  length: "It ran out of tokens.",
+  malformed: "It closed its turn without an answer or a program.",
+  infrastructure: "The sandbox failed.",
+};
+
+function ending(run) {
+  const told = run.score,
+    answer = told && told.answer;
+  return el(
+    "p",
+    { class: "ending" },
+    STOPS[run.stop] || "It is not over.",
+    " ",
+    told ? el("span", { class: `badge ${toneOf(told.reason)}` }, words(told.reason)) : null,
+    " ",
+    answer
+      ? [el("b", {}, shown(answer.text.slice(0, 300))), el("span", { class: "faint" }, ` under the rule ${told.rule}`)]
+      : null,
+  );
+}

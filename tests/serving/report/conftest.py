@@ -1,0 +1,96 @@
+"""A browser for the report, and runs to report on: a real curation, a real evaluation, and made ones."""
+
+import copy
+import json
+
+import pytest
+from browsing import browser, page
+
+from agents.curation.config import CurateConfig
+from agents.curation.pool import curate
+from agents.evaluation import run as evaluation
+from agents.evaluation.config import EvalConfig
+from serving.report import open_run, write_report
+
+__all__ = ["browser", "page"]
+
+
+@pytest.fixture(scope="session")
+def curated(tmp_path_factory):
+    """The folder of a curation by the nano model, in which hints were given."""
+    folder = tmp_path_factory.mktemp("curated") / "first"
+    curate(CurateConfig(families=("all",), limit=14, seed=5), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def summary(curated):
+    """Its figures."""
+    return json.loads((curated / "summary.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def records(curated):
+    """Its records, as they stand in the file."""
+    return [json.loads(line) for line in (curated / "episodes.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="session")
+def hinted(records):
+    """The records of runs with one hint, which stands, and with a solver report."""
+    return [
+        record
+        for record in records
+        if len(record["episode"]["interventions"]) == 1 and record["episode"]["executions"][-1]["reports"]
+    ]
+
+
+@pytest.fixture(scope="session")
+def evaluated(tmp_path_factory):
+    """The folder of an evaluation of the nano model."""
+    folder = tmp_path_factory.mktemp("evaluated") / "figures"
+    evaluation.evaluate(EvalConfig(families=("easy",), limit=6, samples=2, seed=7, reasoner="nano-base"), folder)
+    return folder
+
+
+@pytest.fixture
+def made(tmp_path, curated):
+    """A function that makes the folder of a curation with these records."""
+
+    def made(records, name="made"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.toml").write_text((curated / "config.toml").read_text())
+        lines = (json.dumps(record, ensure_ascii=True) + "\n" for record in records)
+        (folder / "episodes.jsonl").write_text("".join(lines))
+        return folder
+
+    return made
+
+
+@pytest.fixture
+def many(records):
+    """A function that gives so many records, made of the real ones under other ids."""
+
+    def many(count):
+        for number in range(count):
+            record = copy.deepcopy(records[number % len(records)])
+            record["id"] = f"made-{number:04}"
+            for side in ("episode", "native"):
+                record[side]["problem"]["id"] = record["id"]
+            yield record
+
+    return many
+
+
+@pytest.fixture
+def look(page, tmp_path):
+    """A function that opens the report of a folder from disk, at a place in it, and gives the page when it is drawn."""
+
+    def look(folder, place=""):
+        report = write_report(open_run(folder), tmp_path / "report.html")
+        page.goto(f"file://{report.path}{place}")
+        page.wait_for_selector("body[data-ready]")
+        return page
+
+    return look

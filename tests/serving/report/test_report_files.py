@@ -1,0 +1,172 @@
+"""What `write_report` reads and writes, and what it refuses."""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+
+import pytest
+
+from serving.report import open_run, write_report
+from serving.report.page import MARK
+
+
+def unpacked(report):
+    """The index of a report, and its blocks."""
+    packed = re.findall(r'<script type="text/plain" id="[^"]*">([^<]*)</script>', report.path.read_text())
+    index, *blocks = [json.loads(gzip.decompress(base64.b64decode(one))) for one in packed]
+    return index, blocks
+
+
+def rows(index):
+    fields = [*index["facts"]["fields"], "block", "place"]
+    return [dict(zip(fields, row, strict=True)) for row in index["rows"]]
+
+
+def digests(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_every_record_is_in_its_block_and_token_ids_are_nowhere(curated, records, tmp_path):
+    index, blocks = unpacked(write_report(open_run(curated), tmp_path / "report.html"))
+    found = rows(index)
+    assert [row["key"] for row in found] == [record["id"] for record in records]
+    for row, record in zip(found, records, strict=True):
+        details = blocks[row["block"]][row["place"]]
+        spans = record["episode"]["transcript"]["spans"]
+        assert [(span["source"], span["text"]) for span in details["run"]["spans"]] == [
+            (span["source"], span["text"]) for span in spans
+        ]
+        assert not any("ids" in span or "ends" in span for span in details["run"]["spans"])
+        native = record["native"]["transcript"]["spans"]
+        if details["native"] is None:
+            assert [span["text"] for span in native] == [span["text"] for span in spans]
+        else:
+            assert [span["text"] for span in details["native"]["spans"]] == [span["text"] for span in native]
+        assert row["native"] == (record["native_score"]["reason"] == "correct")
+        assert row["share"] == record["hint_share"]
+
+
+def test_each_hint_that_stands_is_tied_to_its_intervention(curated, records, tmp_path):
+    index, blocks = unpacked(write_report(open_run(curated), tmp_path / "report.html"))
+    tied = 0
+    for row in rows(index):
+        run = blocks[row["block"]][row["place"]]["run"]
+        hints = [span for span in run["spans"] if span["source"] == "hint"]
+        for span in hints:
+            tied += 1
+            assert span["text"].strip() == run["interventions"][span["intervention"]]["hint"]
+        assert sum(one["stands"] for one in run["interventions"]) == len(hints)
+    assert tied
+
+
+def test_blocks_are_small_however_many_runs_there_are(made, many, tmp_path):
+    index, blocks = unpacked(write_report(open_run(made(many(120))), tmp_path / "report.html"))
+    assert [len(block) for block in blocks] == [50, 50, 20]
+    assert [(row["block"], row["place"]) for row in rows(index)][49:51] == [(0, 49), (1, 0)]
+
+
+def test_of_a_problem_that_was_done_twice_the_last_record_counts(made, many, tmp_path):
+    first, second = many(2)
+    again = json.loads(json.dumps(first)) | {"seed": 77}
+    index, blocks = unpacked(write_report(open_run(made([first, second, again])), tmp_path / "report.html"))
+    found = rows(index)
+    assert [row["key"] for row in found] == ["made-0000", "made-0001"]
+    assert blocks[found[0]["block"]][found[0]["place"]]["seed"] == 77
+
+
+def test_a_half_written_last_line_is_left_out(made, many, tmp_path):
+    folder = made(many(3))
+    file = folder / "episodes.jsonl"
+    whole = file.read_bytes()
+    for cut in (1, 5, 200):
+        file.write_bytes(whole[:-cut])
+        report = write_report(open_run(folder), tmp_path / "report.html")
+        assert report.entries == (3 if cut == 1 else 2)
+        assert not report.finished
+
+
+def test_a_run_is_only_read(curated, tmp_path):
+    before = digests(curated)
+    write_report(open_run(curated), tmp_path / "report.html")
+    assert digests(curated) == before
+
+
+@pytest.mark.parametrize("broken", ["not json", '{"id": "x"}', "[1]", "null", '{"id": "x", "seed": 1, "level": 2}'])
+def test_a_line_that_is_no_record_is_named_with_its_file_and_nothing_is_written(made, many, tmp_path, broken):
+    folder = made(many(3))
+    file = folder / "episodes.jsonl"
+    first, second, third = file.read_text().splitlines()
+    file.write_text(f"{first}\n{broken}\n{second}\n{third}\n")
+    before = digests(folder)
+    with pytest.raises(ValueError, match=r"episodes\.jsonl:2: not a record .* make the run anew"):
+        write_report(open_run(folder), folder / "report.html")
+    assert digests(folder) == before
+
+
+def test_a_record_of_another_version_is_refused_by_the_field_that_is_wrong(made, many, tmp_path):
+    (record,) = many(1)
+    del record["native"]
+    with pytest.raises(ValueError, match=r'episodes\.jsonl:1: .*"native" is missing; view it with the version'):
+        write_report(open_run(made([record])), tmp_path / "report.html")
+
+
+def test_a_record_from_before_refusals_and_reasons_is_read(made, many, tmp_path):
+    (record,) = [record for record in many(14) if record["episode"]["interventions"]][:1]
+    for name in ("refusals", "spent", "hint_share", "hint_positions"):
+        record.pop(name, None)
+    for one in record["episode"]["interventions"]:
+        one["finding"].pop("why", None)
+    index, blocks = unpacked(write_report(open_run(made([record])), tmp_path / "report.html"))
+    assert blocks[0][0]["run"]["interventions"][0]["finding"]["why"] == ""
+    assert rows(index)[0]["refusals"] == []
+
+
+def test_an_earlier_report_is_replaced_and_nothing_else(curated, tmp_path):
+    out = tmp_path / "report.html"
+    first = write_report(open_run(curated), out)
+    assert write_report(open_run(curated), out).size == first.size == out.stat().st_size
+    out.write_text("<!doctype html><p>My own notes")
+    with pytest.raises(ValueError, match=r"report\.html: is there already and no report of storm view; choose another"):
+        write_report(open_run(curated), out)
+    assert out.read_text() == "<!doctype html><p>My own notes"
+    with pytest.raises(ValueError, match="is a folder"):
+        write_report(open_run(curated), tmp_path)
+    with pytest.raises(ValueError, match="no such folder; choose another --out"):
+        write_report(open_run(curated), tmp_path / "nowhere" / "report.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_mark_of_a_report_stands_where_it_is_looked_for(curated, tmp_path):
+    report = write_report(open_run(curated), tmp_path / "report.html")
+    assert MARK in report.path.read_text()[:400]
+
+
+def test_a_folder_that_is_no_run_is_told_from_one_in_which_nothing_is_done(curated, tmp_path):
+    for place, words in ((tmp_path / "nix", "no such folder"), (curated / "config.toml", "not a folder")):
+        with pytest.raises(ValueError, match=words):
+            open_run(place)
+    with pytest.raises(ValueError, match=r"neither episodes\.jsonl nor samples\.jsonl"):
+        open_run(tmp_path)
+    (tmp_path / "config.toml").write_text((curated / "config.toml").read_text())
+    assert open_run(tmp_path).kind == "curation"
+    with pytest.raises(ValueError, match=r"nothing is done in it yet; .*--serve"):
+        write_report(open_run(tmp_path), tmp_path / "report.html")
+    (tmp_path / "config.toml").write_text("seed = [")
+    with pytest.raises(ValueError, match=r"config\.toml: not TOML"):
+        open_run(tmp_path)
+
+
+def test_a_program_that_a_tool_call_has_as_json_is_not_shown_twice(made, many, tmp_path):
+    (record,) = [record for record in many(14) if record["episode"]["executions"]][:1]
+    execution = record["episode"]["executions"][0]
+    call = {"name": "run_python", "arguments": {"code": execution["code"]}}
+    spans = record["episode"]["transcript"]["spans"]
+    place = next(number for number, span in enumerate(spans) if span["source"] == "tool")
+    for text, code in ((f"<tool_call>\n{json.dumps(call)}\n</tool_call>", None), ("nothing", execution["code"])):
+        spans[place - 1] |= {"text": text, "ids": None, "ends": None}
+        made_of = made([record], name=f"run-{code is None}")
+        _, blocks = unpacked(write_report(open_run(made_of), tmp_path / "report.html"))
+        tool = next(span for span in blocks[0][0]["run"]["spans"] if span["source"] == "tool")
+        assert tool["execution"]["code"] == code

@@ -1,0 +1,173 @@
+"""The page over HTTP, while its run goes on."""
+
+import json
+import socket
+import threading
+
+import httpx
+import pytest
+import uvicorn
+
+from serving.report import open_run
+from serving.report.live import Index, create_app, serve
+
+
+class Served:
+    """A report of a folder on a free port, in a thread."""
+
+    def __init__(self, folder):
+        run = open_run(folder)
+        settings = uvicorn.Config(create_app(run, Index(run)), lifespan="off", log_config=None)
+        self._server = uvicorn.Server(settings)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._socket.close()
+
+
+@pytest.fixture
+def served():
+    """A function that serves a folder."""
+    opened = []
+
+    def served(folder):
+        opened.append(Served(folder))
+        return opened[-1]
+
+    yield served
+    for one in opened:
+        one.__exit__()
+
+
+def add(folder, record, *, end="\n"):
+    with (folder / "episodes.jsonl").open("a") as file:
+        file.write(json.dumps(record) + end)
+
+
+def settled(page, selector, words):
+    """Waits until an element says these words."""
+    page.locator(selector, has_text=words).first.wait_for()
+
+
+def test_new_records_appear_and_whoever_reads_an_episode_goes_on_reading(served, made, many, page):
+    first, second, third, fourth = many(4)
+    folder = made([first])
+    live = served(folder)
+    page.goto(live.url)
+    settled(page, "h1", "1 of 14 problems")
+    add(folder, second)
+    settled(page, "h1", "2 of 14 problems")
+    page.goto(f"{live.url}#/episode/made-0000")
+    page.wait_for_selector(".trajectory")
+    page.locator("details.prompt").first.evaluate("fold => { fold.open = true; fold.dataset.mine = 'yes'; }")
+    page.evaluate("window.mine = document.querySelector('.trajectory'); window.scrollTo(0, 120)")
+    place = page.evaluate("scrollY")
+    add(folder, third)
+    settled(page, "#nav", "Episodes 3")
+    assert page.evaluate("window.mine.isConnected")
+    assert page.evaluate("scrollY") == place
+    assert page.locator("details[data-mine]").first.evaluate("fold => fold.open")
+    page.goto(f"{live.url}#/episodes")
+    page.fill("#filter-q", "made-000")
+    add(folder, fourth)
+    settled(page, ".hits", "4 of 4 episodes")
+    assert page.input_value("#filter-q") == "made-000"
+    assert page.evaluate("document.activeElement.id") == "filter-q"
+
+
+def test_a_line_that_is_being_written_waits_until_it_is_whole(made, many):
+    first, second = many(2)
+    folder = made([first])
+    index = Index(open_run(folder))
+    stamp, rows, wrong = index.since(0, "")
+    assert (len(rows), wrong) == (1, "")
+    text = json.dumps(second)
+    with (folder / "episodes.jsonl").open("a") as file:
+        for part in (text[:100], text[100:]):
+            file.write(part)
+            file.flush()
+            assert index.since(1, stamp) == (stamp, [], "")
+        file.write("\n")
+    same, rows, wrong = index.since(1, stamp)
+    assert (same, [row[0] for row in rows], wrong) == (stamp, ["made-0001"], "")
+
+
+def test_a_run_that_is_written_anew_at_its_end_is_read_anew(served, made, many, page):
+    records = list(many(3))
+    folder = made(records[::-1])
+    live = served(folder)
+    page.goto(f"{live.url}#/episode/made-0000")
+    page.wait_for_selector(".trajectory")
+    asked = httpx.get(f"{live.url}rows?have=0").json()
+    draft = folder / "draft"
+    draft.write_text("".join(json.dumps(record) + "\n" for record in records))
+    draft.replace(folder / "episodes.jsonl")
+    (folder / "summary.json").write_text("{}")
+    assert httpx.get(f"{live.url}runs?first=0&last=1&stamp={asked['stamp']}").json() is None
+    page.wait_for_selector("#run-state:not(.going)")
+    page.keyboard.press("j")
+    page.locator("h1", has_text="made-0001").wait_for()
+    page.wait_for_selector(".trajectory")
+    assert page.locator(".rail a").all_inner_texts()[1].startswith("made-0000")
+
+
+def test_whole_texts_are_searched_through_the_server(served, made, many, page):
+    records = list(many(30))
+    records[27]["native"]["transcript"]["spans"][-1] |= {"text": "the aardvark", "ids": None, "ends": None}
+    live = served(made(records))
+    page.goto(f"{live.url}#/episodes?q=AARDVARK&whole=1")
+    settled(page, ".hits", "1 of 30 episodes")
+    assert page.locator("a.open").all_inner_texts() == ["made-0027"]
+
+
+def test_a_line_that_cannot_be_read_is_told_on_the_page_and_what_was_read_stays(served, made, many, page):
+    folder = made(many(2))
+    live = served(folder)
+    page.goto(live.url)
+    settled(page, "h1", "2")
+    with (folder / "episodes.jsonl").open("a") as file:
+        file.write('{"id": "<img src=x onerror=alert(1)>"}\n')
+    settled(page, "#notice", "episodes.jsonl:3: not a record")
+    assert page.locator(".tile").count() == 6
+    with pytest.raises(ValueError, match=r"episodes\.jsonl:3: not a record"):
+        serve(open_run(folder), port=0, listening=lambda address: pytest.fail("it listens"))
+
+
+def test_when_the_server_goes_the_page_says_so_and_stays(served, made, many, page):
+    live = served(made(many(2)))
+    page.goto(live.url)
+    settled(page, "h1", "2")
+    live.__exit__()
+    settled(page, "#notice", "The server is gone")
+    assert page.locator(".tile").count() == 6
+    assert all("ERR_CONNECTION" in complaint for complaint in page.complaints)
+    page.complaints.clear()
+
+
+def test_it_answers_this_machine_alone_and_lets_no_other_page_in(served, curated):
+    live = served(curated)
+    assert httpx.get(live.url, headers={"host": "evil.example"}).status_code == 400
+    told = httpx.get(f"{live.url}rows?have=0")
+    assert told.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "access-control-allow-origin" not in told.headers
+    assert "script-src 'sha256-" in httpx.get(live.url).headers["content-security-policy"]
+    assert httpx.post(live.url).status_code == 405
+    for asked in ("rows?have=-1", "rows?have=x", "runs?first=1", "runs?first=0&last=1e3"):
+        assert httpx.get(live.url + asked).status_code == 400
+    everything = httpx.get(f"{live.url}runs?first=0&last=99999&stamp={told.json()['stamp']}").json()
+    assert len(everything) == 14
+
+
+def test_a_port_that_is_taken_is_an_error_that_says_so(curated):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ValueError, match=rf"cannot listen at 127\.0\.0\.1:{port}: .*; choose another --port"):
+            serve(open_run(curated), port=port, listening=lambda address: pytest.fail("it listens"))
