@@ -52,6 +52,10 @@ def detectors(
     intervener_price: Annotated[
         str, typer.Option(metavar="IN,OUT", help=TEXTS["intervener_price"], show_default=False)
     ] = "",
+    judgements: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where an llm's replies are kept; what stands there is not asked again."),
+    ] = None,
     minimum_tier: Annotated[
         str, typer.Option(metavar="TIER", help="The weakest sandbox to accept: full, landlock or limits.")
     ] = "landlock",
@@ -74,7 +78,15 @@ def detectors(
     with told():
         if nano is not None and nano < 1:
             raise ValueError(f"nano is {nano}; give at least 1")
-        asked = open_intervener(intervener, url=intervener_url, model=intervener_model, price=intervener_price)
+        if judgements is not None and intervener == "rules":
+            raise ValueError("--judgements goes with --intervener llm or rules+llm; rules ask nobody")
+        asked = open_intervener(
+            intervener,
+            url=intervener_url,
+            model=intervener_model,
+            price=intervener_price,
+            judgements=judgements,
+        )
         try:
             with asked as watching, open_sandbox(minimum_tier=cast(Any, minimum_tier)) as sandbox:
                 if traces is not None:
@@ -84,7 +96,8 @@ def detectors(
                     count = nano or NANO
                     measured[f"nano, seed {seed}"] = _measured(_played(count, seed, sandbox), count, watching, display)
         except KeyboardInterrupt:
-            fail("stopped; nothing is measured", code=130)
+            kept = f"; what the llm said is kept in {judgements}" if judgements is not None else ""
+            fail(f"stopped; nothing is measured{kept}", code=130)
     if as_json:
         sets = {name: one.to_dict() for name, one in measured.items()}
         typer.echo(json.dumps({"intervener": intervener, "model": intervener_model, "sets": sets}, indent=2))

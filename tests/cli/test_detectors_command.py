@@ -164,6 +164,19 @@ def test_a_language_model_is_measured_as_the_rules_are_with_what_it_took(storm, 
     assert f"1 requests, 0 cached, {judge.input_tokens // 2:,} tokens in" in shown
 
 
+def test_what_a_language_model_said_is_kept_and_not_asked_again(storm, tmp_path):
+    (tmp_path / "misread.md").write_text(MISREAD)
+    with Judge() as judge:
+        given = ("detectors", "--traces", "misread.md", "--intervener", "llm", "--intervener-url", judge.url, *LENIENT)
+        first, second = (
+            json.loads(storm(*given, "--judgements", "said.jsonl", "--json").stdout)["sets"]["misread.md"]
+            for _ in range(2)
+        )
+        assert judge.answered == 1
+    assert (first["spent"]["calls"], second["spent"]["calls"], second["spent"]["cached"]) == (1, 0, 1)
+    assert first["triggers"] == second["triggers"]
+
+
 def test_an_endpoint_that_is_not_there_is_told(storm, tmp_path):
     (tmp_path / "misread.md").write_text(MISREAD)
     result = storm("detectors", "--traces", "misread.md", "--intervener", "llm", *LENIENT)
@@ -174,6 +187,7 @@ def test_bad_input_is_told_in_one_line(storm, traces, tmp_path):
     (traces / "half.md").write_text("---\nid: half\n")
     for arguments, message in [
         (("--nano", 0), "nano is 0; give at least 1"),
+        (("--judgements", "said.jsonl"), "--judgements goes with --intervener llm or rules+llm; rules ask nobody"),
         (("--traces", "nowhere"), "nowhere: No such file or directory"),
         (("--traces", traces), f'{traces}/half.md:1: the lines "---" around the head are missing'),
     ]:
