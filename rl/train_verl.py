@@ -86,6 +86,7 @@ def _prepare_data(config: Any) -> None:
     """Make the data sets that are the run's own, where they are not there yet."""
     from env import read_problems
     from env.families import generate
+    from rl.contamination import is_heldout
     from rl.datasets import rl_rows
     from rl.datasets.files import write_rows
 
@@ -94,6 +95,12 @@ def _prepare_data(config: Any) -> None:
     if not train_file.exists() and train_file.is_relative_to(settings.out):
         if settings.problems:
             problems = list(read_problems(settings.problems))
+            held = [problem.id for problem in problems if is_heldout(problem)]
+            if held:
+                raise ValueError(
+                    f"{settings.problems}: {len(held)} of its problems are for measuring only (the families' held-out "
+                    f"split, or a stress set), such as {held[0]!r}; leave them out"
+                )
         else:
             families, seed = list(settings.families), int(settings.seed)
             problems = list(generate(families, split="train", seed=seed, limit=int(settings.count)))

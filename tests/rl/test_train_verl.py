@@ -13,7 +13,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from agents.reasoners import open_reasoner
-from env import Episode, score
+from env import Episode, score, write_problems
+from env.families import generate
+from env.stress import kinds
 from rl.replay import FUTILE, InfrastructureError, StormReplay
 from rl.rollouts import report_failure
 
@@ -198,6 +200,16 @@ def test_mistakes_are_named_before_any_worker_starts(tmp_path, words, message):
     assert code != 0
     assert message in said
     assert "Traceback" not in said
+
+
+def test_problems_that_are_for_measuring_only_are_not_trained_on(tmp_path):
+    problems = [next(generate(["diet"], split=split, seed=1, limit=1)) for split in ("train", "heldout")]
+    problems.append(next(kinds.generate(["queueing"], seed=1, limit=1)))
+    write_problems(tmp_path / "problems.jsonl", problems)
+    code, said = train(tmp_path / "run", f"storm.problems={tmp_path / 'problems.jsonl'}")
+    assert code != 0
+    assert "2 of its problems are for measuring only" in said
+    assert f"such as {problems[1].id!r}; leave them out" in said
 
 
 @pytest.mark.parametrize("words", [[], ["--device", "cuda", "--config", "qwen3_4b_h100x8", "--model", "nano-base"]])
