@@ -250,6 +250,8 @@ def whole_optimum(costs: list[int], rows: list[tuple[list[int], int]], tops: lis
     model.maximize(goal) if maximize else model.minimize(goal)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
+    # Else it would leave Ctrl-C to the system, and this process could no longer end in order.
+    solver.parameters.catch_sigint_signal = False
     status = solver.solve(model)
     if status == cp_model.INFEASIBLE:
         return "infeasible"

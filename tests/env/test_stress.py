@@ -4,7 +4,10 @@ import itertools
 import math
 import random
 import re
+import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +19,8 @@ from env.families.model import LinearModel, confirmed_answer
 from env.stress import group_of
 from env.stress.exact import exact_optimum
 from env.stress.kinds import KINDS, choose, generate, instances
+
+HOUSE = Path(__file__).resolve().parents[2]
 
 VARIANTS = {
     "matrix_games": {"zero_sum", "equilibrium"},
@@ -148,6 +153,9 @@ def program(variant, data):
 
 def by_ortools(engine, costs, rows, whole, upper):
     solver = pywraplp.Solver.CreateSolver(engine)
+    if engine == "SAT":
+        # Else no test after this one could be sent Ctrl-C.
+        assert solver.SetSolverSpecificParametersAsString("catch_sigint_signal: false")
     columns = [solver.Var(0, min(top, solver.infinity()), whole, "") for top in upper]
     for row, low, high in rows:
         solver.Add(max(low, -1e18) <= sum(value * columns[i] for i, value in row.items()))
@@ -234,6 +242,16 @@ def test_groups_stand_for_their_kinds_and_unknown_kinds_are_named_with_what_ther
         choose(["sudoku"])
     with pytest.raises(ValueError, match="no kind of stress problem given"):
         choose([])
+
+
+def test_ctrl_c_is_pythons_own_after_problems_were_drawn():
+    code = (
+        "import os, signal\nfrom env.stress.kinds import generate\n"
+        "problems = list(generate(['all'], seed=1, limit=26))\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    print(len(problems))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "26\n")
 
 
 def test_drawing_uses_no_global_randomness():

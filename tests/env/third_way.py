@@ -28,6 +28,14 @@ def highs(costs, rows, *, whole=True, upper=None):
 INF = math.inf
 
 
+def exact():
+    """CP-SAT on one core, which leaves Ctrl-C as it is."""
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.catch_sigint_signal = False
+    return solver
+
+
 def zero_sum(payoff):
     rows = [[-value for value in column] + [1] for column in zip(*payoff, strict=True)]
     bounds = [(0, None)] * len(payoff) + [(None, None)]
@@ -55,8 +63,7 @@ def best_pairs(pairs, single, values):
         model.add_multiplication_equality(both, [chosen[i - 1], chosen[j - 1]])
         total.append(w * both)
     model.maximize(sum(total))
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
+    solver = exact()
     assert solver.solve(model) == cp_model.OPTIMAL
     return solver.objective_value
 
@@ -238,8 +245,7 @@ def horizon(time, ready, after, most=None):
     for s, t, a in zip(starts, time, after, strict=True):
         model.add(s + t + a <= end)
     model.minimize(end)
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
+    solver = exact()
     return solver.objective_value if solver.solve(model) == cp_model.OPTIMAL else "infeasible"
 
 
