@@ -40,7 +40,10 @@ def run(problem, how):
         spans = (prompt, Span(source="model", text=f"Let me work it out by hand.\n{text}", finish="end"))
         return Episode(problem=problem, transcript=Transcript(spans=spans), stop="answer", usage=Usage(model_tokens=40))
     found = answer if how == "solved" else answer + 0.5
-    code = f"import pulp\nprint({found})\n"
+    code = (
+        f"import pulp\nx = pulp.LpVariable('x', 0, {found})\np = pulp.LpProblem('p', pulp.LpMaximize)\np += x\n"
+        "p.solve()\nprint(x.value())\n"
+    )
     report = SolverReport(library="pulp", solver="CBC", status="optimal", objective=found)
     execution = Execution(
         code=code, status="ok", exit_code=0, stdout=f"{found}\n", tier="full", backend="local", reports=(report,)
