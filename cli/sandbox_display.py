@@ -127,6 +127,8 @@ def _ended(execution: Execution, limits: Limits) -> str:
         return f" of {limits.memory_mb} MiB"
     if execution.status == "output_limit":
         return f" of {limits.output_bytes >> 10} KiB"
+    if execution.status == "killed":
+        return f": {execution.reason}"
     return f" · signal {execution.signal}" if execution.exit_code is None else f" · exit code {execution.exit_code}"
 
 

@@ -183,6 +183,8 @@ def _verdict(execution: Execution) -> str:
             return f"MemoryError: stopped with {execution.peak_memory_mb:.0f} MB in use"
         case "output_limit":
             return "OutputError: stopped for printing too much"
+        case "killed":
+            return f"Killed: {execution.reason}"
         case "error" if not execution.stderr.strip():
             return f"Killed by signal {execution.signal}" if execution.signal else f"Exit code {execution.exit_code}"
     return ""

@@ -6,12 +6,18 @@ Plain frozen values. `to_dict` gives JSON data and `from_dict` takes it back; no
 from __future__ import annotations
 
 import base64
+import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, NoReturn, Self, get_args
 
-Status = Literal["ok", "error", "timeout", "memory_limit", "output_limit"]
-"""How a run ended. A fault of the sandbox itself is no status: it raises `SandboxUnavailableError`."""
+Status = Literal["ok", "error", "timeout", "memory_limit", "output_limit", "killed"]
+"""How a run ended. "killed": the program took down what ran it; `Execution.reason` says how.
+
+A fault of the sandbox itself is not a status: it raises `SandboxUnavailableError`.
+"""
 
 Tier = Literal["full", "landlock", "limits"]
 """How well a program is locked in, strongest first.
@@ -29,13 +35,18 @@ Sense = Literal["minimize", "maximize"]
 """The direction of an objective."""
 
 
+_LONGEST_REPORT = 4096  # bytes: what a pipe takes in one piece, also from many processes at once (PIPE_BUF)
+_NAME = re.compile(r"[A-Za-z0-9_ .,:;+/()\[\]-]{0,80}")
+_LARGEST_COUNT = 2**53  # up to here a float holds every whole number
+
+
 class SandboxUnavailableError(RuntimeError):
     """The sandbox could not run the program, through no fault of the program. It says nothing about the program."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SolverReport:
-    """One solve, as the sandbox's probe saw it inside the program."""
+    """One solve, as the sandbox's probe saw it inside the program: a claim of the program's process, not evidence."""
 
     library: str
     """The library that was called, such as "ortools.cp_model"."""
@@ -63,10 +74,33 @@ class SolverReport:
     """Wall seconds that the solve took."""
 
     def __post_init__(self) -> None:
-        if self.status not in get_args(SolveStatus):
-            raise ValueError(f"status {self.status!r} is none of {', '.join(get_args(SolveStatus))}")
-        if self.sense is not None and self.sense not in get_args(Sense):
-            raise ValueError(f"sense {self.sense!r} is none of {', '.join(get_args(Sense))}, None")
+        for name in ("library", "solver"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not _NAME.fullmatch(value):
+                raise ValueError(f"{name} {value!r:.100} must be up to 80 letters, digits, spaces and _.,:;+/()[]-")
+        if not isinstance(self.status, str) or self.status not in get_args(SolveStatus):
+            raise ValueError(f"status {self.status!r:.100} must be one of {', '.join(get_args(SolveStatus))}")
+        if self.sense is not None and (not isinstance(self.sense, str) or self.sense not in get_args(Sense)):
+            raise ValueError(f"sense {self.sense!r:.100} must be one of {', '.join(get_args(Sense))}, None")
+        for name in ("objective", "bound", "gap"):
+            if getattr(self, name) is not None:
+                _check_number(name, getattr(self, name))
+        _check_number("seconds", self.seconds, least=0)
+        for name in ("continuous", "integer", "binary", "constraints"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_COUNT:
+                raise ValueError(f"{name} {value!r:.100} must be a whole number from 0 to 2**53")
+
+    @classmethod
+    def parse(cls, line: bytes) -> Self | None:
+        """Parse one line that a program's process sent; None if it is too long, not JSON, or violates the schema."""
+        if len(line) > _LONGEST_REPORT:
+            return None
+        try:
+            data = json.loads(line, parse_int=_whole, parse_constant=_refuse_constant)
+            return cls.from_dict(data) if isinstance(data, dict) else None
+        except (ValueError, TypeError, RecursionError):
+            return None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON data."""
@@ -112,10 +146,12 @@ class Execution:
     """The files that were asked for with `results`, as the program left them, without those that are no plain file."""
     replayed: int = 0
     """In a session: how many earlier blocks had to run again to make the state that this one began in."""
+    reason: str = ""
+    """Why the sandbox ended it, for status "killed"."""
 
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
-            raise ValueError(f"status {self.status!r} is none of {', '.join(get_args(Status))}")
+            raise ValueError(f"status {self.status!r} must be one of {', '.join(get_args(Status))}")
         if self.tier not in TIERS:
             raise ValueError(f"tier {self.tier!r} is none of {', '.join(TIERS)}")
 
@@ -131,6 +167,20 @@ class Execution:
         values["reports"] = tuple(SolverReport.from_dict(report) for report in values.get("reports", ()))
         values["files"] = {name: base64.b64decode(content) for name, content in values.get("files", {}).items()}
         return cls(**values)
+
+
+def _check_number(name: str, value: object, least: float = -math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
+        raise ValueError(f"{name} {value!r:.100} must be a finite number" + (" of at least 0" if least == 0 else ""))
+
+
+def _whole(digits: str) -> int | float:
+    """Parse an integer of JSON text; one that no count and no exact float can be becomes a float, maybe infinite."""
+    return int(digits) if len(digits) <= 16 else float(digits)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a finite number")
 
 
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,16 @@ class ForkServer:
         """Give it something to run. Safe from many threads: an order is one message."""
         socket.send_fds(self.control, [json.dumps(order).encode()], files)
 
+    def remove_folder(self, ending: dict[str, Any]) -> None:
+        """Remove the folder of a program that ended, if it had one on this machine's disk.
+
+        ending: what the fork server reported. It names the folder by a number, so that nothing outside of `scratch`
+            can ever be meant.
+        """
+        number = ending.get("folder")
+        if self.tier != "full" and isinstance(number, int):
+            folders.remove(f"{self.scratch}/{number:d}")
+
     def close(self) -> None:
         """End it, and with it all its programs."""
         _end(self.process, self.control, self.scratch)

@@ -24,13 +24,13 @@ from typing import Any
 from sandbox.base import Limits, Program, Sandbox, Session
 from sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check, woken
 from sandbox.execution import Execution, SandboxUnavailableError, Status, Tier
-from sandbox.families import FIRST, family_of
+from sandbox.families import FAMILIES, FIRST, family_of
 from sandbox.launch import ForkServer, launch
 from sandbox.places import Places
 from sandbox.pool import Pool
 from sandbox.probe import channel
 from sandbox.results import read_results
-from sandbox.zygote import folders
+from sandbox.zygote.server import OVER
 
 _STREAMS = ("stdout", "stderr", "reports")
 _REPORTS, _REPORT_BYTES = 1000, 1 << 20  # what is taken of one run's reports; the rest is passed over
@@ -53,6 +53,7 @@ class LocalSandbox(Sandbox):
         self.workers = workers or len(os.sched_getaffinity(0))
         self.limits = limits
         self._alone = alone
+        self._closed = False
         self._tiers: tuple[Tier, Tier] = (minimum_tier, tier)
         self._places = Places(list(range(self.workers)))
         self._pool = Pool(self._launch)
@@ -70,14 +71,33 @@ class LocalSandbox(Sandbox):
             try:
                 return Run(server, program, cancellation=cancellation, calm=self._places.calm()).finish()
             except ServerLostError:
-                # Not the program's fault, as far as anyone knows: it gets one more try.
                 lost = server
-            server = abandonable(lambda: self._pool.server(family, instead_of=lost), cancellation)
+            # It may have been a neighbour's fault. So it gets one more try, in a fork server of its own.
+            abandonable(lambda: self._pool.server(family, instead_of=lost), cancellation)
+            own = abandonable(lambda: self._launch(FAMILIES[family]), cancellation)
+            begin = time.monotonic()
             try:
-                return Run(server, program, cancellation=cancellation).finish()
+                return Run(own, program, cancellation=cancellation).finish()
             except ServerLostError as error:
                 check(cancellation)
-                raise SandboxUnavailableError(f"the fork server died twice under this program: {error}") from None
+                return self._killed(program, time.monotonic() - begin, str(error))
+            finally:
+                own.close()
+
+    def _killed(self, program: Program, seconds: float, reason: str) -> Execution:
+        """The end of a program that took down a fork server in which nothing else was running."""
+        if self._closed:
+            raise SandboxUnavailableError("the sandbox is closed")
+        late = seconds >= program.limits.seconds
+        return Execution(
+            code=program.code,
+            status="timeout" if late else "killed",
+            signal=signal.SIGKILL.value,
+            wall_seconds=seconds,
+            tier=self.tier,
+            backend=self.backend,
+            reason="" if late else f"the program took down the process that started it: {reason}",
+        )
 
     def session(self, *, limits: Limits | None = None) -> Session:
         from sandbox.session import LocalSession  # It builds on what is below.
@@ -85,6 +105,7 @@ class LocalSandbox(Sandbox):
         return LocalSession(self._places, self._pool, limits or self.limits)
 
     def close(self) -> None:
+        self._closed = True
         self._places.close()
         self._pool.close()
 
@@ -117,6 +138,8 @@ class Run:
     word: str = field(default_factory=lambda: secrets.token_hex(8))
     """What the probe's reports begin with."""
     truncated: bool = False
+    claimed_exit: int | None = None
+    """The exit code with which the program asked to be ended."""
     cancelled: bool = False
     """Whether it is being ended because it was cancelled."""
     folder: list[int] = field(default_factory=list)
@@ -160,8 +183,7 @@ class Run:
             finally:
                 for fd in (*streams.values(), *self.folder):
                     os.close(fd)
-        if "folder" in end:
-            folders.remove(end["folder"])
+        self.server.remove_folder(end)
         if self.cancelled:
             raise RunCancelledError("the run was cancelled")
         return self._execution(end, files)
@@ -191,7 +213,7 @@ class Run:
                 raise ServerLostError("it does not answer")
             for key, _ in ready:
                 if key.data is None:
-                    message, folder, _, _ = socket.recv_fds(line, 1 << 16, 1)
+                    message, folder = _receive(line)
                     if not message:
                         raise ServerLostError("it died")
                     self.folder = folder
@@ -207,9 +229,11 @@ class Run:
                 elif self.cancelled:
                     pass  # What it says is of no use to anyone.
                 elif key.data == "reports":
-                    over = channel.over(bytes(self.output["reports"]), self.word)
-                    if over is not None:
-                        return self._over(over, line, begin)
+                    if self.claimed_exit is None:
+                        self.claimed_exit = channel.claimed_exit(bytes(self.output["reports"][-64:]), self.word)
+                        if self.claimed_exit is not None:
+                            with contextlib.suppress(OSError):
+                                line.send(OVER)
                 elif self.truncated:
                     self._stop(line)
                     selector.unregister(key.fd)
@@ -219,12 +243,6 @@ class Run:
         """Have all that the program started killed."""
         with contextlib.suppress(OSError):
             line.shutdown(socket.SHUT_WR)
-
-    def _over(self, said: dict[str, Any], line: socket.socket, begin: float) -> dict[str, Any]:
-        """The end of a program that said that it is over, as the fork server would tell it; what is left is killed."""
-        self._stop(line)
-        wall = time.monotonic() - begin
-        return {**said, "signal": None, "cause": None, "wall": wall, "peak_bytes": 0, "started": 0.0}
 
     def _results(self) -> dict[str, bytes]:
         """The files that the caller wants, now that nothing of the program runs any more."""
@@ -249,6 +267,8 @@ class Run:
     def _execution(self, end: dict[str, Any], files: dict[str, bytes]) -> Execution:
         if "fault" in end:
             raise SandboxUnavailableError(end["fault"])
+        if end["cause"] == "over" and self.claimed_exit is not None:
+            end = {**end, "exit_code": self.claimed_exit, "signal": None}
         stdout, stderr = (bytes(self.output[name]).decode("utf-8", errors="replace") for name in ("stdout", "stderr"))
         peak = max(end["peak_bytes"], end["maxrss_bytes"] - self.server.inherited_bytes)
         return Execution(
@@ -290,3 +310,13 @@ class Run:
         silent = end["signal"] is not None or end["exit_code"] == 127
         killed_by_kernel = end["signal"] == signal.SIGKILL and self._is_first()
         return killed_by_kernel or (silent and peak > 0.9 * (self.program.limits.memory_mb << 20))
+
+
+def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
+    """The next message and its files; b"" at the end."""
+    try:
+        message, files, _, _ = socket.recv_fds(line, 1 << 16, 1)
+    except ConnectionResetError:
+        # The other end was closed before it read all that it was sent. What it had sent before is still there.
+        message, files, _, _ = socket.recv_fds(line, 1 << 16, 1)
+    return message, files

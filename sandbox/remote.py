@@ -175,8 +175,12 @@ class RemoteSandbox(Sandbox):
             raise
 
     def execution(self, value: dict[str, Any], program: Program) -> Execution:
-        """The Execution that a worker told of, as one of this sandbox."""
-        return dataclasses.replace(Execution.from_dict(value), backend=self.backend, tier=self.tier, code=program.code)
+        """The Execution that a worker reported, as one of this sandbox. Raises SlotLostError if it is not one."""
+        try:
+            execution = Execution.from_dict(value)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise SlotLostError(f"what the worker answered is not an execution: {error}") from None
+        return dataclasses.replace(execution, backend=self.backend, tier=self.tier, code=program.code)
 
 
 class RemoteSession(Session):

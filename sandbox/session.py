@@ -38,7 +38,6 @@ from sandbox.families import family_of
 from sandbox.launch import ForkServer
 from sandbox.local import CANCELLED, GRACE, PIPE_READS, Run, ServerLostError
 from sandbox.results import read_results
-from sandbox.zygote import folders
 from sandbox.zygote.keeper import KEPT
 
 if TYPE_CHECKING:
@@ -141,10 +140,8 @@ class LocalSession(Session):
         execution = run.finish()
         if run.end["failed_before"]:
             numbers = ", ".join(map(str, before))
-            raise SandboxUnavailableError(
-                f"the state that this block needs was lost, and block {numbers} did not run again as it had; "
-                "run the blocks in one program"
-            )
+            reason = f"the state that this block needs is gone, and block {numbers} did not run again as it had"
+            return dataclasses.replace(execution, status="killed", reason=reason, replayed=len(before)), False
         return (
             dataclasses.replace(execution, replayed=len(before)),
             execution.status == "ok" and run.end["outcome"] != "undone",
@@ -230,7 +227,7 @@ class _Home:
         with contextlib.suppress(OSError, ValueError):
             self.channel.settimeout(_CLOSING)
             ending = json.loads(self.channel.recv(1 << 16))
-            self._remove(ending)
+            self.server.remove_folder(ending)
             if ending["signal"] is not None:
                 return f"the session's first process was killed by signal {ending['signal']}"
             return str(ending.get("fault", "the session's first process ended"))
@@ -242,16 +239,11 @@ class _Home:
         with contextlib.suppress(OSError, ValueError):
             self.channel.shutdown(socket.SHUT_WR)
             self.channel.settimeout(_CLOSING)
-            self._remove(json.loads(self.channel.recv(1 << 16)))
+            self.server.remove_folder(json.loads(self.channel.recv(1 << 16)))
         self.channel.close()
         if self.folder >= 0:
             os.close(self.folder)
             self.folder = -1
-
-    @staticmethod
-    def _remove(ending: dict[str, Any]) -> None:
-        if "folder" in ending:
-            folders.remove(ending["folder"])
 
 
 @dataclass(slots=True, kw_only=True)

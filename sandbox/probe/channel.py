@@ -6,14 +6,15 @@ import contextlib
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from sandbox.execution import SolverReport
 
 _LONGEST_LINE = 4096  # what a pipe takes in one piece, also from many processes at once (PIPE_BUF)
+_OVER = b"over "
 
 
 @dataclass(slots=True)
@@ -39,29 +40,31 @@ class Channel:
         if self._fd >= 0 and len(line) <= _LONGEST_LINE:
             os.write(self._fd, line)
 
-    def finish(self, **ending: Any) -> None:
-        """Say that the program is over, so that nobody has to wait until its process is gone."""
+    def finish(self, exit_code: int) -> None:
+        """Ask to be ended with `exit_code`, so that nobody has to wait until this process is taken down.
+
+        A claim like all that is sent here: a program could call `os._exit` with any code it likes. What it used, and
+        whether anything else of it is running, the fork server finds out by itself.
+        """
         if self._fd >= 0:
-            os.write(self._fd, self._word + json.dumps({"over": ending}).encode() + b"\n")
+            os.write(self._fd, self._word + _OVER + str(exit_code).encode() + b"\n")
 
 
-def over(lines: bytes, word: str) -> dict[str, Any] | None:
-    """What `finish` said, where it is the last of the lines so far."""
-    if not lines.endswith(b"}\n"):
-        return None
-    last = lines[lines.rfind(b"\n", 0, -1) + 1 :]
-    if not last.startswith(word.encode() + b'{"over"'):
-        return None
-    return dict(json.loads(last[len(word) :])["over"])
+def claimed_exit(lines: bytes, word: str) -> int | None:
+    """Return the exit code that `finish` asked for if that is the last line; None otherwise."""
+    found = re.search(re.escape(word.encode() + _OVER) + rb"([0-9]{1,3})\n\Z", lines[-64:])
+    return int(found[1]) if found and int(found[1]) <= 255 else None
 
 
 def read(lines: bytes, word: str, most: int) -> tuple[SolverReport, ...]:
-    """The reports among the lines that came out of a program's pipe, at most so many; what isn't one is passed over."""
+    """Return the reports among the lines that came out of a program's pipe, at most `most`; other lines are dropped."""
     reports: list[SolverReport] = []
+    prefix = word.encode()
     for line in lines.split(b"\n"):
-        if line.startswith(word.encode()) and len(reports) < most:
-            with contextlib.suppress(ValueError, TypeError):
-                reports.append(SolverReport.from_dict(json.loads(line[len(word) :])))
+        if line.startswith(prefix) and len(reports) < most:
+            report = SolverReport.parse(line[len(prefix) :])
+            if report is not None:
+                reports.append(report)
     return tuple(reports)
 
 

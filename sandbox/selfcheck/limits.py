@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.base import Limits
+from sandbox.execution import Tier
 from sandbox.selfcheck.case import Case, Seen, Step, Theme, ended, every, gone
 from sandbox.selfcheck.texts import NAMED
 
@@ -37,11 +38,41 @@ _MEMORY_HUNGRY: dict[str, tuple[str, tuple[str, ...]]] = {
         "while True: m.new_int_var(0, 9, 'x' * 100000)",
         ("ortools",),
     ),
+}
+_MEMORY_HIDDEN: dict[str, tuple[Tier, str]] = {
     "memory shared between processes": (
+        "landlock",
         "import mmap\nx = mmap.mmap(-1, 2 << 30)\nwhile True: x.write(bytes(1 << 20))",
-        (),
+    ),
+    "shared memory that nothing maps any more": (
+        "landlock",
+        "import mmap\nx = mmap.mmap(-1, 2 << 30)\nfor i in range(0, 2 << 30, 1 << 22):\n"
+        "    x[i : i + (1 << 22)] = bytes(1 << 22)\n    x.madvise(mmap.MADV_DONTNEED, i, 1 << 22)\n",
+    ),
+    "shared memory by way of a device": (
+        "landlock",
+        "import mmap, os\nfd = os.open('/dev/zero', os.O_RDWR)\nx = mmap.mmap(fd, 2 << 30)\n"
+        "while True: x.write(bytes(1 << 20))",
+    ),
+    "page tables": (
+        "limits",
+        "import ctypes, mmap, time\nlibc = ctypes.CDLL(None)\nlibc.mmap.restype = ctypes.c_void_p\n"
+        "size = 400 << 30\n"
+        "p = libc.mmap(None, ctypes.c_size_t(size), 1, 0x4022, -1, ctypes.c_long(0))\n"
+        "libc.madvise(ctypes.c_void_p(p), ctypes.c_size_t(size), 15)\n"
+        "for offset in range(0, size, 2 << 20): ctypes.string_at(p + offset, 1)\n"
+        "raise SystemExit(1 if size < 0 else 0)",
+    ),
+    "socket buffers": (
+        "full",
+        "import os, socket, time\ndef fill():\n    kept = []\n    try:\n        while True:\n"
+        "            kept.append(socket.socketpair())\n            for s in kept[-1]:\n"
+        "                s.setblocking(False)\n                try:\n                    while True: s.send(bytes(65536))\n"
+        "                except BlockingIOError: pass\n    except OSError: time.sleep(60)\n"
+        "for _ in range(10):\n    if os.fork() == 0: fill()\ntime.sleep(60)",
     ),
 }
+"""Memory that is not in what a process maps. Each is refused, or counted."""
 
 _SMALL = Limits(seconds=20, memory_mb=512, file_mb=8, output_bytes=5000)
 
@@ -97,6 +128,17 @@ CASES: tuple[Case, ...] = (
             needs=needs,
         )
         for name, (code, needs) in _MEMORY_HUNGRY.items()
+    ),
+    *(
+        Case(
+            name=name,
+            theme="memory",
+            steps=(Step(code=code, limits=_HUNGRY),),
+            # Refused, or ended at the limit.
+            check=every(ended("memory_limit", "error"), _held_memory),
+            tier=tier,
+        )
+        for name, (tier, code) in _MEMORY_HIDDEN.items()
     ),
     Case(
         name="many processes with a little each",

@@ -72,6 +72,7 @@ def live(ground: Ground, folder: str, limits: Any, channel: Channel, line: int, 
         own = _socket_of(fileno=_LINE)
         if ground.tier != "full":
             confine.confine(ground, folder, limits)
+        confine.filter_calls(ground)
         child.be_oneself(ground)
         random.seed(seed)
         if "numpy.random" in sys.modules:

@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 
 from sandbox.base import Limits
 from sandbox.probe.channel import Channel
-from sandbox.zygote import preload, processes, program, supervisor
-from sandbox.zygote.confine import Ground, confine
+from sandbox.zygote import preload, program, supervisor
+from sandbox.zygote.confine import Ground, confine, filter_calls
 
 _LINE, _REPORTS = 3, 3
 _exit = os._exit  # Bound now: a program that replaced it would not end, and go on as a second fork server.
@@ -32,7 +32,8 @@ def live(
 
     warm: a library to solve something tiny with while there is no program: the pages that this touches, and that a
     fork shares with its parent, are then copied ahead as well.
-    On `line` the child says "started", with the processor seconds spent so far, or what kept it from starting.
+    On `line` it sends its folder, held open; then "started", with the processor seconds spent so far, or what kept it
+    from starting.
     """
     exit_code = 1
     try:
@@ -43,6 +44,12 @@ def live(
         if ground.tier != "full":
             supervisor.split(ground.shared)
         confine(ground, folder, limits)
+        # Through its own folder, held open, the caller reads the results when the program and its mounts are long gone.
+        # Sent ahead, as programs can't send files.
+        own = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+        socket.send_fds(line, [b"{}"], [own])
+        os.close(own)
+        filter_calls(ground)
         # All that doesn't depend on the program is done before there is one.
         preload.warm(warm)
         be_oneself(ground)
@@ -62,22 +69,18 @@ def _start(order: dict[str, Any], files: list[int], channel: Channel, line: sock
     code = unpack(given)["code"]
     os.dup2(out, 1)
     os.dup2(err, 2)
-    # Through its own folder, held open, the caller reads the results when the program and its mounts are long gone.
-    folder = [os.open(".", os.O_RDONLY | os.O_DIRECTORY)] if order["results"] else []
-    started = time.process_time()
-    socket.send_fds(line, [json.dumps({"started": started}).encode()], folder)
+    line.send(json.dumps({"started": time.process_time()}).encode())
     line.detach()
     os.dup2(reports, _REPORTS, inheritable=False)
     os.closerange(_REPORTS + 1, 1 << 16)
     channel.open(_REPORTS, order["word"], time.monotonic() + order["limits"]["seconds"])
     program.open_standard_streams()
     exit_code = program.run(code)
-    if alone and not folder and _nothing_else_runs():
+    if alone and not order["results"] and _nothing_else_runs():
         # Taking this process down takes as long as a small solve: the caller need not wait for it. Only said where
         # nothing can run on meanwhile; and once it is said, this process is killed.
         with contextlib.suppress(Exception):  # As above; then the caller waits.
-            cpu = time.process_time() - started
-            channel.finish(exit_code=exit_code, cpu=cpu, maxrss_bytes=processes.highest_bytes("self"))
+            channel.finish(exit_code)
     return exit_code
 
 

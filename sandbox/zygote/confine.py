@@ -18,7 +18,7 @@ from sandbox.zygote import kernel, landlock, namespaces, seccomp
 
 _OPEN_FILES = 256
 _SHARED_MEMORY = "/dev/shm"
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_DEVICES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
 _SHOWN_OF_THE_SYSTEM = (
     "/etc/ld.so.cache",
     "/etc/localtime",
@@ -83,7 +83,7 @@ def enter(tier: Tier, scratch: str, *, alone: bool = False) -> Ground:
 def prepare(ground: Ground) -> None:
     """In the fork server: work out once what `confine` needs in every child."""
     if ground.tier != "limits":
-        seccomp.program(unix_sockets=_has_unix_sockets(ground))
+        seccomp.program(unix_sockets=_has_unix_sockets(ground), own_files=ground.tier == "full")
 
 
 def _has_unix_sockets(ground: Ground) -> bool:
@@ -95,7 +95,7 @@ def _has_unix_sockets(ground: Ground) -> bool:
 def confine(ground: Ground, folder: str, limits: Limits) -> None:
     """Lock this process in for good, in the way of `ground.tier`, with `folder` as its working folder.
 
-    Raises OSError where a part of it fails; the process must then end.
+    All but its system calls, which `filter_calls` does. Raises OSError if a part of it fails; the process must then end.
     """
     if ground.tier == "full":
         namespaces.isolate(limits.file_mb)
@@ -110,8 +110,17 @@ def confine(ground: Ground, folder: str, limits: Limits) -> None:
     elif ground.tier == "landlock":
         shown = [*namespaces.library_folders(), *_SHOWN_OF_THE_SYSTEM, f"/proc/{os.getpid()}"]
         landlock.restrict(read=shown, write=[folder, *ground.shared, *_DEVICES])
+
+
+def filter_calls(ground: Ground, *, sends_files: bool = False) -> None:
+    """Restrict the system calls of this process for good, after `confine`.
+
+    sends_files: whether it may send open files to others, as a keeper must and a program must not.
+    """
     if ground.tier != "limits":
-        seccomp.restrict(unix_sockets=_has_unix_sockets(ground))
+        seccomp.restrict(
+            unix_sockets=_has_unix_sockets(ground), own_files=ground.tier == "full", sends_files=sends_files
+        )
 
 
 def weaknesses(tier: Tier, *, alone: bool = False) -> list[str]:
@@ -162,6 +171,7 @@ def _rehearse(tier: Tier, scratch: str, alone: bool) -> str | None:
 
     def program(ground: Ground) -> None:
         confine(ground, ground.scratch, Limits())
+        filter_calls(ground)
 
     def server() -> None:
         ground = enter(tier, scratch, alone=alone)

@@ -70,6 +70,7 @@ def live(
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
         else:
             confine.confine(ground, folder, limits)
+            confine.filter_calls(ground, sends_files=True)
         # The program's processes are of the same user: this keeps them from this one's memory.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         order, files, _, _ = socket.recv_fds(line, 1 << 16, 1)

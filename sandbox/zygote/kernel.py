@@ -13,6 +13,7 @@ import struct
 libc = ctypes.CDLL(None, use_errno=True)
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
@@ -32,6 +33,7 @@ _LAST_CAPABILITY = 40  # CAP_CHECKPOINT_RESTORE, Linux 5.9
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _MNT_DETACH = 0x1, 0x4, 0x2
 _MOUNT_ATTR_NOSUID = 0x2
+_READ_ONLY_DEVICE = 0x1 | _MOUNT_ATTR_NOSUID
 _READ_ONLY = 0x1 | _MOUNT_ATTR_NOSUID | 0x4  # and without device files
 
 _MADV_HUGEPAGE, _MADV_COLLAPSE = 14, 25
@@ -85,15 +87,17 @@ def mount(kind: str | None, target: str, flags: int, options: str = "") -> None:
     checked(libc.mount(name, target.encode(), name, ctypes.c_ulong(flags), options.encode() or None), call)
 
 
-def clone_tree(path: str, *, writable: bool = False) -> int:
+def clone_tree(path: str, *, writable: bool = False, device: bool = False) -> int:
     """A copy of the mounts at and under `path`, attached nowhere yet. Returns its file descriptor.
 
     writable: leave writing and device files as they are at `path`, instead of refusing both.
+    device: leave device files; they can be written to also on a read-only mount, but their times can't be changed.
     """
     flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_RECURSIVE
     fd = checked(syscall(_OPEN_TREE, _AT_FDCWD, path.encode(), flags), f"open_tree {path}")
     try:
-        protect(fd, _MOUNT_ATTR_NOSUID if writable else _READ_ONLY, everything=True)
+        attributes = _MOUNT_ATTR_NOSUID if writable else _READ_ONLY_DEVICE if device else _READ_ONLY
+        protect(fd, attributes, everything=True)
     except OSError:
         os.close(fd)
         raise

@@ -26,7 +26,7 @@ NOBODY = 65534
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/alternatives")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
 _HARDWARE = ("/sys/devices/system/cpu", "/sys/devices/system/node")
-_DEVICES = ("null", "zero", "full", "random", "urandom")
+_DEVICES = ("null", "full", "random", "urandom")  # not zero: mapped, it is memory that belongs to no process
 
 
 def library_folders() -> list[str]:
@@ -66,11 +66,13 @@ def settle() -> None:
 
 
 def isolate(file_mb: int) -> None:
-    """In a program's process, the first of its pid namespace: give it mounts, ipc and a user of its own.
+    """In a program's process, the first of its pid namespace: give it mounts, ipc, a network and a user of its own.
 
     file_mb: MiB that the scratch folder, and /dev/shm, can hold.
     """
-    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
+    kernel.unshare(
+        kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
+    )
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("proc", "/proc", flags | kernel.MS_NOEXEC)
     kernel.mount("tmpfs", SCRATCH, flags, f"size={file_mb}m,nr_inodes=4096,mode=0700")
@@ -111,7 +113,7 @@ def _build_root() -> None:
     trees = {path: kernel.clone_tree(path) for path in _trees()}
     # A new /proc can only be mounted where one is in full view already, and is never less read-only than that one.
     trees["/proc"] = kernel.clone_tree("/proc", writable=True)
-    devices = {f"/dev/{name}": kernel.clone_tree(f"/dev/{name}", writable=True) for name in _DEVICES}
+    devices = {f"/dev/{name}": kernel.clone_tree(f"/dev/{name}", device=True) for name in _DEVICES}
     links = {path: os.readlink(path) for path in _SYSTEM if os.path.islink(path)}
     files = dict(_read_files())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+_SOCKET_BUFFER = 256 << 10  # net.core.wmem_default, and what the kernel adds to it
+
 
 def family(pid: int) -> list[int]:
     """`pid` and all that descend from it, as far as they are still linked to it."""
@@ -22,6 +24,17 @@ def children(pid: int) -> list[int]:
     return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
 
 
+def is_alone(pid: int) -> bool:
+    """Whether `pid`, the first process of a pid namespace, is the only one in it and has one thread.
+
+    Every process in the namespace descends from it, or was handed to it when its parent ended.
+    """
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) == 1 and not children(pid)
+    except OSError:
+        return False
+
+
 def own_bytes(pid: int, inherited: int) -> int:
     """Bytes of memory that `pid` and its descendants hold beyond the `inherited` ones that each started with.
 
@@ -31,8 +44,16 @@ def own_bytes(pid: int, inherited: int) -> int:
 
 
 def private_bytes(pid: int | str) -> int:
-    """Bytes of anonymous and shared memory that the process has in use, not counting files."""
-    return _field(f"/proc/{pid}/status", b"RssAnon:") + _field(f"/proc/{pid}/status", b"RssShmem:")
+    """Bytes of anonymous and shared memory that the process has in use, page tables included, files not."""
+    report = _read(f"/proc/{pid}/status")
+    return sum(_amount(report, name) for name in (b"RssAnon:", b"RssShmem:", b"VmPTE:"))
+
+
+def socket_bytes(pid: int) -> int:
+    """Bytes that the sockets of the network namespace of `pid` can hold in their buffers."""
+    report = _read(f"/proc/{pid}/net/sockstat")
+    found = report.startswith(b"sockets: used ") and int(report.split(maxsplit=3)[2])
+    return found * _SOCKET_BUFFER
 
 
 def highest_bytes(pid: int | str) -> int:
@@ -50,6 +71,8 @@ def proportional_bytes(pid: int) -> int | None:
     """Like `own_bytes`, but a page shared by n processes counts 1/n in each; slow. None where the kernel won't say."""
     total = 0
     for member in family(pid):
+        # First what is cheap: reading the other walks all pages.
+        total += _field(f"/proc/{member}/status", b"VmPTE:")
         report = _read(f"/proc/{member}/smaps_rollup")
         if not report and private_bytes(member):  # A dead one has nothing to report, and no memory.
             return None

@@ -23,8 +23,12 @@ from sandbox.base import Limits
 from sandbox.probe.channel import Channel
 from sandbox.zygote import child, confine, folders, keeper, kernel, processes
 from sandbox.zygote.confine import Ground
+from sandbox.zygote.member import cpu_seconds
 
+_TAKING_DOWN = 0.1  # seconds after which the end of a run that was killed is told although it is still being taken down
 _TICK = 0.02  # seconds between two looks at the memory of running programs
+OVER = b"over"
+"""What a caller sends on a run's channel if the program asked to be ended; anything else there ends the run too."""
 _RETRY = 0.05  # seconds to wait before a spare is made again after one failed
 
 
@@ -43,8 +47,14 @@ class _Process:
     started: float = 0.0
     peak_bytes: int = 0
     cause: str | None = None
-    """Why it was killed: "timeout", "memory_limit" or "caller"."""
+    """Why it was killed: "timeout", "memory_limit", "caller" or "over", at its own request."""
+    killed: float = 0.0
+    """When that was, by time.monotonic()."""
     buried: bool = False
+    results: bool = False
+    """Whether the caller wants its folder."""
+    told: bool = False
+    """Whether the caller knows its end already."""
 
 
 @dataclass(slots=True)
@@ -124,9 +134,10 @@ class Server:
             for fd in files[1:]:
                 os.close(fd)
         process.channel = channel
+        process.results = wanted.get("results", False)
         process.started = time.monotonic()
         (self._keepers if session else self._runs)[process.pid] = process
-        self._selector.register(channel, selectors.EVENT_READ, lambda: self._kill(process, "caller"))
+        self._selector.register(channel, selectors.EVENT_READ, lambda: self._listen(process))
         return True
 
     def _spare_for(self, limits: Limits) -> _Process:
@@ -174,29 +185,80 @@ class Server:
 
     def _watch(self) -> None:
         """Look after the time and the memory of all runs."""
-        now = time.monotonic()
-        for process in self._runs.values():
+        for process in list(self._runs.values()):
+            now = time.monotonic()
+            if process.cause is not None:
+                if not process.told and now - process.killed >= _TAKING_DOWN:
+                    self._tell_early(process)
+                continue
             if now - process.started >= process.limits.seconds:
                 self._kill(process, "timeout")
                 continue
             used = processes.own_bytes(process.pid, self.inherited_bytes)
+            if self.ground.tier == "full":
+                used += processes.socket_bytes(process.pid)
             if used > process.limits.memory_mb << 20:
-                exact = processes.proportional_bytes(process.pid)
+                exact = None if used > 4 * process.limits.memory_mb << 20 else processes.proportional_bytes(process.pid)
                 used = used if exact is None else exact
                 if used > process.limits.memory_mb << 20:
                     self._kill(process, "memory_limit")
             process.peak_bytes = max(process.peak_bytes, used)
 
+    def _listen(self, process: _Process) -> None:
+        """End a run because its caller wants it, because the caller is gone, or because the program asked for it."""
+        assert process.channel is not None
+        try:
+            message = process.channel.recv(16, socket.MSG_DONTWAIT)
+        except OSError:
+            message = b""
+        if message != OVER or process.buried:
+            self._kill(process, "caller")
+            return
+        process.peak_bytes = max(process.peak_bytes, processes.highest_bytes(process.pid) - self.inherited_bytes)
+        alone = processes.is_alone(process.pid)
+        self._forget(process.channel)
+        self._kill(process, "over")
+        if alone:
+            # It is killed before it can do anything more, and there is nobody else: no need to see it taken down.
+            self._tell_early(process)
+
+    def _tell_early(self, process: _Process) -> None:
+        """Tell the caller the end of a run that was killed but is still being taken down. Its files stay behind."""
+        if self.ground.tier != "full" or process.channel is None:
+            return
+        first_words, folder = _first_words(process.line)
+        ending = {
+            "exit_code": None,
+            "signal": signal.SIGKILL.value,
+            "cause": process.cause,
+            "wall": process.killed - process.started,
+            "cpu": cpu_seconds(process.pid),
+            "peak_bytes": process.peak_bytes,
+            "maxrss_bytes": 0,
+        }
+        self._tell(process.channel, first_words | ending, [])
+        for fd in folder:
+            os.close(fd)
+        self._forget(process.channel)
+        process.channel.close()
+        process.told = True
+
     def _kill(self, process: _Process, cause: str) -> None:
         """End a run and all that it started. What follows is up to `_bury`."""
         if process.buried:  # Its end and its caller's came in one and the same look.
             return
-        process.cause = process.cause or cause
+        if process.cause is None:
+            process.cause, process.killed = cause, time.monotonic()
         if cause == "caller" and process.channel is not None:
             self._forget(process.channel)
         # Without namespaces the child is a supervisor, which must live to sweep up.
         order = signal.SIGKILL if self.ground.tier == "full" else signal.SIGTERM
         with contextlib.suppress(ProcessLookupError):
+            if self.ground.tier == "full":
+                # Taking down the first process of a namespace can take long, and the others live until it is done.
+                for pid in processes.family(process.pid)[1:]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             signal.pidfd_send_signal(process.pidfd, order)
             signal.pidfd_send_signal(process.pidfd, signal.SIGCONT)  # Without walls a program may have stopped it.
 
@@ -206,21 +268,25 @@ class Server:
         os.close(process.pidfd)
         process.buried = True
         _, status, usage = os.wait4(process.pid, 0)
-        first_word, folder = _last_message(process.line)
+        first_words, folder = _first_words(process.line)
         process.line.close()
         self._runs.pop(process.pid, None)
         if self._keepers.pop(process.pid, None) and os.WIFSIGNALED(status) and self.ground.tier != "full":
             self._end_strays()
+        if process.told:
+            return
         if process.channel is None:
+            for fd in folder:
+                os.close(fd)
             # A spare that failed: whoever comes next tries again, and hears why.
             self._spares = collections.deque(spare for spare in self._spares if spare is not process)
             self._next_spare = time.monotonic() + _RETRY
             return
         self._forget(process.channel)
-        ending = first_word | _ending(process, status, usage)
+        ending = first_words | _ending(process, status, usage)
         if self.ground.tier != "full":
-            ending["folder"] = process.folder  # Removed by the caller, who can wait for it; others can't.
-        self._tell(process.channel, ending, folder)
+            ending["folder"] = int(os.path.basename(process.folder))  # Removed by the caller, who can wait for it.
+        self._tell(process.channel, ending, folder if process.results else [])
         process.channel.close()
         for fd in folder:
             os.close(fd)
@@ -266,13 +332,22 @@ def _prepared_alike(some: Limits, others: Limits) -> bool:
     return (some.memory_mb, some.file_mb, some.processes) == (others.memory_mb, others.file_mb, others.processes)
 
 
-def _last_message(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """What a child said of its start, and its folder where the caller wants results."""
+def _first_words(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """What a child sent before its program began, and its folder, held open."""
+    said: dict[str, Any] = {}
+    folder: list[int] = []
     try:
-        message, folder, _, _ = socket.recv_fds(line, 1 << 16, 1, socket.MSG_DONTWAIT)
+        while True:
+            message, files, _, _ = socket.recv_fds(line, 1 << 16, 1, socket.MSG_DONTWAIT)
+            if not message:
+                break
+            folder += files
+            said |= json.loads(message)
     except OSError:
-        message, folder = b"", []
-    return (json.loads(message) if message else {"fault": "the program's process died before it started"}), folder
+        pass
+    if not said:
+        said = {"fault": "the program's process died before it started"}
+    return said, folder
 
 
 def _ending(process: _Process, status: int, usage: resource.struct_rusage) -> dict[str, Any]:

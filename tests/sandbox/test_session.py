@@ -157,7 +157,11 @@ def test_functions_show_their_source(session):
     assert session.run("import inspect\nprint(inspect.getsource(f))").stdout == "def f():\n    return 1\n"
 
 
-def test_the_folder_is_what_is_remembered_of_a_deep_and_strange_tree(session):
+def test_the_folder_is_what_is_remembered_of_a_deep_and_strange_tree(session, sandbox):
+    if sandbox.tier == "landlock":
+        # Modes of files can't be changed there; the rest of the tree can.
+        session.run("import os; os.chmod = lambda path, mode: None")
+    number = session.blocks + 1
     make = """
 import os
 os.makedirs("a/b/c")
@@ -184,11 +188,11 @@ print(os.readlink("a/b/up"), os.readlink("out"), open("a/b/c/file").read(), oct(
 """
     assert session.run(make).status == "ok"
     before = session.run(look).stdout
-    assert "0o40500" in before
+    assert ("0o40500" in before) == (sandbox.tier != "landlock")
     for ending in ("1 / 0", "pass"):
-        session.rewind(1)
+        session.rewind(number)
         assert session.run(spoil + ending).status == ("ok" if ending == "pass" else "error")
-        session.rewind(1)
+        session.rewind(number)
         assert session.run(look).stdout == before
 
 
@@ -248,15 +252,16 @@ def test_what_a_block_s_threads_still_print_is_waited_for(session):
     assert (following.stdout, following.replayed) == ("1\n", 0)
 
 
-def test_a_block_that_does_not_run_again_as_it_had_is_the_sandbox_s_fault(session):
+def test_a_block_is_killed_if_an_earlier_one_does_not_run_again_as_it_had(session):
     session.run(
         "import time, threading\nborn = time.time()\n"
         "threading.Thread(target=time.sleep, args=(99,), daemon=True).start()"
     )
     session.run(f"import sys\nif time.time() > {time.time() + 1.0}: sys.exit(1)")
     time.sleep(1.0)
-    with pytest.raises(SandboxUnavailableError, match="did not run again"):
-        session.run("print(born)")
+    execution = session.run("print(born)")
+    assert execution.status == "killed"
+    assert "did not run again" in execution.reason
     session.rewind(1)
     assert session.run("print(born > 0)").stdout == "True\n"
 
