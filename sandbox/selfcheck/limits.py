@@ -67,7 +67,8 @@ _MEMORY_HIDDEN: dict[str, tuple[Tier, str]] = {
         "full",
         "import os, socket, time\ndef fill():\n    kept = []\n    try:\n        while True:\n"
         "            kept.append(socket.socketpair())\n            for s in kept[-1]:\n"
-        "                s.setblocking(False)\n                try:\n                    while True: s.send(bytes(65536))\n"
+        "                s.setblocking(False)\n                try:\n"
+        "                    while True: s.send(bytes(65536))\n"
         "                except BlockingIOError: pass\n    except OSError: time.sleep(60)\n"
         "for _ in range(10):\n    if os.fork() == 0: fill()\ntime.sleep(60)",
     ),

@@ -95,7 +95,7 @@ def _has_unix_sockets(ground: Ground) -> bool:
 def confine(ground: Ground, folder: str, limits: Limits) -> None:
     """Lock this process in for good, in the way of `ground.tier`, with `folder` as its working folder.
 
-    All but its system calls, which `filter_calls` does. Raises OSError if a part of it fails; the process must then end.
+    System calls are left to `filter_calls`. Raises OSError if a part of it fails; the process must then end.
     """
     if ground.tier == "full":
         namespaces.isolate(limits.file_mb)

@@ -195,13 +195,15 @@ class Server:
                 self._kill(process, "timeout")
                 continue
             used = processes.own_bytes(process.pid, self.inherited_bytes)
-            if self.ground.tier == "full":
-                used += processes.socket_bytes(process.pid)
-            if used > process.limits.memory_mb << 20:
-                exact = None if used > 4 * process.limits.memory_mb << 20 else processes.proportional_bytes(process.pid)
+            sockets = processes.socket_bytes(process.pid) if self.ground.tier == "full" else 0
+            most = process.limits.memory_mb << 20
+            if most < used + sockets <= 4 * most:
+                # Pages that its processes share were counted once for each: look again. Far above, it takes too long.
+                exact = processes.proportional_bytes(process.pid)
                 used = used if exact is None else exact
-                if used > process.limits.memory_mb << 20:
-                    self._kill(process, "memory_limit")
+            used += sockets
+            if used > most:
+                self._kill(process, "memory_limit")
             process.peak_bytes = max(process.peak_bytes, used)
 
     def _listen(self, process: _Process) -> None:

@@ -1,0 +1,165 @@
+"""What a program's process sends is a claim: it is parsed strictly, and decides nothing about the host or the run."""
+
+import json
+import os
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox import Limits, SolverReport, open_sandbox
+from sandbox.probe.channel import claimed_exit, read
+
+NONCE = """
+import json, os, sys
+def nonce():
+    frame = sys._getframe()
+    while frame:
+        order = frame.f_locals.get("order")
+        if isinstance(order, dict) and "word" in order: return order["word"]
+        frame = frame.f_back
+def send(text): os.write(3, (nonce() + text + "\\n").encode())
+"""
+VALID = {"library": "ortools.cp_model", "solver": "CP-SAT", "status": "optimal", "sense": "maximize", "objective": 7.0}
+BAD = [
+    {"library": ["x"]},
+    {"library": "<b>x</b>"},
+    {"solver": {"a": 1}},
+    {"solver": "a" * 81},
+    {"status": ["optimal"]},
+    {"status": "solved"},
+    {"sense": 1},
+    {"objective": "7"},
+    {"objective": True},
+    {"objective": float("nan")},
+    {"bound": float("inf")},
+    {"objective": 10**400},
+    {"constraints": -1},
+    {"constraints": 10**30},
+    {"binary": 1.5},
+    {"seconds": "x"},
+    {"seconds": -1.0},
+    {"unknown": 1},
+]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"over": {"exit_code": 0, "cpu": 0, "maxrss_bytes": 0, "folder": "VICTIM"}}',
+        '{"over": {"fault": "x"}}',
+        '{"over": [1, 2]}',
+        "over 0; folder=VICTIM",
+        "over 999",
+        "over -1",
+        "over",
+        "[" * 3000,
+        "9" * 3000,
+    ],
+)
+def test_no_message_ends_the_run_raises_or_touches_a_folder(walled, tmp_path, message):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "data").write_text("x")
+    code = f"{NONCE}send({message.replace('VICTIM', str(victim))!r})\nprint('end')\nraise SystemExit(3)"
+    execution = walled.run(code)
+    assert (execution.status, execution.exit_code, execution.stdout) == ("error", 3, "end\n")
+    assert execution.reports == ()
+    assert (victim / "data").read_text() == "x"
+
+
+def test_a_program_that_asks_for_its_end_gets_it_with_nothing_left_and_honest_figures(full):
+    code = (
+        f"{NONCE}import time\nblock = b'x' * (60 << 20)\nend = time.process_time() + 0.3\n"
+        "while time.process_time() < end: pass\n"
+        "if os.fork() == 0: time.sleep(60)\nsend('over 7')\ntime.sleep(60)"
+    )
+    execution = full.run(code)
+    assert (execution.status, execution.exit_code) == ("error", 7)
+    assert execution.wall_seconds < 5
+    assert execution.cpu_seconds >= 0.25
+    assert execution.peak_memory_mb > 50
+
+
+@pytest.mark.parametrize("change", BAD, ids=str)
+def test_a_report_with_a_bad_field_is_dropped(change):
+    assert SolverReport.parse(json.dumps(VALID).encode()) == SolverReport(**VALID)
+    assert SolverReport.parse(json.dumps(VALID | change).encode()) is None
+
+
+@given(st.binary(max_size=5000))
+def test_any_bytes_are_parsed_to_a_report_or_none(line):
+    assert SolverReport.parse(line) is None or SolverReport.parse(line)
+    read(b"word" + line + b"\n" + line, "word", 10)
+    assert claimed_exit(b"word" + line, "word") in (None, *range(256))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=20,
+    )
+)
+def test_any_json_as_a_field_is_dropped_or_finite(value):
+    for name in ("library", "solver", "status", "objective", "bound", "constraints", "seconds"):
+        report = SolverReport.parse(json.dumps(VALID | {name: value}).encode())
+        if report is not None:
+            assert abs(report.objective or 0.0) < float("inf")
+
+
+def test_files_cannot_be_sent_so_that_neighbours_always_can(walled):
+    code = """
+import array, socket
+a, b = socket.socketpair()
+try: print(a.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))]))
+except OSError as error: print("refused")
+"""
+    assert walled.run(code).stdout == "refused\n"
+
+
+def test_files_and_processes_of_the_same_user_are_out_of_reach(walled, tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("x")
+    mine.chmod(0o666)
+    code = f"""
+import fcntl, os, resource
+def tried(action):
+    try: print("done", action())
+    except OSError: print("refused")
+path, pid = {str(mine)!r}, {os.getpid()}
+tried(lambda: os.chmod(path, 0o777))
+tried(lambda: os.chown(path, os.getuid(), os.getgid()))
+tried(lambda: os.utime(path, (0, 0)))
+tried(lambda: os.setxattr(path, "user.x", b"1"))
+tried(lambda: os.setpriority(os.PRIO_USER, os.getuid(), 19))
+tried(lambda: os.sched_setaffinity(pid, {{0}}))
+tried(lambda: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0)))
+tried(lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, 3)))
+tried(lambda: fcntl.flock(os.open(os.__file__, os.O_RDONLY), fcntl.LOCK_EX))
+tried(lambda: fcntl.fcntl(os.open(os.__file__, os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK))
+tried(lambda: os.utime("/dev/null"))
+"""
+    before = mine.stat()
+    assert walled.run(code).stdout == "refused\n" * 11
+    assert (mine.stat().st_mode, mine.stat().st_mtime) == (before.st_mode, before.st_mtime)
+
+
+def test_sessions_of_its_own_give_a_program_no_larger_share_of_the_processor():
+    spin = "import os\nfor _ in range(40):\n    if os.fork() == 0: os.setsid(); break\nwhile True: pass"
+    honest = "import time\nbegin = time.process_time()\nwhile time.process_time() < begin + 0.3: pass"
+    with open_sandbox(workers=2) as sandbox:
+        sandbox.run(honest)
+        hostile = []
+        limits = Limits(seconds=4)
+        thread = threading.Thread(target=lambda: hostile.append(sandbox.run(spin, limits=limits)))
+        thread.start()
+        time.sleep(1.0)
+        beside = sandbox.run(honest, limits=Limits(seconds=3))
+        thread.join()
+    # 40 shares against one would be 12 s on one processor.
+    assert beside.status == "ok"
+    assert hostile[0].status == "timeout"
+    assert hostile[0].wall_seconds < 4.25
