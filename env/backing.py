@@ -12,8 +12,8 @@ _PRINTED = 5e-3  # absolute: an answer is often the printed objective, rounded t
 def backed_by_report(episode: Episode) -> bool:
     """Whether the final answer is the objective, up to rounding, or the status of a solve in the episode.
 
-    False if there is no answer. Only solver reports count. They are claims of the program's process: prints cannot forge
-    them, but a program made for it can, so no reward may rest on this (docs/security.md).
+    False if there is no answer. Only solver reports count. They are claims of the program's process: prints cannot
+    forge them, but a program made for it can, so no reward may rest on this (docs/security.md).
     """
     answer = read_answer(episode.transcript) if episode.stop == "answer" else None
     if answer is None:
