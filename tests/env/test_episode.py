@@ -27,6 +27,7 @@ seconds = st.floats(0, 1e6)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 answers = numbers | st.sampled_from(["infeasible", "unbounded"])
 words = st.text(max_size=20)
+names = st.from_regex(r"[A-Za-z0-9_ .-]{0,20}", fullmatch=True)
 findings = st.builds(
     Finding,
     trigger=st.sampled_from(TRIGGERS),
@@ -36,8 +37,8 @@ findings = st.builds(
 )
 reports = st.builds(
     SolverReport,
-    library=words,
-    solver=words,
+    library=names,
+    solver=names,
     status=st.sampled_from(["optimal", "infeasible", "limit"]),
     sense=st.sampled_from(["minimize", "maximize", None]),
     objective=st.none() | numbers,
