@@ -48,6 +48,8 @@ class _Process:
     peak_bytes: int = 0
     cause: str | None = None
     """Why it was killed: "timeout", "memory_limit", "caller" or "over", at its own request."""
+    sockets_before: int = 0
+    """Bytes that sockets could hold when it started, in its network namespace."""
     killed: float = 0.0
     """When that was, by time.monotonic()."""
     buried: bool = False
@@ -135,6 +137,7 @@ class Server:
                 os.close(fd)
         process.channel = channel
         process.results = wanted.get("results", False)
+        process.sockets_before = self._socket_bytes(process)
         process.started = time.monotonic()
         (self._keepers if session else self._runs)[process.pid] = process
         self._selector.register(channel, selectors.EVENT_READ, lambda: self._listen(process))
@@ -195,7 +198,7 @@ class Server:
                 self._kill(process, "timeout")
                 continue
             used = processes.own_bytes(process.pid, self.inherited_bytes)
-            sockets = processes.socket_bytes(process.pid) if self.ground.tier == "full" else 0
+            sockets = self._socket_bytes(process) - process.sockets_before
             most = process.limits.memory_mb << 20
             if most < used + sockets <= 4 * most:
                 # Pages that its processes share were counted once for each: look again. Far above, it takes too long.
@@ -205,6 +208,11 @@ class Server:
             if used > most:
                 self._kill(process, "memory_limit")
             process.peak_bytes = max(process.peak_bytes, used)
+
+    def _socket_bytes(self, process: _Process) -> int:
+        """Bytes that sockets can hold in the run's network namespace, if that is its own, or its container's."""
+        own = self.ground.tier == "full" or self.ground.alone
+        return processes.socket_bytes(process.pid) if own else 0
 
     def _listen(self, process: _Process) -> None:
         """End a run because its caller wants it, because the caller is gone, or because the program asked for it."""
