@@ -49,7 +49,7 @@ class _Process:
     cause: str | None = None
     """Why it was killed: "timeout", "memory_limit", "caller" or "over", at its own request."""
     sockets_before: int = 0
-    """Bytes that sockets could hold when it started, in its network namespace."""
+    """Bytes that sockets could hold before it started, if it shares its network namespace."""
     killed: float = 0.0
     """When that was, by time.monotonic()."""
     buried: bool = False
@@ -137,7 +137,7 @@ class Server:
                 os.close(fd)
         process.channel = channel
         process.results = wanted.get("results", False)
-        process.sockets_before = self._socket_bytes(process)
+        process.sockets_before = 0 if self.ground.tier == "full" else self._socket_bytes(process)
         process.started = time.monotonic()
         (self._keepers if session else self._runs)[process.pid] = process
         self._selector.register(channel, selectors.EVENT_READ, lambda: self._listen(process))
