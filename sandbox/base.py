@@ -114,6 +114,8 @@ class Sandbox(ABC):
     """How well it locks programs in."""
     missing: tuple[str, ...] = ()
     """Why it isn't a higher tier, a sentence for each thing missing; empty at the highest."""
+    resource_control: str = ""
+    """What limits memory and processor time of its programs, in words."""
     workers: int
     """How many programs run at once; more wait for their turn, first come first served."""
     limits: Limits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from sandbox.base import Limits
+from sandbox.cgroups import ControlGroups, NoControlGroupsError
 from sandbox.execution import SandboxUnavailableError, Tier
-from sandbox.zygote import folders
+from sandbox.zygote import folders, namespaces
 from sandbox.zygote.child import program_environment
 
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from sandbox.zygote.main import main; main()"
+_WATCHED = "memory is looked at every 20 ms, the processor shared out by session"
 _PATIENCE = 60.0  # seconds for the libraries to load: the first time on a slow disk
 
 
@@ -32,6 +35,9 @@ class ForkServer:
     tier: Tier
     missing: tuple[str, ...]
     inherited_bytes: int
+    groups: ControlGroups | None = None
+    resource_control: str = ""
+    """What limits memory and processor time of programs."""
 
     def alive(self) -> bool:
         """Whether its process is running."""
@@ -53,21 +59,37 @@ class ForkServer:
 
     def close(self) -> None:
         """End it, and with it all its programs."""
-        _end(self.process, self.control, self.scratch)
+        _end(self.process, self.control, self.scratch, self.groups)
 
 
 def launch(
-    libraries: Iterable[str], *, minimum_tier: Tier, tier: Tier, limits: Limits, spares: int, alone: bool
+    libraries: Iterable[str],
+    *,
+    minimum_tier: Tier,
+    tier: Tier,
+    limits: Limits,
+    spares: int,
+    workers: int,
+    alone: bool,
+    control_groups: bool = True,
 ) -> ForkServer:
     """Start a fork server that has `libraries` loaded, as far as they are installed.
 
     spares: children to keep ready, made for `limits`.
+    workers: how many programs run at once.
     alone: whether nothing but this sandbox runs on this machine, as in a container made for it.
+    control_groups: whether to use them if they can be had.
     Raises SandboxUnavailableError where the machine can't reach `minimum_tier`.
     """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     scratch = tempfile.mkdtemp(prefix="sandbox-")
+    groups, resource_control = _control_groups(workers) if control_groups else (None, f"{_WATCHED} (as asked)")
+    group_fds = [os.open(tree.folder, os.O_RDONLY | os.O_DIRECTORY) for tree in groups.trees] if groups else []
     settings = {
+        "caller": os.getpid(),
+        "groups": [groups.version, list(zip(group_fds, [tree.controllers for tree in groups.trees], strict=True))]
+        if groups
+        else None,
         "control": theirs.fileno(),
         "tier": tier,
         "minimum_tier": minimum_tier,
@@ -87,10 +109,18 @@ def launch(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            pass_fds=[theirs.fileno()],
+            pass_fds=[theirs.fileno(), *group_fds],
             start_new_session=True,
         )
         theirs.close()
+        for fd in group_fds:
+            os.close(fd)
+        try:
+            if groups:
+                groups.add_server(process.pid)
+        except NoControlGroupsError as error:
+            _end(process, control, scratch, groups)
+            raise SandboxUnavailableError(str(error)) from None
         control.settimeout(_PATIENCE)
         try:
             message = control.recv(1 << 16)
@@ -98,16 +128,34 @@ def launch(
             message = b""
         answer = json.loads(message) if message else None
         if answer is None or answer.get("refused"):
-            _end(process, control, scratch)
+            _end(process, control, scratch, groups)
             errors.seek(0)
             raise SandboxUnavailableError(_refusal(minimum_tier, answer, errors.read()))
     control.settimeout(None)
     if answer["tier"] == "full":
         folders.remove(scratch)  # Not needed, and out of the fork server's reach should this process be killed.
-    return ForkServer(process, control, scratch, answer["tier"], tuple(answer["missing"]), answer["inherited_bytes"])
+    return ForkServer(
+        process,
+        control,
+        scratch,
+        answer["tier"],
+        tuple(answer["missing"]),
+        answer["inherited_bytes"],
+        groups,
+        resource_control,
+    )
 
 
-def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str) -> None:
+def _control_groups(workers: int) -> tuple[ControlGroups | None, str]:
+    """The control groups for a fork server, and what limits its programs, in words."""
+    try:
+        groups = ControlGroups.create(owner=os.geteuid() or namespaces.NOBODY, programs=workers)
+    except NoControlGroupsError as error:
+        return None, f"{_WATCHED}; {error}"
+    return groups, str(groups)
+
+
+def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str, groups: ControlGroups | None) -> None:
     with contextlib.suppress(OSError):
         # Also where a forked copy of this process holds the socket too: it is shut for both.
         control.shutdown(socket.SHUT_RDWR)
@@ -117,6 +165,8 @@ def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    if groups:
+        groups.remove()
     folders.remove(scratch)
 
 

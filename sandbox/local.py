@@ -60,6 +60,7 @@ class LocalSandbox(Sandbox):
         first = self._pool.server(FIRST)
         self.tier = first.tier
         self.missing = first.missing
+        self.resource_control = first.resource_control
         # All others are to be like the first, not better and not worse.
         self._tiers = (self.tier, self.tier)
 
@@ -117,6 +118,7 @@ class LocalSandbox(Sandbox):
             tier=highest,
             limits=self.limits,
             spares=min(2, self.workers),
+            workers=self.workers,
             alone=self._alone,
         )
 

@@ -18,6 +18,7 @@ from sandbox.base import Limits
 from sandbox.probe.channel import Channel
 from sandbox.zygote import preload, program, supervisor
 from sandbox.zygote.confine import Ground, confine, filter_calls
+from sandbox.zygote.groups import Group
 
 _LINE, _REPORTS = 3, 3
 _exit = os._exit  # Bound now: a program that replaced it would not end, and go on as a second fork server.
@@ -26,10 +27,18 @@ FILES = 4
 
 
 def live(
-    ground: Ground, folder: str, limits: Limits, channel: Channel, line: socket.socket, *, warm: str = ""
+    ground: Ground,
+    folder: str,
+    limits: Limits,
+    channel: Channel,
+    line: socket.socket,
+    group: Group | None = None,
+    *,
+    warm: str = "",
 ) -> NoReturn:
     """Be a spare and then a program. `line` leads to the fork server and brings one program.
 
+    group: the control group to run in.
     warm: a library to solve something tiny with while there is no program: the pages that this touches, and that a
     fork shares with its parent, are then copied ahead as well.
     On `line` it sends its folder, held open; then "started", with the processor seconds spent so far, or what kept it
@@ -37,6 +46,8 @@ def live(
     """
     exit_code = 1
     try:
+        if group is not None:
+            group.enter()
         os.dup2(line.detach(), _LINE)
         os.closerange(_LINE + 1, 1 << 16)
         line = socket.socket(fileno=_LINE)

@@ -55,6 +55,8 @@ class Ground:
     """What programs keep of root's powers, so that they can run at all."""
     data_bytes: int = 0
     """Bytes of data that the fork server has loaded, which every program starts with."""
+    counted: bool = False
+    """Whether a control group limits the number of a program's processes."""
     alone: bool = False
     """Nothing but this sandbox runs on the machine, and one program of it at a time: a container made for it."""
 
@@ -252,8 +254,12 @@ def _set_resource_limits(ground: Ground, limits: Limits) -> None:
         resource.RLIMIT_FSIZE: limits.file_mb << 20,
         # Private writable memory, per process; the fork server's watch sees to their sum.
         resource.RLIMIT_DATA: ground.data_bytes + (limits.memory_mb << 20),
-        resource.RLIMIT_NPROC: limits.processes + (0 if ground.tier == "full" else _tasks_of_this_user()),
     }
+    if ground.tier == "full":
+        values[resource.RLIMIT_NPROC] = limits.processes
+    elif not ground.counted:
+        values[resource.RLIMIT_NPROC] = limits.processes + _tasks_of_this_user()
+
     for kind, value in values.items():
         _, hard = resource.getrlimit(kind)
         ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -31,6 +31,7 @@ from sandbox.probe.channel import Channel
 from sandbox.zygote import block, confine, folders, kernel, processes, scratch
 from sandbox.zygote.confine import Ground
 from sandbox.zygote.course import Course
+from sandbox.zygote.groups import Group
 from sandbox.zygote.member import Member, becomes_single, cpu_seconds, hear, is_single, line_pair, stat, wait_status
 
 FILES = 4
@@ -53,14 +54,23 @@ class _LostError(Exception):
 
 
 def live(
-    ground: Ground, folder: str, limits: Limits, channel: Channel, line: socket.socket, inherited: int
+    ground: Ground,
+    folder: str,
+    limits: Limits,
+    channel: Channel,
+    line: socket.socket,
+    group: Group | None,
+    inherited: int,
 ) -> NoReturn:
     """Be a keeper. `line` leads to the fork server and brings one order, with the caller's end of a socket.
 
+    group: the control group to run in.
     inherited: bytes of memory that each process starts with.
     """
     exit_code = 1
     try:
+        if group is not None:
+            group.enter()
         os.dup2(line.detach(), _LINE)
         os.closerange(_LINE + 1, 1 << 16)
         line = socket.socket(fileno=_LINE)

@@ -6,9 +6,11 @@ programs may run, loads a family of libraries there, and serves.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -19,6 +21,7 @@ from sandbox.base import Limits
 from sandbox.execution import TIERS
 from sandbox.zygote import child, confine, kernel, namespaces, preload, processes
 from sandbox.zygote.confine import Ground
+from sandbox.zygote.groups import Groups
 from sandbox.zygote.server import Server, exit_with
 
 
@@ -26,11 +29,21 @@ def main() -> None:
     """Serve on the socket and with the settings that the command line names."""
     settings: dict[str, Any] = json.loads(sys.argv[1])
     control = socket.socket(fileno=settings["control"])
+    # The socket may live on in a process that the caller forked; the caller itself does not.
+    caller = os.pidfd_open(settings["caller"])
+    groups = None
+    if settings["groups"]:
+        version, trees = settings["groups"]
+        groups = Groups.open(version, trees)
+        for fd, _ in trees:
+            os.set_inheritable(fd, False)
+    _raise_open_files()
     tier, missing = confine.best_tier(settings["tier"], settings["scratch"], alone=settings["alone"])
     if tier is None or TIERS.index(tier) > TIERS.index(settings["minimum_tier"]):
         _answer(control, tier=tier, missing=missing, refused=True)
         return
     ground = confine.enter(tier, settings["scratch"], alone=settings["alone"])
+    ground = dataclasses.replace(ground, counted=groups is not None and groups.counts_processes)
     if tier == "full":
         pid = os.fork()
         if pid:
@@ -39,10 +52,24 @@ def main() -> None:
             exit_with(os.waitpid(pid, 0)[1])
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         namespaces.settle()
-    _load_and_serve(control, settings, ground, missing)
+    _load_and_serve(control, caller, groups, settings, ground, missing)
 
 
-def _load_and_serve(control: socket.socket, settings: dict[str, Any], ground: Ground, missing: tuple[str, ...]) -> None:
+def _raise_open_files() -> None:
+    """Allow this process, not its programs, all the open files that it may have: each program takes some of them."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _load_and_serve(
+    control: socket.socket,
+    caller: int,
+    groups: Groups | None,
+    settings: dict[str, Any],
+    ground: Ground,
+    missing: tuple[str, ...],
+) -> None:
     channel = preload.load(settings["libraries"])
     modules = _hide(ground)
     preload.settle()
@@ -50,6 +77,8 @@ def _load_and_serve(control: socket.socket, settings: dict[str, Any], ground: Gr
     server = Server(
         ground=ground,
         control=control,
+        caller=caller,
+        groups=groups,
         channel=channel,
         limits=Limits(**settings["limits"]),
         spare_count=settings["spares"],

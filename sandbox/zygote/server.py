@@ -23,6 +23,7 @@ from sandbox.base import Limits
 from sandbox.probe.channel import Channel
 from sandbox.zygote import child, confine, folders, keeper, kernel, processes
 from sandbox.zygote.confine import Ground
+from sandbox.zygote.groups import Group, Groups
 from sandbox.zygote.member import cpu_seconds
 
 _TAKING_DOWN = 0.1  # seconds after which the end of a run that was killed is told although it is still being taken down
@@ -42,6 +43,8 @@ class _Process:
     limits: Limits
     folder: str
     """Where it works."""
+    group: Group | None = None
+    """Its control group, if there are any."""
     channel: socket.socket | None = None
     """Where the end is told; None for a spare."""
     started: float = 0.0
@@ -65,6 +68,10 @@ class Server:
 
     ground: Ground
     control: socket.socket
+    caller: int
+    """A pidfd of the process that started this one: with it all ends."""
+    groups: Groups | None
+    """Control groups for programs, if they can be had."""
     channel: Channel
     """Where the probe in a program reports its solves."""
     limits: Limits
@@ -90,6 +97,7 @@ class Server:
         confine.prepare(self.ground)
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         self._selector.register(self.control, selectors.EVENT_READ, self._accept)
+        self._selector.register(self.caller, selectors.EVENT_READ, lambda: False)
         try:
             while True:
                 for key, _ in self._selector.select(self._timeout()):
@@ -135,6 +143,8 @@ class Server:
         finally:
             for fd in files[1:]:
                 os.close(fd)
+        if process.group is not None:
+            process.group.start()
         process.channel = channel
         process.results = wanted.get("results", False)
         process.sockets_before = 0 if self.ground.tier == "full" else self._socket_bytes(process)
@@ -157,6 +167,7 @@ class Server:
 
     def _fork(self, limits: Limits, *, spare: bool = False, session: bool = False) -> _Process:
         """A new child that locks itself in for `limits`. spare: it waits for a program; session: it is a keeper."""
+        group = self.groups.take(limits, together=not session) if self.groups else None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folder = self._new_folder()
         if self.ground.tier == "full":
@@ -164,15 +175,14 @@ class Server:
             kernel.unshare(kernel.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0 and session:
-            keeper.live(self.ground, folder, limits, self.channel, theirs, self.inherited_bytes)
+            keeper.live(self.ground, folder, limits, self.channel, theirs, group, self.inherited_bytes)
         if pid == 0:
-            child.live(
-                self.ground, folder, limits, self.channel, theirs, warm=self.chief if spare and self._calm else ""
-            )
+            warm = self.chief if spare and self._calm else ""
+            child.live(self.ground, folder, limits, self.channel, theirs, group, warm=warm)
         if self.ground.tier == "full":
             kernel.join_pid_namespace(self._own_namespace)
         theirs.close()
-        process = _Process(pid, os.pidfd_open(pid), ours, limits, folder)
+        process = _Process(pid, os.pidfd_open(pid), ours, limits, folder, group)
         self._selector.register(process.pidfd, selectors.EVENT_READ, lambda: self._bury(process))
         return process
 
@@ -197,15 +207,8 @@ class Server:
             if now - process.started >= process.limits.seconds:
                 self._kill(process, "timeout")
                 continue
-            used = processes.own_bytes(process.pid, self.inherited_bytes)
-            sockets = self._socket_bytes(process) - process.sockets_before
-            most = process.limits.memory_mb << 20
-            if most < used + sockets <= 4 * most:
-                # Pages that its processes share were counted once for each: look again. Far above, it takes too long.
-                exact = processes.proportional_bytes(process.pid)
-                used = used if exact is None else exact
-            used += sockets
-            if used > most:
+            used = self._used_bytes(process)
+            if used > process.limits.memory_mb << 20 or (process.group and process.group.ran_out()):
                 self._kill(process, "memory_limit")
             process.peak_bytes = max(process.peak_bytes, used)
 
@@ -253,6 +256,19 @@ class Server:
         process.channel.close()
         process.told = True
 
+    def _used_bytes(self, process: _Process) -> int:
+        """Bytes of memory that a run holds beyond what was loaded for it."""
+        if process.group is not None:
+            return process.group.used_bytes()
+        used = processes.own_bytes(process.pid, self.inherited_bytes)
+        sockets = self._socket_bytes(process) - process.sockets_before
+        most = process.limits.memory_mb << 20
+        if most < used + sockets <= 4 * most:
+            # Pages that its processes share were counted once for each: look again. Far above, it takes too long.
+            exact = processes.proportional_bytes(process.pid)
+            used = used if exact is None else exact
+        return used + sockets
+
     def _kill(self, process: _Process, cause: str) -> None:
         """End a run and all that it started. What follows is up to `_bury`."""
         if process.buried:  # Its end and its caller's came in one and the same look.
@@ -264,7 +280,9 @@ class Server:
         # Without namespaces the child is a supervisor, which must live to sweep up.
         order = signal.SIGKILL if self.ground.tier == "full" else signal.SIGTERM
         with contextlib.suppress(ProcessLookupError):
-            if self.ground.tier == "full":
+            if self.ground.tier == "full" and process.group is not None:
+                process.group.kill()
+            elif self.ground.tier == "full":
                 # Taking down the first process of a namespace can take long, and the others live until it is done.
                 for pid in processes.family(process.pid)[1:]:
                     with contextlib.suppress(ProcessLookupError):
@@ -277,6 +295,10 @@ class Server:
         self._selector.unregister(process.pidfd)
         os.close(process.pidfd)
         process.buried = True
+        if process.group is not None and self.groups is not None:
+            if process.cause is None and process.group.ran_out():
+                process.cause = "memory_limit"
+            self.groups.give_back(process.group)
         _, status, usage = os.wait4(process.pid, 0)
         first_words, folder = _first_words(process.line)
         process.line.close()
