@@ -79,6 +79,7 @@ def check(
                 "backend": sandbox.backend,
                 "tier": sandbox.tier,
                 "missing": list(sandbox.missing),
+                "resource_control": sandbox.resource_control,
                 "workers": sandbox.workers,
                 "limits": sandbox.limits.to_dict(),
                 "libraries": found,

@@ -32,8 +32,11 @@ def print_facts(sandbox: Sandbox, found: Mapping[str, str | None], solvers: Sequ
     programs = "1 program" if sandbox.workers == 1 else f"{sandbox.workers} programs"
     console.print(
         f"{programs} at once; each has {limits.seconds:g} s, {limits.memory_mb} MiB of memory, {limits.file_mb} MiB of "
-        f"files, {limits.processes} processes and {limits.output_bytes >> 10} KiB of output.\n"
+        f"files, {limits.processes} processes and {limits.output_bytes >> 10} KiB of output."
     )
+    if sandbox.resource_control:
+        console.print(Text(f"Limited by: {sandbox.resource_control}"))
+    console.print()
     console.print("[dim]Inside[/dim]")
     names = [
         Text.assemble(name, " ", (version or "-", "green" if version else "dim")) for name, version in found.items()

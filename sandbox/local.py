@@ -47,12 +47,24 @@ class LocalSandbox(Sandbox):
     backend = "local"
 
     def __init__(
-        self, *, minimum_tier: Tier, tier: Tier, workers: int | None, limits: Limits, alone: bool = False
+        self,
+        *,
+        minimum_tier: Tier,
+        tier: Tier,
+        workers: int | None,
+        limits: Limits,
+        alone: bool = False,
+        control_groups: bool = True,
     ) -> None:
-        """alone: nothing but this sandbox runs on this machine, as in a container made for it."""
+        """Open it; `open_sandbox` explains the first four.
+
+        alone: nothing but this sandbox runs on this machine, as in a container made for it.
+        control_groups: limit memory by control groups if this process may make them.
+        """
         self.workers = workers or len(os.sched_getaffinity(0))
         self.limits = limits
         self._alone = alone
+        self._control_groups = control_groups
         self._closed = False
         self._tiers: tuple[Tier, Tier] = (minimum_tier, tier)
         self._places = Places(list(range(self.workers)))
@@ -120,6 +132,7 @@ class LocalSandbox(Sandbox):
             spares=min(2, self.workers),
             workers=self.workers,
             alone=self._alone,
+            control_groups=self._control_groups,
         )
 
 

@@ -88,6 +88,7 @@ class RemoteSandbox(Sandbox):
         hello = self._hello(self._all[0])
         self.tier: Tier = hello["tier"]
         self.missing = tuple(hello["missing"])
+        self.resource_control = str(hello.get("resource_control", ""))
         if TIERS.index(self.tier) > TIERS.index(minimum_tier):
             self.close()
             raise SandboxUnavailableError(

@@ -5,7 +5,7 @@
 It reads one request a line on standard input and writes one answer a line on standard output. The other end is
 `sandbox.remote`.
 
-    {"call": "hello"}                                   {"value": {"tier": ..., "missing": [...]}}
+    {"call": "hello"}                                   {"value": {"tier": ..., "missing": [...], "resource_control": ...}}
     {"call": "run", "program": {...}}                   {"value": {an Execution}}
     {"call": "open", "limits": {...}}                   {"value": the session's number}
     {"call": "block", "session": 1, "program": {...}}   {"value": {an Execution}}
@@ -57,7 +57,11 @@ class Worker:
     def _do(self, request: Mapping[str, Any]) -> Any:
         match request["call"]:
             case "hello":
-                return {"tier": self._sandbox.tier, "missing": list(self._sandbox.missing)}
+                return {
+                    "tier": self._sandbox.tier,
+                    "missing": list(self._sandbox.missing),
+                    "resource_control": self._sandbox.resource_control,
+                }
             case "run":
                 with self._cancellation(request) as cancellation:
                     return self._sandbox.execute(Program.from_dict(request["program"]), cancellation).to_dict()
