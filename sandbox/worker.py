@@ -5,7 +5,7 @@
 It reads one request a line on standard input and writes one answer a line on standard output. The other end is
 `sandbox.remote`.
 
-    {"call": "hello"}                                   {"value": {"tier": ..., "missing": [...], "resource_control": ...}}
+    {"call": "hello"}                                   {"value": {"tier", "missing", "resource_control"}}
     {"call": "run", "program": {...}}                   {"value": {an Execution}}
     {"call": "open", "limits": {...}}                   {"value": the session's number}
     {"call": "block", "session": 1, "program": {...}}   {"value": {an Execution}}

@@ -8,6 +8,7 @@ from sandbox.selfcheck.texts import ATTEMPT, NAMED, SEARCH
 from sandbox.zygote.child import program_environment
 
 _BOMB = Limits(seconds=1.0, memory_mb=512, processes=16)
+_REFUSED = Limits(seconds=10.0, memory_mb=512, processes=16)
 _ROOM = Limits(seconds=20, memory_mb=512)
 _NO_SIGNAL_SCOPE = "does not stop signals"
 
@@ -31,7 +32,7 @@ _PROCESSES = (
         "forks until it is refused",
         "try:\n    while True: os.fork() or time.sleep(60)\nexcept OSError: os._exit(3)",
         ended("error", exit_code=3),
-        limits=_BOMB,
+        limits=_REFUSED,
     ),
     _named(
         "threads until it is refused",
@@ -39,7 +40,7 @@ _PROCESSES = (
         "    while True: threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
         "except RuntimeError: os._exit(3)",
         ended("error", exit_code=3),
-        limits=_BOMB,
+        limits=_REFUSED,
     ),
     _named(
         "a process that is never the same one",

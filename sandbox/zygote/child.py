@@ -20,7 +20,7 @@ from sandbox.zygote import preload, program, supervisor
 from sandbox.zygote.confine import Ground, confine, filter_calls
 from sandbox.zygote.groups import Group
 
-_LINE, _REPORTS = 3, 3
+_LINE, _REPORTS, _NETWORK = 3, 3, 4
 _exit = os._exit  # Bound now: a program that replaced it would not end, and go on as a second fork server.
 FILES = 4
 """How many files come with a program: itself with its input files, stdout, stderr, and the way for solver reports."""
@@ -34,11 +34,12 @@ def live(
     line: socket.socket,
     group: Group | None = None,
     *,
+    network: int = -1,
     warm: str = "",
 ) -> NoReturn:
     """Be a spare and then a program. `line` leads to the fork server and brings one program.
 
-    group: the control group to run in.
+    group: the control group to run in. network: the network namespace to join; by default a new one.
     warm: a library to solve something tiny with while there is no program: the pages that this touches, and that a
     fork shares with its parent, are then copied ahead as well.
     On `line` it sends its folder, held open; then "started", with the processor seconds spent so far, or what kept it
@@ -48,13 +49,19 @@ def live(
     try:
         if group is not None:
             group.enter()
+        if network >= 0:
+            network = os.dup(network)  # It may have the number that the line gets now.
         os.dup2(line.detach(), _LINE)
-        os.closerange(_LINE + 1, 1 << 16)
+        if network >= 0:
+            os.dup2(network, _NETWORK)
+            network = _NETWORK
+        os.closerange(max(_LINE, network) + 1, 1 << 16)
         line = socket.socket(fileno=_LINE)
         os.setsid()
         if ground.tier != "full":
             supervisor.split(ground.shared)
-        confine(ground, folder, limits)
+        confine(ground, folder, limits, network)
+        os.closerange(_LINE + 1, _NETWORK + 1)
         # Through its own folder, held open, the caller reads the results when the program and its mounts are long gone.
         # Sent ahead, as programs can't send files.
         own = os.open(".", os.O_RDONLY | os.O_DIRECTORY)

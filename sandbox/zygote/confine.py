@@ -94,13 +94,14 @@ def _has_unix_sockets(ground: Ground) -> bool:
     return ground.tier == "full" or ground.alone
 
 
-def confine(ground: Ground, folder: str, limits: Limits) -> None:
+def confine(ground: Ground, folder: str, limits: Limits, network: int = -1) -> None:
     """Lock this process in for good, in the way of `ground.tier`, with `folder` as its working folder.
 
+    network: with namespaces, the network namespace to join; by default a new one.
     System calls are left to `filter_calls`. Raises OSError if a part of it fails; the process must then end.
     """
     if ground.tier == "full":
-        namespaces.isolate(limits.file_mb)
+        namespaces.isolate(limits.file_mb, network)
     else:
         os.chdir(folder)
     _set_resource_limits(ground, limits)

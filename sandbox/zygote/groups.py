@@ -162,7 +162,8 @@ class Groups:
         group.limit(limits, together=together)
         return group
 
-    def give_back(self, group: Group) -> None:
-        """Kill what is left in a group, and keep the group for another program."""
-        group.kill()
+    def give_back(self, group: Group, *, empty: bool) -> None:
+        """Keep a group for another program. empty: whether nothing can be left in it; else that is killed."""
+        if not empty:
+            group.kill()
         self._free.append(group)

@@ -68,9 +68,9 @@ def unshare(flags: int) -> None:
     checked(libc.unshare(flags), "unshare")
 
 
-def join_pid_namespace(fd: int) -> None:
-    """Let the next child be born in the pid namespace that `fd` stands for."""
-    checked(libc.setns(fd, CLONE_NEWPID), "setns")
+def join_namespace(fd: int, kind: int) -> None:
+    """Join the namespace of `kind` that `fd` stands for; a pid namespace is for the next children only."""
+    checked(libc.setns(fd, kind), "setns")
 
 
 def collapse(start: int, end: int) -> None:

@@ -65,14 +65,18 @@ def settle() -> None:
     kernel.mount("proc", "/proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
 
 
-def isolate(file_mb: int) -> None:
-    """In a program's process, the first of its pid namespace: give it mounts, ipc, a network and a user of its own.
+def isolate(file_mb: int, network: int = -1) -> None:
+    """In a program's process, the first of its pid namespace: give it all other namespaces of its own.
 
     file_mb: MiB that the scratch folder, and /dev/shm, can hold.
+    network: a network namespace to join, open; by default a new one is made, which takes as long as all the rest.
     """
-    kernel.unshare(
-        kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
-    )
+    kinds = kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
+    if network >= 0:
+        kernel.join_namespace(network, kernel.CLONE_NEWNET)
+    else:
+        kinds |= kernel.CLONE_NEWNET
+    kernel.unshare(kinds)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("proc", "/proc", flags | kernel.MS_NOEXEC)
     kernel.mount("tmpfs", SCRATCH, flags, f"size={file_mb}m,nr_inodes=4096,mode=0700")
@@ -80,6 +84,23 @@ def isolate(file_mb: int) -> None:
     os.chdir(SCRATCH)
     # A user namespace of its own gives the limit on processes a count of its own, and locks the mounts.
     _new_user_namespace(PROGRAM_ID)
+
+
+def new_network() -> int:
+    """Make a network namespace with nothing in it, and stay in the one that this process is in. Returns it, open.
+
+    A program leaves nothing in one: its sockets end with it, and it has no right to change anything. So another program
+    can have it next.
+    """
+    own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        kernel.unshare(kernel.CLONE_NEWNET)
+        try:
+            return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            kernel.join_namespace(own, kernel.CLONE_NEWNET)
+    finally:
+        os.close(own)
 
 
 def become(user: int, *, capabilities: frozenset[int] = frozenset()) -> None:

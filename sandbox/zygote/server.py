@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from sandbox.base import Limits
 from sandbox.probe.channel import Channel
-from sandbox.zygote import child, confine, folders, keeper, kernel, processes
+from sandbox.zygote import child, confine, folders, keeper, kernel, namespaces, processes
 from sandbox.zygote.confine import Ground
 from sandbox.zygote.groups import Group, Groups
 from sandbox.zygote.member import cpu_seconds
@@ -45,6 +45,8 @@ class _Process:
     """Where it works."""
     group: Group | None = None
     """Its control group, if there are any."""
+    network: int = -1
+    """Its network namespace, if it has one of its own."""
     channel: socket.socket | None = None
     """Where the end is told; None for a spare."""
     started: float = 0.0
@@ -87,6 +89,8 @@ class Server:
     _keepers: dict[int, _Process] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.PollSelector)
     _own_namespace: int = field(default_factory=lambda: os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC))
+    _networks: list[int] = field(default_factory=list)
+    """Network namespaces in which there is nobody."""
     _folders: int = 0
     _calm: bool = False
     """Whether the last order came alone: spares then have time to warm up; else they would take it from others."""
@@ -143,13 +147,13 @@ class Server:
         finally:
             for fd in files[1:]:
                 os.close(fd)
-        if process.group is not None:
-            process.group.start()
         process.channel = channel
         process.results = wanted.get("results", False)
         process.sockets_before = 0 if self.ground.tier == "full" else self._socket_bytes(process)
         process.started = time.monotonic()
         (self._keepers if session else self._runs)[process.pid] = process
+        if process.group is not None:
+            process.group.start()
         self._selector.register(channel, selectors.EVENT_READ, lambda: self._listen(process))
         return True
 
@@ -168,6 +172,7 @@ class Server:
     def _fork(self, limits: Limits, *, spare: bool = False, session: bool = False) -> _Process:
         """A new child that locks itself in for `limits`. spare: it waits for a program; session: it is a keeper."""
         group = self.groups.take(limits, together=not session) if self.groups else None
+        network = self._take_network() if self.ground.tier == "full" and not session else -1
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folder = self._new_folder()
         if self.ground.tier == "full":
@@ -178,13 +183,17 @@ class Server:
             keeper.live(self.ground, folder, limits, self.channel, theirs, group, self.inherited_bytes)
         if pid == 0:
             warm = self.chief if spare and self._calm else ""
-            child.live(self.ground, folder, limits, self.channel, theirs, group, warm=warm)
+            child.live(self.ground, folder, limits, self.channel, theirs, group, network=network, warm=warm)
         if self.ground.tier == "full":
-            kernel.join_pid_namespace(self._own_namespace)
+            kernel.join_namespace(self._own_namespace, kernel.CLONE_NEWPID)
         theirs.close()
-        process = _Process(pid, os.pidfd_open(pid), ours, limits, folder, group)
+        process = _Process(pid, os.pidfd_open(pid), ours, limits, folder, group, network)
         self._selector.register(process.pidfd, selectors.EVENT_READ, lambda: self._bury(process))
         return process
+
+    def _take_network(self) -> int:
+        """A network namespace in which there is nobody."""
+        return self._networks.pop() if self._networks else namespaces.new_network()
 
     def _new_folder(self) -> str:
         if self.ground.tier == "full":
@@ -298,7 +307,9 @@ class Server:
         if process.group is not None and self.groups is not None:
             if process.cause is None and process.group.ran_out():
                 process.cause = "memory_limit"
-            self.groups.give_back(process.group)
+            self.groups.give_back(process.group, empty=self.ground.tier == "full")
+        if process.network >= 0:
+            self._networks.append(process.network)
         _, status, usage = os.wait4(process.pid, 0)
         first_words, folder = _first_words(process.line)
         process.line.close()
