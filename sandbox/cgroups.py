@@ -73,7 +73,7 @@ class ControlGroups:
                     _write(f"{folder}/cgroup.subtree_control", " ".join(f"+{one}" for one in controllers))
                 if "cpu" in controllers:
                     file, share, largest = _SHARE[version]
-                    _write(f"{folder}/{file}", str(min(share * programs, largest)))
+                    _write(f"{folder}/{file}", str(min(share * (programs + _HEAVIER), largest)))
                     _write(f"{folder}/{_SERVER}/{file}", str(_HEAVIER * share))
                 _hand_over(folder, owner)
         except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox.base import Limits
 from sandbox.execution import Tier
-from sandbox.selfcheck.case import Case, Check, Seen, Step, all_ok, ended, every, refused
+from sandbox.selfcheck.case import Case, Check, Seen, Step, all_ok, ended, every, refused, untouched
 from sandbox.selfcheck.texts import ATTEMPT, SEARCH
 
 _PLANT = """
@@ -134,6 +134,33 @@ for fd in range(3, 64):
             ),
         ),
         check=every(ended("ok"), _no_report),
+    ),
+    Case(
+        name="messages of one that found the channel's nonce",
+        theme="leaks",
+        steps=(
+            Step(
+                code="""
+import json, os, sys
+def nonce():
+    frame = sys._getframe()
+    while frame:
+        order = frame.f_locals.get("order")
+        if isinstance(order, dict) and "word" in order: return order["word"]
+        frame = frame.f_back
+end = {"exit_code": 0, "cpu": "x", "maxrss_bytes": 1e999, "folder": FOLDER, "fault": "forged"}
+bad = {"library": ["x"], "solver": {"a": 1}, "status": "optimal", "objective": "<b>1</b>"}
+for text in (json.dumps({"over": end}), '{"over": zzz}', '{"over": [1]}', "over 0 0", "over 256", "[" * 4000, json.dumps(bad),
+             '{"library": "x", "solver": "", "status": "optimal", "objective": ' + "9" * 400 + "}"):
+    os.write(3, (nonce() + text + "\\n").encode()[:4096])
+print("end")
+sys.exit(3)
+""",
+                informed=True,
+            ),
+        ),
+        check=every(ended("error", stdout="end\n", exit_code=3), _no_report, untouched),
+        outside=True,
     ),
     Case(
         name="a flood of stray reports",

@@ -233,6 +233,60 @@ attempt("clock", lambda: call("clock_settime", 0, (ctypes.c_long * 2)(0, 0)))
 attempt("typing into a terminal", lambda: fcntl.ioctl(0, termios.TIOCSTI, b"x"))
 """,
     ),
+    _attempts(
+        "powers",
+        "priorities and limits of other processes",
+        """
+import ctypes, os, resource
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+other = os.getppid() or 1
+attempt("priority of a user", lambda: os.setpriority(os.PRIO_USER, os.getuid(), 19))
+attempt("priority of a process", lambda: os.setpriority(os.PRIO_PROCESS, other, 19))
+attempt("priority of a group", lambda: os.setpriority(os.PRIO_PGRP, other, 19))
+attempt("scheduler", lambda: os.sched_setscheduler(other, os.SCHED_IDLE, os.sched_param(0)))
+attempt("processors", lambda: os.sched_setaffinity(other, {0}))
+attempt("limits", lambda: resource.prlimit(other, resource.RLIMIT_CPU, (1, 1)))
+attempt("input and output", lambda: call("syscall", 251, 3, os.getuid(), 3 << 13))
+""",
+    ),
+    _attempts(
+        "neighbours",
+        "what all programs share",
+        """
+import array, ctypes, fcntl, mmap, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+def send():
+    a, b = socket.socketpair()
+    a.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))])
+library = os.open(os.__file__, os.O_RDONLY)
+attempt("files in flight", send)
+attempt("lock on a library", lambda: fcntl.flock(library, fcntl.LOCK_EX))
+attempt("lease on a library", lambda: fcntl.fcntl(library, fcntl.F_SETLEASE, fcntl.F_RDLCK))
+attempt("news of a folder", lambda: fcntl.fcntl(os.open("/usr/bin", os.O_RDONLY), fcntl.F_NOTIFY, 1))
+attempt("watches", lambda: call("inotify_init1", 0))
+attempt("asynchronous input and output", lambda: call("syscall", 206, 1000, ctypes.byref(ctypes.c_ulong(0))))
+attempt("a queue", lambda: call("mq_open", b"/storm", os.O_CREAT | os.O_RDWR, 0o666, None))
+attempt("memory without a file", lambda: mmap.mmap(-1, 1 << 20))
+attempt("large pipes", lambda: fcntl.fcntl(os.pipe()[1], 1031, 1 << 20))
+attempt("times of a device", lambda: os.utime("/dev/null"))
+""",
+    ),
+    _attempts(
+        "powers",
+        "modes, owners and times of files outside",
+        """
+import os
+for path in (SECRET_FILE, FOLDER, os.__file__):
+    attempt("mode of " + path, lambda: os.chmod(path, 0o777))
+    attempt("owner of " + path, lambda: os.chown(path, os.getuid(), os.getgid()))
+    attempt("times of " + path, lambda: os.utime(path, (0, 0)))
+    attempt("attributes of " + path, lambda: os.setxattr(path, "user.storm", b"1"))
+""",
+    ),
     Case(
         name="new powers by a new program",
         theme="powers",
