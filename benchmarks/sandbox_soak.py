@@ -4,12 +4,16 @@
     python -m benchmarks.sandbox_soak --runs 1000 --json
 
 Programs of 24 kinds (`benchmarks.snippets`), whose answers a fresh python gave before, run mixed with programs that
-never end, eat memory, flood the output, fork without end, leave daemons, crash, or kill what they can reach. Each must
+never end, eat or hide memory, flood the output, fork without end, leave daemons, crash, forge, disturb neighbours, or
+kill what they can reach (`benchmarks.hostile`). Each must
 end with the status that is known for it. From time to time all callers pause, and the sandbox's processes are counted
 and their memory taken: the sum of their proportional shares (PSS), this process's included. At the end
 
     no status and no answer may have been wrong, and no run failed by the sandbox's fault;
-    no process, file descriptor, file or mount may be left that was not there after the warm-up, and none after `close`;
+    no deadline may have been overrun by more than 0.25 s, and no program beside a hostile one may have taken more than
+        1.5 times its time alone and 0.2 s (one each: at the sandbox's own number of callers, or the queue is measured);
+    no process, descriptor, file, mount or control group may be left that was not there after the warm-up, and none
+        after `close`;
     the memory of the last tenth may be at most 5 % off that of the first.
 
 Prints a verdict and exits with code 1 where one of these does not hold.
@@ -27,119 +31,20 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import at_once, described, machine
+from benchmarks.hostile import HOSTILE, ROOMY, Job
 from benchmarks.snippets import KINDS, answer, program, run_fresh
-from sandbox import Limits, Sandbox, SandboxUnavailableError, Status, open_sandbox
+from sandbox import Sandbox, SandboxUnavailableError, open_sandbox
 from sandbox.zygote.processes import family
 
-_ROOMY = Limits(seconds=60)
-_SHORT = Limits(seconds=0.25, processes=24)
-_SMALL = Limits(seconds=20, memory_mb=200, file_mb=8, processes=16, output_bytes=4096)
 _FLAT = 0.05
 _RARELY = 20  # one program of so many is hostile
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """A program and what must come of it."""
-
-    name: str
-    code: str
-    limits: Limits = _ROOMY
-    statuses: tuple[Status, ...] = ("ok",)
-    """Those that are right."""
-    answer: str | None = None
-    """Its `OBJ` line; None for those that have none."""
-
-
-def _hostile(name: str, status: Status | tuple[Status, ...], limits: Limits, code: str) -> Job:
-    return Job(name=name, code=code, limits=limits, statuses=(status,) if isinstance(status, str) else status)
-
-
-HOSTILE = (
-    _hostile("endless loop", "timeout", _SHORT, "while True: pass"),
-    _hostile("long sleep", "timeout", _SHORT, "import time; time.sleep(1e6)"),
-    _hostile("long call into C", "timeout", _SHORT, "import re; re.match(r'(a+)+$', 'a' * 40 + 'b')"),
-    _hostile(
-        "deaf to signals",
-        "timeout",
-        _SHORT,
-        "import signal\nfor s in set(signal.valid_signals()) - {9, 19}: signal.signal(s, signal.SIG_IGN)\n"
-        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
-    ),
-    _hostile(
-        "fork bomb",
-        "timeout",
-        _SHORT,
-        "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
-    ),
-    _hostile("memory in Python", "memory_limit", _SMALL, "x = []\nwhile True: x.append('a' * 10_000_000)"),
-    _hostile("memory in numpy", "memory_limit", _SMALL, "import numpy\nx = [numpy.ones(10**7) for _ in range(1000)]"),
-    _hostile(
-        "memory in many processes",
-        "memory_limit",
-        _SMALL,
-        "import os, time\nfor _ in range(5):\n    if os.fork() == 0:\n        x = b'x' * (90 << 20); time.sleep(60)\n"
-        "time.sleep(60)",
-    ),
-    _hostile("flood of output", "output_limit", _SMALL, "while True: print('x' * 1000)"),
-    _hostile("flood of errors", "output_limit", _SMALL, "import os\nwhile True: os.write(2, b'x' * 65536)"),
-    _hostile("one long line", "output_limit", _SMALL, "print('x' * 20_000_000)"),
-    _hostile(
-        "daemon",
-        "ok",
-        _SMALL,
-        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n"
-        "        os.closerange(0, 100)\n        time.sleep(600)\n    os._exit(0)\nprint('OBJ left')",
-    ),
-    _hostile(
-        "zombies",
-        "ok",
-        _SMALL,
-        "import os\nfor _ in range(8): os.fork() or os._exit(0)\nprint('OBJ left')",
-    ),
-    _hostile("abrupt exit", "error", _SMALL, "import os\nprint('OBJ left'); os._exit(3)"),
-    _hostile("segmentation fault", "error", _SMALL, "import ctypes; ctypes.string_at(0)"),
-    _hostile("abort", "error", _SMALL, "import os; os.abort()"),
-    # The first process of a pid namespace does not die of its own signals.
-    _hostile("suicide", ("ok", "error"), _SMALL, "import os; os.kill(os.getpid(), 9)"),
-    _hostile(
-        "killing spree",
-        ("ok", "error"),
-        _SMALL,
-        "import os\nfor pid in (os.getppid(), 1, *range(2, 50), -1):\n    if pid not in (0, os.getpid()):\n"
-        "        try: os.kill(pid, 9)\n        except OSError: pass",
-    ),
-    _hostile(
-        "too many threads",
-        "error",
-        _SMALL,
-        "import threading, time\nfor _ in range(99):\n"
-        "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
-    ),
-    _hostile("too large a file", "error", _SMALL, "open('big', 'wb').truncate(100 << 20)"),
-    _hostile(
-        "too many files",
-        "error",
-        _SMALL,
-        "for i in range(300): open(f'f{i}', 'wb').write(bytes(1 << 16))\nraise SystemExit(1)",
-    ),
-    _hostile(
-        "files everywhere",
-        "ok",
-        _SMALL,
-        "import os\nfor folder in ('.', '/dev/shm', '/tmp', '/var/tmp', '/run'):\n"
-        "    try: open(f'{folder}/WORD', 'w').write('x')\n    except OSError: pass",
-    ),
-    _hostile("open descriptors", "error", _SMALL, "import os\nwhile True: os.open('/dev/null', os.O_RDONLY)"),
-    _hostile("no python", "error", _SMALL, "def f(:\n pass"),
-    _hostile("endless recursion", "error", _SMALL, "def f(): f()\nf()"),
-)
-"""Programs that mean harm, or do it."""
+_LATE = 0.25  # seconds past a deadline
+_SLOWER, _SLOWER_BY = 1.5, 0.2  # times its time alone, and seconds more, that a program beside hostile ones may take
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,6 +58,8 @@ class Rest:
     """Of each process."""
     mounts: dict[int, int]
     """That each process sees; in this one only those where the sandbox could have made them."""
+    groups: int
+    """Control groups of sandboxes on this machine."""
     files: frozenset[str]
     """In the folder for temporary files."""
     memory_mb: float
@@ -183,6 +90,7 @@ class World:
             servers=frozenset(pid for pid in members if _parent(pid) == os.getpid()),
             descriptors={pid: _count(f"/proc/{pid}/fd") for pid in members},
             mounts={pid: len(self._mounts(pid)) for pid in members},
+            groups=sum(1 for _ in Path("/sys/fs/cgroup").rglob(f"storm-sandbox-{os.getpid()}-*")),
             files=frozenset(str(path) for path in self.folder.rglob("*")),
             memory_mb=sum(_proportional_kb(pid) for pid in members) / 1024,
         )
@@ -273,21 +181,50 @@ def known_answers(variants: int) -> tuple[list[Job], float]:
     return found, len(programs) / seconds
 
 
-def conduct(sandbox: Sandbox, job: Job) -> str | None:
-    """Run a job; what was wrong about it."""
-    try:
-        execution = sandbox.run(job.code, limits=job.limits)
-    except SandboxUnavailableError as error:
-        return f"{job.name}: the sandbox failed: {error}"
-    got = answer(execution.stdout)
-    if execution.status not in job.statuses:
-        return (
-            f"{job.name}: status {execution.status} instead of {' or '.join(job.statuses)} (signal {execution.signal}, "
-            f"{execution.stderr.strip()[-200:]!r})"
-        )
-    if job.answer is not None and got != job.answer:
-        return f"{job.name}: answer {got!r} instead of {job.answer!r}"
-    return None
+@dataclass(slots=True)
+class Conduct:
+    """Runs jobs, and judges them; from many threads."""
+
+    sandbox: Sandbox
+    latest: float = 0.0
+    """The most seconds by which a deadline was overrun."""
+    slowest: float = 0.0
+    """The most times its time alone that a program took beside a hostile one."""
+    _hostile: int = 0
+
+    def __call__(self, job: Job) -> str | None:
+        """Run a job; what was wrong about it."""
+        hostile = job.name not in KINDS
+        self._hostile += hostile
+        beside = self._hostile > 0
+        try:
+            execution = self.sandbox.run(job.code, limits=job.limits)
+        except SandboxUnavailableError as error:
+            return f"{job.name}: the sandbox failed: {error}"
+        finally:
+            self._hostile -= hostile
+        got = answer(execution.stdout)
+        if execution.status not in job.statuses:
+            return (
+                f"{job.name}: status {execution.status} instead of {' or '.join(job.statuses)} (signal "
+                f"{execution.signal}, {execution.stderr.strip()[-200:]!r})"
+            )
+        if job.answer is not None and got != job.answer:
+            return f"{job.name}: answer {got!r} instead of {job.answer!r}"
+        late = execution.wall_seconds - job.limits.seconds
+        self.latest = max(self.latest, late)
+        if late > _LATE:
+            return f"{job.name}: {late:.1f} s past its deadline"
+        if job.seconds and beside:
+            self.slowest = max(self.slowest, execution.wall_seconds / job.seconds)
+            if execution.wall_seconds > _SLOWER * job.seconds + _SLOWER_BY:
+                return f"{job.name}: slower beside a hostile program than it may be"
+        return None
+
+
+def alone(sandbox: Sandbox, job: Job) -> float:
+    """Wall seconds that a program takes when nothing else runs, the median of five."""
+    return statistics.median(sandbox.run(job.code, limits=job.limits).wall_seconds for _ in range(5))
 
 
 def left_behind(first: Rest, last: Rest) -> list[str]:
@@ -304,6 +241,8 @@ def left_behind(first: Rest, last: Rest) -> list[str]:
             for pid in before.keys() & after.keys()
             if after[pid] > before[pid]
         ]
+    if last.groups > first.groups:
+        found.append(f"control groups: {first.groups} -> {last.groups}")
     if len(last.files) > len(first.files):
         found.append(f"files: {sorted(last.files - first.files)[:5]}")
     return found
@@ -322,18 +261,19 @@ def soak(settings: argparse.Namespace, world: World) -> dict[str, Any]:
     faults: Counter[str] = Counter()
     rests: list[Rest] = []
     busy = 0.0
-    with open_sandbox(workers=settings.workers, limits=_ROOMY) as sandbox:
+    with open_sandbox(workers=settings.workers, limits=ROOMY) as sandbox:
         facts = {**machine(), "tier": sandbox.tier, "workers": sandbox.workers}
         # Every kind and every hostile program once, so that all fork servers are there.
-        at_once(lambda job: conduct(sandbox, job), answers, settings.concurrency)
-        at_once(lambda job: conduct(sandbox, job), jobs(_RARELY * len(HOSTILE), answers, world.word, 1), 8)
+        conduct = Conduct(sandbox)
+        at_once(conduct, answers, settings.concurrency)
+        at_once(conduct, jobs(_RARELY * len(HOSTILE), answers, world.word, 1), settings.concurrency)
+        answers = [replace(job, seconds=alone(sandbox, job)) for job in answers]
+        conduct = Conduct(sandbox)
         first = world.at_rest()
         todo = jobs(settings.runs, answers, world.word, settings.seed)
         size = max(1, -(-len(todo) // settings.samples))
         for start in range(0, len(todo), size):
-            found, seconds = at_once(
-                lambda job: conduct(sandbox, job), todo[start : start + size], settings.concurrency
-            )
+            found, seconds = at_once(conduct, todo[start : start + size], settings.concurrency)
             busy += seconds
             faults.update(fault for fault in found if fault)
             rests.append(world.at_rest(first.processes))
@@ -361,6 +301,8 @@ def soak(settings: argparse.Namespace, world: World) -> dict[str, Any]:
         "servers_replaced": len(first.servers - rests[-1].servers),
         "memory_mb": [round(rest.memory_mb, 1) for rest in rests],
         "memory_drift": shift,
+        "latest_seconds": conduct.latest,
+        "slowest_times": conduct.slowest,
         "violations": violations,
     }
 
@@ -369,7 +311,7 @@ def main() -> None:
     """Parse, soak, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000, help="programs to run (default: 10000)")
-    parser.add_argument("--concurrency", type=int, default=8, help="callers at once (default: 8)")
+    parser.add_argument("--concurrency", type=int, default=2, help="callers at once (default: 2)")
     parser.add_argument("--variants", type=int, default=5, help="programs of each kind (default: 5)")
     parser.add_argument("--samples", type=int, default=40, help="pauses to look at memory (default: 40)")
     parser.add_argument("--workers", type=int, help="programs that the sandbox runs at once (default: its own)")
@@ -393,6 +335,10 @@ def main() -> None:
             f"{result['runs']} runs, {result['hostile']} hostile: {result['per_second']:.1f}/s at "
             f"{settings.concurrency} at once; the same kinds in a fresh python each, none hostile: "
             f"{result['fresh_per_second']:.1f}/s"
+        )
+        print(
+            f"past a deadline by at most {result['latest_seconds']:.2f} s; beside hostile ones at most "
+            f"{result['slowest_times']:.1f} times as slow as alone"
         )
         print(f"fork servers replaced: {result['servers_replaced']}")
         print(f"memory of all processes together: {100 * result['memory_drift']:+.1f} % from first to last tenth")

@@ -36,7 +36,8 @@ Sense = Literal["minimize", "maximize"]
 
 
 _LONGEST_REPORT = 4096  # bytes: what a pipe takes in one piece, also from many processes at once (PIPE_BUF)
-_NAME = re.compile(r"[A-Za-z0-9_ .,:;+/()\[\]-]{0,80}")
+_ODD = re.compile(r"[^A-Za-z0-9_ .,:;+/()\[\]-]")
+_LONGEST_NAME = 80
 _LARGEST_COUNT = 2**53  # up to here a float holds every whole number
 
 
@@ -76,7 +77,7 @@ class SolverReport:
     def __post_init__(self) -> None:
         for name in ("library", "solver"):
             value = getattr(self, name)
-            if not isinstance(value, str) or not _NAME.fullmatch(value):
+            if not isinstance(value, str) or plain_name(value) != value:
                 raise ValueError(f"{name} {value!r:.100} must be up to 80 letters, digits, spaces and _.,:;+/()[]-")
         if not isinstance(self.status, str) or self.status not in get_args(SolveStatus):
             raise ValueError(f"status {self.status!r:.100} must be one of {', '.join(get_args(SolveStatus))}")
@@ -167,6 +168,11 @@ class Execution:
         values["reports"] = tuple(SolverReport.from_dict(report) for report in values.get("reports", ()))
         values["files"] = {name: base64.b64decode(content) for name, content in values.get("files", {}).items()}
         return cls(**values)
+
+
+def plain_name(text: str) -> str:
+    """Make of `text` a name that a report can have: letters, digits and a few signs, up to 80."""
+    return _ODD.sub("_", text)[:_LONGEST_NAME]
 
 
 def _check_number(name: str, value: object, least: float = -math.inf) -> None:

@@ -82,7 +82,7 @@ def launch(
     Raises SandboxUnavailableError where the machine can't reach `minimum_tier`.
     """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    scratch = tempfile.mkdtemp(prefix="sandbox-")
+    scratch = tempfile.mkdtemp(prefix="sandbox-", dir=_temporary_folder())
     groups, resource_control = _control_groups(workers) if control_groups else (None, f"{_WATCHED} (as asked)")
     group_fds = [os.open(tree.folder, os.O_RDONLY | os.O_DIRECTORY) for tree in groups.trees] if groups else []
     settings = {
@@ -144,6 +144,16 @@ def launch(
         groups,
         resource_control,
     )
+
+
+def _temporary_folder() -> str:
+    """Where programs' folders go: a folder that also a user without rights can reach, as root's programs are one."""
+    folder = tempfile.gettempdir()
+    if os.geteuid() == 0:
+        closed = [parent for parent in (Path(folder), *Path(folder).parents) if not parent.stat().st_mode & 1]
+        if closed and os.path.isdir("/tmp"):
+            return "/tmp"
+    return folder
 
 
 def _control_groups(workers: int) -> tuple[ControlGroups | None, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox.execution import Sense, SolverReport, SolveStatus
+from sandbox.execution import Sense, SolverReport, SolveStatus, plain_name
 
 INFINITE = 1e20
 """What SCIP and COPT call infinite; others say more."""
@@ -33,7 +33,7 @@ def report(
     proven = finite(bound) if sense and (solved or status == "limit") else None
     return SolverReport(
         library=library,
-        solver=solver,
+        solver=plain_name(solver),
         status=status,
         sense=sense,
         objective=value,

@@ -150,8 +150,9 @@ def nonce():
         frame = frame.f_back
 end = {"exit_code": 0, "cpu": "x", "maxrss_bytes": 1e999, "folder": FOLDER, "fault": "forged"}
 bad = {"library": ["x"], "solver": {"a": 1}, "status": "optimal", "objective": "<b>1</b>"}
-for text in (json.dumps({"over": end}), '{"over": zzz}', '{"over": [1]}', "over 0 0", "over 256", "[" * 4000, json.dumps(bad),
-             '{"library": "x", "solver": "", "status": "optimal", "objective": ' + "9" * 400 + "}"):
+huge = '{"library": "x", "solver": "", "status": "optimal", "objective": ' + "9" * 400 + "}"
+for text in (json.dumps({"over": end}), '{"over": zzz}', '{"over": [1]}', "over 0 0", "over 256", "[" * 4000, huge,
+             json.dumps(bad)):
     os.write(3, (nonce() + text + "\\n").encode()[:4096])
 print("end")
 sys.exit(3)

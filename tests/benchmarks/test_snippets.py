@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from benchmarks.sandbox_soak import HOSTILE, Job, Rest, conduct, drift, jobs, left_behind
+from benchmarks.hostile import HOSTILE, Job
+from benchmarks.sandbox_soak import Conduct, Rest, drift, jobs, left_behind
 from benchmarks.snippets import KINDS, answer, mixed, program, run_fresh
 from sandbox import open_sandbox
 
@@ -44,9 +45,10 @@ def test_a_program_answers_in_a_fresh_python_as_in_the_sandbox():
     fresh = answer(run_fresh(code).stdout)
     assert fresh is not None
     with open_sandbox() as sandbox:
-        assert conduct(sandbox, Job(name="glop", code=code, answer=fresh)) is None
-        assert "instead of 'OBJ wrong'" in str(conduct(sandbox, Job(name="glop", code=code, answer="OBJ wrong")))
-        assert "status error instead of ok" in str(conduct(sandbox, Job(name="crash", code="1 / 0")))
+        conduct = Conduct(sandbox)
+        assert conduct(Job(name="glop", code=code, answer=fresh)) is None
+        assert "instead of 'OBJ wrong'" in str(conduct(Job(name="glop", code=code, answer="OBJ wrong")))
+        assert "status error instead of ok" in str(conduct(Job(name="crash", code="1 / 0")))
 
 
 def test_one_job_of_twenty_is_hostile_and_all_kinds_of_harm_come_up():
@@ -58,14 +60,23 @@ def test_one_job_of_twenty_is_hostile_and_all_kinds_of_harm_come_up():
 
 def test_what_is_left_behind_is_named():
     rest = Rest(
-        processes=3, servers=frozenset({7}), descriptors={7: 10}, mounts={7: 5}, files=frozenset(), memory_mb=90.0
+        processes=3,
+        servers=frozenset({7}),
+        descriptors={7: 10},
+        mounts={7: 5},
+        groups=2,
+        files=frozenset(),
+        memory_mb=90.0,
     )
     assert left_behind(rest, rest) == []
-    later = dataclasses.replace(rest, processes=4, descriptors={7: 11, 8: 1}, mounts={7: 6}, files=frozenset({"/x"}))
+    later = dataclasses.replace(
+        rest, processes=4, descriptors={7: 11, 8: 1}, mounts={7: 6}, groups=3, files=frozenset({"/x"})
+    )
     assert left_behind(rest, later) == [
         "processes: 3 -> 4",
         "descriptors of process 7: 10 -> 11",
         "mounts of process 7: 5 -> 6",
+        "control groups: 2 -> 3",
         "files: ['/x']",
     ]
 
