@@ -1,5 +1,8 @@
 """Headless Chromium for tests of pages: `from browsing import browser, page` in a conftest.
 
+After an action a test waits for its effect, with `expect` or `until`: a page handles clicks, keys and addresses later
+than the test goes on, and on a slow machine much later.
+
 A test fails if its page says anything in the console that is an error or a warning, throws, opens a dialog, or asks any
 other host for anything; what a test provokes itself it takes out of `page.complaints`. Needs Playwright and a Chromium
 of the system.
@@ -11,6 +14,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+try:
+    from playwright.sync_api import expect
+except ImportError:  # Then there is no browser, and the tests that need one are skipped.
+    expect = None
+
+__all__ = ["NAMES", "browser", "expect", "page", "until", "watched"]
+
+TIMEOUT = 30_000
+"""Milliseconds until a condition that does not come is a failure."""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HERE = {"127.0.0.1", "localhost", ""}
 
@@ -25,6 +37,7 @@ def browser():
         pytest.skip("needs chromium")
     from playwright.sync_api import sync_playwright
 
+    expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield opened
@@ -35,13 +48,29 @@ def browser():
 def page(browser):
     """A page of 1280 by 800 in light colours, with a profile of its own."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(TIMEOUT)
     opened = context.new_page()
     opened.complaints = watched(opened)
     yield opened
     complaints = list(opened.complaints)
     context.close()
     assert complaints == []
+
+
+def until(page, condition):
+    """Wait until a JavaScript expression is true, if no assertion of `expect` fits.
+
+    Not by `page.wait_for_function`: it fails under our Content-Security-Policy unless the expression is true at once.
+    """
+    page.evaluate(
+        f"""async () => {{
+            const end = performance.now() + {TIMEOUT};
+            while (!({condition})) {{
+                if (performance.now() > end) throw new Error("did not become true");
+                await new Promise(requestAnimationFrame);
+            }}
+        }}"""
+    )
 
 
 def watched(page):

@@ -47,15 +47,19 @@ function episodePage(row, filters) {
       body,
     ),
   );
+  fillBody(body, row);
+  return page;
+}
+
+function fillBody(body, row) {
   detailsOf(row).then(
     (details) => {
-      if (!details) return;
+      if (!details || !body.hasAttribute("aria-busy")) return;
       body.replaceChildren(...contents(row, details));
       body.removeAttribute("aria-busy");
     },
     (error) => body.replaceChildren(el("p", { class: "empty" }, `This run cannot be read: ${error.message}`)),
   );
-  return page;
 }
 
 // Draw what stands around an episode anew, when there are other rows; what is being read stays as it is.
@@ -71,6 +75,9 @@ function redrawAround(page, row, filters) {
   const held = document.activeElement && document.activeElement.id;
   page.querySelector(".steps").replaceWith(steps(rows, place, before, after, filters));
   if (held && held.startsWith("step-") && by(held)) by(held).focus({ preventScroll: true });
+  // The server had other rows when this run was asked for: ask again by its new place.
+  const body = page.querySelector(".body");
+  if (body.hasAttribute("aria-busy")) fillBody(body, row);
 }
 
 function steps(rows, place, before, after, filters) {

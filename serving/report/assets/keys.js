@@ -46,6 +46,7 @@ function step(by_) {
     if (to) location.hash = link("episode", at.filters, to.key);
     else say(by_ > 0 ? "this is the last one" : "this is the first one");
   } else if (at.view === "episodes") {
+    arrive(); // The list may be in the address already and not on the screen.
     const rows = [...document.querySelectorAll("a.open")];
     const here = rows.indexOf(document.activeElement);
     const to = rows[here < 0 ? (by_ > 0 ? 0 : rows.length - 1) : here + by_];
@@ -60,6 +61,7 @@ function step(by_) {
 }
 
 document.addEventListener("keydown", (event) => {
+  if (!state.facts) return; // Nothing is loaded yet.
   if (event.ctrlKey || event.metaKey || event.altKey || by("help").open) return;
   const typing = event.target.matches("input:not([type=checkbox]), select, textarea");
   if (typing) {
@@ -83,8 +85,8 @@ document.addEventListener("keydown", (event) => {
     "/": () => {
       if (at.view !== "episodes") {
         location.hash = link("episodes", at.filters);
-        render();
       }
+      arrive();
       by("filter-q").focus();
       by("filter-q").select();
     },

@@ -92,7 +92,10 @@ function filterBar(filters) {
     spellcheck: "false",
     input: () => {
       clearTimeout(waiting);
-      waiting = setTimeout(() => change("q", typed.value, true), 150);
+      waiting = setTimeout(() => {
+        // Not after the reader has left: to search would bring the list back.
+        if (typed.isConnected && route().view === "episodes") change("q", typed.value, true);
+      }, 150);
     },
   });
   const all = el("input", {

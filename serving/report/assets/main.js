@@ -2,7 +2,7 @@
 
 const THEMES = { auto: "◐ auto", light: "☀ light", dark: "☾ dark" };
 const EVERY = 2000; // Milliseconds between two looks at a run that goes on.
-let drawn = { view: null, version: -1, key: null };
+let drawn = { view: null, version: -1, key: null, address: null };
 
 function say(text) {
   by("said").textContent = text;
@@ -18,12 +18,13 @@ function render() {
   const main = by("main");
   top_(at);
   if (at.view === "episodes" && drawn.view === "episodes" && drawn.version === state.version) {
+    drawn.address = location.hash;
     main.firstElementChild.fill();
     return;
   }
   const moved = drawn.view !== at.view || drawn.key !== at.key;
   const first = drawn.view === null;
-  drawn = { view: at.view, version: state.version, key: at.key };
+  drawn = { view: at.view, version: state.version, key: at.key, address: location.hash };
   if (at.view === "episode") {
     const row = state.byKey.get(at.key);
     main.replaceChildren(
@@ -47,6 +48,12 @@ function render() {
     if (!first && by("heading")) by("heading").focus({ preventScroll: true });
   }
   document.title = at.view === "episode" && at.key ? `${at.key} · ${state.facts.name}` : state.facts.name;
+}
+
+// Draw the page of the address, unless it is drawn. If the address changes twice before the first event comes, that one
+// draws the second page already; to draw it again would take away the focus and unfolded parts.
+function arrive() {
+  if (drawn.address !== location.hash || drawn.version !== state.version) render();
 }
 
 function top_(at) {
@@ -111,7 +118,7 @@ function news() {
     return;
   }
   if (at.view === "episodes" && drawn.view === "episodes") {
-    drawn.version = state.version;
+    Object.assign(drawn, { version: state.version, address: location.hash });
     top_(at);
     by("main").firstElementChild.fill();
     return;
@@ -138,7 +145,7 @@ async function main() {
   }
   await open();
   if (LIVE) await look();
-  window.addEventListener("hashchange", render);
+  window.addEventListener("hashchange", arrive);
   let folded = [];
   window.addEventListener("beforeprint", () => {
     folded = [...document.querySelectorAll("main details:not([open])")];

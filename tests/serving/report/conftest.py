@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from browsing import browser, page
+from browsing import browser, expect, page
 
 from agents.curation.config import CurateConfig
 from agents.curation.pool import curate
@@ -89,8 +89,10 @@ def look(page, tmp_path):
 
     def look(folder, place=""):
         report = write_report(open_run(folder), tmp_path / "report.html")
+        # Otherwise a second look changes the address only, and the page of the first one is still drawn.
+        page.goto("about:blank")
         page.goto(f"file://{report.path}{place}")
-        page.wait_for_selector("body[data-ready]")
+        expect(page.locator("body[data-ready]")).to_be_visible()
         return page
 
     return look

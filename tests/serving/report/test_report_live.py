@@ -1,12 +1,14 @@
 """The page over HTTP, while its run goes on."""
 
 import json
+import re
 import socket
 import threading
 
 import httpx
 import pytest
 import uvicorn
+from browsing import expect
 
 from serving.report import open_run
 from serving.report.live import Index, create_app, serve
@@ -29,7 +31,7 @@ class Served:
 
     def __exit__(self, *error):
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(60)
         self._socket.close()
 
 
@@ -53,8 +55,8 @@ def add(folder, record, *, end="\n"):
 
 
 def settled(page, selector, words):
-    """Waits until an element says these words."""
-    page.locator(selector, has_text=words).first.wait_for()
+    """Wait until an element has these words."""
+    expect(page.locator(selector)).to_contain_text(words)
 
 
 def test_new_records_appear_and_whoever_reads_an_episode_goes_on_reading(served, made, many, page):
@@ -66,21 +68,23 @@ def test_new_records_appear_and_whoever_reads_an_episode_goes_on_reading(served,
     add(folder, second)
     settled(page, "h1", "2 of 14 problems")
     page.goto(f"{live.url}#/episode/made-0000")
-    page.wait_for_selector(".trajectory")
+    expect(page.locator(".trajectory").first).to_be_visible()
     page.locator("details.prompt").first.evaluate("fold => { fold.open = true; fold.dataset.mine = 'yes'; }")
     page.evaluate("window.mine = document.querySelector('.trajectory'); window.scrollTo(0, 120)")
     place = page.evaluate("scrollY")
     add(folder, third)
     settled(page, "#nav", "Episodes 3")
+    # What must not change is read once: to wait for it could miss a change.
     assert page.evaluate("window.mine.isConnected")
     assert page.evaluate("scrollY") == place
     assert page.locator("details[data-mine]").first.evaluate("fold => fold.open")
     page.goto(f"{live.url}#/episodes")
     page.fill("#filter-q", "made-000")
+    expect(page).to_have_url(f"{live.url}#/episodes?q=made-000")
     add(folder, fourth)
     settled(page, ".hits", "4 of 4 episodes")
-    assert page.input_value("#filter-q") == "made-000"
-    assert page.evaluate("document.activeElement.id") == "filter-q"
+    expect(page.locator("#filter-q")).to_have_value("made-000")
+    expect(page.locator("#filter-q")).to_be_focused()
 
 
 def test_a_line_that_is_being_written_waits_until_it_is_whole(made, many):
@@ -105,18 +109,45 @@ def test_a_run_that_is_written_anew_at_its_end_is_read_anew(served, made, many, 
     folder = made(records[::-1])
     live = served(folder)
     page.goto(f"{live.url}#/episode/made-0000")
-    page.wait_for_selector(".trajectory")
+    expect(page.locator(".trajectory").first).to_be_visible()
     asked = httpx.get(f"{live.url}rows?have=0").json()
     draft = folder / "draft"
     draft.write_text("".join(json.dumps(record) + "\n" for record in records))
     draft.replace(folder / "episodes.jsonl")
     (folder / "summary.json").write_text("{}")
     assert httpx.get(f"{live.url}runs?first=0&last=1&stamp={asked['stamp']}").json() is None
-    page.wait_for_selector("#run-state:not(.going)")
+    expect(page.locator("#run-state:not(.going)")).to_be_visible()
     page.keyboard.press("j")
-    page.locator("h1", has_text="made-0001").wait_for()
-    page.wait_for_selector(".trajectory")
-    assert page.locator(".rail a").all_inner_texts()[1].startswith("made-0000")
+    expect(page.locator("h1")).to_have_text("made-0001")
+    expect(page.locator(".trajectory").first).to_be_visible()
+    expect(page.locator(".rail a").nth(1)).to_have_text(re.compile("^made-0000"))
+
+
+def test_an_episode_that_is_asked_for_while_its_run_is_written_anew_appears_with_the_next_rows(
+    served, made, many, page
+):
+    records = list(many(3))
+    folder = made(records[::-1])
+    live = served(folder)
+    held, holding = [], []
+    page.route(re.compile("/rows"), lambda route: held.append(route) if holding else route.continue_())
+    page.goto(live.url)
+    settled(page, "h1", "3 of 14 problems")
+    # The page gets no rows from here on. It asks for them one request at a time, so no earlier one is under way.
+    with page.expect_request(re.compile("/rows")):
+        holding.append(True)
+    draft = folder / "draft"
+    draft.write_text("".join(json.dumps(record) + "\n" for record in records))
+    draft.replace(folder / "episodes.jsonl")
+    with page.expect_response(re.compile("/runs")) as answer:
+        page.goto(f"{live.url}#/episode/made-0000")
+    assert answer.value.json() is None
+    expect(page.locator("h1")).to_have_text("made-0000")
+    expect(page.locator(".body[aria-busy]")).to_have_count(1)
+    holding.clear()
+    for route in held:
+        route.continue_()
+    expect(page.locator(".trajectory").first).to_be_visible()
 
 
 def test_whole_texts_are_searched_through_the_server(served, made, many, page):
@@ -125,18 +156,18 @@ def test_whole_texts_are_searched_through_the_server(served, made, many, page):
     live = served(made(records))
     page.goto(f"{live.url}#/episodes?q=AARDVARK&whole=1")
     settled(page, ".hits", "1 of 30 episodes")
-    assert page.locator("a.open").all_inner_texts() == ["made-0027"]
+    expect(page.locator("a.open")).to_have_text(["made-0027"])
 
 
 def test_a_line_that_cannot_be_read_is_told_on_the_page_and_what_was_read_stays(served, made, many, page):
     folder = made(many(2))
     live = served(folder)
     page.goto(live.url)
-    settled(page, "h1", "2")
+    settled(page, "h1", "2 of 14 problems")
     with (folder / "episodes.jsonl").open("a") as file:
         file.write('{"id": "<img src=x onerror=alert(1)>"}\n')
     settled(page, "#notice", "episodes.jsonl:3: not a record")
-    assert page.locator(".tile").count() == 6
+    expect(page.locator(".tile")).to_have_count(6)
     with pytest.raises(ValueError, match=r"episodes\.jsonl:3: not a record"):
         serve(open_run(folder), port=0, listening=lambda address: pytest.fail("it listens"))
 
@@ -144,10 +175,10 @@ def test_a_line_that_cannot_be_read_is_told_on_the_page_and_what_was_read_stays(
 def test_when_the_server_goes_the_page_says_so_and_stays(served, made, many, page):
     live = served(made(many(2)))
     page.goto(live.url)
-    settled(page, "h1", "2")
+    settled(page, "h1", "2 of 14 problems")
     live.__exit__()
     settled(page, "#notice", "The server is gone")
-    assert page.locator(".tile").count() == 6
+    expect(page.locator(".tile")).to_have_count(6)
     assert all("ERR_CONNECTION" in complaint for complaint in page.complaints)
     page.complaints.clear()
 

@@ -4,8 +4,10 @@ import json
 import re
 
 import pytest
+from browsing import expect, until
 
 from env import TRIGGERS
+from serving.report import open_run, write_report
 
 
 def values(page, card):
@@ -25,9 +27,15 @@ def tile(page, label):
     )
 
 
-def shown(page):
-    """The ids in the list."""
-    return page.locator("a.open").all_inner_texts()
+def listed(page, ids):
+    """Wait until these ids are in the list, in this order."""
+    expect(page.locator("a.open")).to_have_text(ids)
+
+
+def arrived(page, name):
+    """Wait until an episode is shown and its heading has the focus."""
+    expect(page.locator("h1")).to_have_text(name)
+    expect(page.locator("h1")).to_be_focused()
 
 
 def test_the_first_page_has_the_figures_of_the_summary(look, curated, summary):
@@ -78,8 +86,8 @@ def test_a_figure_leads_to_the_episodes_behind_it(look, curated, records):
         if record["score"]["reason"] == "correct" and record["native_score"]["reason"] != "correct"
     ]
     assert corrected
-    assert shown(page) == corrected
-    assert "course=corrected" in page.url
+    listed(page, corrected)
+    expect(page).to_have_url(re.compile("course=corrected"))
 
 
 def test_a_hint_stands_beside_what_it_replaced_with_the_evidence_and_the_native_run(look, curated, hinted):
@@ -96,7 +104,7 @@ def test_a_hint_stands_beside_what_it_replaced_with_the_evidence_and_the_native_
         if line and "```" not in line:
             assert line in cut
     runs = page.locator(".run")
-    assert runs.count() == 2
+    expect(runs).to_have_count(2)
     last = record["native"]["transcript"]["spans"][-1]["text"].splitlines()[-1]
     assert last.strip() in runs.nth(1).text_content()
     assert last.strip() not in runs.nth(0).locator(".span.model").last.text_content()
@@ -106,7 +114,7 @@ def test_spans_come_in_order_by_source_with_code_output_and_solver_reports(look,
     record = hinted[0]
     spans = record["episode"]["transcript"]["spans"]
     page = look(curated, f"#/episode/{record['id']}")
-    page.wait_for_selector(".trajectory")
+    expect(page.locator(".trajectory")).to_have_count(2)
     sources = (
         page.locator(".run")
         .first.locator(".trajectory > .span")
@@ -122,8 +130,9 @@ def test_spans_come_in_order_by_source_with_code_output_and_solver_reports(look,
     for part in (report["solver"], report["status"], report["library"]):
         assert part in table
     output = page.locator(".run").first.locator(".span.tool details").last
-    assert not output.locator("pre").first.is_visible()
+    expect(output.locator("pre").first).to_be_hidden()
     output.locator("summary").first.click()
+    expect(output.locator("pre").first).to_be_visible()
     assert execution["stdout"].strip() in output.locator("pre").first.inner_text()
 
 
@@ -131,38 +140,105 @@ def test_the_keyboard_walks_through_what_is_filtered(look, curated, records):
     wanted = [record["id"] for record in records if record["episode"]["interventions"]]
     assert len(wanted) >= 3
     page = look(curated, "#/episodes?hinted=yes")
+    listed(page, wanted)
     page.keyboard.press("j")
+    expect(page.locator("a.open").first).to_be_focused()
     page.keyboard.press("Enter")
-    page.locator("h1:focus", has_text=wanted[0]).wait_for()
-    for key, place in (("j", 1), ("ArrowRight", 2), ("k", 1), ("ArrowLeft", 0), ("k", 0)):
+    arrived(page, wanted[0])
+    for key, place in (("j", 1), ("ArrowRight", 2), ("k", 1), ("ArrowLeft", 0)):
         page.keyboard.press(key)
-        page.locator("h1:focus", has_text=wanted[place]).wait_for()
+        arrived(page, wanted[place])
+    page.keyboard.press("k")
+    expect(page.locator("#said")).to_have_text("this is the first one")
+    arrived(page, wanted[0])
+    # Not waiting in between: keys may come faster than pages.
     page.keyboard.press("j")
     page.keyboard.press("j")
-    page.locator("h1:focus", has_text=wanted[2]).wait_for()
+    arrived(page, wanted[2])
     page.keyboard.press("/")
-    assert page.evaluate("document.activeElement.id") == "filter-q"
+    search = page.locator("#filter-q")
+    expect(search).to_be_focused()
     page.keyboard.type("jjo?")
-    assert page.input_value("#filter-q") == "jjo?"
+    expect(search).to_have_value("jjo?")
+    expect(page.locator(".hits b")).to_have_text("0")
     page.keyboard.press("Escape")
+    expect(search).not_to_be_focused()
     page.keyboard.press("?")
-    assert page.locator("#help").is_visible()
+    expect(page.locator("#help")).to_be_visible()
     page.keyboard.press("Escape")
-    assert not page.locator("#help").is_visible()
+    expect(page.locator("#help")).to_be_hidden()
     page.keyboard.press("g")
-    page.locator(".tiles").wait_for()
+    expect(page.locator(".tiles")).to_be_visible()
+
+
+def test_two_steps_at_once_draw_the_second_page_once_and_keep_its_focus(look, curated, records):
+    first, second, third = [record["id"] for record in records][:3]
+    page = look(curated, f"#/episode/{first}")
+    expect(page.locator("h1")).to_have_text(first)
+    # Resolves when the page has handled both events, as its listener is the older one.
+    page.evaluate(
+        """([one, other]) => new Promise((resolve) => {
+            let events = 0;
+            addEventListener('hashchange', () => {
+                events += 1;
+                if (events === 1) window.heading = document.querySelector('h1');
+                else resolve();
+            });
+            location.hash = `#/episode/${one}`;
+            location.hash = `#/episode/${other}`;
+        })""",
+        [second, third],
+    )
+    arrived(page, third)
+    assert page.evaluate("window.heading.isConnected")
+
+
+def test_a_key_for_the_list_counts_before_the_list_is_drawn(look, curated, records):
+    page = look(curated, f"#/episode/{records[0]['id']}")
+    page.evaluate(
+        """() => {
+            for (const key of 'lj') document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+        }"""
+    )
+    expect(page.locator("a.open").first).to_be_focused()
+
+
+def test_a_search_that_is_left_at_once_does_not_bring_the_list_back(look, curated, page):
+    page.clock.install()
+    look(curated, "#/episodes")
+    page.evaluate(
+        """() => {
+            document.querySelector('#filter-q').value = 'nothing';
+            document.querySelector('#filter-q').dispatchEvent(new Event('input'));
+            document.querySelector("#nav a[href='#/']").click();
+        }"""
+    )
+    expect(page.locator(".tiles")).to_be_visible()
+    page.clock.run_for(1000)
+    expect(page).to_have_url(re.compile("#/$"))
+    expect(page.locator(".tiles")).to_be_visible()
+
+
+def test_keys_before_the_report_is_loaded_do_nothing(curated, page, tmp_path):
+    page.add_init_script("delete window.DecompressionStream")
+    report = write_report(open_run(curated), tmp_path / "report.html")
+    page.goto(f"file://{report.path}")
+    expect(page.locator("#notice")).to_contain_text("too old for this report")
+    page.keyboard.press("/")
+    page.keyboard.press("j")
+    expect(page.locator("#main > div")).to_have_count(0)
 
 
 def test_a_link_opens_its_episode_among_its_filters_and_survives_a_reload(look, curated, records):
     wanted = [record["id"] for record in records if record["outcome"] == "golden"]
     page = look(curated, f"#/episode/{wanted[1]}?outcome=golden")
     page.reload()
-    page.wait_for_selector(".trajectory")
-    assert page.locator("h1").inner_text() == wanted[1]
-    assert page.locator(".rail li").count() == len(wanted)
-    assert page.locator(".steps .faint").inner_text() == f"2 of {len(wanted)}"
+    expect(page.locator(".trajectory").first).to_be_visible()
+    expect(page.locator("h1")).to_have_text(wanted[1])
+    expect(page.locator(".rail li")).to_have_count(len(wanted))
+    expect(page.locator(".steps .faint")).to_have_text(f"2 of {len(wanted)}")
     page.goto(page.url.partition("#")[0] + "#/episode/nobody")
-    assert "There is no episode nobody" in page.inner_text("main")
+    expect(page.locator("main")).to_contain_text("There is no episode nobody")
 
 
 def test_the_search_finds_words_of_questions_and_with_whole_texts_words_of_runs(look, curated, records):
@@ -170,30 +246,31 @@ def test_the_search_finds_words_of_questions_and_with_whole_texts_words_of_runs(
     words = " ".join(one["episode"]["problem"]["question"].split()[2:8])
     page = look(curated, "#/episodes")
     page.fill("#filter-q", words.upper())
-    page.locator(".hits b", has_text=re.compile("^[1-5]$")).wait_for()
-    assert one["id"] in shown(page)
+    expect(page.locator(".hits b")).to_have_text(re.compile("^[1-5]$"))
+    expect(page.locator("a.open", has_text=re.compile(f"^{re.escape(one['id'])}$"))).to_have_count(1)
     word = "CreateSolver"
     expected = [record["id"] for record in records if word in json.dumps(record)]
     assert expected
     page.fill("#filter-q", word)
-    page.locator(".hits b", has_text=re.compile("^0$")).wait_for()
+    expect(page.locator(".hits b")).to_have_text("0")
     page.check("#filter-whole")
-    page.locator(".hits b", has_text=re.compile(f"^{len(expected)}$")).wait_for()
-    assert shown(page) == expected
+    expect(page.locator(".hits b")).to_have_text(str(len(expected)))
+    listed(page, expected)
 
 
 def test_a_long_list_comes_in_pages_and_each_filter_starts_at_the_first(look, made, many):
     page = look(made(many(230)), "#/episodes?page=3")
-    assert shown(page) == [f"made-{number:04}" for number in range(200, 230)]
+    listed(page, [f"made-{number:04}" for number in range(200, 230)])
     page.click("#page-before")
-    assert shown(page)[0] == "made-0100"
+    expect(page.locator("a.open").first).to_have_text("made-0100")
     page.select_option("#filter-outcome", "golden")
-    assert "page=" not in page.url
+    expect(page).to_have_url(re.compile(r"#/episodes\?outcome=golden$"))
     page.goto(page.url.partition("#")[0] + "#/episode/made-0150")
-    page.wait_for_selector(".trajectory")
+    expect(page.locator("h1")).to_have_text("made-0150")
+    expect(page.locator(".trajectory").first).to_be_visible()
     page.keyboard.press("j")
-    page.wait_for_selector(".body:not([aria-busy]) .trajectory")
-    assert page.locator("h1").inner_text() == "made-0151"
+    expect(page.locator("h1")).to_have_text("made-0151")
+    expect(page.locator(".body:not([aria-busy]) .trajectory").first).to_be_visible()
 
 
 def test_what_an_llm_took_and_what_was_refused_is_counted_and_shown(look, made, many):
@@ -210,15 +287,15 @@ def test_what_an_llm_took_and_what_was_refused_is_counted_and_shown(look, made, 
     for name, value in (("calls", "4"), ("answered from the cache", "2"), ("tokens in", "1,800"), ("price", "0.025")):
         assert re.search(rf"{name}\s+{value}\s", told + " ")
     page.locator(".bars a", has_text="quote").click()
-    assert shown(page) == ["made-0001"]
+    listed(page, ["made-0001"])
     page.locator("a.open").click()
-    page.wait_for_selector(".trajectory")
-    assert page.locator("tbody", has_text="not there").inner_text().split("\t")[:2] == ["quote", "solver distrust"]
+    cells = page.locator("tbody tr", has_text="not there").locator("th, td")
+    expect(cells.nth(0)).to_have_text("quote")
+    expect(cells.nth(1)).to_have_text("solver distrust")
     page.goto(page.url.partition("#")[0] + "#/episode/made-0002")
     left = page.locator(".left .finding")
-    left.wait_for()
     for words in ("wrong formulation", "found by an LLM", "confidence 0.50", "The sense is the wrong one."):
-        assert words in left.inner_text()
+        expect(left).to_contain_text(words, use_inner_text=True)
 
 
 def test_an_evaluation_has_a_funnel_of_its_own(look, evaluated):
@@ -232,34 +309,41 @@ def test_an_evaluation_has_a_funnel_of_its_own(look, evaluated):
     assert tile(page, "Problems") == "6"
     assert sum(values(page, "Flaws").values()) >= sum(results["behaviour"]["findings"].values()) > 0
     page.goto(page.url + "#/episodes")
-    assert len(shown(page)) == 12
+    expect(page.locator("a.open")).to_have_count(12)
     page.locator("a.open").nth(1).click()
-    page.wait_for_selector(".trajectory")
-    assert page.locator("h1 small").inner_text() == "run 2"
+    expect(page.locator(".trajectory")).to_be_visible()
+    expect(page.locator("h1 small")).to_have_text("run 2")
 
 
 def test_the_theme_is_the_systems_until_somebody_chooses(look, curated, page):
     look(curated)
+    root = page.locator("html")
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     light = page.evaluate(ground)
     page.emulate_media(color_scheme="dark")
+    expect(root).not_to_have_css("background-color", light)
     dark = page.evaluate(ground)
-    assert light != dark
     page.click("#theme")
-    assert page.evaluate(ground) == light
+    expect(root).to_have_css("background-color", light)
     page.reload()
-    page.wait_for_selector("body[data-ready]")
-    assert page.evaluate(ground) == light
+    expect(page.locator("body[data-ready]")).to_be_visible()
+    expect(root).to_have_css("background-color", light)
     page.keyboard.press("t")
+    expect(root).to_have_css("background-color", dark)
     page.emulate_media(color_scheme="light")
-    assert page.evaluate(ground) == dark
+    until(page, "matchMedia('(prefers-color-scheme: light)').matches")
+    expect(root).to_have_css("background-color", dark)
 
 
-@pytest.mark.parametrize("place", ["", "#/episodes", "#/episode/{id}"])
-def test_nothing_is_wider_than_a_phone(look, curated, hinted, page, place):
+PLACES = [("", ".tiles"), ("#/episodes", "a.open"), ("#/episode/{id}", ".trajectory")]
+"""Places in a report, each with an element that only its page has and that is drawn last."""
+
+
+@pytest.mark.parametrize(("place", "part"), PLACES)
+def test_nothing_is_wider_than_a_phone(look, curated, hinted, page, place, part):
     page.set_viewport_size({"width": 390, "height": 844})
     look(curated, place.format(id=hinted[0]["id"]))
-    page.locator(".tiles, .open, .trajectory").first.wait_for()
+    expect(page.locator(part).first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -267,9 +351,9 @@ def test_nothing_is_wider_than_a_phone(look, curated, hinted, page, place):
 def test_words_stand_out_from_their_ground(look, curated, hinted, page, scheme):
     """WCAG AA: a contrast of at least 4.5 for every piece of text, as the browser draws it."""
     page.emulate_media(color_scheme=scheme)
-    for place in ("", "#/episodes", f"#/episode/{hinted[0]['id']}"):
-        look(curated, place)
-        page.locator(".tiles, .open, .trajectory").first.wait_for()
+    for place, part in PLACES:
+        look(curated, place.format(id=hinted[0]["id"]))
+        expect(page.locator(part).first).to_be_visible()
         assert page.evaluate(CONTRAST) == []
 
 

@@ -27,7 +27,7 @@ class Reviewing:
 
     def __exit__(self, *error):
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(10)
+        self._process.wait(60)
         self._process.stdout.close()
 
 

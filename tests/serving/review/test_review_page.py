@@ -1,14 +1,14 @@
 """The review page in a real browser: by keyboard, by mouse, on a phone, with hostile texts, with everything killed."""
 
+import contextlib
 import json
-import os
+import re
 import shutil
-import signal
 
 import psutil
 import pytest
 from actor import workshop
-from browsing import NAMES
+from browsing import NAMES, expect, until
 from reviewing import Reviewing
 
 from env import TRIGGERS, Problem
@@ -40,16 +40,31 @@ BEN = [
 def opened(page, place, number=None):
     """The page, with an intervention in it."""
     page.goto(place.url + (f"#{number}" if number else ""))
-    at(page, number) if number else page.locator("#place:not(:empty)").wait_for()
+    at(page, number or r"\d+")
     return page
 
 
 def at(page, number):
-    page.locator("#place", has_text=f"{number} of").wait_for()
+    expect(page.locator("#place")).to_have_text(re.compile(rf"^{number} of "))
 
 
 def saved(page, words="Saved"):
-    page.locator("#status", has_text=words).wait_for()
+    expect(page.locator("#status")).to_have_text(words)
+
+
+def asked(page, name):
+    """Wait until the keys answer this question."""
+    expect(page.locator(f'#questions > .here > .answers input[name="{name}"]')).to_have_count(3)
+
+
+def answered(page, name, answer):
+    """Wait until a question has this answer."""
+    expect(page.locator(f'input[name="{name}"][value="{answer}"]')).to_be_checked()
+
+
+def answer_by_key(page, name, answer):
+    page.keyboard.press(KEYS[answer])
+    answered(page, name, answer)
 
 
 def lines(run, name):
@@ -65,16 +80,16 @@ def expected(said):
 
 def by_keyboard(page, said):
     finding, trigger, right, hint, light, leak, comment = said
-    page.keyboard.press(KEYS[finding])
-    page.keyboard.press(KEYS[trigger])
-    if right:
-        number = 0 if right == "none" else TRIGGERS.index(right) + 1
-        page.keyboard.press(str(number))
-    for answer in (hint, light, leak):
-        page.keyboard.press(KEYS[answer])
+    for name, answer in zip(QUESTIONS, (finding, trigger, hint, light, leak), strict=True):
+        answer_by_key(page, name, answer)
+        if name == "trigger" and right:
+            page.keyboard.press(str(0 if right == "none" else TRIGGERS.index(right) + 1))
+            answered(page, "right_trigger", right)
     if comment:
         page.keyboard.press("m")
+        expect(page.locator("#comment")).to_be_focused()
         page.keyboard.insert_text(comment)
+        expect(page.locator("#comment")).to_have_value(comment)
         page.keyboard.press("Control+Enter")
     else:
         page.keyboard.press("Enter")
@@ -84,8 +99,10 @@ def by_mouse(page, said):
     finding, trigger, right, hint, light, leak, comment = said
     for name, answer in zip(QUESTIONS, (finding, trigger, hint, light, leak), strict=True):
         page.locator(f'label:has(input[name="{name}"][value="{answer}"])').click()
+        answered(page, name, answer)
         if name == "trigger" and right:
             page.locator(f'label:has(input[name="right_trigger"][value="{right}"])').click()
+            answered(page, "right_trigger", right)
     if comment:
         page.locator("#comment").click()
         page.locator("#comment").fill(comment)
@@ -97,18 +114,19 @@ def test_two_people_review_a_run_and_the_results_are_theirs(page, run):
         for number, said in enumerate(ANA, start=1):
             at(page, number)
             by_keyboard(page, said)
-        page.locator("#done").wait_for()
+        expect(page.locator("#done")).to_be_visible()
         saved(page)
-        assert page.locator("#judged").inner_text() == "6"
+        expect(page.locator("#judged")).to_have_text("6")
     with Reviewing(run, "ben") as place:
         opened(page, place, 1)
         for number, said in enumerate(BEN, start=1):
             at(page, number)
-            assert page.locator("input:checked").count() == 0
+            expect(page.locator("input:checked")).to_have_count(0)
             by_mouse(page, said)
             saved(page)
-            page.locator("#next" if number % 2 else "#onward").click() if number < 6 else None
-        page.locator("#done").wait_for()
+            if number < 6:
+                page.locator("#next" if number % 2 else "#onward").click()
+        expect(page.locator("#done")).to_be_visible()
     sample = list(json.loads((run / "review" / "sample.json").read_text())["items"])
     for name, told in (("ana", ANA), ("ben", BEN)):
         kept = lines(run, name)
@@ -134,29 +152,33 @@ def test_nothing_is_lost_when_browser_and_server_are_killed_in_the_middle(browse
     started = [one for one in psutil.Process().children(recursive=True) if one.pid not in before]
     with Reviewing(run, "ana") as place:
         page = opened(victim.new_page(), place)
-        page.keyboard.press("y")
-        page.keyboard.press("n")
+        answer_by_key(page, "finding", "yes")
+        answer_by_key(page, "trigger", "no")
         page.keyboard.press("m")
+        expect(page.locator("#comment")).to_be_focused()
         page.keyboard.type("half a thought, and")
+        expect(page.locator("#comment")).to_have_value("half a thought, and")
         saved(page, "Draft saved")
         for one in started:
-            if one.is_running():
-                os.kill(one.pid, signal.SIGKILL)
+            # The others may end by themselves as soon as the first is killed.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
         place.kill()
     with Reviewing(run, "ana") as place:
         page = opened(browser.new_page(), place)
-        assert page.locator('input[name="finding"]:checked').get_attribute("value") == "yes"
-        assert page.locator('input[name="trigger"]:checked').get_attribute("value") == "no"
-        assert page.locator("#comment").input_value() == "half a thought, and"
+        answered(page, "finding", "yes")
+        answered(page, "trigger", "no")
+        expect(page.locator("#comment")).to_have_value("half a thought, and")
         page.keyboard.press("3")
-        page.keyboard.press("y")
+        asked(page, "hint")
+        answer_by_key(page, "hint", "yes")
         saved(page, "Draft saved")
         place.kill()
         page.close()
     with Reviewing(run, "ana") as place:
         page = opened(browser.new_page(), place)
-        assert page.locator("input:checked").count() == 3
-        assert page.locator("#judged").inner_text() == "0"
+        expect(page.locator("input:checked")).to_have_count(3)
+        expect(page.locator("#judged")).to_have_text("0")
         page.close()
 
 
@@ -165,9 +187,10 @@ def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back
         opened(page, place)
         # As a network that fails: the address of a new server would be another one.
         page.route("**/items/*", lambda route: route.abort())
-        page.keyboard.press("y")
-        saved(page, "Not saved: the server does not answer. It is tried again; keep this page open.")
-        page.keyboard.press("y")
+        gone = "Not saved: the server does not answer. It is tried again; keep this page open."
+        answer_by_key(page, "finding", "yes")
+        saved(page, gone)
+        answer_by_key(page, "trigger", "yes")
         assert not reviewer_file(run, "ana").exists()
         page.unroute("**/items/*")
         saved(page, "Draft saved")
@@ -177,10 +200,15 @@ def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back
         before = file.read_bytes()
         file.unlink()
         file.mkdir()
-        page.keyboard.press("y")
-        saved(page, "Not saved: the judgement cannot be written: Is a directory. It is tried again")
+        answer_by_key(page, "hint", "yes")
+        again = "It is tried again; keep this page open."
+        saved(page, f"Not saved: the judgement cannot be written: Is a directory. {again}")
+        # Nothing may be written between the next two steps: it would be overwritten.
+        page.route("**/items/*", lambda route: route.abort())
+        saved(page, gone)
         file.rmdir()
         file.write_bytes(before)
+        page.unroute("**/items/*")
         saved(page, "Draft saved")
         (line,) = lines(run, "ana").values()
         assert line["answers"] == {"finding": "yes", "trigger": "yes", "hint": "yes"}
@@ -201,32 +229,42 @@ def test_a_mind_can_be_changed_and_a_trigger_that_is_right_after_all_needs_no_ot
         at(page, 2)
         page.keyboard.press("k")
         at(page, 1)
-        assert page.locator('input[name="right_trigger"]:checked').get_attribute("value") == "none"
+        answered(page, "right_trigger", "none")
         page.keyboard.press("2")
-        page.keyboard.press("y")
+        asked(page, "trigger")
+        answer_by_key(page, "trigger", "yes")
         page.keyboard.press("5")
-        page.keyboard.press("y")
+        asked(page, "leak")
+        answer_by_key(page, "leak", "yes")
         saved(page)
-        assert page.locator(".which").is_hidden()
+        expect(page.locator(".which")).to_be_hidden()
         (line,) = lines(run, "ana").values()
         assert (line["answers"]["trigger"], line["right_trigger"], line["answers"]["leak"]) == ("yes", None, "yes")
         page.keyboard.press("ArrowRight")
         at(page, 2)
         page.locator("#previous").click()
         at(page, 1)
-        assert page.locator('input[name="leak"]:checked').get_attribute("value") == "yes"
+        answered(page, "leak", "yes")
 
 
 def test_quick_keys_go_where_they_were_meant(page, run):
     with Reviewing(run, "ana") as place:
         opened(page, place)
-        page.route("**/items/1", lambda route: (page.wait_for_timeout(300), route.continue_()))
+
+        def hold(route):
+            # Pressed after Enter, before the next intervention can have come.
+            if route.request.method == "GET":
+                for key in "nc":
+                    page.keyboard.press(key)
+            route.continue_()
+
+        page.route("**/items/1", hold)
         for key in "yyyyn":
             page.keyboard.press(key)
         page.keyboard.press("Enter")
-        for key in "nc":
-            page.keyboard.press(key)
         at(page, 2)
+        answered(page, "finding", "no")
+        answered(page, "trigger", "cannot_say")
         saved(page, "Draft saved")
         first, second = lines(run, "ana").values()
     assert first["answers"] == dict(zip(QUESTIONS, ("yes", "yes", "yes", "yes", "no"), strict=True))
@@ -238,19 +276,24 @@ def test_the_trigger_that_fired_is_no_choice_and_keys_in_a_comment_are_letters(p
         opened(page, place)
         fired = page.locator("#trigger").inner_text()
         page.keyboard.press("2")
-        page.keyboard.press("n")
-        choices = page.locator(".which label:visible").all_inner_texts()
-        assert len(choices) == 7
-        assert not any(fired in choice for choice in choices)
+        asked(page, "trigger")
+        answer_by_key(page, "trigger", "no")
+        choices = page.locator(".which label:visible")
+        expect(choices).to_have_count(7)
+        expect(choices.filter(has_text=fired)).to_have_count(0)
         page.locator("#comment").click()
+        expect(page.locator("#comment")).to_be_focused()
         page.keyboard.type("yes, no? 1\nk")
+        expect(page.locator("#comment")).to_have_value("yes, no? 1\nk")
         page.keyboard.press("Escape")
+        expect(page.locator("#comment")).not_to_be_focused()
         saved(page, "Draft saved")
         (line,) = lines(run, "ana").values()
         assert (line["answers"], line["comment"]) == ({"trigger": "no"}, "yes, no? 1\nk")
         page.keyboard.press("?")
-        assert page.locator("#keys").is_visible()
+        expect(page.locator("#keys")).to_be_visible()
         page.keyboard.press("Escape")
+        expect(page.locator("#keys")).to_be_hidden()
         page.keyboard.press("j")
         at(page, 2)
 
@@ -279,14 +322,14 @@ def test_nothing_that_anybody_wrote_becomes_markup(page, made, intervened):
         saved(page, "Draft saved")
         page.reload()
         at(page, 1)
-        assert page.title() == "Review of made"
-        assert page.locator("img, svg, main script").count() == 0
+        expect(page).to_have_title("Review of made")
+        expect(page.locator("img, svg, main script")).to_have_count(0)
         for id, begins in (("question", "Q "), ("hint", "H "), ("why", "W "), ("evidence", "")):
             assert page.locator(f"#{id}").text_content() == begins + HOSTILE
         assert page.locator("#before").text_content().count(HOSTILE) == 3
         # Its evidence is marked where it stands, as text.
         assert page.locator("#removed mark").first.text_content() == HOSTILE
-        assert page.locator("#comment").input_value() == HOSTILE
+        expect(page.locator("#comment")).to_have_value(HOSTILE)
 
 
 def test_the_texts_stand_as_what_they_are(page, made, intervened):
@@ -318,9 +361,10 @@ def test_a_phone_shows_it_all_without_going_sideways(page, made, intervened, sch
         inside = page.locator("#before").evaluate("one => [one.scrollTop + one.clientHeight, one.scrollHeight]")
         assert abs(inside[0] - inside[1]) <= 1  # Its end is what is shown, as that is where it was cut.
         page.locator("#unfold").click()
-        assert page.locator("#before").evaluate("one => one.scrollHeight - one.clientHeight") == 0
+        whole = "document.getElementById('before')"
+        until(page, f"{whole}.scrollHeight === {whole}.clientHeight")
         by_mouse(page, ANA[1])
-        page.locator("#done").wait_for()
+        expect(page.locator("#done")).to_be_visible()
         colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, colour[4:-1].split(","))) < 200) == (scheme == "dark")
 
@@ -330,8 +374,10 @@ def test_the_page_can_be_used_with_tab_and_names_its_parts(page, run):
         opened(page, place)
         names = set()
         for _ in range(20):
+            page.evaluate("window.was = document.activeElement")
             page.keyboard.press("Tab")
+            until(page, "document.activeElement !== window.was")
             names.add(page.evaluate("document.activeElement.name || document.activeElement.id"))
         assert {*QUESTIONS, "comment", "next", "onward", "before", "keys-button"} <= names
-        assert page.get_by_role("group", name="Is the finding right?").count() == 1
-        assert page.get_by_role("textbox", name="Comment").count() == 1
+        expect(page.get_by_role("group", name="Is the finding right?")).to_have_count(1)
+        expect(page.get_by_role("textbox", name="Comment")).to_have_count(1)
