@@ -73,7 +73,8 @@ def last_boxed(text: str) -> str | None:
     """What stands in the last `\\boxed{}` that is closed and not empty; None without one."""
     opened: list[int | None] = []  # Where the inside of each open box begins; None for other braces.
     last, inside = 0, None
-    for match in re.finditer(r"\\+boxed\s*\{|\\.|[{}]", text, re.DOTALL):
+    # A run of backslashes is taken in one piece: tried again from each of them, it would take quadratic time.
+    for match in re.finditer(r"\\+boxed\s*\{|(?:\\\\)++|\\.|[{}]", text, re.DOTALL):
         if match[0] == "{":
             opened.append(None)
         elif match[0] == "}":

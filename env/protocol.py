@@ -118,12 +118,16 @@ class ToolCall:
 
     def read(self, text: str) -> Action:
         end = 0
-        for call in re.finditer(r"<tool_call>(.*?)</tool_call>\s*", text, re.DOTALL):
-            code = _called(call[1])
+        # Not by one expression for a whole call: it takes quadratic time for calls that are never closed.
+        while opening := re.compile("<tool_call>").search(text, end):
+            closing = re.compile(r"</tool_call>\s*").search(text, opening.end())
+            if closing is None:
+                return _no_program(text, opening)
+            code = _called(text[opening.end() : closing.start()])
             if code is not None:
-                return Action(kind="code", code=code, start=call.start(), end=call.end())
-            end = call.end()
-        return _no_program(text, re.compile("<tool_call>").search(text, end))
+                return Action(kind="code", code=code, start=opening.start(), end=closing.end())
+            end = closing.end()
+        return _no_program(text, None)
 
     def clean(self, text: str) -> str:
         return text.partition("<tool_response>")[0]
@@ -192,4 +196,6 @@ def _verdict(execution: Execution) -> str:
 
 def _harmless(text: str) -> str:
     """`text` with a space in all marks of chat templates and blocks, so that no program can speak as the model."""
-    return re.sub(r"<(?=\||/?(?:think|tool_call|tool_response)>)", "< ", text).replace("```", "`` `")
+    text = re.sub(r"<(?=\||/?(?:think|tool_call|tool_response)>)", "< ", text)
+    # Each backtick from the third on: replacing fences one by one leaves new ones in longer runs.
+    return re.sub(r"(?<=``)`", " `", text)

@@ -93,24 +93,11 @@ class LocalSandbox(Sandbox):
                 return Run(own, program, cancellation=cancellation).finish()
             except ServerLostError as error:
                 check(cancellation)
-                return self._killed(program, time.monotonic() - begin, str(error))
+                if self._closed:
+                    raise SandboxUnavailableError("the sandbox is closed") from None
+                return killed(program, self.tier, time.monotonic() - begin, f"the process that started it: {error}")
             finally:
                 own.close()
-
-    def _killed(self, program: Program, seconds: float, reason: str) -> Execution:
-        """The end of a program that took down a fork server in which nothing else was running."""
-        if self._closed:
-            raise SandboxUnavailableError("the sandbox is closed")
-        late = seconds >= program.limits.seconds
-        return Execution(
-            code=program.code,
-            status="timeout" if late else "killed",
-            signal=signal.SIGKILL.value,
-            wall_seconds=seconds,
-            tier=self.tier,
-            backend=self.backend,
-            reason="" if late else f"the program took down the process that started it: {reason}",
-        )
 
     def session(self, *, limits: Limits | None = None) -> Session:
         from sandbox.session import LocalSession  # It builds on what is below.
@@ -325,6 +312,23 @@ class Run:
         silent = end["signal"] is not None or end["exit_code"] == 127
         killed_by_kernel = end["signal"] == signal.SIGKILL and self._is_first()
         return killed_by_kernel or (silent and peak > 0.9 * (self.program.limits.memory_mb << 20))
+
+
+def killed(program: Program, tier: Tier, seconds: float, lost: str) -> Execution:
+    """Return the end of a program that took down what only it was running in.
+
+    lost: what that was, and how it ended.
+    """
+    late = seconds >= program.limits.seconds
+    return Execution(
+        code=program.code,
+        status="timeout" if late else "killed",
+        signal=signal.SIGKILL.value,
+        wall_seconds=seconds,
+        tier=tier,
+        backend="local",
+        reason="" if late else f"the program took down {lost}",
+    )
 
 
 def _receive(line: socket.socket) -> tuple[bytes, list[int]]:

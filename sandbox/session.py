@@ -14,7 +14,8 @@ What is a block's own, and what the session's: time, output and memory are limit
 asks for no more memory than the session has; files and processes have the session's limits. A block that ends its
 process by itself, by `os._exit(0)`, leaves no state: it is "ok", and the next one goes on from the state before it.
 What was registered with `atexit` is not called. Alarms end with their block, and /dev/shm is not brought back.
-In tier "landlock" blocks can't look at /proc/self.
+In tier "landlock" blocks can't look at /proc/self. A block under which the session's processes end twice, while the
+fork server lives on, is "killed".
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from sandbox.cancellation import Cancellation, RunCancelledError, abandonable, c
 from sandbox.execution import Execution, SandboxUnavailableError
 from sandbox.families import family_of
 from sandbox.launch import ForkServer
-from sandbox.local import CANCELLED, GRACE, PIPE_READS, Run, ServerLostError
+from sandbox.local import CANCELLED, GRACE, PIPE_READS, Run, ServerLostError, killed
 from sandbox.results import read_results
 from sandbox.zygote.keeper import KEPT
 
@@ -82,15 +83,18 @@ class LocalSession(Session):
             raise SandboxUnavailableError("the session is closed; open another one")
         lost: list[str] = []
         opened, reason = 0, ""
+        began, own = time.monotonic(), None
         with self._places.take(cancellation=cancellation):
             while len(lost) < 2:
                 check(cancellation)  # It may be the reason why something was lost.
+                own = None
                 try:
                     if not self._states():
                         if opened == 2:
                             break
                         opened += 1
                         self._open(program, cancellation)
+                    began, own = time.monotonic(), self._home
                     execution, kept = self._run(program, cancellation)
                 except ServerLostError as error:
                     # Not the program's fault, as far as anyone knows: all is made anew, once.
@@ -102,6 +106,10 @@ class LocalSession(Session):
                     self._history.append(_Block(program, kept))
                     return execution
         check(cancellation)
+        # Only its own blocks can end a session whose fork server lives on.
+        if len(lost) == 2 and own is not None and own.server.alive():
+            self._history.append(_Block(program, kept=False))
+            return killed(program, own.server.tier, time.monotonic() - began, f"the session's processes: {lost[-1]}")
         raise SandboxUnavailableError(
             f"the session's processes were lost twice under this block: {'; '.join(lost) or reason}"
         )

@@ -101,12 +101,21 @@ def live(
         os._exit(exit_code)
 
 
-def _ends() -> socket.socket:
-    """What becomes readable when SIGTERM comes; a handler that raises could strike while this process clears up."""
+def _ends(ground: Ground) -> socket.socket:
+    """Return what becomes readable when SIGTERM comes; a handler that raises could strike while this process clears up.
+
+    With namespaces it never comes: the end is SIGKILL from outside.
+    """
     ours, written = socket.socketpair()
     written.setblocking(False)
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.set_wakeup_fd(written.detach(), warn_on_full_buffer=False)
+    waking = written.detach()
+    if ground.tier == "full":
+        # The first process of a pid namespace gets no signal from inside that it has no handler for.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    else:
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
     return ours
 
 
@@ -130,7 +139,7 @@ class _Keeper:
         self.caller = caller
         self.inherited = inherited
         self.seed = seed
-        self.ends = _ends()
+        self.ends = _ends(ground)
         self.top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.states: dict[int, Member] = {}
         self.copies: dict[int, scratch.Copy] = {}
@@ -189,6 +198,7 @@ class _Keeper:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
             block.live(self.ground, self.folder, self.limits, self.channel, theirs.detach(), self.seed)
         theirs.close()

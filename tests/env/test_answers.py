@@ -1,6 +1,7 @@
 """Answers are read as written, from the model's last words only, and never guessed."""
 
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -265,6 +266,13 @@ def test_the_last_closed_box_with_something_in_it_counts(text, inside):
 def test_a_model_that_opens_boxes_without_end_is_read_in_no_time():
     assert last_boxed("\\boxed{" * 100_000) is None
     assert last_boxed("\\boxed{" * 50_000 + "1" + "}" * 50_000) == "1"
+
+
+def test_a_run_of_backslashes_is_read_in_no_time():
+    begin = time.monotonic()
+    assert last_boxed("\\" * 500_000 + "{boxed{5}") is None
+    assert last_boxed("\\" * 500_000 + "boxed{5}") == "5"
+    assert time.monotonic() - begin < 1
 
 
 def transcript(*spans):

@@ -1,6 +1,7 @@
 """Both protocols read programs out of a text and put output back into it."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -174,3 +175,16 @@ def test_a_program_cannot_print_a_chat_templates_marks(protocol, mark):
 
 def test_less_than_signs_stay_as_they_are():
     assert shown(stdout="x < 5 <= y <b>") == ["x < 5 <= y <b>"]
+
+
+@given(st.text(alphabet="`x\n", max_size=30))
+def test_no_run_of_backticks_in_output_is_a_fence(text):
+    assert Inline().observation(execution(stdout=text), last=False).count("```") == 2
+
+
+def test_calls_that_are_never_closed_are_read_in_no_time():
+    begin = time.monotonic()
+    text = "<tool_call>" * 20_000
+    assert ToolCall().read(text).kind == "none"
+    assert ToolCall().read(text + "</tool_call>" + call("x")).start is not None
+    assert time.monotonic() - begin < 1

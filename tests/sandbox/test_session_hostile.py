@@ -1,5 +1,6 @@
 """Blocks that mean harm to their session: they may lose its states, and then only their own; nobody waits for them."""
 
+import signal
 import time
 from pathlib import Path
 
@@ -110,6 +111,24 @@ def test_a_block_that_closes_the_line_hears_why_it_failed(sandbox):
         execution = session.run("x = 2\nos.close(4)\nprint('end')")
         assert (execution.status, execution.stdout) == ("error", "end\n")
         assert "closed file 4" in execution.stderr
+        assert session.run("print(x)").stdout == "1\n"
+
+
+@pytest.mark.parametrize("number", sorted(set(signal.valid_signals()) - {signal.SIGSTOP}))
+def test_no_signal_from_a_block_ends_the_session(full, number):
+    with full.session() as session:
+        session.run("import os\nx = 1")
+        assert session.run(f"os.kill(1, {number:d})").status == "ok"
+        execution = session.run("print(x)")
+        assert (execution.stdout, execution.replayed) == ("1\n", 0)
+
+
+def test_a_block_that_ends_its_session_every_time_is_killed_and_changes_nothing():
+    with open_sandbox(tier="limits", minimum_tier="limits") as sandbox, sandbox.session() as session:
+        session.run("import os, time\nx = 1")
+        execution = session.run("x = 2\nos.kill(os.getsid(0), 9)\ntime.sleep(5)")
+        assert execution.status == "killed"
+        assert "took down the session's processes" in execution.reason
         assert session.run("print(x)").stdout == "1\n"
 
 
