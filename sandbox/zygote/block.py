@@ -35,6 +35,7 @@ from typing import Any, NoReturn
 from sandbox.probe.channel import Channel
 from sandbox.zygote import child, confine, kernel, program
 from sandbox.zygote.confine import Ground
+from sandbox.zygote.groups import enter
 from sandbox.zygote.kernel import PR_SET_DUMPABLE
 
 READY, BEGIN, DONE, IDLE, EXIT, FAILED = b"R", b"B", b"D", b"I", b"X", b"F"
@@ -59,12 +60,17 @@ _join, _folder_of, _make_folders, _open_file = os.path.join, os.path.dirname, os
 _ANCILLARY = _socket.CMSG_SPACE(FILES * 4)
 
 
-def live(ground: Ground, folder: str, limits: Any, channel: Channel, line: int, seed: int) -> NoReturn:
+def live(
+    ground: Ground, folder: str, limits: Any, channel: Channel, line: int, seed: int, doors: list[int]
+) -> NoReturn:
     """Be the first state: lock this process in where the keeper has not done it, and wait for blocks.
 
     line: a socket to the keeper. seed: of the random numbers, so that a session that is made anew draws the same.
+    doors: to the control group, see `groups.enter`.
     """
     try:
+        enter(doors)
+        os.setsid()  # A share of the processor apart from the keeper's, also without control groups.
         kernel.prctl(PR_SET_DUMPABLE, 1)
         # If memory runs out, a block is to die before the keeper.
         with contextlib.suppress(OSError), _open_file("/proc/self/oom_score_adj", "w") as file:

@@ -18,7 +18,7 @@ from sandbox.base import Limits
 from sandbox.probe.channel import Channel
 from sandbox.zygote import preload, program, supervisor
 from sandbox.zygote.confine import Ground, confine, filter_calls
-from sandbox.zygote.groups import Group
+from sandbox.zygote.groups import Group, enter
 
 _LINE, _REPORTS, _NETWORK = 3, 3, 4
 _exit = os._exit  # Bound now: a program that replaced it would not end, and go on as a second fork server.
@@ -48,7 +48,7 @@ def live(
     exit_code = 1
     try:
         if group is not None:
-            group.enter()
+            enter(group.doors())
         if network >= 0:
             network = os.dup(network)  # It may have the number that the line gets now.
         os.dup2(line.detach(), _LINE)

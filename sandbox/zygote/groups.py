@@ -56,16 +56,11 @@ class Group:
         self.kills_before = self._kills()
         self.base_bytes = 0
 
-    def enter(self) -> None:
-        """Move this process, which must have one thread, into the group."""
+    def doors(self) -> list[int]:
+        """Open what a process writes to that moves into the group, see `enter`."""
         # In version 1 a thread that moves itself needs no lock; moving a process waits for all processors.
         file = "tasks" if self.version == 1 else "cgroup.procs"
-        for tree in self.trees:
-            fd = os.open(f"{self.name}/{file}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=tree.fd)
-            try:
-                os.write(fd, b"0")
-            finally:
-                os.close(fd)
+        return [os.open(f"{self.name}/{file}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=tree.fd) for tree in self.trees]
 
     def start(self) -> None:
         """Count memory from here on."""
@@ -126,6 +121,13 @@ class Group:
             return os.read(fd, 1 << 16).decode("ascii", errors="replace")
         finally:
             os.close(fd)
+
+
+def enter(doors: Iterable[int]) -> None:
+    """Move this process, which must have one thread, into the group of these `doors`, and close them."""
+    for door in doors:
+        os.write(door, b"0")
+        os.close(door)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ copied, and runs again before the next one; "undone": the state is the one befor
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -40,8 +41,11 @@ KEPT = 12
 """How many states a session keeps; of more, the oldest go, and their blocks run again if they are needed."""
 
 _LINE = 3
+_DOORS = 200  # where the files lie through which the first state enters its control group
 _TICK = 0.02  # seconds between two looks at the memory of a block
 _PATIENCE = 5.0  # seconds for a state to fork, or for a storm of forks to be killed
+_TAKING_DOWN = 0.1  # seconds for what was killed to be gone; the end of a block does not wait longer for that
+_CLEARING = 4.0  # seconds that the next block waits for it
 _MESSAGES = 1000  # more than a line can hold
 
 
@@ -64,15 +68,17 @@ def live(
 ) -> NoReturn:
     """Be a keeper. `line` leads to the fork server and brings one order, with the caller's end of a socket.
 
-    group: the control group to run in.
+    group: the control group for its blocks.
     inherited: bytes of memory that each process starts with.
     """
     exit_code = 1
     try:
-        if group is not None:
-            group.enter()
+        # The keeper stays outside of the group: it must get its turn, and live, whatever the blocks do.
+        opened = group.doors() if group is not None else []
+        doors = [fcntl.fcntl(door, fcntl.F_DUPFD_CLOEXEC, _DOORS) for door in opened]
         os.dup2(line.detach(), _LINE)
-        os.closerange(_LINE + 1, 1 << 16)
+        os.closerange(_LINE + 1, _DOORS)
+        os.closerange(_DOORS + len(doors), 1 << 16)
         line = socket.socket(fileno=_LINE)
         os.setsid()
         if ground.tier != "full":
@@ -86,7 +92,7 @@ def live(
         order, files, _, _ = socket.recv_fds(line, 1 << 16, 1)
         if order:
             caller = socket.socket(fileno=files[0])
-            keeper = _Keeper(ground, folder, limits, channel, caller, inherited, json.loads(order)["seed"])
+            keeper = _Keeper(ground, folder, limits, channel, caller, doors, inherited, json.loads(order)["seed"])
             try:
                 keeper.serve()
             finally:
@@ -129,6 +135,7 @@ class _Keeper:
         limits: Limits,
         channel: Channel,
         caller: socket.socket,
+        doors: list[int],
         inherited: int,
         seed: int,
     ) -> None:
@@ -137,6 +144,7 @@ class _Keeper:
         self.limits = limits
         self.channel = channel
         self.caller = caller
+        self.doors = doors
         self.inherited = inherited
         self.seed = seed
         self.ends = _ends(ground)
@@ -200,8 +208,10 @@ class _Keeper:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-            block.live(self.ground, self.folder, self.limits, self.channel, theirs.detach(), self.seed)
+            block.live(self.ground, self.folder, self.limits, self.channel, theirs.detach(), self.seed, self.doors)
         theirs.close()
+        for door in self.doors:
+            os.close(door)
         member = Member(pid, os.pidfd_open(pid), ours)
         for wanted in (block.READY, block.IDLE):
             said = hear(ours, _PATIENCE * 4)
@@ -238,6 +248,7 @@ class _Keeper:
 
     def _block(self, order: dict[str, Any], files: list[int]) -> dict[str, Any]:
         """Run a block on the state `order["on"]`; how it ended."""
+        self._sweep(seconds=_CLEARING)
         self._rewind(order["on"])
         self.dirty = True
         course = Course(order["seconds"], order["memory_mb"] << 20)
@@ -348,10 +359,10 @@ class _Keeper:
 
     def _used(self, enough: int) -> int:
         """Bytes that the session holds beyond what was loaded for it; exact only above `enough`."""
-        members = processes.family(os.getpid())
+        members = [pid for pid in processes.family(os.getpid()) if not processes.is_doomed(pid)]
         own = [max(0, processes.private_bytes(pid) - self.inherited) for pid in members]
-        if sum(own) <= enough:
-            return sum(own)
+        if sum(own) <= enough or sum(own) > 4 * enough:
+            return sum(own)  # Far above, a closer look takes too long.
         # States share pages with each other, which count once, and with the fork server, which count not at all.
         shared = processes.proportional_bytes(os.getpid())
         return sum(own) if shared is None else max(shared - self.inherited, *own)
@@ -368,9 +379,9 @@ class _Keeper:
         waits = single and (course.idle or course.exit_code is not None)
         if not dead and not waits:
             member.signal(signal.SIGKILL)
-            select.select([member.pidfd], [], [], _PATIENCE)
+            dead = bool(select.select([member.pidfd], [], [], _TAKING_DOWN)[0])
         said = 0 if course.idle else course.exit_code
-        status = wait_status(member.pid) if said is None else said << 8
+        status = (wait_status(member.pid) if dead else signal.SIGKILL) if said is None else said << 8
         self._sweep(member.pid if waits else 0)
         ended_well = course.cause is None and (course.idle or (os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0))
         outcome = "undone"
@@ -410,11 +421,14 @@ class _Keeper:
             self._drop(old)
         return True
 
-    def _sweep(self, spared: int = 0) -> None:
-        """Kill and bury all processes but the states and `spared`."""
+    def _sweep(self, spared: int = 0, *, seconds: float = _TAKING_DOWN) -> None:
+        """Kill and bury all processes but the states and `spared`.
+
+        seconds: to wait for them to be gone. After that it is enough that they run no more code.
+        """
         kept = {state.pid for state in self.states.values()} | {spared, os.getpid()}
-        patience = time.monotonic() + _PATIENCE
-        while time.monotonic() < patience:
+        begin = time.monotonic()
+        while True:
             found = [pid for pid in processes.family(os.getpid()) if pid not in kept and stat(pid)[0] not in "ZX"]
             for pid in found:
                 with contextlib.suppress(ProcessLookupError):
@@ -422,7 +436,9 @@ class _Keeper:
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
-            if not found:
+            waited = time.monotonic() - begin
+            if not found or (waited > seconds and all(map(processes.is_doomed, found))):
                 return
-            time.sleep(0.0005)
-        raise OSError("the block's processes can't be killed")
+            if waited > max(seconds, _PATIENCE):
+                raise OSError("the block's processes can't be killed")
+            time.sleep(0.0005 if waited < _TAKING_DOWN else 0.01)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+_EXITING = 0x4  # PF_EXITING
+_MANY_PAGE_TABLES = 64 << 20  # for some 30 GiB: a look at all of them takes a third of a second
+_KILL = 1 << (9 - 1)  # SIGKILL in a set of signals
 _SOCKET_BUFFER = 256 << 10  # net.core.wmem_default, and what the kernel adds to it
 
 
@@ -33,6 +36,20 @@ def is_alone(pid: int) -> bool:
         return len(os.listdir(f"/proc/{pid}/task")) == 1 and not children(pid)
     except OSError:
         return False
+
+
+def is_doomed(pid: int) -> bool:
+    """Whether a process is gone, or was killed and runs no more code of its own.
+
+    It may be there for seconds: so long it can take the kernel to take down many large mappings.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            flags = int(file.read().rpartition(b")")[2].split()[6])
+    except (OSError, IndexError, ValueError):
+        return True
+    pending = _hexadecimal(_read(f"/proc/{pid}/status"), b"ShdPnd:")
+    return bool(flags & _EXITING or pending & _KILL)
 
 
 def own_bytes(pid: int, inherited: int) -> int:
@@ -68,11 +85,15 @@ def data_bytes() -> int:
 
 
 def proportional_bytes(pid: int) -> int | None:
-    """Like `own_bytes`, but a page shared by n processes counts 1/n in each; slow. None where the kernel won't say."""
+    """Like `own_bytes`, but a page shared by n processes counts 1/n in each.
+
+    None if the kernel does not say, or it would take long, as all pages are looked at.
+    """
     total = 0
     for member in family(pid):
-        # First what is cheap: reading the other walks all pages.
         total += _field(f"/proc/{member}/status", b"VmPTE:")
+        if total > _MANY_PAGE_TABLES:
+            return None
         report = _read(f"/proc/{member}/smaps_rollup")
         if not report and private_bytes(member):  # A dead one has nothing to report, and no memory.
             return None
@@ -90,6 +111,12 @@ def _amount(report: bytes, name: bytes) -> int:
     if start < 0:
         return 0
     return int(report[start + 1 + len(name) :].split(maxsplit=1)[0]) << 10
+
+
+def _hexadecimal(report: bytes, name: bytes) -> int:
+    """The number behind `name` in a report with lines such as "ShdPnd: 0000000000000100"; 0 without one."""
+    start = report.find(b"\n" + name)
+    return int(report[start + 1 + len(name) :].split(maxsplit=1)[0], 16) if start >= 0 else 0
 
 
 def _read(path: str) -> bytes:

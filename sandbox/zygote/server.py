@@ -246,18 +246,23 @@ class Server:
 
     def _tell_early(self, process: _Process) -> None:
         """Tell the caller the end of a run that was killed but is still being taken down. Its files stay behind."""
-        if self.ground.tier != "full" or process.channel is None:
+        if process.channel is None:
             return
+        members = processes.family(process.pid)
+        if self.ground.tier != "full" and not all(map(processes.is_doomed, members[1:])):
+            return  # Its supervisor has yet to kill some.
         first_words, folder = _first_words(process.line)
         ending = {
             "exit_code": None,
             "signal": signal.SIGKILL.value,
             "cause": process.cause,
             "wall": process.killed - process.started,
-            "cpu": cpu_seconds(process.pid),
+            "cpu": sum(map(cpu_seconds, members)),
             "peak_bytes": process.peak_bytes,
             "maxrss_bytes": 0,
         }
+        if self.ground.tier != "full":
+            ending["folder"] = int(os.path.basename(process.folder))
         self._tell(process.channel, first_words | ending, [])
         for fd in folder:
             os.close(fd)

@@ -16,7 +16,7 @@ from typing import NoReturn
 from sandbox.zygote import folders, kernel, processes
 
 _SIGNALS = {signal.SIGTERM, signal.SIGCHLD}
-_PATIENCE = 5.0  # seconds for a storm of forks to be killed; the limit on processes makes it die down long before
+_PATIENCE = 60.0  # seconds for all to be gone; they run no more code long before
 
 
 def split(shared: Iterable[str] = ()) -> None:
