@@ -361,8 +361,8 @@ class _Keeper:
         """Bytes that the session holds beyond what was loaded for it; exact only above `enough`."""
         members = [pid for pid in processes.family(os.getpid()) if not processes.is_doomed(pid)]
         own = [max(0, processes.private_bytes(pid) - self.inherited) for pid in members]
-        if sum(own) <= enough or sum(own) > 4 * enough:
-            return sum(own)  # Far above, a closer look takes too long.
+        if sum(own) <= enough:
+            return sum(own)
         # States share pages with each other, which count once, and with the fork server, which count not at all.
         shared = processes.proportional_bytes(os.getpid())
         return sum(own) if shared is None else max(shared - self.inherited, *own)

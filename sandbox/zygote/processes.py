@@ -89,11 +89,11 @@ def proportional_bytes(pid: int) -> int | None:
 
     None if the kernel does not say, or it would take long, as all pages are looked at.
     """
-    total = 0
-    for member in family(pid):
-        total += _field(f"/proc/{member}/status", b"VmPTE:")
-        if total > _MANY_PAGE_TABLES:
-            return None
+    members = family(pid)
+    total = sum(_field(f"/proc/{member}/status", b"VmPTE:") for member in members)
+    if total > _MANY_PAGE_TABLES:
+        return None
+    for member in members:
         report = _read(f"/proc/{member}/smaps_rollup")
         if not report and private_bytes(member):  # A dead one has nothing to report, and no memory.
             return None

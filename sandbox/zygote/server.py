@@ -249,8 +249,11 @@ class Server:
         if process.channel is None:
             return
         members = processes.family(process.pid)
-        if self.ground.tier != "full" and not all(map(processes.is_doomed, members[1:])):
-            return  # Its supervisor has yet to kill some.
+        if self.ground.tier != "full":
+            # Its supervisor may have yet to kill some. If all are doomed, a second look finds what they forked before.
+            doomed = all(map(processes.is_doomed, members[1:]))
+            if not doomed or not set(processes.family(process.pid)) <= set(members):
+                return
         first_words, folder = _first_words(process.line)
         ending = {
             "exit_code": None,

@@ -18,6 +18,7 @@ from sandbox.cancellation import abandonable, calling, woken
 from sandbox.docker_stream import Stream, StreamLostError
 from sandbox.places import Places
 from sandbox.worker import Worker
+from sandbox.zygote.processes import is_doomed
 
 SOON = 0.5
 """Seconds within which a cancelled run is over."""
@@ -66,13 +67,13 @@ while True:
 
 
 def running(name):
-    """The processes of that name that are alive."""
+    """The processes of that name that run; not those that the kernel is still taking down."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            head, _, tail = stat.read_text(errors="replace").rpartition(")")
-            if head.endswith(f"({name}") and tail.split()[0] not in "ZX":
-                found.append(int(stat.parent.name))
+            pid = int(stat.parent.name)
+            if stat.read_text(errors="replace").rpartition(")")[0].endswith(f"({name}") and not is_doomed(pid):
+                found.append(pid)
     return found
 
 
