@@ -281,7 +281,7 @@ class Run:
             exit_code=end["exit_code"],
             signal=end["signal"],
             wall_seconds=end["wall"],
-            cpu_seconds=max(0.0, end["cpu"] - end["started"]),
+            cpu_seconds=max(0.0, end["cpu"]),
             peak_memory_mb=peak / (1 << 20),
             truncated=self.truncated,
             tier=self.server.tier,

@@ -42,8 +42,7 @@ def live(
     group: the control group to run in. network: the network namespace to join; by default a new one.
     warm: a library to solve something tiny with while there is no program: the pages that this touches, and that a
     fork shares with its parent, are then copied ahead as well.
-    On `line` it sends its folder, held open; then "started", with the processor seconds spent so far, or what kept it
-    from starting.
+    On `line` it sends its folder, held open; then that it has started, or what kept it from that.
     """
     exit_code = 1
     try:
@@ -87,27 +86,19 @@ def _start(order: dict[str, Any], files: list[int], channel: Channel, line: sock
     code = unpack(given)["code"]
     os.dup2(out, 1)
     os.dup2(err, 2)
-    line.send(json.dumps({"started": time.process_time()}).encode())
+    line.send(b'{"started": true}')
     line.detach()
     os.dup2(reports, _REPORTS, inheritable=False)
     os.closerange(_REPORTS + 1, 1 << 16)
     channel.open(_REPORTS, order["word"], time.monotonic() + order["limits"]["seconds"])
     program.open_standard_streams()
     exit_code = program.run(code)
-    if alone and not order["results"] and _nothing_else_runs():
-        # Taking this process down takes as long as a small solve: the caller need not wait for it. Only said where
-        # nothing can run on meanwhile; and once it is said, this process is killed.
+    if alone and not order["results"]:
+        # Taking this process down takes as long as a small solve: the caller need not wait for it. Once this is sent,
+        # this process and all others of the program are killed.
         with contextlib.suppress(Exception):  # As above; then the caller waits.
             channel.finish(exit_code)
     return exit_code
-
-
-def _nothing_else_runs() -> bool:
-    """Whether this is the only process of its pid namespace, with a single thread."""
-    try:
-        return sum(name.isdigit() for name in os.listdir("/proc")) == 1 and len(os.listdir("/proc/self/task")) == 1
-    except Exception:
-        return False  # A program may have opened all the files that it may, or have replaced what is called here.
 
 
 def unpack(fd: int) -> dict[str, Any]:

@@ -352,7 +352,7 @@ class _Keeper:
             return
         used = self._used(course.memory_bytes)
         course.peak_bytes = max(course.peak_bytes, used)
-        course.highest_bytes = max(course.highest_bytes, processes.highest_bytes(member.pid))
+        course.highest_bytes = max(course.highest_bytes, processes.highest_bytes(processes.status(member.pid)))
         if used > course.memory_bytes:
             course.cause = course.cause or "memory_limit"
         course.next_look = now + max(_TICK, 5 * (time.monotonic() - now))
@@ -397,7 +397,6 @@ class _Keeper:
             "cause": course.cause,
             "wall": wall,
             "cpu": cpu,
-            "started": 0.0,
             "peak_bytes": course.peak_bytes,
             "maxrss_bytes": course.highest_bytes,
         }

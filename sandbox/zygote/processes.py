@@ -27,15 +27,13 @@ def children(pid: int) -> list[int]:
     return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
 
 
-def is_alone(pid: int) -> bool:
+def is_alone(pid: int, report: bytes) -> bool:
     """Whether `pid`, the first process of a pid namespace, is the only one in it and has one thread.
 
     Every process in the namespace descends from it, or was handed to it when its parent ended.
+    report: its /proc/PID/status.
     """
-    try:
-        return len(os.listdir(f"/proc/{pid}/task")) == 1 and not children(pid)
-    except OSError:
-        return False
+    return b"\nThreads:\t1\n" in report and not _read(f"/proc/{pid}/task/{pid}/children")
 
 
 def is_doomed(pid: int) -> bool:
@@ -73,9 +71,16 @@ def socket_bytes(pid: int) -> int:
     return found * _SOCKET_BUFFER
 
 
-def highest_bytes(pid: int | str) -> int:
-    """The most memory that the process ever had in use, in bytes, without the files that it has mapped now."""
-    report = _read(f"/proc/{pid}/status")
+def status(pid: int) -> bytes:
+    """What /proc/PID/status holds; b"" if the process is gone."""
+    return _read(f"/proc/{pid}/status")
+
+
+def highest_bytes(report: bytes) -> int:
+    """The most memory that a process ever had in use, in bytes, without the files that it has mapped now.
+
+    report: its /proc/PID/status.
+    """
     return _amount(report, b"VmHWM:") - _amount(report, b"RssFile:")
 
 

@@ -50,6 +50,8 @@ class _Process:
     channel: socket.socket | None = None
     """Where the end is told; None for a spare."""
     started: float = 0.0
+    cpu_before: float = 0.0
+    """Processor seconds that it had taken by then."""
     peak_bytes: int = 0
     cause: str | None = None
     """Why it was killed: "timeout", "memory_limit", "caller" or "over", at its own request."""
@@ -148,6 +150,7 @@ class Server:
             for fd in files[1:]:
                 os.close(fd)
         process.channel = channel
+        process.cpu_before = cpu_seconds(process.pid)
         process.results = wanted.get("results", False)
         process.sockets_before = 0 if self.ground.tier == "full" else self._socket_bytes(process)
         process.started = time.monotonic()
@@ -210,8 +213,8 @@ class Server:
         for process in list(self._runs.values()):
             now = time.monotonic()
             if process.cause is not None:
-                if not process.told and now - process.killed >= _TAKING_DOWN:
-                    self._tell_early(process)
+                if not process.told and now - process.killed >= _TAKING_DOWN and self._doomed(process):
+                    self._tell_early(process, sum(map(cpu_seconds, processes.family(process.pid))))
                 continue
             if now - process.started >= process.limits.seconds:
                 self._kill(process, "timeout")
@@ -236,39 +239,44 @@ class Server:
         if message != OVER or process.buried:
             self._kill(process, "caller")
             return
-        process.peak_bytes = max(process.peak_bytes, processes.highest_bytes(process.pid) - self.inherited_bytes)
-        alone = processes.is_alone(process.pid)
-        self._forget(process.channel)
-        self._kill(process, "over")
-        if alone:
-            # It is killed before it can do anything more, and there is nobody else: no need to see it taken down.
-            self._tell_early(process)
+        report = processes.status(process.pid)
+        if not processes.is_alone(process.pid, report):
+            self._forget(process.channel)
+            self._kill(process, "over")
+            return
+        # It is killed before it can do anything more, and there is nobody else: no need to see it taken down. What it
+        # used is looked at before, as a process that is being taken down answers late.
+        process.peak_bytes = max(process.peak_bytes, processes.highest_bytes(report) - self.inherited_bytes)
+        cpu = cpu_seconds(process.pid)
+        process.cause, process.killed = process.cause or "over", time.monotonic()
+        signal.pidfd_send_signal(process.pidfd, signal.SIGKILL)
+        self._tell_early(process, cpu)
 
-    def _tell_early(self, process: _Process) -> None:
+    def _doomed(self, process: _Process) -> bool:
+        """Whether nothing of a run that was killed runs any code of its own."""
+        if self.ground.tier == "full":
+            return True  # The end of its first process is that of all.
+        # Its supervisor may have yet to kill some. If all are doomed, a second look finds what they forked before.
+        members = processes.family(process.pid)
+        doomed = all(map(processes.is_doomed, members[1:]))
+        return doomed and set(processes.family(process.pid)) <= set(members)
+
+    def _tell_early(self, process: _Process, cpu: float) -> None:
         """Tell the caller the end of a run that was killed but is still being taken down. Its files stay behind."""
         if process.channel is None:
             return
-        members = processes.family(process.pid)
-        if self.ground.tier != "full":
-            # Its supervisor may have yet to kill some. If all are doomed, a second look finds what they forked before.
-            doomed = all(map(processes.is_doomed, members[1:]))
-            if not doomed or not set(processes.family(process.pid)) <= set(members):
-                return
-        first_words, folder = _first_words(process.line)
         ending = {
             "exit_code": None,
             "signal": signal.SIGKILL.value,
             "cause": process.cause,
             "wall": process.killed - process.started,
-            "cpu": sum(map(cpu_seconds, members)),
+            "cpu": cpu - process.cpu_before,
             "peak_bytes": process.peak_bytes,
             "maxrss_bytes": 0,
         }
         if self.ground.tier != "full":
             ending["folder"] = int(os.path.basename(process.folder))
-        self._tell(process.channel, first_words | ending, [])
-        for fd in folder:
-            os.close(fd)
+        self._tell(process.channel, ending, [])
         self._forget(process.channel)
         process.channel.close()
         process.told = True
@@ -408,7 +416,7 @@ def _ending(process: _Process, status: int, usage: resource.struct_rusage) -> di
         "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
         "cause": process.cause,
         "wall": time.monotonic() - process.started,
-        "cpu": usage.ru_utime + usage.ru_stime,
+        "cpu": usage.ru_utime + usage.ru_stime - process.cpu_before,
         "peak_bytes": process.peak_bytes,
         "maxrss_bytes": usage.ru_maxrss << 10,
     }
