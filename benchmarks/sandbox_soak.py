@@ -190,19 +190,21 @@ class Conduct:
     """The most seconds by which a deadline was overrun."""
     slowest: float = 0.0
     """The most times its time alone that a program took beside a hostile one."""
-    _hostile: int = 0
+    _running: list[str] = field(default_factory=list)
+    """The names of hostile programs."""
 
     def __call__(self, job: Job) -> str | None:
         """Run a job; what was wrong about it."""
-        hostile = job.name not in KINDS
-        self._hostile += hostile
-        beside = self._hostile > 0
+        own = [] if job.name in KINDS else [job.name]
+        beside = list(self._running)
+        self._running += own
         try:
             execution = self.sandbox.run(job.code, limits=job.limits)
         except SandboxUnavailableError as error:
             return f"{job.name}: the sandbox failed: {error}"
         finally:
-            self._hostile -= hostile
+            for name in own:
+                self._running.remove(name)
         got = answer(execution.stdout)
         if execution.status not in job.statuses:
             return (
@@ -218,7 +220,9 @@ class Conduct:
         if job.seconds and beside:
             self.slowest = max(self.slowest, execution.wall_seconds / job.seconds)
             if execution.wall_seconds > _SLOWER * job.seconds + _SLOWER_BY:
-                return f"{job.name}: slower beside a hostile program than it may be"
+                return (
+                    f"{job.name}: {execution.wall_seconds:.2f} s beside {' and '.join(beside)}, alone {job.seconds:.2f}"
+                )
         return None
 
 

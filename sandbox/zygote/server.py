@@ -327,13 +327,14 @@ class Server:
         if process.network >= 0:
             self._networks.append(process.network)
         _, status, usage = os.wait4(process.pid, 0)
-        first_words, folder = _first_words(process.line)
-        process.line.close()
         self._runs.pop(process.pid, None)
         if self._keepers.pop(process.pid, None) and os.WIFSIGNALED(status) and self.ground.tier != "full":
             self._end_strays()
         if process.told:
+            process.line.close()  # With the folder that nobody took from it.
             return
+        first_words, folder = _first_words(process.line)
+        process.line.close()
         if process.channel is None:
             for fd in folder:
                 os.close(fd)

@@ -59,6 +59,23 @@ def test_files_are_not_left_open(full):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_fork_servers_keep_nothing_of_what_ended(tier):
+    def most():
+        """Descriptors of the fork server that has most: the same when all is at rest, in whatever order it happens."""
+        time.sleep(0.3)
+        return max(len(os.listdir(f"/proc/{pid}/fd")) for pid in descendants(os.getpid()) if alive(pid))
+
+    with open_sandbox(tier=tier, minimum_tier=tier, workers=2) as sandbox:
+        endings = ["print(1)", "1 / 0", "import os; os._exit(3)", "while True: print('x' * 9999)"]
+        for code in endings * 5:
+            sandbox.run(code)
+        before = most()
+        for code in endings * 10:
+            sandbox.run(code)
+        assert most() <= before + 3  # A spare that is being prepared.
+
+
 def plain(sandbox):
     """The fork server of programs that import nothing."""
     return sandbox._pool._servers["plain"]
