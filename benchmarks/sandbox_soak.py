@@ -44,6 +44,7 @@ from sandbox.zygote.processes import family
 _FLAT = 0.05
 _RARELY = 20  # one program of so many is hostile
 _LATE = 0.25  # seconds past a deadline
+_READY = 4  # more descriptors of a process: a fork server keeps a few spares and network namespaces, not always as many
 _SLOWER, _SLOWER_BY = 1.5, 0.2  # times its time alone, and seconds more, that a program beside hostile ones may take
 
 
@@ -236,14 +237,14 @@ def left_behind(first: Rest, last: Rest) -> list[str]:
     found = []
     if last.processes > first.processes:
         found.append(f"processes: {first.processes} -> {last.processes}")
-    for what, before, after in (
-        ("descriptors", first.descriptors, last.descriptors),
-        ("mounts", first.mounts, last.mounts),
+    for what, before, after, more in (
+        ("descriptors", first.descriptors, last.descriptors, _READY),
+        ("mounts", first.mounts, last.mounts, 0),
     ):
         found += [
             f"{what} of process {pid}: {before[pid]} -> {after[pid]}"
             for pid in before.keys() & after.keys()
-            if after[pid] > before[pid]
+            if after[pid] > before[pid] + more
         ]
     if last.groups > first.groups:
         found.append(f"control groups: {first.groups} -> {last.groups}")

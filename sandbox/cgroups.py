@@ -2,7 +2,8 @@
 
 The caller finds the folder in which it may make groups, makes one there for the fork server and hands it over; inside
 it the fork server makes a group for each program (`sandbox.zygote.groups`). Version 2 is used if it governs memory,
-else version 1.
+else version 1. If the kernel shares the processor out by session (autogroup), that is left to it: it does the same, and
+beside a program with many processes the others wait less.
 
     https://docs.kernel.org/admin-guide/cgroup-v2.html    https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
 """
@@ -25,8 +26,9 @@ CONTROLLERS = ("memory", "pids", "cpu")
 
 _PREFIX = "storm-sandbox-"
 _SERVER = "server"  # the fork server's own group: its programs start in it and move on
-_SHARE = {1: ("cpu.shares", 1024, 262_144), 2: ("cpu.weight", 100, 10_000)}  # file, a program's share, the largest
-_HEAVIER = 8  # times a program's share, so that the fork server sees to deadlines in time
+# File, share of a program and of the fork server, the largest. With more for the fork server, programs waited up to
+# 0.8 s for the processor beside one with 60 processes.
+_SHARE = {1: ("cpu.shares", 1024, 262_144), 2: ("cpu.weight", 100, 10_000)}
 _PATIENCE = 3.0  # seconds for killed processes to leave their groups
 
 
@@ -73,8 +75,7 @@ class ControlGroups:
                     _write(f"{folder}/cgroup.subtree_control", " ".join(f"+{one}" for one in controllers))
                 if "cpu" in controllers:
                     file, share, largest = _SHARE[version]
-                    _write(f"{folder}/{file}", str(min(share * (programs + _HEAVIER), largest)))
-                    _write(f"{folder}/{_SERVER}/{file}", str(_HEAVIER * share))
+                    _write(f"{folder}/{file}", str(min(share * (programs + 1), largest)))
                 _hand_over(folder, owner)
         except OSError as error:
             cls(version=version, trees=tuple(trees)).remove()
@@ -96,7 +97,8 @@ class ControlGroups:
 
     def __str__(self) -> str:
         controllers = sorted({one for tree in self.trees for one in tree.controllers})
-        return f"control groups, version {self.version} ({', '.join(controllers)})"
+        sharing = "" if "cpu" in controllers else ", the processor shared out by session if the kernel does that"
+        return f"control groups, version {self.version} ({', '.join(controllers)}){sharing}"
 
 
 def _parents(root: str) -> tuple[Version, list[tuple[str, tuple[str, ...]]]]:
@@ -115,6 +117,8 @@ def _parents(root: str) -> tuple[Version, list[tuple[str, tuple[str, ...]]]]:
     for controller in CONTROLLERS:
         for kind, options, mount in mounts:
             if kind == "cgroup" and controller in options:
+                if controller == "cpu" and _shared_by_session(root, mount, own.get("cpu", "/")):
+                    break
                 usable = [one for one in _upwards(mount, own.get(controller, "/")) if os.access(one, os.W_OK)]
                 found += [(usable[0], (controller,))] if usable else []
                 reasons += [] if usable else [f"{mount} is not writable"]
@@ -122,6 +126,15 @@ def _parents(root: str) -> tuple[Version, list[tuple[str, tuple[str, ...]]]]:
     if any("memory" in controllers for _, controllers in found):
         return 1, found
     raise NoControlGroupsError("; ".join(reasons) or "no control groups are mounted")
+
+
+def _shared_by_session(root: str, mount: str, own: str) -> bool:
+    """Whether the kernel gives each session an equal share of the processor: on request, and in its first group only.
+
+    mount: the hierarchy of version 1 that has the cpu controller. own: this process's group in it.
+    """
+    asked = _read(f"{root}/proc/sys/kernel/sched_autogroup_enabled").strip() == "1"
+    return asked and own == "/" and os.path.exists(f"{mount}/release_agent")  # Groups in containers are called / too.
 
 
 def _mounts(root: str) -> Iterator[tuple[str, list[str], str]]:

@@ -75,6 +75,28 @@ def test_version_1_is_used_if_version_2_does_not_govern_memory(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("autogroup", "own", "first", "governed"),
+    [
+        ("1", "/", True, ("memory", "pids")),
+        ("0", "/", True, ("memory", "pids", "cpu")),
+        ("1", "/job", True, ("memory", "pids", "cpu")),
+        ("1", "/", False, ("memory", "pids", "cpu")),  # in a container
+    ],
+)
+def test_the_processor_is_left_to_sessions_where_the_kernel_shares_it_out_by_them(
+    tmp_path, autogroup, own, first, governed
+):
+    top = "/sys/fs/cgroup"
+    folders = {f"{top}/{name}": "" for name in ("memory", "pids", "cpu,cpuacct", "cpu,cpuacct/job")}
+    root = machine(tmp_path, V1, f"4:memory:/\n2:cpu,cpuacct:{own}\n8:pids:/\n0::/", folders)
+    (tmp_path / "proc/sys/kernel").mkdir(parents=True)
+    (tmp_path / "proc/sys/kernel/sched_autogroup_enabled").write_text(f"{autogroup}\n")
+    if first:
+        (tmp_path / f"{top[1:]}/cpu,cpuacct/release_agent").touch()
+    assert tuple(one for _, controllers in _parents(root)[1] for one in controllers) == governed
+
+
+@pytest.mark.parametrize(
     ("mounts", "reason"), [("", "no control groups are mounted"), (V2, "not writable, or does not govern memory")]
 )
 def test_without_control_groups_the_reason_is_given(tmp_path, mounts, reason):
