@@ -38,6 +38,10 @@ class Group:
     base_bytes: int = 0
     """What it held before the program started."""
     kills_before: int = 0
+    empty: bool = True
+    """Whether it is known that no process is in it."""
+    _set: tuple[int, int, bool] | None = None
+    """The limits that it has: bytes of memory, processes, whether all are killed together."""
 
     def limit(self, limits: Limits, *, together: bool) -> None:
         """Set what the processes in it may use together. Raises OSError if the kernel refuses.
@@ -45,14 +49,18 @@ class Group:
         together: whether the kernel may kill all of them if memory runs out, where it can.
         """
         memory = (limits.memory_mb << 20) + 2 * (limits.file_mb << 20) + OWN_BYTES  # Its files lie in memory too.
-        if self.version == 1:
-            self._write("memory", "memory.limit_in_bytes", str(memory))
-        else:
-            self._write("memory", "memory.max", str(memory))
-            self._write("memory", "memory.oom.group", "1" if together else "0")
-            with contextlib.suppress(OSError):  # No swap on this machine.
-                self._write("memory", "memory.swap.max", "0")
-        self._write("pids", "pids.max", str(limits.processes + _OWN_PROCESSES))
+        wanted = memory, limits.processes + _OWN_PROCESSES, together
+        if wanted != self._set:
+            self._set = None
+            if self.version == 1:
+                self._write("memory", "memory.limit_in_bytes", str(memory))
+            else:
+                self._write("memory", "memory.max", str(memory))
+                self._write("memory", "memory.oom.group", "1" if together else "0")
+                with contextlib.suppress(OSError):  # No swap on this machine.
+                    self._write("memory", "memory.swap.max", "0")
+            self._write("pids", "pids.max", str(wanted[1]))
+            self._set = wanted
         self.kills_before = self._kills()
         self.base_bytes = 0
 
@@ -152,7 +160,7 @@ class Groups:
     def take(self, limits: Limits, *, together: bool = True) -> Group:
         """An empty group with these limits, as for `Group.limit`. Raises OSError if there can't be one."""
         for group in self._free:
-            if not group.pids():
+            if group.empty or not group.pids():
                 self._free.remove(group)
                 break
             group.kill()  # What was left is still being taken down.
@@ -168,4 +176,5 @@ class Groups:
         """Keep a group for another program. empty: whether nothing can be left in it; else that is killed."""
         if not empty:
             group.kill()
+        group.empty = empty
         self._free.append(group)

@@ -97,6 +97,7 @@ class Server:
     _calm: bool = False
     """Whether the last order came alone: spares then have time to warm up; else they would take it from others."""
     _next_spare: float = 0.0
+    _next_look: float = 0.0
 
     def serve(self) -> None:
         """Work until the caller is gone; then end every child."""
@@ -120,7 +121,7 @@ class Server:
         if self._lacks_spares():
             return 0
         if self._runs:
-            return _TICK
+            return max(0.0, self._next_look - time.monotonic())
         return None if len(self._spares) >= self.spare_count else _RETRY
 
     def _lacks_spares(self) -> bool:
@@ -209,7 +210,10 @@ class Server:
     # A run's course and its end.
 
     def _watch(self) -> None:
-        """Look after the time and the memory of all runs."""
+        """Look after the time and the memory of all runs, every `_TICK` seconds."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _TICK
         for process in list(self._runs.values()):
             now = time.monotonic()
             if process.cause is not None:
