@@ -92,8 +92,10 @@ def _start(order: dict[str, Any], files: list[int], channel: Channel, line: sock
     os.closerange(_REPORTS + 1, 1 << 16)
     channel.open(_REPORTS, order["word"], time.monotonic() + order["limits"]["seconds"])
     program.open_standard_streams()
+    first = os.getpid()
     exit_code = program.run(code)
-    if alone and not order["results"]:
+    # A process that the program forked, and that got to its end too, ends by itself.
+    if alone and not order["results"] and os.getpid() == first:
         # Taking this process down takes as long as a small solve: the caller need not wait for it. Once this is sent,
         # this process and all others of the program are killed.
         with contextlib.suppress(Exception):  # As above; then the caller waits.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox import Limits, SolverReport, open_sandbox
+from sandbox import TIERS, Limits, SolverReport, open_sandbox
 from sandbox.probe.channel import claimed_exit, read
 
 NONCE = """
@@ -163,3 +163,12 @@ def test_sessions_of_its_own_give_a_program_no_larger_share_of_the_processor():
     assert beside.status == "ok"
     assert hostile[0].status == "timeout"
     assert hostile[0].wall_seconds < 4.25
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("end", ["pass", "raise SystemExit(5)", "1 / 0"])
+def test_a_forked_process_that_gets_to_its_end_does_not_end_the_program(tier, end):
+    with open_sandbox(tier=tier, minimum_tier=tier, workers=1) as sandbox:
+        code = f"import os, time\nif os.fork() == 0:\n    {end}\nelse:\n    time.sleep(0.3)\n    print('parent')"
+        execution = sandbox.run(code)
+    assert (execution.status, execution.exit_code, execution.stdout) == ("ok", 0, "parent\n")
