@@ -1,4 +1,4 @@
-"""`storm sandbox`: whether the sandbox holds, and one program in it."""
+"""`storm sandbox`: whether the sandbox holds, one program in it, and what programs can import."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.failures import fail, told
-from cli.sandbox_display import counted, print_execution, print_facts, print_outcomes
+from cli.sandbox_display import counted, print_execution, print_facts, print_libraries, print_outcomes
 
 if TYPE_CHECKING:
     from sandbox import Execution, Limits, Sandbox
@@ -23,6 +23,9 @@ CHECK_EXAMPLES = "Examples:\n\nstorm sandbox check\n\nstorm sandbox check --mini
 RUN_EXAMPLES = (
     "Examples:\n\nstorm sandbox run - --timeout 5 <<< 'print(6 * 7)'\n\n"
     "storm sandbox run - --json <<< 'import ortools; print(ortools.__version__)'"
+)
+LIBRARIES_EXAMPLES = (
+    "Examples:\n\nstorm sandbox libraries\n\nSTORM_LIBRARIES=geopy,simpy storm sandbox libraries --json"
 )
 EXAMPLES = "Examples:\n\nstorm sandbox check\n\nstorm sandbox run - <<< 'print(6 * 7)'"
 
@@ -140,6 +143,33 @@ def run(
     else:
         print_execution(execution, limits, out)
     raise typer.Exit(_exit_code(execution))
+
+
+@app.command("libraries", epilog=LIBRARIES_EXAMPLES)
+def list_libraries(
+    backend: Backend = "local",
+    image: Image = None,
+    template: Template = None,
+    address: Address = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="Print one JSON object and nothing else.")
+    ] = False,
+) -> None:
+    """List what programs can import: the standard library, these distributions, and nothing else that is installed.
+
+    STORM_LIBRARIES, names separated by commas, adds to those that are marked with *; the others are what these need.
+    """
+    with _told():
+        from sandbox.libraries import asked
+        from sandbox.selfcheck import all_libraries
+
+        with _open(backend, "full", "limits", image, template, address) as sandbox:
+            found = all_libraries(sandbox)
+        wanted = asked()
+    if as_json:
+        typer.echo(json.dumps({"libraries": found, "missing": sorted(set(wanted) - set(found))}, indent=2))
+    else:
+        print_libraries(found, wanted)
 
 
 @contextmanager

@@ -47,6 +47,16 @@ def print_facts(sandbox: Sandbox, found: Mapping[str, str | None], solvers: Sequ
     console.print()
 
 
+def print_libraries(found: Mapping[str, str], asked: Sequence[str]) -> None:
+    """What programs can import, by name and version; those that were asked for are marked."""
+    console = Console(highlight=False)
+    names = [Text.assemble("* " if name in asked else "  ", name, " ", (found[name], "green")) for name in found]
+    console.print(Columns(names, equal=True, column_first=True, padding=(0, 3)))
+    missing = sorted(set(asked) - set(found))
+    if missing:
+        console.print(Text(f"\nnot installed: {', '.join(missing)}", "dim"))
+
+
 @contextmanager
 def counted() -> Iterator[Callable[[Outcome], Outcome]]:
     """A function that takes note of each outcome; on a terminal, a bar shows them, on standard error."""

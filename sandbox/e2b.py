@@ -29,13 +29,18 @@ LIBRARIES = (
     "cvxpy>=1.6",
     # As on the machine at home: later ones can't live in one process with ortools.
     "highspy==1.14.0",
+    "matplotlib>=3.8",
+    "networkx>=3.2",
     "numpy>=1.26",
+    "openpyxl>=3.1",
     "ortools>=9.14,<10",
     "pandas>=2.2",
-    "pulp>=3.0",
+    "pulp>=3.0,<4",
     "pyomo>=6.8",
     "pyscipopt>=5.2",
     "scipy>=1.13",
+    "statsmodels>=0.14",
+    "sympy>=1.12",
 )
 """What programs can import unless told otherwise, as pip takes it."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import linecache
+import re
 import subprocess
 import sys
 import zlib
@@ -24,6 +25,7 @@ REPEATABLE = frozenset({"begin", "hello", "run"})
 to sessions, whose state is then unknown."""
 
 _MARK = "sandbox-answer"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PIP = ("-I", "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check")
 
 
@@ -103,6 +105,7 @@ class Desk:
             tier=tier,  # type: ignore[arg-type]
             workers=1,
             limits=Limits(**limits),
+            libraries=[found[0] for found in map(_NAME.match, libraries) if found],
         )
         self._worker = Worker(self._sandbox)
 

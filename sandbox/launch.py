@@ -71,6 +71,7 @@ def launch(
     spares: int,
     workers: int,
     alone: bool,
+    paths: Iterable[str],
     control_groups: bool = True,
 ) -> ForkServer:
     """Start a fork server that has `libraries` loaded, as far as they are installed.
@@ -78,6 +79,7 @@ def launch(
     spares: children to keep ready, made for `limits`.
     workers: how many programs run at once.
     alone: whether nothing but this sandbox runs on this machine, as in a container made for it.
+    paths: the files and folders of all libraries that programs can import.
     control_groups: whether to use them if they can be had.
     Raises SandboxUnavailableError where the machine can't reach `minimum_tier`.
     """
@@ -95,6 +97,7 @@ def launch(
         "minimum_tier": minimum_tier,
         "scratch": scratch,
         "libraries": list(libraries),
+        "paths": list(paths),
         "alone": alone,
         "limits": limits.to_dict(),
         "spares": spares,
@@ -104,7 +107,7 @@ def launch(
         process = subprocess.Popen(
             # No user's packages, no folder of the caller, no variables but ours: as -I, but with a fixed hash seed.
             [sys.executable, "-s", "-P", "-c", _START, package, json.dumps(settings)],
-            env=program_environment("/"),
+            env=program_environment("/", ""),
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

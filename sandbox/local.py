@@ -18,6 +18,7 @@ import selectors
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ from sandbox.cancellation import Cancellation, RunCancelledError, abandonable, c
 from sandbox.execution import Execution, SandboxUnavailableError, Status, Tier
 from sandbox.families import FAMILIES, FIRST, family_of
 from sandbox.launch import ForkServer, launch
+from sandbox.libraries import importable
 from sandbox.places import Places
 from sandbox.pool import Pool
 from sandbox.probe import channel
@@ -55,16 +57,20 @@ class LocalSandbox(Sandbox):
         limits: Limits,
         alone: bool = False,
         control_groups: bool = True,
+        libraries: Sequence[str] = (),
     ) -> None:
         """Open it; `open_sandbox` explains the first four.
 
         alone: nothing but this sandbox runs on this machine, as in a container made for it.
         control_groups: limit memory by control groups if this process may make them.
+        libraries: distributions that programs can import besides those of `sandbox.libraries`.
+        Raises ValueError for a library that is not installed, or may not be one.
         """
         self.workers = workers or len(os.sched_getaffinity(0))
         self.limits = limits
         self._alone = alone
         self._control_groups = control_groups
+        self._paths = tuple(path for library in importable(libraries) for path in library.paths)
         self._closed = False
         self._tiers: tuple[Tier, Tier] = (minimum_tier, tier)
         self._places = Places(list(range(self.workers)))
@@ -119,6 +125,7 @@ class LocalSandbox(Sandbox):
             spares=min(2, self.workers),
             workers=self.workers,
             alone=self._alone,
+            paths=self._paths,
             control_groups=self._control_groups,
         )
 

@@ -29,14 +29,9 @@ STYLE: dict[str, Any] = {
 
 
 def draw(comparison: Comparison, out: Path) -> tuple[Path, ...]:
-    """Write `accuracy.svg` and `findings.svg` into a folder; their paths.
+    """Write `accuracy.svg` and `findings.svg` into a folder; their paths."""
+    import matplotlib
 
-    Raises ValueError where matplotlib is missing.
-    """
-    try:
-        import matplotlib
-    except ImportError:
-        raise ValueError("pictures need the package matplotlib: pip install 'storm-calm[plots]'") from None
     out.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(STYLE):
         figures = {"accuracy.svg": _accuracy(comparison), "findings.svg": _findings(comparison.runs)}

@@ -19,8 +19,8 @@ It runs real abuse: start it in a sandbox only.
 """
 
 from sandbox.selfcheck.case import Case, Step
-from sandbox.selfcheck.libraries import libraries
+from sandbox.selfcheck.libraries import all_libraries, libraries
 from sandbox.selfcheck.outside import Outside
 from sandbox.selfcheck.runner import CASES, Outcome, self_check
 
-__all__ = ["CASES", "Case", "Outcome", "Outside", "Step", "libraries", "self_check"]
+__all__ = ["CASES", "Case", "Outcome", "Outside", "Step", "all_libraries", "libraries", "self_check"]

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from sandbox.base import Limits, Sandbox
 from sandbox.execution import SandboxUnavailableError
-
-LIBRARIES = (
-    *("numpy", "scipy", "pandas", "ortools", "cvxpy", "highspy", "pulp", "pyomo", "pyscipopt", "gurobipy", "coptpy"),
-)
-"""The libraries to look for, by the names that package indexes know them by."""
+from sandbox.libraries import DISTRIBUTIONS, normal
 
 _PROGRAM = f"""
 import importlib.metadata, json, platform
 found = {{"python": platform.python_version()}}
-for name in {LIBRARIES}:
+for name in {DISTRIBUTIONS}:
     try: found[name] = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError: found[name] = None
 solvers = []
@@ -26,6 +23,10 @@ if found["cvxpy"]:
     except Exception: pass
 print(json.dumps([found, solvers]))
 """
+_ALL = """
+import importlib.metadata, json
+print(json.dumps({one.name: one.version for one in importlib.metadata.distributions()}))
+"""
 
 
 def libraries(sandbox: Sandbox) -> tuple[dict[str, str | None], list[str]]:
@@ -33,10 +34,23 @@ def libraries(sandbox: Sandbox) -> tuple[dict[str, str | None], list[str]]:
 
     Raises SandboxUnavailableError where a program can't even look.
     """
-    execution = sandbox.run(_PROGRAM, limits=Limits(seconds=60, memory_mb=2048))
+    found, solvers = _told(sandbox, _PROGRAM)
+    return found, solvers
+
+
+def all_libraries(sandbox: Sandbox) -> dict[str, str]:
+    """The version of every distribution that a program in `sandbox` can import, by its name.
+
+    Raises SandboxUnavailableError where a program can't even look.
+    """
+    return dict(sorted((normal(name), str(version)) for name, version in _told(sandbox, _ALL).items()))
+
+
+def _told(sandbox: Sandbox, program: str) -> Any:
+    """The JSON that a program prints last."""
+    execution = sandbox.run(program, limits=Limits(seconds=60, memory_mb=2048))
     if execution.status != "ok":
         raise SandboxUnavailableError(
             f"the program that looks for libraries ended with {execution.status}: {execution.stderr.strip()[-200:]}"
         )
-    found, solvers = json.loads(execution.stdout.splitlines()[-1])
-    return found, solvers
+    return json.loads(execution.stdout.splitlines()[-1])

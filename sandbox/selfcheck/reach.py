@@ -127,11 +127,24 @@ for fd in range(3, 64):
     print("done: a folder outside is open as", fd)
 """,
     ),
+    _attempts(
+        "secrets",
+        "packages that are no libraries, this project among them",
+        """
+import glob, importlib, site, sys, sysconfig
+tops = {sys.prefix, sys.base_prefix, "/usr", "/usr/local"}
+kinds = ("site-packages", "dist-packages")
+sys.path += [path for top in tops for kind in kinds for path in glob.glob(f"{top}/lib*/python3*/{kind}")]
+sys.path += [*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+names = ("sandbox", "env.families", "agents.reasoners.nano", "rl", "serving", "cli", "pip", "langgraph", "openai")
+for name in names: attempt(name, lambda: importlib.import_module(name))
+""",
+    ),
     Case(
         name="the environment",
         theme="secrets",
         steps=(Step(code="import os\nprint(sorted(os.environ))"),),
-        check=ended("ok", stdout=f"{sorted(program_environment('/'))}\n"),
+        check=ended("ok", stdout=f"{sorted(program_environment('/', ''))}\n"),
     ),
     Case(
         name="open files",

@@ -130,9 +130,11 @@ def be_oneself(ground: Ground) -> None:
         solver.setTmpDir()  # It was made with the fork server's folder, where programs can't write.
 
 
-def program_environment(home: str) -> dict[str, str]:
-    """All the environment variables that a program has."""
+def program_environment(home: str, libraries: str) -> dict[str, str]:
+    """All the environment variables that a program has. libraries: the folder of those that it can import."""
     return {
+        # For the interpreters that it starts.
+        "PYTHONPATH": libraries,
         "PATH": os.pathsep.join([os.path.dirname(sys.executable), "/usr/local/bin", "/usr/bin", "/bin"]),
         "HOME": home,
         "TMPDIR": home,

@@ -6,10 +6,11 @@ is what happened, not what some file in /proc promises.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sandbox.base import Limits
@@ -21,6 +22,7 @@ _SHARED_MEMORY = "/dev/shm"
 _DEVICES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
 _SHOWN_OF_THE_SYSTEM = (
     "/etc/ld.so.cache",
+    "/etc/mime.types",  # Python reads it wherever it is there, and openpyxl asks Python.
     "/etc/localtime",
     "/sys/devices/system/cpu",
     "/sys/devices/system/node",
@@ -51,6 +53,10 @@ class Ground:
     """What its programs get."""
     scratch: str
     """The folder that programs work in or, without namespaces, that holds a folder for each."""
+    libraries: str
+    """The folder in which programs find the libraries that they can import."""
+    packages: tuple[str, ...] = ()
+    """The folders that these lie in, where they are not inside of the interpreter's."""
     capabilities: frozenset[int] = frozenset()
     """What programs keep of root's powers, so that they can run at all."""
     data_bytes: int = 0
@@ -66,20 +72,69 @@ class Ground:
         return (_SHARED_MEMORY,) if self.tier == "landlock" and self.alone else ()
 
 
-def enter(tier: Tier, scratch: str, *, alone: bool = False) -> Ground:
+def enter(
+    tier: Tier, scratch: str, *, alone: bool = False, libraries: Iterable[str] = (), groups: Iterable[int] = ()
+) -> Ground:
     """Take this process to where it can start programs in `tier`. Its children are the ones who are there.
 
     scratch: an empty folder for programs to work in; not used with namespaces.
-    alone: as in `Ground`.
+    alone: as in `Ground`. libraries: the files and folders of the libraries that programs can import.
+    groups: the folders in which this process makes control groups, open.
     """
+    libraries = list(libraries)
     if tier == "full":
-        namespaces.enter()
-        return Ground(tier=tier, scratch=namespaces.SCRATCH, alone=alone)
+        namespaces.enter(libraries)
+        return Ground(tier=tier, scratch=namespaces.SCRATCH, alone=alone, libraries=namespaces.LIBRARIES)
     needed = _needed_as_nobody() if os.geteuid() == 0 else None
     if needed is not None:
         os.chown(scratch, namespaces.NOBODY, namespaces.NOBODY)
         namespaces.become(namespaces.NOBODY, capabilities=needed)
-    return Ground(tier=tier, scratch=scratch, capabilities=needed or frozenset(), alone=alone)
+    ground = Ground(
+        tier=tier,
+        scratch=scratch,
+        capabilities=needed or frozenset(),
+        alone=alone,
+        libraries=_link(libraries, os.path.join(scratch, "libraries")),
+        packages=tuple(sorted({os.path.dirname(os.path.realpath(path)) for path in libraries})),
+    )
+    if tier == "landlock":
+        # Each program restricts itself further; here, once, what would take each of them as long as all the rest.
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+        hidden = namespaces.hidden_folders()
+        shown = [path for folder in namespaces.system_folders() for path in _without(folder, hidden)]
+        landlock.restrict(
+            read=[*shown, *map(os.path.realpath, libraries), *_SHOWN_OF_THE_SYSTEM, "/proc"],
+            lists=namespaces.standard_library(),  # Packages may lie in it.
+            write=[scratch, *ground.shared, *_DEVICES, *(f"/proc/self/fd/{fd}" for fd in groups)],
+            alone=False,
+        )
+    return ground
+
+
+def _link(paths: Iterable[str], folder: str) -> str:
+    """Make `folder` with links to files and folders, read-only, and return it."""
+    if not os.path.isdir(folder):
+        os.mkdir(folder)
+        for path in paths:
+            os.symlink(os.path.realpath(path), os.path.join(folder, os.path.basename(path)))
+        os.chmod(folder, 0o555)
+    return folder
+
+
+def _without(folder: str, hidden: Sequence[str]) -> Iterator[str]:
+    """What is in `folder` apart from `hidden`, in as few files and folders as can be."""
+    if folder in hidden:
+        return
+    if not any(map(_within(folder), hidden)):
+        yield folder
+        return
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            yield from _without(entry.path, hidden)
+
+
+def _within(folder: str) -> Callable[[str], bool]:
+    return lambda path: path.startswith(f"{folder}/")
 
 
 def prepare(ground: Ground) -> None:
@@ -111,8 +166,8 @@ def confine(ground: Ground, folder: str, limits: Limits, network: int = -1) -> N
         # The root folder holds nothing to hide; only writing is left to refuse.
         landlock.restrict(read=["/"], write=[folder, "/dev"])
     elif ground.tier == "landlock":
-        shown = [*namespaces.library_folders(), *_SHOWN_OF_THE_SYSTEM, f"/proc/{os.getpid()}"]
-        landlock.restrict(read=shown, write=[folder, *ground.shared, *_DEVICES])
+        shown = [*namespaces.system_folders(), *ground.packages, ground.libraries, *_SHOWN_OF_THE_SYSTEM]
+        landlock.restrict(read=[*shown, f"/proc/{os.getpid()}"], write=[folder, *ground.shared, *_DEVICES])
 
 
 def filter_calls(ground: Ground, *, sends_files: bool = False) -> None:
@@ -153,23 +208,25 @@ def weaknesses(tier: Tier, *, alone: bool = False) -> list[str]:
     return found
 
 
-def best_tier(highest: Tier, scratch: str, *, alone: bool = False) -> tuple[Tier | None, tuple[str, ...]]:
+def best_tier(
+    highest: Tier, scratch: str, *, alone: bool = False, libraries: Iterable[str] = ()
+) -> tuple[Tier | None, tuple[str, ...]]:
     """The best tier from `highest` down that this machine allows, or None, and what is missing, in words.
 
-    alone: as in `Ground`.
+    alone, libraries: as in `enter`.
     """
     missing: list[str] = []
     if highest != TIERS[0]:
         missing.append(f"the caller asked for no more than tier {highest!r}")
     for tier in TIERS[TIERS.index(highest) :]:
-        error = _rehearse(tier, scratch, alone)
+        error = _rehearse(tier, scratch, alone, libraries)
         if error is None:
             return tier, (*missing, *weaknesses(tier, alone=alone))
         missing.append(_ADVICE[tier].format(error=error))
     return None, tuple(missing)
 
 
-def _rehearse(tier: Tier, scratch: str, alone: bool) -> str | None:
+def _rehearse(tier: Tier, scratch: str, alone: bool, libraries: Iterable[str]) -> str | None:
     """Go the whole way to a program of `tier` in processes of their own; what failed, or None."""
 
     def program(ground: Ground) -> None:
@@ -177,7 +234,7 @@ def _rehearse(tier: Tier, scratch: str, alone: bool) -> str | None:
         filter_calls(ground)
 
     def server() -> None:
-        ground = enter(tier, scratch, alone=alone)
+        ground = enter(tier, scratch, alone=alone, libraries=libraries)
         _in_a_child(lambda: _first_of_its_namespace(ground, program))
 
     try:
@@ -223,7 +280,7 @@ def _needed_as_nobody() -> frozenset[int] | None:
 
     One capability, to read, if it is in /root. Where Landlock governs what can be read, it gives nothing beyond that.
     """
-    folders = namespaces.library_folders()
+    folders = namespaces.system_folders()
 
     def become() -> None:
         namespaces.become(namespaces.NOBODY)

@@ -38,11 +38,13 @@ def main() -> None:
         for fd, _ in trees:
             os.set_inheritable(fd, False)
     _raise_open_files()
-    tier, missing = confine.best_tier(settings["tier"], settings["scratch"], alone=settings["alone"])
+    scratch, alone, paths = settings["scratch"], settings["alone"], settings["paths"]
+    tier, missing = confine.best_tier(settings["tier"], scratch, alone=alone, libraries=paths)
     if tier is None or TIERS.index(tier) > TIERS.index(settings["minimum_tier"]):
         _answer(control, tier=tier, missing=missing, refused=True)
         return
-    ground = confine.enter(tier, settings["scratch"], alone=settings["alone"])
+    group_folders = [tree.fd for tree in groups.trees] if groups else []
+    ground = confine.enter(tier, scratch, alone=alone, libraries=paths, groups=group_folders)
     ground = dataclasses.replace(ground, counted=groups is not None and groups.counts_processes)
     if tier == "full":
         pid = os.fork()
@@ -70,7 +72,7 @@ def _load_and_serve(
     ground: Ground,
     missing: tuple[str, ...],
 ) -> None:
-    channel = preload.load(settings["libraries"])
+    channel = preload.load(settings["libraries"], ground.libraries)
     modules = _hide(ground)
     preload.settle()
     ground = dataclasses.replace(ground, data_bytes=processes.data_bytes())
@@ -95,7 +97,7 @@ def _hide(ground: Ground) -> list[ModuleType]:
     Returns the modules that must go on living although nobody can import them any more.
     """
     os.environ.clear()
-    os.environ.update(child.program_environment(ground.scratch))
+    os.environ.update(child.program_environment(ground.scratch, ground.libraries))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # The caller may block some, and hand that on.
     ours = [name for name in sys.modules if name.partition(".")[0] == "sandbox"]

@@ -12,6 +12,7 @@ import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterable
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from typing import Any
 
 from sandbox import probe
@@ -21,16 +22,20 @@ from sandbox.zygote import kernel, namespaces
 _HUGE = 2 << 20  # bytes of a huge page
 
 
-def load(libraries: Iterable[str]) -> Channel:
-    """Import and warm `libraries`, as far as they are installed; the channel on which solves are reported."""
-    hidden = sys.path.pop(0)  # Where this package was found: other code may lie beside it.
+def load(libraries: Iterable[str], folder: str) -> Channel:
+    """Import and warm `libraries`, as far as they are installed; the channel on which solves are reported.
+
+    folder: where libraries are found. From here on nothing else but the standard library is.
+    """
+    sys.path[:] = [*namespaces.standard_library(), folder]
+    # Packages that are installed in place bring finders of their own.
+    sys.meta_path[:] = [BuiltinImporter, FrozenImporter, PathFinder]
+    sys.path_importer_cache.clear()
     loaded = [library for library in libraries if _import(library)]
     channel = probe.install()  # It has no way out yet, so what is solved here is not reported.
     for library in loaded:
         warm(library)
     sys.modules.pop("__main__", None)
-    allowed = namespaces.library_folders()
-    sys.path[:] = [path for path in sys.path if path != hidden and path.startswith(tuple(allowed))]
     return channel
 
 

@@ -181,16 +181,6 @@ def test_runs_are_compared_in_a_table_and_in_pictures(evaluate, storm, problems,
     assert alone.stderr == "storm: give at least two different runs, each the --out of a storm eval\n"
 
 
-def test_without_matplotlib_the_table_is_shown_and_the_extra_named(evaluate, storm, monkeypatch):
-    for name in ("a", "b"):
-        evaluate("--out", name, "--limit", 2, "--display", "none")
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    result = storm("compare", "a", "b")
-    assert result.exit_code == 2
-    assert "paper pass@1" in result.stdout
-    assert "pip install 'storm-calm[plots]'" in result.stderr
-
-
 @pytest.mark.timeout(300)
 def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
     def slowly(*situation):

@@ -30,6 +30,7 @@ import pytest
 from docker.errors import DockerException, ImageNotFound
 from packaging.requirements import Requirement
 
+from sandbox.libraries import DISTRIBUTIONS
 from sandbox.zygote import kernel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,8 +146,8 @@ def _unmount(folder: Path) -> None:
 def build_image(client: docker.DockerClient) -> str:
     """Build `docker/Dockerfile.sandbox` on a base that has everything, without a network; the image's name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    libraries = re.compile(r"(cvxpy|highspy|numpy|ortools|pandas|pulp|pyomo|pyscipopt|scipy)\b")
-    base = _base(client, ["pip", *filter(libraries.match, project["dependencies"])])
+    libraries = [line for line in project["dependencies"] if re.match(r"[\w-]+", line)[0] in DISTRIBUTIONS]
+    base = _base(client, ["pip", *libraries])
     _build(client, _DOCKERFILE, ("pyproject.toml", "sandbox"), base, IMAGE)
     return IMAGE
 

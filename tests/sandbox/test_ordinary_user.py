@@ -19,7 +19,7 @@ sys.path.insert(0, {root!r})
 from sandbox.zygote import kernel, namespaces
 if os.geteuid() == 0:
     # Where the interpreter is behind a closed folder, such as /root, show it in an open one of the same name.
-    folders = [*namespaces.library_folders(), {root!r}]
+    folders = [*namespaces.system_folders(), {root!r}]
     closed = {{parent for path in folders for parent in map(str, __import__("pathlib").Path(path).parents)
               if not os.stat(parent).st_mode & 1}}
     kernel.unshare(kernel.CLONE_NEWNS)

@@ -1,0 +1,164 @@
+"""What programs can import: the listed distributions and what they need, and nothing else that is installed."""
+
+import json
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from sandbox import open_sandbox
+from sandbox.libraries import DISTRIBUTIONS, VARIABLE, find, importable
+from sandbox.selfcheck import all_libraries
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = sysconfig.get_path("purelib")
+
+
+@pytest.fixture(scope="module", params=["full", "landlock"])
+def locked(request):
+    with open_sandbox(tier=request.param, minimum_tier="landlock", workers=2) as sandbox:
+        if sandbox.tier != request.param:
+            pytest.skip(f"impossible here: {'; '.join(sandbox.missing)}")
+        yield sandbox
+
+
+def made(folder, name, *, version="1.0", requires=(), files=None, record=True, top_level=None):
+    """Lay out an installed distribution with one module, as pip does, or as Debian does (`record=False`)."""
+    info = folder / f"{name}-{version}.{'dist' if record else 'egg'}-info"
+    info.mkdir(parents=True)
+    lines = "".join(f"Requires-Dist: {line}\n" for line in requires)
+    (info / ("METADATA" if record else "PKG-INFO")).write_text(f"Name: {name}\nVersion: {version}\n{lines}")
+    files = files or [f"{name}/__init__.py"]
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(f"NAME = {name!r}\n")
+    if record:
+        (info / "RECORD").write_text("".join(f"{file},,\n" for file in [*files, f"{info.name}/METADATA"]))
+    if top_level:
+        (info / "top_level.txt").write_text(top_level)
+
+
+def test_a_distribution_comes_with_all_that_it_needs_and_is_installed(tmp_path, monkeypatch):
+    made(tmp_path, "top", requires=["middle[fast]>=1", "elsewhere; sys_platform == 'other'", "tests; extra == 'dev'"])
+    made(tmp_path, "middle", requires=['quick ; extra == "fast"', 'slow ; extra == "thorough"'])
+    for name in ("quick", "slow", "tests", "stranger"):
+        made(tmp_path, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    found, missing = find(["Top", "not_there"])
+    assert [library.name for library in found] == ["middle", "quick", "top"]
+    assert missing == ["not_there"]
+    assert {Path(path).name for library in found for path in library.paths} == {
+        *("top", "top-1.0.dist-info", "middle", "middle-1.0.dist-info", "quick", "quick-1.0.dist-info"),
+    }
+
+
+def test_circles_of_requirements_end(tmp_path, monkeypatch):
+    made(tmp_path, "hen", requires=["egg"])
+    made(tmp_path, "egg", requires=["hen[extra]"])
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [library.name for library in find(["hen"])[0]] == ["egg", "hen"]
+
+
+def test_only_what_can_be_imported_is_shown(tmp_path, monkeypatch):
+    files = ["one.py", "two.cpython-311-x86_64-linux-gnu.so", "data/x.txt", "README.md", "../../bin/tool", "hook.pth"]
+    made(tmp_path / "lib" / "site-packages", "many", files=files)
+    monkeypatch.syspath_prepend(tmp_path / "lib" / "site-packages")
+    (library,) = find(["many"])[0]
+    assert {Path(path).name for path in library.paths} == {
+        *("one.py", "two.cpython-311-x86_64-linux-gnu.so", "data", "many-1.0.dist-info"),
+    }
+
+
+def test_debian_packages_without_a_record_are_found_by_their_names(tmp_path, monkeypatch):
+    made(tmp_path, "old", record=False, files=["older/__init__.py", "_old.so", "other.py"], top_level="older\n_old\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (library,) = find(["old"])[0]
+    assert {Path(path).name for path in library.paths} == {"older", "_old.so", "old-1.0.egg-info"}
+
+
+@pytest.mark.parametrize("name", ["storm-calm", "Storm_Calm"])
+def test_this_project_is_no_library(name, monkeypatch):
+    with pytest.raises(ValueError, match="the accepted answers could be found"):
+        importable([name])
+    monkeypatch.setenv(VARIABLE, name)
+    with pytest.raises(ValueError, match="can't be a library"):
+        open_sandbox()
+
+
+def test_a_distribution_that_needs_this_project_is_no_library_either(tmp_path, monkeypatch):
+    made(tmp_path, "plugin", requires=["storm-calm"])
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="can't be a library"):
+        importable(["plugin"])
+
+
+def test_a_library_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "numpy, no-such-thing other.thing")
+    with pytest.raises(ValueError, match=r"no-such-thing, other-thing: not installed"):
+        open_sandbox()
+
+
+def test_more_libraries_can_be_named(tmp_path, monkeypatch):
+    made(tmp_path, "geography")
+    made(tmp_path, "history")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(VARIABLE, "history")
+    code = "import geography, history\nprint(geography.NAME, history.NAME)"
+    with open_sandbox(libraries=["geography"], workers=1) as sandbox:
+        assert sandbox.run(code).stdout == "geography history\n"
+
+
+def test_programs_see_the_listed_distributions_and_what_they_need(locked):
+    assert set(all_libraries(locked)) == {library.name for library in importable()}
+    assert set(DISTRIBUTIONS) <= set(all_libraries(locked))
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "pulp, cvxpy",
+        "ortools.sat.python.cp_model, scipy.optimize",
+        "highspy, scipy.sparse",
+        "pyomo.environ, scipy",
+        "ortools.linear_solver.pywraplp, pandas",
+        "networkx, sympy, statsmodels.api, openpyxl, matplotlib.pyplot",
+        "numpy, pandas, scipy, ortools, highspy, pulp, pyomo, cvxpy, pyscipopt",
+    ],
+)
+@pytest.mark.parametrize("way", ["import {0}", "exec('import {0}')"])
+def test_libraries_of_several_fork_servers_go_together(locked, imports, way):
+    execution = locked.run(f"{way.format(imports)}\nprint('both')")
+    assert (execution.status, execution.stdout) == ("ok", "both\n")
+
+
+@pytest.mark.parametrize("name", ["sandbox", "env.families", "agents.reasoners.nano", "serving", "langgraph", "openai"])
+def test_nothing_else_can_be_imported(locked, name):
+    execution = locked.run(f"import {name}")
+    assert f"ModuleNotFoundError: No module named '{name.partition('.')[0]}'" in execution.stderr
+
+
+def test_nothing_of_this_project_can_be_read(locked):
+    places = [str(ROOT), SITE, f"{sys.base_prefix}/lib/python3.11/site-packages"]
+    code = f"""
+import glob, os, sys
+sys.path += {places!r}
+for name in ("env.families", "agents.reasoners.nano", "openai"):
+    try: __import__(name); print("imported", name)
+    except (ModuleNotFoundError, PermissionError): pass
+for place in {places!r}:
+    for path in glob.glob(place + "/env/**", recursive=True) + [place + "/env/families/__init__.py"]:
+        try: open(path).read(); print("read", path)
+        except OSError: pass
+"""
+    execution = locked.run(code)
+    assert (execution.status, execution.stdout) == ("ok", "")
+
+
+def test_an_interpreter_that_a_program_starts_finds_the_same(locked):
+    code = """
+import json, subprocess, sys
+look = "import importlib.util as u, json; print(json.dumps([bool(u.find_spec(n)) for n in ('numpy', 'env', 'openai')]))"
+print(subprocess.run([sys.executable, "-c", look], capture_output=True, text=True).stdout)
+"""
+    assert json.loads(locked.run(code).stdout) == [True, False, False]
