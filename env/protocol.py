@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from env.answers import last_boxed
+from env.marks import harmless
 from env.reasoner import Message
 from sandbox import Execution
 
@@ -171,7 +172,7 @@ def _body(execution: Execution, *, last: bool) -> str:
         shown.append(execution.stderr.strip())
     lines = [_shortened("\n".join(part for part in shown if part.strip())), _verdict(execution)]
     lines = [line for line in lines if line] or ["(no output)"]
-    return _harmless("\n".join([*lines, LAST_RUN] if last else lines))
+    return _shown("\n".join([*lines, LAST_RUN] if last else lines))
 
 
 def _shortened(text: str) -> str:
@@ -194,8 +195,8 @@ def _verdict(execution: Execution) -> str:
     return ""
 
 
-def _harmless(text: str) -> str:
+def _shown(text: str) -> str:
     """`text` with a space in all marks of chat templates and blocks, so that no program can speak as the model."""
-    text = re.sub(r"<(?=\||/?(?:think|tool_call|tool_response)>)", "< ", text)
+    text = harmless(text)
     # Each backtick from the third on: replacing fences one by one leaves new ones in longer runs.
     return re.sub(r"(?<=``)`", " `", text)

@@ -129,10 +129,19 @@ class Codec(typing.Protocol):
         """What stands before and after a hint in the text; ("", "") for models that go on inside their own turn."""
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The raw prompt: the chat template up to where the model begins to write, an opened `<think>` included."""
+        """The raw prompt: the chat template up to where the model begins to write, an opened `<think>` included.
+
+        Names of special tokens in what the messages say are broken up by a space, see `env.marks`.
+        """
 
     def encode(self, text: str) -> Encoding | None:
-        """`text` encoded by itself, nothing added at its ends; None for a model whose tokens are not known here."""
+        """`text` encoded by itself, nothing added at its ends; None for a model whose tokens are not known here.
+
+        Names of special tokens in it are text like any other: it may come from anybody.
+        """
+
+    def encode_marked(self, text: str) -> Encoding | None:
+        """The same for what `render` gave, and for a model's own words: here these names become special tokens."""
 
 
 class Reasoner(Codec, typing.Protocol):

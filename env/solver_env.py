@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from env.episode import Episode, StopReason
 from env.intervention import Finding, Intervention
+from env.marks import harmless
 from env.problem import Problem
 from env.protocol import Inline, Protocol
 from env.reasoner import Codec, Generation, Message
@@ -129,7 +130,7 @@ class SolverEnv:
         self._leave_session()
         *instructions, question = self.protocol.messages(problem.question, self.codec.instructions)
         prompt = self.codec.render([*instructions, *before, question])
-        self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._span("prompt", prompt),)))
+        self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._prompt(prompt),)))
         if not self.remaining:
             self._stop("length")
         return self.episode
@@ -196,7 +197,7 @@ class SolverEnv:
         gone, and a run that was over is open again. The codec's `hint_marks` stand around the hint.
         Raises ValueError for an offset outside what follows the prompt, and for an empty hint.
         """
-        hint = hint.strip()
+        hint = harmless(hint.strip())
         if not hint:
             raise ValueError("the hint is empty")
         before = self.episode.transcript
@@ -301,12 +302,16 @@ class SolverEnv:
             return cut
         return transcript.rewind(transcript.boundary(start + action.end))
 
+    def _prompt(self, text: str) -> Span:
+        ids, ends = self.codec.encode_marked(text) or (None, None)
+        return Span(source="prompt", text=text, ids=ids, ends=ends)
+
     def _span(self, source: Source, text: str) -> Span:
         ids, ends = self.codec.encode(text) or (None, None)
         return Span(source=source, text=text, ids=ids, ends=ends)
 
     def _typed(self, text: str) -> Generation:
-        ids, ends = self.codec.encode(text) or (None, None)
+        ids, ends = self.codec.encode_marked(text) or (None, None)
         stopped = text.endswith(self.protocol.stop)
         return Generation(text=text, ids=ids, ends=ends, finish="stop" if stopped else "end")
 

@@ -67,7 +67,7 @@ class StormAgentLoop(AgentLoopBase):
         problem = Problem.from_dict(json.loads(row["extra_info"]["problem"]))
         length = int(self.rollout_config.response_length)
         prompt = self.codec.render(self._env(1).protocol.messages(problem.question, self.codec.instructions))
-        env = self._env(len(self.codec.encode(prompt)[0]) + length)
+        env = self._env(len(self.codec.encode_marked(prompt)[0]) + length)
         env.reset(problem)
         seed = f"{self.settings['seed']}/{row.get('global_steps', 0)}/{row.get('session_id', 0)}"
         request, logprobs, versions = uuid4().hex, list[float](), list[int]()

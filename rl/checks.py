@@ -59,7 +59,7 @@ def check_rl_data(file: Path, codec: CheckpointCodec, *, prompt: int, response: 
     for number, row in enumerate(columns["extra_info"]):
         problem = _problem(file, number, row)
         words = Inline().messages(problem.question, codec.instructions)
-        length = len(codec.encode(codec.render(words))[0])
+        length = len(codec.encode_marked(codec.render(words))[0])
         if length > prompt:
             raise ValueError(
                 f"{file}: row {number} ({problem.id}) has a prompt of {length} tokens, more than "

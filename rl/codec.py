@@ -33,18 +33,22 @@ class CheckpointCodec:
             raise ValueError(f"{file} is missing; save the model's tokenizer there with save_pretrained")
         self.tokens = ByteTokens(file)
         for mark in ("<|im_start|>", chatml.TURN_END):
-            if len(self.tokens.encode(mark)[0]) != 1:
+            if len(self.tokens.encode_marked(mark)[0]) != 1:
                 raise ValueError(
                     f"{file}: {mark} is not a special token; STORM needs a model with ChatML, such as Qwen3"
                 )
 
     def render(self, messages: Sequence[Message]) -> str:
         """The raw prompt, with the assistant's thought opened."""
-        return chatml.render(messages)
+        return chatml.render(messages, self.tokens.names)
 
     def encode(self, text: str) -> Encoding:
         """`text` by itself: ids, and where each ends."""
         return self.tokens.encode(text)
+
+    def encode_marked(self, text: str) -> Encoding:
+        """The same for a prompt that `render` gave, and for a model's own words."""
+        return self.tokens.encode_marked(text)
 
     def read(self, ids: Sequence[int], *, stop: Sequence[str]) -> Generation:
         """What a server sampled, as a generation with the very same ids.

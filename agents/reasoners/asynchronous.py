@@ -78,6 +78,10 @@ class InThreads:
         """`text` by itself."""
         return self._reasoner.encode(text)
 
+    def encode_marked(self, text: str) -> Encoding | None:
+        """The same for a prompt that `render` gave."""
+        return self._reasoner.encode_marked(text)
+
     async def write(
         self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling, told: Told
     ) -> Written:

@@ -85,6 +85,10 @@ class Chat:
         """None: the tokens of an endpoint are not known."""
         return None
 
+    def encode_marked(self, text: str) -> Encoding | None:
+        """None as well."""
+        return None
+
     def stream(
         self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
     ) -> Iterator[Chunk]:

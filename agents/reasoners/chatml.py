@@ -9,16 +9,20 @@ thoughts. Going on from there through a server's chat template would corrupt the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from env.marks import harmless
 from env.reasoner import Message
 
 TURN_END = "<|im_end|>"
 """What closes a turn."""
 
 
-def render(messages: Sequence[Message]) -> str:
+def render(messages: Sequence[Message], names: Iterable[str] = ()) -> str:
     """The raw prompt, up to where the model begins to think.
+
+    Names of special tokens in what user and assistant say are broken up by a space: those that are common, and `names`,
+    those of the tokenizer that will read it. A system message is not for text that comes from others.
 
     Earlier thoughts are left out of assistant messages, as in the template of Qwen3-4B-Thinking-2507. Raises ValueError
     for a role that ChatML does not have, and where the last message is not the user's.
@@ -32,5 +36,7 @@ def render(messages: Sequence[Message]) -> str:
             raise ValueError(f'role {role!r} is none of "system", "user", "assistant"')
         if role == "assistant":
             content = content.rpartition("</think>")[2].lstrip("\n")
+        if role != "system":  # That comes from us, and may show how a tool is called.
+            content = harmless(content, names)
         parts.append(f"<|im_start|>{role}\n{content}{TURN_END}\n")
     return "".join(parts) + "<|im_start|>assistant\n<think>\n"

@@ -75,11 +75,15 @@ class Completions:
 
     def render(self, messages: Sequence[Message]) -> str:
         """The raw prompt, in ChatML as Qwen3-4B-Thinking reads it."""
-        return chatml.render(messages)
+        return chatml.render(messages, self._tokens.names if self._tokens else ())
 
     def encode(self, text: str) -> Encoding | None:
         """`text` by itself; None without a tokenizer."""
         return None if self._tokens is None else self._tokens.encode(text)
+
+    def encode_marked(self, text: str) -> Encoding | None:
+        """The same for a prompt that `render` gave."""
+        return None if self._tokens is None else self._tokens.encode_marked(text)
 
     def stream(
         self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling

@@ -52,11 +52,15 @@ class Nano:
 
     def render(self, messages: Sequence[Message]) -> str:
         """The raw prompt, in ChatML."""
-        return chatml.render(messages)
+        return chatml.render(messages, self._tokens.names)
 
     def encode(self, text: str) -> Encoding:
         """`text` by itself: ids, and where each ends."""
         return self._tokens.encode(text)
+
+    def encode_marked(self, text: str) -> Encoding:
+        """The same for a prompt that `render` gave."""
+        return self._tokens.encode_marked(text)
 
     def stream(
         self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
@@ -66,7 +70,7 @@ class Nano:
         Finish is "length" also where the context is full. Raises ValueError for an empty or unknown prompt,
         ReasonerError for one that leaves no room in the context.
         """
-        ids = self.encode(prompt)[0] if isinstance(prompt, str) else prompt
+        ids = self.encode_marked(prompt)[0] if isinstance(prompt, str) else prompt
         unknown = next((id for id in ids if id not in self._tokens), None)
         if not ids or unknown is not None:
             raise ValueError(f"{self.name}: the prompt is empty" if not ids else f"{self.name} has no token {unknown}")

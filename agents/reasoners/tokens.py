@@ -33,6 +33,8 @@ class ByteTokens:
         settings["normalizer"] = None
         try:
             self._tokenizer = Tokenizer.from_str(json.dumps(settings))
+            # Not by its switch `encode_special_tokens`: it leaves added tokens that are not called special, as <think>.
+            self._plain = Tokenizer.from_str(json.dumps(settings | {"added_tokens": [], "post_processor": None}))
         except Exception as error:  # The package raises nothing more special.
             raise ValueError(f"{path}: {error}") from error
         special = self._tokenizer.get_added_tokens_decoder()
@@ -42,14 +44,23 @@ class ByteTokens:
             if id not in special and not alphabet.keys() >= set(token):
                 raise ValueError(f"{path}: token {token!r} is not byte-level")
             self._bytes[id] = token.encode() if id in special else bytes(alphabet[character] for character in token)
+        self.names = tuple(sorted((token.content for token in special.values()), key=len, reverse=True))
+        """The names of special and other added tokens, long ones first."""
         self.end_ids = frozenset(id for id in map(self._tokenizer.token_to_id, END_TOKENS) if id is not None)
 
     def __contains__(self, id: int) -> bool:
         return id in self._bytes
 
     def encode(self, text: str) -> Encoding:
+        """`text` by itself, nothing added. The names of special tokens in it are text like any other."""
+        return self._encode(self._plain, text)
+
+    def encode_marked(self, text: str) -> Encoding:
         """`text` by itself, nothing added. The names of special tokens in it become these tokens."""
-        ids = tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        return self._encode(self._tokenizer, text)
+
+    def _encode(self, tokenizer: Tokenizer, text: str) -> Encoding:
+        ids = tuple(tokenizer.encode(text, add_special_tokens=False).ids)
         ends: list[int] = []
         decoder, end = self.decoder(), 0
         for id in ids:
@@ -110,7 +121,7 @@ class Segment:
         if over is not None:
             if over or self._decoder.open:
                 self._text = self._text[: len(self._text) - over]
-                ids, ends = self._tokens.encode(self._text)
+                ids, ends = self._tokens.encode_marked(self._text)
                 self._ids, self._ends = list(ids), list(ends)
             return self._chunk("stop")
         if last:

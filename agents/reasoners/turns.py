@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from env.marks import harmless
 from env.protocol import Inline
 from env.reasoner import Message
 
@@ -81,10 +82,22 @@ class Round:
 
 
 def render(messages: Sequence[Message]) -> str:
-    """The raw prompt: the messages as one line of JSON. Raises ValueError where the last one is not the user's."""
+    """The raw prompt: the messages as one line of JSON. Raises ValueError where the last one is not the user's.
+
+    Earlier thoughts are left out, and names of special tokens in what user and assistant say are broken up, as by
+    `chatml.render`: servers of open models read them in messages too.
+    """
     if not messages or messages[-1]["role"] != "user":
         raise ValueError("the last message must be the user's, so that the model answers it")
-    return json.dumps(list(messages), ensure_ascii=False) + "\n"
+    said = [message if message["role"] == "system" else _plain(message) for message in messages]
+    return json.dumps(said, ensure_ascii=False) + "\n"
+
+
+def _plain(message: Message) -> Message:
+    content = message["content"]
+    if message["role"] == "assistant":
+        content = _TAG.sub("", _THOUGHT.sub("", content)).strip()
+    return {"role": message["role"], "content": harmless(content)}
 
 
 def read(prompt: str) -> tuple[list[dict[str, Any]], str]:

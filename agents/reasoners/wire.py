@@ -119,7 +119,9 @@ class Reading:
         assert self._tokens is not None
         if reason == "length":
             return self._segment.finish("length")
-        left: Sequence[int] = self._tokens.encode(named)[0] if named is not None else sorted(self._tokens.end_ids)[-1:]
+        left: Sequence[int] = (
+            self._tokens.encode_marked(named)[0] if named is not None else sorted(self._tokens.end_ids)[-1:]
+        )
         for id in left:
             chunk = self._segment.feed(id)
             if chunk is not None and chunk.finish is not None:

@@ -41,6 +41,10 @@ class Watched:
         """As the reasoner."""
         return self._reasoner.encode(text)
 
+    def encode_marked(self, text: str) -> Encoding | None:
+        """The same for a prompt that `render` gave."""
+        return self._reasoner.encode_marked(text)
+
     def stream(
         self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
     ) -> Iterator[Chunk]:

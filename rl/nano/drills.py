@@ -43,8 +43,8 @@ def drill_corpus(codec: Codec, *, count: int, seed: int) -> Corpus:
     ids: list[np.ndarray] = []
     learn: list[np.ndarray] = []
     for _, (sentence, copy) in zip(range(count), drills(seed), strict=False):
-        prompt = codec.encode(codec.render([{"role": "user", "content": sentence}]))
-        answer = codec.encode(f"{copy}\n</think>{IM_END}")
+        prompt = codec.encode_marked(codec.render([{"role": "user", "content": sentence}]))
+        answer = codec.encode_marked(f"{copy}\n</think>{IM_END}")
         assert prompt is not None, "a drill needs a codec that gives ids"
         assert answer is not None, "a drill needs a codec that gives ids"
         ids.append(np.array([*prompt[0], *answer[0]], dtype=np.uint16))

@@ -66,8 +66,12 @@ class NanoCodec:
 
     def render(self, messages: Sequence[Message]) -> str:
         """ChatML with the assistant's thought opened."""
-        return chatml.render(messages)
+        return chatml.render(messages, self._tokens.names if self._tokens else ())
 
     def encode(self, text: str) -> Encoding | None:
         """Ids, and where each ends."""
         return self._tokens.encode(text) if self._tokens else None
+
+    def encode_marked(self, text: str) -> Encoding | None:
+        """The same for a prompt that `render` gave, and for a model's own words."""
+        return self._tokens.encode_marked(text) if self._tokens else None

@@ -96,6 +96,9 @@ class Actor:
     def encode(self, text):
         return tuple(map(ord, text)), tuple(range(1, len(text) + 1))
 
+    def encode_marked(self, text):
+        return self.encode(text)
+
     def stream(self, prompt, *, stop, max_tokens, sampling):
         time.sleep(self.pause)
         text = prompt if isinstance(prompt, str) else "".join(map(chr, prompt))

@@ -70,6 +70,9 @@ class WordCodec:
     def render(self, messages):
         return "".join(f"<{message['role']}>{message['content']}" for message in messages) + "<assistant><think>\n"
 
+    def encode_marked(self, text):
+        return self.encode(text)
+
     def encode(self, text):
         ids, ends = [], []
         for match in re.finditer(r"\w+|[^\S\n]+|[^\w\s]+\n*|\s+", text):
@@ -114,6 +117,9 @@ class ScriptedReasoner:
 
     def encode(self, text):
         return self.codec.encode(text)
+
+    def encode_marked(self, text):
+        return self.encode(text)
 
     def stream(self, prompt, *, stop, max_tokens, sampling):
         self.calls.append({"prompt": prompt, "stop": stop, "max_tokens": max_tokens, "sampling": sampling})

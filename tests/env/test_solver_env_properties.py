@@ -51,6 +51,9 @@ class CharCodec:
     def encode(self, text):
         return tuple(map(ord, text)), tuple(range(1, len(text) + 1))
 
+    def encode_marked(self, text):
+        return self.encode(text)
+
 
 @st.composite
 def generations(draw):

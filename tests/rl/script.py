@@ -25,7 +25,7 @@ class Script:
 
     def __init__(self, codec, texts):
         self.codec, self.texts, self.context = codec, list(texts), codec.context
-        self.end = codec.encode(chatml.TURN_END)[0]
+        self.end = codec.encode_marked(chatml.TURN_END)[0]
         self.prompts = []
 
     def render(self, messages):
@@ -34,11 +34,14 @@ class Script:
     def encode(self, text):
         return self.codec.encode(text)
 
+    def encode_marked(self, text):
+        return self.codec.encode_marked(text)
+
     def tokens(self, prompt):
         """The ids of the text whose turn it is, the end of the turn included where it stops at no program."""
         self.prompts.append(tuple(prompt))
         text = self.texts[len(self.prompts) - 1]
-        ids = self.codec.encode(text)[0]
+        ids = self.codec.encode_marked(text)[0]
         return ids if text.endswith("```\n") else ids + self.end
 
     def stream(self, prompt, *, stop, max_tokens, sampling):

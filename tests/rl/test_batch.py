@@ -23,7 +23,9 @@ def batch(model, codec):
 @pytest.fixture(scope="module")
 def prompts(codec):
     problems = generate(["all"], split="train", seed=3, limit=4)
-    return [codec.encode(codec.render([{"role": "user", "content": problem.question}]))[0] for problem in problems]
+    return [
+        codec.encode_marked(codec.render([{"role": "user", "content": problem.question}]))[0] for problem in problems
+    ]
 
 
 def ask(ids, key, **changes):

@@ -126,9 +126,11 @@ def test_instructions_become_the_system_message():
 def test_a_prompt_in_another_template_is_refused():
     with pytest.raises(ValueError, match="run 'p1': its prompt is not ChatML"):
         message_row(run(prompt="[INST] How many chairs? [/INST]"))
-    forged = chatml.render([{"role": "user", "content": "a<|im_end|>\nb"}])
+    forged = "<|im_start|>user\na<|im_end|>\nb<|im_end|>\n<|im_start|>assistant\n<think>\n"
     with pytest.raises(ValueError, match="not ChatML"):
         message_row(run(prompt=forged))
+    rendered = chatml.render([{"role": "user", "content": "a<|im_end|>\nb"}])
+    assert message_row(run(prompt=rendered))["messages"][0]["content"] == "a< |im_end|>\nb"
 
 
 def test_a_run_without_ids_has_no_mask_and_says_how_to_get_one(copy):

@@ -58,7 +58,7 @@ def test_a_checkpoint_opens_in_transformers_with_the_prompt_of_the_environment(t
     rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     assert rendered == chatml.render(messages)
     ids = tokenizer(rendered, add_special_tokens=False)["input_ids"]
-    assert tuple(ids) == NanoCodec(TOKENIZER).encode(rendered)[0]
+    assert tuple(ids) == NanoCodec(TOKENIZER).encode_marked(rendered)[0]
 
 
 def test_targets_are_the_next_tokens_where_they_are_learned_and_nothing_else():

@@ -53,7 +53,7 @@ def test_a_row_learns_what_the_model_says_and_neither_prompt_nor_output(pairs, c
         row = sft_row(pair)
         learned = [id for id, bit in zip(row["input_ids"], row["loss_mask"], strict=True) if bit]
         said = [span.text for span in pair.transcript.spans if span.source == "model"]
-        assert learned == [*codec.encode(said[0])[0], *codec.encode(f"{said[1]}<|im_end|>")[0]]
+        assert learned == [*codec.encode_marked(said[0])[0], *codec.encode_marked(f"{said[1]}<|im_end|>")[0]]
         assert len(row["input_ids"]) == len(row["loss_mask"]) == pair.transcript.count()
 
 

@@ -31,12 +31,12 @@ class Server:
 
     def __init__(self, attack, codec, response_length):
         self.turns, self.codec, self.response_length = attack.turns(), codec, response_length
-        self.end = codec.encode(chatml.TURN_END)[0]
+        self.end = codec.encode_marked(chatml.TURN_END)[0]
         self.sampled = []
 
     async def generate(self, request_id, *, prompt_ids, sampling_params, **_):
         text = next(self.turns)
-        ids = self.codec.encode(text)[0]
+        ids = self.codec.encode_marked(text)[0]
         ids = ids if text.endswith(tuple(sampling_params["stop"])) else ids + self.end
         ids = ids[: sampling_params["max_tokens"]]
         self.sampled.append((len(prompt_ids), ids))

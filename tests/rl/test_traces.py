@@ -75,7 +75,9 @@ def test_a_hint_takes_the_place_of_the_flaw_and_nothing_before_it_is_learned(pla
 def test_segments_are_encoded_each_by_itself_as_at_run_time(played, codec):
     for trace in played[:40]:
         for span in trace.episode.transcript.spans:
-            if span.source in ("prompt", "tool", "hint"):
+            if span.source == "prompt":
+                assert codec.encode_marked(span.text)[0] == span.ids
+            elif span.source in ("tool", "hint"):
                 assert codec.encode(span.text)[0] == span.ids
 
 

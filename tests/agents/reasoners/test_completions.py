@@ -233,7 +233,7 @@ def test_the_prompt_is_chatml_that_opens_a_thought(server):
 def test_with_a_tokenizer_ids_are_the_servers_own_and_end_with_the_turn(server, nano):
     reasoner = Completions(server.url, tokenizer=nano.folder / "tokenizer.json")
     ids, _ = nano.encode("Let x be 12")
-    end = nano.encode("<|im_end|>")[0]
+    end = nano.encode_marked("<|im_end|>")[0]
     server.play(
         Reply(
             [

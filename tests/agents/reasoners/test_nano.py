@@ -29,7 +29,7 @@ def test_a_seed_means_the_same_tokens_with_and_without_a_past(nano):
     nano.close()
     first = write(nano)
     assert write(nano) == first
-    ids = nano.encode(nano.render(QUESTION))[0]
+    ids = nano.encode_marked(nano.render(QUESTION))[0]
     assert write(nano, ids) == first
     for seed in range(5):
         write(nano, ids[: -seed - 1], seed=seed)
@@ -38,7 +38,9 @@ def test_a_seed_means_the_same_tokens_with_and_without_a_past(nano):
 
 
 def test_a_seed_means_the_same_tokens_whatever_runs_beside_it(nano):
-    prompts = [nano.encode(nano.render(QUESTION))[0] + nano.encode(f"Let me see {number}.")[0] for number in range(4)]
+    prompts = [
+        nano.encode_marked(nano.render(QUESTION))[0] + nano.encode(f"Let me see {number}.")[0] for number in range(4)
+    ]
     jobs = [(prompt, seed) for prompt in prompts for seed in range(4)]
     alone = []
     for prompt, seed in jobs:
@@ -51,7 +53,7 @@ def test_a_seed_means_the_same_tokens_whatever_runs_beside_it(nano):
 
 
 def test_a_hint_leads_to_the_same_tokens_whether_the_run_was_rewound_or_is_new(nano):
-    prompt = nano.encode(nano.render(QUESTION))[0]
+    prompt = nano.encode_marked(nano.render(QUESTION))[0]
     written = write(nano, prompt).ids
     hinted = prompt + written[:30] + nano.encode("Wait, let me use a solver.\n")[0]
     rewound = write(nano, hinted, seed=2)
@@ -94,7 +96,7 @@ def test_text_ends_with_the_stop_string_and_ids_with_the_text(nano):
 
 
 def test_the_end_of_the_turn_has_an_id_and_no_text(nano, monkeypatch):
-    end = nano.encode("<|im_end|>")[0][0]
+    end = nano.encode_marked("<|im_end|>")[0][0]
     script = iter([*nano.encode("So be it")[0], end])
     monkeypatch.setattr(module, "draw", lambda logits, sampling, random: next(script))
     generation = write(nano)
@@ -145,7 +147,7 @@ def test_the_folders_own_template_renders_the_same_prompt(nano):
 
 def test_onnxruntime_genai_opens_the_folder_and_writes_the_same(nano):
     genai = pytest.importorskip("onnxruntime_genai")
-    prompt = nano.encode(nano.render(QUESTION))[0]
+    prompt = nano.encode_marked(nano.render(QUESTION))[0]
     model = genai.Model(str(nano.folder))
     parameters = genai.GeneratorParams(model)
     parameters.set_search_options(max_length=len(prompt) + 30, do_sample=False)

@@ -41,8 +41,15 @@ def test_a_token_inside_a_character_ends_before_it():
 
 
 def test_special_tokens_are_one_token_each():
-    assert len(TOKENS.encode("<|im_start|><|im_end|>")[0]) == 2
-    assert TOKENS.encode("<|im_end|>")[0][0] in TOKENS.end_ids
+    assert len(TOKENS.encode_marked("<|im_start|><|im_end|>")[0]) == 2
+    assert TOKENS.encode_marked("<|im_end|>")[0][0] in TOKENS.end_ids
+
+
+def test_names_of_special_tokens_are_text_unless_they_are_wanted():
+    for name in TOKENS.names:
+        plain, _ = TOKENS.encode(f"a{name}b")
+        assert set(plain).isdisjoint(TOKENS.encode_marked(name)[0])
+        assert "".join(map(TOKENS.decoder().feed, plain)) == f"a{name}b"
 
 
 def test_text_is_never_normalized(tmp_path):
@@ -66,7 +73,7 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path, words):
 def feed(text: str, stop: tuple[str, ...]):
     """What a segment makes of the ids of `text` while it goes on, joined."""
     segment = Segment(TOKENS, stop=stop)
-    ids = TOKENS.encode(text)[0]
+    ids = TOKENS.encode_marked(text)[0]
     chunks = []
     for number, id in enumerate(ids):
         chunk = segment.feed(id, last=number == len(ids) - 1)

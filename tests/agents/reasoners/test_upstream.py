@@ -234,6 +234,9 @@ class Slow:
     def encode(self, text):
         return None
 
+    def encode_marked(self, text):
+        return self.encode(text)
+
     def stream(self, prompt, *, stop, max_tokens, sampling):
         import time
 

@@ -1,0 +1,183 @@
+"""The wheel in an environment of its own, away from the checkout: what users of `pip install storm-calm` have."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHONS = ("3.11", "3.12")
+"""The versions of Python that the wheel is for."""
+
+CORE = """
+import json, sys
+from sandbox import Limits, open_sandbox
+tier = sys.argv[1]
+programs = [
+    "import pulp, cvxpy", "import highspy, scipy.sparse", "import pyomo.environ, scipy",
+    "from ortools.sat.python import cp_model\\nimport scipy.optimize",
+    "from ortools.linear_solver import pywraplp\\nimport pandas",
+    "exec('import networkx, sympy, statsmodels.api, openpyxl, matplotlib.pyplot')",
+    "import pulp\\nm = pulp.LpProblem('m', pulp.LpMaximize)\\nx = pulp.LpVariable('x', 0, 3)\\nm += x\\n"
+    "m.solve(pulp.PULP_CBC_CMD(msg=False))\\nassert pulp.value(m.objective) == 3",
+]
+with open_sandbox(tier=tier, minimum_tier="landlock") as sandbox:
+    runs = [sandbox.run(f"{code}\\nprint('both')", limits=Limits(seconds=60)) for code in programs]
+    site = [path for path in sys.path if path.endswith("site-packages")]
+    key = f'''
+import sys
+sys.path += {site!r}
+for name in ("env.families", "agents", "rl", "sandbox", "cli", "serving", "openai"):
+    try: __import__(name); print("imported", name)
+    except (ModuleNotFoundError, PermissionError): pass
+for place in {site!r}:
+    for name in ("env/families/__init__.py", "env/answers.py", "agents/reasoners/models/base/model.onnx"):
+        try: open(place + "/" + name, "rb"); print("read", name)
+        except OSError: pass
+print("nothing")
+'''
+    print(json.dumps([sandbox.tier, [run.stdout or run.stderr for run in runs], sandbox.run(key).stdout]))
+"""
+
+ASK = """
+import sys, openai
+client = openai.OpenAI(base_url=sys.argv[1], api_key="none", timeout=120)
+answer = client.chat.completions.create(
+    model="storm", seed=1, messages=[{"role": "user", "content": sys.argv[2]}]
+)
+print(answer.choices[0].finish_reason, answer.model_extra["storm"]["executions"][0]["status"])
+"""
+
+
+def interpreter(version):
+    """A Python of this version, on the path or where pyenv puts it; None without one."""
+    places = [shutil.which(f"python{version}"), *Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")]
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        places.insert(0, sys.executable)
+    for place in filter(None, places):
+        run = subprocess.run([place, "-c", "import ensurepip, sqlite3, ssl"], capture_output=True, check=False)
+        if run.returncode == 0:
+            return str(place)
+    return None
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", folder, ROOT], check=True, cwd=folder)
+    (found,) = folder.glob("storm_calm-*.whl")
+    return found
+
+
+@pytest.fixture(scope="module", params=PYTHONS)
+def installed(request, wheel, tmp_path_factory):
+    """A function that runs a command of an environment that has nothing but the wheel, in an empty folder."""
+    python = interpreter(request.param)
+    if python is None:
+        pytest.skip(f"no Python {request.param} with ensurepip, sqlite3 and ssl here")
+    folder = tmp_path_factory.mktemp(f"installed-{request.param}")
+    subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
+    binaries = folder / "venv" / "bin"
+    pip = [binaries / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, f"{wheel}[serve]"], check=True, cwd=folder)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "STORM", "VIRTUAL_ENV"))
+    }
+    home = folder / "home"
+    home.mkdir()
+
+    def run(command, *arguments, **options):
+        return subprocess.run(
+            [binaries / command, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=home,
+            env=environment | {"COLUMNS": "120", "HOME": str(home)},
+            timeout=300,
+            **options,
+        )
+
+    run.folder, run.binaries, run.environment = home, binaries, environment
+    return run
+
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_it_is_the_wheel_that_runs(installed):
+    where = installed("python", "-c", "import sandbox; print(sandbox.__file__)").stdout
+    assert "site-packages" in where
+    assert str(ROOT) not in where
+
+
+@pytest.mark.parametrize("tier", ["full", "landlock"])
+def test_programs_import_what_they_need_and_nothing_of_the_project(installed, tier):
+    run = installed("python", "-c", CORE, tier)
+    assert run.returncode == 0, run.stderr
+    reached, outputs, key = json.loads(run.stdout)
+    if reached != tier:
+        pytest.skip(f"only tier {reached} here")
+    assert outputs == ["both\n"] * 7
+    assert key == "nothing\n"
+
+
+def test_the_sandbox_holds(installed):
+    run = installed("storm", "sandbox", "check", "--json")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr
+    broken = [outcome for outcome in json.loads(run.stdout)["outcomes"] if outcome["state"] == "broken"]
+    assert broken == []
+
+
+def test_a_problem_is_solved(installed):
+    question = installed("storm", "families", "--show", "knapsack").stdout
+    run = installed("storm", "solve", question, "--seed", "3")
+    assert run.returncode == 0, run.stderr
+    assert "CP-SAT: optimal" in run.stdout
+    assert "Answer: " in run.stdout
+
+
+def test_trajectories_are_curated_and_can_be_viewed(installed):
+    run = installed("storm", "curate", "--families", "all", "--limit", "20", "--out", "run", "--display", "none")
+    assert run.returncode == 0, run.stderr
+    episodes = (installed.folder / "run" / "episodes.jsonl").read_text().splitlines()
+    golden = (installed.folder / "run" / "golden.jsonl").read_text().splitlines()
+    assert (len(episodes), len(golden) > 10) == (20, True)
+    page = installed("storm", "view", "run", "--out", "page.html")
+    assert page.returncode == 0, page.stderr
+
+
+def test_it_is_served_to_other_peoples_clients(installed):
+    question = installed("storm", "families", "--show", "knapsack").stdout
+    with serving(installed) as address:
+        run = installed("python", "-c", ASK, address, question)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == "stop ok\n"
+
+
+@contextlib.contextmanager
+def serving(installed):
+    """`storm serve` on a free port, until the end of the `with`."""
+    command = [installed.binaries / "storm", "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=installed.folder, env=installed.environment, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            patience, said = time.monotonic() + 60, ""
+            while not (found := re.search(r"at (http://\S+)", said)):
+                assert time.monotonic() < patience
+                line = server.stderr.readline()
+                assert line, said
+                said += line
+            yield found[1]
+        finally:
+            server.terminate()
+            assert server.wait(60) == 0
