@@ -43,6 +43,14 @@ def serve(
         list[str] | None,
         typer.Option(metavar="KEY", help="A key that is let in; others here can read it in the list of processes."),
     ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name by which the server may be called, * for any; repeatable. Default: this machine's own names "
+            "if --host is a loopback address, else any.",
+        ),
+    ] = None,
     origin: Annotated[
         list[str] | None,
         typer.Option(metavar="URL", help="A web page's origin that may use the API from a browser; repeatable."),
@@ -89,8 +97,9 @@ def serve(
     with told():
         values: dict[str, Any] = dict(locals())
         origins, reasoners = values.pop("origin") or (), values.pop("reasoner") or ("nano",)
+        hosts = tuple(values.pop("allowed_host") or ())
         given = values.pop("api_key") or ()
-        _serve(ServeConfig(reasoner=tuple(reasoners), origins=tuple(origins), **values), given)
+        _serve(ServeConfig(reasoner=tuple(reasoners), origins=tuple(origins), allowed_hosts=hosts, **values), given)
 
 
 def key(

@@ -114,6 +114,11 @@ class SolverEnv:
         return self._episode
 
     @property
+    def begun(self) -> bool:
+        """Whether there is a run."""
+        return self._episode is not None
+
+    @property
     def remaining(self) -> int:
         """Tokens that the transcript may still grow by."""
         return max(0, self.max_tokens - self.episode.transcript.count())

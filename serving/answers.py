@@ -9,7 +9,7 @@ from typing import Any, Literal
 from env import Episode, read_answer
 from env.backing import backed_by_report
 from sandbox import Execution
-from serving.asking import Ask
+from serving.asking import Ask, too_long
 from serving.channels import THOUGHT, Channels
 from serving.errors import ApiError
 from serving.notes import notes
@@ -60,6 +60,8 @@ def check(end: End) -> None:
     """Raise ApiError where what is around the model failed."""
     if end.failure == "reasoner":
         raise ApiError(502, "the model behind this server failed; try again", code="upstream_error", retry_after=1)
+    if end.failure == "context":
+        raise too_long(f"has {end.episode.transcript.count()} tokens", end.context)
     if end.failure == "sandbox":
         raise ApiError(503, "no program can run here at the moment; try again", code="sandbox_error", retry_after=5)
 

@@ -19,6 +19,7 @@ import orjson
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
@@ -26,7 +27,8 @@ from agents.reasoners.asynchronous import open_async
 from sandbox import Limits as SandboxLimits
 from sandbox import open_sandbox
 from serving.answers import check
-from serving.asking import Ask
+from serving.asking import Ask, check_size
+from serving.bodies import BodyRoute
 from serving.chat import Chat
 from serving.chat_request import ChatRequest
 from serving.config import ServeConfig
@@ -77,11 +79,13 @@ async def opened(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Agent]:
 def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
     """The app; before the first request, `app.state.agent` must be set to what `opened` gives."""
     limits = Limits(running=config.max_running, key_running=config.key_running, key_per_minute=config.key_per_minute)
-    app = FastAPI(
+    # Its pages at /docs and /redoc come from here, scripts and all.
+    app = FastAPIOffline(
         title="STORM",
         summary="Optimization problems in words, solved by an agent that reasons, runs solver code and answers.",
         version=version("storm-calm"),
     )
+    app.router.route_class = BodyRoute
     drain = Drain()
     app.state.drain = drain
 
@@ -100,7 +104,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
         """Work on it, whole or as a stream; `made` says by which API it is told."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(limits.counted(caller_of(request.scope)))
-            run = request.app.state.agent.start(ask)
+            run = request.app.state.agent.start(check_size(ask, request.app.state.agent.reasoner.context))
             stack.callback(run.cancel)
             telling = made(run)
             if not stream:
@@ -168,7 +172,14 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
     async def answer_nobody(request: Request, error: LeftError) -> Response:
         return Response(status_code=499)
 
-    app.add_middleware(Gate, keys=keys, metrics=metrics, drain=drain, most_bytes=round(config.max_body_mb * 1_000_000))
+    app.add_middleware(
+        Gate,
+        keys=keys,
+        metrics=metrics,
+        drain=drain,
+        most_bytes=round(config.max_body_mb * 1_000_000),
+        hosts=config.hosts,
+    )
     if config.origins:
         # Added last, so outermost: a browser asks without a key whether it may ask with one.
         app.add_middleware(

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import orjson
 
 from env import Message
+from env.solver_env import DEFAULT_TOKENS
 from serving.errors import ApiError
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
@@ -37,6 +38,9 @@ EFFORTS: dict[Effort, tuple[float, float]] = {
 
 FILES = 20
 """Files that may come with a request."""
+_TOKEN_BYTES = 16
+"""Characters that a token has at most in a whole text: some four in words, and more only in runs of spaces."""
+_COLUMN = 60  # characters of a column's name, or a key, that are told
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}\Z")
 
 
@@ -89,6 +93,29 @@ class Ask:
         return [words for words in said if words]
 
 
+def check_size(ask: Ask, context: int | None) -> Ask:
+    """The same ask, unless its text is so long that it can't fit, whatever its tokens are.
+
+    context: tokens that the model holds; None if that is not known. Raises ApiError.
+    """
+    most = (context or DEFAULT_TOKENS) * _TOKEN_BYTES
+    size = sum(len(message["content"]) for message in ask.messages)
+    if size > most:
+        raise too_long(f"has {size} characters, and no text of more than {most} fits", context)
+    return ask
+
+
+def too_long(what: str, context: int | None) -> ApiError:
+    """The error for a question that does not fit, which clients know: they shorten the conversation and ask again."""
+    holds = f"the model holds {context or DEFAULT_TOKENS} tokens, the answer among them"
+    return ApiError(
+        400,
+        f"the conversation {what}; {holds}. Shorten it",
+        param="messages",
+        code="context_length_exceeded",
+    )
+
+
 def described(files: Mapping[str, bytes]) -> list[str]:
     """What the model is told of the files: one paragraph, or none."""
     if not files:
@@ -106,7 +133,7 @@ def _shape(name: str, content: bytes) -> str:
         except ValueError:
             return f"{len(content)} bytes"
         if isinstance(data, dict):
-            return f"JSON object with {', '.join(list(data)[:20]) or 'nothing'}"
+            return f"JSON object with {_listed(list(data)) or 'nothing'}"
         return f"JSON list of {len(data)}" if isinstance(data, list) else "JSON"
     if name.lower().endswith((".csv", ".tsv")):
         header, *rows = text.split("\n")
@@ -114,8 +141,13 @@ def _shape(name: str, content: bytes) -> str:
             for columns in csv.reader(
                 [header] if header else [], delimiter="\t" if name.lower().endswith(".tsv") else ","
             ):
-                return f"{sum(bool(row.strip()) for row in rows)} rows, columns {', '.join(columns[:20])}"
+                return f"{sum(bool(row.strip()) for row in rows)} rows, columns {_listed(columns)}"
     return f"{len(text.splitlines())} lines of text"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, cut where they are long."""
+    return ", ".join(name if len(name) <= _COLUMN else f"{name[:_COLUMN]}..." for name in names[:20])
 
 
 def named_file(name: str, param: str) -> str:

@@ -14,9 +14,12 @@ from env import Message
 from serving.asking import Ask, Effort, check_files, decoded, is_forced, named_file
 from serving.errors import ApiError
 
+UNSAID = frozenset({"refusal", "thinking", "redacted_thinking", "reasoning"})
+"""Parts of an assistant's earlier messages that are passed over: no model sees another's thoughts."""
+
 
 class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="ignore")
 
 
 class FileData(_Lenient):
@@ -194,6 +197,8 @@ def _read(message: ChatMessage, param: str) -> tuple[str, list[tuple[str, bytes]
     files: list[tuple[str, bytes]] = []
     for number, part in enumerate(message.content):
         place = f"{param}.content.{number}"
+        if message.role == "assistant" and part.type in UNSAID:
+            continue
         if part.type in ("text", "input_text", "output_text") and part.text is not None:
             texts.append(part.text)
         elif part.type == "file" and part.file is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,9 @@ class ServeConfig:
     """The port to listen at; 0 for any that is free."""
     keys: Path | None = None
     """File of keys that are let in, made by `storm key`. Also read: STORM_API_KEYS. Without either, all are."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which the server may be called, * for any; by default this machine's own if it listens at a loopback
+    address, else any."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may use the API from a browser; none by default."""
     sandbox: str = "local"
@@ -56,6 +60,13 @@ class ServeConfig:
     reasoning_field: str = "both"
     """Where thoughts, code and output go in a chat answer: reasoning, reasoning_content, or both."""
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names by which the server may be called, or "*"."""
+        if self.allowed_hosts:
+            return tuple(name.lower() for name in self.allowed_hosts)
+        return ("localhost", "127.0.0.1", "::1", self.host) if _is_loopback(self.host) else ("*",)
+
     def __post_init__(self) -> None:
         if not self.reasoner:
             raise ValueError("reasoner is empty; give nano, a folder, or a server's address")
@@ -73,3 +84,10 @@ class ServeConfig:
             raise ValueError(f"max_tokens is {self.max_tokens}; give 1 or more")
         if self.drain_seconds < 0:
             raise ValueError(f"drain_seconds is {self.drain_seconds}; give 0 or more")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

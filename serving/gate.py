@@ -1,4 +1,4 @@
-"""What every request passes before the app sees it: keys, the size of its body, and whether the server still takes any.
+"""What every request passes before the app sees it: its host, keys, sizes, and whether the server still takes any.
 
 Plain ASGI around everything else, so that its errors, too, come in OpenAI's shape, and so that unexpected ones say
 nothing of what is inside.
@@ -6,6 +6,8 @@ nothing of what is inside.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -14,16 +16,23 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.errors import ApiError, told
+from serving.http import HEAD_BYTES, head_bytes
 from serving.keys import Caller, Keys
 from serving.metrics import Metrics
+
+BODY_SECONDS = 30.0
+"""Seconds within which a body must be there."""
 
 
 class Gate:
     """The middleware around the app."""
 
-    def __init__(self, app: ASGIApp, *, keys: Keys, metrics: Metrics, drain: Drain, most_bytes: int) -> None:
-        """drain: whether to turn requests away. most_bytes: of a body."""
+    def __init__(
+        self, app: ASGIApp, *, keys: Keys, metrics: Metrics, drain: Drain, most_bytes: int, hosts: Collection[str]
+    ) -> None:
+        """drain: whether to turn requests away. most_bytes: of a body. hosts: names by which it may be called, or *."""
         self._app, self._keys, self._metrics, self._drain, self._most = app, keys, metrics, drain, most_bytes
+        self._hosts = None if "*" in hosts else frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -51,6 +60,12 @@ class Gate:
 
     def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
+        if head_bytes(scope["headers"], scope.get("raw_path") or b"") > HEAD_BYTES:
+            raise ApiError(431, f"the headers are larger than {HEAD_BYTES} bytes")
+        # A page elsewhere could let its own name lead to this machine, and so reach a server that needs no key.
+        host = host_name(headers.get("host", ""))
+        if self._hosts is not None and host not in self._hosts:
+            raise ApiError(400, f"host {host[:100]!r} is not served here; name it with --allowed-host")
         api = scope["path"].startswith("/v1/")
         if api and self._drain.draining:
             raise ApiError(503, "the server is going down; try another, or again", retry_after=5)
@@ -66,11 +81,20 @@ class Gate:
 
     def _limited(self, receive: Receive) -> Receive:
         taken = 0
+        whole = False
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def limited() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, whole
+            if whole:  # What comes now is that the client leaves, whenever that is.
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"the body was not there within {BODY_SECONDS:g} seconds") from None
             taken += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if taken > self._most:
                 # Of the kind that FastAPI passes on while it reads a body.
                 raise HTTPException(413, self._too_large().message)
@@ -80,6 +104,14 @@ class Gate:
 
     def _too_large(self) -> ApiError:
         return ApiError(413, f"the body is larger than {self._most} bytes")
+
+
+def host_name(header: str) -> str:
+    """The host in a Host header, without the port, in small letters."""
+    name = header.strip().lower()
+    if name.startswith("["):  # An IPv6 address.
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0]
 
 
 class Drain:

@@ -12,15 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from env import Message
 from serving.asking import Ask, Effort, check_files, decoded, is_forced, named_file
-from serving.chat_request import StormOptions
+from serving.chat_request import UNSAID, StormOptions
 from serving.errors import ApiError
 
-PASSED = ("reasoning", "code_interpreter_call", "item_reference")
+PASSED = ("reasoning", "code_interpreter_call")
 """Items of earlier answers that the model does not see again."""
 
 
 class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="ignore")
 
 
 class InputPart(_Lenient):
@@ -144,6 +144,8 @@ class ResponsesRequest(_Lenient):
 
 
 def _role(item: InputItem, param: str) -> str:
+    if item.type == "item_reference":
+        raise ApiError(400, "an item can't be referred to: nothing is stored; send the item itself", param=param)
     if item.type != "message":
         raise ApiError(400, f"an item of type {item.type[:50]!r} is not supported; give messages", param=param)
     if item.role in ("system", "developer"):
@@ -164,6 +166,8 @@ def _read(item: InputItem, param: str) -> tuple[str, list[tuple[str, bytes]]]:
     files: list[tuple[str, bytes]] = []
     for number, part in enumerate(item.content):
         place = f"{param}.content.{number}"
+        if item.role == "assistant" and part.type in UNSAID:
+            continue
         if part.type in ("input_text", "output_text", "text") and part.text is not None:
             texts.append(part.text)
         elif part.type == "input_file" and part.file_data is not None and part.filename is not None:

@@ -17,7 +17,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal
@@ -38,8 +38,9 @@ KEEP_ALIVE = 10.0
 """Seconds of silence after which `Run.events` gives an empty batch, so that a connection shows that it lives."""
 
 
-Failure = Literal["reasoner", "sandbox", "time"]
-"""What can go wrong around the model: it can't be reached, no program can run, the time is over."""
+Failure = Literal["reasoner", "sandbox", "time", "context"]
+"""What can go wrong around the model: it can't be reached, no program can run, the time is over, the question is too
+long for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class End:
     """What happened, as far as it went."""
     usage: Usage
     """What it took."""
+    context: int | None = None
+    """Tokens that the model holds."""
     failure: Failure | None = None
     """What went wrong around the model, if anything did; the log says why."""
 
@@ -93,6 +96,8 @@ class Agent:
         """threads: where programs are waited for, more of them than run at once."""
         self.reasoner, self.sandbox, self.config, self.metrics = reasoner, sandbox, config, metrics
         self.threads = threads
+        # One thread: more would take turns with the event loop for Python's lock more often, and be no faster.
+        self.preparing = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self.running: set[Run] = set()
 
     def start(self, ask: Ask) -> Run:
@@ -108,6 +113,7 @@ class Agent:
         for run in runs:
             run.cancel()
         await asyncio.gather(*(run.task for run in runs), return_exceptions=True)
+        self.preparing.shutdown(wait=False, cancel_futures=True)
 
 
 class Run:
@@ -123,6 +129,7 @@ class Run:
         self._wake = asyncio.Event()
         self._prompt = self._completion = self._told_tokens = 0
         self._cancellation = Cancellation()
+        self._problem = Problem(id="chat", question=ask.question, answers=())
         self._env = self._environment()
         self.sampling = self._sampling()
         """How tokens are drawn, but for the seed."""
@@ -215,21 +222,24 @@ class Run:
                 before=ask.before,
                 max_new_tokens=self._budget(),
                 threads=agent.threads,
+                preparing=agent.preparing,
                 told=self._told,
                 wrote=self._wrote,
                 acted=self._acted,
             )
         )
-        problem = Problem(id="chat", question=ask.question, answers=())
-        question = {"problem": problem.to_dict(), "seed": secrets.randbits(31) if ask.seed is None else ask.seed}
+        question = {"problem": self._problem.to_dict(), "seed": secrets.randbits(31) if ask.seed is None else ask.seed}
         agent.metrics.began()
         failure: Failure | None = None
         reason = ""
         try:
             async with asyncio.timeout(agent.config.request_seconds):
                 await machine.ainvoke(question, {"recursion_limit": MAX_STEPS})
-            if self._env.episode.stop == "infrastructure":
+            episode = self._env.episode
+            if episode.stop == "infrastructure":
                 failure, reason = "sandbox", "the sandbox failed"
+            elif episode.stop == "length" and all(span.source == "prompt" for span in episode.transcript.spans):
+                failure = "context"
         except TimeoutError:
             failure, reason = "time", f"not finished after {agent.config.request_seconds:g} seconds"
         except ReasonerError as error:
@@ -240,13 +250,15 @@ class Run:
             self._cancellation.cancel()
             self._act(False)
             agent.metrics.ended(perf_counter() - self._began)
-        if failure is not None:
+        if reason:
             log.warning("a run failed: %s", reason)
         self.end = self._as_it_stands(failure)
 
     def _as_it_stands(self, failure: Failure | None) -> End:
         usage = Usage(prompt=self._prompt, completion=max(self._completion, self._told_tokens))
-        return End(episode=self._env.episode, usage=usage, failure=failure)
+        # It may have been stopped while its prompt was being made.
+        episode = self._env.episode if self._env.begun else Episode(problem=self._problem, transcript=Transcript())
+        return End(episode=episode, usage=usage, context=self._agent.reasoner.context, failure=failure)
 
     def _budget(self) -> int | None:
         """Tokens that the answer may have; None for as many as the model holds."""

@@ -19,6 +19,7 @@ import uvicorn
 from serving.app import create_app, opened
 from serving.config import ServeConfig
 from serving.gate import Drain
+from serving.http import LimitedProtocol
 from serving.keys import Keys
 from serving.metrics import Metrics
 from serving.runs import Agent
@@ -90,7 +91,7 @@ async def serve(config: ServeConfig, keys: Keys, *, listening: Callable[[str], N
             app.state.agent = agent
             settings = uvicorn.Config(
                 app,
-                http="httptools",
+                http=LimitedProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

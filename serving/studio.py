@@ -28,7 +28,8 @@ def beside_studio() -> FastAPI:
     It reads the reasoner from STORM_REASONER, or else takes nano, and the keys from STORM_API_KEYS. Raises ValueError
     for what is no key.
     """
-    config = ServeConfig(reasoner=(os.environ.get("STORM_REASONER") or "nano",))
+    # By which name it may be called is for Studio's server to say.
+    config = ServeConfig(reasoner=(os.environ.get("STORM_REASONER") or "nano",), allowed_hosts=("*",))
     metrics = Metrics()
     api = create_app(config, keys=read_keys(None, os.environ.get(ENVIRONMENT)), metrics=metrics)
 

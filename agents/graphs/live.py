@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -39,6 +40,8 @@ class Live:
     """Tokens that may follow the prompt; None for as many as there is room for."""
     threads: Executor
     """Where programs are waited for."""
+    preparing: Executor
+    """Where prompts are rendered and encoded: a long one takes too long for an event loop."""
     told: Told
     """Gets the model's text as it is written."""
     wrote: Callable[[Written], None]
@@ -55,7 +58,8 @@ async def pose(state: Question) -> dict[str, Any]:
     """Begin the run."""
     live = RUN.get()
     env = live.env
-    env.reset(asked(state), before=live.before)
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(live.preparing, partial(env.reset, asked(state), before=live.before))
     if live.max_new_tokens is not None:
         env.max_tokens = min(env.max_tokens, env.episode.transcript.count() + live.max_new_tokens)
     return {"episode": env.episode.to_dict(), "answer": None}

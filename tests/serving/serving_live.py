@@ -7,6 +7,7 @@ import uvicorn
 
 from serving.app import create_app, opened
 from serving.config import ServeConfig
+from serving.http import LimitedProtocol
 from serving.keys import Keys
 from serving.metrics import Metrics
 
@@ -56,7 +57,7 @@ class Live:
             self.app = create_app(self.config, keys=self._keys, metrics=metrics)
             self.app.state.agent = self.agent
             settings = uvicorn.Config(
-                self.app, port=0, http="httptools", lifespan="off", log_config=None, timeout_graceful_shutdown=1
+                self.app, port=0, http=LimitedProtocol, lifespan="off", log_config=None, timeout_graceful_shutdown=1
             )
             self._server = uvicorn.Server(settings)
             task = asyncio.create_task(self._server.serve())

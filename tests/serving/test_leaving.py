@@ -24,7 +24,7 @@ def begin(served, question, *, stream):
     opened = socket.create_connection(("127.0.0.1", httpx.URL(served.url).port))
     body = {"model": "storm", "stream": stream, "messages": [{"role": "user", "content": question}]}
     words = json.dumps(body)
-    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json"
+    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json"
     opened.sendall(f"{head}\r\ncontent-length: {len(words)}\r\n\r\n{words}".encode())
     return opened
 

@@ -1,0 +1,205 @@
+"""Clients that send too much, too slowly, or what is no text: each gets an answer, and nobody else waits for it."""
+
+import json
+import re
+import socket
+import statistics
+import threading
+import time
+
+import httpx
+import pytest
+
+import serving.gate
+import serving.http
+from serving.config import ServeConfig
+from serving.gate import host_name
+
+CHAT = "chat/completions"
+USER = {"role": "user", "content": "2 + 2?"}
+
+
+def connect(live):
+    opened = socket.create_connection(("127.0.0.1", httpx.URL(live.url).port))
+    opened.settimeout(20)
+    return opened
+
+
+def answer(opened):
+    """All that comes until the server closes the connection."""
+    received = b""
+    while data := opened.recv(65536):
+        received += data
+    return received.decode()
+
+
+def error(response, status):
+    assert response.status_code == status, response.text
+    return response.json()["error"]
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/chat/comp", b"GET /health HTTP/1.1\r\nhost: localhost\r\nx-slow: "])
+def test_a_head_that_does_not_come_is_not_waited_for(nano, monkeypatch, sent):
+    monkeypatch.setattr(serving.http, "HEAD_SECONDS", 0.3)
+    began = time.monotonic()
+    with connect(nano) as opened:
+        opened.sendall(sent)
+        assert answer(opened).startswith("HTTP/1.1 408 ")
+    assert time.monotonic() - began < 5
+
+
+def test_the_next_head_on_a_connection_is_not_waited_for_either(nano, monkeypatch):
+    with connect(nano) as opened:
+        opened.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert b"200 OK" in opened.recv(65536)
+        monkeypatch.setattr(serving.http, "HEAD_SECONDS", 0.3)
+        opened.sendall(b"GET /hea")
+        assert "HTTP/1.1 408 " in answer(opened)
+
+
+def test_a_head_that_takes_its_time_within_the_limit_is_answered(nano):
+    with connect(nano) as opened:
+        for byte in b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n":
+            opened.sendall(bytes([byte]))
+        assert answer(opened).startswith("HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_head_that_is_too_large_is_refused(nano, ends):
+    with connect(nano) as opened:
+        head = b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-large: " + b"x" * 40_000
+        opened.sendall(head + b"\r\n\r\n" * ends)
+        assert answer(opened).startswith("HTTP/1.1 431 ")
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(nano, monkeypatch):
+    monkeypatch.setattr(serving.gate, "BODY_SECONDS", 0.5)
+    with connect(nano) as opened:
+        head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        opened.sendall(f"{head}content-length: 100\r\n\r\n{{".encode())
+        said = answer(opened)
+    assert said.startswith("HTTP/1.1 408 ")
+    assert json.loads(said.partition("\r\n\r\n")[2])["error"]["type"] == "timeout_error"
+
+
+def test_a_body_without_a_length_is_cut_off_at_the_limit(nano):
+    def pieces():
+        for _ in range(100):
+            yield b" " * 100_000
+
+    headers = {"content-type": "application/json"}
+    with httpx.Client(base_url=nano.url, timeout=20) as client:
+        error(client.post(CHAT, content=pieces(), headers=headers), 413)
+
+
+@pytest.mark.parametrize("name", ["attacker.example", "attacker.example:8000", "", "localhost.attacker.example"])
+def test_a_page_elsewhere_cannot_name_this_machine_as_its_own(nano, name):
+    with httpx.Client(base_url=nano.url, headers={"host": name}) as client:
+        assert "--allowed-host" in error(client.get("models"), 400)["message"]
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST:80", "127.0.0.1:9", "[::1]:8000"])
+def test_its_own_names_are_known(nano, name):
+    with httpx.Client(base_url=nano.url, headers={"host": name}) as client:
+        assert client.get("models").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("config", "hosts"),
+    [
+        ({}, ("localhost", "127.0.0.1", "::1", "127.0.0.1")),
+        ({"host": "0.0.0.0"}, ("*",)),
+        ({"host": "10.0.0.7"}, ("*",)),
+        ({"host": "0.0.0.0", "allowed_hosts": ("Storm.Example",)}, ("storm.example",)),
+    ],
+)
+def test_by_which_names_it_may_be_called(config, hosts):
+    assert ServeConfig(**config).hosts == hosts
+
+
+def test_a_host_is_read_without_its_port():
+    assert [host_name(header) for header in ("A.b:1", "[::1]:8", "[::1]", "c", "")] == ["a.b", "::1", "::1", "c", ""]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"model":"storm","messages":[{"role":"user","content":"\\ud800 x"}]}',
+        b'{"model":"storm","messages":[{"role":"user","content":"\xed\xa0\x80"}]}',
+        b'{"model":"storm","messages":' + b"[" * 500_000 + b"]" * 500_000 + b"}",
+        b'{"model":"storm","seed":' + b"9" * 3_000_000 + b',"messages":[{"role":"user","content":"x"}]}',
+        b'{"model":"storm","messages":[{"role":"user","content":"x"}]',
+        json.dumps({"model": "storm", "messages": [USER], **{f"f{number}": 1 for number in range(100_000)}}).encode(),
+    ],
+    ids=["half a pair", "half a pair in bytes", "nested", "a long number", "cut off", "many fields"],
+)
+def test_what_is_no_question_is_a_bad_request_at_once(nano, content):
+    began = time.monotonic()
+    with httpx.Client(base_url=nano.url, timeout=20) as client:
+        error(client.post(CHAT, content=content, headers={"content-type": "application/json"}), 400)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("words", [4000, 100_000, 1_900_000])
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_conversation_that_does_not_fit_is_said_as_clients_know_it(nano, words, stream):
+    body = {"model": "storm", "stream": stream, "messages": [{"role": "user", "content": "x " * words}]}
+    with httpx.Client(base_url=nano.url, timeout=60) as client:
+        said = error(client.post(CHAT, json=body), 400)
+    assert (said["code"], said["param"]) == ("context_length_exceeded", "messages")
+    assert "Shorten it" in said["message"]
+
+
+@pytest.mark.parametrize("type", ["refusal", "thinking", "reasoning"])
+def test_thoughts_and_refusals_of_earlier_answers_are_passed_over(nano, type):
+    said = {"role": "assistant", "content": [{"type": type, type: "hm"}, {"type": "text", "text": "4."}]}
+    with httpx.Client(base_url=nano.url, timeout=60) as client:
+        chat = client.post(CHAT, json={"model": "storm", "max_tokens": 5, "messages": [USER, said, USER]})
+        assert chat.status_code == 200, chat.text
+        error(client.post(CHAT, json={"model": "storm", "messages": [said | {"role": "user"}]}), 400)
+        refused = {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}
+        body = {"model": "storm", "max_output_tokens": 5, "input": [USER, refused, USER]}
+        assert client.post("responses", json=body).status_code == 200
+
+
+def test_references_to_stored_items_are_refused_in_both_ways(nano):
+    with httpx.Client(base_url=nano.url) as client:
+        body = {"model": "storm", "input": [{"type": "item_reference", "id": "msg_1"}, USER]}
+        assert "nothing is stored" in error(client.post("responses", json=body), 400)["message"]
+
+
+@pytest.mark.parametrize("page", ["docs", "redoc"])
+def test_the_pages_load_nothing_from_elsewhere(nano, page):
+    root = nano.url.removesuffix("/v1")
+    html = httpx.get(f"{root}/{page}").text
+    sources = re.findall(r"""(?:src|href)=["']([^"']+)""", html)
+    assert sources
+    for source in sources:
+        assert not source.startswith(("http:", "https:", "//"))
+        assert httpx.get(root + source).status_code == 200
+
+
+def test_nobody_waits_for_large_requests(nano):
+    """Health is answered meanwhile, and one that streams gets its tokens."""
+    root, waits, stop = nano.url.removesuffix("/v1"), [], threading.Event()
+
+    def look():
+        with httpx.Client(base_url=root, timeout=60) as client:
+            while not stop.is_set():
+                began = time.monotonic()
+                client.get("/health")
+                waits.append(time.monotonic() - began)
+                time.sleep(0.02)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    large = {"model": "storm", "messages": [{"role": "user", "content": "word " * 700_000}]}
+    history = {"model": "storm", "messages": [{"role": "user", "content": "word " * 600}] * 999}
+    with httpx.Client(base_url=nano.url, timeout=60) as client:
+        for body in (large, history, large, history):
+            error(client.post(CHAT, json=body), 400)
+    stop.set()
+    watcher.join()
+    assert (
+        statistics.quantiles(waits, n=20)[-1] < 1.0
+    )  # Generous: it was 15 to 73 seconds when prompts were encoded there.
