@@ -27,7 +27,7 @@ from sandbox import open_sandbox
 def curated(limit: int, seed: int) -> tuple[float, dict[str, object]]:
     """Seconds of one `storm curate`, start to end, and its summary."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", "from cli.main import main; main()", "curate", "--families", "all"]
+        command = [sys.executable, "-c", "from cli.start import main; main()", "curate", "--families", "all"]
         command += ["--split", "heldout", "--limit", str(limit), "--seed", str(seed), "--reasoner", "nano-base"]
         command += ["--out", str(Path(folder) / "run"), "--json", "--display", "none"]
         started = time.monotonic()

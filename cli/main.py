@@ -50,8 +50,3 @@ def _storm(
         typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None: ...
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

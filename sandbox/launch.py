@@ -188,7 +188,10 @@ def _refusal(minimum: Tier, answer: dict[str, Any] | None, errors: bytes) -> str
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
         return f"the fork server did not start: {last or 'it gave no reason'}"
     reached = cast(str | None, answer["tier"])
+    why = "; ".join(answer["missing"])
+    if reached is None:
+        return f"no program can run here: {why}"
     return (
-        f"this machine gives tier {reached!r}, below minimum_tier {minimum!r}: {'; '.join(answer['missing'])}. "
+        f"this machine gives tier {reached!r}, below minimum_tier {minimum!r}: {why}. "
         f"Mend that, or pass minimum_tier={reached!r} if you trust the programs that far"
     )

@@ -62,10 +62,12 @@ class Engine:
         """
         try:
             import onnxruntime
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             raise ReasonerError(
-                "the nano reasoner needs onnxruntime, which is not installed: pip install storm-calm"
+                f"the nano reasoner needs {error.name}, which is not installed: pip install storm-calm"
             ) from error
+        except ImportError as error:
+            raise ReasonerError(f"onnxruntime is installed, but can't be loaded: {error}") from error
         for name in ("model.onnx", "genai_config.json"):
             if not (folder / name).is_file():
                 raise ReasonerError(

@@ -40,6 +40,8 @@ class Exchange(asyncio.Protocol):
         """When this end hung up before the answer was complete."""
         self.fillers = 0
         """Filler tokens that came."""
+        self.arrivals: list[float] = []
+        """When each of them came."""
         self.lost = asyncio.get_running_loop().create_future()
         """Done when the connection is closed."""
         self._request = request
@@ -63,6 +65,7 @@ class Exchange(asyncio.Protocol):
         if count and self.first is None:
             self.first = now
         self.fillers += count
+        self.arrivals += [now] * count
 
     def connection_lost(self, error: Exception | None) -> None:
         self.ended = time.monotonic()

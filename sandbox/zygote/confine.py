@@ -7,6 +7,7 @@ is what happened, not what some file in /proc promises.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pickle
 import resource
@@ -222,11 +223,14 @@ def best_tier(
         error = _rehearse(tier, scratch, alone, libraries)
         if error is None:
             return tier, (*missing, *weaknesses(tier, alone=alone))
-        missing.append(_ADVICE[tier].format(error=error))
+        if error.errno == errno.EAGAIN:
+            most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+            return None, (f"no process can be started: this user may have {most}; raise that with `ulimit -u`",)
+        missing.append(_ADVICE[tier].format(error=error.strerror or error))
     return None, tuple(missing)
 
 
-def _rehearse(tier: Tier, scratch: str, alone: bool, libraries: Iterable[str]) -> str | None:
+def _rehearse(tier: Tier, scratch: str, alone: bool, libraries: Iterable[str]) -> OSError | None:
     """Go the whole way to a program of `tier` in processes of their own; what failed, or None."""
 
     def program(ground: Ground) -> None:
@@ -240,7 +244,7 @@ def _rehearse(tier: Tier, scratch: str, alone: bool, libraries: Iterable[str]) -
     try:
         _in_a_child(server)
     except OSError as error:
-        return error.strerror or str(error)
+        return error
     return None
 
 

@@ -190,7 +190,7 @@ def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
     with Endpoint(slowly) as endpoint:
         settings = ["--problems", str(path), "--reasoner", endpoint.url, "--out", str(out), *LENIENT]
         process = subprocess.Popen(
-            [sys.executable, "-c", "from cli.main import main; main()", "curate", *settings],
+            [sys.executable, "-c", "from cli.start import main; main()", "curate", *settings],
             cwd=Path(__file__).resolve().parents[2],
             stderr=subprocess.PIPE,
             text=True,

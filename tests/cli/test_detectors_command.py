@@ -199,7 +199,7 @@ def test_bad_input_is_told_in_one_line(storm, traces, tmp_path):
 def test_ctrl_c_ends_with_130_and_one_line():
     arguments = ["--nano", "100000", "--minimum-tier", "limits", "--display", "plain"]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from cli.main import main; main()", "detectors", *arguments],
+        [sys.executable, "-c", "from cli.start import main; main()", "detectors", *arguments],
         cwd=Path(__file__).resolve().parents[2],
         stderr=subprocess.PIPE,
         text=True,

@@ -53,7 +53,7 @@ def reviewed(run):
 
 
 def test_the_page_is_there_until_ctrl_c_and_goes_on_where_it_was(run):
-    command = [sys.executable, "-c", "from cli.main import main; main()", "review", str(run), "--reviewer", "ana"]
+    command = [sys.executable, "-c", "from cli.start import main; main()", "review", str(run), "--reviewer", "ana"]
     for number in range(2):
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HOUSE) as process:
             assert process.stderr.readline() == f"storm: {number} of 4 interventions are judged by ana\n"

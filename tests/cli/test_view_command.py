@@ -8,7 +8,7 @@ import sys
 import httpx
 import pytest
 
-STORM = [sys.executable, "-c", "from cli.main import main; main()"]
+STORM = [sys.executable, "-c", "from cli.start import main; main()"]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,118 @@
+"""The command's first moments and its bad ends: Ctrl-C, a full disk, odd terminals, few processes."""
+
+import errno
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+
+from cli.failures import told
+
+STORM = [sys.executable, "-c", "from cli.start import main; main()"]
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [*STORM, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        **{"errors": "replace", **options},
+    )
+
+
+@pytest.mark.parametrize("seconds", [0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5])
+@pytest.mark.parametrize("command", [["sandbox", "check"], ["serve", "--port", "0"], ["solve", "2 + 2?"]])
+def test_ctrl_c_is_understood_at_any_moment(command, seconds):
+    code = "import sys\nfrom cli.start import main\nprint('begun', flush=True)\nmain()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode in (0, 1, 130), said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_a_terminal_with_few_characters_shows_question_marks(encoding):
+    code = "print('x \\u2713 \\u6c34 y')"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    result = run("sandbox", "run", "-", input=code, env=environment, encoding=encoding)
+    assert result.returncode == 0, result.stderr
+    assert "y" in result.stdout
+
+
+def test_a_limit_on_processes_is_named():
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+
+    result = run("sandbox", "run", "-", input="print(1)", preexec_fn=limit)
+    if result.returncode == 0:
+        pytest.skip("this user has the right to start any number of processes, in the sandbox too")
+    assert result.returncode in (1, 2)
+    assert "ulimit -u" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "run/episodes.jsonl"),
+            "run/episodes.jsonl: the disk is full",
+        ),
+        (sqlite3.OperationalError("database or disk is full"), "the disk is full"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ulimit -u"),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+    ],
+)
+def test_what_is_used_up_is_said_in_one_line(error, words, capsys):
+    with pytest.raises(typer.Exit) as left, told():
+        raise error
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert left.value.exit_code == 1
+
+
+def test_other_faults_keep_their_traceback():
+    with pytest.raises(RuntimeError, match="ours"), told():
+        raise RuntimeError("ours")
+
+
+def test_a_full_disk_loses_nothing_that_was_done(tmp_path):
+    """On a file system of 300 KiB, made in a mount namespace; then the run goes on where there is room."""
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here")
+    words = "curate --families all --limit 30 --out run --display none"
+    storm = " ".join(f"'{word}'" for word in STORM)
+    script = f"""
+    mount -t tmpfs -o size=300k tmpfs {tmp_path} || exit 77
+    cd {tmp_path}
+    {storm} {words} 2> {tmp_path}.first; echo $? > {tmp_path}.codes
+    mount -o remount,size=50m {tmp_path}
+    {storm} {words} --resume 2> {tmp_path}.second; echo $? >> {tmp_path}.codes
+    wc -l < run/episodes.jsonl >> {tmp_path}.codes
+    """
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False, timeout=170
+    )
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"no mount namespace here: {done.stderr.strip()}")
+    first, second, count = Path(f"{tmp_path}.codes").read_text().split()
+    said = Path(f"{tmp_path}.first").read_text()
+    assert (first, second, count) == ("1", "0", "30"), said + Path(f"{tmp_path}.second").read_text()
+    assert "the disk is full" in said
+    assert "Traceback" not in said
