@@ -26,6 +26,8 @@ def told() -> Iterator[None]:
         yield
     except ValueError as error:
         fail(str(error), code=2)
+    except (ReasonerError, SandboxUnavailableError) as error:
+        fail(str(error), code=1)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -40,8 +42,6 @@ def told() -> Iterator[None]:
         if "can't start new thread" not in str(error):
             raise
         fail(_no_process(), code=1)
-    except (ReasonerError, SandboxUnavailableError) as error:
-        fail(str(error), code=1)
 
 
 def fail(message: str, *, code: int) -> None:
