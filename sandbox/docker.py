@@ -102,7 +102,7 @@ class DockerSandbox(RemoteSandbox):
         # The first reason is that nothing better was asked for on the inside.
         missing = hello["missing"][1:]
         tier = "full" if hello["tier"] == "landlock" and not missing else hello["tier"]
-        return {"tier": tier, "missing": missing}
+        return {**hello, "tier": tier, "missing": missing}
 
     def _open(self) -> Slot:
         with self._room_lock:
