@@ -101,10 +101,8 @@ def enter(
     if tier == "landlock":
         # Each program restricts itself further; here, once, what would take each of them as long as all the rest.
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-        hidden = namespaces.hidden_folders()
-        shown = [path for folder in namespaces.system_folders() for path in _without(folder, hidden)]
         landlock.restrict(
-            read=[*shown, *map(os.path.realpath, libraries), *_SHOWN_OF_THE_SYSTEM, "/proc"],
+            read=[*shown_of_the_system(), *map(os.path.realpath, libraries), *_SHOWN_OF_THE_SYSTEM, "/proc"],
             lists=namespaces.standard_library(),  # Packages may lie in it.
             write=[scratch, *ground.shared, *_DEVICES, *(f"/proc/self/fd/{fd}" for fd in groups)],
             alone=False,
@@ -122,20 +120,27 @@ def _link(paths: Iterable[str], folder: str) -> str:
     return folder
 
 
+def shown_of_the_system() -> list[str]:
+    """What is in `namespaces.system_folders` but not in `hidden_folders`, in as few files and folders as can be.
+
+    Their real places: /lib may lead to /usr/lib, and Landlock allows what is there, by whichever name.
+    """
+    hidden = sorted(set(map(os.path.realpath, namespaces.hidden_folders())))
+    folders = sorted(set(map(os.path.realpath, namespaces.system_folders())))
+    return [path for folder in folders for path in _without(folder, hidden)]
+
+
 def _without(folder: str, hidden: Sequence[str]) -> Iterator[str]:
     """What is in `folder` apart from `hidden`, in as few files and folders as can be."""
-    if folder in hidden:
+    real = f"{os.path.realpath(folder)}/"
+    if any(real.startswith(f"{path}/") for path in hidden):
         return
-    if not any(map(_within(folder), hidden)):
+    if not any(path.startswith(real) for path in hidden):
         yield folder
-        return
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(folder):
-            yield from _without(entry.path, hidden)
-
-
-def _within(folder: str) -> Callable[[str], bool]:
-    return lambda path: path.startswith(f"{folder}/")
+    elif not os.path.islink(folder):  # What a link leads to is shown at its own place, as far as it is.
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(folder):
+                yield from _without(entry.path, hidden)
 
 
 def prepare(ground: Ground) -> None:

@@ -1,6 +1,7 @@
 """What programs can import: the listed distributions and what they need, and nothing else that is installed."""
 
 import json
+import os
 import sys
 import sysconfig
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from sandbox import open_sandbox
 from sandbox.libraries import DISTRIBUTIONS, VARIABLE, find, importable
 from sandbox.selfcheck import all_libraries
+from sandbox.zygote.confine import shown_of_the_system
+from sandbox.zygote.namespaces import hidden_folders
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = sysconfig.get_path("purelib")
@@ -153,6 +156,14 @@ for place in {places!r}:
 """
     execution = locked.run(code)
     assert (execution.status, execution.stdout) == ("ok", "")
+
+
+def test_nothing_that_is_hidden_lies_in_what_is_shown():
+    shown = {os.path.realpath(path) for path in shown_of_the_system()}
+    for folder in hidden_folders():
+        parents = {str(parent) for parent in [Path(folder).resolve(), *Path(folder).resolve().parents]}
+        assert not parents & shown
+    assert os.path.realpath(json.__file__).removesuffix("/__init__.py") in shown
 
 
 def test_an_interpreter_that_a_program_starts_finds_the_same(locked):
