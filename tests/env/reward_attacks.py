@@ -310,7 +310,7 @@ print(reached or "nothing")
     _leak("import the project", """
 import importlib, os, sys
 found = []
-for top in ("", os.path.dirname(sys.executable), "/work", "/work/main", os.getcwd()):
+for top in ("", os.path.dirname(sys.executable), "/app", "/workspace", os.getcwd()):
     sys.path.insert(0, top)
     names = ("env", "env.families", "env.scoring", "agents", "rl", "rl.agent_loop", "serving", "cli", "storm_calm")
     for name in names:
