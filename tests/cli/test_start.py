@@ -60,7 +60,7 @@ def test_a_limit_on_processes_is_named():
 
     result = run("sandbox", "run", "-", input="print(1)", preexec_fn=limit)
     if result.returncode == 0:
-        pytest.skip("this user has the right to start any number of processes, in the sandbox too")
+        pytest.skip("impossible here: this user has the right to start any number of processes, in the sandbox too")
     assert result.returncode in (1, 2)
     assert "ulimit -u" in result.stderr
     assert "Traceback" not in result.stderr
@@ -95,7 +95,7 @@ def test_other_faults_keep_their_traceback():
 def test_a_full_disk_loses_nothing_that_was_done(tmp_path):
     """On a file system of 300 KiB, made in a mount namespace; then the run goes on where there is room."""
     if shutil.which("unshare") is None:
-        pytest.skip("no unshare here")
+        pytest.skip("impossible here: no unshare")
     words = "curate --families all --limit 30 --out run --display none"
     storm = " ".join(f"'{word}'" for word in STORM)
     script = f"""
@@ -110,7 +110,7 @@ def test_a_full_disk_loses_nothing_that_was_done(tmp_path):
         ["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False, timeout=170
     )
     if done.returncode == 77 or "unshare" in done.stderr:
-        pytest.skip(f"no mount namespace here: {done.stderr.strip()}")
+        pytest.skip(f"impossible here: no mount namespace: {done.stderr.strip()}")
     first, second, count = Path(f"{tmp_path}.codes").read_text().split()
     said = Path(f"{tmp_path}.first").read_text()
     assert (first, second, count) == ("1", "0", "30"), said + Path(f"{tmp_path}.second").read_text()

@@ -82,7 +82,7 @@ def installed(request, wheel, tmp_path_factory):
     """A function that runs a command of an environment that has nothing but the wheel, in an empty folder."""
     python = interpreter(request.param)
     if python is None:
-        pytest.skip(f"no Python {request.param} with ensurepip, sqlite3 and ssl here")
+        pytest.skip(f"impossible here: no Python {request.param} with ensurepip, sqlite3 and ssl")
     folder = tmp_path_factory.mktemp(f"installed-{request.param}")
     subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
     binaries = folder / "venv" / "bin"
@@ -125,7 +125,7 @@ def test_programs_import_what_they_need_and_nothing_of_the_project(installed, ti
     assert run.returncode == 0, run.stderr
     reached, outputs, key = json.loads(run.stdout)
     if reached != tier:
-        pytest.skip(f"only tier {reached} here")
+        pytest.skip(f"impossible here: only tier {reached}")
     assert outputs == ["both\n"] * 7
     assert key == "nothing\n"
 
