@@ -64,6 +64,9 @@ def confirmed_answer(model: LinearModel) -> AnswerKey:
 
 def _solve(model: LinearModel, engine: str) -> AnswerKey:
     solver = pywraplp.Solver.CreateSolver(engine)
+    if engine == "SCIP":
+        # Else SCIP takes Ctrl-C for itself, and its solve ends without an answer.
+        solver.SetSolverSpecificParametersAsString("misc/catchctrlc = FALSE\n")
     columns = [
         solver.Var(low, min(high, solver.infinity()), whole, "")
         for low, high, whole in zip(model.lower, model.upper, model.integer, strict=True)
@@ -79,4 +82,8 @@ def _solve(model: LinearModel, engine: str) -> AnswerKey:
     status = solver.Solve()
     if status == pywraplp.Solver.OPTIMAL:
         return float(objective.Value())
-    return "unbounded" if status == pywraplp.Solver.UNBOUNDED else "infeasible"
+    if status == pywraplp.Solver.UNBOUNDED:
+        return "unbounded"
+    if status == pywraplp.Solver.INFEASIBLE:
+        return "infeasible"
+    raise ArithmeticError(f"{engine} ended with status {status}, which is no answer")

@@ -4,12 +4,19 @@ import itertools
 import math
 import random
 import re
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from env.families import FAMILIES, choose, generate, instances
 from env.families.model import LinearModel, confirmed_answer
+
+HOUSE = Path(__file__).resolve().parents[2]
 
 
 def draw(name, split, seed, count):
@@ -152,3 +159,23 @@ def test_drawing_uses_no_global_randomness():
     state = random.getstate()
     draw("blending", "train", 1, 3)
     assert random.getstate() == state
+
+
+def test_ctrl_c_while_an_answer_is_computed_stops_the_command():
+    code = (
+        "import random, time\nfrom env.families.model import LinearModel, confirmed_answer\n"
+        "random.seed(1)\nmodel = LinearModel('maximize')\n"
+        "columns = [model.variable(1.0, upper=1, integer=True) for _ in range(20)]\n"
+        "for _ in range(3):\n"
+        "    sizes = [random.randint(0, 99) for _ in columns]\n"
+        "    model.row(dict(zip(columns, sizes)), low=sum(sizes) // 2, high=sum(sizes) // 2)\n"
+        "print('begins', flush=True)\n"
+        "try:\n    confirmed_answer(model)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('stopped')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "begins\n"
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == ("stopped\n", "")
