@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from sandbox.zygote.processes import family
+from storm_calm.sandbox.zygote.processes import family
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

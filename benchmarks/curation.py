@@ -18,16 +18,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from agents.reasoners import open_reasoner
-from env import SolverEnv, run_episode
-from env.families import generate
-from sandbox import open_sandbox
+from storm_calm.agents.reasoners import open_reasoner
+from storm_calm.env import SolverEnv, run_episode
+from storm_calm.env.families import generate
+from storm_calm.sandbox import open_sandbox
 
 
 def curated(limit: int, seed: int) -> tuple[float, dict[str, object]]:
     """Seconds of one `storm curate`, start to end, and its summary."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", "from cli.start import main; main()", "curate", "--families", "all"]
+        command = [sys.executable, "-c", "from storm_calm.cli.start import main; main()", "curate", "--families", "all"]
         command += ["--split", "heldout", "--limit", str(limit), "--seed", str(seed), "--reasoner", "nano-base"]
         command += ["--out", str(Path(folder) / "run"), "--json", "--display", "none"]
         started = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sandbox import Limits, Status
+from storm_calm.sandbox import Limits, Status
 
 ROOMY = Limits(seconds=60)
 _SHORT = Limits(seconds=0.25, processes=24)

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from agents.reasoners import open_reasoner
-from agents.reasoners.nano import Nano
-from env.reasoner import Sampling
+from storm_calm.agents.reasoners import open_reasoner
+from storm_calm.agents.reasoners.nano import Nano
+from storm_calm.env.reasoner import Sampling
 
 QUESTION = (
     "A workshop makes chairs, tables and shelves. A chair earns 12 and takes 3 hours of work and 2 boards; a table "

@@ -31,7 +31,7 @@ from typing import Any
 
 from benchmarks.common import at_once, described, machine
 from benchmarks.snippets import run_fresh
-from sandbox import Sandbox, open_sandbox
+from storm_calm.sandbox import Sandbox, open_sandbox
 
 PROGRAMS = {
     "cp-sat": (

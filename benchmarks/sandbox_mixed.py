@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.common import at_once, described, machine, processor_seconds
 from benchmarks.snippets import KINDS, answer, mixed, run_fresh
-from sandbox import Execution, Limits, Sandbox, open_sandbox
+from storm_calm.sandbox import Execution, Limits, Sandbox, open_sandbox
 
 Programs = list[tuple[str, str]]
 _PRIVATE = """

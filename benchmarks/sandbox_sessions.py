@@ -24,7 +24,7 @@ import time
 from typing import Any
 
 from benchmarks.common import described, machine
-from sandbox import Execution, Limits, Sandbox, open_sandbox
+from storm_calm.sandbox import Execution, Limits, Sandbox, open_sandbox
 
 _CP_SAT = (
     """

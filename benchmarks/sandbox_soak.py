@@ -38,8 +38,8 @@ from typing import Any
 from benchmarks.common import at_once, described, machine
 from benchmarks.hostile import HOSTILE, ROOMY, Job
 from benchmarks.snippets import KINDS, answer, program, run_fresh
-from sandbox import Sandbox, SandboxUnavailableError, open_sandbox
-from sandbox.zygote.processes import family
+from storm_calm.sandbox import Sandbox, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox.zygote.processes import family
 
 _FLAT = 0.05
 _RARELY = 20  # one program of so many is hostile

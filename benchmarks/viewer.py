@@ -21,9 +21,9 @@ from time import perf_counter
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from agents.curation.config import CurateConfig
-from agents.curation.pool import curate
 from benchmarks.common import described, machine
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.pool import curate
 
 REAL = 120
 """Problems that are really curated."""
@@ -31,7 +31,7 @@ LOOKS = 20
 """Episodes that are opened, all over the run."""
 WRITE = """import re, sys
 from pathlib import Path
-from serving.report import open_run, write_report
+from storm_calm.serving.report import open_run, write_report
 write_report(open_run(Path(sys.argv[1])), Path(sys.argv[2]))
 print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 """

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.failures import told
+from storm_calm.cli.failures import told
 
 EXAMPLES = (
     "Examples:\n\nstorm compare runs/base runs/tuned\n\nstorm compare runs/base runs/tuned runs/best --out pictures"
@@ -25,9 +25,9 @@ def compare(
 ) -> None:
     """Put evaluations side by side: right answers, what differs from the first run, and what the models did."""
     with told():
-        from agents.evaluation.compare import compare
-        from agents.evaluation.plots import draw
-        from cli.compare_display import print_comparison
+        from storm_calm.agents.evaluation.compare import compare
+        from storm_calm.agents.evaluation.plots import draw
+        from storm_calm.cli.compare_display import print_comparison
 
         found = compare(runs)
         print_comparison(found)

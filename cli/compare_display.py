@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agents.evaluation.compare import Comparison, Run
-from agents.evaluation.intervals import Interval
-from agents.evaluation.results import GROUPINGS
-from cli.eval_display import GROUP_NAMES, percent, span
+from storm_calm.agents.evaluation.compare import Comparison, Run
+from storm_calm.agents.evaluation.intervals import Interval
+from storm_calm.agents.evaluation.results import GROUPINGS
+from storm_calm.cli.eval_display import GROUP_NAMES, percent, span
 
 BEHAVIOUR: dict[str, tuple[str, Callable[[float], str]]] = {
     "code_blocks": ("programs in a run", "{:.2f}".format),

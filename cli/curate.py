@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from agents.curation.config import CurateConfig, load_problems
-from cli.failures import fail, told
-from cli.settings import layered, names, option_texts
+from storm_calm.agents.curation.config import CurateConfig, load_problems
+from storm_calm.cli.failures import fail, told
+from storm_calm.cli.settings import layered, names, option_texts
 
 EXAMPLES = (
     "Examples:\n\nstorm curate --families all --limit 20 --seed 7 --out runs/first\n\n"
@@ -110,10 +110,10 @@ def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
 
 
 def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
-    from agents.curation import pool
-    from agents.runs.crew import RunStoppedError
-    from cli.curate_display import counts, print_summary
-    from cli.display import shown
+    from storm_calm.agents.curation import pool
+    from storm_calm.agents.runs.crew import RunStoppedError
+    from storm_calm.cli.curate_display import counts, print_summary
+    from storm_calm.cli.display import shown
 
     again = f"storm curate --out {out} --resume"
     try:

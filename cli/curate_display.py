@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agents.curation.pool import Progress
-from agents.curation.summary import Summary
-from agents.interveners import Spent
+from storm_calm.agents.curation.pool import Progress
+from storm_calm.agents.curation.summary import Summary
+from storm_calm.agents.interveners import Spent
 
 
 def counts(progress: Progress) -> str:

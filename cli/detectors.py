@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from agents.curation.config import CurateConfig
-from cli.failures import fail, told
-from cli.settings import option_texts
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.cli.failures import fail, told
+from storm_calm.cli.settings import option_texts
 
 if TYPE_CHECKING:
-    from agents.interveners import Intervener
-    from agents.triggers.labelled import LabelledTrace
-    from agents.triggers.measure import Measurement, Verdict
-    from sandbox import Sandbox
+    from storm_calm.agents.interveners import Intervener
+    from storm_calm.agents.triggers.labelled import LabelledTrace
+    from storm_calm.agents.triggers.measure import Measurement, Verdict
+    from storm_calm.sandbox import Sandbox
 
 EXAMPLES = "Examples:\n\nstorm detectors\n\nstorm detectors --nano 1200 --seed 3 --json"
 TEXTS = option_texts(CurateConfig)
@@ -70,9 +70,9 @@ def detectors(
     ] = None,
 ) -> None:
     """Measure how well the flaws of a run are found: precision and recall of each trigger on labelled traces."""
-    from agents.interveners.opening import open_intervener
-    from agents.triggers.labelled import read_traces
-    from sandbox import open_sandbox
+    from storm_calm.agents.interveners.opening import open_intervener
+    from storm_calm.agents.triggers.labelled import read_traces
+    from storm_calm.sandbox import open_sandbox
 
     measured: dict[str, Measurement] = {}
     with told():
@@ -102,7 +102,7 @@ def detectors(
         sets = {name: one.to_dict() for name, one in measured.items()}
         typer.echo(json.dumps({"intervener": intervener, "model": intervener_model, "sets": sets}, indent=2))
         return
-    from cli.detectors_display import print_measured
+    from storm_calm.cli.detectors_display import print_measured
 
     print_measured(intervener, measured)
 
@@ -111,11 +111,11 @@ def _played(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace]:
     """Traces as those of the nano model's corpus, which carry their labels from birth; its seeds are none of these."""
     from itertools import islice
 
-    from agents.reasoners import built_in
-    from agents.triggers import TRIGGER_OF
-    from agents.triggers.labelled import LabelledTrace
-    from rl.nano.corpus import traces
-    from rl.nano.tokenizer import NanoCodec
+    from storm_calm.agents.reasoners import built_in
+    from storm_calm.agents.triggers import TRIGGER_OF
+    from storm_calm.agents.triggers.labelled import LabelledTrace
+    from storm_calm.rl.nano.corpus import traces
+    from storm_calm.rl.nano.tokenizer import NanoCodec
 
     codec = NanoCodec(built_in("nano-base") / "tokenizer.json")
     for trace in islice(traces(codec, sandbox, seed=f"detectors/{seed}"), count):
@@ -131,9 +131,9 @@ def _played(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace]:
 
 
 def _measured(traces: Iterable[LabelledTrace], total: int, intervener: Intervener, display: Any) -> Measurement:
-    from agents.triggers.measure import measure
-    from cli.detectors_display import Progress, counts
-    from cli.display import shown
+    from storm_calm.agents.triggers.measure import measure
+    from storm_calm.cli.detectors_display import Progress, counts
+    from storm_calm.cli.display import shown
 
     with shown(display, counts) as report:
 

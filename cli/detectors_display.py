@@ -11,10 +11,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from agents.evaluation.intervals import Interval
-from agents.triggers.measure import Counts, Judged, Measurement, Verdict
-from cli.curate_display import spent_words
-from cli.eval_display import percent, span
+from storm_calm.agents.evaluation.intervals import Interval
+from storm_calm.agents.triggers.measure import Counts, Judged, Measurement, Verdict
+from storm_calm.cli.curate_display import spent_words
+from storm_calm.cli.eval_display import percent, span
 
 LISTED = 50
 """Traces that a list shows; --json has them all."""

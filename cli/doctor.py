@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.failures import told
+from storm_calm.cli.failures import told
 
 if TYPE_CHECKING:
-    from rl.doctor import Verdict
+    from storm_calm.rl.doctor import Verdict
 
 EXAMPLES = "Examples:\n\nstorm doctor runs/first\n\nstorm doctor runs/eval-sft --baseline runs/eval-base"
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "not measured": "dim"}
@@ -34,7 +34,7 @@ def doctor(
 ) -> None:
     """Look for the known signatures of a failed training; the exit code is 1 if there is a problem, and 0 if not."""
     with told():
-        from rl.doctor import examine
+        from storm_calm.rl.doctor import examine
 
         verdicts = examine(run, baseline)
     counts = Counter(verdict.state for verdict in verdicts)

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from agents.evaluation.config import EvalConfig, load_problems
-from cli.failures import fail, told
-from cli.settings import layered, names, option_texts
+from storm_calm.agents.evaluation.config import EvalConfig, load_problems
+from storm_calm.cli.failures import fail, told
+from storm_calm.cli.settings import layered, names, option_texts
 
 EXAMPLES = (
     "Examples:\n\nstorm eval --families all --limit 20 --samples 4 --seed 7 --out runs/eval\n\n"
@@ -106,7 +106,7 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
         return
     import tomli_w
 
-    from cli.eval_display import runs_at
+    from storm_calm.cli.eval_display import runs_at
 
     typer.echo(f"{runs_at(count, config.samples)} would go to {out}")
     if config.stress:
@@ -118,10 +118,10 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
 
 
 def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
-    from agents.evaluation import run
-    from agents.runs.crew import RunStoppedError
-    from cli.display import shown
-    from cli.eval_display import counts, print_results
+    from storm_calm.agents.evaluation import run
+    from storm_calm.agents.runs.crew import RunStoppedError
+    from storm_calm.cli.display import shown
+    from storm_calm.cli.eval_display import counts, print_results
 
     again = f"storm eval --out {out} --resume"
     try:

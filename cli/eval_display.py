@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from agents.evaluation.behaviour import Behaviour
-from agents.evaluation.intervals import Interval
-from agents.evaluation.results import Group, Reliance, Results
-from agents.evaluation.run import Progress
+from storm_calm.agents.evaluation.behaviour import Behaviour
+from storm_calm.agents.evaluation.intervals import Interval
+from storm_calm.agents.evaluation.results import Group, Reliance, Results
+from storm_calm.agents.evaluation.run import Progress
 
 GROUP_NAMES = {"by_benchmark": "test set", "by_family": "family", "by_tier": "tier", "by_group": "group"}
 """What the groups of a grouping are, in the head of its table."""

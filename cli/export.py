@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli.failures import fail, told
+from storm_calm.cli.failures import fail, told
 
 if TYPE_CHECKING:
-    from rl.datasets import Report
-    from serving.review.stored import Review
+    from storm_calm.rl.datasets import Report
+    from storm_calm.serving.review.stored import Review
 
 EXAMPLES = (
     "Examples:\n\nstorm export runs/first --format verl-sft\n\n"
@@ -74,8 +74,8 @@ def export(
 ) -> None:
     """Write a dataset for training: golden runs with their token ids and masks, or problems for GRPO."""
     with told():
-        from rl.datasets import ExportConfig
-        from rl.datasets import export as write
+        from storm_calm.rl.datasets import ExportConfig
+        from storm_calm.rl.datasets import export as write
 
         for place in eval_dir or ():
             if not place.is_dir():
@@ -103,7 +103,7 @@ def export(
 
 
 def _review(source: Path) -> Review:
-    from serving.review.stored import read_review
+    from storm_calm.serving.review.stored import read_review
 
     return read_review(source)
 

@@ -19,8 +19,8 @@ _FULL = "the disk is full; make room, and go on with --resume if the command has
 @contextmanager
 def told() -> Iterator[None]:
     """Say what went wrong inside, and exit. A mistake of ours, which is anything unexpected, keeps its traceback."""
-    from env import ReasonerError
-    from sandbox import SandboxUnavailableError
+    from storm_calm.env import ReasonerError
+    from storm_calm.sandbox import SandboxUnavailableError
 
     try:
         yield

@@ -6,8 +6,21 @@ from typing import Annotated
 
 import typer
 
-from cli import compare, curate, detectors, doctor, export, families, reproduce, review, sandbox, serve, solve, view
-from cli import eval as evaluation
+from storm_calm.cli import (
+    compare,
+    curate,
+    detectors,
+    doctor,
+    export,
+    families,
+    reproduce,
+    review,
+    sandbox,
+    serve,
+    solve,
+    view,
+)
+from storm_calm.cli import eval as evaluation
 
 app = typer.Typer(
     name="storm",

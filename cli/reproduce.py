@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from cli.failures import fail, told
-from cli.settings import names, option_texts
-from rl.reproduce.config import QUICK, ReproduceConfig
+from storm_calm.cli.failures import fail, told
+from storm_calm.cli.settings import names, option_texts
+from storm_calm.rl.reproduce.config import QUICK, ReproduceConfig
 
 EXAMPLES = "Examples:\n\nstorm reproduce --quick --out runs/quick\n\nstorm reproduce --seeds 0,1,2 --out runs/reproduce"
 TEXTS = option_texts(ReproduceConfig)
@@ -43,7 +43,7 @@ def reproduce(
         config = replace(QUICK if quick else ReproduceConfig(), **changed)
         chosen = names(stages) or ()
         _run(config, out, _seeds(seed, seeds), chosen, again=_again(config, out, seeds, seed, quick, stages))
-        from rl.reproduce.report import write_report
+        from storm_calm.rl.reproduce.report import write_report
 
         try:
             facts = write_report(out)
@@ -52,15 +52,15 @@ def reproduce(
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
     else:
-        from cli.reproduce_display import print_report
+        from storm_calm.cli.reproduce_display import print_report
 
         print_report(facts)
         typer.echo(f"\n{out / 'report.html'} has the figures, the curves and the paper's claims beside them")
 
 
 def _run(config: ReproduceConfig, out: Path, seeds: tuple[int, ...], stages: tuple[str, ...], *, again: str) -> None:
-    from cli.reproduce_display import shown
-    from rl.reproduce import running
+    from storm_calm.cli.reproduce_display import shown
+    from storm_calm.rl.reproduce import running
 
     # Whoever ends it by a signal ends the training command that it waits for.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rl.reproduce.report import clock
-from rl.reproduce.running import Progress
+from storm_calm.rl.reproduce.report import clock
+from storm_calm.rl.reproduce.running import Progress
 
 PLAIN_SECONDS = 60.0
 """Seconds between two lines where nobody watches."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.failures import fail, told
+from storm_calm.cli.failures import fail, told
 
 if TYPE_CHECKING:
-    from serving.review.reviewer import Reviewer
+    from storm_calm.serving.review.reviewer import Reviewer
 
 EXAMPLES = "Examples:\n\nstorm review runs/first --reviewer ana\n\nstorm review runs/first --results"
 
@@ -58,7 +58,7 @@ def review(
 
 def _judge(run: Path, name: str, sample: int | None, seed: int | None, port: int | None) -> None:
     try:
-        from serving.review.server import serve
+        from storm_calm.serving.review.server import serve
     except ImportError as error:
         raise ValueError(f"the review page needs {error.name}; pip install 'storm-calm[serve]'") from error
 
@@ -75,21 +75,21 @@ def _judge(run: Path, name: str, sample: int | None, seed: int | None, port: int
 
 
 def _print(run: Path, *, as_json: bool) -> None:
-    from serving.review.results import results
-    from serving.review.stored import read_review
+    from storm_calm.serving.review.results import results
+    from storm_calm.serving.review.stored import read_review
 
     found = results(read_review(run))
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2))
         return
-    from cli.review_display import print_results
+    from storm_calm.cli.review_display import print_results
 
     print_results(found)
 
 
 def _write(run: Path, file: Path) -> None:
-    from serving.review.export import check_file, write
-    from serving.review.stored import read_review
+    from storm_calm.serving.review.export import check_file, write
+    from storm_calm.serving.review.stored import read_review
 
     check_file(file)
     count = write(read_review(run), file)

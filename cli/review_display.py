@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from cli.eval_display import percent, span
-from serving.review.kappa import Agreement
-from serving.review.results import Group, Rate, Results
+from storm_calm.cli.eval_display import percent, span
+from storm_calm.serving.review.kappa import Agreement
+from storm_calm.serving.review.results import Group, Rate, Results
 
 QUESTIONS = {
     "finding": "finding right",

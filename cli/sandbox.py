@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.failures import fail, told
-from cli.sandbox_display import counted, print_execution, print_facts, print_libraries, print_outcomes
+from storm_calm.cli.failures import fail, told
+from storm_calm.cli.sandbox_display import counted, print_execution, print_facts, print_libraries, print_outcomes
 
 if TYPE_CHECKING:
-    from sandbox import Execution, Limits, Sandbox
+    from storm_calm.sandbox import Execution, Limits, Sandbox
 
 CHECK_EXAMPLES = "Examples:\n\nstorm sandbox check\n\nstorm sandbox check --minimum-tier full --json"
 RUN_EXAMPLES = (
@@ -66,7 +66,7 @@ def check(
     Exit code 0: it holds all that its tier claims. 1: something got through. 2: there is no sandbox.
     """
     with _told():
-        from sandbox.selfcheck import Outside, libraries, self_check
+        from storm_calm.sandbox.selfcheck import Outside, libraries, self_check
 
         begin = monotonic()
         # The secrets come first, so that they would be found in a sandbox that is a copy of this process.
@@ -160,8 +160,8 @@ def list_libraries(
     STORM_LIBRARIES, names separated by commas, adds to those that are marked with *; the others are what these need.
     """
     with _told():
-        from sandbox.libraries import asked
-        from sandbox.selfcheck import all_libraries
+        from storm_calm.sandbox.libraries import asked
+        from storm_calm.sandbox.selfcheck import all_libraries
 
         with _open(backend, "full", "limits", image, template, address) as sandbox:
             found = all_libraries(sandbox)
@@ -175,7 +175,7 @@ def list_libraries(
 @contextmanager
 def _told() -> Iterator[None]:
     """As `told`, but without a sandbox the command can do nothing, which is told from what a program did."""
-    from sandbox import SandboxUnavailableError
+    from storm_calm.sandbox import SandboxUnavailableError
 
     with told():
         try:
@@ -195,7 +195,7 @@ def _open(
     address: str | None,
     limits: Limits | None = None,
 ) -> Sandbox:
-    from sandbox import BACKENDS, open_sandbox
+    from storm_calm.sandbox import BACKENDS, open_sandbox
 
     given = {"image": image, "template": template, "address": address}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -206,7 +206,7 @@ def _open(
 
 
 def _limits(timeout: float, memory: int) -> Limits:
-    from sandbox import Limits
+    from storm_calm.sandbox import Limits
 
     if not (math.isfinite(timeout) and timeout > 0):
         raise ValueError(f"--timeout is {timeout:g}; give a number of seconds above 0")

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from sandbox import Execution, Limits, Sandbox, SolverReport
-    from sandbox.selfcheck import Outcome
+    from storm_calm.sandbox import Execution, Limits, Sandbox, SolverReport
+    from storm_calm.sandbox.selfcheck import Outcome
 
 _HARMLESS = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] if chr(code) not in "\n\t"}
 """Control characters, as they are shown: a program's output could else steer the terminal."""
@@ -60,7 +60,7 @@ def print_libraries(found: Mapping[str, str], asked: Sequence[str]) -> None:
 @contextmanager
 def counted() -> Iterator[Callable[[Outcome], Outcome]]:
     """A function that takes note of each outcome; on a terminal, a bar shows them, on standard error."""
-    from sandbox.selfcheck import CASES
+    from storm_calm.sandbox.selfcheck import CASES
 
     columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(), TextColumn("{task.description}", markup=False))
     with Progress(
@@ -77,7 +77,7 @@ def counted() -> Iterator[Callable[[Outcome], Outcome]]:
 
 def print_outcomes(outcomes: Sequence[Outcome], seconds: float) -> None:
     """A line for each theme, then what is broken, then the sum."""
-    from sandbox.selfcheck.case import Theme
+    from storm_calm.sandbox.selfcheck.case import Theme
 
     console = Console(highlight=False)
     table = Table("theme", box=None, pad_edge=False, header_style="dim")

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from agents.runs.settings import help_texts
+from storm_calm.agents.runs.settings import help_texts
 
 
 def option_texts(cls: Any) -> dict[str, str]:
@@ -32,7 +32,7 @@ def layered(
 
     sources: the settings that say where problems come from; a layer that gives one replaces all of them.
     """
-    from agents.runs.folder import stored_settings
+    from storm_calm.agents.runs.folder import stored_settings
 
     settings: dict[str, Any] = {}
     given = {name: value for name, value in flags.items() if value is not None}

@@ -11,8 +11,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from agents.reasoners import BUILT_IN
-from cli.failures import fail, told
+from storm_calm.agents.reasoners import BUILT_IN
+from storm_calm.cli.failures import fail, told
 
 EXAMPLES = (
     "Examples:\n\nstorm solve 'A workshop has 40 hours. A chair takes 2 and earns 5. What is the largest profit?'\n\n"
@@ -91,11 +91,11 @@ def _solved(
     show: bool,
 ) -> dict[str, Any]:
     """The final state of the machine."""
-    from agents.graphs import storm
-    from agents.graphs.parts import Parts
-    from agents.reasoners import open_reasoner
-    from cli.printer import Printer
-    from sandbox import open_sandbox
+    from storm_calm.agents.graphs import storm
+    from storm_calm.agents.graphs.parts import Parts
+    from storm_calm.agents.reasoners import open_reasoner
+    from storm_calm.cli.printer import Printer
+    from storm_calm.sandbox import open_sandbox
 
     with closing(open_reasoner(spec, model=model)) as reasoner, open_sandbox(minimum_tier=minimum_tier) as sandbox:
         sampling = replace(reasoner.sampling, temperature=temperature) if temperature is not None else None

@@ -16,7 +16,7 @@ def main() -> None:
             # A terminal that has no such character shows a question mark.
             if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
                 stream.reconfigure(errors="replace")
-        from cli.main import app
+        from storm_calm.cli.main import app
 
         app()
     except KeyboardInterrupt:

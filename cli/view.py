@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.failures import fail, told
+from storm_calm.cli.failures import fail, told
 
 EXAMPLES = "Examples:\n\nstorm view runs/first\n\nstorm view runs/first --serve"
 PORT = 8765
@@ -49,7 +49,7 @@ def view(
 
 
 def _write(run: Path, out: Path | None) -> None:
-    from serving.report import open_run, write_report
+    from storm_calm.serving.report import open_run, write_report
 
     opened = open_run(run)
     report = write_report(opened, run / "report.html" if out is None else out)
@@ -63,11 +63,11 @@ def _write(run: Path, out: Path | None) -> None:
 
 
 def _serve(run: Path, port: int) -> None:
-    from serving.report import open_run
+    from storm_calm.serving.report import open_run
 
     opened = open_run(run)
     try:
-        from serving.report import live
+        from storm_calm.serving.report import live
     except ImportError as error:
         raise ValueError(f"--serve needs {error.name}; pip install 'storm-calm[serve]'") from error
 

@@ -1,6 +1,6 @@
 """What is true: problems, transcripts, the environment, answers, rewards and records.
 
-    from env import SolverEnv, read_problems, run_episode, score
+    from storm_calm.env import SolverEnv, read_problems, run_episode, score
 
     env = SolverEnv(sandbox, reasoner)
     for problem in read_problems("problems.jsonl"):
@@ -10,16 +10,16 @@ Imports `sandbox` and the standard library only: whatever trains, serves or draw
 reverse.
 """
 
-from env.answers import Answer, last_boxed, parse_answer, read_answer
-from env.episode import Episode, StopReason, Usage, run_episode, segment_seed
-from env.intervention import TRIGGER_CLASS, TRIGGERS, Finder, Finding, Intervention, Trigger, TriggerClass
-from env.problem import AnswerKey, Problem
-from env.protocol import PROTOCOLS, Action, Inline, Protocol, ToolCall
-from env.reasoner import Chunk, Codec, Generation, Message, Reasoner, ReasonerError, Sampling, collect
-from env.records import append_episode, read_episodes, read_problems, repair_episodes, write_problems
-from env.scoring import RULES, Rule, Score, score
-from env.solver_env import SolverEnv, StepResult
-from env.transcript import Finish, Source, Span, Transcript
+from storm_calm.env.answers import Answer, last_boxed, parse_answer, read_answer
+from storm_calm.env.episode import Episode, StopReason, Usage, run_episode, segment_seed
+from storm_calm.env.intervention import TRIGGER_CLASS, TRIGGERS, Finder, Finding, Intervention, Trigger, TriggerClass
+from storm_calm.env.problem import AnswerKey, Problem
+from storm_calm.env.protocol import PROTOCOLS, Action, Inline, Protocol, ToolCall
+from storm_calm.env.reasoner import Chunk, Codec, Generation, Message, Reasoner, ReasonerError, Sampling, collect
+from storm_calm.env.records import append_episode, read_episodes, read_problems, repair_episodes, write_problems
+from storm_calm.env.scoring import RULES, Rule, Score, score
+from storm_calm.env.solver_env import SolverEnv, StepResult
+from storm_calm.env.transcript import Finish, Source, Span, Transcript
 
 __all__ = [
     "PROTOCOLS",

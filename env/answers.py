@@ -23,8 +23,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
-from env.plain import arguments
-from env.transcript import Transcript
+from storm_calm.env.plain import arguments
+from storm_calm.env.transcript import Transcript
 
 AnswerStatus = Literal["number", "infeasible", "unbounded"]
 """Kinds of answers."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from env.answers import read_answer
-from env.episode import Episode
+from storm_calm.env.answers import read_answer
+from storm_calm.env.episode import Episode
 
 _CLOSE = 1e-6  # relative: solvers stop within tolerances of about this size
 _PRINTED = 5e-3  # absolute: an answer is often the printed objective, rounded to two decimals

@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from env.intervention import Intervention
-from env.plain import arguments
-from env.problem import Problem
-from env.reasoner import Reasoner, Sampling
-from env.transcript import Transcript
-from sandbox import Execution
+from storm_calm.env.intervention import Intervention
+from storm_calm.env.plain import arguments
+from storm_calm.env.problem import Problem
+from storm_calm.env.reasoner import Reasoner, Sampling
+from storm_calm.env.transcript import Transcript
+from storm_calm.sandbox import Execution
 
 if TYPE_CHECKING:
-    from env.solver_env import SolverEnv
+    from storm_calm.env.solver_env import SolverEnv
 
 StopReason = Literal["answer", "budget", "length", "malformed", "infrastructure"]
 """Why a run is over.

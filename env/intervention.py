@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal, Self, get_args
 
-from env.plain import arguments
+from storm_calm.env.plain import arguments
 
 Trigger = Literal[
     "manual_computation",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
-from env.plain import arguments
+from storm_calm.env.plain import arguments
 
 AnswerKey = float | Literal["infeasible", "unbounded"]
 """What counts as right: a number in the unit that the question asks for, or the fact that there is no optimum."""

@@ -13,10 +13,10 @@ import typing
 from dataclasses import dataclass
 from typing import Literal
 
-from env.answers import last_boxed
-from env.marks import harmless
-from env.reasoner import Message
-from sandbox import Execution
+from storm_calm.env.answers import last_boxed
+from storm_calm.env.marks import harmless
+from storm_calm.env.reasoner import Message
+from storm_calm.sandbox import Execution
 
 HEAD = TAIL = 400
 """Characters of output that are shown from its beginning and its end; 400 + "..." + 400, as published."""

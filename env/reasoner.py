@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
-from env.plain import arguments
-from env.transcript import Finish, check_tokens
+from storm_calm.env.plain import arguments
+from storm_calm.env.transcript import Finish, check_tokens
 
 Encoding = tuple[tuple[int, ...], tuple[int, ...]]
 """Token ids, and the offset in the text at which each ends (see `Span.ends`); both of shape (tokens,)."""

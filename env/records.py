@@ -16,11 +16,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from env.answers import parse_answer
-from env.episode import Episode
-from env.lines import json_lines, short
-from env.problem import AnswerKey, Problem, check_answer
-from env.scoring import RULES
+from storm_calm.env.answers import parse_answer
+from storm_calm.env.episode import Episode
+from storm_calm.env.lines import json_lines, short
+from storm_calm.env.problem import AnswerKey, Problem, check_answer
+from storm_calm.env.scoring import RULES
 
 
 def read_problems(path: str | Path) -> tuple[Problem, ...]:

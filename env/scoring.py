@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-from env.answers import Answer, read_answer
-from env.episode import Episode
-from env.plain import arguments
-from env.problem import AnswerKey
+from storm_calm.env.answers import Answer, read_answer
+from storm_calm.env.episode import Episode
+from storm_calm.env.plain import arguments
+from storm_calm.env.problem import AnswerKey
 
 Reason = Literal["correct", "wrong_answer", "no_answer", "budget", "length", "malformed", "infrastructure"]
 """Why a score is what it is. no_answer: the box holds nothing that can be read; the last four are stop reasons."""

@@ -20,14 +20,14 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Literal
 
-from env.episode import Episode, StopReason
-from env.intervention import Finding, Intervention
-from env.marks import harmless
-from env.problem import Problem
-from env.protocol import Inline, Protocol
-from env.reasoner import Codec, Generation, Message
-from env.transcript import Source, Span, Transcript
-from sandbox import (
+from storm_calm.env.episode import Episode, StopReason
+from storm_calm.env.intervention import Finding, Intervention
+from storm_calm.env.marks import harmless
+from storm_calm.env.problem import Problem
+from storm_calm.env.protocol import Inline, Protocol
+from storm_calm.env.reasoner import Codec, Generation, Message
+from storm_calm.env.transcript import Source, Span, Transcript
+from storm_calm.sandbox import (
     MAX_CODE_BYTES,
     Cancellation,
     Execution,

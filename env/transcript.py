@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, Literal, Self, get_args
 
-from env.plain import arguments
+from storm_calm.env.plain import arguments
 
 Source = Literal["prompt", "model", "tool", "hint"]
 """Who wrote a span: the question and its instructions, the model, the environment, or an intervener."""

@@ -24,10 +24,10 @@ from uuid import uuid4
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
-from env import Episode, Generation, Problem, SolverEnv, score, segment_seed
-from rl.codec import CheckpointCodec
-from rl.rollouts import facts, keep, length_of, report_failure
-from sandbox import Limits, Sandbox, SandboxUnavailableError, Tier, open_sandbox
+from storm_calm.env import Episode, Generation, Problem, SolverEnv, score, segment_seed
+from storm_calm.rl.codec import CheckpointCodec
+from storm_calm.rl.rollouts import facts, keep, length_of, report_failure
+from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError, Tier, open_sandbox
 
 PATIENCE = (1.0, 5.0, 20.0)
 """Seconds to wait before a program is tried again whose sandbox failed; then the rollout is given up."""

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from env import RULES, Problem
-from env.protocol import Inline
-from rl.codec import CheckpointCodec
+from storm_calm.env import RULES, Problem
+from storm_calm.env.protocol import Inline
+from storm_calm.rl.codec import CheckpointCodec
 
 SPARE_BYTES = 500_000_000
 """Room that a run leaves on its disk besides its checkpoints."""

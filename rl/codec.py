@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from agents.reasoners import chatml
-from agents.reasoners.tokens import ByteTokens
-from env import Finish, Generation
-from env.reasoner import Encoding, Message
+from storm_calm.agents.reasoners import chatml
+from storm_calm.agents.reasoners.tokens import ByteTokens
+from storm_calm.env import Finish, Generation
+from storm_calm.env.reasoner import Encoding, Message
 
 
 class CheckpointCodec:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rl.compose import compose, environment, names
+from storm_calm.rl.compose import compose, environment, names
 
 
 def parse(
@@ -46,7 +46,7 @@ def local_model(section: Any) -> Path:
 
     section: of the configuration, with the model's `path`, which is set to that folder.
     """
-    from agents.reasoners import BUILT_IN, built_in
+    from storm_calm.agents.reasoners import BUILT_IN, built_in
 
     path = built_in(section.path) if section.path in BUILT_IN else Path(section.path).expanduser()
     if not path.is_dir():

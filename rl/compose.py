@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import storm_calm
+
 FOLDER = Path(__file__).parent / "config"
 """Where our configurations are."""
 
@@ -101,11 +103,11 @@ def _first_line(error: Exception) -> str:
 
 def environment(device: str) -> dict[str, str]:
     """Environment variables that every process of a training run needs."""
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(storm_calm.__file__).parents[1])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     values = {
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
-        "VERL_USE_EXTERNAL_MODULES": "rl.verl_cpu.platform",
+        "VERL_USE_EXTERNAL_MODULES": "storm_calm.rl.verl_cpu.platform",
         "TOKENIZERS_PARALLELISM": "false",
         # Nothing is reported to anyone, and no hub is asked for a model that is a folder here.
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -26,10 +26,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from env import Problem
-from env.families.base import HELDOUT_SHARE
-from env.lines import json_lines
-from env.stress import group_of
+from storm_calm.env import Problem
+from storm_calm.env.families.base import HELDOUT_SHARE
+from storm_calm.env.lines import json_lines
+from storm_calm.env.stress import group_of
 
 WORDS = 8
 """Words in a run; shorter ones are common phrases ("what is the maximum total profit")."""

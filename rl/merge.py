@@ -1,6 +1,6 @@
 """From veRL's checkpoint to a model that can be used: a transformers folder, and what the nano reasoner runs.
 
-python -m rl.merge runs/grpo
+python -m storm_calm.rl.merge runs/grpo
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rl.compose import environment
+from storm_calm.rl.compose import environment
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 """Taken over from the model that was trained: nobody changes them."""
@@ -33,7 +33,7 @@ def finish(out: Path, *, base: Path, export: bool) -> None:
         shutil.rmtree(out / "nano", ignore_errors=True)
     print(f"{model}: the model after step {step}", flush=True)
     if export and not (out / "nano" / "model.onnx").is_file():
-        from rl.nano.export import export as write_nano
+        from storm_calm.rl.nano.export import export as write_nano
 
         difference = write_nano(model, out / "nano")
         print(f"{out / 'nano'}: for --reasoner; logits differ by at most {difference:.1g} from torch's", flush=True)

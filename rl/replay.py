@@ -12,7 +12,7 @@ from typing import Any
 import transfer_queue as tq
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
-from rl.rollouts import figures, last_failure, length_of
+from storm_calm.rl.rollouts import figures, last_failure, length_of
 
 POLL = 0.05
 """Seconds between two looks at what is finished; veRL's own 2 are longer than a step of a nano model."""

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from env import Episode, Score, StopReason
-from env.backing import backed_by_report
+from storm_calm.env import Episode, Score, StopReason
+from storm_calm.env.backing import backed_by_report
 
 FAILURES = "failures.jsonl"
 SOLVED = ("optimal", "feasible", "infeasible", "unbounded", "error", "limit")

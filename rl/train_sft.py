@@ -19,13 +19,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":
-    # As a script, this folder would stand first on the path, and its modules in the way of packages of like names.
+if __name__ == "__main__" and not __package__:
+    # As a script in a checkout: the path begins with the folder that holds storm_calm instead of this one.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from rl.checks import check_checkpoints, check_disk, check_model, check_sft_data, count_weights, lack_of_room
-from rl.command import local_model, parse
-from rl.run_folder import claimed, gather_metrics, new_metrics_file
+from storm_calm.rl.checks import check_checkpoints, check_disk, check_model, check_sft_data, count_weights, lack_of_room
+from storm_calm.rl.command import local_model, parse
+from storm_calm.rl.run_folder import claimed, gather_metrics, new_metrics_file
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
             weights = count_weights(model)
             check_disk(out, weights, config.trainer.max_ckpt_to_keep or 1)
             _run(config, out, weights)
-        from rl.merge import finish
+        from storm_calm.rl.merge import finish
 
         finish(out, base=model, export=config.storm.export)
 
@@ -93,7 +93,7 @@ def vocabulary(model: Path) -> int:
 
 
 def _run(config: Any, out: Path, weights: int) -> None:
-    """Start torchrun with this file as its workers, and wait for its end. weights: of the model."""
+    """Start torchrun with this module as its workers, and wait for its end. weights: of the model."""
     from omegaconf import OmegaConf
 
     settings = out / "worker.yaml"
@@ -108,7 +108,7 @@ def _run(config: Any, out: Path, weights: int) -> None:
     try:
         with (out / "log.txt").open("a", encoding="utf-8") as log:
             done = subprocess.run(
-                [*command, str(Path(__file__).resolve()), "--worker", str(settings)],
+                [*command, "-m", "storm_calm.rl.train_sft", "--worker", str(settings)],
                 env={**os.environ, **variables},
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -18,15 +18,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":
-    # As a script, this folder would stand first on the path, and its modules in the way of packages of like names.
+if __name__ == "__main__" and not __package__:
+    # As a script in a checkout: the path begins with the folder that holds storm_calm instead of this one.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from rl.checks import check_checkpoints, check_disk, check_model, check_rl_data, check_rule, count_weights, lack_of_room
-from rl.command import local_model, parse
-from rl.compose import FOLDER
-from rl.console import told
-from rl.run_folder import claimed, gather_metrics, new_metrics_file
+from storm_calm.rl.checks import (
+    check_checkpoints,
+    check_disk,
+    check_model,
+    check_rl_data,
+    check_rule,
+    count_weights,
+    lack_of_room,
+)
+from storm_calm.rl.command import local_model, parse
+from storm_calm.rl.compose import FOLDER
+from storm_calm.rl.console import told
+from storm_calm.rl.run_folder import claimed, gather_metrics, new_metrics_file
 
 HELDOUT = 64
 """Held-out problems that are put beside the training ones, for veRL's own validation (`trainer.test_freq`)."""
@@ -77,18 +85,18 @@ def train(config: Any, *, dry_run: bool = False) -> None:
             check_disk(out, weights, config.trainer.max_actor_ckpt_to_keep or 1)
             print(f"{out}: from step {done} to {config.trainer.total_training_steps}", flush=True)
             _run(config, out, weights)
-        from rl.merge import finish
+        from storm_calm.rl.merge import finish
 
         finish(out, base=model, export=settings.export)
 
 
 def _prepare_data(config: Any) -> None:
     """Make the data sets that are the run's own, where they are not there yet."""
-    from env import read_problems
-    from env.families import generate
-    from rl.contamination import is_heldout
-    from rl.datasets import rl_rows
-    from rl.datasets.files import write_rows
+    from storm_calm.env import read_problems
+    from storm_calm.env.families import generate
+    from storm_calm.rl.contamination import is_heldout
+    from storm_calm.rl.datasets import rl_rows
+    from storm_calm.rl.datasets.files import write_rows
 
     settings, told = config.storm, config.storm.instructions
     train_file, val_file = Path(config.data.train_files), Path(config.data.val_files)
@@ -112,7 +120,7 @@ def _prepare_data(config: Any) -> None:
 
 def _check_sandbox(settings: Any) -> None:
     """That rollouts will find a sandbox, and which."""
-    from sandbox import SandboxUnavailableError, open_sandbox
+    from storm_calm.sandbox import SandboxUnavailableError, open_sandbox
 
     try:
         with open_sandbox(settings.sandbox, minimum_tier=settings.minimum_tier, workers=settings.workers) as sandbox:

@@ -1,6 +1,6 @@
 """Where model-written code runs: one interface, fork servers behind it, and a probe that reports every solve.
 
-    from sandbox import open_sandbox
+    from storm_calm.sandbox import open_sandbox
 
     with open_sandbox() as sandbox:
         print(sandbox.run("print(6 * 7)").stdout)
@@ -22,9 +22,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.base import MAX_CODE_BYTES, Limits, Program, Sandbox, Session
-from sandbox.cancellation import Cancellation, RunCancelledError
-from sandbox.execution import TIERS, Execution, SandboxUnavailableError, SolverReport, Status, Tier
+from storm_calm.sandbox.base import MAX_CODE_BYTES, Limits, Program, Sandbox, Session
+from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError
+from storm_calm.sandbox.execution import TIERS, Execution, SandboxUnavailableError, SolverReport, Status, Tier
 
 __all__ = [
     "BACKENDS",
@@ -90,17 +90,17 @@ def open_sandbox(
 def _backend(name: str) -> Callable[..., Sandbox]:
     """The backend's class; its module is imported only when it is asked for, as it may need packages of its own."""
     if name == "docker":
-        from sandbox.docker import DockerSandbox
+        from storm_calm.sandbox.docker import DockerSandbox
 
         return DockerSandbox
     if name == "e2b":
-        from sandbox.e2b import E2BSandbox
+        from storm_calm.sandbox.e2b import E2BSandbox
 
         return E2BSandbox
     if name == "ray":
-        from sandbox.ray import RaySandbox
+        from storm_calm.sandbox.ray import RaySandbox
 
         return RaySandbox
-    from sandbox.local import LocalSandbox
+    from storm_calm.sandbox.local import LocalSandbox
 
     return LocalSandbox

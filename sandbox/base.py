@@ -18,8 +18,8 @@ from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
-from sandbox.cancellation import Cancellation
-from sandbox.execution import Execution, Tier
+from storm_calm.sandbox.cancellation import Cancellation
+from storm_calm.sandbox.execution import Execution, Tier
 
 MAX_CODE_BYTES = 1 << 20
 """The longest program, in bytes of UTF-8. Longer text is data, and belongs into a file."""

@@ -1,7 +1,7 @@
 """The "docker" sandbox: programs run in containers, each with a fork server of its own in it (`sandbox.zygote`).
 
     docker build -f docker/Dockerfile.sandbox -t storm-sandbox .
-    python -c 'from sandbox import open_sandbox; print(open_sandbox("docker").run("print(6 * 7)").stdout)'
+    python -c 'from storm_calm import open_sandbox; print(open_sandbox("docker").run("print(6 * 7)").stdout)'
 
 One container for each worker, kept warm, with `sandbox.worker` as its main process. It is spoken to over its standard
 input and output and nothing else: so the engine may be on another machine, and the container needs no network, no
@@ -26,12 +26,12 @@ import random
 import threading
 from typing import Any
 
-from sandbox.base import Limits
-from sandbox.cancellation import Cancellation
-from sandbox.docker_engine import BUILD, LABEL, Engine, owner
-from sandbox.docker_stream import Stream, StreamLostError
-from sandbox.execution import SandboxUnavailableError, Tier
-from sandbox.remote import RemoteSandbox, Slot, SlotLostError
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.cancellation import Cancellation
+from storm_calm.sandbox.docker_engine import BUILD, LABEL, Engine, owner
+from storm_calm.sandbox.docker_stream import Stream, StreamLostError
+from storm_calm.sandbox.execution import SandboxUnavailableError, Tier
+from storm_calm.sandbox.remote import RemoteSandbox, Slot, SlotLostError
 
 _START = 120.0  # seconds for a container to start and to load the libraries: the first time on a slow disk
 # What the worker and its fork servers need besides a program.

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sandbox.execution import SandboxUnavailableError
+from storm_calm.sandbox.execution import SandboxUnavailableError
 
 LABEL = "storm.sandbox"
 """The label of our containers; its value tells which process they belong to."""

@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Any
 
-from sandbox.cancellation import Cancellation, calling
+from storm_calm.sandbox.cancellation import Cancellation, calling
 
 _HEADER = struct.Struct(">BxxxL")
 _STDOUT, _STDERR = 1, 2

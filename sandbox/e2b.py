@@ -1,6 +1,8 @@
 """The "e2b" sandbox: programs run in E2B's cloud, in children of the same fork server as everywhere.
 
-    E2B_API_KEY=... python -c 'from sandbox import open_sandbox; print(open_sandbox("e2b").run("print(6 * 7)").stdout)'
+    from storm_calm import open_sandbox
+
+    print(open_sandbox("e2b").run("print(6 * 7)").stdout)  # With E2B_API_KEY in the environment.
 
 Each worker has a cloud sandbox of its own, kept warm for as long as it is open. This package is sent there as code,
 libraries that its template lacks are installed, and a `LocalSandbox` is opened in its kernel; so tiers, limits, solver
@@ -20,10 +22,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from sandbox.base import Limits
-from sandbox.e2b_cloud import KEY_HELP, Cloud
-from sandbox.execution import SandboxUnavailableError, Tier
-from sandbox.remote import RemoteSandbox
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.e2b_cloud import KEY_HELP, Cloud
+from storm_calm.sandbox.execution import SandboxUnavailableError, Tier
+from storm_calm.sandbox.remote import RemoteSandbox
 
 LIBRARIES = (
     "cvxpy>=1.6",

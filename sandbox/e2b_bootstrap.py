@@ -16,9 +16,9 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sandbox.base import Limits, Sandbox
-from sandbox.execution import SandboxUnavailableError
-from sandbox.worker import Worker
+from storm_calm.sandbox.base import Limits, Sandbox
+from storm_calm.sandbox.execution import SandboxUnavailableError
+from storm_calm.sandbox.worker import Worker
 
 REPEATABLE = frozenset({"begin", "hello", "run"})
 """Calls that may be begun a second time when the first was cut off: a program leaves nothing behind. The others belong
@@ -95,7 +95,7 @@ class Desk:
         self, *, minimum_tier: str, tier: str, limits: Mapping[str, Any], libraries: Sequence[str], internet: bool
     ) -> None:
         """Install what is missing of `libraries`, and open the sandbox."""
-        from sandbox import open_sandbox
+        from storm_calm.sandbox import open_sandbox
 
         install(libraries, internet)
         if self._sandbox is not None:

@@ -19,11 +19,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sandbox import e2b_bootstrap
-from sandbox.cancellation import Cancellation
-from sandbox.e2b_loop import Loop, deadline
-from sandbox.execution import SandboxUnavailableError
-from sandbox.remote import Slot, SlotLostError
+import storm_calm
+from storm_calm.sandbox import e2b_bootstrap
+from storm_calm.sandbox.cancellation import Cancellation
+from storm_calm.sandbox.e2b_loop import Loop, deadline
+from storm_calm.sandbox.execution import SandboxUnavailableError
+from storm_calm.sandbox.remote import Slot, SlotLostError
 
 T = TypeVar("T")
 
@@ -220,7 +221,7 @@ if "_desk" not in globals():
     zipfile.ZipFile(io.BytesIO(base64.b64decode({package!r}))).extractall(_folder)
     sys.path.insert(0, _folder)
     try:
-        from sandbox.e2b_bootstrap import Desk
+        from storm_calm.sandbox.e2b_bootstrap import Desk
         _desk = Desk()
     finally:
         sys.path.remove(_folder)
@@ -322,10 +323,10 @@ def _pause(attempt: int) -> float:
 
 
 def _packed() -> str:
-    """This package's code as a zip file, in base64."""
-    root = Path(__file__).resolve().parent
+    """The code of `storm_calm.sandbox` as a zip file, in base64."""
+    root = Path(storm_calm.__file__).parent
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(root.rglob("*.py")):
-            archive.write(path, Path(root.name, path.relative_to(root)))
+        for path in (root / "__init__.py", *sorted((root / "sandbox").rglob("*.py"))):
+            archive.write(path, path.relative_to(root.parent))
     return base64.b64encode(packed.getvalue()).decode()

@@ -9,8 +9,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
-from sandbox.cancellation import Cancellation, calling
-from sandbox.remote import SlotLostError
+from storm_calm.sandbox.cancellation import Cancellation, calling
+from storm_calm.sandbox.remote import SlotLostError
 
 T = TypeVar("T")
 

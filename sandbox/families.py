@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from sandbox.syntax import parse
+from storm_calm.sandbox.syntax import parse
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "plain": (),

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from sandbox.base import Limits
-from sandbox.cgroups import ControlGroups, NoControlGroupsError
-from sandbox.execution import SandboxUnavailableError, Tier
-from sandbox.zygote import folders, namespaces
-from sandbox.zygote.child import program_environment
+import storm_calm
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.cgroups import ControlGroups, NoControlGroupsError
+from storm_calm.sandbox.execution import SandboxUnavailableError, Tier
+from storm_calm.sandbox.zygote import folders, namespaces
+from storm_calm.sandbox.zygote.child import program_environment
 
-_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from sandbox.zygote.main import main; main()"
+_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from storm_calm.sandbox.zygote.main import main; main()"
 _WATCHED = "memory is looked at every 20 ms, the processor shared out by session"
 _PATIENCE = 60.0  # seconds for the libraries to load: the first time on a slow disk
 
@@ -102,11 +103,11 @@ def launch(
         "limits": limits.to_dict(),
         "spares": spares,
     }
-    package = str(Path(__file__).resolve().parent.parent)
+    root = os.path.dirname(os.path.dirname(os.path.abspath(storm_calm.__file__)))
     with theirs, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             # No user's packages, no folder of the caller, no variables but ours: as -I, but with a fixed hash seed.
-            [sys.executable, "-s", "-P", "-c", _START, package, json.dumps(settings)],
+            [sys.executable, "-s", "-P", "-c", _START, root, json.dumps(settings)],
             env=program_environment("/", ""),
             cwd="/",
             stdin=subprocess.DEVNULL,

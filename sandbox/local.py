@@ -1,6 +1,6 @@
 """The "local" sandbox: programs run on this machine, in children of a fork server (`sandbox.zygote`).
 
-    python -c 'from sandbox import open_sandbox; print(open_sandbox().run("print(6 * 7)").stdout)'
+    python -c 'from storm_calm import open_sandbox; print(open_sandbox().run("print(6 * 7)").stdout)'
 
 A program gets a process of its own, forked from one that has the solver libraries loaded, and locked in as well as
 the machine allows. As the first process of its pid namespace (tier "full") it does not die of signals that it sends to
@@ -22,17 +22,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.base import Limits, Program, Sandbox, Session
-from sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check, woken
-from sandbox.execution import Execution, SandboxUnavailableError, Status, Tier
-from sandbox.families import FAMILIES, FIRST, family_of
-from sandbox.launch import ForkServer, launch
-from sandbox.libraries import importable
-from sandbox.places import Places
-from sandbox.pool import Pool
-from sandbox.probe import channel
-from sandbox.results import read_results
-from sandbox.zygote.server import OVER
+from storm_calm.sandbox.base import Limits, Program, Sandbox, Session
+from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check, woken
+from storm_calm.sandbox.execution import Execution, SandboxUnavailableError, Status, Tier
+from storm_calm.sandbox.families import FAMILIES, FIRST, family_of
+from storm_calm.sandbox.launch import ForkServer, launch
+from storm_calm.sandbox.libraries import importable
+from storm_calm.sandbox.places import Places
+from storm_calm.sandbox.pool import Pool
+from storm_calm.sandbox.probe import channel
+from storm_calm.sandbox.results import read_results
+from storm_calm.sandbox.zygote.server import OVER
 
 _STREAMS = ("stdout", "stderr", "reports")
 _REPORTS, _REPORT_BYTES = 1000, 1 << 20  # what is taken of one run's reports; the rest is passed over
@@ -106,7 +106,7 @@ class LocalSandbox(Sandbox):
                 own.close()
 
     def session(self, *, limits: Limits | None = None) -> Session:
-        from sandbox.session import LocalSession  # It builds on what is below.
+        from storm_calm.sandbox.session import LocalSession  # It builds on what is below.
 
         return LocalSession(self._places, self._pool, limits or self.limits)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from sandbox.cancellation import Cancellation, calling, check
-from sandbox.execution import SandboxUnavailableError
+from storm_calm.sandbox.cancellation import Cancellation, calling, check
+from storm_calm.sandbox.execution import SandboxUnavailableError
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from sandbox.execution import SandboxUnavailableError
-from sandbox.families import FAMILIES
-from sandbox.launch import ForkServer
+from storm_calm.sandbox.execution import SandboxUnavailableError
+from storm_calm.sandbox.families import FAMILIES
+from storm_calm.sandbox.launch import ForkServer
 
 
 class Pool:

@@ -1,6 +1,6 @@
 """The "ray" sandbox: programs run on every node of a Ray cluster, in children of the same fork server as everywhere.
 
-    python -c 'from sandbox import open_sandbox; print(open_sandbox("ray").run("print(6 * 7)").stdout)'
+    python -c 'from storm_calm import open_sandbox; print(open_sandbox("ray").run("print(6 * 7)").stdout)'
 
 Each node that has processors gets one actor, and in it one `LocalSandbox` with a place for each of them. A program goes
 to the node with the most free places, and a node never has more under way than places. What was under way on a node
@@ -27,16 +27,16 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.base import Limits, Program, Session
-from sandbox.execution import Execution, SandboxUnavailableError, Tier
-from sandbox.remote import Place, RemoteSandbox, RemoteSession
+from storm_calm.sandbox.base import Limits, Program, Session
+from storm_calm.sandbox.execution import Execution, SandboxUnavailableError, Tier
+from storm_calm.sandbox.remote import Place, RemoteSandbox, RemoteSession
 
 try:
     import ray
     from ray._private import services
     from ray.exceptions import RayError
 
-    from sandbox.ray_nodes import Cluster, Node
+    from storm_calm.sandbox.ray_nodes import Cluster, Node
 except ImportError as error:
     raise SandboxUnavailableError(
         f"the ray backend needs the ray package ({error}); pip install 'storm-calm[ray]'"

@@ -14,12 +14,12 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from sandbox.cancellation import Cancellation
-from sandbox.execution import TIERS, SandboxUnavailableError, Tier
-from sandbox.local import LocalSandbox
-from sandbox.places import Places
-from sandbox.remote import Place, Slot, SlotLostError
-from sandbox.worker import Worker
+from storm_calm.sandbox.cancellation import Cancellation
+from storm_calm.sandbox.execution import TIERS, SandboxUnavailableError, Tier
+from storm_calm.sandbox.local import LocalSandbox
+from storm_calm.sandbox.places import Places
+from storm_calm.sandbox.remote import Place, Slot, SlotLostError
+from storm_calm.sandbox.worker import Worker
 
 LOOK = 5.0
 """Seconds between two looks at which nodes there are."""

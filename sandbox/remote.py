@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.base import Limits, Program, Sandbox, Session
-from sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check
-from sandbox.execution import TIERS, Execution, SandboxUnavailableError, Tier
-from sandbox.places import Places
+from storm_calm.sandbox.base import Limits, Program, Sandbox, Session
+from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check
+from storm_calm.sandbox.execution import TIERS, Execution, SandboxUnavailableError, Tier
+from storm_calm.sandbox.places import Places
 
 GRACE = 15.0
 """Seconds past all deadlines of a request after which its slot counts as lost."""

@@ -32,18 +32,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox.base import Limits, Program, Session
-from sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check, woken
-from sandbox.execution import Execution, SandboxUnavailableError
-from sandbox.families import family_of
-from sandbox.launch import ForkServer
-from sandbox.local import CANCELLED, GRACE, PIPE_READS, Run, ServerLostError, killed
-from sandbox.results import read_results
-from sandbox.zygote.keeper import KEPT
+from storm_calm.sandbox.base import Limits, Program, Session
+from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check, woken
+from storm_calm.sandbox.execution import Execution, SandboxUnavailableError
+from storm_calm.sandbox.families import family_of
+from storm_calm.sandbox.launch import ForkServer
+from storm_calm.sandbox.local import CANCELLED, GRACE, PIPE_READS, Run, ServerLostError, killed
+from storm_calm.sandbox.results import read_results
+from storm_calm.sandbox.zygote.keeper import KEPT
 
 if TYPE_CHECKING:
-    from sandbox.places import Places
-    from sandbox.pool import Pool
+    from storm_calm.sandbox.places import Places
+    from storm_calm.sandbox.pool import Pool
 
 _OPENING = 30.0  # seconds for a session to begin
 _REWINDING = 5.0  # seconds to bring a folder back

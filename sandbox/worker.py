@@ -1,6 +1,6 @@
 """A sandbox behind requests and answers of JSON data: how it is reached in a container, a cloud, or another node.
 
-    python -m sandbox.worker '{"minimum_tier": "limits"}'
+    python -m storm_calm.sandbox.worker '{"minimum_tier": "limits"}'
 
 It reads one request a line on standard input and writes one answer a line on standard output. The other end is
 `sandbox.remote`.
@@ -28,9 +28,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sandbox.base import Limits, Program, Sandbox, Session
-from sandbox.cancellation import Cancellation, RunCancelledError
-from sandbox.execution import SandboxUnavailableError
+from storm_calm.sandbox.base import Limits, Program, Sandbox, Session
+from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError
+from storm_calm.sandbox.execution import SandboxUnavailableError
 
 
 class Worker:
@@ -111,7 +111,7 @@ class _NoSessionError(Exception):
 
 def main() -> None:
     """Serve on standard input and output until the input ends."""
-    from sandbox import open_sandbox
+    from storm_calm.sandbox import open_sandbox
 
     settings = json.loads(sys.argv[1])
     settings["limits"] = Limits(**settings["limits"])

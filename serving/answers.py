@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from env import Episode, read_answer
-from env.backing import backed_by_report
-from sandbox import Execution
-from serving.asking import Ask, too_long
-from serving.channels import THOUGHT, Channels
-from serving.errors import ApiError
-from serving.notes import notes
-from serving.runs import End
+from storm_calm.env import Episode, read_answer
+from storm_calm.env.backing import backed_by_report
+from storm_calm.sandbox import Execution
+from storm_calm.serving.asking import Ask, too_long
+from storm_calm.serving.channels import THOUGHT, Channels
+from storm_calm.serving.errors import ApiError
+from storm_calm.serving.notes import notes
+from storm_calm.serving.runs import End
 
 Finish = Literal["stop", "length"]
 """Why an answer ended, as chats say it."""

@@ -23,23 +23,23 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from agents.reasoners.asynchronous import open_async
-from sandbox import Limits as SandboxLimits
-from sandbox import open_sandbox
-from serving.answers import check
-from serving.asking import Ask, check_size
-from serving.bodies import BodyRoute
-from serving.chat import Chat
-from serving.chat_request import ChatRequest
-from serving.config import ServeConfig
-from serving.errors import ApiError
-from serving.gate import Drain, Gate, caller_of
-from serving.keys import Keys, Limits
-from serving.metrics import Metrics
-from serving.responses import Responses
-from serving.responses_request import ResponsesRequest
-from serving.runs import Agent, Run
-from serving.streaming import EventStream, LeftError, unless_left
+from storm_calm.agents.reasoners.asynchronous import open_async
+from storm_calm.sandbox import Limits as SandboxLimits
+from storm_calm.sandbox import open_sandbox
+from storm_calm.serving.answers import check
+from storm_calm.serving.asking import Ask, check_size
+from storm_calm.serving.bodies import BodyRoute
+from storm_calm.serving.chat import Chat
+from storm_calm.serving.chat_request import ChatRequest
+from storm_calm.serving.config import ServeConfig
+from storm_calm.serving.errors import ApiError
+from storm_calm.serving.gate import Drain, Gate, caller_of
+from storm_calm.serving.keys import Keys, Limits
+from storm_calm.serving.metrics import Metrics
+from storm_calm.serving.responses import Responses
+from storm_calm.serving.responses_request import ResponsesRequest
+from storm_calm.serving.runs import Agent, Run
+from storm_calm.serving.streaming import EventStream, LeftError, unless_left
 
 KEY = [Depends(HTTPBearer(auto_error=False))]
 """Says in the OpenAPI document that there are keys; `Gate` is what looks at them."""

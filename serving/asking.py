@@ -19,9 +19,9 @@ from typing import Any, Literal
 
 import orjson
 
-from env import Message
-from env.solver_env import DEFAULT_TOKENS
-from serving.errors import ApiError
+from storm_calm.env import Message
+from storm_calm.env.solver_env import DEFAULT_TOKENS
+from storm_calm.serving.errors import ApiError
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 """How hard to try, as clients say it."""

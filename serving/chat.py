@@ -14,13 +14,13 @@ from typing import Any
 
 import orjson
 
-from sandbox import Execution
-from serving.answers import Conclusion, conclude, executed
-from serving.asking import Ask
-from serving.channels import Channel, Channels
-from serving.errors import told
-from serving.runs import Run, Text
-from serving.streaming import ALIVE, DONE
+from storm_calm.sandbox import Execution
+from storm_calm.serving.answers import Conclusion, conclude, executed
+from storm_calm.serving.asking import Ask
+from storm_calm.serving.channels import Channel, Channels
+from storm_calm.serving.errors import told
+from storm_calm.serving.runs import Run, Text
+from storm_calm.serving.streaming import ALIVE, DONE
 
 
 class Chat:

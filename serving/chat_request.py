@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from env import Message
-from serving.asking import Ask, Effort, check_files, decoded, is_forced, named_file
-from serving.errors import ApiError
+from storm_calm.env import Message
+from storm_calm.serving.asking import Ask, Effort, check_files, decoded, is_forced, named_file
+from storm_calm.serving.errors import ApiError
 
 UNSAID = frozenset({"refusal", "thinking", "redacted_thinking", "reasoning"})
 """Parts of an assistant's earlier messages that are passed over: no model sees another's thoughts."""

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import Tier
+from storm_calm.sandbox import Tier
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

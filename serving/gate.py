@@ -15,10 +15,10 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.errors import ApiError, told
-from serving.http import HEAD_BYTES, head_bytes
-from serving.keys import Caller, Keys
-from serving.metrics import Metrics
+from storm_calm.serving.errors import ApiError, told
+from storm_calm.serving.http import HEAD_BYTES, head_bytes
+from storm_calm.serving.keys import Caller, Keys
+from storm_calm.serving.metrics import Metrics
 
 BODY_SECONDS = 30.0
 """Seconds within which a body must be there."""

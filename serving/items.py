@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox import Execution
+from storm_calm.sandbox import Execution
 
 Data = dict[str, Any]
 """JSON data."""

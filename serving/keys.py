@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serving.errors import ApiError
+from storm_calm.serving.errors import ApiError
 
 ENVIRONMENT = "STORM_API_KEYS"
 """The variable that may hold keys."""

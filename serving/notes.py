@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from math import isclose
 
-from agents.triggers.evidence import gather, numbers_in
-from env import Episode, read_answer
-from env.backing import backed_by_report
-from serving.asking import Ask
+from storm_calm.agents.triggers.evidence import gather, numbers_in
+from storm_calm.env import Episode, read_answer
+from storm_calm.env.backing import backed_by_report
+from storm_calm.serving.asking import Ask
 
 _ORDINARY = 10.0
 """Whole numbers up to here, and powers of ten, stand in programs for many reasons."""

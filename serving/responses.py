@@ -12,15 +12,15 @@ from typing import Any
 
 import orjson
 
-from serving.answers import Conclusion, conclude
-from serving.asking import Ask
-from serving.blocks import Blocks
-from serving.channels import Channel, Channels
-from serving.errors import told
-from serving.items import Data, Items
-from serving.responses_request import ResponsesRequest
-from serving.runs import Run, Text
-from serving.streaming import ALIVE
+from storm_calm.serving.answers import Conclusion, conclude
+from storm_calm.serving.asking import Ask
+from storm_calm.serving.blocks import Blocks
+from storm_calm.serving.channels import Channel, Channels
+from storm_calm.serving.errors import told
+from storm_calm.serving.items import Data, Items
+from storm_calm.serving.responses_request import ResponsesRequest
+from storm_calm.serving.runs import Run, Text
+from storm_calm.serving.streaming import ALIVE
 
 
 class Responses:

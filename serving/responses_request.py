@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from env import Message
-from serving.asking import Ask, Effort, check_files, decoded, is_forced, named_file
-from serving.chat_request import UNSAID, StormOptions
-from serving.errors import ApiError
+from storm_calm.env import Message
+from storm_calm.serving.asking import Ask, Effort, check_files, decoded, is_forced, named_file
+from storm_calm.serving.chat_request import UNSAID, StormOptions
+from storm_calm.serving.errors import ApiError
 
 PASSED = ("reasoning", "code_interpreter_call")
 """Items of earlier answers that the model does not see again."""

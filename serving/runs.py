@@ -22,15 +22,15 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal
 
-from agents.graphs.checkpoints import MAX_STEPS
-from agents.graphs.live import RUN, Live, machine
-from agents.reasoners.asynchronous import AsyncReasoner, Written
-from env import Episode, Problem, ReasonerError, Sampling, SolverEnv, StepResult, Transcript
-from sandbox import Cancellation, Execution, RunCancelledError, Sandbox
-from serving.asking import EFFORTS, Ask
-from serving.config import ServeConfig
-from serving.errors import ApiError
-from serving.metrics import Metrics
+from storm_calm.agents.graphs.checkpoints import MAX_STEPS
+from storm_calm.agents.graphs.live import RUN, Live, machine
+from storm_calm.agents.reasoners.asynchronous import AsyncReasoner, Written
+from storm_calm.env import Episode, Problem, ReasonerError, Sampling, SolverEnv, StepResult, Transcript
+from storm_calm.sandbox import Cancellation, Execution, RunCancelledError, Sandbox
+from storm_calm.serving.asking import EFFORTS, Ask
+from storm_calm.serving.config import ServeConfig
+from storm_calm.serving.errors import ApiError
+from storm_calm.serving.metrics import Metrics
 
 log = logging.getLogger("storm")
 

@@ -16,13 +16,13 @@ from types import FrameType
 
 import uvicorn
 
-from serving.app import create_app, opened
-from serving.config import ServeConfig
-from serving.gate import Drain
-from serving.http import LimitedProtocol
-from serving.keys import Keys
-from serving.metrics import Metrics
-from serving.runs import Agent
+from storm_calm.serving.app import create_app, opened
+from storm_calm.serving.config import ServeConfig
+from storm_calm.serving.gate import Drain
+from storm_calm.serving.http import LimitedProtocol
+from storm_calm.serving.keys import Keys
+from storm_calm.serving.metrics import Metrics
+from storm_calm.serving.runs import Agent
 
 
 class Server(uvicorn.Server):

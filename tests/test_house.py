@@ -31,18 +31,20 @@ STANDING_ON = {
 
 
 def imports(room):
-    """Every import in the sources of a room: file, line, and the top of what is imported."""
+    """Every import in the sources of a room: file, line, and the room or the foreign package that is imported."""
     for path in sorted((HOUSE / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{path}:{node.lineno}: a relative import; write the whole name"
-                names = [node.module]
+                names = [f"{node.module}.{node.names[0].name}" if node.module == "storm_calm" else node.module]
             else:
                 continue
             for name in names:
-                yield path.relative_to(HOUSE), node.lineno, name.partition(".")[0]
+                top, _, inner = name.partition(".")
+                assert top not in ROOMS, f"{path}:{node.lineno}: import storm_calm.{name}"
+                yield path.relative_to(HOUSE), node.lineno, inner.partition(".")[0] if top == "storm_calm" else top
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -72,11 +74,11 @@ def test_the_ground_floor_names_nothing_heavy(room):
 
 def test_importing_all_of_env_and_opening_a_sandbox_loads_nothing_heavy():
     code = (
-        "import importlib, pkgutil, sys, env, sandbox\n"
-        "for module in pkgutil.walk_packages(env.__path__, 'env.'): importlib.import_module(module.name)\n"
+        "import importlib, pkgutil, sys\nfrom storm_calm import env, sandbox\n"
+        "for module in pkgutil.walk_packages(env.__path__, 'storm_calm.env.'): importlib.import_module(module.name)\n"
         "sandbox.open_sandbox(minimum_tier='limits').close()\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True).stdout
-    assert "env" in loaded.split()
+    assert "storm_calm" in loaded.split()
     assert HEAVY & set(loaded.split()) == set()

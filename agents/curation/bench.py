@@ -14,18 +14,18 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from agents.curation.config import CurateConfig
-from agents.curation.folder import Folder
-from agents.curation.records import Record
-from agents.graphs import calm
-from agents.graphs.checkpoints import open_checkpoints, run
-from agents.graphs.parts import Parts
-from agents.interveners import Intervener, Refusal, Spent
-from agents.interveners.braked import Braked
-from agents.interveners.opening import open_intervener
-from agents.runs.opening import opened
-from agents.runs.watch import Watched
-from env import Episode, Finding, Problem, Reasoner, run_episode
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.folder import Folder
+from storm_calm.agents.curation.records import Record
+from storm_calm.agents.graphs import calm
+from storm_calm.agents.graphs.checkpoints import open_checkpoints, run
+from storm_calm.agents.graphs.parts import Parts
+from storm_calm.agents.interveners import Intervener, Refusal, Spent
+from storm_calm.agents.interveners.braked import Braked
+from storm_calm.agents.interveners.opening import open_intervener
+from storm_calm.agents.runs.opening import opened
+from storm_calm.agents.runs.watch import Watched
+from storm_calm.env import Episode, Finding, Problem, Reasoner, run_episode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

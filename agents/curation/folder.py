@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.curation.config import CurateConfig
-from agents.curation.records import Record, read_records
-from agents.curation.summary import Summary
-from agents.runs.folder import Kind, claimed, stored_settings
-from agents.runs.lines import append_line, write_lines, write_text
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.records import Record, read_records
+from storm_calm.agents.curation.summary import Summary
+from storm_calm.agents.runs.folder import Kind, claimed, stored_settings
+from storm_calm.agents.runs.lines import append_line, write_lines, write_text
 
 __all__ = ["Folder", "claim", "stored_settings"]
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from agents.curation.bench import Bench, open_bench
-from agents.curation.config import CurateConfig, load_problems
-from agents.curation.folder import Folder, claim
-from agents.curation.records import Record, read_records
-from agents.curation.summary import Summary, summarize
-from agents.interveners import Intervener
-from agents.runs.crew import work_off
-from agents.runs.settings import digest
-from env import Problem, Reasoner
+from storm_calm.agents.curation.bench import Bench, open_bench
+from storm_calm.agents.curation.config import CurateConfig, load_problems
+from storm_calm.agents.curation.folder import Folder, claim
+from storm_calm.agents.curation.records import Record, read_records
+from storm_calm.agents.curation.summary import Summary, summarize
+from storm_calm.agents.interveners import Intervener
+from storm_calm.agents.runs.crew import work_off
+from storm_calm.agents.runs.settings import digest
+from storm_calm.env import Problem, Reasoner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

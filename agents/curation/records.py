@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from agents.graphs.golden import Outcome, hint_positions, hint_share
-from agents.interveners import Refusal, Spent
-from agents.runs.lines import read_lines
-from env import Episode, Finding, score
-from env.plain import arguments
+from storm_calm.agents.graphs.golden import Outcome, hint_positions, hint_share
+from storm_calm.agents.interveners import Refusal, Spent
+from storm_calm.agents.runs.lines import read_lines
+from storm_calm.env import Episode, Finding, score
+from storm_calm.env.plain import arguments
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agents.curation.config import CurateConfig
-from agents.curation.records import Record
-from agents.graphs.golden import OUTCOMES, hint_positions, hint_share
-from agents.interveners import REFUSALS, Spent
-from env import TRIGGERS
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.records import Record
+from storm_calm.agents.graphs.golden import OUTCOMES, hint_positions, hint_share
+from storm_calm.agents.interveners import REFUSALS, Spent
+from storm_calm.env import TRIGGERS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +72,7 @@ class Summary:
 
 def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 0) -> Summary:
     """The summary of what is done so far."""
-    from sandbox import TIERS
+    from storm_calm.sandbox import TIERS
 
     golden = [record.episode for record in records if record.outcome == "golden"]
     shares = [hint_share(episode) for episode in golden]

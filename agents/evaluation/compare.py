@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.evaluation.intervals import Interval, mean_difference
-from agents.evaluation.results import Tally, tallies
-from agents.evaluation.samples import Sample, read_samples
-from env import Problem
+from storm_calm.agents.evaluation.intervals import Interval, mean_difference
+from storm_calm.agents.evaluation.results import Tally, tallies
+from storm_calm.agents.evaluation.samples import Sample, read_samples
+from storm_calm.env import Problem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

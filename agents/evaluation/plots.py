@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agents.evaluation.compare import Comparison, Run
-from env import TRIGGERS
+from storm_calm.agents.evaluation.compare import Comparison, Run
+from storm_calm.env import TRIGGERS
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 """The palette of Okabe and Ito, which people with any kind of colour vision can tell apart."""

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents.evaluation.behaviour import Behaviour, behaviour
-from agents.evaluation.config import EvalConfig
-from agents.evaluation.intervals import Interval, macro_share, mean_share, pass_at
-from agents.evaluation.samples import Sample
-from env import Problem, read_answer, score
-from env.backing import backed_by_report
-from env.benchmarks import benchmark_of
-from env.stress import GROUPS, group_of
+from storm_calm.agents.evaluation.behaviour import Behaviour, behaviour
+from storm_calm.agents.evaluation.config import EvalConfig
+from storm_calm.agents.evaluation.intervals import Interval, macro_share, mean_share, pass_at
+from storm_calm.agents.evaluation.samples import Sample
+from storm_calm.env import Problem, read_answer, score
+from storm_calm.env.backing import backed_by_report
+from storm_calm.env.benchmarks import benchmark_of
+from storm_calm.env.stress import GROUPS, group_of
 
 GROUPINGS: dict[str, Callable[[Problem], str]] = {
     "by_benchmark": benchmark_of,

@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from agents.evaluation.config import EvalConfig, load_problems
-from agents.evaluation.results import Results, work_out
-from agents.evaluation.samples import Sample, read_samples, sample_seed
-from agents.runs.crew import work_off
-from agents.runs.folder import Kind, claimed
-from agents.runs.lines import append_line, write_lines, write_text
-from agents.runs.opening import opened
-from agents.runs.settings import digest
-from env import Problem, Reasoner, SolverEnv, run_episode, score
-from env.benchmarks import Loaded
+from storm_calm.agents.evaluation.config import EvalConfig, load_problems
+from storm_calm.agents.evaluation.results import Results, work_out
+from storm_calm.agents.evaluation.samples import Sample, read_samples, sample_seed
+from storm_calm.agents.runs.crew import work_off
+from storm_calm.agents.runs.folder import Kind, claimed
+from storm_calm.agents.runs.lines import append_line, write_lines, write_text
+from storm_calm.agents.runs.opening import opened
+from storm_calm.agents.runs.settings import digest
+from storm_calm.env import Problem, Reasoner, SolverEnv, run_episode, score
+from storm_calm.env.benchmarks import Loaded
 
 KIND = Kind(noun="an evaluation", verb="evaluates", free=frozenset({"workers", "rule", "samples"}))
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from agents.runs.lines import read_lines
-from env import Episode
-from env.plain import arguments
+from storm_calm.agents.runs.lines import read_lines
+from storm_calm.env import Episode
+from storm_calm.env.plain import arguments
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

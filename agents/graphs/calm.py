@@ -20,13 +20,13 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from agents.graphs import steps
-from agents.graphs.golden import outcome
-from agents.graphs.parts import Parts, Supply, default_parts
-from agents.graphs.review import review
-from agents.graphs.state import CalmState, Context, Question
-from agents.interveners import Inspection, Spent
-from env import Episode, Finding
+from storm_calm.agents.graphs import steps
+from storm_calm.agents.graphs.golden import outcome
+from storm_calm.agents.graphs.parts import Parts, Supply, default_parts
+from storm_calm.agents.graphs.review import review
+from storm_calm.agents.graphs.state import CalmState, Context, Question
+from storm_calm.agents.interveners import Inspection, Spent
+from storm_calm.env import Episode, Finding
 
 
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph[Any, Any, Any, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from env import Episode, Finding, score
+from storm_calm.env import Episode, Finding, score
 
 Outcome = Literal[
     "golden",

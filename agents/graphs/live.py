@@ -18,10 +18,10 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from agents.graphs import storm
-from agents.graphs.state import Question, State, asked
-from agents.reasoners.asynchronous import AsyncReasoner, Told, Written
-from env import Message, Sampling, SolverEnv, StepResult, segment_seed
+from storm_calm.agents.graphs import storm
+from storm_calm.agents.graphs.state import Question, State, asked
+from storm_calm.agents.reasoners.asynchronous import AsyncReasoner, Told, Written
+from storm_calm.env import Message, Sampling, SolverEnv, StepResult, segment_seed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from agents.interveners import Fault, Inspection, Intervener, Refusal, RulesIntervener
-from agents.interveners.hygiene import faults
-from env import Episode, Finding, Inline, Protocol, Reasoner, Sampling, SolverEnv
-from sandbox import Limits, Sandbox
+from storm_calm.agents.interveners import Fault, Inspection, Intervener, Refusal, RulesIntervener
+from storm_calm.agents.interveners.hygiene import faults
+from storm_calm.env import Episode, Finding, Inline, Protocol, Reasoner, Sampling, SolverEnv
+from storm_calm.sandbox import Limits, Sandbox
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,13 +104,13 @@ def default_parts(model: str = "nano") -> Parts:
 
 @cache
 def _open_defaults(model: str) -> Parts:
-    from agents.reasoners import open_reasoner
+    from storm_calm.agents.reasoners import open_reasoner
 
     return Parts(reasoner=open_reasoner(model), sandbox=_open_sandbox(), streaming=True)
 
 
 @cache
 def _open_sandbox() -> Sandbox:
-    from sandbox import open_sandbox
+    from storm_calm.sandbox import open_sandbox
 
     return open_sandbox()

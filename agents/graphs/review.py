@@ -19,12 +19,12 @@ from typing import Any, Literal, TypedDict
 from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from agents.graphs import steps
-from agents.graphs.parts import Parts, Supply
-from agents.graphs.state import CalmState
-from agents.interveners import Inspection, Refusal, quotes
-from agents.interveners.hygiene import faults
-from env import Episode, Finding, Trigger, read_answer
+from storm_calm.agents.graphs import steps
+from storm_calm.agents.graphs.parts import Parts, Supply
+from storm_calm.agents.graphs.state import CalmState
+from storm_calm.agents.interveners import Inspection, Refusal, quotes
+from storm_calm.agents.interveners.hygiene import faults
+from storm_calm.env import Episode, Finding, Trigger, read_answer
 
 EVIDENCE = 80
 """Characters of the text at an offset that are kept as evidence, where no quote says what it is."""

@@ -12,7 +12,7 @@ from langgraph.graph.message import add_messages
 from pydantic import ConfigDict
 from typing_extensions import TypedDict  # typing's own gives Studio no schema on Python 3.11.
 
-from env import Episode, Problem
+from storm_calm.env import Episode, Problem
 
 Watcher = Literal["rules", "person"]
 """Who stands in the intervener's place: the intervener of the machine's parts, or a person (`agents.graphs.review`)."""

@@ -15,9 +15,9 @@ from typing import Any
 from langchain_core.messages import HumanMessage
 from langgraph.config import get_stream_writer
 
-from agents.graphs.parts import Supply
-from agents.graphs.state import Question, State, asked, chat
-from env import Chunk, Episode, collect, read_answer, segment_seed
+from storm_calm.agents.graphs.parts import Supply
+from storm_calm.agents.graphs.state import Question, State, asked, chat
+from storm_calm.env import Chunk, Episode, collect, read_answer, segment_seed
 
 
 def pose(supply: Supply, state: Question) -> dict[str, Any]:

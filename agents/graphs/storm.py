@@ -15,9 +15,9 @@ from typing import Any, Literal
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from agents.graphs import steps
-from agents.graphs.parts import Supply, default_parts
-from agents.graphs.state import Question, State
+from storm_calm.agents.graphs import steps
+from storm_calm.agents.graphs.parts import Supply, default_parts
+from storm_calm.agents.graphs.state import Question, State
 
 
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph:

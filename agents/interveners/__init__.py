@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import typing
 
-from agents.interveners.inspection import REFUSALS, Fault, Inspection, Refusal, RefusalReason, Refuse, Spent
-from agents.interveners.rules import RulesIntervener
-from env.episode import Episode
+from storm_calm.agents.interveners.inspection import REFUSALS, Fault, Inspection, Refusal, RefusalReason, Refuse, Spent
+from storm_calm.agents.interveners.rules import RulesIntervener
+from storm_calm.env.episode import Episode
 
 __all__ = [
     "REFUSALS",

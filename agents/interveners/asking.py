@@ -21,13 +21,13 @@ from typing import Any, Self
 
 import openai
 
-from agents.interveners.judgements import Reply
-from agents.interveners.replies import SCHEMA, sound
-from agents.reasoners.dialect import Dialect
-from agents.reasoners.endpoint import Endpoint
-from agents.reasoners.wire import BrokenError
-from env.reasoner import Chunk, ReasonerError
-from env.transcript import CHARS_PER_TOKEN
+from storm_calm.agents.interveners.judgements import Reply
+from storm_calm.agents.interveners.replies import SCHEMA, sound
+from storm_calm.agents.reasoners.dialect import Dialect
+from storm_calm.agents.reasoners.endpoint import Endpoint
+from storm_calm.agents.reasoners.wire import BrokenError
+from storm_calm.env.reasoner import Chunk, ReasonerError
+from storm_calm.env.transcript import CHARS_PER_TOKEN
 
 KEY = "STORM_INTERVENER_KEY"
 """The environment variable with the key of the intervener's endpoint."""

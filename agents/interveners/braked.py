@@ -12,9 +12,9 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 
-from agents.interveners import Inspection, Intervener, Refuse
-from agents.runs.watch import HaltedError
-from env.episode import Episode
+from storm_calm.agents.interveners import Inspection, Intervener, Refuse
+from storm_calm.agents.runs.watch import HaltedError
+from storm_calm.env.episode import Episode
 
 TICK = 0.1
 """Seconds within which a halt is noticed."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agents.interveners import Inspection, Intervener, Refuse
-from env.episode import Episode
+from storm_calm.agents.interveners import Inspection, Intervener, Refuse
+from storm_calm.env.episode import Episode
 
 
 class Composite:

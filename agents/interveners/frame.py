@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from agents.interveners.replies import sound
-from agents.prompts import render
-from env.episode import Episode, StopReason
-from sandbox import Execution, SolverReport
+from storm_calm.agents.interveners.replies import sound
+from storm_calm.agents.prompts import render
+from storm_calm.env.episode import Episode, StopReason
+from storm_calm.sandbox import Execution, SolverReport
 
 JUST_NOW = "written by the reasoner just now"
 """The title of the segment that is judged while a run goes on."""

@@ -12,13 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agents.interveners.inspection import Fault
-from agents.triggers import worded
-from agents.triggers.evidence import numbers_in
-from env.answers import Answer, parse_answer
-from env.episode import Episode
-from env.problem import Problem
-from env.scoring import RULES, matches
+from storm_calm.agents.interveners.inspection import Fault
+from storm_calm.agents.triggers import worded
+from storm_calm.agents.triggers.evidence import numbers_in
+from storm_calm.env.answers import Answer, parse_answer
+from storm_calm.env.episode import Episode
+from storm_calm.env.problem import Problem
+from storm_calm.env.scoring import RULES, matches
 
 MAX_HINT = 400
 """Characters that a hint may have: two sentences."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
-from env.intervention import TRIGGERS, Finding, Trigger
-from env.plain import arguments
+from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
+from storm_calm.env.plain import arguments
 
 RefusalReason = Literal[
     "length", "voice", "marks", "code", "number", "answer",

@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from agents.runs.lines import append_line, read_lines
-from env.plain import arguments
+from storm_calm.agents.runs.lines import append_line, read_lines
+from storm_calm.env.plain import arguments
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

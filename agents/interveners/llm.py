@@ -15,15 +15,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from agents.interveners import Fault, Inspection, Refusal, Refuse, Spent, quotes
-from agents.interveners.asking import KEY, Asker, RefusedError
-from agents.interveners.frame import opening, segment_start
-from agents.interveners.judgements import Judgements, Reply, key_of
-from agents.interveners.opening import Prices
-from agents.interveners.replies import SCHEMA, Judgement, ReplyError, read_reply
-from agents.prompts import render
-from env.episode import Episode
-from env.intervention import TRIGGERS, Finding, Trigger
+from storm_calm.agents.interveners import Fault, Inspection, Refusal, Refuse, Spent, quotes
+from storm_calm.agents.interveners.asking import KEY, Asker, RefusedError
+from storm_calm.agents.interveners.frame import opening, segment_start
+from storm_calm.agents.interveners.judgements import Judgements, Reply, key_of
+from storm_calm.agents.interveners.opening import Prices
+from storm_calm.agents.interveners.replies import SCHEMA, Judgement, ReplyError, read_reply
+from storm_calm.agents.prompts import render
+from storm_calm.env.episode import Episode
+from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
 
 __all__ = ["KEY", "LLMIntervener"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from agents.interveners import Intervener, RulesIntervener
+from storm_calm.agents.interveners import Intervener, RulesIntervener
 
 Kind = Literal["rules", "llm", "rules+llm"]
 """Who watches: the rules, a language model, or the rules first and the language model where no rule speaks."""
@@ -103,9 +103,9 @@ def open_intervener(
         return
     import os
 
-    from agents.interveners.composite import Composite
-    from agents.interveners.judgements import Judgements
-    from agents.interveners.llm import KEY, LLMIntervener
+    from storm_calm.agents.interveners.composite import Composite
+    from storm_calm.agents.interveners.judgements import Judgements
+    from storm_calm.agents.interveners.llm import KEY, LLMIntervener
 
     with closing(
         LLMIntervener(

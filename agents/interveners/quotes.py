@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from env.transcript import Source, Transcript
+from storm_calm.env.transcript import Source, Transcript
 
 
 class QuoteError(ValueError):

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from env.intervention import TRIGGERS, Trigger
+from storm_calm.env.intervention import TRIGGERS, Trigger
 
 NO_TRIGGER = "none"
 """The trigger of a judgement that finds nothing."""

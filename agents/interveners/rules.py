@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agents.interveners.hints import hint_for
-from agents.interveners.inspection import Inspection, Refuse
-from agents.triggers import findings
-from env.episode import Episode
-from env.protocol import Protocol
+from storm_calm.agents.interveners.hints import hint_for
+from storm_calm.agents.interveners.inspection import Inspection, Refuse
+from storm_calm.agents.triggers import findings
+from storm_calm.env.episode import Episode
+from storm_calm.env.protocol import Protocol
 
 
 class RulesIntervener:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from env.reasoner import Reasoner, ReasonerError
+import storm_calm
+from storm_calm.env.reasoner import Reasoner, ReasonerError
 
 CHAT = "chat:"
 """What stands before the address of an endpoint that has chat completions only."""
@@ -34,18 +35,18 @@ def open_reasoner(
     Raises ValueError for a spec that is none of these, ReasonerError where what it names cannot be opened.
     """
     if spec.startswith(("http://", "https://")):
-        from agents.reasoners.completions import Completions
+        from storm_calm.agents.reasoners.completions import Completions
 
         return Completions(spec, model=model, api_key=api_key, tokenizer=tokenizer)
     if spec.startswith(CHAT):
-        from agents.reasoners.chat import Chat
+        from storm_calm.agents.reasoners.chat import Chat
 
         if tokenizer is not None:
             raise ValueError(f"reasoner {spec!r} gives no token ids, as no chat does; leave out the tokenizer")
         return Chat(spec.removeprefix(CHAT), model=model, api_key=api_key)
     if model is not None or api_key is not None or tokenizer is not None:
         raise ValueError(f"reasoner {spec!r} runs here; a model, a key or a tokenizer go with a server's address")
-    from agents.reasoners.nano import Nano
+    from storm_calm.agents.reasoners.nano import Nano
 
     if spec in BUILT_IN:
         return Nano(built_in(spec), name=spec)
@@ -59,20 +60,14 @@ def open_reasoner(
 
 
 def built_in(name: str) -> Path:
-    """The folder of one of `BUILT_IN`: inside it where it was installed, or else in the checkout.
-
-    Raises ReasonerError where it is in neither.
-    """
-    here = Path(__file__).resolve()
-    folder = _FOLDERS[name]
-    places = (here.parent / "models" / folder, here.parents[2] / "models" / "nano" / folder)
-    for place in places:
-        if (place / "model.onnx").is_file():
-            return place
-    raise ReasonerError(
-        f"{name}: no model in {places[0]} or {places[1]}; "
-        "install the package anew, or make the model with `python -m rl.nano`"
-    )
+    """Return the folder of one of `BUILT_IN`. Raises ReasonerError if the model is not there."""
+    folder = Path(storm_calm.__file__).parent / "models" / _FOLDERS[name]
+    if not (folder / "model.onnx").is_file():
+        raise ReasonerError(
+            f"{name}: no model in {folder}; install the package again, or make the model with "
+            "`python -m storm_calm.rl.nano`"
+        )
+    return folder
 
 
 __all__ = ["BUILT_IN", "CHAT", "Reasoner", "ReasonerError", "built_in", "open_reasoner"]

@@ -18,8 +18,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.reasoners import open_reasoner
-from env.reasoner import Chunk, Codec, Encoding, Generation, Message, Reasoner, Sampling, collect
+from storm_calm.agents.reasoners import open_reasoner
+from storm_calm.env.reasoner import Chunk, Codec, Encoding, Generation, Message, Reasoner, Sampling, collect
 
 TICK = 0.02
 """Seconds between two looks at what a thread has written: to wake the loop for each token would slow all threads."""
@@ -149,7 +149,7 @@ async def open_async(
     Raises ValueError and ReasonerError as `open_reasoner` does.
     """
     if all(spec.startswith(("http://", "https://")) for spec in specs):
-        from agents.reasoners.upstream import open_upstream
+        from storm_calm.agents.reasoners.upstream import open_upstream
 
         async with open_upstream(specs, model=model, api_key=api_key, tokenizer=tokenizer) as upstream:
             yield upstream

@@ -28,12 +28,12 @@ from typing import Any
 
 import openai
 
-from agents.reasoners.dialect import SAMPLING, Dialect
-from agents.reasoners.endpoint import Endpoint
-from agents.reasoners.replies import Reply
-from agents.reasoners.turns import HINT_MARKS, TOOLS, read, render, split
-from agents.reasoners.wire import SEEDS, BrokenError
-from env.reasoner import Chunk, Encoding, Generation, Message, Sampling
+from storm_calm.agents.reasoners.dialect import SAMPLING, Dialect
+from storm_calm.agents.reasoners.endpoint import Endpoint
+from storm_calm.agents.reasoners.replies import Reply
+from storm_calm.agents.reasoners.turns import HINT_MARKS, TOOLS, read, render, split
+from storm_calm.agents.reasoners.wire import SEEDS, BrokenError
+from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, Sampling
 
 INSTRUCTIONS = (
     "Solve the optimization problem. Reason step by step, and let Python do the computing: call the tool run_python "

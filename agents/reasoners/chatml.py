@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from env.marks import harmless
-from env.reasoner import Message
+from storm_calm.env.marks import harmless
+from storm_calm.env.reasoner import Message
 
 TURN_END = "<|im_end|>"
 """What closes a turn."""

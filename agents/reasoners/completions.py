@@ -31,11 +31,11 @@ from typing import Any
 
 import openai
 
-from agents.reasoners import chatml
-from agents.reasoners.endpoint import Endpoint
-from agents.reasoners.tokens import ByteTokens
-from agents.reasoners.wire import BrokenError, Wire
-from env.reasoner import Chunk, Encoding, Generation, Message, Sampling
+from storm_calm.agents.reasoners import chatml
+from storm_calm.agents.reasoners.endpoint import Endpoint
+from storm_calm.agents.reasoners.tokens import ByteTokens
+from storm_calm.agents.reasoners.wire import BrokenError, Wire
+from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, Sampling
 
 
 class Completions:

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import openai
 
-from agents.reasoners.turns import turns
+from storm_calm.agents.reasoners.turns import turns
 
 PARAMETERS = (
     "parallel_tool_calls",

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
-from agents.reasoners.wire import BrokenError
-from env.reasoner import Chunk, Generation, ReasonerError, collect
+from storm_calm.agents.reasoners.wire import BrokenError
+from storm_calm.env.reasoner import Chunk, Generation, ReasonerError, collect
 
 PAUSE = 0.5
 """Seconds before a broken stream is begun again; twice as long each time after."""

@@ -34,7 +34,7 @@ from pathlib import Path
 
 import numpy as np
 
-from env.reasoner import ReasonerError
+from storm_calm.env.reasoner import ReasonerError
 
 # Read when onnxruntime is imported. Its official builds report usage to their maker unless this is set.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -72,7 +72,7 @@ class Engine:
             if not (folder / name).is_file():
                 raise ReasonerError(
                     f"{folder}: {name} is missing; export a checkpoint to it with "
-                    f"`python -m rl.nano.export CHECKPOINT {folder}`"
+                    f"`python -m storm_calm.rl.nano.export CHECKPOINT {folder}`"
                 )
         onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()

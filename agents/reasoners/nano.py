@@ -15,11 +15,11 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agents.reasoners import chatml
-from agents.reasoners.engine import Engine
-from agents.reasoners.sampler import draw, generator
-from agents.reasoners.tokens import ByteTokens, Segment
-from env.reasoner import Chunk, Encoding, Generation, Message, ReasonerError, Sampling, collect
+from storm_calm.agents.reasoners import chatml
+from storm_calm.agents.reasoners.engine import Engine
+from storm_calm.agents.reasoners.sampler import draw, generator
+from storm_calm.agents.reasoners.tokens import ByteTokens, Segment
+from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, ReasonerError, Sampling, collect
 
 
 class Nano:

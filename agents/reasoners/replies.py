@@ -27,10 +27,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agents.reasoners.stops import TextSegment
-from agents.reasoners.turns import HINT_MARKS, TOOL
-from env.protocol import Inline
-from env.reasoner import Chunk, ReasonerError
+from storm_calm.agents.reasoners.stops import TextSegment
+from storm_calm.agents.reasoners.turns import HINT_MARKS, TOOL
+from storm_calm.env.protocol import Inline
+from storm_calm.env.reasoner import Chunk, ReasonerError
 
 _INLINE = Inline()
 _FENCE = "```"

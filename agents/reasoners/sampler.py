@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from env.reasoner import Sampling
+from storm_calm.env.reasoner import Sampling
 
 NEGLIGIBLE = 1e-8
 """Of a vocabulary of a thousand, what is left out has less than 1e-5 of the probability."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from env.reasoner import Chunk
-from env.transcript import Finish
+from storm_calm.env.reasoner import Chunk
+from storm_calm.env.transcript import Finish
 
 END_TOKENS = ("<|im_end|>", "<|endoftext|>")
 """Special tokens that close a turn, as they read where a server writes them out."""

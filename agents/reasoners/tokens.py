@@ -18,9 +18,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from agents.reasoners.stops import END_TOKENS, after_stop
-from env.reasoner import Chunk, Encoding
-from env.transcript import Finish
+from storm_calm.agents.reasoners.stops import END_TOKENS, after_stop
+from storm_calm.env.reasoner import Chunk, Encoding
+from storm_calm.env.transcript import Finish
 
 
 class ByteTokens:

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from env.marks import harmless
-from env.protocol import Inline
-from env.reasoner import Message
+from storm_calm.env.marks import harmless
+from storm_calm.env.protocol import Inline
+from storm_calm.env.reasoner import Message
 
 TOOL = "run_python"
 """The tool's name."""

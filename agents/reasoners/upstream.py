@@ -25,12 +25,12 @@ from typing import Any
 import aiohttp
 import orjson
 
-from agents.reasoners import chatml
-from agents.reasoners.asynchronous import Told, Written
-from agents.reasoners.endpoint import Endpoint, Served
-from agents.reasoners.tokens import ByteTokens
-from agents.reasoners.wire import BrokenError, Wire
-from env.reasoner import Chunk, Encoding, Message, ReasonerError, Sampling, collect
+from storm_calm.agents.reasoners import chatml
+from storm_calm.agents.reasoners.asynchronous import Told, Written
+from storm_calm.agents.reasoners.endpoint import Endpoint, Served
+from storm_calm.agents.reasoners.tokens import ByteTokens
+from storm_calm.agents.reasoners.wire import BrokenError, Wire
+from storm_calm.env.reasoner import Chunk, Encoding, Message, ReasonerError, Sampling, collect
 
 TRIES = 4
 """How often a request is made before its first token, over all replicas."""

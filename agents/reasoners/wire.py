@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents.reasoners.stops import TextSegment
-from agents.reasoners.tokens import ByteTokens, Segment
-from env.reasoner import Chunk, ReasonerError, Sampling
+from storm_calm.agents.reasoners.stops import TextSegment
+from storm_calm.agents.reasoners.tokens import ByteTokens, Segment
+from storm_calm.env.reasoner import Chunk, ReasonerError, Sampling
 
 NAMED_STOPS = {
     "vllm": ("stop_reason", {"include_stop_str_in_output": True}),

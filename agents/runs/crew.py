@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from env import ReasonerError
+from storm_calm.env import ReasonerError
 
 PATIENCE = 5
 """Problems that may fail one after another, through no fault of theirs, before a run stops."""

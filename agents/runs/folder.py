@@ -12,7 +12,7 @@ from typing import Any
 
 import tomli_w
 
-from agents.runs.lines import write_text
+from storm_calm.agents.runs.lines import write_text
 
 BEGINNINGS = {".lock", "config.toml.part"}
 """What a run that was killed at once may leave."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from env import repair_episodes
+from storm_calm.env import repair_episodes
 
 T = TypeVar("T")
 

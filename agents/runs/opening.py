@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from agents.reasoners import open_reasoner
-from agents.runs.watch import Watched
-from env import Reasoner, Sampling
-from sandbox import Sandbox, Tier, open_sandbox
+from storm_calm.agents.reasoners import open_reasoner
+from storm_calm.agents.runs.watch import Watched
+from storm_calm.env import Reasoner, Sampling
+from storm_calm.sandbox import Sandbox, Tier, open_sandbox
 
 
 class Settings(typing.Protocol):

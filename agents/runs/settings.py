@@ -11,7 +11,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from env import Problem
+from storm_calm.env import Problem
 
 FAMILY_LIMIT = 100
 """Problems that are taken from families, which are endless, if nobody says how many."""

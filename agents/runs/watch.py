@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
-from env import Chunk, Generation, Message, Reasoner, Sampling
-from env.reasoner import Encoding
-from env.transcript import CHARS_PER_TOKEN
+from storm_calm.env import Chunk, Generation, Message, Reasoner, Sampling
+from storm_calm.env.reasoner import Encoding
+from storm_calm.env.transcript import CHARS_PER_TOKEN
 
 
 class HaltedError(Exception):

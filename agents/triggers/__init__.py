@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from agents.triggers.code_use import by_hand, fragment, imagined_output
-from agents.triggers.data_use import misread_number, missing_constraint
-from agents.triggers.evidence import Evidence, gather
-from agents.triggers.modelling import wrong_sense, wrong_type
-from agents.triggers.names import TRIGGER_OF
-from agents.triggers.results import overruled, status_ignored, unmended_error
-from env.episode import Episode
-from env.intervention import Finding
-from env.protocol import Protocol
+from storm_calm.agents.triggers.code_use import by_hand, fragment, imagined_output
+from storm_calm.agents.triggers.data_use import misread_number, missing_constraint
+from storm_calm.agents.triggers.evidence import Evidence, gather
+from storm_calm.agents.triggers.modelling import wrong_sense, wrong_type
+from storm_calm.agents.triggers.names import TRIGGER_OF
+from storm_calm.agents.triggers.results import overruled, status_ignored, unmended_error
+from storm_calm.env.episode import Episode
+from storm_calm.env.intervention import Finding
+from storm_calm.env.protocol import Protocol
 
 __all__ = ["RULES", "TRIGGER_OF", "findings"]
 

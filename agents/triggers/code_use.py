@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agents.triggers.arithmetic import EQUATION
-from agents.triggers.evidence import Evidence, numbers_in, sentence_start
-from agents.triggers.names import finding
-from env.intervention import Finding
+from storm_calm.agents.triggers.arithmetic import EQUATION
+from storm_calm.agents.triggers.evidence import Evidence, numbers_in, sentence_start
+from storm_calm.agents.triggers.names import finding
+from storm_calm.env.intervention import Finding
 
 BY_HAND = re.compile(
     r"\b(?:by hand|manually|in my head|mentally|with pen and paper|without (?:any |writing )?(?:code|a program))\b",

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
 
-from agents.triggers.arithmetic import number_words, unit_factors, worked
-from agents.triggers.evidence import Code, Evidence, Turn, literal, numbers_in
-from agents.triggers.names import finding
-from env.intervention import Finding
+from storm_calm.agents.triggers.arithmetic import number_words, unit_factors, worked
+from storm_calm.agents.triggers.evidence import Code, Evidence, Turn, literal, numbers_in
+from storm_calm.agents.triggers.names import finding
+from storm_calm.env.intervention import Finding
 
 LIMIT = re.compile(
     r"\bat (?:least|most)\b|\bno (?:more|less|fewer) than\b|\bup to\b|\bonly\b|\blimit(?:ed)?\b|\bcapacity\b"

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from env.answers import Answer, AnswerStatus, read_answer
-from env.episode import Episode
-from env.protocol import Inline, Protocol
-from sandbox import Execution
-from sandbox.syntax import parse
+from storm_calm.env.answers import Answer, AnswerStatus, read_answer
+from storm_calm.env.episode import Episode
+from storm_calm.env.protocol import Inline, Protocol
+from storm_calm.sandbox import Execution
+from storm_calm.sandbox.syntax import parse
 
 SOLVING = {
     "Solve",

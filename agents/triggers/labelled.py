@@ -34,15 +34,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
 
-from agents.reasoners.chatml import render
-from agents.triggers.evidence import sentence_start
-from env.answers import parse_answer
-from env.episode import Episode
-from env.intervention import TRIGGERS, Trigger
-from env.problem import AnswerKey, Problem
-from env.protocol import Inline
-from env.transcript import Span, Transcript
-from sandbox import Sandbox
+from storm_calm.agents.reasoners.chatml import render
+from storm_calm.agents.triggers.evidence import sentence_start
+from storm_calm.env.answers import parse_answer
+from storm_calm.env.episode import Episode
+from storm_calm.env.intervention import TRIGGERS, Trigger
+from storm_calm.env.problem import AnswerKey, Problem
+from storm_calm.env.protocol import Inline
+from storm_calm.env.transcript import Span, Transcript
+from storm_calm.sandbox import Sandbox
 
 FIELDS = ("id", "trigger", "quote", "why", "answer")
 """What the lines at the head of a trace may say."""

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from agents.evaluation.intervals import Interval, mean_share
-from agents.triggers.labelled import LabelledTrace
-from env.intervention import TRIGGERS, Finding, Trigger
+from storm_calm.agents.evaluation.intervals import Interval, mean_share
+from storm_calm.agents.triggers.labelled import LabelledTrace
+from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
 
 if TYPE_CHECKING:
-    from agents.interveners import Intervener, Spent
+    from storm_calm.agents.interveners import Intervener, Spent
 
 Verdict = Literal["found", "false", "missed", "wrong", "quiet"]
 """What became of a trace: the right trigger; a flaw named where there is none; nothing said of a flaw; another trigger
@@ -157,7 +157,7 @@ def measure(
     report: called after each trace with how many there are of each verdict so far.
     Raises ReasonerError where the intervener cannot be reached.
     """
-    from agents.interveners import Spent
+    from storm_calm.agents.interveners import Spent
 
     judged: list[Judged] = []
     verdicts: Counter[Verdict] = Counter()

@@ -9,9 +9,9 @@ import ast
 import re
 from collections.abc import Iterator
 
-from agents.triggers.evidence import Code, Evidence
-from agents.triggers.names import finding
-from env.intervention import Finding
+from storm_calm.agents.triggers.evidence import Code, Evidence
+from storm_calm.agents.triggers.names import finding
+from storm_calm.env.intervention import Finding
 
 LARGE = re.compile(
     r"\bmaxim|\bgreatest\b|\bhighest\b|\blargest\b|\bbiggest\b|\bhow (?:large|high|big)\b"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agents.triggers.evidence import Turn
-from env.intervention import Finding, Trigger
+from storm_calm.agents.triggers.evidence import Turn
+from storm_calm.env.intervention import Finding, Trigger
 
 TRIGGER_OF: dict[str, Trigger] = {
     "by_hand": "manual_computation",

@@ -6,13 +6,13 @@ import math
 import re
 from collections.abc import Iterator
 
-from agents.triggers.arithmetic import EQUATION, unit_factors, worked
-from agents.triggers.code_use import EQUATIONS
-from agents.triggers.evidence import Code, Evidence, backs, numbers_in, said_status, sentence_start
-from agents.triggers.names import finding
-from env.answers import Answer
-from env.intervention import Finding
-from sandbox import Execution
+from storm_calm.agents.triggers.arithmetic import EQUATION, unit_factors, worked
+from storm_calm.agents.triggers.code_use import EQUATIONS
+from storm_calm.agents.triggers.evidence import Code, Evidence, backs, numbers_in, said_status, sentence_start
+from storm_calm.agents.triggers.names import finding
+from storm_calm.env.answers import Answer
+from storm_calm.env.intervention import Finding
+from storm_calm.sandbox import Execution
 
 DOUBT = re.compile(
     r"\b(?:that|this|it|which|result|value|solver|\d[\d.,]*)\s+(?:(?:really|surely|just) )?"

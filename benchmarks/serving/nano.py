@@ -20,15 +20,15 @@ from typing import Any
 
 import uvloop
 
-from agents.reasoners import built_in
-from agents.reasoners.nano import Nano
 from benchmarks.common import at_once
 from benchmarks.serving.client import Exchange, Reply, ask, read
 from benchmarks.serving.servers import Target, storm
-from env import Problem, SolverEnv, run_episode
-from env.families import generate
-from env.reasoner import Generation, Sampling
-from sandbox import Sandbox, open_sandbox
+from storm_calm.agents.reasoners import built_in
+from storm_calm.agents.reasoners.nano import Nano
+from storm_calm.env import Problem, SolverEnv, run_episode
+from storm_calm.env.families import generate
+from storm_calm.env.reasoner import Generation, Sampling
+from storm_calm.sandbox import Sandbox, open_sandbox
 
 REASONER = "nano"
 """The embedded model."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks import common
 from benchmarks.serving.events import MODEL
-from sandbox.zygote.processes import family
+from storm_calm.sandbox.zygote.processes import family
 
 HOUSE = Path(__file__).resolve().parents[2]
 """Where the packages are."""
@@ -80,7 +80,7 @@ def passthrough(of: str, core: int) -> Iterator[Target]:
 @contextlib.contextmanager
 def storm(reasoner: str, cores: set[int], *, workers: int | None = None) -> Iterator[Target]:
     """`storm serve`. workers: programs that run at once; by default one a core."""
-    command = [sys.executable, "-c", "from cli.start import main; main()", "serve", "--reasoner", reasoner]
+    command = [sys.executable, "-c", "from storm_calm.cli.start import main; main()", "serve", "--reasoner", reasoner]
     command += ["--port", "0", "--reasoning-field", "reasoning", "--drain-seconds", "0"]
     for limit in ("--max-running", "--key-running", "--key-per-minute"):
         command += [limit, str(ROOMY)]

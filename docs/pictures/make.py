@@ -13,9 +13,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from agents.curation.config import CurateConfig
-from agents.curation.pool import curate
-from serving.report import open_run, write_report
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.pool import curate
+from storm_calm.serving.report import open_run, write_report
 
 HERE = Path(__file__).resolve().parent
 EPISODE = "#/episode/facility-1488fe575293"

@@ -10,7 +10,7 @@ rows, so every problem's `source` says which file its label comes from.
 
 from __future__ import annotations
 
-from env.benchmarks.loading import Loaded, load_benchmarks
-from env.benchmarks.names import BENCHMARKS, Benchmark, benchmark_of
+from storm_calm.env.benchmarks.loading import Loaded, load_benchmarks
+from storm_calm.env.benchmarks.names import BENCHMARKS, Benchmark, benchmark_of
 
 __all__ = ["BENCHMARKS", "Benchmark", "Loaded", "benchmark_of", "load_benchmarks"]

@@ -10,10 +10,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from env.benchmarks.names import BENCHMARKS, Benchmark
-from env.benchmarks.rows import read_row
-from env.lines import json_lines
-from env.problem import Problem
+from storm_calm.env.benchmarks.names import BENCHMARKS, Benchmark
+from storm_calm.env.benchmarks.rows import read_row
+from storm_calm.env.lines import json_lines
+from storm_calm.env.problem import Problem
 
 SUFFIXES = (".jsonl", ".json")
 """Endings of files of JSON lines; some publishers leave the "l" out."""

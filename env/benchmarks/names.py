@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from env.problem import Problem
+from storm_calm.env.problem import Problem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

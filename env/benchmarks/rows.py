@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from env.answers import parse_answer
-from env.lines import short
-from env.problem import AnswerKey, Problem, check_answer
+from storm_calm.env.answers import parse_answer
+from storm_calm.env.lines import short
+from storm_calm.env.problem import AnswerKey, Problem, check_answer
 
 QUESTIONS = ("en_question", "question")
 ANSWERS = ("en_answer", "answer", "answers")

@@ -1,6 +1,6 @@
 """Problem families: seeded, endless sources of problems with confirmed answers.
 
-    from env.families import generate
+    from storm_calm.env.families import generate
     for problem in generate(["all"], split="heldout", seed=7, limit=200): ...
 
 Two tiers. A problem belongs to the train or the held-out split by the content of its data, whatever the seed, so the
@@ -13,10 +13,10 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
 
-from env.families import complex as complex_tier
-from env.families import easy
-from env.families.base import Family, Instance, Split
-from env.problem import Problem
+from storm_calm.env.families import complex as complex_tier
+from storm_calm.env.families import easy
+from storm_calm.env.families.base import Family, Instance, Split
+from storm_calm.env.problem import Problem
 
 __all__ = ["FAMILIES", "Family", "Instance", "Split", "choose", "generate", "instances"]
 

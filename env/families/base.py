@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from env.families.model import LinearModel, confirmed_answer
-from env.problem import AnswerKey, Problem
+from storm_calm.env.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problem import AnswerKey, Problem
 
 Split = Literal["train", "heldout"]
 Tier = Literal["easy", "complex"]

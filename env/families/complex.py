@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from env.families.model import LinearModel
-from env.families.wording import PEOPLE, Wording
+from storm_calm.env.families.model import LinearModel
+from storm_calm.env.families.wording import PEOPLE, Wording
 
 Drawn = tuple[str, dict[str, Any], LinearModel]
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ortools.linear_solver import pywraplp
 
-from env.problem import AnswerKey
+from storm_calm.env.problem import AnswerKey
 
 AGREEMENT = 1e-6
 """Largest relative difference between the two solvers' optima, above which an answer is not confirmed."""

@@ -1,6 +1,6 @@
 """Stress sets: endless problems that are like none of the families, for measuring only.
 
-    from env.stress.kinds import generate
+    from storm_calm.env.stress.kinds import generate
     for problem in generate(["all"], seed=7, limit=60): ...
 
 Two groups of kinds. "outside" are domains that no family has: games, quadratic and spin models, networks, scenarios,
@@ -11,6 +11,6 @@ Every answer was found in one way and confirmed in another one. `env.stress.kind
 
 from __future__ import annotations
 
-from env.stress.names import GROUPS, group_of
+from storm_calm.env.stress.names import GROUPS, group_of
 
 __all__ = ["GROUPS", "group_of"]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from env.families.model import AGREEMENT
-from env.problem import AnswerKey, Problem
-from env.stress.names import SOURCE, Group
+from storm_calm.env.families.model import AGREEMENT
+from storm_calm.env.problem import AnswerKey, Problem
+from storm_calm.env.stress.names import SOURCE, Group
 
 PRECISELY = (
     "Give the value to at least six decimals.",

@@ -6,10 +6,10 @@ import math
 import random
 from functools import cache
 
-from env.families.model import LinearModel, confirmed_answer
-from env.families.wording import Wording
-from env.problem import AnswerKey
-from env.stress.base import PRECISELY, Draft, settled
+from storm_calm.env.families.model import LinearModel, confirmed_answer
+from storm_calm.env.families.wording import Wording
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.stress.base import PRECISELY, Draft, settled
 
 
 def no_solver_needed(rng: random.Random) -> Draft:

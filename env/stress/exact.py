@@ -11,7 +11,7 @@ import math
 from fractions import Fraction
 from typing import Literal
 
-from env.families.model import LinearModel
+from storm_calm.env.families.model import LinearModel
 
 Row = list[Fraction]
 

@@ -6,11 +6,11 @@ import itertools
 import random
 from fractions import Fraction
 
-from env.families.model import LinearModel, confirmed_answer
-from env.families.wording import Wording
-from env.problem import AnswerKey
-from env.stress.base import PRECISELY, Draft, apart, settled
-from env.stress.exact import exact_optimum
+from storm_calm.env.families.model import LinearModel, confirmed_answer
+from storm_calm.env.families.wording import Wording
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.stress.base import PRECISELY, Draft, apart, settled
+from storm_calm.env.stress.exact import exact_optimum
 
 Matrix = list[list[int]]
 

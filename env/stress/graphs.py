@@ -6,12 +6,12 @@ import itertools
 import random
 from collections.abc import Callable
 
-from env.families.model import LinearModel, confirmed_answer
-from env.families.wording import Wording
-from env.problem import AnswerKey
-from env.stress.base import Draft, apart, settled
-from env.stress.networks import NAMES
-from env.stress.vertices import chosen_vertices, coloring
+from storm_calm.env.families.model import LinearModel, confirmed_answer
+from storm_calm.env.families.wording import Wording
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.stress.base import Draft, apart, settled
+from storm_calm.env.stress.networks import NAMES
+from storm_calm.env.stress.vertices import chosen_vertices, coloring
 
 Arc = list[int]
 """From, to (both from 0), and one or two numbers."""

@@ -6,21 +6,21 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
 
-from env.problem import Problem
-from env.stress.base import Instance, Kind
-from env.stress.bounds import derive_bound
-from env.stress.counting import no_solver_needed
-from env.stress.games import matrix_games
-from env.stress.graphs import graph_problems
-from env.stress.names import GROUPS
-from env.stress.networks import network_design
-from env.stress.objectives import multi_objective
-from env.stress.queues import queueing
-from env.stress.reductions import see_reduction
-from env.stress.robust import robust
-from env.stress.spins import ising, qubo
-from env.stress.stochastic import two_stage_stochastic
-from env.stress.tolerance import misleading_tolerance
+from storm_calm.env.problem import Problem
+from storm_calm.env.stress.base import Instance, Kind
+from storm_calm.env.stress.bounds import derive_bound
+from storm_calm.env.stress.counting import no_solver_needed
+from storm_calm.env.stress.games import matrix_games
+from storm_calm.env.stress.graphs import graph_problems
+from storm_calm.env.stress.names import GROUPS
+from storm_calm.env.stress.networks import network_design
+from storm_calm.env.stress.objectives import multi_objective
+from storm_calm.env.stress.queues import queueing
+from storm_calm.env.stress.reductions import see_reduction
+from storm_calm.env.stress.robust import robust
+from storm_calm.env.stress.spins import ising, qubo
+from storm_calm.env.stress.stochastic import two_stage_stochastic
+from storm_calm.env.stress.tolerance import misleading_tolerance
 
 KINDS: dict[str, Kind] = {
     draw.__name__: Kind(name=draw.__name__, group="outside", draw=draw)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import random
 
-from env.families.wording import Wording
-from env.problem import AnswerKey
-from env.stress.base import Draft
+from storm_calm.env.families.wording import Wording
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.stress.base import Draft
 
 FIELDS = (
     ("A laser", "spots of rust on a plate", "burns off"),

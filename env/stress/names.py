@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from env.problem import Problem
+from storm_calm.env.problem import Problem
 
 Group = Literal["outside", "mixed"]
 

@@ -6,10 +6,10 @@ import itertools
 import random
 from collections.abc import Iterable, Sequence
 
-from env.families.model import LinearModel, confirmed_answer
-from env.families.wording import Wording
-from env.problem import AnswerKey
-from env.stress.base import Draft, apart, settled
+from storm_calm.env.families.model import LinearModel, confirmed_answer
+from storm_calm.env.families.wording import Wording
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.stress.base import Draft, apart, settled
 
 NAMES = "ABCDEFGHIJ"
 

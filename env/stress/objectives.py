@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import random
 
-from env.families.model import LinearModel, confirmed_answer
-from env.families.wording import PEOPLE, Wording
-from env.problem import AnswerKey
-from env.stress.base import Draft, apart, settled
+from storm_calm.env.families.model import LinearModel, confirmed_answer
+from storm_calm.env.families.wording import PEOPLE, Wording
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.stress.base import Draft, apart, settled
 
 
 def multi_objective(rng: random.Random) -> Draft:

@@ -6,9 +6,9 @@ import math
 import random
 from fractions import Fraction
 
-from env.families.wording import Wording
-from env.problem import AnswerKey
-from env.stress.base import PRECISELY, Draft, apart, settled
+from storm_calm.env.families.wording import Wording
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.stress.base import PRECISELY, Draft, apart, settled
 
 PLACES = (
     ("A help desk", "calls", "agent"),

@@ -6,13 +6,13 @@ import itertools
 import math
 import random
 
-from env.families.model import LinearModel, confirmed_answer
-from env.families.wording import Wording
-from env.problem import AnswerKey
-from env.stress.base import Draft, settled
-from env.stress.exact import exact_optimum
-from env.stress.matchings import boxes, dominoes, largest_flow, lines
-from env.stress.networks import NAMES
+from storm_calm.env.families.model import LinearModel, confirmed_answer
+from storm_calm.env.families.wording import Wording
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.stress.base import Draft, settled
+from storm_calm.env.stress.exact import exact_optimum
+from storm_calm.env.stress.matchings import boxes, dominoes, largest_flow, lines
+from storm_calm.env.stress.networks import NAMES
 
 
 def see_reduction(rng: random.Random) -> Draft:

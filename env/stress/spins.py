@@ -6,10 +6,10 @@ import itertools
 import random
 from typing import Any
 
-from env.families.model import LinearModel, confirmed_answer
-from env.families.wording import Wording
-from env.problem import AnswerKey
-from env.stress.base import Draft, apart, settled
+from storm_calm.env.families.model import LinearModel, confirmed_answer
+from storm_calm.env.families.wording import Wording
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.stress.base import Draft, apart, settled
 
 Pairs = list[list[int]]
 """For each pair the two numbers, from 1, and its weight."""

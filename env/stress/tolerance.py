@@ -12,11 +12,11 @@ import math
 import random
 from fractions import Fraction
 
-from env.families.model import LinearModel
-from env.families.wording import Wording
-from env.problem import AnswerKey
-from env.stress.base import PRECISELY, Draft, apart, settled
-from env.stress.exact import exact_optimum
+from storm_calm.env.families.model import LinearModel
+from storm_calm.env.families.wording import Wording
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.stress.base import PRECISELY, Draft, apart, settled
+from storm_calm.env.stress.exact import exact_optimum
 
 
 def misleading_tolerance(rng: random.Random) -> Draft:

@@ -1,6 +1,6 @@
 """Datasets for training, from golden runs and from problems; `storm export` is this on the command line.
 
-    from rl.datasets import ExportConfig, export
+    from storm_calm.rl.datasets import ExportConfig, export
 
     report = export(ExportConfig(source=Path("runs/first"), format="verl-sft"))
 
@@ -12,8 +12,8 @@
 Token ids and masks come from the transcript as it was recorded; nothing is encoded again.
 """
 
-from rl.datasets.exporting import ExportConfig, Report, export
-from rl.datasets.rows import FORMATS, Format, message_row, rl_rows, sft_row, trl_row
+from storm_calm.rl.datasets.exporting import ExportConfig, Report, export
+from storm_calm.rl.datasets.rows import FORMATS, Format, message_row, rl_rows, sft_row, trl_row
 
 __all__ = [
     "FORMATS",

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from env import Episode, Problem
-from env.families import Split
-from rl.contamination import HELD_OUT, EvalQuestion, Gate, Match, is_heldout, read_questions
-from rl.datasets.files import SUFFIXES, check_file, write_rows
-from rl.datasets.rows import FORMATS, NOT_LEARNED, Format, message_row, rl_rows, sft_row, trl_row
-from rl.datasets.sources import golden_runs, is_finished, problems_of, told_nothing
+from storm_calm.env import Episode, Problem
+from storm_calm.env.families import Split
+from storm_calm.rl.contamination import HELD_OUT, EvalQuestion, Gate, Match, is_heldout, read_questions
+from storm_calm.rl.datasets.files import SUFFIXES, check_file, write_rows
+from storm_calm.rl.datasets.rows import FORMATS, NOT_LEARNED, Format, message_row, rl_rows, sft_row, trl_row
+from storm_calm.rl.datasets.sources import golden_runs, is_finished, problems_of, told_nothing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rl.datasets.rows import Format
+from storm_calm.rl.datasets.rows import Format
 
 SUFFIXES: dict[Format, tuple[str, ...]] = {
     "verl-sft": (".parquet",),

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
-from agents.reasoners import chatml, turns
-from env import PROTOCOLS, Episode, Message, Problem
-from env.families import Split
+from storm_calm.agents.reasoners import chatml, turns
+from storm_calm.env import PROTOCOLS, Episode, Message, Problem
+from storm_calm.env.families import Split
 
 Format = Literal["verl-sft", "trl", "messages", "verl-rl"]
 """What trains on it: veRL's SFT trainer, TRL's SFTTrainer, anything that reads chat messages, veRL's GRPO trainer."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from agents.reasoners import CHAT
-from agents.runs.folder import stored_settings
-from env import Episode, Problem, read_episodes, read_problems
-from env.lines import json_lines
+from storm_calm.agents.reasoners import CHAT
+from storm_calm.agents.runs.folder import stored_settings
+from storm_calm.env import Episode, Problem, read_episodes, read_problems
+from storm_calm.env.lines import json_lines
 
 _WANTED = "give the folder that storm curate wrote"
 

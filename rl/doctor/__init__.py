@@ -1,6 +1,6 @@
 """What went wrong in a training: known signatures of failure, looked for in what the runs left behind.
 
-    from rl.doctor import examine
+    from storm_calm.rl.doctor import examine
 
     for verdict in examine(Path("runs/reproduce")):
         print(verdict.state, verdict.check, verdict.figure)
@@ -13,6 +13,6 @@
 `storm doctor` is this on the command line.
 """
 
-from rl.doctor.diagnosis import Verdict, examine
+from storm_calm.rl.doctor.diagnosis import Verdict, examine
 
 __all__ = ["Verdict", "examine"]

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rl.doctor.measures import Reading, State, missing
-from rl.doctor.runs import Curation, Evaluation, Runs, Training, find
-from rl.doctor.signatures import SIGNATURES, Signature
+from storm_calm.rl.doctor.measures import Reading, State, missing
+from storm_calm.rl.doctor.runs import Curation, Evaluation, Runs, Training, find
+from storm_calm.rl.doctor.signatures import SIGNATURES, Signature
 
 KINDS = {Curation: "a curation", Evaluation: "an evaluation", Training: "a GRPO run"}
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, Literal
 
-from rl.doctor.runs import Curation, Evaluation, Runs, Training
+from storm_calm.rl.doctor.runs import Curation, Evaluation, Runs, Training
 
 State = Literal["ok", "warning", "problem", "not measured"]
 """How bad it is."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.graphs.golden import hint_share
-from env import read_episodes
-from env.backing import backed_by_report
-from env.lines import json_lines
+from storm_calm.agents.graphs.golden import hint_share
+from storm_calm.env import read_episodes
+from storm_calm.env.backing import backed_by_report
+from storm_calm.env.lines import json_lines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

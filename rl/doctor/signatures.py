@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rl.doctor import measures
-from rl.doctor.measures import ALIKE, COMPLEX_FALL, FAILING, FLAT, HINTS, LONGER, LOST, UNBACKED, Measure
-from rl.doctor.runs import Curation, Evaluation, Run, Training
+from storm_calm.rl.doctor import measures
+from storm_calm.rl.doctor.measures import ALIKE, COMPLEX_FALL, FAILING, FLAT, HINTS, LONGER, LOST, UNBACKED, Measure
+from storm_calm.rl.doctor.runs import Curation, Evaluation, Run, Training
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,7 @@
 """Make the nano model from nothing: tokenizer, corpus, pretraining, export, and what it can do.
 
-    python -m rl.nano --out runs/nano
-    python -m rl.nano --out runs/nano --traces 2000 --seconds 120     # a quick, poor one
+    python -m storm_calm.rl.nano --out runs/nano
+    python -m storm_calm.rl.nano --out runs/nano --traces 2000 --seconds 120     # a quick, poor one
 
 Every stage writes into OUT and is skipped where its result is already there, so an interrupted run goes on. Needs the
 extra `nano` (torch, processors are enough); 45 minutes of training on two cores. The number of
@@ -17,14 +17,14 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from agents.reasoners.nano import Nano
-from env.families import generate
-from env.reasoner import Sampling
-from rl.nano.corpus import Corpus, build, traces
-from rl.nano.drills import drill_corpus
-from rl.nano.evaluate import evaluate
-from rl.nano.tokenizer import NanoCodec, train_tokenizer
-from sandbox import open_sandbox
+from storm_calm.agents.reasoners.nano import Nano
+from storm_calm.env.families import generate
+from storm_calm.env.reasoner import Sampling
+from storm_calm.rl.nano.corpus import Corpus, build, traces
+from storm_calm.rl.nano.drills import drill_corpus
+from storm_calm.rl.nano.evaluate import evaluate
+from storm_calm.rl.nano.tokenizer import NanoCodec, train_tokenizer
+from storm_calm.sandbox import open_sandbox
 
 TOKENIZER_TRACES = 2500
 DRILLS = 20_000
@@ -61,7 +61,7 @@ def main() -> None:
 
     checkpoint = out / "checkpoint"
     if not (checkpoint / "tokenizer.json").exists():
-        from rl.nano.pretrain import PretrainConfig, pretrain, save
+        from storm_calm.rl.nano.pretrain import PretrainConfig, pretrain, save
 
         drills = drill_corpus(NanoCodec(tokenizer), count=DRILLS, seed=arguments.seed + 1)
         weights = out / "weights"
@@ -72,7 +72,7 @@ def main() -> None:
 
     model_folder = out / "model"
     if not (model_folder / "model.onnx").exists():
-        from rl.nano.export import export
+        from storm_calm.rl.nano.export import export
 
         print(f"export: largest difference of a logit {export(checkpoint, model_folder):.1e}", flush=True)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from rl.nano.programs import Program
-from rl.nano.scene import PLAN, REPORT, SUMMARY, Scene, Unsuitable, is_result
+from storm_calm.rl.nano.programs import Program
+from storm_calm.rl.nano.scene import PLAN, REPORT, SUMMARY, Scene, Unsuitable, is_result
 
 
 def _direct(scene: Scene) -> None:

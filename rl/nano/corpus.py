@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.triggers.names import TRIGGER_OF
-from env.families import FAMILIES, instances
-from env.reasoner import Codec
-from env.solver_env import SolverEnv
-from rl.nano.scene import Unsuitable
-from rl.nano.traces import HINTED_SHARE, MIX, Kind, Trace, play
-from sandbox import Sandbox, open_sandbox
+from storm_calm.agents.triggers.names import TRIGGER_OF
+from storm_calm.env.families import FAMILIES, instances
+from storm_calm.env.reasoner import Codec
+from storm_calm.env.solver_env import SolverEnv
+from storm_calm.rl.nano.scene import Unsuitable
+from storm_calm.rl.nano.traces import HINTED_SHARE, MIX, Kind, Trace, play
+from storm_calm.sandbox import Sandbox, open_sandbox
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from env.families.wording import Wording
-from env.reasoner import Codec
-from rl.nano.corpus import Corpus
-from rl.nano.tokenizer import IM_END
+from storm_calm.env.families.wording import Wording
+from storm_calm.env.reasoner import Codec
+from storm_calm.rl.nano.corpus import Corpus
+from storm_calm.rl.nano.tokenizer import IM_END
 
 NOUNS = ("chairs", "kg", "hours", "units", "tons", "boxes", "costs", "workers", "liters", "plants", "jobs", "meters")
 VERBATIM = 0.5

@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from agents.triggers import findings
-from env.episode import run_episode
-from env.problem import Problem
-from env.reasoner import Reasoner, Sampling
-from env.scoring import score
-from env.solver_env import SolverEnv
-from sandbox import Sandbox
+from storm_calm.agents.triggers import findings
+from storm_calm.env.episode import run_episode
+from storm_calm.env.problem import Problem
+from storm_calm.env.reasoner import Reasoner, Sampling
+from storm_calm.env.scoring import score
+from storm_calm.env.solver_env import SolverEnv
+from storm_calm.sandbox import Sandbox
 
 
 def evaluate(

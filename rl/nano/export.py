@@ -1,7 +1,7 @@
 """From a checkpoint to the folder that the nano reasoner runs.
 
-    python -m rl.nano.export runs/nano/checkpoint models/nano/base
-    python -m rl.nano.export runs/grpo/model models/nano/storm --with-checkpoint
+    python -m storm_calm.rl.nano.export runs/nano/checkpoint models/nano/base
+    python -m storm_calm.rl.nano.export runs/grpo/model models/nano/storm --with-checkpoint
 
 The checkpoint is one of Hugging Face transformers (Qwen3). onnxruntime-genai's model builder makes the graph; then the
 weights are stored in 16 bits and the cosines of the positions as a formula, which halves the folder. onnxruntime widens
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.reasoners.engine import Engine
+from storm_calm.agents.reasoners.engine import Engine
 
 TOLERANCE = 1e-3
 """The most by which a logit may differ between torch and onnxruntime."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import re
 
-from agents.interveners.hints import HINTS
-from agents.triggers.names import TRIGGER_OF
-from env.families import Instance
-from env.intervention import Finding
-from env.reasoner import Generation
-from env.solver_env import SolverEnv
-from rl.nano.programs import program
-from rl.nano.tokenizer import IM_END
+from storm_calm.agents.interveners.hints import HINTS
+from storm_calm.agents.triggers.names import TRIGGER_OF
+from storm_calm.env.families import Instance
+from storm_calm.env.intervention import Finding
+from storm_calm.env.reasoner import Generation
+from storm_calm.env.solver_env import SolverEnv
+from storm_calm.rl.nano.programs import program
+from storm_calm.rl.nano.tokenizer import IM_END
 
 PLAN = ("Let me solve it with code.", "I will write a program for this.")
 REPORT = ("The solver returns {}.", "The result is {}.")

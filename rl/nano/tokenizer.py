@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from agents.reasoners import chatml
-from agents.reasoners.tokens import ByteTokens
-from env.reasoner import Encoding, Message
+from storm_calm.agents.reasoners import chatml
+from storm_calm.agents.reasoners.tokens import ByteTokens
+from storm_calm.env.reasoner import Encoding, Message
 
 PAD, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = (PAD, IM_START, IM_END, "<think>", "</think>")

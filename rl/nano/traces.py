@@ -11,13 +11,13 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from env.episode import Episode
-from env.families import Instance
-from env.families.base import Tier
-from env.problem import Problem
-from env.solver_env import SolverEnv
-from rl.nano.acts import ACTS
-from rl.nano.scene import Scene, Unsuitable
+from storm_calm.env.episode import Episode
+from storm_calm.env.families import Instance
+from storm_calm.env.families.base import Tier
+from storm_calm.env.problem import Problem
+from storm_calm.env.solver_env import SolverEnv
+from storm_calm.rl.nano.acts import ACTS
+from storm_calm.rl.nano.scene import Scene, Unsuitable
 
 Kind = Literal[
     "direct",

@@ -1,8 +1,8 @@
 """The paper's curve on a laptop: base, curation, SFT, GRPO and what each comes to, on the nano model.
 
-    from rl.reproduce.config import ReproduceConfig
-    from rl.reproduce.report import write_report
-    from rl.reproduce.running import reproduce
+    from storm_calm.rl.reproduce.config import ReproduceConfig
+    from storm_calm.rl.reproduce.report import write_report
+    from storm_calm.rl.reproduce.running import reproduce
 
     reproduce(ReproduceConfig(), Path("runs/reproduce"), seeds=(0,))
     write_report(Path("runs/reproduce"))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from agents.evaluation.intervals import Interval
-from env import TRIGGER_CLASS
-from rl.reproduce.figures import Figures
-from rl.reproduce.paired import contrast
+from storm_calm.agents.evaluation.intervals import Interval
+from storm_calm.env import TRIGGER_CLASS
+from storm_calm.rl.reproduce.figures import Figures
+from storm_calm.rl.reproduce.paired import contrast
 
 Verdict = Literal["agrees", "differs", "cannot be told", "not measured"]
 """cannot be told: the interval of the difference has 0 in it, or there is too little of everything."""

@@ -9,14 +9,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from agents.evaluation.samples import read_samples
-from env import TRIGGERS
-from env.lines import json_lines
-from rl.doctor import Verdict, examine
-from rl.reproduce.paired import TIERS, Accuracy, Values, accuracy, values
-from rl.reproduce.records import read_record
-from rl.reproduce.running import seed_folder, seeds_in
-from rl.reproduce.stages import STAGES
+from storm_calm.agents.evaluation.samples import read_samples
+from storm_calm.env import TRIGGERS
+from storm_calm.env.lines import json_lines
+from storm_calm.rl.doctor import Verdict, examine
+from storm_calm.rl.reproduce.paired import TIERS, Accuracy, Values, accuracy, values
+from storm_calm.rl.reproduce.records import read_record
+from storm_calm.rl.reproduce.running import seed_folder, seeds_in
+from storm_calm.rl.reproduce.stages import STAGES
 
 MODELS = {
     "base": "base",

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from agents.evaluation.intervals import Interval, bootstrapped, mean_share
-from agents.evaluation.samples import Sample
-from agents.triggers import findings
-from agents.triggers.evidence import gather
-from env import TRIGGER_CLASS, score
+from storm_calm.agents.evaluation.intervals import Interval, bootstrapped, mean_share
+from storm_calm.agents.evaluation.samples import Sample
+from storm_calm.agents.triggers import findings
+from storm_calm.agents.triggers.evidence import gather
+from storm_calm.env import TRIGGER_CLASS, score
 
 RULE = "paper"
 """How answers are scored, see `env.RULES`."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from agents.evaluation.plots import COLOURS, MARKS, STYLE
-from env import TRIGGER_CLASS, TRIGGERS
-from rl.reproduce.figures import MODELS, TRAININGS, Curve, Figures
-from rl.reproduce.paired import TIERS
+from storm_calm.agents.evaluation.plots import COLOURS, MARKS, STYLE
+from storm_calm.env import TRIGGER_CLASS, TRIGGERS
+from storm_calm.rl.reproduce.figures import MODELS, TRAININGS, Curve, Figures
+from storm_calm.rl.reproduce.paired import TIERS
 
 PANELS = {
     "accuracy": ("right answers, %", 100.0),

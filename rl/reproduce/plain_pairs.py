@@ -11,11 +11,11 @@ import random
 from collections.abc import Collection, Iterator
 from itertools import islice
 
-from env import Episode, SolverEnv, score
-from env.families import FAMILIES, Instance, instances
-from env.reasoner import Codec
-from rl.nano.scene import Scene
-from sandbox import Sandbox
+from storm_calm.env import Episode, SolverEnv, score
+from storm_calm.env.families import FAMILIES, Instance, instances
+from storm_calm.env.reasoner import Codec
+from storm_calm.rl.nano.scene import Scene
+from storm_calm.sandbox import Sandbox
 
 
 def plain_pairs(

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from agents.runs.lines import write_text
-from env.plain import arguments
+from storm_calm.agents.runs.lines import write_text
+from storm_calm.env.plain import arguments
 
 FOLDER = "stages"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from agents.runs.lines import write_text
-from env import TRIGGERS
-from rl.reproduce.claims import claims, is_small
-from rl.reproduce.figures import MODELS, TRAININGS, Figures, collect
-from rl.reproduce.paired import TIERS, Accuracy
+from storm_calm.agents.runs.lines import write_text
+from storm_calm.env import TRIGGERS
+from storm_calm.rl.reproduce.claims import claims, is_small
+from storm_calm.rl.reproduce.figures import MODELS, TRAININGS, Figures, collect
+from storm_calm.rl.reproduce.paired import TIERS, Accuracy
 
 SECONDS = ("step_seconds", "generation_seconds", "environment_seconds", "update_seconds")
 """What is told of the time of a GRPO step."""
@@ -98,7 +98,7 @@ def _spread(one: Accuracy) -> str:
 
 def _pictures(figures: Figures) -> dict[str, str]:
     """As addresses that hold the whole picture; "" for one that there is nothing for."""
-    from rl.reproduce.pictures import accuracy_picture, curves_picture, flaws_picture
+    from storm_calm.rl.reproduce.pictures import accuracy_picture, curves_picture, flaws_picture
 
     curves = curves_picture(figures) if any(figures.curves.values()) else ""
     drawn = {"accuracy": accuracy_picture(figures), "flaws": flaws_picture(figures), "curves": curves}

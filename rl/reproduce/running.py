@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import fmean
 from time import monotonic
 
-from rl.reproduce.config import ReproduceConfig
-from rl.reproduce.records import StageRecord, check_record, log_file, read_record, write_record
-from rl.reproduce.stages import BY_NAME, STAGES, Place, Stage, UnfinishedError, settings_of
-from rl.reproduce.training import TrainingFailedError
+from storm_calm.rl.reproduce.config import ReproduceConfig
+from storm_calm.rl.reproduce.records import StageRecord, check_record, log_file, read_record, write_record
+from storm_calm.rl.reproduce.stages import BY_NAME, STAGES, Place, Stage, UnfinishedError, settings_of
+from storm_calm.rl.reproduce.training import TrainingFailedError
 
 SAVE = 20.0
 """Seconds after which a stage's time is noted again, in case of a kill."""
@@ -190,9 +190,9 @@ def _is_done(folder: Path, stage: Stage) -> bool:
 
 def _is_expected(error: Exception) -> bool:
     """Whether it says itself what is wrong; anything else is a mistake of ours and keeps its traceback."""
-    from agents.runs.crew import RunStoppedError
-    from env import ReasonerError
-    from sandbox import SandboxUnavailableError
+    from storm_calm.agents.runs.crew import RunStoppedError
+    from storm_calm.env import ReasonerError
+    from storm_calm.sandbox import SandboxUnavailableError
 
     told = (TrainingFailedError, UnfinishedError, RunStoppedError, ReasonerError, SandboxUnavailableError)
     return isinstance(error, (*told, ValueError, OSError))

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rl.reproduce.config import HELDOUT_SEED, MODEL, ReproduceConfig
-from rl.reproduce.records import log_file
-from rl.reproduce.training import train
+from storm_calm.rl.reproduce.config import HELDOUT_SEED, MODEL, ReproduceConfig
+from storm_calm.rl.reproduce.records import log_file
+from storm_calm.rl.reproduce.training import train
 
 Tell = Callable[[str], None]
 """Called now and then with a line on how far a stage is."""
@@ -67,8 +67,8 @@ def settings_of(stage: Stage, config: ReproduceConfig, seed: int) -> dict[str, i
 
 
 def _curate(place: Place, tell: Tell) -> None:
-    from agents.curation.config import CurateConfig
-    from agents.curation.pool import curate
+    from storm_calm.agents.curation.config import CurateConfig
+    from storm_calm.agents.curation.pool import curate
 
     config = CurateConfig(
         families=("all",), split="train", limit=place.config.problems, seed=place.seed, reasoner=MODEL
@@ -84,13 +84,13 @@ def _curate(place: Place, tell: Tell) -> None:
 
 
 def _export(place: Place, tell: Tell) -> None:
-    from agents.reasoners import built_in
-    from rl.codec import CheckpointCodec
-    from rl.datasets import ExportConfig, export, sft_row
-    from rl.datasets.files import check_file, write_rows
-    from rl.datasets.sources import golden_runs
-    from rl.reproduce.plain_pairs import plain_pairs
-    from sandbox import open_sandbox
+    from storm_calm.agents.reasoners import built_in
+    from storm_calm.rl.codec import CheckpointCodec
+    from storm_calm.rl.datasets import ExportConfig, export, sft_row
+    from storm_calm.rl.datasets.files import check_file, write_rows
+    from storm_calm.rl.datasets.sources import golden_runs
+    from storm_calm.rl.reproduce.plain_pairs import plain_pairs
+    from storm_calm.sandbox import open_sandbox
 
     curation, file, plain = place.folder / "curate", place.folder / "sft.parquet", place.folder / "plain.parquet"
     if not file.exists():
@@ -112,18 +112,18 @@ def _sft(data: str, out: str, place: Place, tell: Tell) -> None:
     # Without a path in it, the name of the model is the same in every place.
     words = ["--device", "cpu", "--data", str(place.folder / data), "--model", MODEL, "--out", str(place.folder / out)]
     words.append(f"trainer.total_epochs={place.config.epochs}")
-    train("train_sft.py", words, log_file(place.folder, out), tell)
+    train("train_sft", words, log_file(place.folder, out), tell)
 
 
 def _grpo(start: str, out: str, place: Place, tell: Tell) -> None:
     model = str(place.folder / start / "model") if start else MODEL
     words = ["--device", "cpu", "--model", model, "--out", str(place.folder / out)]
     words += [f"trainer.total_training_steps={place.config.steps}", f"storm.seed={place.seed}"]
-    train("train_verl.py", words, log_file(place.folder, out), tell)
+    train("train_verl", words, log_file(place.folder, out), tell)
 
 
 def _evaluate(model: str, place: Place, tell: Tell) -> None:
-    from agents.evaluation import EvalConfig, evaluate
+    from storm_calm.agents.evaluation import EvalConfig, evaluate
 
     config = EvalConfig(
         families=("all",),

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parents[1]
-"""Where `train_sft.py` and `train_verl.py` are."""
+PACKAGE = "storm_calm.rl"
+"""Where `train_sft` and `train_verl` are."""
 LOOK = 0.5
 """Seconds between two looks at the log."""
 PATIENCE = 60.0
@@ -22,7 +22,7 @@ class TrainingFailedError(RuntimeError):
 
 
 def train(script: str, arguments: Sequence[str], log: Path, tell: Callable[[str], None]) -> None:
-    """Run one of the scripts in `SCRIPTS` with this Python, and wait for its end.
+    """Run one of the modules of `PACKAGE` with this Python, and wait for its end.
 
     log: gets what it says, after what is in there already; beside it, a file that ends in .err gets what libraries
     and errors say. tell: called now and then with the last line that it said.
@@ -34,7 +34,7 @@ def train(script: str, arguments: Sequence[str], log: Path, tell: Callable[[str]
         begin = log.stat().st_size, complaints.stat().st_size
         # A session of its own, so that it is told of Ctrl-C once, by us, and then waited for.
         process = subprocess.Popen(
-            [sys.executable, str(SCRIPTS / script), *arguments],
+            [sys.executable, "-m", f"{PACKAGE}.{script}", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.reasoners.stops import after_stop
-from agents.reasoners.tokens import ByteTokens, Decoder
-from rl.verl_cpu.slots import Slots
+from storm_calm.agents.reasoners.stops import after_stop
+from storm_calm.agents.reasoners.tokens import ByteTokens, Decoder
+from storm_calm.rl.verl_cpu.slots import Slots
 
 _TAIL = 64
 """Characters in which a stop string is looked for; none is longer."""

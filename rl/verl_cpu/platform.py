@@ -103,12 +103,12 @@ def _register_rollout() -> None:
     """Let `actor_rollout_ref.rollout.name=transformers` find its two ends."""
 
     def replica() -> Any:
-        from rl.verl_cpu.rollout import Replica
+        from storm_calm.rl.verl_cpu.rollout import Replica
 
         return Replica
 
     RolloutReplicaRegistry.register("transformers", replica)
-    base._ROLLOUT_REGISTRY["transformers", "async"] = "rl.verl_cpu.rollout.Adapter"
+    base._ROLLOUT_REGISTRY["transformers", "async"] = "storm_calm.rl.verl_cpu.rollout.Adapter"
 
 
 def _complete_torch_cpu() -> None:

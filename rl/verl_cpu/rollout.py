@@ -19,8 +19,8 @@ import torch
 from verl.workers.rollout.base import BaseRollout
 from verl.workers.rollout.replica import RolloutReplica, TokenOutput
 
-from agents.reasoners.tokens import ByteTokens
-from rl.verl_cpu.batch import Batch, Request
+from storm_calm.agents.reasoners.tokens import ByteTokens
+from storm_calm.rl.verl_cpu.batch import Batch, Request
 
 _TOGETHER = 6
 """Rows that are being written for each that has to wait before some join."""

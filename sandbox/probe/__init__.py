@@ -25,7 +25,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from sandbox.probe import (
+from storm_calm.sandbox.probe import (
     coptpy,
     cp_sat,
     cvxpy,
@@ -40,8 +40,8 @@ from sandbox.probe import (
     routing,
     scipy,
 )
-from sandbox.probe.arrival import Arrivals
-from sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.arrival import Arrivals
+from storm_calm.sandbox.probe.channel import Channel
 
 _WATCHED = {
     "ortools.sat.python.cp_model": cp_sat.watch,

@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from sandbox.probe.channel import harmless
+from storm_calm.sandbox.probe.channel import harmless
 
 
 class Arrivals:

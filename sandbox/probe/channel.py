@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sandbox.execution import SolverReport
+from storm_calm.sandbox.execution import SolverReport
 
 _LONGEST_LINE = 4096  # what a pipe takes in one piece, also from many processes at once (PIPE_BUF)
 _OVER = b"over "

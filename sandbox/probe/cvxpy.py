@@ -11,11 +11,11 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from sandbox.execution import SolverReport, SolveStatus
-from sandbox.probe.channel import Channel
-from sandbox.probe.reports import direction, report, stopped
-from sandbox.probe.watching import Call, Outcome, Watcher
-from sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.reports import direction, report, stopped
+from storm_calm.sandbox.probe.watching import Call, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import watch as watch_function
 
 _STATUS: dict[str, SolveStatus] = {
     "optimal": "optimal",

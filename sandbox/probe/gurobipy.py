@@ -10,11 +10,11 @@ import io
 from types import ModuleType
 from typing import Any
 
-from sandbox.execution import SolverReport, SolveStatus
-from sandbox.probe.channel import Channel
-from sandbox.probe.reports import INFINITE, direction, report, stopped
-from sandbox.probe.watching import Call, Lent, Outcome, Watcher
-from sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.reports import INFINITE, direction, report, stopped
+from storm_calm.sandbox.probe.watching import Call, Lent, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import watch as watch_function
 
 # By the library's own numbers; not in here: it stopped early, at one of its many limits.
 _STATUS: dict[int, SolveStatus] = {

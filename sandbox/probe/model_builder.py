@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from sandbox.execution import SolverReport, SolveStatus
-from sandbox.probe.channel import Channel, harmless
-from sandbox.probe.reports import count, direction, report
-from sandbox.probe.watching import Call, Watcher, disguised_as
-from sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.probe.channel import Channel, harmless
+from storm_calm.sandbox.probe.reports import count, direction, report
+from storm_calm.sandbox.probe.watching import Call, Watcher, disguised_as
+from storm_calm.sandbox.probe.watching import watch as watch_function
 
 _STATUS: dict[str, SolveStatus] = {
     "OPTIMAL": "optimal",

@@ -11,11 +11,11 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from sandbox.execution import SolverReport, SolveStatus
-from sandbox.probe.channel import Channel
-from sandbox.probe.reports import count, direction, report
-from sandbox.probe.watching import Call, Outcome, Watcher
-from sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.reports import count, direction, report
+from storm_calm.sandbox.probe.watching import Call, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import watch as watch_function
 
 _STATUS: dict[int, SolveStatus] = {1: "optimal", 2: "feasible", -1: "infeasible", -2: "unbounded"}
 _NAMES = {"PULP_CBC": "CBC", "COIN": "CBC"}

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from sandbox.execution import SolverReport, SolveStatus
-from sandbox.probe.channel import Channel, harmless
-from sandbox.probe.reports import count, direction, finite, report, stopped
-from sandbox.probe.watching import Call, Outcome, Watcher
-from sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.probe.channel import Channel, harmless
+from storm_calm.sandbox.probe.reports import count, direction, finite, report, stopped
+from storm_calm.sandbox.probe.watching import Call, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import watch as watch_function
 
 _STATUS: dict[str, SolveStatus] = {
     "optimal": "optimal",

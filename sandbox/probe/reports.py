@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox.execution import Sense, SolverReport, SolveStatus, plain_name
+from storm_calm.sandbox.execution import Sense, SolverReport, SolveStatus, plain_name
 
 INFINITE = 1e20
 """What SCIP and COPT call infinite; others say more."""

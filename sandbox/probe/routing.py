@@ -12,11 +12,11 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from sandbox.execution import SolverReport, SolveStatus
-from sandbox.probe.channel import Channel
-from sandbox.probe.reports import report
-from sandbox.probe.watching import Call, Outcome, Watcher
-from sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.reports import report
+from storm_calm.sandbox.probe.watching import Call, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import watch as watch_function
 
 # By the library's own numbers: not solved, success, local optimum not reached, fail, fail by time, invalid, infeasible,
 # optimal.

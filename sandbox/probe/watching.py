@@ -31,8 +31,8 @@ from time import perf_counter
 from types import ModuleType
 from typing import Any
 
-from sandbox.execution import SolverReport
-from sandbox.probe.channel import Channel, harmless
+from storm_calm.sandbox.execution import SolverReport
+from storm_calm.sandbox.probe.channel import Channel, harmless
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """One self-check for every sandbox: programs that mean harm, and what must come of each.
 
-    from sandbox import open_sandbox
-    from sandbox.selfcheck import Outside, self_check
+    from storm_calm.sandbox import open_sandbox
+    from storm_calm.sandbox.selfcheck import Outside, self_check
 
     with Outside() as outside, open_sandbox() as sandbox:
         broken = [outcome for outcome in self_check(sandbox, outside=outside) if outcome.state == "broken"]
@@ -18,9 +18,9 @@
 It runs real abuse: start it in a sandbox only.
 """
 
-from sandbox.selfcheck.case import Case, Step
-from sandbox.selfcheck.libraries import all_libraries, libraries
-from sandbox.selfcheck.outside import Outside
-from sandbox.selfcheck.runner import CASES, Outcome, self_check
+from storm_calm.sandbox.selfcheck.case import Case, Step
+from storm_calm.sandbox.selfcheck.libraries import all_libraries, libraries
+from storm_calm.sandbox.selfcheck.outside import Outside
+from storm_calm.sandbox.selfcheck.runner import CASES, Outcome, self_check
 
 __all__ = ["CASES", "Case", "Outcome", "Outside", "Step", "all_libraries", "libraries", "self_check"]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from sandbox.base import Limits
-from sandbox.execution import Execution, Status, Tier
-from sandbox.selfcheck.outside import Outside
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.execution import Execution, Status, Tier
+from storm_calm.sandbox.selfcheck.outside import Outside
 
 Theme = Literal[
     "time",

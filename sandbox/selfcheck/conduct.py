@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox.base import Limits
-from sandbox.execution import Tier
-from sandbox.selfcheck.case import Case, Check, Seen, Step, all_ok, ended, every, refused, untouched
-from sandbox.selfcheck.texts import ATTEMPT, SEARCH
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.execution import Tier
+from storm_calm.sandbox.selfcheck.case import Case, Check, Seen, Step, all_ok, ended, every, refused, untouched
+from storm_calm.sandbox.selfcheck.texts import ATTEMPT, SEARCH
 
 _PLANT = """
 import builtins, json, os, random, sys

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sandbox.base import Limits, Sandbox
-from sandbox.execution import SandboxUnavailableError
-from sandbox.libraries import DISTRIBUTIONS, normal
+from storm_calm.sandbox.base import Limits, Sandbox
+from storm_calm.sandbox.execution import SandboxUnavailableError
+from storm_calm.sandbox.libraries import DISTRIBUTIONS, normal
 
 _PROGRAM = f"""
 import importlib.metadata, json, platform

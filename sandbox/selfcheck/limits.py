@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox.base import Limits
-from sandbox.execution import Tier
-from sandbox.selfcheck.case import Case, Seen, Step, Theme, ended, every, gone
-from sandbox.selfcheck.texts import NAMED
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.execution import Tier
+from storm_calm.sandbox.selfcheck.case import Case, Seen, Step, Theme, ended, every, gone
+from storm_calm.sandbox.selfcheck.texts import NAMED
 
 _SHORT = Limits(seconds=0.4, memory_mb=512)
 _LATE = 3.0  # seconds past a deadline that a busy machine is forgiven

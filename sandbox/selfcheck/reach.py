@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox.base import Limits
-from sandbox.selfcheck.case import Case, Check, Seen, Step, Theme, ended, every, gone, refused, untouched
-from sandbox.selfcheck.texts import ATTEMPT, NAMED, SEARCH
-from sandbox.zygote.child import program_environment
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.selfcheck.case import Case, Check, Seen, Step, Theme, ended, every, gone, refused, untouched
+from storm_calm.sandbox.selfcheck.texts import ATTEMPT, NAMED, SEARCH
+from storm_calm.sandbox.zygote.child import program_environment
 
 _BOMB = Limits(seconds=1.0, memory_mb=512, processes=16)
 _REFUSED = Limits(seconds=10.0, memory_mb=512, processes=16)
@@ -136,7 +136,7 @@ tops = {sys.prefix, sys.base_prefix, "/usr", "/usr/local"}
 kinds = ("site-packages", "dist-packages")
 sys.path += [path for top in tops for kind in kinds for path in glob.glob(f"{top}/lib*/python3*/{kind}")]
 sys.path += [*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-names = ("sandbox", "env.families", "agents.reasoners.nano", "rl", "serving", "cli", "pip", "langgraph", "openai")
+names = ("storm_calm", "storm_calm.sandbox", "storm_calm.env.families", "pip", "langgraph", "openai")
 for name in names: attempt(name, lambda: importlib.import_module(name))
 """,
     ),

@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from sandbox.base import Limits, Sandbox
-from sandbox.execution import TIERS, Execution, SandboxUnavailableError
-from sandbox.selfcheck import conduct, limits, reach, sessions
-from sandbox.selfcheck.case import Case, Look, Rewind, Seen, Step, Theme
-from sandbox.selfcheck.outside import Outside
+from storm_calm.sandbox.base import Limits, Sandbox
+from storm_calm.sandbox.execution import TIERS, Execution, SandboxUnavailableError
+from storm_calm.sandbox.selfcheck import conduct, limits, reach, sessions
+from storm_calm.sandbox.selfcheck.case import Case, Look, Rewind, Seen, Step, Theme
+from storm_calm.sandbox.selfcheck.outside import Outside
 
 CASES: tuple[Case, ...] = (*limits.CASES, *reach.CASES, *conduct.CASES, *sessions.CASES)
 """Every case, by theme. The canaries come on top."""

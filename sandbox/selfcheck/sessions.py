@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandbox.base import Limits
-from sandbox.execution import Status
-from sandbox.selfcheck.case import Case, Check, Look, Rewind, Seen, Step, ended, every, gone
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.execution import Status
+from storm_calm.sandbox.selfcheck.case import Case, Check, Look, Rewind, Seen, Step, ended, every, gone
 
 _SHORT = Limits(seconds=1.0, memory_mb=512)
 

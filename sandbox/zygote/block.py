@@ -32,11 +32,11 @@ import time
 import types
 from typing import Any, NoReturn
 
-from sandbox.probe.channel import Channel
-from sandbox.zygote import child, confine, kernel, program
-from sandbox.zygote.confine import Ground
-from sandbox.zygote.groups import enter
-from sandbox.zygote.kernel import PR_SET_DUMPABLE
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.zygote import child, confine, kernel, program
+from storm_calm.sandbox.zygote.confine import Ground
+from storm_calm.sandbox.zygote.groups import enter
+from storm_calm.sandbox.zygote.kernel import PR_SET_DUMPABLE
 
 READY, BEGIN, DONE, IDLE, EXIT, FAILED = b"R", b"B", b"D", b"I", b"X", b"F"
 KEEP, END, ORDER = b"K", b"E", b"O"

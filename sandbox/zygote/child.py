@@ -14,11 +14,11 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from sandbox.base import Limits
-from sandbox.probe.channel import Channel
-from sandbox.zygote import preload, program, supervisor
-from sandbox.zygote.confine import Ground, confine, filter_calls
-from sandbox.zygote.groups import Group, enter
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.zygote import preload, program, supervisor
+from storm_calm.sandbox.zygote.confine import Ground, confine, filter_calls
+from storm_calm.sandbox.zygote.groups import Group, enter
 
 _LINE, _REPORTS, _NETWORK = 3, 3, 4
 _exit = os._exit  # Bound now: a program that replaced it would not end, and go on as a second fork server.

@@ -14,9 +14,9 @@ import resource
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sandbox.base import Limits
-from sandbox.execution import TIERS, Tier
-from sandbox.zygote import kernel, landlock, namespaces, seccomp
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.execution import TIERS, Tier
+from storm_calm.sandbox.zygote import kernel, landlock, namespaces, seccomp
 
 _OPEN_FILES = 256
 _SHARED_MEMORY = "/dev/shm"

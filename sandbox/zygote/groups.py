@@ -13,7 +13,7 @@ import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sandbox.base import Limits
+from storm_calm.sandbox.base import Limits
 
 OWN_BYTES = 64 << 20
 """What a program's group may hold beyond its limits: namespaces, the kernel's own records, pages of files."""

@@ -27,13 +27,22 @@ import socket
 import time
 from typing import Any, NoReturn
 
-from sandbox.base import Limits
-from sandbox.probe.channel import Channel
-from sandbox.zygote import block, confine, folders, kernel, processes, scratch
-from sandbox.zygote.confine import Ground
-from sandbox.zygote.course import Course
-from sandbox.zygote.groups import Group
-from sandbox.zygote.member import Member, becomes_single, cpu_seconds, hear, is_single, line_pair, stat, wait_status
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.zygote import block, confine, folders, kernel, processes, scratch
+from storm_calm.sandbox.zygote.confine import Ground
+from storm_calm.sandbox.zygote.course import Course
+from storm_calm.sandbox.zygote.groups import Group
+from storm_calm.sandbox.zygote.member import (
+    Member,
+    becomes_single,
+    cpu_seconds,
+    hear,
+    is_single,
+    line_pair,
+    stat,
+    wait_status,
+)
 
 FILES = 4
 """How many files come with a block: its code and input files, stdout, stderr, and the way for solver reports."""

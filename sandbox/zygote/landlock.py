@@ -10,7 +10,7 @@ import stat
 import struct
 from collections.abc import Iterable
 
-from sandbox.zygote import kernel
+from storm_calm.sandbox.zygote import kernel
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _TRUNCATE, _IOCTL_DEV = 1, 1 << 1, 1 << 2, 1 << 3, 1 << 14, 1 << 15

@@ -17,12 +17,12 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from sandbox.base import Limits
-from sandbox.execution import TIERS
-from sandbox.zygote import child, confine, kernel, namespaces, preload, processes
-from sandbox.zygote.confine import Ground
-from sandbox.zygote.groups import Groups
-from sandbox.zygote.server import Server, exit_with
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.execution import TIERS
+from storm_calm.sandbox.zygote import child, confine, kernel, namespaces, preload, processes
+from storm_calm.sandbox.zygote.confine import Ground
+from storm_calm.sandbox.zygote.groups import Groups
+from storm_calm.sandbox.zygote.server import Server, exit_with
 
 
 def main() -> None:
@@ -100,7 +100,7 @@ def _hide(ground: Ground) -> list[ModuleType]:
     os.environ.update(child.program_environment(ground.scratch, ground.libraries))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # The caller may block some, and hand that on.
-    ours = [name for name in sys.modules if name.partition(".")[0] == "sandbox"]
+    ours = [name for name in sys.modules if name.partition(".")[0] == "storm_calm"]
     return [sys.modules.pop(name) for name in ours]
 
 

@@ -11,7 +11,7 @@ import struct
 import time
 from dataclasses import dataclass
 
-from sandbox.zygote import processes
+from storm_calm.sandbox.zygote import processes
 
 _LINGERING = 0.1  # seconds for a thread that has ended to be gone
 _CREDENTIALS = struct.Struct("3i")

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from sandbox.zygote import kernel
+from storm_calm.sandbox.zygote import kernel
 
 SCRATCH = "/scratch"
 """The program's working folder, the only one besides /dev/shm that it can write to."""

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from typing import Any
 
-from sandbox import probe
-from sandbox.probe.channel import Channel
-from sandbox.zygote import kernel, namespaces
+from storm_calm.sandbox import probe
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.zygote import kernel, namespaces
 
 _HUGE = 2 << 20  # bytes of a huge page
 

@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.zygote import kernel
+from storm_calm.sandbox.zygote import kernel
 
 FILE_NAME = "main.py"
 _BY_LINE = 1  # _IOLBF

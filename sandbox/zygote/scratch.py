@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from sandbox.zygote import folders
+from storm_calm.sandbox.zygote import folders
 
 _DEEPEST, _MOST = 32, 4096  # folders inside each other, and names in all: beyond that a folder is not remembered
 _RACY = 50_000_000  # nanoseconds: a file touched so shortly before it was looked at can change without a trace

@@ -11,7 +11,7 @@ import errno
 import struct
 from functools import cache
 
-from sandbox.zygote import kernel
+from storm_calm.sandbox.zygote import kernel
 
 _ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 

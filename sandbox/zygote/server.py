@@ -19,12 +19,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from sandbox.base import Limits
-from sandbox.probe.channel import Channel
-from sandbox.zygote import child, confine, folders, keeper, kernel, namespaces, processes
-from sandbox.zygote.confine import Ground
-from sandbox.zygote.groups import Group, Groups
-from sandbox.zygote.member import cpu_seconds
+from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.zygote import child, confine, folders, keeper, kernel, namespaces, processes
+from storm_calm.sandbox.zygote.confine import Ground
+from storm_calm.sandbox.zygote.groups import Group, Groups
+from storm_calm.sandbox.zygote.member import cpu_seconds
 
 _TAKING_DOWN = 0.1  # seconds after which the end of a run that was killed is told although it is still being taken down
 _TICK = 0.02  # seconds between two looks at the memory of running programs

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import NoReturn
 
-from sandbox.zygote import folders, kernel, processes
+from storm_calm.sandbox.zygote import folders, kernel, processes
 
 _SIGNALS = {signal.SIGTERM, signal.SIGCHLD}
 _PATIENCE = 60.0  # seconds for all to be gone; they run no more code long before

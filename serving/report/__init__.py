@@ -1,6 +1,6 @@
 """The run report: a curation or an evaluation as one page, every run in it, for a browser and nothing else.
 
-    from serving.report import open_run, write_report
+    from storm_calm.serving.report import open_run, write_report
 
     write_report(open_run(Path("runs/first")), Path("runs/first/report.html"))
 
@@ -19,7 +19,7 @@ policy lets no script run but its own and asks no host for anything.
 - `live`: the page as a server
 """
 
-from serving.report.run import Run, open_run
-from serving.report.writing import Report, write_report
+from storm_calm.serving.report.run import Run, open_run
+from storm_calm.serving.report.writing import Report, write_report
 
 __all__ = ["Report", "Run", "open_run", "write_report"]

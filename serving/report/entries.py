@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agents.curation.records import Record
-from agents.evaluation.samples import Sample
-from agents.graphs.golden import hint_positions, hint_share
-from agents.interveners import Spent
-from agents.triggers import findings
-from env import Episode, Finding, Score, score
-from env.backing import backed_by_report
-from sandbox import Execution
+from storm_calm.agents.curation.records import Record
+from storm_calm.agents.evaluation.samples import Sample
+from storm_calm.agents.graphs.golden import hint_positions, hint_share
+from storm_calm.agents.interveners import Spent
+from storm_calm.agents.triggers import findings
+from storm_calm.env import Episode, Finding, Score, score
+from storm_calm.env.backing import backed_by_report
+from storm_calm.sandbox import Execution
 
 FIELDS = (
     "key", "id", "sample", "family", "tier", "question", "outcome", "right", "native", "backed", "triggers", "finders",

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from serving.report.entries import Entry
-from serving.report.run import Run
+from storm_calm.serving.report.entries import Entry
+from storm_calm.serving.report.run import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

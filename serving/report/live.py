@@ -25,9 +25,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from serving.report.lines import read_line, read_lines
-from serving.report.page import as_json, facts, packed, page, policy
-from serving.report.run import Run
+from storm_calm.serving.report.lines import read_line, read_lines
+from storm_calm.serving.report.page import as_json, facts, packed, page, policy
+from storm_calm.serving.report.run import Run
 
 HOST = "127.0.0.1"
 """Where it listens: for whoever sits at this machine, and nobody else."""

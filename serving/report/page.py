@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from env import TRIGGER_CLASS
-from serving.report.entries import FIELDS
-from serving.report.run import Run
+from storm_calm.env import TRIGGER_CLASS
+from storm_calm.serving.report.entries import FIELDS
+from storm_calm.serving.report.run import Run
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from agents.runs.folder import stored_settings
-from serving.report.entries import Entry, curated, evaluated
+from storm_calm.agents.runs.folder import stored_settings
+from storm_calm.serving.report.entries import Entry, curated, evaluated
 
 Kind = Literal["curation", "evaluation"]
 """What made the folder: `storm curate` or `storm eval`."""
@@ -53,7 +53,7 @@ class Run:
     @property
     def expected(self) -> int | None:
         """Records that there will be in the end; None where the settings do not say."""
-        from agents.runs.settings import FAMILY_LIMIT
+        from storm_calm.agents.runs.settings import FAMILY_LIMIT
 
         limit = self.settings.get("limit") or (FAMILY_LIMIT if self.settings.get("families") else None)
         return limit * self.settings.get("samples", 1) if limit else None

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from serving.report.lines import read_lines
-from serving.report.page import as_json, facts, is_ours, packed, page
-from serving.report.run import Run
+from storm_calm.serving.report.lines import read_lines
+from storm_calm.serving.report.page import as_json, facts, is_ours, packed, page
+from storm_calm.serving.report.run import Run
 
 BLOCK_RUNS = 50
 """Runs in a block: enough to share what their texts have in common, few enough to unpack in a moment."""

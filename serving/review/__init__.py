@@ -1,8 +1,8 @@
 """Human review: people judge a sample of a curation's interventions on a local page, blind to each other.
 
-    from serving.review.server import serve
-    from serving.review.results import results
-    from serving.review.stored import read_review
+    from storm_calm.serving.review.server import serve
+    from storm_calm.serving.review.results import results
+    from storm_calm.serving.review.stored import read_review
 
     serve(Path("runs/first"), "ana", listening=print)      # until Ctrl-C
     results(read_review(Path("runs/first"))).to_dict()

@@ -26,10 +26,10 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from env import TRIGGER_CLASS
-from serving.review.items import Item
-from serving.review.judgements import LONGEST, MEANINGS, NONE, QUESTIONS, Judgement
-from serving.review.reviewer import Reviewer
+from storm_calm.env import TRIGGER_CLASS
+from storm_calm.serving.review.items import Item
+from storm_calm.serving.review.judgements import LONGEST, MEANINGS, NONE, QUESTIONS, Judgement
+from storm_calm.serving.review.reviewer import Reviewer
 
 FILES = Path(__file__).parent / "page"
 BESIDE = ("review.css", "review.js", "keeping.js", "texts.js")

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from agents.runs.lines import write_text
-from serving.review.judgements import QUESTIONS
-from serving.review.stored import Review
+from storm_calm.agents.runs.lines import write_text
+from storm_calm.serving.review.judgements import QUESTIONS
+from storm_calm.serving.review.stored import Review
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a text begins that a spreadsheet would work out, which a model's text must not make it do."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from agents.curation.folder import Folder, stored_settings
-from agents.runs.lines import read_lines
-from env import Episode, Intervention, Problem
-from env.transcript import Source
+from storm_calm.agents.curation.folder import Folder, stored_settings
+from storm_calm.agents.runs.lines import read_lines
+from storm_calm.env import Episode, Intervention, Problem
+from storm_calm.env.transcript import Source
 
 WANTED = "give the folder that storm curate wrote"
 

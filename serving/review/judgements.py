@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
-from env import TRIGGERS, Trigger
-from env.plain import arguments
+from storm_calm.env import TRIGGERS, Trigger
+from storm_calm.env.plain import arguments
 
 Answer = Literal["yes", "no", "cannot_say"]
 """What can be said to a question."""

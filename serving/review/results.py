@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from agents.evaluation.intervals import Interval, mean_share
-from env import TRIGGERS
-from serving.review.items import Item
-from serving.review.judgements import QUESTIONS
-from serving.review.kappa import Agreement, agreement
-from serving.review.stored import Review
+from storm_calm.agents.evaluation.intervals import Interval, mean_share
+from storm_calm.env import TRIGGERS
+from storm_calm.serving.review.items import Item
+from storm_calm.serving.review.judgements import QUESTIONS
+from storm_calm.serving.review.kappa import Agreement, agreement
+from storm_calm.serving.review.stored import Review
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agents.runs.lines import append_line, read_lines
-from serving.review.items import Item
-from serving.review.judgements import Judgement
-from serving.review.sample import Sample, sample_file
+from storm_calm.agents.runs.lines import append_line, read_lines
+from storm_calm.serving.review.items import Item
+from storm_calm.serving.review.judgements import Judgement
+from storm_calm.serving.review.sample import Sample, sample_file
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What a reviewer may be called: it becomes the name of a file."""

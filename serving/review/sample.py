@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from agents.runs.lines import write_text
-from env.plain import arguments
-from serving.review.items import Item, is_finished, read_items
+from storm_calm.agents.runs.lines import write_text
+from storm_calm.env.plain import arguments
+from storm_calm.serving.review.items import Item, is_finished, read_items
 
 SIZE = 100
 """Interventions in a sample, unless somebody says otherwise."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import uvicorn
 
-from serving.review.app import create_app
-from serving.review.reviewer import Reviewer, reviewer_file, reviewing
-from serving.review.sample import sampled
+from storm_calm.serving.review.app import create_app
+from storm_calm.serving.review.reviewer import Reviewer, reviewer_file, reviewing
+from storm_calm.serving.review.sample import sampled
 
 HOST = "127.0.0.1"
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.review.items import Item, read_items
-from serving.review.judgements import Judgement
-from serving.review.reviewer import read_reviewers
-from serving.review.sample import Sample, matched, read_sample
+from storm_calm.serving.review.items import Item, read_items
+from storm_calm.serving.review.judgements import Judgement
+from storm_calm.serving.review.reviewer import read_reviewers
+from storm_calm.serving.review.sample import Sample, matched, read_sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,8 +6,8 @@ characters.
 
 import time
 
-from agents.reasoners import chatml
-from env import Chunk, Problem, Sampling, collect
+from storm_calm.agents.reasoners import chatml
+from storm_calm.env import Chunk, Problem, Sampling, collect
 
 END = 0
 """The id of the end-of-turn token."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox import open_sandbox
+from storm_calm.sandbox import open_sandbox
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,11 @@ from benchmarks.serving.leaving import became
 from benchmarks.serving.script import ANSWER, BEFORE_SILENCE, MARK, OUTPUT, Script
 from benchmarks.serving.upstream import Played
 from benchmarks.serving.wire import CHUNKED_END, chunk, post, read_response, response, take_request
-from env import read_answer
-from env.families import generate
-from env.protocol import Inline
-from env.transcript import Span, Transcript
-from sandbox import open_sandbox
+from storm_calm.env import read_answer
+from storm_calm.env.families import generate
+from storm_calm.env.protocol import Inline
+from storm_calm.env.transcript import Span, Transcript
+from storm_calm.sandbox import open_sandbox
 
 QUICK = Script(tokens=12, rate=400, first=0.01)
 CORE = min(os.sched_getaffinity(0))

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.hostile import HOSTILE, Job
 from benchmarks.sandbox_soak import Conduct, Rest, drift, jobs, left_behind
 from benchmarks.snippets import KINDS, answer, mixed, program, run_fresh
-from sandbox import open_sandbox
+from storm_calm.sandbox import open_sandbox
 
 
 def test_there_are_24_kinds_and_each_compiles():

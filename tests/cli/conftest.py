@@ -11,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "agents"))
 from actor import mixed, workshop
 from endpoint import Endpoint
 
-from cli.main import app
-from env import write_problems
+from storm_calm.cli.main import app
+from storm_calm.env import write_problems
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from actor import boxed, by_hand, direct, mixed, workshop
 from chat_endpoint import DEMANDS, PARAMETERS, ChatEndpoint
 from measured import without_measurements
 
-from agents.reasoners.turns import SECOND_THOUGHT, TAKEN_IN
-from env import read_episodes, write_problems
+from storm_calm.agents.reasoners.turns import SECOND_THOUGHT, TAKEN_IN
+from storm_calm.env import read_episodes, write_problems
 
 LENIENT = ("--minimum-tier", "limits")
 
@@ -127,7 +127,7 @@ def test_a_curation_that_is_killed_in_the_middle_of_a_hinted_run_goes_on_from_th
         chosen = [*settings, "--reasoner", f"chat:{endpoint.url}", "--out", "out"]
         program = f"import sys; sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r}); "
         process = subprocess.Popen(
-            [sys.executable, "-c", f"{program}from cli.start import main; main()", "curate", *chosen],
+            [sys.executable, "-c", f"{program}from storm_calm.cli.start import main; main()", "curate", *chosen],
             cwd=tmp_path,
             stderr=subprocess.PIPE,
         )

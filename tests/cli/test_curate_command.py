@@ -13,9 +13,9 @@ from actor import mixed, workshop
 from endpoint import Endpoint
 from judging import Judge
 
-from agents.curation.config import CurateConfig
-from agents.runs.settings import help_texts
-from env import read_episodes
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.runs.settings import help_texts
+from storm_calm.env import read_episodes
 
 LENIENT = ("--minimum-tier", "limits")
 LLM = ("--intervener", "llm", "--intervener-url", "http://127.0.0.1:9/v1")
@@ -190,7 +190,7 @@ def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
     with Endpoint(slowly) as endpoint:
         settings = ["--problems", str(path), "--reasoner", endpoint.url, "--out", str(out), *LENIENT]
         process = subprocess.Popen(
-            [sys.executable, "-c", "from cli.start import main; main()", "curate", *settings],
+            [sys.executable, "-c", "from storm_calm.cli.start import main; main()", "curate", *settings],
             cwd=Path(__file__).resolve().parents[2],
             stderr=subprocess.PIPE,
             text=True,

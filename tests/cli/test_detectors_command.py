@@ -63,7 +63,7 @@ def shown_on_nano():
     """What the command says without being told what to measure on, but for how many."""
     from typer.testing import CliRunner
 
-    from cli.main import app
+    from storm_calm.cli.main import app
 
     return CliRunner().invoke(app, ["detectors", "--nano", "60", "--seed", "3", *LENIENT], env={"COLUMNS": "60"})
 
@@ -199,7 +199,7 @@ def test_bad_input_is_told_in_one_line(storm, traces, tmp_path):
 def test_ctrl_c_ends_with_130_and_one_line():
     arguments = ["--nano", "100000", "--minimum-tier", "limits", "--display", "plain"]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from cli.start import main; main()", "detectors", *arguments],
+        [sys.executable, "-c", "from storm_calm.cli.start import main; main()", "detectors", *arguments],
         cwd=Path(__file__).resolve().parents[2],
         stderr=subprocess.PIPE,
         text=True,

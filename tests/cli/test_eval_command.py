@@ -13,9 +13,9 @@ import pytest
 from actor import direct, mixed, workshop
 from endpoint import Endpoint
 
-from agents.evaluation.config import EvalConfig
-from agents.runs.settings import help_texts
-from env import write_problems
+from storm_calm.agents.evaluation.config import EvalConfig
+from storm_calm.agents.runs.settings import help_texts
+from storm_calm.env import write_problems
 
 LENIENT = ("--minimum-tier", "limits")
 
@@ -192,7 +192,7 @@ def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
     with Endpoint(slowly) as endpoint:
         settings = ["--problems", str(path), "--reasoner", endpoint.url, "--out", str(out), *LENIENT]
         process = subprocess.Popen(
-            [sys.executable, "-c", "from cli.start import main; main()", "eval", *settings],
+            [sys.executable, "-c", "from storm_calm.cli.start import main; main()", "eval", *settings],
             cwd=Path(__file__).resolve().parents[2],
             stderr=subprocess.PIPE,
             text=True,

@@ -8,12 +8,12 @@ import pyarrow.parquet as parquet
 import pytest
 from actor import Actor, direct, mixed, workshop
 
-from agents.curation.config import CurateConfig
-from agents.curation.pool import curate
-from env import read_problems, write_problems
-from env.families import generate
-from serving.review.reviewer import reviewing
-from serving.review.sample import sampled
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.pool import curate
+from storm_calm.env import read_problems, write_problems
+from storm_calm.env.families import generate
+from storm_calm.serving.review.reviewer import reviewing
+from storm_calm.serving.review.sample import sampled
 
 
 @pytest.fixture(scope="module")

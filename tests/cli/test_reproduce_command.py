@@ -10,11 +10,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rl"))
 
 from reproduced import reproduction, stubs
 
-from cli.reproduce_display import shown
-from rl.reproduce.config import ReproduceConfig
-from rl.reproduce.records import record_file
-from rl.reproduce.running import Progress
-from rl.reproduce.stages import BY_NAME
+from storm_calm.cli.reproduce_display import shown
+from storm_calm.rl.reproduce.config import ReproduceConfig
+from storm_calm.rl.reproduce.records import record_file
+from storm_calm.rl.reproduce.running import Progress
+from storm_calm.rl.reproduce.stages import BY_NAME
 
 
 @pytest.fixture

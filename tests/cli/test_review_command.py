@@ -13,11 +13,11 @@ import httpx
 import pytest
 from actor import Actor, mixed, workshop
 
-from agents.curation.config import CurateConfig
-from agents.curation.pool import curate
-from env import write_problems
-from serving.review.reviewer import reviewing
-from serving.review.sample import sampled
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.pool import curate
+from storm_calm.env import write_problems
+from storm_calm.serving.review.reviewer import reviewing
+from storm_calm.serving.review.sample import sampled
 
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
 HOUSE = Path(__file__).resolve().parents[2]
@@ -53,7 +53,15 @@ def reviewed(run):
 
 
 def test_the_page_is_there_until_ctrl_c_and_goes_on_where_it_was(run):
-    command = [sys.executable, "-c", "from cli.start import main; main()", "review", str(run), "--reviewer", "ana"]
+    command = [
+        sys.executable,
+        "-c",
+        "from storm_calm.cli.start import main; main()",
+        "review",
+        str(run),
+        "--reviewer",
+        "ana",
+    ]
     for number in range(2):
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HOUSE) as process:
             assert process.stderr.readline() == f"storm: {number} of 4 interventions are judged by ana\n"
@@ -151,7 +159,7 @@ def test_a_sample_is_not_drawn_twice_in_two_ways_nor_a_port_shared(storm, run):
 
 def test_without_the_extra_it_is_named(storm, run, monkeypatch):
     for name in [*sys.modules]:
-        if name == "uvicorn" or name.startswith(("uvicorn.", "serving.review.server")):
+        if name == "uvicorn" or name.startswith(("uvicorn.", "storm_calm.serving.review.server")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     result = storm("review", run, "--reviewer", "ana")

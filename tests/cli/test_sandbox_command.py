@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from sandbox import Sandbox, SandboxUnavailableError, open_sandbox
-from sandbox.selfcheck import CASES, runner
+from storm_calm.sandbox import Sandbox, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox.selfcheck import CASES, runner
 
 SOLVE = """
 from ortools.sat.python import cp_model
@@ -133,13 +133,15 @@ def few_cases(monkeypatch):
     names = {"connections of all kinds", "an error", "sys.exit with a number", "a pool of processes"}
     kept = [case for case in CASES if case.name in names]
     whole = runner.self_check
-    monkeypatch.setattr("sandbox.selfcheck.self_check", lambda *a, **k: whole(*a, **k, cases=kept))
+    monkeypatch.setattr("storm_calm.sandbox.selfcheck.self_check", lambda *a, **k: whole(*a, **k, cases=kept))
 
 
 @pytest.fixture
 def few_libraries(monkeypatch):
     """Few libraries are looked for, which takes less time."""
-    monkeypatch.setattr("sandbox.selfcheck.libraries", lambda sandbox: ({"python": "3", "nothing": None}, []))
+    monkeypatch.setattr(
+        "storm_calm.sandbox.selfcheck.libraries", lambda sandbox: ({"python": "3", "nothing": None}, [])
+    )
 
 
 def test_check_shows_the_tier_the_libraries_and_what_held(storm, tier, few_cases, monkeypatch):

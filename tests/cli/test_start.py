@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from cli.failures import told
+from storm_calm.cli.failures import told
 
-STORM = [sys.executable, "-c", "from cli.start import main; main()"]
+STORM = [sys.executable, "-c", "from storm_calm.cli.start import main; main()"]
 
 
 def run(*arguments, **options):

@@ -8,14 +8,14 @@ import sys
 import httpx
 import pytest
 
-STORM = [sys.executable, "-c", "from cli.start import main; main()"]
+STORM = [sys.executable, "-c", "from storm_calm.cli.start import main; main()"]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """The folder of a curation."""
-    from agents.curation.config import CurateConfig
-    from agents.curation.pool import curate
+    from storm_calm.agents.curation.config import CurateConfig
+    from storm_calm.agents.curation.pool import curate
 
     folder = tmp_path_factory.mktemp("runs") / "first"
     curate(CurateConfig(families=("knapsack",), limit=2, seed=5), folder)

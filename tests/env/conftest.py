@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from env import Chunk, Problem, Sampling, SolverEnv, collect
-from sandbox import Execution, Limits, Sandbox, SandboxUnavailableError
+from storm_calm.env import Chunk, Problem, Sampling, SolverEnv, collect
+from storm_calm.sandbox import Execution, Limits, Sandbox, SandboxUnavailableError
 
 END = 0
 """The id of the end-of-turn token."""

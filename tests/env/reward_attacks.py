@@ -312,7 +312,7 @@ import importlib, os, sys
 found = []
 for top in ("", os.path.dirname(sys.executable), "/app", "/workspace", os.getcwd()):
     sys.path.insert(0, top)
-    names = ("env", "env.families", "env.scoring", "agents", "rl", "rl.agent_loop", "serving", "cli", "storm_calm")
+    names = ("env", "storm_calm.env.families", "storm_calm.env.scoring", "storm_calm.rl.agent_loop", "storm_calm")
     for name in names:
         try: module = importlib.import_module(name)
         except ImportError: continue
@@ -544,7 +544,7 @@ sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None
 """, "error"),
     _program("raise SandboxUnavailableError", """
 class SandboxUnavailableError(RuntimeError): pass
-SandboxUnavailableError.__module__ = "sandbox.execution"
+SandboxUnavailableError.__module__ = "storm_calm.sandbox.execution"
 raise SandboxUnavailableError("the sandbox is closed")
 """, "error"),
     _program("raise the sandbox's own SandboxUnavailableError", """

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from env import Answer, Span, Transcript, last_boxed, parse_answer, read_answer
+from storm_calm.env import Answer, Span, Transcript, last_boxed, parse_answer, read_answer
 
 NUMBERS = {
     "42": 42,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from env import (
+from storm_calm.env import (
     Episode,
     Finding,
     Intervention,
@@ -19,9 +19,9 @@ from env import (
     run_episode,
     segment_seed,
 )
-from env.episode import StopReason
-from env.intervention import TRIGGERS
-from sandbox import Execution, SolverReport
+from storm_calm.env.episode import StopReason
+from storm_calm.env.intervention import TRIGGERS
+from storm_calm.sandbox import Execution, SolverReport
 
 seconds = st.floats(0, 1e6)
 numbers = st.floats(allow_nan=False, allow_infinity=False)

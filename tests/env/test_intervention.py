@@ -2,7 +2,7 @@
 
 import pytest
 
-from env import TRIGGER_CLASS, TRIGGERS, Finding, Intervention
+from storm_calm.env import TRIGGER_CLASS, TRIGGERS, Finding, Intervention
 
 
 def test_the_first_three_triggers_are_distrust_and_the_others_lack_of_expertise():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from env import Problem
+from storm_calm.env import Problem
 
 
 @pytest.mark.parametrize(

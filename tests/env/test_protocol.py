@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from env import PROTOCOLS, Inline, ToolCall
-from sandbox import Execution
+from storm_calm.env import PROTOCOLS, Inline, ToolCall
+from storm_calm.sandbox import Execution
 
 
 def execution(status="ok", stdout="", stderr="", **more):

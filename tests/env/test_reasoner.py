@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from env import Chunk, Generation, ReasonerError, Sampling, collect
+from storm_calm.env import Chunk, Generation, ReasonerError, Sampling, collect
 
 
 @given(st.lists(st.lists(st.text(max_size=3), max_size=4), max_size=5))

@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from env import Problem, append_episode, read_episodes, read_problems, repair_episodes, run_episode, write_problems
+from storm_calm.env import (
+    Problem,
+    append_episode,
+    read_episodes,
+    read_problems,
+    repair_episodes,
+    run_episode,
+    write_problems,
+)
 
 GOOD = {"id": "a", "question": "Q?", "answer": 5}
 

@@ -5,9 +5,9 @@ import os
 import pytest
 from reward_attacks import ATTACKS, FORGED, LEAKS, MARKS, PROGRAMS, SECRET, SESSIONS, TOOL_CALLS, Attack, boxed, program
 
-from env import Episode, Finding, Generation, Problem, SolverEnv, ToolCall, score
-from env.backing import backed_by_report
-from sandbox import Limits, SandboxUnavailableError, open_sandbox
+from storm_calm.env import Episode, Finding, Generation, Problem, SolverEnv, ToolCall, score
+from storm_calm.env.backing import backed_by_report
+from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
 
 LIMITS = Limits(seconds=1.5, memory_mb=300, processes=64)
 END = 0  # the id of the end of a turn

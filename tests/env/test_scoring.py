@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from env import RULES, Episode, Problem, Score, Span, Transcript, score
+from storm_calm.env import RULES, Episode, Problem, Score, Span, Transcript, score
 
 
 def episode(text, *answers, stop="answer", rule="paper"):

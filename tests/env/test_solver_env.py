@@ -2,8 +2,8 @@
 
 import pytest
 
-from env import Finding, Generation, SolverEnv, ToolCall, read_answer, run_episode
-from sandbox import Limits
+from storm_calm.env import Finding, Generation, SolverEnv, ToolCall, read_answer, run_episode
+from storm_calm.sandbox import Limits
 
 CODE = "Let me compute.\n```python\nprint(6 * 7)\n```\n"
 

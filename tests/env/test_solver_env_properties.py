@@ -4,8 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from env import Episode, Finding, Generation, Inline, Problem, Sampling, SolverEnv, ToolCall, run_episode, score
-from sandbox import Execution, Limits, Sandbox, SandboxUnavailableError
+from storm_calm.env import (
+    Episode,
+    Finding,
+    Generation,
+    Inline,
+    Problem,
+    Sampling,
+    SolverEnv,
+    ToolCall,
+    run_episode,
+    score,
+)
+from storm_calm.sandbox import Execution, Limits, Sandbox, SandboxUnavailableError
 
 BITS = [
     *("```python\n", "```", "```\n", "\n", " ", "```output", "print(1)\n", "\\boxed{", "42", "}"),

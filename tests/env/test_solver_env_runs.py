@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from env import SolverEnv
-from sandbox import Cancellation, Limits, RunCancelledError, open_sandbox
+from storm_calm.env import SolverEnv
+from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, open_sandbox
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from env import Finding, SolverEnv
-from sandbox import MAX_CODE_BYTES, Limits, open_sandbox
+from storm_calm.env import Finding, SolverEnv
+from storm_calm.sandbox import MAX_CODE_BYTES, Limits, open_sandbox
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from env import Span, Transcript
+from storm_calm.env import Span, Transcript
 
 
 @st.composite

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ PYTHONS = ("3.11", "3.12")
 
 CORE = """
 import json, sys
-from sandbox import Limits, open_sandbox
+from storm_calm.sandbox import Limits, open_sandbox
 tier = sys.argv[1]
 programs = [
     "import pulp, cvxpy", "import highspy, scipy.sparse", "import pyomo.environ, scipy",
@@ -34,12 +35,12 @@ with open_sandbox(tier=tier, minimum_tier="landlock") as sandbox:
     key = f'''
 import sys
 sys.path += {site!r}
-for name in ("env.families", "agents", "rl", "sandbox", "cli", "serving", "openai"):
+for name in ("storm_calm", "storm_calm.env.families", "storm_calm.sandbox", "openai"):
     try: __import__(name); print("imported", name)
     except (ModuleNotFoundError, PermissionError): pass
 for place in {site!r}:
-    for name in ("env/families/__init__.py", "env/answers.py", "agents/reasoners/models/base/model.onnx"):
-        try: open(place + "/" + name, "rb"); print("read", name)
+    for name in ("env/families/__init__.py", "env/answers.py", "models/base/model.onnx"):
+        try: open(place + "/storm_calm/" + name, "rb"); print("read", name)
         except OSError: pass
 print("nothing")
 '''
@@ -87,7 +88,8 @@ def installed(request, wheel, tmp_path_factory):
     subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
     binaries = folder / "venv" / "bin"
     pip = [binaries / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, f"{wheel}[serve]"], check=True, cwd=folder)
+    # openai-agents is a package whose import name is `agents`.
+    subprocess.run([*pip, f"{wheel}[serve]", "openai-agents"], check=True, cwd=folder)
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "STORM", "VIRTUAL_ENV"))
     }
@@ -114,9 +116,40 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def test_it_is_the_wheel_that_runs(installed):
-    where = installed("python", "-c", "import sandbox; print(sandbox.__file__)").stdout
+    where = installed("python", "-c", "import storm_calm; print(storm_calm.__file__)").stdout
     assert "site-packages" in where
     assert str(ROOT) not in where
+
+
+def test_it_takes_one_import_name(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.partition("/")[0] for name in archive.namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"storm_calm"}
+
+
+def test_a_package_called_agents_and_this_one_leave_each_other_alone(installed):
+    code = (
+        "import agents, storm_calm.agents; print(agents.Runner.__name__, agents.__file__ != storm_calm.agents.__file__)"
+    )
+    assert installed("python", "-c", code).stdout == "Runner True\n"
+
+
+def test_modules_of_the_user_with_common_names_do_no_harm(installed):
+    for name in ("agents", "cli", "env", "rl", "sandbox", "serving"):
+        (installed.folder / f"{name}.py").write_text(f"raise SystemExit('the user's {name}.py was imported')\n")
+    try:
+        code = "from storm_calm import SolverEnv, curate, evaluate, open_reasoner; print(open_reasoner('nano'))"
+        assert installed("python", "-c", code).returncode == 0
+        assert installed("storm", "families").returncode == 0
+    finally:
+        for name in ("agents", "cli", "env", "rl", "sandbox", "serving"):
+            (installed.folder / f"{name}.py").unlink()
+
+
+def test_an_extra_can_be_installed_later_by_name(installed):
+    pip = installed("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "storm-calm[docker]")
+    assert pip.returncode == 0, pip.stderr
+    assert installed("python", "-c", "import docker; print(docker.__version__)").returncode == 0
 
 
 @pytest.mark.parametrize("tier", ["full", "landlock"])

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.reasoners import built_in
-from env import Problem
-from rl.codec import CheckpointCodec
-from sandbox import open_sandbox
+from storm_calm.agents.reasoners import built_in
+from storm_calm.env import Problem
+from storm_calm.rl.codec import CheckpointCodec
+from storm_calm.sandbox import open_sandbox
 
 
 @pytest.fixture(scope="session")

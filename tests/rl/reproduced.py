@@ -8,16 +8,16 @@ import json
 import shutil
 from pathlib import Path
 
-from agents.evaluation.config import EvalConfig
-from agents.evaluation.results import work_out
-from agents.evaluation.samples import Sample
-from agents.reasoners import built_in
-from env import Episode, Problem, Span, Transcript, Usage
-from rl.reproduce import training
-from rl.reproduce.config import ReproduceConfig
-from rl.reproduce.records import StageRecord, write_record
-from rl.reproduce.stages import BY_NAME, settings_of
-from sandbox import Execution, SolverReport
+from storm_calm.agents.evaluation.config import EvalConfig
+from storm_calm.agents.evaluation.results import work_out
+from storm_calm.agents.evaluation.samples import Sample
+from storm_calm.agents.reasoners import built_in
+from storm_calm.env import Episode, Problem, Span, Transcript, Usage
+from storm_calm.rl.reproduce import training
+from storm_calm.rl.reproduce.config import ReproduceConfig
+from storm_calm.rl.reproduce.records import StageRecord, write_record
+from storm_calm.rl.reproduce.stages import BY_NAME, settings_of
+from storm_calm.sandbox import Execution, SolverReport
 
 PROBLEMS = tuple(
     Problem(
@@ -161,8 +161,10 @@ def reproduction(out, *, seeds=(0,), models=LIKE_THE_PAPER, problems=PROBLEMS, c
 def stubs(folder, monkeypatch):
     """Put stubs in place of the training commands; the folder that they are in, see `stub_training`."""
     folder.mkdir()
+    (folder / "__init__.py").touch()  # Other packages of that name must not be found instead.
     for name in ("train_sft.py", "train_verl.py"):
         shutil.copyfile(Path(__file__).with_name("stub_training.py"), folder / name)
     (folder / "base").symlink_to(built_in("nano-base"))
-    monkeypatch.setattr(training, "SCRIPTS", folder)
+    monkeypatch.setattr(training, "PACKAGE", folder.name)
+    monkeypatch.setenv("PYTHONPATH", str(folder.parent))
     return folder

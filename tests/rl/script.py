@@ -1,7 +1,7 @@
 """A policy that follows a script, with the nano model's tokens."""
 
-from agents.reasoners import chatml
-from env import Chunk, Sampling, collect
+from storm_calm.agents.reasoners import chatml
+from storm_calm.env import Chunk, Sampling, collect
 
 FAILING = "Let me solve it.\n```python\nprint(1 / 0)\n```\n"
 SOLVING = (

@@ -13,14 +13,14 @@ from verl.experimental.agent_loop.agent_loop import DictConfigWrap
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.workers.rollout.replica import TokenOutput
 
-from agents.graphs import storm
-from agents.graphs.parts import Parts
-from env import Episode, SolverEnv, Span, Transcript, run_episode, score
-from rl import agent_loop
-from rl.agent_loop import StormAgentLoop, as_rollout
-from rl.datasets import rl_rows
-from rl.rollouts import last_failure
-from sandbox import SandboxUnavailableError
+from storm_calm.agents.graphs import storm
+from storm_calm.agents.graphs.parts import Parts
+from storm_calm.env import Episode, SolverEnv, Span, Transcript, run_episode, score
+from storm_calm.rl import agent_loop
+from storm_calm.rl.agent_loop import StormAgentLoop, as_rollout
+from storm_calm.rl.datasets import rl_rows
+from storm_calm.rl.rollouts import last_failure
+from storm_calm.sandbox import SandboxUnavailableError
 
 RUNS = {
     "solves": (SOLVING, ANSWERING),

@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from env.families import generate
-from rl.verl_cpu.batch import Batch, Request
+from storm_calm.env.families import generate
+from storm_calm.rl.verl_cpu.batch import Batch, Request
 
 STOP = ("```\n", "```output")
 

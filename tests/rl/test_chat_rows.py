@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.reasoners.turns import TOOLS, render
-from env import Episode, Inline, Problem, Span, Transcript
-from rl.datasets import message_row, sft_row, trl_row
-from sandbox import Execution
+from storm_calm.agents.reasoners.turns import TOOLS, render
+from storm_calm.env import Episode, Inline, Problem, Span, Transcript
+from storm_calm.rl.datasets import message_row, sft_row, trl_row
+from storm_calm.sandbox import Execution
 
 PROBLEM = Problem(id="p1", question="How many\nchairs?", answers=(42.0,), family="chairs", tier="easy", source="mine")
 OPENING = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": PROBLEM.question}]

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from rl.checks import (
+from storm_calm.rl.checks import (
     check_checkpoints,
     check_disk,
     check_model,
@@ -20,7 +20,7 @@ from rl.checks import (
     count_weights,
     lack_of_room,
 )
-from rl.datasets import rl_rows
+from storm_calm.rl.datasets import rl_rows
 
 
 def parquet(path, rows):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rl.compose import compose, environment, names
+from storm_calm.rl.compose import compose, environment, names
 
 
 def test_every_configuration_is_complete_and_named(tmp_path):

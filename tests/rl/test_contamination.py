@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from env import Problem
-from env.families import FAMILIES, choose, instances
-from env.stress.kinds import generate
-from rl.contamination import EvalQuestion, Gate, is_heldout, read_questions, words
+from storm_calm.env import Problem
+from storm_calm.env.families import FAMILIES, choose, instances
+from storm_calm.env.stress.kinds import generate
+from storm_calm.rl.contamination import EvalQuestion, Gate, is_heldout, read_questions, words
 
 BAKERY = (
     "A bakery makes rye bread and wheat bread. A loaf of rye needs 3 minutes in the oven and 400 grams of flour and "

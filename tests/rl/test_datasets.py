@@ -7,14 +7,14 @@ from dataclasses import replace
 import pyarrow.parquet as parquet
 import pytest
 
-from agents.curation.config import CurateConfig
-from agents.curation.pool import curate
-from agents.reasoners import built_in, chatml
-from agents.reasoners.tokens import ByteTokens
-from env import PROTOCOLS, Episode, Problem, Span, Transcript, append_episode, read_episodes, write_problems
-from env.families import generate
-from rl.datasets import ExportConfig, export, message_row, rl_rows, sft_row, trl_row
-from sandbox import Execution
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.pool import curate
+from storm_calm.agents.reasoners import built_in, chatml
+from storm_calm.agents.reasoners.tokens import ByteTokens
+from storm_calm.env import PROTOCOLS, Episode, Problem, Span, Transcript, append_episode, read_episodes, write_problems
+from storm_calm.env.families import generate
+from storm_calm.rl.datasets import ExportConfig, export, message_row, rl_rows, sft_row, trl_row
+from storm_calm.sandbox import Execution
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from agents.reasoners import chatml
-from env import Episode, Problem, Span, Transcript, Usage, append_episode
-from rl.doctor import examine
-from rl.doctor.signatures import SIGNATURES
-from sandbox import Execution, SolverReport
+from storm_calm.agents.reasoners import chatml
+from storm_calm.env import Episode, Problem, Span, Transcript, Usage, append_episode
+from storm_calm.rl.doctor import examine
+from storm_calm.rl.doctor.signatures import SIGNATURES
+from storm_calm.sandbox import Execution, SolverReport
 
 HEALTHY = {
     "critic/rewards/mean": lambda step: 0.4 + 0.02 * step,

@@ -8,15 +8,15 @@ import sys
 
 import pytest
 
-from agents.reasoners import built_in
-from agents.reasoners.nano import Nano
-from env.reasoner import Sampling
+from storm_calm.agents.reasoners import built_in
+from storm_calm.agents.reasoners.nano import Nano
+from storm_calm.env.reasoner import Sampling
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("onnxruntime_genai")
 
-from rl.nano import export as module  # noqa: E402
+from storm_calm.rl.nano import export as module  # noqa: E402
 
 pytestmark = pytest.mark.timeout(600)  # An export imports torch twice, in processes of its own.
 
@@ -43,7 +43,7 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(checkpoint, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported") / "model"
-    command = [sys.executable, "-m", "rl.nano.export", str(checkpoint), str(out)]
+    command = [sys.executable, "-m", "storm_calm.rl.nano.export", str(checkpoint), str(out)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "logits differ by at most" in result.stdout

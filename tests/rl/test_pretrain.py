@@ -11,11 +11,11 @@ torch = pytest.importorskip("torch", reason="making a nano model needs the extra
 from tokenizers import Tokenizer  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
-from agents.reasoners import built_in, chatml  # noqa: E402
-from rl.nano.corpus import Corpus  # noqa: E402
-from rl.nano.drills import drill_corpus, drills  # noqa: E402
-from rl.nano.pretrain import IGNORED, PretrainConfig, _batches, pretrain, save  # noqa: E402
-from rl.nano.tokenizer import NanoCodec  # noqa: E402
+from storm_calm.agents.reasoners import built_in, chatml  # noqa: E402
+from storm_calm.rl.nano.corpus import Corpus  # noqa: E402
+from storm_calm.rl.nano.drills import drill_corpus, drills  # noqa: E402
+from storm_calm.rl.nano.pretrain import IGNORED, PretrainConfig, _batches, pretrain, save  # noqa: E402
+from storm_calm.rl.nano.tokenizer import NanoCodec  # noqa: E402
 
 TOKENIZER = built_in("nano-base") / "tokenizer.json"
 SMALL = PretrainConfig(hidden=64, layers=2, tokens=40_000, batch_tokens=1_000, warmup=5)

@@ -2,13 +2,13 @@
 
 import pytest
 
-from agents.reasoners import built_in
-from env import score
-from env.families import FAMILIES, generate
-from rl.codec import CheckpointCodec
-from rl.datasets import sft_row
-from rl.reproduce.plain_pairs import plain_pairs
-from sandbox import open_sandbox
+from storm_calm.agents.reasoners import built_in
+from storm_calm.env import score
+from storm_calm.env.families import FAMILIES, generate
+from storm_calm.rl.codec import CheckpointCodec
+from storm_calm.rl.datasets import sft_row
+from storm_calm.rl.reproduce.plain_pairs import plain_pairs
+from storm_calm.sandbox import open_sandbox
 
 SEED, COUNT = 5, 36
 

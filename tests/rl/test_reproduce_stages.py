@@ -10,11 +10,11 @@ from dataclasses import replace
 import pytest
 from reproduced import noted, reproduction, stubs
 
-from rl.reproduce.config import ReproduceConfig
-from rl.reproduce.records import read_record, record_file
-from rl.reproduce.running import StageFailedError, reproduce
-from rl.reproduce.stages import BY_NAME
-from rl.reproduce.training import TrainingFailedError, train
+from storm_calm.rl.reproduce.config import ReproduceConfig
+from storm_calm.rl.reproduce.records import read_record, record_file
+from storm_calm.rl.reproduce.running import StageFailedError, reproduce
+from storm_calm.rl.reproduce.stages import BY_NAME
+from storm_calm.rl.reproduce.training import TrainingFailedError, train
 
 TINY = ReproduceConfig(problems=4, epochs=1, steps=2, heldout=3)
 
@@ -164,7 +164,7 @@ def test_a_command_is_told_of_by_its_last_line_of_this_time(scripts, tmp_path):
         file.write_text("of yesterday\n")
     (scripts / "fail").touch()
     with pytest.raises(TrainingFailedError, match=r"^train: training ended early; the learning rate is a pear$"):
-        train("train_sft.py", ["--out", str(tmp_path)], log, lambda line: None)
+        train("train_sft", ["--out", str(tmp_path)], log, lambda line: None)
     assert log.read_text() == "of yesterday\n22 golden runs\n"
 
 

@@ -12,12 +12,12 @@ from verl.experimental.agent_loop.agent_loop import DictConfigWrap
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.workers.rollout.replica import TokenOutput
 
-from agents.reasoners import chatml
-from env import Episode, Problem
-from rl import agent_loop
-from rl.agent_loop import StormAgentLoop
-from rl.datasets import rl_rows
-from sandbox import Limits, SandboxUnavailableError, open_sandbox
+from storm_calm.agents.reasoners import chatml
+from storm_calm.env import Episode, Problem
+from storm_calm.rl import agent_loop
+from storm_calm.rl.agent_loop import StormAgentLoop
+from storm_calm.rl.datasets import rl_rows
+from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "env"))
 from reward_attacks import ATTACKS, MARKS, Attack, boxed, program

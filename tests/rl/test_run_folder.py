@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from rl.run_folder import claimed, gather_metrics, new_metrics_file
+from storm_calm.rl.run_folder import claimed, gather_metrics, new_metrics_file
 
 SETTINGS = {"storm": {"seed": 1, "workers": 2}, "trainer": {"total_training_steps": 3}, "ray_kwargs": {"cpus": 2}}
 
@@ -62,7 +62,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 def test_two_processes_never_train_into_one_folder(tmp_path):
     code = f"""if True:
         from pathlib import Path
-        from rl.run_folder import claimed
+        from storm_calm.rl.run_folder import claimed
         with claimed(Path({str(tmp_path)!r}), {{}}):
             pass
     """

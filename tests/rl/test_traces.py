@@ -6,17 +6,17 @@ import random
 import numpy as np
 import pytest
 
-from agents.reasoners import built_in
-from agents.triggers.names import TRIGGER_OF
-from env.families import FAMILIES, instances
-from env.scoring import score
-from env.solver_env import SolverEnv
-from rl.nano.corpus import Corpus, build, traces
-from rl.nano.programs import program
-from rl.nano.scene import Unsuitable
-from rl.nano.tokenizer import NanoCodec, train_tokenizer
-from rl.nano.traces import MIX, play
-from sandbox import open_sandbox
+from storm_calm.agents.reasoners import built_in
+from storm_calm.agents.triggers.names import TRIGGER_OF
+from storm_calm.env.families import FAMILIES, instances
+from storm_calm.env.scoring import score
+from storm_calm.env.solver_env import SolverEnv
+from storm_calm.rl.nano.corpus import Corpus, build, traces
+from storm_calm.rl.nano.programs import program
+from storm_calm.rl.nano.scene import Unsuitable
+from storm_calm.rl.nano.tokenizer import NanoCodec, train_tokenizer
+from storm_calm.rl.nano.traces import MIX, play
+from storm_calm.sandbox import open_sandbox
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_a_corpus_is_the_same_for_the_same_seed_and_survives_the_disk(codec, tmp
 
 
 def test_outputs_prompts_and_hints_are_never_learned(played):
-    from rl.nano.corpus import _row
+    from storm_calm.rl.nano.corpus import _row
 
     for trace in played[:60]:
         _, learn, _, _ = _row(trace)

@@ -10,10 +10,10 @@ import torch
 from script import ANSWERING, FAILING, SOLVING, Script
 from transformers import AutoModelForCausalLM
 
-from agents.reasoners import open_reasoner
-from env import SolverEnv, run_episode
-from rl.datasets import sft_row
-from rl.datasets.files import write_rows
+from storm_calm.agents.reasoners import open_reasoner
+from storm_calm.env import SolverEnv, run_episode
+from storm_calm.rl.datasets import sft_row
+from storm_calm.rl.datasets.files import write_rows
 
 SCRIPT = Path(__file__).resolve().parents[2] / "rl" / "train_sft.py"
 ROWS = 8

@@ -12,12 +12,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from agents.reasoners import open_reasoner
-from env import Episode, score, write_problems
-from env.families import generate
-from env.stress import kinds
-from rl.replay import FUTILE, InfrastructureError, StormReplay
-from rl.rollouts import report_failure
+from storm_calm.agents.reasoners import open_reasoner
+from storm_calm.env import Episode, score, write_problems
+from storm_calm.env.families import generate
+from storm_calm.env.stress import kinds
+from storm_calm.rl.replay import FUTILE, InfrastructureError, StormReplay
+from storm_calm.rl.rollouts import report_failure
 
 SCRIPT = Path(__file__).resolve().parents[2] / "rl" / "train_verl.py"
 SETTINGS = [

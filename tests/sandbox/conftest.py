@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import engine
 import pytest
 
-from sandbox import TIERS, Limits, Sandbox, SandboxUnavailableError, Tier, open_sandbox
+from storm_calm.sandbox import TIERS, Limits, Sandbox, SandboxUnavailableError, Tier, open_sandbox
 
 LIMITS = Limits(seconds=10, memory_mb=512)
 

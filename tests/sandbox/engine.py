@@ -30,8 +30,8 @@ import pytest
 from docker.errors import DockerException, ImageNotFound
 from packaging.requirements import Requirement
 
-from sandbox.libraries import DISTRIBUTIONS
-from sandbox.zygote import kernel
+from storm_calm.sandbox.libraries import DISTRIBUTIONS
+from storm_calm.sandbox.zygote import kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "storm-sandbox-test"
@@ -148,7 +148,7 @@ def build_image(client: docker.DockerClient) -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     libraries = [line for line in project["dependencies"] if re.match(r"[\w-]+", line)[0] in DISTRIBUTIONS]
     base = _base(client, ["pip", *libraries])
-    _build(client, _DOCKERFILE, ("pyproject.toml", "sandbox"), base, IMAGE)
+    _build(client, _DOCKERFILE, ("pyproject.toml", "sandbox", "storm_calm/__init__.py"), base, IMAGE)
     return IMAGE
 
 
@@ -156,7 +156,7 @@ def build_serving_image(client: docker.DockerClient) -> str:
     """Build `docker/Dockerfile.serving` in the same way; the image's name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = ["pip", "hatchling", *project["dependencies"], *project["optional-dependencies"]["serve"]]
-    rooms = ("agents", "cli", "env", "rl", "sandbox", "serving", "models/nano/base", "models/nano/storm")
+    rooms = ("agents", "cli", "env", "rl", "sandbox", "serving", "storm_calm", "models/nano/base", "models/nano/storm")
     files = ("pyproject.toml", "README.md", "LICENSE", *rooms)
     _build(client, _SERVING, files, _base(client, wanted), SERVING_IMAGE)
     return SERVING_IMAGE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox import Limits, Sandbox, SolverReport
+from storm_calm.sandbox import Limits, Sandbox, SolverReport
 
 SHORT = Limits(seconds=1.5, memory_mb=1024)
 """Limits for a solve that would take longer: it has about 1.2 seconds."""

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from sandbox import Limits, open_sandbox
+from storm_calm.sandbox import Limits, open_sandbox
 
 
 @pytest.mark.parametrize(

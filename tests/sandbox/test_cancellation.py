@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Cancellation, Limits, RunCancelledError, local, open_sandbox
-from sandbox.cancellation import abandonable, calling, woken
-from sandbox.docker_stream import Stream, StreamLostError
-from sandbox.places import Places
-from sandbox.worker import Worker
-from sandbox.zygote.processes import is_doomed
+from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, local, open_sandbox
+from storm_calm.sandbox.cancellation import abandonable, calling, woken
+from storm_calm.sandbox.docker_stream import Stream, StreamLostError
+from storm_calm.sandbox.places import Places
+from storm_calm.sandbox.worker import Worker
+from storm_calm.sandbox.zygote.processes import is_doomed
 
 SOON = 0.5
 """Seconds within which a cancelled run is over."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Limits, open_sandbox
-from sandbox.cgroups import ControlGroups, NoControlGroupsError, _parents
+from storm_calm.sandbox import Limits, open_sandbox
+from storm_calm.sandbox.cgroups import ControlGroups, NoControlGroupsError, _parents
 
 ROOT = Path(__file__).resolve().parents[2]
 V2 = "40 30 0:38 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
@@ -177,7 +177,7 @@ def test_what_a_killed_caller_left_ends_and_its_groups_go_with_the_next_sandbox(
     script = f"""
     import os, sys, threading, time
     sys.path.insert(0, {str(ROOT)!r})
-    from sandbox import Limits, open_sandbox
+    from storm_calm.sandbox import Limits, open_sandbox
     sandbox = open_sandbox(workers=2)
     threading.Thread(target=lambda: sandbox.run("while True: pass", limits=Limits(seconds=60))).start()
     time.sleep(1)

@@ -11,9 +11,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from sandbox import Limits, open_sandbox
-from sandbox.docker_engine import LABEL
-from sandbox.selfcheck import Outside, self_check
+from storm_calm.sandbox import Limits, open_sandbox
+from storm_calm.sandbox.docker_engine import LABEL
+from storm_calm.sandbox.selfcheck import Outside, self_check
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = Limits(seconds=10, memory_mb=512)
@@ -266,7 +266,7 @@ def test_nothing_is_left_after_closing_also_of_a_run_under_way(docker_image, cli
 def test_a_caller_that_forgets_to_close_leaves_nothing(docker_image, client):
     before = containers(client)
     script = f"""
-    from sandbox import open_sandbox
+    from storm_calm.sandbox import open_sandbox
     print(open_sandbox("docker", image={docker_image!r}, workers=1).run("print(6 * 7)").stdout)
     """
     run = subprocess.run(

@@ -15,9 +15,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox
-from sandbox.docker import DockerSandbox
-from sandbox.docker_engine import LABEL, Engine
+from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox.docker import DockerSandbox
+from storm_calm.sandbox.docker_engine import LABEL, Engine
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = Limits(seconds=10, memory_mb=512)
@@ -148,7 +148,7 @@ def test_a_session_survives_its_container(single, client):
 
 
 def test_a_container_that_hangs_is_replaced(single, client, monkeypatch):
-    monkeypatch.setattr("sandbox.remote.GRACE", 1.0)
+    monkeypatch.setattr("storm_calm.sandbox.remote.GRACE", 1.0)
     client.api.pause(single._all[0].slot._container)
     assert single.run("print('done')", limits=Limits(seconds=1, memory_mb=512)).stdout == "done\n"
 
@@ -294,7 +294,7 @@ def test_what_a_killed_owner_left_is_swept_and_what_others_use_is_not(docker_ima
     others = containers(client)
     script = f"""
     import threading, time
-    from sandbox import Limits, open_sandbox
+    from storm_calm.sandbox import Limits, open_sandbox
     sandbox = open_sandbox("docker", image={docker_image!r}, workers=1)
     run = lambda: sandbox.run("import time; time.sleep(60)", limits=Limits(seconds=90))
     threading.Thread(target=run).start()

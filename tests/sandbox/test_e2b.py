@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from cloud import KEY, Cloud
 
-from sandbox import (
+from storm_calm.sandbox import (
     Cancellation,
     Limits,
     RunCancelledError,
@@ -439,7 +439,7 @@ def test_a_template_that_is_missing_is_named(cloud):
 def test_a_template_that_can_not_run_this_is_told(cloud, monkeypatch):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("sandbox/__init__.py", "match = type Old = 1")
+        archive.writestr("storm_calm/__init__.py", "match = type Old = 1")
     monkeypatch.setattr(e2b_cloud, "_packed", lambda: base64.b64encode(packed.getvalue()).decode())
     with pytest.raises(SandboxUnavailableError, match=r"can't run this package .SyntaxError.*Python 3.11"):
         open_e2b()

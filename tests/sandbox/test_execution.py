@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from sandbox import Execution, SolverReport
+from storm_calm.sandbox import Execution, SolverReport
 
 REPORT = SolverReport(library="ortools.cp_model", solver="CP-SAT", status="optimal", sense="maximize", objective=3.0)
 EXECUTION = Execution(

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sandbox import Limits
+from storm_calm.sandbox import Limits
 
 SECRET = "not for programs"
 

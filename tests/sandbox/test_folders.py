@@ -1,6 +1,6 @@
 import os
 
-from sandbox.zygote import folders
+from storm_calm.sandbox.zygote import folders
 
 
 def test_a_folder_is_removed_however_deep_it_is(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.families import FAMILIES, FIRST, family_of
+from storm_calm.sandbox.families import FAMILIES, FIRST, family_of
 
 PROGRAMS = {
     "": "plain",

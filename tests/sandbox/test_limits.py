@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from sandbox import Limits
+from storm_calm.sandbox import Limits
 
 
 def test_what_does_not_end_is_ended_at_once(sandbox):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import TIERS, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox import TIERS, SandboxUnavailableError, open_sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -162,7 +162,7 @@ def test_nothing_survives_a_caller_that_is_killed(tier):
     script = f"""
     import sys, threading, time
     sys.path.insert(0, {str(ROOT)!r})
-    from sandbox import open_sandbox
+    from storm_calm.sandbox import open_sandbox
     sandbox = open_sandbox(tier={tier!r}, minimum_tier={tier!r})
     sandbox.run("pass")
     threading.Thread(target=sandbox.run, args=("import time, os; os.fork(); time.sleep(60)",)).start()
@@ -203,7 +203,7 @@ def test_a_machine_without_namespaces_is_refused_with_a_way_out():
     script = f"""
     import sys
     sys.path.insert(0, {str(ROOT)!r})
-    from sandbox.zygote import kernel, seccomp
+    from storm_calm.sandbox.zygote import kernel, seccomp
     # Refuse unshare to this process and all that it starts.
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     import struct
@@ -212,7 +212,7 @@ def test_a_machine_without_namespaces_is_refused_with_a_way_out():
     code = b"".join(struct.pack("=HBBI", *row) for row in rows)
     seccomp.program = lambda **options: code
     seccomp.restrict(unix_sockets=False, own_files=False)
-    from sandbox import open_sandbox, SandboxUnavailableError
+    from storm_calm.sandbox import open_sandbox, SandboxUnavailableError
     try: open_sandbox(minimum_tier="full")
     except SandboxUnavailableError as error: print(error)
     with open_sandbox() as sandbox: print(sandbox.tier, sandbox.missing[0], sandbox.run("print(6 * 7)").stdout)

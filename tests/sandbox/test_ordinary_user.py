@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import TIERS
+from storm_calm.sandbox import TIERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
 BECOME_NOBODY_SPECIAL = """
 import os, sys
 sys.path.insert(0, {root!r})
-from sandbox.zygote import kernel, namespaces
+from storm_calm.sandbox.zygote import kernel, namespaces
 if os.geteuid() == 0:
     # Where the interpreter is behind a closed folder, such as /root, show it in an open one of the same name.
     folders = [*namespaces.system_folders(), {root!r}]
@@ -39,7 +39,7 @@ if os.geteuid() == 0:
 
 SCRIPT = """
 import json
-from sandbox import open_sandbox, Limits, SandboxUnavailableError
+from storm_calm.sandbox import open_sandbox, Limits, SandboxUnavailableError
 try: sandbox = open_sandbox(tier={tier!r}, minimum_tier={tier!r})
 except SandboxUnavailableError as error: sys.exit("SKIP " + str(error))
 with sandbox:

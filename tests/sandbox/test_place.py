@@ -6,14 +6,14 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from sandbox import open_sandbox
+from storm_calm.sandbox import open_sandbox
 
 
 def test_an_interpreter_in_the_folder_for_temporary_files_reaches_the_same_tier(tmp_path):
     """Programs find their scratch folder under /tmp, unless a virtual environment lies there."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
     probe = (
-        "from sandbox import open_sandbox\n"
+        "from storm_calm.sandbox import open_sandbox\n"
         "with open_sandbox(minimum_tier='limits') as sandbox:\n"
         "    print(sandbox.tier, sandbox.run('import tempfile; tempfile.TemporaryFile(); print(6 * 7)').stdout)\n"
     )

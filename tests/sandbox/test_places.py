@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from sandbox import SandboxUnavailableError
-from sandbox.places import Places
+from storm_calm.sandbox import SandboxUnavailableError
+from storm_calm.sandbox.places import Places
 
 
 def start(places, order, name, accepts=lambda place: True):

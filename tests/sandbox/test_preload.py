@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from sandbox import Sandbox
-from sandbox.families import FAMILIES
+from storm_calm.sandbox import Sandbox
+from storm_calm.sandbox.families import FAMILIES
 
 # Imports that lead to each family.
 IMPORTS = {

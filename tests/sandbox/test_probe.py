@@ -3,8 +3,8 @@
 import pytest
 from probed import MARKET
 
-from sandbox import Limits
-from sandbox.probe import channel
+from storm_calm.sandbox import Limits
+from storm_calm.sandbox.probe import channel
 
 pytest.importorskip("ortools")
 

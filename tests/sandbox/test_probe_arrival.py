@@ -6,10 +6,10 @@ import types
 import pytest
 from probed import counts, report
 
-from sandbox.execution import SolverReport
-from sandbox.probe.arrival import Arrivals
-from sandbox.probe.channel import Channel
-from sandbox.probe.watching import watch
+from storm_calm.sandbox.execution import SolverReport
+from storm_calm.sandbox.probe.arrival import Arrivals
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.watching import watch
 
 PROGRAMS = {
     "ortools.linear_solver": (

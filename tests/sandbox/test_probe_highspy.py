@@ -3,7 +3,7 @@
 import pytest
 from probed import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
-from sandbox import Limits
+from storm_calm.sandbox import Limits
 
 pytest.importorskip("highspy")
 

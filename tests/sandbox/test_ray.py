@@ -15,7 +15,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox, ray_nodes
+from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox, ray_nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 SPAN = "import time; print(time.monotonic()); time.sleep({}); print(time.monotonic())"
@@ -281,7 +281,7 @@ def test_another_address_than_that_of_the_connection_is_refused(cluster):
 
 
 def test_a_tier_that_no_node_reaches_is_refused_with_the_reason(nodes):
-    from sandbox.ray import RaySandbox
+    from storm_calm.sandbox.ray import RaySandbox
 
     with pytest.raises(SandboxUnavailableError, match=r"no node of the Ray cluster .*: node .* tier"):
         RaySandbox(minimum_tier="full", tier="limits", workers=None, limits=Limits())
@@ -327,7 +327,7 @@ def test_the_next_place_is_where_most_are_free():
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "sandbox.ray")
+    monkeypatch.delitem(sys.modules, "storm_calm.sandbox.ray")
     with pytest.raises(SandboxUnavailableError, match=r"pip install 'storm-calm\[ray\]'"):
         open_sandbox("ray")
 
@@ -347,7 +347,7 @@ def in_a_process_of_its_own(code):
 
 def test_a_cluster_that_is_not_there_is_named():
     run = in_a_process_of_its_own("""
-        from sandbox import open_sandbox, SandboxUnavailableError
+        from storm_calm.sandbox import open_sandbox, SandboxUnavailableError
         try:
             open_sandbox("ray", address="127.0.0.1:9")
         except SandboxUnavailableError as error:
@@ -360,7 +360,7 @@ def test_a_cluster_that_is_not_there_is_named():
 def test_a_cluster_started_here_ends_with_the_last_sandbox_on_it():
     run = in_a_process_of_its_own("""
         import os, ray
-        from sandbox import open_sandbox
+        from storm_calm.sandbox import open_sandbox
         with open_sandbox("ray", address="local", workers=1) as first:
             with open_sandbox("ray", workers=1) as second:
                 print(first.run("print(1)").stdout, second.run("print(2)").stdout)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sandbox.zygote import scratch
+from storm_calm.sandbox.zygote import scratch
 
 
 @pytest.fixture

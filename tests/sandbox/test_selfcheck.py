@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import TIERS, Cancellation, Execution, Limits, Sandbox, SandboxUnavailableError, open_sandbox
-from sandbox.base import Program
-from sandbox.selfcheck import CASES, Case, Outcome, Outside, Step, libraries, self_check
-from sandbox.selfcheck.case import ended
-from sandbox.selfcheck.outside import MARK
+from storm_calm.sandbox import TIERS, Cancellation, Execution, Limits, Sandbox, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox.base import Program
+from storm_calm.sandbox.selfcheck import CASES, Case, Outcome, Outside, Step, libraries, self_check
+from storm_calm.sandbox.selfcheck.case import ended
+from storm_calm.sandbox.selfcheck.outside import MARK
 
 
 @pytest.mark.parametrize("tier", TIERS)

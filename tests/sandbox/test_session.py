@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Limits, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
 
 
 @pytest.fixture

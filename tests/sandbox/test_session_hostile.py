@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Limits, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
 
 HOSTILE = {
     "it replaces what the sandbox might call": (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox import Limits
+from storm_calm.sandbox import Limits
 
 CP_SAT = (
     """

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from sandbox import syntax
+from storm_calm.sandbox import syntax
 
 
 @pytest.mark.parametrize("code", ["1 +", "\0", "(" * 500, "x = '\ud800'", "-" * 100_000 + "1"])

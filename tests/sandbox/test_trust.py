@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox import TIERS, Limits, SolverReport, open_sandbox
-from sandbox.probe.channel import claimed_exit, read
+from storm_calm.sandbox import TIERS, Limits, SolverReport, open_sandbox
+from storm_calm.sandbox.probe.channel import claimed_exit, read
 
 NONCE = """
 import json, os, sys

@@ -5,11 +5,11 @@ import threading
 
 import uvicorn
 
-from serving.app import create_app, opened
-from serving.config import ServeConfig
-from serving.http import LimitedProtocol
-from serving.keys import Keys
-from serving.metrics import Metrics
+from storm_calm.serving.app import create_app, opened
+from storm_calm.serving.config import ServeConfig
+from storm_calm.serving.http import LimitedProtocol
+from storm_calm.serving.keys import Keys
+from storm_calm.serving.metrics import Metrics
 
 
 class Live:

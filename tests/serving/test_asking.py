@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from env import Episode, Problem, Span, Transcript
-from sandbox import Execution, SolverReport
-from serving.asking import Ask, check_files, decoded, described, named_file
-from serving.errors import ApiError
-from serving.notes import notes
+from storm_calm.env import Episode, Problem, Span, Transcript
+from storm_calm.sandbox import Execution, SolverReport
+from storm_calm.serving.asking import Ask, check_files, decoded, described, named_file
+from storm_calm.serving.errors import ApiError
+from storm_calm.serving.notes import notes
 
 
 def said(*turns):

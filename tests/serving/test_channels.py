@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.blocks import Blocks
-from serving.channels import Channels
+from storm_calm.serving.blocks import Blocks
+from storm_calm.serving.channels import Channels
 
 WORDS = st.sampled_from(
     ["a", " ", "\n", "<", "</th", "ink>", "</think>", "`", "``", "```", "```python\n", "```output", "STOP", "ST", "1"]

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-STORM = [sys.executable, "-c", "from cli.start import main; main()"]
+STORM = [sys.executable, "-c", "from storm_calm.cli.start import main; main()"]
 
 
 class Served:

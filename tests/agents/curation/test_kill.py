@@ -12,7 +12,7 @@ import pytest
 from actor import workshop
 from measured import without_measurements
 
-from env import write_problems
+from storm_calm.env import write_problems
 
 COUNT = 16
 SESSIONS = 4

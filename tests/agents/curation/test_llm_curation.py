@@ -15,12 +15,12 @@ from actor import Actor, by_hand, direct, line, overruling, stubborn, workshop, 
 from judging import SAID, Judge
 from measured import without_measurements
 
-from agents.curation.config import CurateConfig
-from agents.curation.pool import curate
-from agents.curation.records import read_records
-from agents.interveners.judgements import Judgements
-from agents.interveners.llm import LLMIntervener
-from env import Chunk, Sampling, read_episodes, write_problems
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.pool import curate
+from storm_calm.agents.curation.records import read_records
+from storm_calm.agents.interveners.judgements import Judgements
+from storm_calm.agents.interveners.llm import LLMIntervener
+from storm_calm.env import Chunk, Sampling, read_episodes, write_problems
 
 
 class Quick(Actor):

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from agents.curation.config import CurateConfig
-from agents.curation.pool import curate
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.pool import curate
 
 
 def lines(folder, name):
@@ -52,8 +52,8 @@ def test_the_same_seed_gives_the_same_records_with_any_number_of_workers(run, tm
 
 
 def test_a_golden_run_is_right_holds_no_finding_and_has_ids_and_masks(run):
-    from agents.triggers import findings
-    from env import Episode, score
+    from storm_calm.agents.triggers import findings
+    from storm_calm.env import Episode, score
 
     _, folder, summary = run
     golden = [json.loads(line) for line in (folder / "golden.jsonl").read_text().splitlines()]

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from actor import Actor, direct, mixed, workshop
 
-from agents.evaluation import EvalConfig, evaluate
-from agents.evaluation.compare import compare
-from agents.evaluation.plots import draw
-from env import write_problems
+from storm_calm.agents.evaluation import EvalConfig, evaluate
+from storm_calm.agents.evaluation.compare import compare
+from storm_calm.agents.evaluation.plots import draw
+from storm_calm.env import write_problems
 
 
 @pytest.fixture(scope="module")

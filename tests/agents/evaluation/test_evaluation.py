@@ -8,10 +8,10 @@ import pytest
 from actor import Actor, boxed, direct, mixed, program, silent, stubborn, workshop, wrong
 from measured import without_measurements
 
-from agents.evaluation import EvalConfig, evaluate
-from agents.evaluation.samples import read_samples
-from agents.runs.crew import RunStoppedError
-from env import ReasonerError, Sampling, score, write_problems
+from storm_calm.agents.evaluation import EvalConfig, evaluate
+from storm_calm.agents.evaluation.samples import read_samples
+from storm_calm.agents.runs.crew import RunStoppedError
+from storm_calm.env import ReasonerError, Sampling, score, write_problems
 
 COUNT = 8
 
@@ -199,8 +199,8 @@ def test_a_run_that_the_sandbox_failed_is_counted_not_scored_and_tried_again(con
     broken = replace(config, samples=2)
     with pytest.raises(RunStoppedError, match="5 problems failed one after another"):
         evaluate(replace(broken, samples=4), out, resume=True, reasoner=Failing(mixed, *range(10, 18)))
-    from agents.evaluation.config import load_problems
-    from agents.evaluation.results import work_out
+    from storm_calm.agents.evaluation.config import load_problems
+    from storm_calm.agents.evaluation.results import work_out
 
     figures = work_out(broken, load_problems(broken).problems, read_samples(out / "samples.jsonl"))
     assert (figures.scored, figures.infrastructure) == (13, 3)
@@ -314,7 +314,7 @@ def test_answers_to_stress_problems_are_told_apart_by_what_stands_behind_them(tm
 
 
 def test_stress_problems_are_drawn_ten_of_a_kind_unless_said_otherwise():
-    from agents.evaluation.config import load_problems
+    from storm_calm.agents.evaluation.config import load_problems
 
     problems = load_problems(EvalConfig(stress=("no_solver_needed", "robust"), seed=3)).problems
     assert [problem.family for problem in problems] == ["no_solver_needed", "robust"] * 10

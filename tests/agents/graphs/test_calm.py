@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 import pytest
 from actor import PLAN, Actor, boxed, by_hand, direct, overruling, program, silent, stubborn, workshop, wrong
 
-from agents.graphs import calm
-from agents.graphs.golden import hint_share
-from agents.graphs.parts import Parts
-from agents.interveners import Inspection, RulesIntervener, Spent
-from env import Episode, SolverEnv, run_episode
-from sandbox import Limits, Sandbox, SandboxUnavailableError
+from storm_calm.agents.graphs import calm
+from storm_calm.agents.graphs.golden import hint_share
+from storm_calm.agents.graphs.parts import Parts
+from storm_calm.agents.interveners import Inspection, RulesIntervener, Spent
+from storm_calm.env import Episode, SolverEnv, run_episode
+from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import pytest
 from actor import Actor, by_hand, workshop
 
-from agents.graphs import calm
-from agents.graphs.checkpoints import open_checkpoints, run
-from agents.graphs.parts import Parts
+from storm_calm.agents.graphs import calm
+from storm_calm.agents.graphs.checkpoints import open_checkpoints, run
+from storm_calm.agents.graphs.parts import Parts
 
 QUESTION = {"problem": workshop(14).to_dict(), "seed": 7}
 

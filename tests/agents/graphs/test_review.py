@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from agents.graphs import calm
-from agents.graphs.parts import Parts
-from agents.graphs.review import Form, FormError, read
-from agents.interveners.hygiene import MAX_HINT
-from env import TRIGGERS, Episode
-from sandbox import Limits, Sandbox, SandboxUnavailableError
+from storm_calm.agents.graphs import calm
+from storm_calm.agents.graphs.parts import Parts
+from storm_calm.agents.graphs.review import Form, FormError, read
+from storm_calm.agents.interveners.hygiene import MAX_HINT
+from storm_calm.env import TRIGGERS, Episode
+from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError
 
 GO_ON = {"decision": "go on"}
 DOUBT = {

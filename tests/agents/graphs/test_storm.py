@@ -3,9 +3,9 @@
 import pytest
 from actor import Actor, direct, overruling, silent, workshop
 
-from agents.graphs import storm
-from agents.graphs.parts import Parts
-from env import Episode, SolverEnv, run_episode
+from storm_calm.agents.graphs import storm
+from storm_calm.agents.graphs.parts import Parts
+from storm_calm.env import Episode, SolverEnv, run_episode
 
 
 @pytest.fixture

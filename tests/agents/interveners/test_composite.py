@@ -8,12 +8,12 @@ import pytest
 from actor import Actor, by_hand, direct, workshop, wrong
 from judging import Judge
 
-from agents.interveners import Inspection, Refusal, RulesIntervener, Spent
-from agents.interveners.braked import Braked
-from agents.interveners.composite import Composite
-from agents.interveners.opening import open_intervener
-from agents.runs.watch import HaltedError
-from env import Finding, ReasonerError, SolverEnv, run_episode
+from storm_calm.agents.interveners import Inspection, Refusal, RulesIntervener, Spent
+from storm_calm.agents.interveners.braked import Braked
+from storm_calm.agents.interveners.composite import Composite
+from storm_calm.agents.interveners.opening import open_intervener
+from storm_calm.agents.runs.watch import HaltedError
+from storm_calm.env import Finding, ReasonerError, SolverEnv, run_episode
 
 
 @dataclass

@@ -8,10 +8,10 @@ from actor import PLAN, program, workshop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.interveners.hints import HINTS
-from agents.interveners.hygiene import MAX_HINT, faults, gives_away
-from agents.triggers import worded
-from env import Episode, Problem, Span, Transcript
+from storm_calm.agents.interveners.hints import HINTS
+from storm_calm.agents.interveners.hygiene import MAX_HINT, faults, gives_away
+from storm_calm.agents.triggers import worded
+from storm_calm.env import Episode, Problem, Span, Transcript
 
 
 def written(text=PLAN, answers=(42.0,)):

@@ -9,14 +9,14 @@ import pytest
 from actor import PLAN, Actor, boxed, by_hand, direct, overruling, program, workshop
 from judging import FLAWS, SAID, SENT, Judge
 
-from agents.interveners import Fault
-from agents.interveners.frame import mark_of, opening, parts
-from agents.interveners.hygiene import faults
-from agents.interveners.judgements import Judgements
-from agents.interveners.llm import TRIES, LLMIntervener
-from agents.interveners.opening import Prices, open_intervener
-from agents.prompts import render
-from env import TRIGGERS, Episode, Finding, ReasonerError, SolverEnv, run_episode
+from storm_calm.agents.interveners import Fault
+from storm_calm.agents.interveners.frame import mark_of, opening, parts
+from storm_calm.agents.interveners.hygiene import faults
+from storm_calm.agents.interveners.judgements import Judgements
+from storm_calm.agents.interveners.llm import TRIES, LLMIntervener
+from storm_calm.agents.interveners.opening import Prices, open_intervener
+from storm_calm.agents.prompts import render
+from storm_calm.env import TRIGGERS, Episode, Finding, ReasonerError, SolverEnv, run_episode
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from scripted import ScriptedServer
 
-from agents.reasoners import built_in
-from agents.reasoners.nano import Nano
+from storm_calm.agents.reasoners import built_in
+from storm_calm.agents.reasoners.nano import Nano
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import json
 from chatted import arguments, call, delta, running, saying
 from scripted import Reply
 
-from agents.reasoners.chat import INSTRUCTIONS, Chat
-from agents.reasoners.turns import SECOND_THOUGHT
-from env import Problem, SolverEnv, run_episode, score
-from env.intervention import Finding
+from storm_calm.agents.reasoners.chat import INSTRUCTIONS, Chat
+from storm_calm.agents.reasoners.turns import SECOND_THOUGHT
+from storm_calm.env import Problem, SolverEnv, run_episode, score
+from storm_calm.env.intervention import Finding
 
 PROBLEM = Problem(id="chairs", question="40 hours, a chair takes 2 and earns 5. The largest profit?", answers=(100.0,))
 WRONG = "print(5 * hours)"

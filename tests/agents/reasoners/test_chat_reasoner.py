@@ -10,11 +10,11 @@ import pytest
 from chatted import arguments, call, delta, running, saying, usage
 from scripted import Reply
 
-from agents.reasoners import endpoint, open_reasoner
-from agents.reasoners.chat import Chat
-from agents.reasoners.turns import GO_ON, TAKEN_IN
-from env.protocol import Inline
-from env.reasoner import Generation, ReasonerError, Sampling
+from storm_calm.agents.reasoners import endpoint, open_reasoner
+from storm_calm.agents.reasoners.chat import Chat
+from storm_calm.agents.reasoners.turns import GO_ON, TAKEN_IN
+from storm_calm.env.protocol import Inline
+from storm_calm.env.reasoner import Generation, ReasonerError, Sampling
 
 KEY = "sk-secret-0123456789"
 CODE = "x = 6 * 7\nprint(x)"

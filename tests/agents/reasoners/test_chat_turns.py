@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
-from agents.reasoners.replies import Reply
-from agents.reasoners.turns import GO_ON, SECOND_THOUGHT, TAKEN_IN, Round, lesson, read, render, split, turns
-from env.protocol import Inline
-from sandbox import Execution
+from storm_calm.agents.reasoners.replies import Reply
+from storm_calm.agents.reasoners.turns import GO_ON, SECOND_THOUGHT, TAKEN_IN, Round, lesson, read, render, split, turns
+from storm_calm.env.protocol import Inline
+from storm_calm.sandbox import Execution
 
 QUESTION = [{"role": "system", "content": "Be\nbrief."}, {"role": "user", "content": 'How "many"?\u2028Ünd?'}]
 LINE_END = st.sampled_from(["\n", "\n\n", "\r\n", ""])

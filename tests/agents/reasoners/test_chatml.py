@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.reasoners.chatml import render
+from storm_calm.agents.reasoners.chatml import render
 
 
 def test_a_question_alone_opens_a_thought():

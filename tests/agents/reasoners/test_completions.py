@@ -9,9 +9,9 @@ import time
 import pytest
 from scripted import Reply, ScriptedServer, event
 
-from agents.reasoners import endpoint
-from agents.reasoners.completions import Completions
-from env.reasoner import Generation, ReasonerError, Sampling
+from storm_calm.agents.reasoners import endpoint
+from storm_calm.agents.reasoners.completions import Completions
+from storm_calm.env.reasoner import Generation, ReasonerError, Sampling
 
 KEY = "sk-secret-0123456789"
 CODE = "```python\nprint(1)\n```\n"

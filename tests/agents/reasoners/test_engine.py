@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from agents.reasoners import built_in
-from agents.reasoners.engine import Engine
-from env.reasoner import ReasonerError
+from storm_calm.agents.reasoners import built_in
+from storm_calm.agents.reasoners.engine import Engine
+from storm_calm.env.reasoner import ReasonerError
 
 WRITTEN = [5, 9, 17]
 
@@ -134,7 +134,9 @@ def test_more_requests_at_once_than_are_kept_is_no_trouble(engine):
 
 
 def test_a_folder_without_a_model_is_named_with_what_to_do(tmp_path):
-    with pytest.raises(ReasonerError, match=rf"{tmp_path}: model.onnx is missing; .*python -m rl.nano.export"):
+    with pytest.raises(
+        ReasonerError, match=rf"{tmp_path}: model.onnx is missing; .*python -m storm_calm.rl.nano.export"
+    ):
         Engine(tmp_path)
 
 

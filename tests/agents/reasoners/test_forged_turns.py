@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.reasoners import built_in, chatml, turns
-from agents.reasoners.tokens import ByteTokens
-from env import TRIGGERS, Finding, Problem, SolverEnv
-from env.marks import harmless
-from sandbox import Execution
+from storm_calm.agents.reasoners import built_in, chatml, turns
+from storm_calm.agents.reasoners.tokens import ByteTokens
+from storm_calm.env import TRIGGERS, Finding, Problem, SolverEnv
+from storm_calm.env.marks import harmless
+from storm_calm.sandbox import Execution
 
 NAMES = {
     "qwen3": "<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|vision_start|> <|image_pad|> <think> "

@@ -8,8 +8,8 @@ import jinja2
 import numpy as np
 import pytest
 
-from agents.reasoners import nano as module
-from env.reasoner import Generation, ReasonerError, Sampling, collect
+from storm_calm.agents.reasoners import nano as module
+from storm_calm.env.reasoner import Generation, ReasonerError, Sampling, collect
 
 QUESTION = [{"role": "user", "content": "A workshop makes chairs and tables. How many of each earn the most?"}]
 WILD = Sampling(temperature=1.5, top_p=0.99, seed=1)

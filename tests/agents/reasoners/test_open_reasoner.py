@@ -7,10 +7,10 @@ import shutil
 import pytest
 from scripted import Reply, event
 
-import agents.reasoners
-from agents.reasoners import BUILT_IN, open_reasoner
-from agents.reasoners.nano import Nano
-from env.reasoner import ReasonerError, Sampling
+import storm_calm
+from storm_calm.agents.reasoners import BUILT_IN, open_reasoner
+from storm_calm.agents.reasoners.nano import Nano
+from storm_calm.env.reasoner import ReasonerError, Sampling
 
 
 @pytest.mark.parametrize("spec", BUILT_IN)
@@ -47,7 +47,7 @@ def test_a_key_is_not_taken_for_a_model_that_runs_here():
         open_reasoner("nano", api_key="k")
 
 
-def test_a_missing_model_is_named_with_both_places(monkeypatch, tmp_path):
-    monkeypatch.setattr(agents.reasoners, "__file__", str(tmp_path / "agents" / "reasoners" / "__init__.py"))
-    with pytest.raises(ReasonerError, match=r"models/storm or .*models/nano/storm; install"):
+def test_the_folder_of_a_missing_model_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(storm_calm, "__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(ReasonerError, match=rf"no model in {tmp_path}/models/storm; install"):
         open_reasoner("nano")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.reasoners.sampler import draw, generator
-from env.reasoner import Sampling
+from storm_calm.agents.reasoners.sampler import draw, generator
+from storm_calm.env.reasoner import Sampling
 
 LOGITS = np.log(np.array([0.1, 0.4, 0.2, 0.3], dtype=np.float32))
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.reasoners import built_in
-from agents.reasoners.tokens import ByteTokens, Segment
-from env.reasoner import collect
+from storm_calm.agents.reasoners import built_in
+from storm_calm.agents.reasoners.tokens import ByteTokens, Segment
+from storm_calm.env.reasoner import collect
 
 TOKENS = ByteTokens(built_in("nano-base") / "tokenizer.json")
 

@@ -10,12 +10,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "serving"))
 
 from playing import Upstream
 
-from agents.reasoners import upstream as module
-from agents.reasoners.asynchronous import InThreads, open_async
-from agents.reasoners.completions import Completions
-from agents.reasoners.upstream import Incoming, open_upstream
-from agents.reasoners.wire import BrokenError, Wire
-from env import ReasonerError, Sampling
+from storm_calm.agents.reasoners import upstream as module
+from storm_calm.agents.reasoners.asynchronous import InThreads, open_async
+from storm_calm.agents.reasoners.completions import Completions
+from storm_calm.agents.reasoners.upstream import Incoming, open_upstream
+from storm_calm.agents.reasoners.wire import BrokenError, Wire
+from storm_calm.env import ReasonerError, Sampling
 
 STOP = ("```\n", "```output")
 
@@ -240,7 +240,7 @@ class Slow:
     def stream(self, prompt, *, stop, max_tokens, sampling):
         import time
 
-        from env import Chunk
+        from storm_calm.env import Chunk
 
         for number in range(max_tokens):
             time.sleep(0.005)

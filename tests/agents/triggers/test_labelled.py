@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.interveners import RulesIntervener
-from agents.triggers.labelled import read_traces
-from env import Inline
-from env.protocol import LAST_RUN
+from storm_calm.agents.interveners import RulesIntervener
+from storm_calm.agents.triggers.labelled import read_traces
+from storm_calm.env import Inline
+from storm_calm.env.protocol import LAST_RUN
 
 TRACES = Path(__file__).resolve().parents[2] / "data" / "traces"
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from agents.interveners import RulesIntervener
-from agents.interveners.hints import HINTS, hint_for
-from agents.triggers import TRIGGER_OF, findings
-from agents.triggers.modelling import wanted_sense
-from env import Episode, Problem, Span, Transcript
-from env.intervention import TRIGGERS
-from sandbox import Execution, SolverReport
+from storm_calm.agents.interveners import RulesIntervener
+from storm_calm.agents.interveners.hints import HINTS, hint_for
+from storm_calm.agents.triggers import TRIGGER_OF, findings
+from storm_calm.agents.triggers.modelling import wanted_sense
+from storm_calm.env import Episode, Problem, Span, Transcript
+from storm_calm.env.intervention import TRIGGERS
+from storm_calm.sandbox import Execution, SolverReport
 
 QUESTION = (
     "A workshop makes chairs and tables. A chair needs 12 hours and earns $35. A table needs 25 hours and earns $80. "

@@ -2,11 +2,11 @@
 
 import pytest
 
-from agents.triggers import findings
-from agents.triggers.arithmetic import number_words, unit_factors, worked
-from agents.triggers.modelling import stated_types, wanted_sense
-from env import Episode, Problem, Span, Transcript
-from sandbox import Execution, SolverReport
+from storm_calm.agents.triggers import findings
+from storm_calm.agents.triggers.arithmetic import number_words, unit_factors, worked
+from storm_calm.agents.triggers.modelling import stated_types, wanted_sense
+from storm_calm.env import Episode, Problem, Span, Transcript
+from storm_calm.sandbox import Execution, SolverReport
 
 QUESTION = (
     "A cannery fills jars for two markets. A large jar takes 14 minutes and earns $31, a small one 8 minutes and $17. "

@@ -6,11 +6,11 @@ import json
 import pytest
 from browsing import browser, expect, page
 
-from agents.curation.config import CurateConfig
-from agents.curation.pool import curate
-from agents.evaluation import run as evaluation
-from agents.evaluation.config import EvalConfig
-from serving.report import open_run, write_report
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.pool import curate
+from storm_calm.agents.evaluation import run as evaluation
+from storm_calm.agents.evaluation.config import EvalConfig
+from storm_calm.serving.report import open_run, write_report
 
 __all__ = ["browser", "page"]
 

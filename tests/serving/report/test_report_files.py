@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from serving.report import open_run, write_report
-from serving.report.page import MARK
+from storm_calm.serving.report import open_run, write_report
+from storm_calm.serving.report.page import MARK
 
 
 def unpacked(report):

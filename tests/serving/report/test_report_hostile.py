@@ -12,9 +12,9 @@ from browsing import expect, until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox import SolverReport
-from serving.report import open_run, write_report
-from serving.report.page import as_json, packed, script_text, style_text
+from storm_calm.sandbox import SolverReport
+from storm_calm.serving.report import open_run, write_report
+from storm_calm.serving.report.page import as_json, packed, script_text, style_text
 
 MARKUP = [
     "</script><script>window.pwned = 1; alert(1)</script>",

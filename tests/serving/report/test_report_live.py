@@ -10,8 +10,8 @@ import pytest
 import uvicorn
 from browsing import expect
 
-from serving.report import open_run
-from serving.report.live import Index, create_app, serve
+from storm_calm.serving.report import open_run
+from storm_calm.serving.report.live import Index, create_app, serve
 
 
 class Served:

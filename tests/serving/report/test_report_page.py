@@ -6,8 +6,8 @@ import re
 import pytest
 from browsing import expect, until
 
-from env import TRIGGERS
-from serving.report import open_run, write_report
+from storm_calm.env import TRIGGERS
+from storm_calm.serving.report import open_run, write_report
 
 
 def values(page, card):

@@ -11,11 +11,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "agents"))
 from actor import Actor, mixed, workshop
 from browsing import browser, page
 
-from agents.curation.config import CurateConfig
-from agents.curation.pool import curate
-from agents.curation.records import Record
-from agents.runs.lines import write_lines
-from env import Episode, Finding, Intervention, Span, Transcript, write_problems
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.pool import curate
+from storm_calm.agents.curation.records import Record
+from storm_calm.agents.runs.lines import write_lines
+from storm_calm.env import Episode, Finding, Intervention, Span, Transcript, write_problems
 
 __all__ = ["browser", "page"]
 

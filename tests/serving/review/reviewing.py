@@ -32,7 +32,7 @@ class Reviewing:
 
 
 def main(run, name, port):
-    from serving.review.server import serve
+    from storm_calm.serving.review.server import serve
 
     def listening(url, reviewer):
         sys.stdout.write(f"{url}\n")

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from reviewing import Reviewing
 
-from serving.review.judgements import LONGEST
-from serving.review.reviewer import reviewer_file, reviewing
-from serving.review.sample import sampled
+from storm_calm.serving.review.judgements import LONGEST
+from storm_calm.serving.review.reviewer import reviewer_file, reviewing
+from storm_calm.serving.review.sample import sampled
 
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
 

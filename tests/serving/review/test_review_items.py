@@ -4,9 +4,9 @@ from actor import workshop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.curation.records import read_records
-from env import Episode, Finding, Intervention, Span, Transcript
-from serving.review.items import items_of, read_items
+from storm_calm.agents.curation.records import read_records
+from storm_calm.env import Episode, Finding, Intervention, Span, Transcript
+from storm_calm.serving.review.items import items_of, read_items
 
 TEXT = st.text(alphabet="ab\n`", min_size=1, max_size=12)
 

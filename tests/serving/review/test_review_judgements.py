@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from env import TRIGGERS
-from serving.review.judgements import ANSWERS, LONGEST, MEANINGS, QUESTIONS, Judgement
-from serving.review.reviewer import read_judgements, read_reviewers, reviewer_file, reviewing
-from serving.review.sample import read_sample, sampled
+from storm_calm.env import TRIGGERS
+from storm_calm.serving.review.judgements import ANSWERS, LONGEST, MEANINGS, QUESTIONS, Judgement
+from storm_calm.serving.review.reviewer import read_judgements, read_reviewers, reviewer_file, reviewing
+from storm_calm.serving.review.sample import read_sample, sampled
 
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
 
@@ -129,7 +129,7 @@ def test_what_is_no_name_is_refused(run, name):
 def test_a_reviewer_judges_in_one_process_at_a_time_and_two_reviewers_in_two(run):
     items = sampled(run)
     hold = (
-        "import sys; from pathlib import Path; from serving.review.reviewer import reviewing\n"
+        "import sys; from pathlib import Path; from storm_calm.serving.review.reviewer import reviewing\n"
         "with reviewing(Path(sys.argv[1]), 'ana', ()): print('held', flush=True); sys.stdin.read()"
     )
     house = Path(__file__).parents[3]

@@ -11,11 +11,11 @@ from actor import workshop
 from browsing import NAMES, expect, until
 from reviewing import Reviewing
 
-from env import TRIGGERS, Problem
-from serving.review.judgements import QUESTIONS
-from serving.review.results import results
-from serving.review.reviewer import reviewer_file
-from serving.review.stored import read_review
+from storm_calm.env import TRIGGERS, Problem
+from storm_calm.serving.review.judgements import QUESTIONS
+from storm_calm.serving.review.results import results
+from storm_calm.serving.review.reviewer import reviewer_file
+from storm_calm.serving.review.stored import read_review
 
 KEYS = {"yes": "y", "no": "n", "cannot_say": "c"}
 ANA = [

@@ -7,11 +7,11 @@ from math import sqrt
 import pytest
 from actor import workshop
 
-from serving.review.export import check_file, write
-from serving.review.results import results
-from serving.review.reviewer import reviewing
-from serving.review.sample import sampled
-from serving.review.stored import read_review
+from storm_calm.serving.review.export import check_file, write
+from storm_calm.serving.review.results import results
+from storm_calm.serving.review.reviewer import reviewing
+from storm_calm.serving.review.sample import sampled
+from storm_calm.serving.review.stored import read_review
 
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
 

@@ -8,9 +8,9 @@ from actor import workshop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from env import Episode
-from serving.review.items import read_items
-from serving.review.sample import draw, sample_file, sampled, shares
+from storm_calm.env import Episode
+from storm_calm.serving.review.items import read_items
+from storm_calm.serving.review.sample import draw, sample_file, sampled, shares
 
 SIZES = st.dictionaries(
     st.tuples(st.sampled_from("abcdefg"), st.sampled_from(["llm", "rules"])), st.integers(1, 40), min_size=1
