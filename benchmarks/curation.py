@@ -20,7 +20,7 @@ from pathlib import Path
 
 from storm_calm.agents.reasoners import open_reasoner
 from storm_calm.env import SolverEnv, run_episode
-from storm_calm.env.families import generate
+from storm_calm.env.problems.families import generate
 from storm_calm.sandbox import open_sandbox
 
 

@@ -30,7 +30,8 @@ from ray.cluster_utils import Cluster
 
 from benchmarks.common import described, machine
 from benchmarks.sandbox import PROGRAMS as OR_TOOLS
-from storm_calm.sandbox import Sandbox, open_sandbox, ray_nodes
+from storm_calm.sandbox import Sandbox, open_sandbox
+from storm_calm.sandbox.backends import ray_nodes
 
 # About as long as a solve of some size takes; most of it outside of Python, as there.
 LONG = """

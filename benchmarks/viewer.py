@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.common import described, machine
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.pool import curate
+from storm_calm.agents.curation.run_curation import curate
 
 REAL = 120
 """Problems that are really curated."""

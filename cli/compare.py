@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from storm_calm.cli.failures import told
+from storm_calm.cli.errors import told
 
 EXAMPLES = (
     "Examples:\n\nstorm compare runs/base runs/tuned\n\nstorm compare runs/base runs/tuned runs/best --out pictures"

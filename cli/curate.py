@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from storm_calm.agents.curation.config import CurateConfig, load_problems
-from storm_calm.cli.failures import fail, told
-from storm_calm.cli.settings import layered, names, option_texts
+from storm_calm.cli.errors import fail, told
+from storm_calm.cli.options import layered, names, option_texts
 
 EXAMPLES = (
     "Examples:\n\nstorm curate --families all --limit 20 --seed 7 --out runs/first\n\n"
@@ -110,15 +110,15 @@ def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
 
 
 def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
-    from storm_calm.agents.curation import pool
-    from storm_calm.agents.runs.crew import RunStoppedError
+    from storm_calm.agents.curation import run_curation
+    from storm_calm.agents.runs.worker_pool import RunStoppedError
     from storm_calm.cli.curate_display import counts, print_summary
     from storm_calm.cli.display import shown
 
     again = f"storm curate --out {out} --resume"
     try:
         with shown(display, counts) as report:
-            summary = pool.curate(config, out, resume=resume, report=report)
+            summary = run_curation.curate(config, out, resume=resume, report=report)
     except KeyboardInterrupt:
         fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
     except RunStoppedError as error:

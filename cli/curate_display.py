@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from storm_calm.agents.curation.pool import Progress
+from storm_calm.agents.curation.run_curation import Progress
 from storm_calm.agents.curation.summary import Summary
 from storm_calm.agents.interveners import Spent
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.cli.failures import fail, told
-from storm_calm.cli.settings import option_texts
+from storm_calm.cli.errors import fail, told
+from storm_calm.cli.options import option_texts
 
 if TYPE_CHECKING:
+    from storm_calm.agents.detectors.labelled_traces import LabelledTrace
+    from storm_calm.agents.detectors.measure import Measurement, Verdict
     from storm_calm.agents.interveners import Intervener
-    from storm_calm.agents.triggers.labelled import LabelledTrace
-    from storm_calm.agents.triggers.measure import Measurement, Verdict
     from storm_calm.sandbox import Sandbox
 
 EXAMPLES = "Examples:\n\nstorm detectors\n\nstorm detectors --nano 1200 --seed 3 --json"
@@ -70,8 +70,8 @@ def detectors(
     ] = None,
 ) -> None:
     """Measure how well the flaws of a run are found: precision and recall of each trigger on labelled traces."""
-    from storm_calm.agents.interveners.opening import open_intervener
-    from storm_calm.agents.triggers.labelled import read_traces
+    from storm_calm.agents.detectors.labelled_traces import read_traces
+    from storm_calm.agents.interveners.open_intervener import open_intervener
     from storm_calm.sandbox import open_sandbox
 
     measured: dict[str, Measurement] = {}
@@ -111,9 +111,9 @@ def _played(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace]:
     """Traces as those of the nano model's corpus, which carry their labels from birth; its seeds are none of these."""
     from itertools import islice
 
+    from storm_calm.agents.detectors.labelled_traces import LabelledTrace
     from storm_calm.agents.reasoners import built_in
     from storm_calm.agents.triggers import TRIGGER_OF
-    from storm_calm.agents.triggers.labelled import LabelledTrace
     from storm_calm.rl.nano.corpus import traces
     from storm_calm.rl.nano.tokenizer import NanoCodec
 
@@ -131,7 +131,7 @@ def _played(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace]:
 
 
 def _measured(traces: Iterable[LabelledTrace], total: int, intervener: Intervener, display: Any) -> Measurement:
-    from storm_calm.agents.triggers.measure import measure
+    from storm_calm.agents.detectors.measure import measure
     from storm_calm.cli.detectors_display import Progress, counts
     from storm_calm.cli.display import shown
 

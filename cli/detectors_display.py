@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from storm_calm.agents.detectors.measure import Counts, Judged, Measurement, Verdict
 from storm_calm.agents.evaluation.intervals import Interval
-from storm_calm.agents.triggers.measure import Counts, Judged, Measurement, Verdict
 from storm_calm.cli.curate_display import spent_words
 from storm_calm.cli.eval_display import percent, span
 

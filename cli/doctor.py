@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from storm_calm.cli.failures import told
+from storm_calm.cli.errors import told
 
 if TYPE_CHECKING:
     from storm_calm.rl.doctor import Verdict

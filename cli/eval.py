@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from storm_calm.agents.evaluation.config import EvalConfig, load_problems
-from storm_calm.cli.failures import fail, told
-from storm_calm.cli.settings import layered, names, option_texts
+from storm_calm.cli.errors import fail, told
+from storm_calm.cli.options import layered, names, option_texts
 
 EXAMPLES = (
     "Examples:\n\nstorm eval --families all --limit 20 --samples 4 --seed 7 --out runs/eval\n\n"
@@ -118,15 +118,15 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
 
 
 def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
-    from storm_calm.agents.evaluation import run
-    from storm_calm.agents.runs.crew import RunStoppedError
+    from storm_calm.agents.evaluation import run_evaluation
+    from storm_calm.agents.runs.worker_pool import RunStoppedError
     from storm_calm.cli.display import shown
     from storm_calm.cli.eval_display import counts, print_results
 
     again = f"storm eval --out {out} --resume"
     try:
         with shown(display, counts) as report:
-            results = run.evaluate(config, out, resume=resume, report=report)
+            results = run_evaluation.evaluate(config, out, resume=resume, report=report)
     except KeyboardInterrupt:
         fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
     except RunStoppedError as error:

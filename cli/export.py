@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from storm_calm.cli.failures import fail, told
+from storm_calm.cli.errors import fail, told
 
 if TYPE_CHECKING:
     from storm_calm.rl.datasets import Report
-    from storm_calm.serving.review.stored import Review
+    from storm_calm.serving.review.read_review import Review
 
 EXAMPLES = (
     "Examples:\n\nstorm export runs/first --format verl-sft\n\n"
@@ -103,7 +103,7 @@ def export(
 
 
 def _review(source: Path) -> Review:
-    from storm_calm.serving.review.stored import read_review
+    from storm_calm.serving.review.read_review import read_review
 
     return read_review(source)
 

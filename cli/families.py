@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from storm_calm.cli.failures import fail, told
+from storm_calm.cli.errors import fail, told
 
 if TYPE_CHECKING:
     from storm_calm.env import Problem
@@ -67,7 +67,7 @@ def families(
 
 
 def _print(show: str | None, *, split: Literal["train", "heldout"], seed: int, as_json: bool) -> None:
-    from storm_calm.env.families import FAMILIES, generate
+    from storm_calm.env.problems.families import FAMILIES, generate
 
     if show is not None:
         problem = _stress_problem(show, seed) or next(generate([show], split=split, seed=seed, limit=1))
@@ -81,7 +81,7 @@ def _print(show: str | None, *, split: Literal["train", "heldout"], seed: int, a
 
 def _stress_problem(kind: str, seed: int) -> Problem | None:
     """A problem of a stress set; None where there is no such kind."""
-    from storm_calm.env.stress import kinds
+    from storm_calm.env.problems.stress import kinds
 
     return next(kinds.generate([kind], seed=seed, limit=1)) if kind in kinds.KINDS else None
 
@@ -93,7 +93,7 @@ def _write(
 
     from storm_calm.agents.curation.config import FAMILY_LIMIT
     from storm_calm.env import write_problems
-    from storm_calm.env.families import generate
+    from storm_calm.env.problems.families import generate
 
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; give at least 1")

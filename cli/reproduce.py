@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from storm_calm.cli.failures import fail, told
-from storm_calm.cli.settings import names, option_texts
+from storm_calm.cli.errors import fail, told
+from storm_calm.cli.options import names, option_texts
 from storm_calm.rl.reproduce.config import QUICK, ReproduceConfig
 
 EXAMPLES = "Examples:\n\nstorm reproduce --quick --out runs/quick\n\nstorm reproduce --seeds 0,1,2 --out runs/reproduce"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from storm_calm.cli.failures import fail, told
+from storm_calm.cli.errors import fail, told
 
 if TYPE_CHECKING:
     from storm_calm.serving.review.reviewer import Reviewer
@@ -75,8 +75,8 @@ def _judge(run: Path, name: str, sample: int | None, seed: int | None, port: int
 
 
 def _print(run: Path, *, as_json: bool) -> None:
+    from storm_calm.serving.review.read_review import read_review
     from storm_calm.serving.review.results import results
-    from storm_calm.serving.review.stored import read_review
 
     found = results(read_review(run))
     if as_json:
@@ -89,7 +89,7 @@ def _print(run: Path, *, as_json: bool) -> None:
 
 def _write(run: Path, file: Path) -> None:
     from storm_calm.serving.review.export import check_file, write
-    from storm_calm.serving.review.stored import read_review
+    from storm_calm.serving.review.read_review import read_review
 
     check_file(file)
     count = write(read_review(run), file)

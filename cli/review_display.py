@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from storm_calm.cli.eval_display import percent, span
-from storm_calm.serving.review.kappa import Agreement
+from storm_calm.serving.review.cohen_kappa import Agreement
 from storm_calm.serving.review.results import Group, Rate, Results
 
 QUESTIONS = {

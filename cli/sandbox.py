@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from storm_calm.cli.failures import fail, told
+from storm_calm.cli.errors import fail, told
 from storm_calm.cli.sandbox_display import counted, print_execution, print_facts, print_libraries, print_outcomes
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from storm_calm.cli.failures import fail, told
-from storm_calm.serving.config import ServeConfig
+from storm_calm.cli.errors import fail, told
+from storm_calm.serving.api.config import ServeConfig
 
 EXAMPLES = (
     "Examples:\n\nstorm serve\n\n"
@@ -106,7 +106,7 @@ def key(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is; a word.")],
 ) -> None:
     """Make a key for the server: shown on standard error; the line for the keys file goes to standard output."""
-    from storm_calm.serving.keys import digest, new_key
+    from storm_calm.serving.api.auth import digest, new_key
 
     with told():
         if not name or name.split() != [name] or "#" in name:
@@ -120,8 +120,8 @@ def _serve(config: ServeConfig, given: Sequence[str]) -> None:
     try:
         import uvloop
 
-        from storm_calm.serving.keys import ENVIRONMENT, read_keys
-        from storm_calm.serving.server import serve as run
+        from storm_calm.serving.api.auth import ENVIRONMENT, read_keys
+        from storm_calm.serving.api.server import serve as run
     except ImportError as error:
         raise ValueError(f"serving needs {error.name}; pip install 'storm-calm[serve]'") from error
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)

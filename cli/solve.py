@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from storm_calm.agents.reasoners import BUILT_IN
-from storm_calm.cli.failures import fail, told
+from storm_calm.cli.errors import fail, told
 
 EXAMPLES = (
     "Examples:\n\nstorm solve 'A workshop has 40 hours. A chair takes 2 and earns 5. What is the largest profit?'\n\n"
@@ -92,9 +92,9 @@ def _solved(
 ) -> dict[str, Any]:
     """The final state of the machine."""
     from storm_calm.agents.graphs import storm
-    from storm_calm.agents.graphs.parts import Parts
+    from storm_calm.agents.graphs.components import Parts
     from storm_calm.agents.reasoners import open_reasoner
-    from storm_calm.cli.printer import Printer
+    from storm_calm.cli.solve_display import Printer
     from storm_calm.sandbox import open_sandbox
 
     with closing(open_reasoner(spec, model=model)) as reasoner, open_sandbox(minimum_tier=minimum_tier) as sandbox:

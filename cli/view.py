@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from storm_calm.cli.failures import fail, told
+from storm_calm.cli.errors import fail, told
 
 EXAMPLES = "Examples:\n\nstorm view runs/first\n\nstorm view runs/first --serve"
 PORT = 8765
@@ -67,14 +67,14 @@ def _serve(run: Path, port: int) -> None:
 
     opened = open_run(run)
     try:
-        from storm_calm.serving.report import live
+        from storm_calm.serving.report import live_server
     except ImportError as error:
         raise ValueError(f"--serve needs {error.name}; pip install 'storm-calm[serve]'") from error
 
     def listening(address: str) -> None:
         typer.echo(f"storm: {run} at {address}, for this machine alone; Ctrl-C ends it", err=True)
 
-    live.serve(opened, port=port, listening=listening)
+    live_server.serve(opened, port=port, listening=listening)
 
 
 def _size(size: int) -> str:

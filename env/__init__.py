@@ -17,7 +17,7 @@ from storm_calm.env.problem import AnswerKey, Problem
 from storm_calm.env.protocol import PROTOCOLS, Action, Inline, Protocol, ToolCall
 from storm_calm.env.reasoner import Chunk, Codec, Generation, Message, Reasoner, ReasonerError, Sampling, collect
 from storm_calm.env.records import append_episode, read_episodes, read_problems, repair_episodes, write_problems
-from storm_calm.env.scoring import RULES, Rule, Score, score
+from storm_calm.env.reward import RULES, Rule, Score, score
 from storm_calm.env.solver_env import SolverEnv, StepResult
 from storm_calm.env.transcript import Finish, Source, Span, Transcript
 

@@ -30,7 +30,7 @@ class Problem:
     answers: tuple[AnswerKey, ...]
     """The accepted answers; any of them is right. Empty where nobody knows one: then no run at it can be scored."""
     rule: str = "paper"
-    """The name of the scoring rule (`env.scoring.RULES`) that the answers are meant for."""
+    """The name of the scoring rule (`env.reward.RULES`) that the answers are meant for."""
     source: str = ""
     """Where the problem and its answers come from, such as a data set and its release."""
     family: str = ""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from storm_calm.env.answers import last_boxed
-from storm_calm.env.marks import harmless
 from storm_calm.env.reasoner import Message
+from storm_calm.env.special_tokens import harmless
 from storm_calm.sandbox import Execution
 
 HEAD = TAIL = 400

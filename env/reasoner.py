@@ -131,7 +131,7 @@ class Codec(typing.Protocol):
     def render(self, messages: Sequence[Message]) -> str:
         """The raw prompt: the chat template up to where the model begins to write, an opened `<think>` included.
 
-        Names of special tokens in what the messages say are broken up by a space, see `env.marks`.
+        Names of special tokens in what the messages say are broken up by a space, see `env.special_tokens`.
         """
 
     def encode(self, text: str) -> Encoding | None:

@@ -18,9 +18,9 @@ from typing import Any
 
 from storm_calm.env.answers import parse_answer
 from storm_calm.env.episode import Episode
-from storm_calm.env.lines import json_lines, short
+from storm_calm.env.jsonl import json_lines, short
 from storm_calm.env.problem import AnswerKey, Problem, check_answer
-from storm_calm.env.scoring import RULES
+from storm_calm.env.reward import RULES
 
 
 def read_problems(path: str | Path) -> tuple[Problem, ...]:

@@ -22,10 +22,10 @@ from typing import Any, Literal
 
 from storm_calm.env.episode import Episode, StopReason
 from storm_calm.env.intervention import Finding, Intervention
-from storm_calm.env.marks import harmless
 from storm_calm.env.problem import Problem
 from storm_calm.env.protocol import Inline, Protocol
 from storm_calm.env.reasoner import Codec, Generation, Message
+from storm_calm.env.special_tokens import harmless
 from storm_calm.env.transcript import Source, Span, Transcript
 from storm_calm.sandbox import (
     MAX_CODE_BYTES,

@@ -26,7 +26,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetr
 
 from storm_calm.env import Episode, Generation, Problem, SolverEnv, score, segment_seed
 from storm_calm.rl.codec import CheckpointCodec
-from storm_calm.rl.rollouts import facts, keep, length_of, report_failure
+from storm_calm.rl.rollout_metrics import facts, keep, length_of, report_failure
 from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError, Tier, open_sandbox
 
 PATIENCE = (1.0, 5.0, 20.0)

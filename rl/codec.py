@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from storm_calm.agents.reasoners import chatml
-from storm_calm.agents.reasoners.tokens import ByteTokens
+from storm_calm.agents.reasoners import chat_template
+from storm_calm.agents.reasoners.tokenizer import ByteTokens
 from storm_calm.env import Finish, Generation
 from storm_calm.env.reasoner import Encoding, Message
 
@@ -32,7 +32,7 @@ class CheckpointCodec:
         if not file.is_file():
             raise ValueError(f"{file} is missing; save the model's tokenizer there with save_pretrained")
         self.tokens = ByteTokens(file)
-        for mark in ("<|im_start|>", chatml.TURN_END):
+        for mark in ("<|im_start|>", chat_template.TURN_END):
             if len(self.tokens.encode_marked(mark)[0]) != 1:
                 raise ValueError(
                     f"{file}: {mark} is not a special token; STORM needs a model with ChatML, such as Qwen3"
@@ -40,7 +40,7 @@ class CheckpointCodec:
 
     def render(self, messages: Sequence[Message]) -> str:
         """The raw prompt, with the assistant's thought opened."""
-        return chatml.render(messages, self.tokens.names)
+        return chat_template.render(messages, self.tokens.names)
 
     def encode(self, text: str) -> Encoding:
         """`text` by itself: ids, and where each ends."""

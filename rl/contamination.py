@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from storm_calm.env import Problem
-from storm_calm.env.families.base import HELDOUT_SHARE
-from storm_calm.env.lines import json_lines
-from storm_calm.env.stress import group_of
+from storm_calm.env.jsonl import json_lines
+from storm_calm.env.problems.families.base import HELDOUT_SHARE
+from storm_calm.env.problems.stress import group_of
 
 WORDS = 8
 """Words in a run; shorter ones are common phrases ("what is the maximum total profit")."""
@@ -153,7 +153,7 @@ def _common(first: Counter[str], second: Counter[str]) -> float:
 def is_heldout(problem: Problem) -> bool:
     """Whether a problem belongs to the families' held-out split, or is a stress problem, which its source says.
 
-    The id of a generated problem ends in the hash of its data, from which `env.families.base.Instance` takes the split.
+    The id of a generated problem ends in the hash of its data, from which `Instance` takes the split.
     """
     if group_of(problem):
         return True

@@ -80,7 +80,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
             weights = count_weights(model)
             check_disk(out, weights, config.trainer.max_ckpt_to_keep or 1)
             _run(config, out, weights)
-        from storm_calm.rl.merge import finish
+        from storm_calm.rl.merge_checkpoint import finish
 
         finish(out, base=model, export=config.storm.export)
 

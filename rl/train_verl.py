@@ -85,7 +85,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
             check_disk(out, weights, config.trainer.max_actor_ckpt_to_keep or 1)
             print(f"{out}: from step {done} to {config.trainer.total_training_steps}", flush=True)
             _run(config, out, weights)
-        from storm_calm.rl.merge import finish
+        from storm_calm.rl.merge_checkpoint import finish
 
         finish(out, base=model, export=settings.export)
 
@@ -93,7 +93,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
 def _prepare_data(config: Any) -> None:
     """Make the data sets that are the run's own, where they are not there yet."""
     from storm_calm.env import read_problems
-    from storm_calm.env.families import generate
+    from storm_calm.env.problems.families import generate
     from storm_calm.rl.contamination import is_heldout
     from storm_calm.rl.datasets import rl_rows
     from storm_calm.rl.datasets.files import write_rows

@@ -66,7 +66,7 @@ def open_sandbox(
     tier: the highest tier to use, where the machine could do more.
     workers: how many programs run at once, by default as many as the backend has processors for; more wait their turn.
     limits: of every run that brings none of its own.
-    options: what the backend takes besides, see `sandbox.docker`, `sandbox.e2b` and `sandbox.ray`.
+    options: what the backend takes besides, see the modules of `sandbox.backends`.
     Raises SandboxUnavailableError where `minimum_tier` can't be reached or the backend not be had, with what is missing
     and a way out.
     """
@@ -90,17 +90,17 @@ def open_sandbox(
 def _backend(name: str) -> Callable[..., Sandbox]:
     """The backend's class; its module is imported only when it is asked for, as it may need packages of its own."""
     if name == "docker":
-        from storm_calm.sandbox.docker import DockerSandbox
+        from storm_calm.sandbox.backends.docker import DockerSandbox
 
         return DockerSandbox
     if name == "e2b":
-        from storm_calm.sandbox.e2b import E2BSandbox
+        from storm_calm.sandbox.backends.e2b import E2BSandbox
 
         return E2BSandbox
     if name == "ray":
-        from storm_calm.sandbox.ray import RaySandbox
+        from storm_calm.sandbox.backends.ray import RaySandbox
 
         return RaySandbox
-    from storm_calm.sandbox.local import LocalSandbox
+    from storm_calm.sandbox.backends.local import LocalSandbox
 
     return LocalSandbox

@@ -1,9 +1,9 @@
 """Make room for the control groups of a fork server: hard limits on memory and processes, equal shares of CPU time.
 
 The caller finds the folder in which it may make groups, makes one there for the fork server and hands it over; inside
-it the fork server makes a group for each program (`sandbox.zygote.groups`). Version 2 is used if it governs memory,
-else version 1. If the kernel shares the processor out by session (autogroup), that is left to it: it does the same, and
-beside a program with many processes the others wait less.
+it the fork server makes a group for each program (`sandbox.zygote.program_cgroups`). Version 2 is used if it governs
+memory, else version 1. If the kernel shares the processor out by session (autogroup), that is left to it: it does the
+same, and beside a program with many processes the others wait less.
 
     https://docs.kernel.org/admin-guide/cgroup-v2.html    https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
 """

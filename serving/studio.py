@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from storm_calm.serving.app import create_app, opened
-from storm_calm.serving.config import ServeConfig
-from storm_calm.serving.keys import ENVIRONMENT, read_keys
-from storm_calm.serving.metrics import Metrics
+from storm_calm.serving.api.app import create_app, opened
+from storm_calm.serving.api.auth import ENVIRONMENT, read_keys
+from storm_calm.serving.api.config import ServeConfig
+from storm_calm.serving.api.metrics import Metrics
 
 
 def beside_studio() -> FastAPI:

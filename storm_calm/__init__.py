@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from storm_calm.agents.curation.config import CurateConfig
-    from storm_calm.agents.curation.pool import curate
+    from storm_calm.agents.curation.run_curation import curate
     from storm_calm.agents.evaluation import EvalConfig, evaluate
     from storm_calm.agents.reasoners import open_reasoner
     from storm_calm.env import (
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
         score,
         write_problems,
     )
-    from storm_calm.env.families import generate
+    from storm_calm.env.problems.families import generate
     from storm_calm.sandbox import Execution, Limits, Sandbox, SandboxUnavailableError, open_sandbox
 
 _HOMES = {
     "storm_calm.agents.curation.config": ("CurateConfig",),
-    "storm_calm.agents.curation.pool": ("curate",),
+    "storm_calm.agents.curation.run_curation": ("curate",),
     "storm_calm.agents.evaluation": ("EvalConfig", "evaluate"),
     "storm_calm.agents.reasoners": ("open_reasoner",),
     "storm_calm.env": (
         *("Episode", "Problem", "Reasoner", "ReasonerError", "Score", "SolverEnv", "Transcript"),
         *("read_episodes", "read_problems", "run_episode", "score", "write_problems"),
     ),
-    "storm_calm.env.families": ("generate",),
+    "storm_calm.env.problems.families": ("generate",),
     "storm_calm.sandbox": ("Execution", "Limits", "Sandbox", "SandboxUnavailableError", "open_sandbox"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -23,10 +23,10 @@ HEAVY = {
 }
 # What stands on a package of its own; it is imported only when it is asked for.
 STANDING_ON = {
-    "env/benchmarks/loading.py": "datasets",
-    "sandbox/ray.py": "ray",
-    "sandbox/ray_nodes.py": "ray",
-    "sandbox/e2b_cloud.py": "httpx",
+    "env/problems/benchmarks/loading.py": "datasets",
+    "sandbox/backends/ray.py": "ray",
+    "sandbox/backends/ray_nodes.py": "ray",
+    "sandbox/backends/e2b_cloud.py": "httpx",
 }
 
 
@@ -61,7 +61,7 @@ def test_langgraph_is_imported_in_the_graphs_only(room):
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_verl_is_imported_where_training_meets_it_only(room):
-    meeting = ("rl/agent_loop.py", "rl/replay.py", "rl/train_sft.py", "rl/train_verl.py", "rl/verl_cpu/")
+    meeting = ("rl/agent_loop.py", "rl/replay_buffer.py", "rl/train_sft.py", "rl/train_verl.py", "rl/verl_cpu/")
     found = [f"{path}:{line}" for path, line, name in imports(room) if name in ("verl", "transfer_queue", "tensordict")]
     assert [place for place in found if not place.startswith(meeting)] == []
 

@@ -1,7 +1,7 @@
 """Curation: many problems at once through CALM, each also run without interventions, golden runs kept.
 
     from storm_calm.agents.curation.config import CurateConfig
-    from storm_calm.agents.curation.pool import curate
+    from storm_calm.agents.curation.run_curation import curate
 
     summary = curate(CurateConfig(families=("all",), limit=20, seed=7), Path("runs/first"))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self, cast, get_args
 
-from storm_calm.agents.interveners.opening import check_intervener
+from storm_calm.agents.interveners.open_intervener import check_intervener
 from storm_calm.agents.runs.settings import FAMILY_LIMIT
 from storm_calm.env import Problem, read_problems
 from storm_calm.env.plain import arguments
@@ -92,7 +92,7 @@ def load_problems(config: CurateConfig) -> tuple[Problem, ...]:
     """The problems to curate, in order. Raises ValueError or OSError for a file that cannot be used."""
     if config.problems:
         return read_problems(config.problems)[: config.limit]
-    from storm_calm.env.families import Split, generate
+    from storm_calm.env.problems.families import Split, generate
 
     split = cast(Split, config.split)
     return tuple(generate(config.families, split=split, seed=config.seed, limit=config.limit or FAMILY_LIMIT))

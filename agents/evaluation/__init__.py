@@ -18,6 +18,6 @@ from __future__ import annotations
 
 from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.evaluation.results import Results
-from storm_calm.agents.evaluation.run import evaluate
+from storm_calm.agents.evaluation.run_evaluation import evaluate
 
 __all__ = ["EvalConfig", "Results", "evaluate"]

@@ -11,7 +11,7 @@ from storm_calm.agents.evaluation.samples import Sample
 from storm_calm.agents.triggers import findings
 from storm_calm.agents.triggers.evidence import gather
 from storm_calm.env import TRIGGER_CLASS, TRIGGERS, Episode, read_answer
-from storm_calm.env.backing import backed_by_report
+from storm_calm.env.solver_backing import backed_by_report
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Any, Self, cast, get_args
 
 from storm_calm.agents.runs.settings import FAMILY_LIMIT
 from storm_calm.env import RULES, Problem, read_problems
-from storm_calm.env.benchmarks import BENCHMARKS, Loaded, load_benchmarks
 from storm_calm.env.plain import arguments
+from storm_calm.env.problems.benchmarks import BENCHMARKS, Loaded, load_benchmarks
 from storm_calm.sandbox import Tier
 
 LISTS = ("families", "benchmark", "stress", "rule")
@@ -103,7 +103,7 @@ def load_problems(config: EvalConfig) -> Loaded:
         return Loaded(problems=read_problems(config.problems)[: config.limit], unread=())
     if config.stress:
         return Loaded(problems=_stress_problems(config), unread=())
-    from storm_calm.env.families import Split, generate
+    from storm_calm.env.problems.families import Split, generate
 
     split = cast(Split, config.split)
     drawn = generate(config.families, split=split, seed=config.seed, limit=config.limit or FAMILY_LIMIT)
@@ -111,7 +111,7 @@ def load_problems(config: EvalConfig) -> Loaded:
 
 
 def _stress_problems(config: EvalConfig) -> tuple[Problem, ...]:
-    from storm_calm.env.stress.kinds import choose, generate
+    from storm_calm.env.problems.stress.kinds import choose, generate
 
     limit = config.limit or STRESS_LIMIT * len(choose(config.stress))
     return tuple(generate(config.stress, seed=config.seed, limit=limit))

@@ -11,9 +11,9 @@ from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.evaluation.intervals import Interval, macro_share, mean_share, pass_at
 from storm_calm.agents.evaluation.samples import Sample
 from storm_calm.env import Problem, read_answer, score
-from storm_calm.env.backing import backed_by_report
-from storm_calm.env.benchmarks import benchmark_of
-from storm_calm.env.stress import GROUPS, group_of
+from storm_calm.env.problems.benchmarks import benchmark_of
+from storm_calm.env.problems.stress import GROUPS, group_of
+from storm_calm.env.solver_backing import backed_by_report
 
 GROUPINGS: dict[str, Callable[[Problem], str]] = {
     "by_benchmark": benchmark_of,
@@ -40,7 +40,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reliance:
-    """How right answers are that have a solver behind them, and answers that have none; see `env.backing`.
+    """How right answers are that have a solver behind them, and answers that have none; see `env.solver_backing`.
 
     A problem with several samples may be in both groups.
     """

@@ -20,10 +20,10 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from storm_calm.agents.graphs import steps
+from storm_calm.agents.graphs import nodes
+from storm_calm.agents.graphs.components import Parts, Supply, default_parts
 from storm_calm.agents.graphs.golden import outcome
-from storm_calm.agents.graphs.parts import Parts, Supply, default_parts
-from storm_calm.agents.graphs.review import review
+from storm_calm.agents.graphs.human_review import review
 from storm_calm.agents.graphs.state import CalmState, Context, Question
 from storm_calm.agents.interveners import Inspection, Spent
 from storm_calm.env import Episode, Finding
@@ -33,11 +33,11 @@ def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> Compil
     """The machine. supply: gives its parts. checkpointer: keeps the state, for runs that go on after a kill."""
     graph = StateGraph(CalmState, context_schema=Context, input_schema=Question)
     graph.add_node("pose", partial(pose, supply))
-    graph.add_node("reason", partial(steps.reason, supply))
+    graph.add_node("reason", partial(nodes.reason, supply))
     graph.add_node("detect", partial(detect, supply))
     graph.add_node("review", partial(review, supply))
     graph.add_node("intervene", partial(intervene, supply))
-    graph.add_node("execute", partial(steps.execute, supply))
+    graph.add_node("execute", partial(nodes.execute, supply))
     graph.add_node("judge", partial(judge, supply))
     graph.add_edge(START, "pose")
     graph.add_conditional_edges("pose", go_on)
@@ -55,12 +55,12 @@ def pose(supply: Supply, state: Question, runtime: Runtime[Context]) -> dict[str
     context = runtime.context or Context()
     fresh: dict[str, Any] = {"intervener": context.intervener, "finding": None, "hint": None, "outcome": None}
     fresh |= {"refusals": [], "spent": Spent().to_dict()}
-    return {**steps.pose(supply, state), **fresh}
+    return {**nodes.pose(supply, state), **fresh}
 
 
 def detect(supply: Supply, state: CalmState) -> dict[str, Any]:
     """Look for a flaw in what was written, as long as there are interventions left to mend it with."""
-    parts, episode = supply(), steps.episode_of(state)
+    parts, episode = supply(), nodes.episode_of(state)
     if not parts.hints_left(episode):
         return {"finding": None, "hint": None}
     seen = parts.inspect(episode)
@@ -69,20 +69,20 @@ def detect(supply: Supply, state: CalmState) -> dict[str, Any]:
 
 def intervene(supply: Supply, state: CalmState) -> dict[str, Any]:
     """Cut the run where the flaw begins, and put a hint there."""
-    env = supply().env(steps.episode_of(state))
+    env = supply().env(nodes.episode_of(state))
     kept, hint = state["finding"], state["hint"]
     assert kept is not None, "detect, review and judge come here with a finding and a hint only"
     assert hint is not None, "the same"
     finding = Finding.from_dict(kept)
     intervention = env.intervene(finding, hint)
     tail = env.episode.transcript.spans[-1]
-    steps.tell(source="hint", text=tail.text, cut=intervention.cut, trigger=finding.trigger)
-    return {**steps.update(env.episode, state), "finding": None, "hint": None}
+    nodes.tell(source="hint", text=tail.text, cut=intervention.cut, trigger=finding.trigger)
+    return {**nodes.update(env.episode, state), "finding": None, "hint": None}
 
 
 def judge(supply: Supply, state: CalmState) -> dict[str, Any]:
     """Look at the whole run: send it back to its first flaw, or say what became of it."""
-    parts, episode = supply(), steps.episode_of(state)
+    parts, episode = supply(), nodes.episode_of(state)
     if by_person(state):
         kept = state.get("finding")
         seen = Inspection(finding=Finding.from_dict(kept) if kept else None, hint=state.get("hint"))
@@ -93,7 +93,7 @@ def judge(supply: Supply, state: CalmState) -> dict[str, Any]:
         return {**noted, **mending, "outcome": None}
     verdict = outcome(episode, seen.finding, usable=seen.usable, max_hint_share=parts.max_hint_share)
     found = seen.finding.to_dict() if seen.finding else None
-    return {**noted, "finding": found, "hint": None, "outcome": verdict, **steps.answer(state)}
+    return {**noted, "finding": found, "hint": None, "outcome": verdict, **nodes.answer(state)}
 
 
 def mend(parts: Parts, episode: Episode, seen: Inspection) -> dict[str, Any] | None:
@@ -117,7 +117,7 @@ def by_person(state: CalmState) -> bool:
 
 def go_on(state: CalmState) -> Literal["reason", "review", "judge"]:
     """Reason until the run has stopped; then a person looks at it before the judge does."""
-    if not steps.is_over(state):
+    if not nodes.is_over(state):
         return "reason"
     return "review" if by_person(state) else "judge"
 
@@ -134,7 +134,7 @@ def after_detect(state: CalmState) -> Literal["intervene", "execute"]:
 
 def after_review(state: CalmState) -> Literal["intervene", "execute", "judge"]:
     """As after detect; with a run that is over, on to the judge."""
-    return "judge" if steps.is_over(state) else after_detect(state)
+    return "judge" if nodes.is_over(state) else after_detect(state)
 
 
 def after_judge(state: CalmState) -> Literal["intervene", "__end__"]:

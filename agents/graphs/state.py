@@ -15,7 +15,7 @@ from typing_extensions import TypedDict  # typing's own gives Studio no schema o
 from storm_calm.env import Episode, Problem
 
 Watcher = Literal["rules", "person"]
-"""Who stands in the intervener's place: the intervener of the machine's parts, or a person (`agents.graphs.review`)."""
+"""Who watches: the intervener of the machine's parts, or a person (`agents.graphs.human_review`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@
     graph.invoke({"messages": [{"role": "user", "content": "A workshop makes ..."}]})["answer"]
 
 What serving, Studio and `storm solve` run. It is `env.run_episode` as a graph. Servers have its nodes wait on an event
-loop (`agents.graphs.live`).
+loop (`agents.graphs.storm_async`).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any, Literal
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from storm_calm.agents.graphs import steps
-from storm_calm.agents.graphs.parts import Supply, default_parts
+from storm_calm.agents.graphs import nodes
+from storm_calm.agents.graphs.components import Supply, default_parts
 from storm_calm.agents.graphs.state import Question, State
 
 
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph:
     """The machine. supply: gives its parts. checkpointer: keeps the state, for runs that go on after a kill."""
     return wire(
-        pose=partial(steps.pose, supply),
-        reason=partial(steps.reason, supply),
-        execute=partial(steps.execute, supply),
+        pose=partial(nodes.pose, supply),
+        reason=partial(nodes.reason, supply),
+        execute=partial(nodes.execute, supply),
         checkpointer=checkpointer,
     )
 
@@ -36,7 +36,7 @@ def wire(*, pose: Any, reason: Any, execute: Any, checkpointer: Any = None) -> C
     graph.add_node("pose", pose)
     graph.add_node("reason", reason)
     graph.add_node("execute", execute)
-    graph.add_node("answer", steps.answer)
+    graph.add_node("answer", nodes.answer)
     graph.add_edge(START, "pose")
     graph.add_conditional_edges("pose", go_on)
     graph.add_edge("reason", "execute")
@@ -47,7 +47,7 @@ def wire(*, pose: Any, reason: Any, execute: Any, checkpointer: Any = None) -> C
 
 def go_on(state: State) -> Literal["reason", "answer"]:
     """Reason until the run has stopped."""
-    return "answer" if steps.is_over(state) else "reason"
+    return "answer" if nodes.is_over(state) else "reason"
 
 
 graph = build()

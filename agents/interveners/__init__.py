@@ -3,7 +3,7 @@
     seen = RulesIntervener().inspect(episode, lambda hint: None)
 
 An intervener looks at an episode, finished or not, says where its first flaw begins, and words a hint in the reasoner's
-own voice. It never sees the answer. Whatever hint it words is checked (`agents.interveners.hygiene`).
+own voice. It never sees the answer. Whatever hint it words is checked (`agents.interveners.leak_check`).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ RefusalReason = Literal[
 ]  # fmt: skip
 """Why something that an intervener said was refused.
 
-length to answer: a hint that is no light thought in the reasoner's own voice, see `agents.interveners.hygiene`.
+length to answer: a hint that is no light thought in the reasoner's own voice, see `agents.interveners.leak_check`.
 quote: the words where the flaw begins do not stand in the run, or more than once. format: not the object that was asked
 for. trigger: a kind of flaw that there is none of.
 """

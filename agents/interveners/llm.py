@@ -7,7 +7,7 @@ While a run goes on it judges the segment that was just written, in view of all 
 whole of it. A judgement names the trigger, quotes the words at which the flaw begins, and words a hint. A quote that
 does not stand in what the model wrote, or more than once, a trigger that there is none of, a hint that is not clean:
 each is refused, and asked for again in the same conversation, with what was wrong. Every reply is kept
-(`agents.interveners.judgements`), and what they cost is counted.
+(`agents.interveners.reply_cache`), and what they cost is counted.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from storm_calm.agents.interveners import Fault, Inspection, Refusal, Refuse, Spent, quotes
-from storm_calm.agents.interveners.asking import KEY, Asker, RefusedError
-from storm_calm.agents.interveners.frame import opening, segment_start
-from storm_calm.agents.interveners.judgements import Judgements, Reply, key_of
-from storm_calm.agents.interveners.opening import Prices
-from storm_calm.agents.interveners.replies import SCHEMA, Judgement, ReplyError, read_reply
-from storm_calm.agents.prompts import render
+from storm_calm.agents.interveners import Fault, Inspection, Refusal, Refuse, Spent, quote_matching
+from storm_calm.agents.interveners.llm_client import KEY, Asker, RefusedError
+from storm_calm.agents.interveners.open_intervener import Prices
+from storm_calm.agents.interveners.prompts import render
+from storm_calm.agents.interveners.render_trajectory import opening, segment_start
+from storm_calm.agents.interveners.reply_cache import Judgements, Reply, key_of
+from storm_calm.agents.interveners.reply_parser import SCHEMA, Judgement, ReplyError, read_reply
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
 
@@ -139,8 +139,10 @@ def _look(text: str, episode: Episode, refuse: Refuse) -> _Look:
         message = f"trigger: there is none of that name; give one of {', '.join(TRIGGERS)}."
         wrong.append((Fault(reason="trigger", message=message), judgement.trigger))
     try:
-        place = quotes.placed(judgement.quote, episode.transcript, since=segment_start(episode), sources={"model"})
-    except quotes.QuoteError as error:
+        place = quote_matching.placed(
+            judgement.quote, episode.transcript, since=segment_start(episode), sources={"model"}
+        )
+    except quote_matching.QuoteError as error:
         message = f"quote: in what the reasoner wrote, {error}."
         wrong.append((Fault(reason="quote", message=message), judgement.quote))
     if not hint:

@@ -5,7 +5,8 @@
     for chunk in reasoner.stream(prompt, stop=("```\\n",), max_tokens=4096, sampling=reasoner.sampling): ...
 
 Hosted models have no raw completions, and run code as a tool. Here alone that becomes the text that all else reads:
-`agents.reasoners.turns` makes messages of a transcript, `agents.reasoners.replies` makes text of what is streamed.
+`agents.reasoners.chat_messages` makes messages of a transcript, `agents.reasoners.chat_stream` text of what is
+streamed.
 
 **Hints.** Raw completions go on inside a half-finished turn; a chat can't. Endpoints refuse messages that end in the
 assistant's, or begin a new turn. So a hint closes the turn that it stands in, and is one of the user's that asks to be
@@ -14,7 +15,7 @@ taken for a thought of the model's own. What the model thought before is read, a
 **Token ids** there are none, so runs can be read and scored, and not be trained on token by token.
 
 **What endpoints refuse**, by a 400 that names it, is left out or called by its other name from then on
-(`agents.reasoners.dialect`). A temperature, top_p or seed that is left out is logged. Failures are as in
+(`agents.reasoners.provider_quirks`). A temperature, top_p or seed that is left out is logged. Failures are as in
 `agents.reasoners.endpoint`.
 """
 
@@ -28,11 +29,11 @@ from typing import Any
 
 import openai
 
-from storm_calm.agents.reasoners.dialect import SAMPLING, Dialect
+from storm_calm.agents.reasoners.chat_messages import HINT_MARKS, TOOLS, read, render, split
+from storm_calm.agents.reasoners.chat_stream import Reply
 from storm_calm.agents.reasoners.endpoint import Endpoint
-from storm_calm.agents.reasoners.replies import Reply
-from storm_calm.agents.reasoners.turns import HINT_MARKS, TOOLS, read, render, split
-from storm_calm.agents.reasoners.wire import SEEDS, BrokenError
+from storm_calm.agents.reasoners.provider_quirks import SAMPLING, Dialect
+from storm_calm.agents.reasoners.sse import SEEDS, BrokenError
 from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, Sampling
 
 INSTRUCTIONS = (

@@ -4,7 +4,7 @@
     prompt = reasoner.render([{"role": "user", "content": question}])
     for chunk in reasoner.stream(prompt, stop=("```\\n",), max_tokens=4096, sampling=reasoner.sampling): ...
 
-Raw completions and never chat, because a hint goes on inside a half-finished turn (see `agents.reasoners.chatml`).
+Raw completions and never chat, as a hint goes on inside a half-finished turn (see `agents.reasoners.chat_template`).
 
 **Where a segment stops.** A stop string belongs to the text. Servers leave it out, and most do not say whether it was
 that or the end of the turn that made them stop. So:
@@ -31,10 +31,10 @@ from typing import Any
 
 import openai
 
-from storm_calm.agents.reasoners import chatml
+from storm_calm.agents.reasoners import chat_template
 from storm_calm.agents.reasoners.endpoint import Endpoint
-from storm_calm.agents.reasoners.tokens import ByteTokens
-from storm_calm.agents.reasoners.wire import BrokenError, Wire
+from storm_calm.agents.reasoners.sse import BrokenError, Wire
+from storm_calm.agents.reasoners.tokenizer import ByteTokens
 from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, Sampling
 
 
@@ -75,7 +75,7 @@ class Completions:
 
     def render(self, messages: Sequence[Message]) -> str:
         """The raw prompt, in ChatML as Qwen3-4B-Thinking reads it."""
-        return chatml.render(messages, self._tokens.names if self._tokens else ())
+        return chat_template.render(messages, self._tokens.names if self._tokens else ())
 
     def encode(self, text: str) -> Encoding | None:
         """`text` by itself; None without a tokenizer."""

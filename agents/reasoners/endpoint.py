@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
-from storm_calm.agents.reasoners.wire import BrokenError
+from storm_calm.agents.reasoners.sse import BrokenError
 from storm_calm.env.reasoner import Chunk, Generation, ReasonerError, collect
 
 PAUSE = 0.5

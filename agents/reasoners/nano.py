@@ -15,10 +15,10 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from storm_calm.agents.reasoners import chatml
+from storm_calm.agents.reasoners import chat_template
 from storm_calm.agents.reasoners.engine import Engine
 from storm_calm.agents.reasoners.sampler import draw, generator
-from storm_calm.agents.reasoners.tokens import ByteTokens, Segment
+from storm_calm.agents.reasoners.tokenizer import ByteTokens, Segment
 from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, ReasonerError, Sampling, collect
 
 
@@ -52,7 +52,7 @@ class Nano:
 
     def render(self, messages: Sequence[Message]) -> str:
         """The raw prompt, in ChatML."""
-        return chatml.render(messages, self._tokens.names)
+        return chat_template.render(messages, self._tokens.names)
 
     def encode(self, text: str) -> Encoding:
         """`text` by itself: ids, and where each ends."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from storm_calm.agents.triggers.evidence import numbers_in
-from storm_calm.agents.triggers.worded import VALUES
+from storm_calm.agents.triggers.number_words import VALUES
 
 # Every repetition has an end: a model's text may be sixty thousand brackets.
 _TERM = r"\({0,3}\$?\d[\d.,]{0,15}\){0,3}(?:\s?%|\s[a-z]{1,12})?\){0,3}"

@@ -19,7 +19,7 @@ from storm_calm.env.answers import Answer, AnswerStatus, read_answer
 from storm_calm.env.episode import Episode
 from storm_calm.env.protocol import Inline, Protocol
 from storm_calm.sandbox import Execution
-from storm_calm.sandbox.syntax import parse
+from storm_calm.sandbox.syntax_tree import parse
 
 SOLVING = {
     "Solve",

@@ -26,7 +26,7 @@ from benchmarks.serving.servers import Target, storm
 from storm_calm.agents.reasoners import built_in
 from storm_calm.agents.reasoners.nano import Nano
 from storm_calm.env import Problem, SolverEnv, run_episode
-from storm_calm.env.families import generate
+from storm_calm.env.problems.families import generate
 from storm_calm.env.reasoner import Generation, Sampling
 from storm_calm.sandbox import Sandbox, open_sandbox
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.pool import curate
+from storm_calm.agents.curation.run_curation import curate
 from storm_calm.serving.report import open_run, write_report
 
 HERE = Path(__file__).resolve().parent

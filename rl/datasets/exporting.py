@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from storm_calm.env import Episode, Problem
-from storm_calm.env.families import Split
+from storm_calm.env.problems.families import Split
 from storm_calm.rl.contamination import HELD_OUT, EvalQuestion, Gate, Match, is_heldout, read_questions
 from storm_calm.rl.datasets.files import SUFFIXES, check_file, write_rows
 from storm_calm.rl.datasets.rows import FORMATS, NOT_LEARNED, Format, message_row, rl_rows, sft_row, trl_row

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
-from storm_calm.agents.reasoners import chatml, turns
+from storm_calm.agents.reasoners import chat_messages, chat_template
 from storm_calm.env import PROTOCOLS, Episode, Message, Problem
-from storm_calm.env.families import Split
+from storm_calm.env.problems.families import Split
 
 Format = Literal["verl-sft", "trl", "messages", "verl-rl"]
 """What trains on it: veRL's SFT trainer, TRL's SFTTrainer, anything that reads chat messages, veRL's GRPO trainer."""
@@ -61,14 +61,18 @@ def message_row(episode: Episode) -> dict[str, Any]:
     A run of raw text: all that follows is one message of the assistant's, with the opened `<think>`, the programs, what
     they printed, and the hints. A run over a chat with tool calls: calls and the tool's answers as messages of their
     own, with `tools` beside them, as OpenAI's fine-tuning takes it; hints in the assistant's own words, see
-    `agents.reasoners.turns.lesson`.
+    `agents.reasoners.chat_messages.lesson`.
     Raises ValueError for a run whose prompt is neither ChatML nor that of a chat.
     """
     problem = episode.problem
     text = episode.transcript.text
     prompt = text[: episode.transcript.prompt_end]
     if _is_chat(prompt):
-        said: dict[str, Any] = {"messages": turns.lesson(text), "tools": turns.TOOLS, "parallel_tool_calls": False}
+        said: dict[str, Any] = {
+            "messages": chat_messages.lesson(text),
+            "tools": chat_messages.TOOLS,
+            "parallel_tool_calls": False,
+        }
     elif (messages := _messages(prompt)) is not None:
         whole = prompt.rpartition(_ASSISTANT)[2] + text[len(prompt) :]
         said = {"messages": [*messages, {"role": "assistant", "content": whole}]}
@@ -130,9 +134,9 @@ _TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>\n", re.DOTALL)
 
 
 def _is_chat(prompt: str) -> bool:
-    """Whether `prompt` is a line of messages, as `turns.render` makes it."""
+    """Whether `prompt` is a line of messages, as `chat_messages.render` makes it."""
     try:
-        messages, rest = turns.read(prompt)
+        messages, rest = chat_messages.read(prompt)
     except ValueError:
         return False
     return bool(messages) and not rest and all(isinstance(one, dict) and "role" in one for one in messages)
@@ -142,6 +146,6 @@ def _messages(prompt: str) -> list[Message] | None:
     """The messages that `prompt` was rendered from; None unless rendering them gives it again."""
     messages: list[Message] = [{"role": turn[1], "content": turn[2]} for turn in _TURN.finditer(prompt)]
     try:
-        return messages if chatml.render(messages) == prompt else None
+        return messages if chat_template.render(messages) == prompt else None
     except ValueError:
         return None

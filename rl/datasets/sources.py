@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from storm_calm.agents.reasoners import CHAT
-from storm_calm.agents.runs.folder import stored_settings
+from storm_calm.agents.runs.run_folder import stored_settings
 from storm_calm.env import Episode, Problem, read_episodes, read_problems
-from storm_calm.env.lines import json_lines
+from storm_calm.env.jsonl import json_lines
 
 _WANTED = "give the folder that storm curate wrote"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from storm_calm.agents.graphs.golden import hint_share
 from storm_calm.env import read_episodes
-from storm_calm.env.backing import backed_by_report
-from storm_calm.env.lines import json_lines
+from storm_calm.env.jsonl import json_lines
+from storm_calm.env.solver_backing import backed_by_report
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from storm_calm.agents.reasoners.nano import Nano
-from storm_calm.env.families import generate
+from storm_calm.env.problems.families import generate
 from storm_calm.env.reasoner import Sampling
 from storm_calm.rl.nano.corpus import Corpus, build, traces
 from storm_calm.rl.nano.drills import drill_corpus

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from storm_calm.agents.triggers.names import TRIGGER_OF
-from storm_calm.env.families import FAMILIES, instances
+from storm_calm.env.problems.families import FAMILIES, instances
 from storm_calm.env.reasoner import Codec
 from storm_calm.env.solver_env import SolverEnv
 from storm_calm.rl.nano.scene import Unsuitable

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from storm_calm.env.families.wording import Wording
+from storm_calm.env.problems.families.wording import Wording
 from storm_calm.env.reasoner import Codec
 from storm_calm.rl.nano.corpus import Corpus
 from storm_calm.rl.nano.tokenizer import IM_END

@@ -172,7 +172,7 @@ TEMPLATE = """\
 <think>
 {% endif -%}
 """
-"""The chat template, as `agents.reasoners.chatml` renders it."""
+"""The chat template, as `agents.reasoners.chat_template` renders it."""
 
 
 def save(weights: Path, tokenizer: Tokenizer, folder: Path, *, temperature: float) -> None:

@@ -7,8 +7,8 @@ import re
 
 from storm_calm.agents.interveners.hints import HINTS
 from storm_calm.agents.triggers.names import TRIGGER_OF
-from storm_calm.env.families import Instance
 from storm_calm.env.intervention import Finding
+from storm_calm.env.problems.families import Instance
 from storm_calm.env.reasoner import Generation
 from storm_calm.env.solver_env import SolverEnv
 from storm_calm.rl.nano.programs import program

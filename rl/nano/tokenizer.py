@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from storm_calm.agents.reasoners import chatml
-from storm_calm.agents.reasoners.tokens import ByteTokens
+from storm_calm.agents.reasoners import chat_template
+from storm_calm.agents.reasoners.tokenizer import ByteTokens
 from storm_calm.env.reasoner import Encoding, Message
 
 PAD, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -66,7 +66,7 @@ class NanoCodec:
 
     def render(self, messages: Sequence[Message]) -> str:
         """ChatML with the assistant's thought opened."""
-        return chatml.render(messages, self._tokens.names if self._tokens else ())
+        return chat_template.render(messages, self._tokens.names if self._tokens else ())
 
     def encode(self, text: str) -> Encoding | None:
         """Ids, and where each ends."""

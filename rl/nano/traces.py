@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from storm_calm.env.episode import Episode
-from storm_calm.env.families import Instance
-from storm_calm.env.families.base import Tier
 from storm_calm.env.problem import Problem
+from storm_calm.env.problems.families import Instance
+from storm_calm.env.problems.families.base import Tier
 from storm_calm.env.solver_env import SolverEnv
 from storm_calm.rl.nano.acts import ACTS
 from storm_calm.rl.nano.scene import Scene, Unsuitable

@@ -11,7 +11,7 @@ from typing import Any
 
 from storm_calm.agents.evaluation.samples import read_samples
 from storm_calm.env import TRIGGERS
-from storm_calm.env.lines import json_lines
+from storm_calm.env.jsonl import json_lines
 from storm_calm.rl.doctor import Verdict, examine
 from storm_calm.rl.reproduce.paired import TIERS, Accuracy, Values, accuracy, values
 from storm_calm.rl.reproduce.records import read_record

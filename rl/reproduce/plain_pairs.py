@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 
 from storm_calm.env import Episode, SolverEnv, score
-from storm_calm.env.families import FAMILIES, Instance, instances
+from storm_calm.env.problems.families import FAMILIES, Instance, instances
 from storm_calm.env.reasoner import Codec
 from storm_calm.rl.nano.scene import Scene
 from storm_calm.sandbox import Sandbox

@@ -190,7 +190,7 @@ def _is_done(folder: Path, stage: Stage) -> bool:
 
 def _is_expected(error: Exception) -> bool:
     """Whether it says itself what is wrong; anything else is a mistake of ours and keeps its traceback."""
-    from storm_calm.agents.runs.crew import RunStoppedError
+    from storm_calm.agents.runs.worker_pool import RunStoppedError
     from storm_calm.env import ReasonerError
     from storm_calm.sandbox import SandboxUnavailableError
 

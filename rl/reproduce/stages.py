@@ -68,7 +68,7 @@ def settings_of(stage: Stage, config: ReproduceConfig, seed: int) -> dict[str, i
 
 def _curate(place: Place, tell: Tell) -> None:
     from storm_calm.agents.curation.config import CurateConfig
-    from storm_calm.agents.curation.pool import curate
+    from storm_calm.agents.curation.run_curation import curate
 
     config = CurateConfig(
         families=("all",), split="train", limit=place.config.problems, seed=place.seed, reasoner=MODEL

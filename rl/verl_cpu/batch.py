@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from storm_calm.agents.reasoners.stops import after_stop
-from storm_calm.agents.reasoners.tokens import ByteTokens, Decoder
+from storm_calm.agents.reasoners.stop_strings import after_stop
+from storm_calm.agents.reasoners.tokenizer import ByteTokens, Decoder
 from storm_calm.rl.verl_cpu.slots import Slots
 
 _TAIL = 64

@@ -19,7 +19,7 @@ import torch
 from verl.workers.rollout.base import BaseRollout
 from verl.workers.rollout.replica import RolloutReplica, TokenOutput
 
-from storm_calm.agents.reasoners.tokens import ByteTokens
+from storm_calm.agents.reasoners.tokenizer import ByteTokens
 from storm_calm.rl.verl_cpu.batch import Batch, Request
 
 _TOGETHER = 6

@@ -136,7 +136,7 @@ tops = {sys.prefix, sys.base_prefix, "/usr", "/usr/local"}
 kinds = ("site-packages", "dist-packages")
 sys.path += [path for top in tops for kind in kinds for path in glob.glob(f"{top}/lib*/python3*/{kind}")]
 sys.path += [*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-names = ("storm_calm", "storm_calm.sandbox", "storm_calm.env.families", "pip", "langgraph", "openai")
+names = ("storm_calm", "storm_calm.sandbox", "storm_calm.env.problems.families", "pip", "langgraph", "openai")
 for name in names: attempt(name, lambda: importlib.import_module(name))
 """,
     ),

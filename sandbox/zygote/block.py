@@ -33,10 +33,10 @@ import types
 from typing import Any, NoReturn
 
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.zygote import child, confine, kernel, program
-from storm_calm.sandbox.zygote.confine import Ground
-from storm_calm.sandbox.zygote.groups import enter
+from storm_calm.sandbox.zygote import child, isolation, kernel, program
+from storm_calm.sandbox.zygote.isolation import Ground
 from storm_calm.sandbox.zygote.kernel import PR_SET_DUMPABLE
+from storm_calm.sandbox.zygote.program_cgroups import enter
 
 READY, BEGIN, DONE, IDLE, EXIT, FAILED = b"R", b"B", b"D", b"I", b"X", b"F"
 KEEP, END, ORDER = b"K", b"E", b"O"
@@ -80,8 +80,8 @@ def live(
         os.closerange(_LINE + 1, 1 << 16)
         own = _socket_of(fileno=_LINE)
         if ground.tier != "full":
-            confine.confine(ground, folder, limits)
-        confine.filter_calls(ground)
+            isolation.confine(ground, folder, limits)
+        isolation.filter_calls(ground)
         child.be_oneself(ground)
         random.seed(seed)
         if "numpy.random" in sys.modules:

@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.zygote import preload, program, supervisor
-from storm_calm.sandbox.zygote.confine import Ground, confine, filter_calls
-from storm_calm.sandbox.zygote.groups import Group, enter
+from storm_calm.sandbox.zygote import preload, program, subreaper
+from storm_calm.sandbox.zygote.isolation import Ground, confine, filter_calls
+from storm_calm.sandbox.zygote.program_cgroups import Group, enter
 
 _LINE, _REPORTS, _NETWORK = 3, 3, 4
 _exit = os._exit  # Bound now: a program that replaced it would not end, and go on as a second fork server.
@@ -58,7 +58,7 @@ def live(
         line = socket.socket(fileno=_LINE)
         os.setsid()
         if ground.tier != "full":
-            supervisor.split(ground.shared)
+            subreaper.split(ground.shared)
         confine(ground, folder, limits, network)
         os.closerange(_LINE + 1, _NETWORK + 1)
         # Through its own folder, held open, the caller reads the results when the program and its mounts are long gone.

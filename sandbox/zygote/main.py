@@ -19,9 +19,9 @@ from typing import Any
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import TIERS
-from storm_calm.sandbox.zygote import child, confine, kernel, namespaces, preload, processes
-from storm_calm.sandbox.zygote.confine import Ground
-from storm_calm.sandbox.zygote.groups import Groups
+from storm_calm.sandbox.zygote import child, isolation, kernel, namespaces, preload, processes
+from storm_calm.sandbox.zygote.isolation import Ground
+from storm_calm.sandbox.zygote.program_cgroups import Groups
 from storm_calm.sandbox.zygote.server import Server, exit_with
 
 
@@ -39,12 +39,12 @@ def main() -> None:
             os.set_inheritable(fd, False)
     _raise_open_files()
     scratch, alone, paths = settings["scratch"], settings["alone"], settings["paths"]
-    tier, missing = confine.best_tier(settings["tier"], scratch, alone=alone, libraries=paths)
+    tier, missing = isolation.best_tier(settings["tier"], scratch, alone=alone, libraries=paths)
     if tier is None or TIERS.index(tier) > TIERS.index(settings["minimum_tier"]):
         _answer(control, tier=tier, missing=missing, refused=True)
         return
     group_folders = [tree.fd for tree in groups.trees] if groups else []
-    ground = confine.enter(tier, scratch, alone=alone, libraries=paths, groups=group_folders)
+    ground = isolation.enter(tier, scratch, alone=alone, libraries=paths, groups=group_folders)
     ground = dataclasses.replace(ground, counted=groups is not None and groups.counts_processes)
     if tier == "full":
         pid = os.fork()

@@ -21,10 +21,10 @@ from typing import Any, NoReturn
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.zygote import child, confine, folders, keeper, kernel, namespaces, processes
-from storm_calm.sandbox.zygote.confine import Ground
-from storm_calm.sandbox.zygote.groups import Group, Groups
-from storm_calm.sandbox.zygote.member import cpu_seconds
+from storm_calm.sandbox.zygote import child, isolation, kernel, namespaces, processes, remove_folder, session_supervisor
+from storm_calm.sandbox.zygote.isolation import Ground
+from storm_calm.sandbox.zygote.program_cgroups import Group, Groups
+from storm_calm.sandbox.zygote.session_process import cpu_seconds
 
 _TAKING_DOWN = 0.1  # seconds after which the end of a run that was killed is told although it is still being taken down
 _TICK = 0.02  # seconds between two looks at the memory of running programs
@@ -101,7 +101,7 @@ class Server:
 
     def serve(self) -> None:
         """Work until the caller is gone; then end every child."""
-        confine.prepare(self.ground)
+        isolation.prepare(self.ground)
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         self._selector.register(self.control, selectors.EVENT_READ, self._accept)
         self._selector.register(self.caller, selectors.EVENT_READ, lambda: False)
@@ -184,7 +184,7 @@ class Server:
             kernel.unshare(kernel.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0 and session:
-            keeper.live(self.ground, folder, limits, self.channel, theirs, group, self.inherited_bytes)
+            session_supervisor.live(self.ground, folder, limits, self.channel, theirs, group, self.inherited_bytes)
         if pid == 0:
             warm = self.chief if spare and self._calm else ""
             child.live(self.ground, folder, limits, self.channel, theirs, group, network=network, warm=warm)
@@ -379,7 +379,7 @@ class Server:
                 break
             time.sleep(0.005)
         self._end_strays()
-        folders.remove(self.ground.scratch)
+        remove_folder.remove(self.ground.scratch)
 
     def _end_strays(self) -> None:
         """Kill what comes from a keeper that was itself killed: its states are stopped, and would be there for ever."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from storm_calm.env import TRIGGER_CLASS
-from storm_calm.serving.report.entries import FIELDS
-from storm_calm.serving.report.run import Run
+from storm_calm.serving.report.page_data import FIELDS
+from storm_calm.serving.report.run_files import Run
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (

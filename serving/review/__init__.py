@@ -2,7 +2,7 @@
 
     from storm_calm.serving.review.server import serve
     from storm_calm.serving.review.results import results
-    from storm_calm.serving.review.stored import read_review
+    from storm_calm.serving.review.read_review import read_review
 
     serve(Path("runs/first"), "ana", listening=print)      # until Ctrl-C
     results(read_review(Path("runs/first"))).to_dict()

@@ -10,7 +10,7 @@ from typing import Any
 
 from storm_calm.agents.runs.lines import write_text
 from storm_calm.serving.review.judgements import QUESTIONS
-from storm_calm.serving.review.stored import Review
+from storm_calm.serving.review.read_review import Review
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a text begins that a spreadsheet would work out, which a model's text must not make it do."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from storm_calm.agents.curation.folder import Folder, stored_settings
+from storm_calm.agents.curation.files import Folder, stored_settings
 from storm_calm.agents.runs.lines import read_lines
 from storm_calm.env import Episode, Intervention, Problem
 from storm_calm.env.transcript import Source

@@ -9,10 +9,10 @@ from typing import Any
 
 from storm_calm.agents.evaluation.intervals import Interval, mean_share
 from storm_calm.env import TRIGGERS
+from storm_calm.serving.review.cohen_kappa import Agreement, agreement
 from storm_calm.serving.review.items import Item
 from storm_calm.serving.review.judgements import QUESTIONS
-from storm_calm.serving.review.kappa import Agreement, agreement
-from storm_calm.serving.review.stored import Review
+from storm_calm.serving.review.read_review import Review
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

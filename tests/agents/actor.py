@@ -6,7 +6,7 @@ characters.
 
 import time
 
-from storm_calm.agents.reasoners import chatml
+from storm_calm.agents.reasoners import chat_template
 from storm_calm.env import Chunk, Problem, Sampling, collect
 
 END = 0
@@ -91,7 +91,7 @@ class Actor:
         self.role, self.pause = role, pause
 
     def render(self, messages):
-        return chatml.render(messages)
+        return chat_template.render(messages)
 
     def encode(self, text):
         return tuple(map(ord, text)), tuple(range(1, len(text) + 1))

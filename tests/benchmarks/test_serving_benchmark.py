@@ -21,7 +21,7 @@ from benchmarks.serving.script import ANSWER, BEFORE_SILENCE, MARK, OUTPUT, Scri
 from benchmarks.serving.upstream import Played
 from benchmarks.serving.wire import CHUNKED_END, chunk, post, read_response, response, take_request
 from storm_calm.env import read_answer
-from storm_calm.env.families import generate
+from storm_calm.env.problems.families import generate
 from storm_calm.env.protocol import Inline
 from storm_calm.env.transcript import Span, Transcript
 from storm_calm.sandbox import open_sandbox

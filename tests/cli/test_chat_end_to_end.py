@@ -11,7 +11,7 @@ from actor import boxed, by_hand, direct, mixed, workshop
 from chat_endpoint import DEMANDS, PARAMETERS, ChatEndpoint
 from measured import without_measurements
 
-from storm_calm.agents.reasoners.turns import SECOND_THOUGHT, TAKEN_IN
+from storm_calm.agents.reasoners.chat_messages import SECOND_THOUGHT, TAKEN_IN
 from storm_calm.env import read_episodes, write_problems
 
 LENIENT = ("--minimum-tier", "limits")

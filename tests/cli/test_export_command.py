@@ -9,9 +9,9 @@ import pytest
 from actor import Actor, direct, mixed, workshop
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.pool import curate
+from storm_calm.agents.curation.run_curation import curate
 from storm_calm.env import read_problems, write_problems
-from storm_calm.env.families import generate
+from storm_calm.env.problems.families import generate
 from storm_calm.serving.review.reviewer import reviewing
 from storm_calm.serving.review.sample import sampled
 

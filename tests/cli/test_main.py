@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storm_calm.env.families import FAMILIES
+from storm_calm.env.problems.families import FAMILIES
 
 HOUSE = Path(__file__).resolve().parents[2]
 

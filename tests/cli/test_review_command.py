@@ -14,7 +14,7 @@ import pytest
 from actor import Actor, mixed, workshop
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.pool import curate
+from storm_calm.agents.curation.run_curation import curate
 from storm_calm.env import write_problems
 from storm_calm.serving.review.reviewer import reviewing
 from storm_calm.serving.review.sample import sampled

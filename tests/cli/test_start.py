@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from storm_calm.cli.failures import told
+from storm_calm.cli.errors import told
 
 STORM = [sys.executable, "-c", "from storm_calm.cli.start import main; main()"]
 

@@ -15,7 +15,7 @@ STORM = [sys.executable, "-c", "from storm_calm.cli.start import main; main()"]
 def made(tmp_path_factory):
     """The folder of a curation."""
     from storm_calm.agents.curation.config import CurateConfig
-    from storm_calm.agents.curation.pool import curate
+    from storm_calm.agents.curation.run_curation import curate
 
     folder = tmp_path_factory.mktemp("runs") / "first"
     curate(CurateConfig(families=("knapsack",), limit=2, seed=5), folder)

@@ -312,7 +312,7 @@ import importlib, os, sys
 found = []
 for top in ("", os.path.dirname(sys.executable), "/app", "/workspace", os.getcwd()):
     sys.path.insert(0, top)
-    names = ("env", "storm_calm.env.families", "storm_calm.env.scoring", "storm_calm.rl.agent_loop", "storm_calm")
+    names = ("storm_calm", "storm_calm.env.problems.families", "storm_calm.env.reward", "storm_calm.rl.agent_loop")
     for name in names:
         try: module = importlib.import_module(name)
         except ImportError: continue

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from storm_calm.env.families import FAMILIES, choose, generate, instances
-from storm_calm.env.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families import FAMILIES, choose, generate, instances
+from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -125,7 +125,7 @@ def test_solvers_that_disagree_stop_the_generator(monkeypatch):
     model.row({model.variable(1.0): 1.0}, high=3.0)
     assert confirmed_answer(model) == 3.0
     answers = iter([3.0, 4.0])
-    monkeypatch.setattr("storm_calm.env.families.model._solve", lambda *_: next(answers))
+    monkeypatch.setattr("storm_calm.env.problems.families.model._solve", lambda *_: next(answers))
     with pytest.raises(ArithmeticError, match=r"SCIP says 3\.0, CBC says 4\.0"):
         confirmed_answer(model)
 

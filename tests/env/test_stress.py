@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from ortools.linear_solver import pywraplp
 from third_way import INF, THIRD_WAY, highs
 
-from storm_calm.env.families.model import LinearModel, confirmed_answer
-from storm_calm.env.stress import group_of
-from storm_calm.env.stress.exact import exact_optimum
-from storm_calm.env.stress.kinds import KINDS, choose, generate, instances
+from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.stress import group_of
+from storm_calm.env.problems.stress.exact import exact_optimum
+from storm_calm.env.problems.stress.kinds import KINDS, choose, generate, instances
 
 HOUSE = Path(__file__).resolve().parents[2]
 

@@ -35,11 +35,11 @@ with open_sandbox(tier=tier, minimum_tier="landlock") as sandbox:
     key = f'''
 import sys
 sys.path += {site!r}
-for name in ("storm_calm", "storm_calm.env.families", "storm_calm.sandbox", "openai"):
+for name in ("storm_calm", "storm_calm.env.problems.families", "storm_calm.sandbox", "openai"):
     try: __import__(name); print("imported", name)
     except (ModuleNotFoundError, PermissionError): pass
 for place in {site!r}:
-    for name in ("env/families/__init__.py", "env/answers.py", "models/base/model.onnx"):
+    for name in ("env/problems/families/__init__.py", "env/answers.py", "models/base/model.onnx"):
         try: open(place + "/storm_calm/" + name, "rb"); print("read", name)
         except OSError: pass
 print("nothing")

@@ -1,6 +1,6 @@
 """A policy that follows a script, with the nano model's tokens."""
 
-from storm_calm.agents.reasoners import chatml
+from storm_calm.agents.reasoners import chat_template
 from storm_calm.env import Chunk, Sampling, collect
 
 FAILING = "Let me solve it.\n```python\nprint(1 / 0)\n```\n"
@@ -25,7 +25,7 @@ class Script:
 
     def __init__(self, codec, texts):
         self.codec, self.texts, self.context = codec, list(texts), codec.context
-        self.end = codec.encode_marked(chatml.TURN_END)[0]
+        self.end = codec.encode_marked(chat_template.TURN_END)[0]
         self.prompts = []
 
     def render(self, messages):

@@ -14,12 +14,12 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.workers.rollout.replica import TokenOutput
 
 from storm_calm.agents.graphs import storm
-from storm_calm.agents.graphs.parts import Parts
+from storm_calm.agents.graphs.components import Parts
 from storm_calm.env import Episode, SolverEnv, Span, Transcript, run_episode, score
 from storm_calm.rl import agent_loop
 from storm_calm.rl.agent_loop import StormAgentLoop, as_rollout
 from storm_calm.rl.datasets import rl_rows
-from storm_calm.rl.rollouts import last_failure
+from storm_calm.rl.rollout_metrics import last_failure
 from storm_calm.sandbox import SandboxUnavailableError
 
 RUNS = {

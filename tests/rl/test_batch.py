@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from storm_calm.env.families import generate
+from storm_calm.env.problems.families import generate
 from storm_calm.rl.verl_cpu.batch import Batch, Request
 
 STOP = ("```\n", "```output")

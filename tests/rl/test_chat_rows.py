@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storm_calm.agents.reasoners.turns import TOOLS, render
+from storm_calm.agents.reasoners.chat_messages import TOOLS, render
 from storm_calm.env import Episode, Inline, Problem, Span, Transcript
 from storm_calm.rl.datasets import message_row, sft_row, trl_row
 from storm_calm.sandbox import Execution

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.env import Problem
-from storm_calm.env.families import FAMILIES, choose, instances
-from storm_calm.env.stress.kinds import generate
+from storm_calm.env.problems.families import FAMILIES, choose, instances
+from storm_calm.env.problems.stress.kinds import generate
 from storm_calm.rl.contamination import EvalQuestion, Gate, is_heldout, read_questions, words
 
 BAKERY = (

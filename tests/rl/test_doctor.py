@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from storm_calm.agents.reasoners import chatml
+from storm_calm.agents.reasoners import chat_template
 from storm_calm.env import Episode, Problem, Span, Transcript, Usage, append_episode
 from storm_calm.rl.doctor import examine
 from storm_calm.rl.doctor.signatures import SIGNATURES
@@ -59,7 +59,7 @@ def evaluation(folder, *, complex_tier=0.5, tokens=300.0, backed=0.95, statuses=
 
 def golden(*, hints, backed=True):
     """A golden run with so many hint tokens to 100 of the model's."""
-    prompt = chatml.render([{"role": "user", "content": "Q?"}])
+    prompt = chat_template.render([{"role": "user", "content": "Q?"}])
     spans = (
         Span(source="prompt", text=prompt),
         Span(source="model", text="```python\n```\n"),

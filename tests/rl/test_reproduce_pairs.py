@@ -4,7 +4,7 @@ import pytest
 
 from storm_calm.agents.reasoners import built_in
 from storm_calm.env import score
-from storm_calm.env.families import FAMILIES, generate
+from storm_calm.env.problems.families import FAMILIES, generate
 from storm_calm.rl.codec import CheckpointCodec
 from storm_calm.rl.datasets import sft_row
 from storm_calm.rl.reproduce.plain_pairs import plain_pairs

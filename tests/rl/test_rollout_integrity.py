@@ -12,7 +12,7 @@ from verl.experimental.agent_loop.agent_loop import DictConfigWrap
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.workers.rollout.replica import TokenOutput
 
-from storm_calm.agents.reasoners import chatml
+from storm_calm.agents.reasoners import chat_template
 from storm_calm.env import Episode, Problem
 from storm_calm.rl import agent_loop
 from storm_calm.rl.agent_loop import StormAgentLoop
@@ -31,7 +31,7 @@ class Server:
 
     def __init__(self, attack, codec, response_length):
         self.turns, self.codec, self.response_length = attack.turns(), codec, response_length
-        self.end = codec.encode_marked(chatml.TURN_END)[0]
+        self.end = codec.encode_marked(chat_template.TURN_END)[0]
         self.sampled = []
 
     async def generate(self, request_id, *, prompt_ids, sampling_params, **_):

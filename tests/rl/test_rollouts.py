@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from script import ANSWERING, FAILING, GUESSING, SOLVING, Script
 
 from storm_calm.env import SolverEnv, run_episode, score
-from storm_calm.rl.rollouts import facts, figures, last_failure, length_of, report_failure
+from storm_calm.rl.rollout_metrics import facts, figures, last_failure, length_of, report_failure
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from storm_calm.agents.reasoners import built_in
 from storm_calm.agents.triggers.names import TRIGGER_OF
-from storm_calm.env.families import FAMILIES, instances
-from storm_calm.env.scoring import score
+from storm_calm.env.problems.families import FAMILIES, instances
+from storm_calm.env.reward import score
 from storm_calm.env.solver_env import SolverEnv
 from storm_calm.rl.nano.corpus import Corpus, build, traces
 from storm_calm.rl.nano.programs import program

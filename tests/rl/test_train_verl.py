@@ -14,10 +14,10 @@ from transformers import AutoModelForCausalLM
 
 from storm_calm.agents.reasoners import open_reasoner
 from storm_calm.env import Episode, score, write_problems
-from storm_calm.env.families import generate
-from storm_calm.env.stress import kinds
-from storm_calm.rl.replay import FUTILE, InfrastructureError, StormReplay
-from storm_calm.rl.rollouts import report_failure
+from storm_calm.env.problems.families import generate
+from storm_calm.env.problems.stress import kinds
+from storm_calm.rl.replay_buffer import FUTILE, InfrastructureError, StormReplay
+from storm_calm.rl.rollout_metrics import report_failure
 
 SCRIPT = Path(__file__).resolve().parents[2] / "rl" / "train_verl.py"
 SETTINGS = [

@@ -29,7 +29,7 @@ def test_killing_everything_in_reach_kills_neither_the_fork_server_nor_a_neighbo
 def test_no_project_installed_in_place_can_be_imported(walled):
     code = """
 import importlib
-for name in ("storm_calm", "storm_calm.sandbox.local", "storm_calm.cli"):
+for name in ("storm_calm", "storm_calm.sandbox.backends.local", "storm_calm.cli"):
     try: print(importlib.import_module(name))
     except ImportError: print("refused")
 """

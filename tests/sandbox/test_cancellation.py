@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, local, open_sandbox
+from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, open_sandbox
+from storm_calm.sandbox.backends import local
+from storm_calm.sandbox.backends.docker_stream import Stream, StreamLostError
+from storm_calm.sandbox.backends.fair_semaphore import Places
+from storm_calm.sandbox.backends.worker import Worker
 from storm_calm.sandbox.cancellation import abandonable, calling, woken
-from storm_calm.sandbox.docker_stream import Stream, StreamLostError
-from storm_calm.sandbox.places import Places
-from storm_calm.sandbox.worker import Worker
 from storm_calm.sandbox.zygote.processes import is_doomed
 
 SOON = 0.5

@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from storm_calm.sandbox import Limits, open_sandbox
-from storm_calm.sandbox.docker_engine import LABEL
+from storm_calm.sandbox.backends.docker_engine import LABEL
 from storm_calm.sandbox.selfcheck import Outside, self_check
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,8 +16,8 @@ import docker
 import pytest
 
 from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox
-from storm_calm.sandbox.docker import DockerSandbox
-from storm_calm.sandbox.docker_engine import LABEL, Engine
+from storm_calm.sandbox.backends.docker import DockerSandbox
+from storm_calm.sandbox.backends.docker_engine import LABEL, Engine
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = Limits(seconds=10, memory_mb=512)
@@ -148,7 +148,7 @@ def test_a_session_survives_its_container(single, client):
 
 
 def test_a_container_that_hangs_is_replaced(single, client, monkeypatch):
-    monkeypatch.setattr("storm_calm.sandbox.remote.GRACE", 1.0)
+    monkeypatch.setattr("storm_calm.sandbox.backends.remote.GRACE", 1.0)
     client.api.pause(single._all[0].slot._container)
     assert single.run("print('done')", limits=Limits(seconds=1, memory_mb=512)).stdout == "done\n"
 

@@ -13,16 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from cloud import KEY, Cloud
 
-from storm_calm.sandbox import (
-    Cancellation,
-    Limits,
-    RunCancelledError,
-    SandboxUnavailableError,
-    e2b,
-    e2b_cloud,
-    open_sandbox,
-    remote,
-)
+from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox.backends import e2b, e2b_cloud, remote
 
 LIMITS = Limits(seconds=5, memory_mb=512)
 SLEEP = "import time; time.sleep(0.8); print(6 * 7)"

@@ -1,6 +1,6 @@
 import os
 
-from storm_calm.sandbox.zygote import folders
+from storm_calm.sandbox.zygote import remove_folder
 
 
 def test_a_folder_is_removed_however_deep_it_is(tmp_path, monkeypatch):
@@ -12,7 +12,7 @@ def test_a_folder_is_removed_however_deep_it_is(tmp_path, monkeypatch):
         os.chdir("deeper")
     open("file", "w").close()
     monkeypatch.chdir(tmp_path)
-    folders.remove(str(top))
+    remove_folder.remove(str(top))
     assert os.listdir(tmp_path) == []
 
 
@@ -23,10 +23,10 @@ def test_closed_folders_are_opened_and_links_are_not_followed(tmp_path):
     (top / "closed" / "inner").mkdir(parents=True)
     (top / "closed" / "inner" / "link").symlink_to(tmp_path / "kept")
     (top / "closed").chmod(0)
-    folders.remove(str(top))
+    remove_folder.remove(str(top))
     assert os.listdir(tmp_path) == ["kept"]
     assert (tmp_path / "kept" / "file").read_text() == "kept"
 
 
 def test_what_is_not_there_is_no_trouble(tmp_path):
-    folders.remove(str(tmp_path / "nothing"))
+    remove_folder.remove(str(tmp_path / "nothing"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storm_calm.sandbox.families import FAMILIES, FIRST, family_of
+from storm_calm.sandbox.import_groups import FAMILIES, FIRST, family_of
 
 PROGRAMS = {
     "": "plain",

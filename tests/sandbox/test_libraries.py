@@ -11,7 +11,7 @@ import pytest
 from storm_calm.sandbox import open_sandbox
 from storm_calm.sandbox.libraries import DISTRIBUTIONS, VARIABLE, find, importable
 from storm_calm.sandbox.selfcheck import all_libraries
-from storm_calm.sandbox.zygote.confine import shown_of_the_system
+from storm_calm.sandbox.zygote.isolation import shown_of_the_system
 from storm_calm.sandbox.zygote.namespaces import hidden_folders
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,7 +137,14 @@ def test_libraries_of_several_fork_servers_go_together(locked, imports, way):
 
 @pytest.mark.parametrize(
     "name",
-    ["storm_calm", "storm_calm.env.families", "storm_calm.agents.reasoners.nano", "serving", "langgraph", "openai"],
+    [
+        "storm_calm",
+        "storm_calm.env.problems.families",
+        "storm_calm.agents.reasoners.nano",
+        "serving",
+        "langgraph",
+        "openai",
+    ],
 )
 def test_nothing_else_can_be_imported(locked, name):
     execution = locked.run(f"import {name}")
@@ -149,11 +156,11 @@ def test_nothing_of_this_project_can_be_read(locked):
     code = f"""
 import glob, os, sys
 sys.path += {places!r}
-for name in ("storm_calm.env.families", "storm_calm.agents.reasoners.nano", "openai"):
+for name in ("storm_calm.env.problems.families", "storm_calm.agents.reasoners.nano", "openai"):
     try: __import__(name); print("imported", name)
     except (ModuleNotFoundError, PermissionError): pass
 for place in {places!r}:
-    for path in glob.glob(place + "/env/**", recursive=True) + [place + "/env/families/__init__.py"]:
+    for path in glob.glob(place + "/**/env/**", recursive=True) + [place + "/env/problems/families/__init__.py"]:
         try: open(path).read(); print("read", path)
         except OSError: pass
 """

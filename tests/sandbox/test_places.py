@@ -6,7 +6,7 @@ import time
 import pytest
 
 from storm_calm.sandbox import SandboxUnavailableError
-from storm_calm.sandbox.places import Places
+from storm_calm.sandbox.backends.fair_semaphore import Places
 
 
 def start(places, order, name, accepts=lambda place: True):

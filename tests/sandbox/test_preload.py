@@ -5,7 +5,7 @@ import time
 import pytest
 
 from storm_calm.sandbox import Sandbox
-from storm_calm.sandbox.families import FAMILIES
+from storm_calm.sandbox.import_groups import FAMILIES
 
 # Imports that lead to each family.
 IMPORTS = {

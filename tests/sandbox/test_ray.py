@@ -15,7 +15,8 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox, ray_nodes
+from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox.backends import ray_nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 SPAN = "import time; print(time.monotonic()); time.sleep({}); print(time.monotonic())"
@@ -281,7 +282,7 @@ def test_another_address_than_that_of_the_connection_is_refused(cluster):
 
 
 def test_a_tier_that_no_node_reaches_is_refused_with_the_reason(nodes):
-    from storm_calm.sandbox.ray import RaySandbox
+    from storm_calm.sandbox.backends.ray import RaySandbox
 
     with pytest.raises(SandboxUnavailableError, match=r"no node of the Ray cluster .*: node .* tier"):
         RaySandbox(minimum_tier="full", tier="limits", workers=None, limits=Limits())
@@ -327,7 +328,7 @@ def test_the_next_place_is_where_most_are_free():
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "storm_calm.sandbox.ray")
+    monkeypatch.delitem(sys.modules, "storm_calm.sandbox.backends.ray")
     with pytest.raises(SandboxUnavailableError, match=r"pip install 'storm-calm\[ray\]'"):
         open_sandbox("ray")
 

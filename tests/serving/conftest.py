@@ -6,7 +6,7 @@ import pytest
 from playing import Upstream
 from serving_live import Live
 
-from storm_calm.env.families import generate
+from storm_calm.env.problems.families import generate
 
 
 @pytest.fixture(scope="session")

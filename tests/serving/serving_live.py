@@ -5,11 +5,11 @@ import threading
 
 import uvicorn
 
-from storm_calm.serving.app import create_app, opened
-from storm_calm.serving.config import ServeConfig
-from storm_calm.serving.http import LimitedProtocol
-from storm_calm.serving.keys import Keys
-from storm_calm.serving.metrics import Metrics
+from storm_calm.serving.api.app import create_app, opened
+from storm_calm.serving.api.auth import Keys
+from storm_calm.serving.api.config import ServeConfig
+from storm_calm.serving.api.http_limits import LimitedProtocol
+from storm_calm.serving.api.metrics import Metrics
 
 
 class Live:

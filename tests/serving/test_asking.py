@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from storm_calm.env import Episode, Problem, Span, Transcript
 from storm_calm.sandbox import Execution, SolverReport
-from storm_calm.serving.asking import Ask, check_files, decoded, described, named_file
-from storm_calm.serving.errors import ApiError
-from storm_calm.serving.notes import notes
+from storm_calm.serving.api.agent_request import Ask, check_files, decoded, described, named_file
+from storm_calm.serving.api.errors import ApiError
+from storm_calm.serving.api.notes import notes
 
 
 def said(*turns):

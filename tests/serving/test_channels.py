@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storm_calm.serving.blocks import Blocks
-from storm_calm.serving.channels import Channels
+from storm_calm.serving.api.code_blocks import Blocks
+from storm_calm.serving.api.reasoning_split import Channels
 
 WORDS = st.sampled_from(
     ["a", " ", "\n", "<", "</th", "ink>", "</think>", "`", "``", "```", "```python\n", "```output", "STOP", "ST", "1"]

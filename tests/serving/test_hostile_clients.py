@@ -10,9 +10,9 @@ import time
 import httpx
 import pytest
 
-from storm_calm.serving import gate, http
-from storm_calm.serving.config import ServeConfig
-from storm_calm.serving.gate import host_name
+from storm_calm.serving.api import http_limits, middleware
+from storm_calm.serving.api.config import ServeConfig
+from storm_calm.serving.api.middleware import host_name
 
 CHAT = "chat/completions"
 USER = {"role": "user", "content": "2 + 2?"}
@@ -39,7 +39,7 @@ def error(response, status):
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/chat/comp", b"GET /health HTTP/1.1\r\nhost: localhost\r\nx-slow: "])
 def test_a_head_that_does_not_come_is_not_waited_for(nano, monkeypatch, sent):
-    monkeypatch.setattr(http, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(http_limits, "HEAD_SECONDS", 0.3)
     began = time.monotonic()
     with connect(nano) as opened:
         opened.sendall(sent)
@@ -51,7 +51,7 @@ def test_the_next_head_on_a_connection_is_not_waited_for_either(nano, monkeypatc
     with connect(nano) as opened:
         opened.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert b"200 OK" in opened.recv(65536)
-        monkeypatch.setattr(http, "HEAD_SECONDS", 0.3)
+        monkeypatch.setattr(http_limits, "HEAD_SECONDS", 0.3)
         opened.sendall(b"GET /hea")
         assert "HTTP/1.1 408 " in answer(opened)
 
@@ -72,7 +72,7 @@ def test_a_head_that_is_too_large_is_refused(nano, ends):
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(nano, monkeypatch):
-    monkeypatch.setattr(gate, "BODY_SECONDS", 0.5)
+    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.5)
     with connect(nano) as opened:
         head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         opened.sendall(f"{head}content-length: 100\r\n\r\n{{".encode())

@@ -9,8 +9,8 @@ import pytest
 from playing import Upstream
 from serving_live import Live
 
-from storm_calm.serving.errors import ApiError
-from storm_calm.serving.keys import Keys, digest, new_key, read_keys
+from storm_calm.serving.api.auth import Keys, digest, new_key, read_keys
+from storm_calm.serving.api.errors import ApiError
 
 ANA, BEN = "storm-ana-0123456789abcdef", "storm-ben-0123456789abcdef"
 BODY = {"model": "storm", "messages": [{"role": "user", "content": "[[chat]] What is it?"}]}

@@ -16,7 +16,7 @@ from dev_server import DevServer
 from langgraph_sdk import get_sync_client
 
 from storm_calm.agents.graphs.golden import OUTCOMES
-from storm_calm.env.families import generate
+from storm_calm.env.problems.families import generate
 
 pytestmark = pytest.mark.skipif(find_spec("langgraph_api") is None, reason="needs the extra studio")
 

@@ -9,7 +9,7 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[3])]
 from actor import Actor, mixed  # noqa: E402
 
 from storm_calm.agents.curation.config import CurateConfig  # noqa: E402
-from storm_calm.agents.curation.pool import curate  # noqa: E402
+from storm_calm.agents.curation.run_curation import curate  # noqa: E402
 
 if __name__ == "__main__":
     config = CurateConfig(problems=sys.argv[1], seed=7, workers=3, minimum_tier="limits")

@@ -9,7 +9,7 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[3])]
 from actor import Actor, direct, wrong  # noqa: E402
 
 from storm_calm.agents.curation.config import CurateConfig  # noqa: E402
-from storm_calm.agents.curation.pool import curate  # noqa: E402
+from storm_calm.agents.curation.run_curation import curate  # noqa: E402
 
 
 def careless(hours, hints, outputs):

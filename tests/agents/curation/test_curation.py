@@ -11,13 +11,13 @@ from actor import Actor, by_hand, direct, mixed, stubborn, workshop
 from test_kill import results
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.pool import curate
 from storm_calm.agents.curation.records import Record, read_records
+from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.curation.summary import summarize
 from storm_calm.agents.graphs.golden import hint_positions, hint_share
 from storm_calm.agents.interveners import Refusal, Spent
-from storm_calm.agents.runs.crew import RunStoppedError
 from storm_calm.agents.runs.settings import help_texts
+from storm_calm.agents.runs.worker_pool import RunStoppedError
 from storm_calm.env import ReasonerError, Sampling, read_episodes, write_problems
 
 

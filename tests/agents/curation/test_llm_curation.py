@@ -16,10 +16,10 @@ from judging import SAID, Judge
 from measured import without_measurements
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.pool import curate
 from storm_calm.agents.curation.records import read_records
-from storm_calm.agents.interveners.judgements import Judgements
+from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.interveners.llm import LLMIntervener
+from storm_calm.agents.interveners.reply_cache import Judgements
 from storm_calm.env import Chunk, Sampling, read_episodes, write_problems
 
 

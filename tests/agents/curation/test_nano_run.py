@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.pool import curate
+from storm_calm.agents.curation.run_curation import curate
 
 
 def lines(folder, name):

@@ -10,7 +10,7 @@ from measured import without_measurements
 
 from storm_calm.agents.evaluation import EvalConfig, evaluate
 from storm_calm.agents.evaluation.samples import read_samples
-from storm_calm.agents.runs.crew import RunStoppedError
+from storm_calm.agents.runs.worker_pool import RunStoppedError
 from storm_calm.env import ReasonerError, Sampling, score, write_problems
 
 COUNT = 8

@@ -6,8 +6,8 @@ import pytest
 from actor import PLAN, Actor, boxed, by_hand, direct, overruling, program, silent, stubborn, workshop, wrong
 
 from storm_calm.agents.graphs import calm
+from storm_calm.agents.graphs.components import Parts
 from storm_calm.agents.graphs.golden import hint_share
-from storm_calm.agents.graphs.parts import Parts
 from storm_calm.agents.interveners import Inspection, RulesIntervener, Spent
 from storm_calm.env import Episode, SolverEnv, run_episode
 from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError

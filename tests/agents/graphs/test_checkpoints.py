@@ -5,7 +5,7 @@ from actor import Actor, by_hand, workshop
 
 from storm_calm.agents.graphs import calm
 from storm_calm.agents.graphs.checkpoints import open_checkpoints, run
-from storm_calm.agents.graphs.parts import Parts
+from storm_calm.agents.graphs.components import Parts
 
 QUESTION = {"problem": workshop(14).to_dict(), "seed": 7}
 

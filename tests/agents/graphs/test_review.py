@@ -10,9 +10,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from storm_calm.agents.graphs import calm
-from storm_calm.agents.graphs.parts import Parts
-from storm_calm.agents.graphs.review import Form, FormError, read
-from storm_calm.agents.interveners.hygiene import MAX_HINT
+from storm_calm.agents.graphs.components import Parts
+from storm_calm.agents.graphs.human_review import Form, FormError, read
+from storm_calm.agents.interveners.leak_check import MAX_HINT
 from storm_calm.env import TRIGGERS, Episode
 from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError
 

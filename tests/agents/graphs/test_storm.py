@@ -4,7 +4,7 @@ import pytest
 from actor import Actor, direct, overruling, silent, workshop
 
 from storm_calm.agents.graphs import storm
-from storm_calm.agents.graphs.parts import Parts
+from storm_calm.agents.graphs.components import Parts
 from storm_calm.env import Episode, SolverEnv, run_episode
 
 

@@ -9,10 +9,10 @@ from actor import Actor, by_hand, direct, workshop, wrong
 from judging import Judge
 
 from storm_calm.agents.interveners import Inspection, Refusal, RulesIntervener, Spent
-from storm_calm.agents.interveners.braked import Braked
+from storm_calm.agents.interveners.cancellable import Braked
 from storm_calm.agents.interveners.composite import Composite
-from storm_calm.agents.interveners.opening import open_intervener
-from storm_calm.agents.runs.watch import HaltedError
+from storm_calm.agents.interveners.open_intervener import open_intervener
+from storm_calm.agents.runs.cancellable_reasoner import HaltedError
 from storm_calm.env import Finding, ReasonerError, SolverEnv, run_episode
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.agents.interveners.hints import HINTS
-from storm_calm.agents.interveners.hygiene import MAX_HINT, faults, gives_away
-from storm_calm.agents.triggers import worded
+from storm_calm.agents.interveners.leak_check import MAX_HINT, faults, gives_away
+from storm_calm.agents.triggers import number_words
 from storm_calm.env import Episode, Problem, Span, Transcript
 
 
@@ -125,7 +125,7 @@ def test_a_hint_gives_away_what_would_count_as_right(hint, accepted, away):
     ],
 )
 def test_numbers_in_words_are_read(text, values):
-    assert worded.numbers(text) == values
+    assert number_words.numbers(text) == values
 
 
 @given(st.floats(0.01, 1e9), st.sampled_from(["{:.2f}", "{:,.2f}", "{:.4e}"]))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storm_calm.agents.interveners.replies import SCHEMA, Judgement, ReplyError, read_reply
+from storm_calm.agents.interveners.reply_parser import SCHEMA, Judgement, ReplyError, read_reply
 from storm_calm.env import TRIGGERS
 
 GOOD = {"why": "So.", "flaw": True, "trigger": "solver_distrust", "quote": "No.", "hint": "Wait.", "confidence": 0.5}

@@ -10,12 +10,12 @@ from actor import PLAN, Actor, boxed, by_hand, direct, overruling, program, work
 from judging import FLAWS, SAID, SENT, Judge
 
 from storm_calm.agents.interveners import Fault
-from storm_calm.agents.interveners.frame import mark_of, opening, parts
-from storm_calm.agents.interveners.hygiene import faults
-from storm_calm.agents.interveners.judgements import Judgements
+from storm_calm.agents.interveners.leak_check import faults
 from storm_calm.agents.interveners.llm import TRIES, LLMIntervener
-from storm_calm.agents.interveners.opening import Prices, open_intervener
-from storm_calm.agents.prompts import render
+from storm_calm.agents.interveners.open_intervener import Prices, open_intervener
+from storm_calm.agents.interveners.prompts import render
+from storm_calm.agents.interveners.render_trajectory import mark_of, opening, parts
+from storm_calm.agents.interveners.reply_cache import Judgements
 from storm_calm.env import TRIGGERS, Episode, Finding, ReasonerError, SolverEnv, run_episode
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from storm_calm.agents.interveners.quotes import QuoteError, loosely, placed
+from storm_calm.agents.interveners.quote_matching import QuoteError, loosely, placed
 from storm_calm.env import Span, Transcript
 
 WORDS = st.lists(st.sampled_from(["so", "x", "=", "3;", "profit", "ist", "größer", "…"]), min_size=1, max_size=12)

@@ -8,7 +8,7 @@ from chatted import arguments, call, delta, running, saying
 from scripted import Reply
 
 from storm_calm.agents.reasoners.chat import INSTRUCTIONS, Chat
-from storm_calm.agents.reasoners.turns import SECOND_THOUGHT
+from storm_calm.agents.reasoners.chat_messages import SECOND_THOUGHT
 from storm_calm.env import Problem, SolverEnv, run_episode, score
 from storm_calm.env.intervention import Finding
 

@@ -12,7 +12,7 @@ from scripted import Reply
 
 from storm_calm.agents.reasoners import endpoint, open_reasoner
 from storm_calm.agents.reasoners.chat import Chat
-from storm_calm.agents.reasoners.turns import GO_ON, TAKEN_IN
+from storm_calm.agents.reasoners.chat_messages import GO_ON, TAKEN_IN
 from storm_calm.env.protocol import Inline
 from storm_calm.env.reasoner import Generation, ReasonerError, Sampling
 

@@ -1,4 +1,4 @@
-"""`agents.reasoners.turns`: a transcript as the messages of a chat, and nothing of it lost."""
+"""`agents.reasoners.chat_messages`: a transcript as the messages of a chat, and nothing of it lost."""
 
 from __future__ import annotations
 
@@ -12,8 +12,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
-from storm_calm.agents.reasoners.replies import Reply
-from storm_calm.agents.reasoners.turns import GO_ON, SECOND_THOUGHT, TAKEN_IN, Round, lesson, read, render, split, turns
+from storm_calm.agents.reasoners.chat_messages import (
+    GO_ON,
+    SECOND_THOUGHT,
+    TAKEN_IN,
+    Round,
+    lesson,
+    read,
+    render,
+    split,
+    turns,
+)
+from storm_calm.agents.reasoners.chat_stream import Reply
 from storm_calm.env.protocol import Inline
 from storm_calm.sandbox import Execution
 

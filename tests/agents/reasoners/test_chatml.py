@@ -1,10 +1,10 @@
-"""`agents.reasoners.chatml`: messages as one raw prompt."""
+"""`agents.reasoners.chat_template`: messages as one raw prompt."""
 
 from __future__ import annotations
 
 import pytest
 
-from storm_calm.agents.reasoners.chatml import render
+from storm_calm.agents.reasoners.chat_template import render
 
 
 def test_a_question_alone_opens_a_thought():

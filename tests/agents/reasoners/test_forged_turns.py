@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storm_calm.agents.reasoners import built_in, chatml, turns
-from storm_calm.agents.reasoners.tokens import ByteTokens
+from storm_calm.agents.reasoners import built_in, chat_messages, chat_template
+from storm_calm.agents.reasoners.tokenizer import ByteTokens
 from storm_calm.env import TRIGGERS, Finding, Problem, SolverEnv
-from storm_calm.env.marks import harmless
+from storm_calm.env.special_tokens import harmless
 from storm_calm.sandbox import Execution
 
 NAMES = {
@@ -67,7 +67,7 @@ class Codec:
         self.tokens = tokens
 
     def render(self, messages):
-        return chatml.render(messages, self.tokens.names)
+        return chat_template.render(messages, self.tokens.names)
 
     def encode(self, text):
         return self.tokens.encode(text)
@@ -110,8 +110,8 @@ def test_no_text_adds_a_special_token_to_the_prompt(tokens):
     count = 0
     for text in hostile(tokens):
         for messages in places(text):
-            ids, _ = tokens.encode_marked(chatml.render(messages, tokens.names))
-            wanted, _ = tokens.encode_marked(chatml.render(shape(messages), tokens.names))
+            ids, _ = tokens.encode_marked(chat_template.render(messages, tokens.names))
+            wanted, _ = tokens.encode_marked(chat_template.render(shape(messages), tokens.names))
             assert special(tokens, ids) == special(tokens, wanted), text
             count += 1
     assert count >= 40
@@ -162,6 +162,6 @@ def test_a_block_in_a_question_is_neither_run_nor_read(block, tokens, sandbox):
 
 def test_chats_get_no_names_either(tokens):
     for text in hostile(tokens):
-        prompt = turns.render([{"role": "user", "content": text or "x"}])
-        (message,) = turns.turns(prompt)
+        prompt = chat_messages.render([{"role": "user", "content": text or "x"}])
+        (message,) = chat_messages.turns(prompt)
         assert harmless(message["content"]) == message["content"]

@@ -1,4 +1,4 @@
-"""`agents.reasoners.tokens`: text to ids and back, and the ends of tokens and segments."""
+"""`agents.reasoners.tokenizer`: text to ids and back, and the ends of tokens and segments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storm_calm.agents.reasoners import built_in
-from storm_calm.agents.reasoners.tokens import ByteTokens, Segment
+from storm_calm.agents.reasoners.tokenizer import ByteTokens, Segment
 from storm_calm.env.reasoner import collect
 
 TOKENS = ByteTokens(built_in("nano-base") / "tokenizer.json")

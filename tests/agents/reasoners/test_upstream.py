@@ -10,11 +10,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "serving"))
 
 from playing import Upstream
 
-from storm_calm.agents.reasoners import upstream as module
-from storm_calm.agents.reasoners.asynchronous import InThreads, open_async
+from storm_calm.agents.reasoners import completions_async as module
+from storm_calm.agents.reasoners.async_reasoners import InThreads, open_async
 from storm_calm.agents.reasoners.completions import Completions
-from storm_calm.agents.reasoners.upstream import Incoming, open_upstream
-from storm_calm.agents.reasoners.wire import BrokenError, Wire
+from storm_calm.agents.reasoners.completions_async import Incoming, open_upstream
+from storm_calm.agents.reasoners.sse import BrokenError, Wire
 from storm_calm.env import ReasonerError, Sampling
 
 STOP = ("```\n", "```output")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from storm_calm.agents.detectors.labelled_traces import read_traces
 from storm_calm.agents.interveners import RulesIntervener
-from storm_calm.agents.triggers.labelled import read_traces
 from storm_calm.env import Inline
 from storm_calm.env.protocol import LAST_RUN
 

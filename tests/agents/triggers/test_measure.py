@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
+from storm_calm.agents.detectors.labelled_traces import LabelledTrace
+from storm_calm.agents.detectors.measure import measure
 from storm_calm.agents.interveners import Inspection, RulesIntervener, Spent
-from storm_calm.agents.triggers.labelled import LabelledTrace
-from storm_calm.agents.triggers.measure import measure
 from storm_calm.env import Episode, Finding, Problem, Span, Transcript
 
 PROMPT = "<|im_start|>user\nHow much?<|im_end|>\n<|im_start|>assistant\n<think>\n"

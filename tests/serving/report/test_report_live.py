@@ -11,7 +11,7 @@ import uvicorn
 from browsing import expect
 
 from storm_calm.serving.report import open_run
-from storm_calm.serving.report.live import Index, create_app, serve
+from storm_calm.serving.report.live_server import Index, create_app, serve
 
 
 class Served:

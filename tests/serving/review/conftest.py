@@ -12,8 +12,8 @@ from actor import Actor, mixed, workshop
 from browsing import browser, page
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.pool import curate
 from storm_calm.agents.curation.records import Record
+from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.runs.lines import write_lines
 from storm_calm.env import Episode, Finding, Intervention, Span, Transcript, write_problems
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storm_calm.serving.review.kappa import Agreement, agreement
+from storm_calm.serving.review.cohen_kappa import Agreement, agreement
 
 ANSWERS = st.sampled_from(["yes", "no"])
 

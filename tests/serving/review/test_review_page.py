@@ -13,9 +13,9 @@ from reviewing import Reviewing
 
 from storm_calm.env import TRIGGERS, Problem
 from storm_calm.serving.review.judgements import QUESTIONS
+from storm_calm.serving.review.read_review import read_review
 from storm_calm.serving.review.results import results
 from storm_calm.serving.review.reviewer import reviewer_file
-from storm_calm.serving.review.stored import read_review
 
 KEYS = {"yes": "y", "no": "n", "cannot_say": "c"}
 ANA = [

@@ -8,10 +8,10 @@ import pytest
 from actor import workshop
 
 from storm_calm.serving.review.export import check_file, write
+from storm_calm.serving.review.read_review import read_review
 from storm_calm.serving.review.results import results
 from storm_calm.serving.review.reviewer import reviewing
 from storm_calm.serving.review.sample import sampled
-from storm_calm.serving.review.stored import read_review
 
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
 

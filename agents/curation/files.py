@@ -1,0 +1,86 @@
+"""The output folder of a curation and its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.records import Record, read_records
+from storm_calm.agents.curation.summary import Summary
+from storm_calm.agents.runs.lines import append_line, write_lines, write_text
+from storm_calm.agents.runs.run_folder import Kind, claimed, stored_settings
+
+__all__ = ["Folder", "claim", "stored_settings"]
+
+KIND = Kind(noun="a curation", verb="curates", free=frozenset({"workers"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A curation's files."""
+
+    path: Path
+    """The folder."""
+
+    @property
+    def episodes(self) -> Path:
+        """The records."""
+        return self.path / "episodes.jsonl"
+
+    @property
+    def golden(self) -> Path:
+        """The golden runs alone."""
+        return self.path / "golden.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Runs that are not over yet."""
+        return self.path / "checkpoints.sqlite"
+
+    @property
+    def judgements(self) -> Path:
+        """What the intervener's endpoint said."""
+        return self.path / "judgements.jsonl"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to go on with."""
+        return self.episodes.exists() or self.checkpoints.exists()
+
+    def add(self, record: Record) -> None:
+        """Keep a record: on disk when this returns."""
+        append_line(self.episodes, record.to_dict())
+        if record.outcome == "golden":
+            append_line(self.golden, record.episode.to_dict())
+
+    def finish(self, records: Sequence[Record], summary: Summary) -> None:
+        """Write the files anew, in the order of `records`, and forget the runs behind them where nothing is left."""
+        write_lines(self.episodes, (record.to_dict() for record in records))
+        write_lines(self.golden, (record.episode.to_dict() for record in records if record.outcome == "golden"))
+        write_text(self.path / "summary.json", json.dumps(summary.to_dict(), indent=2) + "\n")
+        if not summary.errors:
+            for end in ("", "-wal", "-shm"):
+                self.checkpoints.with_name(self.checkpoints.name + end).unlink(missing_ok=True)
+
+
+@contextmanager
+def claim(path: Path, config: CurateConfig, digest: str, *, resume: bool) -> Iterator[Folder]:
+    """The folder, for this process alone, with the settings written into it.
+
+    digest: of the problems, see `agents.runs.settings.digest`.
+    Raises ValueError as `agents.runs.run_folder.claimed` does.
+    """
+    folder = Folder(path)
+    settings = {**config.to_dict(), "problems_digest": digest}
+    with claimed(
+        path,
+        KIND,
+        settings,
+        done=lambda: len(read_records(folder.episodes)) if folder.begun else None,
+        resume=resume,
+    ):
+        yield folder

@@ -1,0 +1,114 @@
+"""The workbench: reasoner, sandbox, intervener and machine, opened once and shared by all threads.
+
+    with open_bench(config, folder) as bench:
+        record = bench.work(problem)
+        bench.forget(problem.id)
+
+Once a record is kept somewhere safe, its problem is forgotten; until then it can be worked on again at no loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.curation.files import Folder
+from storm_calm.agents.curation.records import Record
+from storm_calm.agents.graphs import calm
+from storm_calm.agents.graphs.checkpoints import open_checkpoints, run
+from storm_calm.agents.graphs.components import Parts
+from storm_calm.agents.interveners import Intervener, Refusal, Spent
+from storm_calm.agents.interveners.cancellable import Braked
+from storm_calm.agents.interveners.open_intervener import open_intervener
+from storm_calm.agents.runs.cancellable_reasoner import Watched
+from storm_calm.agents.runs.open_run import opened
+from storm_calm.env import Episode, Finding, Problem, Reasoner, run_episode
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bench:
+    """Runs problems; any number of threads may use it at once."""
+
+    parts: Parts
+    """Of both runs."""
+    reasoner: Watched
+    """The one in `parts`, which can be halted."""
+    intervener: Braked
+    """The one in `parts`, likewise."""
+    seed: int
+    """Of both runs."""
+    machine: Any
+    """CALM, with checkpoints."""
+
+    def work(self, problem: Problem) -> Record:
+        """Run a problem without interventions, then through CALM, which goes on from its last checkpoint.
+
+        The first run has no checkpoints: after a kill it is made again, and comes out the same.
+        Raises ReasonerError, and HaltedError where the curation was called off.
+        """
+        native = run_episode(
+            self.parts.env(), self.parts.reasoner, problem, seed=self.seed, sampling=self.parts.sampling
+        )
+        state = run(self.machine, thread=problem.id, question={"problem": problem.to_dict(), "seed": self.seed})
+        return Record(
+            seed=self.seed,
+            outcome=state["outcome"],
+            finding=Finding.from_dict(state["finding"]) if state["finding"] else None,
+            episode=Episode.from_dict(state["episode"]),
+            native=native,
+            refusals=tuple(Refusal.from_dict(one) for one in state["refusals"]),
+            spent=Spent.from_dict(state["spent"]),
+        )
+
+    def halt(self) -> None:
+        """Call off whatever is under way."""
+        self.reasoner.halt()
+        self.intervener.halt()
+
+    def forget(self, id: str) -> None:
+        """Drop a problem's checkpoints, so that their file stays small."""
+        self.machine.checkpointer.delete_thread(id)
+
+
+@contextmanager
+def open_bench(
+    config: CurateConfig, folder: Folder, *, reasoner: Reasoner | None = None, intervener: Intervener | None = None
+) -> Iterator[Bench]:
+    """Open reasoner, sandbox, intervener and checkpoints.
+
+    reasoner, intervener: instead of the configured ones; they are not closed.
+    Raises ReasonerError, SandboxUnavailableError, and ValueError for a reasoner that nobody knows and for a file of
+    judgements that cannot be read.
+    """
+    with (
+        _intervener(config, folder) if intervener is None else nullcontext(intervener) as watcher,
+        opened(config, reasoner) as (watched, sampling, sandbox),
+        open_checkpoints(folder.checkpoints) as checkpointer,
+    ):
+        braked = Braked(watcher)
+        parts = Parts(
+            reasoner=watched,
+            sandbox=sandbox,
+            intervener=braked,
+            sampling=sampling,
+            confidence_floor=config.confidence_floor,
+            patience=config.patience,
+            max_interventions=config.max_interventions,
+            max_hint_share=config.max_hint_share,
+        )
+        machine = calm.build(lambda: parts, checkpointer=checkpointer)
+        yield Bench(parts=parts, reasoner=watched, intervener=braked, seed=config.seed, machine=machine)
+
+
+def _intervener(config: CurateConfig, folder: Folder) -> AbstractContextManager[Intervener]:
+    return open_intervener(
+        config.intervener,
+        url=config.intervener_url,
+        model=config.intervener_model,
+        price=config.intervener_price,
+        judgements=folder.judgements,
+        floor=config.confidence_floor,
+    )

@@ -1,0 +1,1 @@
+"""Measurement of the detectors: precision and recall of each trigger on labelled traces."""

@@ -1,0 +1,206 @@
+"""Traces with a label: a run, and the kind of flaw that a person found in it first, and where.
+
+    with open_sandbox() as sandbox:
+        for trace in read_traces("tests/data/traces", sandbox):
+            print(trace.id, trace.trigger, trace.why)
+
+A trace is a Markdown file that is named after its id:
+
+    ---
+    id: bakery-oven-hours
+    trigger: manual_computation
+    quote: 12 times 45 is 540
+    why: Two products of hours are worked out in prose.
+    answer: 1515
+    ---
+    # Question
+
+    A bakery has ...
+
+    # Run
+
+    what a model wrote: thoughts, ```python blocks, the ```output block that answered each, `</think>`, \\boxed{}
+
+`trigger` is one of the seven or `none`; a trace without a flaw has no `quote`. The quote is where the flaw begins, word
+for word, and stands in the model's text once. What is shown is what stands in the file, but the programs run again when
+it is read, so that statuses and solver reports are real.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, cast
+
+from storm_calm.agents.reasoners.chat_template import render
+from storm_calm.agents.triggers.evidence import sentence_start
+from storm_calm.env.answers import parse_answer
+from storm_calm.env.episode import Episode
+from storm_calm.env.intervention import TRIGGERS, Trigger
+from storm_calm.env.problem import AnswerKey, Problem
+from storm_calm.env.protocol import Inline
+from storm_calm.env.transcript import Span, Transcript
+from storm_calm.sandbox import Sandbox
+
+FIELDS = ("id", "trigger", "quote", "why", "answer")
+"""What the lines at the head of a trace may say."""
+
+OUTPUT = re.compile(r"^```output\n(?:.*\n)*?```[ \t]*(?:\n+|\Z)", re.MULTILINE)
+"""An observation, with the line breaks after it."""
+
+SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelledTrace:
+    """A finished run and its first flaw."""
+
+    id: str
+    """Which one, for messages."""
+    episode: Episode
+    """The run."""
+    trigger: Trigger | None
+    """What kind of flaw comes first; None where there is none."""
+    place: tuple[int, int] | None
+    """Where in the transcript it lies, first offset and the one after the last: the sentence, or the whole block where
+    the flaw is in a program, for that is what an intervention cuts. None without a flaw."""
+    why: str = ""
+    """What is wrong there, in words."""
+
+    def holds(self, offset: int) -> bool:
+        """Whether a finding at this offset is where the flaw is."""
+        return self.place is not None and self.place[0] <= offset < self.place[1]
+
+
+def read_traces(path: str | Path, sandbox: Sandbox) -> tuple[LabelledTrace, ...]:
+    """The traces of a file, or of all `*.md` files in a folder by name; their programs run in `sandbox`.
+
+    Raises ValueError, naming file and line, for what is no trace, and for a folder without any.
+    """
+    path = Path(path)
+    files = sorted(path.glob("*.md")) if path.is_dir() else [path]
+    if not files:
+        raise ValueError(f"{path}: no traces in it; give a folder with *.md files, or one such file")
+    # All are read before the first program runs: a slip in the last file is told at once.
+    return tuple(reader.trace(sandbox) for reader in [_Reader(file) for file in files])
+
+
+class _Reader:
+    """One file, line by line."""
+
+    def __init__(self, file: Path) -> None:
+        """Read it; nothing runs yet."""
+        self._file = file
+        try:
+            text = file.read_bytes().decode("utf-8").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{file}: byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
+        self._lines = text.split("\n")
+        self._head, end = self._fields()
+        question, run, first = self._parts(end)
+        self._problem = Problem(id=self._head["id"], question=question, answers=(self._answer(),))
+        # The prompt that such runs stand after: Qwen3-4B-Thinking's, with the protocol's own instructions.
+        prompt = Span(source="prompt", text=render(Inline().messages(question)))
+        self._transcript = Transcript(spans=(prompt, *self._spans(run, first)))
+        self._trigger = None if self._head["trigger"] == "none" else cast(Trigger, self._head["trigger"])
+        self._flaw = self._place(self._head["quote"]) if self._trigger else None
+
+    def trace(self, sandbox: Sandbox) -> LabelledTrace:
+        """Run the programs."""
+        codes = [Inline().read(span.text).code for span in self._transcript.spans if span.source == "model"]
+        executions = tuple(sandbox.run(code) for code in codes if code is not None)
+        return LabelledTrace(
+            id=self._head["id"],
+            episode=Episode(problem=self._problem, transcript=self._transcript, executions=executions, stop="answer"),
+            trigger=self._trigger,
+            place=self._flaw,
+            why=self._head.get("why", ""),
+        )
+
+    def _fields(self) -> tuple[dict[str, str], int]:
+        """The fields at the head, and the index of the line that closes it."""
+        if self._lines[0] != "---" or "---" not in self._lines[1:]:
+            self._fail(1, 'the lines "---" around the head are missing')
+        end = self._lines.index("---", 1)
+        head: dict[str, str] = {}
+        for number, line in enumerate(self._lines[1:end], start=2):
+            name, colon, value = line.partition(":")
+            if not colon or name not in FIELDS or name in head or not value.strip():
+                self._fail(number, f"{line!r}; give one line, such as `id: a1`, for each of {', '.join(FIELDS)}")
+            head[name] = value.strip()
+        flawed = head.get("trigger", "none") != "none"
+        for name in FIELDS if flawed else ("id", "trigger", "answer"):
+            if name not in head:
+                self._fail(end + 1, f'"{name}" is missing')
+        if flawed and head["trigger"] not in TRIGGERS:
+            self._fail(self._at("trigger"), f"trigger {head['trigger']!r} is none of {', '.join(TRIGGERS)}, none")
+        if not flawed and "quote" in head:
+            self._fail(self._at("quote"), "there is a quote, but the trigger is none; leave one of them out")
+        if head["id"] != self._file.stem:
+            self._fail(self._at("id"), f"id is {head['id']!r}; name the file {head['id']}.md")
+        return head, end
+
+    def _parts(self, end: int) -> tuple[str, str, int]:
+        """The question, the run, and the index of the run's first line."""
+        for heading in ("# Question", "# Run"):
+            if heading not in self._lines[end:]:
+                self._fail(end + 1, f'no line "{heading}" after the head')
+        asked = self._lines.index("# Question", end)
+        if "# Run" not in self._lines[asked:]:
+            self._fail(asked + 1, 'no line "# Run" after the question')
+        ran = self._lines.index("# Run", asked)
+        question = "\n".join(self._lines[asked + 1 : ran]).strip()
+        if not question:
+            self._fail(asked + 1, "the question is empty")
+        rest = "\n".join(self._lines[ran + 1 :])
+        run = rest.strip()
+        return question, run, ran + 1 + rest[: len(rest) - len(rest.lstrip())].count("\n")
+
+    def _spans(self, run: str, first: int) -> Iterator[Span]:
+        """What the model wrote and the output that followed, in turn."""
+        offset = 0
+        for output in (*OUTPUT.finditer(run), None):
+            text = run[offset : output.start() if output else len(run)]
+            line = first + 1 + run[:offset].count("\n")
+            action = Inline().read(text)
+            if output and (action.code is None or action.end != len(text)):
+                self._fail(line + text.count("\n"), "an ```output block that no ```python block stands right before")
+            if not output and action.kind == "code":
+                self._fail(line + text[: action.start].count("\n"), "a ```python block without an ```output block")
+            if not output and action.kind != "answer":
+                self._fail(line, "no \\boxed{} answer after the last output")
+            yield Span(source="model", text=text, finish="stop" if output else "end")
+            if output:
+                yield Span(source="tool", text=output[0])
+                offset = output.end()
+
+    def _place(self, quote: str) -> tuple[int, int]:
+        """Where the sentence or the block begins and ends that the quote stands in."""
+        spans = zip(self._transcript.starts, self._transcript.spans, strict=True)
+        model = [(start, span.text) for start, span in spans if span.source == "model"]
+        count = sum(text.count(quote) for _, text in model)
+        if count != 1:
+            self._fail(self._at("quote"), f"the quote stands {count} times in what the model wrote, not once")
+        start, text = next((start, text) for start, text in model if quote in text)
+        at = text.index(quote)
+        action = Inline().read(text)
+        if action.start is not None and at + len(quote) > action.start:
+            return start + min(at, action.start), start + action.end
+        closing = SENTENCE_END.search(text, at + len(quote) - 1)
+        return start + sentence_start(text, at), start + (closing.end() if closing else len(text))
+
+    def _answer(self) -> AnswerKey:
+        read = parse_answer(self._head["answer"])
+        if read is None:
+            said = f"answer {self._head['answer']!r} cannot be read; give a number, infeasible or unbounded"
+            self._fail(self._at("answer"), said)
+        return read.value if read.value is not None else cast(AnswerKey, read.status)
+
+    def _at(self, name: str) -> int:
+        """The number of the line that a field stands on."""
+        return next(number for number, line in enumerate(self._lines, start=1) if line.startswith(f"{name}:"))
+
+    def _fail(self, line: int, message: str) -> NoReturn:
+        raise ValueError(f"{self._file}:{line}: {message}")

@@ -1,0 +1,186 @@
+"""How well an intervener finds the seven flaws: precision and recall of each trigger on labelled traces.
+
+    measured = measure(traces, RulesIntervener())
+    measured.by_trigger["solver_distrust"].precision
+
+An intervener speaks once about a run: of its first flaw. That counts as found where it names the label's trigger, and
+as located where it also begins where the flaw does. A wrong word about a flawed run is both: a false one of the trigger
+that was named, and a missed one of the trigger that was there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from storm_calm.agents.detectors.labelled_traces import LabelledTrace
+from storm_calm.agents.evaluation.intervals import Interval, mean_share
+from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
+
+if TYPE_CHECKING:
+    from storm_calm.agents.interveners import Intervener, Spent
+
+Verdict = Literal["found", "false", "missed", "wrong", "quiet"]
+"""What became of a trace: the right trigger; a flaw named where there is none; nothing said of a flaw; another trigger
+named than the label's; rightly nothing said."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """A trace, and what the intervener said of it."""
+
+    id: str
+    """Which one."""
+    trigger: Trigger | None
+    """The label; None for a trace without a flaw."""
+    why: str
+    """What is wrong there, in the labeller's words."""
+    finding: Finding | None
+    """What the intervener found first."""
+    located: bool
+    """Whether the finding begins where the labelled flaw is."""
+    usable: bool
+    """Whether the intervener gave a judgement at all."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What became of it."""
+        if self.finding is None:
+            return "quiet" if self.trigger is None else "missed"
+        if self.trigger is None:
+            return "false"
+        return "found" if self.finding.trigger == self.trigger else "wrong"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The judgement as JSON data."""
+        return {
+            "id": self.id,
+            "trigger": self.trigger,
+            "why": self.why,
+            "verdict": self.verdict,
+            "located": self.located,
+            "usable": self.usable,
+            "finding": None if self.finding is None else self.finding.to_dict(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """How often one trigger, or any, was found rightly and wrongly."""
+
+    found: int
+    """Flaws of this trigger that the first finding names."""
+    false: int
+    """First findings of this trigger on traces that have another flaw first, or none."""
+    missed: int
+    """Flaws of this trigger on which nothing, or something else, was said first."""
+    located: int
+    """Those of the found that begin where the flaw does."""
+
+    @property
+    def precision(self) -> Interval | None:
+        """Which share of what was named is there; None where nothing was named."""
+        return _share(self.found, self.false)
+
+    @property
+    def recall(self) -> Interval | None:
+        """Which share of what is there was named; None where there is nothing."""
+        return _share(self.found, self.missed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The counts and shares as JSON data."""
+        shares = {"precision": self.precision, "recall": self.recall}
+        return asdict(self) | {name: share and share.to_dict() for name, share in shares.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """What came of looking at labelled traces."""
+
+    judged: tuple[Judged, ...]
+    """Every trace, in order."""
+    spent: Spent
+    """What it took."""
+
+    @property
+    def by_trigger(self) -> dict[Trigger, Counts]:
+        """The counts of each trigger."""
+        return {trigger: self._counts(trigger) for trigger in TRIGGERS}
+
+    @property
+    def all(self) -> Counts:
+        """The counts of all triggers together."""
+        parts = [asdict(counts) for counts in self.by_trigger.values()]
+        return Counts(**{name: sum(part[name] for part in parts) for name in parts[0]})
+
+    @property
+    def clean(self) -> int:
+        """Traces without a flaw."""
+        return sum(one.trigger is None for one in self.judged)
+
+    def those(self, *verdicts: Verdict) -> tuple[Judged, ...]:
+        """The traces of which one of these became."""
+        return tuple(one for one in self.judged if one.verdict in verdicts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts, shares and every single judgement as JSON data."""
+        return {
+            "traces": len(self.judged),
+            "clean": self.clean,
+            "false_alarms": len(self.those("false")),
+            "unjudged": sum(not one.usable for one in self.judged),
+            "all": self.all.to_dict(),
+            "triggers": {trigger: counts.to_dict() for trigger, counts in self.by_trigger.items()},
+            "spent": self.spent.to_dict(),
+            "judged": [one.to_dict() for one in self.judged],
+        }
+
+    def _counts(self, trigger: Trigger) -> Counts:
+        named = [one for one in self.judged if one.finding is not None and one.finding.trigger == trigger]
+        found = [one for one in named if one.verdict == "found"]
+        labelled = sum(one.trigger == trigger for one in self.judged)
+        return Counts(
+            found=len(found),
+            false=len(named) - len(found),
+            missed=labelled - len(found),
+            located=sum(one.located for one in found),
+        )
+
+
+def measure(
+    traces: Iterable[LabelledTrace], intervener: Intervener, report: Callable[[Counter[Verdict]], None] | None = None
+) -> Measurement:
+    """Let an intervener look at each trace as the judge of a finished run does, without its answer.
+
+    report: called after each trace with how many there are of each verdict so far.
+    Raises ReasonerError where the intervener cannot be reached.
+    """
+    from storm_calm.agents.interveners import Spent
+
+    judged: list[Judged] = []
+    verdicts: Counter[Verdict] = Counter()
+    spent = Spent()
+    for trace in traces:
+        unanswered = replace(trace.episode, problem=replace(trace.episode.problem, answers=()))
+        # Finding is measured here, and not wording: no hint is refused.
+        seen = intervener.inspect(unanswered, lambda hint: None)
+        spent += seen.spent
+        one = Judged(
+            id=trace.id,
+            trigger=trace.trigger,
+            why=trace.why,
+            finding=seen.finding,
+            located=seen.finding is not None and trace.holds(seen.finding.offset),
+            usable=seen.usable,
+        )
+        judged.append(one)
+        verdicts[one.verdict] += 1
+        if report is not None:
+            report(verdicts)
+    return Measurement(judged=tuple(judged), spent=spent)
+
+
+def _share(right: int, others: int) -> Interval | None:
+    return mean_share([1.0] * right + [0.0] * others) if right + others else None

@@ -1,0 +1,93 @@
+"""The nodes that both machines have: pose a question, reason for one segment, execute what it asks for.
+
+Each takes the state and gives an update of it; the episode in between is an `env.Episode`. Who streams a graph with
+mode "custom" gets events as plain data: `{"source": "model", "text": ...}` for each piece of text as it is written,
+with the source of its span, and more keys where there is more to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+from langchain_core.messages import HumanMessage
+from langgraph.config import get_stream_writer
+
+from storm_calm.agents.graphs.components import Supply
+from storm_calm.agents.graphs.state import Question, State, asked, chat
+from storm_calm.env import Chunk, Episode, collect, read_answer, segment_seed
+
+
+def pose(supply: Supply, state: Question) -> dict[str, Any]:
+    """Begin a run."""
+    problem = asked(state)
+    episode = supply().env().reset(problem)
+    posed: dict[str, Any] = {"problem": None, "episode": episode.to_dict(), "answer": None}
+    if state.get("problem") is not None:
+        posed["messages"] = [HumanMessage(id=problem.id, content=problem.question)]
+    return posed
+
+
+def reason(supply: Supply, state: State) -> dict[str, Any]:
+    """Let the reasoner write one segment: up to a program, to the end of its turn, or to where no tokens are left."""
+    parts = supply()
+    env = parts.env(episode_of(state))
+    transcript = env.episode.transcript
+    prompt = transcript.text if transcript.ids is None else transcript.ids
+    sampling = replace(parts.sampling or parts.reasoner.sampling, seed=segment_seed(state.get("seed", 0), env.episode))
+    stop, room = env.protocol.stop, env.remaining
+    started = perf_counter()
+    if parts.streaming:
+        chunks = parts.reasoner.stream(prompt, stop=stop, max_tokens=room, sampling=sampling)
+        generation = collect(_told(chunks))
+    else:
+        generation = parts.reasoner.generate(prompt, stop=stop, max_tokens=room, sampling=sampling)
+    env.write(generation, seconds=perf_counter() - started)
+    return update(env.episode, state)
+
+
+def execute(supply: Supply, state: State) -> dict[str, Any]:
+    """Do what the segment asks for: run its program, take its answer, let it go on, or stop."""
+    env = supply().env(episode_of(state))
+    result = env.act()
+    if result.execution is not None:
+        tell(source="tool", text=result.observation, execution=result.execution.to_dict())
+    elif result.stop == "infrastructure":
+        tell(source="tool", text="", failure=result.observation)
+    return update(env.episode, state)
+
+
+def answer(state: State) -> dict[str, Any]:
+    """Read the answer of a run that is over."""
+    episode = episode_of(state)
+    read = read_answer(episode.transcript) if episode.stop == "answer" else None
+    return {"answer": read.to_dict() if read else None}
+
+
+def is_over(state: State) -> bool:
+    """Whether the run has stopped."""
+    return state["episode"]["stop"] is not None
+
+
+def episode_of(state: State) -> Episode:
+    """The episode in a state."""
+    return Episode.from_dict(state["episode"])
+
+
+def update(episode: Episode, state: State) -> dict[str, Any]:
+    """What changes in a state when its episode does."""
+    return {"episode": episode.to_dict(), "messages": chat(episode, state.get("messages", []))}
+
+
+def tell(**event: Any) -> None:
+    """Hand an event on to whoever streams the graph."""
+    get_stream_writer()(event)
+
+
+def _told(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        if chunk.text:
+            tell(source="model", text=chunk.text)
+        yield chunk

@@ -1,0 +1,119 @@
+"""Interveners by name, as settings and command lines give them.
+
+    with open_intervener("rules+llm", url="http://localhost:8000/v1", model="Qwen/Qwen3-32B") as intervener: ...
+
+The key of an endpoint is read from the environment, from `STORM_INTERVENER_KEY` or else `OPENAI_API_KEY`, so that it
+stands in no file and in no list of processes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self, get_args
+from urllib.parse import urlsplit
+
+from storm_calm.agents.interveners import Intervener, RulesIntervener
+
+Kind = Literal["rules", "llm", "rules+llm"]
+"""Who watches: the rules, a language model, or the rules first and the language model where no rule speaks."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""All of them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prices:
+    """What an endpoint's tokens cost, in any currency."""
+
+    input: float = 0.0
+    """A million tokens sent."""
+    output: float = 0.0
+    """A million tokens received."""
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The prices in a text like "1.25,10"; 0 for "". Raises ValueError for anything else."""
+        if not text:
+            return cls()
+        try:
+            input, output = (float(part) for part in text.split(","))
+        except ValueError:
+            input = output = math.nan
+        if not (0 <= input < math.inf and 0 <= output < math.inf):
+            raise ValueError(f"price is {text!r}; give what a million tokens in and out cost, such as 1.25,10")
+        return cls(input=input, output=output)
+
+    def of(self, input_tokens: int, output_tokens: int) -> float:
+        """What so many tokens cost."""
+        return (self.input * input_tokens + self.output * output_tokens) / 1e6
+
+
+def check_intervener(kind: str, *, url: str = "", model: str = "", price: str = "") -> None:
+    """Raise ValueError, naming the flag, for what `open_intervener` could not open."""
+    if kind not in KINDS:
+        raise ValueError(f"intervener is {kind!r}; give one of {', '.join(KINDS)}")
+    if kind == "rules":
+        for name, value in (("url", url), ("model", model), ("price", price)):
+            if value:
+                raise ValueError(f"intervener_{name} goes with --intervener llm or rules+llm; rules ask nobody")
+        return
+    if not url:
+        raise ValueError(
+            f"intervener {kind!r} needs an endpoint: --intervener-url http://localhost:8000/v1, or any other address "
+            "with chat completions"
+        )
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"intervener_url is {url!r}, no address of a server; give one like http://localhost:8000/v1")
+    if parts.username or parts.password:
+        # Settings are written into the run's folder.
+        raise ValueError("intervener_url holds a name or a password; leave it out, and set STORM_INTERVENER_KEY")
+    try:
+        Prices.read(price)
+    except ValueError as error:
+        raise ValueError(f"intervener_{error}") from None
+
+
+@contextmanager
+def open_intervener(
+    kind: str,
+    *,
+    url: str = "",
+    model: str = "",
+    price: str = "",
+    judgements: Path | None = None,
+    floor: float = 0.0,
+) -> Iterator[Intervener]:
+    """The intervener of this kind, closed at the end.
+
+    url, model: of the endpoint, for a kind with "llm"; the model may be left out where it serves one only.
+    price: what a million tokens in and out cost, as "IN,OUT"; "" for nothing.
+    judgements: file of what the endpoint said before, see `agents.interveners.reply_cache`; None for none.
+    floor: how sure a rule has to be to be heard before the language model, in [0, 1].
+    Raises ValueError as `check_intervener` does, and for a file of judgements that cannot be read; ReasonerError where
+    the endpoint does not answer, or not with a model.
+    """
+    check_intervener(kind, url=url, model=model, price=price)
+    if kind == "rules":
+        yield RulesIntervener()
+        return
+    import os
+
+    from storm_calm.agents.interveners.composite import Composite
+    from storm_calm.agents.interveners.llm import KEY, LLMIntervener
+    from storm_calm.agents.interveners.reply_cache import Judgements
+
+    with closing(
+        LLMIntervener(
+            url,
+            model=model or None,
+            api_key=os.environ.get(KEY),
+            prices=Prices.read(price),
+            judgements=Judgements(judgements),
+        )
+    ) as llm:
+        yield llm if kind == "llm" else Composite(RulesIntervener(), llm, floor=floor)

@@ -1,0 +1,164 @@
+"""Reasoners on an event loop, for servers: any number of runs in one thread, each of them stopped by cancelling it.
+
+    async with open_async(["http://localhost:8000/v1"]) as reasoner:
+        written = await reasoner.write(prompt, stop=("```\\n",), max_tokens=512, sampling=Sampling(), told=print)
+
+Servers with raw completions are spoken to on the loop itself (`upstream`); whatever else can reason does it in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import typing
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from storm_calm.agents.reasoners import open_reasoner
+from storm_calm.env.reasoner import Chunk, Codec, Encoding, Generation, Message, Reasoner, Sampling, collect
+
+TICK = 0.02
+"""Seconds between two looks at what a thread has written: to wake the loop for each token would slow all threads."""
+
+Told = Callable[[str, int], None]
+"""Called on the loop with a piece of text and how many tokens it has."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """What a model wrote in one go, and what it took."""
+
+    generation: Generation
+    """The text."""
+    prompt_tokens: int | None
+    """Tokens of the prompt; None where nobody counted them."""
+    tokens: int
+    """Tokens that were written."""
+
+
+class AsyncReasoner(Codec, typing.Protocol):
+    """A `Reasoner` whose writing is awaited."""
+
+    @property
+    def name(self) -> str:
+        """Its name, for records."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """How it is best drawn from."""
+
+    async def write(
+        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling, told: Told
+    ) -> Written:
+        """Go on from `prompt`. Cancelled, it stops the model. Raises ReasonerError."""
+
+
+class InThreads:
+    """A `Reasoner` that writes in threads of its own."""
+
+    def __init__(self, reasoner: Reasoner, *, threads: int) -> None:
+        """threads: runs that write at once; more wait for their turn."""
+        self.name = reasoner.name
+        self.sampling = reasoner.sampling
+        self.context = reasoner.context
+        self.instructions = reasoner.instructions
+        self.hint_marks = reasoner.hint_marks
+        self._reasoner = reasoner
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reasoner")
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The raw prompt."""
+        return self._reasoner.render(messages)
+
+    def encode(self, text: str) -> Encoding | None:
+        """`text` by itself."""
+        return self._reasoner.encode(text)
+
+    def encode_marked(self, text: str) -> Encoding | None:
+        """The same for a prompt that `render` gave."""
+        return self._reasoner.encode_marked(text)
+
+    async def write(
+        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling, told: Told
+    ) -> Written:
+        """Go on from `prompt`, in a thread. Raises ReasonerError."""
+        loop = asyncio.get_running_loop()
+        left = threading.Event()
+        # Appending and taking are single steps of the interpreter, so the threads need no lock.
+        pieces: deque[tuple[str, int]] = deque()
+        first = asyncio.Event()
+
+        def hand_on() -> None:
+            if pieces:
+                new = [pieces.popleft() for _ in range(len(pieces))]
+                told("".join(text for text, _ in new), sum(tokens for _, tokens in new))
+
+        async def hand_on_now_and_then() -> None:
+            await first.wait()
+            while True:
+                hand_on()
+                await asyncio.sleep(TICK)
+
+        def chunks() -> typing.Iterator[Chunk]:
+            begun = False
+            for chunk in self._reasoner.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling):
+                if left.is_set():
+                    return
+                pieces.append((chunk.text, 1 if chunk.ids is None else len(chunk.ids)))
+                if not begun:
+                    begun = True
+                    loop.call_soon_threadsafe(first.set)
+                yield chunk
+
+        ticking = asyncio.create_task(hand_on_now_and_then())
+        try:
+            generation = await loop.run_in_executor(self._threads, lambda: collect(chunks()))
+        finally:
+            left.set()
+            ticking.cancel()
+        hand_on()
+        ids = generation.ids
+        return Written(
+            generation=generation,
+            prompt_tokens=len(prompt) if isinstance(prompt, tuple) else None,
+            tokens=len(ids) if ids is not None else -(-len(generation.text) // 4),
+        )
+
+    def close(self) -> None:
+        """End the threads and the reasoner."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._reasoner.close()
+
+
+@asynccontextmanager
+async def open_async(
+    specs: Sequence[str],
+    *,
+    model: str | None = None,
+    api_key: str | None = None,
+    tokenizer: Path | None = None,
+    threads: int = 32,
+) -> AsyncIterator[AsyncReasoner]:
+    """The reasoner that `specs` names: one spec as `open_reasoner` takes it, or several addresses of the same model.
+
+    threads: runs that write at once, where that takes a thread each.
+    Raises ValueError and ReasonerError as `open_reasoner` does.
+    """
+    if all(spec.startswith(("http://", "https://")) for spec in specs):
+        from storm_calm.agents.reasoners.completions_async import open_upstream
+
+        async with open_upstream(specs, model=model, api_key=api_key, tokenizer=tokenizer) as upstream:
+            yield upstream
+        return
+    if len(specs) != 1:
+        raise ValueError(f"{len(specs)} reasoners are given ({', '.join(specs)}); only servers' addresses go together")
+    opened = await asyncio.to_thread(open_reasoner, specs[0], model=model, api_key=api_key, tokenizer=tokenizer)
+    reasoner = InThreads(opened, threads=threads)
+    try:
+        yield reasoner
+    finally:
+        reasoner.close()

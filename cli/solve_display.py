@@ -1,0 +1,85 @@
+"""A run on the terminal as it goes on: what the model writes, what its programs print, what the solver says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+FENCE = "```"
+
+
+class Printer:
+    """Prints the events of a graph (`agents.graphs.nodes`). In colours on a terminal; piped, it is plain text."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._held = ""  # The beginning of a line that may turn out to be a mark and not text.
+        self._fresh = True  # Whether a line begins here.
+        self._code = False
+
+    def event(self, event: dict[str, Any]) -> None:
+        """One event."""
+        if event["source"] == "model":
+            self._model(event["text"])
+            return
+        self._flush()
+        if "failure" in event:
+            self._line(f"The sandbox failed: {event['failure']}", "red")
+        if event["source"] == "tool" and "execution" in event:
+            self._line(event["text"].strip("\n"), "green" if event["execution"]["status"] == "ok" else "red")
+            for report in event["execution"]["reports"]:
+                self._line(_said(report), "magenta")
+
+    def end(self, answer: dict[str, Any] | None) -> None:
+        """The run is over."""
+        self._flush()
+        if answer is not None:
+            self._line(f"Answer: {answer['text']}", "bold green")
+        elif not self._fresh:
+            self._write("\n", "")
+
+    def _model(self, text: str) -> None:
+        """Text as it comes; only lines that begin as a fence or a tag does are held until they are whole."""
+        for piece in re.findall(r"[^\n]*\n|[^\n]+", text):
+            self._held += piece
+            whole = self._held.endswith("\n")
+            if whole or not (self._fresh and self._held[0] in "`<"):
+                self._put(self._held)
+                self._held = ""
+
+    def _put(self, text: str) -> None:
+        mark = text.strip() if self._fresh else ""
+        if mark in ("<think>", "</think>"):
+            return
+        if mark.startswith(FENCE):
+            self._code = not self._code
+        self._write(text, "cyan" if self._code or mark.startswith(FENCE) else "")
+
+    def _write(self, text: str, style: str) -> None:
+        self._console.print(Text(text, style=style), end="")
+        self._fresh = text.endswith("\n")
+
+    def _line(self, text: str, style: str) -> None:
+        if not self._fresh:
+            self._write("\n", "")
+        self._write(f"{text}\n", style)
+
+    def _flush(self) -> None:
+        """What is held, unless it is the output block that the model began to make up: the environment cuts that."""
+        if self._held and not self._held.startswith(f"{FENCE}output"):
+            self._put(self._held)
+        self._held = ""
+        self._code = False
+
+
+def _said(report: dict[str, Any]) -> str:
+    """A solver's report in a line."""
+    kinds = ("continuous", "integer", "binary")
+    variables = ", ".join(f"{report[kind]} {kind}" for kind in kinds if report[kind]) or "none"
+    objective = "" if report["objective"] is None else f", objective {report['objective']:g}"
+    name = " ".join(word for word in (report["library"], report["solver"]) if word)
+    size = f"variables: {variables}; constraints: {report['constraints']}; {report['seconds']:.2f} s"
+    return f"[{name}: {report['status']}{objective}; {size}]"

@@ -1,0 +1,1 @@
+"""Sources of problems: generated families, stress sets, and public benchmarks."""

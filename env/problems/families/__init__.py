@@ -1,0 +1,78 @@
+"""Problem families: seeded, endless sources of problems with confirmed answers.
+
+    from storm_calm.env.problems.families import generate
+    for problem in generate(["all"], split="heldout", seed=7, limit=200): ...
+
+Two tiers. A problem belongs to the train or the held-out split by the content of its data, whatever the seed, so the
+two splits never share an instance, not even in other words.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
+
+from storm_calm.env.problem import Problem
+from storm_calm.env.problems.families import complex as complex_tier
+from storm_calm.env.problems.families import easy
+from storm_calm.env.problems.families.base import Family, Instance, Split
+
+__all__ = ["FAMILIES", "Family", "Instance", "Split", "choose", "generate", "instances"]
+
+FAMILIES: dict[str, Family] = {
+    draw.__name__: Family(name=draw.__name__, tier="easy", draw=draw)
+    for draw in (easy.product_mix, easy.knapsack, easy.diet, easy.assignment, easy.transportation, easy.investment)
+} | {
+    draw.__name__: Family(name=draw.__name__, tier="complex", draw=draw)
+    for draw in (
+        complex_tier.production,
+        complex_tier.facility,
+        complex_tier.covering,
+        complex_tier.bin_packing,
+        complex_tier.scheduling,
+        complex_tier.blending,
+    )
+}
+"""Every family by its name."""
+
+
+def choose(names: Sequence[str]) -> list[Family]:
+    """The families of these names; "all", "easy" and "complex" stand for several.
+
+    Raises ValueError naming an unknown family and the known ones.
+    """
+    chosen: dict[str, Family] = {}
+    for name in names:
+        if name in FAMILIES:
+            chosen[name] = FAMILIES[name]
+        elif name in ("all", "easy", "complex"):
+            chosen |= {f.name: f for f in FAMILIES.values() if name in ("all", f.tier)}
+        else:
+            raise ValueError(f'unknown family "{name}"; known: all, easy, complex, {", ".join(FAMILIES)}')
+    if not chosen:
+        raise ValueError(f"no family given; known: all, easy, complex, {', '.join(FAMILIES)}")
+    return list(chosen.values())
+
+
+def instances(families: Sequence[Family], *, split: Split, seed: int) -> Iterator[Instance]:
+    """Endless instances of one split, the families in turn, no content twice."""
+    seen: set[str] = set()
+    for turn in count():
+        for family in families:
+            rng = random.Random(f"{seed}/{family.name}/{turn}")
+            while (instance := family.instance(rng)).split != split or instance.content in seen:
+                pass
+            seen.add(instance.content)
+            yield instance
+
+
+def generate(names: Sequence[str], *, split: Split, seed: int, limit: int) -> Iterator[Problem]:
+    """`limit` problems of the named families, the same for the same seed.
+
+    names: families, or "all", "easy", "complex". Raises ValueError for an unknown family or split.
+    """
+    if split not in ("train", "heldout"):
+        raise ValueError(f'unknown split "{split}"; use "train" or "heldout"')
+    for instance in islice(instances(choose(names), split=split, seed=seed), limit):
+        yield instance.problem()

@@ -1,0 +1,75 @@
+"""What a problem family is: a seeded source of instances, each with its data, its wording and its model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from storm_calm.env.problem import AnswerKey, Problem
+from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+
+Split = Literal["train", "heldout"]
+Tier = Literal["easy", "complex"]
+
+HELDOUT_SHARE = 5
+"""One instance in this many is held out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Instance:
+    """One drawn problem before it is a Problem: what it says, and what is behind it."""
+
+    family: str
+    """Name of the family that drew it."""
+    tier: Tier
+    """Easy or complex."""
+    question: str
+    """The words that a reasoner reads."""
+    data: dict[str, Any]
+    """The numbers behind the words, by name; what the nano model's programs are written from."""
+    model: LinearModel
+    """The linear model whose optimum is the answer."""
+
+    @property
+    def content(self) -> str:
+        """Hash of family and data, whatever the wording: two wordings of the same numbers are the same content."""
+        return hashlib.sha256(json.dumps([self.family, self.data], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def split(self) -> Split:
+        """The split that this content belongs to, for every seed: so no seed can bring both splits together."""
+        return "heldout" if int(self.content[:8], 16) % HELDOUT_SHARE == 0 else "train"
+
+    def problem(self) -> Problem:
+        """The Problem, its answer computed by one solver and confirmed by another."""
+        answer: AnswerKey = confirmed_answer(self.model)
+        return Problem(
+            id=f"{self.family}-{self.content[:12]}",
+            question=self.question,
+            answers=(answer,),
+            rule="sirl",
+            source="generated",
+            family=self.family,
+            tier=self.tier,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """A generator of instances of one kind."""
+
+    name: str
+    """Unique name, used on the command line."""
+    tier: Tier
+    """Easy or complex."""
+    draw: Callable[[random.Random], tuple[str, dict[str, Any], LinearModel]]
+    """Draws question, data and model."""
+
+    def instance(self, rng: random.Random) -> Instance:
+        """The next instance that `rng` gives."""
+        question, data, model = self.draw(rng)
+        return Instance(family=self.name, tier=self.tier, question=question, data=data, model=model)

@@ -1,0 +1,166 @@
+"""Games: the value of a zero-sum game, and the payoffs in an equilibrium of a game that is not."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from fractions import Fraction
+
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.wording import Wording
+from storm_calm.env.problems.stress.base import PRECISELY, Draft, apart, settled
+from storm_calm.env.problems.stress.exact import exact_optimum
+
+Matrix = list[list[int]]
+
+DUELS = (
+    ("Red", "Blue", "plan", "points"),
+    ("the striker", "the keeper", "move", "points"),
+    ("the smuggler", "the patrol", "route", "bars of gold"),
+    ("Anna", "Ben", "card", "coins"),
+    ("the attacker", "the defender", "gate", "points"),
+)
+
+
+def matrix_games(rng: random.Random) -> Draft:
+    """Zero-sum games up to 5 by 5, and two-by-two games whose only equilibrium is mixed."""
+    return settled(rng, _zero_sum, _zero_sum, _equilibrium)
+
+
+def _zero_sum(rng: random.Random) -> Draft | None:
+    say = Wording(rng)
+    rows, columns = rng.randint(2, 5), rng.randint(2, 5)
+    payoff = [[rng.randint(-9, 20) for _ in range(columns)] for _ in range(rows)]
+    value = row_value(payoff)
+    guaranteed = max(min(row) for row in payoff)
+    if not apart(value, guaranteed) or abs(value) < Fraction(1, 2):
+        return None  # A pure choice does as well, so mixing would not show.
+    first, second, act, unit = say.one_of(DUELS)
+    style = rng.randrange(2)
+    lines = [
+        (
+            f"{act.capitalize()} {i + 1} of {first} wins {say.listing([str(v) for v in row])} {unit} against "
+            f"{act}s 1 to {columns} of {second}.",
+            f"If {first} picks {act} {i + 1}, the result is {say.listing([str(v) for v in row])} {unit}, one figure "
+            f"for each {act} of {second}.",
+        )[style]
+        for i, row in enumerate(payoff)
+    ]
+    question = say.text(
+        f"{_upper(first)} has {rows} {act}s, {second} has {columns}, and both choose in secret at the same time.",
+        f"What {first} wins, {second} loses; a negative figure is a loss for {first}.",
+        *lines,
+        say.one_of(
+            (
+                f"Both may choose at random. What is the largest average win that {first} can guarantee?",
+                f"Both may mix their {act}s at random. What is the value of this game for {first}?",
+            )
+        ),
+        say.one_of(PRECISELY),
+    )
+    return Draft(
+        question=question,
+        data={"variant": "zero_sum", "payoff": payoff},
+        answer=value,
+        again=lambda: _column_value(payoff),
+    )
+
+
+def row_value(payoff: Matrix) -> Fraction:
+    """What the row player can guarantee on average, exactly."""
+    shift = 1 - min(map(min, payoff))  # All payoffs positive, so the value is too.
+    model = LinearModel("maximize")
+    value = model.variable(1.0)
+    chances = [model.variable() for _ in payoff]
+    for column in zip(*payoff, strict=True):
+        model.row({**{p: float(v + shift) for p, v in zip(chances, column, strict=True)}, value: -1.0}, low=0.0)
+    model.row(dict.fromkeys(chances, 1.0), low=1.0, high=1.0)
+    found = exact_optimum(model)
+    assert isinstance(found, Fraction)
+    return found - shift
+
+
+def _column_value(payoff: Matrix) -> AnswerKey:
+    """The same from the other side: the least average loss that the column player can hold out for."""
+    shift = 1 - min(map(min, payoff))
+    model = LinearModel("minimize")
+    value = model.variable(1.0)
+    chances = [model.variable() for _ in payoff[0]]
+    for row in payoff:
+        model.row({**{q: float(v + shift) for q, v in zip(chances, row, strict=True)}, value: -1.0}, high=0.0)
+    model.row(dict.fromkeys(chances, 1.0), low=1.0, high=1.0)
+    found = confirmed_answer(model)
+    assert isinstance(found, float)
+    return found - shift
+
+
+def _equilibrium(rng: random.Random) -> Draft | None:
+    say = Wording(rng)
+    ours, theirs = ([[rng.randint(0, 25) for _ in range(2)] for _ in range(2)] for _ in range(2))
+    if list(_pure_equilibria(ours, theirs)):
+        return None
+    total = indifferent_payoff(ours) + indifferent_payoff(_turned(theirs))
+    cooperating = max(ours[i][j] + theirs[i][j] for i in range(2) for j in range(2))
+    average = Fraction(sum(map(sum, ours)) + sum(map(sum, theirs)), 4)
+    if not apart(total, cooperating) or not apart(total, average):
+        return None
+    first, second, act, unit = say.one_of(DUELS)
+    lines = [
+        f"If {first} takes {act} {i + 1} and {second} takes {act} {j + 1}, {first} gets {ours[i][j]} and {second} gets "
+        f"{theirs[i][j]} {unit}."
+        for i, j in itertools.product(range(2), repeat=2)
+    ]
+    question = say.text(
+        f"{_upper(first)} and {second} have two {act}s each and choose in secret at the same time.",
+        *lines,
+        say.one_of(
+            (
+                f"Each wants the largest average of its own. In the only Nash equilibrium, what is the expected sum "
+                f"of what {first} and {second} get?",
+                f"The game has a single Nash equilibrium, in mixed strategies. How many {unit} do {first} and {second} "
+                "get together in it on average?",
+            )
+        ),
+        say.one_of(PRECISELY),
+    )
+    return Draft(
+        question=question,
+        data={"variant": "equilibrium", "ours": ours, "theirs": theirs},
+        answer=total,
+        again=lambda: _played(ours, theirs),
+    )
+
+
+def indifferent_payoff(payoff: Matrix) -> Fraction:
+    """What the row player of a two-by-two game gets where the other one makes both rows equally good."""
+    (a, b), (c, d) = payoff
+    return Fraction(a * d - b * c, a - b - c + d)
+
+
+def _played(ours: Matrix, theirs: Matrix) -> AnswerKey:
+    """The sum of the payoffs under the mixture that no pure choice beats, for either player."""
+    import numpy as np
+
+    first, second = np.array(ours, dtype=float), np.array(theirs, dtype=float)
+    p = np.linalg.solve([second[:, 0] - second[:, 1], [1.0, 1.0]], [0.0, 1.0])
+    q = np.linalg.solve([first[0] - first[1], [1.0, 1.0]], [0.0, 1.0])
+    own, other = p @ first @ q, p @ second @ q
+    steady = (first @ q).max() <= own + 1e-9 and (p @ second).max() <= other + 1e-9
+    return float(own + other) if steady and min(*p, *q) >= 0 else "infeasible"
+
+
+def _pure_equilibria(ours: Matrix, theirs: Matrix) -> list[tuple[int, int]]:
+    return [
+        (i, j)
+        for i, j in itertools.product(range(2), repeat=2)
+        if ours[i][j] >= ours[1 - i][j] and theirs[i][j] >= theirs[i][1 - j]
+    ]
+
+
+def _turned(payoff: Matrix) -> Matrix:
+    return [list(row) for row in zip(*payoff, strict=True)]
+
+
+def _upper(words: str) -> str:
+    return words[0].upper() + words[1:]

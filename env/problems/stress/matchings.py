@@ -1,0 +1,170 @@
+"""Puzzles that are matchings or cuts once it is seen: rows and columns over marks, dominoes, boxes in boxes."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+from storm_calm.env.problem import AnswerKey
+from storm_calm.env.problems.families.wording import Wording
+from storm_calm.env.problems.stress.base import Draft
+
+FIELDS = (
+    ("A laser", "spots of rust on a plate", "burns off"),
+    ("A robot", "weeds in a field", "pulls up"),
+    ("A drone", "sensors in a hall", "reads"),
+)
+
+
+def lines(rng: random.Random) -> Draft | None:
+    """Rows and columns that take all marks of a grid at least cost: a cut in a graph with two sides (Koenig)."""
+    say = Wording(rng)
+    rows, columns = rng.randint(4, 7), rng.randint(4, 7)
+    cells = [(i, j) for i in range(rows) for j in range(columns)]
+    marks = [list(cell) for cell in sorted(rng.sample(cells, rng.randint(rows + 2, 2 * rows + 2)))]
+    by_row, by_column = ([rng.randint(5, 30) for _ in range(size)] for size in (rows, columns))
+    best = _cheapest_lines(marks, by_row, by_column)
+    only_rows = sum(by_row[i] for i in {i for i, _ in marks})
+    if best == only_rows or best == sum(by_column[j] for j in {j for _, j in marks}):
+        return None
+    who, things, does = say.one_of(FIELDS)
+    question = say.text(
+        f"{who} {does} {things}. In a grid of {rows} rows and {columns} columns they sit at (row, column) "
+        f"{', '.join(f'({i + 1}, {j + 1})' for i, j in marks)}.",
+        "One pass goes along a whole row or a whole column and takes everything in it.",
+        f"A pass costs {say.listing([say.money(c) for c in by_row])} for rows 1 to {rows}, and "
+        f"{say.listing([say.money(c) for c in by_column])} for columns 1 to {columns}.",
+        say.one_of(("What does it cost at least to take them all?", "What is the minimum total cost of reaching all?")),
+    )
+
+    def again() -> AnswerKey:
+        ends = [(0, i + 1, c) for i, c in enumerate(by_row)] + [(rows + j + 1, 99, c) for j, c in enumerate(by_column)]
+        return largest_flow(ends + [(i + 1, rows + j + 1, 10**6) for i, j in marks], 0, 99)
+
+    data = {"variant": "lines", "marks": [[i + 1, j + 1] for i, j in marks], "rows": by_row, "columns": by_column}
+    return Draft(question=question, data=data, answer=best, again=again)
+
+
+def _cheapest_lines(marks: list[list[int]], by_row: list[int], by_column: list[int]) -> int:
+    """Every set of rows; the columns of what it leaves are forced."""
+    sets = (set(s) for size in range(len(by_row) + 1) for s in itertools.combinations(range(len(by_row)), size))
+    return min(
+        sum(by_row[i] for i in rows) + sum(by_column[j] for j in {j for i, j in marks if i not in rows})
+        for rows in sets
+    )
+
+
+TILES = (
+    ("Dominoes", "board", "domino"),
+    ("Bricks of two cells", "floor", "brick"),
+    ("Beds of two plots", "garden", "bed"),
+)
+
+
+def dominoes(rng: random.Random) -> Draft | None:
+    """As many dominoes as fit on a board with holes: a matching."""
+    say = Wording(rng)
+    rows, columns = rng.randint(4, 6), rng.randint(4, 6)
+    cells = [(i, j) for i in range(1, rows + 1) for j in range(1, columns + 1)]
+    holes = [list(hole) for hole in sorted(rng.sample(cells, rng.randint(5, 9)))]
+    price = rng.randint(3, 19)
+    left = [cell for cell in cells if list(cell) not in holes]
+    most = _most_dominoes(rows, columns, {(i, j) for i, j in left})
+    dark = sum((i + j) % 2 for i, j in left)
+    if most == min(dark, len(left) - dark) or most == len(left) // 2:
+        return None  # Counting alone, or counting by colour, must not be enough.
+    tiles, board, tile = say.one_of(TILES)
+    question = say.text(
+        f"{tiles} are laid on a {board} of {rows} rows and {columns} columns, each over two cells that share a side.",
+        f"These cells (row, column) are blocked: {', '.join(f'({i}, {j})' for i, j in holes)}.",
+        f"No two may overlap, and each {tile} that is laid earns {say.money(price)}.",
+        say.one_of(("What is the most that can be earned?", "How much can be earned at most?")),
+    )
+
+    def again() -> AnswerKey:
+        number = {cell: n for n, cell in enumerate(left, start=1)}
+        arcs = [(0, number[i, j], 1) if (i + j) % 2 else (number[i, j], 99, 1) for i, j in left]
+        for i, j in left:
+            near = ((i + 1, j), (i - 1, j), (i, j + 1), (i, j - 1))
+            arcs += [(number[i, j], number[cell], 1) for cell in near if (i + j) % 2 and cell in number]
+        return price * largest_flow(arcs, 0, 99)
+
+    data = {"variant": "dominoes", "size": [rows, columns], "holes": holes, "price": price}
+    return Draft(question=question, data=data, answer=most * price, again=again)
+
+
+def _most_dominoes(rows: int, columns: int, left: set[tuple[int, int]]) -> int:
+    """Cell by cell, remembering which of the cells ahead are taken."""
+    best = {frozenset[tuple[int, int]](): 0}
+    for cell in itertools.product(range(1, rows + 1), range(1, columns + 1)):
+        found: dict[frozenset[tuple[int, int]], int] = {}
+        for taken, laid in best.items():
+            options = [(taken - {cell}, laid)]
+            if cell in left and cell not in taken:
+                for other in ((cell[0], cell[1] + 1), (cell[0] + 1, cell[1])):
+                    if other in left and other not in taken:
+                        options.append((taken | {other}, laid + 1))
+            for state, value in options:
+                found[state] = max(value, found.get(state, 0))
+        best = found
+    return max(best.values())
+
+
+CASES = (("boxes", "box"), ("crates", "crate"), ("bowls", "bowl"))
+
+
+def boxes(rng: random.Random) -> Draft | None:
+    """Boxes in boxes, in as few stacks as possible: chains, of which there are as many as misfits (Dilworth)."""
+    say = Wording(rng)
+    count, price = rng.randint(7, 11), rng.randint(11, 80)
+    sizes = [[rng.randint(10, 60), rng.randint(10, 60)] for _ in range(count)]
+    fits = [[a[0] < b[0] and a[1] < b[1] for b in sizes] for a in sizes]
+    fewest = max(
+        size
+        for size in range(1, count + 1)
+        for group in itertools.combinations(range(count), size)
+        if not any(fits[i][j] or fits[j][i] for i, j in itertools.combinations(group, 2))
+    )
+    if fewest == 1 or fewest == count or fewest == _first_fit(sizes):
+        return None
+    things, thing = say.one_of(CASES)
+    question = say.text(
+        f"A shop stores {count} {things} of these widths and heights in cm: "
+        f"{', '.join(f'{w} x {h}' for w, h in sizes)}.",
+        f"A {thing} goes into another one if both its width and its height are smaller; they are not turned.",
+        f"Each {thing} holds at most one {thing} directly, which may itself hold one, and so on.",
+        f"Each {thing} that is in no other one takes a place on the shelf, at {say.money(price)} a month.",
+        say.one_of(("What is the minimum monthly cost?", "How little can the shelf cost in a month?")),
+    )
+
+    def again() -> AnswerKey:
+        arcs = [(0, i + 1, 1) for i in range(count)] + [(count + i + 1, 99, 1) for i in range(count)]
+        arcs += [(i + 1, count + j + 1, 1) for i in range(count) for j in range(count) if fits[i][j]]
+        return price * (count - largest_flow(arcs, 0, 99))
+
+    data = {"variant": "boxes", "sizes": sizes, "price": price}
+    return Draft(question=question, data=data, answer=fewest * price, again=again)
+
+
+def _first_fit(sizes: list[list[int]]) -> int:
+    """Stacks, where from the widest on each goes into the first that takes it."""
+    inner: list[list[int]] = []
+    for box in sorted(sizes, reverse=True):
+        place = next((n for n, other in enumerate(inner) if box[0] < other[0] and box[1] < other[1]), None)
+        if place is None:
+            inner.append(box)
+        else:
+            inner[place] = box
+    return len(inner)
+
+
+def largest_flow(arcs: list[tuple[int, int, int]], start: int, end: int) -> float:
+    """The largest flow from `start` to `end`; arcs: from, to, capacity."""
+    from ortools.graph.python.max_flow import SimpleMaxFlow
+
+    network = SimpleMaxFlow()
+    for arc in arcs:
+        network.add_arc_with_capacity(*arc)
+    status = network.solve(start, end)
+    assert status == network.OPTIMAL
+    return float(network.optimal_flow())

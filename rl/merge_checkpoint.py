@@ -1,0 +1,84 @@
+"""From veRL's checkpoint to a model that can be used: a transformers folder, and what the nano reasoner runs.
+
+python -m storm_calm.rl.merge_checkpoint runs/grpo
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from storm_calm.rl.compose import environment
+
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
+"""Taken over from the model that was trained: nobody changes them."""
+
+
+def finish(out: Path, *, base: Path, export: bool) -> None:
+    """Write `out`/model from the last checkpoint, and with `export` `out`/nano; nothing where both are up to date."""
+    tracker = out / "checkpoints" / "latest_checkpointed_iteration.txt"
+    if not tracker.is_file():
+        print(f"{out}: no checkpoint was saved, so there is no model; set trainer.save_freq", flush=True)
+        return
+    step = tracker.read_text(encoding="utf-8").strip()
+    model = out / "model"
+    stamp = model / "step.txt"
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != step:
+        merge(out / "checkpoints" / f"global_step_{step}", model, base=base)
+        stamp.write_text(step, encoding="utf-8")
+        shutil.rmtree(out / "nano", ignore_errors=True)
+    print(f"{model}: the model after step {step}", flush=True)
+    if export and not (out / "nano" / "model.onnx").is_file():
+        from storm_calm.rl.nano.export import export as write_nano
+
+        difference = write_nano(model, out / "nano")
+        print(f"{out / 'nano'}: for --reasoner; logits differ by at most {difference:.1g} from torch's", flush=True)
+
+
+def merge(checkpoint: Path, model: Path, *, base: Path) -> None:
+    """Put the shards of one of veRL's checkpoints together. Raises ValueError where veRL's merger fails."""
+    shards = checkpoint / "actor" if (checkpoint / "actor").is_dir() else checkpoint
+    draft = model.with_name(f"{model.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    words = ["--backend", "fsdp", "--local_dir", str(shards), "--target_dir", str(draft)]
+    done = subprocess.run(
+        [sys.executable, "-m", "verl.model_merger", "merge", *words],
+        env={**os.environ, **environment("cpu")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise ValueError(f"{shards}: cannot be merged: {lines[-1]}")
+    for name in TOKENIZER:
+        if (base / name).is_file():
+            shutil.copyfile(base / name, draft / name)
+    shutil.rmtree(model, ignore_errors=True)
+    draft.rename(model)
+
+
+def main() -> None:
+    """The command."""
+    import yaml
+
+    parser = argparse.ArgumentParser(description="Write the model of a training run's last checkpoint.")
+    parser.add_argument("out", type=Path, help="folder of the run")
+    arguments = parser.parse_args()
+    file = arguments.out / "config.yaml"
+    if not file.is_file():
+        raise SystemExit(f"{file}: there is no such file; give the folder of a training run")
+    config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    section = config.get("actor_rollout_ref", config)["model"]
+    try:
+        finish(arguments.out, base=Path(section["path"]), export=config["storm"]["export"])
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

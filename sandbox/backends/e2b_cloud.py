@@ -1,0 +1,332 @@
+"""Cloud sandboxes at E2B, through its SDK: made and set up, kept alive, asked, and ended (`Cloud`, `CloudSlot`).
+
+All of it runs in one event loop. Requests to E2B's API are repeated by its SDK and by `Cloud.ask`, code in a kernel by
+`CloudSlot`, whose calls are numbered so that none is done twice (`sandbox.backends.e2b_bootstrap`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import itertools
+import json
+import logging
+import random
+import uuid
+import zipfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import storm_calm
+from storm_calm.sandbox.backends import e2b_bootstrap
+from storm_calm.sandbox.backends.e2b_loop import Loop, deadline
+from storm_calm.sandbox.backends.remote import Slot, SlotLostError
+from storm_calm.sandbox.cancellation import Cancellation
+from storm_calm.sandbox.execution import SandboxUnavailableError
+
+T = TypeVar("T")
+
+TRIES = 7
+"""How often a request is made before it counts as failed. The pauses between come to 6 seconds at most, or to what
+E2B's API asks for."""
+
+LIFETIME = 120
+"""Seconds after which a cloud sandbox ends by itself. It is renewed while it is open, so this is how long one outlives
+a caller that was killed."""
+
+_OPENING = 600.0  # seconds for a cloud sandbox to be made, for the libraries to be installed there, and loaded
+_ENDING = 10.0  # seconds for the API to end cloud sandboxes; then they are left to their own end
+_REQUEST = 60.0  # seconds for one request to the API, which works on it while one waits
+_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
+_PIECE = 1 << 21  # characters in one cell: what lies between refuses messages of 10 MiB
+_INTERRUPTIONS = ("KeyboardInterrupt", "UnexpectedEndOfExecution")  # of a kernel, when its caller's line breaks
+KEY_HELP = "set E2B_API_KEY to a key from https://e2b.dev/dashboard, or pass api_key="
+"""What to do about the key."""
+
+_log = logging.getLogger(__name__)
+
+
+class Cloud:
+    """E2B's API, for one key and one template."""
+
+    def __init__(self, key: str, template: str | None, settings: dict[str, Any]) -> None:
+        try:
+            import e2b
+            import httpx
+            from e2b_code_interpreter import AsyncSandbox
+        except ImportError as error:
+            raise SandboxUnavailableError(
+                f"backend 'e2b' needs E2B's SDK ({error}); install it with `pip install 'storm-calm[e2b]'`"
+            ) from None
+        self._sdk = AsyncSandbox
+        self._refusal = e2b.AuthenticationException
+        self._broken_line = (httpx.TransportError, json.JSONDecodeError)
+        self._gone = (e2b.NotFoundException, e2b.SandboxNotRunningException)
+        self._key = key
+        self._template = template
+        self._settings = settings
+        self._slots: set[CloudSlot] = set()
+        self.loop = Loop()
+
+    def open(self) -> Slot:
+        """A new cloud sandbox, with everything in it. Raises SandboxUnavailableError where there is none to be had."""
+        reasons = []
+        for _ in range(2):
+            try:
+                return self.loop.run(self._open())
+            except SlotLostError as error:
+                reasons.append(str(error))
+        raise SandboxUnavailableError(f"E2B's sandbox was lost twice while it was set up: {'; '.join(reasons)}")
+
+    def close(self) -> None:
+        """End all cloud sandboxes. One that is being made at this moment ends by itself, after `LIFETIME`."""
+        self.loop.close(self._end_all)
+
+    async def _open(self) -> CloudSlot:
+        slot = CloudSlot(self, await self._create())
+        self._slots.add(slot)
+        try:
+            async with deadline(_OPENING):
+                await self._set_up(slot)
+        except BaseException:
+            self.end(slot)
+            raise
+        return slot
+
+    def end(self, slot: CloudSlot) -> asyncio.Task[None]:
+        """Begin to end `slot`, or go on with it."""
+        if slot.ending is None:
+            slot.ending = asyncio.get_running_loop().create_task(slot.end())
+            slot.ending.add_done_callback(lambda _: self._slots.discard(slot))
+        return slot.ending
+
+    async def _end_all(self) -> None:
+        if self._slots:
+            await asyncio.wait([self.end(slot) for slot in self._slots])
+
+    async def _create(self) -> Any:
+        once = str(uuid.uuid4())  # So that a request that is repeated makes no second one.
+
+        def request(**options: Any) -> Awaitable[Any]:
+            return self._sdk.create(
+                template=self._template,
+                timeout=LIFETIME,
+                envs={},
+                metadata={"made-by": "storm-calm"},
+                allow_internet_access=self._settings["internet"],
+                idempotency_key=once,
+                **options,
+            )
+
+        try:
+            async with deadline(_OPENING):
+                return await self.ask(request)
+        except SlotLostError as error:
+            reason = str(error)
+        except self._refusal as error:
+            raise SandboxUnavailableError(f"E2B refuses the key ({self.reason(error)}): {KEY_HELP}") from None
+        except Exception as error:
+            reason = self.reason(error)
+        template = f"of template {self._template!r}" if self._template else "of its own template"
+        raise SandboxUnavailableError(
+            f"E2B made no sandbox {template}: {reason}. See https://status.e2b.dev and your account's limits, "
+            "or pass another template= or fewer workers="
+        )
+
+    async def _set_up(self, slot: CloudSlot) -> None:
+        problem = await slot.unpack(_packed())
+        if problem:
+            raise SandboxUnavailableError(
+                f"E2B's template can't run this package ({problem}); it needs Python 3.11 or later, as "
+                "code-interpreter-v1 has: pass another template="
+            )
+        answer = await slot.ask({"call": "begin", "settings": self._settings})
+        if "fault" in answer:
+            raise SandboxUnavailableError(f"in E2B's sandbox: {answer['fault']}{self._advice(answer['fault'])}")
+        if self._settings["internet"]:
+            try:
+                await slot.cut_network()
+            except Exception as error:
+                raise SandboxUnavailableError(
+                    f"E2B did not cut its sandbox off the network: {self.reason(error)}; pass template= with one that "
+                    "holds the libraries, which needs no network"
+                ) from None
+
+    def _advice(self, fault: str) -> str:
+        if not fault.startswith("pip could not"):
+            return ""
+        wanted = " ".join(f"'{library}'" for library in self._settings["libraries"])
+        return (
+            f". Pass template= with an E2B template made from code-interpreter-v1 by `pip install {wanted}`, or "
+            "libraries= with what the programs need"
+        )
+
+    async def ask(self, request: Callable[..., Awaitable[T]]) -> T:
+        """What E2B's API says. Raises what its SDK raises when all tries are over.
+
+        The SDK itself tries again where there was a refusal, and waits as that says; broken lines, and answers that
+        are none, such as a proxy's, are ours.
+        """
+        options = {"api_key": self._key, "retries": TRIES - 1, "request_timeout": _REQUEST}
+        for attempt in range(1, TRIES):
+            try:
+                return await request(**options)
+            except self._broken_line as error:
+                _log.info("E2B's API: %s; trying again", self.reason(error))
+                await asyncio.sleep(_pause(attempt))
+        return await request(**options)
+
+    def is_gone(self, error: Exception) -> bool:
+        """Whether the cloud sandbox is no more: then there is no use in asking it again."""
+        words = str(error)
+        return isinstance(error, self._gone) or "was not found" in words or "sandbox was killed" in words
+
+    def reason(self, error: BaseException) -> str:
+        """What `error` says, without the key, which a client may quote."""
+        text = " ".join(str(error).replace(self._key, "***").split()) or "no reason given"
+        return f"{type(error).__name__}: {text}"
+
+
+class CloudSlot(Slot):
+    """A cloud sandbox with a `Desk` in its kernel."""
+
+    def __init__(self, cloud: Cloud, cloud_sandbox: Any) -> None:
+        self._cloud = cloud
+        self._sandbox = cloud_sandbox
+        self._numbers = itertools.count(1)
+        self.ending: asyncio.Task[None] | None = None
+        self._renewal = asyncio.get_running_loop().create_task(self._keep_alive())
+
+    def call(
+        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
+    ) -> dict[str, Any]:
+        return self._cloud.loop.run(self._call(request, patience), cancellation)
+
+    def close(self) -> None:
+        self._cloud.loop.soon(lambda: self._cloud.end(self))
+
+    async def _call(self, request: dict[str, Any], patience: float) -> dict[str, Any]:
+        async with deadline(patience):
+            return await self.ask(request)
+
+    async def unpack(self, package: str) -> str | None:
+        """Put this package into the kernel, with a desk; what kept it from there, or None."""
+        ready = e2b_bootstrap.marked("0.0", "{}")
+        code = f"""
+import base64, io, sys, tempfile, zipfile
+if "_desk" not in globals():
+    _folder = tempfile.mkdtemp(prefix="sandbox-package-")
+    zipfile.ZipFile(io.BytesIO(base64.b64decode({package!r}))).extractall(_folder)
+    sys.path.insert(0, _folder)
+    try:
+        from storm_calm.sandbox.backends.e2b_bootstrap import Desk
+        _desk = Desk()
+    finally:
+        sys.path.remove(_folder)
+print({ready!r}, flush=True)
+"""
+        try:
+            await self._run("0.0", code)
+        except _KernelError as error:
+            return str(error)
+        return None
+
+    async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The desk's answer to `request`."""
+        number = next(self._numbers)
+        text = json.dumps(request)  # ASCII, which stays what it is on the way through a kernel.
+        pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+        try:
+            for index, piece in enumerate(pieces[:-1]):
+                await self._run(f"{number}.{index}", f"_desk.take({number}, {index}, {piece!r})")
+            index = len(pieces) - 1
+            return dict(await self._run(f"{number}.{index}", f"_desk.answer({number}, {index}, {pieces[-1]!r})"))
+        except _KernelError as error:
+            raise SlotLostError(f"the kernel lost its desk: {error}") from None
+
+    async def cut_network(self) -> None:
+        """Let nothing out of the cloud sandbox any more."""
+        await self._cloud.ask(
+            lambda **options: self._sandbox.update_network({"allow_internet_access": False}, **options)
+        )
+
+    async def _run(self, key: str, code: str) -> Any:
+        """The answer that `code` prints, as often as it takes to get it whole; its desk makes that safe."""
+        problem = ""
+        for attempt in range(TRIES):
+            if attempt:
+                _log.info("E2B's sandbox %s: %s; trying again", self._sandbox.sandbox_id, problem)
+                await asyncio.sleep(_pause(attempt))
+            try:
+                return await self._try(key, code)
+            except _NoAnswerError as error:
+                problem = str(error)
+        raise SlotLostError(f"no answer in {TRIES} tries; the last: {problem}")
+
+    async def _try(self, key: str, code: str) -> Any:
+        """The answer that `code` prints. Raises _NoAnswerError where it is worth another try."""
+        heard: list[str] = []
+        failure: Exception | None = None
+        end = None
+        try:
+            # No timeout of the SDK's, which does not keep to the time given; there is one around all this.
+            end = await self._sandbox.run_code(code, on_stdout=lambda message: heard.append(message.line), timeout=0)
+        except Exception as error:
+            failure = error
+        answer = e2b_bootstrap.read("".join(heard), key)
+        if answer is not None:  # Whatever happened after it.
+            return answer
+        if failure is not None and self._cloud.is_gone(failure):
+            raise SlotLostError(self._cloud.reason(failure))
+        if failure is not None:
+            raise _NoAnswerError(self._cloud.reason(failure))
+        if end is not None and end.error is not None and end.error.name not in _INTERRUPTIONS:
+            raise _KernelError(f"{end.error.name}: {end.error.value}")
+        raise _NoAnswerError("the answer did not come through whole")
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(LIFETIME / 3)
+            try:
+                await self._cloud.ask(lambda **options: self._sandbox.set_timeout(LIFETIME, **options))
+            except Exception as error:  # Whoever calls next will find out.
+                _log.info("E2B's sandbox %s: %s", self._sandbox.sandbox_id, self._cloud.reason(error))
+
+    async def end(self) -> None:
+        """End the cloud sandbox, or tell the log why it goes on for a while. Never raises."""
+        self._renewal.cancel()
+        try:
+            async with asyncio.timeout(_ENDING):
+                await self._cloud.ask(lambda **options: self._sandbox.kill(**options))
+        except Exception as error:
+            _log.warning(
+                "E2B's sandbox %s could not be ended (%s); it ends by itself within %d seconds",
+                self._sandbox.sandbox_id,
+                self._cloud.reason(error),
+                LIFETIME,
+            )
+
+
+class _NoAnswerError(Exception):
+    """No answer came, and asking again may bring it."""
+
+
+class _KernelError(Exception):
+    """Code of ours failed in a kernel."""
+
+
+def _pause(attempt: int) -> float:
+    """Seconds before the next try: doubled each time, and no two callers wait alike."""
+    return min(_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+
+
+def _packed() -> str:
+    """The code of `storm_calm.sandbox` as a zip file, in base64."""
+    root = Path(storm_calm.__file__).parent
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in (root / "__init__.py", *sorted((root / "sandbox").rglob("*.py"))):
+            archive.write(path, path.relative_to(root.parent))
+    return base64.b64encode(packed.getvalue()).decode()

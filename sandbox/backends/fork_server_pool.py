@@ -1,0 +1,45 @@
+"""The fork servers of a sandbox: one for each family of libraries, started when first needed, replaced when dead."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from storm_calm.sandbox.backends.fork_server import ForkServer
+from storm_calm.sandbox.execution import SandboxUnavailableError
+from storm_calm.sandbox.import_groups import FAMILIES
+
+
+class Pool:
+    """Hands out living fork servers, also to many threads at once."""
+
+    def __init__(self, launch: Callable[[tuple[str, ...]], ForkServer]) -> None:
+        """launch: starts a fork server that has the libraries loaded."""
+        self._launch = launch
+        self._servers: dict[str, ForkServer] = {}
+        self._locks = {family: threading.Lock() for family in FAMILIES}
+        self._closed = False
+
+    def server(self, family: str, *, instead_of: ForkServer | None = None) -> ForkServer:
+        """The fork server of `family`, a new one where there is none, or it died, or is `instead_of`, which failed.
+
+        Raises SandboxUnavailableError where it can't be started, or the pool is closed.
+        """
+        with self._locks[family]:  # Those who need another family don't wait for this one to start.
+            server = self._servers.get(family)
+            if self._closed:
+                raise SandboxUnavailableError("the sandbox is closed")
+            if server is None or server is instead_of or not server.alive():
+                if server is not None:
+                    server.close()
+                server = self._servers[family] = self._launch(FAMILIES[family])
+            return server
+
+    def close(self) -> None:
+        """End all fork servers, and with them their programs."""
+        self._closed = True
+        for family, lock in self._locks.items():
+            with lock:
+                server = self._servers.pop(family, None)
+                if server is not None:
+                    server.close()

@@ -1,0 +1,362 @@
+"""The nodes of a Ray cluster as slots for programs: which there are, what runs on them, and who goes where."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import threading
+import time
+from collections import Counter, deque
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from storm_calm.sandbox.backends.fair_semaphore import Places
+from storm_calm.sandbox.backends.local import LocalSandbox
+from storm_calm.sandbox.backends.remote import Place, Slot, SlotLostError
+from storm_calm.sandbox.backends.worker import Worker
+from storm_calm.sandbox.cancellation import Cancellation
+from storm_calm.sandbox.execution import TIERS, SandboxUnavailableError, Tier
+
+LOOK = 5.0
+"""Seconds between two looks at which nodes there are."""
+
+_STARTING = 120.0  # seconds for an actor's process to start and to load the solver libraries
+_AGAIN = 60.0  # seconds after which a node whose sandbox did not open is tried again
+_SIGN = 1.0  # seconds for signs of life; a node that is silent may be busy, one whose actor died says so at once
+_ENDING = 8.0  # seconds for the sandboxes to end in order; then their processes are killed
+_LISTEN = 0.05  # seconds between two looks at whether a run was cancelled
+
+_log = logging.getLogger(__name__)
+
+
+class Actor:
+    """What runs on a node: a sandbox, and the worker that answers out of it."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._fault = ""
+        try:
+            self._sandbox = LocalSandbox(**settings)
+            self._worker = Worker(self._sandbox)
+        except SandboxUnavailableError as error:
+            self._fault = str(error)
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one request."""
+        return {"fault": self._fault} if self._fault else self._worker.answer(request)
+
+    def close(self) -> None:
+        """End all programs."""
+        if not self._fault:
+            self._sandbox.close()
+
+
+class Node(Slot):
+    """A node with its actor: the slot of all its places at once."""
+
+    def __init__(self, key: str, address: str, workers: int, settings: dict[str, Any]) -> None:
+        self.key = key
+        """Ray's id of the node."""
+        self.address = address
+        """For messages."""
+        self.workers = workers
+        """How many places it has."""
+        self.tier: Tier = "limits"
+        self.lost = False
+        """Whether it is not to be used any more."""
+        self._numbers = itertools.count(1)
+        self._actor = (
+            ray.remote(Actor)
+            .options(
+                num_cpus=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(key, soft=False),
+                # One more, so that runs can be cancelled, and it can be closed, while it is busy.
+                max_concurrency=workers + 1,
+                # An actor that Ray starts anew has the name of the old one but none of its sessions.
+                max_restarts=0,
+                max_task_retries=0,
+            )
+            .remote({**settings, "workers": workers})
+        )
+
+    def call(
+        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
+    ) -> dict[str, Any]:
+        if self.lost:
+            raise SlotLostError(f"node {self.address} is lost")
+        _check_connection()
+        try:
+            if cancellation is None:
+                return dict(ray.get(self._actor.answer.remote(request), timeout=patience))
+            return dict(self._cancellable(request, patience, cancellation))
+        except RayTaskError as error:
+            raise SandboxUnavailableError(f"the sandbox on node {self.address} failed: {error.cause!r}") from None
+        except RayError as error:
+            raise SlotLostError(f"node {self.address}: {_gist(error)}") from None
+
+    def _cancellable(self, request: dict[str, Any], patience: float, cancellation: Cancellation) -> Any:
+        """The answer to a request that may be cancelled: then its run is ended there, and no other one."""
+        number = next(self._numbers)
+        answer = self._actor.answer.remote({**request, "number": number})
+        deadline = time.monotonic() + patience
+        told = False
+        while not ray.wait([answer], timeout=_LISTEN)[0] and time.monotonic() < deadline:
+            _check_connection()
+            if cancellation.cancelled:
+                # More than once, as the run may not have begun there.
+                self._actor.answer.remote({"call": "cancel", "number": number})
+                deadline = deadline if told else min(deadline, time.monotonic() + _ENDING)
+                told = True
+        return ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
+
+    def ping(self) -> Any:
+        """A sign of life from the actor; what `ray.wait` can wait for."""
+        return self._actor.answer.remote({"call": "hello"})
+
+    def end(self) -> Any:
+        """Ask the actor to end its programs; what `ray.wait` can wait for."""
+        return self._actor.close.remote()
+
+    def close(self) -> None:
+        self.lost = True
+        if ray.is_initialized():
+            with contextlib.suppress(RayError, ValueError):
+                ray.kill(self._actor)
+
+
+def _check_connection() -> None:
+    """Raise SandboxUnavailableError where there is none: Ray would connect anew by itself, and to something else."""
+    if not ray.is_initialized():
+        raise SandboxUnavailableError("ray was shut down under the sandbox; close the sandbox first")
+
+
+class Nowhere(Slot):
+    """The slot that programs come to while there is no node for them."""
+
+    def __init__(self, why: str) -> None:
+        self.lost = False
+        self._why = why
+
+    def call(
+        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
+    ) -> dict[str, Any]:
+        raise SandboxUnavailableError(self._why)
+
+    def close(self) -> None:
+        self.lost = True
+
+
+class NodePlaces(Places[Place]):
+    """The places of all nodes. Whose turn it is gets one on the node that has most of them free."""
+
+    def add(self, slot: Node | Nowhere, number: int) -> None:
+        """More places."""
+        with self._lock:
+            self._free.extend(Place(slot) for _ in range(number))
+            self._call()
+
+    def review(self) -> None:
+        """Take out the places of lost slots; those who waited for one may go elsewhere now."""
+        with self._lock:
+            self._call()
+
+    def _call(self) -> None:
+        # Numbered within their node, the highest first: the next is always on the node with most free places left.
+        numbered: list[tuple[int, Place]] = []
+        seen: Counter[int] = Counter()
+        for place in self._free:
+            if isinstance(place.slot, Node | Nowhere) and not place.slot.lost:
+                seen[id(place.slot)] += 1
+                numbered.append((seen[id(place.slot)], place))
+        numbered.sort(key=lambda item: -item[0])
+        self._free = deque(place for _, place in numbered)
+        super()._call()
+
+
+class Cluster:
+    """Which nodes of the cluster that this process is connected to serve, and their places."""
+
+    def __init__(self, workers: int | None, settings: dict[str, Any]) -> None:
+        """Start the actors. Raises SandboxUnavailableError where none can be had."""
+        self.places = NodePlaces([])
+        self._workers = workers
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._nodes: dict[str, Node] = {}
+        self._starting: dict[str, tuple[Node, threading.Thread]] = {}
+        self._refused: dict[str, tuple[float, str]] = {}
+        """Nodes that could not serve: until when they are left alone, and why."""
+        self._nowhere: Nowhere | None = None
+        self._closed = False
+        self._wake = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="ray-nodes", daemon=True)
+        try:
+            self._look()
+            for _, thread in list(self._starting.values()):
+                thread.join()
+            if not self._nodes:
+                raise SandboxUnavailableError(self._why_nowhere())
+            self._watcher.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def weakest(self) -> Slot:
+        """The node that locks programs in least."""
+        with self._lock:
+            nodes = list(self._nodes.values())
+        if not nodes:
+            raise SandboxUnavailableError(self._why_nowhere())
+        return max(nodes, key=lambda node: TIERS.index(node.tier))
+
+    def places_held(self) -> int:
+        """How many places all nodes have."""
+        return sum(node.workers for node in list(self._nodes.values()))
+
+    def lose(self, node: Node) -> None:
+        """Take a node out; if it is still there it comes back with a new actor."""
+        with self._lock:
+            if node.lost or self._closed:
+                return
+            node.lost = True
+            self._nodes.pop(node.key, None)
+        _log.warning("node %s is lost to the sandbox, with %d places", node.address, node.workers)
+        self.places.review()
+        node.close()
+        self._wake.set()
+
+    def close(self) -> None:
+        """End all actors and programs. A second call does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            nodes = list(self._nodes.values())
+            starting = list(self._starting.values())
+        self._wake.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        if ray.is_initialized():
+            ends = [node.end() for node in nodes]
+            if ends:
+                ray.wait(ends, num_returns=len(ends), timeout=_ENDING)
+            for node in [*nodes, *(node for node, _ in starting)]:
+                node.close()
+            for _, thread in starting:
+                thread.join(_ENDING)
+
+    def _watch(self) -> None:
+        while True:
+            self._wake.wait(LOOK)
+            self._wake.clear()
+            if self._closed:
+                return
+            try:
+                self._look()
+            except Exception:  # Whatever it is, the next look may fare better.
+                _log.warning("could not list the nodes of the Ray cluster", exc_info=True)
+
+    def _look(self) -> None:
+        """See which nodes there are; begin to start actors on new ones."""
+        if not ray.is_initialized():
+            return
+        there = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
+        for node in list(self._nodes.values()):
+            if node.key not in there:
+                self.lose(node)
+        self._lose_the_dead()
+        processors = {key: int(node["Resources"].get("CPU", 0)) for key, node in there.items()}
+        with self._lock:
+            if self._closed:
+                return
+            now = time.monotonic()
+            self._refused = {key: (until, why) for key, (until, why) in self._refused.items() if now < until}
+            taken = {**self._nodes, **self._starting, **self._refused}
+            new = {key: number for key, number in processors.items() if number and key not in taken}
+            held = [*self._nodes.values(), *(node for node, _ in self._starting.values())]
+            left = None if self._workers is None else self._workers - sum(node.workers for node in held)
+            for key, workers in shares(new, left).items():
+                node = Node(key, there[key]["NodeManagerAddress"], workers, self._settings)
+                thread = threading.Thread(target=self._start, args=(node,), name="ray-start", daemon=True)
+                self._starting[key] = (node, thread)
+                thread.start()
+        self._tell_of_hope()
+
+    def _lose_the_dead(self) -> None:
+        """Take out nodes whose actors died while nothing ran on them, before a program comes to one."""
+        signs = {node.ping(): node for node in list(self._nodes.values())}  # Others come and go meanwhile.
+        if not signs:
+            return
+        ended, _ = ray.wait(list(signs), num_returns=len(signs), timeout=_SIGN)
+        for sign in ended:
+            try:
+                ray.get(sign)
+            except RayTaskError:
+                pass  # It lives.
+            except RayError:
+                self.lose(signs[sign])
+
+    def _start(self, node: Node) -> None:
+        """Wait until a node's actor is ready, and let programs go there; or note why it is not."""
+        wait = _AGAIN
+        try:
+            answer = node.call({"call": "hello"}, _STARTING)
+            why = f"node {node.address}: {answer['fault']}" if "fault" in answer else None
+        except SlotLostError as error:
+            wait, why = LOOK, str(error)  # An accident, as far as anyone knows.
+        except SandboxUnavailableError as error:
+            why = str(error)
+        with self._lock:
+            del self._starting[node.key]
+            if why is None and not self._closed:
+                node.tier = answer["value"]["tier"]
+                self._nodes[node.key] = node
+            else:
+                self._refused[node.key] = (time.monotonic() + wait, why or "the sandbox is closed")
+        if node.key in self._nodes:
+            self.places.add(node, node.workers)
+        else:
+            if not self._closed:
+                _log.warning("a node does not serve: %s", why)
+            node.close()
+        self._tell_of_hope()
+
+    def _tell_of_hope(self) -> None:
+        """While no node serves and none is about to, programs are turned away rather than kept waiting."""
+        with self._lock:
+            nowhere = self._nowhere
+            if self._nodes and nowhere is not None:
+                nowhere.close()
+                self._nowhere = None
+            elif not self._nodes and not self._starting and nowhere is None and not self._closed:
+                self._nowhere = Nowhere(self._why_nowhere())
+                self.places.add(self._nowhere, 1)
+            else:
+                return
+        self.places.review()
+
+    def _why_nowhere(self) -> str:
+        reasons = "; ".join(why for _, why in self._refused.values()) or "none that is alive has processors"
+        return (
+            f"no node of the Ray cluster can run programs: {reasons}. Mend that, or join a node to it "
+            f"(ray start --address ...); it is found within {LOOK:.0f} seconds"
+        )
+
+
+def shares(processors: dict[str, int], workers: int | None) -> dict[str, int]:
+    """How many places each node gets: one a processor, or its part of `workers`. Nodes without any are left out."""
+    if workers is None or not processors:
+        return dict(processors)
+    parts = dict.fromkeys(processors, 0)
+    for _ in range(workers):
+        parts[min(parts, key=lambda key: parts[key] / processors[key])] += 1
+    return {key: part for key, part in parts.items() if part}
+
+
+def _gist(error: RayError) -> str:
+    """What happened, of the page that Ray writes about it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else 'no reason given'}"

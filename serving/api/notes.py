@@ -1,0 +1,62 @@
+"""What a user should know about an answer before relying on it, from evidence that the model can't talk away.
+
+notes(episode, ask)   # ["No solver report stands behind this answer."]
+"""
+
+from __future__ import annotations
+
+from math import isclose
+
+from storm_calm.agents.triggers.evidence import gather, numbers_in
+from storm_calm.env import Episode, read_answer
+from storm_calm.env.solver_backing import backed_by_report
+from storm_calm.serving.api.agent_request import Ask
+
+_ORDINARY = 10.0
+"""Whole numbers up to here, and powers of ten, stand in programs for many reasons."""
+
+
+def notes(episode: Episode, ask: Ask) -> list[str]:
+    """Sentences for the user; none where nothing is amiss. Of numbers that came in files nothing is known."""
+    answer = read_answer(episode.transcript) if episode.stop == "answer" else None
+    if answer is None:
+        return []
+    found: list[str] = []
+    reports = [report for execution in episode.executions for report in execution.reports]
+    last = reports[-1].status if reports else None
+    if answer.status == "number" and last in ("infeasible", "unbounded"):
+        found.append(f"The last solve was {last}, and the answer is a number all the same.")
+    elif not backed_by_report(episode):
+        found.append("No solver report stands behind this answer.")
+    invented = [] if ask.files else _invented(episode, ask)
+    if invented:
+        found.append(
+            f"The program uses numbers that you did not give ({', '.join(invented)}). If data is missing, "
+            "add it and ask again."
+        )
+    return found
+
+
+def _invented(episode: Episode, ask: Ask) -> list[str]:
+    """Numbers of the last program that are nowhere in the conversation, as far as they are no ordinary ones."""
+    evidence = gather(episode)
+    ran = [turn.code for turn in evidence.turns if turn.execution is not None and turn.code is not None]
+    if not ran:
+        return []
+    said = [{value for value, _ in numbers_in(message["content"])} for message in ask.messages]
+    given = {value for values in said for value in values}
+    # "With 50 more hours", "with 20 % less": what a change makes of a number of before.
+    changes, earlier = said[-1], {value for values in said[:-1] for value in values}
+    changed = {old + sign * by for old in earlier for by in changes for sign in (1, -1)}
+    changed |= {old * (1 + sign * by / 100) for old in earlier for by in changes for sign in (1, -1)}
+    given |= {value / 100 for value in given} | {value * 100 for value in given} | changed
+    numbers = [value for value in sorted(ran[-1].numbers) if not _is_ordinary(value)]
+    return [f"{value:g}" for value in numbers if not any(isclose(value, known) for known in given)][:5]
+
+
+def _is_ordinary(value: float) -> bool:
+    """Whether a number may well be of the program's own making: an index, a tolerance, a large constant."""
+    if value == 0 or (value <= _ORDINARY and value.is_integer()) or value < 1e-3:
+        return True
+    digits = f"{value:.6e}".partition("e")[0].rstrip("0").rstrip(".")
+    return digits == "1"

@@ -1,0 +1,109 @@
+"""Running the app under uvicorn: what it says when it starts, and how it goes down.
+
+On SIGTERM or Ctrl-C the server answers new requests with 503 and finishes those under way; after `drain_seconds`, or a
+second signal, it stops them. Its port stays open meanwhile, so that a proxy hears 503 instead of nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import uvicorn
+
+from storm_calm.serving.api.agent_runs import Agent
+from storm_calm.serving.api.app import create_app, opened
+from storm_calm.serving.api.auth import Keys
+from storm_calm.serving.api.config import ServeConfig
+from storm_calm.serving.api.http_limits import LimitedProtocol
+from storm_calm.serving.api.metrics import Metrics
+from storm_calm.serving.api.middleware import Drain
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which answers what is under way before it goes down."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain, agent: Agent, *, seconds: float) -> None:
+        """agent: what works on the answers. seconds: that those under way get to finish."""
+        super().__init__(config)
+        self._drain, self._agent, self._seconds = drain, agent, seconds
+        self._going: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn closes its port at the first signal; this goes down in its own way."""
+        loop = asyncio.get_running_loop()
+        kinds = (signal.SIGINT, signal.SIGTERM)
+        for kind in kinds:
+            loop.add_signal_handler(kind, self.handle_exit, kind, None)
+        try:
+            yield
+        finally:
+            for kind in kinds:
+                loop.remove_signal_handler(kind)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal drains; the second stops at once."""
+        if self._going is None:
+            self._drain.draining = True
+            self._going = asyncio.ensure_future(self._go())
+        else:
+            self._hurry.set()
+
+    async def _go(self) -> None:
+        await self._drained(self._seconds)
+        if self._drain.open:
+            # Their clients hear that the server is going down.
+            await self._agent.stop()
+            await self._drained(1.0)
+        self.should_exit = True
+
+    async def _drained(self, seconds: float) -> None:
+        """Wait until nothing is under way, for so many seconds, or until somebody is in a hurry."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._drain.open and not self._hurry.is_set():
+                    await asyncio.sleep(0.05)
+        self._hurry.clear()
+
+
+async def serve(config: ServeConfig, keys: Keys, *, listening: Callable[[str], None]) -> None:
+    """Serve until a signal. listening: gets the address when the first request can come.
+
+    Raises ReasonerError, SandboxUnavailableError and ValueError where a part can't be opened, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        port = socket.create_server((config.host, config.port), family=family, backlog=4096)
+    except OSError as error:
+        place = f"{config.host}:{config.port}"
+        raise ValueError(f"cannot listen at {place}: {error.strerror}; choose another --port") from error
+    with port:
+        metrics = Metrics()
+        async with opened(config, metrics) as agent:
+            app = create_app(config, keys=keys, metrics=metrics)
+            app.state.agent = agent
+            settings = uvicorn.Config(
+                app,
+                http=LimitedProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=60,
+                timeout_graceful_shutdown=1,
+                backlog=4096,
+            )
+            # What was loaded stays; to look through it for garbage would stop all streams for 0.1 seconds now and then.
+            gc.collect()
+            gc.freeze()
+            host, number = port.getsockname()[:2]
+            listening(f"http://{f'[{host}]' if ':' in host else host}:{number}/v1")
+            await Server(settings, app.state.drain, agent, seconds=config.drain_seconds).serve(sockets=[port])
