@@ -4,9 +4,9 @@
     python -m benchmarks.sandbox --seconds 5 --concurrency 1 4 8 --json
     python -m benchmarks.sandbox --backend docker
 
-The programs: a CP-SAT model, a SCIP model, and `print`. "sandbox" is `open_sandbox()` at the best tier of this
-machine; "fresh" starts `python main.py` for each run, without isolation. The two take turns, so that a busy machine
-slows both. A run counts only if its answer is right; a wrong one ends the benchmark.
+The programs: a CP-SAT model, a SCIP model, and `print`. "sandbox" is `open_sandbox()` at the best isolation level of
+this machine; "fresh" starts `python main.py` for each run, without isolation. The two take turns, so that a busy
+machine slows both. A run counts only if its answer is right; a wrong one ends the benchmark.
 
 The overhead, one run at a time, is shown in two ways, both medians of milliseconds:
 
@@ -212,7 +212,7 @@ def main() -> None:
         parser.error("--runs, --turns and --concurrency need numbers of at least 1, --seconds one above 0")
     options = {"image": settings.image} if settings.image else {}
     with open_sandbox(settings.backend, workers=settings.workers, **options) as sandbox:
-        facts = {**machine(), "backend": sandbox.backend, "tier": sandbox.tier, "workers": sandbox.workers}
+        facts = {**machine(), "backend": sandbox.backend, "isolation": sandbox.isolation, "workers": sandbox.workers}
         for name, (code, _) in PROGRAMS.items():
             check(name, sandbox.run(code).stdout)
         overheads = overhead(sandbox, settings.runs)

@@ -3,13 +3,13 @@
     python -m benchmarks.sandbox_mixed
     python -m benchmarks.sandbox_mixed --compare 504 --concurrency 8 2 --json
 
-"sandbox" is `open_sandbox()` at the best tier of this machine, "fresh" a `python main.py` for each program, without
-isolation and with one thread for linear algebra. Both get the same programs (`benchmarks.snippets`) from as many
-callers at once, and take turns, so that a busy machine slows both; where other work runs beside them, the processor
-time is the fairer measure. The rates are medians over the turns. Every answer of the sandbox is compared with the fresh
-python's; one that differs, or a program that fails, ends the benchmark with exit code 1. Memory is what a program's
-process holds for itself at its end, pages copied from the fork server included: Private_Dirty in its smaps_rollup, read
-by further programs that don't count for the rates.
+"sandbox" is `open_sandbox()` at the best isolation level of this machine, "fresh" a `python main.py` for each program,
+without isolation and with one thread for linear algebra. Both get the same programs (`benchmarks.snippets`) from as
+many callers at once, and take turns, so that a busy machine slows both; where other work runs beside them, the
+processor time is the fairer measure. The rates are medians over the turns. Every answer of the sandbox is compared with
+the fresh python's; one that differs, or a program that fails, ends the benchmark with exit code 1. Memory is what a
+program's process holds for itself at its end, pages copied from the fork server included: Private_Dirty in its
+smaps_rollup, read by further programs that don't count for the rates.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def main() -> None:
     if min(settings.compare, settings.turn, *settings.concurrency) < 1:
         parser.error("--compare, --turn and --concurrency need numbers of at least 1")
     with open_sandbox(workers=settings.workers, limits=Limits(seconds=60)) as sandbox:
-        facts = {**machine(), "tier": sandbox.tier, "workers": sandbox.workers}
+        facts = {**machine(), "isolation": sandbox.isolation, "workers": sandbox.workers}
         if not settings.json:
             print(described(facts), flush=True)
         take_turn(sandbox, mixed(len(KINDS), settings.seed + 1), concurrency=2)  # Not counted: files get cached.

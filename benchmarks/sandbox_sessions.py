@@ -167,7 +167,7 @@ def main() -> None:
     if settings.rounds < 1:
         parser.error("--rounds needs a number of at least 1")
     with open_sandbox(limits=Limits(seconds=30)) as sandbox:
-        facts = {**machine(), "tier": sandbox.tier, "workers": sandbox.workers}
+        facts = {**machine(), "isolation": sandbox.isolation, "workers": sandbox.workers}
         rows = {name: measure(sandbox, name, settings.rounds) for name in SESSIONS}
     faults = [fault for row in rows.values() for fault in row["faults"]]
     if settings.json:

@@ -267,7 +267,7 @@ def soak(settings: argparse.Namespace, world: World) -> dict[str, Any]:
     rests: list[Rest] = []
     busy = 0.0
     with open_sandbox(workers=settings.workers, limits=ROOMY) as sandbox:
-        facts = {**machine(), "tier": sandbox.tier, "workers": sandbox.workers}
+        facts = {**machine(), "isolation": sandbox.isolation, "workers": sandbox.workers}
         # Every kind and every hostile program once, so that all fork servers are there.
         conduct = Conduct(sandbox)
         at_once(conduct, answers, settings.concurrency)

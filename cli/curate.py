@@ -38,7 +38,7 @@ def curate(
     patience: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["patience"])] = None,
     max_interventions: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["max_interventions"])] = None,
     max_hint_share: Annotated[float | None, typer.Option(metavar="SHARE", help=TEXTS["max_hint_share"])] = None,
-    minimum_tier: Annotated[str | None, typer.Option(metavar="TIER", help=TEXTS["minimum_tier"])] = None,
+    minimum_isolation: Annotated[str | None, typer.Option(metavar="ISOLATION", help=TEXTS["minimum_isolation"])] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["workers"])] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Settings in TOML, such as another run's config.toml.")
@@ -79,7 +79,7 @@ def curate(
         "patience": patience,
         "max_interventions": max_interventions,
         "max_hint_share": max_hint_share,
-        "minimum_tier": minimum_tier,
+        "minimum_isolation": minimum_isolation,
         "workers": workers,
     }
     with told():

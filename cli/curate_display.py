@@ -44,7 +44,7 @@ def print_summary(summary: Summary) -> None:
     facts.add_row("discarded", f"{sum(summary.discarded.values())}{_listed(summary.discarded)}")
     mean, most = summary.hint_token_share_mean, summary.hint_token_share_max
     facts.add_row("hint tokens", f"{mean:.1%} of a golden run on average, {most:.1%} at most")
-    facts.add_row("programs run", f"{summary.executions} in a sandbox of tier {summary.sandbox_tier or 'none'}")
+    facts.add_row("programs run", f"{summary.executions} in a sandbox of isolation level {summary.isolation or 'none'}")
     facts.add_row("tokens", f"{summary.tokens:,} in {summary.seconds:,.0f} s")
     if summary.spent["calls"] or summary.spent["cached"]:
         facts.add_row("intervener", f"{escape(summary.intervener)}: {spent_words(Spent.from_dict(summary.spent))}")

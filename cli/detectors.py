@@ -56,8 +56,8 @@ def detectors(
         Path | None,
         typer.Option(metavar="FILE", help="Where an llm's replies are kept; what stands there is not asked again."),
     ] = None,
-    minimum_tier: Annotated[
-        str, typer.Option(metavar="TIER", help="The weakest sandbox to accept: full, landlock or limits.")
+    minimum_isolation: Annotated[
+        str, typer.Option(metavar="ISOLATION", help="The weakest sandbox to accept: full, landlock or limits.")
     ] = "landlock",
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="Print figures and every judgement as one JSON object.")
@@ -88,7 +88,7 @@ def detectors(
             judgements=judgements,
         )
         try:
-            with asked as watching, open_sandbox(minimum_tier=cast(Any, minimum_tier)) as sandbox:
+            with asked as watching, open_sandbox(minimum_isolation=cast(Any, minimum_isolation)) as sandbox:
                 if traces is not None:
                     read = read_traces(traces, sandbox)
                     measured[str(traces)] = _measured(read, len(read), watching, display)

@@ -38,7 +38,7 @@ def evaluate(
     model: Annotated[str | None, typer.Option(metavar="NAME", help=TEXTS["model"])] = None,
     tokenizer: Annotated[Path | None, typer.Option(metavar="FILE", help=TEXTS["tokenizer"])] = None,
     temperature: Annotated[float | None, typer.Option(metavar="T", help=TEXTS["temperature"])] = None,
-    minimum_tier: Annotated[str | None, typer.Option(metavar="TIER", help=TEXTS["minimum_tier"])] = None,
+    minimum_isolation: Annotated[str | None, typer.Option(metavar="ISOLATION", help=TEXTS["minimum_isolation"])] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["workers"])] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Settings in TOML, such as another run's config.toml.")
@@ -76,7 +76,7 @@ def evaluate(
         "model": model,
         "tokenizer": tokenizer and str(tokenizer),
         "temperature": temperature,
-        "minimum_tier": minimum_tier,
+        "minimum_isolation": minimum_isolation,
         "workers": workers,
     }
     with told():

@@ -13,7 +13,7 @@ from storm_calm.agents.evaluation.intervals import Interval
 from storm_calm.agents.evaluation.results import Group, Reliance, Results
 from storm_calm.agents.evaluation.run_evaluation import Progress
 
-GROUP_NAMES = {"by_benchmark": "test set", "by_family": "family", "by_tier": "tier", "by_group": "group"}
+GROUP_NAMES = {"by_benchmark": "test set", "by_family": "family", "by_difficulty": "difficulty", "by_group": "group"}
 """What the groups of a grouping are, in the head of its table."""
 
 WITH_INTERVALS = 2

@@ -73,10 +73,12 @@ def _print(show: str | None, *, split: Literal["train", "heldout"], seed: int, a
         problem = _stress_problem(show, seed) or next(generate([show], split=split, seed=seed, limit=1))
         typer.echo(json.dumps(problem.to_dict(), indent=2) if as_json else problem.question)
     elif as_json:
-        typer.echo(json.dumps({family.name: {"tier": family.tier} for family in FAMILIES.values()}, indent=2))
+        typer.echo(
+            json.dumps({family.name: {"difficulty": family.difficulty} for family in FAMILIES.values()}, indent=2)
+        )
     else:
         for family in FAMILIES.values():
-            typer.echo(f"{family.name:<16}{family.tier}")
+            typer.echo(f"{family.name:<16}{family.difficulty}")
 
 
 def _stress_problem(kind: str, seed: int) -> Problem | None:

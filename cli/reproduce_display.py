@@ -70,11 +70,11 @@ def print_report(facts: dict[str, Any]) -> None:
     """The table for people, at 60 columns too, and the paper's claims."""
     console = Console(highlight=False)
     table = Table("model", box=None, pad_edge=False, header_style="dim")
-    tiers = ("easy", "complex", "all")
-    for tier in tiers:
-        table.add_column(tier, justify="right")
+    difficulties = ("easy", "complex", "all")
+    for difficulty in difficulties:
+        table.add_column(difficulty, justify="right")
     for model in facts["models"].values():
-        cells = (model["accuracy"].get(tier) for tier in tiers)
+        cells = (model["accuracy"].get(difficulty) for difficulty in difficulties)
         table.add_row(model["label"], *("-" if cell is None else _cell(cell) for cell in cells))
     console.print(table)
     console.print()

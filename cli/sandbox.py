@@ -19,7 +19,7 @@ from storm_calm.cli.sandbox_display import counted, print_execution, print_facts
 if TYPE_CHECKING:
     from storm_calm.sandbox import Execution, Limits, Sandbox
 
-CHECK_EXAMPLES = "Examples:\n\nstorm sandbox check\n\nstorm sandbox check --minimum-tier full --json"
+CHECK_EXAMPLES = "Examples:\n\nstorm sandbox check\n\nstorm sandbox check --minimum-isolation full --json"
 RUN_EXAMPLES = (
     "Examples:\n\nstorm sandbox run - --timeout 5 <<< 'print(6 * 7)'\n\n"
     "storm sandbox run - --json <<< 'import ortools; print(ortools.__version__)'"
@@ -41,7 +41,9 @@ _OWN_OPTIONS = {"image": "docker", "template": "e2b", "address": "ray"}
 """Options that one backend has, and which."""
 
 Backend = Annotated[str, typer.Option(metavar="NAME", help="Where programs run: local, docker, e2b or ray.")]
-Tier = Annotated[str, typer.Option(metavar="TIER", help="The strongest tier to use: full, landlock or limits.")]
+Isolation = Annotated[
+    str, typer.Option(metavar="ISOLATION", help="The strongest isolation level to use: full, landlock or limits.")
+]
 Image = Annotated[str | None, typer.Option(metavar="NAME", help="The image, for docker.")]
 Template = Annotated[str | None, typer.Option(metavar="NAME", help="The template, for e2b.")]
 Address = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The cluster, for ray.")]
@@ -50,9 +52,9 @@ Address = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The clus
 @app.command("check", epilog=CHECK_EXAMPLES)
 def check(
     backend: Backend = "local",
-    tier: Tier = "full",
-    minimum_tier: Annotated[
-        str, typer.Option(metavar="TIER", help="Fail below this tier; by default any will do.")
+    isolation: Isolation = "full",
+    minimum_isolation: Annotated[
+        str, typer.Option(metavar="ISOLATION", help="Fail below this isolation level; by default any will do.")
     ] = "limits",
     image: Image = None,
     template: Template = None,
@@ -63,14 +65,14 @@ def check(
 ) -> None:
     """Show how well the sandbox locks programs in, and try it with programs that mean harm.
 
-    Exit code 0: it holds all that its tier claims. 1: something got through. 2: there is no sandbox.
+    Exit code 0: it holds all that its isolation level claims. 1: something got through. 2: there is no sandbox.
     """
     with _told():
         from storm_calm.sandbox.selfcheck import Outside, libraries, self_check
 
         begin = monotonic()
         # The secrets come first, so that they would be found in a sandbox that is a copy of this process.
-        with Outside() as outside, _open(backend, tier, minimum_tier, image, template, address) as sandbox:
+        with Outside() as outside, _open(backend, isolation, minimum_isolation, image, template, address) as sandbox:
             found, solvers = libraries(sandbox)
             if not as_json:
                 print_facts(sandbox, found, solvers)
@@ -80,7 +82,7 @@ def check(
         if as_json:
             facts = {
                 "backend": sandbox.backend,
-                "tier": sandbox.tier,
+                "isolation": sandbox.isolation,
                 "missing": list(sandbox.missing),
                 "resource_control": sandbox.resource_control,
                 "workers": sandbox.workers,
@@ -112,9 +114,12 @@ def run(
         typer.Option(metavar="NAME", help="A file to bring back from its folder to --out. May be repeated."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the results go.")] = None,
-    tier: Tier = "full",
-    minimum_tier: Annotated[
-        str | None, typer.Option(metavar="TIER", help="The weakest tier to accept; landlock, unless --tier is weaker.")
+    isolation: Isolation = "full",
+    minimum_isolation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ISOLATION", help="The weakest isolation level to accept; landlock, unless --isolation is weaker."
+        ),
     ] = None,
     image: Image = None,
     template: Template = None,
@@ -133,8 +138,8 @@ def run(
             raise ValueError("give --result NAME and --out DIR together: what to bring back, and where it goes")
         code = _text(program)
         files = _files(file or [])
-        lowest = minimum_tier or ("limits" if tier == "limits" else "landlock")
-        with _open(backend, tier, lowest, image, template, address, limits) as sandbox:
+        lowest = minimum_isolation or ("limits" if isolation == "limits" else "landlock")
+        with _open(backend, isolation, lowest, image, template, address, limits) as sandbox:
             execution = sandbox.run(code, files=files, results=tuple(result or ()))
         if out is not None:
             _save(execution, result or [], out)
@@ -188,8 +193,8 @@ def _told() -> Iterator[None]:
 
 def _open(
     backend: str,
-    tier: Any,
-    minimum_tier: Any,
+    isolation: Any,
+    minimum_isolation: Any,
     image: str | None,
     template: str | None,
     address: str | None,
@@ -202,7 +207,7 @@ def _open(
     for name in options:
         if backend in BACKENDS and backend != _OWN_OPTIONS[name]:
             raise ValueError(f"--{name} is for --backend {_OWN_OPTIONS[name]}, not for {backend}; leave it out")
-    return open_sandbox(backend, tier=tier, minimum_tier=minimum_tier, limits=limits, **options)
+    return open_sandbox(backend, isolation=isolation, minimum_isolation=minimum_isolation, limits=limits, **options)
 
 
 def _limits(timeout: float, memory: int) -> Limits:

@@ -25,7 +25,7 @@ _HARMLESS = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] i
 def print_facts(sandbox: Sandbox, found: Mapping[str, str | None], solvers: Sequence[str]) -> None:
     """What `sandbox` is, and what is inside."""
     console = Console(highlight=False)
-    console.print(Text.assemble(f"Sandbox {sandbox.backend}: tier ", (sandbox.tier, "bold")))
+    console.print(Text.assemble(f"Sandbox {sandbox.backend}: isolation level ", (sandbox.isolation, "bold")))
     for reason in sandbox.missing:
         console.print(_point(reason))
     limits = sandbox.limits
@@ -115,7 +115,7 @@ def print_execution(execution: Execution, limits: Limits, out: Path | None) -> N
         Text.assemble(
             (execution.status, style),
             f"{_ended(execution, limits)} · {execution.wall_seconds:.2f} s, {execution.cpu_seconds:.2f} s of processor"
-            f" · {_memory(execution.peak_memory_mb)} · {execution.backend}, tier {execution.tier}",
+            f" · {_memory(execution.peak_memory_mb)} · {execution.backend}, isolation level {execution.isolation}",
         )
     )
     for name, text in (("output", execution.stdout), ("errors", execution.stderr)):

@@ -58,9 +58,9 @@ def serve(
     sandbox: Annotated[
         str, typer.Option(metavar="NAME", help="Where programs run: local, docker, e2b or ray.")
     ] = _DEFAULT.sandbox,
-    minimum_tier: Annotated[
-        str, typer.Option(metavar="TIER", help="The weakest sandbox to accept: full, landlock or limits.")
-    ] = _DEFAULT.minimum_tier,
+    minimum_isolation: Annotated[
+        str, typer.Option(metavar="ISOLATION", help="The weakest sandbox to accept: full, landlock or limits.")
+    ] = _DEFAULT.minimum_isolation,
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Programs at once; by default one a processor.")
     ] = None,

@@ -35,8 +35,8 @@ def solve(
         float | None, typer.Option(metavar="T", help="How freely tokens are drawn; the reasoner's own way by default.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="Another attempt for another seed.")] = 0,
-    minimum_tier: Annotated[
-        str, typer.Option(metavar="TIER", help="The weakest sandbox to accept: full, landlock or limits.")
+    minimum_isolation: Annotated[
+        str, typer.Option(metavar="ISOLATION", help="The weakest sandbox to accept: full, landlock or limits.")
     ] = "landlock",
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="Print one JSON object at the end and nothing else.")
@@ -48,7 +48,7 @@ def solve(
         if reasoner in BUILT_IN:
             typer.echo(f"storm: {reasoner} is a model organism that knows the `storm families` and no more", err=True)
         try:
-            state = _solved(question, reasoner, model, temperature, seed, minimum_tier, show=not as_json)
+            state = _solved(question, reasoner, model, temperature, seed, minimum_isolation, show=not as_json)
         except KeyboardInterrupt:
             fail("stopped", code=130)
     answer = state["answer"]
@@ -86,7 +86,7 @@ def _solved(
     model: str | None,
     temperature: float | None,
     seed: int,
-    minimum_tier: Any,
+    minimum_isolation: Any,
     *,
     show: bool,
 ) -> dict[str, Any]:
@@ -97,7 +97,10 @@ def _solved(
     from storm_calm.cli.solve_display import Printer
     from storm_calm.sandbox import open_sandbox
 
-    with closing(open_reasoner(spec, model=model)) as reasoner, open_sandbox(minimum_tier=minimum_tier) as sandbox:
+    with (
+        closing(open_reasoner(spec, model=model)) as reasoner,
+        open_sandbox(minimum_isolation=minimum_isolation) as sandbox,
+    ):
         sampling = replace(reasoner.sampling, temperature=temperature) if temperature is not None else None
         parts = Parts(reasoner=reasoner, sandbox=sandbox, sampling=sampling, streaming=show)
         question_state: Any = {"messages": [{"role": "user", "content": question}], "seed": seed}

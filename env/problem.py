@@ -15,7 +15,7 @@ from storm_calm.env.plain import arguments
 AnswerKey = float | Literal["infeasible", "unbounded"]
 """What counts as right: a number in the unit that the question asks for, or the fact that there is no optimum."""
 
-ProblemTier = Literal["easy", "complex", ""]
+Difficulty = Literal["easy", "complex", ""]
 """How hard a generated problem is; "" where nobody said."""
 
 
@@ -35,7 +35,7 @@ class Problem:
     """Where the problem and its answers come from, such as a data set and its release."""
     family: str = ""
     """The generator's family, such as "knapsack"; "" for problems that were collected."""
-    tier: ProblemTier = ""
+    difficulty: Difficulty = ""
     """How hard it is meant to be."""
 
     def __post_init__(self) -> None:
@@ -50,8 +50,8 @@ class Problem:
             raise ValueError(f"answers is {self.answers!r}; give a tuple")
         for answer in self.answers:
             check_answer(answer)
-        if self.tier not in get_args(ProblemTier):
-            raise ValueError(f'tier is {self.tier!r}; give "easy", "complex" or ""')
+        if self.difficulty not in get_args(Difficulty):
+            raise ValueError(f'difficulty is {self.difficulty!r}; give "easy", "complex" or ""')
 
     def to_dict(self) -> dict[str, Any]:
         """The problem as JSON data."""

@@ -27,7 +27,7 @@ def read_problems(path: str | Path) -> tuple[Problem, ...]:
     """The problems of a file, in order.
 
     `answers` is a list and `answer` one answer: a number, "infeasible", "unbounded", or text that `parse_answer` reads.
-    `rule`, `source`, `family` and `tier` are optional, other fields are ignored, and so are blank lines.
+    `rule`, `source`, `family` and `difficulty` are optional, other fields are ignored, and so are blank lines.
     Raises ValueError, naming file and line, for anything that is not a problem, and for an id that was there before.
     """
     path = Path(path)
@@ -117,7 +117,7 @@ def _whole(data: bytes) -> int:
 def _problem(record: dict[str, Any]) -> Problem:
     """The problem in one line's object. Raises ValueError that names the field and the fix."""
     values: dict[str, Any] = {}
-    for name in ("id", "question", "rule", "source", "family", "tier"):
+    for name in ("id", "question", "rule", "source", "family", "difficulty"):
         value = record.get(name)
         if value is None:
             if name in ("id", "question"):
@@ -132,8 +132,8 @@ def _problem(record: dict[str, Any]) -> Problem:
         values[name] = value
     if values.get("rule", "paper") not in RULES:
         raise ValueError(f'"rule" {values["rule"]!r} is unknown; give one of {", ".join(RULES)}')
-    if values.get("tier", "") not in ("", "easy", "complex"):
-        raise ValueError(f'"tier" is {values["tier"]!r}; give "easy" or "complex", or leave it out')
+    if values.get("difficulty", "") not in ("", "easy", "complex"):
+        raise ValueError(f'"difficulty" is {values["difficulty"]!r}; give "easy" or "complex", or leave it out')
     return Problem(answers=_answers(record), **values)
 
 

@@ -27,7 +27,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetr
 from storm_calm.env import Episode, Generation, Problem, SolverEnv, score, segment_seed
 from storm_calm.rl.codec import CheckpointCodec
 from storm_calm.rl.rollout_metrics import facts, keep, length_of, report_failure
-from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError, Tier, open_sandbox
+from storm_calm.sandbox import Isolation, Limits, Sandbox, SandboxUnavailableError, open_sandbox
 
 PATIENCE = (1.0, 5.0, 20.0)
 """Seconds to wait before a program is tried again whose sandbox failed; then the rollout is given up."""
@@ -55,7 +55,10 @@ class StormAgentLoop(AgentLoopBase):
         self.settings: Mapping[str, Any] = self.config.storm
         self.codec = codec(str(self.config.actor_rollout_ref.model.path), self.settings["instructions"])
         self.sandbox = opened_sandbox(
-            self.settings["sandbox"], self.settings["minimum_tier"], self.settings["workers"], self.settings["seconds"]
+            self.settings["sandbox"],
+            self.settings["minimum_isolation"],
+            self.settings["workers"],
+            self.settings["seconds"],
         )
 
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> AgentLoopOutput:
@@ -175,9 +178,9 @@ def codec(folder: str, instructions: str | None) -> CheckpointCodec:
 
 
 @cache
-def opened_sandbox(backend: str, minimum_tier: Tier, workers: int | None, seconds: float) -> Sandbox:
+def opened_sandbox(backend: str, minimum_isolation: Isolation, workers: int | None, seconds: float) -> Sandbox:
     """One for all rollouts of a process; it ends with the process."""
-    return open_sandbox(backend, minimum_tier=minimum_tier, workers=workers, limits=Limits(seconds=seconds))
+    return open_sandbox(backend, minimum_isolation=minimum_isolation, workers=workers, limits=Limits(seconds=seconds))
 
 
 @cache

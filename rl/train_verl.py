@@ -123,8 +123,10 @@ def _check_sandbox(settings: Any) -> None:
     from storm_calm.sandbox import SandboxUnavailableError, open_sandbox
 
     try:
-        with open_sandbox(settings.sandbox, minimum_tier=settings.minimum_tier, workers=settings.workers) as sandbox:
-            print(f"sandbox: {settings.sandbox}, tier {sandbox.tier}", flush=True)
+        with open_sandbox(
+            settings.sandbox, minimum_isolation=settings.minimum_isolation, workers=settings.workers
+        ) as sandbox:
+            print(f"sandbox: {settings.sandbox}, isolation level {sandbox.isolation}", flush=True)
     except SandboxUnavailableError as error:
         raise ValueError(f"the sandbox cannot be opened: {error}") from error
 

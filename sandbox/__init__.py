@@ -24,14 +24,22 @@ from typing import Any
 
 from storm_calm.sandbox.base import MAX_CODE_BYTES, Limits, Program, Sandbox, Session
 from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError
-from storm_calm.sandbox.execution import TIERS, Execution, SandboxUnavailableError, SolverReport, Status, Tier
+from storm_calm.sandbox.execution import (
+    ISOLATION_LEVELS,
+    Execution,
+    Isolation,
+    SandboxUnavailableError,
+    SolverReport,
+    Status,
+)
 
 __all__ = [
     "BACKENDS",
+    "ISOLATION_LEVELS",
     "MAX_CODE_BYTES",
-    "TIERS",
     "Cancellation",
     "Execution",
+    "Isolation level",
     "Limits",
     "Program",
     "RunCancelledError",
@@ -40,7 +48,6 @@ __all__ = [
     "Session",
     "SolverReport",
     "Status",
-    "Tier",
     "open_sandbox",
 ]
 
@@ -52,8 +59,8 @@ BACKENDS = ("local", "docker", "e2b", "ray")
 def open_sandbox(
     backend: str = "local",
     *,
-    minimum_tier: Tier = "landlock",
-    tier: Tier = "full",
+    minimum_isolation: Isolation = "landlock",
+    isolation: Isolation = "full",
     workers: int | None = None,
     limits: Limits | None = None,
     **options: Any,
@@ -62,19 +69,17 @@ def open_sandbox(
 
     backend: "local", a fork server on this machine; "docker", the same in containers; "e2b", in E2B's cloud; "ray", on
         every node of a Ray cluster.
-    minimum_tier: refuse to open below it.
-    tier: the highest tier to use, where the machine could do more.
-    workers: how many programs run at once, by default as many as the backend has processors for; more wait their turn.
-    limits: of every run that brings none of its own.
-    options: what the backend takes besides, see the modules of `sandbox.backends`.
-    Raises SandboxUnavailableError where `minimum_tier` can't be reached or the backend not be had, with what is missing
-    and a way out.
+    minimum_isolation: refuse to open below it. isolation level: the highest isolation level to use, where the machine
+    could do more. workers: how many programs run at once, by default as many as the backend has processors for; more
+    wait their turn. limits: of every run that brings none of its own. options: what the backend takes besides, see the
+    modules of `sandbox.backends`. Raises SandboxUnavailableError where `minimum_isolation` can't be reached or the
+    backend not be had, with what is missing and a way out.
     """
-    for name, value in (("minimum_tier", minimum_tier), ("tier", tier)):
-        if value not in TIERS:
-            raise ValueError(f"{name} {value!r} is none of {', '.join(TIERS)}")
-    if TIERS.index(tier) > TIERS.index(minimum_tier):
-        raise ValueError(f"tier {tier!r} is below minimum_tier {minimum_tier!r}")
+    for name, value in (("minimum_isolation", minimum_isolation), ("isolation", isolation)):
+        if value not in ISOLATION_LEVELS:
+            raise ValueError(f"{name} {value!r} is none of {', '.join(ISOLATION_LEVELS)}")
+    if ISOLATION_LEVELS.index(isolation) > ISOLATION_LEVELS.index(minimum_isolation):
+        raise ValueError(f"isolation level {isolation!r} is below minimum_isolation {minimum_isolation!r}")
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r} is none of {', '.join(BACKENDS)}")
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
@@ -84,7 +89,9 @@ def open_sandbox(
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(f"backend {backend!r} has no option {unknown[0]!r}; it takes {', '.join(sorted(known))}")
-    return kind(minimum_tier=minimum_tier, tier=tier, workers=workers, limits=limits or Limits(), **options)
+    return kind(
+        minimum_isolation=minimum_isolation, isolation=isolation, workers=workers, limits=limits or Limits(), **options
+    )
 
 
 def _backend(name: str) -> Callable[..., Sandbox]:

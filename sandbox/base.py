@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from storm_calm.sandbox.cancellation import Cancellation
-from storm_calm.sandbox.execution import Execution, Tier
+from storm_calm.sandbox.execution import Execution, Isolation
 
 MAX_CODE_BYTES = 1 << 20
 """The longest program, in bytes of UTF-8. Longer text is data, and belongs into a file."""
@@ -110,10 +110,10 @@ class Sandbox(ABC):
 
     backend: str
     """Its name, such as "local"."""
-    tier: Tier
+    isolation: Isolation
     """How well it locks programs in."""
     missing: tuple[str, ...] = ()
-    """Why it isn't a higher tier, a sentence for each thing missing; empty at the highest."""
+    """Why it isn't a higher isolation level, a sentence for each thing missing; empty at the highest."""
     resource_control: str = ""
     """What limits memory and processor time of its programs, in words."""
     workers: int

@@ -19,14 +19,14 @@ Status = Literal["ok", "error", "timeout", "memory_limit", "output_limit", "kill
 A fault of the sandbox itself is not a status: it raises `SandboxUnavailableError`.
 """
 
-Tier = Literal["full", "landlock", "limits"]
+Isolation = Literal["full", "landlock", "limits"]
 """How well a program is locked in, strongest first.
 
 full: namespaces, Landlock, seccomp and resource limits. landlock: the same without namespaces. limits: only the last.
 """
 
-TIERS: tuple[Tier, ...] = get_args(Tier)
-"""The tiers, strongest first."""
+ISOLATION_LEVELS: tuple[Isolation, ...] = get_args(Isolation)
+"""The isolation levels, strongest first."""
 
 SolveStatus = Literal["optimal", "feasible", "infeasible", "unbounded", "error", "limit"]
 """What a solver said. "feasible": a solution that it did not prove optimal; "limit": it stopped without a solution."""
@@ -137,7 +137,7 @@ class Execution:
     """The most memory it held at once beyond what the sandbox had loaded for it, in MiB, as far as it was seen."""
     truncated: bool = False
     """Whether output was lost because it went over the limit."""
-    tier: Tier
+    isolation: Isolation
     """How well it was locked in."""
     backend: str
     """Where it ran, such as "local"."""
@@ -153,8 +153,8 @@ class Execution:
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
             raise ValueError(f"status {self.status!r} must be one of {', '.join(get_args(Status))}")
-        if self.tier not in TIERS:
-            raise ValueError(f"tier {self.tier!r} is none of {', '.join(TIERS)}")
+        if self.isolation not in ISOLATION_LEVELS:
+            raise ValueError(f"isolation level {self.isolation!r} is none of {', '.join(ISOLATION_LEVELS)}")
 
     def to_dict(self) -> dict[str, Any]:
         """The execution as JSON data."""

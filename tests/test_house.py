@@ -76,7 +76,7 @@ def test_importing_all_of_env_and_opening_a_sandbox_loads_nothing_heavy():
     code = (
         "import importlib, pkgutil, sys\nfrom storm_calm import env, sandbox\n"
         "for module in pkgutil.walk_packages(env.__path__, 'storm_calm.env.'): importlib.import_module(module.name)\n"
-        "sandbox.open_sandbox(minimum_tier='limits').close()\n"
+        "sandbox.open_sandbox(minimum_isolation='limits').close()\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True).stdout

@@ -10,7 +10,7 @@ from storm_calm.agents.interveners.open_intervener import check_intervener
 from storm_calm.agents.runs.settings import FAMILY_LIMIT
 from storm_calm.env import Problem, read_problems
 from storm_calm.env.plain import arguments
-from storm_calm.sandbox import Tier
+from storm_calm.sandbox import Isolation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +51,7 @@ class CurateConfig:
     """The most hints that one run may get."""
     max_hint_share: float = 0.15
     """The most that hints may make up of a golden run's model and hint tokens, from 0 to 1."""
-    minimum_tier: str = "landlock"
+    minimum_isolation: str = "landlock"
     """The weakest sandbox to accept: "full", "landlock" or "limits"."""
     workers: int = 4
     """Problems in flight at once; results do not depend on it."""
@@ -61,8 +61,10 @@ class CurateConfig:
             raise ValueError("give a file of problems or families, one of them: --problems FILE, or --families all")
         if self.split not in ("train", "heldout"):
             raise ValueError(f'split is {self.split!r}; give "train" or "heldout"')
-        if self.minimum_tier not in get_args(Tier):
-            raise ValueError(f"minimum_tier is {self.minimum_tier!r}; give one of {', '.join(get_args(Tier))}")
+        if self.minimum_isolation not in get_args(Isolation):
+            raise ValueError(
+                f"minimum_isolation is {self.minimum_isolation!r}; give one of {', '.join(get_args(Isolation))}"
+            )
         check_intervener(
             self.intervener, url=self.intervener_url, model=self.intervener_model, price=self.intervener_price
         )

@@ -60,7 +60,7 @@ class Summary:
     """Tokens that the model wrote in the runs as recorded, watched and native."""
     seconds: float
     """Wall seconds of the whole curation, pauses before a --resume left out."""
-    sandbox_tier: str
+    isolation: str
     """How well programs were locked in; the weakest, where there were several; "" where none ran."""
     errors: int
     """Problems that are not done because the reasoner or the intervener failed."""
@@ -72,13 +72,13 @@ class Summary:
 
 def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 0) -> Summary:
     """The summary of what is done so far."""
-    from storm_calm.sandbox import TIERS
+    from storm_calm.sandbox import ISOLATION_LEVELS
 
     golden = [record.episode for record in records if record.outcome == "golden"]
     shares = [hint_share(episode) for episode in golden]
     positions = [position for episode in golden for position in hint_positions(episode)]
     episodes = [episode for record in records for episode in (record.episode, record.native)]
-    tiers = {execution.tier for episode in episodes for execution in episode.executions}
+    isolation_levels = {execution.isolation for episode in episodes for execution in episode.executions}
     triggers = Counter(one.finding.trigger for record in records for one in record.episode.interventions)
     refusals = Counter(refusal.reason for record in records for refusal in record.refusals)
     outcomes = Counter(record.outcome for record in records)
@@ -104,7 +104,7 @@ def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 
         executions=sum(len(episode.executions) for episode in episodes),
         tokens=sum(episode.usage.model_tokens for episode in episodes),
         seconds=round(max((record.at_seconds for record in records), default=0.0), 2),
-        sandbox_tier=max(tiers, key=TIERS.index) if tiers else "",
+        isolation=max(isolation_levels, key=ISOLATION_LEVELS.index) if isolation_levels else "",
         errors=errors,
     )
 

@@ -11,7 +11,7 @@ from storm_calm.agents.runs.settings import FAMILY_LIMIT
 from storm_calm.env import RULES, Problem, read_problems
 from storm_calm.env.plain import arguments
 from storm_calm.env.problems.benchmarks import BENCHMARKS, Loaded, load_benchmarks
-from storm_calm.sandbox import Tier
+from storm_calm.sandbox import Isolation
 
 LISTS = ("families", "benchmark", "stress", "rule")
 """Fields that are lists in TOML."""
@@ -51,7 +51,7 @@ class EvalConfig:
     """A server's model's tokenizer.json: only with it are tokens counted and not estimated."""
     temperature: float | None = None
     """How freely tokens are drawn, 0 for the likeliest; if left out, the reasoner's own."""
-    minimum_tier: str = "landlock"
+    minimum_isolation: str = "landlock"
     """The weakest sandbox to accept: "full", "landlock" or "limits"."""
     workers: int = 4
     """Runs in flight at once; results do not depend on it."""
@@ -66,8 +66,10 @@ class EvalConfig:
             raise ValueError("data_dir goes with benchmark: --benchmark nl4opt --data-dir DIR")
         if self.split not in ("train", "heldout"):
             raise ValueError(f'split is {self.split!r}; give "heldout" or "train"')
-        if self.minimum_tier not in get_args(Tier):
-            raise ValueError(f"minimum_tier is {self.minimum_tier!r}; give one of {', '.join(get_args(Tier))}")
+        if self.minimum_isolation not in get_args(Isolation):
+            raise ValueError(
+                f"minimum_isolation is {self.minimum_isolation!r}; give one of {', '.join(get_args(Isolation))}"
+            )
         for name, known in (("rule", RULES), ("benchmark", BENCHMARKS)):
             for one in getattr(self, name):
                 if one not in known:

@@ -42,7 +42,7 @@ def draw(comparison: Comparison, out: Path) -> tuple[Path, ...]:
 
 def _accuracy(comparison: Comparison) -> Any:
     runs, rule = comparison.runs, comparison.rules[0]
-    grouping = next((name for name in ("by_tier", "by_benchmark", "by_family") if _shared(runs, name)), "")
+    grouping = next((name for name in ("by_difficulty", "by_benchmark", "by_family") if _shared(runs, name)), "")
     names = _shared(runs, grouping)
     slanted = len(names) > 6
     letters = 3 if slanted else max(map(len, [*names, "all"]))
@@ -67,7 +67,9 @@ def _accuracy(comparison: Comparison) -> Any:
     axes.set_xticks(range(len(labels)), labels, rotation=45 if slanted else 0, ha="right" if slanted else "center")
     axes.set_xlim(-0.6, len(names) + 0.6)
     axes.set_ylim(-3, 103)
-    axes.set_xlabel({"by_tier": "tier", "by_benchmark": "test set", "by_family": "family"}.get(grouping, ""))
+    axes.set_xlabel(
+        {"by_difficulty": "difficulty", "by_benchmark": "test set", "by_family": "family"}.get(grouping, "")
+    )
     axes.set_ylabel(f"right answers (pass@1, rule {rule}), %")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return figure

@@ -18,7 +18,7 @@ from storm_calm.env.solver_backing import backed_by_report
 GROUPINGS: dict[str, Callable[[Problem], str]] = {
     "by_benchmark": benchmark_of,
     "by_family": lambda problem: problem.family,
-    "by_tier": lambda problem: problem.tier,
+    "by_difficulty": lambda problem: problem.difficulty,
     "by_group": group_of,
 }
 """How problems are put into groups; one that names no problem is left out."""

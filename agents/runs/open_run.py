@@ -12,7 +12,7 @@ from typing import cast
 from storm_calm.agents.reasoners import open_reasoner
 from storm_calm.agents.runs.cancellable_reasoner import Watched
 from storm_calm.env import Reasoner, Sampling
-from storm_calm.sandbox import Sandbox, Tier, open_sandbox
+from storm_calm.sandbox import Isolation, Sandbox, open_sandbox
 
 
 class Settings(typing.Protocol):
@@ -27,7 +27,7 @@ class Settings(typing.Protocol):
     @property
     def temperature(self) -> float | None: ...
     @property
-    def minimum_tier(self) -> str: ...
+    def minimum_isolation(self) -> str: ...
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def opened(settings: Settings, reasoner: Reasoner | None = None) -> Iterator[tup
     Raises ReasonerError, SandboxUnavailableError, and ValueError for a reasoner that nobody knows.
     """
     given = closing(_reasoner(settings)) if reasoner is None else nullcontext(reasoner)
-    with given as writer, open_sandbox(minimum_tier=cast(Tier, settings.minimum_tier)) as sandbox:
+    with given as writer, open_sandbox(minimum_isolation=cast(Isolation, settings.minimum_isolation)) as sandbox:
         heat = settings.temperature
         sampling = writer.sampling if heat is None else replace(writer.sampling, temperature=heat)
         yield Watched(writer), sampling, sandbox

@@ -49,7 +49,7 @@ def _schema(format: Format) -> Any:
     # Said, not guessed from the rows: an empty list or a column of empty texts would get another type.
     pa = _pyarrow("pyarrow")
     text, numbers = pa.string(), pa.list_(pa.int64())
-    names = {"id": text, "family": text, "tier": text, "source": text}
+    names = {"id": text, "family": text, "difficulty": text, "source": text}
     message = pa.struct({"role": text, "content": text})
     columns = {
         "verl-sft": {**names, "input_ids": numbers, "loss_mask": numbers},

@@ -37,7 +37,7 @@ def sft_row(episode: Episode, *, hints: bool = True) -> dict[str, Any]:
     return {
         "id": problem.id,
         "family": problem.family,
-        "tier": problem.tier,
+        "difficulty": problem.difficulty,
         "source": problem.source,
         "input_ids": ids,
         "loss_mask": list(episode.transcript.mask("sft", hints=hints)),
@@ -85,7 +85,7 @@ def message_row(episode: Episode) -> dict[str, Any]:
         **said,
         "id": problem.id,
         "family": problem.family,
-        "tier": problem.tier,
+        "difficulty": problem.difficulty,
         "source": problem.source,
     }
 

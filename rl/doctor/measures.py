@@ -18,7 +18,7 @@ State = Literal["ok", "warning", "problem", "not measured"]
 """How bad it is."""
 
 COMPLEX_FALL = (0.02, 0.05)
-"""Fall of pass@1 on the complex tier. The paper's SFT gains 1.6 points on average; training on solutions without
+"""Fall of pass@1 on the complex difficulty. The paper's SFT gains 1.6 points on average; training on solutions without
 reflection lost 26.5 on OptMATH. A problem also has to lie below the baseline's interval, or it may be luck."""
 FLAT = 0.02
 """Rise of the mean reward below which it is flat: two rollouts in a hundred."""
@@ -59,14 +59,14 @@ Measure = Callable[[Any, Runs], Reading]
 """Looks for a signature in one run; gets to see the others too."""
 
 
-def complex_tier(run: Evaluation, runs: Runs) -> Reading:
+def complex_families(run: Evaluation, runs: Runs) -> Reading:
     """Whether training took from the hard problems what it gave to the easy ones."""
     base = runs.baseline
     if base is None:
         return missing("an evaluation of the model before training, as --baseline")
     rules = run.results.get("rules")
     for rule in rules if isinstance(rules, Mapping) else ():
-        path = ("by_tier", "complex", rule)
+        path = ("by_difficulty", "complex", rule)
         before, now = base.number(*path, "mean"), run.number(*path, "mean")
         if before is None or now is None:
             continue
@@ -75,7 +75,7 @@ def complex_tier(run: Evaluation, runs: Runs) -> Reading:
         state = above(fall, COMPLEX_FALL)
         state = "warning" if state == "problem" and not sure else state
         return Reading(state=state, figure=f"pass@1 {before:.1%} -> {now:.1%} (rule {rule})")
-    return missing("pass@1 of the complex tier in both evaluations, under one rule")
+    return missing("pass@1 of the complex difficulty in both evaluations, under one rule")
 
 
 def reward_flat(run: Training, runs: Runs) -> Reading:

@@ -32,13 +32,13 @@ class Signature:
 
 SIGNATURES = (
     Signature(
-        name="complex tier",
+        name="complex difficulty",
         threshold=f"falls by {COMPLEX_FALL[0] * 100:.0f} points; by {COMPLEX_FALL[1] * 100:.0f} and below "
         "the baseline's interval",
         cause="trained on runs without reflection, on too few complex problems, or for too many epochs",
         remedy="keep complex problems among the golden runs, fewer epochs, a smaller learning rate; curate again with "
         "the model's own runs rather than with those of another",
-        measures={Evaluation: measures.complex_tier},
+        measures={Evaluation: measures.complex_families},
     ),
     Signature(
         name="reward flat",

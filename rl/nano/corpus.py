@@ -71,7 +71,7 @@ def traces(codec: Codec, sandbox: Sandbox, *, seed: str) -> Iterator[Trace]:
         problem = instance.problem()
         while True:
             hinted = rng.random() < HINTED_SHARE
-            mix = {k: w for k, w in MIX[instance.tier].items() if not hinted or k in TRIGGER_OF}
+            mix = {k: w for k, w in MIX[instance.difficulty].items() if not hinted or k in TRIGGER_OF}
             kind: Kind = rng.choices(list(mix), list(mix.values()))[0]
             try:
                 trace = play(env, instance, problem, kind, hinted=hinted, rng=rng)

@@ -26,8 +26,8 @@ def evaluate(
 ) -> dict[str, object]:
     """Share of right answers, by family too, and what the rules find.
 
-    Returns {"problems", "correct", "by_family": {name: share}, "by_tier": {tier: share}, "triggers": {name: count},
-    "stops": {reason: count}}.
+    Returns {"problems", "correct", "by_family": {name: share}, "by_difficulty": {difficulty: share}, "triggers": {name:
+    count}, "stops": {reason: count}}.
     """
 
     def one(problem: Problem) -> tuple[Problem, bool, str | None, str]:
@@ -37,10 +37,10 @@ def evaluate(
 
     with ThreadPoolExecutor(workers) as pool:
         rows = list(pool.map(one, problems))
-    by: dict[str, dict[str, list[bool]]] = {"family": defaultdict(list), "tier": defaultdict(list)}
+    by: dict[str, dict[str, list[bool]]] = {"family": defaultdict(list), "difficulty": defaultdict(list)}
     for problem, correct, _, _ in rows:
         by["family"][problem.family].append(correct)
-        by["tier"][problem.tier].append(correct)
+        by["difficulty"][problem.difficulty].append(correct)
     return {
         "problems": len(rows),
         "correct": sum(correct for _, correct, _, _ in rows) / len(rows),

@@ -14,7 +14,7 @@ from typing import Literal
 from storm_calm.env.episode import Episode
 from storm_calm.env.problem import Problem
 from storm_calm.env.problems.families import Instance
-from storm_calm.env.problems.families.base import Tier
+from storm_calm.env.problems.families.base import Difficulty
 from storm_calm.env.solver_env import SolverEnv
 from storm_calm.rl.nano.acts import ACTS
 from storm_calm.rl.nano.scene import Scene, Unsuitable
@@ -35,7 +35,7 @@ Kind = Literal[
     "unmended_error",
 ]
 
-MIX: dict[Tier, dict[Kind, float]] = {
+MIX: dict[Difficulty, dict[Kind, float]] = {
     "easy": {
         "direct": 0.36, "mended_error": 0.08,
         "by_hand": 0.14, "fragment": 0.05, "imagined_output": 0.04, "overruled": 0.08,
@@ -49,7 +49,7 @@ MIX: dict[Tier, dict[Kind, float]] = {
         "misread_number": 0.04, "status_ignored": 0.01, "unmended_error": 0.05,
     },
 }  # fmt: skip
-"""Share of each kind among traces without a hint, by tier. A kind that an instance cannot show becomes another draw."""
+"""Share of each kind among traces without a hint, by difficulty. A kind that an instance cannot show is drawn again."""
 
 HINTED_SHARE = 0.35
 """Share of all traces in which a flaw is cut away, a hint stands in its place, and the rest is right."""

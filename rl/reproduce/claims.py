@@ -87,7 +87,7 @@ def _sft_changes_little(figures: Figures) -> Measured:
             return told, "differs", reason
         return told, "differs", ""
     if change.high < -LITTLE:
-        return told, "differs", "SFT harmed the model: see what the doctor says of the complex tier"
+        return told, "differs", "SFT harmed the model: see what the doctor says of the complex difficulty"
     return told, "agrees" if abs(change.mean) <= LITTLE else "cannot be told", ""
 
 
@@ -258,19 +258,19 @@ CLAIMS: tuple[tuple[str, str, tuple[str, ...], Callable[[Figures], Measured]], .
 """Name, what the paper reports, the models that it takes, and how it is measured."""
 
 
-def _gain(figures: Figures, before: str, after: str, tier: str = "all") -> Interval:
+def _gain(figures: Figures, before: str, after: str, difficulty: str = "all") -> Interval:
     """The two have no seed in common only while their stages are under way; then nothing is known."""
     weights = ((-1, figures.runs[before]), (1, figures.runs[after]))
-    return contrast("right", weights, figures.problems[tier]) or Interval(mean=0.0, low=-1.0, high=1.0)
+    return contrast("right", weights, figures.problems[difficulty]) or Interval(mean=0.0, low=-1.0, high=1.0)
 
 
-def _share(figures: Figures, model: str, tier: str = "all") -> str:
-    found = figures.models[model].accuracy.get(tier)
+def _share(figures: Figures, model: str, difficulty: str = "all") -> str:
+    found = figures.models[model].accuracy.get(difficulty)
     return "?" if found is None else _percent(found.mean)
 
 
-def _accuracy(figures: Figures, before: str, after: str, tier: str = "all") -> str:
-    return f"{_share(figures, before, tier)} -> {_share(figures, after, tier)}"
+def _accuracy(figures: Figures, before: str, after: str, difficulty: str = "all") -> str:
+    return f"{_share(figures, before, difficulty)} -> {_share(figures, after, difficulty)}"
 
 
 def _behaviour(figures: Figures, name: str, *models: str) -> tuple[Any, ...]:

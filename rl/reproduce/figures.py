@@ -13,7 +13,7 @@ from storm_calm.agents.evaluation.samples import read_samples
 from storm_calm.env import TRIGGERS
 from storm_calm.env.jsonl import json_lines
 from storm_calm.rl.doctor import Verdict, examine
-from storm_calm.rl.reproduce.paired import TIERS, Accuracy, Values, accuracy, values
+from storm_calm.rl.reproduce.paired import DIFFICULTIES, Accuracy, Values, accuracy, values
 from storm_calm.rl.reproduce.records import read_record
 from storm_calm.rl.reproduce.running import seed_folder, seeds_in
 from storm_calm.rl.reproduce.stages import STAGES
@@ -55,7 +55,7 @@ class Model:
     seeds: tuple[int, ...]
     """Seeds that it was evaluated for."""
     accuracy: Mapping[str, Accuracy]
-    """By tier."""
+    """By difficulty."""
     behaviour: Mapping[str, float]
     """`BEHAVIOUR`, the mean over seeds."""
     first_finding: Mapping[str, float]
@@ -102,7 +102,7 @@ class Figures:
     runs: Mapping[str, Values]
     """What each model did at each problem; not in report.json."""
     problems: Mapping[str, tuple[str, ...]]
-    """The ids of the held-out problems, by tier, "all" included; not in report.json."""
+    """The ids of the held-out problems, by difficulty, "all" included; not in report.json."""
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON data."""
@@ -119,7 +119,7 @@ def collect(out: Path) -> Figures:
     seeds = seeds_in(out)
     folders = {seed: seed_folder(out, seed) for seed in seeds}
     runs: dict[str, Values] = {}
-    tiers: dict[str, str] = {}
+    difficulties: dict[str, str] = {}
     problems: dict[str, tuple[str, ...]] = {}
     models: dict[str, Model] = {}
     for name, label in MODELS.items():
@@ -131,8 +131,11 @@ def collect(out: Path) -> Figures:
         if found:
             samples = {seed: read_samples(folder / "samples.jsonl") for seed, folder in found.items()}
             runs[name] = values(samples)
-            tiers |= {sample.id: sample.episode.problem.tier for one in samples.values() for sample in one}
-            problems = {tier: tuple(id for id in tiers if tier in (tiers[id], "all")) for tier in TIERS}
+            difficulties |= {sample.id: sample.episode.problem.difficulty for one in samples.values() for sample in one}
+            problems = {
+                difficulty: tuple(id for id in difficulties if difficulty in (difficulties[id], "all"))
+                for difficulty in DIFFICULTIES
+            }
             models[name] = _model(label, found, runs[name], problems)
     if not models:
         raise ValueError(f"{out}: no model is evaluated there yet; run storm reproduce --out {out} first")
@@ -177,11 +180,11 @@ def collect(out: Path) -> Figures:
 def _model(label: str, folders: Mapping[int, Path], runs: Values, problems: Mapping[str, tuple[str, ...]]) -> Model:
     results = [json.loads((folder / "results.json").read_text(encoding="utf-8")) for folder in folders.values()]
     behaviours = [one["behaviour"] for one in results]
-    by_tier = {tier: accuracy(runs, problems[tier]) for tier in TIERS}
+    by_difficulty = {difficulty: accuracy(runs, problems[difficulty]) for difficulty in DIFFICULTIES}
     return Model(
         label=label,
         seeds=tuple(folders),
-        accuracy={tier: one for tier, one in by_tier.items() if one is not None},
+        accuracy={difficulty: one for difficulty, one in by_difficulty.items() if one is not None},
         behaviour={name: fmean(one[name] for one in behaviours) for name in BEHAVIOUR},
         first_finding={trigger: fmean(one["first_finding"][trigger] for one in behaviours) for trigger in TRIGGERS},
     )

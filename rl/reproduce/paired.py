@@ -18,7 +18,7 @@ from storm_calm.env import TRIGGER_CLASS, score
 
 RULE = "paper"
 """How answers are scored, see `env.RULES`."""
-TIERS = ("easy", "complex", "all")
+DIFFICULTIES = ("easy", "complex", "all")
 MEASURES = ("right", "class_1", "class_2", "code_blocks", "model_tokens")
 """What is known of a run: 1 for a right answer; 1 for a first finding of each class; programs; tokens."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from storm_calm.agents.evaluation.plots import COLOURS, MARKS, STYLE
 from storm_calm.env import TRIGGER_CLASS, TRIGGERS
 from storm_calm.rl.reproduce.figures import MODELS, TRAININGS, Curve, Figures
-from storm_calm.rl.reproduce.paired import TIERS
+from storm_calm.rl.reproduce.paired import DIFFICULTIES
 
 PANELS = {
     "accuracy": ("right answers, %", 100.0),
@@ -25,15 +25,15 @@ SMOOTH = 5
 
 
 def accuracy_picture(figures: Figures) -> str:
-    """Accuracy of each model by tier, with 95 % intervals, and a dot for each seed where there are several."""
+    """Accuracy of each model by difficulty, with 95 % intervals, and a dot for each seed where there are several."""
     with _figure(width=8.4, height=3.6) as drawn:
         (axes,) = drawn.axes
         axes.grid(axis="x", visible=False)
         count = len(MODELS)
         for name, model in figures.models.items():
             number = list(MODELS).index(name)  # A model keeps its colour where another one is missing.
-            for place, tier in enumerate(TIERS):
-                one = model.accuracy.get(tier)
+            for place, difficulty in enumerate(DIFFICULTIES):
+                one = model.accuracy.get(difficulty)
                 if one is None:
                     continue
                 x = place + 0.7 * ((number + 0.5) / count - 0.5)
@@ -44,15 +44,15 @@ def accuracy_picture(figures: Figures) -> str:
                     fmt=MARKS[number],
                     color=COLOURS[number],
                     capsize=3,
-                    label=model.label if tier == TIERS[0] else None,
+                    label=model.label if difficulty == DIFFICULTIES[0] else None,
                 )
                 if len(one.by_seed) > 1:
                     beside = [x + 0.045] * len(one.by_seed)
                     axes.plot(
                         beside, [100 * value for value in one.by_seed], ".", ms=4, color=COLOURS[number], alpha=0.6
                     )
-        axes.set_xticks(range(len(TIERS)), TIERS)
-        axes.set_xlim(-0.5, len(TIERS) - 0.5)
+        axes.set_xticks(range(len(DIFFICULTIES)), DIFFICULTIES)
+        axes.set_xlim(-0.5, len(DIFFICULTIES) - 0.5)
         axes.set_ylim(-3, 103)
         axes.set_ylabel("right answers, %")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))

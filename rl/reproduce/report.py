@@ -13,7 +13,7 @@ from storm_calm.agents.runs.lines import write_text
 from storm_calm.env import TRIGGERS
 from storm_calm.rl.reproduce.claims import claims, is_small
 from storm_calm.rl.reproduce.figures import MODELS, TRAININGS, Figures, collect
-from storm_calm.rl.reproduce.paired import TIERS, Accuracy
+from storm_calm.rl.reproduce.paired import DIFFICULTIES, Accuracy
 
 SECONDS = ("step_seconds", "generation_seconds", "environment_seconds", "update_seconds")
 """What is told of the time of a GRPO step."""
@@ -35,7 +35,7 @@ def write_report(out: Path) -> dict[str, Any]:
         "figures": figures,
         "claims": said,
         "small": is_small(figures),
-        "tiers": TIERS,
+        "difficulties": DIFFICULTIES,
         "triggers": TRIGGERS,
         "missing": [label for name, label in MODELS.items() if name not in figures.models],
         "times": _times(figures),

@@ -8,12 +8,12 @@ standard input and output and nothing else: so the engine may be on another mach
 no volume and no right.
 
 The container is the wall to the outside: namespaces, no capabilities, a read-only root folder, limits. Programs of one
-worker run in it one after the other; what keeps them from the fork server, and from each other, is tier "landlock" on
-the inside (a container may not make the namespaces of tier "full"), and what they could leave behind is cleared away:
-their processes, their folder, /dev/shm (a session that is open shares it with the runs between its blocks). The two
-together are reported as tier "full". Where the inside does not reach "landlock", as under gVisor ("runsc"), which has
-none, the tier of the inside is what is reported, with the reasons.
-gVisor is used where the engine has it and it gives the tier that is asked for.
+worker run in it one after the other; what keeps them from the fork server, and from each other, is isolation level
+"landlock" on the inside (a container may not make the namespaces of isolation level "full"), and what they could leave
+behind is cleared away: their processes, their folder, /dev/shm (a session that is open shares it with the runs between
+its blocks). The two together are reported as isolation level "full". Where the inside does not reach "landlock", as
+under gVisor ("runsc"), which has none, the isolation level of the inside is what is reported, with the reasons. gVisor
+is used where the engine has it and it gives the isolation level that is asked for.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from storm_calm.sandbox.backends.docker_stream import Stream, StreamLostError
 from storm_calm.sandbox.backends.remote import RemoteSandbox, Slot, SlotLostError
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.cancellation import Cancellation
-from storm_calm.sandbox.execution import SandboxUnavailableError, Tier
+from storm_calm.sandbox.execution import Isolation, SandboxUnavailableError
 
 _START = 120.0  # seconds for a container to start and to load the libraries: the first time on a slow disk
 # What the worker and its fork servers need besides a program.
@@ -51,8 +51,8 @@ class DockerSandbox(RemoteSandbox):
     def __init__(
         self,
         *,
-        minimum_tier: Tier,
-        tier: Tier,
+        minimum_isolation: Isolation,
+        isolation: Isolation,
         workers: int | None,
         limits: Limits,
         image: str = "storm-sandbox",
@@ -60,11 +60,11 @@ class DockerSandbox(RemoteSandbox):
     ) -> None:
         """The engine is the one that DOCKER_HOST names, or this machine's.
 
-        image: made by docker/Dockerfile.sandbox.
-        runtime: one of the engine's; by default "runsc" where that gives `minimum_tier`, else what the engine takes.
-        Raises SandboxUnavailableError where the engine can't be reached or refuses, with the way out.
+        image: made by docker/Dockerfile.sandbox. runtime: one of the engine's; by default "runsc" where that gives
+        `minimum_isolation`, else what the engine takes. Raises SandboxUnavailableError where the engine can't be
+        reached or refuses, with the way out.
         """
-        self._highest_tier = tier
+        self._highest_isolation = isolation
         self._image = image
         self._room = limits
         self._room_lock = threading.Lock()
@@ -75,41 +75,41 @@ class DockerSandbox(RemoteSandbox):
         *better, last = self._engine.runtimes(runtime)
         for self._runtime in better:
             with contextlib.suppress(SandboxUnavailableError):
-                self._start(minimum_tier, workers, limits)
+                self._start(minimum_isolation, workers, limits)
                 return
         self._runtime = last
-        self._start(minimum_tier, workers, limits)
+        self._start(minimum_isolation, workers, limits)
 
     def close(self) -> None:
         super().close()
         self._engine.client.close()
         atexit.unregister(self.close)
 
-    def _start(self, minimum_tier: Tier, workers: int | None, limits: Limits) -> None:
+    def _start(self, minimum_isolation: Isolation, workers: int | None, limits: Limits) -> None:
         super().__init__(
             backend="docker",
             open_slot=self._open,
             workers=workers or self._engine.info["NCPU"],
-            minimum_tier=minimum_tier,
+            minimum_isolation=minimum_isolation,
             limits=limits,
         )
         atexit.register(self.close)
 
     def _hello(self, place: Any) -> dict[str, Any]:
         hello = super()._hello(place)
-        if self._highest_tier != "full":
+        if self._highest_isolation != "full":
             return hello
         # The first reason is that nothing better was asked for on the inside.
         missing = hello["missing"][1:]
-        tier = "full" if hello["tier"] == "landlock" and not missing else hello["tier"]
-        return {**hello, "tier": tier, "missing": missing}
+        isolation = "full" if hello["isolation"] == "landlock" and not missing else hello["isolation"]
+        return {**hello, "isolation": isolation, "missing": missing}
 
     def _open(self) -> Slot:
         with self._room_lock:
             room = self._room
         settings = {
-            "minimum_tier": "limits",  # Whether it is enough is decided here.
-            "tier": "limits" if self._highest_tier == "limits" else "landlock",
+            "minimum_isolation": "limits",  # Whether it is enough is decided here.
+            "isolation": "limits" if self._highest_isolation == "limits" else "landlock",
             "workers": 1,
             "limits": self.limits.to_dict(),
             "alone": True,

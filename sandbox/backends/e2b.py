@@ -5,10 +5,10 @@
     print(open_sandbox("e2b").run("print(6 * 7)").stdout)  # With E2B_API_KEY in the environment.
 
 Each worker has a cloud sandbox of its own, kept warm for as long as it is open. This package is sent there as code,
-libraries that its template lacks are installed, and a `LocalSandbox` is opened in its kernel; so tiers, limits, solver
-reports and sessions are the ones of the "local" backend. A cloud sandbox is a small virtual machine: it stands between
-programs and you whatever the tier is, and the tier says how well programs are kept apart from each other. E2B bills
-for the time that a sandbox is open, used or not.
+libraries that its template lacks are installed, and a `LocalSandbox` is opened in its kernel; so isolation levels,
+limits, solver reports and sessions are the ones of the "local" backend. A cloud sandbox is a small virtual machine: it
+stands between programs and you whatever the isolation level is, and the isolation level says how well programs are kept
+apart from each other. E2B bills for the time that a sandbox is open, used or not.
 
 The network is cut: with a template of your own from the start, else as soon as the libraries are installed. Nothing of
 the caller's environment goes there, and the key only to E2B's API.
@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from storm_calm.sandbox.backends.e2b_cloud import KEY_HELP, Cloud
 from storm_calm.sandbox.backends.remote import RemoteSandbox
 from storm_calm.sandbox.base import Limits
-from storm_calm.sandbox.execution import SandboxUnavailableError, Tier
+from storm_calm.sandbox.execution import Isolation, SandboxUnavailableError
 
 LIBRARIES = (
     "cvxpy>=1.6",
@@ -56,8 +56,8 @@ class E2BSandbox(RemoteSandbox):
     def __init__(
         self,
         *,
-        minimum_tier: Tier,
-        tier: Tier,
+        minimum_isolation: Isolation,
+        isolation: Isolation,
         workers: int | None,
         limits: Limits,
         template: str | None = None,
@@ -81,8 +81,8 @@ class E2BSandbox(RemoteSandbox):
         if isinstance(libraries, str):
             raise ValueError(f"libraries is {libraries!r}; give a list of what pip takes, such as ['ortools>=9.14']")
         settings = {
-            "minimum_tier": minimum_tier,
-            "tier": tier,
+            "minimum_isolation": minimum_isolation,
+            "isolation": isolation,
             "limits": limits.to_dict(),
             "libraries": list(libraries),
             "internet": template is None,
@@ -93,7 +93,7 @@ class E2BSandbox(RemoteSandbox):
                 backend="e2b",
                 open_slot=self._cloud.open,
                 workers=WORKERS if workers is None else workers,
-                minimum_tier=minimum_tier,
+                minimum_isolation=minimum_isolation,
                 limits=limits,
             )
         except BaseException:

@@ -92,7 +92,13 @@ class Desk:
             return {"fault": f"{type(error).__name__}: {error}"}
 
     def _begin(
-        self, *, minimum_tier: str, tier: str, limits: Mapping[str, Any], libraries: Sequence[str], internet: bool
+        self,
+        *,
+        minimum_isolation: str,
+        isolation: str,
+        limits: Mapping[str, Any],
+        libraries: Sequence[str],
+        internet: bool,
     ) -> None:
         """Install what is missing of `libraries`, and open the sandbox."""
         from storm_calm.sandbox import open_sandbox
@@ -101,8 +107,8 @@ class Desk:
         if self._sandbox is not None:
             self._sandbox.close()
         self._sandbox = open_sandbox(
-            minimum_tier=minimum_tier,  # type: ignore[arg-type]
-            tier=tier,  # type: ignore[arg-type]
+            minimum_isolation=minimum_isolation,  # type: ignore[arg-type]
+            isolation=isolation,  # type: ignore[arg-type]
             workers=1,
             limits=Limits(**limits),
             libraries=[found[0] for found in map(_NAME.match, libraries) if found],

@@ -17,7 +17,7 @@ from typing import Any, cast
 import storm_calm
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.cgroups import ControlGroups, NoControlGroupsError
-from storm_calm.sandbox.execution import SandboxUnavailableError, Tier
+from storm_calm.sandbox.execution import Isolation, SandboxUnavailableError
 from storm_calm.sandbox.zygote import namespaces, remove_folder
 from storm_calm.sandbox.zygote.child import program_environment
 
@@ -33,7 +33,7 @@ class ForkServer:
     process: subprocess.Popen[bytes]
     control: socket.socket
     scratch: str
-    tier: Tier
+    isolation: Isolation
     missing: tuple[str, ...]
     inherited_bytes: int
     groups: ControlGroups | None = None
@@ -55,7 +55,7 @@ class ForkServer:
             can ever be meant.
         """
         number = ending.get("folder")
-        if self.tier != "full" and isinstance(number, int):
+        if self.isolation != "full" and isinstance(number, int):
             remove_folder.remove(f"{self.scratch}/{number:d}")
 
     def close(self) -> None:
@@ -66,8 +66,8 @@ class ForkServer:
 def launch(
     libraries: Iterable[str],
     *,
-    minimum_tier: Tier,
-    tier: Tier,
+    minimum_isolation: Isolation,
+    isolation: Isolation,
     limits: Limits,
     spares: int,
     workers: int,
@@ -82,7 +82,7 @@ def launch(
     alone: whether nothing but this sandbox runs on this machine, as in a container made for it.
     paths: the files and folders of all libraries that programs can import.
     control_groups: whether to use them if they can be had.
-    Raises SandboxUnavailableError where the machine can't reach `minimum_tier`.
+    Raises SandboxUnavailableError where the machine can't reach `minimum_isolation`.
     """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     scratch = tempfile.mkdtemp(prefix="sandbox-", dir=_temporary_folder())
@@ -94,8 +94,8 @@ def launch(
         if groups
         else None,
         "control": theirs.fileno(),
-        "tier": tier,
-        "minimum_tier": minimum_tier,
+        "isolation": isolation,
+        "minimum_isolation": minimum_isolation,
         "scratch": scratch,
         "libraries": list(libraries),
         "paths": list(paths),
@@ -134,15 +134,15 @@ def launch(
         if answer is None or answer.get("refused"):
             _end(process, control, scratch, groups)
             errors.seek(0)
-            raise SandboxUnavailableError(_refusal(minimum_tier, answer, errors.read()))
+            raise SandboxUnavailableError(_refusal(minimum_isolation, answer, errors.read()))
     control.settimeout(None)
-    if answer["tier"] == "full":
+    if answer["isolation"] == "full":
         remove_folder.remove(scratch)  # Not needed, and out of the fork server's reach should this process be killed.
     return ForkServer(
         process,
         control,
         scratch,
-        answer["tier"],
+        answer["isolation"],
         tuple(answer["missing"]),
         answer["inherited_bytes"],
         groups,
@@ -184,15 +184,15 @@ def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str,
     remove_folder.remove(scratch)
 
 
-def _refusal(minimum: Tier, answer: dict[str, Any] | None, errors: bytes) -> str:
+def _refusal(minimum: Isolation, answer: dict[str, Any] | None, errors: bytes) -> str:
     if answer is None:
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
         return f"the fork server did not start: {last or 'it gave no reason'}"
-    reached = cast(str | None, answer["tier"])
+    reached = cast(str | None, answer["isolation"])
     why = "; ".join(answer["missing"])
     if reached is None:
         return f"no program can run here: {why}"
     return (
-        f"this machine gives tier {reached!r}, below minimum_tier {minimum!r}: {why}. "
-        f"Mend that, or pass minimum_tier={reached!r} if you trust the programs that far"
+        f"this machine gives isolation level {reached!r}, below minimum_isolation {minimum!r}: {why}. "
+        f"Mend that, or pass minimum_isolation={reached!r} if you trust the programs that far"
     )

@@ -2,9 +2,9 @@
 
     python -c 'from storm_calm import open_sandbox; print(open_sandbox().run("print(6 * 7)").stdout)'
 
-A program gets a process of its own, forked from one that has the solver libraries loaded, and locked in as well as
-the machine allows. As the first process of its pid namespace (tier "full") it does not die of signals that it sends to
-itself; one that calls abort() is reported with SIGSEGV, by which the C library then ends it.
+A program gets a process of its own, forked from one that has the solver libraries loaded, and locked in as well as the
+machine allows. As the first process of its pid namespace (isolation level "full") it does not die of signals that it
+sends to itself; one that calls abort() is reported with SIGSEGV, by which the C library then ends it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from storm_calm.sandbox.backends.fork_server import ForkServer, launch
 from storm_calm.sandbox.backends.fork_server_pool import Pool
 from storm_calm.sandbox.base import Limits, Program, Sandbox, Session
 from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check, woken
-from storm_calm.sandbox.execution import Execution, SandboxUnavailableError, Status, Tier
+from storm_calm.sandbox.execution import Execution, Isolation, SandboxUnavailableError, Status
 from storm_calm.sandbox.import_groups import FAMILIES, FIRST, family_of
 from storm_calm.sandbox.libraries import importable
 from storm_calm.sandbox.probe import channel
@@ -51,8 +51,8 @@ class LocalSandbox(Sandbox):
     def __init__(
         self,
         *,
-        minimum_tier: Tier,
-        tier: Tier,
+        minimum_isolation: Isolation,
+        isolation: Isolation,
         workers: int | None,
         limits: Limits,
         alone: bool = False,
@@ -72,15 +72,15 @@ class LocalSandbox(Sandbox):
         self._control_groups = control_groups
         self._paths = tuple(path for library in importable(libraries) for path in library.paths)
         self._closed = False
-        self._tiers: tuple[Tier, Tier] = (minimum_tier, tier)
+        self._isolation_levels: tuple[Isolation, Isolation] = (minimum_isolation, isolation)
         self._places = Places(list(range(self.workers)))
         self._pool = Pool(self._launch)
         first = self._pool.server(FIRST)
-        self.tier = first.tier
+        self.isolation = first.isolation
         self.missing = first.missing
         self.resource_control = first.resource_control
         # All others are to be like the first, not better and not worse.
-        self._tiers = (self.tier, self.tier)
+        self._isolation_levels = (self.isolation, self.isolation)
 
     def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         family = family_of(program.code)
@@ -101,7 +101,9 @@ class LocalSandbox(Sandbox):
                 check(cancellation)
                 if self._closed:
                     raise SandboxUnavailableError("the sandbox is closed") from None
-                return killed(program, self.tier, time.monotonic() - begin, f"the process that started it: {error}")
+                return killed(
+                    program, self.isolation, time.monotonic() - begin, f"the process that started it: {error}"
+                )
             finally:
                 own.close()
 
@@ -116,11 +118,11 @@ class LocalSandbox(Sandbox):
         self._pool.close()
 
     def _launch(self, libraries: tuple[str, ...]) -> ForkServer:
-        minimum, highest = self._tiers
+        minimum, highest = self._isolation_levels
         return launch(
             libraries,
-            minimum_tier=minimum,
-            tier=highest,
+            minimum_isolation=minimum,
+            isolation=highest,
             limits=self.limits,
             spares=min(2, self.workers),
             workers=self.workers,
@@ -291,7 +293,7 @@ class Run:
             cpu_seconds=max(0.0, end["cpu"]),
             peak_memory_mb=peak / (1 << 20),
             truncated=self.truncated,
-            tier=self.server.tier,
+            isolation=self.server.isolation,
             backend="local",
             files=files,
             reports=channel.read(bytes(self.output["reports"]), self.word, _REPORTS),
@@ -308,7 +310,7 @@ class Run:
 
     def _is_first(self) -> bool:
         """Whether the program is the first process of a pid namespace, which nothing inside can kill."""
-        return self.server.tier == "full"
+        return self.server.isolation == "full"
 
     def _ran_out_of_memory(self, end: dict[str, Any], stderr: str, peak: int) -> bool:
         """Whether a failed request for memory ended the program, as far as its last words tell."""
@@ -321,7 +323,7 @@ class Run:
         return killed_by_kernel or (silent and peak > 0.9 * (self.program.limits.memory_mb << 20))
 
 
-def killed(program: Program, tier: Tier, seconds: float, lost: str) -> Execution:
+def killed(program: Program, isolation: Isolation, seconds: float, lost: str) -> Execution:
     """Return the end of a program that took down what only it was running in.
 
     lost: what that was, and how it ended.
@@ -332,7 +334,7 @@ def killed(program: Program, tier: Tier, seconds: float, lost: str) -> Execution
         status="timeout" if late else "killed",
         signal=signal.SIGKILL.value,
         wall_seconds=seconds,
-        tier=tier,
+        isolation=isolation,
         backend="local",
         reason="" if late else f"the program took down {lost}",
     )

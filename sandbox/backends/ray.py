@@ -29,7 +29,7 @@ from typing import Any
 
 from storm_calm.sandbox.backends.remote import Place, RemoteSandbox, RemoteSession
 from storm_calm.sandbox.base import Limits, Program, Session
-from storm_calm.sandbox.execution import Execution, SandboxUnavailableError, Tier
+from storm_calm.sandbox.execution import Execution, Isolation, SandboxUnavailableError
 
 try:
     import ray
@@ -49,12 +49,18 @@ _OBJECT_STORE = 128 << 20  # bytes, where Ray is started here: results are small
 class RaySandbox(RemoteSandbox):
     """Programs on the nodes of a Ray cluster. Made by `open_sandbox`.
 
-    `tier` is the weakest of the nodes' tiers; an Execution tells that of its own node. `workers` is the number of
-    places that there were at the start.
+    `isolation` is the weakest of the nodes' isolation levels; an Execution tells that of its own node. `workers` is the
+    number of places that there were at the start.
     """
 
     def __init__(
-        self, *, minimum_tier: Tier, tier: Tier, workers: int | None, limits: Limits, address: str | None = None
+        self,
+        *,
+        minimum_isolation: Isolation,
+        isolation: Isolation,
+        workers: int | None,
+        limits: Limits,
+        address: str | None = None,
     ) -> None:
         """Start the actors on all nodes.
 
@@ -68,13 +74,15 @@ class RaySandbox(RemoteSandbox):
         self._ends = contextlib.ExitStack()
         try:
             self._ends.enter_context(_connection(address))
-            self._cluster = Cluster(workers, {"minimum_tier": minimum_tier, "tier": tier, "limits": limits})
+            self._cluster = Cluster(
+                workers, {"minimum_isolation": minimum_isolation, "isolation": isolation, "limits": limits}
+            )
             self._ends.callback(self._cluster.close)
             super().__init__(
                 backend="ray",
                 open_slot=self._cluster.weakest,
                 workers=self._cluster.places_held(),
-                minimum_tier=minimum_tier,
+                minimum_isolation=minimum_isolation,
                 limits=limits,
             )
         except BaseException:
@@ -91,7 +99,7 @@ class RaySandbox(RemoteSandbox):
             self._cluster.lose(place.slot)
 
     def execution(self, value: dict[str, Any], program: Program) -> Execution:
-        return dataclasses.replace(super().execution(value, program), tier=value["tier"])
+        return dataclasses.replace(super().execution(value, program), isolation=value["isolation"])
 
     def close(self) -> None:
         self.places.close()

@@ -19,7 +19,7 @@ from storm_calm.sandbox.backends.local import LocalSandbox
 from storm_calm.sandbox.backends.remote import Place, Slot, SlotLostError
 from storm_calm.sandbox.backends.worker import Worker
 from storm_calm.sandbox.cancellation import Cancellation
-from storm_calm.sandbox.execution import TIERS, SandboxUnavailableError, Tier
+from storm_calm.sandbox.execution import ISOLATION_LEVELS, Isolation, SandboxUnavailableError
 
 LOOK = 5.0
 """Seconds between two looks at which nodes there are."""
@@ -64,7 +64,7 @@ class Node(Slot):
         """For messages."""
         self.workers = workers
         """How many places it has."""
-        self.tier: Tier = "limits"
+        self.isolation: Isolation = "limits"
         self.lost = False
         """Whether it is not to be used any more."""
         self._numbers = itertools.count(1)
@@ -210,7 +210,7 @@ class Cluster:
             nodes = list(self._nodes.values())
         if not nodes:
             raise SandboxUnavailableError(self._why_nowhere())
-        return max(nodes, key=lambda node: TIERS.index(node.tier))
+        return max(nodes, key=lambda node: ISOLATION_LEVELS.index(node.isolation))
 
     def places_held(self) -> int:
         """How many places all nodes have."""
@@ -312,7 +312,7 @@ class Cluster:
         with self._lock:
             del self._starting[node.key]
             if why is None and not self._closed:
-                node.tier = answer["value"]["tier"]
+                node.isolation = answer["value"]["isolation"]
                 self._nodes[node.key] = node
             else:
                 self._refused[node.key] = (time.monotonic() + wait, why or "the sandbox is closed")

@@ -18,7 +18,7 @@ from typing import Any
 from storm_calm.sandbox.backends.fair_semaphore import Places
 from storm_calm.sandbox.base import Limits, Program, Sandbox, Session
 from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check
-from storm_calm.sandbox.execution import TIERS, Execution, SandboxUnavailableError, Tier
+from storm_calm.sandbox.execution import ISOLATION_LEVELS, Execution, Isolation, SandboxUnavailableError
 
 GRACE = 15.0
 """Seconds past all deadlines of a request after which its slot counts as lost."""
@@ -66,14 +66,14 @@ class RemoteSandbox(Sandbox):
         backend: str,
         open_slot: Callable[[], Slot],
         workers: int,
-        minimum_tier: Tier,
+        minimum_isolation: Isolation,
         limits: Limits,
     ) -> None:
         """Open the first slot; the others are opened when they are needed.
 
         open_slot: raises SandboxUnavailableError where there can't be one, with the way out. Its own retries are over
             by then.
-        Raises SandboxUnavailableError where slots reach less than `minimum_tier`.
+        Raises SandboxUnavailableError where slots reach less than `minimum_isolation`.
         """
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise ValueError(f"workers is {workers!r}; give a whole number of at least 1")
@@ -86,14 +86,15 @@ class RemoteSandbox(Sandbox):
         self._all = [Place() for _ in range(workers)]
         self.places = Places(self._all)
         hello = self._hello(self._all[0])
-        self.tier: Tier = hello["tier"]
+        self.isolation: Isolation = hello["isolation"]
         self.missing = tuple(hello["missing"])
         self.resource_control = str(hello.get("resource_control", ""))
-        if TIERS.index(self.tier) > TIERS.index(minimum_tier):
+        if ISOLATION_LEVELS.index(self.isolation) > ISOLATION_LEVELS.index(minimum_isolation):
             self.close()
             raise SandboxUnavailableError(
-                f"{backend} gives tier {self.tier!r}, below minimum_tier {minimum_tier!r}: {'; '.join(self.missing)}. "
-                f"Mend that, or pass minimum_tier={self.tier!r} if you trust the programs that far"
+                f"{backend} gives isolation level {self.isolation!r}, below minimum_isolation {minimum_isolation!r}: "
+                f"{'; '.join(self.missing)}. "
+                f"Mend that, or pass minimum_isolation={self.isolation!r} if you trust the programs that far"
             )
 
     def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
@@ -181,7 +182,7 @@ class RemoteSandbox(Sandbox):
             execution = Execution.from_dict(value)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise SlotLostError(f"what the worker answered is not an execution: {error}") from None
-        return dataclasses.replace(execution, backend=self.backend, tier=self.tier, code=program.code)
+        return dataclasses.replace(execution, backend=self.backend, isolation=self.isolation, code=program.code)
 
 
 class RemoteSession(Session):

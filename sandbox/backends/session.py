@@ -13,9 +13,9 @@ one, and `Execution.replayed` says how many.
 What is a block's own, and what the session's: time, output and memory are limited block by block, as long as a block
 asks for no more memory than the session has; files and processes have the session's limits. A block that ends its
 process by itself, by `os._exit(0)`, leaves no state: it is "ok", and the next one goes on from the state before it.
-What was registered with `atexit` is not called. Alarms end with their block, and /dev/shm is not brought back.
-In tier "landlock" blocks can't look at /proc/self. A block under which the session's processes end twice, while the
-fork server lives on, is "killed".
+What was registered with `atexit` is not called. Alarms end with their block, and /dev/shm is not brought back. In
+isolation level "landlock" blocks can't look at /proc/self. A block under which the session's processes end twice, while
+the fork server lives on, is "killed".
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ class LocalSession(Session):
         # Only its own blocks can end a session whose fork server lives on.
         if len(lost) == 2 and own is not None and own.server.alive():
             self._history.append(_Block(program, kept=False))
-            return killed(program, own.server.tier, time.monotonic() - began, f"the session's processes: {lost[-1]}")
+            return killed(
+                program, own.server.isolation, time.monotonic() - began, f"the session's processes: {lost[-1]}"
+            )
         raise SandboxUnavailableError(
             f"the session's processes were lost twice under this block: {'; '.join(lost) or reason}"
         )

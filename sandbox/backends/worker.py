@@ -1,11 +1,11 @@
 """A sandbox behind requests and answers of JSON data: how it is reached in a container, a cloud, or another node.
 
-    python -m storm_calm.sandbox.backends.worker '{"minimum_tier": "limits"}'
+    python -m storm_calm.sandbox.backends.worker '{"minimum_isolation": "limits"}'
 
 It reads one request a line on standard input and writes one answer a line on standard output. The other end is
 `sandbox.backends.remote`.
 
-    {"call": "hello"}                                   {"value": {"tier", "missing", "resource_control"}}
+    {"call": "hello"}                                   {"value": {"isolation", "missing", "resource_control"}}
     {"call": "run", "program": {...}}                   {"value": {an Execution}}
     {"call": "open", "limits": {...}}                   {"value": the session's number}
     {"call": "block", "session": 1, "program": {...}}   {"value": {an Execution}}
@@ -58,7 +58,7 @@ class Worker:
         match request["call"]:
             case "hello":
                 return {
-                    "tier": self._sandbox.tier,
+                    "isolation": self._sandbox.isolation,
                     "missing": list(self._sandbox.missing),
                     "resource_control": self._sandbox.resource_control,
                 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from storm_calm.sandbox.base import Limits
-from storm_calm.sandbox.execution import Execution, Status, Tier
+from storm_calm.sandbox.execution import Execution, Isolation, Status
 from storm_calm.sandbox.selfcheck.outside import Outside
 
 Theme = Literal[
@@ -90,8 +90,8 @@ class Case:
     """The programs, run one after the other; in a session, if `session`."""
     check: Check
     """What must hold at the end."""
-    tier: Tier = "limits"
-    """The weakest tier in which it must hold. Below it the case does not run: the program might do what it tries."""
+    isolation: Isolation = "limits"
+    """The weakest isolation level in which it must hold. Below it the case does not run."""
     excused: str = ""
     """Words in `Sandbox.missing` that say that this machine can't hold it."""
     needs: tuple[str, ...] = ()

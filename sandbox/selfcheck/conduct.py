@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storm_calm.sandbox.base import Limits
-from storm_calm.sandbox.execution import Tier
+from storm_calm.sandbox.execution import Isolation
 from storm_calm.sandbox.selfcheck.case import Case, Check, Seen, Step, all_ok, ended, every, refused, untouched
 from storm_calm.sandbox.selfcheck.texts import ATTEMPT, SEARCH
 
@@ -79,9 +79,13 @@ def _own_traceback(seen: Seen) -> str | None:
     return f"the traceback shows {foreign[0].strip()}" if foreign else None
 
 
-def _ability(name: str, code: str, stdout: str, *, tier: Tier = "limits", needs: tuple[str, ...] = ()) -> Case:
+def _ability(
+    name: str, code: str, stdout: str, *, isolation: Isolation = "limits", needs: tuple[str, ...] = ()
+) -> Case:
     step = Step(code=code, limits=Limits(seconds=60))
-    return Case(name=name, theme="abilities", steps=(step,), check=ended("ok", stdout=stdout), tier=tier, needs=needs)
+    return Case(
+        name=name, theme="abilities", steps=(step,), check=ended("ok", stdout=stdout), isolation=isolation, needs=needs
+    )
 
 
 def _solved(seen: Seen) -> str | None:
@@ -95,7 +99,7 @@ CASES: tuple[Case, ...] = (
         theme="leaks",
         steps=tuple(Step(code=code, informed=True) for _ in range(3) for code in (_PLANT, _LOOK)),
         check=every(all_ok, _nothing_left),
-        tier="landlock",
+        isolation="landlock",
     ),
     Case(
         name="memory of an earlier program",
@@ -109,7 +113,7 @@ CASES: tuple[Case, ...] = (
             ),
         ),
         check=refused,
-        tier="landlock",
+        isolation="landlock",
     ),
     Case(
         name="random numbers",
@@ -226,14 +230,14 @@ sys.exit(3)
         "import multiprocessing\ndef f(x): return x * x\n"
         "with multiprocessing.get_context('fork').Pool(2) as pool: print(pool.map(f, [1, 2, 3]))",
         "[1, 4, 9]\n",
-        tier="full",
+        isolation="full",
     ),
     _ability(
         "an executor of processes",
         "from concurrent.futures import ProcessPoolExecutor\ndef f(x): return x * x\n"
         "with ProcessPoolExecutor(2) as pool: print(list(pool.map(f, [1, 2, 3])))",
         "[1, 4, 9]\n",
-        tier="full",
+        isolation="full",
     ),
     _ability(
         "numpy", "import numpy as np\nprint(np.linalg.solve([[2.0, 0], [0, 4]], [2, 8]))", "[1. 2.]\n", needs=("numpy",)

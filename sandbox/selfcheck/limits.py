@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storm_calm.sandbox.base import Limits
-from storm_calm.sandbox.execution import Tier
+from storm_calm.sandbox.execution import Isolation
 from storm_calm.sandbox.selfcheck.case import Case, Seen, Step, Theme, ended, every, gone
 from storm_calm.sandbox.selfcheck.texts import NAMED
 
@@ -39,7 +39,7 @@ _MEMORY_HUNGRY: dict[str, tuple[str, tuple[str, ...]]] = {
         ("ortools",),
     ),
 }
-_MEMORY_HIDDEN: dict[str, tuple[Tier, str]] = {
+_MEMORY_HIDDEN: dict[str, tuple[Isolation, str]] = {
     "memory shared between processes": (
         "landlock",
         "import mmap\nx = mmap.mmap(-1, 2 << 30)\nwhile True: x.write(bytes(1 << 20))",
@@ -137,9 +137,9 @@ CASES: tuple[Case, ...] = (
             steps=(Step(code=code, limits=_HUNGRY),),
             # Refused, or ended at the limit.
             check=every(ended("memory_limit", "error"), _held_memory),
-            tier=tier,
+            isolation=isolation,
         )
-        for name, (tier, code) in _MEMORY_HIDDEN.items()
+        for name, (isolation, code) in _MEMORY_HIDDEN.items()
     ),
     Case(
         name="many processes with a little each",
@@ -201,21 +201,21 @@ CASES: tuple[Case, ...] = (
         theme="files",
         steps=(Step(code="for i in range(100): open(f'f{i}', 'wb').write(bytes(1 << 20))", limits=_SMALL),),
         check=ended("error", stderr="No space left"),
-        tier="full",
+        isolation="full",
     ),
     Case(
         name="a flood into shared memory",
         theme="files",
         steps=(Step(code="for i in range(100): open(f'/dev/shm/f{i}', 'wb').write(bytes(1 << 20))", limits=_SMALL),),
         check=ended("error", stderr="No space left"),
-        tier="full",
+        isolation="full",
     ),
     Case(
         name="thousands of files",
         theme="files",
         steps=(Step(code="for i in range(20_000): open(f'f{i}', 'w').close()", limits=_SMALL),),
         check=ended("error", stderr="No space left"),
-        tier="full",
+        isolation="full",
     ),
     _simple(
         "files",

@@ -20,9 +20,9 @@ def _named(name: str, code: str, check: Check, *, limits: Limits = _ROOM, **more
 
 
 def _attempts(theme: Theme, name: str, code: str, check: Check = refused, **more: object) -> Case:
-    """A case that tries things, all of which must be refused from tier "landlock" on."""
+    """A case that tries things, all of which must be refused from isolation level "landlock" on."""
     step = Step(code=ATTEMPT + code, informed=True)
-    more = {"tier": "landlock", "outside": True, **more}
+    more = {"isolation": "landlock", "outside": True, **more}
     return Case(name=name, theme=theme, steps=(step,), check=every(check, untouched), **more)  # type: ignore[arg-type]
 
 
@@ -49,7 +49,7 @@ _PROCESSES = (
         ended("ok", stdout="begun\n"),
         limits=_BOMB,
         # Without a pid namespace it is a race that nobody is sure to win.
-        tier="full",
+        isolation="full",
     ),
     _named(
         "a daemon",
@@ -72,7 +72,7 @@ _PROCESSES = (
         "            except OSError: pass\n"
         "print('done')",
         ended("ok", stdout="done\n"),
-        tier="landlock",
+        isolation="landlock",
         excused=_NO_SIGNAL_SCOPE,
     ),
 )
@@ -310,14 +310,14 @@ for path in (SECRET_FILE, FOLDER, os.__file__):
             ),
         ),
         check=ended("ok", stdout="1\n2\n"),
-        tier="landlock",
+        isolation="landlock",
     ),
     Case(
         name="capabilities",
         theme="powers",
         steps=(Step(code="print({line.split()[1] for line in open('/proc/self/status') if line.startswith('Cap')})"),),
         check=ended("ok", stdout="{'0000000000000000'}\n"),
-        tier="full",
+        isolation="full",
     ),
 )
 

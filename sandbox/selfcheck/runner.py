@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from storm_calm.sandbox.base import Limits, Sandbox
-from storm_calm.sandbox.execution import TIERS, Execution, SandboxUnavailableError
+from storm_calm.sandbox.execution import ISOLATION_LEVELS, Execution, SandboxUnavailableError
 from storm_calm.sandbox.selfcheck import conduct, limits, reach, sessions
 from storm_calm.sandbox.selfcheck.case import Case, Look, Rewind, Seen, Step, Theme
 from storm_calm.sandbox.selfcheck.outside import Outside
@@ -88,8 +88,8 @@ def self_check(sandbox: Sandbox, *, outside: Outside | None = None, cases: Itera
 
 def _not_here(case: Case, sandbox: Sandbox, packages: set[str]) -> str:
     """Why `case` can't be tried in `sandbox`; "" where it can."""
-    if TIERS.index(sandbox.tier) > TIERS.index(case.tier):
-        return f"holds from tier {case.tier!r} on; this is {sandbox.tier!r}"
+    if ISOLATION_LEVELS.index(sandbox.isolation) > ISOLATION_LEVELS.index(case.isolation):
+        return f"holds from isolation level {case.isolation!r} on; this is {sandbox.isolation!r}"
     excuse = next((reason for reason in sandbox.missing if case.excused and case.excused in reason), "")
     if excuse:
         return excuse
@@ -209,7 +209,7 @@ class _Canaries:
 
     def _sing(self) -> str | None:
         # Below "full" the machine's processes are counted together, and a fork bomb can take them all.
-        forking = self.sandbox.tier == "full"
+        forking = self.sandbox.isolation == "full"
         execution = self.sandbox.run(_CANARY + (_FORKING if forking else ""), limits=_ROOM)
         right = "499500\n7\n" if forking else "499500\n"
         if (execution.status, execution.stdout) == ("ok", right):

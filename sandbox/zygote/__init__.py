@@ -10,7 +10,7 @@
     member      one process of a session
     block       running one block, and staying as a state
     scratch     a session's files, remembered and restored
-    confine     the three tiers, and which of them this machine allows
+    confine     the three isolation levels, and which of them this machine allows
     namespaces  a machine of its own for each program
     landlock    what files it may touch
     seccomp     what system calls it may make

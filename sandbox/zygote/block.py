@@ -33,8 +33,8 @@ import types
 from typing import Any, NoReturn
 
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.zygote import child, isolation, kernel, program
-from storm_calm.sandbox.zygote.isolation import Ground
+from storm_calm.sandbox.zygote import child, isolation_levels, kernel, program
+from storm_calm.sandbox.zygote.isolation_levels import Ground
 from storm_calm.sandbox.zygote.kernel import PR_SET_DUMPABLE
 from storm_calm.sandbox.zygote.program_cgroups import enter
 
@@ -79,9 +79,9 @@ def live(
         _rest()
         os.closerange(_LINE + 1, 1 << 16)
         own = _socket_of(fileno=_LINE)
-        if ground.tier != "full":
-            isolation.confine(ground, folder, limits)
-        isolation.filter_calls(ground)
+        if ground.isolation != "full":
+            isolation_levels.confine(ground, folder, limits)
+        isolation_levels.filter_calls(ground)
         child.be_oneself(ground)
         random.seed(seed)
         if "numpy.random" in sys.modules:

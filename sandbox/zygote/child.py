@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.zygote import preload, program, subreaper
-from storm_calm.sandbox.zygote.isolation import Ground, confine, filter_calls
+from storm_calm.sandbox.zygote.isolation_levels import Ground, confine, filter_calls
 from storm_calm.sandbox.zygote.program_cgroups import Group, enter
 
 _LINE, _REPORTS, _NETWORK = 3, 3, 4
@@ -57,7 +57,7 @@ def live(
         os.closerange(max(_LINE, network) + 1, 1 << 16)
         line = socket.socket(fileno=_LINE)
         os.setsid()
-        if ground.tier != "full":
+        if ground.isolation != "full":
             subreaper.split(ground.shared)
         confine(ground, folder, limits, network)
         os.closerange(_LINE + 1, _NETWORK + 1)
@@ -72,7 +72,7 @@ def live(
         be_oneself(ground)
         order, files, _, _ = socket.recv_fds(line, 1 << 16, FILES)
         if order:
-            exit_code = _start(json.loads(order), files, channel, line, alone=ground.tier == "full")
+            exit_code = _start(json.loads(order), files, channel, line, alone=ground.isolation == "full")
     except BaseException as error:
         line.send(json.dumps({"fault": f"{type(error).__name__}: {error}"}).encode())
     finally:
@@ -118,7 +118,7 @@ def unpack(fd: int) -> dict[str, Any]:
 
 def be_oneself(ground: Ground) -> None:
     """Take on what each program has of its own: a folder, and random numbers."""
-    if ground.tier != "full":
+    if ground.isolation != "full":
         os.environ["HOME"] = os.environ["TMPDIR"] = os.getcwd()
     random = sys.modules.get("numpy.random")
     if random is not None:

@@ -1,7 +1,7 @@
 """The fork server's process, from its start to its loop.
 
-The caller starts it with a clean environment and nothing but a socket. It finds the best tier, moves to where
-programs may run, loads a family of libraries there, and serves.
+The caller starts it with a clean environment and nothing but a socket. It finds the best isolation level, moves to
+where programs may run, loads a family of libraries there, and serves.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from types import ModuleType
 from typing import Any
 
 from storm_calm.sandbox.base import Limits
-from storm_calm.sandbox.execution import TIERS
-from storm_calm.sandbox.zygote import child, isolation, kernel, namespaces, preload, processes
-from storm_calm.sandbox.zygote.isolation import Ground
+from storm_calm.sandbox.execution import ISOLATION_LEVELS
+from storm_calm.sandbox.zygote import child, isolation_levels, kernel, namespaces, preload, processes
+from storm_calm.sandbox.zygote.isolation_levels import Ground
 from storm_calm.sandbox.zygote.program_cgroups import Groups
 from storm_calm.sandbox.zygote.server import Server, exit_with
 
@@ -39,14 +39,14 @@ def main() -> None:
             os.set_inheritable(fd, False)
     _raise_open_files()
     scratch, alone, paths = settings["scratch"], settings["alone"], settings["paths"]
-    tier, missing = isolation.best_tier(settings["tier"], scratch, alone=alone, libraries=paths)
-    if tier is None or TIERS.index(tier) > TIERS.index(settings["minimum_tier"]):
-        _answer(control, tier=tier, missing=missing, refused=True)
+    isolation, missing = isolation_levels.best_isolation(settings["isolation"], scratch, alone=alone, libraries=paths)
+    if isolation is None or ISOLATION_LEVELS.index(isolation) > ISOLATION_LEVELS.index(settings["minimum_isolation"]):
+        _answer(control, isolation=isolation, missing=missing, refused=True)
         return
     group_folders = [tree.fd for tree in groups.trees] if groups else []
-    ground = isolation.enter(tier, scratch, alone=alone, libraries=paths, groups=group_folders)
+    ground = isolation_levels.enter(isolation, scratch, alone=alone, libraries=paths, groups=group_folders)
     ground = dataclasses.replace(ground, counted=groups is not None and groups.counts_processes)
-    if tier == "full":
+    if isolation == "full":
         pid = os.fork()
         if pid:
             # Stays outside only to pass on how the fork server ended; it has loaded nothing, so it is small.
@@ -86,7 +86,7 @@ def _load_and_serve(
         spare_count=settings["spares"],
         chief=settings["libraries"][-1] if settings["libraries"] else "",
     )
-    _answer(control, tier=ground.tier, missing=missing, inherited_bytes=server.inherited_bytes)
+    _answer(control, isolation=ground.isolation, missing=missing, inherited_bytes=server.inherited_bytes)
     server.serve()
     del modules
 

@@ -21,8 +21,16 @@ from typing import Any, NoReturn
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.zygote import child, isolation, kernel, namespaces, processes, remove_folder, session_supervisor
-from storm_calm.sandbox.zygote.isolation import Ground
+from storm_calm.sandbox.zygote import (
+    child,
+    isolation_levels,
+    kernel,
+    namespaces,
+    processes,
+    remove_folder,
+    session_supervisor,
+)
+from storm_calm.sandbox.zygote.isolation_levels import Ground
 from storm_calm.sandbox.zygote.program_cgroups import Group, Groups
 from storm_calm.sandbox.zygote.session_process import cpu_seconds
 
@@ -101,7 +109,7 @@ class Server:
 
     def serve(self) -> None:
         """Work until the caller is gone; then end every child."""
-        isolation.prepare(self.ground)
+        isolation_levels.prepare(self.ground)
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         self._selector.register(self.control, selectors.EVENT_READ, self._accept)
         self._selector.register(self.caller, selectors.EVENT_READ, lambda: False)
@@ -153,7 +161,7 @@ class Server:
         process.channel = channel
         process.cpu_before = cpu_seconds(process.pid)
         process.results = wanted.get("results", False)
-        process.sockets_before = 0 if self.ground.tier == "full" else self._socket_bytes(process)
+        process.sockets_before = 0 if self.ground.isolation == "full" else self._socket_bytes(process)
         process.started = time.monotonic()
         (self._keepers if session else self._runs)[process.pid] = process
         if process.group is not None:
@@ -176,10 +184,10 @@ class Server:
     def _fork(self, limits: Limits, *, spare: bool = False, session: bool = False) -> _Process:
         """A new child that locks itself in for `limits`. spare: it waits for a program; session: it is a keeper."""
         group = self.groups.take(limits, together=not session) if self.groups else None
-        network = self._take_network() if self.ground.tier == "full" and not session else -1
+        network = self._take_network() if self.ground.isolation == "full" and not session else -1
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folder = self._new_folder()
-        if self.ground.tier == "full":
+        if self.ground.isolation == "full":
             # The child is the first of a pid namespace: it takes all that it started with it, in one fork.
             kernel.unshare(kernel.CLONE_NEWPID)
         pid = os.fork()
@@ -188,7 +196,7 @@ class Server:
         if pid == 0:
             warm = self.chief if spare and self._calm else ""
             child.live(self.ground, folder, limits, self.channel, theirs, group, network=network, warm=warm)
-        if self.ground.tier == "full":
+        if self.ground.isolation == "full":
             kernel.join_namespace(self._own_namespace, kernel.CLONE_NEWPID)
         theirs.close()
         process = _Process(pid, os.pidfd_open(pid), ours, limits, folder, group, network)
@@ -200,7 +208,7 @@ class Server:
         return self._networks.pop() if self._networks else namespaces.new_network()
 
     def _new_folder(self) -> str:
-        if self.ground.tier == "full":
+        if self.ground.isolation == "full":
             return self.ground.scratch
         self._folders += 1
         folder = os.path.join(self.ground.scratch, str(self._folders))
@@ -230,7 +238,7 @@ class Server:
 
     def _socket_bytes(self, process: _Process) -> int:
         """Bytes that sockets can hold in the run's network namespace, if that is its own, or its container's."""
-        own = self.ground.tier == "full" or self.ground.alone
+        own = self.ground.isolation == "full" or self.ground.alone
         return processes.socket_bytes(process.pid) if own else 0
 
     def _listen(self, process: _Process) -> None:
@@ -258,7 +266,7 @@ class Server:
 
     def _doomed(self, process: _Process) -> bool:
         """Whether nothing of a run that was killed runs any code of its own."""
-        if self.ground.tier == "full":
+        if self.ground.isolation == "full":
             return True  # The end of its first process is that of all.
         # Its supervisor may have yet to kill some. If all are doomed, a second look finds what they forked before.
         members = processes.family(process.pid)
@@ -278,7 +286,7 @@ class Server:
             "peak_bytes": process.peak_bytes,
             "maxrss_bytes": 0,
         }
-        if self.ground.tier != "full":
+        if self.ground.isolation != "full":
             ending["folder"] = int(os.path.basename(process.folder))
         self._tell(process.channel, ending, [])
         self._forget(process.channel)
@@ -307,11 +315,11 @@ class Server:
         if cause == "caller" and process.channel is not None:
             self._forget(process.channel)
         # Without namespaces the child is a supervisor, which must live to sweep up.
-        order = signal.SIGKILL if self.ground.tier == "full" else signal.SIGTERM
+        order = signal.SIGKILL if self.ground.isolation == "full" else signal.SIGTERM
         with contextlib.suppress(ProcessLookupError):
-            if self.ground.tier == "full" and process.group is not None:
+            if self.ground.isolation == "full" and process.group is not None:
                 process.group.kill()
-            elif self.ground.tier == "full":
+            elif self.ground.isolation == "full":
                 # Taking down the first process of a namespace can take long, and the others live until it is done.
                 for pid in processes.family(process.pid)[1:]:
                     with contextlib.suppress(ProcessLookupError):
@@ -327,12 +335,12 @@ class Server:
         if process.group is not None and self.groups is not None:
             if process.cause is None and process.group.ran_out():
                 process.cause = "memory_limit"
-            self.groups.give_back(process.group, empty=self.ground.tier == "full")
+            self.groups.give_back(process.group, empty=self.ground.isolation == "full")
         if process.network >= 0:
             self._networks.append(process.network)
         _, status, usage = os.wait4(process.pid, 0)
         self._runs.pop(process.pid, None)
-        if self._keepers.pop(process.pid, None) and os.WIFSIGNALED(status) and self.ground.tier != "full":
+        if self._keepers.pop(process.pid, None) and os.WIFSIGNALED(status) and self.ground.isolation != "full":
             self._end_strays()
         if process.told:
             process.line.close()  # With the folder that nobody took from it.
@@ -348,7 +356,7 @@ class Server:
             return
         self._forget(process.channel)
         ending = first_words | _ending(process, status, usage)
-        if self.ground.tier != "full":
+        if self.ground.isolation != "full":
             ending["folder"] = int(os.path.basename(process.folder))  # Removed by the caller, who can wait for it.
         self._tell(process.channel, ending, folder if process.results else [])
         process.channel.close()
@@ -367,7 +375,7 @@ class Server:
 
     def _end_everything(self) -> None:
         """With namespaces the children die with this process; else they are ended one by one."""
-        if self.ground.tier == "full":
+        if self.ground.isolation == "full":
             return
         for process in [*self._runs.values(), *self._keepers.values(), *self._spares]:
             self._kill(process, "caller")

@@ -29,9 +29,9 @@ from typing import Any, NoReturn
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.zygote import block, isolation, kernel, processes, remove_folder, scratch_snapshot
+from storm_calm.sandbox.zygote import block, isolation_levels, kernel, processes, remove_folder, scratch_snapshot
 from storm_calm.sandbox.zygote.block_progress import Course
-from storm_calm.sandbox.zygote.isolation import Ground
+from storm_calm.sandbox.zygote.isolation_levels import Ground
 from storm_calm.sandbox.zygote.program_cgroups import Group
 from storm_calm.sandbox.zygote.session_process import (
     Member,
@@ -90,12 +90,12 @@ def live(
         os.closerange(_DOORS + len(doors), 1 << 16)
         line = socket.socket(fileno=_LINE)
         os.setsid()
-        if ground.tier != "full":
+        if ground.isolation != "full":
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
         else:
-            isolation.confine(ground, folder, limits)
-            isolation.filter_calls(ground, sends_files=True)
+            isolation_levels.confine(ground, folder, limits)
+            isolation_levels.filter_calls(ground, sends_files=True)
         # The program's processes are of the same user: this keeps them from this one's memory.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         order, files, _, _ = socket.recv_fds(line, 1 << 16, 1)
@@ -124,7 +124,7 @@ def _ends(ground: Ground) -> socket.socket:
     ours, written = socket.socketpair()
     written.setblocking(False)
     waking = written.detach()
-    if ground.tier == "full":
+    if ground.isolation == "full":
         # The first process of a pid namespace gets no signal from inside that it has no handler for.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -195,7 +195,7 @@ class _Keeper:
 
     def end(self) -> None:
         """Kill all. With namespaces the end of this process does."""
-        if self.ground.tier == "full":
+        if self.ground.isolation == "full":
             return
         self.states.clear()
         self._sweep()

@@ -59,7 +59,7 @@ async def opened(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Agent]:
     sandbox = await asyncio.to_thread(
         open_sandbox,
         config.sandbox,
-        minimum_tier=config.minimum_tier,
+        minimum_isolation=config.minimum_isolation,
         workers=config.workers,
         limits=SandboxLimits(seconds=config.solver_seconds),
     )

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from storm_calm.sandbox import Tier
+from storm_calm.sandbox import Isolation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +35,7 @@ class ServeConfig:
     """Origins of web pages that may use the API from a browser; none by default."""
     sandbox: str = "local"
     """Where programs run: local, docker, e2b or ray."""
-    minimum_tier: Tier = "landlock"
+    minimum_isolation: Isolation = "landlock"
     """The weakest sandbox to accept: full, landlock or limits."""
     workers: int | None = None
     """Programs that run at once; as many as there are processors by default."""

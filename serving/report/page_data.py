@@ -21,8 +21,8 @@ from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Execution
 
 FIELDS = (
-    "key", "id", "sample", "family", "tier", "question", "outcome", "right", "native", "backed", "triggers", "finders",
-    "share", "positions", "refusals", "spent", "tokens", "native_tokens", "programs", "seconds", "at",
+    "key", "id", "sample", "family", "difficulty", "question", "outcome", "right", "native", "backed", "triggers",
+    "finders", "share", "positions", "refusals", "spent", "tokens", "native_tokens", "programs", "seconds", "at",
 )  # fmt: skip
 """The columns of the index, in order, for `assets/data.js`."""
 
@@ -119,7 +119,7 @@ def _row(episode: Episode, found: Sequence[Finding]) -> dict[str, Any]:
     return {
         "id": problem.id,
         "family": problem.family,
-        "tier": problem.tier,
+        "difficulty": problem.difficulty,
         "question": problem.question[:QUESTION],
         "backed": backed_by_report(episode),
         "triggers": [finding.trigger for finding in found],
@@ -180,7 +180,7 @@ def _run(episode: Episode, told: Score | None) -> dict[str, Any]:
 
 PARTS = (
     "status", "stdout", "stderr", "exit_code", "signal", "wall_seconds", "cpu_seconds", "peak_memory_mb", "truncated",
-    "tier", "backend",
+    "isolation", "backend",
 )  # fmt: skip
 """What the page shows of an execution beside its reports."""
 

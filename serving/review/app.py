@@ -168,7 +168,7 @@ def _shown(item: Item, judgement: Judgement | None) -> dict[str, Any]:
     finding = item.intervention.finding
     return {
         "id": item.id,
-        "about": [word for word in (item.problem.family, item.problem.tier, item.problem.source) if word],
+        "about": [word for word in (item.problem.family, item.problem.difficulty, item.problem.source) if word],
         "question": item.problem.question,
         "answers": [one if isinstance(one, str) else f"{one:.12g}" for one in item.problem.answers],
         "before": [{"source": part.source, "text": part.text} for part in item.before],

@@ -7,5 +7,5 @@ from storm_calm.sandbox import open_sandbox
 
 @pytest.fixture(scope="session")
 def sandbox():
-    with open_sandbox(minimum_tier="limits") as opened:
+    with open_sandbox(minimum_isolation="limits") as opened:
         yield opened

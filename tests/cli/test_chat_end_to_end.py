@@ -14,7 +14,7 @@ from measured import without_measurements
 from storm_calm.agents.reasoners.chat_messages import SECOND_THOUGHT, TAKEN_IN
 from storm_calm.env import read_episodes, write_problems
 
-LENIENT = ("--minimum-tier", "limits")
+LENIENT = ("--minimum-isolation", "limits")
 
 
 def doubting(hours, hints, outputs):

@@ -17,7 +17,7 @@ from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.runs.settings import help_texts
 from storm_calm.env import read_episodes
 
-LENIENT = ("--minimum-tier", "limits")
+LENIENT = ("--minimum-isolation", "limits")
 LLM = ("--intervener", "llm", "--intervener-url", "http://127.0.0.1:9/v1")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from judging import Judge
 
-LENIENT = ("--minimum-tier", "limits", "--display", "none")
+LENIENT = ("--minimum-isolation", "limits", "--display", "none")
 
 FLAWED = """---
 id: {name}
@@ -197,7 +197,7 @@ def test_bad_input_is_told_in_one_line(storm, traces, tmp_path):
 
 
 def test_ctrl_c_ends_with_130_and_one_line():
-    arguments = ["--nano", "100000", "--minimum-tier", "limits", "--display", "plain"]
+    arguments = ["--nano", "100000", "--minimum-isolation", "limits", "--display", "plain"]
     process = subprocess.Popen(
         [sys.executable, "-c", "from storm_calm.cli.start import main; main()", "detectors", *arguments],
         cwd=Path(__file__).resolve().parents[2],

@@ -10,7 +10,11 @@ def evaluation(folder, mean):
     score = {"mean": mean, "low": mean - 0.03, "high": mean + 0.03}
     behaviour = {"model_tokens": 300, "backed_by_report": 0.95, "execution_status": {"ok": 19, "error": 1}}
     folder.mkdir()
-    results = {"rules": {"sirl": {"pass@1": score}}, "by_tier": {"complex": {"sirl": score}}, "behaviour": behaviour}
+    results = {
+        "rules": {"sirl": {"pass@1": score}},
+        "by_difficulty": {"complex": {"sirl": score}},
+        "behaviour": behaviour,
+    }
     (folder / "results.json").write_text(json.dumps(results))
 
 
@@ -26,7 +30,7 @@ def test_a_problem_is_told_with_its_figure_cause_and_remedy_and_the_exit_code_is
     assert (result.exit_code, result.stderr) == (1, "")
     assert max(map(len, result.stdout.splitlines())) <= 60
     shown = " ".join(result.stdout.split())
-    assert "problem complex tier, eval-bad: pass@1 50.0% -> 30.0% (rule sirl)" in shown
+    assert "problem complex difficulty, eval-bad: pass@1 50.0% -> 30.0% (rule sirl)" in shown
     assert "likely trained on runs without reflection" in shown
     assert "try keep complex problems among the golden runs" in shown
 
@@ -43,7 +47,7 @@ def test_a_folder_of_runs_is_looked_at_as_a_whole_and_json_is_one_object(storm, 
     result = storm("doctor", ".", "--json")
     facts = json.loads(result.stdout)
     assert (result.exit_code, facts["problems"]) == (1, 1)
-    found = {one["run"]: one["state"] for one in facts["verdicts"] if one["check"] == "complex tier"}
+    found = {one["run"]: one["state"] for one in facts["verdicts"] if one["check"] == "complex difficulty"}
     assert found == {"eval-bad": "problem", "eval-good": "ok"}
 
 

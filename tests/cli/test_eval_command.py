@@ -17,7 +17,7 @@ from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.runs.settings import help_texts
 from storm_calm.env import write_problems
 
-LENIENT = ("--minimum-tier", "limits")
+LENIENT = ("--minimum-isolation", "limits")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def run(tmp_path_factory):
     """A curation of twelve problems, all golden; its tokens are characters."""
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 20)])
-    config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_tier="limits")
+    config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits")
     assert curate(config, folder / "first", reasoner=Actor(direct)).golden == 12
     return folder / "first"
 
@@ -31,7 +31,7 @@ def with_hints(tmp_path_factory):
     """A curation of eight problems, four of whose runs have a hint."""
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 16)])
-    config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_tier="limits")
+    config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits")
     assert curate(config, folder / "hinted", reasoner=Actor(mixed)).interventions == 4
     return folder / "hinted"
 

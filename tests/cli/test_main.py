@@ -81,10 +81,10 @@ def test_the_version_is_printed(storm):
     assert result.stdout.startswith("storm ")
 
 
-def test_families_are_listed_with_their_tier(storm):
+def test_families_are_listed_with_their_difficulty(storm):
     shown = [line.split() for line in storm("families").stdout.splitlines()]
-    assert shown == [[family.name, family.tier] for family in FAMILIES.values()]
-    assert json.loads(storm("families", "--json").stdout)["diet"] == {"tier": "easy"}
+    assert shown == [[family.name, family.difficulty] for family in FAMILIES.values()]
+    assert json.loads(storm("families", "--json").stdout)["diet"] == {"difficulty": "easy"}
 
 
 def test_a_family_shows_a_question(storm):

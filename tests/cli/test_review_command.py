@@ -28,7 +28,7 @@ def curated(tmp_path_factory):
     """A curation with four interventions."""
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 16)])
-    config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_tier="limits")
+    config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits")
     assert curate(config, folder / "first", reasoner=Actor(mixed)).interventions == 4
     return folder
 

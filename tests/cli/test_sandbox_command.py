@@ -21,27 +21,27 @@ print(s.value(x))
 
 
 @pytest.fixture(scope="module")
-def tier():
-    """The tier that this machine reaches."""
+def isolation():
+    """The isolation level that this machine reaches."""
     try:
-        with open_sandbox(minimum_tier="limits") as sandbox:
-            return sandbox.tier
+        with open_sandbox(minimum_isolation="limits") as sandbox:
+            return sandbox.isolation
     except SandboxUnavailableError as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture
-def run(storm, tier):
-    return lambda *more, stdin=None: storm("sandbox", "run", *more, "--minimum-tier", tier, stdin=stdin)
+def run(storm, isolation):
+    return lambda *more, stdin=None: storm("sandbox", "run", *more, "--minimum-isolation", isolation, stdin=stdin)
 
 
-def test_a_program_is_run_and_shown_with_its_solves(run, tier, monkeypatch):
+def test_a_program_is_run_and_shown_with_its_solves(run, isolation, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     result = run("-", stdin=SOLVE)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0].startswith("ok · exit code 0 · ")
-    assert lines[0].endswith(f"local, tier {tier}")
+    assert lines[0].endswith(f"local, isolation level {isolation}")
     assert lines[2:4] == ["output", "7"]
     assert "ortools.cp_model CP-SAT" in result.stdout
     assert "1 int" in result.stdout
@@ -101,8 +101,11 @@ def test_files_go_in_and_results_come_out(run, tmp_path):
         (("fine", "--result", "x"), "give --result NAME and --out DIR together"),
         (("fine", "--result", "../x", "--out", "."), "path '../x' is not inside the program's folder"),
         (("fine", "--backend", "podman"), "backend 'podman' is none of local, docker, e2b, ray"),
-        (("fine", "--tier", "strong"), "tier 'strong' is none of full, landlock, limits"),
-        (("fine", "--tier", "limits", "--minimum-tier", "full"), "tier 'limits' is below minimum_tier 'full'"),
+        (("fine", "--isolation", "strong"), "isolation level 'strong' is none of full, landlock, limits"),
+        (
+            ("fine", "--isolation", "limits", "--minimum-isolation", "full"),
+            "isolation level 'limits' is below minimum_isolation 'full'",
+        ),
         (("fine", "--image", "x"), "--image is for --backend docker, not for local; leave it out"),
     ],
 )
@@ -144,12 +147,12 @@ def few_libraries(monkeypatch):
     )
 
 
-def test_check_shows_the_tier_the_libraries_and_what_held(storm, tier, few_cases, monkeypatch):
+def test_check_shows_the_isolation_the_libraries_and_what_held(storm, isolation, few_cases, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     result = storm("sandbox", "check")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == f"Sandbox local: tier {tier}"
+    assert lines[0] == f"Sandbox local: isolation level {isolation}"
     assert "python 3." in result.stdout
     assert "ortools 9." in result.stdout
     assert any(line.startswith("network ") for line in lines)
@@ -157,15 +160,17 @@ def test_check_shows_the_tier_the_libraries_and_what_held(storm, tier, few_cases
     assert max(map(len, lines)) <= 80
 
 
-def test_check_of_a_lower_tier_says_what_is_missing_and_what_was_not_tried(storm, tier, few_cases, few_libraries):
-    result = storm("sandbox", "check", "--tier", "limits")
+def test_check_of_a_lower_isolation_says_what_is_missing_and_what_was_not_tried(
+    storm, isolation, few_cases, few_libraries
+):
+    result = storm("sandbox", "check", "--isolation", "limits")
     assert result.exit_code == 0
     words = " ".join(result.stdout.split())
-    assert "- the caller asked for no more than tier 'limits'" in words
-    assert "1 skipped: holds from tier 'full' on; this is 'limits'" in words
+    assert "- the caller asked for no more than isolation level 'limits'" in words
+    assert "1 skipped: holds from isolation level 'full' on; this is 'limits'" in words
 
 
-def test_what_got_through_is_named_and_the_exit_code_is_1(storm, tier, few_cases, few_libraries, monkeypatch):
+def test_what_got_through_is_named_and_the_exit_code_is_1(storm, isolation, few_cases, few_libraries, monkeypatch):
     real = Sandbox.run
 
     def leaky(self, code, **more):
@@ -178,7 +183,7 @@ def test_what_got_through_is_named_and_the_exit_code_is_1(storm, tier, few_cases
     broken = [(outcome["theme"], outcome["name"]) for outcome in facts["outcomes"] if outcome["state"] == "broken"]
     assert broken == [("endings", "sys.exit with a number")]
     assert facts["libraries"] == {"python": "3", "nothing": None}
-    assert (facts["backend"], facts["tier"]) == ("local", tier)
+    assert (facts["backend"], facts["isolation"]) == ("local", isolation)
     shown = storm("sandbox", "check")
     assert shown.exit_code == 1
     assert "endings: sys.exit with a number: exit code 4" in " ".join(shown.stdout.split())

@@ -12,7 +12,7 @@ QUESTION = workshop(12).question
 @pytest.fixture
 def solve(storm, endpoint):
     return lambda *more, stdin=None, url=endpoint.url: storm(
-        "solve", *more, "--reasoner", url, "--minimum-tier", "limits", stdin=stdin
+        "solve", *more, "--reasoner", url, "--minimum-isolation", "limits", stdin=stdin
     )
 
 

@@ -19,7 +19,7 @@ class OpenSandbox(Sandbox):
     """Runs programs in this process, for programs that the tests wrote themselves."""
 
     backend = "open"
-    tier = "limits"
+    isolation = "limits"
 
     def __init__(self):
         self.down = False
@@ -46,7 +46,7 @@ class OpenSandbox(Sandbox):
             stdout=stdout.getvalue(),
             stderr=stderr.getvalue(),
             exit_code=int(status == "error"),
-            tier=self.tier,
+            difficulty=self.difficulty,
             backend=self.backend,
         )
 

@@ -56,7 +56,7 @@ executions = st.builds(
     signal=st.none() | st.integers(1, 64),
     wall_seconds=seconds,
     truncated=st.booleans(),
-    tier=st.just("full"),
+    isolation=st.just("full"),
     backend=words,
     reports=st.lists(reports, max_size=2).map(tuple),
 )

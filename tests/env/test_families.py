@@ -23,9 +23,9 @@ def draw(name, split, seed, count):
     return list(itertools.islice(instances([FAMILIES[name]], split=split, seed=seed), count))
 
 
-def test_there_are_six_families_in_each_tier():
-    tiers = [family.tier for family in FAMILIES.values()]
-    assert (tiers.count("easy"), tiers.count("complex")) == (6, 6)
+def test_there_are_six_families_in_each_difficulty():
+    difficulties = [family.difficulty for family in FAMILIES.values()]
+    assert (difficulties.count("easy"), difficulties.count("complex")) == (6, 6)
 
 
 def test_the_same_seed_gives_the_same_problems_and_another_seed_others():
@@ -139,8 +139,8 @@ def test_infeasible_and_unbounded_are_answers():
     assert confirmed_answer(endless) == "unbounded"
 
 
-def test_names_of_tiers_stand_for_their_families():
-    assert [family.name for family in choose(["easy"])] == [f.name for f in FAMILIES.values() if f.tier == "easy"]
+def test_names_of_difficulties_stand_for_their_families():
+    assert [family.name for family in choose(["easy"])] == [f.name for f in FAMILIES.values() if f.difficulty == "easy"]
     assert choose(["diet", "all"])[0].name == "diet"
     assert len(choose(["diet", "all"])) == len(FAMILIES)
 

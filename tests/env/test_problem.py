@@ -16,7 +16,7 @@ from storm_calm.env import Problem
         ({"answers": (float("nan"),)}, "answer is nan"),
         ({"answers": ("none",)}, "answer is 'none'"),
         ({"answers": (True,)}, "answer is True"),
-        ({"tier": "hard"}, "tier is 'hard'"),
+        ({"difficulty": "hard"}, "difficulty is 'hard'"),
     ],
 )
 def test_a_problem_that_makes_no_sense_is_refused(fields, message):
@@ -25,5 +25,5 @@ def test_a_problem_that_makes_no_sense_is_refused(fields, message):
 
 
 def test_a_problem_comes_back_from_its_data():
-    problem = Problem(id="a", question="Q", answers=(5.0, "unbounded"), rule="sirl", source="s", tier="easy")
+    problem = Problem(id="a", question="Q", answers=(5.0, "unbounded"), rule="sirl", source="s", difficulty="easy")
     assert Problem.from_dict(problem.to_dict()) == problem

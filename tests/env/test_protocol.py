@@ -12,7 +12,7 @@ from storm_calm.sandbox import Execution
 
 
 def execution(status="ok", stdout="", stderr="", **more):
-    fields = {"exit_code": 0 if status == "ok" else 1, "tier": "limits", "backend": "test"}
+    fields = {"exit_code": 0 if status == "ok" else 1, "isolation": "limits", "backend": "test"}
     return Execution(code="", status=status, stdout=stdout, stderr=stderr, **{**fields, **more})
 
 

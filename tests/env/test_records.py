@@ -42,8 +42,10 @@ def error(read, path):
 
 def test_problems_come_back_as_they_were_written(tmp_path):
     problems = (
-        Problem(id="a", question="Wie groß?\nZeile", answers=(5.0, "infeasible"), rule="orlm", source="s", tier="easy"),
-        Problem(id="b", question="Q", answers=("unbounded",), family="knapsack", tier="complex"),
+        Problem(
+            id="a", question="Wie groß?\nZeile", answers=(5.0, "infeasible"), rule="orlm", source="s", difficulty="easy"
+        ),
+        Problem(id="b", question="Q", answers=("unbounded",), family="knapsack", difficulty="complex"),
     )
     path = tmp_path / "problems.jsonl"
     write_problems(path, problems)
@@ -96,7 +98,7 @@ def test_a_whole_number_is_good_enough_for_an_id(file):
         ({**GOOD, "id": True}, '"id" is true; give a text'),
         ({**GOOD, "question": 5}, '"question" is 5; give a text'),
         ({**GOOD, "rule": "exact"}, "\"rule\" 'exact' is unknown; give one of paper, sirl, orlm, mamo"),
-        ({**GOOD, "tier": "hard"}, '"tier" is \'hard\'; give "easy" or "complex", or leave it out'),
+        ({**GOOD, "difficulty": "hard"}, '"difficulty" is \'hard\'; give "easy" or "complex", or leave it out'),
         ("[1]", "not a JSON object but [1]; put one object a line"),
         ("{", "not JSON: Expecting property name enclosed in double quotes at column 2"),
         ('{"id": "b", "question": "Q", "answer": NaN}', '"answer" is NaN; give a number, "infeasible" or "unbounded"'),

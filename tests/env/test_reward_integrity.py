@@ -22,7 +22,7 @@ def sandbox(tmp_path_factory):
     planted.chmod(0o644)
     os.environ["STORM_TEST_ANSWER"] = str(SECRET)
     try:
-        with open_sandbox(tier="full", minimum_tier="full", workers=2, limits=LIMITS) as opened:
+        with open_sandbox(isolation="full", minimum_isolation="full", workers=2, limits=LIMITS) as opened:
             yield opened
     except SandboxUnavailableError as error:
         pytest.skip(str(error))

@@ -29,7 +29,7 @@ class CannedSandbox(Sandbox):
     """Prints what the test says; None for a sandbox that fails."""
 
     backend = "canned"
-    tier = "limits"
+    isolation = "limits"
 
     def __init__(self, outputs):
         self.outputs = outputs
@@ -40,7 +40,7 @@ class CannedSandbox(Sandbox):
         output = self.outputs[len(code) % len(self.outputs)]
         if output is None:
             raise SandboxUnavailableError("down")
-        return Execution(code=code, status="ok", stdout=output, tier=self.tier, backend=self.backend)
+        return Execution(code=code, status="ok", stdout=output, isolation=self.isolation, backend=self.backend)
 
     def session(self, *, limits=None):
         raise NotImplementedError

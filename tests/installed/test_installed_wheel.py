@@ -20,7 +20,7 @@ PYTHONS = ("3.11", "3.12")
 CORE = """
 import json, sys
 from storm_calm.sandbox import Limits, open_sandbox
-tier = sys.argv[1]
+isolation level = sys.argv[1]
 programs = [
     "import pulp, cvxpy", "import highspy, scipy.sparse", "import pyomo.environ, scipy",
     "from ortools.sat.python import cp_model\\nimport scipy.optimize",
@@ -29,7 +29,7 @@ programs = [
     "import pulp\\nm = pulp.LpProblem('m', pulp.LpMaximize)\\nx = pulp.LpVariable('x', 0, 3)\\nm += x\\n"
     "m.solve(pulp.PULP_CBC_CMD(msg=False))\\nassert pulp.value(m.objective) == 3",
 ]
-with open_sandbox(tier=tier, minimum_tier="landlock") as sandbox:
+with open_sandbox(isolation=isolation level, minimum_isolation="landlock") as sandbox:
     runs = [sandbox.run(f"{code}\\nprint('both')", limits=Limits(seconds=60)) for code in programs]
     site = [path for path in sys.path if path.endswith("site-packages")]
     key = f'''
@@ -44,7 +44,7 @@ for place in {site!r}:
         except OSError: pass
 print("nothing")
 '''
-    print(json.dumps([sandbox.tier, [run.stdout or run.stderr for run in runs], sandbox.run(key).stdout]))
+    print(json.dumps([sandbox.isolation, [run.stdout or run.stderr for run in runs], sandbox.run(key).stdout]))
 """
 
 ASK = """
@@ -152,13 +152,13 @@ def test_an_extra_can_be_installed_later_by_name(installed):
     assert installed("python", "-c", "import docker; print(docker.__version__)").returncode == 0
 
 
-@pytest.mark.parametrize("tier", ["full", "landlock"])
-def test_programs_import_what_they_need_and_nothing_of_the_project(installed, tier):
-    run = installed("python", "-c", CORE, tier)
+@pytest.mark.parametrize("isolation", ["full", "landlock"])
+def test_programs_import_what_they_need_and_nothing_of_the_project(installed, isolation):
+    run = installed("python", "-c", CORE, isolation)
     assert run.returncode == 0, run.stderr
     reached, outputs, key = json.loads(run.stdout)
-    if reached != tier:
-        pytest.skip(f"impossible here: only tier {reached}")
+    if reached != isolation:
+        pytest.skip(f"impossible here: only isolation level {reached}")
     assert outputs == ["both\n"] * 7
     assert key == "nothing\n"
 

@@ -23,7 +23,7 @@ def codec(nano):
 
 @pytest.fixture(scope="session")
 def sandbox():
-    with open_sandbox(minimum_tier="limits") as opened:
+    with open_sandbox(minimum_isolation="limits") as opened:
         yield opened
 
 

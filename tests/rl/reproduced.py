@@ -25,7 +25,7 @@ PROBLEMS = tuple(
         question=f"Question {number}?",
         answers=(float(number),),
         family="product_mix" if number % 2 else "covering",
-        tier="easy" if number % 2 else "complex",
+        difficulty="easy" if number % 2 else "complex",
     )
     for number in range(1, 121)
 )
@@ -46,7 +46,7 @@ def run(problem, how):
     )
     report = SolverReport(library="pulp", solver="CBC", status="optimal", objective=found)
     execution = Execution(
-        code=code, status="ok", exit_code=0, stdout=f"{found}\n", tier="full", backend="local", reports=(report,)
+        code=code, status="ok", exit_code=0, stdout=f"{found}\n", isolation="full", backend="local", reports=(report,)
     )
     spans = (
         prompt,
@@ -64,10 +64,10 @@ def run(problem, how):
 
 
 def evaluated(folder, name, *, easy, complex, guessed=1.0, problems=PROBLEMS):
-    """An evaluation. easy, complex: the share that is right of each tier; guessed: of the wrong ones, by hand."""
+    """An evaluation. easy, complex: the share that is right of each difficulty; guessed: of the wrong ones, by hand."""
     samples = []
-    for tier, right in (("easy", easy), ("complex", complex)):
-        part = [problem for problem in problems if problem.tier == tier]
+    for difficulty, right in (("easy", easy), ("complex", complex)):
+        part = [problem for problem in problems if problem.difficulty == difficulty]
         solved = round(right * len(part))
         by_hand = round(guessed * (len(part) - solved))
         hows = ["solved"] * solved + ["guessed"] * by_hand + ["misread"] * (len(part) - solved - by_hand)

@@ -56,7 +56,7 @@ def settings(nano, tmp_path):
                 "max_executions": 4,
                 "rule": None,
                 "sandbox": "local",
-                "minimum_tier": "limits",
+                "minimum_isolation": "limits",
                 "workers": 2,
                 "seconds": 10.0,
                 "keep_rollouts": 1,

@@ -12,13 +12,15 @@ from storm_calm.env import Episode, Inline, Problem, Span, Transcript
 from storm_calm.rl.datasets import message_row, sft_row, trl_row
 from storm_calm.sandbox import Execution
 
-PROBLEM = Problem(id="p1", question="How many\nchairs?", answers=(42.0,), family="chairs", tier="easy", source="mine")
+PROBLEM = Problem(
+    id="p1", question="How many\nchairs?", answers=(42.0,), family="chairs", difficulty="easy", source="mine"
+)
 OPENING = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": PROBLEM.question}]
 WORDS = st.text(st.sampled_from("ab \n`\\{}<>'\"é"), max_size=30).filter(lambda text: "```" not in text)
 
 
 def execution(code, printed):
-    return Execution(code=code, status="ok", stdout=printed, exit_code=0, tier="limits", backend="tests")
+    return Execution(code=code, status="ok", stdout=printed, exit_code=0, isolation="limits", backend="tests")
 
 
 def episode(*parts, prompt=None):
@@ -65,7 +67,7 @@ def test_a_run_is_calls_and_answers_as_openais_fine_tuning_takes_them():
         "parallel_tool_calls": False,
         "id": "p1",
         "family": "chairs",
-        "tier": "easy",
+        "difficulty": "easy",
         "source": "mine",
     }
 

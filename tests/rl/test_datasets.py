@@ -61,7 +61,9 @@ def run(*, instructions=None, prompt=None, ids=True, problem=None):
         )
         for source, text in parts
     ]
-    execution = Execution(code="print(42)\n", status="ok", stdout="42\n", exit_code=0, tier="limits", backend="none")
+    execution = Execution(
+        code="print(42)\n", status="ok", stdout="42\n", exit_code=0, isolation="limits", backend="none"
+    )
     return Episode(problem=problem, transcript=Transcript(spans=tuple(spans)), executions=(execution,), stop="answer")
 
 
@@ -84,7 +86,11 @@ def test_the_learned_tokens_say_what_the_model_wrote_and_on_request_the_hints(fo
         assert text == "".join(span.text for span in one.transcript.spans if span.source in sources)
         assert "```output" not in text
         assert row["input_ids"] == list(one.transcript.ids)
-        assert (row["family"], row["tier"], row["source"]) == (one.problem.family, one.problem.tier, "generated")
+        assert (row["family"], row["difficulty"], row["source"]) == (
+            one.problem.family,
+            one.problem.difficulty,
+            "generated",
+        )
     assert report.rows == len(runs)
     assert report.tokens == sum(len(row["input_ids"]) for row in written)
     assert report.learned_tokens == sum(sum(row["loss_mask"]) for row in written)

@@ -34,14 +34,14 @@ def grpo(folder, *, steps=20, without=(), **changed):
     return folder
 
 
-def evaluation(folder, *, complex_tier=0.5, tokens=300.0, backed=0.95, statuses=None, spread=0.03, lost=0):
+def evaluation(folder, *, complex_families=0.5, tokens=300.0, backed=0.95, statuses=None, spread=0.03, lost=0):
     """An evaluation's folder."""
-    score = {"mean": complex_tier, "low": complex_tier - spread, "high": complex_tier + spread}
+    score = {"mean": complex_families, "low": complex_families - spread, "high": complex_families + spread}
     results = {
         "scored": 100 - lost,
         "infrastructure": lost,
         "rules": {"sirl": {"pass@1": score}},
-        "by_tier": {
+        "by_difficulty": {
             "easy": {"problems": 50, "sirl": {"mean": 0.7, "low": 0.6, "high": 0.8}},
             "complex": {"problems": 50, "sirl": score},
         },
@@ -67,7 +67,7 @@ def golden(*, hints, backed=True):
         Span(source="model", text="\\boxed{42}", finish="end"),
     )
     report = SolverReport(library="pulp", solver="CBC", status="optimal", objective=42.0 if backed else 7.0)
-    execution = Execution(code="", status="ok", exit_code=0, tier="limits", backend="none", reports=(report,))
+    execution = Execution(code="", status="ok", exit_code=0, isolation="limits", backend="none", reports=(report,))
     return Episode(
         problem=Problem(id="p", question="Q?", answers=(42.0,)),
         transcript=Transcript(spans=spans),
@@ -97,7 +97,7 @@ def state(folder, check, baseline=None):
 def test_a_healthy_run_has_no_problem_and_nothing_to_try(tmp_path):
     grpo(tmp_path / "grpo")
     evaluation(tmp_path / "eval-base")
-    evaluation(tmp_path / "eval-sft", complex_tier=0.55, tokens=280)
+    evaluation(tmp_path / "eval-sft", complex_families=0.55, tokens=280)
     curation(tmp_path / "curate", [golden(hints=3)] * 4)
     verdicts = examine(tmp_path)
     assert {one.state for one in verdicts} == {"ok"}
@@ -130,11 +130,11 @@ def test_what_is_not_there_is_not_measured_and_never_ok(tmp_path):
         (0.44, 0.1, "warning"),
     ],
 )
-def test_a_fall_of_the_complex_tier_is_a_problem_where_it_is_no_luck(tmp_path, now, spread, expected):
-    base = evaluation(tmp_path / "before", complex_tier=0.5, spread=spread)
-    after = evaluation(tmp_path / "after", complex_tier=now)
-    assert state(after, "complex tier", base) == (expected, f"pass@1 50.0% -> {now:.1%} (rule sirl)")
-    assert state(after, "complex tier")[0] == "not measured"
+def test_a_fall_of_the_complex_difficulty_is_a_problem_where_it_is_no_luck(tmp_path, now, spread, expected):
+    base = evaluation(tmp_path / "before", complex_families=0.5, spread=spread)
+    after = evaluation(tmp_path / "after", complex_families=now)
+    assert state(after, "complex difficulty", base) == (expected, f"pass@1 50.0% -> {now:.1%} (rule sirl)")
+    assert state(after, "complex difficulty")[0] == "not measured"
 
 
 @pytest.mark.parametrize(

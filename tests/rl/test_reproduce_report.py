@@ -37,7 +37,7 @@ def said(out, **changed):
     return claims(collect(reproduction(out, models={**LIKE_THE_PAPER, **changed})))
 
 
-def test_accuracy_is_over_problems_and_seeds_by_tier(figures):
+def test_accuracy_is_over_problems_and_seeds_by_difficulty(figures):
     base, grpo = figures.models["base"].accuracy, figures.models["grpo"].accuracy
     assert (base["easy"].mean, base["complex"].mean, base["all"].mean) == pytest.approx((0.6, 0.5, 0.55))
     assert (base["easy"].problems, base["all"].problems) == (60, 120)
@@ -179,10 +179,12 @@ def test_the_markdown_is_two_tables_whose_rows_have_equal_columns(paper, facts):
 
 def test_the_doctor_is_asked_about_every_seed(figures, paper, facts):
     assert set(figures.verdicts) == {0, 1, 2}
-    harmed = [one for one in facts["verdicts"]["1"] if (one["check"], one["run"]) == ("complex tier", "eval-plain-sft")]
+    harmed = [
+        one for one in facts["verdicts"]["1"] if (one["check"], one["run"]) == ("complex difficulty", "eval-plain-sft")
+    ]
     assert harmed[0]["state"] == "problem"
     words = " ".join(re.sub(r"<[^>]+>", " ", (paper / "report.html").read_text()).split())
-    assert "problem complex tier eval-plain-sft, seed 1 pass@1 50.0% -&gt; 21.7% (rule paper)" in words
+    assert "problem complex difficulty eval-plain-sft, seed 1 pass@1 50.0% -&gt; 21.7% (rule paper)" in words
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ class Server:
 @pytest.fixture(scope="module")
 def full():
     try:
-        with open_sandbox(tier="full", minimum_tier="full", workers=2, limits=LIMITS) as opened:
+        with open_sandbox(isolation="full", minimum_isolation="full", workers=2, limits=LIMITS) as opened:
             yield opened
     except SandboxUnavailableError as error:
         pytest.skip(str(error))
@@ -75,7 +75,7 @@ def roll_out(full, nano, codec, tokenizer, tmp_path, monkeypatch):
                     "max_executions": 4,
                     "rule": None,
                     "sandbox": "local",
-                    "minimum_tier": "full",
+                    "minimum_isolation": "full",
                     "workers": 2,
                     "seconds": LIMITS.seconds,
                     "keep_rollouts": 1,

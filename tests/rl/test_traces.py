@@ -85,13 +85,13 @@ def test_every_kind_of_flaw_can_be_played_somewhere(sandbox, codec):
     env = SolverEnv(sandbox, codec)
     shown = set()
     for number, instance in enumerate(itertools.islice(instances(list(FAMILIES.values()), split="train", seed=5), 72)):
-        for kind in (kind for tier in MIX.values() for kind in tier if kind not in shown):
+        for kind in (kind for difficulty in MIX.values() for kind in difficulty if kind not in shown):
             try:
                 play(env, instance, instance.problem(), kind, hinted=False, rng=random.Random(number))
             except Unsuitable:
                 continue
             shown.add(kind)
-    assert shown == {kind for tier in MIX.values() for kind in tier}
+    assert shown == {kind for difficulty in MIX.values() for kind in difficulty}
 
 
 def test_a_trace_that_an_instance_cannot_show_is_refused(sandbox, codec):

@@ -1,4 +1,4 @@
-"""One open sandbox for each tier, shared by all tests; a tier that this machine can't reach skips with the reason."""
+"""One open sandbox for each isolation level, shared by all tests; one that this machine lacks skips with the reason."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Iterator
 import engine
 import pytest
 
-from storm_calm.sandbox import TIERS, Limits, Sandbox, SandboxUnavailableError, Tier, open_sandbox
+from storm_calm.sandbox import ISOLATION_LEVELS, Isolation, Limits, Sandbox, SandboxUnavailableError, open_sandbox
 
 LIMITS = Limits(seconds=10, memory_mb=512)
 
 
-@pytest.fixture(scope="session", params=TIERS)
+@pytest.fixture(scope="session", params=ISOLATION_LEVELS)
 def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    """Every tier in turn: what holds for all of them."""
+    """Every isolation level in turn: what holds for all of them."""
     with _open(request.param) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session", params=["full", "landlock"])
 def walled(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    """The tiers that keep a program from reaching outside."""
+    """The isolation levels that keep a program from reaching outside."""
     with _open(request.param) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 def full() -> Iterator[Sandbox]:
-    """The strongest tier."""
+    """The strongest isolation level."""
     with _open("full") as opened:
         yield opened
 
@@ -45,8 +45,8 @@ def docker_image() -> Iterator[str]:
         pytest.skip(str(error))
 
 
-def _open(tier: Tier) -> Sandbox:
+def _open(isolation: Isolation) -> Sandbox:
     try:
-        return open_sandbox(tier=tier, minimum_tier=tier, workers=4, limits=LIMITS)
+        return open_sandbox(isolation=isolation, minimum_isolation=isolation, workers=4, limits=LIMITS)
     except SandboxUnavailableError as error:
         pytest.skip(str(error))

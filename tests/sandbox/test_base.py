@@ -22,16 +22,16 @@ def test_a_limit_that_limits_nothing_is_refused(bad):
         Limits(**bad)
 
 
-def test_an_unknown_backend_or_tier_is_refused():
+def test_an_unknown_backend_or_isolation_is_refused():
     with pytest.raises(ValueError, match="'moon'"):
         open_sandbox("moon")
     with pytest.raises(ValueError, match="'best'"):
-        open_sandbox(minimum_tier="best")
+        open_sandbox(minimum_isolation="best")
 
 
-def test_a_highest_tier_below_the_lowest_is_refused():
-    with pytest.raises(ValueError, match="below minimum_tier"):
-        open_sandbox(tier="limits", minimum_tier="full")
+def test_a_highest_isolation_below_the_lowest_is_refused():
+    with pytest.raises(ValueError, match="below minimum_isolation"):
+        open_sandbox(isolation="limits", minimum_isolation="full")
 
 
 def test_no_workers_is_refused():

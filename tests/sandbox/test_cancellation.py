@@ -171,7 +171,7 @@ def test_a_fork_server_that_is_being_started_is_not_waited_for_and_serves_the_ne
 
 def test_a_fork_server_that_does_not_answer_is_given_up(monkeypatch):
     monkeypatch.setattr(local, "GRACE", 0.3)
-    with open_sandbox(tier="landlock", workers=1) as sandbox:
+    with open_sandbox(isolation="landlock", workers=1) as sandbox:
         sandbox.run("pass")
         server = sandbox._pool._servers["plain"].process.pid
         name = f"s{os.getpid()}"
@@ -190,7 +190,7 @@ def test_a_fork_server_that_does_not_answer_is_given_up(monkeypatch):
 
 def test_many_cancelled_at_random_moments_leave_nothing_and_harm_nobody(walled):
     walled.run("pass")
-    name, luck = f"m{os.getpid()}", random.Random(walled.tier)
+    name, luck = f"m{os.getpid()}", random.Random(walled.isolation)
     code = NAMED.format(name=name) + "import os, time; os.fork(); time.sleep(0.02); print('done')"
     files, threads, outcomes = len(os.listdir("/proc/self/fd")), threading.active_count(), []
 
@@ -232,7 +232,7 @@ def test_a_cancelled_block_changes_nothing_and_is_none(sandbox):
 
 
 def test_a_session_keeps_count_whenever_its_blocks_are_cancelled(walled):
-    luck, count = random.Random(walled.tier), 0
+    luck, count = random.Random(walled.isolation), 0
     with walled.session() as session:
         session.run("x = 0")
         for _ in range(40):

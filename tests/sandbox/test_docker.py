@@ -60,7 +60,7 @@ def attempt(name, action):
 def test_a_solve_runs_and_is_reported(contained):
     execution = contained.run(KNAPSACK)
     assert (execution.status, execution.stdout) == ("ok", "11.0\n")
-    assert (execution.backend, execution.tier) == ("docker", "full")
+    assert (execution.backend, execution.isolation) == ("docker", "full")
     assert "memory" in contained.resource_control
     (report,) = execution.reports
     assert (report.library, report.status, report.objective) == ("ortools.linear_solver", "optimal", 11.0)

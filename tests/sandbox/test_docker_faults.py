@@ -257,23 +257,25 @@ def runc_plays_gvisor(monkeypatch):
 
 def test_a_runtime_without_landlock_says_so_and_is_refused_where_more_is_asked(docker_image, client, runc_plays_gvisor):
     before = containers(client)
-    with pytest.raises(SandboxUnavailableError, match=r"tier 'limits', below minimum_tier 'landlock'.*Landlock"):
+    with pytest.raises(
+        SandboxUnavailableError, match=r"isolation level 'limits', below minimum_isolation 'landlock'.*Landlock"
+    ):
         open_sandbox("docker", image=docker_image, workers=1, runtime="runc")
     assert containers(client) == before
-    with open_sandbox("docker", image=docker_image, workers=1, runtime="runc", minimum_tier="limits") as sandbox:
-        assert sandbox.tier == "limits"
+    with open_sandbox("docker", image=docker_image, workers=1, runtime="runc", minimum_isolation="limits") as sandbox:
+        assert sandbox.isolation == "limits"
         assert "Landlock" in " ".join(sandbox.missing)
-        assert sandbox.run("print(1)").tier == "limits"
+        assert sandbox.run("print(1)").isolation == "limits"
 
 
 def test_runsc_is_passed_over_where_it_gives_too_little(docker_image, client, runc_plays_gvisor, monkeypatch):
     before = containers(client)
     monkeypatch.setattr(Engine, "runtimes", lambda engine, wanted: ["runc", None])
     with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS) as sandbox:
-        assert sandbox.tier == "full"
+        assert sandbox.isolation == "full"
         assert sandbox.run("print(1)").stdout == "1\n"
-    with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS, minimum_tier="limits") as sandbox:
-        assert sandbox.tier == "limits"
+    with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS, minimum_isolation="limits") as sandbox:
+        assert sandbox.isolation == "limits"
     assert containers(client) == before
 
 
@@ -284,10 +286,10 @@ def test_runsc_is_taken_where_the_engine_has_it(docker_image):
     assert engine.runtimes("runc") == ["runc"]
 
 
-def test_a_lower_tier_can_be_asked_for(docker_image):
-    with open_sandbox("docker", image=docker_image, workers=1, tier="landlock") as sandbox:
-        assert sandbox.tier == "landlock"
-        assert sandbox.missing == ("the caller asked for no more than tier 'landlock'",)
+def test_a_lower_isolation_can_be_asked_for(docker_image):
+    with open_sandbox("docker", image=docker_image, workers=1, isolation="landlock") as sandbox:
+        assert sandbox.isolation == "landlock"
+        assert sandbox.missing == ("the caller asked for no more than isolation level 'landlock'",)
 
 
 def test_what_a_killed_owner_left_is_swept_and_what_others_use_is_not(docker_image, client, single):

@@ -68,7 +68,7 @@ def wait_until(condition, seconds=30.0):
 )
 def test_programs_end_as_they_do_at_home(shared, code, status):
     run = shared.run(code, limits=Limits(seconds=1, memory_mb=512))
-    assert (run.status, run.backend, run.tier, run.code) == (status, "e2b", shared.tier, code)
+    assert (run.status, run.backend, run.isolation, run.code) == (status, "e2b", shared.isolation, code)
 
 
 def test_solves_are_reported(shared):
@@ -444,11 +444,11 @@ def test_a_missing_sdk_is_told(cloud, monkeypatch):
         open_e2b()
 
 
-def test_a_lower_tier_is_what_was_asked_for(cloud):
-    with open_e2b(tier="limits", minimum_tier="limits") as sandbox:
-        assert sandbox.tier == "limits"
+def test_a_lower_isolation_is_what_was_asked_for(cloud):
+    with open_e2b(isolation="limits", minimum_isolation="limits") as sandbox:
+        assert sandbox.isolation == "limits"
         assert "the caller asked for no more" in sandbox.missing[0]
-        assert sandbox.run("print(6 * 7)").tier == "limits"
+        assert sandbox.run("print(6 * 7)").isolation == "limits"
 
 
 def test_bad_arguments_are_told(cloud):

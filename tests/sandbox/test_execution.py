@@ -6,7 +6,7 @@ from storm_calm.sandbox import Execution, SolverReport
 
 REPORT = SolverReport(library="ortools.cp_model", solver="CP-SAT", status="optimal", sense="maximize", objective=3.0)
 EXECUTION = Execution(
-    code="print(1)", status="ok", stdout="1\n", exit_code=0, tier="full", backend="local", reports=(REPORT,)
+    code="print(1)", status="ok", stdout="1\n", exit_code=0, isolation="full", backend="local", reports=(REPORT,)
 )
 
 
@@ -20,7 +20,7 @@ def test_a_report_survives_json():
 
 @pytest.mark.parametrize(
     ("change", "word"),
-    [({"status": "fine"}, "'fine'"), ({"tier": "best"}, "'best'"), ({"colour": "red"}, "'colour'")],
+    [({"status": "fine"}, "'fine'"), ({"isolation": "best"}, "'best'"), ({"colour": "red"}, "'colour'")],
 )
 def test_a_value_that_no_execution_has_is_named(change, word):
     with pytest.raises(ValueError, match=word):

@@ -11,7 +11,7 @@ import pytest
 from storm_calm.sandbox import open_sandbox
 from storm_calm.sandbox.libraries import DISTRIBUTIONS, VARIABLE, find, importable
 from storm_calm.sandbox.selfcheck import all_libraries
-from storm_calm.sandbox.zygote.isolation import shown_of_the_system
+from storm_calm.sandbox.zygote.isolation_levels import shown_of_the_system
 from storm_calm.sandbox.zygote.namespaces import hidden_folders
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,8 +20,8 @@ SITE = sysconfig.get_path("purelib")
 
 @pytest.fixture(scope="module", params=["full", "landlock"])
 def locked(request):
-    with open_sandbox(tier=request.param, minimum_tier="landlock", workers=2) as sandbox:
-        if sandbox.tier != request.param:
+    with open_sandbox(isolation=request.param, minimum_isolation="landlock", workers=2) as sandbox:
+        if sandbox.isolation != request.param:
             pytest.skip(f"impossible here: {'; '.join(sandbox.missing)}")
         yield sandbox
 

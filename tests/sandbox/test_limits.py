@@ -51,4 +51,4 @@ except (OSError, RuntimeError):
     execution = sandbox.run(code, limits=Limits(processes=10))
     assert execution.exit_code == 3
     # Without a user namespace the limit is on all processes of the user; others come and go meanwhile.
-    assert int(execution.stdout) == 9 if sandbox.tier == "full" else 0 < int(execution.stdout) < 40
+    assert int(execution.stdout) == 9 if sandbox.isolation == "full" else 0 < int(execution.stdout) < 40

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from storm_calm.sandbox import TIERS, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox import ISOLATION_LEVELS, SandboxUnavailableError, open_sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,14 +59,14 @@ def test_files_are_not_left_open(full):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_fork_servers_keep_nothing_of_what_ended(tier):
+@pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
+def test_fork_servers_keep_nothing_of_what_ended(isolation):
     def most():
         """Descriptors of the fork server that has most: the same when all is at rest, in whatever order it happens."""
         time.sleep(0.3)
         return max(len(os.listdir(f"/proc/{pid}/fd")) for pid in descendants(os.getpid()) if alive(pid))
 
-    with open_sandbox(tier=tier, minimum_tier=tier, workers=2) as sandbox:
+    with open_sandbox(isolation=isolation, minimum_isolation=isolation, workers=2) as sandbox:
         endings = ["print(1)", "1 / 0", "import os; os._exit(3)", "while True: print('x' * 9999)"]
         for code in endings * 5:
             sandbox.run(code)
@@ -86,9 +86,9 @@ def descendants(pid):
     return [int(child) for child in children] + [deeper for child in children for deeper in descendants(child)]
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_a_fork_server_that_dies_is_replaced_and_the_run_repeated(tier):
-    with open_sandbox(tier=tier, minimum_tier=tier) as sandbox:
+@pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
+def test_a_fork_server_that_dies_is_replaced_and_the_run_repeated(isolation):
+    with open_sandbox(isolation=isolation, minimum_isolation=isolation) as sandbox:
         sandbox.run("pass")
         results = []
         run = threading.Thread(
@@ -131,9 +131,9 @@ def test_a_program_under_which_two_fork_servers_die_is_killed_and_neighbours_are
         assert sandbox.run("print('again')").stdout == "again\n"
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_closing_ends_all_runs_and_leaves_nothing(tier):
-    sandbox = open_sandbox(tier=tier, minimum_tier=tier)
+@pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
+def test_closing_ends_all_runs_and_leaves_nothing(isolation):
+    sandbox = open_sandbox(isolation=isolation, minimum_isolation=isolation)
     sandbox.run("pass")
     errors = []
 
@@ -157,13 +157,13 @@ def test_closing_ends_all_runs_and_leaves_nothing(tier):
         sandbox.run("print(1)")
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_nothing_survives_a_caller_that_is_killed(tier):
+@pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
+def test_nothing_survives_a_caller_that_is_killed(isolation):
     script = f"""
     import sys, threading, time
     sys.path.insert(0, {str(ROOT)!r})
     from storm_calm.sandbox import open_sandbox
-    sandbox = open_sandbox(tier={tier!r}, minimum_tier={tier!r})
+    sandbox = open_sandbox(isolation={isolation!r}, minimum_isolation={isolation!r})
     sandbox.run("pass")
     threading.Thread(target=sandbox.run, args=("import time, os; os.fork(); time.sleep(60)",)).start()
     time.sleep(0.3)
@@ -193,8 +193,8 @@ def test_a_copy_of_the_caller_does_not_keep_it_alive(full):
         os.waitpid(copy, 0)
 
 
-def test_a_lower_tier_says_what_is_missing(sandbox):
-    assert (sandbox.missing == ()) == (sandbox.tier == "full")
+def test_a_lower_isolation_says_what_is_missing(sandbox):
+    assert (sandbox.missing == ()) == (sandbox.isolation == "full")
     assert all(len(sentence) > 20 for sentence in sandbox.missing)
 
 
@@ -213,14 +213,14 @@ def test_a_machine_without_namespaces_is_refused_with_a_way_out():
     seccomp.program = lambda **options: code
     seccomp.restrict(unix_sockets=False, own_files=False)
     from storm_calm.sandbox import open_sandbox, SandboxUnavailableError
-    try: open_sandbox(minimum_tier="full")
+    try: open_sandbox(minimum_isolation="full")
     except SandboxUnavailableError as error: print(error)
-    with open_sandbox() as sandbox: print(sandbox.tier, sandbox.missing[0], sandbox.run("print(6 * 7)").stdout)
+    with open_sandbox() as sandbox: print(sandbox.isolation, sandbox.missing[0], sandbox.run("print(6 * 7)").stdout)
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
     refusal, reached, *_ = run.stdout.splitlines()
-    assert "below minimum_tier 'full'" in refusal
+    assert "below minimum_isolation 'full'" in refusal
     assert "namespaces are refused (unshare: Operation not permitted)" in refusal
-    assert "minimum_tier='landlock'" in refusal
+    assert "minimum_isolation='landlock'" in refusal
     assert reached.startswith("landlock namespaces are refused")
     assert reached.endswith("42")

@@ -1,4 +1,4 @@
-"""The sandbox opened by a user without any rights: the same tiers, by way of user namespaces."""
+"""The sandbox opened by a user without any rights: the same isolation levels, by way of user namespaces."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from storm_calm.sandbox import TIERS
+from storm_calm.sandbox import ISOLATION_LEVELS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,7 +40,7 @@ if os.geteuid() == 0:
 SCRIPT = """
 import json
 from storm_calm.sandbox import open_sandbox, Limits, SandboxUnavailableError
-try: sandbox = open_sandbox(tier={tier!r}, minimum_tier={tier!r})
+try: sandbox = open_sandbox(isolation={isolation!r}, minimum_isolation={isolation!r})
 except SandboxUnavailableError as error: sys.exit("SKIP " + str(error))
 with sandbox:
     limits = [Limits(seconds=1 if "fork" in code else 20, processes=20, memory_mb=128) for code in {codes!r}]
@@ -57,20 +57,20 @@ CODES = [
 ]
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_every_tier_works_without_rights(tier):
-    script = BECOME_NOBODY_SPECIAL.format(root=str(ROOT)) + SCRIPT.format(tier=tier, codes=CODES)
+@pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
+def test_every_isolation_works_without_rights(isolation):
+    script = BECOME_NOBODY_SPECIAL.format(root=str(ROOT)) + SCRIPT.format(isolation=isolation, codes=CODES)
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
     if "SKIP" in run.stderr:
         pytest.skip(run.stderr.strip())
     assert run.returncode == 0, run.stderr
     user, (plain, bomb, daemon, memory, network) = json.loads(run.stdout)
     assert user != 0 or os.geteuid() != 0
-    assert (plain["status"], plain["stdout"], plain["tier"]) == ("ok", "42\n", tier)
+    assert (plain["status"], plain["stdout"], plain["isolation"]) == ("ok", "42\n", isolation)
     assert bomb["status"] == "timeout"
     assert daemon["status"] != "timeout"
     assert memory["status"] == "memory_limit"
-    if tier != "limits":
+    if isolation != "limits":
         assert "Error" in daemon["stderr"]
         assert "PermissionError" in network["stderr"]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from storm_calm.sandbox import open_sandbox
 
 
-def test_an_interpreter_in_the_folder_for_temporary_files_reaches_the_same_tier(tmp_path):
+def test_an_interpreter_in_the_folder_for_temporary_files_reaches_the_same_isolation(tmp_path):
     """Programs find their scratch folder under /tmp, unless a virtual environment lies there."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
     probe = (
         "from storm_calm.sandbox import open_sandbox\n"
-        "with open_sandbox(minimum_tier='limits') as sandbox:\n"
-        "    print(sandbox.tier, sandbox.run('import tempfile; tempfile.TemporaryFile(); print(6 * 7)').stdout)\n"
+        "with open_sandbox(minimum_isolation='limits') as sandbox:\n"
+        "    print(sandbox.isolation, sandbox.run('import tempfile; tempfile.TemporaryFile(); print(6 * 7)').stdout)\n"
     )
     path = os.pathsep.join([str(Path(__file__).parents[2]), sysconfig.get_paths()["purelib"]])
     result = subprocess.run(
@@ -25,5 +25,5 @@ def test_an_interpreter_in_the_folder_for_temporary_files_reaches_the_same_tier(
         text=True,
         check=False,
     )
-    with open_sandbox(minimum_tier="limits") as sandbox:
-        assert result.stdout.split() == [sandbox.tier, "42"], result.stderr
+    with open_sandbox(minimum_isolation="limits") as sandbox:
+        assert result.stdout.split() == [sandbox.isolation, "42"], result.stderr

@@ -28,7 +28,7 @@ def test_each_solver_is_reported_once(full, name, said):
     assert (found.objective, counts(found)) == (17, (0, 1, 1, 1))
 
 
-def test_the_default_solver_is_reported_in_every_tier(sandbox):
+def test_the_default_solver_is_reported_in_every_isolation(sandbox):
     found = report(sandbox, model("Maximize") + "p.solve()")
     assert (found.solver, found.status, found.objective) == ("CBC", "optimal", 17)
 

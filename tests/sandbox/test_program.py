@@ -6,7 +6,7 @@ import pytest
 def test_it_prints_to_two_streams(sandbox):
     execution = sandbox.run("import sys\nprint('out')\nprint('err', file=sys.stderr)")
     assert (execution.status, execution.stdout, execution.stderr, execution.exit_code) == ("ok", "out\n", "err\n", 0)
-    assert execution.tier == sandbox.tier
+    assert execution.isolation == sandbox.isolation
     assert execution.backend == "local"
 
 

@@ -153,7 +153,7 @@ def test_both_nodes_run_programs_and_none_more_than_it_has_places(nodes, opened)
 def test_a_run_tells_how_it_ended_and_what_was_solved(nodes, opened):
     solved = opened.run(SOLVE)
     assert (solved.status, solved.stdout, solved.backend, solved.code) == ("ok", "6.0\n", "ray", SOLVE)
-    assert (solved.tier, opened.tier) == ("full", "full")
+    assert (solved.isolation, opened.isolation) == ("full", "full")
     assert [(report.status, report.objective) for report in solved.reports] == [("optimal", 6.0)]
     assert opened.run("1 / 0").status == "error"
     assert opened.run("while True: pass", limits=Limits(seconds=0.5)).status == "timeout"
@@ -281,11 +281,11 @@ def test_another_address_than_that_of_the_connection_is_refused(cluster):
         open_sandbox("ray", address="10.0.0.1:6379")
 
 
-def test_a_tier_that_no_node_reaches_is_refused_with_the_reason(nodes):
+def test_a_isolation_that_no_node_reaches_is_refused_with_the_reason(nodes):
     from storm_calm.sandbox.backends.ray import RaySandbox
 
-    with pytest.raises(SandboxUnavailableError, match=r"no node of the Ray cluster .*: node .* tier"):
-        RaySandbox(minimum_tier="full", tier="limits", workers=None, limits=Limits())
+    with pytest.raises(SandboxUnavailableError, match=r"no node of the Ray cluster .*: node .* isolation level"):
+        RaySandbox(minimum_isolation="full", isolation="limits", workers=None, limits=Limits())
     assert ray.is_initialized()
 
 

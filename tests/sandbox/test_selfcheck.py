@@ -1,4 +1,4 @@
-"""The self-check: it holds for every tier, and finds what is broken where nothing is isolated."""
+"""The self-check: it holds for every isolation level, and finds what is broken where nothing is isolated."""
 
 from __future__ import annotations
 
@@ -14,35 +14,45 @@ from pathlib import Path
 
 import pytest
 
-from storm_calm.sandbox import TIERS, Cancellation, Execution, Limits, Sandbox, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox import (
+    ISOLATION_LEVELS,
+    Cancellation,
+    Execution,
+    Limits,
+    Sandbox,
+    SandboxUnavailableError,
+    open_sandbox,
+)
 from storm_calm.sandbox.base import Program
 from storm_calm.sandbox.selfcheck import CASES, Case, Outcome, Outside, Step, libraries, self_check
 from storm_calm.sandbox.selfcheck.case import ended
 from storm_calm.sandbox.selfcheck.outside import MARK
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_every_case_holds_that_the_tier_claims(tier):
+@pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
+def test_every_case_holds_that_the_isolation_claims(isolation):
     with Outside() as outside:
         try:
-            sandbox = open_sandbox(tier=tier, minimum_tier=tier, limits=Limits(memory_mb=512))
+            sandbox = open_sandbox(isolation=isolation, minimum_isolation=isolation, limits=Limits(memory_mb=512))
         except SandboxUnavailableError as error:
             pytest.skip(str(error))
         with sandbox:
             outcomes = list(self_check(sandbox, outside=outside))
     assert [f"{o.theme}: {o.name}: {o.reason}" for o in outcomes if o.state == "broken"] == []
     skipped = [outcome.reason for outcome in outcomes if outcome.state == "skipped"]
-    assert all("holds from tier" in reason for reason in skipped if "cannot be imported" not in reason), skipped
+    assert all("holds from isolation level" in reason for reason in skipped if "cannot be imported" not in reason), (
+        skipped
+    )
     assert len(outcomes) == len(CASES) + 3  # canaries before, beside and after
-    if tier == "full":
-        assert not any("holds from tier" in reason for reason in skipped)
+    if isolation == "full":
+        assert not any("holds from isolation level" in reason for reason in skipped)
 
 
 class Bare(Sandbox):
     """No sandbox at all: a python beside this one, with all that this one may do."""
 
     backend = "bare"
-    tier = "full"
+    isolation = "full"
     workers = 2
     limits = Limits()
 
@@ -57,7 +67,7 @@ class Bare(Sandbox):
                 cwd=self.folder,
             )
         except subprocess.TimeoutExpired:
-            return Execution(code=program.code, status="timeout", tier=self.tier, backend=self.backend)
+            return Execution(code=program.code, status="timeout", isolation=self.isolation, backend=self.backend)
         return Execution(
             code=program.code,
             status="error" if done.returncode else "ok",
@@ -65,7 +75,7 @@ class Bare(Sandbox):
             stderr=done.stderr.decode(errors="replace"),
             exit_code=max(0, done.returncode),
             wall_seconds=time.monotonic() - begin,
-            tier=self.tier,
+            isolation=self.isolation,
             backend=self.backend,
         )
 
@@ -143,7 +153,7 @@ class Flaky(Bare):
         return replace(RIGHT, code=program.code, stdout=answer)
 
 
-RIGHT = Execution(code="", status="ok", tier="full", backend="bare")
+RIGHT = Execution(code="", status="ok", isolation="full", backend="bare")
 CANARY = "499500\n7\n"
 ONE = Case(name="one", theme="endings", steps=(Step(code=""),), check=ended("ok"))
 

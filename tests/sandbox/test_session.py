@@ -158,7 +158,7 @@ def test_functions_show_their_source(session):
 
 
 def test_the_folder_is_what_is_remembered_of_a_deep_and_strange_tree(session, sandbox):
-    if sandbox.tier == "landlock":
+    if sandbox.isolation == "landlock":
         # Modes of files can't be changed there; the rest of the tree can.
         session.run("import os; os.chmod = lambda path, mode: None")
     number = session.blocks + 1
@@ -188,7 +188,7 @@ print(os.readlink("a/b/up"), os.readlink("out"), open("a/b/c/file").read(), oct(
 """
     assert session.run(make).status == "ok"
     before = session.run(look).stdout
-    assert ("0o40500" in before) == (sandbox.tier != "landlock")
+    assert ("0o40500" in before) == (sandbox.isolation != "landlock")
     for ending in ("1 / 0", "pass"):
         session.rewind(number)
         assert session.run(spoil + ending).status == ("ok" if ending == "pass" else "error")
@@ -355,7 +355,7 @@ def test_closing_leaves_no_process_and_no_file(sandbox, word):
     session.close()
     assert processes_named(word) == []
     assert len(os.listdir("/proc/self/fd")) == before - 3
-    if sandbox.tier != "full":
+    if sandbox.isolation != "full":
         assert not folders[0].exists()
 
 

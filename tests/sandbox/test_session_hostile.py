@@ -124,7 +124,7 @@ def test_no_signal_from_a_block_ends_the_session(full, number):
 
 
 def test_a_block_that_ends_its_session_every_time_is_killed_and_changes_nothing():
-    with open_sandbox(tier="limits", minimum_tier="limits") as sandbox, sandbox.session() as session:
+    with open_sandbox(isolation="limits", minimum_isolation="limits") as sandbox, sandbox.session() as session:
         session.run("import os, time\nx = 1")
         # The first state leads the blocks; its parent is the keeper.
         keeper = "int(open(f'/proc/{os.getsid(0)}/stat').read().rpartition(')')[2].split()[1])"
@@ -163,7 +163,7 @@ def test_the_deadline_holds(sandbox):
 
 def test_a_session_whose_keeper_is_killed_leaves_nothing():
     """Without walls a program can do that: it is lost twice, and the session goes on without the block."""
-    with open_sandbox(tier="limits", minimum_tier="limits") as sandbox, sandbox.session() as session:
+    with open_sandbox(isolation="limits", minimum_isolation="limits") as sandbox, sandbox.session() as session:
         find = "print(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])"
         keeper = int(session.run(f"import os\n{find}").stdout)
         states = [int(pid) for pid in Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()]

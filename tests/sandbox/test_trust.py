@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storm_calm.sandbox import TIERS, Limits, SolverReport, open_sandbox
+from storm_calm.sandbox import ISOLATION_LEVELS, Limits, SolverReport, open_sandbox
 from storm_calm.sandbox.probe.channel import claimed_exit, read
 
 NONCE = """
@@ -165,10 +165,10 @@ def test_sessions_of_its_own_give_a_program_no_larger_share_of_the_processor():
     assert hostile[0].wall_seconds < 4.25
 
 
-@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
 @pytest.mark.parametrize("end", ["pass", "raise SystemExit(5)", "1 / 0"])
-def test_a_forked_process_that_gets_to_its_end_does_not_end_the_program(tier, end):
-    with open_sandbox(tier=tier, minimum_tier=tier, workers=1) as sandbox:
+def test_a_forked_process_that_gets_to_its_end_does_not_end_the_program(isolation, end):
+    with open_sandbox(isolation=isolation, minimum_isolation=isolation, workers=1) as sandbox:
         code = f"import os, time\nif os.fork() == 0:\n    {end}\nelse:\n    time.sleep(0.3)\n    print('parent')"
         execution = sandbox.run(code)
     assert (execution.status, execution.exit_code, execution.stdout) == ("ok", 0, "parent\n")

@@ -16,7 +16,7 @@ class Live:
     """config: as for `storm serve`; port and address are the fixture's."""
 
     def __init__(self, *reasoner, keys=None, **config):
-        self.config = ServeConfig(reasoner=reasoner or ("nano",), minimum_tier="limits", **config)
+        self.config = ServeConfig(reasoner=reasoner or ("nano",), minimum_isolation="limits", **config)
         self._keys = keys or Keys({})
         self._ready = threading.Event()
         self._failure = None

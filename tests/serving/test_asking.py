@@ -97,7 +97,7 @@ def episode(answer, *, code="print(1)", reports=(), question=QUESTION):
         cpu_seconds=0.1,
         peak_memory_mb=1.0,
         truncated=False,
-        tier="full",
+        isolation="full",
         backend="local",
         reports=tuple(reports),
     )

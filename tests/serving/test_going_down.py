@@ -20,7 +20,7 @@ class Served:
 
     def __init__(self, *words, **environment):
         self.process = subprocess.Popen(
-            [*STORM, "serve", "--port", "0", "--minimum-tier", "limits", *words],
+            [*STORM, "serve", "--port", "0", "--minimum-isolation", "limits", *words],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "COLUMNS": "200", **environment},

@@ -3,8 +3,8 @@
     from storm_calm.env.problems.families import generate
     for problem in generate(["all"], split="heldout", seed=7, limit=200): ...
 
-Two tiers. A problem belongs to the train or the held-out split by the content of its data, whatever the seed, so the
-two splits never share an instance, not even in other words.
+Two difficulties. A problem belongs to the train or the held-out split by the content of its data, whatever the seed, so
+the two splits never share an instance, not even in other words.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from collections.abc import Iterator, Sequence
 from itertools import count, islice
 
 from storm_calm.env.problem import Problem
-from storm_calm.env.problems.families import complex as complex_tier
+from storm_calm.env.problems.families import complex as complex_families
 from storm_calm.env.problems.families import easy
 from storm_calm.env.problems.families.base import Family, Instance, Split
 
 __all__ = ["FAMILIES", "Family", "Instance", "Split", "choose", "generate", "instances"]
 
 FAMILIES: dict[str, Family] = {
-    draw.__name__: Family(name=draw.__name__, tier="easy", draw=draw)
+    draw.__name__: Family(name=draw.__name__, difficulty="easy", draw=draw)
     for draw in (easy.product_mix, easy.knapsack, easy.diet, easy.assignment, easy.transportation, easy.investment)
 } | {
-    draw.__name__: Family(name=draw.__name__, tier="complex", draw=draw)
+    draw.__name__: Family(name=draw.__name__, difficulty="complex", draw=draw)
     for draw in (
-        complex_tier.production,
-        complex_tier.facility,
-        complex_tier.covering,
-        complex_tier.bin_packing,
-        complex_tier.scheduling,
-        complex_tier.blending,
+        complex_families.production,
+        complex_families.facility,
+        complex_families.covering,
+        complex_families.bin_packing,
+        complex_families.scheduling,
+        complex_families.blending,
     )
 }
 """Every family by its name."""
@@ -47,7 +47,7 @@ def choose(names: Sequence[str]) -> list[Family]:
         if name in FAMILIES:
             chosen[name] = FAMILIES[name]
         elif name in ("all", "easy", "complex"):
-            chosen |= {f.name: f for f in FAMILIES.values() if name in ("all", f.tier)}
+            chosen |= {f.name: f for f in FAMILIES.values() if name in ("all", f.difficulty)}
         else:
             raise ValueError(f'unknown family "{name}"; known: all, easy, complex, {", ".join(FAMILIES)}')
     if not chosen:

@@ -13,7 +13,7 @@ from storm_calm.env.problem import AnswerKey, Problem
 from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
 
 Split = Literal["train", "heldout"]
-Tier = Literal["easy", "complex"]
+Difficulty = Literal["easy", "complex"]
 
 HELDOUT_SHARE = 5
 """One instance in this many is held out."""
@@ -25,7 +25,7 @@ class Instance:
 
     family: str
     """Name of the family that drew it."""
-    tier: Tier
+    difficulty: Difficulty
     """Easy or complex."""
     question: str
     """The words that a reasoner reads."""
@@ -54,7 +54,7 @@ class Instance:
             rule="sirl",
             source="generated",
             family=self.family,
-            tier=self.tier,
+            difficulty=self.difficulty,
         )
 
 
@@ -64,7 +64,7 @@ class Family:
 
     name: str
     """Unique name, used on the command line."""
-    tier: Tier
+    difficulty: Difficulty
     """Easy or complex."""
     draw: Callable[[random.Random], tuple[str, dict[str, Any], LinearModel]]
     """Draws question, data and model."""
@@ -72,4 +72,4 @@ class Family:
     def instance(self, rng: random.Random) -> Instance:
         """The next instance that `rng` gives."""
         question, data, model = self.draw(rng)
-        return Instance(family=self.name, tier=self.tier, question=question, data=data, model=model)
+        return Instance(family=self.name, difficulty=self.difficulty, question=question, data=data, model=model)

@@ -36,7 +36,7 @@ function episodePage(row, filters) {
         badge(row.outcome),
         course(row),
         row.family ? el("span", {}, shown(words(row.family))) : null,
-        row.tier ? el("span", {}, row.tier) : null,
+        row.difficulty ? el("span", {}, row.difficulty) : null,
         el("span", {}, plural(row.tokens, "token")),
         el("span", {}, plural(row.programs, "program")),
         row.triggers.length && curation()

@@ -169,7 +169,7 @@ function results(filters) {
       "th",
       { scope: "row" },
       el("a", { href: link("episode", filters, row.key), class: "open" }, shown(row.id)),
-      el("small", {}, shown([words(row.family), row.tier].filter(Boolean).join(", "))),
+      el("small", {}, shown([words(row.family), row.difficulty].filter(Boolean).join(", "))),
     ),
     el("td", { class: "wide" }, el("div", { class: "clamp", dir: "auto" }, shown(row.question.slice(0, 240)))),
     el(

@@ -96,7 +96,7 @@ function toolSpan(span, order, evidence) {
         ["wall", duration(run.wall_seconds)],
         ["processor", duration(run.cpu_seconds)],
         ["memory", `${number(Math.round(run.peak_memory_mb))} MiB`],
-        ["sandbox", `${run.tier}, ${run.backend}`],
+        ["sandbox", `${run.isolation}, ${run.backend}`],
         ...(run.truncated ? [["output", "cut, it was over the limit"]] : []),
         ...Object.entries(run.files).map(([name, size]) => ["file", shown(`${name}, ${whole(size)} bytes`)]),
       ]),

@@ -19,5 +19,5 @@ def careless(hours, hints, outputs):
 
 if __name__ == "__main__":
     settings = {"problems": sys.argv[1], "intervener": "llm", "intervener_url": sys.argv[3]}
-    config = CurateConfig(seed=7, workers=4, minimum_tier="limits", **settings)
+    config = CurateConfig(seed=7, workers=4, minimum_isolation="limits", **settings)
     curate(config, Path(sys.argv[2]), resume=True, reasoner=Actor(careless, pause=0.02))

@@ -26,7 +26,7 @@ def config(tmp_path):
     """Eight problems of two families."""
     problems = [workshop(10 + number, family=("chairs", "stools")[number % 2]) for number in range(8)]
     write_problems(tmp_path / "problems.jsonl", problems)
-    return CurateConfig(problems=str(tmp_path / "problems.jsonl"), seed=7, minimum_tier="limits")
+    return CurateConfig(problems=str(tmp_path / "problems.jsonl"), seed=7, minimum_isolation="limits")
 
 
 def test_both_runs_of_every_problem_are_kept_and_counted(config, tmp_path):
@@ -58,7 +58,7 @@ def test_both_runs_of_every_problem_are_kept_and_counted(config, tmp_path):
     assert all(0 < position < 1 for position in positions)
     assert summary["hint_position_mean"] == pytest.approx(sum(positions) / len(positions), abs=1e-6)
     assert (summary["refusals"], summary["spent"]["calls"]) == ({}, 0)
-    assert summary["sandbox_tier"] in ("full", "landlock", "limits")
+    assert summary["isolation"] in ("full", "landlock", "limits")
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
 
 
@@ -257,7 +257,7 @@ def test_temperature_and_seed_reach_the_reasoner(config, tmp_path):
         ({"families": ("all",), "max_interventions": -1}, "max_interventions is -1"),
         ({"families": ("all",), "max_hint_share": 1.5}, "max_hint_share is 1.5"),
         ({"families": ("all",), "temperature": float("nan")}, "temperature is nan"),
-        ({"families": ("all",), "minimum_tier": "none"}, "minimum_tier is 'none'"),
+        ({"families": ("all",), "minimum_isolation": "none"}, "minimum_isolation is 'none'"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):

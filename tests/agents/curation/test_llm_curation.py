@@ -57,7 +57,7 @@ def played(hours, hints, outputs):
 def problems_of(tmp_path, count, first=10):
     path = tmp_path / "problems.jsonl"
     write_problems(path, [workshop(first + number) for number in range(count)])
-    return CurateConfig(problems=str(path), seed=7, minimum_tier="limits", workers=8)
+    return CurateConfig(problems=str(path), seed=7, minimum_isolation="limits", workers=8)
 
 
 def opened(judge, path, **settings):

@@ -17,9 +17,9 @@ def runs(tmp_path_factory):
     """Two runs that share six of eight problems: one mixed, one always right."""
     folder = tmp_path_factory.mktemp("runs")
     for name, hours, role in (("base", range(10, 18), mixed), ("tuned", range(12, 20), direct)):
-        problems = [replace(workshop(one), tier=("easy", "complex")[one % 2]) for one in hours]
+        problems = [replace(workshop(one), difficulty=("easy", "complex")[one % 2]) for one in hours]
         write_problems(folder / f"{name}.jsonl", problems)
-        config = EvalConfig(problems=str(folder / f"{name}.jsonl"), rule=("paper", "orlm"), minimum_tier="limits")
+        config = EvalConfig(problems=str(folder / f"{name}.jsonl"), rule=("paper", "orlm"), minimum_isolation="limits")
         evaluate(config, folder / name, reasoner=Actor(role))
     return folder
 
@@ -38,8 +38,8 @@ def test_the_difference_is_over_the_problems_that_both_have(runs):
 
 def test_problems_with_other_answers_are_other_problems(runs, tmp_path):
     problems = [replace(workshop(hours), answers=(1.0,) if hours == 10 else (3.0 * hours,)) for hours in (10, 11)]
-    write_problems(tmp_path / "corrected.jsonl", [replace(problem, tier="easy") for problem in problems])
-    config = EvalConfig(problems=str(tmp_path / "corrected.jsonl"), minimum_tier="limits")
+    write_problems(tmp_path / "corrected.jsonl", [replace(problem, difficulty="easy") for problem in problems])
+    config = EvalConfig(problems=str(tmp_path / "corrected.jsonl"), minimum_isolation="limits")
     evaluate(config, tmp_path / "corrected", reasoner=Actor(direct))
     found = compare([runs / "base", tmp_path / "corrected"])
     assert (found.rules, found.differences[0].problems) == (("paper",), 1)
@@ -51,7 +51,7 @@ def test_runs_that_cannot_be_compared_are_refused_with_the_reason(runs, tmp_path
     with pytest.raises(ValueError, match=r"nowhere: no results\.json in it; give the --out of a storm eval"):
         compare([runs / "base", tmp_path / "nowhere"])
     write_problems(tmp_path / "others.jsonl", [workshop(50)])
-    config = EvalConfig(problems=str(tmp_path / "others.jsonl"), rule=("sirl",), minimum_tier="limits")
+    config = EvalConfig(problems=str(tmp_path / "others.jsonl"), rule=("sirl",), minimum_isolation="limits")
     evaluate(config, tmp_path / "others", reasoner=Actor(direct))
     with pytest.raises(ValueError, match=r"share no scoring rule \(base: paper, orlm; others: sirl\); score one anew"):
         compare([runs / "base", tmp_path / "others"])
@@ -66,7 +66,7 @@ def test_runs_that_cannot_be_compared_are_refused_with_the_reason(runs, tmp_path
 def test_runs_with_the_same_name_are_called_by_their_paths(runs, tmp_path):
     problems = [workshop(hours) for hours in range(10, 12)]
     write_problems(tmp_path / "p.jsonl", problems)
-    config = EvalConfig(problems=str(tmp_path / "p.jsonl"), minimum_tier="limits")
+    config = EvalConfig(problems=str(tmp_path / "p.jsonl"), minimum_isolation="limits")
     for place in ("a", "b"):
         evaluate(config, tmp_path / place / "eval", reasoner=Actor(mixed))
     found = compare([tmp_path / "a" / "eval", tmp_path / "b" / "eval"])
@@ -83,7 +83,7 @@ def test_the_pictures_name_the_runs_the_groups_and_the_triggers_and_come_out_the
     assert [picture.name for picture in pictures] == ["accuracy.svg", "findings.svg"]
     assert [picture.read_bytes() for picture in pictures] == [picture.read_bytes() for picture in again]
     accuracy, findings = (picture.read_text() for picture in pictures)
-    for words in ("base", "tuned", "easy", "complex", "right answers (pass@1, rule paper), %", "tier"):
+    for words in ("base", "tuned", "easy", "complex", "right answers (pass@1, rule paper), %", "difficulty"):
         assert f"<!-- {words} -->" in accuracy
     for words in ("base", "tuned", "manual computation", "implementation drift"):
         assert f"<!-- {words} -->" in findings

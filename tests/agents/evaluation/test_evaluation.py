@@ -21,7 +21,7 @@ def config(tmp_path):
     """Eight problems of two families; `mixed` solves workshop-12 and -16 without hints."""
     problems = [workshop(10 + number, family=("chairs", "stools")[number % 2]) for number in range(COUNT)]
     write_problems(tmp_path / "problems.jsonl", problems)
-    return EvalConfig(problems=str(tmp_path / "problems.jsonl"), seed=7, minimum_tier="limits")
+    return EvalConfig(problems=str(tmp_path / "problems.jsonl"), seed=7, minimum_isolation="limits")
 
 
 def left_in(out):
@@ -72,7 +72,7 @@ def test_every_run_is_kept_and_counted(config, tmp_path):
     assert results["by_family"]["chairs"]["problems"] == 4
     assert results["by_family"]["chairs"]["paper"]["mean"] == 0.5
     assert results["by_family"]["stools"]["paper"]["mean"] == 0.0
-    assert "by_tier" not in results
+    assert "by_difficulty" not in results
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
 
 
@@ -227,7 +227,7 @@ def test_test_sets_are_told_apart_and_weigh_the_same_in_the_macro_mean(config, t
         rows = [{"en_question": workshop(one).question, "en_answer": str(3 * one)} for one in hours]
         rows.append({"en_question": workshop(9).question, "en_answer": "unclear"})
         (data / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    sets = EvalConfig(benchmark=("nl4opt", "optmath"), data_dir=str(data), minimum_tier="limits")
+    sets = EvalConfig(benchmark=("nl4opt", "optmath"), data_dir=str(data), minimum_isolation="limits")
     results = evaluate(sets, tmp_path / "out", reasoner=Actor(mixed))
     assert (results.problems, results.unread_labels) == (8, 2)
     groups = results.to_dict()["by_benchmark"]
@@ -267,7 +267,7 @@ def test_two_evaluations_are_not_mixed(config, tmp_path):
         ({"benchmark": ("nlp4lp",)}, 'unknown benchmark "nlp4lp"; known: nl4opt'),
         ({"families": ("all",), "samples": 0}, "samples is 0"),
         ({"families": ("all",), "temperature": float("nan")}, "temperature is nan"),
-        ({"families": ("all",), "minimum_tier": "none"}, "minimum_tier is 'none'"),
+        ({"families": ("all",), "minimum_isolation": "none"}, "minimum_isolation is 'none'"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
@@ -293,7 +293,7 @@ def test_answers_to_stress_problems_are_told_apart_by_what_stands_behind_them(tm
     ]
     write_problems(tmp_path / "problems.jsonl", problems)
     config = EvalConfig(
-        problems=str(tmp_path / "problems.jsonl"), rule=("paper", "orlm"), minimum_tier="limits", samples=2
+        problems=str(tmp_path / "problems.jsonl"), rule=("paper", "orlm"), minimum_isolation="limits", samples=2
     )
     results = evaluate(config, tmp_path / "out", reasoner=Actor(by_hours)).to_dict()
     found = results["by_report"]
@@ -324,7 +324,7 @@ def test_stress_problems_are_drawn_ten_of_a_kind_unless_said_otherwise():
 
 
 def test_the_nano_model_gets_through_stress_problems_and_is_hardly_ever_right(tmp_path):
-    config = EvalConfig(stress=("all",), limit=13, seed=7, minimum_tier="limits")
+    config = EvalConfig(stress=("all",), limit=13, seed=7, minimum_isolation="limits")
     results = evaluate(config, tmp_path / "out").to_dict()
     assert results["scored"] == 13
     assert results["rules"]["paper"]["pass@1"]["mean"] < 0.4
@@ -342,12 +342,12 @@ def test_the_nano_model_is_right_and_flawed_about_as_often_as_it_was_made_to_be(
         seed=7,
         samples=2,
         rule=("paper", "sirl"),
-        minimum_tier="limits",
+        minimum_isolation="limits",
     )
     results = evaluate(config, tmp_path / "out")
     assert 0.3 < results.rules["sirl"]["pass@1"].mean < 0.9
     assert results.rules["sirl"]["pass@1"].mean <= results.rules["sirl"]["pass@2"].mean
     assert 0.2 < results.behaviour.flawed < 0.7
     assert results.behaviour.class_1 > results.behaviour.class_2
-    assert set(results.groups) == {"by_family", "by_tier"}
-    assert sum(group.problems for group in results.groups["by_tier"].values()) == 16
+    assert set(results.groups) == {"by_family", "by_difficulty"}
+    assert sum(group.problems for group in results.groups["by_difficulty"].values()) == 16

@@ -199,7 +199,7 @@ def test_the_judge_shows_the_whole_run_with_the_answer_that_was_given(run):
 class Broken(Sandbox):
     """A sandbox whose workers are gone."""
 
-    backend, tier, limits = "broken", "limits", Limits()
+    backend, isolation, limits = "broken", "limits", Limits()
 
     def execute(self, program, cancellation=None):
         raise SandboxUnavailableError("the workers are gone")

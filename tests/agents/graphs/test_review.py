@@ -206,7 +206,7 @@ def test_a_run_that_went_wrong_by_itself_is_shown_once(watch):
 class Gone(Sandbox):
     """A sandbox whose workers are gone."""
 
-    backend, tier, limits = "gone", "limits", Limits()
+    backend, isolation, limits = "gone", "limits", Limits()
 
     def execute(self, program, cancellation=None):
         raise SandboxUnavailableError("the workers are gone")

@@ -36,7 +36,7 @@ MARKS = st.sampled_from(["```python\n", "```output\n", "```\n", "\n", "```", "<t
 
 def ran(stdout: str, *, last: bool = False) -> str:
     """What the environment appends for a run that prints `stdout`."""
-    execution = Execution(code="", status="ok", stdout=stdout, tier="limits", backend="tests")
+    execution = Execution(code="", status="ok", stdout=stdout, isolation="limits", backend="tests")
     return Inline().observation(execution, last=last)
 
 

@@ -135,7 +135,14 @@ def test_output_and_hints_have_no_special_tokens(tokens, sandbox):
     env = SolverEnv(sandbox, Codec(tokens))
     for text in hostile(tokens):
         execution = Execution(
-            code="", status="ok", stdout=text, stderr="", wall_seconds=0.1, tier="full", backend="local", exit_code=0
+            code="",
+            status="ok",
+            stdout=text,
+            stderr="",
+            wall_seconds=0.1,
+            isolation="full",
+            backend="local",
+            exit_code=0,
         )
         observed = env.protocol.observation(execution, last=False)
         assert special(tokens, tokens.encode(observed)[0]) == []

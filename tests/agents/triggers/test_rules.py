@@ -39,7 +39,7 @@ def report(status="optimal", objective=1515.0):
 
 def ran(code, stdout="1515.0\n", status="ok", stderr="", reports=None):
     return Execution(
-        code=code, status=status, stdout=stdout, stderr=stderr, exit_code=int(status != "ok"), tier="full",
+        code=code, status=status, stdout=stdout, stderr=stderr, exit_code=int(status != "ok"), isolation="full",
         backend="local", reports=(report(),) if reports is None else reports,
     )  # fmt: skip
 

@@ -32,7 +32,9 @@ def solved(objective=1435.0, status="optimal"):
 
 def ran(code, stdout="1435.0\n", reports=None):
     reports = (solved(),) if reports is None else reports
-    return Execution(code=code, status="ok", stdout=stdout, exit_code=0, tier="full", backend="local", reports=reports)
+    return Execution(
+        code=code, status="ok", stdout=stdout, exit_code=0, isolation="full", backend="local", reports=reports
+    )
 
 
 def rules(*parts, question=QUESTION, stop="answer"):
@@ -168,7 +170,7 @@ def test_a_caught_failure_of_the_solver_is_an_error_that_was_not_mended():
 
 
 def test_a_check_that_fails_after_the_answer_was_found_is_no_error():
-    failed = Execution(code=RIGHT, status="error", stderr="NameError", exit_code=1, tier="full", backend="local")
+    failed = Execution(code=RIGHT, status="error", stderr="NameError", exit_code=1, isolation="full", backend="local")
     assert rules(block(RIGHT), ran(RIGHT), f"Again:\n{block(RIGHT)}", failed, answer(1435)) == []
 
 

@@ -25,7 +25,7 @@ def curated(tmp_path_factory):
     """A curation of twelve problems: three of its runs work by hand at first, three doubt the solver."""
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 20)])
-    config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_tier="limits", workers=1)
+    config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits", workers=1)
     assert curate(config, folder / "first", reasoner=Actor(mixed)).interventions == 6
     return folder / "first"
 

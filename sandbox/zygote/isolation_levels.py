@@ -1,7 +1,7 @@
-"""The three tiers: what each does to the fork server once, and to every program.
+"""The three isolation levels: what each does to the fork server once, and to every program.
 
-`best_tier` finds the highest that this machine allows by trying each in a process that is thrown away, so what it says
-is what happened, not what some file in /proc promises.
+`best_isolation` finds the highest that this machine allows by trying each in a process that is thrown away, so what it
+says is what happened, not what some file in /proc promises.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from storm_calm.sandbox.base import Limits
-from storm_calm.sandbox.execution import TIERS, Tier
+from storm_calm.sandbox.execution import ISOLATION_LEVELS, Isolation
 from storm_calm.sandbox.zygote import kernel, landlock, namespaces, seccomp
 
 _OPEN_FILES = 256
@@ -50,7 +50,7 @@ _ADVICE = {
 class Ground:
     """Where a fork server stands after `enter`."""
 
-    tier: Tier
+    isolation: Isolation
     """What its programs get."""
     scratch: str
     """The folder that programs work in or, without namespaces, that holds a folder for each."""
@@ -70,35 +70,40 @@ class Ground:
     @property
     def shared(self) -> tuple[str, ...]:
         """Folders that a program can write to besides its own, and that are emptied after it."""
-        return (_SHARED_MEMORY,) if self.tier == "landlock" and self.alone else ()
+        return (_SHARED_MEMORY,) if self.isolation == "landlock" and self.alone else ()
 
 
 def enter(
-    tier: Tier, scratch: str, *, alone: bool = False, libraries: Iterable[str] = (), groups: Iterable[int] = ()
+    isolation: Isolation,
+    scratch: str,
+    *,
+    alone: bool = False,
+    libraries: Iterable[str] = (),
+    groups: Iterable[int] = (),
 ) -> Ground:
-    """Take this process to where it can start programs in `tier`. Its children are the ones who are there.
+    """Take this process to where it can start programs in `isolation`. Its children are the ones who are there.
 
     scratch: an empty folder for programs to work in; not used with namespaces.
     alone: as in `Ground`. libraries: the files and folders of the libraries that programs can import.
     groups: the folders in which this process makes control groups, open.
     """
     libraries = list(libraries)
-    if tier == "full":
+    if isolation == "full":
         namespaces.enter(libraries)
-        return Ground(tier=tier, scratch=namespaces.SCRATCH, alone=alone, libraries=namespaces.LIBRARIES)
+        return Ground(isolation=isolation, scratch=namespaces.SCRATCH, alone=alone, libraries=namespaces.LIBRARIES)
     needed = _needed_as_nobody() if os.geteuid() == 0 else None
     if needed is not None:
         os.chown(scratch, namespaces.NOBODY, namespaces.NOBODY)
         namespaces.become(namespaces.NOBODY, capabilities=needed)
     ground = Ground(
-        tier=tier,
+        isolation=isolation,
         scratch=scratch,
         capabilities=needed or frozenset(),
         alone=alone,
         libraries=_link(libraries, os.path.join(scratch, "libraries")),
         packages=tuple(sorted({os.path.dirname(os.path.realpath(path)) for path in libraries})),
     )
-    if tier == "landlock":
+    if isolation == "landlock":
         # Each program restricts itself further; here, once, what would take each of them as long as all the rest.
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         landlock.restrict(
@@ -145,33 +150,33 @@ def _without(folder: str, hidden: Sequence[str]) -> Iterator[str]:
 
 def prepare(ground: Ground) -> None:
     """In the fork server: work out once what `confine` needs in every child."""
-    if ground.tier != "limits":
-        seccomp.program(unix_sockets=_has_unix_sockets(ground), own_files=ground.tier == "full")
+    if ground.isolation != "limits":
+        seccomp.program(unix_sockets=_has_unix_sockets(ground), own_files=ground.isolation == "full")
 
 
 def _has_unix_sockets(ground: Ground) -> bool:
     # A socket file is reached by its path, which Landlock doesn't govern: without a root folder of their own,
     # programs could talk to an agent or a daemon. A container made for this sandbox has none.
-    return ground.tier == "full" or ground.alone
+    return ground.isolation == "full" or ground.alone
 
 
 def confine(ground: Ground, folder: str, limits: Limits, network: int = -1) -> None:
-    """Lock this process in for good, in the way of `ground.tier`, with `folder` as its working folder.
+    """Lock this process in for good, in the way of `ground.isolation`, with `folder` as its working folder.
 
     network: with namespaces, the network namespace to join; by default a new one.
     System calls are left to `filter_calls`. Raises OSError if a part of it fails; the process must then end.
     """
-    if ground.tier == "full":
+    if ground.isolation == "full":
         namespaces.isolate(limits.file_mb, network)
     else:
         os.chdir(folder)
     _set_resource_limits(ground, limits)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.keep_capabilities(ground.capabilities)
-    if ground.tier == "full":
+    if ground.isolation == "full":
         # The root folder holds nothing to hide; only writing is left to refuse.
         landlock.restrict(read=["/"], write=[folder, "/dev"])
-    elif ground.tier == "landlock":
+    elif ground.isolation == "landlock":
         shown = [*namespaces.system_folders(), *ground.packages, ground.libraries, *_SHOWN_OF_THE_SYSTEM]
         landlock.restrict(read=[*shown, f"/proc/{os.getpid()}"], write=[folder, *ground.shared, *_DEVICES])
 
@@ -181,21 +186,21 @@ def filter_calls(ground: Ground, *, sends_files: bool = False) -> None:
 
     sends_files: whether it may send open files to others, as a keeper must and a program must not.
     """
-    if ground.tier != "limits":
+    if ground.isolation != "limits":
         seccomp.restrict(
-            unix_sockets=_has_unix_sockets(ground), own_files=ground.tier == "full", sends_files=sends_files
+            unix_sockets=_has_unix_sockets(ground), own_files=ground.isolation == "full", sends_files=sends_files
         )
 
 
-def weaknesses(tier: Tier, *, alone: bool = False) -> list[str]:
-    """What a tier below "full" leaves open, for whoever must decide whether it is enough. alone: as in `Ground`."""
-    if tier == "full":
+def weaknesses(isolation: Isolation, *, alone: bool = False) -> list[str]:
+    """Return what an isolation level below "full" leaves open, in words. alone: as in `Ground`."""
+    if isolation == "full":
         return []
     found = []
     if not alone:
         found.append("programs share the machine's processes and their count")
         found.append("the scratch folder's total size has no limit")
-    if tier == "landlock":
+    if isolation == "landlock":
         if not alone:
             found.append("no private /dev/shm: the locks and pools of multiprocessing fail")
         if landlock.version() < landlock.SCOPES_SIGNALS:
@@ -209,41 +214,41 @@ def weaknesses(tier: Tier, *, alone: bool = False) -> list[str]:
         needed = _needed_as_nobody()
         if needed is None:
             found.append("programs run as root: this process may not become another user (CAP_SETUID, CAP_SETGID)")
-        elif needed and tier == "limits":
+        elif needed and isolation == "limits":
             found.append("programs can read every file: the interpreter is where only root can; install it elsewhere")
     return found
 
 
-def best_tier(
-    highest: Tier, scratch: str, *, alone: bool = False, libraries: Iterable[str] = ()
-) -> tuple[Tier | None, tuple[str, ...]]:
-    """The best tier from `highest` down that this machine allows, or None, and what is missing, in words.
+def best_isolation(
+    highest: Isolation, scratch: str, *, alone: bool = False, libraries: Iterable[str] = ()
+) -> tuple[Isolation | None, tuple[str, ...]]:
+    """The best isolation level from `highest` down that this machine allows, or None, and what is missing, in words.
 
     alone, libraries: as in `enter`.
     """
     missing: list[str] = []
-    if highest != TIERS[0]:
-        missing.append(f"the caller asked for no more than tier {highest!r}")
-    for tier in TIERS[TIERS.index(highest) :]:
-        error = _rehearse(tier, scratch, alone, libraries)
+    if highest != ISOLATION_LEVELS[0]:
+        missing.append(f"the caller asked for no more than isolation level {highest!r}")
+    for isolation in ISOLATION_LEVELS[ISOLATION_LEVELS.index(highest) :]:
+        error = _rehearse(isolation, scratch, alone, libraries)
         if error is None:
-            return tier, (*missing, *weaknesses(tier, alone=alone))
+            return isolation, (*missing, *weaknesses(isolation, alone=alone))
         if error.errno == errno.EAGAIN:
             most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
             return None, (f"no process can be started: this user may have {most}; raise that with `ulimit -u`",)
-        missing.append(_ADVICE[tier].format(error=error.strerror or error))
+        missing.append(_ADVICE[isolation].format(error=error.strerror or error))
     return None, tuple(missing)
 
 
-def _rehearse(tier: Tier, scratch: str, alone: bool, libraries: Iterable[str]) -> OSError | None:
-    """Go the whole way to a program of `tier` in processes of their own; what failed, or None."""
+def _rehearse(isolation: Isolation, scratch: str, alone: bool, libraries: Iterable[str]) -> OSError | None:
+    """Go the whole way to a program of `isolation` in processes of their own; what failed, or None."""
 
     def program(ground: Ground) -> None:
         confine(ground, ground.scratch, Limits())
         filter_calls(ground)
 
     def server() -> None:
-        ground = enter(tier, scratch, alone=alone, libraries=libraries)
+        ground = enter(isolation, scratch, alone=alone, libraries=libraries)
         _in_a_child(lambda: _first_of_its_namespace(ground, program))
 
     try:
@@ -254,7 +259,7 @@ def _rehearse(tier: Tier, scratch: str, alone: bool, libraries: Iterable[str]) -
 
 
 def _first_of_its_namespace(ground: Ground, program: Callable[[Ground], None]) -> None:
-    if ground.tier == "full":
+    if ground.isolation == "full":
         namespaces.settle()
         kernel.unshare(kernel.CLONE_NEWPID)
     _in_a_child(lambda: program(ground))
@@ -322,7 +327,7 @@ def _set_resource_limits(ground: Ground, limits: Limits) -> None:
         # Private writable memory, per process; the fork server's watch sees to their sum.
         resource.RLIMIT_DATA: ground.data_bytes + (limits.memory_mb << 20),
     }
-    if ground.tier == "full":
+    if ground.isolation == "full":
         values[resource.RLIMIT_NPROC] = limits.processes
     elif not ground.counted:
         values[resource.RLIMIT_NPROC] = limits.processes + _tasks_of_this_user()
