@@ -39,7 +39,7 @@ __all__ = [
     "MAX_CODE_BYTES",
     "Cancellation",
     "Execution",
-    "Isolation level",
+    "Isolation",
     "Limits",
     "Program",
     "RunCancelledError",

@@ -66,7 +66,7 @@ def test_the_options_in_the_examples_exist(storm, monkeypatch, command):
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys, contextlib\nfrom cli.main import app\n"
+        "import sys, contextlib\nfrom storm_calm.cli.main import app\n"
         "with contextlib.suppress(SystemExit): app(['--help'])\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )

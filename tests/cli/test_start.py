@@ -33,7 +33,7 @@ def run(*arguments, **options):
 @pytest.mark.parametrize("seconds", [0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5])
 @pytest.mark.parametrize("command", [["sandbox", "check"], ["serve", "--port", "0"], ["solve", "2 + 2?"]])
 def test_ctrl_c_is_understood_at_any_moment(command, seconds):
-    code = "import sys\nfrom cli.start import main\nprint('begun', flush=True)\nmain()"
+    code = "import sys\nfrom storm_calm.cli.start import main\nprint('begun', flush=True)\nmain()"
     with subprocess.Popen(
         [sys.executable, "-c", code, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
