@@ -1,6 +1,6 @@
 """The configuration of a training run: veRL's own, ours on top, and what the command line changes.
 
-    config = compose("nano_cpu", ["trainer.total_training_steps=3"], root="ppo_trainer")
+    config = compose("grpo_nano_cpu", ["trainer.total_training_steps=3"])
 
 Files are in `rl/config/`; a file of one's own may build on them in the same way.
 """

@@ -2,10 +2,10 @@
 
     python rl/train_verl.py --device cpu trainer.total_training_steps=3
     python rl/train_verl.py --device cpu --out runs/grpo --model runs/sft/model storm.seed=1
-    python rl/train_verl.py --config qwen3_4b_h100x8 --out runs/qwen --dry-run
+    python rl/train_verl.py --config grpo_qwen3_4b_h100x8 --out runs/qwen --dry-run
 
 Without more it trains the embedded nano base model on problems of all families. The same command goes on where a run
-was stopped. Settings are veRL's, and ours under `storm` (rl/config/storm.yaml); `key=value` changes one.
+was stopped. Settings are veRL's, and ours under `storm` (rl/config/grpo.yaml); `key=value` changes one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ HELDOUT = 64
 
 
 def main() -> None:
-    defaults = {"cpu": "nano_cpu", "cuda": "nano_gpu"}
+    defaults = {"cpu": "grpo_nano_cpu", "cuda": "grpo_nano_gpu"}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     try:
         config, arguments = parse(parser, defaults, out="runs/grpo", model="actor_rollout_ref.model.path")

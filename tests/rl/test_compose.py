@@ -6,14 +6,16 @@ from storm_calm.rl.compose import compose, environment, names
 
 
 def test_every_configuration_is_complete_and_named(tmp_path):
-    assert {"nano_cpu", "nano_gpu", "qwen3_4b_h100x8", "sft_nano_cpu", "sft_qwen3_4b_h100x8"} <= set(names())
+    assert {"grpo_nano_cpu", "grpo_nano_gpu", "grpo_qwen3_4b_h100x8", "sft_nano_cpu", "sft_qwen3_4b_h100x8"} <= set(
+        names()
+    )
     for name in names():
         config = compose(name, [f"storm.out={tmp_path}"])
         assert config.trainer.default_local_dir == f"{tmp_path}/checkpoints"
 
 
 def test_the_published_settings_are_those_of_the_configuration():
-    config = compose("qwen3_4b_h100x8", ["storm.out=x"])
+    config = compose("grpo_qwen3_4b_h100x8", ["storm.out=x"])
     rollout, actor = config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
     assert (config.storm.max_executions, config.algorithm.adv_estimator) == (4, "grpo")
     assert (rollout.n, rollout.temperature, rollout.top_p, rollout.name) == (8, 0.6, 0.95, "vllm")
@@ -23,7 +25,7 @@ def test_the_published_settings_are_those_of_the_configuration():
 
 
 def test_on_processors_nothing_but_the_device_differs():
-    cpu, gpu = (compose(name, ["storm.out=x"]) for name in ("nano_cpu", "nano_gpu"))
+    cpu, gpu = (compose(name, ["storm.out=x"]) for name in ("grpo_nano_cpu", "grpo_nano_gpu"))
     assert (cpu.trainer.device, gpu.trainer.device) == ("cpu", "cuda")
     assert cpu.storm == gpu.storm
     assert cpu.algorithm == gpu.algorithm
@@ -42,18 +44,18 @@ def test_on_processors_nothing_but_the_device_differs():
 )
 def test_a_wrong_override_is_named_with_what_was_meant(override, message):
     with pytest.raises(ValueError, match=message):
-        compose("nano_cpu", ["storm.out=x", override])
+        compose("grpo_nano_cpu", ["storm.out=x", override])
 
 
 def test_a_configuration_that_is_none_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"'nano' is none of nano_cpu, .*qwen3_4b_h100x8"):
+    with pytest.raises(ValueError, match=r"'nano' is none of grpo_nano_cpu, .*grpo_qwen3_4b_h100x8"):
         compose("nano", [])
     with pytest.raises(ValueError, match=r"mine\.yaml: there is no such file"):
         compose(str(tmp_path / "mine.yaml"), [])
 
 
 def test_a_file_of_ones_own_builds_on_ours(tmp_path):
-    (tmp_path / "mine.yaml").write_text("defaults: [nano_cpu, _self_]\nstorm:\n  max_executions: 2\n")
+    (tmp_path / "mine.yaml").write_text("defaults: [grpo_nano_cpu, _self_]\nstorm:\n  max_executions: 2\n")
     config = compose(str(tmp_path / "mine.yaml"), ["storm.out=x", "storm.seed=9"])
     assert (config.storm.max_executions, config.storm.seed, config.trainer.device) == (2, 9, "cpu")
 

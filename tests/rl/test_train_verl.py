@@ -191,8 +191,8 @@ def test_other_settings_in_the_same_folder_are_refused(run):
         (["data.max_prompt_length=20"], "more than data.max_prompt_length=20"),
         (["data.max_response_length=20"], "only data.max_response_length=20"),
         (["storm.sandbox=nowhere"], "backend 'nowhere' is none of local"),
-        (["--config", "qwen3_4b_h100x8", "--device", "cuda", "--model", "no-such-model"], "is no folder here"),
-        (["--config", "qwen3_4b_h100x8", "--device", "cpu"], "is a configuration for --device cuda"),
+        (["--config", "grpo_qwen3_4b_h100x8", "--device", "cuda", "--model", "no-such-model"], "is no folder here"),
+        (["--config", "grpo_qwen3_4b_h100x8", "--device", "cpu"], "is a configuration for --device cuda"),
     ],
 )
 def test_mistakes_are_named_before_any_worker_starts(tmp_path, words, message):
@@ -212,7 +212,9 @@ def test_problems_that_are_for_measuring_only_are_not_trained_on(tmp_path):
     assert f"such as {problems[1].id!r}; leave them out" in said
 
 
-@pytest.mark.parametrize("words", [[], ["--device", "cuda", "--config", "qwen3_4b_h100x8", "--model", "nano-base"]])
+@pytest.mark.parametrize(
+    "words", [[], ["--device", "cuda", "--config", "grpo_qwen3_4b_h100x8", "--model", "nano-base"]]
+)
 def test_a_dry_run_checks_everything_and_starts_nothing(tmp_path, words):
     code, said = train(tmp_path / "run", "--dry-run", *words)
     assert code == 0, said
