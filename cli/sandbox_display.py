@@ -115,7 +115,7 @@ def print_execution(execution: Execution, limits: Limits, out: Path | None) -> N
         Text.assemble(
             (execution.status, style),
             f"{_ended(execution, limits)} · {execution.wall_seconds:.2f} s, {execution.cpu_seconds:.2f} s of processor"
-            f" · {_memory(execution.peak_memory_mb)} · {execution.backend}, isolation level {execution.isolation}",
+            f" · {_memory(execution.peak_memory_mb)} · {execution.backend}, isolation {execution.isolation}",
         )
     )
     for name, text in (("output", execution.stdout), ("errors", execution.stderr)):

@@ -41,7 +41,7 @@ def test_a_program_is_run_and_shown_with_its_solves(run, isolation, monkeypatch)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0].startswith("ok · exit code 0 · ")
-    assert lines[0].endswith(f"local, isolation level {isolation}")
+    assert lines[0].endswith(f"local, isolation {isolation}")
     assert lines[2:4] == ["output", "7"]
     assert "ortools.cp_model CP-SAT" in result.stdout
     assert "1 int" in result.stdout
@@ -101,7 +101,7 @@ def test_files_go_in_and_results_come_out(run, tmp_path):
         (("fine", "--result", "x"), "give --result NAME and --out DIR together"),
         (("fine", "--result", "../x", "--out", "."), "path '../x' is not inside the program's folder"),
         (("fine", "--backend", "podman"), "backend 'podman' is none of local, docker, e2b, ray"),
-        (("fine", "--isolation", "strong"), "isolation level 'strong' is none of full, landlock, limits"),
+        (("fine", "--isolation", "strong"), "isolation 'strong' is none of full, landlock, limits"),
         (
             ("fine", "--isolation", "limits", "--minimum-isolation", "full"),
             "isolation level 'limits' is below minimum_isolation 'full'",

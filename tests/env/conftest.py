@@ -46,7 +46,7 @@ class OpenSandbox(Sandbox):
             stdout=stdout.getvalue(),
             stderr=stderr.getvalue(),
             exit_code=int(status == "error"),
-            difficulty=self.difficulty,
+            isolation=self.isolation,
             backend=self.backend,
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storm_calm.sandbox import open_sandbox
+from storm_calm.sandbox import Limits, open_sandbox
 from storm_calm.sandbox.libraries import DISTRIBUTIONS, VARIABLE, find, importable
 from storm_calm.sandbox.selfcheck import all_libraries
 from storm_calm.sandbox.zygote.isolation_levels import shown_of_the_system
@@ -131,7 +131,7 @@ def test_programs_see_the_listed_distributions_and_what_they_need(locked):
 )
 @pytest.mark.parametrize("way", ["import {0}", "exec('import {0}')"])
 def test_libraries_of_several_fork_servers_go_together(locked, imports, way):
-    execution = locked.run(f"{way.format(imports)}\nprint('both')")
+    execution = locked.run(f"{way.format(imports)}\nprint('both')", limits=Limits(seconds=60))
     assert (execution.status, execution.stdout) == ("ok", "both\n")
 
 
