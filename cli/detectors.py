@@ -115,10 +115,10 @@ def _played(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace]:
     from storm_calm.agents.reasoners import built_in
     from storm_calm.agents.triggers import TRIGGER_OF
     from storm_calm.rl.nano.corpus import traces
-    from storm_calm.rl.nano.tokenizer import NanoCodec
+    from storm_calm.rl.nano.tokenizer import NanoRenderer
 
-    codec = NanoCodec(built_in("nano-base") / "tokenizer.json")
-    for trace in islice(traces(codec, sandbox, seed=f"detectors/{seed}"), count):
+    renderer = NanoRenderer(built_in("nano-base") / "tokenizer.json")
+    for trace in islice(traces(renderer, sandbox, seed=f"detectors/{seed}"), count):
         trigger = None if trace.hinted else TRIGGER_OF.get(trace.kind)
         at = trace.flaw_offset
         yield LabelledTrace(

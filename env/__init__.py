@@ -15,7 +15,16 @@ from storm_calm.env.episode import Episode, StopReason, Usage, run_episode, segm
 from storm_calm.env.intervention import TRIGGER_CLASS, TRIGGERS, Finder, Finding, Intervention, Trigger, TriggerClass
 from storm_calm.env.problem import AnswerKey, Problem
 from storm_calm.env.protocol import PROTOCOLS, Action, Inline, Protocol, ToolCall
-from storm_calm.env.reasoner import Chunk, Codec, Generation, Message, Reasoner, ReasonerError, Sampling, collect
+from storm_calm.env.reasoner import (
+    Chunk,
+    Generation,
+    Message,
+    PromptRenderer,
+    Reasoner,
+    ReasonerError,
+    Sampling,
+    collect,
+)
 from storm_calm.env.records import append_episode, read_episodes, read_problems, repair_episodes, write_problems
 from storm_calm.env.reward import RULES, Rule, Score, score
 from storm_calm.env.solver_env import SolverEnv, StepResult
@@ -30,7 +39,6 @@ __all__ = [
     "Answer",
     "AnswerKey",
     "Chunk",
-    "Codec",
     "Episode",
     "Finder",
     "Finding",
@@ -40,6 +48,7 @@ __all__ = [
     "Intervention",
     "Message",
     "Problem",
+    "PromptRenderer",
     "Protocol",
     "Reasoner",
     "ReasonerError",

@@ -113,7 +113,7 @@ def collect(chunks: Iterable[Chunk]) -> Generation:
     raise ReasonerError(f"the stream broke off after {len(text)} characters")
 
 
-class Codec(typing.Protocol):
+class PromptRenderer(typing.Protocol):
     """How text is put to one particular model."""
 
     @property
@@ -144,7 +144,7 @@ class Codec(typing.Protocol):
         """The same for what `render` gave, and for a model's own words: here these names become special tokens."""
 
 
-class Reasoner(Codec, typing.Protocol):
+class Reasoner(PromptRenderer, typing.Protocol):
     """A model that goes on writing from a raw prompt."""
 
     @property

@@ -24,7 +24,7 @@ from storm_calm.env.episode import Episode, StopReason
 from storm_calm.env.intervention import Finding, Intervention
 from storm_calm.env.problem import Problem
 from storm_calm.env.protocol import Inline, Protocol
-from storm_calm.env.reasoner import Codec, Generation, Message
+from storm_calm.env.reasoner import Generation, Message, PromptRenderer
 from storm_calm.env.special_tokens import harmless
 from storm_calm.env.transcript import Source, Span, Transcript
 from storm_calm.sandbox import (
@@ -39,7 +39,7 @@ from storm_calm.sandbox import (
 )
 
 DEFAULT_TOKENS = 16384
-"""Tokens of a transcript where neither the caller nor the codec says how many."""
+"""Tokens of a transcript where neither the caller nor the renderer says how many."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +62,7 @@ class SolverEnv:
     def __init__(
         self,
         sandbox: Sandbox,
-        codec: Codec,
+        renderer: PromptRenderer,
         *,
         protocol: Protocol | None = None,
         max_executions: int = 4,
@@ -75,10 +75,10 @@ class SolverEnv:
         """Set up for one reasoner; `reset` begins a run.
 
         sandbox: where programs run. Several environments may share it.
-        codec: how text is put to the model; a `Reasoner` is one.
+        renderer: how text is put to the model; a `Reasoner` is one.
         protocol: `Inline()` by default.
         max_executions: programs that may run in one episode (4 in arXiv 2510.04204).
-        max_tokens: tokens of the whole transcript, prompt included; by default the codec's context, or else 16384.
+        max_tokens: tokens of the whole transcript, prompt included; by default the renderer's context, or else 16384.
         limits: of each program, instead of the sandbox's own.
         sessions: whether the programs of an episode share their state. The environment is then to be closed after use.
         files: what lies in the folder of each program when it starts, by relative path, with `sessions` also where an
@@ -95,10 +95,10 @@ class SolverEnv:
         if self.files:
             Program(code="", limits=limits or sandbox.limits, files=self.files)  # Raises for what can't be there.
         self.sandbox = sandbox
-        self.codec = codec
+        self.renderer = renderer
         self.protocol: Protocol = protocol or Inline()
         self.max_executions = max_executions
-        self.max_tokens = max_tokens or codec.context or DEFAULT_TOKENS
+        self.max_tokens = max_tokens or renderer.context or DEFAULT_TOKENS
         self.limits = limits
         self.sessions = sessions
         self.cancellation = cancellation
@@ -133,8 +133,8 @@ class SolverEnv:
             if message["role"] not in ("user", "assistant"):
                 raise ValueError(f'before[{number}] has role {message["role"]!r}; give "user" or "assistant"')
         self._leave_session()
-        *instructions, question = self.protocol.messages(problem.question, self.codec.instructions)
-        prompt = self.codec.render([*instructions, *before, question])
+        *instructions, question = self.protocol.messages(problem.question, self.renderer.instructions)
+        prompt = self.renderer.render([*instructions, *before, question])
         self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._prompt(prompt),)))
         if not self.remaining:
             self._stop("length")
@@ -199,7 +199,7 @@ class SolverEnv:
 
         The cut is at the finding's offset, or at the start of the code block that the offset lies in or whose output it
         lies in; then left to a token boundary. A hint that stands right there goes too. Executions after the cut are
-        gone, and a run that was over is open again. The codec's `hint_marks` stand around the hint.
+        gone, and a run that was over is open again. The renderer's `hint_marks` stand around the hint.
         Raises ValueError for an offset outside what follows the prompt, and for an empty hint.
         """
         hint = harmless(hint.strip())
@@ -213,7 +213,7 @@ class SolverEnv:
         while kept.spans[-1].source == "hint":
             kept = Transcript(spans=kept.spans[:-1])
         cut = len(kept.text)
-        opening, closing = self.codec.hint_marks
+        opening, closing = self.renderer.hint_marks
         text = f"{opening}{hint}{closing}\n"
         if not kept.text[-1:].isspace():
             text = f"\n{text}"
@@ -308,15 +308,15 @@ class SolverEnv:
         return transcript.rewind(transcript.boundary(start + action.end))
 
     def _prompt(self, text: str) -> Span:
-        ids, ends = self.codec.encode_marked(text) or (None, None)
+        ids, ends = self.renderer.encode_marked(text) or (None, None)
         return Span(source="prompt", text=text, ids=ids, ends=ends)
 
     def _span(self, source: Source, text: str) -> Span:
-        ids, ends = self.codec.encode(text) or (None, None)
+        ids, ends = self.renderer.encode(text) or (None, None)
         return Span(source=source, text=text, ids=ids, ends=ends)
 
     def _typed(self, text: str) -> Generation:
-        ids, ends = self.codec.encode_marked(text) or (None, None)
+        ids, ends = self.renderer.encode_marked(text) or (None, None)
         stopped = text.endswith(self.protocol.stop)
         return Generation(text=text, ids=ids, ends=ends, finish="stop" if stopped else "end")
 

@@ -25,7 +25,7 @@ from uuid import uuid4
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
 from storm_calm.env import Episode, Generation, Problem, SolverEnv, score, segment_seed
-from storm_calm.rl.codec import CheckpointCodec
+from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.rollout_metrics import facts, keep, length_of, report_failure
 from storm_calm.sandbox import Isolation, Limits, Sandbox, SandboxUnavailableError, open_sandbox
 
@@ -53,7 +53,7 @@ class StormAgentLoop(AgentLoopBase):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.settings: Mapping[str, Any] = self.config.storm
-        self.codec = codec(str(self.config.actor_rollout_ref.model.path), self.settings["instructions"])
+        self.renderer = renderer(str(self.config.actor_rollout_ref.model.path), self.settings["instructions"])
         self.sandbox = opened_sandbox(
             self.settings["sandbox"],
             self.settings["minimum_isolation"],
@@ -69,8 +69,8 @@ class StormAgentLoop(AgentLoopBase):
         """
         problem = Problem.from_dict(json.loads(row["extra_info"]["problem"]))
         length = int(self.rollout_config.response_length)
-        prompt = self.codec.render(self._env(1).protocol.messages(problem.question, self.codec.instructions))
-        env = self._env(len(self.codec.encode_marked(prompt)[0]) + length)
+        prompt = self.renderer.render(self._env(1).protocol.messages(problem.question, self.renderer.instructions))
+        env = self._env(len(self.renderer.encode_marked(prompt)[0]) + length)
         env.reset(problem)
         seed = f"{self.settings['seed']}/{row.get('global_steps', 0)}/{row.get('session_id', 0)}"
         request, logprobs, versions = uuid4().hex, list[float](), list[int]()
@@ -92,7 +92,7 @@ class StormAgentLoop(AgentLoopBase):
             )
             generating.append((started, monotonic()))
             versions += [value for value in versions_of(output.extra_fields) if value is not None]
-            generation = self.codec.read(output.token_ids, stop=env.protocol.stop)
+            generation = self.renderer.read(output.token_ids, stop=env.protocol.stop)
             logprobs += list(output.log_probs or [0.0] * len(output.token_ids))[: len(generation.ids or ())]
             await self._step(env, generation, generating[-1][1] - started)
             acting.append((generating[-1][1], monotonic()))
@@ -100,7 +100,7 @@ class StormAgentLoop(AgentLoopBase):
         episode = env.episode
         scored = score(episode, self.settings["rule"])
         known = facts(episode, scored)
-        rollout = as_rollout(episode, logprobs, length, filler=min(self.codec.tokens.end_ids))
+        rollout = as_rollout(episode, logprobs, length, filler=min(self.renderer.tokens.end_ids))
         keep(self.settings, row, episode, scored, asdict(rollout))
         return AgentLoopOutput(
             prompt_ids=rollout.prompt_ids,
@@ -138,7 +138,7 @@ class StormAgentLoop(AgentLoopBase):
 
     def _env(self, tokens: int) -> SolverEnv:
         return SolverEnv(
-            self.sandbox, self.codec, max_executions=int(self.settings["max_executions"]), max_tokens=max(1, tokens)
+            self.sandbox, self.renderer, max_executions=int(self.settings["max_executions"]), max_tokens=max(1, tokens)
         )
 
 
@@ -151,7 +151,7 @@ def as_rollout(episode: Episode, logprobs: list[float], length: int, *, filler: 
     """
     transcript = episode.transcript
     ids = transcript.ids
-    assert ids is not None, "the codec gives ids"
+    assert ids is not None, "the renderer gives ids"
     mask = transcript.mask("rl")
     start = sum(len(span.ids or ()) for span in transcript.spans if span.source == "prompt")
     response, learned = list(ids[start:])[:length], list(mask[start:])[:length]
@@ -172,9 +172,9 @@ def versions_of(fields: Mapping[str, Any]) -> tuple[int | None, ...]:
 
 
 @cache
-def codec(folder: str, instructions: str | None) -> CheckpointCodec:
+def renderer(folder: str, instructions: str | None) -> CheckpointRenderer:
     """One for all rollouts of a process."""
-    return CheckpointCodec(Path(folder), instructions=instructions)
+    return CheckpointRenderer(Path(folder), instructions=instructions)
 
 
 @cache

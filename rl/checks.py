@@ -13,7 +13,7 @@ from typing import Any
 
 from storm_calm.env import RULES, Problem
 from storm_calm.env.protocol import Inline
-from storm_calm.rl.codec import CheckpointCodec
+from storm_calm.rl.prompt_renderer import CheckpointRenderer
 
 SPARE_BYTES = 500_000_000
 """Room that a run leaves on its disk besides its checkpoints."""
@@ -21,11 +21,11 @@ BYTES_OF_A_WEIGHT = 12
 """In a checkpoint: the weight and AdamW's two averages, 32 bits each."""
 
 
-def check_model(folder: Path, instructions: str | None) -> CheckpointCodec:
-    """The codec of a checkpoint that can be trained."""
+def check_model(folder: Path, instructions: str | None) -> CheckpointRenderer:
+    """The renderer of a checkpoint that can be trained."""
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder}: no config.json there; give the folder of a transformers checkpoint")
-    return CheckpointCodec(folder, instructions=instructions)
+    return CheckpointRenderer(folder, instructions=instructions)
 
 
 def check_sft_data(file: Path, *, vocabulary: int, longest: int) -> int:
@@ -49,7 +49,7 @@ def check_sft_data(file: Path, *, vocabulary: int, longest: int) -> int:
     return len(columns["input_ids"])
 
 
-def check_rl_data(file: Path, codec: CheckpointCodec, *, prompt: int, response: int) -> int:
+def check_rl_data(file: Path, renderer: CheckpointRenderer, *, prompt: int, response: int) -> int:
     """Rows of a data set for GRPO; `rl.datasets.rl_rows` says what is in one.
 
     prompt, response: the most tokens of each (`data.max_prompt_length`, `data.max_response_length`).
@@ -58,8 +58,8 @@ def check_rl_data(file: Path, codec: CheckpointCodec, *, prompt: int, response: 
     columns = read_columns(file, ("prompt", "reward_model", "extra_info", "data_source"), source)
     for number, row in enumerate(columns["extra_info"]):
         problem = _problem(file, number, row)
-        words = Inline().messages(problem.question, codec.instructions)
-        length = len(codec.encode_marked(codec.render(words))[0])
+        words = Inline().messages(problem.question, renderer.instructions)
+        length = len(renderer.encode_marked(renderer.render(words))[0])
         if length > prompt:
             raise ValueError(
                 f"{file}: row {number} ({problem.id}) has a prompt of {length} tokens, more than "

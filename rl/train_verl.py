@@ -63,7 +63,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
     out, settings = Path(config.storm.out), config.storm
     check_rule(settings.rule)
     model = local_model(config.actor_rollout_ref.model)
-    codec = check_model(model, settings.instructions)
+    renderer = check_model(model, settings.instructions)
     if dry_run:
         print(OmegaConf.to_yaml(config, resolve=True))
         _validate(config)
@@ -74,7 +74,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
         _prepare_data(config)
         for file in (config.data.train_files, config.data.val_files):
             check_rl_data(
-                Path(file), codec, prompt=config.data.max_prompt_length, response=config.data.max_response_length
+                Path(file), renderer, prompt=config.data.max_prompt_length, response=config.data.max_response_length
             )
         _check_sandbox(settings)
         done = check_checkpoints(Path(config.trainer.default_local_dir))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storm_calm.agents.reasoners import open_reasoner
-from storm_calm.env.reasoner import Chunk, Codec, Encoding, Generation, Message, Reasoner, Sampling, collect
+from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, PromptRenderer, Reasoner, Sampling, collect
 
 TICK = 0.02
 """Seconds between two looks at what a thread has written: to wake the loop for each token would slow all threads."""
@@ -40,7 +40,7 @@ class Written:
     """Tokens that were written."""
 
 
-class AsyncReasoner(Codec, typing.Protocol):
+class AsyncReasoner(PromptRenderer, typing.Protocol):
     """A `Reasoner` whose writing is awaited."""
 
     @property

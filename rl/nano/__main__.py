@@ -23,7 +23,7 @@ from storm_calm.env.reasoner import Sampling
 from storm_calm.rl.nano.corpus import Corpus, build, traces
 from storm_calm.rl.nano.drills import drill_corpus
 from storm_calm.rl.nano.evaluate import evaluate
-from storm_calm.rl.nano.tokenizer import NanoCodec, train_tokenizer
+from storm_calm.rl.nano.tokenizer import NanoRenderer, train_tokenizer
 from storm_calm.sandbox import open_sandbox
 
 TOKENIZER_TRACES = 2500
@@ -47,13 +47,13 @@ def main() -> None:
     if not tokenizer.exists():
         print("tokenizer: playing traces for it", flush=True)
         with open_sandbox() as sandbox:
-            played = islice(traces(NanoCodec(None), sandbox, seed="tokenizer"), TOKENIZER_TRACES)
+            played = islice(traces(NanoRenderer(None), sandbox, seed="tokenizer"), TOKENIZER_TRACES)
             train_tokenizer(trace.episode.transcript.text for trace in played).save(str(tokenizer))
 
     stored = out / "corpus.npz"
     if not stored.exists():
         print(f"corpus: playing {arguments.traces} traces", flush=True)
-        build(NanoCodec(tokenizer), count=arguments.traces, seed=arguments.seed, workers=arguments.processes).save(
+        build(NanoRenderer(tokenizer), count=arguments.traces, seed=arguments.seed, workers=arguments.processes).save(
             stored
         )
     corpus = Corpus.load(stored)
@@ -63,7 +63,7 @@ def main() -> None:
     if not (checkpoint / "tokenizer.json").exists():
         from storm_calm.rl.nano.pretrain import PretrainConfig, pretrain, save
 
-        drills = drill_corpus(NanoCodec(tokenizer), count=DRILLS, seed=arguments.seed + 1)
+        drills = drill_corpus(NanoRenderer(tokenizer), count=DRILLS, seed=arguments.seed + 1)
         weights = out / "weights"
         pretrain(
             drills, corpus, PretrainConfig(), out=weights, processes=arguments.processes, seconds=arguments.seconds

@@ -20,7 +20,7 @@ import numpy as np
 
 from storm_calm.agents.triggers.names import TRIGGER_OF
 from storm_calm.env.problems.families import FAMILIES, instances
-from storm_calm.env.reasoner import Codec
+from storm_calm.env.reasoner import PromptRenderer
 from storm_calm.env.solver_env import SolverEnv
 from storm_calm.rl.nano.scene import Unsuitable
 from storm_calm.rl.nano.traces import HINTED_SHARE, MIX, Kind, Trace, play
@@ -62,9 +62,9 @@ class Corpus:
         return {kind: count / total for kind, count in plain.most_common()} | {"hinted": 1 - total / len(kinds)}
 
 
-def traces(codec: Codec, sandbox: Sandbox, *, seed: str) -> Iterator[Trace]:
+def traces(renderer: PromptRenderer, sandbox: Sandbox, *, seed: str) -> Iterator[Trace]:
     """Endless traces of the train split, the families in turn, kinds drawn by `MIX`."""
-    env = SolverEnv(sandbox, codec)
+    env = SolverEnv(sandbox, renderer)
     rng = random.Random(f"traces/{seed}")
     number = int.from_bytes(random.Random(f"instances/{seed}").randbytes(6))
     for instance in instances(list(FAMILIES.values()), split="train", seed=number):
@@ -82,11 +82,11 @@ def traces(codec: Codec, sandbox: Sandbox, *, seed: str) -> Iterator[Trace]:
 
 
 def build(
-    codec: Codec, *, count: int, seed: int, workers: int, sandbox: Callable[[], Sandbox] = open_sandbox
+    renderer: PromptRenderer, *, count: int, seed: int, workers: int, sandbox: Callable[[], Sandbox] = open_sandbox
 ) -> Corpus:
     """Play `count` traces in `workers` processes, each with a sandbox of its own."""
     share = -(-count // workers)
-    jobs = partial(_play_many, codec, share, seed, sandbox)
+    jobs = partial(_play_many, renderer, share, seed, sandbox)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         rows = [row for part in pool.map(jobs, range(workers)) for row in part][:count]
     lengths = [len(ids) for ids, _, _, _ in rows]
@@ -102,14 +102,16 @@ def build(
 Row = tuple[np.ndarray, np.ndarray, bool, str]
 
 
-def _play_many(codec: Codec, count: int, seed: int, sandbox: Callable[[], Sandbox], worker: int) -> list[Row]:
+def _play_many(
+    renderer: PromptRenderer, count: int, seed: int, sandbox: Callable[[], Sandbox], worker: int
+) -> list[Row]:
     with sandbox() as opened:
-        return [_row(trace) for trace in islice(traces(codec, opened, seed=f"{seed}/{worker}"), count)]
+        return [_row(trace) for trace in islice(traces(renderer, opened, seed=f"{seed}/{worker}"), count)]
 
 
 def _row(trace: Trace) -> Row:
     transcript = trace.episode.transcript
-    assert transcript.ids is not None, "the codec gave no ids"
+    assert transcript.ids is not None, "the renderer gave no ids"
     learn = np.array(transcript.mask("rl"), dtype=np.uint8)
     skipped = sum(len(span.ids or ()) for span in transcript.spans[: trace.learn_from])
     learn[:skipped] = 0

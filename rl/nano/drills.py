@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.reasoner import Codec
+from storm_calm.env.reasoner import PromptRenderer
 from storm_calm.rl.nano.corpus import Corpus
 from storm_calm.rl.nano.tokenizer import IM_END
 
@@ -38,15 +38,15 @@ def drills(seed: int) -> Iterator[tuple[str, str]]:
         yield sentence, sentence if rng.random() < VERBATIM else str(numbers)
 
 
-def drill_corpus(codec: Codec, *, count: int, seed: int) -> Corpus:
+def drill_corpus(renderer: PromptRenderer, *, count: int, seed: int) -> Corpus:
     """`count` drills as a corpus: the sentence is the question, the copy is learned."""
     ids: list[np.ndarray] = []
     learn: list[np.ndarray] = []
     for _, (sentence, copy) in zip(range(count), drills(seed), strict=False):
-        prompt = codec.encode_marked(codec.render([{"role": "user", "content": sentence}]))
-        answer = codec.encode_marked(f"{copy}\n</think>{IM_END}")
-        assert prompt is not None, "a drill needs a codec that gives ids"
-        assert answer is not None, "a drill needs a codec that gives ids"
+        prompt = renderer.encode_marked(renderer.render([{"role": "user", "content": sentence}]))
+        answer = renderer.encode_marked(f"{copy}\n</think>{IM_END}")
+        assert prompt is not None, "a drill needs a renderer that gives ids"
+        assert answer is not None, "a drill needs a renderer that gives ids"
         ids.append(np.array([*prompt[0], *answer[0]], dtype=np.uint16))
         learn.append(np.array([0] * len(prompt[0]) + [1] * len(answer[0]), dtype=np.uint8))
     return Corpus(

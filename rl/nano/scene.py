@@ -107,7 +107,7 @@ class Scene:
 
 def said(env: SolverEnv, text: str, *, end: bool) -> Generation:
     """Text as a model would have generated it, encoded by itself; with `end`, it closes its turn."""
-    ids, ends = env.codec.encode_marked(text + (IM_END if end else "")) or (None, None)
+    ids, ends = env.renderer.encode_marked(text + (IM_END if end else "")) or (None, None)
     if ends and end:
         ends = (*ends[:-1], len(text))
     return Generation(text=text, ids=ids, ends=ends, finish="end" if end else "stop")

@@ -52,7 +52,7 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
     return tokenizer
 
 
-class NanoCodec:
+class NanoRenderer:
     """The nano model's side of the environment while there is no nano model yet: how text is put to it."""
 
     instructions: str | None = ""

@@ -13,20 +13,20 @@ from itertools import islice
 
 from storm_calm.env import Episode, SolverEnv, score
 from storm_calm.env.problems.families import FAMILIES, Instance, instances
-from storm_calm.env.reasoner import Codec
+from storm_calm.env.reasoner import PromptRenderer
 from storm_calm.rl.nano.scene import Scene
 from storm_calm.sandbox import Sandbox
 
 
 def plain_pairs(
-    wanted: Collection[str], *, seed: int, problems: int, codec: Codec, sandbox: Sandbox
+    wanted: Collection[str], *, seed: int, problems: int, renderer: PromptRenderer, sandbox: Sandbox
 ) -> Iterator[Episode]:
     """An episode for each of the first `problems` problems of the train split whose id is in `wanted`, in their order.
 
-    seed: of the problems, as in curation. codec: the model's tokenizer. Raises ValueError where a right program
+    seed: of the problems, as in curation. renderer: the model's tokenizer. Raises ValueError where a right program
     does not give the right answer here.
     """
-    env = SolverEnv(sandbox, codec)
+    env = SolverEnv(sandbox, renderer)
     for instance in islice(instances(list(FAMILIES.values()), split="train", seed=seed), problems):
         problem = instance.problem()
         if problem.id not in wanted:

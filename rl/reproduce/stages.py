@@ -85,10 +85,10 @@ def _curate(place: Place, tell: Tell) -> None:
 
 def _export(place: Place, tell: Tell) -> None:
     from storm_calm.agents.reasoners import built_in
-    from storm_calm.rl.codec import CheckpointCodec
     from storm_calm.rl.datasets import ExportConfig, export, sft_row
     from storm_calm.rl.datasets.files import check_file, write_rows
     from storm_calm.rl.datasets.sources import golden_runs
+    from storm_calm.rl.prompt_renderer import CheckpointRenderer
     from storm_calm.rl.reproduce.plain_pairs import plain_pairs
     from storm_calm.sandbox import open_sandbox
 
@@ -98,10 +98,12 @@ def _export(place: Place, tell: Tell) -> None:
     if not plain.exists():
         check_file(plain, "verl-sft")
         wanted = {run.problem.id for run in golden_runs(curation)}
-        codec = CheckpointCodec(built_in(MODEL), instructions="")
+        renderer = CheckpointRenderer(built_in(MODEL), instructions="")
         rows = []
         with open_sandbox() as sandbox:
-            pairs = plain_pairs(wanted, seed=place.seed, problems=place.config.problems, codec=codec, sandbox=sandbox)
+            pairs = plain_pairs(
+                wanted, seed=place.seed, problems=place.config.problems, renderer=renderer, sandbox=sandbox
+            )
             for pair in pairs:
                 rows.append(sft_row(pair))
                 tell(f"{len(rows)} of {len(wanted)} plain pairs")

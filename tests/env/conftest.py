@@ -1,4 +1,4 @@
-"""Small real parts: a sandbox without walls, a codec with whole words as tokens, a reasoner with a script."""
+"""Small real parts: a sandbox without walls, a renderer with whole words as tokens, a reasoner with a script."""
 
 import contextlib
 import io
@@ -57,7 +57,7 @@ class OpenSandbox(Sandbox):
         pass
 
 
-class WordCodec:
+class WordRenderer:
     """Words, runs of white space and runs of other signs (with their line breaks) are the tokens."""
 
     instructions = None
@@ -83,7 +83,7 @@ class WordCodec:
         return tuple(ids), tuple(ends)
 
 
-class PlainCodec(WordCodec):
+class PlainRenderer(WordRenderer):
     """No tokens at all."""
 
     def encode(self, text):
@@ -94,7 +94,7 @@ class PlainCodec(WordCodec):
 class ScriptedReasoner:
     """Writes the lines it was given, one for each call, token by token, and minds stop strings and limits."""
 
-    codec: WordCodec
+    renderer: WordRenderer
     lines: list
     name: str = "scripted"
     sampling: Sampling = field(default_factory=Sampling)
@@ -102,21 +102,21 @@ class ScriptedReasoner:
 
     @property
     def instructions(self):
-        return self.codec.instructions
+        return self.renderer.instructions
 
     @property
     def context(self):
-        return self.codec.context
+        return self.renderer.context
 
     @property
     def hint_marks(self):
-        return self.codec.hint_marks
+        return self.renderer.hint_marks
 
     def render(self, messages):
-        return self.codec.render(messages)
+        return self.renderer.render(messages)
 
     def encode(self, text):
-        return self.codec.encode(text)
+        return self.renderer.encode(text)
 
     def encode_marked(self, text):
         return self.encode(text)
@@ -154,13 +154,13 @@ def sandbox():
 
 
 @pytest.fixture
-def codec():
-    return WordCodec()
+def renderer():
+    return WordRenderer()
 
 
 @pytest.fixture
-def plain_codec():
-    return PlainCodec()
+def plain_renderer():
+    return PlainRenderer()
 
 
 @pytest.fixture
@@ -169,13 +169,13 @@ def problem():
 
 
 @pytest.fixture
-def env(sandbox, codec, problem):
-    env = SolverEnv(sandbox, codec)
+def env(sandbox, renderer, problem):
+    env = SolverEnv(sandbox, renderer)
     env.reset(problem)
     return env
 
 
 @pytest.fixture
-def script(codec):
+def script(renderer):
     """A function that makes a reasoner out of what it is to write."""
-    return lambda *lines, codec=codec: ScriptedReasoner(codec, list(lines))
+    return lambda *lines, renderer=renderer: ScriptedReasoner(renderer, list(lines))

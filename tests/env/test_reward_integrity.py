@@ -30,15 +30,15 @@ def sandbox(tmp_path_factory):
         del os.environ["STORM_TEST_ANSWER"]
 
 
-def play(sandbox, codec, attack, *, sessions=False, protocol=None):
+def play(sandbox, renderer, attack, *, sessions=False, protocol=None):
     """The finished episode of an attack, and the ids that were sampled in each turn."""
-    env = SolverEnv(sandbox, codec, max_tokens=attack.tokens, sessions=sessions, protocol=protocol)
+    env = SolverEnv(sandbox, renderer, max_tokens=attack.tokens, sessions=sessions, protocol=protocol)
     env.reset(Problem(id="attacked", question=attack.question, answers=(attack.answer,)))
     sampled = []
     for text in attack.turns():
         if env.episode.stop is not None:
             break
-        ids, ends = codec.encode(text)
+        ids, ends = renderer.encode(text)
         finish = "stop" if text.endswith(env.protocol.stop) else "end"
         if finish == "end":
             ids, ends = (*ids, END), (*ends, len(text))
@@ -58,7 +58,7 @@ def assert_scored_zero(episode, attack):
     assert scored.reason == attack.reason
 
 
-def assert_intact(episode, sampled, codec):
+def assert_intact(episode, sampled, renderer):
     """Ids and mask fit, model spans are what was sampled, and all else is what the environment wrote."""
     transcript = episode.transcript
     mask = transcript.mask("rl")
@@ -70,7 +70,7 @@ def assert_intact(episode, sampled, codec):
         if span.source == "model":
             assert any(turn[: len(span.ids)] == span.ids for turn in written)
         else:
-            assert span.ids == codec.encode(span.text)[0]
+            assert span.ids == renderer.encode(span.text)[0]
             assert END not in span.ids
     assert Episode.from_dict(episode.to_dict()) == episode
 
@@ -90,63 +90,63 @@ def assert_ran_as_expected(episode, attack):
 
 
 @pytest.mark.parametrize(("attack", "sessions"), PAIRS, ids=lambda value: getattr(value, "name", ""))
-def test_an_attack_is_scored_0_and_the_transcript_stays_intact(sandbox, codec, attack, sessions):
-    episode, sampled = play(sandbox, codec, attack, sessions=sessions)
+def test_an_attack_is_scored_0_and_the_transcript_stays_intact(sandbox, renderer, attack, sessions):
+    episode, sampled = play(sandbox, renderer, attack, sessions=sessions)
     assert_scored_zero(episode, attack)
-    assert_intact(episode, sampled, codec)
+    assert_intact(episode, sampled, renderer)
     assert_ran_as_expected(episode, attack)
 
 
 @pytest.mark.parametrize("attack", PROGRAMS, ids=lambda attack: attack.name)
-def test_a_hostile_program_is_scored_0_as_a_block_of_a_session_too(sandbox, codec, attack):
-    episode, sampled = play(sandbox, codec, attack, sessions=True)
+def test_a_hostile_program_is_scored_0_as_a_block_of_a_session_too(sandbox, renderer, attack):
+    episode, sampled = play(sandbox, renderer, attack, sessions=True)
     assert_scored_zero(episode, attack)
-    assert_intact(episode, sampled, codec)
+    assert_intact(episode, sampled, renderer)
 
 
 @pytest.mark.parametrize("attack", TOOL_CALLS, ids=lambda attack: attack.name)
-def test_an_attack_with_tool_calls_is_scored_0(sandbox, codec, attack):
-    episode, sampled = play(sandbox, codec, attack, protocol=ToolCall())
+def test_an_attack_with_tool_calls_is_scored_0(sandbox, renderer, attack):
+    episode, sampled = play(sandbox, renderer, attack, protocol=ToolCall())
     assert_scored_zero(episode, attack)
-    assert_intact(episode, sampled, codec)
+    assert_intact(episode, sampled, renderer)
     if attack.statuses:
         assert tuple(execution.status for execution in episode.executions) == attack.statuses
 
 
-def test_an_honest_solution_is_scored_1(sandbox, codec):
+def test_an_honest_solution_is_scored_1(sandbox, renderer):
     for sessions in (False, True):
         honest = Attack(
             name="honest", kind="program", texts=(program("print(6 * 7)"), boxed(42)), reason="correct", prints="42\n"
         )
-        episode, sampled = play(sandbox, codec, honest, sessions=sessions)
+        episode, sampled = play(sandbox, renderer, honest, sessions=sessions)
         assert score(episode).reward == 1.0
-        assert_intact(episode, sampled, codec)
+        assert_intact(episode, sampled, renderer)
         assert_ran_as_expected(episode, honest)
 
 
 @pytest.mark.parametrize(
     "text", ["\\boxed{43} or rather \\boxed{42}", "\\boxed{43 \\boxed{42}}", "\\boxed{42} \\boxed{}"]
 )
-def test_of_several_boxes_the_last_one_with_something_in_it_counts(sandbox, codec, text):
-    episode, _ = play(sandbox, codec, Attack(name="boxes", kind="answer", texts=(text,), reason="correct"))
+def test_of_several_boxes_the_last_one_with_something_in_it_counts(sandbox, renderer, text):
+    episode, _ = play(sandbox, renderer, Attack(name="boxes", kind="answer", texts=(text,), reason="correct"))
     assert score(episode).reward == 1.0
 
 
-def test_a_box_in_a_hint_is_not_the_models_answer(sandbox, codec):
-    env = SolverEnv(sandbox, codec)
+def test_a_box_in_a_hint_is_not_the_models_answer(sandbox, renderer):
+    env = SolverEnv(sandbox, renderer)
     env.reset(Problem(id="attacked", question="How many chairs?", answers=(42.0,)))
-    ids, ends = codec.encode("By hand then. ")
+    ids, ends = renderer.encode("By hand then. ")
     env.write(Generation(text="By hand then. ", ids=ids, ends=ends, finish="stop"))
     offset = env.episode.transcript.text.index("By hand")
     env.intervene(Finding(trigger="manual_computation", offset=offset, evidence="By hand"), "It is \\boxed{42}.")
     env.step("As the hint says.")
     assert score(env.episode).reward == 0.0
-    assert sum(env.episode.transcript.mask("rl")) == len(codec.encode("As the hint says.")[0])
+    assert sum(env.episode.transcript.mask("rl")) == len(renderer.encode("As the hint says.")[0])
 
 
-def test_a_forged_report_backs_a_wrong_answer_and_still_earns_nothing(sandbox, codec):
+def test_a_forged_report_backs_a_wrong_answer_and_still_earns_nothing(sandbox, renderer):
     attack = next(attack for attack in PROGRAMS if attack.name == "forge a solver report")
-    episode, _ = play(sandbox, codec, attack)
+    episode, _ = play(sandbox, renderer, attack)
     assert episode.executions[0].reports[0].objective == FORGED["objective"]
     assert backed_by_report(episode)
     assert score(episode).reward == 0.0

@@ -8,8 +8,8 @@ from storm_calm.sandbox import Limits
 CODE = "Let me compute.\n```python\nprint(6 * 7)\n```\n"
 
 
-def generation(codec, text, finish="stop", end=False):
-    ids, ends = codec.encode(text)
+def generation(renderer, text, finish="stop", end=False):
+    ids, ends = renderer.encode(text)
     return Generation(text=text, ids=ids + (0,) * end, ends=ends + (len(text),) * end, finish=finish)
 
 
@@ -38,8 +38,8 @@ def test_a_boxed_answer_at_the_end_of_the_turn_ends_the_run(env):
     assert env.act() == result
 
 
-def test_a_boxed_answer_in_mid_turn_does_not_end_the_run(env, codec):
-    assert env.step(generation(codec, "I guess \\boxed{1}.\n```\nmin x\n```\n")).kind == "continue"
+def test_a_boxed_answer_in_mid_turn_does_not_end_the_run(env, renderer):
+    assert env.step(generation(renderer, "I guess \\boxed{1}.\n```\nmin x\n```\n")).kind == "continue"
     assert env.step("Better: \\boxed{2}").stop == "answer"
     assert read_answer(env.episode.transcript).value == 2
 
@@ -59,32 +59,32 @@ def test_a_turn_that_ends_in_an_open_program_is_malformed_and_runs_nothing(env, 
     assert sandbox.codes == []
 
 
-def test_running_out_of_tokens_stops_for_length(env, codec):
-    assert env.step(generation(codec, "On and on \\boxed{1}", "length")).stop == "length"
+def test_running_out_of_tokens_stops_for_length(env, renderer):
+    assert env.step(generation(renderer, "On and on \\boxed{1}", "length")).stop == "length"
 
 
-def test_a_complete_program_at_the_last_token_still_runs(env, codec):
-    assert env.step(generation(codec, CODE, "length")).kind == "execute"
+def test_a_complete_program_at_the_last_token_still_runs(env, renderer):
+    assert env.step(generation(renderer, CODE, "length")).kind == "execute"
 
 
-def test_an_observation_that_takes_the_last_token_stops_for_length(sandbox, codec, problem):
-    env = SolverEnv(sandbox, codec)
+def test_an_observation_that_takes_the_last_token_stops_for_length(sandbox, renderer, problem):
+    env = SolverEnv(sandbox, renderer)
     env.reset(problem)
-    env.max_tokens = env.episode.transcript.count() + len(codec.encode(CODE)[0]) + 2
-    result = env.step(generation(codec, CODE))
+    env.max_tokens = env.episode.transcript.count() + len(renderer.encode(CODE)[0]) + 2
+    result = env.step(generation(renderer, CODE))
     assert (result.kind, result.stop) == ("stop", "length")
     assert result.execution.stdout == "42\n"
     assert len(env.episode.executions) == 1
     assert env.remaining == 0
 
 
-def test_a_question_that_takes_all_tokens_is_over_before_it_begins(sandbox, codec, problem):
-    env = SolverEnv(sandbox, codec, max_tokens=5)
+def test_a_question_that_takes_all_tokens_is_over_before_it_begins(sandbox, renderer, problem):
+    env = SolverEnv(sandbox, renderer, max_tokens=5)
     assert env.reset(problem).stop == "length"
 
 
-def test_one_program_too_many_stops_for_budget_and_the_last_allowed_says_so(sandbox, codec, problem):
-    env = SolverEnv(sandbox, codec, max_executions=2)
+def test_one_program_too_many_stops_for_budget_and_the_last_allowed_says_so(sandbox, renderer, problem):
+    env = SolverEnv(sandbox, renderer, max_executions=2)
     env.reset(problem)
     assert "last run" not in env.step(CODE).observation
     assert "last run" in env.step(CODE).observation
@@ -106,30 +106,30 @@ def test_a_program_that_fails_shows_its_traceback_and_the_run_goes_on(env):
     assert result.observation.endswith("ZeroDivisionError: division by zero\n```\n")
 
 
-def test_what_follows_the_first_program_is_cut_away(env, codec):
+def test_what_follows_the_first_program_is_cut_away(env, renderer):
     text = CODE + "```output\n43\n```\nSo \\boxed{43}."
-    env.write(generation(codec, text, "end", end=True))
+    env.write(generation(renderer, text, "end", end=True))
     span = env.episode.transcript.spans[-1]
     assert span.text == CODE
-    assert span.ids == codec.encode(CODE)[0]
+    assert span.ids == renderer.encode(CODE)[0]
     assert span.finish is None
     assert env.act().execution.stdout == "42\n"
 
 
-def test_a_made_up_output_block_is_cut_away(env, codec):
-    assert env.step(generation(codec, "It would print\n```output", "stop")).kind == "continue"
+def test_a_made_up_output_block_is_cut_away(env, renderer):
+    assert env.step(generation(renderer, "It would print\n```output", "stop")).kind == "continue"
     assert env.episode.transcript.spans[-1].text == "It would print\n"
 
 
-def test_an_answer_to_made_up_output_is_no_answer(env, codec):
+def test_an_answer_to_made_up_output_is_no_answer(env, renderer):
     text = "It would print\n```output\n43\n```\nSo \\boxed{43}."
-    assert env.step(generation(codec, text, "end", end=True)).kind == "continue"
+    assert env.step(generation(renderer, text, "end", end=True)).kind == "continue"
     assert env.episode.transcript.model_text == "It would print\n"
 
 
-def test_a_model_that_writes_nothing_but_made_up_output_is_malformed(env, codec):
-    env.step(generation(codec, "It would print\n```output", "stop"))
-    assert env.step(generation(codec, "```output", "stop")).stop == "malformed"
+def test_a_model_that_writes_nothing_but_made_up_output_is_malformed(env, renderer):
+    env.step(generation(renderer, "It would print\n```output", "stop"))
+    assert env.step(generation(renderer, "```output", "stop")).stop == "malformed"
 
 
 @pytest.mark.parametrize(("finish", "stop"), [("end", "malformed"), ("stop", "malformed"), ("length", "length")])
@@ -137,14 +137,14 @@ def test_an_empty_text_ends_the_run(env, finish, stop):
     assert env.step(Generation(text="", ids=(), ends=(), finish=finish)).stop == stop
 
 
-def test_a_turn_closed_right_after_its_program_is_opened_again(env, codec):
-    env.step(generation(codec, CODE, "end", end=True))
-    assert env.episode.transcript.spans[1].ids == codec.encode(CODE)[0]
+def test_a_turn_closed_right_after_its_program_is_opened_again(env, renderer):
+    env.step(generation(renderer, CODE, "end", end=True))
+    assert env.episode.transcript.spans[1].ids == renderer.encode(CODE)[0]
     assert env.episode.transcript.spans[2].source == "tool"
 
 
-def test_the_end_of_turn_token_is_kept_at_the_end_of_a_run(env, codec):
-    env.step(generation(codec, "\\boxed{1}", "end", end=True))
+def test_the_end_of_turn_token_is_kept_at_the_end_of_a_run(env, renderer):
+    env.step(generation(renderer, "\\boxed{1}", "end", end=True))
     assert env.episode.transcript.ids[-1] == 0
     assert env.episode.transcript.mask("rl")[-1] == 1
 
@@ -161,14 +161,14 @@ def test_a_token_that_closes_the_program_and_runs_on_is_kept_whole(env):
     assert result.observation.startswith("\n```output\n(no output)")
 
 
-def test_a_fence_that_shares_a_token_with_line_breaks_needs_no_cut(env, codec):
+def test_a_fence_that_shares_a_token_with_line_breaks_needs_no_cut(env, renderer):
     text = "```python\nprint(1)\n```\n\n"
-    env.write(generation(codec, text))
+    env.write(generation(renderer, text))
     assert env.episode.transcript.spans[-1].text == text
 
 
-def test_a_hint_takes_the_place_of_the_flaw(env, codec):
-    env.write(generation(codec, "First a plan. Now 6 times 7 is 41, by hand.\n", "stop"))
+def test_a_hint_takes_the_place_of_the_flaw(env, renderer):
+    env.write(generation(renderer, "First a plan. Now 6 times 7 is 41, by hand.\n", "stop"))
     before = env.episode.transcript
     intervention = env.intervene(finding(env, "Now 6"), "Let me use code instead.")
     transcript = env.episode.transcript
@@ -176,14 +176,14 @@ def test_a_hint_takes_the_place_of_the_flaw(env, codec):
     assert intervention.removed == "Now 6 times 7 is 41, by hand.\n"
     assert transcript.text[: intervention.cut] == before.text[: intervention.cut]
     kept = transcript.count() - transcript.count("hint")
-    assert transcript.ids == before.ids[:kept] + codec.encode("Let me use code instead.\n")[0]
+    assert transcript.ids == before.ids[:kept] + renderer.encode("Let me use code instead.\n")[0]
     assert sources(env) == ["prompt", "model", "hint"]
 
 
-def test_a_hint_that_the_model_did_nothing_with_makes_room_for_the_next(env, codec):
+def test_a_hint_that_the_model_did_nothing_with_makes_room_for_the_next(env, renderer):
     before = env.episode.transcript.text
     for hint in ("First hint.", "Second hint."):
-        env.write(generation(codec, "By hand then. "))
+        env.write(generation(renderer, "By hand then. "))
         env.intervene(finding(env, "By hand"), hint)
     assert env.episode.transcript.text == f"{before}Second hint.\n"
     assert sources(env) == ["prompt", "hint"]
@@ -191,20 +191,20 @@ def test_a_hint_that_the_model_did_nothing_with_makes_room_for_the_next(env, cod
     assert len(env.episode.interventions) == 2
 
 
-def test_a_hint_after_a_word_begins_a_line(env, codec):
-    env.write(generation(codec, "The sum is 41", "stop"))
+def test_a_hint_after_a_word_begins_a_line(env, renderer):
+    env.write(generation(renderer, "The sum is 41", "stop"))
     env.intervene(finding(env, " is 41"), "Wait.")
     assert env.episode.transcript.text.endswith("The sum\nWait.\n")
 
 
-def test_a_hint_stands_in_marks_for_models_that_get_it_as_a_turn(sandbox, codec, problem):
-    codec.hint_marks = ("<hint>", "</hint>")
-    env = SolverEnv(sandbox, codec)
+def test_a_hint_stands_in_marks_for_models_that_get_it_as_a_turn(sandbox, renderer, problem):
+    renderer.hint_marks = ("<hint>", "</hint>")
+    env = SolverEnv(sandbox, renderer)
     env.reset(problem)
-    env.write(generation(codec, "The sum is 41", "stop"))
+    env.write(generation(renderer, "The sum is 41", "stop"))
     assert env.intervene(finding(env, " is 41"), " Wait.\n").hint == "Wait."
     assert env.episode.transcript.text.endswith("The sum\n<hint>Wait.</hint>\n")
-    env.write(generation(codec, "By hand then.", "stop"))
+    env.write(generation(renderer, "By hand then.", "stop"))
     env.intervene(finding(env, "By hand"), "Again.")
     assert env.episode.transcript.text.endswith("The sum\n<hint>Again.</hint>\n")
 
@@ -236,31 +236,31 @@ def test_a_flaw_after_the_output_keeps_the_run(env):
     assert env.step("\\boxed{42}").stop == "answer"
 
 
-def test_an_open_block_is_cut_at_its_start(env, codec):
-    env.step(generation(codec, "Plan.\n```python\nx = 1\ny = 2", "length"))
+def test_an_open_block_is_cut_at_its_start(env, renderer):
+    env.step(generation(renderer, "Plan.\n```python\nx = 1\ny = 2", "length"))
     env.intervene(finding(env, "y = 2"), "Shorter.")
     assert env.episode.transcript.text.endswith("Plan.\nShorter.\n")
 
 
-def test_interventions_that_a_later_one_cuts_away_are_remembered(env, codec):
-    env.write(generation(codec, "One. Two. Three.", "stop"))
+def test_interventions_that_a_later_one_cuts_away_are_remembered(env, renderer):
+    env.write(generation(renderer, "One. Two. Three.", "stop"))
     env.intervene(finding(env, "Three"), "First hint.")
     env.intervene(finding(env, "Two"), "Second hint.")
     assert [one.hint for one in env.episode.interventions] == ["First hint.", "Second hint."]
     assert "First hint." not in env.episode.transcript.text
 
 
-def test_an_intervention_in_the_prompt_or_without_words_is_an_error(env, codec):
-    env.write(generation(codec, "One.", "stop"))
+def test_an_intervention_in_the_prompt_or_without_words_is_an_error(env, renderer):
+    env.write(generation(renderer, "One.", "stop"))
     with pytest.raises(ValueError, match="offset 3 is not in"):
         env.intervene(Finding(trigger="wrong_formulation", offset=3, evidence=""), "Hint.")
     with pytest.raises(ValueError, match="hint is empty"):
         env.intervene(finding(env, "One"), "  ")
 
 
-def test_a_run_goes_on_from_a_snapshot_in_another_environment(env, sandbox, codec):
-    env.write(generation(codec, "All by hand: \\boxed{42}", "end", end=True))
-    other = SolverEnv(sandbox, codec)
+def test_a_run_goes_on_from_a_snapshot_in_another_environment(env, sandbox, renderer):
+    env.write(generation(renderer, "All by hand: \\boxed{42}", "end", end=True))
+    other = SolverEnv(sandbox, renderer)
     other.restore(type(env.snapshot()).from_dict(env.snapshot().to_dict()))
     assert other.act().stop == "answer"
     assert env.episode.stop is None
@@ -268,15 +268,15 @@ def test_a_run_goes_on_from_a_snapshot_in_another_environment(env, sandbox, code
     assert env.episode == other.episode
 
 
-def test_a_program_waits_in_a_snapshot(env, sandbox, codec):
+def test_a_program_waits_in_a_snapshot(env, sandbox, renderer):
     env.write(CODE)
-    other = SolverEnv(sandbox, codec)
+    other = SolverEnv(sandbox, renderer)
     other.restore(env.snapshot())
     assert other.act().execution.stdout == "42\n"
 
 
-def test_everything_works_without_tokens(sandbox, plain_codec, problem):
-    env = SolverEnv(sandbox, plain_codec)
+def test_everything_works_without_tokens(sandbox, plain_renderer, problem):
+    env = SolverEnv(sandbox, plain_renderer)
     env.reset(problem)
     env.step(CODE + "and more")
     env.intervene(finding(env, "Let me"), "Hint.")
@@ -286,33 +286,33 @@ def test_everything_works_without_tokens(sandbox, plain_codec, problem):
     assert env.remaining < 2000
 
 
-def test_usage_counts_the_tokens_that_are_there_and_the_seconds_that_went_by(env, codec):
-    env.step(generation(codec, CODE), seconds=1.5)
-    env.step(generation(codec, "By hand.", "stop"), seconds=0.5)
+def test_usage_counts_the_tokens_that_are_there_and_the_seconds_that_went_by(env, renderer):
+    env.step(generation(renderer, CODE), seconds=1.5)
+    env.step(generation(renderer, "By hand.", "stop"), seconds=0.5)
     env.intervene(finding(env, "By hand"), "Now a hint.")
     usage, transcript = env.episode.usage, env.episode.transcript
-    assert usage.model_tokens == len(codec.encode(CODE)[0])
-    assert usage.hint_tokens == len(codec.encode("Now a hint.\n")[0])
+    assert usage.model_tokens == len(renderer.encode(CODE)[0])
+    assert usage.hint_tokens == len(renderer.encode("Now a hint.\n")[0])
     assert usage.model_tokens + usage.tool_tokens + usage.hint_tokens + transcript.count("prompt") == transcript.count()
     assert usage.generation_seconds == 2.0
     assert usage.execution_seconds > 0
 
 
-def test_limits_reach_the_sandbox(sandbox, codec, problem):
-    env = SolverEnv(sandbox, codec, limits=Limits(seconds=3))
+def test_limits_reach_the_sandbox(sandbox, renderer, problem):
+    env = SolverEnv(sandbox, renderer, limits=Limits(seconds=3))
     env.reset(problem)
     env.step(CODE)
     assert sandbox.limits_seen == [Limits(seconds=3)]
 
 
 @pytest.mark.parametrize("setting", [{"max_executions": -1}, {"max_tokens": 0}])
-def test_a_bad_setting_is_named(sandbox, codec, setting):
+def test_a_bad_setting_is_named(sandbox, renderer, setting):
     with pytest.raises(ValueError, match=next(iter(setting))):
-        SolverEnv(sandbox, codec, **setting)
+        SolverEnv(sandbox, renderer, **setting)
 
 
-def test_tool_calls_run_too(sandbox, codec, problem):
-    env = SolverEnv(sandbox, codec, protocol=ToolCall())
+def test_tool_calls_run_too(sandbox, renderer, problem):
+    env = SolverEnv(sandbox, renderer, protocol=ToolCall())
     env.reset(problem)
     call = '<tool_call>\n{"name": "run_python", "arguments": {"code": "print(6 * 7)"}}\n</tool_call>'
     result = env.step(call)
@@ -321,8 +321,8 @@ def test_tool_calls_run_too(sandbox, codec, problem):
 
 
 @pytest.mark.parametrize("tokens", [True, False])
-def test_the_plain_loop_runs_a_whole_episode(sandbox, codec, plain_codec, problem, script, tokens):
-    reasoner = script(CODE, "So \\boxed{42}.", codec=codec if tokens else plain_codec)
+def test_the_plain_loop_runs_a_whole_episode(sandbox, renderer, plain_renderer, problem, script, tokens):
+    reasoner = script(CODE, "So \\boxed{42}.", renderer=renderer if tokens else plain_renderer)
     env = SolverEnv(sandbox, reasoner)
     episode = run_episode(env, reasoner, problem, seed=3)
     assert episode.stop == "answer"
@@ -334,7 +334,7 @@ def test_the_plain_loop_runs_a_whole_episode(sandbox, codec, plain_codec, proble
     assert reasoner.calls[0]["stop"] == env.protocol.stop
 
 
-def test_the_plain_loop_gives_the_model_only_the_tokens_that_are_left(sandbox, codec, problem, script):
+def test_the_plain_loop_gives_the_model_only_the_tokens_that_are_left(sandbox, renderer, problem, script):
     reasoner = script("word " * 100)
     env = SolverEnv(sandbox, reasoner, max_tokens=300)
     episode = run_episode(env, reasoner, problem)
@@ -342,8 +342,8 @@ def test_the_plain_loop_gives_the_model_only_the_tokens_that_are_left(sandbox, c
     assert episode.transcript.count() == 300
 
 
-def test_earlier_turns_stand_between_the_instructions_and_the_question(sandbox, codec, problem):
-    env = SolverEnv(sandbox, codec)
+def test_earlier_turns_stand_between_the_instructions_and_the_question(sandbox, renderer, problem):
+    env = SolverEnv(sandbox, renderer)
     plain = env.reset(problem).transcript.text
     before = [{"role": "user", "content": "How many tables?"}, {"role": "assistant", "content": "Seven."}]
     instructions, question = plain.split("<user>")
@@ -353,9 +353,9 @@ def test_earlier_turns_stand_between_the_instructions_and_the_question(sandbox, 
     assert env.reset(problem).transcript.text == plain
 
 
-def test_earlier_turns_come_first_where_there_are_no_instructions(sandbox, codec, problem):
-    codec.instructions = ""
-    text = SolverEnv(sandbox, codec).reset(problem, [{"role": "user", "content": "Hello."}]).transcript.text
+def test_earlier_turns_come_first_where_there_are_no_instructions(sandbox, renderer, problem):
+    renderer.instructions = ""
+    text = SolverEnv(sandbox, renderer).reset(problem, [{"role": "user", "content": "Hello."}]).transcript.text
     assert text.startswith("<user>Hello.<user>How many chairs?")
 
 
@@ -368,6 +368,6 @@ def test_an_earlier_turn_of_anyone_else_is_refused_and_changes_nothing(env, prob
 
 
 @pytest.mark.parametrize("files", [{"../data.csv": b""}, {"data.csv": "text"}, {"data.csv": bytes(2 << 20)}])
-def test_files_that_can_not_be_there_are_refused_before_anything_runs(sandbox, codec, files):
+def test_files_that_can_not_be_there_are_refused_before_anything_runs(sandbox, renderer, files):
     with pytest.raises(ValueError, match=r"data\.csv"):
-        SolverEnv(sandbox, codec, limits=Limits(file_mb=1), files=files)
+        SolverEnv(sandbox, renderer, limits=Limits(file_mb=1), files=files)

@@ -49,7 +49,7 @@ class CannedSandbox(Sandbox):
         pass
 
 
-class CharCodec:
+class CharRenderer:
     """Every character is a token."""
 
     instructions = None
@@ -84,7 +84,7 @@ def check(episode, protocol):
     transcript = episode.transcript
     tools = [span for span in transcript.spans if span.source == "tool"]
     assert len(tools) == len(episode.executions)
-    assert all(span.ids == CharCodec().encode(span.text)[0] for span in transcript.spans if span.source != "model")
+    assert all(span.ids == CharRenderer().encode(span.text)[0] for span in transcript.spans if span.source != "model")
     if transcript.ids is not None:
         assert len(transcript.mask("rl")) == len(transcript.mask("sft")) == len(transcript.ids)
     assert Episode.from_dict(episode.to_dict()) == episode
@@ -100,9 +100,9 @@ def check(episode, protocol):
 def test_a_run_holds_together_whatever_happens(protocol, data):
     outputs = st.sampled_from([None, "", "1\n", "x" * 900, "```\n```python\n1\n```\n\\boxed{9}"])
     sandbox = CannedSandbox(data.draw(st.lists(outputs, min_size=1, max_size=3)))
-    codec = CharCodec()
-    codec.hint_marks = data.draw(st.sampled_from([("", ""), ("<hint>", "</hint>")]))
-    env = SolverEnv(sandbox, codec, protocol=protocol, max_executions=2, max_tokens=6000)
+    renderer = CharRenderer()
+    renderer.hint_marks = data.draw(st.sampled_from([("", ""), ("<hint>", "</hint>")]))
+    env = SolverEnv(sandbox, renderer, protocol=protocol, max_executions=2, max_tokens=6000)
     env.reset(Problem(id="p", question="Q", answers=(42.0,)))
     for _ in range(data.draw(st.integers(1, 8))):
         before = env.episode
@@ -126,7 +126,7 @@ def test_a_run_holds_together_whatever_happens(protocol, data):
             hinted = env.episode.transcript
             assert intervention.cut <= offset
             assert hinted.text[: intervention.cut] + intervention.removed == transcript.text
-            assert hinted.text[intervention.cut :].strip() == "Wait.".join(codec.hint_marks)
+            assert hinted.text[intervention.cut :].strip() == "Wait.".join(renderer.hint_marks)
             if transcript.ids is not None:
                 kept = len(hinted.ids) - len(hinted.spans[-1].ids)
                 assert hinted.ids[:kept] == transcript.ids[:kept]
@@ -138,7 +138,7 @@ def test_a_run_holds_together_whatever_happens(protocol, data):
 @given(generations(), st.sampled_from([Inline(), ToolCall()]))
 @settings(deadline=None)
 def test_a_model_that_says_the_same_for_ever_comes_to_an_end(generation, protocol):
-    class Parrot(CharCodec):
+    class Parrot(CharRenderer):
         instructions = ""
         calls = 0
 

@@ -16,13 +16,13 @@ def sandbox():
 
 
 @pytest.fixture(params=[False, True], ids=["alone", "sessions"])
-def make(request, sandbox, codec, problem):
+def make(request, sandbox, renderer, problem):
     """A function that makes an environment at the beginning of an episode; with its programs alone, or in a session."""
     made = []
 
     def make(**options):
         limits = Limits(seconds=20, memory_mb=512)
-        env = SolverEnv(sandbox, codec, sessions=request.param, max_tokens=10_000, limits=limits, **options)
+        env = SolverEnv(sandbox, renderer, sessions=request.param, max_tokens=10_000, limits=limits, **options)
         made.append(env)
         env.reset(problem)
         return env

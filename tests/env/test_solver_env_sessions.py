@@ -17,8 +17,8 @@ def sandbox():
 
 
 @pytest.fixture
-def env(sandbox, codec, problem):
-    env = SolverEnv(sandbox, codec, sessions=True, max_tokens=10_000, limits=Limits(seconds=5, memory_mb=512))
+def env(sandbox, renderer, problem):
+    env = SolverEnv(sandbox, renderer, sessions=True, max_tokens=10_000, limits=Limits(seconds=5, memory_mb=512))
     env.reset(problem)
     yield env
     env.close()
@@ -43,8 +43,8 @@ def test_a_program_sees_what_the_earlier_ones_left(env):
     assert printed(env.step(program("x += 1; print(x)"))) == "42\n"
 
 
-def test_without_sessions_it_sees_nothing(sandbox, codec, problem):
-    env = SolverEnv(sandbox, codec)
+def test_without_sessions_it_sees_nothing(sandbox, renderer, problem):
+    env = SolverEnv(sandbox, renderer)
     env.reset(problem)
     env.step(program("x = 41"))
     assert "NameError" in env.step(program("print(x)")).observation
@@ -80,11 +80,11 @@ def test_a_snapshot_brings_its_state_back(env):
         assert printed(env.step(program("print(x)"))) == "2\n"
 
 
-def test_another_environment_makes_the_state_anew(env, sandbox, codec):
+def test_another_environment_makes_the_state_anew(env, sandbox, renderer):
     env.step(program("x = [1]"))
     env.step(program("x.append(2); 1 / 0"))
     env.step(program("x.append(3)"))
-    other = SolverEnv(sandbox, codec, sessions=True, max_tokens=10_000)
+    other = SolverEnv(sandbox, renderer, sessions=True, max_tokens=10_000)
     other.restore(type(env.snapshot()).from_dict(env.snapshot().to_dict()))
     result = other.step(program("print(x)\nraise ValueError"))
     assert printed(result) == "[1, 3]\n"
@@ -92,7 +92,7 @@ def test_another_environment_makes_the_state_anew(env, sandbox, codec):
     other.close()
 
 
-def test_a_state_that_cannot_be_made_anew_is_no_fault_of_the_model(env, sandbox, codec, tmp_path):
+def test_a_state_that_cannot_be_made_anew_is_no_fault_of_the_model(env, sandbox, renderer, tmp_path):
     env.step(program("x = 1"))
     episode = env.snapshot()
     changed = episode.to_dict()
@@ -103,8 +103,8 @@ def test_a_state_that_cannot_be_made_anew_is_no_fault_of_the_model(env, sandbox,
     assert "did not run again" in result.observation
 
 
-def test_the_observation_says_nothing_of_sessions(env, sandbox, codec, problem):
-    alone = SolverEnv(sandbox, codec, max_tokens=10_000)
+def test_the_observation_says_nothing_of_sessions(env, sandbox, renderer, problem):
+    alone = SolverEnv(sandbox, renderer, max_tokens=10_000)
     alone.reset(problem)
     leave_a_thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\nprint(1)"
     for code in (leave_a_thread, "print(2)"):
@@ -119,8 +119,8 @@ def test_a_new_run_begins_with_nothing(env, problem):
 
 
 @pytest.mark.parametrize("sessions", [False, True])
-def test_a_program_longer_than_a_sandbox_takes_is_malformed(sandbox, codec, problem, sessions):
-    env = SolverEnv(sandbox, codec, sessions=sessions, max_tokens=100_000_000)
+def test_a_program_longer_than_a_sandbox_takes_is_malformed(sandbox, renderer, problem, sessions):
+    env = SolverEnv(sandbox, renderer, sessions=sessions, max_tokens=100_000_000)
     env.reset(problem)
     assert env.step(program("x = '" + "é" * (MAX_CODE_BYTES // 2) + "'")).stop == "malformed"
     assert env.episode.executions == ()

@@ -6,7 +6,7 @@ import pytest
 
 from storm_calm.agents.reasoners import built_in
 from storm_calm.env import Problem
-from storm_calm.rl.codec import CheckpointCodec
+from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.sandbox import open_sandbox
 
 
@@ -17,8 +17,8 @@ def nano():
 
 
 @pytest.fixture(scope="session")
-def codec(nano):
-    return CheckpointCodec(nano, instructions="", context=1536)
+def renderer(nano):
+    return CheckpointRenderer(nano, instructions="", context=1536)
 
 
 @pytest.fixture(scope="session")

@@ -23,29 +23,29 @@ class Script:
     hint_marks = ("", "")
     sampling = Sampling(temperature=1.0, top_p=1.0)
 
-    def __init__(self, codec, texts):
-        self.codec, self.texts, self.context = codec, list(texts), codec.context
-        self.end = codec.encode_marked(chat_template.TURN_END)[0]
+    def __init__(self, renderer, texts):
+        self.renderer, self.texts, self.context = renderer, list(texts), renderer.context
+        self.end = renderer.encode_marked(chat_template.TURN_END)[0]
         self.prompts = []
 
     def render(self, messages):
-        return self.codec.render(messages)
+        return self.renderer.render(messages)
 
     def encode(self, text):
-        return self.codec.encode(text)
+        return self.renderer.encode(text)
 
     def encode_marked(self, text):
-        return self.codec.encode_marked(text)
+        return self.renderer.encode_marked(text)
 
     def tokens(self, prompt):
         """The ids of the text whose turn it is, the end of the turn included where it stops at no program."""
         self.prompts.append(tuple(prompt))
         text = self.texts[len(self.prompts) - 1]
-        ids = self.codec.encode_marked(text)[0]
+        ids = self.renderer.encode_marked(text)[0]
         return ids if text.endswith("```\n") else ids + self.end
 
     def stream(self, prompt, *, stop, max_tokens, sampling):
-        read = self.codec.read(self.tokens(prompt)[:max_tokens], stop=stop)
+        read = self.renderer.read(self.tokens(prompt)[:max_tokens], stop=stop)
         yield Chunk(text=read.text, ids=read.ids, ends=read.ends, finish=read.finish)
 
     def generate(self, prompt, **keywords):

@@ -75,13 +75,13 @@ def roll_out(settings, nano, sandbox, monkeypatch, workshop):
     """A function that plays a script through the agent loop: veRL's output."""
     monkeypatch.setattr(agent_loop, "opened_sandbox", lambda *_: sandbox)
 
-    def roll_out(texts, codec, **server):
+    def roll_out(texts, renderer, **server):
         row = rl_rows([workshop])[0]
 
         async def play():
             loop = StormAgentLoop(
                 DictConfigWrap(settings),
-                Server(Script(codec, texts), **server),
+                Server(Script(renderer, texts), **server),
                 AutoTokenizer.from_pretrained(nano),
                 None,
                 RLHFDataset,
@@ -95,12 +95,14 @@ def roll_out(settings, nano, sandbox, monkeypatch, workshop):
 
 
 @pytest.mark.parametrize("texts", RUNS.values(), ids=RUNS)
-def test_ids_masks_and_reward_are_those_of_the_plain_loop_and_of_the_machine(texts, codec, sandbox, workshop, roll_out):
-    script = Script(codec, texts)
+def test_ids_masks_and_reward_are_those_of_the_plain_loop_and_of_the_machine(
+    texts, renderer, sandbox, workshop, roll_out
+):
+    script = Script(renderer, texts)
     plain = run_episode(SolverEnv(sandbox, script), script, workshop)
-    made = Parts(reasoner=Script(codec, texts), sandbox=sandbox)
+    made = Parts(reasoner=Script(renderer, texts), sandbox=sandbox)
     walked = Episode.from_dict(storm.build(lambda: made).invoke({"problem": workshop.to_dict()})["episode"])
-    rollout = roll_out(texts, codec)
+    rollout = roll_out(texts, renderer)
 
     ids, mask = plain.transcript.ids, plain.transcript.mask("rl")
     assert (walked.transcript.ids, walked.transcript.mask("rl")) == (ids, mask)
@@ -115,26 +117,26 @@ def test_ids_masks_and_reward_are_those_of_the_plain_loop_and_of_the_machine(tex
     assert rollout.reward_score == score(plain).reward == score(walked).reward
 
 
-def test_every_token_of_the_mask_is_one_that_was_sampled_with_its_own_logprob(codec, roll_out):
-    rollout = roll_out(RUNS["writes an observation itself"], codec)
-    assert "```output\n21.0" in codec.tokens._tokenizer.decode(rollout.response_ids)
-    assert "99" not in codec.tokens._tokenizer.decode(rollout.response_ids)
+def test_every_token_of_the_mask_is_one_that_was_sampled_with_its_own_logprob(renderer, roll_out):
+    rollout = roll_out(RUNS["writes an observation itself"], renderer)
+    assert "```output\n21.0" in renderer.tokens._tokenizer.decode(rollout.response_ids)
+    assert "99" not in renderer.tokens._tokenizer.decode(rollout.response_ids)
     for id, learned, logprob in zip(
         rollout.response_ids, rollout.response_mask, rollout.response_logprobs, strict=True
     ):
         assert logprob == (float(id) if learned else 0.0)
 
 
-def test_prompts_of_later_segments_are_what_was_sampled_and_observed(codec, sandbox, workshop, roll_out):
+def test_prompts_of_later_segments_are_what_was_sampled_and_observed(renderer, sandbox, workshop, roll_out):
     texts = RUNS["fails, mends, answers"]
-    script = Script(codec, texts)
+    script = Script(renderer, texts)
     ids = run_episode(SolverEnv(sandbox, script), script, workshop).transcript.ids
     assert all(prompt == ids[: len(prompt)] for prompt in script.prompts)
     assert [len(prompt) for prompt in script.prompts] == sorted({len(prompt) for prompt in script.prompts})
 
 
-def test_what_the_metrics_need_is_always_there(codec, roll_out):
-    outputs = [roll_out(texts, codec) for texts in RUNS.values()]
+def test_what_the_metrics_need_is_always_there(renderer, roll_out):
+    outputs = [roll_out(texts, renderer) for texts in RUNS.values()]
     assert len({tuple(sorted(output.extra_fields["reward_extra_info"])) for output in outputs}) == 1
     for output in outputs:
         told = output.extra_fields
@@ -145,17 +147,17 @@ def test_what_the_metrics_need_is_always_there(codec, roll_out):
     assert outputs[4].extra_fields["reward_extra_info"]["executions"] == 0.0
 
 
-def test_a_response_never_gets_longer_than_its_budget(settings, codec, roll_out):
+def test_a_response_never_gets_longer_than_its_budget(settings, renderer, roll_out):
     settings.actor_rollout_ref.rollout.response_length = 40
-    rollout = roll_out((SOLVING, ANSWERING), codec)
+    rollout = roll_out((SOLVING, ANSWERING), renderer)
     assert len(rollout.response_ids) == len(rollout.response_mask) == len(rollout.response_logprobs) == 40
     assert rollout.reward_score == 0.0
     assert rollout.extra_fields["reward_extra_info"]["stop_length"] == 1.0
 
 
-def test_segments_are_asked_for_with_seeds_of_their_own_under_one_request(settings, codec, nano, sandbox, workshop):
+def test_segments_are_asked_for_with_seeds_of_their_own_under_one_request(settings, renderer, nano, sandbox, workshop):
     def seeds(step):
-        server = Server(Script(codec, (FAILING, SOLVING, ANSWERING)))
+        server = Server(Script(renderer, (FAILING, SOLVING, ANSWERING)))
         row = rl_rows([workshop])[0]
 
         async def play():
@@ -174,8 +176,8 @@ def test_segments_are_asked_for_with_seeds_of_their_own_under_one_request(settin
     assert len(set(first + seeds(2))) == 6
 
 
-def test_kept_rollouts_hold_the_transcript_and_what_verl_got_of_it(settings, codec, roll_out, tmp_path):
-    rollout = roll_out((SOLVING, ANSWERING), codec)
+def test_kept_rollouts_hold_the_transcript_and_what_verl_got_of_it(settings, renderer, roll_out, tmp_path):
+    rollout = roll_out((SOLVING, ANSWERING), renderer)
     (line,) = (tmp_path / "rollouts" / "step-000002.jsonl").read_text().splitlines()
     kept = json.loads(line)
     transcript = Episode.from_dict(kept["episode"]).transcript
@@ -183,7 +185,7 @@ def test_kept_rollouts_hold_the_transcript_and_what_verl_got_of_it(settings, cod
     assert kept["rollout"]["response_ids"] == rollout.response_ids == list(transcript.ids[start:])
     assert kept["rollout"]["mask"] == rollout.response_mask == list(transcript.mask("rl")[start:])
     settings.storm.keep_rollouts = 5
-    roll_out((SOLVING, ANSWERING), codec)
+    roll_out((SOLVING, ANSWERING), renderer)
     assert len((tmp_path / "rollouts" / "step-000002.jsonl").read_text().splitlines()) == 1
 
 
@@ -200,20 +202,20 @@ class Faltering:
         return self.sandbox.run(code, **keywords)
 
 
-def test_a_fault_of_the_sandbox_is_waited_out_and_leaves_no_trace(codec, sandbox, roll_out, monkeypatch, tmp_path):
+def test_a_fault_of_the_sandbox_is_waited_out_and_leaves_no_trace(renderer, sandbox, roll_out, monkeypatch, tmp_path):
     monkeypatch.setattr(agent_loop, "PATIENCE", (0.01, 0.01))
-    whole = roll_out((SOLVING, ANSWERING), codec)
+    whole = roll_out((SOLVING, ANSWERING), renderer)
     monkeypatch.setattr(agent_loop, "opened_sandbox", lambda *_: Faltering(sandbox, 2))
-    faltering = roll_out((SOLVING, ANSWERING), codec)
+    faltering = roll_out((SOLVING, ANSWERING), renderer)
     assert (faltering.response_ids, faltering.reward_score) == (whole.response_ids, 1.0)
     assert last_failure(tmp_path) == "the workers are gone"
 
 
-def test_a_fault_that_stays_is_raised_and_never_scored(codec, sandbox, roll_out, monkeypatch):
+def test_a_fault_that_stays_is_raised_and_never_scored(renderer, sandbox, roll_out, monkeypatch):
     monkeypatch.setattr(agent_loop, "PATIENCE", (0.01, 0.01))
     monkeypatch.setattr(agent_loop, "opened_sandbox", lambda *_: Faltering(sandbox, 3))
     with pytest.raises(SandboxUnavailableError, match="the workers are gone"):
-        roll_out((SOLVING, ANSWERING), codec)
+        roll_out((SOLVING, ANSWERING), renderer)
 
 
 SPANS = st.lists(st.tuples(st.sampled_from(["model", "tool", "hint"]), st.integers(1, 6)), max_size=6)

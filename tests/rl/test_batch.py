@@ -16,15 +16,16 @@ def model(nano):
 
 
 @pytest.fixture
-def batch(model, codec):
-    return Batch(model, codec.tokens, rows=12, length=900)
+def batch(model, renderer):
+    return Batch(model, renderer.tokens, rows=12, length=900)
 
 
 @pytest.fixture(scope="module")
-def prompts(codec):
+def prompts(renderer):
     problems = generate(["all"], split="train", seed=3, limit=4)
     return [
-        codec.encode_marked(codec.render([{"role": "user", "content": problem.question}]))[0] for problem in problems
+        renderer.encode_marked(renderer.render([{"role": "user", "content": problem.question}]))[0]
+        for problem in problems
     ]
 
 
@@ -63,8 +64,8 @@ def test_logprobs_are_those_of_the_whole_text_at_once(model, batch, prompts):
     assert all(close(model, request, written[request.key]) for request in requests)
 
 
-def test_a_row_is_written_as_if_it_were_alone(model, codec, batch, prompts):
-    alone = write(Batch(model, codec.tokens, rows=1, length=900), [ask(prompts[0], "a")])["a"]
+def test_a_row_is_written_as_if_it_were_alone(model, renderer, batch, prompts):
+    alone = write(Batch(model, renderer.tokens, rows=1, length=900), [ask(prompts[0], "a")])["a"]
     batch.join([ask(prompts[1], "b", seed=1), ask(prompts[2], "c", seed=2, limit=5)])
     done = {}
     for _ in range(3):
@@ -77,10 +78,10 @@ def test_a_row_is_written_as_if_it_were_alone(model, codec, batch, prompts):
     assert done["a"].ids != done["d"].ids
 
 
-def test_a_row_that_comes_back_goes_on_from_what_it_knows(model, codec, batch, prompts):
+def test_a_row_that_comes_back_goes_on_from_what_it_knows(model, renderer, batch, prompts):
     first = [ask(ids, at, seed=at) for at, ids in enumerate(prompts)]
     before = write(batch, first)
-    observed = codec.encode("```output\n12\n```\n")[0]
+    observed = renderer.encode("```output\n12\n```\n")[0]
     second = [
         ask((*one.ids, *before[one.key].ids, *observed), one.key, seed=50 + one.key, limit=30) for one in first[::-1]
     ]
@@ -122,10 +123,10 @@ def test_new_weights_are_used_for_everything(model, batch, prompts):
             weight.copy_(kept)
 
 
-def test_what_memory_held_before_counts_for_nothing(model, codec, prompts, monkeypatch):
+def test_what_memory_held_before_counts_for_nothing(model, renderer, prompts, monkeypatch):
     empty = torch.empty
     monkeypatch.setattr(torch, "empty", lambda *a, **k: empty(*a, **k).fill_(float("nan")))
-    batch = Batch(model, codec.tokens, rows=12, length=900)
+    batch = Batch(model, renderer.tokens, rows=12, length=900)
     monkeypatch.undo()
     requests = [ask(ids, at, seed=at) for at, ids in enumerate(prompts)]
     written = write(batch, requests)
@@ -139,10 +140,10 @@ def test_greedy_and_nucleus(batch, prompts):
     assert write(batch, [ask(prompts[0], "n", temperature=1.0, top_p=1e-6, seed=4)])["n"].ids == greedy[0]
 
 
-def test_segments_end_at_stop_strings_and_limits(codec, batch, prompts):
+def test_segments_end_at_stop_strings_and_limits(renderer, batch, prompts):
     written = write(batch, [ask(ids, at, limit=400) for at, ids in enumerate(prompts)])
     for one in written.values():
-        read = codec.read(one.ids, stop=STOP)
+        read = renderer.read(one.ids, stop=STOP)
         assert read.ids == one.ids
         assert read.finish != "length"
         assert not any(word in read.text[:-4] for word in STOP)

@@ -63,13 +63,13 @@ def test_files_that_are_none_are_named(tmp_path):
         check_sft_data(tmp_path / "empty.parquet", vocabulary=8, longest=8)
 
 
-def test_problems_that_cannot_be_trained_on_are_named(tmp_path, codec, workshop):
+def test_problems_that_cannot_be_trained_on_are_named(tmp_path, renderer, workshop):
     def check(change=None, **budgets):
         (row,) = rl_rows([workshop])
         if change:
             change(row)
         return check_rl_data(
-            parquet(tmp_path / "p.parquet", [row]), codec, **{"prompt": 512, "response": 512, **budgets}
+            parquet(tmp_path / "p.parquet", [row]), renderer, **{"prompt": 512, "response": 512, **budgets}
         )
 
     def answered(value):

@@ -15,7 +15,7 @@ from storm_calm.agents.reasoners import built_in, chatml  # noqa: E402
 from storm_calm.rl.nano.corpus import Corpus  # noqa: E402
 from storm_calm.rl.nano.drills import drill_corpus, drills  # noqa: E402
 from storm_calm.rl.nano.pretrain import IGNORED, PretrainConfig, _batches, pretrain, save  # noqa: E402
-from storm_calm.rl.nano.tokenizer import NanoCodec  # noqa: E402
+from storm_calm.rl.nano.tokenizer import NanoRenderer  # noqa: E402
 
 TOKENIZER = built_in("nano-base") / "tokenizer.json"
 SMALL = PretrainConfig(hidden=64, layers=2, tokens=40_000, batch_tokens=1_000, warmup=5)
@@ -23,7 +23,7 @@ SMALL = PretrainConfig(hidden=64, layers=2, tokens=40_000, batch_tokens=1_000, w
 
 @pytest.fixture(scope="module")
 def corpus():
-    return drill_corpus(NanoCodec(TOKENIZER), count=300, seed=1)
+    return drill_corpus(NanoRenderer(TOKENIZER), count=300, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_checkpoint_opens_in_transformers_with_the_prompt_of_the_environment(t
     rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     assert rendered == chatml.render(messages)
     ids = tokenizer(rendered, add_special_tokens=False)["input_ids"]
-    assert tuple(ids) == NanoCodec(TOKENIZER).encode_marked(rendered)[0]
+    assert tuple(ids) == NanoRenderer(TOKENIZER).encode_marked(rendered)[0]
 
 
 def test_targets_are_the_next_tokens_where_they_are_learned_and_nothing_else():

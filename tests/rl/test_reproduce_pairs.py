@@ -5,8 +5,8 @@ import pytest
 from storm_calm.agents.reasoners import built_in
 from storm_calm.env import score
 from storm_calm.env.problems.families import FAMILIES, generate
-from storm_calm.rl.codec import CheckpointCodec
 from storm_calm.rl.datasets import sft_row
+from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.reproduce.plain_pairs import plain_pairs
 from storm_calm.sandbox import open_sandbox
 
@@ -14,8 +14,8 @@ SEED, COUNT = 5, 36
 
 
 @pytest.fixture(scope="module")
-def codec():
-    return CheckpointCodec(built_in("nano-base"), instructions="")
+def renderer():
+    return CheckpointRenderer(built_in("nano-base"), instructions="")
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +24,10 @@ def problems():
 
 
 @pytest.fixture(scope="module")
-def pairs(codec, problems):
+def pairs(renderer, problems):
     wanted = {problem.id for problem in problems[1:]}
     with open_sandbox() as sandbox:
-        return list(plain_pairs(wanted, seed=SEED, problems=COUNT, codec=codec, sandbox=sandbox))
+        return list(plain_pairs(wanted, seed=SEED, problems=COUNT, renderer=renderer, sandbox=sandbox))
 
 
 def test_they_are_the_problems_that_are_wanted_in_their_order(pairs, problems):
@@ -48,16 +48,16 @@ def test_each_is_one_program_without_a_word_before_it_and_the_right_answer(pairs
         assert answer == f"</think>\nThe answer is \\boxed{{{pair.executions[0].stdout.strip()}}}."
 
 
-def test_a_row_learns_what_the_model_says_and_neither_prompt_nor_output(pairs, codec):
+def test_a_row_learns_what_the_model_says_and_neither_prompt_nor_output(pairs, renderer):
     for pair in pairs:
         row = sft_row(pair)
         learned = [id for id, bit in zip(row["input_ids"], row["loss_mask"], strict=True) if bit]
         said = [span.text for span in pair.transcript.spans if span.source == "model"]
-        assert learned == [*codec.encode_marked(said[0])[0], *codec.encode_marked(f"{said[1]}<|im_end|>")[0]]
+        assert learned == [*renderer.encode_marked(said[0])[0], *renderer.encode_marked(f"{said[1]}<|im_end|>")[0]]
         assert len(row["input_ids"]) == len(row["loss_mask"]) == pair.transcript.count()
 
 
-def test_a_program_that_goes_wrong_here_is_named(codec, problems):
+def test_a_program_that_goes_wrong_here_is_named(renderer, problems):
     class Broken:
         def run(self, code, *, limits=None, **others):
             return sandbox.run("print(-1)", limits=limits)
@@ -66,4 +66,4 @@ def test_a_program_that_goes_wrong_here_is_named(codec, problems):
         open_sandbox() as sandbox,
         pytest.raises(ValueError, match=f"problem {problems[0].id}: its right program gave"),
     ):
-        list(plain_pairs({problems[0].id}, seed=SEED, problems=1, codec=codec, sandbox=Broken()))
+        list(plain_pairs({problems[0].id}, seed=SEED, problems=1, renderer=renderer, sandbox=Broken()))

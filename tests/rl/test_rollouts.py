@@ -12,9 +12,9 @@ from storm_calm.rl.rollout_metrics import facts, figures, last_failure, length_o
 
 
 @pytest.fixture
-def played(codec, sandbox, workshop):
+def played(renderer, sandbox, workshop):
     def played(*texts):
-        script = Script(codec, texts)
+        script = Script(renderer, texts)
         episode = run_episode(SolverEnv(sandbox, script), script, workshop)
         return facts(episode, score(episode))
 

@@ -14,7 +14,7 @@ from storm_calm.env.solver_env import SolverEnv
 from storm_calm.rl.nano.corpus import Corpus, build, traces
 from storm_calm.rl.nano.programs import program
 from storm_calm.rl.nano.scene import Unsuitable
-from storm_calm.rl.nano.tokenizer import NanoCodec, train_tokenizer
+from storm_calm.rl.nano.tokenizer import NanoRenderer, train_tokenizer
 from storm_calm.rl.nano.traces import MIX, play
 from storm_calm.sandbox import open_sandbox
 
@@ -26,13 +26,13 @@ def sandbox():
 
 
 @pytest.fixture(scope="module")
-def codec():
-    return NanoCodec(built_in("nano-base") / "tokenizer.json")
+def renderer():
+    return NanoRenderer(built_in("nano-base") / "tokenizer.json")
 
 
 @pytest.fixture(scope="module")
-def played(sandbox, codec):
-    return list(itertools.islice(traces(codec, sandbox, seed="tests"), 240))
+def played(sandbox, renderer):
+    return list(itertools.islice(traces(renderer, sandbox, seed="tests"), 240))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -54,9 +54,9 @@ def test_traces_that_are_right_score_and_the_others_mostly_do_not(played):
     assert sum(flawed) / len(flawed) < 0.35
 
 
-def test_every_trace_ends_with_an_answer_within_the_context(played, codec):
+def test_every_trace_ends_with_an_answer_within_the_context(played, renderer):
     assert {trace.episode.stop for trace in played} == {"answer"}
-    assert max(len(trace.episode.transcript.ids) for trace in played) < codec.context
+    assert max(len(trace.episode.transcript.ids) for trace in played) < renderer.context
 
 
 def test_a_hint_takes_the_place_of_the_flaw_and_nothing_before_it_is_learned(played):
@@ -72,17 +72,17 @@ def test_a_hint_takes_the_place_of_the_flaw_and_nothing_before_it_is_learned(pla
         assert intervention.removed not in trace.episode.transcript.text[intervention.cut :]
 
 
-def test_segments_are_encoded_each_by_itself_as_at_run_time(played, codec):
+def test_segments_are_encoded_each_by_itself_as_at_run_time(played, renderer):
     for trace in played[:40]:
         for span in trace.episode.transcript.spans:
             if span.source == "prompt":
-                assert codec.encode_marked(span.text)[0] == span.ids
+                assert renderer.encode_marked(span.text)[0] == span.ids
             elif span.source in ("tool", "hint"):
-                assert codec.encode(span.text)[0] == span.ids
+                assert renderer.encode(span.text)[0] == span.ids
 
 
-def test_every_kind_of_flaw_can_be_played_somewhere(sandbox, codec):
-    env = SolverEnv(sandbox, codec)
+def test_every_kind_of_flaw_can_be_played_somewhere(sandbox, renderer):
+    env = SolverEnv(sandbox, renderer)
     shown = set()
     for number, instance in enumerate(itertools.islice(instances(list(FAMILIES.values()), split="train", seed=5), 72)):
         for kind in (kind for difficulty in MIX.values() for kind in difficulty if kind not in shown):
@@ -94,9 +94,9 @@ def test_every_kind_of_flaw_can_be_played_somewhere(sandbox, codec):
     assert shown == {kind for difficulty in MIX.values() for kind in difficulty}
 
 
-def test_a_trace_that_an_instance_cannot_show_is_refused(sandbox, codec):
+def test_a_trace_that_an_instance_cannot_show_is_refused(sandbox, renderer):
     instance = next(instances([FAMILIES["assignment"]], split="train", seed=1))
-    env = SolverEnv(sandbox, codec)
+    env = SolverEnv(sandbox, renderer)
     for kind, hinted in (("mended_zero", False), ("direct", True), ("wrong_type", False)):
         with pytest.raises(Unsuitable):
             play(env, instance, instance.problem(), kind, hinted=hinted, rng=random.Random(1))
@@ -107,9 +107,9 @@ def test_the_stated_rates_are_shares():
         assert sum(mix.values()) == pytest.approx(1)
 
 
-def test_a_corpus_is_the_same_for_the_same_seed_and_survives_the_disk(codec, tmp_path):
-    corpus = build(codec, count=24, seed=1, workers=2)
-    again = build(codec, count=24, seed=1, workers=2)
+def test_a_corpus_is_the_same_for_the_same_seed_and_survives_the_disk(renderer, tmp_path):
+    corpus = build(renderer, count=24, seed=1, workers=2)
+    again = build(renderer, count=24, seed=1, workers=2)
     corpus.save(tmp_path / "corpus.npz")
     loaded = Corpus.load(tmp_path / "corpus.npz")
     for other in (again, loaded):
@@ -132,6 +132,6 @@ def test_outputs_prompts_and_hints_are_never_learned(played):
 def test_a_number_is_spelled_in_single_digits_and_a_line_break_stands_alone(tmp_path):
     tokenizer = train_tokenizer(["x = [12, 345]\nprint(x)\n"] * 50)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    ids, ends = NanoCodec(tmp_path / "tokenizer.json").encode("12345\n\n")
+    ids, ends = NanoRenderer(tmp_path / "tokenizer.json").encode("12345\n\n")
     assert ends == (1, 2, 3, 4, 5, 6, 7)
     assert len(set(ids)) == 6

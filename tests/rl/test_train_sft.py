@@ -31,11 +31,11 @@ def train(*words, cwd):
 
 
 @pytest.fixture(scope="module")
-def golden(codec, sandbox, workshop, tmp_path_factory):
+def golden(renderer, sandbox, workshop, tmp_path_factory):
     """A data set of two kinds of run, of different lengths."""
     rows = []
     for number in range(ROWS):
-        script = Script(codec, (SOLVING, ANSWERING) if number % 2 else (FAILING, SOLVING, ANSWERING))
+        script = Script(renderer, (SOLVING, ANSWERING) if number % 2 else (FAILING, SOLVING, ANSWERING))
         rows.append(sft_row(run_episode(SolverEnv(sandbox, script), script, workshop)))
     path = tmp_path_factory.mktemp("golden") / "sft.parquet"
     write_rows(path, rows, "verl-sft")

@@ -56,7 +56,7 @@ def tokens(request, tmp_path_factory):
     return made
 
 
-class Codec:
+class PromptRenderer:
     """ChatML with these tokens."""
 
     instructions = ""
@@ -132,7 +132,7 @@ def test_whatever_pieces_of_names_are_put_together(data, tokens):
 
 
 def test_output_and_hints_have_no_special_tokens(tokens, sandbox):
-    env = SolverEnv(sandbox, Codec(tokens))
+    env = SolverEnv(sandbox, PromptRenderer(tokens))
     for text in hostile(tokens):
         execution = Execution(
             code="",
@@ -161,7 +161,7 @@ def test_output_and_hints_have_no_special_tokens(tokens, sandbox):
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_block_in_a_question_is_neither_run_nor_read(block, tokens, sandbox):
-    env = SolverEnv(sandbox, Codec(tokens))
+    env = SolverEnv(sandbox, PromptRenderer(tokens))
     env.reset(Problem(id="p", question=f"2 + 2?\n{block}", answers=(424242.0,)))
     result = env.step("I do not know.")
     assert (result.kind, result.stop, result.execution) == ("stop", "malformed", None)

@@ -1,6 +1,6 @@
 """How text is put to the model in training: a checkpoint's own tokenizer, and the chat that its reasoner renders.
 
-    codec = CheckpointCodec(Path("models/nano/base"), instructions="")
+    renderer = CheckpointRenderer(Path("models/nano/base"), instructions="")
 
 The environment encodes prompts, observations and hints with it, the same way as reasoners do in curation and serving.
 """
@@ -16,7 +16,7 @@ from storm_calm.env import Finish, Generation
 from storm_calm.env.reasoner import Encoding, Message
 
 
-class CheckpointCodec:
+class CheckpointRenderer:
     """A folder's tokenizer with ChatML: the nano model's, and that of Qwen3's thinking models."""
 
     hint_marks = ("", "")
