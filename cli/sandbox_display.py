@@ -114,7 +114,7 @@ def print_execution(execution: Execution, limits: Limits, out: Path | None) -> N
     console.print(
         Text.assemble(
             (execution.status, style),
-            f"{_ended(execution, limits)} · {execution.wall_seconds:.2f} s, {execution.cpu_seconds:.2f} s of processor"
+            f"{_ended(execution, limits)} · {execution.wall_seconds:.2f} s, {execution.cpu_seconds:.2f} s CPU"
             f" · {_memory(execution.peak_memory_mb)} · {execution.backend}, isolation {execution.isolation}",
         )
     )
