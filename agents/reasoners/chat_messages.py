@@ -85,7 +85,7 @@ def render(messages: Sequence[Message]) -> str:
     """The raw prompt: the messages as one line of JSON. Raises ValueError where the last one is not the user's.
 
     Earlier thoughts are left out, and names of special tokens in what user and assistant say are broken up, as by
-    `chatml.render`: servers of open models read them in messages too.
+    `chat_template.render`: servers of open models read them in messages too.
     """
     if not messages or messages[-1]["role"] != "user":
         raise ValueError("the last message must be the user's, so that the model answers it")

@@ -1,18 +1,12 @@
-"""The command line as somebody types it, and the actors of `tests/agents` behind a real endpoint."""
-
-import sys
-from pathlib import Path
+"""The command line as somebody types it, and fake reasoners behind a real endpoint."""
 
 import pytest
 from typer.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "agents"))
-
-from actor import mixed, workshop
-from endpoint import Endpoint
-
 from storm_calm.cli.main import app
 from storm_calm.env import write_problems
+from support.fake_completions_server import FakeCompletionsServer
+from support.fake_reasoner import mixed, workshop
 
 
 @pytest.fixture
@@ -32,7 +26,7 @@ def storm(monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def endpoint():
     """A server at which some problems are solved at once and others after a hint."""
-    with Endpoint(mixed) as opened:
+    with FakeCompletionsServer(mixed) as opened:
         yield opened
 
 

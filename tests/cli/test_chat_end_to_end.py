@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from actor import boxed, by_hand, direct, mixed, workshop
-from chat_endpoint import DEMANDS, PARAMETERS, ChatEndpoint
-from measured import without_measurements
 
 from storm_calm.agents.reasoners.chat_messages import SECOND_THOUGHT, TAKEN_IN
 from storm_calm.env import read_episodes, write_problems
+from support.fake_chat_server import DEMANDS, PARAMETERS, FakeChatServer
+from support.fake_reasoner import boxed, by_hand, direct, mixed, workshop
+from support.measurements import without_measurements
 
 LENIENT = ("--minimum-isolation", "limits")
 
@@ -36,7 +36,7 @@ def varied(hours, hints, outputs):
 
 @pytest.fixture
 def endpoint():
-    with ChatEndpoint(varied) as opened:
+    with FakeChatServer(varied) as opened:
         yield opened
 
 
@@ -94,7 +94,7 @@ def test_golden_runs_of_a_chat_are_exported_as_calls_and_answers_with_hints_in_t
 
 
 def test_one_problem_is_solved_before_ones_eyes(storm):
-    with ChatEndpoint(direct) as endpoint:
+    with FakeChatServer(direct) as endpoint:
         settings = ("--reasoner", f"chat:{endpoint.url}", *LENIENT)
         result = storm("solve", workshop(12).question, *settings)
         facts = json.loads(storm("solve", workshop(12).question, *settings, "--json").stdout)
@@ -107,7 +107,7 @@ def test_one_problem_is_solved_before_ones_eyes(storm):
 
 
 def test_an_evaluation_measures_it_without_hints(storm, problems):
-    with ChatEndpoint(mixed) as endpoint:
+    with FakeChatServer(mixed) as endpoint:
         settings = ("--problems", problems, "--reasoner", f"chat:{endpoint.url}", "--out", "eval", *LENIENT)
         result = storm("eval", *settings, "--samples", 2, "--json")
         assert result.exit_code == 0, result.stderr
@@ -123,7 +123,7 @@ def test_a_curation_that_is_killed_in_the_middle_of_a_hinted_run_goes_on_from_th
 
     write_problems(tmp_path / "problems.jsonl", [workshop(hours) for hours in (13, 14, 12)])
     settings = ["--problems", "problems.jsonl", "--workers", "1", *LENIENT, "--display", "none"]
-    with ChatEndpoint(varied, hold=hinted) as endpoint:
+    with FakeChatServer(varied, hold=hinted) as endpoint:
         chosen = [*settings, "--reasoner", f"chat:{endpoint.url}", "--out", "out"]
         program = f"import sys; sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r}); "
         process = subprocess.Popen(

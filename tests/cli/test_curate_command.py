@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from actor import mixed, workshop
-from endpoint import Endpoint
-from judging import Judge
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.runs.settings import help_texts
 from storm_calm.env import read_episodes
+from support.fake_completions_server import FakeCompletionsServer
+from support.fake_intervener_server import FakeIntervenerServer
+from support.fake_reasoner import mixed, workshop
 
 LENIENT = ("--minimum-isolation", "limits")
 LLM = ("--intervener", "llm", "--intervener-url", "http://127.0.0.1:9/v1")
@@ -118,7 +118,7 @@ def test_an_endpoint_that_is_down_is_named(storm, problems, tmp_path):
 
 @pytest.mark.parametrize(("fault", "words"), [(429, "answered 429"), (500, "answered 500"), ("cut", "broke off")])
 def test_an_endpoint_that_fails_stops_the_curation_and_it_can_be_resumed(storm, problems, fault, words):
-    with Endpoint(mixed, fault=fault) as endpoint:
+    with FakeCompletionsServer(mixed, fault=fault) as endpoint:
         settings = ("--problems", problems, "--reasoner", endpoint.url, "--out", "out", "--json", "--display", "none")
         stopped = storm("curate", *settings, *LENIENT)
         assert (stopped.exit_code, stopped.stdout) == (1, "")
@@ -133,7 +133,7 @@ def test_an_endpoint_that_fails_stops_the_curation_and_it_can_be_resumed(storm, 
 
 def test_a_language_model_watches_and_what_it_took_is_shown_but_never_its_key(curate, storm, tmp_path, monkeypatch):
     monkeypatch.setenv("STORM_INTERVENER_KEY", "sk-very-secret")
-    with Judge(
+    with FakeIntervenerServer(
         lambda look: "answer" if look.replies == 0 and look.found else None, wanted_key="sk-very-secret"
     ) as judge:
         settings = ("--intervener", "rules+llm", "--intervener-url", judge.url, "--intervener-price", "1.25,10")
@@ -187,7 +187,7 @@ def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
     lines = [{"id": str(hours), "question": workshop(hours).question, "answer": 3 * hours} for hours in range(10, 22)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     out = tmp_path / "out"
-    with Endpoint(slowly) as endpoint:
+    with FakeCompletionsServer(slowly) as endpoint:
         settings = ["--problems", str(path), "--reasoner", endpoint.url, "--out", str(out), *LENIENT]
         process = subprocess.Popen(
             [sys.executable, "-c", "from storm_calm.cli.start import main; main()", "curate", *settings],

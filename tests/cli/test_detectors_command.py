@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from judging import Judge
+
+from support.fake_intervener_server import FakeIntervenerServer
 
 LENIENT = ("--minimum-isolation", "limits", "--display", "none")
 
@@ -149,7 +150,7 @@ print(s.Objective().Value())
 
 def test_a_language_model_is_measured_as_the_rules_are_with_what_it_took(storm, tmp_path):
     (tmp_path / "misread.md").write_text(MISREAD)
-    with Judge() as judge:
+    with FakeIntervenerServer() as judge:
         address = ("--intervener-url", judge.url, "--intervener-price", "1000,1000")
         given = ("detectors", "--traces", "misread.md", *address, *LENIENT)
         facts = json.loads(storm(*given, "--intervener", "llm", "--json").stdout)
@@ -166,7 +167,7 @@ def test_a_language_model_is_measured_as_the_rules_are_with_what_it_took(storm, 
 
 def test_what_a_language_model_said_is_kept_and_not_asked_again(storm, tmp_path):
     (tmp_path / "misread.md").write_text(MISREAD)
-    with Judge() as judge:
+    with FakeIntervenerServer() as judge:
         given = ("detectors", "--traces", "misread.md", "--intervener", "llm", "--intervener-url", judge.url, *LENIENT)
         first, second = (
             json.loads(storm(*given, "--judgements", "said.jsonl", "--json").stdout)["sets"]["misread.md"]

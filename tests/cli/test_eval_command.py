@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from actor import direct, mixed, workshop
-from endpoint import Endpoint
 
 from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.runs.settings import help_texts
 from storm_calm.env import write_problems
+from support.fake_completions_server import FakeCompletionsServer
+from support.fake_reasoner import direct, mixed, workshop
 
 LENIENT = ("--minimum-isolation", "limits")
 
@@ -149,7 +149,7 @@ def test_bad_usage_is_told_in_one_line(storm, arguments, message):
 
 
 def test_an_endpoint_that_fails_stops_the_evaluation_and_it_can_be_resumed(storm, problems):
-    with Endpoint(mixed, fault=500) as endpoint:
+    with FakeCompletionsServer(mixed, fault=500) as endpoint:
         settings = ("--problems", problems, "--reasoner", endpoint.url, "--out", "out", "--json", "--display", "none")
         stopped = storm("eval", *settings, *LENIENT)
         assert (stopped.exit_code, stopped.stdout) == (1, "")
@@ -164,7 +164,7 @@ def test_an_endpoint_that_fails_stops_the_evaluation_and_it_can_be_resumed(storm
 def test_runs_are_compared_in_a_table_and_in_pictures(evaluate, storm, problems, tmp_path):
     pytest.importorskip("matplotlib")
     evaluate("--out", "runs/base", "--display", "none")
-    with Endpoint(direct) as better:
+    with FakeCompletionsServer(direct) as better:
         storm("eval", "--problems", problems, "--reasoner", better.url, "--out", "runs/tuned", *LENIENT)
     result = storm("compare", "runs/base", "runs/tuned")
     assert result.exit_code == 0
@@ -189,7 +189,7 @@ def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
 
     path, out = tmp_path / "problems.jsonl", tmp_path / "out"
     write_problems(path, [workshop(hours) for hours in range(10, 26)])
-    with Endpoint(slowly) as endpoint:
+    with FakeCompletionsServer(slowly) as endpoint:
         settings = ["--problems", str(path), "--reasoner", endpoint.url, "--out", str(out), *LENIENT]
         process = subprocess.Popen(
             [sys.executable, "-c", "from storm_calm.cli.start import main; main()", "eval", *settings],

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow.parquet as parquet
 import pytest
-from actor import Actor, direct, mixed, workshop
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.run_curation import curate
@@ -14,6 +13,7 @@ from storm_calm.env import read_problems, write_problems
 from storm_calm.env.problems.families import generate
 from storm_calm.serving.review.reviewer import reviewing
 from storm_calm.serving.review.sample import sampled
+from support.fake_reasoner import FakeReasoner, direct, mixed, workshop
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 20)])
     config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits")
-    assert curate(config, folder / "first", reasoner=Actor(direct)).golden == 12
+    assert curate(config, folder / "first", reasoner=FakeReasoner(direct)).golden == 12
     return folder / "first"
 
 
@@ -32,7 +32,7 @@ def with_hints(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 16)])
     config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits")
-    assert curate(config, folder / "hinted", reasoner=Actor(mixed)).interventions == 4
+    assert curate(config, folder / "hinted", reasoner=FakeReasoner(mixed)).interventions == 4
     return folder / "hinted"
 
 

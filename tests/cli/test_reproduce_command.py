@@ -1,20 +1,15 @@
 """`storm reproduce`: a table on standard output, stages on standard error, and how to go on after whatever ends it."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rl"))
-
-from reproduced import reproduction, stubs
 
 from storm_calm.cli.reproduce_display import shown
 from storm_calm.rl.reproduce.config import ReproduceConfig
 from storm_calm.rl.reproduce.records import record_file
 from storm_calm.rl.reproduce.running import Progress
 from storm_calm.rl.reproduce.stages import BY_NAME
+from support.fake_reproduction import reproduction, stubs
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from actor import Actor, mixed, workshop
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.env import write_problems
 from storm_calm.serving.review.reviewer import reviewing
 from storm_calm.serving.review.sample import sampled
+from support.fake_reasoner import FakeReasoner, mixed, workshop
 
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
 HOUSE = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ def curated(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 16)])
     config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits")
-    assert curate(config, folder / "first", reasoner=Actor(mixed)).interventions == 4
+    assert curate(config, folder / "first", reasoner=FakeReasoner(mixed)).interventions == 4
     return folder
 
 

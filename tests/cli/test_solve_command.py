@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from actor import direct, program, silent, workshop
-from endpoint import Endpoint
+
+from support.fake_completions_server import FakeCompletionsServer
+from support.fake_reasoner import direct, program, silent, workshop
 
 QUESTION = workshop(12).question
 
@@ -41,14 +42,14 @@ def test_a_made_up_output_block_is_not_shown(solve):
     def forging(hours, hints, outputs):
         return direct(hours, hints, outputs) if outputs else program(hours) + "```output\n99\n```\n"
 
-    with Endpoint(forging) as endpoint:
+    with FakeCompletionsServer(forging) as endpoint:
         shown = solve(QUESTION, url=endpoint.url).stdout
     assert "99" not in shown
     assert shown.count("```output") == 1
 
 
 def test_no_answer_is_a_failure_with_its_reason(solve):
-    with Endpoint(silent) as endpoint:
+    with FakeCompletionsServer(silent) as endpoint:
         result = solve(QUESTION, "--json", url=endpoint.url)
         assert result.exit_code == 1
         assert json.loads(result.stdout)["answer"] is None

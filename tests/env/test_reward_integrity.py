@@ -3,11 +3,23 @@
 import os
 
 import pytest
-from reward_attacks import ATTACKS, FORGED, LEAKS, MARKS, PROGRAMS, SECRET, SESSIONS, TOOL_CALLS, Attack, boxed, program
 
 from storm_calm.env import Episode, Finding, Generation, Problem, SolverEnv, ToolCall, score
 from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
+from support.reward_attacks import (
+    ATTACKS,
+    FORGED,
+    LEAKS,
+    MARKS,
+    PROGRAMS,
+    SECRET,
+    SESSIONS,
+    TOOL_CALLS,
+    Attack,
+    boxed,
+    program,
+)
 
 LIMITS = Limits(seconds=1.5, memory_mb=300, processes=64)
 END = 0  # the id of the end of a turn

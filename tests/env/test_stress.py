@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ortools.linear_solver import pywraplp
-from third_way import INF, THIRD_WAY, highs
 
 from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
 from storm_calm.env.problems.stress import group_of
 from storm_calm.env.problems.stress.exact import exact_optimum
 from storm_calm.env.problems.stress.kinds import KINDS, choose, generate, instances
+from support.independent_solutions import INDEPENDENT_SOLUTIONS, INF, highs
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -61,7 +61,7 @@ def test_a_third_way_gives_the_same_answers(kind):
     for instance in drawn(kind, 30):
         variant, data = told(instance)
         met.add(variant)
-        found = THIRD_WAY[variant](**data)
+        found = INDEPENDENT_SOLUTIONS[variant](**data)
         assert same(found, instance.draft.answer), (found, instance.draft)
     assert met == VARIANTS[kind]
 
@@ -129,7 +129,7 @@ def test_the_bound_that_comes_to_mind_cuts_the_optimum_away(seed):
             "discount": lambda need, **_: need,
             "batches": lambda target, **_: target,
         }[variant](**data)
-        found = THIRD_WAY[variant](**data, most=first_thought)
+        found = INDEPENDENT_SOLUTIONS[variant](**data, most=first_thought)
         assert found == "infeasible" or found > float(instance.draft.answer) * 1.0005
 
 
@@ -246,7 +246,7 @@ def test_groups_stand_for_their_kinds_and_unknown_kinds_are_named_with_what_ther
 
 def test_ctrl_c_is_pythons_own_after_problems_were_drawn():
     code = (
-        "import os, signal\nfrom env.stress.kinds import generate\n"
+        "import os, signal\nfrom storm_calm.env.problems.stress.kinds import generate\n"
         "problems = list(generate(['all'], seed=1, limit=26))\n"
         "try:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    print(len(problems))"
     )

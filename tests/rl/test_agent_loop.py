@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from script import ANSWERING, FAILING, GUESSING, INVENTING, SOLVING, Script
 from transformers import AutoTokenizer
 from verl.experimental.agent_loop.agent_loop import DictConfigWrap
 from verl.utils.dataset.rl_dataset import RLHFDataset
@@ -21,6 +20,7 @@ from storm_calm.rl.agent_loop import StormAgentLoop, as_rollout
 from storm_calm.rl.datasets import rl_rows
 from storm_calm.rl.rollout_metrics import last_failure
 from storm_calm.sandbox import SandboxUnavailableError
+from support.scripted_policy import ANSWERING, FAILING, GUESSING, INVENTING, SOLVING, ScriptedPolicy
 
 RUNS = {
     "solves": (SOLVING, ANSWERING),
@@ -81,7 +81,7 @@ def roll_out(settings, nano, sandbox, monkeypatch, workshop):
         async def play():
             loop = StormAgentLoop(
                 DictConfigWrap(settings),
-                Server(Script(renderer, texts), **server),
+                Server(ScriptedPolicy(renderer, texts), **server),
                 AutoTokenizer.from_pretrained(nano),
                 None,
                 RLHFDataset,
@@ -98,9 +98,9 @@ def roll_out(settings, nano, sandbox, monkeypatch, workshop):
 def test_ids_masks_and_reward_are_those_of_the_plain_loop_and_of_the_machine(
     texts, renderer, sandbox, workshop, roll_out
 ):
-    script = Script(renderer, texts)
+    script = ScriptedPolicy(renderer, texts)
     plain = run_episode(SolverEnv(sandbox, script), script, workshop)
-    made = Parts(reasoner=Script(renderer, texts), sandbox=sandbox)
+    made = Parts(reasoner=ScriptedPolicy(renderer, texts), sandbox=sandbox)
     walked = Episode.from_dict(storm.build(lambda: made).invoke({"problem": workshop.to_dict()})["episode"])
     rollout = roll_out(texts, renderer)
 
@@ -129,7 +129,7 @@ def test_every_token_of_the_mask_is_one_that_was_sampled_with_its_own_logprob(re
 
 def test_prompts_of_later_segments_are_what_was_sampled_and_observed(renderer, sandbox, workshop, roll_out):
     texts = RUNS["fails, mends, answers"]
-    script = Script(renderer, texts)
+    script = ScriptedPolicy(renderer, texts)
     ids = run_episode(SolverEnv(sandbox, script), script, workshop).transcript.ids
     assert all(prompt == ids[: len(prompt)] for prompt in script.prompts)
     assert [len(prompt) for prompt in script.prompts] == sorted({len(prompt) for prompt in script.prompts})
@@ -157,7 +157,7 @@ def test_a_response_never_gets_longer_than_its_budget(settings, renderer, roll_o
 
 def test_segments_are_asked_for_with_seeds_of_their_own_under_one_request(settings, renderer, nano, sandbox, workshop):
     def seeds(step):
-        server = Server(Script(renderer, (FAILING, SOLVING, ANSWERING)))
+        server = Server(ScriptedPolicy(renderer, (FAILING, SOLVING, ANSWERING)))
         row = rl_rows([workshop])[0]
 
         async def play():

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="making a nano model needs the extra
 from tokenizers import Tokenizer  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
-from storm_calm.agents.reasoners import built_in, chatml  # noqa: E402
+from storm_calm.agents.reasoners import built_in, chat_template  # noqa: E402
 from storm_calm.rl.nano.corpus import Corpus  # noqa: E402
 from storm_calm.rl.nano.drills import drill_corpus, drills  # noqa: E402
 from storm_calm.rl.nano.pretrain import IGNORED, PretrainConfig, _batches, pretrain, save  # noqa: E402
@@ -56,7 +56,7 @@ def test_a_checkpoint_opens_in_transformers_with_the_prompt_of_the_environment(t
     assert model.dtype == torch.float16
     messages = [{"role": "user", "content": "What is the most?"}]
     rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    assert rendered == chatml.render(messages)
+    assert rendered == chat_template.render(messages)
     ids = tokenizer(rendered, add_special_tokens=False)["input_ids"]
     assert tuple(ids) == NanoRenderer(TOKENIZER).encode_marked(rendered)[0]
 

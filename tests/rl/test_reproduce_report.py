@@ -4,13 +4,13 @@ import json
 import re
 
 import pytest
-from reproduced import LIKE_THE_PAPER, PROBLEMS, evaluated, noted, reproduction
 
 from storm_calm.rl.reproduce.claims import claims, is_small
 from storm_calm.rl.reproduce.config import QUICK
 from storm_calm.rl.reproduce.figures import collect
 from storm_calm.rl.reproduce.paired import contrast
 from storm_calm.rl.reproduce.report import clock, write_report
+from support.fake_reproduction import LIKE_THE_PAPER, PROBLEMS, evaluated, noted, reproduction
 
 SFT, GRPO, LESS, CLASS_1, CLASS_2, SHIFT, PLAIN = range(7)
 

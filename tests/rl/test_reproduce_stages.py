@@ -8,13 +8,13 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from reproduced import noted, reproduction, stubs
 
 from storm_calm.rl.reproduce.config import ReproduceConfig
 from storm_calm.rl.reproduce.records import read_record, record_file
 from storm_calm.rl.reproduce.running import StageFailedError, reproduce
 from storm_calm.rl.reproduce.stages import BY_NAME
 from storm_calm.rl.reproduce.training import TrainingFailedError, train
+from support.fake_reproduction import noted, reproduction, stubs
 
 TINY = ReproduceConfig(problems=4, epochs=1, steps=2, heldout=3)
 

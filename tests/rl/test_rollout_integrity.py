@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import sys
-from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -18,9 +16,7 @@ from storm_calm.rl import agent_loop
 from storm_calm.rl.agent_loop import StormAgentLoop
 from storm_calm.rl.datasets import rl_rows
 from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "env"))
-from reward_attacks import ATTACKS, MARKS, Attack, boxed, program
+from support.reward_attacks import ATTACKS, MARKS, Attack, boxed, program
 
 LIMITS = Limits(seconds=1.5, memory_mb=300, processes=64)
 HONEST = Attack(name="honest", kind="program", texts=(program("print(6 * 7)"), boxed(42)), reason="correct")

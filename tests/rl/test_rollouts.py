@@ -5,16 +5,16 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from script import ANSWERING, FAILING, GUESSING, SOLVING, Script
 
 from storm_calm.env import SolverEnv, run_episode, score
 from storm_calm.rl.rollout_metrics import facts, figures, last_failure, length_of, report_failure
+from support.scripted_policy import ANSWERING, FAILING, GUESSING, SOLVING, ScriptedPolicy
 
 
 @pytest.fixture
 def played(renderer, sandbox, workshop):
     def played(*texts):
-        script = Script(renderer, texts)
+        script = ScriptedPolicy(renderer, texts)
         episode = run_episode(SolverEnv(sandbox, script), script, workshop)
         return facts(episode, score(episode))
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from script import ANSWERING, FAILING, SOLVING, Script
 from transformers import AutoModelForCausalLM
 
 from storm_calm.agents.reasoners import open_reasoner
 from storm_calm.env import SolverEnv, run_episode
 from storm_calm.rl.datasets import sft_row
 from storm_calm.rl.datasets.files import write_rows
+from support.scripted_policy import ANSWERING, FAILING, SOLVING, ScriptedPolicy
 
 SCRIPT = Path(__file__).resolve().parents[2] / "rl" / "train_sft.py"
 ROWS = 8
@@ -35,7 +35,7 @@ def golden(renderer, sandbox, workshop, tmp_path_factory):
     """A data set of two kinds of run, of different lengths."""
     rows = []
     for number in range(ROWS):
-        script = Script(renderer, (SOLVING, ANSWERING) if number % 2 else (FAILING, SOLVING, ANSWERING))
+        script = ScriptedPolicy(renderer, (SOLVING, ANSWERING) if number % 2 else (FAILING, SOLVING, ANSWERING))
         rows.append(sft_row(run_episode(SolverEnv(sandbox, script), script, workshop)))
     path = tmp_path_factory.mktemp("golden") / "sft.parquet"
     write_rows(path, rows, "verl-sft")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import engine
 import pytest
 
 from storm_calm.sandbox import ISOLATION_LEVELS, Isolation, Limits, Sandbox, SandboxUnavailableError, open_sandbox
+from support import docker_test_engine
 
 LIMITS = Limits(seconds=10, memory_mb=512)
 
@@ -37,11 +37,11 @@ def full() -> Iterator[Sandbox]:
 def docker_image() -> Iterator[str]:
     """The image of the "docker" sandbox, in an engine where it can be opened."""
     try:
-        with engine.running_engine() as client:
-            yield engine.build_image(client)
-    except engine.ImpossibleError as error:
+        with docker_test_engine.running_engine() as client:
+            yield docker_test_engine.build_image(client)
+    except docker_test_engine.ImpossibleError as error:
         pytest.skip(f"impossible here: {error}")
-    except engine.NoEngineError as error:
+    except docker_test_engine.NoEngineError as error:
         pytest.skip(str(error))
 
 

@@ -11,10 +11,10 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from cloud import KEY, Cloud
 
 from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox
 from storm_calm.sandbox.backends import e2b, e2b_cloud, remote
+from support.fake_e2b import KEY, FakeE2B
 
 LIMITS = Limits(seconds=5, memory_mb=512)
 SLEEP = "import time; time.sleep(0.8); print(6 * 7)"
@@ -22,7 +22,7 @@ SLEEP = "import time; time.sleep(0.8); print(6 * 7)"
 
 @pytest.fixture(scope="module")
 def server():
-    with Cloud() as server, pytest.MonkeyPatch.context() as patch:
+    with FakeE2B() as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("E2B_API_URL", server.url)
         patch.setenv("E2B_SANDBOX_URL", server.url)
         patch.setenv("E2B_API_KEY", KEY)

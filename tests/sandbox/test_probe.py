@@ -1,10 +1,10 @@
 """What the probe says of a solve, and that it changes nothing about it."""
 
 import pytest
-from probed import MARKET
 
 from storm_calm.sandbox import Limits
 from storm_calm.sandbox.probe import channel
+from support.probe_reports import MARKET
 
 pytest.importorskip("ortools")
 

@@ -4,12 +4,12 @@ import sys
 import types
 
 import pytest
-from probed import counts, report
 
 from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.arrival import Arrivals
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.watching import watch
+from support.probe_reports import counts, report
 
 PROGRAMS = {
     "ortools.linear_solver": (

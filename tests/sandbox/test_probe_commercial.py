@@ -1,7 +1,8 @@
 """Solves with gurobipy and coptpy, under the licence for small models that they bring."""
 
 import pytest
-from probed import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
+
+from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
 pytest.importorskip("gurobipy")
 pytest.importorskip("coptpy")

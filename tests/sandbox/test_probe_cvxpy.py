@@ -1,7 +1,8 @@
 """Solves with cvxpy, by its own solvers and by other libraries."""
 
 import pytest
-from probed import MARKET, SHORT, counts, report, report_and_output, values
+
+from support.probe_reports import MARKET, SHORT, counts, report, report_and_output, values
 
 pytest.importorskip("cvxpy")
 

@@ -1,9 +1,9 @@
 """Solves with highspy."""
 
 import pytest
-from probed import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
 from storm_calm.sandbox import Limits
+from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
 pytest.importorskip("highspy")
 

@@ -1,9 +1,9 @@
 """Solves with OR-Tools beside CP-SAT and the linear solver wrapper: model builder, MathOpt and routing."""
 
 import pytest
-from probed import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
 from storm_calm.sandbox import Limits
+from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
 pytest.importorskip("ortools")
 

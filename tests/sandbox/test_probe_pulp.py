@@ -1,7 +1,8 @@
 """Solves with PuLP, by solvers that are libraries and by one that is a program of its own."""
 
 import pytest
-from probed import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
+
+from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
 pytest.importorskip("pulp")
 

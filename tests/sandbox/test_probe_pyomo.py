@@ -1,9 +1,9 @@
 """Solves with Pyomo: old interfaces, appsi's and contrib.solver's."""
 
 import pytest
-from probed import MARKET, MARKET_COUNTS, SHORT, counts, report, values
 
 from storm_calm.sandbox import Limits
+from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, values
 
 pytest.importorskip("pyomo")
 

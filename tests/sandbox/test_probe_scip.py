@@ -1,7 +1,8 @@
 """Solves with PySCIPOpt, whose class is written in C and can't be changed the usual way."""
 
 import pytest
-from probed import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
+
+from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
 pytest.importorskip("pyscipopt")
 

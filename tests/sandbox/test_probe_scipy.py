@@ -1,7 +1,8 @@
 """Solves with scipy.optimize. It minimizes, so a report says what it was given."""
 
 import pytest
-from probed import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
+
+from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
 pytest.importorskip("scipy")
 

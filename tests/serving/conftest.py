@@ -3,29 +3,29 @@
 import httpx
 import openai
 import pytest
-from playing import Upstream
-from serving_live import Live
 
 from storm_calm.env.problems.families import generate
+from support.fake_upstream import FakeUpstream
+from support.running_server import RunningServer
 
 
 @pytest.fixture(scope="session")
 def upstream():
-    with Upstream() as opened:
+    with FakeUpstream() as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 def served(upstream):
     """The server over the upstream."""
-    with Live(upstream.url) as live:
+    with RunningServer(upstream.url) as live:
         yield live
 
 
 @pytest.fixture(scope="session")
 def nano():
     """The server of the nano model."""
-    with Live("nano") as live:
+    with RunningServer("nano") as live:
         yield live
 
 

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from playing import Upstream
-from serving_live import Live
 
 from storm_calm.serving.api.auth import Keys, digest, new_key, read_keys
 from storm_calm.serving.api.errors import ApiError
+from support.fake_upstream import FakeUpstream
+from support.running_server import RunningServer
 
 ANA, BEN = "storm-ana-0123456789abcdef", "storm-ben-0123456789abcdef"
 BODY = {"model": "storm", "messages": [{"role": "user", "content": "[[chat]] What is it?"}]}
@@ -19,9 +19,9 @@ BODY = {"model": "storm", "messages": [{"role": "user", "content": "[[chat]] Wha
 @pytest.fixture(scope="module")
 def guarded():
     """A server that lets in Ana and Ben, with two answers each at once and five requests a minute."""
-    with Upstream(rate=200) as upstream:
+    with FakeUpstream(rate=200) as upstream:
         keys = Keys({"ana": digest(ANA), "ben": digest(BEN)})
-        with Live(upstream.url, keys=keys, key_running=2, key_per_minute=5, max_running=3) as live:
+        with RunningServer(upstream.url, keys=keys, key_running=2, key_per_minute=5, max_running=3) as live:
             live.upstream = upstream
             yield live
 
@@ -131,7 +131,10 @@ def test_a_key_that_is_easily_guessed_is_refused(tmp_path):
 def test_a_browser_may_come_from_pages_that_are_named_and_from_no_others():
     page = "https://plans.example"
     asking = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
-    with Upstream() as upstream, Live(upstream.url, keys=Keys({"ana": digest(ANA)}), origins=(page,)) as live:
+    with (
+        FakeUpstream() as upstream,
+        RunningServer(upstream.url, keys=Keys({"ana": digest(ANA)}), origins=(page,)) as live,
+    ):
         path = f"{live.url}/chat/completions"
         allowed = httpx.options(path, headers={"origin": page, **asking})
         assert allowed.status_code == 200

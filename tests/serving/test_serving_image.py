@@ -1,7 +1,6 @@
 """The image of the server, built without a network and run as it is meant to be: read-only, without rights."""
 
 import socket
-import sys
 import time
 from pathlib import Path
 
@@ -9,9 +8,7 @@ import httpx
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sandbox"))
-
-import engine
+from support import docker_test_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,17 +16,17 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def client():
     try:
-        with engine.running_engine() as opened:
+        with docker_test_engine.running_engine() as opened:
             yield opened
-    except engine.ImpossibleError as error:
+    except docker_test_engine.ImpossibleError as error:
         pytest.skip(f"impossible here: {error}")
-    except engine.NoEngineError as error:
+    except docker_test_engine.NoEngineError as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
 def image(client):
-    return engine.build_serving_image(client)
+    return docker_test_engine.build_serving_image(client)
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from importlib.util import find_spec
 import httpx
 import openai
 import pytest
-from dev_server import DevServer
 from langgraph_sdk import get_sync_client
 
 from storm_calm.agents.graphs.golden import OUTCOMES
 from storm_calm.env.problems.families import generate
+from support.langgraph_dev_server import DevServer
 
 pytestmark = pytest.mark.skipif(find_spec("langgraph_api") is None, reason="needs the extra studio")
 

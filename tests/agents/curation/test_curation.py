@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from actor import Actor, by_hand, direct, mixed, stubborn, workshop
-from test_kill import results
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import Record, read_records
@@ -19,6 +17,8 @@ from storm_calm.agents.interveners import Refusal, Spent
 from storm_calm.agents.runs.settings import help_texts
 from storm_calm.agents.runs.worker_pool import RunStoppedError
 from storm_calm.env import ReasonerError, Sampling, read_episodes, write_problems
+from support.fake_reasoner import FakeReasoner, by_hand, direct, mixed, stubborn, workshop
+from support.measurements import curation_results
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def config(tmp_path):
 
 
 def test_both_runs_of_every_problem_are_kept_and_counted(config, tmp_path):
-    summary = curate(config, tmp_path / "out", reasoner=Actor(mixed)).to_dict()
+    summary = curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)).to_dict()
     records = read_records(tmp_path / "out" / "episodes.jsonl")
     assert [record.id for record in records] == [f"workshop-{10 + number}" for number in range(8)]
     assert [record.native_correct for record in records] == [False, False, True, False] * 2
@@ -63,7 +63,7 @@ def test_both_runs_of_every_problem_are_kept_and_counted(config, tmp_path):
 
 
 def test_each_record_says_how_much_of_the_run_is_hints_and_where_they_stand(config, tmp_path):
-    curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     for line in (tmp_path / "out" / "episodes.jsonl").read_text().splitlines():
         record = json.loads(line)
         spans = [span for span in record["episode"]["transcript"]["spans"] if span["source"] != "prompt"]
@@ -78,7 +78,7 @@ def test_each_record_says_how_much_of_the_run_is_hints_and_where_they_stand(conf
 
 
 def test_refusals_and_what_inspecting_took_come_back_with_the_record(config, tmp_path):
-    curate(replace(config, limit=1), tmp_path / "out", reasoner=Actor(direct))
+    curate(replace(config, limit=1), tmp_path / "out", reasoner=FakeReasoner(direct))
     (record,) = read_records(tmp_path / "out" / "episodes.jsonl")
     refusal = Refusal(reason="answer", trigger="solver_distrust", text="Wait, it is 42.")
     more = replace(record, refusals=(refusal,), spent=Spent(calls=3, cached=1, input_tokens=900, price=0.25))
@@ -90,25 +90,25 @@ def test_refusals_and_what_inspecting_took_come_back_with_the_record(config, tmp
 
 def test_results_do_not_depend_on_how_many_run_at_once(config, tmp_path):
     for workers in (1, 4):
-        curate(replace(config, workers=workers), tmp_path / str(workers), reasoner=Actor(mixed))
-    assert results(tmp_path / "1") == results(tmp_path / "4")
+        curate(replace(config, workers=workers), tmp_path / str(workers), reasoner=FakeReasoner(mixed))
+    assert curation_results(tmp_path / "1") == curation_results(tmp_path / "4")
 
 
 def test_a_finished_run_gives_its_summary_again_and_asks_nobody(config, tmp_path):
-    first = curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    first = curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     kept = (tmp_path / "out" / "episodes.jsonl").read_bytes()
     assert curate(config, tmp_path / "out", resume=True, reasoner=None) == first
     assert (tmp_path / "out" / "episodes.jsonl").read_bytes() == kept
 
 
 def test_a_folder_with_a_run_is_refused_without_resume(config, tmp_path):
-    curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     with pytest.raises(ValueError, match=r"out: holds a run already \(8 of its problems done\); --resume it, or"):
-        curate(config, tmp_path / "out", reasoner=Actor(mixed))
+        curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
 
 
 def test_a_folder_with_other_settings_is_refused_and_they_are_named(config, tmp_path):
-    curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     other = replace(config, seed=8, reasoner="nano", temperature=0.5, workers=2)
     changes = "seed: 7 -> 8, reasoner: nano-base -> nano, temperature: not set -> 0.5"
     message = f"{tmp_path / 'out'}: made with other settings ({changes}); choose another --out, or --resume with"
@@ -117,14 +117,14 @@ def test_a_folder_with_other_settings_is_refused_and_they_are_named(config, tmp_
 
 
 def test_a_file_of_problems_that_has_changed_is_noticed(config, tmp_path):
-    curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     write_problems(config.problems, [workshop(99)])
     with pytest.raises(ValueError, match=r"made with other settings \(problems_digest: \w+ -> \w+\)"):
         curate(config, tmp_path / "out", resume=True)
 
 
 def test_a_file_of_problems_may_move(config, tmp_path):
-    first = curate(config, tmp_path / "out", reasoner=Actor(mixed))
+    first = curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     moved = Path(config.problems).rename(tmp_path / "moved.jsonl")
     assert curate(replace(config, problems=str(moved)), tmp_path / "out", resume=True) == first
 
@@ -133,18 +133,18 @@ def test_a_folder_with_something_else_in_it_is_left_alone(config, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("x")
     with pytest.raises(ValueError, match="holds something else than a curation"):
-        curate(config, tmp_path / "out", reasoner=Actor(mixed))
+        curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 
 def test_two_processes_do_not_share_a_folder(config, tmp_path):
     raised = []
 
-    class Slow(Actor):
+    class Slow(FakeReasoner):
         def stream(self, *args, **settings):
             if not raised:
                 with pytest.raises(ValueError, match="another process curates into it") as error:
-                    curate(config, tmp_path / "out", resume=True, reasoner=Actor(direct))
+                    curate(config, tmp_path / "out", resume=True, reasoner=FakeReasoner(direct))
                 raised.append(error)
             return super().stream(*args, **settings)
 
@@ -152,7 +152,7 @@ def test_two_processes_do_not_share_a_folder(config, tmp_path):
     assert len(raised) == 1
 
 
-class Failing(Actor):
+class Failing(FakeReasoner):
     """Fails for problems of these hours."""
 
     def __init__(self, role, *hours):
@@ -171,16 +171,16 @@ def test_a_problem_that_the_reasoner_fails_has_no_line_and_is_tried_again(config
     assert (summary.problems, summary.errors) == (6, 2)
     done = {record.id for record in read_records(tmp_path / "out" / "episodes.jsonl")}
     assert done.isdisjoint({"workshop-11", "workshop-14"})
-    summary = curate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed))
+    summary = curate(config, tmp_path / "out", resume=True, reasoner=FakeReasoner(mixed))
     assert (summary.problems, summary.errors) == (8, 0)
-    curate(config, tmp_path / "whole", reasoner=Actor(mixed))
-    assert results(tmp_path / "out") == results(tmp_path / "whole")
+    curate(config, tmp_path / "whole", reasoner=FakeReasoner(mixed))
+    assert curation_results(tmp_path / "out") == curation_results(tmp_path / "whole")
 
 
 def test_a_curation_stops_where_problem_after_problem_fails(config, tmp_path):
     with pytest.raises(RunStoppedError, match=r"5 problems failed one after another.* answered 500"):
         curate(config, tmp_path / "out", reasoner=Failing(mixed, *range(10, 18)))
-    assert curate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed)).problems == 8
+    assert curate(config, tmp_path / "out", resume=True, reasoner=FakeReasoner(mixed)).problems == 8
 
 
 def test_ctrl_c_keeps_what_is_done(config, tmp_path):
@@ -189,32 +189,32 @@ def test_ctrl_c_keeps_what_is_done(config, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        curate(config, tmp_path / "out", reasoner=Actor(mixed, pause=0.05), report=interrupt)
+        curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed, pause=0.05), report=interrupt)
     done = [record.id for record in read_records(tmp_path / "out" / "episodes.jsonl")]
     assert 3 <= len(done) < 8
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("curate")]
-    curate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed))
-    curate(config, tmp_path / "whole", reasoner=Actor(mixed))
-    assert results(tmp_path / "out") == results(tmp_path / "whole")
+    curate(config, tmp_path / "out", resume=True, reasoner=FakeReasoner(mixed))
+    curate(config, tmp_path / "whole", reasoner=FakeReasoner(mixed))
+    assert curation_results(tmp_path / "out") == curation_results(tmp_path / "whole")
 
 
 def test_a_problem_that_the_sandbox_failed_is_not_scored_and_is_tried_again(config, tmp_path):
     out = tmp_path / "out"
-    curate(config, out, reasoner=Actor(mixed))
+    curate(config, out, reasoner=FakeReasoner(mixed))
     lines = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
     broken = lines[2]
     broken["outcome"] = broken["episode"]["stop"] = "infrastructure"
     (out / "episodes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     record = read_records(out / "episodes.jsonl")[2]
     assert (record.failed, record.final_correct, record.to_dict()["score"]["reward"]) == (True, False, None)
-    assert curate(config, out, resume=True, reasoner=Actor(mixed)).discarded == {"wrong_answer": 2}
-    curate(config, tmp_path / "whole", reasoner=Actor(mixed))
-    assert results(out) == results(tmp_path / "whole")
+    assert curate(config, out, resume=True, reasoner=FakeReasoner(mixed)).discarded == {"wrong_answer": 2}
+    curate(config, tmp_path / "whole", reasoner=FakeReasoner(mixed))
+    assert curation_results(out) == curation_results(tmp_path / "whole")
 
 
 def test_progress_is_reported_to_the_end(config, tmp_path):
     seen = []
-    curate(config, tmp_path / "out", reasoner=Actor(mixed), report=seen.append)
+    curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed), report=seen.append)
     last = seen[-1]
     assert (last.total, last.done, last.golden, last.corrected, last.discarded) == (8, 8, 6, 4, 2)
     assert (last.in_flight, last.errors) == (0, 0)
@@ -223,18 +223,18 @@ def test_progress_is_reported_to_the_end(config, tmp_path):
 
 
 def test_the_limits_in_the_settings_hold(config, tmp_path):
-    unhinted = curate(replace(config, max_interventions=0), tmp_path / "none", reasoner=Actor(by_hand))
+    unhinted = curate(replace(config, max_interventions=0), tmp_path / "none", reasoner=FakeReasoner(by_hand))
     assert (unhinted.interventions, unhinted.final_correct) == (0, 0)
-    strict = curate(replace(config, max_hint_share=0.0), tmp_path / "strict", reasoner=Actor(by_hand))
+    strict = curate(replace(config, max_hint_share=0.0), tmp_path / "strict", reasoner=FakeReasoner(by_hand))
     assert strict.discarded == {"hint_share": 8}
-    left = curate(replace(config, max_interventions=1), tmp_path / "left", reasoner=Actor(stubborn))
+    left = curate(replace(config, max_interventions=1), tmp_path / "left", reasoner=FakeReasoner(stubborn))
     assert (left.discarded, left.final_correct) == ({"finding_left": 8}, 8)
 
 
 def test_temperature_and_seed_reach_the_reasoner(config, tmp_path):
     drawn = []
 
-    class Listening(Actor):
+    class Listening(FakeReasoner):
         sampling = Sampling(temperature=0.9, top_p=0.8)
 
         def stream(self, *args, sampling, **settings):

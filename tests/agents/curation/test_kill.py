@@ -6,24 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from actor import workshop
-from measured import without_measurements
 
 from storm_calm.env import write_problems
+from support import TESTS
+from support.fake_reasoner import workshop
+from support.measurements import curation_results
 
 COUNT = 16
 SESSIONS = 4
 """The most that are killed."""
-
-
-def results(out):
-    """What a finished curation left, but for what was measured."""
-    files = {name: (out / name).read_text().splitlines() for name in ("episodes.jsonl", "golden.jsonl")}
-    lines = {name: [without_measurements(json.loads(line)) for line in text] for name, text in files.items()}
-    return lines, without_measurements(json.loads((out / "summary.json").read_text()))
 
 
 def finished(episodes):
@@ -33,8 +26,8 @@ def finished(episodes):
 
 
 def start(problems, out):
-    script = Path(__file__).with_name("killed.py")
-    return subprocess.Popen([sys.executable, str(script), str(problems), str(out)])
+    command = [sys.executable, "-m", "support.curate_process", str(problems), str(out)]
+    return subprocess.Popen(command, cwd=TESTS)
 
 
 @pytest.mark.timeout(600)
@@ -65,8 +58,8 @@ def test_a_curation_that_is_killed_again_and_again_comes_to_the_same_end(tmp_pat
             break
 
     assert kills >= 1
-    assert results(killed) == results(whole)
-    lines, summary = results(killed)
+    assert curation_results(killed) == curation_results(whole)
+    lines, summary = curation_results(killed)
     assert [line["id"] for line in lines["episodes.jsonl"]] == [f"workshop-{10 + number}" for number in range(COUNT)]
     assert (summary["problems"], summary["native_correct"], summary["final_correct"]) == (16, 4, 12)
     assert not (killed / "checkpoints.sqlite").exists()

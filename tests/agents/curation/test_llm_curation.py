@@ -8,12 +8,8 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from actor import Actor, by_hand, direct, line, overruling, stubborn, workshop, wrong
-from judging import SAID, Judge
-from measured import without_measurements
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import read_records
@@ -21,9 +17,13 @@ from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.interveners.llm import LLMIntervener
 from storm_calm.agents.interveners.reply_cache import Judgements
 from storm_calm.env import Chunk, Sampling, read_episodes, write_problems
+from support import TESTS
+from support.fake_intervener_server import SAID, FakeIntervenerServer
+from support.fake_reasoner import FakeReasoner, by_hand, direct, line, overruling, stubborn, workshop, wrong
+from support.measurements import without_measurements
 
 
-class Quick(Actor):
+class Quick(FakeReasoner):
     """An actor that speaks in whole segments and has no tokens, for many problems in little time."""
 
     def encode(self, text):
@@ -97,7 +97,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     config, out = problems_of(folder, 200), folder / "out"
     down = {20, 37, 61, 90, 118}
-    with Judge(lambda look: "down" if look.hours in down and look.over else misbehaving(look)) as judge:
+    with FakeIntervenerServer(lambda look: "down" if look.hours in down and look.over else misbehaving(look)) as judge:
         sessions = []
         for resume in (False, True):
             intervener = opened(judge, folder / "judgements.jsonl")
@@ -167,7 +167,7 @@ def test_a_second_pass_asks_the_endpoint_nothing_and_comes_to_the_same(run, tmp_
 
 def test_the_floor_keeps_what_the_judge_is_not_sure_of_from_counting(tmp_path):
     config = problems_of(tmp_path, 4)
-    with Judge() as judge:
+    with FakeIntervenerServer() as judge:
         for floor, interventions in ((0.9, 4), (0.91, 0)):
             summary = curate(
                 replace(config, intervener="llm", intervener_url=judge.url, confidence_floor=floor),
@@ -179,7 +179,7 @@ def test_the_floor_keeps_what_the_judge_is_not_sure_of_from_counting(tmp_path):
 
 def test_patience_ends_hints_that_change_nothing(tmp_path):
     config = problems_of(tmp_path, 2)
-    with Judge() as judge:
+    with FakeIntervenerServer() as judge:
         watched = replace(config, intervener="rules+llm", intervener_url=judge.url, patience=2)
         summary = curate(watched, tmp_path / "out", reasoner=Quick(stubborn))
     assert (summary.interventions, summary.discarded) == (4, {"finding_left": 2})
@@ -187,7 +187,7 @@ def test_patience_ends_hints_that_change_nothing(tmp_path):
 
 def test_settings_name_the_intervener_and_its_price_is_summed_up(tmp_path):
     config = problems_of(tmp_path, 3)
-    with Judge() as judge:
+    with FakeIntervenerServer() as judge:
         priced = replace(config, intervener="rules+llm", intervener_url=judge.url, intervener_price="2,8")
         summary = curate(priced, tmp_path / "out", reasoner=Quick(careless))
         assert (summary.intervener, summary.golden, summary.by_trigger["wrong_formulation"]) == ("rules+llm", 3, 3)
@@ -204,10 +204,10 @@ def test_after_a_kill_nothing_is_asked_twice(tmp_path):
     kept = tmp_path / "out" / "judgements.jsonl"
 
     def start():
-        script = Path(__file__).with_name("killed_llm.py")
-        return subprocess.Popen([sys.executable, str(script), config.problems, str(tmp_path / "out"), judge.url])
+        command = [sys.executable, "-m", "support.curate_llm_process"]
+        return subprocess.Popen([*command, config.problems, str(tmp_path / "out"), judge.url], cwd=TESTS)
 
-    with Judge(lambda look: "quote" if look.replies == 0 and look.found else None) as judge:
+    with FakeIntervenerServer(lambda look: "quote" if look.replies == 0 and look.found else None) as judge:
         killed = start()
         while not kept.exists() or kept.read_text().count("\n") < 8:
             assert killed.poll() is None

@@ -4,12 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from actor import Actor, direct, mixed, workshop
 
 from storm_calm.agents.evaluation import EvalConfig, evaluate
 from storm_calm.agents.evaluation.compare import compare
 from storm_calm.agents.evaluation.plots import draw
 from storm_calm.env import write_problems
+from support.fake_reasoner import FakeReasoner, direct, mixed, workshop
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def runs(tmp_path_factory):
         problems = [replace(workshop(one), difficulty=("easy", "complex")[one % 2]) for one in hours]
         write_problems(folder / f"{name}.jsonl", problems)
         config = EvalConfig(problems=str(folder / f"{name}.jsonl"), rule=("paper", "orlm"), minimum_isolation="limits")
-        evaluate(config, folder / name, reasoner=Actor(role))
+        evaluate(config, folder / name, reasoner=FakeReasoner(role))
     return folder
 
 
@@ -40,7 +40,7 @@ def test_problems_with_other_answers_are_other_problems(runs, tmp_path):
     problems = [replace(workshop(hours), answers=(1.0,) if hours == 10 else (3.0 * hours,)) for hours in (10, 11)]
     write_problems(tmp_path / "corrected.jsonl", [replace(problem, difficulty="easy") for problem in problems])
     config = EvalConfig(problems=str(tmp_path / "corrected.jsonl"), minimum_isolation="limits")
-    evaluate(config, tmp_path / "corrected", reasoner=Actor(direct))
+    evaluate(config, tmp_path / "corrected", reasoner=FakeReasoner(direct))
     found = compare([runs / "base", tmp_path / "corrected"])
     assert (found.rules, found.differences[0].problems) == (("paper",), 1)
 
@@ -52,7 +52,7 @@ def test_runs_that_cannot_be_compared_are_refused_with_the_reason(runs, tmp_path
         compare([runs / "base", tmp_path / "nowhere"])
     write_problems(tmp_path / "others.jsonl", [workshop(50)])
     config = EvalConfig(problems=str(tmp_path / "others.jsonl"), rule=("sirl",), minimum_isolation="limits")
-    evaluate(config, tmp_path / "others", reasoner=Actor(direct))
+    evaluate(config, tmp_path / "others", reasoner=FakeReasoner(direct))
     with pytest.raises(ValueError, match=r"share no scoring rule \(base: paper, orlm; others: sirl\); score one anew"):
         compare([runs / "base", tmp_path / "others"])
     evaluate(replace(config, rule=("paper",)), tmp_path / "others", resume=True)
@@ -68,7 +68,7 @@ def test_runs_with_the_same_name_are_called_by_their_paths(runs, tmp_path):
     write_problems(tmp_path / "p.jsonl", problems)
     config = EvalConfig(problems=str(tmp_path / "p.jsonl"), minimum_isolation="limits")
     for place in ("a", "b"):
-        evaluate(config, tmp_path / place / "eval", reasoner=Actor(mixed))
+        evaluate(config, tmp_path / place / "eval", reasoner=FakeReasoner(mixed))
     found = compare([tmp_path / "a" / "eval", tmp_path / "b" / "eval"])
     assert [run.name for run in found.runs] == [str(tmp_path / place / "eval") for place in ("a", "b")]
     same = found.differences[0].rules["paper"]

@@ -5,13 +5,13 @@ import re
 from dataclasses import replace
 
 import pytest
-from actor import Actor, boxed, direct, mixed, program, silent, stubborn, workshop, wrong
-from measured import without_measurements
 
 from storm_calm.agents.evaluation import EvalConfig, evaluate
 from storm_calm.agents.evaluation.samples import read_samples
 from storm_calm.agents.runs.worker_pool import RunStoppedError
 from storm_calm.env import ReasonerError, Sampling, score, write_problems
+from support.fake_reasoner import FakeReasoner, boxed, direct, mixed, program, silent, stubborn, workshop, wrong
+from support.measurements import without_measurements
 
 COUNT = 8
 
@@ -30,7 +30,7 @@ def left_in(out):
     return lines, without_measurements(json.loads((out / "results.json").read_text()))
 
 
-class Chancy(Actor):
+class Chancy(FakeReasoner):
     """Right or wrong by the seed of the segment; remembers the seeds."""
 
     sampling = Sampling(temperature=0.7)
@@ -43,10 +43,10 @@ class Chancy(Actor):
         self.seeds.append(sampling.seed)
         wrong = sampling.seed % 3 == 0
         role = (lambda hours, hints, outputs: boxed(-1)) if wrong else direct
-        return Actor(role).stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)
+        return FakeReasoner(role).stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)
 
 
-class Failing(Actor):
+class Failing(FakeReasoner):
     """The reasoner fails for these hours."""
 
     def __init__(self, role, *hours):
@@ -60,7 +60,7 @@ class Failing(Actor):
 
 
 def test_every_run_is_kept_and_counted(config, tmp_path):
-    results = evaluate(config, tmp_path / "out", reasoner=Actor(mixed)).to_dict()
+    results = evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)).to_dict()
     samples = read_samples(tmp_path / "out" / "samples.jsonl")
     assert [sample.id for sample in samples] == [f"workshop-{10 + number}" for number in range(COUNT)]
     assert [score(sample.episode).reward for sample in samples] == [0, 0, 1, 0] * 2
@@ -77,7 +77,7 @@ def test_every_run_is_kept_and_counted(config, tmp_path):
 
 
 def test_behaviour_says_how_the_answers_came_about(config, tmp_path):
-    figures = evaluate(config, tmp_path / "out", reasoner=Actor(mixed)).to_dict()["behaviour"]
+    figures = evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)).to_dict()["behaviour"]
     # Of eight: two by hand without a program, two overruling the solver, two right, two right for another question.
     assert (figures["code_blocks"], figures["executions"]) == (0.75, 0.75)
     assert figures["execution_status"] == {"ok": 6}
@@ -99,7 +99,7 @@ def test_a_value_that_only_the_program_printed_earns_nothing(config, tmp_path):
     def printing(hours, hints, outputs):
         return "I leave it at that." if outputs else program(hours)
 
-    results = evaluate(replace(config, rule=("paper", "orlm")), tmp_path / "out", reasoner=Actor(printing))
+    results = evaluate(replace(config, rule=("paper", "orlm")), tmp_path / "out", reasoner=FakeReasoner(printing))
     assert [figures["pass@1"].mean for figures in results.rules.values()] == [0.0, 0.0]
     assert results.behaviour.stops == {"malformed": 1.0}
     assert results.behaviour.backed_by_report == 0.0
@@ -144,7 +144,7 @@ def test_another_rule_scores_anew_and_asks_nobody(config, tmp_path):
     def nearly(hours, hints, outputs):
         return boxed(3.02 * hours)
 
-    first = evaluate(config, tmp_path / "out", reasoner=Actor(nearly))
+    first = evaluate(config, tmp_path / "out", reasoner=FakeReasoner(nearly))
     kept = (tmp_path / "out" / "samples.jsonl").read_bytes()
     again = evaluate(replace(config, rule=("orlm", "paper")), tmp_path / "out", resume=True, reasoner=None)
     assert (first.rules["paper"]["pass@1"].mean, again.rules["orlm"]["pass@1"].mean) == (0.0, 1.0)
@@ -154,8 +154,8 @@ def test_another_rule_scores_anew_and_asks_nobody(config, tmp_path):
 
 
 def test_a_run_that_was_killed_while_it_wrote_goes_on_and_ends_the_same(config, tmp_path):
-    evaluate(config, tmp_path / "whole", reasoner=Actor(mixed))
-    evaluate(config, tmp_path / "out", reasoner=Actor(mixed))
+    evaluate(config, tmp_path / "whole", reasoner=FakeReasoner(mixed))
+    evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     (tmp_path / "out" / "results.json").unlink()
     lines = (tmp_path / "out" / "samples.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "out" / "samples.jsonl").write_bytes(lines[3] + lines[0] + lines[5][: len(lines[5]) // 2])
@@ -170,27 +170,27 @@ def test_ctrl_c_keeps_what_is_done(config, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(config, tmp_path / "out", reasoner=Actor(mixed, pause=0.05), report=interrupt)
+        evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed, pause=0.05), report=interrupt)
     assert 3 <= len(read_samples(tmp_path / "out" / "samples.jsonl")) < COUNT
-    evaluate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed))
+    evaluate(config, tmp_path / "out", resume=True, reasoner=FakeReasoner(mixed))
     with pytest.raises(KeyboardInterrupt):
         evaluate(
             replace(config, samples=2),
             tmp_path / "out",
             resume=True,
-            reasoner=Actor(mixed, pause=0.05),
+            reasoner=FakeReasoner(mixed, pause=0.05),
             report=interrupt,
         )
     assert not (tmp_path / "out" / "results.json").exists(), "old figures do not stand beside new samples"
     config = replace(config, samples=2)
-    evaluate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed))
-    evaluate(config, tmp_path / "whole", reasoner=Actor(mixed))
+    evaluate(config, tmp_path / "out", resume=True, reasoner=FakeReasoner(mixed))
+    evaluate(config, tmp_path / "whole", reasoner=FakeReasoner(mixed))
     assert left_in(tmp_path / "out") == left_in(tmp_path / "whole")
 
 
 def test_a_run_that_the_sandbox_failed_is_counted_not_scored_and_tried_again(config, tmp_path):
     out = tmp_path / "out"
-    evaluate(replace(config, samples=2), out, reasoner=Actor(mixed))
+    evaluate(replace(config, samples=2), out, reasoner=FakeReasoner(mixed))
     lines = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
     # Both samples of workshop-10, which is wrong, and one of workshop-12, which is right.
     for number in (0, 1, 4):
@@ -207,8 +207,8 @@ def test_a_run_that_the_sandbox_failed_is_counted_not_scored_and_tried_again(con
     assert figures.rules["paper"]["pass@1"].mean == pytest.approx(2 / 7), "of the seven problems with a score"
     assert figures.rules["paper"]["pass@2"].mean == pytest.approx(1 / 6), "of the six problems with both"
     assert figures.behaviour.stops == {"answer": 1.0}
-    evaluate(broken, out, resume=True, reasoner=Actor(mixed))
-    evaluate(broken, tmp_path / "whole", reasoner=Actor(mixed))
+    evaluate(broken, out, resume=True, reasoner=FakeReasoner(mixed))
+    evaluate(broken, tmp_path / "whole", reasoner=FakeReasoner(mixed))
     assert left_in(out) == left_in(tmp_path / "whole")
 
 
@@ -216,7 +216,7 @@ def test_a_run_that_the_reasoner_fails_has_no_line_and_is_tried_again(config, tm
     results = evaluate(config, tmp_path / "out", reasoner=Failing(mixed, 11, 14))
     assert (results.scored, results.errors, results.problems) == (6, 2, 8)
     assert results.rules["paper"]["pass@1"].mean == pytest.approx(2 / 6)
-    results = evaluate(config, tmp_path / "out", resume=True, reasoner=Actor(mixed))
+    results = evaluate(config, tmp_path / "out", resume=True, reasoner=FakeReasoner(mixed))
     assert (results.scored, results.errors) == (8, 0)
 
 
@@ -228,7 +228,7 @@ def test_test_sets_are_told_apart_and_weigh_the_same_in_the_macro_mean(config, t
         rows.append({"en_question": workshop(9).question, "en_answer": "unclear"})
         (data / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     sets = EvalConfig(benchmark=("nl4opt", "optmath"), data_dir=str(data), minimum_isolation="limits")
-    results = evaluate(sets, tmp_path / "out", reasoner=Actor(mixed))
+    results = evaluate(sets, tmp_path / "out", reasoner=FakeReasoner(mixed))
     assert (results.problems, results.unread_labels) == (8, 2)
     groups = results.to_dict()["by_benchmark"]
     assert [(name, group["problems"], group["paper"]["mean"]) for name, group in groups.items()] == [
@@ -241,16 +241,16 @@ def test_test_sets_are_told_apart_and_weigh_the_same_in_the_macro_mean(config, t
 
 
 def test_two_evaluations_are_not_mixed(config, tmp_path):
-    evaluate(config, tmp_path / "out", reasoner=Actor(mixed))
+    evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     with pytest.raises(ValueError, match=r"out: holds a run already \(8 of its problems done\); --resume it, or"):
-        evaluate(config, tmp_path / "out", reasoner=Actor(mixed))
+        evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     changes = "seed: 7 -> 8, temperature: not set -> 0.5"
     with pytest.raises(ValueError, match=re.escape(f"made with other settings ({changes}); choose another --out")):
         evaluate(replace(config, seed=8, temperature=0.5, workers=2, rule=("orlm",)), tmp_path / "out", resume=True)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("x")
     with pytest.raises(ValueError, match="holds something else than an evaluation"):
-        evaluate(config, tmp_path / "full", reasoner=Actor(mixed))
+        evaluate(config, tmp_path / "full", reasoner=FakeReasoner(mixed))
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_answers_to_stress_problems_are_told_apart_by_what_stands_behind_them(tm
     config = EvalConfig(
         problems=str(tmp_path / "problems.jsonl"), rule=("paper", "orlm"), minimum_isolation="limits", samples=2
     )
-    results = evaluate(config, tmp_path / "out", reasoner=Actor(by_hours)).to_dict()
+    results = evaluate(config, tmp_path / "out", reasoner=FakeReasoner(by_hours)).to_dict()
     found = results["by_report"]
     assert list(found) == ["all", "outside", "mixed", "qubo", "see_reduction"]
     assert found["all"]["with_report"]["problems"] == 4
@@ -309,7 +309,7 @@ def test_answers_to_stress_problems_are_told_apart_by_what_stands_behind_them(tm
     assert (found["mixed"]["with_report"], found["mixed"]["unanswered"]) == (None, 4)
     assert {name: group["problems"] for name, group in results["by_group"].items()} == {"outside": 4, "mixed": 4}
     write_problems(tmp_path / "problems.jsonl", [workshop(12)])
-    ordinary = evaluate(config, tmp_path / "ordinary", reasoner=Actor(direct)).to_dict()
+    ordinary = evaluate(config, tmp_path / "ordinary", reasoner=FakeReasoner(direct)).to_dict()
     assert not {"by_report", "by_group"} & ordinary.keys()
 
 

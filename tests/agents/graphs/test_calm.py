@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 
 import pytest
-from actor import PLAN, Actor, boxed, by_hand, direct, overruling, program, silent, stubborn, workshop, wrong
 
 from storm_calm.agents.graphs import calm
 from storm_calm.agents.graphs.components import Parts
@@ -11,6 +10,19 @@ from storm_calm.agents.graphs.golden import hint_share
 from storm_calm.agents.interveners import Inspection, RulesIntervener, Spent
 from storm_calm.env import Episode, SolverEnv, run_episode
 from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError
+from support.fake_reasoner import (
+    PLAN,
+    FakeReasoner,
+    boxed,
+    by_hand,
+    direct,
+    overruling,
+    program,
+    silent,
+    stubborn,
+    workshop,
+    wrong,
+)
 
 
 @pytest.fixture
@@ -18,7 +30,7 @@ def run(sandbox):
     """A function that runs a role through CALM: the final state and its episode."""
 
     def run(role, problem=None, **parts):
-        made = Parts(**{"reasoner": Actor(role), "sandbox": sandbox, **parts})
+        made = Parts(**{"reasoner": FakeReasoner(role), "sandbox": sandbox, **parts})
         state = calm.build(lambda: made).invoke({"problem": (problem or workshop(14)).to_dict(), "seed": 7})
         return state, Episode.from_dict(state["episode"])
 
@@ -41,7 +53,7 @@ class Witness:
 def test_a_flawless_run_is_golden_and_is_the_run_without_interventions(run, sandbox):
     state, episode = run(direct)
     assert (state["outcome"], state["finding"], state["answer"]["value"]) == ("golden", None, 42.0)
-    alone = run_episode(SolverEnv(sandbox, Actor(direct)), Actor(direct), workshop(14), seed=7)
+    alone = run_episode(SolverEnv(sandbox, FakeReasoner(direct)), FakeReasoner(direct), workshop(14), seed=7)
     assert (episode.transcript, episode.interventions) == (alone.transcript, ())
 
 

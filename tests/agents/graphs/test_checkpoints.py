@@ -1,11 +1,11 @@
 """A run goes on from where it was, whatever stopped it, and comes to the same end."""
 
 import pytest
-from actor import Actor, by_hand, workshop
 
 from storm_calm.agents.graphs import calm
 from storm_calm.agents.graphs.checkpoints import open_checkpoints, run
 from storm_calm.agents.graphs.components import Parts
+from support.fake_reasoner import FakeReasoner, by_hand, workshop
 
 QUESTION = {"problem": workshop(14).to_dict(), "seed": 7}
 
@@ -14,7 +14,7 @@ class Interrupted(Exception):
     """Stands for whatever stops a run."""
 
 
-class Fragile(Actor):
+class Fragile(FakeReasoner):
     """Breaks off before a segment, once."""
 
     def __init__(self, role, *, before):
@@ -32,7 +32,7 @@ class Fragile(Actor):
 
 @pytest.mark.parametrize("before", [0, 1, 2])
 def test_a_run_goes_on_with_the_segment_at_which_it_broke_off(sandbox, tmp_path, before):
-    parts = Parts(reasoner=Actor(by_hand), sandbox=sandbox)
+    parts = Parts(reasoner=FakeReasoner(by_hand), sandbox=sandbox)
     whole = calm.build(lambda: parts).invoke(QUESTION)
     fragile = Parts(reasoner=Fragile(by_hand, before=before), sandbox=sandbox)
     with open_checkpoints(tmp_path / "runs.sqlite") as checkpoints, pytest.raises(Interrupted):
@@ -48,7 +48,7 @@ def test_a_run_goes_on_with_the_segment_at_which_it_broke_off(sandbox, tmp_path,
 
 
 def test_what_is_kept_is_plain_data(sandbox, tmp_path, caplog, recwarn):
-    parts = Parts(reasoner=Actor(by_hand), sandbox=sandbox)
+    parts = Parts(reasoner=FakeReasoner(by_hand), sandbox=sandbox)
     with open_checkpoints(tmp_path / "runs.sqlite") as checkpoints:
         graph = calm.build(lambda: parts, checkpointer=checkpoints)
         run(graph, thread="a", question=QUESTION)

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from actor import Actor, by_hand, direct, overruling, silent, stubborn, workshop
 from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
@@ -15,6 +14,7 @@ from storm_calm.agents.graphs.human_review import Form, FormError, read
 from storm_calm.agents.interveners.leak_check import MAX_HINT
 from storm_calm.env import TRIGGERS, Episode
 from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError
+from support.fake_reasoner import FakeReasoner, by_hand, direct, overruling, silent, stubborn, workshop
 
 GO_ON = {"decision": "go on"}
 DOUBT = {
@@ -56,7 +56,7 @@ def watch(sandbox):
     """A function that starts a role under the eyes of a person."""
 
     def watch(role, problem=None, **parts):
-        made = Parts(**{"reasoner": Actor(role), "sandbox": sandbox, **parts})
+        made = Parts(**{"reasoner": FakeReasoner(role), "sandbox": sandbox, **parts})
         return Watched(calm.build(lambda: made, checkpointer=InMemorySaver()), problem or workshop(14))
 
     return watch
@@ -224,7 +224,7 @@ def test_nobody_is_asked_about_a_fault_of_the_sandbox(watch):
 
 
 def test_without_a_context_the_rules_watch(sandbox):
-    parts = Parts(reasoner=Actor(overruling), sandbox=sandbox)
+    parts = Parts(reasoner=FakeReasoner(overruling), sandbox=sandbox)
     graph = calm.build(lambda: parts, checkpointer=InMemorySaver())
     for number, context in enumerate([None, {}, {"intervener": "rules"}]):
         config = {"configurable": {"thread_id": str(number)}}
@@ -254,7 +254,7 @@ def test_a_form_that_was_answered_can_be_answered_differently_from_its_checkpoin
 
 
 def test_a_run_of_the_rules_can_be_handed_to_a_person_in_the_middle(sandbox):
-    parts = Parts(reasoner=Actor(overruling), sandbox=sandbox)
+    parts = Parts(reasoner=FakeReasoner(overruling), sandbox=sandbox)
     graph = calm.build(lambda: parts, checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "a"}}
     graph.invoke({"problem": workshop(14).to_dict()}, config)

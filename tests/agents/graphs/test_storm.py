@@ -1,17 +1,17 @@
 """STORM solves: it walks the steps of the plain loop, and tells what happens as it happens."""
 
 import pytest
-from actor import Actor, direct, overruling, silent, workshop
 
 from storm_calm.agents.graphs import storm
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.env import Episode, SolverEnv, run_episode
+from support.fake_reasoner import FakeReasoner, direct, overruling, silent, workshop
 
 
 @pytest.fixture
 def machine(sandbox):
     def machine(role, **parts):
-        made = Parts(reasoner=Actor(role), sandbox=sandbox, **parts)
+        made = Parts(reasoner=FakeReasoner(role), sandbox=sandbox, **parts)
         return storm.build(lambda: made)
 
     return machine
@@ -30,7 +30,7 @@ def test_a_question_in_a_message_is_answered(machine):
 def test_it_is_the_plain_loop(machine, sandbox):
     for role in (direct, overruling, silent):
         state = machine(role).invoke({"problem": workshop(14).to_dict(), "seed": 3})
-        alone = run_episode(SolverEnv(sandbox, Actor(role)), Actor(role), workshop(14), seed=3)
+        alone = run_episode(SolverEnv(sandbox, FakeReasoner(role)), FakeReasoner(role), workshop(14), seed=3)
         assert Episode.from_dict(state["episode"]).transcript == alone.transcript
 
 

@@ -5,8 +5,6 @@ import time
 from dataclasses import dataclass, replace
 
 import pytest
-from actor import Actor, by_hand, direct, workshop, wrong
-from judging import Judge
 
 from storm_calm.agents.interveners import Inspection, Refusal, RulesIntervener, Spent
 from storm_calm.agents.interveners.cancellable import Braked
@@ -14,6 +12,8 @@ from storm_calm.agents.interveners.composite import Composite
 from storm_calm.agents.interveners.open_intervener import open_intervener
 from storm_calm.agents.runs.cancellable_reasoner import HaltedError
 from storm_calm.env import Finding, ReasonerError, SolverEnv, run_episode
+from support.fake_intervener_server import FakeIntervenerServer
+from support.fake_reasoner import FakeReasoner, by_hand, direct, workshop, wrong
 
 
 @dataclass
@@ -48,10 +48,10 @@ def test_refusals_and_costs_of_both_add_up():
 
 
 def test_rules_cost_nothing_where_they_speak_and_the_rest_is_judged(sandbox):
-    with Judge() as judge, open_intervener("rules+llm", url=judge.url) as both:
+    with FakeIntervenerServer() as judge, open_intervener("rules+llm", url=judge.url) as both:
         assert both.name == "rules+llm"
         for role, finder in ((by_hand, "rules"), (wrong, "llm"), (direct, None)):
-            episode = run_episode(SolverEnv(sandbox, Actor(role)), Actor(role), workshop(14))
+            episode = run_episode(SolverEnv(sandbox, FakeReasoner(role)), FakeReasoner(role), workshop(14))
             finding = both.inspect(episode, lambda hint: None).finding
             assert (finding and finding.finder) == finder
         assert judge.answered == 2
@@ -63,8 +63,8 @@ def test_an_intervener_by_name_is_that_one():
 
 
 def test_whoever_waits_for_a_silent_intervener_can_be_called_off(sandbox):
-    episode = run_episode(SolverEnv(sandbox, Actor(direct)), Actor(direct), workshop(14))
-    with Judge(lambda look: "silence") as judge, open_intervener("llm", url=judge.url) as llm:
+    episode = run_episode(SolverEnv(sandbox, FakeReasoner(direct)), FakeReasoner(direct), workshop(14))
+    with FakeIntervenerServer(lambda look: "silence") as judge, open_intervener("llm", url=judge.url) as llm:
         braked = Braked(llm)
         threading.Timer(0.3, braked.halt).start()
         started = time.monotonic()

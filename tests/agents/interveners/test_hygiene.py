@@ -4,7 +4,6 @@ import ast
 from dataclasses import replace
 
 import pytest
-from actor import PLAN, program, workshop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from storm_calm.agents.interveners.hints import HINTS
 from storm_calm.agents.interveners.leak_check import MAX_HINT, faults, gives_away
 from storm_calm.agents.triggers import number_words
 from storm_calm.env import Episode, Problem, Span, Transcript
+from support.fake_reasoner import PLAN, program, workshop
 
 
 def written(text=PLAN, answers=(42.0,)):

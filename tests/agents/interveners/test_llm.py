@@ -6,8 +6,6 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from actor import PLAN, Actor, boxed, by_hand, direct, overruling, program, workshop
-from judging import FLAWS, SAID, SENT, Judge
 
 from storm_calm.agents.interveners import Fault
 from storm_calm.agents.interveners.leak_check import faults
@@ -17,6 +15,8 @@ from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import mark_of, opening, parts
 from storm_calm.agents.interveners.reply_cache import Judgements
 from storm_calm.env import TRIGGERS, Episode, Finding, ReasonerError, SolverEnv, run_episode
+from support.fake_intervener_server import FLAWS, SAID, SENT, FakeIntervenerServer
+from support.fake_reasoner import PLAN, FakeReasoner, boxed, by_hand, direct, overruling, program, workshop
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def begun(sandbox):
     """A function: the episode of a role whose first segment is written, and has not run."""
 
     def begun(role, problem=None):
-        actor = Actor(role)
+        actor = FakeReasoner(role)
         env = SolverEnv(sandbox, actor)
         episode = env.reset(problem or workshop(14))
         env.write(actor.generate(episode.transcript.text, stop=env.protocol.stop, max_tokens=6000, sampling=None))
@@ -36,7 +36,7 @@ def begun(sandbox):
 @pytest.fixture
 def ended(sandbox):
     """A function: the episode of a role at its end."""
-    return lambda role: run_episode(SolverEnv(sandbox, Actor(role)), Actor(role), workshop(14))
+    return lambda role: run_episode(SolverEnv(sandbox, FakeReasoner(role)), FakeReasoner(role), workshop(14))
 
 
 def inspect(episode, judge, **settings):
@@ -54,7 +54,7 @@ def first(said):
 
 
 def test_the_flaw_of_a_segment_is_found_where_it_begins(begun):
-    with Judge() as judge:
+    with FakeIntervenerServer() as judge:
         seen = inspect(begun(by_hand), judge)
     trigger, quote, hint = FLAWS[0]
     finding = seen.finding
@@ -65,7 +65,7 @@ def test_the_flaw_of_a_segment_is_found_where_it_begins(begun):
 
 
 def test_a_run_without_a_flaw_has_none(begun, ended):
-    with Judge() as judge:
+    with FakeIntervenerServer() as judge:
         assert inspect(begun(direct), judge).finding is None
         assert inspect(ended(direct), judge).finding is None
 
@@ -73,7 +73,7 @@ def test_a_run_without_a_flaw_has_none(begun, ended):
 def test_a_segment_is_judged_in_view_of_what_comes_before_and_the_end_as_a_whole(begun, ended):
     over = ended(overruling)
     going = replace(over, stop=None)
-    with Judge() as judge:
+    with FakeIntervenerServer() as judge:
         for episode in (going, over):
             assert inspect(episode, judge).finding.trigger == "solver_distrust"
     segment, whole = (messages[1]["content"] for messages in judge.prompts)
@@ -97,7 +97,7 @@ def test_it_is_shown_the_question_and_the_run_and_never_the_answer(begun):
 
 
 def test_hints_outputs_and_the_reasoners_words_are_told_apart(sandbox):
-    env = SolverEnv(sandbox, Actor(direct))
+    env = SolverEnv(sandbox, FakeReasoner(direct))
     env.reset(workshop(14))
     env.write("I think. More.\n" + program(14))
     offset = env.episode.transcript.text.index("More.")
@@ -133,14 +133,14 @@ def test_a_transcript_that_gives_orders_is_material_and_no_more(begun, over):
     assert framed != mark
     assert orders in prompt
     # The endpoint obeys whoever tells it so from outside of the frame.
-    with Judge() as judge:
+    with FakeIntervenerServer() as judge:
         assert inspect(episode, judge).finding.trigger == "manual_computation"
 
 
 @pytest.mark.parametrize("said", [said for said, reason in SAID.items() if reason])
 def test_what_cannot_be_used_is_refused_and_asked_for_again_in_the_same_conversation(begun, said):
     episode = begun(by_hand)
-    with Judge(first(said)) as judge:
+    with FakeIntervenerServer(first(said)) as judge:
         seen = inspect(episode, judge)
     assert [refusal.reason for refusal in seen.refusals] == [SAID[said]] == list(judge.caused.elements())
     assert (seen.finding.trigger, seen.hint) == ("manual_computation", FLAWS[0][2])
@@ -152,7 +152,7 @@ def test_what_cannot_be_used_is_refused_and_asked_for_again_in_the_same_conversa
 
 
 def test_what_is_said_to_a_leaked_answer_holds_no_answer(begun):
-    with Judge(first("answer")) as judge:
+    with FakeIntervenerServer(first("answer")) as judge:
         seen = inspect(begun(by_hand), judge)
     assert "42" in seen.refusals[0].text
     assert "42" not in judge.prompts[1][-1]["content"]
@@ -160,27 +160,27 @@ def test_what_is_said_to_a_leaked_answer_holds_no_answer(begun):
 
 @pytest.mark.parametrize("said", [said for said, reason in SAID.items() if not reason])
 def test_fences_thoughts_and_capitals_are_forgiven(begun, said):
-    with Judge(lambda look: said) as judge:
+    with FakeIntervenerServer(lambda look: said) as judge:
         seen = inspect(begun(by_hand), judge)
     assert (seen.finding.trigger, seen.refusals, seen.spent.calls) == ("manual_computation", (), 1)
 
 
 def test_a_model_that_never_gives_a_judgement_is_left_after_three_tries(begun):
-    with Judge(lambda look: "prose") as judge:
+    with FakeIntervenerServer(lambda look: "prose") as judge:
         seen = inspect(begun(by_hand), judge)
     assert (seen.finding, seen.hint, seen.usable, len(seen.refusals)) == (None, None, False, TRIES)
     assert judge.answered == TRIES
 
 
 def test_a_finding_without_a_clean_hint_is_a_finding_all_the_same(begun):
-    with Judge(lambda look: ("voice", "answer", "prose")[look.replies]) as judge:
+    with FakeIntervenerServer(lambda look: ("voice", "answer", "prose")[look.replies]) as judge:
         seen = inspect(begun(by_hand), judge)
     assert (seen.finding.trigger, seen.hint, seen.usable) == ("manual_computation", None, True)
     assert [refusal.reason for refusal in seen.refusals] == ["voice", "answer", "format"]
 
 
 def test_a_reply_with_several_faults_has_each_of_them_refused(begun):
-    with Judge(first("question")) as judge:
+    with FakeIntervenerServer(first("question")) as judge:
         seen = LLMIntervener(judge.url).inspect(begun(by_hand), lambda hint: Fault(reason="voice", message="no"))
     assert [refusal.reason for refusal in seen.refusals] == ["quote", "voice", "voice", "voice"]
     said = judge.prompts[1][-1]["content"]
@@ -190,14 +190,14 @@ def test_a_reply_with_several_faults_has_each_of_them_refused(begun):
 
 @pytest.mark.parametrize("fault", SENT)
 def test_a_failure_that_passes_costs_a_try_and_is_no_refusal(begun, fault):
-    with Judge(lambda look: fault) as judge:
+    with FakeIntervenerServer(lambda look: fault) as judge:
         seen = inspect(begun(by_hand), judge)
     assert (seen.finding.trigger, seen.refusals, seen.spent.calls) == ("manual_computation", (), 1)
     assert sum(judge.requests.values()) == 2
 
 
 def test_silence_is_borne_up_to_the_timeout_and_asked_again(begun):
-    with Judge(lambda look: "silence") as judge:
+    with FakeIntervenerServer(lambda look: "silence") as judge:
         seen = inspect(begun(by_hand), judge, timeout=0.3)
     assert (seen.finding.trigger, sum(judge.requests.values())) == ("manual_computation", 2)
     assert seen.spent.seconds > 0.3
@@ -205,7 +205,7 @@ def test_silence_is_borne_up_to_the_timeout_and_asked_again(begun):
 
 def test_an_endpoint_that_stays_down_is_named_without_its_key(begun):
     with (
-        Judge(lambda look: "down", wanted_key="sk-very-secret") as judge,
+        FakeIntervenerServer(lambda look: "down", wanted_key="sk-very-secret") as judge,
         pytest.raises(ReasonerError, match=f"the intervener: {judge.url} answered 500") as error,
     ):
         inspect(begun(by_hand), judge, api_key="sk-very-secret", tries=2)
@@ -213,7 +213,7 @@ def test_an_endpoint_that_stays_down_is_named_without_its_key(begun):
 
 
 def test_a_run_that_is_too_long_for_the_model_is_left_unjudged(begun):
-    with Judge(lambda look: "too long") as judge:
+    with FakeIntervenerServer(lambda look: "too long") as judge:
         seen = inspect(begun(by_hand), judge)
     assert (seen.finding, seen.usable, [refusal.reason for refusal in seen.refusals]) == (None, False, ["format"])
     assert "maximum context length" in seen.refusals[0].text
@@ -226,7 +226,7 @@ def test_a_run_that_is_too_long_for_the_model_is_left_unjudged(begun):
      ("json_schema", "json_object", "temperature", "max_tokens", "max_completion_tokens", "stream_options")],
 )  # fmt: skip
 def test_what_an_endpoint_refuses_is_left_out_from_then_on(begun, refused):
-    with Judge(refuses=refused) as judge:
+    with FakeIntervenerServer(refuses=refused) as judge:
         llm = LLMIntervener(judge.url)
         for _ in range(2):
             assert llm.inspect(begun(by_hand), lambda hint: None).finding.trigger == "manual_computation"
@@ -235,14 +235,14 @@ def test_what_an_endpoint_refuses_is_left_out_from_then_on(begun, refused):
 
 
 def test_any_other_refusal_is_told(begun):
-    with Judge(refuses=("messages",)) as judge, pytest.raises(ReasonerError, match="answered 400"):
+    with FakeIntervenerServer(refuses=("messages",)) as judge, pytest.raises(ReasonerError, match="answered 400"):
         inspect(begun(by_hand), judge)
 
 
 def test_a_wrong_key_says_which_variable_to_set(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with (
-        Judge(wanted_key="right") as judge,
+        FakeIntervenerServer(wanted_key="right") as judge,
         pytest.raises(ReasonerError, match=r"answered 401.*Set STORM_INTERVENER_KEY"),
         open_intervener("llm", url=judge.url),
     ):
@@ -252,7 +252,7 @@ def test_a_wrong_key_says_which_variable_to_set(monkeypatch):
 def test_the_key_is_the_interveners_own_or_else_openais(monkeypatch, begun):
     monkeypatch.setenv("OPENAI_API_KEY", "theirs")
     for wanted in ("theirs", "ours"):
-        with Judge(wanted_key=wanted) as judge, open_intervener("llm", url=judge.url) as llm:
+        with FakeIntervenerServer(wanted_key=wanted) as judge, open_intervener("llm", url=judge.url) as llm:
             assert llm.inspect(begun(by_hand), lambda hint: None).finding
         monkeypatch.setenv("STORM_INTERVENER_KEY", "ours")
 
@@ -260,7 +260,7 @@ def test_the_key_is_the_interveners_own_or_else_openais(monkeypatch, begun):
 def test_nothing_is_asked_twice_and_what_was_answered_survives_the_process(begun, tmp_path):
     path = tmp_path / "judgements.jsonl"
     numbers = count()
-    with Judge(lambda look: "answer" if next(numbers) == 0 else None) as judge:
+    with FakeIntervenerServer(lambda look: "answer" if next(numbers) == 0 else None) as judge:
         seen = inspect(begun(by_hand), judge, judgements=Judgements(path))
         with path.open("a") as file:
             file.write('{"key": "half a li')
@@ -283,7 +283,7 @@ def test_a_file_of_judgements_that_is_none_is_named(tmp_path):
 
 
 def test_tokens_are_counted_as_the_endpoint_does_and_priced_by_the_million(begun):
-    with Judge(first("quote")) as judge:
+    with FakeIntervenerServer(first("quote")) as judge:
         seen = inspect(begun(by_hand), judge, prices=Prices.read("1.25,10"))
     spent = seen.spent
     assert (spent.calls, spent.input_tokens, spent.output_tokens) == (2, judge.input_tokens, judge.output_tokens)

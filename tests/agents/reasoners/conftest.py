@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from scripted import ScriptedServer
 
 from storm_calm.agents.reasoners import built_in
 from storm_calm.agents.reasoners.nano import Nano
+from support.scripted_server import ScriptedServer
 
 
 @pytest.fixture

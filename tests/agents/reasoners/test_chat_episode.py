@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-from chatted import arguments, call, delta, running, saying
-from scripted import Reply
-
 from storm_calm.agents.reasoners.chat import INSTRUCTIONS, Chat
 from storm_calm.agents.reasoners.chat_messages import SECOND_THOUGHT
 from storm_calm.env import Problem, SolverEnv, run_episode, score
 from storm_calm.env.intervention import Finding
+from support.chat_events import arguments, call, delta, running, saying
+from support.scripted_server import Reply
 
 PROBLEM = Problem(id="chairs", question="40 hours, a chair takes 2 and earns 5. The largest profit?", answers=(100.0,))
 WRONG = "print(5 * hours)"

@@ -7,14 +7,14 @@ import logging
 import time
 
 import pytest
-from chatted import arguments, call, delta, running, saying, usage
-from scripted import Reply
 
 from storm_calm.agents.reasoners import endpoint, open_reasoner
 from storm_calm.agents.reasoners.chat import Chat
 from storm_calm.agents.reasoners.chat_messages import GO_ON, TAKEN_IN
 from storm_calm.env.protocol import Inline
 from storm_calm.env.reasoner import Generation, ReasonerError, Sampling
+from support.chat_events import arguments, call, delta, running, saying, usage
+from support.scripted_server import Reply
 
 KEY = "sk-secret-0123456789"
 CODE = "x = 6 * 7\nprint(x)"

@@ -7,7 +7,6 @@ import re
 from itertools import pairwise
 
 import pytest
-from chatted import arguments
 from hypothesis import example, given
 from hypothesis import strategies as st
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
@@ -26,6 +25,7 @@ from storm_calm.agents.reasoners.chat_messages import (
 from storm_calm.agents.reasoners.chat_stream import Reply
 from storm_calm.env.protocol import Inline
 from storm_calm.sandbox import Execution
+from support.chat_events import arguments
 
 QUESTION = [{"role": "system", "content": "Be\nbrief."}, {"role": "user", "content": 'How "many"?\u2028Ünd?'}]
 LINE_END = st.sampled_from(["\n", "\n\n", "\r\n", ""])

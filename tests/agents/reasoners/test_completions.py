@@ -7,11 +7,11 @@ import socket
 import time
 
 import pytest
-from scripted import Reply, ScriptedServer, event
 
 from storm_calm.agents.reasoners import endpoint
 from storm_calm.agents.reasoners.completions import Completions
 from storm_calm.env.reasoner import Generation, ReasonerError, Sampling
+from support.scripted_server import Reply, ScriptedServer, event
 
 KEY = "sk-secret-0123456789"
 CODE = "```python\nprint(1)\n```\n"

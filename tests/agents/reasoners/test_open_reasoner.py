@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from scripted import Reply, event
 
 import storm_calm
 from storm_calm.agents.reasoners import BUILT_IN, open_reasoner
 from storm_calm.agents.reasoners.nano import Nano
 from storm_calm.env.reasoner import ReasonerError, Sampling
+from support.scripted_server import Reply, event
 
 
 @pytest.mark.parametrize("spec", BUILT_IN)

@@ -1,14 +1,8 @@
 """Servers on an event loop: what goes over the wire, replicas that fail, streams that break off, and cancelling."""
 
 import asyncio
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "serving"))
-
-from playing import Upstream
 
 from storm_calm.agents.reasoners import completions_async as module
 from storm_calm.agents.reasoners.async_reasoners import InThreads, open_async
@@ -16,6 +10,7 @@ from storm_calm.agents.reasoners.completions import Completions
 from storm_calm.agents.reasoners.completions_async import Incoming, open_upstream
 from storm_calm.agents.reasoners.sse import BrokenError, Wire
 from storm_calm.env import ReasonerError, Sampling
+from support.fake_upstream import FakeUpstream
 
 STOP = ("```\n", "```output")
 
@@ -41,7 +36,7 @@ def written(urls, play, *, told=None, **keywords):
 
 def test_it_writes_what_the_synchronous_reasoner_writes():
     pieces = []
-    with Upstream() as one:
+    with FakeUpstream() as one:
         found = written([one.url], "solve", told=lambda text, tokens: pieces.append((text, tokens)))
         completions = Completions(one.url)
         same = completions.generate(prompt("solve"), stop=STOP, max_tokens=500, sampling=Sampling(seed=1))
@@ -71,7 +66,7 @@ def test_text_of_many_streams_comes_in_larger_pieces_and_none_is_lost(monkeypatc
             whole = [written.generation.text for written in await asyncio.gather(*texts)]
         return whole, pieces
 
-    with Upstream(rate=100.0) as one:
+    with FakeUpstream(rate=100.0) as one:
         alone, single = asyncio.run(crowd(one.url, 1))
         monkeypatch.setattr(module, "LOOK", 0.02)
         whole, pieces = asyncio.run(crowd(one.url, 5))
@@ -82,7 +77,7 @@ def test_text_of_many_streams_comes_in_larger_pieces_and_none_is_lost(monkeypatc
 
 
 def test_the_servers_own_count_is_taken_where_it_comes():
-    with Upstream() as one:
+    with FakeUpstream() as one:
         found = written([one.url], "chat")
     assert found.prompt_tokens == len(prompt("chat")) // 4
     assert found.tokens > 3
@@ -97,14 +92,14 @@ def test_work_goes_to_the_replica_that_has_least():
             ]
             await asyncio.gather(*work)
 
-    with Upstream() as one, Upstream() as other:
+    with FakeUpstream() as one, FakeUpstream() as other:
         asyncio.run(both())
         assert len(one.asked) == len(other.asked) == 10
 
 
 @pytest.mark.parametrize("fault", ["is down", "answers 503"])
 def test_before_the_first_token_another_replica_is_asked(fault):
-    with Upstream() as one, Upstream() as other:
+    with FakeUpstream() as one, FakeUpstream() as other:
         url = one.url
         if fault == "is down":
             one.close()
@@ -115,7 +110,7 @@ def test_before_the_first_token_another_replica_is_asked(fault):
 
 
 def test_one_replica_is_asked_again_where_there_is_no_other():
-    with Upstream() as one:
+    with FakeUpstream() as one:
         one.failures = 3
         assert written([one.url], "solve").generation.finish == "stop"
         assert len(one.asked) == 4
@@ -125,28 +120,28 @@ def test_one_replica_is_asked_again_where_there_is_no_other():
 
 
 def test_a_request_that_is_wrong_is_not_repeated():
-    with Upstream() as one:
+    with FakeUpstream() as one:
         with pytest.raises(ReasonerError, match=r"answered 400: .*played"):
             written([one.url], "400")
         assert len(one.asked) == 1
 
 
 def test_a_server_that_asks_for_a_minute_is_given_up():
-    with Upstream() as one:
+    with FakeUpstream() as one:
         with pytest.raises(ReasonerError, match="answered 429"):
             written([one.url], "429")
         assert len(one.asked) == 1
 
 
 def test_a_stream_that_breaks_off_is_an_error_as_what_was_said_cannot_be_taken_back():
-    with Upstream() as one, Upstream() as other:
+    with FakeUpstream() as one, FakeUpstream() as other:
         with pytest.raises(ReasonerError, match="the stream broke off"):
             written([one.url, other.url], "half")
         assert len(one.asked) + len(other.asked) == 1
 
 
 def test_no_key_is_in_an_error():
-    with Upstream() as one, pytest.raises(ReasonerError) as caught:
+    with FakeUpstream() as one, pytest.raises(ReasonerError) as caught:
         written([one.url], "400", api_key="sk-very-secret")
     assert "sk-very-secret" not in str(caught.value)
 
@@ -166,7 +161,7 @@ def test_a_replica_that_comes_back_is_seen(monkeypatch, caplog):
                 while replica.up:
                     await asyncio.sleep(0.01)
 
-    with Upstream() as one:
+    with FakeUpstream() as one:
         asyncio.run(watch())
     assert "does not answer" in caplog.text
 
@@ -187,7 +182,7 @@ def test_a_cancelled_request_closes_its_connection():
                     await asyncio.sleep(0.01)
             assert opened.replicas[0].busy == 0
 
-    with Upstream() as one:
+    with FakeUpstream() as one:
         asyncio.run(leave())
     assert one.ended == ["left"]
 

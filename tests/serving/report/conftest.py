@@ -4,13 +4,13 @@ import copy
 import json
 
 import pytest
-from browsing import browser, expect, page
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.evaluation import evaluate as evaluation
 from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.serving.report import open_run, write_report
+from support.browser_pages import browser, expect, page
 
 __all__ = ["browser", "page"]
 

@@ -8,13 +8,13 @@ import json
 import re
 
 import pytest
-from browsing import expect, until
 from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.sandbox import SolverReport
 from storm_calm.serving.report import open_run, write_report
 from storm_calm.serving.report.page import as_json, packed, script_text, style_text
+from support.browser_pages import expect, until
 
 MARKUP = [
     "</script><script>window.pwned = 1; alert(1)</script>",

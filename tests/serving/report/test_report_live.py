@@ -8,10 +8,10 @@ import threading
 import httpx
 import pytest
 import uvicorn
-from browsing import expect
 
 from storm_calm.serving.report import open_run
 from storm_calm.serving.report.live_server import Index, create_app, serve
+from support.browser_pages import expect
 
 
 class Served:

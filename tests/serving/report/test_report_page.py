@@ -4,10 +4,10 @@ import json
 import re
 
 import pytest
-from browsing import expect, until
 
 from storm_calm.env import TRIGGERS
 from storm_calm.serving.report import open_run, write_report
+from support.browser_pages import expect, until
 
 
 def values(page, card):

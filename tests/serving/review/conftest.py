@@ -1,21 +1,17 @@
 """A real curation to review, copies of it, and curations made by hand for what no run of ours does."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "agents"))
-
-from actor import Actor, mixed, workshop
-from browsing import browser, page
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import Record
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.runs.lines import write_lines
 from storm_calm.env import Episode, Finding, Intervention, Span, Transcript, write_problems
+from support.browser_pages import browser, page
+from support.fake_reasoner import FakeReasoner, mixed, workshop
 
 __all__ = ["browser", "page"]
 
@@ -26,7 +22,7 @@ def curated(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 20)])
     config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits", workers=1)
-    assert curate(config, folder / "first", reasoner=Actor(mixed)).interventions == 6
+    assert curate(config, folder / "first", reasoner=FakeReasoner(mixed)).interventions == 6
     return folder / "first"
 
 

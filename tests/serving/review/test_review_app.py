@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from reviewing import Reviewing
 
 from storm_calm.serving.review.judgements import LONGEST
 from storm_calm.serving.review.reviewer import reviewer_file, reviewing
 from storm_calm.serving.review.sample import sampled
+from support.review_process import ReviewProcess
 
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
 
@@ -20,7 +20,7 @@ def ana(run):
     """A client of ana's page, whose review follows ben's."""
     with reviewing(run, "ben", sampled(run)) as ben:
         ben.keep(0, {"answers": {**FINE, "leak": "yes"}, "comment": "ben thinks so"})
-    with Reviewing(run, "ana") as opened, httpx.Client(base_url=opened.url, timeout=20) as client:
+    with ReviewProcess(run, "ana") as opened, httpx.Client(base_url=opened.url, timeout=20) as client:
         client.headers["origin"] = opened.url.rsplit("/", 2)[0]
         client.folder = run
         yield client

@@ -1,12 +1,12 @@
 """What reviewers are shown: the run as it stood when the intervener looked, whatever was cut afterwards."""
 
-from actor import workshop
 from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.agents.curation.records import read_records
 from storm_calm.env import Episode, Finding, Intervention, Span, Transcript
 from storm_calm.serving.review.items import items_of, read_items
+from support.fake_reasoner import workshop
 
 TEXT = st.text(alphabet="ab\n`", min_size=1, max_size=12)
 

@@ -7,15 +7,15 @@ import shutil
 
 import psutil
 import pytest
-from actor import workshop
-from browsing import NAMES, expect, until
-from reviewing import Reviewing
 
 from storm_calm.env import TRIGGERS, Problem
 from storm_calm.serving.review.judgements import QUESTIONS
 from storm_calm.serving.review.read_review import read_review
 from storm_calm.serving.review.results import results
 from storm_calm.serving.review.reviewer import reviewer_file
+from support.browser_pages import NAMES, expect, until
+from support.fake_reasoner import workshop
+from support.review_process import ReviewProcess
 
 KEYS = {"yes": "y", "no": "n", "cannot_say": "c"}
 ANA = [
@@ -109,7 +109,7 @@ def by_mouse(page, said):
 
 
 def test_two_people_review_a_run_and_the_results_are_theirs(page, run):
-    with Reviewing(run, "ana") as place:
+    with ReviewProcess(run, "ana") as place:
         opened(page, place)
         for number, said in enumerate(ANA, start=1):
             at(page, number)
@@ -117,7 +117,7 @@ def test_two_people_review_a_run_and_the_results_are_theirs(page, run):
         expect(page.locator("#done")).to_be_visible()
         saved(page)
         expect(page.locator("#judged")).to_have_text("6")
-    with Reviewing(run, "ben") as place:
+    with ReviewProcess(run, "ben") as place:
         opened(page, place, 1)
         for number, said in enumerate(BEN, start=1):
             at(page, number)
@@ -150,7 +150,7 @@ def test_nothing_is_lost_when_browser_and_server_are_killed_in_the_middle(browse
     before = {one.pid for one in psutil.Process().children(recursive=True)}
     victim = browser.browser_type.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
     started = [one for one in psutil.Process().children(recursive=True) if one.pid not in before]
-    with Reviewing(run, "ana") as place:
+    with ReviewProcess(run, "ana") as place:
         page = opened(victim.new_page(), place)
         answer_by_key(page, "finding", "yes")
         answer_by_key(page, "trigger", "no")
@@ -164,7 +164,7 @@ def test_nothing_is_lost_when_browser_and_server_are_killed_in_the_middle(browse
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         place.kill()
-    with Reviewing(run, "ana") as place:
+    with ReviewProcess(run, "ana") as place:
         page = opened(browser.new_page(), place)
         answered(page, "finding", "yes")
         answered(page, "trigger", "no")
@@ -175,7 +175,7 @@ def test_nothing_is_lost_when_browser_and_server_are_killed_in_the_middle(browse
         saved(page, "Draft saved")
         place.kill()
         page.close()
-    with Reviewing(run, "ana") as place:
+    with ReviewProcess(run, "ana") as place:
         page = opened(browser.new_page(), place)
         expect(page.locator("input:checked")).to_have_count(3)
         expect(page.locator("#judged")).to_have_text("0")
@@ -183,7 +183,7 @@ def test_nothing_is_lost_when_browser_and_server_are_killed_in_the_middle(browse
 
 
 def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back(page, run):
-    with Reviewing(run, "ana") as place:
+    with ReviewProcess(run, "ana") as place:
         # As a network that fails: the address of a new server would be another one. A switch, set up before the page is
         # there: Chromium may send one more request of a page that is there before a new route counts.
         down = True
@@ -227,7 +227,7 @@ def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back
 
 
 def test_a_mind_can_be_changed_and_a_trigger_that_is_right_after_all_needs_no_other(page, run):
-    with Reviewing(run, "ana") as place:
+    with ReviewProcess(run, "ana") as place:
         opened(page, place)
         by_keyboard(page, ("yes", "no", "none", "yes", "yes", "no", ""))
         at(page, 2)
@@ -252,7 +252,7 @@ def test_a_mind_can_be_changed_and_a_trigger_that_is_right_after_all_needs_no_ot
 
 
 def test_quick_keys_go_where_they_were_meant(page, run):
-    with Reviewing(run, "ana") as place:
+    with ReviewProcess(run, "ana") as place:
         opened(page, place)
 
         def hold(route):
@@ -276,7 +276,7 @@ def test_quick_keys_go_where_they_were_meant(page, run):
 
 
 def test_the_trigger_that_fired_is_no_choice_and_keys_in_a_comment_are_letters(page, run):
-    with Reviewing(run, "ana") as place:
+    with ReviewProcess(run, "ana") as place:
         opened(page, place)
         fired = page.locator("#trigger").inner_text()
         page.keyboard.press("2")
@@ -320,7 +320,7 @@ def test_nothing_that_anybody_wrote_becomes_markup(page, made, intervened):
             why=f"W {HOSTILE}",
         )
     )
-    with Reviewing(folder, "ana") as place:
+    with ReviewProcess(folder, "ana") as place:
         opened(page, place)
         page.locator("#comment").fill(HOSTILE)
         saved(page, "Draft saved")
@@ -339,7 +339,7 @@ def test_nothing_that_anybody_wrote_becomes_markup(page, made, intervened):
 def test_the_texts_stand_as_what_they_are(page, made, intervened):
     before = "I plan.\n```python\nprint(1)\n```\n```output\n1\n```\nSo far.\n"
     folder = made(intervened(workshop(8), before=before, removed="By hand: 7.\n```python\nx = 1\n", why="No program."))
-    with Reviewing(folder, "ana") as place:
+    with ReviewProcess(folder, "ana") as place:
         opened(page, place)
         kinds = page.locator("#before > *").evaluate_all("all => all.map((one) => [one.tagName, one.className])")
         assert kinds == [["P", "by-model"], ["PRE", "code"], ["PRE", "output"], ["P", "by-model"]]
@@ -359,7 +359,7 @@ def test_a_phone_shows_it_all_without_going_sideways(page, made, intervened, sch
     )
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme=scheme)
-    with Reviewing(folder, "ana") as place:
+    with ReviewProcess(folder, "ana") as place:
         opened(page, place)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         inside = page.locator("#before").evaluate("one => [one.scrollTop + one.clientHeight, one.scrollHeight]")
@@ -374,7 +374,7 @@ def test_a_phone_shows_it_all_without_going_sideways(page, made, intervened, sch
 
 
 def test_the_page_can_be_used_with_tab_and_names_its_parts(page, run):
-    with Reviewing(run, "ana") as place:
+    with ReviewProcess(run, "ana") as place:
         opened(page, place)
         names = set()
         for _ in range(20):

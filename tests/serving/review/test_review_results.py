@@ -5,13 +5,13 @@ import json
 from math import sqrt
 
 import pytest
-from actor import workshop
 
 from storm_calm.serving.review.export import check_file, write
 from storm_calm.serving.review.read_review import read_review
 from storm_calm.serving.review.results import results
 from storm_calm.serving.review.reviewer import reviewing
 from storm_calm.serving.review.sample import sampled
+from support.fake_reasoner import workshop
 
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
 

@@ -4,13 +4,13 @@ import json
 import threading
 
 import pytest
-from actor import workshop
 from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.env import Episode
 from storm_calm.serving.review.items import read_items
 from storm_calm.serving.review.sample import draw, sample_file, sampled, shares
+from support.fake_reasoner import workshop
 
 SIZES = st.dictionaries(
     st.tuples(st.sampled_from("abcdefg"), st.sampled_from(["llm", "rules"])), st.integers(1, 40), min_size=1

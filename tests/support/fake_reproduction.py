@@ -1,6 +1,6 @@
 """A reproduction's folder in the real formats, without the hour that a real one takes.
 
-Runs are written by an actor: right and flawless, right by hand, or wrong by hand. What is worked out from them, the
+Runs are made up: right and flawless, right by hand, or wrong by hand. What is worked out from them, the
 rules' findings and every figure, is worked out by the real code.
 """
 
@@ -159,11 +159,11 @@ def reproduction(out, *, seeds=(0,), models=LIKE_THE_PAPER, problems=PROBLEMS, c
 
 
 def stubs(folder, monkeypatch):
-    """Put stubs in place of the training commands; the folder that they are in, see `stub_training`."""
+    """Put stubs in place of the training commands; the folder that they are in, see `fake_training`."""
     folder.mkdir()
     (folder / "__init__.py").touch()  # Other packages of that name must not be found instead.
     for name in ("train_sft.py", "train_verl.py"):
-        shutil.copyfile(Path(__file__).with_name("stub_training.py"), folder / name)
+        shutil.copyfile(Path(__file__).with_name("fake_training.py"), folder / name)
     (folder / "base").symlink_to(built_in("nano-base"))
     monkeypatch.setattr(training, "PACKAGE", folder.name)
     monkeypatch.setenv("PYTHONPATH", str(folder.parent))

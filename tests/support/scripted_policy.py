@@ -15,7 +15,7 @@ ANSWERING = "</think>\nThe answer is \\boxed{21}."
 GUESSING = "</think>\nThe answer is \\boxed{99}."
 
 
-class Script:
+class ScriptedPolicy:
     """A reasoner that writes one text after another, whatever it is asked; with the nano model's tokens."""
 
     name = "script"

@@ -1,13 +1,13 @@
-"""A server with `/v1/completions` over real HTTP, at which an actor plays, or which fails."""
+"""A server with `/v1/completions` over real HTTP, at which a fake reasoner answers, or which fails."""
 
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from actor import line
+from support.fake_reasoner import line
 
 
-class Endpoint:
+class FakeCompletionsServer:
     """role: who plays. fault: a status to answer with, or "cut" for streams that break off half way; None for none."""
 
     def __init__(self, role, *, fault=None):

@@ -12,7 +12,7 @@ from storm_calm.serving.api.http_limits import LimitedProtocol
 from storm_calm.serving.api.metrics import Metrics
 
 
-class Live:
+class RunningServer:
     """config: as for `storm serve`; port and address are the fixture's."""
 
     def __init__(self, *reasoner, keys=None, **config):

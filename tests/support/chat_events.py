@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from scripted import Reply
+from support.scripted_server import Reply
 
 
 def delta(finish: str | None = None, **said: Any) -> str:

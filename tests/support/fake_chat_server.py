@@ -1,4 +1,4 @@
-"""A server with `/v1/chat/completions` alone, over real HTTP, at which an actor plays; as hard to please as any.
+"""A picky server with `/v1/chat/completions` alone, over real HTTP, at which a fake reasoner answers.
 
 It demands all at once what OpenAI's, DeepSeek's, Gemini's and Mistral's demand of a request, and says so as they do.
 """
@@ -25,8 +25,8 @@ BUSY = 5
 """Of so many different requests, one is told to come again later, once."""
 
 
-class ChatEndpoint:
-    """role: who plays, see `actor`. hold: gets the messages of a request, and says whether to leave it unanswered."""
+class FakeChatServer:
+    """role: who plays, see `fake_reasoner`. hold: gets a request's messages, says whether to leave it unanswered."""
 
     def __init__(self, role, *, hold=lambda messages: False):
         self.role, self.hold = role, hold

@@ -37,7 +37,7 @@ PLAYS = {
 }
 
 
-class Upstream:
+class FakeUpstream:
     """The server, in a thread of its own."""
 
     def __init__(self, *, owner="tests", rate=500.0):

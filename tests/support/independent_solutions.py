@@ -401,7 +401,7 @@ def speed(arrivals, price, delay):
     return price * (arrivals + best) + delay * arrivals / best
 
 
-THIRD_WAY = {
+INDEPENDENT_SOLUTIONS = {
     "choice": lambda worth, pairs: best_pairs(pairs, worth, [0, 1]),
     "spins": lambda pairs, field: -best_pairs(pairs, field, [-1, 1]),
     "tables": lambda pairs, count: best_pairs(pairs, [0] * count, [-1, 1]),

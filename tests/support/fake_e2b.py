@@ -176,8 +176,8 @@ class CloudSandbox:
     internet: bool = True
 
 
-class Cloud:
-    """The server. `with Cloud() as cloud`, then point E2B_API_URL and E2B_SANDBOX_URL at `cloud.url`."""
+class FakeE2B:
+    """The server. `with FakeE2B() as cloud`, then point E2B_API_URL and E2B_SANDBOX_URL at `cloud.url`."""
 
     def __init__(self) -> None:
         self.requests: list[str] = []
@@ -207,7 +207,7 @@ class Cloud:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
-    def __enter__(self) -> Cloud:
+    def __enter__(self) -> FakeE2B:
         self._thread.start()
         while not self._server.started:
             time.sleep(0.01)

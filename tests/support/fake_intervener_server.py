@@ -1,6 +1,6 @@
-"""An endpoint with chat completions over real HTTP that judges runs of the actor as a language model would, or badly.
+"""An endpoint with chat completions over real HTTP that inspects runs of the fake reasoner as a model would, or badly.
 
-It reads the run in the prompt, and looks for the actor's flaws in what the reasoner wrote, by itself. What it says and
+It reads the run in the prompt, and looks for its flaws in what the reasoner wrote, by itself. What it says and
 how it fails is up to a schedule: a function of the `Look` that names one of `SAID`, `SENT`, `SILENT`, or None. It keeps
 count of what it caused.
 """
@@ -21,7 +21,7 @@ FLAWS = (
     ("solver_distrust", "That does not look right", TRUST),
     ("wrong_formulation", "s.Maximize(6 * x)", PROFIT),
 )
-"""Trigger, words of the actor, hint."""
+"""Trigger, words of the fake reasoner, hint."""
 NOTHING = ("manual_computation", "Let me solve it with code.", HAND)
 """What it makes of a run without a flaw where it is to say something wrong."""
 
@@ -55,7 +55,7 @@ class Look:
     """The entry of `FLAWS` that it sees first; None for none."""
 
 
-class Judge:
+class FakeIntervenerServer:
     """The endpoint."""
 
     def __init__(self, schedule=lambda look: None, *, refuses=(), wanted_key=None):

@@ -78,7 +78,7 @@ def mixed(hours, hints, outputs):
     return (direct, by_hand, overruling, wrong)[hours % 4](hours, hints, outputs)
 
 
-class Actor:
+class FakeReasoner:
     """A reasoner. role: called with the hours of the workshop and the numbers of hints and outputs so far."""
 
     name = "actor"

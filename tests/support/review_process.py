@@ -1,4 +1,4 @@
-"""The review page in a process of its own, which a test may kill: `python reviewing.py RUN NAME [PORT]`."""
+"""The review page in a process that a test may kill: `python -m support.review_process RUN NAME [PORT]`."""
 
 import contextlib
 import signal
@@ -6,14 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support import TESTS
 
-class Reviewing:
+
+class ReviewProcess:
     """The page of a reviewer, at `url`."""
 
     def __init__(self, run, name, *, port=0):
-        command = [sys.executable, __file__, str(run), name, str(port)]
-        # In a folder of its own nothing of the house would be found.
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+        command = [sys.executable, "-m", "support.review_process", str(run), name, str(port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=TESTS)
         self.url = self._process.stdout.readline().strip()
         assert self.url.startswith("http://127.0.0.1:"), self.url
 
