@@ -163,7 +163,7 @@ def test_drawing_uses_no_global_randomness():
 
 def test_ctrl_c_while_an_answer_is_computed_stops_the_command():
     code = (
-        "import random, time\nfrom env.families.model import LinearModel, confirmed_answer\n"
+        "import random, time\nfrom storm_calm.env.problems.families.model import LinearModel, confirmed_answer\n"
         "random.seed(1)\nmodel = LinearModel('maximize')\n"
         "columns = [model.variable(1.0, upper=1, integer=True) for _ in range(20)]\n"
         "for _ in range(3):\n"

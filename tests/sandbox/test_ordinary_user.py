@@ -87,7 +87,7 @@ def test_who_may_read_a_closed_folder_also_finds_the_programs_in_it(tmp_path):
         [
             sys.executable,
             "-c",
-            "import os, subprocess\nfrom sandbox.zygote import kernel, namespaces\n"
+            "import os, subprocess\nfrom storm_calm.sandbox.zygote import kernel, namespaces\n"
             "namespaces.become(namespaces.NOBODY, capabilities=frozenset({kernel.CAP_DAC_READ_SEARCH}))\n"
             f"print(os.getuid(), os.access({str(program)!r}, os.X_OK), os.access({str(closed)!r}, os.W_OK))\n"
             "try: os.setuid(0)\nexcept PermissionError: print('stays', flush=True)\n"
