@@ -111,17 +111,17 @@ def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
 
 def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
     from storm_calm.agents.curation import run_curation
-    from storm_calm.agents.runs.worker_pool import RunStoppedError
+    from storm_calm.agents.runs.worker_pool import TooManyFailuresError
     from storm_calm.cli.curate_display import counts, print_summary
     from storm_calm.cli.display import shown
 
     again = f"storm curate --out {out} --resume"
     try:
         with shown(display, counts) as report:
-            summary = run_curation.curate(config, out, resume=resume, report=report)
+            summary = run_curation.curate(config, out, resume=resume, on_progress=report)
     except KeyboardInterrupt:
         fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
-    except RunStoppedError as error:
+    except TooManyFailuresError as error:
         fail(f"{error}. What was done is kept. Go on with: {again}", code=1)
     if as_json:
         typer.echo(json.dumps(summary.to_dict(), indent=2))

@@ -12,11 +12,11 @@ from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import Record, read_records
 from storm_calm.agents.curation.summary import Summary
 from storm_calm.agents.runs.lines import append_line, write_lines, write_text
-from storm_calm.agents.runs.run_folder import Kind, claimed, stored_settings
+from storm_calm.agents.runs.run_folder import RunKind, claim_run_folder, stored_settings
 
 __all__ = ["Folder", "claim", "stored_settings"]
 
-KIND = Kind(noun="a curation", verb="curates", free=frozenset({"workers"}))
+KIND = RunKind(noun="a curation", verb="curates", may_change=frozenset({"workers"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ def claim(path: Path, config: CurateConfig, digest: str, *, resume: bool) -> Ite
     """The folder, for this process alone, with the settings written into it.
 
     digest: of the problems, see `agents.runs.settings.digest`.
-    Raises ValueError as `agents.runs.run_folder.claimed` does.
+    Raises ValueError as `agents.runs.run_folder.claim_run_folder` does.
     """
     folder = Folder(path)
     settings = {**config.to_dict(), "problems_digest": digest}
-    with claimed(
+    with claim_run_folder(
         path,
         KIND,
         settings,

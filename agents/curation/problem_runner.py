@@ -1,8 +1,8 @@
-"""The workbench: reasoner, sandbox, intervener and machine, opened once and shared by all threads.
+"""Run one problem: reasoner, sandbox, intervener and graph, opened once and shared by all threads.
 
-    with open_bench(config, folder) as bench:
-        record = bench.work(problem)
-        bench.forget(problem.id)
+    with open_problem_runner(config, folder) as runner:
+        record = runner.run(problem)
+        runner.forget(problem.id)
 
 Once a record is kept somewhere safe, its problem is forgotten; until then it can be worked on again at no loss.
 """
@@ -18,41 +18,41 @@ from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.files import Folder
 from storm_calm.agents.curation.records import Record
 from storm_calm.agents.graphs import calm
-from storm_calm.agents.graphs.checkpoints import open_checkpoints, run
+from storm_calm.agents.graphs.checkpoints import open_checkpoints, run_graph
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.agents.interveners import Intervener, Refusal, Spent
-from storm_calm.agents.interveners.cancellable import Braked
+from storm_calm.agents.interveners.cancellable import CancellableIntervener
 from storm_calm.agents.interveners.open_intervener import open_intervener
-from storm_calm.agents.runs.cancellable_reasoner import Watched
-from storm_calm.agents.runs.open_run import opened
+from storm_calm.agents.runs.cancellable_reasoner import CancellableReasoner
+from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
 from storm_calm.env import Episode, Finding, Problem, Reasoner, run_episode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bench:
+class ProblemRunner:
     """Runs problems; any number of threads may use it at once."""
 
     parts: Parts
     """Of both runs."""
-    reasoner: Watched
-    """The one in `parts`, which can be halted."""
-    intervener: Braked
+    reasoner: CancellableReasoner
+    """The one in `parts`, which can be cancelled."""
+    intervener: CancellableIntervener
     """The one in `parts`, likewise."""
     seed: int
     """Of both runs."""
     machine: Any
     """CALM, with checkpoints."""
 
-    def work(self, problem: Problem) -> Record:
+    def run(self, problem: Problem) -> Record:
         """Run a problem without interventions, then through CALM, which goes on from its last checkpoint.
 
         The first run has no checkpoints: after a kill it is made again, and comes out the same.
-        Raises ReasonerError, and HaltedError where the curation was called off.
+        Raises ReasonerError, and RunCancelledError if the curation was cancelled.
         """
         native = run_episode(
             self.parts.env(), self.parts.reasoner, problem, seed=self.seed, sampling=self.parts.sampling
         )
-        state = run(self.machine, thread=problem.id, question={"problem": problem.to_dict(), "seed": self.seed})
+        state = run_graph(self.machine, thread=problem.id, question={"problem": problem.to_dict(), "seed": self.seed})
         return Record(
             seed=self.seed,
             outcome=state["outcome"],
@@ -63,10 +63,10 @@ class Bench:
             spent=Spent.from_dict(state["spent"]),
         )
 
-    def halt(self) -> None:
-        """Call off whatever is under way."""
-        self.reasoner.halt()
-        self.intervener.halt()
+    def cancel(self) -> None:
+        """Cancel whatever is under way."""
+        self.reasoner.cancel()
+        self.intervener.cancel()
 
     def forget(self, id: str) -> None:
         """Drop a problem's checkpoints, so that their file stays small."""
@@ -74,9 +74,9 @@ class Bench:
 
 
 @contextmanager
-def open_bench(
+def open_problem_runner(
     config: CurateConfig, folder: Folder, *, reasoner: Reasoner | None = None, intervener: Intervener | None = None
-) -> Iterator[Bench]:
+) -> Iterator[ProblemRunner]:
     """Open reasoner, sandbox, intervener and checkpoints.
 
     reasoner, intervener: instead of the configured ones; they are not closed.
@@ -85,14 +85,14 @@ def open_bench(
     """
     with (
         _intervener(config, folder) if intervener is None else nullcontext(intervener) as watcher,
-        opened(config, reasoner) as (watched, sampling, sandbox),
+        open_reasoner_and_sandbox(config, reasoner) as (writer, sampling, sandbox),
         open_checkpoints(folder.checkpoints) as checkpointer,
     ):
-        braked = Braked(watcher)
+        cancellable = CancellableIntervener(watcher)
         parts = Parts(
-            reasoner=watched,
+            reasoner=writer,
             sandbox=sandbox,
-            intervener=braked,
+            intervener=cancellable,
             sampling=sampling,
             confidence_floor=config.confidence_floor,
             patience=config.patience,
@@ -100,7 +100,7 @@ def open_bench(
             max_hint_share=config.max_hint_share,
         )
         machine = calm.build(lambda: parts, checkpointer=checkpointer)
-        yield Bench(parts=parts, reasoner=watched, intervener=braked, seed=config.seed, machine=machine)
+        yield ProblemRunner(parts=parts, reasoner=writer, intervener=cancellable, seed=config.seed, machine=machine)
 
 
 def _intervener(config: CurateConfig, folder: Folder) -> AbstractContextManager[Intervener]:

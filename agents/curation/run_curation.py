@@ -1,6 +1,6 @@
 """Many problems at once: threads that work, and one loop that keeps what they bring.
 
-    summary = curate(CurateConfig(families=("all",), limit=20), Path("runs/first"), report=print)
+    summary = curate(CurateConfig(families=("all",), limit=20), Path("runs/first"), on_progress=print)
 
 Each problem depends on the seed and on itself alone, so the results are the same with any number of workers, and after
 any number of kills: what is done has its line, what was under way goes on from its checkpoint.
@@ -16,12 +16,12 @@ from time import monotonic
 
 from storm_calm.agents.curation.config import CurateConfig, load_problems
 from storm_calm.agents.curation.files import Folder, claim
-from storm_calm.agents.curation.problem_runner import Bench, open_bench
+from storm_calm.agents.curation.problem_runner import ProblemRunner, open_problem_runner
 from storm_calm.agents.curation.records import Record, read_records
 from storm_calm.agents.curation.summary import Summary, summarize
 from storm_calm.agents.interveners import Intervener
 from storm_calm.agents.runs.settings import digest
-from storm_calm.agents.runs.worker_pool import work_off
+from storm_calm.agents.runs.worker_pool import run_jobs
 from storm_calm.env import Problem, Reasoner
 
 
@@ -60,20 +60,20 @@ def curate(
     resume: bool = False,
     reasoner: Reasoner | None = None,
     intervener: Intervener | None = None,
-    report: Report | None = None,
+    on_progress: Report | None = None,
 ) -> Summary:
     """Curate into the folder `out`. A run that is finished already gives its summary and does nothing.
 
     reasoner, intervener: instead of those that the settings name; they are not closed.
     Raises ValueError and OSError for bad input, ReasonerError and SandboxUnavailableError where the parts cannot be
-    opened, RunStoppedError where problem after problem fails. Whatever is raised, what was done can be resumed.
+    opened, TooManyFailuresError where problem after problem fails. Whatever is raised, what was done can be resumed.
     """
     problems = load_problems(config)
     with claim(out, config, digest(problems), resume=resume) as folder:
         session = _Session(config, folder, problems)
         if session.left:
-            with open_bench(config, folder, reasoner=reasoner, intervener=intervener) as bench:
-                session.run(bench, report)
+            with open_problem_runner(config, folder, reasoner=reasoner, intervener=intervener) as runner:
+                session.run(runner, on_progress)
         return session.finish()
 
 
@@ -91,22 +91,22 @@ class _Session:
         self.earlier = max((record.at_seconds for record in self.done.values()), default=0.0)
         self.started = monotonic()
 
-    def run(self, bench: Bench, report: Report | None) -> None:
+    def run(self, runner: ProblemRunner, on_progress: Report | None) -> None:
         """Work on what is left, keep each record as it comes, and stop where nothing comes any more."""
         # They have a line: a kill came before they were forgotten, or the sandbox failed them and they start anew.
         for id in self.done:
-            bench.forget(id)
+            runner.forget(id)
 
         def tick(waiting: int, errors: list[str]) -> None:
-            if report:
-                report(self._progress(waiting, errors, bench.reasoner.tokens))
+            if on_progress:
+                on_progress(self._progress(waiting, errors, runner.reasoner.tokens))
 
-        self.errors = work_off(
+        self.errors = run_jobs(
             self.left,
-            bench.work,
-            lambda problem, record: self._keep(problem, record, bench),
+            runner.run,
+            lambda problem, record: self._keep(problem, record, runner),
             workers=self.config.workers,
-            halt=bench.halt,
+            cancel=runner.cancel,
             tick=tick,
             name="curate",
         )
@@ -118,10 +118,10 @@ class _Session:
         self.folder.finish(records, summary)
         return summary
 
-    def _keep(self, problem: Problem, record: Record, bench: Bench) -> bool:
+    def _keep(self, problem: Problem, record: Record, runner: ProblemRunner) -> bool:
         record = replace(record, at_seconds=round(self.earlier + monotonic() - self.started, 3))
         self.folder.add(record)
-        bench.forget(problem.id)
+        runner.forget(problem.id)
         if problem.id in self.done:
             self._count(self.done[problem.id], -1)
         self.done[problem.id] = record

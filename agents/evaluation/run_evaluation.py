@@ -16,14 +16,14 @@ from storm_calm.agents.evaluation.config import EvalConfig, load_problems
 from storm_calm.agents.evaluation.results import Results, work_out
 from storm_calm.agents.evaluation.samples import Sample, read_samples, sample_seed
 from storm_calm.agents.runs.lines import append_line, write_lines, write_text
-from storm_calm.agents.runs.open_run import opened
-from storm_calm.agents.runs.run_folder import Kind, claimed
+from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
+from storm_calm.agents.runs.run_folder import RunKind, claim_run_folder
 from storm_calm.agents.runs.settings import digest
-from storm_calm.agents.runs.worker_pool import work_off
+from storm_calm.agents.runs.worker_pool import run_jobs
 from storm_calm.env import Problem, Reasoner, SolverEnv, run_episode, score
 from storm_calm.env.problems.benchmarks import Loaded
 
-KIND = Kind(noun="an evaluation", verb="evaluates", free=frozenset({"workers", "rule", "samples"}))
+KIND = RunKind(noun="an evaluation", verb="evaluates", may_change=frozenset({"workers", "rule", "samples"}))
 
 Job = tuple[Problem, int]
 """A problem, and which run at it."""
@@ -61,13 +61,13 @@ def evaluate(
     *,
     resume: bool = False,
     reasoner: Reasoner | None = None,
-    report: Report | None = None,
+    on_progress: Report | None = None,
 ) -> Results:
     """Evaluate into the folder `out`. A run that is finished already is only scored anew.
 
     reasoner: instead of the one that the settings name; it is not closed.
     Raises ValueError and OSError for bad input, ReasonerError and SandboxUnavailableError where the parts cannot be
-    opened, RunStoppedError where run after run fails. Whatever is raised, what was done can be resumed.
+    opened, TooManyFailuresError where run after run fails. Whatever is raised, what was done can be resumed.
     """
     loaded = load_problems(config)
     file = out / "samples.jsonl"
@@ -81,12 +81,12 @@ def evaluate(
         return len({sample.id for sample in kept}) if file.exists() else None
 
     settings = {**config.to_dict(), "problems_digest": digest(loaded.problems)}
-    with claimed(out, KIND, settings, done=done, resume=resume):
+    with claim_run_folder(out, KIND, settings, done=done, resume=resume):
         session = _Session(config, file, loaded, kept)
         if session.left:
             # Figures of fewer samples would be taken for those of the samples beside them.
             (out / "results.json").unlink(missing_ok=True)
-            session.run(reasoner, report)
+            session.run(reasoner, on_progress)
         return session.finish()
 
 
@@ -105,9 +105,9 @@ class _Session:
         self.earlier = max((sample.at_seconds for sample in self.done.values()), default=0.0)
         self.started = monotonic()
 
-    def run(self, reasoner: Reasoner | None, report: Report | None) -> None:
+    def run(self, reasoner: Reasoner | None, on_progress: Report | None) -> None:
         """Make the runs that are left, keep each as it comes, and stop where nothing comes any more."""
-        with opened(self.config, reasoner) as (writer, sampling, sandbox):
+        with open_reasoner_and_sandbox(self.config, reasoner) as (writer, sampling, sandbox):
 
             def work(job: Job) -> Sample:
                 problem, number = job
@@ -117,11 +117,11 @@ class _Session:
                 return Sample(sample=number, seed=seed, temperature=sampling.temperature, episode=episode)
 
             def tick(waiting: int, errors: list[str]) -> None:
-                if report:
-                    report(self._progress(waiting, errors, writer.tokens))
+                if on_progress:
+                    on_progress(self._progress(waiting, errors, writer.tokens))
 
-            self.errors = work_off(
-                self.left, work, self._keep, workers=self.config.workers, halt=writer.halt, tick=tick, name="eval"
+            self.errors = run_jobs(
+                self.left, work, self._keep, workers=self.config.workers, cancel=writer.cancel, tick=tick, name="eval"
             )
 
     def finish(self) -> Results:

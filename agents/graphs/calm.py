@@ -32,30 +32,30 @@ from storm_calm.env import Episode, Finding
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The machine. supply: gives its parts. checkpointer: keeps the state, for runs that go on after a kill."""
     graph = StateGraph(CalmState, context_schema=Context, input_schema=Question)
-    graph.add_node("pose", partial(pose, supply))
+    graph.add_node("start", partial(start, supply))
     graph.add_node("reason", partial(nodes.reason, supply))
     graph.add_node("detect", partial(detect, supply))
     graph.add_node("review", partial(review, supply))
     graph.add_node("intervene", partial(intervene, supply))
     graph.add_node("execute", partial(nodes.execute, supply))
     graph.add_node("judge", partial(judge, supply))
-    graph.add_edge(START, "pose")
-    graph.add_conditional_edges("pose", go_on)
+    graph.add_edge(START, "start")
+    graph.add_conditional_edges("start", next_node)
     graph.add_conditional_edges("reason", after_reason)
     graph.add_conditional_edges("detect", after_detect)
     graph.add_conditional_edges("review", after_review)
-    graph.add_conditional_edges("intervene", go_on)
-    graph.add_conditional_edges("execute", go_on)
+    graph.add_conditional_edges("intervene", next_node)
+    graph.add_conditional_edges("execute", next_node)
     graph.add_conditional_edges("judge", after_judge)
     return graph.compile(checkpointer=checkpointer, name="calm")
 
 
-def pose(supply: Supply, state: Question, runtime: Runtime[Context]) -> dict[str, Any]:
+def start(supply: Supply, state: Question, runtime: Runtime[Context]) -> dict[str, Any]:
     """Begin a run, and settle who watches it. A client that sends no context gets the rules."""
     context = runtime.context or Context()
     fresh: dict[str, Any] = {"intervener": context.intervener, "finding": None, "hint": None, "outcome": None}
     fresh |= {"refusals": [], "spent": Spent().to_dict()}
-    return {**nodes.pose(supply, state), **fresh}
+    return {**nodes.start(supply, state), **fresh}
 
 
 def detect(supply: Supply, state: CalmState) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def detect(supply: Supply, state: CalmState) -> dict[str, Any]:
     if not parts.hints_left(episode):
         return {"finding": None, "hint": None}
     seen = parts.inspect(episode)
-    return {**put_down(seen, state), **(mend(parts, episode, seen) or {"finding": None, "hint": None})}
+    return {**record(seen, state), **(repair(parts, episode, seen) or {"finding": None, "hint": None})}
 
 
 def intervene(supply: Supply, state: CalmState) -> dict[str, Any]:
@@ -88,22 +88,22 @@ def judge(supply: Supply, state: CalmState) -> dict[str, Any]:
         seen = Inspection(finding=Finding.from_dict(kept) if kept else None, hint=state.get("hint"))
     else:
         seen = Inspection() if episode.stop == "infrastructure" else parts.inspect(episode)
-    noted = put_down(seen, state)
-    if mending := mend(parts, episode, seen):
-        return {**noted, **mending, "outcome": None}
+    noted = record(seen, state)
+    if repairing := repair(parts, episode, seen):
+        return {**noted, **repairing, "outcome": None}
     verdict = outcome(episode, seen.finding, usable=seen.usable, max_hint_share=parts.max_hint_share)
     found = seen.finding.to_dict() if seen.finding else None
     return {**noted, "finding": found, "hint": None, "outcome": verdict, **nodes.answer(state)}
 
 
-def mend(parts: Parts, episode: Episode, seen: Inspection) -> dict[str, Any] | None:
+def repair(parts: Parts, episode: Episode, seen: Inspection) -> dict[str, Any] | None:
     """The finding and the hint to intervene with; None where there is nothing to mend, or nothing to mend it with."""
     if seen.finding is None or seen.hint is None or not parts.may_hint(episode, seen.finding):
         return None
     return {"finding": seen.finding.to_dict(), "hint": seen.hint}
 
 
-def put_down(seen: Inspection, state: CalmState) -> dict[str, Any]:
+def record(seen: Inspection, state: CalmState) -> dict[str, Any]:
     """What inspecting took and what was refused, all together."""
     spent = Spent.from_dict(state["spent"]) + seen.spent
     refusals = [*state["refusals"], *(refusal.to_dict() for refusal in seen.refusals)]
@@ -115,7 +115,7 @@ def by_person(state: CalmState) -> bool:
     return state.get("intervener") == "person"
 
 
-def go_on(state: CalmState) -> Literal["reason", "review", "judge"]:
+def next_node(state: CalmState) -> Literal["reason", "review", "judge"]:
     """Reason until the run has stopped; then a person looks at it before the judge does."""
     if not nodes.is_over(state):
         return "reason"

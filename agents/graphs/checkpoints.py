@@ -1,7 +1,8 @@
 """Where runs are kept while they go on: a SQLite file, a thread for each run.
 
     with open_checkpoints(folder / "checkpoints.sqlite") as checkpoints:
-        run(calm.build(supply, checkpointer=checkpoints), thread=problem.id, question={"problem": problem.to_dict()})
+        graph = calm.build(supply, checkpointer=checkpoints)
+        run_graph(graph, thread=problem.id, question={"problem": problem.to_dict()})
 
 The same call begins a run, goes on with it after a kill, and gives its end once it has come to one.
 """
@@ -32,7 +33,7 @@ def open_checkpoints(path: Path) -> Iterator[SqliteSaver]:
         yield SqliteSaver(connection)
 
 
-def run(graph: CompiledStateGraph, *, thread: str, question: Mapping[str, Any]) -> dict[str, Any]:
+def run_graph(graph: CompiledStateGraph, *, thread: str, question: Mapping[str, Any]) -> dict[str, Any]:
     """The final state of a run: begun with `question`, gone on with, or already at its end, as its thread has it."""
     config: RunnableConfig = {"configurable": {"thread_id": thread}, "recursion_limit": MAX_STEPS}
     kept = graph.get_state(config)

@@ -1,7 +1,7 @@
 """A person in the intervener's place: CALM stops where the intervener would look, and waits for a form.
 
     graph.invoke(question, config, context={"intervener": "person"})["__interrupt__"][0].value      # what is shown
-    graph.invoke(Command(resume={"decision": "go on"}), config)
+    graph.invoke(Command(resume={"decision": "continue"}), config)
     graph.invoke(Command(resume={
         "decision": "intervene", "trigger": "solver_distrust", "quote": "That does not look right",
         "hint": "Wait, the solver proved this optimal. I should report it.",
@@ -35,8 +35,8 @@ class Form(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
-    decision: Literal["go on", "intervene"]
-    """"go on" where nothing is wrong; "intervene" to cut the run and put a hint there."""
+    decision: Literal["continue", "intervene"]
+    """"continue" where nothing is wrong; "intervene" to cut the run and put a hint there."""
     trigger: Trigger | None = None
     """Which kind of flaw it is."""
     quote: str | None = None
@@ -141,9 +141,9 @@ class FormError(ValueError):
 
 
 def read(given: Any) -> Form:
-    """The form as it came: an object, its JSON, or the bare words "go on". Raises FormError for anything else."""
-    if isinstance(given, str) and given.strip().strip('"').lower() == "go on":
-        return Form(decision="go on")
+    """The form as it came: an object, its JSON, or the bare words "continue". Raises FormError for anything else."""
+    if isinstance(given, str) and given.strip().strip('"').lower() == "continue":
+        return Form(decision="continue")
     try:
         return Form.model_validate_json(given) if isinstance(given, str) else Form.model_validate(given)
     except ValidationError as error:
@@ -153,7 +153,7 @@ def read(given: Any) -> Form:
             [
                 f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
                 if one["loc"]
-                else f'the form: give "go on", or an object with {fields}'
+                else f'the form: give "continue", or an object with {fields}'
                 for one in error.errors()
             ]
         ) from error
@@ -162,10 +162,10 @@ def read(given: Any) -> Form:
 def judged(form: Form, episode: Episode, shown: Shown) -> Finding | None:
     """What the form finds in the episode; None for nothing. Raises FormError for a form that fits neither."""
     wrong: list[str] = []
-    if form.decision == "go on":
+    if form.decision == "continue":
         filled = [name for name in Form.model_fields if name != "decision" and getattr(form, name) is not None]
         if filled:
-            raise FormError([f'{name}: leave it out to go on, or decide "intervene"' for name in filled])
+            raise FormError([f'{name}: leave it out to continue, or decide "intervene"' for name in filled])
         return None
     if form.trigger is None:
         wrong.append("trigger: say which kind of flaw it is")

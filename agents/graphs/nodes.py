@@ -1,4 +1,4 @@
-"""The nodes that both machines have: pose a question, reason for one segment, execute what it asks for.
+"""The nodes that both machines have: start, reason for one segment, execute what it asks for.
 
 Each takes the state and gives an update of it; the episode in between is an `env.Episode`. Who streams a graph with
 mode "custom" gets events as plain data: `{"source": "model", "text": ...}` for each piece of text as it is written,
@@ -20,14 +20,14 @@ from storm_calm.agents.graphs.state import Question, State, asked, chat
 from storm_calm.env import Chunk, Episode, collect, read_answer, segment_seed
 
 
-def pose(supply: Supply, state: Question) -> dict[str, Any]:
+def start(supply: Supply, state: Question) -> dict[str, Any]:
     """Begin a run."""
     problem = asked(state)
     episode = supply().env().reset(problem)
-    posed: dict[str, Any] = {"problem": None, "episode": episode.to_dict(), "answer": None}
+    started: dict[str, Any] = {"problem": None, "episode": episode.to_dict(), "answer": None}
     if state.get("problem") is not None:
-        posed["messages"] = [HumanMessage(id=problem.id, content=problem.question)]
-    return posed
+        started["messages"] = [HumanMessage(id=problem.id, content=problem.question)]
+    return started
 
 
 def reason(supply: Supply, state: State) -> dict[str, Any]:

@@ -23,29 +23,29 @@ from storm_calm.agents.graphs.state import Question, State
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph:
     """The machine. supply: gives its parts. checkpointer: keeps the state, for runs that go on after a kill."""
     return wire(
-        pose=partial(nodes.pose, supply),
+        start=partial(nodes.start, supply),
         reason=partial(nodes.reason, supply),
         execute=partial(nodes.execute, supply),
         checkpointer=checkpointer,
     )
 
 
-def wire(*, pose: Any, reason: Any, execute: Any, checkpointer: Any = None) -> CompiledStateGraph:
+def wire(*, start: Any, reason: Any, execute: Any, checkpointer: Any = None) -> CompiledStateGraph:
     """The machine out of its nodes."""
     graph = StateGraph(State, input_schema=Question)
-    graph.add_node("pose", pose)
+    graph.add_node("start", start)
     graph.add_node("reason", reason)
     graph.add_node("execute", execute)
     graph.add_node("answer", nodes.answer)
-    graph.add_edge(START, "pose")
-    graph.add_conditional_edges("pose", go_on)
+    graph.add_edge(START, "start")
+    graph.add_conditional_edges("start", next_node)
     graph.add_edge("reason", "execute")
-    graph.add_conditional_edges("execute", go_on)
+    graph.add_conditional_edges("execute", next_node)
     graph.add_edge("answer", END)
     return graph.compile(checkpointer=checkpointer, name="storm")
 
 
-def go_on(state: State) -> Literal["reason", "answer"]:
+def next_node(state: State) -> Literal["reason", "answer"]:
     """Reason until the run has stopped."""
     return "answer" if nodes.is_over(state) else "reason"
 

@@ -54,7 +54,7 @@ RUN: ContextVar[Live] = ContextVar("run")
 """The run that a task works on."""
 
 
-async def pose(state: Question) -> dict[str, Any]:
+async def start(state: Question) -> dict[str, Any]:
     """Begin the run."""
     live = RUN.get()
     env = live.env
@@ -90,5 +90,5 @@ async def execute(state: State) -> dict[str, Any]:
     return {"episode": live.env.episode.to_dict()}
 
 
-machine = storm.wire(pose=pose, reason=reason, execute=execute)
+machine = storm.wire(start=start, reason=reason, execute=execute)
 """The machine; it runs within a context in which `RUN` is set."""

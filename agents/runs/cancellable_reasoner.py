@@ -1,4 +1,4 @@
-"""A reasoner with a counter and a brake: how many tokens were written, and a way to call everything off."""
+"""A cancellable reasoner that counts the tokens it writes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from collections.abc import Iterator, Sequence
 from storm_calm.env import Chunk, Generation, Message, Reasoner, Sampling
 from storm_calm.env.reasoner import Encoding
 from storm_calm.env.transcript import CHARS_PER_TOKEN
+from storm_calm.sandbox import RunCancelledError
 
 
-class HaltedError(Exception):
-    """The run was called off before this segment."""
-
-
-class Watched:
-    """A reasoner that goes on writing until `halt` is called; from then on it refuses the next segment."""
+class CancellableReasoner:
+    """A reasoner that goes on writing until `cancel` is called; from then on it refuses the next segment."""
 
     def __init__(self, reasoner: Reasoner) -> None:
         self._reasoner = reasoner
-        self._halted = threading.Event()
+        self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self.name = reasoner.name
         self.instructions = reasoner.instructions
@@ -29,9 +26,9 @@ class Watched:
         self.tokens = 0
         """Tokens written so far; an estimate where the reasoner gives no ids."""
 
-    def halt(self) -> None:
-        """Call everything off."""
-        self._halted.set()
+    def cancel(self) -> None:
+        """Refuse every later segment."""
+        self._cancelled.set()
 
     def render(self, messages: Sequence[Message]) -> str:
         """As the reasoner."""
@@ -48,7 +45,7 @@ class Watched:
     def stream(
         self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
     ) -> Iterator[Chunk]:
-        """As the reasoner. Raises HaltedError."""
+        """As the reasoner. Raises RunCancelledError."""
         self._check()
         for chunk in self._reasoner.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling):
             self._count(chunk)
@@ -57,7 +54,7 @@ class Watched:
     def generate(
         self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
     ) -> Generation:
-        """As the reasoner. Raises HaltedError."""
+        """As the reasoner. Raises RunCancelledError."""
         self._check()
         generation = self._reasoner.generate(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)
         self._count(generation)
@@ -68,8 +65,8 @@ class Watched:
         self._reasoner.close()
 
     def _check(self) -> None:
-        if self._halted.is_set():
-            raise HaltedError
+        if self._cancelled.is_set():
+            raise RunCancelledError
 
     def _count(self, written: Chunk | Generation) -> None:
         count = len(written.text) // CHARS_PER_TOKEN if written.ids is None else len(written.ids)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import cast
 
 from storm_calm.agents.reasoners import open_reasoner
-from storm_calm.agents.runs.cancellable_reasoner import Watched
+from storm_calm.agents.runs.cancellable_reasoner import CancellableReasoner
 from storm_calm.env import Reasoner, Sampling
 from storm_calm.sandbox import Isolation, Sandbox, open_sandbox
 
 
-class Settings(typing.Protocol):
+class RunSettings(typing.Protocol):
     """What has to be said about a reasoner and a sandbox; help texts are in the configurations."""
 
     @property
@@ -31,7 +31,9 @@ class Settings(typing.Protocol):
 
 
 @contextmanager
-def opened(settings: Settings, reasoner: Reasoner | None = None) -> Iterator[tuple[Watched, Sampling, Sandbox]]:
+def open_reasoner_and_sandbox(
+    settings: RunSettings, reasoner: Reasoner | None = None
+) -> Iterator[tuple[CancellableReasoner, Sampling, Sandbox]]:
     """The reasoner, how it draws tokens, and the sandbox.
 
     reasoner: instead of the configured one; it is not closed.
@@ -39,12 +41,12 @@ def opened(settings: Settings, reasoner: Reasoner | None = None) -> Iterator[tup
     """
     given = closing(_reasoner(settings)) if reasoner is None else nullcontext(reasoner)
     with given as writer, open_sandbox(minimum_isolation=cast(Isolation, settings.minimum_isolation)) as sandbox:
-        heat = settings.temperature
-        sampling = writer.sampling if heat is None else replace(writer.sampling, temperature=heat)
-        yield Watched(writer), sampling, sandbox
+        temperature = settings.temperature
+        sampling = writer.sampling if temperature is None else replace(writer.sampling, temperature=temperature)
+        yield CancellableReasoner(writer), sampling, sandbox
 
 
-def _reasoner(settings: Settings) -> Reasoner:
+def _reasoner(settings: RunSettings) -> Reasoner:
     return open_reasoner(
         settings.reasoner,
         model=settings.model or None,

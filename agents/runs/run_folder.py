@@ -14,22 +14,22 @@ import tomli_w
 
 from storm_calm.agents.runs.lines import write_text
 
-BEGINNINGS = {".lock", "config.toml.part"}
+LEFTOVERS = {".lock", "config.toml.part"}
 """What a run that was killed at once may leave."""
 
-MAY_MOVE = {"problems", "data_dir"}
+MAY_DIFFER_IF_SAME_PROBLEMS = {"problems", "data_dir"}
 """Settings that say where problems are: they may differ when a run goes on, as long as the problems are the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kind:
+class RunKind:
     """What sort of run a folder holds."""
 
     noun: str
     """As in "holds something else than a curation"."""
     verb: str
     """As in "another process curates into it"."""
-    free: frozenset[str]
+    may_change: frozenset[str]
     """Settings that may differ when a run goes on."""
 
 
@@ -45,8 +45,8 @@ def stored_settings(path: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def claimed(
-    path: Path, kind: Kind, settings: Mapping[str, Any], *, done: Callable[[], int | None], resume: bool
+def claim_run_folder(
+    path: Path, kind: RunKind, settings: Mapping[str, Any], *, done: Callable[[], int | None], resume: bool
 ) -> Iterator[None]:
     """Hold the folder for this process alone, with the settings written into it.
 
@@ -55,7 +55,7 @@ def claimed(
     Raises ValueError for a folder that holds other settings (naming what changed), that holds a run and `resume` is not
     set, that another process works in, or that holds something else altogether.
     """
-    if not (path / "config.toml").exists() and path.exists() and {e.name for e in path.iterdir()} - BEGINNINGS:
+    if not (path / "config.toml").exists() and path.exists() and {e.name for e in path.iterdir()} - LEFTOVERS:
         raise ValueError(f"{path}: holds something else than {kind.noun}; choose another --out")
     path.mkdir(parents=True, exist_ok=True)
     with (path / ".lock").open("w") as lock:
@@ -66,7 +66,7 @@ def claimed(
             raise ValueError(message) from None
         begun = done()
         before = stored_settings(path) if begun is not None else None
-        if before is not None and (changed := _changed(before, settings, kind.free)):
+        if before is not None and (changed := _changed(before, settings, kind.may_change)):
             raise ValueError(
                 f"{path}: made with other settings ({', '.join(changed)}); "
                 "choose another --out, or --resume with the old ones"
@@ -80,10 +80,10 @@ def claimed(
         yield
 
 
-def _changed(before: Mapping[str, Any], now: Mapping[str, Any], free: frozenset[str]) -> list[str]:
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any], may_change: frozenset[str]) -> list[str]:
     """The settings that differ, as "name: before -> now"."""
-    moved = MAY_MOVE if before.get("problems_digest") == now["problems_digest"] else set()
-    names = [name for name in dict.fromkeys((*now, *before)) if name not in free | moved]
+    moved = MAY_DIFFER_IF_SAME_PROBLEMS if before.get("problems_digest") == now["problems_digest"] else set()
+    names = [name for name in dict.fromkeys((*now, *before)) if name not in may_change | moved]
     # As they are shown: a run from before a setting was there has none of it, and so has one that leaves it empty.
     differing = [name for name in names if _shown(before.get(name)) != _shown(now.get(name))]
     return [f"{name}: {_shown(before.get(name))} -> {_shown(now.get(name))}" for name in differing]

@@ -190,11 +190,11 @@ def _is_done(folder: Path, stage: Stage) -> bool:
 
 def _is_expected(error: Exception) -> bool:
     """Whether it says itself what is wrong; anything else is a mistake of ours and keeps its traceback."""
-    from storm_calm.agents.runs.worker_pool import RunStoppedError
+    from storm_calm.agents.runs.worker_pool import TooManyFailuresError
     from storm_calm.env import ReasonerError
     from storm_calm.sandbox import SandboxUnavailableError
 
-    told = (TrainingFailedError, UnfinishedError, RunStoppedError, ReasonerError, SandboxUnavailableError)
+    told = (TrainingFailedError, UnfinishedError, TooManyFailuresError, ReasonerError, SandboxUnavailableError)
     return isinstance(error, (*told, ValueError, OSError))
 
 

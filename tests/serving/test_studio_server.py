@@ -95,7 +95,7 @@ def test_a_persons_form_is_refused_then_taken_and_the_run_goes_on_from_the_hint(
     for _ in range(10):
         if "__interrupt__" not in state:
             break
-        state = studio.runs.wait(thread, "calm", command={"resume": "go on"})
+        state = studio.runs.wait(thread, "calm", command={"resume": "continue"})
     assert state["outcome"] in OUTCOMES
     assert state["episode"]["stop"] is not None
 

@@ -15,7 +15,7 @@ from storm_calm.agents.curation.summary import summarize
 from storm_calm.agents.graphs.golden import hint_positions, hint_share
 from storm_calm.agents.interveners import Refusal, Spent
 from storm_calm.agents.runs.settings import help_texts
-from storm_calm.agents.runs.worker_pool import RunStoppedError
+from storm_calm.agents.runs.worker_pool import TooManyFailuresError
 from storm_calm.env import ReasonerError, Sampling, read_episodes, write_problems
 from support.fake_reasoner import FakeReasoner, by_hand, direct, mixed, stubborn, workshop
 from support.measurements import curation_results
@@ -178,7 +178,7 @@ def test_a_problem_that_the_reasoner_fails_has_no_line_and_is_tried_again(config
 
 
 def test_a_curation_stops_where_problem_after_problem_fails(config, tmp_path):
-    with pytest.raises(RunStoppedError, match=r"5 problems failed one after another.* answered 500"):
+    with pytest.raises(TooManyFailuresError, match=r"5 problems failed one after another.* answered 500"):
         curate(config, tmp_path / "out", reasoner=Failing(mixed, *range(10, 18)))
     assert curate(config, tmp_path / "out", resume=True, reasoner=FakeReasoner(mixed)).problems == 8
 
@@ -189,7 +189,7 @@ def test_ctrl_c_keeps_what_is_done(config, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed, pause=0.05), report=interrupt)
+        curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed, pause=0.05), on_progress=interrupt)
     done = [record.id for record in read_records(tmp_path / "out" / "episodes.jsonl")]
     assert 3 <= len(done) < 8
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("curate")]
@@ -214,7 +214,7 @@ def test_a_problem_that_the_sandbox_failed_is_not_scored_and_is_tried_again(conf
 
 def test_progress_is_reported_to_the_end(config, tmp_path):
     seen = []
-    curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed), report=seen.append)
+    curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed), on_progress=seen.append)
     last = seen[-1]
     assert (last.total, last.done, last.golden, last.corrected, last.discarded) == (8, 8, 6, 4, 2)
     assert (last.in_flight, last.errors) == (0, 0)

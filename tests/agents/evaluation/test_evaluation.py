@@ -8,7 +8,7 @@ import pytest
 
 from storm_calm.agents.evaluation import EvalConfig, evaluate
 from storm_calm.agents.evaluation.samples import read_samples
-from storm_calm.agents.runs.worker_pool import RunStoppedError
+from storm_calm.agents.runs.worker_pool import TooManyFailuresError
 from storm_calm.env import ReasonerError, Sampling, score, write_problems
 from support.fake_reasoner import FakeReasoner, boxed, direct, mixed, program, silent, stubborn, workshop, wrong
 from support.measurements import without_measurements
@@ -170,7 +170,7 @@ def test_ctrl_c_keeps_what_is_done(config, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed, pause=0.05), report=interrupt)
+        evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed, pause=0.05), on_progress=interrupt)
     assert 3 <= len(read_samples(tmp_path / "out" / "samples.jsonl")) < COUNT
     evaluate(config, tmp_path / "out", resume=True, reasoner=FakeReasoner(mixed))
     with pytest.raises(KeyboardInterrupt):
@@ -179,7 +179,7 @@ def test_ctrl_c_keeps_what_is_done(config, tmp_path):
             tmp_path / "out",
             resume=True,
             reasoner=FakeReasoner(mixed, pause=0.05),
-            report=interrupt,
+            on_progress=interrupt,
         )
     assert not (tmp_path / "out" / "results.json").exists(), "old figures do not stand beside new samples"
     config = replace(config, samples=2)
@@ -197,7 +197,7 @@ def test_a_run_that_the_sandbox_failed_is_counted_not_scored_and_tried_again(con
         lines[number]["episode"]["stop"] = "infrastructure"
     (out / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     broken = replace(config, samples=2)
-    with pytest.raises(RunStoppedError, match="5 problems failed one after another"):
+    with pytest.raises(TooManyFailuresError, match="5 problems failed one after another"):
         evaluate(replace(broken, samples=4), out, resume=True, reasoner=Failing(mixed, *range(10, 18)))
     from storm_calm.agents.evaluation.config import load_problems
     from storm_calm.agents.evaluation.results import work_out

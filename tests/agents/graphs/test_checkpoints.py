@@ -3,7 +3,7 @@
 import pytest
 
 from storm_calm.agents.graphs import calm
-from storm_calm.agents.graphs.checkpoints import open_checkpoints, run
+from storm_calm.agents.graphs.checkpoints import open_checkpoints, run_graph
 from storm_calm.agents.graphs.components import Parts
 from support.fake_reasoner import FakeReasoner, by_hand, workshop
 
@@ -36,12 +36,12 @@ def test_a_run_goes_on_with_the_segment_at_which_it_broke_off(sandbox, tmp_path,
     whole = calm.build(lambda: parts).invoke(QUESTION)
     fragile = Parts(reasoner=Fragile(by_hand, before=before), sandbox=sandbox)
     with open_checkpoints(tmp_path / "runs.sqlite") as checkpoints, pytest.raises(Interrupted):
-        run(calm.build(lambda: fragile, checkpointer=checkpoints), thread="a", question=QUESTION)
+        run_graph(calm.build(lambda: fragile, checkpointer=checkpoints), thread="a", question=QUESTION)
     with open_checkpoints(tmp_path / "runs.sqlite") as checkpoints:
         graph = calm.build(lambda: fragile, checkpointer=checkpoints)
-        state = run(graph, thread="a", question=QUESTION)
+        state = run_graph(graph, thread="a", question=QUESTION)
         assert fragile.reasoner.segments == 3
-        assert run(graph, thread="a", question=QUESTION) == state
+        assert run_graph(graph, thread="a", question=QUESTION) == state
         assert fragile.reasoner.segments == 3
     assert state["outcome"] == whole["outcome"] == "golden"
     assert state["episode"]["transcript"] == whole["episode"]["transcript"]
@@ -51,7 +51,7 @@ def test_what_is_kept_is_plain_data(sandbox, tmp_path, caplog, recwarn):
     parts = Parts(reasoner=FakeReasoner(by_hand), sandbox=sandbox)
     with open_checkpoints(tmp_path / "runs.sqlite") as checkpoints:
         graph = calm.build(lambda: parts, checkpointer=checkpoints)
-        run(graph, thread="a", question=QUESTION)
+        run_graph(graph, thread="a", question=QUESTION)
         kept = graph.get_state({"configurable": {"thread_id": "a"}}).values
     assert type(kept["episode"]) is dict
     assert [warning for warning in recwarn if "eserializ" in str(warning.message)] == []

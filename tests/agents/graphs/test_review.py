@@ -16,7 +16,7 @@ from storm_calm.env import TRIGGERS, Episode
 from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError
 from support.fake_reasoner import FakeReasoner, by_hand, direct, overruling, silent, stubborn, workshop
 
-GO_ON = {"decision": "go on"}
+CONTINUE = {"decision": "continue"}
 DOUBT = {
     "decision": "intervene",
     "trigger": "solver_distrust",
@@ -25,7 +25,7 @@ DOUBT = {
 }
 
 
-class Watched:
+class ReviewedRun:
     """A run with a person, who answers with `answer`."""
 
     def __init__(self, graph, problem):
@@ -57,7 +57,7 @@ def watch(sandbox):
 
     def watch(role, problem=None, **parts):
         made = Parts(**{"reasoner": FakeReasoner(role), "sandbox": sandbox, **parts})
-        return Watched(calm.build(lambda: made, checkpointer=InMemorySaver()), problem or workshop(14))
+        return ReviewedRun(calm.build(lambda: made, checkpointer=InMemorySaver()), problem or workshop(14))
 
     return watch
 
@@ -68,14 +68,14 @@ def test_it_stops_at_each_segment_before_its_program_runs_and_at_the_whole_run(w
     assert segment["stage"] == "segment"
     assert segment["text"].endswith("```\n")
     assert run.episode.executions == ()
-    answer = run.answer(GO_ON)
+    answer = run.answer(CONTINUE)
     assert answer["text"].startswith("</think>")
     assert run.episode.transcript.text[answer["offset"] :] == answer["text"]
-    whole = run.answer(GO_ON)
+    whole = run.answer(CONTINUE)
     assert (whole["stage"], whole["answer"]) == ("run", "42")
     assert segment["text"] in whole["text"]
     assert "```output" in whole["text"]
-    assert run.answer(GO_ON) is None
+    assert run.answer(CONTINUE) is None
     assert (run.state["outcome"], run.state["answer"]["value"]) == ("golden", 42.0)
 
 
@@ -93,7 +93,7 @@ def test_a_person_sees_what_the_rules_would_have_done_and_is_free_to_do_it(watch
 
 def test_a_quote_says_where_the_cut_is_and_the_hint_is_the_persons(watch):
     run = watch(overruling)
-    run.answer(GO_ON)
+    run.answer(CONTINUE)
     after = run.answer(DOUBT)
     (intervention,) = run.episode.interventions
     assert intervention.removed.startswith(DOUBT["quote"])
@@ -101,22 +101,22 @@ def test_a_quote_says_where_the_cut_is_and_the_hint_is_the_persons(watch):
     assert (intervention.finding.rule, intervention.finding.evidence) == ("person", DOUBT["quote"])
     assert DOUBT["quote"] not in run.episode.transcript.text
     assert after["hints_left"] == 4
-    run.answer(GO_ON, GO_ON)
+    run.answer(CONTINUE, CONTINUE)
     assert run.state["outcome"] == "golden"
 
 
 def test_a_run_that_is_over_can_be_sent_back(watch):
     run = watch(overruling)
-    whole = run.answer(GO_ON, GO_ON)
+    whole = run.answer(CONTINUE, CONTINUE)
     assert (whole["stage"], whole["answer"]) == ("run", "7")
     assert run.answer(DOUBT)["stage"] == "segment"
-    run.answer(GO_ON, GO_ON)
+    run.answer(CONTINUE, CONTINUE)
     assert (run.state["outcome"], run.state["answer"]["value"]) == ("golden", 42.0)
 
 
 def test_a_flaw_earlier_than_what_is_shown_can_be_quoted_too(watch):
     run = watch(overruling)
-    run.answer(GO_ON)
+    run.answer(CONTINUE)
     run.answer({**DOUBT, "trigger": "wrong_formulation", "quote": "Let me solve it with code."})
     assert run.episode.executions == ()
     assert run.episode.interventions[0].removed.startswith("Let me solve it with code.")
@@ -138,8 +138,8 @@ def edited(**changes):
     ("form", "field", "fix"),
     [
         ({"hint": "Wait."}, "decision", "required"),
-        ({"decision": "perhaps"}, "decision", "'go on' or 'intervene'"),
-        ({"decision": "go on", "hint": "Wait."}, "hint", 'decide "intervene"'),
+        ({"decision": "perhaps"}, "decision", "'continue' or 'intervene'"),
+        ({"decision": "continue", "hint": "Wait."}, "hint", 'decide "intervene"'),
         (edited(trigger="boredom"), "trigger", "'manual_computation'"),
         (edited(trigger="leave out"), "trigger", "say which"),
         (edited(quote="Let me work it out by machine."), "quote", "copy it"),
@@ -158,7 +158,7 @@ def edited(**changes):
         (edited(colour="red"), "colour", "not permitted"),
         ("yes, please", "the form", "quote"),
         (7, "the form", "quote"),
-        ([GO_ON], "the form", "quote"),
+        ([CONTINUE], "the form", "quote"),
     ],
 )
 def test_a_form_that_cannot_be_used_is_told_so_and_asked_for_again(watch, form, field, fix):
@@ -180,7 +180,7 @@ def test_all_faults_of_a_form_are_told_at_once_and_any_number_of_times(watch):
     for _ in range(3):
         wrong = run.answer({"decision": "intervene"})["wrong"]
         assert [line.partition(":")[0] for line in wrong] == ["trigger", "quote", "hint"]
-    assert run.answer(GO_ON)["wrong"] == []
+    assert run.answer(CONTINUE)["wrong"] == []
 
 
 def test_when_no_hint_is_left_only_the_whole_run_is_shown_and_a_flaw_in_it_is_left(watch):
@@ -197,9 +197,9 @@ def test_when_no_hint_is_left_only_the_whole_run_is_shown_and_a_flaw_in_it_is_le
 def test_a_run_that_went_wrong_by_itself_is_shown_once(watch):
     run = watch(silent)
     assert (run.shown["stage"], run.shown["text"]) == ("segment", "")
-    run.answer(GO_ON)
+    run.answer(CONTINUE)
     assert run.shown["stage"] == "run"
-    assert run.answer("go on") is None
+    assert run.answer("continue") is None
     assert run.state["outcome"] == "malformed"
 
 
@@ -219,7 +219,7 @@ class Gone(Sandbox):
 
 def test_nobody_is_asked_about_a_fault_of_the_sandbox(watch):
     run = watch(direct, sandbox=Gone())
-    assert run.answer(GO_ON) is None
+    assert run.answer(CONTINUE) is None
     assert run.state["outcome"] == "infrastructure"
 
 
@@ -243,13 +243,13 @@ def test_the_interrupt_brings_the_form_as_a_json_schema(watch):
 
 def test_a_form_that_was_answered_can_be_answered_differently_from_its_checkpoint(watch):
     run = watch(overruling)
-    run.answer(GO_ON, GO_ON, GO_ON)
+    run.answer(CONTINUE, CONTINUE, CONTINUE)
     assert run.state["outcome"] == "wrong_answer"
     asked = [kept.config for kept in run.graph.get_state_history(run.config) if kept.next == ("review",)]
     assert len(asked) == 3
     run.state = run.graph.invoke(None, asked[1])
     assert (run.shown["stage"], run.shown["wrong"]) == ("segment", [])
-    run.answer(DOUBT, GO_ON, GO_ON)
+    run.answer(DOUBT, CONTINUE, CONTINUE)
     assert run.state["outcome"] == "golden"
 
 
@@ -263,9 +263,9 @@ def test_a_run_of_the_rules_can_be_handed_to_a_person_in_the_middle(sandbox):
     assert graph.invoke(None, handed)["__interrupt__"][0].value["text"] == before.values["messages"][-1].text
 
 
-@pytest.mark.parametrize("given", ["go on", " Go on\n", '"go on"', '{"decision": "go on"}', GO_ON])
+@pytest.mark.parametrize("given", ["continue", " Continue\n", '"continue"', '{"decision": "continue"}', CONTINUE])
 def test_a_form_may_come_as_an_object_as_its_json_or_in_two_words(given):
-    assert read(given) == Form(decision="go on")
+    assert read(given) == Form(decision="continue")
 
 
 JSON = st.recursive(

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from storm_calm.agents.interveners import Inspection, Refusal, RulesIntervener, Spent
-from storm_calm.agents.interveners.cancellable import Braked
+from storm_calm.agents.interveners.cancellable import CancellableIntervener
 from storm_calm.agents.interveners.composite import Composite
 from storm_calm.agents.interveners.open_intervener import open_intervener
-from storm_calm.agents.runs.cancellable_reasoner import HaltedError
 from storm_calm.env import Finding, ReasonerError, SolverEnv, run_episode
+from storm_calm.sandbox import RunCancelledError
 from support.fake_intervener_server import FakeIntervenerServer
 from support.fake_reasoner import FakeReasoner, by_hand, direct, workshop, wrong
 
@@ -65,25 +65,25 @@ def test_an_intervener_by_name_is_that_one():
 def test_whoever_waits_for_a_silent_intervener_can_be_called_off(sandbox):
     episode = run_episode(SolverEnv(sandbox, FakeReasoner(direct)), FakeReasoner(direct), workshop(14))
     with FakeIntervenerServer(lambda look: "silence") as judge, open_intervener("llm", url=judge.url) as llm:
-        braked = Braked(llm)
-        threading.Timer(0.3, braked.halt).start()
+        cancellable = CancellableIntervener(llm)
+        threading.Timer(0.3, cancellable.cancel).start()
         started = time.monotonic()
-        with pytest.raises(HaltedError):
-            braked.inspect(episode, lambda hint: None)
+        with pytest.raises(RunCancelledError):
+            cancellable.inspect(episode, lambda hint: None)
         assert time.monotonic() - started < 60, "the endpoint is silent for longer"
         asked = sum(judge.requests.values())
-        with pytest.raises(HaltedError):
-            braked.inspect(episode, lambda hint: None)
+        with pytest.raises(RunCancelledError):
+            cancellable.inspect(episode, lambda hint: None)
         assert sum(judge.requests.values()) == asked == 1
 
 
 @pytest.mark.parametrize("error", [ReasonerError("down"), TimeoutError("late"), KeyError("ours")])
-def test_a_brake_hands_on_what_the_intervener_says_and_raises(error):
+def test_a_cancellable_intervener_hands_on_what_the_intervener_says_and_raises(error):
     class Raising(Saying):
         def inspect(self, episode, refuse):
             raise error
 
     with pytest.raises(type(error)) as raised:
-        Braked(Raising(FOUND)).inspect(None, None)
+        CancellableIntervener(Raising(FOUND)).inspect(None, None)
     assert raised.value is error
-    assert Braked(Saying(replace(FOUND, hint=None))).inspect(None, None) == replace(FOUND, hint=None)
+    assert CancellableIntervener(Saying(replace(FOUND, hint=None))).inspect(None, None) == replace(FOUND, hint=None)
