@@ -11,7 +11,7 @@ reverse.
 """
 
 from storm_calm.env.answers import Answer, last_boxed, parse_answer, read_answer
-from storm_calm.env.episode import Episode, StopReason, Usage, run_episode, segment_seed
+from storm_calm.env.episode import Episode, StopReason, Usage
 from storm_calm.env.intervention import TRIGGER_CLASS, TRIGGERS, Finder, Finding, Intervention, Trigger, TriggerClass
 from storm_calm.env.problem import AnswerKey, Problem
 from storm_calm.env.protocol import PROTOCOLS, Action, Inline, Protocol, ToolCall
@@ -27,6 +27,14 @@ from storm_calm.env.reasoner import (
 )
 from storm_calm.env.records import append_episode, read_episodes, read_problems, repair_episodes, write_problems
 from storm_calm.env.reward import RULES, Rule, Score, score
+from storm_calm.env.solve_loop import (
+    SegmentRequest,
+    next_segment,
+    run_episode,
+    segment_seed,
+    solve_async,
+    write_segment,
+)
 from storm_calm.env.solver_env import SolverEnv, StepResult
 from storm_calm.env.transcript import Finish, Source, Span, Transcript
 
@@ -55,6 +63,7 @@ __all__ = [
     "Rule",
     "Sampling",
     "Score",
+    "SegmentRequest",
     "SolverEnv",
     "Source",
     "Span",
@@ -68,6 +77,7 @@ __all__ = [
     "append_episode",
     "collect",
     "last_boxed",
+    "next_segment",
     "parse_answer",
     "read_answer",
     "read_episodes",
@@ -76,5 +86,7 @@ __all__ = [
     "run_episode",
     "score",
     "segment_seed",
+    "solve_async",
     "write_problems",
+    "write_segment",
 ]

@@ -1,27 +1,16 @@
-"""One run at one problem as a value: everything that happened, and the plain loop that makes it happen.
-
-    episode = run_episode(env, reasoner, problem, seed=1)
-
-The graphs in `agents` walk the same steps as nodes.
-"""
+"""One run at one problem as a value: everything that happened."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self, get_args
 
 from storm_calm.env.intervention import Intervention
 from storm_calm.env.plain import arguments
 from storm_calm.env.problem import Problem
-from storm_calm.env.reasoner import Reasoner, Sampling
 from storm_calm.env.transcript import Transcript
 from storm_calm.sandbox import Execution
-
-if TYPE_CHECKING:
-    from storm_calm.env.solver_env import SolverEnv
 
 StopReason = Literal["answer", "budget", "length", "malformed", "infrastructure"]
 """Why a run is over.
@@ -105,37 +94,3 @@ class Episode:
             stop=values.get("stop"),
             usage=Usage.from_dict(values.get("usage", {})),
         )
-
-
-def run_episode(
-    env: SolverEnv, reasoner: Reasoner, problem: Problem, *, seed: int = 0, sampling: Sampling | None = None
-) -> Episode:
-    """Let `reasoner` work on `problem` until it stops. The loop of evaluation and reinforcement learning.
-
-    sampling: instead of the reasoner's own; its seed is replaced by that of each segment, see `segment_seed`.
-    Raises ReasonerError where the reasoner fails.
-    """
-    sampling = sampling or reasoner.sampling
-    env.reset(problem)
-    while env.episode.stop is None:
-        transcript = env.episode.transcript
-        started = perf_counter()
-        generation = reasoner.generate(
-            transcript.text if transcript.ids is None else transcript.ids,
-            stop=env.protocol.stop,
-            max_tokens=env.remaining,
-            sampling=replace(sampling, seed=segment_seed(seed, env.episode)),
-        )
-        env.step(generation, seconds=perf_counter() - started)
-    return env.episode
-
-
-def segment_seed(seed: int | str, episode: Episode) -> int:
-    """The seed for the next segment of `episode`, in [0, 2**31): the same run again draws the same tokens.
-
-    It depends on the problem's id and on how many segments and interventions there were, and not on the machine or on
-    the order in which problems are taken.
-    """
-    segments = sum(span.source == "model" for span in episode.transcript.spans)
-    key = f"{seed}|{episode.problem.id}|{segments}|{len(episode.interventions)}"
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") >> 1

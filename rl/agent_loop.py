@@ -1,7 +1,7 @@
 """The rollout: `env.SolverEnv`, the environment of curation and evaluation, driven by veRL's generation server.
 
-veRL names it through `rl/config/agent_loops.yaml`, and makes one for each rollout. The loop is that of
-`env.run_episode`, awaiting the server instead of calling a reasoner; ids, masks and reward are the environment's:
+veRL names it through `rl/config/agent_loops.yaml`, and makes one for each rollout. The loop is
+`env.solve_async`, which awaits the server instead of calling a reasoner; ids, masks and reward are the environment's:
 
 - ids are appended as they were sampled, and never encoded anew; observations are encoded by themselves,
 - the mask is 1 on what the model sampled and 0 on what the environment wrote,
@@ -24,7 +24,7 @@ from uuid import uuid4
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
-from storm_calm.env import Episode, Generation, Problem, SolverEnv, score, segment_seed
+from storm_calm.env import Episode, Generation, Problem, Sampling, SegmentRequest, SolverEnv, score, solve_async
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.rollout_metrics import facts, keep, length_of, report_failure
 from storm_calm.sandbox import Isolation, Limits, Sandbox, SandboxUnavailableError, open_sandbox
@@ -76,28 +76,34 @@ class StormAgentLoop(AgentLoopBase):
         request, logprobs, versions = uuid4().hex, list[float](), list[int]()
         generating: list[tuple[float, float]] = []
         acting: list[tuple[float, float]] = []
-        while env.episode.stop is None:
-            ids = env.episode.transcript.ids or ()
-            logprobs += [0.0] * (len(ids) - len(logprobs))
+
+        async def write(segment: SegmentRequest) -> Generation:
+            ids = segment["prompt"]
+            assert isinstance(ids, tuple), "the renderer gives ids"
+            logprobs.extend([0.0] * (len(ids) - len(logprobs)))
             started = monotonic()
             output = await self.server_manager.generate(
                 request_id=request,
                 prompt_ids=list(ids),
                 sampling_params={
                     **sampling_params,
-                    "max_tokens": env.remaining,
-                    "stop": list(env.protocol.stop),
-                    "seed": segment_seed(seed, env.episode),
+                    "max_tokens": segment["max_tokens"],
+                    "stop": list(segment["stop"]),
+                    "seed": segment["sampling"].seed,
                 },
             )
             generating.append((started, monotonic()))
-            versions += [value for value in versions_of(output.extra_fields) if value is not None]
-            generation = self.renderer.read(output.token_ids, stop=env.protocol.stop)
-            logprobs += list(output.log_probs or [0.0] * len(output.token_ids))[: len(generation.ids or ())]
-            await self._step(env, generation, generating[-1][1] - started)
+            versions.extend(value for value in versions_of(output.extra_fields) if value is not None)
+            generation = self.renderer.read(output.token_ids, stop=segment["stop"])
+            logprobs.extend(list(output.log_probs or [0.0] * len(output.token_ids))[: len(generation.ids or ())])
+            return generation
+
+        async def act() -> None:
+            await self._act(env)
             acting.append((generating[-1][1], monotonic()))
             del logprobs[len(env.episode.transcript.ids or ()) :]
-        episode = env.episode
+
+        episode = await solve_async(env, write, act, seed=seed, sampling=Sampling())
         scored = score(episode, self.settings["rule"])
         known = facts(episode, scored)
         rollout = as_rollout(episode, logprobs, length, filler=min(self.renderer.tokens.end_ids))
@@ -121,10 +127,9 @@ class StormAgentLoop(AgentLoopBase):
             },
         )
 
-    async def _step(self, env: SolverEnv, generation: Generation, seconds: float) -> None:
-        """`env.step` beside the event loop, again after a while where the sandbox failed."""
+    async def _act(self, env: SolverEnv) -> None:
+        """Call `env.act` off the event loop, again after a while if the sandbox failed."""
         loop = asyncio.get_running_loop()
-        env.write(generation, seconds=seconds)
         written = env.snapshot()
         for wait in (*PATIENCE, None):
             result = await loop.run_in_executor(threads(self.settings["workers"]), env.act)

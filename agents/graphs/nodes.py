@@ -8,16 +8,15 @@ with the source of its span, and more keys where there is more to say.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from time import perf_counter
 from typing import Any
 
 from langchain_core.messages import HumanMessage
 from langgraph.config import get_stream_writer
+from typing_extensions import Unpack
 
 from storm_calm.agents.graphs.components import Supply
 from storm_calm.agents.graphs.state import Question, State, asked, chat
-from storm_calm.env import Chunk, Episode, collect, read_answer, segment_seed
+from storm_calm.env import Chunk, Episode, Generation, SegmentRequest, collect, read_answer, write_segment
 
 
 def start(supply: Supply, state: Question) -> dict[str, Any]:
@@ -34,17 +33,12 @@ def reason(supply: Supply, state: State) -> dict[str, Any]:
     """Let the reasoner write one segment: up to a program, to the end of its turn, or to where no tokens are left."""
     parts = supply()
     env = parts.env(episode_of(state))
-    transcript = env.episode.transcript
-    prompt = transcript.text if transcript.ids is None else transcript.ids
-    sampling = replace(parts.sampling or parts.reasoner.sampling, seed=segment_seed(state.get("seed", 0), env.episode))
-    stop, room = env.protocol.stop, env.remaining
-    started = perf_counter()
-    if parts.streaming:
-        chunks = parts.reasoner.stream(prompt, stop=stop, max_tokens=room, sampling=sampling)
-        generation = collect(_told(chunks))
-    else:
-        generation = parts.reasoner.generate(prompt, stop=stop, max_tokens=room, sampling=sampling)
-    env.write(generation, seconds=perf_counter() - started)
+
+    def stream(**segment: Unpack[SegmentRequest]) -> Generation:
+        return collect(_told(parts.reasoner.stream(**segment)))
+
+    generate = stream if parts.streaming else parts.reasoner.generate
+    write_segment(env, generate, seed=state.get("seed", 0), sampling=parts.sampling or parts.reasoner.sampling)
     return update(env.episode, state)
 
 

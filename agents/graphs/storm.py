@@ -3,8 +3,8 @@
     graph = build(lambda: Parts(reasoner=reasoner, sandbox=sandbox))
     graph.invoke({"messages": [{"role": "user", "content": "A workshop makes ..."}]})["answer"]
 
-What serving, Studio and `storm solve` run. It is `env.run_episode` as a graph. Servers have its nodes wait on an event
-loop (`agents.graphs.storm_async`).
+What Studio and `storm solve` run: the solve loop (`env.solve_loop`) as a graph. The server runs the loop itself: a
+graph for each request would cost about 2 ms, and add nothing to it.
 """
 
 from __future__ import annotations
@@ -22,20 +22,10 @@ from storm_calm.agents.graphs.state import Question, State
 
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph:
     """The machine. supply: gives its parts. checkpointer: keeps the state, for runs that go on after a kill."""
-    return wire(
-        start=partial(nodes.start, supply),
-        reason=partial(nodes.reason, supply),
-        execute=partial(nodes.execute, supply),
-        checkpointer=checkpointer,
-    )
-
-
-def wire(*, start: Any, reason: Any, execute: Any, checkpointer: Any = None) -> CompiledStateGraph:
-    """The machine out of its nodes."""
     graph = StateGraph(State, input_schema=Question)
-    graph.add_node("start", start)
-    graph.add_node("reason", reason)
-    graph.add_node("execute", execute)
+    graph.add_node("start", partial(nodes.start, supply))
+    graph.add_node("reason", partial(nodes.reason, supply))
+    graph.add_node("execute", partial(nodes.execute, supply))
     graph.add_node("answer", nodes.answer)
     graph.add_edge(START, "start")
     graph.add_conditional_edges("start", next_node)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from storm_calm.agents.triggers import findings
-from storm_calm.env.episode import run_episode
 from storm_calm.env.problem import Problem
 from storm_calm.env.reasoner import Reasoner, Sampling
 from storm_calm.env.reward import score
+from storm_calm.env.solve_loop import run_episode
 from storm_calm.env.solver_env import SolverEnv
 from storm_calm.sandbox import Sandbox
 

@@ -5,8 +5,8 @@
         ...
     run.cancel()
 
-The graph runs in the task and never in the response: a response that ends early then can't leave it half alive, and it
-is cancelled once, with its upstream request and its program.
+The solve loop runs in the task and never in the response: a response that ends early then can't leave it half alive,
+and it is cancelled once, with its upstream request and its program.
 """
 
 from __future__ import annotations
@@ -19,13 +19,22 @@ from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import Literal
 
-from storm_calm.agents.graphs.checkpoints import MAX_STEPS
-from storm_calm.agents.graphs.storm_async import RUN, Live, machine
-from storm_calm.agents.reasoners.async_reasoners import AsyncReasoner, Written
-from storm_calm.env import Episode, Problem, ReasonerError, Sampling, SolverEnv, StepResult, Transcript
+from storm_calm.agents.reasoners.async_reasoners import AsyncReasoner
+from storm_calm.env import (
+    Episode,
+    Generation,
+    Problem,
+    ReasonerError,
+    Sampling,
+    SegmentRequest,
+    SolverEnv,
+    Transcript,
+    solve_async,
+)
 from storm_calm.sandbox import Cancellation, Execution, RunCancelledError, Sandbox
 from storm_calm.serving.api.agent_request import EFFORTS, Ask
 from storm_calm.serving.api.config import ServeConfig
@@ -213,29 +222,13 @@ class Run:
         )
 
     async def _work(self) -> None:
-        agent, ask = self._agent, self._ask
-        RUN.set(
-            Live(
-                reasoner=agent.reasoner,
-                env=self._env,
-                sampling=self.sampling,
-                before=ask.before,
-                max_new_tokens=self._budget(),
-                threads=agent.threads,
-                preparing=agent.preparing,
-                told=self._told,
-                wrote=self._wrote,
-                acted=self._acted,
-            )
-        )
-        question = {"problem": self._problem.to_dict(), "seed": secrets.randbits(31) if ask.seed is None else ask.seed}
+        agent = self._agent
         agent.metrics.began()
         failure: Failure | None = None
         reason = ""
         try:
             async with asyncio.timeout(agent.config.request_seconds):
-                await machine.ainvoke(question, {"recursion_limit": MAX_STEPS})
-            episode = self._env.episode
+                episode = await self._solve()
             if episode.stop == "infrastructure":
                 failure, reason = "sandbox", "the sandbox failed"
             elif episode.stop == "length" and all(span.source == "prompt" for span in episode.transcript.spans):
@@ -248,11 +241,42 @@ class Run:
             raise asyncio.CancelledError from error
         finally:
             self._cancellation.cancel()
-            self._act(False)
+            self._set_acting(False)
             agent.metrics.ended(perf_counter() - self._began)
         if reason:
             log.warning("a run failed: %s", reason)
         self.end = self._as_it_stands(failure)
+
+    async def _solve(self) -> Episode:
+        agent, ask, env = self._agent, self._ask, self._env
+        # Rendering and encoding a long prompt takes too long for an event loop.
+        reset = partial(env.reset, self._problem, before=ask.before)
+        await asyncio.get_running_loop().run_in_executor(agent.preparing, reset)
+        budget = self._budget()
+        if budget is not None:
+            env.max_tokens = min(env.max_tokens, env.episode.transcript.count() + budget)
+        seed = secrets.randbits(31) if ask.seed is None else ask.seed
+        return await solve_async(env, self._write, self._act, seed=seed, sampling=self.sampling)
+
+    async def _write(self, segment: SegmentRequest) -> Generation:
+        written = await self._agent.reasoner.write(**segment, told=self._told)
+        self._completion += written.tokens
+        self._prompt += written.prompt_tokens or self._env.episode.transcript.count()
+        return written.generation
+
+    async def _act(self) -> None:
+        self._set_acting(True)
+        result = await asyncio.get_running_loop().run_in_executor(self._agent.threads, self._env.act)
+        self._set_acting(False)
+        if result.execution is not None:
+            self._agent.metrics.ran(result.execution)
+            self._events.append(Ran(result.execution, result.observation))
+            self._wake.set()
+
+    def _set_acting(self, acting: bool) -> None:
+        if acting != self._acting:
+            self._acting = acting
+            self._agent.metrics.acting(acting)
 
     def _as_it_stands(self, failure: Failure | None) -> End:
         usage = Usage(prompt=self._prompt, completion=max(self._completion, self._told_tokens))
@@ -277,20 +301,3 @@ class Run:
         self._told_tokens += tokens
         self._events.append(Text(text))
         self._wake.set()
-
-    def _wrote(self, written: Written) -> None:
-        self._completion += written.tokens
-        self._prompt += written.prompt_tokens or Transcript(spans=self._env.episode.transcript.spans[:-1]).count()
-        self._act(True)
-
-    def _act(self, acting: bool) -> None:
-        if acting != self._acting:
-            self._acting = acting
-            self._agent.metrics.acting(acting)
-
-    def _acted(self, result: StepResult) -> None:
-        self._act(False)
-        if result.execution is not None:
-            self._agent.metrics.ran(result.execution)
-            self._events.append(Ran(result.execution, result.observation))
-            self._wake.set()
