@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from storm_calm.sandbox.zygote.processes import family
+from storm_calm.sandbox.zygote.processes import process_tree
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,7 +44,7 @@ def processor_seconds(of: int | None = None) -> float:
     of: its number; this process by default.
     """
     ticks = 0
-    for pid in family(of or os.getpid()):
+    for pid in process_tree(of or os.getpid()):
         try:
             with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
                 fields = file.read().rpartition(")")[2].split()

@@ -5,7 +5,7 @@
 
 A cluster is started whose head runs no programs. One node has the machine's first processor for itself, with all that
 runs on it; a second one, which joins and leaves again in every round, has the next processor. So each round measures
-one node, then two, with twice as many callers as there are places. The callers, and what Ray itself runs, may use all
+one node, then two, with twice as many callers as there are slots. The callers, and what Ray itself runs, may use all
 processors; on a machine with just two they take from the nodes, most of all when both are busy. "spinning" is a plain
 Python loop, pinned to one processor and then one to each: what the machine itself gives for a second processor, in the
 same round. A run counts only if its answer is right.
@@ -68,7 +68,7 @@ def spin(processors: list[int], seconds: float) -> float:
 
 
 def throughput(sandbox: Sandbox, name: str, nodes: int, seconds: float) -> float:
-    """Programs a second, with twice as many callers as places."""
+    """Programs a second, with twice as many callers as slots."""
     program, answer = PROGRAMS[name]
 
     def work(end: float) -> int:
@@ -90,10 +90,10 @@ def throughput(sandbox: Sandbox, name: str, nodes: int, seconds: float) -> float
 
 def wait_for_places(sandbox: Any, number: int) -> None:
     """Until the sandbox has found the nodes that there are."""
-    patience = time.monotonic() + 120
-    while sandbox._cluster.places_held() != number:
-        if time.monotonic() > patience:
-            raise RuntimeError(f"there are {sandbox._cluster.places_held()} places, not {number}")
+    deadline = time.monotonic() + 120
+    while sandbox._cluster.slot_count() != number:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"there are {sandbox._cluster.slot_count()} slots, not {number}")
         time.sleep(0.1)
 
 
@@ -101,7 +101,7 @@ def compare(seconds: float, rounds: int) -> dict[str, Any]:
     """One node and two in turns; medians over the rounds, and of the ratios within each."""
     first, second = sorted(os.sched_getaffinity(0))[:2]
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray_nodes.LOOK = 0.2
+    ray_nodes.SCAN_INTERVAL_SECONDS = 0.2
     store = {"object_store_memory": 80 << 20}
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": {"worker_niceness": 0}, **store}
     cluster = Cluster(initialize_head=True, head_node_args=head)

@@ -39,7 +39,7 @@ from benchmarks.common import at_once, described, machine
 from benchmarks.hostile import HOSTILE, ROOMY, Job
 from benchmarks.snippets import KINDS, answer, program, run_fresh
 from storm_calm.sandbox import Sandbox, SandboxUnavailableError, open_sandbox
-from storm_calm.sandbox.zygote.processes import family
+from storm_calm.sandbox.zygote.processes import process_tree
 
 _FLAT = 0.05
 _RARELY = 20  # one program of so many is hostile
@@ -73,16 +73,16 @@ class World:
 
     folder: Path
     """For temporary files, of this run alone."""
-    word: str = field(default_factory=lambda: secrets.token_hex(7))
+    token: str = field(default_factory=lambda: secrets.token_hex(7))
     """The name of every hostile program's processes and files; it is nowhere else."""
 
     def at_rest(self, processes: int | None = None) -> Rest:
         """What there is when all has settled; waits a while for the processes to be no more than so many."""
-        patience = time.monotonic() + 5
-        members, seen = family(os.getpid()), 0
-        while time.monotonic() < patience and (seen < 4 or (processes is not None and len(members) > processes)):
+        deadline = time.monotonic() + 5
+        members, seen = process_tree(os.getpid()), 0
+        while time.monotonic() < deadline and (seen < 4 or (processes is not None and len(members) > processes)):
             time.sleep(0.03)
-            now = family(os.getpid())
+            now = process_tree(os.getpid())
             seen = seen + 1 if now == members else 0
             members = now
         gc.collect()
@@ -109,18 +109,18 @@ class World:
         return [point for point in points if point in here or point.startswith(str(self.folder))]
 
     def named(self) -> list[str]:
-        """Processes and files anywhere that bear the word."""
+        """Processes and files anywhere that bear the token."""
         found = []
         for comm in Path("/proc").glob("[0-9]*/comm"):
             try:
-                if self.word[:15] in comm.read_text():
+                if self.token[:15] in comm.read_text():
                     found.append(f"process {comm.parent.name}")
             except OSError:
                 continue
         found += [
             f"file {path}"
             for place in ("/tmp", "/var/tmp", "/dev/shm", "/run")
-            for path in Path(place).glob(f"*{self.word}*")
+            for path in Path(place).glob(f"*{self.token}*")
         ]
         return found
 
@@ -147,14 +147,14 @@ def _proportional_kb(pid: int) -> int:
     return next((int(line.split()[1]) for line in report.splitlines() if line.startswith("Pss:")), 0)
 
 
-def jobs(runs: int, answers: list[Job], word: str, seed: int) -> list[Job]:
+def jobs(runs: int, answers: list[Job], token: str, seed: int) -> list[Job]:
     """So many jobs, one of twenty hostile, in an order drawn from the seed."""
     draw = random.Random(seed)
-    name = f"import ctypes\nctypes.CDLL(None).prctl(15, b'{word}', 0, 0, 0)\n"
+    name = f"import ctypes\nctypes.CDLL(None).prctl(15, b'{token}', 0, 0, 0)\n"
     hostile = [
         Job(
             name=job.name,
-            code=name + job.code.replace("WORD", word),
+            code=name + job.code.replace("TOKEN", token),
             limits=job.limits,
             statuses=job.statuses,
             answer="OBJ left" if "OBJ left" in job.code else None,
@@ -271,11 +271,11 @@ def soak(settings: argparse.Namespace, world: World) -> dict[str, Any]:
         # Every kind and every hostile program once, so that all fork servers are there.
         conduct = Conduct(sandbox)
         at_once(conduct, answers, settings.concurrency)
-        at_once(conduct, jobs(_RARELY * len(HOSTILE), answers, world.word, 1), settings.concurrency)
+        at_once(conduct, jobs(_RARELY * len(HOSTILE), answers, world.token, 1), settings.concurrency)
         answers = [replace(job, seconds=alone(sandbox, job)) for job in answers]
         conduct = Conduct(sandbox)
         first = world.at_rest()
-        todo = jobs(settings.runs, answers, world.word, settings.seed)
+        todo = jobs(settings.runs, answers, world.token, settings.seed)
         size = max(1, -(-len(todo) // settings.samples))
         for start in range(0, len(todo), size):
             found, seconds = at_once(conduct, todo[start : start + size], settings.concurrency)

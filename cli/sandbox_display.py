@@ -16,7 +16,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from storm_calm.sandbox import Execution, Limits, Sandbox, SolverReport
-    from storm_calm.sandbox.selfcheck import Outcome
+    from storm_calm.sandbox.selfcheck import CaseOutcome
 
 _HARMLESS = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] if chr(code) not in "\n\t"}
 """Control characters, as they are shown: a program's output could else steer the terminal."""
@@ -58,7 +58,7 @@ def print_libraries(found: Mapping[str, str], asked: Sequence[str]) -> None:
 
 
 @contextmanager
-def counted() -> Iterator[Callable[[Outcome], Outcome]]:
+def counted() -> Iterator[Callable[[CaseOutcome], CaseOutcome]]:
     """A function that takes note of each outcome; on a terminal, a bar shows them, on standard error."""
     from storm_calm.sandbox.selfcheck import CASES
 
@@ -68,14 +68,14 @@ def counted() -> Iterator[Callable[[Outcome], Outcome]]:
     ) as progress:
         task = progress.add_task("", total=len(CASES) + 3)
 
-        def count(outcome: Outcome) -> Outcome:
+        def count(outcome: CaseOutcome) -> CaseOutcome:
             progress.update(task, advance=1, description=f"{outcome.theme}: {outcome.name}")
             return outcome
 
         yield count
 
 
-def print_outcomes(outcomes: Sequence[Outcome], seconds: float) -> None:
+def print_outcomes(outcomes: Sequence[CaseOutcome], seconds: float) -> None:
     """A line for each theme, then what is broken, then the sum."""
     from storm_calm.sandbox.selfcheck.case import Theme
 
@@ -166,11 +166,11 @@ def _reports(reports: Sequence[SolverReport]) -> Table:
     return table
 
 
-def _count(outcomes: Sequence[Outcome], state: str) -> str:
+def _count(outcomes: Sequence[CaseOutcome], state: str) -> str:
     return str(sum(outcome.state == state for outcome in outcomes) or "-")
 
 
-def _reasons(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def _reasons(outcomes: Sequence[CaseOutcome]) -> dict[str, int]:
     """Why cases were skipped, and how many for each reason."""
     found: dict[str, int] = {}
     for outcome in outcomes:

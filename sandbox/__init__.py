@@ -69,7 +69,7 @@ def open_sandbox(
 
     backend: "local", a fork server on this machine; "docker", the same in containers; "e2b", in E2B's cloud; "ray", on
         every node of a Ray cluster.
-    minimum_isolation: refuse to open below it. isolation level: the highest isolation level to use, where the machine
+    minimum_isolation: refuse to open below it. isolation: the highest isolation level to use, where the machine
     could do more. workers: how many programs run at once, by default as many as the backend has processors for; more
     wait their turn. limits: of every run that brings none of its own. options: what the backend takes besides, see the
     modules of `sandbox.backends`. Raises SandboxUnavailableError where `minimum_isolation` can't be reached or the

@@ -45,7 +45,7 @@ class Cancellation:
                     callback()
 
     @contextlib.contextmanager
-    def calling(self, callback: Callable[[], object]) -> Iterator[None]:
+    def on_cancel(self, callback: Callable[[], object]) -> Iterator[None]:
         """Have `callback` called when this is cancelled during the `with` block; at once where it was before.
 
         callback: runs in the thread that cancels, so it must neither wait nor raise. It does not run, nor is it still
@@ -64,34 +64,34 @@ class Cancellation:
                 self._callbacks.pop(key, None)
 
 
-def calling(
+def on_cancel(
     cancellation: Cancellation | None, callback: Callable[[], object]
 ) -> contextlib.AbstractContextManager[None]:
-    """`Cancellation.calling`."""
-    return contextlib.nullcontext() if cancellation is None else cancellation.calling(callback)
+    """`Cancellation.on_cancel`."""
+    return contextlib.nullcontext() if cancellation is None else cancellation.on_cancel(callback)
 
 
-def check(cancellation: Cancellation | None) -> None:
+def raise_if_cancelled(cancellation: Cancellation | None) -> None:
     """Raise RunCancelledError where it was cancelled."""
     if cancellation is not None and cancellation.cancelled:
         raise RunCancelledError("the run was cancelled")
 
 
 @contextlib.contextmanager
-def woken(cancellation: Cancellation | None) -> Iterator[int | None]:
+def wake_fd(cancellation: Cancellation | None) -> Iterator[int | None]:
     """A file descriptor for a selector, readable once it is cancelled; it is open as long as the `with` block."""
     if cancellation is None:
         yield None
         return
     fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     try:
-        with cancellation.calling(lambda: os.eventfd_write(fd, 1)):
+        with cancellation.on_cancel(lambda: os.eventfd_write(fd, 1)):
             yield fd
     finally:
         os.close(fd)
 
 
-def abandonable(work: Callable[[], T], cancellation: Cancellation | None) -> T:
+def run_abandonable(work: Callable[[], T], cancellation: Cancellation | None) -> T:
     """What `work` comes to, for work that can't be cut short: on cancelling, it goes on in a thread of its own.
 
     Raises what `work` raises, or RunCancelledError at once where it is cancelled first.
@@ -110,7 +110,7 @@ def abandonable(work: Callable[[], T], cancellation: Cancellation | None) -> T:
                 future.set_result(result)
 
     threading.Thread(target=do, name="sandbox-abandonable", daemon=True).start()
-    with cancellation.calling(future.cancel):
+    with cancellation.on_cancel(future.cancel):
         try:
             return future.result()
         except CancelledError:

@@ -29,7 +29,7 @@ _SERVER = "server"  # the fork server's own group: its programs start in it and 
 # File, share of a program and of the fork server, the largest. With more for the fork server, programs waited up to
 # 0.8 s for the processor beside one with 60 processes.
 _SHARE = {1: ("cpu.shares", 1024, 262_144), 2: ("cpu.weight", 100, 10_000)}
-_PATIENCE = 3.0  # seconds for killed processes to leave their groups
+_REMOVE_TIMEOUT_SECONDS = 3.0  # for killed processes to leave their groups
 
 
 class NoControlGroupsError(Exception):
@@ -37,7 +37,7 @@ class NoControlGroupsError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tree:
+class Hierarchy:
     """A hierarchy of control groups, and the folder in it that belongs to one fork server."""
 
     folder: str
@@ -51,7 +51,7 @@ class ControlGroups:
     """The folders of one fork server, one in version 2, one for each controller in version 1."""
 
     version: Version
-    trees: tuple[Tree, ...]
+    trees: tuple[Hierarchy, ...]
 
     @classmethod
     def create(cls, *, owner: int, programs: int, root: str = "/") -> ControlGroups:
@@ -63,13 +63,13 @@ class ControlGroups:
         """
         version, parents = _parents(root)
         name = f"{_PREFIX}{os.getpid()}-{_start_time(os.getpid())}-{secrets.token_hex(4)}"
-        trees: list[Tree] = []
+        trees: list[Hierarchy] = []
         try:
             for parent, controllers in parents:
                 _sweep(parent)
                 folder = f"{parent}/{name}"
                 os.mkdir(folder)
-                trees.append(Tree(folder=folder, controllers=controllers))
+                trees.append(Hierarchy(folder=folder, controllers=controllers))
                 os.mkdir(f"{folder}/{_SERVER}")
                 if version == 2:
                     _write(f"{folder}/cgroup.subtree_control", " ".join(f"+{one}" for one in controllers))
@@ -183,7 +183,7 @@ def _sweep(parent: str) -> None:
 
 def _remove(folder: str) -> None:
     """Kill all in the groups under `folder`, and remove them and it, as far as that works in time."""
-    patience = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _REMOVE_TIMEOUT_SECONDS
     with contextlib.suppress(OSError):
         groups = [entry.path for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
         for group in (*groups, folder):
@@ -195,7 +195,7 @@ def _remove(folder: str) -> None:
                     os.rmdir(group)
                     break
                 except OSError:
-                    if time.monotonic() > patience or not os.path.isdir(group):
+                    if time.monotonic() > deadline or not os.path.isdir(group):
                         break
                     time.sleep(0.005)
 

@@ -1,10 +1,10 @@
 """Which libraries go together into one fork server, and which fork server a program goes to.
 
-A fork costs by what its parent has loaded, an import by what it loads: so there is a fork server for each family of
+A fork costs by what its parent has loaded, an import by what it loads: so there is a fork server for each group of
 libraries, started when the first program asks for it, and each program goes, by the imports in its syntax tree, to
 the one that spares it most. What that one lacks the program imports by itself, as ever.
 
-    family_of("import pulp")  ->  "pulp"
+    import_group_of("import pulp")  ->  "pulp"
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from storm_calm.sandbox.syntax_tree import parse
 
-FAMILIES: dict[str, tuple[str, ...]] = {
+IMPORT_GROUPS: dict[str, tuple[str, ...]] = {
     "plain": (),
     "linear": ("numpy", "ortools.constraint_solver.pywrapcp", "ortools.linear_solver.pywraplp"),
     "cp_sat": ("numpy", "pandas", "ortools.sat.python.cp_model"),
@@ -33,15 +33,15 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "pulp": ("numpy", "pandas", "ortools.linear_solver.pywraplp", "osqp", "highspy", "pulp"),
     "cvxpy": ("numpy", "pandas", "scipy.optimize", "cvxpy"),
 }
-"""The libraries of each family, in the order in which they are loaded, the one that most programs are about last;
-families from small to large where it can be said.
+"""The libraries of each group, in the order in which they are loaded, the one that most programs are about last;
+groups from small to large where it can be said.
 
 PuLP loads HiGHS so that its symbols take the place of those of libraries loaded later: in OR-Tools, solving with HiGHS
-then gives status 99 and objective 0, and cvxpy with OSQP crashes. So it is in one family only, and the last one there.
+then gives status 99 and objective 0, and cvxpy with OSQP crashes. So it is in one group only, and the last one there.
 """
 
-FIRST = "plain"
-"""The family whose fork server is started with the sandbox: it takes no time, and tells what the machine allows."""
+FIRST_GROUP = "plain"
+"""The group whose fork server is started with the sandbox: it takes no time, and tells what the machine allows."""
 
 _IMPORT_MS = {
     "numpy": 60,
@@ -64,8 +64,8 @@ _IMPORT_MS = {
 """About how many milliseconds each takes to import: what a program is spared that finds it loaded."""
 
 
-def family_of(code: str) -> str:
-    """The family that spares `code` most time; of two that spare the same, the one that comes first."""
+def import_group_of(code: str) -> str:
+    """The group that spares `code` most time; of two that spare the same, the one that comes first."""
     tree = parse(code)
     if tree is None:
         return "plain"  # It will hear about it where it runs.
@@ -74,7 +74,9 @@ def family_of(code: str) -> str:
     except RecursionError:
         return "plain"
     used = {library for library in _IMPORT_MS if any(_touches(name, library) for name in names)}
-    return max(FAMILIES, key=lambda family: sum(_IMPORT_MS[library] for library in used.intersection(FAMILIES[family])))
+    return max(
+        IMPORT_GROUPS, key=lambda group: sum(_IMPORT_MS[library] for library in used.intersection(IMPORT_GROUPS[group]))
+    )
 
 
 def _imported(statements: list[ast.stmt]) -> Iterator[str]:

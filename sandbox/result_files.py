@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def read_results(folder: int, names: Iterable[str], most: int) -> dict[str, bytes]:
@@ -30,7 +30,7 @@ def read_results(folder: int, names: Iterable[str], most: int) -> dict[str, byte
 
 
 def _read(folder: int, parts: tuple[str, ...], most: int) -> bytes | None:
-    fd = os.open(parts[0], _LOOK | (os.O_DIRECTORY if len(parts) > 1 else 0), dir_fd=folder)
+    fd = os.open(parts[0], _OPEN_FLAGS | (os.O_DIRECTORY if len(parts) > 1 else 0), dir_fd=folder)
     try:
         if len(parts) > 1:
             return _read(fd, parts[1:], most)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 
-_TRIES = 5
+_MAX_ATTEMPTS = 5
 
 
 def parse(code: str) -> ast.Module | None:
     """The syntax tree of `code`; None where it does not parse."""
-    for _ in range(_TRIES):
+    for _ in range(_MAX_ATTEMPTS):
         try:
             return ast.parse(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks import common
 from benchmarks.serving.events import MODEL
-from storm_calm.sandbox.zygote.processes import family
+from storm_calm.sandbox.zygote.processes import process_tree
 
 HOUSE = Path(__file__).resolve().parents[2]
 """Where the packages are."""
@@ -55,11 +55,11 @@ class Target:
 
     def family_mb(self) -> float:
         """Memory that it holds with all that descend from it, in MB; pages that several share count once."""
-        return sum(_field(f"/proc/{pid}/smaps_rollup", "Pss") for pid in family(self.pid)) / 1000
+        return sum(_field(f"/proc/{pid}/smaps_rollup", "Pss") for pid in process_tree(self.pid)) / 1000
 
     def names(self) -> set[str]:
         """The names of the processes that descend from it."""
-        return {_text(f"/proc/{pid}/comm").strip() for pid in family(self.pid)}
+        return {_text(f"/proc/{pid}/comm").strip() for pid in process_tree(self.pid)}
 
 
 @contextlib.contextmanager

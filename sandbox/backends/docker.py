@@ -26,14 +26,14 @@ import random
 import threading
 from typing import Any
 
-from storm_calm.sandbox.backends.docker_engine import BUILD, LABEL, Engine, owner
-from storm_calm.sandbox.backends.docker_stream import Stream, StreamLostError
-from storm_calm.sandbox.backends.remote import RemoteSandbox, Slot, SlotLostError
+from storm_calm.sandbox.backends.docker_engine import BUILD, LABEL, DockerEngine, owner
+from storm_calm.sandbox.backends.docker_stream import ContainerStream, StreamLostError
+from storm_calm.sandbox.backends.remote import RemoteSandbox, RemoteWorker, WorkerLostError
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.cancellation import Cancellation
 from storm_calm.sandbox.execution import Isolation, SandboxUnavailableError
 
-_START = 120.0  # seconds for a container to start and to load the libraries: the first time on a slow disk
+_STARTUP_TIMEOUT_SECONDS = 120.0  # to start a container and load the libraries: the first time on a slow disk
 # What the worker and its fork servers need besides a program.
 _OWN_MEMORY_MB = 2048
 _OWN_PROCESSES = 512
@@ -42,7 +42,7 @@ _OPEN_FILES = 4096
 _SCRATCH = "/scratch"
 _CPUS = 2
 # Ids that no user of a machine has, and that an engine which shifts them can shift too.
-_USERS = range(20_000, 60_000)
+_USER_IDS = range(20_000, 60_000)
 
 
 class DockerSandbox(RemoteSandbox):
@@ -68,7 +68,7 @@ class DockerSandbox(RemoteSandbox):
         self._image = image
         self._room = limits
         self._room_lock = threading.Lock()
-        self._engine = Engine()
+        self._engine = DockerEngine()
         with self._engine.trouble(image):
             self._engine.client.images.get(image)
         self._engine.sweep()
@@ -88,15 +88,15 @@ class DockerSandbox(RemoteSandbox):
     def _start(self, minimum_isolation: Isolation, workers: int | None, limits: Limits) -> None:
         super().__init__(
             backend="docker",
-            open_slot=self._open,
+            open_worker=self._open,
             workers=workers or self._engine.info["NCPU"],
             minimum_isolation=minimum_isolation,
             limits=limits,
         )
         atexit.register(self.close)
 
-    def _hello(self, place: Any) -> dict[str, Any]:
-        hello = super()._hello(place)
+    def _hello(self, slot: Any) -> dict[str, Any]:
+        hello = super()._hello(slot)
         if self._highest_isolation != "full":
             return hello
         # The first reason is that nothing better was asked for on the inside.
@@ -104,7 +104,7 @@ class DockerSandbox(RemoteSandbox):
         isolation = "full" if hello["isolation"] == "landlock" and not missing else hello["isolation"]
         return {**hello, "isolation": isolation, "missing": missing}
 
-    def _open(self) -> Slot:
+    def _open(self) -> RemoteWorker:
         with self._room_lock:
             room = self._room
         settings = {
@@ -112,7 +112,7 @@ class DockerSandbox(RemoteSandbox):
             "isolation": "limits" if self._highest_isolation == "limits" else "landlock",
             "workers": 1,
             "limits": self.limits.to_dict(),
-            "alone": True,
+            "dedicated": True,
         }
         with self._engine.trouble(self._image):
             container: str = self._engine.client.containers.create(
@@ -121,24 +121,24 @@ class DockerSandbox(RemoteSandbox):
         try:
             with self._engine.trouble():
                 # Attached before it starts, so that no word is lost.
-                stream = Stream(
+                stream = ContainerStream(
                     self._engine.client.api.attach_socket(
                         container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
                     )
                 )
                 self._engine.client.api.start(container)
-            slot = _Container(self, container, stream, room)
-            slot.greet()
+            worker = _Container(self, container, stream, room)
+            worker.greet()
         except BaseException:
             self._engine.remove(container)
             raise
-        return slot
+        return worker
 
     def _hardening(self, room: Limits) -> dict[str, Any]:
         """The options of a container that has room for programs with the limits `room`."""
         from docker.types import LogConfig, Ulimit
 
-        user = random.choice(_USERS)  # One each: the kernel counts processes by user, over all containers.
+        user = random.choice(_USER_IDS)  # One each: the kernel counts processes by user, over all containers.
         memory = f"{room.memory_mb + 2 * room.file_mb + _OWN_MEMORY_MB}m"
         files = f"size={room.file_mb + _OWN_FILES_MB}m,nr_inodes=16384"
         return {
@@ -166,17 +166,17 @@ class DockerSandbox(RemoteSandbox):
         }
 
     def make_room(self, room: Limits, limits: Limits) -> None:
-        """See that a container made for `room` can run what has `limits`; else raise SlotLostError for a bigger one."""
+        """Raise WorkerLostError, for a bigger container, if one made for `room` can't run what has `limits`."""
         if _joined(room, limits) != room:
             with self._room_lock:
                 self._room = _joined(self._room, limits)
-            raise SlotLostError("it is too small for these limits")
+            raise WorkerLostError("it is too small for these limits")
 
 
-class _Container(Slot):
+class _Container(RemoteWorker):
     """A running container and the stream to it."""
 
-    def __init__(self, sandbox: DockerSandbox, container: str, stream: Stream, room: Limits) -> None:
+    def __init__(self, sandbox: DockerSandbox, container: str, stream: ContainerStream, room: Limits) -> None:
         self._sandbox = sandbox
         self._engine = sandbox._engine
         self._container = container
@@ -187,8 +187,8 @@ class _Container(Slot):
     def greet(self) -> None:
         """Wait until the worker is ready. Raises SandboxUnavailableError if it never is."""
         try:
-            answer = self._ask({"call": "hello"}, _START)
-        except SlotLostError as error:
+            answer = self._ask({"call": "hello"}, _STARTUP_TIMEOUT_SECONDS)
+        except WorkerLostError as error:
             self.close()
             raise SandboxUnavailableError(
                 f"the worker in image {self._sandbox._image!r} did not start: {error}; make the image anew with "
@@ -198,13 +198,11 @@ class _Container(Slot):
             self.close()
             raise SandboxUnavailableError(f"the worker in the container: {answer['fault']}")
 
-    def call(
-        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
-    ) -> dict[str, Any]:
+    def call(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
         limits = request.get("limits") or request.get("program", {}).get("limits")
         if limits:
             self._sandbox.make_room(self._room, Limits(**limits))
-        return self._ask(request, patience, cancellation)
+        return self._ask(request, timeout, cancellation)
 
     def close(self) -> None:
         if self._closed.acquire(blocking=False):
@@ -212,22 +210,20 @@ class _Container(Slot):
             self._stream.close()
             self._engine.remove(self._container)
 
-    def _ask(
-        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
-    ) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
         try:
-            answer = self._stream.ask(json.dumps(request).encode(), patience, cancellation)
+            answer = self._stream.ask(json.dumps(request).encode(), timeout, cancellation)
             return dict(json.loads(answer))
         except StreamLostError as error:
             if cancellation is not None and cancellation.cancelled:  # No time to ask the engine what happened.
-                raise SlotLostError(str(error)) from None
+                raise WorkerLostError(str(error)) from None
             words = self._stream.last_words.rpartition("\n")[2]
             said = f"; its last words: {words}" if words else ""
-            raise SlotLostError(
+            raise WorkerLostError(
                 f"the container was lost: {error}; {self._engine.end_of(self._container)}{said}"
             ) from None
         except ValueError:
-            raise SlotLostError("the container does not speak as a worker does") from None
+            raise WorkerLostError("the container does not speak as a worker does") from None
 
 
 def _joined(some: Limits, others: Limits) -> Limits:

@@ -24,7 +24,7 @@ BUILD = "docker build -f docker/Dockerfile.sandbox -t {image} ."
 _ENDED = ("exited", "dead")
 
 
-class Engine:
+class DockerEngine:
     """A Docker engine: the one that DOCKER_HOST names, or this machine's."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Any
 
-from storm_calm.sandbox.cancellation import Cancellation, calling
+from storm_calm.sandbox.cancellation import Cancellation, on_cancel
 
 _HEADER = struct.Struct(">BxxxL")
 _STDOUT, _STDERR = 1, 2
@@ -25,7 +25,7 @@ class StreamLostError(Exception):
     """The stream ended, broke, or was silent for too long."""
 
 
-class Stream:
+class ContainerStream:
     """The attached stream of one container. Not for several threads at once, but for `close`."""
 
     def __init__(self, attached: Any) -> None:
@@ -43,19 +43,19 @@ class Stream:
         """The end of what the container wrote on standard error."""
         return self._errors.decode("utf-8", errors="replace").strip()
 
-    def ask(self, line: bytes, patience: float, cancellation: Cancellation | None = None) -> bytes:
-        """Send a line and return the line that comes back. Raises StreamLostError after `patience` seconds.
+    def ask(self, line: bytes, timeout: float, cancellation: Cancellation | None = None) -> bytes:
+        """Send a line and return the line that comes back. Raises StreamLostError after `timeout` seconds.
 
         cancellation: what ends the stream meanwhile.
         """
         with self._in_use:
             try:
-                with calling(cancellation, self._end):
-                    self._socket.settimeout(patience)
+                with on_cancel(cancellation, self._end):
+                    self._socket.settimeout(timeout)
                     self._socket.sendall(line + b"\n")
-                    answer = self._read_line(time.monotonic() + patience)
+                    answer = self._read_line(time.monotonic() + timeout)
             except TimeoutError:
-                raise StreamLostError(f"it was silent for {patience:.0f} seconds") from None
+                raise StreamLostError(f"it was silent for {timeout:.0f} seconds") from None
             except OSError as error:
                 raise StreamLostError(f"its stream broke: {error}") from None
         if cancellation is not None and cancellation.cancelled:

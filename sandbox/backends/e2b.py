@@ -13,8 +13,8 @@ apart from each other. E2B bills for the time that a sandbox is open, used or no
 The network is cut: with a template of your own from the start, else as soon as the libraries are installed. Nothing of
 the caller's environment goes there, and the key only to E2B's API.
 
-What goes wrong on the way is tried again, `e2b_cloud.TRIES` times in all, with growing pauses: refusals for being too
-many (429) or for want of room (502, 503), broken and garbled streams. A cloud sandbox that is gone is replaced.
+What fails on the way is retried, with `e2b_cloud.MAX_ATTEMPTS` attempts in all and exponential backoff: refusals for
+being too many (429) or for want of room (502, 503), broken and garbled streams. One that is gone is replaced.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from storm_calm.sandbox.backends.e2b_cloud import KEY_HELP, Cloud
+from storm_calm.sandbox.backends.e2b_cloud import KEY_HELP, E2BCloud
 from storm_calm.sandbox.backends.remote import RemoteSandbox
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import Isolation, SandboxUnavailableError
@@ -46,7 +46,7 @@ LIBRARIES = (
 )
 """What programs can import unless told otherwise, as pip takes it."""
 
-WORKERS = 4
+DEFAULT_WORKERS = 4
 """How many cloud sandboxes there are at most, unless told. E2B refuses more than an account may have."""
 
 
@@ -66,7 +66,7 @@ class E2BSandbox(RemoteSandbox):
     ) -> None:
         """Open the first cloud sandbox; more are opened as they are needed.
 
-        workers: how many at most, `WORKERS` unless told.
+        workers: how many at most, `DEFAULT_WORKERS` unless told.
         template: the name of an E2B template of your own, made from `code-interpreter-v1`, that holds the libraries.
             It gets no network. Unless given, E2B's own is used, and each cloud sandbox begins with an installation.
         api_key: E2B's key; unless given, the environment variable E2B_API_KEY.
@@ -87,12 +87,12 @@ class E2BSandbox(RemoteSandbox):
             "libraries": list(libraries),
             "internet": template is None,
         }
-        self._cloud = Cloud(key, template, settings)
+        self._cloud = E2BCloud(key, template, settings)
         try:
             super().__init__(
                 backend="e2b",
-                open_slot=self._cloud.open,
-                workers=WORKERS if workers is None else workers,
+                open_worker=self._cloud.open,
+                workers=DEFAULT_WORKERS if workers is None else workers,
                 minimum_isolation=minimum_isolation,
                 limits=limits,
             )

@@ -1,8 +1,8 @@
-"""What stands in a cloud sandbox's kernel for the "e2b" backend: a `Desk` that answers numbered calls.
+"""The part of the "e2b" backend in a cloud sandbox's kernel: a `KernelWorker` that answers numbered calls.
 
-`sandbox.backends.e2b` sends this package there and makes a desk; every cell that it then runs is one call of it. A desk
-answers in a printed line of its own (`marked`, `read`), and each number once: when the line to the cloud breaks and
-the call is made again, it gives the answer that it has rather than run anything a second time.
+`sandbox.backends.e2b` sends this package there and makes a worker; every cell that it then runs is one call of it. A
+worker answers in a printed line of its own (`marked`, `read`), and each number once: if the connection breaks and the
+call is made again, it gives the answer that it has rather than run anything a second time.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def read(output: str, key: str) -> Any | None:
     return None
 
 
-class Desk:
+class KernelWorker:
     """Answers calls, one at a time, as a kernel runs one cell at a time."""
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""Cloud sandboxes at E2B, through its SDK: made and set up, kept alive, asked, and ended (`Cloud`, `CloudSlot`).
+"""Cloud sandboxes at E2B, through its SDK: made and set up, kept alive, asked, and ended (`E2BCloud`, `CloudWorker`).
 
-All of it runs in one event loop. Requests to E2B's API are repeated by its SDK and by `Cloud.ask`, code in a kernel by
-`CloudSlot`, whose calls are numbered so that none is done twice (`sandbox.backends.e2b_bootstrap`).
+All of it runs in one event loop. Requests to E2B's API are retried by its SDK and by `E2BCloud.ask`, code in a kernel
+by `CloudWorker`, whose calls are numbered so that none is done twice (`sandbox.backends.e2b_bootstrap`).
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from typing import Any, TypeVar
 
 import storm_calm
 from storm_calm.sandbox.backends import e2b_bootstrap
-from storm_calm.sandbox.backends.e2b_loop import Loop, deadline
-from storm_calm.sandbox.backends.remote import Slot, SlotLostError
+from storm_calm.sandbox.backends.e2b_loop import BackgroundLoop, deadline
+from storm_calm.sandbox.backends.remote import RemoteWorker, WorkerLostError
 from storm_calm.sandbox.cancellation import Cancellation
 from storm_calm.sandbox.execution import SandboxUnavailableError
 
 T = TypeVar("T")
 
-TRIES = 7
+MAX_ATTEMPTS = 7
 """How often a request is made before it counts as failed. The pauses between come to 6 seconds at most, or to what
 E2B's API asks for."""
 
-LIFETIME = 120
+LIFETIME_SECONDS = 120
 """Seconds after which a cloud sandbox ends by itself. It is renewed while it is open, so this is how long one outlives
 a caller that was killed."""
 
-_OPENING = 600.0  # seconds for a cloud sandbox to be made, for the libraries to be installed there, and loaded
-_ENDING = 10.0  # seconds for the API to end cloud sandboxes; then they are left to their own end
-_REQUEST = 60.0  # seconds for one request to the API, which works on it while one waits
+_OPEN_TIMEOUT_SECONDS = 600.0  # to make a cloud sandbox, install the libraries there, and load them
+_SHUTDOWN_TIMEOUT_SECONDS = 10.0  # for the API to end cloud sandboxes; then they are left to their own end
+_REQUEST_TIMEOUT_SECONDS = 60.0  # for one request to the API, which works on it while one waits
 _PAUSE, _LONGEST_PAUSE = 0.1, 10.0
-_PIECE = 1 << 21  # characters in one cell: what lies between refuses messages of 10 MiB
+_MAX_CELL_CHARACTERS = 1 << 21  # what lies between refuses messages of 10 MiB
 _INTERRUPTIONS = ("KeyboardInterrupt", "UnexpectedEndOfExecution")  # of a kernel, when its caller's line breaks
 KEY_HELP = "set E2B_API_KEY to a key from https://e2b.dev/dashboard, or pass api_key="
 """What to do about the key."""
@@ -48,7 +48,7 @@ KEY_HELP = "set E2B_API_KEY to a key from https://e2b.dev/dashboard, or pass api
 _log = logging.getLogger(__name__)
 
 
-class Cloud:
+class E2BCloud:
     """E2B's API, for one key and one template."""
 
     def __init__(self, key: str, template: str | None, settings: dict[str, Any]) -> None:
@@ -67,44 +67,44 @@ class Cloud:
         self._key = key
         self._template = template
         self._settings = settings
-        self._slots: set[CloudSlot] = set()
-        self.loop = Loop()
+        self._workers: set[CloudWorker] = set()
+        self.loop = BackgroundLoop()
 
-    def open(self) -> Slot:
+    def open(self) -> RemoteWorker:
         """A new cloud sandbox, with everything in it. Raises SandboxUnavailableError where there is none to be had."""
         reasons = []
         for _ in range(2):
             try:
                 return self.loop.run(self._open())
-            except SlotLostError as error:
+            except WorkerLostError as error:
                 reasons.append(str(error))
         raise SandboxUnavailableError(f"E2B's sandbox was lost twice while it was set up: {'; '.join(reasons)}")
 
     def close(self) -> None:
-        """End all cloud sandboxes. One that is being made at this moment ends by itself, after `LIFETIME`."""
+        """End all cloud sandboxes. One that is being made at this moment ends by itself, after `LIFETIME_SECONDS`."""
         self.loop.close(self._end_all)
 
-    async def _open(self) -> CloudSlot:
-        slot = CloudSlot(self, await self._create())
-        self._slots.add(slot)
+    async def _open(self) -> CloudWorker:
+        worker = CloudWorker(self, await self._create())
+        self._workers.add(worker)
         try:
-            async with deadline(_OPENING):
-                await self._set_up(slot)
+            async with deadline(_OPEN_TIMEOUT_SECONDS):
+                await self._set_up(worker)
         except BaseException:
-            self.end(slot)
+            self.end(worker)
             raise
-        return slot
+        return worker
 
-    def end(self, slot: CloudSlot) -> asyncio.Task[None]:
-        """Begin to end `slot`, or go on with it."""
-        if slot.ending is None:
-            slot.ending = asyncio.get_running_loop().create_task(slot.end())
-            slot.ending.add_done_callback(lambda _: self._slots.discard(slot))
-        return slot.ending
+    def end(self, worker: CloudWorker) -> asyncio.Task[None]:
+        """Begin to end `worker`, or go on with it."""
+        if worker.ending is None:
+            worker.ending = asyncio.get_running_loop().create_task(worker.end())
+            worker.ending.add_done_callback(lambda _: self._workers.discard(worker))
+        return worker.ending
 
     async def _end_all(self) -> None:
-        if self._slots:
-            await asyncio.wait([self.end(slot) for slot in self._slots])
+        if self._workers:
+            await asyncio.wait([self.end(worker) for worker in self._workers])
 
     async def _create(self) -> Any:
         once = str(uuid.uuid4())  # So that a request that is repeated makes no second one.
@@ -112,7 +112,7 @@ class Cloud:
         def request(**options: Any) -> Awaitable[Any]:
             return self._sdk.create(
                 template=self._template,
-                timeout=LIFETIME,
+                timeout=LIFETIME_SECONDS,
                 envs={},
                 metadata={"made-by": "storm-calm"},
                 allow_internet_access=self._settings["internet"],
@@ -121,9 +121,9 @@ class Cloud:
             )
 
         try:
-            async with deadline(_OPENING):
+            async with deadline(_OPEN_TIMEOUT_SECONDS):
                 return await self.ask(request)
-        except SlotLostError as error:
+        except WorkerLostError as error:
             reason = str(error)
         except self._refusal as error:
             raise SandboxUnavailableError(f"E2B refuses the key ({self.reason(error)}): {KEY_HELP}") from None
@@ -135,19 +135,19 @@ class Cloud:
             "or pass another template= or fewer workers="
         )
 
-    async def _set_up(self, slot: CloudSlot) -> None:
-        problem = await slot.unpack(_packed())
+    async def _set_up(self, worker: CloudWorker) -> None:
+        problem = await worker.unpack(_packed())
         if problem:
             raise SandboxUnavailableError(
                 f"E2B's template can't run this package ({problem}); it needs Python 3.11 or later, as "
                 "code-interpreter-v1 has: pass another template="
             )
-        answer = await slot.ask({"call": "begin", "settings": self._settings})
+        answer = await worker.ask({"call": "begin", "settings": self._settings})
         if "fault" in answer:
             raise SandboxUnavailableError(f"in E2B's sandbox: {answer['fault']}{self._advice(answer['fault'])}")
         if self._settings["internet"]:
             try:
-                await slot.cut_network()
+                await worker.cut_network()
             except Exception as error:
                 raise SandboxUnavailableError(
                     f"E2B did not cut its sandbox off the network: {self.reason(error)}; pass template= with one that "
@@ -169,8 +169,8 @@ class Cloud:
         The SDK itself tries again where there was a refusal, and waits as that says; broken lines, and answers that
         are none, such as a proxy's, are ours.
         """
-        options = {"api_key": self._key, "retries": TRIES - 1, "request_timeout": _REQUEST}
-        for attempt in range(1, TRIES):
+        options = {"api_key": self._key, "retries": MAX_ATTEMPTS - 1, "request_timeout": _REQUEST_TIMEOUT_SECONDS}
+        for attempt in range(1, MAX_ATTEMPTS):
             try:
                 return await request(**options)
             except self._broken_line as error:
@@ -189,40 +189,38 @@ class Cloud:
         return f"{type(error).__name__}: {text}"
 
 
-class CloudSlot(Slot):
-    """A cloud sandbox with a `Desk` in its kernel."""
+class CloudWorker(RemoteWorker):
+    """A cloud sandbox with a `KernelWorker` in its kernel."""
 
-    def __init__(self, cloud: Cloud, cloud_sandbox: Any) -> None:
+    def __init__(self, cloud: E2BCloud, cloud_sandbox: Any) -> None:
         self._cloud = cloud
         self._sandbox = cloud_sandbox
         self._numbers = itertools.count(1)
         self.ending: asyncio.Task[None] | None = None
         self._renewal = asyncio.get_running_loop().create_task(self._keep_alive())
 
-    def call(
-        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
-    ) -> dict[str, Any]:
-        return self._cloud.loop.run(self._call(request, patience), cancellation)
+    def call(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
+        return self._cloud.loop.run(self._call(request, timeout), cancellation)
 
     def close(self) -> None:
         self._cloud.loop.soon(lambda: self._cloud.end(self))
 
-    async def _call(self, request: dict[str, Any], patience: float) -> dict[str, Any]:
-        async with deadline(patience):
+    async def _call(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+        async with deadline(timeout):
             return await self.ask(request)
 
     async def unpack(self, package: str) -> str | None:
-        """Put this package into the kernel, with a desk; what kept it from there, or None."""
+        """Put this package into the kernel, with a worker; what kept it from there, or None."""
         ready = e2b_bootstrap.marked("0.0", "{}")
         code = f"""
 import base64, io, sys, tempfile, zipfile
-if "_desk" not in globals():
+if "_kernel_worker" not in globals():
     _folder = tempfile.mkdtemp(prefix="sandbox-package-")
     zipfile.ZipFile(io.BytesIO(base64.b64decode({package!r}))).extractall(_folder)
     sys.path.insert(0, _folder)
     try:
-        from storm_calm.sandbox.backends.e2b_bootstrap import Desk
-        _desk = Desk()
+        from storm_calm.sandbox.backends.e2b_bootstrap import KernelWorker
+        _kernel_worker = KernelWorker()
     finally:
         sys.path.remove(_folder)
 print({ready!r}, flush=True)
@@ -234,17 +232,19 @@ print({ready!r}, flush=True)
         return None
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The desk's answer to `request`."""
+        """The kernel worker's answer to `request`."""
         number = next(self._numbers)
         text = json.dumps(request)  # ASCII, which stays what it is on the way through a kernel.
-        pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+        pieces = [text[start : start + _MAX_CELL_CHARACTERS] for start in range(0, len(text), _MAX_CELL_CHARACTERS)]
         try:
             for index, piece in enumerate(pieces[:-1]):
-                await self._run(f"{number}.{index}", f"_desk.take({number}, {index}, {piece!r})")
+                await self._run(f"{number}.{index}", f"_kernel_worker.take({number}, {index}, {piece!r})")
             index = len(pieces) - 1
-            return dict(await self._run(f"{number}.{index}", f"_desk.answer({number}, {index}, {pieces[-1]!r})"))
+            return dict(
+                await self._run(f"{number}.{index}", f"_kernel_worker.answer({number}, {index}, {pieces[-1]!r})")
+            )
         except _KernelError as error:
-            raise SlotLostError(f"the kernel lost its desk: {error}") from None
+            raise WorkerLostError(f"the kernel lost its worker: {error}") from None
 
     async def cut_network(self) -> None:
         """Let nothing out of the cloud sandbox any more."""
@@ -253,9 +253,9 @@ print({ready!r}, flush=True)
         )
 
     async def _run(self, key: str, code: str) -> Any:
-        """The answer that `code` prints, as often as it takes to get it whole; its desk makes that safe."""
+        """The answer that `code` prints, as often as it takes to get it whole; its numbers make that safe."""
         problem = ""
-        for attempt in range(TRIES):
+        for attempt in range(MAX_ATTEMPTS):
             if attempt:
                 _log.info("E2B's sandbox %s: %s; trying again", self._sandbox.sandbox_id, problem)
                 await asyncio.sleep(_pause(attempt))
@@ -263,7 +263,7 @@ print({ready!r}, flush=True)
                 return await self._try(key, code)
             except _NoAnswerError as error:
                 problem = str(error)
-        raise SlotLostError(f"no answer in {TRIES} tries; the last: {problem}")
+        raise WorkerLostError(f"no answer in {MAX_ATTEMPTS} tries; the last: {problem}")
 
     async def _try(self, key: str, code: str) -> Any:
         """The answer that `code` prints. Raises _NoAnswerError where it is worth another try."""
@@ -279,7 +279,7 @@ print({ready!r}, flush=True)
         if answer is not None:  # Whatever happened after it.
             return answer
         if failure is not None and self._cloud.is_gone(failure):
-            raise SlotLostError(self._cloud.reason(failure))
+            raise WorkerLostError(self._cloud.reason(failure))
         if failure is not None:
             raise _NoAnswerError(self._cloud.reason(failure))
         if end is not None and end.error is not None and end.error.name not in _INTERRUPTIONS:
@@ -288,9 +288,9 @@ print({ready!r}, flush=True)
 
     async def _keep_alive(self) -> None:
         while True:
-            await asyncio.sleep(LIFETIME / 3)
+            await asyncio.sleep(LIFETIME_SECONDS / 3)
             try:
-                await self._cloud.ask(lambda **options: self._sandbox.set_timeout(LIFETIME, **options))
+                await self._cloud.ask(lambda **options: self._sandbox.set_timeout(LIFETIME_SECONDS, **options))
             except Exception as error:  # Whoever calls next will find out.
                 _log.info("E2B's sandbox %s: %s", self._sandbox.sandbox_id, self._cloud.reason(error))
 
@@ -298,14 +298,14 @@ print({ready!r}, flush=True)
         """End the cloud sandbox, or tell the log why it goes on for a while. Never raises."""
         self._renewal.cancel()
         try:
-            async with asyncio.timeout(_ENDING):
+            async with asyncio.timeout(_SHUTDOWN_TIMEOUT_SECONDS):
                 await self._cloud.ask(lambda **options: self._sandbox.kill(**options))
         except Exception as error:
             _log.warning(
                 "E2B's sandbox %s could not be ended (%s); it ends by itself within %d seconds",
                 self._sandbox.sandbox_id,
                 self._cloud.reason(error),
-                LIFETIME,
+                LIFETIME_SECONDS,
             )
 
 

@@ -9,13 +9,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
-from storm_calm.sandbox.backends.remote import SlotLostError
-from storm_calm.sandbox.cancellation import Cancellation, calling
+from storm_calm.sandbox.backends.remote import WorkerLostError
+from storm_calm.sandbox.cancellation import Cancellation, on_cancel
 
 T = TypeVar("T")
 
 
-class Loop:
+class BackgroundLoop:
     """An event loop in a thread: only there a deadline holds against every kind of silence."""
 
     def __init__(self) -> None:
@@ -27,17 +27,17 @@ class Loop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T], cancellation: Cancellation | None = None) -> T:
-        """What `work` comes to. Raises SlotLostError where the loop is closed, or it is cancelled, before its end."""
+        """What `work` comes to. Raises WorkerLostError where the loop is closed, or it is cancelled, before its end."""
         with self._lock:
             if self._closed:
                 work.close()
-                raise SlotLostError("the sandbox is closed")
+                raise WorkerLostError("the sandbox is closed")
             future = asyncio.run_coroutine_threadsafe(self._tracked(work), self._loop)
         try:
-            with calling(cancellation, future.cancel):
+            with on_cancel(cancellation, future.cancel):
                 return future.result()
         except concurrent.futures.CancelledError:
-            raise SlotLostError("the sandbox is closed, or the run was cancelled") from None
+            raise WorkerLostError("the sandbox is closed, or the run was cancelled") from None
         except BaseException:
             future.cancel()  # Where the waiting was interrupted.
             raise
@@ -82,7 +82,7 @@ async def _cancel(tasks: set[Any]) -> None:
 
 @contextlib.asynccontextmanager
 async def deadline(seconds: float) -> AsyncIterator[None]:
-    """A limit on what is in the `with` block; SlotLostError when it is over."""
+    """A limit on what is in the `with` block; WorkerLostError when it is over."""
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -90,4 +90,4 @@ async def deadline(seconds: float) -> AsyncIterator[None]:
     except TimeoutError:
         if not limit.expired():
             raise
-        raise SlotLostError(f"no answer within {seconds:g} seconds") from None
+        raise WorkerLostError(f"no answer within {seconds:g} seconds") from None

@@ -21,9 +21,9 @@ from storm_calm.sandbox.execution import Isolation, SandboxUnavailableError
 from storm_calm.sandbox.zygote import namespaces, remove_folder
 from storm_calm.sandbox.zygote.child import program_environment
 
-_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from storm_calm.sandbox.zygote.main import main; main()"
+_BOOTSTRAP = "import sys; sys.path.insert(0, sys.argv.pop(1)); import storm_calm.sandbox.zygote.startup as s; s.main()"
 _WATCHED = "memory is looked at every 20 ms, the processor shared out by session"
-_PATIENCE = 60.0  # seconds for the libraries to load: the first time on a slow disk
+_STARTUP_TIMEOUT_SECONDS = 60.0  # to load the libraries: the first time on a slow disk
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class ForkServer:
     isolation: Isolation
     missing: tuple[str, ...]
     inherited_bytes: int
-    groups: ControlGroups | None = None
+    cgroups: ControlGroups | None = None
     resource_control: str = ""
     """What limits memory and processor time of programs."""
 
@@ -60,7 +60,7 @@ class ForkServer:
 
     def close(self) -> None:
         """End it, and with it all its programs."""
-        _end(self.process, self.control, self.scratch, self.groups)
+        _end(self.process, self.control, self.scratch, self.cgroups)
 
 
 def launch(
@@ -71,7 +71,7 @@ def launch(
     limits: Limits,
     spares: int,
     workers: int,
-    alone: bool,
+    dedicated: bool,
     paths: Iterable[str],
     control_groups: bool = True,
 ) -> ForkServer:
@@ -79,19 +79,19 @@ def launch(
 
     spares: children to keep ready, made for `limits`.
     workers: how many programs run at once.
-    alone: whether nothing but this sandbox runs on this machine, as in a container made for it.
+    dedicated: whether nothing but this sandbox runs on this machine, as in a container made for it.
     paths: the files and folders of all libraries that programs can import.
     control_groups: whether to use them if they can be had.
     Raises SandboxUnavailableError where the machine can't reach `minimum_isolation`.
     """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     scratch = tempfile.mkdtemp(prefix="sandbox-", dir=_temporary_folder())
-    groups, resource_control = _control_groups(workers) if control_groups else (None, f"{_WATCHED} (as asked)")
-    group_fds = [os.open(tree.folder, os.O_RDONLY | os.O_DIRECTORY) for tree in groups.trees] if groups else []
+    cgroups, resource_control = _control_groups(workers) if control_groups else (None, f"{_WATCHED} (as asked)")
+    cgroup_fds = [os.open(tree.folder, os.O_RDONLY | os.O_DIRECTORY) for tree in cgroups.trees] if cgroups else []
     settings = {
         "caller": os.getpid(),
-        "groups": [groups.version, list(zip(group_fds, [tree.controllers for tree in groups.trees], strict=True))]
-        if groups
+        "cgroups": [cgroups.version, list(zip(cgroup_fds, [tree.controllers for tree in cgroups.trees], strict=True))]
+        if cgroups
         else None,
         "control": theirs.fileno(),
         "isolation": isolation,
@@ -99,7 +99,7 @@ def launch(
         "scratch": scratch,
         "libraries": list(libraries),
         "paths": list(paths),
-        "alone": alone,
+        "dedicated": dedicated,
         "limits": limits.to_dict(),
         "spares": spares,
     }
@@ -107,32 +107,32 @@ def launch(
     with theirs, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             # No user's packages, no folder of the caller, no variables but ours: as -I, but with a fixed hash seed.
-            [sys.executable, "-s", "-P", "-c", _START, root, json.dumps(settings)],
+            [sys.executable, "-s", "-P", "-c", _BOOTSTRAP, root, json.dumps(settings)],
             env=program_environment("/", ""),
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            pass_fds=[theirs.fileno(), *group_fds],
+            pass_fds=[theirs.fileno(), *cgroup_fds],
             start_new_session=True,
         )
         theirs.close()
-        for fd in group_fds:
+        for fd in cgroup_fds:
             os.close(fd)
         try:
-            if groups:
-                groups.add_server(process.pid)
+            if cgroups:
+                cgroups.add_server(process.pid)
         except NoControlGroupsError as error:
-            _end(process, control, scratch, groups)
+            _end(process, control, scratch, cgroups)
             raise SandboxUnavailableError(str(error)) from None
-        control.settimeout(_PATIENCE)
+        control.settimeout(_STARTUP_TIMEOUT_SECONDS)
         try:
             message = control.recv(1 << 16)
         except TimeoutError:
             message = b""
         answer = json.loads(message) if message else None
         if answer is None or answer.get("refused"):
-            _end(process, control, scratch, groups)
+            _end(process, control, scratch, cgroups)
             errors.seek(0)
             raise SandboxUnavailableError(_refusal(minimum_isolation, answer, errors.read()))
     control.settimeout(None)
@@ -145,7 +145,7 @@ def launch(
         answer["isolation"],
         tuple(answer["missing"]),
         answer["inherited_bytes"],
-        groups,
+        cgroups,
         resource_control,
     )
 
@@ -163,13 +163,13 @@ def _temporary_folder() -> str:
 def _control_groups(workers: int) -> tuple[ControlGroups | None, str]:
     """The control groups for a fork server, and what limits its programs, in words."""
     try:
-        groups = ControlGroups.create(owner=os.geteuid() or namespaces.NOBODY, programs=workers)
+        cgroups = ControlGroups.create(owner=os.geteuid() or namespaces.NOBODY, programs=workers)
     except NoControlGroupsError as error:
         return None, f"{_WATCHED}; {error}"
-    return groups, str(groups)
+    return cgroups, str(cgroups)
 
 
-def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str, groups: ControlGroups | None) -> None:
+def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str, cgroups: ControlGroups | None) -> None:
     with contextlib.suppress(OSError):
         # Also where a forked copy of this process holds the socket too: it is shut for both.
         control.shutdown(socket.SHUT_RDWR)
@@ -179,8 +179,8 @@ def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str,
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if groups:
-        groups.remove()
+    if cgroups:
+        cgroups.remove()
     remove_folder.remove(scratch)
 
 

@@ -1,4 +1,4 @@
-"""The fork servers of a sandbox: one for each family of libraries, started when first needed, replaced when dead."""
+"""The fork servers of a sandbox: one for each group of libraries, started when first needed, replaced when dead."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from collections.abc import Callable
 
 from storm_calm.sandbox.backends.fork_server import ForkServer
 from storm_calm.sandbox.execution import SandboxUnavailableError
-from storm_calm.sandbox.import_groups import FAMILIES
+from storm_calm.sandbox.import_groups import IMPORT_GROUPS
 
 
-class Pool:
+class ForkServerPool:
     """Hands out living fork servers, also to many threads at once."""
 
     def __init__(self, launch: Callable[[tuple[str, ...]], ForkServer]) -> None:
         """launch: starts a fork server that has the libraries loaded."""
         self._launch = launch
         self._servers: dict[str, ForkServer] = {}
-        self._locks = {family: threading.Lock() for family in FAMILIES}
+        self._locks = {group: threading.Lock() for group in IMPORT_GROUPS}
         self._closed = False
 
-    def server(self, family: str, *, instead_of: ForkServer | None = None) -> ForkServer:
-        """The fork server of `family`, a new one where there is none, or it died, or is `instead_of`, which failed.
+    def server(self, group: str, *, instead_of: ForkServer | None = None) -> ForkServer:
+        """The fork server of `group`, a new one where there is none, or it died, or is `instead_of`, which failed.
 
         Raises SandboxUnavailableError where it can't be started, or the pool is closed.
         """
-        with self._locks[family]:  # Those who need another family don't wait for this one to start.
-            server = self._servers.get(family)
+        with self._locks[group]:  # Those who need another group don't wait for this one to start.
+            server = self._servers.get(group)
             if self._closed:
                 raise SandboxUnavailableError("the sandbox is closed")
             if server is None or server is instead_of or not server.alive():
                 if server is not None:
                     server.close()
-                server = self._servers[family] = self._launch(FAMILIES[family])
+                server = self._servers[group] = self._launch(IMPORT_GROUPS[group])
             return server
 
     def close(self) -> None:
         """End all fork servers, and with them their programs."""
         self._closed = True
-        for family, lock in self._locks.items():
+        for group, lock in self._locks.items():
             with lock:
-                server = self._servers.pop(family, None)
+                server = self._servers.pop(group, None)
                 if server is not None:
                     server.close()

@@ -22,24 +22,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from storm_calm.sandbox.backends.fair_semaphore import Places
+from storm_calm.sandbox.backends.fair_semaphore import FairSemaphore
 from storm_calm.sandbox.backends.fork_server import ForkServer, launch
-from storm_calm.sandbox.backends.fork_server_pool import Pool
+from storm_calm.sandbox.backends.fork_server_pool import ForkServerPool
 from storm_calm.sandbox.base import Limits, Program, Sandbox, Session
-from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check, woken
+from storm_calm.sandbox.cancellation import (
+    Cancellation,
+    RunCancelledError,
+    raise_if_cancelled,
+    run_abandonable,
+    wake_fd,
+)
 from storm_calm.sandbox.execution import Execution, Isolation, SandboxUnavailableError, Status
-from storm_calm.sandbox.import_groups import FAMILIES, FIRST, family_of
+from storm_calm.sandbox.import_groups import FIRST_GROUP, IMPORT_GROUPS, import_group_of
 from storm_calm.sandbox.libraries import importable
 from storm_calm.sandbox.probe import channel
 from storm_calm.sandbox.result_files import read_results
-from storm_calm.sandbox.zygote.server import OVER
+from storm_calm.sandbox.zygote.server import EXIT_REQUEST
 
 _STREAMS = ("stdout", "stderr", "reports")
-_REPORTS, _REPORT_BYTES = 1000, 1 << 20  # what is taken of one run's reports; the rest is passed over
+_MAX_REPORTS, _MAX_REPORT_BYTES = 1000, 1 << 20  # what is taken of one run's reports; the rest is passed over
 # What Python, C++ and Rust say when memory is refused: as an uncaught error, or before abort().
 _MEMORY_WORDS = re.compile(r"^[\w.]*MemoryError\b[^\n]*\Z|std::bad_alloc|memory allocation of \d+ bytes failed", re.M)
 PIPE_READS = 32  # of 64 KiB: as much as a pipe can hold
-GRACE = 5.0  # seconds past a deadline after which the fork server itself must be stuck
+GRACE_SECONDS = 5.0  # past a deadline, after which the fork server itself must be stuck
 CANCELLED = "cancelled"  # what a selector says where it does not say a stream's name
 
 
@@ -55,27 +61,27 @@ class LocalSandbox(Sandbox):
         isolation: Isolation,
         workers: int | None,
         limits: Limits,
-        alone: bool = False,
+        dedicated: bool = False,
         control_groups: bool = True,
         libraries: Sequence[str] = (),
     ) -> None:
         """Open it; `open_sandbox` explains the first four.
 
-        alone: nothing but this sandbox runs on this machine, as in a container made for it.
+        dedicated: nothing but this sandbox runs on this machine, as in a container made for it.
         control_groups: limit memory by control groups if this process may make them.
         libraries: distributions that programs can import besides those of `sandbox.libraries`.
         Raises ValueError for a library that is not installed, or may not be one.
         """
         self.workers = workers or len(os.sched_getaffinity(0))
         self.limits = limits
-        self._alone = alone
+        self._dedicated = dedicated
         self._control_groups = control_groups
         self._paths = tuple(path for library in importable(libraries) for path in library.paths)
         self._closed = False
         self._isolation_levels: tuple[Isolation, Isolation] = (minimum_isolation, isolation)
-        self._places = Places(list(range(self.workers)))
-        self._pool = Pool(self._launch)
-        first = self._pool.server(FIRST)
+        self._slots = FairSemaphore(list(range(self.workers)))
+        self._pool = ForkServerPool(self._launch)
+        first = self._pool.server(FIRST_GROUP)
         self.isolation = first.isolation
         self.missing = first.missing
         self.resource_control = first.resource_control
@@ -83,22 +89,23 @@ class LocalSandbox(Sandbox):
         self._isolation_levels = (self.isolation, self.isolation)
 
     def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
-        family = family_of(program.code)
-        with self._places.take(cancellation=cancellation):
+        group = import_group_of(program.code)
+        with self._slots.acquire(cancellation=cancellation):
             # Starting a fork server takes seconds; the next program finds it ready.
-            server = abandonable(lambda: self._pool.server(family), cancellation)
+            server = run_abandonable(lambda: self._pool.server(group), cancellation)
             try:
-                return Run(server, program, cancellation=cancellation, calm=self._places.calm()).finish()
+                uncontended = self._slots.is_uncontended()
+                return ProgramRun(server, program, cancellation=cancellation, uncontended=uncontended).finish()
             except ServerLostError:
                 lost = server
             # It may have been a neighbour's fault. So it gets one more try, in a fork server of its own.
-            abandonable(lambda: self._pool.server(family, instead_of=lost), cancellation)
-            own = abandonable(lambda: self._launch(FAMILIES[family]), cancellation)
+            run_abandonable(lambda: self._pool.server(group, instead_of=lost), cancellation)
+            own = run_abandonable(lambda: self._launch(IMPORT_GROUPS[group]), cancellation)
             begin = time.monotonic()
             try:
-                return Run(own, program, cancellation=cancellation).finish()
+                return ProgramRun(own, program, cancellation=cancellation).finish()
             except ServerLostError as error:
-                check(cancellation)
+                raise_if_cancelled(cancellation)
                 if self._closed:
                     raise SandboxUnavailableError("the sandbox is closed") from None
                 return killed(
@@ -110,11 +117,11 @@ class LocalSandbox(Sandbox):
     def session(self, *, limits: Limits | None = None) -> Session:
         from storm_calm.sandbox.backends.session import LocalSession  # It builds on what is below.
 
-        return LocalSession(self._places, self._pool, limits or self.limits)
+        return LocalSession(self._slots, self._pool, limits or self.limits)
 
     def close(self) -> None:
         self._closed = True
-        self._places.close()
+        self._slots.close()
         self._pool.close()
 
     def _launch(self, libraries: tuple[str, ...]) -> ForkServer:
@@ -126,7 +133,7 @@ class LocalSandbox(Sandbox):
             limits=self.limits,
             spares=min(2, self.workers),
             workers=self.workers,
-            alone=self._alone,
+            dedicated=self._dedicated,
             paths=self._paths,
             control_groups=self._control_groups,
         )
@@ -137,16 +144,16 @@ class ServerLostError(Exception):
 
 
 @dataclass(slots=True)
-class Run:
+class ProgramRun:
     """One program under way: its files, and what came out of them so far."""
 
     server: ForkServer
     program: Program
     cancellation: Cancellation | None = None
-    calm: bool = False
+    uncontended: bool = False
     """Whether nothing else runs, so that the fork server has time to prepare the next one well."""
     output: dict[str, bytearray] = field(default_factory=lambda: {name: bytearray() for name in _STREAMS})
-    word: str = field(default_factory=lambda: secrets.token_hex(8))
+    nonce: str = field(default_factory=lambda: secrets.token_hex(8))
     """What the probe's reports begin with."""
     truncated: bool = False
     claimed_exit: int | None = None
@@ -161,14 +168,14 @@ class Run:
         begin = time.monotonic()
         line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         streams, given = self._open_files()
-        with line, theirs, selectors.PollSelector() as selector, woken(self.cancellation) as wake:
+        with line, theirs, selectors.PollSelector() as selector, wake_fd(self.cancellation) as wake:
             try:
                 limits = self.program.limits
                 order = {
                     "limits": limits.to_dict(),
-                    "word": self.word,
+                    "nonce": self.nonce,
                     "results": bool(self.program.results),
-                    "calm": self.calm,
+                    "uncontended": self.uncontended,
                 }
                 try:
                     self.server.send(order, [theirs.fileno(), *given])
@@ -217,10 +224,10 @@ class Run:
 
     def _gather(self, selector: selectors.BaseSelector, line: socket.socket, begin: float) -> dict[str, Any]:
         """Read until the program says that it is over, or the fork server that it has ended."""
-        patience = begin + self.program.limits.seconds + GRACE
+        deadline = begin + self.program.limits.seconds + GRACE_SECONDS
         while True:
-            ready = selector.select(patience - time.monotonic())
-            if not ready and time.monotonic() >= patience:
+            ready = selector.select(deadline - time.monotonic())
+            if not ready and time.monotonic() >= deadline:
                 raise ServerLostError("it does not answer")
             for key, _ in ready:
                 if key.data is None:
@@ -232,7 +239,7 @@ class Run:
                 if key.data == CANCELLED:
                     # Its end is waited for: only then nothing of it runs any more.
                     self.cancelled = True
-                    patience = min(patience, time.monotonic() + GRACE)
+                    deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
                     self._stop(line)
                     selector.unregister(key.fd)
                 elif not self._read(key.data, key.fd):
@@ -241,10 +248,10 @@ class Run:
                     pass  # What it says is of no use to anyone.
                 elif key.data == "reports":
                     if self.claimed_exit is None:
-                        self.claimed_exit = channel.claimed_exit(bytes(self.output["reports"][-64:]), self.word)
+                        self.claimed_exit = channel.claimed_exit(bytes(self.output["reports"][-64:]), self.nonce)
                         if self.claimed_exit is not None:
                             with contextlib.suppress(OSError):
-                                line.send(OVER)
+                                line.send(EXIT_REQUEST)
                 elif self.truncated:
                     self._stop(line)
                     selector.unregister(key.fd)
@@ -269,7 +276,7 @@ class Run:
         except BlockingIOError:
             return False
         kept = self.output[name]
-        room = (_REPORT_BYTES if name == "reports" else self.program.limits.output_bytes) - len(kept)
+        room = (_MAX_REPORT_BYTES if name == "reports" else self.program.limits.output_bytes) - len(kept)
         kept += data[:room]
         if name != "reports":
             self.truncated = self.truncated or len(data) > room
@@ -278,7 +285,7 @@ class Run:
     def _execution(self, end: dict[str, Any], files: dict[str, bytes]) -> Execution:
         if "fault" in end:
             raise SandboxUnavailableError(end["fault"])
-        if end["cause"] == "over" and self.claimed_exit is not None:
+        if end["cause"] == "exit_request" and self.claimed_exit is not None:
             end = {**end, "exit_code": self.claimed_exit, "signal": None}
         stdout, stderr = (bytes(self.output[name]).decode("utf-8", errors="replace") for name in ("stdout", "stderr"))
         peak = max(end["peak_bytes"], end["maxrss_bytes"] - self.server.inherited_bytes)
@@ -296,7 +303,7 @@ class Run:
             isolation=self.server.isolation,
             backend="local",
             files=files,
-            reports=channel.read(bytes(self.output["reports"]), self.word, _REPORTS),
+            reports=channel.read(bytes(self.output["reports"]), self.nonce, _MAX_REPORTS),
         )
 
     def _status(self, end: dict[str, Any], stderr: str, peak: int) -> Status:

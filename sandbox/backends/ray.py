@@ -2,8 +2,8 @@
 
     python -c 'from storm_calm import open_sandbox; print(open_sandbox("ray").run("print(6 * 7)").stdout)'
 
-Each node that has processors gets one actor, and in it one `LocalSandbox` with a place for each of them. A program goes
-to the node with the most free places, and a node never has more under way than places. What was under way on a node
+Each node that has processors gets one actor, and in it one `LocalSandbox` with a slot for each of them. A program goes
+to the node with the most free slots, and a node never has more under way than slots. What was under way on a node
 that is lost is repeated on another one. Every few seconds, and at once when a node is lost, the cluster is looked
 over: nodes that joined get an actor, and so do those whose actor alone died.
 
@@ -27,7 +27,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from storm_calm.sandbox.backends.remote import Place, RemoteSandbox, RemoteSession
+from storm_calm.sandbox.backends.remote import RemoteSandbox, RemoteSession, WorkerSlot
 from storm_calm.sandbox.base import Limits, Program, Session
 from storm_calm.sandbox.execution import Execution, Isolation, SandboxUnavailableError
 
@@ -42,15 +42,15 @@ except ImportError as error:
         f"the ray backend needs the ray package ({error}); pip install 'storm-calm[ray]'"
     ) from None
 
-_ANSWERING = 10.0  # seconds for the head of a cluster to take a connection
-_OBJECT_STORE = 128 << 20  # bytes, where Ray is started here: results are small, and Ray's default is 30 % of memory
+_CONNECT_TIMEOUT_SECONDS = 10.0  # for the head of a cluster to take a connection
+_OBJECT_STORE_BYTES = 128 << 20  # where Ray is started here: results are small; Ray's default is 30 % of memory
 
 
 class RaySandbox(RemoteSandbox):
     """Programs on the nodes of a Ray cluster. Made by `open_sandbox`.
 
     `isolation` is the weakest of the nodes' isolation levels; an Execution tells that of its own node. `workers` is the
-    number of places that there were at the start.
+    number of slots that there were at the start.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RaySandbox(RemoteSandbox):
     ) -> None:
         """Start the actors on all nodes.
 
-        workers: places on all nodes together, spread over them by their processors; by default as many as processors.
+        workers: slots on all nodes together, spread over them by their processors; by default as many as processors.
             Those of a lost node go to the next one that comes.
         address: of the cluster, as `ray.init` takes it. Unless given: the cluster that this process is connected to,
             else the one that Ray finds (RAY_ADDRESS, or one on this machine), else one that is started here for as
@@ -80,46 +80,46 @@ class RaySandbox(RemoteSandbox):
             self._ends.callback(self._cluster.close)
             super().__init__(
                 backend="ray",
-                open_slot=self._cluster.weakest,
-                workers=self._cluster.places_held(),
+                open_worker=self._cluster.weakest,
+                workers=self._cluster.slot_count(),
                 minimum_isolation=minimum_isolation,
                 limits=limits,
             )
         except BaseException:
             self._ends.close()
             raise
-        self.places = self._cluster.places
+        self.slots = self._cluster.slots
 
     def session(self, *, limits: Limits | None = None) -> Session:
         return _RaySession(self, limits or self.limits)
 
-    def drop(self, place: Place) -> None:
-        # Its slot is the whole node. The place is not filled again: a new actor brings places of its own.
-        if isinstance(place.slot, Node):
-            self._cluster.lose(place.slot)
+    def drop(self, slot: WorkerSlot) -> None:
+        # Its worker is the whole node. The slot is not filled again: a new actor brings slots of its own.
+        if isinstance(slot.worker, Node):
+            self._cluster.lose(slot.worker)
 
     def execution(self, value: dict[str, Any], program: Program) -> Execution:
         return dataclasses.replace(super().execution(value, program), isolation=value["isolation"])
 
     def close(self) -> None:
-        self.places.close()
+        self.slots.close()
         self._ends.close()
 
 
 class _RaySession(RemoteSession):
-    """A session on a node: any place there will do."""
+    """A session on a node: any slot there will do."""
 
-    def _accepts(self, place: Place) -> bool:
+    def _accepts(self, slot: WorkerSlot) -> bool:
         home = self._home_node()
-        return home is None or home.lost or place.slot is home
+        return home is None or home.lost or slot.worker is home
 
-    def _alive(self, place: Place) -> bool:
+    def _alive(self, slot: WorkerSlot) -> bool:
         home = self._home_node()
-        return home is not None and not home.lost and place.slot is home
+        return home is not None and not home.lost and slot.worker is home
 
     def _home_node(self) -> Node | None:
-        slot = self._home[0].slot if self._home else None
-        return slot if isinstance(slot, Node) else None
+        worker = self._home[0].worker if self._home else None
+        return worker if isinstance(worker, Node) else None
 
 
 _connecting = threading.Lock()
@@ -155,7 +155,7 @@ def _init(address: str | None) -> None:
     local = {
         "include_dashboard": False,
         "num_cpus": len(os.sched_getaffinity(0)),
-        "object_store_memory": _OBJECT_STORE,
+        "object_store_memory": _OBJECT_STORE_BYTES,
         "_system_config": {"worker_niceness": 0},
     }
     reports = os.environ.get("RAY_USAGE_STATS_ENABLED")
@@ -188,4 +188,4 @@ def _check(address: str) -> None:
     if address == "auto":
         address = services.canonicalize_bootstrap_address(address)
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERING).close()
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_SECONDS).close()

@@ -1,4 +1,4 @@
-"""The nodes of a Ray cluster as slots for programs: which there are, what runs on them, and who goes where."""
+"""The nodes of a Ray cluster as workers for programs: which there are, what runs on them, and who goes where."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from storm_calm.sandbox.backends.fair_semaphore import Places
+from storm_calm.sandbox.backends.fair_semaphore import FairSemaphore
 from storm_calm.sandbox.backends.local import LocalSandbox
-from storm_calm.sandbox.backends.remote import Place, Slot, SlotLostError
+from storm_calm.sandbox.backends.remote import RemoteWorker, WorkerLostError, WorkerSlot
 from storm_calm.sandbox.backends.worker import Worker
 from storm_calm.sandbox.cancellation import Cancellation
 from storm_calm.sandbox.execution import ISOLATION_LEVELS, Isolation, SandboxUnavailableError
 
-LOOK = 5.0
+SCAN_INTERVAL_SECONDS = 5.0
 """Seconds between two looks at which nodes there are."""
 
-_STARTING = 120.0  # seconds for an actor's process to start and to load the solver libraries
-_AGAIN = 60.0  # seconds after which a node whose sandbox did not open is tried again
-_SIGN = 1.0  # seconds for signs of life; a node that is silent may be busy, one whose actor died says so at once
-_ENDING = 8.0  # seconds for the sandboxes to end in order; then their processes are killed
-_LISTEN = 0.05  # seconds between two looks at whether a run was cancelled
+_STARTUP_TIMEOUT_SECONDS = 120.0  # for an actor's process to start and to load the solver libraries
+_RETRY_AFTER_SECONDS = 60.0  # after which a node whose sandbox did not open is tried again
+_HEARTBEAT_TIMEOUT_SECONDS = 1.0  # a node that is silent may be busy; one whose actor died says so at once
+_SHUTDOWN_TIMEOUT_SECONDS = 8.0  # for the sandboxes to end in order; then their processes are killed
+_CANCEL_POLL_SECONDS = 0.05  # between two looks at whether a run was cancelled
 
 _log = logging.getLogger(__name__)
 
 
-class Actor:
+class SandboxActor:
     """What runs on a node: a sandbox, and the worker that answers out of it."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -54,8 +54,8 @@ class Actor:
             self._sandbox.close()
 
 
-class Node(Slot):
-    """A node with its actor: the slot of all its places at once."""
+class Node(RemoteWorker):
+    """A node with its actor: the worker of all its slots at once."""
 
     def __init__(self, key: str, address: str, workers: int, settings: dict[str, Any]) -> None:
         self.key = key
@@ -63,13 +63,13 @@ class Node(Slot):
         self.address = address
         """For messages."""
         self.workers = workers
-        """How many places it has."""
+        """How many slots it has."""
         self.isolation: Isolation = "limits"
         self.lost = False
         """Whether it is not to be used any more."""
         self._numbers = itertools.count(1)
         self._actor = (
-            ray.remote(Actor)
+            ray.remote(SandboxActor)
             .options(
                 num_cpus=0,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(key, soft=False),
@@ -82,33 +82,31 @@ class Node(Slot):
             .remote({**settings, "workers": workers})
         )
 
-    def call(
-        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
-    ) -> dict[str, Any]:
+    def call(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
         if self.lost:
-            raise SlotLostError(f"node {self.address} is lost")
+            raise WorkerLostError(f"node {self.address} is lost")
         _check_connection()
         try:
             if cancellation is None:
-                return dict(ray.get(self._actor.answer.remote(request), timeout=patience))
-            return dict(self._cancellable(request, patience, cancellation))
+                return dict(ray.get(self._actor.answer.remote(request), timeout=timeout))
+            return dict(self._cancellable(request, timeout, cancellation))
         except RayTaskError as error:
             raise SandboxUnavailableError(f"the sandbox on node {self.address} failed: {error.cause!r}") from None
         except RayError as error:
-            raise SlotLostError(f"node {self.address}: {_gist(error)}") from None
+            raise WorkerLostError(f"node {self.address}: {_gist(error)}") from None
 
-    def _cancellable(self, request: dict[str, Any], patience: float, cancellation: Cancellation) -> Any:
+    def _cancellable(self, request: dict[str, Any], timeout: float, cancellation: Cancellation) -> Any:
         """The answer to a request that may be cancelled: then its run is ended there, and no other one."""
         number = next(self._numbers)
         answer = self._actor.answer.remote({**request, "number": number})
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         told = False
-        while not ray.wait([answer], timeout=_LISTEN)[0] and time.monotonic() < deadline:
+        while not ray.wait([answer], timeout=_CANCEL_POLL_SECONDS)[0] and time.monotonic() < deadline:
             _check_connection()
             if cancellation.cancelled:
                 # More than once, as the run may not have begun there.
                 self._actor.answer.remote({"call": "cancel", "number": number})
-                deadline = deadline if told else min(deadline, time.monotonic() + _ENDING)
+                deadline = deadline if told else min(deadline, time.monotonic() + _SHUTDOWN_TIMEOUT_SECONDS)
                 told = True
         return ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
 
@@ -133,55 +131,53 @@ def _check_connection() -> None:
         raise SandboxUnavailableError("ray was shut down under the sandbox; close the sandbox first")
 
 
-class Nowhere(Slot):
-    """The slot that programs come to while there is no node for them."""
+class NoNode(RemoteWorker):
+    """The worker that programs come to while there is no node for them."""
 
     def __init__(self, why: str) -> None:
         self.lost = False
         self._why = why
 
-    def call(
-        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
-    ) -> dict[str, Any]:
+    def call(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
         raise SandboxUnavailableError(self._why)
 
     def close(self) -> None:
         self.lost = True
 
 
-class NodePlaces(Places[Place]):
-    """The places of all nodes. Whose turn it is gets one on the node that has most of them free."""
+class NodeSemaphore(FairSemaphore[WorkerSlot]):
+    """The slots of all nodes. Whose turn it is gets one on the node that has most of them free."""
 
-    def add(self, slot: Node | Nowhere, number: int) -> None:
-        """More places."""
+    def add(self, worker: Node | NoNode, number: int) -> None:
+        """More slots."""
         with self._lock:
-            self._free.extend(Place(slot) for _ in range(number))
-            self._call()
+            self._free.extend(WorkerSlot(worker) for _ in range(number))
+            self._dispatch()
 
     def review(self) -> None:
-        """Take out the places of lost slots; those who waited for one may go elsewhere now."""
+        """Take out the slots of lost workers; those who waited for one may go elsewhere now."""
         with self._lock:
-            self._call()
+            self._dispatch()
 
-    def _call(self) -> None:
-        # Numbered within their node, the highest first: the next is always on the node with most free places left.
-        numbered: list[tuple[int, Place]] = []
+    def _dispatch(self) -> None:
+        # Numbered within their node, the highest first: the next is always on the node with most free slots left.
+        numbered: list[tuple[int, WorkerSlot]] = []
         seen: Counter[int] = Counter()
-        for place in self._free:
-            if isinstance(place.slot, Node | Nowhere) and not place.slot.lost:
-                seen[id(place.slot)] += 1
-                numbered.append((seen[id(place.slot)], place))
+        for slot in self._free:
+            if isinstance(slot.worker, Node | NoNode) and not slot.worker.lost:
+                seen[id(slot.worker)] += 1
+                numbered.append((seen[id(slot.worker)], slot))
         numbered.sort(key=lambda item: -item[0])
-        self._free = deque(place for _, place in numbered)
-        super()._call()
+        self._free = deque(slot for _, slot in numbered)
+        super()._dispatch()
 
 
 class Cluster:
-    """Which nodes of the cluster that this process is connected to serve, and their places."""
+    """Which nodes of the cluster that this process is connected to serve, and their slots."""
 
     def __init__(self, workers: int | None, settings: dict[str, Any]) -> None:
         """Start the actors. Raises SandboxUnavailableError where none can be had."""
-        self.places = NodePlaces([])
+        self.slots = NodeSemaphore([])
         self._workers = workers
         self._settings = settings
         self._lock = threading.Lock()
@@ -189,7 +185,7 @@ class Cluster:
         self._starting: dict[str, tuple[Node, threading.Thread]] = {}
         self._refused: dict[str, tuple[float, str]] = {}
         """Nodes that could not serve: until when they are left alone, and why."""
-        self._nowhere: Nowhere | None = None
+        self._nowhere: NoNode | None = None
         self._closed = False
         self._wake = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="ray-nodes", daemon=True)
@@ -204,7 +200,7 @@ class Cluster:
             self.close()
             raise
 
-    def weakest(self) -> Slot:
+    def weakest(self) -> RemoteWorker:
         """The node that locks programs in least."""
         with self._lock:
             nodes = list(self._nodes.values())
@@ -212,8 +208,8 @@ class Cluster:
             raise SandboxUnavailableError(self._why_nowhere())
         return max(nodes, key=lambda node: ISOLATION_LEVELS.index(node.isolation))
 
-    def places_held(self) -> int:
-        """How many places all nodes have."""
+    def slot_count(self) -> int:
+        """How many slots all nodes have."""
         return sum(node.workers for node in list(self._nodes.values()))
 
     def lose(self, node: Node) -> None:
@@ -223,8 +219,8 @@ class Cluster:
                 return
             node.lost = True
             self._nodes.pop(node.key, None)
-        _log.warning("node %s is lost to the sandbox, with %d places", node.address, node.workers)
-        self.places.review()
+        _log.warning("node %s is lost to the sandbox, with %d slots", node.address, node.workers)
+        self.slots.review()
         node.close()
         self._wake.set()
 
@@ -242,15 +238,15 @@ class Cluster:
         if ray.is_initialized():
             ends = [node.end() for node in nodes]
             if ends:
-                ray.wait(ends, num_returns=len(ends), timeout=_ENDING)
+                ray.wait(ends, num_returns=len(ends), timeout=_SHUTDOWN_TIMEOUT_SECONDS)
             for node in [*nodes, *(node for node, _ in starting)]:
                 node.close()
             for _, thread in starting:
-                thread.join(_ENDING)
+                thread.join(_SHUTDOWN_TIMEOUT_SECONDS)
 
     def _watch(self) -> None:
         while True:
-            self._wake.wait(LOOK)
+            self._wake.wait(SCAN_INTERVAL_SECONDS)
             self._wake.clear()
             if self._closed:
                 return
@@ -290,7 +286,7 @@ class Cluster:
         signs = {node.ping(): node for node in list(self._nodes.values())}  # Others come and go meanwhile.
         if not signs:
             return
-        ended, _ = ray.wait(list(signs), num_returns=len(signs), timeout=_SIGN)
+        ended, _ = ray.wait(list(signs), num_returns=len(signs), timeout=_HEARTBEAT_TIMEOUT_SECONDS)
         for sign in ended:
             try:
                 ray.get(sign)
@@ -301,12 +297,12 @@ class Cluster:
 
     def _start(self, node: Node) -> None:
         """Wait until a node's actor is ready, and let programs go there; or note why it is not."""
-        wait = _AGAIN
+        wait = _RETRY_AFTER_SECONDS
         try:
-            answer = node.call({"call": "hello"}, _STARTING)
+            answer = node.call({"call": "hello"}, _STARTUP_TIMEOUT_SECONDS)
             why = f"node {node.address}: {answer['fault']}" if "fault" in answer else None
-        except SlotLostError as error:
-            wait, why = LOOK, str(error)  # An accident, as far as anyone knows.
+        except WorkerLostError as error:
+            wait, why = SCAN_INTERVAL_SECONDS, str(error)  # An accident, as far as anyone knows.
         except SandboxUnavailableError as error:
             why = str(error)
         with self._lock:
@@ -317,7 +313,7 @@ class Cluster:
             else:
                 self._refused[node.key] = (time.monotonic() + wait, why or "the sandbox is closed")
         if node.key in self._nodes:
-            self.places.add(node, node.workers)
+            self.slots.add(node, node.workers)
         else:
             if not self._closed:
                 _log.warning("a node does not serve: %s", why)
@@ -332,22 +328,22 @@ class Cluster:
                 nowhere.close()
                 self._nowhere = None
             elif not self._nodes and not self._starting and nowhere is None and not self._closed:
-                self._nowhere = Nowhere(self._why_nowhere())
-                self.places.add(self._nowhere, 1)
+                self._nowhere = NoNode(self._why_nowhere())
+                self.slots.add(self._nowhere, 1)
             else:
                 return
-        self.places.review()
+        self.slots.review()
 
     def _why_nowhere(self) -> str:
         reasons = "; ".join(why for _, why in self._refused.values()) or "none that is alive has processors"
         return (
             f"no node of the Ray cluster can run programs: {reasons}. Mend that, or join a node to it "
-            f"(ray start --address ...); it is found within {LOOK:.0f} seconds"
+            f"(ray start --address ...); it is found within {SCAN_INTERVAL_SECONDS:.0f} seconds"
         )
 
 
 def shares(processors: dict[str, int], workers: int | None) -> dict[str, int]:
-    """How many places each node gets: one a processor, or its part of `workers`. Nodes without any are left out."""
+    """How many slots each node gets: one a processor, or its part of `workers`. Nodes without any are left out."""
     if workers is None or not processors:
         return dict(processors)
     parts = dict.fromkeys(processors, 0)

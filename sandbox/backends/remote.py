@@ -1,8 +1,8 @@
-"""What all sandboxes have in common that run elsewhere: slots, each with a `sandbox.backends.worker.Worker` in it.
+"""Sandboxes that run elsewhere: slots for workers, each with a `sandbox.backends.worker.Worker` at the other end.
 
-A backend says how a slot is opened, called and closed (`Slot`); this module shares the slots out, repeats on another
-one what was under way when a slot was lost, and keeps the history of sessions so that they survive such a loss. A slot
-whose program was cancelled is given up, unless its worker can end the program alone.
+A backend says how a worker is opened, called and closed (`RemoteWorker`); this module shares the slots out, runs again
+on another worker what was under way when one was lost, and keeps the history of sessions so that they survive such a
+loss. A worker whose program was cancelled is given up, unless it can end the program alone.
 """
 
 from __future__ import annotations
@@ -15,30 +15,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from storm_calm.sandbox.backends.fair_semaphore import Places
+from storm_calm.sandbox.backends.fair_semaphore import FairSemaphore
 from storm_calm.sandbox.base import Limits, Program, Sandbox, Session
-from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check
+from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, raise_if_cancelled, run_abandonable
 from storm_calm.sandbox.execution import ISOLATION_LEVELS, Execution, Isolation, SandboxUnavailableError
 
-GRACE = 15.0
-"""Seconds past all deadlines of a request after which its slot counts as lost."""
+GRACE_SECONDS = 15.0
+"""Seconds past all deadlines of a request after which its worker counts as lost."""
 
 
-class SlotLostError(Exception):
-    """A slot died or does not answer, through no fault of the request as far as anyone knows."""
+class WorkerLostError(Exception):
+    """A worker died or does not answer, through no fault of the request as far as anyone knows."""
 
 
-class Slot(ABC):
+class RemoteWorker(ABC):
     """One worker somewhere, for one request at a time."""
 
     @abstractmethod
-    def call(
-        self, request: dict[str, Any], patience: float, cancellation: Cancellation | None = None
-    ) -> dict[str, Any]:
-        """The worker's answer to `request`. Raises SlotLostError when there is none within `patience` seconds.
+    def call(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
+        """The worker's answer to `request`. Raises WorkerLostError when there is none within `timeout` seconds.
 
-        cancellation: what ends the call at once, with SlotLostError where the slot is of no more use then, or with the
-            worker's answer that the run was cancelled.
+        cancellation: what ends the call at once, with WorkerLostError if the worker is of no more use then, or with its
+            answer that the run was cancelled.
         """
 
     @abstractmethod
@@ -47,45 +45,45 @@ class Slot(ABC):
 
 
 @dataclass(slots=True, eq=False)
-class Place:
-    """A place for a slot; the slot in it may die and be replaced."""
+class WorkerSlot:
+    """A slot for a worker; the worker in it may die and be replaced."""
 
-    slot: Slot | None = None
+    worker: RemoteWorker | None = None
     generation: int = 0
-    """How many slots there were in this place: a session belongs to one of them."""
+    """How many workers there were in this slot: a session belongs to one of them."""
     filling: threading.Lock = field(default_factory=threading.Lock)
-    """Held while a slot is opened for it, also on behalf of one who was cancelled meanwhile."""
+    """Held while a worker is opened for it, also on behalf of one who was cancelled meanwhile."""
 
 
 class RemoteSandbox(Sandbox):
-    """Programs in slots. Backends derive from it, and hand over how to open one."""
+    """Programs in remote workers. Backends derive from it, and hand over how to open one."""
 
     def __init__(
         self,
         *,
         backend: str,
-        open_slot: Callable[[], Slot],
+        open_worker: Callable[[], RemoteWorker],
         workers: int,
         minimum_isolation: Isolation,
         limits: Limits,
     ) -> None:
-        """Open the first slot; the others are opened when they are needed.
+        """Open the first worker; the others are opened when they are needed.
 
-        open_slot: raises SandboxUnavailableError where there can't be one, with the way out. Its own retries are over
+        open_worker: raises SandboxUnavailableError where there can't be one, with the way out. Its own retries are over
             by then.
-        Raises SandboxUnavailableError where slots reach less than `minimum_isolation`.
+        Raises SandboxUnavailableError where workers reach less than `minimum_isolation`.
         """
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise ValueError(f"workers is {workers!r}; give a whole number of at least 1")
         self.backend = backend
         self.workers = workers
         self.limits = limits
-        self._open_slot = open_slot
+        self._open_worker = open_worker
         self._lock = threading.Lock()
         self._closed = False
-        self._all = [Place() for _ in range(workers)]
-        self.places = Places(self._all)
-        hello = self._hello(self._all[0])
+        self._all_slots = [WorkerSlot() for _ in range(workers)]
+        self.slots = FairSemaphore(self._all_slots)
+        hello = self._hello(self._all_slots[0])
         self.isolation: Isolation = hello["isolation"]
         self.missing = tuple(hello["missing"])
         self.resource_control = str(hello.get("resource_control", ""))
@@ -101,14 +99,14 @@ class RemoteSandbox(Sandbox):
         request = {"call": "run", "program": program.to_dict()}
         reasons = []
         for _ in range(2):
-            with self.places.take(cancellation=cancellation) as place:
+            with self.slots.acquire(cancellation=cancellation) as slot:
                 try:
-                    return self.execution(self.call(place, request, program.limits.seconds, cancellation), program)
-                except SlotLostError as error:
+                    return self.execution(self.call(slot, request, program.limits.seconds, cancellation), program)
+                except WorkerLostError as error:
                     # Not the program's fault, as far as anyone knows: it gets one more try.
                     reasons.append(str(error))
-                    self.drop(place)
-        check(cancellation)
+                    self.drop(slot)
+        raise_if_cancelled(cancellation)
         raise SandboxUnavailableError(f"{self.backend} was lost twice under this program: {'; '.join(reasons)}")
 
     def session(self, *, limits: Limits | None = None) -> Session:
@@ -117,59 +115,59 @@ class RemoteSandbox(Sandbox):
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            slots = [place.slot for place in self._all if place.slot is not None]
-        self.places.close()
-        for slot in slots:
-            slot.close()
+            workers = [slot.worker for slot in self._all_slots if slot.worker is not None]
+        self.slots.close()
+        for worker in workers:
+            worker.close()
 
     def call(
         self,
-        place: Place,
+        slot: WorkerSlot,
         request: dict[str, Any],
         seconds: float = 0.0,
         cancellation: Cancellation | None = None,
     ) -> Any:
-        """What the worker in `place` answers. Raises SlotLostError, or SandboxUnavailableError for a fault there.
+        """What the worker in `slot` answers. Raises WorkerLostError, or SandboxUnavailableError for a fault there.
 
         seconds: that programs may run for this request.
-        cancellation: what ends it, with RunCancelledError, or with SlotLostError where that took the slot.
+        cancellation: what ends it, with RunCancelledError, or with WorkerLostError where that took the worker.
         """
-        slot = place.slot or abandonable(lambda: self._fill(place), cancellation)
-        answer = slot.call(request, seconds + GRACE, cancellation)
+        worker = slot.worker or run_abandonable(lambda: self._fill(slot), cancellation)
+        answer = worker.call(request, seconds + GRACE_SECONDS, cancellation)
         if "cancelled" in answer:
             raise RunCancelledError("the run was cancelled")
         if "fault" in answer:
             raise SandboxUnavailableError(answer["fault"])
         if "lost" in answer:
-            raise SlotLostError(answer["lost"])
+            raise WorkerLostError(answer["lost"])
         return answer["value"]
 
-    def drop(self, place: Place) -> None:
-        """Give up the slot in `place`; the next who comes gets a new one there."""
-        slot, place.slot = place.slot, None
-        if slot is not None:
-            slot.close()
+    def drop(self, slot: WorkerSlot) -> None:
+        """Give up the worker in `slot`; the next who comes gets a new one there."""
+        worker, slot.worker = slot.worker, None
+        if worker is not None:
+            worker.close()
 
-    def _fill(self, place: Place) -> Slot:
-        with place.filling:
-            if place.slot is not None:
-                return place.slot
+    def _fill(self, slot: WorkerSlot) -> RemoteWorker:
+        with slot.filling:
+            if slot.worker is not None:
+                return slot.worker
             if self._closed:
                 raise SandboxUnavailableError("the sandbox is closed")
-            slot = self._open_slot()
+            worker = self._open_worker()
             with self._lock:
-                place.slot = slot
-                place.generation += 1
+                slot.worker = worker
+                slot.generation += 1
                 closed = self._closed
             if closed:  # While it was being opened.
-                slot.close()
+                worker.close()
                 raise SandboxUnavailableError("the sandbox is closed")
-            return slot
+            return worker
 
-    def _hello(self, place: Place) -> dict[str, Any]:
+    def _hello(self, slot: WorkerSlot) -> dict[str, Any]:
         try:
-            return dict(self.call(place, {"call": "hello"}))
-        except SlotLostError as error:
+            return dict(self.call(slot, {"call": "hello"}))
+        except WorkerLostError as error:
             self.close()
             raise SandboxUnavailableError(f"{self.backend} did not start: {error}") from None
         except SandboxUnavailableError:
@@ -177,24 +175,24 @@ class RemoteSandbox(Sandbox):
             raise
 
     def execution(self, value: dict[str, Any], program: Program) -> Execution:
-        """The Execution that a worker reported, as one of this sandbox. Raises SlotLostError if it is not one."""
+        """The Execution that a worker reported, as one of this sandbox. Raises WorkerLostError if it is not one."""
         try:
             execution = Execution.from_dict(value)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise SlotLostError(f"what the worker answered is not an execution: {error}") from None
+            raise WorkerLostError(f"what the worker answered is not an execution: {error}") from None
         return dataclasses.replace(execution, backend=self.backend, isolation=self.isolation, code=program.code)
 
 
 class RemoteSession(Session):
-    """A session in a slot; made anew in another one, block by block, should that slot be lost."""
+    """A session in a worker; made anew in another one, block by block, should that worker be lost."""
 
     def __init__(self, sandbox: RemoteSandbox, limits: Limits) -> None:
         self.limits = limits
         self._sandbox = sandbox
         self._history: list[tuple[Program, bool]] = []
         """Each block, and whether it ended well and so is part of the state."""
-        self._home: tuple[Place, int] | None = None
-        """The place, and the generation of the slot in it, where the session lives."""
+        self._home: tuple[WorkerSlot, int] | None = None
+        """The slot, and the generation of the worker in it, where the session lives."""
         self._number = 0
 
     @property
@@ -205,24 +203,24 @@ class RemoteSession(Session):
     def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         reasons = []
         for _ in range(2):
-            with self._sandbox.places.take(self._accepts, cancellation=cancellation) as place:
+            with self._sandbox.slots.acquire(self._accepts, cancellation=cancellation) as slot:
                 try:
-                    replayed = self._settle(place, cancellation)
+                    replayed = self._settle(slot, cancellation)
                     request = {"call": "block", "session": self._number, "program": program.to_dict()}
                     # Over there earlier blocks may have to run again first.
                     seconds = program.limits.seconds + sum(
                         block.limits.seconds for block, kept in self._history if kept
                     )
-                    value = self._sandbox.call(place, request, seconds, cancellation)
-                except SlotLostError as error:
+                    value = self._sandbox.call(slot, request, seconds, cancellation)
+                except WorkerLostError as error:
                     reasons.append(str(error))
                     self._home = None
-                    self._sandbox.drop(place)
+                    self._sandbox.drop(slot)
                     continue
             execution = self._sandbox.execution(value, program)
             self._history.append((program, execution.status == "ok"))
             return dataclasses.replace(execution, replayed=execution.replayed + replayed)
-        check(cancellation)
+        raise_if_cancelled(cancellation)
         raise SandboxUnavailableError(f"{self._sandbox.backend} was lost twice under this block: {'; '.join(reasons)}")
 
     def rewind(self, block: int) -> None:
@@ -231,54 +229,54 @@ class RemoteSession(Session):
         del self._history[block:]
         if self._home is None:
             return
-        with self._sandbox.places.take(self._accepts) as place:
+        with self._sandbox.slots.acquire(self._accepts) as slot:
             try:
-                if self._alive(place):
-                    self._sandbox.call(place, {"call": "rewind", "session": self._number, "block": block})
-            except SlotLostError:
+                if self._alive(slot):
+                    self._sandbox.call(slot, {"call": "rewind", "session": self._number, "block": block})
+            except WorkerLostError:
                 self._home = None
-                self._sandbox.drop(place)
+                self._sandbox.drop(slot)
 
     def close(self) -> None:
         if self._home is None:
             return
-        # With the slot the session is gone anyway.
+        # With the worker the session is gone anyway.
         with (
-            contextlib.suppress(SlotLostError, SandboxUnavailableError),
-            self._sandbox.places.take(self._accepts) as place,
+            contextlib.suppress(WorkerLostError, SandboxUnavailableError),
+            self._sandbox.slots.acquire(self._accepts) as slot,
         ):
-            if self._alive(place):
-                self._sandbox.call(place, {"call": "close", "session": self._number})
+            if self._alive(slot):
+                self._sandbox.call(slot, {"call": "close", "session": self._number})
         self._home = None
 
-    def _accepts(self, place: Place) -> bool:
-        return self._home is None or self._home[0] is place
+    def _accepts(self, slot: WorkerSlot) -> bool:
+        return self._home is None or self._home[0] is slot
 
-    def _alive(self, place: Place) -> bool:
-        return self._home is not None and place.slot is not None and self._home == (place, place.generation)
+    def _alive(self, slot: WorkerSlot) -> bool:
+        return self._home is not None and slot.worker is not None and self._home == (slot, slot.generation)
 
-    def _settle(self, place: Place, cancellation: Cancellation | None) -> int:
-        """Make the session live in `place`, its state as it should be; how many blocks had to run for that."""
-        if self._alive(place):
+    def _settle(self, slot: WorkerSlot, cancellation: Cancellation | None) -> int:
+        """Make the session live in `slot`, its state as it should be; how many blocks had to run for that."""
+        if self._alive(slot):
             return 0
         opening = {"call": "open", "limits": self.limits.to_dict()}
-        self._number = self._sandbox.call(place, opening, cancellation=cancellation)
+        self._number = self._sandbox.call(slot, opening, cancellation=cancellation)
         try:
-            self._replay(place, cancellation)
+            self._replay(slot, cancellation)
         except RunCancelledError:
             # What was made anew so far would be left there.
-            self._sandbox.call(place, {"call": "close", "session": self._number})
+            self._sandbox.call(slot, {"call": "close", "session": self._number})
             raise
-        self._home = (place, place.generation)
+        self._home = (slot, slot.generation)
         return sum(kept for _, kept in self._history)
 
-    def _replay(self, place: Place, cancellation: Cancellation | None) -> None:
+    def _replay(self, slot: WorkerSlot, cancellation: Cancellation | None) -> None:
         """Run the history again."""
         for number, (program, kept) in enumerate(self._history, 1):
             # A failed block changed nothing; it only takes up its number.
             again = program if kept else dataclasses.replace(program, code="raise SystemExit(1)", files={})
             request = {"call": "block", "session": self._number, "program": again.to_dict()}
-            value = self._sandbox.call(place, request, again.limits.seconds, cancellation)
+            value = self._sandbox.call(slot, request, again.limits.seconds, cancellation)
             if (value["status"] == "ok") != kept:
                 raise SandboxUnavailableError(
                     f"the session was lost, and its block {number} did not run again as it had: {value['status']}"

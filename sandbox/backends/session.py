@@ -33,22 +33,28 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from storm_calm.sandbox.backends.fork_server import ForkServer
-from storm_calm.sandbox.backends.local import CANCELLED, GRACE, PIPE_READS, Run, ServerLostError, killed
+from storm_calm.sandbox.backends.local import CANCELLED, GRACE_SECONDS, PIPE_READS, ProgramRun, ServerLostError, killed
 from storm_calm.sandbox.base import Limits, Program, Session
-from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, abandonable, check, woken
+from storm_calm.sandbox.cancellation import (
+    Cancellation,
+    RunCancelledError,
+    raise_if_cancelled,
+    run_abandonable,
+    wake_fd,
+)
 from storm_calm.sandbox.execution import Execution, SandboxUnavailableError
-from storm_calm.sandbox.import_groups import family_of
+from storm_calm.sandbox.import_groups import import_group_of
 from storm_calm.sandbox.result_files import read_results
-from storm_calm.sandbox.zygote.session_supervisor import KEPT
+from storm_calm.sandbox.zygote.session_supervisor import MAX_STATES
 
 if TYPE_CHECKING:
-    from storm_calm.sandbox.backends.fair_semaphore import Places
-    from storm_calm.sandbox.backends.fork_server_pool import Pool
+    from storm_calm.sandbox.backends.fair_semaphore import FairSemaphore
+    from storm_calm.sandbox.backends.fork_server_pool import ForkServerPool
 
-_OPENING = 30.0  # seconds for a session to begin
-_REWINDING = 5.0  # seconds to bring a folder back
-_CLOSING = 8.0  # seconds for the processes of a session to be killed
-_SPARE_PROCESSES = KEPT + 3  # its states, the keeper, and the ones that come and go with them
+_OPEN_TIMEOUT_SECONDS = 30.0  # to begin a session
+_REWIND_TIMEOUT_SECONDS = 5.0  # to bring a folder back
+_CLOSE_TIMEOUT_SECONDS = 8.0  # to kill the processes of a session
+_SPARE_PROCESSES = MAX_STATES + 3  # its states, the supervisor, and the ones that come and go with them
 
 
 @dataclass(slots=True)
@@ -63,12 +69,12 @@ class _Block:
 class LocalSession(Session):
     """A session in a process of a fork server. Made by `LocalSandbox.session`."""
 
-    def __init__(self, places: Places[int], pool: Pool, limits: Limits) -> None:
+    def __init__(self, slots: FairSemaphore[int], pool: ForkServerPool, limits: Limits) -> None:
         self.limits = limits
-        self._places = places
+        self._slots = slots
         self._pool = pool
         self._history: list[_Block] = []
-        self._home: _Home | None = None
+        self._connection: _SupervisorConnection | None = None
         # Where a session has to be made anew, its programs draw the same random numbers again.
         self._seed = secrets.randbits(32)
         self._closed = False
@@ -84,9 +90,9 @@ class LocalSession(Session):
         lost: list[str] = []
         opened, reason = 0, ""
         began, own = time.monotonic(), None
-        with self._places.take(cancellation=cancellation):
+        with self._slots.acquire(cancellation=cancellation):
             while len(lost) < 2:
-                check(cancellation)  # It may be the reason why something was lost.
+                raise_if_cancelled(cancellation)  # It may be the reason why something was lost.
                 own = None
                 try:
                     if not self._states():
@@ -94,7 +100,7 @@ class LocalSession(Session):
                             break
                         opened += 1
                         self._open(program, cancellation)
-                    began, own = time.monotonic(), self._home
+                    began, own = time.monotonic(), self._connection
                     execution, kept = self._run(program, cancellation)
                 except ServerLostError as error:
                     # Not the program's fault, as far as anyone knows: all is made anew, once.
@@ -105,7 +111,7 @@ class LocalSession(Session):
                 else:
                     self._history.append(_Block(program, kept))
                     return execution
-        check(cancellation)
+        raise_if_cancelled(cancellation)
         # Only its own blocks can end a session whose fork server lives on.
         if len(lost) == 2 and own is not None and own.server.alive():
             self._history.append(_Block(program, kept=False))
@@ -121,9 +127,9 @@ class LocalSession(Session):
             raise ValueError(f"block is {block!r}; there are blocks 0 to {self.blocks}")
         del self._history[block:]
         states = self._states()
-        if self._home is not None and states:
+        if self._connection is not None and states:
             try:
-                self._home.rewind(states[-1])
+                self._connection.rewind(states[-1])
             except ServerLostError:
                 self._leave()  # The next block makes it anew.
 
@@ -137,16 +143,19 @@ class LocalSession(Session):
 
     def _states(self) -> list[int]:
         """The states that are there and can be gone on from, by their numbers, in order."""
-        return [number for number in self._home.live if number <= self._newest()] if self._home is not None else []
+        live = self._connection.live if self._connection is not None else []
+        return [number for number in live if number <= self._newest()]
 
     def _run(self, program: Program, cancellation: Cancellation | None) -> tuple[Execution, bool]:
         """Run a block, after those that have to run again for it; whether it is part of the state."""
-        home, start, newest = self._home, self._states()[-1], self._newest()
-        assert home is not None
+        connection, start, newest = self._connection, self._states()[-1], self._newest()
+        assert connection is not None
         before = [number for number in range(start + 1, newest + 1) if self._history[number - 1].kept]
         blocks = [(number, self._history[number - 1].program) for number in before]
         blocks.append((self.blocks + 1, program))
-        run = _BlockRun(home.server, program, cancellation=cancellation, home=home, start=start, blocks=blocks)
+        run = _BlockRun(
+            connection.server, program, cancellation=cancellation, connection=connection, start=start, blocks=blocks
+        )
         execution = run.finish()
         if run.end["failed_before"]:
             numbers = ", ".join(map(str, before))
@@ -162,13 +171,13 @@ class LocalSession(Session):
         self._leave()
         first = next((block.program for block in self._history if block.kept), program)
         limits = dataclasses.replace(self.limits, processes=self.limits.processes + _SPARE_PROCESSES)
-        server = abandonable(lambda: self._pool.server(family_of(first.code)), cancellation)
-        self._home = _Home.open(server, limits, self._seed)
+        server = run_abandonable(lambda: self._pool.server(import_group_of(first.code)), cancellation)
+        self._connection = _SupervisorConnection.open(server, limits, self._seed)
 
     def _leave(self) -> None:
-        if self._home is not None:
-            self._home.close()
-            self._home = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 class _StateLostError(Exception):
@@ -176,49 +185,50 @@ class _StateLostError(Exception):
 
 
 @dataclass(slots=True)
-class _Home:
+class _SupervisorConnection:
     """A session's processes, as seen from here."""
 
     server: ForkServer
     channel: socket.socket
     """To the fork server, which tells of the end of the session."""
     line: socket.socket
-    """To the keeper."""
+    """To the supervisor."""
     folder: int = -1
     """The blocks' folder, held open."""
     live: list[int] = field(default_factory=list)
     """The states that are there, by the numbers of the blocks that they are the state after."""
 
     @classmethod
-    def open(cls, server: ForkServer, limits: Limits, seed: int) -> _Home:
+    def open(cls, server: ForkServer, limits: Limits, seed: int) -> _SupervisorConnection:
         """Begin a session. Raises ServerLostError where it can't be had."""
         channel, servers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        line, keepers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        home = cls(server, channel, line)
+        line, supervisors = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection = cls(server, channel, line)
         try:
-            with servers, keepers:
+            with servers, supervisors:
                 server.send(
-                    {"session": True, "limits": limits.to_dict(), "seed": seed}, [servers.fileno(), keepers.fileno()]
+                    {"session": True, "limits": limits.to_dict(), "seed": seed},
+                    [servers.fileno(), supervisors.fileno()],
                 )
-            line.settimeout(_OPENING)
+            line.settimeout(_OPEN_TIMEOUT_SECONDS)
             message, files, _, _ = socket.recv_fds(line, 1 << 16, 1)
             if not message:
-                raise ServerLostError(home.last_words())
+                raise ServerLostError(connection.last_words())
         except OSError as error:
-            home.close()
+            connection.close()
             raise ServerLostError(f"it is gone ({error})") from None
         except ServerLostError:
-            home.close()
+            connection.close()
             raise
-        home.folder = files[0]
-        home.live = json.loads(message)["live"]
-        return home
+        connection.folder = files[0]
+        connection.live = json.loads(message)["live"]
+        return connection
 
     def rewind(self, block: int) -> None:
         """Go back to a state that is there."""
         try:
             self.line.send(json.dumps({"call": "rewind", "block": block}).encode())
-            self.line.settimeout(_REWINDING)
+            self.line.settimeout(_REWIND_TIMEOUT_SECONDS)
             message = self.line.recv(1 << 16)
         except OSError as error:
             raise ServerLostError(f"the session is gone ({error})") from None
@@ -227,7 +237,7 @@ class _Home:
         self.live = json.loads(message)["live"]
 
     def heard(self, answer: dict[str, Any]) -> None:
-        """Take note of what the keeper said after a block."""
+        """Take note of what the supervisor said after a block."""
         self.live = answer["live"]
         if "lost" in answer:
             raise _StateLostError(answer["lost"])
@@ -235,7 +245,7 @@ class _Home:
     def last_words(self) -> str:
         """Why the session ended, as far as the fork server knows."""
         with contextlib.suppress(OSError, ValueError):
-            self.channel.settimeout(_CLOSING)
+            self.channel.settimeout(_CLOSE_TIMEOUT_SECONDS)
             ending = json.loads(self.channel.recv(1 << 16))
             self.server.remove_folder(ending)
             if ending["signal"] is not None:
@@ -248,7 +258,7 @@ class _Home:
         self.line.close()
         with contextlib.suppress(OSError, ValueError):
             self.channel.shutdown(socket.SHUT_WR)
-            self.channel.settimeout(_CLOSING)
+            self.channel.settimeout(_CLOSE_TIMEOUT_SECONDS)
             self.server.remove_folder(json.loads(self.channel.recv(1 << 16)))
         self.channel.close()
         if self.folder >= 0:
@@ -257,22 +267,22 @@ class _Home:
 
 
 @dataclass(slots=True, kw_only=True)
-class _BlockRun(Run):
+class _BlockRun(ProgramRun):
     """A block under way, together with those that run again before it."""
 
-    home: _Home
+    connection: _SupervisorConnection
     start: int
     """The state that it runs on."""
     blocks: list[tuple[int, Program]]
     """The blocks and their numbers, the new one last."""
     end: dict[str, Any] = field(default_factory=dict)
-    """What the keeper said of its end."""
+    """What the supervisor said of its end."""
 
     def finish(self) -> Execution:
         """Have the block run, gather what it says, and tell how it ended. Raises RunCancelledError if cancelled."""
         streams, given = self._open_files()
-        line = self.home.line
-        with selectors.PollSelector() as selector, woken(self.cancellation) as wake:
+        line = self.connection.line
+        with selectors.PollSelector() as selector, wake_fd(self.cancellation) as wake:
             try:
                 try:
                     line.settimeout(None)
@@ -289,7 +299,7 @@ class _BlockRun(Run):
                     os.set_blocking(fd, False)
                     selector.register(fd, selectors.EVENT_READ, name)
                 self.end = self._wait(selector)
-                self.home.heard(self.end)
+                self.connection.heard(self.end)
                 if self.cancelled:
                     # Where it had ended just before, its state is left over; the next block drops it.
                     raise RunCancelledError("the block was cancelled")
@@ -301,7 +311,7 @@ class _BlockRun(Run):
                 for fd in streams.values():
                     os.close(fd)
         most = self.program.limits.file_mb << 20
-        return self._execution(self.end, read_results(self.home.folder, self.program.results, most))
+        return self._execution(self.end, read_results(self.connection.folder, self.program.results, most))
 
     def _order(self) -> dict[str, Any]:
         number, _ = self.blocks[-1]
@@ -319,33 +329,37 @@ class _BlockRun(Run):
             }
             for number, program in self.blocks
         ]
-        return {**packed[-1], "before": packed[:-1], "word": self.word}
+        return {**packed[-1], "before": packed[:-1], "nonce": self.nonce}
 
     def _is_first(self) -> bool:
-        return False  # The keeper is.
+        return False  # The supervisor is.
 
     def _wait(self, selector: selectors.BaseSelector) -> dict[str, Any]:
-        """Read until the keeper says that the block has ended."""
-        patience = time.monotonic() + sum(program.limits.seconds + GRACE for _, program in self.blocks) + _REWINDING
+        """Read until the supervisor says that the block has ended."""
+        deadline = (
+            time.monotonic()
+            + sum(program.limits.seconds + GRACE_SECONDS for _, program in self.blocks)
+            + _REWIND_TIMEOUT_SECONDS
+        )
         while True:
-            ready = selector.select(patience - time.monotonic())
-            if not ready and time.monotonic() >= patience:
+            ready = selector.select(deadline - time.monotonic())
+            if not ready and time.monotonic() >= deadline:
                 raise ServerLostError("the session does not answer")
             for key, _ in ready:
                 if key.data is None:
-                    message = self.home.line.recv(1 << 16)
+                    message = self.connection.line.recv(1 << 16)
                     if not message:
-                        raise ServerLostError(self.home.last_words())
+                        raise ServerLostError(self.connection.last_words())
                     return dict(json.loads(message))
                 if key.data == CANCELLED:
                     self.cancelled = True
-                    patience = min(patience, time.monotonic() + GRACE)
-                    self._stop(self.home.line)
+                    deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
+                    self._stop(self.connection.line)
                     selector.unregister(key.fd)
                 elif not self._read(key.data, key.fd):
                     selector.unregister(key.fd)
                 elif self.truncated and key.data != "reports" and not self.cancelled:
-                    self._stop(self.home.line)
+                    self._stop(self.connection.line)
                     selector.unregister(key.fd)
 
     @staticmethod

@@ -2,7 +2,7 @@
 
     channel        where reports go, and when a solve should end
     watching       putting a watcher around a library's solve
-    arrival        libraries that the program imports itself
+    import_hook    libraries that the program imports itself
     reports        making a report out of what a library says
     cp_sat, linear_solver, model_builder, math_opt, routing    OR-Tools
     cvxpy, pulp, scipy, highspy, pyomo, pyscipopt, gurobipy, coptpy
@@ -40,8 +40,8 @@ from storm_calm.sandbox.probe import (
     routing,
     scipy,
 )
-from storm_calm.sandbox.probe.arrival import Arrivals
 from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.import_hook import ImportHook
 
 _WATCHED = {
     "ortools.sat.python.cp_model": cp_sat.watch,
@@ -68,5 +68,5 @@ def install() -> Channel:
     for library, watch in watchers.items():
         if library in sys.modules:
             watch(sys.modules[library])
-    sys.meta_path.insert(0, Arrivals(watchers))
+    sys.meta_path.insert(0, ImportHook(watchers))
     return channel

@@ -1,4 +1,4 @@
-"""The way from a solve in a program to the report outside: one line of JSON behind a word that only the probe knows."""
+"""The pipe from a solve in a program to the report outside: lines of JSON behind a nonce that only the probe knows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from storm_calm.sandbox.execution import SolverReport
 
 _LONGEST_LINE = 4096  # what a pipe takes in one piece, also from many processes at once (PIPE_BUF)
-_OVER = b"over "
+_EXIT = b"exit "
 
 
 @dataclass(slots=True)
@@ -22,12 +22,12 @@ class Channel:
     """Where reports go. In the fork server it leads nowhere; a program's process opens it."""
 
     _fd: int = -1
-    _word: bytes = b""
+    _nonce: bytes = b""
     _deadline: float = field(default=math.inf)
 
-    def open(self, fd: int, word: str, deadline: float) -> None:
-        """Send reports to the pipe `fd`, behind `word`. deadline: of the run, in seconds of time.monotonic()."""
-        self._fd, self._word, self._deadline = fd, word.encode(), deadline
+    def open(self, fd: int, nonce: str, deadline: float) -> None:
+        """Send reports to the pipe `fd`, behind `nonce`. deadline: of the run, in seconds of time.monotonic()."""
+        self._fd, self._nonce, self._deadline = fd, nonce.encode(), deadline
 
     def seconds_left(self) -> float | None:
         """The time limit to lend to a solve: a little less than what the run has left. None where it has no end."""
@@ -36,7 +36,7 @@ class Channel:
 
     def send(self, report: SolverReport) -> None:
         """Send one report."""
-        line = self._word + json.dumps(report.to_dict()).encode() + b"\n"
+        line = self._nonce + json.dumps(report.to_dict()).encode() + b"\n"
         if self._fd >= 0 and len(line) <= _LONGEST_LINE:
             os.write(self._fd, line)
 
@@ -47,19 +47,19 @@ class Channel:
         whether anything else of it is running, the fork server finds out by itself.
         """
         if self._fd >= 0:
-            os.write(self._fd, self._word + _OVER + str(exit_code).encode() + b"\n")
+            os.write(self._fd, self._nonce + _EXIT + str(exit_code).encode() + b"\n")
 
 
-def claimed_exit(lines: bytes, word: str) -> int | None:
+def claimed_exit(lines: bytes, nonce: str) -> int | None:
     """Return the exit code that `finish` asked for if that is the last line; None otherwise."""
-    found = re.search(re.escape(word.encode() + _OVER) + rb"([0-9]{1,3})\n\Z", lines[-64:])
+    found = re.search(re.escape(nonce.encode() + _EXIT) + rb"([0-9]{1,3})\n\Z", lines[-64:])
     return int(found[1]) if found and int(found[1]) <= 255 else None
 
 
-def read(lines: bytes, word: str, most: int) -> tuple[SolverReport, ...]:
+def read(lines: bytes, nonce: str, most: int) -> tuple[SolverReport, ...]:
     """Return the reports among the lines that came out of a program's pipe, at most `most`; other lines are dropped."""
     reports: list[SolverReport] = []
-    prefix = word.encode()
+    prefix = nonce.encode()
     for line in lines.split(b"\n"):
         if line.startswith(prefix) and len(reports) < most:
             report = SolverReport.parse(line[len(prefix) :])

@@ -13,7 +13,7 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, direction, report, stopped
-from storm_calm.sandbox.probe.watching import Call, Lent, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher
 from storm_calm.sandbox.probe.watching import watch as watch_function
 
 # By the library's own numbers; not in here: it stopped early, at one of its limits.
@@ -36,7 +36,7 @@ def watch(library: ModuleType, channel: Channel) -> None:
 
 def _solve(call: Call) -> Watcher:
     model = call.arguments[0]
-    lent = Lent(lambda name, value: _set(model, name, value))
+    lent = TemporarySettings(lambda name, value: _set(model, name, value))
     if call.seconds_left is not None:
         lent.lend("TimeLimit", model.getParam("TimeLimit"), 1e20, call.seconds_left)
     lent.lend("Threads", model.getParam("Threads"), -1, 1)
@@ -52,7 +52,7 @@ def _set(model: Any, name: str, value: Any) -> None:
         model.setParam(name, value)
 
 
-def _report(model: Any, outcome: Outcome) -> SolverReport:
+def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
     whole = bool(model.IsMIP)
     has_solution = bool(model.HasMipSol if whole else model.HasLpSol)
     said: SolveStatus = "error" if outcome.error else _STATUS.get(model.Status) or stopped(has_solution)

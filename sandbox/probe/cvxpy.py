@@ -14,7 +14,7 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import direction, report, stopped
-from storm_calm.sandbox.probe.watching import Call, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher
 from storm_calm.sandbox.probe.watching import watch as watch_function
 
 _STATUS: dict[str, SolveStatus] = {
@@ -58,7 +58,7 @@ def _lend(call: Call) -> Watcher:
     return None
 
 
-def _report(problem: Any, outcome: Outcome) -> SolverReport:
+def _report(problem: Any, outcome: SolveOutcome) -> SolverReport:
     has_value = problem.value is not None
     said = _STATUS.get(problem.status) or ("error" if outcome.error else stopped(has_value))
     if outcome.error and said not in ("infeasible", "unbounded"):

@@ -13,7 +13,7 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import INFINITE, direction, report, stopped
-from storm_calm.sandbox.probe.watching import Call, Lent, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher
 from storm_calm.sandbox.probe.watching import watch as watch_function
 
 # By the library's own numbers; not in here: it stopped early, at one of its many limits.
@@ -33,7 +33,7 @@ def watch(library: ModuleType, channel: Channel) -> None:
 
 def _solve(call: Call) -> Watcher:
     model = call.arguments[0]
-    lent = Lent(lambda name, value: _set(model, name, value))
+    lent = TemporarySettings(lambda name, value: _set(model, name, value))
     time_limit = model.getParamInfo("TimeLimit")[2]
     if call.seconds_left is not None and time_limit >= INFINITE:
         lent.lend("TimeLimit", time_limit, time_limit, call.seconds_left)
@@ -50,7 +50,7 @@ def _set(model: Any, name: str, value: Any) -> None:
         model.setParam(name, value)
 
 
-def _report(model: Any, outcome: Outcome) -> SolverReport:
+def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
     has_solution = model.SolCount > 0
     said: SolveStatus = "error" if outcome.error else _STATUS.get(model.Status) or stopped(has_solution)
     has_objective = bool(model.IsQP or model.ObjCon or any(model.getAttr("Obj")))

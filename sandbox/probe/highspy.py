@@ -13,7 +13,7 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel, harmless
 from storm_calm.sandbox.probe.reports import count, direction, report, stopped
-from storm_calm.sandbox.probe.watching import Call, Lent, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher
 from storm_calm.sandbox.probe.watching import watch as watch_function
 
 _STATUS: dict[str, SolveStatus] = {
@@ -45,7 +45,7 @@ def watch(library: ModuleType, channel: Channel) -> None:
 
 def _solve(call: Call) -> Watcher:
     highs = call.arguments[0]
-    lent = Lent(highs.setOptionValue)
+    lent = TemporarySettings(highs.setOptionValue)
     if call.seconds_left is not None:
         # For a linear program the clock goes on from one run of an object to the next, and the limit with it.
         so_far = 0.0 if any(_whole(kind) for kind in highs.getLp().integrality_) else highs.getRunTime()
@@ -74,7 +74,7 @@ def _whole(kind: Any) -> bool:
     return bool(kind.name != "kContinuous")
 
 
-def _report(highs: Any, outcome: Outcome) -> SolverReport:
+def _report(highs: Any, outcome: SolveOutcome) -> SolverReport:
     word = highs.getModelStatus().name
     info = highs.getInfo()
     model = highs.getLp()

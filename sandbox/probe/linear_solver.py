@@ -30,7 +30,7 @@ _STATUS: dict[int, SolveStatus] = {
 
 
 @dataclass(slots=True)
-class _Settings:
+class _LinearSolverSettings:
     """What the program set on a solver; the library has no way to ask."""
 
     name: str = ""
@@ -41,31 +41,31 @@ class _Settings:
 def watch(library: ModuleType, channel: Channel) -> None:
     """Report every solve of the library on `channel`."""
     kind = library.Solver
-    settings: weakref.WeakKeyDictionary[Any, _Settings] = weakref.WeakKeyDictionary()
+    settings: weakref.WeakKeyDictionary[Any, _LinearSolverSettings] = weakref.WeakKeyDictionary()
     create, set_time, set_threads = kind.CreateSolver, kind.SetTimeLimit, kind.SetNumThreads
 
     @disguised_as(create)
     def create_noted(solver_id: Any) -> Any:
         solver = create(solver_id)
         with harmless():
-            settings[solver] = _Settings(name=str(solver_id))
+            settings[solver] = _LinearSolverSettings(name=str(solver_id))
         return solver
 
     @disguised_as(set_time)
     def set_time_noted(self: Any, *arguments: Any) -> Any:
         with harmless():
-            settings.setdefault(self, _Settings()).time = True
+            settings.setdefault(self, _LinearSolverSettings()).time = True
         return set_time(self, *arguments)
 
     @disguised_as(set_threads)
     def set_threads_noted(self: Any, *arguments: Any) -> Any:
         with harmless():
-            settings.setdefault(self, _Settings()).threads = True
+            settings.setdefault(self, _LinearSolverSettings()).threads = True
         return set_threads(self, *arguments)
 
     def solve(call: Call) -> Watcher:
         solver = call.arguments[0]
-        given = settings.get(solver, _Settings())
+        given = settings.get(solver, _LinearSolverSettings())
         name = _name(solver, given)
         if not given.threads and name == "CP-SAT":
             set_threads(solver, 1)  # The others have one thread unless told.
@@ -85,7 +85,7 @@ def watch(library: ModuleType, channel: Channel) -> None:
     watch_function(kind, "Solve", channel, solve)
 
 
-def _name(solver: Any, given: _Settings) -> str:
+def _name(solver: Any, given: _LinearSolverSettings) -> str:
     """The solver's name in capitals; HiGHS does not know its own."""
     if given.name.upper().startswith("HIGHS"):
         return "HIGHS"

@@ -14,7 +14,7 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, direction, report, stopped
-from storm_calm.sandbox.probe.watching import Call, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher
 from storm_calm.sandbox.probe.watching import watch as watch_function
 
 _STATUS: dict[str, SolveStatus] = {
@@ -69,7 +69,7 @@ def _mentions(text: str, names: tuple[str, ...]) -> bool:
     return any(name in text.replace("time_limit=None", "") for name in names)
 
 
-def _report(model: Any, solver: str, outcome: Outcome) -> SolverReport:
+def _report(model: Any, solver: str, outcome: SolveOutcome) -> SolverReport:
     result = outcome.value
     has_solution = result.has_primal_feasible_solution()
     said = _STATUS.get(result.termination.reason.name) or stopped(has_solution)

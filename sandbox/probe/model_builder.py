@@ -30,7 +30,7 @@ _LINEAR = ("GLOP", "PDLP", "CLP")  # solvers to which all variables are continuo
 
 
 @dataclass(slots=True)
-class _Settings:
+class _ModelBuilderSettings:
     """What the program set on a solver."""
 
     name: str = ""
@@ -41,31 +41,31 @@ class _Settings:
 def watch(library: ModuleType, channel: Channel) -> None:
     """Report every solve of the library on `channel`."""
     kind = library.Solver
-    settings: weakref.WeakKeyDictionary[Any, _Settings] = weakref.WeakKeyDictionary()
+    settings: weakref.WeakKeyDictionary[Any, _ModelBuilderSettings] = weakref.WeakKeyDictionary()
     make, set_time, set_parameters = kind.__init__, kind.set_time_limit_in_seconds, kind.set_solver_specific_parameters
 
     @disguised_as(make)
     def make_noted(self: Any, solver_name: Any) -> None:
         make(self, solver_name)
         with harmless():
-            settings[self] = _Settings(name=str(solver_name).upper())
+            settings[self] = _ModelBuilderSettings(name=str(solver_name).upper())
 
     @disguised_as(set_time)
     def set_time_noted(self: Any, *arguments: Any, **options: Any) -> Any:
         with harmless():
-            settings.setdefault(self, _Settings()).time = True
+            settings.setdefault(self, _ModelBuilderSettings()).time = True
         return set_time(self, *arguments, **options)
 
     @disguised_as(set_parameters)
     def set_parameters_noted(self: Any, *arguments: Any, **options: Any) -> Any:
         with harmless():
-            settings.setdefault(self, _Settings()).parameters = True
+            settings.setdefault(self, _ModelBuilderSettings()).parameters = True
         return set_parameters(self, *arguments, **options)
 
     def solve(call: Call) -> Watcher:
         solver = call.arguments[0]
         model = call.arguments[1] if len(call.arguments) > 1 else call.options["model"]
-        given = settings.get(solver, _Settings())
+        given = settings.get(solver, _ModelBuilderSettings())
         name = "CP-SAT" if given.name in ("SAT", "CP_SAT", "CP-SAT") else given.name
         lent = name == "CP-SAT" and not given.parameters
         if lent:

@@ -14,7 +14,7 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, direction, report
-from storm_calm.sandbox.probe.watching import Call, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher
 from storm_calm.sandbox.probe.watching import watch as watch_function
 
 _STATUS: dict[int, SolveStatus] = {1: "optimal", 2: "feasible", -1: "infeasible", -2: "unbounded"}
@@ -50,7 +50,7 @@ def _can_be_lent(solver: Any, library: ModuleType) -> bool:
     return not any("sec" in str(option).lower() or "time" in str(option).lower() for option in solver.options or ())
 
 
-def _report(problem: Any, solver: Any, outcome: Outcome, library: ModuleType) -> SolverReport:
+def _report(problem: Any, solver: Any, outcome: SolveOutcome, library: ModuleType) -> SolverReport:
     said = _STATUS.get(problem.sol_status) or ("limit" if problem.status == 0 else "error")
     if outcome.error:
         said = "error"

@@ -16,7 +16,7 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel, harmless
 from storm_calm.sandbox.probe.reports import count, direction, finite, report, stopped
-from storm_calm.sandbox.probe.watching import Call, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher
 from storm_calm.sandbox.probe.watching import watch as watch_function
 
 _STATUS: dict[str, SolveStatus] = {
@@ -85,7 +85,7 @@ def _owners(library: ModuleType) -> Iterator[type]:
                     yield owner
 
 
-def _report(library: ModuleType, model: Any, name: str, outcome: Outcome) -> SolverReport:
+def _report(library: ModuleType, model: Any, name: str, outcome: SolveOutcome) -> SolverReport:
     goals = list(model.component_data_objects(library.Objective, active=True))
     goal = goals[0] if goals and goals[0].expr.__class__ not in (int, float) else None
     maximize = goal is not None and goal.sense == library.maximize

@@ -11,7 +11,7 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, direction, report, stopped
-from storm_calm.sandbox.probe.watching import Call, Lent, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher
 from storm_calm.sandbox.probe.watching import watch as watch_function
 
 # Not in here: it stopped early, at one of its many limits.
@@ -33,7 +33,7 @@ def watch(library: ModuleType, channel: Channel) -> None:
 
 def _solve(call: Call) -> Watcher:
     model = call.arguments[0]
-    lent = Lent(model.setParam)
+    lent = TemporarySettings(model.setParam)
     if call.seconds_left is not None:
         so_far = model.getSolvingTime() if model.getStage() >= _SOLVING else 0.0
         lent.lend("limits/time", model.getParam("limits/time"), 1e20, call.seconds_left + so_far)
@@ -44,7 +44,7 @@ def _solve(call: Call) -> Watcher:
     return lambda: _report(model, outcome)
 
 
-def _report(model: Any, outcome: Outcome) -> SolverReport:
+def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
     has_solution = model.getNSols() > 0
     said = _STATUS.get(model.getStatus()) or stopped(has_solution)
     variables = model.getVars()

@@ -15,7 +15,7 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import report
-from storm_calm.sandbox.probe.watching import Call, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher
 from storm_calm.sandbox.probe.watching import watch as watch_function
 
 # By the library's own numbers: not solved, success, local optimum not reached, fail, fail by time, invalid, infeasible,
@@ -62,7 +62,7 @@ def _solve(call: Call) -> Watcher:
     return lambda: _report(routing, outcome)
 
 
-def _report(routing: Any, outcome: Outcome) -> SolverReport:
+def _report(routing: Any, outcome: SolveOutcome) -> SolverReport:
     found = outcome.value
     return report(
         library="ortools.routing",

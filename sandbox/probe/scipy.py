@@ -16,7 +16,7 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report, stopped
-from storm_calm.sandbox.probe.watching import Call, Outcome, Watcher
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher
 from storm_calm.sandbox.probe.watching import watch as watch_function
 
 _STATUS: dict[int, SolveStatus] = {0: "optimal", 2: "infeasible", 3: "unbounded"}
@@ -68,7 +68,7 @@ def _lend_time(call: Call, signature: inspect.Signature) -> dict[str, Any]:
     return given
 
 
-def _linear(given: dict[str, Any], outcome: Outcome, constraints: int) -> SolverReport:
+def _linear(given: dict[str, Any], outcome: SolveOutcome, constraints: int) -> SolverReport:
     result = outcome.value
     said = stopped(result.x is not None) if result.status == _AT_A_LIMIT else _STATUS.get(result.status, "error")
     costs = _flat(given["c"])
@@ -91,7 +91,7 @@ def _linear(given: dict[str, Any], outcome: Outcome, constraints: int) -> Solver
     )
 
 
-def _smooth(given: dict[str, Any], outcome: Outcome) -> SolverReport:
+def _smooth(given: dict[str, Any], outcome: SolveOutcome) -> SolverReport:
     result = outcome.value
     message = str(result.message).lower()
     said: SolveStatus = "error"

@@ -1,7 +1,7 @@
 """Putting a watcher around a library's solve: what all the watchers share.
 
 A watcher is a generator function over one `Call`. Before its `yield` it lends the solve what the program left open; the
-yield gives it the `Outcome`; then it takes back what it lent, and returns a function that makes the report:
+yield gives it the `SolveOutcome`; then it takes back what it lent, and returns a function that makes the report:
 
     def _solve(call: Call) -> Watcher:
         model = call.arguments[0]
@@ -48,7 +48,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Outcome:
+class SolveOutcome:
     """A solve that ended."""
 
     value: Any = None
@@ -62,7 +62,7 @@ class Outcome:
 
 
 Report = Callable[[], SolverReport | None]
-Watcher = Generator[None, Outcome, Report | None]
+Watcher = Generator[None, SolveOutcome, Report | None]
 
 
 class _State(threading.local):
@@ -95,7 +95,7 @@ def wrap(original: Callable[..., Any], channel: Channel, watcher: Callable[[Call
     @disguised_as(original)
     def wrapper(*arguments: Any, **options: Any) -> Any:
         call, steps = _begin(channel, watcher, arguments, options)
-        outcome = Outcome()
+        outcome = SolveOutcome()
         _state.depth += 1
         begin = perf_counter()
         try:
@@ -129,7 +129,7 @@ def _begin(
     return call, steps
 
 
-def _finish(channel: Channel, steps: Watcher | None, outcome: Outcome) -> None:
+def _finish(channel: Channel, steps: Watcher | None, outcome: SolveOutcome) -> None:
     """Let the watcher take back, and say what the solve came to."""
     if steps is None:
         return
@@ -184,7 +184,7 @@ def replace_everywhere(module: ModuleType, name: str, function: Callable[..., An
 
 
 @dataclass(slots=True)
-class Lent:
+class TemporarySettings:
     """Settings that were lent to a solver, and what they were before."""
 
     set: Callable[[str, Any], Any]

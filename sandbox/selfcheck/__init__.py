@@ -21,6 +21,6 @@ It runs real abuse: start it in a sandbox only.
 from storm_calm.sandbox.selfcheck.case import Case, Step
 from storm_calm.sandbox.selfcheck.libraries import all_libraries, libraries
 from storm_calm.sandbox.selfcheck.outside import Outside
-from storm_calm.sandbox.selfcheck.runner import CASES, Outcome, self_check
+from storm_calm.sandbox.selfcheck.runner import CASES, CaseOutcome, self_check
 
-__all__ = ["CASES", "Case", "Outcome", "Outside", "Step", "all_libraries", "libraries", "self_check"]
+__all__ = ["CASES", "Case", "CaseOutcome", "Outside", "Step", "all_libraries", "libraries", "self_check"]

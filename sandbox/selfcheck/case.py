@@ -51,22 +51,22 @@ class Rewind:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
-    """A step of a session: no process may be left now that bears the case's word."""
+class LeakCheck:
+    """A step of a session: no process may be left now that bears the case's token."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class CaseResult:
     """What came of a case."""
 
     executions: tuple[Execution, ...]
     """One for each of its programs, in order."""
     outside: Outside
     """The world around the sandbox."""
-    word: str
-    """The case's own word, by which its processes and files are known."""
+    token: str
+    """The case's own token, by which its processes and files are known."""
     left: tuple[int, ...]
-    """Processes that bore the word where a step looked for them."""
+    """Processes that bore the token where a step looked for them."""
 
     @property
     def last(self) -> Execution:
@@ -74,7 +74,7 @@ class Seen:
         return self.executions[-1]
 
 
-Check: TypeAlias = Callable[[Seen], str | None]
+Check: TypeAlias = Callable[[CaseResult], str | None]
 """Says what did not hold, or None where all did."""
 
 
@@ -86,7 +86,7 @@ class Case:
     """What the program tries, in a few words."""
     theme: Theme
     """What it is about."""
-    steps: tuple[Step | Rewind | Look, ...]
+    steps: tuple[Step | Rewind | LeakCheck, ...]
     """The programs, run one after the other; in a session, if `session`."""
     check: Check
     """What must hold at the end."""
@@ -121,7 +121,7 @@ def ended(
     within: seconds from the program's start to its end.
     """
 
-    def check(seen: Seen) -> str | None:
+    def check(seen: CaseResult) -> str | None:
         last = seen.last
         if statuses and last.status not in statuses:
             return f"status {last.status}, not {' or '.join(statuses)}{_words(last)}"
@@ -140,7 +140,7 @@ def ended(
     return check
 
 
-def refused(seen: Seen) -> str | None:
+def refused(seen: CaseResult) -> str | None:
     """Nothing succeeded of what the last program tried with `attempt`, and it tried all of it."""
     lines = seen.last.stdout.splitlines()
     done = [line.removeprefix("done: ") for line in lines if line.startswith("done: ")]
@@ -151,19 +151,19 @@ def refused(seen: Seen) -> str | None:
     return None
 
 
-def gone(seen: Seen) -> str | None:
+def gone(seen: CaseResult) -> str | None:
     """No process of the case is left on this machine, nor was where a step looked."""
-    left = seen.left or seen.outside.processes(seen.word)
+    left = seen.left or seen.outside.processes(seen.token)
     return f"processes left over: {', '.join(map(str, left))}" if left else None
 
 
-def untouched(seen: Seen) -> str | None:
+def untouched(seen: CaseResult) -> str | None:
     """Nothing was written into the folder outside, and nobody called at the sockets."""
     changes = seen.outside.changes()
     return f"outside: {', '.join(changes)}" if changes else None
 
 
-def all_ok(seen: Seen) -> str | None:
+def all_ok(seen: CaseResult) -> str | None:
     """All programs ended with status "ok"."""
     for number, execution in enumerate(seen.executions, 1):
         if execution.status != "ok":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import Isolation
-from storm_calm.sandbox.selfcheck.case import Case, Check, Seen, Step, all_ok, ended, every, refused, untouched
+from storm_calm.sandbox.selfcheck.case import Case, CaseResult, Check, Step, all_ok, ended, every, refused, untouched
 from storm_calm.sandbox.selfcheck.texts import ATTEMPT, SEARCH
 
 _PLANT = """
@@ -16,19 +16,19 @@ sys.path.insert(0, "/leak")
 os.environ["LEAK"] = "1"
 os.umask(0)
 for folder in (".", "/dev/shm", "/tmp"):
-    try: open(f"{folder}/leak-{WORD}", "w").close()
+    try: open(f"{folder}/leak-{TOKEN}", "w").close()
     except OSError: pass
 """
-_LOOK = """
+_FIND_LEFTOVERS = """
 import builtins, json, os, sys
 print(hasattr(builtins, "LEAK"), hasattr(json, "LEAK"), hasattr(os, "LEAK"), json.dumps(1), "leak" in sys.modules,
       "/leak" in sys.path, "LEAK" in os.environ, os.umask(0o022),
-      [f for f in (".", "/dev/shm", "/tmp") if os.path.exists(f"{f}/leak-{WORD}")])
+      [f for f in (".", "/dev/shm", "/tmp") if os.path.exists(f"{f}/leak-{TOKEN}")])
 """
 _NOTHING = "False False False 1 False False False 18 []\n"
 _REMEMBER = """
 import hashlib, os
-secret = "-".join(MARK_PIECES) + hashlib.sha256(WORD.encode()).hexdigest()[:32]
+secret = "-".join(MARK_PIECES) + hashlib.sha256(TOKEN.encode()).hexdigest()[:32]
 os.environ["SECRET"] = secret
 open("secret", "w").write(secret)
 print(secret)
@@ -36,17 +36,17 @@ print(secret)
 _DRAW = "import os, random, tempfile, uuid\nprint(random.random(), uuid.uuid4(), os.urandom(8).hex())"
 
 
-def _nothing_left(seen: Seen) -> str | None:
+def _nothing_left(seen: CaseResult) -> str | None:
     looks = {execution.stdout for execution in seen.executions[1::2]}
     return None if looks == {_NOTHING} else f"a later program saw {looks - {_NOTHING}}, not {_NOTHING!r}"
 
 
-def _all_differ(seen: Seen) -> str | None:
+def _all_differ(seen: CaseResult) -> str | None:
     draws = [execution.stdout for execution in seen.executions]
     return None if len(set(draws)) == len(draws) else f"two programs drew the same numbers: {draws}"
 
 
-def _no_report(seen: Seen) -> str | None:
+def _no_report(seen: CaseResult) -> str | None:
     return f"there are reports that no solver made: {seen.last.reports[:2]}" if seen.last.reports else None
 
 
@@ -56,7 +56,7 @@ def _ending(name: str, code: str, check: Check, limits: Limits | None = None) ->
 
 
 def _signal(number: int, *others: int) -> Check:
-    def check(seen: Seen) -> str | None:
+    def check(seen: CaseResult) -> str | None:
         last = seen.last
         if last.status == "error" and last.signal in (number, *others) and last.stdout == "begun\n":
             return None
@@ -65,7 +65,7 @@ def _signal(number: int, *others: int) -> Check:
     return check
 
 
-def _survived_or_told(seen: Seen) -> str | None:
+def _survived_or_told(seen: CaseResult) -> str | None:
     # The first process of a pid namespace does not die of its own signals.
     last = seen.last
     if (last.status, last.stdout) == ("ok", "survived\n") or (last.status == "error" and last.signal == 9):
@@ -73,7 +73,7 @@ def _survived_or_told(seen: Seen) -> str | None:
     return f"status {last.status}, signal {last.signal}"
 
 
-def _own_traceback(seen: Seen) -> str | None:
+def _own_traceback(seen: CaseResult) -> str | None:
     files = [line for line in seen.last.stderr.splitlines() if line.startswith("  File ")]
     foreign = [line for line in files if '"main.py"' not in line]
     return f"the traceback shows {foreign[0].strip()}" if foreign else None
@@ -88,7 +88,7 @@ def _ability(
     )
 
 
-def _solved(seen: Seen) -> str | None:
+def _solved(seen: CaseResult) -> str | None:
     reports = [(report.status, report.objective) for report in seen.last.reports]
     return None if reports == [("optimal", 7.0)] else f"the solver reports are {reports}, not one optimal of 7"
 
@@ -97,7 +97,7 @@ CASES: tuple[Case, ...] = (
     Case(
         name="modules, variables and files of an earlier program",
         theme="leaks",
-        steps=tuple(Step(code=code, informed=True) for _ in range(3) for code in (_PLANT, _LOOK)),
+        steps=tuple(Step(code=code, informed=True) for _ in range(3) for code in (_PLANT, _FIND_LEFTOVERS)),
         check=every(all_ok, _nothing_left),
         isolation="landlock",
     ),
@@ -150,12 +150,12 @@ def nonce():
     frame = sys._getframe()
     while frame:
         order = frame.f_locals.get("order")
-        if isinstance(order, dict) and "word" in order: return order["word"]
+        if isinstance(order, dict) and "nonce" in order: return order["nonce"]
         frame = frame.f_back
 end = {"exit_code": 0, "cpu": "x", "maxrss_bytes": 1e999, "folder": FOLDER, "fault": "forged"}
 bad = {"library": ["x"], "solver": {"a": 1}, "status": "optimal", "objective": "<b>1</b>"}
 huge = '{"library": "x", "solver": "", "status": "optimal", "objective": ' + "9" * 400 + "}"
-for text in (json.dumps({"over": end}), '{"over": zzz}', '{"over": [1]}', "over 0 0", "over 256", "[" * 4000, huge,
+for text in (json.dumps({"exit": end}), '{"exit": zzz}', '{"exit": [1]}', "exit 0 0", "exit 256", "[" * 4000, huge,
              json.dumps(bad)):
     os.write(3, (nonce() + text + "\\n").encode()[:4096])
 print("end")

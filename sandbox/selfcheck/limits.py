@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import Isolation
-from storm_calm.sandbox.selfcheck.case import Case, Seen, Step, Theme, ended, every, gone
+from storm_calm.sandbox.selfcheck.case import Case, CaseResult, Step, Theme, ended, every, gone
 from storm_calm.sandbox.selfcheck.texts import NAMED
 
 _SHORT = Limits(seconds=0.4, memory_mb=512)
-_LATE = 3.0  # seconds past a deadline that a busy machine is forgiven
+_LATENESS_SECONDS = 3.0  # past a deadline that a busy machine is forgiven
 
 _NEVER_ENDING = {
     "a loop without end": "while True: pass",
@@ -78,21 +78,21 @@ _MEMORY_HIDDEN: dict[str, tuple[Isolation, str]] = {
 _SMALL = Limits(seconds=20, memory_mb=512, file_mb=8, output_bytes=5000)
 
 
-def _held_time(seen: Seen) -> str | None:
+def _held_time(seen: CaseResult) -> str | None:
     seconds = seen.last.wall_seconds
     if seconds < _SHORT.seconds * 0.9:
         return f"it was ended after {seconds:.2f} s, before its {_SHORT.seconds:g} s were over"
     return None
 
 
-def _held_memory(seen: Seen) -> str | None:
+def _held_memory(seen: CaseResult) -> str | None:
     most = _HUNGRY.memory_mb * 3
     peak = seen.last.peak_memory_mb
     return f"it got {peak:.0f} MiB; the limit is {_HUNGRY.memory_mb}" if peak > most else None
 
 
 def _cut(stream: str, length: int) -> Case:
-    def check(seen: Seen) -> str | None:
+    def check(seen: CaseResult) -> str | None:
         kept = len(getattr(seen.last, stream))
         return None if kept == length and seen.last.truncated else f"{kept} characters were kept, not {length}"
 
@@ -100,7 +100,7 @@ def _cut(stream: str, length: int) -> Case:
         name=f"a flood on {stream}",
         theme="output",
         steps=(Step(code=f"import sys\nwhile True: sys.{stream}.write('x' * 1000 + '\\n')", limits=_SMALL),),
-        check=every(ended("output_limit", within=_LATE), check),
+        check=every(ended("output_limit", within=_LATENESS_SECONDS), check),
     )
 
 
@@ -115,7 +115,9 @@ CASES: tuple[Case, ...] = (
             name=name,
             theme="time",
             steps=(Step(code=f"{NAMED}print('begun')\n{code}", informed=True, limits=_SHORT),),
-            check=every(ended("timeout", begins="begun\n", within=_SHORT.seconds + _LATE), _held_time, gone),
+            check=every(
+                ended("timeout", begins="begun\n", within=_SHORT.seconds + _LATENESS_SECONDS), _held_time, gone
+            ),
             outside=True,
         )
         for name, code in _NEVER_ENDING.items()

@@ -18,7 +18,7 @@ MARK = "-".join(["storm", "canary", ""])
 """What every secret begins with, so that a program can look for one without having it. In pieces, for the same end."""
 
 _VARIABLE = "STORM_CANARY_API_KEY"
-_PATIENCE = 2.0  # seconds for processes that are being ended on a busy machine
+_EXIT_TIMEOUT_SECONDS = 2.0  # for processes that are being ended on a busy machine
 
 
 class Outside:
@@ -65,14 +65,14 @@ class Outside:
         self._secrets[where] = secret
         return secret
 
-    def knowledge(self, word: str) -> str:
+    def knowledge(self, token: str) -> str:
         """One line of Python that tells a program where to look, but no secret.
 
-        It sets PORT, UDP_PORT, FOLDER, SECRET_FILE, SOCKET (a path), ABSTRACT (a socket's name), WORD (the case's own),
+        It sets PORT, UDP_PORT, FOLDER, SECRET_FILE, SOCKET (a path), ABSTRACT (a socket's name), TOKEN (the case's),
         MARK in pieces, and DIGESTS: SHA-256 of what follows the mark in each secret, and where that secret is.
         """
         digests = {_digest(secret): where for where, secret in self._secrets.items()}
-        digests[_digest(earlier_secret(word))] = "an earlier program"
+        digests[_digest(earlier_secret(token))] = "an earlier program"
         values = {
             "PORT": self._tcp.getsockname()[1],
             "UDP_PORT": self._udp.getsockname()[1],
@@ -80,16 +80,16 @@ class Outside:
             "SECRET_FILE": self.secret_file,
             "SOCKET": f"{self.folder}/socket",
             "ABSTRACT": f"\0{self.abstract}",
-            "WORD": word,
+            "TOKEN": token,
             "MARK_PIECES": MARK.split("-"),
             "DIGESTS": digests,
         }
         return "; ".join(f"{name} = {value!r}" for name, value in values.items()) + "\n"
 
-    def processes(self, word: str) -> list[int]:
-        """Processes on this machine whose name or command line holds `word`, those aside that end at once."""
-        patience = time.monotonic() + _PATIENCE
-        while (found := _processes_with(word.encode())) and time.monotonic() < patience:
+    def processes(self, token: str) -> list[int]:
+        """Processes on this machine whose name or command line holds `token`, those aside that end at once."""
+        deadline = time.monotonic() + _EXIT_TIMEOUT_SECONDS
+        while (found := _processes_with(token.encode())) and time.monotonic() < deadline:
             time.sleep(0.05)
         return found
 
@@ -125,22 +125,22 @@ class Outside:
         return server
 
 
-def earlier_secret(word: str) -> bytes:
-    """The secret that a first program of a case makes of its word, for a second one to look for."""
-    return (MARK + hashlib.sha256(word.encode()).hexdigest()[:32]).encode()
+def earlier_secret(token: str) -> bytes:
+    """The secret that a first program of a case makes of its token, for a second one to look for."""
+    return (MARK + hashlib.sha256(token.encode()).hexdigest()[:32]).encode()
 
 
 def _digest(secret: bytes) -> str:
     return hashlib.sha256(secret.removeprefix(MARK.encode())).hexdigest()
 
 
-def _processes_with(word: bytes) -> list[int]:
+def _processes_with(token: bytes) -> list[int]:
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             text = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/comm").read_bytes()
         except OSError:
             continue
-        if word in text:
+        if token in text:
             found.append(int(pid))
     return found

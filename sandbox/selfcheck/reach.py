@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from storm_calm.sandbox.base import Limits
-from storm_calm.sandbox.selfcheck.case import Case, Check, Seen, Step, Theme, ended, every, gone, refused, untouched
+from storm_calm.sandbox.selfcheck.case import (
+    Case,
+    CaseResult,
+    Check,
+    Step,
+    Theme,
+    ended,
+    every,
+    gone,
+    refused,
+    untouched,
+)
 from storm_calm.sandbox.selfcheck.texts import ATTEMPT, NAMED, SEARCH
 from storm_calm.sandbox.zygote.child import program_environment
 
 _BOMB = Limits(seconds=1.0, memory_mb=512, processes=16)
 _REFUSED = Limits(seconds=10.0, memory_mb=512, processes=16)
-_ROOM = Limits(seconds=20, memory_mb=512)
+_GENEROUS_LIMITS = Limits(seconds=20, memory_mb=512)
 _NO_SIGNAL_SCOPE = "does not stop signals"
 
 
-def _named(name: str, code: str, check: Check, *, limits: Limits = _ROOM, **more: object) -> Case:
-    """A case about processes: they bear its word as their name, and none may be left."""
+def _named(name: str, code: str, check: Check, *, limits: Limits = _GENEROUS_LIMITS, **more: object) -> Case:
+    """A case about processes: they bear its token as their name, and none may be left."""
     step = Step(code=NAMED + code, informed=True, limits=limits)
     return Case(name=name, theme="processes", steps=(step,), check=every(check, gone), outside=True, **more)  # type: ignore[arg-type]
 
@@ -83,11 +94,11 @@ _SECRETS = (
         "secrets",
         "search of all memory in reach",
         f"{SEARCH}\nlook_into_memory('self')\n{_SEES}look_into_memory(os.getppid())\n"
-        "patience = time.monotonic() + 8\n"
+        "deadline = time.monotonic() + 8\n"
         "try: others = [pid for pid in os.listdir('/proc') if pid.isdigit()]\n"
         "except OSError: others = []\n"
         "for pid in others:\n"
-        "    if time.monotonic() < patience and not leaks(): look_into_memory(pid)\n"
+        "    if time.monotonic() < deadline and not leaks(): look_into_memory(pid)\n"
         "tell()",
     ),
     _attempts(
@@ -161,7 +172,7 @@ os.symlink(SECRET_FILE, "link"); os.symlink("/", "folder"); os.mkfifo("pipe"); o
 """
 
 
-def _only_plain(seen: Seen) -> str | None:
+def _only_plain(seen: CaseResult) -> str | None:
     if dict(seen.last.files) == {"plain": b"plain"}:
         return None
     return f"the result files are {sorted(seen.last.files)}, not just 'plain'"
@@ -206,12 +217,12 @@ _POWERS = (
 import json, os, sys
 def write(path):
     with open(path, "a") as file: file.write("#")
-for path in (FOLDER + "/" + WORD, SECRET_FILE, "/x", "/usr/x", "/etc/x", "/usr/bin/x", "/var/tmp/x", sys.prefix + "/x",
+for path in (FOLDER + "/" + TOKEN, SECRET_FILE, "/x", "/usr/x", "/etc/x", "/usr/bin/x", "/var/tmp/x", sys.prefix + "/x",
              "/proc/sys/kernel/core_pattern", "/proc/1/oom_score_adj", "/sys/devices/system/cpu/cpu0/online",
              "/proc/self/loginuid", "/proc/sysrq-trigger", json.__file__, os.__file__, "../../../x"):
     attempt(path, lambda: write(path))
 os.symlink(FOLDER, "link")
-attempt("link", lambda: write("link/" + WORD))
+attempt("link", lambda: write("link/" + TOKEN))
 attempt("removing a library", lambda: os.unlink(json.__file__))
 attempt("mode of a library", lambda: os.chmod(json.__file__, 0o777))
 attempt("moving a library", lambda: os.rename(os.path.dirname(json.__file__), "json"))

@@ -15,23 +15,23 @@ from typing import Any, Literal
 from storm_calm.sandbox.base import Limits, Sandbox
 from storm_calm.sandbox.execution import ISOLATION_LEVELS, Execution, SandboxUnavailableError
 from storm_calm.sandbox.selfcheck import conduct, limits, reach, sessions
-from storm_calm.sandbox.selfcheck.case import Case, Look, Rewind, Seen, Step, Theme
+from storm_calm.sandbox.selfcheck.case import Case, CaseResult, LeakCheck, Rewind, Step, Theme
 from storm_calm.sandbox.selfcheck.outside import Outside
 
 CASES: tuple[Case, ...] = (*limits.CASES, *reach.CASES, *conduct.CASES, *sessions.CASES)
 """Every case, by theme. The canaries come on top."""
 
-_AT_ONCE = 4  # hostile programs: more would take each other's processor time for their own fault
-_PAUSE = 0.2  # seconds between two canaries
+_MAX_PARALLEL = 4  # hostile programs: more would take each other's processor time for their own fault
+_CANARY_INTERVAL_SECONDS = 0.2  # between two canaries
 _ELSEWHERE = ("e2b", "ray")
 _CANARY = "import os, time\nprint(sum(range(1000)), flush=True)"
 _FORKING = "\npid = os.fork()\nif pid == 0: os._exit(7)\nprint(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"
-_ROOM = Limits(seconds=30)
-_SESSION = Limits(seconds=30, memory_mb=512)
+_GENEROUS_LIMITS = Limits(seconds=30)
+_SESSION_LIMITS = Limits(seconds=30, memory_mb=512)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class CaseOutcome:
     """What came of one case."""
 
     name: str
@@ -52,7 +52,9 @@ class Outcome:
         return asdict(self)
 
 
-def self_check(sandbox: Sandbox, *, outside: Outside | None = None, cases: Iterable[Case] = CASES) -> Iterator[Outcome]:
+def self_check(
+    sandbox: Sandbox, *, outside: Outside | None = None, cases: Iterable[Case] = CASES
+) -> Iterator[CaseOutcome]:
     """Run `cases` in `sandbox`, and canaries before, beside and after them; outcomes as they come.
 
     outside: made before the sandbox was opened, it shows what a sandbox forked from this process would carry along.
@@ -68,10 +70,10 @@ def self_check(sandbox: Sandbox, *, outside: Outside | None = None, cases: Itera
         for case in cases:
             reason = _not_here(case, sandbox, packages)
             if reason:
-                yield Outcome(name=case.name, theme=case.theme, state="skipped", reason=reason)
+                yield CaseOutcome(name=case.name, theme=case.theme, state="skipped", reason=reason)
             else:
                 chosen.append(case)
-        pool = ThreadPoolExecutor(max(1, min(_AT_ONCE, sandbox.workers)), thread_name_prefix="self-check")
+        pool = ThreadPoolExecutor(max(1, min(_MAX_PARALLEL, sandbox.workers)), thread_name_prefix="self-check")
         # Last in, first out: what waits is dropped, what runs is waited for, the canaries end.
         stack.callback(pool.shutdown, cancel_futures=True)
         with canaries.beside():
@@ -81,7 +83,7 @@ def self_check(sandbox: Sandbox, *, outside: Outside | None = None, cases: Itera
         try:
             yield canaries.once("a canary after all others")
         except SandboxUnavailableError as error:
-            yield Outcome(
+            yield CaseOutcome(
                 name="a canary after all others", theme="neighbours", state="broken", reason=f"no sandbox: {error}"
             )
 
@@ -102,19 +104,19 @@ def _packages(sandbox: Sandbox, names: set[str]) -> set[str]:
     code = (
         f"import importlib.util, json\nprint(json.dumps([n for n in {sorted(names)} if importlib.util.find_spec(n)]))"
     )
-    return set(json.loads(sandbox.run(code, limits=_ROOM).stdout or "[]"))
+    return set(json.loads(sandbox.run(code, limits=_GENEROUS_LIMITS).stdout or "[]"))
 
 
-def _judge(case: Case, sandbox: Sandbox, outside: Outside, canaries: _Canaries) -> Outcome:
+def _judge(case: Case, sandbox: Sandbox, outside: Outside, canaries: _Canaries) -> CaseOutcome:
     begin = time.monotonic()
-    word = secrets.token_hex(7)  # With 14 letters it fits into a process's name.
+    token = secrets.token_hex(7)  # With 14 letters it fits into a process's name.
     try:
         with canaries.beside_case(case):
-            seen = _run(case, sandbox, outside, word)
+            seen = _run(case, sandbox, outside, token)
         wrong = case.check(seen)
     except SandboxUnavailableError as error:
         wrong = f"the sandbox failed: {error}"
-    return Outcome(
+    return CaseOutcome(
         name=case.name,
         theme=case.theme,
         state="broken" if wrong else "held",
@@ -124,22 +126,22 @@ def _judge(case: Case, sandbox: Sandbox, outside: Outside, canaries: _Canaries) 
     )
 
 
-def _run(case: Case, sandbox: Sandbox, outside: Outside, word: str) -> Seen:
+def _run(case: Case, sandbox: Sandbox, outside: Outside, token: str) -> CaseResult:
     executions: list[Execution] = []
     left: list[int] = []
     with contextlib.ExitStack() as stack:
-        session = stack.enter_context(sandbox.session(limits=_SESSION)) if case.session else None
+        session = stack.enter_context(sandbox.session(limits=_SESSION_LIMITS)) if case.session else None
         for step in case.steps:
             match step:
-                case Look():
-                    left += outside.processes(word)
+                case LeakCheck():
+                    left += outside.processes(token)
                 case Rewind():
                     assert session is not None, f"{case.name}: only a session can be rewound"
                     session.rewind(step.block)
                 case Step():
-                    code = outside.knowledge(word) + step.code if step.informed else step.code
+                    code = outside.knowledge(token) + step.code if step.informed else step.code
                     executions.append((session or sandbox).run(code, limits=step.limits, results=step.results))
-    return Seen(executions=tuple(executions), outside=outside, word=word, left=tuple(left))
+    return CaseResult(executions=tuple(executions), outside=outside, token=token, left=tuple(left))
 
 
 @dataclass(slots=True)
@@ -153,12 +155,12 @@ class _Canaries:
     _cases: dict[int, str] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def once(self, name: str) -> Outcome:
+    def once(self, name: str) -> CaseOutcome:
         """One canary now."""
         begin = time.monotonic()
         wrong = self._sing()
         seconds = time.monotonic() - begin
-        return Outcome(
+        return CaseOutcome(
             name=name, theme="neighbours", state="broken" if wrong else "held", reason=wrong or "", seconds=seconds
         )
 
@@ -182,10 +184,10 @@ class _Canaries:
         finally:
             del self._cases[id(case)]
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> CaseOutcome:
         """What came of the canaries beside the cases."""
         reason = f"{len(self._wrong)} of {self._count} failed: {self._wrong[0]}" if self._wrong else ""
-        return Outcome(
+        return CaseOutcome(
             name="canaries beside all others",
             theme="neighbours",
             state="broken" if self._wrong or not self._count else "held",
@@ -205,12 +207,12 @@ class _Canaries:
             self._count += 1
             if wrong:
                 self._wrong.append(f"{wrong} (beside: {beside or 'none'})")
-            self._stop.wait(_PAUSE)
+            self._stop.wait(_CANARY_INTERVAL_SECONDS)
 
     def _sing(self) -> str | None:
         # Below "full" the machine's processes are counted together, and a fork bomb can take them all.
         forking = self.sandbox.isolation == "full"
-        execution = self.sandbox.run(_CANARY + (_FORKING if forking else ""), limits=_ROOM)
+        execution = self.sandbox.run(_CANARY + (_FORKING if forking else ""), limits=_GENEROUS_LIMITS)
         right = "499500\n7\n" if forking else "499500\n"
         if (execution.status, execution.stdout) == ("ok", right):
             return None

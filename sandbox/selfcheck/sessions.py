@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import Status
-from storm_calm.sandbox.selfcheck.case import Case, Check, Look, Rewind, Seen, Step, ended, every, gone
+from storm_calm.sandbox.selfcheck.case import Case, CaseResult, Check, LeakCheck, Rewind, Step, ended, every, gone
 
 _SHORT = Limits(seconds=1.0, memory_mb=512)
 
 
 def _statuses(*wanted: Status) -> Check:
-    def check(seen: Seen) -> str | None:
+    def check(seen: CaseResult) -> str | None:
         found = tuple(execution.status for execution in seen.executions)
         return None if found == wanted else f"the blocks ended {', '.join(found)}, not {', '.join(wanted)}"
 
     return check
 
 
-def _replayed(seen: Seen) -> str | None:
+def _replayed(seen: CaseResult) -> str | None:
     if seen.last.replayed:
         return None
     return "a process with a second thread was copied, or nothing says that earlier blocks ran again"
@@ -28,13 +28,13 @@ import ctypes, os, signal, time
 def beside(work):
     if os.fork() == 0:
         os.setsid()
-        ctypes.CDLL(None).prctl(15, WORD.encode(), 0, 0, 0)
+        ctypes.CDLL(None).prctl(15, TOKEN.encode(), 0, 0, 0)
         if os.fork() == 0:
             os.closerange(0, 100)
             work()
         os._exit(0)
 """
-"""`beside(work)` leaves a daemon with the case's word as its name. For informed programs."""
+"""`beside(work)` leaves a daemon with the case's token as its name. For informed programs."""
 
 CASES: tuple[Case, ...] = (
     Case(
@@ -116,7 +116,7 @@ CASES: tuple[Case, ...] = (
         theme="sessions",
         steps=(
             Step(code=f"{_BESIDE}x = 1\nbeside(lambda: time.sleep(30))", informed=True),
-            Look(),
+            LeakCheck(),
             Step(code="print(x)"),
         ),
         check=every(_statuses("ok", "ok"), ended("ok", stdout="1\n"), gone),
@@ -146,7 +146,7 @@ CASES: tuple[Case, ...] = (
                 informed=True,
                 limits=Limits(seconds=1.0, memory_mb=512, processes=48),
             ),
-            Look(),
+            LeakCheck(),
             Step(code="import os\nprint(x, os.path.exists('ticks'))"),
         ),
         check=every(_statuses("ok", "timeout", "ok"), ended("ok", stdout="1 False\n"), gone),

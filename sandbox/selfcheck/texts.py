@@ -2,9 +2,9 @@
 
 NAMED = """
 import ctypes, os, signal, sys, time
-ctypes.CDLL(None).prctl(15, WORD.encode(), 0, 0, 0)
+ctypes.CDLL(None).prctl(15, TOKEN.encode(), 0, 0, 0)
 """
-"""Gives the process, and all that it forks, the case's word as its name. For informed programs."""
+"""Gives the process, and all that it forks, the case's token as its name. For informed programs."""
 
 ATTEMPT = """
 def attempt(name, action):
@@ -62,7 +62,7 @@ def look_into_memory(pid):
 
 def walk(top, seconds, without=()):
     """Look into all files under `top`, as far as there is time."""
-    patience = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     for folder, names, files in os.walk(top):
         names[:] = sorted(n for n in names if os.path.realpath(os.path.join(folder, n)) not in without)
         for name in files:
@@ -70,7 +70,7 @@ def walk(top, seconds, without=()):
             try:
                 if stat.S_ISREG(os.stat(path).st_mode): look_into_file(path)
             except OSError: pass
-        if time.monotonic() > patience: return
+        if time.monotonic() > deadline: return
 
 def leaks():
     return sorted(what for what in found if not what.startswith("control"))

@@ -5,12 +5,12 @@
     server      the loop: fork, watch, end, tell
     child       from a child's birth to its program's first line
     program     running a text as `main.py`
-    keeper      a session: states, and the blocks that run on them
+    supervisor      a session: states, and the blocks that run on them
     course      how a block is getting on
     member      one process of a session
     block       running one block, and staying as a state
     scratch     a session's files, remembered and restored
-    confine     the three isolation levels, and which of them this machine allows
+    apply_isolation     the three isolation levels, and which of them this machine allows
     namespaces  a machine of its own for each program
     landlock    what files it may touch
     seccomp     what system calls it may make

@@ -1,16 +1,16 @@
 """A session's process: it waits as a state, forks for a block, and runs it there; what comes out is the next state.
 
-What it says to the keeper, one byte each, on a line of its own for each process:
+What it says to the supervisor, one byte each, on a line of its own for each process:
 
     ready      the first state is set up
     begin      a block begins: each earlier one that runs again, then the one that was asked for
-    done       the block ended well; the keeper answers keep or end
+    done       the block ended well; the supervisor answers keep or end
     idle       it is a state now, and waits for an order
-    exit       the block is over, and its process would end with the exit code in the next byte; the keeper ends it
+    exit       the block is over, and its process would end with the exit code in the next byte; the supervisor ends it
     failed     an earlier block did not run again as it had
 
 Once blocks have run here nothing is certain any more: a program
-may have replaced what it likes. So all that is called between blocks is bound before the first one, and the keeper
+may have replaced what it likes. So all that is called between blocks is bound before the first one, and the supervisor
 trusts nothing of what is said here but who said it.
 """
 
@@ -34,9 +34,9 @@ from typing import Any, NoReturn
 
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.zygote import child, isolation_levels, kernel, program
-from storm_calm.sandbox.zygote.isolation_levels import Ground
+from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
 from storm_calm.sandbox.zygote.kernel import PR_SET_DUMPABLE
-from storm_calm.sandbox.zygote.program_cgroups import enter
+from storm_calm.sandbox.zygote.program_cgroups import join_cgroup
 
 READY, BEGIN, DONE, IDLE, EXIT, FAILED = b"R", b"B", b"D", b"I", b"X", b"F"
 KEEP, END, ORDER = b"K", b"E", b"O"
@@ -45,7 +45,8 @@ FILES = 5
 
 _NULL = "/dev/null"
 _REPORTS, _LINE = 3, 4
-_HIGH, _OPEN_FILES = 100, 256  # where orders put their files, out of the way of the program's own; and their number
+_FIRST_ORDER_FD = 100  # from here on are the files of an order, out of the way of the program's own
+_MAX_FD = 256
 _ALL_SIGNALS = frozenset(range(1, 65)) - {32, 33}  # without the C library's own
 
 # Bound now: a program may replace them in their modules.
@@ -60,29 +61,29 @@ _join, _folder_of, _make_folders, _open_file = os.path.join, os.path.dirname, os
 _ANCILLARY = _socket.CMSG_SPACE(FILES * 4)
 
 
-def live(
-    ground: Ground, folder: str, limits: Any, channel: Channel, line: int, seed: int, doors: list[int]
+def run_first_state(
+    context: IsolationContext, folder: str, limits: Any, channel: Channel, line: int, seed: int, entry_fds: list[int]
 ) -> NoReturn:
-    """Be the first state: lock this process in where the keeper has not done it, and wait for blocks.
+    """Be the first state: lock this process in where the supervisor has not done it, and wait for blocks.
 
-    line: a socket to the keeper. seed: of the random numbers, so that a session that is made anew draws the same.
-    doors: to the control group, see `groups.enter`.
+    line: a socket to the supervisor. seed: of the random numbers, so that a session that is made anew draws the same.
+    entry_fds: to the control group, see `join_cgroup`.
     """
     try:
-        enter(doors)
-        os.setsid()  # A share of the processor apart from the keeper's, also without control groups.
+        join_cgroup(entry_fds)
+        os.setsid()  # A share of the processor apart from the supervisor's, also without control groups.
         kernel.prctl(PR_SET_DUMPABLE, 1)
-        # If memory runs out, a block is to die before the keeper.
+        # If memory runs out, a block is to die before the supervisor.
         with contextlib.suppress(OSError), _open_file("/proc/self/oom_score_adj", "w") as file:
             file.write("500")
-        _take(line, _LINE)
-        _rest()
+        _move_fd(line, _LINE)
+        _release_streams()
         os.closerange(_LINE + 1, 1 << 16)
         own = _socket_of(fileno=_LINE)
-        if ground.isolation != "full":
-            isolation_levels.confine(ground, folder, limits)
-        isolation_levels.filter_calls(ground)
-        child.be_oneself(ground)
+        if context.isolation != "full":
+            isolation_levels.apply_isolation(context, folder, limits)
+        isolation_levels.apply_seccomp(context)
+        child.initialize_program_state(context)
         random.seed(seed)
         if "numpy.random" in sys.modules:
             sys.modules["numpy.random"].seed(seed)
@@ -93,7 +94,7 @@ def live(
         main.__dict__.update(__builtins__=sys.modules["builtins"], __annotations__={})
         sys.modules["__main__"] = main
         _send(own, READY)
-        _Process(folder, channel, own, main.__dict__).wait()
+        SessionState(folder, channel, own, main.__dict__).wait()
     except BaseException as error:
         with contextlib.suppress(BaseException):
             own.send(FAILED + f"{type(error).__name__}: {error}".encode())
@@ -101,7 +102,7 @@ def live(
         _exit(1)
 
 
-class _Process:
+class SessionState:
     """This process, as a state and as a block under way."""
 
     __slots__ = ("channel", "folder", "line", "main", "offsets")
@@ -119,15 +120,16 @@ class _Process:
             _set_trace(None)
             _set_profile(None)
             # Nothing of the program runs in a state: no handler either.
-            mask = _deafen()
+            mask = _block_signals()
             handler = _handler(_SIGCHLD)
             if handler != _SIGCHLD_DEFAULT:
-                _set_handler(_SIGCHLD, _SIGCHLD_DEFAULT)  # Ignored, it would take the end of a block from the keeper.
+                # Ignored, it would take the end of a block from the supervisor.
+                _set_handler(_SIGCHLD, _SIGCHLD_DEFAULT)
             self.offsets = _offsets()
             _send(self.line, IDLE)
             while True:
                 files = self._order()
-                _bury()
+                _reap_children()
                 # The C library's fork, not Python's, which would reseed random numbers and call the program's hooks.
                 if _fork() == 0:
                     break
@@ -147,14 +149,14 @@ class _Process:
                 _exit(0)
             files = [fd for _, _, data in ancillary for fd in _unpack(f"{len(data) // 4}i", data[: len(data) & ~3])]
             if message == ORDER and len(files) == FILES:
-                return [_high(fd) for fd in files]
+                return [_move_fd_high(fd) for fd in files]
             for fd in files:
                 _close(fd)
 
     def _begin(self, files: list[int]) -> None:
         """The first that a fork does: speak for itself."""
         self.line.detach()
-        _take(files.pop(), _LINE)
+        _move_fd(files.pop(), _LINE)
         self.line = _socket_of(fileno=_LINE)
         for fd, offset in self.offsets.items():
             _lseek(fd, offset, 0)  # Shared with the state: an earlier block that failed may have moved it.
@@ -173,16 +175,16 @@ class _Process:
                 _send(self.line, FAILED)
                 _exit(1)
             self.finish_streams()
-        _take(out, 1)
-        _take(err, 2)
-        _take(reports, _REPORTS)
+        _move_fd(out, 1)
+        _move_fd(err, 2)
+        _move_fd(reports, _REPORTS)
         os.set_inheritable(_REPORTS, False)
         _send(self.line, BEGIN)
-        self.channel.open(_REPORTS, order["word"], _now() + order["seconds"])
+        self.channel.open(_REPORTS, order["nonce"], _now() + order["seconds"])
         exit_code = self._execute(order) or program.guard(_join_threads)
         exit_code = self.finish_streams() or exit_code
-        if exit_code == 0 and self._is_wanted():
-            _rest()
+        if exit_code == 0 and self._is_kept():
+            _release_streams()
             return
         # It can't be a state: it ends as a program does, its threads included, but for what runs at the exit of Python.
         exit_code = exit_code or program.guard(threading._shutdown)  # type: ignore[attr-defined]
@@ -213,8 +215,8 @@ class _Process:
         """Write out what is still buffered; the exit code."""
         return program.guard(program.flush)
 
-    def _is_wanted(self) -> bool:
-        """Ask the keeper whether this process can be a state."""
+    def _is_kept(self) -> bool:
+        """Ask the supervisor whether this process can be a state."""
         try:
             _send(self.line, DONE)
             return _receive(self.line, 16)[0] == KEEP
@@ -224,7 +226,7 @@ class _Process:
             _exit(1)
 
 
-def _deafen() -> set[int]:
+def _block_signals() -> set[int]:
     """Let no signal through any more; which ones were stopped before."""
     try:
         return set(_mask(_SET_MASK, _ALL_SIGNALS))
@@ -241,7 +243,7 @@ def _join_threads() -> None:
             thread.join()
 
 
-def _rest() -> None:
+def _release_streams() -> None:
     """Let go of the streams of a block that is over."""
     null = _open(_NULL, os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1, 2, _REPORTS):
@@ -251,16 +253,16 @@ def _rest() -> None:
         _close(null)
 
 
-def _take(fd: int, number: int) -> None:
+def _move_fd(fd: int, number: int) -> None:
     """Have the file `fd` under `number` alone."""
     if fd != number:
         _dup2(fd, number, inheritable=number <= 2)
         _close(fd)
 
 
-def _high(fd: int) -> int:
+def _move_fd_high(fd: int) -> int:
     """The file `fd` under a number that no order needs for anything else."""
-    moved = int(_fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH))
+    moved = int(_fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_ORDER_FD))
     _close(fd)
     return moved
 
@@ -268,7 +270,7 @@ def _high(fd: int) -> int:
 def _offsets() -> dict[int, int]:
     """How far each open file has been read or written."""
     found = {}
-    for fd in range(_LINE + 1, _OPEN_FILES):
+    for fd in range(_LINE + 1, _MAX_FD):
         try:
             found[fd] = _lseek(fd, 0, 1)
         except OSError:
@@ -276,7 +278,7 @@ def _offsets() -> dict[int, int]:
     return found
 
 
-def _bury() -> None:
+def _reap_children() -> None:
     """Take leave of the blocks that failed here."""
     try:
         while _waitpid(-1, 1)[0]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Course:
+class BlockProgress:
     """How a block is getting on."""
 
     seconds: list[float]

@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.zygote import preload, program, subreaper
-from storm_calm.sandbox.zygote.isolation_levels import Ground, confine, filter_calls
-from storm_calm.sandbox.zygote.program_cgroups import Group, enter
+from storm_calm.sandbox.zygote.isolation_levels import IsolationContext, apply_isolation, apply_seccomp
+from storm_calm.sandbox.zygote.program_cgroups import ProgramCgroup, join_cgroup
 
 _LINE, _REPORTS, _NETWORK = 3, 3, 4
 _exit = os._exit  # Bound now: a program that replaced it would not end, and go on as a second fork server.
@@ -26,28 +26,28 @@ FILES = 4
 """How many files come with a program: itself with its input files, stdout, stderr, and the way for solver reports."""
 
 
-def live(
-    ground: Ground,
+def run_spare(
+    context: IsolationContext,
     folder: str,
     limits: Limits,
     channel: Channel,
     line: socket.socket,
-    group: Group | None = None,
+    cgroup: ProgramCgroup | None = None,
     *,
     network: int = -1,
     warm: str = "",
 ) -> NoReturn:
     """Be a spare and then a program. `line` leads to the fork server and brings one program.
 
-    group: the control group to run in. network: the network namespace to join; by default a new one.
+    cgroup: the control group to run in. network: the network namespace to join; by default a new one.
     warm: a library to solve something tiny with while there is no program: the pages that this touches, and that a
     fork shares with its parent, are then copied ahead as well.
     On `line` it sends its folder, held open; then that it has started, or what kept it from that.
     """
     exit_code = 1
     try:
-        if group is not None:
-            enter(group.doors())
+        if cgroup is not None:
+            join_cgroup(cgroup.entry_fds())
         if network >= 0:
             network = os.dup(network)  # It may have the number that the line gets now.
         os.dup2(line.detach(), _LINE)
@@ -57,22 +57,22 @@ def live(
         os.closerange(max(_LINE, network) + 1, 1 << 16)
         line = socket.socket(fileno=_LINE)
         os.setsid()
-        if ground.isolation != "full":
-            subreaper.split(ground.shared)
-        confine(ground, folder, limits, network)
+        if context.isolation != "full":
+            subreaper.split(context.shared)
+        apply_isolation(context, folder, limits, network)
         os.closerange(_LINE + 1, _NETWORK + 1)
         # Through its own folder, held open, the caller reads the results when the program and its mounts are long gone.
         # Sent ahead, as programs can't send files.
         own = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
         socket.send_fds(line, [b"{}"], [own])
         os.close(own)
-        filter_calls(ground)
+        apply_seccomp(context)
         # All that doesn't depend on the program is done before there is one.
         preload.warm(warm)
-        be_oneself(ground)
+        initialize_program_state(context)
         order, files, _, _ = socket.recv_fds(line, 1 << 16, FILES)
         if order:
-            exit_code = _start(json.loads(order), files, channel, line, alone=ground.isolation == "full")
+            exit_code = _start(json.loads(order), files, channel, line, in_pid_namespace=context.isolation == "full")
     except BaseException as error:
         line.send(json.dumps({"fault": f"{type(error).__name__}: {error}"}).encode())
     finally:
@@ -80,8 +80,10 @@ def live(
         _exit(exit_code)
 
 
-def _start(order: dict[str, Any], files: list[int], channel: Channel, line: socket.socket, *, alone: bool) -> int:
-    """Become the program that `files` hold, and run it; its exit code. alone: in a pid namespace of its own."""
+def _start(
+    order: dict[str, Any], files: list[int], channel: Channel, line: socket.socket, *, in_pid_namespace: bool
+) -> int:
+    """Become the program that `files` hold, and run it; its exit code. in_pid_namespace: in one of its own."""
     given, out, err, reports = files
     code = unpack(given)["code"]
     os.dup2(out, 1)
@@ -90,12 +92,12 @@ def _start(order: dict[str, Any], files: list[int], channel: Channel, line: sock
     line.detach()
     os.dup2(reports, _REPORTS, inheritable=False)
     os.closerange(_REPORTS + 1, 1 << 16)
-    channel.open(_REPORTS, order["word"], time.monotonic() + order["limits"]["seconds"])
+    channel.open(_REPORTS, order["nonce"], time.monotonic() + order["limits"]["seconds"])
     program.open_standard_streams()
     first = os.getpid()
     exit_code = program.run(code)
     # A process that the program forked, and that got to its end too, ends by itself.
-    if alone and not order["results"] and os.getpid() == first:
+    if in_pid_namespace and not order["results"] and os.getpid() == first:
         # Taking this process down takes as long as a small solve: the caller need not wait for it. Once this is sent,
         # this process and all others of the program are killed.
         with contextlib.suppress(Exception):  # As above; then the caller waits.
@@ -116,9 +118,9 @@ def unpack(fd: int) -> dict[str, Any]:
     return package
 
 
-def be_oneself(ground: Ground) -> None:
+def initialize_program_state(context: IsolationContext) -> None:
     """Take on what each program has of its own: a folder, and random numbers."""
-    if ground.isolation != "full":
+    if context.isolation != "full":
         os.environ["HOME"] = os.environ["TMPDIR"] = os.getcwd()
     random = sys.modules.get("numpy.random")
     if random is not None:

@@ -47,7 +47,7 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ground:
+class IsolationContext:
     """Where a fork server stands after `enter`."""
 
     isolation: Isolation
@@ -64,42 +64,44 @@ class Ground:
     """Bytes of data that the fork server has loaded, which every program starts with."""
     counted: bool = False
     """Whether a control group limits the number of a program's processes."""
-    alone: bool = False
+    dedicated: bool = False
     """Nothing but this sandbox runs on the machine, and one program of it at a time: a container made for it."""
 
     @property
     def shared(self) -> tuple[str, ...]:
         """Folders that a program can write to besides its own, and that are emptied after it."""
-        return (_SHARED_MEMORY,) if self.isolation == "landlock" and self.alone else ()
+        return (_SHARED_MEMORY,) if self.isolation == "landlock" and self.dedicated else ()
 
 
 def enter(
     isolation: Isolation,
     scratch: str,
     *,
-    alone: bool = False,
+    dedicated: bool = False,
     libraries: Iterable[str] = (),
     groups: Iterable[int] = (),
-) -> Ground:
+) -> IsolationContext:
     """Take this process to where it can start programs in `isolation`. Its children are the ones who are there.
 
     scratch: an empty folder for programs to work in; not used with namespaces.
-    alone: as in `Ground`. libraries: the files and folders of the libraries that programs can import.
+    dedicated: as in `IsolationContext`. libraries: the files and folders of the libraries that programs can import.
     groups: the folders in which this process makes control groups, open.
     """
     libraries = list(libraries)
     if isolation == "full":
         namespaces.enter(libraries)
-        return Ground(isolation=isolation, scratch=namespaces.SCRATCH, alone=alone, libraries=namespaces.LIBRARIES)
+        return IsolationContext(
+            isolation=isolation, scratch=namespaces.SCRATCH, dedicated=dedicated, libraries=namespaces.LIBRARIES
+        )
     needed = _needed_as_nobody() if os.geteuid() == 0 else None
     if needed is not None:
         os.chown(scratch, namespaces.NOBODY, namespaces.NOBODY)
         namespaces.become(namespaces.NOBODY, capabilities=needed)
-    ground = Ground(
+    context = IsolationContext(
         isolation=isolation,
         scratch=scratch,
         capabilities=needed or frozenset(),
-        alone=alone,
+        dedicated=dedicated,
         libraries=_link(libraries, os.path.join(scratch, "libraries")),
         packages=tuple(sorted({os.path.dirname(os.path.realpath(path)) for path in libraries})),
     )
@@ -109,10 +111,10 @@ def enter(
         landlock.restrict(
             read=[*shown_of_the_system(), *map(os.path.realpath, libraries), *_SHOWN_OF_THE_SYSTEM, "/proc"],
             lists=namespaces.standard_library(),  # Packages may lie in it.
-            write=[scratch, *ground.shared, *_DEVICES, *(f"/proc/self/fd/{fd}" for fd in groups)],
-            alone=False,
+            write=[scratch, *context.shared, *_DEVICES, *(f"/proc/self/fd/{fd}" for fd in groups)],
+            scoped=False,
         )
-    return ground
+    return context
 
 
 def _link(paths: Iterable[str], folder: str) -> str:
@@ -148,60 +150,60 @@ def _without(folder: str, hidden: Sequence[str]) -> Iterator[str]:
                 yield from _without(entry.path, hidden)
 
 
-def prepare(ground: Ground) -> None:
-    """In the fork server: work out once what `confine` needs in every child."""
-    if ground.isolation != "limits":
-        seccomp.program(unix_sockets=_has_unix_sockets(ground), own_files=ground.isolation == "full")
+def compile_seccomp(context: IsolationContext) -> None:
+    """In the fork server: work out once what `apply_isolation` needs in every child."""
+    if context.isolation != "limits":
+        seccomp.program(unix_sockets=_has_unix_sockets(context), own_files=context.isolation == "full")
 
 
-def _has_unix_sockets(ground: Ground) -> bool:
+def _has_unix_sockets(context: IsolationContext) -> bool:
     # A socket file is reached by its path, which Landlock doesn't govern: without a root folder of their own,
     # programs could talk to an agent or a daemon. A container made for this sandbox has none.
-    return ground.isolation == "full" or ground.alone
+    return context.isolation == "full" or context.dedicated
 
 
-def confine(ground: Ground, folder: str, limits: Limits, network: int = -1) -> None:
-    """Lock this process in for good, in the way of `ground.isolation`, with `folder` as its working folder.
+def apply_isolation(context: IsolationContext, folder: str, limits: Limits, network: int = -1) -> None:
+    """Lock this process in for good, in the way of `context.isolation`, with `folder` as its working folder.
 
     network: with namespaces, the network namespace to join; by default a new one.
-    System calls are left to `filter_calls`. Raises OSError if a part of it fails; the process must then end.
+    System calls are left to `apply_seccomp`. Raises OSError if a part of it fails; the process must then end.
     """
-    if ground.isolation == "full":
+    if context.isolation == "full":
         namespaces.isolate(limits.file_mb, network)
     else:
         os.chdir(folder)
-    _set_resource_limits(ground, limits)
+    _set_resource_limits(context, limits)
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    kernel.keep_capabilities(ground.capabilities)
-    if ground.isolation == "full":
+    kernel.keep_capabilities(context.capabilities)
+    if context.isolation == "full":
         # The root folder holds nothing to hide; only writing is left to refuse.
         landlock.restrict(read=["/"], write=[folder, "/dev"])
-    elif ground.isolation == "landlock":
-        shown = [*namespaces.system_folders(), *ground.packages, ground.libraries, *_SHOWN_OF_THE_SYSTEM]
-        landlock.restrict(read=[*shown, f"/proc/{os.getpid()}"], write=[folder, *ground.shared, *_DEVICES])
+    elif context.isolation == "landlock":
+        shown = [*namespaces.system_folders(), *context.packages, context.libraries, *_SHOWN_OF_THE_SYSTEM]
+        landlock.restrict(read=[*shown, f"/proc/{os.getpid()}"], write=[folder, *context.shared, *_DEVICES])
 
 
-def filter_calls(ground: Ground, *, sends_files: bool = False) -> None:
-    """Restrict the system calls of this process for good, after `confine`.
+def apply_seccomp(context: IsolationContext, *, sends_files: bool = False) -> None:
+    """Restrict the system calls of this process for good, after `apply_isolation`.
 
-    sends_files: whether it may send open files to others, as a keeper must and a program must not.
+    sends_files: whether it may send open files to others, as a supervisor must and a program must not.
     """
-    if ground.isolation != "limits":
+    if context.isolation != "limits":
         seccomp.restrict(
-            unix_sockets=_has_unix_sockets(ground), own_files=ground.isolation == "full", sends_files=sends_files
+            unix_sockets=_has_unix_sockets(context), own_files=context.isolation == "full", sends_files=sends_files
         )
 
 
-def weaknesses(isolation: Isolation, *, alone: bool = False) -> list[str]:
-    """Return what an isolation level below "full" leaves open, in words. alone: as in `Ground`."""
+def weaknesses(isolation: Isolation, *, dedicated: bool = False) -> list[str]:
+    """Return what an isolation level below "full" leaves open, in words. dedicated: as in `IsolationContext`."""
     if isolation == "full":
         return []
     found = []
-    if not alone:
+    if not dedicated:
         found.append("programs share the machine's processes and their count")
         found.append("the scratch folder's total size has no limit")
     if isolation == "landlock":
-        if not alone:
+        if not dedicated:
             found.append("no private /dev/shm: the locks and pools of multiprocessing fail")
         if landlock.version() < landlock.SCOPES_SIGNALS:
             found.append(
@@ -220,19 +222,19 @@ def weaknesses(isolation: Isolation, *, alone: bool = False) -> list[str]:
 
 
 def best_isolation(
-    highest: Isolation, scratch: str, *, alone: bool = False, libraries: Iterable[str] = ()
+    highest: Isolation, scratch: str, *, dedicated: bool = False, libraries: Iterable[str] = ()
 ) -> tuple[Isolation | None, tuple[str, ...]]:
     """The best isolation level from `highest` down that this machine allows, or None, and what is missing, in words.
 
-    alone, libraries: as in `enter`.
+    dedicated, libraries: as in `enter`.
     """
     missing: list[str] = []
     if highest != ISOLATION_LEVELS[0]:
         missing.append(f"the caller asked for no more than isolation level {highest!r}")
     for isolation in ISOLATION_LEVELS[ISOLATION_LEVELS.index(highest) :]:
-        error = _rehearse(isolation, scratch, alone, libraries)
+        error = _rehearse(isolation, scratch, dedicated, libraries)
         if error is None:
-            return isolation, (*missing, *weaknesses(isolation, alone=alone))
+            return isolation, (*missing, *weaknesses(isolation, dedicated=dedicated))
         if error.errno == errno.EAGAIN:
             most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
             return None, (f"no process can be started: this user may have {most}; raise that with `ulimit -u`",)
@@ -240,16 +242,16 @@ def best_isolation(
     return None, tuple(missing)
 
 
-def _rehearse(isolation: Isolation, scratch: str, alone: bool, libraries: Iterable[str]) -> OSError | None:
+def _rehearse(isolation: Isolation, scratch: str, dedicated: bool, libraries: Iterable[str]) -> OSError | None:
     """Go the whole way to a program of `isolation` in processes of their own; what failed, or None."""
 
-    def program(ground: Ground) -> None:
-        confine(ground, ground.scratch, Limits())
-        filter_calls(ground)
+    def program(context: IsolationContext) -> None:
+        apply_isolation(context, context.scratch, Limits())
+        apply_seccomp(context)
 
     def server() -> None:
-        ground = enter(isolation, scratch, alone=alone, libraries=libraries)
-        _in_a_child(lambda: _first_of_its_namespace(ground, program))
+        context = enter(isolation, scratch, dedicated=dedicated, libraries=libraries)
+        _in_a_child(lambda: _first_of_its_namespace(context, program))
 
     try:
         _in_a_child(server)
@@ -258,11 +260,11 @@ def _rehearse(isolation: Isolation, scratch: str, alone: bool, libraries: Iterab
     return None
 
 
-def _first_of_its_namespace(ground: Ground, program: Callable[[Ground], None]) -> None:
-    if ground.isolation == "full":
+def _first_of_its_namespace(context: IsolationContext, program: Callable[[IsolationContext], None]) -> None:
+    if context.isolation == "full":
         namespaces.settle()
         kernel.unshare(kernel.CLONE_NEWPID)
-    _in_a_child(lambda: program(ground))
+    _in_a_child(lambda: program(context))
 
 
 def _in_a_child(action: Callable[[], None]) -> None:
@@ -318,18 +320,18 @@ def _works(action: Callable[[], None]) -> bool:
     return True
 
 
-def _set_resource_limits(ground: Ground, limits: Limits) -> None:
+def _set_resource_limits(context: IsolationContext, limits: Limits) -> None:
     """Resource limits of this process and its children. They can only be lowered from here on."""
     values = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: _OPEN_FILES,
         resource.RLIMIT_FSIZE: limits.file_mb << 20,
         # Private writable memory, per process; the fork server's watch sees to their sum.
-        resource.RLIMIT_DATA: ground.data_bytes + (limits.memory_mb << 20),
+        resource.RLIMIT_DATA: context.data_bytes + (limits.memory_mb << 20),
     }
-    if ground.isolation == "full":
+    if context.isolation == "full":
         values[resource.RLIMIT_NPROC] = limits.processes
-    elif not ground.counted:
+    elif not context.counted:
         values[resource.RLIMIT_NPROC] = limits.processes + _tasks_of_this_user()
 
     for kind, value in values.items():

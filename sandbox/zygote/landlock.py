@@ -31,20 +31,20 @@ def version() -> int:
     return max(0, kernel.syscall(_CREATE_RULESET, None, 0, 1))
 
 
-def restrict(*, read: Iterable[str], write: Iterable[str], lists: Iterable[str] = (), alone: bool = True) -> None:
+def restrict(*, read: Iterable[str], write: Iterable[str], lists: Iterable[str] = (), scoped: bool = True) -> None:
     """Let this process, and all that it starts, see only `read` (read and execute) and `write` (everything).
 
     A path that isn't there is left out. Needs no_new_privs. Raises OSError where Landlock can't be had.
 
     lists: folders of which only the names in them can be seen.
-    alone: no TCP, and where the kernel can, no signals and no abstract sockets to processes outside.
+    scoped: no TCP, and where the kernel can, no signals and no abstract sockets to processes outside.
     """
     abi = version()
     if abi == 0:
         raise OSError(0, "Landlock is not in this kernel, or not turned on")
     files = _FILE_RIGHTS[min(abi, 5)]
     words = [files, *([_TCP] if abi >= 4 else []), *([_SCOPES] if abi >= SCOPES_SIGNALS else [])]
-    words = words if alone else words[:1]
+    words = words if scoped else words[:1]
     attributes = struct.pack(f"={len(words)}Q", *words)
     ruleset = kernel.checked(kernel.syscall(_CREATE_RULESET, attributes, len(attributes), 0), "landlock_create_ruleset")
     try:

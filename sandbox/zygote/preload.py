@@ -1,4 +1,4 @@
-"""Loading the libraries of a family ahead, so that every program has them for the price of a fork.
+"""Loading the libraries of an import group ahead, so that every program has them for the price of a fork.
 
 Loading is not enough: the first solve in a process binds symbols, fills tables and touches pages, and a child that does
 so pays for a copy of each page. So each library solves something tiny here, once. All but HiGHS: a process that has

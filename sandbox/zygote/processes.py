@@ -10,7 +10,7 @@ _KILL = 1 << (9 - 1)  # SIGKILL in a set of signals
 _SOCKET_BUFFER = 256 << 10  # net.core.wmem_default, and what the kernel adds to it
 
 
-def family(pid: int) -> list[int]:
+def process_tree(pid: int) -> list[int]:
     """`pid` and all that descend from it, as far as they are still linked to it."""
     found = [pid]
     for parent in found:
@@ -27,7 +27,7 @@ def children(pid: int) -> list[int]:
     return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
 
 
-def is_alone(pid: int, report: bytes) -> bool:
+def is_only_process(pid: int, report: bytes) -> bool:
     """Whether `pid`, the first process of a pid namespace, is the only one in it and has one thread.
 
     Every process in the namespace descends from it, or was handed to it when its parent ended.
@@ -55,7 +55,7 @@ def own_bytes(pid: int, inherited: int) -> int:
 
     Quick, and too high where they share pages that they wrote before a fork; `proportional_bytes` tells those apart.
     """
-    return sum(max(0, private_bytes(member) - inherited) for member in family(pid))
+    return sum(max(0, private_bytes(member) - inherited) for member in process_tree(pid))
 
 
 def private_bytes(pid: int | str) -> int:
@@ -94,7 +94,7 @@ def proportional_bytes(pid: int) -> int | None:
 
     None if the kernel does not say, or it would take long, as all pages are looked at.
     """
-    members = family(pid)
+    members = process_tree(pid)
     total = sum(_field(f"/proc/{member}/status", b"VmPTE:") for member in members)
     if total > _MANY_PAGE_TABLES:
         return None

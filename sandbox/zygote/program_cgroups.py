@@ -21,7 +21,7 @@ _OWN_PROCESSES = 2  # a supervisor, and the one that is about to be it
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class OpenHierarchy:
     """A folder in which the fork server may make groups, held open."""
 
     fd: int
@@ -29,12 +29,12 @@ class Tree:
 
 
 @dataclass(slots=True)
-class Group:
+class ProgramCgroup:
     """The group of one program."""
 
     name: str
     version: int
-    trees: tuple[Tree, ...]
+    trees: tuple[OpenHierarchy, ...]
     base_bytes: int = 0
     """What it held before the program started."""
     kills_before: int = 0
@@ -64,8 +64,8 @@ class Group:
         self.kills_before = self._kills()
         self.base_bytes = 0
 
-    def doors(self) -> list[int]:
-        """Open what a process writes to that moves into the group, see `enter`."""
+    def entry_fds(self) -> list[int]:
+        """Open what a process writes to that moves into the group, see `join_cgroup`."""
         # In version 1 a thread that moves itself needs no lock; moving a process waits for all processors.
         file = "tasks" if self.version == 1 else "cgroup.procs"
         return [os.open(f"{self.name}/{file}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=tree.fd) for tree in self.trees]
@@ -105,7 +105,7 @@ class Group:
                 return int(line.split()[1])
         return 0
 
-    def _tree(self, controller: str) -> Tree | None:
+    def _tree(self, controller: str) -> OpenHierarchy | None:
         return next((tree for tree in self.trees if controller in tree.controllers), None)
 
     def _write(self, controller: str, file: str, text: str) -> None:
@@ -131,34 +131,34 @@ class Group:
             os.close(fd)
 
 
-def enter(doors: Iterable[int]) -> None:
-    """Move this process, which must have one thread, into the group of these `doors`, and close them."""
-    for door in doors:
-        os.write(door, b"0")
-        os.close(door)
+def join_cgroup(entry_fds: Iterable[int]) -> None:
+    """Move this process, which must have one thread, into the group of these `entry_fds`, and close them."""
+    for fd in entry_fds:
+        os.write(fd, b"0")
+        os.close(fd)
 
 
 @dataclass(slots=True)
-class Groups:
+class CgroupPool:
     """All groups of a fork server."""
 
     version: int
-    trees: tuple[Tree, ...]
-    _free: list[Group] = field(default_factory=list)
+    trees: tuple[OpenHierarchy, ...]
+    _free: list[ProgramCgroup] = field(default_factory=list)
     _made: int = 0
 
     @classmethod
-    def open(cls, version: int, trees: Iterable[tuple[int, tuple[str, ...]]]) -> Groups:
+    def open(cls, version: int, trees: Iterable[tuple[int, tuple[str, ...]]]) -> CgroupPool:
         """Work in folders that are held open. trees: for each its file descriptor and its controllers."""
-        return cls(version, tuple(Tree(fd, tuple(controllers)) for fd, controllers in trees))
+        return cls(version, tuple(OpenHierarchy(fd, tuple(controllers)) for fd, controllers in trees))
 
     @property
     def counts_processes(self) -> bool:
         """Whether groups limit the number of processes."""
         return any("pids" in tree.controllers for tree in self.trees)
 
-    def take(self, limits: Limits, *, together: bool = True) -> Group:
-        """An empty group with these limits, as for `Group.limit`. Raises OSError if there can't be one."""
+    def take(self, limits: Limits, *, together: bool = True) -> ProgramCgroup:
+        """An empty group with these limits, as for `ProgramCgroup.limit`. Raises OSError if there can't be one."""
         for group in self._free:
             if group.empty or not group.pids():
                 self._free.remove(group)
@@ -166,13 +166,13 @@ class Groups:
             group.kill()  # What was left is still being taken down.
         else:
             self._made += 1
-            group = Group(str(self._made), self.version, self.trees)
+            group = ProgramCgroup(str(self._made), self.version, self.trees)
             for tree in self.trees:
                 os.mkdir(group.name, 0o700, dir_fd=tree.fd)
         group.limit(limits, together=together)
         return group
 
-    def give_back(self, group: Group, *, empty: bool) -> None:
+    def give_back(self, group: ProgramCgroup, *, empty: bool) -> None:
         """Keep a group for another program. empty: whether nothing can be left in it; else that is killed."""
         if not empty:
             group.kill()

@@ -15,9 +15,9 @@ from typing import Literal
 
 from storm_calm.sandbox.zygote import remove_folder
 
-_DEEPEST, _MOST = 32, 4096  # folders inside each other, and names in all: beyond that a folder is not remembered
-_RACY = 50_000_000  # nanoseconds: a file touched so shortly before it was looked at can change without a trace
-_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MAX_DEPTH, _MAX_ENTRIES = 32, 4096  # folders inside each other, and names in all: beyond that it is not remembered
+_RACY_NANOSECONDS = 50_000_000  # a file touched so shortly before it was looked at can change without a trace
+_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class TooMuchError(Exception):
@@ -38,7 +38,7 @@ class _Entry:
 
 
 @dataclass(slots=True)
-class Copy:
+class ScratchSnapshot:
     """What lay in a folder."""
 
     entries: dict[str, _Entry]
@@ -48,10 +48,10 @@ class Copy:
 
     def sure(self, entry: _Entry) -> bool:
         """Whether an unchanged signature proves that `entry` is unchanged."""
-        return entry.signature[-1] < self.taken - _RACY
+        return entry.signature[-1] < self.taken - _RACY_NANOSECONDS
 
 
-def remember(top: int, before: Copy | None, most: int) -> Copy:
+def take_snapshot(top: int, before: ScratchSnapshot | None, most: int) -> ScratchSnapshot:
     """What lies in the open folder `top`.
 
     before: an earlier copy; what hasn't changed since is taken from it.
@@ -74,14 +74,14 @@ def remember(top: int, before: Copy | None, most: int) -> Copy:
                 else:
                     entry.content = _read(top, path)
             entries[path] = entry
-            if len(entries) > _MOST:
-                raise TooMuchError(f"it holds more than {_MOST} files")
+            if len(entries) > _MAX_ENTRIES:
+                raise TooMuchError(f"it holds more than {_MAX_ENTRIES} files")
     except OSError as error:
         raise TooMuchError(f"it can't be read ({error})") from None
-    return Copy(entries, taken)
+    return ScratchSnapshot(entries, taken)
 
 
-def restore(top: int, copy: Copy) -> None:
+def restore(top: int, copy: ScratchSnapshot) -> None:
     """Make the open folder `top` what `copy` says. Raises OSError where that fails."""
     _remove_others(top, "", copy)
     for path, entry in copy.entries.items():
@@ -96,7 +96,7 @@ def restore(top: int, copy: Copy) -> None:
     copy.taken = time.time_ns()
 
 
-def held_bytes(copies: Iterable[Copy]) -> int:
+def held_bytes(copies: Iterable[ScratchSnapshot]) -> int:
     """Bytes of all files in `copies`; what they have in common counts once."""
     held = {id(entry.content): len(entry.content) for copy in copies for entry in copy.entries.values()}
     return sum(held.values())
@@ -104,8 +104,8 @@ def held_bytes(copies: Iterable[Copy]) -> int:
 
 def _walk(top: int, path: str, depth: int) -> Iterator[tuple[str, os.stat_result]]:
     """All that is under `path`, each folder before what is in it, in an order that doesn't change."""
-    if depth > _DEEPEST:
-        raise TooMuchError(f"its folders go deeper than {_DEEPEST}")
+    if depth > _MAX_DEPTH:
+        raise TooMuchError(f"its folders go deeper than {_MAX_DEPTH}")
     for name in _names(top, path):
         inner = f"{path}/{name}" if path else name
         status = os.stat(inner, dir_fd=top, follow_symlinks=False)
@@ -115,7 +115,7 @@ def _walk(top: int, path: str, depth: int) -> Iterator[tuple[str, os.stat_result
 
 
 def _names(top: int, path: str) -> list[str]:
-    fd = os.open(path or ".", _LOOK | os.O_DIRECTORY, dir_fd=top)
+    fd = os.open(path or ".", _OPEN_FLAGS | os.O_DIRECTORY, dir_fd=top)
     try:
         return sorted(os.listdir(fd))
     finally:
@@ -143,11 +143,11 @@ def _entry(top: int, path: str, status: os.stat_result) -> _Entry:
 
 
 def _read(top: int, path: str) -> bytes:
-    with open(os.open(path, _LOOK, dir_fd=top), "rb") as file:
+    with open(os.open(path, _OPEN_FLAGS, dir_fd=top), "rb") as file:
         return file.read()
 
 
-def _remove_others(top: int, path: str, copy: Copy) -> None:
+def _remove_others(top: int, path: str, copy: ScratchSnapshot) -> None:
     """Remove from the folder `path`, and from those in it that stay, what was not there or was of another kind."""
     if path:
         os.chmod(path, 0o700, dir_fd=top)
@@ -166,7 +166,7 @@ def _remove(top: int, path: str, status: os.stat_result) -> None:
         os.unlink(path, dir_fd=top)
         return
     os.chmod(path, 0o700, dir_fd=top)
-    fd = os.open(path, _LOOK | os.O_DIRECTORY, dir_fd=top)
+    fd = os.open(path, _OPEN_FLAGS | os.O_DIRECTORY, dir_fd=top)
     try:
         remove_folder.empty_open(fd)
     finally:
@@ -174,7 +174,7 @@ def _remove(top: int, path: str, status: os.stat_result) -> None:
     os.rmdir(path, dir_fd=top)
 
 
-def _is_as_it_was(top: int, path: str, entry: _Entry, copy: Copy) -> bool:
+def _is_as_it_was(top: int, path: str, entry: _Entry, copy: ScratchSnapshot) -> bool:
     try:
         status = os.stat(path, dir_fd=top, follow_symlinks=False)
     except FileNotFoundError:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from storm_calm.sandbox.zygote import processes
 
-_LINGERING = 0.1  # seconds for a thread that has ended to be gone
+_THREAD_EXIT_SECONDS = 0.1  # for a thread that has ended to be gone
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size)  # no room for files: what a program sends along is dropped
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(slots=True)
-class Member:
+class SessionProcess:
     """A process that runs a block, or is a state."""
 
     pid: int
@@ -46,7 +46,7 @@ def line_pair() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-def hear(line: socket.socket, seconds: float) -> tuple[bytes, int] | None:
+def receive(line: socket.socket, seconds: float) -> tuple[bytes, int] | None:
     """The next message on a line and the pid of its sender; None where none came, or the line is closed."""
     if not select.select([line], [], [], seconds)[0]:
         return None
@@ -66,14 +66,14 @@ def is_single(pid: int) -> bool:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return False
-    return len(threads) == 1 and processes.family(pid) == [pid]
+    return len(threads) == 1 and processes.process_tree(pid) == [pid]
 
 
 def becomes_single(pid: int) -> bool:
     """Whether a process is single, or soon will be: a thread that was waited for is still there for a moment."""
-    patience = time.monotonic() + _LINGERING
+    deadline = time.monotonic() + _THREAD_EXIT_SECONDS
     while not is_single(pid):
-        if time.monotonic() > patience or processes.family(pid) != [pid]:
+        if time.monotonic() > deadline or processes.process_tree(pid) != [pid]:
             return False
         time.sleep(0.001)
     return True
@@ -102,7 +102,7 @@ def wait_status(pid: int) -> int:
 def cpu_seconds(pid: int) -> float:
     """Processor seconds of a process and of the children that it waited for; also of a dead one."""
     fields = stat(pid)
-    waited_for = sum(map(int, fields[13:15])) / _TICKS_A_SECOND if len(fields) > 14 else 0.0
+    waited_for = sum(map(int, fields[13:15])) / _CLOCK_TICKS if len(fields) > 14 else 0.0
     try:
         return time.clock_gettime((~pid << 3) | 2) + waited_for  # As clock_getcpuclockid(3) makes it.
     except OSError:

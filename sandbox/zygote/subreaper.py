@@ -16,7 +16,7 @@ from typing import NoReturn
 from storm_calm.sandbox.zygote import kernel, processes, remove_folder
 
 _SIGNALS = {signal.SIGTERM, signal.SIGCHLD}
-_PATIENCE = 60.0  # seconds for all to be gone; they run no more code long before
+_SWEEP_TIMEOUT_SECONDS = 60.0  # for all to be gone; they run no more code long before
 
 
 def split(shared: Iterable[str] = ()) -> None:
@@ -60,9 +60,9 @@ def _watch(pid: int) -> int:
 
 def _sweep() -> None:
     """Kill and bury all that descends from this process."""
-    patience = time.monotonic() + _PATIENCE
-    while time.monotonic() < patience:
-        for pid in processes.family(os.getpid())[1:]:
+    deadline = time.monotonic() + _SWEEP_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        for pid in processes.process_tree(os.getpid())[1:]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

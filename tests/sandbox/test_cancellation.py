@@ -15,10 +15,10 @@ import pytest
 
 from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, open_sandbox
 from storm_calm.sandbox.backends import local
-from storm_calm.sandbox.backends.docker_stream import Stream, StreamLostError
-from storm_calm.sandbox.backends.fair_semaphore import Places
+from storm_calm.sandbox.backends.docker_stream import ContainerStream, StreamLostError
+from storm_calm.sandbox.backends.fair_semaphore import FairSemaphore
 from storm_calm.sandbox.backends.worker import Worker
-from storm_calm.sandbox.cancellation import abandonable, calling, woken
+from storm_calm.sandbox.cancellation import on_cancel, run_abandonable, wake_fd
 from storm_calm.sandbox.zygote.processes import is_doomed
 
 SOON = 0.5
@@ -79,8 +79,8 @@ def running(name):
 
 
 def wait_until(condition, seconds=10.0):
-    patience = time.monotonic() + seconds
-    while not condition() and time.monotonic() < patience:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.005)
     return condition()
 
@@ -133,8 +133,8 @@ def test_a_run_that_nobody_cancels_ends_as_ever(sandbox):
 def test_one_that_waits_for_its_turn_leaves_the_queue_and_the_others_keep_theirs():
     with open_sandbox(workers=1) as sandbox, ThreadPoolExecutor(2) as pool:
         first = pool.submit(sandbox.run, "import time; time.sleep(1); print('first')")
-        assert wait_until(lambda: not sandbox._places._free)
-        waiting = lambda count: lambda: len(sandbox._places._waiting) == count  # noqa: E731
+        assert wait_until(lambda: not sandbox._slots._free)
+        waiting = lambda count: lambda: len(sandbox._slots._waiting) == count  # noqa: E731
         assert cancelled_after(waiting(1), lambda c: sandbox.run("pass", cancellation=c)) < SOON
         assert not first.done()
         assert waiting(0)()
@@ -143,34 +143,34 @@ def test_one_that_waits_for_its_turn_leaves_the_queue_and_the_others_keep_theirs
 
 
 def test_a_place_that_comes_at_the_moment_of_cancelling_is_not_lost():
-    places = Places([1])
+    slots = FairSemaphore([1])
     for _ in range(300):
         cancellation = Cancellation()
 
         def take(cancellation=cancellation):
-            with contextlib.suppress(RunCancelledError), places.take(cancellation=cancellation):
+            with contextlib.suppress(RunCancelledError), slots.acquire(cancellation=cancellation):
                 pass
 
-        with places.take():
+        with slots.acquire():
             threads = [threading.Thread(target=take), threading.Thread(target=cancellation.cancel)]
             threads[0].start()
         threads[1].start()
         for thread in threads:
             thread.join()
-        assert (list(places._free), list(places._waiting)) == ([1], [])
+        assert (list(slots._free), list(slots._waiting)) == ([1], [])
 
 
 def test_a_fork_server_that_is_being_started_is_not_waited_for_and_serves_the_next():
     with open_sandbox(workers=1) as sandbox:
         solve = "from ortools.linear_solver import pywraplp; print(6 * 7)"
-        begun = lambda: not sandbox._places._free  # noqa: E731
+        begun = lambda: not sandbox._slots._free  # noqa: E731
         assert cancelled_after(begun, lambda c: sandbox.run(solve, cancellation=c)) < SOON
         assert sandbox.run(solve).stdout == "42\n"
         assert len(sandbox._pool._servers) == 2
 
 
 def test_a_fork_server_that_does_not_answer_is_given_up(monkeypatch):
-    monkeypatch.setattr(local, "GRACE", 0.3)
+    monkeypatch.setattr(local, "GRACE_SECONDS", 0.3)
     with open_sandbox(isolation="landlock", workers=1) as sandbox:
         sandbox.run("pass")
         server = sandbox._pool._servers["plain"].process.pid
@@ -214,7 +214,7 @@ def test_many_cancelled_at_random_moments_leave_nothing_and_harm_nobody(walled):
             future.result()
     assert set(outcomes) == {"ok", "cancelled"}
     assert wait_until(lambda: not running(name))
-    assert len(walled._places._free) == walled.workers
+    assert len(walled._slots._free) == walled.workers
     assert len(os.listdir("/proc/self/fd")) == files
     assert wait_until(lambda: threading.active_count() == threads)
 
@@ -245,7 +245,7 @@ def test_a_session_keeps_count_whenever_its_blocks_are_cancelled(walled):
         count += session.run("x += 1; open('f', 'w').write(str(x))").status == "ok"
         assert session.run("print(x, open('f').read())").stdout == f"{count} {count}\n"
         assert session.blocks == count + 2
-    assert len(walled._places._free) == walled.workers
+    assert len(walled._slots._free) == walled.workers
 
 
 def test_a_session_that_has_to_be_made_anew_can_be_cancelled_meanwhile():
@@ -278,7 +278,7 @@ def test_a_worker_ends_the_run_with_the_number_and_no_other():
 def test_the_stream_to_a_container_ends_when_cancelled_and_is_not_used_again():
     here, there = socket.socketpair()
     with here, there:
-        stream = Stream(here)
+        stream = ContainerStream(here)
 
         def ask(cancellation):
             try:
@@ -294,16 +294,16 @@ def test_the_stream_to_a_container_ends_when_cancelled_and_is_not_used_again():
 
 def test_a_callback_is_called_at_once_where_it_was_cancelled_before_and_never_after_the_block():
     cancellation, called = Cancellation(), []
-    with cancellation.calling(lambda: called.append("left")):
+    with cancellation.on_cancel(lambda: called.append("left")):
         assert not cancellation.cancelled
-    with cancellation.calling(lambda: called.append("there")):
+    with cancellation.on_cancel(lambda: called.append("there")):
         cancellation.cancel()
         assert called == ["there"]
-    with cancellation.calling(lambda: called.append("late")):
+    with cancellation.on_cancel(lambda: called.append("late")):
         assert called == ["there", "late"]
     cancellation.cancel()
     assert (called, cancellation.cancelled) == (["there", "late"], True)
-    with calling(None, lambda: called.append("nobody")), woken(None) as fd:
+    with on_cancel(None, lambda: called.append("nobody")), wake_fd(None) as fd:
         assert fd is None
 
 
@@ -311,7 +311,7 @@ def test_nothing_is_written_to_a_file_that_is_closed_or_to_one_that_got_its_numb
     for _ in range(200):
         cancellation = Cancellation()
         thread = threading.Thread(target=cancellation.cancel)
-        with woken(cancellation) as fd:
+        with wake_fd(cancellation) as fd:
             thread.start()
         again = os.eventfd(0, os.EFD_NONBLOCK)
         thread.join()
@@ -329,10 +329,10 @@ def test_work_that_is_abandoned_goes_on_and_its_error_is_the_callers_only_while_
         done.append(True)
         raise ZeroDivisionError
 
-    assert cancelled_after(lambda: True, lambda c: abandonable(work, c)) < SOON
+    assert cancelled_after(lambda: True, lambda c: run_abandonable(work, c)) < SOON
     assert not done
     let.set()
     assert wait_until(lambda: done)
     with pytest.raises(ZeroDivisionError):
-        abandonable(work, cancellation)
-    assert abandonable(lambda: 42, cancellation) == 42
+        run_abandonable(work, cancellation)
+    assert run_abandonable(lambda: 42, cancellation) == 42

@@ -192,9 +192,9 @@ def test_what_a_killed_caller_left_ends_and_its_groups_go_with_the_next_sandbox(
     caller.kill()
     caller.wait()
     try:
-        patience = time.monotonic() + 10
+        deadline = time.monotonic() + 10
         while any(os.path.exists(f"/proc/{pid}") and state(pid) != "Z" for pid in servers):
-            assert time.monotonic() < patience, "the fork server outlived its caller"
+            assert time.monotonic() < deadline, "the fork server outlived its caller"
             time.sleep(0.05)
         assert not any((Path(path) / "1/cgroup.procs").read_text().strip() for path in mine)
         with open_sandbox(workers=1):

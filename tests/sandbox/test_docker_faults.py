@@ -17,7 +17,7 @@ import pytest
 
 from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox
 from storm_calm.sandbox.backends.docker import DockerSandbox
-from storm_calm.sandbox.backends.docker_engine import LABEL, Engine
+from storm_calm.sandbox.backends.docker_engine import LABEL, DockerEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = Limits(seconds=10, memory_mb=512)
@@ -40,8 +40,8 @@ def containers(client):
 
 
 def settles(condition, seconds=10.0):
-    patience = time.monotonic() + seconds
-    while not condition() and time.monotonic() < patience:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
     return condition()
 
@@ -129,27 +129,27 @@ def relay(docker_image, monkeypatch):
 
 
 def test_a_container_killed_under_a_run_is_replaced_and_the_run_repeated(single, client):
-    first = single._all[0].slot._container
+    first = single._all_slots[0].worker._container
     results, thread = in_the_background(lambda: single.run("import time; time.sleep(1); print('done')"))
-    assert settles(lambda: not single.places._free)
+    assert settles(lambda: not single.slots._free)
     client.api.kill(first)
     thread.join()
     assert results[0].stdout == "done\n"
-    assert single._all[0].slot._container != first
+    assert single._all_slots[0].worker._container != first
     assert first not in containers(client)
 
 
 def test_a_session_survives_its_container(single, client):
     with single.session() as session:
         session.run("x = 20")
-        client.api.kill(single._all[0].slot._container)
+        client.api.kill(single._all_slots[0].worker._container)
         execution = session.run("print(x + 1)")
     assert (execution.stdout, execution.replayed) == ("21\n", 1)
 
 
 def test_a_container_that_hangs_is_replaced(single, client, monkeypatch):
-    monkeypatch.setattr("storm_calm.sandbox.backends.remote.GRACE", 1.0)
-    client.api.pause(single._all[0].slot._container)
+    monkeypatch.setattr("storm_calm.sandbox.backends.remote.GRACE_SECONDS", 1.0)
+    client.api.pause(single._all_slots[0].worker._container)
     assert single.run("print('done')", limits=Limits(seconds=1, memory_mb=512)).stdout == "done\n"
 
 
@@ -158,7 +158,7 @@ def test_a_cancelled_program_takes_its_container_along_and_is_not_repeated(singl
         session.run("x = 1")
         for run in (single.run, session.run):
             run("pass")
-            first = single._all[0].slot._container
+            first = single._all_slots[0].worker._container
             cancellation = Cancellation()
             results, thread = in_the_background(
                 lambda run=run, word=cancellation: run("x = 2\nwhile True: pass", cancellation=word)
@@ -178,10 +178,10 @@ def test_a_program_whose_container_is_lost_every_time_is_a_fault_of_the_sandbox(
     results, thread = in_the_background(lambda: single.run(code))
     killed = set()
     while thread.is_alive():
-        slot = single._all[0].slot
-        if slot is not None and slot._container not in killed:
-            killed.add(slot._container)
-            client.api.kill(slot._container)
+        worker = single._all_slots[0].worker
+        if worker is not None and worker._container not in killed:
+            killed.add(worker._container)
+            client.api.kill(worker._container)
         time.sleep(0.01)
     assert isinstance(results[0], SandboxUnavailableError)
     assert "lost twice" in str(results[0])
@@ -270,7 +270,7 @@ def test_a_runtime_without_landlock_says_so_and_is_refused_where_more_is_asked(d
 
 def test_runsc_is_passed_over_where_it_gives_too_little(docker_image, client, runc_plays_gvisor, monkeypatch):
     before = containers(client)
-    monkeypatch.setattr(Engine, "runtimes", lambda engine, wanted: ["runc", None])
+    monkeypatch.setattr(DockerEngine, "runtimes", lambda engine, wanted: ["runc", None])
     with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS) as sandbox:
         assert sandbox.isolation == "full"
         assert sandbox.run("print(1)").stdout == "1\n"
@@ -280,7 +280,7 @@ def test_runsc_is_passed_over_where_it_gives_too_little(docker_image, client, ru
 
 
 def test_runsc_is_taken_where_the_engine_has_it(docker_image):
-    engine = Engine()
+    engine = DockerEngine()
     engine.info["Runtimes"] = {"runc": {}, "runsc": {}}
     assert engine.runtimes(None) == ["runsc", None]
     assert engine.runtimes("runc") == ["runc"]
@@ -300,7 +300,7 @@ def test_what_a_killed_owner_left_is_swept_and_what_others_use_is_not(docker_ima
     sandbox = open_sandbox("docker", image={docker_image!r}, workers=1)
     run = lambda: sandbox.run("import time; time.sleep(60)", limits=Limits(seconds=90))
     threading.Thread(target=run).start()
-    while sandbox.places._free: time.sleep(0.01)
+    while sandbox.slots._free: time.sleep(0.01)
     print("running", flush=True)
     """
     with subprocess.Popen(

@@ -50,8 +50,8 @@ def open_e2b(**options):
 
 
 def wait_until(condition, seconds=30.0):
-    patience = time.monotonic() + seconds
-    while not condition() and time.monotonic() < patience:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
     return condition()
 
@@ -173,7 +173,7 @@ def test_the_making_of_a_cloud_sandbox_is_tried_again(cloud):
 
 @pytest.mark.parametrize("fault", [{"status": 429, "body": "20 sandboxes at most"}, {"act": "drop before"}])
 def test_after_all_tries_the_reason_is_told(cloud, monkeypatch, fault):
-    monkeypatch.setattr(e2b_cloud, "TRIES", 3)
+    monkeypatch.setattr(e2b_cloud, "MAX_ATTEMPTS", 3)
     cloud.fail("create", times=99, **fault)
     with pytest.raises(SandboxUnavailableError, match="429: .* - 20 sandboxes" if "status" in fault else "Error"):
         open_e2b()
@@ -254,7 +254,7 @@ def test_a_kernel_that_begins_anew_is_replaced(shared, cloud):
 
 
 async def forget_desk(sandbox):
-    await sandbox._all[0].slot._sandbox.run_code("del _desk")
+    await sandbox._all_slots[0].worker._sandbox.run_code("del _kernel_worker")
 
 
 def test_two_losses_under_one_program_are_the_sandbox_s_fault(shared, cloud):
@@ -268,14 +268,14 @@ def test_two_losses_under_one_program_are_the_sandbox_s_fault(shared, cloud):
 
 
 def test_a_silent_line_ends_at_the_deadline(shared, cloud, monkeypatch):
-    monkeypatch.setattr(remote, "GRACE", 0.5)
+    monkeypatch.setattr(remote, "GRACE_SECONDS", 0.5)
     shared.run("pass")
     cloud.reset()
     cloud.fail("execute", "silence")
     begin = time.monotonic()
-    slot = shared._all[0].slot
-    with pytest.raises(remote.SlotLostError, match="no answer within 1 seconds"):
-        slot.call({"call": "hello"}, 1.0)
+    worker = shared._all_slots[0].worker
+    with pytest.raises(remote.WorkerLostError, match="no answer within 1 seconds"):
+        worker.call({"call": "hello"}, 1.0)
     assert 1.0 <= time.monotonic() - begin < 2.0
     cloud.fail("execute", "silence")
     assert shared.run("print(6 * 7)", limits=Limits(seconds=0.5)).stdout == "42\n"
@@ -321,9 +321,9 @@ def test_a_session_survives_a_block_that_is_cancelled(shared, cloud):
 def test_a_cloud_sandbox_that_is_being_made_is_not_waited_for_and_serves_the_next(cloud):
     with open_e2b() as sandbox, ThreadPoolExecutor(1) as pool:
         cloud.vanish()
-        with pytest.raises(remote.SlotLostError), sandbox.places.take() as place:
-            sandbox.call(place, {"call": "hello"})
-        sandbox.drop(place)
+        with pytest.raises(remote.WorkerLostError), sandbox.slots.acquire() as slot:
+            sandbox.call(slot, {"call": "hello"})
+        sandbox.drop(slot)
         cloud.reset()
         cloud.fail("create", "wait")
         began = lambda: cloud.count("create") == 1  # noqa: E731
@@ -333,7 +333,7 @@ def test_a_cloud_sandbox_that_is_being_made_is_not_waited_for_and_serves_the_nex
 
 
 def test_a_refusal_that_lasts_is_given_up(shared, cloud, monkeypatch):
-    monkeypatch.setattr(e2b_cloud, "TRIES", 2)
+    monkeypatch.setattr(e2b_cloud, "MAX_ATTEMPTS", 2)
     shared.run("pass")
     cloud.reset()
     cloud.fail("execute", times=99, status=429, body="slow down")
@@ -344,7 +344,7 @@ def test_a_refusal_that_lasts_is_given_up(shared, cloud, monkeypatch):
 
 
 def test_a_cloud_sandbox_lives_while_it_is_open_and_not_long_after(cloud, monkeypatch, caplog):
-    monkeypatch.setattr(e2b_cloud, "LIFETIME", 3)
+    monkeypatch.setattr(e2b_cloud, "LIFETIME_SECONDS", 3)
     with open_e2b() as sandbox:
         made = cloud.made[-1]
         assert made.asked["timeout"] == 3
@@ -394,7 +394,7 @@ def test_without_a_key_it_says_where_to_get_one(cloud, monkeypatch):
 
 @pytest.mark.parametrize("key", ["e2b_ffffffffffffffffffffffffffffffffffffffff", "e2b_two\nlines", "e2b_ключ"])
 def test_a_wrong_key_is_refused_and_never_repeated(cloud, monkeypatch, key):
-    monkeypatch.setattr(e2b_cloud, "TRIES", 2)
+    monkeypatch.setattr(e2b_cloud, "MAX_ATTEMPTS", 2)
     with pytest.raises(SandboxUnavailableError, match="E2B") as caught:
         open_e2b(api_key=key)
     assert "set E2B_API_KEY" in str(caught.value)
@@ -403,7 +403,7 @@ def test_a_wrong_key_is_refused_and_never_repeated(cloud, monkeypatch, key):
 
 
 def test_the_key_is_in_no_message_and_no_log(cloud, caplog, monkeypatch):
-    monkeypatch.setattr(e2b_cloud, "TRIES", 2)
+    monkeypatch.setattr(e2b_cloud, "MAX_ATTEMPTS", 2)
     with caplog.at_level(logging.DEBUG):
         cloud.fail("create", status=400, body=f"no such key as {KEY}")
         with pytest.raises(SandboxUnavailableError, match=r"no such key as \*\*\*"):
@@ -417,7 +417,7 @@ def test_the_key_is_in_no_message_and_no_log(cloud, caplog, monkeypatch):
 
 
 def test_an_api_that_is_down_is_told(cloud, monkeypatch):
-    monkeypatch.setattr(e2b_cloud, "TRIES", 2)
+    monkeypatch.setattr(e2b_cloud, "MAX_ATTEMPTS", 2)
     monkeypatch.setenv("E2B_API_URL", "http://127.0.0.1:9")
     with pytest.raises(SandboxUnavailableError, match="E2B made no sandbox"):
         open_e2b()

@@ -26,8 +26,8 @@ def alive(pid):
 
 
 def wait_until(condition, seconds=5.0):
-    patience = time.monotonic() + seconds
-    while not condition() and time.monotonic() < patience:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
     return condition()
 

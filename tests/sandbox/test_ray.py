@@ -55,7 +55,7 @@ def cluster():
 def opened(cluster):
     """One sandbox for most tests; it finds the nodes that they add."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ray_nodes, "LOOK", 0.2)
+        patch.setattr(ray_nodes, "SCAN_INTERVAL_SECONDS", 0.2)
         join(cluster)
         join(cluster)
         with open_sandbox("ray", limits=Limits(seconds=20, memory_mb=512)) as sandbox:
@@ -74,7 +74,7 @@ def nodes(cluster, opened):
 def serving(opened):
     """How many nodes have a living actor; a death that nobody noticed yet is not one of them."""
     opened._cluster._lose_the_dead()
-    return opened._cluster.places_held()
+    return opened._cluster.slot_count()
 
 
 def join(cluster):
@@ -127,14 +127,14 @@ def descendants(pid):
 
 
 def wait_until(condition, seconds=10.0):
-    patience = time.monotonic() + seconds
-    while not condition() and time.monotonic() < patience:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
     return condition()
 
 
 def run_in_background(opened, codes):
-    """Start programs; when all run, a function that waits for their Executions, an error in the place of one."""
+    """Start programs; when all run, a function that waits for their Executions, an error in place of one."""
     pool = ThreadPoolExecutor(len(codes))
     futures = [pool.submit(opened.run, code) for code in codes]
     pool.shutdown(wait=False)
@@ -187,9 +187,9 @@ def test_runs_of_a_node_that_dies_are_repeated_elsewhere_and_a_node_that_joins_i
     time.sleep(1)
     kill(cluster, nodes[0])
     assert [run.stdout for run in answers()] == ["0\n", "1\n"]
-    assert opened._cluster.places_held() == 1
+    assert opened._cluster.slot_count() == 1
     join(cluster)
-    assert wait_until(lambda: opened._cluster.places_held() == 2, 60)
+    assert wait_until(lambda: opened._cluster.slot_count() == 2, 60)
     answers = run_in_background(opened, [SPAN.format(2)] * 2)
     spans = [tuple(map(float, run.stdout.split())) for run in answers()]
     assert max(start for start, _ in spans) < min(end for _, end in spans)
@@ -204,15 +204,15 @@ def test_all_of_a_sandbox_dies_with_its_actor_and_another_takes_over(nodes, open
     os.kill(killed, signal.SIGKILL)
     assert wait_until(lambda: not any(alive(pid) for pid in below))
     assert [run.stdout for run in answers()] == ["done\n"] * 2
-    assert wait_until(lambda: opened._cluster.places_held() == 2, 60)
+    assert wait_until(lambda: opened._cluster.slot_count() == 2, 60)
     assert actor(nodes[0]) != killed
 
 
 def test_an_actor_that_dies_idle_is_noticed_before_a_program_comes_to_it(nodes, opened):
     os.kill(actor(nodes[0]), signal.SIGKILL)
     os.kill(actor(nodes[1]), signal.SIGKILL)
-    assert wait_until(lambda: opened._cluster.places_held() < 2, 10)
-    assert wait_until(lambda: opened._cluster.places_held() == 2, 60)
+    assert wait_until(lambda: opened._cluster.slot_count() < 2, 10)
+    assert wait_until(lambda: opened._cluster.slot_count() == 2, 60)
     assert opened.run("print(1)").stdout == "1\n"
 
 
@@ -227,8 +227,8 @@ def test_a_program_whose_nodes_die_twice_is_a_fault_of_the_sandbox(nodes, opened
 
     thread = threading.Thread(target=run)
     thread.start()
-    patience = time.monotonic() + 60
-    while thread.is_alive() and time.monotonic() < patience:
+    deadline = time.monotonic() + 60
+    while thread.is_alive() and time.monotonic() < deadline:
         time.sleep(1)
         for node in nodes:
             for pid in descendants(raylet(node)):
@@ -244,7 +244,7 @@ def test_a_session_survives_its_node(cluster, nodes, opened):
         session.run("x = 1")
         assert session.run("x = 2; 1 / 0").status == "error"
         assert session.run("x += 10; print(x)").stdout == "11\n"
-        home = session._home[0].slot.key
+        home = session._home[0].worker.key
         kill(cluster, next(node for node in nodes if node.node_id == home))
         after = session.run("print(x)")
         assert (after.stdout, after.replayed) == ("11\n", 2)
@@ -300,7 +300,7 @@ def test_without_any_node_left_runs_are_a_fault_until_one_joins(cluster, nodes, 
     with pytest.raises(SandboxUnavailableError, match="join a node"):
         open_sandbox("ray")
     join(cluster)
-    assert wait_until(lambda: opened._cluster.places_held() == 1, 60)
+    assert wait_until(lambda: opened._cluster.slot_count() == 1, 60)
     assert opened.run("print(1)").stdout == "1\n"
 
 
@@ -312,18 +312,18 @@ def test_places_are_spread_by_processors():
 
 
 def test_the_next_place_is_where_most_are_free():
-    places, big, small = ray_nodes.NodePlaces([]), ray_nodes.Nowhere("big"), ray_nodes.Nowhere("small")
-    places.add(small, 2)
-    places.add(big, 4)
+    slots, big, small = ray_nodes.NodeSemaphore([]), ray_nodes.NoNode("big"), ray_nodes.NoNode("small")
+    slots.add(small, 2)
+    slots.add(big, 4)
     with contextlib.ExitStack() as taken:
-        slots = [taken.enter_context(places.take()).slot for _ in range(4)]
-        assert slots[:2] == [big, big]
-        assert sorted(slots[2:], key=id) == sorted([big, small], key=id)
+        workers = [taken.enter_context(slots.acquire()).worker for _ in range(4)]
+        assert workers[:2] == [big, big]
+        assert sorted(workers[2:], key=id) == sorted([big, small], key=id)
         small.close()
-        places.review()
-        assert taken.enter_context(places.take()).slot is big
-    with places.take(lambda place: place.slot is not small) as place:
-        assert place.slot is big
+        slots.review()
+        assert taken.enter_context(slots.acquire()).worker is big
+    with slots.acquire(lambda slot: slot.worker is not small) as slot:
+        assert slot.worker is big
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):

@@ -25,7 +25,7 @@ def test_a_change_of_the_same_length_at_the_same_time_is_seen(tmp_path, top):
     path = tmp_path / "f"
     path.write_bytes(b"old")
     times = path.stat()
-    copy = scratch_snapshot.remember(top, None, 1000)
+    copy = scratch_snapshot.take_snapshot(top, None, 1000)
     path.write_bytes(b"new")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     scratch_snapshot.restore(top, copy)
@@ -37,8 +37,8 @@ def test_what_did_not_change_is_neither_read_nor_written_again(tmp_path, top):
     path = tmp_path / "f"
     path.write_bytes(b"old")
     age(path)
-    first = scratch_snapshot.remember(top, None, 1000)
-    second = scratch_snapshot.remember(top, first, 1000)
+    first = scratch_snapshot.take_snapshot(top, None, 1000)
+    second = scratch_snapshot.take_snapshot(top, first, 1000)
     assert second.entries["f"].content is first.entries["f"].content
     assert scratch_snapshot.held_bytes([first, second]) == 3
     before = path.stat()
@@ -50,7 +50,7 @@ def test_a_file_that_is_open_stays_the_same_file(tmp_path, top):
     path = tmp_path / "f"
     path.write_bytes(b"old")
     with open(path, "rb") as file:
-        copy = scratch_snapshot.remember(top, None, 1000)
+        copy = scratch_snapshot.take_snapshot(top, None, 1000)
         path.write_bytes(b"newer")
         scratch_snapshot.restore(top, copy)
         assert file.read() == b"old"
@@ -63,14 +63,14 @@ def test_links_are_not_followed(tmp_path, top):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "f").write_text("old")
     (tmp_path / "g").write_text("old")
-    copy = scratch_snapshot.remember(top, None, 1000)
+    copy = scratch_snapshot.take_snapshot(top, None, 1000)
     (tmp_path / "folder" / "f").unlink()
     (tmp_path / "folder").rmdir()
     (tmp_path / "folder").symlink_to(outside)
     (tmp_path / "g").unlink()
     (tmp_path / "g").symlink_to(outside / "f")
     (tmp_path / "new").symlink_to(outside)
-    assert "folder/f" not in scratch_snapshot.remember(top, copy, 1000).entries
+    assert "folder/f" not in scratch_snapshot.take_snapshot(top, copy, 1000).entries
     scratch_snapshot.restore(top, copy)
     assert (outside / "f").read_text() == "safe"
     assert (tmp_path / "folder" / "f").read_text() == (tmp_path / "g").read_text() == "old"
@@ -87,9 +87,9 @@ def test_links_are_not_followed(tmp_path, top):
     ids=["large", "deep", "many"],
 )
 def test_too_much_is_refused_and_can_be_undone(tmp_path, top, fill):
-    empty = scratch_snapshot.remember(top, None, 1000)
+    empty = scratch_snapshot.take_snapshot(top, None, 1000)
     fill(tmp_path)
     with pytest.raises(scratch_snapshot.TooMuchError):
-        scratch_snapshot.remember(top, empty, 1000)
+        scratch_snapshot.take_snapshot(top, empty, 1000)
     scratch_snapshot.restore(top, empty)
     assert list(tmp_path.iterdir()) == []

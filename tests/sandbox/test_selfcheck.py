@@ -24,7 +24,7 @@ from storm_calm.sandbox import (
     open_sandbox,
 )
 from storm_calm.sandbox.base import Program
-from storm_calm.sandbox.selfcheck import CASES, Case, Outcome, Outside, Step, libraries, self_check
+from storm_calm.sandbox.selfcheck import CASES, Case, CaseOutcome, Outside, Step, libraries, self_check
 from storm_calm.sandbox.selfcheck.case import ended
 from storm_calm.sandbox.selfcheck.outside import MARK
 
@@ -158,7 +158,7 @@ CANARY = "499500\n7\n"
 ONE = Case(name="one", theme="endings", steps=(Step(code=""),), check=ended("ok"))
 
 
-def outcomes_of(answers, cases=(ONE,)) -> dict[str, Outcome]:
+def outcomes_of(answers, cases=(ONE,)) -> dict[str, CaseOutcome]:
     return {outcome.name: outcome for outcome in self_check(Flaky(answers), cases=cases)}
 
 

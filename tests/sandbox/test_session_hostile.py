@@ -126,9 +126,9 @@ def test_no_signal_from_a_block_ends_the_session(full, number):
 def test_a_block_that_ends_its_session_every_time_is_killed_and_changes_nothing():
     with open_sandbox(isolation="limits", minimum_isolation="limits") as sandbox, sandbox.session() as session:
         session.run("import os, time\nx = 1")
-        # The first state leads the blocks; its parent is the keeper.
-        keeper = "int(open(f'/proc/{os.getsid(0)}/stat').read().rpartition(')')[2].split()[1])"
-        execution = session.run(f"x = 2\nos.kill({keeper}, 9)\ntime.sleep(5)")
+        # The first state leads the blocks; its parent is the supervisor.
+        supervisor = "int(open(f'/proc/{os.getsid(0)}/stat').read().rpartition(')')[2].split()[1])"
+        execution = session.run(f"x = 2\nos.kill({supervisor}, 9)\ntime.sleep(5)")
         assert execution.status == "killed"
         assert "took down the session's processes" in execution.reason
         assert session.run("print(x)").stdout == "1\n"
@@ -165,15 +165,15 @@ def test_a_session_whose_keeper_is_killed_leaves_nothing():
     """Without walls a program can do that: it is lost twice, and the session goes on without the block."""
     with open_sandbox(isolation="limits", minimum_isolation="limits") as sandbox, sandbox.session() as session:
         find = "print(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])"
-        keeper = int(session.run(f"import os\n{find}").stdout)
-        states = [int(pid) for pid in Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()]
+        supervisor = int(session.run(f"import os\n{find}").stdout)
+        states = [int(pid) for pid in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()]
         with pytest.raises(SandboxUnavailableError, match="killed by signal 9"):
             session.run(
                 "state = open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1]\n"
-                "keeper = open(f'/proc/{state}/stat').read().rpartition(')')[2].split()[1]\n"
-                "os.kill(int(keeper), 9)\n"
+                "supervisor = open(f'/proc/{state}/stat').read().rpartition(')')[2].split()[1]\n"
+                "os.kill(int(supervisor), 9)\n"
                 "import time; time.sleep(5)"
             )
         execution = session.run("print(os.getpid() > 0)")
         assert (execution.stdout, execution.replayed) == ("True\n", 1)
-        assert not any(Path(f"/proc/{pid}").exists() for pid in (keeper, *states))
+        assert not any(Path(f"/proc/{pid}").exists() for pid in (supervisor, *states))

@@ -18,7 +18,7 @@ def nonce():
     frame = sys._getframe()
     while frame:
         order = frame.f_locals.get("order")
-        if isinstance(order, dict) and "word" in order: return order["word"]
+        if isinstance(order, dict) and "nonce" in order: return order["nonce"]
         frame = frame.f_back
 def send(text): os.write(3, (nonce() + text + "\\n").encode())
 """
@@ -48,13 +48,13 @@ BAD = [
 @pytest.mark.parametrize(
     "message",
     [
-        '{"over": {"exit_code": 0, "cpu": 0, "maxrss_bytes": 0, "folder": "VICTIM"}}',
-        '{"over": {"fault": "x"}}',
-        '{"over": [1, 2]}',
-        "over 0; folder=VICTIM",
-        "over 999",
-        "over -1",
-        "over",
+        '{"exit": {"exit_code": 0, "cpu": 0, "maxrss_bytes": 0, "folder": "VICTIM"}}',
+        '{"exit": {"fault": "x"}}',
+        '{"exit": [1, 2]}',
+        "exit 0; folder=VICTIM",
+        "exit 999",
+        "exit -1",
+        "exit",
         "[" * 3000,
         "9" * 3000,
     ],

@@ -123,13 +123,13 @@ def stop(address: str, engine: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_for(address: str, engine: subprocess.Popen[bytes], log: Path) -> None:
-    patience = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _PATIENCE
     while True:
         try:
             docker.DockerClient(base_url=address).ping()
             return
         except (DockerException, OSError) as error:
-            if engine.poll() is not None or time.monotonic() > patience:
+            if engine.poll() is not None or time.monotonic() > deadline:
                 last = log.read_text(errors="replace").strip().rpartition("\n")[2]
                 raise NoEngineError(f"dockerd did not start: {last or error}") from None
             time.sleep(0.05)

@@ -378,7 +378,7 @@ def nonce():
     frame = sys._getframe()
     while frame:
         order = frame.f_locals.get("order")
-        if isinstance(order, dict) and "word" in order: return order["word"]
+        if isinstance(order, dict) and "nonce" in order: return order["nonce"]
         frame = frame.f_back
 def send(text): os.write(3, (nonce() + text + "\\n").encode())
 """
@@ -402,9 +402,9 @@ def _program(name: str, code: str, status: str = "*") -> Attack:
 
 
 MALFORMED = (
-    "over", "over -1", "over 256", "over 999", "over x", "[" * 3000, "{" * 3000, "9" * 3000, "null", "[1]", "{}",
+    "exit", "exit -1", "exit 256", "exit 999", "exit x", "[" * 3000, "{" * 3000, "9" * 3000, "null", "[1]", "{}",
     "\\0" * 99,
-    '{"fault": "the sandbox is gone"}', '{"over": {"fault": "x"}}', '{"stop": "infrastructure"}', '{"library": 1}',
+    '{"fault": "the sandbox is gone"}', '{"exit": {"fault": "x"}}', '{"stop": "infrastructure"}', '{"library": 1}',
 )  # fmt: skip
 """Messages that no part of the sandbox sends."""
 
@@ -417,9 +417,9 @@ for name in valid:
     for value in (None, [], {{}}, True, 10**400, float("nan"), float("inf"), "\\ud800", "x" * 3000):
         send(json.dumps(valid | {{name: value}}))
 """, "ok"),
-    _program("forge the end, then fail", f"{REACH}\nsend('over 0')\nraise SystemExit(3)"),
-    _program("forge the end, then run on", f"{REACH}\nsend('over 0')\nwhile True: pass", "ok"),
-    _program("forge the end with code 255", f"{REACH}\nsend('over 255')\nwhile True: pass", "error"),
+    _program("forge the end, then fail", f"{REACH}\nsend('exit 0')\nraise SystemExit(3)"),
+    _program("forge the end, then run on", f"{REACH}\nsend('exit 0')\nwhile True: pass", "ok"),
+    _program("forge the end with code 255", f"{REACH}\nsend('exit 255')\nwhile True: pass", "error"),
     _program("send malformed messages", f"{REACH}\nfor text in {MALFORMED!r}: send(text)", "ok"),
     _program("send messages on every file", f"""
 import os

@@ -6,8 +6,8 @@ import types
 import pytest
 
 from storm_calm.sandbox.execution import SolverReport
-from storm_calm.sandbox.probe.arrival import Arrivals
 from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.import_hook import ImportHook
 from storm_calm.sandbox.probe.watching import watch
 from support.probe_reports import counts, report
 
@@ -148,7 +148,7 @@ def test_a_finder_hands_on_what_others_find(tmp_path, monkeypatch):
     (tmp_path / "arriving.py").write_text("x = 5")
     monkeypatch.syspath_prepend(str(tmp_path))
     seen: list[types.ModuleType] = []
-    monkeypatch.setattr(sys, "meta_path", [Arrivals({"arriving": seen.append}), *sys.meta_path])
+    monkeypatch.setattr(sys, "meta_path", [ImportHook({"arriving": seen.append}), *sys.meta_path])
     monkeypatch.delitem(sys.modules, "arriving", raising=False)
     import arriving
 

@@ -1,7 +1,7 @@
 """The fork server's process, from its start to its loop.
 
 The caller starts it with a clean environment and nothing but a socket. It finds the best isolation level, moves to
-where programs may run, loads a family of libraries there, and serves.
+where programs may run, loads an import group there, and serves.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import ISOLATION_LEVELS
 from storm_calm.sandbox.zygote import child, isolation_levels, kernel, namespaces, preload, processes
-from storm_calm.sandbox.zygote.isolation_levels import Ground
-from storm_calm.sandbox.zygote.program_cgroups import Groups
-from storm_calm.sandbox.zygote.server import Server, exit_with
+from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
+from storm_calm.sandbox.zygote.program_cgroups import CgroupPool
+from storm_calm.sandbox.zygote.server import ZygoteServer, exit_with
 
 
 def main() -> None:
@@ -31,21 +31,23 @@ def main() -> None:
     control = socket.socket(fileno=settings["control"])
     # The socket may live on in a process that the caller forked; the caller itself does not.
     caller = os.pidfd_open(settings["caller"])
-    groups = None
-    if settings["groups"]:
-        version, trees = settings["groups"]
-        groups = Groups.open(version, trees)
+    cgroups = None
+    if settings["cgroups"]:
+        version, trees = settings["cgroups"]
+        cgroups = CgroupPool.open(version, trees)
         for fd, _ in trees:
             os.set_inheritable(fd, False)
     _raise_open_files()
-    scratch, alone, paths = settings["scratch"], settings["alone"], settings["paths"]
-    isolation, missing = isolation_levels.best_isolation(settings["isolation"], scratch, alone=alone, libraries=paths)
+    scratch, dedicated, paths = settings["scratch"], settings["dedicated"], settings["paths"]
+    isolation, missing = isolation_levels.best_isolation(
+        settings["isolation"], scratch, dedicated=dedicated, libraries=paths
+    )
     if isolation is None or ISOLATION_LEVELS.index(isolation) > ISOLATION_LEVELS.index(settings["minimum_isolation"]):
         _answer(control, isolation=isolation, missing=missing, refused=True)
         return
-    group_folders = [tree.fd for tree in groups.trees] if groups else []
-    ground = isolation_levels.enter(isolation, scratch, alone=alone, libraries=paths, groups=group_folders)
-    ground = dataclasses.replace(ground, counted=groups is not None and groups.counts_processes)
+    cgroup_folders = [tree.fd for tree in cgroups.trees] if cgroups else []
+    context = isolation_levels.enter(isolation, scratch, dedicated=dedicated, libraries=paths, groups=cgroup_folders)
+    context = dataclasses.replace(context, counted=cgroups is not None and cgroups.counts_processes)
     if isolation == "full":
         pid = os.fork()
         if pid:
@@ -54,7 +56,7 @@ def main() -> None:
             exit_with(os.waitpid(pid, 0)[1])
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         namespaces.settle()
-    _load_and_serve(control, caller, groups, settings, ground, missing)
+    _load_and_serve(control, caller, cgroups, settings, context, missing)
 
 
 def _raise_open_files() -> None:
@@ -67,37 +69,37 @@ def _raise_open_files() -> None:
 def _load_and_serve(
     control: socket.socket,
     caller: int,
-    groups: Groups | None,
+    cgroups: CgroupPool | None,
     settings: dict[str, Any],
-    ground: Ground,
+    context: IsolationContext,
     missing: tuple[str, ...],
 ) -> None:
-    channel = preload.load(settings["libraries"], ground.libraries)
-    modules = _hide(ground)
+    channel = preload.load(settings["libraries"], context.libraries)
+    modules = _hide(context)
     preload.settle()
-    ground = dataclasses.replace(ground, data_bytes=processes.data_bytes())
-    server = Server(
-        ground=ground,
+    context = dataclasses.replace(context, data_bytes=processes.data_bytes())
+    server = ZygoteServer(
+        context=context,
         control=control,
         caller=caller,
-        groups=groups,
+        cgroups=cgroups,
         channel=channel,
         limits=Limits(**settings["limits"]),
         spare_count=settings["spares"],
-        chief=settings["libraries"][-1] if settings["libraries"] else "",
+        main_library=settings["libraries"][-1] if settings["libraries"] else "",
     )
-    _answer(control, isolation=ground.isolation, missing=missing, inherited_bytes=server.inherited_bytes)
+    _answer(control, isolation=context.isolation, missing=missing, inherited_bytes=server.inherited_bytes)
     server.serve()
     del modules
 
 
-def _hide(ground: Ground) -> list[ModuleType]:
+def _hide(context: IsolationContext) -> list[ModuleType]:
     """Leave nothing of the fork server for programs to find: once here, instead of in every child, where it is dear.
 
     Returns the modules that must go on living although nobody can import them any more.
     """
     os.environ.clear()
-    os.environ.update(child.program_environment(ground.scratch, ground.libraries))
+    os.environ.update(child.program_environment(context.scratch, context.libraries))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # The caller may block some, and hand that on.
     ours = [name for name in sys.modules if name.partition(".")[0] == "storm_calm"]

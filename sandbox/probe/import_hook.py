@@ -15,7 +15,7 @@ from typing import Any
 from storm_calm.sandbox.probe.channel import harmless
 
 
-class Arrivals:
+class ImportHook:
     """A finder that finds nothing itself: it calls a function for each module that was loaded under a known name."""
 
     def __init__(self, expected: Mapping[str, Callable[[ModuleType], None]]) -> None:

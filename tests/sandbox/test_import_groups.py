@@ -2,7 +2,7 @@
 
 import pytest
 
-from storm_calm.sandbox.import_groups import FAMILIES, FIRST, family_of
+from storm_calm.sandbox.import_groups import FIRST_GROUP, IMPORT_GROUPS, import_group_of
 
 PROGRAMS = {
     "": "plain",
@@ -37,17 +37,17 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize(("code", "family"), PROGRAMS.items())
-def test_a_program_goes_where_its_imports_are_loaded(code, family):
-    assert family_of(code) == family
+@pytest.mark.parametrize(("code", "group"), PROGRAMS.items())
+def test_a_program_goes_where_its_imports_are_loaded(code, group):
+    assert import_group_of(code) == group
 
 
 def test_the_first_family_exists():
-    assert FIRST in FAMILIES
+    assert FIRST_GROUP in IMPORT_GROUPS
 
 
 def test_pulp_is_loaded_after_all_that_it_would_break():
-    with_pulp = [libraries for libraries in FAMILIES.values() if "pulp" in libraries]
+    with_pulp = [libraries for libraries in IMPORT_GROUPS.values() if "pulp" in libraries]
     assert len(with_pulp) == 1
     assert with_pulp[0][-1] == "pulp"
     assert {"ortools.linear_solver.pywraplp", "osqp"} <= set(with_pulp[0])

@@ -1,0 +1,78 @@
+"""Whoever waits longest is next."""
+
+import threading
+import time
+
+import pytest
+
+from storm_calm.sandbox import SandboxUnavailableError
+from storm_calm.sandbox.backends.fair_semaphore import FairSemaphore
+
+
+def start(slots, order, name, accepts=lambda slot: True):
+    """A thread that waits for a slot, notes its name and the slot, and gives it back."""
+
+    def wait():
+        try:
+            with slots.acquire(accepts) as slot:
+                order.append((name, slot))
+        except SandboxUnavailableError:
+            order.append((name, None))
+
+    before = len(slots._waiting)
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while len(slots._waiting) == before and thread.is_alive():
+        time.sleep(0.001)
+    return thread
+
+
+def test_places_are_given_in_the_order_of_asking():
+    slots = FairSemaphore(["a"])
+    order: list[tuple[int, str]] = []
+    with slots.acquire():
+        threads = [start(slots, order, number) for number in range(20)]
+    for thread in threads:
+        thread.join()
+    assert [number for number, _ in order] == list(range(20))
+
+
+def test_one_who_waits_for_a_certain_place_does_not_hold_up_the_others():
+    slots = FairSemaphore(["a", "b"])
+    order: list[tuple[str, str]] = []
+    with slots.acquire(lambda slot: slot == "a"):
+        picky = start(slots, order, "picky", lambda slot: slot == "a")
+        start(slots, order, "anyone").join()
+        assert order == [("anyone", "b")]
+    picky.join()
+    assert order[-1] == ("picky", "a")
+
+
+def test_it_is_calm_while_at_most_one_place_is_taken_and_nobody_waits():
+    slots = FairSemaphore(["a", "b"])
+    assert slots.is_uncontended()
+    with slots.acquire():
+        assert slots.is_uncontended()
+        with slots.acquire():
+            assert not slots.is_uncontended()
+            waiting = start(slots, [], "waiting")
+        waiting.join()
+    assert slots.is_uncontended()
+
+
+def test_an_error_gives_the_place_back():
+    slots = FairSemaphore(["a"])
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), slots.acquire():
+            raise ZeroDivisionError
+
+
+def test_closing_turns_away_those_who_wait_and_those_who_come():
+    slots = FairSemaphore(["a"])
+    order: list[tuple[str, str | None]] = []
+    with slots.acquire():
+        waiting = start(slots, order, "waiting")
+        slots.close()
+        waiting.join()
+    start(slots, order, "late").join()
+    assert order == [("waiting", None), ("late", None)]
