@@ -45,7 +45,7 @@ from storm_calm.sandbox.cancellation import (
 from storm_calm.sandbox.execution import Execution, SandboxUnavailableError
 from storm_calm.sandbox.import_groups import import_group_of
 from storm_calm.sandbox.result_files import read_results
-from storm_calm.sandbox.zygote.session_supervisor import MAX_STATES
+from storm_calm.sandbox.zygote.session_states import MAX_STATES
 
 if TYPE_CHECKING:
     from storm_calm.sandbox.backends.fair_semaphore import FairSemaphore

@@ -1,23 +1,28 @@
 """The fork server: a process that has the libraries loaded, and forks for every program.
 
-    main        from the process's start to its loop
-    preload     loading a family of libraries, and making forks cheap
-    server      the loop: fork, watch, end, tell
-    child       from a child's birth to its program's first line
-    program     running a text as `main.py`
-    supervisor      a session: states, and the blocks that run on them
-    course      how a block is getting on
-    member      one process of a session
-    block       running one block, and staying as a state
-    scratch     a session's files, remembered and restored
-    apply_isolation     the three isolation levels, and which of them this machine allows
-    namespaces  a machine of its own for each program
-    landlock    what files it may touch
-    seccomp     what system calls it may make
-    supervisor  orphans, where there are no namespaces
-    folders     what they leave behind
-    processes   families of processes and their memory
-    kernel      the system calls themselves
+    startup             from the process's start to its loop
+    preload             loading an import group, and making forks cheap
+    server              the loop: accept, watch, end, report
+    spares              forking, and children that are ready ahead
+    forked_process      one child, and what it used
+    timeout             the limits on time and memory
+    child               from a child's birth to its program's first line
+    program             running a text as `main.py`
+    session_supervisor  a session: the blocks, each on a state
+    session_states      its states, and which of them is the newest
+    session_process     its processes
+    block_monitor       a block from its start to its end
+    block               running one block, and staying as a state
+    scratch_snapshot    a session's files, remembered and restored
+    isolation_levels    what each level does, and which of them this machine allows
+    namespaces          a machine of its own for each program
+    landlock            what files it may touch
+    seccomp             what system calls it may make
+    program_cgroups     what all its processes use together
+    subreaper           orphans, where there are no namespaces
+    remove_folder       what they leave behind
+    processes           process trees, their times and memory
+    kernel              the system calls themselves
 
 It runs nothing but Python and the kernel: no bwrap, no docker, no program set up beforehand.
 """

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import time
 
 _EXITING = 0x4  # PF_EXITING
 _MANY_PAGE_TABLES = 64 << 20  # for some 30 GiB: a look at all of them takes a third of a second
 _KILL = 1 << (9 - 1)  # SIGKILL in a set of signals
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _SOCKET_BUFFER = 256 << 10  # net.core.wmem_default, and what the kernel adds to it
 
 
@@ -41,13 +45,37 @@ def is_doomed(pid: int) -> bool:
 
     It may be there for seconds: so long it can take the kernel to take down many large mappings.
     """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            flags = int(file.read().rpartition(b")")[2].split()[6])
-    except (OSError, IndexError, ValueError):
+    fields = stat_fields(pid)
+    if len(fields) < 7:
         return True
     pending = _hexadecimal(_read(f"/proc/{pid}/status"), b"ShdPnd:")
-    return bool(flags & _EXITING or pending & _KILL)
+    return bool(int(fields[6]) & _EXITING or pending & _KILL)
+
+
+def stat_fields(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third, the process's state, on; only "X" where it is gone."""
+    return _read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(")")[2].split() or ["X"]
+
+
+def wait_status(pid: int) -> int:
+    """How a dead process ended, whoever its parent is."""
+    with contextlib.suppress(ChildProcessError):
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return status
+    fields = stat_fields(pid)
+    # A state whose blocks are not buried: its process is there, and tells. Else it was buried behind our back.
+    return int(fields[49]) if len(fields) > 49 else signal.SIGKILL
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor seconds of a process and of the children that it waited for; also of a dead one."""
+    fields = stat_fields(pid)
+    waited_for = sum(map(int, fields[13:15])) / _CLOCK_TICKS if len(fields) > 14 else 0.0
+    try:
+        return time.clock_gettime((~pid << 3) | 2) + waited_for  # As clock_getcpuclockid(3) makes it.
+    except OSError:
+        return waited_for
 
 
 def own_bytes(pid: int, inherited: int) -> int:

@@ -1,4 +1,4 @@
-"""One process of a session, a block's or a state's: the line to it, and what the kernel tells of it."""
+"""The processes of a session, a block's or a state's: the socket to each, and the end of what they left running."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from dataclasses import dataclass
 
 from storm_calm.sandbox.zygote import processes
 
+TEARDOWN_SECONDS = 0.1
+"""For what was killed to be gone; the end of a block does not wait longer for that."""
+KILL_TIMEOUT_SECONDS = 5.0
+"""To kill a storm of forks."""
 _THREAD_EXIT_SECONDS = 0.1  # for a thread that has ended to be gone
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size)  # no room for files: what a program sends along is dropped
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(slots=True)
@@ -31,6 +34,10 @@ class SessionProcess:
         """Send it a signal, if it is still there."""
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self.pidfd, number)
+
+    def is_dead(self, seconds: float = 0) -> bool:
+        """Whether it ends within so many seconds."""
+        return bool(select.select([self.pidfd], [], [], seconds)[0])
 
     def close(self) -> None:
         """Kill it, and forget it. It does nothing any more, but may take a while to be taken down."""
@@ -79,31 +86,25 @@ def becomes_single(pid: int) -> bool:
     return True
 
 
-def stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third, the process's state, on; only "X" where it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()
-    except OSError:
-        return ["X"]
+def kill_all_but(spared: set[int], *, seconds: float = TEARDOWN_SECONDS) -> None:
+    """Kill and reap all that descend from this process but `spared`.
 
-
-def wait_status(pid: int) -> int:
-    """How a dead process ended, whoever its parent is."""
-    with contextlib.suppress(ChildProcessError):
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            return status
-    fields = stat(pid)
-    # A state whose blocks are not buried: its process is there, and tells. Else it was buried behind our back.
-    return int(fields[49]) if len(fields) > 49 else signal.SIGKILL
-
-
-def cpu_seconds(pid: int) -> float:
-    """Processor seconds of a process and of the children that it waited for; also of a dead one."""
-    fields = stat(pid)
-    waited_for = sum(map(int, fields[13:15])) / _CLOCK_TICKS if len(fields) > 14 else 0.0
-    try:
-        return time.clock_gettime((~pid << 3) | 2) + waited_for  # As clock_getcpuclockid(3) makes it.
-    except OSError:
-        return waited_for
+    seconds: to wait for them to be gone. After that it is enough that they run no more code.
+    """
+    kept = spared | {os.getpid()}
+    begin = time.monotonic()
+    while True:
+        tree = processes.process_tree(os.getpid())
+        found = [pid for pid in tree if pid not in kept and processes.stat_fields(pid)[0] not in "ZX"]
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        waited = time.monotonic() - begin
+        if not found or (waited > seconds and all(map(processes.is_doomed, found))):
+            return
+        if waited > max(seconds, KILL_TIMEOUT_SECONDS):
+            raise OSError("the block's processes can't be killed")
+        time.sleep(0.0005 if waited < TEARDOWN_SECONDS else 0.01)

@@ -23,6 +23,7 @@ from storm_calm.sandbox.zygote import child, isolation_levels, kernel, namespace
 from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
 from storm_calm.sandbox.zygote.program_cgroups import CgroupPool
 from storm_calm.sandbox.zygote.server import ZygoteServer, exit_with
+from storm_calm.sandbox.zygote.spares import SparePool
 
 
 def main() -> None:
@@ -78,18 +79,16 @@ def _load_and_serve(
     modules = _hide(context)
     preload.settle()
     context = dataclasses.replace(context, data_bytes=processes.data_bytes())
-    server = ZygoteServer(
+    pool = SparePool(
         context=context,
-        control=control,
-        caller=caller,
         cgroups=cgroups,
         channel=channel,
         limits=Limits(**settings["limits"]),
-        spare_count=settings["spares"],
+        size=settings["spares"],
         main_library=settings["libraries"][-1] if settings["libraries"] else "",
     )
-    _answer(control, isolation=context.isolation, missing=missing, inherited_bytes=server.inherited_bytes)
-    server.serve()
+    _answer(control, isolation=context.isolation, missing=missing, inherited_bytes=pool.inherited_bytes)
+    ZygoteServer(pool, control, caller).serve()
     del modules
 
 
