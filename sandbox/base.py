@@ -105,8 +105,55 @@ class Program:
         )
 
 
-class Sandbox(ABC):
-    """A place to run programs that nobody vouches for. Safe to use from many threads at once."""
+class ProgramRunner(ABC):
+    """What runs programs: a `Sandbox`, or a `Session` of it. Close it after use, or use it in a `with`."""
+
+    limits: Limits
+    """Of every program that brings none of its own."""
+
+    def run(
+        self,
+        code: str,
+        *,
+        limits: Limits | None = None,
+        files: Mapping[str, bytes] | None = None,
+        results: Iterable[str] = (),
+        cancellation: Cancellation | None = None,
+    ) -> Execution:
+        """Run `code` as a program and wait for its end; in a session, as its next block.
+
+        limits: for this run, instead of the sandbox's own.
+        files: what lies in the program's folder when it starts, by relative path.
+        results: paths in that folder to bring back as `Execution.files`, also from a program that failed. What is
+            missing, a link, or anything but a plain file, stays behind.
+        cancellation: what ends the run from outside, also while it waits for its turn. Then nothing of the program is
+            running any more, its slot is free, and RunCancelledError is raised. If the run had already finished, its
+            Execution is returned as usual. A cancelled block of a session changes nothing, and counts as no block.
+        Raises SandboxUnavailableError where the sandbox failed, never for what the program did, and ValueError for
+        arguments that no program can have.
+        """
+        program = Program(code=code, limits=limits or self.limits, files=dict(files or {}), results=tuple(results))
+        return self.execute(program, cancellation)
+
+    @abstractmethod
+    def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
+        """Run `program`, as `run` does."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End everything. Runs in flight raise SandboxUnavailableError. A second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Sandbox(ProgramRunner):
+    """A place to run untrusted programs. Safe to use from many threads at once."""
 
     backend: str
     """Its name, such as "local"."""
@@ -118,35 +165,6 @@ class Sandbox(ABC):
     """What limits memory and processor time of its programs, in words."""
     workers: int
     """How many programs run at once; more wait for their turn, first come first served."""
-    limits: Limits
-    """Of every run that brings none of its own."""
-
-    def run(
-        self,
-        code: str,
-        *,
-        limits: Limits | None = None,
-        files: Mapping[str, bytes] | None = None,
-        results: Iterable[str] = (),
-        cancellation: Cancellation | None = None,
-    ) -> Execution:
-        """Run `code` as a program of its own and wait for its end.
-
-        limits: for this run, instead of the sandbox's own.
-        files: what lies in the program's folder when it starts, by relative path.
-        results: paths in that folder to bring back as `Execution.files`, also from a program that failed. What is
-            missing, a link, or anything but a plain file, stays behind.
-        cancellation: what ends the run from outside, also while it waits for its turn. Then nothing of the program is
-            running any more, its place is free, and RunCancelledError is raised. A run that ended just before is told
-            of as ever.
-        Raises SandboxUnavailableError where the sandbox failed, never for what the program did, and ValueError for
-        arguments that no program can have.
-        """
-        return self.execute(self._program(code, limits, files, results), cancellation)
-
-    @abstractmethod
-    def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
-        """Run `program`, as `run` does."""
 
     @abstractmethod
     def session(self, *, limits: Limits | None = None) -> Session:
@@ -155,78 +173,39 @@ class Sandbox(ABC):
         limits: of every block that brings none of its own, instead of the sandbox's; its memory is for all blocks.
         """
 
-    @abstractmethod
-    def close(self) -> None:
-        """Stop everything. Runs in flight raise SandboxUnavailableError. A second call does nothing."""
 
-    def _program(
-        self, code: str, limits: Limits | None, files: Mapping[str, bytes] | None, results: Iterable[str]
-    ) -> Program:
-        return Program(code=code, limits=limits or self.limits, files=dict(files or {}), results=tuple(results))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class Session(ABC):
+class Session(ProgramRunner):
     """Blocks of code that share their state, one after the other. Not for several threads at once.
 
     A block that does not end with status "ok" changes nothing: the next one sees what was there before it, files in
     the folder included. Memory, processes and threads are those of the whole session. What a block leaves running is
-    ended with the block.
+    ended with the block. `Execution.replayed` tells how many earlier blocks had to run again for one, because a
+    process that has more than one thread can't be copied, or because the sandbox lost the session.
     """
 
-    limits: Limits
-    """Of every block that brings none of its own."""
-    blocks: int
-    """How many blocks ran, the failed ones included."""
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._history: list[tuple[Program, bool]] = []
+        """Each block, and whether it ended well and so is part of the state."""
 
-    def run(
-        self,
-        code: str,
-        *,
-        limits: Limits | None = None,
-        files: Mapping[str, bytes] | None = None,
-        results: Iterable[str] = (),
-        cancellation: Cancellation | None = None,
-    ) -> Execution:
-        """Run the next block. Arguments and errors as in `Sandbox.run`. A cancelled block changes nothing, and is none.
+    @property
+    def blocks(self) -> int:
+        """How many blocks ran, the failed ones included."""
+        return len(self._history)
 
-        `Execution.replayed` tells how many earlier blocks had to run again for it, because a process that has more
-        than one thread can't be copied, or because the sandbox lost the session.
-        """
-        return self.execute(
-            Program(code=code, limits=limits or self.limits, files=dict(files or {}), results=tuple(results)),
-            cancellation,
-        )
-
-    @abstractmethod
-    def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
-        """Run `program` as the next block, as `run` does."""
-
-    @abstractmethod
     def rewind(self, block: int) -> None:
         """Go back to the state after block number `block`; 0 is the beginning. Later blocks are forgotten.
 
         Raises ValueError for a block that there is not.
         """
+        if isinstance(block, bool) or not isinstance(block, int) or not 0 <= block <= self.blocks:
+            raise ValueError(f"block is {block!r}; there are blocks 0 to {self.blocks}")
+        del self._history[block:]
+        self._restore(block)
 
     @abstractmethod
-    def close(self) -> None:
-        """End the session and all its processes. A second call does nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _restore(self, block: int) -> None:
+        """Bring back the state after `block`."""
 
 
 def _check_path(name: str) -> None:

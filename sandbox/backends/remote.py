@@ -73,8 +73,6 @@ class RemoteSandbox(Sandbox):
             by then.
         Raises SandboxUnavailableError where workers reach less than `minimum_isolation`.
         """
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise ValueError(f"workers is {workers!r}; give a whole number of at least 1")
         self.backend = backend
         self.workers = workers
         self.limits = limits
@@ -187,18 +185,11 @@ class RemoteSession(Session):
     """A session in a worker; made anew in another one, block by block, should that worker be lost."""
 
     def __init__(self, sandbox: RemoteSandbox, limits: Limits) -> None:
-        self.limits = limits
+        super().__init__(limits)
         self._sandbox = sandbox
-        self._history: list[tuple[Program, bool]] = []
-        """Each block, and whether it ended well and so is part of the state."""
         self._home: tuple[WorkerSlot, int] | None = None
         """The slot, and the generation of the worker in it, where the session lives."""
         self._number = 0
-
-    @property
-    def blocks(self) -> int:  # type: ignore[override]
-        """How many blocks ran, the failed ones included."""
-        return len(self._history)
 
     def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         reasons = []
@@ -223,10 +214,7 @@ class RemoteSession(Session):
         raise_if_cancelled(cancellation)
         raise SandboxUnavailableError(f"{self._sandbox.backend} was lost twice under this block: {'; '.join(reasons)}")
 
-    def rewind(self, block: int) -> None:
-        if not 0 <= block <= self.blocks:
-            raise ValueError(f"block is {block!r}; there are blocks 0 to {self.blocks}")
-        del self._history[block:]
+    def _restore(self, block: int) -> None:
         if self._home is None:
             return
         with self._sandbox.slots.acquire(self._accepts) as slot:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, open_sandbox
-from storm_calm.sandbox.backends import local
+from storm_calm.sandbox import Cancellation, Limits, Program, RunCancelledError, open_sandbox
+from storm_calm.sandbox.backends import program_run
 from storm_calm.sandbox.backends.docker_stream import ContainerStream, StreamLostError
 from storm_calm.sandbox.backends.fair_semaphore import FairSemaphore
 from storm_calm.sandbox.backends.worker import Worker
@@ -170,7 +170,7 @@ def test_a_fork_server_that_is_being_started_is_not_waited_for_and_serves_the_ne
 
 
 def test_a_fork_server_that_does_not_answer_is_given_up(monkeypatch):
-    monkeypatch.setattr(local, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(program_run, "GRACE_SECONDS", 0.3)
     with open_sandbox(isolation="landlock", workers=1) as sandbox:
         sandbox.run("pass")
         server = sandbox._pool._servers["plain"].process.pid
@@ -264,7 +264,7 @@ def test_a_worker_ends_the_run_with_the_number_and_no_other():
         worker = Worker(sandbox)
         ask = lambda number, code: pool.submit(  # noqa: E731
             worker.answer,
-            {"call": "run", "number": number, "program": sandbox._program(code, None, None, ()).to_dict()},
+            {"call": "run", "number": number, "program": Program(code=code, limits=sandbox.limits).to_dict()},
         )
         endless, short = ask(1, "while True: pass"), ask(2, "import time; time.sleep(0.5); print(1)")
         assert wait_until(lambda: len(worker._under_way) == 2)
