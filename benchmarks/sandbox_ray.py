@@ -91,9 +91,9 @@ def throughput(sandbox: Sandbox, name: str, nodes: int, seconds: float) -> float
 def wait_for_places(sandbox: Any, number: int) -> None:
     """Until the sandbox has found the nodes that there are."""
     deadline = time.monotonic() + 120
-    while sandbox._cluster.slot_count() != number:
+    while sandbox.cluster.slot_count() != number:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"there are {sandbox._cluster.slot_count()} slots, not {number}")
+            raise RuntimeError(f"there are {sandbox.cluster.slot_count()} slots, not {number}")
         time.sleep(0.1)
 
 

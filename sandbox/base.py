@@ -208,6 +208,14 @@ class Session(ProgramRunner):
         """Bring back the state after `block`."""
 
 
+def too_little_isolation(where: str, reached: str, minimum: str, missing: Iterable[str]) -> str:
+    """Return the message for a place that can't isolate programs as well as asked for."""
+    return (
+        f"{where} gives isolation level {reached!r}, below minimum_isolation {minimum!r}: {'; '.join(missing)}. "
+        f"Repair that, or pass minimum_isolation={reached!r} if you trust the programs that far"
+    )
+
+
 def _check_path(name: str) -> None:
     """Refuse a path that is not relative, leaves the folder, or is not one that a file can have."""
     path = PurePosixPath(name)

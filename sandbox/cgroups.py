@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from storm_calm.sandbox.zygote.processes import stat_fields
+
 Version = Literal[1, 2]
 CONTROLLERS = ("memory", "pids", "cpu")
 """What is used; without "memory" control groups are of no use here."""
@@ -202,7 +204,7 @@ def _remove(folder: str) -> None:
 
 def _start_time(pid: int) -> str:
     """When a process started, in clock ticks since the machine did; "" if it is gone."""
-    return next(iter(_read(f"/proc/{pid}/stat").rpartition(")")[2].split()[19:20]), "")
+    return next(iter(stat_fields(pid)[19:20]), "")
 
 
 def _write(path: str, text: str) -> None:

@@ -179,7 +179,7 @@ class _Container(RemoteWorker):
     def __init__(self, sandbox: DockerSandbox, container: str, stream: ContainerStream, room: Limits) -> None:
         self._sandbox = sandbox
         self._engine = sandbox._engine
-        self._container = container
+        self.container_id = container
         self._stream = stream
         self._room = room
         self._closed = threading.Lock()
@@ -208,7 +208,7 @@ class _Container(RemoteWorker):
         if self._closed.acquire(blocking=False):
             # First, so that nothing waits for what we no longer read.
             self._stream.close()
-            self._engine.remove(self._container)
+            self._engine.remove(self.container_id)
 
     def _ask(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
         try:
@@ -220,7 +220,7 @@ class _Container(RemoteWorker):
             words = self._stream.last_words.rpartition("\n")[2]
             said = f"; its last words: {words}" if words else ""
             raise WorkerLostError(
-                f"the container was lost: {error}; {self._engine.end_of(self._container)}{said}"
+                f"the container was lost: {error}; {self._engine.end_of(self.container_id)}{said}"
             ) from None
         except ValueError:
             raise WorkerLostError("the container does not speak as a worker does") from None

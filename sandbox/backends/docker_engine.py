@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from storm_calm.sandbox.execution import SandboxUnavailableError
+from storm_calm.sandbox.zygote.processes import stat_fields
 
 LABEL = "storm.sandbox"
 """The label of our containers; its value tells which process they belong to."""
@@ -99,19 +100,19 @@ class DockerEngine:
 
 def owner() -> str:
     """This process, as the label of its containers: its id, and where and when such an id means it."""
-    return json.dumps([*_place(), os.getpid(), _start(os.getpid())])
+    return json.dumps([*_machine(), os.getpid(), _start(os.getpid())])
 
 
 def _is_gone(label: str) -> bool:
     """Whether the process that wrote `label` has ended; False where that can't be known from here."""
     try:
-        *place, pid, start = json.loads(label)
+        *machine, pid, start = json.loads(label)
     except ValueError:
         return False
-    return place == _place() and _start(pid) != start
+    return machine == _machine() and _start(pid) != start
 
 
-def _place() -> list[str]:
+def _machine() -> list[str]:
     """What two processes must have in common to know each other by their ids: one run of a kernel, one namespace."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return [boot, os.readlink("/proc/self/ns/pid")]
@@ -119,8 +120,5 @@ def _place() -> list[str]:
 
 def _start(pid: int) -> str | None:
     """When a process began, in the kernel's ticks; None for one that is not there or has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
+    fields = stat_fields(pid)
     return None if fields[0] in "ZX" else fields[19]

@@ -87,19 +87,19 @@ class E2BSandbox(RemoteSandbox):
             "libraries": list(libraries),
             "internet": template is None,
         }
-        self._cloud = E2BCloud(key, template, settings)
+        self.cloud = E2BCloud(key, template, settings)
         try:
             super().__init__(
                 backend="e2b",
-                open_worker=self._cloud.open,
+                open_worker=self.cloud.open,
                 workers=DEFAULT_WORKERS if workers is None else workers,
                 minimum_isolation=minimum_isolation,
                 limits=limits,
             )
         except BaseException:
-            self._cloud.close()
+            self.cloud.close()
             raise
 
     def close(self) -> None:
         super().close()
-        self._cloud.close()
+        self.cloud.close()

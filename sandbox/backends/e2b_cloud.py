@@ -12,12 +12,13 @@ import io
 import itertools
 import json
 import logging
-import random
 import uuid
 import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
+
+import tenacity
 
 import storm_calm
 from storm_calm.sandbox.backends import e2b_bootstrap
@@ -39,7 +40,7 @@ a caller that was killed."""
 _OPEN_TIMEOUT_SECONDS = 600.0  # to make a cloud sandbox, install the libraries there, and load them
 _SHUTDOWN_TIMEOUT_SECONDS = 10.0  # for the API to end cloud sandboxes; then they are left to their own end
 _REQUEST_TIMEOUT_SECONDS = 60.0  # for one request to the API, which works on it while one waits
-_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
+_FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS = 0.1, 10.0
 _MAX_CELL_CHARACTERS = 1 << 21  # what lies between refuses messages of 10 MiB
 _INTERRUPTIONS = ("KeyboardInterrupt", "UnexpectedEndOfExecution")  # of a kernel, when its caller's line breaks
 KEY_HELP = "set E2B_API_KEY to a key from https://e2b.dev/dashboard, or pass api_key="
@@ -170,13 +171,8 @@ class E2BCloud:
         are none, such as a proxy's, are ours.
         """
         options = {"api_key": self._key, "retries": MAX_ATTEMPTS - 1, "request_timeout": _REQUEST_TIMEOUT_SECONDS}
-        for attempt in range(1, MAX_ATTEMPTS):
-            try:
-                return await request(**options)
-            except self._broken_line as error:
-                _log.info("E2B's API: %s; trying again", self.reason(error))
-                await asyncio.sleep(_pause(attempt))
-        return await request(**options)
+        retrying = _retrying(self._broken_line, lambda error: _log.info("E2B's API: %s; retrying", self.reason(error)))
+        return await retrying(request, **options)
 
     def is_gone(self, error: Exception) -> bool:
         """Whether the cloud sandbox is no more: then there is no use in asking it again."""
@@ -194,7 +190,7 @@ class CloudWorker(RemoteWorker):
 
     def __init__(self, cloud: E2BCloud, cloud_sandbox: Any) -> None:
         self._cloud = cloud
-        self._sandbox = cloud_sandbox
+        self.cloud_sandbox = cloud_sandbox
         self._numbers = itertools.count(1)
         self.ending: asyncio.Task[None] | None = None
         self._renewal = asyncio.get_running_loop().create_task(self._keep_alive())
@@ -249,21 +245,17 @@ print({ready!r}, flush=True)
     async def cut_network(self) -> None:
         """Let nothing out of the cloud sandbox any more."""
         await self._cloud.ask(
-            lambda **options: self._sandbox.update_network({"allow_internet_access": False}, **options)
+            lambda **options: self.cloud_sandbox.update_network({"allow_internet_access": False}, **options)
         )
 
     async def _run(self, key: str, code: str) -> Any:
         """The answer that `code` prints, as often as it takes to get it whole; its numbers make that safe."""
-        problem = ""
-        for attempt in range(MAX_ATTEMPTS):
-            if attempt:
-                _log.info("E2B's sandbox %s: %s; trying again", self._sandbox.sandbox_id, problem)
-                await asyncio.sleep(_pause(attempt))
-            try:
-                return await self._try(key, code)
-            except _NoAnswerError as error:
-                problem = str(error)
-        raise WorkerLostError(f"no answer in {MAX_ATTEMPTS} tries; the last: {problem}")
+        name = self.cloud_sandbox.sandbox_id
+        retrying = _retrying(_NoAnswerError, lambda error: _log.info("E2B's sandbox %s: %s; retrying", name, error))
+        try:
+            return await retrying(self._try, key, code)
+        except _NoAnswerError as error:
+            raise WorkerLostError(f"no answer in {MAX_ATTEMPTS} tries; the last: {error}") from None
 
     async def _try(self, key: str, code: str) -> Any:
         """The answer that `code` prints. Raises _NoAnswerError where it is worth another try."""
@@ -272,7 +264,9 @@ print({ready!r}, flush=True)
         end = None
         try:
             # No timeout of the SDK's, which does not keep to the time given; there is one around all this.
-            end = await self._sandbox.run_code(code, on_stdout=lambda message: heard.append(message.line), timeout=0)
+            end = await self.cloud_sandbox.run_code(
+                code, on_stdout=lambda message: heard.append(message.line), timeout=0
+            )
         except Exception as error:
             failure = error
         answer = e2b_bootstrap.read("".join(heard), key)
@@ -290,20 +284,20 @@ print({ready!r}, flush=True)
         while True:
             await asyncio.sleep(LIFETIME_SECONDS / 3)
             try:
-                await self._cloud.ask(lambda **options: self._sandbox.set_timeout(LIFETIME_SECONDS, **options))
+                await self._cloud.ask(lambda **options: self.cloud_sandbox.set_timeout(LIFETIME_SECONDS, **options))
             except Exception as error:  # Whoever calls next will find out.
-                _log.info("E2B's sandbox %s: %s", self._sandbox.sandbox_id, self._cloud.reason(error))
+                _log.info("E2B's sandbox %s: %s", self.cloud_sandbox.sandbox_id, self._cloud.reason(error))
 
     async def end(self) -> None:
         """End the cloud sandbox, or tell the log why it goes on for a while. Never raises."""
         self._renewal.cancel()
         try:
             async with asyncio.timeout(_SHUTDOWN_TIMEOUT_SECONDS):
-                await self._cloud.ask(lambda **options: self._sandbox.kill(**options))
+                await self._cloud.ask(lambda **options: self.cloud_sandbox.kill(**options))
         except Exception as error:
             _log.warning(
                 "E2B's sandbox %s could not be ended (%s); it ends by itself within %d seconds",
-                self._sandbox.sandbox_id,
+                self.cloud_sandbox.sandbox_id,
                 self._cloud.reason(error),
                 LIFETIME_SECONDS,
             )
@@ -317,9 +311,24 @@ class _KernelError(Exception):
     """Code of ours failed in a kernel."""
 
 
-def _pause(attempt: int) -> float:
-    """Seconds before the next try: doubled each time, and no two callers wait alike."""
-    return min(_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+def _retrying(
+    errors: type[Exception] | tuple[type[Exception], ...], on_retry: Callable[[BaseException], None]
+) -> tenacity.AsyncRetrying:
+    """Retry a call on `errors`, with exponential backoff and up to a factor of 2 of jitter."""
+    half = {"multiplier": _FIRST_BACKOFF_SECONDS / 2, "max": _MAX_BACKOFF_SECONDS / 2}
+
+    def before_sleep(state: tenacity.RetryCallState) -> None:
+        error = state.outcome and state.outcome.exception()
+        if error:
+            on_retry(error)
+
+    return tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_attempt(MAX_ATTEMPTS),
+        wait=tenacity.wait_exponential(**half) + tenacity.wait_random_exponential(**half),
+        retry=tenacity.retry_if_exception_type(errors),
+        before_sleep=before_sleep,
+        reraise=True,
+    )
 
 
 def _packed() -> str:

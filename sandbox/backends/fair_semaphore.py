@@ -61,6 +61,16 @@ class FairSemaphore(Generic[T]):
                     self._free.append(waiter.slot)
                 self._dispatch()
 
+    @property
+    def free_count(self) -> int:
+        """How many slots are free."""
+        return len(self._free)
+
+    @property
+    def waiting_count(self) -> int:
+        """How many callers wait for one."""
+        return len(self._waiting)
+
     def is_uncontended(self) -> bool:
         """Whether at most one slot is taken, and nobody waits."""
         return len(self._free) >= self._count - 1 and not self._waiting

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import storm_calm
-from storm_calm.sandbox.base import Limits
+from storm_calm.sandbox.base import Limits, too_little_isolation
 from storm_calm.sandbox.cgroups import ControlGroups, NoControlGroupsError
 from storm_calm.sandbox.execution import Isolation, SandboxUnavailableError
 from storm_calm.sandbox.zygote import namespaces, remove_folder
@@ -189,10 +189,6 @@ def _refusal(minimum: Isolation, answer: dict[str, Any] | None, errors: bytes) -
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
         return f"the fork server did not start: {last or 'it gave no reason'}"
     reached = cast(str | None, answer["isolation"])
-    why = "; ".join(answer["missing"])
     if reached is None:
-        return f"no program can run here: {why}"
-    return (
-        f"this machine gives isolation level {reached!r}, below minimum_isolation {minimum!r}: {why}. "
-        f"Mend that, or pass minimum_isolation={reached!r} if you trust the programs that far"
-    )
+        return f"no program can run here: {'; '.join(answer['missing'])}"
+    return too_little_isolation("this machine", reached, minimum, answer["missing"])

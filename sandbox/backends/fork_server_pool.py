@@ -16,7 +16,8 @@ class ForkServerPool:
     def __init__(self, launch: Callable[[tuple[str, ...]], ForkServer]) -> None:
         """launch: starts a fork server that has the libraries loaded."""
         self._launch = launch
-        self._servers: dict[str, ForkServer] = {}
+        self.running: dict[str, ForkServer] = {}
+        """The fork servers that were started, by import group."""
         self._locks = {group: threading.Lock() for group in IMPORT_GROUPS}
         self._closed = False
 
@@ -26,13 +27,13 @@ class ForkServerPool:
         Raises SandboxUnavailableError where it can't be started, or the pool is closed.
         """
         with self._locks[group]:  # Those who need another group don't wait for this one to start.
-            server = self._servers.get(group)
+            server = self.running.get(group)
             if self._closed:
                 raise SandboxUnavailableError("the sandbox is closed")
             if server is None or server is instead_of or not server.alive():
                 if server is not None:
                     server.close()
-                server = self._servers[group] = self._launch(IMPORT_GROUPS[group])
+                server = self.running[group] = self._launch(IMPORT_GROUPS[group])
             return server
 
     def close(self) -> None:
@@ -40,6 +41,6 @@ class ForkServerPool:
         self._closed = True
         for group, lock in self._locks.items():
             with lock:
-                server = self._servers.pop(group, None)
+                server = self.running.pop(group, None)
                 if server is not None:
                     server.close()

@@ -55,9 +55,9 @@ class LocalSandbox(Sandbox):
         self._paths = tuple(path for library in importable(libraries) for path in library.paths)
         self._closed = False
         self._isolation_levels: tuple[Isolation, Isolation] = (minimum_isolation, isolation)
-        self._slots = FairSemaphore(list(range(self.workers)))
-        self._pool = ForkServerPool(self._launch)
-        first = self._pool.server(FIRST_GROUP)
+        self.slots = FairSemaphore(list(range(self.workers)))
+        self.fork_servers = ForkServerPool(self._launch)
+        first = self.fork_servers.server(FIRST_GROUP)
         self.isolation = first.isolation
         self.missing = first.missing
         self.resource_control = first.resource_control
@@ -66,16 +66,16 @@ class LocalSandbox(Sandbox):
 
     def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         group = import_group_of(program.code)
-        with self._slots.acquire(cancellation=cancellation):
+        with self.slots.acquire(cancellation=cancellation):
             # Starting a fork server takes seconds; the next program finds it ready.
-            server = run_abandonable(lambda: self._pool.server(group), cancellation)
+            server = run_abandonable(lambda: self.fork_servers.server(group), cancellation)
             try:
-                uncontended = self._slots.is_uncontended()
+                uncontended = self.slots.is_uncontended()
                 return ProgramRun(server, program, cancellation=cancellation, uncontended=uncontended).finish()
             except ServerLostError:
                 lost = server
             # It may have been a neighbour's fault. So it gets one more try, in a fork server of its own.
-            run_abandonable(lambda: self._pool.server(group, instead_of=lost), cancellation)
+            run_abandonable(lambda: self.fork_servers.server(group, instead_of=lost), cancellation)
             own = run_abandonable(lambda: self._launch(IMPORT_GROUPS[group]), cancellation)
             begin = time.monotonic()
             try:
@@ -91,12 +91,12 @@ class LocalSandbox(Sandbox):
                 own.close()
 
     def session(self, *, limits: Limits | None = None) -> Session:
-        return LocalSession(self._slots, self._pool, limits or self.limits)
+        return LocalSession(self.slots, self.fork_servers, limits or self.limits)
 
     def close(self) -> None:
         self._closed = True
-        self._slots.close()
-        self._pool.close()
+        self.slots.close()
+        self.fork_servers.close()
 
     def _launch(self, libraries: tuple[str, ...]) -> ForkServer:
         minimum, highest = self._isolation_levels

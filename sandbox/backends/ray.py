@@ -74,21 +74,21 @@ class RaySandbox(RemoteSandbox):
         self._ends = contextlib.ExitStack()
         try:
             self._ends.enter_context(_connection(address))
-            self._cluster = Cluster(
+            self.cluster = Cluster(
                 workers, {"minimum_isolation": minimum_isolation, "isolation": isolation, "limits": limits}
             )
-            self._ends.callback(self._cluster.close)
+            self._ends.callback(self.cluster.close)
             super().__init__(
                 backend="ray",
-                open_worker=self._cluster.weakest,
-                workers=self._cluster.slot_count(),
+                open_worker=self.cluster.weakest,
+                workers=self.cluster.slot_count(),
                 minimum_isolation=minimum_isolation,
                 limits=limits,
             )
         except BaseException:
             self._ends.close()
             raise
-        self.slots = self._cluster.slots
+        self.slots = self.cluster.slots
 
     def session(self, *, limits: Limits | None = None) -> Session:
         return _RaySession(self, limits or self.limits)
@@ -96,7 +96,7 @@ class RaySandbox(RemoteSandbox):
     def drop(self, slot: WorkerSlot) -> None:
         # Its worker is the whole node. The slot is not filled again: a new actor brings slots of its own.
         if isinstance(slot.worker, Node):
-            self._cluster.lose(slot.worker)
+            self.cluster.lose(slot.worker)
 
     def execution(self, value: dict[str, Any], program: Program) -> Execution:
         return dataclasses.replace(super().execution(value, program), isolation=value["isolation"])

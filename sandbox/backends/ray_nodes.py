@@ -263,7 +263,7 @@ class Cluster:
         for node in list(self._nodes.values()):
             if node.key not in there:
                 self.lose(node)
-        self._lose_the_dead()
+        self.lose_the_dead()
         processors = {key: int(node["Resources"].get("CPU", 0)) for key, node in there.items()}
         with self._lock:
             if self._closed:
@@ -281,7 +281,7 @@ class Cluster:
                 thread.start()
         self._tell_of_hope()
 
-    def _lose_the_dead(self) -> None:
+    def lose_the_dead(self) -> None:
         """Take out nodes whose actors died while nothing ran on them, before a program comes to one."""
         signs = {node.ping(): node for node in list(self._nodes.values())}  # Others come and go meanwhile.
         if not signs:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from storm_calm.sandbox.backends.fair_semaphore import FairSemaphore
-from storm_calm.sandbox.base import Limits, Program, Sandbox, Session
+from storm_calm.sandbox.base import Limits, Program, Sandbox, Session, too_little_isolation
 from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, raise_if_cancelled, run_abandonable
 from storm_calm.sandbox.execution import ISOLATION_LEVELS, Execution, Isolation, SandboxUnavailableError
 
@@ -88,9 +88,7 @@ class RemoteSandbox(Sandbox):
         if ISOLATION_LEVELS.index(self.isolation) > ISOLATION_LEVELS.index(minimum_isolation):
             self.close()
             raise SandboxUnavailableError(
-                f"{backend} gives isolation level {self.isolation!r}, below minimum_isolation {minimum_isolation!r}: "
-                f"{'; '.join(self.missing)}. "
-                f"Mend that, or pass minimum_isolation={self.isolation!r} if you trust the programs that far"
+                too_little_isolation(backend, self.isolation, minimum_isolation, self.missing)
             )
 
     def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
@@ -113,10 +111,15 @@ class RemoteSandbox(Sandbox):
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            workers = [slot.worker for slot in self._all_slots if slot.worker is not None]
+            workers = self.open_workers
         self.slots.close()
         for worker in workers:
             worker.close()
+
+    @property
+    def open_workers(self) -> list[RemoteWorker]:
+        """The workers that are open now."""
+        return [slot.worker for slot in self._all_slots if slot.worker is not None]
 
     def call(
         self,

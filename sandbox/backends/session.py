@@ -44,7 +44,7 @@ class LocalSession(Session):
         super().__init__(limits)
         self._slots = slots
         self._pool = pool
-        self._connection: SupervisorConnection | None = None
+        self.connection: SupervisorConnection | None = None
         # Where a session has to be made anew, its programs draw the same random numbers again.
         self._seed = secrets.randbits(32)
         self._closed = False
@@ -65,7 +65,7 @@ class LocalSession(Session):
                             break
                         opened += 1
                         self._open(program, cancellation)
-                    began, own = time.monotonic(), self._connection
+                    began, own = time.monotonic(), self.connection
                     execution, kept = self._run(program, cancellation)
                 except ServerLostError as error:
                     # Not the program's fault, as far as anyone knows: all is made anew, once.
@@ -89,9 +89,9 @@ class LocalSession(Session):
 
     def _restore(self, block: int) -> None:
         states = self._states()
-        if self._connection is not None and states:
+        if self.connection is not None and states:
             try:
-                self._connection.rewind(states[-1])
+                self.connection.rewind(states[-1])
             except ServerLostError:
                 self._leave()  # The next block makes it anew.
 
@@ -105,12 +105,12 @@ class LocalSession(Session):
 
     def _states(self) -> list[int]:
         """The states that are there and can be gone on from, by their numbers, in order."""
-        live = self._connection.live if self._connection is not None else []
+        live = self.connection.live if self.connection is not None else []
         return [number for number in live if number <= self._newest()]
 
     def _run(self, program: Program, cancellation: Cancellation | None) -> tuple[Execution, bool]:
         """Run a block, after those that have to run again for it; whether it is part of the state."""
-        connection, start, newest = self._connection, self._states()[-1], self._newest()
+        connection, start, newest = self.connection, self._states()[-1], self._newest()
         assert connection is not None
         before = [number for number in range(start + 1, newest + 1) if self._history[number - 1][1]]
         blocks = [(number, self._history[number - 1][0]) for number in before]
@@ -134,9 +134,9 @@ class LocalSession(Session):
         first = next((earlier for earlier, kept in self._history if kept), program)
         limits = dataclasses.replace(self.limits, processes=self.limits.processes + _SPARE_PROCESSES)
         server = run_abandonable(lambda: self._pool.server(import_group_of(first.code)), cancellation)
-        self._connection = SupervisorConnection.open(server, limits, self._seed)
+        self.connection = SupervisorConnection.open(server, limits, self._seed)
 
     def _leave(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None

@@ -40,7 +40,7 @@ class Worker:
         self._sandbox = sandbox
         self._sessions: dict[int, Session] = {}
         self._numbers = itertools.count(1)
-        self._under_way: dict[int, Cancellation] = {}
+        self.running: dict[int, Cancellation] = {}
         """What ends the runs that can be cancelled, by their numbers."""
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Worker:
                 del self._sessions[request["session"]]
                 return session.close()
             case "cancel":
-                cancellation = self._under_way.get(request["number"])
+                cancellation = self.running.get(request["number"])
                 return None if cancellation is None else cancellation.cancel()
             case other:
                 raise SandboxUnavailableError(f"the worker knows no call {other!r}; it is older than the caller")
@@ -92,11 +92,11 @@ class Worker:
             yield None
             return
         number, cancellation = request["number"], Cancellation()
-        self._under_way[number] = cancellation
+        self.running[number] = cancellation
         try:
             yield cancellation
         finally:
-            del self._under_way[number]
+            del self.running[number]
 
     def _session(self, request: Mapping[str, Any]) -> Session:
         try:

@@ -17,13 +17,13 @@ def test_killing_everything_in_reach_kills_neither_the_fork_server_nor_a_neighbo
     slow = []
     beside = threading.Thread(target=lambda: slow.append(walled.run("import time; time.sleep(0.5); print('alive')")))
     beside.start()
-    server = walled._pool._servers["plain"].process.pid
+    server = walled.fork_servers.running["plain"].process.pid
     time.sleep(0.1)
     walled.run(KILL)
     beside.join()
     assert slow[0].stdout == "alive\n"
-    assert walled._pool._servers["plain"].process.pid == server
-    assert walled._pool._servers["plain"].alive()
+    assert walled.fork_servers.running["plain"].process.pid == server
+    assert walled.fork_servers.running["plain"].alive()
 
 
 def test_no_project_installed_in_place_can_be_imported(walled):

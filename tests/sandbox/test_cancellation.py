@@ -133,8 +133,8 @@ def test_a_run_that_nobody_cancels_ends_as_ever(sandbox):
 def test_one_that_waits_for_its_turn_leaves_the_queue_and_the_others_keep_theirs():
     with open_sandbox(workers=1) as sandbox, ThreadPoolExecutor(2) as pool:
         first = pool.submit(sandbox.run, "import time; time.sleep(1); print('first')")
-        assert wait_until(lambda: not sandbox._slots._free)
-        waiting = lambda count: lambda: len(sandbox._slots._waiting) == count  # noqa: E731
+        assert wait_until(lambda: sandbox.slots.free_count == 0)
+        waiting = lambda count: lambda: sandbox.slots.waiting_count == count  # noqa: E731
         assert cancelled_after(waiting(1), lambda c: sandbox.run("pass", cancellation=c)) < SOON
         assert not first.done()
         assert waiting(0)()
@@ -157,23 +157,23 @@ def test_a_place_that_comes_at_the_moment_of_cancelling_is_not_lost():
         threads[1].start()
         for thread in threads:
             thread.join()
-        assert (list(slots._free), list(slots._waiting)) == ([1], [])
+        assert (slots.free_count, slots.waiting_count) == (1, 0)
 
 
 def test_a_fork_server_that_is_being_started_is_not_waited_for_and_serves_the_next():
     with open_sandbox(workers=1) as sandbox:
         solve = "from ortools.linear_solver import pywraplp; print(6 * 7)"
-        begun = lambda: not sandbox._slots._free  # noqa: E731
+        begun = lambda: sandbox.slots.free_count == 0  # noqa: E731
         assert cancelled_after(begun, lambda c: sandbox.run(solve, cancellation=c)) < SOON
         assert sandbox.run(solve).stdout == "42\n"
-        assert len(sandbox._pool._servers) == 2
+        assert len(sandbox.fork_servers.running) == 2
 
 
 def test_a_fork_server_that_does_not_answer_is_given_up(monkeypatch):
     monkeypatch.setattr(program_run, "GRACE_SECONDS", 0.3)
     with open_sandbox(isolation="landlock", workers=1) as sandbox:
         sandbox.run("pass")
-        server = sandbox._pool._servers["plain"].process.pid
+        server = sandbox.fork_servers.running["plain"].process.pid
         name = f"s{os.getpid()}"
         code = NAMED.format(name=name) + "while True: pass"
 
@@ -214,7 +214,7 @@ def test_many_cancelled_at_random_moments_leave_nothing_and_harm_nobody(walled):
             future.result()
     assert set(outcomes) == {"ok", "cancelled"}
     assert wait_until(lambda: not running(name))
-    assert len(walled._slots._free) == walled.workers
+    assert walled.slots.free_count == walled.workers
     assert len(os.listdir("/proc/self/fd")) == files
     assert wait_until(lambda: threading.active_count() == threads)
 
@@ -245,14 +245,14 @@ def test_a_session_keeps_count_whenever_its_blocks_are_cancelled(walled):
         count += session.run("x += 1; open('f', 'w').write(str(x))").status == "ok"
         assert session.run("print(x, open('f').read())").stdout == f"{count} {count}\n"
         assert session.blocks == count + 2
-    assert len(walled._slots._free) == walled.workers
+    assert walled.slots.free_count == walled.workers
 
 
 def test_a_session_that_has_to_be_made_anew_can_be_cancelled_meanwhile():
     name = f"r{os.getpid()}"
     with open_sandbox(workers=1) as sandbox, sandbox.session() as session:
         session.run(NAMED.format(name=name) + "import time; time.sleep(0.4); x = 1")
-        os.kill(sandbox._pool._servers["plain"].process.pid, signal.SIGKILL)
+        os.kill(sandbox.fork_servers.running["plain"].process.pid, signal.SIGKILL)
         assert wait_until(lambda: not running(name))
         assert cancelled_after(lambda: running(name), lambda c: session.run("x = 2", cancellation=c)) < SOON
         assert session.blocks == 1
@@ -267,7 +267,7 @@ def test_a_worker_ends_the_run_with_the_number_and_no_other():
             {"call": "run", "number": number, "program": Program(code=code, limits=sandbox.limits).to_dict()},
         )
         endless, short = ask(1, "while True: pass"), ask(2, "import time; time.sleep(0.5); print(1)")
-        assert wait_until(lambda: len(worker._under_way) == 2)
+        assert wait_until(lambda: len(worker.running) == 2)
         assert worker.answer({"call": "cancel", "number": 3}) == {"value": None}
         assert worker.answer({"call": "cancel", "number": 1}) == {"value": None}
         assert endless.result(SOON) == {"cancelled": True}

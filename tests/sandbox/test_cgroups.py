@@ -182,7 +182,7 @@ def test_what_a_killed_caller_left_ends_and_its_groups_go_with_the_next_sandbox(
     threading.Thread(target=lambda: sandbox.run("while True: pass", limits=Limits(seconds=60))).start()
     time.sleep(1)
     child = os.fork() or time.sleep(60)
-    print(child, *(server.process.pid for server in sandbox._pool._servers.values()), flush=True)
+    print(child, *(server.process.pid for server in sandbox.fork_servers.running.values()), flush=True)
     time.sleep(60)
     """
     caller = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True)

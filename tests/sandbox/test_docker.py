@@ -157,14 +157,14 @@ print([f for f in (".", "/dev/shm", os.environ["TMPDIR"], "/tmp", "/var/tmp", "/
 """
     with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS) as sandbox:
         sandbox.run(look)
-        name = sandbox._all_slots[0].worker._container
+        name = sandbox.open_workers[0].container_id
         processes = len(docker.from_env().api.top(name)["Processes"])
         for seconds, status in [(0, "ok"), (60, "timeout"), (0, "ok")]:
             run = sandbox.run(plant.replace("SECONDS", str(seconds)), limits=Limits(seconds=1, memory_mb=512))
             assert run.status == status
             assert sandbox.run(look).stdout == "[]\n"
         # In the same container all the time.
-        assert sandbox._all_slots[0].worker._container == name
+        assert sandbox.open_workers[0].container_id == name
         assert settles(lambda: len(docker.from_env().api.top(name)["Processes"]) <= processes)
         listing = docker.from_env().containers.get(name).exec_run(["find", "/dev/shm", "/scratch", "-name", "leak*"])
         assert b"leak" not in listing.output
@@ -208,7 +208,7 @@ def test_nothing_but_the_programs_own_folder_can_be_written_or_looked_into(conta
 
 def test_the_container_is_hardened(contained, client):
     contained.run("pass")
-    container = client.api.inspect_container(contained._all_slots[0].worker._container)
+    container = client.api.inspect_container(contained.open_workers[0].container_id)
     host = container["HostConfig"]
     assert (host["NetworkMode"], host["ReadonlyRootfs"], host["CapDrop"], host["IpcMode"]) == (
         "none",
@@ -254,7 +254,7 @@ def test_nothing_is_left_after_closing_also_of_a_run_under_way(docker_image, cli
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert settles(lambda: not sandbox.slots._free)
+    assert settles(lambda: sandbox.slots.free_count == 0)
     sandbox.close()
     thread.join(10)
     assert said == ["SandboxUnavailableError: the sandbox is closed"]

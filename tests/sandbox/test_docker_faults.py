@@ -129,27 +129,27 @@ def relay(docker_image, monkeypatch):
 
 
 def test_a_container_killed_under_a_run_is_replaced_and_the_run_repeated(single, client):
-    first = single._all_slots[0].worker._container
+    first = single.open_workers[0].container_id
     results, thread = in_the_background(lambda: single.run("import time; time.sleep(1); print('done')"))
-    assert settles(lambda: not single.slots._free)
+    assert settles(lambda: single.slots.free_count == 0)
     client.api.kill(first)
     thread.join()
     assert results[0].stdout == "done\n"
-    assert single._all_slots[0].worker._container != first
+    assert single.open_workers[0].container_id != first
     assert first not in containers(client)
 
 
 def test_a_session_survives_its_container(single, client):
     with single.session() as session:
         session.run("x = 20")
-        client.api.kill(single._all_slots[0].worker._container)
+        client.api.kill(single.open_workers[0].container_id)
         execution = session.run("print(x + 1)")
     assert (execution.stdout, execution.replayed) == ("21\n", 1)
 
 
 def test_a_container_that_hangs_is_replaced(single, client, monkeypatch):
     monkeypatch.setattr("storm_calm.sandbox.backends.remote.GRACE_SECONDS", 1.0)
-    client.api.pause(single._all_slots[0].worker._container)
+    client.api.pause(single.open_workers[0].container_id)
     assert single.run("print('done')", limits=Limits(seconds=1, memory_mb=512)).stdout == "done\n"
 
 
@@ -158,7 +158,7 @@ def test_a_cancelled_program_takes_its_container_along_and_is_not_repeated(singl
         session.run("x = 1")
         for run in (single.run, session.run):
             run("pass")
-            first = single._all_slots[0].worker._container
+            first = single.open_workers[0].container_id
             cancellation = Cancellation()
             results, thread = in_the_background(
                 lambda run=run, word=cancellation: run("x = 2\nwhile True: pass", cancellation=word)
@@ -178,10 +178,10 @@ def test_a_program_whose_container_is_lost_every_time_is_a_fault_of_the_sandbox(
     results, thread = in_the_background(lambda: single.run(code))
     killed = set()
     while thread.is_alive():
-        worker = single._all_slots[0].worker
-        if worker is not None and worker._container not in killed:
-            killed.add(worker._container)
-            client.api.kill(worker._container)
+        for worker in single.open_workers:
+            if worker.container_id not in killed:
+                killed.add(worker.container_id)
+                client.api.kill(worker.container_id)
         time.sleep(0.01)
     assert isinstance(results[0], SandboxUnavailableError)
     assert "lost twice" in str(results[0])
@@ -300,7 +300,7 @@ def test_what_a_killed_owner_left_is_swept_and_what_others_use_is_not(docker_ima
     sandbox = open_sandbox("docker", image={docker_image!r}, workers=1)
     run = lambda: sandbox.run("import time; time.sleep(60)", limits=Limits(seconds=90))
     threading.Thread(target=run).start()
-    while sandbox.slots._free: time.sleep(0.01)
+    while sandbox.slots.free_count: time.sleep(0.01)
     print("running", flush=True)
     """
     with subprocess.Popen(

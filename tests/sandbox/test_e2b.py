@@ -248,13 +248,13 @@ def test_one_that_vanishes_under_a_program_is_replaced_and_the_program_repeated(
 def test_a_kernel_that_begins_anew_is_replaced(shared, cloud):
     shared.run("pass")
     cloud.reset()
-    shared._cloud.loop.run(forget_desk(shared))
+    shared.cloud.loop.run(forget_kernel_worker(shared))
     assert shared.run("print(6 * 7)").stdout == "42\n"
     assert cloud.count("create") == 1
 
 
-async def forget_desk(sandbox):
-    await sandbox._all_slots[0].worker._sandbox.run_code("del _kernel_worker")
+async def forget_kernel_worker(sandbox):
+    await sandbox.open_workers[0].cloud_sandbox.run_code("del _kernel_worker")
 
 
 def test_two_losses_under_one_program_are_the_sandbox_s_fault(shared, cloud):
@@ -273,7 +273,7 @@ def test_a_silent_line_ends_at_the_deadline(shared, cloud, monkeypatch):
     cloud.reset()
     cloud.fail("execute", "silence")
     begin = time.monotonic()
-    worker = shared._all_slots[0].worker
+    worker = shared.open_workers[0]
     with pytest.raises(remote.WorkerLostError, match="no answer within 1 seconds"):
         worker.call({"call": "hello"}, 1.0)
     assert 1.0 <= time.monotonic() - begin < 2.0

@@ -19,10 +19,10 @@ def start(slots, order, name, accepts=lambda slot: True):
         except SandboxUnavailableError:
             order.append((name, None))
 
-    before = len(slots._waiting)
+    before = slots.waiting_count
     thread = threading.Thread(target=wait)
     thread.start()
-    while len(slots._waiting) == before and thread.is_alive():
+    while slots.waiting_count == before and thread.is_alive():
         time.sleep(0.001)
     return thread
 

@@ -78,7 +78,7 @@ def test_fork_servers_keep_nothing_of_what_ended(isolation):
 
 def plain(sandbox):
     """The fork server of programs that import nothing."""
-    return sandbox._pool._servers["plain"]
+    return sandbox.fork_servers.running["plain"]
 
 
 def descendants(pid):
@@ -167,7 +167,7 @@ def test_nothing_survives_a_caller_that_is_killed(isolation):
     sandbox.run("pass")
     threading.Thread(target=sandbox.run, args=("import time, os; os.fork(); time.sleep(60)",)).start()
     time.sleep(0.3)
-    print(sandbox._pool._servers["plain"].process.pid, flush=True)
+    print(sandbox.fork_servers.running["plain"].process.pid, flush=True)
     time.sleep(60)
     """
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True) as caller:

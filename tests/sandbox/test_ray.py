@@ -73,8 +73,8 @@ def nodes(cluster, opened):
 
 def serving(opened):
     """How many nodes have a living actor; a death that nobody noticed yet is not one of them."""
-    opened._cluster._lose_the_dead()
-    return opened._cluster.slot_count()
+    opened.cluster.lose_the_dead()
+    return opened.cluster.slot_count()
 
 
 def join(cluster):
@@ -187,9 +187,9 @@ def test_runs_of_a_node_that_dies_are_repeated_elsewhere_and_a_node_that_joins_i
     time.sleep(1)
     kill(cluster, nodes[0])
     assert [run.stdout for run in answers()] == ["0\n", "1\n"]
-    assert opened._cluster.slot_count() == 1
+    assert opened.cluster.slot_count() == 1
     join(cluster)
-    assert wait_until(lambda: opened._cluster.slot_count() == 2, 60)
+    assert wait_until(lambda: opened.cluster.slot_count() == 2, 60)
     answers = run_in_background(opened, [SPAN.format(2)] * 2)
     spans = [tuple(map(float, run.stdout.split())) for run in answers()]
     assert max(start for start, _ in spans) < min(end for _, end in spans)
@@ -204,15 +204,15 @@ def test_all_of_a_sandbox_dies_with_its_actor_and_another_takes_over(nodes, open
     os.kill(killed, signal.SIGKILL)
     assert wait_until(lambda: not any(alive(pid) for pid in below))
     assert [run.stdout for run in answers()] == ["done\n"] * 2
-    assert wait_until(lambda: opened._cluster.slot_count() == 2, 60)
+    assert wait_until(lambda: opened.cluster.slot_count() == 2, 60)
     assert actor(nodes[0]) != killed
 
 
 def test_an_actor_that_dies_idle_is_noticed_before_a_program_comes_to_it(nodes, opened):
     os.kill(actor(nodes[0]), signal.SIGKILL)
     os.kill(actor(nodes[1]), signal.SIGKILL)
-    assert wait_until(lambda: opened._cluster.slot_count() < 2, 10)
-    assert wait_until(lambda: opened._cluster.slot_count() == 2, 60)
+    assert wait_until(lambda: opened.cluster.slot_count() < 2, 10)
+    assert wait_until(lambda: opened.cluster.slot_count() == 2, 60)
     assert opened.run("print(1)").stdout == "1\n"
 
 
@@ -300,7 +300,7 @@ def test_without_any_node_left_runs_are_a_fault_until_one_joins(cluster, nodes, 
     with pytest.raises(SandboxUnavailableError, match="join a node"):
         open_sandbox("ray")
     join(cluster)
-    assert wait_until(lambda: opened._cluster.slot_count() == 1, 60)
+    assert wait_until(lambda: opened.cluster.slot_count() == 1, 60)
     assert opened.run("print(1)").stdout == "1\n"
 
 

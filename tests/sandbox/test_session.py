@@ -350,7 +350,7 @@ def test_closing_leaves_no_process_and_no_file(sandbox, word):
     session.run(NAME.format(word))
     session.run("open('f', 'w').close()")
     assert len(processes_named(word)) == 2
-    folders = [Path(os.readlink(f"/proc/self/fd/{session._connection.folder}"))]
+    folders = [Path(os.readlink(f"/proc/self/fd/{session.connection.folder}"))]
     before = len(os.listdir("/proc/self/fd"))
     session.close()
     assert processes_named(word) == []
@@ -364,13 +364,13 @@ def test_a_session_is_made_anew_when_its_fork_server_dies():
         session.run("import random\nx = random.random()\nprint(x)")
         session.run("1 / 0")
         session.run("y = 2")
-        session._connection.server.process.kill()
-        select.select([session._connection.line], [], [], 5)
+        session.connection.server.process.kill()
+        select.select([session.connection.line], [], [], 5)
         execution = session.run("print(y, random.random())")
         assert (execution.status, execution.replayed) == ("ok", 2)
         assert sandbox.run("print(1)").stdout == "1\n"
-        session._connection.server.process.kill()
-        select.select([session._connection.line], [], [], 5)
+        session.connection.server.process.kill()
+        select.select([session.connection.line], [], [], 5)
         session.rewind(1)
         assert session.run("print(x)").replayed == 1
 
