@@ -34,7 +34,7 @@ print("PRIVATE", int(re.search(r"Private_Dirty:\\s+(\\d+)", open("/proc/self/sma
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
+class BothWays:
     """Some programs, run both ways."""
 
     programs: Programs
@@ -51,7 +51,7 @@ class Turn:
     fresh_processor_ms: float
 
 
-def take_turn(sandbox: Sandbox, programs: Programs, concurrency: int) -> Turn:
+def take_turn(sandbox: Sandbox, programs: Programs, concurrency: int) -> BothWays:
     """Run the programs in the sandbox, then each in a fresh python."""
 
     def timed(item: tuple[str, str]) -> tuple[Execution, float]:
@@ -64,7 +64,7 @@ def take_turn(sandbox: Sandbox, programs: Programs, concurrency: int) -> Turn:
     marks.append(processor_seconds())
     fresh, fresh_seconds = at_once(lambda item: run_fresh(item[1]), programs, concurrency)
     marks.append(processor_seconds())
-    return Turn(
+    return BothWays(
         programs=programs,
         executions=[execution for execution, _ in ours],
         waited_ms=[ms for _, ms in ours],
@@ -77,7 +77,7 @@ def take_turn(sandbox: Sandbox, programs: Programs, concurrency: int) -> Turn:
     )
 
 
-def differences(turn: Turn) -> list[dict[str, Any]]:
+def differences(turn: BothWays) -> list[dict[str, Any]]:
     """What came out otherwise than in a fresh python, or not at all."""
     found = []
     for (kind, code), execution, wanted in zip(turn.programs, turn.executions, turn.fresh_answers, strict=True):
@@ -106,7 +106,7 @@ def private_memory(sandbox: Sandbox, seed: int) -> dict[str, list[float]]:
     return found
 
 
-def by_kind(turns: list[Turn], memory: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+def by_kind(turns: list[BothWays], memory: dict[str, list[float]]) -> dict[str, dict[str, float]]:
     """For each kind: median milliseconds of a program both ways, median and worst MiB."""
     waited, ran, fresh = defaultdict(list), defaultdict(list), defaultdict(list)
     for turn in turns:

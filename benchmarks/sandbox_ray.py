@@ -31,7 +31,7 @@ from ray.cluster_utils import Cluster
 from benchmarks.common import described, machine
 from benchmarks.sandbox import PROGRAMS as OR_TOOLS
 from storm_calm.sandbox import Sandbox, open_sandbox
-from storm_calm.sandbox.backends import ray_nodes
+from storm_calm.sandbox.backends import ray_cluster
 
 # About as long as a solve of some size takes; most of it outside of Python, as there.
 LONG = """
@@ -101,7 +101,7 @@ def compare(seconds: float, rounds: int) -> dict[str, Any]:
     """One node and two in turns; medians over the rounds, and of the ratios within each."""
     first, second = sorted(os.sched_getaffinity(0))[:2]
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray_nodes.SCAN_INTERVAL_SECONDS = 0.2
+    ray_cluster.SCAN_INTERVAL_SECONDS = 0.2
     store = {"object_store_memory": 80 << 20}
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": {"worker_niceness": 0}, **store}
     cluster = Cluster(initialize_head=True, head_node_args=head)

@@ -25,8 +25,9 @@ HEAVY = {
 STANDING_ON = {
     "env/problems/benchmarks/loading.py": "datasets",
     "sandbox/backends/ray.py": "ray",
+    "sandbox/backends/ray_cluster.py": "ray",
     "sandbox/backends/ray_nodes.py": "ray",
-    "sandbox/backends/e2b_cloud.py": "httpx",
+    "sandbox/backends/e2b_api.py": "httpx",
 }
 
 

@@ -13,7 +13,7 @@ apart from each other. E2B bills for the time that a sandbox is open, used or no
 The network is cut: with a template of your own from the start, else as soon as the libraries are installed. Nothing of
 the caller's environment goes there, and the key only to E2B's API.
 
-What fails on the way is retried, with `e2b_cloud.MAX_ATTEMPTS` attempts in all and exponential backoff: refusals for
+What fails on the way is retried, with `e2b_api.MAX_ATTEMPTS` attempts in all and exponential backoff: refusals for
 being too many (429) or for want of room (502, 503), broken and garbled streams. One that is gone is replaced.
 """
 

@@ -36,7 +36,8 @@ try:
     from ray._private import services
     from ray.exceptions import RayError
 
-    from storm_calm.sandbox.backends.ray_nodes import Cluster, Node
+    from storm_calm.sandbox.backends.ray_cluster import Cluster
+    from storm_calm.sandbox.backends.ray_nodes import Node
 except ImportError as error:
     raise SandboxUnavailableError(
         f"the ray backend needs the ray package ({error}); pip install 'storm-calm[ray]'"

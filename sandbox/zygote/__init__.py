@@ -14,7 +14,9 @@
     block_monitor       a block from its start to its end
     block               running one block, and staying as a state
     scratch_snapshot    a session's files, remembered and restored
-    isolation_levels    what each level does, and which of them this machine allows
+    isolation_levels    what each level does to the fork server and to programs
+    best_isolation      which of them this machine allows
+    throwaway_child     trying what can't be undone
     namespaces          a machine of its own for each program
     landlock            what files it may touch
     seccomp             what system calls it may make

@@ -1,22 +1,20 @@
 """The three isolation levels: what each does to the fork server once, and to every program.
 
-`best_isolation` finds the highest that this machine allows by trying each in a process that is thrown away, so what it
-says is what happened, not what some file in /proc promises.
+`best_isolation.best_isolation` finds the highest that this machine allows.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import pickle
 import resource
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from storm_calm.sandbox.base import Limits
-from storm_calm.sandbox.execution import ISOLATION_LEVELS, Isolation
+from storm_calm.sandbox.execution import Isolation
 from storm_calm.sandbox.zygote import kernel, landlock, namespaces, seccomp
+from storm_calm.sandbox.zygote.throwaway_child import capabilities_as_nobody
 
 _OPEN_FILES = 256
 _SHARED_MEMORY = "/dev/shm"
@@ -32,18 +30,6 @@ _SHOWN_OF_THE_SYSTEM = (
     "/proc/stat",
     "/proc/filesystems",
 )
-_ADVICE = {
-    "full": (
-        "namespaces are refused ({error}); allow them with `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or "
-        "`sysctl user.max_user_namespaces=10000`, in a container with `--security-opt seccomp=unconfined "
-        "--security-opt systempaths=unconfined`"
-    ),
-    "landlock": (
-        "Landlock or seccomp is refused ({error}); they need Linux 5.13 or later on x86_64 or aarch64, booted with "
-        "`landlock` in the `lsm=` list"
-    ),
-    "limits": "resource limits can't be set ({error})",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +79,7 @@ def enter(
         return IsolationContext(
             isolation=isolation, scratch=namespaces.SCRATCH, dedicated=dedicated, libraries=namespaces.LIBRARIES
         )
-    needed = _needed_as_nobody() if os.geteuid() == 0 else None
+    needed = capabilities_as_nobody() if os.geteuid() == 0 else None
     if needed is not None:
         os.chown(scratch, namespaces.NOBODY, namespaces.NOBODY)
         namespaces.become(namespaces.NOBODY, capabilities=needed)
@@ -192,132 +178,6 @@ def apply_seccomp(context: IsolationContext, *, sends_files: bool = False) -> No
         seccomp.restrict(
             unix_sockets=_has_unix_sockets(context), own_files=context.isolation == "full", sends_files=sends_files
         )
-
-
-def weaknesses(isolation: Isolation, *, dedicated: bool = False) -> list[str]:
-    """Return what an isolation level below "full" leaves open, in words. dedicated: as in `IsolationContext`."""
-    if isolation == "full":
-        return []
-    found = []
-    if not dedicated:
-        found.append("programs share the machine's processes and their count")
-        found.append("the scratch folder's total size has no limit")
-    if isolation == "landlock":
-        if not dedicated:
-            found.append("no private /dev/shm: the locks and pools of multiprocessing fail")
-        if landlock.version() < landlock.SCOPES_SIGNALS:
-            found.append(
-                f"Landlock version {landlock.version()} does not stop signals to other processes of the same user; "
-                "Linux 6.12 or later does"
-            )
-    else:
-        found.append("programs can read and write what their user can, signal its processes, and use the network")
-    if os.geteuid() == 0:
-        needed = _needed_as_nobody()
-        if needed is None:
-            found.append("programs run as root: this process may not become another user (CAP_SETUID, CAP_SETGID)")
-        elif needed and isolation == "limits":
-            found.append("programs can read every file: the interpreter is where only root can; install it elsewhere")
-    return found
-
-
-def best_isolation(
-    highest: Isolation, scratch: str, *, dedicated: bool = False, libraries: Iterable[str] = ()
-) -> tuple[Isolation | None, tuple[str, ...]]:
-    """The best isolation level from `highest` down that this machine allows, or None, and what is missing, in words.
-
-    dedicated, libraries: as in `enter`.
-    """
-    missing: list[str] = []
-    if highest != ISOLATION_LEVELS[0]:
-        missing.append(f"the caller asked for no more than isolation level {highest!r}")
-    for isolation in ISOLATION_LEVELS[ISOLATION_LEVELS.index(highest) :]:
-        error = _rehearse(isolation, scratch, dedicated, libraries)
-        if error is None:
-            return isolation, (*missing, *weaknesses(isolation, dedicated=dedicated))
-        if error.errno == errno.EAGAIN:
-            most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
-            return None, (f"no process can be started: this user may have {most}; raise that with `ulimit -u`",)
-        missing.append(_ADVICE[isolation].format(error=error.strerror or error))
-    return None, tuple(missing)
-
-
-def _rehearse(isolation: Isolation, scratch: str, dedicated: bool, libraries: Iterable[str]) -> OSError | None:
-    """Go the whole way to a program of `isolation` in processes of their own; what failed, or None."""
-
-    def program(context: IsolationContext) -> None:
-        apply_isolation(context, context.scratch, Limits())
-        apply_seccomp(context)
-
-    def server() -> None:
-        context = enter(isolation, scratch, dedicated=dedicated, libraries=libraries)
-        _in_a_child(lambda: _first_of_its_namespace(context, program))
-
-    try:
-        _in_a_child(server)
-    except OSError as error:
-        return error
-    return None
-
-
-def _first_of_its_namespace(context: IsolationContext, program: Callable[[IsolationContext], None]) -> None:
-    if context.isolation == "full":
-        namespaces.settle()
-        kernel.unshare(kernel.CLONE_NEWPID)
-    _in_a_child(lambda: program(context))
-
-
-def _in_a_child(action: Callable[[], None]) -> None:
-    """Run `action` in a child and wait for it; an OSError there is raised here."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        answer: OSError | None = None
-        try:
-            action()
-        except OSError as error:
-            answer = error
-        except BaseException as error:
-            answer = OSError(0, f"{type(error).__name__}: {error}")
-        finally:
-            os.write(writer, pickle.dumps(answer))
-            os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as file:
-        message = file.read()
-    os.waitpid(pid, 0)
-    failure = pickle.loads(message) if message else OSError(0, "the process that tried it died")
-    if failure is not None:
-        raise failure
-
-
-def _needed_as_nobody() -> frozenset[int] | None:
-    """The capabilities that a user without rights needs to run the interpreter; None where root can't become one.
-
-    One capability, to read, if it is in /root. Where Landlock governs what can be read, it gives nothing beyond that.
-    """
-    folders = namespaces.system_folders()
-
-    def become() -> None:
-        namespaces.become(namespaces.NOBODY)
-
-    def become_and_look() -> None:
-        become()
-        for folder in folders:
-            os.listdir(folder)
-
-    if not _works(become):
-        return None
-    return frozenset() if _works(become_and_look) else frozenset({kernel.CAP_DAC_READ_SEARCH})
-
-
-def _works(action: Callable[[], None]) -> bool:
-    """Whether `action` comes to its end, in a child that is thrown away."""
-    try:
-        _in_a_child(action)
-    except OSError:
-        return False
-    return True
 
 
 def _set_resource_limits(context: IsolationContext, limits: Limits) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import ISOLATION_LEVELS
 from storm_calm.sandbox.zygote import child, isolation_levels, kernel, namespaces, preload, processes
+from storm_calm.sandbox.zygote.best_isolation import best_isolation
 from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
 from storm_calm.sandbox.zygote.program_cgroups import CgroupPool
 from storm_calm.sandbox.zygote.server import ZygoteServer, exit_with
@@ -40,9 +41,7 @@ def main() -> None:
             os.set_inheritable(fd, False)
     _raise_open_files()
     scratch, dedicated, paths = settings["scratch"], settings["dedicated"], settings["paths"]
-    isolation, missing = isolation_levels.best_isolation(
-        settings["isolation"], scratch, dedicated=dedicated, libraries=paths
-    )
+    isolation, missing = best_isolation(settings["isolation"], scratch, dedicated=dedicated, libraries=paths)
     if isolation is None or ISOLATION_LEVELS.index(isolation) > ISOLATION_LEVELS.index(settings["minimum_isolation"]):
         _answer(control, isolation=isolation, missing=missing, refused=True)
         return

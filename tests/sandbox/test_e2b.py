@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox
-from storm_calm.sandbox.backends import e2b, e2b_cloud, remote
+from storm_calm.sandbox.backends import e2b, e2b_api, e2b_cloud, e2b_worker, remote
 from support.fake_e2b import KEY, FakeE2B
 
 LIMITS = Limits(seconds=5, memory_mb=512)
@@ -173,7 +173,7 @@ def test_the_making_of_a_cloud_sandbox_is_tried_again(cloud):
 
 @pytest.mark.parametrize("fault", [{"status": 429, "body": "20 sandboxes at most"}, {"act": "drop before"}])
 def test_after_all_tries_the_reason_is_told(cloud, monkeypatch, fault):
-    monkeypatch.setattr(e2b_cloud, "MAX_ATTEMPTS", 3)
+    monkeypatch.setattr(e2b_api, "MAX_ATTEMPTS", 3)
     cloud.fail("create", times=99, **fault)
     with pytest.raises(SandboxUnavailableError, match="429: .* - 20 sandboxes" if "status" in fault else "Error"):
         open_e2b()
@@ -333,7 +333,7 @@ def test_a_cloud_sandbox_that_is_being_made_is_not_waited_for_and_serves_the_nex
 
 
 def test_a_refusal_that_lasts_is_given_up(shared, cloud, monkeypatch):
-    monkeypatch.setattr(e2b_cloud, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(e2b_api, "MAX_ATTEMPTS", 2)
     shared.run("pass")
     cloud.reset()
     cloud.fail("execute", times=99, status=429, body="slow down")
@@ -344,7 +344,7 @@ def test_a_refusal_that_lasts_is_given_up(shared, cloud, monkeypatch):
 
 
 def test_a_cloud_sandbox_lives_while_it_is_open_and_not_long_after(cloud, monkeypatch, caplog):
-    monkeypatch.setattr(e2b_cloud, "LIFETIME_SECONDS", 3)
+    monkeypatch.setattr(e2b_worker, "LIFETIME_SECONDS", 3)
     with open_e2b() as sandbox:
         made = cloud.made[-1]
         assert made.asked["timeout"] == 3
@@ -394,7 +394,7 @@ def test_without_a_key_it_says_where_to_get_one(cloud, monkeypatch):
 
 @pytest.mark.parametrize("key", ["e2b_ffffffffffffffffffffffffffffffffffffffff", "e2b_two\nlines", "e2b_ключ"])
 def test_a_wrong_key_is_refused_and_never_repeated(cloud, monkeypatch, key):
-    monkeypatch.setattr(e2b_cloud, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(e2b_api, "MAX_ATTEMPTS", 2)
     with pytest.raises(SandboxUnavailableError, match="E2B") as caught:
         open_e2b(api_key=key)
     assert "set E2B_API_KEY" in str(caught.value)
@@ -403,7 +403,7 @@ def test_a_wrong_key_is_refused_and_never_repeated(cloud, monkeypatch, key):
 
 
 def test_the_key_is_in_no_message_and_no_log(cloud, caplog, monkeypatch):
-    monkeypatch.setattr(e2b_cloud, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(e2b_api, "MAX_ATTEMPTS", 2)
     with caplog.at_level(logging.DEBUG):
         cloud.fail("create", status=400, body=f"no such key as {KEY}")
         with pytest.raises(SandboxUnavailableError, match=r"no such key as \*\*\*"):
@@ -417,7 +417,7 @@ def test_the_key_is_in_no_message_and_no_log(cloud, caplog, monkeypatch):
 
 
 def test_an_api_that_is_down_is_told(cloud, monkeypatch):
-    monkeypatch.setattr(e2b_cloud, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(e2b_api, "MAX_ATTEMPTS", 2)
     monkeypatch.setenv("E2B_API_URL", "http://127.0.0.1:9")
     with pytest.raises(SandboxUnavailableError, match="E2B made no sandbox"):
         open_e2b()

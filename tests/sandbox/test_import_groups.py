@@ -42,7 +42,7 @@ def test_a_program_goes_where_its_imports_are_loaded(code, group):
     assert import_group_of(code) == group
 
 
-def test_the_first_family_exists():
+def test_the_first_group_exists():
     assert FIRST_GROUP in IMPORT_GROUPS
 
 

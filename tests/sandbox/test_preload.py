@@ -5,9 +5,9 @@ import time
 import pytest
 
 from storm_calm.sandbox import Sandbox
-from storm_calm.sandbox.import_groups import FAMILIES
+from storm_calm.sandbox.import_groups import IMPORT_GROUPS
 
-# Imports that lead to each family.
+# Imports that lead to each group.
 IMPORTS = {
     "plain": "import json",
     "linear": "from ortools.linear_solver import pywraplp",
@@ -31,22 +31,23 @@ def run_in_a_warm_child(sandbox: Sandbox, code: str) -> str:
     return execution.stdout
 
 
-def test_every_family_is_tried_here():
-    assert set(IMPORTS) == set(FAMILIES)
+def test_every_import_group_is_tried_here():
+    assert set(IMPORTS) == set(IMPORT_GROUPS)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_program_sees_nothing_of_what_was_done_ahead(full, family):
+@pytest.mark.parametrize("group", IMPORT_GROUPS)
+def test_a_program_sees_nothing_of_what_was_done_ahead(full, group):
     code = f"""
-{IMPORTS[family]}
+{IMPORTS[group]}
 import os, sys
 print("mine")
-print(len(os.listdir("/proc/self/task")), os.listdir("."), [name for name in sys.modules if name.startswith("sandbox")])
+ours = [name for name in sys.modules if name.startswith("storm_calm")]
+print(len(os.listdir("/proc/self/task")), os.listdir("."), ours)
 """
     assert run_in_a_warm_child(full, code) == "mine\n1 ['main.py'] []\n"
 
 
-def test_the_libraries_of_a_family_are_there_already(full):
+def test_the_libraries_of_an_import_group_are_there_already(full):
     code = "import sys\nhad = 'cvxpy' in sys.modules\nimport cvxpy\nprint(had)"
     assert full.run(code).stdout == "True\n"
 

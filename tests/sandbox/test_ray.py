@@ -16,7 +16,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox
-from storm_calm.sandbox.backends import ray_nodes
+from storm_calm.sandbox.backends import ray_cluster, ray_nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 SPAN = "import time; print(time.monotonic()); time.sleep({}); print(time.monotonic())"
@@ -55,7 +55,7 @@ def cluster():
 def opened(cluster):
     """One sandbox for most tests; it finds the nodes that they add."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ray_nodes, "SCAN_INTERVAL_SECONDS", 0.2)
+        patch.setattr(ray_cluster, "SCAN_INTERVAL_SECONDS", 0.2)
         join(cluster)
         join(cluster)
         with open_sandbox("ray", limits=Limits(seconds=20, memory_mb=512)) as sandbox:
@@ -305,10 +305,10 @@ def test_without_any_node_left_runs_are_a_fault_until_one_joins(cluster, nodes, 
 
 
 def test_places_are_spread_by_processors():
-    assert ray_nodes.shares({"a": 4, "b": 2}, None) == {"a": 4, "b": 2}
-    assert ray_nodes.shares({"a": 4, "b": 2}, 3) == {"a": 2, "b": 1}
-    assert ray_nodes.shares({"a": 1, "b": 1}, 1) == {"a": 1}
-    assert ray_nodes.shares({"a": 1}, 0) == {}
+    assert ray_cluster.shares({"a": 4, "b": 2}, None) == {"a": 4, "b": 2}
+    assert ray_cluster.shares({"a": 4, "b": 2}, 3) == {"a": 2, "b": 1}
+    assert ray_cluster.shares({"a": 1, "b": 1}, 1) == {"a": 1}
+    assert ray_cluster.shares({"a": 1}, 0) == {}
 
 
 def test_the_next_place_is_where_most_are_free():

@@ -70,7 +70,7 @@ while True:
 
 
 @dataclass(kw_only=True)
-class Fault:
+class InjectedFault:
     """Something that goes wrong, in requests to come."""
 
     at: str
@@ -192,7 +192,7 @@ class FakeE2B:
         """Whether a cell whose caller has hung up is interrupted, as by E2B's newer templates."""
         self._start = 0
         self._once: dict[str, str] = {}
-        self._faults: list[Fault] = []
+        self._faults: list[InjectedFault] = []
         routes = [
             Route("/v2/sandboxes", self._create, methods=["POST"]),
             Route("/sandboxes/{number}", self._kill, methods=["DELETE"]),
@@ -223,8 +223,8 @@ class FakeE2B:
         self._thread.join(10)
 
     def fail(self, at: str, act: str = "", **options: Any) -> None:
-        """Let something go wrong, see `Fault`."""
-        self._faults.append(Fault(at=at, act=act, **options))
+        """Let something go wrong, see `InjectedFault`."""
+        self._faults.append(InjectedFault(at=at, act=act, **options))
 
     def reset(self) -> None:
         """Forget faults that did not come to pass, and the counts."""
@@ -248,7 +248,7 @@ class FakeE2B:
             del self.running[sandbox.number]
             os.killpg(sandbox.kernel.pid, signal.SIGKILL)
 
-    async def _meet(self, kind: str) -> Fault | None:
+    async def _meet(self, kind: str) -> InjectedFault | None:
         """Take down a request; the fault that hits it."""
         self.requests.append(kind)
         for fault in self._faults:

@@ -530,7 +530,7 @@ for folder in (os.getcwd(), "/tmp", "/dev/shm", os.path.expanduser("~"), os.path
 import os, sys
 frame = sys._getframe()
 while frame:
-    for name in ("_exit", "confine", "channel", "folders", "run", "guard", "flush"):
+    for name in ("_exit", "apply_isolation", "channel", "remove_folder", "run", "guard", "flush"):
         if name in frame.f_globals and frame.f_back: frame.f_globals[name] = lambda *_, **__: 0
     frame = frame.f_back
 os._exit = sys.exit = lambda *_: None
@@ -543,7 +543,7 @@ sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None
 1 / 0
 """, "error"),
     _program("raise SandboxUnavailableError", """
-class SandboxUnavailableError(RuntimeError): pass
+SandboxUnavailableError = type("SandboxUnavailableError", (RuntimeError,), {})
 SandboxUnavailableError.__module__ = "storm_calm.sandbox.execution"
 raise SandboxUnavailableError("the sandbox is closed")
 """, "error"),
@@ -652,7 +652,7 @@ if os.fork() == 0:
              statuses=("ok", "*")),
     _session("close the line when replayed", _ONCE.replace("REPLAYED", "os.closerange(0, 256)"), "print(7)",
              statuses=("ok", "*")),
-    _session("forge the line to the keeper", "import os\nfor word in (b'R', b'B', b'D', b'I', b'X', b'F', b''):\n"
+    _session("forge the line to the supervisor", "import os\nfor word in (b'R', b'B', b'D', b'I', b'X', b'F', b''):\n"
              "    os.write(4, word)", "print(7)"),
     _session("forge a failure of an earlier block", "import os\nos.write(4, b'F')\nraise SystemExit(0)", "print(7)"),
     _session("pretend to be done and run on", "import os\nos.write(4, b'D'); os.write(4, b'I')\nwhile True: pass",
