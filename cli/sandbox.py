@@ -165,12 +165,12 @@ def list_libraries(
     STORM_LIBRARIES, names separated by commas, adds to those that are marked with *; the others are what these need.
     """
     with _told():
-        from storm_calm.sandbox.libraries import asked
+        from storm_calm.sandbox.libraries import requested_distributions
         from storm_calm.sandbox.selfcheck import all_libraries
 
         with _open(backend, "full", "limits", image, template, address) as sandbox:
             found = all_libraries(sandbox)
-        wanted = asked()
+        wanted = requested_distributions()
     if as_json:
         typer.echo(json.dumps({"libraries": found, "missing": sorted(set(wanted) - set(found))}, indent=2))
     else:

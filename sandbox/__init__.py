@@ -5,21 +5,20 @@
     with open_sandbox() as sandbox:
         print(sandbox.run("print(6 * 7)").stdout)
 
-    base, execution                       the interface, and what a run came to
-    local, session                        the "local" backend: runs, and sessions
-    pool, families, launch, zygote        its fork servers
-    remote, worker                        the two ends of every other backend
-    docker*, e2b*, ray*                   those backends
-    probe                                 what solvers said
-    cancellation                          ending a run from outside
-    places, results                       turns, and files that come back
-    selfcheck                             hostile programs, and what must hold
+    base, execution    the interface, and the result of a run
+    cancellation       ending a run from outside
+    backends           where programs run: local fork servers, containers, a cloud, a Ray cluster
+    zygote             the fork server: isolation, limits, timeout, sessions
+    import_groups      which libraries share a fork server
+    libraries          which libraries programs can import
+    probe              solver reports
+    selfcheck          hostile programs, and what must hold
 
 Imports nothing of the other packages, so it can be taken out and used alone.
 """
 
+import importlib
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 from storm_calm.sandbox.base import MAX_CODE_BYTES, Limits, Program, Sandbox, Session
@@ -52,7 +51,13 @@ __all__ = [
 ]
 
 
-BACKENDS = ("local", "docker", "e2b", "ray")
+_CLASSES = {
+    "local": ("local", "LocalSandbox"),
+    "docker": ("docker", "DockerSandbox"),
+    "e2b": ("e2b", "E2BSandbox"),
+    "ray": ("ray", "RaySandbox"),
+}
+BACKENDS = tuple(_CLASSES)
 """Where programs can run."""
 
 
@@ -84,30 +89,14 @@ def open_sandbox(
         raise ValueError(f"backend {backend!r} is none of {', '.join(BACKENDS)}")
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise ValueError(f"workers is {workers!r}; give a whole number of at least 1")
-    kind = _backend(backend)
+    module, name = _CLASSES[backend]
+    # Imported only when it is asked for, as it may need packages of its own.
+    kind = getattr(importlib.import_module(f"storm_calm.sandbox.backends.{module}"), name)
     known = set(inspect.signature(kind).parameters)
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(f"backend {backend!r} has no option {unknown[0]!r}; it takes {', '.join(sorted(known))}")
-    return kind(
+    sandbox: Sandbox = kind(
         minimum_isolation=minimum_isolation, isolation=isolation, workers=workers, limits=limits or Limits(), **options
     )
-
-
-def _backend(name: str) -> Callable[..., Sandbox]:
-    """The backend's class; its module is imported only when it is asked for, as it may need packages of its own."""
-    if name == "docker":
-        from storm_calm.sandbox.backends.docker import DockerSandbox
-
-        return DockerSandbox
-    if name == "e2b":
-        from storm_calm.sandbox.backends.e2b import E2BSandbox
-
-        return E2BSandbox
-    if name == "ray":
-        from storm_calm.sandbox.backends.ray import RaySandbox
-
-        return RaySandbox
-    from storm_calm.sandbox.backends.local import LocalSandbox
-
-    return LocalSandbox
+    return sandbox

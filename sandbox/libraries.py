@@ -35,7 +35,7 @@ DISTRIBUTIONS = (
 )
 """What programs can import by default, as far as it is installed."""
 
-VARIABLE = "STORM_LIBRARIES"
+LIBRARIES_VARIABLE = "STORM_LIBRARIES"
 """The environment variable that names more of them, separated by commas or spaces."""
 
 _OWN = "storm-calm"
@@ -61,11 +61,11 @@ def find(names: Iterable[str]) -> tuple[list[Library], list[str]]:
     found: dict[str, Library] = {}
     missing: list[str] = []
     todo = [(name, "") for name in names]
-    asked = {normal(name) for name, _ in todo}
+    requested = {normalized_name(name) for name, _ in todo}
     seen: set[tuple[str, str]] = set()
     while todo:
         name, extra = todo.pop()
-        key = normal(name)
+        key = normalized_name(name)
         if (key, extra) in seen:
             continue
         seen.add((key, extra))
@@ -74,7 +74,7 @@ def find(names: Iterable[str]) -> tuple[list[Library], list[str]]:
         try:
             distribution = importlib.metadata.distribution(key)
         except importlib.metadata.PackageNotFoundError:
-            if key in asked:
+            if key in requested:
                 missing.append(name)
             continue
         found[key] = Library(key, distribution.version, tuple(sorted(_paths(distribution))))
@@ -87,7 +87,7 @@ def importable(more: Iterable[str] = ()) -> list[Library]:
 
     Raises ValueError if one of those that were named is not installed, or may not be imported.
     """
-    named = [*asked()[len(DISTRIBUTIONS) :], *more]
+    named = [*requested_distributions()[len(DISTRIBUTIONS) :], *more]
     found, missing = find((*DISTRIBUTIONS, *named))
     absent = sorted(set(missing) & set(named))
     if absent:
@@ -97,12 +97,12 @@ def importable(more: Iterable[str] = ()) -> list[Library]:
     return found
 
 
-def asked() -> tuple[str, ...]:
+def requested_distributions() -> tuple[str, ...]:
     """The default distributions and those that the environment names."""
-    return (*DISTRIBUTIONS, *map(normal, os.environ.get(VARIABLE, "").replace(",", " ").split()))
+    return (*DISTRIBUTIONS, *map(normalized_name, os.environ.get(LIBRARIES_VARIABLE, "").replace(",", " ").split()))
 
 
-def normal(name: str) -> str:
+def normalized_name(name: str) -> str:
     """A distribution's name as it is compared (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -112,7 +112,7 @@ def _needed(requirements: Iterable[str], extra: str) -> Iterator[tuple[str, str]
     for requirement in requirements:
         named = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?", requirement)
         wanted = re.search(r"""extra\s*==\s*["']([^"']*)["']""", requirement)
-        if named and (wanted is None or normal(wanted[1]) == normal(extra or "-")):
+        if named and (wanted is None or normalized_name(wanted[1]) == normalized_name(extra or "-")):
             yield named[1], ""
             for other in filter(None, re.split(r"[\s,]+", named[2] or "")):
                 yield named[1], other

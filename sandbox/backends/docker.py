@@ -26,7 +26,7 @@ import random
 import threading
 from typing import Any
 
-from storm_calm.sandbox.backends.docker_engine import BUILD, LABEL, DockerEngine, owner
+from storm_calm.sandbox.backends.docker_engine import BUILD, LABEL, DockerEngine, owner_label
 from storm_calm.sandbox.backends.docker_stream import ContainerStream, StreamLostError
 from storm_calm.sandbox.backends.remote import RemoteSandbox, RemoteWorker, WorkerLostError
 from storm_calm.sandbox.base import Limits
@@ -69,9 +69,9 @@ class DockerSandbox(RemoteSandbox):
         self._room = limits
         self._room_lock = threading.Lock()
         self._engine = DockerEngine()
-        with self._engine.trouble(image):
+        with self._engine.translated_errors(image):
             self._engine.client.images.get(image)
-        self._engine.sweep()
+        self._engine.remove_orphans()
         *better, last = self._engine.runtimes(runtime)
         for self._runtime in better:
             with contextlib.suppress(SandboxUnavailableError):
@@ -114,12 +114,12 @@ class DockerSandbox(RemoteSandbox):
             "limits": self.limits.to_dict(),
             "dedicated": True,
         }
-        with self._engine.trouble(self._image):
+        with self._engine.translated_errors(self._image):
             container: str = self._engine.client.containers.create(
                 self._image, [json.dumps(settings)], runtime=self._runtime, **self._hardening(room)
             ).id
         try:
-            with self._engine.trouble():
+            with self._engine.translated_errors():
                 # Attached before it starts, so that no word is lost.
                 stream = ContainerStream(
                     self._engine.client.api.attach_socket(
@@ -128,7 +128,7 @@ class DockerSandbox(RemoteSandbox):
                 )
                 self._engine.client.api.start(container)
             worker = _Container(self, container, stream, room)
-            worker.greet()
+            worker.wait_until_ready()
         except BaseException:
             self._engine.remove(container)
             raise
@@ -142,7 +142,7 @@ class DockerSandbox(RemoteSandbox):
         memory = f"{room.memory_mb + 2 * room.file_mb + _OWN_MEMORY_MB}m"
         files = f"size={room.file_mb + _OWN_FILES_MB}m,nr_inodes=16384"
         return {
-            "labels": {LABEL: owner()},
+            "labels": {LABEL: owner_label()},
             "stdin_open": True,
             "network_mode": "none",
             "read_only": True,
@@ -165,11 +165,11 @@ class DockerSandbox(RemoteSandbox):
             "log_config": LogConfig(type=LogConfig.types.NONE),
         }
 
-    def make_room(self, room: Limits, limits: Limits) -> None:
+    def check_room(self, room: Limits, limits: Limits) -> None:
         """Raise WorkerLostError, for a bigger container, if one made for `room` can't run what has `limits`."""
-        if _joined(room, limits) != room:
+        if _maximum(room, limits) != room:
             with self._room_lock:
-                self._room = _joined(self._room, limits)
+                self._room = _maximum(self._room, limits)
             raise WorkerLostError("it is too small for these limits")
 
 
@@ -184,7 +184,7 @@ class _Container(RemoteWorker):
         self._room = room
         self._closed = threading.Lock()
 
-    def greet(self) -> None:
+    def wait_until_ready(self) -> None:
         """Wait until the worker is ready. Raises SandboxUnavailableError if it never is."""
         try:
             answer = self._ask({"call": "hello"}, _STARTUP_TIMEOUT_SECONDS)
@@ -201,7 +201,7 @@ class _Container(RemoteWorker):
     def call(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
         limits = request.get("limits") or request.get("program", {}).get("limits")
         if limits:
-            self._sandbox.make_room(self._room, Limits(**limits))
+            self._sandbox.check_room(self._room, Limits(**limits))
         return self._ask(request, timeout, cancellation)
 
     def close(self) -> None:
@@ -220,13 +220,13 @@ class _Container(RemoteWorker):
             words = self._stream.last_words.rpartition("\n")[2]
             said = f"; its last words: {words}" if words else ""
             raise WorkerLostError(
-                f"the container was lost: {error}; {self._engine.end_of(self.container_id)}{said}"
+                f"the container was lost: {error}; {self._engine.describe_end(self.container_id)}{said}"
             ) from None
         except ValueError:
             raise WorkerLostError("the container does not speak as a worker does") from None
 
 
-def _joined(some: Limits, others: Limits) -> Limits:
+def _maximum(some: Limits, others: Limits) -> Limits:
     """Limits that leave room for both; time and output take none."""
     return dataclasses.replace(
         some,

@@ -38,13 +38,13 @@ class DockerEngine:
                 f"the docker backend needs the docker package ({error}); pip install 'storm-calm[docker]'"
             ) from None
         self._errors = docker.errors
-        with self.trouble():
+        with self.translated_errors():
             self.client = docker.from_env()
-        with self.trouble():
+        with self.translated_errors():
             self.info: dict[str, Any] = self.client.info()
 
     @contextlib.contextmanager
-    def trouble(self, image: str = "") -> Iterator[None]:
+    def translated_errors(self, image: str = "") -> Iterator[None]:
         """Turn what the engine says or fails to say in the `with` block into SandboxUnavailableError with a way out."""
         try:
             yield
@@ -73,9 +73,9 @@ class DockerEngine:
             )
         return [wanted]
 
-    def sweep(self) -> None:
+    def remove_orphans(self) -> None:
         """Remove the containers that lost their process, and leave alone those that have one, or may have one."""
-        with self.trouble():
+        with self.translated_errors():
             found = self.client.api.containers(all=True, filters={"label": LABEL})
         for container in found:
             if container["State"] in _ENDED or _is_gone(container["Labels"][LABEL]):
@@ -86,7 +86,7 @@ class DockerEngine:
         with contextlib.suppress(self._errors.DockerException, OSError):
             self.client.api.remove_container(container, force=True, v=True)
 
-    def end_of(self, container: str) -> str:
+    def describe_end(self, container: str) -> str:
         """How a container ended, in words."""
         try:
             state = self.client.api.inspect_container(container)["State"]
@@ -98,7 +98,7 @@ class DockerEngine:
         return f"it ended with exit code {state['ExitCode']}{memory}"
 
 
-def owner() -> str:
+def owner_label() -> str:
     """This process, as the label of its containers: its id, and where and when such an id means it."""
     return json.dumps([*_machine(), os.getpid(), _start(os.getpid())])
 

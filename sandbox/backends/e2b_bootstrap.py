@@ -57,12 +57,12 @@ class KernelWorker:
         self._pieces: dict[int, str] = {}
         self._answer: str | None = None
 
-    def take(self, number: int, index: int, piece: str) -> None:
+    def add_piece(self, number: int, index: int, piece: str) -> None:
         """Take a piece of a call that is too long for one cell; `answer` brings the last one."""
         if number != self._number:
             self._number, self._pieces, self._answer = number, {}, None
         self._pieces[index] = piece
-        _say(f"{number}.{index}", "{}")
+        _print_answer(f"{number}.{index}", "{}")
 
     def answer(self, number: int, index: int, piece: str) -> None:
         """Answer call `number`, whose last piece, of `index` before it, is `piece`."""
@@ -76,7 +76,7 @@ class KernelWorker:
                 self._answer = json.dumps({"lost": "a call of a session was cut off"})
             else:
                 self._answer = json.dumps(self._do(call))
-        _say(f"{number}.{index}", self._answer)
+        _print_answer(f"{number}.{index}", self._answer)
 
     def _do(self, call: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -138,7 +138,7 @@ def install(libraries: Sequence[str], internet: bool) -> None:
         raise SandboxUnavailableError(f"pip could not install {', '.join(libraries)}: {reason}")
 
 
-def _say(key: str, answer: str) -> None:
+def _print_answer(key: str, answer: str) -> None:
     sys.stdout.write(marked(key, answer))
     sys.stdout.flush()
     _forget()

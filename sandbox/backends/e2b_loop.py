@@ -23,7 +23,7 @@ class BackgroundLoop:
         self._thread = threading.Thread(target=self._loop.run_forever, name="e2b", daemon=True)
         self._lock = threading.Lock()
         self._closed = False
-        self._works: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T], cancellation: Cancellation | None = None) -> T:
@@ -42,7 +42,7 @@ class BackgroundLoop:
             future.cancel()  # Where the waiting was interrupted.
             raise
 
-    def soon(self, action: Callable[[], object]) -> None:
+    def call_soon(self, action: Callable[[], object]) -> None:
         """Call `action` in the loop, if it is open."""
         with self._lock:
             if not self._closed:
@@ -54,7 +54,7 @@ class BackgroundLoop:
             if self._closed:
                 return
             self._closed = True
-        asyncio.run_coroutine_threadsafe(self._wind_up(last), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._shut_down(last), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -62,14 +62,14 @@ class BackgroundLoop:
     async def _tracked(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.current_task()
         assert task is not None
-        self._works.add(task)
+        self._tasks.add(task)
         try:
             return await work
         finally:
-            self._works.discard(task)
+            self._tasks.discard(task)
 
-    async def _wind_up(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        await _cancel(self._works.copy())
+    async def _shut_down(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await _cancel(self._tasks.copy())
         await last()
         await _cancel(asyncio.all_tasks() - {asyncio.current_task()})
 

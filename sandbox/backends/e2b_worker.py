@@ -48,7 +48,7 @@ class CloudWorker(RemoteWorker):
         return self._loop.run(self._call(request, timeout), cancellation)
 
     def close(self) -> None:
-        self._loop.soon(lambda: self._end(self))
+        self._loop.call_soon(lambda: self._end(self))
 
     async def _call(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
         async with deadline(timeout):
@@ -83,7 +83,7 @@ print({ready!r}, flush=True)
         pieces = [text[start : start + _MAX_CELL_CHARACTERS] for start in range(0, len(text), _MAX_CELL_CHARACTERS)]
         try:
             for index, piece in enumerate(pieces[:-1]):
-                await self._run(f"{number}.{index}", f"_kernel_worker.take({number}, {index}, {piece!r})")
+                await self._run(f"{number}.{index}", f"_kernel_worker.add_piece({number}, {index}, {piece!r})")
             index = len(pieces) - 1
             return dict(
                 await self._run(f"{number}.{index}", f"_kernel_worker.answer({number}, {index}, {pieces[-1]!r})")

@@ -111,15 +111,15 @@ class _RaySession(RemoteSession):
     """A session on a node: any slot there will do."""
 
     def _accepts(self, slot: WorkerSlot) -> bool:
-        home = self._home_node()
-        return home is None or home.lost or slot.worker is home
+        node = self._node()
+        return node is None or node.lost or slot.worker is node
 
-    def _alive(self, slot: WorkerSlot) -> bool:
-        home = self._home_node()
-        return home is not None and not home.lost and slot.worker is home
+    def _is_current(self, slot: WorkerSlot) -> bool:
+        node = self._node()
+        return node is not None and not node.lost and slot.worker is node
 
-    def _home_node(self) -> Node | None:
-        worker = self._home[0].worker if self._home else None
+    def _node(self) -> Node | None:
+        worker = self._location[0].worker if self._location else None
         return worker if isinstance(worker, Node) else None
 
 

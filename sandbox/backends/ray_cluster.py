@@ -37,16 +37,16 @@ class Cluster:
         self._starting: dict[str, tuple[Node, threading.Thread]] = {}
         self._refused: dict[str, tuple[float, str]] = {}
         """Nodes that could not serve: until when they are left alone, and why."""
-        self._nowhere: NoNode | None = None
+        self._no_node: NoNode | None = None
         self._closed = False
         self._wake = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="ray-nodes", daemon=True)
         try:
-            self._look()
+            self._scan()
             for _, thread in list(self._starting.values()):
                 thread.join()
             if not self._nodes:
-                raise SandboxUnavailableError(self._why_nowhere())
+                raise SandboxUnavailableError(self._why_no_node())
             self._watcher.start()
         except BaseException:
             self.close()
@@ -57,7 +57,7 @@ class Cluster:
         with self._lock:
             nodes = list(self._nodes.values())
         if not nodes:
-            raise SandboxUnavailableError(self._why_nowhere())
+            raise SandboxUnavailableError(self._why_no_node())
         return max(nodes, key=lambda node: ISOLATION_LEVELS.index(node.isolation))
 
     def slot_count(self) -> int:
@@ -72,7 +72,7 @@ class Cluster:
             node.lost = True
             self._nodes.pop(node.key, None)
         _log.warning("node %s is lost to the sandbox, with %d slots", node.address, node.workers)
-        self.slots.review()
+        self.slots.remove_lost()
         node.close()
         self._wake.set()
 
@@ -103,11 +103,11 @@ class Cluster:
             if self._closed:
                 return
             try:
-                self._look()
+                self._scan()
             except Exception:  # Whatever it is, the next look may fare better.
                 _log.warning("could not list the nodes of the Ray cluster", exc_info=True)
 
-    def _look(self) -> None:
+    def _scan(self) -> None:
         """See which nodes there are; begin to start actors on new ones."""
         if not ray.is_initialized():
             return
@@ -131,7 +131,7 @@ class Cluster:
                 thread = threading.Thread(target=self._start, args=(node,), name="ray-start", daemon=True)
                 self._starting[key] = (node, thread)
                 thread.start()
-        self._tell_of_hope()
+        self._update_no_node()
 
     def lose_the_dead(self) -> None:
         """Take out nodes whose actors died while nothing ran on them, before a program comes to one."""
@@ -170,23 +170,23 @@ class Cluster:
             if not self._closed:
                 _log.warning("a node does not serve: %s", why)
             node.close()
-        self._tell_of_hope()
+        self._update_no_node()
 
-    def _tell_of_hope(self) -> None:
+    def _update_no_node(self) -> None:
         """While no node serves and none is about to, programs are turned away rather than kept waiting."""
         with self._lock:
-            nowhere = self._nowhere
-            if self._nodes and nowhere is not None:
-                nowhere.close()
-                self._nowhere = None
-            elif not self._nodes and not self._starting and nowhere is None and not self._closed:
-                self._nowhere = NoNode(self._why_nowhere())
-                self.slots.add(self._nowhere, 1)
+            no_node = self._no_node
+            if self._nodes and no_node is not None:
+                no_node.close()
+                self._no_node = None
+            elif not self._nodes and not self._starting and no_node is None and not self._closed:
+                self._no_node = NoNode(self._why_no_node())
+                self.slots.add(self._no_node, 1)
             else:
                 return
-        self.slots.review()
+        self.slots.remove_lost()
 
-    def _why_nowhere(self) -> str:
+    def _why_no_node(self) -> str:
         reasons = "; ".join(why for _, why in self._refused.values()) or "none that is alive has processors"
         return (
             f"no node of the Ray cluster can run programs: {reasons}. Mend that, or join a node to it "

@@ -86,21 +86,21 @@ class Node(RemoteWorker):
         except RayTaskError as error:
             raise SandboxUnavailableError(f"the sandbox on node {self.address} failed: {error.cause!r}") from None
         except RayError as error:
-            raise WorkerLostError(f"node {self.address}: {_gist(error)}") from None
+            raise WorkerLostError(f"node {self.address}: {_last_line(error)}") from None
 
     def _cancellable(self, request: dict[str, Any], timeout: float, cancellation: Cancellation) -> Any:
         """The answer to a request that may be cancelled: then its run is ended there, and no other one."""
         number = next(self._numbers)
         answer = self._actor.answer.remote({**request, "number": number})
         deadline = time.monotonic() + timeout
-        told = False
+        cancel_sent = False
         while not ray.wait([answer], timeout=_CANCEL_POLL_SECONDS)[0] and time.monotonic() < deadline:
             _check_connection()
             if cancellation.cancelled:
                 # More than once, as the run may not have begun there.
                 self._actor.answer.remote({"call": "cancel", "number": number})
-                deadline = deadline if told else min(deadline, time.monotonic() + SHUTDOWN_TIMEOUT_SECONDS)
-                told = True
+                deadline = deadline if cancel_sent else min(deadline, time.monotonic() + SHUTDOWN_TIMEOUT_SECONDS)
+                cancel_sent = True
         return ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
 
     def ping(self) -> Any:
@@ -147,7 +147,7 @@ class NodeSemaphore(FairSemaphore[WorkerSlot]):
             self._free.extend(WorkerSlot(worker) for _ in range(number))
             self._dispatch()
 
-    def review(self) -> None:
+    def remove_lost(self) -> None:
         """Take out the slots of lost workers; those who waited for one may go elsewhere now."""
         with self._lock:
             self._dispatch()
@@ -165,7 +165,7 @@ class NodeSemaphore(FairSemaphore[WorkerSlot]):
         super()._dispatch()
 
 
-def _gist(error: RayError) -> str:
+def _last_line(error: RayError) -> str:
     """What happened, of the page that Ray writes about it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1] if lines else 'no reason given'}"

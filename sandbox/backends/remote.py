@@ -133,7 +133,7 @@ class RemoteSandbox(Sandbox):
         seconds: that programs may run for this request.
         cancellation: what ends it, with RunCancelledError, or with WorkerLostError where that took the worker.
         """
-        worker = slot.worker or run_abandonable(lambda: self._fill(slot), cancellation)
+        worker = slot.worker or run_abandonable(lambda: self._open_in(slot), cancellation)
         answer = worker.call(request, seconds + GRACE_SECONDS, cancellation)
         if "cancelled" in answer:
             raise RunCancelledError("the run was cancelled")
@@ -149,7 +149,7 @@ class RemoteSandbox(Sandbox):
         if worker is not None:
             worker.close()
 
-    def _fill(self, slot: WorkerSlot) -> RemoteWorker:
+    def _open_in(self, slot: WorkerSlot) -> RemoteWorker:
         with slot.filling:
             if slot.worker is not None:
                 return slot.worker
@@ -190,7 +190,7 @@ class RemoteSession(Session):
     def __init__(self, sandbox: RemoteSandbox, limits: Limits) -> None:
         super().__init__(limits)
         self._sandbox = sandbox
-        self._home: tuple[WorkerSlot, int] | None = None
+        self._location: tuple[WorkerSlot, int] | None = None
         """The slot, and the generation of the worker in it, where the session lives."""
         self._number = 0
 
@@ -199,7 +199,7 @@ class RemoteSession(Session):
         for _ in range(2):
             with self._sandbox.slots.acquire(self._accepts, cancellation=cancellation) as slot:
                 try:
-                    replayed = self._settle(slot, cancellation)
+                    replayed = self._ensure_open(slot, cancellation)
                     request = {"call": "block", "session": self._number, "program": program.to_dict()}
                     # Over there earlier blocks may have to run again first.
                     seconds = program.limits.seconds + sum(
@@ -208,7 +208,7 @@ class RemoteSession(Session):
                     value = self._sandbox.call(slot, request, seconds, cancellation)
                 except WorkerLostError as error:
                     reasons.append(str(error))
-                    self._home = None
+                    self._location = None
                     self._sandbox.drop(slot)
                     continue
             execution = self._sandbox.execution(value, program)
@@ -218,37 +218,37 @@ class RemoteSession(Session):
         raise SandboxUnavailableError(f"{self._sandbox.backend} was lost twice under this block: {'; '.join(reasons)}")
 
     def _restore(self, block: int) -> None:
-        if self._home is None:
+        if self._location is None:
             return
         with self._sandbox.slots.acquire(self._accepts) as slot:
             try:
-                if self._alive(slot):
+                if self._is_current(slot):
                     self._sandbox.call(slot, {"call": "rewind", "session": self._number, "block": block})
             except WorkerLostError:
-                self._home = None
+                self._location = None
                 self._sandbox.drop(slot)
 
     def close(self) -> None:
-        if self._home is None:
+        if self._location is None:
             return
         # With the worker the session is gone anyway.
         with (
             contextlib.suppress(WorkerLostError, SandboxUnavailableError),
             self._sandbox.slots.acquire(self._accepts) as slot,
         ):
-            if self._alive(slot):
+            if self._is_current(slot):
                 self._sandbox.call(slot, {"call": "close", "session": self._number})
-        self._home = None
+        self._location = None
 
     def _accepts(self, slot: WorkerSlot) -> bool:
-        return self._home is None or self._home[0] is slot
+        return self._location is None or self._location[0] is slot
 
-    def _alive(self, slot: WorkerSlot) -> bool:
-        return self._home is not None and slot.worker is not None and self._home == (slot, slot.generation)
+    def _is_current(self, slot: WorkerSlot) -> bool:
+        return self._location is not None and slot.worker is not None and self._location == (slot, slot.generation)
 
-    def _settle(self, slot: WorkerSlot, cancellation: Cancellation | None) -> int:
+    def _ensure_open(self, slot: WorkerSlot, cancellation: Cancellation | None) -> int:
         """Make the session live in `slot`, its state as it should be; how many blocks had to run for that."""
-        if self._alive(slot):
+        if self._is_current(slot):
             return 0
         opening = {"call": "open", "limits": self.limits.to_dict()}
         self._number = self._sandbox.call(slot, opening, cancellation=cancellation)
@@ -258,7 +258,7 @@ class RemoteSession(Session):
             # What was made anew so far would be left there.
             self._sandbox.call(slot, {"call": "close", "session": self._number})
             raise
-        self._home = (slot, slot.generation)
+        self._location = (slot, slot.generation)
         return sum(kept for _, kept in self._history)
 
     def _replay(self, slot: WorkerSlot, cancellation: Cancellation | None) -> None:

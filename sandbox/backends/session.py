@@ -70,7 +70,7 @@ class LocalSession(Session):
                 except ServerLostError as error:
                     # Not the program's fault, as far as anyone knows: all is made anew, once.
                     lost.append(str(error))
-                    self._leave()
+                    self._disconnect()
                 except StateLostError as error:
                     reason = str(error)  # There may be an earlier state.
                 else:
@@ -93,11 +93,11 @@ class LocalSession(Session):
             try:
                 self.connection.rewind(states[-1])
             except ServerLostError:
-                self._leave()  # The next block makes it anew.
+                self._disconnect()  # The next block makes it anew.
 
     def close(self) -> None:
         self._closed = True
-        self._leave()
+        self._disconnect()
 
     def _newest(self) -> int:
         """The number of the newest block that is part of the state; 0 where there is none."""
@@ -130,13 +130,13 @@ class LocalSession(Session):
 
     def _open(self, program: Program, cancellation: Cancellation | None) -> None:
         """Begin the session in a fork server that has loaded what its first block imports."""
-        self._leave()
+        self._disconnect()
         first = next((earlier for earlier, kept in self._history if kept), program)
         limits = dataclasses.replace(self.limits, processes=self.limits.processes + _SPARE_PROCESSES)
         server = run_abandonable(lambda: self._pool.server(import_group_of(first.code)), cancellation)
         self.connection = SupervisorConnection.open(server, limits, self._seed)
 
-    def _leave(self) -> None:
+    def _disconnect(self) -> None:
         if self.connection is not None:
             self.connection.close()
             self.connection = None

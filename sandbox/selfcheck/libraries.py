@@ -7,7 +7,7 @@ from typing import Any
 
 from storm_calm.sandbox.base import Limits, Sandbox
 from storm_calm.sandbox.execution import SandboxUnavailableError
-from storm_calm.sandbox.libraries import DISTRIBUTIONS, normal
+from storm_calm.sandbox.libraries import DISTRIBUTIONS, normalized_name
 
 _PROGRAM = f"""
 import importlib.metadata, json, platform
@@ -43,7 +43,7 @@ def all_libraries(sandbox: Sandbox) -> dict[str, str]:
 
     Raises SandboxUnavailableError where a program can't even look.
     """
-    return dict(sorted((normal(name), str(version)) for name, version in _told(sandbox, _ALL).items()))
+    return dict(sorted((normalized_name(name), str(version)) for name, version in _told(sandbox, _ALL).items()))
 
 
 def _told(sandbox: Sandbox, program: str) -> Any:

@@ -98,6 +98,6 @@ def _rehearse(isolation: Isolation, scratch: str, dedicated: bool, libraries: It
 
 def _first_of_its_namespace(context: IsolationContext, program: Callable[[IsolationContext], None]) -> None:
     if context.isolation == "full":
-        namespaces.settle()
+        namespaces.mount_proc()
         kernel.unshare(kernel.CLONE_NEWPID)
     run_in_child(lambda: program(context))

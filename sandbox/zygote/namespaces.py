@@ -105,7 +105,7 @@ def enter(libraries: Iterable[str]) -> None:
     kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
 
 
-def settle() -> None:
+def mount_proc() -> None:
     """In the first process of the pid namespace that `enter` made: see its own processes in /proc, and no others."""
     kernel.mount("proc", "/proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
 

@@ -51,7 +51,7 @@ def warm(library: str) -> None:
     kernel.libc.fflush(None)
 
 
-def settle() -> None:
+def freeze_memory() -> None:
     """Make forks cheap: to be called when all is loaded, right before the first one."""
     # Collected now and then left alone: a child that touched these objects would copy the pages they are on.
     gc.collect()

@@ -55,7 +55,7 @@ def main() -> None:
             control.close()
             exit_with(os.waitpid(pid, 0)[1])
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        namespaces.settle()
+        namespaces.mount_proc()
     _load_and_serve(control, caller, cgroups, settings, context, missing)
 
 
@@ -76,7 +76,7 @@ def _load_and_serve(
 ) -> None:
     channel = preload.load(settings["libraries"], context.libraries)
     modules = _hide(context)
-    preload.settle()
+    preload.freeze_memory()
     context = dataclasses.replace(context, data_bytes=processes.data_bytes())
     pool = SparePool(
         context=context,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storm_calm.sandbox import Limits, open_sandbox
-from storm_calm.sandbox.libraries import DISTRIBUTIONS, VARIABLE, find, importable
+from storm_calm.sandbox.libraries import DISTRIBUTIONS, LIBRARIES_VARIABLE, find, importable
 from storm_calm.sandbox.selfcheck import all_libraries
 from storm_calm.sandbox.zygote.isolation_levels import shown_of_the_system
 from storm_calm.sandbox.zygote.namespaces import hidden_folders
@@ -84,7 +84,7 @@ def test_debian_packages_without_a_record_are_found_by_their_names(tmp_path, mon
 def test_this_project_is_no_library(name, monkeypatch):
     with pytest.raises(ValueError, match="the accepted answers could be found"):
         importable([name])
-    monkeypatch.setenv(VARIABLE, name)
+    monkeypatch.setenv(LIBRARIES_VARIABLE, name)
     with pytest.raises(ValueError, match="can't be a library"):
         open_sandbox()
 
@@ -97,7 +97,7 @@ def test_a_distribution_that_needs_this_project_is_no_library_either(tmp_path, m
 
 
 def test_a_library_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setenv(VARIABLE, "numpy, no-such-thing other.thing")
+    monkeypatch.setenv(LIBRARIES_VARIABLE, "numpy, no-such-thing other.thing")
     with pytest.raises(ValueError, match=r"no-such-thing, other-thing: not installed"):
         open_sandbox()
 
@@ -106,7 +106,7 @@ def test_more_libraries_can_be_named(tmp_path, monkeypatch):
     made(tmp_path, "geography")
     made(tmp_path, "history")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv(VARIABLE, "history")
+    monkeypatch.setenv(LIBRARIES_VARIABLE, "history")
     code = "import geography, history\nprint(geography.NAME, history.NAME)"
     with open_sandbox(libraries=["geography"], workers=1) as sandbox:
         assert sandbox.run(code).stdout == "geography history\n"

@@ -244,8 +244,8 @@ def test_a_session_survives_its_node(cluster, nodes, opened):
         session.run("x = 1")
         assert session.run("x = 2; 1 / 0").status == "error"
         assert session.run("x += 10; print(x)").stdout == "11\n"
-        home = session._home[0].worker.key
-        kill(cluster, next(node for node in nodes if node.node_id == home))
+        key = session._location[0].worker.key
+        kill(cluster, next(node for node in nodes if node.node_id == key))
         after = session.run("print(x)")
         assert (after.stdout, after.replayed) == ("11\n", 2)
         session.rewind(1)
@@ -320,7 +320,7 @@ def test_the_next_place_is_where_most_are_free():
         assert workers[:2] == [big, big]
         assert sorted(workers[2:], key=id) == sorted([big, small], key=id)
         small.close()
-        slots.review()
+        slots.remove_lost()
         assert taken.enter_context(slots.acquire()).worker is big
     with slots.acquire(lambda slot: slot.worker is not small) as slot:
         assert slot.worker is big
