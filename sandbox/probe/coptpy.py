@@ -55,15 +55,15 @@ def _set(model: Any, name: str, value: Any) -> None:
 def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
     whole = bool(model.IsMIP)
     has_solution = bool(model.HasMipSol if whole else model.HasLpSol)
-    said: SolveStatus = "error" if outcome.error else _STATUS.get(model.Status) or stopped(has_solution)
+    solve_status: SolveStatus = "error" if outcome.error else _STATUS.get(model.Status) or stopped(has_solution)
     variables = model.getVars().getAll()
     has_objective = bool(model.ObjConst) or any(variable.Obj for variable in variables) or model.QElems > 0
     objective = model.ObjVal if has_solution else None
-    bound = objective if said == "optimal" else None  # A convex program's optimum is its own proof.
+    bound = objective if solve_status == "optimal" else None  # A convex program's optimum is its own proof.
     return report(
         library="coptpy",
         solver="COPT",
-        status=said,
+        status=solve_status,
         sense=direction(model.ObjSense < 0) if has_objective else None,
         objective=objective,
         bound=model.BestBnd if whole else bound,

@@ -69,14 +69,14 @@ def _take_back(parameters: Any, lent: list[str]) -> None:
 
 def _report(solver: Any, model: Any, status: Any, seconds: float) -> SolverReport:
     proto = model.proto if hasattr(model, "proto") else model.Proto()
-    said = _STATUS.get(solver.status_name(status), "error")
+    solve_status = _STATUS.get(solver.status_name(status), "error")
     has_objective = bool(model.has_objective())
-    solved = has_objective and said in ("optimal", "feasible")
+    solved = has_objective and solve_status in ("optimal", "feasible")
     binary = sum(1 for variable in proto.variables if set(variable.domain) <= {0, 1})
     return report(
         library="ortools.cp_model",
         solver="CP-SAT",
-        status=said,
+        status=solve_status,
         sense=direction(_maximizes(proto)) if has_objective else None,
         objective=solver.objective_value if solved else None,
         bound=solver.best_objective_bound if solved else None,

@@ -60,9 +60,9 @@ def _lend(call: Call) -> Watcher:
 
 def _report(problem: Any, outcome: SolveOutcome) -> SolverReport:
     has_value = problem.value is not None
-    said = _STATUS.get(problem.status) or ("error" if outcome.error else stopped(has_value))
-    if outcome.error and said not in ("infeasible", "unbounded"):
-        said = "error"
+    solve_status = _STATUS.get(problem.status) or ("error" if outcome.error else stopped(has_value))
+    if outcome.error and solve_status not in ("infeasible", "unbounded"):
+        solve_status = "error"
     binary = whole = scalars = 0
     for variable in problem.variables():
         scalars += variable.size
@@ -70,15 +70,15 @@ def _report(problem: Any, outcome: SolveOutcome) -> SolverReport:
         whole += _marked(variable, "integer")
     has_objective = not problem.objective.expr.is_constant()
     statistics = problem.solver_stats
-    objective = problem.value if said in ("optimal", "feasible") else None
+    objective = problem.value if solve_status in ("optimal", "feasible") else None
     return report(
         library="cvxpy",
         solver=statistics.solver_name if statistics else "",
-        status=said,
+        status=solve_status,
         sense=direction(problem.objective.NAME == "maximize") if has_objective else None,
         objective=objective,
         # A convex program's optimum is its own proof; of others cvxpy does not tell the bound.
-        bound=objective if said == "optimal" and not binary + whole else None,
+        bound=objective if solve_status == "optimal" and not binary + whole else None,
         variables=(scalars - binary - whole, whole, binary),
         constraints=sum(constraint.size for constraint in problem.constraints),
         seconds=outcome.seconds,

@@ -52,12 +52,12 @@ def _set(model: Any, name: str, value: Any) -> None:
 
 def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
     has_solution = model.SolCount > 0
-    said: SolveStatus = "error" if outcome.error else _STATUS.get(model.Status) or stopped(has_solution)
+    solve_status: SolveStatus = "error" if outcome.error else _STATUS.get(model.Status) or stopped(has_solution)
     has_objective = bool(model.IsQP or model.ObjCon or any(model.getAttr("Obj")))
     return report(
         library="gurobipy",
         solver="GUROBI",
-        status=said,
+        status=solve_status,
         sense=direction(model.ModelSense < 0) if has_objective else None,
         objective=getattr(model, "ObjVal", None) if has_solution else None,
         bound=getattr(model, "ObjBound", None),

@@ -78,23 +78,23 @@ def _report(highs: Any, outcome: SolveOutcome) -> SolverReport:
     word = highs.getModelStatus().name
     info = highs.getInfo()
     model = highs.getLp()
-    said = _STATUS.get(word, "error")
+    solve_status = _STATUS.get(word, "error")
     if word in _STOPPED:
-        said = stopped(info.primal_solution_status == _FEASIBLE)
+        solve_status = stopped(info.primal_solution_status == _FEASIBLE)
     if outcome.value is not None and outcome.value.name == "kError":
-        said = "error"
+        solve_status = "error"
     kinds = [_whole(kind) for kind in model.integrality_]  # empty where all are continuous
     if any(kinds):
         variables = count(zip(kinds, model.col_lower_, model.col_upper_, strict=True))
         bound = info.mip_dual_bound
     else:
         variables = (model.num_col_, 0, 0)
-        bound = info.objective_function_value if said == "optimal" else None
+        bound = info.objective_function_value if solve_status == "optimal" else None
     has_objective = bool(model.offset_) or any(model.col_cost_) or highs.getHessianNumNz() > 0
     return report(
         library="highspy",
         solver="HIGHS",
-        status=said,
+        status=solve_status,
         sense=direction(model.sense_.name == "kMaximize") if has_objective else None,
         objective=info.objective_function_value,
         bound=bound,

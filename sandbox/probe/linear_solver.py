@@ -96,18 +96,18 @@ def _report(solver: Any, status: int, name: str, seconds: float) -> SolverReport
     variables = solver.variables()
     goal = solver.Objective()
     has_objective = bool(goal.offset()) or any(goal.GetCoefficient(variable) for variable in variables)
-    said = _STATUS.get(status, "error")
+    solve_status = _STATUS.get(status, "error")
     objective = bound = None
-    if has_objective and said in ("optimal", "feasible"):
+    if has_objective and solve_status in ("optimal", "feasible"):
         objective = goal.Value()
         if solver.IsMip():
             bound = goal.BestBound()
-        elif said == "optimal":
+        elif solve_status == "optimal":
             bound = objective  # A linear program's optimum is its own proof.
     return report(
         library="ortools.linear_solver",
         solver=name,
-        status=said,
+        status=solve_status,
         sense=direction(goal.maximization()) if has_objective else None,
         objective=objective,
         bound=bound,

@@ -72,7 +72,7 @@ def _mentions(text: str, names: tuple[str, ...]) -> bool:
 def _report(model: Any, solver: str, outcome: SolveOutcome) -> SolverReport:
     result = outcome.value
     has_solution = result.has_primal_feasible_solution()
-    said = _STATUS.get(result.termination.reason.name) or stopped(has_solution)
+    solve_status = _STATUS.get(result.termination.reason.name) or stopped(has_solution)
     goal = model.objective
     has_objective = (
         bool(goal.offset) or any(True for _ in goal.linear_terms()) or any(True for _ in goal.quadratic_terms())
@@ -80,7 +80,7 @@ def _report(model: Any, solver: str, outcome: SolveOutcome) -> SolverReport:
     return report(
         library="ortools.math_opt",
         solver=solver,
-        status=said,
+        status=solve_status,
         sense=direction(goal.is_maximize) if has_objective else None,
         objective=result.objective_value() if has_solution else None,
         bound=result.termination.objective_bounds.dual_bound,

@@ -86,22 +86,22 @@ def watch(library: ModuleType, channel: Channel) -> None:
 
 
 def _report(solver: Any, model: Any, status: Any, name: str, seconds: float) -> SolverReport:
-    said = _STATUS.get(status.name, "error")
+    solve_status = _STATUS.get(status.name, "error")
     helper = model.helper
     number = range(helper.num_variables())
     has_objective = bool(helper.objective_offset()) or any(helper.var_objective_coefficient(i) for i in number)
     variables = count((helper.var_is_integral(i), helper.var_lower_bound(i), helper.var_upper_bound(i)) for i in number)
     objective = bound = None
-    if has_objective and said in ("optimal", "feasible"):
+    if has_objective and solve_status in ("optimal", "feasible"):
         objective = solver.objective_value
         if (variables[1] or variables[2]) and name not in _LINEAR:
             bound = solver.best_objective_bound
-        elif said == "optimal":
+        elif solve_status == "optimal":
             bound = objective  # A linear program's optimum is its own proof.
     return report(
         library="ortools.model_builder",
         solver=name,
-        status=said,
+        status=solve_status,
         sense=direction(helper.maximize()) if has_objective else None,
         objective=objective,
         bound=bound,

@@ -51,9 +51,9 @@ def _can_be_lent(solver: Any, library: ModuleType) -> bool:
 
 
 def _report(problem: Any, solver: Any, outcome: SolveOutcome, library: ModuleType) -> SolverReport:
-    said = _STATUS.get(problem.sol_status) or ("limit" if problem.status == 0 else "error")
+    solve_status = _STATUS.get(problem.sol_status) or ("limit" if problem.status == 0 else "error")
     if outcome.error:
-        said = "error"
+        solve_status = "error"
     variables = count((one.cat == library.LpInteger, one.lowBound, one.upBound) for one in problem.variables())
     has_objective = problem.objective is not None and (
         any(problem.objective.values()) or bool(problem.objective.constant)
@@ -63,11 +63,11 @@ def _report(problem: Any, solver: Any, outcome: SolveOutcome, library: ModuleTyp
     return report(
         library="pulp",
         solver=_name(solver),
-        status=said,
+        status=solve_status,
         sense=direction(problem.sense == library.LpMaximize) if has_objective else None,
         objective=objective,
         # A linear program's optimum is its own proof; of others PuLP does not tell the bound.
-        bound=objective if is_linear and said == "optimal" else None,
+        bound=objective if is_linear and solve_status == "optimal" else None,
         variables=variables,
         constraints=problem.numConstraints(),
         seconds=outcome.seconds,

@@ -90,23 +90,23 @@ def _report(library: ModuleType, model: Any, name: str, outcome: SolveOutcome) -
     goal = goals[0] if goals and goals[0].expr.__class__ not in (int, float) else None
     maximize = goal is not None and goal.sense == library.maximize
     incumbent, bound = _values(outcome.value, maximize)
-    said = outcome.inner.status if outcome.inner else "error"
+    solve_status = outcome.inner.status if outcome.inner else "error"
     if outcome.value is not None:
         word = _termination(outcome.value)
-        said = _STATUS.get(word) or stopped(incumbent is not None)
-    if said == "optimal" and incumbent is None and goal is not None:
+        solve_status = _STATUS.get(word) or stopped(incumbent is not None)
+    if solve_status == "optimal" and incumbent is None and goal is not None:
         incumbent = library.value(goal, exception=False)
     variables = count(
         (not variable.is_continuous(), variable.lb, variable.ub)
         for variable in model.component_data_objects(library.Var, active=True)
         if not variable.fixed
     )
-    if bound is None and said == "optimal" and not variables[1] + variables[2]:
+    if bound is None and solve_status == "optimal" and not variables[1] + variables[2]:
         bound = incumbent
     return report(
         library="pyomo",
         solver=name,
-        status=said,
+        status=solve_status,
         sense=direction(maximize) if goal is not None else None,
         objective=incumbent,
         bound=bound,

@@ -46,15 +46,15 @@ def _solve(call: Call) -> Watcher:
 
 def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
     has_solution = model.getNSols() > 0
-    said = _STATUS.get(model.getStatus()) or stopped(has_solution)
+    solve_status = _STATUS.get(model.getStatus()) or stopped(has_solution)
     variables = model.getVars()
     has_objective = any(variable.getObj() for variable in variables) or bool(model.getObjoffset())
     return report(
         library="pyscipopt",
         solver="SCIP",
-        status=said,
+        status=solve_status,
         sense=direction(model.getObjectiveSense() == "maximize") if has_objective else None,
-        objective=model.getObjVal() if has_solution and said in ("optimal", "feasible") else None,
+        objective=model.getObjVal() if has_solution and solve_status in ("optimal", "feasible") else None,
         bound=model.getDualbound(),
         variables=count(
             (variable.vtype() != "CONTINUOUS", variable.getLbOriginal(), variable.getUbOriginal())

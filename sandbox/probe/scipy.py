@@ -70,17 +70,19 @@ def _lend_time(call: Call, signature: inspect.Signature) -> dict[str, Any]:
 
 def _linear(given: dict[str, Any], outcome: SolveOutcome, constraints: int) -> SolverReport:
     result = outcome.value
-    said = stopped(result.x is not None) if result.status == _AT_A_LIMIT else _STATUS.get(result.status, "error")
+    solve_status = (
+        stopped(result.x is not None) if result.status == _AT_A_LIMIT else _STATUS.get(result.status, "error")
+    )
     costs = _flat(given["c"])
     whole = _flat(given.get("integrality"))
     whole = whole * len(costs) if len(whole) == 1 else whole or [0] * len(costs)
     limits = _bounds(given.get("bounds"), len(costs)) if any(whole) else [(0.0, None)] * len(costs)
     objective = result.fun
-    proof = objective if said == "optimal" else None  # A linear program's optimum is its own proof.
+    proof = objective if solve_status == "optimal" else None  # A linear program's optimum is its own proof.
     return report(
         library="scipy.optimize",
         solver="HIGHS" if str(given.get("method", "highs")).startswith("highs") else str(given["method"]),
-        status=said,
+        status=solve_status,
         sense="minimize" if any(costs) else None,
         objective=objective,
         bound=getattr(result, "mip_dual_bound", None) if any(whole) else proof,
@@ -94,16 +96,16 @@ def _linear(given: dict[str, Any], outcome: SolveOutcome, constraints: int) -> S
 def _smooth(given: dict[str, Any], outcome: SolveOutcome) -> SolverReport:
     result = outcome.value
     message = str(result.message).lower()
-    said: SolveStatus = "error"
+    solve_status: SolveStatus = "error"
     if result.success:
-        said = "feasible"
+        solve_status = "feasible"
     elif "limit" in message or "maximum number" in message:
-        said = "limit"
+        solve_status = "limit"
     method = given.get("method")
     return report(
         library="scipy.optimize",
         solver=method.upper() if isinstance(method, str) else "",
-        status=said,
+        status=solve_status,
         sense="minimize",
         objective=result.fun,
         variables=(len(result.x), 0, 0),

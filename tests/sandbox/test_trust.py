@@ -74,7 +74,7 @@ def test_a_program_that_asks_for_its_end_gets_it_with_nothing_left_and_honest_fi
     code = (
         f"{NONCE}import time\nblock = b'x' * (60 << 20)\nend = time.process_time() + 0.3\n"
         "while time.process_time() < end: pass\n"
-        "if os.fork() == 0: time.sleep(60)\nsend('over 7')\ntime.sleep(60)"
+        "if os.fork() == 0: time.sleep(60)\nsend('exit 7')\ntime.sleep(60)"
     )
     execution = full.run(code)
     assert (execution.status, execution.exit_code) == ("error", 7)
