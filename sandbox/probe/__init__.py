@@ -14,8 +14,8 @@ of a kill. What the program set itself stays; what was lent is taken back. All t
 told otherwise, so none is lent.
 
 What this guards against, and what not. A program that prints things that look like reports, or that writes to file
-descriptors it did not open, changes nothing: reports carry a word, new for every run, that only the probe was given.
-A program that searches the interpreter's memory for that word, or that replaces a library's functions with its own, can
+descriptors it did not open, changes nothing: reports carry a nonce, new for every run, that only the probe was given.
+A program that searches the interpreter's memory for that nonce, or that replaces a library's functions with its own, can
 forge a report; both run in the same process and no pipe can tell them apart. Solves in processes that the program
 starts anew (not forked) are not seen.
 """
