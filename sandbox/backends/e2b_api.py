@@ -50,7 +50,11 @@ class E2BApi:
         """
         options = {"api_key": self._key, "retries": MAX_ATTEMPTS - 1, "request_timeout": _REQUEST_TIMEOUT_SECONDS}
         retry = retrying(self._broken_line, lambda error: _log.info("E2B's API: %s; retrying", self.reason(error)))
-        return await retry(request, **options)
+
+        async def attempt() -> T:
+            return await request(**options)
+
+        return await retry(attempt)
 
     def is_gone(self, error: Exception) -> bool:
         """Whether the cloud sandbox is no more: then there is no use in asking it again."""
