@@ -15,9 +15,9 @@ told otherwise, so none is lent.
 
 What this guards against, and what not. A program that prints things that look like reports, or that writes to file
 descriptors it did not open, changes nothing: reports carry a nonce, new for every run, that only the probe was given.
-A program that searches the interpreter's memory for that nonce, or that replaces a library's functions with its own, can
-forge a report; both run in the same process and no pipe can tell them apart. Solves in processes that the program
-starts anew (not forked) are not seen.
+A program that searches the interpreter's memory for it, or that replaces a library's functions with its own, can forge
+a report; both run in the same process and no pipe can tell them apart. Solves in processes that the program starts anew
+(not forked) are not seen.
 """
 
 from __future__ import annotations
