@@ -112,13 +112,13 @@ def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
 def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
     from storm_calm.agents.curation import run_curation
     from storm_calm.agents.runs.worker_pool import TooManyFailuresError
-    from storm_calm.cli.curate_display import counts, print_summary
-    from storm_calm.cli.display import shown
+    from storm_calm.cli.curate_display import print_summary
+    from storm_calm.cli.display import progress_display
 
     again = f"storm curate --out {out} --resume"
     try:
-        with shown(display, counts) as report:
-            summary = run_curation.curate(config, out, resume=resume, on_progress=report)
+        with progress_display(display) as on_progress:
+            summary = run_curation.curate(config, out, resume=resume, on_progress=on_progress)
     except KeyboardInterrupt:
         fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
     except TooManyFailuresError as error:

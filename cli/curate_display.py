@@ -1,4 +1,4 @@
-"""What `storm curate` shows: how far it is, and the summary at its end."""
+"""What `storm curate` shows: the summary at its end."""
 
 from __future__ import annotations
 
@@ -6,18 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from storm_calm.agents.curation.run_curation import Progress
 from storm_calm.agents.curation.summary import Summary
 from storm_calm.agents.interveners import Spent
-
-
-def counts(progress: Progress) -> str:
-    """How far a curation is, in a line."""
-    words = (
-        f"golden {progress.golden} · corrected {progress.corrected} · discarded {progress.discarded} · "
-        f"in flight {progress.in_flight} · {progress.tokens_per_second:,.0f} tokens/s"
-    )
-    return f"{words} · errors {progress.errors}" if progress.errors else words
 
 
 def print_summary(summary: Summary) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -16,7 +15,7 @@ from storm_calm.cli.options import option_texts
 
 if TYPE_CHECKING:
     from storm_calm.agents.detectors.labelled_traces import LabelledTrace
-    from storm_calm.agents.detectors.measure import Measurement, Verdict
+    from storm_calm.agents.detectors.measure import Measurement
     from storm_calm.agents.interveners import Intervener
     from storm_calm.sandbox import Sandbox
 
@@ -132,12 +131,7 @@ def _played(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace]:
 
 def _measured(traces: Iterable[LabelledTrace], total: int, intervener: Intervener, display: Any) -> Measurement:
     from storm_calm.agents.detectors.measure import measure
-    from storm_calm.cli.detectors_display import Progress, counts
-    from storm_calm.cli.display import shown
+    from storm_calm.cli.display import progress_display
 
-    with shown(display, counts) as report:
-
-        def progress(verdicts: Counter[Verdict]) -> None:
-            report(Progress(total=total, verdicts=verdicts))
-
-        return measure(traces, intervener, progress)
+    with progress_display(display) as on_progress:
+        return measure(traces, intervener, total=total, on_progress=on_progress)

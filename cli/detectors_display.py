@@ -1,51 +1,21 @@
-"""What `storm detectors` shows: how far it is, the shares, and the traces on which a detector was silent or wrong."""
+"""What `storm detectors` shows: the shares, and the traces on which a detector was silent or wrong."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from storm_calm.agents.detectors.measure import Counts, Judged, Measurement, Verdict
+from storm_calm.agents.detectors.measure import Counts, Judged, Measurement
 from storm_calm.agents.evaluation.intervals import Interval
 from storm_calm.cli.curate_display import spent_words
 from storm_calm.cli.eval_display import percent, span
 
 LISTED = 50
 """Traces that a list shows; --json has them all."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """How far a measurement is."""
-
-    total: int
-    """Traces to look at."""
-    verdicts: Counter[Verdict]
-    """How many there are of each so far."""
-    error: str = ""
-    """Nothing that a measurement goes on after."""
-
-    @property
-    def done(self) -> int:
-        """Traces looked at."""
-        return self.verdicts.total()
-
-    @property
-    def in_flight(self) -> int:
-        """Traces left."""
-        return self.total - self.done
-
-
-def counts(progress: Progress) -> str:
-    """How far a measurement is, in a line."""
-    names: tuple[Verdict, ...] = ("found", "missed", "wrong", "false")
-    return " · ".join(f"{name} {progress.verdicts[name]}" for name in names)
 
 
 def print_measured(intervener: str, measured: Mapping[str, Measurement]) -> None:

@@ -1,13 +1,12 @@
-"""What is shown while many problems are worked on, on standard error: a live bar, or a line now and then."""
+"""Show progress while many problems are worked on, on standard error: a live bar, or a line now and then."""
 
 from __future__ import annotations
 
 import sys
-import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,59 +14,58 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from storm_calm.agents.runs.progress import OnProgress, Progress, duration
+
 Display = Literal["rich", "plain", "none"]
 
 PLAIN_SECONDS = 5.0
 """Seconds between two lines of the plain display."""
 
 
-class Progress(typing.Protocol):
-    """What every progress says."""
-
-    @property
-    def total(self) -> int: ...
-    @property
-    def done(self) -> int: ...
-    @property
-    def in_flight(self) -> int: ...
-    @property
-    def error(self) -> str: ...
-
-
-P = TypeVar("P", bound=Progress)
-
-
 @contextmanager
-def shown(display: Display | None, counts: Callable[[P], str]) -> Iterator[Callable[[P], None]]:
-    """A report that draws. display: by default "rich" on a terminal, or else "plain". counts: a progress in words."""
+def progress_display(display: Display | None) -> Iterator[OnProgress]:
+    """Yield an `on_progress` that draws. display: by default "rich" on a terminal, or else "plain"."""
     chosen = display or ("rich" if sys.stderr.isatty() else "plain")
     if chosen == "rich":
         with Live(console=Console(stderr=True), refresh_per_second=8, transient=True) as live:
-            yield lambda progress: live.update(_bar(progress, counts(progress)))
+            yield lambda progress: live.update(_bar(progress))
     elif chosen == "plain":
-        yield _Plain(counts)
+        yield _PlainDisplay()
     else:
         yield lambda progress: None
 
 
-def _bar(progress: Progress, counts: str) -> Group:
+def _words(progress: Progress) -> str:
+    words = [f"{name} {count}" for name, count in progress.counts.items()]
+    words.append(f"in flight {progress.in_flight}")
+    if progress.tokens_per_second is not None:
+        words.append(f"{progress.tokens_per_second:,.0f} tokens/s")
+    if progress.errors:
+        words.append(f"errors {progress.errors}")
+    words.append(duration(progress.elapsed_seconds))
+    if progress.seconds_left:
+        words.append(f"about {duration(progress.seconds_left)} left")
+    return " · ".join(words)
+
+
+def _bar(progress: Progress) -> Group:
     row = Table.grid(padding=(0, 1), expand=True)
     row.add_column(no_wrap=True)
     row.add_column(ratio=1)
     row.add_row(f"{progress.done}/{progress.total}", ProgressBar(total=progress.total, completed=progress.done))
-    return Group(row, Text(counts), Text(progress.error, style="red", overflow="ellipsis", no_wrap=True))
+    error = Text(progress.last_error, style="red", overflow="ellipsis", no_wrap=True)
+    return Group(row, Text(_words(progress)), error)
 
 
-class _Plain(Generic[P]):
+class _PlainDisplay:
     """A line every now and then, and one at the end."""
 
-    def __init__(self, counts: Callable[[P], str]) -> None:
-        self._counts = counts
+    def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._last = monotonic()
 
-    def __call__(self, progress: P) -> None:
+    def __call__(self, progress: Progress) -> None:
         over = progress.in_flight == 0
         if over or monotonic() - self._last >= PLAIN_SECONDS:
             self._last = monotonic()
-            self._console.print(f"{progress.done}/{progress.total} · {self._counts(progress)}", soft_wrap=True)
+            self._console.print(f"{progress.done}/{progress.total} · {_words(progress)}", soft_wrap=True)

@@ -120,13 +120,13 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
 def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
     from storm_calm.agents.evaluation import run_evaluation
     from storm_calm.agents.runs.worker_pool import TooManyFailuresError
-    from storm_calm.cli.display import shown
-    from storm_calm.cli.eval_display import counts, print_results
+    from storm_calm.cli.display import progress_display
+    from storm_calm.cli.eval_display import print_results
 
     again = f"storm eval --out {out} --resume"
     try:
-        with shown(display, counts) as report:
-            results = run_evaluation.evaluate(config, out, resume=resume, on_progress=report)
+        with progress_display(display) as on_progress:
+            results = run_evaluation.evaluate(config, out, resume=resume, on_progress=on_progress)
     except KeyboardInterrupt:
         fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
     except TooManyFailuresError as error:

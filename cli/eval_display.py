@@ -1,4 +1,4 @@
-"""What `storm eval` shows: how far it is, and the results at its end."""
+"""What `storm eval` shows: the results at its end."""
 
 from __future__ import annotations
 
@@ -11,21 +11,12 @@ from rich.table import Table
 from storm_calm.agents.evaluation.behaviour import Behaviour
 from storm_calm.agents.evaluation.intervals import Interval
 from storm_calm.agents.evaluation.results import Group, Reliance, Results
-from storm_calm.agents.evaluation.run_evaluation import Progress
 
 GROUP_NAMES = {"by_benchmark": "test set", "by_family": "family", "by_difficulty": "difficulty", "by_group": "group"}
 """What the groups of a grouping are, in the head of its table."""
 
 WITH_INTERVALS = 2
 """Rules up to which a table of groups has intervals too: more columns do not fit into 60 characters."""
-
-
-def counts(progress: Progress) -> str:
-    """How far an evaluation is, in a line."""
-    words = f"right {progress.right} · in flight {progress.in_flight} · {progress.tokens_per_second:,.0f} tokens/s"
-    if progress.infrastructure:
-        words += f" · sandbox failed {progress.infrastructure}"
-    return f"{words} · errors {progress.errors}" if progress.errors else words
 
 
 def runs_at(problems: int, samples: int) -> str:

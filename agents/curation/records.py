@@ -41,6 +41,11 @@ class Record:
         return self.episode.problem.id
 
     @property
+    def key(self) -> str:
+        """The key of its job, for resuming."""
+        return self.id
+
+    @property
     def final_correct(self) -> bool:
         """Whether the watched run's answer is right."""
         return score(self.episode).reason == "correct"

@@ -11,12 +11,13 @@ that was named, and a missed one of the trigger that was there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from storm_calm.agents.detectors.labelled_traces import LabelledTrace
 from storm_calm.agents.evaluation.intervals import Interval, mean_share
+from storm_calm.agents.runs.progress import OnProgress, ProgressMeter
 from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
 
 if TYPE_CHECKING:
@@ -150,17 +151,22 @@ class Measurement:
 
 
 def measure(
-    traces: Iterable[LabelledTrace], intervener: Intervener, report: Callable[[Counter[Verdict]], None] | None = None
+    traces: Iterable[LabelledTrace],
+    intervener: Intervener,
+    *,
+    total: int = 0,
+    on_progress: OnProgress | None = None,
 ) -> Measurement:
     """Let an intervener look at each trace as the judge of a finished run does, without its answer.
 
-    report: called after each trace with how many there are of each verdict so far.
+    total: how many traces there are, for `on_progress`, which is called after each.
     Raises ReasonerError where the intervener cannot be reached.
     """
     from storm_calm.agents.interveners import Spent
 
     judged: list[Judged] = []
-    verdicts: Counter[Verdict] = Counter()
+    verdicts: Counter[str] = Counter({"found": 0, "missed": 0, "wrong": 0, "false": 0})
+    meter = ProgressMeter(total)
     spent = Spent()
     for trace in traces:
         unanswered = replace(trace.episode, problem=replace(trace.episode.problem, answers=()))
@@ -176,9 +182,11 @@ def measure(
             usable=seen.usable,
         )
         judged.append(one)
-        verdicts[one.verdict] += 1
-        if report is not None:
-            report(verdicts)
+        if one.verdict != "quiet":
+            verdicts[one.verdict] += 1
+        if on_progress is not None:
+            in_flight = min(1, total - len(judged))
+            on_progress(meter.read(done=len(judged), in_flight=in_flight, counts=dict(verdicts)))
     return Measurement(judged=tuple(judged), spent=spent)
 
 

@@ -11,7 +11,7 @@ from storm_calm.env import ReasonerError
 MAX_CONSECUTIVE_FAILURES = 5
 """Problems that may fail one after another, through no fault of theirs, before a run stops."""
 PROGRESS_INTERVAL_SECONDS = 0.2
-"""Seconds between two reports while nothing happens."""
+"""Seconds between two calls of `on_progress` while nothing happens."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -28,7 +28,7 @@ def run_jobs(
     *,
     workers: int,
     cancel: Callable[[], None],
-    tick: Callable[[int, list[str]], None],
+    on_progress: Callable[[int, list[str]], None],
     name: str,
 ) -> list[str]:
     """Run all jobs on `workers` threads; return the errors of the reasoner.
@@ -36,7 +36,7 @@ def run_jobs(
     keep: called in this thread with each result as it comes; whether the sandbox failed, so that the result says
     nothing about the model.
     cancel: cancels what is under way; called at the end, whatever the end is.
-    tick: called in this thread now and then, with the number of jobs that are left and the failures so far.
+    on_progress: called in this thread now and then, with the number of jobs that are left and the errors so far.
     name: of the threads.
     Raises TooManyFailuresError where job after job fails.
     """
@@ -61,7 +61,7 @@ def run_jobs(
                     raise TooManyFailuresError(
                         f"{row} problems failed one after another, the last one because: {reason}"
                     )
-            tick(len(waiting), errors)
+            on_progress(len(waiting), errors)
     finally:
         cancel()
         pool.shutdown(cancel_futures=True)

@@ -77,7 +77,9 @@ def _curate(place: Place, tell: Tell) -> None:
         config,
         place.folder / "curate",
         resume=True,
-        on_progress=lambda progress: tell(f"{progress.done} of {progress.total} problems, {progress.golden} golden"),
+        on_progress=lambda progress: tell(
+            f"{progress.done} of {progress.total} problems, {progress.counts['golden']} golden"
+        ),
     )
     if summary.errors:
         raise UnfinishedError(f"{summary.errors} problems are not done, the reasoner failed")
@@ -138,7 +140,9 @@ def _evaluate(model: str, place: Place, tell: Tell) -> None:
         config,
         place.folder / f"eval-{model}",
         resume=True,
-        on_progress=lambda progress: tell(f"{progress.done} of {progress.total} problems, {progress.right} right"),
+        on_progress=lambda progress: tell(
+            f"{progress.done} of {progress.total} problems, {progress.counts['right']} right"
+        ),
     )
     if results.errors:
         raise UnfinishedError(f"{results.errors} problems are not done, the reasoner failed")

@@ -1,7 +1,5 @@
 """Measuring an intervener: what counts as found, false, missed and located, and the shares that follow."""
 
-from collections import Counter
-
 import pytest
 
 from storm_calm.agents.detectors.labelled_traces import LabelledTrace
@@ -108,8 +106,11 @@ def test_the_intervener_never_sees_an_answer_and_no_hint_is_refused():
 def test_what_is_so_far_is_reported_after_each_trace():
     seen = []
     traces = [trace("right", "solver_distrust"), trace("clean", None)]
-    measure(traces, Scripted({"right": ("solver_distrust", 0)}), lambda verdicts: seen.append(Counter(verdicts)))
-    assert seen == [{"found": 1}, {"found": 1, "quiet": 1}]
+    measure(traces, Scripted({"right": ("solver_distrust", 0)}), total=2, on_progress=seen.append)
+    assert [(one.done, one.in_flight, one.counts["found"], one.counts["wrong"]) for one in seen] == [
+        (1, 1, 1, 0),
+        (2, 0, 1, 0),
+    ]
 
 
 def test_json_data_has_figures_and_every_judgement(measured):

@@ -1,0 +1,26 @@
+"""Progress says how long work has run and how long it will still take, at the pace of this session alone."""
+
+import pytest
+
+from storm_calm.agents.runs import progress
+from storm_calm.agents.runs.progress import ProgressMeter, duration
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress, "monotonic", lambda: now[0])
+    return now
+
+
+def test_the_time_left_follows_from_the_pace_of_this_session(clock):
+    meter = ProgressMeter(10, done=4)
+    assert meter.read(done=4, in_flight=2, counts={}).seconds_left is None
+    clock[0] += 6
+    read = meter.read(done=6, in_flight=2, counts={"right": 5}, errors=["slow", "down"], tokens=300)
+    assert (read.elapsed_seconds, read.seconds_left, read.tokens_per_second) == (6, 12, 50)
+    assert (read.errors, read.last_error, read.counts) == (2, "down", {"right": 5})
+
+
+def test_durations_are_in_words():
+    assert [duration(seconds) for seconds in (0.4, 59, 61, 3840)] == ["0 s", "59 s", "1 min 01 s", "1 h 04 min"]
