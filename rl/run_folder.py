@@ -9,70 +9,48 @@ model/, nano/        the trained model: a transformers checkpoint, and what the 
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-FREE = (
-    "trainer.total_training_steps",
-    "trainer.save_freq",
-    "trainer.max_actor_ckpt_to_keep",
-    "trainer.max_ckpt_to_keep",
-    "trainer.logger",
-    "storm.keep_rollouts",
-    "storm.workers",
-    "ray_kwargs",
+from storm_calm.agents.runs.lines import write_text
+from storm_calm.agents.runs.run_folder import RunKind, check_settings, lock_run_folder
+
+TRAINING = RunKind(
+    noun="a training run",
+    verb="trains",
+    may_change=frozenset(
+        {
+            "trainer.total_training_steps",
+            "trainer.save_freq",
+            "trainer.max_actor_ckpt_to_keep",
+            "trainer.max_ckpt_to_keep",
+            "trainer.logger",
+            "storm.keep_rollouts",
+            "storm.workers",
+            "ray_kwargs",
+        }
+    ),
 )
-"""Settings that may change when a run goes on."""
 
 
 @contextmanager
-def claimed(out: Path, config: Any) -> Iterator[None]:
-    """The folder for this process alone, with the settings in it.
+def claim_training_folder(out: Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """Hold the folder for this process alone, with the settings in it.
 
-    Raises ValueError where another process trains into it, where it holds a run with other settings (naming what
-    changed), or something else altogether.
+    Raises ValueError if another process trains into it, if it holds a run with other settings (naming what changed),
+    or something else altogether.
     """
     import yaml
 
-    known = {".lock", "config.yaml", "data"}
-    if out.exists() and not (out / "config.yaml").exists() and {file.name for file in out.iterdir()} - known:
-        raise ValueError(f"{out}: holds something else than a training run; choose another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{out}: another process trains into it; wait for it, or choose another folder") from None
-        file = out / "config.yaml"
-        begun = any((out / "checkpoints").glob("global_step_*"))
-        if begun and file.exists():
-            changed = list(_changes(yaml.safe_load(file.read_text(encoding="utf-8")), config))
-            if changed:
-                raise ValueError(
-                    f"{out}: made with other settings ({', '.join(changed[:6])}); choose another folder, or go on with "
-                    "the old ones"
-                )
-        draft = out / "config.yaml.part"
-        draft.write_text(yaml.safe_dump(config, sort_keys=True), encoding="utf-8")
-        draft.replace(file)
+    file = out / "config.yaml"
+    with lock_run_folder(out, TRAINING, settings_file=file.name, may_hold=("data",)):
+        if file.exists() and any((out / "checkpoints").glob("global_step_*")):
+            check_settings(out, TRAINING, yaml.safe_load(file.read_text(encoding="utf-8")), config)
+        write_text(file, yaml.safe_dump(config, sort_keys=True))
         yield
-
-
-def _changes(before: Any, now: Any, prefix: str = "") -> Iterator[str]:
-    names = dict.fromkeys((*now, *before))
-    for name in names:
-        key = f"{prefix}{name}"
-        old, new = before.get(name), now.get(name)
-        if key in FREE or old == new:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            yield from _changes(old, new, f"{key}.")
-        else:
-            yield f"{key}: {old} -> {new}"
 
 
 def new_metrics_file(out: Path) -> Path:

@@ -25,7 +25,7 @@ if __name__ == "__main__" and not __package__:
 
 from storm_calm.rl.checks import check_checkpoints, check_disk, check_model, check_sft_data, count_weights, lack_of_room
 from storm_calm.rl.command import local_model, parse
-from storm_calm.rl.run_folder import claimed, gather_metrics, new_metrics_file
+from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
         print("The settings are complete and fit together; nothing was started.")
         return
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    with claimed(out, resolved):
+    with claim_training_folder(out, resolved):
         done = check_checkpoints(Path(config.trainer.default_local_dir))
         if done >= (config.trainer.total_training_steps or steps):
             print(f"{out}: all {done} steps are done already")

@@ -34,7 +34,7 @@ from storm_calm.rl.checks import (
 from storm_calm.rl.command import local_model, parse
 from storm_calm.rl.compose import FOLDER
 from storm_calm.rl.console import told
-from storm_calm.rl.run_folder import claimed, gather_metrics, new_metrics_file
+from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
 
 HELDOUT = 64
 """Held-out problems that are put beside the training ones, for veRL's own validation (`trainer.test_freq`)."""
@@ -70,7 +70,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
         print("The settings are complete and fit together; nothing was started.")
         return
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    with claimed(out, resolved):
+    with claim_training_folder(out, resolved):
         _prepare_data(config)
         for file in (config.data.train_files, config.data.val_files):
             check_rl_data(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,11 @@ import tomli_w
 
 from storm_calm.agents.runs.lines import write_text
 
-LEFTOVERS = {".lock", "config.toml.part"}
-"""What a run that was killed at once may leave."""
-
 MAY_DIFFER_IF_SAME_PROBLEMS = {"problems", "data_dir"}
-"""Settings that say where problems are: they may differ when a run goes on, as long as the problems are the same."""
+"""Settings that say where problems are: they may differ in a resumed run, as long as the problems are the same."""
+
+MAX_SHOWN = 6
+"""Changed settings that an error lists."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +30,7 @@ class RunKind:
     verb: str
     """As in "another process curates into it"."""
     may_change: frozenset[str]
-    """Settings that may differ when a run goes on."""
+    """Settings that may change if the run is resumed; names with dots for nested ones, a section for all in it."""
 
 
 def stored_settings(path: Path) -> dict[str, Any] | None:
@@ -45,17 +45,14 @@ def stored_settings(path: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def claim_run_folder(
-    path: Path, kind: RunKind, settings: Mapping[str, Any], *, done: Callable[[], int | None], resume: bool
-) -> Iterator[None]:
-    """Hold the folder for this process alone, with the settings written into it.
+def lock_run_folder(path: Path, kind: RunKind, *, settings_file: str, may_hold: Collection[str] = ()) -> Iterator[None]:
+    """Hold the folder for this process alone; it is made if it is missing.
 
-    settings: as TOML data, with "problems_digest".
-    done: how many problems the run in the folder has done; None where there is nothing to go on with.
-    Raises ValueError for a folder that holds other settings (naming what changed), that holds a run and `resume` is not
-    set, that another process works in, or that holds something else altogether.
+    settings_file: what tells a run's folder. may_hold: what may be in the folder before that is written.
+    Raises ValueError for a folder that another process works in, or that holds something else altogether.
     """
-    if not (path / "config.toml").exists() and path.exists() and {e.name for e in path.iterdir()} - LEFTOVERS:
+    known = {".lock", f"{settings_file}.part", *may_hold}
+    if path.exists() and not (path / settings_file).exists() and {file.name for file in path.iterdir()} - known:
         raise ValueError(f"{path}: holds something else than {kind.noun}; choose another --out")
     path.mkdir(parents=True, exist_ok=True)
     with (path / ".lock").open("w") as lock:
@@ -64,13 +61,25 @@ def claim_run_folder(
         except BlockingIOError:
             message = f"{path}: another process {kind.verb} into it; wait for it, or choose another --out"
             raise ValueError(message) from None
+        yield
+
+
+@contextmanager
+def claim_run_folder(
+    path: Path, kind: RunKind, settings: Mapping[str, Any], *, done: Callable[[], int | None], resume: bool
+) -> Iterator[None]:
+    """Hold the folder for this process alone, with the settings written into it.
+
+    settings: as TOML data, with "problems_digest".
+    done: how many problems the run in the folder has done; None if there is nothing to resume.
+    Raises ValueError for a folder that holds other settings (naming what changed), that holds a run and `resume` is not
+    set, that another process works in, or that holds something else altogether.
+    """
+    with lock_run_folder(path, kind, settings_file="config.toml"):
         begun = done()
         before = stored_settings(path) if begun is not None else None
-        if before is not None and (changed := _changed(before, settings, kind.may_change)):
-            raise ValueError(
-                f"{path}: made with other settings ({', '.join(changed)}); "
-                "choose another --out, or --resume with the old ones"
-            )
+        if before is not None:
+            check_settings(path, kind, before, settings)
         if before is not None and not resume:
             raise ValueError(
                 f"{path}: holds a run already ({begun} of its problems done); --resume it, or choose another --out"
@@ -80,14 +89,39 @@ def claim_run_folder(
         yield
 
 
-def _changed(before: Mapping[str, Any], now: Mapping[str, Any], may_change: frozenset[str]) -> list[str]:
-    """The settings that differ, as "name: before -> now"."""
-    moved = MAY_DIFFER_IF_SAME_PROBLEMS if before.get("problems_digest") == now["problems_digest"] else set()
-    names = [name for name in dict.fromkeys((*now, *before)) if name not in may_change | moved]
-    # As they are shown: a run from before a setting was there has none of it, and so has one that leaves it empty.
-    differing = [name for name in names if _shown(before.get(name)) != _shown(now.get(name))]
-    return [f"{name}: {_shown(before.get(name))} -> {_shown(now.get(name))}" for name in differing]
+def check_settings(path: Path, kind: RunKind, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise ValueError if a run that was made with settings `before` can't be resumed with `now`, naming what changed.
+
+    Both may be nested, and may have the digest of their problems, "problems_digest".
+    """
+    digest = now.get("problems_digest")
+    same_problems = digest is not None and before.get("problems_digest") == digest
+    may_change = kind.may_change | (MAY_DIFFER_IF_SAME_PROBLEMS if same_problems else set())
+    old, new = dict(_flat(before)), dict(_flat(now))
+    changed = [
+        f"{name}: {old.get(name, NOT_SET)} -> {new.get(name, NOT_SET)}"
+        for name in dict.fromkeys((*new, *old))
+        # A run from before a setting was there has none of it, and so has one that leaves it empty.
+        if old.get(name, NOT_SET) != new.get(name, NOT_SET)
+        and not any(name == one or name.startswith(f"{one}.") for one in may_change)
+    ]
+    if changed:
+        more = ", ..." if len(changed) > MAX_SHOWN else ""
+        raise ValueError(
+            f"{path}: made with other settings ({', '.join(changed[:MAX_SHOWN])}{more}); "
+            "choose another --out, or use the old settings"
+        )
 
 
-def _shown(value: Any) -> str:
-    return "not set" if value in (None, "", []) else ",".join(value) if isinstance(value, list) else str(value)
+NOT_SET = "not set"
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Each setting as "section.name" and its value as text."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            empty = value in (None, "", [])
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            yield f"{prefix}{name}", NOT_SET if empty else text

@@ -61,7 +61,7 @@ def test_a_folder_with_a_run_is_refused_and_the_changed_settings_are_named(curat
     assert "out: holds a run already (1 of its problems done); --resume it, or choose another --out\n" in same.stderr
     other = curate("--out", "out", "--seed", 8, "--limit", 1, "--resume")
     assert other.exit_code == 2
-    message = "out: made with other settings (seed: 7 -> 8); choose another --out, or --resume with the old ones"
+    message = "out: made with other settings (seed: 7 -> 8); choose another --out, or use the old settings"
     assert other.stderr == f"storm: {message}\n"
 
 

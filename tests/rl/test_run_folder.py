@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from storm_calm.rl.run_folder import claimed, gather_metrics, new_metrics_file
+from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
 
 SETTINGS = {"storm": {"seed": 1, "workers": 2}, "trainer": {"total_training_steps": 3}, "ray_kwargs": {"cpus": 2}}
 
@@ -22,14 +22,14 @@ def begin(out):
 
 def test_settings_are_kept_and_a_begun_run_goes_on_with_the_same_ones_only(tmp_path):
     out = tmp_path / "run"
-    with claimed(out, SETTINGS):
+    with claim_training_folder(out, SETTINGS):
         assert yaml.safe_load((out / "config.yaml").read_text()) == SETTINGS
         begin(out)
-    with claimed(out, SETTINGS):
+    with claim_training_folder(out, SETTINGS):
         pass
     with (
         pytest.raises(ValueError, match=r"made with other settings \(storm\.seed: 1 -> 2\)"),
-        claimed(out, changed("storm", "seed", 2)),
+        claim_training_folder(out, changed("storm", "seed", 2)),
     ):
         pass
     assert yaml.safe_load((out / "config.yaml").read_text()) == SETTINGS
@@ -39,22 +39,25 @@ def test_settings_are_kept_and_a_begun_run_goes_on_with_the_same_ones_only(tmp_p
     ("section", "name"), [("trainer", "total_training_steps"), ("storm", "workers"), ("ray_kwargs", "cpus")]
 )
 def test_what_results_do_not_depend_on_may_change(tmp_path, section, name):
-    with claimed(tmp_path, SETTINGS):
+    with claim_training_folder(tmp_path, SETTINGS):
         begin(tmp_path)
-    with claimed(tmp_path, changed(section, name, 9)):
+    with claim_training_folder(tmp_path, changed(section, name, 9)):
         assert yaml.safe_load((tmp_path / "config.yaml").read_text())[section][name] == 9
 
 
 def test_a_run_that_has_no_checkpoint_yet_may_begin_anew(tmp_path):
-    with claimed(tmp_path, SETTINGS):
+    with claim_training_folder(tmp_path, SETTINGS):
         pass
-    with claimed(tmp_path, changed("storm", "seed", 2)):
+    with claim_training_folder(tmp_path, changed("storm", "seed", 2)):
         pass
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="holds something else than a training run"), claimed(tmp_path, SETTINGS):
+    with (
+        pytest.raises(ValueError, match="holds something else than a training run"),
+        claim_training_folder(tmp_path, SETTINGS),
+    ):
         pass
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
@@ -62,11 +65,11 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 def test_two_processes_never_train_into_one_folder(tmp_path):
     code = f"""if True:
         from pathlib import Path
-        from storm_calm.rl.run_folder import claimed
-        with claimed(Path({str(tmp_path)!r}), {{}}):
+        from storm_calm.rl.run_folder import claim_training_folder
+        with claim_training_folder(Path({str(tmp_path)!r}), {{}}):
             pass
     """
-    with claimed(tmp_path, {}):
+    with claim_training_folder(tmp_path, {}):
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "another process trains into it" in run.stderr
 

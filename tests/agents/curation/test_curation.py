@@ -111,7 +111,7 @@ def test_a_folder_with_other_settings_is_refused_and_they_are_named(config, tmp_
     curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     other = replace(config, seed=8, reasoner="nano", temperature=0.5, workers=2)
     changes = "seed: 7 -> 8, reasoner: nano-base -> nano, temperature: not set -> 0.5"
-    message = f"{tmp_path / 'out'}: made with other settings ({changes}); choose another --out, or --resume with"
+    message = f"{tmp_path / 'out'}: made with other settings ({changes}); choose another --out, or use the old"
     with pytest.raises(ValueError, match=re.escape(message)):
         curate(other, tmp_path / "out", resume=True)
 
