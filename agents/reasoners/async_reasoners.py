@@ -12,49 +12,17 @@ import asyncio
 import threading
 import typing
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from storm_calm.agents.reasoners import open_reasoner
-from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, PromptRenderer, Reasoner, Sampling, collect
+from storm_calm.agents.reasoners.async_interface import AsyncReasoner, Told, Written
+from storm_calm.env.reasoner import Chunk, Encoding, Message, Reasoner, Sampling, collect
 
 TICK = 0.02
 """Seconds between two looks at what a thread has written: to wake the loop for each token would slow all threads."""
-
-Told = Callable[[str, int], None]
-"""Called on the loop with a piece of text and how many tokens it has."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
-    """What a model wrote in one go, and what it took."""
-
-    generation: Generation
-    """The text."""
-    prompt_tokens: int | None
-    """Tokens of the prompt; None where nobody counted them."""
-    tokens: int
-    """Tokens that were written."""
-
-
-class AsyncReasoner(PromptRenderer, typing.Protocol):
-    """A `Reasoner` whose writing is awaited."""
-
-    @property
-    def name(self) -> str:
-        """Its name, for records."""
-
-    @property
-    def sampling(self) -> Sampling:
-        """How it is best drawn from."""
-
-    async def write(
-        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling, told: Told
-    ) -> Written:
-        """Go on from `prompt`. Cancelled, it stops the model. Raises ReasonerError."""
 
 
 class InThreads:

@@ -26,7 +26,7 @@ import aiohttp
 import orjson
 
 from storm_calm.agents.reasoners import chat_template
-from storm_calm.agents.reasoners.async_reasoners import Told, Written
+from storm_calm.agents.reasoners.async_interface import Told, Written
 from storm_calm.agents.reasoners.endpoint import Endpoint, Served
 from storm_calm.agents.reasoners.sse import BrokenError, Wire
 from storm_calm.agents.reasoners.tokenizer import ByteTokens

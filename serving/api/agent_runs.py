@@ -23,7 +23,7 @@ from functools import partial
 from time import perf_counter
 from typing import Literal
 
-from storm_calm.agents.reasoners.async_reasoners import AsyncReasoner
+from storm_calm.agents.reasoners.async_interface import AsyncReasoner
 from storm_calm.env import (
     Episode,
     Generation,
