@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import comb
 
 CONFIDENCE = 0.95
 RESAMPLES = 4000
@@ -99,13 +98,3 @@ def _wilson(right: int, count: int) -> tuple[float, float]:
 
     found = binomtest(right, count).proportion_ci(CONFIDENCE, method="wilson")
     return float(found.low), float(found.high)
-
-
-def pass_at(k: int, right: int, samples: int) -> float:
-    """The chance that at least one of `k` samples is right, drawn without putting back from `samples` with `right`.
-
-    The unbiased estimator of arXiv 2107.03374, in [0, 1]. Raises ValueError for fewer samples than k.
-    """
-    if not 0 <= right <= samples or not 1 <= k <= samples:
-        raise ValueError(f"k is {k} and right is {right} of {samples} samples; give at least k samples")
-    return 1.0 - comb(samples - right, k) / comb(samples, k)

@@ -8,7 +8,8 @@ from typing import Any
 
 from storm_calm.agents.evaluation.behaviour import Behaviour, behaviour
 from storm_calm.agents.evaluation.config import EvalConfig
-from storm_calm.agents.evaluation.intervals import Interval, macro_share, mean_share, pass_at
+from storm_calm.agents.evaluation.intervals import Interval, macro_share, mean_share
+from storm_calm.agents.evaluation.pass_at_k import pass_at
 from storm_calm.agents.evaluation.samples import Sample
 from storm_calm.env import Problem, read_answer, score
 from storm_calm.env.problems.benchmarks import benchmark_of

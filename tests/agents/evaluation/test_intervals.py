@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storm_calm.agents.evaluation.intervals import macro_share, mean_difference, mean_share, pass_at
+from storm_calm.agents.evaluation.intervals import macro_share, mean_difference, mean_share
+from storm_calm.agents.evaluation.pass_at_k import pass_at
 
 shares = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=12)
 

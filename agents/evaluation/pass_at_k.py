@@ -1,0 +1,14 @@
+"""pass@k: the chance that one of k samples is right."""
+
+from math import comb
+
+
+def pass_at(k: int, right: int, samples: int) -> float:
+    """Return the chance that at least one of `k` samples is right, drawn without replacement from `samples`.
+
+    right: how many of all `samples` are right. The unbiased estimator of arXiv 2107.03374, in [0, 1].
+    Raises ValueError for fewer samples than k.
+    """
+    if not 0 <= right <= samples or not 1 <= k <= samples:
+        raise ValueError(f"k is {k} and right is {right} of {samples} samples; give at least k samples")
+    return 1.0 - comb(samples - right, k) / comb(samples, k)
