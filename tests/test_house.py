@@ -1,6 +1,7 @@
 """The rooms of the house import one way, and the ground floor is light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent
+ARCHITECTURE = HOUSE / "docs" / "architecture.md"
 ROOMS = {
     "sandbox": set(),
     "env": {"sandbox"},
@@ -83,3 +85,12 @@ def test_importing_all_of_env_and_opening_a_sandbox_loads_nothing_heavy():
     loaded = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True).stdout
     assert "storm_calm" in loaded.split()
     assert HEAVY & set(loaded.split()) == set()
+
+
+@pytest.mark.parametrize(
+    "place", re.findall(r"`([\w/]+\.py)(?::(\w+))?`", ARCHITECTURE.read_text(encoding="utf-8")), ids=":".join
+)
+def test_the_walks_through_the_code_name_what_is_there(place):
+    path, name = place
+    tree = ast.parse((HOUSE / path).read_text(encoding="utf-8"))
+    assert not name or name in {node.name for node in tree.body if hasattr(node, "name")}

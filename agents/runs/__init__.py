@@ -4,6 +4,8 @@
 - `run_folder`: an output folder, claimed by one process, never mixed from two configurations
 - `lines`: files that grow by a line at a time and survive a kill
 - `open_run`: reasoner and sandbox, opened as the settings say
+- `resume`: results that are kept one by one, and jobs that are missing
+- `progress`: how far the work is
 - `worker_pool`: jobs on threads, and one loop that keeps their results
 - `cancellable_reasoner`: a reasoner that counts tokens and can be cancelled
 """
