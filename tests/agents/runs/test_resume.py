@@ -1,0 +1,95 @@
+"""Results are kept one by one; what is missing, or what the sandbox failed, is worked on in the next session."""
+
+import threading
+from dataclasses import dataclass, replace
+
+import pytest
+
+from storm_calm.agents.runs.resume import ResumableWork
+from storm_calm.agents.runs.worker_pool import TooManyFailuresError
+from storm_calm.env import ReasonerError
+
+
+@dataclass(frozen=True)
+class Square:
+    key: int
+    value: int
+    failed: bool = False
+    at_seconds: float = 0.0
+
+
+def square(job):
+    return Square(job, job * job)
+
+
+class Session:
+    """One process: what it stores, and how it ended."""
+
+    def __init__(self, kept=(), jobs=range(6)):
+        self.kept, self.seen, self.cancelled = list(kept), [], 0
+        self.work = ResumableWork({job: job for job in jobs}, self.kept, labels=lambda one: {"odd": one.value % 2})
+
+    def run(self, work=square):
+        self.work.run(
+            work,
+            keep=self.keep,
+            workers=2,
+            tokens=lambda: 10,
+            cancel=self.cancel,
+            on_progress=self.seen.append,
+            name="square",
+        )
+        return self
+
+    def keep(self, result, at_seconds):
+        assert threading.current_thread() is threading.main_thread()
+        self.kept.append(replace(result, at_seconds=at_seconds))
+        return self.kept[-1]
+
+    def cancel(self):
+        self.cancelled += 1
+
+
+def test_results_come_in_the_order_of_the_jobs_and_progress_counts_them():
+    session = Session().run()
+    assert [one.value for one in session.work.in_order()] == [0, 1, 4, 9, 16, 25]
+    last = session.seen[-1]
+    assert (last.total, last.done, last.in_flight, last.errors, last.counts) == (6, 6, 0, 0, {"odd": 3})
+    assert session.cancelled == 1
+
+
+def test_a_second_session_does_what_is_missing_and_what_the_sandbox_failed():
+    kept = [Square(0, 0, at_seconds=7.0), Square(1, 1, failed=True, at_seconds=8.0), Square(3, 9, at_seconds=9.0)]
+    session = Session(kept)
+    assert session.work.left == [1, 2, 4, 5]
+    session.run()
+    assert sorted(one.key for one in session.kept[3:]) == [1, 2, 4, 5]
+    assert all(one.at_seconds >= 9.0 for one in session.kept[3:]), "pauses are left out, earlier sessions are not"
+    assert (session.seen[-1].done, session.seen[-1].counts) == (6, {"odd": 3})
+
+
+def test_results_that_the_sandbox_failed_are_counted_by_themselves():
+    session = Session(jobs=range(3)).run(lambda job: Square(job, job, failed=job == 1))
+    assert (session.seen[-1].done, session.seen[-1].counts) == (2, {"odd": 1, "sandbox failed": 1})
+
+
+def test_errors_of_the_reasoner_are_left_for_the_next_session():
+    def work(job):
+        if job == 2:
+            raise ReasonerError("it is down")
+        return square(job)
+
+    session = Session().run(work)
+    assert session.work.errors == ["it is down"]
+    assert (session.seen[-1].errors, session.seen[-1].last_error, session.seen[-1].done) == (1, "it is down", 5)
+    assert Session(session.kept).work.left == [2]
+
+
+def test_work_stops_where_job_after_job_fails():
+    def work(job):
+        raise ReasonerError("it is down")
+
+    session = Session(jobs=range(50))
+    with pytest.raises(TooManyFailuresError, match="5 problems failed one after another, the last one because: it is"):
+        session.run(work)
+    assert (session.kept, session.cancelled) == ([], 1)
