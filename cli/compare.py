@@ -25,7 +25,7 @@ def compare(
 ) -> None:
     """Put evaluations side by side: right answers, what differs from the first run, and what the models did."""
     with told():
-        from storm_calm.agents.evaluation.compare import compare
+        from storm_calm.agents.evaluation.compare_runs import compare
         from storm_calm.agents.evaluation.plots import draw
         from storm_calm.cli.compare_display import print_comparison
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from storm_calm.agents.evaluation.compare import Comparison, Run
+from storm_calm.agents.evaluation.compare_runs import Comparison, EvaluatedRun
 from storm_calm.agents.evaluation.intervals import Interval
 from storm_calm.agents.evaluation.results import GROUPINGS
 from storm_calm.cli.eval_display import GROUP_NAMES, percent, span
@@ -63,7 +63,7 @@ def print_comparison(comparison: Comparison) -> None:
         )
 
 
-def _figures(runs: tuple[Run, ...], rule: str) -> list[str]:
+def _figures(runs: tuple[EvaluatedRun, ...], rule: str) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in run.results["rules"][rule]))
 
 

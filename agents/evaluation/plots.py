@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from storm_calm.agents.evaluation.compare import Comparison, Run
+from storm_calm.agents.evaluation.compare_runs import Comparison, EvaluatedRun
 from storm_calm.env import TRIGGERS
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -75,7 +75,7 @@ def _accuracy(comparison: Comparison) -> Any:
     return figure
 
 
-def _findings(runs: Sequence[Run]) -> Any:
+def _findings(runs: Sequence[EvaluatedRun]) -> Any:
     figure, axes = _figure(width=6.0, height=1.2 + len(TRIGGERS) * (0.2 + 0.16 * len(runs)))
     axes.grid(axis="y", visible=False)
     for number, run in enumerate(runs):
@@ -104,7 +104,7 @@ def _figure(*, width: float, height: float) -> tuple[Any, Any]:
     return figure, figure.add_subplot()
 
 
-def _shared(runs: Sequence[Run], grouping: str) -> list[str]:
+def _shared(runs: Sequence[EvaluatedRun], grouping: str) -> list[str]:
     """The groups that all runs have."""
     first = runs[0].results.get(grouping, {})
     return [name for name in first if all(name in run.results.get(grouping, {}) for run in runs)]

@@ -15,7 +15,7 @@ from storm_calm.env import Problem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class EvaluatedRun:
     """A finished evaluation."""
 
     name: str
@@ -40,7 +40,7 @@ class Difference:
 class Comparison:
     """Runs side by side."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[EvaluatedRun, ...]
     """The runs, in the order given."""
     rules: tuple[str, ...]
     """The rules under which all of them are scored."""
@@ -65,7 +65,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
     return Comparison(runs=runs, rules=rules, differences=differences)
 
 
-def _read(folder: Path, folders: Sequence[Path]) -> Run:
+def _read(folder: Path, folders: Sequence[Path]) -> EvaluatedRun:
     file = folder / "results.json"
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
@@ -80,10 +80,10 @@ def _read(folder: Path, folders: Sequence[Path]) -> Run:
         raise ValueError(f"{file}: not the results of an evaluation; write them anew with --resume") from error
     alone = sum(other.resolve().name == folder.resolve().name for other in folders) == 1
     samples = read_samples(folder / "samples.jsonl")
-    return Run(name=folder.resolve().name if alone else str(folder), results=results, samples=samples)
+    return EvaluatedRun(name=folder.resolve().name if alone else str(folder), results=results, samples=samples)
 
 
-def _difference(first: Run, other: Run, rules: Sequence[str]) -> Difference:
+def _difference(first: EvaluatedRun, other: EvaluatedRun, rules: Sequence[str]) -> Difference:
     found: dict[str, Interval] = {}
     count = 0
     for rule in rules:
