@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from storm_calm.sandbox import Limits, Sandbox, SolverReport
 
-SHORT = Limits(seconds=1.5, memory_mb=1024)
+SHORT = Limits(seconds=3, memory_mb=1024)
 """Limits for a solve that would take longer: it has about 1.2 seconds."""
 
 MARKET = """
