@@ -9,7 +9,8 @@
     case       what a case is, and how it says what must hold
     outside    the caller's side: secrets, a folder, sockets
     limits     time, memory, output, files
-    reach      processes, secrets, network, powers
+    reach      processes, secrets
+    powers     network, powers
     conduct    leaks, endings, abilities
     sessions   sessions
     runner     running the cases, with canaries beside them

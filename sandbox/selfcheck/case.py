@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import Execution, Isolation, Status
 from storm_calm.sandbox.selfcheck.outside import Outside
+from storm_calm.sandbox.selfcheck.texts import ATTEMPT
 
 Theme = Literal[
     "time",
@@ -161,6 +162,13 @@ def untouched(seen: CaseResult) -> str | None:
     """Nothing was written into the folder outside, and nobody called at the sockets."""
     changes = seen.outside.changes()
     return f"outside: {', '.join(changes)}" if changes else None
+
+
+def attempts(theme: Theme, name: str, code: str, check: Check = refused, **more: object) -> Case:
+    """A case that tries things, all of which must be refused from isolation level "landlock" on."""
+    step = Step(code=ATTEMPT + code, informed=True)
+    more = {"isolation": "landlock", "outside": True, **more}
+    return Case(name=name, theme=theme, steps=(step,), check=every(check, untouched), **more)  # type: ignore[arg-type]
 
 
 def all_ok(seen: CaseResult) -> str | None:

@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from storm_calm.sandbox.base import Limits, Sandbox
 from storm_calm.sandbox.execution import ISOLATION_LEVELS, Execution, SandboxUnavailableError
-from storm_calm.sandbox.selfcheck import conduct, limits, reach, sessions
+from storm_calm.sandbox.selfcheck import conduct, limits, powers, reach, sessions
 from storm_calm.sandbox.selfcheck.case import Case, CaseResult, LeakCheck, Rewind, Step, Theme
 from storm_calm.sandbox.selfcheck.outside import Outside
 
-CASES: tuple[Case, ...] = (*limits.CASES, *reach.CASES, *conduct.CASES, *sessions.CASES)
+CASES: tuple[Case, ...] = (*limits.CASES, *reach.CASES, *powers.CASES, *conduct.CASES, *sessions.CASES)
 """Every case, by theme. The canaries come on top."""
 
 _MAX_PARALLEL = 4  # hostile programs: more would take each other's processor time for their own fault
