@@ -88,7 +88,7 @@ def throughput(sandbox: Sandbox, name: str, nodes: int, seconds: float) -> float
         return runs / (time.perf_counter() - begin)
 
 
-def wait_for_places(sandbox: Any, number: int) -> None:
+def wait_for_slots(sandbox: Any, number: int) -> None:
     """Until the sandbox has found the nodes that there are."""
     deadline = time.monotonic() + 120
     while sandbox.cluster.slot_count() != number:
@@ -112,12 +112,12 @@ def compare(seconds: float, rounds: int) -> dict[str, Any]:
         ray.init(address=cluster.address, log_to_driver=False)
         with open_sandbox("ray") as sandbox:
             for _ in range(rounds):
-                wait_for_places(sandbox, 1)
+                wait_for_slots(sandbox, 1)
                 alone = {name: throughput(sandbox, name, 1, seconds) for name in PROGRAMS}
                 alone["spinning"] = spin([first], seconds)
                 with pinned(second):
                     node = cluster.add_node(num_cpus=1, **store)
-                wait_for_places(sandbox, 2)
+                wait_for_slots(sandbox, 2)
                 for name in PROGRAMS:
                     found[name].append((alone[name], throughput(sandbox, name, 2, seconds)))
                 found["spinning"].append((alone["spinning"], spin([first, second], seconds)))

@@ -142,7 +142,7 @@ def test_one_that_waits_for_its_turn_leaves_the_queue_and_the_others_keep_theirs
         assert first.result().stdout == "first\n"
 
 
-def test_a_place_that_comes_at_the_moment_of_cancelling_is_not_lost():
+def test_a_slot_that_comes_at_the_moment_of_cancelling_is_not_lost():
     slots = FairSemaphore([1])
     for _ in range(300):
         cancellation = Cancellation()

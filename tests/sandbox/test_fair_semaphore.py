@@ -27,7 +27,7 @@ def start(slots, order, name, accepts=lambda slot: True):
     return thread
 
 
-def test_places_are_given_in_the_order_of_asking():
+def test_slots_are_given_in_the_order_of_asking():
     slots = FairSemaphore(["a"])
     order: list[tuple[int, str]] = []
     with slots.acquire():
@@ -37,7 +37,7 @@ def test_places_are_given_in_the_order_of_asking():
     assert [number for number, _ in order] == list(range(20))
 
 
-def test_one_who_waits_for_a_certain_place_does_not_hold_up_the_others():
+def test_one_who_waits_for_a_certain_slot_does_not_hold_up_the_others():
     slots = FairSemaphore(["a", "b"])
     order: list[tuple[str, str]] = []
     with slots.acquire(lambda slot: slot == "a"):
@@ -48,7 +48,7 @@ def test_one_who_waits_for_a_certain_place_does_not_hold_up_the_others():
     assert order[-1] == ("picky", "a")
 
 
-def test_it_is_calm_while_at_most_one_place_is_taken_and_nobody_waits():
+def test_it_is_uncontended_while_at_most_one_slot_is_taken_and_nobody_waits():
     slots = FairSemaphore(["a", "b"])
     assert slots.is_uncontended()
     with slots.acquire():
@@ -60,7 +60,7 @@ def test_it_is_calm_while_at_most_one_place_is_taken_and_nobody_waits():
     assert slots.is_uncontended()
 
 
-def test_an_error_gives_the_place_back():
+def test_an_error_gives_the_slot_back():
     slots = FairSemaphore(["a"])
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), slots.acquire():
