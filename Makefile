@@ -1,17 +1,19 @@
-# make demo: from nothing to golden trajectories.   make test: every test.
+# make demo: from nothing to golden trajectories.   make check: lint, types and the fast tests.   make test: every test.
 # Plain pip does all of it; uv is used for the demo's installation where it is there.
 
 VENV ?= .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 LIMIT ?= 60
+# Processes that share the tests; much of a test's time is waiting, so one more than processors.
+TEST_WORKERS ?= 3
 
 # The first Python in the supported range.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test clients studio lint types clean
+.PHONY: demo check test clients studio lint types clean
 
 demo: $(VENV)/.installed
 	$(BIN)/storm curate --families all --split heldout --limit $(LIMIT) --seed 7 --reasoner nano-base --out runs/demo --resume
@@ -27,8 +29,14 @@ demo: $(VENV)/.installed
 		'  make test' \
 		'and read docs/curation.md for the seven triggers and what is in the files.'
 
+# What to run before every commit: under two minutes on two processors.
+check: lint types
+	$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not slow and not alone"
+
+# Every test: those that measure time, or count what the machine runs, after all others.
 test: $(VENV)/.installed-test $(CLIENTS)/.installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(TEST_WORKERS) -m "not alone"
+	$(BIN)/pytest -m alone
 
 # Other people's clients of the API, in an environment of their own.
 clients: $(CLIENTS)/.installed

@@ -1,15 +1,74 @@
-"""For all tests: with STORM_NO_SKIP=1, as in CI, a skipped test is a failed one, so nothing is left out silently.
+"""For all tests: what may be skipped, what is slow, and what runs beside what.
 
-But for a reason that begins with "impossible here: ": no installation would make such a test run on this machine.
+With STORM_NO_SKIP=1, as in CI, a skipped test is a failed one, so nothing is left out silently; except if its reason
+begins with "impossible here: ", because no installation would make such a test run on this machine.
+
+Several processes (`-n 2`) share the tests by file: a file is the unit, so its fixtures are made once. Files that share
+something expensive, or that must not run at the same time, are one unit (`GROUPS`). Tests marked `alone` measure time
+or count what the whole machine runs; `make test` runs them afterwards, in one process.
 """
 
 import os
+import re
 import signal
 
 import pytest
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+NEEDS = {"browser": "browser", "docker_image": "docker", "image": "docker"}
+"""Fixtures and the mark of the tests that use them; all of these tests are slow."""
+GROUPS = {
+    "docker": ("tests/sandbox/test_docker", "tests/serving/test_serving_image"),
+    "report": ("tests/serving/report/",),
+    "review": ("tests/serving/review/",),
+}
+"""Units of several files, by the beginnings of their paths."""
+WEAKER = ("sandbox-landlock", "sandbox-limits")
+"""Units that repeat for the weaker isolation levels what `sandbox-full` tests for the strongest; slow, all in all."""
+LONGEST = (
+    *("tests/rl/test_train_verl", "tests/installed/", "tests/rl/test_train_sft", "tests/sandbox/test_ray"),
+    *("tests/sandbox/test_docker", "tests/serving/test_serving_image", "tests/serving/test_"),
+)
+"""Units that begin first, so that none of them is left for the end."""
+
+
+def group(file, callspec):
+    """Return the unit of a test: a file, several files, or what runs in the same sandbox."""
+    for name in ("sandbox", "walled"):
+        if callspec and file.startswith("tests/sandbox/") and name in callspec.params:
+            return f"sandbox-{callspec.params[name]}"
+    if callspec and "installed" in callspec.params:
+        return f"installed-{callspec.params['installed']}"
+    return next((name for name, starts in GROUPS.items() if file.startswith(starts)), file)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out a file without importing it, if its text shows that none of its tests is wanted."""
+    if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+        return None
+    text, wanted = collection_path.read_text(encoding="utf-8"), config.option.markexpr
+    if wanted == "alone" and "mark.alone" not in text:
+        return True
+    if "not slow" in wanted and re.search(r"^pytestmark = .*mark\.slow\b", text, re.MULTILINE):
+        return True
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    def rank(item):
+        found = [number for number, start in enumerate(LONGEST) if item.nodeid.startswith(start)]
+        return found[0] if found else len(LONGEST)
+
+    for item in items:
+        unit = group(item.nodeid.partition("::")[0], getattr(item, "callspec", None))
+        marks = {NEEDS[fixture] for fixture in set(NEEDS) & set(item.fixturenames)}
+        for mark in [*sorted(marks), *(["slow"] if marks or unit in WEAKER else [])]:
+            item.add_marker(mark)
+        item.add_marker(pytest.mark.xdist_group(unit))
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(wrapper=True)

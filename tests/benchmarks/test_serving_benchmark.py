@@ -26,6 +26,8 @@ from storm_calm.env.protocol import Inline
 from storm_calm.env.transcript import Span, Transcript
 from storm_calm.sandbox import open_sandbox
 
+pytestmark = pytest.mark.slow
+
 QUICK = Script(tokens=12, rate=400, first=0.01)
 CORE = min(os.sched_getaffinity(0))
 

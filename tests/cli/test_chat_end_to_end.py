@@ -14,6 +14,8 @@ from support.fake_chat_server import DEMANDS, PARAMETERS, FakeChatServer
 from support.fake_reasoner import boxed, by_hand, direct, mixed, workshop
 from support.measurements import without_measurements
 
+pytestmark = pytest.mark.slow
+
 LENIENT = ("--minimum-isolation", "limits")
 
 

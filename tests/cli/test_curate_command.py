@@ -17,6 +17,8 @@ from support.fake_completions_server import FakeCompletionsServer
 from support.fake_intervener_server import FakeIntervenerServer
 from support.fake_reasoner import mixed, workshop
 
+pytestmark = pytest.mark.slow
+
 LENIENT = ("--minimum-isolation", "limits")
 LLM = ("--intervener", "llm", "--intervener-url", "http://127.0.0.1:9/v1")
 

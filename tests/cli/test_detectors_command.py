@@ -11,6 +11,8 @@ import pytest
 
 from support.fake_intervener_server import FakeIntervenerServer
 
+pytestmark = pytest.mark.slow
+
 LENIENT = ("--minimum-isolation", "limits", "--display", "none")
 
 FLAWED = """---

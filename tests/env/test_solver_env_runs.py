@@ -59,6 +59,7 @@ def test_files_are_there_for_programs_that_run_again_elsewhere(make):
     assert result.execution.stdout == "42\n"
 
 
+@pytest.mark.alone
 def test_a_cancelled_program_raises_and_leaves_the_episode_as_it_was_written(make):
     cancellation = Cancellation()
     env = make(cancellation=cancellation)
@@ -75,6 +76,7 @@ def test_a_cancelled_program_raises_and_leaves_the_episode_as_it_was_written(mak
         env.act()
 
 
+@pytest.mark.alone
 def test_a_program_that_is_replayed_can_be_cancelled(sandbox, make):
     here = make()
     here.step(program("import time; time.sleep(0.6); x = 1"))

@@ -112,7 +112,7 @@ def installed(request, wheel, tmp_path_factory):
     return run
 
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_it_is_the_wheel_that_runs(installed):

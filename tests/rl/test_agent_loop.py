@@ -22,6 +22,8 @@ from storm_calm.rl.rollout_metrics import last_failure
 from storm_calm.sandbox import SandboxUnavailableError
 from support.scripted_policy import ANSWERING, FAILING, GUESSING, INVENTING, SOLVING, ScriptedPolicy
 
+pytestmark = pytest.mark.slow
+
 RUNS = {
     "solves": (SOLVING, ANSWERING),
     "fails, mends, answers": (FAILING, SOLVING, ANSWERING),

@@ -7,6 +7,8 @@ from transformers import AutoModelForCausalLM
 from storm_calm.env.problems.families import generate
 from storm_calm.rl.verl_cpu.batch import Batch, Request
 
+pytestmark = pytest.mark.slow
+
 STOP = ("```\n", "```output")
 
 

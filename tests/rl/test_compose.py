@@ -4,6 +4,8 @@ import pytest
 
 from storm_calm.rl.compose import compose, environment, names
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_configuration_is_complete_and_named(tmp_path):
     assert {"grpo_nano_cpu", "grpo_nano_gpu", "grpo_qwen3_4b_h100x8", "sft_nano_cpu", "sft_qwen3_4b_h100x8"} <= set(

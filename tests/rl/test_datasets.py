@@ -16,6 +16,8 @@ from storm_calm.env.problems.families import generate
 from storm_calm.rl.datasets import ExportConfig, export, message_row, rl_rows, sft_row, trl_row
 from storm_calm.sandbox import Execution
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -18,7 +18,7 @@ pytest.importorskip("onnxruntime_genai")
 
 from storm_calm.rl.nano import export as module  # noqa: E402
 
-pytestmark = pytest.mark.timeout(600)  # An export imports torch twice, in processes of its own.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # An export imports torch twice, in processes of its own.
 
 
 @pytest.fixture(scope="module")

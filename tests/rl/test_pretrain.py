@@ -17,6 +17,8 @@ from storm_calm.rl.nano.drills import drill_corpus, drills  # noqa: E402
 from storm_calm.rl.nano.pretrain import IGNORED, PretrainConfig, _batches, pretrain, save  # noqa: E402
 from storm_calm.rl.nano.tokenizer import NanoRenderer  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 TOKENIZER = built_in("nano-base") / "tokenizer.json"
 SMALL = PretrainConfig(hidden=64, layers=2, tokens=40_000, batch_tokens=1_000, warmup=5)
 

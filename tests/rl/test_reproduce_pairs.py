@@ -10,6 +10,8 @@ from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.reproduce.plain_pairs import plain_pairs
 from storm_calm.sandbox import open_sandbox
 
+pytestmark = pytest.mark.slow
+
 SEED, COUNT = 5, 36
 
 

@@ -12,6 +12,8 @@ from storm_calm.rl.reproduce.paired import contrast
 from storm_calm.rl.reproduce.report import clock, write_report
 from support.fake_reproduction import LIKE_THE_PAPER, PROBLEMS, evaluated, noted, reproduction
 
+pytestmark = pytest.mark.slow
+
 SFT, GRPO, LESS, CLASS_1, CLASS_2, SHIFT, PLAIN = range(7)
 
 

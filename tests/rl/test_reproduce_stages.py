@@ -16,6 +16,8 @@ from storm_calm.rl.reproduce.stages import BY_NAME
 from storm_calm.rl.reproduce.training import TrainingFailedError, train
 from support.fake_reproduction import noted, reproduction, stubs
 
+pytestmark = pytest.mark.slow
+
 TINY = ReproduceConfig(problems=4, epochs=1, steps=2, heldout=3)
 
 

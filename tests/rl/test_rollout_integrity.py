@@ -18,6 +18,8 @@ from storm_calm.rl.datasets import rl_rows
 from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
 from support.reward_attacks import ATTACKS, MARKS, Attack, boxed, program
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(seconds=1.5, memory_mb=300, processes=64)
 HONEST = Attack(name="honest", kind="program", texts=(program("print(6 * 7)"), boxed(42)), reason="correct")
 

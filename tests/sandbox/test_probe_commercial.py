@@ -32,6 +32,7 @@ def test_solves(full, library, model, status, sense, objective, counted):
     assert (values(found), counts(found)) == ((objective, objective), counted)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("library", START)
 def test_a_slow_solve_ends_before_the_run_does_and_the_settings_are_taken_back(full, library):
     settings = {

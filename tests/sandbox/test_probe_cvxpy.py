@@ -44,6 +44,7 @@ cp.Problem(cp.Maximize(cp.sum(x) + cp.sum(y)), [y <= 2.5, cp.sum(x) <= 4]).solve
     assert (counts(found), values(found)) == ((2, 2, 6, 5), (13, None))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("solver", ["HIGHS", "SCIPY"])
 def test_a_slow_solve_ends_before_the_run_does(full, solver):
     code = f"""{CP}{MARKET}

@@ -65,6 +65,7 @@ def test_a_number_of_threads_that_comes_later_is_no_trouble(full):
     assert full.run(code).stdout == "HighsStatus.kOk\nHighsStatus.kOk HighsModelStatus.kOptimal\n"
 
 
+@pytest.mark.alone
 def test_a_time_limit_without_a_solution(full):
     code = f"{MODEL}h.setOptionValue('time_limit', 0.0)\nh.maximize(x)"
     assert report_and_output(full, code, SHORT)[0].status in ("limit", "optimal")

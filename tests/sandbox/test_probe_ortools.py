@@ -77,6 +77,7 @@ def test_the_incremental_solver_reports_each_solve(full):
     assert [found.objective for found in full.run(code).reports] == [3, 2]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["GSCIP", "CP_SAT"])
 def test_a_slow_math_opt_solve_ends_before_the_run_does(full, kind):
     code = f"""{MARKET}
@@ -96,6 +97,7 @@ print(p.time_limit, p.threads)
     assert found.constraints == MARKET_COUNTS[3]
 
 
+@pytest.mark.alone
 def test_a_slow_model_builder_solve_does_too(full):
     code = f"""{MARKET}
 from ortools.linear_solver.python import model_builder as b

@@ -61,6 +61,7 @@ def test_a_sequence_of_objectives_is_one_report(full):
     assert (found.solver, found.status, found.objective) == ("HIGHS", "optimal", 1)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("solver", ["PULP_CBC_CMD", "HiGHS"])
 def test_a_slow_solve_ends_before_the_run_does(full, solver):
     code = f"""{MARKET}

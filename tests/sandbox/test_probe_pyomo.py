@@ -67,6 +67,7 @@ m.o = Objective(expr=sum(m.s[i] for i in range(2 * ROWS)))
 CBC = "import pulp\ns = SolverFactory('cbc', executable=pulp.PULP_CBC_CMD().path)\n"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("solver", ["appsi_highs", "cbc"])
 def test_a_slow_solve_ends_before_the_run_does(full, solver):
     solve = f"{CBC}s.solve(m)" if solver == "cbc" else f"SolverFactory({solver!r}).solve(m)"

@@ -27,6 +27,7 @@ def test_solves(full, model, solve, status, sense, objective, counted):
     assert (values(found), counts(found)) == ((objective, objective), counted)
 
 
+@pytest.mark.alone
 def test_a_slow_solve_ends_before_the_run_does_and_the_limit_is_taken_back(full):
     code = f"""{S}{MARKET}
 x = [m.addVar(vtype="B") for _ in range(COLUMNS)]

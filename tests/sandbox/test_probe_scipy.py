@@ -80,6 +80,7 @@ def test_minimize_proves_nothing(full, call, solver, status, objective, counted)
     assert found.objective == (objective if objective is None else pytest.approx(objective, abs=1e-3))
 
 
+@pytest.mark.alone
 def test_a_slow_solve_ends_before_the_run_does(full):
     code = f"""{SP}{MARKET}
 matrix = np.hstack([np.array(A), np.eye(ROWS), -np.eye(ROWS)])

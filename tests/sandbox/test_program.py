@@ -132,6 +132,7 @@ def test_the_order_of_sets_does_not(sandbox):
     assert sandbox.run(code).stdout == sandbox.run(code).stdout
 
 
+@pytest.mark.alone
 def test_time_and_memory_are_measured(sandbox):
     code = "import time\nx = b'x' * (100 << 20)\nwhile time.process_time() < 0.4: pass"
     execution = sandbox.run(code)

@@ -18,6 +18,8 @@ from ray.cluster_utils import Cluster
 from storm_calm.sandbox import Cancellation, Limits, RunCancelledError, SandboxUnavailableError, open_sandbox
 from storm_calm.sandbox.backends import ray_cluster, ray_nodes
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SPAN = "import time; print(time.monotonic()); time.sleep({}); print(time.monotonic())"
 SOLVE = """
@@ -175,7 +177,7 @@ def test_a_cancelled_program_ends_alone_and_its_node_serves_on(nodes, opened):
             begin = time.monotonic()
             with pytest.raises(RunCancelledError):
                 run("x = 2\nwhile True: pass", cancellation=cancellation)
-            assert time.monotonic() - begin < 0.5 + 0.5
+            assert time.monotonic() - begin < 0.5 + 3  # the last for a busy machine
         assert [run.stdout for run in answers()] == ["whole\n"]
         after = session.run("print(x)", cancellation=Cancellation())
         assert (after.stdout, after.replayed, session.blocks) == ("1\n", 0, 2)

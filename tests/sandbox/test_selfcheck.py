@@ -28,6 +28,8 @@ from storm_calm.sandbox.selfcheck import CASES, Case, CaseOutcome, Outside, Step
 from storm_calm.sandbox.selfcheck.case import ended
 from storm_calm.sandbox.selfcheck.outside import MARK
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
 def test_every_case_holds_that_the_isolation_claims(isolation):

@@ -29,6 +29,7 @@ def test_state_is_kept_from_block_to_block(session):
     assert session.blocks == 3
 
 
+@pytest.mark.alone
 def test_an_execution_of_a_block_is_one_of_a_program(session):
     code = "import sys, time\nprint('out')\nprint('err', file=sys.stderr)\nx = bytearray(80 << 20)\ntime.sleep(0.1)"
     execution = session.run(code)
@@ -54,6 +55,7 @@ FAILING = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("status", "code"), FAILING.values(), ids=FAILING.keys())
 def test_a_failed_block_leaves_the_state_and_the_files_as_they_were(sandbox, status, code):
     limits = Limits(seconds=5 if "memory" in status else 0.4, memory_mb=200, output_bytes=5000)
@@ -252,6 +254,7 @@ def test_what_a_block_s_threads_still_print_is_waited_for(session):
     assert (following.stdout, following.replayed) == ("1\n", 0)
 
 
+@pytest.mark.alone
 def test_a_block_is_killed_if_an_earlier_one_does_not_run_again_as_it_had(session):
     session.run(
         "import time, threading\nborn = time.time()\n"

@@ -60,6 +60,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("code", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_session_outlives_a_hostile_block(sandbox, code):
     limits = Limits(seconds=1.0, processes=24, memory_mb=300)
@@ -146,6 +147,7 @@ def test_the_keeper_s_memory_is_out_of_reach(walled):
         assert "1 open" not in session.run(code).stdout
 
 
+@pytest.mark.alone
 def test_the_deadline_holds(sandbox):
     with sandbox.session() as session:
         session.run("import os, signal, time")

@@ -147,6 +147,7 @@ tried(lambda: os.utime("/dev/null"))
     assert (mine.stat().st_mode, mine.stat().st_mtime) == (before.st_mode, before.st_mtime)
 
 
+@pytest.mark.alone
 def test_sessions_of_its_own_give_a_program_no_larger_share_of_the_processor():
     spin = "import os\nfor _ in range(40):\n    if os.fork() == 0: os.setsid(); break\nwhile True: pass"
     honest = "import time\nbegin = time.process_time()\nwhile time.process_time() < begin + 0.3: pass"

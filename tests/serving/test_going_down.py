@@ -12,6 +12,8 @@ import httpx
 import psutil
 import pytest
 
+pytestmark = pytest.mark.slow
+
 STORM = [sys.executable, "-c", "from storm_calm.cli.start import main; main()"]
 
 

@@ -10,6 +10,8 @@ import yaml
 
 from support import docker_test_engine
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

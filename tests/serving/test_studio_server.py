@@ -18,7 +18,7 @@ from storm_calm.agents.graphs.golden import OUTCOMES
 from storm_calm.env.problems.families import generate
 from support.langgraph_dev_server import DevServer
 
-pytestmark = pytest.mark.skipif(find_spec("langgraph_api") is None, reason="needs the extra studio")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_spec("langgraph_api") is None, reason="needs the extra studio")]
 
 KEY = "a-key-for-the-tests-only"
 (PROBLEM,) = generate(["knapsack"], split="heldout", seed=7, limit=1)

@@ -20,6 +20,8 @@ from storm_calm.env import ReasonerError, Sampling, read_episodes, write_problem
 from support.fake_reasoner import FakeReasoner, by_hand, direct, mixed, stubborn, workshop
 from support.measurements import curation_results
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path):

@@ -14,6 +14,8 @@ from support import TESTS
 from support.fake_reasoner import workshop
 from support.measurements import curation_results
 
+pytestmark = pytest.mark.slow
+
 COUNT = 16
 SESSIONS = 4
 """The most that are killed."""

@@ -22,6 +22,8 @@ from support.fake_intervener_server import SAID, FakeIntervenerServer
 from support.fake_reasoner import FakeReasoner, by_hand, direct, line, overruling, stubborn, workshop, wrong
 from support.measurements import without_measurements
 
+pytestmark = pytest.mark.slow
+
 
 class Quick(FakeReasoner):
     """An actor that speaks in whole segments and has no tokens, for many problems in little time."""

@@ -8,6 +8,8 @@ import pytest
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.run_curation import curate
 
+pytestmark = pytest.mark.slow
+
 
 def lines(folder, name):
     """A run's records without what a clock or a scheduler decides."""

@@ -13,6 +13,8 @@ from storm_calm.env import ReasonerError, Sampling, score, write_problems
 from support.fake_reasoner import FakeReasoner, boxed, direct, mixed, program, silent, stubborn, workshop, wrong
 from support.measurements import without_measurements
 
+pytestmark = pytest.mark.slow
+
 COUNT = 8
 
 

@@ -11,6 +11,8 @@ import pytest
 from storm_calm.serving.report import open_run, write_report
 from storm_calm.serving.report.page import MARK
 
+pytestmark = pytest.mark.slow
+
 
 def unpacked(report):
     """The index of a report, and its blocks."""

@@ -16,6 +16,8 @@ from storm_calm.serving.report import open_run, write_report
 from storm_calm.serving.report.page import as_json, packed, script_text, style_text
 from support.browser_pages import expect, until
 
+pytestmark = pytest.mark.slow
+
 MARKUP = [
     "</script><script>window.pwned = 1; alert(1)</script>",
     "<img src=x onerror='window.pwned = 2; alert(2)'>",

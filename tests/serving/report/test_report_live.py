@@ -13,6 +13,8 @@ from storm_calm.serving.report import open_run
 from storm_calm.serving.report.live_server import Index, create_app, serve
 from support.browser_pages import expect
 
+pytestmark = pytest.mark.slow
+
 
 class Served:
     """A report of a folder on a free port, in a thread."""

@@ -9,6 +9,8 @@ from storm_calm.env import TRIGGERS
 from storm_calm.serving.report import open_run, write_report
 from support.browser_pages import expect, until
 
+pytestmark = pytest.mark.slow
+
 
 def values(page, card):
     """The bars of a card: label to count."""

@@ -17,6 +17,8 @@ from support.browser_pages import NAMES, expect, until
 from support.fake_reasoner import workshop
 from support.review_process import ReviewProcess
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"yes": "y", "no": "n", "cannot_say": "c"}
 ANA = [
     # finding, trigger, right trigger, hint, lightweight, leak, comment
