@@ -143,7 +143,7 @@ def run_in_background(opened, codes):
     return lambda: [future.exception(120) or future.result() for future in futures]
 
 
-def test_both_nodes_run_programs_and_none_more_than_it_has_places(nodes, opened):
+def test_both_nodes_run_programs_and_none_more_than_it_has_slots(nodes, opened):
     assert (opened.workers, opened.backend) == (2, "ray")
     with ThreadPoolExecutor(7) as pool:
         runs = list(pool.map(opened.run, [SPAN.format(0.4)] * 7))

@@ -69,7 +69,7 @@ def sandbox_runs():
     """A function that counts the programs that run in a server's sandbox."""
 
     def sandbox_runs(live):
-        places = live.agent.sandbox._places
-        return places._count - len(places._free)
+        sandbox = live.agent.sandbox
+        return sandbox.workers - sandbox.slots.free_count
 
     return sandbox_runs
