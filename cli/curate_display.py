@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from storm_calm.agents.curation.summary import Summary
-from storm_calm.agents.interveners import Spent
+from storm_calm.agents.interveners import Cost
 
 
 def print_summary(summary: Summary) -> None:
@@ -29,26 +29,26 @@ def print_summary(summary: Summary) -> None:
     console.print()
     facts = Table.grid(padding=(0, 2))
     facts.add_row("interventions", f"{summary.interventions}{_listed(summary.by_trigger)}")
-    if summary.refusals:
-        facts.add_row("refused", f"{sum(summary.refusals.values())}{_listed(summary.refusals)}")
+    if summary.rejected_hints:
+        facts.add_row("rejected hints", f"{sum(summary.rejected_hints.values())}{_listed(summary.rejected_hints)}")
     facts.add_row("discarded", f"{sum(summary.discarded.values())}{_listed(summary.discarded)}")
     mean, most = summary.hint_token_share_mean, summary.hint_token_share_max
     facts.add_row("hint tokens", f"{mean:.1%} of a golden run on average, {most:.1%} at most")
     facts.add_row("programs run", f"{summary.executions} in a sandbox of isolation level {summary.isolation or 'none'}")
     facts.add_row("tokens", f"{summary.tokens:,} in {summary.seconds:,.0f} s")
-    if summary.spent["calls"] or summary.spent["cached"]:
-        facts.add_row("intervener", f"{escape(summary.intervener)}: {spent_words(Spent.from_dict(summary.spent))}")
+    if summary.cost["calls"] or summary.cost["cached"]:
+        facts.add_row("intervener", f"{escape(summary.intervener)}: {cost_words(Cost.from_dict(summary.cost))}")
     if summary.errors:
         facts.add_row("errors", f"{summary.errors} problems not done")
     console.print(facts)
 
 
-def spent_words(spent: Spent) -> str:
+def cost_words(cost: Cost) -> str:
     """What inspecting took, in a line."""
-    words = f"{spent.calls:,} requests, {spent.cached:,} cached, {spent.input_tokens:,} tokens in, "
-    words += f"{spent.output_tokens:,} out, {spent.seconds:,.0f} s"
+    words = f"{cost.calls:,} requests, {cost.cached:,} cached, {cost.input_tokens:,} tokens in, "
+    words += f"{cost.output_tokens:,} out, {cost.seconds:,.0f} s"
     # Prices have no currency here; small sums need their digits.
-    return f"{words}, price {spent.price:,.{2 if spent.price >= 1 else 4}f}" if spent.price else words
+    return f"{words}, price {cost.price:,.{2 if cost.price >= 1 else 4}f}" if cost.price else words
 
 
 def _part(count: int, summary: Summary) -> str:

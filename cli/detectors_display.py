@@ -11,7 +11,7 @@ from rich.text import Text
 
 from storm_calm.agents.detectors.measure import Counts, Judged, Measurement
 from storm_calm.agents.evaluation.intervals import Interval
-from storm_calm.cli.curate_display import spent_words
+from storm_calm.cli.curate_display import cost_words
 from storm_calm.cli.eval_display import percent, span
 
 LISTED = 50
@@ -39,8 +39,8 @@ def _print_set(console: Console, intervener: str, name: str, measured: Measureme
     console.print(f"false alarms on clean traces: {len(measured.those('false'))} of {measured.clean}")
     if unjudged := sum(not one.usable for one in measured.judged):
         console.print(f"no judgement that could be used: {unjudged}")
-    if measured.spent.calls or measured.spent.cached:
-        console.print(spent_words(measured.spent))
+    if measured.cost.calls or measured.cost.cached:
+        console.print(cost_words(measured.cost))
     _list(console, "left to another intervener, nothing is said of these flaws:", measured.those("missed"))
     _list(console, "wrong, another flaw is named than the label's:", measured.those("wrong"))
     _list(console, "wrong, a flaw is named where there is none:", measured.those("false"))

@@ -20,7 +20,7 @@ from storm_calm.agents.curation.records import Record
 from storm_calm.agents.graphs import calm
 from storm_calm.agents.graphs.checkpoints import open_checkpoints, run_graph
 from storm_calm.agents.graphs.components import Parts
-from storm_calm.agents.interveners import Intervener, Refusal, Spent
+from storm_calm.agents.interveners import Cost, Intervener, RejectedHint
 from storm_calm.agents.interveners.cancellable import CancellableIntervener
 from storm_calm.agents.interveners.open_intervener import open_intervener
 from storm_calm.agents.runs.cancellable_reasoner import CancellableReasoner
@@ -59,8 +59,8 @@ class ProblemRunner:
             finding=Finding.from_dict(state["finding"]) if state["finding"] else None,
             episode=Episode.from_dict(state["episode"]),
             native=native,
-            refusals=tuple(Refusal.from_dict(one) for one in state["refusals"]),
-            spent=Spent.from_dict(state["spent"]),
+            rejected_hints=tuple(RejectedHint.from_dict(one) for one in state["rejected_hints"]),
+            cost=Cost.from_dict(state["cost"]),
         )
 
     def cancel(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from storm_calm.agents.graphs.golden import Outcome, hint_positions, hint_share
-from storm_calm.agents.interveners import Refusal, Spent
+from storm_calm.agents.interveners import Cost, RejectedHint
 from storm_calm.agents.runs.lines import read_lines
 from storm_calm.env import Episode, Finding, score
 from storm_calm.env.plain import arguments
@@ -28,9 +28,9 @@ class Record:
     """The watched run."""
     native: Episode
     """The run without interventions."""
-    refusals: tuple[Refusal, ...] = ()
-    """What the intervener said and what was not used."""
-    spent: Spent = field(default_factory=Spent)
+    rejected_hints: tuple[RejectedHint, ...] = ()
+    """Hints of the intervener that were rejected."""
+    cost: Cost = field(default_factory=Cost)
     """What inspecting took."""
     at_seconds: float = 0.0
     """Wall seconds after which it was done, counted from the beginning of the curation, pauses left out."""
@@ -76,8 +76,8 @@ class Record:
             "finding": self.finding.to_dict() if self.finding else None,
             "hint_share": round(hint_share(self.episode), 6),
             "hint_positions": [round(position, 6) for position in hint_positions(self.episode)],
-            "refusals": [refusal.to_dict() for refusal in self.refusals],
-            "spent": self.spent.to_dict(),
+            "rejected_hints": [rejected.to_dict() for rejected in self.rejected_hints],
+            "cost": self.cost.to_dict(),
             "at_seconds": self.at_seconds,
             "episode": self.episode.to_dict(),
             "native": self.native.to_dict(),
@@ -95,8 +95,8 @@ class Record:
             finding=Finding.from_dict(finding) if finding else None,
             episode=Episode.from_dict(values["episode"]),
             native=Episode.from_dict(values["native"]),
-            refusals=tuple(Refusal.from_dict(one) for one in values.get("refusals", ())),
-            spent=Spent.from_dict(values.get("spent", {})),
+            rejected_hints=tuple(RejectedHint.from_dict(one) for one in values.get("rejected_hints", ())),
+            cost=Cost.from_dict(values.get("cost", {})),
             at_seconds=values["at_seconds"],
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import Record
 from storm_calm.agents.graphs.golden import OUTCOMES, hint_positions, hint_share
-from storm_calm.agents.interveners import REFUSALS, Spent
+from storm_calm.agents.interveners import REJECTION_REASONS, Cost
 from storm_calm.env import TRIGGERS
 
 
@@ -44,10 +44,10 @@ class Summary:
     """The same, the largest of a golden run."""
     hint_position_mean: float
     """Where hints stand in golden runs, as a share of the text after the prompt; the mean over hints, 0 without any."""
-    refusals: dict[str, int]
-    """What interveners said and what was not used, by the reason (`agents.interveners.RefusalReason`)."""
-    spent: dict[str, float]
-    """What inspecting took in all: requests, tokens, price, seconds (`agents.interveners.Spent`)."""
+    rejected_hints: dict[str, int]
+    """Rejected hints by reason (`agents.interveners.RejectionReason`)."""
+    cost: dict[str, float]
+    """What inspecting took in all: requests, tokens, price, seconds (`agents.interveners.Cost`)."""
     by_trigger: dict[str, int]
     """Interventions by the trigger that fired."""
     by_family: dict[str, dict[str, int]]
@@ -80,7 +80,7 @@ def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 
     episodes = [episode for record in records for episode in (record.episode, record.native)]
     isolation_levels = {execution.isolation for episode in episodes for execution in episode.executions}
     triggers = Counter(one.finding.trigger for record in records for one in record.episode.interventions)
-    refusals = Counter(refusal.reason for record in records for refusal in record.refusals)
+    rejected_hints = Counter(rejected.reason for record in records for rejected in record.rejected_hints)
     outcomes = Counter(record.outcome for record in records)
     families: dict[str, list[Record]] = {}
     for record in records:
@@ -96,8 +96,8 @@ def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 
         hint_token_share_mean=round(sum(shares) / len(shares), 6) if shares else 0.0,
         hint_token_share_max=round(max(shares, default=0.0), 6),
         hint_position_mean=round(sum(positions) / len(positions), 6) if positions else 0.0,
-        refusals={reason: refusals[reason] for reason in REFUSALS if refusals[reason]},
-        spent=sum((record.spent for record in records), Spent()).to_dict(),
+        rejected_hints={reason: rejected_hints[reason] for reason in REJECTION_REASONS if rejected_hints[reason]},
+        cost=sum((record.cost for record in records), Cost()).to_dict(),
         by_trigger={trigger: triggers[trigger] for trigger in TRIGGERS},
         by_family={family: _counts(families[family]) for family in sorted(families)},
         discarded={one: outcomes[one] for one in OUTCOMES if one != "golden" and outcomes[one]},

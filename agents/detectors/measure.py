@@ -21,7 +21,7 @@ from storm_calm.agents.runs.progress import OnProgress, ProgressMeter
 from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
 
 if TYPE_CHECKING:
-    from storm_calm.agents.interveners import Intervener, Spent
+    from storm_calm.agents.interveners import Cost, Intervener
 
 Verdict = Literal["found", "false", "missed", "wrong", "quiet"]
 """What became of a trace: the right trigger; a flaw named where there is none; nothing said of a flaw; another trigger
@@ -102,7 +102,7 @@ class Measurement:
 
     judged: tuple[Judged, ...]
     """Every trace, in order."""
-    spent: Spent
+    cost: Cost
     """What it took."""
 
     @property
@@ -134,7 +134,7 @@ class Measurement:
             "unjudged": sum(not one.usable for one in self.judged),
             "all": self.all.to_dict(),
             "triggers": {trigger: counts.to_dict() for trigger, counts in self.by_trigger.items()},
-            "spent": self.spent.to_dict(),
+            "cost": self.cost.to_dict(),
             "judged": [one.to_dict() for one in self.judged],
         }
 
@@ -162,17 +162,17 @@ def measure(
     total: how many traces there are, for `on_progress`, which is called after each.
     Raises ReasonerError where the intervener cannot be reached.
     """
-    from storm_calm.agents.interveners import Spent
+    from storm_calm.agents.interveners import Cost
 
     judged: list[Judged] = []
     verdicts: Counter[str] = Counter({"found": 0, "missed": 0, "wrong": 0, "false": 0})
     meter = ProgressMeter(total)
-    spent = Spent()
+    cost = Cost()
     for trace in traces:
         unanswered = replace(trace.episode, problem=replace(trace.episode.problem, answers=()))
         # Finding is measured here, and not wording: no hint is refused.
         seen = intervener.inspect(unanswered, lambda hint: None)
-        spent += seen.spent
+        cost += seen.cost
         one = Judged(
             id=trace.id,
             trigger=trace.trigger,
@@ -187,7 +187,7 @@ def measure(
         if on_progress is not None:
             in_flight = min(1, total - len(judged))
             on_progress(meter.read(done=len(judged), in_flight=in_flight, counts=dict(verdicts)))
-    return Measurement(judged=tuple(judged), spent=spent)
+    return Measurement(judged=tuple(judged), cost=cost)
 
 
 def _share(right: int, others: int) -> Interval | None:

@@ -25,7 +25,7 @@ from storm_calm.agents.graphs.components import Parts, Supply, default_parts
 from storm_calm.agents.graphs.golden import outcome
 from storm_calm.agents.graphs.human_review import review
 from storm_calm.agents.graphs.state import CalmState, Context, Question
-from storm_calm.agents.interveners import Inspection, Spent
+from storm_calm.agents.interveners import Cost, Inspection
 from storm_calm.env import Episode, Finding
 
 
@@ -54,7 +54,7 @@ def start(supply: Supply, state: Question, runtime: Runtime[Context]) -> dict[st
     """Begin a run, and settle who watches it. A client that sends no context gets the rules."""
     context = runtime.context or Context()
     fresh: dict[str, Any] = {"intervener": context.intervener, "finding": None, "hint": None, "outcome": None}
-    fresh |= {"refusals": [], "spent": Spent().to_dict()}
+    fresh |= {"rejected_hints": [], "cost": Cost().to_dict()}
     return {**nodes.start(supply, state), **fresh}
 
 
@@ -105,9 +105,9 @@ def repair(parts: Parts, episode: Episode, seen: Inspection) -> dict[str, Any] |
 
 def record(seen: Inspection, state: CalmState) -> dict[str, Any]:
     """What inspecting took and what was refused, all together."""
-    spent = Spent.from_dict(state["spent"]) + seen.spent
-    refusals = [*state["refusals"], *(refusal.to_dict() for refusal in seen.refusals)]
-    return {"spent": spent.to_dict(), "refusals": refusals}
+    cost = Cost.from_dict(state["cost"]) + seen.cost
+    rejected_hints = [*state["rejected_hints"], *(rejected.to_dict() for rejected in seen.rejected_hints)]
+    return {"cost": cost.to_dict(), "rejected_hints": rejected_hints}
 
 
 def by_person(state: CalmState) -> bool:

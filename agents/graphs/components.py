@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from storm_calm.agents.interveners import Fault, Inspection, Intervener, Refusal, RulesIntervener
+from storm_calm.agents.interveners import Fault, Inspection, Intervener, RejectedHint, RulesIntervener
 from storm_calm.agents.interveners.leak_check import faults
 from storm_calm.env import Episode, Finding, Inline, Protocol, Reasoner, Sampling, SolverEnv
 from storm_calm.sandbox import Limits, Sandbox
@@ -65,19 +65,19 @@ class Parts:
         return env
 
     def inspect(self, episode: Episode) -> Inspection:
-        """What the intervener finds, the accepted answer kept from it; a hint that is not clean is refused."""
+        """What the intervener finds, the accepted answer kept from it; a hint that is not valid is rejected."""
 
-        def refuse(hint: str) -> Fault | None:
+        def check_hint(hint: str) -> Fault | None:
             return next(faults(hint, episode), None)
 
-        seen = self.intervener.inspect(replace(episode, problem=replace(episode.problem, answers=())), refuse)
+        seen = self.intervener.inspect(replace(episode, problem=replace(episode.problem, answers=())), check_hint)
         if seen.finding is None or seen.finding.confidence < self.confidence_floor:
             return replace(seen, finding=None, hint=None)
-        fault = refuse(seen.hint) if seen.hint is not None else None
+        fault = check_hint(seen.hint) if seen.hint is not None else None
         if fault is None:
             return seen
-        refusal = Refusal(reason=fault.reason, trigger=seen.finding.trigger, text=seen.hint or "")
-        return replace(seen, hint=None, refusals=(*seen.refusals, refusal))
+        rejected = RejectedHint(reason=fault.reason, trigger=seen.finding.trigger, text=seen.hint or "")
+        return replace(seen, hint=None, rejected_hints=(*seen.rejected_hints, rejected))
 
     def hints_left(self, episode: Episode) -> int:
         """Hints that a run may still get."""

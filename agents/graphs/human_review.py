@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from storm_calm.agents.graphs import nodes
 from storm_calm.agents.graphs.components import Parts, Supply
 from storm_calm.agents.graphs.state import CalmState
-from storm_calm.agents.interveners import Inspection, Refusal, quote_matching
+from storm_calm.agents.interveners import Inspection, RejectedHint, quote_matching
 from storm_calm.agents.interveners.leak_check import faults
 from storm_calm.env import Episode, Finding, Trigger, read_answer
 
@@ -87,15 +87,15 @@ def review(supply: Supply, state: CalmState) -> dict[str, Any]:
     shown = show(parts, episode)
     # Not `response_schema=Form`: a form that does not fit it would end the run as an error, and ask nobody again.
     schema = Form.model_json_schema()
-    refusals = list(state["refusals"])
+    rejected_hints = list(state["rejected_hints"])
     while True:
         try:
             form = read(interrupt(shown, response_schema=schema))
             finding = judged(form, episode, shown)
-            return {"finding": finding and finding.to_dict(), "hint": form.hint, "refusals": refusals}
+            return {"finding": finding and finding.to_dict(), "hint": form.hint, "rejected_hints": rejected_hints}
         except FormError as error:
             shown = {**shown, "wrong": error.wrong}
-            refusals += [refusal.to_dict() for refusal in error.refusals]
+            rejected_hints += [rejected.to_dict() for rejected in error.rejected_hints]
 
 
 def show(parts: Parts, episode: Episode) -> Shown:
@@ -133,11 +133,11 @@ def suggested(seen: Inspection) -> dict[str, Any] | None:
 class FormError(ValueError):
     """A form that cannot be used."""
 
-    def __init__(self, wrong: list[str], refusals: Sequence[Refusal] = ()) -> None:
-        """wrong: a line for each fault, with the field and the fix. refusals: the hint, where it is not clean."""
+    def __init__(self, wrong: list[str], rejected_hints: Sequence[RejectedHint] = ()) -> None:
+        """wrong: a line for each fault, with the field and the fix. rejected_hints: the hint, where it is not clean."""
         super().__init__("; ".join(wrong))
         self.wrong = wrong
-        self.refusals = tuple(refusals)
+        self.rejected_hints = tuple(rejected_hints)
 
 
 def read(given: Any) -> Form:
@@ -174,15 +174,15 @@ def judged(form: Form, episode: Episode, shown: Shown) -> Finding | None:
         offset = placed(form, episode, shown)
     except ValueError as error:
         wrong.append(str(error))
-    refusals: list[Refusal] = []
+    rejected_hints: list[RejectedHint] = []
     if shown["hints_left"] and form.hint is None:
         wrong.append("hint: give one or two sentences in the reasoner's own voice")
     elif shown["hints_left"] and form.hint is not None:
         for fault in faults(form.hint, episode):
             wrong.append(f"hint: {fault.message}")
-            refusals.append(Refusal(reason=fault.reason, trigger=form.trigger, text=form.hint))
+            rejected_hints.append(RejectedHint(reason=fault.reason, trigger=form.trigger, text=form.hint))
     if wrong:
-        raise FormError(wrong, refusals[:1])
+        raise FormError(wrong, rejected_hints[:1])
     assert form.trigger is not None
     assert offset is not None
     evidence = form.quote or episode.transcript.text[offset : offset + EVIDENCE]

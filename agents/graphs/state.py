@@ -61,10 +61,10 @@ class CalmState(State, total=False):
     """`Finding.to_dict()` of the flaw that was found last; None where nothing was."""
     hint: str | None
     """The hint that goes with the finding; None where it is not to be mended."""
-    refusals: list[dict[str, Any]]
-    """`Refusal.to_dict()` of everything that an intervener said and that was not used."""
-    spent: dict[str, Any]
-    """`Spent.to_dict()`: what inspecting took so far."""
+    rejected_hints: list[dict[str, Any]]
+    """`RejectedHint.to_dict()` of every hint that was rejected."""
+    cost: dict[str, Any]
+    """`Cost.to_dict()`: what inspecting took so far."""
     outcome: str | None
     """An `Outcome`, once the judge has spoken."""
 

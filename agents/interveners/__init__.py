@@ -10,20 +10,28 @@ from __future__ import annotations
 
 import typing
 
-from storm_calm.agents.interveners.inspection import REFUSALS, Fault, Inspection, Refusal, RefusalReason, Refuse, Spent
+from storm_calm.agents.interveners.inspection import (
+    REJECTION_REASONS,
+    CheckHint,
+    Cost,
+    Fault,
+    Inspection,
+    RejectedHint,
+    RejectionReason,
+)
 from storm_calm.agents.interveners.rules import RulesIntervener
 from storm_calm.env.episode import Episode
 
 __all__ = [
-    "REFUSALS",
+    "REJECTION_REASONS",
+    "CheckHint",
+    "Cost",
     "Fault",
     "Inspection",
     "Intervener",
-    "Refusal",
-    "RefusalReason",
-    "Refuse",
+    "RejectedHint",
+    "RejectionReason",
     "RulesIntervener",
-    "Spent",
 ]
 
 
@@ -34,8 +42,8 @@ class Intervener(typing.Protocol):
     def name(self) -> str:
         """Its name in configurations and records."""
 
-    def inspect(self, episode: Episode, refuse: Refuse) -> Inspection:
-        """Look at a run. refuse: says what is wrong with a hint, for interveners that can word another.
+    def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
+        """Look at a run. check_hint: says what is wrong with a hint, for interveners that can word another.
 
         Raises ReasonerError where the intervener cannot be reached.
         """

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 
-from storm_calm.agents.interveners import Inspection, Intervener, Refuse
+from storm_calm.agents.interveners import CheckHint, Inspection, Intervener
 from storm_calm.env.episode import Episode
 from storm_calm.sandbox import RunCancelledError
 
@@ -32,13 +32,13 @@ class CancellableIntervener:
         """Cancel all inspections, now and later."""
         self._cancelled.set()
 
-    def inspect(self, episode: Episode, refuse: Refuse) -> Inspection:
+    def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
         """As the intervener. Raises RunCancelledError."""
         looked: Future[Inspection] = Future()
 
         def look() -> None:
             try:
-                looked.set_result(self._intervener.inspect(episode, refuse))
+                looked.set_result(self._intervener.inspect(episode, check_hint))
             except BaseException as error:
                 looked.set_exception(error)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from storm_calm.agents.interveners import Inspection, Intervener, Refuse
+from storm_calm.agents.interveners import CheckHint, Inspection, Intervener
 from storm_calm.env.episode import Episode
 
 
@@ -19,10 +19,10 @@ class Composite:
         self._first, self._second, self._floor = first, second, floor
         self.name = f"{first.name}+{second.name}"
 
-    def inspect(self, episode: Episode, refuse: Refuse) -> Inspection:
+    def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
         """Look at a run. Raises ReasonerError where the second cannot be reached."""
-        seen = self._first.inspect(episode, refuse)
+        seen = self._first.inspect(episode, check_hint)
         if seen.finding is not None and seen.finding.confidence >= self._floor:
             return seen
-        then = self._second.inspect(episode, refuse)
-        return replace(then, refusals=(*seen.refusals, *then.refusals), spent=seen.spent + then.spent)
+        then = self._second.inspect(episode, check_hint)
+        return replace(then, rejected_hints=(*seen.rejected_hints, *then.rejected_hints), cost=seen.cost + then.cost)

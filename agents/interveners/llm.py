@@ -1,7 +1,7 @@
 """The LLM intervener: a language model behind any endpoint that speaks as OpenAI's does judges the run.
 
     intervener = LLMIntervener("http://localhost:8000/v1", model="Qwen/Qwen3-32B", prices=Prices(input=0.1, output=0.4))
-    seen = intervener.inspect(episode, refuse)
+    seen = intervener.inspect(episode, check_hint)
 
 While a run goes on it judges the segment that was just written, in view of all before it; when the run is over, the
 whole of it. A judgement names the trigger, quotes the words at which the flaw begins, and words a hint. A quote that
@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from storm_calm.agents.interveners import Fault, Inspection, Refusal, Refuse, Spent, quote_matching
-from storm_calm.agents.interveners.llm_client import KEY, Asker, RefusedError
-from storm_calm.agents.interveners.open_intervener import Prices
+from storm_calm.agents.interveners import CheckHint, Cost, Fault, Inspection, RejectedHint, quote_matching
+from storm_calm.agents.interveners.cost import Prices
+from storm_calm.agents.interveners.llm_client import KEY, Asker, RequestRejectedError
 from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import opening, segment_start
 from storm_calm.agents.interveners.reply_cache import Judgements, Reply, key_of
@@ -31,7 +31,7 @@ TRIES = 3
 """Replies that a model may give to one question."""
 
 KEPT = 500
-"""Characters of what was refused that are kept, and of a quote as evidence."""
+"""Characters of a rejected hint or reply that are kept, and of a quote as evidence."""
 
 ECHOED = 4000
 """Characters of an earlier reply that a model is shown when it is asked again."""
@@ -65,43 +65,47 @@ class LLMIntervener:
         self._prices = prices or Prices()
         self._judgements = judgements or Judgements()
 
-    def inspect(self, episode: Episode, refuse: Refuse) -> Inspection:
+    def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
         """The first flaw of the last segment, or of the whole run once it is over. Raises ReasonerError."""
         messages = opening(episode)
-        refusals: list[Refusal] = []
-        spent = Spent()
+        rejected_hints: list[RejectedHint] = []
+        cost = Cost()
         unhinted: Finding | None = None
         for _ in range(TRIES):
             try:
                 reply, took = self._reply(messages)
-            except RefusedError as error:
-                refusals.append(Refusal(reason="format", text=str(error)[:KEPT]))
+            except RequestRejectedError as error:
+                rejected_hints.append(RejectedHint(reason="format", text=str(error)[:KEPT]))
                 break
-            spent += took
-            looked = _look(reply.text, episode, refuse)
-            if not looked.refusals:
-                return Inspection(finding=looked.finding, hint=looked.hint, refusals=tuple(refusals), spent=spent)
-            refusals += looked.refusals
+            cost += took
+            looked = _look(reply.text, episode, check_hint)
+            if not looked.rejected_hints:
+                return Inspection(
+                    finding=looked.finding, hint=looked.hint, rejected_hints=tuple(rejected_hints), cost=cost
+                )
+            rejected_hints += looked.rejected_hints
             unhinted = looked.finding or unhinted
             messages += [
                 {"role": "assistant", "content": _said(reply)},
                 {"role": "user", "content": render("again.md", faults=looked.faults)},
             ]
-        return Inspection(finding=unhinted, refusals=tuple(refusals), spent=spent, usable=unhinted is not None)
+        return Inspection(
+            finding=unhinted, rejected_hints=tuple(rejected_hints), cost=cost, usable=unhinted is not None
+        )
 
     def close(self) -> None:
         """Close the connections."""
         self._asker.close()
 
-    def _reply(self, messages: list[dict[str, str]]) -> tuple[Reply, Spent]:
+    def _reply(self, messages: list[dict[str, str]]) -> tuple[Reply, Cost]:
         """What the model says, now or earlier, and what it took now."""
         key = key_of(self._asker.model, messages, SCHEMA)
         if (known := self._judgements.get(key)) is not None:
-            return known, Spent(cached=1)
+            return known, Cost(cached=1)
         started = perf_counter()
         reply = self._asker.ask(messages)
         self._judgements.add(key, reply)
-        return reply, Spent(
+        return reply, Cost(
             calls=1,
             input_tokens=reply.input_tokens,
             output_tokens=reply.output_tokens,
@@ -118,18 +122,18 @@ class _Look:
     """The flaw, where trigger and quote are right."""
     hint: str | None = None
     """The hint, where it is clean."""
-    refusals: tuple[Refusal, ...] = ()
+    rejected_hints: tuple[RejectedHint, ...] = ()
     """What was refused."""
     faults: tuple[str, ...] = ()
     """The same in words, for the model."""
 
 
-def _look(text: str, episode: Episode, refuse: Refuse) -> _Look:
+def _look(text: str, episode: Episode, check_hint: CheckHint) -> _Look:
     """Read a reply, find its quote, and have its hint checked."""
     try:
         judgement = read_reply(text)
     except ReplyError as error:
-        return _Look(refusals=(Refusal(reason="format", text=text[:KEPT]),), faults=(f"{error}.",))
+        return _Look(rejected_hints=(RejectedHint(reason="format", text=text[:KEPT]),), faults=(f"{error}.",))
     if not judgement.flaw:
         return _Look()
     trigger, hint = judgement.known_trigger, judgement.hint.strip()
@@ -147,12 +151,14 @@ def _look(text: str, episode: Episode, refuse: Refuse) -> _Look:
         wrong.append((Fault(reason="quote", message=message), judgement.quote))
     if not hint:
         wrong.append((Fault(reason="format", message="hint: it is empty; give one or two sentences."), hint))
-    elif (fault := refuse(hint)) is not None:
+    elif (fault := check_hint(hint)) is not None:
         wrong.append((replace(fault, message=f"hint: {fault.message}."), hint))
     return _Look(
         finding=None if trigger is None or place is None else _finding(judgement, trigger, place, episode),
         hint=None if wrong else hint,
-        refusals=tuple(Refusal(reason=fault.reason, trigger=trigger, text=said[:KEPT]) for fault, said in wrong),
+        rejected_hints=tuple(
+            RejectedHint(reason=fault.reason, trigger=trigger, text=said[:KEPT]) for fault, said in wrong
+        ),
         faults=tuple(fault.message for fault, _ in wrong),
     )
 

@@ -60,7 +60,7 @@ _OF_CONTENT = re.compile(
 log = logging.getLogger("storm")
 
 
-class RefusedError(Exception):
+class RequestRejectedError(Exception):
     """An endpoint that will not answer these messages, however often it is asked: too long, or filtered."""
 
 
@@ -106,7 +106,7 @@ class Asker:
     def ask(self, messages: Sequence[dict[str, str]]) -> Reply:
         """What the model answers; white space around it and half characters in it are gone.
 
-        Raises RefusedError where the endpoint never will answer these messages, ReasonerError where it does not now.
+        Raises RequestRejectedError if the endpoint will never answer these messages, ReasonerError if it does not now.
         """
         started = perf_counter()
         stream = _Stream(model=self.model)
@@ -150,7 +150,7 @@ class Asker:
                     raise self._endpoint.failed(error, self.model) from None
                 changed = manner.after(error, body)
                 if changed is None and (_OF_CONTENT.search(str(error)) or error.status_code == 413):
-                    raise RefusedError(self._endpoint.say(error)) from None
+                    raise RequestRejectedError(self._endpoint.say(error)) from None
                 if changed is None:
                     raise self._endpoint.failed(error, self.model) from None
                 manner = changed

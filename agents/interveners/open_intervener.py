@@ -8,48 +8,20 @@ stands in no file and in no list of processes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from storm_calm.agents.interveners import Intervener, RulesIntervener
+from storm_calm.agents.interveners.cost import Prices
 
 Kind = Literal["rules", "llm", "rules+llm"]
 """Who watches: the rules, a language model, or the rules first and the language model where no rule speaks."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """All of them."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prices:
-    """What an endpoint's tokens cost, in any currency."""
-
-    input: float = 0.0
-    """A million tokens sent."""
-    output: float = 0.0
-    """A million tokens received."""
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """The prices in a text like "1.25,10"; 0 for "". Raises ValueError for anything else."""
-        if not text:
-            return cls()
-        try:
-            input, output = (float(part) for part in text.split(","))
-        except ValueError:
-            input = output = math.nan
-        if not (0 <= input < math.inf and 0 <= output < math.inf):
-            raise ValueError(f"price is {text!r}; give what a million tokens in and out cost, such as 1.25,10")
-        return cls(input=input, output=output)
-
-    def of(self, input_tokens: int, output_tokens: int) -> float:
-        """What so many tokens cost."""
-        return (self.input * input_tokens + self.output * output_tokens) / 1e6
 
 
 def check_intervener(kind: str, *, url: str = "", model: str = "", price: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storm_calm.agents.interveners.hints import hint_for
-from storm_calm.agents.interveners.inspection import Inspection, Refuse
+from storm_calm.agents.interveners.inspection import CheckHint, Inspection
 from storm_calm.agents.triggers import findings
 from storm_calm.env.episode import Episode
 from storm_calm.env.protocol import Protocol
@@ -18,7 +18,7 @@ class RulesIntervener:
         """protocol: how code stands in the transcripts; inline by default."""
         self._protocol = protocol
 
-    def inspect(self, episode: Episode, refuse: Refuse) -> Inspection:
+    def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
         """The earliest finding, with a wording of its rule's hint; which one depends on the finding alone."""
         finding = next(iter(findings(episode, self._protocol)), None)
         if finding is None:

@@ -14,7 +14,7 @@ from typing import Any
 from storm_calm.agents.curation.records import Record
 from storm_calm.agents.evaluation.samples import Sample
 from storm_calm.agents.graphs.golden import hint_positions, hint_share
-from storm_calm.agents.interveners import Spent
+from storm_calm.agents.interveners import Cost
 from storm_calm.agents.triggers import findings
 from storm_calm.env import Episode, Finding, Score, score
 from storm_calm.env.solver_backing import backed_by_report
@@ -22,7 +22,7 @@ from storm_calm.sandbox import Execution
 
 FIELDS = (
     "key", "id", "sample", "family", "difficulty", "question", "outcome", "right", "native", "backed", "triggers",
-    "finders", "share", "positions", "refusals", "spent", "tokens", "native_tokens", "programs", "seconds", "at",
+    "finders", "share", "positions", "rejected_hints", "cost", "tokens", "native_tokens", "programs", "seconds", "at",
 )  # fmt: skip
 """The columns of the index, in order, for `assets/data.js`."""
 
@@ -62,8 +62,8 @@ def curated(data: Mapping[str, Any]) -> Entry:
         "outcome": record.outcome,
         "right": _right(told),
         "native": _right(score(native) if native.problem.answers else None),
-        "refusals": [refusal.reason for refusal in record.refusals],
-        "spent": list(asdict(record.spent).values()) if record.spent != Spent() else None,
+        "rejected_hints": [rejected.reason for rejected in record.rejected_hints],
+        "cost": list(asdict(record.cost).values()) if record.cost != Cost() else None,
         "native_tokens": native.usage.model_tokens,
         "seconds": _seconds(episode) + _seconds(native),
         "at": record.at_seconds,
@@ -75,8 +75,8 @@ def curated(data: Mapping[str, Any]) -> Entry:
         "run": _run(episode, told),
         "native": None if same else _run(native, score(native) if native.problem.answers else None),
         "left": _findings(episode, [record.finding] if record.finding else []),
-        "refusals": [refusal.to_dict() for refusal in record.refusals],
-        "spent": record.spent.to_dict(),
+        "rejected_hints": [rejected.to_dict() for rejected in record.rejected_hints],
+        "cost": record.cost.to_dict(),
         **_problem(episode),
     }
     return Entry(row=row, details=details)
@@ -94,8 +94,8 @@ def evaluated(data: Mapping[str, Any], *, rule: str | None) -> Entry:
         "outcome": told.reason,
         "right": _right(told),
         "native": None,
-        "refusals": [],
-        "spent": None,
+        "rejected_hints": [],
+        "cost": None,
         "native_tokens": 0,
         "seconds": _seconds(episode),
         "at": sample.at_seconds,
@@ -106,8 +106,8 @@ def evaluated(data: Mapping[str, Any], *, rule: str | None) -> Entry:
         "run": _run(episode, told),
         "native": None,
         "left": _findings(episode, found),
-        "refusals": [],
-        "spent": None,
+        "rejected_hints": [],
+        "cost": None,
         **_problem(episode),
     }
     return Entry(row=row, details=details)

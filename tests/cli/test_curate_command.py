@@ -144,10 +144,10 @@ def test_a_language_model_watches_and_what_it_took_is_shown_but_never_its_key(cu
     assert (result.exit_code, result.stderr) == (0, "")
     shown = " ".join(result.stdout.split())
     summary = json.loads(again.stdout)
-    assert summary["refusals"] == {"answer": judge.caused["answer"]}
-    assert f"refused {judge.caused['answer']}: answer {judge.caused['answer']}" in shown
+    assert summary["rejected_hints"] == {"answer": judge.caused["answer"]}
+    assert f"rejected hints {judge.caused['answer']}: answer {judge.caused['answer']}" in shown
     assert f"rules+llm: {judge.answered} requests, 0 cached, {judge.input_tokens:,} tokens in" in shown
-    assert f"price {summary['spent']['price']:.4f}" in shown
+    assert f"price {summary['cost']['price']:.4f}" in shown
     assert max(map(len, result.stdout.splitlines()[:-1])) <= 60
     for path in (tmp_path / "out").iterdir():
         assert b"secret" not in path.read_bytes()

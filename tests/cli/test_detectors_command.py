@@ -162,7 +162,7 @@ def test_a_language_model_is_measured_as_the_rules_are_with_what_it_took(storm, 
     assert figures["triggers"]["wrong_formulation"]["located"] == figures["all"]["found"] == 1
     assert figures["judged"][0]["finding"]["rule"] == "llm"
     tokens = judge.input_tokens + judge.output_tokens
-    assert 2 * figures["spent"]["price"] == pytest.approx(tokens / 1000)
+    assert 2 * figures["cost"]["price"] == pytest.approx(tokens / 1000)
     assert "rules+llm on 1 traces" in shown
     assert f"1 requests, 0 cached, {judge.input_tokens // 2:,} tokens in" in shown
 
@@ -176,7 +176,7 @@ def test_what_a_language_model_said_is_kept_and_not_asked_again(storm, tmp_path)
             for _ in range(2)
         )
         assert judge.answered == 1
-    assert (first["spent"]["calls"], second["spent"]["calls"], second["spent"]["cached"]) == (1, 0, 1)
+    assert (first["cost"]["calls"], second["cost"]["calls"], second["cost"]["cached"]) == (1, 0, 1)
     assert first["triggers"] == second["triggers"]
 
 

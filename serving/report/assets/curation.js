@@ -117,9 +117,9 @@ function hintPositions(rows) {
 }
 
 function intervener(rows) {
-  const reasons = counted(rows.flatMap((row) => row.refusals));
-  const spent = [0, 1, 2, 3, 4, 5].map((place) => sum(rows.map((row) => (row.spent ? row.spent[place] : 0))));
-  const [calls, cached, input, output, price, seconds] = spent;
+  const reasons = counted(rows.flatMap((row) => row.rejected_hints));
+  const total = [0, 1, 2, 3, 4, 5].map((place) => sum(rows.map((row) => (row.cost ? row.cost[place] : 0))));
+  const [calls, cached, input, output, price, seconds] = total;
   const cost = [
     ["calls", whole(calls)],
     ["answered from the cache", whole(cached)],
@@ -130,18 +130,18 @@ function intervener(rows) {
   ];
   return card(
     "The intervener",
-    "What it said and what was refused, and what it took. Rules take nothing.",
+    "Rejected hints by reason, and what the intervener cost. Rules cost nothing.",
     reasons.length
       ? bars(
           reasons.map(([reason, value]) => ({
             label: words(reason),
             value,
             tone: "bad",
-            href: episodes({ refused: reason }),
+            href: episodes({ rejected: reason }),
           })),
           reasons[0][1],
         )
-      : el("p", { class: "note" }, "Nothing was refused."),
+      : el("p", { class: "note" }, "No hint was rejected."),
     calls || cached ? factList(cost) : el("p", { class: "note" }, "No calls to an endpoint."),
   );
 }

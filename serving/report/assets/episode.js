@@ -175,19 +175,19 @@ function contents(row, details) {
     curation()
       ? runsBeside(run, native, details)
       : el("section", { class: "run" }, el("h2", {}, "Run"), trajectory(run, details.left)),
-    details.refusals.length ? refused(details.refusals) : null,
-    details.spent && details.spent.calls + details.spent.cached
+    details.rejected_hints.length ? rejectedHints(details.rejected_hints) : null,
+    details.cost && details.cost.calls + details.cost.cached
       ? el(
           "section",
           {},
-          el("h2", {}, "What inspecting took"),
+          el("h2", {}, "Cost of the intervener"),
           factList([
-            ["calls", whole(details.spent.calls)],
-            ["from the cache", whole(details.spent.cached)],
-            ["tokens in", whole(details.spent.input_tokens)],
-            ["tokens out", whole(details.spent.output_tokens)],
-            ["price", number(details.spent.price)],
-            ["waiting", duration(details.spent.seconds)],
+            ["calls", whole(details.cost.calls)],
+            ["from the cache", whole(details.cost.cached)],
+            ["tokens in", whole(details.cost.input_tokens)],
+            ["tokens out", whole(details.cost.output_tokens)],
+            ["price", number(details.cost.price)],
+            ["waiting", duration(details.cost.seconds)],
           ]),
         )
       : null,
@@ -228,14 +228,14 @@ const usage = (run) =>
     `${plural(run.usage.model_tokens, "token")}, ${duration(run.usage.generation_seconds + run.usage.execution_seconds)}`,
   );
 
-function refused(list) {
+function rejectedHints(list) {
   return el(
     "section",
     {},
-    el("h2", {}, "Refused"),
-    el("p", { class: "note" }, "What the intervener said and what was not used."),
+    el("h2", {}, "Rejected hints"),
+    el("p", { class: "note" }, "What the intervener proposed and what was not used."),
     table(
-      "Refused",
+      "Rejected hints",
       ["reason", "trigger", "text"],
       list.map((one) => [
         words(one.reason),

@@ -13,7 +13,7 @@ const ORDERS = {
   tokens: ["most tokens first", (row) => -row.tokens],
   seconds: ["slowest first", (row) => -row.seconds],
 };
-const NAMES = ["outcome", "course", "family", "trigger", "finder", "hinted", "refused", "q", "whole", "sort", "page"];
+const NAMES = ["outcome", "course", "family", "trigger", "finder", "hinted", "rejected", "q", "whole", "sort", "page"];
 const search = { words: "", hits: new Set(), done: 0, running: false };
 let last = { key: null, rows: [] };
 
@@ -30,7 +30,7 @@ const TESTS = {
   trigger: (row, value) => row.triggers.includes(value),
   finder: (row, value) => row.finders.includes(value),
   hinted: (row, value) => row.triggers.length > 0 === (value === "yes"),
-  refused: (row, value) => row.refusals.includes(value),
+  rejected: (row, value) => row.rejected_hints.includes(value),
 };
 
 function route() {
@@ -95,7 +95,7 @@ function* textsOf(row, details) {
     for (const one of run.interventions) yield `${one.removed} ${one.hint} ${one.finding.evidence} ${one.finding.why}`;
   }
   for (const one of details.left) yield `${one.evidence} ${one.why}`;
-  for (const one of details.refusals) yield one.text;
+  for (const one of details.rejected_hints) yield one.text;
 }
 
 // Look through whole texts for `filters.q`; `went` is called as it goes on.

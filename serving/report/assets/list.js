@@ -70,7 +70,7 @@ function filterBar(filters) {
           ["no", "without hints"],
         ])
       : null,
-    some("refused", "Refused", withCounts(rows.flatMap((row) => [...new Set(row.refusals)]))),
+    some("rejected", "Rejected hints", withCounts(rows.flatMap((row) => [...new Set(row.rejected_hints)]))),
     el(
       "label",
       {},

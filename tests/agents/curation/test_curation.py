@@ -13,7 +13,7 @@ from storm_calm.agents.curation.records import Record, read_records
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.curation.summary import summarize
 from storm_calm.agents.graphs.golden import hint_positions, hint_share
-from storm_calm.agents.interveners import Refusal, Spent
+from storm_calm.agents.interveners import Cost, RejectedHint
 from storm_calm.agents.runs.settings import help_texts
 from storm_calm.agents.runs.worker_pool import TooManyFailuresError
 from storm_calm.env import ReasonerError, Sampling, read_episodes, write_problems
@@ -59,7 +59,7 @@ def test_both_runs_of_every_problem_are_kept_and_counted(config, tmp_path):
     assert len(positions) == summary["interventions"] == 4
     assert all(0 < position < 1 for position in positions)
     assert summary["hint_position_mean"] == pytest.approx(sum(positions) / len(positions), abs=1e-6)
-    assert (summary["refusals"], summary["spent"]["calls"]) == ({}, 0)
+    assert (summary["rejected_hints"], summary["cost"]["calls"]) == ({}, 0)
     assert summary["isolation"] in ("full", "landlock", "limits")
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
 
@@ -82,12 +82,12 @@ def test_each_record_says_how_much_of_the_run_is_hints_and_where_they_stand(conf
 def test_refusals_and_what_inspecting_took_come_back_with_the_record(config, tmp_path):
     curate(replace(config, limit=1), tmp_path / "out", reasoner=FakeReasoner(direct))
     (record,) = read_records(tmp_path / "out" / "episodes.jsonl")
-    refusal = Refusal(reason="answer", trigger="solver_distrust", text="Wait, it is 42.")
-    more = replace(record, refusals=(refusal,), spent=Spent(calls=3, cached=1, input_tokens=900, price=0.25))
+    rejected = RejectedHint(reason="answer", trigger="solver_distrust", text="Wait, it is 42.")
+    more = replace(record, rejected_hints=(rejected,), cost=Cost(calls=3, cached=1, input_tokens=900, price=0.25))
     assert Record.from_dict(json.loads(json.dumps(more.to_dict()))) == more
     summary = summarize(config, [more, more])
-    assert summary.refusals == {"answer": 2}
-    assert (summary.spent["calls"], summary.spent["price"]) == (6, 0.5)
+    assert summary.rejected_hints == {"answer": 2}
+    assert (summary.cost["calls"], summary.cost["price"]) == (6, 0.5)
 
 
 def test_results_do_not_depend_on_how_many_run_at_once(config, tmp_path):

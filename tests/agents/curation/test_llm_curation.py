@@ -1,4 +1,4 @@
-"""A language model watches over a real endpoint that misbehaves: every problem and every refusal is accounted for."""
+"""A language model watches over a real endpoint that misbehaves: every problem and every rejected is accounted for."""
 
 import json
 import re
@@ -121,10 +121,10 @@ def test_every_problem_is_accounted_for_and_a_resumed_run_finishes_the_errors(ru
 
 def test_every_refusal_that_the_endpoint_caused_is_counted_once(run):
     _, out, (_, summary), judge = run
-    assert summary.refusals == dict(judge.caused)
+    assert summary.rejected_hints == dict(judge.caused)
     assert set(judge.caused) == {reason for reason in SAID.values() if reason}
     records = read_records(out / "episodes.jsonl")
-    assert Counter(one.reason for record in records for one in record.refusals) == judge.caused
+    assert Counter(one.reason for record in records for one in record.rejected_hints) == judge.caused
 
 
 def test_no_golden_run_holds_a_hint_that_was_refused_or_that_says_the_answer(run):
@@ -136,7 +136,7 @@ def test_no_golden_run_holds_a_hint_that_was_refused_or_that_says_the_answer(run
     for episode, hint in hints:
         assert re.findall(r"\d|\bYou\b|NumVar|boxed", hint) == []
         assert any(one.hint in hint for one in episode.interventions)
-    leaked = [one.text for record in read_records(out / "episodes.jsonl") for one in record.refusals
+    leaked = [one.text for record in read_records(out / "episodes.jsonl") for one in record.rejected_hints
               if one.reason == "answer"]  # fmt: skip
     assert len(leaked) == judge.caused["answer"] > 20
     text = (out / "golden.jsonl").read_text()
@@ -149,7 +149,7 @@ def test_every_answer_of_the_endpoint_is_kept_and_counted(run):
     assert len(lines) == judge.answered
     assert sum(json.loads(text)["input_tokens"] for text in lines) == judge.input_tokens
     # What was answered before a problem failed counts as cached in its record, which was made later.
-    assert summary.spent["calls"] + summary.spent["cached"] == judge.answered
+    assert summary.cost["calls"] + summary.cost["cached"] == judge.answered
 
 
 def test_a_second_pass_asks_the_endpoint_nothing_and_comes_to_the_same(run, tmp_path):
@@ -161,7 +161,7 @@ def test_a_second_pass_asks_the_endpoint_nothing_and_comes_to_the_same(run, tmp_
     )
     refused_by_length = sum(faced(10 + number)[0] == "too long" for number in range(60))
     assert sum(judge.requests.values()) == asked + refused_by_length, "only what was never answered"
-    assert (again.spent["calls"], again.spent["price"]) == (0, 0)
+    assert (again.cost["calls"], again.cost["price"]) == (0, 0)
     lines = without_measurements([json.loads(text) for text in (out / "golden.jsonl").read_text().splitlines()])
     here = without_measurements([json.loads(text) for text in (tmp_path / "out/golden.jsonl").read_text().splitlines()])
     assert here == lines[: len(here)]
@@ -193,9 +193,9 @@ def test_settings_name_the_intervener_and_its_price_is_summed_up(tmp_path):
         priced = replace(config, intervener="rules+llm", intervener_url=judge.url, intervener_price="2,8")
         summary = curate(priced, tmp_path / "out", reasoner=Quick(careless))
         assert (summary.intervener, summary.golden, summary.by_trigger["wrong_formulation"]) == ("rules+llm", 3, 3)
-        spent = summary.spent
-        assert (spent["calls"], spent["cached"]) == (judge.answered, 0)
-        assert spent["price"] == pytest.approx((judge.input_tokens * 2 + judge.output_tokens * 8) / 1e6)
+        cost = summary.cost
+        assert (cost["calls"], cost["cached"]) == (judge.answered, 0)
+        assert cost["price"] == pytest.approx((judge.input_tokens * 2 + judge.output_tokens * 8) / 1e6)
         for name, value in (("intervener_price", "1,8"), ("intervener", "llm"), ("patience", 1)):
             with pytest.raises(ValueError, match=rf"made with other settings \({name}: "):
                 curate(replace(priced, **{name: value}), tmp_path / "out", resume=True, reasoner=Quick(careless))
@@ -219,7 +219,7 @@ def test_after_a_kill_nothing_is_asked_twice(tmp_path):
         assert not (tmp_path / "out" / "summary.json").exists()
         assert start().wait() == 0
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert (summary["problems"], summary["golden"], summary["refusals"]) == (12, 12, {"quote": 12})
+    assert (summary["problems"], summary["golden"], summary["rejected_hints"]) == (12, 12, {"quote": 12})
     # What was on its way when the kill came reached nobody: one request of each worker at most.
     assert sum(judge.requests.values()) - len(judge.requests) <= 4
     assert len({json.loads(text)["key"] for text in kept.read_text().splitlines()}) == len(judge.requests)

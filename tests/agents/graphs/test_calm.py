@@ -7,7 +7,7 @@ import pytest
 from storm_calm.agents.graphs import calm
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.agents.graphs.golden import hint_share
-from storm_calm.agents.interveners import Inspection, RulesIntervener, Spent
+from storm_calm.agents.interveners import Cost, Inspection, RulesIntervener
 from storm_calm.env import Episode, SolverEnv, run_episode
 from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError
 from support.fake_reasoner import (
@@ -45,9 +45,9 @@ class Witness:
     seen: list = field(default_factory=list)
     name = "witness"
 
-    def inspect(self, episode, refuse):
+    def inspect(self, episode, check_hint):
         self.seen.append(episode)
-        return self.rules.inspect(episode, refuse)
+        return self.rules.inspect(episode, check_hint)
 
 
 def test_a_flawless_run_is_golden_and_is_the_run_without_interventions(run, sandbox):
@@ -98,11 +98,11 @@ class Afterwards:
 
     name = "afterwards"
 
-    def inspect(self, episode, refuse):
+    def inspect(self, episode, check_hint):
         if episode.stop is None or episode.interventions:
             return Inspection()
         offset = episode.transcript.text.index("```python\n")
-        seen = RulesIntervener().inspect(episode, refuse)
+        seen = RulesIntervener().inspect(episode, check_hint)
         hint = "Wait, the program is not right. I should write it again."
         return replace(seen, finding=replace(seen.finding, offset=offset), hint=hint) if seen.finding else seen
 
@@ -256,13 +256,11 @@ class Hinter:
     confidence: float = 1.0
     name = "hinter"
 
-    def inspect(self, episode, refuse):
-        seen = RulesIntervener().inspect(episode, refuse)
+    def inspect(self, episode, check_hint):
+        seen = RulesIntervener().inspect(episode, check_hint)
         if seen.finding is None:
-            return Inspection(spent=Spent(calls=1))
-        return Inspection(
-            finding=replace(seen.finding, confidence=self.confidence), hint=self.hint, spent=Spent(calls=1)
-        )
+            return Inspection(cost=Cost(calls=1))
+        return Inspection(finding=replace(seen.finding, confidence=self.confidence), hint=self.hint, cost=Cost(calls=1))
 
 
 @pytest.mark.parametrize(
@@ -279,16 +277,16 @@ def test_a_hint_that_is_not_clean_is_never_given_and_is_counted(run, hint, reaso
 
     state, episode = run(by_hand_but_right, intervener=Hinter(hint))
     assert (state["outcome"], episode.interventions) == ("finding_left", ())
-    assert {one["reason"] for one in state["refusals"]} == {reason}
-    assert {one["text"] for one in state["refusals"]} == {hint}
-    assert state["spent"]["calls"] == len(state["refusals"]) == 2  # At the segment, and at the end.
+    assert {one["reason"] for one in state["rejected_hints"]} == {reason}
+    assert {one["text"] for one in state["rejected_hints"]} == {hint}
+    assert state["cost"]["calls"] == len(state["rejected_hints"]) == 2  # At the segment, and at the end.
 
 
 def test_what_inspecting_took_adds_up_over_a_run(run):
     state, episode = run(by_hand, intervener=Hinter("Wait, I should write a program."))
-    assert (state["outcome"], len(episode.interventions), state["refusals"]) == ("golden", 1, [])
+    assert (state["outcome"], len(episode.interventions), state["rejected_hints"]) == ("golden", 1, [])
     # A look at each segment, the one that was cut away included, and one at the whole run.
-    assert state["spent"]["calls"] == 4
+    assert state["cost"]["calls"] == 4
 
 
 def test_a_finding_below_the_floor_is_none(run):
@@ -301,7 +299,7 @@ def test_a_run_without_a_judgement_that_can_be_used_is_not_golden(run):
     class Speechless:
         name = "speechless"
 
-        def inspect(self, episode, refuse):
+        def inspect(self, episode, check_hint):
             return Inspection(usable=False)
 
     assert run(direct, intervener=Speechless())[0]["outcome"] == "unjudged"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from storm_calm.agents.interveners import Inspection, Refusal, RulesIntervener, Spent
+from storm_calm.agents.interveners import Cost, Inspection, RejectedHint, RulesIntervener
 from storm_calm.agents.interveners.cancellable import CancellableIntervener
 from storm_calm.agents.interveners.composite import Composite
 from storm_calm.agents.interveners.open_intervener import open_intervener
@@ -24,14 +24,14 @@ class Saying:
     name: str = "saying"
     asked: int = 0
 
-    def inspect(self, episode, refuse):
+    def inspect(self, episode, check_hint):
         self.asked += 1
         return self.seen
 
 
 FOUND = Inspection(finding=Finding(trigger="manual_computation", offset=9, evidence="e", confidence=0.8), hint="Wait.")
-NOTHING = Inspection(refusals=(Refusal(reason="quote"),), spent=Spent(calls=1, price=0.5))
-LEFT = Inspection(refusals=(Refusal(reason="format"),), spent=Spent(calls=2, cached=1), usable=False)
+NOTHING = Inspection(rejected_hints=(RejectedHint(reason="quote"),), cost=Cost(calls=1, price=0.5))
+LEFT = Inspection(rejected_hints=(RejectedHint(reason="format"),), cost=Cost(calls=2, cached=1), usable=False)
 
 
 @pytest.mark.parametrize(("floor", "asked"), [(0.0, 0), (0.8, 0), (0.9, 1)])
@@ -43,8 +43,8 @@ def test_the_second_is_asked_only_where_the_first_says_nothing_sure(floor, asked
 
 def test_refusals_and_costs_of_both_add_up():
     seen = Composite(Saying(NOTHING), Saying(LEFT)).inspect(None, None)
-    assert [refusal.reason for refusal in seen.refusals] == ["quote", "format"]
-    assert (seen.spent, seen.usable) == (Spent(calls=3, cached=1, price=0.5), False)
+    assert [rejected.reason for rejected in seen.rejected_hints] == ["quote", "format"]
+    assert (seen.cost, seen.usable) == (Cost(calls=3, cached=1, price=0.5), False)
 
 
 def test_rules_cost_nothing_where_they_speak_and_the_rest_is_judged(sandbox):
@@ -80,7 +80,7 @@ def test_whoever_waits_for_a_silent_intervener_can_be_called_off(sandbox):
 @pytest.mark.parametrize("error", [ReasonerError("down"), TimeoutError("late"), KeyError("ours")])
 def test_a_cancellable_intervener_hands_on_what_the_intervener_says_and_raises(error):
     class Raising(Saying):
-        def inspect(self, episode, refuse):
+        def inspect(self, episode, check_hint):
             raise error
 
     with pytest.raises(type(error)) as raised:

@@ -61,7 +61,7 @@ def test_the_flaw_of_a_segment_is_found_where_it_begins(begun):
     assert (finding.trigger, finding.evidence, finding.rule, finding.finder) == (trigger, quote, "llm", "llm")
     assert begun(by_hand).transcript.text[finding.offset :].startswith(quote)
     assert (finding.confidence, finding.why, seen.hint) == (0.9, "It is so.", hint)
-    assert (seen.refusals, seen.usable) == ((), True)
+    assert (seen.rejected_hints, seen.usable) == ((), True)
 
 
 def test_a_run_without_a_flaw_has_none(begun, ended):
@@ -142,19 +142,19 @@ def test_what_cannot_be_used_is_refused_and_asked_for_again_in_the_same_conversa
     episode = begun(by_hand)
     with FakeIntervenerServer(first(said)) as judge:
         seen = inspect(episode, judge)
-    assert [refusal.reason for refusal in seen.refusals] == [SAID[said]] == list(judge.caused.elements())
+    assert [rejected.reason for rejected in seen.rejected_hints] == [SAID[said]] == list(judge.caused.elements())
     assert (seen.finding.trigger, seen.hint) == ("manual_computation", FLAWS[0][2])
     asked, again = judge.prompts
     assert again[: len(asked)] == asked
     assert [message["role"] for message in again[len(asked) :]] == ["assistant", "user"]
     assert again[-1]["content"].startswith("That cannot be used:\n- ")
-    assert seen.spent.calls == 2
+    assert seen.cost.calls == 2
 
 
 def test_what_is_said_to_a_leaked_answer_holds_no_answer(begun):
     with FakeIntervenerServer(first("answer")) as judge:
         seen = inspect(begun(by_hand), judge)
-    assert "42" in seen.refusals[0].text
+    assert "42" in seen.rejected_hints[0].text
     assert "42" not in judge.prompts[1][-1]["content"]
 
 
@@ -162,13 +162,13 @@ def test_what_is_said_to_a_leaked_answer_holds_no_answer(begun):
 def test_fences_thoughts_and_capitals_are_forgiven(begun, said):
     with FakeIntervenerServer(lambda look: said) as judge:
         seen = inspect(begun(by_hand), judge)
-    assert (seen.finding.trigger, seen.refusals, seen.spent.calls) == ("manual_computation", (), 1)
+    assert (seen.finding.trigger, seen.rejected_hints, seen.cost.calls) == ("manual_computation", (), 1)
 
 
 def test_a_model_that_never_gives_a_judgement_is_left_after_three_tries(begun):
     with FakeIntervenerServer(lambda look: "prose") as judge:
         seen = inspect(begun(by_hand), judge)
-    assert (seen.finding, seen.hint, seen.usable, len(seen.refusals)) == (None, None, False, TRIES)
+    assert (seen.finding, seen.hint, seen.usable, len(seen.rejected_hints)) == (None, None, False, TRIES)
     assert judge.answered == TRIES
 
 
@@ -176,13 +176,13 @@ def test_a_finding_without_a_clean_hint_is_a_finding_all_the_same(begun):
     with FakeIntervenerServer(lambda look: ("voice", "answer", "prose")[look.replies]) as judge:
         seen = inspect(begun(by_hand), judge)
     assert (seen.finding.trigger, seen.hint, seen.usable) == ("manual_computation", None, True)
-    assert [refusal.reason for refusal in seen.refusals] == ["voice", "answer", "format"]
+    assert [rejected.reason for rejected in seen.rejected_hints] == ["voice", "answer", "format"]
 
 
 def test_a_reply_with_several_faults_has_each_of_them_refused(begun):
     with FakeIntervenerServer(first("question")) as judge:
         seen = LLMIntervener(judge.url).inspect(begun(by_hand), lambda hint: Fault(reason="voice", message="no"))
-    assert [refusal.reason for refusal in seen.refusals] == ["quote", "voice", "voice", "voice"]
+    assert [rejected.reason for rejected in seen.rejected_hints] == ["quote", "voice", "voice", "voice"]
     said = judge.prompts[1][-1]["content"]
     assert "quote: in what the reasoner wrote, it does not stand there" in said
     assert "hint: no." in said
@@ -192,7 +192,7 @@ def test_a_reply_with_several_faults_has_each_of_them_refused(begun):
 def test_a_failure_that_passes_costs_a_try_and_is_no_refusal(begun, fault):
     with FakeIntervenerServer(lambda look: fault) as judge:
         seen = inspect(begun(by_hand), judge)
-    assert (seen.finding.trigger, seen.refusals, seen.spent.calls) == ("manual_computation", (), 1)
+    assert (seen.finding.trigger, seen.rejected_hints, seen.cost.calls) == ("manual_computation", (), 1)
     assert sum(judge.requests.values()) == 2
 
 
@@ -200,7 +200,7 @@ def test_silence_is_borne_up_to_the_timeout_and_asked_again(begun):
     with FakeIntervenerServer(lambda look: "silence") as judge:
         seen = inspect(begun(by_hand), judge, timeout=0.3)
     assert (seen.finding.trigger, sum(judge.requests.values())) == ("manual_computation", 2)
-    assert seen.spent.seconds > 0.3
+    assert seen.cost.seconds > 0.3
 
 
 def test_an_endpoint_that_stays_down_is_named_without_its_key(begun):
@@ -215,8 +215,12 @@ def test_an_endpoint_that_stays_down_is_named_without_its_key(begun):
 def test_a_run_that_is_too_long_for_the_model_is_left_unjudged(begun):
     with FakeIntervenerServer(lambda look: "too long") as judge:
         seen = inspect(begun(by_hand), judge)
-    assert (seen.finding, seen.usable, [refusal.reason for refusal in seen.refusals]) == (None, False, ["format"])
-    assert "maximum context length" in seen.refusals[0].text
+    assert (seen.finding, seen.usable, [rejected.reason for rejected in seen.rejected_hints]) == (
+        None,
+        False,
+        ["format"],
+    )
+    assert "maximum context length" in seen.rejected_hints[0].text
     assert sum(judge.requests.values()) == 1
 
 
@@ -266,8 +270,8 @@ def test_nothing_is_asked_twice_and_what_was_answered_survives_the_process(begun
             file.write('{"key": "half a li')
         again = inspect(begun(by_hand), judge, judgements=Judgements(path))
         assert judge.answered == 2
-        assert replace(again, spent=seen.spent) == seen
-        assert (again.spent.calls, again.spent.cached, again.spent.price) == (0, 2, 0.0)
+        assert replace(again, cost=seen.cost) == seen
+        assert (again.cost.calls, again.cost.cached, again.cost.price) == (0, 2, 0.0)
         inspect(begun(overruling), judge, judgements=Judgements(path))
         assert judge.answered == 3
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -285,9 +289,9 @@ def test_a_file_of_judgements_that_is_none_is_named(tmp_path):
 def test_tokens_are_counted_as_the_endpoint_does_and_priced_by_the_million(begun):
     with FakeIntervenerServer(first("quote")) as judge:
         seen = inspect(begun(by_hand), judge, prices=Prices.read("1.25,10"))
-    spent = seen.spent
-    assert (spent.calls, spent.input_tokens, spent.output_tokens) == (2, judge.input_tokens, judge.output_tokens)
-    assert spent.price == pytest.approx(judge.input_tokens * 1.25 / 1e6 + judge.output_tokens * 10 / 1e6)
+    cost = seen.cost
+    assert (cost.calls, cost.input_tokens, cost.output_tokens) == (2, judge.input_tokens, judge.output_tokens)
+    assert cost.price == pytest.approx(judge.input_tokens * 1.25 / 1e6 + judge.output_tokens * 10 / 1e6)
     assert Prices(input=2.0, output=8.0).of(1_000_000, 250_000) == 4.0
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from storm_calm.agents.detectors.labelled_traces import LabelledTrace
 from storm_calm.agents.detectors.measure import measure
-from storm_calm.agents.interveners import Inspection, RulesIntervener, Spent
+from storm_calm.agents.interveners import Cost, Inspection, RulesIntervener
 from storm_calm.env import Episode, Finding, Problem, Span, Transcript
 
 PROMPT = "<|im_start|>user\nHow much?<|im_end|>\n<|im_start|>assistant\n<think>\n"
@@ -29,17 +29,17 @@ class Scripted:
         self.said = said
         self.answers = []
 
-    def inspect(self, episode, refuse):
+    def inspect(self, episode, check_hint):
         self.answers.append(episode.problem.answers)
-        assert refuse("Wait, the answer is 7.") is None
+        assert check_hint("Wait, the answer is 7.") is None
         said = self.said.get(episode.problem.id)
         if said == "unusable":
-            return Inspection(usable=False, spent=Spent(calls=2))
+            return Inspection(usable=False, cost=Cost(calls=2))
         if said is None:
-            return Inspection(spent=Spent(calls=1))
+            return Inspection(cost=Cost(calls=1))
         trigger, offset = said
         finding = Finding(trigger=trigger, offset=len(PROMPT) + offset, evidence="words")
-        return Inspection(finding=finding, hint=None, spent=Spent(calls=1, price=0.5))
+        return Inspection(finding=finding, hint=None, cost=Cost(calls=1, price=0.5))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_shares_have_wilson_intervals_and_none_where_there_is_nothing_to_share(m
 
 
 def test_what_inspecting_took_is_added_up(measured):
-    assert measured.spent == Spent(calls=8, price=2.0)
+    assert measured.cost == Cost(calls=8, price=2.0)
 
 
 def test_the_intervener_never_sees_an_answer_and_no_hint_is_refused():
@@ -130,4 +130,4 @@ def test_the_rules_are_measured_as_any_intervener_is():
         [trace("hand", "manual_computation"), trace("late", "manual_computation", (0, 1))], RulesIntervener()
     )
     assert (measured.all.found, measured.all.located, measured.all.missed) == (2, 1, 0)
-    assert measured.spent == Spent()
+    assert measured.cost == Cost()

@@ -116,13 +116,13 @@ def test_a_record_of_another_version_is_refused_by_the_field_that_is_wrong(made,
 
 def test_a_record_from_before_refusals_and_reasons_is_read(made, many, tmp_path):
     (record,) = [record for record in many(14) if record["episode"]["interventions"]][:1]
-    for name in ("refusals", "spent", "hint_share", "hint_positions"):
+    for name in ("rejected_hints", "cost", "hint_share", "hint_positions"):
         record.pop(name, None)
     for one in record["episode"]["interventions"]:
         one["finding"].pop("why", None)
     index, blocks = unpacked(write_report(open_run(made([record])), tmp_path / "report.html"))
     assert blocks[0][0]["run"]["interventions"][0]["finding"]["why"] == ""
-    assert rows(index)[0]["refusals"] == []
+    assert rows(index)[0]["rejected_hints"] == []
 
 
 def test_an_earlier_report_is_replaced_and_nothing_else(curated, tmp_path):

@@ -62,7 +62,7 @@ def poisoned(hinted, made, monkeypatch):
         for one in run["interventions"]:
             one |= {"hint": one["hint"] + EVIL, "removed": f"{EVIL}\n```python\nprint('{EVIL}')\n```\n"}
             one["finding"] |= {"evidence": MARKUP[0], "rule": MARKUP[1], "why": EVIL}
-    record["refusals"] = [{"reason": "format", "trigger": None, "text": EVIL}]
+    record["rejected_hints"] = [{"reason": "format", "trigger": None, "text": EVIL}]
     return made([record], name="<script>alert(9)<"), name
 
 

@@ -277,10 +277,10 @@ def test_a_long_list_comes_in_pages_and_each_filter_starts_at_the_first(look, ma
 
 def test_what_an_llm_took_and_what_was_refused_is_counted_and_shown(look, made, many):
     first, second, third = many(3)
-    spent = {"calls": 2, "cached": 1, "input_tokens": 900, "output_tokens": 50, "price": 0.0125, "seconds": 3.5}
-    first |= {"spent": spent, "refusals": [{"reason": "answer", "trigger": None, "text": "Wait, it is 42."}]}
-    first["refusals"] *= 2
-    second |= {"spent": spent, "refusals": [{"reason": "quote", "trigger": "solver_distrust", "text": "not there"}]}
+    cost = {"calls": 2, "cached": 1, "input_tokens": 900, "output_tokens": 50, "price": 0.0125, "seconds": 3.5}
+    first |= {"cost": cost, "rejected_hints": [{"reason": "answer", "trigger": None, "text": "Wait, it is 42."}]}
+    first["rejected_hints"] *= 2
+    second |= {"cost": cost, "rejected_hints": [{"reason": "quote", "trigger": "solver_distrust", "text": "not there"}]}
     found = {"trigger": "wrong_formulation", "offset": 900, "evidence": "", "confidence": 0.5, "rule": "llm"}
     third |= {"outcome": "finding_left", "finding": found | {"why": "The sense is the wrong one."}}
     page = look(made([first, second, third]))
