@@ -16,6 +16,7 @@ from typing import Literal
 from storm_calm.env.answers import last_boxed
 from storm_calm.env.reasoner import Message
 from storm_calm.env.special_tokens import harmless
+from storm_calm.env.system_prompt import INLINE_PROMPT, TOOL_CALL_PROMPT
 from storm_calm.sandbox import Execution
 
 HEAD = TAIL = 400
@@ -67,23 +68,12 @@ class Protocol(typing.Protocol):
         """What the model gets to see of an execution; `last` if no other will be allowed."""
 
 
-_INSTRUCTIONS = (
-    "Solve the optimization problem. Reason step by step, and let Python do the computing: {how} Model the problem "
-    "with OR-Tools, HiGHS, SciPy or CVXPY, and print the solver's status and the optimal objective value. You have "
-    "only a few runs. End with the optimal objective value in \\boxed{{}}, or with \\boxed{{infeasible}} or "
-    "\\boxed{{unbounded}}."
-)
-
-
 class Inline:
     """Code and output as fenced blocks in running text."""
 
     name = "inline"
     stop = ("```\n", "```output")
-    instructions = _INSTRUCTIONS.format(
-        how="write a program in a block that opens with ```python and closes with ```. It runs at once, on its own, "
-        "and what it prints comes back in a block that opens with ```output; never write that block yourself."
-    )
+    instructions = INLINE_PROMPT
 
     def messages(self, question: str, instructions: str | None = None) -> list[Message]:
         return _messages(question, self.instructions if instructions is None else instructions)
@@ -109,10 +99,7 @@ class ToolCall:
 
     name = "tool_call"
     stop = ("</tool_call>", "<tool_response>")
-    instructions = _INSTRUCTIONS.format(
-        how="call the tool run_python with a whole program; what it prints comes back as the tool's response. A call "
-        'looks like this:\n<tool_call>\n{"name": "run_python", "arguments": {"code": "print(6 * 7)"}}\n</tool_call>\n'
-    )
+    instructions = TOOL_CALL_PROMPT
 
     def messages(self, question: str, instructions: str | None = None) -> list[Message]:
         return _messages(question, self.instructions if instructions is None else instructions)

@@ -3,9 +3,9 @@
     transcript = Transcript().append(Span(source="prompt", text="How many?")).append(Span(source="model", text="Two."))
     transcript.rewind(9).text                     # "How many?"
 
-It alone knows which tokens were whose, so training masks, the viewer and the API's stream are all derived from it. Ids
-are appended or cut off, never encoded anew: another encoding of the same text has other tokens at the seams, and a
-model would be trained on tokens that it never sampled.
+It alone knows which tokens were whose, so loss masks (`env.loss_mask`), the viewer and the API's stream are all derived
+from it. Ids are appended or cut off, never encoded anew: another encoding of the same text has other tokens at the
+seams, and a model would be trained on tokens that it never sampled.
 """
 
 from __future__ import annotations
@@ -192,23 +192,6 @@ class Transcript:
             if begin <= offset <= begin + len(span.text) and span.ends:
                 return begin + span.ends[bisect_left(span.ends, offset - begin)]
         return offset
-
-    def mask(self, kind: Literal["rl", "sft"], *, hints: bool = True) -> tuple[int, ...]:
-        """Which tokens are learned from, shape (tokens,), each 0 or 1. Prompt and tool output never are.
-
-        "rl": 1 on what the model sampled, end-of-turn tokens included. "sft": the same and, with `hints`, on the hints,
-        which are written in the reasoner's own voice so that it learns to think of them itself (arXiv 2510.04204).
-        Raises ValueError where a span has no ids.
-        """
-        if kind not in ("rl", "sft"):
-            raise ValueError(f'mask {kind!r} is neither "rl" nor "sft"')
-        learned = {"model", "hint"} if kind == "sft" and hints else {"model"}
-        mask: list[int] = []
-        for span in self.spans:
-            if span.ids is None:
-                raise ValueError(f"a {span.source} span has no token ids; masks need a reasoner that gives them")
-            mask.extend([int(span.source in learned)] * len(span.ids))
-        return tuple(mask)
 
     def count(self, source: Source | None = None) -> int:
         """Tokens of one source, or of all. A span without ids counts as an estimate: a token for every 4 characters."""

@@ -25,6 +25,7 @@ from uuid import uuid4
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
 from storm_calm.env import Episode, Generation, Problem, Sampling, SegmentRequest, SolverEnv, score, solve_async
+from storm_calm.env.loss_mask import loss_mask
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.rollout_metrics import facts, keep, length_of, report_failure
 from storm_calm.sandbox import Isolation, Limits, Sandbox, SandboxUnavailableError, open_sandbox
@@ -157,7 +158,7 @@ def as_rollout(episode: Episode, logprobs: list[float], length: int, *, filler: 
     transcript = episode.transcript
     ids = transcript.ids
     assert ids is not None, "the renderer gives ids"
-    mask = transcript.mask("rl")
+    mask = loss_mask(transcript, "rl")
     start = sum(len(span.ids or ()) for span in transcript.spans if span.source == "prompt")
     response, learned = list(ids[start:])[:length], list(mask[start:])[:length]
     padded = [*logprobs, *[0.0] * len(ids)][start : len(ids)][:length]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self, cast, get_args
 
+from storm_calm.agents.graphs.hint_share import MAX_HINT_SHARE
 from storm_calm.agents.interveners.open_intervener import check_intervener
 from storm_calm.agents.runs.settings import FAMILY_LIMIT
 from storm_calm.env import Problem, read_problems
@@ -49,7 +50,7 @@ class CurateConfig:
     """After so many hints in a row for the same kind of flaw, no more are given; 0 for no such end."""
     max_interventions: int = 5
     """The most hints that one run may get."""
-    max_hint_share: float = 0.15
+    max_hint_share: float = MAX_HINT_SHARE
     """The most that hints may make up of a golden run's model and hint tokens, from 0 to 1."""
     minimum_isolation: str = "landlock"
     """The weakest sandbox to accept: "full", "landlock" or "limits"."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from storm_calm.agents.graphs.golden import Outcome, hint_positions, hint_share
+from storm_calm.agents.graphs.golden import Outcome
+from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost, RejectedHint
 from storm_calm.agents.runs.lines import read_lines
 from storm_calm.env import Episode, Finding, score

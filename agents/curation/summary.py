@@ -9,7 +9,8 @@ from typing import Any
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import Record
-from storm_calm.agents.graphs.golden import OUTCOMES, hint_positions, hint_share
+from storm_calm.agents.graphs.golden import OUTCOMES
+from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import REJECTION_REASONS, Cost
 from storm_calm.env import TRIGGERS
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from storm_calm.agents.graphs.hint_share import MAX_HINT_SHARE
 from storm_calm.agents.interveners import Fault, Inspection, Intervener, RejectedHint, RulesIntervener
 from storm_calm.agents.interveners.leak_check import faults
 from storm_calm.env import Episode, Finding, Inline, Protocol, Reasoner, Sampling, SolverEnv
@@ -41,7 +42,7 @@ class Parts:
     """Of each program; the sandbox's own by default."""
     max_interventions: int = 5
     """Hints that one run may get (5 in arXiv 2510.04204)."""
-    max_hint_share: float = 0.15
+    max_hint_share: float = MAX_HINT_SHARE
     """The most that hints may make up of a golden run's model and hint tokens, in [0, 1]."""
     confidence_floor: float = 0.0
     """How sure a finder has to be for a finding to count, in [0, 1]."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from storm_calm.agents.graphs.hint_share import hint_share
 from storm_calm.env import Episode, Finding, score
 
 Outcome = Literal[
@@ -52,18 +53,3 @@ def outcome(episode: Episode, finding: Finding | None, *, usable: bool = True, m
     if finding is not None:
         return "finding_left"
     return "golden" if hint_share(episode) <= max_hint_share else "hint_share"
-
-
-def hint_share(episode: Episode) -> float:
-    """Hint tokens as a part of hint and model tokens together, in [0, 1]; prompt and tool output do not count."""
-    hints = episode.usage.hint_tokens
-    return hints / (hints + episode.usage.model_tokens) if hints else 0.0
-
-
-def hint_positions(episode: Episode) -> tuple[float, ...]:
-    """Where each hint of the final transcript stands, as a share of the text after the prompt, in [0, 1]."""
-    transcript = episode.transcript
-    first = transcript.prompt_end
-    length = max(1, len(transcript.text) - first)
-    spans = zip(transcript.starts, transcript.spans, strict=True)
-    return tuple((start - first) / length for start, span in spans if span.source == "hint")

@@ -35,14 +35,7 @@ from storm_calm.agents.reasoners.endpoint import Endpoint
 from storm_calm.agents.reasoners.provider_quirks import SAMPLING, Dialect
 from storm_calm.agents.reasoners.sse import SEEDS, BrokenError
 from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, Sampling
-
-INSTRUCTIONS = (
-    "Solve the optimization problem. Reason step by step, and let Python do the computing: call the tool run_python "
-    "with a whole program. It runs at once, on its own, and what it prints comes back. Model the problem with "
-    "OR-Tools, HiGHS, SciPy or CVXPY, and print the solver's status and the optimal objective value. You have only a "
-    "few runs. End with the optimal objective value in \\boxed{}, or with \\boxed{infeasible} or \\boxed{unbounded}."
-)
-"""What the model is told before the question: the words of `env.protocol`, with the tool for the fences."""
+from storm_calm.env.system_prompt import CHAT_PROMPT
 
 log = logging.getLogger("storm")
 
@@ -50,7 +43,7 @@ log = logging.getLogger("storm")
 class Chat:
     """A reasoner behind an endpoint's `/v1/chat/completions`. Any number of threads may use one at once."""
 
-    instructions: str | None = INSTRUCTIONS
+    instructions: str | None = CHAT_PROMPT
     context: int | None = None
     hint_marks = HINT_MARKS
 

@@ -29,14 +29,14 @@ class Nano:
     """Nothing: it learned the text protocol in training."""
     hint_marks = ("", "")
 
-    def __init__(self, folder: Path, *, name: str | None = None, kept: int = 32) -> None:
-        """name: for records; the folder's own by default. kept: sequences whose keys and values are remembered.
+    def __init__(self, folder: Path, *, name: str | None = None, max_cached: int = 32) -> None:
+        """name: for records; the folder's own by default. max_cached: sequences whose keys and values are kept.
 
         Raises ReasonerError where the folder holds no model.
         """
         self.name = name or folder.resolve().name
         self.folder = folder
-        self._engine = Engine(folder, kept=kept)
+        self._engine = Engine(folder, max_cached=max_cached)
         self.context: int | None = self._engine.context
         try:
             self._tokens = ByteTokens(folder / "tokenizer.json")
@@ -91,14 +91,14 @@ class Nano:
         return collect(self.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling))
 
     def close(self) -> None:
-        """Free the keys and values that it remembers."""
-        self._engine.close()
+        """Free the KV caches."""
+        self._engine.caches.clear()
 
     def _write(self, ids: tuple[int, ...], stop: tuple[str, ...], limit: int, sampling: Sampling) -> Iterator[Chunk]:
         random = generator(sampling.seed)
         segment = Segment(self._tokens, stop=stop)
-        with self._engine.lease(ids) as past:
-            logits = past.feed(ids[past.length :])
+        with self._engine.caches.lease(ids) as cache:
+            logits = cache.forward(ids[cache.length :])
             for left in reversed(range(limit)):
                 id = draw(logits, sampling, random)
                 chunk = segment.feed(id, last=left == 0)
@@ -106,4 +106,4 @@ class Nano:
                     yield chunk
                     if chunk.finish is not None:
                         return
-                logits = past.feed((id,))
+                logits = cache.forward((id,))

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from storm_calm.agents.reasoners import chat_messages, chat_template
 from storm_calm.env import PROTOCOLS, Episode, Message, Problem
+from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.problems.families import Split
 
 Format = Literal["verl-sft", "trl", "messages", "verl-rl"]
@@ -40,7 +41,7 @@ def sft_row(episode: Episode, *, hints: bool = True) -> dict[str, Any]:
         "difficulty": problem.difficulty,
         "source": problem.source,
         "input_ids": ids,
-        "loss_mask": list(episode.transcript.mask("sft", hints=hints)),
+        "loss_mask": list(loss_mask(episode.transcript, "sft", hints=hints)),
     }
 
 
@@ -50,7 +51,7 @@ def trl_row(episode: Episode, *, hints: bool = True) -> dict[str, Any]:
     Raises ValueError for a run without token ids.
     """
     ids = _ids(episode)
-    mask = episode.transcript.mask("sft", hints=hints)
+    mask = loss_mask(episode.transcript, "sft", hints=hints)
     labels = [id if learned else NOT_LEARNED for id, learned in zip(ids, mask, strict=True)]
     return {"input_ids": ids, "labels": labels, "attention_mask": [1] * len(ids)}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storm_calm.agents.graphs.golden import hint_share
+from storm_calm.agents.graphs.hint_share import hint_share
 from storm_calm.env import read_episodes
 from storm_calm.env.jsonl import json_lines
 from storm_calm.env.solver_backing import backed_by_report

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from storm_calm.agents.triggers.names import TRIGGER_OF
+from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.problems.families import FAMILIES, instances
 from storm_calm.env.reasoner import PromptRenderer
 from storm_calm.env.solver_env import SolverEnv
@@ -112,7 +113,7 @@ def _play_many(
 def _row(trace: Trace) -> Row:
     transcript = trace.episode.transcript
     assert transcript.ids is not None, "the renderer gave no ids"
-    learn = np.array(transcript.mask("rl"), dtype=np.uint8)
+    learn = np.array(loss_mask(transcript, "rl"), dtype=np.uint8)
     skipped = sum(len(span.ids or ()) for span in transcript.spans[: trace.learn_from])
     learn[:skipped] = 0
     label = f"{trace.episode.problem.family}/{trace.kind}" + ("/hinted" if trace.hinted else "")

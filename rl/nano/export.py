@@ -73,7 +73,7 @@ def export(checkpoint: Path, out: Path, *, with_checkpoint: bool = False) -> flo
 def compare(model: Any, folder: Path) -> float:
     """The largest difference of a logit between a torch model and the one in `folder`, on random tokens.
 
-    Half of them are computed at once and the others one after another, so the store of past keys is compared as well.
+    Half of them are computed at once and the others one after another, so the KV cache is compared as well.
     """
     import torch
 
@@ -82,9 +82,9 @@ def compare(model: Any, folder: Path) -> float:
         expected = model(input_ids=torch.tensor(ids)[None]).logits[0].numpy()
     differences: list[float] = []
     engine = Engine(folder)
-    with engine.lease(ids.tolist()) as past:
+    with engine.caches.lease(ids.tolist()) as cache:
         for end in range(SAMPLE // 2, SAMPLE + 1):
-            logits = past.feed(ids[past.length : end].tolist())
+            logits = cache.forward(ids[cache.length : end].tolist())
             differences.append(float(np.abs(logits - expected[end - 1]).max()))
     return max(differences)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from storm_calm.agents.curation.records import Record
 from storm_calm.agents.evaluation.samples import Sample
-from storm_calm.agents.graphs.golden import hint_positions, hint_share
+from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost
 from storm_calm.agents.triggers import findings
 from storm_calm.env import Episode, Finding, Score, score

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from storm_calm.env import Episode, Finding, Generation, Problem, SolverEnv, ToolCall, score
+from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
 from support.reward_attacks import (
@@ -73,7 +74,7 @@ def assert_scored_zero(episode, attack):
 def assert_intact(episode, sampled, renderer):
     """Ids and mask fit, model spans are what was sampled, and all else is what the environment wrote."""
     transcript = episode.transcript
-    mask = transcript.mask("rl")
+    mask = loss_mask(transcript, "rl")
     assert len(mask) == len(transcript.ids) == transcript.count()
     expected = [int(span.source == "model") for span in transcript.spans for _ in span.ids]
     assert list(mask) == expected
@@ -153,7 +154,7 @@ def test_a_box_in_a_hint_is_not_the_models_answer(sandbox, renderer):
     env.intervene(Finding(trigger="manual_computation", offset=offset, evidence="By hand"), "It is \\boxed{42}.")
     env.step("As the hint says.")
     assert score(env.episode).reward == 0.0
-    assert sum(env.episode.transcript.mask("rl")) == len(renderer.encode("As the hint says.")[0])
+    assert sum(loss_mask(env.episode.transcript, "rl")) == len(renderer.encode("As the hint says.")[0])
 
 
 def test_a_forged_report_backs_a_wrong_answer_and_still_earns_nothing(sandbox, renderer):

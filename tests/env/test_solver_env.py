@@ -3,6 +3,7 @@
 import pytest
 
 from storm_calm.env import Finding, Generation, SolverEnv, ToolCall, read_answer, run_episode
+from storm_calm.env.loss_mask import loss_mask
 from storm_calm.sandbox import Limits
 
 CODE = "Let me compute.\n```python\nprint(6 * 7)\n```\n"
@@ -146,7 +147,7 @@ def test_a_turn_closed_right_after_its_program_is_opened_again(env, renderer):
 def test_the_end_of_turn_token_is_kept_at_the_end_of_a_run(env, renderer):
     env.step(generation(renderer, "\\boxed{1}", "end", end=True))
     assert env.episode.transcript.ids[-1] == 0
-    assert env.episode.transcript.mask("rl")[-1] == 1
+    assert loss_mask(env.episode.transcript, "rl")[-1] == 1
 
 
 def test_a_token_that_closes_the_program_and_runs_on_is_kept_whole(env):

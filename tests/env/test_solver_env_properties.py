@@ -16,6 +16,7 @@ from storm_calm.env import (
     run_episode,
     score,
 )
+from storm_calm.env.loss_mask import loss_mask
 from storm_calm.sandbox import Execution, Limits, Sandbox, SandboxUnavailableError
 
 BITS = [
@@ -86,7 +87,7 @@ def check(episode, protocol):
     assert len(tools) == len(episode.executions)
     assert all(span.ids == CharRenderer().encode(span.text)[0] for span in transcript.spans if span.source != "model")
     if transcript.ids is not None:
-        assert len(transcript.mask("rl")) == len(transcript.mask("sft")) == len(transcript.ids)
+        assert len(loss_mask(transcript, "rl")) == len(loss_mask(transcript, "sft")) == len(transcript.ids)
     assert Episode.from_dict(episode.to_dict()) == episode
     for span, execution in zip(tools, episode.executions, strict=True):
         start = transcript.starts[transcript.spans.index(span)]

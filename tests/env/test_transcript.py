@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.env import Span, Transcript
+from storm_calm.env.loss_mask import loss_mask
 
 
 @st.composite
@@ -88,7 +89,7 @@ def test_without_ids_a_cut_is_exact_except_in_output(case):
 
 @given(transcripts())
 def test_masks_cover_every_token_once(transcript):
-    rl, sft, bare = transcript.mask("rl"), transcript.mask("sft"), transcript.mask("sft", hints=False)
+    rl, sft, bare = loss_mask(transcript, "rl"), loss_mask(transcript, "sft"), loss_mask(transcript, "sft", hints=False)
     assert len(rl) == len(sft) == len(transcript.ids) == transcript.count()
     assert sum(rl) == transcript.count("model")
     assert sum(sft) == transcript.count("model") + transcript.count("hint")
@@ -122,9 +123,9 @@ def test_the_mask_is_one_on_model_tokens_end_of_turn_included():
             Span(source="model", text="c", ids=(6, 7), ends=(1, 1), finish="end"),
         )
     )
-    assert transcript.mask("rl") == (0, 1, 1, 0, 0, 1, 1)
-    assert transcript.mask("sft") == (0, 1, 1, 0, 1, 1, 1)
-    assert transcript.mask("sft", hints=False) == transcript.mask("rl")
+    assert loss_mask(transcript, "rl") == (0, 1, 1, 0, 0, 1, 1)
+    assert loss_mask(transcript, "sft") == (0, 1, 1, 0, 1, 1, 1)
+    assert loss_mask(transcript, "sft", hints=False) == loss_mask(transcript, "rl")
     assert transcript.rewind(len(transcript.text)).ids == (1, 2, 3, 4, 5, 6)
 
 
@@ -144,9 +145,9 @@ def test_rewinding_into_the_prompt_or_past_the_text_is_an_error():
 
 def test_a_mask_needs_ids():
     with pytest.raises(ValueError, match="prompt span has no token ids"):
-        of(("prompt", "Q")).mask("rl")
+        loss_mask(of(("prompt", "Q")), "rl")
     with pytest.raises(ValueError, match="neither"):
-        Transcript().mask("dpo")
+        loss_mask(Transcript(), "dpo")
 
 
 def test_tokens_are_estimated_where_there_are_no_ids():

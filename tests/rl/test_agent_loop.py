@@ -15,6 +15,7 @@ from verl.workers.rollout.replica import TokenOutput
 from storm_calm.agents.graphs import storm
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.env import Episode, SolverEnv, Span, Transcript, run_episode, score
+from storm_calm.env.loss_mask import loss_mask
 from storm_calm.rl import agent_loop
 from storm_calm.rl.agent_loop import StormAgentLoop, as_rollout
 from storm_calm.rl.datasets import rl_rows
@@ -106,8 +107,8 @@ def test_ids_masks_and_reward_are_those_of_the_plain_loop_and_of_the_machine(
     walked = Episode.from_dict(storm.build(lambda: made).invoke({"problem": workshop.to_dict()})["episode"])
     rollout = roll_out(texts, renderer)
 
-    ids, mask = plain.transcript.ids, plain.transcript.mask("rl")
-    assert (walked.transcript.ids, walked.transcript.mask("rl")) == (ids, mask)
+    ids, mask = plain.transcript.ids, loss_mask(plain.transcript, "rl")
+    assert (walked.transcript.ids, loss_mask(walked.transcript, "rl")) == (ids, mask)
     assert walked.stop == plain.stop
     start = len(rollout.prompt_ids)
     assert tuple(rollout.prompt_ids) == ids[:start] == plain.transcript.spans[0].ids
@@ -185,7 +186,7 @@ def test_kept_rollouts_hold_the_transcript_and_what_verl_got_of_it(settings, ren
     transcript = Episode.from_dict(kept["episode"]).transcript
     start = len(rollout.prompt_ids)
     assert kept["rollout"]["response_ids"] == rollout.response_ids == list(transcript.ids[start:])
-    assert kept["rollout"]["mask"] == rollout.response_mask == list(transcript.mask("rl")[start:])
+    assert kept["rollout"]["mask"] == rollout.response_mask == list(loss_mask(transcript, "rl")[start:])
     settings.storm.keep_rollouts = 5
     roll_out((SOLVING, ANSWERING), renderer)
     assert len((tmp_path / "rollouts" / "step-000002.jsonl").read_text().splitlines()) == 1
@@ -230,7 +231,7 @@ def test_a_rollout_is_the_transcript_after_its_prompt(workshop, prompt, spans, l
 
     transcript = Transcript(spans=(span("prompt", prompt), *(span(*one) for one in spans if one[0] != "tool")))
     rollout = as_rollout(Episode(problem=workshop, transcript=transcript), [1.0] * known, length, filler=0)
-    mask = list(transcript.mask("rl")[prompt:])[:length] or [0]
+    mask = list(loss_mask(transcript, "rl")[prompt:])[:length] or [0]
     assert rollout.mask == mask
     assert rollout.response_ids == (list(transcript.ids[prompt:])[:length] or [0])
     assert len(rollout.logprobs) == len(mask)

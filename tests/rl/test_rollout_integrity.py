@@ -12,6 +12,7 @@ from verl.workers.rollout.replica import TokenOutput
 
 from storm_calm.agents.reasoners import chat_template
 from storm_calm.env import Episode, Problem
+from storm_calm.env.loss_mask import loss_mask
 from storm_calm.rl import agent_loop
 from storm_calm.rl.agent_loop import StormAgentLoop
 from storm_calm.rl.datasets import rl_rows
@@ -113,7 +114,7 @@ def assert_intact(output, episode, server, renderer):
     end = start + server.response_length  # An observation that runs past it is cut.
     if start < len(episode.transcript.ids):
         assert tuple(ids) == episode.transcript.ids[start:end]
-        assert tuple(mask) == episode.transcript.mask("rl")[start:end]
+        assert tuple(mask) == loss_mask(episode.transcript, "rl")[start:end]
     else:  # veRL has no empty responses.
         assert mask == [0]
     assert tuple(output.prompt_ids) == episode.transcript.spans[0].ids

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from storm_calm.agents.reasoners import open_reasoner
 from storm_calm.env import Episode, score, write_problems
+from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.problems.families import generate
 from storm_calm.env.problems.stress import kinds
 from storm_calm.rl.replay_buffer import FUTILE, InfrastructureError, StormReplay
@@ -125,7 +126,7 @@ def test_what_was_trained_on_is_the_transcript_token_by_token(run, steps):
         assert sorted({line["session"] for line in kept}) == [0, 1, 2, 3]
         for line in kept:
             episode = Episode.from_dict(line["episode"])
-            ids, mask = episode.transcript.ids, episode.transcript.mask("rl")
+            ids, mask = episode.transcript.ids, loss_mask(episode.transcript, "rl")
             start = len(episode.transcript.spans[0].ids)
             assert line["rollout"]["prompt_ids"] == list(ids[:start])
             assert line["rollout"]["response_ids"] == list(ids[start:])

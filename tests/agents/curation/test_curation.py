@@ -12,7 +12,7 @@ from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import Record, read_records
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.curation.summary import summarize
-from storm_calm.agents.graphs.golden import hint_positions, hint_share
+from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost, RejectedHint
 from storm_calm.agents.runs.settings import help_texts
 from storm_calm.agents.runs.worker_pool import TooManyFailuresError

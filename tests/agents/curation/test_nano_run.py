@@ -7,6 +7,7 @@ import pytest
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.run_curation import curate
+from storm_calm.env.loss_mask import loss_mask
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +65,6 @@ def test_a_golden_run_is_right_holds_no_finding_and_has_ids_and_masks(run):
         episode = Episode.from_dict(record)
         assert score(episode).reward == 1.0
         assert findings(episode) == []
-        mask = episode.transcript.mask("sft")
+        mask = loss_mask(episode.transcript, "sft")
         assert len(mask) == len(episode.transcript.ids)
         assert 0 < sum(mask) < len(mask)

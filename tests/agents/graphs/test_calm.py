@@ -6,7 +6,7 @@ import pytest
 
 from storm_calm.agents.graphs import calm
 from storm_calm.agents.graphs.components import Parts
-from storm_calm.agents.graphs.golden import hint_share
+from storm_calm.agents.graphs.hint_share import hint_share
 from storm_calm.agents.interveners import Cost, Inspection, RulesIntervener
 from storm_calm.env import Episode, SolverEnv, run_episode
 from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-from storm_calm.agents.reasoners.chat import INSTRUCTIONS, Chat
+from storm_calm.agents.reasoners.chat import Chat
 from storm_calm.agents.reasoners.chat_messages import SECOND_THOUGHT
 from storm_calm.env import Problem, SolverEnv, run_episode, score
 from storm_calm.env.intervention import Finding
+from storm_calm.env.system_prompt import CHAT_PROMPT
 from support.chat_events import arguments, call, delta, running, saying
 from support.scripted_server import Reply
 
@@ -19,7 +20,7 @@ x = s.NumVar(0, 20, '')
 s.Maximize(5 * x)
 print(s.Solve(), s.Objective().Value())
 """
-OPENING = [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": PROBLEM.question}]
+OPENING = [{"role": "system", "content": CHAT_PROMPT}, {"role": "user", "content": PROBLEM.question}]
 
 
 def called(number: int, code: str, content: str | None) -> dict:
@@ -122,9 +123,9 @@ def test_the_instructions_are_the_protocols_with_a_tool_for_the_fences(sandbox, 
     reasoner = Chat(server.url)
     env = SolverEnv(sandbox, reasoner)
     own = env.protocol.instructions
-    assert INSTRUCTIONS.startswith(own[: own.index("write a program")])
-    assert INSTRUCTIONS.endswith(own[own.index("Model the problem") :])
-    assert "```" not in INSTRUCTIONS
+    assert CHAT_PROMPT.startswith(own[: own.index("write a program")])
+    assert CHAT_PROMPT.endswith(own[own.index("Model the problem") :])
+    assert "```" not in CHAT_PROMPT
     prompt = env.reset(PROBLEM).transcript.text
     assert json.loads(prompt) == OPENING
     reasoner.close()

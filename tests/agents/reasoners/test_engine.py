@@ -18,7 +18,7 @@ WRITTEN = [5, 9, 17]
 
 @pytest.fixture
 def engine() -> Engine:
-    return Engine(built_in("nano-base"), kept=3)
+    return Engine(built_in("nano-base"), max_cached=3)
 
 
 def sequence(engine: Engine, length: int, seed: int = 0) -> list[int]:
@@ -30,14 +30,14 @@ def logits(engine: Engine, ids: list[int], pieces: list[int], written: list[int]
 
     Shape (written + 1, vocabulary).
     """
-    with engine.lease(ids) as past:
-        assert past.length == 0
+    with engine.caches.lease(ids) as cache:
+        assert cache.length == 0
         rows = []
         for size in pieces:
-            last = past.feed(ids[past.length : past.length + size])
-        rows = [last.copy(), *(past.feed([id]).copy() for id in written)]
-        assert past.length == len(ids) + len(written)
-    engine.close()
+            last = cache.forward(ids[cache.length : cache.length + size])
+        rows = [last.copy(), *(cache.forward([id]).copy() for id in written)]
+        assert cache.length == len(ids) + len(written)
+    engine.caches.clear()
     return np.stack(rows)
 
 
@@ -55,13 +55,13 @@ def test_what_was_written_is_computed_anew_as_part_of_a_prompt(engine):
     ids = sequence(engine, 40)
     prompt = [*ids, *WRITTEN]
     fresh = logits(engine, prompt, [len(prompt)])
-    with engine.lease(ids) as past:
-        past.feed(ids)
+    with engine.caches.lease(ids) as cache:
+        cache.forward(ids)
         for id in WRITTEN:
-            past.feed([id])
-    with engine.lease(prompt) as past:
-        assert past.length == 40
-        rows = [past.feed(prompt[40:]).copy(), *(past.feed([id]).copy() for id in WRITTEN)]
+            cache.forward([id])
+    with engine.caches.lease(prompt) as cache:
+        assert cache.length == 40
+        rows = [cache.forward(prompt[40:]).copy(), *(cache.forward([id]).copy() for id in WRITTEN)]
     assert np.array_equal(np.stack(rows), fresh)
 
 
@@ -69,30 +69,30 @@ def test_the_longest_common_prefix_is_taken_over_with_the_same_bits(engine):
     ids = sequence(engine, 60)
     other = [*ids[:40], *sequence(engine, 20, seed=1)]
     fresh = logits(engine, other, [60], written=[])[0]
-    with engine.lease(ids) as past:
-        past.feed(ids)
-    with engine.lease(other) as past:
-        assert past.length == 40
-        assert np.array_equal(past.feed(other[40:]), fresh)
+    with engine.caches.lease(ids) as cache:
+        cache.forward(ids)
+    with engine.caches.lease(other) as cache:
+        assert cache.length == 40
+        assert np.array_equal(cache.forward(other[40:]), fresh)
 
 
 def test_going_back_leaves_what_another_episode_may_come_back_to(engine):
     ids = sequence(engine, 60)
-    with engine.lease(ids) as past:
-        past.feed(ids)
+    with engine.caches.lease(ids) as cache:
+        cache.forward(ids)
     back = [*ids[:30], 5, 6]
-    with engine.lease(back) as past:
-        assert past.length == 30
-        past.feed(back[30:])
-    with engine.lease([*ids, 7, 8]) as past:
-        assert past.length == 60
+    with engine.caches.lease(back) as cache:
+        assert cache.length == 30
+        cache.forward(back[30:])
+    with engine.caches.lease([*ids, 7, 8]) as cache:
+        assert cache.length == 60
 
 
 def test_a_prefix_is_shared_by_requests_at_the_same_time(engine):
     ids = sequence(engine, 60)
-    with engine.lease(ids) as first:
-        first.feed(ids)
-        with engine.lease([*ids, 8, 9]) as second:
+    with engine.caches.lease(ids) as first:
+        first.forward(ids)
+        with engine.caches.lease([*ids, 8, 9]) as second:
             assert second is not first
             assert second.length == 60
 
@@ -100,37 +100,37 @@ def test_a_prefix_is_shared_by_requests_at_the_same_time(engine):
 def test_two_tokens_are_always_left_to_compute_where_there_are_two(engine):
     ids = sequence(engine, 60)
     for _ in range(2):
-        with engine.lease(ids) as past:
-            assert past.length <= 58
-            past.feed(ids[past.length :])
-    with engine.lease(ids[:1]) as past:
-        assert past.length == 0
-        past.feed(ids[:1])
+        with engine.caches.lease(ids) as cache:
+            assert cache.length <= 58
+            cache.forward(ids[cache.length :])
+    with engine.caches.lease(ids[:1]) as cache:
+        assert cache.length == 0
+        cache.forward(ids[:1])
 
 
 def test_the_least_recently_used_sequence_is_forgotten_first(engine):
     ids = [sequence(engine, 20, seed=seed) for seed in range(4)]
     for number in (0, 1, 2, 0, 3):
-        with engine.lease(ids[number]) as past:
-            past.feed(ids[number][past.length :])
-    known = {number: engine.lease([*ids[number], 5, 6]) for number in (0, 2, 3)}
+        with engine.caches.lease(ids[number]) as cache:
+            cache.forward(ids[number][cache.length :])
+    known = {number: engine.caches.lease([*ids[number], 5, 6]) for number in (0, 2, 3)}
     for lease in known.values():
-        with lease as past:
-            assert past.length == 20
-    with engine.lease([*ids[1], 5, 6]) as past:
-        assert past.length == 0
+        with lease as cache:
+            assert cache.length == 20
+    with engine.caches.lease([*ids[1], 5, 6]) as cache:
+        assert cache.length == 0
 
 
 def test_more_requests_at_once_than_are_kept_is_no_trouble(engine):
     ids = sequence(engine, 20)
-    leases = [engine.lease([*ids, number, 3]) for number in range(5)]
-    pasts = [lease.__enter__() for lease in leases]
-    assert len({id(past) for past in pasts}) == 5
-    for past in pasts:
-        past.feed(ids[past.length :])
+    leases = [engine.caches.lease([*ids, number, 3]) for number in range(5)]
+    caches = [lease.__enter__() for lease in leases]
+    assert len({id(cache) for cache in caches}) == 5
+    for cache in caches:
+        cache.forward(ids[cache.length :])
     for lease in leases:
         lease.__exit__(None, None, None)
-    assert len(engine._pasts) == 3
+    assert len(engine.caches._caches) == 3
 
 
 def test_a_folder_without_a_model_is_named_with_what_to_do(tmp_path):

@@ -25,7 +25,7 @@ def decoded(nano, ids) -> str:
     return "".join(decoder.feed(id) for id in ids)
 
 
-def test_a_seed_means_the_same_tokens_with_and_without_a_past(nano):
+def test_a_seed_means_the_same_tokens_with_and_without_a_cache(nano):
     nano.close()
     first = write(nano)
     assert write(nano) == first
@@ -125,12 +125,12 @@ def test_an_impossible_prompt_is_refused(nano, prompt, words):
         write(nano, max_tokens=0)
 
 
-def test_a_stream_that_is_left_gives_back_its_past(nano):
+def test_a_stream_that_is_left_gives_back_its_cache(nano):
     stream = nano.stream(nano.render(QUESTION), stop=(), max_tokens=80, sampling=WILD)
     next(stream)
-    assert any(past.busy for past in nano._engine._pasts)
+    assert any(cache.busy for cache in nano._engine.caches._caches)
     stream.close()
-    assert not any(past.busy for past in nano._engine._pasts)
+    assert not any(cache.busy for cache in nano._engine.caches._caches)
 
 
 def test_it_says_how_it_samples_and_how_much_it_holds(nano):
