@@ -27,7 +27,7 @@ from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
 
 __all__ = ["KEY", "LLMIntervener"]
 
-TRIES = 3
+MAX_REPLIES = 3
 """Replies that a model may give to one question."""
 
 KEPT = 500
@@ -51,17 +51,17 @@ class LLMIntervener:
         prices: Prices | None = None,
         judgements: Judgements | None = None,
         timeout: float = 120.0,
-        tries: int = 5,
+        max_retries: int = 4,
     ) -> None:
         """url: up to and with `/v1`, which is added where the path is empty.
         model: as the endpoint calls it; may be left out where it serves one only.
         api_key: `OPENAI_API_KEY` by default, and "none" where that is not set. prices: of tokens; nothing by default.
         judgements: what it said before; kept in this process alone by default.
-        timeout: seconds of silence that are borne. tries: how often a request is made at most, where it fails.
+        timeout: seconds without data before the request fails. max_retries: of a request that fails.
 
         Raises ValueError for what is no address, ReasonerError where the endpoint does not answer, or not with a model.
         """
-        self._asker = Asker(url, model=model, api_key=api_key, timeout=timeout, tries=tries)
+        self._asker = Asker(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
         self._prices = prices or Prices()
         self._judgements = judgements or Judgements()
 
@@ -71,7 +71,7 @@ class LLMIntervener:
         rejected_hints: list[RejectedHint] = []
         cost = Cost()
         unhinted: Finding | None = None
-        for _ in range(TRIES):
+        for _ in range(MAX_REPLIES):
             try:
                 reply, took = self._reply(messages)
             except RequestRejectedError as error:

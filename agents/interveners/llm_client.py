@@ -3,8 +3,8 @@
     asker = Asker("https://api.openai.com/v1", model="gpt-4.1")
     reply = asker.ask(messages)
 
-The answer is streamed, so that silence means that nothing comes, however long the model thinks. Failures are borne as
-in `agents.reasoners.endpoint`: 429 (after `Retry-After`), 5xx, silence and streams that break off are tried again. What
+The answer is streamed, so that silence means that nothing comes, however long the model thinks. Failures are
+retried as in `agents.reasoners.endpoint`: 429 (after `Retry-After`), 5xx, silence and streams that break off. What
 an endpoint refuses by a 400 that names it is left out from then on: a schema becomes "any JSON object", and that
 becomes nothing, since the prompt asks for JSON in words too; parameters as in `agents.reasoners.provider_quirks`.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -25,7 +25,7 @@ from storm_calm.agents.interveners.reply_cache import Reply
 from storm_calm.agents.interveners.reply_parser import SCHEMA, sound
 from storm_calm.agents.reasoners.endpoint import Endpoint
 from storm_calm.agents.reasoners.provider_quirks import Dialect
-from storm_calm.agents.reasoners.sse import BrokenError
+from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.env.reasoner import Chunk, ReasonerError
 from storm_calm.env.transcript import CHARS_PER_TOKEN
 
@@ -91,12 +91,14 @@ class Manner:
 class Asker:
     """One model behind one endpoint. Any number of threads may use one at once."""
 
-    def __init__(self, url: str, *, model: str | None, api_key: str | None, timeout: float, tries: int) -> None:
+    def __init__(self, url: str, *, model: str | None, api_key: str | None, timeout: float, max_retries: int) -> None:
         """As for `agents.reasoners.chat.Chat`.
 
         Raises ValueError for what is no address, ReasonerError where the endpoint does not answer, or not with a model.
         """
-        self._endpoint = Endpoint(url, kind="chat completions", api_key=api_key, timeout=timeout, tries=tries, key=KEY)
+        self._endpoint = Endpoint(
+            url, kind="chat completions", api_key=api_key, timeout=timeout, max_retries=max_retries, key=KEY
+        )
         self._manner = Manner()
         try:
             self.model = self._endpoint.choose(model).name
@@ -128,14 +130,14 @@ class Asker:
         """Close the connections."""
         self._endpoint.close()
 
-    def _read(self, messages: Sequence[dict[str, str]], stream: _Stream) -> Iterator[Chunk]:
-        """The chunks of one attempt. Raises BrokenError where the stream breaks off."""
+    def _read(self, messages: Sequence[dict[str, str]], stream: _Stream) -> Generator[Chunk]:
+        """The chunks of one attempt. Raises RetryableError if the stream breaks off."""
         stream.begin()
         with closing(self._endpoint.events(self._open(messages))) as events:
             for event in events:
                 yield Chunk(text=stream.feed(event))
         if not stream.finish:
-            raise BrokenError("it ended without a reason")
+            raise RetryableError("it ended without a reason")
         yield Chunk(text="", finish="end")
 
     def _open(self, messages: Sequence[dict[str, str]]) -> Any:

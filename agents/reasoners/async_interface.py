@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from storm_calm.env.reasoner import Generation, PromptRenderer, Sampling
 
-Told = Callable[[str, int], None]
+OnText = Callable[[str, int], None]
 """Called on the loop with a piece of text and how many tokens it has."""
 
 
@@ -36,6 +36,12 @@ class AsyncReasoner(PromptRenderer, typing.Protocol):
         """How it is best drawn from."""
 
     async def write(
-        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling, told: Told
+        self,
+        prompt: str | tuple[int, ...],
+        *,
+        stop: tuple[str, ...],
+        max_tokens: int,
+        sampling: Sampling,
+        on_text: OnText,
     ) -> Written:
         """Go on from `prompt`. Cancelled, it stops the model. Raises ReasonerError."""

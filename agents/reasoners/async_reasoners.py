@@ -1,9 +1,11 @@
 """Reasoners on an event loop, for servers: any number of runs in one thread, each of them stopped by cancelling it.
 
     async with open_async(["http://localhost:8000/v1"]) as reasoner:
-        written = await reasoner.write(prompt, stop=("```\\n",), max_tokens=512, sampling=Sampling(), told=print)
+        written = await reasoner.write(
+            prompt, stop=("```\\n",), max_tokens=512, sampling=Sampling(), on_text=print
+        )
 
-Servers with raw completions are spoken to on the loop itself (`upstream`); whatever else can reason does it in threads.
+Servers with raw completions are called on the loop itself (`completions_async`); every other reasoner runs in threads.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from storm_calm.agents.reasoners import open_reasoner
-from storm_calm.agents.reasoners.async_interface import AsyncReasoner, Told, Written
+from storm_calm.agents.reasoners.async_interface import AsyncReasoner, OnText, Written
 from storm_calm.env.reasoner import Chunk, Encoding, Message, Reasoner, Sampling, collect
 
-TICK = 0.02
-"""Seconds between two looks at what a thread has written: to wake the loop for each token would slow all threads."""
+FLUSH_SECONDS = 0.02
+"""Seconds between two flushes of what a thread has written: to wake the loop for each token would slow all threads."""
 
 
-class InThreads:
+class ThreadedReasoner:
     """A `Reasoner` that writes in threads of its own."""
 
     def __init__(self, reasoner: Reasoner, *, threads: int) -> None:
@@ -51,7 +53,13 @@ class InThreads:
         return self._reasoner.encode_marked(text)
 
     async def write(
-        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling, told: Told
+        self,
+        prompt: str | tuple[int, ...],
+        *,
+        stop: tuple[str, ...],
+        max_tokens: int,
+        sampling: Sampling,
+        on_text: OnText,
     ) -> Written:
         """Go on from `prompt`, in a thread. Raises ReasonerError."""
         loop = asyncio.get_running_loop()
@@ -60,16 +68,16 @@ class InThreads:
         pieces: deque[tuple[str, int]] = deque()
         first = asyncio.Event()
 
-        def hand_on() -> None:
+        def flush() -> None:
             if pieces:
                 new = [pieces.popleft() for _ in range(len(pieces))]
-                told("".join(text for text, _ in new), sum(tokens for _, tokens in new))
+                on_text("".join(text for text, _ in new), sum(tokens for _, tokens in new))
 
-        async def hand_on_now_and_then() -> None:
+        async def flush_regularly() -> None:
             await first.wait()
             while True:
-                hand_on()
-                await asyncio.sleep(TICK)
+                flush()
+                await asyncio.sleep(FLUSH_SECONDS)
 
         def chunks() -> typing.Iterator[Chunk]:
             begun = False
@@ -82,13 +90,13 @@ class InThreads:
                     loop.call_soon_threadsafe(first.set)
                 yield chunk
 
-        ticking = asyncio.create_task(hand_on_now_and_then())
+        flushing = asyncio.create_task(flush_regularly())
         try:
             generation = await loop.run_in_executor(self._threads, lambda: collect(chunks()))
         finally:
             left.set()
-            ticking.cancel()
-        hand_on()
+            flushing.cancel()
+        flush()
         ids = generation.ids
         return Written(
             generation=generation,
@@ -125,7 +133,7 @@ async def open_async(
     if len(specs) != 1:
         raise ValueError(f"{len(specs)} reasoners are given ({', '.join(specs)}); only servers' addresses go together")
     opened = await asyncio.to_thread(open_reasoner, specs[0], model=model, api_key=api_key, tokenizer=tokenizer)
-    reasoner = InThreads(opened, threads=threads)
+    reasoner = ThreadedReasoner(opened, threads=threads)
     try:
         yield reasoner
     finally:

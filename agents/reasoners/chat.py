@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -31,9 +31,10 @@ import openai
 
 from storm_calm.agents.reasoners.chat_messages import HINT_MARKS, TOOLS, read, render, split
 from storm_calm.agents.reasoners.chat_stream import Reply
+from storm_calm.agents.reasoners.completions_wire import SEEDS
 from storm_calm.agents.reasoners.endpoint import Endpoint
 from storm_calm.agents.reasoners.provider_quirks import SAMPLING, Dialect
-from storm_calm.agents.reasoners.sse import SEEDS, BrokenError
+from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, Sampling
 from storm_calm.env.system_prompt import CHAT_PROMPT
 
@@ -54,17 +55,19 @@ class Chat:
         model: str | None = None,
         api_key: str | None = None,
         timeout: float = 600.0,
-        tries: int = 3,
+        max_retries: int = 2,
     ) -> None:
         """url: up to and with `/v1`, which is added where the path is empty.
         model: as the endpoint calls it; may be left out where it serves one only.
-        api_key: `OPENAI_API_KEY` by default, and "none" where that is not set. timeout: seconds of silence that are
-        borne: models that think in secret are silent for minutes. tries: how often a request is made, and a broken
-        stream begun, at most.
+        api_key: `OPENAI_API_KEY` by default, and "none" where that is not set. timeout: seconds
+        without data before the request fails: models that think in secret are silent for minutes. max_retries: of a
+        request, and of a broken stream.
 
         Raises ValueError for what is no address, ReasonerError where the endpoint does not answer, or not with a model.
         """
-        self._endpoint = Endpoint(url, kind="chat completions", api_key=api_key, timeout=timeout, tries=tries)
+        self._endpoint = Endpoint(
+            url, kind="chat completions", api_key=api_key, timeout=timeout, max_retries=max_retries
+        )
         self.url = self._endpoint.url
         """The address, without any credentials that were in it."""
         self.sampling = Sampling()
@@ -122,8 +125,8 @@ class Chat:
             "stream_options": {"include_usage": True},
         }
 
-    def _read(self, prompt: str, request: dict[str, Any], stop: tuple[str, ...]) -> Iterator[Chunk]:
-        """The chunks of one attempt. Raises BrokenError where the stream breaks off."""
+    def _read(self, prompt: str, request: dict[str, Any], stop: tuple[str, ...]) -> Generator[Chunk]:
+        """The chunks of one attempt. Raises RetryableError if the stream breaks off."""
         reply = Reply(stop, turn=split(read(prompt)[1])[1], place=f"{self.url}: {self.name}")
         with closing(self._endpoint.events(self._begin(prompt, request))) as events:
             for event in events:
@@ -138,7 +141,7 @@ class Chat:
                 if choice.finish_reason is not None:
                     yield from reply.finish(choice.finish_reason)
                     return
-        raise BrokenError("it ended without a reason")
+        raise RetryableError("it ended without a reason")
 
     def _begin(self, prompt: str, request: dict[str, Any]) -> Any:
         """The stream of an answer, asked for in the way that the endpoint takes. Raises ReasonerError."""

@@ -32,8 +32,9 @@ from typing import Any
 import openai
 
 from storm_calm.agents.reasoners import chat_template
+from storm_calm.agents.reasoners.completions_wire import CompletionsWire
 from storm_calm.agents.reasoners.endpoint import Endpoint
-from storm_calm.agents.reasoners.sse import BrokenError, Wire
+from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.agents.reasoners.tokenizer import ByteTokens
 from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, Sampling
 
@@ -53,17 +54,19 @@ class Completions:
         api_key: str | None = None,
         tokenizer: Path | None = None,
         timeout: float = 120.0,
-        tries: int = 3,
+        max_retries: int = 2,
     ) -> None:
         """url: up to and with `/v1`, which is added where the path is empty.
         model: as the server calls it; may be left out where it serves one only.
         api_key: `OPENAI_API_KEY` by default, and "none" where that is not set.
-        tokenizer: the model's `tokenizer.json`, for token ids. timeout: seconds of silence that are borne.
-        tries: how often a request is made, and a broken stream begun, at most.
+        tokenizer: the model's `tokenizer.json`, for token ids. timeout: seconds without data before the request fails.
+        max_retries: of a request, and of a broken stream.
 
         Raises ReasonerError where the server does not answer, or not with a model.
         """
-        self._endpoint = Endpoint(url, kind="raw completions", api_key=api_key, timeout=timeout, tries=tries)
+        self._endpoint = Endpoint(
+            url, kind="raw completions", api_key=api_key, timeout=timeout, max_retries=max_retries
+        )
         self.url = self._endpoint.url
         """The address, without any credentials that were in it."""
         self.sampling = Sampling()
@@ -71,7 +74,7 @@ class Completions:
         served = self._endpoint.choose(model)
         self.name = served.name
         self.context = served.context
-        self._wire = Wire(model=served.name, server=served.owner, tokens=self._tokens)
+        self._wire = CompletionsWire(model=served.name, server=served.owner, tokens=self._tokens)
 
     def render(self, messages: Sequence[Message]) -> str:
         """The raw prompt, in ChatML as Qwen3-4B-Thinking reads it."""
@@ -106,23 +109,23 @@ class Completions:
         """Close the connections."""
         self._endpoint.close()
 
-    def _read(self, body: dict[str, Any], stop: tuple[str, ...]) -> Iterator[Chunk]:
-        """The chunks of one attempt. Raises BrokenError where the stream breaks off."""
-        reading = self._wire.reading(stop, url=self.url)
+    def _read(self, body: dict[str, Any], stop: tuple[str, ...]) -> Generator[Chunk]:
+        """The chunks of one attempt. Raises RetryableError if the stream breaks off."""
+        reader = self._wire.reader(stop, url=self.url)
         with closing(self._events(body)) as events:
             for event in events:
                 if not event.choices:
                     continue  # Usage.
                 choice = event.choices[0]
                 more = choice.model_extra or {}
-                for chunk in reading.feed(choice.text or "", more.get("token_ids")):
+                for chunk in reader.feed(choice.text or "", more.get("token_ids")):
                     yield chunk
                     if chunk.finish is not None:
                         return
                 if choice.finish_reason is not None:
-                    yield reading.finish(choice.finish_reason, self._wire.named_stop(more))
+                    yield reader.finish(choice.finish_reason, self._wire.named_stop(more))
                     return
-        raise BrokenError("it ended without a reason")
+        raise RetryableError("it ended without a reason")
 
     def _events(self, body: dict[str, Any]) -> Generator[Any]:
         try:

@@ -1,129 +1,92 @@
-"""What goes over the wire to a server with raw `/v1/completions`, and how what comes back is read. It does no I/O.
+"""Parse server-sent events of raw `/v1/completions`. It does no I/O.
 
-    wire = Wire(model="Qwen/Qwen3-4B-Thinking-2507", server="vllm", tokens=None)
-    body = wire.request(prompt, stop=("```\\n",), max_tokens=4096, sampling=Sampling())
-    reading = wire.reading(("```\\n",))
-    chunk = reading.feed("Let x be", None)
+    stream = EventStreamParser(wire, stop, url)
+    while not stream.over:
+        on_text(stream.feed(await content.readany()))
 
-`completions` uses it in threads, `upstream` on an event loop. For where a segment stops, see `completions`.
+Every token of every user goes through here, so neither objects nor validation are made for it.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from storm_calm.agents.reasoners.stop_strings import TextSegment
-from storm_calm.agents.reasoners.tokenizer import ByteTokens, Segment
-from storm_calm.env.reasoner import Chunk, ReasonerError, Sampling
+import orjson
 
-NAMED_STOPS = {
-    "vllm": ("stop_reason", {"include_stop_str_in_output": True}),
-    "sglang": ("matched_stop", {"no_stop_trim": True}),
-}
-"""Servers (`owned_by` in `/v1/models`) that say why they stopped: in which field, and how to keep the stop string."""
-SEEDS = 2**31
-"""Seeds are sent modulo this: not every server takes larger ones."""
+from storm_calm.agents.reasoners.completions_wire import CompletionsWire
+from storm_calm.agents.reasoners.retry import RetryableError
+from storm_calm.env.reasoner import Chunk
 
 
-class BrokenError(Exception):
-    """A stream that broke off."""
+class EventStreamParser:
+    """Parses the bytes of one event stream of completions as they come."""
 
+    def __init__(self, wire: CompletionsWire, stop: tuple[str, ...], url: str) -> None:
+        """url: for messages."""
+        self.chunks: list[Chunk] = []
+        """What the model wrote so far."""
+        self.tokens = 0
+        """How many tokens came; those of events without ids count as one each."""
+        self.usage: dict[str, Any] = {}
+        """The server's own count, once it came."""
+        self.over = False
+        """Whether nothing more is to be read: the model stopped, or wrote a stop string."""
+        self._wire = wire
+        self._reader = wire.reader(stop, url=url)
+        self._rest = b""
+        self._reason: str | None = None
+        self._named: str | None = None
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wire:
-    """One model behind one kind of server."""
+    def feed(self, data: bytes) -> str:
+        """Read on; the text that can be handed on. Raises RetryableError for what is no stream of completions."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        known = len(self.chunks)
+        text = ""
+        for line in lines:
+            if line.startswith(b"data:") and not self.over:
+                text = self._event(line[5:].strip(), text)
+        self._write(text, None)
+        return "".join([chunk.text for chunk in self.chunks[known:]])
 
-    model: str
-    """As the server calls it."""
-    server: str
-    """`owned_by` in the server's list of models; "" where it has none."""
-    tokens: ByteTokens | None
-    """The model's tokenizer, for ids; None for text alone."""
+    def end(self) -> str:
+        """The server has closed the stream; the text that is left. Raises RetryableError if it did not say why."""
+        if self._reason is None:
+            raise RetryableError("it ended without a reason")
+        self._add(self._reader.finish(self._reason, self._named))
+        return self.chunks[-1].text
 
-    def request(
-        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
-    ) -> dict[str, Any]:
-        """The body of a request. Without a seed, one is drawn, so that the segment can be begun again."""
-        if max_tokens < 1:
-            raise ValueError(f"max_tokens is {max_tokens}; give 1 or more")
-        body: dict[str, Any] = {
-            "model": self.model,
-            "prompt": prompt if isinstance(prompt, str) else list(prompt),
-            "max_tokens": max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "seed": (secrets.randbelow(SEEDS) if sampling.seed is None else sampling.seed) % SEEDS,
-            "stream": True,
-        }
-        if stop and self.server in NAMED_STOPS:
-            body["stop"] = list(stop)
-            body.update(NAMED_STOPS[self.server][1])
-        if self.server == "vllm":
-            body["add_special_tokens"] = False
-            if self.tokens is not None:
-                body["return_token_ids"] = True
-        return body
+    def _event(self, payload: bytes, text: str) -> str:
+        """Read one event. text: what was written before it and not yet taken; what it then is."""
+        if payload == b"[DONE]":
+            self._write(text, None)
+            if not self.over:
+                self.end()
+            return ""
+        try:
+            event = orjson.loads(payload)
+            self.usage = event.get("usage") or self.usage
+            for choice in event.get("choices") or ():
+                piece, ids = choice.get("text") or "", choice.get("token_ids")
+                if ids is None:
+                    text += piece
+                    self.tokens += bool(piece)
+                else:
+                    self._write(piece, ids)
+                    self.tokens += len(ids)
+                self._reason = choice.get("finish_reason") or self._reason
+                self._named = self._wire.named_stop(choice) or self._named
+        except (ValueError, AttributeError, TypeError) as error:
+            raise RetryableError(f"no event of completions: {error}") from None
+        if "error" in event:
+            raise RetryableError(str(event["error"]))
+        return text
 
-    def named_stop(self, choice: dict[str, Any]) -> str | None:
-        """The stop string that the server says it stopped at, of the last event's `choice`."""
-        named = choice.get(NAMED_STOPS[self.server][0]) if self.server in NAMED_STOPS else None
-        return named if isinstance(named, str) else None
+    def _write(self, text: str, ids: Sequence[int] | None) -> None:
+        if (text or ids) and not self.over:
+            for chunk in self._reader.feed(text, ids):
+                self._add(chunk)
 
-    def reading(self, stop: tuple[str, ...], *, url: str) -> Reading:
-        """For one stream. url: for messages."""
-        return Reading(self.tokens, stop, url)
-
-
-class Reading:
-    """One stream being read."""
-
-    def __init__(self, tokens: ByteTokens | None, stop: tuple[str, ...], url: str) -> None:
-        self._tokens, self._stop, self._url = tokens, stop, url
-        self._text = TextSegment(stop)
-        self._segment = None if tokens is None else Segment(tokens, stop=stop)
-
-    def feed(self, text: str, ids: Sequence[int] | None) -> Iterator[Chunk]:
-        """The chunks that come of a piece; the stream is over where one has a finish.
-
-        Raises BrokenError where ids are missing that were there before.
-        """
-        if self._segment is not None and ids is None and text:
-            if self._segment.begun:
-                raise BrokenError("it left out token ids")
-            self._segment = None
-        if self._segment is None:
-            chunk = self._text.feed(text)
-            if chunk is not None:
-                yield chunk
-            return
-        for id in ids or ():
-            chunk = self._segment.feed(id)
-            if chunk is not None:
-                yield chunk
-                if chunk.finish is not None:
-                    return
-
-    def finish(self, reason: str, named: str | None) -> Chunk:
-        """The last chunk, where the server says why it stopped. named: the stop string that it stopped at.
-
-        Raises ReasonerError for a reason other than "stop" and "length".
-        """
-        if reason not in ("stop", "length"):
-            raise ReasonerError(f"{self._url}: the server broke off the text: {reason}")
-        named = named if named in self._stop else None
-        if self._segment is None:
-            return self._text.finish(reason, named)
-        assert self._tokens is not None
-        if reason == "length":
-            return self._segment.finish("length")
-        left: Sequence[int] = (
-            self._tokens.encode_marked(named)[0] if named is not None else sorted(self._tokens.end_ids)[-1:]
-        )
-        for id in left:
-            chunk = self._segment.feed(id)
-            if chunk is not None and chunk.finish is not None:
-                return chunk
-        return self._segment.finish("end")
+    def _add(self, chunk: Chunk) -> None:
+        self.chunks.append(chunk)
+        self.over = chunk.finish is not None

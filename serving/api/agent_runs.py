@@ -259,7 +259,7 @@ class Run:
         return await solve_async(env, self._write, self._act, seed=seed, sampling=self.sampling)
 
     async def _write(self, segment: SegmentRequest) -> Generation:
-        written = await self._agent.reasoner.write(**segment, told=self._told)
+        written = await self._agent.reasoner.write(**segment, on_text=self._on_text)
         self._completion += written.tokens
         self._prompt += written.prompt_tokens or self._env.episode.transcript.count()
         return written.generation
@@ -293,7 +293,7 @@ class Run:
             limits.append(max(1, round(most * share)))
         return min((limit for limit in limits if limit is not None), default=None)
 
-    def _told(self, text: str, tokens: int) -> None:
+    def _on_text(self, text: str, tokens: int) -> None:
         if self._first:
             self._first = False
             self._agent.metrics.first_token(perf_counter() - self._began)

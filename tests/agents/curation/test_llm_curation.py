@@ -64,7 +64,7 @@ def problems_of(tmp_path, count, first=10):
 
 def opened(judge, path, **settings):
     """The intervener as a session opens it, but for less patience with an endpoint."""
-    return LLMIntervener(judge.url, judgements=Judgements(path), **{"timeout": 0.5, "tries": 2, **settings})
+    return LLMIntervener(judge.url, judgements=Judgements(path), **{"timeout": 0.5, "max_retries": 1, **settings})
 
 
 ALWAYS = {"never": "prose", "leaky": "answer", "too long": "too long"}

@@ -9,7 +9,7 @@ import pytest
 
 from storm_calm.agents.interveners import Fault
 from storm_calm.agents.interveners.leak_check import faults
-from storm_calm.agents.interveners.llm import TRIES, LLMIntervener
+from storm_calm.agents.interveners.llm import MAX_REPLIES, LLMIntervener
 from storm_calm.agents.interveners.open_intervener import Prices, open_intervener
 from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import mark_of, opening, parts
@@ -41,7 +41,7 @@ def ended(sandbox):
 
 def inspect(episode, judge, **settings):
     """What the intervener says of a run, its answer kept from it, hints checked."""
-    llm = LLMIntervener(judge.url, **{"timeout": 5, "tries": 3, **settings})
+    llm = LLMIntervener(judge.url, **{"timeout": 5, "max_retries": 2, **settings})
     blind = replace(episode, problem=replace(episode.problem, answers=()))
     seen = llm.inspect(blind, lambda hint: next(faults(hint, episode), None))
     llm.close()
@@ -168,8 +168,8 @@ def test_fences_thoughts_and_capitals_are_forgiven(begun, said):
 def test_a_model_that_never_gives_a_judgement_is_left_after_three_tries(begun):
     with FakeIntervenerServer(lambda look: "prose") as judge:
         seen = inspect(begun(by_hand), judge)
-    assert (seen.finding, seen.hint, seen.usable, len(seen.rejected_hints)) == (None, None, False, TRIES)
-    assert judge.answered == TRIES
+    assert (seen.finding, seen.hint, seen.usable, len(seen.rejected_hints)) == (None, None, False, MAX_REPLIES)
+    assert judge.answered == MAX_REPLIES
 
 
 def test_a_finding_without_a_clean_hint_is_a_finding_all_the_same(begun):
@@ -208,7 +208,7 @@ def test_an_endpoint_that_stays_down_is_named_without_its_key(begun):
         FakeIntervenerServer(lambda look: "down", wanted_key="sk-very-secret") as judge,
         pytest.raises(ReasonerError, match=f"the intervener: {judge.url} answered 500") as error,
     ):
-        inspect(begun(by_hand), judge, api_key="sk-very-secret", tries=2)
+        inspect(begun(by_hand), judge, api_key="sk-very-secret", max_retries=1)
     assert "secret" not in str(error.value)
 
 

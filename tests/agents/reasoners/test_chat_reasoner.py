@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from storm_calm.agents.reasoners import endpoint, open_reasoner
+from storm_calm.agents.reasoners import open_reasoner, retry
 from storm_calm.agents.reasoners.chat import Chat
 from storm_calm.agents.reasoners.chat_messages import GO_ON, TAKEN_IN
 from storm_calm.env.protocol import Inline
@@ -25,7 +25,7 @@ STOP = Inline.stop
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(endpoint, "PAUSE", 0.01)
+    monkeypatch.setattr(retry, "BACKOFF_SECONDS", 0.01)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
 
 
@@ -305,7 +305,7 @@ def test_half_a_stream_is_begun_again_with_the_same_seed(server, chat, half):
     chunks = list(chat.stream(prompt, stop=STOP, max_tokens=64, sampling=Sampling()))
     assert "".join(chunk.text for chunk in chunks) == f"Let me run.\n{BLOCK}"
     server.play(half)
-    with pytest.raises(ReasonerError, match=f"{server.url}: the stream broke off, 3 times"):
+    with pytest.raises(ReasonerError, match=f"{server.url}: the stream broke off, 3 attempts"):
         ask(chat)
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from storm_calm.agents.reasoners import endpoint
+from storm_calm.agents.reasoners import retry
 from storm_calm.agents.reasoners.completions import Completions
 from storm_calm.env.reasoner import Generation, ReasonerError, Sampling
 from support.scripted_server import Reply, ScriptedServer, event
@@ -20,7 +20,7 @@ WELL = Reply([event("Let me "), event("think."), event("", "stop", stop_reason=N
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(endpoint, "PAUSE", 0.01)
+    monkeypatch.setattr(retry, "BACKOFF_SECONDS", 0.01)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
 
 
@@ -103,7 +103,7 @@ def test_a_busy_server_is_asked_again_when_it_says(server):
 def test_a_server_that_stays_broken_is_given_up_with_its_address_and_words(server):
     server.play(Reply(status=500, message="out of memory"))
     with pytest.raises(ReasonerError, match=f"{server.url} answered 500: .*out of memory"):
-        ask(Completions(server.url, tries=3))
+        ask(Completions(server.url, max_retries=1))
     assert len(server.requests) == 3
 
 
@@ -111,8 +111,8 @@ def test_a_refused_connection_names_the_address():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-        with pytest.raises(ReasonerError, match=f"{url} cannot be reached, 2 times tried: .*refused.*Is the server up"):
-            Completions(url, tries=2)
+        with pytest.raises(ReasonerError, match=f"{url} cannot be reached, 2 attempts: .*refused.*Is the server up"):
+            Completions(url, max_retries=1)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_half_a_stream_is_begun_again_with_the_same_seed(server, half):
     assert texts == ["Let me ", "think.", ""]
 
     server.play(half)
-    with pytest.raises(ReasonerError, match=f"{server.url}: the stream broke off, 3 times"):
+    with pytest.raises(ReasonerError, match=f"{server.url}: the stream broke off, 3 attempts"):
         ask(reasoner)
     assert len(server.requests) == 3
 
@@ -165,8 +165,8 @@ def test_other_pieces_of_the_same_text_do_when_a_stream_is_begun_again(server):
 
 def test_silence_ends_in_an_error_that_says_for_how_long(server):
     server.play(Reply([event("Let me ")], end="silence"))
-    reasoner = Completions(server.url, timeout=0.2, tries=2)
-    with pytest.raises(ReasonerError, match=r"broke off, 2 times in all: silent for 0.2 seconds"):
+    reasoner = Completions(server.url, timeout=0.2, max_retries=1)
+    with pytest.raises(ReasonerError, match=r"broke off, 2 attempts: silent for 0.2 seconds"):
         ask(reasoner)
 
 

@@ -5,10 +5,13 @@ import asyncio
 import pytest
 
 from storm_calm.agents.reasoners import completions_async as module
-from storm_calm.agents.reasoners.async_reasoners import InThreads, open_async
+from storm_calm.agents.reasoners import retry
+from storm_calm.agents.reasoners.async_reasoners import ThreadedReasoner, open_async
 from storm_calm.agents.reasoners.completions import Completions
-from storm_calm.agents.reasoners.completions_async import Incoming, open_upstream
-from storm_calm.agents.reasoners.sse import BrokenError, Wire
+from storm_calm.agents.reasoners.completions_async import open_upstream
+from storm_calm.agents.reasoners.completions_wire import CompletionsWire
+from storm_calm.agents.reasoners.retry import RetryableError
+from storm_calm.agents.reasoners.sse import EventStreamParser
 from storm_calm.env import ReasonerError, Sampling
 from support.fake_upstream import FakeUpstream
 
@@ -17,18 +20,18 @@ STOP = ("```\n", "```output")
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(module, "PAUSE", 0.01)
+    monkeypatch.setattr(retry, "BACKOFF_SECONDS", 0.01)
 
 
 def prompt(play):
     return f"<|im_start|>user\n[[{play}]] 40 hours<|im_end|>\n<|im_start|>assistant\n<think>\n"
 
 
-def written(urls, play, *, told=None, **keywords):
+def written(urls, play, *, on_text=None, **keywords):
     async def write():
         async with open_upstream(urls, **keywords) as opened:
             return await opened.write(
-                prompt(play), stop=STOP, max_tokens=500, sampling=Sampling(seed=1), told=told or (lambda *_: None)
+                prompt(play), stop=STOP, max_tokens=500, sampling=Sampling(seed=1), on_text=on_text or (lambda *_: None)
             )
 
     return asyncio.run(write())
@@ -37,7 +40,7 @@ def written(urls, play, *, told=None, **keywords):
 def test_it_writes_what_the_synchronous_reasoner_writes():
     pieces = []
     with FakeUpstream() as one:
-        found = written([one.url], "solve", told=lambda text, tokens: pieces.append((text, tokens)))
+        found = written([one.url], "solve", on_text=lambda text, tokens: pieces.append((text, tokens)))
         completions = Completions(one.url)
         same = completions.generate(prompt("solve"), stop=STOP, max_tokens=500, sampling=Sampling(seed=1))
         completions.close()
@@ -59,7 +62,7 @@ def test_text_of_many_streams_comes_in_larger_pieces_and_none_is_lost(monkeypatc
                     stop=STOP,
                     max_tokens=500,
                     sampling=Sampling(seed=1),
-                    told=lambda text, tokens: pieces.append((text, tokens)),
+                    on_text=lambda text, tokens: pieces.append((text, tokens)),
                 )
                 for _ in range(streams)
             ]
@@ -68,7 +71,7 @@ def test_text_of_many_streams_comes_in_larger_pieces_and_none_is_lost(monkeypatc
 
     with FakeUpstream(rate=100.0) as one:
         alone, single = asyncio.run(crowd(one.url, 1))
-        monkeypatch.setattr(module, "LOOK", 0.02)
+        monkeypatch.setattr(module, "READ_PAUSE_SECONDS", 0.02)
         whole, pieces = asyncio.run(crowd(one.url, 5))
     assert set(whole) == set(alone)
     assert sum(tokens for _, tokens in pieces) == 5 * sum(tokens for _, tokens in single)
@@ -87,7 +90,7 @@ def test_work_goes_to_the_replica_that_has_least():
     async def both():
         async with open_upstream([one.url, other.url]) as opened:
             work = [
-                opened.write(prompt("chat"), stop=STOP, max_tokens=9, sampling=Sampling(), told=lambda *_: None)
+                opened.write(prompt("chat"), stop=STOP, max_tokens=9, sampling=Sampling(), on_text=lambda *_: None)
                 for _ in range(20)
             ]
             await asyncio.gather(*work)
@@ -147,7 +150,7 @@ def test_no_key_is_in_an_error():
 
 
 def test_a_replica_that_comes_back_is_seen(monkeypatch, caplog):
-    monkeypatch.setattr(module, "WATCH", 0.05)
+    monkeypatch.setattr(module, "HEALTH_CHECK_SECONDS", 0.05)
 
     async def watch():
         async with open_upstream([one.url]) as opened:
@@ -170,7 +173,7 @@ def test_a_cancelled_request_closes_its_connection():
     async def leave():
         async with open_upstream([one.url]) as opened:
             task = asyncio.create_task(
-                opened.write(prompt("endless"), stop=STOP, max_tokens=9, sampling=Sampling(), told=lambda *_: None)
+                opened.write(prompt("endless"), stop=STOP, max_tokens=9, sampling=Sampling(), on_text=lambda *_: None)
             )
             while not one.open:
                 await asyncio.sleep(0.01)
@@ -188,7 +191,7 @@ def test_a_cancelled_request_closes_its_connection():
 
 
 def fed(pieces, server="vllm"):
-    stream = Incoming(Wire(model="m", server=server, tokens=None), STOP, "http://x/v1")
+    stream = EventStreamParser(CompletionsWire(model="m", server=server, tokens=None), STOP, "http://x/v1")
     return "".join(stream.feed(piece) for piece in pieces), stream
 
 
@@ -210,7 +213,7 @@ def test_bytes_may_be_cut_anywhere():
 
 @pytest.mark.parametrize("data", ["{", "3", '{"choices": 3}', '{"error": "e"}'])
 def test_what_is_no_stream_of_completions_is_broken(data):
-    with pytest.raises(BrokenError):
+    with pytest.raises(RetryableError):
         fed([f"data: {data}\n\n".encode()])
 
 
@@ -248,9 +251,9 @@ class Slow:
 def test_a_reasoner_in_a_thread_is_heard_as_it_writes_and_stops_when_it_is_cancelled():
     async def listen():
         slow = Slow()
-        reasoner = InThreads(slow, threads=2)
+        reasoner = ThreadedReasoner(slow, threads=2)
         pieces = []
-        asking = {"stop": (), "sampling": Sampling(), "told": lambda text, tokens: pieces.append((text, tokens))}
+        asking = {"stop": (), "sampling": Sampling(), "on_text": lambda text, tokens: pieces.append((text, tokens))}
         found = await reasoner.write("", max_tokens=20, **asking)
         assert "".join(text for text, _ in pieces) == found.generation.text
         assert sum(tokens for _, tokens in pieces) == 20
