@@ -51,7 +51,7 @@ def detectors(
     intervener_price: Annotated[
         str, typer.Option(metavar="IN,OUT", help=TEXTS["intervener_price"], show_default=False)
     ] = "",
-    judgements: Annotated[
+    reply_cache: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where an llm's replies are kept; what stands there is not asked again."),
     ] = None,
@@ -77,14 +77,14 @@ def detectors(
     with told():
         if nano is not None and nano < 1:
             raise ValueError(f"nano is {nano}; give at least 1")
-        if judgements is not None and intervener == "rules":
-            raise ValueError("--judgements goes with --intervener llm or rules+llm; rules ask nobody")
+        if reply_cache is not None and intervener == "rules":
+            raise ValueError("--reply-cache goes with --intervener llm or rules+llm; rules ask nobody")
         asked = open_intervener(
             intervener,
             url=intervener_url,
             model=intervener_model,
             price=intervener_price,
-            judgements=judgements,
+            reply_cache=reply_cache,
         )
         try:
             with asked as watching, open_sandbox(minimum_isolation=cast(Any, minimum_isolation)) as sandbox:
@@ -95,7 +95,7 @@ def detectors(
                     count = nano or NANO
                     measured[f"nano, seed {seed}"] = _measured(_played(count, seed, sandbox), count, watching, display)
         except KeyboardInterrupt:
-            kept = f"; what the llm said is kept in {judgements}" if judgements is not None else ""
+            kept = f"; what the llm said is kept in {reply_cache}" if reply_cache is not None else ""
             fail(f"stopped; nothing is measured{kept}", code=130)
     if as_json:
         sets = {name: one.to_dict() for name, one in measured.items()}

@@ -11,7 +11,7 @@
 - `episodes.jsonl`: a `Record` for each problem: the watched run, its outcome, and the run without interventions
 - `golden.jsonl`: the golden runs alone, as `env.read_episodes` reads them
 - `summary.json`: the counts
-- `judgements.jsonl`: with an LLM as intervener, what it said; a run that goes on does not ask it again
+- `intervener_replies.jsonl`: the replies of an LLM intervener; a resumed run does not ask again
 
 and, until every problem is done, `checkpoints.sqlite`, from which a run that was killed goes on.
 """

@@ -42,9 +42,9 @@ class Folder:
         return self.path / "checkpoints.sqlite"
 
     @property
-    def judgements(self) -> Path:
+    def intervener_replies(self) -> Path:
         """What the intervener's endpoint said."""
-        return self.path / "judgements.jsonl"
+        return self.path / "intervener_replies.jsonl"
 
     @property
     def begun(self) -> bool:

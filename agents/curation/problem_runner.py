@@ -81,7 +81,7 @@ def open_problem_runner(
 
     reasoner, intervener: instead of the configured ones; they are not closed.
     Raises ReasonerError, SandboxUnavailableError, and ValueError for a reasoner that nobody knows and for a file of
-    judgements that cannot be read.
+    cached replies that cannot be read.
     """
     with (
         _intervener(config, folder) if intervener is None else nullcontext(intervener) as watcher,
@@ -109,6 +109,6 @@ def _intervener(config: CurateConfig, folder: Folder) -> AbstractContextManager[
         url=config.intervener_url,
         model=config.intervener_model,
         price=config.intervener_price,
-        judgements=folder.judgements,
+        reply_cache=folder.intervener_replies,
         floor=config.confidence_floor,
     )

@@ -43,7 +43,7 @@ class Judged:
     located: bool
     """Whether the finding begins where the labelled flaw is."""
     usable: bool
-    """Whether the intervener gave a judgement at all."""
+    """Whether the intervener gave a usable reply."""
 
     @property
     def verdict(self) -> Verdict:

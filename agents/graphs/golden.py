@@ -25,7 +25,7 @@ Outcome = Literal[
 ]
 """What became of a run.
 
-wrong_answer to malformed: as in `env.Score`. unjudged: right, but the intervener gave no judgement that can be used.
+wrong_answer to malformed: as in `env.Score`. unjudged: right, but the intervener gave no usable reply.
 finding_left: right, but a flaw is left, and no interventions or no clean hint to mend it with. hint_share: right, but
 too much of it is hints. infrastructure: the sandbox failed. unscored: nobody knows the answer.
 """
@@ -37,7 +37,7 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 def outcome(episode: Episode, finding: Finding | None, *, usable: bool = True, max_hint_share: float) -> Outcome:
     """The outcome of a finished run. finding: what is still found in it, the answer aside.
 
-    usable: whether the intervener gave a judgement.
+    usable: whether the intervener gave a usable reply.
 
     max_hint_share: the limit for `hint_share`, in [0, 1].
     """

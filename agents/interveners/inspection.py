@@ -69,7 +69,7 @@ class Inspection:
     cost: Cost = field(default_factory=Cost)
     """What it cost."""
     usable: bool = True
-    """Whether there is a judgement at all; False if every reply was rejected."""
+    """Whether any reply was usable; False if every reply was rejected."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@
     seen = intervener.inspect(episode, check_hint)
 
 While a run goes on it judges the segment that was just written, in view of all before it; when the run is over, the
-whole of it. A judgement names the trigger, quotes the words at which the flaw begins, and words a hint. A quote that
+whole of it. A reply names the trigger, quotes the words at which the flaw begins, and words a hint. A quote that
 does not stand in what the model wrote, or more than once, a trigger that there is none of, a hint that is not clean:
 each is refused, and asked for again in the same conversation, with what was wrong. Every reply is kept
 (`agents.interveners.reply_cache`), and what they cost is counted.
@@ -20,8 +20,8 @@ from storm_calm.agents.interveners.cost import Prices
 from storm_calm.agents.interveners.llm_client import KEY, Asker, RequestRejectedError
 from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import opening, segment_start
-from storm_calm.agents.interveners.reply_cache import Judgements, Reply, key_of
-from storm_calm.agents.interveners.reply_parser import SCHEMA, Judgement, ReplyError, read_reply
+from storm_calm.agents.interveners.reply_cache import Reply, ReplyCache, key_of
+from storm_calm.agents.interveners.reply_parser import SCHEMA, ParsedReply, ReplyError, read_reply
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
 
@@ -49,21 +49,21 @@ class LLMIntervener:
         model: str | None = None,
         api_key: str | None = None,
         prices: Prices | None = None,
-        judgements: Judgements | None = None,
+        reply_cache: ReplyCache | None = None,
         timeout: float = 120.0,
         max_retries: int = 4,
     ) -> None:
         """url: up to and with `/v1`, which is added where the path is empty.
         model: as the endpoint calls it; may be left out where it serves one only.
         api_key: `OPENAI_API_KEY` by default, and "none" where that is not set. prices: of tokens; nothing by default.
-        judgements: what it said before; kept in this process alone by default.
+        reply_cache: earlier replies; kept in this process alone by default.
         timeout: seconds without data before the request fails. max_retries: of a request that fails.
 
         Raises ValueError for what is no address, ReasonerError where the endpoint does not answer, or not with a model.
         """
         self._asker = Asker(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
         self._prices = prices or Prices()
-        self._judgements = judgements or Judgements()
+        self._reply_cache = reply_cache or ReplyCache()
 
     def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
         """The first flaw of the last segment, or of the whole run once it is over. Raises ReasonerError."""
@@ -100,11 +100,11 @@ class LLMIntervener:
     def _reply(self, messages: list[dict[str, str]]) -> tuple[Reply, Cost]:
         """What the model says, now or earlier, and what it took now."""
         key = key_of(self._asker.model, messages, SCHEMA)
-        if (known := self._judgements.get(key)) is not None:
+        if (known := self._reply_cache.get(key)) is not None:
             return known, Cost(cached=1)
         started = perf_counter()
         reply = self._asker.ask(messages)
-        self._judgements.add(key, reply)
+        self._reply_cache.add(key, reply)
         return reply, Cost(
             calls=1,
             input_tokens=reply.input_tokens,
@@ -131,30 +131,28 @@ class _Look:
 def _look(text: str, episode: Episode, check_hint: CheckHint) -> _Look:
     """Read a reply, find its quote, and have its hint checked."""
     try:
-        judgement = read_reply(text)
+        parsed = read_reply(text)
     except ReplyError as error:
         return _Look(rejected_hints=(RejectedHint(reason="format", text=text[:KEPT]),), faults=(f"{error}.",))
-    if not judgement.flaw:
+    if not parsed.flaw:
         return _Look()
-    trigger, hint = judgement.known_trigger, judgement.hint.strip()
+    trigger, hint = parsed.known_trigger, parsed.hint.strip()
     place: tuple[int, int] | None = None
     wrong: list[tuple[Fault, str]] = []
     if trigger is None:
         message = f"trigger: there is none of that name; give one of {', '.join(TRIGGERS)}."
-        wrong.append((Fault(reason="trigger", message=message), judgement.trigger))
+        wrong.append((Fault(reason="trigger", message=message), parsed.trigger))
     try:
-        place = quote_matching.placed(
-            judgement.quote, episode.transcript, since=segment_start(episode), sources={"model"}
-        )
+        place = quote_matching.placed(parsed.quote, episode.transcript, since=segment_start(episode), sources={"model"})
     except quote_matching.QuoteError as error:
         message = f"quote: in what the reasoner wrote, {error}."
-        wrong.append((Fault(reason="quote", message=message), judgement.quote))
+        wrong.append((Fault(reason="quote", message=message), parsed.quote))
     if not hint:
         wrong.append((Fault(reason="format", message="hint: it is empty; give one or two sentences."), hint))
     elif (fault := check_hint(hint)) is not None:
         wrong.append((replace(fault, message=f"hint: {fault.message}."), hint))
     return _Look(
-        finding=None if trigger is None or place is None else _finding(judgement, trigger, place, episode),
+        finding=None if trigger is None or place is None else _finding(parsed, trigger, place, episode),
         hint=None if wrong else hint,
         rejected_hints=tuple(
             RejectedHint(reason=fault.reason, trigger=trigger, text=said[:KEPT]) for fault, said in wrong
@@ -163,15 +161,15 @@ def _look(text: str, episode: Episode, check_hint: CheckHint) -> _Look:
     )
 
 
-def _finding(judgement: Judgement, trigger: Trigger, place: tuple[int, int], episode: Episode) -> Finding:
+def _finding(parsed: ParsedReply, trigger: Trigger, place: tuple[int, int], episode: Episode) -> Finding:
     begin, end = place
     return Finding(
         trigger=trigger,
         offset=begin,
         evidence=episode.transcript.text[begin:end][:KEPT],
-        confidence=judgement.confidence,
+        confidence=parsed.confidence,
         rule="llm",
-        why=judgement.why.strip(),
+        why=parsed.why.strip(),
     )
 
 

@@ -24,7 +24,7 @@ import openai
 from storm_calm.agents.interveners.reply_cache import Reply
 from storm_calm.agents.interveners.reply_parser import SCHEMA, sound
 from storm_calm.agents.reasoners.endpoint import Endpoint
-from storm_calm.agents.reasoners.provider_quirks import Dialect
+from storm_calm.agents.reasoners.provider_quirks import ProviderQuirks
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.env.reasoner import Chunk, ReasonerError
 from storm_calm.env.transcript import CHARS_PER_TOKEN
@@ -36,7 +36,7 @@ MAX_TOKENS = 16384
 """Tokens of an answer, thoughts included."""
 
 FORMATS: tuple[dict[str, Any] | None, ...] = (
-    {"type": "json_schema", "json_schema": {"name": "judgement", "strict": True, "schema": SCHEMA}},
+    {"type": "json_schema", "json_schema": {"name": "finding", "strict": True, "schema": SCHEMA}},
     {"type": "json_object"},
     None,
 )
@@ -65,12 +65,12 @@ class RequestRejectedError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Manner:
+class RequestQuirks:
     """How to ask one endpoint for one model."""
 
     form: int = 0
     """Which of `FORMATS`."""
-    dialect: Dialect = field(default_factory=Dialect)
+    provider: ProviderQuirks = field(default_factory=ProviderQuirks)
     """Which parameters are left out or called otherwise."""
 
     def body(self, model: str, messages: Sequence[dict[str, str]]) -> dict[str, Any]:
@@ -78,14 +78,14 @@ class Manner:
         body: dict[str, Any] = {"model": model, "messages": list(messages)}
         if (form := FORMATS[self.form]) is not None:
             body["response_format"] = form
-        return body | self.dialect.parameters(REQUEST)
+        return body | self.provider.parameters(REQUEST)
 
-    def after(self, error: openai.APIStatusError, body: dict[str, Any]) -> Self | None:
-        """The manner with what `error` says about `body`; None where that names nothing that can be changed."""
+    def learn(self, error: openai.APIStatusError, body: dict[str, Any]) -> Self | None:
+        """Return the quirks with what `error` says about `body`; None if that names nothing that can be changed."""
         if "response_format" in body and _OF_FORMAT.search(error.param or str(error)):
             return replace(self, form=self.form + 1)
-        dialect = self.dialect.after(error, body)
-        return replace(self, dialect=dialect) if dialect else None
+        provider = self.provider.learn(error, body)
+        return replace(self, provider=provider) if provider else None
 
 
 class Asker:
@@ -99,7 +99,7 @@ class Asker:
         self._endpoint = Endpoint(
             url, kind="chat completions", api_key=api_key, timeout=timeout, max_retries=max_retries, key=KEY
         )
-        self._manner = Manner()
+        self._quirks = RequestQuirks()
         try:
             self.model = self._endpoint.choose(model).name
         except ReasonerError as error:
@@ -142,33 +142,33 @@ class Asker:
 
     def _open(self, messages: Sequence[dict[str, str]]) -> Any:
         """The stream of an answer, asked for in the way that the endpoint takes."""
-        manner = self._manner
+        quirks = self._quirks
         while True:
-            body = manner.body(self.model, messages)
+            body = quirks.body(self.model, messages)
             try:
                 stream = self._endpoint.client.chat.completions.create(**body)
             except openai.APIStatusError as error:
                 if error.status_code not in (400, 413, 422):
                     raise self._endpoint.failed(error, self.model) from None
-                changed = manner.after(error, body)
+                changed = quirks.learn(error, body)
                 if changed is None and (_OF_CONTENT.search(str(error)) or error.status_code == 413):
                     raise RequestRejectedError(self._endpoint.say(error)) from None
                 if changed is None:
                     raise self._endpoint.failed(error, self.model) from None
-                manner = changed
+                quirks = changed
             except openai.OpenAIError as error:
                 raise self._endpoint.failed(error, self.model) from None
             else:
-                self._learn(manner)
+                self._learn(quirks)
                 return stream
 
-    def _learn(self, manner: Manner) -> None:
+    def _learn(self, quirks: RequestQuirks) -> None:
         """Ask in this way from now on; only what was answered is learnt."""
-        known = self._manner
-        changed = known.dialect.changed | manner.dialect.changed
-        self._manner = Manner(form=max(known.form, manner.form), dialect=Dialect(changed=changed))
-        if "temperature" in changed - known.dialect.changed:
-            log.warning("%s: %s takes no temperature; its judgements may vary", self._endpoint.url, self.model)
+        known = self._quirks
+        changed = known.provider.changed | quirks.provider.changed
+        self._quirks = RequestQuirks(form=max(known.form, quirks.form), provider=ProviderQuirks(changed=changed))
+        if "temperature" in changed - known.provider.changed:
+            log.warning("%s: %s takes no temperature; its findings may vary", self._endpoint.url, self.model)
 
 
 class _Stream:

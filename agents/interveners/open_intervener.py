@@ -57,16 +57,16 @@ def open_intervener(
     url: str = "",
     model: str = "",
     price: str = "",
-    judgements: Path | None = None,
+    reply_cache: Path | None = None,
     floor: float = 0.0,
 ) -> Iterator[Intervener]:
     """The intervener of this kind, closed at the end.
 
     url, model: of the endpoint, for a kind with "llm"; the model may be left out where it serves one only.
     price: what a million tokens in and out cost, as "IN,OUT"; "" for nothing.
-    judgements: file of what the endpoint said before, see `agents.interveners.reply_cache`; None for none.
+    reply_cache: file of earlier replies, see `agents.interveners.reply_cache`; None for none.
     floor: how sure a rule has to be to be heard before the language model, in [0, 1].
-    Raises ValueError as `check_intervener` does, and for a file of judgements that cannot be read; ReasonerError where
+    Raises ValueError as `check_intervener` does, and for a reply cache that cannot be read; ReasonerError where
     the endpoint does not answer, or not with a model.
     """
     check_intervener(kind, url=url, model=model, price=price)
@@ -77,7 +77,7 @@ def open_intervener(
 
     from storm_calm.agents.interveners.composite import Composite
     from storm_calm.agents.interveners.llm import KEY, LLMIntervener
-    from storm_calm.agents.interveners.reply_cache import Judgements
+    from storm_calm.agents.interveners.reply_cache import ReplyCache
 
     with closing(
         LLMIntervener(
@@ -85,7 +85,7 @@ def open_intervener(
             model=model or None,
             api_key=os.environ.get(KEY),
             prices=Prices.read(price),
-            judgements=Judgements(judgements),
+            reply_cache=ReplyCache(reply_cache),
         )
     ) as llm:
         yield llm if kind == "llm" else Composite(RulesIntervener(), llm, floor=floor)

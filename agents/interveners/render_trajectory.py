@@ -41,7 +41,7 @@ class Part:
 
 
 def opening(episode: Episode) -> list[dict[str, str]]:
-    """The messages that ask for a judgement: of the last segment while the run goes on, of all when it is over.
+    """The messages that ask for a finding: of the last segment while the run goes on, of all when it is over.
 
     The accepted answers are not in it.
     """
@@ -52,7 +52,7 @@ def opening(episode: Episode) -> list[dict[str, str]]:
         asked = render("segment.md", **values)
     else:
         asked = render("run.md", ending=ENDINGS[episode.stop], **values)
-    return [{"role": "system", "content": render("judge.md")}, {"role": "user", "content": sound(asked)}]
+    return [{"role": "system", "content": render("intervener.md")}, {"role": "user", "content": sound(asked)}]
 
 
 def parts(episode: Episode) -> list[Part]:

@@ -1,9 +1,9 @@
-"""What an endpoint said before: a file of replies, found again by what was asked.
+"""A cache of an endpoint's replies, by request, in a file.
 
-    judgements = Judgements(Path("runs/may/judgements.jsonl"))
+    cache = ReplyCache(Path("runs/may/intervener_replies.jsonl"))
     key = key_of("gpt-4.1", messages, SCHEMA)
-    if (reply := judgements.get(key)) is None:
-        judgements.add(key, reply := ask(messages))
+    if (reply := cache.get(key)) is None:
+        cache.add(key, reply := ask(messages))
 
 A run that goes on after a kill asks nothing twice: the same run leads to the same questions. The file holds replies and
 what they took, no key, and no questions: those can be made again from `episodes.jsonl` and the prompts.
@@ -56,8 +56,8 @@ def key_of(model: str, messages: Sequence[Mapping[str, str]], schema: Mapping[st
     return hashlib.sha256(asked.encode()).hexdigest()
 
 
-class Judgements:
-    """Replies by key. Any number of threads may use one at once."""
+class ReplyCache:
+    """Replies by request. Any number of threads may use one at once."""
 
     def __init__(self, path: Path | None = None) -> None:
         """path: the file that they are kept in, made with the first one; None for those of this process alone.

@@ -1,6 +1,6 @@
-"""A language model's judgement of a run: what it is asked for, and how its reply is read.
+"""The reply of a language model that watches a trajectory: its schema, and how it is parsed.
 
-    judgement = read_reply('{"flaw": true, "trigger": "solver_distrust", ...}')
+    parsed = read_reply('{"flaw": true, "trigger": "solver_distrust", ...}')
 
 Endpoints that know JSON schemas hold the model to `SCHEMA`. Others answer as they like: with thoughts before the
 object, fences around it, or half of it. What cannot be read is a ReplyError, whose words go back to the model.
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from storm_calm.env.intervention import TRIGGERS, Trigger
 
 NO_TRIGGER = "none"
-"""The trigger of a judgement that finds nothing."""
+"""The trigger of a reply that finds no flaw."""
 
 _TEXT = {"type": "string"}
 SCHEMA: dict[str, Any] = {
@@ -38,10 +38,10 @@ SCHEMA: dict[str, Any] = {
 
 
 class ReplyError(ValueError):
-    """A reply that holds no judgement."""
+    """A reply that violates the schema."""
 
 
-class Judgement(BaseModel):
+class ParsedReply(BaseModel):
     """What a language model says of a run."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
@@ -76,8 +76,8 @@ def sound(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def read_reply(reply: str) -> Judgement:
-    """The judgement in a reply. Raises ReplyError that says what is wrong and what is wanted instead."""
+def read_reply(reply: str) -> ParsedReply:
+    """Parse a reply. Raises ReplyError that says what is wrong and what is wanted instead."""
     _, _, said = reply.rpartition("</think>")
     first, last = said.find("{"), said.rfind("}")
     if "<think>" in said or first < 0:
@@ -88,7 +88,7 @@ def read_reply(reply: str) -> Judgement:
     except (ValueError, RecursionError):
         raise ReplyError("the reply is not valid JSON, or not all of it; give one whole JSON object, alone") from None
     try:
-        return Judgement.model_validate(data)
+        return ParsedReply.model_validate(data)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise ReplyError(f"the JSON object is not the one that was asked for ({wrong})") from None

@@ -33,7 +33,7 @@ from storm_calm.agents.reasoners.chat_messages import HINT_MARKS, TOOLS, read, r
 from storm_calm.agents.reasoners.chat_stream import Reply
 from storm_calm.agents.reasoners.completions_wire import SEEDS
 from storm_calm.agents.reasoners.endpoint import Endpoint
-from storm_calm.agents.reasoners.provider_quirks import SAMPLING, Dialect
+from storm_calm.agents.reasoners.provider_quirks import SAMPLING, ProviderQuirks
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, Sampling
 from storm_calm.env.system_prompt import CHAT_PROMPT
@@ -72,7 +72,7 @@ class Chat:
         """The address, without any credentials that were in it."""
         self.sampling = Sampling()
         self.name = self._endpoint.choose(model).name
-        self._dialect = Dialect()
+        self._quirks = ProviderQuirks()
 
     def render(self, messages: Sequence[Message]) -> str:
         """The raw prompt: the messages as a line of JSON. Raises ValueError where the last one is not the user's."""
@@ -145,26 +145,26 @@ class Chat:
 
     def _begin(self, prompt: str, request: dict[str, Any]) -> Any:
         """The stream of an answer, asked for in the way that the endpoint takes. Raises ReasonerError."""
-        dialect = self._dialect
+        quirks = self._quirks
         while True:
-            body = dialect.body(request, prompt)
+            body = quirks.body(request, prompt)
             try:
                 stream = self._endpoint.client.chat.completions.create(**body)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                changed = dialect.after(error, body)
+                changed = quirks.learn(error, body)
                 if changed is None:
                     raise self._endpoint.failed(error, self.name) from None
-                dialect = changed
+                quirks = changed
             except openai.OpenAIError as error:
                 raise self._endpoint.failed(error, self.name) from None
             else:
-                self._learn(dialect)
+                self._learn(quirks)
                 return stream
 
-    def _learn(self, dialect: Dialect) -> None:
+    def _learn(self, quirks: ProviderQuirks) -> None:
         """Ask in this way from now on; only what was answered is learnt."""
-        new = dialect.changed - self._dialect.changed
-        self._dialect = Dialect(changed=self._dialect.changed | new)
+        new = quirks.changed - self._quirks.changed
+        self._quirks = ProviderQuirks(changed=self._quirks.changed | new)
         for name in SAMPLING:
             if name in new:
                 log.warning("%s: %s does not take %s; it is asked without", self.url, self.name, name)

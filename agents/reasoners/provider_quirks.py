@@ -1,8 +1,8 @@
-"""What one chat endpoint wants otherwise than the next, learnt from what it refuses.
+"""Differences between chat providers, learnt from the requests that they reject.
 
-    dialect = Dialect()
-    body = dialect.body(request, prompt)
-    dialect = dialect.after(error, body)        # None where nothing can be mended
+    quirks = ProviderQuirks()
+    body = quirks.body(request, prompt)
+    quirks = quirks.learn(error, body)         # None if the error names nothing that can be changed
 
 Nobody has to say which endpoint it is: a request goes out with everything in it, and what the answer (400 or 422) names
 is changed. Each thing is changed once.
@@ -45,8 +45,8 @@ SAMPLING = ("temperature", "top_p", "seed")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Dialect:
-    """How to ask one endpoint for one model."""
+class ProviderQuirks:
+    """How one endpoint wants requests for one model."""
 
     changed: frozenset[str] = frozenset()
     """Names of `PARAMETERS` that it refuses, and of `WANTED` that it demands."""
@@ -73,8 +73,8 @@ class Dialect:
                 taken[name] = value
         return taken
 
-    def after(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> Self | None:
-        """The dialect with what `error` says about `body`; None where that names nothing that can be changed."""
+    def learn(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> Self | None:
+        """Return the quirks with what `error` says about `body`; None if that names nothing that can be changed."""
         named = [name for name in PARAMETERS if name in body and _speaks_of(error, name)]
         named += [name for name, words in WANTED.items() if name not in self.changed and words.search(str(error))]
         return type(self)(changed=self.changed | {named[0]}) if named else None

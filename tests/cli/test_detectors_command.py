@@ -172,7 +172,7 @@ def test_what_a_language_model_said_is_kept_and_not_asked_again(storm, tmp_path)
     with FakeIntervenerServer() as judge:
         given = ("detectors", "--traces", "misread.md", "--intervener", "llm", "--intervener-url", judge.url, *LENIENT)
         first, second = (
-            json.loads(storm(*given, "--judgements", "said.jsonl", "--json").stdout)["sets"]["misread.md"]
+            json.loads(storm(*given, "--reply-cache", "said.jsonl", "--json").stdout)["sets"]["misread.md"]
             for _ in range(2)
         )
         assert judge.answered == 1
@@ -190,7 +190,7 @@ def test_bad_input_is_told_in_one_line(storm, traces, tmp_path):
     (traces / "half.md").write_text("---\nid: half\n")
     for arguments, message in [
         (("--nano", 0), "nano is 0; give at least 1"),
-        (("--judgements", "said.jsonl"), "--judgements goes with --intervener llm or rules+llm; rules ask nobody"),
+        (("--reply-cache", "said.jsonl"), "--reply-cache goes with --intervener llm or rules+llm; rules ask nobody"),
         (("--traces", "nowhere"), "nowhere: No such file or directory"),
         (("--traces", traces), f'{traces}/half.md:1: the lines "---" around the head are missing'),
     ]:

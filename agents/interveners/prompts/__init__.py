@@ -2,7 +2,7 @@
 
     render("segment.md", question="How many?", parts=parts, mark="3f2a91c4")
 
-- `judge.md`: who it is, what it is shown and what it answers; with `triggers.md` and `hints.md`
+- `intervener.md`: who it is, what it is shown and what it answers; with `triggers.md` and `hints.md`
 - `segment.md`, `run.md`: what it is asked while a run goes on, and when it is over; both with `frame.md`
 - `again.md`: what was wrong with its answer
 

@@ -15,7 +15,7 @@ from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import read_records
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.interveners.llm import LLMIntervener
-from storm_calm.agents.interveners.reply_cache import Judgements
+from storm_calm.agents.interveners.reply_cache import ReplyCache
 from storm_calm.env import Chunk, Sampling, read_episodes, write_problems
 from support import TESTS
 from support.fake_intervener_server import SAID, FakeIntervenerServer
@@ -64,7 +64,7 @@ def problems_of(tmp_path, count, first=10):
 
 def opened(judge, path, **settings):
     """The intervener as a session opens it, but for less patience with an endpoint."""
-    return LLMIntervener(judge.url, judgements=Judgements(path), **{"timeout": 0.5, "max_retries": 1, **settings})
+    return LLMIntervener(judge.url, reply_cache=ReplyCache(path), **{"timeout": 0.5, "max_retries": 1, **settings})
 
 
 ALWAYS = {"never": "prose", "leaky": "answer", "too long": "too long"}
@@ -102,7 +102,7 @@ def run(tmp_path_factory):
     with FakeIntervenerServer(lambda look: "down" if look.hours in down and look.over else misbehaving(look)) as judge:
         sessions = []
         for resume in (False, True):
-            intervener = opened(judge, folder / "judgements.jsonl")
+            intervener = opened(judge, folder / "intervener_replies.jsonl")
             sessions.append(curate(config, out, resume=resume, reasoner=Quick(played), intervener=intervener))
             down.clear()
         yield config, out, sessions, judge
@@ -145,7 +145,7 @@ def test_no_golden_run_holds_a_hint_that_was_refused_or_that_says_the_answer(run
 
 def test_every_answer_of_the_endpoint_is_kept_and_counted(run):
     _, out, (_, summary), judge = run
-    lines = (out.parent / "judgements.jsonl").read_text().splitlines()
+    lines = (out.parent / "intervener_replies.jsonl").read_text().splitlines()
     assert len(lines) == judge.answered
     assert sum(json.loads(text)["input_tokens"] for text in lines) == judge.input_tokens
     # What was answered before a problem failed counts as cached in its record, which was made later.
@@ -157,7 +157,7 @@ def test_a_second_pass_asks_the_endpoint_nothing_and_comes_to_the_same(run, tmp_
     asked = sum(judge.requests.values())
     few = replace(config, limit=60)
     again = curate(
-        few, tmp_path / "out", reasoner=Quick(played), intervener=opened(judge, out.parent / "judgements.jsonl")
+        few, tmp_path / "out", reasoner=Quick(played), intervener=opened(judge, out.parent / "intervener_replies.jsonl")
     )
     refused_by_length = sum(faced(10 + number)[0] == "too long" for number in range(60))
     assert sum(judge.requests.values()) == asked + refused_by_length, "only what was never answered"
@@ -203,7 +203,7 @@ def test_settings_name_the_intervener_and_its_price_is_summed_up(tmp_path):
 
 def test_after_a_kill_nothing_is_asked_twice(tmp_path):
     config = problems_of(tmp_path, 12)
-    kept = tmp_path / "out" / "judgements.jsonl"
+    kept = tmp_path / "out" / "intervener_replies.jsonl"
 
     def start():
         command = [sys.executable, "-m", "support.curate_llm_process"]

@@ -13,7 +13,7 @@ from storm_calm.agents.interveners.llm import MAX_REPLIES, LLMIntervener
 from storm_calm.agents.interveners.open_intervener import Prices, open_intervener
 from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import mark_of, opening, parts
-from storm_calm.agents.interveners.reply_cache import Judgements
+from storm_calm.agents.interveners.reply_cache import ReplyCache
 from storm_calm.env import TRIGGERS, Episode, Finding, ReasonerError, SolverEnv, run_episode
 from support.fake_intervener_server import FLAWS, SAID, SENT, FakeIntervenerServer
 from support.fake_reasoner import PLAN, FakeReasoner, boxed, by_hand, direct, overruling, program, workshop
@@ -262,17 +262,17 @@ def test_the_key_is_the_interveners_own_or_else_openais(monkeypatch, begun):
 
 
 def test_nothing_is_asked_twice_and_what_was_answered_survives_the_process(begun, tmp_path):
-    path = tmp_path / "judgements.jsonl"
+    path = tmp_path / "intervener_replies.jsonl"
     numbers = count()
     with FakeIntervenerServer(lambda look: "answer" if next(numbers) == 0 else None) as judge:
-        seen = inspect(begun(by_hand), judge, judgements=Judgements(path))
+        seen = inspect(begun(by_hand), judge, reply_cache=ReplyCache(path))
         with path.open("a") as file:
             file.write('{"key": "half a li')
-        again = inspect(begun(by_hand), judge, judgements=Judgements(path))
+        again = inspect(begun(by_hand), judge, reply_cache=ReplyCache(path))
         assert judge.answered == 2
         assert replace(again, cost=seen.cost) == seen
         assert (again.cost.calls, again.cost.cached, again.cost.price) == (0, 2, 0.0)
-        inspect(begun(overruling), judge, judgements=Judgements(path))
+        inspect(begun(overruling), judge, reply_cache=ReplyCache(path))
         assert judge.answered == 3
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(lines) == 3
@@ -280,10 +280,12 @@ def test_nothing_is_asked_twice_and_what_was_answered_survives_the_process(begun
 
 
 def test_a_file_of_judgements_that_is_none_is_named(tmp_path):
-    path = tmp_path / "judgements.jsonl"
+    path = tmp_path / "intervener_replies.jsonl"
     path.write_text('{"key": "a"}\n{"key": "b"}\n')
-    with pytest.raises(ValueError, match=r"judgements.jsonl:1: not a reply of an endpoint: Reply: \"model\" is miss"):
-        Judgements(path)
+    with pytest.raises(
+        ValueError, match=r"intervener_replies.jsonl:1: not a reply of an endpoint: Reply: \"model\" is miss"
+    ):
+        ReplyCache(path)
 
 
 def test_tokens_are_counted_as_the_endpoint_does_and_priced_by_the_million(begun):

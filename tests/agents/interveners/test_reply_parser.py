@@ -1,4 +1,4 @@
-"""A reply is a judgement, or an error that says what is wanted instead; whatever it is, nothing else happens."""
+"""A reply is parsed, or an error that says what is wanted instead; whatever it is, nothing else happens."""
 
 import json
 from contextlib import suppress
@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storm_calm.agents.interveners.reply_parser import SCHEMA, Judgement, ReplyError, read_reply
+from storm_calm.agents.interveners.reply_parser import SCHEMA, ParsedReply, ReplyError, read_reply
 from storm_calm.env import TRIGGERS
 
 GOOD = {"why": "So.", "flaw": True, "trigger": "solver_distrust", "quote": "No.", "hint": "Wait.", "confidence": 0.5}
 
 
 def test_a_whole_object_is_read():
-    judgement = read_reply(json.dumps(GOOD))
-    assert judgement.model_dump() == GOOD
-    assert judgement.known_trigger == "solver_distrust"
+    parsed = read_reply(json.dumps(GOOD))
+    assert parsed.model_dump() == GOOD
+    assert parsed.known_trigger == "solver_distrust"
 
 
 def test_the_schema_asks_for_what_is_read_and_for_all_of_it():
-    assert set(SCHEMA["properties"]) == set(SCHEMA["required"]) == set(Judgement.model_fields)
+    assert set(SCHEMA["properties"]) == set(SCHEMA["required"]) == set(ParsedReply.model_fields)
     assert SCHEMA["properties"]["trigger"]["enum"] == [*TRIGGERS, "none"]
 
 
@@ -81,4 +81,4 @@ def test_a_judgement_is_read_whatever_stands_around_it(data, before, after, inde
 @given(st.one_of(st.text(), st.text(st.sampled_from('{}[]",:\\ntruefalsw "'), max_size=80)))
 def test_any_text_is_a_judgement_or_a_reply_error(reply):
     with suppress(ReplyError):
-        assert isinstance(read_reply(reply), Judgement)
+        assert isinstance(read_reply(reply), ParsedReply)
