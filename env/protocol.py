@@ -14,16 +14,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from storm_calm.env.answers import last_boxed
+from storm_calm.env.code_fences import CODE_CLOSING, CODE_OPENING, FENCE, OUTPUT_START
+from storm_calm.env.output_blocks import observed, truncate_at_output
 from storm_calm.env.reasoner import Message
-from storm_calm.env.special_tokens import harmless
 from storm_calm.env.system_prompt import INLINE_PROMPT, TOOL_CALL_PROMPT
 from storm_calm.sandbox import Execution
-
-HEAD = TAIL = 400
-"""Characters of output that are shown from its beginning and its end; 400 + "..." + 400, as published."""
-
-LAST_RUN = "(That was the last run; now give the final answer.)"
-"""What the observation of the last allowed execution ends with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,44 +56,47 @@ class Protocol(typing.Protocol):
     def read(self, text: str) -> Action:
         """The first thing that `text`, written since the last observation, asks for."""
 
-    def clean(self, text: str) -> str:
-        """`text` up to where the model goes on to write an observation itself."""
+    def remove_output(self, text: str) -> str:
+        """Return `text` up to where the model begins to write an output itself."""
 
     def observation(self, execution: Execution, *, last: bool) -> str:
         """What the model gets to see of an execution; `last` if no other will be allowed."""
+
+
+RESPONSE_START = "<tool_response>"
+"""How the response to a tool call opens."""
 
 
 class Inline:
     """Code and output as fenced blocks in running text."""
 
     name = "inline"
-    stop = ("```\n", "```output")
+    stop = (f"{FENCE}\n", OUTPUT_START)
     instructions = INLINE_PROMPT
 
     def messages(self, question: str, instructions: str | None = None) -> list[Message]:
         return _messages(question, self.instructions if instructions is None else instructions)
 
     def read(self, text: str) -> Action:
-        opening = re.search(r"```(?:python3?|py)[ \t]*\r?\n", text, re.IGNORECASE)
-        # The line breaks after the fence belong to the block: tokenizers join them to the fence in one token.
-        closing = re.compile(r"```[ \t]*(?:[\r\n]+|\Z)").search(text, opening.end()) if opening else None
+        opening = CODE_OPENING.search(text)
+        closing = CODE_CLOSING.search(text, opening.end()) if opening else None
         if opening and closing:
             code = text[opening.end() : closing.start()]
             return Action(kind="code", code=code, start=opening.start(), end=closing.end())
         return _no_program(text, opening)
 
-    def clean(self, text: str) -> str:
-        return text.partition("```output")[0]
+    def remove_output(self, text: str) -> str:
+        return truncate_at_output(text, OUTPUT_START)
 
     def observation(self, execution: Execution, *, last: bool) -> str:
-        return f"```output\n{_body(execution, last=last)}\n```\n"
+        return f"{OUTPUT_START}\n{observed(execution, last=last)}\n{FENCE}\n"
 
 
 class ToolCall:
     """Code as the native tool call of chat models. The response stands in the same turn, right after the call."""
 
     name = "tool_call"
-    stop = ("</tool_call>", "<tool_response>")
+    stop = ("</tool_call>", RESPONSE_START)
     instructions = TOOL_CALL_PROMPT
 
     def messages(self, question: str, instructions: str | None = None) -> list[Message]:
@@ -117,11 +115,11 @@ class ToolCall:
             end = closing.end()
         return _no_program(text, None)
 
-    def clean(self, text: str) -> str:
-        return text.partition("<tool_response>")[0]
+    def remove_output(self, text: str) -> str:
+        return truncate_at_output(text, RESPONSE_START)
 
     def observation(self, execution: Execution, *, last: bool) -> str:
-        return f"<tool_response>\n{_body(execution, last=last)}\n</tool_response>\n"
+        return f"{RESPONSE_START}\n{observed(execution, last=last)}\n</tool_response>\n"
 
 
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in (Inline(), ToolCall())}
@@ -147,43 +145,3 @@ def _called(call: str) -> str | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return code if isinstance(code, str) else None
-
-
-def _body(execution: Execution, *, last: bool) -> str:
-    """Output, cut in its middle: solvers print objectives at the end.
-
-    Standard error is shown where the run failed, or where there is nothing else to show; warnings are noise otherwise.
-    """
-    shown = [execution.stdout.strip("\n")]
-    if execution.status != "ok" or not shown[0].strip():
-        shown.append(execution.stderr.strip())
-    lines = [_shortened("\n".join(part for part in shown if part.strip())), _verdict(execution)]
-    lines = [line for line in lines if line] or ["(no output)"]
-    return _shown("\n".join([*lines, LAST_RUN] if last else lines))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}...{text[-TAIL:]}"
-
-
-def _verdict(execution: Execution) -> str:
-    """One line on a run that did not end by itself; "" where the output says it all."""
-    match execution.status:
-        case "timeout":
-            return f"TimeoutError: stopped after {execution.wall_seconds:.{0 if execution.wall_seconds >= 1 else 1}f} s"
-        case "memory_limit":
-            return f"MemoryError: stopped with {execution.peak_memory_mb:.0f} MB in use"
-        case "output_limit":
-            return "OutputError: stopped for printing too much"
-        case "killed":
-            return f"Killed: {execution.reason}"
-        case "error" if not execution.stderr.strip():
-            return f"Killed by signal {execution.signal}" if execution.signal else f"Exit code {execution.exit_code}"
-    return ""
-
-
-def _shown(text: str) -> str:
-    """`text` with a space in all marks of chat templates and blocks, so that no program can speak as the model."""
-    text = harmless(text)
-    # Each backtick from the third on: replacing fences one by one leaves new ones in longer runs.
-    return re.sub(r"(?<=``)`", " `", text)

@@ -297,7 +297,7 @@ class SolverEnv:
         """`transcript` without what the model wrote after its program, or in place of the environment."""
         text = transcript.text
         start = transcript.turn(len(text))[0]
-        own = self.protocol.clean(text[start:])
+        own = self.protocol.remove_output(text[start:])
         action = self.protocol.read(own)
         if action.kind != "code":
             return transcript if start + len(own) == len(text) else transcript.rewind(start + len(own))

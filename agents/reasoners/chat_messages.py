@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from storm_calm.env.code_fences import OUTPUT_BLOCK
 from storm_calm.env.protocol import Inline
 from storm_calm.env.reasoner import Message
 from storm_calm.env.special_tokens import harmless
@@ -58,7 +59,6 @@ SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}
 """In place of the signature that Gemini gives to its calls, which a text can't hold; ai.google.dev documents it."""
 
 _INLINE = Inline()
-_OUTPUT = re.compile(r"```output\n(.*?)\n```\n", re.DOTALL)
 # The innermost pair: before a hint stands a thought that was never closed, and a new one may follow it.
 _THOUGHT = re.compile(r"<think>\n?((?:(?!<think>).)*?)\n?</think>\n?", re.DOTALL)
 _TAG = re.compile(r"</?think>\n?")
@@ -127,7 +127,7 @@ def split(text: str) -> tuple[list[Round], str]:
         assert action.start is not None
         begin, end = looked + action.start, looked + action.end
         looked = end
-        output = _OUTPUT.match(text, end)
+        output = OUTPUT_BLOCK.match(text, end)
         if output is None:
             continue
         rounds.append(

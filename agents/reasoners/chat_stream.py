@@ -29,11 +29,11 @@ from typing import Any
 
 from storm_calm.agents.reasoners.chat_messages import HINT_MARKS, TOOL
 from storm_calm.agents.reasoners.stop_strings import TextSegment
+from storm_calm.env.code_fences import CODE_START, FENCE
 from storm_calm.env.protocol import Inline
 from storm_calm.env.reasoner import Chunk, ReasonerError
 
 _INLINE = Inline()
-_FENCE = "```"
 _CLOSING = re.compile(r"`(?=``)|<(?=\|)")
 _HINT_MARK = re.compile(f"({'|'.join(mark.removesuffix('>') for mark in HINT_MARKS)})>")
 
@@ -96,7 +96,7 @@ class Reply:
             self._thinking, self._thought = True, ""
             yield from self._put(self._line_break() + "<think>\n")
         # A fence may come in pieces; no more than its three characters have to be looked at again.
-        known = self._thought[-len(_FENCE) :]
+        known = self._thought[-len(FENCE) :]
         self._thought = known + thought
         yield from self._put(re.sub(r"```(?=\w)", "``` ", self._thought)[len(known) :])
 
@@ -117,7 +117,7 @@ class Reply:
             chunk = self._segment.feed(line)
             if chunk is None:
                 continue
-            if chunk.finish == "stop" and self._text.endswith(f"{_FENCE}\n"):
+            if chunk.finish == "stop" and self._text.endswith(f"{FENCE}\n"):
                 chunk = chunk if _INLINE.read(self._text).kind == "code" else replace(chunk, finish=None)
             yield chunk
             if chunk.finish is not None:
@@ -126,7 +126,7 @@ class Reply:
     def _run(self, code: str) -> Iterator[Chunk]:
         yield from self._end_thought()
         code = _CLOSING.sub(r"\g<0> ", code).rstrip()
-        for chunk in self._put(f"{self._line_break()}```python\n{code}\n```\n"):
+        for chunk in self._put(f"{self._line_break()}{CODE_START}\n{code}\n{FENCE}\n"):
             yield chunk
             if chunk.finish is not None:
                 return

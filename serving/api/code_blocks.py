@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from storm_calm.env.code_fences import CODE_OPENING, FENCE
+
 Kind = Literal["prose", "code"]
 """What a piece is."""
 
-_OPENING = re.compile(r"```(?:python3?|py)[ \t]*\r?\n", re.IGNORECASE)
 _MAYBE = re.compile(r"`{1,3}\Z|```[a-z0-9]{0,7}[ \t]*\r?\Z", re.IGNORECASE)
-_CLOSING = "```"
 
 
 class Blocks:
@@ -32,13 +32,13 @@ class Blocks:
         while True:
             if self._coding:
                 # Generation stops at the closing fence: what follows it, up to the output, is a line break.
-                before, fence, after = rest.partition(_CLOSING)
+                before, fence, after = rest.partition(FENCE)
                 if not fence:
                     break
                 self._add(pieces, before)
                 self._coding, rest = False, after.lstrip("\r\n")
             else:
-                opening = _OPENING.search(rest)
+                opening = CODE_OPENING.search(rest)
                 if opening is None:
                     break
                 self._add(pieces, rest[: opening.start()])

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from storm_calm.env.code_fences import CODE_START, OUTPUT_START
+
 Channel = Literal["reasoning", "content"]
 """Where a piece of text goes."""
 
-THOUGHT, PROGRAM = "</think>", "```python"
-IMAGINED = "```output"
-"""A model that writes this makes output up; generation stops at it, and the environment takes it away."""
+THOUGHT = "</think>"
 
 
 class Channels:
@@ -42,7 +42,7 @@ class Channels:
         pieces: list[tuple[Channel, str]] = []
         rest = "" if self.stopped else self._held + text
         while rest and not self.stopped:
-            mark = THOUGHT if self._thinking else None if self._coding else PROGRAM
+            mark = THOUGHT if self._thinking else None if self._coding else CODE_START
             place = rest.find(mark) if mark else -1
             if place < 0:
                 break
@@ -53,8 +53,8 @@ class Channels:
             else:
                 self._coding = True
                 rest = rest[place:]
-        marks = (THOUGHT,) if self._thinking else () if self._coding else (PROGRAM, *self._stop)
-        held = _beginning(rest, (*marks, f"{IMAGINED} "))
+        marks = (THOUGHT,) if self._thinking else () if self._coding else (CODE_START, *self._stop)
+        held = _beginning(rest, (*marks, f"{OUTPUT_START} "))
         self._held = rest[len(rest) - held :]
         self._show(pieces, rest[: len(rest) - held])
         if self.stopped:
@@ -77,7 +77,7 @@ class Channels:
         """What was held: nothing more comes."""
         pieces: list[tuple[Channel, str]] = []
         held, self._held = self._held, ""
-        self._show(pieces, held.partition(IMAGINED)[0])
+        self._show(pieces, held.partition(OUTPUT_START)[0])
         return pieces
 
     def _show(self, pieces: list[tuple[Channel, str]], text: str) -> None:

@@ -108,8 +108,8 @@ def test_reading_never_raises_and_cleaning_is_final(text):
     for protocol in PROTOCOLS.values():
         action = protocol.read(text)
         assert 0 <= (action.start or 0) <= action.end <= len(text)
-        assert text.startswith(protocol.clean(text))
-        assert protocol.clean(protocol.clean(text)) == protocol.clean(text)
+        assert text.startswith(protocol.remove_output(text))
+        assert protocol.remove_output(protocol.remove_output(text)) == protocol.remove_output(text)
 
 
 @given(st.text(max_size=80))
@@ -119,8 +119,8 @@ def test_a_program_comes_back_from_a_tool_call_whatever_is_in_it(code):
 
 
 def test_a_made_up_observation_is_cut_away():
-    assert Inline().clean("I run it.\n```output\n42\n```\n\\boxed{42}") == "I run it.\n"
-    assert ToolCall().clean("I run it.\n<tool_response>\n42") == "I run it.\n"
+    assert Inline().remove_output("I run it.\n```output\n42\n```\n\\boxed{42}") == "I run it.\n"
+    assert ToolCall().remove_output("I run it.\n<tool_response>\n42") == "I run it.\n"
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())

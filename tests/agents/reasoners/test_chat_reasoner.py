@@ -88,7 +88,7 @@ def test_a_program_in_a_thought_does_not_run_and_the_model_thinks_on(server, cha
     server.play(Reply([*(delta(reasoning=piece) for piece in thought), *call([arguments(CODE)], finish="tool_calls")]))
     generation = ask(chat)
     assert generation.text.endswith(f"so be it.\n</think>\n{BLOCK}")
-    assert Inline().read(Inline().clean(generation.text)).code == f"{CODE}\n"
+    assert Inline().read(Inline().remove_output(generation.text)).code == f"{CODE}\n"
 
 
 def test_a_block_in_the_answer_itself_is_a_program_as_in_any_text(server, chat):
@@ -161,7 +161,7 @@ def test_fences_in_a_called_program_do_not_end_it(server, chat):
     code = 'print("""```\nFive: `````\n```output\n""")'
     server.play(running(code))
     generation = ask(chat)
-    read = Inline().read(Inline().clean(generation.text))
+    read = Inline().read(Inline().remove_output(generation.text))
     assert read.code is not None
     assert read.end == len(generation.text)
     assert read.code.replace("` ", "`") == f"{code}\n"

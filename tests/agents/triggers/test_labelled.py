@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from storm_calm.agents.detectors.labelled_traces import read_traces
 from storm_calm.agents.interveners import RulesIntervener
 from storm_calm.env import Inline
-from storm_calm.env.protocol import LAST_RUN
+from storm_calm.env.output_blocks import LAST_RUN_NOTE
 
 TRACES = Path(__file__).resolve().parents[2] / "data" / "traces"
 
@@ -218,7 +218,7 @@ def alike(one, other):
 
 def plain(observation):
     """The words and the numbers of an observation, sorted, or how its program failed."""
-    lines = [line.strip() for line in observation.strip().splitlines() if line.strip() != LAST_RUN]
+    lines = [line.strip() for line in observation.strip().splitlines() if line.strip() != LAST_RUN_NOTE]
     failed = any(line.startswith("Traceback") for line in lines) or (len(lines) == 3 and "Error" in lines[1])
     if failed:
         return lines[-2], []
