@@ -20,19 +20,19 @@ from storm_calm.env.episode import Episode
 from storm_calm.env.problem import Problem
 from storm_calm.env.reward import RULES, matches
 
-MAX_HINT = 400
+MAX_HINT_CHARS = 400
 """Characters that a hint may have: two sentences."""
 
-MARKS = re.compile(r"<\||</?(?:think|hint|tool_\w*)\b|\\+boxed", re.IGNORECASE)
+FORBIDDEN_MARKS = re.compile(r"<\||</?(?:think|hint|tool_\w*)\b|\\+boxed", re.IGNORECASE)
 """What would be read as an answer, or as the end of a turn, when all that a hint may be is a thought."""
 
 # "The user wants" stays: reasoning models think of who asked in this way.
-OTHERS = re.compile(r"\b(?:you|your|yours|yourself|please|the (?:assistant|student|reasoner))\b", re.IGNORECASE)
-OWN = re.compile(
+SECOND_PERSON = re.compile(r"\b(?:you|your|yours|yourself|please|the (?:assistant|student|reasoner))\b", re.IGNORECASE)
+FIRST_PERSON = re.compile(
     r"^\W*(?:wait|hmm|hold on|actually|no)\b|\b(?:I|I'm|I've|I'd|I'll|my|me|myself|let's|we|our)\b", re.IGNORECASE
 )
 
-CODE = re.compile(
+FINISHED_CODE = re.compile(
     r"```"
     r"|^\s*(?:import|from)\s+\w+"  # An import.
     r"|\b\w+(?:\.\w+)+\s*\("  # A method's call.
@@ -46,20 +46,20 @@ CODE = re.compile(
 
 def faults(hint: str, episode: Episode) -> Iterator[Fault]:
     """What is wrong with a hint for this run, the accepted answers of its problem included."""
-    if len(hint) > MAX_HINT:
-        yield Fault(reason="length", message=f"it has {len(hint)} characters; {MAX_HINT} are the most")
-    if mark := MARKS.search(hint):
+    if len(hint) > MAX_HINT_CHARS:
+        yield Fault(reason="length", message=f"it has {len(hint)} characters; {MAX_HINT_CHARS} are the most")
+    if mark := FORBIDDEN_MARKS.search(hint):
         yield Fault(
             reason="marks", message=f"{mark[0]!r} is not allowed in it; write a thought, without code or answer"
         )
-    if code := CODE.search(hint):
+    if code := FINISHED_CODE.search(hint):
         yield Fault(reason="code", message=f"{code[0].strip()!r} is code; say what to do, and leave the writing of it")
-    if other := OTHERS.search(hint):
+    if other := SECOND_PERSON.search(hint):
         yield Fault(
             reason="voice",
             message=f"{other[0]!r} speaks to somebody; write it as the reasoner's own second thought, with I",
         )
-    elif not OWN.search(hint):
+    elif not FIRST_PERSON.search(hint):
         yield Fault(
             reason="voice", message='nobody speaks in it; write it as the reasoner would think it ("Wait, I ...")'
         )

@@ -17,7 +17,7 @@ from time import perf_counter
 
 from storm_calm.agents.interveners import CheckHint, Cost, Fault, Inspection, RejectedHint, quote_matching
 from storm_calm.agents.interveners.cost import Prices
-from storm_calm.agents.interveners.llm_client import KEY, Asker, RequestRejectedError
+from storm_calm.agents.interveners.llm_client import KEY, LLMClient, RequestRejectedError
 from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import opening, segment_start
 from storm_calm.agents.interveners.reply_cache import Reply, ReplyCache, key_of
@@ -30,10 +30,10 @@ __all__ = ["KEY", "LLMIntervener"]
 MAX_REPLIES = 3
 """Replies that a model may give to one question."""
 
-KEPT = 500
+MAX_KEPT_CHARS = 500
 """Characters of a rejected hint or reply that are kept, and of a quote as evidence."""
 
-ECHOED = 4000
+MAX_ECHOED_CHARS = 4000
 """Characters of an earlier reply that a model is shown when it is asked again."""
 
 
@@ -61,7 +61,7 @@ class LLMIntervener:
 
         Raises ValueError for what is no address, ReasonerError where the endpoint does not answer, or not with a model.
         """
-        self._asker = Asker(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
+        self._client = LLMClient(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
         self._prices = prices or Prices()
         self._reply_cache = reply_cache or ReplyCache()
 
@@ -75,7 +75,7 @@ class LLMIntervener:
             try:
                 reply, took = self._reply(messages)
             except RequestRejectedError as error:
-                rejected_hints.append(RejectedHint(reason="format", text=str(error)[:KEPT]))
+                rejected_hints.append(RejectedHint(reason="format", text=str(error)[:MAX_KEPT_CHARS]))
                 break
             cost += took
             looked = _look(reply.text, episode, check_hint)
@@ -87,7 +87,7 @@ class LLMIntervener:
             unhinted = looked.finding or unhinted
             messages += [
                 {"role": "assistant", "content": _said(reply)},
-                {"role": "user", "content": render("again.md", faults=looked.faults)},
+                {"role": "user", "content": render("rejected.md", faults=looked.faults)},
             ]
         return Inspection(
             finding=unhinted, rejected_hints=tuple(rejected_hints), cost=cost, usable=unhinted is not None
@@ -95,15 +95,15 @@ class LLMIntervener:
 
     def close(self) -> None:
         """Close the connections."""
-        self._asker.close()
+        self._client.close()
 
     def _reply(self, messages: list[dict[str, str]]) -> tuple[Reply, Cost]:
         """What the model says, now or earlier, and what it took now."""
-        key = key_of(self._asker.model, messages, SCHEMA)
+        key = key_of(self._client.model, messages, SCHEMA)
         if (known := self._reply_cache.get(key)) is not None:
             return known, Cost(cached=1)
         started = perf_counter()
-        reply = self._asker.ask(messages)
+        reply = self._client.ask(messages)
         self._reply_cache.add(key, reply)
         return reply, Cost(
             calls=1,
@@ -133,7 +133,7 @@ def _look(text: str, episode: Episode, check_hint: CheckHint) -> _Look:
     try:
         parsed = read_reply(text)
     except ReplyError as error:
-        return _Look(rejected_hints=(RejectedHint(reason="format", text=text[:KEPT]),), faults=(f"{error}.",))
+        return _Look(rejected_hints=(RejectedHint(reason="format", text=text[:MAX_KEPT_CHARS]),), faults=(f"{error}.",))
     if not parsed.flaw:
         return _Look()
     trigger, hint = parsed.known_trigger, parsed.hint.strip()
@@ -155,7 +155,7 @@ def _look(text: str, episode: Episode, check_hint: CheckHint) -> _Look:
         finding=None if trigger is None or place is None else _finding(parsed, trigger, place, episode),
         hint=None if wrong else hint,
         rejected_hints=tuple(
-            RejectedHint(reason=fault.reason, trigger=trigger, text=said[:KEPT]) for fault, said in wrong
+            RejectedHint(reason=fault.reason, trigger=trigger, text=said[:MAX_KEPT_CHARS]) for fault, said in wrong
         ),
         faults=tuple(fault.message for fault, _ in wrong),
     )
@@ -166,7 +166,7 @@ def _finding(parsed: ParsedReply, trigger: Trigger, place: tuple[int, int], epis
     return Finding(
         trigger=trigger,
         offset=begin,
-        evidence=episode.transcript.text[begin:end][:KEPT],
+        evidence=episode.transcript.text[begin:end][:MAX_KEPT_CHARS],
         confidence=parsed.confidence,
         rule="llm",
         why=parsed.why.strip(),
@@ -175,4 +175,4 @@ def _finding(parsed: ParsedReply, trigger: Trigger, place: tuple[int, int], epis
 
 def _said(reply: Reply) -> str:
     """An earlier reply, as the model is shown it; most endpoints take no empty message."""
-    return reply.text.rpartition("</think>")[2].strip()[:ECHOED] or "(nothing)"
+    return reply.text.rpartition("</think>")[2].strip()[:MAX_ECHOED_CHARS] or "(nothing)"

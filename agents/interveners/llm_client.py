@@ -1,7 +1,7 @@
 """Asking an endpoint's chat completions for one JSON object.
 
-    asker = Asker("https://api.openai.com/v1", model="gpt-4.1")
-    reply = asker.ask(messages)
+    client = LLMClient("https://api.openai.com/v1", model="gpt-4.1")
+    reply = client.ask(messages)
 
 The answer is streamed, so that silence means that nothing comes, however long the model thinks. Failures are
 retried as in `agents.reasoners.endpoint`: 429 (after `Retry-After`), 5xx, silence and streams that break off. What
@@ -32,26 +32,28 @@ from storm_calm.env.transcript import CHARS_PER_TOKEN
 KEY = "STORM_INTERVENER_KEY"
 """The environment variable with the key of the intervener's endpoint."""
 
-MAX_TOKENS = 16384
+MAX_REPLY_TOKENS = 16384
 """Tokens of an answer, thoughts included."""
 
-FORMATS: tuple[dict[str, Any] | None, ...] = (
+RESPONSE_FORMATS: tuple[dict[str, Any] | None, ...] = (
     {"type": "json_schema", "json_schema": {"name": "finding", "strict": True, "schema": SCHEMA}},
     {"type": "json_object"},
     None,
 )
 """Ways to hold a model to the object, the strictest first."""
 
-REQUEST: dict[str, Any] = {
+REQUEST_PARAMETERS: dict[str, Any] = {
     "temperature": 0,
-    "max_tokens": MAX_TOKENS,
+    "max_tokens": MAX_REPLY_TOKENS,
     "stream": True,
     "stream_options": {"include_usage": True},
 }
 """All of a request but the model, the messages and the format."""
 
-_OF_FORMAT = re.compile(r"response_format|json_schema|json_object|structured.outputs?|guided|grammar", re.IGNORECASE)
-_OF_CONTENT = re.compile(
+_REJECTS_FORMAT = re.compile(
+    r"response_format|json_schema|json_object|structured.outputs?|guided|grammar", re.IGNORECASE
+)
+_REJECTS_CONTENT = re.compile(
     r"context.(?:length|window)|maximum context|too (?:long|large|many)|token (?:count|limit)"
     r"|content.?(?:filter|policy|management)|safety",
     re.IGNORECASE,
@@ -69,26 +71,26 @@ class RequestQuirks:
     """How to ask one endpoint for one model."""
 
     form: int = 0
-    """Which of `FORMATS`."""
+    """Which of `RESPONSE_FORMATS`."""
     provider: ProviderQuirks = field(default_factory=ProviderQuirks)
     """Which parameters are left out or called otherwise."""
 
     def body(self, model: str, messages: Sequence[dict[str, str]]) -> dict[str, Any]:
         """The request."""
         body: dict[str, Any] = {"model": model, "messages": list(messages)}
-        if (form := FORMATS[self.form]) is not None:
+        if (form := RESPONSE_FORMATS[self.form]) is not None:
             body["response_format"] = form
-        return body | self.provider.parameters(REQUEST)
+        return body | self.provider.parameters(REQUEST_PARAMETERS)
 
     def learn(self, error: openai.APIStatusError, body: dict[str, Any]) -> Self | None:
         """Return the quirks with what `error` says about `body`; None if that names nothing that can be changed."""
-        if "response_format" in body and _OF_FORMAT.search(error.param or str(error)):
+        if "response_format" in body and _REJECTS_FORMAT.search(error.param or str(error)):
             return replace(self, form=self.form + 1)
         provider = self.provider.learn(error, body)
         return replace(self, provider=provider) if provider else None
 
 
-class Asker:
+class LLMClient:
     """One model behind one endpoint. Any number of threads may use one at once."""
 
     def __init__(self, url: str, *, model: str | None, api_key: str | None, timeout: float, max_retries: int) -> None:
@@ -151,7 +153,7 @@ class Asker:
                 if error.status_code not in (400, 413, 422):
                     raise self._endpoint.failed(error, self.model) from None
                 changed = quirks.learn(error, body)
-                if changed is None and (_OF_CONTENT.search(str(error)) or error.status_code == 413):
+                if changed is None and (_REJECTS_CONTENT.search(str(error)) or error.status_code == 413):
                     raise RequestRejectedError(self._endpoint.say(error)) from None
                 if changed is None:
                     raise self._endpoint.failed(error, self.model) from None

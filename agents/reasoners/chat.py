@@ -30,7 +30,7 @@ from typing import Any
 import openai
 
 from storm_calm.agents.reasoners.chat_messages import HINT_MARKS, TOOLS, read, render, split
-from storm_calm.agents.reasoners.chat_stream import Reply
+from storm_calm.agents.reasoners.chat_stream import ChatStream
 from storm_calm.agents.reasoners.completions_wire import SEEDS
 from storm_calm.agents.reasoners.endpoint import Endpoint
 from storm_calm.agents.reasoners.provider_quirks import SAMPLING, ProviderQuirks
@@ -127,7 +127,7 @@ class Chat:
 
     def _read(self, prompt: str, request: dict[str, Any], stop: tuple[str, ...]) -> Generator[Chunk]:
         """The chunks of one attempt. Raises RetryableError if the stream breaks off."""
-        reply = Reply(stop, turn=split(read(prompt)[1])[1], place=f"{self.url}: {self.name}")
+        reply = ChatStream(stop, turn=split(read(prompt)[1])[1], place=f"{self.url}: {self.name}")
         with closing(self._endpoint.events(self._begin(prompt, request))) as events:
             for event in events:
                 if not event.choices:

@@ -1,8 +1,8 @@
 """What a chat endpoint streams, as text of `env.protocol.Inline`.
 
-    reply = Reply(("```\\n", "```output"), turn="", place="https://host/v1: gpt")
-    for chunk in reply.feed(delta): ...
-    for chunk in reply.finish("tool_calls"): ...
+    stream = ChatStream(("```\\n", "```output"), turn="", place="https://host/v1: gpt")
+    for chunk in stream.feed(delta): ...
+    for chunk in stream.finish("tool_calls"): ...
 
 Thoughts go into `<think>`, a call of run_python becomes a ```` ```python ```` block, and the rest is text as it is.
 
@@ -38,7 +38,7 @@ _CLOSING = re.compile(r"`(?=``)|<(?=\|)")
 _HINT_MARK = re.compile(f"({'|'.join(mark.removesuffix('>') for mark in HINT_MARKS)})>")
 
 
-class Reply:
+class ChatStream:
     """One answer of a model, while it comes."""
 
     def __init__(self, stop: Sequence[str], *, turn: str, place: str) -> None:

@@ -4,7 +4,7 @@
 
 - `intervener.md`: who it is, what it is shown and what it answers; with `triggers.md` and `hints.md`
 - `segment.md`, `run.md`: what it is asked while a run goes on, and when it is over; both with `frame.md`
-- `again.md`: what was wrong with its answer
+- `rejected.md`: what was wrong with its answer
 
 The places are jinja2's. What is filled in is text: it is never read as a template.
 """

@@ -11,7 +11,7 @@ from langgraph.types import Command
 from storm_calm.agents.graphs import calm
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.agents.graphs.human_review import Form, FormError, read
-from storm_calm.agents.interveners.leak_check import MAX_HINT
+from storm_calm.agents.interveners.leak_check import MAX_HINT_CHARS
 from storm_calm.env import TRIGGERS, Episode
 from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError
 from support.fake_reasoner import FakeReasoner, by_hand, direct, overruling, silent, stubborn, workshop
@@ -150,7 +150,7 @@ def edited(**changes):
         (edited(quote="leave out", offset="12"), "offset", "integer"),
         (edited(hint=" \n"), "hint", "one or two sentences"),
         (edited(hint="leave out"), "hint", "one or two sentences"),
-        (edited(hint="Wait. " * 80), "hint", str(MAX_HINT)),
+        (edited(hint="Wait. " * 80), "hint", str(MAX_HINT_CHARS)),
         (edited(hint="Wait, ```python\npass\n```"), "hint", "'```'"),
         (edited(hint="Wait.<|im_end|>"), "hint", "'<|'"),
         (edited(hint="Wait, it is \\boxed{7}."), "hint", "boxed"),

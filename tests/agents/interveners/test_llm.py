@@ -234,7 +234,7 @@ def test_what_an_endpoint_refuses_is_left_out_from_then_on(begun, refused):
         llm = LLMIntervener(judge.url)
         for _ in range(2):
             assert llm.inspect(begun(by_hand), lambda hint: None).finding.trigger == "manual_computation"
-        assert llm._asker._manner.body("judge", []).keys() & set(refused) == set()
+        assert llm._client._quirks.body("judge", []).keys() & set(refused) == set()
         assert sum(judge.requests.values()) == 1, "the second look is answered from the first"
 
 

@@ -22,7 +22,7 @@ from storm_calm.agents.reasoners.chat_messages import (
     split,
     turns,
 )
-from storm_calm.agents.reasoners.chat_stream import Reply
+from storm_calm.agents.reasoners.chat_stream import ChatStream
 from storm_calm.env.protocol import Inline
 from storm_calm.sandbox import Execution
 from support.chat_events import arguments
@@ -187,7 +187,7 @@ def test_what_a_model_calls_is_what_it_is_shown_to_have_called(said, code, sizes
         {"tool_calls": [{"index": 0, "function": {"name": "run_python", "arguments": piece}}]}
         for piece in [*pieces, data]
     ]
-    reply = Reply(Inline.stop, turn="", place="tests")
+    reply = ChatStream(Inline.stop, turn="", place="tests")
     chunks = [chunk for delta in deltas for chunk in reply.feed(ChoiceDelta.model_validate(delta))]
     chunks += reply.finish("tool_calls")
     assert [chunk.finish for chunk in chunks if chunk.finish] == ["stop"]

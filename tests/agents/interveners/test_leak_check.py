@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.agents.interveners.hints import HINTS
-from storm_calm.agents.interveners.leak_check import MAX_HINT, faults, gives_away
+from storm_calm.agents.interveners.leak_check import MAX_HINT_CHARS, faults, gives_away
 from storm_calm.agents.triggers import number_words
 from storm_calm.env import Episode, Problem, Span, Transcript
 from support.fake_reasoner import PLAN, program, workshop
@@ -143,6 +143,6 @@ def test_no_line_of_a_program_passes(line):
 
 
 def test_the_longest_hint_may_be_as_long_as_it_says():
-    hint = "Wait, I " + "w" * (MAX_HINT - 8)
+    hint = "Wait, I " + "w" * (MAX_HINT_CHARS - 8)
     assert reasons(hint) == []
     assert reasons(hint + "w") == ["length"]
