@@ -26,7 +26,7 @@ Outcome = Literal[
 """What became of a run.
 
 wrong_answer to malformed: as in `env.Score`. unjudged: right, but the intervener gave no usable reply.
-finding_left: right, but a flaw is left, and no interventions or no clean hint to mend it with. hint_share: right, but
+finding_left: right, but a flaw is left, and no interventions or no valid hint to repair it with. hint_share: right, but
 too much of it is hints. infrastructure: the sandbox failed. unscored: nobody knows the answer.
 """
 

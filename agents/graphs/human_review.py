@@ -134,7 +134,7 @@ class FormError(ValueError):
     """A form that cannot be used."""
 
     def __init__(self, wrong: list[str], rejected_hints: Sequence[RejectedHint] = ()) -> None:
-        """wrong: a line for each fault, with the field and the fix. rejected_hints: the hint, where it is not clean."""
+        """wrong: a line for each fault, with the field and the fix. rejected_hints: the hint, if it is not valid."""
         super().__init__("; ".join(wrong))
         self.wrong = wrong
         self.rejected_hints = tuple(rejected_hints)

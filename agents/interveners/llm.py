@@ -5,7 +5,7 @@
 
 While a run goes on it judges the segment that was just written, in view of all before it; when the run is over, the
 whole of it. A reply names the trigger, quotes the words at which the flaw begins, and words a hint. A quote that
-does not stand in what the model wrote, or more than once, a trigger that there is none of, a hint that is not clean:
+does not stand in what the model wrote, or more than once, a trigger that there is none of, a hint that is not valid:
 each is refused, and asked for again in the same conversation, with what was wrong. Every reply is kept
 (`agents.interveners.reply_cache`), and what they cost is counted.
 """
@@ -121,7 +121,7 @@ class _Look:
     finding: Finding | None = None
     """The flaw, where trigger and quote are right."""
     hint: str | None = None
-    """The hint, where it is clean."""
+    """The hint, if it is valid."""
     rejected_hints: tuple[RejectedHint, ...] = ()
     """What was refused."""
     faults: tuple[str, ...] = ()
