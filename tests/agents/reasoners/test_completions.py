@@ -103,7 +103,7 @@ def test_a_busy_server_is_asked_again_when_it_says(server):
 def test_a_server_that_stays_broken_is_given_up_with_its_address_and_words(server):
     server.play(Reply(status=500, message="out of memory"))
     with pytest.raises(ReasonerError, match=f"{server.url} answered 500: .*out of memory"):
-        ask(Completions(server.url, max_retries=1))
+        ask(Completions(server.url, max_retries=2))
     assert len(server.requests) == 3
 
 
