@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,28 @@ def test_verl_is_imported_where_training_meets_it_only(room):
     meeting = ("rl/agent_loop.py", "rl/replay_buffer.py", "rl/train_sft.py", "rl/train_verl.py", "rl/verl_cpu/")
     found = [f"{path}:{line}" for path, line, name in imports(room) if name in ("verl", "transfer_queue", "tensordict")]
     assert [place for place in found if not place.startswith(meeting)] == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Imports within functions count too. What a module's own packages import in their `__init__` does not."""
+    modules = {}
+    for path in (path for room in ROOMS for path in (HOUSE / room).rglob("*.py")):
+        parts = path.relative_to(HOUSE).with_suffix("").parts
+        modules[".".join(("storm_calm", *parts)).removesuffix(".__init__")] = path
+    graph = {name: imported(path, modules) - {name} for name, path in modules.items()}
+    TopologicalSorter(graph).prepare()  # Raises CycleError with the circle.
+
+
+def imported(path, modules):
+    """The modules of ours that a file imports, whole or in part."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in modules else node.module for name in names}
+    return found & modules.keys()
 
 
 @pytest.mark.parametrize("room", ["sandbox", "env"])
