@@ -14,7 +14,7 @@ SEARCHES = [
     ("our server's own 429", "rate", "serving/api/rate_limit.py"),
     ("the reward", "reward", "env/reward.py"),
     ("the chat template", "template", "agents/reasoners/chat_template.py"),
-    ("the reasoner's system prompt", "prompt", "agents/reasoners/system_prompt.py"),
+    ("the reasoner's system prompt", "prompt", "env/system_prompt.py"),
     ("the loss mask", "mask", "env/loss_mask.py"),
     ("the seccomp filter", "seccomp", "sandbox/zygote/seccomp.py"),
     ("the KV cache", "kv", "agents/reasoners/kv_cache.py"),
@@ -35,7 +35,7 @@ SEARCHES = [
     ("the worker pool over problems", "worker", "agents/runs/worker_pool.py"),
     ("JSON lines", "jsonl", "env/jsonl.py"),
     ("cost of the LLM intervener", "cost", "agents/interveners/cost.py"),
-    ("the LLM intervener's prompt", "prompt", "agents/interveners/prompts/frame.md"),
+    ("the LLM intervener's prompt", "prompt", "agents/interveners/prompts/intervener.md"),
     # Ten more.
     ("write-then-rename", "atomic", "env/atomic_write.py"),
     ("markup that a text may not become", "special_token", "env/special_tokens.py"),
