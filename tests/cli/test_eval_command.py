@@ -17,6 +17,8 @@ from storm_calm.env import write_problems
 from support.fake_completions_server import FakeCompletionsServer
 from support.fake_reasoner import direct, mixed, workshop
 
+pytestmark = pytest.mark.slow
+
 LENIENT = ("--minimum-isolation", "limits")
 
 

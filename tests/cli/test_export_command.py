@@ -15,6 +15,8 @@ from storm_calm.serving.review.reviewer import reviewing
 from storm_calm.serving.review.sample import sampled
 from support.fake_reasoner import FakeReasoner, direct, mixed, workshop
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

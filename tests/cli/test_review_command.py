@@ -19,6 +19,8 @@ from storm_calm.serving.review.reviewer import reviewing
 from storm_calm.serving.review.sample import sampled
 from support.fake_reasoner import FakeReasoner, mixed, workshop
 
+pytestmark = pytest.mark.slow
+
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
 HOUSE = Path(__file__).resolve().parents[2]
 

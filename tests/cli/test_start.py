@@ -16,6 +16,8 @@ import typer
 
 from storm_calm.cli.errors import told
 
+pytestmark = pytest.mark.slow
+
 STORM = [sys.executable, "-c", "from storm_calm.cli.start import main; main()"]
 
 

@@ -22,6 +22,8 @@ from support.reward_attacks import (
     program,
 )
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(seconds=1.5, memory_mb=300, processes=64)
 END = 0  # the id of the end of a turn
 PAIRS = [(attack, False) for attack in ATTACKS if attack.kind != "session"] + [(attack, True) for attack in SESSIONS]

@@ -19,6 +19,8 @@ from storm_calm.env import (
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.sandbox import Execution, Limits, Sandbox, SandboxUnavailableError
 
+pytestmark = pytest.mark.slow
+
 BITS = [
     *("```python\n", "```", "```\n", "\n", " ", "```output", "print(1)\n", "\\boxed{", "42", "}"),
     *("<tool_call>", '{"name": "run_python", "arguments": {"code": "1"}}', "</tool_call>", "<tool_response>"),

@@ -20,6 +20,8 @@ from storm_calm.env.problems.stress.exact import exact_optimum
 from storm_calm.env.problems.stress.kinds import KINDS, choose, generate, instances
 from support.independent_solutions import INDEPENDENT_SOLUTIONS, INF, highs
 
+pytestmark = pytest.mark.slow
+
 HOUSE = Path(__file__).resolve().parents[2]
 
 VARIANTS = {

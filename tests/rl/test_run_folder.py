@@ -9,6 +9,8 @@ import yaml
 
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"storm": {"seed": 1, "workers": 2}, "trainer": {"total_training_steps": 3}, "ray_kwargs": {"cpus": 2}}
 
 

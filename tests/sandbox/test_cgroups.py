@@ -13,6 +13,8 @@ import pytest
 from storm_calm.sandbox import Limits, open_sandbox
 from storm_calm.sandbox.cgroups import ControlGroups, NoControlGroupsError, _parents
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 V2 = "40 30 0:38 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
 V1 = """\

@@ -4,6 +4,8 @@ import pytest
 
 from storm_calm.sandbox.import_groups import FIRST_GROUP, IMPORT_GROUPS, import_group_of
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = {
     "": "plain",
     "print(1)": "plain",

@@ -14,6 +14,8 @@ import pytest
 
 from storm_calm.sandbox import ISOLATION_LEVELS, SandboxUnavailableError, open_sandbox
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

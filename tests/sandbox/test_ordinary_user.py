@@ -11,6 +11,8 @@ import pytest
 
 from storm_calm.sandbox import ISOLATION_LEVELS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 BECOME_NOBODY_SPECIAL = """

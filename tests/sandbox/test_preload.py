@@ -7,6 +7,8 @@ import pytest
 from storm_calm.sandbox import Sandbox
 from storm_calm.sandbox.import_groups import IMPORT_GROUPS
 
+pytestmark = pytest.mark.slow
+
 # Imports that lead to each group.
 IMPORTS = {
     "plain": "import json",

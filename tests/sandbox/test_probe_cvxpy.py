@@ -4,6 +4,8 @@ import pytest
 
 from support.probe_reports import MARKET, SHORT, counts, report, report_and_output, values
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("cvxpy")
 
 CP = "import cvxpy as cp, numpy as np\n"

@@ -5,6 +5,8 @@ import pytest
 from storm_calm.sandbox import Limits
 from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("highspy")
 
 H = "import highspy\nh = highspy.Highs()\nh.silent()\n"

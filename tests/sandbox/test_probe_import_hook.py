@@ -11,6 +11,8 @@ from storm_calm.sandbox.probe.import_hook import ImportHook
 from storm_calm.sandbox.probe.watching import watch
 from support.probe_reports import counts, report
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = {
     "ortools.linear_solver": (
         "from ortools.linear_solver import pywraplp\ns = pywraplp.Solver.CreateSolver('SCIP')\n"

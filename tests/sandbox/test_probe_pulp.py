@@ -4,6 +4,8 @@ import pytest
 
 from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("pulp")
 
 SOLVERS = {"PULP_CBC_CMD": "CBC", "HiGHS": "HIGHS", "SCIP_PY": "SCIP", "GUROBI": "GUROBI", "COPT": "COPT"}

@@ -5,6 +5,8 @@ import pytest
 from storm_calm.sandbox import Limits
 from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, values
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("pyomo")
 
 MODEL = """

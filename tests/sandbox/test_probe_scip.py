@@ -4,6 +4,8 @@ import pytest
 
 from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("pyscipopt")
 
 S = "from pyscipopt import Model, quicksum\nm = Model()\nm.hideOutput()\n"

@@ -4,6 +4,8 @@ import pytest
 
 from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("scipy")
 
 SP = "from scipy.optimize import Bounds, LinearConstraint, linprog, milp, minimize\nimport numpy as np\n"

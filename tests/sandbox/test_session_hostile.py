@@ -8,6 +8,8 @@ import pytest
 
 from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = {
     "it replaces what the sandbox might call": (
         "import os, socket, json, time, signal, sys, struct, threading, binascii, builtins\n"

@@ -1,7 +1,10 @@
 """Whatever is run, fails and is rewound, in whatever order: a session holds what a plain dict would."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+pytestmark = pytest.mark.slow
 
 NAMES = st.sampled_from("abc")
 STEPS = st.lists(

@@ -4,6 +4,8 @@ import pytest
 
 from storm_calm.sandbox import Limits
 
+pytestmark = pytest.mark.slow
+
 CP_SAT = (
     """
 from ortools.sat.python import cp_model

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from storm_calm.sandbox import ISOLATION_LEVELS, Limits, SolverReport, open_sandbox
 from storm_calm.sandbox.probe.channel import claimed_exit, read
 
+pytestmark = pytest.mark.slow
+
 NONCE = """
 import json, os, sys
 def nonce():

@@ -14,6 +14,8 @@ from storm_calm.serving.api import http_limits, middleware
 from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.middleware import host_name
 
+pytestmark = pytest.mark.slow
+
 CHAT = "chat/completions"
 USER = {"role": "user", "content": "2 + 2?"}
 

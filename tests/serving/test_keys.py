@@ -12,6 +12,8 @@ from storm_calm.serving.api.errors import ApiError
 from support.fake_upstream import FakeUpstream
 from support.running_server import RunningServer
 
+pytestmark = pytest.mark.slow
+
 ANA, BEN = "storm-ana-0123456789abcdef", "storm-ben-0123456789abcdef"
 BODY = {"model": "storm", "messages": [{"role": "user", "content": "[[chat]] What is it?"}]}
 

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def until(happened, seconds=5.0):
     """Seconds until something happened."""

@@ -11,6 +11,8 @@ from storm_calm.agents.evaluation.plots import draw
 from storm_calm.env import write_problems
 from support.fake_reasoner import FakeReasoner, direct, mixed, workshop
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):

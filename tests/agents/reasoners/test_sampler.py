@@ -8,6 +8,8 @@ import pytest
 from storm_calm.agents.reasoners.sampler import draw, generator
 from storm_calm.env.reasoner import Sampling
 
+pytestmark = pytest.mark.slow
+
 LOGITS = np.log(np.array([0.1, 0.4, 0.2, 0.3], dtype=np.float32))
 
 

@@ -15,6 +15,8 @@ from storm_calm.agents.reasoners.sse import EventStreamParser
 from storm_calm.env import ReasonerError, Sampling
 from support.fake_upstream import FakeUpstream
 
+pytestmark = pytest.mark.slow
+
 STOP = ("```\n", "```output")
 
 

@@ -12,6 +12,8 @@ from storm_calm.agents.interveners import RulesIntervener
 from storm_calm.env import Inline
 from storm_calm.env.output_blocks import LAST_RUN_NOTE
 
+pytestmark = pytest.mark.slow
+
 TRACES = Path(__file__).resolve().parents[2] / "data" / "traces"
 
 PROGRAM = """from scipy.optimize import linprog

@@ -7,6 +7,8 @@ from storm_calm.agents.detectors.measure import measure
 from storm_calm.agents.interveners import Cost, Inspection, RulesIntervener
 from storm_calm.env import Episode, Finding, Problem, Span, Transcript
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "<|im_start|>user\nHow much?<|im_end|>\n<|im_start|>assistant\n<think>\n"
 
 

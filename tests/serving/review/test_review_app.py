@@ -12,6 +12,8 @@ from storm_calm.serving.review.reviewer import reviewer_file, reviewing
 from storm_calm.serving.review.sample import sampled
 from support.review_process import ReviewProcess
 
+pytestmark = pytest.mark.slow
+
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
 
 

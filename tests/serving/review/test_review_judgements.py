@@ -14,6 +14,8 @@ from storm_calm.serving.review.judgements import ANSWERS, LONGEST, MEANINGS, QUE
 from storm_calm.serving.review.reviewer import read_judgements, read_reviewers, reviewer_file, reviewing
 from storm_calm.serving.review.sample import read_sample, sampled
 
+pytestmark = pytest.mark.slow
+
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
 
 DRAFTS = st.builds(
