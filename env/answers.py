@@ -29,7 +29,7 @@ from storm_calm.env.transcript import Transcript
 AnswerStatus = Literal["number", "infeasible", "unbounded"]
 """Kinds of answers."""
 
-LONGEST = 300
+MAX_ANSWER_CHARS = 300
 """Characters that an answer may have; more is an essay."""
 
 
@@ -88,7 +88,7 @@ def last_boxed(text: str) -> str | None:
 
 def parse_answer(text: str) -> Answer | None:
     """The one answer that `text` gives; None where it gives none, or more than one."""
-    if len(text) > LONGEST:
+    if len(text) > MAX_ANSWER_CHARS:
         return None
     plain = _plain(text)
     statuses = _statuses(plain)

@@ -17,7 +17,7 @@ from time import perf_counter
 
 from storm_calm.agents.interveners import CheckHint, Cost, Fault, Inspection, RejectedHint, quote_matching
 from storm_calm.agents.interveners.cost import Prices
-from storm_calm.agents.interveners.llm_client import KEY, LLMClient, RequestRejectedError
+from storm_calm.agents.interveners.llm_client import API_KEY_VARIABLE, LLMClient, RequestRejectedError
 from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import opening, segment_start
 from storm_calm.agents.interveners.reply_cache import Reply, ReplyCache, key_of
@@ -25,7 +25,7 @@ from storm_calm.agents.interveners.reply_parser import SCHEMA, ParsedReply, Repl
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
 
-__all__ = ["KEY", "LLMIntervener"]
+__all__ = ["API_KEY_VARIABLE", "LLMIntervener"]
 
 MAX_REPLIES = 3
 """Replies that a model may give to one question."""

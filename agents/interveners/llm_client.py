@@ -29,7 +29,7 @@ from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.env.reasoner import Chunk, ReasonerError
 from storm_calm.env.transcript import CHARS_PER_TOKEN
 
-KEY = "STORM_INTERVENER_KEY"
+API_KEY_VARIABLE = "STORM_INTERVENER_KEY"
 """The environment variable with the key of the intervener's endpoint."""
 
 MAX_REPLY_TOKENS = 16384
@@ -99,7 +99,12 @@ class LLMClient:
         Raises ValueError for what is no address, ReasonerError where the endpoint does not answer, or not with a model.
         """
         self._endpoint = Endpoint(
-            url, kind="chat completions", api_key=api_key, timeout=timeout, max_retries=max_retries, key=KEY
+            url,
+            kind="chat completions",
+            api_key=api_key,
+            timeout=timeout,
+            max_retries=max_retries,
+            key=API_KEY_VARIABLE,
         )
         self._quirks = RequestQuirks()
         try:

@@ -76,14 +76,14 @@ def open_intervener(
     import os
 
     from storm_calm.agents.interveners.composite import Composite
-    from storm_calm.agents.interveners.llm import KEY, LLMIntervener
+    from storm_calm.agents.interveners.llm import API_KEY_VARIABLE, LLMIntervener
     from storm_calm.agents.interveners.reply_cache import ReplyCache
 
     with closing(
         LLMIntervener(
             url,
             model=model or None,
-            api_key=os.environ.get(KEY),
+            api_key=os.environ.get(API_KEY_VARIABLE),
             prices=Prices.read(price),
             reply_cache=ReplyCache(reply_cache),
         )

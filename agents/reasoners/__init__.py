@@ -15,7 +15,7 @@ from pathlib import Path
 import storm_calm
 from storm_calm.env.reasoner import Reasoner, ReasonerError
 
-CHAT = "chat:"
+CHAT_PREFIX = "chat:"
 """What stands before the address of an endpoint that has chat completions only."""
 _FOLDERS = {"nano": "storm", "nano-base": "base"}
 BUILT_IN = tuple(_FOLDERS)
@@ -38,12 +38,12 @@ def open_reasoner(
         from storm_calm.agents.reasoners.completions import Completions
 
         return Completions(spec, model=model, api_key=api_key, tokenizer=tokenizer)
-    if spec.startswith(CHAT):
+    if spec.startswith(CHAT_PREFIX):
         from storm_calm.agents.reasoners.chat import Chat
 
         if tokenizer is not None:
             raise ValueError(f"reasoner {spec!r} gives no token ids, as no chat does; leave out the tokenizer")
-        return Chat(spec.removeprefix(CHAT), model=model, api_key=api_key)
+        return Chat(spec.removeprefix(CHAT_PREFIX), model=model, api_key=api_key)
     if model is not None or api_key is not None or tokenizer is not None:
         raise ValueError(f"reasoner {spec!r} runs here; a model, a key or a tokenizer go with a server's address")
     from storm_calm.agents.reasoners.nano import Nano
@@ -70,4 +70,4 @@ def built_in(name: str) -> Path:
     return folder
 
 
-__all__ = ["BUILT_IN", "CHAT", "Reasoner", "ReasonerError", "built_in", "open_reasoner"]
+__all__ = ["BUILT_IN", "CHAT_PREFIX", "Reasoner", "ReasonerError", "built_in", "open_reasoner"]

@@ -31,7 +31,7 @@ import openai
 
 from storm_calm.agents.reasoners.chat_messages import HINT_MARKS, TOOLS, read, render, split
 from storm_calm.agents.reasoners.chat_stream import ChatStream
-from storm_calm.agents.reasoners.completions_wire import SEEDS
+from storm_calm.agents.reasoners.completions_wire import SEED_LIMIT
 from storm_calm.agents.reasoners.endpoint import Endpoint
 from storm_calm.agents.reasoners.provider_quirks import SAMPLING, ProviderQuirks
 from storm_calm.agents.reasoners.retry import RetryableError
@@ -120,7 +120,7 @@ class Chat:
             "max_tokens": max_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            "seed": (secrets.randbelow(SEEDS) if sampling.seed is None else sampling.seed) % SEEDS,
+            "seed": (secrets.randbelow(SEED_LIMIT) if sampling.seed is None else sampling.seed) % SEED_LIMIT,
             "stream": True,
             "stream_options": {"include_usage": True},
         }

@@ -23,14 +23,14 @@ from storm_calm.env.protocol import Inline
 from storm_calm.env.reasoner import Message
 from storm_calm.env.special_tokens import harmless
 
-TOOL = "run_python"
+TOOL_NAME = "run_python"
 """The tool's name."""
 
 TOOLS = [
     {
         "type": "function",
         "function": {
-            "name": TOOL,
+            "name": TOOL_NAME,
             "description": "Run a whole Python program on its own and get what it prints.",
             "parameters": {
                 "type": "object",
@@ -45,17 +45,17 @@ TOOLS = [
 HINT_MARKS = ("<hint>", "</hint>")
 """What stands before and after a hint in the text. A model's own text never holds them: `replies` sees to it."""
 
-SECOND_THOUGHT = "Go on from this second thought, as if it were your own: "
+HINT_PREFIX = "Go on from this second thought, as if it were your own: "
 """What stands before a hint in the user's turn, so that nobody answers it."""
 
-GO_ON = "Go on from where you stopped."
+CONTINUE_REQUEST = "Go on from where you stopped."
 """What the user says after a half-finished turn: most endpoints refuse messages that end in the assistant's, or answer
 as if the turn were over."""
 
-TAKEN_IN = "I have read the output."
+ACKNOWLEDGEMENT = "I have read the output."
 """What the assistant says between a tool's answer and a hint, for endpoints that want a turn of its there."""
 
-SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+THOUGHT_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 """In place of the signature that Gemini gives to its calls, which a text can't hold; ai.google.dev documents it."""
 
 _INLINE = Inline()
@@ -144,16 +144,16 @@ def split(text: str) -> tuple[list[Round], str]:
 
 
 def turns(
-    prompt: str, *, thoughts: bool = False, signatures: bool = False, taken_in: bool = False
+    prompt: str, *, thoughts: bool = False, signatures: bool = False, acknowledge: bool = False
 ) -> list[dict[str, Any]]:
     """The messages to send for `prompt`; the last is the user's or a tool's, so that the model goes on.
 
     A hint is a turn of the user's, after a turn of the assistant's with what was written before it. Where nothing was,
     it joins the user's turn that it would follow. Closed thoughts are left out. One that was never closed stays,
-    without its tag: a hint cut it short. A half-finished turn that no hint follows is followed by `GO_ON`.
+    without its tag: a hint cut it short. A half-finished turn that no hint follows is followed by `CONTINUE_REQUEST`.
     thoughts: send closed thoughts as `reasoning_content`, which DeepSeek demands.
-    signatures: give calls the `SIGNATURE` that Gemini demands.
-    taken_in: say `TAKEN_IN` between a tool's answer and a hint, which Mistral demands.
+    signatures: give calls the `THOUGHT_SIGNATURE` that Gemini demands.
+    acknowledge: say `ACKNOWLEDGEMENT` between a tool's answer and a hint, which Mistral demands.
     Raises ValueError for a prompt that `render` did not make.
     """
     asked, text = read(prompt)
@@ -167,8 +167,8 @@ def turns(
         if last["role"] == "user":
             messages[-1] = {**last, "content": f"{last['content']}\n\n{words}"}
             return
-        if taken_in and last["role"] == "tool":
-            messages.append(_assistant(TAKEN_IN, thoughts=thoughts))
+        if acknowledge and last["role"] == "tool":
+            messages.append(_assistant(ACKNOWLEDGEMENT, thoughts=thoughts))
         messages.append({"role": "user", "content": words})
 
     def after_hints(text: str) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def turns(
             said = _assistant(before, thoughts=thoughts)
             if said["content"]:
                 messages.append(said)
-            interject(f"{SECOND_THOUGHT}{hint}")
+            interject(f"{HINT_PREFIX}{hint}")
         return _assistant(rest, thoughts=thoughts)
 
     rounds, unfinished = split(text)
@@ -186,13 +186,13 @@ def turns(
         said = after_hints(round.before)
         call = _call(number, round)
         if signatures:
-            call["extra_content"] = SIGNATURE
+            call["extra_content"] = THOUGHT_SIGNATURE
         messages.append({**said, "content": said["content"] or None, "tool_calls": [call]})
         messages.append(_answer(number, round))
     said = after_hints(unfinished)
     if said["content"]:
         messages.append(said)
-        interject(GO_ON)
+        interject(CONTINUE_REQUEST)
     return messages
 
 
@@ -216,7 +216,7 @@ def lesson(transcript: str) -> list[dict[str, Any]]:
 
 
 def _call(number: int, round: Round) -> dict[str, Any]:
-    function = {"name": TOOL, "arguments": json.dumps({"code": round.code})}
+    function = {"name": TOOL_NAME, "arguments": json.dumps({"code": round.code})}
     return {"id": f"call_{number}", "type": "function", "function": function}
 
 

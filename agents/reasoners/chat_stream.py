@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from storm_calm.agents.reasoners.chat_messages import HINT_MARKS, TOOL
+from storm_calm.agents.reasoners.chat_messages import HINT_MARKS, TOOL_NAME
 from storm_calm.agents.reasoners.stop_strings import TextSegment
 from storm_calm.env.code_fences import CODE_START, FENCE
 from storm_calm.env.protocol import Inline
@@ -140,7 +140,7 @@ class ChatStream:
         code = _whole(self._arguments)
         if code is None:
             raise ReasonerError(
-                f'{self._place} called {TOOL} with neither JSON that has a "code" nor a program: '
+                f'{self._place} called {TOOL_NAME} with neither JSON that has a "code" nor a program: '
                 f"{_flaw(self._arguments)}: {self._arguments[:200]!r}"
             )
         return code

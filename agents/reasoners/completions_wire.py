@@ -25,7 +25,7 @@ NAMED_STOPS = {
     "sglang": ("matched_stop", {"no_stop_trim": True}),
 }
 """Servers (`owned_by` in `/v1/models`) that say why they stopped: in which field, and how to keep the stop string."""
-SEEDS = 2**31
+SEED_LIMIT = 2**31
 """Seeds are sent modulo this: not every server takes larger ones."""
 
 
@@ -52,7 +52,7 @@ class CompletionsWire:
             "max_tokens": max_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            "seed": (secrets.randbelow(SEEDS) if sampling.seed is None else sampling.seed) % SEEDS,
+            "seed": (secrets.randbelow(SEED_LIMIT) if sampling.seed is None else sampling.seed) % SEED_LIMIT,
             "stream": True,
         }
         if stop and self.server in NAMED_STOPS:

@@ -19,7 +19,7 @@ import openai
 
 from storm_calm.agents.reasoners.chat_messages import turns
 
-PARAMETERS = (
+OPTIONAL_PARAMETERS = (
     "parallel_tool_calls",
     "stream_options",
     "top_p",
@@ -33,7 +33,7 @@ PARAMETERS = (
 RENAMED = {"max_tokens": "max_completion_tokens"}
 """What has another name, which is tried before it is left out."""
 
-WANTED = {
+DEMANDS = {
     "reasoning_content": re.compile(r"\breasoning_content\b"),
     "thought_signature": re.compile(r"\bthought_signature\b"),
     "turn after tool": re.compile(r"\buser\W+after role\W+tool\b|\broles must alternate\b"),
@@ -49,7 +49,7 @@ class ProviderQuirks:
     """How one endpoint wants requests for one model."""
 
     changed: frozenset[str] = frozenset()
-    """Names of `PARAMETERS` that it refuses, and of `WANTED` that it demands."""
+    """Names of `OPTIONAL_PARAMETERS` that it refuses, and of `DEMANDS` that it demands."""
 
     def body(self, request: Mapping[str, Any], prompt: str) -> dict[str, Any]:
         """`request` and the messages for `prompt`, as the endpoint takes them."""
@@ -58,7 +58,7 @@ class ProviderQuirks:
                 prompt,
                 thoughts="reasoning_content" in self.changed,
                 signatures="thought_signature" in self.changed,
-                taken_in="turn after tool" in self.changed,
+                acknowledge="turn after tool" in self.changed,
             )
         }
         return body | self.parameters(request)
@@ -75,8 +75,8 @@ class ProviderQuirks:
 
     def learn(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> Self | None:
         """Return the quirks with what `error` says about `body`; None if that names nothing that can be changed."""
-        named = [name for name in PARAMETERS if name in body and _speaks_of(error, name)]
-        named += [name for name, words in WANTED.items() if name not in self.changed and words.search(str(error))]
+        named = [name for name in OPTIONAL_PARAMETERS if name in body and _speaks_of(error, name)]
+        named += [name for name, words in DEMANDS.items() if name not in self.changed and words.search(str(error))]
         return type(self)(changed=self.changed | {named[0]}) if named else None
 
 

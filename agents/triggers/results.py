@@ -23,7 +23,7 @@ DOUBT = re.compile(
     re.IGNORECASE,
 )
 """Words of somebody who does not believe a result."""
-LAST = 2000
+MAX_TAIL_CHARS = 2000
 """Characters at the end of an output in which a result stands."""
 REDOING = re.compile(r"\b(?:redo(?:ing)?|redid|re-?deriv\w+|derive (?:it|this|that) again)\b", re.IGNORECASE)
 
@@ -112,7 +112,7 @@ def _derived(answer: Answer, execution: Execution, evidence: Evidence) -> bool:
     if answer.value is None:
         return True
     wanted = abs(answer.value)
-    results = {value for value, _ in numbers_in(execution.stdout[-LAST:].replace("-", " "))}
+    results = {value for value, _ in numbers_in(execution.stdout[-MAX_TAIL_CHARS:].replace("-", " "))}
     objectives = {abs(report.objective) for report in execution.reports if report.objective is not None}
     results |= {value for value in objectives if math.isfinite(value)}
     for result in results:

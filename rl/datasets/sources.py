@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from storm_calm.agents.reasoners import CHAT
+from storm_calm.agents.reasoners import CHAT_PREFIX
 from storm_calm.agents.runs.run_folder import stored_settings
 from storm_calm.env import Episode, Problem, read_episodes, read_problems
 from storm_calm.env.jsonl import json_lines
@@ -65,4 +65,4 @@ def told_nothing(source: Path) -> bool:
     True for a file of problems too: whoever is to be trained on it is not known, and nano is the default everywhere.
     """
     settings = stored_settings(source) if source.is_dir() else None
-    return not str((settings or {}).get("reasoner", "nano")).startswith(("http://", "https://", CHAT))
+    return not str((settings or {}).get("reasoner", "nano")).startswith(("http://", "https://", CHAT_PREFIX))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storm_calm.agents.reasoners.chat_messages import SECOND_THOUGHT, TAKEN_IN
+from storm_calm.agents.reasoners.chat_messages import ACKNOWLEDGEMENT, HINT_PREFIX
 from storm_calm.env import read_episodes, write_problems
 from support.fake_chat_server import DEMANDS, PARAMETERS, FakeChatServer
 from support.fake_reasoner import boxed, by_hand, direct, mixed, workshop
@@ -63,9 +63,9 @@ def test_a_curation_gives_golden_runs_and_the_endpoint_sees_hints_as_the_users_t
     golden = read_episodes(tmp_path / "out" / "golden.jsonl")
     hints = {one.hint for run in golden for one in run.interventions}
     told = endpoint.turns("user")
-    assert all(any(f"{SECOND_THOUGHT}{hint}" in turn for turn in told) for hint in hints)
+    assert all(any(f"{HINT_PREFIX}{hint}" in turn for turn in told) for hint in hints)
     assert not any(hint in (said or "") for hint in hints for said in endpoint.turns("assistant"))
-    assert TAKEN_IN in endpoint.turns("assistant")
+    assert ACKNOWLEDGEMENT in endpoint.turns("assistant")
     assert not any("<hint>" in json.dumps(messages) for messages in endpoint.answered)
     for run in golden:
         (span,) = [span for span in run.transcript.spans if span.source == "hint"] or [None]
@@ -115,13 +115,13 @@ def test_an_evaluation_measures_it_without_hints(storm, problems):
         assert result.exit_code == 0, result.stderr
         results = json.loads(result.stdout)
         assert (results["scored"], results["rules"]["paper"]["pass@1"]["mean"]) == (16, 0.25)
-        assert not any(SECOND_THOUGHT in turn for turn in endpoint.turns("user"))
+        assert not any(HINT_PREFIX in turn for turn in endpoint.turns("user"))
 
 
 @pytest.mark.timeout(300)
 def test_a_curation_that_is_killed_in_the_middle_of_a_hinted_run_goes_on_from_the_hint(storm, tmp_path):
     def hinted(messages):
-        return any(SECOND_THOUGHT in message["content"] for message in messages if message["role"] == "user")
+        return any(HINT_PREFIX in message["content"] for message in messages if message["role"] == "user")
 
     write_problems(tmp_path / "problems.jsonl", [workshop(hours) for hours in (13, 14, 12)])
     settings = ["--problems", "problems.jsonl", "--workers", "1", *LENIENT, "--display", "none"]

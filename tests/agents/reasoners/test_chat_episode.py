@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from storm_calm.agents.reasoners.chat import Chat
-from storm_calm.agents.reasoners.chat_messages import SECOND_THOUGHT
+from storm_calm.agents.reasoners.chat_messages import HINT_PREFIX
 from storm_calm.env import Problem, SolverEnv, run_episode, score
 from storm_calm.env.intervention import Finding
 from storm_calm.env.system_prompt import CHAT_PROMPT
@@ -86,7 +86,7 @@ def test_a_hint_is_a_turn_of_the_users_after_what_was_written_before_it(server, 
     turns_with_hint = [
         *OPENING,
         {"role": "assistant", "content": "By hand that is 20 chairs."},
-        {"role": "user", "content": f"{SECOND_THOUGHT}Wait, let me use code."},
+        {"role": "user", "content": f"{HINT_PREFIX}Wait, let me use code."},
     ]
     assert server.requests[0]["messages"] == turns_with_hint
     assert env.episode.executions[0].stdout == "0 100.0\n"
@@ -107,14 +107,14 @@ def test_a_hint_right_after_a_tools_answer_follows_it_and_one_before_all_else_jo
     assert server.requests[2]["messages"][2:] == [
         called(1, RIGHT, None),
         {"role": "tool", "tool_call_id": "call_1", "content": "0 100.0"},
-        {"role": "user", "content": f"{SECOND_THOUGHT}Wait, the solver is right."},
+        {"role": "user", "content": f"{HINT_PREFIX}Wait, the solver is right."},
     ]
     assert score(env.episode).reward == 1.0
 
     hinted(env, "```python", "Wait, I should check the hours.")
     go_on(env, reasoner)
     system, question = OPENING
-    merged = f"{PROBLEM.question}\n\n{SECOND_THOUGHT}Wait, I should check the hours."
+    merged = f"{PROBLEM.question}\n\n{HINT_PREFIX}Wait, I should check the hours."
     assert server.requests[3]["messages"] == [system, {**question, "content": merged}]
     reasoner.close()
 

@@ -10,7 +10,7 @@ import pytest
 
 from storm_calm.agents.reasoners import open_reasoner, retry
 from storm_calm.agents.reasoners.chat import Chat
-from storm_calm.agents.reasoners.chat_messages import GO_ON, TAKEN_IN
+from storm_calm.agents.reasoners.chat_messages import ACKNOWLEDGEMENT, CONTINUE_REQUEST
 from storm_calm.env.protocol import Inline
 from storm_calm.env.reasoner import Generation, ReasonerError, Sampling
 from support.chat_events import arguments, call, delta, running, saying, usage
@@ -255,7 +255,7 @@ def test_an_endpoint_that_wants_a_turn_between_a_tools_answer_and_a_hint_gets_on
     server.play(Reply(status=400, message=message), saying("Yes."))
     assert ask(chat, text).text == "Yes."
     assert [message["role"] for message in server.requests[0]["messages"][2:]] == ["assistant", "tool", "user"]
-    assert server.requests[1]["messages"][4] == {"role": "assistant", "content": TAKEN_IN}
+    assert server.requests[1]["messages"][4] == {"role": "assistant", "content": ACKNOWLEDGEMENT}
     ask(chat, text)
     assert server.requests[2]["messages"] == server.requests[1]["messages"]
 
@@ -329,7 +329,7 @@ def test_a_half_finished_turn_is_followed_by_the_users_word_to_go_on(server, cha
     ask(chat, "<think>\nTwo and\nWait, let me use code.\n")
     assert server.requests[0]["messages"][2:] == [
         {"role": "assistant", "content": "Two and\nWait, let me use code."},
-        {"role": "user", "content": GO_ON},
+        {"role": "user", "content": CONTINUE_REQUEST},
     ]
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
 from storm_calm.agents.reasoners.chat_messages import (
-    GO_ON,
-    SECOND_THOUGHT,
-    TAKEN_IN,
+    ACKNOWLEDGEMENT,
+    CONTINUE_REQUEST,
+    HINT_PREFIX,
     Round,
     lesson,
     read,
@@ -83,7 +83,7 @@ def test_a_run_is_a_call_and_a_tools_answer_and_thoughts_are_left_out():
 
 def hint(words: str) -> dict:
     """The turn that a hint is sent as."""
-    return {"role": "user", "content": f"{SECOND_THOUGHT}{words}"}
+    return {"role": "user", "content": f"{HINT_PREFIX}{words}"}
 
 
 def test_a_thought_that_a_hint_cut_short_is_sent_before_it():
@@ -102,13 +102,13 @@ def test_a_half_finished_turn_after_a_hint_is_followed_by_the_word_to_go_on():
         {"role": "assistant", "content": "By hand"},
         hint("Wait."),
         {"role": "assistant", "content": "The model is"},
-        {"role": "user", "content": GO_ON},
+        {"role": "user", "content": CONTINUE_REQUEST},
     ]
 
 
 def test_hints_between_which_only_thoughts_stand_are_one_turn():
     text = "By hand\n<hint>Wait.</hint>\n<think>\nHm.\n</think>\n<hint>No.</hint>\n"
-    both = f"{SECOND_THOUGHT}Wait.\n\n{SECOND_THOUGHT}No."
+    both = f"{HINT_PREFIX}Wait.\n\n{HINT_PREFIX}No."
     assert turns(render(QUESTION) + text)[2:] == [
         {"role": "assistant", "content": "By hand"},
         {"role": "user", "content": both},
@@ -120,11 +120,11 @@ def test_a_turn_is_said_between_a_tools_answer_and_a_hint_where_that_is_wanted(t
     text = f"```python\nprint(1)\n```\n{ran('1')}<hint>Wait.</hint>\n"
     plain = turns(render(QUESTION) + text, thoughts=thoughts)
     assert [message["role"] for message in plain[2:]] == ["assistant", "tool", "user"]
-    taken = turns(render(QUESTION) + text, thoughts=thoughts, taken_in=True)
-    said = {"role": "assistant", "content": TAKEN_IN, **({"reasoning_content": ""} if thoughts else {})}
+    taken = turns(render(QUESTION) + text, thoughts=thoughts, acknowledge=True)
+    said = {"role": "assistant", "content": ACKNOWLEDGEMENT, **({"reasoning_content": ""} if thoughts else {})}
     assert taken == [*plain[:-1], said, plain[-1]]
-    alone = turns(f"{render(QUESTION)}By hand\n<hint>Wait.</hint>\n", taken_in=True)
-    assert TAKEN_IN not in json.dumps(alone)
+    alone = turns(f"{render(QUESTION)}By hand\n<hint>Wait.</hint>\n", acknowledge=True)
+    assert ACKNOWLEDGEMENT not in json.dumps(alone)
 
 
 def test_thoughts_go_along_where_they_are_wanted():
@@ -172,7 +172,7 @@ def test_the_runs_of_a_transcript_come_apart_as_they_were_put_together(parts, re
         answer.removeprefix("```output\n").removesuffix("\n```\n") for _, _, answer in expected
     ]
     ends = sent[2 + 2 * len(parts) :]
-    assert ends == [] or (len(ends) == 2 and ends[1] == {"role": "user", "content": GO_ON})
+    assert ends == [] or (len(ends) == 2 and ends[1] == {"role": "user", "content": CONTINUE_REQUEST})
 
 
 @given(st.text(), st.text(), st.lists(st.integers(1, 9), max_size=40), WORDS)
@@ -229,7 +229,7 @@ def stretch(pieces: list[tuple[str, str, str]]) -> str:
 
 def bare(text: str) -> str:
     """Without what may be lost: tags, marks, fences and white space."""
-    text = text.replace(SECOND_THOUGHT, "").replace(GO_ON, "")
+    text = text.replace(HINT_PREFIX, "").replace(CONTINUE_REQUEST, "")
     return re.sub(r"</?think>|</?hint>|```(?:python|output)|[`\s]", "", text)
 
 
@@ -244,13 +244,13 @@ def runs(draw: st.DrawFn) -> str:
 
 
 @given(runs(), st.booleans(), st.booleans())
-def test_what_is_sent_is_what_any_endpoint_takes(text, thoughts, taken_in):
-    sent = turns(render(QUESTION) + text, thoughts=thoughts, taken_in=taken_in)
+def test_what_is_sent_is_what_any_endpoint_takes(text, thoughts, acknowledge):
+    sent = turns(render(QUESTION) + text, thoughts=thoughts, acknowledge=acknowledge)
     assert sent[-1]["role"] in ("user", "tool")
     for before, message in pairwise(sent):
         assert (before["role"] == "assistant" and "tool_calls" in before) == (message["role"] == "tool")
         assert not (before["role"] == message["role"] == "user")
-        assert not (taken_in and before["role"] == "tool" and message["role"] == "user")
+        assert not (acknowledge and before["role"] == "tool" and message["role"] == "user")
     for message in sent[2:]:
         assert message["content"] or "tool_calls" in message
         assert ("reasoning_content" in message) == (thoughts and message["role"] == "assistant")
@@ -267,7 +267,7 @@ def test_all_that_is_no_closed_thought_is_sent_in_its_order_with_hints_as_the_us
     assert bare(merged + shown) == bare(kept)
     hints = [bare(hint) for hint in re.findall("<hint>(.*?)</hint>", text, re.DOTALL)]
     turned = [message["content"] for message in sent[1:] if message["role"] == "user"]
-    pieces = [bare(piece) for turn in turned for piece in turn.split(SECOND_THOUGHT)[1:]]
+    pieces = [bare(piece) for turn in turned for piece in turn.split(HINT_PREFIX)[1:]]
     assert pieces == hints
 
 
