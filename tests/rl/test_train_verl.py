@@ -33,8 +33,8 @@ SETTINGS = [
     "storm.families=[knapsack,product_mix]",
     "storm.count=12",
     "storm.keep_rollouts=1",
-    "data.train_batch_size=2",
-    "actor_rollout_ref.actor.ppo_mini_batch_size=2",
+    "data.train_batch_size=4",
+    "actor_rollout_ref.actor.ppo_mini_batch_size=4",
     "actor_rollout_ref.rollout.n=4",
 ]
 
@@ -122,7 +122,7 @@ def test_what_was_trained_on_is_the_transcript_token_by_token(run, steps):
     for step in steps:
         lines = (run[0] / "rollouts" / f"step-{step['step']:06d}.jsonl").read_text().splitlines()
         # The third step, and maybe the fourth, ran twice.
-        kept = [json.loads(line) for line in lines][-8:]
+        kept = [json.loads(line) for line in lines][-16:]
         assert sorted({line["session"] for line in kept}) == [0, 1, 2, 3]
         for line in kept:
             episode = Episode.from_dict(line["episode"])
