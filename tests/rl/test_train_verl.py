@@ -219,7 +219,7 @@ def test_problems_that_are_for_measuring_only_are_not_trained_on(tmp_path):
     "words", [[], ["--device", "cuda", "--config", "grpo_qwen3_4b_h100x8", "--model", "nano-base"]]
 )
 def test_a_dry_run_checks_everything_and_starts_nothing(tmp_path, words):
-    code, said = train(tmp_path / "run", "--dry-run", "storm.count=4", *words)
+    code, said = train(tmp_path / "run", "--dry-run", *words)
     assert code == 0, said
     assert "adv_estimator: grpo" in said
     assert not (tmp_path / "run").exists()
