@@ -25,7 +25,7 @@ from storm_calm.env.reasoner import (
     Sampling,
     collect,
 )
-from storm_calm.env.records import append_episode, read_episodes, read_problems, repair_episodes, write_problems
+from storm_calm.env.records import append_episode, read_episodes, read_problems, write_problems
 from storm_calm.env.reward import RULES, Rule, Score, score
 from storm_calm.env.solve_loop import (
     SegmentRequest,
@@ -82,7 +82,6 @@ __all__ = [
     "read_answer",
     "read_episodes",
     "read_problems",
-    "repair_episodes",
     "run_episode",
     "score",
     "segment_seed",

@@ -10,15 +10,13 @@ writing and no other.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from storm_calm.env.answers import parse_answer
 from storm_calm.env.episode import Episode
-from storm_calm.env.jsonl import json_lines, short
+from storm_calm.env.jsonl import append_line, read_jsonl, short, write_lines
 from storm_calm.env.problem import AnswerKey, Problem, check_answer
 from storm_calm.env.reward import RULES
 
@@ -33,7 +31,7 @@ def read_problems(path: str | Path) -> tuple[Problem, ...]:
     path = Path(path)
     seen: dict[str, int] = {}
     problems: list[Problem] = []
-    for number, problem in json_lines(path, path.read_bytes(), _problem):
+    for number, problem in read_jsonl(path, _problem):
         if problem.id in seen:
             raise ValueError(f'{path}:{number}: "id" {problem.id!r} is already that of line {seen[problem.id]}')
         seen[problem.id] = number
@@ -50,18 +48,13 @@ def write_problems(path: str | Path, problems: Iterable[Problem]) -> None:
     """
     path = Path(path)
     seen: set[str] = set()
-    lines: list[str] = []
+    lines: list[dict[str, Any]] = []
     for problem in problems:
         if problem.id in seen:
             raise ValueError(f"{path}: two problems have the id {problem.id!r}")
         seen.add(problem.id)
-        lines.append(_line(problem.to_dict()))
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_text("".join(lines), encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+        lines.append(problem.to_dict())
+    write_lines(path, lines)
 
 
 def read_episodes(path: str | Path) -> tuple[Episode, ...]:
@@ -70,48 +63,14 @@ def read_episodes(path: str | Path) -> tuple[Episode, ...]:
     Raises ValueError, naming file and line, for any other line that is not an episode.
     """
     path = Path(path)
-    data = path.read_bytes()
-    return tuple(episode for _, episode in json_lines(path, data[: _whole(data)], Episode.from_dict))
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file; give a file of episodes")
+    return tuple(episode for _, episode in read_jsonl(path, Episode.from_dict, growing=True))
 
 
 def append_episode(path: str | Path, episode: Episode) -> None:
     """Add an episode at the end of a file and wait until it is on disk. A last line that was cut short goes first."""
-    repair_episodes(path)
-    with Path(path).open("ab") as file:
-        file.write(_line(episode.to_dict()).encode())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def repair_episodes(path: str | Path) -> int:
-    """Cut off a last line that a kill left unfinished; the number of bytes that went. A missing file is left alone."""
-    path = Path(path)
-    if not path.exists():
-        return 0
-    with path.open("rb+") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size:
-            file.seek(size - 1)
-        if not size or file.read(1) == b"\n":
-            return 0
-        file.seek(0)
-        data = file.read()
-        whole = _whole(data)
-        if whole == size:
-            file.write(b"\n")
-        else:
-            file.truncate(whole)
-        return size - whole
-
-
-def _whole(data: bytes) -> int:
-    """How many bytes of a file of episodes are whole lines; a last line may lack its line break if it is valid JSON."""
-    end = data.rfind(b"\n") + 1
-    try:
-        json.loads(data[end:])
-    except ValueError:
-        return end
-    return len(data)
+    append_line(Path(path), episode.to_dict())
 
 
 def _problem(record: dict[str, Any]) -> Problem:
@@ -164,7 +123,3 @@ def _answer(field: str, value: object) -> AnswerKey:
         return float(value)  # type: ignore[arg-type]
     except (ValueError, OverflowError) as error:
         raise ValueError(f'"{field}" is {short(value)}; give a number, "infeasible" or "unbounded"') from error
-
-
-def _line(data: dict[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False) + "\n"

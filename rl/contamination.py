@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from storm_calm.env import Problem
-from storm_calm.env.jsonl import json_lines
+from storm_calm.env.jsonl import read_jsonl
 from storm_calm.env.problems.families.base import HELDOUT_SHARE
 from storm_calm.env.problems.stress import group_of
 
@@ -168,7 +168,7 @@ def read_questions(path: str | Path) -> tuple[EvalQuestion, ...]:
     Raises ValueError, naming file and line, for a line without a question; OSError for a file that cannot be read.
     """
     path = Path(path)
-    lines = json_lines(path, path.read_bytes(), _question)
+    lines = read_jsonl(path, _question)
     questions = tuple(EvalQuestion(place=f"{path}:{number}", text=text) for number, text in lines)
     if not questions:
         raise ValueError(f"{path}: no questions in it; put one JSON object a line")

@@ -8,14 +8,13 @@ Agent loops run in several processes, the trainer in another; they meet in the r
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from storm_calm.env import Episode, Score, StopReason
+from storm_calm.env.jsonl import append_line, read_jsonl
 from storm_calm.env.solver_backing import backed_by_report
 
 FAILURES = "failures.jsonl"
@@ -94,29 +93,19 @@ def keep(
         "rollout": dict(rollout),
         "episode": episode.to_dict(),
     }
-    _append(Path(settings["out"]) / "rollouts" / f"step-{step:06d}.jsonl", line)
+    file = Path(settings["out"]) / "rollouts" / f"step-{step:06d}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    append_line(file, line, shared=True)
 
 
 def report_failure(settings: Mapping[str, Any], reason: str) -> None:
     """Note a fault of the sandbox."""
-    _append(Path(settings["out"]) / FAILURES, {"at": time.time(), "reason": reason})
+    file = Path(settings["out"]) / FAILURES
+    file.parent.mkdir(parents=True, exist_ok=True)
+    append_line(file, {"at": time.time(), "reason": reason}, shared=True)
 
 
 def last_failure(out: Path) -> str:
     """The last fault of the sandbox; "" where there is none."""
-    try:
-        lines = (out / FAILURES).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return ""
-    return str(json.loads(lines[-1])["reason"]) if lines else ""
-
-
-def _append(path: Path, data: Mapping[str, Any]) -> None:
-    """One line, whole: several processes write to the same file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = (json.dumps(data, ensure_ascii=False) + "\n").encode()
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        os.write(file, line)
-    finally:
-        os.close(file)
+    reasons = [line["reason"] for _, line in read_jsonl(out / FAILURES, dict, growing=True)]
+    return str(reasons[-1]) if reasons else ""

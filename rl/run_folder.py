@@ -9,14 +9,14 @@ model/, nano/        the trained model: a transformers checkpoint, and what the 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from storm_calm.agents.runs.lines import write_text
 from storm_calm.agents.runs.run_folder import RunKind, check_settings, lock_run_folder
+from storm_calm.env.atomic_write import write_text
+from storm_calm.env.jsonl import read_jsonl, write_lines
 
 TRAINING = RunKind(
     noun="a training run",
@@ -68,24 +68,12 @@ def gather_metrics(out: Path) -> list[dict[str, Any]]:
     """
     steps: dict[int, dict[str, Any]] = {}
     for file in sorted((out / "metrics").glob("*.jsonl")):
-        lines = _whole_lines(file)
+        lines = [line for _, line in read_jsonl(file, dict, growing=True)]
         if lines:
             first = lines[0]["step"]
             steps = {step: line for step, line in steps.items() if step < first}
         for line in lines:
             steps.setdefault(line["step"], {"step": line["step"], "data": {}})["data"].update(line["data"])
     ordered = [steps[step] for step in sorted(steps)]
-    draft = out / "metrics.jsonl.part"
-    draft.write_text("".join(json.dumps(step) + "\n" for step in ordered), encoding="utf-8")
-    draft.replace(out / "metrics.jsonl")
+    write_lines(out / "metrics.jsonl", ordered)
     return ordered
-
-
-def _whole_lines(file: Path) -> Sequence[dict[str, Any]]:
-    lines = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(line))
-        except ValueError:  # The last one, of a run that was killed.
-            break
-    return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from pathlib import Path
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import Record, read_records
 from storm_calm.agents.curation.summary import Summary
-from storm_calm.agents.runs.lines import append_line, write_lines, write_text
 from storm_calm.agents.runs.run_folder import RunKind, claim_run_folder, stored_settings
+from storm_calm.env.atomic_write import write_json
+from storm_calm.env.jsonl import append_line, write_lines
 
 __all__ = ["Folder", "claim", "stored_settings"]
 
@@ -61,7 +61,7 @@ class Folder:
         """Write the files anew, in the order of `records`, and forget the runs behind them where nothing is left."""
         write_lines(self.episodes, (record.to_dict() for record in records))
         write_lines(self.golden, (record.episode.to_dict() for record in records if record.outcome == "golden"))
-        write_text(self.path / "summary.json", json.dumps(summary.to_dict(), indent=2) + "\n")
+        write_json(self.path / "summary.json", summary.to_dict())
         if not summary.errors:
             for end in ("", "-wal", "-shm"):
                 self.checkpoints.with_name(self.checkpoints.name + end).unlink(missing_ok=True)

@@ -10,8 +10,8 @@ from typing import Any, Self
 from storm_calm.agents.graphs.golden import Outcome
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost, RejectedHint
-from storm_calm.agents.runs.lines import read_lines
 from storm_calm.env import Episode, Finding, score
+from storm_calm.env.jsonl import read_latest
 from storm_calm.env.plain import arguments
 
 
@@ -108,4 +108,4 @@ def read_records(path: Path) -> tuple[Record, ...]:
     A last line that a kill cut short is left out. Raises ValueError, naming file and line, for any other line that
     is not a record.
     """
-    return read_lines(path, Record.from_dict, key=lambda record: record.id, what="a record of this curation")
+    return tuple(read_latest(path, Record.from_dict, key=lambda record: record.id, what="a record of this curation"))

@@ -6,7 +6,6 @@ workers, and after any number of kills.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,13 +13,14 @@ from pathlib import Path
 from storm_calm.agents.evaluation.config import EvalConfig, load_problems
 from storm_calm.agents.evaluation.results import Results, work_out
 from storm_calm.agents.evaluation.samples import Sample, read_samples, sample_seed
-from storm_calm.agents.runs.lines import append_line, write_lines, write_text
 from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
 from storm_calm.agents.runs.progress import OnProgress
 from storm_calm.agents.runs.resume import ResumableWork
 from storm_calm.agents.runs.run_folder import RunKind, claim_run_folder
 from storm_calm.agents.runs.settings import digest
 from storm_calm.env import Problem, Reasoner, SolverEnv, run_episode, score
+from storm_calm.env.atomic_write import write_json
+from storm_calm.env.jsonl import append_line, write_lines
 
 KIND = RunKind(noun="an evaluation", verb="evaluates", may_change=frozenset({"workers", "rule", "samples"}))
 
@@ -68,7 +68,7 @@ def evaluate(
         results = work_out(config, loaded.problems, samples, errors=len(work.errors), unread=len(loaded.unread))
         if work.left:
             write_lines(file, (sample.to_dict() for sample in samples))
-        write_text(out / "results.json", json.dumps(results.to_dict(), indent=2) + "\n")
+        write_json(out / "results.json", results.to_dict())
         return results
 
 

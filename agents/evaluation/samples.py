@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from storm_calm.agents.runs.lines import read_lines
 from storm_calm.env import Episode
+from storm_calm.env.jsonl import read_latest
 from storm_calm.env.plain import arguments
 
 
@@ -72,4 +72,4 @@ def read_samples(path: Path) -> tuple[Sample, ...]:
     A last line that a kill cut short is left out. Raises ValueError, naming file and line, for any other line that
     is not a sample.
     """
-    return read_lines(path, Sample.from_dict, key=lambda sample: sample.key, what="a sample of this evaluation")
+    return tuple(read_latest(path, Sample.from_dict, key=lambda one: one.key, what="a sample of this evaluation"))

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from storm_calm.agents.runs.lines import append_line, read_lines
+from storm_calm.env.jsonl import append_line, read_jsonl
 from storm_calm.env.plain import arguments
 
 
@@ -67,8 +67,8 @@ class ReplyCache:
         """
         self._path = path
         self._lock = threading.Lock()
-        lines = read_lines(path, _keyed, key=lambda line: line[0], what="a reply of an endpoint") if path else ()
-        self._replies: dict[str, Reply] = dict(lines)
+        lines = read_jsonl(path, _keyed, growing=True, what="a reply of an endpoint") if path else ()
+        self._replies: dict[str, Reply] = dict(reply for _, reply in lines)
 
     def get(self, key: str) -> Reply | None:
         """The reply to that request; None where there is none yet."""

@@ -2,7 +2,6 @@
 
 - `settings`: help texts from docstrings, and the fingerprint of the problems
 - `run_folder`: an output folder, claimed by one process, never mixed from two configurations
-- `lines`: files that grow by a line at a time and survive a kill
 - `open_run`: reasoner and sandbox, opened as the settings say
 - `resume`: results that are kept one by one, and jobs that are missing
 - `progress`: how far the work is

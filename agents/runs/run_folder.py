@@ -12,7 +12,7 @@ from typing import Any
 
 import tomli_w
 
-from storm_calm.agents.runs.lines import write_text
+from storm_calm.env.atomic_write import is_draft, write_text
 
 MAY_DIFFER_IF_SAME_PROBLEMS = {"problems", "data_dir"}
 """Settings that say where problems are: they may differ in a resumed run, as long as the problems are the same."""
@@ -51,8 +51,9 @@ def lock_run_folder(path: Path, kind: RunKind, *, settings_file: str, may_hold: 
     settings_file: what tells a run's folder. may_hold: what may be in the folder before that is written.
     Raises ValueError for a folder that another process works in, or that holds something else altogether.
     """
-    known = {".lock", f"{settings_file}.part", *may_hold}
-    if path.exists() and not (path / settings_file).exists() and {file.name for file in path.iterdir()} - known:
+    # A run that was killed at once may leave its lock and a draft.
+    names = {file.name for file in path.iterdir() if not is_draft(file)} if path.exists() else set()
+    if names - {".lock", *may_hold} and settings_file not in names:
         raise ValueError(f"{path}: holds something else than {kind.noun}; choose another --out")
     path.mkdir(parents=True, exist_ok=True)
     with (path / ".lock").open("w") as lock:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from storm_calm.env.atomic_write import atomic_write
+from storm_calm.env.jsonl import write_lines
 from storm_calm.rl.datasets.rows import Format
 
 SUFFIXES: dict[Format, tuple[str, ...]] = {
@@ -33,16 +33,12 @@ def check_file(path: Path, format: Format) -> None:
 def write_rows(path: Path, rows: Sequence[dict[str, Any]], format: Format) -> None:
     """Write the rows, all or nothing, for a path that `check_file` lets pass."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        if path.suffix == ".jsonl":
-            draft.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        else:
-            table = _pyarrow("pyarrow").Table.from_pylist(list(rows), schema=_schema(format))
-            _pyarrow("pyarrow.parquet").write_table(table, draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    if path.suffix == ".jsonl":
+        write_lines(path, rows)
+        return
+    table = _pyarrow("pyarrow").Table.from_pylist(list(rows), schema=_schema(format))
+    with atomic_write(path) as draft:
+        _pyarrow("pyarrow.parquet").write_table(table, draft)
 
 
 def _schema(format: Format) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from storm_calm.agents.reasoners import CHAT_PREFIX
 from storm_calm.agents.runs.run_folder import stored_settings
 from storm_calm.env import Episode, Problem, read_episodes, read_problems
-from storm_calm.env.jsonl import json_lines
+from storm_calm.env.jsonl import read_jsonl
 
 _WANTED = "give the folder that storm curate wrote"
 
@@ -39,19 +39,15 @@ def problems_of(source: Path) -> tuple[Problem, ...]:
     episodes = source / "episodes.jsonl"
     if stored_settings(source) is None or not episodes.exists():
         raise ValueError(f"{source}: no curation is in it; {_WANTED}, or a file of problems")
-    # Its last line may be half written: the curation may still be running, and this only reads.
-    whole, _, _ = episodes.read_bytes().rpartition(b"\n")
-    problems = {problem.id: problem for _, problem in json_lines(episodes, whole, _problem)}
+    records = read_jsonl(episodes, _problem, growing=True, what="a record of a curation")
+    problems = {problem.id: problem for _, problem in records}
     if not problems:
         raise ValueError(f"{source}: no problem of it is done yet")
     return tuple(problems.values())
 
 
 def _problem(record: dict[str, Any]) -> Problem:
-    try:
-        return Problem.from_dict(record["episode"]["problem"])
-    except KeyError as error:
-        raise ValueError(f"not a record of a curation, {error} is missing") from error
+    return Problem.from_dict(record["episode"]["problem"])
 
 
 def is_finished(source: Path) -> bool:

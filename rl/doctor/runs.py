@@ -12,7 +12,7 @@ from typing import Any
 
 from storm_calm.agents.graphs.hint_share import hint_share
 from storm_calm.env import read_episodes
-from storm_calm.env.jsonl import json_lines
+from storm_calm.env.jsonl import read_jsonl
 from storm_calm.env.solver_backing import backed_by_report
 
 
@@ -116,9 +116,8 @@ def _read(folder: Path, name: str) -> list[Run]:
 def _curation(folder: Path, name: str) -> Curation:
     golden = read_episodes(folder / "golden.jsonl")
     statuses: Counter[str] = Counter()
-    if (folder / "episodes.jsonl").is_file():
-        for _, counts in json_lines(folder / "episodes.jsonl", _whole(folder / "episodes.jsonl"), _statuses):
-            statuses.update(counts)
+    for _, counts in read_jsonl(folder / "episodes.jsonl", _statuses, growing=True, what="a record of a curation"):
+        statuses.update(counts)
     return Curation(
         name=name,
         hint_shares=tuple(map(hint_share, golden)),
@@ -128,10 +127,7 @@ def _curation(folder: Path, name: str) -> Curation:
 
 
 def _statuses(record: Mapping[str, Any]) -> Counter[str]:
-    try:
-        return Counter(one["status"] for run in ("episode", "native") for one in record[run]["executions"])
-    except KeyError as error:
-        raise ValueError(f"not a record of a curation, {error} is missing") from error
+    return Counter(one["status"] for run in ("episode", "native") for one in record[run]["executions"])
 
 
 def _evaluation(folder: Path) -> Evaluation:
@@ -142,7 +138,7 @@ def _evaluation(folder: Path) -> Evaluation:
 
 def _training(folder: Path, name: str) -> Training:
     steps: dict[int, Mapping[str, Any]] = {}
-    for _, (step, data) in json_lines(folder / "metrics.jsonl", _whole(folder / "metrics.jsonl"), _step):
+    for _, (step, data) in read_jsonl(folder / "metrics.jsonl", _step, growing=True):
         # A step may have several lines, of training and of validation; after a kill the later one counts.
         steps[step] = {**steps.get(step, {}), **data}
     return Training(name=name, steps=tuple(steps[step] for step in sorted(steps)))
@@ -153,12 +149,6 @@ def _step(record: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
     if not isinstance(step, int) or not isinstance(data, Mapping):
         raise ValueError('not the metrics of a step; they look like {"step": 1, "data": {...}}')
     return step, data
-
-
-def _whole(path: Path) -> bytes:
-    """A file up to its last line break: what comes after it is still being written."""
-    whole, _, _ = path.read_bytes().rpartition(b"\n")
-    return whole
 
 
 def _object(path: Path) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from storm_calm.agents.evaluation.samples import read_samples
 from storm_calm.env import TRIGGERS
-from storm_calm.env.jsonl import json_lines
+from storm_calm.env.jsonl import read_jsonl
 from storm_calm.rl.doctor import Verdict, examine
 from storm_calm.rl.reproduce.paired import DIFFICULTIES, Accuracy, Values, accuracy, values
 from storm_calm.rl.reproduce.records import read_record
@@ -196,7 +196,7 @@ def _metrics(folder: Path, name: str) -> Path | None:
 
 
 def _curve(seed: int, file: Path) -> Curve:
-    lines: Sequence[dict[str, Any]] = [line for _, line in json_lines(file, file.read_bytes(), dict)]
+    lines: Sequence[dict[str, Any]] = [line for _, line in read_jsonl(file, dict)]
     return Curve(
         seed=seed,
         steps=tuple(line["step"] for line in lines),

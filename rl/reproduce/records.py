@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from storm_calm.agents.runs.lines import write_text
+from storm_calm.env.atomic_write import write_json
 from storm_calm.env.plain import arguments
 
 FOLDER = "stages"
@@ -59,7 +59,7 @@ def write_record(folder: Path, stage: str, record: StageRecord) -> None:
     """Write the record of a stage."""
     file = record_file(folder, stage)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_text(file, json.dumps(asdict(record), indent=2) + "\n")
+    write_json(file, asdict(record))
 
 
 def check_record(folder: Path, stage: str, settings: Mapping[str, int]) -> StageRecord | None:

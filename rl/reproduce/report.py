@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from storm_calm.agents.runs.lines import write_text
 from storm_calm.env import TRIGGERS
+from storm_calm.env.atomic_write import write_json, write_text
 from storm_calm.rl.reproduce.claims import claims, is_small
 from storm_calm.rl.reproduce.figures import MODELS, TRAININGS, Figures, collect
 from storm_calm.rl.reproduce.paired import DIFFICULTIES, Accuracy
@@ -45,7 +45,7 @@ def write_report(out: Path) -> dict[str, Any]:
         "doctor": _doctor(figures),
         "pictures": _pictures(figures),
     }
-    write_text(out / "report.json", json.dumps(facts, indent=2) + "\n")
+    write_json(out / "report.json", facts)
     for name in ("report.md", "report.html"):
         write_text(out / name, _rendered(f"{name}.j2", values))
     return facts

@@ -87,10 +87,10 @@ class Index:
             if _stamp(file) != self._stamp or (self._places and size < self._places[-1].end):
                 self._rows, self._places, self._stamp = [], [], _stamp(file)
             start, number = (self._places[-1].end, self._places[-1].number + 1) if self._places else (0, 1)
-            for line in read_lines(self._run, file, start=start, number=number):
+            for line, entry in read_lines(self._run, file, start=start, number=number):
                 if line.closed:
                     self._places.append(Place(start=line.start, end=line.end, number=line.number))
-                    self._rows.append([*line.entry.values, len(self._rows), 0])
+                    self._rows.append([*entry.values, len(self._rows), 0])
 
 
 def _stamp(file: BinaryIO) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from storm_calm.env.atomic_write import atomic_write
 from storm_calm.serving.report.page import as_json, facts, is_ours, packed, page
 from storm_calm.serving.report.read_records import read_lines
 from storm_calm.serving.report.run_files import Run
@@ -46,7 +46,6 @@ def write_report(run: Run, out: Path) -> Report:
     if not out.parent.is_dir():
         raise ValueError(f"{out.parent}: no such folder; choose another --out")
     told = facts(run)
-    draft = out.with_name(f"{out.name}.{os.getpid()}.part")
     with tempfile.TemporaryFile("w+", encoding="ascii") as blocks:
         rows = _write_blocks(run, blocks)
         if not rows:
@@ -54,15 +53,10 @@ def write_report(run: Run, out: Path) -> Report:
                 f"{run.path}: nothing is done in it yet; wait for the first runs, or watch it with --serve"
             )
         blocks.seek(0)
-        try:
-            with draft.open("w", encoding="utf-8") as file:
-                pieces = (line.rstrip("\n") for line in blocks)
-                file.writelines(page(run, packed(as_json({"facts": told, "rows": rows})), pieces, live=False))
-            size = draft.stat().st_size
-            draft.replace(out)
-        finally:
-            draft.unlink(missing_ok=True)
-    return Report(path=out, size=size, entries=len(rows), finished=told["finished"])
+        with atomic_write(out) as draft, draft.open("w", encoding="utf-8") as file:
+            pieces = (line.rstrip("\n") for line in blocks)
+            file.writelines(page(run, packed(as_json({"facts": told, "rows": rows})), pieces, live=False))
+    return Report(path=out, size=out.stat().st_size, entries=len(rows), finished=told["finished"])
 
 
 def _write_blocks(run: Run, blocks: TextIO) -> list[list[Any]]:
@@ -76,9 +70,9 @@ def _write_blocks(run: Run, blocks: TextIO) -> list[list[Any]]:
         block.clear()
 
     with _opened(run) as file:
-        for line in read_lines(run, file):
-            rows[line.entry.key] = [*line.entry.values, number, len(block)]
-            block.append(as_json(line.entry.details))
+        for _, entry in read_lines(run, file):
+            rows[entry.key] = [*entry.values, number, len(block)]
+            block.append(as_json(entry.details))
             if len(block) == BLOCK_RUNS or sum(map(len, block)) >= BLOCK_CHARACTERS:
                 write()
                 number += 1

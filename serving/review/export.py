@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
-from storm_calm.agents.runs.lines import write_text
+from storm_calm.env.atomic_write import write_text
+from storm_calm.env.jsonl import write_lines
 from storm_calm.serving.review.judgements import QUESTIONS
 from storm_calm.serving.review.read_review import Review
 
@@ -59,7 +59,7 @@ def write(review: Review, file: Path) -> int:
     found = rows(review)
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix == ".jsonl":
-        write_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
+        write_lines(file, found)
         return len(found)
     # A review without a judgement is no review, so there is a first row.
     table = io.StringIO(newline="")

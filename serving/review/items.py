@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from storm_calm.agents.curation.files import Folder, stored_settings
-from storm_calm.agents.runs.lines import read_lines
 from storm_calm.env import Episode, Intervention, Problem
+from storm_calm.env.jsonl import read_latest
 from storm_calm.env.transcript import Source
 
 WANTED = "give the folder that storm curate wrote"
@@ -74,8 +74,7 @@ def read_items(run: Path) -> tuple[Item, ...]:
     missing = "config.toml" if stored_settings(run) is None else folder.episodes.name
     if not (run / missing).exists():
         raise ValueError(f"{run}: no curation is in it, {missing} is missing; {WANTED}")
-    what = "a record of a curation"
-    records = read_lines(folder.episodes, _record, key=lambda record: record[0], what=what)
+    records = read_latest(folder.episodes, _record, key=lambda record: record[0], what="a record of a curation")
     return tuple(item for _, items in records for item in items)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from storm_calm.agents.runs.lines import append_line, read_lines
+from storm_calm.env.jsonl import append_line, read_jsonl
 from storm_calm.serving.review.items import Item
 from storm_calm.serving.review.judgements import Judgement
 from storm_calm.serving.review.sample import Sample, sample_file
@@ -41,8 +41,7 @@ def read_judgements(file: Path, digests: Mapping[str, str]) -> tuple[Judgement, 
             raise ValueError(f"intervention {one.item} of that judgement is not in the sample")
         return one
 
-    # Every line is kept: no two of these objects are the same one.
-    return read_lines(file, judgement, key=id, what="a judgement of this review")
+    return tuple(one for _, one in read_jsonl(file, judgement, growing=True, what="a judgement of this review"))
 
 
 class Reviewer:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from storm_calm.agents.runs.lines import write_text
+from storm_calm.env.atomic_write import write_json
 from storm_calm.env.plain import arguments
 from storm_calm.serving.review.items import Item, is_finished, read_items
 
@@ -77,7 +77,7 @@ def sampled(run: Path, *, size: int | None = None, seed: int | None = None) -> t
             # Two reviewers may begin at once; whoever comes second takes what the first one drew.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not file.exists():
-                write_text(file, json.dumps(drawn.to_dict(), indent=2) + "\n")
+                write_json(file, drawn.to_dict())
     sample = read_sample(run)
     for name, given, kept in (("--sample", size, sample.size), ("--seed", seed, sample.seed)):
         if given not in (None, kept):

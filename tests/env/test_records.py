@@ -9,7 +9,6 @@ from storm_calm.env import (
     append_episode,
     read_episodes,
     read_problems,
-    repair_episodes,
     run_episode,
     write_problems,
 )
@@ -165,16 +164,6 @@ def test_a_last_line_that_only_lacks_its_line_break_is_kept(tmp_path, episode):
     assert read_episodes(path) == (episode,)
     append_episode(path, episode)
     assert path.read_bytes() == whole * 2
-
-
-def test_repairing_says_how_much_went(tmp_path):
-    path = tmp_path / "episodes.jsonl"
-    assert repair_episodes(path) == 0
-    path.write_bytes(b"")
-    assert repair_episodes(path) == 0
-    path.write_bytes(b'{"problem"')
-    assert repair_episodes(path) == 10
-    assert path.read_bytes() == b""
 
 
 def test_any_other_bad_episode_is_an_error_with_its_place(tmp_path, episode):

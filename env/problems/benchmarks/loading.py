@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from storm_calm.env.jsonl import json_lines
+from storm_calm.env.jsonl import read_jsonl
 from storm_calm.env.problem import Problem
 from storm_calm.env.problems.benchmarks.names import BENCHMARKS, Benchmark
 from storm_calm.env.problems.benchmarks.rows import read_row
@@ -82,7 +82,7 @@ def _from_file(benchmark: Benchmark, folder: Path) -> Iterable[tuple[str, Proble
     def row(record: dict[str, Any]) -> Problem | None:
         return read_row(record, name=benchmark.name, file=path.name, default_id=next(ids))
 
-    for number, problem in json_lines(path, path.read_bytes(), row):
+    for number, problem in read_jsonl(path, row):
         yield f"{path}:{number}", problem
 
 

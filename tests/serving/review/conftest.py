@@ -8,8 +8,8 @@ import pytest
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import Record
 from storm_calm.agents.curation.run_curation import curate
-from storm_calm.agents.runs.lines import write_lines
 from storm_calm.env import Episode, Finding, Intervention, Span, Transcript, write_problems
+from storm_calm.env.jsonl import write_lines
 from support.browser_pages import browser, page
 from support.fake_reasoner import FakeReasoner, mixed, workshop
 

@@ -113,7 +113,7 @@ def test_a_line_that_is_no_judgement_of_this_sample_is_named(run):
     good = file.read_text()
     for line, fault in [
         ("{}", 'ana.jsonl:2: not a judgement of this review: Judgement: "item" is missing'),
-        ("mine", "ana.jsonl:2: not a judgement of this review: Expecting value"),
+        ("mine", "ana.jsonl:2: not a judgement of this review: not JSON: Expecting value"),
         (good.strip().replace('"digest": "', '"digest": "x'), "ana.jsonl:2: .* is not in the sample"),
     ]:
         file.write_text(f"{good}{line}\n")

@@ -140,7 +140,7 @@ def test_a_sample_that_cannot_be_read_is_said_to_be_none_and_left_alone(run, tex
         (lambda run: (run / "config.toml").write_text("= 1"), r"config.toml: not TOML"),
         (
             lambda run: (run / "episodes.jsonl").write_text('{"id": "a"}\n'),
-            r"episodes.jsonl:1: not a record of a curation: 'episode'",
+            'episodes.jsonl:1: not a record of a curation: "episode" is missing',
         ),
     ],
 )
