@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from storm_calm.agents.curation.config import CurateConfig, load_problems
+from storm_calm.agents.runs.settings import to_toml
 from storm_calm.cli.errors import fail, told
 from storm_calm.cli.options import layered, names, option_texts
+from storm_calm.env.serialize import from_json, to_json
 
 EXAMPLES = (
     "Examples:\n\nstorm curate --families all --limit 20 --seed 7 --out runs/first\n\n"
@@ -87,7 +89,7 @@ def curate(
             raise ValueError("--resume needs --out, the folder of the run to go on with")
         folder = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
         resumed = folder if resume else None
-        chosen = CurateConfig.from_dict(layered(flags, config, resumed, sources=("problems", "families")))
+        chosen = from_json(CurateConfig, layered(flags, config, resumed, sources=("problems", "families")))
         if dry_run:
             _print_plan(chosen, folder, as_json=as_json)
         else:
@@ -100,13 +102,13 @@ def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
     problems = load_problems(config)
     counts = Counter(problem.family or "other" for problem in problems)
     if as_json:
-        plan = {"out": str(out), "problems": len(problems), "by_family": dict(counts), "config": config.to_dict()}
+        plan = {"out": str(out), "problems": len(problems), "by_family": dict(counts), "config": to_toml(config)}
         typer.echo(json.dumps(plan, indent=2))
         return
     import tomli_w
 
     typer.echo(f"{len(problems)} problems would go to {out}: {', '.join(f'{n} {c}' for n, c in counts.items())}\n")
-    typer.echo(tomli_w.dumps(config.to_dict()), nl=False)
+    typer.echo(tomli_w.dumps(to_toml(config)), nl=False)
 
 
 def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
@@ -124,7 +126,7 @@ def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, displa
     except TooManyFailuresError as error:
         fail(f"{error}. What was done is kept. Go on with: {again}", code=1)
     if as_json:
-        typer.echo(json.dumps(summary.to_dict(), indent=2))
+        typer.echo(json.dumps(to_json(summary), indent=2))
     else:
         print_summary(summary)
         typer.echo(f"\n{out}: golden.jsonl has the golden runs, episodes.jsonl all of them")

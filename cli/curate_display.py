@@ -36,8 +36,8 @@ def print_summary(summary: Summary) -> None:
     facts.add_row("hint tokens", f"{mean:.1%} of a golden run on average, {most:.1%} at most")
     facts.add_row("programs run", f"{summary.executions} in a sandbox of isolation level {summary.isolation or 'none'}")
     facts.add_row("tokens", f"{summary.tokens:,} in {summary.seconds:,.0f} s")
-    if summary.cost["calls"] or summary.cost["cached"]:
-        facts.add_row("intervener", f"{escape(summary.intervener)}: {cost_words(Cost.from_dict(summary.cost))}")
+    if summary.cost.calls or summary.cost.cached:
+        facts.add_row("intervener", f"{escape(summary.intervener)}: {cost_words(summary.cost)}")
     if summary.errors:
         facts.add_row("errors", f"{summary.errors} problems not done")
     console.print(facts)

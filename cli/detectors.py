@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from storm_calm.agents.curation.config import CurateConfig
+from storm_calm.agents.detectors.measure import measurement_to_json
 from storm_calm.cli.errors import fail, told
 from storm_calm.cli.options import option_texts
 
@@ -98,7 +99,7 @@ def detectors(
             kept = f"; what the llm said is kept in {reply_cache}" if reply_cache is not None else ""
             fail(f"stopped; nothing is measured{kept}", code=130)
     if as_json:
-        sets = {name: one.to_dict() for name, one in measured.items()}
+        sets = {name: measurement_to_json(one) for name, one in measured.items()}
         typer.echo(json.dumps({"intervener": intervener, "model": intervener_model, "sets": sets}, indent=2))
         return
     from storm_calm.cli.detectors_display import print_measured

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storm_calm.cli.errors import told
+from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
     from storm_calm.rl.doctor import Verdict
@@ -39,7 +40,7 @@ def doctor(
         verdicts = examine(run, baseline)
     counts = Counter(verdict.state for verdict in verdicts)
     if as_json:
-        facts = {"run": str(run), "problems": counts["problem"], "verdicts": [one.to_dict() for one in verdicts]}
+        facts = {"run": str(run), "problems": counts["problem"], "verdicts": [to_json(one) for one in verdicts]}
         typer.echo(json.dumps(facts, indent=2))
     else:
         _print(verdicts)

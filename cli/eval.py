@@ -11,8 +11,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from storm_calm.agents.evaluation.config import EvalConfig, load_problems
+from storm_calm.agents.evaluation.results import results_to_json
+from storm_calm.agents.runs.settings import to_toml
 from storm_calm.cli.errors import fail, told
 from storm_calm.cli.options import layered, names, option_texts
+from storm_calm.env.serialize import from_json
 
 EXAMPLES = (
     "Examples:\n\nstorm eval --families all --limit 20 --samples 4 --seed 7 --out runs/eval\n\n"
@@ -84,7 +87,7 @@ def evaluate(
             raise ValueError("--resume needs --out, the folder of the run to go on with")
         folder = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
         settings = layered(flags, config, folder if resume else None, sources=SOURCES)
-        chosen = EvalConfig.from_dict(settings)
+        chosen = from_json(EvalConfig, settings)
         if dry_run:
             _print_plan(chosen, folder, as_json=as_json)
         else:
@@ -100,7 +103,7 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
             "problems": count,
             "samples": config.samples,
             "unread_labels": len(loaded.unread),
-            "config": config.to_dict(),
+            "config": to_toml(config),
         }
         typer.echo(json.dumps(plan, indent=2))
         return
@@ -114,7 +117,7 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
         typer.echo(f"Kinds: {', '.join(f'{kind} {number}' for kind, number in kinds.items())}")
     if loaded.unread:
         typer.echo(f"Left out, their label cannot be read: {', '.join(loaded.unread)}")
-    typer.echo(f"\n{tomli_w.dumps(config.to_dict())}", nl=False)
+    typer.echo(f"\n{tomli_w.dumps(to_toml(config))}", nl=False)
 
 
 def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
@@ -132,7 +135,7 @@ def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display:
     except TooManyFailuresError as error:
         fail(f"{error}. What was done is kept. Go on with: {again}", code=1)
     if as_json:
-        typer.echo(json.dumps(results.to_dict(), indent=2))
+        typer.echo(json.dumps(results_to_json(results), indent=2))
     else:
         print_results(results)
         typer.echo(f"\n{out}: results.json has the figures, samples.jsonl every run")

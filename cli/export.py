@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from storm_calm.cli.errors import fail, told
+from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
     from storm_calm.rl.datasets import Report
@@ -97,7 +98,7 @@ def export(
         except KeyboardInterrupt:
             fail("stopped; nothing was written", code=130)
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2))
+        typer.echo(json.dumps(to_json(report), indent=2))
     else:
         _print(report, review)
 

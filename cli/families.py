@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from storm_calm.cli.errors import fail, told
+from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
     from storm_calm.env import Problem
@@ -71,7 +72,7 @@ def _print(show: str | None, *, split: Literal["train", "heldout"], seed: int, a
 
     if show is not None:
         problem = _stress_problem(show, seed) or next(generate([show], split=split, seed=seed, limit=1))
-        typer.echo(json.dumps(problem.to_dict(), indent=2) if as_json else problem.question)
+        typer.echo(json.dumps(to_json(problem), indent=2) if as_json else problem.question)
     elif as_json:
         typer.echo(
             json.dumps({family.name: {"difficulty": family.difficulty} for family in FAMILIES.values()}, indent=2)

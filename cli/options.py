@@ -40,7 +40,9 @@ def layered(
         if any(layer.get(name) for name in sources):
             settings = {name: value for name, value in settings.items() if name not in sources}
         settings |= layer
-    settings.pop("problems_digest", None)
+    # A file may be the config.toml of another run.
+    for name in ("problems_digest", "format_version"):
+        settings.pop(name, None)
     return settings
 
 

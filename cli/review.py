@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storm_calm.cli.errors import fail, told
+from storm_calm.serving.review.results import results_to_json
 
 if TYPE_CHECKING:
     from storm_calm.serving.review.reviewer import Reviewer
@@ -80,7 +81,7 @@ def _print(run: Path, *, as_json: bool) -> None:
 
     found = results(read_review(run))
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), indent=2))
+        typer.echo(json.dumps(results_to_json(found), indent=2))
         return
     from storm_calm.cli.review_display import print_results
 

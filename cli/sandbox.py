@@ -15,6 +15,7 @@ import typer
 
 from storm_calm.cli.errors import fail, told
 from storm_calm.cli.sandbox_display import counted, print_execution, print_facts, print_libraries, print_outcomes
+from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
     from storm_calm.sandbox import Execution, Limits, Sandbox
@@ -86,10 +87,10 @@ def check(
                 "missing": list(sandbox.missing),
                 "resource_control": sandbox.resource_control,
                 "workers": sandbox.workers,
-                "limits": sandbox.limits.to_dict(),
+                "limits": to_json(sandbox.limits),
                 "libraries": found,
                 "cvxpy_solvers": solvers,
-                "outcomes": [outcome.to_dict() for outcome in outcomes],
+                "outcomes": [to_json(outcome) for outcome in outcomes],
                 "seconds": round(seconds, 3),
             }
             typer.echo(json.dumps(facts, indent=2))

@@ -19,11 +19,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
-from storm_calm.env.plain import arguments
 from storm_calm.env.transcript import Transcript
 
 AnswerStatus = Literal["number", "infeasible", "unbounded"]
@@ -49,15 +47,6 @@ class Answer:
             raise ValueError(f"status {self.status!r} is none of {', '.join(get_args(AnswerStatus))}")
         if (self.status == "number") != (self.value is not None and math.isfinite(self.value)):
             raise ValueError(f"value {self.value!r} does not fit status {self.status!r}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The answer that `to_dict` gave. Raises ValueError for what no answer can have."""
-        return cls(**arguments(cls, data))
 
 
 def read_answer(transcript: Transcript) -> Answer | None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self, get_args
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from storm_calm.env.intervention import Intervention
-from storm_calm.env.plain import arguments
 from storm_calm.env.problem import Problem
 from storm_calm.env.transcript import Transcript
 from storm_calm.sandbox import Execution
@@ -37,15 +35,6 @@ class Usage:
     execution_seconds: float = 0.0
     """Wall seconds of waiting for the sandbox, removed executions included."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The usage as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The usage that `to_dict` gave."""
-        return cls(**arguments(cls, data))
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Episode:
@@ -70,27 +59,3 @@ class Episode:
             raise ValueError(f"{len(self.executions)} executions do not fit {tools} tool spans")
         if self.stop is not None and self.stop not in get_args(StopReason):
             raise ValueError(f"stop {self.stop!r} is none of {', '.join(get_args(StopReason))}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The episode as JSON data."""
-        return {
-            "problem": self.problem.to_dict(),
-            "transcript": self.transcript.to_dict(),
-            "executions": [execution.to_dict() for execution in self.executions],
-            "interventions": [intervention.to_dict() for intervention in self.interventions],
-            "stop": self.stop,
-            "usage": self.usage.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The episode that `to_dict` gave. Raises ValueError for what no episode can have."""
-        values = arguments(cls, data)
-        return cls(
-            problem=Problem.from_dict(values["problem"]),
-            transcript=Transcript.from_dict(values.get("transcript", {})),
-            executions=tuple(Execution.from_dict(execution) for execution in values.get("executions", ())),
-            interventions=tuple(Intervention.from_dict(one) for one in values.get("interventions", ())),
-            stop=values.get("stop"),
-            usage=Usage.from_dict(values.get("usage", {})),
-        )

@@ -6,11 +6,9 @@ The two classes are those of arXiv 2510.04204: a model distrusts its tool, or it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, Self, get_args
-
-from storm_calm.env.plain import arguments
+from typing import Literal, get_args
 
 Trigger = Literal[
     "manual_computation",
@@ -81,15 +79,6 @@ class Finding:
         """Who found it."""
         return self.rule if self.rule in ("llm", "person") else "rules"  # type: ignore[return-value]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The finding as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The finding that `to_dict` gave. Raises ValueError for what no finding can have."""
-        return cls(**arguments(cls, data))
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intervention:
@@ -103,13 +92,3 @@ class Intervention:
     """The offset at which the transcript was cut and the hint put, in characters."""
     removed: str
     """What stood after the cut, tool output included."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The intervention as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The intervention that `to_dict` gave. Raises ValueError for what no intervention can have."""
-        values = arguments(cls, data)
-        return cls(**{**values, "finding": Finding.from_dict(values["finding"])})

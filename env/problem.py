@@ -6,11 +6,8 @@ The question is all that a reasoner gets to see; answers, rule and source stay w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self, get_args
-
-from storm_calm.env.plain import arguments
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 AnswerKey = float | Literal["infeasible", "unbounded"]
 """What counts as right: a number in the unit that the question asks for, or the fact that there is no optimum."""
@@ -52,16 +49,6 @@ class Problem:
             check_answer(answer)
         if self.difficulty not in get_args(Difficulty):
             raise ValueError(f'difficulty is {self.difficulty!r}; give "easy", "complex" or ""')
-
-    def to_dict(self) -> dict[str, Any]:
-        """The problem as JSON data."""
-        return {**asdict(self), "answers": list(self.answers)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The problem that `to_dict` gave. Raises ValueError for what no problem can have."""
-        values = arguments(cls, data)
-        return cls(**{**values, "answers": tuple(values["answers"])})
 
 
 def check_answer(answer: object) -> None:

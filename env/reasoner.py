@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypedDict
+from dataclasses import dataclass
+from typing import TypedDict
 
-from storm_calm.env.plain import arguments
 from storm_calm.env.transcript import Finish, check_tokens
 
 Encoding = tuple[tuple[int, ...], tuple[int, ...]]
@@ -48,15 +47,6 @@ class Sampling:
             raise ValueError(f"temperature is {self.temperature!r}; give 0 or more")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p!r}; give more than 0 and at most 1")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: typing.Mapping[str, Any]) -> typing.Self:
-        """The settings that `to_dict` gave."""
-        return cls(**arguments(cls, data))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,14 +11,39 @@ writing and no other.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from storm_calm.env.answers import parse_answer
 from storm_calm.env.episode import Episode
+from storm_calm.env.format_version import with_version, without_version
 from storm_calm.env.jsonl import append_line, read_jsonl, short, write_lines
-from storm_calm.env.problem import AnswerKey, Problem, check_answer
+from storm_calm.env.problem import AnswerKey, Difficulty, Problem, check_answer
 from storm_calm.env.reward import RULES
+from storm_calm.env.serialize import from_json, to_json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProblemLine:
+    """A line of a file of problems. Other fields are ignored."""
+
+    id: str | int
+    """Unique within the file."""
+    question: str
+    """The problem in words, data included."""
+    answer: float | str | None = None
+    """The accepted answer: a number, "infeasible", "unbounded", or a text that `parse_answer` reads."""
+    answers: tuple[float | str, ...] | None = None
+    """Several accepted answers, in place of one."""
+    rule: str | None = None
+    """The scoring rule that the answers are meant for."""
+    source: str | None = None
+    """Where the problem and its answers come from."""
+    family: str | None = None
+    """The generator's family, such as "knapsack"."""
+    difficulty: Difficulty | None = None
+    """How hard it is meant to be."""
 
 
 def read_problems(path: str | Path) -> tuple[Problem, ...]:
@@ -53,7 +78,7 @@ def write_problems(path: str | Path, problems: Iterable[Problem]) -> None:
         if problem.id in seen:
             raise ValueError(f"{path}: two problems have the id {problem.id!r}")
         seen.add(problem.id)
-        lines.append(problem.to_dict())
+        lines.append(to_json(problem))
     write_lines(path, lines)
 
 
@@ -65,18 +90,28 @@ def read_episodes(path: str | Path) -> tuple[Episode, ...]:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file; give a file of episodes")
-    return tuple(episode for _, episode in read_jsonl(path, Episode.from_dict, growing=True))
+    return tuple(episode for _, episode in read_jsonl(path, episode_from_json, growing=True))
+
+
+def episode_to_json(episode: Episode) -> dict[str, Any]:
+    """The JSON data of a line of a file of episodes."""
+    return with_version(to_json(episode))
+
+
+def episode_from_json(data: dict[str, Any]) -> Episode:
+    """The episode in a line of a file of episodes. Raises ValueError that names the field."""
+    return from_json(Episode, without_version(data))
 
 
 def append_episode(path: str | Path, episode: Episode) -> None:
     """Add an episode at the end of a file and wait until it is on disk. A last line that was cut short goes first."""
-    append_line(Path(path), episode.to_dict())
+    append_line(Path(path), episode_to_json(episode))
 
 
 def _problem(record: dict[str, Any]) -> Problem:
     """The problem in one line's object. Raises ValueError that names the field and the fix."""
     values: dict[str, Any] = {}
-    for name in ("id", "question", "rule", "source", "family", "difficulty"):
+    for name in (field.name for field in fields(ProblemLine) if not field.name.startswith("answer")):
         value = record.get(name)
         if value is None:
             if name in ("id", "question"):

@@ -10,14 +10,13 @@ answer and a the accepted one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Literal
 
 from storm_calm.env.answers import Answer, read_answer
 from storm_calm.env.episode import Episode
-from storm_calm.env.plain import arguments
 from storm_calm.env.problem import AnswerKey
 
 Reason = Literal["correct", "wrong_answer", "no_answer", "budget", "length", "malformed", "infrastructure"]
@@ -39,17 +38,6 @@ class Score:
     """Why."""
     rule: str
     """The rule that was used."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The score as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The score that `to_dict` gave."""
-        values = arguments(cls, data)
-        answer = values["answer"]
-        return cls(**{**values, "answer": None if answer is None else Answer.from_dict(answer)})
 
 
 def score(episode: Episode, rule: str | None = None) -> Score:

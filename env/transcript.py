@@ -11,12 +11,9 @@ seams, and a model would be trained on tokens that it never sampled.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, Literal, Self, get_args
-
-from storm_calm.env.plain import arguments
+from typing import Literal, get_args
 
 Source = Literal["prompt", "model", "tool", "hint"]
 """Who wrote a span: the question and its instructions, the model, the environment, or an intervener."""
@@ -75,25 +72,6 @@ class Span:
         if count == len(self.ids):
             return whole
         return replace(self, text=self.text[:end], ids=self.ids[:count], ends=self.ends[:count], finish=None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The span as JSON data."""
-        return {
-            "source": self.source,
-            "text": self.text,
-            "ids": None if self.ids is None else list(self.ids),
-            "ends": None if self.ends is None else list(self.ends),
-            "finish": self.finish,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The span that `to_dict` gave. Raises ValueError for what no span can have."""
-        values = arguments(cls, data)
-        for name in ("ids", "ends"):
-            if values.get(name) is not None:
-                values[name] = tuple(values[name])
-        return cls(**values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,15 +178,6 @@ class Transcript:
             for span in self.spans
             if source is None or span.source == source
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The transcript as JSON data."""
-        return {"spans": [span.to_dict() for span in self.spans]}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The transcript that `to_dict` gave. Raises ValueError for what no transcript can have."""
-        return cls(spans=tuple(Span.from_dict(span) for span in arguments(cls, data).get("spans", ())))
 
     def _check(self, offset: int) -> None:
         start, end = self.prompt_end, len(self.text)

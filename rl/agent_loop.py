@@ -26,6 +26,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetr
 
 from storm_calm.env import Episode, Generation, Problem, Sampling, SegmentRequest, SolverEnv, score, solve_async
 from storm_calm.env.loss_mask import loss_mask
+from storm_calm.env.serialize import from_json
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.rollout_metrics import facts, keep, length_of, report_failure
 from storm_calm.sandbox import Isolation, Limits, Sandbox, SandboxUnavailableError, open_sandbox
@@ -68,7 +69,7 @@ class StormAgentLoop(AgentLoopBase):
         sampling_params: of veRL. row: of the data set; `extra_info` holds the problem, see `rl.datasets.rl_rows`.
         Raises SandboxUnavailableError where the sandbox fails and does not come back.
         """
-        problem = Problem.from_dict(json.loads(row["extra_info"]["problem"]))
+        problem = from_json(Problem, json.loads(row["extra_info"]["problem"]))
         length = int(self.rollout_config.response_length)
         prompt = self.renderer.render(self._env(1).protocol.messages(problem.question, self.renderer.instructions))
         env = self._env(len(self.renderer.encode_marked(prompt)[0]) + length)

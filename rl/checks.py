@@ -13,6 +13,7 @@ from typing import Any
 
 from storm_calm.env import RULES, Problem
 from storm_calm.env.protocol import Inline
+from storm_calm.env.serialize import from_json
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
 
 SPARE_BYTES = 500_000_000
@@ -75,7 +76,7 @@ def check_rl_data(file: Path, renderer: CheckpointRenderer, *, prompt: int, resp
 
 def _problem(file: Path, number: int, row: Any) -> Problem:
     try:
-        problem = Problem.from_dict(json.loads(row["problem"]))
+        problem = from_json(Problem, json.loads(row["problem"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file}: row {number}: extra_info has no problem ({error}); export anew") from error
     except ValueError as error:

@@ -22,7 +22,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,10 +63,6 @@ class Match:
     """"same text": normalized; "shared words": runs of words and numbers; "held out": for measuring only."""
     share: float
     """The part of the runs of words that both have, in [0, 1]; 1.0 unless `how` is "shared words"."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The match as JSON data."""
-        return asdict(self)
 
 
 HELD_OUT = Match(place="the families' held-out split, or a stress set", how="held out", share=1.0)

@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from storm_calm.env import Episode, Score, StopReason
 from storm_calm.env.jsonl import append_line, read_jsonl
+from storm_calm.env.serialize import to_json
 from storm_calm.env.solver_backing import backed_by_report
 
 FAILURES = "failures.jsonl"
@@ -89,9 +90,9 @@ def keep(
         return
     line = {
         "session": int(row.get("session_id", 0)),
-        "score": scored.to_dict(),
+        "score": to_json(scored),
         "rollout": dict(rollout),
-        "episode": episode.to_dict(),
+        "episode": to_json(episode),
     }
     file = Path(settings["out"]) / "rollouts" / f"step-{step:06d}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self, cast, get_args
+from dataclasses import dataclass
+from typing import cast, get_args
 
 from storm_calm.agents.graphs.hint_share import MAX_HINT_SHARE
 from storm_calm.agents.interveners.open_intervener import check_intervener
 from storm_calm.agents.runs.settings import FAMILY_LIMIT
 from storm_calm.env import Problem, read_problems
-from storm_calm.env.plain import arguments
 from storm_calm.sandbox import Isolation
 
 
@@ -78,17 +76,6 @@ class CurateConfig:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give a number from 0 to 1")
         if self.temperature is not None and not self.temperature >= 0:
             raise ValueError(f"temperature is {self.temperature!r}; give 0 or more")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as TOML data: what is None is left out."""
-        settings = {**asdict(self), "families": list(self.families)}
-        return {name: value for name, value in settings.items() if value is not None}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The settings that `to_dict` gave. Raises ValueError for what no curation can have."""
-        values = arguments(cls, data)
-        return cls(**{**values, "families": tuple(values.get("families", ()))})
 
 
 def load_problems(config: CurateConfig) -> tuple[Problem, ...]:

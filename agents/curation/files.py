@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.records import Record, read_records
+from storm_calm.agents.curation.records import Record, read_records, record_to_json
 from storm_calm.agents.curation.summary import Summary
 from storm_calm.agents.runs.run_folder import RunKind, claim_run_folder, stored_settings
+from storm_calm.agents.runs.settings import to_toml
 from storm_calm.env.atomic_write import write_json
 from storm_calm.env.jsonl import append_line, write_lines
+from storm_calm.env.records import append_episode, episode_to_json
+from storm_calm.env.serialize import to_json
 
 __all__ = ["Folder", "claim", "stored_settings"]
 
@@ -53,15 +56,15 @@ class Folder:
 
     def add(self, record: Record) -> None:
         """Keep a record: on disk when this returns."""
-        append_line(self.episodes, record.to_dict())
+        append_line(self.episodes, record_to_json(record))
         if record.outcome == "golden":
-            append_line(self.golden, record.episode.to_dict())
+            append_episode(self.golden, record.episode)
 
     def finish(self, records: Sequence[Record], summary: Summary) -> None:
         """Write the files anew, in the order of `records`, and forget the runs behind them where nothing is left."""
-        write_lines(self.episodes, (record.to_dict() for record in records))
-        write_lines(self.golden, (record.episode.to_dict() for record in records if record.outcome == "golden"))
-        write_json(self.path / "summary.json", summary.to_dict())
+        write_lines(self.episodes, (record_to_json(record) for record in records))
+        write_lines(self.golden, (episode_to_json(record.episode) for record in records if record.outcome == "golden"))
+        write_json(self.path / "summary.json", to_json(summary))
         if not summary.errors:
             for end in ("", "-wal", "-shm"):
                 self.checkpoints.with_name(self.checkpoints.name + end).unlink(missing_ok=True)
@@ -75,7 +78,7 @@ def claim(path: Path, config: CurateConfig, digest: str, *, resume: bool) -> Ite
     Raises ValueError as `agents.runs.run_folder.claim_run_folder` does.
     """
     folder = Folder(path)
-    settings = {**config.to_dict(), "problems_digest": digest}
+    settings = {**to_toml(config), "problems_digest": digest}
     with claim_run_folder(
         path,
         KIND,

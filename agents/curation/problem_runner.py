@@ -26,6 +26,7 @@ from storm_calm.agents.interveners.open_intervener import open_intervener
 from storm_calm.agents.runs.cancellable_reasoner import CancellableReasoner
 from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
 from storm_calm.env import Episode, Finding, Problem, Reasoner, run_episode
+from storm_calm.env.serialize import from_json, to_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,15 +53,15 @@ class ProblemRunner:
         native = run_episode(
             self.parts.env(), self.parts.reasoner, problem, seed=self.seed, sampling=self.parts.sampling
         )
-        state = run_graph(self.machine, thread=problem.id, question={"problem": problem.to_dict(), "seed": self.seed})
+        state = run_graph(self.machine, thread=problem.id, question={"problem": to_json(problem), "seed": self.seed})
         return Record(
             seed=self.seed,
             outcome=state["outcome"],
-            finding=Finding.from_dict(state["finding"]) if state["finding"] else None,
-            episode=Episode.from_dict(state["episode"]),
+            finding=from_json(Finding, state["finding"]) if state["finding"] else None,
+            episode=from_json(Episode, state["episode"]),
             native=native,
-            rejected_hints=tuple(RejectedHint.from_dict(one) for one in state["rejected_hints"]),
-            cost=Cost.from_dict(state["cost"]),
+            rejected_hints=tuple(from_json(RejectedHint, one) for one in state["rejected_hints"]),
+            cost=from_json(Cost, state["cost"]),
         )
 
     def cancel(self) -> None:

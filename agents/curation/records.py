@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from storm_calm.agents.graphs.golden import Outcome
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost, RejectedHint
-from storm_calm.env import Episode, Finding, score
+from storm_calm.env import Episode, Finding, Score, score
+from storm_calm.env.format_version import with_version, without_version
 from storm_calm.env.jsonl import read_latest
-from storm_calm.env.plain import arguments
+from storm_calm.env.serialize import from_json, to_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,40 +67,32 @@ class Record:
         """Whether the sandbox failed one of the runs, so that the problem says nothing about the model."""
         return "infrastructure" in (self.episode.stop, self.native.stop)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The record as JSON data, with the scores of both runs, and where the hints stand."""
-        return {
-            "id": self.id,
-            "seed": self.seed,
-            "outcome": self.outcome,
-            "score": score(self.episode).to_dict(),
-            "native_score": score(self.native).to_dict(),
-            "finding": self.finding.to_dict() if self.finding else None,
-            "hint_share": round(hint_share(self.episode), 6),
-            "hint_positions": [round(position, 6) for position in hint_positions(self.episode)],
-            "rejected_hints": [rejected.to_dict() for rejected in self.rejected_hints],
-            "cost": self.cost.to_dict(),
-            "at_seconds": self.at_seconds,
-            "episode": self.episode.to_dict(),
-            "native": self.native.to_dict(),
-        }
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The record that `to_dict` gave; what can be worked out is worked out anew."""
-        worked_out = ("id", "score", "native_score", "hint_share", "hint_positions")
-        values = arguments(cls, {name: value for name, value in data.items() if name not in worked_out})
-        finding = values["finding"]
-        return cls(
-            seed=values["seed"],
-            outcome=values["outcome"],
-            finding=Finding.from_dict(finding) if finding else None,
-            episode=Episode.from_dict(values["episode"]),
-            native=Episode.from_dict(values["native"]),
-            rejected_hints=tuple(RejectedHint.from_dict(one) for one in values.get("rejected_hints", ())),
-            cost=Cost.from_dict(values.get("cost", {})),
-            at_seconds=values["at_seconds"],
-        )
+DERIVED: dict[str, Any] = {
+    "id": str,
+    "score": Score,
+    "native_score": Score,
+    "hint_share": float,
+    "hint_positions": tuple[float, ...],
+}
+"""What a line of `episodes.jsonl` has beside the record: it follows from it, and is there for other programs."""
+
+
+def record_to_json(record: Record) -> dict[str, Any]:
+    """The JSON data of a line of `episodes.jsonl`: the record, the scores of both runs, and where the hints stand."""
+    derived = {
+        "id": record.id,
+        "score": to_json(score(record.episode)),
+        "native_score": to_json(score(record.native)),
+        "hint_share": round(hint_share(record.episode), 6),
+        "hint_positions": [round(position, 6) for position in hint_positions(record.episode)],
+    }
+    return with_version({**derived, **to_json(record)})
+
+
+def record_from_json(data: Mapping[str, Any]) -> Record:
+    """The record in a line of `episodes.jsonl`; what follows from it is worked out anew. Raises ValueError."""
+    return from_json(Record, {name: value for name, value in without_version(data).items() if name not in DERIVED})
 
 
 def read_records(path: Path) -> tuple[Record, ...]:
@@ -108,4 +101,4 @@ def read_records(path: Path) -> tuple[Record, ...]:
     A last line that a kill cut short is left out. Raises ValueError, naming file and line, for any other line that
     is not a record.
     """
-    return tuple(read_latest(path, Record.from_dict, key=lambda record: record.id, what="a record of this curation"))
+    return tuple(read_latest(path, record_from_json, key=lambda record: record.id, what="a record of this curation"))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import Record
@@ -47,7 +46,7 @@ class Summary:
     """Where hints stand in golden runs, as a share of the text after the prompt; the mean over hints, 0 without any."""
     rejected_hints: dict[str, int]
     """Rejected hints by reason (`agents.interveners.RejectionReason`)."""
-    cost: dict[str, float]
+    cost: Cost
     """What inspecting took in all: requests, tokens, price, seconds (`agents.interveners.Cost`)."""
     by_trigger: dict[str, int]
     """Interventions by the trigger that fired."""
@@ -65,10 +64,6 @@ class Summary:
     """How well programs were locked in; the weakest, where there were several; "" where none ran."""
     errors: int
     """Problems that are not done because the reasoner or the intervener failed."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The summary as JSON data."""
-        return asdict(self)
 
 
 def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 0) -> Summary:
@@ -98,7 +93,7 @@ def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 
         hint_token_share_max=round(max(shares, default=0.0), 6),
         hint_position_mean=round(sum(positions) / len(positions), 6) if positions else 0.0,
         rejected_hints={reason: rejected_hints[reason] for reason in REJECTION_REASONS if rejected_hints[reason]},
-        cost=sum((record.cost for record in records), Cost()).to_dict(),
+        cost=sum((record.cost for record in records), Cost()),
         by_trigger={trigger: triggers[trigger] for trigger in TRIGGERS},
         by_family={family: _counts(families[family]) for family in sorted(families)},
         discarded={one: outcomes[one] for one in OUTCOMES if one != "golden" and outcomes[one]},

@@ -19,6 +19,7 @@ from storm_calm.agents.detectors.labelled_traces import LabelledTrace
 from storm_calm.agents.evaluation.intervals import Interval, mean_share
 from storm_calm.agents.runs.progress import OnProgress, ProgressMeter
 from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
+from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
     from storm_calm.agents.interveners import Cost, Intervener
@@ -54,18 +55,6 @@ class Judged:
             return "false"
         return "found" if self.finding.trigger == self.trigger else "wrong"
 
-    def to_dict(self) -> dict[str, Any]:
-        """The judgement as JSON data."""
-        return {
-            "id": self.id,
-            "trigger": self.trigger,
-            "why": self.why,
-            "verdict": self.verdict,
-            "located": self.located,
-            "usable": self.usable,
-            "finding": None if self.finding is None else self.finding.to_dict(),
-        }
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
@@ -89,11 +78,6 @@ class Counts:
     def recall(self) -> Interval | None:
         """Which share of what is there was named; None where there is nothing."""
         return _share(self.found, self.missed)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The counts and shares as JSON data."""
-        shares = {"precision": self.precision, "recall": self.recall}
-        return asdict(self) | {name: share and share.to_dict() for name, share in shares.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,19 +109,6 @@ class Measurement:
         """The traces of which one of these became."""
         return tuple(one for one in self.judged if one.verdict in verdicts)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Counts, shares and every single judgement as JSON data."""
-        return {
-            "traces": len(self.judged),
-            "clean": self.clean,
-            "false_alarms": len(self.those("false")),
-            "unjudged": sum(not one.usable for one in self.judged),
-            "all": self.all.to_dict(),
-            "triggers": {trigger: counts.to_dict() for trigger, counts in self.by_trigger.items()},
-            "cost": self.cost.to_dict(),
-            "judged": [one.to_dict() for one in self.judged],
-        }
-
     def _counts(self, trigger: Trigger) -> Counts:
         named = [one for one in self.judged if one.finding is not None and one.finding.trigger == trigger]
         found = [one for one in named if one.verdict == "found"]
@@ -148,6 +119,25 @@ class Measurement:
             missed=labelled - len(found),
             located=sum(one.located for one in found),
         )
+
+
+def measurement_to_json(measured: Measurement) -> dict[str, Any]:
+    """Counts, shares and every single judgement as JSON data."""
+    return {
+        "traces": len(measured.judged),
+        "clean": measured.clean,
+        "false_alarms": len(measured.those("false")),
+        "unjudged": sum(not one.usable for one in measured.judged),
+        "all": _counts_to_json(measured.all),
+        "triggers": {trigger: _counts_to_json(counts) for trigger, counts in measured.by_trigger.items()},
+        "cost": to_json(measured.cost),
+        "judged": [{**to_json(one), "verdict": one.verdict} for one in measured.judged],
+    }
+
+
+def _counts_to_json(counts: Counts) -> dict[str, Any]:
+    shares = {"precision": counts.precision, "recall": counts.recall}
+    return to_json(counts) | {name: share and to_json(share, digits=6) for name, share in shares.items()}
 
 
 def measure(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from storm_calm.agents.evaluation.samples import Sample
 from storm_calm.agents.triggers import findings
@@ -59,10 +58,6 @@ class Behaviour:
     seconds: Seconds
     """Where the time went."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The figures as JSON data, to six decimals."""
-        return {name: _rounded(value) for name, value in asdict(self).items()}
-
 
 def behaviour(samples: Sequence[Sample]) -> Behaviour:
     """The behaviour in these samples."""
@@ -105,9 +100,3 @@ def _has_number(run: Episode) -> bool:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
-    return round(value, 6) if isinstance(value, float) else value

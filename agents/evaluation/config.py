@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast, get_args
+from typing import cast, get_args
 
 from storm_calm.agents.runs.settings import FAMILY_LIMIT
 from storm_calm.env import RULES, Problem, read_problems
-from storm_calm.env.plain import arguments
 from storm_calm.env.problems.benchmarks import BENCHMARKS, Loaded, load_benchmarks
 from storm_calm.sandbox import Isolation
 
 LISTS = ("families", "benchmark", "stress", "rule")
-"""Fields that are lists in TOML."""
+"""Fields that are lists; a name that is given twice counts once."""
 STRESS_LIMIT = 10
 """Problems of each kind that are taken from stress sets, which are endless, if nobody says how many."""
 
@@ -57,6 +55,8 @@ class EvalConfig:
     """Runs in flight at once; results do not depend on it."""
 
     def __post_init__(self) -> None:
+        for name in LISTS:
+            object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
         if sum(map(bool, (self.problems, self.families, self.benchmark, self.stress))) != 1:
             raise ValueError(
                 "give a file of problems, families, test sets or stress sets, one of them: --problems FILE, "
@@ -82,18 +82,6 @@ class EvalConfig:
                 raise ValueError(f"{name} is {value!r}; give a whole number of at least 1")
         if self.temperature is not None and not self.temperature >= 0:
             raise ValueError(f"temperature is {self.temperature!r}; give 0 or more")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as TOML data: what is None is left out."""
-        settings = {**asdict(self), **{name: list(getattr(self, name)) for name in LISTS}}
-        return {name: value for name, value in settings.items() if value is not None}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The settings that `to_dict` gave. Raises ValueError for what no evaluation can have."""
-        values = arguments(cls, data)
-        lists = {name: tuple(dict.fromkeys(values[name])) for name in LISTS if name in values}
-        return cls(**{**values, **lists})
 
 
 def load_problems(config: EvalConfig) -> Loaded:

@@ -9,7 +9,7 @@ value, a bootstrap has nothing to vary and would claim certainty; see `_same`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 CONFIDENCE = 0.95
 RESAMPLES = 4000
@@ -26,10 +26,6 @@ class Interval:
     """Lower end of the 95 % confidence interval."""
     high: float
     """Upper end."""
-
-    def to_dict(self) -> dict[str, float]:
-        """The interval as JSON data, to six decimals."""
-        return {name: round(value, 6) for name, value in asdict(self).items()}
 
 
 def mean_share(values: Sequence[float]) -> Interval:

@@ -14,6 +14,7 @@ from storm_calm.agents.evaluation.samples import Sample
 from storm_calm.env import Problem, read_answer, score
 from storm_calm.env.problems.benchmarks import benchmark_of
 from storm_calm.env.problems.stress import GROUPS, group_of
+from storm_calm.env.serialize import to_json
 from storm_calm.env.solver_backing import backed_by_report
 
 GROUPINGS: dict[str, Callable[[Problem], str]] = {
@@ -34,10 +35,6 @@ class Group:
     rules: dict[str, Interval]
     """pass@1 under each rule."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The group as JSON data."""
-        return {"problems": self.problems, **{rule: one.to_dict() for rule, one in self.rules.items()}}
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reliance:
@@ -52,14 +49,6 @@ class Reliance:
     """Problems with other answers; pass@1 over these samples. None without any."""
     unanswered: int
     """Samples without an answer, which are in neither group."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The figures as JSON data."""
-        return {
-            "with_report": self.with_report and self.with_report.to_dict(),
-            "without_report": self.without_report and self.without_report.to_dict(),
-            "unanswered": self.unanswered,
-        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,27 +83,22 @@ class Results:
     behaviour: Behaviour
     """What the model did."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The results as JSON data."""
-        return {
-            "reasoner": self.reasoner,
-            "temperature": self.temperature,
-            "samples": self.samples,
-            "problems": self.problems,
-            "scored": self.scored,
-            "infrastructure": self.infrastructure,
-            "errors": self.errors,
-            "unread_labels": self.unread_labels,
-            "rules": {
-                rule: {name: one.to_dict() for name, one in figures.items()} for rule, figures in self.rules.items()
-            },
-            **{
-                grouping: {name: group.to_dict() for name, group in groups.items()}
-                for grouping, groups in self.groups.items()
-            },
-            **({"by_report": {name: one.to_dict() for name, one in self.by_report.items()}} if self.by_report else {}),
-            "behaviour": self.behaviour.to_dict(),
+
+def results_to_json(results: Results) -> dict[str, Any]:
+    """The JSON data of a results.json, to six decimals: each grouping and each group's rules stand a level higher."""
+    data = to_json(results, digits=6)
+    groups, by_report, behaviour = data.pop("groups"), data.pop("by_report"), data.pop("behaviour")
+    data |= {grouping: {name: _flat(group) for name, group in named.items()} for grouping, named in groups.items()}
+    if by_report:
+        parts = ("with_report", "without_report")
+        data["by_report"] = {
+            name: {**one, **{part: one[part] and _flat(one[part]) for part in parts}} for name, one in by_report.items()
         }
+    return {**data, "behaviour": behaviour}
+
+
+def _flat(group: dict[str, Any]) -> dict[str, Any]:
+    return {"problems": group["problems"], **group["rules"]}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 
 from storm_calm.agents.evaluation.config import EvalConfig, load_problems
-from storm_calm.agents.evaluation.results import Results, work_out
-from storm_calm.agents.evaluation.samples import Sample, read_samples, sample_seed
+from storm_calm.agents.evaluation.results import Results, results_to_json, work_out
+from storm_calm.agents.evaluation.samples import Sample, read_samples, sample_seed, sample_to_json
 from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
 from storm_calm.agents.runs.progress import OnProgress
 from storm_calm.agents.runs.resume import ResumableWork
 from storm_calm.agents.runs.run_folder import RunKind, claim_run_folder
-from storm_calm.agents.runs.settings import digest
+from storm_calm.agents.runs.settings import digest, to_toml
 from storm_calm.env import Problem, Reasoner, SolverEnv, run_episode, score
 from storm_calm.env.atomic_write import write_json
 from storm_calm.env.jsonl import append_line, write_lines
@@ -53,7 +53,7 @@ def evaluate(
             raise ValueError(f"{out}: has {most} samples of a problem; give --samples {most} or more, or another --out")
         return len({sample.id for sample in kept}) if file.exists() else None
 
-    settings = {**config.to_dict(), "problems_digest": digest(loaded.problems)}
+    settings = {**to_toml(config), "problems_digest": digest(loaded.problems)}
     with claim_run_folder(out, KIND, settings, done=done, resume=resume):
         jobs = {
             (problem.id, number): (problem, number) for number in range(config.samples) for problem in loaded.problems
@@ -67,8 +67,8 @@ def evaluate(
         samples = [work.results[key] for key in keys if key in work.results]
         results = work_out(config, loaded.problems, samples, errors=len(work.errors), unread=len(loaded.unread))
         if work.left:
-            write_lines(file, (sample.to_dict() for sample in samples))
-        write_json(out / "results.json", results.to_dict())
+            write_lines(file, map(sample_to_json, samples))
+        write_json(out / "results.json", results_to_json(results))
         return results
 
 
@@ -89,7 +89,7 @@ def _run(
 
         def keep(sample: Sample, at_seconds: float) -> Sample:
             sample = replace(sample, at_seconds=at_seconds)
-            append_line(file, sample.to_dict())
+            append_line(file, sample_to_json(sample))
             return sample
 
         work.run(

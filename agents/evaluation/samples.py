@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from storm_calm.env import Episode
+from storm_calm.env.format_version import with_version, without_version
 from storm_calm.env.jsonl import read_latest
-from storm_calm.env.plain import arguments
+from storm_calm.env.serialize import from_json, to_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,22 +44,19 @@ class Sample:
         """Whether the sandbox failed it, so that it says nothing about the model."""
         return self.episode.stop == "infrastructure"
 
-    def to_dict(self) -> dict[str, Any]:
-        """The sample as JSON data."""
-        return {
-            "id": self.id,
-            "sample": self.sample,
-            "seed": self.seed,
-            "temperature": self.temperature,
-            "at_seconds": self.at_seconds,
-            "episode": self.episode.to_dict(),
-        }
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The sample that `to_dict` gave."""
-        values = arguments(cls, {name: value for name, value in data.items() if name != "id"})
-        return cls(**{**values, "episode": Episode.from_dict(values["episode"])})
+DERIVED: dict[str, Any] = {"id": str}
+"""What a line of `samples.jsonl` has beside the sample: it follows from it, and is there for other programs."""
+
+
+def sample_to_json(sample: Sample) -> dict[str, Any]:
+    """The JSON data of a line of `samples.jsonl`: the sample, and the problem's id before it."""
+    return with_version({"id": sample.id, **to_json(sample)})
+
+
+def sample_from_json(data: Mapping[str, Any]) -> Sample:
+    """The sample in a line of `samples.jsonl`. Raises ValueError that names the field."""
+    return from_json(Sample, {name: value for name, value in without_version(data).items() if name not in DERIVED})
 
 
 def sample_seed(seed: int, sample: int, id: str) -> int:
@@ -72,4 +70,4 @@ def read_samples(path: Path) -> tuple[Sample, ...]:
     A last line that a kill cut short is left out. Raises ValueError, naming file and line, for any other line that
     is not a sample.
     """
-    return tuple(read_latest(path, Sample.from_dict, key=lambda one: one.key, what="a sample of this evaluation"))
+    return tuple(read_latest(path, sample_from_json, key=lambda one: one.key, what="a sample of this evaluation"))

@@ -1,7 +1,7 @@
 """CALM, the machine that curates: reason -> detect -> (intervene -> reason) | (execute -> reason) | judge.
 
     graph = build(lambda: Parts(reasoner=reasoner, sandbox=sandbox))
-    graph.invoke({"problem": problem.to_dict(), "seed": 7})["outcome"]
+    graph.invoke({"problem": to_json(problem), "seed": 7})["outcome"]
 
 Detect looks at each segment before its program runs; the judge looks at the whole run once it has stopped, and either
 sends it back to where its first flaw is or says what became of it. The intervener never sees the accepted answer. After
@@ -27,6 +27,7 @@ from storm_calm.agents.graphs.human_review import review
 from storm_calm.agents.graphs.state import CalmState, Context, Question
 from storm_calm.agents.interveners import Cost, Inspection
 from storm_calm.env import Episode, Finding
+from storm_calm.env.serialize import from_json, to_json
 
 
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph[Any, Any, Any, Any]:
@@ -54,7 +55,7 @@ def start(supply: Supply, state: Question, runtime: Runtime[Context]) -> dict[st
     """Begin a run, and settle who watches it. A client that sends no context gets the rules."""
     context = runtime.context or Context()
     fresh: dict[str, Any] = {"intervener": context.intervener, "finding": None, "hint": None, "outcome": None}
-    fresh |= {"rejected_hints": [], "cost": Cost().to_dict()}
+    fresh |= {"rejected_hints": [], "cost": to_json(Cost())}
     return {**nodes.start(supply, state), **fresh}
 
 
@@ -73,7 +74,7 @@ def intervene(supply: Supply, state: CalmState) -> dict[str, Any]:
     kept, hint = state["finding"], state["hint"]
     assert kept is not None, "detect, review and judge come here with a finding and a hint only"
     assert hint is not None, "the same"
-    finding = Finding.from_dict(kept)
+    finding = from_json(Finding, kept)
     intervention = env.intervene(finding, hint)
     tail = env.episode.transcript.spans[-1]
     nodes.tell(source="hint", text=tail.text, cut=intervention.cut, trigger=finding.trigger)
@@ -85,14 +86,14 @@ def judge(supply: Supply, state: CalmState) -> dict[str, Any]:
     parts, episode = supply(), nodes.episode_of(state)
     if by_person(state):
         kept = state.get("finding")
-        seen = Inspection(finding=Finding.from_dict(kept) if kept else None, hint=state.get("hint"))
+        seen = Inspection(finding=from_json(Finding, kept) if kept else None, hint=state.get("hint"))
     else:
         seen = Inspection() if episode.stop == "infrastructure" else parts.inspect(episode)
     noted = record(seen, state)
     if repairing := repair(parts, episode, seen):
         return {**noted, **repairing, "outcome": None}
     verdict = outcome(episode, seen.finding, usable=seen.usable, max_hint_share=parts.max_hint_share)
-    found = seen.finding.to_dict() if seen.finding else None
+    found = to_json(seen.finding) if seen.finding else None
     return {**noted, "finding": found, "hint": None, "outcome": verdict, **nodes.answer(state)}
 
 
@@ -100,14 +101,14 @@ def repair(parts: Parts, episode: Episode, seen: Inspection) -> dict[str, Any] |
     """The finding and the hint to intervene with; None where there is nothing to mend, or nothing to mend it with."""
     if seen.finding is None or seen.hint is None or not parts.may_hint(episode, seen.finding):
         return None
-    return {"finding": seen.finding.to_dict(), "hint": seen.hint}
+    return {"finding": to_json(seen.finding), "hint": seen.hint}
 
 
 def record(seen: Inspection, state: CalmState) -> dict[str, Any]:
     """What inspecting took and what was refused, all together."""
-    cost = Cost.from_dict(state["cost"]) + seen.cost
-    rejected_hints = [*state["rejected_hints"], *(rejected.to_dict() for rejected in seen.rejected_hints)]
-    return {"cost": cost.to_dict(), "rejected_hints": rejected_hints}
+    cost = from_json(Cost, state["cost"]) + seen.cost
+    rejected_hints = [*state["rejected_hints"], *(to_json(rejected) for rejected in seen.rejected_hints)]
+    return {"cost": to_json(cost), "rejected_hints": rejected_hints}
 
 
 def by_person(state: CalmState) -> bool:

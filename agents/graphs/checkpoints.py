@@ -2,7 +2,7 @@
 
     with open_checkpoints(folder / "checkpoints.sqlite") as checkpoints:
         graph = calm.build(supply, checkpointer=checkpoints)
-        run_graph(graph, thread=problem.id, question={"problem": problem.to_dict()})
+        run_graph(graph, thread=problem.id, question={"problem": to_json(problem)})
 
 The same call begins a run, goes on with it after a kill, and gives its end once it has come to one.
 """

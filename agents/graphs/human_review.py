@@ -25,6 +25,7 @@ from storm_calm.agents.graphs.state import CalmState
 from storm_calm.agents.interveners import Inspection, RejectedHint, quote_matching
 from storm_calm.agents.interveners.leak_check import faults
 from storm_calm.env import Episode, Finding, Trigger, read_answer
+from storm_calm.env.serialize import to_json
 
 EVIDENCE = 80
 """Characters of the text at an offset that are kept as evidence, where no quote says what it is."""
@@ -92,10 +93,10 @@ def review(supply: Supply, state: CalmState) -> dict[str, Any]:
         try:
             form = read(interrupt(shown, response_schema=schema))
             finding = judged(form, episode, shown)
-            return {"finding": finding and finding.to_dict(), "hint": form.hint, "rejected_hints": rejected_hints}
+            return {"finding": finding and to_json(finding), "hint": form.hint, "rejected_hints": rejected_hints}
         except FormError as error:
             shown = {**shown, "wrong": error.wrong}
-            rejected_hints += [rejected.to_dict() for rejected in error.rejected_hints]
+            rejected_hints += [to_json(rejected) for rejected in error.rejected_hints]
 
 
 def show(parts: Parts, episode: Episode) -> Shown:

@@ -17,13 +17,14 @@ from typing_extensions import Unpack
 from storm_calm.agents.graphs.components import Supply
 from storm_calm.agents.graphs.state import Question, State, asked, chat
 from storm_calm.env import Chunk, Episode, Generation, SegmentRequest, collect, read_answer, write_segment
+from storm_calm.env.serialize import from_json, to_json
 
 
 def start(supply: Supply, state: Question) -> dict[str, Any]:
     """Begin a run."""
     problem = asked(state)
     episode = supply().env().reset(problem)
-    started: dict[str, Any] = {"problem": None, "episode": episode.to_dict(), "answer": None}
+    started: dict[str, Any] = {"problem": None, "episode": to_json(episode), "answer": None}
     if state.get("problem") is not None:
         started["messages"] = [HumanMessage(id=problem.id, content=problem.question)]
     return started
@@ -47,7 +48,7 @@ def execute(supply: Supply, state: State) -> dict[str, Any]:
     env = supply().env(episode_of(state))
     result = env.act()
     if result.execution is not None:
-        tell(source="tool", text=result.observation, execution=result.execution.to_dict())
+        tell(source="tool", text=result.observation, execution=to_json(result.execution))
     elif result.stop == "infrastructure":
         tell(source="tool", text="", failure=result.observation)
     return update(env.episode, state)
@@ -57,7 +58,7 @@ def answer(state: State) -> dict[str, Any]:
     """Read the answer of a run that is over."""
     episode = episode_of(state)
     read = read_answer(episode.transcript) if episode.stop == "answer" else None
-    return {"answer": read.to_dict() if read else None}
+    return {"answer": to_json(read) if read else None}
 
 
 def is_over(state: State) -> bool:
@@ -67,12 +68,12 @@ def is_over(state: State) -> bool:
 
 def episode_of(state: State) -> Episode:
     """The episode in a state."""
-    return Episode.from_dict(state["episode"])
+    return from_json(Episode, state["episode"])
 
 
 def update(episode: Episode, state: State) -> dict[str, Any]:
     """What changes in a state when its episode does."""
-    return {"episode": episode.to_dict(), "messages": chat(episode, state.get("messages", []))}
+    return {"episode": to_json(episode), "messages": chat(episode, state.get("messages", []))}
 
 
 def tell(**event: Any) -> None:

@@ -13,6 +13,7 @@ from pydantic import ConfigDict
 from typing_extensions import TypedDict  # typing's own gives Studio no schema on Python 3.11.
 
 from storm_calm.env import Episode, Problem
+from storm_calm.env.serialize import from_json
 
 Watcher = Literal["rules", "person"]
 """Who watches: the intervener of the machine's parts, or a person (`agents.graphs.human_review`)."""
@@ -38,7 +39,7 @@ class Question(TypedDict, total=False):
     messages: Annotated[list[AnyMessage], add_messages]
     """A chat; its last human message is the question. The run is shown in it, so that Studio can."""
     problem: dict[str, Any] | None
-    """`Problem.to_dict()`, where there is more to it than a question. Taken before `messages`."""
+    """`to_json(Problem)`, where there is more to it than a question. Taken before `messages`."""
     seed: int
     """For the same run again; 0 by default."""
 
@@ -47,9 +48,9 @@ class State(Question, total=False):
     """A run, in either machine."""
 
     episode: dict[str, Any]
-    """`Episode.to_dict()`: everything that happened so far."""
+    """`to_json(Episode)`: everything that happened so far."""
     answer: dict[str, Any] | None
-    """`Answer.to_dict()`, once the run is over; None where there is none."""
+    """`to_json(Answer)`, once the run is over; None where there is none."""
 
 
 class CalmState(State, total=False):
@@ -58,13 +59,13 @@ class CalmState(State, total=False):
     intervener: Watcher
     """Who watches. Kept here, so that whoever resumes a run or forks it need not say it again."""
     finding: dict[str, Any] | None
-    """`Finding.to_dict()` of the flaw that was found last; None where nothing was."""
+    """`to_json(Finding)` of the flaw that was found last; None where nothing was."""
     hint: str | None
     """The hint that goes with the finding; None where it is not to be mended."""
     rejected_hints: list[dict[str, Any]]
-    """`RejectedHint.to_dict()` of every hint that was rejected."""
+    """`to_json(RejectedHint)` of every hint that was rejected."""
     cost: dict[str, Any]
-    """`Cost.to_dict()`: what inspecting took so far."""
+    """`to_json(Cost)`: what inspecting took so far."""
     outcome: str | None
     """An `Outcome`, once the judge has spoken."""
 
@@ -76,7 +77,7 @@ def asked(state: Question) -> Problem:
     """
     data = state.get("problem")
     if data is not None:
-        return Problem.from_dict(data)
+        return from_json(Problem, data)
     message = last_human(state.get("messages", ()))
     question = message.text.strip() if message else ""
     if not question:

@@ -8,11 +8,8 @@ Rules cost nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
-
-from storm_calm.env.plain import arguments
+from typing import Self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,15 +32,6 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         """Both together."""
         return Cost(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
-
-    def to_dict(self) -> dict[str, Any]:
-        """The sums as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The sums that `to_dict` gave."""
-        return cls(**arguments(cls, data))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,13 +6,12 @@ if seen.finding and seen.hint: env.intervene(seen.finding, seen.hint)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self, get_args
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from storm_calm.agents.interveners.cost import Cost
 from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
-from storm_calm.env.plain import arguments
 
 RejectionReason = Literal[
     "length", "voice", "marks", "code", "number", "answer",
@@ -45,15 +44,6 @@ class RejectedHint:
             raise ValueError(f"reason {self.reason!r} is none of {', '.join(REJECTION_REASONS)}")
         if self.trigger is not None and self.trigger not in TRIGGERS:
             raise ValueError(f"trigger {self.trigger!r} is none of {', '.join(TRIGGERS)}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the rejected hint as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the rejected hint that `to_dict` gave. Raises ValueError for invalid values."""
-        return cls(**arguments(cls, data))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

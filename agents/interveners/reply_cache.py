@@ -15,12 +15,12 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from storm_calm.env.jsonl import append_line, read_jsonl
-from storm_calm.env.plain import arguments
+from storm_calm.env.serialize import from_json, to_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,15 +39,6 @@ class Reply:
     """Tokens received, those of thoughts that are not shown included."""
     seconds: float
     """Wall seconds until it was there."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The reply as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The reply that `to_dict` gave. Raises ValueError for what no reply can have."""
-        return cls(**arguments(cls, data))
 
 
 def key_of(model: str, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> str:
@@ -78,10 +69,10 @@ class ReplyCache:
         """Keep a reply: on disk when this returns."""
         with self._lock:
             if self._path is not None:
-                append_line(self._path, {"key": key, **reply.to_dict()})
+                append_line(self._path, {"key": key, **to_json(reply)})
             self._replies[key] = reply
 
 
 def _keyed(data: Mapping[str, Any]) -> tuple[str, Reply]:
     values = dict(data)
-    return values.pop("key"), Reply.from_dict(values)
+    return values.pop("key"), from_json(Reply, values)

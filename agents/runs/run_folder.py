@@ -13,6 +13,7 @@ from typing import Any
 import tomli_w
 
 from storm_calm.env.atomic_write import is_draft, write_text
+from storm_calm.env.format_version import with_version, without_version
 
 MAY_DIFFER_IF_SAME_PROBLEMS = {"problems", "data_dir"}
 """Settings that say where problems are: they may differ in a resumed run, as long as the problems are the same."""
@@ -37,11 +38,15 @@ def stored_settings(path: Path) -> dict[str, Any] | None:
     """What a folder's config.toml says; None where there is none. Raises ValueError where it cannot be read."""
     file = path / "config.toml"
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        settings = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise ValueError(f"{file}: not TOML: {error}") from error
+    try:
+        return without_version(settings)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
 
 
 @contextmanager
@@ -86,7 +91,7 @@ def claim_run_folder(
                 f"{path}: holds a run already ({begun} of its problems done); --resume it, or choose another --out"
             )
         if before != settings:
-            write_text(path / "config.toml", tomli_w.dumps(settings))
+            write_text(path / "config.toml", tomli_w.dumps(with_version(settings)))
         yield
 
 

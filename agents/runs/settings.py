@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from storm_calm.env import Problem
+from storm_calm.env.serialize import to_json
 
 FAMILY_LIMIT = 100
 """Problems that are taken from families, which are endless, if nobody says how many."""
@@ -32,7 +33,12 @@ def help_texts(cls: Any) -> dict[str, str]:
     return texts
 
 
+def to_toml(config: Any) -> dict[str, Any]:
+    """Return settings as TOML data, which has no None: such fields are left out. `from_json` reads them."""
+    return {name: value for name, value in to_json(config).items() if value is not None}
+
+
 def digest(problems: Iterable[Problem]) -> str:
     """A fingerprint of the problems, by which a run notices that they are others than it began with."""
-    lines = "\n".join(json.dumps(problem.to_dict(), sort_keys=True) for problem in problems)
+    lines = "\n".join(json.dumps(to_json(problem), sort_keys=True) for problem in problems)
     return hashlib.sha256(lines.encode()).hexdigest()[:16]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -91,10 +91,6 @@ class Report:
     """Runs that were left out because reviewers rejected an intervention of theirs: why, by problem id."""
     unfinished: bool = False
     """Whether the source is a curation that was stopped half way."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON data."""
-        return asdict(self)
 
 
 def export(config: ExportConfig) -> Report:

@@ -17,6 +17,7 @@ from storm_calm.agents.reasoners import chat_messages, chat_template
 from storm_calm.env import PROTOCOLS, Episode, Message, Problem
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.problems.families import Split
+from storm_calm.env.serialize import to_json
 
 Format = Literal["verl-sft", "trl", "messages", "verl-rl"]
 """What trains on it: veRL's SFT trainer, TRL's SFTTrainer, anything that reads chat messages, veRL's GRPO trainer."""
@@ -113,7 +114,7 @@ def rl_rows(
                     "index": index,
                     "split": split,
                     "id": problem.id,
-                    "problem": json.dumps(problem.to_dict(), ensure_ascii=False),
+                    "problem": json.dumps(to_json(problem), ensure_ascii=False),
                 },
             }
         )

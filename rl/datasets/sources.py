@@ -9,6 +9,7 @@ from storm_calm.agents.reasoners import CHAT_PREFIX
 from storm_calm.agents.runs.run_folder import stored_settings
 from storm_calm.env import Episode, Problem, read_episodes, read_problems
 from storm_calm.env.jsonl import read_jsonl
+from storm_calm.env.serialize import from_json
 
 _WANTED = "give the folder that storm curate wrote"
 
@@ -47,7 +48,7 @@ def problems_of(source: Path) -> tuple[Problem, ...]:
 
 
 def _problem(record: dict[str, Any]) -> Problem:
-    return Problem.from_dict(record["episode"]["problem"])
+    return from_json(Problem, record["episode"]["problem"])
 
 
 def is_finished(source: Path) -> bool:

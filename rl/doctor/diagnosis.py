@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from storm_calm.rl.doctor.measures import Reading, State, missing
 from storm_calm.rl.doctor.runs import Curation, Evaluation, Runs, Training, find
@@ -32,10 +31,6 @@ class Verdict:
     """The likely cause of a warning or problem; else ""."""
     remedy: str
     """What to try against it; else ""."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The verdict as JSON data."""
-        return asdict(self)
 
 
 def examine(path: Path, baseline: Path | None = None) -> tuple[Verdict, ...]:

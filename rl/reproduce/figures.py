@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from storm_calm.agents.evaluation.samples import read_samples
 from storm_calm.env import TRIGGERS
 from storm_calm.env.jsonl import read_jsonl
+from storm_calm.env.serialize import to_json
 from storm_calm.rl.doctor import Verdict, examine
 from storm_calm.rl.reproduce.paired import DIFFICULTIES, Accuracy, Values, accuracy, values
 from storm_calm.rl.reproduce.records import read_record
@@ -104,11 +105,10 @@ class Figures:
     problems: Mapping[str, tuple[str, ...]]
     """The ids of the held-out problems, by difficulty, "all" included; not in report.json."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The figures as JSON data."""
-        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        del data["runs"], data["problems"]
-        return data
+
+def figures_to_json(figures: Figures) -> dict[str, Any]:
+    """The JSON data of the figures in report.json, which leaves out what each model did at each problem."""
+    return {name: part for name, part in to_json(figures).items() if name not in ("runs", "problems")}
 
 
 def collect(out: Path) -> Figures:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from storm_calm.env.atomic_write import write_json
-from storm_calm.env.plain import arguments
+from storm_calm.env.serialize import from_json, to_json
 
 FOLDER = "stages"
 
@@ -50,7 +50,7 @@ def read_record(folder: Path, stage: str) -> StageRecord | None:
     if not file.is_file():
         return None
     try:
-        return StageRecord(**arguments(StageRecord, json.loads(file.read_text(encoding="utf-8"))))
+        return from_json(StageRecord, json.loads(file.read_text(encoding="utf-8")))
     except ValueError as error:
         raise ValueError(f"{file}: not the record of a stage ({error}); delete it to run the stage anew") from error
 
@@ -59,7 +59,7 @@ def write_record(folder: Path, stage: str, record: StageRecord) -> None:
     """Write the record of a stage."""
     file = record_file(folder, stage)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, asdict(record))
+    write_json(file, to_json(record))
 
 
 def check_record(folder: Path, stage: str, settings: Mapping[str, int]) -> StageRecord | None:

@@ -12,7 +12,7 @@ from typing import Any
 from storm_calm.env import TRIGGERS
 from storm_calm.env.atomic_write import write_json, write_text
 from storm_calm.rl.reproduce.claims import claims, is_small
-from storm_calm.rl.reproduce.figures import MODELS, TRAININGS, Figures, collect
+from storm_calm.rl.reproduce.figures import MODELS, TRAININGS, Figures, collect, figures_to_json
 from storm_calm.rl.reproduce.paired import DIFFICULTIES, Accuracy
 
 SECONDS = ("step_seconds", "generation_seconds", "environment_seconds", "update_seconds")
@@ -27,7 +27,7 @@ def write_report(out: Path) -> dict[str, Any]:
     figures = collect(out)
     said = claims(figures)
     facts = {
-        **figures.to_dict(),
+        **figures_to_json(figures),
         "small": is_small(figures),
         "claims": json.loads(json.dumps([_plain(c) for c in said])),
     }

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
+from storm_calm.env.serialize import to_json
 from storm_calm.sandbox import Execution
 
 Data = dict[str, Any]
@@ -53,7 +54,7 @@ class Items:
             "storm": {
                 "status": execution.status,
                 "wall_seconds": round(execution.wall_seconds, 4),
-                "reports": [report.to_dict() for report in execution.reports],
+                "reports": [to_json(report) for report in execution.reports],
             },
         }
         yield self._event("response.code_interpreter_call.completed")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from storm_calm.env import Episode, read_answer
+from storm_calm.env.serialize import to_json
 from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Execution
 from storm_calm.serving.api.agent_request import Ask, too_long
@@ -74,7 +75,7 @@ def executed(execution: Execution) -> dict[str, Any]:
         "stdout": execution.stdout,
         "stderr": execution.stderr,
         "wall_seconds": round(execution.wall_seconds, 4),
-        "reports": [report.to_dict() for report in execution.reports],
+        "reports": [to_json(report) for report in execution.reports],
     }
 
 

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from storm_calm.agents.curation.records import Record
-from storm_calm.agents.evaluation.samples import Sample
+from storm_calm.agents.curation.records import record_from_json
+from storm_calm.agents.evaluation.samples import sample_from_json
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost
 from storm_calm.agents.triggers import findings
 from storm_calm.env import Episode, Finding, Score, score
+from storm_calm.env.serialize import to_json
 from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Execution
 
@@ -52,7 +53,7 @@ class Entry:
 
 def curated(data: Mapping[str, Any]) -> Entry:
     """The entry of a curation's record. Raises ValueError, KeyError, TypeError or AttributeError for what is none."""
-    record = Record.from_dict(data)
+    record = record_from_json(data)
     episode, native = record.episode, record.native
     told = score(episode) if episode.problem.answers else None
     found = [one.finding for one in episode.interventions]
@@ -75,8 +76,8 @@ def curated(data: Mapping[str, Any]) -> Entry:
         "run": _run(episode, told),
         "native": None if same else _run(native, score(native) if native.problem.answers else None),
         "left": _findings(episode, [record.finding] if record.finding else []),
-        "rejected_hints": [rejected.to_dict() for rejected in record.rejected_hints],
-        "cost": record.cost.to_dict(),
+        "rejected_hints": [to_json(rejected) for rejected in record.rejected_hints],
+        "cost": to_json(record.cost),
         **_problem(episode),
     }
     return Entry(row=row, details=details)
@@ -84,7 +85,7 @@ def curated(data: Mapping[str, Any]) -> Entry:
 
 def evaluated(data: Mapping[str, Any], *, rule: str | None) -> Entry:
     """The entry of an evaluation's sample, scored under `rule`; raises as `curated` does."""
-    sample = Sample.from_dict(data)
+    sample = sample_from_json(data)
     episode = sample.episode
     told = score(episode, rule)
     found = findings(episode)
@@ -169,12 +170,12 @@ def _run(episode: Episode, told: Score | None) -> dict[str, Any]:
     return {
         "spans": spans,
         "interventions": [
-            {**one.to_dict(), "finder": one.finding.finder, "stands": number in standing}
+            {**to_json(one), "finder": one.finding.finder, "stands": number in standing}
             for number, one in enumerate(episode.interventions)
         ],
         "stop": episode.stop,
-        "usage": episode.usage.to_dict(),
-        "score": told.to_dict() if told else None,
+        "usage": to_json(episode.usage),
+        "score": to_json(told) if told else None,
     }
 
 
@@ -189,7 +190,7 @@ def _execution(execution: Execution, written: str) -> dict[str, Any]:
     """An execution without the content of its files; its program only where it is not in the text before it."""
     return {
         **{name: getattr(execution, name) for name in PARTS},
-        "reports": [report.to_dict() for report in execution.reports],
+        "reports": [to_json(report) for report in execution.reports],
         "files": {name: len(content) for name, content in execution.files.items()},
         "code": None if _stands(execution.code.strip(), written) else execution.code,
     }
@@ -205,7 +206,7 @@ def _findings(episode: Episode, found: Sequence[Finding]) -> list[dict[str, Any]
     starts = episode.transcript.starts
     return [
         {
-            **finding.to_dict(),
+            **to_json(finding),
             "finder": finding.finder,
             "span": max((number for number, start in enumerate(starts) if start <= finding.offset), default=0),
         }

@@ -27,7 +27,4 @@ def read_line(run: Run, file: BinaryIO, start: int, end: int, number: int) -> En
 
 
 def _entry(run: Run, raw: bytes, number: int) -> Entry:
-    try:
-        return parse_line(run.records, number, raw, run.entry, what=f"a record of this version's {run.kind}s")
-    except ValueError as error:
-        raise ValueError(f"{error}; view it with the version of storm that made it, or make the run anew") from error
+    return parse_line(run.records, number, raw, run.entry, what=f"a record of this {run.kind}")

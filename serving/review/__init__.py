@@ -5,7 +5,7 @@
     from storm_calm.serving.review.read_review import read_review
 
     serve(Path("runs/first"), "ana", listening=print)      # until Ctrl-C
-    results(read_review(Path("runs/first"))).to_dict()
+    results_to_json(results(read_review(Path("runs/first"))))
 
 `storm review` is this on the command line. The folder `review` inside the curation's holds
 

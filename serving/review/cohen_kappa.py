@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,10 +18,6 @@ class Agreement:
     """The share of them to which they gave the same answer, in [0, 1]; None where there are none."""
     kappa: float | None
     """Cohen's kappa, in [-1, 1]; None where it is not defined: nothing in common, or always one and the same answer."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The agreement as JSON data, to six decimals."""
-        return {name: value if value is None else round(value, 6) for name, value in asdict(self).items()}
 
 
 def agreement(pairs: Sequence[tuple[Hashable, Hashable]]) -> Agreement:

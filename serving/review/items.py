@@ -12,6 +12,7 @@ from typing import Any, Literal
 from storm_calm.agents.curation.files import Folder, stored_settings
 from storm_calm.env import Episode, Intervention, Problem
 from storm_calm.env.jsonl import read_latest
+from storm_calm.env.serialize import from_json
 from storm_calm.env.transcript import Source
 
 WANTED = "give the folder that storm curate wrote"
@@ -99,7 +100,7 @@ def items_of(episode: Episode) -> tuple[Item, ...]:
 def _record(record: Mapping[str, Any]) -> tuple[str, tuple[Item, ...]]:
     """A record's problem and its interventions. The rest is not read: a large curation would not fit into memory."""
     episode = record["episode"]
-    items = items_of(Episode.from_dict(episode)) if episode["interventions"] else ()
+    items = items_of(from_json(Episode, episode)) if episode["interventions"] else ()
     return str(record["id"]), items
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 from storm_calm.agents.evaluation.intervals import Interval, mean_share
 from storm_calm.env import TRIGGERS
+from storm_calm.env.serialize import to_json
 from storm_calm.serving.review.cohen_kappa import Agreement, agreement
 from storm_calm.serving.review.items import Item
 from storm_calm.serving.review.judgements import QUESTIONS
@@ -30,14 +31,6 @@ class Rate:
     interval: Interval | None
     """The rate, in [0, 1], with Wilson's 95 % interval; None where n is 0."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The rate as JSON data."""
-        counts = {"n": self.n, "yes": self.yes, "split": self.split, "cannot_say": self.cannot_say}
-        if self.interval is None:
-            return {**counts, "rate": None, "low": None, "high": None}
-        ends = self.interval.to_dict()
-        return {**counts, "rate": ends["mean"], "low": ends["low"], "high": ends["high"]}
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
@@ -47,10 +40,6 @@ class Group:
     """Interventions that somebody judged."""
     rates: dict[str, Rate]
     """By question."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The group as JSON data."""
-        return {"judged": self.judged, **{question: rate.to_dict() for question, rate in self.rates.items()}}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,21 +63,28 @@ class Results:
     rejected: dict[str, str]
     """The interventions that reviewers rejected, with why; see `Review.rejected`."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The results as JSON data."""
-        return {
-            "sample": self.sample,
-            "drawn_from": self.drawn_from,
-            "reviewers": self.reviewers,
-            "overall": self.overall.to_dict(),
-            "by_finder": {name: group.to_dict() for name, group in self.by_finder.items()},
-            "by_trigger": {name: group.to_dict() for name, group in self.by_trigger.items()},
-            "agreement": [
-                {"reviewers": list(pair), **{question: one.to_dict() for question, one in questions.items()}}
-                for pair, questions in self.agreement.items()
-            ],
-            "rejected": self.rejected,
-        }
+
+def results_to_json(found: Results) -> dict[str, Any]:
+    """The JSON data of the results, to six decimals: each group's rates stand a level higher."""
+    data = to_json(replace(found, agreement={}), digits=6)
+    agreement = [
+        {"reviewers": list(pair), **{question: to_json(one, digits=6) for question, one in questions.items()}}
+        for pair, questions in found.agreement.items()
+    ]
+    return {
+        **data,
+        "overall": _flat(data["overall"]),
+        **{by: {name: _flat(group) for name, group in data[by].items()} for by in ("by_finder", "by_trigger")},
+        "agreement": agreement,
+    }
+
+
+def _flat(group: dict[str, Any]) -> dict[str, Any]:
+    rates: dict[str, Any] = {}
+    for question, rate in group["rates"].items():
+        interval = rate.pop("interval") or {"mean": None, "low": None, "high": None}
+        rates[question] = {**rate, "rate": interval["mean"], "low": interval["low"], "high": interval["high"]}
+    return {"judged": group["judged"], **rates}
 
 
 def results(review: Review) -> Results:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from storm_calm.env.jsonl import append_line, read_jsonl
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.serving.review.items import Item
 from storm_calm.serving.review.judgements import Judgement
 from storm_calm.serving.review.sample import Sample, sample_file
@@ -36,7 +37,7 @@ def read_judgements(file: Path, digests: Mapping[str, str]) -> tuple[Judgement, 
     """
 
     def judgement(data: Mapping[str, Any]) -> Judgement:
-        one = Judgement.from_dict(data)
+        one = from_json(Judgement, data)
         if digests.get(one.item) != one.digest:
             raise ValueError(f"intervention {one.item} of that judgement is not in the sample")
         return one
@@ -69,10 +70,10 @@ class Reviewer:
         """
         item = self.items[number]
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        one = Judgement.from_dict({**said, "item": item.id, "digest": self._digests[item.id], "at": at})
+        one = from_json(Judgement, {**said, "item": item.id, "digest": self._digests[item.id], "at": at})
         if one.right_trigger == item.intervention.finding.trigger:
             raise ValueError(f"right_trigger is {one.right_trigger!r}, which was said to be wrong")
-        append_line(self._file, one.to_dict())
+        append_line(self._file, to_json(one))
         self.latest[item.id] = one
         return one
 

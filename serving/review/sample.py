@@ -6,12 +6,11 @@ import fcntl
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 from storm_calm.env.atomic_write import write_json
-from storm_calm.env.plain import arguments
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.serving.review.items import Item, is_finished, read_items
 
 SIZE = 100
@@ -32,21 +31,8 @@ class Sample:
     """The ids of the interventions, in the order in which they are judged, with the digests of what there is to see."""
 
     def __post_init__(self) -> None:
-        if type(self.size) is not int or self.size < 1:
+        if self.size < 1:
             raise ValueError(f"sample is {self.size!r}; give at least 1")
-        if type(self.seed) is not int:
-            raise ValueError(f"seed is {self.seed!r}; give a whole number")
-        if not isinstance(self.items, dict) or not all(isinstance(one, str) for one in self.items.values()):
-            raise ValueError("items must be an object of ids with their digests")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The sample as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The sample that `to_dict` gave. Raises ValueError for what no sample can have."""
-        return cls(**arguments(cls, data))
 
 
 def sample_file(run: Path) -> Path:
@@ -77,7 +63,7 @@ def sampled(run: Path, *, size: int | None = None, seed: int | None = None) -> t
             # Two reviewers may begin at once; whoever comes second takes what the first one drew.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not file.exists():
-                write_json(file, drawn.to_dict())
+                write_json(file, to_json(drawn))
     sample = read_sample(run)
     for name, given, kept in (("--sample", size, sample.size), ("--seed", seed, sample.seed)):
         if given not in (None, kept):
@@ -92,7 +78,7 @@ def read_sample(run: Path) -> Sample:
     """The sample that is kept. Raises ValueError where there is none, or it cannot be read."""
     file = sample_file(run)
     try:
-        return Sample.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        return from_json(Sample, json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise ValueError(f"{run}: has no review; storm review {run} --reviewer NAME begins one") from error
     except ValueError as error:

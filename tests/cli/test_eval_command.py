@@ -14,6 +14,7 @@ import pytest
 from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.runs.settings import help_texts
 from storm_calm.env import write_problems
+from storm_calm.env.serialize import from_json
 from support.fake_completions_server import FakeCompletionsServer
 from support.fake_reasoner import direct, mixed, workshop
 
@@ -82,7 +83,7 @@ def test_test_sets_are_read_from_a_folder_and_unread_labels_are_said(storm, endp
 def test_a_dry_run_in_json_has_the_settings(evaluate):
     plan = json.loads(evaluate("--dry-run", "--limit", 3, "--samples", 4, "--json", "--out", "out").stdout)
     assert (plan["problems"], plan["samples"], plan["out"]) == (3, 4, "out")
-    assert EvalConfig.from_dict(plan["config"]).limit == 3
+    assert from_json(EvalConfig, plan["config"]).limit == 3
 
 
 def test_families_are_drawn_from_the_held_out_split_unless_said_otherwise(storm):

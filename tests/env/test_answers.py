@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.env import Answer, Span, Transcript, last_boxed, parse_answer, read_answer
+from storm_calm.env.serialize import from_json, to_json
 
 NUMBERS = {
     "42": 42,
@@ -305,4 +306,4 @@ def test_an_answer_that_contradicts_itself_is_refused():
         Answer(value=None, status="number", text="")
     with pytest.raises(ValueError, match="does not fit"):
         Answer(value=math.inf, status="number", text="")
-    assert Answer.from_dict(parse_answer("42").to_dict()) == parse_answer("42")
+    assert from_json(Answer, to_json(parse_answer("42"))) == parse_answer("42")

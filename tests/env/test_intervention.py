@@ -3,6 +3,7 @@
 import pytest
 
 from storm_calm.env import TRIGGER_CLASS, TRIGGERS, Finding, Intervention
+from storm_calm.env.serialize import from_json, to_json
 
 
 def test_the_first_three_triggers_are_distrust_and_the_others_lack_of_expertise():
@@ -19,4 +20,4 @@ def test_a_finding_that_makes_no_sense_is_refused(bad):
 def test_an_intervention_comes_back_from_its_data():
     finding = Finding(trigger="missing_constraint", offset=3, evidence="no limit", confidence=0.5)
     intervention = Intervention(finding=finding, hint="Wait.", cut=2, removed="x")
-    assert Intervention.from_dict(intervention.to_dict()) == intervention
+    assert from_json(Intervention, to_json(intervention)) == intervention

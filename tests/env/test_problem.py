@@ -3,6 +3,7 @@
 import pytest
 
 from storm_calm.env import Problem
+from storm_calm.env.serialize import from_json, to_json
 
 
 @pytest.mark.parametrize(
@@ -26,4 +27,4 @@ def test_a_problem_that_makes_no_sense_is_refused(fields, message):
 
 def test_a_problem_comes_back_from_its_data():
     problem = Problem(id="a", question="Q", answers=(5.0, "unbounded"), rule="sirl", source="s", difficulty="easy")
-    assert Problem.from_dict(problem.to_dict()) == problem
+    assert from_json(Problem, to_json(problem)) == problem

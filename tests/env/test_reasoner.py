@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.env import Chunk, Generation, ReasonerError, Sampling, collect
+from storm_calm.env.serialize import from_json, to_json
 
 
 @given(st.lists(st.lists(st.text(max_size=3), max_size=4), max_size=5))
@@ -46,4 +47,4 @@ def test_a_bad_sampling_setting_is_named(setting):
 
 
 def test_sampling_comes_back_from_its_data():
-    assert Sampling.from_dict(Sampling(seed=3).to_dict()) == Sampling(seed=3)
+    assert from_json(Sampling, to_json(Sampling(seed=3))) == Sampling(seed=3)

@@ -12,6 +12,7 @@ from storm_calm.env import (
     run_episode,
     write_problems,
 )
+from storm_calm.env.records import episode_to_json
 
 GOOD = {"id": "a", "question": "Q?", "answer": 5}
 
@@ -172,7 +173,17 @@ def test_any_other_bad_episode_is_an_error_with_its_place(tmp_path, episode):
     whole = path.read_bytes()
     path.write_bytes(b'{"problem"\n' + whole)
     assert error(read_episodes, path).startswith("episodes.jsonl:1: not JSON: ")
-    path.write_bytes(whole + b"{}\n")
-    assert error(read_episodes, path) == 'episodes.jsonl:2: Episode: "problem" is missing'
-    path.write_bytes(whole + json.dumps({**episode.to_dict(), "stop": "bored"}).encode() + b"\n")
-    assert error(read_episodes, path).startswith("episodes.jsonl:2: stop 'bored' is none of answer")
+    path.write_bytes(whole + b'{"format_version": 1}\n')
+    assert error(read_episodes, path) == 'episodes.jsonl:2: "problem" is missing'
+    path.write_bytes(whole + json.dumps({**episode_to_json(episode), "stop": "bored"}).encode() + b"\n")
+    assert error(read_episodes, path).startswith('episodes.jsonl:2: "stop" is "bored"; give "answer", ')
+
+
+def test_a_file_of_another_version_is_refused_with_a_way_out(tmp_path, episode):
+    path = tmp_path / "episodes.jsonl"
+    for version, found in (99, "99"), (None, "missing"):
+        path.write_text(json.dumps({**episode_to_json(episode), "tier": "easy", "format_version": version}) + "\n")
+        assert error(read_episodes, path) == (
+            f"episodes.jsonl:1: written by another version of storm (format_version {found}, this one reads 1); "
+            "use that version, or make it again with this one"
+        )

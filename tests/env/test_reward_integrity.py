@@ -6,6 +6,7 @@ import pytest
 
 from storm_calm.env import Episode, Finding, Generation, Problem, SolverEnv, ToolCall, score
 from storm_calm.env.loss_mask import loss_mask
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
 from support.reward_attacks import (
@@ -87,7 +88,7 @@ def assert_intact(episode, sampled, renderer):
         else:
             assert span.ids == renderer.encode(span.text)[0]
             assert END not in span.ids
-    assert Episode.from_dict(episode.to_dict()) == episode
+    assert from_json(Episode, to_json(episode)) == episode
 
 
 def assert_ran_as_expected(episode, attack):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.env import RULES, Episode, Problem, Score, Span, Transcript, score
+from storm_calm.env.serialize import from_json, to_json
 
 
 def episode(text, *answers, stop="answer", rule="paper"):
@@ -97,9 +98,9 @@ def test_an_unknown_rule_and_an_unfinished_run_are_errors():
 def test_a_score_is_plain_data_and_comes_back_from_it():
     verdict = score(episode(r"\boxed{5}", 5.0))
     none = score(episode("", 5.0, stop="length"))
-    assert Score.from_dict(verdict.to_dict()) == verdict
-    assert Score.from_dict(none.to_dict()) == none
-    assert verdict.to_dict() == {
+    assert from_json(Score, to_json(verdict)) == verdict
+    assert from_json(Score, to_json(none)) == none
+    assert to_json(verdict) == {
         "reward": 1.0,
         "answer": {"value": 5.0, "status": "number", "text": "5"},
         "reason": "correct",

@@ -4,6 +4,7 @@ import pytest
 
 from storm_calm.env import Finding, Generation, SolverEnv, ToolCall, read_answer, run_episode
 from storm_calm.env.loss_mask import loss_mask
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.sandbox import Limits
 
 CODE = "Let me compute.\n```python\nprint(6 * 7)\n```\n"
@@ -262,7 +263,7 @@ def test_an_intervention_in_the_prompt_or_without_words_is_an_error(env, rendere
 def test_a_run_goes_on_from_a_snapshot_in_another_environment(env, sandbox, renderer):
     env.write(generation(renderer, "All by hand: \\boxed{42}", "end", end=True))
     other = SolverEnv(sandbox, renderer)
-    other.restore(type(env.snapshot()).from_dict(env.snapshot().to_dict()))
+    other.restore(from_json(type(env.snapshot()), to_json(env.snapshot())))
     assert other.act().stop == "answer"
     assert env.episode.stop is None
     assert env.act().stop == "answer"

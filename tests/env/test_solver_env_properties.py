@@ -17,6 +17,7 @@ from storm_calm.env import (
     score,
 )
 from storm_calm.env.loss_mask import loss_mask
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.sandbox import Execution, Limits, Sandbox, SandboxUnavailableError
 
 pytestmark = pytest.mark.slow
@@ -90,7 +91,7 @@ def check(episode, protocol):
     assert all(span.ids == CharRenderer().encode(span.text)[0] for span in transcript.spans if span.source != "model")
     if transcript.ids is not None:
         assert len(loss_mask(transcript, "rl")) == len(loss_mask(transcript, "sft")) == len(transcript.ids)
-    assert Episode.from_dict(episode.to_dict()) == episode
+    assert from_json(Episode, to_json(episode)) == episode
     for span, execution in zip(tools, episode.executions, strict=True):
         start = transcript.starts[transcript.spans.index(span)]
         begin, end = transcript.turn(start)
@@ -117,7 +118,7 @@ def test_a_run_holds_together_whatever_happens(protocol, data):
                 span = written.spans[-1]
                 assert generation.text.startswith(span.text)
                 assert span.ids is None or generation.ids[: len(span.ids)] == span.ids
-            env.restore(Episode.from_dict(env.snapshot().to_dict()))
+            env.restore(from_json(Episode, to_json(env.snapshot())))
             result = env.act()
             assert (result.stop is None) == (result.kind != "stop")
             assert result.stop == env.episode.stop

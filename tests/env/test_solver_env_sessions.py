@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from storm_calm.env import Finding, SolverEnv
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.sandbox import MAX_CODE_BYTES, Limits, open_sandbox
 
 
@@ -85,7 +86,7 @@ def test_another_environment_makes_the_state_anew(env, sandbox, renderer):
     env.step(program("x.append(2); 1 / 0"))
     env.step(program("x.append(3)"))
     other = SolverEnv(sandbox, renderer, sessions=True, max_tokens=10_000)
-    other.restore(type(env.snapshot()).from_dict(env.snapshot().to_dict()))
+    other.restore(from_json(type(env.snapshot()), to_json(env.snapshot())))
     result = other.step(program("print(x)\nraise ValueError"))
     assert printed(result) == "[1, 3]\n"
     assert 'File "block_4.py", line 2' in result.observation
@@ -95,9 +96,9 @@ def test_another_environment_makes_the_state_anew(env, sandbox, renderer):
 def test_a_state_that_cannot_be_made_anew_is_no_fault_of_the_model(env, sandbox, renderer, tmp_path):
     env.step(program("x = 1"))
     episode = env.snapshot()
-    changed = episode.to_dict()
+    changed = to_json(episode)
     changed["executions"][0]["code"] = "1 / 0"
-    env.restore(type(episode).from_dict(changed))
+    env.restore(from_json(type(episode), changed))
     result = env.step(program("print(x)"))
     assert result.stop == "infrastructure"
     assert "did not run again" in result.observation

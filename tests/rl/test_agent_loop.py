@@ -16,6 +16,7 @@ from storm_calm.agents.graphs import storm
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.env import Episode, SolverEnv, Span, Transcript, run_episode, score
 from storm_calm.env.loss_mask import loss_mask
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.rl import agent_loop
 from storm_calm.rl.agent_loop import StormAgentLoop, as_rollout
 from storm_calm.rl.datasets import rl_rows
@@ -104,7 +105,7 @@ def test_ids_masks_and_reward_are_those_of_the_plain_loop_and_of_the_machine(
     script = ScriptedPolicy(renderer, texts)
     plain = run_episode(SolverEnv(sandbox, script), script, workshop)
     made = Parts(reasoner=ScriptedPolicy(renderer, texts), sandbox=sandbox)
-    walked = Episode.from_dict(storm.build(lambda: made).invoke({"problem": workshop.to_dict()})["episode"])
+    walked = from_json(Episode, storm.build(lambda: made).invoke({"problem": to_json(workshop)})["episode"])
     rollout = roll_out(texts, renderer)
 
     ids, mask = plain.transcript.ids, loss_mask(plain.transcript, "rl")
@@ -183,7 +184,7 @@ def test_kept_rollouts_hold_the_transcript_and_what_verl_got_of_it(settings, ren
     rollout = roll_out((SOLVING, ANSWERING), renderer)
     (line,) = (tmp_path / "rollouts" / "step-000002.jsonl").read_text().splitlines()
     kept = json.loads(line)
-    transcript = Episode.from_dict(kept["episode"]).transcript
+    transcript = from_json(Episode, kept["episode"]).transcript
     start = len(rollout.prompt_ids)
     assert kept["rollout"]["response_ids"] == rollout.response_ids == list(transcript.ids[start:])
     assert kept["rollout"]["mask"] == rollout.response_mask == list(loss_mask(transcript, "rl")[start:])

@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 import torch
 
+from storm_calm.env.serialize import to_json
 from storm_calm.rl.checks import (
     check_checkpoints,
     check_disk,
@@ -74,7 +75,7 @@ def test_problems_that_cannot_be_trained_on_are_named(tmp_path, renderer, worksh
 
     def answered(value):
         def change(row):
-            row["extra_info"]["problem"] = json.dumps({**workshop.to_dict(), "answers": [value]})
+            row["extra_info"]["problem"] = json.dumps({**to_json(workshop), "answers": [value]})
 
         return change
 

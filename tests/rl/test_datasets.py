@@ -13,6 +13,7 @@ from storm_calm.agents.reasoners import built_in, chat_template
 from storm_calm.agents.reasoners.tokenizer import ByteTokens
 from storm_calm.env import PROTOCOLS, Episode, Problem, Span, Transcript, append_episode, read_episodes, write_problems
 from storm_calm.env.problems.families import generate
+from storm_calm.env.serialize import from_json
 from storm_calm.rl.datasets import ExportConfig, export, message_row, rl_rows, sft_row, trl_row
 from storm_calm.sandbox import Execution
 
@@ -219,7 +220,7 @@ def test_a_problem_goes_to_grpo_with_its_answers_and_whole(tmp_path):
     assert report.file == str(tmp_path / "problems.verl-rl.parquet")
     written = rows(report.file)
     assert written == rl_rows(problems)
-    assert [Problem.from_dict(json.loads(row["extra_info"]["problem"])) for row in written] == problems
+    assert [from_json(Problem, json.loads(row["extra_info"]["problem"])) for row in written] == problems
     assert [json.loads(row["reward_model"]["ground_truth"]) for row in written[-2:]] == [
         [5.0, "infeasible"],
         ["unbounded"],
@@ -244,7 +245,7 @@ def test_grpo_prompts_explain_the_protocol_to_models_that_do_not_know_it(folder,
     assert roles(config) == ["user"]
     assert roles(replace(config, instructions=True, out=tmp_path / "b.parquet")) == ["system", "user"]
     served = copy()
-    (served / "config.toml").write_text('reasoner = "http://localhost:8000/v1"\n')
+    (served / "config.toml").write_text('format_version = 1\nreasoner = "http://localhost:8000/v1"\n')
     (served / "episodes.jsonl").write_text((folder / "episodes.jsonl").read_text())
     assert roles(replace(config, source=served, out=tmp_path / "c.parquet")) == ["system", "user"]
 

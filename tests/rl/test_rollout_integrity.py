@@ -13,6 +13,7 @@ from verl.workers.rollout.replica import TokenOutput
 from storm_calm.agents.reasoners import chat_template
 from storm_calm.env import Episode, Problem
 from storm_calm.env.loss_mask import loss_mask
+from storm_calm.env.serialize import from_json
 from storm_calm.rl import agent_loop
 from storm_calm.rl.agent_loop import StormAgentLoop
 from storm_calm.rl.datasets import rl_rows
@@ -100,7 +101,7 @@ def roll_out(full, nano, renderer, tokenizer, tmp_path, monkeypatch):
             (tmp_path / "rollouts" / "step-000000.jsonl").read_text(encoding="utf-8").removesuffix("\n").split("\n")
         )
         kept = json.loads(line)
-        return output, kept["score"], Episode.from_dict(kept["episode"]), server
+        return output, kept["score"], from_json(Episode, kept["episode"]), server
 
     return roll_out
 

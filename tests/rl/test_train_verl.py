@@ -17,6 +17,7 @@ from storm_calm.env import Episode, score, write_problems
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.problems.families import generate
 from storm_calm.env.problems.stress import kinds
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.rl.replay_buffer import FUTILE, InfrastructureError, StormReplay
 from storm_calm.rl.rollout_metrics import report_failure
 
@@ -125,13 +126,13 @@ def test_what_was_trained_on_is_the_transcript_token_by_token(run, steps):
         kept = [json.loads(line) for line in lines][-16:]
         assert sorted({line["session"] for line in kept}) == [0, 1, 2, 3]
         for line in kept:
-            episode = Episode.from_dict(line["episode"])
+            episode = from_json(Episode, line["episode"])
             ids, mask = episode.transcript.ids, loss_mask(episode.transcript, "rl")
             start = len(episode.transcript.spans[0].ids)
             assert line["rollout"]["prompt_ids"] == list(ids[:start])
             assert line["rollout"]["response_ids"] == list(ids[start:])
             assert line["rollout"]["mask"] == list(mask[start:])
-            assert line["score"] == score(episode).to_dict()
+            assert line["score"] == to_json(score(episode))
         right = sum(line["score"]["reward"] for line in kept) / len(kept)
         assert step["data"]["storm/accuracy"] == pytest.approx(right)
         assert step["data"]["critic/score/mean"] == pytest.approx(right)

@@ -16,6 +16,7 @@ from langgraph_sdk import get_sync_client
 
 from storm_calm.agents.graphs.golden import OUTCOMES
 from storm_calm.env.problems.families import generate
+from storm_calm.env.serialize import to_json
 from support.langgraph_dev_server import DevServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_spec("langgraph_api") is None, reason="needs the extra studio")]
@@ -78,7 +79,7 @@ def test_calm_runs_from_a_question_and_the_rules_watch_it(studio, thread):
 
 
 def test_a_persons_form_is_refused_then_taken_and_the_run_goes_on_from_the_hint(studio, thread):
-    question = {"problem": PROBLEM.to_dict(), "seed": 1}
+    question = {"problem": to_json(PROBLEM), "seed": 1}
     state = studio.runs.wait(thread, "calm", input=question, context={"intervener": "person"})
     (waiting,) = state["__interrupt__"]
     shown = waiting["value"]

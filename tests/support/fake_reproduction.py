@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 from storm_calm.agents.evaluation.config import EvalConfig
-from storm_calm.agents.evaluation.results import work_out
-from storm_calm.agents.evaluation.samples import Sample
+from storm_calm.agents.evaluation.results import results_to_json, work_out
+from storm_calm.agents.evaluation.samples import Sample, sample_to_json
 from storm_calm.agents.reasoners import built_in
 from storm_calm.env import Episode, Problem, Span, Transcript, Usage
 from storm_calm.rl.reproduce import training
@@ -76,9 +76,9 @@ def evaluated(folder, name, *, easy, complex, guessed=1.0, problems=PROBLEMS):
         ]
     out = folder / f"eval-{name}"
     out.mkdir(parents=True)
-    (out / "samples.jsonl").write_text("".join(json.dumps(one.to_dict()) + "\n" for one in samples))
+    (out / "samples.jsonl").write_text("".join(json.dumps(sample_to_json(one)) + "\n" for one in samples))
     results = work_out(EvalConfig(families=("all",)), problems, samples)
-    (out / "results.json").write_text(json.dumps(results.to_dict()))
+    (out / "results.json").write_text(json.dumps(results_to_json(results)))
     return out
 
 

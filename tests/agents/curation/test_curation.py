@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.records import Record, read_records
+from storm_calm.agents.curation.records import read_records, record_from_json, record_to_json
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.curation.summary import summarize
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost, RejectedHint
-from storm_calm.agents.runs.settings import help_texts
+from storm_calm.agents.runs.settings import help_texts, to_toml
 from storm_calm.agents.runs.worker_pool import TooManyFailuresError
 from storm_calm.env import ReasonerError, Sampling, read_episodes, write_problems
+from storm_calm.env.serialize import from_json, to_json
 from support.fake_reasoner import FakeReasoner, by_hand, direct, mixed, stubborn, workshop
 from support.measurements import curation_results
 
@@ -32,7 +33,7 @@ def config(tmp_path):
 
 
 def test_both_runs_of_every_problem_are_kept_and_counted(config, tmp_path):
-    summary = curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)).to_dict()
+    summary = to_json(curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)))
     records = read_records(tmp_path / "out" / "episodes.jsonl")
     assert [record.id for record in records] == [f"workshop-{10 + number}" for number in range(8)]
     assert [record.native_correct for record in records] == [False, False, True, False] * 2
@@ -84,10 +85,10 @@ def test_refusals_and_what_inspecting_took_come_back_with_the_record(config, tmp
     (record,) = read_records(tmp_path / "out" / "episodes.jsonl")
     rejected = RejectedHint(reason="answer", trigger="solver_distrust", text="Wait, it is 42.")
     more = replace(record, rejected_hints=(rejected,), cost=Cost(calls=3, cached=1, input_tokens=900, price=0.25))
-    assert Record.from_dict(json.loads(json.dumps(more.to_dict()))) == more
+    assert record_from_json(json.loads(json.dumps(record_to_json(more)))) == more
     summary = summarize(config, [more, more])
     assert summary.rejected_hints == {"answer": 2}
-    assert (summary.cost["calls"], summary.cost["price"]) == (6, 0.5)
+    assert (summary.cost.calls, summary.cost.price) == (6, 0.5)
 
 
 def test_results_do_not_depend_on_how_many_run_at_once(config, tmp_path):
@@ -208,7 +209,7 @@ def test_a_problem_that_the_sandbox_failed_is_not_scored_and_is_tried_again(conf
     broken["outcome"] = broken["episode"]["stop"] = "infrastructure"
     (out / "episodes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     record = read_records(out / "episodes.jsonl")[2]
-    assert (record.failed, record.final_correct, record.to_dict()["score"]["reward"]) == (True, False, None)
+    assert (record.failed, record.final_correct, record_to_json(record)["score"]["reward"]) == (True, False, None)
     assert curate(config, out, resume=True, reasoner=FakeReasoner(mixed)).discarded == {"wrong_answer": 2}
     curate(config, tmp_path / "whole", reasoner=FakeReasoner(mixed))
     assert curation_results(out) == curation_results(tmp_path / "whole")
@@ -271,8 +272,8 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
 
 def test_settings_come_back_from_their_data():
     config = CurateConfig(families=("diet", "covering"), limit=5, temperature=0.5)
-    assert CurateConfig.from_dict(config.to_dict()) == config
-    assert "None" not in str(config.to_dict())
+    assert from_json(CurateConfig, to_toml(config)) == config
+    assert "None" not in str(to_toml(config))
 
 
 def test_every_setting_has_a_help_text():

@@ -149,7 +149,7 @@ def test_every_answer_of_the_endpoint_is_kept_and_counted(run):
     assert len(lines) == judge.answered
     assert sum(json.loads(text)["input_tokens"] for text in lines) == judge.input_tokens
     # What was answered before a problem failed counts as cached in its record, which was made later.
-    assert summary.cost["calls"] + summary.cost["cached"] == judge.answered
+    assert summary.cost.calls + summary.cost.cached == judge.answered
 
 
 def test_a_second_pass_asks_the_endpoint_nothing_and_comes_to_the_same(run, tmp_path):
@@ -161,7 +161,7 @@ def test_a_second_pass_asks_the_endpoint_nothing_and_comes_to_the_same(run, tmp_
     )
     refused_by_length = sum(faced(10 + number)[0] == "too long" for number in range(60))
     assert sum(judge.requests.values()) == asked + refused_by_length, "only what was never answered"
-    assert (again.cost["calls"], again.cost["price"]) == (0, 0)
+    assert (again.cost.calls, again.cost.price) == (0, 0)
     lines = without_measurements([json.loads(text) for text in (out / "golden.jsonl").read_text().splitlines()])
     here = without_measurements([json.loads(text) for text in (tmp_path / "out/golden.jsonl").read_text().splitlines()])
     assert here == lines[: len(here)]
@@ -194,8 +194,8 @@ def test_settings_name_the_intervener_and_its_price_is_summed_up(tmp_path):
         summary = curate(priced, tmp_path / "out", reasoner=Quick(careless))
         assert (summary.intervener, summary.golden, summary.by_trigger["wrong_formulation"]) == ("rules+llm", 3, 3)
         cost = summary.cost
-        assert (cost["calls"], cost["cached"]) == (judge.answered, 0)
-        assert cost["price"] == pytest.approx((judge.input_tokens * 2 + judge.output_tokens * 8) / 1e6)
+        assert (cost.calls, cost.cached) == (judge.answered, 0)
+        assert cost.price == pytest.approx((judge.input_tokens * 2 + judge.output_tokens * 8) / 1e6)
         for name, value in (("intervener_price", "1,8"), ("intervener", "llm"), ("patience", 1)):
             with pytest.raises(ValueError, match=rf"made with other settings \({name}: "):
                 curate(replace(priced, **{name: value}), tmp_path / "out", resume=True, reasoner=Quick(careless))

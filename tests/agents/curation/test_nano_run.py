@@ -8,6 +8,7 @@ import pytest
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.env.loss_mask import loss_mask
+from storm_calm.env.serialize import from_json
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +63,7 @@ def test_a_golden_run_is_right_holds_no_finding_and_has_ids_and_masks(run):
     golden = [json.loads(line) for line in (folder / "golden.jsonl").read_text().splitlines()]
     assert len(golden) == summary.golden
     for record in golden:
-        episode = Episode.from_dict(record)
+        episode = from_json(Episode, record)
         assert score(episode).reward == 1.0
         assert findings(episode) == []
         mask = loss_mask(episode.transcript, "sft")

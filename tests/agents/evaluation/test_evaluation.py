@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 
 from storm_calm.agents.evaluation import EvalConfig, evaluate
+from storm_calm.agents.evaluation.results import results_to_json
 from storm_calm.agents.evaluation.samples import read_samples
+from storm_calm.agents.runs.settings import to_toml
 from storm_calm.agents.runs.worker_pool import TooManyFailuresError
 from storm_calm.env import ReasonerError, Sampling, score, write_problems
+from storm_calm.env.serialize import from_json
 from support.fake_reasoner import FakeReasoner, boxed, direct, mixed, program, silent, stubborn, workshop, wrong
 from support.measurements import without_measurements
 
@@ -62,7 +65,7 @@ class Failing(FakeReasoner):
 
 
 def test_every_run_is_kept_and_counted(config, tmp_path):
-    results = evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)).to_dict()
+    results = results_to_json(evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)))
     samples = read_samples(tmp_path / "out" / "samples.jsonl")
     assert [sample.id for sample in samples] == [f"workshop-{10 + number}" for number in range(COUNT)]
     assert [score(sample.episode).reward for sample in samples] == [0, 0, 1, 0] * 2
@@ -79,7 +82,7 @@ def test_every_run_is_kept_and_counted(config, tmp_path):
 
 
 def test_behaviour_says_how_the_answers_came_about(config, tmp_path):
-    figures = evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)).to_dict()["behaviour"]
+    figures = results_to_json(evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)))["behaviour"]
     # Of eight: two by hand without a program, two overruling the solver, two right, two right for another question.
     assert (figures["code_blocks"], figures["executions"]) == (0.75, 0.75)
     assert figures["execution_status"] == {"ok": 6}
@@ -232,7 +235,7 @@ def test_test_sets_are_told_apart_and_weigh_the_same_in_the_macro_mean(config, t
     sets = EvalConfig(benchmark=("nl4opt", "optmath"), data_dir=str(data), minimum_isolation="limits")
     results = evaluate(sets, tmp_path / "out", reasoner=FakeReasoner(mixed))
     assert (results.problems, results.unread_labels) == (8, 2)
-    groups = results.to_dict()["by_benchmark"]
+    groups = results_to_json(results)["by_benchmark"]
     assert [(name, group["problems"], group["paper"]["mean"]) for name, group in groups.items()] == [
         ("nl4opt", 6, pytest.approx(1 / 6, abs=1e-6)), ("optmath", 2, 0.5),
     ]  # fmt: skip
@@ -279,10 +282,10 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
 
 def test_settings_come_back_from_their_data():
     config = EvalConfig(benchmark=("nl4opt", "optmath"), data_dir="data", rule=("orlm", "sirl"), samples=8)
-    assert EvalConfig.from_dict(config.to_dict()) == config
+    assert from_json(EvalConfig, to_toml(config)) == config
     stress = EvalConfig(stress=("qubo", "mixed"))
-    assert EvalConfig.from_dict(stress.to_dict()) == stress
-    assert EvalConfig.from_dict({"families": ["all"]}).split == "heldout"
+    assert from_json(EvalConfig, to_toml(stress)) == stress
+    assert from_json(EvalConfig, {"families": ["all"]}).split == "heldout"
 
 
 def test_answers_to_stress_problems_are_told_apart_by_what_stands_behind_them(tmp_path):
@@ -297,7 +300,7 @@ def test_answers_to_stress_problems_are_told_apart_by_what_stands_behind_them(tm
     config = EvalConfig(
         problems=str(tmp_path / "problems.jsonl"), rule=("paper", "orlm"), minimum_isolation="limits", samples=2
     )
-    results = evaluate(config, tmp_path / "out", reasoner=FakeReasoner(by_hours)).to_dict()
+    results = results_to_json(evaluate(config, tmp_path / "out", reasoner=FakeReasoner(by_hours)))
     found = results["by_report"]
     assert list(found) == ["all", "outside", "mixed", "qubo", "see_reduction"]
     assert found["all"]["with_report"]["problems"] == 4
@@ -311,7 +314,7 @@ def test_answers_to_stress_problems_are_told_apart_by_what_stands_behind_them(tm
     assert (found["mixed"]["with_report"], found["mixed"]["unanswered"]) == (None, 4)
     assert {name: group["problems"] for name, group in results["by_group"].items()} == {"outside": 4, "mixed": 4}
     write_problems(tmp_path / "problems.jsonl", [workshop(12)])
-    ordinary = evaluate(config, tmp_path / "ordinary", reasoner=FakeReasoner(direct)).to_dict()
+    ordinary = results_to_json(evaluate(config, tmp_path / "ordinary", reasoner=FakeReasoner(direct)))
     assert not {"by_report", "by_group"} & ordinary.keys()
 
 
@@ -327,7 +330,7 @@ def test_stress_problems_are_drawn_ten_of_a_kind_unless_said_otherwise():
 
 def test_the_nano_model_gets_through_stress_problems_and_is_hardly_ever_right(tmp_path):
     config = EvalConfig(stress=("all",), limit=13, seed=7, minimum_isolation="limits")
-    results = evaluate(config, tmp_path / "out").to_dict()
+    results = results_to_json(evaluate(config, tmp_path / "out"))
     assert results["scored"] == 13
     assert results["rules"]["paper"]["pass@1"]["mean"] < 0.4
     assert len(results["by_family"]) == 13

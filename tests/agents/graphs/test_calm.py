@@ -9,6 +9,7 @@ from storm_calm.agents.graphs.components import Parts
 from storm_calm.agents.graphs.hint_share import hint_share
 from storm_calm.agents.interveners import Cost, Inspection, RulesIntervener
 from storm_calm.env import Episode, SolverEnv, run_episode
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError
 from support.fake_reasoner import (
     PLAN,
@@ -31,8 +32,8 @@ def run(sandbox):
 
     def run(role, problem=None, **parts):
         made = Parts(**{"reasoner": FakeReasoner(role), "sandbox": sandbox, **parts})
-        state = calm.build(lambda: made).invoke({"problem": (problem or workshop(14)).to_dict(), "seed": 7})
-        return state, Episode.from_dict(state["episode"])
+        state = calm.build(lambda: made).invoke({"problem": to_json(problem or workshop(14)), "seed": 7})
+        return state, from_json(Episode, state["episode"])
 
     return run
 

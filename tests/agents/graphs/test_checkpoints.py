@@ -5,9 +5,10 @@ import pytest
 from storm_calm.agents.graphs import calm
 from storm_calm.agents.graphs.checkpoints import open_checkpoints, run_graph
 from storm_calm.agents.graphs.components import Parts
+from storm_calm.env.serialize import to_json
 from support.fake_reasoner import FakeReasoner, by_hand, workshop
 
-QUESTION = {"problem": workshop(14).to_dict(), "seed": 7}
+QUESTION = {"problem": to_json(workshop(14)), "seed": 7}
 
 
 class Interrupted(Exception):

@@ -13,6 +13,7 @@ from storm_calm.agents.graphs.components import Parts
 from storm_calm.agents.graphs.human_review import Form, FormError, read
 from storm_calm.agents.interveners.leak_check import MAX_HINT_CHARS
 from storm_calm.env import TRIGGERS, Episode
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.sandbox import Limits, Sandbox, SandboxUnavailableError
 from support.fake_reasoner import FakeReasoner, by_hand, direct, overruling, silent, stubborn, workshop
 
@@ -31,7 +32,7 @@ class ReviewedRun:
     def __init__(self, graph, problem):
         self.graph, self.config = graph, {"configurable": {"thread_id": "a"}}
         self.state = graph.invoke(
-            {"problem": problem.to_dict(), "seed": 7}, self.config, context={"intervener": "person"}
+            {"problem": to_json(problem), "seed": 7}, self.config, context={"intervener": "person"}
         )
 
     @property
@@ -42,7 +43,7 @@ class ReviewedRun:
 
     @property
     def episode(self):
-        return Episode.from_dict(self.state["episode"])
+        return from_json(Episode, self.state["episode"])
 
     def answer(self, *forms):
         """Hand in forms, one after the other. The context is not said again, as a client may forget to."""
@@ -228,10 +229,10 @@ def test_without_a_context_the_rules_watch(sandbox):
     graph = calm.build(lambda: parts, checkpointer=InMemorySaver())
     for number, context in enumerate([None, {}, {"intervener": "rules"}]):
         config = {"configurable": {"thread_id": str(number)}}
-        state = graph.invoke({"problem": workshop(14).to_dict()}, config, context=context)
+        state = graph.invoke({"problem": to_json(workshop(14))}, config, context=context)
         assert (state["outcome"], state["episode"]["interventions"][0]["finding"]["rule"]) == ("golden", "overruled")
     with pytest.raises(ValueError, match="intervener is 'cat'; give one of rules, person"):
-        graph.invoke({"problem": workshop(14).to_dict()}, config, context={"intervener": "cat"})
+        graph.invoke({"problem": to_json(workshop(14))}, config, context={"intervener": "cat"})
 
 
 def test_the_interrupt_brings_the_form_as_a_json_schema(watch):
@@ -257,7 +258,7 @@ def test_a_run_of_the_rules_can_be_handed_to_a_person_in_the_middle(sandbox):
     parts = Parts(reasoner=FakeReasoner(overruling), sandbox=sandbox)
     graph = calm.build(lambda: parts, checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "a"}}
-    graph.invoke({"problem": workshop(14).to_dict()}, config)
+    graph.invoke({"problem": to_json(workshop(14))}, config)
     before = next(kept for kept in graph.get_state_history(config) if kept.next == ("detect",))
     handed = graph.update_state(before.config, {"intervener": "person"})
     assert graph.invoke(None, handed)["__interrupt__"][0].value["text"] == before.values["messages"][-1].text

@@ -5,6 +5,7 @@ import pytest
 from storm_calm.agents.graphs import storm
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.env import Episode, SolverEnv, run_episode
+from storm_calm.env.serialize import from_json, to_json
 from support.fake_reasoner import FakeReasoner, direct, overruling, silent, workshop
 
 
@@ -29,9 +30,9 @@ def test_a_question_in_a_message_is_answered(machine):
 
 def test_it_is_the_plain_loop(machine, sandbox):
     for role in (direct, overruling, silent):
-        state = machine(role).invoke({"problem": workshop(14).to_dict(), "seed": 3})
+        state = machine(role).invoke({"problem": to_json(workshop(14)), "seed": 3})
         alone = run_episode(SolverEnv(sandbox, FakeReasoner(role)), FakeReasoner(role), workshop(14), seed=3)
-        assert Episode.from_dict(state["episode"]).transcript == alone.transcript
+        assert from_json(Episode, state["episode"]).transcript == alone.transcript
 
 
 def test_a_second_question_in_the_same_chat_is_a_run_of_its_own(machine):

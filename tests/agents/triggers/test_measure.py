@@ -3,7 +3,7 @@
 import pytest
 
 from storm_calm.agents.detectors.labelled_traces import LabelledTrace
-from storm_calm.agents.detectors.measure import measure
+from storm_calm.agents.detectors.measure import measure, measurement_to_json
 from storm_calm.agents.interveners import Cost, Inspection, RulesIntervener
 from storm_calm.env import Episode, Finding, Problem, Span, Transcript
 
@@ -116,7 +116,7 @@ def test_what_is_so_far_is_reported_after_each_trace():
 
 
 def test_json_data_has_figures_and_every_judgement(measured):
-    facts = measured.to_dict()
+    facts = measurement_to_json(measured)
     assert (facts["traces"], facts["clean"], facts["false_alarms"], facts["unjudged"]) == (7, 2, 1, 1)
     assert facts["all"]["precision"]["mean"] == 0.5
     assert facts["triggers"]["manual_computation"] == {

@@ -102,7 +102,8 @@ def test_a_line_that_is_no_record_is_named_with_its_file_and_nothing_is_written(
     first, second, third = file.read_text().splitlines()
     file.write_text(f"{first}\n{broken}\n{second}\n{third}\n")
     before = digests(folder)
-    with pytest.raises(ValueError, match=r"episodes\.jsonl:2: not a record .* make the run anew"):
+    words = r"episodes\.jsonl:2: not a record of this curation: .*(not JSON|make it again|one object a line)"
+    with pytest.raises(ValueError, match=words):
         write_report(open_run(folder), folder / "report.html")
     assert digests(folder) == before
 
@@ -110,7 +111,7 @@ def test_a_line_that_is_no_record_is_named_with_its_file_and_nothing_is_written(
 def test_a_record_of_another_version_is_refused_by_the_field_that_is_wrong(made, many, tmp_path):
     (record,) = many(1)
     del record["native"]
-    with pytest.raises(ValueError, match=r'episodes\.jsonl:1: .*"native" is missing; view it with the version'):
+    with pytest.raises(ValueError, match=r'episodes\.jsonl:1: .*"native" is missing'):
         write_report(open_run(made([record])), tmp_path / "report.html")
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.records import Record
+from storm_calm.agents.curation.records import Record, record_to_json
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.env import Episode, Finding, Intervention, Span, Transcript, write_problems
 from storm_calm.env.jsonl import write_lines
+from storm_calm.env.records import episode_to_json
 from support.browser_pages import browser, page
 from support.fake_reasoner import FakeReasoner, mixed, workshop
 
@@ -39,7 +40,7 @@ def made(tmp_path):
     def made(*episodes):
         folder = tmp_path / "made"
         folder.mkdir()
-        (folder / "config.toml").write_text('reasoner = "nano"\n')
+        (folder / "config.toml").write_text('format_version = 1\nreasoner = "nano"\n')
         records = [
             Record(
                 seed=0,
@@ -50,8 +51,8 @@ def made(tmp_path):
             )
             for one in episodes
         ]
-        write_lines(folder / "episodes.jsonl", (record.to_dict() for record in records))
-        write_lines(folder / "golden.jsonl", (one.to_dict() for one in episodes))
+        write_lines(folder / "episodes.jsonl", map(record_to_json, records))
+        write_lines(folder / "golden.jsonl", map(episode_to_json, episodes))
         (folder / "summary.json").write_text("{}\n")
         return folder
 

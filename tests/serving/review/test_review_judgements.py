@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.env import TRIGGERS
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.serving.review.judgements import ANSWERS, LONGEST, MEANINGS, QUESTIONS, Judgement
 from storm_calm.serving.review.reviewer import read_judgements, read_reviewers, reviewer_file, reviewing
 from storm_calm.serving.review.sample import read_sample, sampled
@@ -37,7 +38,7 @@ def test_every_trigger_is_explained_to_reviewers():
 @given(DRAFTS)
 def test_a_judgement_comes_back_from_its_line(said):
     one = Judgement(item="a#0", digest="d", **said)
-    assert Judgement.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+    assert from_json(Judgement, json.loads(json.dumps(to_json(one)))) == one
     whole = set(said["answers"]) == set(QUESTIONS)
     assert one.complete == (whole and (said["answers"]["trigger"] != "no" or said["right_trigger"] is not None))
 
@@ -46,18 +47,18 @@ def test_a_judgement_comes_back_from_its_line(said):
     ("said", "fault"),
     [
         ({"answers": {"taste": "yes"}}, "question 'taste' is none of finding, trigger, hint, lightweight, leak"),
-        ({"answers": {"leak": "maybe"}}, "leak is 'maybe'; give one of yes, no, cannot_say"),
-        ({"answers": {"leak": ["yes"]}}, r"leak is \['yes'\]"),
-        ({"answers": "yes"}, "answers is 'yes'; give an object"),
+        ({"answers": {"leak": "maybe"}}, '"answers.leak" is "maybe"; give "yes", "no" or "cannot_say"'),
+        ({"answers": {"leak": ["yes"]}}, r'"answers.leak" is \["yes"\]'),
+        ({"answers": "yes"}, '"answers" is "yes"; give an object'),
         (
             {"answers": FINE, "right_trigger": "none"},
             "right_trigger is 'none', but the trigger was not said to be wrong",
         ),
         ({"answers": {"trigger": "no"}, "right_trigger": "laziness"}, "right_trigger is 'laziness'; give one of"),
-        ({"comment": 7}, "comment is 7; give a text"),
+        ({"comment": 7}, '"comment" is 7; give a text'),
         ({"comment": "a" * (LONGEST + 1)}, f"the comment has {LONGEST + 1} characters; {LONGEST} are the most"),
         ({"comment": "half: \ud83d"}, "the comment is no text from character 7 on"),
-        ({"mood": "good"}, "Judgement has no field 'mood'"),
+        ({"mood": "good"}, '"mood" is not a known field; remove it'),
     ],
 )
 def test_what_is_no_judgement_is_refused_and_not_kept(run, said, fault):
@@ -112,7 +113,7 @@ def test_a_line_that_is_no_judgement_of_this_sample_is_named(run):
     file = reviewer_file(run, "ana")
     good = file.read_text()
     for line, fault in [
-        ("{}", 'ana.jsonl:2: not a judgement of this review: Judgement: "item" is missing'),
+        ("{}", 'ana.jsonl:2: not a judgement of this review: "item" is missing'),
         ("mine", "ana.jsonl:2: not a judgement of this review: not JSON: Expecting value"),
         (good.strip().replace('"digest": "', '"digest": "x'), "ana.jsonl:2: .* is not in the sample"),
     ]:

@@ -11,7 +11,7 @@ import pytest
 from storm_calm.env import TRIGGERS, Problem
 from storm_calm.serving.review.judgements import QUESTIONS
 from storm_calm.serving.review.read_review import read_review
-from storm_calm.serving.review.results import results
+from storm_calm.serving.review.results import results, results_to_json
 from storm_calm.serving.review.reviewer import reviewer_file
 from support.browser_pages import NAMES, expect, until
 from support.fake_reasoner import workshop
@@ -134,7 +134,7 @@ def test_two_people_review_a_run_and_the_results_are_theirs(page, run):
         kept = lines(run, name)
         for item, said in zip(sample, told, strict=True):
             assert {key: kept[item][key] for key in ("answers", "right_trigger", "comment")} == expected(said), item
-    found = results(read_review(run)).to_dict()
+    found = results_to_json(results(read_review(run)))
     # finding: yes yes, no no, yes yes, yes no, yes yes, no yes: two ties, which count as no.
     assert {key: found["overall"]["finding"][key] for key in ("n", "yes", "split")} == {"n": 6, "yes": 3, "split": 2}
     # Both yes 3, both no 1, one each way: 4 of 6 alike; by chance (4 * 4 + 2 * 2) / 36.

@@ -8,7 +8,7 @@ import pytest
 
 from storm_calm.serving.review.export import check_file, write
 from storm_calm.serving.review.read_review import read_review
-from storm_calm.serving.review.results import results
+from storm_calm.serving.review.results import results, results_to_json
 from storm_calm.serving.review.reviewer import reviewing
 from storm_calm.serving.review.sample import sampled
 from support.fake_reasoner import workshop
@@ -65,7 +65,7 @@ BEN = {
 
 
 def test_rates_count_interventions_and_a_tie_speaks_against_them(reviewed):
-    found = results(read_review(reviewed)).to_dict()
+    found = results_to_json(results(read_review(reviewed)))
     assert (found["sample"], found["drawn_from"], found["reviewers"]) == (10, 10, {"ana": 10, "ben": 8})
     # finding: 0 no twice; 1 no and yes, a tie; the other eight yes.
     # trigger: 0 no and yes, a tie; 5 yes once, as ben can't say; 9 no; the other seven yes.
@@ -85,7 +85,7 @@ def test_rates_count_interventions_and_a_tie_speaks_against_them(reviewed):
 
 
 def test_rates_stand_by_finder_and_by_trigger_too(reviewed):
-    found = results(read_review(reviewed)).to_dict()
+    found = results_to_json(results(read_review(reviewed)))
     assert list(found["by_finder"]) == ["llm", "rules"]
     assert list(found["by_trigger"]) == ["manual_computation", "solver_distrust"]
     # As every model's finding here is of one trigger, and every rule's of the other.
@@ -99,7 +99,7 @@ def test_rates_stand_by_finder_and_by_trigger_too(reviewed):
 
 
 def test_two_reviewers_agree_as_their_tables_say(reviewed):
-    (pair,) = results(read_review(reviewed)).to_dict()["agreement"]
+    (pair,) = results_to_json(results(read_review(reviewed)))["agreement"]
     assert pair["reviewers"] == ["ana", "ben"]
     # finding, of the first eight: both yes 6, ana no and ben yes 1, both no 1.
     observed, expected = 7 / 8, (6 / 8) * (7 / 8) + (2 / 8) * (1 / 8)

@@ -119,9 +119,9 @@ def test_a_run_that_was_curated_anew_is_told_from_the_one_that_was_reviewed(run)
     ("text", "fault"),
     [
         ("", "not a sample: Expecting value"),
-        ("[]", "not a sample: Sample: give an object"),
-        ('{"size": 4}', 'not a sample: Sample: "seed" is missing'),
-        ('{"size": 4, "seed": 0, "drawn_from": 4, "items": []}', "not a sample: items must be an object"),
+        ("[]", r"not a sample: it is \[\]; give an object"),
+        ('{"size": 4}', 'not a sample: "seed" is missing'),
+        ('{"size": 4, "seed": 0, "drawn_from": 4, "items": []}', r'not a sample: "items" is \[\]; give an object'),
     ],
 )
 def test_a_sample_that_cannot_be_read_is_said_to_be_none_and_left_alone(run, text, fault):

@@ -1,0 +1,145 @@
+"""Values to JSON data and back. JSON data is what `json.loads` returns: dicts, lists, texts, numbers, booleans, None.
+
+    data = to_json(episode)
+    episode = from_json(Episode, data)
+
+The definition of a value is its frozen dataclass alone. Reading is strict: every field has its type, numbers are
+finite, and unknown fields are errors. Bytes are written as base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from storm_calm.env.jsonl import short
+
+# Imported when the first value is read or written: a command that only shows its help has no need of it.
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+    from pydantic_core import SchemaSerializer, SchemaValidator
+
+T = TypeVar("T")
+
+
+def to_json(value: Any, *, digits: int | None = None) -> dict[str, Any]:
+    """Return the JSON data of a dataclass instance. digits: decimals that numbers are rounded to."""
+    data: dict[str, Any] = _schemas(type(value))[1].to_python(value, mode="json", warnings=False)
+    return data if digits is None else _rounded(data, digits)
+
+
+def from_json(cls: type[T], data: object) -> T:
+    """Return the `cls` that JSON data describes. Raises ValueError that names the field and the fix."""
+    try:
+        value: T = _schemas(cls)[0].validate_python(data)
+    except ValueError as error:
+        raise ValueError(_message(cast("ValidationError", error), data)) from error
+    return value
+
+
+def adapter(cls: type[T], *, described: bool = False) -> TypeAdapter[T]:
+    """Return pydantic's adapter of a dataclass, with our settings for it and for the dataclasses in it.
+
+    described: take the descriptions of fields from their docstrings, which reads the source.
+    """
+    from pydantic import ConfigDict, TypeAdapter
+    from typing_extensions import TypeAliasType
+
+    settings = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=described)
+    # Settings cannot be given for a dataclass, but for an alias of it.
+    return TypeAdapter(TypeAliasType(cls.__name__, cls), config=settings)  # type: ignore[misc]
+
+
+@cache
+def _schemas(cls: type) -> tuple[SchemaValidator, SchemaSerializer]:
+    from pydantic_core import SchemaSerializer, SchemaValidator
+
+    schema = _of_json(adapter(cls).core_schema)
+    return SchemaValidator(schema), SchemaSerializer(schema)
+
+
+def _of_json(schema: Any) -> Any:
+    """Adapt a strict schema to JSON data, in which tuples are lists, dataclasses dicts, and bytes base64."""
+    from pydantic_core import core_schema
+
+    if isinstance(schema, list):
+        return [_of_json(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    adapted = {name: part if name == "metadata" else _of_json(part) for name, part in schema.items()}
+    match schema.get("type"):
+        case "tuple" | "dataclass":
+            adapted["strict"] = False
+        case "bytes":
+            encode = core_schema.plain_serializer_function_ser_schema(_encode, when_used="json")
+            return core_schema.no_info_plain_validator_function(_decode, serialization=encode)
+    return adapted
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(part, digits) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part, digits) for part in value]
+    return round(value, digits) if isinstance(value, float) else value
+
+
+def _encode(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _decode(content: object) -> bytes:
+    if not isinstance(content, str):
+        raise ValueError(f"{short(content)} is not a text; give bytes as base64")
+    try:
+        return base64.b64decode(content, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"not base64: {error}") from error
+
+
+_GIVE = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "none_required": "null",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "mapping_type": "an object",
+    "dataclass_type": "an object",
+}
+"""The fix for each type of fault; others have it in their message."""
+
+
+def _message(error: ValidationError, data: object) -> str:
+    """The first fault in words: the field as a path, such as "episode.usage" or "answers[2]", its value and the fix."""
+    faults = error.errors(include_url=False)
+    path = _path(faults[0], data)
+    # Each branch of a union has a fault of its own, at the same place.
+    same = [fault for fault in faults if _path(fault, data) == path]
+    first, name = same[0], f'"{path}"' if path else "it"
+    match first["type"]:
+        case "missing":
+            return f"{name} is missing"
+        case "unexpected_keyword_argument":
+            return f"{name} is not a known field; remove it"
+        case "value_error":
+            words = str(first["ctx"]["error"])
+            return f"{path}: {words}" if path else words
+    fixes = [_GIVE.get(one["type"]) or one["msg"].removeprefix("Input should be ").replace("'", '"') for one in same]
+    return f"{name} is {short(first['input'])}; give {' or '.join(dict.fromkeys(fixes))}"
+
+
+def _path(fault: Any, data: Any) -> str:
+    path = ""
+    for part in fault["loc"]:
+        if isinstance(part, int) and isinstance(data, list | tuple):
+            path, data = f"{path}[{part}]", data[part]
+        elif isinstance(data, Mapping) and (part in data or fault["type"] == "missing"):
+            path, data = f"{path}.{part}" if path else part, data.get(part)
+        # Anything else is the name of a branch of a union, which is not in the data.
+    return path
