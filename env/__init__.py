@@ -6,7 +6,7 @@
     for problem in read_problems("problems.jsonl"):
         print(problem.id, score(run_episode(env, reasoner, problem)).reward)
 
-Imports `sandbox` and the standard library only: whatever trains, serves or draws graphs builds on this, and not the
+Imports `sandbox`, the standard library and pydantic only: training, serving and the graphs build on this, and not the
 reverse.
 """
 

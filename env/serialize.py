@@ -27,14 +27,15 @@ T = TypeVar("T")
 
 def to_json(value: Any, *, digits: int | None = None) -> dict[str, Any]:
     """Return the JSON data of a dataclass instance. digits: decimals that numbers are rounded to."""
-    data: dict[str, Any] = _schemas(type(value))[1].to_python(value, mode="json", warnings=False)
+    cls: Any = type(value)
+    data: dict[str, Any] = _schemas(cls)[1].to_python(value, mode="json", warnings=False)
     return data if digits is None else _rounded(data, digits)
 
 
 def from_json(cls: type[T], data: object) -> T:
     """Return the `cls` that JSON data describes. Raises ValueError that names the field and the fix."""
     try:
-        value: T = _schemas(cls)[0].validate_python(data)
+        value: T = _schemas(cast(Any, cls))[0].validate_python(data)
     except ValueError as error:
         raise ValueError(_message(cast("ValidationError", error), data)) from error
     return value
@@ -50,7 +51,7 @@ def adapter(cls: type[T], *, described: bool = False) -> TypeAdapter[T]:
 
     settings = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=described)
     # Settings cannot be given for a dataclass, but for an alias of it.
-    return TypeAdapter(TypeAliasType(cls.__name__, cls), config=settings)  # type: ignore[misc]
+    return TypeAdapter(TypeAliasType(cls.__name__, cls), config=settings)  # type: ignore[arg-type]
 
 
 @cache

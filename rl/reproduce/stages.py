@@ -78,7 +78,7 @@ def _curate(place: Place, tell: Tell) -> None:
         place.folder / "curate",
         resume=True,
         on_progress=lambda progress: tell(
-            f"{progress.done} of {progress.total} problems, {progress.counts['golden']} golden"
+            f"{progress.done} of {progress.total} problems, {progress.counts.get('golden', 0)} golden"
         ),
     )
     if summary.errors:
@@ -141,7 +141,7 @@ def _evaluate(model: str, place: Place, tell: Tell) -> None:
         place.folder / f"eval-{model}",
         resume=True,
         on_progress=lambda progress: tell(
-            f"{progress.done} of {progress.total} problems, {progress.counts['right']} right"
+            f"{progress.done} of {progress.total} problems, {progress.counts.get('right', 0)} right"
         ),
     )
     if results.errors:

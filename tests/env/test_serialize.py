@@ -99,7 +99,7 @@ def test_what_is_not_an_object_is_named(data):
 
 def test_the_fork_servers_do_not_load_pydantic():
     code = (
-        "import sys\nimport storm_calm.env, storm_calm.sandbox.zygote.main, storm_calm.sandbox.backends.local\n"
+        "import sys\nimport storm_calm.env, storm_calm.sandbox.zygote.startup, storm_calm.sandbox.backends.local\n"
         "print('pydantic' in sys.modules, 'pydantic_core' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

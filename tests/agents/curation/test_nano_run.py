@@ -8,7 +8,7 @@ import pytest
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.env.loss_mask import loss_mask
-from storm_calm.env.serialize import from_json
+from storm_calm.env.records import episode_from_json
 
 pytestmark = pytest.mark.slow
 
@@ -57,13 +57,13 @@ def test_the_same_seed_gives_the_same_records_with_any_number_of_workers(run, tm
 
 def test_a_golden_run_is_right_holds_no_finding_and_has_ids_and_masks(run):
     from storm_calm.agents.triggers import findings
-    from storm_calm.env import Episode, score
+    from storm_calm.env import score
 
     _, folder, summary = run
     golden = [json.loads(line) for line in (folder / "golden.jsonl").read_text().splitlines()]
     assert len(golden) == summary.golden
     for record in golden:
-        episode = from_json(Episode, record)
+        episode = episode_from_json(record)
         assert score(episode).reward == 1.0
         assert findings(episode) == []
         mask = loss_mask(episode.transcript, "sft")

@@ -99,7 +99,7 @@ def test_what_is_no_judgement_is_refused_with_what_is_wrong(ana):
         (b"", 422, "Expecting value"),
         (b"[]", 422, "a judgement is an object"),
         (b"\xff", 422, "utf-8"),
-        (b'{"answers": {"leak": "perhaps"}}', 422, "leak is 'perhaps'; give one of yes, no, cannot_say"),
+        (b'{"answers": {"leak": "perhaps"}}', 422, '"answers.leak" is "perhaps"; give "yes", "no" or "cannot_say"'),
         (b'{"comment": "\\ud83d"}', 422, "the comment is no text from character 1 on"),
         (b"[" * 100_000, 422, "the judgement is nested too deep"),
         (json.dumps({"comment": "a" * 17 * LONGEST}).encode(), 413, "a judgement has 160000 bytes at most"),
