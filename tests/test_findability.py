@@ -52,7 +52,6 @@ NOT_YET = {
     "serving/api/rate_limit.py",
     "env/problems/families/split.py",
     "rl/rollout/agent_loop.py",
-    "env/atomic_write.py",
     "env/problems/benchmarks/load_benchmark.py",
 }
 """Files that are expected and do not have that name yet."""
