@@ -77,7 +77,7 @@ def intervene(supply: Supply, state: CalmState) -> dict[str, Any]:
     finding = from_json(Finding, kept)
     intervention = env.intervene(finding, hint)
     tail = env.episode.transcript.spans[-1]
-    nodes.tell(source="hint", text=tail.text, cut=intervention.cut, trigger=finding.trigger)
+    nodes.emit_event(source="hint", text=tail.text, cut=intervention.cut, trigger=finding.trigger)
     return {**nodes.update(env.episode, state), "finding": None, "hint": None}
 
 

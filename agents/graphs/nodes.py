@@ -15,14 +15,14 @@ from langgraph.config import get_stream_writer
 from typing_extensions import Unpack
 
 from storm_calm.agents.graphs.components import Supply
-from storm_calm.agents.graphs.state import Question, State, asked, chat
+from storm_calm.agents.graphs.state import Question, State, chat, problem_of
 from storm_calm.env import Chunk, Episode, Generation, SegmentRequest, collect, read_answer, write_segment
 from storm_calm.env.serialize import from_json, to_json
 
 
 def start(supply: Supply, state: Question) -> dict[str, Any]:
     """Begin a run."""
-    problem = asked(state)
+    problem = problem_of(state)
     episode = supply().env().reset(problem)
     started: dict[str, Any] = {"problem": None, "episode": to_json(episode), "answer": None}
     if state.get("problem") is not None:
@@ -36,7 +36,7 @@ def reason(supply: Supply, state: State) -> dict[str, Any]:
     env = parts.env(episode_of(state))
 
     def stream(**segment: Unpack[SegmentRequest]) -> Generation:
-        return collect(_told(parts.reasoner.stream(**segment)))
+        return collect(_emit_text(parts.reasoner.stream(**segment)))
 
     generate = stream if parts.streaming else parts.reasoner.generate
     write_segment(env, generate, seed=state.get("seed", 0), sampling=parts.sampling or parts.reasoner.sampling)
@@ -48,9 +48,9 @@ def execute(supply: Supply, state: State) -> dict[str, Any]:
     env = supply().env(episode_of(state))
     result = env.act()
     if result.execution is not None:
-        tell(source="tool", text=result.observation, execution=to_json(result.execution))
+        emit_event(source="tool", text=result.observation, execution=to_json(result.execution))
     elif result.stop == "infrastructure":
-        tell(source="tool", text="", failure=result.observation)
+        emit_event(source="tool", text="", failure=result.observation)
     return update(env.episode, state)
 
 
@@ -76,13 +76,13 @@ def update(episode: Episode, state: State) -> dict[str, Any]:
     return {"episode": to_json(episode), "messages": chat(episode, state.get("messages", []))}
 
 
-def tell(**event: Any) -> None:
+def emit_event(**event: Any) -> None:
     """Hand an event on to whoever streams the graph."""
     get_stream_writer()(event)
 
 
-def _told(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+def _emit_text(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     for chunk in chunks:
         if chunk.text:
-            tell(source="model", text=chunk.text)
+            emit_event(source="model", text=chunk.text)
         yield chunk

@@ -70,7 +70,7 @@ class CalmState(State, total=False):
     """An `Outcome`, once the judge has spoken."""
 
 
-def asked(state: Question) -> Problem:
+def problem_of(state: Question) -> Problem:
     """The problem that a run is to begin with. Its answer is unknown where it comes as a message.
 
     Raises ValueError where there is no question.
