@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from storm_calm.cli.errors import told
+from storm_calm.cli.errors import report_errors
 
 EXAMPLES = (
     "Examples:\n\nstorm compare runs/base runs/tuned\n\nstorm compare runs/base runs/tuned runs/best --out pictures"
@@ -24,7 +24,7 @@ def compare(
     ] = None,
 ) -> None:
     """Put evaluations side by side: right answers, what differs from the first run, and what the models did."""
-    with told():
+    with report_errors():
         from storm_calm.agents.evaluation.compare_runs import compare
         from storm_calm.agents.evaluation.plots import draw
         from storm_calm.cli.compare_display import print_comparison

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.detectors.measure import measurement_to_json
-from storm_calm.cli.errors import fail, told
-from storm_calm.cli.options import option_texts
+from storm_calm.agents.runs.intervener_options import IntervenerOptions
+from storm_calm.agents.runs.options import Config, Option, OptionError, check_options
+from storm_calm.agents.runs.sandbox_options import SandboxOptions
+from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.options import AsJson, Display, Given, options_of, read_config
 
 if TYPE_CHECKING:
     from storm_calm.agents.detectors.labelled_traces import LabelledTrace
@@ -21,90 +24,63 @@ if TYPE_CHECKING:
     from storm_calm.sandbox import Sandbox
 
 EXAMPLES = "Examples:\n\nstorm detectors\n\nstorm detectors --nano 1200 --seed 3 --json"
-TEXTS = option_texts(CurateConfig)
 NANO = 400
-"""Traces that are played where nobody says what to measure on."""
+"""Traces that are played by default."""
 
 
-def detectors(
-    nano: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help=f"Labelled traces to play as those are that the nano model learned from. Default: {NANO}, or none "
-            "with --traces.",
-        ),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(metavar="S", help="Which traces are played; the model learned from none of them.")
-    ] = 1,
-    traces: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR|FILE", help="Traces that somebody has labelled, a Markdown file for each."),
-    ] = None,
-    intervener: Annotated[
-        str, typer.Option(metavar="rules|llm|rules+llm", help='Who looks for flaws: "rules", "llm", or "rules+llm".')
-    ] = "rules",
-    intervener_url: Annotated[str, typer.Option(metavar="URL", help=TEXTS["intervener_url"], show_default=False)] = "",
-    intervener_model: Annotated[
-        str, typer.Option(metavar="NAME", help=TEXTS["intervener_model"], show_default=False)
-    ] = "",
-    intervener_price: Annotated[
-        str, typer.Option(metavar="IN,OUT", help=TEXTS["intervener_price"], show_default=False)
-    ] = "",
-    reply_cache: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Where an llm's replies are kept; what stands there is not asked again."),
-    ] = None,
-    minimum_isolation: Annotated[
-        str, typer.Option(metavar="ISOLATION", help="The weakest sandbox to accept: full, landlock or limits.")
-    ] = "landlock",
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print figures and every judgement as one JSON object.")
-    ] = False,
-    display: Annotated[
-        Literal["rich", "plain", "none"] | None,
-        typer.Option(
-            metavar="rich|plain|none", help="What to show meanwhile: a live bar, lines now and then, nothing."
-        ),
-    ] = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class DetectorsConfig(IntervenerOptions, SandboxOptions, Config):
+    """What to measure detectors on."""
+
+    group: ClassVar[str] = "Traces"
+
+    nano: Annotated[int | None, Option(metavar="N", least=1)] = None
+    """Labelled traces to play as those are that the nano model learned from. Default: 400, or none with --traces."""
+    seed: Annotated[int, Option(metavar="S")] = 1
+    """Which traces are played; the model learned from none of them."""
+    traces: Annotated[Path | None, Option(metavar="DIR|FILE")] = None
+    """Traces labelled by people, a Markdown file for each."""
+    reply_cache: Annotated[Path | None, Option(metavar="FILE")] = None
+    """Where an llm's replies are kept; those that are in it are not requested again."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.reply_cache is not None and self.intervener == "rules":
+            raise OptionError("reply_cache", "goes with --intervener llm or rules+llm; rules use no model")
+
+
+@options_of(DetectorsConfig)
+def detectors(given: Given, *, as_json: AsJson = False, display: Display = None) -> None:
     """Measure how well the flaws of a run are found: precision and recall of each trigger on labelled traces."""
     from storm_calm.agents.detectors.labelled_traces import read_traces
-    from storm_calm.agents.interveners.open_intervener import open_intervener
-    from storm_calm.sandbox import open_sandbox
+    from storm_calm.agents.interveners.open_intervener import open_configured_intervener
 
     measured: dict[str, Measurement] = {}
-    with told():
-        if nano is not None and nano < 1:
-            raise ValueError(f"nano is {nano}; give at least 1")
-        if reply_cache is not None and intervener == "rules":
-            raise ValueError("--reply-cache goes with --intervener llm or rules+llm; rules ask nobody")
-        asked = open_intervener(
-            intervener,
-            url=intervener_url,
-            model=intervener_model,
-            price=intervener_price,
-            reply_cache=reply_cache,
-        )
+    with report_errors():
+        config = read_config(DetectorsConfig, given)
+        asked = open_configured_intervener(config, reply_cache=config.reply_cache)
         try:
-            with asked as watching, open_sandbox(minimum_isolation=cast(Any, minimum_isolation)) as sandbox:
-                if traces is not None:
-                    read = read_traces(traces, sandbox)
-                    measured[str(traces)] = _measured(read, len(read), watching, display)
-                if nano is not None or traces is None:
-                    count = nano or NANO
-                    measured[f"nano, seed {seed}"] = _measured(_played(count, seed, sandbox), count, watching, display)
+            with asked as watching, config.open_sandbox() as sandbox:
+                if config.traces is not None:
+                    read = read_traces(config.traces, sandbox)
+                    measured[str(config.traces)] = _measured(read, len(read), watching, display)
+                if config.nano is not None or config.traces is None:
+                    count = config.nano or NANO
+                    measured[f"nano, seed {config.seed}"] = _measured(
+                        _played(count, config.seed, sandbox), count, watching, display
+                    )
         except KeyboardInterrupt:
-            kept = f"; what the llm said is kept in {reply_cache}" if reply_cache is not None else ""
+            kept = f"; what the llm said is kept in {config.reply_cache}" if config.reply_cache is not None else ""
             fail(f"stopped; nothing is measured{kept}", code=130)
     if as_json:
         sets = {name: measurement_to_json(one) for name, one in measured.items()}
-        typer.echo(json.dumps({"intervener": intervener, "model": intervener_model, "sets": sets}, indent=2))
+        typer.echo(
+            json.dumps({"intervener": config.intervener, "model": config.intervener_model, "sets": sets}, indent=2)
+        )
         return
     from storm_calm.cli.detectors_display import print_measured
 
-    print_measured(intervener, measured)
+    print_measured(config.intervener, measured)
 
 
 def _played(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from storm_calm.cli.errors import told
+from storm_calm.cli.errors import report_errors
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print the verdicts as one JSON object.")] = False,
 ) -> None:
     """Look for the known signatures of a failed training; the exit code is 1 if there is a problem, and 0 if not."""
-    with told():
+    with report_errors():
         from storm_calm.rl.doctor import examine
 
         verdicts = examine(run, baseline)

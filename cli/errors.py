@@ -17,13 +17,16 @@ _FULL = "the disk is full; make room, and go on with --resume if the command has
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Say what went wrong inside, and exit. A mistake of ours, which is anything unexpected, keeps its traceback."""
+def report_errors() -> Iterator[None]:
+    """Report what went wrong inside in one line, and exit. Anything unexpected keeps its traceback."""
+    from storm_calm.agents.runs.options import OptionError
     from storm_calm.env import ReasonerError
     from storm_calm.sandbox import SandboxUnavailableError
 
     try:
         yield
+    except OptionError as error:
+        fail(f"--{error.name.replace('_', '-')}: {error.problem}", code=2)
     except ValueError as error:
         fail(str(error), code=2)
     except (ReasonerError, SandboxUnavailableError) as error:

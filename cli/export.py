@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from storm_calm.cli.errors import fail, told
+from storm_calm.cli.errors import fail, report_errors
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Write a dataset for training: golden runs with their token ids and masks, or problems for GRPO."""
-    with told():
+    with report_errors():
         from storm_calm.rl.datasets import ExportConfig
         from storm_calm.rl.datasets import export as write
 

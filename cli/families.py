@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from storm_calm.cli.errors import fail, told
+from storm_calm.cli.errors import fail, report_errors
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def families(
     ] = False,
 ) -> None:
     """List the problem families that storm can draw from without end, show a problem, or write many to a file."""
-    with told():
+    with report_errors():
         if out is not None:
             if show is not None:
                 raise ValueError("--show prints one question and --out writes many; give one of them")
@@ -94,7 +94,7 @@ def _write(
 ) -> None:
     from collections import Counter
 
-    from storm_calm.agents.curation.config import FAMILY_LIMIT
+    from storm_calm.agents.runs.problem_options import FAMILY_LIMIT
     from storm_calm.env import write_problems
     from storm_calm.env.problems.families import generate
 

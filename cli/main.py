@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -18,34 +19,59 @@ from storm_calm.cli import (
     sandbox,
     serve,
     solve,
+    train,
     view,
 )
 from storm_calm.cli import eval as evaluation
 
+HELP = """Solve optimization problems in words with a model that reasons, runs solver code and checks.
+
+Three things to do first:
+
+storm solve 'A workshop has 40 hours. A chair takes 2 and earns 5. What is the largest profit?'
+
+storm curate --families all --limit 20
+
+storm serve"""
+EXAMPLES = "Examples:\n\nstorm families --show knapsack | storm solve -\n\nstorm eval --families all --limit 20"
+
 app = typer.Typer(
     name="storm",
-    help="Turn word problems into golden trajectories, and solve them with a model that reasons, codes and checks.",
-    epilog="Examples:\n\nstorm curate --families all --limit 20\n\n"
-    "storm solve 'A workshop has 40 hours. A chair takes 2 and earns 5. What is the largest profit?'",
+    help=HELP,
+    epilog=EXAMPLES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("curate", epilog=curate.EXAMPLES)(curate.curate)
-app.command("view", epilog=view.EXAMPLES)(view.view)
-app.command("review", epilog=review.EXAMPLES)(review.review)
-app.command("detectors", epilog=detectors.EXAMPLES)(detectors.detectors)
-app.command("solve", epilog=solve.EXAMPLES)(solve.solve)
-app.command("eval", epilog=evaluation.EXAMPLES)(evaluation.evaluate)
-app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
-app.command("export", epilog=export.EXAMPLES)(export.export)
-app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
-app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.reproduce)
-app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
-app.command("key", epilog=serve.KEY_EXAMPLES)(serve.key)
-app.command("families", epilog=families.EXAMPLES)(families.families)
-app.add_typer(sandbox.app)
+
+_GROUPS: dict[str, dict[str, tuple[Callable[..., None], str]]] = {
+    "Solve and serve": {
+        "solve": (solve.solve, solve.EXAMPLES),
+        "serve": (serve.serve, serve.EXAMPLES),
+        "key": (serve.key, serve.KEY_EXAMPLES),
+    },
+    "Curate": {
+        "curate": (curate.curate, curate.EXAMPLES),
+        "view": (view.view, view.EXAMPLES),
+        "review": (review.review, review.EXAMPLES),
+        "export": (export.export, export.EXAMPLES),
+        "families": (families.families, families.EXAMPLES),
+        "detectors": (detectors.detectors, detectors.EXAMPLES),
+    },
+    "Evaluate": {
+        "eval": (evaluation.evaluate, evaluation.EXAMPLES),
+        "compare": (compare.compare, compare.EXAMPLES),
+        "doctor": (doctor.doctor, doctor.EXAMPLES),
+        "reproduce": (reproduce.reproduce, reproduce.EXAMPLES),
+    },
+}
+"""The commands by the heading that they have in the help."""
+
+for _heading, _commands in _GROUPS.items():
+    for _name, (_command, _examples) in _commands.items():
+        app.command(_name, epilog=_examples, rich_help_panel=_heading)(_command)
+app.add_typer(train.app, rich_help_panel="Train")
+app.add_typer(sandbox.app, rich_help_panel="Sandbox")
 
 
 def _version(wanted: bool) -> None:

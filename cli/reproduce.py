@@ -10,17 +10,19 @@ from typing import Annotated
 
 import typer
 
-from storm_calm.cli.errors import fail, told
-from storm_calm.cli.options import names, option_texts
+from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.options import AsJson, Given, names, options_of
 from storm_calm.rl.reproduce.config import QUICK, ReproduceConfig
 
 EXAMPLES = "Examples:\n\nstorm reproduce --quick --out runs/quick\n\nstorm reproduce --seeds 0,1,2 --out runs/reproduce"
-TEXTS = option_texts(ReproduceConfig)
 
 
+@options_of(ReproduceConfig)
 def reproduce(
+    given: Given,
+    *,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where everything goes, and the report; what is done there is kept.")
+        Path, typer.Option(metavar="DIR", help="The folder of everything, and of the report; finished stages are kept.")
     ] = Path("runs/reproduce"),
     seed: Annotated[int | None, typer.Option(metavar="S", help="The seed. Default: 0.")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="S,...", help="Several seeds, one after another.")] = None,
@@ -30,17 +32,11 @@ def reproduce(
     stages: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Only these stages, such as curate,export,sft.")
     ] = None,
-    problems: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["problems"])] = None,
-    epochs: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["epochs"])] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["steps"])] = None,
-    heldout: Annotated[int | None, typer.Option(metavar="N", help=TEXTS["heldout"])] = None,
-    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print report.json on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Curate, train with SFT and GRPO, and evaluate the nano model as the paper does; run again, it goes on."""
-    given = {"problems": problems, "epochs": epochs, "steps": steps, "heldout": heldout}
-    with told():
-        changed = {name: value for name, value in given.items() if value is not None}
-        config = replace(QUICK if quick else ReproduceConfig(), **changed)
+    with report_errors():
+        config = replace(QUICK if quick else ReproduceConfig(), **given)
         chosen = names(stages) or ()
         _run(config, out, _seeds(seed, seeds), chosen, again=_again(config, out, seeds, seed, quick, stages))
         from storm_calm.rl.reproduce.report import write_report

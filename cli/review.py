@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from storm_calm.cli.errors import fail, told
+from storm_calm.cli.errors import fail, report_errors
 from storm_calm.serving.review.results import results_to_json
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def review(
     ] = False,
 ) -> None:
     """Let people judge a sample of a curation's interventions, and see what they say."""
-    with told():
+    with report_errors():
         if [reviewer is not None, results, export is not None].count(True) != 1:
             raise ValueError("give one of --reviewer NAME to judge, --results to see, or --export FILE to write")
         if reviewer is None and (sample, seed, port) != (None, None, None):

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from storm_calm.cli.errors import fail, told
-from storm_calm.cli.sandbox_display import counted, print_execution, print_facts, print_libraries, print_outcomes
+from storm_calm.agents.runs.options import Config, Option, OptionError, check_options
+from storm_calm.agents.runs.sandbox_options import SandboxOptions
+from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.options import AsJson, Given, options_of, read_config
 from storm_calm.env.serialize import to_json
+from storm_calm.sandbox import Isolation
 
 if TYPE_CHECKING:
-    from storm_calm.sandbox import Execution, Limits, Sandbox
+    from storm_calm.sandbox import Execution, Sandbox
 
 CHECK_EXAMPLES = "Examples:\n\nstorm sandbox check\n\nstorm sandbox check --minimum-isolation full --json"
 RUN_EXAMPLES = (
-    "Examples:\n\nstorm sandbox run - --timeout 5 <<< 'print(6 * 7)'\n\n"
+    "Examples:\n\nstorm sandbox run - --solver-seconds 5 <<< 'print(6 * 7)'\n\n"
     "storm sandbox run - --json <<< 'import ortools; print(ortools.__version__)'"
 )
 LIBRARIES_EXAMPLES = (
@@ -41,39 +44,68 @@ app = typer.Typer(
 _OWN_OPTIONS = {"image": "docker", "template": "e2b", "address": "ray"}
 """Options that one backend has, and which."""
 
-Backend = Annotated[str, typer.Option(metavar="NAME", help="Where programs run: local, docker, e2b or ray.")]
-Isolation = Annotated[
-    str, typer.Option(metavar="ISOLATION", help="The strongest isolation level to use: full, landlock or limits.")
-]
-Image = Annotated[str | None, typer.Option(metavar="NAME", help="The image, for docker.")]
-Template = Annotated[str | None, typer.Option(metavar="NAME", help="The template, for e2b.")]
-Address = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The cluster, for ray.")]
+
+@dataclass(frozen=True, kw_only=True)
+class BackendOptions(SandboxOptions, Config):
+    """Which sandbox to open."""
+
+    group: ClassVar[str] = SandboxOptions.group
+
+    minimum_isolation: Isolation = "limits"
+    isolation: Isolation = "full"
+    """The strongest isolation level to use."""
+    image: Annotated[str | None, Option(metavar="NAME")] = None
+    """The image, for docker."""
+    template: Annotated[str | None, Option(metavar="NAME")] = None
+    """The template, for e2b."""
+    address: Annotated[str | None, Option(metavar="HOST:PORT")] = None
+    """The cluster, for ray."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        for name, backend in _OWN_OPTIONS.items():
+            if getattr(self, name) is not None and self.sandbox != backend:
+                raise OptionError(name, f"is for --sandbox {backend}, not for {self.sandbox}; leave it out")
+
+    def open_sandbox(self, *, workers: int | None = None) -> Sandbox:
+        """Open the sandbox. Raises SandboxUnavailableError as `sandbox.open_sandbox` does."""
+        from storm_calm.sandbox import open_sandbox
+
+        own = {name: value for name in _OWN_OPTIONS if (value := getattr(self, name)) is not None}
+        return open_sandbox(
+            self.sandbox,
+            isolation=self.isolation,
+            minimum_isolation=self.minimum_isolation,
+            workers=workers,
+            limits=self.limits,
+            **own,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramOptions(BackendOptions):
+    """Which sandbox to open for one program."""
+
+    group: ClassVar[str] = SandboxOptions.group
+
+    minimum_isolation: Isolation = "landlock"
+    """The weakest isolation level to accept; with --isolation limits, any."""
 
 
 @app.command("check", epilog=CHECK_EXAMPLES)
-def check(
-    backend: Backend = "local",
-    isolation: Isolation = "full",
-    minimum_isolation: Annotated[
-        str, typer.Option(metavar="ISOLATION", help="Fail below this isolation level; by default any will do.")
-    ] = "limits",
-    image: Image = None,
-    template: Template = None,
-    address: Address = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print one JSON object and nothing else.")
-    ] = False,
-) -> None:
+@options_of(BackendOptions)
+def check(given: Given, *, as_json: AsJson = False) -> None:
     """Show how well the sandbox locks programs in, and try it with programs that mean harm.
 
     Exit code 0: it holds all that its isolation level claims. 1: something got through. 2: there is no sandbox.
     """
-    with _told():
+    with _report_errors():
+        from storm_calm.cli.sandbox_display import counted, print_facts, print_outcomes
         from storm_calm.sandbox.selfcheck import Outside, libraries, self_check
 
         begin = monotonic()
         # The secrets come first, so that they would be found in a sandbox that is a copy of this process.
-        with Outside() as outside, _open(backend, isolation, minimum_isolation, image, template, address) as sandbox:
+        with Outside() as outside, read_config(BackendOptions, given).open_sandbox() as sandbox:
             found, solvers = libraries(sandbox)
             if not as_json:
                 print_facts(sandbox, found, solvers)
@@ -101,11 +133,11 @@ def check(
 
 
 @app.command("run", epilog=RUN_EXAMPLES)
+@options_of(ProgramOptions)
 def run(
+    given: Given,
     program: Annotated[str, typer.Argument(metavar="FILE", help='The Python program; "-" for standard input.')],
-    backend: Backend = "local",
-    timeout: Annotated[float, typer.Option(metavar="S", help="Wall seconds that it may take.")] = 10.0,
-    memory: Annotated[int, typer.Option(metavar="MB", help="MiB of memory that it may use.")] = 1024,
+    *,
     file: Annotated[
         list[Path] | None,
         typer.Option(metavar="PATH", help="A file to lie in its folder when it starts. May be repeated."),
@@ -115,110 +147,66 @@ def run(
         typer.Option(metavar="NAME", help="A file to bring back from its folder to --out. May be repeated."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the results go.")] = None,
-    isolation: Isolation = "full",
-    minimum_isolation: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ISOLATION", help="The weakest isolation level to accept; landlock, unless --isolation is weaker."
-        ),
-    ] = None,
-    image: Image = None,
-    template: Template = None,
-    address: Address = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print the execution as one JSON object and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run one Python program in the sandbox, and show what it printed, how it ended and what its solvers said.
 
     The exit code is the program's own; 128 and the signal where one ended it; 1 at a limit; 2 without a sandbox.
     """
-    with _told():
-        limits = _limits(timeout, memory)
+    with _report_errors():
+        lowest = {"minimum_isolation": "limits"} if given.get("isolation") == "limits" else {}
+        config = read_config(ProgramOptions, {**lowest, **given})
         if bool(result) != (out is not None):
             raise ValueError("give --result NAME and --out DIR together: what to bring back, and where it goes")
         code = _text(program)
         files = _files(file or [])
-        lowest = minimum_isolation or ("limits" if isolation == "limits" else "landlock")
-        with _open(backend, isolation, lowest, image, template, address, limits) as sandbox:
+        with config.open_sandbox() as sandbox:
             execution = sandbox.run(code, files=files, results=tuple(result or ()))
         if out is not None:
             _save(execution, result or [], out)
     if as_json:
-        typer.echo(json.dumps(execution.to_dict(), indent=2))
+        typer.echo(json.dumps(to_json(execution), indent=2))
     else:
-        print_execution(execution, limits, out)
+        from storm_calm.cli.sandbox_display import print_execution
+
+        print_execution(execution, config.limits, out)
     raise typer.Exit(_exit_code(execution))
 
 
 @app.command("libraries", epilog=LIBRARIES_EXAMPLES)
-def list_libraries(
-    backend: Backend = "local",
-    image: Image = None,
-    template: Template = None,
-    address: Address = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print one JSON object and nothing else.")
-    ] = False,
-) -> None:
+@options_of(BackendOptions, only=("sandbox", *_OWN_OPTIONS))
+def list_libraries(given: Given, *, as_json: AsJson = False) -> None:
     """List what programs can import: the standard library, these distributions, and nothing else that is installed.
 
     STORM_LIBRARIES, names separated by commas, adds to those that are marked with *; the others are what these need.
     """
-    with _told():
+    with _report_errors():
         from storm_calm.sandbox.libraries import requested_distributions
         from storm_calm.sandbox.selfcheck import all_libraries
 
-        with _open(backend, "full", "limits", image, template, address) as sandbox:
+        with read_config(BackendOptions, given).open_sandbox() as sandbox:
             found = all_libraries(sandbox)
         wanted = requested_distributions()
     if as_json:
         typer.echo(json.dumps({"libraries": found, "missing": sorted(set(wanted) - set(found))}, indent=2))
     else:
+        from storm_calm.cli.sandbox_display import print_libraries
+
         print_libraries(found, wanted)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """As `told`, but without a sandbox the command can do nothing, which is told from what a program did."""
+def _report_errors() -> Iterator[None]:
+    """As `report_errors`, with exit code 2 for a sandbox that cannot be opened: 1 is for what a program did."""
     from storm_calm.sandbox import SandboxUnavailableError
 
-    with told():
+    with report_errors():
         try:
             yield
         except SandboxUnavailableError as error:
             fail(str(error), code=2)
         except KeyboardInterrupt:
             fail("stopped", code=130)
-
-
-def _open(
-    backend: str,
-    isolation: Any,
-    minimum_isolation: Any,
-    image: str | None,
-    template: str | None,
-    address: str | None,
-    limits: Limits | None = None,
-) -> Sandbox:
-    from storm_calm.sandbox import BACKENDS, open_sandbox
-
-    given = {"image": image, "template": template, "address": address}
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    for name in options:
-        if backend in BACKENDS and backend != _OWN_OPTIONS[name]:
-            raise ValueError(f"--{name} is for --backend {_OWN_OPTIONS[name]}, not for {backend}; leave it out")
-    return open_sandbox(backend, isolation=isolation, minimum_isolation=minimum_isolation, limits=limits, **options)
-
-
-def _limits(timeout: float, memory: int) -> Limits:
-    from storm_calm.sandbox import Limits
-
-    if not (math.isfinite(timeout) and timeout > 0):
-        raise ValueError(f"--timeout is {timeout:g}; give a number of seconds above 0")
-    if memory < 1:
-        raise ValueError(f"--memory is {memory}; give at least 1 MiB")
-    return Limits(seconds=timeout, memory_mb=memory)
 
 
 def _text(name: str) -> str:

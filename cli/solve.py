@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import typer
 
-from storm_calm.agents.reasoners import BUILT_IN
-from storm_calm.cli.errors import fail, told
+from storm_calm.agents.runs.options import Config, Option, check_options
+from storm_calm.agents.runs.reasoner_options import ReasonerOptions
+from storm_calm.agents.runs.sandbox_options import EpisodeOptions
+from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.options import AsJson, Given, options_of, read_config
 
 EXAMPLES = (
     "Examples:\n\nstorm solve 'A workshop has 40 hours. A chair takes 2 and earns 5. What is the largest profit?'\n\n"
@@ -20,40 +22,46 @@ EXAMPLES = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SolveConfig(ReasonerOptions, EpisodeOptions, Config):
+    """Which model solves a problem, within which limits."""
+
+    group: ClassVar[str] = ReasonerOptions.group
+
+    seed: Annotated[int, Option(metavar="S")] = 0
+    """Another seed gives another attempt."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@options_of(SolveConfig)
 def solve(
+    given: Given,
     text: Annotated[
         str | None, typer.Argument(metavar="TEXT", help='The problem in words; "-" for standard input.')
     ] = None,
+    *,
     file: Annotated[Path | None, typer.Option(metavar="FILE", help="Read the problem from a file.")] = None,
-    reasoner: Annotated[
-        str, typer.Option(metavar="nano|FOLDER|URL|chat:URL", help="Who solves it, as in storm curate.")
-    ] = "nano",
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The model's name, where a server has several.")
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(metavar="T", help="How freely tokens are drawn; the reasoner's own way by default.")
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="S", help="Another attempt for another seed.")] = 0,
-    minimum_isolation: Annotated[
-        str, typer.Option(metavar="ISOLATION", help="The weakest sandbox to accept: full, landlock or limits.")
-    ] = "landlock",
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print one JSON object at the end and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Solve one optimization problem in words, and show the reasoning, code, solver result and answer as they come."""
-    with told():
+    with report_errors():
+        from storm_calm.agents.reasoners import BUILT_IN
+
+        config = read_config(SolveConfig, given)
         question = _question(text, file)
-        if reasoner in BUILT_IN:
-            typer.echo(f"storm: {reasoner} is a model organism that knows the `storm families` and no more", err=True)
+        if config.reasoner in BUILT_IN:
+            typer.echo(
+                f"storm: {config.reasoner} is a model organism that knows the `storm families` and no more", err=True
+            )
         try:
-            state = _solved(question, reasoner, model, temperature, seed, minimum_isolation, show=not as_json)
+            state = _solved(question, config, show=not as_json)
         except KeyboardInterrupt:
             fail("stopped", code=130)
     answer = state["answer"]
     if as_json:
-        typer.echo(json.dumps(_facts(state, reasoner, seed), indent=2))
+        typer.echo(json.dumps(_facts(state, config), indent=2))
     if answer is None:
         fail(f"no answer: {_REASONS[state['episode']['stop']]}", code=1)
 
@@ -80,30 +88,23 @@ def _question(text: str | None, file: Path | None) -> str:
     return question.strip()
 
 
-def _solved(
-    question: str,
-    spec: str,
-    model: str | None,
-    temperature: float | None,
-    seed: int,
-    minimum_isolation: Any,
-    *,
-    show: bool,
-) -> dict[str, Any]:
+def _solved(question: str, config: SolveConfig, *, show: bool) -> dict[str, Any]:
     """The final state of the machine."""
     from storm_calm.agents.graphs import storm
     from storm_calm.agents.graphs.components import Parts
-    from storm_calm.agents.reasoners import open_reasoner
+    from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
     from storm_calm.cli.solve_display import Printer
-    from storm_calm.sandbox import open_sandbox
 
-    with (
-        closing(open_reasoner(spec, model=model)) as reasoner,
-        open_sandbox(minimum_isolation=minimum_isolation) as sandbox,
-    ):
-        sampling = replace(reasoner.sampling, temperature=temperature) if temperature is not None else None
-        parts = Parts(reasoner=reasoner, sandbox=sandbox, sampling=sampling, streaming=show)
-        question_state: Any = {"messages": [{"role": "user", "content": question}], "seed": seed}
+    with open_reasoner_and_sandbox(config) as (reasoner, sampling, sandbox):
+        parts = Parts(
+            reasoner=reasoner,
+            sandbox=sandbox,
+            sampling=sampling,
+            max_executions=config.max_executions,
+            max_tokens=config.max_tokens,
+            streaming=show,
+        )
+        question_state: Any = {"messages": [{"role": "user", "content": question}], "seed": config.seed}
         printer = Printer() if show else None
         state: dict[str, Any] = {}
         for mode, event in storm.build(lambda: parts).stream(question_state, stream_mode=["custom", "values"]):
@@ -116,14 +117,14 @@ def _solved(
     return state
 
 
-def _facts(state: dict[str, Any], reasoner: str, seed: int) -> dict[str, Any]:
+def _facts(state: dict[str, Any], config: SolveConfig) -> dict[str, Any]:
     episode = state["episode"]
     return {
         "question": episode["problem"]["question"],
         "answer": state["answer"],
         "stop": episode["stop"],
-        "reasoner": reasoner,
-        "seed": seed,
+        "reasoner": config.reasoner,
+        "seed": config.seed,
         "text": "".join(span["text"] for span in episode["transcript"]["spans"] if span["source"] != "prompt"),
         "executions": episode["executions"],
         "usage": episode["usage"],

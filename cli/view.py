@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from storm_calm.cli.errors import fail, told
+from storm_calm.cli.errors import fail, report_errors
 
 EXAMPLES = "Examples:\n\nstorm view runs/first\n\nstorm view runs/first --serve"
 PORT = 8765
@@ -32,7 +32,7 @@ def view(
     ] = None,
 ) -> None:
     """Show a run as one page: what came of it, and every trajectory with its hints, programs and solver reports."""
-    with told():
+    with report_errors():
         if serve and out is not None:
             raise ValueError("--serve writes nothing; leave out --out, or --serve")
         if port is not None and not serve:

@@ -24,12 +24,13 @@ from uuid import uuid4
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
+from storm_calm.agents.runs.sandbox_options import SandboxOptions
 from storm_calm.env import Episode, Generation, Problem, Sampling, SegmentRequest, SolverEnv, score, solve_async
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.serialize import from_json
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.rollout_metrics import facts, keep, length_of, report_failure
-from storm_calm.sandbox import Isolation, Limits, Sandbox, SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox import Sandbox, SandboxUnavailableError
 
 PATIENCE = (1.0, 5.0, 20.0)
 """Seconds to wait before a program is tried again whose sandbox failed; then the rollout is given up."""
@@ -56,12 +57,7 @@ class StormAgentLoop(AgentLoopBase):
         super().__init__(*arguments, **keywords)
         self.settings: Mapping[str, Any] = self.config.storm
         self.renderer = renderer(str(self.config.actor_rollout_ref.model.path), self.settings["instructions"])
-        self.sandbox = opened_sandbox(
-            self.settings["sandbox"],
-            self.settings["minimum_isolation"],
-            self.settings["workers"],
-            self.settings["seconds"],
-        )
+        self.sandbox = opened_sandbox(SandboxOptions.of(self.settings), self.settings["workers"])
 
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> AgentLoopOutput:
         """Work on the row's problem until it stops.
@@ -185,9 +181,9 @@ def renderer(folder: str, instructions: str | None) -> CheckpointRenderer:
 
 
 @cache
-def opened_sandbox(backend: str, minimum_isolation: Isolation, workers: int | None, seconds: float) -> Sandbox:
+def opened_sandbox(options: SandboxOptions, workers: int | None) -> Sandbox:
     """One for all rollouts of a process; it ends with the process."""
-    return open_sandbox(backend, minimum_isolation=minimum_isolation, workers=workers, limits=Limits(seconds=seconds))
+    return options.open_sandbox(workers=workers)
 
 
 @cache

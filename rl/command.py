@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from storm_calm.rl.compose import compose, environment, names
 
 
+def parser_of(text: str, name: str) -> argparse.ArgumentParser:
+    """Return the parser of a training command. text: its module's docstring; the examples go to the end of the help."""
+    paragraphs = text.strip().split("\n\n")
+    examples = "\n".join(part for part in paragraphs if part.startswith("    "))
+    return argparse.ArgumentParser(
+        prog=name,
+        description="\n\n".join(part for part in paragraphs if not part.startswith("    ")),
+        epilog=f"Examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def parse(
-    parser: argparse.ArgumentParser, defaults: Mapping[str, str], *, out: str, **keys: str
+    parser: argparse.ArgumentParser, words: Sequence[str], defaults: Mapping[str, str], *, out: str, **keys: str
 ) -> tuple[Any, argparse.Namespace]:
     """The configuration that the command line asks for, and the options themselves.
 
-    defaults: the configuration for each device. out: the default folder. keys: the setting that an option stands for.
+    words: the command line. defaults: the configuration for each device. out: the default folder. keys: the setting
+    that an option stands for.
     Raises ValueError for options, settings and configurations that are none.
     """
     some = ", ".join(names())
@@ -26,7 +39,7 @@ def parse(
     parser.add_argument("--out", default=out, help=f"folder of the run (default {out})")
     parser.add_argument("--dry-run", action="store_true", help="check everything, print the settings, start nothing")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings to change")
-    arguments, rest = parser.parse_known_args()
+    arguments, rest = parser.parse_known_args(words)
     unknown = [word for word in rest if word.startswith("-")]
     if unknown:
         raise ValueError(f"there is no option {unknown[0]!r}; see --help")

@@ -1,20 +1,20 @@
 """Supervised fine-tuning on golden runs, on veRL's own trainer, with the tokens and masks that curation recorded.
 
-    storm export runs/first --format verl-sft --out runs/first/sft.parquet
-    python rl/train_sft.py --device cpu --data runs/first/sft.parquet --out runs/sft
-    python rl/train_sft.py --config sft_qwen3_4b_h100x8 --data sft.parquet --out runs/qwen-sft --dry-run
+    storm train sft --device cpu --data runs/first/verl-sft.parquet --out runs/sft
+    storm train sft --config sft_qwen3_4b_h100x8 --data runs/first/verl-sft.parquet --out runs/qwen-sft --dry-run
 
-Without more it trains the embedded nano base model. The same command goes on where a run was stopped. Settings are
+In a checkout, `python rl/train_sft.py` is the same command. By default it trains the embedded nano base model on what
+`storm export runs/first --format verl-sft` wrote. The same command goes on where a run was stopped. Settings are
 veRL's, and ours under `storm` (rl/config/sft.yaml); `key=value` changes one. `trainer.n_gpus_per_node` is the number of
 processes, on processors too.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,21 @@ if __name__ == "__main__" and not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from storm_calm.rl.checks import check_checkpoints, check_disk, check_model, check_sft_data, count_weights, lack_of_room
-from storm_calm.rl.command import local_model, parse
+from storm_calm.rl.command import local_model, parse, parser_of
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
 
 
-def main() -> None:
-    if sys.argv[1:2] == ["--worker"]:
-        work(Path(sys.argv[2]))
+def main(words: Sequence[str] | None = None, *, name: str | None = None) -> None:
+    """Run the command. words: its command line, by default the process's. name: what its help calls it."""
+    words = sys.argv[1:] if words is None else words
+    if list(words[:1]) == ["--worker"]:
+        work(Path(words[1]))
         return
     defaults = {"cpu": "sft_nano_cpu", "cuda": "sft_nano_gpu"}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, name or "python rl/train_sft.py")
     parser.add_argument("--data", help="golden runs: a Parquet file of `storm export --format verl-sft`")
     try:
-        config, arguments = parse(parser, defaults, out="runs/sft", model="model.path", data="data.train_files")
+        config, arguments = parse(parser, words, defaults, out="runs/sft", model="model.path", data="data.train_files")
         train(config, dry_run=arguments.dry_run)
     except (ValueError, OSError) as error:
         sys.exit(f"train_sft: {error}")

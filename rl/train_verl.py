@@ -1,19 +1,18 @@
 """Train with the solver in the loop: GRPO on veRL's own trainer, in the environment of curation and evaluation.
 
-    python rl/train_verl.py --device cpu trainer.total_training_steps=3
-    python rl/train_verl.py --device cpu --out runs/grpo --model runs/sft/model storm.seed=1
-    python rl/train_verl.py --config grpo_qwen3_4b_h100x8 --out runs/qwen --dry-run
+    storm train grpo --device cpu --out runs/grpo --model runs/sft/model trainer.total_training_steps=3 storm.seed=1
+    storm train grpo --config grpo_qwen3_4b_h100x8 --out runs/qwen --dry-run
 
-Without more it trains the embedded nano base model on problems of all families. The same command goes on where a run
-was stopped. Settings are veRL's, and ours under `storm` (rl/config/grpo.yaml); `key=value` changes one.
+In a checkout, `python rl/train_verl.py` is the same command. By default it trains the embedded nano base model on
+problems of all families. The same command goes on where a run was stopped. Settings are veRL's, and ours under `storm`
+(rl/config/grpo.yaml); `key=value` changes one.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from storm_calm.rl.checks import (
     count_weights,
     lack_of_room,
 )
-from storm_calm.rl.command import local_model, parse
+from storm_calm.rl.command import local_model, parse, parser_of
 from storm_calm.rl.compose import FOLDER
 from storm_calm.rl.console import told
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
@@ -40,11 +39,13 @@ HELDOUT = 64
 """Held-out problems that are put beside the training ones, for veRL's own validation (`trainer.test_freq`)."""
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None, *, name: str | None = None) -> None:
+    """Run the command. words: its command line, by default the process's. name: what its help calls it."""
+    words = sys.argv[1:] if words is None else words
     defaults = {"cpu": "grpo_nano_cpu", "cuda": "grpo_nano_gpu"}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, name or "python rl/train_verl.py")
     try:
-        config, arguments = parse(parser, defaults, out="runs/grpo", model="actor_rollout_ref.model.path")
+        config, arguments = parse(parser, words, defaults, out="runs/grpo", model="actor_rollout_ref.model.path")
         train(config, dry_run=arguments.dry_run)
     except (ValueError, OSError) as error:
         sys.exit(f"train_verl: {error}")
@@ -120,12 +121,11 @@ def _prepare_data(config: Any) -> None:
 
 def _check_sandbox(settings: Any) -> None:
     """That rollouts will find a sandbox, and which."""
-    from storm_calm.sandbox import SandboxUnavailableError, open_sandbox
+    from storm_calm.agents.runs.sandbox_options import SandboxOptions
+    from storm_calm.sandbox import SandboxUnavailableError
 
     try:
-        with open_sandbox(
-            settings.sandbox, minimum_isolation=settings.minimum_isolation, workers=settings.workers
-        ) as sandbox:
+        with SandboxOptions.of(settings).open_sandbox(workers=settings.workers) as sandbox:
             print(f"sandbox: {settings.sandbox}, isolation level {sandbox.isolation}", flush=True)
     except SandboxUnavailableError as error:
         raise ValueError(f"the sandbox cannot be opened: {error}") from error

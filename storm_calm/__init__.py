@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from storm_calm.agents.curation.config import CurateConfig
     from storm_calm.agents.curation.run_curation import curate
-    from storm_calm.agents.evaluation import EvalConfig, evaluate
+    from storm_calm.agents.evaluation.config import EvalConfig
+    from storm_calm.agents.evaluation.run_evaluation import evaluate
     from storm_calm.agents.reasoners import open_reasoner
     from storm_calm.env import (
         Episode,
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "storm_calm.agents.curation.config": ("CurateConfig",),
     "storm_calm.agents.curation.run_curation": ("curate",),
-    "storm_calm.agents.evaluation": ("EvalConfig", "evaluate"),
+    "storm_calm.agents.evaluation.config": ("EvalConfig",),
+    "storm_calm.agents.evaluation.run_evaluation": ("evaluate",),
     "storm_calm.agents.reasoners": ("open_reasoner",),
     "storm_calm.env": (
         *("Episode", "Problem", "Reasoner", "ReasonerError", "Score", "SolverEnv", "Transcript"),

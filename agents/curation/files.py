@@ -10,8 +10,8 @@ from pathlib import Path
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import Record, read_records, record_to_json
 from storm_calm.agents.curation.summary import Summary
+from storm_calm.agents.runs.options import to_toml
 from storm_calm.agents.runs.run_folder import RunKind, claim_run_folder, stored_settings
-from storm_calm.agents.runs.settings import to_toml
 from storm_calm.env.atomic_write import write_json
 from storm_calm.env.jsonl import append_line, write_lines
 from storm_calm.env.records import append_episode, episode_to_json
@@ -74,7 +74,7 @@ class Folder:
 def claim(path: Path, config: CurateConfig, digest: str, *, resume: bool) -> Iterator[Folder]:
     """The folder, for this process alone, with the settings written into it.
 
-    digest: of the problems, see `agents.runs.settings.digest`.
+    digest: of the problems, see `agents.runs.problem_options.digest`.
     Raises ValueError as `agents.runs.run_folder.claim_run_folder` does.
     """
     folder = Folder(path)

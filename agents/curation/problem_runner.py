@@ -10,7 +10,7 @@ Once a record is kept somewhere safe, its problem is forgotten; until then it ca
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from storm_calm.agents.graphs.checkpoints import open_checkpoints, run_graph
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.agents.interveners import Cost, Intervener, RejectedHint
 from storm_calm.agents.interveners.cancellable import CancellableIntervener
-from storm_calm.agents.interveners.open_intervener import open_intervener
+from storm_calm.agents.interveners.open_intervener import open_configured_intervener
 from storm_calm.agents.runs.cancellable_reasoner import CancellableReasoner
 from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
 from storm_calm.env import Episode, Finding, Problem, Reasoner, run_episode
@@ -84,8 +84,11 @@ def open_problem_runner(
     Raises ReasonerError, SandboxUnavailableError, and ValueError for a reasoner that nobody knows and for a file of
     cached replies that cannot be read.
     """
+    opened_intervener = open_configured_intervener(
+        config, reply_cache=folder.intervener_replies, floor=config.confidence_floor
+    )
     with (
-        _intervener(config, folder) if intervener is None else nullcontext(intervener) as watcher,
+        opened_intervener if intervener is None else nullcontext(intervener) as watcher,
         open_reasoner_and_sandbox(config, reasoner) as (writer, sampling, sandbox),
         open_checkpoints(folder.checkpoints) as checkpointer,
     ):
@@ -95,6 +98,8 @@ def open_problem_runner(
             sandbox=sandbox,
             intervener=cancellable,
             sampling=sampling,
+            max_executions=config.max_executions,
+            max_tokens=config.max_tokens,
             confidence_floor=config.confidence_floor,
             patience=config.patience,
             max_interventions=config.max_interventions,
@@ -102,14 +107,3 @@ def open_problem_runner(
         )
         machine = calm.build(lambda: parts, checkpointer=checkpointer)
         yield ProblemRunner(parts=parts, reasoner=writer, intervener=cancellable, seed=config.seed, machine=machine)
-
-
-def _intervener(config: CurateConfig, folder: Folder) -> AbstractContextManager[Intervener]:
-    return open_intervener(
-        config.intervener,
-        url=config.intervener_url,
-        model=config.intervener_model,
-        price=config.intervener_price,
-        reply_cache=folder.intervener_replies,
-        floor=config.confidence_floor,
-    )

@@ -11,15 +11,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from storm_calm.agents.curation.config import CurateConfig, load_problems
+from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.files import Folder, claim
 from storm_calm.agents.curation.problem_runner import ProblemRunner, open_problem_runner
 from storm_calm.agents.curation.records import Record, read_records
 from storm_calm.agents.curation.summary import Summary, summarize
 from storm_calm.agents.interveners import Intervener
+from storm_calm.agents.runs.problem_options import digest
 from storm_calm.agents.runs.progress import OnProgress
 from storm_calm.agents.runs.resume import ResumableWork
-from storm_calm.agents.runs.settings import digest
 from storm_calm.env import Problem, Reasoner
 
 
@@ -38,7 +38,7 @@ def curate(
     Raises ValueError and OSError for bad input, ReasonerError and SandboxUnavailableError where the parts cannot be
     opened, TooManyFailuresError where problem after problem fails. Whatever is raised, what was done can be resumed.
     """
-    problems = load_problems(config)
+    problems = config.read_problems()
     with claim(out, config, digest(problems), resume=resume) as folder:
         jobs = {problem.id: problem for problem in problems}
         work = ResumableWork(jobs, read_records(folder.episodes), labels=_labels)

@@ -1,6 +1,7 @@
 """Evaluation: a reasoner alone with many problems, scored under named rules, with intervals and with what it did.
 
-    from storm_calm.agents.evaluation import EvalConfig, evaluate
+    from storm_calm.agents.evaluation.config import EvalConfig
+    from storm_calm.agents.evaluation.run_evaluation import evaluate
 
     results = evaluate(EvalConfig(families=("all",), limit=200, seed=7), Path("runs/eval"))
     results.rules["paper"]["pass@1"].mean
@@ -13,11 +14,3 @@
 
 so another rule scores the same runs anew, and more samples only add the missing ones.
 """
-
-from __future__ import annotations
-
-from storm_calm.agents.evaluation.config import EvalConfig
-from storm_calm.agents.evaluation.results import Results
-from storm_calm.agents.evaluation.run_evaluation import evaluate
-
-__all__ = ["EvalConfig", "Results", "evaluate"]

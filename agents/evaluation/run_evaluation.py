@@ -14,10 +14,11 @@ from storm_calm.agents.evaluation.config import EvalConfig, load_problems
 from storm_calm.agents.evaluation.results import Results, results_to_json, work_out
 from storm_calm.agents.evaluation.samples import Sample, read_samples, sample_seed, sample_to_json
 from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
+from storm_calm.agents.runs.options import to_toml
+from storm_calm.agents.runs.problem_options import digest
 from storm_calm.agents.runs.progress import OnProgress
 from storm_calm.agents.runs.resume import ResumableWork
 from storm_calm.agents.runs.run_folder import RunKind, claim_run_folder
-from storm_calm.agents.runs.settings import digest, to_toml
 from storm_calm.env import Problem, Reasoner, SolverEnv, run_episode, score
 from storm_calm.env.atomic_write import write_json
 from storm_calm.env.jsonl import append_line, write_lines
@@ -84,7 +85,8 @@ def _run(
         def solve(job: Job) -> Sample:
             problem, number = job
             seed = sample_seed(config.seed, number, problem.id)
-            episode = run_episode(SolverEnv(sandbox, writer), writer, problem, seed=seed, sampling=sampling)
+            env = SolverEnv(sandbox, writer, max_executions=config.max_executions, max_tokens=config.max_tokens)
+            episode = run_episode(env, writer, problem, seed=seed, sampling=sampling)
             return Sample(sample=number, seed=seed, temperature=sampling.temperature, episode=episode)
 
         def keep(sample: Sample, at_seconds: float) -> Sample:

@@ -53,7 +53,7 @@ class Prices:
         except ValueError:
             input = output = math.nan
         if not (0 <= input < math.inf and 0 <= output < math.inf):
-            raise ValueError(f"price is {text!r}; give what a million tokens in and out cost, such as 1.25,10")
+            raise ValueError(f'"{text}" is not two prices, of a million tokens in and out. Example: 1.25,10')
         return cls(input=input, output=output)
 
     def of(self, input_tokens: int, output_tokens: int) -> float:

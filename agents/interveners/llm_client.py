@@ -1,6 +1,6 @@
 """Asking an endpoint's chat completions for one JSON object.
 
-    client = LLMClient("https://api.openai.com/v1", model="gpt-4.1")
+    client = LLMClient("https://api.openai.com/v1", model="gpt-4.1", api_key=key, timeout=120, max_retries=5)
     reply = client.ask(messages)
 
 The answer is streamed, so that silence means that nothing comes, however long the model thinks. Failures are

@@ -9,45 +9,57 @@ stands in no file and in no list of processes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 from urllib.parse import urlsplit
 
 from storm_calm.agents.interveners import Intervener, RulesIntervener
 from storm_calm.agents.interveners.cost import Prices
-
-Kind = Literal["rules", "llm", "rules+llm"]
-"""Who watches: the rules, a language model, or the rules first and the language model where no rule speaks."""
+from storm_calm.agents.runs.intervener_options import IntervenerOptions, Kind
+from storm_calm.agents.runs.options import OptionError
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""All of them."""
+"""All kinds of interveners."""
 
 
 def check_intervener(kind: str, *, url: str = "", model: str = "", price: str = "") -> None:
-    """Raise ValueError, naming the flag, for what `open_intervener` could not open."""
+    """Raise OptionError for what `open_intervener` could not open."""
     if kind not in KINDS:
-        raise ValueError(f"intervener is {kind!r}; give one of {', '.join(KINDS)}")
+        raise OptionError("intervener", f'"{kind}" is not one of {", ".join(KINDS)}')
     if kind == "rules":
         for name, value in (("url", url), ("model", model), ("price", price)):
             if value:
-                raise ValueError(f"intervener_{name} goes with --intervener llm or rules+llm; rules ask nobody")
+                raise OptionError(f"intervener_{name}", "goes with --intervener llm or rules+llm; rules use no model")
         return
     if not url:
-        raise ValueError(
-            f"intervener {kind!r} needs an endpoint: --intervener-url http://localhost:8000/v1, or any other address "
-            "with chat completions"
+        raise OptionError(
+            "intervener", f"{kind} needs an endpoint with chat completions: --intervener-url http://localhost:8000/v1"
         )
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"intervener_url is {url!r}, no address of a server; give one like http://localhost:8000/v1")
+        raise OptionError("intervener_url", f'"{url}" is not a URL. Example: http://localhost:8000/v1')
     if parts.username or parts.password:
         # Settings are written into the run's folder.
-        raise ValueError("intervener_url holds a name or a password; leave it out, and set STORM_INTERVENER_KEY")
+        raise OptionError("intervener_url", "holds a name or a password; leave it out, and set STORM_INTERVENER_KEY")
     try:
         Prices.read(price)
     except ValueError as error:
-        raise ValueError(f"intervener_{error}") from None
+        raise OptionError("intervener_price", str(error)) from None
+
+
+def open_configured_intervener(
+    options: IntervenerOptions, *, reply_cache: Path | None = None, floor: float = 0.0
+) -> AbstractContextManager[Intervener]:
+    """Open the intervener that a config names, as `open_intervener` does."""
+    return open_intervener(
+        options.intervener,
+        url=options.intervener_url,
+        model=options.intervener_model,
+        price=options.intervener_price,
+        reply_cache=reply_cache,
+        floor=floor,
+    )
 
 
 @contextmanager

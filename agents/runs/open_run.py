@@ -1,4 +1,4 @@
-"""Reasoner and sandbox, opened as the settings say."""
+"""Reasoner and sandbox, opened as a config says."""
 
 from __future__ import annotations
 
@@ -6,49 +6,32 @@ import typing
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
-from pathlib import Path
-from typing import cast
 
-from storm_calm.agents.reasoners import open_reasoner
 from storm_calm.agents.runs.cancellable_reasoner import CancellableReasoner
 from storm_calm.env import Reasoner, Sampling
-from storm_calm.sandbox import Isolation, Sandbox, open_sandbox
+from storm_calm.sandbox import Sandbox
 
 
-class RunSettings(typing.Protocol):
-    """What has to be said about a reasoner and a sandbox; help texts are in the configurations."""
+class SolveOptions(typing.Protocol):
+    """A config with `ReasonerOptions` and `SandboxOptions`."""
 
-    @property
-    def reasoner(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def tokenizer(self) -> str: ...
     @property
     def temperature(self) -> float | None: ...
-    @property
-    def minimum_isolation(self) -> str: ...
+    def open_reasoner(self) -> Reasoner: ...
+    def open_sandbox(self) -> Sandbox: ...
 
 
 @contextmanager
 def open_reasoner_and_sandbox(
-    settings: RunSettings, reasoner: Reasoner | None = None
+    config: SolveOptions, reasoner: Reasoner | None = None
 ) -> Iterator[tuple[CancellableReasoner, Sampling, Sandbox]]:
     """The reasoner, how it draws tokens, and the sandbox.
 
     reasoner: instead of the configured one; it is not closed.
-    Raises ReasonerError, SandboxUnavailableError, and ValueError for a reasoner that nobody knows.
+    Raises ReasonerError, SandboxUnavailableError, and ValueError for an unknown reasoner.
     """
-    given = closing(_reasoner(settings)) if reasoner is None else nullcontext(reasoner)
-    with given as writer, open_sandbox(minimum_isolation=cast(Isolation, settings.minimum_isolation)) as sandbox:
-        temperature = settings.temperature
+    given = closing(config.open_reasoner()) if reasoner is None else nullcontext(reasoner)
+    with given as writer, config.open_sandbox() as sandbox:
+        temperature = config.temperature
         sampling = writer.sampling if temperature is None else replace(writer.sampling, temperature=temperature)
         yield CancellableReasoner(writer), sampling, sandbox
-
-
-def _reasoner(settings: RunSettings) -> Reasoner:
-    return open_reasoner(
-        settings.reasoner,
-        model=settings.model or None,
-        tokenizer=Path(settings.tokenizer) if settings.tokenizer else None,
-    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from storm_calm.agents.runs.options import Option, check_options
 
 MODEL = "nano-base"
 """The model that everything begins with."""
@@ -15,20 +18,19 @@ HELDOUT_SEED = 251004204
 class ReproduceConfig:
     """How much of everything."""
 
-    problems: int = 550
+    group: ClassVar[str] = "Reproduction"
+
+    problems: Annotated[int, Option(metavar="N", least=1)] = 550
     """Problems to curate, of the train split; the paper has 549."""
-    epochs: int = 4
+    epochs: Annotated[int, Option(metavar="N", least=1)] = 4
     """Times that SFT goes over its data."""
-    steps: int = 24
+    steps: Annotated[int, Option(metavar="N", least=1)] = 24
     """Steps of each GRPO training, 8 problems with 8 rollouts each."""
-    heldout: int = 240
+    heldout: Annotated[int, Option(metavar="N", least=1)] = 240
     """Held-out problems that every model is evaluated on."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{field.name} is {value!r}; give a whole number of at least 1")
+        check_options(self)
 
 
 QUICK = ReproduceConfig(problems=24, epochs=2, steps=2, heldout=24)

@@ -127,7 +127,8 @@ def _grpo(start: str, out: str, place: Place, tell: Tell) -> None:
 
 
 def _evaluate(model: str, place: Place, tell: Tell) -> None:
-    from storm_calm.agents.evaluation import EvalConfig, evaluate
+    from storm_calm.agents.evaluation.config import EvalConfig
+    from storm_calm.agents.evaluation.run_evaluation import evaluate
 
     config = EvalConfig(
         families=("all",),

@@ -1,7 +1,7 @@
 """Writing many sequences at once with a transformers model: rows join and leave while others are being written.
 
     batch = Batch(model, tokens, rows=64, length=1024)
-    batch.join([Request(key="a", ids=prompt, ...)])
+    batch.join([Request(key="a", ids=prompt, limit=256, temperature=1.0, top_p=1.0, stop=(), seed=7)])
     while batch.busy:
         for written in batch.step():
             print(written.key, written.ids, written.logprobs)

@@ -3,8 +3,8 @@
 transformers' own caches copy everything at each token (`DynamicCache`), or want all rows at one position
 (`StaticCache`). Here each row has a position of its own, and a model runs on a stretch of rows in place:
 
-    slots = Slots(model.config, rows=64, length=1024)
-    logits = slots.run(model, start=0, ids=ids, lengths=[3, 2])      # of the last token of each row
+    slots = Slots(model.config, rows=64, length=1024, dtype=torch.float32, device=model.device)
+    logits = slots.run(model, start=0, ids=[[5, 9, 2], [7, 1]])      # of the last token of each row
 """
 
 from __future__ import annotations

@@ -24,8 +24,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from storm_calm.agents.reasoners.async_reasoners import open_async
-from storm_calm.sandbox import Limits as SandboxLimits
-from storm_calm.sandbox import open_sandbox
 from storm_calm.serving.api.agent_request import Ask, check_size
 from storm_calm.serving.api.agent_runs import Agent, Run
 from storm_calm.serving.api.auth import Keys, Limits
@@ -56,13 +54,7 @@ async def opened(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Agent]:
     Raises ReasonerError, SandboxUnavailableError and ValueError where a part can't be opened.
     """
     # In threads: both wait for processes, and an event loop must not; that of `langgraph dev` raises an error.
-    sandbox = await asyncio.to_thread(
-        open_sandbox,
-        config.sandbox,
-        minimum_isolation=config.minimum_isolation,
-        workers=config.workers,
-        limits=SandboxLimits(seconds=config.solver_seconds),
-    )
+    sandbox = await asyncio.to_thread(config.open_sandbox, workers=config.workers)
     threads = ThreadPoolExecutor(WAITING, thread_name_prefix="program")
     try:
         async with open_async(config.reasoner, model=config.model, tokenizer=config.tokenizer) as reasoner:

@@ -53,7 +53,7 @@ class Run:
     @property
     def expected(self) -> int | None:
         """Records that there will be in the end; None where the settings do not say."""
-        from storm_calm.agents.runs.settings import FAMILY_LIMIT
+        from storm_calm.agents.runs.problem_options import FAMILY_LIMIT
 
         limit = self.settings.get("limit") or (FAMILY_LIMIT if self.settings.get("families") else None)
         return limit * self.settings.get("samples", 1) if limit else None

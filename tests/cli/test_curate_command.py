@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.runs.settings import help_texts
+from storm_calm.agents.runs.options import option_fields
 from storm_calm.env import read_episodes
 from storm_calm.env.serialize import from_json
 from support.fake_completions_server import FakeCompletionsServer
@@ -93,17 +93,20 @@ def test_bad_problems_are_refused_with_file_and_line(storm, tmp_path, lines, mes
         ((), "give a file of problems or families"),
         (("--problems", "nowhere.jsonl"), "nowhere.jsonl: No such file or directory"),
         (("--families", "knapsack,sudoku"), 'unknown family "sudoku"; known: all, easy, complex, product_mix'),
-        (("--families", "all", "--split", "test"), "split is 'test'"),
-        (("--families", "all", "--limit", "0"), "limit is 0"),
+        (("--families", "all", "--split", "test"), '--split: "test" is not one of train, heldout'),
+        (("--families", "all", "--limit", "0"), "--limit: 0 is not a whole number of at least 1"),
         (("--families", "diet", "--limit", "1", "--reasoner", "gpt"), "reasoner 'gpt' is unknown"),
-        (("--resume",), "--resume needs --out"),
+        (("--resume",), "--resume: needs --out"),
         (("--config", "nowhere.toml"), "nowhere.toml: No such file or directory"),
-        (("--families", "all", "--intervener", "person"), "intervener is 'person'; give one of rules, llm, rules+llm"),
-        (("--families", "all", "--intervener", "llm"), "intervener 'llm' needs an endpoint: --intervener-url"),
-        (("--families", "all", "--intervener-url", "http://a/v1"), "intervener_url goes with --intervener llm"),
-        (("--families", "all", *LLM, "--intervener-price", "3"), "intervener_price is '3'; give what a million tokens"),
-        (("--families", "all", "--confidence-floor", "1.5"), "confidence_floor is 1.5; give a number from 0 to 1"),
-        (("--families", "all", "--patience", "-1"), "patience is -1; give a whole number of at least 0"),
+        (("--families", "all", "--intervener", "person"), '--intervener: "person" is not one of rules, llm, rules+llm'),
+        (
+            ("--families", "all", "--intervener", "llm"),
+            "--intervener: llm needs an endpoint with chat completions: --intervener-url",
+        ),
+        (("--families", "all", "--intervener-url", "http://a/v1"), "--intervener-url: goes with --intervener llm"),
+        (("--families", "all", *LLM, "--intervener-price", "3"), '--intervener-price: "3" is not two prices'),
+        (("--families", "all", "--confidence-floor", "1.5"), "--confidence-floor: 1.5 is not a number from 0 to 1"),
+        (("--families", "all", "--patience", "-1"), "--patience: -1 is not a whole number of at least 0"),
     ],
 )
 def test_bad_usage_is_told_in_one_line(storm, arguments, message):
@@ -169,15 +172,15 @@ def test_settings_come_from_a_file_and_flags_win_over_it(storm, problems, tmp_pa
     plan = json.loads(storm("curate", "--config", "mine.toml", "--problems", problems, "--dry-run", "--json").stdout)
     assert (plan["config"]["families"], plan["problems"]) == ([], 2)
     (tmp_path / "mine.toml").write_text("family = 3\n")
-    assert '"family" is not a known field' in storm("curate", "--config", "mine.toml").stderr
+    assert "mine.toml: family: there is no such setting" in storm("curate", "--config", "mine.toml").stderr
 
 
 def test_the_help_is_made_of_the_settings_docstrings(storm, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     shown = storm("curate", "--help").stdout
-    for name, text in help_texts(CurateConfig).items():
-        assert f"--{name.replace('_', '-')}" in shown
-        assert text.split(".")[0] in shown
+    for field in option_fields(CurateConfig):
+        assert field.flag in shown
+        assert field.help.split(".")[0] in shown
 
 
 @pytest.mark.timeout(300)

@@ -183,14 +183,14 @@ def test_what_a_language_model_said_is_kept_and_not_asked_again(storm, tmp_path)
 def test_an_endpoint_that_is_not_there_is_told(storm, tmp_path):
     (tmp_path / "misread.md").write_text(MISREAD)
     result = storm("detectors", "--traces", "misread.md", "--intervener", "llm", *LENIENT)
-    assert (result.exit_code, result.stderr.startswith("storm: intervener 'llm' needs an endpoint")) == (2, True)
+    assert (result.exit_code, result.stderr.startswith("storm: --intervener: llm needs an endpoint")) == (2, True)
 
 
 def test_bad_input_is_told_in_one_line(storm, traces, tmp_path):
     (traces / "half.md").write_text("---\nid: half\n")
     for arguments, message in [
-        (("--nano", 0), "nano is 0; give at least 1"),
-        (("--reply-cache", "said.jsonl"), "--reply-cache goes with --intervener llm or rules+llm; rules ask nobody"),
+        (("--nano", 0), "--nano: 0 is not a whole number of at least 1"),
+        (("--reply-cache", "said.jsonl"), "--reply-cache: goes with --intervener llm or rules+llm; rules use no model"),
         (("--traces", "nowhere"), "nowhere: No such file or directory"),
         (("--traces", traces), f'{traces}/half.md:1: the lines "---" around the head are missing'),
     ]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from storm_calm.agents.evaluation.config import EvalConfig
-from storm_calm.agents.runs.settings import help_texts
+from storm_calm.agents.runs.options import option_fields
 from storm_calm.env import write_problems
 from storm_calm.env.serialize import from_json
 from support.fake_completions_server import FakeCompletionsServer
@@ -94,9 +94,9 @@ def test_families_are_drawn_from_the_held_out_split_unless_said_otherwise(storm)
 def test_the_help_is_made_of_the_settings_docstrings(storm, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     shown = storm("eval", "--help").stdout
-    for name, text in help_texts(EvalConfig).items():
-        assert f"--{name.replace('_', '-')}" in shown
-        assert text.split(".")[0] in shown
+    for field in option_fields(EvalConfig):
+        assert field.flag in shown
+        assert field.help.split(".")[0] in shown
 
 
 def test_stress_problems_are_planned_by_kind(storm):
@@ -134,14 +134,14 @@ def test_stress_results_fit_into_60_columns_and_come_by_kind_and_by_what_stands_
         ((), "give a file of problems, families, test sets or stress sets"),
         (("--problems", "nowhere.jsonl"), "nowhere.jsonl: No such file or directory"),
         (("--families", "sudoku"), 'unknown family "sudoku"; known: all, easy'),
-        (("--families", "all", "--rule", "exact"), 'unknown rule "exact"; known: paper, sirl, orlm, mamo'),
+        (("--families", "all", "--rule", "exact"), '--rule: "exact" is unknown. Known: paper, sirl, orlm, mamo'),
         (("--stress", "sudoku"), 'unknown kind of stress problem "sudoku"; known: all, outside, mixed, matrix_games'),
         (("--stress", "all", "--families", "all"), "give a file of problems, families, test sets or stress sets"),
         (("--benchmark", "nl4opt", "--data-dir", "nowhere"), "nowhere: No such file or directory"),
         (("--benchmark", "nl4opt", "--data-dir", "."), ".: no file for nl4opt, such as nl4opt.jsonl"),
-        (("--families", "diet", "--data-dir", "."), "data_dir goes with benchmark"),
+        (("--families", "diet", "--data-dir", "."), "--data-dir: goes with --benchmark"),
         (("--families", "diet", "--limit", "1", "--reasoner", "gpt"), "reasoner 'gpt' is unknown"),
-        (("--resume",), "--resume needs --out"),
+        (("--resume",), "--resume: needs --out"),
     ],
 )
 def test_bad_usage_is_told_in_one_line(storm, arguments, message):

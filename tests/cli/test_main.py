@@ -19,27 +19,13 @@ def examples(shown):
     return [" ".join(part.split()) for part in text.split("\n \n") if part.strip()]
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        *(
-            [name]
-            for name in (
-                "curate",
-                "view",
-                "review",
-                "detectors",
-                "solve",
-                "eval",
-                "compare",
-                "export",
-                "doctor",
-                "families",
-            )
-        ),
-    ],
-)
+COMMANDS = [
+    *("solve", "serve", "key", "curate", "view", "review", "export", "families", "detectors", "eval", "compare"),
+    *("doctor", "reproduce", "train", "sandbox"),
+]
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_every_help_opens_with_its_purpose_and_ends_with_two_examples(storm, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
     result = storm(*command, "--help")
@@ -51,10 +37,7 @@ def test_every_help_opens_with_its_purpose_and_ends_with_two_examples(storm, mon
     assert all(line.startswith("storm ") for line in lines[-2:])
 
 
-@pytest.mark.parametrize(
-    "command",
-    [[name] for name in ("curate", "view", "review", "detectors", "eval", "compare", "export", "doctor", "families")],
-)
+@pytest.mark.parametrize("command", [[name] for name in COMMANDS if name not in ("solve", "key", "train", "sandbox")])
 def test_the_options_in_the_examples_exist(storm, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
     shown = storm(*command, "--help").stdout
@@ -62,6 +45,23 @@ def test_the_options_in_the_examples_exist(storm, monkeypatch, command):
         for word in shlex.split(line):
             if word.startswith("--"):
                 assert word in shown.partition("Examples:")[0]
+
+
+def test_storm_alone_shows_three_first_steps_and_the_commands_in_groups(storm, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = storm().output
+    order = [
+        "Three things to do first:",
+        "storm solve 'A work",
+        "storm curate --families",
+        "storm serve",
+        "─ Solve and serve ─",
+    ]
+    order += [f"─ {heading} ─" for heading in ("Curate", "Evaluate", "Train", "Sandbox")]
+    places = [shown.index(words) for words in order]
+    assert places == sorted(places)
+    listed = {line.split()[1] for line in shown.splitlines() if line.startswith("│ ")}
+    assert set(COMMANDS) <= listed
 
 
 def test_help_loads_nothing_heavy():

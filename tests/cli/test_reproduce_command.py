@@ -88,7 +88,7 @@ def test_bad_usage_is_told_in_one_line(storm, out):
         (("--seeds", "1,x"), "seed 'x' is no whole number of at least 0; give such as --seeds 0,1,2"),
         (("--seed", -1), "seed '-1' is no whole number of at least 0"),
         (("--stages", "grop"), "there is no stage 'grop'; known: curate, export, eval-base, sft"),
-        (("--steps", 0), "steps is 0; give a whole number of at least 1"),
+        (("--steps", 0), "--steps: 0 is not a whole number of at least 1"),
         (("--seed", 5, "--stages", "sft"), "out/seed-5: stage sft builds on export, which is not done"),
     ]:
         result = storm("reproduce", "--out", "out", *arguments)

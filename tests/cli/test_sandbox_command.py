@@ -61,8 +61,8 @@ def test_json_is_the_execution_alone(run):
         ("raise SystemExit(7)", (), 7, "error · exit code 7"),
         ("1 / 0", (), 1, "ZeroDivisionError"),
         ("import ctypes; ctypes.string_at(0)", (), 128 + signal.SIGSEGV, "error · signal 11"),
-        ("while True: pass", ("--timeout", "0.3"), 1, "timeout after 0.3 s"),
-        ("x = bytes(1 << 30)", ("--memory", "256"), 1, "memory_limit of 256 MiB"),
+        ("while True: pass", ("--solver-seconds", "0.3"), 1, "timeout after 0.3 s"),
+        ("x = bytes(1 << 30)", ("--memory-mb", "256"), 1, "memory_limit of 256 MiB"),
         ("print('x' * 10**6)", (), 1, "(cut: more than 64 KiB)"),
     ],
 )
@@ -92,21 +92,21 @@ def test_files_go_in_and_results_come_out(run, tmp_path):
         (("folder",), "folder: Is a directory"),
         (("binary",), "binary: byte 2 is not UTF-8"),
         (("empty",), "empty: the program is empty; give Python code"),
-        (("fine", "--timeout", "0"), "--timeout is 0; give a number of seconds above 0"),
-        (("fine", "--timeout", "nan"), "--timeout is nan; give a number of seconds above 0"),
-        (("fine", "--memory", "0"), "--memory is 0; give at least 1 MiB"),
+        (("fine", "--solver-seconds", "0"), "--solver-seconds: 0.0 is not a number above 0"),
+        (("fine", "--solver-seconds", "nan"), "--solver-seconds: nan is not a number above 0"),
+        (("fine", "--memory-mb", "0"), "--memory-mb: 0 is not a whole number of at least 1"),
         (("fine", "--file", "nowhere"), "nowhere: No such file or directory"),
         (("fine", "--file", "fine", "--file", "folder/fine"), "--file folder/fine: another file is named 'fine' too"),
         (("fine", "--file", "folder/main.py"), "--file folder/main.py: the program itself is main.py"),
         (("fine", "--result", "x"), "give --result NAME and --out DIR together"),
         (("fine", "--result", "../x", "--out", "."), "path '../x' is not inside the program's folder"),
-        (("fine", "--backend", "podman"), "backend 'podman' is none of local, docker, e2b, ray"),
-        (("fine", "--isolation", "strong"), "isolation 'strong' is none of full, landlock, limits"),
+        (("fine", "--sandbox", "podman"), '--sandbox: "podman" is not one of local, docker, e2b, ray'),
+        (("fine", "--isolation", "strong"), '--isolation: "strong" is not one of full, landlock, limits'),
         (
             ("fine", "--isolation", "limits", "--minimum-isolation", "full"),
             "isolation level 'limits' is below minimum_isolation 'full'",
         ),
-        (("fine", "--image", "x"), "--image is for --backend docker, not for local; leave it out"),
+        (("fine", "--image", "x"), "--image: is for --sandbox docker, not for local; leave it out"),
     ],
 )
 def test_bad_usage_is_told_in_one_line(storm, tmp_path, arguments, message):
@@ -125,7 +125,7 @@ def test_bad_usage_is_told_in_one_line(storm, tmp_path, arguments, message):
 def test_without_a_sandbox_the_exit_code_is_2(storm, monkeypatch, command):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     arguments = ("run", "-") if command == "run" else ("check",)
-    result = storm("sandbox", *arguments, "--backend", "docker", stdin="print(1)")
+    result = storm("sandbox", *arguments, "--sandbox", "docker", stdin="print(1)")
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
 

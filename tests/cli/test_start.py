@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from storm_calm.cli.errors import told
+from storm_calm.cli.errors import report_errors
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +81,7 @@ def test_a_limit_on_processes_is_named():
     ],
 )
 def test_what_is_used_up_is_said_in_one_line(error, words, capsys):
-    with pytest.raises(typer.Exit) as left, told():
+    with pytest.raises(typer.Exit) as left, report_errors():
         raise error
     said = capsys.readouterr().err
     assert words in said
@@ -90,7 +90,7 @@ def test_what_is_used_up_is_said_in_one_line(error, words, capsys):
 
 
 def test_other_faults_keep_their_traceback():
-    with pytest.raises(RuntimeError, match="ours"), told():
+    with pytest.raises(RuntimeError, match="ours"), report_errors():
         raise RuntimeError("ours")
 
 

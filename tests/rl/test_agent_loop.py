@@ -62,7 +62,8 @@ def settings(nano, tmp_path):
                 "sandbox": "local",
                 "minimum_isolation": "limits",
                 "workers": 2,
-                "seconds": 10.0,
+                "solver_seconds": 10.0,
+                "memory_mb": 1024,
                 "keep_rollouts": 1,
             },
             "actor_rollout_ref": {

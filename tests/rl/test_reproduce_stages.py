@@ -211,5 +211,5 @@ def test_what_is_left_goes_by_what_stages_took(tmp_path, scripts):
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True])
 def test_a_setting_that_is_no_count_is_named(value):
-    with pytest.raises(ValueError, match=f"steps is {value!r}; give a whole number of at least 1"):
+    with pytest.raises(ValueError, match=f"steps: {value!r} is not a whole number of at least 1"):
         ReproduceConfig(steps=value)

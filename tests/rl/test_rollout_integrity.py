@@ -77,7 +77,8 @@ def roll_out(full, nano, renderer, tokenizer, tmp_path, monkeypatch):
                     "sandbox": "local",
                     "minimum_isolation": "full",
                     "workers": 2,
-                    "seconds": LIMITS.seconds,
+                    "solver_seconds": LIMITS.seconds,
+                    "memory_mb": LIMITS.memory_mb,
                     "keep_rollouts": 1,
                 },
                 "actor_rollout_ref": {

@@ -14,7 +14,7 @@ from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.curation.summary import summarize
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost, RejectedHint
-from storm_calm.agents.runs.settings import help_texts, to_toml
+from storm_calm.agents.runs.options import option_fields, to_toml
 from storm_calm.agents.runs.worker_pool import TooManyFailuresError
 from storm_calm.env import ReasonerError, Sampling, read_episodes, write_problems
 from storm_calm.env.serialize import from_json, to_json
@@ -277,4 +277,4 @@ def test_settings_come_back_from_their_data():
 
 
 def test_every_setting_has_a_help_text():
-    assert all(text.endswith(".") for text in help_texts(CurateConfig).values())
+    assert all(field.help.endswith(".") for field in option_fields(CurateConfig))

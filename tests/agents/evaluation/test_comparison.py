@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from storm_calm.agents.evaluation import EvalConfig, evaluate
 from storm_calm.agents.evaluation.compare_runs import compare
+from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.evaluation.plots import draw
+from storm_calm.agents.evaluation.run_evaluation import evaluate
 from storm_calm.env import write_problems
 from support.fake_reasoner import FakeReasoner, direct, mixed, workshop
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from storm_calm.agents.evaluation import EvalConfig, evaluate
+from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.evaluation.results import results_to_json
+from storm_calm.agents.evaluation.run_evaluation import evaluate
 from storm_calm.agents.evaluation.samples import read_samples
-from storm_calm.agents.runs.settings import to_toml
+from storm_calm.agents.runs.options import to_toml
 from storm_calm.agents.runs.worker_pool import TooManyFailuresError
 from storm_calm.env import ReasonerError, Sampling, score, write_problems
 from storm_calm.env.serialize import from_json

@@ -299,20 +299,20 @@ def test_tokens_are_counted_as_the_endpoint_does_and_priced_by_the_million(begun
 
 @pytest.mark.parametrize("price", ["1", "1,2,3", "a,b", "-1,2", "1,nan", "inf,1", ","])
 def test_prices_that_are_not_two_numbers_are_refused(price):
-    with pytest.raises(ValueError, match=r"give what a million tokens in and out cost, such as 1.25,10"):
+    with pytest.raises(ValueError, match="is not two prices, of a million tokens in and out"):
         Prices.read(price)
 
 
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        ("person", {}, "intervener is 'person'; give one of rules, llm, rules\\+llm"),
-        ("llm", {}, "needs an endpoint: --intervener-url"),
-        ("rules+llm", {"url": "localhost:8000"}, "intervener_url is 'localhost:8000', no address"),
+        ("person", {}, 'intervener: "person" is not one of rules, llm, rules\\+llm'),
+        ("llm", {}, "needs an endpoint with chat completions: --intervener-url"),
+        ("rules+llm", {"url": "localhost:8000"}, 'intervener_url: "localhost:8000" is not a URL'),
         ("llm", {"url": "https://me:secret@host/v1"}, "leave it out, and set STORM_INTERVENER_KEY"),
-        ("llm", {"url": "http://host/v1", "price": "free"}, "intervener_price is 'free'"),
-        ("rules", {"url": "http://host/v1"}, "intervener_url goes with --intervener llm"),
-        ("rules", {"price": "1,2"}, "intervener_price goes with --intervener llm"),
+        ("llm", {"url": "http://host/v1", "price": "free"}, 'intervener_price: "free"'),
+        ("rules", {"url": "http://host/v1"}, "intervener_url: goes with --intervener llm"),
+        ("rules", {"price": "1,2"}, "intervener_price: goes with --intervener llm"),
     ],
 )
 def test_settings_of_an_intervener_that_make_no_sense_are_refused(kind, settings, message):

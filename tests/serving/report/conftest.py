@@ -7,8 +7,8 @@ import pytest
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.run_curation import curate
-from storm_calm.agents.evaluation import evaluate as evaluation
 from storm_calm.agents.evaluation.config import EvalConfig
+from storm_calm.agents.evaluation.run_evaluation import evaluate as evaluation
 from storm_calm.serving.report import open_run, write_report
 from support.browser_pages import browser, expect, page
 

@@ -1,0 +1,56 @@
+"""Which problems: options of the commands that work on many."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from storm_calm.agents.runs.options import Option
+
+if TYPE_CHECKING:
+    from storm_calm.env import Problem
+
+FAMILY_LIMIT = 100
+"""Problems that are taken from families, which are endless, without a limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemOptions:
+    """A file of problems, or families to draw from."""
+
+    group: ClassVar[str] = "Problems"
+
+    problems: Annotated[str, Option(metavar="FILE")] = ""
+    """File of problems, one JSON object a line with "id", "question" and "answer"; instead of families."""
+    families: Annotated[tuple[str, ...], Option(metavar="NAME,...")] = ()
+    """Problem families to draw from, separated by commas; "all", "easy" and "complex" stand for several."""
+    split: Literal["train", "heldout"] = "train"
+    """Which split of the families to draw from; "heldout" is for measuring only."""
+    limit: Annotated[int | None, Option(metavar="N", least=1)] = None
+    """How many problems to take; by default all of a file, or 100 of families."""
+    seed: Annotated[int, Option(metavar="S")] = 0
+    """The seed of the problems and of all tokens drawn; results do not depend on anything else."""
+
+    def read_problems(self) -> tuple[Problem, ...]:
+        """Return the problems of the file or the families, in order.
+
+        Raises ValueError or OSError for a file that cannot be used.
+        """
+        if self.problems:
+            from storm_calm.env import read_problems
+
+            return read_problems(self.problems)[: self.limit]
+        from storm_calm.env.problems.families import generate
+
+        return tuple(generate(self.families, split=self.split, seed=self.seed, limit=self.limit or FAMILY_LIMIT))
+
+
+def digest(problems: Iterable[Problem]) -> str:
+    """Return a fingerprint of the problems, by which a run folder notices that they have changed."""
+    from storm_calm.env.serialize import to_json
+
+    lines = "\n".join(json.dumps(to_json(problem), sort_keys=True) for problem in problems)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]

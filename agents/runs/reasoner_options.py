@@ -1,0 +1,35 @@
+"""Which reasoner, and how it draws tokens: options of the commands that solve problems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from storm_calm.agents.runs.options import Option
+
+if TYPE_CHECKING:
+    from storm_calm.env import Reasoner
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReasonerOptions:
+    """The model that reasons."""
+
+    group: ClassVar[str] = "Reasoner"
+
+    reasoner: Annotated[str, Option(metavar="nano|FOLDER|URL|chat:URL")] = "nano"
+    """The model that solves: "nano", "nano-base", a nano model's folder, a server's URL, or chat: and a URL."""
+    model: Annotated[str, Option(metavar="NAME")] = ""
+    """The model's name, if the server has more than one."""
+    tokenizer: Annotated[str, Option(metavar="FILE")] = ""
+    """The tokenizer.json of a server's model. Training needs it for token ids; evaluation counts tokens with it."""
+    temperature: Annotated[float | None, Option(metavar="T", least=0)] = None
+    """How freely tokens are drawn, 0 for the likeliest; by default the reasoner's own."""
+
+    def open_reasoner(self) -> Reasoner:
+        """Open the reasoner. Raises ReasonerError and ValueError as `agents.reasoners.open_reasoner` does."""
+        from storm_calm.agents.reasoners import open_reasoner
+
+        tokenizer = Path(self.tokenizer) if self.tokenizer else None
+        return open_reasoner(self.reasoner, model=self.model or None, tokenizer=tokenizer)

@@ -1,0 +1,54 @@
+"""Where programs run and what they may use: the options of every command that runs programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, Self
+
+from storm_calm.agents.runs.options import Option, check_options
+from storm_calm.sandbox import BACKENDS, Isolation, Limits, Sandbox, open_sandbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxOptions:
+    """Where programs run, and the limits of each."""
+
+    group: ClassVar[str] = "Sandbox and limits"
+
+    sandbox: Annotated[str, Option(choices=BACKENDS)] = "local"
+    """Where programs run: on this machine, in Docker containers, in E2B's cloud, or on a Ray cluster."""
+    minimum_isolation: Isolation = "landlock"
+    """The weakest isolation level to accept."""
+    solver_seconds: Annotated[float, Option(metavar="S", above=0)] = 10.0
+    """Wall seconds for each program."""
+    memory_mb: Annotated[int, Option(metavar="MB", least=1)] = 1024
+    """MiB of memory for each program."""
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Return the options among the settings of a training run. Raises OptionError for impossible values."""
+        options = cls(**{field.name: settings[field.name] for field in fields(cls)})
+        check_options(options)
+        return options
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of each program."""
+        return Limits(seconds=self.solver_seconds, memory_mb=self.memory_mb)
+
+    def open_sandbox(self, *, workers: int | None = None) -> Sandbox:
+        """Open the sandbox. Raises SandboxUnavailableError as `sandbox.open_sandbox` does."""
+        return open_sandbox(self.sandbox, minimum_isolation=self.minimum_isolation, workers=workers, limits=self.limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeOptions(SandboxOptions):
+    """The limits of a trajectory besides."""
+
+    group: ClassVar[str] = SandboxOptions.group
+
+    max_executions: Annotated[int, Option(metavar="N", least=0)] = 4
+    """Programs that may run in a trajectory."""
+    max_tokens: Annotated[int | None, Option(metavar="N", least=1)] = None
+    """Tokens of a whole trajectory, prompt included; by default the model's context."""

@@ -1,0 +1,80 @@
+"""The page docs/cli.md, made from the commands themselves.
+
+python -m storm_calm.cli.docs > docs/cli.md
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from storm_calm.cli.main import app
+from storm_calm.cli.train import SCRIPTS, run
+
+HEAD = """# The command line
+
+All commands and options of `storm`, made by `python -m storm_calm.cli.docs > docs/cli.md`. Values come from defaults,
+then from a TOML file (`--config`), then from the command line; `--resume` begins with the settings of the run folder.
+"""
+WIDTH = "100"
+"""Columns of help texts that are shown as they are."""
+
+
+def page() -> str:
+    """Return the page."""
+    return "\n".join((HEAD, *_sections("storm", typer.main.get_command(app)))).rstrip() + "\n"
+
+
+def _sections(name: str, command: Any) -> Iterator[str]:
+    level = "##" + "#" * max(0, name.count(" ") - 1)
+    yield f"{level} {name}\n"
+    if name in SCRIPTS:
+        yield f"```\n{_printed(name)}\n```\n"
+        return
+    yield f"{command.help.strip()}\n"
+    if examples := (command.epilog or "").removeprefix("Examples:").strip():
+        yield "```\n" + "\n".join(examples.split("\n\n")) + "\n```\n"
+    groups: dict[str, list[str]] = {}
+    for param in command.params:
+        option = ", ".join(f"`{one}`" for one in (*param.opts, *param.secondary_opts))
+        if param.param_type_name == "argument":
+            option = f"`{param.metavar}`"
+        elif param.metavar:
+            option = f"{option} `{param.metavar}`".replace("|", "\\|")
+        text = _cell(param.help or "")
+        if isinstance(param.default, int | float | str | Path) and not isinstance(param.default, bool):
+            text += "" if "Default:" in text else f" Default: {param.default}."
+        heading = getattr(param, "rich_help_panel", None) or "Options"
+        groups.setdefault(heading, []).append(f"| {option} | {text} |")
+    for heading, rows in groups.items():
+        yield "\n".join((f"| {heading} | |", "|---|---|", *rows, ""))
+    for child, one in getattr(command, "commands", {}).items():
+        yield from _sections(f"{name} {child}", one)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _printed(name: str) -> str:
+    """Return the help of a training script."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = WIDTH
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.suppress(SystemExit):
+            run(name, ["--help"])
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
+    return output.getvalue().strip()
+
+
+if __name__ == "__main__":
+    typer.echo(page(), nl=False)
