@@ -130,7 +130,7 @@ class Config:
 
 def to_toml(config: Any) -> dict[str, Any]:
     """Return settings as TOML data, which has no None: such fields are left out."""
-    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    values = {field.name: getattr(config, field.name) for field in option_fields(cast(Any, type(config)))}
     return {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value is not None
     }

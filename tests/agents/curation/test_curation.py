@@ -256,13 +256,13 @@ def test_temperature_and_seed_reach_the_reasoner(config, tmp_path):
     [
         ({}, "give a file of problems or families"),
         ({"problems": "a", "families": ("all",)}, "give a file of problems or families"),
-        ({"families": ("all",), "split": "test"}, "split is 'test'"),
-        ({"families": ("all",), "limit": 0}, "limit is 0"),
-        ({"families": ("all",), "workers": 0}, "workers is 0"),
-        ({"families": ("all",), "max_interventions": -1}, "max_interventions is -1"),
-        ({"families": ("all",), "max_hint_share": 1.5}, "max_hint_share is 1.5"),
-        ({"families": ("all",), "temperature": float("nan")}, "temperature is nan"),
-        ({"families": ("all",), "minimum_isolation": "none"}, "minimum_isolation is 'none'"),
+        ({"families": ("all",), "split": "test"}, 'split: "test" is not one of'),
+        ({"families": ("all",), "limit": 0}, "limit: 0 is not a"),
+        ({"families": ("all",), "workers": 0}, "workers: 0 is not a"),
+        ({"families": ("all",), "max_interventions": -1}, "max_interventions: -1 is not a"),
+        ({"families": ("all",), "max_hint_share": 1.5}, "max_hint_share: 1.5 is not a"),
+        ({"families": ("all",), "temperature": float("nan")}, "temperature: nan is not a"),
+        ({"families": ("all",), "minimum_isolation": "none"}, 'minimum_isolation: "none" is not one of'),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
