@@ -90,8 +90,8 @@ def _played(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace]:
     from storm_calm.agents.detectors.labelled_traces import LabelledTrace
     from storm_calm.agents.reasoners import built_in
     from storm_calm.agents.triggers import TRIGGER_OF
-    from storm_calm.rl.nano.corpus import traces
-    from storm_calm.rl.nano.tokenizer import NanoRenderer
+    from storm_calm.rl.nano.nano_tokenizer import NanoRenderer
+    from storm_calm.rl.nano.pretraining_corpus import traces
 
     renderer = NanoRenderer(built_in("nano-base") / "tokenizer.json")
     for trace in islice(traces(renderer, sandbox, seed=f"detectors/{seed}"), count):

@@ -14,7 +14,7 @@ from storm_calm.cli.errors import report_errors
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
-    from storm_calm.rl.doctor import Verdict
+    from storm_calm.rl.doctor import Diagnosis
 
 EXAMPLES = "Examples:\n\nstorm doctor runs/first\n\nstorm doctor runs/eval-sft --baseline runs/eval-base"
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "not measured": "dim"}
@@ -48,7 +48,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _print(verdicts: Sequence[Verdict]) -> None:
+def _print(verdicts: Sequence[Diagnosis]) -> None:
     from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table

@@ -12,7 +12,7 @@ from storm_calm.cli.errors import fail, report_errors
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
-    from storm_calm.rl.datasets import Report
+    from storm_calm.rl.datasets import ExportReport
     from storm_calm.serving.review.read_review import Review
 
 EXAMPLES = (
@@ -109,7 +109,7 @@ def _review(source: Path) -> Review:
     return read_review(source)
 
 
-def _print(report: Report, review: Review | None) -> None:
+def _print(report: ExportReport, review: Review | None) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

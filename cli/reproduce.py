@@ -12,7 +12,7 @@ import typer
 
 from storm_calm.cli.errors import fail, report_errors
 from storm_calm.cli.options import AsJson, Given, names, options_of
-from storm_calm.rl.reproduce.config import QUICK, ReproduceConfig
+from storm_calm.rl.reproduce.reproduce_config import QUICK, ReproduceConfig
 
 EXAMPLES = "Examples:\n\nstorm reproduce --quick --out runs/quick\n\nstorm reproduce --seeds 0,1,2 --out runs/reproduce"
 
@@ -39,7 +39,7 @@ def reproduce(
         config = replace(QUICK if quick else ReproduceConfig(), **given)
         chosen = names(stages) or ()
         _run(config, out, _seeds(seed, seeds), chosen, again=_again(config, out, seeds, seed, quick, stages))
-        from storm_calm.rl.reproduce.report import write_report
+        from storm_calm.rl.reproduce.write_report import write_report
 
         try:
             facts = write_report(out)
@@ -56,16 +56,16 @@ def reproduce(
 
 def _run(config: ReproduceConfig, out: Path, seeds: tuple[int, ...], stages: tuple[str, ...], *, again: str) -> None:
     from storm_calm.cli.reproduce_display import shown
-    from storm_calm.rl.reproduce import running
+    from storm_calm.rl.reproduce import run_stages
 
     # Whoever ends it by a signal ends the training command that it waits for.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with shown() as report:
-            running.reproduce(config, out, seeds=seeds, stages=stages, report=report)
+        with shown() as on_progress:
+            run_stages.reproduce(config, out, seeds=seeds, stages=stages, on_progress=on_progress)
     except KeyboardInterrupt:
         fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
-    except running.StageFailedError as error:
+    except run_stages.StageFailedError as error:
         fail(f"{error}. What was done is kept. Go on with: {again}", code=1)
     finally:
         signal.signal(signal.SIGTERM, before)

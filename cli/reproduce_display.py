@@ -14,15 +14,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from storm_calm.rl.reproduce.report import clock
-from storm_calm.rl.reproduce.running import Progress
+from storm_calm.rl.reproduce.run_stages import ReproduceProgress
+from storm_calm.rl.reproduce.write_report import clock
 
 PLAIN_SECONDS = 60.0
 """Seconds between two lines where nobody watches."""
 
 
 @contextmanager
-def shown() -> Iterator[Callable[[Progress], None]]:
+def shown() -> Iterator[Callable[[ReproduceProgress], None]]:
     """A report that draws on standard error: a line for each finished stage; a live bar on a terminal."""
     console = Console(stderr=True, highlight=False)
     live = Live(console=console, refresh_per_second=4, transient=True) if sys.stderr.isatty() else None
@@ -36,8 +36,8 @@ class _Display:
         self._last = monotonic()
         self._stage = ("", 0)
 
-    def __call__(self, progress: Progress) -> None:
-        if progress.over:
+    def __call__(self, progress: ReproduceProgress) -> None:
+        if progress.finished:
             words = f"{_place(progress)} done in {clock(progress.elapsed)}"
             self._console.print(words, soft_wrap=True, markup=False)
             self._stage = ("", 0)
@@ -45,25 +45,25 @@ class _Display:
             self._live.update(_bar(progress))
         elif self._stage != (progress.stage, progress.seed) or monotonic() - self._last >= PLAIN_SECONDS:
             self._stage, self._last = (progress.stage, progress.seed), monotonic()
-            said = f" · {progress.says}" if progress.says else ""
+            said = f" · {progress.message}" if progress.message else ""
             self._console.print(f"{_place(progress)}{said} · {_times(progress)}", soft_wrap=True, markup=False)
 
 
-def _place(progress: Progress) -> str:
+def _place(progress: ReproduceProgress) -> str:
     return f"{progress.number}/{progress.total} {progress.stage} (seed {progress.seed})"
 
 
-def _times(progress: Progress) -> str:
+def _times(progress: ReproduceProgress) -> str:
     after = f", then {progress.next}" if progress.next else ""
-    return f"{clock(progress.elapsed)}{after}, about {clock(progress.left)} left in all"
+    return f"{clock(progress.elapsed)}{after}, about {clock(progress.seconds_left)} left in all"
 
 
-def _bar(progress: Progress) -> Group:
+def _bar(progress: ReproduceProgress) -> Group:
     row = Table.grid(padding=(0, 1), expand=True)
     row.add_column(no_wrap=True)
     row.add_column(ratio=1)
     row.add_row(_place(progress), ProgressBar(total=progress.total, completed=progress.number - 1))
-    return Group(row, Text(progress.says, overflow="ellipsis", no_wrap=True), Text(_times(progress)))
+    return Group(row, Text(progress.message, overflow="ellipsis", no_wrap=True), Text(_times(progress)))
 
 
 def print_report(facts: dict[str, Any]) -> None:

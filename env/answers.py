@@ -158,25 +158,25 @@ def _number(plain: str) -> float | None:
     """The one number in `plain`; None without one, with several, or where it is part of a formula."""
     if "<" in plain or ">" in plain or "\\" in plain:
         return None
-    *sides, said = plain.split("=")
-    if any(_says_more(side, first=number == 0) for number, side in enumerate(sides)):
+    *sides, right_side = plain.split("=")
+    if any(_has_own_answer(side, first=number == 0) for number, side in enumerate(sides)):
         return None
-    matches = list(_NUMBER.finditer(said))
+    matches = list(_NUMBER.finditer(right_side))
     if len(matches) != 1:
         return None
     match = matches[0]
-    before, after = said[: match.start()], said[match.end() :]
+    before, after = right_side[: match.start()], right_side[match.end() :]
     if re.search(r"[-+*/^]\s*$", before) or re.match(r"\s*(?:[-+*^!]|/\s*[^A-Za-z ])", after):
         return None
     # "cost - 500" may be a dash; and in "100 units (x = 3)" the 3 is not the answer.
-    if (re.match(r"[-+]\s", match[0]) and before.strip(" :([$")) or said.count("(") != said.count(")"):
+    if (re.match(r"[-+]\s", match[0]) and before.strip(" :([$")) or right_side.count("(") != right_side.count(")"):
         return None
     if any(_stray_digit(rest) for rest in (before, after)):
         return None
     return _value(match)
 
 
-def _says_more(side: str, *, first: bool) -> bool:
+def _has_own_answer(side: str, *, first: bool) -> bool:
     """Whether what stands left of an equals sign gives an answer of its own, as in `x = 1, y = 2`.
 
     The first side may be a name or a formula, those in the middle (`z = 7/3 = 2.33`) numbers and signs only.

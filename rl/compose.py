@@ -107,7 +107,7 @@ def environment(device: str) -> dict[str, str]:
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     values = {
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
-        "VERL_USE_EXTERNAL_MODULES": "storm_calm.rl.verl_cpu.platform",
+        "VERL_USE_EXTERNAL_MODULES": "storm_calm.rl.verl_cpu.cpu_platform",
         "TOKENIZERS_PARALLELISM": "false",
         # Nothing is reported to anyone, and no hub is asked for a model that is a folder here.
         "RAY_USAGE_STATS_ENABLED": "0",

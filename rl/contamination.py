@@ -1,6 +1,6 @@
 """The contamination gate: no question that a model is evaluated on may be in what it is trained on.
 
-    gate = Gate(read_questions("benchmark.jsonl"))
+    gate = ContaminationGate(read_questions("benchmark.jsonl"))
     gate.match("A bakery makes ...")               # a Match, or None
 
 Two questions match if they are the same text but for case, accents, punctuation and white space, or if they share
@@ -12,7 +12,7 @@ each as a part of the question that has fewer of them. Numbers stand in the runs
 template with other data are two problems, and share the words between the numbers only. A question without numbers is
 compared by all of its runs.
 
-Generated problems need no such comparison. Which split they belong to is decided by their data, and their id tells it;
+Generated problems need no such comparison. Which split they belong to is decided by their data, and their id shows it;
 stress problems are for measuring, all of them: see `is_heldout`.
 """
 
@@ -28,7 +28,7 @@ from typing import Any, Literal
 
 from storm_calm.env import Problem
 from storm_calm.env.jsonl import read_jsonl
-from storm_calm.env.problems.families.base import HELDOUT_SHARE
+from storm_calm.env.problems.families.split import Split, split_of
 from storm_calm.env.problems.stress import group_of
 
 WORDS = 8
@@ -87,7 +87,7 @@ def _number(found: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Print:
+class _Fingerprint:
     """What of a question is compared."""
 
     whole: int
@@ -98,40 +98,45 @@ class _Print:
     """Its numbers, and how often each stands in it."""
 
 
-def _print(text: str) -> _Print:
-    told = words(text)
-    numeric = [word[0].isdecimal() for word in told]
+def _fingerprint(text: str) -> _Fingerprint:
+    tokens = words(text)
+    numeric = [token[0].isdecimal() for token in tokens]
     grams = frozenset(
-        hash(told[start : start + WORDS])
-        for start in range(len(told) - WORDS + 1)
+        hash(tokens[start : start + WORDS])
+        for start in range(len(tokens) - WORDS + 1)
         if any(numeric[start : start + WORDS]) or not any(numeric)
     )
-    return _Print(hash(told), grams, Counter(word for word, is_number in zip(told, numeric, strict=True) if is_number))
+    numbers = Counter(token for token, is_number in zip(tokens, numeric, strict=True) if is_number)
+    return _Fingerprint(hash(tokens), grams, numbers)
 
 
-class Gate:
+class ContaminationGate:
     """Finds training questions among evaluation questions, 10,000 among 2,000 in a few seconds."""
 
     def __init__(self, questions: Iterable[EvalQuestion]) -> None:
         self.questions = tuple(questions)
         """What is kept out."""
-        self._prints = [_print(question.text) for question in self.questions]
+        self._fingerprints = [_fingerprint(question.text) for question in self.questions]
         self._whole: dict[int, int] = {}
         self._holders: dict[int, list[int]] = defaultdict(list)
-        for index, one in enumerate(self._prints):
+        for index, one in enumerate(self._fingerprints):
             self._whole.setdefault(one.whole, index)
             for gram in one.grams:
                 self._holders[gram].append(index)
 
+    def match_problem(self, problem: Problem, *, split: Split) -> Match | None:
+        """Return why a problem may not be in a dataset for this split; None if it may."""
+        return HELD_OUT if split == "train" and is_heldout(problem) else self.match(problem.question)
+
     def match(self, text: str) -> Match | None:
         """The evaluation question that `text` is, the one that shares most of its runs; None if it is none of them."""
-        mine = _print(text)
+        mine = _fingerprint(text)
         if mine.whole in self._whole:
             return Match(place=self.questions[self._whole[mine.whole]].place, how="same text", share=1.0)
         shared = Counter(index for gram in mine.grams for index in self._holders.get(gram, ()))
         best: Match | None = None
         for index, count in shared.items():
-            other = self._prints[index]
+            other = self._fingerprints[index]
             share = count / min(len(mine.grams), len(other.grams))
             if share < SHARED_GRAMS or _common(mine.numbers, other.numbers) < SHARED_NUMBERS:
                 continue
@@ -155,7 +160,7 @@ def is_heldout(problem: Problem) -> bool:
         return True
     content = problem.id.rpartition("-")[2]
     generated = problem.source == "generated" and re.fullmatch(r"[0-9a-f]{12}", content)
-    return bool(generated) and int(content[:8], 16) % HELDOUT_SHARE == 0
+    return bool(generated) and split_of(content) == "heldout"
 
 
 def read_questions(path: str | Path) -> tuple[EvalQuestion, ...]:
@@ -169,6 +174,22 @@ def read_questions(path: str | Path) -> tuple[EvalQuestion, ...]:
     if not questions:
         raise ValueError(f"{path}: no questions in it; put one JSON object a line")
     return questions
+
+
+def read_question_files(places: Iterable[Path]) -> list[EvalQuestion]:
+    """Return the questions of files, and of the .jsonl and .json files of folders.
+
+    Raises ValueError for a folder without such files, and like `read_questions`.
+    """
+    files: list[Path] = []
+    for place in places:
+        inside = [place]
+        if place.is_dir():
+            inside = sorted(file for file in place.iterdir() if file.suffix in (".jsonl", ".json"))
+        if not inside:
+            raise ValueError(f"{place}: no .jsonl or .json file in it to compare with")
+        files.extend(inside)
+    return [question for file in files for question in read_questions(file)]
 
 
 def _question(record: dict[str, Any]) -> str:

@@ -33,7 +33,7 @@ def finish(out: Path, *, base: Path, export: bool) -> None:
         shutil.rmtree(out / "nano", ignore_errors=True)
     print(f"{model}: the model after step {step}", flush=True)
     if export and not (out / "nano" / "model.onnx").is_file():
-        from storm_calm.rl.nano.export import export as write_nano
+        from storm_calm.rl.nano.export_onnx import export as write_nano
 
         difference = write_nano(model, out / "nano")
         print(f"{out / 'nano'}: for --reasoner; logits differ by at most {difference:.1g} from torch's", flush=True)

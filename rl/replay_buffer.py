@@ -12,11 +12,11 @@ from typing import Any
 import transfer_queue as tq
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
-from storm_calm.rl.rollout_metrics import figures, last_failure, length_of
+from storm_calm.rl.rollout.rollout_metrics import covered_seconds, last_failure, step_metrics
 
-POLL = 0.05
+POLL_INTERVAL = 0.05
 """Seconds between two looks at what is finished; veRL's own 2 are longer than a step of a nano model."""
-FUTILE = 3
+MAX_LOST_BATCHES = 3
 """As many groups as this many batches have may be lost in one step; then training ends."""
 
 
@@ -24,7 +24,7 @@ class InfrastructureError(RuntimeError):
     """The sandbox fails rollout after rollout; training on what is left would say nothing."""
 
 
-class StormReplay(ReplayBuffer):
+class StormReplayBuffer(ReplayBuffer):
     """Groups of which the sandbox failed a rollout are left out, and replaced by others."""
 
     def __init__(self, *, sampler_kwargs: Any, refill_fn: Any, **keywords: Any) -> None:
@@ -32,7 +32,7 @@ class StormReplay(ReplayBuffer):
         self.batch = int(sampler_kwargs["batch"])
         self.lost = 0
         super().__init__(
-            poll_interval=POLL,
+            poll_interval=POLL_INTERVAL,
             sampler_kwargs={},
             refill_fn=self._refill(refill_fn),
             sync_refill_failed_groups=True,
@@ -46,18 +46,18 @@ class StormReplay(ReplayBuffer):
         self.lost = 0
         batch, metrics = super().sample(global_steps, partition_id, batch_size)
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
-        told = data.pop("extra_fields").tolist()
-        rollouts = [fields["reward_extra_info"] for fields in told]
+        extra = data.pop("extra_fields").tolist()
+        rollouts = [fields["reward_extra_info"] for fields in extra]
         groups = [key.split("_")[0] for key in batch.keys]
         whole = max(Counter(groups).values())
-        # Of all rollouts that were begun, those that nobody can score.
-        begun = (batch_size + self.lost) * whole
+        # Of all rollouts that were started, those that nobody can score.
+        started = (batch_size + self.lost) * whole
         counted = {
-            **figures(rollouts, groups),
-            "storm/infrastructure": 1 - len(batch.keys) / begun,
+            **step_metrics(rollouts, groups),
+            "storm/infrastructure": 1 - len(batch.keys) / started,
             # Wall time in which any rollout was in the environment, or was being written; they overlap.
-            "storm/environment_seconds": length_of(span for fields in told for span in fields["acting"]),
-            "storm/generation_seconds": length_of(span for fields in told for span in fields["generating"]),
+            "storm/environment_seconds": covered_seconds(span for fields in extra for span in fields["acting"]),
+            "storm/generation_seconds": covered_seconds(span for fields in extra for span in fields["generating"]),
         }
         return batch, {**metrics, **counted}
 
@@ -74,7 +74,7 @@ class StormReplay(ReplayBuffer):
 
         def refill(count: int) -> int:
             self.lost += count
-            if self.lost >= FUTILE * self.batch:
+            if self.lost >= MAX_LOST_BATCHES * self.batch:
                 raise InfrastructureError(
                     f"{self.lost} groups of rollouts were lost to the sandbox in one step, the last because: "
                     f"{last_failure(self.out) or 'see the log'}. The last checkpoint is kept; mend the sandbox "

@@ -23,9 +23,16 @@ if __name__ == "__main__" and not __package__:
     # As a script in a checkout: the path begins with the folder that holds storm_calm instead of this one.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from storm_calm.rl.checks import check_checkpoints, check_disk, check_model, check_sft_data, count_weights, lack_of_room
-from storm_calm.rl.command import local_model, parse, parser_of
+from storm_calm.rl.preflight_checks import (
+    check_checkpoints,
+    check_disk,
+    check_model,
+    check_sft_data,
+    count_weights,
+    lack_of_room,
+)
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
+from storm_calm.rl.train_options import local_model, parse_options
 
 
 def main(words: Sequence[str] | None = None, *, name: str | None = None) -> None:
@@ -38,7 +45,9 @@ def main(words: Sequence[str] | None = None, *, name: str | None = None) -> None
     parser = parser_of(__doc__, name or "python rl/train_sft.py")
     parser.add_argument("--data", help="golden runs: a Parquet file of `storm export --format verl-sft`")
     try:
-        config, arguments = parse(parser, words, defaults, out="runs/sft", model="model.path", data="data.train_files")
+        config, arguments = parse_options(
+            parser, words, defaults, out="runs/sft", model="model.path", data="data.train_files"
+        )
         train(config, dry_run=arguments.dry_run)
     except (ValueError, OSError) as error:
         sys.exit(f"train_sft: {error}")

@@ -21,7 +21,8 @@ if __name__ == "__main__" and not __package__:
     # As a script in a checkout: the path begins with the folder that holds storm_calm instead of this one.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from storm_calm.rl.checks import (
+from storm_calm.rl.compose import FOLDER
+from storm_calm.rl.preflight_checks import (
     check_checkpoints,
     check_disk,
     check_model,
@@ -30,12 +31,11 @@ from storm_calm.rl.checks import (
     count_weights,
     lack_of_room,
 )
-from storm_calm.rl.command import local_model, parse, parser_of
-from storm_calm.rl.compose import FOLDER
-from storm_calm.rl.console import told
+from storm_calm.rl.redirect_output import redirect_output
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
+from storm_calm.rl.train_options import local_model, parse_options
 
-HELDOUT = 64
+HELDOUT_PROBLEMS = 64
 """Held-out problems that are put beside the training ones, for veRL's own validation (`trainer.test_freq`)."""
 
 
@@ -45,7 +45,9 @@ def main(words: Sequence[str] | None = None, *, name: str | None = None) -> None
     defaults = {"cpu": "grpo_nano_cpu", "cuda": "grpo_nano_gpu"}
     parser = parser_of(__doc__, name or "python rl/train_verl.py")
     try:
-        config, arguments = parse(parser, words, defaults, out="runs/grpo", model="actor_rollout_ref.model.path")
+        config, arguments = parse_options(
+            parser, words, defaults, out="runs/grpo", model="actor_rollout_ref.model.path"
+        )
         train(config, dry_run=arguments.dry_run)
     except (ValueError, OSError) as error:
         sys.exit(f"train_verl: {error}")
@@ -97,9 +99,9 @@ def _prepare_data(config: Any) -> None:
     from storm_calm.env.problems.families import generate
     from storm_calm.rl.contamination import is_heldout
     from storm_calm.rl.datasets import rl_rows
-    from storm_calm.rl.datasets.files import write_rows
+    from storm_calm.rl.datasets.dataset_files import write_rows
 
-    settings, told = config.storm, config.storm.instructions
+    settings, instructions = config.storm, config.storm.instructions
     train_file, val_file = Path(config.data.train_files), Path(config.data.val_files)
     if not train_file.exists() and train_file.is_relative_to(settings.out):
         if settings.problems:
@@ -113,10 +115,12 @@ def _prepare_data(config: Any) -> None:
         else:
             families, seed = list(settings.families), int(settings.seed)
             problems = list(generate(families, split="train", seed=seed, limit=int(settings.count)))
-        write_rows(train_file, rl_rows(problems, split="train", instructions=told), "verl-rl")
+        write_rows(train_file, rl_rows(problems, split="train", instructions=instructions), "verl-rl")
     if not val_file.exists() and val_file.is_relative_to(settings.out):
-        problems = list(generate(list(settings.families), split="heldout", seed=int(settings.seed), limit=HELDOUT))
-        write_rows(val_file, rl_rows(problems, split="heldout", instructions=told), "verl-rl")
+        problems = list(
+            generate(list(settings.families), split="heldout", seed=int(settings.seed), limit=HELDOUT_PROBLEMS)
+        )
+        write_rows(val_file, rl_rows(problems, split="heldout", instructions=instructions), "verl-rl")
 
 
 def _check_sandbox(settings: Any) -> None:
@@ -155,7 +159,7 @@ def _run(config: Any, out: Path, weights: int) -> None:
     from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 
     try:
-        with told(out, Path(os.environ["VERL_FILE_LOGGER_PATH"]), line):
+        with redirect_output(out, Path(os.environ["VERL_FILE_LOGGER_PATH"]), format_step):
             run_ppo(config, task_runner_class=TaskRunnerV1)
     except ray.exceptions.RayTaskError as error:
         cause = str(error.cause).strip() or type(error.cause).__name__
@@ -169,7 +173,7 @@ def _run(config: Any, out: Path, weights: int) -> None:
             gather_metrics(out)
 
 
-def line(step: int, figures: Mapping[str, float]) -> str:
+def format_step(step: int, figures: Mapping[str, float]) -> str:
     """What is shown of a step; all of it is in metrics.jsonl."""
     writing, acting = figures["storm/generation_seconds"], figures["storm/environment_seconds"]
     return (

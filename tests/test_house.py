@@ -26,7 +26,7 @@ HEAVY = {
 }
 # What stands on a package of its own; it is imported only when it is asked for.
 STANDING_ON = {
-    "env/problems/benchmarks/loading.py": "datasets",
+    "env/problems/benchmarks/load_benchmark.py": "datasets",
     "sandbox/backends/ray.py": "ray",
     "sandbox/backends/ray_cluster.py": "ray",
     "sandbox/backends/ray_nodes.py": "ray",
@@ -65,7 +65,7 @@ def test_langgraph_is_imported_in_the_graphs_only(room):
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_verl_is_imported_where_training_meets_it_only(room):
-    meeting = ("rl/agent_loop.py", "rl/replay_buffer.py", "rl/train_sft.py", "rl/train_verl.py", "rl/verl_cpu/")
+    meeting = ("rl/rollout/agent_loop.py", "rl/replay_buffer.py", "rl/train_sft.py", "rl/train_verl.py", "rl/verl_cpu/")
     found = [f"{path}:{line}" for path, line, name in imports(room) if name in ("verl", "transfer_queue", "tensordict")]
     assert [place for place in found if not place.startswith(meeting)] == []
 

@@ -1,6 +1,6 @@
 """What the rules intervener says: one or two short sentences in the reasoner's own voice, for each rule.
 
-The nano model is pretrained to follow exactly these hints (`rl/nano/traces.py`); another reasoner reads them as its own
+The nano model is pretrained to follow exactly these hints (`rl/nano/`); another reasoner reads them as its own
 second thought. No hint holds a number, an answer or code.
 """
 

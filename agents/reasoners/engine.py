@@ -1,6 +1,6 @@
 """The engine under the nano reasoner: onnxruntime with a KV cache.
 
-It opens a folder as `rl.nano.export` (or onnxruntime-genai's own model builder) makes it, and gives logits:
+It opens a folder as `rl.nano.export_onnx` (or onnxruntime-genai's own model builder) makes it, and gives logits:
 
     engine = Engine(Path("models/nano/base"))
     with engine.caches.lease(ids) as cache:
@@ -56,7 +56,7 @@ class Engine:
             if not (folder / name).is_file():
                 raise ReasonerError(
                     f"{folder}: {name} is missing; export a checkpoint to it with "
-                    f"`python -m storm_calm.rl.nano.export CHECKPOINT {folder}`"
+                    f"`python -m storm_calm.rl.nano.export_onnx CHECKPOINT {folder}`"
                 )
         onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()

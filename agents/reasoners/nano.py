@@ -23,7 +23,7 @@ from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, Reason
 
 
 class Nano:
-    """A nano model from a folder that `rl.nano.export` wrote. Any number of threads may use one at once."""
+    """A nano model from a folder that `rl.nano.export_onnx` wrote. Any number of threads may use one at once."""
 
     instructions: str | None = ""
     """Nothing: it learned the text protocol in training."""

@@ -4,22 +4,25 @@
 
     report = export(ExportConfig(source=Path("runs/first"), format="verl-sft"))
 
-- `rows`: what one run or one problem is in each format
-- `sources`: where the runs and problems come from
-- `files`: Parquet and JSONL files
-- `exporting`: all of it, with the contamination gate and the limit on length
+- `export_dataset`: a whole export, from the golden trajectories to the file, step by step
+- `export_config`, `export_report`: what to export, and what was exported
+- `sources`: reads the golden trajectories and problems
+- `training_rows`: a trajectory or problem as a row of each format
+- `dataset_files`: Parquet and JSONL files
 
 Token ids and masks come from the transcript as it was recorded; nothing is encoded again.
 """
 
-from storm_calm.rl.datasets.exporting import ExportConfig, Report, export
-from storm_calm.rl.datasets.rows import FORMATS, Format, message_row, rl_rows, sft_row, trl_row
+from storm_calm.rl.datasets.export_config import ExportConfig
+from storm_calm.rl.datasets.export_dataset import export
+from storm_calm.rl.datasets.export_report import ExportReport
+from storm_calm.rl.datasets.training_rows import FORMATS, Format, message_row, rl_rows, sft_row, trl_row
 
 __all__ = [
     "FORMATS",
     "ExportConfig",
+    "ExportReport",
     "Format",
-    "Report",
     "export",
     "message_row",
     "rl_rows",

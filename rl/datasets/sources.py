@@ -1,7 +1,8 @@
-"""Where an export takes its runs and problems from: a curation's folder, or a file of problems."""
+"""Read what an export starts from: the golden trajectories of a curation's folder, or problems."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,37 @@ from storm_calm.agents.runs.run_folder import stored_settings
 from storm_calm.env import Episode, Problem, read_episodes, read_problems
 from storm_calm.env.jsonl import read_jsonl
 from storm_calm.env.serialize import from_json
+from storm_calm.rl.datasets.training_rows import Format
 
 _WANTED = "give the folder that storm curate wrote"
 
 
-def golden_runs(source: Path) -> tuple[Episode, ...]:
-    """The golden runs of a curation's folder, in its order.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportRecord:
+    """What becomes one row: a golden trajectory, or for verl-rl a problem alone."""
 
-    Raises ValueError for something else than a curation's folder, and where there is no golden run.
+    problem: Problem
+    """The problem."""
+    trajectory: Episode | None
+    """The golden trajectory; None for verl-rl."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the trajectory, prompt included, estimated if it has no token ids; 0 without one."""
+        return self.trajectory.transcript.count() if self.trajectory else 0
+
+
+def read_records(source: Path, format: Format) -> list[ExportRecord]:
+    """Return the records of a source, in its order. Raises ValueError for a source that does not fit the format."""
+    if format == "verl-rl":
+        return [ExportRecord(problem=problem, trajectory=None) for problem in problems_of(source)]
+    return [ExportRecord(problem=golden.problem, trajectory=golden) for golden in golden_trajectories(source)]
+
+
+def golden_trajectories(source: Path) -> tuple[Episode, ...]:
+    """Return the golden trajectories of a curation's folder, in its order.
+
+    Raises ValueError if it is not a curation's folder, or has no golden trajectory.
     """
     if not source.is_dir():
         raise ValueError(f"{source}: {'not a folder' if source.exists() else 'no such folder'}; {_WANTED}")
@@ -56,10 +80,10 @@ def is_finished(source: Path) -> bool:
     return not source.is_dir() or (source / "summary.json").exists()
 
 
-def told_nothing(source: Path) -> bool:
-    """Whether the reasoner of a curation knows the protocol, as nano models do, and needs no instructions.
+def knows_protocol(source: Path) -> bool:
+    """Return whether the reasoner of a curation knows the protocol, as nano models do, and needs no instructions.
 
-    True for a file of problems too: whoever is to be trained on it is not known, and nano is the default everywhere.
+    True for a file of problems too: the model to train is not known, and nano is the default everywhere.
     """
     settings = stored_settings(source) if source.is_dir() else None
     return not str((settings or {}).get("reasoner", "nano")).startswith(("http://", "https://", CHAT_PREFIX))

@@ -2,17 +2,17 @@
 
     from storm_calm.rl.doctor import examine
 
-    for verdict in examine(Path("runs/reproduce")):
-        print(verdict.state, verdict.check, verdict.figure)
+    for diagnosis in examine(Path("runs/reproduce")):
+        print(diagnosis.state, diagnosis.check, diagnosis.figure)
 
-- `runs`: curations, evaluations and GRPO runs, found by their files and read
+- `read_runs`: curations, evaluations and GRPO runs, found by their files and read
 - `signatures`: what is looked for, the likely cause, and what to try
-- `measures`: how it is looked for, and from which figure on it counts
-- `diagnosis`: the verdicts
+- `measurements`: how it is looked for, and from which figure on it counts
+- `diagnosis`: the results
 
 `storm doctor` is this on the command line.
 """
 
-from storm_calm.rl.doctor.diagnosis import Verdict, examine
+from storm_calm.rl.doctor.diagnosis import Diagnosis, examine
 
-__all__ = ["Verdict", "examine"]
+__all__ = ["Diagnosis", "examine"]

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from storm_calm.rl.doctor.measures import Reading, State, missing
-from storm_calm.rl.doctor.runs import Curation, Evaluation, Runs, Training, find
+from storm_calm.rl.doctor.measurements import Observation, State, missing
+from storm_calm.rl.doctor.read_runs import CurationRun, EvaluationRun, ExaminedRuns, TrainingRun, read_runs
 from storm_calm.rl.doctor.signatures import SIGNATURES, Signature
 
-KINDS = {Curation: "a curation", Evaluation: "an evaluation", Training: "a GRPO run"}
+KINDS = {CurationRun: "a curation", EvaluationRun: "an evaluation", TrainingRun: "a GRPO run"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class Diagnosis:
     """What one check says about one run."""
 
     check: str
@@ -33,35 +33,35 @@ class Verdict:
     """What to try against it; else ""."""
 
 
-def examine(path: Path, baseline: Path | None = None) -> tuple[Verdict, ...]:
+def examine(path: Path, baseline: Path | None = None) -> tuple[Diagnosis, ...]:
     """Look for every signature in the run, or in the runs, at `path`.
 
-    baseline: the folder of an evaluation of the model before training, see `rl.doctor.runs.find`.
+    baseline: the folder of an evaluation of the model before training, see `rl.doctor.read_runs.read_runs`.
     Every signature has at least one verdict. Raises ValueError where there is no run.
     """
-    runs = find(path, baseline)
+    runs = read_runs(path, baseline)
     return tuple(verdict for signature in SIGNATURES for verdict in _verdicts(signature, runs))
 
 
-def _verdicts(signature: Signature, runs: Runs) -> Iterator[Verdict]:
-    readings = [
+def _verdicts(signature: Signature, runs: ExaminedRuns) -> Iterator[Diagnosis]:
+    observations = [
         (run.name, measure(run, runs))
         for run in runs.runs
         if (measure := signature.measures.get(type(run))) is not None
     ]
     wanted = " or ".join(KINDS[kind] for kind in signature.measures)
-    for name, reading in readings or [("", missing(wanted))]:
-        yield _verdict(signature, name, reading)
+    for name, measured in observations or [("", missing(wanted))]:
+        yield _verdict(signature, name, measured)
 
 
-def _verdict(signature: Signature, name: str, reading: Reading) -> Verdict:
-    bad = reading.state in ("warning", "problem")
-    return Verdict(
+def _verdict(signature: Signature, name: str, measured: Observation) -> Diagnosis:
+    bad = measured.state in ("warning", "problem")
+    return Diagnosis(
         check=signature.name,
         run=name,
-        state=reading.state,
-        figure=reading.figure,
+        state=measured.state,
+        figure=measured.figure,
         threshold=signature.threshold,
-        cause=(reading.cause or signature.cause) if bad else "",
+        cause=(measured.cause or signature.cause) if bad else "",
         remedy=signature.remedy if bad else "",
     )

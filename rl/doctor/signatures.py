@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from storm_calm.rl.doctor import measures
-from storm_calm.rl.doctor.measures import ALIKE, COMPLEX_FALL, FAILING, FLAT, HINTS, LONGER, LOST, UNBACKED, Measure
-from storm_calm.rl.doctor.runs import Curation, Evaluation, Run, Training
+from storm_calm.rl.doctor import measurements
+from storm_calm.rl.doctor.measurements import ALIKE, COMPLEX_FALL, FAILING, FLAT, HINTS, LONGER, LOST, UNBACKED, Measure
+from storm_calm.rl.doctor.read_runs import CurationRun, EvaluationRun, ExaminedRun, TrainingRun
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +26,7 @@ class Signature:
     """What is behind it most often."""
     remedy: str
     """What to try."""
-    measures: Mapping[type[Run], Measure]
+    measures: Mapping[type[ExaminedRun], Measure]
     """How it is looked for, by the kind of run."""
 
 
@@ -38,7 +38,7 @@ SIGNATURES = (
         cause="trained on runs without reflection, on too few complex problems, or for too many epochs",
         remedy="keep complex problems among the golden runs, fewer epochs, a smaller learning rate; curate again with "
         "the model's own runs rather than with those of another",
-        measures={Evaluation: measures.complex_families},
+        measures={EvaluationRun: measurements.complex_families},
     ),
     Signature(
         name="reward flat",
@@ -46,14 +46,14 @@ SIGNATURES = (
         cause="the SFT model is not calibrated, or the learning rate is too small",
         remedy="look at rollouts first; then groups with variance, a larger learning rate, more rollouts a problem, "
         "and an SFT on golden runs before it",
-        measures={Training: measures.reward_flat},
+        measures={TrainingRun: measurements.reward_flat},
     ),
     Signature(
         name="groups alike",
         threshold=f"{ALIKE[0]:.0%}; {ALIKE[1]:.0%} of groups without variance",
         cause="the problems are too easy or too hard for this model",
         remedy="choose problems that it solves sometimes, more rollouts a problem, a higher temperature",
-        measures={Training: measures.groups_alike},
+        measures={TrainingRun: measurements.groups_alike},
     ),
     Signature(
         name="verbosity",
@@ -61,7 +61,7 @@ SIGNATURES = (
         cause="distrust of code is not mended: it works things out in words that a program would settle",
         remedy="golden runs with interventions of triggers 1 to 3 among the SFT data; a smaller limit on the length of "
         "responses; leave out runs that are right and long",
-        measures={Evaluation: measures.longer_evaluation, Training: measures.longer_training},
+        measures={EvaluationRun: measurements.longer_evaluation, TrainingRun: measurements.longer_training},
     ),
     Signature(
         name="programs failing",
@@ -70,9 +70,9 @@ SIGNATURES = (
         remedy="read the errors of a few; `storm sandbox check`; more seconds or memory; name the libraries that are "
         "there in the instructions",
         measures={
-            Curation: measures.failing_statuses,
-            Evaluation: measures.failing_statuses,
-            Training: measures.failing_training,
+            CurationRun: measurements.failing_statuses,
+            EvaluationRun: measurements.failing_statuses,
+            TrainingRun: measurements.failing_training,
         },
     ),
     Signature(
@@ -81,7 +81,7 @@ SIGNATURES = (
         cause="hints are long, or runs need so many that they are the intervener's rather than the model's",
         remedy="shorter hints, a smaller --max-hint-share or --max-interventions, or a stronger reasoner; export "
         "with --no-hints",
-        measures={Curation: measures.hints},
+        measures={CurationRun: measurements.hints},
     ),
     Signature(
         name="answers unbacked",
@@ -90,9 +90,9 @@ SIGNATURES = (
         remedy="look at such runs; check the data for contamination (`storm export --against`); problems with data of "
         "their own; `storm sandbox run` on one of its programs, to see whether the solver's report is there",
         measures={
-            Curation: measures.unbacked_curation,
-            Evaluation: measures.unbacked_evaluation,
-            Training: measures.unbacked_training,
+            CurationRun: measurements.unbacked_curation,
+            EvaluationRun: measurements.unbacked_evaluation,
+            TrainingRun: measurements.unbacked_training,
         },
     ),
     Signature(
@@ -100,7 +100,7 @@ SIGNATURES = (
         threshold=f"{LOST[0]:.0%}; {LOST[1]:.0%} of runs",
         cause="the sandbox has too few workers or too little memory, or its backend is not reachable",
         remedy="`storm sandbox check`; fewer runs at once; another backend",
-        measures={Evaluation: measures.lost_evaluation, Training: measures.lost_training},
+        measures={EvaluationRun: measurements.lost_evaluation, TrainingRun: measurements.lost_training},
     ),
 )
 """What is looked for, in the order in which it is told."""

@@ -20,10 +20,10 @@ from tokenizers import Tokenizer
 from storm_calm.agents.reasoners.nano import Nano
 from storm_calm.env.problems.families import generate
 from storm_calm.env.reasoner import Sampling
-from storm_calm.rl.nano.corpus import Corpus, build, traces
-from storm_calm.rl.nano.drills import drill_corpus
+from storm_calm.rl.nano.copying_drills import drill_corpus
 from storm_calm.rl.nano.evaluate import evaluate
-from storm_calm.rl.nano.tokenizer import NanoRenderer, train_tokenizer
+from storm_calm.rl.nano.nano_tokenizer import NanoRenderer, train_tokenizer
+from storm_calm.rl.nano.pretraining_corpus import Corpus, build, traces
 from storm_calm.sandbox import open_sandbox
 
 TOKENIZER_TRACES = 2500
@@ -72,7 +72,7 @@ def main() -> None:
 
     model_folder = out / "model"
     if not (model_folder / "model.onnx").exists():
-        from storm_calm.rl.nano.export import export
+        from storm_calm.rl.nano.export_onnx import export
 
         print(f"export: largest difference of a logit {export(checkpoint, model_folder):.1e}", flush=True)
 

@@ -20,8 +20,8 @@ from tokenizers import Tokenizer
 from torch import distributed, multiprocessing
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from storm_calm.rl.nano.corpus import Corpus
-from storm_calm.rl.nano.tokenizer import CONTEXT, IM_END, IM_START, PAD, SPECIAL, VOCABULARY
+from storm_calm.rl.nano.nano_tokenizer import CONTEXT, IM_END, IM_START, PAD, SPECIAL, VOCABULARY
+from storm_calm.rl.nano.pretraining_corpus import Corpus
 
 IGNORED = -100
 """Target of a token that is not learned."""

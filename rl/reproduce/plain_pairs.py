@@ -14,7 +14,7 @@ from itertools import islice
 from storm_calm.env import Episode, SolverEnv, score
 from storm_calm.env.problems.families import FAMILIES, Instance, instances
 from storm_calm.env.reasoner import PromptRenderer
-from storm_calm.rl.nano.scene import Scene
+from storm_calm.rl.nano.trace_builder import TraceBuilder
 from storm_calm.sandbox import Sandbox
 
 
@@ -36,9 +36,9 @@ def plain_pairs(
 
 
 def _played(env: SolverEnv, instance: Instance) -> Episode:
-    scene = Scene(env, instance, random.Random(0), hinted=False)
-    output = scene.run(scene.right.code)
-    scene.answer(output)
+    builder = TraceBuilder(env, instance, random.Random(0), hinted=False)
+    output = builder.run(builder.right.code)
+    builder.answer(output)
     if score(env.episode).reward != 1.0:
         raise ValueError(
             f"problem {env.episode.problem.id}: its right program gave {output!r} here; "

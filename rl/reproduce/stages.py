@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from storm_calm.rl.reproduce.config import HELDOUT_SEED, MODEL, ReproduceConfig
-from storm_calm.rl.reproduce.records import log_file
-from storm_calm.rl.reproduce.training import train
+from storm_calm.rl.reproduce.reproduce_config import HELDOUT_SEED, MODEL, ReproduceConfig
+from storm_calm.rl.reproduce.stage_records import log_file
+from storm_calm.rl.reproduce.train_subprocess import train
 
-Tell = Callable[[str], None]
+OnMessage = Callable[[str], None]
 """Called now and then with a line on how far a stage is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class StageContext:
     """Where a stage works, and how."""
 
     folder: Path
@@ -50,7 +50,7 @@ class Stage:
     """Fields of the settings that it depends on itself."""
     result: str
     """The file, in the seed's folder, that is there when it is done."""
-    run: Callable[[Place, Tell], None]
+    run: Callable[[StageContext, OnMessage], None]
     """Do it, or go on with it."""
     typical: Callable[[ReproduceConfig], float]
     """A rough guess of its seconds on two cores; what stages really took corrects it."""
@@ -66,18 +66,18 @@ def settings_of(stage: Stage, config: ReproduceConfig, seed: int) -> dict[str, i
     return found | {name: getattr(config, name) for name in stage.settings} | {"seed": seed}
 
 
-def _curate(place: Place, tell: Tell) -> None:
+def _curate(context: StageContext, on_message: OnMessage) -> None:
     from storm_calm.agents.curation.config import CurateConfig
     from storm_calm.agents.curation.run_curation import curate
 
     config = CurateConfig(
-        families=("all",), split="train", limit=place.config.problems, seed=place.seed, reasoner=MODEL
+        families=("all",), split="train", limit=context.config.problems, seed=context.seed, reasoner=MODEL
     )
     summary = curate(
         config,
-        place.folder / "curate",
+        context.folder / "curate",
         resume=True,
-        on_progress=lambda progress: tell(
+        on_progress=lambda progress: on_message(
             f"{progress.done} of {progress.total} problems, {progress.counts.get('golden', 0)} golden"
         ),
     )
@@ -85,63 +85,63 @@ def _curate(place: Place, tell: Tell) -> None:
         raise UnfinishedError(f"{summary.errors} problems are not done, the reasoner failed")
 
 
-def _export(place: Place, tell: Tell) -> None:
+def _export(context: StageContext, on_message: OnMessage) -> None:
     from storm_calm.agents.reasoners import built_in
     from storm_calm.rl.datasets import ExportConfig, export, sft_row
-    from storm_calm.rl.datasets.files import check_file, write_rows
-    from storm_calm.rl.datasets.sources import golden_runs
+    from storm_calm.rl.datasets.dataset_files import check_dataset_file, write_rows
+    from storm_calm.rl.datasets.sources import golden_trajectories
     from storm_calm.rl.prompt_renderer import CheckpointRenderer
     from storm_calm.rl.reproduce.plain_pairs import plain_pairs
     from storm_calm.sandbox import open_sandbox
 
-    curation, file, plain = place.folder / "curate", place.folder / "sft.parquet", place.folder / "plain.parquet"
+    curation, file, plain = context.folder / "curate", context.folder / "sft.parquet", context.folder / "plain.parquet"
     if not file.exists():
         export(ExportConfig(source=curation, format="verl-sft", out=file))
     if not plain.exists():
-        check_file(plain, "verl-sft")
-        wanted = {run.problem.id for run in golden_runs(curation)}
+        check_dataset_file(plain, "verl-sft")
+        wanted = {run.problem.id for run in golden_trajectories(curation)}
         renderer = CheckpointRenderer(built_in(MODEL), instructions="")
         rows = []
         with open_sandbox() as sandbox:
             pairs = plain_pairs(
-                wanted, seed=place.seed, problems=place.config.problems, renderer=renderer, sandbox=sandbox
+                wanted, seed=context.seed, problems=context.config.problems, renderer=renderer, sandbox=sandbox
             )
             for pair in pairs:
                 rows.append(sft_row(pair))
-                tell(f"{len(rows)} of {len(wanted)} plain pairs")
+                on_message(f"{len(rows)} of {len(wanted)} plain pairs")
         write_rows(plain, rows, "verl-sft")
 
 
-def _sft(data: str, out: str, place: Place, tell: Tell) -> None:
+def _sft(data: str, out: str, context: StageContext, on_message: OnMessage) -> None:
     # Without a path in it, the name of the model is the same in every place.
-    words = ["--device", "cpu", "--data", str(place.folder / data), "--model", MODEL, "--out", str(place.folder / out)]
-    words.append(f"trainer.total_epochs={place.config.epochs}")
-    train("train_sft", words, log_file(place.folder, out), tell)
+    words = ["--device", "cpu", "--model", MODEL, f"trainer.total_epochs={context.config.epochs}"]
+    words += ["--data", str(context.folder / data), "--out", str(context.folder / out)]
+    train("train_sft", words, log_file(context.folder, out), on_message)
 
 
-def _grpo(start: str, out: str, place: Place, tell: Tell) -> None:
-    model = str(place.folder / start / "model") if start else MODEL
-    words = ["--device", "cpu", "--model", model, "--out", str(place.folder / out)]
-    words += [f"trainer.total_training_steps={place.config.steps}", f"storm.seed={place.seed}"]
-    train("train_verl", words, log_file(place.folder, out), tell)
+def _grpo(start: str, out: str, context: StageContext, on_message: OnMessage) -> None:
+    model = str(context.folder / start / "model") if start else MODEL
+    words = ["--device", "cpu", "--model", model, "--out", str(context.folder / out)]
+    words += [f"trainer.total_training_steps={context.config.steps}", f"storm.seed={context.seed}"]
+    train("train_verl", words, log_file(context.folder, out), on_message)
 
 
-def _evaluate(model: str, place: Place, tell: Tell) -> None:
+def _evaluate(model: str, context: StageContext, on_message: OnMessage) -> None:
     from storm_calm.agents.evaluation.config import EvalConfig
     from storm_calm.agents.evaluation.run_evaluation import evaluate
 
     config = EvalConfig(
         families=("all",),
         split="heldout",
-        limit=place.config.heldout,
+        limit=context.config.heldout,
         seed=HELDOUT_SEED,
-        reasoner=str(place.folder / model / "nano") if model != "base" else MODEL,
+        reasoner=str(context.folder / model / "nano") if model != "base" else MODEL,
     )
     results = evaluate(
         config,
-        place.folder / f"eval-{model}",
+        context.folder / f"eval-{model}",
         resume=True,
-        on_progress=lambda progress: tell(
+        on_progress=lambda progress: on_message(
             f"{progress.done} of {progress.total} problems, {progress.counts.get('right', 0)} right"
         ),
     )
@@ -161,7 +161,7 @@ def _evaluation(model: str) -> Stage:
     )
 
 
-def _training(name: str, needs: str, run: Callable[[Place, Tell], None]) -> Stage:
+def _training(name: str, needs: str, run: Callable[[StageContext, OnMessage], None]) -> Stage:
     if name.startswith("grpo"):
         return Stage(
             name=name,

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from storm_calm.cli.reproduce_display import shown
-from storm_calm.rl.reproduce.config import ReproduceConfig
-from storm_calm.rl.reproduce.records import record_file
-from storm_calm.rl.reproduce.running import Progress
+from storm_calm.rl.reproduce.reproduce_config import ReproduceConfig
+from storm_calm.rl.reproduce.run_stages import ReproduceProgress
+from storm_calm.rl.reproduce.stage_records import record_file
 from storm_calm.rl.reproduce.stages import BY_NAME
 from support.fake_reproduction import reproduction, stubs
 
@@ -106,8 +106,16 @@ def test_what_a_command_says_is_shown_as_it_is(capsys):
     says = "[validate_config] all is [bold]well[/bold]"
     with shown() as report:
         report(
-            Progress(
-                seed=1, stage="grpo", number=8, total=11, says=says, elapsed=75, left=600, next="eval-grpo", over=False
+            ReproduceProgress(
+                seed=1,
+                stage="grpo",
+                number=8,
+                total=11,
+                message=says,
+                elapsed=75,
+                seconds_left=600,
+                next="eval-grpo",
+                finished=False,
             )
         )
     assert capsys.readouterr().err == (

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from storm_calm.env import Problem
 from storm_calm.env.problems.benchmarks import BENCHMARKS, benchmark_of, load_benchmarks
-from storm_calm.env.problems.benchmarks.loading import read_rows
-from storm_calm.env.problems.benchmarks.rows import read_label
+from storm_calm.env.problems.benchmarks.benchmark_rows import read_label
+from storm_calm.env.problems.benchmarks.load_benchmark import read_rows
 
 
 def write(folder, name, *rows):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from storm_calm.env.problems.families import FAMILIES, choose, generate, instances
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 
 HOUSE = Path(__file__).resolve().parents[2]
 
@@ -125,7 +125,7 @@ def test_solvers_that_disagree_stop_the_generator(monkeypatch):
     model.row({model.variable(1.0): 1.0}, high=3.0)
     assert confirmed_answer(model) == 3.0
     answers = iter([3.0, 4.0])
-    monkeypatch.setattr("storm_calm.env.problems.families.model._solve", lambda *_: next(answers))
+    monkeypatch.setattr("storm_calm.env.problems.families.linear_model._solve", lambda *_: next(answers))
     with pytest.raises(ArithmeticError, match=r"SCIP says 3\.0, CBC says 4\.0"):
         confirmed_answer(model)
 
@@ -163,7 +163,7 @@ def test_drawing_uses_no_global_randomness():
 
 def test_ctrl_c_while_an_answer_is_computed_stops_the_command():
     code = (
-        "import random, time\nfrom storm_calm.env.problems.families.model import LinearModel, confirmed_answer\n"
+        "import random, time\nfrom storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer\n"
         "random.seed(1)\nmodel = LinearModel('maximize')\n"
         "columns = [model.variable(1.0, upper=1, integer=True) for _ in range(20)]\n"
         "for _ in range(3):\n"

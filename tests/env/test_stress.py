@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ortools.linear_solver import pywraplp
 
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.stress import group_of
 from storm_calm.env.problems.stress.exact import exact_optimum
 from storm_calm.env.problems.stress.kinds import KINDS, choose, generate, instances
@@ -197,7 +197,7 @@ def test_two_ways_that_disagree_stop_the_generator():
     from dataclasses import replace
 
     instance = drawn("qubo", 1)[0]
-    wrong = replace(instance, draft=replace(instance.draft, again=lambda: 0.5))
+    wrong = replace(instance, draft=replace(instance.draft, confirm=lambda: 0.5))
     with pytest.raises(ArithmeticError, match=r"qubo: one way gives \d+\.0, another gives 0\.5"):
         wrong.problem()
 

@@ -17,10 +17,10 @@ from storm_calm.agents.graphs.components import Parts
 from storm_calm.env import Episode, SolverEnv, Span, Transcript, run_episode, score
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.serialize import from_json, to_json
-from storm_calm.rl import agent_loop
-from storm_calm.rl.agent_loop import StormAgentLoop, as_rollout
 from storm_calm.rl.datasets import rl_rows
-from storm_calm.rl.rollout_metrics import last_failure
+from storm_calm.rl.rollout import agent_loop
+from storm_calm.rl.rollout.agent_loop import StormAgentLoop, to_rollout
+from storm_calm.rl.rollout.rollout_metrics import last_failure
 from storm_calm.sandbox import SandboxUnavailableError
 from support.scripted_policy import ANSWERING, FAILING, GUESSING, INVENTING, SOLVING, ScriptedPolicy
 
@@ -78,7 +78,7 @@ def settings(nano, tmp_path):
 @pytest.fixture
 def roll_out(settings, nano, sandbox, monkeypatch, workshop):
     """A function that plays a script through the agent loop: veRL's output."""
-    monkeypatch.setattr(agent_loop, "opened_sandbox", lambda *_: sandbox)
+    monkeypatch.setattr(agent_loop, "shared_sandbox", lambda *_: sandbox)
 
     def roll_out(texts, renderer, **server):
         row = rl_rows([workshop])[0]
@@ -208,17 +208,17 @@ class Faltering:
 
 
 def test_a_fault_of_the_sandbox_is_waited_out_and_leaves_no_trace(renderer, sandbox, roll_out, monkeypatch, tmp_path):
-    monkeypatch.setattr(agent_loop, "PATIENCE", (0.01, 0.01))
+    monkeypatch.setattr(agent_loop, "SANDBOX_RETRY_PAUSES", (0.01, 0.01))
     whole = roll_out((SOLVING, ANSWERING), renderer)
-    monkeypatch.setattr(agent_loop, "opened_sandbox", lambda *_: Faltering(sandbox, 2))
+    monkeypatch.setattr(agent_loop, "shared_sandbox", lambda *_: Faltering(sandbox, 2))
     faltering = roll_out((SOLVING, ANSWERING), renderer)
     assert (faltering.response_ids, faltering.reward_score) == (whole.response_ids, 1.0)
     assert last_failure(tmp_path) == "the workers are gone"
 
 
 def test_a_fault_that_stays_is_raised_and_never_scored(renderer, sandbox, roll_out, monkeypatch):
-    monkeypatch.setattr(agent_loop, "PATIENCE", (0.01, 0.01))
-    monkeypatch.setattr(agent_loop, "opened_sandbox", lambda *_: Faltering(sandbox, 3))
+    monkeypatch.setattr(agent_loop, "SANDBOX_RETRY_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(agent_loop, "shared_sandbox", lambda *_: Faltering(sandbox, 3))
     with pytest.raises(SandboxUnavailableError, match="the workers are gone"):
         roll_out((SOLVING, ANSWERING), renderer)
 
@@ -232,7 +232,7 @@ def test_a_rollout_is_the_transcript_after_its_prompt(workshop, prompt, spans, l
         return Span(source=source, text="x" * count, ids=tuple(range(count)), ends=tuple(range(1, count + 1)))
 
     transcript = Transcript(spans=(span("prompt", prompt), *(span(*one) for one in spans if one[0] != "tool")))
-    rollout = as_rollout(Episode(problem=workshop, transcript=transcript), [1.0] * known, length, filler=0)
+    rollout = to_rollout(Episode(problem=workshop, transcript=transcript), [1.0] * known, length, filler=0)
     mask = list(loss_mask(transcript, "rl")[prompt:])[:length] or [0]
     assert rollout.mask == mask
     assert rollout.response_ids == (list(transcript.ids[prompt:])[:length] or [0])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from storm_calm.env import Problem
 from storm_calm.env.problems.families import FAMILIES, choose, instances
 from storm_calm.env.problems.stress.kinds import generate
-from storm_calm.rl.contamination import EvalQuestion, Gate, is_heldout, read_questions, words
+from storm_calm.rl.contamination import ContaminationGate, EvalQuestion, is_heldout, read_questions, words
 
 BAKERY = (
     "A bakery makes rye bread and wheat bread. A loaf of rye needs 3 minutes in the oven and 400 grams of flour and "
@@ -21,7 +21,9 @@ BAKERY = (
 
 
 def gate(*texts):
-    return Gate(EvalQuestion(place=f"eval.jsonl:{number}", text=text) for number, text in enumerate(texts, start=1))
+    return ContaminationGate(
+        EvalQuestion(place=f"eval.jsonl:{number}", text=text) for number, text in enumerate(texts, start=1)
+    )
 
 
 def drawn(names, split, count, seed=1):

@@ -12,10 +12,10 @@ from tokenizers import Tokenizer  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
 from storm_calm.agents.reasoners import built_in, chat_template  # noqa: E402
-from storm_calm.rl.nano.corpus import Corpus  # noqa: E402
-from storm_calm.rl.nano.drills import drill_corpus, drills  # noqa: E402
+from storm_calm.rl.nano.copying_drills import drill_corpus, drills  # noqa: E402
+from storm_calm.rl.nano.nano_tokenizer import NanoRenderer  # noqa: E402
 from storm_calm.rl.nano.pretrain import IGNORED, PretrainConfig, _batches, pretrain, save  # noqa: E402
-from storm_calm.rl.nano.tokenizer import NanoRenderer  # noqa: E402
+from storm_calm.rl.nano.pretraining_corpus import Corpus  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from storm_calm.rl.reproduce.claims import claims, is_small
-from storm_calm.rl.reproduce.config import QUICK
-from storm_calm.rl.reproduce.figures import collect
-from storm_calm.rl.reproduce.paired import contrast
-from storm_calm.rl.reproduce.report import clock, write_report
+from storm_calm.rl.reproduce.measured_figures import collect
+from storm_calm.rl.reproduce.paired_differences import contrast
+from storm_calm.rl.reproduce.paper_claims import claims, is_small
+from storm_calm.rl.reproduce.reproduce_config import QUICK
+from storm_calm.rl.reproduce.write_report import clock, write_report
 from support.fake_reproduction import LIKE_THE_PAPER, PROBLEMS, evaluated, noted, reproduction
 
 pytestmark = pytest.mark.slow
@@ -99,7 +99,7 @@ def test_a_sft_that_mends_most_flaws_at_once_differs_and_says_why(tmp_path):
     assert (
         "95 golden runs a seed are enough to unlearn them: hints turned 57.0 % right into 95.0 %" in found[SFT].reason
     )
-    assert found[GRPO].verdict == "cannot be told"
+    assert found[GRPO].verdict == "inconclusive"
     assert found[GRPO].reason.startswith("after SFT only 6.7 % of answers are left to mend, and in 25.0 % of groups")
 
 
@@ -126,7 +126,7 @@ def test_a_tiny_run_says_that_nothing_can_be_told(tmp_path):
     out = reproduction(tmp_path, problems=PROBLEMS[:24], config=QUICK)
     figures = collect(out)
     assert is_small(figures)
-    assert {claim.verdict for claim in claims(figures)} == {"cannot be told"}
+    assert {claim.verdict for claim in claims(figures)} == {"inconclusive"}
     write_report(out)
     for name in ("report.html", "report.md"):
         assert "This run is too small to show anything." in (out / name).read_text()

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from storm_calm.rl.reproduce.config import ReproduceConfig
-from storm_calm.rl.reproduce.records import read_record, record_file
-from storm_calm.rl.reproduce.running import StageFailedError, reproduce
+from storm_calm.rl.reproduce.reproduce_config import ReproduceConfig
+from storm_calm.rl.reproduce.run_stages import StageFailedError, reproduce
+from storm_calm.rl.reproduce.stage_records import read_record, record_file
 from storm_calm.rl.reproduce.stages import BY_NAME
-from storm_calm.rl.reproduce.training import TrainingFailedError, train
+from storm_calm.rl.reproduce.train_subprocess import TrainingFailedError, train
 from support.fake_reproduction import noted, reproduction, stubs
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         scripts = stubs(folder / "scripts", patch)
         stages = ("curate", "export", "sft", "eval-sft")
-        reproduce(TINY, folder / "out", seeds=(3,), stages=stages, report=told.append)
+        reproduce(TINY, folder / "out", seeds=(3,), stages=stages, on_progress=told.append)
     return folder / "out", told, calls(scripts)
 
 
@@ -69,14 +69,14 @@ def test_every_stage_leaves_its_result_its_settings_and_its_seconds(made):
     assert (folder / "stages" / "sft.log").read_text() == "22 golden runs\n"
     results = json.loads((folder / "eval-sft" / "results.json").read_text())
     assert (results["reasoner"], results["scored"]) == (f"{folder}/sft/nano", 3)
-    finished = [(one.stage, one.number, one.total, one.next) for one in told if one.over]
+    finished = [(one.stage, one.number, one.total, one.next) for one in told if one.finished]
     assert finished == [
         ("curate", 1, 4, "export"),
         ("export", 2, 4, "sft"),
         ("sft", 3, 4, "eval-sft"),
         ("eval-sft", 4, 4, ""),
     ]
-    assert any(one.says.endswith("golden") for one in told if one.stage == "curate")
+    assert any(one.message.endswith("golden") for one in told if one.stage == "curate")
 
 
 def test_plain_pairs_are_of_as_many_problems_as_golden_runs(made):
@@ -93,7 +93,7 @@ def test_plain_pairs_are_of_as_many_problems_as_golden_runs(made):
 def test_what_is_finished_is_not_run_again(out, scripts):
     before = {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()}
     told = []
-    reproduce(TINY, out, seeds=(3,), stages=("curate", "export", "sft", "eval-sft"), report=told.append)
+    reproduce(TINY, out, seeds=(3,), stages=("curate", "export", "sft", "eval-sft"), on_progress=told.append)
     assert {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()} == before
     assert (told, calls(scripts)) == ([], [])
 
@@ -199,14 +199,14 @@ def test_what_is_left_goes_by_what_stages_took(tmp_path, scripts):
     for name in ("grpo", "grpo-base", "eval-grpo-base"):
         record_file(folder, name).unlink()
     told = []
-    reproduce(ReproduceConfig(), tmp_path / "out", seeds=(0,), stages=("grpo", "grpo-base"), report=told.append)
+    reproduce(ReproduceConfig(), tmp_path / "out", seeds=(0,), stages=("grpo", "grpo-base"), on_progress=told.append)
     config = ReproduceConfig()
     known = [stage for name, stage in BY_NAME.items() if name not in ("grpo", "grpo-base", "eval-grpo-base")]
     pace = (4 * 30.0 + 4 * 300.0) / sum(stage.typical(config) for stage in known)
-    assert told[0].left == pytest.approx(2 * pace * BY_NAME["grpo"].typical(config), rel=0.01)
+    assert told[0].seconds_left == pytest.approx(2 * pace * BY_NAME["grpo"].typical(config), rel=0.01)
     # The second one takes as long as the first one did.
     second = next(one for one in told if one.stage == "grpo-base")
-    assert second.left == pytest.approx(read_record(folder, "grpo").seconds, abs=0.2)
+    assert second.seconds_left == pytest.approx(read_record(folder, "grpo").seconds, abs=0.2)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True])

@@ -14,9 +14,9 @@ from storm_calm.agents.reasoners import chat_template
 from storm_calm.env import Episode, Problem
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.serialize import from_json
-from storm_calm.rl import agent_loop
-from storm_calm.rl.agent_loop import StormAgentLoop
 from storm_calm.rl.datasets import rl_rows
+from storm_calm.rl.rollout import agent_loop
+from storm_calm.rl.rollout.agent_loop import StormAgentLoop
 from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
 from support.reward_attacks import ATTACKS, MARKS, Attack, boxed, program
 
@@ -60,8 +60,8 @@ def tokenizer(nano):
 @pytest.fixture
 def roll_out(full, nano, renderer, tokenizer, tmp_path, monkeypatch):
     """A function that plays an attack: veRL's output, the kept episode, and the server."""
-    monkeypatch.setattr(agent_loop, "opened_sandbox", lambda *_: full)
-    monkeypatch.setattr(agent_loop, "PATIENCE", ())  # A fault of the sandbox is to raise at once.
+    monkeypatch.setattr(agent_loop, "shared_sandbox", lambda *_: full)
+    monkeypatch.setattr(agent_loop, "SANDBOX_RETRY_PAUSES", ())  # A fault of the sandbox is to raise at once.
 
     def roll_out(attack, server=Server):
         # The nano model's tokens are shorter than the words of the other test.

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from storm_calm.agents.reasoners import open_reasoner
 from storm_calm.env import SolverEnv, run_episode
 from storm_calm.rl.datasets import sft_row
-from storm_calm.rl.datasets.files import write_rows
+from storm_calm.rl.datasets.dataset_files import write_rows
 from support.scripted_policy import ANSWERING, FAILING, SOLVING, ScriptedPolicy
 
 pytestmark = pytest.mark.slow

@@ -18,8 +18,8 @@ from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.problems.families import generate
 from storm_calm.env.problems.stress import kinds
 from storm_calm.env.serialize import from_json, to_json
-from storm_calm.rl.replay_buffer import FUTILE, InfrastructureError, StormReplay
-from storm_calm.rl.rollout_metrics import report_failure
+from storm_calm.rl.replay_buffer import MAX_LOST_BATCHES, InfrastructureError, StormReplayBuffer
+from storm_calm.rl.rollout.rollout_metrics import record_failure
 
 pytestmark = pytest.mark.slow
 
@@ -227,7 +227,7 @@ def test_a_dry_run_checks_everything_and_starts_nothing(tmp_path, words):
 
 
 def replay_into(out, submitted):
-    return StormReplay(
+    return StormReplayBuffer(
         trainer_mode="sync",
         trainer_config={},
         max_off_policy_threshold=8,
@@ -250,9 +250,9 @@ def test_a_group_that_lost_a_rollout_to_the_sandbox_is_replaced_as_a_whole(tmp_p
 def test_a_sandbox_that_stays_dead_ends_training_with_its_name(tmp_path):
     submitted = []
     replay = replay_into(tmp_path, submitted)
-    report_failure({"out": str(tmp_path)}, "no fork server can be started")
-    for _ in range(FUTILE - 1):
+    record_failure({"out": str(tmp_path)}, "no fork server can be started")
+    for _ in range(MAX_LOST_BATCHES - 1):
         replay.refill_fn(4)
     with pytest.raises(InfrastructureError, match=r"no fork server can be started.* last checkpoint is kept"):
         replay.refill_fn(4)
-    assert submitted == [4] * (FUTILE - 1)
+    assert submitted == [4] * (MAX_LOST_BATCHES - 1)

@@ -13,9 +13,9 @@ from storm_calm.agents.evaluation.results import results_to_json, work_out
 from storm_calm.agents.evaluation.samples import Sample, sample_to_json
 from storm_calm.agents.reasoners import built_in
 from storm_calm.env import Episode, Problem, Span, Transcript, Usage
-from storm_calm.rl.reproduce import training
-from storm_calm.rl.reproduce.config import ReproduceConfig
-from storm_calm.rl.reproduce.records import StageRecord, write_record
+from storm_calm.rl.reproduce import train_subprocess
+from storm_calm.rl.reproduce.reproduce_config import ReproduceConfig
+from storm_calm.rl.reproduce.stage_records import StageRecord, write_record
 from storm_calm.rl.reproduce.stages import BY_NAME, settings_of
 from storm_calm.sandbox import Execution, SolverReport
 
@@ -165,6 +165,6 @@ def stubs(folder, monkeypatch):
     for name in ("train_sft.py", "train_verl.py"):
         shutil.copyfile(Path(__file__).with_name("fake_training.py"), folder / name)
     (folder / "base").symlink_to(built_in("nano-base"))
-    monkeypatch.setattr(training, "PACKAGE", folder.name)
+    monkeypatch.setattr(train_subprocess, "PACKAGE", folder.name)
     monkeypatch.setenv("PYTHONPATH", str(folder.parent))
     return folder

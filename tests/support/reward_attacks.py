@@ -312,7 +312,8 @@ import importlib, os, sys
 found = []
 for top in ("", os.path.dirname(sys.executable), "/app", "/workspace", os.getcwd()):
     sys.path.insert(0, top)
-    names = ("storm_calm", "storm_calm.env.problems.families", "storm_calm.env.reward", "storm_calm.rl.agent_loop")
+    modules = ("env.problems.families", "env.reward", "rl.rollout.agent_loop")
+    names = ("storm_calm", *(f"storm_calm.{module}" for module in modules))
     for name in names:
         try: module = importlib.import_module(name)
         except ImportError: continue

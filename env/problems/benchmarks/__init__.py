@@ -10,7 +10,7 @@ rows, so every problem's `source` says which file its label comes from.
 
 from __future__ import annotations
 
-from storm_calm.env.problems.benchmarks.loading import Loaded, load_benchmarks
-from storm_calm.env.problems.benchmarks.names import BENCHMARKS, Benchmark, benchmark_of
+from storm_calm.env.problems.benchmarks.benchmark_names import BENCHMARKS, Benchmark, benchmark_of
+from storm_calm.env.problems.benchmarks.load_benchmark import Loaded, load_benchmarks
 
 __all__ = ["BENCHMARKS", "Benchmark", "Loaded", "benchmark_of", "load_benchmarks"]

@@ -16,7 +16,8 @@ from itertools import count, islice
 from storm_calm.env.problem import Problem
 from storm_calm.env.problems.families import complex as complex_families
 from storm_calm.env.problems.families import easy
-from storm_calm.env.problems.families.base import Family, Instance, Split
+from storm_calm.env.problems.families.instance import Family, Instance
+from storm_calm.env.problems.families.split import Split
 
 __all__ = ["FAMILIES", "Family", "Instance", "Split", "choose", "generate", "instances"]
 

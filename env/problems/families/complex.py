@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from storm_calm.env.problems.families.model import LinearModel
+from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.wording import PEOPLE, Wording
 
 Drawn = tuple[str, dict[str, Any], LinearModel]
@@ -16,7 +16,7 @@ PERIODS = (("month", "pumps"), ("week", "bicycles"), ("quarter", "tractors"), ("
 def production(rng: random.Random) -> Drawn:
     """Production over periods with inventory; infeasible where early demand exceeds capacity."""
     say = Wording(rng)
-    period, goods = say.one_of(PERIODS)
+    period, goods = say.one_of(*PERIODS)
     count = rng.choice((3, 3, 4))
     demand = [rng.randint(20, 99) for _ in range(count)]
     capacity = int(sum(demand) / count * rng.uniform(1.05, 1.5)) + 5
@@ -29,7 +29,7 @@ def production(rng: random.Random) -> Drawn:
     question = say.text(
         (
             f"A factory plans {goods} for {count} {period}s.",
-            f"{say.one_of(PEOPLE)} schedules the making of {goods} over {count} {period}s.",
+            f"{say.one_of(*PEOPLE)} schedules the making of {goods} over {count} {period}s.",
         )[style],
         f"Demand is {say.listing([say.number(d) for d in demand])}.",
         (
@@ -39,7 +39,7 @@ def production(rng: random.Random) -> Drawn:
         f"At most {say.number(capacity)} units can be made in a {period}.",
         f"Keeping a unit in stock to the next {period} costs {say.money(hold)}.",
         f"There are {say.number(stock)} units in stock at the start.",
-        say.one_of(("What is the minimum total cost?", "Meet all demand at the lowest cost. What is it?")),
+        say.one_of("What is the minimum total cost?", "Meet all demand at the lowest cost. What is it?"),
     )
     model = LinearModel("minimize")
     made = [model.variable(c, upper=capacity) for c in cost]
@@ -60,7 +60,7 @@ NETWORKS = (("warehouse", "store"), ("hub", "region"), ("clinic", "village"))
 def facility(rng: random.Random) -> Drawn:
     """Which sites to open, at fixed costs, and who is served from where."""
     say = Wording(rng)
-    site, customer = say.one_of(NETWORKS)
+    site, customer = say.one_of(*NETWORKS)
     sites, customers = rng.choice((2, 3)), 2
     fixed = [rng.randint(100, 900) for _ in range(sites)]
     demand = [rng.randint(20, 70) for _ in range(customers)]
@@ -82,7 +82,7 @@ def facility(rng: random.Random) -> Drawn:
         f"A company may open any of {sites} {site}s to serve {customers} {customer}s.",
         *lines,
         f"The {customer}s need at least {say.listing([say.number(d) for d in demand])} units.",
-        say.one_of(("What is the minimum total cost?", "Find the lowest sum of opening and service costs.")),
+        say.one_of("What is the minimum total cost?", "Find the lowest sum of opening and service costs."),
     )
     model = LinearModel("minimize")
     opened = [model.variable(f, upper=1, integer=True) for f in fixed]
@@ -100,7 +100,7 @@ COVERS = (("fire station", "district"), ("antenna", "valley"), ("bus line", "sub
 def covering(rng: random.Random) -> Drawn:
     """The cheapest choice of sets that covers everything; infeasible where something is in no set."""
     say = Wording(rng)
-    site, zone = say.one_of(COVERS)
+    site, zone = say.one_of(*COVERS)
     zones, count = rng.choice((4, 5)), rng.choice((4, 5))
     covers = [sorted(rng.sample(range(1, zones + 1), rng.choice((2, 2, 3)))) for _ in range(count)]
     if rng.random() > 0.05:
@@ -122,7 +122,7 @@ def covering(rng: random.Random) -> Drawn:
         f"A town must cover {zones} {zone}s, numbered 1 to {zones}.",
         *lines,
         f"Every {zone} must be covered at least once, and each {site} is either built or not.",
-        say.one_of(("What is the minimum cost?", "What does the cheapest cover cost?")),
+        say.one_of("What is the minimum cost?", "What does the cheapest cover cost?"),
     )
     model = LinearModel("minimize")
     columns = [model.variable(c, upper=1, integer=True) for c in cost]
@@ -137,25 +137,20 @@ BINS = (("boxes", "kg", "parcels"), ("trucks", "tons", "loads"), ("disks", "GB",
 def bin_packing(rng: random.Random) -> Drawn:
     """The fewest bins that hold everything."""
     say = Wording(rng)
-    bins, unit, things = say.one_of(BINS)
+    bins, unit, things = say.one_of(*BINS)
     size = [rng.randint(11, 70) for _ in range(rng.choice((4, 5)))]
     capacity = rng.randint(max(size), max(size) + 50)
     sizes = say.listing([str(w) for w in size])
     question = say.text(
         say.one_of(
-            (
-                f"{len(size)} {things} of {sizes} {unit} must go into {bins}.",
-                f"A clerk has {len(size)} {things} of {sizes} {unit} to put into {bins}.",
-            )
+            f"{len(size)} {things} of {sizes} {unit} must go into {bins}.",
+            f"A clerk has {len(size)} {things} of {sizes} {unit} to put into {bins}.",
         ),
         say.one_of(
-            (
-                f"Each of the {bins} holds at most {capacity} {unit}.",
-                f"The capacity of each is {capacity} {unit}.",
-            )
+            f"Each of the {bins} holds at most {capacity} {unit}.", f"The capacity of each is {capacity} {unit}."
         ),
         f"None of the {things} can be split.",
-        say.one_of((f"What is the minimum number of {bins}?", f"How few {bins} are enough?")),
+        say.one_of(f"What is the minimum number of {bins}?", f"How few {bins} are enough?"),
     )
     model = LinearModel("minimize")
     used = [model.variable(1.0, upper=1, integer=True) for _ in size]
@@ -173,19 +168,17 @@ SHOPS = (("machines", "jobs", "minutes"), ("cranes", "ships", "hours"), ("server
 def scheduling(rng: random.Random) -> Drawn:
     """Jobs on identical machines: the shortest time until all are done."""
     say = Wording(rng)
-    machines, jobs, unit = say.one_of(SHOPS)
+    machines, jobs, unit = say.one_of(*SHOPS)
     count = rng.choice((2, 2, 3))
     time = [rng.randint(11, 95) for _ in range(rng.choice((4, 5)))]
     times = say.listing([str(t) for t in time])
     question = say.text(
         f"{count} identical {machines} work through {len(time)} {jobs}.",
-        say.one_of((f"The {jobs} take {times} {unit}.", f"Their durations are {times} {unit}.")),
+        say.one_of(f"The {jobs} take {times} {unit}.", f"Their durations are {times} {unit}."),
         f"Each of the {jobs} runs on one of the {machines} without a break and cannot be split.",
         say.one_of(
-            (
-                "What is the minimum time until all are finished?",
-                "How soon can all be finished at the earliest? Minimize that time.",
-            )
+            "What is the minimum time until all are finished?",
+            "How soon can all be finished at the earliest? Minimize that time.",
         ),
     )
     model = LinearModel("minimize")
@@ -204,7 +197,7 @@ MIXES = (("a fuel", "octane", "liters"), ("an alloy", "copper", "kg"), ("a juice
 def blending(rng: random.Random) -> Drawn:
     """The cheapest blend of a given size whose content reaches a percentage; infeasible where none can."""
     say = Wording(rng)
-    product, content, unit = say.one_of(MIXES)
+    product, content, unit = say.one_of(*MIXES)
     count = 3
     cost = [rng.randint(2, 40) for _ in range(count)]
     share = [rng.randint(11, 95) for _ in range(count)]
@@ -229,7 +222,7 @@ def blending(rng: random.Random) -> Drawn:
         f"A plant blends {say.number(total)} {unit} of {product} from {count} ingredients.",
         *lines,
         f"The blend must contain at least {least}% {content}.",
-        say.one_of(("What is the minimum cost?", "What does the cheapest blend cost?")),
+        say.one_of("What is the minimum cost?", "What does the cheapest blend cost?"),
     )
     model = LinearModel("minimize")
     columns = [model.variable(c, upper=top) for c, top in zip(cost, stock, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from storm_calm.env.problems.families.model import LinearModel
+from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.wording import PEOPLE, Wording
 
 Drawn = tuple[str, dict[str, Any], LinearModel]
@@ -22,7 +22,7 @@ WORKSHOPS: tuple[Any, ...] = (
 def product_mix(rng: random.Random) -> Drawn:
     """How much of each product to make from limited resources for the largest profit."""
     say = Wording(rng)
-    shop, products, resources = say.one_of(WORKSHOPS)
+    shop, products, resources = say.one_of(*WORKSHOPS)
     products = tuple(say.some(products, rng.choice((2, 2, 3))))
     resources = tuple(say.some(resources, rng.choice((1, 2, 2))))
     profit = [rng.randint(11, 95) for _ in products]
@@ -52,16 +52,14 @@ def product_mix(rng: random.Random) -> Drawn:
         for name, top in zip(resources, limit, strict=True)
     ]
     question = say.text(
-        f"{say.one_of(('A', 'The'))} {shop} makes {say.listing(products)}.",
+        f"{say.one_of('A', 'The')} {shop} makes {say.listing(products)}.",
         *each,
         *bounds,
         say.divisibility(whole),
         say.one_of(
-            (
-                "What is the maximum total profit?",
-                "How large can the total profit be at most?",
-                "Plan production to maximize profit. What profit results?",
-            )
+            "What is the maximum total profit?",
+            "How large can the total profit be at most?",
+            "Plan production to maximize profit. What profit results?",
         ),
     )
     model = LinearModel("maximize")
@@ -81,7 +79,7 @@ LOADS: tuple[Any, ...] = (
 def knapsack(rng: random.Random) -> Drawn:
     """Which items to take within one weight limit (0/1 knapsack)."""
     say = Wording(rng)
-    action, unit, names = say.one_of(LOADS)
+    action, unit, names = say.one_of(*LOADS)
     names = tuple(say.some(names, rng.randint(4, 6)))
     value = [rng.randint(11, 99) for _ in names]
     weight = [rng.randint(11, 60) for _ in names]
@@ -96,11 +94,11 @@ def knapsack(rng: random.Random) -> Drawn:
         for name, w, v in zip(names, weight, value, strict=True)
     ]
     question = say.text(
-        f"{say.one_of(PEOPLE)} {action} that carries at most {say.number(capacity)} {unit}.",
+        f"{say.one_of(*PEOPLE)} {action} that carries at most {say.number(capacity)} {unit}.",
         *items,
-        say.one_of(("Each can be taken at most once.", "Each is either taken whole or left behind.")),
+        say.one_of("Each can be taken at most once.", "Each is either taken whole or left behind."),
         say.one_of(
-            ("What is the greatest total value?", "Maximize the total value.", "How much value can be taken at most?")
+            "What is the greatest total value?", "Maximize the total value.", "How much value can be taken at most?"
         ),
     )
     model = LinearModel("maximize")
@@ -137,7 +135,7 @@ PLANS: tuple[Any, ...] = (
 def diet(rng: random.Random) -> Drawn:
     """The cheapest mix that covers every nutrient."""
     say = Wording(rng)
-    plan, portion, foods, unit, nutrients = say.one_of(PLANS)
+    plan, portion, foods, unit, nutrients = say.one_of(*PLANS)
     foods = tuple(say.some(foods, rng.choice((2, 3, 3))))
     nutrients = tuple(say.some(nutrients, rng.choice((1, 2, 2))))
     cost = [rng.randint(2, 25) for _ in foods]
@@ -156,11 +154,11 @@ def diet(rng: random.Random) -> Drawn:
         )
     needs = say.listing([f"{say.number(low)} {unit} of {name}" for low, name in zip(need, nutrients, strict=True)])
     question = say.text(
-        f"{say.one_of(PEOPLE)} mixes {plan} from {say.listing(foods)}.",
+        f"{say.one_of(*PEOPLE)} mixes {plan} from {say.listing(foods)}.",
         *each,
-        say.one_of((f"The mix must contain at least {needs}.", f"At least {needs} are required.")),
+        say.one_of(f"The mix must contain at least {needs}.", f"At least {needs} are required."),
         say.divisibility(whole),
-        say.one_of(("What is the minimum cost?", "What does the cheapest mix cost?", "Minimize the total cost.")),
+        say.one_of("What is the minimum cost?", "What does the cheapest mix cost?", "Minimize the total cost."),
     )
     model = LinearModel("minimize")
     columns = [model.variable(c, integer=whole) for c in cost]
@@ -179,7 +177,7 @@ CREWS: tuple[Any, ...] = (
 def assignment(rng: random.Random) -> Drawn:
     """One task for each person, at least cost or greatest return."""
     say = Wording(rng)
-    role, tasks, verb, costs = say.one_of(CREWS)
+    role, tasks, verb, costs = say.one_of(*CREWS)
     size = 3
     people, tasks = say.some(PEOPLE, size), tuple(say.some(tasks, size))
     cost = [[rng.randint(11, 99) for _ in tasks] for _ in people]
@@ -189,7 +187,7 @@ def assignment(rng: random.Random) -> Drawn:
         f"Each of {size} {role}s must take exactly one of {size} tasks, and each task goes to one {role}.",
         f"The tasks are {say.listing(tasks)}; the figures follow that order.",
         *lines,
-        f"What is the {say.one_of(goal)} total?",
+        f"What is the {say.one_of(*goal)} total?",
     )
     model = LinearModel("minimize" if costs else "maximize")
     columns = [[model.variable(c, upper=1, integer=True) for c in row] for row in cost]
@@ -209,7 +207,7 @@ GOODS: tuple[Any, ...] = (
 def transportation(rng: random.Random) -> Drawn:
     """The cheapest shipping from sources to destinations; infeasible where demand exceeds supply."""
     say = Wording(rng)
-    sources, targets, goods = say.one_of(GOODS)
+    sources, targets, goods = say.one_of(*GOODS)
     rows, columns_count = 2, rng.choice((2, 3))
     demand = [rng.randint(11, 80) for _ in range(columns_count)]
     total = sum(demand)
@@ -232,9 +230,9 @@ def transportation(rng: random.Random) -> Drawn:
     question = say.text(
         f"A firm ships {goods} from {rows} {sources} to {columns_count} {targets}.",
         *sends,
-        say.one_of((f"The destinations need at least {needs}.", f"Demand at the destinations is at least {needs}.")),
+        say.one_of(f"The destinations need at least {needs}.", f"Demand at the destinations is at least {needs}."),
         say.one_of(
-            ("What is the minimum shipping cost?", "Find the lowest total cost.", "How cheaply can all demand be met?")
+            "What is the minimum shipping cost?", "Find the lowest total cost.", "How cheaply can all demand be met?"
         ),
     )
     model = LinearModel("minimize")
@@ -255,7 +253,7 @@ ASSETS: tuple[Any, ...] = (
 def investment(rng: random.Random) -> Drawn:
     """How to spread a budget over assets with caps; infeasible where the required minimum cannot be placed."""
     say = Wording(rng)
-    names = tuple(say.some(say.one_of(ASSETS), 3))
+    names = tuple(say.some(say.one_of(*ASSETS), 3))
     budget = rng.randint(10, 90) * 1000
     rate = [rng.randint(2, 15) for _ in names]
     cap = [rng.randint(2, max(3, budget // 1500)) * 1000 for _ in names]
@@ -271,11 +269,11 @@ def investment(rng: random.Random) -> Drawn:
         for name, r, c in zip(names, rate, cap, strict=True)
     ]
     question = say.text(
-        f"{say.one_of(PEOPLE)} invests a budget of at most {say.money(budget)} in {say.listing(names)}.",
+        f"{say.one_of(*PEOPLE)} invests a budget of at most {say.money(budget)} in {say.listing(names)}.",
         *lines,
         f"At least {say.money(least)} must go into {names[0]}.",
         "Amounts may be fractional.",
-        say.one_of(("What is the maximum yearly return in dollars?", "Maximize the yearly return in dollars.")),
+        say.one_of("What is the maximum yearly return in dollars?", "Maximize the yearly return in dollars."),
     )
     model = LinearModel("maximize")
     columns = [model.variable(r / 100, upper=c) for r, c in zip(rate, cap, strict=True)]

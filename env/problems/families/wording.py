@@ -38,7 +38,7 @@ class Wording:
         """An amount of money: $1,200 or 1200 dollars."""
         return f"${self.number(value)}" if self._dollar_sign else f"{self.number(value)} dollars"
 
-    def one_of(self, options: Sequence[T]) -> T:
+    def one_of(self, *options: T) -> T:
         return self.rng.choice(options)
 
     def some(self, options: Sequence[T], count: int) -> list[T]:
@@ -50,12 +50,12 @@ class Wording:
 
     def divisibility(self, whole: bool) -> str:
         """The sentence that says whether amounts are whole."""
-        return self.one_of(WHOLE if whole else FRACTIONAL)
+        return self.one_of(*(WHOLE if whole else FRACTIONAL))
 
     def text(self, *sentences: str) -> str:
         """The question; now and then with one sentence whose number has no bearing on the answer."""
         parts = [sentence for sentence in sentences if sentence]
         if self.rng.random() < 0.15:
-            fact = self.one_of(DISTRACTIONS).format(year=self.rng.randint(1950, 2020), small=self.rng.randint(11, 40))
+            fact = self.one_of(*DISTRACTIONS).format(year=self.rng.randint(1950, 2020), small=self.rng.randint(11, 40))
             parts.insert(1, fact)
         return " ".join(parts)

@@ -11,6 +11,6 @@ Every answer was found in one way and confirmed in another one. `env.problems.st
 
 from __future__ import annotations
 
-from storm_calm.env.problems.stress.names import GROUPS, group_of
+from storm_calm.env.problems.stress.stress_groups import GROUPS, group_of
 
 __all__ = ["GROUPS", "group_of"]

@@ -8,14 +8,14 @@ import random
 from fractions import Fraction
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import PRECISELY, Draft, apart, settled
+from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, draw_variant
 
 
 def derive_bound(rng: random.Random) -> Draft:
     """A schedule, lines with scrap, discounts for more than is needed, or batches that overshoot."""
-    return settled(rng, _horizon, _scrap, _discount, _batches)
+    return draw_variant(rng, _horizon, _scrap, _discount, _batches)
 
 
 SHOPS = (
@@ -38,24 +38,23 @@ def _horizon(rng: random.Random) -> Draft | None:
     # The sum of all times on the machine is the horizon that comes to mind.
     if best <= sum(time) or best in (by_release, longest):
         return None
-    place, things, unit = say.one_of(SHOPS)
+    place, things, unit = say.one_of(*SHOPS)
     question = say.text(
         f"{place} takes {count} {things}, one at a time and without a break in any.",
         f"They take {say.listing([str(t) for t in time])} {unit} there.",
         f"They can begin {say.listing([str(r) for r in ready])} {unit} from now at the earliest, and once done need "
         f"{say.listing([str(a) for a in after])} {unit} more elsewhere, where all can be at once.",
         say.one_of(
-            (
-                f"In how many {unit} from now can everything be over at the earliest?",
-                f"In the best order, how many {unit} pass until all is over?",
-            )
+            f"In how many {unit} from now can everything be over at the earliest?",
+            f"In the best order, how many {unit} pass until all is over?",
         ),
     )
+    data = {"variant": "horizon", "time": time, "ready": ready, "after": after}
     return Draft(
         question=question,
-        data={"variant": "horizon", "time": time, "ready": ready, "after": after},
+        data=data,
         answer=best,
-        again=lambda: horizon_model(time, ready, after, sum(time) + max(ready)),
+        confirm=lambda: horizon_model(time, ready, after, sum(time) + max(ready)),
     )
 
 
@@ -96,7 +95,7 @@ def _scrap(rng: random.Random) -> Draft | None:
     best, short = cheapest_lines(good, fixed, cost, need, None), cheapest_lines(good, fixed, cost, need, need)
     if not apart(best, short):
         return None  # Starting no more pieces than are needed must not be enough.
-    opening, line, pieces = say.one_of(LINES)
+    opening, line, pieces = say.one_of(*LINES)
     lines = [
         f"{line.capitalize()} {i + 1} costs {say.money(f)} to set up and {say.money(c)} for each piece started; "
         f"{g}% turn out good."
@@ -106,11 +105,11 @@ def _scrap(rng: random.Random) -> Draft | None:
         f"{opening} can be made on {count} {line}s, each of which takes any amount.",
         *lines,
         f"At least {say.number(need)} good {pieces} are needed. Fractions of a piece are allowed.",
-        say.one_of(("What is the minimum total cost?", "How cheaply can they be made?")),
-        say.one_of(PRECISELY),
+        say.one_of("What is the minimum total cost?", "How cheaply can they be made?"),
+        say.one_of(*PRECISELY),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         model = LinearModel("minimize")
         started = [model.variable(c) for c in cost]
         for x, f, g in zip(started, fixed, good, strict=True):
@@ -119,7 +118,7 @@ def _scrap(rng: random.Random) -> Draft | None:
         return confirmed_answer(model)
 
     data = {"variant": "scrap", "good": good, "fixed": fixed, "cost": cost, "need": need}
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 def cheapest_lines(good: list[int], fixed: list[int], cost: list[int], need: int, most: int | None) -> Fraction:
@@ -156,7 +155,7 @@ def _discount(rng: random.Random) -> Draft | None:
     best = cheapest_orders(need, steps, price, cheaper, fee, more=max(need, *steps))
     if not apart(best, cheapest_orders(need, steps, price, cheaper, fee, more=need)):
         return None  # The best plan must buy more than is needed.
-    goods, seller = say.one_of(SELLERS)
+    goods, seller = say.one_of(*SELLERS)
     lines = [
         f"{seller.capitalize()} {i + 1} asks {say.money(p)} each, or {say.money(q)} for every one in an order of "
         f"at least {s}, and a fee of {say.money(f)} for an order of any size."
@@ -165,12 +164,12 @@ def _discount(rng: random.Random) -> Draft | None:
     question = say.text(
         f"A firm needs at least {need} {goods}, and may order once from each of {count} {seller}s, or not at all.",
         *lines,
-        say.one_of(("What is left over is worth nothing but costs nothing.", "Surplus can be given away at no cost.")),
-        say.one_of(("Only whole numbers can be ordered.", "Orders are whole numbers.")),
-        say.one_of(("What is the minimum total cost?", "How little money is enough?")),
+        say.one_of("What is left over is worth nothing but costs nothing.", "Surplus can be given away at no cost."),
+        say.one_of("Only whole numbers can be ordered.", "Orders are whole numbers."),
+        say.one_of("What is the minimum total cost?", "How little money is enough?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         model = LinearModel("minimize")
         total: dict[int, float] = {}
         for p, q, s, f in zip(price, cheaper, steps, fee, strict=True):
@@ -185,7 +184,7 @@ def _discount(rng: random.Random) -> Draft | None:
         model.row(total, low=need)
         return confirmed_answer(model)
 
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 def cheapest_orders(
@@ -219,16 +218,16 @@ def _batches(rng: random.Random) -> Draft | None:
     best, within = (cheapest_mix(sizes, cost, target, waste, spare) for spare in (max(sizes) * target, 0))
     if isinstance(best, str) or best == within:
         return None
-    thing, doing = say.one_of(MACHINES)
+    thing, doing = say.one_of(*MACHINES)
     question = say.text(
         f"A plant needs {target} kg of {thing} or more, from batches of exactly {first}, {second} and {third} kg, "
         f"which cost {say.listing([say.money(c) for c in cost])} each for {doing}.",
         f"What is made beyond {target} kg is destroyed at {say.money(waste)} per kg.",
-        say.one_of(("Batches are whole.", "Only whole batches are possible.")),
-        say.one_of(("What is the minimum total cost, destruction included?", "How low can the sum of all costs be?")),
+        say.one_of("Batches are whole.", "Only whole batches are possible."),
+        say.one_of("What is the minimum total cost, destruction included?", "How low can the sum of all costs be?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         model = LinearModel("minimize")
         made = [model.variable(c, integer=True) for c in cost]
         model.row(
@@ -239,7 +238,7 @@ def _batches(rng: random.Random) -> Draft | None:
         return confirmed_answer(model)
 
     data = {"variant": "batches", "sizes": sizes, "target": target, "cost": cost, "waste": waste}
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 def cheapest_mix(sizes: list[int], cost: list[int], target: int, waste: int, spare: int) -> AnswerKey:

@@ -7,14 +7,14 @@ import random
 from functools import cache
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import PRECISELY, Draft, settled
+from storm_calm.env.problems.stress.draft import PRECISELY, Draft, draw_variant
 
 
 def no_solver_needed(rng: random.Random) -> Draft:
     """Trials, products, distances, tournaments, breaks, weighings, lots and fences."""
-    return settled(rng, _floors, _product, _distance, _games, _breaks, _coins, _lot, _fence)
+    return draw_variant(rng, _floors, _product, _distance, _games, _breaks, _coins, _lot, _fence)
 
 
 PROBES = (("vases", "floor", "floors", "dropped from"), ("sensors", "pressure level", "pressure levels", "exposed to"))
@@ -24,21 +24,19 @@ def _floors(rng: random.Random) -> Draft | None:
     say = Wording(rng)
     probes, levels = rng.randint(2, 4), rng.randint(30, 400)
     trials = next(t for t in range(1, levels + 1) if sum(math.comb(t, k) for k in range(1, probes + 1)) >= levels)
-    things, level, many, done = say.one_of(PROBES)
+    things, level, many, done = say.one_of(*PROBES)
     question = say.text(
         f"There are {levels} {many} and {probes} equal {things}.",
         f"It is to be found out which is the highest {level} that they survive, if any; what breaks at one "
         f"{level} breaks at every higher one, and what survives is as good as new.",
         f"In each trial one of the {things} is {done} one {level}; broken ones are lost.",
         say.one_of(
-            (
-                "How many trials are enough in the worst case, under the best plan?",
-                "What is the least number of trials that always suffices?",
-            )
+            "How many trials are enough in the worst case, under the best plan?",
+            "What is the least number of trials that always suffices?",
         ),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         worst = list(range(levels + 1))  # With one probe, from the bottom up.
         for _ in range(probes - 1):
             fewer, worst = worst, [0] * (levels + 1)
@@ -47,7 +45,10 @@ def _floors(rng: random.Random) -> Draft | None:
         return float(worst[levels])
 
     return Draft(
-        question=question, data={"variant": "floors", "probes": probes, "levels": levels}, answer=trials, again=again
+        question=question,
+        data={"variant": "floors", "probes": probes, "levels": levels},
+        answer=trials,
+        confirm=confirm,
     )
 
 
@@ -58,19 +59,19 @@ def _product(rng: random.Random) -> Draft | None:
     best = 3**threes if rest == 0 else 4 * 3 ** (threes - 1) if rest == 1 else 2 * 3**threes
     question = say.text(
         say.one_of(
-            (f"A rope of {length} meters is cut", f"A line of {length} seats is divided", f"{length} coins are dealt")
+            f"A rope of {length} meters is cut", f"A line of {length} seats is divided", f"{length} coins are dealt"
         )
         + " into any number of parts, at least two, each of a whole positive size.",
-        say.one_of(("What is the greatest product of all the sizes?", "How large can the product of the sizes be?")),
+        say.one_of("What is the greatest product of all the sizes?", "How large can the product of the sizes be?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         table = [0, *range(1, length + 1)]
         for size in range(2, length + 1):
             table[size] = max([size * (size < length)] + [table[k] * table[size - k] for k in range(1, size)])
         return float(table[length])
 
-    return Draft(question=question, data={"variant": "product", "length": length}, answer=best, again=again)
+    return Draft(question=question, data={"variant": "product", "length": length}, answer=best, confirm=confirm)
 
 
 def _distance(rng: random.Random) -> Draft | None:
@@ -78,14 +79,14 @@ def _distance(rng: random.Random) -> Draft | None:
     gap, last = rng.randint(3, 12), rng.randint(40, 120)
     blocks, rest = divmod(last, 2 * gap)
     best = blocks * gap + min(rest, gap)
-    thing = say.one_of(("house", "locker", "channel", "seat"))
+    thing = say.one_of("house", "locker", "channel", "seat")
     question = say.text(
         f"There are {last} {thing}s, numbered 1 to {last}; any of them may be picked.",
         f"No two picked numbers may differ by exactly {gap}.",
-        say.one_of((f"How many {thing}s can be picked at most?", f"What is the largest number of {thing}s?")),
+        say.one_of(f"How many {thing}s can be picked at most?", f"What is the largest number of {thing}s?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         # Two colours suffice for such a graph, so its matrix is totally unimodular.
         model = LinearModel("maximize")
         picked = [model.variable(1.0, upper=1) for _ in range(last)]
@@ -93,7 +94,9 @@ def _distance(rng: random.Random) -> Draft | None:
             model.row({picked[one]: 1.0, picked[one + gap]: 1.0}, high=1.0)
         return confirmed_answer(model)
 
-    return Draft(question=question, data={"variant": "distance", "gap": gap, "last": last}, answer=best, again=again)
+    return Draft(
+        question=question, data={"variant": "distance", "gap": gap, "last": last}, answer=best, confirm=confirm
+    )
 
 
 SPORTS = (("chess", "game"), ("table tennis", "match"), ("fencing", "bout"))
@@ -104,17 +107,17 @@ def _games(rng: random.Random) -> Draft | None:
     players, losses, fee = rng.randint(15, 300), rng.randint(2, 4), rng.randint(3, 40)
     least = rng.random() < 0.5
     games = losses * (players - 1) if least else losses * players - 1
-    sport, game = say.one_of(SPORTS)
+    sport, game = say.one_of(*SPORTS)
     extreme = "minimum" if least else "maximum"
     question = say.text(
         f"{players} players meet in a {sport} tournament; who has lost {losses} times is out, and it goes on "
         "until one is left.",
         f"Two who are still in meet in each {game}, in any order of pairings, and one of them loses.",
         f"Each {game} costs {say.money(fee)}.",
-        say.one_of((f"What is the {extreme} possible total cost?", f"Find the {extreme} of the total cost.")),
+        say.one_of(f"What is the {extreme} possible total cost?", f"Find the {extreme} of the total cost."),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         # Played out: with the fewest games the winner never loses, with the most it loses whenever it still can.
         lost = [0] * players
         played = 0
@@ -125,18 +128,18 @@ def _games(rng: random.Random) -> Draft | None:
         return float(played * fee)
 
     data = {"variant": "games", "players": players, "losses": losses, "fee": fee, "least": least}
-    return Draft(question=question, data=data, answer=games * fee, again=again)
+    return Draft(question=question, data=data, answer=games * fee, confirm=confirm)
 
 
 def _breaks(rng: random.Random) -> Draft | None:
     say = Wording(rng)
     rows, columns, seconds = rng.randint(3, 14), rng.randint(4, 15), rng.randint(3, 19)
-    thing, does = say.one_of((("bar of chocolate", "broken"), ("sheet of stamps", "torn"), ("pane of glass", "cut")))
+    thing, does = say.one_of(("bar of chocolate", "broken"), ("sheet of stamps", "torn"), ("pane of glass", "cut"))
     question = say.text(
         f"A {thing} of {rows} by {columns} squares is to be {does} into single squares.",
         "One step takes one piece and parts it in two along a straight line between squares; pieces are never stacked.",
         f"Each step takes {seconds} seconds, one after another.",
-        say.one_of(("What is the minimum number of seconds?", "How many seconds does it take at least?")),
+        say.one_of("What is the minimum number of seconds?", "How many seconds does it take at least?"),
     )
 
     @cache
@@ -151,7 +154,7 @@ def _breaks(rng: random.Random) -> Draft | None:
         question=question,
         data=data,
         answer=(rows * columns - 1) * seconds,
-        again=lambda: float(steps(rows, columns) * seconds),
+        confirm=lambda: float(steps(rows, columns) * seconds),
     )
 
 
@@ -159,49 +162,47 @@ def _coins(rng: random.Random) -> Draft | None:
     say = Wording(rng)
     coins, fee = rng.randint(10, 700), rng.randint(11, 90)
     weighings = next(n for n in range(1, 20) if 3**n >= coins)
-    thing = say.one_of(("coin", "pearl", "ball", "seal"))
+    thing = say.one_of("coin", "pearl", "ball", "seal")
     question = say.text(
         f"Of {coins} {thing}s exactly one is heavier than the others, which are all alike.",
         f"A balance with two pans compares any two groups of {thing}s; each use costs {say.money(fee)}.",
         say.one_of(
-            (
-                f"What is the minimum cost with which the heavier {thing} is found for certain?",
-                f"Under the best plan, what does it cost in the worst case to find the heavier {thing}?",
-            )
+            f"What is the minimum cost with which the heavier {thing} is found for certain?",
+            f"Under the best plan, what does it cost in the worst case to find the heavier {thing}?",
         ),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         worst = [0] * (coins + 1)
         for n in range(2, coins + 1):
             worst[n] = 1 + min(max(worst[k], worst[n - 2 * k]) for k in range(1, n // 2 + 1))
         return float(worst[coins] * fee)
 
     return Draft(
-        question=question, data={"variant": "coins", "coins": coins, "fee": fee}, answer=weighings * fee, again=again
+        question=question,
+        data={"variant": "coins", "coins": coins, "fee": fee},
+        answer=weighings * fee,
+        confirm=confirm,
     )
 
 
 def _lot(rng: random.Random) -> Draft | None:
     say = Wording(rng)
     demand, order, hold, price = rng.randint(200, 9000), rng.randint(20, 400), rng.randint(1, 12), rng.randint(2, 30)
-    goods = say.one_of(("filters", "bags of cement", "tires", "reams of paper"))
+    goods = say.one_of("filters", "bags of cement", "tires", "reams of paper")
     question = say.text(
         f"A store sells {say.number(demand)} {goods} a year, at a steady rate, and buys them at "
         f"{say.money(price)} each.",
         f"Every order costs {say.money(order)}, whatever its size, arrives at once, and stock must not run out.",
         f"Keeping one in stock costs {say.money(hold)} a year, for the time that it lies there.",
         say.one_of(
-            (
-                "Orders are of one size, any positive number. What do purchases, orders and stock cost a year at "
-                "least?",
-                "With the best size of order, fractions allowed, what do purchases, orders and stock cost a year?",
-            )
+            "Orders are of one size, any positive number. What do purchases, orders and stock cost a year at least?",
+            "With the best size of order, fractions allowed, what do purchases, orders and stock cost a year?",
         ),
-        say.one_of(PRECISELY),
+        say.one_of(*PRECISELY),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         from scipy.optimize import minimize_scalar
 
         found = minimize_scalar(
@@ -214,24 +215,24 @@ def _lot(rng: random.Random) -> Draft | None:
 
     data = {"variant": "lot", "demand": demand, "order": order, "hold": hold, "price": price}
     return Draft(
-        question=question, data=data, answer=math.sqrt(2 * demand * order * hold) + price * demand, again=again
+        question=question, data=data, answer=math.sqrt(2 * demand * order * hold) + price * demand, confirm=confirm
     )
 
 
 def _fence(rng: random.Random) -> Draft | None:
     say = Wording(rng)
     budget, front, side = rng.randint(20, 90) * 100, rng.randint(10, 60), rng.randint(10, 60)
-    place = say.one_of(("meadow by a river", "yard by a wall", "field by a cliff"))
+    place = say.one_of("meadow by a river", "yard by a wall", "field by a cliff")
     question = say.text(
         f"A rectangular {place} is fenced on three sides; the fourth needs no fence.",
         f"The side opposite to it costs {say.money(front)} a meter, the two sides next to it {say.money(side)} a "
         "meter.",
         f"There are {say.money(budget)} to spend.",
-        say.one_of(("What is the largest area in square meters?", "How many square meters can be enclosed at most?")),
-        say.one_of(PRECISELY),
+        say.one_of("What is the largest area in square meters?", "How many square meters can be enclosed at most?"),
+        say.one_of(*PRECISELY),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         from scipy.optimize import minimize_scalar
 
         found = minimize_scalar(
@@ -243,4 +244,4 @@ def _fence(rng: random.Random) -> Draft | None:
         return -float(found.fun)
 
     data = {"variant": "fence", "budget": budget, "front": front, "side": side}
-    return Draft(question=question, data=data, answer=budget**2 / (8 * front * side), again=again)
+    return Draft(question=question, data=data, answer=budget**2 / (8 * front * side), confirm=confirm)

@@ -11,7 +11,7 @@ import math
 from fractions import Fraction
 from typing import Literal
 
-from storm_calm.env.problems.families.model import LinearModel
+from storm_calm.env.problems.families.linear_model import LinearModel
 
 Row = list[Fraction]
 

@@ -7,9 +7,9 @@ import random
 from fractions import Fraction
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import PRECISELY, Draft, apart, settled
+from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, draw_variant
 from storm_calm.env.problems.stress.exact import exact_optimum
 
 Matrix = list[list[int]]
@@ -25,7 +25,7 @@ DUELS = (
 
 def matrix_games(rng: random.Random) -> Draft:
     """Zero-sum games up to 5 by 5, and two-by-two games whose only equilibrium is mixed."""
-    return settled(rng, _zero_sum, _zero_sum, _equilibrium)
+    return draw_variant(rng, _zero_sum, _zero_sum, _equilibrium)
 
 
 def _zero_sum(rng: random.Random) -> Draft | None:
@@ -36,7 +36,7 @@ def _zero_sum(rng: random.Random) -> Draft | None:
     guaranteed = max(min(row) for row in payoff)
     if not apart(value, guaranteed) or abs(value) < Fraction(1, 2):
         return None  # A pure choice does as well, so mixing would not show.
-    first, second, act, unit = say.one_of(DUELS)
+    first, second, act, unit = say.one_of(*DUELS)
     style = rng.randrange(2)
     lines = [
         (
@@ -52,19 +52,13 @@ def _zero_sum(rng: random.Random) -> Draft | None:
         f"What {first} wins, {second} loses; a negative figure is a loss for {first}.",
         *lines,
         say.one_of(
-            (
-                f"Both may choose at random. What is the largest average win that {first} can guarantee?",
-                f"Both may mix their {act}s at random. What is the value of this game for {first}?",
-            )
+            f"Both may choose at random. What is the largest average win that {first} can guarantee?",
+            f"Both may mix their {act}s at random. What is the value of this game for {first}?",
         ),
-        say.one_of(PRECISELY),
+        say.one_of(*PRECISELY),
     )
-    return Draft(
-        question=question,
-        data={"variant": "zero_sum", "payoff": payoff},
-        answer=value,
-        again=lambda: _column_value(payoff),
-    )
+    data = {"variant": "zero_sum", "payoff": payoff}
+    return Draft(question=question, data=data, answer=value, confirm=lambda: _column_value(payoff))
 
 
 def row_value(payoff: Matrix) -> Fraction:
@@ -105,7 +99,7 @@ def _equilibrium(rng: random.Random) -> Draft | None:
     average = Fraction(sum(map(sum, ours)) + sum(map(sum, theirs)), 4)
     if not apart(total, cooperating) or not apart(total, average):
         return None
-    first, second, act, unit = say.one_of(DUELS)
+    first, second, act, unit = say.one_of(*DUELS)
     lines = [
         f"If {first} takes {act} {i + 1} and {second} takes {act} {j + 1}, {first} gets {ours[i][j]} and {second} gets "
         f"{theirs[i][j]} {unit}."
@@ -115,21 +109,15 @@ def _equilibrium(rng: random.Random) -> Draft | None:
         f"{_upper(first)} and {second} have two {act}s each and choose in secret at the same time.",
         *lines,
         say.one_of(
-            (
-                f"Each wants the largest average of its own. In the only Nash equilibrium, what is the expected sum "
-                f"of what {first} and {second} get?",
-                f"The game has a single Nash equilibrium, in mixed strategies. How many {unit} do {first} and {second} "
-                "get together in it on average?",
-            )
+            f"Each wants the largest average of its own. In the only Nash equilibrium, what is the expected sum "
+            f"of what {first} and {second} get?",
+            f"The game has a single Nash equilibrium, in mixed strategies. How many {unit} do {first} and {second} "
+            "get together in it on average?",
         ),
-        say.one_of(PRECISELY),
+        say.one_of(*PRECISELY),
     )
-    return Draft(
-        question=question,
-        data={"variant": "equilibrium", "ours": ours, "theirs": theirs},
-        answer=total,
-        again=lambda: _played(ours, theirs),
-    )
+    data = {"variant": "equilibrium", "ours": ours, "theirs": theirs}
+    return Draft(question=question, data=data, answer=total, confirm=lambda: _played(ours, theirs))
 
 
 def indifferent_payoff(payoff: Matrix) -> Fraction:

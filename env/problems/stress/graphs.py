@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import Draft, apart, settled
+from storm_calm.env.problems.stress.draft import Draft, apart, draw_variant
 from storm_calm.env.problems.stress.networks import NAMES
 from storm_calm.env.problems.stress.vertices import chosen_vertices, coloring
 
@@ -19,7 +19,7 @@ Arc = list[int]
 
 def graph_problems(rng: random.Random) -> Draft:
     """The largest flow, the shortest tour, the cheapest path in time, the best set of vertices, the fewest colours."""
-    return settled(rng, _flow, _tour, _path, chosen_vertices, coloring)
+    return draw_variant(rng, _flow, _tour, _path, chosen_vertices, coloring)
 
 
 PIPES = (
@@ -37,15 +37,15 @@ def _flow(rng: random.Random) -> Draft | None:
     leaving, entering = sum(c for i, _, c in arcs if i == 0), sum(c for _, j, c in arcs if j == count - 1)
     if value == 0 or value in (leaving, entering):
         return None  # The bottleneck is in the middle, not at an end.
-    opening, unit = say.one_of(PIPES)
+    opening, unit = say.one_of(*PIPES)
     question = say.text(
         opening.format(a=NAMES[0], b=NAMES[count - 1]) + ".",
         f"The capacities, in {unit}, are: {_told(arcs)}.",
         "What flows into any other place must flow out of it.",
-        say.one_of((f"How many {unit} can get through at most?", f"What is the maximum flow in {unit}?")),
+        say.one_of(f"How many {unit} can get through at most?", f"What is the maximum flow in {unit}?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         from ortools.graph.python.max_flow import SimpleMaxFlow
 
         network = SimpleMaxFlow()
@@ -54,7 +54,7 @@ def _flow(rng: random.Random) -> Draft | None:
         assert network.solve(0, count - 1) == network.OPTIMAL
         return float(network.optimal_flow())
 
-    return Draft(question=question, data={"variant": "flow", "arcs": arcs}, answer=value, again=again)
+    return Draft(question=question, data={"variant": "flow", "arcs": arcs}, answer=value, confirm=confirm)
 
 
 def _least_cut(arcs: list[Arc], count: int) -> int:
@@ -80,7 +80,7 @@ def _tour(rng: random.Random) -> Draft | None:
     best = _held_karp(length)
     if not apart(best, _nearest_first(length)):
         return None
-    who, places, unit = say.one_of(TRIPS)
+    who, places, unit = say.one_of(*TRIPS)
     lines = [
         f"From {NAMES[i]} to {say.listing([f'{NAMES[j]} {length[i][j]}' for j in range(i + 1, count)])}."
         for i in range(count - 1)
@@ -89,11 +89,11 @@ def _tour(rng: random.Random) -> Draft | None:
         f"{who} {count} {places}, {NAMES[0]} to {NAMES[count - 1]}, each exactly once, and returns to where it began.",
         f"Distances in {unit} are the same both ways.",
         *lines,
-        say.one_of((f"How many {unit} is the shortest round trip?", "What is the minimum length of the tour?")),
+        say.one_of(f"How many {unit} is the shortest round trip?", "What is the minimum length of the tour?"),
     )
     upper = [row[i + 1 :] for i, row in enumerate(length[:-1])]
     return Draft(
-        question=question, data={"variant": "tour", "length": upper}, answer=best, again=lambda: _tour_model(length)
+        question=question, data={"variant": "tour", "length": upper}, answer=best, confirm=lambda: _tour_model(length)
     )
 
 
@@ -158,18 +158,14 @@ def _path(rng: random.Random) -> Draft | None:
     else:
         return None
     best: AnswerKey = min((c for c, t in paths if t <= limit), default="infeasible")
-    who, cost, unit = say.one_of(ROUTES)
+    who, cost, unit = say.one_of(*ROUTES)
     question = say.text(
         f"{who} from {NAMES[0]} to {NAMES[count - 1]} in at most {limit} {unit}.",
         f"One-way connections, each with its {cost} and its {unit}: {_told(arcs)}.",
-        say.one_of((f"How many {cost} are needed at least?", f"What is the least number of {cost}?")),
+        say.one_of(f"How many {cost} are needed at least?", f"What is the least number of {cost}?"),
     )
-    return Draft(
-        question=question,
-        data={"variant": "path", "arcs": arcs, "limit": limit},
-        answer=best,
-        again=lambda: _path_model(arcs, count, limit),
-    )
+    data = {"variant": "path", "arcs": arcs, "limit": limit}
+    return Draft(question=question, data=data, answer=best, confirm=lambda: _path_model(arcs, count, limit))
 
 
 def _paths(arcs: list[Arc], start: int, end: int) -> list[list[Arc]]:

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import count, islice
 
 from storm_calm.env.problem import Problem
-from storm_calm.env.problems.stress.base import Instance, Kind
 from storm_calm.env.problems.stress.bounds import derive_bound
 from storm_calm.env.problems.stress.counting import no_solver_needed
+from storm_calm.env.problems.stress.draft import StressInstance, StressKind
 from storm_calm.env.problems.stress.games import matrix_games
 from storm_calm.env.problems.stress.graphs import graph_problems
-from storm_calm.env.problems.stress.names import GROUPS
 from storm_calm.env.problems.stress.networks import network_design
 from storm_calm.env.problems.stress.objectives import multi_objective
 from storm_calm.env.problems.stress.queues import queueing
@@ -20,10 +19,11 @@ from storm_calm.env.problems.stress.reductions import see_reduction
 from storm_calm.env.problems.stress.robust import robust
 from storm_calm.env.problems.stress.spins import ising, qubo
 from storm_calm.env.problems.stress.stochastic import two_stage_stochastic
+from storm_calm.env.problems.stress.stress_groups import GROUPS
 from storm_calm.env.problems.stress.tolerance import misleading_tolerance
 
-KINDS: dict[str, Kind] = {
-    draw.__name__: Kind(name=draw.__name__, group="outside", draw=draw)
+KINDS: dict[str, StressKind] = {
+    draw.__name__: StressKind(name=draw.__name__, group="outside", draw=draw)
     for draw in (
         matrix_games,
         qubo,
@@ -36,19 +36,19 @@ KINDS: dict[str, Kind] = {
         queueing,
     )
 } | {
-    draw.__name__: Kind(name=draw.__name__, group="mixed", draw=draw)
+    draw.__name__: StressKind(name=draw.__name__, group="mixed", draw=draw)
     for draw in (derive_bound, see_reduction, no_solver_needed, misleading_tolerance)
 }
 """Every kind by its name."""
 
 
-def choose(names: Sequence[str]) -> list[Kind]:
+def choose(names: Sequence[str]) -> list[StressKind]:
     """The kinds of these names; "all", "outside" and "mixed" stand for several.
 
     Raises ValueError naming an unknown kind and the known ones.
     """
     known = f"known: all, {', '.join(GROUPS)}, {', '.join(KINDS)}"
-    chosen: dict[str, Kind] = {}
+    chosen: dict[str, StressKind] = {}
     for name in names:
         if name in KINDS:
             chosen[name] = KINDS[name]
@@ -61,7 +61,7 @@ def choose(names: Sequence[str]) -> list[Kind]:
     return list(chosen.values())
 
 
-def instances(kinds: Sequence[Kind], *, seed: int) -> Iterator[Instance]:
+def instances(kinds: Sequence[StressKind], *, seed: int) -> Iterator[StressInstance]:
     """Endless instances, the kinds in turn, no content twice."""
     seen: set[str] = set()
     for turn in count():

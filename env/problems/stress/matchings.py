@@ -7,7 +7,7 @@ import random
 
 from storm_calm.env.problem import AnswerKey
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import Draft
+from storm_calm.env.problems.stress.draft import Draft
 
 FIELDS = (
     ("A laser", "spots of rust on a plate", "burns off"),
@@ -27,22 +27,22 @@ def lines(rng: random.Random) -> Draft | None:
     only_rows = sum(by_row[i] for i in {i for i, _ in marks})
     if best == only_rows or best == sum(by_column[j] for j in {j for _, j in marks}):
         return None
-    who, things, does = say.one_of(FIELDS)
+    who, things, does = say.one_of(*FIELDS)
     question = say.text(
         f"{who} {does} {things}. In a grid of {rows} rows and {columns} columns they sit at (row, column) "
         f"{', '.join(f'({i + 1}, {j + 1})' for i, j in marks)}.",
         "One pass goes along a whole row or a whole column and takes everything in it.",
         f"A pass costs {say.listing([say.money(c) for c in by_row])} for rows 1 to {rows}, and "
         f"{say.listing([say.money(c) for c in by_column])} for columns 1 to {columns}.",
-        say.one_of(("What does it cost at least to take them all?", "What is the minimum total cost of reaching all?")),
+        say.one_of("What does it cost at least to take them all?", "What is the minimum total cost of reaching all?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         ends = [(0, i + 1, c) for i, c in enumerate(by_row)] + [(rows + j + 1, 99, c) for j, c in enumerate(by_column)]
         return largest_flow(ends + [(i + 1, rows + j + 1, 10**6) for i, j in marks], 0, 99)
 
     data = {"variant": "lines", "marks": [[i + 1, j + 1] for i, j in marks], "rows": by_row, "columns": by_column}
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 def _cheapest_lines(marks: list[list[int]], by_row: list[int], by_column: list[int]) -> int:
@@ -73,15 +73,15 @@ def dominoes(rng: random.Random) -> Draft | None:
     dark = sum((i + j) % 2 for i, j in left)
     if most == min(dark, len(left) - dark) or most == len(left) // 2:
         return None  # Counting alone, or counting by colour, must not be enough.
-    tiles, board, tile = say.one_of(TILES)
+    tiles, board, tile = say.one_of(*TILES)
     question = say.text(
         f"{tiles} are laid on a {board} of {rows} rows and {columns} columns, each over two cells that share a side.",
         f"These cells (row, column) are blocked: {', '.join(f'({i}, {j})' for i, j in holes)}.",
         f"No two may overlap, and each {tile} that is laid earns {say.money(price)}.",
-        say.one_of(("What is the most that can be earned?", "How much can be earned at most?")),
+        say.one_of("What is the most that can be earned?", "How much can be earned at most?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         number = {cell: n for n, cell in enumerate(left, start=1)}
         arcs = [(0, number[i, j], 1) if (i + j) % 2 else (number[i, j], 99, 1) for i, j in left]
         for i, j in left:
@@ -90,7 +90,7 @@ def dominoes(rng: random.Random) -> Draft | None:
         return price * largest_flow(arcs, 0, 99)
 
     data = {"variant": "dominoes", "size": [rows, columns], "holes": holes, "price": price}
-    return Draft(question=question, data=data, answer=most * price, again=again)
+    return Draft(question=question, data=data, answer=most * price, confirm=confirm)
 
 
 def _most_dominoes(rows: int, columns: int, left: set[tuple[int, int]]) -> int:
@@ -127,23 +127,23 @@ def boxes(rng: random.Random) -> Draft | None:
     )
     if fewest == 1 or fewest == count or fewest == _first_fit(sizes):
         return None
-    things, thing = say.one_of(CASES)
+    things, thing = say.one_of(*CASES)
     question = say.text(
         f"A shop stores {count} {things} of these widths and heights in cm: "
         f"{', '.join(f'{w} x {h}' for w, h in sizes)}.",
         f"A {thing} goes into another one if both its width and its height are smaller; they are not turned.",
         f"Each {thing} holds at most one {thing} directly, which may itself hold one, and so on.",
         f"Each {thing} that is in no other one takes a place on the shelf, at {say.money(price)} a month.",
-        say.one_of(("What is the minimum monthly cost?", "How little can the shelf cost in a month?")),
+        say.one_of("What is the minimum monthly cost?", "How little can the shelf cost in a month?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         arcs = [(0, i + 1, 1) for i in range(count)] + [(count + i + 1, 99, 1) for i in range(count)]
         arcs += [(i + 1, count + j + 1, 1) for i in range(count) for j in range(count) if fits[i][j]]
         return price * (count - largest_flow(arcs, 0, 99))
 
     data = {"variant": "boxes", "sizes": sizes, "price": price}
-    return Draft(question=question, data=data, answer=fewest * price, again=again)
+    return Draft(question=question, data=data, answer=fewest * price, confirm=confirm)
 
 
 def _first_fit(sizes: list[list[int]]) -> int:

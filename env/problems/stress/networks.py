@@ -7,9 +7,9 @@ import random
 from collections.abc import Iterable, Sequence
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import Draft, apart, settled
+from storm_calm.env.problems.stress.draft import Draft, apart, draw_variant
 
 NAMES = "ABCDEFGHIJ"
 
@@ -19,7 +19,7 @@ Link = list[int]
 
 def network_design(rng: random.Random) -> Draft:
     """What to build at least cost."""
-    return settled(rng, _fixed_charge, _steiner, _degrees)
+    return draw_variant(rng, _fixed_charge, _steiner, _degrees)
 
 
 PIPES = (
@@ -45,7 +45,7 @@ def _fixed_charge(rng: random.Random) -> Draft | None:
             return None
     elif not apart(best, _charged_later(arcs, build, cost, most, needs)):
         return None
-    owner, link, goods, place = say.one_of(PIPES)
+    owner, link, goods, place = say.one_of(*PIPES)
     style = rng.randrange(2)
     lines = [
         (
@@ -62,14 +62,12 @@ def _fixed_charge(rng: random.Random) -> Draft | None:
         f"Each {link} leads one way and may be built or not:",
         *lines,
         f"What arrives at a {place} and is not needed there may be sent on.",
-        say.one_of(("What is the minimum total cost of building and sending?", "How cheaply can all needs be met?")),
+        say.one_of("What is the minimum total cost of building and sending?", "How cheaply can all needs be met?"),
     )
     data = {"variant": "fixed_charge", "needs": needs[1:], "arcs": [list(a) for a in arcs], "build": build}
+    data = {**data, "cost": cost, "most": most}
     return Draft(
-        question=question,
-        data={**data, "cost": cost, "most": most},
-        answer=best,
-        again=lambda: _fixed_charge_model(arcs, build, cost, most, needs),
+        question=question, data=data, answer=best, confirm=lambda: _fixed_charge_model(arcs, build, cost, most, needs)
     )
 
 
@@ -146,25 +144,19 @@ def _steiner(rng: random.Random) -> Draft | None:
     alone = _spanning(links, set(goals))
     if whole == best or alone == best:
         return None
-    thing, sites, unit = say.one_of(SITES)
+    thing, sites, unit = say.one_of(*SITES)
     question = say.text(
         f"Points {', '.join(NAMES[:count])} can be joined by {thing}s along these stretches, lengths in {unit}: "
         f"{told_links(links)}.",
         f"Points {say.listing([NAMES[g] for g in goals])} are {sites} and must be connected with each other, "
         "directly or through any other points.",
         say.one_of(
-            (
-                f"What is the shortest total length of {thing} that does it?",
-                f"How many {unit} of {thing} are needed at least?",
-            )
+            f"What is the shortest total length of {thing} that does it?",
+            f"How many {unit} of {thing} are needed at least?",
         ),
     )
-    return Draft(
-        question=question,
-        data={"variant": "steiner", "links": links, "goals": goals},
-        answer=best,
-        again=lambda: _steiner_model(links, goals, count),
-    )
+    data = {"variant": "steiner", "links": links, "goals": goals}
+    return Draft(question=question, data=data, answer=best, confirm=lambda: _steiner_model(links, goals, count))
 
 
 def _spanning(links: list[Link], points: set[int]) -> int | None:
@@ -220,19 +212,15 @@ def _degrees(rng: random.Random) -> Draft | None:
     best: AnswerKey = min(allowed) if allowed else "infeasible"
     if best == _spanning(links, set(range(count))):
         return None
-    thing, _, unit = say.one_of(SITES)
+    thing, _, unit = say.one_of(*SITES)
     question = say.text(
         f"{count} points {say.listing(NAMES[:count])} must all be connected by {thing}s.",
         f"Possible are these stretches, lengths in {unit}: {told_links(links)}.",
         f"At no point may more than {most} {thing}s end.",
-        say.one_of((f"What is the minimum total length of {thing}?", "What is the least total length?")),
+        say.one_of(f"What is the minimum total length of {thing}?", "What is the least total length?"),
     )
-    return Draft(
-        question=question,
-        data={"variant": "degrees", "links": links, "most": most},
-        answer=best,
-        again=lambda: _degrees_model(links, count, most),
-    )
+    data = {"variant": "degrees", "links": links, "most": most}
+    return Draft(question=question, data=data, answer=best, confirm=lambda: _degrees_model(links, count, most))
 
 
 def _busiest(tree: Sequence[Link]) -> int:

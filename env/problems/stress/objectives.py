@@ -6,14 +6,14 @@ import itertools
 import random
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import PEOPLE, Wording
-from storm_calm.env.problems.stress.base import Draft, apart, settled
+from storm_calm.env.problems.stress.draft import Draft, apart, draw_variant
 
 
 def multi_objective(rng: random.Random) -> Draft:
     """Weights, an order of goals, or a limit that is relative to another optimum."""
-    return settled(rng, _weighted, _ordered, _limited)
+    return draw_variant(rng, _weighted, _ordered, _limited)
 
 
 AIMS = (("A city", "projects", ("jobs", "hectares of green lost")), ("A fund", "ventures", ("patents", "risk points")))
@@ -34,7 +34,7 @@ def _weighted(rng: random.Random) -> Draft | None:
     chosen = max(_within(cost, budget), key=lambda taken: sum(good[i] for i in taken))
     if best <= 0 or not apart(best, unweighted) or not apart(best, sum(score[i] for i in chosen)):
         return None
-    who, things, (gain, harm) = say.one_of(AIMS)
+    who, things, (gain, harm) = say.one_of(*AIMS)
     lines = [
         f"Number {i + 1} costs {say.money(c)} and brings {g} {gain} and {b} {harm}."
         for i, (c, g, b) in enumerate(zip(cost, good, bad, strict=True))
@@ -43,10 +43,10 @@ def _weighted(rng: random.Random) -> Draft | None:
         f"{who} chooses among {count} {things} with a budget of {say.money(budget)}, which need not be used up.",
         *lines,
         f"The score of a choice is {first} times its total {gain} minus {second} times its total {harm}.",
-        say.one_of(("What is the highest score?", "How high can the score be?")),
+        say.one_of("What is the highest score?", "How high can the score be?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         model = LinearModel("maximize")
         taken = [model.variable(v, upper=1, integer=True) for v in score]
         model.row(dict(zip(taken, map(float, cost), strict=True)), high=budget)
@@ -55,7 +55,7 @@ def _weighted(rng: random.Random) -> Draft | None:
     data = {
         "variant": "weighted", "cost": cost, "good": good, "bad": bad, "budget": budget, "weights": [first, second],
     }  # fmt: skip
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 def _within(cost: list[int], budget: int) -> list[tuple[int, ...]]:
@@ -91,7 +91,7 @@ def _ordered(rng: random.Random) -> Draft | None:
             return None
     else:
         answer = "infeasible"
-    task, people, skill = say.one_of(CREWS)
+    task, people, skill = say.one_of(*CREWS)
     names = say.some(PEOPLE, count)
     lines = [
         f"{name} costs {say.money(p)} and has {skill}{'s' * (len(row) > 1)} {say.listing([str(s) for s in row])}."
@@ -102,19 +102,15 @@ def _ordered(rng: random.Random) -> Draft | None:
         f"least one of {count} {people}.",
         *lines,
         f"First of all as few {people} as possible are to be hired; among the ways to do that, the cheapest counts.",
-        say.one_of(("What does it cost?", "What is the cost of the best crew?")),
+        say.one_of("What does it cost?", "What is the cost of the best crew?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         fewest = confirmed_answer(_cover([1.0] * count, can, skills, None))
         return "infeasible" if isinstance(fewest, str) else confirmed_answer(_cover(pay, can, skills, round(fewest)))
 
-    return Draft(
-        question=question,
-        data={"variant": "ordered", "skills": skills, "pay": pay, "can": can},
-        answer=answer,
-        again=again,
-    )
+    data = {"variant": "ordered", "skills": skills, "pay": pay, "can": can}
+    return Draft(question=question, data=data, answer=answer, confirm=confirm)
 
 
 def _cover(costs: list[int] | list[float], can: list[list[int]], skills: int, size: int | None) -> LinearModel:
@@ -144,7 +140,7 @@ def _limited(rng: random.Random) -> Draft | None:
     best = min(c for c, d in totals if 100 * d <= (100 + above) * cleanest)
     if best == sum(map(min, cost)) or best == min(c for c, d in totals if d == cleanest):
         return None
-    things, ways, unit = say.one_of(WAYS)
+    things, ways, unit = say.one_of(*WAYS)
     lines = [
         f"{_one(things)} {i + 1} costs {say.listing([say.money(c) for c in cost[i]])} and causes "
         f"{say.listing([str(d) for d in dirt[i]])} {unit}, by {say.listing(ways)} in this order."
@@ -154,20 +150,16 @@ def _limited(rng: random.Random) -> Draft | None:
         f"Each of {count} {things} goes by {ways[0]}, {ways[1]} or {ways[2]}, whole.",
         *lines,
         f"Total {unit} must not exceed the smallest possible total by more than {above}%.",
-        say.one_of(("What is the minimum total cost?", "How cheaply can it be done?")),
+        say.one_of("What is the minimum total cost?", "How cheaply can it be done?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         lowest = confirmed_answer(_ways_model(dirt, None))
         assert isinstance(lowest, float)
         return confirmed_answer(_ways_model(cost, (dirt, (100 + above) * round(lowest) // 100)))
 
-    return Draft(
-        question=question,
-        data={"variant": "limited", "cost": cost, "dirt": dirt, "above": above},
-        answer=best,
-        again=again,
-    )
+    data = {"variant": "limited", "cost": cost, "dirt": dirt, "above": above}
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 def _one(things: str) -> str:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from storm_calm.env.problem import AnswerKey
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import PRECISELY, Draft, apart, settled
+from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, draw_variant
 
 PLACES = (
     ("A help desk", "calls", "agent"),
@@ -30,12 +30,12 @@ NO_LIMIT = (
 
 def queueing(rng: random.Random) -> Draft:
     """Average delays, blocking, the best speed, and the best number of servers."""
-    return settled(rng, _delay, _servers, _speed, _blocking)
+    return draw_variant(rng, _delay, _servers, _speed, _blocking)
 
 
 def _delay(rng: random.Random) -> Draft | None:
     say = Wording(rng)
-    place, clients, server = say.one_of(PLACES)
+    place, clients, server = say.one_of(*PLACES)
     servers, rate = rng.randint(1, 4), rng.randint(4, 30)
     arrivals = rng.randint(max(2, servers * rate // 2), servers * rate - 1)
     queue = waiting(arrivals, rate, servers)
@@ -48,26 +48,26 @@ def _delay(rng: random.Random) -> Draft | None:
         f"{place} gets {say.number(arrivals)} {clients} an hour on average and has {servers} "
         f"{server}{'s' * (servers > 1)}.",
         f"{'Each' if servers > 1 else 'The'} {server} serves {rate} {clients} an hour on average.",
-        say.one_of(POISSON),
-        say.one_of(ONE_LINE),
-        say.one_of(NO_LIMIT),
+        say.one_of(*POISSON),
+        say.one_of(*ONE_LINE),
+        say.one_of(*NO_LIMIT),
         f"How many {clients} are there on average in the long run, waiting or being served?"
         if inside
         else "How many minutes does one wait on average in the long run before service begins?",
-        say.one_of(PRECISELY),
+        say.one_of(*PRECISELY),
     )
     data = {"variant": "inside" if inside else "wait", "arrivals": arrivals, "rate": rate, "servers": servers}
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         length = _queue_of_chain(arrivals, rate, servers)
         return length + arrivals / rate if inside else length / arrivals * 60
 
-    return Draft(question=question, data=data, answer=answer, again=again)
+    return Draft(question=question, data=data, answer=answer, confirm=confirm)
 
 
 def _servers(rng: random.Random) -> Draft | None:
     say = Wording(rng)
-    place, clients, server = say.one_of(PLACES)
+    place, clients, server = say.one_of(*PLACES)
     rate, arrivals = rng.randint(3, 20), rng.randint(20, 90)
     wage, delay, most = rng.randint(15, 60), rng.randint(10, 90), rng.randint(3, 12)
     least = arrivals // rate + 1
@@ -78,23 +78,21 @@ def _servers(rng: random.Random) -> Draft | None:
     question = say.text(
         f"{place} gets {arrivals} {clients} an hour on average; each {server} serves {rate} {clients} an hour on "
         "average.",
-        say.one_of(POISSON),
-        say.one_of(ONE_LINE),
-        say.one_of(NO_LIMIT),
+        say.one_of(*POISSON),
+        say.one_of(*ONE_LINE),
+        say.one_of(*NO_LIMIT),
         f"Each {server} costs {say.money(wage)} an hour, and each hour that one of the {clients} waits in the queue, "
         f"service not counted, costs {say.money(delay)}.",
         f"At most {most} {server}s can be hired, and in the long run the average queue must stay finite.",
         say.one_of(
-            (
-                f"With the best number of {server}s, what is the average total cost per hour?",
-                f"How low can the average cost per hour be with a well chosen number of {server}s?",
-            )
+            f"With the best number of {server}s, what is the average total cost per hour?",
+            f"How low can the average cost per hour be with a well chosen number of {server}s?",
         ),
-        say.one_of(PRECISELY),
+        say.one_of(*PRECISELY),
     )
     data = {"variant": "servers", "arrivals": arrivals, "rate": rate, "wage": wage, "delay": delay, "most": most}
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         totals = [
             wage * c + delay * _queue_of_chain(arrivals, rate, c) for c in range(1, most + 1) if c * rate > arrivals
         ]
@@ -102,27 +100,27 @@ def _servers(rng: random.Random) -> Draft | None:
 
     if len(costs) > 1 and answer == costs[0] and rng.random() < 0.6:
         return None  # Too often the fewest possible servers would be best.
-    return Draft(question=question, data=data, answer=answer, again=again)  # type: ignore[arg-type]
+    return Draft(question=question, data=data, answer=answer, confirm=confirm)  # type: ignore[arg-type]
 
 
 def _speed(rng: random.Random) -> Draft | None:
     say = Wording(rng)
-    place, clients, _ = say.one_of(PLACES)
+    place, clients, _ = say.one_of(*PLACES)
     arrivals, price, delay = rng.randint(5, 60), rng.randint(2, 30), rng.randint(10, 200)
     question = say.text(
         f"{place} with a single line gets {arrivals} {clients} an hour on average.",
         f"Its speed, in {clients} served an hour on average, can be any real number above {arrivals}; each unit "
         f"of speed costs {say.money(price)} an hour.",
-        say.one_of(POISSON),
-        say.one_of(NO_LIMIT),
+        say.one_of(*POISSON),
+        say.one_of(*NO_LIMIT),
         f"Each of the {clients} costs {say.money(delay)} for each hour spent there, waiting and in service.",
-        say.one_of(("What is the least average cost per hour?", "Choose the best speed. What is the cost per hour?")),
-        say.one_of(PRECISELY),
+        say.one_of("What is the least average cost per hour?", "Choose the best speed. What is the cost per hour?"),
+        say.one_of(*PRECISELY),
     )
     answer = price * arrivals + 2 * math.sqrt(price * delay * arrivals)
     data = {"variant": "speed", "arrivals": arrivals, "price": price, "delay": delay}
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         from scipy.optimize import minimize_scalar
 
         def cost(extra: float) -> float:
@@ -131,12 +129,12 @@ def _speed(rng: random.Random) -> Draft | None:
         found = minimize_scalar(cost, bounds=(1e-3, 1e4), method="bounded", options={"xatol": 1e-10})
         return float(found.fun)
 
-    return Draft(question=question, data=data, answer=answer, again=again)
+    return Draft(question=question, data=data, answer=answer, confirm=confirm)
 
 
 def _blocking(rng: random.Random) -> Draft | None:
     say = Wording(rng)
-    place, clients, server = say.one_of(PLACES)
+    place, clients, server = say.one_of(*PLACES)
     arrivals, rate, servers = rng.randint(10, 60), rng.randint(4, 20), rng.randint(1, 4)
     room, gain = servers + rng.randint(0, 5), rng.randint(5, 80)
     weights = [Fraction(1)]
@@ -150,11 +148,11 @@ def _blocking(rng: random.Random) -> Draft | None:
         "included.",
         f"{say.number(arrivals)} {clients} an hour arrive on average; who finds it full is turned away for good.",
         f"{'Each' if servers > 1 else 'The'} {server} serves {rate} an hour on average.",
-        say.one_of(ONE_LINE),
-        say.one_of(POISSON),
+        say.one_of(*ONE_LINE),
+        say.one_of(*POISSON),
         f"Each of the {clients} that is let in pays {say.money(gain)}.",
-        say.one_of(("What is the average income per hour in the long run?", "How much comes in per hour on average?")),
-        say.one_of(PRECISELY),
+        say.one_of("What is the average income per hour in the long run?", "How much comes in per hour on average?"),
+        say.one_of(*PRECISELY),
     )
     data = {
         "variant": "blocking", "arrivals": arrivals, "rate": rate, "servers": servers, "room": room, "gain": gain,
@@ -163,7 +161,7 @@ def _blocking(rng: random.Random) -> Draft | None:
         question=question,
         data=data,
         answer=served * gain,
-        again=lambda: gain * _admitted(arrivals, rate, servers, room),
+        confirm=lambda: gain * _admitted(arrivals, rate, servers, room),
     )
 
 

@@ -7,9 +7,9 @@ import math
 import random
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import Draft, settled
+from storm_calm.env.problems.stress.draft import Draft, draw_variant
 from storm_calm.env.problems.stress.exact import exact_optimum
 from storm_calm.env.problems.stress.matchings import boxes, dominoes, largest_flow, lines
 from storm_calm.env.problems.stress.networks import NAMES
@@ -17,7 +17,7 @@ from storm_calm.env.problems.stress.networks import NAMES
 
 def see_reduction(rng: random.Random) -> Draft:
     """Rows and columns that cover marks, bookings, dominoes, nested boxes, things that need others, paid roads."""
-    return settled(rng, lines, _bookings, dominoes, boxes, _closure, _walk)
+    return draw_variant(rng, lines, _bookings, dominoes, boxes, _closure, _walk)
 
 
 VENUES = (
@@ -45,7 +45,7 @@ def _bookings(rng: random.Random) -> Draft | None:
             greedy.append(i)
     if best == sum(fee[i] for i in greedy):
         return None
-    place, things, room = say.one_of(VENUES)
+    place, things, room = say.one_of(*VENUES)
     lines = [
         f"Number {i + 1}: hour {a} to hour {b}, pays {say.money(p)}."
         for i, ((a, b), p) in enumerate(zip(spans, fee, strict=True))
@@ -54,10 +54,10 @@ def _bookings(rng: random.Random) -> Draft | None:
         f"{place} has {rooms} {room}{'s' * (rooms > 1)} and {count} {things}; each is accepted whole or refused.",
         *lines,
         f"A {room} serves one at a time; the next may begin in the hour in which the last one ends.",
-        say.one_of(("What is the greatest possible income?", "How much can be earned at most?")),
+        say.one_of("What is the greatest possible income?", "How much can be earned at most?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         # The matrix of intervals is totally unimodular: no variable has to be declared whole.
         model = LinearModel("maximize")
         taken = [model.variable(p, upper=1) for p in fee]
@@ -67,7 +67,7 @@ def _bookings(rng: random.Random) -> Draft | None:
         return confirmed_answer(model)
 
     data = {"variant": "bookings", "rooms": rooms, "spans": spans, "fee": fee}
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 DIGS = (
@@ -90,27 +90,25 @@ def _closure(rng: random.Random) -> Draft | None:
     )
     if best <= 0 or best == sum(value for value in worth if value > 0):
         return None
-    opening, thing, done = say.one_of(DIGS)
+    opening, thing, done = say.one_of(*DIGS)
     question = say.text(
         f"{opening}, numbers 1 to {count}, as many or as few as it likes.",
         f"In this order they are worth {say.listing([str(v) for v in worth])} thousand dollars, net of costs.",
         f"Some need others: {', '.join(f'{i} needs {j}' for i, j in needs)}; a {thing} is {done} only if all it "
         "needs are.",
         say.one_of(
-            (
-                "What is the greatest total worth in thousands of dollars?",
-                "How many thousand dollars can be reached at most?",
-            )
+            "What is the greatest total worth in thousands of dollars?",
+            "How many thousand dollars can be reached at most?",
         ),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         arcs = [(0, i, v) if v > 0 else (i, 99, -v) for i, v in enumerate(worth, start=1)]
         gains = sum(value for value in worth if value > 0)
         return gains - largest_flow(arcs + [(i, j, 10**6) for i, j in needs], 0, 99)
 
     return Draft(
-        question=question, data={"variant": "closure", "worth": worth, "needs": needs}, answer=best, again=again
+        question=question, data={"variant": "closure", "worth": worth, "needs": needs}, answer=best, confirm=confirm
     )
 
 
@@ -126,17 +124,17 @@ def _walk(rng: random.Random) -> Draft | None:
     best = cheapest_walk(roads, count)
     if not any(cost < 0 for *_, cost in roads) or (best == "unbounded" and rng.random() < 0.5):
         return None
-    who, place = say.one_of(WALKS)
+    who, place = say.one_of(*WALKS)
     question = say.text(
         f"{who} from {NAMES[0]} to {NAMES[count - 1]} over one-way connections, and may use each of them any "
         "number of times.",
         f"Using one costs, in dollars, or pays where the figure is negative: "
         f"{'; '.join(f'{NAMES[i]} to {NAMES[j]} {c}' for i, j, c in roads)}.",
         f"Each use counts, and a {place} may be visited again and again, {NAMES[count - 1]} too.",
-        say.one_of(("What is the minimum total cost?", "How low can the total cost be?")),
+        say.one_of("What is the minimum total cost?", "How low can the total cost be?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         model = LinearModel("minimize")
         used = [model.variable(c) for *_, c in roads]
         for place in range(count):
@@ -147,7 +145,7 @@ def _walk(rng: random.Random) -> Draft | None:
         found = exact_optimum(model)  # Solvers often cannot say whether there is no bound or no solution.
         return found if isinstance(found, str) else float(found)
 
-    return Draft(question=question, data={"variant": "walk", "roads": roads}, answer=best, again=again)
+    return Draft(question=question, data={"variant": "walk", "roads": roads}, answer=best, confirm=confirm)
 
 
 def cheapest_walk(roads: list[list[int]], count: int) -> AnswerKey:

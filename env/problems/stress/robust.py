@@ -7,15 +7,15 @@ import random
 from fractions import Fraction
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import PRECISELY, Draft, apart, settled
+from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, draw_variant
 from storm_calm.env.problems.stress.exact import exact_optimum
 
 
 def robust(rng: random.Random) -> Draft:
     """The best plan whose worst case is allowed, or the plan with the best worst case."""
-    return settled(rng, _deviations, _ranges, _scenarios)
+    return draw_variant(rng, _deviations, _ranges, _scenarios)
 
 
 LOADS = (("crane lifts", "crates", "kg"), ("plane carries", "containers", "tons"), ("server holds", "files", "GB"))
@@ -32,7 +32,7 @@ def _deviations(rng: random.Random) -> Draft | None:
     best, nominal, boxed = (_best_load(worth, weight, more, limit, size) for size in (budget, 0, count))
     if not apart(best, nominal) or not apart(best, boxed):
         return None
-    carrier, things, unit = say.one_of(LOADS)
+    carrier, things, unit = say.one_of(*LOADS)
     style = rng.randrange(2)
     lines = [
         (
@@ -47,10 +47,8 @@ def _deviations(rng: random.Random) -> Draft | None:
         f"It is known that at most {budget} of the {things} weigh more than stated, each by no more than its figure, "
         "but not which.",
         say.one_of(
-            (
-                "The load must be within the limit in every such case. What is the greatest total value?",
-                "Choose a load that is allowed whatever happens. What is its greatest total value?",
-            )
+            "The load must be within the limit in every such case. What is the greatest total value?",
+            "Choose a load that is allowed whatever happens. What is its greatest total value?",
         ),
     )
     data = {"variant": "deviations", "worth": worth, "weight": weight, "more": more, "limit": limit, "budget": budget}
@@ -58,7 +56,7 @@ def _deviations(rng: random.Random) -> Draft | None:
         question=question,
         data=data,
         answer=best,
-        again=lambda: _counterpart(worth, weight, more, limit, budget),
+        confirm=lambda: _counterpart(worth, weight, more, limit, budget),
     )
 
 
@@ -95,7 +93,7 @@ CROPS = (
 
 def _ranges(rng: random.Random) -> Draft | None:
     say = Wording(rng)
-    opening, crops, unit, resources = say.one_of(CROPS)
+    opening, crops, unit, resources = say.one_of(*CROPS)
     count = rng.randint(2, 3)
     gain = [rng.randint(30, 90) for _ in range(count)]
     drop = [rng.randint(1, g // 3) for g in gain]
@@ -128,19 +126,17 @@ def _ranges(rng: random.Random) -> Draft | None:
         "The plan is made before the true figures are known, and the resources must suffice whatever they turn "
         "out to be.",
         say.one_of(
-            (
-                "Fractions are allowed. What is the largest profit that can be guaranteed?",
-                "Amounts may be fractional. What profit is certain under the best plan?",
-            )
+            "Fractions are allowed. What is the largest profit that can be guaranteed?",
+            "Amounts may be fractional. What profit is certain under the best plan?",
         ),
-        say.one_of(PRECISELY),
+        say.one_of(*PRECISELY),
     )
     data = {"variant": "ranges", "gain": gain, "drop": drop, "use": use, "over": over, "limit": limit}
     return Draft(
         question=question,
         data=data,
         answer=best,
-        again=lambda: _every_corner(gain, drop, use, over, limit),
+        confirm=lambda: _every_corner(gain, drop, use, over, limit),
     )
 
 
@@ -177,7 +173,7 @@ def _scenarios(rng: random.Random) -> Draft | None:
     mean = Fraction(sum(sum(cost[i]) for i in by_mean), cases)
     if not all(apart(best, value) for value in (worst(by_mean), worst(by_peak), mean)):
         return None
-    things, cause = say.one_of(TEAMS)
+    things, cause = say.one_of(*TEAMS)
     lines = [
         f"{things[:-1].capitalize()} {i + 1}: {say.listing([say.money(c) for c in row])}." for i, row in enumerate(cost)
     ]
@@ -187,14 +183,12 @@ def _scenarios(rng: random.Random) -> Draft | None:
         "order.",
         *lines,
         say.one_of(
-            (
-                "The state is the same for all. How low can the total cost be kept in the state that is worst for it?",
-                f"One state comes about for all {things} alike. What is the least total cost that can be guaranteed?",
-            )
+            "The state is the same for all. How low can the total cost be kept in the state that is worst for it?",
+            f"One state comes about for all {things} alike. What is the least total cost that can be guaranteed?",
         ),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         model = LinearModel("minimize")
         total = model.variable(1.0)
         taken = [model.variable(upper=1, integer=True) for _ in cost]
@@ -203,9 +197,5 @@ def _scenarios(rng: random.Random) -> Draft | None:
             model.row({**{x: float(row[s]) for x, row in zip(taken, cost, strict=True)}, total: -1.0}, high=0.0)
         return confirmed_answer(model)
 
-    return Draft(
-        question=question,
-        data={"variant": "scenarios", "wanted": wanted, "cost": cost},
-        answer=best,
-        again=again,
-    )
+    data = {"variant": "scenarios", "wanted": wanted, "cost": cost}
+    return Draft(question=question, data=data, answer=best, confirm=confirm)

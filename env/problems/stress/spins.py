@@ -7,9 +7,9 @@ import random
 from typing import Any
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import Draft, apart, settled
+from storm_calm.env.problems.stress.draft import Draft, apart, draw_variant
 
 Pairs = list[list[int]]
 """For each pair the two numbers, from 1, and its weight."""
@@ -24,7 +24,7 @@ CHOICES = (
 
 def qubo(rng: random.Random) -> Draft:
     """Which things to take where each has a worth, and pairs of them gain or lose together."""
-    return settled(rng, _choice)
+    return draw_variant(rng, _choice)
 
 
 def _choice(rng: random.Random) -> Draft | None:
@@ -40,27 +40,23 @@ def _choice(rng: random.Random) -> Draft | None:
         terms = [*(f"{v} x{i + 1}" for i, v in enumerate(worth)), *(f"{w} x{i} x{j}" for i, j, w in pairs)]
         question = say.text(
             say.one_of(
-                (f"Each of x1 to x{count} is 0 or 1.", f"There are {count} variables x1 to x{count}, all binary.")
+                f"Each of x1 to x{count} is 0 or 1.", f"There are {count} variables x1 to x{count}, all binary."
             ),
-            say.one_of(("Maximize", "Find the largest value of")) + f" {_sum(terms)}.",
-            say.one_of(("What is the maximum?", "What is the largest value?")),
+            say.one_of("Maximize", "Find the largest value of") + f" {_sum(terms)}.",
+            say.one_of("What is the maximum?", "What is the largest value?"),
         )
     else:
-        opening, thing, taken = say.one_of(CHOICES)
+        opening, thing, taken = say.one_of(*CHOICES)
         effects = [f"{i} and {j}: {w}" for i, j, w in pairs]
         question = say.text(
             opening.format(n=count) + ", any number of them.",
             f"On their own, {thing}s 1 to {count} are worth {say.listing([str(v) for v in worth])} in this order.",
             f"If both {thing}s of a pair are {taken}, this is added: {'; '.join(effects)}.",
-            say.one_of(("Other pairs have no effect.", "No other pair matters.")),
-            say.one_of(("What is the greatest total worth?", "How much worth can be reached at most?")),
+            say.one_of("Other pairs have no effect.", "No other pair matters."),
+            say.one_of("What is the greatest total worth?", "How much worth can be reached at most?"),
         )
-    return Draft(
-        question=question,
-        data={"variant": "choice", "worth": worth, "pairs": pairs},
-        answer=best,
-        again=lambda: _linearized(worth, pairs),
-    )
+    data = {"variant": "choice", "worth": worth, "pairs": pairs}
+    return Draft(question=question, data=data, answer=best, confirm=lambda: _linearized(worth, pairs))
 
 
 def taken_worth(worth: list[int], pairs: Pairs, choice: tuple[int, ...] | list[int]) -> int:
@@ -95,7 +91,7 @@ TABLES = (
 
 def ising(rng: random.Random) -> Draft:
     """The lowest energy of spins with couplings and fields, or the best split of people over two tables."""
-    return settled(rng, _energy)
+    return draw_variant(rng, _energy)
 
 
 def _energy(rng: random.Random) -> Draft | None:
@@ -113,20 +109,20 @@ def _energy(rng: random.Random) -> Draft | None:
     if told_as_spins:
         question = say.text(
             f"{count} spins s1 to s{count} are each +1 or -1.",
-            say.one_of(("The couplings J are", "Coupled are with J")) + f" {listed}; all others are 0.",
+            say.one_of("The couplings J are", "Coupled are with J") + f" {listed}; all others are 0.",
             f"The fields h of spins 1 to {count} are {say.listing([str(h) for h in field])}.",
             "The energy is E = - (sum over coupled pairs of J_ij s_i s_j) - (sum over spins of h_i s_i).",
-            say.one_of(("What is the lowest energy?", "What is the energy of the ground state?")),
+            say.one_of("What is the lowest energy?", "What is the energy of the ground state?"),
         )
         data: dict[str, Any] = {"variant": "spins", "pairs": pairs, "field": field}
         answer = lowest
     else:
-        opening, people, table = say.one_of(TABLES)
+        opening, people, table = say.one_of(*TABLES)
         question = say.text(
             opening.format(n=count) + f"; a {table} may stay empty.",
             f"Two {people} at the same {table} add this to the mood, and subtract it at different {table}s: {listed}.",
-            say.one_of((f"Other pairs of {people} do not matter.", "For all other pairs it makes no difference.")),
-            say.one_of(("What is the best possible mood?", "Maximize the mood. What is it?")),
+            say.one_of(f"Other pairs of {people} do not matter.", "For all other pairs it makes no difference."),
+            say.one_of("What is the best possible mood?", "Maximize the mood. What is it?"),
         )
         data = {"variant": "tables", "pairs": pairs, "count": count}
         answer = -lowest
@@ -134,7 +130,7 @@ def _energy(rng: random.Random) -> Draft | None:
         question=question,
         data=data,
         answer=answer,
-        again=lambda: _with_bits(pairs, field, sign=1 if told_as_spins else -1),
+        confirm=lambda: _with_bits(pairs, field, sign=1 if told_as_spins else -1),
     )
 
 

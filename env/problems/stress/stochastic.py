@@ -7,14 +7,14 @@ import random
 from fractions import Fraction
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import PRECISELY, Draft, apart, settled
+from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, draw_variant
 
 
 def two_stage_stochastic(rng: random.Random) -> Draft:
     """An order, a capacity, or sites to open, before the demand shows."""
-    return settled(rng, _order, _capacity, _sites)
+    return draw_variant(rng, _order, _capacity, _sites)
 
 
 def _chances(rng: random.Random, count: int) -> list[int]:
@@ -47,23 +47,21 @@ def _order(rng: random.Random) -> Draft | None:
     mean = sum(Fraction(p, 100) * d for p, d in zip(chance, demand, strict=True))
     if not apart(best, expected(mean)) or not apart(best, cost * mean):
         return None
-    opening, ware = say.one_of(WARES)
+    opening, ware = say.one_of(*WARES)
     question = say.text(
         f"{opening}, at {say.money(cost)} each, before the demand is known.",
         _told(say, chance, [f"{d} {ware}" for d in demand]),
         f"Once it is known, missing {ware} must be got in a rush at {say.money(rush)} each so that all demand is "
         f"met, and each one left over is sold off for {say.money(salvage)}.",
         say.one_of(
-            (
-                "Fractions of a unit are allowed. What is the least expected total cost, sell-off deducted?",
-                "Amounts may be fractional. Minimize expected cost minus sell-off income. What does it come to?",
-            )
+            "Fractions of a unit are allowed. What is the least expected total cost, sell-off deducted?",
+            "Amounts may be fractional. Minimize expected cost minus sell-off income. What does it come to?",
         ),
-        say.one_of(PRECISELY),
+        say.one_of(*PRECISELY),
     )
     data = {"variant": "order", "chance": chance, "demand": demand, "cost": cost, "rush": rush, "salvage": salvage}
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         model = LinearModel("minimize")
         amount = model.variable(cost)
         for p, d in zip(chance, demand, strict=True):
@@ -74,12 +72,12 @@ def _order(rng: random.Random) -> Draft | None:
             )
         return confirmed_answer(model)
 
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 def _told(say: Wording, chance: list[int], outcomes: list[str]) -> str:
     cases = "; ".join(f"with probability {p}% {outcome}" for p, outcome in zip(chance, outcomes, strict=True))
-    return say.one_of(("Demand will be", "The demand is random:")) + f" {cases}."
+    return say.one_of("Demand will be", "The demand is random:") + f" {cases}."
 
 
 MAKERS = (
@@ -121,7 +119,7 @@ def _capacity(rng: random.Random) -> Draft | None:
     )
     if not apart(best, expected(planned, cases)) or best <= 1:
         return None
-    maker, goods, unit = say.one_of(MAKERS)
+    maker, goods, unit = say.one_of(*MAKERS)
     question = say.text(
         f"{maker} books machine hours for next year now, at {say.money(cost)} an hour, and decides what to make "
         "when the demand is known.",
@@ -130,12 +128,12 @@ def _capacity(rng: random.Random) -> Draft | None:
         _told(say, chance, [f"{a} {unit} of {goods[0]} and {b} of {goods[1]}" for a, b in demand]),
         "No more can be sold than is demanded, no more hours can be used than were booked, and amounts and hours "
         "may be fractional.",
-        say.one_of(("What is the largest expected profit?", "How many dollars of profit can be expected at most?")),
-        say.one_of(PRECISELY),
+        say.one_of("What is the largest expected profit?", "How many dollars of profit can be expected at most?"),
+        say.one_of(*PRECISELY),
     )
     data = {"variant": "capacity", "chance": chance, "use": use, "cost": cost, "price": price, "demand": demand}
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         model = LinearModel("maximize")
         hours = model.variable(-cost)
         for p, row in zip(chance, demand, strict=True):
@@ -143,7 +141,7 @@ def _capacity(rng: random.Random) -> Draft | None:
             model.row({made[0]: float(use[0]), made[1]: float(use[1]), hours: -1.0}, high=0.0)
         return confirmed_answer(model)
 
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 DEPOTS = (
@@ -174,7 +172,7 @@ def _sites(rng: random.Random) -> Draft | None:
     planned = min(choices, key=lambda chosen: expected(chosen, [(100, average)]))
     if not apart(best, expected(planned, cases)):
         return None
-    owner, site, customer = say.one_of(DEPOTS)
+    owner, site, customer = say.one_of(*DEPOTS)
     lines = [
         f"{site.capitalize()} {i + 1} costs {say.money(fixed[i])} to open, ships at most {most[i]} units, and "
         f"does so to {customer}s 1 and 2 at {say.listing([str(c) for c in ship[i]])} dollars a unit."
@@ -185,15 +183,15 @@ def _sites(rng: random.Random) -> Draft | None:
         *lines,
         _told(say, chance, [f"{a} units at {customer} 1 and {b} at {customer} 2" for a, b in demand]),
         f"Then it ships what it likes; each unit of demand that is not met costs {say.money(penalty)}.",
-        say.one_of(("What is the minimum expected total cost?", "How low can the expected total cost be?")),
-        say.one_of(PRECISELY),
+        say.one_of("What is the minimum expected total cost?", "How low can the expected total cost be?"),
+        say.one_of(*PRECISELY),
     )
     data = {
         "variant": "sites", "chance": chance, "demand": demand, "fixed": fixed, "most": most, "ship": ship,
         "penalty": penalty,
     }  # fmt: skip
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         model = LinearModel("minimize")
         opened = [model.variable(f, upper=1, integer=True) for f in fixed]
         for p, row in cases:
@@ -204,7 +202,7 @@ def _sites(rng: random.Random) -> Draft | None:
                 model.row({**{sent[i][j]: 1.0 for i in range(sites)}, model.variable(penalty * p / 100): 1.0}, low=d)
         return confirmed_answer(model)
 
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 def _served(opened: tuple[int, ...], demand: list[int], most: list[int], ship: list[list[int]], penalty: int) -> int:

@@ -13,15 +13,15 @@ import random
 from fractions import Fraction
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel
+from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import PRECISELY, Draft, apart, settled
+from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, draw_variant
 from storm_calm.env.problems.stress.exact import exact_optimum
 
 
 def misleading_tolerance(rng: random.Random) -> Draft:
     """Traces of a poison, sums that must be exact, a drop too much, a tiny margin."""
-    return settled(rng, _traces, _exact_sum, _overflow, _margin)
+    return draw_variant(rng, _traces, _exact_sum, _overflow, _margin)
 
 
 DOSES = (
@@ -45,7 +45,7 @@ def _traces(rng: random.Random) -> Draft | None:
     best, careless = (_best_mix(worth, weight, trace, copies, limit, top) for top in (allowed, copies * sum(trace)))
     if not apart(best, careless):
         return None
-    opening, things, poison = say.one_of(DOSES)
+    opening, things, poison = say.one_of(*DOSES)
     lines = [
         f"One of kind {i + 1} weighs {w} g, is worth {v} and contains {decimal(t, NANO)} kg of {poison}."
         for i, (w, v, t) in enumerate(zip(weight, worth, trace, strict=True))
@@ -54,18 +54,18 @@ def _traces(rng: random.Random) -> Draft | None:
         f"{opening} with {count} kinds of {things}, each in whole units and at most {copies} of a kind.",
         *lines,
         f"It holds at most {limit} g in all, and not more than {decimal(allowed, NANO)} kg of {poison}.",
-        say.one_of(("What is the greatest total worth?", "Maximize the total worth. What is it?")),
+        say.one_of("What is the greatest total worth?", "Maximize the total worth. What is it?"),
     )
     data = {
         "variant": "traces", "worth": worth, "weight": weight, "copies": copies, "limit": limit,
         "trace": [decimal(t, NANO) for t in trace], "allowed": decimal(allowed, NANO),
     }  # fmt: skip
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         rows = [(weight, limit), (trace, allowed)]
         return whole_optimum(worth, rows, [copies] * count, maximize=True)
 
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 def _best_mix(worth: list[int], weight: list[int], trace: list[int], copies: int, limit: int, allowed: int) -> int:
@@ -98,7 +98,7 @@ def _exact_sum(rng: random.Random) -> Draft | None:
     best, careless = (exact_sum(sizes, cost, target, slack) for slack in (0, 9))
     if careless == "infeasible" or not apart(best, careless) or (best == "infeasible" and rng.random() < 0.6):
         return None
-    who, stuff, pieces, unit = say.one_of(WEIGHTS)
+    who, stuff, pieces, unit = say.one_of(*WEIGHTS)
     lines = [
         f"Kind {i + 1} holds exactly {decimal(size, FINE)} {unit} and costs {say.money(c)}."
         for i, (size, c) in enumerate(zip(sizes, cost, strict=True))
@@ -108,20 +108,20 @@ def _exact_sum(rng: random.Random) -> Draft | None:
         "of each kind.",
         *lines,
         say.one_of(
-            ("The sum must be exact to the last decimal.", f"Not even {decimal(1, FINE)} {unit} more or less will do.")
+            "The sum must be exact to the last decimal.", f"Not even {decimal(1, FINE)} {unit} more or less will do."
         ),
-        say.one_of(("What is the minimum total cost?", "How cheaply can it be done?")),
+        say.one_of("What is the minimum total cost?", "How cheaply can it be done?"),
     )
     data = {
         "variant": "exact_sum", "sizes": [decimal(size, FINE) for size in sizes], "cost": cost,
         "target": decimal(target, FINE),
     }  # fmt: skip
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         tops = [target // size for size in sizes]
         return whole_optimum(cost, [(sizes, target), ([-size for size in sizes], -target)], tops, maximize=False)
 
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 def _off_sizes(rng: random.Random, count: int) -> list[tuple[int, int]]:
@@ -156,29 +156,27 @@ def _overflow(rng: random.Random) -> Draft | None:
     best, careless = (_tanks(need, small * unit, large * unit, cost) for need in (total, total - total % unit))
     if not apart(best, careless):
         return None
-    who, fluid, tanks = say.one_of(FLUIDS)
+    who, fluid, tanks = say.one_of(*FLUIDS)
     question = say.text(
         f"{who} stores {say.listing([decimal(part, FINE) for part in parts])} cubic meters of {fluid}, which may "
         "be mixed and split at will.",
         f"{tanks.capitalize()} come in two sizes: {small} cubic meters for {say.money(cost[0])}, and {large} "
         f"cubic meters for {say.money(cost[1])}.",
         say.one_of(
-            (
-                f"Not a drop may be lost, and no {tanks[:-1]} may be filled beyond its size.",
-                "Everything must find a place, to the last drop.",
-            )
+            f"Not a drop may be lost, and no {tanks[:-1]} may be filled beyond its size.",
+            "Everything must find a place, to the last drop.",
         ),
-        say.one_of(("What is the minimum total cost?", f"What do the {tanks} cost at least?")),
+        say.one_of("What is the minimum total cost?", f"What do the {tanks} cost at least?"),
     )
     data = {
         "variant": "overflow", "parts": [decimal(part, FINE) for part in parts], "sizes": [small, large], "cost": cost,
     }  # fmt: skip
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         tops = [total // (size * unit) + 1 for size in (small, large)]
         return whole_optimum(cost, [([-small * unit, -large * unit], -total)], tops, maximize=False)
 
-    return Draft(question=question, data=data, answer=best, again=again)
+    return Draft(question=question, data=data, answer=best, confirm=confirm)
 
 
 def _tanks(need: int, small: int, large: int, cost: list[int]) -> int:
@@ -195,7 +193,7 @@ def _margin(rng: random.Random) -> Draft | None:
     side, most = rng.randint(11, 90), rng.randint(10, 60)
     limit = rng.choice((None, rng.randint(2, 9) * 10**12))
     gain: AnswerKey | Fraction = "unbounded" if limit is None else Fraction(margin * limit, 10**10) + side * most
-    raw, made, unit = say.one_of(TRADES)
+    raw, made, unit = say.one_of(*TRADES)
     question = say.text(
         f"A trader buys {raw} at {decimal(price, 10)} dollars a {unit} and has it turned into {made} at no "
         f"further cost, one {unit} for one {unit}.",
@@ -205,19 +203,17 @@ def _margin(rng: random.Random) -> Draft | None:
         else f"At most {say.number(limit)} {unit}s can be traded, and there is plenty of money.",
         f"Besides, up to {most} old machines can be sold at {say.money(side)} each.",
         say.one_of(
-            (
-                "Fractions are allowed, and no cent is rounded. What is the maximum profit?",
-                f"Any fraction of a {unit} can be traded, and sums are not rounded. How large can the profit be?",
-            )
+            "Fractions are allowed, and no cent is rounded. What is the maximum profit?",
+            f"Any fraction of a {unit} can be traded, and sums are not rounded. How large can the profit be?",
         ),
-        say.one_of(PRECISELY) if limit else "",
+        say.one_of(*PRECISELY) if limit else "",
     )
     data = {
         "variant": "margin", "price": decimal(price, 10), "sold": decimal(sold, 10), "side": side, "most": most,
         **({"limit": limit} if limit else {}),
     }  # fmt: skip
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         model = LinearModel("maximize")
         top = math.inf if limit is None else float(limit)
         bought = model.variable(-float(decimal(price, 10)), upper=top)
@@ -226,7 +222,7 @@ def _margin(rng: random.Random) -> Draft | None:
         found = exact_optimum(model)
         return found if isinstance(found, str) else float(found)
 
-    return Draft(question=question, data=data, answer=gain, again=again)
+    return Draft(question=question, data=data, answer=gain, confirm=confirm)
 
 
 def decimal(units: int, places: int) -> str:

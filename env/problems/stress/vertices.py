@@ -6,9 +6,9 @@ import itertools
 import random
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.base import Draft, apart
+from storm_calm.env.problems.stress.draft import Draft, apart
 
 Edge = list[int]
 """Two vertices, from 1."""
@@ -33,24 +33,24 @@ def chosen_vertices(rng: random.Random) -> Draft | None:
         return None
     told = ", ".join(f"{i}-{j}" for i, j in edges)
     if cover:
-        opening, place, road = say.one_of(COVERS)
+        opening, place, road = say.one_of(*COVERS)
         question = say.text(
             f"{opening}.",
             f"At {place}s 1 to {count} it would cost {say.listing([str(w) for w in weight])} dollars in this order.",
             f"The {road}s join these {place}s: {told}.",
             f"Every {road} must be covered from at least one of its two ends.",
-            say.one_of(("What is the minimum total cost?", "How cheaply can that be done?")),
+            say.one_of("What is the minimum total cost?", "How cheaply can that be done?"),
         )
     else:
-        things, clash = say.one_of(CONFLICTS)
+        things, clash = say.one_of(*CONFLICTS)
         question = say.text(
             f"Of {count} {things}, worth {say.listing([str(w) for w in weight])} in this order, any number may be "
             "chosen.",
             f"These pairs {clash} and must not be chosen together: {told}.",
-            say.one_of(("What is the greatest total worth?", "Maximize the total worth. What is it?")),
+            say.one_of("What is the greatest total worth?", "Maximize the total worth. What is it?"),
         )
     data = {"variant": "cover" if cover else "independent", "weight": weight, "edges": edges}
-    return Draft(question=question, data=data, answer=best, again=lambda: _model(edges, weight, cover=cover))
+    return Draft(question=question, data=data, answer=best, confirm=lambda: _model(edges, weight, cover=cover))
 
 
 def _independent(edges: list[Edge], count: int) -> list[tuple[int, ...]]:
@@ -100,15 +100,15 @@ def coloring(rng: random.Random) -> Draft | None:
     )
     if fewest < 3 or (fewest == clique and rng.random() < 0.7):
         return None
-    things, clash, groups = say.one_of(CLASHES)
+    things, clash, groups = say.one_of(*CLASHES)
     question = say.text(
         f"{count} {things} are put into {groups}, any number in each.",
         f"These pairs {clash}, so they need different {groups}: {', '.join(f'{i}-{j}' for i, j in edges)}.",
         f"Each of the {groups} that is used costs {say.money(price)}.",
-        say.one_of(("What is the minimum total cost?", f"What do the fewest {groups} that suffice cost?")),
+        say.one_of("What is the minimum total cost?", f"What do the fewest {groups} that suffice cost?"),
     )
 
-    def again() -> AnswerKey:
+    def confirm() -> AnswerKey:
         model = LinearModel("minimize")
         used = [model.variable(price, upper=1, integer=True) for _ in range(fewest + 1)]
         on = [[model.variable(upper=1, integer=True) for _ in used] for _ in range(count)]
@@ -121,12 +121,8 @@ def coloring(rng: random.Random) -> Draft | None:
                 model.row({row[c]: 1.0, open_: -1.0}, high=0.0)
         return confirmed_answer(model)
 
-    return Draft(
-        question=question,
-        data={"variant": "coloring", "count": count, "edges": edges, "price": price},
-        answer=fewest * price,
-        again=again,
-    )
+    data = {"variant": "coloring", "count": count, "edges": edges, "price": price}
+    return Draft(question=question, data=data, answer=fewest * price, confirm=confirm)
 
 
 def _colorable(edges: list[Edge], count: int, colors: int) -> bool:

@@ -135,7 +135,7 @@ def test_more_requests_at_once_than_are_kept_is_no_trouble(engine):
 
 def test_a_folder_without_a_model_is_named_with_what_to_do(tmp_path):
     with pytest.raises(
-        ReasonerError, match=rf"{tmp_path}: model.onnx is missing; .*python -m storm_calm.rl.nano.export"
+        ReasonerError, match=rf"{tmp_path}: model.onnx is missing; .*python -m storm_calm.rl.nano.export_onnx"
     ):
         Engine(tmp_path)
 

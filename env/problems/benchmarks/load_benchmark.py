@@ -1,0 +1,116 @@
+"""Test sets from a folder of files, or from the Hub."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from storm_calm.env.jsonl import read_jsonl
+from storm_calm.env.problem import Problem
+from storm_calm.env.problems.benchmarks.benchmark_names import BENCHMARKS, Benchmark
+from storm_calm.env.problems.benchmarks.benchmark_rows import read_row
+
+SUFFIXES = (".jsonl", ".json")
+"""Endings of files of JSON lines; some publishers leave the "l" out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """Test sets as problems."""
+
+    problems: tuple[Problem, ...]
+    """The problems, set after set."""
+    unread: tuple[str, ...]
+    """Rows that are left out because their label cannot be read: file and line, or repository and row, of each."""
+
+
+def load_benchmarks(names: Sequence[str], folder: Path | None = None, *, limit: int | None = None) -> Loaded:
+    """The problems of these test sets.
+
+    names: keys of `BENCHMARKS`. folder: with a file for each; None for the Hub, which needs the package `datasets`.
+    limit: problems to take of each set, the first ones; None for all.
+    Raises ValueError for an unknown name, a folder without the file or with several for one set, a row that is none,
+    and where a set is not on the Hub or `datasets` is missing.
+    """
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown or not names:
+        said = f'unknown benchmark "{unknown[0]}"' if unknown else "no benchmark given"
+        raise ValueError(f"{said}; known: {', '.join(BENCHMARKS)}")
+    problems: list[Problem] = []
+    unread: list[str] = []
+    for name in dict.fromkeys(names):
+        benchmark = BENCHMARKS[name]
+        rows = _from_file(benchmark, folder) if folder else _from_hub(benchmark)
+        taken: dict[str, str] = {}
+        for place, problem in rows:
+            if limit is not None and len(taken) >= limit:
+                break
+            if problem is None:
+                unread.append(place)
+            elif problem.id in taken:
+                raise ValueError(f'{place}: "id" {problem.id!r} is already that of {taken[problem.id]}')
+            else:
+                taken[problem.id] = place
+                problems.append(problem)
+    if not problems:
+        raise ValueError(f"no problems in {', '.join(names)}; no row has a label that can be read")
+    return Loaded(problems=tuple(problems), unread=tuple(unread))
+
+
+def find_file(benchmark: Benchmark, folder: Path) -> Path:
+    """The file of a test set in a folder, whichever way its name is spelled. Raises ValueError and OSError."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix.lower() in SUFFIXES]
+    found = [path for path in files if re.sub(r"[\W_]", "", path.stem.lower()).startswith(benchmark.beginning)]
+    if not found:
+        seen = ", ".join(path.name for path in files[:6]) or "no file of JSON lines"
+        raise ValueError(f"{folder}: no file for {benchmark.name}, such as {benchmark.name}.jsonl; it has {seen}")
+    if len(found) > 1:
+        listed = ", ".join(path.name for path in found)
+        raise ValueError(f"{folder}: several files for {benchmark.name}: {listed}; leave one of them there")
+    return found[0]
+
+
+def _from_file(benchmark: Benchmark, folder: Path) -> Iterable[tuple[str, Problem | None]]:
+    path = find_file(benchmark, folder)
+    ids = map(str, count(1))
+
+    def row(record: dict[str, Any]) -> Problem | None:
+        return read_row(record, name=benchmark.name, file=path.name, default_id=next(ids))
+
+    for number, problem in read_jsonl(path, row):
+        yield f"{path}:{number}", problem
+
+
+def _from_hub(benchmark: Benchmark) -> Iterable[tuple[str, Problem | None]]:
+    if not benchmark.repository:
+        raise ValueError(f"{benchmark.name} is not on the Hub; fetch its file and give its folder as --data-dir")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        import datasets
+    except ImportError:
+        raise ValueError(
+            f"{benchmark.name} from the Hub needs the package datasets: pip install 'storm-calm[hub]'; "
+            "or give a folder with its file as --data-dir"
+        ) from None
+    try:
+        rows = datasets.load_dataset(benchmark.repository, split=benchmark.split)
+    except OSError as error:
+        raise ValueError(f"{benchmark.name}: {error}; or give a folder with its file as --data-dir") from error
+    return read_rows(rows, benchmark, f"{benchmark.repository} {benchmark.split}")
+
+
+def read_rows(
+    rows: Iterable[Mapping[str, Any]], benchmark: Benchmark, origin: str
+) -> Iterable[tuple[str, Problem | None]]:
+    """Rows of a `datasets.Dataset` with their places. Raises ValueError that names the row for one that is none."""
+    for number, row in enumerate(rows, start=1):
+        place = f"{origin}:{number}"
+        try:
+            yield place, read_row(row, name=benchmark.name, file=origin, default_id=str(number))
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from error

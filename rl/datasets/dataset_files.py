@@ -1,0 +1,70 @@
+"""Dataset files: Parquet for trainers, JSONL for everybody. A file that is there is never overwritten."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from storm_calm.env.atomic_write import atomic_write
+from storm_calm.env.jsonl import write_lines
+from storm_calm.rl.datasets.training_rows import Format
+
+SUFFIXES: dict[Format, tuple[str, ...]] = {
+    "verl-sft": (".parquet",),
+    "trl": (".parquet", ".jsonl"),
+    "messages": (".jsonl",),
+    "verl-rl": (".parquet",),
+}
+"""The kinds of file that each format comes in; the first is the default."""
+
+
+def check_dataset_file(path: Path, format: Format) -> None:
+    """Raise ValueError unless `path` can be written: the right suffix, nothing there yet, and pyarrow for Parquet."""
+    if path.suffix not in SUFFIXES[format]:
+        raise ValueError(f"{path}: {format} is written as {' or '.join(SUFFIXES[format])}; choose such an --out")
+    if path.exists():
+        raise ValueError(f"{path}: is there already; choose another --out")
+    if path.suffix == ".parquet":
+        _pyarrow("pyarrow")
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]], format: Format) -> None:
+    """Write the rows, all or nothing, for a path that `check_dataset_file` lets pass."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".jsonl":
+        write_lines(path, rows)
+        return
+    table = _pyarrow("pyarrow").Table.from_pylist(list(rows), schema=_schema(format))
+    with atomic_write(path) as draft:
+        _pyarrow("pyarrow.parquet").write_table(table, draft)
+
+
+def _schema(format: Format) -> Any:
+    # Said, not guessed from the rows: an empty list or a column of empty texts would get another type.
+    pa = _pyarrow("pyarrow")
+    text, numbers = pa.string(), pa.list_(pa.int64())
+    names = {"id": text, "family": text, "difficulty": text, "source": text}
+    message = pa.struct({"role": text, "content": text})
+    columns = {
+        "verl-sft": {**names, "input_ids": numbers, "loss_mask": numbers},
+        "trl": {"input_ids": numbers, "labels": numbers, "attention_mask": numbers},
+        "verl-rl": {
+            "data_source": text,
+            "agent_name": text,
+            "prompt": pa.list_(message),
+            "reward_model": pa.struct({"style": text, "ground_truth": text}),
+            "extra_info": pa.struct({"index": pa.int64(), "split": text, "id": text, "problem": text}),
+        },
+    }
+    return pa.schema(list(columns[format].items()))
+
+
+def _pyarrow(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(
+            f"Parquet files need the pyarrow package ({error}); pip install 'storm-calm[train]'"
+        ) from error

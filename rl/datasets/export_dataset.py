@@ -1,0 +1,63 @@
+"""Export a dataset: read records, leave out what must not be trained on, make rows, write the file and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from storm_calm.rl.contamination import ContaminationGate, Match, read_question_files
+from storm_calm.rl.datasets.dataset_files import check_dataset_file, write_rows
+from storm_calm.rl.datasets.export_config import ExportConfig
+from storm_calm.rl.datasets.export_report import ExportReport, nothing_left
+from storm_calm.rl.datasets.sources import ExportRecord, is_finished, knows_protocol, read_records
+from storm_calm.rl.datasets.training_rows import learned_tokens, rl_rows, trajectory_row
+
+
+def export(config: ExportConfig) -> ExportReport:
+    """Write the dataset. Trajectories are left out whole: one cut at its end would teach to stop without an answer.
+
+    Raises ValueError for a source that does not fit, for a file that exists already, and if no row is left.
+    """
+    check_dataset_file(config.file, config.format)
+    gate = ContaminationGate(read_question_files(config.against))
+    kept: list[ExportRecord] = []
+    contaminated: dict[str, Match] = {}
+    rejected: dict[str, str] = {}
+    too_long: dict[str, int] = {}
+    for record in read_records(config.source, config.format):
+        id = record.problem.id
+        if match := gate.match_problem(record.problem, split=config.split):
+            contaminated[id] = match
+        elif reason := (config.rejected or {}).get(id):
+            rejected[id] = reason
+        elif config.max_tokens is not None and record.tokens > config.max_tokens:
+            too_long[id] = record.tokens
+        else:
+            kept.append(record)
+    if not kept:
+        reasons = nothing_left(contaminated, rejected, too_long, config.max_tokens)
+        raise ValueError(f"{config.source}: no rows are left: {reasons}")
+    rows = _rows(kept, config)
+    write_rows(config.file, rows, config.format)
+    return ExportReport(
+        file=str(config.file),
+        format=config.format,
+        rows=len(rows),
+        tokens=None if config.format == "verl-rl" else sum(record.tokens for record in kept),
+        learned_tokens=learned_tokens(rows, config.format),
+        estimated=any(record.trajectory and record.trajectory.transcript.ids is None for record in kept),
+        compared=len(gate.questions),
+        too_long=too_long,
+        contaminated=contaminated,
+        rejected=rejected,
+        unfinished=not is_finished(config.source),
+    )
+
+
+def _rows(records: Sequence[ExportRecord], config: ExportConfig) -> list[dict[str, Any]]:
+    if config.format == "verl-rl":
+        explain = config.instructions if config.instructions is not None else not knows_protocol(config.source)
+        problems = [record.problem for record in records]
+        return rl_rows(problems, split=config.split, instructions=None if explain else "")
+    trajectories = [record.trajectory for record in records if record.trajectory is not None]
+    return [trajectory_row(one, config.format, hints=config.hints) for one in trajectories]

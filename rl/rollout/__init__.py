@@ -1,0 +1,1 @@
+"""The rollout for veRL: the agent loop, and the figures of each rollout."""

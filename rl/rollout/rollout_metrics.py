@@ -1,0 +1,112 @@
+"""The figures of training rollouts, for the metrics of a step, and now and then the episodes themselves.
+
+Agent loops run in several processes, the trainer in another; they meet in the run's folder:
+
+    rollouts/step-000010.jsonl      episodes of every tenth step, with their scores
+    failures.jsonl                  faults of the sandbox, so that whoever stops for them can name them
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from storm_calm.env import Episode, Score, StopReason
+from storm_calm.env.jsonl import append_line, read_jsonl
+from storm_calm.env.serialize import to_json
+from storm_calm.env.solver_backing import backed_by_report
+
+FAILURES = "failures.jsonl"
+SOLVED = ("optimal", "feasible", "infeasible", "unbounded", "error", "limit")
+"""Statuses of solves, as in `sandbox.SolverReport`."""
+
+
+def rollout_figures(episode: Episode, scored: Score) -> dict[str, float]:
+    """Figures of one rollout; always the same keys, as veRL's metrics need."""
+    executions = episode.executions
+    solves: list[str] = [report.status for execution in executions for report in execution.reports]
+    right = scored.reason == "correct"
+    return {
+        "correct": float(right),
+        "backed": float(right and backed_by_report(episode)),
+        "code_blocks": float(sum(span.source == "model" and "```" in span.text for span in episode.transcript.spans)),
+        "executions": float(len(executions)),
+        "failed_executions": float(sum(execution.status != "ok" for execution in executions)),
+        "model_tokens": float(episode.usage.model_tokens),
+        "execution_seconds": episode.usage.execution_seconds,
+        **{f"stop_{reason}": float(episode.stop == reason) for reason in get_args(StopReason)},
+        **{f"solver_{status}": float(solves.count(status)) for status in SOLVED},
+    }
+
+
+def step_metrics(rollouts: Sequence[Mapping[str, float]], groups: Sequence[str]) -> dict[str, float]:
+    """The metrics of a step, out of `rollout_figures` of its rollouts; their names begin with "storm/".
+
+    groups: which group each rollout is of.
+    """
+    if not rollouts:
+        return {}
+
+    def total(name: str) -> float:
+        return sum(rollout[name] for rollout in rollouts)
+
+    count, executions, right = len(rollouts), total("executions"), total("correct")
+    solves = sum(total(f"solver_{status}") for status in SOLVED)
+    rewards: dict[str, list[float]] = {}
+    for rollout, group in zip(rollouts, groups, strict=True):
+        rewards.setdefault(group, []).append(rollout["correct"])
+    found = {
+        "accuracy": right / count,
+        "code_blocks": total("code_blocks") / count,
+        "executions": executions / count,
+        "failed_executions": total("failed_executions") / executions if executions else 0.0,
+        "model_tokens": total("model_tokens") / count,
+        "zero_variance_groups": sum(len(set(group)) == 1 for group in rewards.values()) / len(rewards),
+        **{f"stop/{reason}": total(f"stop_{reason}") / count for reason in get_args(StopReason)},
+        **{f"solver/{status}": total(f"solver_{status}") / max(solves, 1.0) for status in SOLVED},
+    }
+    if right:
+        found["backed"] = total("backed") / right
+    return {f"storm/{name}": value for name, value in found.items()}
+
+
+def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds that spans of (start, end) cover together; where they overlap, time counts once."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def save_rollout(
+    settings: Mapping[str, Any], row: Mapping[str, Any], episode: Episode, scored: Score, rollout: Mapping[str, Any]
+) -> None:
+    """Add the episode to the step's file, with what veRL got of it, where `settings` say that this step is kept."""
+    step, every = int(row.get("global_steps", 0)), int(settings["keep_rollouts"])
+    if not every or step % every or bool(row.get("validate", False)):
+        return
+    line = {
+        "session": int(row.get("session_id", 0)),
+        "score": to_json(scored),
+        "rollout": dict(rollout),
+        "episode": to_json(episode),
+    }
+    file = Path(settings["out"]) / "rollouts" / f"step-{step:06d}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    append_line(file, line, shared=True)
+
+
+def record_failure(settings: Mapping[str, Any], reason: str) -> None:
+    """Note a fault of the sandbox."""
+    file = Path(settings["out"]) / FAILURES
+    file.parent.mkdir(parents=True, exist_ok=True)
+    append_line(file, {"at": time.time(), "reason": reason}, shared=True)
+
+
+def last_failure(out: Path) -> str:
+    """The last fault of the sandbox; "" where there is none."""
+    reasons = [line["reason"] for _, line in read_jsonl(out / FAILURES, dict, growing=True)]
+    return str(reasons[-1]) if reasons else ""
