@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from storm_calm.rl.contamination import Match
 from storm_calm.rl.datasets.training_rows import Format
@@ -36,10 +35,6 @@ class ExportReport:
     """Runs that were left out because reviewers rejected an intervention of theirs: why, by problem id."""
     unfinished: bool = False
     """Whether the source is a curation that was stopped half way."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON data."""
-        return asdict(self)
 
 
 def nothing_left(
