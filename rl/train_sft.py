@@ -32,7 +32,7 @@ from storm_calm.rl.preflight_checks import (
     lack_of_room,
 )
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
-from storm_calm.rl.train_options import local_model, parse_options
+from storm_calm.rl.train_options import local_model, parse_options, parser_of
 
 
 def main(words: Sequence[str] | None = None, *, name: str | None = None) -> None:

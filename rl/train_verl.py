@@ -33,7 +33,7 @@ from storm_calm.rl.preflight_checks import (
 )
 from storm_calm.rl.redirect_output import redirect_output
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
-from storm_calm.rl.train_options import local_model, parse_options
+from storm_calm.rl.train_options import local_model, parse_options, parser_of
 
 HELDOUT_PROBLEMS = 64
 """Held-out problems that are put beside the training ones, for veRL's own validation (`trainer.test_freq`)."""
