@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from storm_calm.serving.api.app import create_app, opened
+from storm_calm.serving.api.app import create_app, open_agent
 from storm_calm.serving.api.auth import ENVIRONMENT, read_keys
 from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.metrics import Metrics
@@ -35,7 +35,7 @@ def beside_studio() -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(config, metrics) as agent:
+        async with open_agent(config, metrics) as agent:
             api.state.agent = agent
             yield
 
@@ -44,9 +44,9 @@ def beside_studio() -> FastAPI:
     outer = FastAPI(title=api.title, version=api.version, lifespan=lifespan, openapi_url=None)
     outer.router.routes.append(Route("/v1/{path:path}", api, include_in_schema=False))
     # Studio asks the app for its operations: ours, without /health and /metrics, which cannot be reached here.
-    described = api.openapi()
-    paths = {path: what for path, what in described["paths"].items() if path.startswith("/v1/")}
-    outer.openapi = lambda: {**described, "paths": paths}  # type: ignore[method-assign]
+    describe_files = api.openapi()
+    paths = {path: what for path, what in describe_files["paths"].items() if path.startswith("/v1/")}
+    outer.openapi = lambda: {**describe_files, "paths": paths}  # type: ignore[method-assign]
     return outer
 
 

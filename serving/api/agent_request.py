@@ -1,7 +1,7 @@
 """What a request asks for, whichever API it came by: a question, what was said before it, files, and limits.
 
-    ask = Ask(messages=[{"role": "user", "content": "..."}], files={"costs.csv": b"a,b"})
-    ask.question, ask.before
+    request = AgentRequest(messages=[{"role": "user", "content": "..."}], files={"costs.csv": b"a,b"})
+    request.question, request.before
 
 A system message is not a turn of its own: trained models know only the environment's, so it is put before the first
 question.
@@ -15,7 +15,7 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 
@@ -45,8 +45,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}\Z")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
-    """One request for an answer."""
+class AgentRequest:
+    """A request to the agent, from either API."""
 
     messages: tuple[Message, ...]
     """The conversation: system, user and assistant messages, the last of them the user's."""
@@ -75,7 +75,7 @@ class Ask:
     def question(self) -> str:
         """The last message, with what a system message says where there is no earlier one, and the files' names."""
         instructions = [] if self.before else self._instructions
-        return "\n\n".join([*instructions, self.messages[-1]["content"].strip(), *described(self.files)])
+        return "\n\n".join([*instructions, self.messages[-1]["content"].strip(), *describe_files(self.files)])
 
     @property
     def before(self) -> tuple[Message, ...]:
@@ -93,20 +93,20 @@ class Ask:
         return [words for words in said if words]
 
 
-def check_size(ask: Ask, context: int | None) -> Ask:
-    """The same ask, unless its text is so long that it can't fit, whatever its tokens are.
+def check_size(request: AgentRequest, context: int | None) -> AgentRequest:
+    """Return the same request, unless its text is so long that it can't fit, whatever its tokens are.
 
     context: tokens that the model holds; None if that is not known. Raises ApiError.
     """
     most = (context or DEFAULT_TOKENS) * _TOKEN_BYTES
-    size = sum(len(message["content"]) for message in ask.messages)
+    size = sum(len(message["content"]) for message in request.messages)
     if size > most:
         raise too_long(f"has {size} characters, and no text of more than {most} fits", context)
-    return ask
+    return request
 
 
 def too_long(what: str, context: int | None) -> ApiError:
-    """The error for a question that does not fit, which clients know: they shorten the conversation and ask again."""
+    """Return the error that makes clients shorten the conversation and ask again."""
     holds = f"the model holds {context or DEFAULT_TOKENS} tokens, the answer among them"
     return ApiError(
         400,
@@ -116,8 +116,8 @@ def too_long(what: str, context: int | None) -> ApiError:
     )
 
 
-def described(files: Mapping[str, bytes]) -> list[str]:
-    """What the model is told of the files: one paragraph, or none."""
+def describe_files(files: Mapping[str, bytes]) -> list[str]:
+    """Return the prompt's paragraph about the files, or nothing."""
     if not files:
         return []
     lines = [f"- {name}: {_shape(name, content)}" for name, content in sorted(files.items())]
@@ -150,8 +150,8 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(name if len(name) <= _COLUMN else f"{name[:_COLUMN]}..." for name in names[:20])
 
 
-def named_file(name: str, param: str) -> str:
-    """`name`, if a file may be called so. Raises ApiError."""
+def check_file_name(name: str, param: str) -> str:
+    """Return `name` if it is a valid file name. Raises ApiError."""
     if not _NAME.match(name):
         raise ApiError(
             400, f"{name[:100]!r} is no file name; give letters, digits, _, - and ., without a folder", param=param
@@ -159,8 +159,8 @@ def named_file(name: str, param: str) -> str:
     return name
 
 
-def decoded(data: str, param: str) -> bytes:
-    """The content of a file that came as a data address, as base64, or both. Raises ApiError."""
+def decode_file(data: str, param: str) -> bytes:
+    """Return the content of a file that came as a data address, as base64, or both. Raises ApiError."""
     encoded = data.partition(",")[2] if data.startswith("data:") else data
     try:
         return base64.b64decode(encoded, validate=True)
@@ -168,8 +168,8 @@ def decoded(data: str, param: str) -> bytes:
         raise ApiError(400, f"the file's data is no base64: {error}", param=param) from None
 
 
-def check_files(files: Sequence[tuple[str, bytes]], param: str) -> dict[str, bytes]:
-    """The files by name. Raises ApiError where there are too many, or two of a name."""
+def unique_files(files: Sequence[tuple[str, bytes]], param: str) -> dict[str, bytes]:
+    """Return the files by name. Raises ApiError if there are too many, or two of a name."""
     if len(files) > FILES:
         raise ApiError(400, f"{len(files)} files; at most {FILES} go with a request", param=param)
     found: dict[str, bytes] = {}
@@ -178,10 +178,3 @@ def check_files(files: Sequence[tuple[str, bytes]], param: str) -> dict[str, byt
             raise ApiError(400, f"two files are called {name!r}", param=param)
         found[name] = content
     return found
-
-
-def is_forced(choice: Any) -> bool:
-    """Whether a `tool_choice` demands that a tool of the caller's is called, and does not leave it to the agent."""
-    if isinstance(choice, dict):
-        return choice.get("type") != "code_interpreter" and choice.get("mode") != "auto"
-    return choice not in (None, "auto", "none")

@@ -1,6 +1,6 @@
-"""The API as an ASGI app: routes, keys, limits and errors around the runs of the agent.
+"""The API as an ASGI app: routes, keys, limits and errors around the agent.
 
-async with opened(config, metrics) as agent:
+async with open_agent(config, metrics) as agent:
     app = create_app(config, keys=Keys({}), metrics=metrics)
     app.state.agent = agent
 """
@@ -24,38 +24,39 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from storm_calm.agents.reasoners.async_reasoners import open_async
-from storm_calm.serving.api.agent_request import Ask, check_size
-from storm_calm.serving.api.agent_runs import Agent, Run
-from storm_calm.serving.api.auth import Keys, Limits
-from storm_calm.serving.api.chat import Chat
+from storm_calm.serving.api.agent_request import AgentRequest, check_size
+from storm_calm.serving.api.agent_tasks import Agent, AgentTask
+from storm_calm.serving.api.auth import Keys
+from storm_calm.serving.api.chat import ChatCompletion
 from storm_calm.serving.api.chat_request import ChatRequest
+from storm_calm.serving.api.conclusion import raise_for_failure
 from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.errors import ApiError
 from storm_calm.serving.api.json_body import BodyRoute
 from storm_calm.serving.api.metrics import Metrics
-from storm_calm.serving.api.middleware import Drain, Gate, caller_of
-from storm_calm.serving.api.responses import Responses
+from storm_calm.serving.api.middleware import ApiMiddleware, Drain, caller_of
+from storm_calm.serving.api.rate_limit import RateLimit
+from storm_calm.serving.api.responses import ModelResponse
 from storm_calm.serving.api.responses_request import ResponsesRequest
-from storm_calm.serving.api.results import check
-from storm_calm.serving.api.sse import EventStream, LeftError, unless_left
+from storm_calm.serving.api.sse import DisconnectedError, EventStream, until_disconnect
 
 KEY = [Depends(HTTPBearer(auto_error=False))]
-"""Says in the OpenAPI document that there are keys; `Gate` is what looks at them."""
-BEGIN = 4.0
-"""Seconds that a stream waits for the model's first text before it begins without; replicas are tried for less."""
-WAITING = 256
-"""Threads that wait for programs; more runs than that wait for a thread."""
+"""Says in the OpenAPI document that there are keys; `ApiMiddleware` is what looks at them."""
+FIRST_TEXT_SECONDS = 4.0
+"""Seconds that a stream waits for the model's first text before it starts without; replicas are tried for less."""
+PROGRAM_THREADS = 256
+"""Threads that wait for programs; more answers than that wait for a thread."""
 
 
 @contextlib.asynccontextmanager
-async def opened(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Agent]:
-    """The agent, with its reasoner and its sandbox; what it works on is stopped at the end.
+async def open_agent(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Agent]:
+    """Open the agent with its reasoner and its sandbox, and stop its tasks at the end.
 
-    Raises ReasonerError, SandboxUnavailableError and ValueError where a part can't be opened.
+    Raises ReasonerError, SandboxUnavailableError and ValueError if a part can't be opened.
     """
     # In threads: both wait for processes, and an event loop must not; that of `langgraph dev` raises an error.
     sandbox = await asyncio.to_thread(config.open_sandbox, workers=config.workers)
-    threads = ThreadPoolExecutor(WAITING, thread_name_prefix="program")
+    threads = ThreadPoolExecutor(PROGRAM_THREADS, thread_name_prefix="program")
     try:
         async with open_async(config.reasoner, model=config.model, tokenizer=config.tokenizer) as reasoner:
             agent = Agent(reasoner, sandbox, config, metrics, threads)
@@ -70,7 +71,9 @@ async def opened(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Agent]:
 
 def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
     """The app; before the first request, `app.state.agent` must be set to what `opened` gives."""
-    limits = Limits(running=config.max_running, key_running=config.key_running, key_per_minute=config.key_per_minute)
+    rate_limit = RateLimit(
+        running=config.max_running, key_running=config.key_running, key_per_minute=config.key_per_minute
+    )
     # Its pages at /docs and /redoc come from here, scripts and all.
     app = FastAPIOffline(
         title="STORM",
@@ -91,61 +94,62 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
             )
 
     async def answer(
-        request: Request, ask: Ask, stream: bool | None, made: Callable[[Run], Chat | Responses]
+        http: Request,
+        request: AgentRequest,
+        stream: bool | None,
+        render: Callable[[AgentTask], ChatCompletion | ModelResponse],
     ) -> Response:
-        """Work on it, whole or as a stream; `made` says by which API it is told."""
+        """Answer a request, whole or as a stream, in the shape of one of the two APIs."""
+        agent: Agent = http.app.state.agent
         with contextlib.ExitStack() as stack:
-            stack.enter_context(limits.counted(caller_of(request.scope)))
-            run = request.app.state.agent.start(check_size(ask, request.app.state.agent.reasoner.context))
-            stack.callback(run.cancel)
-            telling = made(run)
+            stack.enter_context(rate_limit.admit(caller_of(http.scope)))
+            task = agent.start(check_size(request, agent.reasoner.context))
+            stack.callback(task.cancel)
+            rendering = render(task)
             if not stream:
-                return json_response(await unless_left(request, telling.whole()))
-            # What fails before anything is said is an error with a status of its own.
-            if await unless_left(request, run.begun(BEGIN)):
-                check(run.ended())
-            return EventStream(telling.stream(), left=stack.pop_all().close)
+                return json_response(await until_disconnect(http, rendering.whole()))
+            # What fails before the first text is an error with a status of its own.
+            if await until_disconnect(http, task.started(FIRST_TEXT_SECONDS)):
+                raise_for_failure(task.outcome())
+            return EventStream(rendering.stream(), on_disconnect=stack.pop_all().close)
 
     @app.post("/v1/chat/completions", tags=["openai"], dependencies=KEY)
-    async def chat_completions(request: Request, body: ChatRequest) -> Response:
+    async def chat_completions(http: Request, body: ChatRequest) -> Response:
         """Answer a chat, with solvers; whole, or with `stream` as it is written."""
         check_model(body.model)
-        ask = body.ask()
+        request = body.agent_request()
         return await answer(
-            request,
-            ask,
-            body.stream,
-            lambda run: Chat(ask, run, name=config.name, field=config.reasoning_field, usage_wanted=body.usage_wanted),
+            http, request, body.stream, lambda task: ChatCompletion(body, request, task, field=config.reasoning_field)
         )
 
     @app.post("/v1/responses", tags=["openai"], dependencies=KEY)
-    async def responses(request: Request, body: ResponsesRequest) -> Response:
+    async def responses(http: Request, body: ResponsesRequest) -> Response:
         """Answer as OpenAI's Responses API does: thoughts, programs and the answer as items."""
         check_model(body.model)
-        ask = body.ask()
-        return await answer(request, ask, body.stream, lambda run: Responses(body, ask, run, name=config.name))
+        request = body.agent_request()
+        return await answer(http, request, body.stream, lambda task: ModelResponse(body, request, task))
 
     entry = {"id": config.name, "object": "model", "created": int(time()), "owned_by": "storm"}
 
     @app.get("/v1/models", tags=["openai"], dependencies=KEY)
     async def models() -> Response:
-        """The one model that there is."""
+        """List the one model."""
         return json_response({"object": "list", "data": [entry]})
 
     @app.get("/v1/models/{model}", tags=["openai"], dependencies=KEY)
     async def model(model: str) -> Response:
-        """That model."""
+        """Describe the model."""
         check_model(model)
         return json_response(entry)
 
     @app.get("/health", tags=["operation"])
     async def health() -> Response:
-        """Whether the server takes requests."""
+        """Report whether the server takes requests."""
         return json_response({"status": "draining" if drain.draining else "ok"}, status=503 if drain.draining else 200)
 
     @app.get("/metrics", tags=["operation"])
-    async def figures() -> Response:
-        """Figures for Prometheus."""
+    async def prometheus() -> Response:
+        """Report figures for Prometheus."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
     @app.exception_handler(ApiError)
@@ -160,12 +164,12 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
     async def answer_http(request: Request, error: HTTPException) -> Response:
         return await answer_error(request, ApiError(error.status_code, str(error.detail)))
 
-    @app.exception_handler(LeftError)
-    async def answer_nobody(request: Request, error: LeftError) -> Response:
+    @app.exception_handler(DisconnectedError)
+    async def answer_disconnected(request: Request, error: DisconnectedError) -> Response:
         return Response(status_code=499)
 
     app.add_middleware(
-        Gate,
+        ApiMiddleware,
         keys=keys,
         metrics=metrics,
         drain=drain,
@@ -181,12 +185,12 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
 
 
 def json_response(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Data as JSON."""
+    """Return data as JSON."""
     return Response(orjson.dumps(data), status_code=status, headers=headers, media_type="application/json")
 
 
 def invalid(error: RequestValidationError) -> ApiError:
-    """What is wrong with a body, of its first fault; what was sent is not repeated at length."""
+    """Return the error for the first fault of a body, without repeating at length what was sent."""
     first = error.errors()[0]
     # Of a field that may be of several types, pydantic names the type as well.
     place = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "str")]

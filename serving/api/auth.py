@@ -1,4 +1,4 @@
-"""Who may use the server, and how much at once: bearer keys, of which the server knows hashes alone.
+"""API keys: who may use the server, by bearer keys of which it knows hashes alone.
 
 A key has 256 random bits, so one round of SHA-256 is enough; slow hashes are for passwords. A file has a line for each:
 
@@ -13,10 +13,8 @@ import hashlib
 import hmac
 import re
 import secrets
-import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,14 +28,14 @@ SHORTEST = 16
 
 @dataclass(slots=True, eq=False)
 class Caller:
-    """Somebody who may use the server, and what they do with it now."""
+    """A client that may use the server, with its use of it for the rate limit."""
 
     name: str
     """For the log."""
     running: int = 0
     """Answers under way."""
-    asked: deque[float] = field(default_factory=deque)
-    """When requests of the last minute came."""
+    recent: deque[float] = field(default_factory=deque)
+    """Times of the requests of the last minute."""
 
 
 class Keys:
@@ -54,7 +52,7 @@ class Keys:
         return not self._callers
 
     def caller(self, authorization: str | None) -> Caller:
-        """Whose key this header holds. Raises ApiError with 401 for a missing or wrong one."""
+        """Return whose key this header holds. Raises ApiError with 401 for a missing or wrong one."""
         if self.open:
             return self._anybody
         kind, _, key = (authorization or "").partition(" ")
@@ -70,44 +68,8 @@ class Keys:
         return found
 
 
-class Limits:
-    """How many requests, and answers under way, one caller and all of them may have."""
-
-    def __init__(self, *, running: int, key_running: int, key_per_minute: int) -> None:
-        """running: answers under way of all callers. key_running, key_per_minute: of one."""
-        self._most, self._key_most, self._key_rate = running, key_running, key_per_minute
-        self.running = 0
-        """Answers under way."""
-
-    @contextmanager
-    def counted(self, caller: Caller) -> Iterator[None]:
-        """For the time of an answer. Raises ApiError with 429 where there are too many."""
-        now = time.monotonic()
-        while caller.asked and caller.asked[0] <= now - 60:
-            caller.asked.popleft()
-        if len(caller.asked) >= self._key_rate:
-            wait = caller.asked[0] + 60 - now
-            raise ApiError(
-                429, f"more than {self._key_rate} requests a minute", code="rate_limit_exceeded", retry_after=wait
-            )
-        if caller.running >= self._key_most:
-            raise ApiError(
-                429, f"{caller.running} answers for this key are under way", code="rate_limit_exceeded", retry_after=1
-            )
-        if self.running >= self._most:
-            raise ApiError(429, "the server is busy", code="rate_limit_exceeded", retry_after=1)
-        caller.asked.append(now)
-        caller.running += 1
-        self.running += 1
-        try:
-            yield
-        finally:
-            caller.running -= 1
-            self.running -= 1
-
-
 def read_keys(file: Path | None, environment: str | None, given: Sequence[str] = ()) -> Keys:
-    """The keys of a file, of the environment variable's text, and of the command line.
+    """Return the keys of a file, of the environment variable's text, and of the command line.
 
     Raises ValueError for what is no key.
     """
@@ -138,10 +100,10 @@ def read_keys(file: Path | None, environment: str | None, given: Sequence[str] =
 
 
 def new_key() -> str:
-    """A key of 256 random bits."""
+    """Return a new key of 256 random bits."""
     return f"storm-{secrets.token_urlsafe(32)}"
 
 
 def digest(key: str) -> str:
-    """What the server knows of a key."""
+    """Return the hash of a key, which is all that the server knows of it."""
     return hashlib.sha256(key.encode()).hexdigest()

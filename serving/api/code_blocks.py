@@ -1,6 +1,6 @@
 """Thoughts divided into prose and programs, as they come, for APIs that show a program as an item of its own.
 
-blocks = Blocks()
+split = CodeBlockSplit()
 blocks.feed("I compute it.\\n```python\\nprint(6 * 7)\\n```\\n")
 # [("prose", "I compute it.\\n"), ("code", "print(6 * 7)\\n")]
 """
@@ -18,7 +18,7 @@ Kind = Literal["prose", "code"]
 _MAYBE = re.compile(r"`{1,3}\Z|```[a-z0-9]{0,7}[ \t]*\r?\Z", re.IGNORECASE)
 
 
-class Blocks:
+class CodeBlockSplit:
     """One run's thoughts, divided. Fences are left out."""
 
     def __init__(self) -> None:

@@ -28,8 +28,8 @@ TYPES = {
 """Types by status; all others are a "server_error"."""
 
 
-def told(error: Exception) -> ApiError:
-    """What a client hears of an error; one of ours, which says nothing of what is inside, and goes to the log."""
+def as_api_error(error: Exception) -> ApiError:
+    """Return the error for the client; an unexpected one goes to the log, and its details stay there."""
     if isinstance(error, ApiError):
         return error
     # The message may hold what a user wrote, or a path: the type is enough to look for, with the traceback.

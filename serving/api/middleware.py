@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from storm_calm.serving.api.auth import Caller, Keys
-from storm_calm.serving.api.errors import ApiError, told
+from storm_calm.serving.api.errors import ApiError, as_api_error
 from storm_calm.serving.api.http_limits import HEAD_BYTES, head_bytes
 from storm_calm.serving.api.metrics import Metrics
 
@@ -24,7 +24,7 @@ BODY_SECONDS = 30.0
 """Seconds within which a body must be there."""
 
 
-class Gate:
+class ApiMiddleware:
     """The middleware around the app."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Gate:
                 self._admit(scope)
                 await self._app(scope, self._limited(receive), sending)
         except Exception as error:
-            known = told(error)
+            known = as_api_error(error)
             if not status:
                 await _answer(known, sending)
         finally:

@@ -1,6 +1,6 @@
 """What a user should know about an answer before relying on it, from evidence that the model can't talk away.
 
-notes(episode, ask)   # ["No solver report stands behind this answer."]
+notes(episode, request)   # ["No solver report stands behind this answer."]
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from math import isclose
 from storm_calm.agents.triggers.evidence import gather, numbers_in
 from storm_calm.env import Episode, read_answer
 from storm_calm.env.solver_backing import backed_by_report
-from storm_calm.serving.api.agent_request import Ask
+from storm_calm.serving.api.agent_request import AgentRequest
 
 _ORDINARY = 10.0
 """Whole numbers up to here, and powers of ten, stand in programs for many reasons."""
 
 
-def notes(episode: Episode, ask: Ask) -> list[str]:
+def notes(episode: Episode, request: AgentRequest) -> list[str]:
     """Sentences for the user; none where nothing is amiss. Of numbers that came in files nothing is known."""
     answer = read_answer(episode.transcript) if episode.stop == "answer" else None
     if answer is None:
@@ -28,7 +28,7 @@ def notes(episode: Episode, ask: Ask) -> list[str]:
         found.append(f"The last solve was {last}, and the answer is a number all the same.")
     elif not backed_by_report(episode):
         found.append("No solver report stands behind this answer.")
-    invented = [] if ask.files else _invented(episode, ask)
+    invented = [] if request.files else _invented(episode, request)
     if invented:
         found.append(
             f"The program uses numbers that you did not give ({', '.join(invented)}). If data is missing, "
@@ -37,13 +37,13 @@ def notes(episode: Episode, ask: Ask) -> list[str]:
     return found
 
 
-def _invented(episode: Episode, ask: Ask) -> list[str]:
+def _invented(episode: Episode, request: AgentRequest) -> list[str]:
     """Numbers of the last program that are nowhere in the conversation, as far as they are no ordinary ones."""
     evidence = gather(episode)
     ran = [turn.code for turn in evidence.turns if turn.execution is not None and turn.code is not None]
     if not ran:
         return []
-    said = [{value for value, _ in numbers_in(message["content"])} for message in ask.messages]
+    said = [{value for value, _ in numbers_in(message["content"])} for message in request.messages]
     given = {value for values in said for value in values}
     # "With 50 more hours", "with 20 % less": what a change makes of a number of before.
     changes, earlier = said[-1], {value for values in said[:-1] for value in values}

@@ -1,6 +1,6 @@
 """The output of a response as it grows: items for thoughts, programs and the answer, and the events that tell of them.
 
-    items = Items()
+    items = OutputItems()
     for event in items.prose("Let me see."): ...
 
 An event is JSON data without its sequence number. One item is open at a time; what belongs to another kind closes it.
@@ -19,7 +19,7 @@ Data = dict[str, Any]
 """JSON data."""
 
 
-class Items:
+class OutputItems:
     """The items of one response."""
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""Which of a run's text is thought, and which is the answer: the two channels in which a chat shows it.
+"""Which of a run's text is thought, and which is the answer: the two split in which a chat shows it.
 
-    channels = Channels()
-    channels.feed("Let me see.\\n</think>\\nSell 3.")      # [("reasoning", "Let me see.\\n"), ("content", "Sell 3.")]
+    split = ReasoningSplit()
+    split.feed("Let me see.\\n</think>\\nSell 3.")      # [("reasoning", "Let me see.\\n"), ("content", "Sell 3.")]
 
 A reasoning model thinks, and runs its programs, before it writes `</think>`; what follows is for the user. A program
 that comes after it all the same is reasoning, as is what it printed.
@@ -20,7 +20,7 @@ Channel = Literal["reasoning", "content"]
 THOUGHT = "</think>"
 
 
-class Channels:
+class ReasoningSplit:
     """One run's text, divided as it comes."""
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
@@ -68,7 +68,7 @@ class Channels:
         self._observed += len(output)
         return output
 
-    def thought(self, tokens: int) -> int:
+    def reasoning_tokens(self, tokens: int) -> int:
         """How many of the model's `tokens` are reasoning, by their part of the text."""
         thoughts = len(self.reasoning) - self._observed
         return round(tokens * thoughts / max(1, thoughts + len(self.content)))

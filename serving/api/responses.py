@@ -1,6 +1,6 @@
-"""Responses: a run as OpenAI's Responses API tells it, whole or as a stream of events.
+"""Responses: an answer in the shape of OpenAI's Responses API, whole or as a stream of events.
 
-Thoughts are `reasoning` items, each program is a `code_interpreter_call` with what it printed, the answer is a message.
+Thoughts are `reasoning` items, each program is a `code_interpreter_call` with its output, the answer is a message.
 """
 
 from __future__ import annotations
@@ -8,47 +8,45 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import orjson
 
-from storm_calm.serving.api.agent_request import Ask
-from storm_calm.serving.api.agent_runs import Run, Text
-from storm_calm.serving.api.code_blocks import Blocks
-from storm_calm.serving.api.errors import told
-from storm_calm.serving.api.output_items import Data, Items
-from storm_calm.serving.api.reasoning_split import Channel, Channels
+from storm_calm.serving.api.agent_request import AgentRequest
+from storm_calm.serving.api.agent_tasks import AgentTask
+from storm_calm.serving.api.code_blocks import CodeBlockSplit, Kind
+from storm_calm.serving.api.conclusion import Conclusion
+from storm_calm.serving.api.errors import as_api_error
+from storm_calm.serving.api.output_items import Data, OutputItems
+from storm_calm.serving.api.rendering import Piece, Rendering
 from storm_calm.serving.api.responses_request import ResponsesRequest
-from storm_calm.serving.api.results import Conclusion, conclude
 from storm_calm.serving.api.sse import ALIVE
 
 
-class Responses:
+class ModelResponse(Rendering):
     """One response under way."""
 
-    def __init__(self, request: ResponsesRequest, ask: Ask, run: Run, *, name: str) -> None:
-        """name: the model's."""
-        self._run, self._ask = run, ask
-        self._channels, self._blocks, self._items = Channels(), Blocks(), Items()
+    def __init__(self, body: ResponsesRequest, request: AgentRequest, task: AgentTask) -> None:
+        super().__init__(request, task)
+        self._code_split, self._items = CodeBlockSplit(), OutputItems()
         self._number = 0
         self._base: Data = {
             "id": f"resp_{secrets.token_hex(12)}",
             "object": "response",
             "created_at": int(time.time()),
-            "model": name,
+            "model": body.model,
             "background": False,
-            "instructions": request.instructions,
-            "max_output_tokens": request.max_output_tokens,
-            "metadata": request.metadata or {},
+            "instructions": body.instructions,
+            "max_output_tokens": body.max_output_tokens,
+            "metadata": body.metadata or {},
             "parallel_tool_calls": False,
             "previous_response_id": None,
-            "reasoning": {"effort": ask.effort, "summary": None},
+            "reasoning": {"effort": request.effort, "summary": None},
             "store": False,
-            "temperature": run.sampling.temperature,
+            "temperature": task.sampling.temperature,
             "text": {"format": {"type": "text"}},
             "tool_choice": "auto",
-            "tools": request.tools or [],
-            "top_p": run.sampling.top_p,
+            "tools": body.tools or [],
+            "top_p": task.sampling.top_p,
             "truncation": "disabled",
             # What is always so here; clients' schemas want to hear it.
             "completed_at": None,
@@ -63,78 +61,59 @@ class Responses:
         }
 
     async def whole(self) -> Data:
-        """The response, when the run is over. Raises ApiError where it failed."""
-        try:
-            async for _ in self._events():
-                pass
-        finally:
-            self._run.cancel()
-        conclusion = self._conclusion()
-        for _ in self._last(conclusion):
-            pass
+        """Return the response when the answer is finished. Raises ApiError if it failed."""
+        async for pieces in self.pieces():
+            self._rendered(pieces)
+        conclusion = self.conclusion()
+        self._concluded(conclusion)
         return self._response(conclusion)
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """The events; an error that comes now is one of them."""
+        """Yield the events; an error that comes now is one of them."""
         begun = {**self._base, "status": "in_progress", "error": None, "incomplete_details": None, "output": []}
         yield self._line({"type": "response.created", "response": {**begun, "usage": None}})
         yield self._line({"type": "response.in_progress", "response": {**begun, "usage": None}})
         try:
-            async for events in self._events():
-                yield b"".join([self._line(event) for event in events]) or ALIVE
-            conclusion = self._conclusion()
+            async for pieces in self.pieces():
+                # Without an event nothing is sent: what may be the beginning of a fence is held.
+                if data := b"".join([self._line(event) for event in self._rendered(pieces)]) or (
+                    b"" if pieces else ALIVE
+                ):
+                    yield data
+            conclusion = self.conclusion()
         except Exception as error:
-            failed = {"code": "server_error", "message": told(error).message}
+            failed = {"code": "server_error", "message": as_api_error(error).message}
             response = {**begun, "status": "failed", "error": failed, "output": self._items.done, "usage": None}
             yield self._line({"type": "response.failed", "response": response})
             return
-        finally:
-            self._run.cancel()
-        yield b"".join([self._line(event) for event in self._last(conclusion)])
+        yield b"".join([self._line(event) for event in self._concluded(conclusion)])
         kind = "response.completed" if conclusion.finish == "stop" else "response.incomplete"
         yield self._line({"type": kind, "response": self._response(conclusion)})
 
-    async def _events(self) -> AsyncIterator[list[Data]]:
-        """What to tell, as it comes; nothing where nothing came for a while."""
-        async for batch in self._run.events():
-            events: list[Data] = []
-            for event in batch:
-                if isinstance(event, Text):
-                    events += self._shown(self._channels.feed(event.text))
-                else:
-                    events += self._held()
-                    self._channels.observe(event.output)
-                    events += self._items.ran(event.execution)
-            if events or not batch:
-                yield events
+    def _rendered(self, pieces: list[Piece]) -> list[Data]:
+        """Return the events of pieces."""
+        events: list[Data] = []
+        for channel, text, execution in pieces:
+            if execution is None and channel == "reasoning":
+                events += self._divided(self._code_split.feed(text))
+                continue
+            events += self._divided(self._code_split.finish())
+            events += self._items.answer(text) if execution is None else self._items.ran(execution)
+        return events
 
-    def _last(self, conclusion: Conclusion) -> Iterator[Data]:
-        yield from self._held()
+    def _concluded(self, conclusion: Conclusion) -> list[Data]:
+        """Return the events of the end."""
+        events = list(self._divided(self._code_split.finish()))
         if conclusion.rest:
-            yield from self._items.answer(conclusion.rest)
-        yield from self._items.finish(complete=conclusion.finish == "stop")
+            events += self._items.answer(conclusion.rest)
+        return [*events, *self._items.finish(complete=conclusion.finish == "stop")]
 
-    def _held(self) -> Iterator[Data]:
-        yield from self._shown(self._channels.finish())
-        yield from self._divided(self._blocks.finish())
-
-    def _shown(self, pieces: list[tuple[Channel, str]]) -> Iterator[Data]:
-        for channel, text in pieces:
-            if channel == "reasoning":
-                yield from self._divided(self._blocks.feed(text))
-            else:
-                yield from self._divided(self._blocks.finish())
-                yield from self._items.answer(text)
-
-    def _divided(self, pieces: list[Any]) -> Iterator[Data]:
+    def _divided(self, pieces: list[tuple[Kind, str]]) -> Iterator[Data]:
         for kind, text in pieces:
             yield from self._items.code(text) if kind == "code" else self._items.prose(text)
 
-    def _conclusion(self) -> Conclusion:
-        return conclude(self._run.ended(), self._channels, self._ask)
-
     def _response(self, conclusion: Conclusion) -> Data:
-        used = self._run.ended().usage
+        usage = self._task.outcome().usage
         complete = conclusion.finish == "stop"
         return {
             **self._base,
@@ -144,11 +123,11 @@ class Responses:
             "incomplete_details": None if complete else {"reason": "max_output_tokens"},
             "output": self._items.done,
             "usage": {
-                "input_tokens": used.prompt,
+                "input_tokens": usage.prompt,
                 "input_tokens_details": {"cached_tokens": 0},
-                "output_tokens": used.completion,
-                "output_tokens_details": {"reasoning_tokens": self._channels.thought(used.completion)},
-                "total_tokens": used.prompt + used.completion,
+                "output_tokens": usage.completion,
+                "output_tokens_details": {"reasoning_tokens": self._split.reasoning_tokens(usage.completion)},
+                "total_tokens": usage.prompt + usage.completion,
             },
             "storm": conclusion.facts,
         }

@@ -16,8 +16,8 @@ from types import FrameType
 
 import uvicorn
 
-from storm_calm.serving.api.agent_runs import Agent
-from storm_calm.serving.api.app import create_app, opened
+from storm_calm.serving.api.agent_tasks import Agent
+from storm_calm.serving.api.app import create_app, open_agent
 from storm_calm.serving.api.auth import Keys
 from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.http_limits import LimitedProtocol
@@ -25,7 +25,7 @@ from storm_calm.serving.api.metrics import Metrics
 from storm_calm.serving.api.middleware import Drain
 
 
-class Server(uvicorn.Server):
+class DrainingServer(uvicorn.Server):
     """uvicorn's server, which answers what is under way before it goes down."""
 
     def __init__(self, config: uvicorn.Config, drain: Drain, agent: Agent, *, seconds: float) -> None:
@@ -86,7 +86,7 @@ async def serve(config: ServeConfig, keys: Keys, *, listening: Callable[[str], N
         raise ValueError(f"cannot listen at {place}: {error.strerror}; choose another --port") from error
     with port:
         metrics = Metrics()
-        async with opened(config, metrics) as agent:
+        async with open_agent(config, metrics) as agent:
             app = create_app(config, keys=keys, metrics=metrics)
             app.state.agent = agent
             settings = uvicorn.Config(
@@ -106,4 +106,4 @@ async def serve(config: ServeConfig, keys: Keys, *, listening: Callable[[str], N
             gc.freeze()
             host, number = port.getsockname()[:2]
             listening(f"http://{f'[{host}]' if ':' in host else host}:{number}/v1")
-            await Server(settings, app.state.drain, agent, seconds=config.drain_seconds).serve(sockets=[port])
+            await DrainingServer(settings, app.state.drain, agent, seconds=config.drain_seconds).serve(sockets=[port])

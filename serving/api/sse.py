@@ -1,6 +1,6 @@
-"""A streamed answer, and watching for a client that leaves: plain ASGI, as every token goes through here.
+"""Server-sent events, and watching for a client that disconnects: plain ASGI, as every token goes through here.
 
-return EventStream(events(), left=run.cancel)
+return EventStream(events(), on_disconnect=task.cancel)
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ T = TypeVar("T")
 DONE = b"data: [DONE]\n\n"
 """The end of a stream."""
 ALIVE = b": keep-alive\n\n"
-"""Says nothing, so that nobody on the way takes the connection for dead."""
+"""A comment, so that no proxy takes the connection for dead."""
 
 
-class LeftError(Exception):
-    """The client has gone."""
+class DisconnectedError(Exception):
+    """The client has disconnected."""
 
 
 class EventStream(Response):
-    """Server-sent events. `left` is called, and nothing more is sent, when the client goes."""
+    """A stream of server-sent events. When the client disconnects, it stops and calls `on_disconnect`."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncIterator[bytes], *, left: Callable[[], None]) -> None:
+    def __init__(self, events: AsyncIterator[bytes], *, on_disconnect: Callable[[], None]) -> None:
         super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
         # The length is not known before.
         self.raw_headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
-        self._events, self._left = events, left
+        self._events, self._on_disconnect = events, on_disconnect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send all events, or stop when the client leaves."""
+        """Send all events, or stop when the client disconnects."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        watch = asyncio.create_task(_gone(receive))
-        watch.add_done_callback(lambda task: None if task.cancelled() else self._left())
+        watch = asyncio.create_task(_disconnected(receive))
+        watch.add_done_callback(lambda task: None if task.cancelled() else self._on_disconnect())
         try:
             async for data in self._events:
                 if watch.done():
@@ -49,27 +49,27 @@ class EventStream(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             watch.cancel()
-            self._left()  # Also where sending failed; a run that has ended takes no notice.
+            self._on_disconnect()  # Also if sending failed; a task that has ended takes no notice.
 
 
-async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is cancelled where the client leaves. Raises LeftError then.
+async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of `work`, or cancel it and raise DisconnectedError when the client disconnects.
 
     The request's body must have been read.
     """
     task = asyncio.create_task(work)
-    watch = asyncio.create_task(_gone(request.receive))
+    watch = asyncio.create_task(_disconnected(request.receive))
     try:
         await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise LeftError
+        raise DisconnectedError
     finally:
         watch.cancel()
         task.cancel()
 
 
-async def _gone(receive: Receive) -> None:
-    """Return when the client has gone."""
+async def _disconnected(receive: Receive) -> None:
+    """Return when the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -5,7 +5,7 @@ import threading
 
 import uvicorn
 
-from storm_calm.serving.api.app import create_app, opened
+from storm_calm.serving.api.app import create_app, open_agent
 from storm_calm.serving.api.auth import Keys
 from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.http_limits import LimitedProtocol
@@ -53,7 +53,7 @@ class RunningServer:
     async def _serve(self):
         metrics = Metrics()
         self.loop = asyncio.get_running_loop()
-        async with opened(self.config, metrics) as self.agent:
+        async with open_agent(self.config, metrics) as self.agent:
             self.app = create_app(self.config, keys=self._keys, metrics=metrics)
             self.app.state.agent = self.agent
             settings = uvicorn.Config(

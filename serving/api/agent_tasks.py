@@ -1,9 +1,9 @@
-"""Runs of the agent, each a task of its own: started by a request, read by it, and stopped when nobody reads any more.
+"""The agent at work: one asyncio task for each request, cancelled when its client disconnects.
 
-    run = agent.start(ask)
-    async for events in run.events():
+    task = agent.start(request)
+    async for events in task.events():
         ...
-    run.cancel()
+    task.cancel()
 
 The solve loop runs in the task and never in the response: a response that ends early then can't leave it half alive,
 and it is cancelled once, with its upstream request and its program.
@@ -36,7 +36,7 @@ from storm_calm.env import (
     solve_async,
 )
 from storm_calm.sandbox import Cancellation, Execution, RunCancelledError, Sandbox
-from storm_calm.serving.api.agent_request import EFFORTS, Ask
+from storm_calm.serving.api.agent_request import EFFORTS, AgentRequest
 from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.errors import ApiError
 from storm_calm.serving.api.metrics import Metrics
@@ -44,7 +44,7 @@ from storm_calm.serving.api.metrics import Metrics
 log = logging.getLogger("storm")
 
 KEEP_ALIVE = 10.0
-"""Seconds of silence after which `Run.events` gives an empty batch, so that a connection shows that it lives."""
+"""Seconds of silence after which `AgentTask.events` gives an empty batch, so that a connection shows that it lives."""
 
 
 Failure = Literal["reasoner", "sandbox", "time", "context"]
@@ -53,27 +53,27 @@ long for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """The model wrote."""
+class TextEvent:
+    """Text that the model wrote."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """A program ran."""
+class ExecutionEvent:
+    """A program that ran."""
 
     execution: Execution
     output: str
     """What the model sees of it."""
 
 
-Event = Text | Ran
-"""Something that happened in a run."""
+AgentEvent = TextEvent | ExecutionEvent
+"""Something that happened in a task."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Usage:
+class TokenUsage:
     """Tokens, all segments together; where the reasoner counts none, an estimate of one for every 4 characters."""
 
     prompt: int
@@ -83,12 +83,12 @@ class Usage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class End:
-    """How a run ended."""
+class AgentOutcome:
+    """How a task ended."""
 
     episode: Episode
     """What happened, as far as it went."""
-    usage: Usage
+    usage: TokenUsage
     """What it took."""
     context: int | None = None
     """Tokens that the model holds."""
@@ -97,7 +97,7 @@ class End:
 
 
 class Agent:
-    """STORM with its parts, ready to work on many asks at once."""
+    """STORM with its parts, ready to work on many requests at once."""
 
     def __init__(
         self, reasoner: AsyncReasoner, sandbox: Sandbox, config: ServeConfig, metrics: Metrics, threads: Executor
@@ -106,39 +106,38 @@ class Agent:
         self.reasoner, self.sandbox, self.config, self.metrics = reasoner, sandbox, config, metrics
         self.threads = threads
         # One thread: more would take turns with the event loop for Python's lock more often, and be no faster.
-        self.preparing = ThreadPoolExecutor(1, thread_name_prefix="prompt")
-        self.running: set[Run] = set()
+        self.prompt_thread = ThreadPoolExecutor(1, thread_name_prefix="prompt")
+        self.running: set[AgentTask] = set()
 
-    def start(self, ask: Ask) -> Run:
-        """Begin to work on it, on the running event loop."""
-        run = Run(self, ask)
-        self.running.add(run)
-        run.task.add_done_callback(lambda _: self.running.discard(run))
-        return run
+    def start(self, request: AgentRequest) -> AgentTask:
+        """Start to work on a request, on the running event loop."""
+        agent_task = AgentTask(self, request)
+        self.running.add(agent_task)
+        agent_task.task.add_done_callback(lambda _: self.running.discard(agent_task))
+        return agent_task
 
     async def stop(self) -> None:
-        """Cancel all that is under way, and wait for it to end."""
-        runs = list(self.running)
-        for run in runs:
-            run.cancel()
-        await asyncio.gather(*(run.task for run in runs), return_exceptions=True)
-        self.preparing.shutdown(wait=False, cancel_futures=True)
+        """Cancel all tasks, and wait for them to end."""
+        tasks = list(self.running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*(task.task for task in tasks), return_exceptions=True)
+        self.prompt_thread.shutdown(wait=False, cancel_futures=True)
 
 
-class Run:
-    """One answer being worked out."""
+class AgentTask:
+    """One answer under way."""
 
-    def __init__(self, agent: Agent, ask: Ask) -> None:
-        self.end: End | None = None
-        """How it ended; None while it goes on, and where it was cancelled."""
-        self._agent, self._ask = agent, ask
+    def __init__(self, agent: Agent, request: AgentRequest) -> None:
+        self._ended: AgentOutcome | None = None
+        self._agent, self._request = agent, request
         self._began = perf_counter()
         self._first = True
-        self._events: deque[Event] = deque()
+        self._events: deque[AgentEvent] = deque()
         self._wake = asyncio.Event()
-        self._prompt = self._completion = self._told_tokens = 0
+        self._prompt = self._completion = self._streamed_tokens = 0
         self._cancellation = Cancellation()
-        self._problem = Problem(id="chat", question=ask.question, answers=())
+        self._problem = Problem(id="chat", question=request.question, answers=())
         self._env = self._environment()
         self.sampling = self._sampling()
         """How tokens are drawn, but for the seed."""
@@ -147,7 +146,7 @@ class Run:
         # Also where it is cancelled before it begins.
         self.task.add_done_callback(lambda _: self._wake.set())
 
-    async def events(self) -> AsyncIterator[list[Event]]:
+    async def events(self) -> AsyncIterator[list[AgentEvent]]:
         """What happens, to the run's end; what came meanwhile comes together, text in one piece.
 
         An empty list says that nothing happened for `KEEP_ALIVE` seconds.
@@ -163,61 +162,61 @@ class Run:
             except TimeoutError:
                 yield []
 
-    async def begun(self, seconds: float) -> bool:
-        """Wait for the first event, the end, or so many seconds; whether it is over."""
+    async def started(self, seconds: float) -> bool:
+        """Wait for the first event, the end, or so many seconds; return whether it has ended."""
         if not self._events and not self.task.done():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._wake.wait()
         return self.task.done()
 
-    def ended(self) -> End:
-        """How it ended, or, where it goes on, as if the model had stopped here.
+    def outcome(self) -> AgentOutcome:
+        """Return how it ended, or, before its end, as if the model had stopped here.
 
-        Raises ApiError where it was cancelled, and what it raised, if that was an error of ours.
+        Raises ApiError if it was cancelled, and what it raised, if that was an error of ours.
         """
         if self.task.done():
             if self.task.cancelled():
                 raise ApiError(503, "the answer was stopped, as the server is going down", retry_after=5)
             self.task.result()
-        return self.end or self._as_it_stands(None)
+        return self._ended or self._outcome(None)
 
     def cancel(self) -> None:
-        """Stop it: the model, and the program that runs. Where it has ended, nothing happens."""
+        """Stop the model and the program that runs. Does nothing after the end."""
         self.task.cancel()
         self._cancellation.cancel()
 
-    def _taken(self) -> list[Event]:
-        taken: list[Event] = []
+    def _taken(self) -> list[AgentEvent]:
+        taken: list[AgentEvent] = []
         words: list[str] = []
         while self._events:
             event = self._events.popleft()
-            if isinstance(event, Text):
+            if isinstance(event, TextEvent):
                 words.append(event.text)
                 continue
             if words:
-                taken.append(Text("".join(words)))
+                taken.append(TextEvent("".join(words)))
                 words = []
             taken.append(event)
         if words:
-            taken.append(Text("".join(words)))
+            taken.append(TextEvent("".join(words)))
         return taken
 
     def _sampling(self) -> Sampling:
-        sampling, ask = self._agent.reasoner.sampling, self._ask
-        if ask.temperature is not None:
-            sampling = replace(sampling, temperature=ask.temperature)
-        return sampling if ask.top_p is None else replace(sampling, top_p=ask.top_p)
+        sampling, request = self._agent.reasoner.sampling, self._request
+        if request.temperature is not None:
+            sampling = replace(sampling, temperature=request.temperature)
+        return sampling if request.top_p is None else replace(sampling, top_p=request.top_p)
 
     def _environment(self) -> SolverEnv:
         agent, config = self._agent, self._agent.config
-        executions = max(1, round(config.max_executions * EFFORTS[self._ask.effort][1]))
+        executions = max(1, round(config.max_executions * EFFORTS[self._request.effort][1]))
         return SolverEnv(
             agent.sandbox,
             agent.reasoner,
             max_executions=executions,
             limits=replace(agent.sandbox.limits, seconds=config.solver_seconds),
-            files=self._ask.files,
+            files=self._request.files,
             cancellation=self._cancellation,
         )
 
@@ -244,18 +243,18 @@ class Run:
             self._set_acting(False)
             agent.metrics.ended(perf_counter() - self._began)
         if reason:
-            log.warning("a run failed: %s", reason)
-        self.end = self._as_it_stands(failure)
+            log.warning("an answer failed: %s", reason)
+        self._ended = self._outcome(failure)
 
     async def _solve(self) -> Episode:
-        agent, ask, env = self._agent, self._ask, self._env
+        agent, request, env = self._agent, self._request, self._env
         # Rendering and encoding a long prompt takes too long for an event loop.
-        reset = partial(env.reset, self._problem, before=ask.before)
-        await asyncio.get_running_loop().run_in_executor(agent.preparing, reset)
+        reset = partial(env.reset, self._problem, before=request.before)
+        await asyncio.get_running_loop().run_in_executor(agent.prompt_thread, reset)
         budget = self._budget()
         if budget is not None:
             env.max_tokens = min(env.max_tokens, env.episode.transcript.count() + budget)
-        seed = secrets.randbits(31) if ask.seed is None else ask.seed
+        seed = secrets.randbits(31) if request.seed is None else request.seed
         return await solve_async(env, self._write, self._act, seed=seed, sampling=self.sampling)
 
     async def _write(self, segment: SegmentRequest) -> Generation:
@@ -270,7 +269,7 @@ class Run:
         self._set_acting(False)
         if result.execution is not None:
             self._agent.metrics.ran(result.execution)
-            self._events.append(Ran(result.execution, result.observation))
+            self._events.append(ExecutionEvent(result.execution, result.observation))
             self._wake.set()
 
     def _set_acting(self, acting: bool) -> None:
@@ -278,17 +277,17 @@ class Run:
             self._acting = acting
             self._agent.metrics.acting(acting)
 
-    def _as_it_stands(self, failure: Failure | None) -> End:
-        usage = Usage(prompt=self._prompt, completion=max(self._completion, self._told_tokens))
+    def _outcome(self, failure: Failure | None) -> AgentOutcome:
+        usage = TokenUsage(prompt=self._prompt, completion=max(self._completion, self._streamed_tokens))
         # It may have been stopped while its prompt was being made.
         episode = self._env.episode if self._env.begun else Episode(problem=self._problem, transcript=Transcript())
-        return End(episode=episode, usage=usage, context=self._agent.reasoner.context, failure=failure)
+        return AgentOutcome(episode=episode, usage=usage, context=self._agent.reasoner.context, failure=failure)
 
     def _budget(self) -> int | None:
         """Tokens that the answer may have; None for as many as the model holds."""
-        share = EFFORTS[self._ask.effort][0]
+        share = EFFORTS[self._request.effort][0]
         most = self._agent.config.max_tokens or self._agent.reasoner.context
-        limits = [self._ask.max_tokens, self._agent.config.max_tokens]
+        limits = [self._request.max_tokens, self._agent.config.max_tokens]
         if share < 1 and most:
             limits.append(max(1, round(most * share)))
         return min((limit for limit in limits if limit is not None), default=None)
@@ -298,6 +297,6 @@ class Run:
             self._first = False
             self._agent.metrics.first_token(perf_counter() - self._began)
         self._agent.metrics.tokens(tokens)
-        self._told_tokens += tokens
-        self._events.append(Text(text))
+        self._streamed_tokens += tokens
+        self._events.append(TextEvent(text))
         self._wake.set()

@@ -1,4 +1,4 @@
-"""From the end of a run to what an API says of it: the answer's words, why it ended, and the facts beside them."""
+"""The conclusion of an answer: the text that is still to send, why it ended, and the facts beside it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from storm_calm.env import Episode, read_answer
 from storm_calm.env.serialize import to_json
 from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Execution
-from storm_calm.serving.api.agent_request import Ask, too_long
-from storm_calm.serving.api.agent_runs import End
+from storm_calm.serving.api.agent_request import AgentRequest, too_long
+from storm_calm.serving.api.agent_tasks import AgentOutcome
 from storm_calm.serving.api.errors import ApiError
 from storm_calm.serving.api.notes import notes
-from storm_calm.serving.api.reasoning_split import THOUGHT, Channels
+from storm_calm.serving.api.reasoning_split import THOUGHT, ReasoningSplit
 
 Finish = Literal["stop", "length"]
 """Why an answer ended, as chats say it."""
@@ -22,7 +22,7 @@ Finish = Literal["stop", "length"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conclusion:
-    """What is added to a chat when its run is over."""
+    """What is added to an answer at its end."""
 
     rest: str
     """What the answer still lacks: all of it where the model never left its thoughts, and what to know about it."""
@@ -32,43 +32,43 @@ class Conclusion:
     """The `storm` field of the answer."""
 
 
-def conclude(end: End, channels: Channels, ask: Ask) -> Conclusion:
-    """The conclusion of a run. Raises ApiError where what is around the model failed.
+def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest) -> Conclusion:
+    """Return the conclusion of an answer. Raises ApiError if the server, not the model, failed.
 
-    channels: the run's text so far, already finished.
+    split: the text so far, already finished.
     """
-    check(end)
-    episode = end.episode
-    remarks = notes(episode, ask)
-    words = "" if channels.content.strip() else _instead(end)
-    if not channels.stopped:
+    raise_for_failure(outcome)
+    episode = outcome.episode
+    remarks = notes(episode, request)
+    words = "" if split.content.strip() else _instead(outcome)
+    if not split.stopped:
         words += "".join(f"\n\nNote: {remark}" for remark in remarks)
     answer = read_answer(episode.transcript) if episode.stop == "answer" else None
     return Conclusion(
         rest=words,
-        finish="length" if episode.stop == "length" or end.failure == "time" else "stop",
+        finish="length" if episode.stop == "length" or outcome.failure == "time" else "stop",
         facts={
             "answer": None if answer is None else {"value": answer.value, "status": answer.status},
-            "stop": "time" if end.failure == "time" else "stop" if channels.stopped else episode.stop,
+            "stop": "time" if outcome.failure == "time" else "stop" if split.stopped else episode.stop,
             "backed": backed_by_report(episode),
             "notes": remarks,
-            "executions": [executed(execution) for execution in episode.executions],
+            "executions": [execution_data(execution) for execution in episode.executions],
         },
     )
 
 
-def check(end: End) -> None:
-    """Raise ApiError where what is around the model failed."""
-    if end.failure == "reasoner":
+def raise_for_failure(outcome: AgentOutcome) -> None:
+    """Raise ApiError if the server, not the model, failed."""
+    if outcome.failure == "reasoner":
         raise ApiError(502, "the model behind this server failed; try again", code="upstream_error", retry_after=1)
-    if end.failure == "context":
-        raise too_long(f"has {end.episode.transcript.count()} tokens", end.context)
-    if end.failure == "sandbox":
+    if outcome.failure == "context":
+        raise too_long(f"has {outcome.episode.transcript.count()} tokens", outcome.context)
+    if outcome.failure == "sandbox":
         raise ApiError(503, "no program can run here at the moment; try again", code="sandbox_error", retry_after=5)
 
 
-def executed(execution: Execution) -> dict[str, Any]:
-    """A run of a program, as the API tells it."""
+def execution_data(execution: Execution) -> dict[str, Any]:
+    """Return an execution as JSON data."""
     return {
         "code": execution.code,
         "status": execution.status,
@@ -79,10 +79,10 @@ def executed(execution: Execution) -> dict[str, Any]:
     }
 
 
-def _instead(end: End) -> str:
+def _instead(outcome: AgentOutcome) -> str:
     """The answer's words where the model gave none outside its thoughts."""
-    episode = end.episode
-    if end.failure == "time":
+    episode = outcome.episode
+    if outcome.failure == "time":
         return "No answer: the time for a request was over."
     if episode.stop == "length":
         return "No answer: the tokens for this request were used up before there was one."

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storm_calm.serving.api.code_blocks import Blocks
-from storm_calm.serving.api.reasoning_split import Channels
+from storm_calm.serving.api.code_blocks import CodeBlockSplit
+from storm_calm.serving.api.reasoning_split import ReasoningSplit
 
 WORDS = st.sampled_from(
     ["a", " ", "\n", "<", "</th", "ink>", "</think>", "`", "``", "```", "```python\n", "```output", "STOP", "ST", "1"]
@@ -21,11 +21,11 @@ def cut(text, places):
 
 
 def divided(pieces, stop=()):
-    channels = Channels(stop)
-    shown = [piece for text in pieces for piece in channels.feed(text)] + channels.finish()
+    split = ReasoningSplit(stop)
+    shown = [piece for text in pieces for piece in split.feed(text)] + split.finish()
     for channel in ("reasoning", "content"):
-        assert "".join(text for kind, text in shown if kind == channel) == getattr(channels, channel)
-    return channels.reasoning, channels.content
+        assert "".join(text for kind, text in shown if kind == channel) == getattr(split, channel)
+    return split.reasoning, split.content
 
 
 @pytest.mark.parametrize(
@@ -49,32 +49,32 @@ def test_it_does_not_matter_where_the_stream_is_cut(text, places):
 
 
 def test_the_answer_goes_on_after_a_late_program():
-    channels = Channels()
-    channels.feed("</think>I check.\n```python\n1\n```\n")
-    channels.finish()
-    channels.observe("```output\n1\n```\n")
-    channels.feed("It is 1.")
-    assert channels.content == "I check.\nIt is 1."
-    assert channels.reasoning == "```python\n1\n```\n```output\n1\n```\n"
+    split = ReasoningSplit()
+    split.feed("</think>I check.\n```python\n1\n```\n")
+    split.finish()
+    split.observe("```output\n1\n```\n")
+    split.feed("It is 1.")
+    assert split.content == "I check.\nIt is 1."
+    assert split.reasoning == "```python\n1\n```\n```output\n1\n```\n"
 
 
 def test_nothing_comes_after_a_stop_string():
-    channels = Channels(["STOP"])
-    assert channels.feed("STOP</think>one STOP two") == [("reasoning", "STOP"), ("content", "one ")]
-    assert channels.stopped
-    assert channels.feed("three") == []
+    split = ReasoningSplit(["STOP"])
+    assert split.feed("STOP</think>one STOP two") == [("reasoning", "STOP"), ("content", "one ")]
+    assert split.stopped
+    assert split.feed("three") == []
 
 
 def test_thoughts_are_counted_by_their_part_of_the_text():
-    channels = Channels()
-    channels.feed("x" * 30)
-    channels.observe("y" * 100)
-    channels.feed("</think>" + "z" * 10)
-    assert channels.thought(80) == 60
+    split = ReasoningSplit()
+    split.feed("x" * 30)
+    split.observe("y" * 100)
+    split.feed("</think>" + "z" * 10)
+    assert split.reasoning_tokens(80) == 60
 
 
 def blocks(pieces):
-    dividing = Blocks()
+    dividing = CodeBlockSplit()
     found = [piece for text in pieces for piece in dividing.feed(text)] + dividing.finish()
     joined = []
     for kind, text in found:

@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from storm_calm.env import Episode, Problem, Span, Transcript
 from storm_calm.sandbox import Execution, SolverReport
-from storm_calm.serving.api.agent_request import Ask, check_files, decoded, described, named_file
+from storm_calm.serving.api.agent_request import (
+    AgentRequest,
+    check_file_name,
+    decode_file,
+    describe_files,
+    unique_files,
+)
 from storm_calm.serving.api.errors import ApiError
 from storm_calm.serving.api.notes import notes
 
@@ -16,15 +22,15 @@ def said(*turns):
 
 
 def test_a_system_message_goes_before_the_first_question():
-    alone = Ask(messages=said(("system", "Be short."), ("user", "How many?")))
+    alone = AgentRequest(messages=said(("system", "Be short."), ("user", "How many?")))
     assert (alone.question, alone.before) == ("Be short.\n\nHow many?", ())
-    later = Ask(messages=said(("system", "Be short."), ("user", "A?"), ("assistant", "1"), ("user", "B?")))
+    later = AgentRequest(messages=said(("system", "Be short."), ("user", "A?"), ("assistant", "1"), ("user", "B?")))
     assert later.question == "B?"
     assert later.before == said(("user", "Be short.\n\nA?"), ("assistant", "1"))
 
 
 def test_empty_turns_are_left_out():
-    ask = Ask(messages=said(("user", "A?"), ("assistant", ""), ("user", "B?")))
+    ask = AgentRequest(messages=said(("user", "A?"), ("assistant", ""), ("user", "B?")))
     assert ask.before == said(("user", "A?"))
 
 
@@ -42,24 +48,24 @@ def test_empty_turns_are_left_out():
     ],
 )
 def test_the_model_is_told_what_is_in_a_file(name, content, shape):
-    assert described({name: content}) == [f"Data files in the program's working directory:\n- {name}: {shape}"]
+    assert describe_files({name: content}) == [f"Data files in the program's working directory:\n- {name}: {shape}"]
 
 
 @given(st.binary(max_size=200), st.sampled_from(["a.csv", "a.json", "a.tsv", "a"]))
 def test_no_content_of_a_file_is_too_strange(content, name):
-    assert len(described({name: content})) == 1
+    assert len(describe_files({name: content})) == 1
 
 
 @pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/etc/passwd", ".bashrc", "a\nb", "a\x00", "x" * 101, "-rf"])
 def test_a_file_may_not_be_called_just_anything(name):
     with pytest.raises(ApiError, match="is no file name"):
-        named_file(name, "files")
+        check_file_name(name, "files")
 
 
 @given(st.text(max_size=50))
 def test_data_is_decoded_or_refused(text):
     try:
-        decoded(text, "file")
+        decode_file(text, "file")
     except ApiError as error:
         refused = (error.status, error.param)
     else:
@@ -69,7 +75,7 @@ def test_data_is_decoded_or_refused(text):
 
 def test_two_files_of_a_name_are_refused():
     with pytest.raises(ApiError, match="two files are called 'a'"):
-        check_files([("a", b"1"), ("a", b"2")], "files")
+        unique_files([("a", b"1"), ("a", b"2")], "files")
 
 
 QUESTION = "A bag holds 82 g. A rope has 31 g and earns 30."
@@ -81,7 +87,7 @@ def asked(*turns, files=()):
         {"role": "assistant" if number % 2 else "user", "content": words}
         for number, words in enumerate(turns or (QUESTION,))
     ]
-    return Ask(messages=tuple(said), files=dict(files))
+    return AgentRequest(messages=tuple(said), files=dict(files))
 
 
 def episode(answer, *, code="print(1)", reports=(), question=QUESTION):

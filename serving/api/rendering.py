@@ -1,0 +1,45 @@
+"""An answer under way, as both APIs read it: pieces of text as they come, and the conclusion at its end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from storm_calm.sandbox import Execution
+from storm_calm.serving.api.agent_request import AgentRequest
+from storm_calm.serving.api.agent_tasks import AgentTask, TextEvent
+from storm_calm.serving.api.conclusion import Conclusion, conclude
+from storm_calm.serving.api.reasoning_split import Channel, ReasoningSplit
+
+Piece = tuple[Channel, str, Execution | None]
+"""Text, where it goes, and the execution that it is the output of, if it is one."""
+
+
+class Rendering:
+    """What the shapes of both APIs are made from."""
+
+    def __init__(self, request: AgentRequest, task: AgentTask) -> None:
+        self._request, self._task = request, task
+        self._split = ReasoningSplit(request.stop)
+
+    async def pieces(self) -> AsyncIterator[list[Piece]]:
+        """Yield text as it comes; an empty list if nothing came for a while."""
+        split = self._split
+        async for events in self._task.events():
+            pieces: list[Piece] = []
+            for event in events:
+                if isinstance(event, TextEvent):
+                    pieces += [(channel, text, None) for channel, text in split.feed(event.text)]
+                else:
+                    pieces += [(channel, text, None) for channel, text in split.finish()]
+                    pieces.append(("reasoning", split.observe(event.output), event.execution))
+            if pieces or not events:
+                yield pieces
+            if split.stopped:
+                self._task.cancel()
+                return
+        if last := split.finish():
+            yield [(channel, text, None) for channel, text in last]
+
+    def conclusion(self) -> Conclusion:
+        """Return the conclusion, after all pieces. Raises ApiError if the server, not the model, failed."""
+        return conclude(self._task.outcome(), self._split, self._request)
