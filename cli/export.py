@@ -125,8 +125,8 @@ def _print(report: ExportReport, review: Review | None) -> None:
     compared = f"; compared with {report.compared:,} questions" if report.compared else "; no --against was given"
     facts.add_row("contaminated", f"{len(report.contaminated):,} left out{compared}")
     if review is not None:
-        judged = f"{len(review.judged):,} of {review.sample.drawn_from:,} interventions are judged"
-        facts.add_row("rejected", f"{len(report.rejected):,} left out; {judged}")
+        reviewed = f"{len(review.reviewed):,} of {review.sample.drawn_from:,} interventions are reviewed"
+        facts.add_row("rejected", f"{len(report.rejected):,} left out; {reviewed}")
     console.print(facts)
     _list(console, "Too long", {id: f"{tokens:,} tokens" for id, tokens in report.too_long.items()})
     matches = {id: f"{one.how} ({one.share:.0%}): {one.place}" for id, one in report.contaminated.items()}

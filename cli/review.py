@@ -1,4 +1,4 @@
-"""`storm review`: people judge interventions on a local page; what came of it, and all of it as a table."""
+"""`storm review`: people review interventions on a local page; what came of it, and all of it as a table."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from storm_calm.serving.review.results import results_to_json
 
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.serving.review.results import results_to_json
 
 if TYPE_CHECKING:
     from storm_calm.serving.review.reviewer import Reviewer
@@ -21,17 +21,17 @@ def review(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A curation's folder.")],
     reviewer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Who judges: opens the page. Each reviewer has a name and sees no other."),
+        typer.Option(metavar="NAME", help="Who reviews: opens the page. Each reviewer has a name and sees no other."),
     ] = None,
     results: Annotated[
         bool, typer.Option("--results", metavar="", help="Say what reviewers found, and how far they agree.")
     ] = False,
     export: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write every judgement to a new .csv or .jsonl file.")
+        Path | None, typer.Option(metavar="FILE", help="Write every rating to a new .csv or .jsonl file.")
     ] = None,
     sample: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Interventions to judge; drawn once, by trigger and finder. Default: 100."),
+        typer.Option(metavar="N", help="Interventions to review; drawn once, by trigger and finder. Default: 100."),
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="S", help="The seed of that drawing. Default: 0.")] = None,
     port: Annotated[
@@ -41,43 +41,45 @@ def review(
         bool, typer.Option("--json", metavar="", help="With --results: print them as one JSON object.")
     ] = False,
 ) -> None:
-    """Let people judge a sample of a curation's interventions, and see what they say."""
+    """Let people review a sample of a curation's interventions, and see what they say."""
     with report_errors():
         if [reviewer is not None, results, export is not None].count(True) != 1:
-            raise ValueError("give one of --reviewer NAME to judge, --results to see, or --export FILE to write")
+            raise ValueError("give one of --reviewer NAME to review, --results to see, or --export FILE to write")
         if reviewer is None and (sample, seed, port) != (None, None, None):
-            raise ValueError("--sample, --seed and --port are for judging; they go with --reviewer NAME")
+            raise ValueError("--sample, --seed and --port are for reviewing; they go with --reviewer NAME")
         if as_json and not results:
             raise ValueError("--json is for --results; leave it out")
         if reviewer is not None:
-            _judge(run, reviewer, sample, seed, port)
+            _serve(run, reviewer, sample, seed, port)
         elif results:
             _print(run, as_json=as_json)
         elif export is not None:
             _write(run, export)
 
 
-def _judge(run: Path, name: str, sample: int | None, seed: int | None, port: int | None) -> None:
+def _serve(run: Path, name: str, sample: int | None, seed: int | None, port: int | None) -> None:
     try:
-        from storm_calm.serving.review.server import serve
+        from storm_calm.serving.review.review_server import serve
     except ImportError as error:
         raise ValueError(f"the review page needs {error.name}; pip install 'storm-calm[serve]'") from error
 
-    def listening(address: str, reviewer: Reviewer) -> None:
-        typer.echo(f"storm: {reviewer.judged} of {len(reviewer.items)} interventions are judged by {name}", err=True)
+    def on_listening(address: str, reviewer: Reviewer) -> None:
+        typer.echo(
+            f"storm: {reviewer.reviewed} of {len(reviewer.items)} interventions are reviewed by {name}", err=True
+        )
         typer.echo(f"storm: open {address} in a browser; Ctrl-C ends it", err=True)
 
     if port is not None and not 0 <= port <= 65535:
         raise ValueError(f"port is {port}; give a number from 0 to 65535")
     try:
-        serve(run, name, size=sample, seed=seed, port=port or 0, listening=listening)
+        serve(run, name, size=sample, seed=seed, port=port or 0, on_listening=on_listening)
     except KeyboardInterrupt:
-        fail(f"stopped; every judgement is kept. Go on with: storm review {run} --reviewer {name}", code=130)
+        fail(f"stopped; every rating is kept. Go on with: storm review {run} --reviewer {name}", code=130)
 
 
 def _print(run: Path, *, as_json: bool) -> None:
     from storm_calm.serving.review.read_review import read_review
-    from storm_calm.serving.review.results import results
+    from storm_calm.serving.review.review_results import results
 
     found = results(read_review(run))
     if as_json:
@@ -89,9 +91,9 @@ def _print(run: Path, *, as_json: bool) -> None:
 
 
 def _write(run: Path, file: Path) -> None:
-    from storm_calm.serving.review.export import check_file, write
+    from storm_calm.serving.review.export_ratings import check_file, write
     from storm_calm.serving.review.read_review import read_review
 
     check_file(file)
     count = write(read_review(run), file)
-    typer.echo(f"{file}: {count} judgements")
+    typer.echo(f"{file}: {count} ratings")

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from storm_calm.cli.eval_display import percent, span
-from storm_calm.serving.review.cohen_kappa import Agreement
-from storm_calm.serving.review.results import Group, Rate, Results
+from storm_calm.serving.review.cohen_kappa import RaterAgreement
+from storm_calm.serving.review.review_results import RatingGroup, ReviewResults, YesRate
 
 QUESTIONS = {
     "finding": "finding right",
@@ -25,13 +25,13 @@ LISTED = 10
 """Rejected interventions that are named one by one; --json has all of them."""
 
 
-def print_results(results: Results) -> None:
+def print_results(results: ReviewResults) -> None:
     """The results for people, at 60 columns too."""
     console = Console(highlight=False)
-    said = ", ".join(f"{name} {count}" for name, count in results.reviewers.items())
+    counts = ", ".join(f"{name} {count}" for name, count in results.reviewers.items())
     console.print(
-        f"{results.overall.judged} of {results.sample} interventions are judged, of {results.drawn_from} in the run. "
-        f"By reviewer: {said}.\n"
+        f"{results.overall.reviewed} of {results.sample} interventions are reviewed, "
+        f"of {results.drawn_from} in the run. By reviewer: {counts}.\n"
     )
     console.print(_overall(results.overall))
     for heading, groups in (("finder", results.by_finder), ("trigger", results.by_trigger)):
@@ -46,7 +46,7 @@ def print_results(results: Results) -> None:
             style="dim",
         )
     console.print(
-        f"\nRejected: {len(results.rejected)} of {results.overall.judged}; "
+        f"\nRejected: {len(results.rejected)} of {results.overall.reviewed}; "
         "storm export --drop-rejected leaves out their runs."
     )
     for id in list(results.rejected)[:LISTED]:
@@ -55,7 +55,7 @@ def print_results(results: Results) -> None:
         console.print(f"  and {len(results.rejected) - LISTED} more; --json lists them all")
 
 
-def _overall(group: Group) -> Table:
+def _overall(group: RatingGroup) -> Table:
     table = Table("", box=None, pad_edge=False, header_style="dim")
     for heading in ("of", "yes", "95 %", "split", "can't say"):
         table.add_column(heading, justify="right")
@@ -64,24 +64,24 @@ def _overall(group: Group) -> Table:
     return table
 
 
-def _groups(heading: str, groups: Mapping[str, Group]) -> Table:
+def _groups(heading: str, groups: Mapping[str, RatingGroup]) -> Table:
     """A row for each group, its intervals below its rates: five columns with both would not fit into 60 characters."""
     table = _columns(heading)
     for name, group in groups.items():
         shares = [_shares(rate) for rate in group.rates.values()]
-        table.add_row(escape(name.replace("_", " ")), str(group.judged), *(yes for yes, _ in shares))
+        table.add_row(escape(name.replace("_", " ")), str(group.reviewed), *(yes for yes, _ in shares))
         table.add_row("", "", *(Text(ends, "dim") for _, ends in shares))
     return table
 
 
-def _shares(rate: Rate) -> tuple[str, str]:
+def _shares(rate: YesRate) -> tuple[str, str]:
     """The rate and its interval; dashes where there is none."""
     if rate.interval is None:
         return "-", "-"
     return percent(rate.interval.mean).replace(".0 %", " %"), span(rate.interval)
 
 
-def _agreements(pairs: Mapping[tuple[str, str], Mapping[str, Agreement]]) -> Table:
+def _agreements(pairs: Mapping[tuple[str, str], Mapping[str, RaterAgreement]]) -> Table:
     """A row for each two reviewers, what they agree on without regard to chance below it."""
     table = _columns("agreement")
     for pair, questions in pairs.items():

@@ -59,7 +59,7 @@ def _serve(config: ServeConfig, given: Sequence[str]) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     known = read_keys(config.keys, os.environ.get(ENVIRONMENT), given)
 
-    def listening(address: str) -> None:
+    def on_listening(address: str) -> None:
         typer.echo(f"storm: serving {' and '.join(config.reasoner)} as {config.name!r} at {address}", err=True)
         if known.open:
             typer.echo("storm: no keys are set, so whoever reaches this address is let in", err=True)
@@ -70,6 +70,6 @@ def _serve(config: ServeConfig, given: Sequence[str]) -> None:
         )
 
     try:
-        uvloop.run(run(config, known, listening=listening))
+        uvloop.run(run(config, known, on_listening=on_listening))
     except KeyboardInterrupt:
         fail("stopped", code=130)

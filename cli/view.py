@@ -71,10 +71,10 @@ def _serve(run: Path, port: int) -> None:
     except ImportError as error:
         raise ValueError(f"--serve needs {error.name}; pip install 'storm-calm[serve]'") from error
 
-    def listening(address: str) -> None:
+    def on_listening(address: str) -> None:
         typer.echo(f"storm: {run} at {address}, for this machine alone; Ctrl-C ends it", err=True)
 
-    live_server.serve(opened, port=port, listening=listening)
+    live_server.serve(opened, port=port, on_listening=on_listening)
 
 
 def _size(size: int) -> str:

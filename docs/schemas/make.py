@@ -8,6 +8,8 @@ from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Any
 
+from storm_calm.serving.review.judgements import Judgement
+
 from storm_calm.agents.curation import records
 from storm_calm.agents.curation.summary import Summary
 from storm_calm.agents.evaluation import samples
@@ -15,7 +17,6 @@ from storm_calm.env import Episode
 from storm_calm.env.format_version import FORMAT_VERSION
 from storm_calm.env.records import ProblemLine
 from storm_calm.env.serialize import adapter
-from storm_calm.serving.review.judgements import Judgement
 
 HERE = Path(__file__).parent
 

@@ -1,4 +1,4 @@
-"""Running the app under uvicorn: what it says when it starts, and how it goes down.
+"""The API under uvicorn: how it starts, and how it drains and stops.
 
 On SIGTERM or Ctrl-C the server answers new requests with 503 and finishes those under way; after `drain_seconds`, or a
 second signal, it stops them. Its port stays open meanwhile, so that a proxy hears 503 instead of nothing.
@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import gc
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -23,16 +22,17 @@ from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.http_limits import LimitedProtocol
 from storm_calm.serving.api.metrics import Metrics
 from storm_calm.serving.api.middleware import Drain
+from storm_calm.serving.uvicorn_server import open_port, server_config
 
 
 class DrainingServer(uvicorn.Server):
-    """uvicorn's server, which answers what is under way before it goes down."""
+    """uvicorn's server, which finishes the answers under way before it stops."""
 
     def __init__(self, config: uvicorn.Config, drain: Drain, agent: Agent, *, seconds: float) -> None:
         """agent: what works on the answers. seconds: that those under way get to finish."""
         super().__init__(config)
         self._drain, self._agent, self._seconds = drain, agent, seconds
-        self._going: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
 
     @contextlib.contextmanager
@@ -50,13 +50,13 @@ class DrainingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains; the second stops at once."""
-        if self._going is None:
+        if self._draining is None:
             self._drain.draining = True
-            self._going = asyncio.ensure_future(self._go())
+            self._draining = asyncio.ensure_future(self._drain_and_stop())
         else:
             self._hurry.set()
 
-    async def _go(self) -> None:
+    async def _drain_and_stop(self) -> None:
         await self._drained(self._seconds)
         if self._drain.open:
             # Their clients hear that the server is going down.
@@ -73,37 +73,22 @@ class DrainingServer(uvicorn.Server):
         self._hurry.clear()
 
 
-async def serve(config: ServeConfig, keys: Keys, *, listening: Callable[[str], None]) -> None:
-    """Serve until a signal. listening: gets the address when the first request can come.
+async def serve(config: ServeConfig, keys: Keys, *, on_listening: Callable[[str], None]) -> None:
+    """Serve until a signal. on_listening: gets the address when the first request can come.
 
-    Raises ReasonerError, SandboxUnavailableError and ValueError where a part can't be opened, or the port is taken.
+    Raises ReasonerError, SandboxUnavailableError and ValueError if a part can't be opened, or the port is taken.
     """
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    try:
-        port = socket.create_server((config.host, config.port), family=family, backlog=4096)
-    except OSError as error:
-        place = f"{config.host}:{config.port}"
-        raise ValueError(f"cannot listen at {place}: {error.strerror}; choose another --port") from error
-    with port:
+    with open_port(config.host, config.port) as listener:
         metrics = Metrics()
         async with open_agent(config, metrics) as agent:
             app = create_app(config, keys=keys, metrics=metrics)
             app.state.agent = agent
-            settings = uvicorn.Config(
-                app,
-                http=LimitedProtocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=60,
-                timeout_graceful_shutdown=1,
-                backlog=4096,
-            )
+            settings = server_config(app, http=LimitedProtocol, timeout_keep_alive=60, backlog=4096)
             # What was loaded stays; to look through it for garbage would stop all streams for 0.1 seconds now and then.
             gc.collect()
             gc.freeze()
-            host, number = port.getsockname()[:2]
-            listening(f"http://{f'[{host}]' if ':' in host else host}:{number}/v1")
-            await DrainingServer(settings, app.state.drain, agent, seconds=config.drain_seconds).serve(sockets=[port])
+            host, number = listener.getsockname()[:2]
+            on_listening(f"http://{f'[{host}]' if ':' in host else host}:{number}/v1")
+            await DrainingServer(settings, app.state.drain, agent, seconds=config.drain_seconds).serve(
+                sockets=[listener]
+            )

@@ -1,16 +1,15 @@
-"""The report as a server on this machine, which shows a run while it goes on.
+"""The report as a server on this machine, which shows a run folder while its command is at work.
 
-    serve(open_run(Path("runs/first")), port=0, listening=print)
+    serve(open_run(Path("runs/first")), port=0, on_listening=print)
 
 The page asks for new rows now and then, and for whole runs when somebody looks at them. Of each record the server keeps
-its row and where it stands in the file.
+its row and its place in the file.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,19 +24,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from storm_calm.serving.report.page import as_json, facts, packed, page, policy
 from storm_calm.serving.report.read_records import read_line, read_lines
-from storm_calm.serving.report.run_files import Run
+from storm_calm.serving.report.report_page import as_json, facts, packed, page, policy
+from storm_calm.serving.report.run_files import RunFiles
+from storm_calm.serving.uvicorn_server import LOOPBACK, open_port, server_config
 
-HOST = "127.0.0.1"
-"""Where it listens: for whoever sits at this machine, and nobody else."""
 MOST = 50
 """Whole runs that one answer may have."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """Where a record stands."""
+class LinePosition:
+    """The place of a record in its file."""
 
     start: int
     """Its first byte."""
@@ -47,15 +45,15 @@ class Place:
     """Its line, from 1."""
 
 
-class Index:
+class LiveIndex:
     """The rows of a run that may go on; what is done is read once. For several threads."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFiles) -> None:
         self._run = run
         self._lock = threading.Lock()
         self._stamp = ""
         self._rows: list[list[Any]] = []
-        self._places: list[Place] = []
+        self._positions: list[LinePosition] = []
 
     def since(self, have: int, stamp: str) -> tuple[str, list[list[Any]], str]:
         """What is new to somebody who has `have` rows under a stamp: the stamp now, the rows, and what is wrong.
@@ -76,20 +74,20 @@ class Index:
         with self._lock, self._run.records.open("rb") as file:
             if not self._stamp == stamp == _stamp(file):
                 return None
-            places = self._places[first:last]
-            return [read_line(self._run, file, one.start, one.end, one.number).details for one in places]
+            positions = self._positions[first:last]
+            return [read_line(self._run, file, one.start, one.end, one.number).details for one in positions]
 
     def _read_on(self) -> None:
         if not self._run.records.exists():
             return
         with self._run.records.open("rb") as file:
             size = file.seek(0, io.SEEK_END)
-            if _stamp(file) != self._stamp or (self._places and size < self._places[-1].end):
-                self._rows, self._places, self._stamp = [], [], _stamp(file)
-            start, number = (self._places[-1].end, self._places[-1].number + 1) if self._places else (0, 1)
+            if _stamp(file) != self._stamp or (self._positions and size < self._positions[-1].end):
+                self._rows, self._positions, self._stamp = [], [], _stamp(file)
+            start, number = (self._positions[-1].end, self._positions[-1].number + 1) if self._positions else (0, 1)
             for line, entry in read_lines(self._run, file, start=start, number=number):
                 if line.closed:
-                    self._places.append(Place(start=line.start, end=line.end, number=line.number))
+                    self._positions.append(LinePosition(start=line.start, end=line.end, number=line.number))
                     self._rows.append([*entry.values, len(self._rows), 0])
 
 
@@ -98,7 +96,7 @@ def _stamp(file: BinaryIO) -> str:
     return f"{status.st_dev}-{status.st_ino}"
 
 
-def create_app(run: Run, index: Index) -> Starlette:
+def create_app(run: RunFiles, index: LiveIndex) -> Starlette:
     """The app: the page, its rows and its runs."""
 
     def shown(request: Request) -> Response:
@@ -116,7 +114,9 @@ def create_app(run: Run, index: Index) -> Starlette:
 
     routes = [Route("/", shown), Route("/rows", rows), Route("/runs", details)]
     # Another page's address may be made to point here; a browser then names that page as the host.
-    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])])
+    return Starlette(
+        routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])]
+    )
 
 
 def number(request: Request, name: str) -> int:
@@ -143,24 +143,15 @@ def headers() -> dict[str, str]:
     }
 
 
-def serve(run: Run, *, port: int, listening: Callable[[str], None]) -> None:
-    """Serve until a signal. listening: gets the address when the first request can come.
+def serve(run: RunFiles, *, port: int, on_listening: Callable[[str], None]) -> None:
+    """Serve until a signal. on_listening: gets the address when the first request can come.
 
-    Raises ValueError where the port is taken, and for a line of the run that is no record.
+    Raises ValueError if the port is taken, and for a line of the run that is no record.
     """
-    try:
-        opened = socket.create_server((HOST, port))
-    except OSError as error:
-        why = os.strerror(error.errno or 0)
-        raise ValueError(f"cannot listen at {HOST}:{port}: {why}; choose another --port") from error
-    with opened:
-        index = Index(run)
+    with open_port(LOOPBACK, port) as listener:
+        index = LiveIndex(run)
         _, _, wrong = index.since(0, "")
         if wrong:
             raise ValueError(wrong)
-        settings = uvicorn.Config(
-            create_app(run, index), lifespan="off", log_config=None, access_log=False, server_header=False, ws="none",
-            timeout_graceful_shutdown=1,
-        )  # fmt: skip
-        listening(f"http://{HOST}:{opened.getsockname()[1]}/")
-        uvicorn.Server(settings).run(sockets=[opened])
+        on_listening(f"http://{LOOPBACK}:{listener.getsockname()[1]}/")
+        uvicorn.Server(server_config(create_app(run, index))).run(sockets=[listener])

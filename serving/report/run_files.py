@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from storm_calm.agents.runs.run_folder import stored_settings
-from storm_calm.serving.report.page_data import Entry, curated, evaluated
+from storm_calm.serving.report.report_entries import Entry, curation_entry, evaluation_entry
 
 Kind = Literal["curation", "evaluation"]
 """What made the folder: `storm curate` or `storm eval`."""
@@ -22,7 +22,7 @@ FILES: dict[Kind, tuple[str, str, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
+class RunFiles:
     """What is known of a folder before its records are read."""
 
     path: Path
@@ -62,11 +62,11 @@ class Run:
     def entry(self) -> Callable[[Mapping[str, Any]], Entry]:
         """Makes an entry of the data of a record."""
         if self.kind == "curation":
-            return curated
-        return partial(evaluated, rule=next(iter(self.settings.get("rule", ())), None))
+            return curation_entry
+        return partial(evaluation_entry, rule=next(iter(self.settings.get("rule", ())), None))
 
 
-def open_run(path: Path) -> Run:
+def open_run(path: Path) -> RunFiles:
     """The run in a folder. Raises ValueError for what is none, naming it and what to give."""
     if not path.exists():
         raise ValueError(f"{path}: no such folder; give the folder of a run, the --out of storm curate or storm eval")
@@ -75,6 +75,6 @@ def open_run(path: Path) -> Run:
     settings = stored_settings(path) or {}
     for kind, (records, _, setting) in FILES.items():
         if (path / records).exists() or setting in settings:
-            return Run(path=path, kind=kind, settings=settings)
+            return RunFiles(path=path, kind=kind, settings=settings)
     names = " nor ".join(records for records, _, _ in FILES.values())
     raise ValueError(f"{path}: neither {names} in it; give the --out of storm curate or storm eval")

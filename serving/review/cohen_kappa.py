@@ -9,7 +9,7 @@ from fractions import Fraction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Agreement:
+class RaterAgreement:
     """How far two people agree."""
 
     n: int
@@ -20,7 +20,7 @@ class Agreement:
     """Cohen's kappa, in [-1, 1]; None where it is not defined: nothing in common, or always one and the same answer."""
 
 
-def agreement(pairs: Sequence[tuple[Hashable, Hashable]]) -> Agreement:
+def agreement(pairs: Sequence[tuple[Hashable, Hashable]]) -> RaterAgreement:
     """The agreement of two people, of whom each pair holds the two answers.
 
     kappa = (o - e) / (1 - e), with the observed agreement o and the agreement e expected of two people who answer by
@@ -29,10 +29,10 @@ def agreement(pairs: Sequence[tuple[Hashable, Hashable]]) -> Agreement:
     """
     n = len(pairs)
     if not n:
-        return Agreement(n=0, raw=None, kappa=None)
+        return RaterAgreement(n=0, raw=None, kappa=None)
     first, second = (Counter(side) for side in zip(*pairs, strict=True))
     observed = Fraction(sum(one == other for one, other in pairs), n)
     expected = Fraction(sum(first[answer] * second[answer] for answer in first), n * n)
     # Fractions: whether e is 1 has to be exact.
     kappa = None if expected == 1 else float((observed - expected) / (1 - expected))
-    return Agreement(n=n, raw=float(observed), kappa=kappa)
+    return RaterAgreement(n=n, raw=float(observed), kappa=kappa)

@@ -11,8 +11,8 @@ from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.env import read_problems, write_problems
 from storm_calm.env.problems.families import generate
+from storm_calm.serving.review.review_sample import sampled
 from storm_calm.serving.review.reviewer import reviewing
-from storm_calm.serving.review.sample import sampled
 from support.fake_reasoner import FakeReasoner, direct, mixed, workshop
 
 pytestmark = pytest.mark.slow
@@ -113,13 +113,13 @@ def test_what_reviewers_rejected_is_left_out_on_request_and_named(storm, hinted)
     items = sampled(hinted)
     fine = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
     with reviewing(hinted, "ana", items) as ana:
-        ana.keep(0, {"answers": {**fine, "leak": "yes"}})
-        ana.keep(1, {"answers": fine})
+        ana.save(0, {"answers": {**fine, "leak": "yes"}})
+        ana.save(1, {"answers": fine})
     result = storm("export", hinted, "--format", "messages", "--drop-rejected", "--out", "kept.jsonl")
     assert (result.exit_code, result.stderr) == (0, "")
     shown = " ".join(result.stdout.split())
     rejected = items[0].problem.id
-    assert "rejected 1 left out; 2 of 4 interventions are judged" in shown
+    assert "rejected 1 left out; 2 of 4 interventions are reviewed" in shown
     assert f"Rejected: {rejected}: #0: 1 of 1 reviewers: leak" in shown
     plain = json.loads(storm("export", hinted, "--format", "messages", "--out", "all.jsonl", "--json").stdout)
     facts = json.loads(
@@ -134,9 +134,9 @@ def test_nothing_is_dropped_where_nobody_reviewed_or_the_run_is_another(storm, h
     assert none.stderr == f"storm: {hinted}: has no review; storm review {hinted} --reviewer NAME begins one\n"
     items = sampled(hinted)
     begun = storm("export", hinted, "--format", "messages", "--drop-rejected")
-    assert "nothing of its review is judged yet" in begun.stderr
+    assert "nothing in it is reviewed yet" in begun.stderr
     with reviewing(hinted, "ana", items) as ana:
-        ana.keep(
+        ana.save(
             0, {"answers": {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}}
         )
     for_grpo = storm("export", hinted, "--format", "verl-rl", "--drop-rejected")

@@ -15,8 +15,8 @@ import pytest
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.env import write_problems
+from storm_calm.serving.review.review_sample import sampled
 from storm_calm.serving.review.reviewer import reviewing
-from storm_calm.serving.review.sample import sampled
 from support.fake_reasoner import FakeReasoner, mixed, workshop
 
 pytestmark = pytest.mark.slow
@@ -44,13 +44,13 @@ def run(curated, tmp_path):
 
 @pytest.fixture
 def reviewed(run):
-    """That curation, judged by two who differ over the first intervention and agree that the second leaks."""
+    """That curation, reviewed by two who differ over the first intervention and agree that the second leaks."""
     items = sampled(run)
     for name, first in (("ana", "yes"), ("ben", "no")):
         with reviewing(run, name, items) as reviewer:
-            reviewer.keep(0, {"answers": {**FINE, "finding": first}})
-            reviewer.keep(1, {"answers": {**FINE, "leak": "yes"}, "comment": "the number"})
-            reviewer.keep(2, {"answers": {**FINE, "hint": "cannot_say"}})
+            reviewer.save(0, {"answers": {**FINE, "finding": first}})
+            reviewer.save(1, {"answers": {**FINE, "leak": "yes"}, "comment": "the number"})
+            reviewer.save(2, {"answers": {**FINE, "hint": "cannot_say"}})
     return run
 
 
@@ -66,7 +66,7 @@ def test_the_page_is_there_until_ctrl_c_and_goes_on_where_it_was(run):
     ]
     for number in range(2):
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HOUSE) as process:
-            assert process.stderr.readline() == f"storm: {number} of 4 interventions are judged by ana\n"
+            assert process.stderr.readline() == f"storm: {number} of 4 interventions are reviewed by ana\n"
             said = process.stderr.readline()
             url = re.fullmatch(
                 r"storm: open (http://127\.0\.0\.1:\d+/[\w-]{20,}/) in a browser; Ctrl-C ends it\n", said
@@ -74,11 +74,11 @@ def test_the_page_is_there_until_ctrl_c_and_goes_on_where_it_was(run):
             origin = {"origin": url.rsplit("/", 2)[0]}
             with httpx.Client(base_url=url, headers=origin, timeout=20) as client:
                 assert "<title>Review</title>" in client.get("").text
-                assert client.put(f"items/{number}", json={"answers": FINE}).json()["judged"] == number + 1
+                assert client.put(f"items/{number}", json={"answers": FINE}).json()["reviewed"] == number + 1
                 process.send_signal(signal.SIGINT)
                 assert process.wait(20) == 130
             assert process.stderr.read() == (
-                f"storm: stopped; every judgement is kept. Go on with: storm review {run} --reviewer ana\n"
+                f"storm: stopped; every rating is kept. Go on with: storm review {run} --reviewer ana\n"
             )
 
 
@@ -87,7 +87,7 @@ def test_the_results_are_told_in_60_columns(storm, reviewed):
     assert (result.exit_code, result.stderr) == (0, "")
     assert max(map(len, result.stdout.splitlines())) <= 60
     shown = " ".join(result.stdout.split())
-    assert "3 of 4 interventions are judged, of 4 in the run. By reviewer: ana 3, ben 3." in shown
+    assert "3 of 4 interventions are reviewed, of 4 in the run. By reviewer: ana 3, ben 3." in shown
     assert "of yes 95 % split can't say finding right 3 66.7 % 21-94 1 0" in shown
     assert "hint right 2 100 % 34-100 0 2" in shown
     assert "leaks 3 33.3 % 6-79 0 0" in shown
@@ -110,9 +110,9 @@ def test_json_is_one_object_and_nothing_else(storm, reviewed):
     }
 
 
-def test_the_judgements_go_to_a_file_that_was_not_there(storm, reviewed, tmp_path):
+def test_the_ratings_go_to_a_file_that_was_not_there(storm, reviewed, tmp_path):
     result = storm("review", reviewed, "--export", "out.csv")
-    assert (result.exit_code, result.stdout) == (0, "out.csv: 6 judgements\n")
+    assert (result.exit_code, result.stdout) == (0, "out.csv: 6 ratings\n")
     before = (tmp_path / "out.csv").read_text()
     assert before.count("the number") == 2
     again = storm("review", reviewed, "--export", "out.csv")
@@ -123,16 +123,16 @@ def test_the_judgements_go_to_a_file_that_was_not_there(storm, reviewed, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("first",), "give one of --reviewer NAME to judge, --results to see, or --export FILE to write"),
-        (("first", "--reviewer", "ana", "--results"), "give one of --reviewer NAME to judge"),
-        (("first", "--results", "--sample", "9"), "--sample, --seed and --port are for judging"),
+        (("first",), "give one of --reviewer NAME to review, --results to see, or --export FILE to write"),
+        (("first", "--reviewer", "ana", "--results"), "give one of --reviewer NAME to review"),
+        (("first", "--results", "--sample", "9"), "--sample, --seed and --port are for reviewing"),
         (("first", "--reviewer", "ana", "--json"), "--json is for --results"),
         (("first", "--reviewer", "ana/../ben"), "reviewer is 'ana/../ben'; give a name of letters"),
         (("first", "--reviewer", "ana", "--sample", "0"), "sample is 0; give at least 1"),
         (("first", "--reviewer", "ana", "--port", "99999"), "port is 99999; give a number from 0 to 65535"),
         (("first", "--results"), "first: has no review; storm review first --reviewer NAME begins one"),
         (("first", "--export", "a.csv"), "first: has no review"),
-        (("first", "--export", "a.txt"), "a.txt: judgements are written as .csv or .jsonl"),
+        (("first", "--export", "a.txt"), "a.txt: ratings are written as .csv or .jsonl"),
         (("nowhere", "--reviewer", "ana"), "nowhere: no such folder; give the folder that storm curate wrote"),
         (("problems.jsonl", "--results"), "problems.jsonl: not a folder"),
         ((".", "--reviewer", "ana"), ".: no curation is in it, config.toml is missing"),
@@ -161,7 +161,7 @@ def test_a_sample_is_not_drawn_twice_in_two_ways_nor_a_port_shared(storm, run):
 
 def test_without_the_extra_it_is_named(storm, run, monkeypatch):
     for name in [*sys.modules]:
-        if name == "uvicorn" or name.startswith(("uvicorn.", "storm_calm.serving.review.server")):
+        if name == "uvicorn" or name.startswith(("uvicorn.", "storm_calm.serving.review.review_server")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     result = storm("review", run, "--reviewer", "ana")

@@ -33,14 +33,14 @@ class ReviewProcess:
 
 
 def main(run, name, port):
-    from storm_calm.serving.review.server import serve
+    from storm_calm.serving.review.review_server import serve
 
-    def listening(url, reviewer):
+    def on_listening(url, reviewer):
         sys.stdout.write(f"{url}\n")
         sys.stdout.flush()
 
     with contextlib.suppress(KeyboardInterrupt):
-        serve(Path(run), name, port=int(port), listening=listening)
+        serve(Path(run), name, port=int(port), on_listening=on_listening)
 
 
 if __name__ == "__main__":

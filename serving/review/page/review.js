@@ -1,7 +1,7 @@
 // The review page. Everything that a model or a person wrote is put into the page as text, never as markup.
 
-import { keeping } from "./keeping.js";
-import { blocks, element, highlight } from "./texts.js";
+import { saving } from "./saving.js";
+import { blocks, element, highlight } from "./text_blocks.js";
 
 const LETTERS = { y: "yes", n: "no", c: "cannot_say" };
 const WORDS = { yes: "yes", no: "no", cannot_say: "can't say" };
@@ -16,7 +16,7 @@ let here = 0; // The question that the keys answer.
 let choosing = false; // Whether digits choose the right trigger.
 let going = null; // Settled when the intervention that was asked for is shown.
 const said = new Map(); // The last word on each intervention, by number.
-const keeper = keeping({ kept: mark, told: status });
+const saver = saving({ onSaved: mark, onStatus: status });
 
 function status(text, kind = "") {
   $("status").textContent = text;
@@ -25,24 +25,24 @@ function status(text, kind = "") {
 
 /** What the reviewer has just said about the intervention that is shown goes to disk. */
 function keep() {
-  keeper.keep(at, said.get(at));
+  saver.keep(at, said.get(at));
 }
 
 function typed() {
   said.get(at).comment = $("comment").value;
-  keeper.typed(at, said.get(at));
+  saver.typed(at, said.get(at));
 }
 
 // Showing
 
 function mark(number, state) {
   review.states[number] = state;
-  const judged = review.states.filter((one) => one === "judged").length;
-  $("judged").textContent = judged;
-  $("strip").children[number].classList.remove("open", "draft", "judged");
+  const reviewed = review.states.filter((one) => one === "reviewed").length;
+  $("reviewed").textContent = reviewed;
+  $("strip").children[number].classList.remove("open", "draft", "reviewed");
   $("strip").children[number].classList.add(state);
-  $("done").hidden = judged < review.states.length;
-  $("onward").hidden = judged === review.states.length;
+  $("done").hidden = reviewed < review.states.length;
+  $("onward").hidden = reviewed === review.states.length;
 }
 
 function fold(folded) {
@@ -79,20 +79,20 @@ function showCase() {
 }
 
 function showAnswers() {
-  const judgement = said.get(at);
+  const rating = said.get(at);
   for (const [number, question] of review.questions.entries()) {
     const place = $("questions").children[number];
     place.classList.toggle("here", number === here);
     place.toggleAttribute("aria-current", number === here);
     for (const input of place.querySelectorAll(`input[name="${question.name}"]`)) {
-      input.checked = judgement.answers[question.name] === input.value;
+      input.checked = rating.answers[question.name] === input.value;
     }
   }
-  const wrong = judgement.answers.trigger === "no";
+  const wrong = rating.answers.trigger === "no";
   const which = document.querySelector(".which");
   which.hidden = !wrong;
   for (const input of which.querySelectorAll("input")) {
-    input.checked = judgement.right_trigger === input.value;
+    input.checked = rating.right_trigger === input.value;
     input.disabled = !wrong || input.value === shown.trigger;
     input.parentElement.hidden = input.value === shown.trigger;
   }
@@ -142,10 +142,10 @@ function triggers(number) {
 // Answering
 
 function give(number, answer) {
-  const judgement = said.get(at);
+  const rating = said.get(at);
   const { name } = review.questions[number];
-  judgement.answers[name] = answer;
-  if (name === "trigger" && answer !== "no") judgement.right_trigger = null;
+  rating.answers[name] = answer;
+  if (name === "trigger" && answer !== "no") rating.right_trigger = null;
   choosing = name === "trigger" && answer === "no";
   here = choosing ? number : Math.min(number + 1, review.questions.length - 1);
   keep();
@@ -191,30 +191,30 @@ async function load(number) {
     status(`Cannot show ${number + 1}: ${error instanceof TypeError ? "the server does not answer" : error.message}.`, "failed");
     return;
   }
-  keeper.flush(); // Of what was typed while this came.
+  saver.flush(); // Of what was typed while this came.
   at = number;
   shown = item;
   // What is still on its way is newer than what the server knows.
-  if (!said.has(at)) said.set(at, item.judgement ?? { answers: {}, right_trigger: null, comment: "" });
-  const judgement = said.get(at);
-  here = Math.max(0, review.questions.findIndex((one) => !(one.name in judgement.answers)));
+  if (!said.has(at)) said.set(at, item.rating ?? { answers: {}, right_trigger: null, comment: "" });
+  const rating = said.get(at);
+  here = Math.max(0, review.questions.findIndex((one) => !(one.name in rating.answers)));
   choosing = false;
-  $("comment").value = judgement.comment;
+  $("comment").value = rating.comment;
   history.replaceState(null, "", `#${at + 1}`);
   document.querySelector("main").hidden = false;
   document.activeElement?.blur();
   showCase();
   showAnswers();
   scrollTo(0, 0);
-  $("judgement").scrollTop = 0;
+  $("rating").scrollTop = 0;
 }
 
-/** The next one after this that is not judged, from the beginning again after the last. */
+/** The next one after this that is not reviewed, from the beginning again after the last. */
 function onward() {
   const count = review.states.length;
   for (let step = 1; step <= count; step++) {
     const number = (at + step) % count;
-    if (state(number) !== "judged") return go(number);
+    if (state(number) !== "reviewed") return go(number);
   }
 }
 
@@ -223,7 +223,7 @@ function state(number) {
   const one = said.get(number);
   if (!one) return review.states[number];
   const whole = review.questions.every((question) => question.name in one.answers);
-  return whole && (one.answers.trigger !== "no" || one.right_trigger) ? "judged" : "draft";
+  return whole && (one.answers.trigger !== "no" || one.right_trigger) ? "reviewed" : "draft";
 }
 
 function press(event) {
@@ -273,7 +273,7 @@ async function begin() {
   build();
   document.addEventListener("keydown", press);
   $("comment").addEventListener("input", typed);
-  $("judgement").addEventListener("submit", (event) => event.preventDefault());
+  $("rating").addEventListener("submit", (event) => event.preventDefault());
   $("previous").addEventListener("click", () => go(at - 1));
   $("next").addEventListener("click", () => go(at + 1));
   $("onward").addEventListener("click", onward);
@@ -281,7 +281,7 @@ async function begin() {
   $("keys-button").addEventListener("click", () => $("keys").showModal());
   addEventListener("hashchange", () => go(Number(location.hash.slice(1)) - 1));
   const asked = Number(location.hash.slice(1)) - 1;
-  const open = review.states.findIndex((one) => one !== "judged");
+  const open = review.states.findIndex((one) => one !== "reviewed");
   await go(review.states[asked] ? asked : Math.max(0, open));
 }
 

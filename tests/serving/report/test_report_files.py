@@ -9,7 +9,7 @@ import re
 import pytest
 
 from storm_calm.serving.report import open_run, write_report
-from storm_calm.serving.report.page import MARK
+from storm_calm.serving.report.report_page import MARK
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from storm_calm.sandbox import SolverReport
 from storm_calm.serving.report import open_run, write_report
-from storm_calm.serving.report.page import as_json, packed, script_text, style_text
+from storm_calm.serving.report.report_page import as_json, packed, script_text, style_text
 from support.browser_pages import expect, until
 
 pytestmark = pytest.mark.slow

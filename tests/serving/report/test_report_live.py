@@ -171,7 +171,7 @@ def test_a_line_that_cannot_be_read_is_told_on_the_page_and_what_was_read_stays(
     settled(page, "#notice", "episodes.jsonl:3: not a record")
     expect(page.locator(".tile")).to_have_count(6)
     with pytest.raises(ValueError, match=r"episodes\.jsonl:3: not a record"):
-        serve(open_run(folder), port=0, listening=lambda address: pytest.fail("it listens"))
+        serve(open_run(folder), port=0, on_listening=lambda address: pytest.fail("it listens"))
 
 
 def test_when_the_server_goes_the_page_says_so_and_stays(served, made, many, page):
@@ -203,4 +203,4 @@ def test_a_port_that_is_taken_is_an_error_that_says_so(curated):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ValueError, match=rf"cannot listen at 127\.0\.0\.1:{port}: .*; choose another --port"):
-            serve(open_run(curated), port=port, listening=lambda address: pytest.fail("it listens"))
+            serve(open_run(curated), port=port, on_listening=lambda address: pytest.fail("it listens"))

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from storm_calm.serving.review.judgements import LONGEST
+from storm_calm.serving.review.ratings import LONGEST
+from storm_calm.serving.review.review_sample import sampled
 from storm_calm.serving.review.reviewer import reviewer_file, reviewing
-from storm_calm.serving.review.sample import sampled
 from support.review_process import ReviewProcess
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes",
 def ana(run):
     """A client of ana's page, whose review follows ben's."""
     with reviewing(run, "ben", sampled(run)) as ben:
-        ben.keep(0, {"answers": {**FINE, "leak": "yes"}, "comment": "ben thinks so"})
+        ben.save(0, {"answers": {**FINE, "leak": "yes"}, "comment": "ben thinks so"})
     with ReviewProcess(run, "ana") as opened, httpx.Client(base_url=opened.url, timeout=20) as client:
         client.headers["origin"] = opened.url.rsplit("/", 2)[0]
         client.folder = run
@@ -34,24 +34,24 @@ def kept(client):
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def test_a_judgement_is_on_disk_when_the_answer_comes(ana):
+def test_a_rating_is_on_disk_when_the_answer_comes(ana):
     draft = ana.put("items/1", json={"answers": {"finding": "no"}, "comment": "é"})
-    assert (draft.status_code, draft.json()) == (200, {"state": "draft", "judged": 0})
+    assert (draft.status_code, draft.json()) == (200, {"state": "draft", "reviewed": 0})
     assert [(line["answers"], line["comment"]) for line in kept(ana)] == [({"finding": "no"}, "é")]
-    assert ana.put("items/1", json={"answers": FINE}).json() == {"state": "judged", "judged": 1}
+    assert ana.put("items/1", json={"answers": FINE}).json() == {"state": "reviewed", "reviewed": 1}
     assert kept(ana)[-1]["answers"] == FINE
-    assert ana.get("review").json()["states"] == ["open", "judged", "open", "open", "open", "open"]
-    assert ana.get("items/1").json()["judgement"] == {"answers": FINE, "right_trigger": None, "comment": ""}
+    assert ana.get("review").json()["states"] == ["open", "reviewed", "open", "open", "open", "open"]
+    assert ana.get("items/1").json()["rating"] == {"answers": FINE, "right_trigger": None, "comment": ""}
 
 
 def test_nothing_of_another_reviewer_or_of_who_found_it_is_sent(ana):
     sent = ana.get("review").text + "".join(ana.get(f"items/{number}").text for number in range(6))
     assert "ben" not in sent.replace("number", "")
-    assert '"judged"' not in sent
+    assert '"reviewed"' not in sent
     item = ana.get("items/0").json()
-    assert item["judgement"] is None
+    assert item["rating"] is None
     assert set(item) == {
-        *("id", "about", "question", "answers", "before", "removed", "hint", "trigger", "evidence", "why", "judgement"),
+        *("id", "about", "question", "answers", "before", "removed", "hint", "trigger", "evidence", "why", "rating"),
     }
 
 
@@ -72,11 +72,11 @@ def test_a_host_of_another_name_is_turned_away(ana):
         assert ana.get("review", headers={"host": host}).status_code == 400, host
 
 
-def test_another_page_cannot_judge(ana):
+def test_another_page_cannot_rate(ana):
     port = ana.base_url.port
     for origin in ("http://evil.example", "null", f"http://localhost:{port}", f"https://127.0.0.1:{port}"):
         refused = ana.put("items/0", json={"answers": FINE}, headers={"origin": origin})
-        assert (refused.status_code, refused.json()) == (403, {"error": "judgements come from the review page alone"})
+        assert (refused.status_code, refused.json()) == (403, {"error": "ratings come from the review page alone"})
     del ana.headers["origin"]
     assert ana.put("items/0", json={"answers": FINE}).status_code == 403
     assert ana.post("items/0", json={"answers": FINE}).status_code == 405
@@ -94,15 +94,15 @@ def test_every_answer_forbids_what_the_page_does_not_need(ana):
         assert "access-control-allow-origin" not in headers
 
 
-def test_what_is_no_judgement_is_refused_with_what_is_wrong(ana):
+def test_what_is_no_rating_is_refused_with_what_is_wrong(ana):
     for body, status, fault in [
         (b"", 422, "Expecting value"),
-        (b"[]", 422, "a judgement is an object"),
+        (b"[]", 422, "a rating is an object"),
         (b"\xff", 422, "utf-8"),
         (b'{"answers": {"leak": "perhaps"}}', 422, '"answers.leak" is "perhaps"; give "yes", "no" or "cannot_say"'),
         (b'{"comment": "\\ud83d"}', 422, "the comment is no text from character 1 on"),
-        (b"[" * 100_000, 422, "the judgement is nested too deep"),
-        (json.dumps({"comment": "a" * 17 * LONGEST}).encode(), 413, "a judgement has 160000 bytes at most"),
+        (b"[" * 100_000, 422, "the rating is nested too deep"),
+        (json.dumps({"comment": "a" * 17 * LONGEST}).encode(), 413, "a rating has 160000 bytes at most"),
     ]:
         refused = ana.put("items/0", content=body)
         assert (refused.status_code, fault in refused.json()["error"]) == (status, True), fault
@@ -123,9 +123,9 @@ def test_a_disk_that_does_not_take_it_is_said_so_and_the_next_try_may_do(ana):
     refused = ana.put("items/0", json={"answers": FINE})
     assert (refused.status_code, refused.json()["error"]) == (
         507,
-        "the judgement cannot be written: Is a directory",
+        "the rating cannot be written: Is a directory",
     )
-    assert ana.get("items/0").json()["judgement"] is None
+    assert ana.get("items/0").json()["rating"] is None
     file.rmdir()
     assert ana.put("items/0", json={"answers": FINE}).status_code == 200
     assert len(kept(ana)) == 1

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from storm_calm.agents.curation.records import read_records
 from storm_calm.env import Episode, Finding, Intervention, Span, Transcript
-from storm_calm.serving.review.items import items_of, read_items
+from storm_calm.serving.review.review_items import items_of, read_items
 from support.fake_reasoner import workshop
 
 TEXT = st.text(alphabet="ab\n`", min_size=1, max_size=12)

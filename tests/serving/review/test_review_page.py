@@ -9,9 +9,9 @@ import psutil
 import pytest
 
 from storm_calm.env import TRIGGERS, Problem
-from storm_calm.serving.review.judgements import QUESTIONS
+from storm_calm.serving.review.ratings import QUESTIONS
 from storm_calm.serving.review.read_review import read_review
-from storm_calm.serving.review.results import results, results_to_json
+from storm_calm.serving.review.review_results import results, results_to_json
 from storm_calm.serving.review.reviewer import reviewer_file
 from support.browser_pages import NAMES, expect, until
 from support.fake_reasoner import workshop
@@ -118,7 +118,7 @@ def test_two_people_review_a_run_and_the_results_are_theirs(page, run):
             by_keyboard(page, said)
         expect(page.locator("#done")).to_be_visible()
         saved(page)
-        expect(page.locator("#judged")).to_have_text("6")
+        expect(page.locator("#reviewed")).to_have_text("6")
     with ReviewProcess(run, "ben") as place:
         opened(page, place, 1)
         for number, said in enumerate(BEN, start=1):
@@ -180,7 +180,7 @@ def test_nothing_is_lost_when_browser_and_server_are_killed_in_the_middle(browse
     with ReviewProcess(run, "ana") as place:
         page = opened(browser.new_page(), place)
         expect(page.locator("input:checked")).to_have_count(3)
-        expect(page.locator("#judged")).to_have_text("0")
+        expect(page.locator("#reviewed")).to_have_text("0")
         page.close()
 
 
@@ -208,7 +208,7 @@ def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back
         file.mkdir()
         answer_by_key(page, "hint", "yes")
         again = "It is tried again; keep this page open."
-        saved(page, f"Not saved: the judgement cannot be written: Is a directory. {again}")
+        saved(page, f"Not saved: the rating cannot be written: Is a directory. {again}")
         # Nothing may be written between the next two steps: it would be overwritten.
         down = True
         saved(page, gone)

@@ -6,11 +6,10 @@ from math import sqrt
 
 import pytest
 
-from storm_calm.serving.review.export import check_file, write
+from storm_calm.serving.review.export_ratings import check_file, write
 from storm_calm.serving.review.read_review import read_review
-from storm_calm.serving.review.results import results, results_to_json
+from storm_calm.serving.review.review_results import results, results_to_json
 from storm_calm.serving.review.reviewer import reviewing
-from storm_calm.serving.review.sample import sampled
 from support.fake_reasoner import workshop
 
 FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
@@ -26,7 +25,7 @@ def wilson(yes, n):
 
 @pytest.fixture
 def reviewed(made, intervened):
-    """Ten interventions, six of them by rules and four by a model; ana judged all of them, ben the first eight."""
+    """Ten interventions, six of them by rules and four by a model; ana reviewed all of them, ben the first eight."""
     folder = made(
         *(intervened(workshop(hours)) for hours in range(6)),
         *(intervened(workshop(hours), rule="llm", trigger="solver_distrust") for hours in range(6, 10)),
@@ -38,7 +37,7 @@ def reviewed(made, intervened):
         with reviewing(folder, name, items) as reviewer:
             answers = {**FINE, **said}
             right = "none" if answers["trigger"] == "no" else None
-            reviewer.keep(place[f"workshop-{hours}#0"], {"answers": answers, "right_trigger": right})
+            reviewer.save(place[f"workshop-{hours}#0"], {"answers": answers, "right_trigger": right})
 
     for hours in range(10):
         say("ana", hours, ANA.get(hours, {}))
@@ -92,7 +91,7 @@ def test_rates_stand_by_finder_and_by_trigger_too(reviewed):
     assert found["by_finder"]["rules"] == found["by_trigger"]["manual_computation"]
     assert found["by_finder"]["llm"] == found["by_trigger"]["solver_distrust"]
     rules, llm = found["by_finder"]["rules"], found["by_finder"]["llm"]
-    assert (rules["judged"], llm["judged"]) == (6, 4)
+    assert (rules["reviewed"], llm["reviewed"]) == (6, 4)
     assert (rules["hint"]["n"], rules["hint"]["yes"], rules["hint"]["cannot_say"]) == (5, 4, 3)
     assert (rules["hint"]["rate"], rules["hint"]["low"], rules["hint"]["high"]) == wilson(4, 5)
     assert (llm["leak"]["rate"], llm["leak"]["low"], llm["leak"]["high"]) == wilson(1, 4)
@@ -124,25 +123,27 @@ def test_one_against_two_is_not_rejected(reviewed):
     items = sampled(reviewed)
     with reviewing(reviewed, "eve", items) as eve:
         for number in range(10):
-            eve.keep(number, {"answers": FINE})
+            eve.save(number, {"answers": FINE})
     review = read_review(reviewed)
     assert set(review.rejected_runs) == {"workshop-0", "workshop-8"}
     assert len(results(review).agreement) == 3
 
 
-def test_a_review_in_which_nothing_is_judged_says_so(run):
+def test_a_review_in_which_nothing_is_reviewed_says_so(run):
     with pytest.raises(ValueError, match=r"first: has no review; storm review .*first --reviewer NAME begins one"):
         read_review(run)
     with reviewing(run, "ana", sampled(run)) as ana:
-        ana.keep(0, {"answers": {"finding": "yes"}})
-    with pytest.raises(ValueError, match=r"nothing of its review is judged yet; storm review .*first --reviewer NAME"):
+        ana.save(0, {"answers": {"finding": "yes"}})
+    with pytest.raises(
+        ValueError, match=r"nothing in it is reviewed yet; continue with storm review .*first --reviewer NAME"
+    ):
         read_review(run)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_the_table_has_a_row_for_each_judgement(reviewed, tmp_path, suffix):
+def test_the_table_has_a_row_for_each_rating(reviewed, tmp_path, suffix):
     review = read_review(reviewed)
-    file = tmp_path / "new" / f"judgements{suffix}"
+    file = tmp_path / "new" / f"ratings{suffix}"
     assert write(review, file) == 18
     with file.open(newline="") as opened:
         rows = list(csv.DictReader(opened)) if suffix == ".csv" else [json.loads(line) for line in opened]
@@ -157,17 +158,17 @@ def test_the_table_has_a_row_for_each_judgement(reviewed, tmp_path, suffix):
         *("no", "no", "none", "no"),
     )
     assert (row["finder"], row["trigger"], str(row["rejected"])) == ("rules", "manual_computation", "True")
-    with pytest.raises(ValueError, match=f"judgements{suffix}: is there already"):
+    with pytest.raises(ValueError, match=f"ratings{suffix}: is there already"):
         write(review, file)
     with pytest.raises(ValueError, match=r"written as \.csv or \.jsonl"):
-        check_file(tmp_path / "judgements.xlsx")
+        check_file(tmp_path / "ratings.xlsx")
 
 
 def test_no_text_becomes_a_formula_in_a_spreadsheet(made, intervened, tmp_path):
     formula = '=HYPERLINK("http://example.org")'
     folder = made(intervened(workshop(1), hint=formula, removed="@SUM(1)\r\nand, more"))
     with reviewing(folder, "ana", sampled(folder)) as ana:
-        ana.keep(0, {"answers": FINE, "comment": "+1\nyes"})
+        ana.save(0, {"answers": FINE, "comment": "+1\nyes"})
     review = read_review(folder)
     write(review, tmp_path / "a.csv")
     write(review, tmp_path / "a.jsonl")

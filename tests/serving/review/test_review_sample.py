@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.env import Episode
-from storm_calm.serving.review.items import read_items
-from storm_calm.serving.review.sample import draw, sample_file, sampled, shares
+from storm_calm.serving.review.review_items import read_items
+from storm_calm.serving.review.review_sample import draw, sample_file, sampled, shares
 from support.fake_reasoner import workshop
 
 SIZES = st.dictionaries(

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from storm_calm.env.atomic_write import atomic_write
-from storm_calm.serving.report.page import as_json, facts, is_ours, packed, page
 from storm_calm.serving.report.read_records import read_lines
-from storm_calm.serving.report.run_files import Run
+from storm_calm.serving.report.report_page import as_json, facts, is_ours, packed, page
+from storm_calm.serving.report.run_files import RunFiles
 
 BLOCK_RUNS = 50
 """Runs in a block: enough to share what their texts have in common, few enough to unpack in a moment."""
@@ -20,7 +20,7 @@ BLOCK_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class WrittenReport:
     """A report that was written."""
 
     path: Path
@@ -33,7 +33,7 @@ class Report:
     """Whether the run was over when it was read."""
 
 
-def write_report(run: Run, out: Path) -> Report:
+def write_report(run: RunFiles, out: Path) -> WrittenReport:
     """Write the report of a run to `out`, all or nothing, in place of an earlier report.
 
     One block of runs is held at a time, and a row for each run. Raises ValueError for a line that is no record, for a
@@ -45,7 +45,7 @@ def write_report(run: Run, out: Path) -> Report:
         raise ValueError(f"{out}: is there already and no report of storm view; choose another --out")
     if not out.parent.is_dir():
         raise ValueError(f"{out.parent}: no such folder; choose another --out")
-    told = facts(run)
+    run_facts = facts(run)
     with tempfile.TemporaryFile("w+", encoding="ascii") as blocks:
         rows = _write_blocks(run, blocks)
         if not rows:
@@ -55,11 +55,11 @@ def write_report(run: Run, out: Path) -> Report:
         blocks.seek(0)
         with atomic_write(out) as draft, draft.open("w", encoding="utf-8") as file:
             pieces = (line.rstrip("\n") for line in blocks)
-            file.writelines(page(run, packed(as_json({"facts": told, "rows": rows})), pieces, live=False))
-    return Report(path=out, size=out.stat().st_size, entries=len(rows), finished=told["finished"])
+            file.writelines(page(run, packed(as_json({"facts": run_facts, "rows": rows})), pieces, live=False))
+    return WrittenReport(path=out, size=out.stat().st_size, entries=len(rows), finished=run_facts["finished"])
 
 
-def _write_blocks(run: Run, blocks: TextIO) -> list[list[Any]]:
+def _write_blocks(run: RunFiles, blocks: TextIO) -> list[list[Any]]:
     """Write a line for each block; the rows, each with its block and its place in it. Of a key the last one counts."""
     rows: dict[str, list[Any]] = {}
     block: list[str] = []
@@ -81,5 +81,5 @@ def _write_blocks(run: Run, blocks: TextIO) -> list[list[Any]]:
     return list(rows.values())
 
 
-def _opened(run: Run) -> BinaryIO:
+def _opened(run: RunFiles) -> BinaryIO:
     return run.records.open("rb") if run.records.exists() else io.BytesIO()

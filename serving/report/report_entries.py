@@ -1,4 +1,4 @@
-"""What the page shows of a record: a small row for its index, and the whole run for its block.
+"""What the page shows of a record: a small row for its index, and the whole trajectory for its block.
 
 Token ids stay out of it, and so do a program's result files. Offsets become numbers of spans, since a browser counts
 characters in another way than Python.
@@ -51,17 +51,17 @@ class Entry:
         return [self.row[name] for name in FIELDS]
 
 
-def curated(data: Mapping[str, Any]) -> Entry:
+def curation_entry(data: Mapping[str, Any]) -> Entry:
     """The entry of a curation's record. Raises ValueError, KeyError, TypeError or AttributeError for what is none."""
     record = record_from_json(data)
     episode, native = record.episode, record.native
-    told = score(episode) if episode.problem.answers else None
+    scored = score(episode) if episode.problem.answers else None
     found = [one.finding for one in episode.interventions]
     row = _row(episode, found) | {
         "key": _linkable(record.id),
         "sample": None,
         "outcome": record.outcome,
-        "right": _right(told),
+        "right": _right(scored),
         "native": _right(score(native) if native.problem.answers else None),
         "rejected_hints": [rejected.reason for rejected in record.rejected_hints],
         "cost": list(asdict(record.cost).values()) if record.cost != Cost() else None,
@@ -73,8 +73,8 @@ def curated(data: Mapping[str, Any]) -> Entry:
     details = {
         "seed": record.seed,
         "temperature": None,
-        "run": _run(episode, told),
-        "native": None if same else _run(native, score(native) if native.problem.answers else None),
+        "run": _trajectory(episode, scored),
+        "native": None if same else _trajectory(native, score(native) if native.problem.answers else None),
         "left": _findings(episode, [record.finding] if record.finding else []),
         "rejected_hints": [to_json(rejected) for rejected in record.rejected_hints],
         "cost": to_json(record.cost),
@@ -83,17 +83,17 @@ def curated(data: Mapping[str, Any]) -> Entry:
     return Entry(row=row, details=details)
 
 
-def evaluated(data: Mapping[str, Any], *, rule: str | None) -> Entry:
-    """The entry of an evaluation's sample, scored under `rule`; raises as `curated` does."""
+def evaluation_entry(data: Mapping[str, Any], *, rule: str | None) -> Entry:
+    """The entry of an evaluation's sample, scored under `rule`; raises as `curation_entry` does."""
     sample = sample_from_json(data)
     episode = sample.episode
-    told = score(episode, rule)
+    scored = score(episode, rule)
     found = findings(episode)
     row = _row(episode, found) | {
         "key": _linkable(f"{sample.id}/{sample.sample}"),
         "sample": sample.sample,
-        "outcome": told.reason,
-        "right": _right(told),
+        "outcome": scored.reason,
+        "right": _right(scored),
         "native": None,
         "rejected_hints": [],
         "cost": None,
@@ -104,7 +104,7 @@ def evaluated(data: Mapping[str, Any], *, rule: str | None) -> Entry:
     details = {
         "seed": sample.seed,
         "temperature": sample.temperature,
-        "run": _run(episode, told),
+        "run": _trajectory(episode, scored),
         "native": None,
         "left": _findings(episode, found),
         "rejected_hints": [],
@@ -137,8 +137,8 @@ def _problem(episode: Episode) -> dict[str, Any]:
     return {"question": problem.question, "answers": list(problem.answers), "source": problem.source}
 
 
-def _right(told: Score | None) -> bool | None:
-    return None if told is None or told.reward is None else told.reward == 1
+def _right(scored: Score | None) -> bool | None:
+    return None if scored is None or scored.reward is None else scored.reward == 1
 
 
 def _seconds(episode: Episode) -> float:
@@ -150,8 +150,8 @@ def _linkable(key: str) -> str:
     return key.encode("utf-8", "replace").decode()
 
 
-def _run(episode: Episode, told: Score | None) -> dict[str, Any]:
-    """A run as the page draws it: spans, each with what belongs to it."""
+def _trajectory(episode: Episode, scored: Score | None) -> dict[str, Any]:
+    """Return a trajectory as the page draws it: spans, each with what belongs to it."""
     spans: list[dict[str, Any]] = []
     executions = iter(episode.executions)
     # A later hint may have cut an earlier one away; of those at one place the last one is what stands there.
@@ -175,7 +175,7 @@ def _run(episode: Episode, told: Score | None) -> dict[str, Any]:
         ],
         "stop": episode.stop,
         "usage": to_json(episode.usage),
-        "score": to_json(told) if told else None,
+        "score": to_json(scored) if scored else None,
     }
 
 
@@ -192,12 +192,12 @@ def _execution(execution: Execution, written: str) -> dict[str, Any]:
         **{name: getattr(execution, name) for name in PARTS},
         "reports": [to_json(report) for report in execution.reports],
         "files": {name: len(content) for name, content in execution.files.items()},
-        "code": None if _stands(execution.code.strip(), written) else execution.code,
+        "code": None if _is_readable(execution.code.strip(), written) else execution.code,
     }
 
 
-def _stands(code: str, text: str) -> bool:
-    """Whether a program can be read in the model's text before it, where a call of a tool has it as JSON."""
+def _is_readable(code: str, text: str) -> bool:
+    """Return whether a program can be read in the model's text before it; a tool call has it as JSON."""
     return code in text or json.dumps(code)[1:-1] in text or json.dumps(code, ensure_ascii=False)[1:-1] in text
 
 

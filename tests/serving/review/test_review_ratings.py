@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from storm_calm.env import TRIGGERS
 from storm_calm.env.serialize import from_json, to_json
-from storm_calm.serving.review.judgements import ANSWERS, LONGEST, MEANINGS, QUESTIONS, Judgement
-from storm_calm.serving.review.reviewer import read_judgements, read_reviewers, reviewer_file, reviewing
-from storm_calm.serving.review.sample import read_sample, sampled
+from storm_calm.serving.review.ratings import ANSWERS, LONGEST, MEANINGS, QUESTIONS, Rating
+from storm_calm.serving.review.review_sample import read_sample, sampled
+from storm_calm.serving.review.reviewer import read_ratings, read_reviewers, reviewer_file, reviewing
 
 pytestmark = pytest.mark.slow
 
@@ -37,8 +37,8 @@ def test_every_trigger_is_explained_to_reviewers():
 
 @given(DRAFTS)
 def test_a_judgement_comes_back_from_its_line(said):
-    one = Judgement(item="a#0", digest="d", **said)
-    assert from_json(Judgement, json.loads(json.dumps(to_json(one)))) == one
+    one = Rating(item="a#0", digest="d", **said)
+    assert from_json(Rating, json.loads(json.dumps(to_json(one)))) == one
     whole = set(said["answers"]) == set(QUESTIONS)
     assert one.complete == (whole and (said["answers"]["trigger"] != "no" or said["right_trigger"] is not None))
 
@@ -61,10 +61,10 @@ def test_a_judgement_comes_back_from_its_line(said):
         ({"mood": "good"}, '"mood" is not a known field; remove it'),
     ],
 )
-def test_what_is_no_judgement_is_refused_and_not_kept(run, said, fault):
+def test_what_is_no_rating_is_refused_and_not_kept(run, said, fault):
     with reviewing(run, "ana", sampled(run)) as ana:
         with pytest.raises(ValueError, match=fault):
-            ana.keep(0, said)
+            ana.save(0, said)
         assert ana.latest == {}
     assert not reviewer_file(run, "ana").exists()
 
@@ -73,17 +73,17 @@ def test_the_trigger_that_fired_is_not_the_right_one_where_it_is_wrong(run):
     items = sampled(run)
     fired = items[0].intervention.finding.trigger
     with reviewing(run, "ana", items) as ana, pytest.raises(ValueError, match="which was said to be wrong"):
-        ana.keep(0, {"answers": {"trigger": "no"}, "right_trigger": fired})
+        ana.save(0, {"answers": {"trigger": "no"}, "right_trigger": fired})
 
 
 def test_the_last_word_counts_and_a_draft_takes_nothing_back(run):
     items = sampled(run)
     with reviewing(run, "ana", items) as ana:
-        ana.keep(0, {"answers": FINE, "comment": "first"})
-        ana.keep(0, {"answers": {**FINE, "leak": "yes"}, "comment": "second"})
-        ana.keep(0, {"answers": {**FINE, "trigger": "no"}, "comment": "changing my mind"})
-        ana.keep(1, {"answers": {"finding": "no"}})
-        assert ana.judged == 0
+        ana.save(0, {"answers": FINE, "comment": "first"})
+        ana.save(0, {"answers": {**FINE, "leak": "yes"}, "comment": "second"})
+        ana.save(0, {"answers": {**FINE, "trigger": "no"}, "comment": "changing my mind"})
+        ana.save(1, {"answers": {"finding": "no"}})
+        assert ana.reviewed == 0
     lines = reviewer_file(run, "ana").read_text().splitlines()
     assert [json.loads(line)["comment"] for line in lines] == ["first", "second", "changing my mind", ""]
     (counted,) = read_reviewers(run, read_sample(run))["ana"]
@@ -96,25 +96,25 @@ def test_the_last_word_counts_and_a_draft_takes_nothing_back(run):
 def test_a_line_that_a_kill_cut_short_costs_no_other(run):
     items = sampled(run)
     with reviewing(run, "ana", items) as ana:
-        ana.keep(0, {"answers": FINE})
-        ana.keep(1, {"answers": FINE})
+        ana.save(0, {"answers": FINE})
+        ana.save(1, {"answers": FINE})
     file = reviewer_file(run, "ana")
     file.write_bytes(file.read_bytes()[:-20])
     with reviewing(run, "ana", items) as ana:
         assert list(ana.latest) == [items[0].id]
-        ana.keep(2, {"answers": FINE})
-    assert [one.item for one in read_judgements(file, read_sample(run).items)] == [items[0].id, items[2].id]
+        ana.save(2, {"answers": FINE})
+    assert [one.item for one in read_ratings(file, read_sample(run).items)] == [items[0].id, items[2].id]
 
 
-def test_a_line_that_is_no_judgement_of_this_sample_is_named(run):
+def test_a_line_that_is_no_rating_of_this_sample_is_named(run):
     items = sampled(run)
     with reviewing(run, "ana", items) as ana:
-        ana.keep(0, {"answers": FINE})
+        ana.save(0, {"answers": FINE})
     file = reviewer_file(run, "ana")
     good = file.read_text()
     for line, fault in [
-        ("{}", 'ana.jsonl:2: not a judgement of this review: "item" is missing'),
-        ("mine", "ana.jsonl:2: not a judgement of this review: not JSON: Expecting value"),
+        ("{}", 'ana.jsonl:2: not a rating of this review: "item" is missing'),
+        ("mine", "ana.jsonl:2: not a rating of this review: not JSON: Expecting value"),
         (good.strip().replace('"digest": "', '"digest": "x'), "ana.jsonl:2: .* is not in the sample"),
     ]:
         file.write_text(f"{good}{line}\n")
@@ -129,7 +129,7 @@ def test_what_is_no_name_is_refused(run, name):
         reviewer_file(run, name)
 
 
-def test_a_reviewer_judges_in_one_process_at_a_time_and_two_reviewers_in_two(run):
+def test_a_reviewer_rates_in_one_process_at_a_time_and_two_reviewers_in_two(run):
     items = sampled(run)
     hold = (
         "import sys; from pathlib import Path; from storm_calm.serving.review.reviewer import reviewing\n"
@@ -145,7 +145,7 @@ def test_a_reviewer_judges_in_one_process_at_a_time_and_two_reviewers_in_two(run
         ):
             pass
         with reviewing(run, "ben", items) as ben:
-            ben.keep(0, {"answers": FINE})
+            ben.save(0, {"answers": FINE})
         other.kill()
     with reviewing(run, "ana", items) as ana:
         assert ana.latest == {}

@@ -1,12 +1,12 @@
-"""The review page as an ASGI app, for one reviewer: what there is to judge goes out, judgements come in.
+"""The review page as an ASGI app, for one reviewer: what there is to review goes out, ratings come in.
 
     GET  /TOKEN/               the page, and beside it its style and scripts
     GET  /TOKEN/review         the reviewer, the questions, the triggers, and how far each intervention is
-    GET  /TOKEN/items/NUMBER   an intervention, from 0, and what the reviewer said about it
+    GET  /TOKEN/items/NUMBER   an intervention, from 0, and the reviewer's rating of it
     PUT  /TOKEN/items/NUMBER   {"answers", "right_trigger", "comment"}: kept on disk when the answer comes
 
 Nothing of another reviewer is read here. Other web pages in the same browser can neither see nor send anything: the
-address has a secret, the host has to be this one by name (against DNS rebinding), and a judgement has to come from the
+address has a secret, the host has to be this one by name (against DNS rebinding), and a rating has to come from the
 page itself.
 """
 
@@ -27,14 +27,14 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from storm_calm.env import TRIGGER_CLASS
-from storm_calm.serving.review.items import Item
-from storm_calm.serving.review.judgements import LONGEST, MEANINGS, NONE, QUESTIONS, Judgement
+from storm_calm.serving.review.ratings import LONGEST, MEANINGS, NONE, QUESTIONS, Rating
+from storm_calm.serving.review.review_items import Item
 from storm_calm.serving.review.reviewer import Reviewer
 
 FILES = Path(__file__).parent / "page"
-BESIDE = ("review.css", "review.js", "keeping.js", "texts.js")
+BESIDE = ("review.css", "review.js", "saving.js", "text_blocks.js")
 MOST_BYTES = 16 * LONGEST
-"""Bytes of a judgement: a comment whose characters are all written as escapes, and more."""
+"""Bytes of a rating: a comment whose characters are all written as escapes, and more."""
 HEADERS = {
     # All that the page needs is its own files, its icon and this server; whatever a model wrote can start nothing.
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -76,25 +76,25 @@ def create_app(reviewer: Reviewer, *, run: str, token: str) -> Starlette:
         item = reviewer.items[_number(request)]
         return JSONResponse(_shown(item, reviewer.latest.get(item.id)))
 
-    async def keep(request: Request) -> Response:
-        """Keep a judgement."""
+    async def save(request: Request) -> Response:
+        """Save a rating."""
         if request.headers.get("origin") != f"{request.url.scheme}://{request.headers['host']}":
-            raise HTTPException(403, "judgements come from the review page alone")
+            raise HTTPException(403, "ratings come from the review page alone")
         number = _number(request)
         try:
-            said = json.loads(await _body(request))
-            if not isinstance(said, dict):
-                raise ValueError("a judgement is an object")
+            data = json.loads(await _body(request))
+            if not isinstance(data, dict):
+                raise ValueError("a rating is an object")
             # One after another: a line is repaired, written and waited for, and the last one is what counts.
             async with writing:
-                kept = await asyncio.to_thread(reviewer.keep, number, said)
+                saved = await asyncio.to_thread(reviewer.save, number, data)
         except RecursionError as error:
-            raise HTTPException(422, "the judgement is nested too deep") from error
+            raise HTTPException(422, "the rating is nested too deep") from error
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
         except OSError as error:
-            raise HTTPException(507, f"the judgement cannot be written: {error.strerror}") from error
-        return JSONResponse({"state": _state(kept), "judged": reviewer.judged})
+            raise HTTPException(507, f"the rating cannot be written: {error.strerror}") from error
+        return JSONResponse({"state": _state(saved), "reviewed": reviewer.reviewed})
 
     def _number(request: Request) -> int:
         number: int = request.path_params["number"]
@@ -111,7 +111,7 @@ def create_app(reviewer: Reviewer, *, run: str, token: str) -> Starlette:
                     *(Route(f"/{name}", _file(name)) for name in BESIDE),
                     Route("/review", review),
                     Route("/items/{number:int}", show),
-                    Route("/items/{number:int}", keep, methods=["PUT"]),
+                    Route("/items/{number:int}", save, methods=["PUT"]),
                 ],
             )
         ],
@@ -155,15 +155,15 @@ async def _body(request: Request) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > MOST_BYTES:
-            raise HTTPException(413, f"a judgement has {MOST_BYTES} bytes at most")
+            raise HTTPException(413, f"a rating has {MOST_BYTES} bytes at most")
     return body
 
 
-def _state(judgement: Judgement | None) -> str:
-    return "open" if judgement is None else "judged" if judgement.complete else "draft"
+def _state(rating: Rating | None) -> str:
+    return "open" if rating is None else "reviewed" if rating.complete else "draft"
 
 
-def _shown(item: Item, judgement: Judgement | None) -> dict[str, Any]:
+def _shown(item: Item, rating: Rating | None) -> dict[str, Any]:
     """What a reviewer is to see; not who found the flaw, and not what became of the run, which would sway."""
     finding = item.intervention.finding
     return {
@@ -177,6 +177,6 @@ def _shown(item: Item, judgement: Judgement | None) -> dict[str, Any]:
         "trigger": finding.trigger,
         "evidence": finding.evidence,
         "why": finding.why,
-        "judgement": judgement
-        and {"answers": judgement.answers, "right_trigger": judgement.right_trigger, "comment": judgement.comment},
+        "rating": rating
+        and {"answers": rating.answers, "right_trigger": rating.right_trigger, "comment": rating.comment},
     }

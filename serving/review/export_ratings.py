@@ -1,4 +1,4 @@
-"""Judgements as a table for others: a row for each reviewer and intervention, as CSV or JSONL."""
+"""Ratings as a table for others: a row for each reviewer and intervention, as CSV or JSONL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from storm_calm.env.atomic_write import write_text
 from storm_calm.env.jsonl import write_lines
-from storm_calm.serving.review.judgements import QUESTIONS
+from storm_calm.serving.review.ratings import QUESTIONS
 from storm_calm.serving.review.read_review import Review
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -17,7 +17,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def rows(review: Review) -> list[dict[str, Any]]:
-    """The rows: drafts and what nobody judged are left out."""
+    """The rows: drafts and what nobody reviewed are left out."""
     rejected = review.rejected
     return [
         {
@@ -33,22 +33,22 @@ def rows(review: Review) -> list[dict[str, Any]]:
             "removed": item.intervention.removed,
             "hint": item.intervention.hint,
             "reviewer": name,
-            **{f"{question}_answer": judgements[item.id].answers[question] for question in QUESTIONS},
-            "right_trigger": judgements[item.id].right_trigger,
-            "comment": judgements[item.id].comment,
-            "at": judgements[item.id].at,
+            **{f"{question}_answer": ratings[item.id].answers[question] for question in QUESTIONS},
+            "right_trigger": ratings[item.id].right_trigger,
+            "comment": ratings[item.id].comment,
+            "at": ratings[item.id].at,
             "rejected": item.id in rejected,
         }
         for item in review.items
-        for name, judgements in review.reviewers.items()
-        if item.id in judgements
+        for name, ratings in review.reviewers.items()
+        if item.id in ratings
     ]
 
 
 def check_file(file: Path) -> None:
     """Raise ValueError unless `file` can be written: .csv or .jsonl, and nothing there yet."""
     if file.suffix not in (".csv", ".jsonl"):
-        raise ValueError(f"{file}: judgements are written as .csv or .jsonl; choose such a file")
+        raise ValueError(f"{file}: ratings are written as .csv or .jsonl; choose such a file")
     if file.exists():
         raise ValueError(f"{file}: is there already; choose another file")
 
@@ -61,7 +61,7 @@ def write(review: Review, file: Path) -> int:
     if file.suffix == ".jsonl":
         write_lines(file, found)
         return len(found)
-    # A review without a judgement is no review, so there is a first row.
+    # A review without a rating is no review, so there is a first row.
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, list(found[0]), lineterminator="\n")
     writer.writeheader()

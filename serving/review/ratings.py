@@ -1,4 +1,4 @@
-"""What a reviewer says about one intervention: five questions, each yes, no or can't say, and a comment."""
+"""A reviewer's rating of one intervention: five questions, each answered with yes, no or can't say, and a comment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NONE = "none"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class ReviewQuestion:
     """What is asked about every intervention."""
 
     words: str
@@ -32,16 +32,18 @@ class Question:
     """The answer that speaks for the intervention."""
 
 
-QUESTIONS: dict[str, Question] = {
-    "finding": Question(words="Is the finding right?", help="What was cut away begins with a real flaw.", good="yes"),
-    "trigger": Question(
+QUESTIONS: dict[str, ReviewQuestion] = {
+    "finding": ReviewQuestion(
+        words="Is the finding right?", help="What was cut away begins with a real flaw.", good="yes"
+    ),
+    "trigger": ReviewQuestion(
         words="Is the trigger right?", help="The flaw is of the kind that the trigger names.", good="yes"
     ),
-    "hint": Question(words="Is the hint right?", help="It is true, and would mend the flaw.", good="yes"),
-    "lightweight": Question(
+    "hint": ReviewQuestion(words="Is the hint right?", help="It is true, and would mend the flaw.", good="yes"),
+    "lightweight": ReviewQuestion(
         words="Is the hint lightweight?", help="It nudges: short, no code, no step worked out.", good="yes"
     ),
-    "leak": Question(
+    "leak": ReviewQuestion(
         words="Does the hint leak the answer?", help="It gives away the answer, or most of the way.", good="no"
     ),
 }
@@ -60,8 +62,8 @@ MEANINGS: dict[Trigger, str] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judgement:
-    """What a reviewer said about one intervention, so far."""
+class Rating:
+    """A reviewer's answers on one intervention, so far."""
 
     item: str
     """The intervention's id."""

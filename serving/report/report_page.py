@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from storm_calm.env import TRIGGER_CLASS
-from storm_calm.serving.report.page_data import FIELDS
-from storm_calm.serving.report.run_files import Run
+from storm_calm.serving.report.report_entries import FIELDS
+from storm_calm.serving.report.run_files import RunFiles
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (
@@ -31,7 +31,7 @@ MARK_WITHIN = 400
 """Bytes within which the mark stands."""
 
 
-def facts(run: Run) -> dict[str, Any]:
+def facts(run: RunFiles) -> dict[str, Any]:
     """What the page says of a run beside its records."""
     return {
         "name": run.name,
@@ -66,7 +66,7 @@ def packed(text: str) -> str:
     return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
 
 
-def page(run: Run, index: str, blocks: Iterable[str], *, live: bool) -> Iterator[str]:
+def page(run: RunFiles, index: str, blocks: Iterable[str], *, live: bool) -> Iterator[str]:
     """The page, piece by piece.
 
     index, blocks: as `packed` gives them; a live page asks for its blocks instead.

@@ -10,15 +10,15 @@ from typing import Any
 from storm_calm.agents.evaluation.intervals import Interval, mean_share
 from storm_calm.env import TRIGGERS
 from storm_calm.env.serialize import to_json
-from storm_calm.serving.review.cohen_kappa import Agreement, agreement
-from storm_calm.serving.review.items import Item
-from storm_calm.serving.review.judgements import QUESTIONS
+from storm_calm.serving.review.cohen_kappa import RaterAgreement, agreement
+from storm_calm.serving.review.ratings import QUESTIONS
 from storm_calm.serving.review.read_review import Review
+from storm_calm.serving.review.review_items import Item
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rate:
-    """How often a question was answered with yes. Interventions are the units, however many people judged each."""
+class YesRate:
+    """How often a question was answered with yes. Interventions are the units, however many people reviewed each."""
 
     n: int
     """Interventions that somebody answered with yes or no."""
@@ -33,17 +33,17 @@ class Rate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
+class RatingGroup:
     """Some of the interventions."""
 
-    judged: int
-    """Interventions that somebody judged."""
-    rates: dict[str, Rate]
+    reviewed: int
+    """Interventions that somebody reviewed."""
+    rates: dict[str, YesRate]
     """By question."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Results:
+class ReviewResults:
     """What came of a review."""
 
     sample: int
@@ -51,20 +51,20 @@ class Results:
     drawn_from: int
     """Interventions of the curation."""
     reviewers: dict[str, int]
-    """How many each reviewer judged."""
-    overall: Group
+    """How many each reviewer reviewed."""
+    overall: RatingGroup
     """Over all interventions."""
-    by_finder: dict[str, Group]
+    by_finder: dict[str, RatingGroup]
     """By who found the flaw: rules, llm, person."""
-    by_trigger: dict[str, Group]
+    by_trigger: dict[str, RatingGroup]
     """By the trigger that fired."""
-    agreement: dict[tuple[str, str], dict[str, Agreement]]
+    agreement: dict[tuple[str, str], dict[str, RaterAgreement]]
     """Of each two reviewers, by question, over what both answered with yes or no."""
     rejected: dict[str, str]
     """The interventions that reviewers rejected, with why; see `Review.rejected`."""
 
 
-def results_to_json(found: Results) -> dict[str, Any]:
+def results_to_json(found: ReviewResults) -> dict[str, Any]:
     """The JSON data of the results, to six decimals: each group's rates stand a level higher."""
     data = to_json(replace(found, agreement={}), digits=6)
     agreement = [
@@ -84,22 +84,22 @@ def _flat(group: dict[str, Any]) -> dict[str, Any]:
     for question, rate in group["rates"].items():
         interval = rate.pop("interval") or {"mean": None, "low": None, "high": None}
         rates[question] = {**rate, "rate": interval["mean"], "low": interval["low"], "high": interval["high"]}
-    return {"judged": group["judged"], **rates}
+    return {"reviewed": group["reviewed"], **rates}
 
 
-def results(review: Review) -> Results:
+def results(review: Review) -> ReviewResults:
     """The results of a review, finished or not."""
     finders: dict[str, list[Item]] = {}
     triggers: dict[str, list[Item]] = {}
-    for item in review.judged:
+    for item in review.reviewed:
         trigger, finder = item.stratum
         triggers.setdefault(trigger, []).append(item)
         finders.setdefault(finder, []).append(item)
-    return Results(
+    return ReviewResults(
         sample=len(review.items),
         drawn_from=review.sample.drawn_from,
-        reviewers={name: len(judgements) for name, judgements in review.reviewers.items()},
-        overall=_group(review, review.judged),
+        reviewers={name: len(ratings) for name, ratings in review.reviewers.items()},
+        overall=_group(review, review.reviewed),
         by_finder={finder: _group(review, finders[finder]) for finder in sorted(finders)},
         by_trigger={trigger: _group(review, triggers[trigger]) for trigger in TRIGGERS if trigger in triggers},
         agreement={pair: _agreement(review, *pair) for pair in combinations(review.reviewers, 2)},
@@ -107,15 +107,15 @@ def results(review: Review) -> Results:
     )
 
 
-def _group(review: Review, items: Sequence[Item]) -> Group:
-    return Group(judged=len(items), rates={question: _rate(review, items, question) for question in QUESTIONS})
+def _group(review: Review, items: Sequence[Item]) -> RatingGroup:
+    return RatingGroup(reviewed=len(items), rates={question: _rate(review, items, question) for question in QUESTIONS})
 
 
-def _rate(review: Review, items: Sequence[Item], question: str) -> Rate:
+def _rate(review: Review, items: Sequence[Item], question: str) -> YesRate:
     values: list[int] = []
     split = cannot_say = 0
     for item in items:
-        answers = [one.answers[question] for one in review.said(item)]
+        answers = [one.answers[question] for one in review.ratings_of(item)]
         yes, no = answers.count("yes"), answers.count("no")
         cannot_say += len(answers) - yes - no
         if yes == no:
@@ -124,11 +124,11 @@ def _rate(review: Review, items: Sequence[Item], question: str) -> Rate:
             split += 1
         values.append(int(yes > no or (yes == no and QUESTIONS[question].good == "no")))
     interval = mean_share(values) if values else None
-    return Rate(n=len(values), yes=sum(values), split=split, cannot_say=cannot_say, interval=interval)
+    return YesRate(n=len(values), yes=sum(values), split=split, cannot_say=cannot_say, interval=interval)
 
 
-def _agreement(review: Review, one: str, other: str) -> dict[str, Agreement]:
-    found: dict[str, Agreement] = {}
+def _agreement(review: Review, one: str, other: str) -> dict[str, RaterAgreement]:
+    found: dict[str, RaterAgreement] = {}
     for question in QUESTIONS:
         pairs = [
             (first.answers[question], review.reviewers[other][id].answers[question])

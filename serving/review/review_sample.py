@@ -1,4 +1,4 @@
-"""The sample: which interventions are judged. Drawn once, by trigger and finder, the same for all reviewers."""
+"""The sample: which interventions are reviewed. Drawn once, by trigger and finder, the same for all reviewers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 
 from storm_calm.env.atomic_write import write_json
 from storm_calm.env.serialize import from_json, to_json
-from storm_calm.serving.review.items import Item, is_finished, read_items
+from storm_calm.serving.review.review_items import Item, is_finished, read_items
 
 SIZE = 100
 """Interventions in a sample, unless somebody says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
-    """Which interventions are judged, and how they were drawn."""
+class ReviewSample:
+    """Which interventions are reviewed, and how they were drawn."""
 
     size: int
     """How many were asked for; where there are fewer, all of them are in it."""
@@ -28,7 +28,7 @@ class Sample:
     drawn_from: int
     """Interventions of the curation."""
     items: dict[str, str]
-    """The ids of the interventions, in the order in which they are judged, with the digests of what there is to see."""
+    """The ids of the interventions, in their order on the page, with the digests of what there is to see."""
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -74,18 +74,18 @@ def sampled(run: Path, *, size: int | None = None, seed: int | None = None) -> t
     return matched(sample, items, run)
 
 
-def read_sample(run: Path) -> Sample:
+def read_sample(run: Path) -> ReviewSample:
     """The sample that is kept. Raises ValueError where there is none, or it cannot be read."""
     file = sample_file(run)
     try:
-        return from_json(Sample, json.loads(file.read_text(encoding="utf-8")))
+        return from_json(ReviewSample, json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise ValueError(f"{run}: has no review; storm review {run} --reviewer NAME begins one") from error
     except ValueError as error:
         raise ValueError(f"{file}: not a sample: {error}; move {file.parent} away to begin another review") from error
 
 
-def matched(sample: Sample, items: Sequence[Item], run: Path) -> tuple[Item, ...]:
+def matched(sample: ReviewSample, items: Sequence[Item], run: Path) -> tuple[Item, ...]:
     """The interventions of the sample, in its order.
 
     Raises ValueError where one of them is not what reviewers are shown, or were.
@@ -100,7 +100,7 @@ def matched(sample: Sample, items: Sequence[Item], run: Path) -> tuple[Item, ...
     return tuple(known[id] for id in sample.items)
 
 
-def draw(items: Sequence[Item], *, size: int, seed: int) -> Sample:
+def draw(items: Sequence[Item], *, size: int, seed: int) -> ReviewSample:
     """A sample by strata, see `shares`, in an order that mixes them; the same for the same seed."""
     strata: dict[tuple[str, str], list[Item]] = {}
     for item in items:
@@ -112,7 +112,7 @@ def draw(items: Sequence[Item], *, size: int, seed: int) -> Sample:
         for item in random.Random(f"{seed} {' '.join(stratum)}").sample(strata[stratum], counts[stratum])
     ]
     random.Random(f"{seed}").shuffle(drawn)
-    return Sample(size=size, seed=seed, drawn_from=len(items), items={item.id: item.digest for item in drawn})
+    return ReviewSample(size=size, seed=seed, drawn_from=len(items), items={item.id: item.digest for item in drawn})
 
 
 def shares(sizes: Mapping[tuple[str, str], int], size: int) -> dict[tuple[str, str], int]:

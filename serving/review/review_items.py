@@ -1,4 +1,4 @@
-"""What reviewers judge: each intervention of a curation, with the run as it stood when the intervener looked at it."""
+"""What is reviewed: each intervention of a curation, with the run as it stood when the intervener looked at it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WANTED = "give the folder that storm curate wrote"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class TextPart:
     """A stretch of a run as it once stood."""
 
     source: Source | Literal["cut"]
@@ -30,13 +30,13 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """An intervention, and what a reviewer has to see to judge it."""
+    """An intervention, and what a reviewer has to see to review it."""
 
     problem: Problem
     """What the run is about."""
     index: int
     """Which of the run's interventions it is, from 0."""
-    before: tuple[Part, ...]
+    before: tuple[TextPart, ...]
     """The run up to the cut, prompt left out."""
     intervention: Intervention
     """The finding, the hint, and what was cut away."""
@@ -86,14 +86,14 @@ def is_finished(run: Path) -> bool:
 
 def items_of(episode: Episode) -> tuple[Item, ...]:
     """The interventions of a run, in order."""
-    parts = [Part(source=span.source, text=span.text) for span in episode.transcript.spans]
+    parts = [TextPart(source=span.source, text=span.text) for span in episode.transcript.spans]
     items: list[Item] = []
     # From the last one back: what stood there before it is what is left of its cut, and what it removed.
     for index, one in reversed(list(enumerate(episode.interventions))):
         kept = _up_to(parts, one.cut)
         before = tuple(part for part in kept if part.source != "prompt")
         items.append(Item(problem=episode.problem, index=index, before=before, intervention=one))
-        parts = [*kept, Part(source="cut", text=one.removed)]
+        parts = [*kept, TextPart(source="cut", text=one.removed)]
     return tuple(reversed(items))
 
 
@@ -104,11 +104,11 @@ def _record(record: Mapping[str, Any]) -> tuple[str, tuple[Item, ...]]:
     return str(record["id"]), items
 
 
-def _up_to(parts: Iterable[Part], end: int) -> list[Part]:
+def _up_to(parts: Iterable[TextPart], end: int) -> list[TextPart]:
     """The first `end` characters."""
-    kept: list[Part] = []
+    kept: list[TextPart] = []
     for part in parts:
         if part.text[:end]:
-            kept.append(Part(source=part.source, text=part.text[:end]))
+            kept.append(TextPart(source=part.source, text=part.text[:end]))
         end -= min(end, len(part.text))
     return kept

@@ -1,0 +1,42 @@
+"""uvicorn with the settings that all our servers share, and pages for this machine alone.
+
+with open_port(LOOPBACK, port) as listener:
+    on_listening(f"http://{LOOPBACK}:{listener.getsockname()[1]}/")
+    uvicorn.Server(server_config(app)).run(sockets=[listener])
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+LOOPBACK = "127.0.0.1"
+"""The address of pages that are for this machine alone."""
+
+
+def open_port(host: str, port: int) -> socket.socket:
+    """Listen at a port; 0 for any that is free. Raises ValueError if it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=4096)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise ValueError(f"cannot listen at {host}:{port}: {why}; choose another --port") from error
+
+
+def server_config(app: ASGIApp, **settings: Any) -> uvicorn.Config:
+    """Return uvicorn's settings: no log of requests, nothing about the server in answers, a quick end."""
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        **settings,
+    )
