@@ -52,8 +52,8 @@ def _serve(config: ServeConfig, given: Sequence[str]) -> None:
     try:
         import uvloop
 
+        from storm_calm.serving.api.api_server import serve as run
         from storm_calm.serving.api.auth import ENVIRONMENT, read_keys
-        from storm_calm.serving.api.server import serve as run
     except ImportError as error:
         raise ValueError(f"serving needs {error.name}; pip install 'storm-calm[serve]'") from error
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)

@@ -21,7 +21,7 @@ import orjson
 
 from storm_calm.env import Message
 from storm_calm.env.solver_env import DEFAULT_TOKENS
-from storm_calm.serving.api.errors import ApiError
+from storm_calm.serving.api.api_errors import ApiError
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 """How hard to try, as clients say it."""

@@ -37,8 +37,8 @@ from storm_calm.env import (
 )
 from storm_calm.sandbox import Cancellation, Execution, RunCancelledError, Sandbox
 from storm_calm.serving.api.agent_request import EFFORTS, AgentRequest
+from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.config import ServeConfig
-from storm_calm.serving.api.errors import ApiError
 from storm_calm.serving.api.metrics import Metrics
 
 log = logging.getLogger("storm")

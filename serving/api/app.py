@@ -26,17 +26,17 @@ from starlette.middleware.cors import CORSMiddleware
 from storm_calm.agents.reasoners.async_reasoners import open_async
 from storm_calm.serving.api.agent_request import AgentRequest, check_size
 from storm_calm.serving.api.agent_tasks import Agent, AgentTask
+from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.auth import Keys
-from storm_calm.serving.api.chat import ChatCompletion
+from storm_calm.serving.api.chat_completions import ChatCompletion
 from storm_calm.serving.api.chat_request import ChatRequest
 from storm_calm.serving.api.conclusion import raise_for_failure
 from storm_calm.serving.api.config import ServeConfig
-from storm_calm.serving.api.errors import ApiError
 from storm_calm.serving.api.json_body import BodyRoute
 from storm_calm.serving.api.metrics import Metrics
 from storm_calm.serving.api.middleware import ApiMiddleware, Drain, caller_of
+from storm_calm.serving.api.model_responses import ModelResponse
 from storm_calm.serving.api.rate_limit import RateLimit
-from storm_calm.serving.api.responses import ModelResponse
 from storm_calm.serving.api.responses_request import ResponsesRequest
 from storm_calm.serving.api.sse import DisconnectedError, EventStream, until_disconnect
 

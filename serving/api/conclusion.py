@@ -12,7 +12,7 @@ from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Execution
 from storm_calm.serving.api.agent_request import AgentRequest, too_long
 from storm_calm.serving.api.agent_tasks import AgentOutcome
-from storm_calm.serving.api.errors import ApiError
+from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.notes import notes
 from storm_calm.serving.api.reasoning_split import THOUGHT, ReasoningSplit
 

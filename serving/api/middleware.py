@@ -15,8 +15,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from storm_calm.serving.api.api_errors import ApiError, as_api_error
 from storm_calm.serving.api.auth import Caller, Keys
-from storm_calm.serving.api.errors import ApiError, as_api_error
 from storm_calm.serving.api.http_limits import HEAD_BYTES, head_bytes
 from storm_calm.serving.api.metrics import Metrics
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.auth import Caller
-from storm_calm.serving.api.errors import ApiError
 
 
 class RateLimit:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from storm_calm.env import Message
 from storm_calm.serving.api.agent_request import AgentRequest, Effort, check_file_name, decode_file, unique_files
-from storm_calm.serving.api.errors import ApiError
+from storm_calm.serving.api.api_errors import ApiError
 
 IGNORED_PARTS = frozenset({"refusal", "thinking", "redacted_thinking", "reasoning"})
 """Parts of an assistant's earlier messages that are passed over: no model sees another's thoughts."""

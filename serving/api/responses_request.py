@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from storm_calm.serving.api.agent_request import AgentRequest, Effort
-from storm_calm.serving.api.errors import ApiError
+from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.request_body import InputMessage, RequestBody, RequestModel, TextFormat, is_text
 
 IGNORED_ITEMS = ("reasoning", "code_interpreter_call")

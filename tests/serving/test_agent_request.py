@@ -13,7 +13,7 @@ from storm_calm.serving.api.agent_request import (
     describe_files,
     unique_files,
 )
-from storm_calm.serving.api.errors import ApiError
+from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.notes import notes
 
 

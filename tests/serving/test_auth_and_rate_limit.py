@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.auth import Keys, digest, new_key, read_keys
-from storm_calm.serving.api.errors import ApiError
 from support.fake_upstream import FakeUpstream
 from support.running_server import RunningServer
 

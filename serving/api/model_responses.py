@@ -13,9 +13,9 @@ import orjson
 
 from storm_calm.serving.api.agent_request import AgentRequest
 from storm_calm.serving.api.agent_tasks import AgentTask
+from storm_calm.serving.api.api_errors import as_api_error
 from storm_calm.serving.api.code_blocks import CodeBlockSplit, Kind
 from storm_calm.serving.api.conclusion import Conclusion
-from storm_calm.serving.api.errors import as_api_error
 from storm_calm.serving.api.output_items import Data, OutputItems
 from storm_calm.serving.api.rendering import Piece, Rendering
 from storm_calm.serving.api.responses_request import ResponsesRequest

@@ -16,9 +16,9 @@ import orjson
 
 from storm_calm.serving.api.agent_request import AgentRequest
 from storm_calm.serving.api.agent_tasks import AgentTask
+from storm_calm.serving.api.api_errors import as_api_error
 from storm_calm.serving.api.chat_request import ChatRequest
 from storm_calm.serving.api.conclusion import execution_data
-from storm_calm.serving.api.errors import as_api_error
 from storm_calm.serving.api.reasoning_split import Channel
 from storm_calm.serving.api.rendering import Rendering
 from storm_calm.serving.api.sse import ALIVE, DONE
