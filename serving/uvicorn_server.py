@@ -1,7 +1,6 @@
-"""uvicorn with the settings that all our servers share, and pages for this machine alone.
+"""uvicorn with the settings that all our servers share.
 
-with open_port(LOOPBACK, port) as listener:
-    on_listening(f"http://{LOOPBACK}:{listener.getsockname()[1]}/")
+with open_port("127.0.0.1", port) as listener:
     uvicorn.Server(server_config(app)).run(sockets=[listener])
 """
 
@@ -13,9 +12,6 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-
-LOOPBACK = "127.0.0.1"
-"""The address of pages that are for this machine alone."""
 
 
 def open_port(host: str, port: int) -> socket.socket:

@@ -18,16 +18,15 @@ from typing import Any, BinaryIO
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from storm_calm.serving.local_page import LOOPBACK, page_middleware
 from storm_calm.serving.report.read_records import read_line, read_lines
 from storm_calm.serving.report.report_page import as_json, facts, packed, page, policy
 from storm_calm.serving.report.run_files import RunFiles
-from storm_calm.serving.uvicorn_server import LOOPBACK, open_port, server_config
+from storm_calm.serving.uvicorn_server import open_port, server_config
 
 MOST = 50
 """Whole runs that one answer may have."""
@@ -101,7 +100,7 @@ def create_app(run: RunFiles, index: LiveIndex) -> Starlette:
 
     def shown(request: Request) -> Response:
         empty = packed(as_json({"facts": facts(run), "rows": []}))
-        return HTMLResponse("".join(page(run, empty, (), live=True)), headers=headers())
+        return HTMLResponse("".join(page(run, empty, (), live=True)))
 
     def rows(request: Request) -> Response:
         have, stamp = number(request, "have"), request.query_params.get("stamp", "")
@@ -113,14 +112,11 @@ def create_app(run: RunFiles, index: LiveIndex) -> Starlette:
         return data(index.details(request.query_params.get("stamp", ""), first, min(last, first + MOST)))
 
     routes = [Route("/", shown), Route("/rows", rows), Route("/runs", details)]
-    # Another page's address may be made to point here; a browser then names that page as the host.
-    return Starlette(
-        routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])]
-    )
+    return Starlette(routes=routes, middleware=page_middleware(policy(live=True)))
 
 
 def number(request: Request, name: str) -> int:
-    """A whole number of at least 0 in a request's query. Raises HTTPException where it is none."""
+    """Return a whole number of at least 0 in a request's query. Raises HTTPException if it is not one."""
     value = request.query_params.get(name, "")
     if not value.isdecimal() or len(value) > 12:
         raise HTTPException(400, f"{name} is {value[:20]!r}; give a whole number")
@@ -128,19 +124,8 @@ def number(request: Request, name: str) -> int:
 
 
 def data(value: Any) -> Response:
-    """Data as JSON, for our own page alone."""
-    return Response(as_json(value), media_type="application/json", headers=headers())
-
-
-def headers() -> dict[str, str]:
-    """Headers of all answers."""
-    return {
-        "content-security-policy": policy(live=True),
-        "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
-        "cross-origin-resource-policy": "same-origin",
-        "referrer-policy": "no-referrer",
-    }
+    """Return data as JSON, for our own page alone."""
+    return Response(as_json(value), media_type="application/json")
 
 
 def serve(run: RunFiles, *, port: int, on_listening: Callable[[str], None]) -> None:

@@ -19,14 +19,12 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from storm_calm.env import TRIGGER_CLASS
+from storm_calm.serving.local_page import page_middleware
 from storm_calm.serving.review.ratings import LONGEST, MEANINGS, NONE, QUESTIONS, Rating
 from storm_calm.serving.review.review_items import Item
 from storm_calm.serving.review.reviewer import Reviewer
@@ -35,16 +33,11 @@ FILES = Path(__file__).parent / "page"
 BESIDE = ("review.css", "review.js", "saving.js", "text_blocks.js")
 MOST_BYTES = 16 * LONGEST
 """Bytes of a rating: a comment whose characters are all written as escapes, and more."""
-HEADERS = {
-    # All that the page needs is its own files, its icon and this server; whatever a model wrote can start nothing.
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cache-control": "no-store",
-}
+# All that the page needs is its own files, its icon and this server; whatever a model wrote can start nothing.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
 
 
 def create_app(reviewer: Reviewer, *, run: str, token: str) -> Starlette:
@@ -115,27 +108,9 @@ def create_app(reviewer: Reviewer, *, run: str, token: str) -> Starlette:
                 ],
             )
         ],
-        middleware=[
-            Middleware(_Headers),
-            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
-        ],
+        middleware=page_middleware(POLICY),
         exception_handlers={HTTPException: _failed},
     )
-
-
-class _Headers:
-    """Puts `HEADERS` on every response, errors included."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] += [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-            await send(message)
-
-        await self._app(scope, receive, sending)
 
 
 def _file(name: str) -> Any:

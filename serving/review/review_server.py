@@ -8,10 +8,11 @@ from pathlib import Path
 
 import uvicorn
 
+from storm_calm.serving.local_page import LOOPBACK
 from storm_calm.serving.review.review_app import create_app
 from storm_calm.serving.review.review_sample import sampled
 from storm_calm.serving.review.reviewer import Reviewer, reviewer_file, reviewing
-from storm_calm.serving.uvicorn_server import LOOPBACK, open_port, server_config
+from storm_calm.serving.uvicorn_server import open_port, server_config
 
 
 def serve(
