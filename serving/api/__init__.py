@@ -1,1 +1,1 @@
-"""OpenAI's chat completions and responses APIs, served from runs of the agent."""
+"""OpenAI's chat completions and responses APIs, answered by the agent."""

@@ -48,7 +48,7 @@ KEEP_ALIVE = 10.0
 
 
 Failure = Literal["reasoner", "sandbox", "time", "context"]
-"""What can go wrong around the model: it can't be reached, no program can run, the time is over, the question is too
+"""What can fail around the model: it can't be reached, no program can run, the time is over, the question is too
 long for it."""
 
 
@@ -147,9 +147,9 @@ class AgentTask:
         self.task.add_done_callback(lambda _: self._wake.set())
 
     async def events(self) -> AsyncIterator[list[AgentEvent]]:
-        """What happens, to the run's end; what came meanwhile comes together, text in one piece.
+        """Yield events up to the task's end; those that are waiting come together, text in one piece.
 
-        An empty list says that nothing happened for `KEEP_ALIVE` seconds.
+        An empty list means that nothing happened for `KEEP_ALIVE` seconds.
         """
         while self._events or not self.task.done():
             if self._events:

@@ -19,14 +19,14 @@ _MAYBE = re.compile(r"`{1,3}\Z|```[a-z0-9]{0,7}[ \t]*\r?\Z", re.IGNORECASE)
 
 
 class CodeBlockSplit:
-    """One run's thoughts, divided. Fences are left out."""
+    """The thoughts of one answer, divided into prose and programs. Fences are left out."""
 
     def __init__(self) -> None:
         self._coding = False
         self._held = ""
 
     def feed(self, text: str) -> list[tuple[Kind, str]]:
-        """What is clear of what came; what may be the beginning of a fence is held."""
+        """Return the pieces that are clear by now; what may be the beginning of a fence is held."""
         pieces: list[tuple[Kind, str]] = []
         rest = self._held + text
         while True:
@@ -50,7 +50,7 @@ class CodeBlockSplit:
         return pieces
 
     def finish(self) -> list[tuple[Kind, str]]:
-        """What was held; a program that is open ends here."""
+        """Return what was held; a program that is open ends here."""
         pieces: list[tuple[Kind, str]] = []
         self._add(pieces, self._held)
         self._held, self._coding = "", False

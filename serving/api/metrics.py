@@ -1,4 +1,4 @@
-"""What the server tells Prometheus at `/metrics`."""
+"""The server's metrics for Prometheus, at `/metrics`."""
 
 from __future__ import annotations
 
@@ -32,39 +32,39 @@ class Metrics:
             buckets=SECONDS, registry=self.registry,
         )  # fmt: skip
         self._answer = Histogram(
-            "storm_answer_seconds", "From a request to the end of its run.", buckets=SECONDS, registry=self.registry
+            "storm_answer_seconds", "From a request to the end of its answer.", buckets=SECONDS, registry=self.registry
         )
 
     def answered(self, path: str, status: int) -> None:
-        """A request was answered. path: of a route, never what a client made up."""
+        """Count a request that was answered. path: of a route, never what a client made up."""
         self._requests.labels(path, str(status)).inc()
 
     def began(self) -> None:
-        """A run began."""
+        """Count an answer that begins."""
         self._running.inc()
 
     def acting(self, acting: bool) -> None:
-        """A program begins to wait for its turn, or is over."""
+        """Count a program that begins to wait for its turn, or has ended."""
         self._acting.inc(1 if acting else -1)
 
     def ended(self, seconds: float) -> None:
-        """A run ended, or was cancelled, after so many seconds."""
+        """Count an answer that ended, or was cancelled, after so many seconds."""
         self._running.dec()
         self._answer.observe(seconds)
 
     def first_token(self, seconds: float) -> None:
-        """The first text came so many seconds after the request."""
+        """Observe the seconds from a request to its first text."""
         self._first.observe(seconds)
 
     def tokens(self, count: int) -> None:
-        """So many more tokens came."""
+        """Count more tokens."""
         self._tokens.inc(count)
 
     def ran(self, execution: Execution) -> None:
-        """A program ran."""
+        """Count a program that ran."""
         self._executions.labels(execution.status).inc()
         self._solver.inc(execution.wall_seconds)
 
     def text(self) -> bytes:
-        """All figures, as Prometheus reads them."""
+        """Return all figures, as Prometheus reads them."""
         return generate_latest(self.registry)

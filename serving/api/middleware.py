@@ -25,7 +25,7 @@ BODY_SECONDS = 30.0
 
 
 class ApiMiddleware:
-    """The middleware around the app."""
+    """The middleware around the app: hosts, keys, sizes, draining and errors."""
 
     def __init__(
         self, app: ASGIApp, *, keys: Keys, metrics: Metrics, drain: Drain, most_bytes: int, hosts: Collection[str]
@@ -35,7 +35,7 @@ class ApiMiddleware:
         self._hosts = None if "*" in hosts else frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or answer it with an error."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         status = 0
@@ -107,7 +107,7 @@ class ApiMiddleware:
 
 
 def host_name(header: str) -> str:
-    """The host in a Host header, without the port, in small letters."""
+    """Return the host of a Host header, without the port, in small letters."""
     name = header.strip().lower()
     if name.startswith("["):  # An IPv6 address.
         return name[1:].partition("]")[0]
@@ -115,7 +115,7 @@ def host_name(header: str) -> str:
 
 
 class Drain:
-    """Counts the requests that are being answered, and says when no more are taken."""
+    """The count of the requests that are being answered, and whether new ones are turned away."""
 
     def __init__(self) -> None:
         self.draining = False
@@ -135,7 +135,7 @@ class Drain:
 
 
 def caller_of(scope: Scope) -> Caller:
-    """Who asks, of a request that was let in."""
+    """Return the caller of a request that was let in."""
     caller: Caller = scope["state"]["caller"]
     return caller
 

@@ -17,7 +17,7 @@ _ORDINARY = 10.0
 
 
 def notes(episode: Episode, request: AgentRequest) -> list[str]:
-    """Sentences for the user; none where nothing is amiss. Of numbers that came in files nothing is known."""
+    """Return sentences for the user, none if nothing is amiss. Numbers that came in files are not known."""
     answer = read_answer(episode.transcript) if episode.stop == "answer" else None
     if answer is None:
         return []
@@ -43,10 +43,10 @@ def _invented(episode: Episode, request: AgentRequest) -> list[str]:
     ran = [turn.code for turn in evidence.turns if turn.execution is not None and turn.code is not None]
     if not ran:
         return []
-    said = [{value for value, _ in numbers_in(message["content"])} for message in request.messages]
-    given = {value for values in said for value in values}
+    given_by_message = [{value for value, _ in numbers_in(message["content"])} for message in request.messages]
+    given = {value for values in given_by_message for value in values}
     # "With 50 more hours", "with 20 % less": what a change makes of a number of before.
-    changes, earlier = said[-1], {value for values in said[:-1] for value in values}
+    changes, earlier = given_by_message[-1], {value for values in given_by_message[:-1] for value in values}
     changed = {old + sign * by for old in earlier for by in changes for sign in (1, -1)}
     changed |= {old * (1 + sign * by / 100) for old in earlier for by in changes for sign in (1, -1)}
     given |= {value / 100 for value in given} | {value * 100 for value in given} | changed

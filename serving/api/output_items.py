@@ -1,4 +1,4 @@
-"""The output of a response as it grows: items for thoughts, programs and the answer, and the events that tell of them.
+"""The output of a response as it grows: items for thoughts, programs and the answer, and their events.
 
     items = OutputItems()
     for event in items.prose("Let me see."): ...
@@ -29,19 +29,19 @@ class OutputItems:
         self._text = ""
 
     def prose(self, text: str) -> Iterator[Data]:
-        """The model thinks."""
+        """Add thoughts of the model."""
         yield from self._open("reasoning")
         self._text += text
         yield self._event("response.reasoning_text.delta", content_index=0, delta=text)
 
     def code(self, text: str) -> Iterator[Data]:
-        """The model writes a program."""
+        """Add code of a program."""
         yield from self._open("code_interpreter_call")
         self._text += text
         yield self._event("response.code_interpreter_call_code.delta", delta=text)
 
     def ran(self, execution: Execution) -> Iterator[Data]:
-        """The program ran."""
+        """Add the result of the program."""
         yield from self._open("code_interpreter_call")
         assert self._item is not None
         yield self._event("response.code_interpreter_call_code.done", code=execution.code)
@@ -61,13 +61,13 @@ class OutputItems:
         yield from self._close()
 
     def answer(self, text: str) -> Iterator[Data]:
-        """The model answers."""
+        """Add text of the answer."""
         yield from self._open("message")
         self._text += text
         yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=[])
 
     def finish(self, *, complete: bool) -> Iterator[Data]:
-        """Nothing more comes. complete: whether the model came to its end."""
+        """Close the last item. complete: whether the model came to its end."""
         if self._item is not None and not complete:
             self._item["status"] = "incomplete"
         yield from self._close()

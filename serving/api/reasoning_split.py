@@ -1,4 +1,4 @@
-"""Which of a run's text is thought, and which is the answer: the two split in which a chat shows it.
+"""The split of the model's text into reasoning and content, the two channels in which a chat shows it.
 
     split = ReasoningSplit()
     split.feed("Let me see.\\n</think>\\nSell 3.")      # [("reasoning", "Let me see.\\n"), ("content", "Sell 3.")]
@@ -21,7 +21,7 @@ THOUGHT = "</think>"
 
 
 class ReasoningSplit:
-    """One run's text, divided as it comes."""
+    """The text of one answer, split as it comes."""
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
         """stop: strings of the caller's at which the answer ends; they are left out."""
@@ -35,10 +35,10 @@ class ReasoningSplit:
         self.reasoning = ""
         """The thoughts so far, programs and output included."""
         self.stopped = False
-        """Whether one of the caller's stop strings came; the rest of the run is of no use."""
+        """Whether one of the caller's stop strings came; what follows is of no use."""
 
     def feed(self, text: str) -> list[tuple[Channel, str]]:
-        """What can be shown of what came; the beginning of a mark is held until it is clear what it is."""
+        """Return the pieces that can be shown; the beginning of a mark is held until it is clear what it is."""
         pieces: list[tuple[Channel, str]] = []
         rest = "" if self.stopped else self._held + text
         while rest and not self.stopped:
@@ -62,19 +62,19 @@ class ReasoningSplit:
         return pieces
 
     def observe(self, output: str) -> str:
-        """A program's output came, after `finish`, and the model goes on behind it: `output`, as it is reasoning."""
+        """Add a program's output, after `finish`, to the reasoning, and return it; the model continues behind it."""
         self._coding = False
         self.reasoning += output
         self._observed += len(output)
         return output
 
     def reasoning_tokens(self, tokens: int) -> int:
-        """How many of the model's `tokens` are reasoning, by their part of the text."""
+        """Return how many of the model's `tokens` are reasoning, by their part of the text."""
         thoughts = len(self.reasoning) - self._observed
         return round(tokens * thoughts / max(1, thoughts + len(self.content)))
 
     def finish(self) -> list[tuple[Channel, str]]:
-        """What was held: nothing more comes."""
+        """Return what was held: nothing more comes."""
         pieces: list[tuple[Channel, str]] = []
         held, self._held = self._held, ""
         self._show(pieces, held.partition(OUTPUT_START)[0])
