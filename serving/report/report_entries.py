@@ -73,7 +73,7 @@ def curation_entry(data: Mapping[str, Any]) -> Entry:
     details = {
         "seed": record.seed,
         "temperature": None,
-        "run": _trajectory(episode, scored),
+        "trajectory": _trajectory(episode, scored),
         "native": None if same else _trajectory(native, score(native) if native.problem.answers else None),
         "left": _findings(episode, [record.finding] if record.finding else []),
         "rejected_hints": [to_json(rejected) for rejected in record.rejected_hints],
@@ -104,7 +104,7 @@ def evaluation_entry(data: Mapping[str, Any], *, rule: str | None) -> Entry:
     details = {
         "seed": sample.seed,
         "temperature": sample.temperature,
-        "run": _trajectory(episode, scored),
+        "trajectory": _trajectory(episode, scored),
         "native": None,
         "left": _findings(episode, found),
         "rejected_hints": [],

@@ -8,12 +8,12 @@ from typing import Literal, get_args
 from storm_calm.env import TRIGGERS, Trigger
 
 Answer = Literal["yes", "no", "cannot_say"]
-"""What can be said to a question."""
+"""An answer to a question."""
 
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
 """All of them."""
 
-LONGEST = 10_000
+MAX_COMMENT = 10_000
 """Characters that a comment may have."""
 
 NONE = "none"
@@ -58,7 +58,7 @@ MEANINGS: dict[Trigger, str] = {
     "wrong_variable_type": "An LP where whole numbers are meant, or the reverse.",
     "implementation_drift": "The code is not the stated model, data are misread, a status or an error is ignored.",
 }
-"""What each trigger stands for, as reviewers are told; see `env.Trigger`."""
+"""What each trigger means, as shown to reviewers; see `env.Trigger`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,11 +83,11 @@ class Rating:
             if name not in QUESTIONS:
                 raise ValueError(f"question {name!r} is none of {', '.join(QUESTIONS)}")
         if self.right_trigger is not None and self.answers.get("trigger") != "no":
-            raise ValueError(f"right_trigger is {self.right_trigger!r}, but the trigger was not said to be wrong")
+            raise ValueError(f"right_trigger is {self.right_trigger!r}, but the trigger was not rated as wrong")
         if self.right_trigger not in (None, NONE, *TRIGGERS):
             raise ValueError(f"right_trigger is {self.right_trigger!r}; give one of {', '.join(TRIGGERS)} or {NONE}")
-        if len(self.comment) > LONGEST:
-            raise ValueError(f"the comment has {len(self.comment)} characters; {LONGEST} are the most")
+        if len(self.comment) > MAX_COMMENT:
+            raise ValueError(f"the comment has {len(self.comment)} characters; {MAX_COMMENT} are the most")
         try:
             self.comment.encode()
         except UnicodeEncodeError as error:

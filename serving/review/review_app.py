@@ -25,13 +25,13 @@ from starlette.routing import Mount, Route
 
 from storm_calm.env import TRIGGER_CLASS
 from storm_calm.serving.local_page import page_middleware
-from storm_calm.serving.review.ratings import LONGEST, MEANINGS, NONE, QUESTIONS, Rating
+from storm_calm.serving.review.ratings import MAX_COMMENT, MEANINGS, NONE, QUESTIONS, Rating
 from storm_calm.serving.review.review_items import Item
 from storm_calm.serving.review.reviewer import Reviewer
 
 FILES = Path(__file__).parent / "page"
-BESIDE = ("review.css", "review.js", "saving.js", "text_blocks.js")
-MOST_BYTES = 16 * LONGEST
+ASSETS = ("review.css", "review.js", "saving.js", "text_blocks.js")
+MAX_BYTES = 16 * MAX_COMMENT
 """Bytes of a rating: a comment whose characters are all written as escapes, and more."""
 # All that the page needs is its own files, its icon and this server; whatever a model wrote can start nothing.
 POLICY = (
@@ -59,7 +59,7 @@ def create_app(reviewer: Reviewer, *, run: str, token: str) -> Starlette:
                     for name, meaning in MEANINGS.items()
                 ],
                 "none": NONE,
-                "longest_comment": LONGEST,
+                "longest_comment": MAX_COMMENT,
                 "states": [_state(reviewer.latest.get(item.id)) for item in reviewer.items],
             }
         )
@@ -101,7 +101,7 @@ def create_app(reviewer: Reviewer, *, run: str, token: str) -> Starlette:
                 f"/{token}",
                 routes=[
                     Route("/", _file("review.html")),
-                    *(Route(f"/{name}", _file(name)) for name in BESIDE),
+                    *(Route(f"/{name}", _file(name)) for name in ASSETS),
                     Route("/review", review),
                     Route("/items/{number:int}", show),
                     Route("/items/{number:int}", save, methods=["PUT"]),
@@ -129,8 +129,8 @@ async def _body(request: Request) -> bytes:
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, f"a rating has {MOST_BYTES} bytes at most")
+        if len(body) > MAX_BYTES:
+            raise HTTPException(413, f"a rating has {MAX_BYTES} bytes at most")
     return body
 
 

@@ -70,9 +70,9 @@ class Reviewer:
         """
         item = self.items[number]
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        one = from_json(Rating, {**said, "item": item.id, "digest": self._digests[item.id], "at": at})
+        one = from_json(Rating, {**answers, "item": item.id, "digest": self._digests[item.id], "at": at})
         if one.right_trigger == item.intervention.finding.trigger:
-            raise ValueError(f"right_trigger is {one.right_trigger!r}, which was said to be wrong")
+            raise ValueError(f"right_trigger is {one.right_trigger!r}, which was rated as wrong")
         append_line(self._file, to_json(one))
         self.latest[item.id] = one
         return one

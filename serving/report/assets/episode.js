@@ -149,7 +149,7 @@ function rail(rows, place, filters) {
 }
 
 function contents(row, details) {
-  const { run, native } = details;
+  const { trajectory: run, native } = details;
   const answers = details.answers.map((answer) => number(answer)).join(" or ") || "unknown";
   return [
     el(

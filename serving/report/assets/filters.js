@@ -86,7 +86,7 @@ function matching(filters) {
 function* textsOf(row, details) {
   yield row.id;
   yield details.question;
-  for (const run of [details.run, details.native]) {
+  for (const run of [details.trajectory, details.native]) {
     if (!run) continue;
     for (const span of run.spans) {
       yield span.text;

@@ -213,8 +213,8 @@ function families(rows) {
   );
 }
 
-function settingsCard(told) {
-  const pairs = Object.entries(told.settings).filter(
+function settingsCard(runFacts) {
+  const pairs = Object.entries(runFacts.settings).filter(
     ([, value]) => value !== "" && !(Array.isArray(value) && !value.length),
   );
   if (!pairs.length) return null;

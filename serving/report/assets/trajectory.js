@@ -58,21 +58,21 @@ function promptSpan(span) {
 }
 
 function toolSpan(span, order, evidence) {
-  const run = span.execution;
+  const execution = span.execution;
   const body = span.text
     .replace(/^(?:```output|<tool_response>)\n?/, "")
     .replace(/\n?(?:```|<\/tool_response>)\s*$/, "");
   const lines = body.trim().split("\n");
-  const told = [
-    run.status === "ok" ? null : words(run.status),
-    duration(run.wall_seconds),
-    plural(run.reports.length, "solve"),
+  const facts = [
+    execution.status === "ok" ? null : words(execution.status),
+    duration(execution.wall_seconds),
+    plural(execution.reports.length, "solve"),
   ];
   return el(
     "section",
-    { class: `span tool ${run.status === "ok" ? "" : "failed"}`, "aria-label": `Output of program ${order}` },
-    run.code ? codeBlock(run.code) : null,
-    run.reports.length ? reports(run.reports) : null,
+    { class: `span tool ${execution.status === "ok" ? "" : "failed"}`, "aria-label": `Output of program ${order}` },
+    execution.code ? codeBlock(execution.code) : null,
+    execution.reports.length ? reports(execution.reports) : null,
     el(
       "details",
       { class: "fold" },
@@ -81,24 +81,24 @@ function toolSpan(span, order, evidence) {
         {},
         el("span", { class: "who" }, `Output ${order}`),
         el("code", { class: "peek" }, shown((lines.at(-1) || "(nothing)").slice(0, 120))),
-        el("span", { class: "faint" }, told.filter(Boolean).join(" · ")),
+        el("span", { class: "faint" }, facts.filter(Boolean).join(" · ")),
       ),
       bounded(body, (piece) => marked(piece, evidence), el("pre", { class: "output", tabindex: "0" })),
-      !body.includes(run.stdout.trim()) ? stream("All of standard output", run.stdout) : null,
-      !body.includes(run.stderr.trim()) ? stream("Standard error", run.stderr) : null,
+      !body.includes(execution.stdout.trim()) ? stream("All of standard output", execution.stdout) : null,
+      !body.includes(execution.stderr.trim()) ? stream("Standard error", execution.stderr) : null,
       factList([
         [
           "ended",
-          run.status === "ok"
+          execution.status === "ok"
             ? "by itself"
-            : `${words(run.status)}${run.signal ? `, signal ${run.signal}` : run.exit_code ? `, exit code ${run.exit_code}` : ""}`,
+            : `${words(execution.status)}${execution.signal ? `, signal ${execution.signal}` : execution.exit_code ? `, exit code ${execution.exit_code}` : ""}`,
         ],
-        ["wall", duration(run.wall_seconds)],
-        ["processor", duration(run.cpu_seconds)],
-        ["memory", `${number(Math.round(run.peak_memory_mb))} MiB`],
-        ["sandbox", `${run.isolation}, ${run.backend}`],
-        ...(run.truncated ? [["output", "cut, it was over the limit"]] : []),
-        ...Object.entries(run.files).map(([name, size]) => ["file", shown(`${name}, ${whole(size)} bytes`)]),
+        ["wall", duration(execution.wall_seconds)],
+        ["processor", duration(execution.cpu_seconds)],
+        ["memory", `${number(Math.round(execution.peak_memory_mb))} MiB`],
+        ["sandbox", `${execution.isolation}, ${execution.backend}`],
+        ...(execution.truncated ? [["output", "cut, it was over the limit"]] : []),
+        ...Object.entries(execution.files).map(([name, size]) => ["file", shown(`${name}, ${whole(size)} bytes`)]),
       ]),
     ),
   );
@@ -226,17 +226,17 @@ const STOPS = {
 };
 
 function ending(run) {
-  const told = run.score,
-    answer = told && told.answer;
+  const score = run.score,
+    answer = score && score.answer;
   return el(
     "p",
     { class: "ending" },
     STOPS[run.stop] || "It is not over.",
     " ",
-    told ? el("span", { class: `badge ${toneOf(told.reason)}` }, words(told.reason)) : null,
+    score ? el("span", { class: `badge ${toneOf(score.reason)}` }, words(score.reason)) : null,
     " ",
     answer
-      ? [el("b", {}, shown(answer.text.slice(0, 300))), el("span", { class: "faint" }, ` under the rule ${told.rule}`)]
+      ? [el("b", {}, shown(answer.text.slice(0, 300))), el("span", { class: "faint" }, ` under the rule ${score.rule}`)]
       : null,
   );
 }

@@ -15,7 +15,7 @@ let shown; // What GET items/NUMBER gave for it.
 let here = 0; // The question that the keys answer.
 let choosing = false; // Whether digits choose the right trigger.
 let going = null; // Settled when the intervention that was asked for is shown.
-const said = new Map(); // The last word on each intervention, by number.
+const ratings = new Map(); // The last rating of each intervention, by number.
 const saver = saving({ onSaved: mark, onStatus: status });
 
 function status(text, kind = "") {
@@ -23,14 +23,14 @@ function status(text, kind = "") {
   $("status").className = kind;
 }
 
-/** What the reviewer has just said about the intervention that is shown goes to disk. */
+/** Save the rating of the intervention that is shown. */
 function keep() {
-  saver.keep(at, said.get(at));
+  saver.keep(at, ratings.get(at));
 }
 
 function typed() {
-  said.get(at).comment = $("comment").value;
-  saver.typed(at, said.get(at));
+  ratings.get(at).comment = $("comment").value;
+  saver.typed(at, ratings.get(at));
 }
 
 // Showing
@@ -79,7 +79,7 @@ function showCase() {
 }
 
 function showAnswers() {
-  const rating = said.get(at);
+  const rating = ratings.get(at);
   for (const [number, question] of review.questions.entries()) {
     const place = $("questions").children[number];
     place.classList.toggle("here", number === here);
@@ -142,7 +142,7 @@ function triggers(number) {
 // Answering
 
 function give(number, answer) {
-  const rating = said.get(at);
+  const rating = ratings.get(at);
   const { name } = review.questions[number];
   rating.answers[name] = answer;
   if (name === "trigger" && answer !== "no") rating.right_trigger = null;
@@ -155,7 +155,7 @@ function give(number, answer) {
 
 function choose(name) {
   if (name === shown.trigger) return;
-  said.get(at).right_trigger = name;
+  ratings.get(at).right_trigger = name;
   choosing = false;
   here = review.questions.findIndex((one) => one.name === "trigger") + 1;
   keep();
@@ -195,8 +195,8 @@ async function load(number) {
   at = number;
   shown = item;
   // What is still on its way is newer than what the server knows.
-  if (!said.has(at)) said.set(at, item.rating ?? { answers: {}, right_trigger: null, comment: "" });
-  const rating = said.get(at);
+  if (!ratings.has(at)) ratings.set(at, item.rating ?? { answers: {}, right_trigger: null, comment: "" });
+  const rating = ratings.get(at);
   here = Math.max(0, review.questions.findIndex((one) => !(one.name in rating.answers)));
   choosing = false;
   $("comment").value = rating.comment;
@@ -220,7 +220,7 @@ function onward() {
 
 /** How far an intervention is; what is still on its way counts already. */
 function state(number) {
-  const one = said.get(number);
+  const one = ratings.get(number);
   if (!one) return review.states[number];
   const whole = review.questions.every((question) => question.name in one.answers);
   return whole && (one.answers.trigger !== "no" || one.right_trigger) ? "reviewed" : "draft";
@@ -250,7 +250,7 @@ function press(event) {
     if (name) choose(name);
   } else if (/^[1-9]$/.test(key) && key <= review.questions.length) {
     here = key - 1;
-    choosing = review.questions[here].name === "trigger" && said.get(at).answers.trigger === "no";
+    choosing = review.questions[here].name === "trigger" && ratings.get(at).answers.trigger === "no";
     showAnswers();
     follow();
   } else if (key === "m") $("comment").focus();

@@ -35,7 +35,7 @@ export function saving({ onSaved, onStatus }) {
       } catch {
         failure = "the server does not answer";
       }
-      // More may have been said meanwhile; then that is still to be sent.
+      // A newer rating may be waiting by now; then that is still to be sent.
       const sent = () => waiting.get(number) === rating && waiting.delete(number);
       if (answer?.status === 413 || answer?.status === 422) {
         // It would be rejected again.

@@ -37,10 +37,10 @@ def test_every_record_is_in_its_block_and_token_ids_are_nowhere(curated, records
     for row, record in zip(found, records, strict=True):
         details = blocks[row["block"]][row["place"]]
         spans = record["episode"]["transcript"]["spans"]
-        assert [(span["source"], span["text"]) for span in details["run"]["spans"]] == [
+        assert [(span["source"], span["text"]) for span in details["trajectory"]["spans"]] == [
             (span["source"], span["text"]) for span in spans
         ]
-        assert not any("ids" in span or "ends" in span for span in details["run"]["spans"])
+        assert not any("ids" in span or "ends" in span for span in details["trajectory"]["spans"])
         native = record["native"]["transcript"]["spans"]
         if details["native"] is None:
             assert [span["text"] for span in native] == [span["text"] for span in spans]
@@ -54,7 +54,7 @@ def test_each_hint_that_stands_is_tied_to_its_intervention(curated, records, tmp
     index, blocks = unpacked(write_report(open_run(curated), tmp_path / "report.html"))
     tied = 0
     for row in rows(index):
-        run = blocks[row["block"]][row["place"]]["run"]
+        run = blocks[row["block"]][row["place"]]["trajectory"]
         hints = [span for span in run["spans"] if span["source"] == "hint"]
         for span in hints:
             tied += 1
@@ -122,7 +122,7 @@ def test_a_record_from_before_refusals_and_reasons_is_read(made, many, tmp_path)
     for one in record["episode"]["interventions"]:
         one["finding"].pop("why", None)
     index, blocks = unpacked(write_report(open_run(made([record])), tmp_path / "report.html"))
-    assert blocks[0][0]["run"]["interventions"][0]["finding"]["why"] == ""
+    assert blocks[0][0]["trajectory"]["interventions"][0]["finding"]["why"] == ""
     assert rows(index)[0]["rejected_hints"] == []
 
 
@@ -171,5 +171,5 @@ def test_a_program_that_a_tool_call_has_as_json_is_not_shown_twice(made, many, t
         spans[place - 1] |= {"text": text, "ids": None, "ends": None}
         made_of = made([record], name=f"run-{code is None}")
         _, blocks = unpacked(write_report(open_run(made_of), tmp_path / "report.html"))
-        tool = next(span for span in blocks[0][0]["run"]["spans"] if span["source"] == "tool")
+        tool = next(span for span in blocks[0][0]["trajectory"]["spans"] if span["source"] == "tool")
         assert tool["execution"]["code"] == code

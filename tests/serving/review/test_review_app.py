@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from storm_calm.serving.review.ratings import LONGEST
+from storm_calm.serving.review.ratings import MAX_COMMENT
 from storm_calm.serving.review.review_sample import sampled
 from storm_calm.serving.review.reviewer import reviewer_file, reviewing
 from support.review_process import ReviewProcess
@@ -102,7 +102,7 @@ def test_what_is_no_rating_is_refused_with_what_is_wrong(ana):
         (b'{"answers": {"leak": "perhaps"}}', 422, '"answers.leak" is "perhaps"; give "yes", "no" or "cannot_say"'),
         (b'{"comment": "\\ud83d"}', 422, "the comment is no text from character 1 on"),
         (b"[" * 100_000, 422, "the rating is nested too deep"),
-        (json.dumps({"comment": "a" * 17 * LONGEST}).encode(), 413, "a rating has 160000 bytes at most"),
+        (json.dumps({"comment": "a" * 17 * MAX_COMMENT}).encode(), 413, "a rating has 160000 bytes at most"),
     ]:
         refused = ana.put("items/0", content=body)
         assert (refused.status_code, fault in refused.json()["error"]) == (status, True), fault
@@ -112,7 +112,7 @@ def test_what_is_no_rating_is_refused_with_what_is_wrong(ana):
 
 
 def test_the_longest_comment_goes_through_however_it_is_written(ana):
-    comment = "\U0001f600" * LONGEST
+    comment = "\U0001f600" * MAX_COMMENT
     assert ana.put("items/0", content=json.dumps({"comment": comment})).status_code == 200
     assert kept(ana)[-1]["comment"] == comment
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from storm_calm.env import TRIGGERS
 from storm_calm.env.serialize import from_json, to_json
-from storm_calm.serving.review.ratings import ANSWERS, LONGEST, MEANINGS, QUESTIONS, Rating
+from storm_calm.serving.review.ratings import ANSWERS, MAX_COMMENT, MEANINGS, QUESTIONS, Rating
 from storm_calm.serving.review.review_sample import read_sample, sampled
 from storm_calm.serving.review.reviewer import read_ratings, read_reviewers, reviewer_file, reviewing
 
@@ -52,11 +52,14 @@ def test_a_judgement_comes_back_from_its_line(said):
         ({"answers": "yes"}, '"answers" is "yes"; give an object'),
         (
             {"answers": FINE, "right_trigger": "none"},
-            "right_trigger is 'none', but the trigger was not said to be wrong",
+            "right_trigger is 'none', but the trigger was not rated as wrong",
         ),
         ({"answers": {"trigger": "no"}, "right_trigger": "laziness"}, "right_trigger is 'laziness'; give one of"),
         ({"comment": 7}, '"comment" is 7; give a text'),
-        ({"comment": "a" * (LONGEST + 1)}, f"the comment has {LONGEST + 1} characters; {LONGEST} are the most"),
+        (
+            {"comment": "a" * (MAX_COMMENT + 1)},
+            f"the comment has {MAX_COMMENT + 1} characters; {MAX_COMMENT} are the most",
+        ),
         ({"comment": "half: \ud83d"}, "the comment is no text from character 7 on"),
         ({"mood": "good"}, '"mood" is not a known field; remove it'),
     ],
@@ -72,7 +75,7 @@ def test_what_is_no_rating_is_refused_and_not_kept(run, said, fault):
 def test_the_trigger_that_fired_is_not_the_right_one_where_it_is_wrong(run):
     items = sampled(run)
     fired = items[0].intervention.finding.trigger
-    with reviewing(run, "ana", items) as ana, pytest.raises(ValueError, match="which was said to be wrong"):
+    with reviewing(run, "ana", items) as ana, pytest.raises(ValueError, match="which was rated as wrong"):
         ana.save(0, {"answers": {"trigger": "no"}, "right_trigger": fired})
 
 

@@ -9,6 +9,7 @@ import pytest
 from storm_calm.serving.review.export_ratings import check_file, write
 from storm_calm.serving.review.read_review import read_review
 from storm_calm.serving.review.review_results import results, results_to_json
+from storm_calm.serving.review.review_sample import sampled
 from storm_calm.serving.review.reviewer import reviewing
 from support.fake_reasoner import workshop
 
