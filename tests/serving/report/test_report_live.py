@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 from storm_calm.serving.report import open_run
-from storm_calm.serving.report.live_server import Index, create_app, serve
+from storm_calm.serving.report.live_server import LiveIndex, create_app, serve
 from support.browser_pages import expect
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ class Served:
 
     def __init__(self, folder):
         run = open_run(folder)
-        settings = uvicorn.Config(create_app(run, Index(run)), lifespan="off", log_config=None)
+        settings = uvicorn.Config(create_app(run, LiveIndex(run)), lifespan="off", log_config=None)
         self._server = uvicorn.Server(settings)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
@@ -92,7 +92,7 @@ def test_new_records_appear_and_whoever_reads_an_episode_goes_on_reading(served,
 def test_a_line_that_is_being_written_waits_until_it_is_whole(made, many):
     first, second = many(2)
     folder = made([first])
-    index = Index(open_run(folder))
+    index = LiveIndex(open_run(folder))
     stamp, rows, wrong = index.since(0, "")
     assert (len(rows), wrong) == (1, "")
     text = json.dumps(second)

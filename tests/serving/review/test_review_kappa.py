@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storm_calm.serving.review.cohen_kappa import Agreement, agreement
+from storm_calm.serving.review.cohen_kappa import RaterAgreement, agreement
 
 ANSWERS = st.sampled_from(["yes", "no"])
 
@@ -34,8 +34,8 @@ def test_kappa_is_that_of_known_tables(counts, raw, kappa):
 
 
 def test_kappa_is_not_defined_where_nothing_else_was_to_be_expected():
-    assert agreement(table(12, 0, 0, 0)) == Agreement(n=12, raw=1.0, kappa=None)
-    assert agreement([]) == Agreement(n=0, raw=None, kappa=None)
+    assert agreement(table(12, 0, 0, 0)) == RaterAgreement(n=12, raw=1.0, kappa=None)
+    assert agreement([]) == RaterAgreement(n=0, raw=None, kappa=None)
 
 
 @given(st.lists(st.tuples(ANSWERS, ANSWERS), min_size=1))
