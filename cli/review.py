@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from storm_calm.serving.review.results import results_to_json
 
 from storm_calm.cli.errors import fail, report_errors
+from storm_calm.serving.review.review_results import results_to_json
 
 if TYPE_CHECKING:
     from storm_calm.serving.review.reviewer import Reviewer
