@@ -48,13 +48,6 @@ SEARCHES = [
     ("memory and process limits of a program", "cgroup", "sandbox/zygote/program_cgroups.py"),
     ("published benchmarks", "benchmark", "env/problems/benchmarks/load_benchmark.py"),
 ]
-NOT_YET = {
-    "serving/api/rate_limit.py",
-    "env/problems/families/split.py",
-    "rl/rollout/agent_loop.py",
-    "env/problems/benchmarks/load_benchmark.py",
-}
-"""Files that are expected and do not have that name yet."""
 
 
 def found(word):
@@ -66,10 +59,7 @@ def found(word):
 
 @pytest.mark.parametrize(
     ("word", "expected"),
-    [
-        pytest.param(*search, id=behaviour, marks=pytest.mark.xfail if search[1] in NOT_YET else ())
-        for behaviour, *search in SEARCHES
-    ],
+    [pytest.param(*search, id=behaviour) for behaviour, *search in SEARCHES],
 )
 def test_the_first_word_leads_to_the_file(word, expected):
     assert expected in found(word)

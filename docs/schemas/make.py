@@ -8,8 +8,6 @@ from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Any
 
-from storm_calm.serving.review.judgements import Judgement
-
 from storm_calm.agents.curation import records
 from storm_calm.agents.curation.summary import Summary
 from storm_calm.agents.evaluation import samples
@@ -17,6 +15,7 @@ from storm_calm.env import Episode
 from storm_calm.env.format_version import FORMAT_VERSION
 from storm_calm.env.records import ProblemLine
 from storm_calm.env.serialize import adapter
+from storm_calm.serving.review.ratings import Rating
 
 HERE = Path(__file__).parent
 
@@ -29,7 +28,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "curation-golden.jsonl": _line(Episode, {}),
         "curation-summary.json": _schema(Summary),
         "evaluation-samples.jsonl": _line(samples.Sample, samples.DERIVED),
-        "review-judgements.jsonl": _schema(Judgement),
+        "review-ratings.jsonl": _schema(Rating),
     }
 
 
