@@ -20,7 +20,7 @@ PYTHONS = ("3.11", "3.12")
 CORE = """
 import json, sys
 from storm_calm.sandbox import Limits, open_sandbox
-isolation level = sys.argv[1]
+isolation = sys.argv[1]
 programs = [
     "import pulp, cvxpy", "import highspy, scipy.sparse", "import pyomo.environ, scipy",
     "from ortools.sat.python import cp_model\\nimport scipy.optimize",
@@ -29,7 +29,7 @@ programs = [
     "import pulp\\nm = pulp.LpProblem('m', pulp.LpMaximize)\\nx = pulp.LpVariable('x', 0, 3)\\nm += x\\n"
     "m.solve(pulp.PULP_CBC_CMD(msg=False))\\nassert pulp.value(m.objective) == 3",
 ]
-with open_sandbox(isolation=isolation level, minimum_isolation="landlock") as sandbox:
+with open_sandbox(isolation=isolation, minimum_isolation="landlock") as sandbox:
     runs = [sandbox.run(f"{code}\\nprint('both')", limits=Limits(seconds=60)) for code in programs]
     site = [path for path in sys.path if path.endswith("site-packages")]
     key = f'''

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("onnxruntime_genai")
 
-from storm_calm.rl.nano import export as module  # noqa: E402
+from storm_calm.rl.nano import export_onnx as module  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # An export imports torch twice, in processes of its own.
 

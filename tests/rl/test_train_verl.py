@@ -194,7 +194,7 @@ def test_other_settings_in_the_same_folder_are_refused(run):
         (["storm.rule=exact"], "storm.rule is 'exact'"),
         (["data.max_prompt_length=20"], "more than data.max_prompt_length=20"),
         (["data.max_response_length=20"], "only data.max_response_length=20"),
-        (["storm.sandbox=nowhere"], "backend 'nowhere' is none of local"),
+        (["storm.sandbox=nowhere"], 'sandbox: "nowhere" is not one of local'),
         (["--config", "grpo_qwen3_4b_h100x8", "--device", "cuda", "--model", "no-such-model"], "is no folder here"),
         (["--config", "grpo_qwen3_4b_h100x8", "--device", "cpu"], "is a configuration for --device cuda"),
     ],

@@ -98,7 +98,7 @@ def raylet(node):
 
 
 def actor(node):
-    return next(pid for pid in descendants(raylet(node)) if "ray::Actor" in title(pid))
+    return next(pid for pid in descendants(raylet(node)) if "ray::SandboxActor" in title(pid))
 
 
 def title(pid):
@@ -234,7 +234,7 @@ def test_a_program_whose_nodes_die_twice_is_a_fault_of_the_sandbox(nodes, opened
         time.sleep(1)
         for node in nodes:
             for pid in descendants(raylet(node)):
-                if "ray::Actor" in title(pid):
+                if "ray::SandboxActor" in title(pid):
                     os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not thread.is_alive() or serving(opened) == 2, 30)
     thread.join()
@@ -261,7 +261,7 @@ def test_closing_ends_the_actors_and_leaves_the_callers_connection(nodes):
         time.sleep(0.5)
         ours = [pid for node in nodes for pid in set(descendants(raylet(node))) - before[node]]
         ours = [pid for pid in ours if "ray::IDLE" not in title(pid)]
-        assert any("ray::Actor" in title(pid) for pid in ours)
+        assert any("ray::SandboxActor" in title(pid) for pid in ours)
     assert [type(answer) for answer in running()] == [SandboxUnavailableError] * 4
     assert wait_until(lambda: not any(alive(pid) for pid in ours))
     assert ray.is_initialized()
