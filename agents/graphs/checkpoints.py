@@ -1,5 +1,7 @@
 """Where runs are kept while they go on: a SQLite file, a thread for each run.
 
+    from storm_calm.env.serialize import to_json
+
     with open_checkpoints(folder / "checkpoints.sqlite") as checkpoints:
         graph = calm.build(supply, checkpointer=checkpoints)
         run_graph(graph, thread=problem.id, question={"problem": to_json(problem)})

@@ -18,7 +18,7 @@ State = Literal["ok", "warning", "problem", "not measured"]
 """How bad it is."""
 
 COMPLEX_FALL = (0.02, 0.05)
-"""Fall of pass@1 on the complex difficulty. The paper's SFT gains 1.6 points on average; training on solutions without
+"""Fall of pass@1 on the complex problems. The paper's SFT gains 1.6 points on average; training on solutions without
 reflection lost 26.5 on OptMATH. A problem also has to lie below the baseline's interval, or it may be luck."""
 FLAT = 0.02
 """Rise of the mean reward below which it is flat: two rollouts in a hundred."""
@@ -75,7 +75,7 @@ def complex_families(run: EvaluationRun, runs: ExaminedRuns) -> Observation:
         state = above(fall, COMPLEX_FALL)
         state = "warning" if state == "problem" and not sure else state
         return Observation(state=state, figure=f"pass@1 {before:.1%} -> {now:.1%} (rule {rule})")
-    return missing("pass@1 of the complex difficulty in both evaluations, under one rule")
+    return missing("pass@1 of the complex problems in both evaluations, under one rule")
 
 
 def reward_flat(run: TrainingRun, runs: ExaminedRuns) -> Observation:

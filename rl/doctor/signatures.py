@@ -32,7 +32,7 @@ class Signature:
 
 SIGNATURES = (
     Signature(
-        name="complex difficulty",
+        name="complex problems",
         threshold=f"falls by {COMPLEX_FALL[0] * 100:.0f} points; by {COMPLEX_FALL[1] * 100:.0f} and below "
         "the baseline's interval",
         cause="trained on runs without reflection, on too few complex problems, or for too many epochs",

@@ -86,7 +86,7 @@ def _sft_changes_little(figures: Figures) -> Measured:
             return measured, "differs", reason
         return measured, "differs", ""
     if change.high < -LITTLE:
-        return measured, "differs", "SFT harmed the model: see what the doctor says of the complex difficulty"
+        return measured, "differs", "SFT harmed the model: see what the doctor says of the complex problems"
     return measured, "agrees" if abs(change.mean) <= LITTLE else "inconclusive", ""
 
 

@@ -30,7 +30,7 @@ def test_a_problem_is_told_with_its_figure_cause_and_remedy_and_the_exit_code_is
     assert (result.exit_code, result.stderr) == (1, "")
     assert max(map(len, result.stdout.splitlines())) <= 60
     shown = " ".join(result.stdout.split())
-    assert "problem complex difficulty, eval-bad: pass@1 50.0% -> 30.0% (rule sirl)" in shown
+    assert "problem complex problems, eval-bad: pass@1 50.0% -> 30.0% (rule sirl)" in shown
     assert "likely trained on runs without reflection" in shown
     assert "try keep complex problems among the golden runs" in shown
 
@@ -47,7 +47,7 @@ def test_a_folder_of_runs_is_looked_at_as_a_whole_and_json_is_one_object(storm, 
     result = storm("doctor", ".", "--json")
     facts = json.loads(result.stdout)
     assert (result.exit_code, facts["problems"]) == (1, 1)
-    found = {one["run"]: one["state"] for one in facts["verdicts"] if one["check"] == "complex difficulty"}
+    found = {one["run"]: one["state"] for one in facts["verdicts"] if one["check"] == "complex problems"}
     assert found == {"eval-bad": "problem", "eval-good": "ok"}
 
 

@@ -133,8 +133,8 @@ def test_what_is_not_there_is_not_measured_and_never_ok(tmp_path):
 def test_a_fall_of_the_complex_difficulty_is_a_problem_where_it_is_no_luck(tmp_path, now, spread, expected):
     base = evaluation(tmp_path / "before", complex_families=0.5, spread=spread)
     after = evaluation(tmp_path / "after", complex_families=now)
-    assert state(after, "complex difficulty", base) == (expected, f"pass@1 50.0% -> {now:.1%} (rule sirl)")
-    assert state(after, "complex difficulty")[0] == "not measured"
+    assert state(after, "complex problems", base) == (expected, f"pass@1 50.0% -> {now:.1%} (rule sirl)")
+    assert state(after, "complex problems")[0] == "not measured"
 
 
 @pytest.mark.parametrize(

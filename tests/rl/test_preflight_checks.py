@@ -84,7 +84,7 @@ def test_problems_that_cannot_be_trained_on_are_named(tmp_path, renderer, worksh
         check(lambda row: row.pop("extra_info"))
     with pytest.raises(ValueError, match=r"row 0: extra_info has no problem \('problem'\)"):
         check(lambda row: row["extra_info"].pop("problem"))
-    with pytest.raises(ValueError, match="row 0: answer is nan; give a finite number"):
+    with pytest.raises(ValueError, match=r"row 0: \"answers\[0\]\" is NaN; give a finite number"):
         check(answered(math.nan))
     with pytest.raises(ValueError, match="row 0: answer is 'none'"):
         check(answered("none"))

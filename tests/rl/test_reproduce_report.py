@@ -182,11 +182,11 @@ def test_the_markdown_is_two_tables_whose_rows_have_equal_columns(paper, facts):
 def test_the_doctor_is_asked_about_every_seed(figures, paper, facts):
     assert set(figures.verdicts) == {0, 1, 2}
     harmed = [
-        one for one in facts["verdicts"]["1"] if (one["check"], one["run"]) == ("complex difficulty", "eval-plain-sft")
+        one for one in facts["verdicts"]["1"] if (one["check"], one["run"]) == ("complex problems", "eval-plain-sft")
     ]
     assert harmed[0]["state"] == "problem"
     words = " ".join(re.sub(r"<[^>]+>", " ", (paper / "report.html").read_text()).split())
-    assert "problem complex difficulty eval-plain-sft, seed 1 pass@1 50.0% -&gt; 21.7% (rule paper)" in words
+    assert "problem complex problems eval-plain-sft, seed 1 pass@1 50.0% -&gt; 21.7% (rule paper)" in words
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,8 @@ def test_every_stage_leaves_its_result_its_settings_and_its_seconds(made):
     assert record.settings == {"problems": 4, "epochs": 1, "heldout": 3, "seed": 3}
     assert called == [
         [
-            *("train_sft.py", "--device", "cpu", "--data", f"{folder}/sft.parquet", "--model", "nano-base"),
-            *("--out", f"{folder}/sft", "trainer.total_epochs=1"),
+            *("train_sft.py", "--device", "cpu", "--model", "nano-base", "trainer.total_epochs=1"),
+            *("--data", f"{folder}/sft.parquet", "--out", f"{folder}/sft"),
         ]
     ]
     assert (folder / "stages" / "sft.log").read_text() == "22 golden runs\n"

@@ -1,4 +1,4 @@
-"""The complex difficulty: several kinds of constraint, linked decisions, or a model that has to be seen first."""
+"""The complex families: several kinds of constraint, linked decisions, or a model that has to be seen first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The easy difficulty: one decision, one kind of constraint, a handful of numbers."""
+"""The easy families: one decision, one kind of constraint, a handful of numbers."""
 
 from __future__ import annotations
 
