@@ -86,7 +86,7 @@ def test_problems_that_cannot_be_trained_on_are_named(tmp_path, renderer, worksh
         check(lambda row: row["extra_info"].pop("problem"))
     with pytest.raises(ValueError, match=r"row 0: \"answers\[0\]\" is NaN; give a finite number"):
         check(answered(math.nan))
-    with pytest.raises(ValueError, match="row 0: answer is 'none'"):
+    with pytest.raises(ValueError, match=r"row 0: \"answers\[0\]\" is \"none\""):
         check(answered("none"))
     with pytest.raises(ValueError, match=r"has a prompt of \d+ tokens, more than data\.max_prompt_length=10"):
         check(prompt=10)

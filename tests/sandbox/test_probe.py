@@ -140,7 +140,7 @@ s.Solve()
 """
     found = report(full, code)
     assert found.status in ("feasible", "limit")
-    assert found.seconds == pytest.approx(0.2, abs=0.15)
+    assert 0.15 < found.seconds < 2
 
 
 def test_every_solve_has_its_report_in_order(full):

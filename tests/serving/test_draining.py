@@ -136,9 +136,9 @@ def test_what_does_not_finish_is_stopped(serve, upstream, how):
         (["--reasoner", "nano", "--reasoner", "http://127.0.0.1:9"], "only servers' addresses go together"),
         (["--keys", "none.txt"], "none.txt: No such file"),
         (["--api-key", "short"], "--api-key: key 1 has less than"),
-        (["--reasoning-field", "thoughts"], "give both, reasoning or reasoning_content"),
+        (["--reasoning-field", "thoughts"], "is not one of both, reasoning, reasoning_content"),
         (["--host", "256.0.0.1"], "cannot listen at 256.0.0.1"),
-        (["--max-running", "0"], "max_running is 0"),
+        (["--max-running", "0"], "--max-running: 0 is not a whole number of at least 1"),
     ],
 )
 def test_what_it_cannot_start_with_is_said_in_one_line(words, said):

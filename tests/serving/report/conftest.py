@@ -8,7 +8,7 @@ import pytest
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.agents.evaluation.config import EvalConfig
-from storm_calm.agents.evaluation.run_evaluation import evaluate as evaluation
+from storm_calm.agents.evaluation.run_evaluation import evaluate
 from storm_calm.serving.report import open_run, write_report
 from support.browser_pages import browser, expect, page
 
@@ -49,7 +49,7 @@ def hinted(records):
 def evaluated(tmp_path_factory):
     """The folder of an evaluation of the nano model."""
     folder = tmp_path_factory.mktemp("evaluated") / "figures"
-    evaluation.evaluate(EvalConfig(families=("easy",), limit=6, samples=2, seed=7, reasoner="nano-base"), folder)
+    evaluate(EvalConfig(families=("easy",), limit=6, samples=2, seed=7, reasoner="nano-base"), folder)
     return folder
 
 

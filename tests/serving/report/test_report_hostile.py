@@ -58,7 +58,7 @@ def poisoned(hinted, made, monkeypatch):
         for execution in run["executions"]:
             execution |= {"stdout": EVIL, "stderr": EVIL, "files": {MARKUP[1]: "aGk="}}
             for report in execution["reports"]:
-                report |= {"solver": MARKUP[1], "library": MARKUP[0], "bound": float("inf"), "gap": float("nan")}
+                report |= {"solver": MARKUP[1], "library": MARKUP[0], "bound": 1e308, "gap": None}
         for one in run["interventions"]:
             one |= {"hint": one["hint"] + EVIL, "removed": f"{EVIL}\n```python\nprint('{EVIL}')\n```\n"}
             one["finding"] |= {"evidence": MARKUP[0], "rule": MARKUP[1], "why": EVIL}
