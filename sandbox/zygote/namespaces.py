@@ -63,7 +63,10 @@ def hidden_folders() -> list[str]:
                 found |= {str(path) for path in Path(folder).glob(f"{inner}lib*/python3*/{kind}")}
                 found |= {str(path) for path in Path(folder).glob(kind)}  # A folder that is a standard library.
     found |= {os.path.realpath(path) for path in found}
-    return sorted(path for path in found if os.path.isdir(path) and any(_inside(path, one) for one in system_folders()))
+    shown = system_folders()
+    hidden = {path for path in found if os.path.isdir(path) and any(_inside(path, one) for one in shown)}
+    # One inside of another is hidden with it, and can't be mounted over any more.
+    return sorted(path for path in hidden if not any(_inside(path, one) for one in hidden - {path}))
 
 
 def standard_library() -> list[str]:
