@@ -155,6 +155,7 @@ def test_a_container_that_hangs_is_replaced(single, client, monkeypatch):
     assert single.run("print('done')", limits=Limits(seconds=1, memory_mb=512)).stdout == "done\n"
 
 
+@pytest.mark.alone
 def test_a_cancelled_program_takes_its_container_along_and_is_not_repeated(single, client):
     with single.session() as session:
         session.run("x = 1")
@@ -169,7 +170,7 @@ def test_a_cancelled_program_takes_its_container_along_and_is_not_repeated(singl
             begin = time.monotonic()
             cancellation.cancel()
             thread.join()
-            assert time.monotonic() - begin < 3  # seconds, for a busy machine
+            assert time.monotonic() - begin < 1.0
             assert isinstance(results[0], RunCancelledError)
             assert first not in containers(client)
         assert session.run("print(x)", cancellation=Cancellation()).stdout == "1\n"

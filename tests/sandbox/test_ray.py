@@ -165,6 +165,7 @@ def test_a_run_tells_how_it_ended_and_what_was_solved(nodes, opened):
     assert copied.files == {"b": b"\0\xff"}
 
 
+@pytest.mark.alone
 def test_a_cancelled_program_ends_alone_and_its_node_serves_on(nodes, opened):
     actors = [actor(node) for node in nodes]
     with opened.session() as session:
@@ -177,7 +178,7 @@ def test_a_cancelled_program_ends_alone_and_its_node_serves_on(nodes, opened):
             begin = time.monotonic()
             with pytest.raises(RunCancelledError):
                 run("x = 2\nwhile True: pass", cancellation=cancellation)
-            assert time.monotonic() - begin < 0.5 + 3  # the last for a busy machine
+            assert time.monotonic() - begin < 0.5 + 0.5
         assert [run.stdout for run in answers()] == ["whole\n"]
         after = session.run("print(x)", cancellation=Cancellation())
         assert (after.stdout, after.replayed, session.blocks) == ("1\n", 0, 2)
