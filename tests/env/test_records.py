@@ -187,3 +187,13 @@ def test_a_file_of_another_version_is_refused_with_a_way_out(tmp_path, episode):
             f"episodes.jsonl:1: written by another version of storm (format_version {found}, this one reads 1); "
             "use that version, or make it again with this one"
         )
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_number_that_is_not_finite_is_refused_with_its_line_and_field(tmp_path, episode, value):
+    path = tmp_path / "episodes.jsonl"
+    data = episode_to_json(episode)
+    data["executions"][0]["wall_seconds"] = value
+    path.write_text(json.dumps(data) + "\n")
+    with pytest.raises(ValueError, match=r"episodes\.jsonl:1: .*wall_seconds.* finite number"):
+        list(read_episodes(path))
