@@ -29,7 +29,7 @@ demo: $(VENV)/.installed
 		'  make test' \
 		'and read docs/curation.md for the seven triggers and what is in the files.'
 
-# What to run before every commit: under two minutes on two processors.
+# What to run before every commit: about two minutes on two processors.
 check: lint types
 	$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not slow and not alone"
 
