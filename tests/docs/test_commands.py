@@ -1,0 +1,176 @@
+"""Every command and program in the README and the docs runs as written, page by page, in an empty folder.
+
+A comment before a block says what a reader does otherwise than run it and wait:
+
+    <!-- test: server -->               it runs beside the blocks after it, until the end of the page
+    <!-- test: exit 1 -->               it ends with this exit code
+    <!-- test: not run, needs a GPU --> it is not run, for this reason; its commands are still parsed
+"""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+from markdown_it import MarkdownIt
+from typer.main import get_command
+
+from storm_calm.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name != "cli.md")]
+REASONS = ("needs a GPU", "needs a key", "needs a model server", "needs the network", "needs a person", "needs Docker")
+"""Beginnings of the reasons for which a block may be left out, besides other tests that run the same."""
+SECONDS = 900
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * SECONDS)]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page: its language, code, first line, and the comment before it."""
+
+    language: str
+    code: str
+    line: int
+    directive: str
+
+
+def blocks(page):
+    found, directive = [], ""
+    for token in MarkdownIt().parse(page.read_text(encoding="utf-8")):
+        if token.type == "html_block" and (match := re.match(r"<!-- test: (.*?) -->", token.content)):
+            directive = match[1]
+        elif token.type == "fence":
+            if token.info in ("sh", "python"):
+                found.append(Block(token.info, token.content, token.map[0] + 1, directive))
+            directive = ""
+    return found
+
+
+@pytest.fixture
+def folder(request, tmp_path):
+    """An empty folder; for the README, a clone of this repository, since its first command is `make demo`."""
+    if request.getfixturevalue("page").name != "README.md":
+        return tmp_path
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    (clone / ".venv").symlink_to(Path(sys.executable).parents[1])
+    # Older than the environment, so that make does not install it anew.
+    os.utime(clone / "pyproject.toml", (0, 0))
+    return clone
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+def test_the_commands_of_a_page_run(page, folder):
+    home = folder.parent / "home"
+    home.mkdir(exist_ok=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("STORM", "PYTEST"))}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "COLUMNS": "100",
+    }
+    servers = []
+    try:
+        for block in blocks(page):
+            command = ["bash", "-euc", block.code] if block.language == "sh" else [sys.executable, "-c", block.code]
+            options = {"cwd": folder, "env": environment, "text": True, "stdin": subprocess.DEVNULL}
+            if block.directive.startswith("not run, "):
+                continue
+            if block.directive == "server":
+                servers.append(started(command, folder / f"server-{block.line}.log", options))
+                continue
+            run = subprocess.run(command, capture_output=True, check=False, timeout=SECONDS, **options)
+            expected = int(block.directive.removeprefix("exit ") or 0)
+            assert run.returncode == expected, f"{page.name}:{block.line}\n{run.stdout[-3000:]}{run.stderr[-3000:]}"
+    finally:
+        for server in servers:
+            os.killpg(server.pid, signal.SIGINT)
+        for server in servers:
+            server.wait(60)
+
+
+def started(command, log, options):
+    """Start a server, and return once it has printed its address."""
+    with log.open("w") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, **options)
+    deadline = time.monotonic() + 90
+    while "http://" not in log.read_text():
+        assert server.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+    return server
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_block_is_left_out_for_a_reason(page):
+    for block in blocks(page):
+        if block.directive.startswith("not run, "):
+            reason = block.directive.removeprefix("not run, ")
+            known = reason.startswith(REASONS) or (ROOT / reason.partition(" ")[0]).exists()
+            assert known, f"{page.name}:{block.line}: {reason}"
+        else:
+            assert re.fullmatch(r"(server|exit \d+|)", block.directive), f"{page.name}:{block.line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_of_commands_that_are_not_run_exist(page):
+    for block in blocks(page):
+        if block.language == "sh":
+            for line in block.code.replace("\\\n", " ").splitlines():
+                parse(line, f"{page.name}:{block.line}")
+
+
+def parse(line, place):
+    """Raise AssertionError if a line calls `storm` with a command or an option that does not exist."""
+    if "$(" in line or "|" in line:
+        line = re.sub(r"\"\$\(.*?\)\"", "text", line).rpartition("|")[2]
+    words = shlex.split(line, comments=True)
+    if not words or not words[0].endswith("storm"):
+        return
+    command, context, words = get_command(app), None, [word for word in words[1:] if word not in ("&", ">")]
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name, *words = words
+        context = click.Context(command, info_name=name, parent=context)
+        assert (found := command.get_command(context, name)) is not None, f"{place}: storm has no command {name!r}"
+        command = found
+    try:
+        command.make_parser(click.Context(command, parent=context)).parse_args(list(words))
+    except click.UsageError as error:
+        raise AssertionError(f"{place}: {line.strip()}: {error.format_message()}") from None
+
+
+def test_links_of_the_readme_lead_somewhere():
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "models").rglob("README.md")):
+        for token in MarkdownIt().parse(page.read_text(encoding="utf-8")):
+            for child in token.children or ():
+                link = child.attrs.get("href") or child.attrs.get("src")
+                if link and not link.startswith(("http://", "https://", "mailto:", "#")):
+                    path, _, anchor = link.partition("#")
+                    target = page.parent / path
+                    assert target.exists(), f"{page.name}: {link}"
+                    assert not anchor or anchor in anchors(target), f"{page.name}: {link}"
+
+
+def anchors(page):
+    """Return the anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    assert shutil.which("git")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", ROOT / "docs", tmp_path / "site"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"(?:src|href)=\"https?://[^\"]*\.(?:js|css|woff2?)", page), "the site loads nothing from elsewhere"
