@@ -58,8 +58,8 @@ def blocks(page):
 
 @pytest.fixture
 def folder(request, tmp_path):
-    """An empty folder; for the README, a clone of this repository, since its first command is `make demo`."""
-    if request.getfixturevalue("page").name != "README.md":
+    """An empty folder; a clone of this repository for pages that call `make`."""
+    if not any(re.search(r"^make ", block.code, re.MULTILINE) for block in blocks(request.getfixturevalue("page"))):
         return tmp_path
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
