@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo check test clients studio lint types clean
+.PHONY: demo check test coverage docs release clients studio lint types clean
 
 demo: $(VENV)/.installed
 	$(BIN)/storm curate --families all --split heldout --limit $(LIMIT) --seed 7 --reasoner nano-base --out runs/demo --resume
@@ -37,6 +37,20 @@ check: lint types
 test: $(VENV)/.installed-test $(CLIENTS)/.installed
 	$(BIN)/pytest -n $(TEST_WORKERS) -m "not alone"
 	$(BIN)/pytest -m alone
+
+# Lines that the fast tests run; what only other processes run, such as programs in the sandbox, is not counted.
+coverage: $(VENV)/.installed-test
+	$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not slow and not alone" --cov --cov-report=term:skip-covered
+
+# The documentation site, in docs/_build.
+docs: $(VENV)/.installed-test
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
+# The source distribution and the wheel, in dist/. The tests install the wheel in empty environments.
+release: $(VENV)/.installed-test
+	$(BIN)/pytest tests/installed
+	$(BIN)/python -m build
 
 # Other people's clients of the API, in an environment of their own.
 clients: $(CLIENTS)/.installed

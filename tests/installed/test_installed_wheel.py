@@ -73,9 +73,10 @@ def interpreter(version):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
+    """The wheel as a release has it: built from the source distribution, which is built from the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--wheel-dir", folder, ROOT], check=True, cwd=folder)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT]
+    subprocess.run(command, check=True, cwd=folder, capture_output=True)
     (found,) = folder.glob("storm_calm-*.whl")
     return found
 
