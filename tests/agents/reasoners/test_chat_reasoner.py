@@ -174,7 +174,7 @@ def test_a_refusal_and_a_filter_are_errors(server, chat):
     )
     with pytest.raises(ReasonerError, match=f"{server.url}: tiny refused: I can't do that."):
         ask(chat)
-    with pytest.raises(ReasonerError, match="tiny broke off the text: content_filter"):
+    with pytest.raises(ReasonerError, match="tiny .*: content_filter"):
         ask(chat)
 
 
@@ -344,14 +344,14 @@ def test_a_wrong_key_fails_at_once_says_what_to_set_and_is_never_shown(server, c
 
 def test_an_unknown_model_fails_at_once_and_says_what_to_check(server):
     server.play(Reply(status=404, message="The model `huge` does not exist."))
-    with pytest.raises(ReasonerError, match=r"has it chat completions, and does it serve 'huge'"):
+    with pytest.raises(ReasonerError, match=r"has chat completions and serves 'huge'"):
         ask(Chat(server.url, model="huge"))
     assert len(server.requests) == 1
 
 
 def test_of_hundreds_of_models_a_few_are_named(server):
     server.models = tuple(f"model-{number}" for number in range(300))
-    with pytest.raises(ReasonerError, match=r"say which model; it serves model-0, .*model-9 and 290 more$"):
+    with pytest.raises(ReasonerError, match=r"the model's name; it serves model-0, .*model-9 and 290 more$"):
         Chat(server.url)
 
 
@@ -360,7 +360,7 @@ def test_a_spec_with_chat_before_an_address_opens_it(server, tmp_path):
     reasoner = open_reasoner(f"chat:{server.url}", model="big")
     assert ask(reasoner).text == "Yes."
     assert (server.requests[0]["model"], reasoner.context, reasoner.encode("x")) == ("big", None, None)
-    with pytest.raises(ValueError, match="no address"):
+    with pytest.raises(ValueError, match="not the URL of a server"):
         open_reasoner("chat:gpt")
     with pytest.raises(ValueError, match="leave out the tokenizer"):
         open_reasoner(f"chat:{server.url}", tokenizer=tmp_path / "tokenizer.json")

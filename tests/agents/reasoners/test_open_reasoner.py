@@ -38,7 +38,9 @@ def test_an_address_is_a_server(server):
 
 
 def test_anything_else_is_refused_with_what_can_be_given():
-    with pytest.raises(ValueError, match=r"'gpt' is unknown; give 'nano', 'nano-base', a folder .* or the address"):
+    with pytest.raises(
+        ValueError, match=r"'gpt' is unknown; give 'nano', 'nano-base', a folder .* the URL of a server"
+    ):
         open_reasoner("gpt")
 
 

@@ -1,7 +1,7 @@
 """Results are kept one by one; what is missing, or what the sandbox failed, is worked on in the next session."""
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -41,10 +41,9 @@ class Session:
         )
         return self
 
-    def keep(self, result, at_seconds):
+    def keep(self, result):
         assert threading.current_thread() is threading.main_thread()
-        self.kept.append(replace(result, at_seconds=at_seconds))
-        return self.kept[-1]
+        self.kept.append(result)
 
     def cancel(self):
         self.cancelled += 1
