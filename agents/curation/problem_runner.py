@@ -1,11 +1,4 @@
-"""Run problems: reasoner, sandbox, intervener and graph, opened once and shared by all threads.
-
-    with open_problem_runner(config, folder) as runner:
-        record = runner.run(problem)
-        runner.forget(problem.id)
-
-Call `forget` once the record is stored. Until then, running the problem again resumes from its checkpoint.
-"""
+"""Run problems with reasoner, sandbox, intervener and graph, which are opened once and shared by all threads."""
 
 from __future__ import annotations
 
@@ -67,7 +60,7 @@ class ProblemRunner:
         self.intervener.cancel()
 
     def forget(self, id: str) -> None:
-        """Delete a problem's checkpoints, which keeps their file small."""
+        """Delete a problem's checkpoints. Call this once its record is stored; before, `run` resumes from them."""
         self.machine.checkpointer.delete_thread(id)
 
 

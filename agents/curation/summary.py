@@ -12,6 +12,7 @@ from storm_calm.agents.graphs.golden import OUTCOMES
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import REJECTION_REASONS, Cost
 from storm_calm.env import TRIGGERS
+from storm_calm.sandbox import ISOLATION_LEVELS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +37,7 @@ class Summary:
     interventions: int
     """Hints given, including those that a later hint cut off."""
     hint_token_share_mean: float
-    """Mean share of hint tokens among model and hint tokens of golden trajectories; 0 if there are none."""
+    """Mean share of hint tokens among model and hint tokens of golden trajectories; 0 without any."""
     hint_token_share_max: float
     """The largest such share."""
     hint_position_mean: float
@@ -65,8 +66,6 @@ class Summary:
 
 def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 0) -> Summary:
     """Return the summary of the finished problems."""
-    from storm_calm.sandbox import ISOLATION_LEVELS
-
     golden = [record.episode for record in records if record.outcome == "golden"]
     shares = [hint_share(episode) for episode in golden]
     positions = [position for episode in golden for position in hint_positions(episode)]

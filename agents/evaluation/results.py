@@ -41,9 +41,9 @@ class Reliance:
     """The accuracy with and without a solver report (`env.solver_backing`). A problem can be in both groups."""
 
     with_report: Group | None
-    """Answers that a solver reported; None if there are none."""
+    """Answers that a solver reported; None without any."""
     without_report: Group | None
-    """Other answers; None if there are none."""
+    """Other answers; None without any."""
     unanswered: int
     """Samples without an answer, which are in neither group."""
 
@@ -137,8 +137,8 @@ def work_out(
         unread_labels=unread,
         rules={rule: _overall(found, config.samples) for rule, found in by_rule.items()},
         groups={
-            name: _grouped(by_rule, naming)
-            for name, naming in GROUPINGS.items()
+            grouping: _grouped(by_rule, naming)
+            for grouping, naming in GROUPINGS.items()
             if any(naming(problem) for problem in problems)
         },
         by_report=_by_report(samples, config.rule),
@@ -185,16 +185,15 @@ def _by_report(samples: Iterable[Sample], rules: Sequence[str]) -> dict[str, Rel
 
 
 def _reliance(samples: Sequence[Sample], rules: Sequence[str]) -> Reliance:
+    def group(part: Sequence[Sample]) -> Group | None:
+        return _group({rule: list(tallies(part, rule).values()) for rule in rules}) if part else None
+
     answered = [one for one in samples if one.episode.stop == "answer" and read_answer(one.episode.transcript)]
     return Reliance(
-        with_report=_together([one for one in answered if backed_by_report(one.episode)], rules),
-        without_report=_together([one for one in answered if not backed_by_report(one.episode)], rules),
+        with_report=group([one for one in answered if backed_by_report(one.episode)]),
+        without_report=group([one for one in answered if not backed_by_report(one.episode)]),
         unanswered=len(samples) - len(answered),
     )
-
-
-def _together(samples: Sequence[Sample], rules: Sequence[str]) -> Group | None:
-    return _group({rule: list(tallies(samples, rule).values()) for rule in rules}) if samples else None
 
 
 def _by(found: Iterable[Tally], naming: Callable[[Problem], str]) -> dict[str, list[Tally]]:

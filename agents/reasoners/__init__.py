@@ -29,8 +29,7 @@ def open_reasoner(
 
     spec: "nano" or "nano-base"; the folder of an exported nano model; a server's URL up to `/v1`; or "chat:" and a URL
         for an endpoint that has only chat completions.
-    model, api_key, tokenizer: for servers only, see `agents.reasoners.completions.Completions`. A chat endpoint takes
-        no tokenizer.
+    model, api_key, tokenizer: for servers only. A chat endpoint takes no tokenizer.
 
     Raises ValueError for any other spec, and ReasonerError if the reasoner cannot be opened.
     """

@@ -10,7 +10,6 @@ from storm_calm.env.reasoner import Generation, PromptRenderer, Sampling
 
 Prompt = str | tuple[int, ...]
 """A raw prompt, as text or as token ids."""
-
 OnText = Callable[[str, int], None]
 """Callback on the event loop, with a piece of text and its number of tokens."""
 

@@ -1,9 +1,7 @@
 """Asynchronous reasoners, for servers: any number of trajectories on one event loop, each of them cancellable.
 
     async with open_async(["http://localhost:8000/v1"]) as reasoner:
-        written = await reasoner.write(
-            prompt, stop=("```\\n",), max_tokens=512, sampling=Sampling(), on_text=print
-        )
+        written = await reasoner.write(prompt, stop=("```\\n",), max_tokens=512, sampling=Sampling(), on_text=print)
 
 Servers with raw completions are called on the event loop itself (`completions_async`). All other reasoners run in
 threads.

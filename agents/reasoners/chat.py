@@ -5,13 +5,12 @@
     for chunk in reasoner.stream(prompt, stop=("```\\n",), max_tokens=4096, sampling=reasoner.sampling): ...
 
 Hosted models have no raw completions, and run code as a tool. `agents.reasoners.chat_messages` turns a transcript into
-messages, and `agents.reasoners.chat_stream` turns the streamed answer into the text of the inline protocol.
+messages, and `agents.reasoners.chat_stream` turns the streamed answer into the text of the inline protocol. There are
+no token ids, so the trajectories cannot be trained on by token.
 
 **Hints.** Raw completions continue a half-finished turn. Chat endpoints reject messages that end in an assistant's
 message, or begin a new turn. So a hint ends the assistant's turn and is sent as a user message, which asks the model to
 take it as its own thought. The model can read its earlier thought, but does not continue it.
-
-**Token ids** are not available, so the trajectories cannot be trained on by token.
 
 **Rejected parameters.** If a 400 response names a parameter, it is omitted or renamed in all later requests
 (`agents.reasoners.provider_quirks`). An omitted temperature, top_p or seed is logged. For other failures see

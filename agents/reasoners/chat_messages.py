@@ -130,8 +130,8 @@ def turns(
 ) -> list[dict[str, Any]]:
     """Return the messages to send for `prompt`. The last one is a user or tool message, so that the model continues.
 
-    A hint becomes a user message, after an assistant message with the text before it. If there is no such text, the
-    hint is appended to the previous user message. Closed thoughts are removed. An unclosed thought, which a hint cut
+    A hint becomes a user message, after an assistant message with the text before it. Without such text, the hint
+    is appended to the previous user message. Closed thoughts are removed. An unclosed thought, which a hint cut
     short, is kept without its tag. A half-finished turn without a hint is followed by `CONTINUE_REQUEST`.
 
     thoughts: send closed thoughts as `reasoning_content`, required by DeepSeek.
@@ -182,11 +182,10 @@ def turns(
 def lesson(transcript: str) -> list[dict[str, Any]]:
     """Return the messages of a finished transcript, for training. Only the assistant and the tool follow the question.
 
-    Hints become part of the assistant's messages: at test time there are no hints, so the model must learn to produce
-    such thoughts itself (arXiv 2510.04204). Thoughts are kept. Each message begins with at most one `<think>` block,
-    which contains everything up to the end of the message's last thought. Only tags, marks, fences, and white space
-    between two pieces are lost.
-    Raises ValueError if the transcript does not begin with a prompt of `render`.
+    Hints become part of the assistant's messages: at test time it gets no hints, so it must learn to produce such
+    thoughts itself (arXiv 2510.04204). Thoughts are kept. Each message begins with at most one `<think>` block, which
+    contains everything up to the end of the message's last thought. Only tags, marks, fences, and white space between
+    two pieces are lost. Raises ValueError if the transcript does not begin with a prompt of `render`.
     """
     messages, text = read(transcript)
     rounds, rest = split(text)

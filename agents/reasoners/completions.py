@@ -4,7 +4,7 @@
     prompt = reasoner.render([{"role": "user", "content": question}])
     for chunk in reasoner.stream(prompt, stop=("```\\n",), max_tokens=4096, sampling=reasoner.sampling): ...
 
-It uses raw completions because a hint is continued inside a half-finished turn (`agents.reasoners.chat_template`).
+Raw completions continue a half-finished turn after a hint; see `agents.reasoners.chat_template`.
 
 **Stop strings** are part of the text. Servers omit them, and most do not report whether they stopped at one or at the
 end of the turn. So the client itself cuts the text after the first stop string and closes the connection. An
@@ -14,7 +14,7 @@ the text (`include_stop_str_in_output`, `no_stop_trim`); if it is missing anyway
 other servers the finish reason "stop" means the end of the turn.
 
 **Token ids.** With the model's `tokenizer.json`, prompts may be ids, and ids are returned if the server sends them
-(`return_token_ids`). Without it ids are None. Text that the model generated is never encoded again. For failures see
+(`return_token_ids`). Without it, ids are `None`. Text that the model generated is never encoded again. For failures see
 `agents.reasoners.endpoint`.
 """
 

@@ -64,7 +64,6 @@ class CompletionsWire:
         return self.tokens.encode_marked(text) if self.tokens else None
 
     def request(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> dict[str, Any]:
-        """Return the body of a request."""
         body: dict[str, Any] = {
             "model": self.model,
             "prompt": prompt if isinstance(prompt, str) else list(prompt),

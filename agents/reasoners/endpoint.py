@@ -71,7 +71,7 @@ class Endpoint:
         )
 
     def choose(self, model: str | None) -> Served:
-        """Return the model of that name, or the only one. Raises ReasonerError if there is no such model."""
+        """Return the model of that name, or the only one. Raises ReasonerError if it is not served."""
         try:
             models = self.client.models.list().data
         except (openai.NotFoundError, openai.UnprocessableEntityError) as error:
@@ -181,10 +181,9 @@ class EndpointReasoner:
         timeout: float | None = None,
         max_retries: int = 2,
     ) -> None:
-        """Connect to the endpoint.
+        """Connect. Raises ValueError for an invalid URL, ReasonerError if the endpoint or the model is unavailable.
 
         model: the endpoint's name for it; optional if the endpoint serves only one. For the others see `Endpoint`.
-        Raises ValueError for an invalid URL, ReasonerError if the endpoint is unreachable or does not serve the model.
         """
         timeout = self.timeout if timeout is None else timeout
         self._endpoint = Endpoint(url, kind=self.kind, api_key=api_key, timeout=timeout, max_retries=max_retries)

@@ -1,10 +1,5 @@
 """The KV cache of the nano engine: keys and values of the tokens computed so far.
 
-    pool = KVCachePool(make_cache, max_cached=32)
-    with pool.lease(ids) as cache:                  # has the longest prefix of `ids` that an earlier request computed
-        logits = cache.forward(ids[cache.length :])     # prefill
-        logits = cache.forward([17])                    # decode
-
 The next request reuses the longest common prefix with an earlier prompt. So continuing, rewinding, appending a hint or
 repeating a question computes only the new part. If it would overwrite keys and values that another request may still
 need, the prefix is copied, which is cheap. The least recently used cache is evicted first. `agents.reasoners.engine`
@@ -119,7 +114,6 @@ class KVCachePool:
                     self._caches.remove(other)
 
     def clear(self) -> None:
-        """Drop all caches."""
         with self._lock:
             self._caches.clear()
 

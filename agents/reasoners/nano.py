@@ -53,10 +53,9 @@ class Nano:
         return chat_template.render(messages, self._tokens.names)
 
     def stream(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Iterator[Chunk]:
-        """Continue `prompt`. Yield a chunk for each token, or for several if a character takes several.
+        """Continue `prompt`. The finish is "length" also if the context is full.
 
-        The finish is "length" also if the context is full. Raises ValueError for an empty prompt or an unknown id,
-        ReasonerError for a prompt that does not fit the context.
+        Raises ValueError for an empty prompt or an unknown id, ReasonerError if the prompt does not fit the context.
         """
         ids = self.encode_marked(prompt)[0] if isinstance(prompt, str) else prompt
         unknown = next((id for id in ids if id not in self._tokens), None)

@@ -1,7 +1,4 @@
-"""Sample the next token from logits, with one random generator per request.
-
-A request's tokens depend only on its logits and its seed, so a trajectory is repeatable under any load.
-"""
+"""Sample the next token from logits. A request's tokens depend only on its logits and its seed, under any load."""
 
 from __future__ import annotations
 

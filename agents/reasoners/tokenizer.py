@@ -66,7 +66,6 @@ class ByteTokens:
         return ids, tuple(accumulate(len(decoder.feed(id)) for id in ids))
 
     def decoder(self) -> Decoder:
-        """Return a decoder for a stream of ids."""
         return Decoder(self._bytes)
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar, Literal
 from storm_calm.agents.runs.options import Option
 
 Kind = Literal["rules", "llm", "rules+llm"]
-"""The rules, an LLM, or the rules first and the LLM if no rule finds a flaw."""
 
 
 @dataclass(frozen=True, kw_only=True)

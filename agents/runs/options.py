@@ -114,7 +114,7 @@ class Config:
         known = {field.name: field for field in option_fields(cast(Any, cls))}
         for name in data:
             if name not in known:
-                raise OptionError(name, f"there is no such setting. Known: {', '.join(known)}")
+                raise OptionError(name, f"unknown setting. Known: {', '.join(known)}")
         lists = {
             name: tuple(dict.fromkeys(value))  # Without duplicates.
             for name, value in data.items()

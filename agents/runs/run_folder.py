@@ -42,7 +42,7 @@ def stored_settings(path: Path) -> dict[str, Any] | None:
         return without_version(tomllib.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: not TOML: {error}") from error
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
@@ -75,8 +75,7 @@ def claim_run_folder(
 ) -> Iterator[None]:
     """Lock the folder for this process, and write the settings into it.
 
-    settings: TOML data with "problems_digest".
-    done: returns how many problems of the run are finished, or None if there is nothing to resume.
+    settings: TOML data with "problems_digest". done: returns the number of finished problems, or None for a new run.
     Raises ValueError if the folder has other settings (named in the message), has a run but `resume` is False, is
     locked by another process, or contains other files.
     """

@@ -36,7 +36,6 @@ def run_jobs(
     keep: stores a result, in this thread. Returns True if the sandbox failed, so that the result does not count.
     cancel: cancels the jobs in flight; always called at the end.
     on_progress: called in this thread, with the number of unfinished jobs and the errors so far.
-    name: prefix of the threads' names.
     Raises TooManyFailuresError after `MAX_CONSECUTIVE_FAILURES` failures in a row.
     """
     errors: list[str] = []

@@ -174,7 +174,7 @@ def test_a_refusal_and_a_filter_are_errors(server, chat):
     )
     with pytest.raises(ReasonerError, match=f"{server.url}: tiny refused: I can't do that."):
         ask(chat)
-    with pytest.raises(ReasonerError, match="tiny .*: content_filter"):
+    with pytest.raises(ReasonerError, match=r"tiny .*: content_filter"):
         ask(chat)
 
 
@@ -192,9 +192,8 @@ def test_what_an_endpoint_refuses_is_left_out_or_renamed_from_then_on(server, ch
         assert sent["max_completion_tokens"] == 64
         assert not {"temperature", "max_tokens", "parallel_tool_calls"} & set(sent)
         assert (sent["top_p"], sent["seed"]) == (0.95, 7)
-    assert [record.getMessage() for record in caplog.records if record.name == "storm"] == [
-        f"{server.url}: tiny does not take temperature; it is asked without"
-    ]
+    [warning] = [record.getMessage() for record in caplog.records if record.name == "storm"]
+    assert warning.startswith(f"{server.url}: tiny does not accept temperature")
 
 
 def test_a_limit_that_is_refused_by_both_names_is_left_out(server, chat):
