@@ -5,8 +5,8 @@
     for chunk in reasoner.stream(prompt, stop=("```\\n",), max_tokens=4096, sampling=reasoner.sampling): ...
 
 Hosted models have no raw completions, and run code as a tool. `agents.reasoners.chat_messages` turns a transcript into
-messages, and `agents.reasoners.chat_stream` turns the streamed answer into the text of the inline protocol. There are
-no token ids, so the trajectories cannot be trained on by token.
+messages, and `agents.reasoners.chat_stream` turns the streamed answer into the text of the inline protocol.
+Endpoints return no token ids, so the trajectories cannot be trained on by token.
 
 **Hints.** Raw completions continue a half-finished turn. Chat endpoints reject messages that end in an assistant's
 message, or begin a new turn. So a hint ends the assistant's turn and is sent as a user message, which asks the model to

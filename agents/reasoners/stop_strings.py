@@ -28,20 +28,20 @@ class TextSegment:
     def __init__(self, stop: Sequence[str]) -> None:
         self._stop = stop
         self._text = ""
-        self._given = 0
+        self._emitted = 0
 
     def feed(self, piece: str) -> Chunk | None:
         """Return the text that is certain: all but a possible beginning of an end-of-turn token."""
         self._text += piece
         over = after_stop(self._text, self._stop, new=len(piece))
         stopped = len(self._text) if over is None else len(self._text) - over
-        found = [place for token in END_TOKENS if (place := self._text.find(token, self._given)) >= 0]
+        found = [place for token in END_TOKENS if (place := self._text.find(token, self._emitted)) >= 0]
         if found and min(found) < stopped:
             return self._chunk(min(found), "end")
         if over is not None:
             return self._chunk(stopped, "stop")
-        end = len(self._text) - self._held()
-        return self._chunk(end, None) if end > self._given else None
+        end = len(self._text) - self._withheld()
+        return self._chunk(end, None) if end > self._emitted else None
 
     def finish(self, reason: str, named: str | None) -> Chunk:
         """Return the last chunk. reason: the server's finish reason. named: the stop string that it reports."""
@@ -50,9 +50,9 @@ class TextSegment:
         self._text += named or ""
         return self._chunk(len(self._text), "end" if named is None else "stop")
 
-    def _held(self) -> int:
+    def _withheld(self) -> int:
         """Return how many characters at the end may begin an end-of-turn token."""
-        tail = self._text[max(self._given, len(self._text) - _LONGEST) :]
+        tail = self._text[max(self._emitted, len(self._text) - _LONGEST) :]
         place = tail.find("<")
         while place >= 0:
             if any(token.startswith(tail[place:]) for token in END_TOKENS):
@@ -61,5 +61,5 @@ class TextSegment:
         return 0
 
     def _chunk(self, end: int, finish: Finish | None) -> Chunk:
-        text, self._given = self._text[self._given : end], end
+        text, self._emitted = self._text[self._emitted : end], end
         return Chunk(text=text, finish=finish)

@@ -1,4 +1,4 @@
-"""An evaluation keeps every run, scores it under the rules that are named, and gives no credit that was not earned."""
+"""An evaluation stores each sample and scores it under the given rules, without false credit."""
 
 import json
 import re
@@ -31,13 +31,13 @@ def config(tmp_path):
 
 
 def left_in(out):
-    """What a finished evaluation left, but for what was measured."""
+    """Return the files of a finished evaluation without measured times."""
     lines = [without_measurements(json.loads(line)) for line in (out / "samples.jsonl").read_text().splitlines()]
     return lines, without_measurements(json.loads((out / "results.json").read_text()))
 
 
 class Chancy(FakeReasoner):
-    """Right or wrong by the seed of the segment; remembers the seeds."""
+    """A reasoner that is correct or wrong depending on the seed, and records the seeds."""
 
     sampling = Sampling(temperature=0.7)
 
@@ -53,7 +53,7 @@ class Chancy(FakeReasoner):
 
 
 class Failing(FakeReasoner):
-    """The reasoner fails for these hours."""
+    """A reasoner that fails for these hours."""
 
     def __init__(self, role, *hours):
         super().__init__(role)

@@ -1,4 +1,4 @@
-"""`agents.reasoners.chat` against an endpoint that streams, refuses and misbehaves over real HTTP."""
+"""`agents.reasoners.chat` against a misbehaving endpoint over real HTTP."""
 
 from __future__ import annotations
 

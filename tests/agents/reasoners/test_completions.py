@@ -57,9 +57,9 @@ def test_the_address_may_leave_out_v1(server):
 @pytest.mark.parametrize(
     "events",
     [
-        [event("```python\nprint(1)\n``"), event("`\n", "stop", stop_reason="```\n")],  # Left in.
-        [event("```python\nprint(1)\n"), event("", "stop", stop_reason="```\n")],  # Left out, but named.
-        [event("```python\nprint(1)\n```\n\nSo "), event("the answer", "length")],  # Overlooked.
+        [event("```python\nprint(1)\n``"), event("`\n", "stop", stop_reason="```\n")],  # Included.
+        [event("```python\nprint(1)\n"), event("", "stop", stop_reason="```\n")],  # Omitted, but reported.
+        [event("```python\nprint(1)\n```\n\nSo "), event("the answer", "length")],  # Ignored by the server.
     ],
 )
 def test_a_segment_ends_with_its_stop_string_whatever_the_server_does_with_it(server, events):

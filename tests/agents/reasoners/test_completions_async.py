@@ -1,4 +1,4 @@
-"""Servers on an event loop: what goes over the wire, replicas that fail, streams that break off, and cancelling."""
+"""Asynchronous reasoners: the wire format, failing replicas, broken streams, and cancelling."""
 
 import asyncio
 
@@ -220,7 +220,7 @@ def test_what_is_no_stream_of_completions_is_broken(data):
 
 
 class Slow:
-    """A synchronous reasoner that writes a word now and then, and remembers how many."""
+    """A synchronous reasoner that generates slowly and counts its words."""
 
     name, context, instructions, sampling = "slow", None, None, Sampling()
     hint_marks = ("", "")

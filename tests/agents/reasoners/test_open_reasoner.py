@@ -1,4 +1,4 @@
-"""`agents.reasoners.open_reasoner`: what a spec can name."""
+"""`agents.reasoners.open_reasoner`: the accepted specs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One documented class is the options of a command: fields, groups, help texts, checks."""
+"""A documented class defines the options of a command: fields, groups, help texts and checks."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal

@@ -1,4 +1,4 @@
-"""Results are kept one by one; what is missing, or what the sandbox failed, is worked on in the next session."""
+"""Results are stored one by one; the next session runs missing jobs and those the sandbox failed."""
 
 import threading
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ def square(job):
 
 
 class Session:
-    """One process: what it stores, and how it ended."""
+    """One session with its stored results and its progress."""
 
     def __init__(self, kept=(), jobs=range(6)):
         self.kept, self.seen, self.cancelled = list(kept), [], 0
