@@ -32,7 +32,7 @@ class ProblemOptions:
     limit: Annotated[int | None, Option(metavar="N", least=1)] = None
     """Number of problems; by default all of a file, or 100 of families."""
     seed: Annotated[int, Option(metavar="S")] = 0
-    """Seed of the problems and of sampling; it alone determines the results."""
+    """Seed of the problems and of sampling; the same settings and seed give the same results."""
 
     def read_problems(self) -> tuple[Problem, ...]:
         """Return the problems in order. Raises ValueError or OSError for an unusable file."""
