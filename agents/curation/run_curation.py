@@ -45,8 +45,8 @@ def curate(
         if work.left:
             with open_problem_runner(config, folder, reasoner=reasoner, intervener=intervener) as runner:
                 # A crash may have left checkpoints of stored problems, and problems the sandbox failed start anew.
-                for id in work.results:
-                    runner.forget(id)
+                for record in work.results.values():
+                    runner.forget(record.id)
 
                 def keep(record: Record) -> None:
                     folder.add(record)
