@@ -1,4 +1,4 @@
-"""The settings of a curation: one frozen dataclass, whose field docstrings are the help texts of `storm curate`."""
+"""The settings of a curation. The docstrings of fields are the help texts of `storm curate`."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from storm_calm.agents.runs.sandbox_options import EpisodeOptions
 
 @dataclass(frozen=True, kw_only=True)
 class CurateConfig(ProblemOptions, ReasonerOptions, IntervenerOptions, EpisodeOptions, Config):
-    """What to curate, with which reasoner, within which limits."""
+    """The problems, the reasoner, the intervener and the limits of a curation."""
 
     group: ClassVar[str] = "Curation"
 
     reasoner: str = "nano-base"
     confidence_floor: Annotated[float, Option(metavar="F", least=0, most=1)] = 0.0
-    """How sure the intervener has to be for a finding to count, from 0 to 1."""
+    """The lowest confidence, from 0 to 1, with which a finding of the intervener counts."""
     patience: Annotated[int, Option(metavar="N", least=0)] = 0
-    """After so many hints in a row for the same kind of flaw, no more are given; 0 for no such end."""
+    """Stop intervening after this many hints in a row for the same trigger; 0 for no such limit."""
     max_interventions: Annotated[int, Option(metavar="N", least=0)] = 5
-    """The most hints that one trajectory may get."""
+    """The most hints per trajectory."""
     max_hint_share: Annotated[float, Option(metavar="SHARE", least=0, most=1)] = MAX_HINT_SHARE
-    """The most that hints may make up of a golden trajectory's model and hint tokens, from 0 to 1."""
+    """The largest share of hint tokens among the model and hint tokens of a golden trajectory, from 0 to 1."""
     workers: Annotated[int, Option(metavar="N", least=1)] = 4
-    """Problems in flight at once; results do not depend on it."""
+    """Problems in flight at the same time; results do not depend on it."""
 
     def __post_init__(self) -> None:
         from storm_calm.agents.interveners.open_intervener import check_intervener
 
         if bool(self.problems) == bool(self.families):
-            raise ValueError("give a file of problems or families, one of them: --problems FILE, or --families all")
+            raise ValueError("give a file of problems or families, only one of these: --problems FILE, --families all")
         check_options(self)
         check_intervener(
             self.intervener, url=self.intervener_url, model=self.intervener_model, price=self.intervener_price

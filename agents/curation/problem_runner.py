@@ -1,11 +1,4 @@
-"""Run one problem: reasoner, sandbox, intervener and graph, opened once and shared by all threads.
-
-    with open_problem_runner(config, folder) as runner:
-        record = runner.run(problem)
-        runner.forget(problem.id)
-
-Once a record is kept somewhere safe, its problem is forgotten; until then it can be worked on again at no loss.
-"""
+"""Run problems with reasoner, sandbox, intervener and graph, which are opened once and shared by all threads."""
 
 from __future__ import annotations
 
@@ -31,28 +24,25 @@ from storm_calm.env.serialize import from_json, to_json
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProblemRunner:
-    """Runs problems; any number of threads may use it at once."""
+    """A runner of problems. Thread-safe."""
 
     parts: Parts
-    """Of both runs."""
     reasoner: CancellableReasoner
-    """The one in `parts`, which can be cancelled."""
+    """The reasoner of `parts`."""
     intervener: CancellableIntervener
-    """The one in `parts`, likewise."""
+    """The intervener of `parts`."""
     seed: int
-    """Of both runs."""
     machine: Any
-    """CALM, with checkpoints."""
+    """The compiled CALM graph, with checkpoints."""
 
     def run(self, problem: Problem) -> Record:
-        """Run a problem without interventions, then through CALM, which goes on from its last checkpoint.
+        """Run a problem without interventions, then through CALM from its last checkpoint.
 
-        The first run has no checkpoints: after a kill it is made again, and comes out the same.
+        The run without interventions has no checkpoints. After a crash it is repeated, with the same result.
         Raises ReasonerError, and RunCancelledError if the curation was cancelled.
         """
-        native = run_episode(
-            self.parts.env(), self.parts.reasoner, problem, seed=self.seed, sampling=self.parts.sampling
-        )
+        parts = self.parts
+        native = run_episode(parts.env(), parts.reasoner, problem, seed=self.seed, sampling=parts.sampling)
         state = run_graph(self.machine, thread=problem.id, question={"problem": to_json(problem), "seed": self.seed})
         return Record(
             seed=self.seed,
@@ -60,17 +50,17 @@ class ProblemRunner:
             finding=from_json(Finding, state["finding"]) if state["finding"] else None,
             episode=from_json(Episode, state["episode"]),
             native=native,
-            rejected_hints=tuple(from_json(RejectedHint, one) for one in state["rejected_hints"]),
+            rejected_hints=tuple(from_json(RejectedHint, hint) for hint in state["rejected_hints"]),
             cost=from_json(Cost, state["cost"]),
         )
 
     def cancel(self) -> None:
-        """Cancel whatever is under way."""
+        """Cancel all problems in flight."""
         self.reasoner.cancel()
         self.intervener.cancel()
 
     def forget(self, id: str) -> None:
-        """Drop a problem's checkpoints, so that their file stays small."""
+        """Delete a problem's checkpoints. Call this once its record is stored; before, `run` resumes from them."""
         self.machine.checkpointer.delete_thread(id)
 
 
@@ -80,21 +70,20 @@ def open_problem_runner(
 ) -> Iterator[ProblemRunner]:
     """Open reasoner, sandbox, intervener and checkpoints.
 
-    reasoner, intervener: instead of the configured ones; they are not closed.
-    Raises ReasonerError, SandboxUnavailableError, and ValueError for a reasoner that nobody knows and for a file of
-    cached replies that cannot be read.
+    reasoner, intervener: replace the configured ones; they are not closed.
+    Raises ReasonerError, SandboxUnavailableError, and ValueError for an unknown reasoner or an unreadable reply cache.
     """
-    opened_intervener = open_configured_intervener(
+    configured = open_configured_intervener(
         config, reply_cache=folder.intervener_replies, floor=config.confidence_floor
     )
     with (
-        opened_intervener if intervener is None else nullcontext(intervener) as watcher,
-        open_reasoner_and_sandbox(config, reasoner) as (writer, sampling, sandbox),
+        configured if intervener is None else nullcontext(intervener) as opened,
+        open_reasoner_and_sandbox(config, reasoner) as (solver, sampling, sandbox),
         open_checkpoints(folder.checkpoints) as checkpointer,
     ):
-        cancellable = CancellableIntervener(watcher)
+        cancellable = CancellableIntervener(opened)
         parts = Parts(
-            reasoner=writer,
+            reasoner=solver,
             sandbox=sandbox,
             intervener=cancellable,
             sampling=sampling,
@@ -106,4 +95,4 @@ def open_problem_runner(
             max_hint_share=config.max_hint_share,
         )
         machine = calm.build(lambda: parts, checkpointer=checkpointer)
-        yield ProblemRunner(parts=parts, reasoner=writer, intervener=cancellable, seed=config.seed, machine=machine)
+        yield ProblemRunner(parts=parts, reasoner=solver, intervener=cancellable, seed=config.seed, machine=machine)

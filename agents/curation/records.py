@@ -1,4 +1,4 @@
-"""What is kept of each problem: the watched run with its outcome, and the run without interventions beside it."""
+"""The record of a problem: its trajectory under CALM with the outcome, and its trajectory without interventions."""
 
 from __future__ import annotations
 
@@ -18,53 +18,49 @@ from storm_calm.env.serialize import from_json, to_json
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One problem, done."""
+    """The result of one problem."""
 
     seed: int
-    """The seed of both runs."""
+    """Seed of both trajectories."""
     outcome: Outcome
-    """What became of the watched run."""
+    """Outcome of the trajectory under CALM."""
     finding: Finding | None
-    """What was still found in it when it was over."""
+    """Flaw that the final check found in it."""
     episode: Episode
-    """The watched run."""
+    """The trajectory under CALM."""
     native: Episode
-    """The run without interventions."""
+    """The trajectory without interventions."""
     rejected_hints: tuple[RejectedHint, ...] = ()
-    """Hints of the intervener that were rejected."""
+    """Hints of the intervener that failed validation."""
     cost: Cost = field(default_factory=Cost)
-    """What inspecting took."""
+    """Cost of the intervener."""
     at_seconds: float = 0.0
-    """Wall seconds after which it was done, counted from the beginning of the curation, pauses left out."""
+    """Wall seconds from the start of the curation to this record, without pauses before a --resume."""
 
     @property
     def id(self) -> str:
-        """The problem's."""
         return self.episode.problem.id
 
     @property
     def key(self) -> str:
-        """The key of its job, for resuming."""
         return self.id
 
     @property
     def final_correct(self) -> bool:
-        """Whether the watched run's answer is right."""
         return score(self.episode).reason == "correct"
 
     @property
     def native_correct(self) -> bool:
-        """Whether the answer without interventions is right."""
         return score(self.native).reason == "correct"
 
     @property
     def corrected(self) -> bool:
-        """Whether the answer is right in the end, and was not without interventions."""
+        """Whether only the answer under CALM is correct."""
         return self.final_correct and not self.native_correct
 
     @property
     def failed(self) -> bool:
-        """Whether the sandbox failed one of the runs, so that the problem says nothing about the model."""
+        """Whether the sandbox failed, so that the record does not count."""
         return "infrastructure" in (self.episode.stop, self.native.stop)
 
 
@@ -75,11 +71,11 @@ DERIVED: dict[str, Any] = {
     "hint_share": float,
     "hint_positions": tuple[float, ...],
 }
-"""What a line of `episodes.jsonl` has beside the record: it follows from it, and is there for other programs."""
+"""Derived fields in a line of `episodes.jsonl`, for other programs."""
 
 
 def record_to_json(record: Record) -> dict[str, Any]:
-    """The JSON data of a line of `episodes.jsonl`: the record, the scores of both runs, and where the hints stand."""
+    """Return the JSON data of a line of `episodes.jsonl`: the record and its `DERIVED` fields."""
     derived = {
         "id": record.id,
         "score": to_json(score(record.episode)),
@@ -91,14 +87,10 @@ def record_to_json(record: Record) -> dict[str, Any]:
 
 
 def record_from_json(data: Mapping[str, Any]) -> Record:
-    """The record in a line of `episodes.jsonl`; what follows from it is worked out anew. Raises ValueError."""
+    """Return the record in a line of `episodes.jsonl`, ignoring its `DERIVED` fields. Raises ValueError."""
     return from_json(Record, {name: value for name, value in without_version(data).items() if name not in DERIVED})
 
 
 def read_records(path: Path) -> tuple[Record, ...]:
-    """The records of an `episodes.jsonl`, in its order, the last one of each problem. A missing file has none.
-
-    A last line that a kill cut short is left out. Raises ValueError, naming file and line, for any other line that
-    is not a record.
-    """
+    """Return the last record of each problem in an `episodes.jsonl`, see `env.jsonl.read_latest`. Raises ValueError."""
     return tuple(read_latest(path, record_from_json, key=lambda record: record.id, what="a record of this curation"))

@@ -1,26 +1,24 @@
-"""Curate many problems at once: run them on a worker pool, and keep each record as it comes.
+"""Curate many problems on a worker pool, and store each record when it is done.
 
-    summary = curate(CurateConfig(families=("all",), limit=20), Path("runs/first"), on_progress=print)
-
-Each problem depends on the seed and on itself alone, so the results are the same with any number of workers, and after
-any number of kills: what is done has its line, what was under way goes on from its checkpoint.
+Finished problems are in `episodes.jsonl`; unfinished ones resume from their checkpoints.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.curation.files import Folder, claim
-from storm_calm.agents.curation.problem_runner import ProblemRunner, open_problem_runner
+from storm_calm.agents.curation.files import KIND, Folder
+from storm_calm.agents.curation.problem_runner import open_problem_runner
 from storm_calm.agents.curation.records import Record, read_records
 from storm_calm.agents.curation.summary import Summary, summarize
 from storm_calm.agents.interveners import Intervener
+from storm_calm.agents.runs.options import to_toml
 from storm_calm.agents.runs.problem_options import digest
 from storm_calm.agents.runs.progress import OnProgress
 from storm_calm.agents.runs.resume import ResumableWork
-from storm_calm.env import Problem, Reasoner
+from storm_calm.agents.runs.run_folder import claim_run_folder
+from storm_calm.env import Reasoner
 
 
 def curate(
@@ -32,51 +30,41 @@ def curate(
     intervener: Intervener | None = None,
     on_progress: OnProgress | None = None,
 ) -> Summary:
-    """Curate into the folder `out`. A run that is finished already gives its summary and does nothing.
+    """Curate into the folder `out`, or return the summary of a finished run.
 
-    reasoner, intervener: instead of those that the settings name; they are not closed.
-    Raises ValueError and OSError for bad input, ReasonerError and SandboxUnavailableError where the parts cannot be
-    opened, TooManyFailuresError where problem after problem fails. Whatever is raised, what was done can be resumed.
+    reasoner, intervener: replace the configured ones; they are not closed.
+    Raises ValueError and OSError for invalid input, ReasonerError and SandboxUnavailableError if the components cannot
+    be opened, and TooManyFailuresError if problem after problem fails. After any error the run can be resumed.
     """
     problems = config.read_problems()
-    with claim(out, config, digest(problems), resume=resume) as folder:
+    folder = Folder(out)
+    settings = {**to_toml(config), "problems_digest": digest(problems)}
+    with claim_run_folder(out, KIND, settings, done=folder.done, resume=resume):
         jobs = {problem.id: problem for problem in problems}
         work = ResumableWork(jobs, read_records(folder.episodes), labels=_labels)
         if work.left:
             with open_problem_runner(config, folder, reasoner=reasoner, intervener=intervener) as runner:
-                _run(work, runner, folder, config.workers, on_progress)
+                # A crash may have left checkpoints of stored problems, and problems the sandbox failed start anew.
+                for record in work.results.values():
+                    runner.forget(record.id)
+
+                def keep(record: Record) -> None:
+                    folder.add(record)
+                    runner.forget(record.id)
+
+                work.run(
+                    runner.run,
+                    keep=keep,
+                    workers=config.workers,
+                    tokens=lambda: runner.reasoner.tokens,
+                    cancel=runner.cancel,
+                    on_progress=on_progress,
+                    name="curate",
+                )
         records = work.in_order()
         summary = summarize(config, records, errors=len(work.errors))
         folder.finish(records, summary)
         return summary
-
-
-def _run(
-    work: ResumableWork[Problem, Record],
-    runner: ProblemRunner,
-    folder: Folder,
-    workers: int,
-    on_progress: OnProgress | None,
-) -> None:
-    # They have a line: a kill came before they were forgotten, or the sandbox failed them and they start anew.
-    for record in work.results.values():
-        runner.forget(record.id)
-
-    def keep(record: Record, at_seconds: float) -> Record:
-        record = replace(record, at_seconds=at_seconds)
-        folder.add(record)
-        runner.forget(record.id)
-        return record
-
-    work.run(
-        runner.run,
-        keep=keep,
-        workers=workers,
-        tokens=lambda: runner.reasoner.tokens,
-        cancel=runner.cancel,
-        on_progress=on_progress,
-        name="curate",
-    )
 
 
 def _labels(record: Record) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The counts of a curation, worked out from its records alone."""
+"""The counts of a curation, computed from its records."""
 
 from __future__ import annotations
 
@@ -12,64 +12,60 @@ from storm_calm.agents.graphs.golden import OUTCOMES
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import REJECTION_REASONS, Cost
 from storm_calm.env import TRIGGERS
+from storm_calm.sandbox import ISOLATION_LEVELS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """What came of a curation. Counts are of problems unless they say otherwise."""
+    """The summary of a curation. Counts are of problems unless stated otherwise."""
 
     reasoner: str
-    """As in the settings."""
     intervener: str
-    """As in the settings."""
     seed: int
-    """As in the settings."""
     split: str
-    """As in the settings; "" for problems of a file."""
+    """Split of the families; "" for problems of a file."""
     problems: int
-    """Problems that are done."""
+    """Finished problems."""
     native_correct: int
-    """Right without interventions."""
+    """Correct without interventions."""
     final_correct: int
-    """Right in the end."""
+    """Correct under CALM."""
     corrected: int
-    """Right in the end, and not without interventions."""
+    """Correct under CALM only."""
     golden: int
-    """Right, without a flaw that anybody sees, and with few hints."""
+    """Golden: correct, without a detected flaw, and within the limits on hints."""
     interventions: int
-    """Hints that were given, those included that a later one cut away."""
+    """Hints given, including those that a later hint cut off."""
     hint_token_share_mean: float
-    """Hint tokens as a part of model and hint tokens, the mean over golden runs; 0 without any."""
+    """Mean share of hint tokens among model and hint tokens of golden trajectories; 0 without any."""
     hint_token_share_max: float
-    """The same, the largest of a golden run."""
+    """The largest such share."""
     hint_position_mean: float
-    """Where hints stand in golden runs, as a share of the text after the prompt; the mean over hints, 0 without any."""
+    """Mean position of hints in golden trajectories, as a share of the text after the prompt; 0 without hints."""
     rejected_hints: dict[str, int]
     """Rejected hints by reason (`agents.interveners.RejectionReason`)."""
     cost: Cost
-    """What inspecting took in all: requests, tokens, price, seconds (`agents.interveners.Cost`)."""
+    """Total cost of the intervener: requests, tokens, price, seconds (`agents.interveners.Cost`)."""
     by_trigger: dict[str, int]
-    """Interventions by the trigger that fired."""
+    """Interventions by trigger."""
     by_family: dict[str, dict[str, int]]
-    """problems, native_correct, final_correct and golden of each family; "other" for problems without one."""
+    """problems, native_correct, final_correct and golden per family; "other" for problems without a family."""
     discarded: dict[str, int]
-    """Runs that are not golden, by the reason."""
+    """Discarded trajectories by reason."""
     executions: int
-    """Programs in the runs as recorded, watched and native."""
+    """Executions in all recorded trajectories."""
     tokens: int
-    """Tokens that the model wrote in the runs as recorded, watched and native."""
+    """Model tokens in all recorded trajectories."""
     seconds: float
-    """Wall seconds of the whole curation, pauses before a --resume left out."""
+    """Wall seconds of the curation, without pauses before a --resume."""
     isolation: str
-    """How well programs were locked in; the weakest, where there were several; "" where none ran."""
+    """The weakest isolation level of the executions; "" without executions."""
     errors: int
-    """Problems that are not done because the reasoner or the intervener failed."""
+    """Problems not finished because the reasoner or the intervener failed."""
 
 
 def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 0) -> Summary:
-    """The summary of what is done so far."""
-    from storm_calm.sandbox import ISOLATION_LEVELS
-
+    """Return the summary of the finished problems."""
     golden = [record.episode for record in records if record.outcome == "golden"]
     shares = [hint_share(episode) for episode in golden]
     positions = [position for episode in golden for position in hint_positions(episode)]

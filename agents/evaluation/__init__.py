@@ -1,4 +1,4 @@
-"""Evaluation: a reasoner alone with many problems, scored under named rules, with intervals and with what it did.
+"""Evaluation: run a reasoner on many problems, score its samples, and measure its behaviour.
 
     from storm_calm.agents.evaluation.config import EvalConfig
     from storm_calm.agents.evaluation.run_evaluation import evaluate
@@ -6,11 +6,11 @@
     results = evaluate(EvalConfig(families=("all",), limit=200, seed=7), Path("runs/eval"))
     results.rules["paper"]["pass@1"].mean
 
-`storm eval` is this with a live bar. The output folder holds
+`storm eval` runs this with a progress bar. The run folder contains
 
-- `config.toml`: the settings, resolved
-- `samples.jsonl`: a `Sample` for each problem and sample, the whole episode in it
-- `results.json`: the figures, worked out from the samples alone
+- `config.toml`: the resolved settings
+- `samples.jsonl`: the samples, each with its whole episode
+- `results.json`: the results, computed from the samples alone
 
-so another rule scores the same runs anew, and more samples only add the missing ones.
+So a resumed run can score the same samples under another rule, or add samples.
 """

@@ -1,4 +1,4 @@
-"""Evaluations side by side, and how far they are from the first one on the problems that they share."""
+"""Compare evaluations: their results, and their paired differences from the first one on shared problems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 from storm_calm.agents.evaluation.intervals import Interval, mean_difference
 from storm_calm.agents.evaluation.results import Tally, tallies
 from storm_calm.agents.evaluation.samples import Sample, read_samples
-from storm_calm.env import Problem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,11 +18,10 @@ class EvaluatedRun:
     """A finished evaluation."""
 
     name: str
-    """What it is called beside the others: its folder's name, or the whole path where names are the same."""
+    """The folder's name, or its path if another run has the same name."""
     results: dict[str, Any]
-    """Its results.json."""
+    """The content of its results.json."""
     samples: tuple[Sample, ...]
-    """Its samples."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,29 +29,24 @@ class Difference:
     """How much better a run is than the first one."""
 
     problems: int
-    """Problems that both have and that both have a scored sample of."""
+    """Problems with a scored sample in both runs."""
     rules: dict[str, Interval]
-    """Difference of pass@1 under each rule, in [-1, 1]; the interval is paired, see `agents.evaluation.intervals`."""
+    """Difference of pass@1 under each rule, in [-1, 1], with a paired interval (`agents.evaluation.intervals`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """Runs side by side."""
+    """Several runs, compared with the first one."""
 
     runs: tuple[EvaluatedRun, ...]
-    """The runs, in the order given."""
     rules: tuple[str, ...]
-    """The rules under which all of them are scored."""
+    """The scoring rules that all runs share."""
     differences: tuple[Difference, ...]
-    """To the first run, one for each run after it."""
+    """The difference from the first run, for each further run."""
 
 
 def compare(folders: Sequence[Path]) -> Comparison:
-    """Compare finished evaluations.
-
-    Raises ValueError for fewer than two, for a folder without a finished evaluation, and for runs that share no rule,
-    or with the first one no problem.
-    """
+    """Compare finished evaluations. Raises ValueError if one is not finished, or if they share no rule or problem."""
     if len({folder.resolve() for folder in folders}) != len(folders) or len(folders) < 2:
         raise ValueError("give at least two different runs, each the --out of a storm eval")
     runs = tuple(_read(folder, folders) for folder in folders)
@@ -73,36 +66,33 @@ def _read(folder: Path, folders: Sequence[Path]) -> EvaluatedRun:
         assert isinstance(results["behaviour"], dict)
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(
-            f"{folder}: no results.json in it; give the --out of a storm eval, and finish one that was stopped with "
+            f"{folder}: no results.json in it; give the --out of a storm eval. Finish an interrupted one with "
             f"storm eval --out {folder} --resume"
         ) from None
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise ValueError(f"{file}: not the results of an evaluation; write them anew with --resume") from error
-    alone = sum(other.resolve().name == folder.resolve().name for other in folders) == 1
+    unique = sum(other.resolve().name == folder.resolve().name for other in folders) == 1
     samples = read_samples(folder / "samples.jsonl")
-    return EvaluatedRun(name=folder.resolve().name if alone else str(folder), results=results, samples=samples)
+    return EvaluatedRun(name=folder.resolve().name if unique else str(folder), results=results, samples=samples)
 
 
 def _difference(first: EvaluatedRun, other: EvaluatedRun, rules: Sequence[str]) -> Difference:
-    found: dict[str, Interval] = {}
+    intervals: dict[str, Interval] = {}
     count = 0
     for rule in rules:
-        before, after = (
-            {_identity(tally.problem): tally for tally in tallies(run.samples, rule).values()} for run in (first, other)
-        )
-        shared = before.keys() & after.keys()
+        before, after = _by_problem(first, rule), _by_problem(other, rule)
+        # Sorted, since the bootstrap depends on the order.
+        shared = sorted(before.keys() & after.keys())
         if not shared:
             raise ValueError(f"{first.name} and {other.name} share no problem; compare runs on the same problems")
-        # In a fixed order, since a bootstrap depends on it.
-        found[rule] = mean_difference([_gain(before[key], after[key]) for key in sorted(shared)])
+        intervals[rule] = mean_difference([after[key].share - before[key].share for key in shared])
         count = len(shared)
-    return Difference(problems=count, rules=found)
+    return Difference(problems=count, rules=intervals)
 
 
-def _identity(problem: Problem) -> tuple[str, str, str]:
-    """Two runs had the same problem if its id, its question and its accepted answers are the same."""
-    return problem.id, problem.question, repr(problem.answers)
-
-
-def _gain(before: Tally, after: Tally) -> float:
-    return after.share - before.share
+def _by_problem(run: EvaluatedRun, rule: str) -> dict[tuple[str, str, str], Tally]:
+    """Return the run's tallies by what identifies a problem: its id, its question and its accepted answers."""
+    return {
+        (tally.problem.id, tally.problem.question, repr(tally.problem.answers)): tally
+        for tally in tallies(run.samples, rule).values()
+    }

@@ -1,4 +1,4 @@
-"""The settings of an evaluation: one frozen dataclass, whose field docstrings are the help texts of `storm eval`."""
+"""The settings of an evaluation. The docstrings of fields are the help texts of `storm eval`."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ from storm_calm.agents.runs.reasoner_options import ReasonerOptions
 from storm_calm.agents.runs.sandbox_options import EpisodeOptions
 
 if TYPE_CHECKING:
-    from storm_calm.env import Problem
     from storm_calm.env.problems.benchmarks import Loaded
 
 STRESS_LIMIT = 10
-"""Problems of each kind that are taken from stress sets, which are endless, without a limit."""
+"""The default number of problems of each stress kind, which are unlimited."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalConfig(ProblemOptions, ReasonerOptions, EpisodeOptions, Config):
-    """What to evaluate on, with which reasoner, under which rules."""
+    """The problems, the reasoner, the scoring rules and the limits of an evaluation."""
 
     group: ClassVar[str] = "Evaluation"
 
     split: Literal["train", "heldout"] = "heldout"
     limit: int | None = None
-    """How many problems, of each test set; by default all of a file or set, 100 of families, 10 of a stress kind."""
+    """Number of problems, for each test set; by default all of a file or set, 100 of families, 10 of a stress kind."""
     benchmark: Annotated[tuple[str, ...], Option(metavar="NAME,...")] = ()
     """Public test sets, separated by commas: nl4opt, mamo_easy, mamo_complex, industryor, optmath."""
     stress: Annotated[tuple[str, ...], Option(metavar="NAME,...")] = ()
-    """Kinds of stress problems, separated by commas; "all", "outside" and "mixed" stand for several."""
+    """Kinds of stress problems, separated by commas. "all", "outside" and "mixed" select several."""
     data_dir: Annotated[str, Option(metavar="DIR")] = ""
-    """Folder with the files of the test sets; by default they come from the Hub, with the package datasets."""
+    """Folder with the files of the test sets; by default they are downloaded from the Hub with the package datasets."""
     samples: Annotated[int, Option(metavar="N", least=1)] = 1
-    """Trajectories for each problem. More on --resume adds the missing ones."""
+    """Trajectories per problem. A larger number on --resume adds the missing ones."""
     rule: Annotated[tuple[str, ...], Option(metavar="NAME,...")] = ("paper",)
-    """Scoring rules, separated by commas, side by side: paper, sirl, orlm, mamo. Others on --resume score anew."""
+    """Scoring rules, separated by commas: paper, sirl, orlm, mamo. Other rules on --resume score the samples anew."""
     workers: Annotated[int, Option(metavar="N", least=1)] = 4
-    """Trajectories in flight at once; results do not depend on it."""
+    """Trajectories in flight at the same time; results do not depend on it."""
 
     def __post_init__(self) -> None:
         from storm_calm.env import RULES
@@ -47,34 +46,30 @@ class EvalConfig(ProblemOptions, ReasonerOptions, EpisodeOptions, Config):
 
         if sum(map(bool, (self.problems, self.families, self.benchmark, self.stress))) != 1:
             raise ValueError(
-                "give a file of problems, families, test sets or stress sets, one of them: --problems FILE, "
-                "--families all, --benchmark nl4opt, or --stress all"
+                "give a file of problems, families, test sets or stress sets, only one of these: "
+                "--problems FILE, --families all, --benchmark nl4opt, --stress all"
             )
         if self.data_dir and not self.benchmark:
-            raise OptionError("data_dir", "goes with --benchmark, such as --benchmark nl4opt --data-dir DIR")
+            raise OptionError("data_dir", "needs --benchmark, such as --benchmark nl4opt --data-dir DIR")
         check_options(self)
         for name, known in (("rule", RULES), ("benchmark", BENCHMARKS)):
             for one in getattr(self, name):
                 if one not in known:
                     raise OptionError(name, f'"{one}" is unknown. Known: {", ".join(known)}')
         if not self.rule:
-            raise OptionError("rule", f"no rule is given. Known: {', '.join(RULES)}")
+            raise OptionError("rule", f"give at least one rule. Known: {', '.join(RULES)}")
 
 
 def load_problems(config: EvalConfig) -> Loaded:
-    """Return the problems, in order. Raises ValueError or OSError for a file that cannot be used."""
+    """Return the problems in order. Raises ValueError or OSError for an unusable file."""
     from storm_calm.env.problems.benchmarks import Loaded, load_benchmarks
 
     if config.benchmark:
         folder = Path(config.data_dir) if config.data_dir else None
         return load_benchmarks(config.benchmark, folder, limit=config.limit)
     if config.stress:
-        return Loaded(problems=_stress_problems(config), unread=())
+        from storm_calm.env.problems.stress.kinds import choose, generate
+
+        limit = config.limit or STRESS_LIMIT * len(choose(config.stress))
+        return Loaded(problems=tuple(generate(config.stress, seed=config.seed, limit=limit)), unread=())
     return Loaded(problems=config.read_problems(), unread=())
-
-
-def _stress_problems(config: EvalConfig) -> tuple[Problem, ...]:
-    from storm_calm.env.problems.stress.kinds import choose, generate
-
-    limit = config.limit or STRESS_LIMIT * len(choose(config.stress))
-    return tuple(generate(config.stress, seed=config.seed, limit=limit))

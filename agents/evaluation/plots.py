@@ -1,4 +1,4 @@
-"""Two pictures of runs side by side: accuracy with its intervals, and what the rules find. Needs matplotlib."""
+"""Plots that compare evaluations: accuracy with its intervals, and findings by trigger. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from storm_calm.agents.evaluation.compare_runs import Comparison, EvaluatedRun
 from storm_calm.env import TRIGGERS
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
-"""The palette of Okabe and Ito, which people with any kind of colour vision can tell apart."""
+"""The palette of Okabe and Ito, which is safe for colour-blind readers."""
+LABELS = {"by_difficulty": "difficulty", "by_benchmark": "test set", "by_family": "family"}
+"""Groupings that can be plotted, preferred ones first, and their labels."""
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
-"""Marks, so that a picture printed in grey can be read too."""
+"""Markers, which distinguish runs in greyscale print too."""
 
 STYLE: dict[str, Any] = {
-    "svg.hashsalt": "storm",  # The same figures give the same file.
+    "svg.hashsalt": "storm",  # Makes the files reproducible.
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -25,11 +27,11 @@ STYLE: dict[str, Any] = {
     "grid.linewidth": 0.6,
     "legend.frameon": False,
 }
-"""How pictures look, as settings of matplotlib."""
+"""Settings of matplotlib."""
 
 
 def draw(comparison: Comparison, out: Path) -> tuple[Path, ...]:
-    """Write `accuracy.svg` and `findings.svg` into a folder; their paths."""
+    """Write `accuracy.svg` and `findings.svg` into a folder, and return their paths."""
     import matplotlib
 
     out.mkdir(parents=True, exist_ok=True)
@@ -42,7 +44,7 @@ def draw(comparison: Comparison, out: Path) -> tuple[Path, ...]:
 
 def _accuracy(comparison: Comparison) -> Any:
     runs, rule = comparison.runs, comparison.rules[0]
-    grouping = next((name for name in ("by_difficulty", "by_benchmark", "by_family") if _shared(runs, name)), "")
+    grouping = next((name for name in LABELS if _shared(runs, name)), "")
     names = _shared(runs, grouping)
     slanted = len(names) > 6
     letters = 3 if slanted else max(map(len, [*names, "all"]))
@@ -52,12 +54,12 @@ def _accuracy(comparison: Comparison) -> Any:
     for number, run in enumerate(runs):
         figures = [run.results[grouping][name][rule] for name in names] + [run.results["rules"][rule]["pass@1"]]
         means = [100 * one["mean"] for one in figures]
-        below = [100 * (one["mean"] - one["low"]) for one in figures]
-        above = [100 * (one["high"] - one["mean"]) for one in figures]
+        below = [max(0.0, 100 * (one["mean"] - one["low"])) for one in figures]
+        above = [max(0.0, 100 * (one["high"] - one["mean"])) for one in figures]
         axes.errorbar(
             [place + _shift(number, len(runs), 0.6) for place in range(len(figures))],
             means,
-            yerr=[[max(0.0, one) for one in below], [max(0.0, one) for one in above]],
+            yerr=[below, above],
             fmt=MARKS[number % len(MARKS)],
             color=COLOURS[number % len(COLOURS)],
             capsize=3,
@@ -67,9 +69,7 @@ def _accuracy(comparison: Comparison) -> Any:
     axes.set_xticks(range(len(labels)), labels, rotation=45 if slanted else 0, ha="right" if slanted else "center")
     axes.set_xlim(-0.6, len(names) + 0.6)
     axes.set_ylim(-3, 103)
-    axes.set_xlabel(
-        {"by_difficulty": "difficulty", "by_benchmark": "test set", "by_family": "family"}.get(grouping, "")
-    )
+    axes.set_xlabel(LABELS.get(grouping, ""))
     axes.set_ylabel(f"right answers (pass@1, rule {rule}), %")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return figure
@@ -88,28 +88,26 @@ def _findings(runs: Sequence[EvaluatedRun]) -> Any:
             label=run.name,
         )
     axes.set_yticks(range(len(TRIGGERS)), [trigger.replace("_", " ") for trigger in TRIGGERS])
-    axes.invert_yaxis()  # The paper's order, from above.
+    axes.invert_yaxis()  # The paper's order, from the top.
     axes.set_xlabel("share of samples in which the trigger is found, %")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0))
     return figure
 
 
 def _figure(*, width: float, height: float) -> tuple[Any, Any]:
-    """An empty figure that no window shows and no global state holds, and its axes; inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Return an empty figure, without a window or global state, and its axes. Sizes are in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
 
 def _shared(runs: Sequence[EvaluatedRun], grouping: str) -> list[str]:
-    """The groups that all runs have."""
+    """Return the groups that all runs have."""
     first = runs[0].results.get(grouping, {})
     return [name for name in first if all(name in run.results.get(grouping, {}) for run in runs)]
 
 
 def _shift(number: int, count: int, width: float) -> float:
-    """How far beside the middle one of `count` things stands that share `width`."""
+    """Return the offset from the centre of item `number` of `count` items that share `width`."""
     return width * ((number + 0.5) / count - 0.5)

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, worked out from its samples alone."""
+"""The results of an evaluation, computed from its samples."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ GROUPINGS: dict[str, Callable[[Problem], str]] = {
     "by_difficulty": lambda problem: problem.difficulty,
     "by_group": group_of,
 }
-"""How problems are put into groups; one that names no problem is left out."""
+"""Groupings of problems by a name. A grouping without named problems is omitted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
-    """A part of the problems."""
+    """The accuracy on a group of problems."""
 
     problems: int
     """Problems with at least one scored sample."""
@@ -38,54 +38,45 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reliance:
-    """How right answers are that have a solver behind them, and answers that have none; see `env.solver_backing`.
-
-    A problem with several samples may be in both groups.
-    """
+    """The accuracy with and without a solver report (`env.solver_backing`). A problem can be in both groups."""
 
     with_report: Group | None
-    """Problems with answers that a solver reported; pass@1 over these samples. None without any."""
+    """Answers that a solver reported; None without any."""
     without_report: Group | None
-    """Problems with other answers; pass@1 over these samples. None without any."""
+    """Other answers; None without any."""
     unanswered: int
     """Samples without an answer, which are in neither group."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
-    """What came of an evaluation."""
+    """The results of an evaluation."""
 
     reasoner: str
-    """As in the settings."""
     temperature: float | None
-    """How freely tokens were drawn; None before the first sample."""
+    """Sampling temperature; None before the first sample."""
     samples: int
-    """Runs at each problem, as in the settings."""
+    """Samples per problem, from the settings."""
     problems: int
-    """Problems in all."""
     scored: int
-    """Samples that have a score."""
+    """Samples with a score."""
     infrastructure: int
-    """Samples that the sandbox failed: neither right nor wrong, and tried again on --resume."""
+    """Samples that the sandbox failed: neither correct nor wrong, and repeated on --resume."""
     errors: int
-    """Samples that are not done because the reasoner failed; tried again on --resume."""
+    """Samples that are missing because the reasoner failed; repeated on --resume."""
     unread_labels: int
-    """Rows of test sets that were left out because their label cannot be read."""
+    """Rows of test sets that were skipped because their label is unreadable."""
     rules: dict[str, dict[str, Interval]]
-    """For each rule pass@1; pass@k with more samples than one; macro, the mean over test sets, with several of them.
-
-    Empty where no problem can be counted.
-    """
+    """For each rule pass@1, pass@k (if k > 1), and macro (the mean over several test sets); empty without scores."""
     groups: dict[str, dict[str, Group]]
-    """The groups of each grouping, see `GROUPINGS`."""
+    """The groups of each of `GROUPINGS`."""
     by_report: dict[str, Reliance]
-    """For stress problems, and empty without any: under "all", each group's name and each kind's name."""
+    """For stress problems only: by "all", by the name of each group, and by each kind."""
     behaviour: Behaviour
-    """What the model did."""
 
 
 def results_to_json(results: Results) -> dict[str, Any]:
-    """The JSON data of a results.json, to six decimals: each grouping and each group's rules stand a level higher."""
+    """Return the JSON data of a results.json, to six decimals, with groupings and a group's rules one level higher."""
     data = to_json(results, digits=6)
     groups, by_report, behaviour = data.pop("groups"), data.pop("by_report"), data.pop("behaviour")
     data |= {grouping: {name: _flat(group) for name, group in named.items()} for grouping, named in groups.items()}
@@ -106,35 +97,33 @@ class Tally:
     """The scored samples of one problem under one rule."""
 
     problem: Problem
-    """The problem."""
     right: int
-    """Samples that are right."""
+    """Correct samples."""
     scored: int
-    """Samples that have a score; at least one."""
+    """Samples with a score, at least 1."""
 
     @property
     def share(self) -> float:
-        """Share that is right, in [0, 1]; the problem's pass@1."""
+        """The problem's pass@1, in [0, 1]."""
         return self.right / self.scored
 
 
 def tallies(samples: Iterable[Sample], rule: str) -> dict[str, Tally]:
-    """The tally of each problem, by its id, in order; problems that have no scored sample are left out."""
-    found: dict[str, Tally] = {}
+    """Return the tally of each problem with a scored sample, by the problem's id."""
+    problems: dict[str, Problem] = {}
+    rewards: dict[str, list[int]] = {}
     for sample in samples:
         reward = score(sample.episode, rule).reward
         if reward is not None:
-            before = found.get(sample.id)
-            right, scored = (before.right, before.scored) if before else (0, 0)
-            problem = sample.episode.problem
-            found[sample.id] = Tally(problem=problem, right=right + int(reward), scored=scored + 1)
-    return found
+            problems[sample.id] = sample.episode.problem
+            rewards.setdefault(sample.id, []).append(int(reward))
+    return {id: Tally(problem=problems[id], right=sum(found), scored=len(found)) for id, found in rewards.items()}
 
 
 def work_out(
     config: EvalConfig, problems: Sequence[Problem], samples: Sequence[Sample], *, errors: int = 0, unread: int = 0
 ) -> Results:
-    """The results of what is done so far."""
+    """Compute the results of the samples so far."""
     by_rule = {rule: list(tallies(samples, rule).values()) for rule in config.rule}
     failed = sum(sample.failed for sample in samples)
     return Results(
@@ -148,8 +137,8 @@ def work_out(
         unread_labels=unread,
         rules={rule: _overall(found, config.samples) for rule, found in by_rule.items()},
         groups={
-            name: _grouped(by_rule, naming)
-            for name, naming in GROUPINGS.items()
+            grouping: _grouped(by_rule, naming)
+            for grouping, naming in GROUPINGS.items()
             if any(naming(problem) for problem in problems)
         },
         by_report=_by_report(samples, config.rule),
@@ -162,7 +151,7 @@ def _overall(found: Sequence[Tally], samples: int) -> dict[str, Interval]:
         return {}
     figures = {"pass@1": mean_share([tally.share for tally in found])}
     if samples > 1:
-        # A problem that lost a sample to the sandbox has too few of them to say what k would have come to.
+        # A problem with a sample that the sandbox failed has too few samples for pass@k.
         whole = [pass_at(samples, tally.right, tally.scored) for tally in found if tally.scored >= samples]
         if whole:
             figures[f"pass@{samples}"] = mean_share(whole)
@@ -173,13 +162,15 @@ def _overall(found: Sequence[Tally], samples: int) -> dict[str, Interval]:
 
 
 def _grouped(by_rule: Mapping[str, Sequence[Tally]], naming: Callable[[Problem], str]) -> dict[str, Group]:
-    groups: dict[str, Group] = {}
     parts = {rule: _by(found, naming) for rule, found in by_rule.items()}
-    # Under every rule the same problems have a score.
-    for name, part in next(iter(parts.values())).items():
-        shares = {rule: [tally.share for tally in parts[rule][name]] for rule in parts}
-        groups[name] = Group(problems=len(part), rules={rule: mean_share(values) for rule, values in shares.items()})
-    return groups
+    # The same problems have a score under every rule.
+    names = next(iter(parts.values()))
+    return {name: _group({rule: named[name] for rule, named in parts.items()}) for name in names}
+
+
+def _group(by_rule: Mapping[str, Sequence[Tally]]) -> Group:
+    rules = {rule: mean_share([tally.share for tally in found]) for rule, found in by_rule.items()}
+    return Group(problems=len(next(iter(by_rule.values()))), rules=rules)
 
 
 def _by_report(samples: Iterable[Sample], rules: Sequence[str]) -> dict[str, Reliance]:
@@ -189,28 +180,24 @@ def _by_report(samples: Iterable[Sample], rules: Sequence[str]) -> dict[str, Rel
         if (group := group_of(problem)) and not sample.failed:
             for name in ("all", group, problem.family):
                 parts.setdefault(name, []).append(sample)
-    # The whole first, then the groups, then the kinds.
+    # All problems first, then groups, then kinds.
     return {name: _reliance(parts[name], rules) for name in sorted(parts, key=("all", *GROUPS, *parts).index)}
 
 
 def _reliance(samples: Sequence[Sample], rules: Sequence[str]) -> Reliance:
+    def group(part: Sequence[Sample]) -> Group | None:
+        return _group({rule: list(tallies(part, rule).values()) for rule in rules}) if part else None
+
     answered = [one for one in samples if one.episode.stop == "answer" and read_answer(one.episode.transcript)]
     return Reliance(
-        with_report=_together([one for one in answered if backed_by_report(one.episode)], rules),
-        without_report=_together([one for one in answered if not backed_by_report(one.episode)], rules),
+        with_report=group([one for one in answered if backed_by_report(one.episode)]),
+        without_report=group([one for one in answered if not backed_by_report(one.episode)]),
         unanswered=len(samples) - len(answered),
     )
 
 
-def _together(samples: Sequence[Sample], rules: Sequence[str]) -> Group | None:
-    if not samples:
-        return None
-    shares = {rule: [tally.share for tally in tallies(samples, rule).values()] for rule in rules}
-    return Group(problems=len(shares[rules[0]]), rules={rule: mean_share(values) for rule, values in shares.items()})
-
-
 def _by(found: Iterable[Tally], naming: Callable[[Problem], str]) -> dict[str, list[Tally]]:
-    """The tallies by the names of their problems, in order of appearance; "other" for problems without one."""
+    """Group the tallies by the names of their problems, with "other" for problems without a name."""
     groups: dict[str, list[Tally]] = {}
     for tally in found:
         groups.setdefault(naming(tally.problem) or "other", []).append(tally)

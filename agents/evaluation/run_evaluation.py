@@ -1,12 +1,7 @@
-"""Many runs at once, kept one by one, and the results at the end.
-
-Each run depends on the evaluation's seed, its problem and its number alone, so results are the same with any number of
-workers, and after any number of kills.
-"""
+"""Run an evaluation on a worker pool: store each sample when it is done, then compute the results."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +21,7 @@ from storm_calm.env.jsonl import append_line, write_lines
 KIND = RunKind(noun="an evaluation", verb="evaluates", may_change=frozenset({"workers", "rule", "samples"}))
 
 Job = tuple[Problem, int]
-"""A problem, and which run at it."""
+"""A problem and the number of the sample."""
 
 
 def evaluate(
@@ -37,11 +32,11 @@ def evaluate(
     reasoner: Reasoner | None = None,
     on_progress: OnProgress | None = None,
 ) -> Results:
-    """Evaluate into the folder `out`. A run that is finished already is only scored anew.
+    """Evaluate into the folder `out`, or score a finished run anew.
 
-    reasoner: instead of the one that the settings name; it is not closed.
-    Raises ValueError and OSError for bad input, ReasonerError and SandboxUnavailableError where the parts cannot be
-    opened, TooManyFailuresError where run after run fails. Whatever is raised, what was done can be resumed.
+    reasoner: replaces the configured one; it is not closed.
+    Raises ValueError and OSError for invalid input, ReasonerError and SandboxUnavailableError if the components cannot
+    be opened, and TooManyFailuresError if sample after sample fails. After any error the run can be resumed.
     """
     loaded = load_problems(config)
     file = out / "samples.jsonl"
@@ -61,9 +56,26 @@ def evaluate(
         }
         work: ResumableWork[Job, Sample] = ResumableWork(jobs, kept, labels=partial(_labels, config.rule[0]))
         if work.left:
-            # Figures of fewer samples would be taken for those of the samples beside them.
+            # The old results would not match the new samples.
             (out / "results.json").unlink(missing_ok=True)
-            _run(work, config, file, reasoner, on_progress)
+            with open_reasoner_and_sandbox(config, reasoner) as (opened, sampling, sandbox):
+
+                def solve(job: Job) -> Sample:
+                    problem, number = job
+                    seed = sample_seed(config.seed, number, problem.id)
+                    env = SolverEnv(sandbox, opened, max_executions=config.max_executions, max_tokens=config.max_tokens)
+                    episode = run_episode(env, opened, problem, seed=seed, sampling=sampling)
+                    return Sample(sample=number, seed=seed, temperature=sampling.temperature, episode=episode)
+
+                work.run(
+                    solve,
+                    keep=lambda sample: append_line(file, sample_to_json(sample)),
+                    workers=config.workers,
+                    tokens=lambda: opened.tokens,
+                    cancel=opened.cancel,
+                    on_progress=on_progress,
+                    name="eval",
+                )
         keys = [(problem.id, number) for problem in loaded.problems for number in range(config.samples)]
         samples = [work.results[key] for key in keys if key in work.results]
         results = work_out(config, loaded.problems, samples, errors=len(work.errors), unread=len(loaded.unread))
@@ -71,38 +83,6 @@ def evaluate(
             write_lines(file, map(sample_to_json, samples))
         write_json(out / "results.json", results_to_json(results))
         return results
-
-
-def _run(
-    work: ResumableWork[Job, Sample],
-    config: EvalConfig,
-    file: Path,
-    reasoner: Reasoner | None,
-    on_progress: OnProgress | None,
-) -> None:
-    with open_reasoner_and_sandbox(config, reasoner) as (writer, sampling, sandbox):
-
-        def solve(job: Job) -> Sample:
-            problem, number = job
-            seed = sample_seed(config.seed, number, problem.id)
-            env = SolverEnv(sandbox, writer, max_executions=config.max_executions, max_tokens=config.max_tokens)
-            episode = run_episode(env, writer, problem, seed=seed, sampling=sampling)
-            return Sample(sample=number, seed=seed, temperature=sampling.temperature, episode=episode)
-
-        def keep(sample: Sample, at_seconds: float) -> Sample:
-            sample = replace(sample, at_seconds=at_seconds)
-            append_line(file, sample_to_json(sample))
-            return sample
-
-        work.run(
-            solve,
-            keep=keep,
-            workers=config.workers,
-            tokens=lambda: writer.tokens,
-            cancel=writer.cancel,
-            on_progress=on_progress,
-            name="eval",
-        )
 
 
 def _labels(rule: str, sample: Sample) -> dict[str, int]:

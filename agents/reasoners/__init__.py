@@ -1,11 +1,11 @@
-"""The reasoners: models that write, behind the one interface of `env.reasoner`.
+"""The reasoners: models behind the interface `env.reasoner.Reasoner`.
 
     with closing(open_reasoner("nano")) as reasoner: ...
     open_reasoner("http://localhost:8000/v1", model="Qwen/Qwen3-4B-Thinking-2507")
     open_reasoner("chat:https://api.openai.com/v1", model="gpt-4.1")
 
-`nano` runs the embedded model, `completions` speaks to any server with raw completions, and `chat` to those that have
-chat completions only.
+`nano` runs the embedded model, `completions` calls servers with raw completions, and `chat` calls endpoints that have
+only chat completions.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ import storm_calm
 from storm_calm.env.reasoner import Reasoner, ReasonerError
 
 CHAT_PREFIX = "chat:"
-"""What stands before the address of an endpoint that has chat completions only."""
+"""Prefix of the URL of an endpoint that has only chat completions."""
 _FOLDERS = {"nano": "storm", "nano-base": "base"}
 BUILT_IN = tuple(_FOLDERS)
-"""Models that come with the package: the trained one, and the one that it was trained from."""
+"""Models that come with the package: the trained one, and the base model it was trained from."""
 
 
 def open_reasoner(
     spec: str, *, model: str | None = None, api_key: str | None = None, tokenizer: Path | None = None
 ) -> Reasoner:
-    """The reasoner that `spec` names.
+    """Open the reasoner that `spec` names.
 
-    spec: "nano" or "nano-base"; a folder with an exported nano model; a server's address, up to its `/v1`; or "chat:"
-        and an address, for an endpoint that has chat completions only.
-    model, api_key, tokenizer: for a server only, see `agents.reasoners.completions.Completions`. A chat has no
-        tokenizer.
+    spec: "nano" or "nano-base"; the folder of an exported nano model; a server's URL up to `/v1`; or "chat:" and a URL
+        for an endpoint that has only chat completions.
+    model, api_key, tokenizer: for servers only. A chat endpoint takes no tokenizer.
 
-    Raises ValueError for a spec that is none of these, ReasonerError where what it names cannot be opened.
+    Raises ValueError for any other spec, and ReasonerError if the reasoner cannot be opened.
     """
     if spec.startswith(("http://", "https://")):
         from storm_calm.agents.reasoners.completions import Completions
@@ -42,10 +41,10 @@ def open_reasoner(
         from storm_calm.agents.reasoners.chat import Chat
 
         if tokenizer is not None:
-            raise ValueError(f"reasoner {spec!r} gives no token ids, as no chat does; leave out the tokenizer")
+            raise ValueError(f"reasoner {spec!r}: chat endpoints return no token ids; leave out the tokenizer")
         return Chat(spec.removeprefix(CHAT_PREFIX), model=model, api_key=api_key)
     if model is not None or api_key is not None or tokenizer is not None:
-        raise ValueError(f"reasoner {spec!r} runs here; a model, a key or a tokenizer go with a server's address")
+        raise ValueError(f"reasoner {spec!r} runs here; a model, a key or a tokenizer needs the URL of a server")
     from storm_calm.agents.reasoners.nano import Nano
 
     if spec in BUILT_IN:
@@ -54,13 +53,13 @@ def open_reasoner(
         return Nano(Path(spec))
     raise ValueError(
         f"reasoner {spec!r} is unknown; give {', '.join(map(repr, BUILT_IN))}, a folder with an exported nano model, "
-        "or the address of a server, such as http://localhost:8000/v1 for raw completions, or "
-        "chat:https://api.openai.com/v1 where there are chat completions only"
+        "the URL of a server with raw completions, such as http://localhost:8000/v1, or "
+        "chat: and the URL of an endpoint with chat completions, such as chat:https://api.openai.com/v1"
     )
 
 
 def built_in(name: str) -> Path:
-    """Return the folder of one of `BUILT_IN`. Raises ReasonerError if the model is not there."""
+    """Return the folder of one of `BUILT_IN`. Raises ReasonerError if the model is missing."""
     folder = Path(storm_calm.__file__).parent / "models" / _FOLDERS[name]
     if not (folder / "model.onnx").is_file():
         raise ReasonerError(

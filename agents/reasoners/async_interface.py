@@ -1,4 +1,4 @@
-"""What a reasoner on an event loop does: its writing is awaited, and stopped by cancelling it."""
+"""Types that reasoners share, and the interface of an asynchronous reasoner."""
 
 from __future__ import annotations
 
@@ -8,40 +8,32 @@ from dataclasses import dataclass
 
 from storm_calm.env.reasoner import Generation, PromptRenderer, Sampling
 
+Prompt = str | tuple[int, ...]
+"""A raw prompt, as text or as token ids."""
 OnText = Callable[[str, int], None]
-"""Called on the loop with a piece of text and how many tokens it has."""
+"""Callback on the event loop, with a piece of text and its number of tokens."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Written:
-    """What a model wrote in one go, and what it took."""
+    """One generation and its usage."""
 
     generation: Generation
-    """The text."""
     prompt_tokens: int | None
-    """Tokens of the prompt; None where nobody counted them."""
+    """None if the tokens of the prompt were not counted."""
     tokens: int
-    """Tokens that were written."""
+    """Generated tokens."""
 
 
 class AsyncReasoner(PromptRenderer, typing.Protocol):
-    """A `Reasoner` whose writing is awaited."""
+    """A `Reasoner` that generates asynchronously."""
 
     @property
-    def name(self) -> str:
-        """Its name, for records."""
-
+    def name(self) -> str: ...
     @property
-    def sampling(self) -> Sampling:
-        """How it is best drawn from."""
+    def sampling(self) -> Sampling: ...
 
     async def write(
-        self,
-        prompt: str | tuple[int, ...],
-        *,
-        stop: tuple[str, ...],
-        max_tokens: int,
-        sampling: Sampling,
-        on_text: OnText,
+        self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling, on_text: OnText
     ) -> Written:
-        """Go on from `prompt`. Cancelled, it stops the model. Raises ReasonerError."""
+        """Continue `prompt`. If cancelled, stop the model. Raises ReasonerError."""

@@ -1,11 +1,10 @@
-"""Reasoners on an event loop, for servers: any number of runs in one thread, each of them stopped by cancelling it.
+"""Asynchronous reasoners, for servers: any number of trajectories on one event loop, each of them cancellable.
 
     async with open_async(["http://localhost:8000/v1"]) as reasoner:
-        written = await reasoner.write(
-            prompt, stop=("```\\n",), max_tokens=512, sampling=Sampling(), on_text=print
-        )
+        written = await reasoner.write(prompt, stop=("```\\n",), max_tokens=512, sampling=Sampling(), on_text=print)
 
-Servers with raw completions are called on the loop itself (`completions_async`); every other reasoner runs in threads.
+Servers with raw completions are called on the event loop itself (`completions_async`). All other reasoners run in
+threads.
 """
 
 from __future__ import annotations
@@ -20,51 +19,34 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from storm_calm.agents.reasoners import open_reasoner
-from storm_calm.agents.reasoners.async_interface import AsyncReasoner, OnText, Written
-from storm_calm.env.reasoner import Chunk, Encoding, Message, Reasoner, Sampling, collect
+from storm_calm.agents.reasoners.async_interface import AsyncReasoner, OnText, Prompt, Written
+from storm_calm.env.reasoner import Chunk, Reasoner, Sampling, collect
 
 FLUSH_SECONDS = 0.02
-"""Seconds between two flushes of what a thread has written: to wake the loop for each token would slow all threads."""
+"""Seconds between two flushes of a thread's text. Waking the loop for each token would slow down all threads."""
 
 
 class ThreadedReasoner:
-    """A `Reasoner` that writes in threads of its own."""
+    """A `Reasoner` on its own thread pool."""
 
     def __init__(self, reasoner: Reasoner, *, threads: int) -> None:
-        """threads: runs that write at once; more wait for their turn."""
+        """threads: how many requests run at the same time; further requests wait."""
         self.name = reasoner.name
         self.sampling = reasoner.sampling
         self.context = reasoner.context
         self.instructions = reasoner.instructions
         self.hint_marks = reasoner.hint_marks
+        self.render, self.encode, self.encode_marked = reasoner.render, reasoner.encode, reasoner.encode_marked
         self._reasoner = reasoner
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reasoner")
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """The raw prompt."""
-        return self._reasoner.render(messages)
-
-    def encode(self, text: str) -> Encoding | None:
-        """`text` by itself."""
-        return self._reasoner.encode(text)
-
-    def encode_marked(self, text: str) -> Encoding | None:
-        """The same for a prompt that `render` gave."""
-        return self._reasoner.encode_marked(text)
-
     async def write(
-        self,
-        prompt: str | tuple[int, ...],
-        *,
-        stop: tuple[str, ...],
-        max_tokens: int,
-        sampling: Sampling,
-        on_text: OnText,
+        self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling, on_text: OnText
     ) -> Written:
-        """Go on from `prompt`, in a thread. Raises ReasonerError."""
+        """Continue `prompt` in a thread. Raises ReasonerError."""
         loop = asyncio.get_running_loop()
-        left = threading.Event()
-        # Appending and taking are single steps of the interpreter, so the threads need no lock.
+        cancelled = threading.Event()
+        # Appending to a deque and popping from it are atomic, so the threads need no lock.
         pieces: deque[tuple[str, int]] = deque()
         first = asyncio.Event()
 
@@ -80,13 +62,11 @@ class ThreadedReasoner:
                 await asyncio.sleep(FLUSH_SECONDS)
 
         def chunks() -> typing.Iterator[Chunk]:
-            begun = False
             for chunk in self._reasoner.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling):
-                if left.is_set():
+                if cancelled.is_set():
                     return
                 pieces.append((chunk.text, 1 if chunk.ids is None else len(chunk.ids)))
-                if not begun:
-                    begun = True
+                if not first.is_set():
                     loop.call_soon_threadsafe(first.set)
                 yield chunk
 
@@ -94,7 +74,7 @@ class ThreadedReasoner:
         try:
             generation = await loop.run_in_executor(self._threads, lambda: collect(chunks()))
         finally:
-            left.set()
+            cancelled.set()
             flushing.cancel()
         flush()
         ids = generation.ids
@@ -105,7 +85,7 @@ class ThreadedReasoner:
         )
 
     def close(self) -> None:
-        """End the threads and the reasoner."""
+        """Shut down the thread pool and close the reasoner."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._reasoner.close()
 
@@ -119,10 +99,9 @@ async def open_async(
     tokenizer: Path | None = None,
     threads: int = 32,
 ) -> AsyncIterator[AsyncReasoner]:
-    """The reasoner that `specs` names: one spec as `open_reasoner` takes it, or several addresses of the same model.
+    """Open the reasoner that `specs` names: one spec of `open_reasoner`, or the URLs of several replicas of a model.
 
-    threads: runs that write at once, where that takes a thread each.
-    Raises ValueError and ReasonerError as `open_reasoner` does.
+    threads: concurrent requests of a `ThreadedReasoner`. Raises ValueError and ReasonerError as `open_reasoner` does.
     """
     if all(spec.startswith(("http://", "https://")) for spec in specs):
         from storm_calm.agents.reasoners.completions_async import open_upstream
@@ -131,7 +110,7 @@ async def open_async(
             yield upstream
         return
     if len(specs) != 1:
-        raise ValueError(f"{len(specs)} reasoners are given ({', '.join(specs)}); only servers' addresses go together")
+        raise ValueError(f"{len(specs)} reasoners are given ({', '.join(specs)}); only URLs of servers can be combined")
     opened = await asyncio.to_thread(open_reasoner, specs[0], model=model, api_key=api_key, tokenizer=tokenizer)
     reasoner = ThreadedReasoner(opened, threads=threads)
     try:

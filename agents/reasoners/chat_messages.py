@@ -1,4 +1,4 @@
-"""A transcript as the messages of a chat with tool calls.
+"""Convert a transcript into the messages of a chat with tool calls.
 
     prompt = render([{"role": "user", "content": "How many?"}])
     turns(prompt + "```python\\nprint(2)\\n```\\n```output\\n2\\n```\\n")
@@ -6,8 +6,8 @@
     turns(prompt + "By hand, 2.\\n<hint>Wait, let me use code.</hint>\\n")
     # the user's message, an assistant's with "By hand, 2.", and a user's with the hint
 
-All else in this project reads one text, that of `env.protocol.Inline`. Chat endpoints take messages, and
-`agents.reasoners.chat` makes them anew for each request. `lesson` makes those that a model is trained on.
+The project reads the text of `env.protocol.Inline`, but chat endpoints take messages. `turns` makes those of a request,
+and `lesson` those that a model is trained on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from storm_calm.env.reasoner import Message
 from storm_calm.env.special_tokens import harmless
 
 TOOL_NAME = "run_python"
-"""The tool's name."""
 
 TOOLS = [
     {
@@ -40,26 +39,21 @@ TOOLS = [
         },
     }
 ]
-"""The one tool, as endpoints and trainers want it described."""
+"""The only tool, in the format of endpoints and trainers."""
 
 HINT_MARKS = ("<hint>", "</hint>")
-"""What stands before and after a hint in the text. A model's own text never holds them: `replies` sees to it."""
-
+"""Marks before and after a hint in the text. `chat_stream` breaks up such marks in a model's own text."""
 HINT_PREFIX = "Go on from this second thought, as if it were your own: "
-"""What stands before a hint in the user's turn, so that nobody answers it."""
-
+"""Text before a hint in the user's message, so that the model does not reply to the hint."""
 CONTINUE_REQUEST = "Go on from where you stopped."
-"""What the user says after a half-finished turn: most endpoints refuse messages that end in the assistant's, or answer
-as if the turn were over."""
-
+"""The user's message after a half-finished turn. Most endpoints reject messages that end in an assistant's message, or
+answer as if the turn were finished."""
 ACKNOWLEDGEMENT = "I have read the output."
-"""What the assistant says between a tool's answer and a hint, for endpoints that want a turn of its there."""
-
+"""The assistant's message between a tool's answer and a hint, for endpoints that require one."""
 THOUGHT_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
-"""In place of the signature that Gemini gives to its calls, which a text can't hold; ai.google.dev documents it."""
-
+"""Replaces the signature of Gemini's tool calls, which the text does not contain; documented at ai.google.dev."""
 _INLINE = Inline()
-# The innermost pair: before a hint stands a thought that was never closed, and a new one may follow it.
+# Match the innermost pair: a thought before a hint may be unclosed, and another one may follow the hint.
 _THOUGHT = re.compile(r"<think>\n?((?:(?!<think>).)*?)\n?</think>\n?", re.DOTALL)
 _TAG = re.compile(r"</?think>\n?")
 _HINT = re.compile("(.*?)".join(HINT_MARKS) + "\n?", re.DOTALL)
@@ -67,44 +61,39 @@ _HINT = re.compile("(.*?)".join(HINT_MARKS) + "\n?", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Round:
-    """A program and what it printed, as they stand in a text."""
+    """A program and its output in a text."""
 
     before: str
-    """What was written before the program."""
+    """The text before the program."""
     block: str
     """The program with its fences."""
     code: str
-    """The program."""
     answer: str
     """The output with its fences."""
     output: str
-    """The output."""
 
 
 def render(messages: Sequence[Message]) -> str:
-    """The raw prompt: the messages as one line of JSON. Raises ValueError where the last one is not the user's.
+    """Return the raw prompt: the messages as one line of JSON. Raises ValueError if the last is not a user message.
 
-    Earlier thoughts are left out, and names of special tokens in what user and assistant say are broken up, as by
-    `chat_template.render`: servers of open models read them in messages too.
+    Earlier thoughts are removed. Names of special tokens in user and assistant messages are broken up, as in
+    `chat_template.render`: servers of open models parse them in messages too.
     """
     if not messages or messages[-1]["role"] != "user":
         raise ValueError("the last message must be the user's, so that the model answers it")
-    said = [message if message["role"] == "system" else _plain(message) for message in messages]
-    return json.dumps(said, ensure_ascii=False) + "\n"
+    plain = [message if message["role"] == "system" else _plain(message) for message in messages]
+    return json.dumps(plain, ensure_ascii=False) + "\n"
 
 
 def _plain(message: Message) -> Message:
     content = message["content"]
     if message["role"] == "assistant":
-        content = _TAG.sub("", _THOUGHT.sub("", content)).strip()
+        content = _without_thoughts(content)
     return {"role": message["role"], "content": harmless(content)}
 
 
 def read(prompt: str) -> tuple[list[dict[str, Any]], str]:
-    """The messages that `render` was given, and the text that follows them.
-
-    Raises ValueError for a prompt that was rendered otherwise.
-    """
+    """Return the messages in a prompt of `render`, and the text after them. Raises ValueError for other prompts."""
     line, _, text = prompt.partition("\n")
     try:
         messages = json.loads(line)
@@ -116,102 +105,96 @@ def read(prompt: str) -> tuple[list[dict[str, Any]], str]:
 
 
 def split(text: str) -> tuple[list[Round], str]:
-    """The rounds that `text` begins with, and the turn after them that is not finished.
+    """Return the rounds at the beginning of `text`, and the unfinished turn after them.
 
-    Nothing is lost: the rounds' `before`, `block` and `answer` and the rest give `text` again. A program without output
-    is no round, since endpoints refuse a call that nobody answered.
+    No text is lost: joining each round's `before`, `block` and `answer` and the rest gives `text` again. A program
+    without output is not a round, since endpoints reject a call without an answer.
     """
     rounds: list[Round] = []
-    start = looked = 0
-    while (action := _INLINE.read(text[looked:])).code is not None:
+    start = position = 0
+    while (action := _INLINE.read(text[position:])).code is not None:
         assert action.start is not None
-        begin, end = looked + action.start, looked + action.end
-        looked = end
+        begin, end = position + action.start, position + action.end
+        position = end
         output = OUTPUT_BLOCK.match(text, end)
         if output is None:
             continue
-        rounds.append(
-            Round(
-                before=text[start:begin],
-                block=text[begin:end],
-                code=action.code,
-                answer=output[0],
-                output=output[1],
-            )
-        )
-        start = looked = output.end()
+        before, block = text[start:begin], text[begin:end]
+        rounds.append(Round(before=before, block=block, code=action.code, answer=output[0], output=output[1]))
+        start = position = output.end()
     return rounds, text[start:]
 
 
 def turns(
     prompt: str, *, thoughts: bool = False, signatures: bool = False, acknowledge: bool = False
 ) -> list[dict[str, Any]]:
-    """The messages to send for `prompt`; the last is the user's or a tool's, so that the model goes on.
+    """Return the messages to send for `prompt`. The last one is a user or tool message, so that the model continues.
 
-    A hint is a turn of the user's, after a turn of the assistant's with what was written before it. Where nothing was,
-    it joins the user's turn that it would follow. Closed thoughts are left out. One that was never closed stays,
-    without its tag: a hint cut it short. A half-finished turn that no hint follows is followed by `CONTINUE_REQUEST`.
-    thoughts: send closed thoughts as `reasoning_content`, which DeepSeek demands.
-    signatures: give calls the `THOUGHT_SIGNATURE` that Gemini demands.
-    acknowledge: say `ACKNOWLEDGEMENT` between a tool's answer and a hint, which Mistral demands.
-    Raises ValueError for a prompt that `render` did not make.
+    A hint becomes a user message, after an assistant message with the text before it. Without such text, the hint
+    is appended to the previous user message. Closed thoughts are removed. An unclosed thought, which a hint cut
+    short, is kept without its tag. A half-finished turn without a hint is followed by `CONTINUE_REQUEST`.
+
+    thoughts: send closed thoughts as `reasoning_content`, required by DeepSeek.
+    signatures: add `THOUGHT_SIGNATURE` to tool calls, required by Gemini.
+    acknowledge: send `ACKNOWLEDGEMENT` between a tool's answer and a hint, required by Mistral.
+    Raises ValueError if the prompt is not from `render`.
     """
-    asked, text = read(prompt)
+    question, text = read(prompt)
     messages = [
         _assistant(message["content"], thoughts=thoughts) if message["role"] == "assistant" else message
-        for message in asked
+        for message in question
     ]
 
-    def interject(words: str) -> None:
+    def add_user_text(content: str) -> None:
         last = messages[-1]
         if last["role"] == "user":
-            messages[-1] = {**last, "content": f"{last['content']}\n\n{words}"}
+            messages[-1] = {**last, "content": f"{last['content']}\n\n{content}"}
             return
         if acknowledge and last["role"] == "tool":
             messages.append(_assistant(ACKNOWLEDGEMENT, thoughts=thoughts))
-        messages.append({"role": "user", "content": words})
+        messages.append({"role": "user", "content": content})
 
-    def after_hints(text: str) -> dict[str, Any]:
-        """Put down all up to the last hint; what follows it, not put down yet."""
+    def add_hints(text: str) -> dict[str, Any]:
+        """Add messages for `text` up to its last hint. Return the assistant message with the rest."""
         *hinted, rest = _HINT.split(text)
         for before, hint in zip(hinted[::2], hinted[1::2], strict=True):
-            said = _assistant(before, thoughts=thoughts)
-            if said["content"]:
-                messages.append(said)
-            interject(f"{HINT_PREFIX}{hint}")
+            message = _assistant(before, thoughts=thoughts)
+            if message["content"]:
+                messages.append(message)
+            add_user_text(f"{HINT_PREFIX}{hint}")
         return _assistant(rest, thoughts=thoughts)
 
     rounds, unfinished = split(text)
     for number, round in enumerate(rounds, 1):
-        said = after_hints(round.before)
+        message = add_hints(round.before)
         call = _call(number, round)
         if signatures:
             call["extra_content"] = THOUGHT_SIGNATURE
-        messages.append({**said, "content": said["content"] or None, "tool_calls": [call]})
+        messages.append({**message, "content": message["content"] or None, "tool_calls": [call]})
         messages.append(_answer(number, round))
-    said = after_hints(unfinished)
-    if said["content"]:
-        messages.append(said)
-        interject(CONTINUE_REQUEST)
+    message = add_hints(unfinished)
+    if message["content"]:
+        messages.append(message)
+        add_user_text(CONTINUE_REQUEST)
     return messages
 
 
 def lesson(transcript: str) -> list[dict[str, Any]]:
-    """The messages of a run that is over, for training: all that follows the question is the assistant's or a tool's.
+    """Return the messages of a finished transcript, for training. Only the assistant and the tool follow the question.
 
-    Hints stand in the assistant's own words, as they do where they are put into a half-finished turn: at test time
-    nobody gives them, so a model has to learn to think of them itself (arXiv 2510.04204). Thoughts are kept: each
-    message begins with at most one, in `<think>`, which holds all up to the end of the last one that it is made of.
-    Nothing is lost but tags, marks, fences, and white space where two pieces meet.
-    Raises ValueError for a transcript that `render` did not begin.
+    Hints become part of the assistant's messages: at test time it gets no hints, so it must learn to produce such
+    thoughts itself (arXiv 2510.04204). Thoughts are kept. Each message begins with at most one `<think>` block, which
+    contains everything up to the end of the message's last thought. Only tags, marks, fences, and white space between
+    two pieces are lost. Raises ValueError if the transcript does not begin with a prompt of `render`.
     """
     messages, text = read(transcript)
     rounds, rest = split(text)
     for number, round in enumerate(rounds, 1):
-        said = {"role": "assistant", "content": _own_words(round.before), "tool_calls": [_call(number, round)]}
-        messages += [said, _answer(number, round)]
-    if own := _own_words(rest):
-        messages.append({"role": "assistant", "content": own})
+        content = _with_hints(round.before)
+        messages.append({"role": "assistant", "content": content, "tool_calls": [_call(number, round)]})
+        messages.append(_answer(number, round))
+    if content := _with_hints(rest):
+        messages.append({"role": "assistant", "content": content})
     return messages
 
 
@@ -225,26 +208,29 @@ def _answer(number: int, round: Round) -> dict[str, Any]:
 
 
 def _assistant(text: str, *, thoughts: bool) -> dict[str, Any]:
-    said = _TAG.sub("", _THOUGHT.sub("", text)).strip()
-    message: dict[str, Any] = {"role": "assistant", "content": said}
+    message: dict[str, Any] = {"role": "assistant", "content": _without_thoughts(text)}
     if thoughts:
         message["reasoning_content"] = "\n".join(_THOUGHT.findall(text))
     return message
 
 
-def _own_words(text: str) -> str:
-    """What the assistant wrote and the hints in it: one thought at most, then the rest."""
+def _without_thoughts(text: str) -> str:
+    return _TAG.sub("", _THOUGHT.sub("", text)).strip()
+
+
+def _with_hints(text: str) -> str:
+    """Return the assistant's text and the hints in it: one thought at most, then the rest."""
     thought = rest = ""
     parts = _HINT.split(text)
     for before, hint in zip(parts[::2], [*parts[1::2], ""], strict=True):
         closed, tag, after = before.rpartition("</think>")
-        said = f"{after}{hint}\n" if hint else after
-        # A hint that stands in an open thought closes it: what the model wrote next begins another one, or none.
+        piece = f"{after}{hint}\n" if hint else after
+        # A hint in an open thought closes it: the model's next text may begin another thought.
         if tag or "<think>" in after:
             thought, rest = thought + rest + closed, ""
         if "<think>" in after:
-            thought += said
+            thought += piece
         else:
-            rest += said
+            rest += piece
     thought, rest = _TAG.sub("", thought).strip(), rest.strip()
     return f"<think>\n{thought}\n</think>\n\n{rest}".rstrip() if thought else rest

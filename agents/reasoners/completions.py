@@ -1,50 +1,44 @@
-"""Any server with raw `/v1/completions` as a reasoner: vLLM, SGLang, llama.cpp, and whatever speaks as they do.
+"""A reasoner over any server with raw `/v1/completions`: vLLM, SGLang, llama.cpp and compatible servers.
 
     reasoner = Completions("http://localhost:8000/v1")
     prompt = reasoner.render([{"role": "user", "content": question}])
     for chunk in reasoner.stream(prompt, stop=("```\\n",), max_tokens=4096, sampling=reasoner.sampling): ...
 
-Raw completions and never chat, as a hint goes on inside a half-finished turn (see `agents.reasoners.chat_template`).
+Raw completions continue a half-finished turn after a hint; see `agents.reasoners.chat_template`.
 
-**Where a segment stops.** A stop string belongs to the text. Servers leave it out, and most do not say whether it was
-that or the end of the turn that made them stop. So:
+**Stop strings** are part of the text. Servers omit them, and most do not report whether they stopped at one or at the
+end of the turn. So the client itself cuts the text after the first stop string and closes the connection. An
+end-of-turn token that a server sends as text ends the turn. Stop strings are sent only to servers that report which one
+was reached: vLLM (`stop_reason`) and SGLang (`matched_stop`), detected from `/v1/models`. These are asked to keep it in
+the text (`include_stop_str_in_output`, `no_stop_trim`); if it is missing anyway, the reported one is appended. For all
+other servers the finish reason "stop" means the end of the turn.
 
-1. The text is watched here: it is cut behind the first stop string in it, and the server is hung up on. An end-of-turn
-   token that a server writes out ends the turn.
-2. Stop strings are sent only to servers that say which one it was: vLLM (`stop_reason`) and SGLang (`matched_stop`), as
-   `/v1/models` tells them. They are asked to leave it in the text (`include_stop_str_in_output`, `no_stop_trim`); if it
-   is missing all the same, the one that they name is put back.
-3. From all others "stop" thus means the end of the turn.
-
-**Token ids.** Given the model's `tokenizer.json`, prompts may be ids, and ids are returned where the server gives them
-(`return_token_ids`). Without it everything is text, and ids are None. Nothing the model wrote is ever encoded again.
-
-**Failures** are as in `agents.reasoners.endpoint`.
+**Token ids.** With the model's `tokenizer.json`, prompts may be ids, and ids are returned if the server sends them
+(`return_token_ids`). Without it, ids are `None`. Text that the model generated is never encoded again. For failures see
+`agents.reasoners.endpoint`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import openai
 
-from storm_calm.agents.reasoners import chat_template
+from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.completions_wire import CompletionsWire
-from storm_calm.agents.reasoners.endpoint import Endpoint
+from storm_calm.agents.reasoners.endpoint import EndpointReasoner
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.agents.reasoners.tokenizer import ByteTokens
-from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, Sampling
+from storm_calm.env.reasoner import Chunk, Sampling
 
 
-class Completions:
-    """A reasoner behind a server's `/v1/completions`. Any number of threads may use one at once."""
+class Completions(EndpointReasoner):
+    """A reasoner over a server's `/v1/completions`. Thread-safe."""
 
-    instructions: str | None = None
-    """The text protocol's own words."""
-    hint_marks = ("", "")
+    kind = "raw completions"
 
     def __init__(
         self,
@@ -53,66 +47,32 @@ class Completions:
         model: str | None = None,
         api_key: str | None = None,
         tokenizer: Path | None = None,
-        timeout: float = 120.0,
+        timeout: float | None = None,
         max_retries: int = 2,
     ) -> None:
-        """url: up to and with `/v1`, which is added where the path is empty.
-        model: as the server calls it; may be left out where it serves one only.
-        api_key: `OPENAI_API_KEY` by default, and "none" where that is not set.
-        tokenizer: the model's `tokenizer.json`, for token ids. timeout: seconds without data before the request fails.
-        max_retries: of a request, and of a broken stream.
+        """tokenizer: the model's `tokenizer.json`, for token ids. For the others see `EndpointReasoner`."""
+        tokens = ByteTokens(tokenizer) if tokenizer is not None else None
+        super().__init__(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
+        self.context = self._served.context
+        self._wire = wire = CompletionsWire(model=self.name, server=self._served.owner, tokens=tokens)
+        self.render, self.encode, self.encode_marked = wire.render, wire.encode, wire.encode_marked
 
-        Raises ReasonerError where the server does not answer, or not with a model.
-        """
-        self._endpoint = Endpoint(
-            url, kind="raw completions", api_key=api_key, timeout=timeout, max_retries=max_retries
-        )
-        self.url = self._endpoint.url
-        """The address, without any credentials that were in it."""
-        self.sampling = Sampling()
-        self._tokens = ByteTokens(tokenizer) if tokenizer is not None else None
-        served = self._endpoint.choose(model)
-        self.name = served.name
-        self.context = served.context
-        self._wire = CompletionsWire(model=served.name, server=served.owner, tokens=self._tokens)
-
-    def render(self, messages: Sequence[Message]) -> str:
-        """The raw prompt, in ChatML as Qwen3-4B-Thinking reads it."""
-        return chat_template.render(messages, self._tokens.names if self._tokens else ())
-
-    def encode(self, text: str) -> Encoding | None:
-        """`text` by itself; None without a tokenizer."""
-        return None if self._tokens is None else self._tokens.encode(text)
-
-    def encode_marked(self, text: str) -> Encoding | None:
-        """The same for a prompt that `render` gave."""
-        return None if self._tokens is None else self._tokens.encode_marked(text)
-
-    def stream(
-        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
-    ) -> Iterator[Chunk]:
-        """Go on from `prompt`, a chunk for each event of the server's.
-
-        Without a seed, one is drawn for the segment, so that it can be begun again. Raises ReasonerError.
-        """
+    def _attempts(
+        self, prompt: Prompt, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
+    ) -> Callable[[], Generator[Chunk]]:
         body = self._wire.request(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)
-        yield from self._endpoint.stream(lambda: self._read(body, stop))
-
-    def generate(
-        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
-    ) -> Generation:
-        """The same, all at once: a stream that breaks off is begun again whatever it said."""
-        body = self._wire.request(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)
-        return self._endpoint.generate(lambda: self._read(body, stop))
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._endpoint.close()
+        return lambda: self._read(body, stop)
 
     def _read(self, body: dict[str, Any], stop: tuple[str, ...]) -> Generator[Chunk]:
-        """The chunks of one attempt. Raises RetryableError if the stream breaks off."""
+        """Yield the chunks of one attempt. Raises RetryableError if the stream breaks."""
         reader = self._wire.reader(stop, url=self.url)
-        with closing(self._events(body)) as events:
+        try:
+            stream = self._endpoint.client.completions.create(
+                model=self.name, prompt=body["prompt"], stream=True, extra_body=body
+            )
+        except openai.OpenAIError as error:
+            raise self._endpoint.failed(error, self.name) from None
+        with closing(self._endpoint.events(stream)) as events:
             for event in events:
                 if not event.choices:
                     continue  # Usage.
@@ -125,13 +85,4 @@ class Completions:
                 if choice.finish_reason is not None:
                     yield reader.finish(choice.finish_reason, self._wire.named_stop(more))
                     return
-        raise RetryableError("it ended without a reason")
-
-    def _events(self, body: dict[str, Any]) -> Generator[Any]:
-        try:
-            stream = self._endpoint.client.completions.create(
-                model=self.name, prompt=body["prompt"], stream=True, extra_body=body
-            )
-        except openai.OpenAIError as error:
-            raise self._endpoint.failed(error, self.name) from None
-        return self._endpoint.events(stream)
+        raise RetryableError("it ended without a finish reason")

@@ -1,11 +1,11 @@
-"""The wire format of raw `/v1/completions`: how a request is written and an answer read. It does no I/O.
+"""The wire format of raw `/v1/completions`: write requests and parse answers, without I/O.
 
     wire = CompletionsWire(model="Qwen/Qwen3-4B-Thinking-2507", server="vllm", tokens=None)
     body = wire.request(prompt, stop=("```\\n",), max_tokens=4096, sampling=Sampling())
     reader = wire.reader(("```\\n",), url=url)
     chunk = reader.feed("Let x be", None)
 
-`completions` uses it in threads, `completions_async` on an event loop. For where a segment stops, see `completions`.
+`completions` uses it in threads, `completions_async` on an event loop. For stop strings see `completions`.
 """
 
 from __future__ import annotations
@@ -15,45 +15,59 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from storm_calm.agents.reasoners import chat_template
+from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.agents.reasoners.stop_strings import TextSegment
 from storm_calm.agents.reasoners.tokenizer import ByteTokens, Segment
-from storm_calm.env.reasoner import Chunk, ReasonerError, Sampling
+from storm_calm.env.reasoner import Chunk, Encoding, Message, ReasonerError, Sampling
 
 NAMED_STOPS = {
     "vllm": ("stop_reason", {"include_stop_str_in_output": True}),
     "sglang": ("matched_stop", {"no_stop_trim": True}),
 }
-"""Servers (`owned_by` in `/v1/models`) that say why they stopped: in which field, and how to keep the stop string."""
+"""Servers (`owned_by` in `/v1/models`) that report the stop string: the field, and the option to keep it in text."""
 SEED_LIMIT = 2**31
-"""Seeds are sent modulo this: not every server takes larger ones."""
+"""Seeds are sent modulo this limit, since some servers reject larger ones."""
+
+
+def sampling_parameters(max_tokens: int, sampling: Sampling) -> dict[str, Any]:
+    """Return the parameters of a streamed request. Without a seed one is drawn, so that a retry repeats the text."""
+    if max_tokens < 1:
+        raise ValueError(f"max_tokens is {max_tokens}; give 1 or more")
+    return {
+        "max_tokens": max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "seed": (secrets.randbelow(SEED_LIMIT) if sampling.seed is None else sampling.seed) % SEED_LIMIT,
+        "stream": True,
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CompletionsWire:
-    """One model behind one kind of server."""
+    """The wire format of one model on one kind of server."""
 
     model: str
-    """As the server calls it."""
     server: str
-    """`owned_by` in the server's list of models; "" where it has none."""
+    """`owned_by` in the server's list of models; "" if it is missing."""
     tokens: ByteTokens | None
-    """The model's tokenizer, for ids; None for text alone."""
+    """The model's tokenizer, for token ids; None for text only."""
 
-    def request(
-        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
-    ) -> dict[str, Any]:
-        """The body of a request. Without a seed, one is drawn, so that the segment can be begun again."""
-        if max_tokens < 1:
-            raise ValueError(f"max_tokens is {max_tokens}; give 1 or more")
+    def render(self, messages: Sequence[Message]) -> str:
+        return chat_template.render(messages, self.tokens.names if self.tokens else ())
+
+    def encode(self, text: str) -> Encoding | None:
+        return self.tokens.encode(text) if self.tokens else None
+
+    def encode_marked(self, text: str) -> Encoding | None:
+        return self.tokens.encode_marked(text) if self.tokens else None
+
+    def request(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.model,
             "prompt": prompt if isinstance(prompt, str) else list(prompt),
-            "max_tokens": max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "seed": (secrets.randbelow(SEED_LIMIT) if sampling.seed is None else sampling.seed) % SEED_LIMIT,
-            "stream": True,
+            **sampling_parameters(max_tokens, sampling),
         }
         if stop and self.server in NAMED_STOPS:
             body["stop"] = list(stop)
@@ -65,17 +79,17 @@ class CompletionsWire:
         return body
 
     def named_stop(self, choice: dict[str, Any]) -> str | None:
-        """The stop string that the server says it stopped at, of the last event's `choice`."""
+        """Return the stop string that the server reports in the last event's `choice`."""
         named = choice.get(NAMED_STOPS[self.server][0]) if self.server in NAMED_STOPS else None
         return named if isinstance(named, str) else None
 
     def reader(self, stop: tuple[str, ...], *, url: str) -> CompletionsReader:
-        """For one stream. url: for messages."""
+        """Return a parser for one stream. url: for error messages."""
         return CompletionsReader(self.tokens, stop, url)
 
 
 class CompletionsReader:
-    """One stream being read."""
+    """A parser of one stream."""
 
     def __init__(self, tokens: ByteTokens | None, stop: tuple[str, ...], url: str) -> None:
         self._tokens, self._stop, self._url = tokens, stop, url
@@ -83,13 +97,10 @@ class CompletionsReader:
         self._segment = None if tokens is None else Segment(tokens, stop=stop)
 
     def feed(self, text: str, ids: Sequence[int] | None) -> Iterator[Chunk]:
-        """The chunks that come of a piece; the stream is over where one has a finish.
-
-        Raises RetryableError where ids are missing that were there before.
-        """
+        """Yield the chunks that a piece completes. Raises RetryableError if only earlier pieces had token ids."""
         if self._segment is not None and ids is None and text:
             if self._segment.begun:
-                raise RetryableError("it left out token ids")
+                raise RetryableError("token ids are missing")
             self._segment = None
         if self._segment is None:
             chunk = self._text.feed(text)
@@ -104,22 +115,19 @@ class CompletionsReader:
                     return
 
     def finish(self, reason: str, named: str | None) -> Chunk:
-        """The last chunk, where the server says why it stopped. named: the stop string that it stopped at.
-
-        Raises ReasonerError for a reason other than "stop" and "length".
-        """
+        """Return the last chunk. named: the stop string that the server reports. Raises ReasonerError."""
         if reason not in ("stop", "length"):
-            raise ReasonerError(f"{self._url}: the server broke off the text: {reason}")
+            raise ReasonerError(f"{self._url}: the server stopped early: {reason}")
         named = named if named in self._stop else None
         if self._segment is None:
             return self._text.finish(reason, named)
         assert self._tokens is not None
         if reason == "length":
             return self._segment.finish("length")
-        left: Sequence[int] = (
+        ids: Sequence[int] = (
             self._tokens.encode_marked(named)[0] if named is not None else sorted(self._tokens.end_ids)[-1:]
         )
-        for id in left:
+        for id in ids:
             chunk = self._segment.feed(id)
             if chunk is not None and chunk.finish is not None:
                 return chunk

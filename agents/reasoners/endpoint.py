@@ -1,10 +1,10 @@
-"""A server that speaks as OpenAI's does: its address, its models, its failures, and streams that break off.
+"""A server with OpenAI's API: its URL, its models, its errors, and broken streams.
 
-`completions` and `chat` say what is asked and how the answer is read; what both have to bear is here.
+`completions` and `chat` build the requests and parse the answers.
 
-**Failures.** The `openai` package retries on refused connections, 408, 409, 429 (after `Retry-After`) and 5xx. A stream
-that breaks off is begun again with the same seed (`agents.reasoners.retry`); what was already handed on must then come
-again word for word. Whatever remains is a ReasonerError that names the address. The key is in no message.
+**Failures.** The `openai` package retries on refused connections, 408, 409, 429 (after `Retry-After`) and 5xx. A broken
+stream is retried with the same seed (`agents.reasoners.retry`); it must first repeat exactly the text that was already
+passed on. Any other failure is a ReasonerError that names the URL. No message contains the API key.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
+from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.retry import RetryableError, retrying
-from storm_calm.env.reasoner import Chunk, Generation, ReasonerError, collect
+from storm_calm.env.reasoner import Chunk, Generation, ReasonerError, Sampling, collect
 
 MAX_LISTED_MODELS = 10
-"""Models that a message names at most; some servers have hundreds."""
+"""The most models that an error message lists; some servers have hundreds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,63 +31,62 @@ class Served:
     """A model as a server lists it."""
 
     name: str
-    """What the server calls it."""
     owner: str = ""
-    """Which server this is, by `owned_by` of what it lists first; "" where it lists nothing."""
+    """The kind of server, from `owned_by` of the first listed model; "" if the list is empty."""
     context: int | None = None
-    """The most tokens of prompt and answer together; None where the list does not say."""
+    """The most tokens of prompt and answer together; None if the list does not include it."""
 
 
 class Endpoint:
-    """One server. Any number of threads may use one at once."""
+    """One server. Thread-safe."""
 
     def __init__(
         self, url: str, *, kind: str, api_key: str | None, timeout: float, max_retries: int, key: str = "OPENAI_API_KEY"
     ) -> None:
-        """url: up to and with `/v1`, which is added where the path is empty. kind: what it has to have, for messages.
-        api_key: `OPENAI_API_KEY` by default, and "none" where that is not set. timeout: seconds
-        without data before the request fails. max_retries: of a request, and of a broken stream. key: the environment
-        variable that messages name if the key is not accepted.
+        """Create the client. Raises ValueError for an invalid URL.
 
-        Raises ValueError for what is no address.
+        url: up to `/v1`, which is added if the path is empty. kind: the required API, for error messages.
+        api_key: by default `OPENAI_API_KEY`, or "none" if that is not set.
+        timeout: seconds without data before the request fails. max_retries: for a request, and for a broken stream.
+        key: the environment variable that error messages name if the key is rejected.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url!r} is no address of a server; give one like http://localhost:8000/v1")
+            raise ValueError(f"{url!r} is not the URL of a server; give one such as http://localhost:8000/v1")
         if max_retries < 0:
             raise ValueError(f"max_retries is {max_retries}; give 0 or more")
         path = parts.path.rstrip("/") or "/v1"
         self.url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
-        """The address, without any credentials that were in it."""
+        """The URL without credentials."""
         self._kind = kind
         self._advice = f". Set {key}, or give api_key"
         self._max_retries = max_retries
         self._timeout = timeout
-        self._key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
+        self.api_key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
         self.client = openai.OpenAI(
             base_url=urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")),
-            api_key=self._key,
+            api_key=self.api_key,
             timeout=timeout,
             max_retries=max_retries,
         )
 
     def choose(self, model: str | None) -> Served:
-        """The model of that name, or the only one. Raises ReasonerError where the server does not answer with one."""
+        """Return the model of that name, or the only one. Raises ReasonerError if it is not served."""
         try:
             models = self.client.models.list().data
         except (openai.NotFoundError, openai.UnprocessableEntityError) as error:
             if model is not None:
                 return Served(name=model)
-            raise ReasonerError(f"{self.url}: no list of models there ({error.status_code}); say which model") from None
+            raise ReasonerError(f"{self.url}: no list of models ({error.status_code}); give the model's name") from None
         except openai.OpenAIError as error:
             raise self.failed(error, model) from None
         except (ValueError, AttributeError, TypeError):
-            raise ReasonerError(f"{self.url}/models: that is no list of models; is this the server's /v1?") from None
+            raise ReasonerError(f"{self.url}/models: not a list of models; give the URL up to /v1") from None
         names = [entry.id for entry in models]
         if model is None and len(names) != 1:
             more = f" and {len(names) - MAX_LISTED_MODELS} more" if len(names) > MAX_LISTED_MODELS else ""
             raise ReasonerError(
-                f"{self.url}: say which model; it serves {', '.join(names[:MAX_LISTED_MODELS]) or 'none'}{more}"
+                f"{self.url}: give the model's name; it serves {', '.join(names[:MAX_LISTED_MODELS]) or 'none'}{more}"
             )
         entry = next((entry for entry in models if model in (None, entry.id)), None)
         length = (entry.model_extra or {}).get("max_model_len") if entry is not None else None
@@ -97,16 +97,16 @@ class Endpoint:
         )
 
     def events(self, stream: Any) -> Generator[Any]:
-        """The events of a stream that has begun. Raises RetryableError if it breaks off."""
+        """Yield the events of an open stream. Raises RetryableError if it breaks."""
         with stream:
             try:
                 yield from stream
-            except Exception as error:  # Of the package, of its HTTP client, of JSON: all mean that the stream broke.
+            except Exception as error:  # Errors of openai, of its HTTP client and of JSON: the stream is broken.
                 raise RetryableError(self.say(error)) from None
 
     def stream(self, read: Callable[[], Generator[Chunk]]) -> Iterator[Chunk]:
-        """Yield the chunks of `read`, called again if it raises RetryableError. Raises ReasonerError."""
-        done = ""
+        """Yield the chunks of `read`, retrying it on RetryableError. Raises ReasonerError."""
+        passed_on = ""
         try:
             for attempt in retrying(self._max_retries):
                 # tenacity keeps the exception that leaves the block, so the connection is closed here.
@@ -114,51 +114,102 @@ class Endpoint:
                     text = ""
                     for chunk in chunks:
                         text += chunk.text
-                        new = len(text) - len(done)
+                        new = len(text) - len(passed_on)
                         if new <= 0 and chunk.finish is None:
-                            continue  # It was handed on before the stream broke.
-                        if not text.startswith(done) or (new < len(chunk.text) and chunk.ids is not None):
+                            continue  # It was passed on before the stream broke.
+                        if not text.startswith(passed_on) or (new < len(chunk.text) and chunk.ids is not None):
                             raise ReasonerError(
-                                f"{self.url}: a stream broke off after {len(done)} characters and, begun again with "
-                                "the same seed, went another way; use generate, or a server that honours seeds"
+                                f"{self.url}: a stream broke off after {len(passed_on)} characters, and the retry with "
+                                "the same seed gave different text; use generate, or a server that honours seeds"
                             )
                         yield replace(chunk, text=chunk.text[-new:] if new else "")
-                        done = text
+                        passed_on = text
         except RetryableError as error:
             raise self._broken(error) from None
 
     def generate(self, read: Callable[[], Generator[Chunk]]) -> Generation:
-        """Return all of it at once: a stream that breaks off is begun again whatever it gave."""
+        """Return the whole text of `read`, retrying it on RetryableError. Raises ReasonerError."""
         try:
             return retrying(self._max_retries)(lambda: collect(read()))
         except RetryableError as error:
             raise self._broken(error) from None
 
     def failed(self, error: openai.OpenAIError, model: str | None) -> ReasonerError:
-        """What a request that never began to stream ended with, and what to set."""
-        said = self.say(error)
+        """Return the error of a request that never started to stream, with advice on what to change."""
+        detail = self.say(error)
         if isinstance(error, openai.APIConnectionError):
             return ReasonerError(
-                f"{self.url} cannot be reached, {self._max_retries + 1} attempts: {said}. Is the server up?"
+                f"{self.url} cannot be reached, {self._max_retries + 1} attempts: {detail}. Is the server running?"
             )
         status = getattr(error, "status_code", None)
         advice = {
             401: self._advice,
             403: self._advice,
-            404: f". Is this the server's /v1, has it {self._kind}, and does it serve {model!r}?",
+            404: f". Check that the URL ends in /v1 and that the server has {self._kind} and serves {model!r}",
         }.get(status or 0, "")
-        return ReasonerError(f"{self.url} answered {status or 'wrongly'}: {said}{advice}")
+        return ReasonerError(f"{self.url} answered {status or 'wrongly'}: {detail}{advice}")
 
     def say(self, error: Exception) -> str:
-        """What an error says, short and without the key."""
+        """Return a short error message without the API key."""
         if isinstance(error, openai.APITimeoutError):
-            return f"silent for {self._timeout:g} seconds"
-        words = str(error) if error.__cause__ is None else f"{error} {error.__cause__}"
-        return words.replace(self._key, "***")[:300] if self._key != "none" else words[:300]
+            return f"no data for {self._timeout:g} seconds"
+        return redact(str(error) if error.__cause__ is None else f"{error} {error.__cause__}", self.api_key)
 
     def close(self) -> None:
-        """Close the connections."""
         self.client.close()
 
     def _broken(self, error: RetryableError) -> ReasonerError:
         return ReasonerError(f"{self.url}: the stream broke off, {self._max_retries + 1} attempts: {error}")
+
+
+class EndpointReasoner:
+    """The common part of the reasoners over an endpoint. Thread-safe."""
+
+    instructions: str | None = None
+    context: int | None = None
+    hint_marks = ("", "")
+    kind: str
+    timeout = 120.0
+    """The default timeout in seconds."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        timeout: float | None = None,
+        max_retries: int = 2,
+    ) -> None:
+        """Connect. Raises ValueError for an invalid URL, ReasonerError if the endpoint or the model is unavailable.
+
+        model: the endpoint's name for it; optional if the endpoint serves only one. For the others see `Endpoint`.
+        """
+        timeout = self.timeout if timeout is None else timeout
+        self._endpoint = Endpoint(url, kind=self.kind, api_key=api_key, timeout=timeout, max_retries=max_retries)
+        self.url = self._endpoint.url
+        self.sampling = Sampling()
+        self._served = self._endpoint.choose(model)
+        self.name = self._served.name
+
+    def stream(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Iterator[Chunk]:
+        """Continue `prompt`. Yield a chunk for each event of the endpoint. Raises ReasonerError."""
+        return self._endpoint.stream(self._attempts(prompt, stop, max_tokens, sampling))
+
+    def generate(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Generation:
+        """Return the whole continuation. A broken stream is retried even if the new text differs."""
+        return self._endpoint.generate(self._attempts(prompt, stop, max_tokens, sampling))
+
+    def close(self) -> None:
+        self._endpoint.close()
+
+    def _attempts(
+        self, prompt: Prompt, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
+    ) -> Callable[[], Generator[Chunk]]:
+        """Return the function that makes a request and yields the chunks of its answer."""
+        raise NotImplementedError
+
+
+def redact(message: str, key: str) -> str:
+    """Return the first 300 characters of an error message, with the API key replaced by "***"."""
+    return (message.replace(key, "***") if key != "none" else message)[:300]

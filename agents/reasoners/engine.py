@@ -1,21 +1,19 @@
-"""The engine under the nano reasoner: onnxruntime with a KV cache.
+"""The engine of the nano reasoner: onnxruntime with a KV cache.
 
-It opens a folder as `rl.nano.export_onnx` (or onnxruntime-genai's own model builder) makes it, and gives logits:
+It opens a folder that `rl.nano.export_onnx` or onnxruntime-genai's model builder wrote, and computes logits:
 
     engine = Engine(Path("models/nano/base"))
     with engine.caches.lease(ids) as cache:
-        logits = cache.forward(ids[cache.length :])     # prefill: logits of the token after the last
-        logits = cache.forward([17])                    # decode: and of the one after that
+        logits = cache.forward(ids[cache.length :])     # prefill: logits of the token after the prompt
+        logits = cache.forward([17])                    # decode: logits of the next token
 
-**Many episodes at once.** Each call runs one sequence on one thread, and onnxruntime lets go of Python's lock while it
-computes, so as many threads as there are cores compute at once over one copy of the weights. Rows of different lengths
-in one batch would need a scheduler between the threads, and gain little on few cores.
+**Concurrency.** Each call runs one sequence on one thread. onnxruntime releases Python's GIL, so as many threads as
+there are cores compute at the same time with one copy of the weights. Batching gains little on few cores.
 
-**The same bits, always.** The logits after a prompt have the same bits whether it was computed at once, in pieces, or
-partly in an earlier request: all that holds as long as each run computes two positions or more, on one thread. One
-position alone goes through other kernels (a matrix times a vector), which add in another order and are faster. So
-tokens are decoded one at a time, and decoded tokens are not taken over from a request into the next: there they are
-part of the prompt, and are prefilled as such, in one run. Thus the logits follow from the prompt and the tokens since.
+**Bit-identical logits.** The logits after a prompt have the same bits whether it was computed at once, in pieces, or
+partly in an earlier request. This holds as long as each run computes at least two positions, on one thread. A single
+position uses faster kernels (matrix times vector) that add in another order. So tokens are decoded one at a time, and
+decoded tokens are not reused by the next request: there they are part of the prompt and are prefilled again.
 """
 
 from __future__ import annotations
@@ -27,29 +25,24 @@ from pathlib import Path
 from storm_calm.agents.reasoners.kv_cache import KVCache, KVCachePool
 from storm_calm.env.reasoner import ReasonerError
 
-# Read when onnxruntime is imported. Its official builds report usage to their maker unless this is set.
+# onnxruntime reads this when it is imported. Without it, the official builds send telemetry.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 class Engine:
-    """One model, opened."""
+    """An opened model."""
 
     context: int
     """The most tokens of a sequence."""
     vocabulary: int
-    """How many tokens there are to choose from."""
+    """The number of tokens in the vocabulary."""
 
     def __init__(self, folder: Path, *, max_cached: int = 32) -> None:
-        """max_cached: sequences whose keys and values are kept for later requests.
-
-        Raises ReasonerError where onnxruntime or the model is missing, or cannot be opened.
-        """
+        """max_cached: KV caches kept for later requests. Raises ReasonerError if the model cannot be loaded."""
         try:
             import onnxruntime
         except ModuleNotFoundError as error:
-            raise ReasonerError(
-                f"the nano reasoner needs {error.name}, which is not installed: pip install storm-calm"
-            ) from error
+            raise ReasonerError(f"the nano reasoner needs {error.name}: pip install storm-calm") from error
         except ImportError as error:
             raise ReasonerError(f"onnxruntime is installed, but can't be loaded: {error}") from error
         for name in ("model.onnx", "genai_config.json"):
@@ -77,4 +70,3 @@ class Engine:
         self.caches = KVCachePool(
             lambda: KVCache(session, shape=shape, layers=layers, vocabulary=self.vocabulary), max_cached=max_cached
         )
-        """Keys and values of earlier requests."""

@@ -1,14 +1,9 @@
 """The KV cache of the nano engine: keys and values of the tokens computed so far.
 
-    pool = KVCachePool(make_cache, max_cached=32)
-    with pool.lease(ids) as cache:                  # holds the longest prefix of `ids` that an earlier request computed
-        logits = cache.forward(ids[cache.length :])     # prefill
-        logits = cache.forward([17])                    # decode
-
-Keys and values of prompts stay. The next request takes over the longest common prefix, so going on, rewinding and
-appending a hint, or asking the same question again computes only what was not yet part of a prompt. If going on would
-overwrite what another episode may come back to, the prefix is copied, which is cheap. The least recently used cache is
-given up first. See `agents.reasoners.engine` for why decoded tokens are prefilled anew.
+The next request reuses the longest common prefix with an earlier prompt. So continuing, rewinding, appending a hint or
+repeating a question computes only the new part. If it would overwrite keys and values that another request may still
+need, the prefix is copied, which is cheap. The least recently used cache is evicted first. `agents.reasoners.engine`
+explains why decoded tokens are prefilled again.
 """
 
 from __future__ import annotations
@@ -21,31 +16,28 @@ from typing import Any
 import numpy as np
 
 PREFILL_CHUNK = 256
-"""Positions that are computed at once; more would need memory for attention scores with the square of it."""
+"""Positions computed at once. The memory for attention scores grows with its square."""
 
 
 class KVCache:
-    """The keys and values of one sequence so far. One thread at a time may use it."""
+    """The keys and values of one sequence. Not thread-safe."""
 
     def __init__(self, session: Any, *, shape: tuple[int, int, int, int], layers: int, vocabulary: int) -> None:
-        """session: an onnxruntime InferenceSession.
-        shape: of the keys, and of the values, of one layer: (1, heads, context, size of a head).
-        """
+        """session: an onnxruntime InferenceSession. shape: of a layer's keys: (1, heads, context, head size)."""
         from onnxruntime import OrtValue
 
         self.length = 0
-        """Tokens whose keys and values are here."""
+        """Tokens in the cache."""
         self.prefilled = 0
-        """How many of them, from the first, were computed as part of a prompt."""
+        """How many of these tokens, from the first, were part of a prompt."""
         self.busy = False
-        """Whether a request has it now."""
         self._session = session
         self._vocabulary = vocabulary
         context = shape[2]
         self._ids = np.zeros((1, context), dtype=np.int64)
         self._ones = np.ones((1, context), dtype=np.int64)
         self._wrap = OrtValue.ortvalue_from_numpy
-        # Nearly every run computes one position. For these, ids and logits have fixed places.
+        # Nearly every run computes one position. For these, ids and logits have fixed buffers.
         self._one = np.empty((1, 1), dtype=np.int64)
         self._one_logits = np.empty((1, 1, vocabulary), dtype=np.float32)
         self._one_bound = False
@@ -53,7 +45,7 @@ class KVCache:
         self._layers: list[np.ndarray] = []
         for layer in range(layers):
             for kind in ("key", "value"):
-                # Zeros take no memory before they are written. The same buffer goes in and out: nothing is copied.
+                # Pages of zeros take no memory until written. Input and output share the buffer: nothing is copied.
                 buffer = np.zeros(shape, dtype=np.float32)
                 value = self._wrap(buffer)
                 self._binding.bind_ortvalue_input(f"past_key_values.{layer}.{kind}", value)
@@ -61,7 +53,7 @@ class KVCache:
                 self._layers.append(buffer)
 
     def common_prefix(self, ids: np.ndarray) -> int:
-        """Return how many of `ids`, from the first, were computed here as part of a prompt."""
+        """Return how many of `ids`, from the first, are prefilled in this cache."""
         size = min(self.prefilled, len(ids))
         differ = np.flatnonzero(self._ids[0, :size] != ids[:size])
         return int(differ[0]) if len(differ) else size
@@ -73,10 +65,7 @@ class KVCache:
             mine[:, :, :length] = other[:, :, :length]
 
     def forward(self, ids: Sequence[int]) -> np.ndarray:
-        """Append tokens: first the rest of the prompt (prefill), then one at a time (decode).
-
-        Returns the logits of the token after them, shape (vocabulary,), which the next call overwrites.
-        """
+        """Append tokens. Return the logits of the next one, shape (vocabulary,), which the next call overwrites."""
         end = self.length + len(ids)
         self._ids[0, self.length : end] = ids
         while end - self.length > PREFILL_CHUNK + 1:
@@ -103,10 +92,9 @@ class KVCache:
 
 
 class KVCachePool:
-    """KV caches by prefix. Any number of threads may use one at once."""
+    """KV caches by prefix. Thread-safe."""
 
     def __init__(self, make: Callable[[], KVCache], *, max_cached: int) -> None:
-        """max_cached: caches that are kept for later requests."""
         self._make = make
         self._max_cached = max_cached
         self._lock = threading.Lock()
@@ -114,7 +102,7 @@ class KVCachePool:
 
     @contextmanager
     def lease(self, ids: Sequence[int]) -> Iterator[KVCache]:
-        """Lend a cache to one request that begins with `ids`; it holds their longest known prefix, not all of them."""
+        """Lend a cache that has the longest known prefix of `ids`, but never all of them."""
         cache = self._take(np.asarray(ids, dtype=np.int64))
         try:
             yield cache
@@ -126,7 +114,6 @@ class KVCachePool:
                     self._caches.remove(other)
 
     def clear(self) -> None:
-        """Forget all keys and values."""
         with self._lock:
             self._caches.clear()
 
@@ -148,5 +135,5 @@ class KVCachePool:
             taken.busy = True
             if taken in self._caches:
                 self._caches.remove(taken)
-            self._caches.append(taken)  # The list is in the order of last use.
+            self._caches.append(taken)  # The list is in order of last use.
             return taken

@@ -4,9 +4,9 @@
     prompt = reasoner.render([{"role": "user", "content": question}])
     reasoner.generate(prompt, stop=("```\\n",), max_tokens=512, sampling=Sampling(seed=1)).text
 
-A nano model is a model organism of a few million parameters: it knows the problem families that it was made from and
-nothing of the world. The same prompt ids, seed and sampling always give the same tokens, whatever runs beside them
-(see `agents.reasoners.engine` for how, and for how episodes share the cores); `python -m benchmarks.nano` times it.
+A nano model is a model organism of a few million parameters. It knows only the problem families it was trained on. The
+same prompt ids, seed and sampling always give the same tokens, independent of concurrent requests (see
+`agents.reasoners.engine`). `python -m benchmarks.nano` measures its speed.
 """
 
 from __future__ import annotations
@@ -16,30 +16,28 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from storm_calm.agents.reasoners import chat_template
+from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.engine import Engine
 from storm_calm.agents.reasoners.sampler import draw, generator
 from storm_calm.agents.reasoners.tokenizer import ByteTokens, Segment
-from storm_calm.env.reasoner import Chunk, Encoding, Generation, Message, ReasonerError, Sampling, collect
+from storm_calm.env.reasoner import Chunk, Generation, Message, ReasonerError, Sampling, collect
 
 
 class Nano:
-    """A nano model from a folder that `rl.nano.export_onnx` wrote. Any number of threads may use one at once."""
+    """A nano model from a folder of `rl.nano.export_onnx`. Thread-safe."""
 
+    # It learned the text protocol in training.
     instructions: str | None = ""
-    """Nothing: it learned the text protocol in training."""
     hint_marks = ("", "")
 
     def __init__(self, folder: Path, *, name: str | None = None, max_cached: int = 32) -> None:
-        """name: for records; the folder's own by default. max_cached: sequences whose keys and values are kept.
-
-        Raises ReasonerError where the folder holds no model.
-        """
+        """name: for records; by default the folder's name. Raises ReasonerError if the model cannot be loaded."""
         self.name = name or folder.resolve().name
         self.folder = folder
         self._engine = Engine(folder, max_cached=max_cached)
         self.context: int | None = self._engine.context
         try:
-            self._tokens = ByteTokens(folder / "tokenizer.json")
+            self._tokens = tokens = ByteTokens(folder / "tokenizer.json")
             settings = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
             greedy = settings.get("do_sample") is False
             self.sampling = Sampling(
@@ -49,26 +47,15 @@ class Nano:
             raise ReasonerError(
                 f"{folder}: tokenizer.json or generation_config.json cannot be used: {error}"
             ) from error
+        self.encode, self.encode_marked = tokens.encode, tokens.encode_marked
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The raw prompt, in ChatML."""
         return chat_template.render(messages, self._tokens.names)
 
-    def encode(self, text: str) -> Encoding:
-        """`text` by itself: ids, and where each ends."""
-        return self._tokens.encode(text)
+    def stream(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Iterator[Chunk]:
+        """Continue `prompt`. The finish is "length" also if the context is full.
 
-    def encode_marked(self, text: str) -> Encoding:
-        """The same for a prompt that `render` gave."""
-        return self._tokens.encode_marked(text)
-
-    def stream(
-        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
-    ) -> Iterator[Chunk]:
-        """Go on from `prompt`, a chunk for each token (for several, where a character takes them).
-
-        Finish is "length" also where the context is full. Raises ValueError for an empty or unknown prompt,
-        ReasonerError for one that leaves no room in the context.
+        Raises ValueError for an empty prompt or an unknown id, ReasonerError if the prompt does not fit the context.
         """
         ids = self.encode_marked(prompt)[0] if isinstance(prompt, str) else prompt
         unknown = next((id for id in ids if id not in self._tokens), None)
@@ -84,14 +71,10 @@ class Nano:
             )
         return self._write(ids, stop, min(max_tokens, room), sampling)
 
-    def generate(
-        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
-    ) -> Generation:
-        """The same, all at once."""
+    def generate(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Generation:
         return collect(self.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling))
 
     def close(self) -> None:
-        """Free the KV caches."""
         self._engine.caches.clear()
 
     def _write(self, ids: tuple[int, ...], stop: tuple[str, ...], limit: int, sampling: Sampling) -> Iterator[Chunk]:

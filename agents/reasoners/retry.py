@@ -1,9 +1,9 @@
-"""Retry requests to model servers: which failures, how often, and with which pauses.
+"""Retry requests to model servers: which failures, how often, and after which pause.
 
     return retrying(max_retries=2)(request)     # calls `request` again if it raises RetryableError
 
-Pauses grow exponentially and have jitter; a server's `Retry-After` is honoured. tenacity does the counting. Requests of
-the `openai` package that fail before they stream are retried by the package itself, by the same rules.
+The pauses are exponential backoff with jitter, or the server's `Retry-After`. The `openai` package itself retries its
+requests that fail before they stream, with the same rules.
 """
 
 from __future__ import annotations
@@ -15,28 +15,25 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 
 RETRY_STATUSES = (408, 429, 500, 502, 503, 504)
 """HTTP statuses after which the same request may succeed, here or at another replica."""
-
 BACKOFF_SECONDS = 0.5
-"""Pause before the first retry; twice as long each time after."""
-
+"""Pause before the first retry; doubled for each further one."""
 MAX_BACKOFF_SECONDS = 10.0
-"""The longest pause, unless the server asks for a longer one."""
-
+"""The longest pause, unless `Retry-After` is longer."""
 MAX_RETRY_AFTER_SECONDS = 5.0
-"""Longest `Retry-After` that is waited for; a server that asks for more is given up."""
+"""The longest `Retry-After` to wait for; for a longer one the request fails."""
 
 
 class RetryableError(Exception):
-    """A request that failed and may succeed if it is made again, such as a stream that broke off."""
+    """A failed request that a retry may fix, such as a broken stream."""
 
     def __init__(self, reason: str, *, retry_after: float = 0.0) -> None:
-        """retry_after: seconds that the server asks for."""
+        """retry_after: seconds, from the server's `Retry-After`."""
         super().__init__(reason)
         self.retry_after = retry_after
 
 
 def retrying(max_retries: int) -> Retrying:
-    """Return a retryer for functions; it raises the last RetryableError if all retries fail."""
+    """Return a retryer for functions. It raises the last RetryableError if all retries fail."""
     return Retrying(
         retry=retry_if_exception_type(RetryableError), stop=_stop_after(max_retries), wait=pause_seconds, reraise=True
     )
@@ -56,7 +53,7 @@ def pause_seconds(state: RetryCallState) -> float:
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float:
-    """Return the seconds in `Retry-After`, 0 if it is missing or a date."""
+    """Return the seconds in `Retry-After`, or 0 if it is missing or a date."""
     try:
         return max(0.0, float(headers.get("retry-after", 0)))
     except ValueError:

@@ -1,8 +1,4 @@
-"""Drawing the next token from logits, with a generator of random numbers for each request.
-
-One request's tokens depend on nothing but its logits and its seed, so a run is repeatable however many others share the
-machine.
-"""
+"""Sample the next token from logits. A request's tokens depend only on its logits and its seed, under any load."""
 
 from __future__ import annotations
 
@@ -13,20 +9,19 @@ import numpy as np
 from storm_calm.env.reasoner import Sampling
 
 NEGLIGIBLE = 1e-8
-"""Of a vocabulary of a thousand, what is left out has less than 1e-5 of the probability."""
+"""For a vocabulary of 1,000 tokens, the ignored ones together have a probability below 1e-5."""
 
 
 def generator(seed: int | None) -> np.random.Generator:
-    """Random numbers of a fixed kind (PCG64), so that a seed means the same in every version of numpy."""
+    """Return a PCG64 generator, so that a seed gives the same numbers in every version of numpy."""
     return np.random.Generator(np.random.PCG64(seed))
 
 
 def draw(logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> int:
-    """One token id.
+    """Return a sampled token id.
 
-    logits: shape (vocabulary,). The temperature is applied first, then top_p: the draw is from the smallest set of
-    likeliest tokens that together have that probability. Tokens that are less than `NEGLIGIBLE` times as likely as the
-    likeliest count for nothing.
+    logits: shape (vocabulary,). The temperature is applied first, then top_p, which keeps the smallest set of likeliest
+    tokens with that total probability. Tokens less than `NEGLIGIBLE` times as likely as the likeliest are ignored.
     """
     likeliest = int(logits.argmax())
     if sampling.temperature == 0:
@@ -35,7 +30,7 @@ def draw(logits: np.ndarray, sampling: Sampling, random: np.random.Generator) ->
     ids = (logits >= cut).nonzero()[0]
     if len(ids) == 1:
         return likeliest
-    # Arrays are short from here on, and negative so that a stable sort puts the likeliest, then the lowest id, first.
+    # The arrays are short from here on. A stable sort of negated logits puts the likeliest first, then the lowest id.
     values = (float(logits[likeliest]) - logits[ids].astype(np.float64)) / sampling.temperature
     order = values.argsort(kind="stable")
     cumulative = np.exp(-values[order]).cumsum()

@@ -1,10 +1,10 @@
-"""Parse server-sent events of raw `/v1/completions`. It does no I/O.
+"""Parse server-sent events of raw `/v1/completions`, without I/O.
 
     stream = EventStreamParser(wire, stop, url)
     while not stream.over:
         on_text(stream.feed(await content.readany()))
 
-Every token of every user goes through here, so neither objects nor validation are made for it.
+All tokens of all users pass through this module, so it creates no objects for events and does not validate them.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ from storm_calm.env.reasoner import Chunk
 
 
 class EventStreamParser:
-    """Parses the bytes of one event stream of completions as they come."""
+    """A parser of one event stream of completions."""
 
     def __init__(self, wire: CompletionsWire, stop: tuple[str, ...], url: str) -> None:
-        """url: for messages."""
+        """url: for error messages."""
         self.chunks: list[Chunk] = []
-        """What the model wrote so far."""
         self.tokens = 0
-        """How many tokens came; those of events without ids count as one each."""
+        """Tokens so far. An event without token ids counts as one."""
         self.usage: dict[str, Any] = {}
-        """The server's own count, once it came."""
+        """The server's token counts, if they have arrived."""
         self.over = False
-        """Whether nothing more is to be read: the model stopped, or wrote a stop string."""
+        """Whether the generation is complete: the model stopped, or reached a stop string."""
         self._wire = wire
         self._reader = wire.reader(stop, url=url)
         self._rest = b""
@@ -39,7 +38,7 @@ class EventStreamParser:
         self._named: str | None = None
 
     def feed(self, data: bytes) -> str:
-        """Read on; the text that can be handed on. Raises RetryableError for what is no stream of completions."""
+        """Parse more data; return the text it completes. Raises RetryableError for invalid events."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         known = len(self.chunks)
         text = ""
@@ -50,14 +49,14 @@ class EventStreamParser:
         return "".join([chunk.text for chunk in self.chunks[known:]])
 
     def end(self) -> str:
-        """The server has closed the stream; the text that is left. Raises RetryableError if it did not say why."""
+        """Return the remaining text of a closed stream. Raises RetryableError if there was no finish reason."""
         if self._reason is None:
-            raise RetryableError("it ended without a reason")
+            raise RetryableError("it ended without a finish reason")
         self._add(self._reader.finish(self._reason, self._named))
         return self.chunks[-1].text
 
     def _event(self, payload: bytes, text: str) -> str:
-        """Read one event. text: what was written before it and not yet taken; what it then is."""
+        """Parse one event. text: pending text without ids. Returns the new pending text."""
         if payload == b"[DONE]":
             self._write(text, None)
             if not self.over:
@@ -77,7 +76,7 @@ class EventStreamParser:
                 self._reason = choice.get("finish_reason") or self._reason
                 self._named = self._wire.named_stop(choice) or self._named
         except (ValueError, AttributeError, TypeError) as error:
-            raise RetryableError(f"no event of completions: {error}") from None
+            raise RetryableError(f"not an event of completions: {error}") from None
         if "error" in event:
             raise RetryableError(str(event["error"]))
         return text

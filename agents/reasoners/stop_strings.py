@@ -1,4 +1,4 @@
-"""Where a segment stops, in text: at a stop string, which stays, or at the end of the turn, which goes."""
+"""Find the end of a segment in text: a stop string, which is kept, or an end-of-turn token, which is removed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from storm_calm.env.reasoner import Chunk
 from storm_calm.env.transcript import Finish
 
 END_TOKENS = ("<|im_end|>", "<|endoftext|>")
-"""Special tokens that close a turn, as they read where a server writes them out."""
+"""Names of special tokens that end a turn, which some servers send as text."""
 _LONGEST = max(map(len, END_TOKENS)) - 1
 
 
 def after_stop(text: str, stop: Sequence[str], *, new: int) -> int | None:
-    """How many characters follow the first stop string that ends in the last `new` characters; None without one."""
+    """Return the number of characters after the first stop string that ends in the last `new` ones, or None."""
     ends = []
     for word in stop:
         start = text.find(word, max(0, len(text) - new - len(word) + 1))
@@ -23,38 +23,36 @@ def after_stop(text: str, stop: Sequence[str], *, new: int) -> int | None:
 
 
 class TextSegment:
-    """Makes chunks out of a stream of text without ids."""
+    """A splitter of streamed text without ids into chunks."""
 
     def __init__(self, stop: Sequence[str]) -> None:
         self._stop = stop
         self._text = ""
-        self._given = 0
+        self._emitted = 0
 
     def feed(self, piece: str) -> Chunk | None:
-        """What can be handed on now: all but what may be the beginning of an end-of-turn token."""
+        """Return the text that is certain: all but a possible beginning of an end-of-turn token."""
         self._text += piece
         over = after_stop(self._text, self._stop, new=len(piece))
         stopped = len(self._text) if over is None else len(self._text) - over
-        found = [place for token in END_TOKENS if (place := self._text.find(token, self._given)) >= 0]
+        found = [place for token in END_TOKENS if (place := self._text.find(token, self._emitted)) >= 0]
         if found and min(found) < stopped:
             return self._chunk(min(found), "end")
         if over is not None:
             return self._chunk(stopped, "stop")
-        end = len(self._text) - self._held()
-        return self._chunk(end, None) if end > self._given else None
+        end = len(self._text) - self._withheld()
+        return self._chunk(end, None) if end > self._emitted else None
 
     def finish(self, reason: str, named: str | None) -> Chunk:
-        """The last chunk, where the server said why it stopped. named: a stop string that it left out."""
+        """Return the last chunk. reason: the server's finish reason. named: the stop string that it reports."""
         if reason == "length":
             return self._chunk(len(self._text), "length")
-        if named is not None:
-            self._text += named
-            return self._chunk(len(self._text), "stop")
-        return self._chunk(len(self._text), "end")
+        self._text += named or ""
+        return self._chunk(len(self._text), "end" if named is None else "stop")
 
-    def _held(self) -> int:
-        """How many characters at the end may be the beginning of an end-of-turn token."""
-        tail = self._text[max(self._given, len(self._text) - _LONGEST) :]
+    def _withheld(self) -> int:
+        """Return how many characters at the end may begin an end-of-turn token."""
+        tail = self._text[max(self._emitted, len(self._text) - _LONGEST) :]
         place = tail.find("<")
         while place >= 0:
             if any(token.startswith(tail[place:]) for token in END_TOKENS):
@@ -63,5 +61,5 @@ class TextSegment:
         return 0
 
     def _chunk(self, end: int, finish: Finish | None) -> Chunk:
-        text, self._given = self._text[self._given : end], end
+        text, self._emitted = self._text[self._emitted : end], end
         return Chunk(text=text, finish=finish)

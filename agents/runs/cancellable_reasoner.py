@@ -1,18 +1,18 @@
-"""A cancellable reasoner that counts the tokens it writes."""
+"""A cancellable reasoner that counts the tokens it generates."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from storm_calm.env import Chunk, Generation, Message, Reasoner, Sampling
-from storm_calm.env.reasoner import Encoding
+from storm_calm.agents.reasoners.async_interface import Prompt
+from storm_calm.env import Chunk, Generation, Reasoner, Sampling
 from storm_calm.env.transcript import CHARS_PER_TOKEN
 from storm_calm.sandbox import RunCancelledError
 
 
 class CancellableReasoner:
-    """A reasoner that goes on writing until `cancel` is called; from then on it refuses the next segment."""
+    """A reasoner that works until `cancel` is called. It then rejects further segments. Thread-safe."""
 
     def __init__(self, reasoner: Reasoner) -> None:
         self._reasoner = reasoner
@@ -23,46 +23,28 @@ class CancellableReasoner:
         self.context = reasoner.context
         self.hint_marks = reasoner.hint_marks
         self.sampling: Sampling = reasoner.sampling
+        self.render, self.encode, self.encode_marked = reasoner.render, reasoner.encode, reasoner.encode_marked
+        self.close = reasoner.close
         self.tokens = 0
-        """Tokens written so far; an estimate where the reasoner gives no ids."""
+        """Tokens generated so far; an estimate if the reasoner returns no ids."""
 
     def cancel(self) -> None:
-        """Refuse every later segment."""
+        """Reject all further segments."""
         self._cancelled.set()
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """As the reasoner."""
-        return self._reasoner.render(messages)
-
-    def encode(self, text: str) -> Encoding | None:
-        """As the reasoner."""
-        return self._reasoner.encode(text)
-
-    def encode_marked(self, text: str) -> Encoding | None:
-        """The same for a prompt that `render` gave."""
-        return self._reasoner.encode_marked(text)
-
-    def stream(
-        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
-    ) -> Iterator[Chunk]:
-        """As the reasoner. Raises RunCancelledError."""
+    def stream(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Iterator[Chunk]:
+        """Stream as the reasoner does. Raises RunCancelledError."""
         self._check()
         for chunk in self._reasoner.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling):
             self._count(chunk)
             yield chunk
 
-    def generate(
-        self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
-    ) -> Generation:
-        """As the reasoner. Raises RunCancelledError."""
+    def generate(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Generation:
+        """Generate as the reasoner does. Raises RunCancelledError."""
         self._check()
         generation = self._reasoner.generate(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)
         self._count(generation)
         return generation
-
-    def close(self) -> None:
-        """As the reasoner."""
-        self._reasoner.close()
 
     def _check(self) -> None:
         if self._cancelled.is_set():

@@ -1,4 +1,4 @@
-"""Reasoner and sandbox, opened as a config says."""
+"""Open the configured reasoner and sandbox."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ class SolveOptions(typing.Protocol):
 def open_reasoner_and_sandbox(
     config: SolveOptions, reasoner: Reasoner | None = None
 ) -> Iterator[tuple[CancellableReasoner, Sampling, Sandbox]]:
-    """The reasoner, how it draws tokens, and the sandbox.
+    """Open the reasoner, its sampling, and the sandbox.
 
-    reasoner: instead of the configured one; it is not closed.
-    Raises ReasonerError, SandboxUnavailableError, and ValueError for an unknown reasoner.
+    reasoner: replaces the configured one; it is not closed. Raises ReasonerError, SandboxUnavailableError, ValueError.
     """
     given = closing(config.open_reasoner()) if reasoner is None else nullcontext(reasoner)
-    with given as writer, config.open_sandbox() as sandbox:
+    with given as opened, config.open_sandbox() as sandbox:
         temperature = config.temperature
-        sampling = writer.sampling if temperature is None else replace(writer.sampling, temperature=temperature)
-        yield CancellableReasoner(writer), sampling, sandbox
+        sampling = opened.sampling if temperature is None else replace(opened.sampling, temperature=temperature)
+        yield CancellableReasoner(opened), sampling, sandbox

@@ -1,4 +1,4 @@
-"""Options of a command, from one definition: a documented dataclass that command line, TOML and Python share.
+"""Options of a command from one documented dataclass, which the command line, TOML and Python share.
 
     @dataclass(frozen=True, kw_only=True)
     class DietConfig:
@@ -8,7 +8,7 @@
 
     option_fields(DietConfig)[0].help
 
-The docstring under a field is its help text. `check_options` checks values against the annotations.
+The docstring below a field is its help text. `check_options` validates the values against the annotations.
 """
 
 from __future__ import annotations
@@ -27,27 +27,25 @@ from typing import Any, Literal, Self, cast, get_args, get_origin, get_type_hint
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Option:
-    """How a field is written on the command line, and which values it accepts; goes into its `Annotated`."""
+    """A field's form on the command line and its accepted values; part of its `Annotated`."""
 
     metavar: str = ""
-    """The placeholder in the help; by default the choices, or one for the type."""
+    """Placeholder in the help; by default the choices or the type."""
     name: str = ""
-    """The option, if it is not the field's name with dashes: "--origin" for a field "origins"."""
+    """The option's name, if it differs from the field's: "--origin" for a field "origins"."""
     repeat: bool = False
-    """Whether a list is given by repeating the option and not with commas."""
+    """Whether a list is given by repeating the option instead of with commas."""
     choices: tuple[str, ...] = ()
-    """Accepted values; a `Literal` has them already."""
+    """Accepted values; a `Literal` needs none here."""
     least: float | None = None
-    """The smallest value."""
     most: float | None = None
-    """The largest value."""
     above: float | None = None
-    """A bound that a value must exceed."""
+    """An exclusive lower bound."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptionField:
-    """One field of a config, as the command line needs it."""
+    """A field of a config, with what the command line needs."""
 
     name: str
     type: Any
@@ -57,7 +55,7 @@ class OptionField:
     default: Any
     help: str
     group: str
-    """The heading that it has in the help: `group` of the class that declares it first."""
+    """The heading in the help: `group` of the class that declares the field first."""
     option: Option
 
     @property
@@ -66,18 +64,18 @@ class OptionField:
         return self.option.name or f"--{self.name.replace('_', '-')}"
 
     def check(self, value: Any) -> None:
-        """Raise OptionError if the field cannot have this value."""
+        """Raise OptionError for an invalid value."""
         if value is None and self.optional:
             return
         if self.type is tuple and not isinstance(value, tuple):
             raise OptionError(self.name, f"{value!r} is not a list")
-        for one in value if self.type is tuple else (value,):
+        for item in value if self.type is tuple else (value,):
             if self.type in (int, float):
-                self._check_number(one)
-            elif self.type in (str, tuple) and not isinstance(one, str):
-                raise OptionError(self.name, f"{one!r} is not text")
-            elif self.option.choices and one not in self.option.choices:
-                raise OptionError(self.name, f'"{one}" is not one of {", ".join(self.option.choices)}')
+                self._check_number(item)
+            elif self.type in (str, tuple) and not isinstance(item, str):
+                raise OptionError(self.name, f"{item!r} is not text")
+            elif self.option.choices and item not in self.option.choices:
+                raise OptionError(self.name, f'"{item}" is not one of {", ".join(self.option.choices)}')
 
     def _check_number(self, value: Any) -> None:
         kinds = int if self.type is int else (int, float)
@@ -99,37 +97,34 @@ class OptionField:
 
 
 class OptionError(ValueError):
-    """A value that an option cannot have."""
+    """An invalid value of an option. name: the field."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name}: {problem}")
         self.name = name
-        """The field."""
         self.problem = problem
 
 
 class Config:
-    """A config that is read from TOML and the command line."""
+    """A config that can be read from TOML and the command line."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the config with these settings. Raises OptionError for unknown settings and impossible values."""
+        """Return the config with these settings. Raises OptionError for unknown settings and invalid values."""
         known = {field.name: field for field in option_fields(cast(Any, cls))}
         for name in data:
             if name not in known:
-                raise OptionError(name, f"there is no such setting. Known: {', '.join(known)}")
-        # A list without what is given twice.
-        values = {
-            name: tuple(dict.fromkeys(value))
-            if known[name].type is tuple and isinstance(value, list | tuple)
-            else value
+                raise OptionError(name, f"unknown setting. Known: {', '.join(known)}")
+        lists = {
+            name: tuple(dict.fromkeys(value))  # Without duplicates.
             for name, value in data.items()
+            if known[name].type is tuple and isinstance(value, list | tuple)
         }
-        return cls(**values)
+        return cls(**{**data, **lists})
 
 
 def to_toml(config: Any) -> dict[str, Any]:
-    """Return settings as TOML data, which has no None: such fields are left out."""
+    """Return the settings as TOML data. Fields with None are omitted, since TOML has no null."""
     values = {field.name: getattr(config, field.name) for field in option_fields(cast(Any, type(config)))}
     return {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value is not None
@@ -137,14 +132,14 @@ def to_toml(config: Any) -> dict[str, Any]:
 
 
 def check_options(config: Any) -> None:
-    """Raise OptionError for the first field whose value its annotation does not allow."""
+    """Raise OptionError for the first field with an invalid value."""
     for field in option_fields(cast(Any, type(config))):
         field.check(getattr(config, field.name))
 
 
 @cache
 def option_fields(cls: Any) -> tuple[OptionField, ...]:
-    """Return the fields of the dataclass `cls`: those of its bases, in their order, then its own."""
+    """Return the fields of the dataclass `cls`: first those of its bases in their order, then its own."""
     options: dict[str, Option] = {}
     helps: dict[str, str] = {}
     declared: dict[str, Any] = {}
@@ -158,7 +153,7 @@ def option_fields(cls: Any) -> tuple[OptionField, ...]:
             declared.setdefault(name, base)
     hints = get_type_hints(cls)
     defaults = {field.name: field.default for field in fields(cls)}
-    # Groups in the order of the bases; in a group, what was declared first.
+    # Groups are in the order of the bases, fields in a group in the order of declaration.
     groups = {
         base.group: place for place, base in reversed([*enumerate((*cls.__mro__[1:-1], cls))]) if _docstrings(base)
     }
@@ -184,7 +179,7 @@ def _field(name: str, hint: Any, default: Any, help: str, group: str, option: Op
 
 
 def _docstrings(cls: Any) -> dict[str, str]:
-    """Return the docstring under each field that `cls` itself declares, on one line; "" if it has none."""
+    """Return the docstring of each field that `cls` itself declares, on one line; "" for a missing one."""
     if not (names := [field for field in vars(cls).get("__annotations__", {}) if field != "group"]):
         return {}
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]

@@ -1,4 +1,4 @@
-"""Which problems: options of the commands that work on many."""
+"""Options that select problems, for the commands that run on many."""
 
 from __future__ import annotations
 
@@ -14,31 +14,28 @@ if TYPE_CHECKING:
     from storm_calm.env import Problem
 
 FAMILY_LIMIT = 100
-"""Problems that are taken from families, which are endless, without a limit."""
+"""The default number of problems from families, which are unlimited."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProblemOptions:
-    """A file of problems, or families to draw from."""
+    """A file of problems, or problem families."""
 
     group: ClassVar[str] = "Problems"
 
     problems: Annotated[str, Option(metavar="FILE")] = ""
-    """File of problems, one JSON object a line with "id", "question" and "answer"; instead of families."""
+    """File of problems, one JSON object per line with "id", "question" and "answer"; instead of families."""
     families: Annotated[tuple[str, ...], Option(metavar="NAME,...")] = ()
-    """Problem families to draw from, separated by commas; "all", "easy" and "complex" stand for several."""
+    """Problem families to draw from, separated by commas. "all", "easy" and "complex" select several."""
     split: Literal["train", "heldout"] = "train"
-    """Which split of the families to draw from; "heldout" is for measuring only."""
+    """Split of the families to draw from; "heldout" is for evaluation only."""
     limit: Annotated[int | None, Option(metavar="N", least=1)] = None
-    """How many problems to take; by default all of a file, or 100 of families."""
+    """Number of problems; by default all of a file, or 100 of families."""
     seed: Annotated[int, Option(metavar="S")] = 0
-    """The seed of the problems and of all tokens drawn; results do not depend on anything else."""
+    """Seed of the problems and of sampling; the same settings and seed give the same results."""
 
     def read_problems(self) -> tuple[Problem, ...]:
-        """Return the problems of the file or the families, in order.
-
-        Raises ValueError or OSError for a file that cannot be used.
-        """
+        """Return the problems in order. Raises ValueError or OSError for an unusable file."""
         if self.problems:
             from storm_calm.env import read_problems
 
@@ -49,7 +46,7 @@ class ProblemOptions:
 
 
 def digest(problems: Iterable[Problem]) -> str:
-    """Return a fingerprint of the problems, by which a run folder notices that they have changed."""
+    """Return a hash of the problems, which a run folder compares on --resume."""
     from storm_calm.env.serialize import to_json
 
     lines = "\n".join(json.dumps(to_json(problem), sort_keys=True) for problem in problems)

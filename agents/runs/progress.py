@@ -1,50 +1,46 @@
-"""How far work on many problems is: one `Progress`, which every command shows in the same way."""
+"""The progress of a run over many jobs, which every command shows in the same way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far the work is. Counts of jobs include those of earlier sessions."""
+    """The progress of a run. Counts of jobs include earlier sessions."""
 
     total: int
-    """Jobs in all."""
     done: int
     """Jobs with a result that counts."""
     in_flight: int
-    """Jobs under way."""
     errors: int = 0
     """Jobs that failed in this session."""
     last_error: str = ""
-    """The message of the last error; "" without one."""
     elapsed_seconds: float = 0.0
     """Wall seconds of this session."""
     seconds_left: float | None = None
-    """Wall seconds until the end at the pace of this session; None before its first result."""
+    """Estimated wall seconds until the end; None before this session's first result."""
     tokens_per_second: float | None = None
-    """Tokens written in this session for each second of it; None if nothing is written."""
+    """Tokens generated per second of this session; None if the work generates none."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """What became of the jobs that are done, as the display names it: "golden", "right", ..."""
+    """Finished jobs by outcome, as the display names it: "golden", "right", ..."""
 
 
 OnProgress = Callable[[Progress], None]
-"""Called now and then, in the thread that started the work."""
+"""Callback for progress, in the thread that started the work."""
 
 
 class ProgressMeter:
-    """Measures one session: how long it has run, and how long it will still take."""
+    """A clock of one session that estimates the remaining time."""
 
     def __init__(self, total: int, *, done: int = 0) -> None:
-        """done: jobs that earlier sessions have done."""
+        """done: jobs that earlier sessions finished."""
         self._total, self._done_before, self._started = total, done, monotonic()
 
     @property
     def elapsed_seconds(self) -> float:
-        """Wall seconds since this was made."""
         return monotonic() - self._started
 
     def read(
@@ -53,16 +49,16 @@ class ProgressMeter:
         done: int,
         in_flight: int,
         counts: Mapping[str, int],
-        errors: list[str] | None = None,
+        errors: Sequence[str] = (),
         tokens: int | None = None,
     ) -> Progress:
-        """Return the progress. tokens: written in this session."""
+        """Return the progress. tokens: generated in this session."""
         elapsed, new = self.elapsed_seconds, done - self._done_before
         return Progress(
             total=self._total,
             done=done,
             in_flight=in_flight,
-            errors=len(errors or ()),
+            errors=len(errors),
             last_error=errors[-1] if errors else "",
             elapsed_seconds=elapsed,
             seconds_left=elapsed / new * (self._total - done) if new > 0 else None,
@@ -72,7 +68,7 @@ class ProgressMeter:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in words, as in "1 h 04 min"."""
+    """Return a readable duration such as "1 h 04 min"."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"

@@ -1,4 +1,4 @@
-"""Which reasoner, and how it draws tokens: options of the commands that solve problems."""
+"""Options that select the reasoner and its sampling, for the commands that solve problems."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class ReasonerOptions:
     reasoner: Annotated[str, Option(metavar="nano|FOLDER|URL|chat:URL")] = "nano"
     """The model that solves: "nano", "nano-base", a nano model's folder, a server's URL, or chat: and a URL."""
     model: Annotated[str, Option(metavar="NAME")] = ""
-    """The model's name, if the server has more than one."""
+    """Name of the model; optional if the server serves only one."""
     tokenizer: Annotated[str, Option(metavar="FILE")] = ""
     """The tokenizer.json of a server's model. Training needs it for token ids; evaluation counts tokens with it."""
     temperature: Annotated[float | None, Option(metavar="T", least=0)] = None
-    """How freely tokens are drawn, 0 for the likeliest; by default the reasoner's own."""
+    """Sampling temperature, 0 for greedy decoding; by default the reasoner's own."""
 
     def open_reasoner(self) -> Reasoner:
         """Open the reasoner. Raises ReasonerError and ValueError as `agents.reasoners.open_reasoner` does."""

@@ -1,11 +1,10 @@
-"""Jobs whose results are kept one by one, so that a run resumes after a kill with what is missing.
+"""Run jobs whose results are stored one by one, so that a run can resume after a crash with the missing jobs.
 
     work = ResumableWork(jobs, kept, labels=labels)
     work.run(solve, keep=keep, workers=4, tokens=lambda: reasoner.tokens, cancel=reasoner.cancel, name="eval")
     work.in_order()
 
-Each job depends on the seed and on itself alone, so the results are the same with any number of workers, and after any
-number of kills. What may change between two sessions is up to the run folder (`agents.runs.run_folder`).
+A job must depend only on the seed and on itself. The results are then the same with any number of workers and restarts.
 """
 
 from __future__ import annotations
@@ -13,44 +12,47 @@ from __future__ import annotations
 import typing
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from typing import Any, Generic, TypeVar, cast
 
 from storm_calm.agents.runs.progress import OnProgress, ProgressMeter
 from storm_calm.agents.runs.worker_pool import run_jobs
 
 
 class JobResult(typing.Protocol):
-    """What is kept of a job."""
+    """A stored result of a job, which must be a dataclass.
+
+    failed: whether the sandbox failed, so that the result does not count and the job runs again.
+    at_seconds: wall seconds from the start of the run to the result, over all sessions.
+    """
 
     @property
-    def key(self) -> Hashable:
-        """The key of its job."""
-
+    def key(self) -> Hashable: ...
     @property
-    def failed(self) -> bool:
-        """Whether the sandbox failed it, so that it says nothing about the model and is run again."""
-
+    def failed(self) -> bool: ...
     @property
-    def at_seconds(self) -> float:
-        """Wall seconds after which it was done, counted over all sessions."""
+    def at_seconds(self) -> float: ...
 
+
+SANDBOX_FAILED = "sandbox failed"
+"""The label of results that do not count."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result", bound=JobResult)
 
 
 class ResumableWork(Generic[Job, Result]):
-    """What one process knows of the jobs of a run and of their results."""
+    """The jobs of a run and their results."""
 
     def __init__(
         self, jobs: Mapping[Any, Job], kept: Iterable[Result], *, labels: Callable[[Result], Mapping[str, int]]
     ) -> None:
-        """jobs: all of them, by key. kept: results of earlier sessions. labels: what a result adds to the counts."""
+        """jobs: all jobs by key. kept: results of earlier sessions. labels: what a result adds to `Progress.counts`."""
         self.results = {result.key: result for result in kept}
         self.left = [job for key, job in jobs.items() if key not in self.results or self.results[key].failed]
         """Jobs without a result that counts."""
         self.errors: list[str] = []
-        """Messages of the jobs that failed in this session."""
+        """Error messages of this session."""
         self._order, self._labels = tuple(jobs), labels
         self._counts: Counter[str] = Counter()
         for result in self.results.values():
@@ -62,41 +64,41 @@ class ResumableWork(Generic[Job, Result]):
         self,
         work: Callable[[Job], Result],
         *,
-        keep: Callable[[Result, float], Result],
+        keep: Callable[[Result], object],
         workers: int,
         tokens: Callable[[], int],
         cancel: Callable[[], None],
         on_progress: OnProgress | None = None,
         name: str,
     ) -> None:
-        """Work on what is left.
+        """Run the jobs that are left.
 
-        keep: stores a result, with the wall seconds after which it was done, and returns what it stored.
-        tokens: how many were written so far. Raises TooManyFailuresError as `run_jobs` does.
+        keep: stores a result, in this thread. tokens: returns the number of tokens generated so far.
+        For the others see `run_jobs`. Raises TooManyFailuresError as `run_jobs` does.
         """
 
-        def keep_one(job: Job, result: Result) -> bool:
-            result = keep(result, round(self._earlier + self._meter.elapsed_seconds, 3))
+        def keep_and_count(result: Result) -> bool:
+            seconds = round(self._earlier + self._meter.elapsed_seconds, 3)
+            result = cast(Result, replace(cast(Any, result), at_seconds=seconds))
+            keep(result)
             if result.key in self.results:
                 self._counts.subtract(self._labelled(self.results[result.key]))
             self.results[result.key] = result
             self._counts.update(self._labelled(result))
             return result.failed
 
-        def tell(unfinished: int, errors: list[str]) -> None:
-            if on_progress:
-                counts = {name: count for name, count in self._counts.items() if count or name != SANDBOX_FAILED}
-                on_progress(
-                    self._meter.read(
-                        done=self._done,
-                        in_flight=min(unfinished, workers),
-                        counts=counts,
-                        errors=errors,
-                        tokens=tokens(),
-                    )
-                )
+        def report(unfinished: int, errors: list[str]) -> None:
+            if on_progress is None:
+                return
+            counts = {name: count for name, count in self._counts.items() if count or name != SANDBOX_FAILED}
+            in_flight = min(unfinished, workers)
+            on_progress(
+                self._meter.read(done=self._done, in_flight=in_flight, counts=counts, errors=errors, tokens=tokens())
+            )
 
-        self.errors = run_jobs(self.left, work, keep_one, workers=workers, cancel=cancel, on_progress=tell, name=name)
+        self.errors = run_jobs(
+            self.left, work, keep_and_count, workers=workers, cancel=cancel, on_progress=report, name=name
+        )
 
     def in_order(self) -> list[Result]:
         """Return the results in the order of the jobs."""
@@ -108,7 +110,3 @@ class ResumableWork(Generic[Job, Result]):
 
     def _labelled(self, result: Result) -> Mapping[str, int]:
         return {**self._labels(result), SANDBOX_FAILED: int(result.failed)}
-
-
-SANDBOX_FAILED = "sandbox failed"
-"""What results that say nothing about the model are counted as."""

@@ -1,4 +1,4 @@
-"""The output folder of a run: claimed by one process at a time, and never mixed from two configurations."""
+"""The run folder: locked by one process at a time, and bound to the settings of one run."""
 
 from __future__ import annotations
 
@@ -16,47 +16,46 @@ from storm_calm.env.atomic_write import is_draft, write_text
 from storm_calm.env.format_version import with_version, without_version
 
 MAY_DIFFER_IF_SAME_PROBLEMS = {"problems", "data_dir"}
-"""Settings that say where problems are: they may differ in a resumed run, as long as the problems are the same."""
+"""Settings with paths of problems. They may change on resume if the problems are the same."""
 
 MAX_SHOWN = 6
-"""Changed settings that an error lists."""
+"""The most changed settings that an error lists."""
+NOT_SET = "not set"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunKind:
-    """What sort of run a folder holds."""
+    """The kind of run in a folder."""
 
     noun: str
     """As in "holds something else than a curation"."""
     verb: str
     """As in "another process curates into it"."""
     may_change: frozenset[str]
-    """Settings that may change if the run is resumed; names with dots for nested ones, a section for all in it."""
+    """Settings that may change on resume. Nested ones have dots; the name of a section includes all its settings."""
 
 
 def stored_settings(path: Path) -> dict[str, Any] | None:
-    """What a folder's config.toml says; None where there is none. Raises ValueError where it cannot be read."""
+    """Return the settings in a folder's config.toml, or None if it is missing. Raises ValueError if it is invalid."""
     file = path / "config.toml"
     try:
-        settings = tomllib.loads(file.read_text(encoding="utf-8"))
+        return without_version(tomllib.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: not TOML: {error}") from error
-    try:
-        return without_version(settings)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
 
 
 @contextmanager
 def lock_run_folder(path: Path, kind: RunKind, *, settings_file: str, may_hold: Collection[str] = ()) -> Iterator[None]:
-    """Hold the folder for this process alone; it is made if it is missing.
+    """Lock the folder for this process, and create it if it is missing.
 
-    settings_file: what tells a run's folder. may_hold: what may be in the folder before that is written.
-    Raises ValueError for a folder that another process works in, or that holds something else altogether.
+    settings_file: the file that identifies a run folder. may_hold: files that may exist before it.
+    Raises ValueError if another process has locked the folder, or if it contains other files.
     """
-    # A run that was killed at once may leave its lock and a draft.
+    # A run that crashed early may have left its lock and a draft of the settings.
     names = {file.name for file in path.iterdir() if not is_draft(file)} if path.exists() else set()
     if names - {".lock", *may_hold} and settings_file not in names:
         raise ValueError(f"{path}: holds something else than {kind.noun}; choose another --out")
@@ -74,21 +73,20 @@ def lock_run_folder(path: Path, kind: RunKind, *, settings_file: str, may_hold: 
 def claim_run_folder(
     path: Path, kind: RunKind, settings: Mapping[str, Any], *, done: Callable[[], int | None], resume: bool
 ) -> Iterator[None]:
-    """Hold the folder for this process alone, with the settings written into it.
+    """Lock the folder for this process, and write the settings into it.
 
-    settings: as TOML data, with "problems_digest".
-    done: how many problems the run in the folder has done; None if there is nothing to resume.
-    Raises ValueError for a folder that holds other settings (naming what changed), that holds a run and `resume` is not
-    set, that another process works in, or that holds something else altogether.
+    settings: TOML data with "problems_digest". done: returns the number of finished problems, or None for a new run.
+    Raises ValueError if the folder has other settings (named in the message), has a run but `resume` is False, is
+    locked by another process, or contains other files.
     """
     with lock_run_folder(path, kind, settings_file="config.toml"):
-        begun = done()
-        before = stored_settings(path) if begun is not None else None
+        finished = done()
+        before = stored_settings(path) if finished is not None else None
         if before is not None:
             check_settings(path, kind, before, settings)
         if before is not None and not resume:
             raise ValueError(
-                f"{path}: holds a run already ({begun} of its problems done); --resume it, or choose another --out"
+                f"{path}: holds a run already ({finished} of its problems done); --resume it, or choose another --out"
             )
         if before != settings:
             write_text(path / "config.toml", tomli_w.dumps(with_version(settings)))
@@ -96,10 +94,7 @@ def claim_run_folder(
 
 
 def check_settings(path: Path, kind: RunKind, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise ValueError if a run that was made with settings `before` can't be resumed with `now`, naming what changed.
-
-    Both may be nested, and may have the digest of their problems, "problems_digest".
-    """
+    """Raise ValueError with the changed settings if a run with settings `before` cannot be resumed with `now`."""
     digest = now.get("problems_digest")
     same_problems = digest is not None and before.get("problems_digest") == digest
     may_change = kind.may_change | (MAY_DIFFER_IF_SAME_PROBLEMS if same_problems else set())
@@ -107,7 +102,7 @@ def check_settings(path: Path, kind: RunKind, before: Mapping[str, Any], now: Ma
     changed = [
         f"{name}: {old.get(name, NOT_SET)} -> {new.get(name, NOT_SET)}"
         for name in dict.fromkeys((*new, *old))
-        # A run from before a setting was there has none of it, and so has one that leaves it empty.
+        # A setting that did not exist when the run started counts as empty.
         if old.get(name, NOT_SET) != new.get(name, NOT_SET)
         and not any(name == one or name.startswith(f"{one}.") for one in may_change)
     ]
@@ -119,11 +114,8 @@ def check_settings(path: Path, kind: RunKind, before: Mapping[str, Any], now: Ma
         )
 
 
-NOT_SET = "not set"
-
-
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Each setting as "section.name" and its value as text."""
+    """Yield each setting as "section.name" and its value as text."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")

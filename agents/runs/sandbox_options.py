@@ -1,4 +1,4 @@
-"""Where programs run and what they may use: the options of every command that runs programs."""
+"""Options of the sandbox and its limits, for the commands that run programs."""
 
 from __future__ import annotations
 
@@ -12,29 +12,28 @@ from storm_calm.sandbox import BACKENDS, Isolation, Limits, Sandbox, open_sandbo
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxOptions:
-    """Where programs run, and the limits of each."""
+    """The sandbox, and the limits of each program."""
 
     group: ClassVar[str] = "Sandbox and limits"
 
     sandbox: Annotated[str, Option(choices=BACKENDS)] = "local"
-    """Where programs run: on this machine, in Docker containers, in E2B's cloud, or on a Ray cluster."""
+    """Backend that runs programs: this machine, Docker containers, the E2B cloud, or a Ray cluster."""
     minimum_isolation: Isolation = "landlock"
     """The weakest isolation level to accept."""
     solver_seconds: Annotated[float, Option(metavar="S", above=0)] = 10.0
-    """Wall seconds for each program."""
+    """Time limit of each program, in wall seconds."""
     memory_mb: Annotated[int, Option(metavar="MB", least=1)] = 1024
-    """MiB of memory for each program."""
+    """Memory limit of each program, in MiB."""
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Return the options among the settings of a training run. Raises OptionError for impossible values."""
+        """Return the options among the settings of a training run. Raises OptionError for invalid values."""
         options = cls(**{field.name: settings[field.name] for field in fields(cls)})
         check_options(options)
         return options
 
     @property
     def limits(self) -> Limits:
-        """The limits of each program."""
         return Limits(seconds=self.solver_seconds, memory_mb=self.memory_mb)
 
     def open_sandbox(self, *, workers: int | None = None) -> Sandbox:
@@ -44,11 +43,11 @@ class SandboxOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeOptions(SandboxOptions):
-    """The limits of a trajectory besides."""
+    """The sandbox options, and the limits of a trajectory."""
 
     group: ClassVar[str] = SandboxOptions.group
 
     max_executions: Annotated[int, Option(metavar="N", least=0)] = 4
-    """Programs that may run in a trajectory."""
+    """The most programs that may run in a trajectory."""
     max_tokens: Annotated[int | None, Option(metavar="N", least=1)] = None
-    """Tokens of a whole trajectory, prompt included; by default the model's context."""
+    """The most tokens of a trajectory, including the prompt; by default the model's context."""

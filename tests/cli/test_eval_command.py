@@ -139,7 +139,7 @@ def test_stress_results_fit_into_60_columns_and_come_by_kind_and_by_what_stands_
         (("--stress", "all", "--families", "all"), "give a file of problems, families, test sets or stress sets"),
         (("--benchmark", "nl4opt", "--data-dir", "nowhere"), "nowhere: No such file or directory"),
         (("--benchmark", "nl4opt", "--data-dir", "."), ".: no file for nl4opt, such as nl4opt.jsonl"),
-        (("--families", "diet", "--data-dir", "."), "--data-dir: goes with --benchmark"),
+        (("--families", "diet", "--data-dir", "."), "--data-dir: needs --benchmark"),
         (("--families", "diet", "--limit", "1", "--reasoner", "gpt"), "reasoner 'gpt' is unknown"),
         (("--resume",), "--resume: needs --out"),
     ],

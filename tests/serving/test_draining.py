@@ -133,7 +133,7 @@ def test_what_does_not_finish_is_stopped(serve, upstream, how):
     [
         (["--reasoner", "http://127.0.0.1:9/v1"], "cannot be reached"),
         (["--reasoner", "gpt-5"], "reasoner 'gpt-5' is unknown"),
-        (["--reasoner", "nano", "--reasoner", "http://127.0.0.1:9"], "only servers' addresses go together"),
+        (["--reasoner", "nano", "--reasoner", "http://127.0.0.1:9"], "only URLs of servers"),
         (["--keys", "none.txt"], "none.txt: No such file"),
         (["--api-key", "short"], "--api-key: key 1 has less than"),
         (["--reasoning-field", "thoughts"], "is not one of both, reasoning, reasoning_content"),

@@ -1,4 +1,4 @@
-"""A curation turns problems into records, keeps them, and refuses to mix two."""
+"""A curation turns problems into records, stores them, and rejects changed settings."""
 
 import json
 import re
@@ -156,7 +156,7 @@ def test_two_processes_do_not_share_a_folder(config, tmp_path):
 
 
 class Failing(FakeReasoner):
-    """Fails for problems of these hours."""
+    """A reasoner that fails for problems of these hours."""
 
     def __init__(self, role, *hours):
         super().__init__(role)

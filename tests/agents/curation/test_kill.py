@@ -1,4 +1,4 @@
-"""`kill -9` at any moment, then once more: every problem is there once, nothing is lost, the results are the same."""
+"""After `kill -9` at any moment, a resumed run has each problem once, with the same results."""
 
 import json
 import random
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.slow
 
 COUNT = 16
 SESSIONS = 4
-"""The most that are killed."""
+"""The most sessions that are killed."""
 
 
 def finished(episodes):
-    """The ids of the whole lines in a file."""
+    """Return the ids in the complete lines of a file."""
     text = episodes.read_text() if episodes.exists() else ""
     return {json.loads(line)["id"] for line in text.splitlines(keepends=True) if line.endswith("\n")}
 

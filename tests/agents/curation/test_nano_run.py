@@ -1,4 +1,4 @@
-"""The main job with its real parts: the model that comes with the package, the sandbox, the machine."""
+"""A curation with real components: the built-in model, the sandbox and the graph."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 def lines(folder, name):
-    """A run's records without what a clock or a scheduler decides."""
+    """Return a run's records without times and other values that vary."""
     records = [json.loads(line) for line in (folder / name).read_text().splitlines()]
     for record in records:
         forget(record, {"at_seconds", "generation_seconds", "execution_seconds", "wall_seconds", "cpu_seconds",

@@ -1,4 +1,4 @@
-"""Runs are compared on the problems that they share, and the pictures show what the table says."""
+"""Runs are compared on shared problems, and the plots show the same figures as the table."""
 
 import json
 from dataclasses import replace

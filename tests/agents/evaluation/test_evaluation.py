@@ -1,4 +1,4 @@
-"""An evaluation keeps every run, scores it under the rules that are named, and gives no credit that was not earned."""
+"""An evaluation stores each sample and scores it under the given rules, without false credit."""
 
 import json
 import re
@@ -31,13 +31,13 @@ def config(tmp_path):
 
 
 def left_in(out):
-    """What a finished evaluation left, but for what was measured."""
+    """Return the files of a finished evaluation without measured times."""
     lines = [without_measurements(json.loads(line)) for line in (out / "samples.jsonl").read_text().splitlines()]
     return lines, without_measurements(json.loads((out / "results.json").read_text()))
 
 
 class Chancy(FakeReasoner):
-    """Right or wrong by the seed of the segment; remembers the seeds."""
+    """A reasoner that is correct or wrong depending on the seed, and records the seeds."""
 
     sampling = Sampling(temperature=0.7)
 
@@ -53,7 +53,7 @@ class Chancy(FakeReasoner):
 
 
 class Failing(FakeReasoner):
-    """The reasoner fails for these hours."""
+    """A reasoner that fails for these hours."""
 
     def __init__(self, role, *hours):
         super().__init__(role)
@@ -265,11 +265,11 @@ def test_two_evaluations_are_not_mixed(config, tmp_path):
         ({}, "give a file of problems, families, test sets or stress"),
         ({"problems": "a", "families": ("all",)}, "give a file of problems, families, test sets or stress"),
         ({"families": ("all",), "benchmark": ("nl4opt",)}, "give a file of problems, families, test sets or stress"),
-        ({"families": ("all",), "data_dir": "data"}, "data_dir: goes with --benchmark"),
-        ({"stress": ("all",), "benchmark": ("nl4opt",)}, "test sets or stress sets, one of them"),
+        ({"families": ("all",), "data_dir": "data"}, "data_dir: needs --benchmark"),
+        ({"stress": ("all",), "benchmark": ("nl4opt",)}, "give a file of problems, families, test sets or stress"),
         ({"families": ("all",), "split": "test"}, 'split: "test" is not one of'),
         ({"families": ("all",), "rule": ("exact",)}, 'rule: "exact" is unknown. Known: paper, sirl, orlm, mamo'),
-        ({"families": ("all",), "rule": ()}, "no rule is given"),
+        ({"families": ("all",), "rule": ()}, "give at least one rule"),
         ({"benchmark": ("nlp4lp",)}, 'benchmark: "nlp4lp" is unknown. Known: nl4opt'),
         ({"families": ("all",), "samples": 0}, "samples: 0 is not a"),
         ({"families": ("all",), "temperature": float("nan")}, "temperature: nan is not a"),

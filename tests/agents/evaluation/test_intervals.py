@@ -1,4 +1,4 @@
-"""Intervals hold what they promise, and never claim certainty from a few problems."""
+"""Intervals have their stated coverage, and never have zero width."""
 
 import itertools
 import random

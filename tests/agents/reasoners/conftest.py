@@ -13,7 +13,7 @@ from support.scripted_server import ScriptedServer
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """A server that says it is vLLM."""
+    """A server that identifies as vLLM."""
     scripted = ScriptedServer()
     yield scripted
     scripted.close()

@@ -1,4 +1,4 @@
-"""A whole run over `agents.reasoners.chat`: a real sandbox, and an endpoint whose model calls, reads and answers."""
+"""A whole trajectory over `agents.reasoners.chat`, with a real sandbox and a scripted endpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPENING = [{"role": "system", "content": CHAT_PROMPT}, {"role": "user", "content
 
 
 def called(number: int, code: str, content: str | None) -> dict:
-    """The message in which the model called the tool."""
+    """Return the message with the model's tool call."""
     function = {"name": "run_python", "arguments": arguments(code)}
     calls = [{"id": f"call_{number}", "type": "function", "function": function}]
     return {"role": "assistant", "content": content, "tool_calls": calls}
@@ -59,7 +59,7 @@ def test_a_model_calls_twice_and_answers_and_each_time_is_sent_all_that_was_said
 
 
 def hinted(env: SolverEnv, words: str, hint: str) -> str:
-    """The text after an intervention where `words` stand."""
+    """Return the text after an intervention at `words`."""
     offset = env.episode.transcript.text.index(words)
     env.intervene(Finding(trigger="manual_computation", offset=offset, evidence=words), hint)
     return env.episode.transcript.text

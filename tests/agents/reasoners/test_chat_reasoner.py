@@ -1,4 +1,4 @@
-"""`agents.reasoners.chat` against an endpoint that streams, refuses and misbehaves over real HTTP."""
+"""`agents.reasoners.chat` against a misbehaving endpoint over real HTTP."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_refusal_and_a_filter_are_errors(server, chat):
     )
     with pytest.raises(ReasonerError, match=f"{server.url}: tiny refused: I can't do that."):
         ask(chat)
-    with pytest.raises(ReasonerError, match="tiny broke off the text: content_filter"):
+    with pytest.raises(ReasonerError, match=r"tiny .*: content_filter"):
         ask(chat)
 
 
@@ -192,9 +192,8 @@ def test_what_an_endpoint_refuses_is_left_out_or_renamed_from_then_on(server, ch
         assert sent["max_completion_tokens"] == 64
         assert not {"temperature", "max_tokens", "parallel_tool_calls"} & set(sent)
         assert (sent["top_p"], sent["seed"]) == (0.95, 7)
-    assert [record.getMessage() for record in caplog.records if record.name == "storm"] == [
-        f"{server.url}: tiny does not take temperature; it is asked without"
-    ]
+    [warning] = [record.getMessage() for record in caplog.records if record.name == "storm"]
+    assert warning.startswith(f"{server.url}: tiny does not accept temperature")
 
 
 def test_a_limit_that_is_refused_by_both_names_is_left_out(server, chat):
@@ -344,14 +343,14 @@ def test_a_wrong_key_fails_at_once_says_what_to_set_and_is_never_shown(server, c
 
 def test_an_unknown_model_fails_at_once_and_says_what_to_check(server):
     server.play(Reply(status=404, message="The model `huge` does not exist."))
-    with pytest.raises(ReasonerError, match=r"has it chat completions, and does it serve 'huge'"):
+    with pytest.raises(ReasonerError, match=r"has chat completions and serves 'huge'"):
         ask(Chat(server.url, model="huge"))
     assert len(server.requests) == 1
 
 
 def test_of_hundreds_of_models_a_few_are_named(server):
     server.models = tuple(f"model-{number}" for number in range(300))
-    with pytest.raises(ReasonerError, match=r"say which model; it serves model-0, .*model-9 and 290 more$"):
+    with pytest.raises(ReasonerError, match=r"the model's name; it serves model-0, .*model-9 and 290 more$"):
         Chat(server.url)
 
 
@@ -360,7 +359,7 @@ def test_a_spec_with_chat_before_an_address_opens_it(server, tmp_path):
     reasoner = open_reasoner(f"chat:{server.url}", model="big")
     assert ask(reasoner).text == "Yes."
     assert (server.requests[0]["model"], reasoner.context, reasoner.encode("x")) == ("big", None, None)
-    with pytest.raises(ValueError, match="no address"):
+    with pytest.raises(ValueError, match="not the URL of a server"):
         open_reasoner("chat:gpt")
     with pytest.raises(ValueError, match="leave out the tokenizer"):
         open_reasoner(f"chat:{server.url}", tokenizer=tmp_path / "tokenizer.json")

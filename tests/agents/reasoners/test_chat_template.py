@@ -31,5 +31,5 @@ def test_the_last_word_must_be_the_users(messages):
 
 
 def test_an_unknown_role_is_refused():
-    with pytest.raises(ValueError, match="'tool' is none of"):
+    with pytest.raises(ValueError, match="'tool' is not one of"):
         render([{"role": "tool", "content": "1"}, {"role": "user", "content": "Q"}])

@@ -1,4 +1,4 @@
-"""`agents.reasoners.chat_messages`: a transcript as the messages of a chat, and nothing of it lost."""
+"""`agents.reasoners.chat_messages`: a transcript becomes the messages of a chat, without loss."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from support.chat_events import arguments
 
 QUESTION = [{"role": "system", "content": "Be\nbrief."}, {"role": "user", "content": 'How "many"?\u2028Ünd?'}]
 LINE_END = st.sampled_from(["\n", "\n\n", "\r\n", ""])
-# No fence can be made of these, and no line of them is a fence.
+# These contain no fence, also when joined.
 WORDS = st.text(st.sampled_from("ab \n`\\{}<>'\"é"), max_size=30).filter(lambda text: "```" not in text)
 MARKS = st.sampled_from(["```python\n", "```output\n", "```\n", "\n", "```", "<think>\n", "</think>\n", "x = 1", "py"])
 
 
 def ran(stdout: str, *, last: bool = False) -> str:
-    """What the environment appends for a run that prints `stdout`."""
+    """Return what the environment appends after a program that prints `stdout`."""
     execution = Execution(code="", status="ok", stdout=stdout, isolation="limits", backend="tests")
     return Inline().observation(execution, last=last)
 
 
 def appended(text: str, answer: str) -> str:
-    """As the environment puts them together."""
+    """Return the text as the environment builds it."""
     return text + (answer if text.endswith("\n") else f"\n{answer}")
 
 
@@ -82,7 +82,7 @@ def test_a_run_is_a_call_and_a_tools_answer_and_thoughts_are_left_out():
 
 
 def hint(words: str) -> dict:
-    """The turn that a hint is sent as."""
+    """Return the message that a hint is sent as."""
     return {"role": "user", "content": f"{HINT_PREFIX}{words}"}
 
 
@@ -213,13 +213,13 @@ def test_a_round_says_which_field_is_which():
     )
 
 
-# What may stand between two marks: a hint and what was written around it, with thoughts open, closed and cut.
+# Text between two marks: a hint and the text around it, with open, closed and cut thoughts.
 THOUGHTS = st.sampled_from(["{}", "<think>\n{}\n</think>\n", "<think>\n{}", "{}\n</think>\n"])
 STRETCHES = st.lists(st.tuples(THOUGHTS, WORDS, WORDS.filter(str.strip)), max_size=4)
 
 
 def stretch(pieces: list[tuple[str, str, str]]) -> str:
-    """Text and hints in turn, as the environment puts them together."""
+    """Return text and hints in turn, as the environment builds it."""
     text = ""
     for form, words, hint in pieces:
         text += form.format(words)
@@ -228,14 +228,14 @@ def stretch(pieces: list[tuple[str, str, str]]) -> str:
 
 
 def bare(text: str) -> str:
-    """Without what may be lost: tags, marks, fences and white space."""
+    """Return the text without tags, marks, fences and white space, which may be lost."""
     text = text.replace(HINT_PREFIX, "").replace(CONTINUE_REQUEST, "")
     return re.sub(r"</?think>|</?hint>|```(?:python|output)|[`\s]", "", text)
 
 
 @st.composite
 def runs(draw: st.DrawFn) -> str:
-    """The text of a run with hints, programs and outputs, after the prompt."""
+    """Return the text of a trajectory with hints, programs and outputs, after the prompt."""
     text = ""
     for _ in range(draw(st.integers(0, 3))):
         text += stretch(draw(STRETCHES)) + draw(WORDS)
@@ -287,7 +287,7 @@ def test_a_lesson_has_all_of_a_run_in_its_order_and_only_the_assistants_voice(te
 
 
 def words(message: dict) -> str:
-    """All that a message says, a called program included."""
+    """Return the content of a message and the program that it calls."""
     codes = [json.loads(call["function"]["arguments"])["code"] for call in message.get("tool_calls", ())]
     return "".join([message["content"] or "", *codes])
 

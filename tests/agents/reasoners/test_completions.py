@@ -57,9 +57,9 @@ def test_the_address_may_leave_out_v1(server):
 @pytest.mark.parametrize(
     "events",
     [
-        [event("```python\nprint(1)\n``"), event("`\n", "stop", stop_reason="```\n")],  # Left in.
-        [event("```python\nprint(1)\n"), event("", "stop", stop_reason="```\n")],  # Left out, but named.
-        [event("```python\nprint(1)\n```\n\nSo "), event("the answer", "length")],  # Overlooked.
+        [event("```python\nprint(1)\n``"), event("`\n", "stop", stop_reason="```\n")],  # Included.
+        [event("```python\nprint(1)\n"), event("", "stop", stop_reason="```\n")],  # Omitted, but reported.
+        [event("```python\nprint(1)\n```\n\nSo "), event("the answer", "length")],  # Ignored by the server.
     ],
 )
 def test_a_segment_ends_with_its_stop_string_whatever_the_server_does_with_it(server, events):
@@ -111,7 +111,7 @@ def test_a_refused_connection_names_the_address():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-        with pytest.raises(ReasonerError, match=f"{url} cannot be reached, 2 attempts: .*refused.*Is the server up"):
+        with pytest.raises(ReasonerError, match=f"{url} cannot be reached, 2 attempts: .*refused.*Is the server"):
             Completions(url, max_retries=1)
 
 
@@ -153,7 +153,7 @@ def test_what_was_handed_on_is_never_contradicted(server):
     server.play(Reply([event("Let me ")], end="cut"), Reply([event("Perhaps"), event("", "stop")]))
     stream = Completions(server.url).stream("Q", stop=(), max_tokens=64, sampling=Sampling(seed=7))
     assert next(stream).text == "Let me "
-    with pytest.raises(ReasonerError, match="went another way"):
+    with pytest.raises(ReasonerError, match="different text"):
         list(stream)
 
 
@@ -166,7 +166,7 @@ def test_other_pieces_of_the_same_text_do_when_a_stream_is_begun_again(server):
 def test_silence_ends_in_an_error_that_says_for_how_long(server):
     server.play(Reply([event("Let me ")], end="silence"))
     reasoner = Completions(server.url, timeout=0.2, max_retries=1)
-    with pytest.raises(ReasonerError, match=r"broke off, 2 attempts: silent for 0.2 seconds"):
+    with pytest.raises(ReasonerError, match=r"broke off, 2 attempts: no data for 0.2 seconds"):
         ask(reasoner)
 
 
@@ -199,16 +199,16 @@ def test_the_key_comes_from_the_environment_and_is_in_no_repr(server, monkeypatc
 
 def test_an_unknown_model_or_path_fails_at_once_and_says_what_to_check(server):
     server.play(Reply(status=404, message="The model `huge` does not exist."))
-    with pytest.raises(ReasonerError, match=r"answered 404: .*does not exist.*does it serve 'huge'"):
+    with pytest.raises(ReasonerError, match=r"answered 404: .*does not exist.*serves 'huge'"):
         ask(Completions(server.url, model="huge"))
     assert len(server.requests) == 1
-    with pytest.raises(ReasonerError, match="say which model"):
+    with pytest.raises(ReasonerError, match="the model's name"):
         Completions(server.url + "/elsewhere")
 
 
 def test_of_several_models_one_must_be_chosen():
     server = ScriptedServer(models=("one", "two"))
-    with pytest.raises(ReasonerError, match="say which model; it serves one, two"):
+    with pytest.raises(ReasonerError, match="the model's name; it serves one, two"):
         Completions(server.url)
     assert Completions(server.url, model="two").name == "two"
     server.close()
@@ -216,7 +216,7 @@ def test_of_several_models_one_must_be_chosen():
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/v1", "http://"])
 def test_what_is_no_address_is_refused(url):
-    with pytest.raises(ValueError, match="no address"):
+    with pytest.raises(ValueError, match="not the URL of a server"):
         Completions(url)
 
 

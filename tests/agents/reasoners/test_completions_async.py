@@ -1,4 +1,4 @@
-"""Servers on an event loop: what goes over the wire, replicas that fail, streams that break off, and cancelling."""
+"""Asynchronous reasoners: the wire format, failing replicas, broken streams, and cancelling."""
 
 import asyncio
 
@@ -120,7 +120,7 @@ def test_one_replica_is_asked_again_where_there_is_no_other():
         assert written([one.url], "solve").generation.finish == "stop"
         assert len(one.asked) == 4
         one.failures = 4
-        with pytest.raises(ReasonerError, match=r"no replica began to answer; .*answered 503: .*not yet"):
+        with pytest.raises(ReasonerError, match=r"no replica answered; .*answered 503: .*not yet"):
             written([one.url], "solve")
 
 
@@ -220,7 +220,7 @@ def test_what_is_no_stream_of_completions_is_broken(data):
 
 
 class Slow:
-    """A synchronous reasoner that writes a word now and then, and remembers how many."""
+    """A synchronous reasoner that generates slowly and counts its words."""
 
     name, context, instructions, sampling = "slow", None, None, Sampling()
     hint_marks = ("", "")
@@ -278,5 +278,5 @@ def test_several_reasoners_go_together_only_where_they_are_servers():
         async with open_async(["nano", "http://127.0.0.1:9/v1"]):
             pass
 
-    with pytest.raises(ValueError, match="only servers' addresses go together"):
+    with pytest.raises(ValueError, match="only URLs of servers"):
         asyncio.run(open_both())

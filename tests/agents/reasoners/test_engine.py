@@ -1,4 +1,4 @@
-"""`agents.reasoners.engine`: bits that depend on the tokens alone, and what is kept of earlier requests."""
+"""`agents.reasoners.engine`: bit-identical logits, and reuse of earlier requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sequence(engine: Engine, length: int, seed: int = 0) -> list[int]:
 
 
 def logits(engine: Engine, ids: list[int], pieces: list[int], written: list[int] = WRITTEN) -> np.ndarray:
-    """After the prompt `ids`, computed in these pieces, and after each token of `written`.
+    """Return the logits after the prompt `ids`, computed in these pieces, and after each token of `written`.
 
     Shape (written + 1, vocabulary).
     """

@@ -1,4 +1,4 @@
-"""`agents.reasoners.open_reasoner`: what a spec can name."""
+"""`agents.reasoners.open_reasoner`: the accepted specs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def test_an_address_is_a_server(server):
 
 
 def test_anything_else_is_refused_with_what_can_be_given():
-    with pytest.raises(ValueError, match=r"'gpt' is unknown; give 'nano', 'nano-base', a folder .* or the address"):
+    with pytest.raises(
+        ValueError, match=r"'gpt' is unknown; give 'nano', 'nano-base', a folder .* the URL of a server"
+    ):
         open_reasoner("gpt")
 
 

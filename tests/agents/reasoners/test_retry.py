@@ -1,4 +1,4 @@
-"""`agents.reasoners.retry`: what is retried, how often, and with which pauses."""
+"""`agents.reasoners.retry`: which failures, how often, and after which pause."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from storm_calm.agents.reasoners.retry import (
 
 
 def failing(*errors):
-    """A request that raises these errors in order and then succeeds; it counts its calls."""
+    """A request that raises these errors in order, then succeeds. It counts its calls."""
     left = list(errors)
 
     def request():

@@ -1,4 +1,4 @@
-"""`agents.reasoners.sampler`: how one token is drawn."""
+"""`agents.reasoners.sampler`: sampling one token."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_extreme_temperatures_draw_without_a_warning(temperature):
 
 
 def test_a_wide_vocabulary_is_drawn_from_as_a_narrow_one():
-    """The shortcut that leaves unlikely tokens out before sorting changes nothing."""
+    """Ignoring unlikely tokens before sorting does not change the result."""
     logits = np.random.default_rng(0).normal(size=5000).astype(np.float32) * 3
     weights = np.exp(logits.astype(np.float64))
     order = np.argsort(-weights, kind="stable")

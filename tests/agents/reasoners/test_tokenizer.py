@@ -56,7 +56,7 @@ def test_text_is_never_normalized(tmp_path):
     data = json.loads((built_in("nano-base") / "tokenizer.json").read_text())
     data["normalizer"] = {"type": "NFC"}
     (tmp_path / "tokenizer.json").write_text(json.dumps(data))
-    text = "e\u0301"  # NFC would make one character of these two.
+    text = "e\u0301"  # NFC would merge these two characters.
     ids, ends = ByteTokens(tmp_path / "tokenizer.json").encode(text)
     decoder = TOKENS.decoder()
     assert "".join(decoder.feed(id) for id in ids) == text
@@ -71,7 +71,7 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path, words):
 
 
 def feed(text: str, stop: tuple[str, ...]):
-    """What a segment makes of the ids of `text` while it goes on, joined."""
+    """Return the generation that a segment makes of the ids of `text`."""
     segment = Segment(TOKENS, stop=stop)
     ids = TOKENS.encode_marked(text)[0]
     chunks = []

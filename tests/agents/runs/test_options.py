@@ -1,4 +1,4 @@
-"""One documented class is the options of a command: fields, groups, help texts, checks."""
+"""A documented class defines the options of a command: fields, groups, help texts and checks."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -58,7 +58,7 @@ def test_fields_have_the_group_help_and_metadata_of_the_class_that_declares_them
         ({"slices": True}, "slices: True is not a whole number from 1 to 12"),
         ({"toppings": "ham"}, "toppings: 'ham' is not a list"),
         ({"toppings": [1]}, "toppings: 1 is not text"),
-        ({"crust": "thin"}, "crust: there is no such setting. Known: oven, degrees, slices, toppings"),
+        ({"crust": "thin"}, "crust: unknown setting. Known: oven, degrees, slices, toppings"),
     ],
 )
 def test_a_value_that_a_field_cannot_have_is_named(settings, message):

@@ -1,4 +1,4 @@
-"""Progress says how long work has run and how long it will still take, at the pace of this session alone."""
+"""Progress reports the elapsed and the remaining time, at the pace of this session."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""Results are kept one by one; what is missing, or what the sandbox failed, is worked on in the next session."""
+"""Results are stored one by one; the next session runs missing jobs and those the sandbox failed."""
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -23,7 +23,7 @@ def square(job):
 
 
 class Session:
-    """One process: what it stores, and how it ended."""
+    """One session with its stored results and its progress."""
 
     def __init__(self, kept=(), jobs=range(6)):
         self.kept, self.seen, self.cancelled = list(kept), [], 0
@@ -41,10 +41,9 @@ class Session:
         )
         return self
 
-    def keep(self, result, at_seconds):
+    def keep(self, result):
         assert threading.current_thread() is threading.main_thread()
-        self.kept.append(replace(result, at_seconds=at_seconds))
-        return self.kept[-1]
+        self.kept.append(result)
 
     def cancel(self):
         self.cancelled += 1
