@@ -14,6 +14,9 @@ import signal
 
 import pytest
 
+# Several processes share the processors: more than one thread in each makes matrix products slower, not faster.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
