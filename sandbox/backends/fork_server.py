@@ -1,6 +1,4 @@
-"""Starting the fork server's process, and the line to it."""
-
-from __future__ import annotations
+"""The process of a fork server and the connection to it."""
 
 import contextlib
 import json
@@ -22,8 +20,8 @@ from storm_calm.sandbox.zygote import namespaces, remove_folder
 from storm_calm.sandbox.zygote.child import program_environment
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, sys.argv.pop(1)); import storm_calm.sandbox.zygote.startup as s; s.main()"
-_WATCHED = "memory is looked at every 20 ms, the processor shared out by session"
-_STARTUP_TIMEOUT_SECONDS = 60.0  # to load the libraries: the first time on a slow disk
+_WITHOUT_CGROUPS = "memory is checked every 20 ms, CPU time is shared by session"
+_STARTUP_TIMEOUT_SECONDS = 60.0  # to load the libraries from a slow disk
 
 
 @dataclass(slots=True)
@@ -33,33 +31,33 @@ class ForkServer:
     process: subprocess.Popen[bytes]
     control: socket.socket
     scratch: str
+    cgroups: ControlGroups | None
+    resource_control: str
+    """A description of how memory and CPU time are limited."""
     isolation: Isolation
     missing: tuple[str, ...]
     inherited_bytes: int
-    cgroups: ControlGroups | None = None
-    resource_control: str = ""
-    """What limits memory and processor time of programs."""
+    """Memory that programs share with the fork server."""
 
     def alive(self) -> bool:
-        """Whether its process is running."""
         return self.process.poll() is None
 
     def send(self, order: dict[str, Any], files: list[int]) -> None:
-        """Give it something to run. Safe from many threads: an order is one message."""
+        """Send a job with its file descriptors, in one message. Thread-safe."""
         socket.send_fds(self.control, [json.dumps(order).encode()], files)
 
     def remove_folder(self, ending: dict[str, Any]) -> None:
-        """Remove the folder of a program that ended, if it had one on this machine's disk.
+        """Remove the folder of a program that ended, unless it was in a private mount.
 
-        ending: what the fork server reported. It names the folder by a number, so that nothing outside of `scratch`
-            can ever be meant.
+        ending: the fork server's message. The folder is a number in it, so that no path outside of `scratch` is
+            possible.
         """
         number = ending.get("folder")
         if self.isolation != "full" and isinstance(number, int):
             remove_folder.remove(f"{self.scratch}/{number:d}")
 
     def close(self) -> None:
-        """End it, and with it all its programs."""
+        """End the fork server and all its programs."""
         _end(self.process, self.control, self.scratch, self.cgroups)
 
 
@@ -75,18 +73,19 @@ def launch(
     paths: Iterable[str],
     control_groups: bool = True,
 ) -> ForkServer:
-    """Start a fork server that has `libraries` loaded, as far as they are installed.
+    """Start a fork server and preload `libraries`, as far as they are installed.
 
-    spares: children to keep ready, made for `limits`.
-    workers: how many programs run at once.
-    dedicated: whether nothing but this sandbox runs on this machine, as in a container made for it.
+    spares: number of children to prepare for `limits`.
+    workers: number of programs that run at once.
+    dedicated: whether nothing but this sandbox runs on this machine, as in its own container.
     paths: the files and folders of all libraries that programs can import.
-    control_groups: whether to use them if they can be had.
-    Raises SandboxUnavailableError where the machine can't reach `minimum_isolation`.
+    control_groups: whether to use control groups if possible.
+    Raises SandboxUnavailableError if the machine can't reach `minimum_isolation`.
     """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     scratch = tempfile.mkdtemp(prefix="sandbox-", dir=_temporary_folder())
-    cgroups, resource_control = _control_groups(workers) if control_groups else (None, f"{_WATCHED} (as asked)")
+    unused = (None, f"{_WITHOUT_CGROUPS} (control_groups=False)")
+    cgroups, resource_control = _control_groups(workers) if control_groups else unused
     cgroup_fds = [os.open(tree.folder, os.O_RDONLY | os.O_DIRECTORY) for tree in cgroups.trees] if cgroups else []
     settings = {
         "caller": os.getpid(),
@@ -106,7 +105,7 @@ def launch(
     root = os.path.dirname(os.path.dirname(os.path.abspath(storm_calm.__file__)))
     with theirs, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            # No user's packages, no folder of the caller, no variables but ours: as -I, but with a fixed hash seed.
+            # Isolated from the user's packages, the working folder and the environment, with a fixed hash seed.
             [sys.executable, "-s", "-P", "-c", _BOOTSTRAP, root, json.dumps(settings)],
             env=program_environment("/", ""),
             cwd="/",
@@ -137,21 +136,13 @@ def launch(
             raise SandboxUnavailableError(_refusal(minimum_isolation, answer, errors.read()))
     control.settimeout(None)
     if answer["isolation"] == "full":
-        remove_folder.remove(scratch)  # Not needed, and out of the fork server's reach should this process be killed.
-    return ForkServer(
-        process,
-        control,
-        scratch,
-        answer["isolation"],
-        tuple(answer["missing"]),
-        answer["inherited_bytes"],
-        cgroups,
-        resource_control,
-    )
+        remove_folder.remove(scratch)  # It is unused, and the fork server could not remove it if this process dies.
+    described = (answer["isolation"], tuple(answer["missing"]), answer["inherited_bytes"])
+    return ForkServer(process, control, scratch, cgroups, resource_control, *described)
 
 
 def _temporary_folder() -> str:
-    """Where programs' folders go: a folder that also a user without rights can reach, as root's programs are one."""
+    """Return the parent of the programs' folders; for root, one that unprivileged users can reach, too."""
     folder = tempfile.gettempdir()
     if os.geteuid() == 0:
         closed = [parent for parent in (Path(folder), *Path(folder).parents) if not parent.stat().st_mode & 1]
@@ -161,17 +152,17 @@ def _temporary_folder() -> str:
 
 
 def _control_groups(workers: int) -> tuple[ControlGroups | None, str]:
-    """The control groups for a fork server, and what limits its programs, in words."""
+    """Return the control groups for a fork server, and the description of its resource control."""
     try:
         cgroups = ControlGroups.create(owner=os.geteuid() or namespaces.NOBODY, programs=workers)
     except NoControlGroupsError as error:
-        return None, f"{_WATCHED}; {error}"
+        return None, f"{_WITHOUT_CGROUPS}; {error}"
     return cgroups, str(cgroups)
 
 
 def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str, cgroups: ControlGroups | None) -> None:
     with contextlib.suppress(OSError):
-        # Also where a forked copy of this process holds the socket too: it is shut for both.
+        # Also closes copies of the socket in forked children of this process.
         control.shutdown(socket.SHUT_RDWR)
     control.close()
     try:
@@ -187,7 +178,7 @@ def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str,
 def _refusal(minimum: Isolation, answer: dict[str, Any] | None, errors: bytes) -> str:
     if answer is None:
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
-        return f"the fork server did not start: {last or 'it gave no reason'}"
+        return f"the fork server did not start: {last or 'it printed no error'}"
     reached = cast(str | None, answer["isolation"])
     if reached is None:
         return f"no program can run here: {'; '.join(answer['missing'])}"

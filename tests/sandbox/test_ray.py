@@ -315,14 +315,15 @@ def test_places_are_spread_by_processors():
 
 
 def test_the_next_place_is_where_most_are_free():
-    slots, big, small = ray_nodes.NodeSemaphore([]), ray_nodes.NoNode("big"), ray_nodes.NoNode("small")
+    slots, big, small = ray_nodes.NodeSemaphore([]), *(ray_nodes.Node.__new__(ray_nodes.Node) for _ in range(2))
+    big.lost = small.lost = False
     slots.add(small, 2)
     slots.add(big, 4)
     with contextlib.ExitStack() as taken:
         workers = [taken.enter_context(slots.acquire()).worker for _ in range(4)]
         assert workers[:2] == [big, big]
         assert sorted(workers[2:], key=id) == sorted([big, small], key=id)
-        small.close()
+        small.lost = True
         slots.remove_lost()
         assert taken.enter_context(slots.acquire()).worker is big
     with slots.acquire(lambda slot: slot.worker is not small) as slot:
