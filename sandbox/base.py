@@ -147,9 +147,7 @@ class Sandbox(ProgramRunner):
     """A runner of untrusted programs. Thread-safe."""
 
     backend: str
-    """The backend's name, such as "local"."""
     isolation: Isolation
-    """The isolation level of its programs."""
     missing: tuple[str, ...] = ()
     """The reasons why the isolation level is not higher; empty at the highest."""
     resource_control: str = ""
@@ -170,9 +168,8 @@ class Session(ProgramRunner):
 
     A block that does not end with status "ok" changes nothing, neither variables nor files. The limits on memory,
     processes and threads are for the whole session. Processes that a block leaves running are killed.
-
-    `Execution.replayed` counts the earlier blocks that ran again for a block. This is necessary if the process had more
-    than one thread, and so could not be forked, or if the sandbox lost the session.
+    `Execution.replayed` counts the earlier blocks that ran again for a block: because the process had several threads,
+    and so could not be forked, or because the sandbox lost the session.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -186,10 +183,7 @@ class Session(ProgramRunner):
         return len(self._history)
 
     def rewind(self, block: int) -> None:
-        """Restore the state after block number `block` (0: the start) and drop all later blocks.
-
-        Raises ValueError for an unknown block.
-        """
+        """Restore the state after block `block` (0: the start). Raises ValueError for an unknown block."""
         if isinstance(block, bool) or not isinstance(block, int) or not 0 <= block <= self.blocks:
             raise ValueError(f"block is {block!r}; there are blocks 0 to {self.blocks}")
         del self._history[block:]

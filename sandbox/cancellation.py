@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class RunCancelledError(RuntimeError):
-    """A run was cancelled: its program has ended, and there is no Execution of it."""
+    """A run was cancelled and its program has ended, without an Execution."""
 
 
 class Cancellation:
@@ -45,8 +45,7 @@ class Cancellation:
     def on_cancel(self, callback: Callable[[], object]) -> Iterator[None]:
         """Call `callback` if this is cancelled during the `with` block, or immediately if it already is.
 
-        callback: runs in the cancelling thread, so it must neither block nor raise. It has returned, and is not called
-            again, after the `with` block.
+        callback: runs in the cancelling thread, so it must neither block nor raise. It never runs after the block.
         """
         key = object()
         with self._lock:
@@ -87,10 +86,7 @@ def wake_fd(cancellation: Cancellation | None) -> Iterator[int | None]:
 
 
 def run_abandonable(work: Callable[[], T], cancellation: Cancellation | None) -> T:
-    """Return the result of `work`, which can't be interrupted: if cancelled, it continues in a background thread.
-
-    Raises what `work` raises, or RunCancelledError as soon as it is cancelled.
-    """
+    """Return the result of `work`, or raise RunCancelledError while it continues in a background thread."""
     if cancellation is None:
         return work()
     future: Future[T] = Future()

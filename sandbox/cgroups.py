@@ -129,10 +129,7 @@ def _parents(root: str) -> tuple[Version, list[Hierarchy]]:
 
 
 def _shared_by_session(root: str, mount: str, own: str) -> bool:
-    """Return whether the kernel shares CPU time by session (autogroup). It does so in the root group only.
-
-    mount: the hierarchy of version 1 with the cpu controller. own: this process's group in it.
-    """
+    """Return whether the kernel shares CPU time by session (autogroup), which it does in the root group only."""
     enabled = _read(f"{root}/proc/sys/kernel/sched_autogroup_enabled").strip() == "1"
     # A container's group is also named "/", but only the root group has a release_agent.
     return enabled and own == "/" and os.path.exists(f"{mount}/release_agent")
@@ -150,19 +147,18 @@ def _mounts(root: str) -> Iterator[tuple[str, list[str], str]]:
 def _own_paths(root: str) -> Iterator[tuple[str, str]]:
     """Yield each controller ("" for version 2) and this process's group in its hierarchy."""
     for line in _read(f"{root}/proc/self/cgroup").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
+        _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
             yield controller, path
 
 
 def _upwards(mount: str, path: str) -> Iterator[str]:
     """Yield the folder of the group `path` and its parents; only `mount` if the group is outside of it."""
-    parts = PurePosixPath(path).parts[1:]
-    if ".." not in parts:
-        for length in range(len(parts), 0, -1):
-            yield str(Path(mount, *parts[:length]))
-    yield mount
+    group = PurePosixPath(path)
+    if ".." in group.parts:
+        group = PurePosixPath("/")
+    for parent in (group, *group.parents):
+        yield f"{mount}{parent}".removesuffix("/")
 
 
 def _hand_over(folder: str, owner: int) -> None:
@@ -188,17 +184,16 @@ def _remove(folder: str) -> None:
     with contextlib.suppress(OSError):
         groups = [entry.path for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
         for group in (*groups, folder):
-            while True:
+            while os.path.isdir(group):
                 for pid in map(int, _read(f"{group}/cgroup.procs").split()):
                     with contextlib.suppress(OSError):
                         os.kill(pid, signal.SIGKILL)
-                try:
+                with contextlib.suppress(OSError):
                     os.rmdir(group)
                     break
-                except OSError:
-                    if time.monotonic() > deadline or not os.path.isdir(group):
-                        break
-                    time.sleep(0.005)
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.005)
 
 
 def _start_time(pid: int) -> str:
@@ -213,7 +208,6 @@ def _write(path: str, text: str) -> None:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""

@@ -9,20 +9,15 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NoReturn, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 Status = Literal["ok", "error", "timeout", "memory_limit", "output_limit", "killed"]
-"""How a run ended. "killed": the program made the process fail that ran it (see `Execution.reason`).
-
-A fault of the sandbox itself is not a status; it raises `SandboxUnavailableError`.
-"""
+"""How a run ended. "killed": the program made the process fail that ran it. A fault of the sandbox itself is not a
+status; it raises `SandboxUnavailableError`."""
 
 Isolation = Literal["full", "landlock", "limits"]
-"""How programs are isolated, strongest first.
-
-full: namespaces, Landlock, seccomp and resource limits. landlock: the same without namespaces. limits: only resource
-limits.
-"""
+"""Strongest first. full: namespaces, Landlock, seccomp and resource limits; landlock: the same without namespaces;
+limits: resource limits only."""
 
 ISOLATION_LEVELS: tuple[Isolation, ...] = get_args(Isolation)
 
@@ -94,7 +89,7 @@ class SolverReport:
         if len(line) > _LONGEST_REPORT:
             return None
         try:
-            data = json.loads(line, parse_int=_whole, parse_constant=_refuse_constant)
+            data = json.loads(line, parse_int=_whole)
             return cls.from_dict(data) if isinstance(data, dict) else None
         except (ValueError, TypeError, RecursionError):
             return None
@@ -124,7 +119,6 @@ class Execution:
     signal: int | None = None
     """The signal that ended it, including the sandbox's SIGKILL; None if it exited."""
     wall_seconds: float = 0.0
-    """Seconds from its start to its end."""
     cpu_seconds: float = 0.0
     """CPU seconds of the program and of the children that it waited for."""
     peak_memory_mb: float = 0.0
@@ -175,10 +169,6 @@ def _check_number(name: str, value: object, least: float = -math.inf) -> None:
 def _whole(digits: str) -> int | float:
     """Parse an integer of JSON text; one of more than 16 digits becomes a float, possibly infinite."""
     return int(digits) if len(digits) <= 16 else float(digits)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a finite number")
 
 
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,12 +64,10 @@ _IMPORT_MS = {
 def import_group_of(code: str) -> str:
     """Return the group that saves `code` the most import time; the first one of equals."""
     tree = parse(code)
-    if tree is None:
-        return "plain"  # The program will fail with a syntax error.
     try:
-        names = set(_imported(tree.body))
+        names = set(_imported(tree.body if tree else []))
     except RecursionError:
-        return "plain"
+        names = set()
     used = {library for library in _IMPORT_MS if any(_touches(name, library) for name in names)}
     return max(
         IMPORT_GROUPS, key=lambda group: sum(_IMPORT_MS[library] for library in used.intersection(IMPORT_GROUPS[group]))

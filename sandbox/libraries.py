@@ -56,10 +56,9 @@ def find(names: Iterable[str]) -> tuple[list[Library], list[str]]:
     Markers other than extras are ignored: a dependency for another system is included if it is installed.
     Raises ValueError if a distribution is this project or depends on it.
     """
+    names = list(names)
     found: dict[str, Library] = {}
-    missing: list[str] = []
     todo = [(name, "") for name in names]
-    requested = {normalized_name(name) for name, _ in todo}
     seen: set[tuple[str, str]] = set()
     while todo:
         name, extra = todo.pop()
@@ -72,18 +71,17 @@ def find(names: Iterable[str]) -> tuple[list[Library], list[str]]:
         try:
             distribution = importlib.metadata.distribution(key)
         except importlib.metadata.PackageNotFoundError:
-            if key in requested:
-                missing.append(name)
             continue
         found[key] = Library(key, distribution.version, tuple(sorted(_paths(distribution))))
         todo += _needed(distribution.requires or (), extra)
-    return sorted(found.values(), key=lambda library: library.name), sorted(missing)
+    missing = sorted(name for name in names if normalized_name(name) not in found)
+    return sorted(found.values(), key=lambda library: library.name), missing
 
 
 def importable(more: Iterable[str] = ()) -> list[Library]:
     """Return the distributions that programs can import: defaults, LIBRARIES_VARIABLE, `more`, and dependencies.
 
-    Raises ValueError if a distribution in LIBRARIES_VARIABLE or `more` is not installed or not allowed.
+    Raises ValueError if a requested one is not installed or not allowed.
     """
     named = [*requested_distributions()[len(DISTRIBUTIONS) :], *more]
     found, missing = find((*DISTRIBUTIONS, *named))

@@ -11,8 +11,8 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 def read_results(folder: int, names: Iterable[str], most: int) -> dict[str, bytes]:
     """Return the contents of the regular files `names` in the open folder `folder`, by name.
 
-    Symbolic links are not followed, neither in a file's place nor in a folder's, and hard links are skipped: nothing
-    outside of the folder can be read. All processes of the program must have ended.
+    Symbolic links (to files or folders) and hard links are skipped, so that nothing outside of the folder can be read.
+    All processes of the program must have ended.
     most: maximum bytes of all files together. Files that exceed it are left out, like missing ones.
     """
     found: dict[str, bytes] = {}

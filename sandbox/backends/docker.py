@@ -4,14 +4,13 @@
     python -c 'from storm_calm import open_sandbox; print(open_sandbox("docker").run("print(6 * 7)").stdout)'
 
 Each worker has one warm container, whose main process is `sandbox.backends.worker`. All communication uses its standard
-input and output. So the engine may be on another machine, and the container needs no network, volume or privilege.
+input and output, so the engine may be remote, and the container needs no network, volume or privilege.
 
-The container isolates programs from the machine: namespaces, no capabilities, a read-only root folder, limits. Inside
-it, isolation level "landlock" protects the fork server, as a container may not create the namespaces of level "full".
-The programs of a worker run one after the other; the processes, the folder and the files in /dev/shm of each are
-removed at its end. (An open session shares /dev/shm with the runs between its blocks.) The combination is reported as
-"full". If the inside does not reach "landlock", as under gVisor ("runsc"), the inner level is reported, with the
-reasons. gVisor is used if the engine has it and `minimum_isolation` allows it.
+The container isolates programs from the machine. Inside it, isolation level "landlock" protects the fork server (a
+container may not create the namespaces of "full"), and the processes, the folder and the files in /dev/shm of each
+program are removed at its end; an open session shares /dev/shm with the runs between its blocks. Together, this is
+reported as "full". If the inside does not reach "landlock", as under gVisor ("runsc"), its own level is reported.
+gVisor is used if the engine has it and `minimum_isolation` allows it.
 """
 
 import atexit
@@ -113,17 +112,17 @@ class DockerSandbox(RemoteSandbox):
             container: str = self._engine.client.containers.create(
                 self._image, [json.dumps(settings)], runtime=self._runtime, **self._hardening(room)
             ).id
-        try:
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._engine.remove, container)
             with self._engine.translated_errors():
                 # Attach before the start, so that no output is lost.
                 streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
                 stream = ContainerStream(self._engine.client.api.attach_socket(container, params=streams))
+                on_failure.callback(stream.close)
                 self._engine.client.api.start(container)
             worker = _Container(self, container, stream, room)
             worker.wait_until_ready()
-        except BaseException:
-            self._engine.remove(container)
-            raise
+            on_failure.pop_all()
         return worker
 
     def _hardening(self, room: Limits) -> dict[str, Any]:
@@ -149,10 +148,7 @@ class DockerSandbox(RemoteSandbox):
             "mem_limit": memory,
             "memswap_limit": memory,  # Sum of memory and swap: no swap.
             "nano_cpus": min(_CPUS, self._engine.info["NCPU"]) * 10**9,
-            "ulimits": [
-                Ulimit(name="core", soft=0, hard=0),
-                Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES),
-            ],
+            "ulimits": [Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES)],
             # Otherwise the engine would store all output of the worker on disk.
             "log_config": LogConfig(type=LogConfig.types.NONE),
         }
@@ -170,7 +166,6 @@ class _Container(RemoteWorker):
 
     def __init__(self, sandbox: DockerSandbox, container: str, stream: ContainerStream, room: Limits) -> None:
         self._sandbox = sandbox
-        self._engine = sandbox._engine
         self.container_id = container
         self._stream = stream
         self._room = room
@@ -181,13 +176,11 @@ class _Container(RemoteWorker):
         try:
             answer = self._ask({"call": "hello"}, _STARTUP_TIMEOUT_SECONDS)
         except WorkerLostError as error:
-            self.close()
             raise SandboxUnavailableError(
                 f"the worker in image {self._sandbox._image!r} did not start: {error}; rebuild the image with "
                 f"`{BUILD.format(image=self._sandbox._image)}`"
             ) from None
         if "fault" in answer:
-            self.close()
             raise SandboxUnavailableError(f"the worker in the container failed: {answer['fault']}")
 
     def call(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
@@ -199,7 +192,7 @@ class _Container(RemoteWorker):
     def close(self) -> None:
         if self._closed.acquire(blocking=False):
             self._stream.close()  # First, so that no thread waits for an answer.
-            self._engine.remove(self.container_id)
+            self._sandbox._engine.remove(self.container_id)
 
     def _ask(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
         try:
@@ -209,9 +202,8 @@ class _Container(RemoteWorker):
                 raise WorkerLostError(str(error)) from None
             last = self._stream.stderr_tail.rpartition("\n")[2]
             output = f"; its last error output: {last}" if last else ""
-            raise WorkerLostError(
-                f"the container was lost: {error}; {self._engine.describe_end(self.container_id)}{output}"
-            ) from None
+            end = self._sandbox._engine.describe_end(self.container_id)
+            raise WorkerLostError(f"the container was lost: {error}; {end}{output}") from None
         except ValueError:
             raise WorkerLostError("the container's answer is not valid JSON") from None
 

@@ -38,7 +38,6 @@ class DockerEngine:
         self._errors = docker.errors
         with self.translated_errors():
             self.client = docker.from_env()
-        with self.translated_errors():
             self.info: dict[str, Any] = self.client.info()
 
     @contextlib.contextmanager

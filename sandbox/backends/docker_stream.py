@@ -41,10 +41,7 @@ class ContainerStream:
         return self._errors.decode("utf-8", errors="replace").strip()
 
     def ask(self, line: bytes, timeout: float, cancellation: Cancellation | None = None) -> bytes:
-        """Send a line and return the answer. Raises StreamLostError after `timeout` seconds.
-
-        Cancellation closes the stream.
-        """
+        """Send a line and return the answer. Raises StreamLostError after `timeout` seconds or on cancellation."""
         with self._in_use:
             try:
                 with on_cancel(cancellation, self._end):

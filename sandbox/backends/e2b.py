@@ -4,17 +4,14 @@
 
     print(open_sandbox("e2b").run("print(6 * 7)").stdout)  # With E2B_API_KEY in the environment.
 
-Each worker has its own cloud sandbox, a small virtual machine that stays open until the sandbox is closed. This package
-is uploaded as source, missing libraries are installed, and a `LocalSandbox` is opened in the kernel. So isolation
-levels, limits, solver reports and sessions are the same as locally. The virtual machine protects the caller at every
-isolation level; the level describes how programs are isolated from each other. E2B bills for the time that a sandbox is
-open, used or not.
+Each worker has its own cloud sandbox, a small virtual machine that stays open until the sandbox is closed. E2B bills
+for this time. This package is uploaded as source, missing libraries are installed, and a `LocalSandbox` is opened in
+the kernel, with the same limits, solver reports and sessions as locally. The virtual machine protects the caller at
+every isolation level; the level describes how programs are isolated from each other.
 
 The network is disabled: from the start with a custom template, otherwise after the libraries are installed. The
-caller's environment is not passed on, and the key is sent to E2B's API only.
-
-Failed requests are retried with exponential backoff, up to `e2b_api.MAX_ATTEMPTS` times: rate limits (429), lack of
-capacity (502, 503), and broken streams. A cloud sandbox that was lost is replaced.
+caller's environment is not passed on, and the key is sent to E2B's API only. Requests are retried with exponential
+backoff after rate limits (429), lack of capacity (502, 503) and broken streams; a lost cloud sandbox is replaced.
 """
 
 import os
@@ -72,10 +69,8 @@ class E2BSandbox(RemoteSandbox):
         Raises SandboxUnavailableError if E2B is unavailable or refuses the key.
         """
         key = (api_key or os.environ.get("E2B_API_KEY") or "").strip()
-        if not key:
-            raise SandboxUnavailableError(f"E2B needs a key: {KEY_HELP}")
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise SandboxUnavailableError(f"E2B's key contains spaces or other invalid characters: {KEY_HELP}")
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise SandboxUnavailableError(f"E2B needs a key without spaces or special characters: {KEY_HELP}")
         if isinstance(libraries, str):
             raise ValueError(f"libraries is {libraries!r}; give a list of requirements such as ['ortools>=9.14']")
         settings = {

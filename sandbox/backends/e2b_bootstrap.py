@@ -77,7 +77,7 @@ class KernelWorker:
     def _do(self, call: dict[str, Any]) -> dict[str, Any]:
         try:
             if call["call"] == "begin":
-                self._begin(**call["settings"])
+                self._begin(call["settings"])
                 return {"value": None}
             if self._worker is None:
                 return {"lost": "the kernel has no sandbox"}
@@ -87,27 +87,19 @@ class KernelWorker:
         except Exception as error:
             return {"fault": f"{type(error).__name__}: {error}"}
 
-    def _begin(
-        self,
-        *,
-        minimum_isolation: str,
-        isolation: str,
-        limits: Mapping[str, Any],
-        libraries: Sequence[str],
-        internet: bool,
-    ) -> None:
+    def _begin(self, settings: Mapping[str, Any]) -> None:
         """Install missing libraries, and open the sandbox."""
         from storm_calm.sandbox import open_sandbox
 
-        install(libraries, internet)
+        install(settings["libraries"], settings["internet"])
         if self._sandbox is not None:
             self._sandbox.close()
         self._sandbox = open_sandbox(
-            minimum_isolation=minimum_isolation,  # type: ignore[arg-type]
-            isolation=isolation,  # type: ignore[arg-type]
+            minimum_isolation=settings["minimum_isolation"],
+            isolation=settings["isolation"],
             workers=1,
-            limits=Limits(**limits),
-            libraries=[found[0] for found in map(_NAME.match, libraries) if found],
+            limits=Limits(**settings["limits"]),
+            libraries=[found[0] for found in map(_NAME.match, settings["libraries"]) if found],
         )
         self._worker = Worker(self._sandbox)
 
@@ -118,27 +110,20 @@ def install(libraries: Sequence[str], internet: bool) -> None:
         return
     # "-I" ignores the user's own packages, which the fork server can't see either.
     network = ["--timeout=15", "--retries=2"] if internet else ["--no-index"]
-    run = subprocess.run(
-        [sys.executable, *_PIP, *network, *libraries],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    command = [sys.executable, *_PIP, *network, *libraries]
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if run.returncode:
         reason = (run.stderr.strip() or run.stdout.strip()).rpartition("\n")[2] or f"exit code {run.returncode}"
-        raise SandboxUnavailableError(f"pip could not install {', '.join(libraries)}: {reason}")
+        raise SandboxUnavailableError(
+            f"pip could not install {', '.join(libraries)}: {reason}. Pass a template= built from code-interpreter-v1 "
+            "that contains the libraries, or libraries= with the requirements of your programs"
+        )
 
 
 def _print_answer(key: str, answer: str) -> None:
     sys.stdout.write(marked(key, answer))
     sys.stdout.flush()
-    _clear_history()
-
-
-def _clear_history() -> None:
-    """Limit the kernel's memory: IPython keeps each cell and its output, which contain programs and files."""
+    # IPython keeps each cell and its output, which contain programs and files: clear them to limit the memory.
     linecache.clearcache()
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:

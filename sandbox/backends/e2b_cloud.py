@@ -13,7 +13,7 @@ import storm_calm
 from storm_calm.sandbox.backends import e2b_worker
 from storm_calm.sandbox.backends.e2b_api import E2BApi
 from storm_calm.sandbox.backends.e2b_loop import BackgroundLoop, deadline
-from storm_calm.sandbox.backends.e2b_worker import CloudWorker
+from storm_calm.sandbox.backends.e2b_worker import CloudWorker, KernelError
 from storm_calm.sandbox.backends.remote import RemoteWorker, WorkerLostError
 from storm_calm.sandbox.execution import SandboxUnavailableError
 
@@ -84,8 +84,6 @@ class E2BCloud:
         try:
             async with deadline(_OPEN_TIMEOUT_SECONDS):
                 return await self._api.ask(request)
-        except WorkerLostError as error:
-            reason = str(error)
         except self._api.refused_key as error:
             raise SandboxUnavailableError(f"E2B refuses the key ({self._api.reason(error)}): {KEY_HELP}") from None
         except Exception as error:
@@ -97,16 +95,16 @@ class E2BCloud:
         )
 
     async def _set_up(self, worker: CloudWorker) -> None:
-        problem = await worker.unpack(_packed())
-        if problem:
+        try:
+            await worker.unpack(_packed())
+        except KernelError as error:
             raise SandboxUnavailableError(
-                f"E2B's template can't run this package ({problem}); pass a template= with Python 3.11 or later, such "
-                "as one built from code-interpreter-v1"
-            )
+                f"E2B's template can't run this package ({error}); pass a template= with Python 3.11 or later, such as "
+                "one built from code-interpreter-v1"
+            ) from None
         answer = await worker.ask({"call": "begin", "settings": self._settings})
         if "fault" in answer:
-            fault = answer["fault"]
-            raise SandboxUnavailableError(f"setup of E2B's sandbox failed: {fault}{self._advice(fault)}")
+            raise SandboxUnavailableError(f"setup of E2B's sandbox failed: {answer['fault']}")
         if self._settings["internet"]:
             try:
                 await worker.disable_network()
@@ -115,15 +113,6 @@ class E2BCloud:
                     f"E2B did not disable the network of its sandbox: {self._api.reason(error)}; pass a template= "
                     "that contains the libraries, which needs no network"
                 ) from None
-
-    def _advice(self, fault: str) -> str:
-        if not fault.startswith("pip could not"):
-            return ""
-        wanted = " ".join(f"'{library}'" for library in self._settings["libraries"])
-        return (
-            f". Pass a template= built from code-interpreter-v1 with `pip install {wanted}`, or libraries= with the "
-            "requirements of your programs"
-        )
 
 
 def _packed() -> str:

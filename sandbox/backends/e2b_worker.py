@@ -8,7 +8,7 @@ import itertools
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from storm_calm.sandbox.backends import e2b_api, e2b_bootstrap
 from storm_calm.sandbox.backends.e2b_api import E2BApi
@@ -26,12 +26,18 @@ _INTERRUPTIONS = ("KeyboardInterrupt", "UnexpectedEndOfExecution")  # errors of 
 _log = logging.getLogger(__name__)
 
 
+class KernelError(Exception):
+    """The code of this backend failed in a kernel."""
+
+
+class _NoAnswerError(Exception):
+    """No answer arrived; a retry may help."""
+
+
 class CloudWorker(RemoteWorker):
     """A cloud sandbox with a `KernelWorker` in its kernel."""
 
-    def __init__(
-        self, api: E2BApi, loop: BackgroundLoop, end: Callable[["CloudWorker"], object], cloud_sandbox: Any
-    ) -> None:
+    def __init__(self, api: E2BApi, loop: BackgroundLoop, end: Callable[[Self], object], cloud_sandbox: Any) -> None:
         """end: starts to end this worker. cloud_sandbox: the SDK's object."""
         self._api = api
         self._loop = loop
@@ -51,8 +57,8 @@ class CloudWorker(RemoteWorker):
         async with deadline(timeout):
             return await self.ask(request)
 
-    async def unpack(self, package: str) -> str | None:
-        """Install this package in the kernel and create its worker; return an error message, or None."""
+    async def unpack(self, package: str) -> None:
+        """Install this package in the kernel and create its worker. Raises KernelError."""
         ready = e2b_bootstrap.marked("0.0", "{}")
         code = f"""
 import base64, io, sys, tempfile, zipfile
@@ -67,14 +73,9 @@ if "_kernel_worker" not in globals():
         sys.path.remove(_folder)
 print({ready!r}, flush=True)
 """
-        try:
-            await self._run("0.0", code)
-        except _KernelError as error:
-            return str(error)
-        return None
+        await self._run("0.0", code)
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the kernel worker's answer to `request`."""
         number = next(self._numbers)
         text = json.dumps(request)
         pieces = [text[start : start + _MAX_CELL_CHARACTERS] for start in range(0, len(text), _MAX_CELL_CHARACTERS)]
@@ -84,7 +85,7 @@ print({ready!r}, flush=True)
             index = len(pieces) - 1
             code = f"_kernel_worker.answer({number}, {index}, {pieces[-1]!r})"
             return dict(await self._run(f"{number}.{index}", code))
-        except _KernelError as error:
+        except KernelError as error:
             raise WorkerLostError(f"the kernel lost its worker: {error}") from None
 
     async def disable_network(self) -> None:
@@ -118,7 +119,7 @@ print({ready!r}, flush=True)
             kind = WorkerLostError if self._api.is_gone(failure) else _NoAnswerError
             raise kind(self._api.reason(failure))
         if end is not None and end.error is not None and end.error.name not in _INTERRUPTIONS:
-            raise _KernelError(f"{end.error.name}: {end.error.value}")
+            raise KernelError(f"{end.error.name}: {end.error.value}")
         raise _NoAnswerError("the answer is incomplete")
 
     async def _keep_alive(self) -> None:
@@ -136,17 +137,7 @@ print({ready!r}, flush=True)
             async with asyncio.timeout(_SHUTDOWN_TIMEOUT_SECONDS):
                 await self._api.ask(lambda **options: self.cloud_sandbox.kill(**options))
         except Exception as error:
+            name, reason = self.cloud_sandbox.sandbox_id, self._api.reason(error)
             _log.warning(
-                "E2B's sandbox %s could not be ended (%s); it expires within %d seconds",
-                self.cloud_sandbox.sandbox_id,
-                self._api.reason(error),
-                LIFETIME_SECONDS,
+                "E2B's sandbox %s could not be ended (%s); it expires within %d seconds", name, reason, LIFETIME_SECONDS
             )
-
-
-class _NoAnswerError(Exception):
-    """No answer arrived; a retry may help."""
-
-
-class _KernelError(Exception):
-    """The code of this backend failed in a kernel."""

@@ -1,4 +1,4 @@
-"""The process of a fork server and the connection to it."""
+"""Start of fork servers, and the connection to them."""
 
 import contextlib
 import json
@@ -26,17 +26,16 @@ _STARTUP_TIMEOUT_SECONDS = 60.0  # to load the libraries from a slow disk
 
 @dataclass(slots=True)
 class ForkServer:
-    """A fork server that is ready."""
+    """The process of a fork server, and the connection to it."""
 
     process: subprocess.Popen[bytes]
     control: socket.socket
     scratch: str
     cgroups: ControlGroups | None
     resource_control: str
-    """A description of how memory and CPU time are limited."""
-    isolation: Isolation
-    missing: tuple[str, ...]
-    inherited_bytes: int
+    isolation: Isolation = "limits"
+    missing: tuple[str, ...] = ()
+    inherited_bytes: int = 0
     """Memory that programs share with the fork server."""
 
     def alive(self) -> bool:
@@ -47,18 +46,24 @@ class ForkServer:
         socket.send_fds(self.control, [json.dumps(order).encode()], files)
 
     def remove_folder(self, ending: dict[str, Any]) -> None:
-        """Remove the folder of a program that ended, unless it was in a private mount.
-
-        ending: the fork server's message. The folder is a number in it, so that no path outside of `scratch` is
-            possible.
-        """
-        number = ending.get("folder")
+        """Remove the folder of a program that ended, unless it was in a private mount."""
+        number = ending.get("folder")  # a number, so that no path outside of `scratch` is possible
         if self.isolation != "full" and isinstance(number, int):
             remove_folder.remove(f"{self.scratch}/{number:d}")
 
     def close(self) -> None:
-        """End the fork server and all its programs."""
-        _end(self.process, self.control, self.scratch, self.cgroups)
+        with contextlib.suppress(OSError):
+            # Also closes copies of the socket in forked children of this process.
+            self.control.shutdown(socket.SHUT_RDWR)
+        self.control.close()
+        try:
+            self.process.wait(timeout=6)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.cgroups:
+            self.cgroups.remove()
+        remove_folder.remove(self.scratch)
 
 
 def launch(
@@ -67,7 +72,6 @@ def launch(
     minimum_isolation: Isolation,
     isolation: Isolation,
     limits: Limits,
-    spares: int,
     workers: int,
     dedicated: bool,
     paths: Iterable[str],
@@ -75,23 +79,21 @@ def launch(
 ) -> ForkServer:
     """Start a fork server and preload `libraries`, as far as they are installed.
 
-    spares: number of children to prepare for `limits`.
-    workers: number of programs that run at once.
-    dedicated: whether nothing but this sandbox runs on this machine, as in its own container.
+    limits: of the children to prepare. workers: number of programs that run at once.
     paths: the files and folders of all libraries that programs can import.
-    control_groups: whether to use control groups if possible.
+    dedicated, control_groups: see `LocalSandbox`.
     Raises SandboxUnavailableError if the machine can't reach `minimum_isolation`.
     """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     scratch = tempfile.mkdtemp(prefix="sandbox-", dir=_temporary_folder())
     unused = (None, f"{_WITHOUT_CGROUPS} (control_groups=False)")
     cgroups, resource_control = _control_groups(workers) if control_groups else unused
-    cgroup_fds = [os.open(tree.folder, os.O_RDONLY | os.O_DIRECTORY) for tree in cgroups.trees] if cgroups else []
+    trees = cgroups.trees if cgroups else ()
+    cgroup_fds = [os.open(tree.folder, os.O_RDONLY | os.O_DIRECTORY) for tree in trees]
+    hierarchies = [(fd, tree.controllers) for fd, tree in zip(cgroup_fds, trees, strict=True)]
     settings = {
         "caller": os.getpid(),
-        "cgroups": [cgroups.version, list(zip(cgroup_fds, [tree.controllers for tree in cgroups.trees], strict=True))]
-        if cgroups
-        else None,
+        "cgroups": [cgroups.version, hierarchies] if cgroups else None,
         "control": theirs.fileno(),
         "isolation": isolation,
         "minimum_isolation": minimum_isolation,
@@ -100,7 +102,7 @@ def launch(
         "paths": list(paths),
         "dedicated": dedicated,
         "limits": limits.to_dict(),
-        "spares": spares,
+        "spares": min(2, workers),
     }
     root = os.path.dirname(os.path.dirname(os.path.abspath(storm_calm.__file__)))
     with theirs, tempfile.TemporaryFile() as errors:
@@ -118,37 +120,37 @@ def launch(
         theirs.close()
         for fd in cgroup_fds:
             os.close(fd)
+        server = ForkServer(process, control, scratch, cgroups, resource_control)
         try:
             if cgroups:
                 cgroups.add_server(process.pid)
-        except NoControlGroupsError as error:
-            _end(process, control, scratch, cgroups)
-            raise SandboxUnavailableError(str(error)) from None
-        control.settimeout(_STARTUP_TIMEOUT_SECONDS)
-        try:
+            control.settimeout(_STARTUP_TIMEOUT_SECONDS)
             message = control.recv(1 << 16)
+        except NoControlGroupsError as error:
+            server.close()
+            raise SandboxUnavailableError(str(error)) from None
         except TimeoutError:
             message = b""
         answer = json.loads(message) if message else None
         if answer is None or answer.get("refused"):
-            _end(process, control, scratch, cgroups)
+            server.close()
             errors.seek(0)
             raise SandboxUnavailableError(_refusal(minimum_isolation, answer, errors.read()))
     control.settimeout(None)
-    if answer["isolation"] == "full":
+    server.isolation, server.missing = answer["isolation"], tuple(answer["missing"])
+    server.inherited_bytes = answer["inherited_bytes"]
+    if server.isolation == "full":
         remove_folder.remove(scratch)  # It is unused, and the fork server could not remove it if this process dies.
-    described = (answer["isolation"], tuple(answer["missing"]), answer["inherited_bytes"])
-    return ForkServer(process, control, scratch, cgroups, resource_control, *described)
+    return server
 
 
 def _temporary_folder() -> str:
     """Return the parent of the programs' folders; for root, one that unprivileged users can reach, too."""
     folder = tempfile.gettempdir()
-    if os.geteuid() == 0:
-        closed = [parent for parent in (Path(folder), *Path(folder).parents) if not parent.stat().st_mode & 1]
-        if closed and os.path.isdir("/tmp"):
-            return "/tmp"
-    return folder
+    if os.geteuid() != 0 or not os.path.isdir("/tmp"):
+        return folder
+    open_to_all = all(parent.stat().st_mode & 1 for parent in (Path(folder), *Path(folder).parents))
+    return folder if open_to_all else "/tmp"
 
 
 def _control_groups(workers: int) -> tuple[ControlGroups | None, str]:
@@ -158,21 +160,6 @@ def _control_groups(workers: int) -> tuple[ControlGroups | None, str]:
     except NoControlGroupsError as error:
         return None, f"{_WITHOUT_CGROUPS}; {error}"
     return cgroups, str(cgroups)
-
-
-def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str, cgroups: ControlGroups | None) -> None:
-    with contextlib.suppress(OSError):
-        # Also closes copies of the socket in forked children of this process.
-        control.shutdown(socket.SHUT_RDWR)
-    control.close()
-    try:
-        process.wait(timeout=6)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if cgroups:
-        cgroups.remove()
-    remove_folder.remove(scratch)
 
 
 def _refusal(minimum: Isolation, answer: dict[str, Any] | None, errors: bytes) -> str:

@@ -12,17 +12,13 @@ class ForkServerPool:
     """The running fork servers by import group. Thread-safe."""
 
     def __init__(self, launch: Callable[[tuple[str, ...]], ForkServer]) -> None:
-        """launch: starts a fork server with preloaded libraries."""
         self._launch = launch
         self.running: dict[str, ForkServer] = {}
         self._locks = {group: threading.Lock() for group in IMPORT_GROUPS}
         self._closed = False
 
     def server(self, group: str, *, instead_of: ForkServer | None = None) -> ForkServer:
-        """Return the fork server of `group`. Start a new one if there is none, it died, or it is `instead_of`.
-
-        Raises SandboxUnavailableError if it can't be started, or the pool is closed.
-        """
+        """Return the fork server of `group`. Start one if necessary: at first, or if it died or is `instead_of`."""
         with self._locks[group]:  # one lock per group, as starting one takes seconds
             server = self.running.get(group)
             if self._closed:
@@ -34,7 +30,6 @@ class ForkServerPool:
             return server
 
     def close(self) -> None:
-        """End all fork servers and their programs."""
         self._closed = True
         for group, lock in self._locks.items():
             with lock:

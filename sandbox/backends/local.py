@@ -101,7 +101,6 @@ class LocalSandbox(Sandbox):
             minimum_isolation=minimum,
             isolation=highest,
             limits=self.limits,
-            spares=min(2, self.workers),
             workers=self.workers,
             dedicated=self._dedicated,
             paths=self._paths,

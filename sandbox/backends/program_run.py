@@ -177,7 +177,7 @@ class ProgramRun:
             line.shutdown(socket.SHUT_WR)
 
     def _read(self, name: str, fd: int) -> bool:
-        """Read available output; return False if there is none, or at its end."""
+        """Read available output; return False if nothing was read."""
         try:
             data = os.read(fd, 1 << 16)
         except BlockingIOError:
@@ -237,10 +237,7 @@ class ProgramRun:
 
 
 def killed(program: Program, isolation: Isolation, seconds: float, lost: str) -> Execution:
-    """Return the Execution of a program that made the process fail in which it alone was running.
-
-    lost: that process, and how it ended.
-    """
+    """Return the Execution of a program that ended its own fork server or session. lost: which, and how it ended."""
     late = seconds >= program.limits.seconds
     return Execution(
         code=program.code,

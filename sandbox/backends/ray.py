@@ -6,13 +6,11 @@ Each node with processors has one actor with a `LocalSandbox`, by default with o
 the node with the most free slots. If a node is lost, its programs run again on another one. The cluster is scanned
 every few seconds, and immediately after a loss: new nodes get an actor, as do nodes whose actor died.
 
-The actors reserve no processors: a sandbox stays open for long and is mostly idle, and a reservation would block all
-other jobs of the cluster. So programs compete with those jobs; set `workers` to leave processors free. Ray starts its
-workers with niceness 15, which programs inherit. On busy nodes they may time out, unless Ray is started there with
-RAY_worker_niceness=0.
+The actors reserve no processors: a sandbox is mostly idle, and a reservation would block all other jobs. So programs
+compete with those jobs; set `workers` to leave processors free. They inherit niceness 15 from Ray's workers and may
+time out on busy nodes, unless Ray is started there with RAY_worker_niceness=0.
 
-The nodes must have the same version of this package installed. Uploading it with each connection would take seconds and
-could not include the solver libraries.
+The nodes must have the same version of this package installed: an upload could not include the solver libraries.
 """
 
 import contextlib
@@ -23,10 +21,9 @@ import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
-from storm_calm.sandbox.backends.remote import RemoteSandbox, RemoteSession, WorkerSlot
-from storm_calm.sandbox.base import Limits, Program, Session
+from storm_calm.sandbox.backends.remote import RemoteSandbox, WorkerSlot
+from storm_calm.sandbox.base import Limits, Program
 from storm_calm.sandbox.execution import Execution, Isolation, SandboxUnavailableError
 
 try:
@@ -89,9 +86,6 @@ class RaySandbox(RemoteSandbox):
             raise
         self.slots = self.cluster.slots
 
-    def session(self, *, limits: Limits | None = None) -> Session:
-        return _RaySession(self, limits or self.limits)
-
     def drop(self, slot: WorkerSlot) -> None:
         # All slots of the node are lost with it; a new actor adds new slots.
         if isinstance(slot.worker, Node):
@@ -103,22 +97,6 @@ class RaySandbox(RemoteSandbox):
     def close(self) -> None:
         self.slots.close()
         self._ends.close()
-
-
-class _RaySession(RemoteSession):
-    """A session on a node, in any of its slots."""
-
-    def _accepts(self, slot: WorkerSlot) -> bool:
-        node = self._node()
-        return node is None or node.lost or slot.worker is node
-
-    def _is_current(self, slot: WorkerSlot) -> bool:
-        node = self._node()
-        return node is not None and not node.lost and slot.worker is node
-
-    def _node(self) -> Node | None:
-        worker = self._location[0].worker if self._location else None
-        return worker if isinstance(worker, Node) else None
 
 
 _connecting = threading.Lock()
@@ -157,6 +135,8 @@ def _init(address: str | None) -> None:
         "object_store_memory": _OBJECT_STORE_BYTES,
         "_system_config": {"worker_niceness": 0},
     }
+    usage_stats = os.environ.get("RAY_USAGE_STATS_ENABLED")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         if address is None:
             try:
@@ -165,13 +145,16 @@ def _init(address: str | None) -> None:
                 address = "local"
         if address != "local":
             _check(address)
-        with mock.patch.dict(os.environ, RAY_USAGE_STATS_ENABLED="0"):
-            ray.init(address=address, **quiet, **(local if address == "local" else {}))
+        ray.init(address=address, **quiet, **(local if address == "local" else {}))
     except (RayError, OSError, RuntimeError, ValueError) as error:
         raise SandboxUnavailableError(
             f"no connection to Ray at {address!r} ({error}); start Ray {ray.__version__} there (ray start --head), or "
             "pass address='local'"
         ) from None
+    finally:
+        del os.environ["RAY_USAGE_STATS_ENABLED"]
+        if usage_stats is not None:
+            os.environ["RAY_USAGE_STATS_ENABLED"] = usage_stats
 
 
 def _check(address: str) -> None:

@@ -73,7 +73,6 @@ class Cluster:
         self._wake.set()
 
     def close(self) -> None:
-        """End all actors and programs. Idempotent."""
         with self._lock:
             if self._closed:
                 return
@@ -93,15 +92,13 @@ class Cluster:
                 thread.join(SHUTDOWN_TIMEOUT_SECONDS)
 
     def _watch(self) -> None:
-        while True:
-            self._wake.wait(SCAN_INTERVAL_SECONDS)
-            self._wake.clear()
-            if self._closed:
-                return
+        while not self._closed:
             try:
                 self._scan()
             except Exception:  # The next scan may succeed.
                 _log.warning("could not list the nodes of the Ray cluster", exc_info=True)
+            self._wake.wait(SCAN_INTERVAL_SECONDS)
+            self._wake.clear()
 
     def _scan(self) -> None:
         """Remove lost nodes, and start actors on new ones in background threads."""

@@ -47,13 +47,11 @@ class Node(RemoteWorker):
     """A node with its actor, the worker of all its slots."""
 
     def __init__(self, key: str, address: str, workers: int, settings: dict[str, Any]) -> None:
+        """key: Ray's id of the node. workers: number of slots."""
         self.key = key
-        """Ray's id of the node."""
         self.address = address
         self.workers = workers
-        """Number of slots."""
         self.isolation: Isolation = "limits"
-        self.lost = False
         self._numbers = itertools.count(1)
         self._actor = (
             ray.remote(SandboxActor)

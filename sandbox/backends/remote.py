@@ -29,6 +29,9 @@ class WorkerLostError(Exception):
 class RemoteWorker(ABC):
     """A worker that handles one request at a time."""
 
+    lost = False
+    """Whether it was dropped, and its sessions with it."""
+
     @abstractmethod
     def call(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
         """Return the worker's answer to `request`. Raises WorkerLostError after `timeout` seconds.
@@ -47,8 +50,6 @@ class WorkerSlot:
     """A slot for a worker, which is replaced if it is lost."""
 
     worker: RemoteWorker | None = None
-    generation: int = 0
-    """The number of workers opened in this slot; a session belongs to one of them."""
     filling: threading.Lock = field(default_factory=threading.Lock)
     """Held while a worker is opened, also if the caller is cancelled meanwhile."""
 
@@ -65,11 +66,7 @@ class RemoteSandbox(Sandbox):
         minimum_isolation: Isolation,
         limits: Limits,
     ) -> None:
-        """Open the first worker; further ones are opened on demand.
-
-        open_worker: raises SandboxUnavailableError after its own retries.
-        Raises SandboxUnavailableError if the worker can't reach `minimum_isolation`.
-        """
+        """Open the first worker. Raises SandboxUnavailableError if it does not reach `minimum_isolation`."""
         self.backend = backend
         self.workers = workers
         self.limits = limits
@@ -136,10 +133,10 @@ class RemoteSandbox(Sandbox):
     def call(
         self, slot: WorkerSlot, request: dict[str, Any], seconds: float = 0.0, cancellation: Cancellation | None = None
     ) -> Any:
-        """Return the answer of the worker in `slot`. Raises WorkerLostError, RunCancelledError, or
-        SandboxUnavailableError for a fault of the worker's sandbox.
+        """Return the answer of the worker in `slot`; open a worker first if necessary.
 
         seconds: the time limit of all programs of this request.
+        Raises WorkerLostError, RunCancelledError, or SandboxUnavailableError for a fault of the worker's sandbox.
         """
         worker = slot.worker or run_abandonable(lambda: self._open_in(slot), cancellation)
         answer = worker.call(request, seconds + GRACE_SECONDS, cancellation)
@@ -155,6 +152,7 @@ class RemoteSandbox(Sandbox):
         """Close the worker in `slot`; the slot's next user opens a new one."""
         worker, slot.worker = slot.worker, None
         if worker is not None:
+            worker.lost = True
             worker.close()
 
     def _open_in(self, slot: WorkerSlot) -> RemoteWorker:
@@ -166,12 +164,10 @@ class RemoteSandbox(Sandbox):
             worker = self._open_worker()
             with self._lock:
                 slot.worker = worker
-                slot.generation += 1
-                closed = self._closed
-            if closed:
-                worker.close()
-                raise SandboxUnavailableError("the sandbox is closed")
-            return worker
+                if not self._closed:
+                    return worker
+            worker.close()
+            raise SandboxUnavailableError("the sandbox is closed")
 
     def _hello(self, slot: WorkerSlot) -> dict[str, Any]:
         try:
@@ -194,8 +190,7 @@ class RemoteSession(Session):
     def __init__(self, sandbox: RemoteSandbox, limits: Limits) -> None:
         super().__init__(limits)
         self._sandbox = sandbox
-        self._location: tuple[WorkerSlot, int] | None = None
-        """The session's slot and the generation of its worker."""
+        self._worker: RemoteWorker | None = None
         self._number = 0
 
     def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
@@ -213,36 +208,36 @@ class RemoteSession(Session):
         return execution
 
     def _restore(self, block: int) -> None:
-        if self._location is None:
+        if not self._is_open():
             return
         with self._sandbox.slots.acquire(self._accepts) as slot:
             try:
-                if self._is_current(slot):
+                if self._is_open():
                     self._sandbox.call(slot, {"call": "rewind", "session": self._number, "block": block})
             except WorkerLostError:
                 self._sandbox.drop(slot)
 
     def close(self) -> None:
-        if self._location is None:
+        if not self._is_open():
             return
         with (
             contextlib.suppress(WorkerLostError, SandboxUnavailableError),
             self._sandbox.slots.acquire(self._accepts) as slot,
         ):
-            if self._is_current(slot):
+            if self._is_open():
                 self._sandbox.call(slot, {"call": "close", "session": self._number})
-        self._location = None
+        self._worker = None
+
+    def _is_open(self) -> bool:
+        """Return whether the session was opened in a worker that is not lost."""
+        return self._worker is not None and not self._worker.lost
 
     def _accepts(self, slot: WorkerSlot) -> bool:
-        """Return whether the session can use `slot`: its own, or any one if it is new or its worker was lost."""
-        return self._location is None or not self._is_current(self._location[0]) or self._location[0] is slot
-
-    def _is_current(self, slot: WorkerSlot) -> bool:
-        return self._location is not None and slot.worker is not None and self._location == (slot, slot.generation)
+        return not self._is_open() or slot.worker is self._worker
 
     def _ensure_open(self, slot: WorkerSlot, cancellation: Cancellation | None) -> int:
-        """Open the session in `slot` unless it is there; return the number of blocks replayed for that."""
-        if self._is_current(slot):
+        """Open the session in `slot` unless it is open; return the number of blocks replayed for that."""
+        if self._is_open():
             return 0
         opening = {"call": "open", "limits": self.limits.to_dict()}
         self._number = self._sandbox.call(slot, opening, cancellation=cancellation)
@@ -251,7 +246,7 @@ class RemoteSession(Session):
         except RunCancelledError:
             self._sandbox.call(slot, {"call": "close", "session": self._number})
             raise
-        self._location = (slot, slot.generation)
+        self._worker = slot.worker
         return sum(kept for _, kept in self._history)
 
     def _replay(self, slot: WorkerSlot, cancellation: Cancellation | None) -> None:

@@ -7,13 +7,12 @@
 
 After each successful block its process is kept, stopped, as a state (`sandbox.zygote.session_supervisor`). The next
 block runs in a fork of it, which makes failed blocks and rewinds cheap. A process with several threads or with children
-can't be forked. Then the earlier blocks run again in the process of the new one (`Execution.replayed`).
+can't be forked; then the earlier blocks run again in the process of the new one (`Execution.replayed`).
 
-Time, output and memory are limited per block, memory by at most the session's limit; files and processes are limited
-per session. A block that calls `os._exit(0)` is "ok" but leaves no state: the next one continues from the state before.
-`atexit` handlers are not called. Alarms end with their block, and /dev/shm is not restored. In isolation level
-"landlock" blocks can't read /proc/self. A block is "killed" if the session's processes end twice while it runs and the
-fork server survives.
+Time, output and memory are limited per block (memory also per session), files and processes per session. A block that
+calls `os._exit(0)` is "ok" but leaves no state. `atexit` handlers are not called, alarms end with their block, and
+/dev/shm is not restored. In isolation level "landlock" blocks can't read /proc/self. A block is "killed" if the
+session's processes end twice while it runs and the fork server survives.
 """
 
 import dataclasses

@@ -1,6 +1,5 @@
 """The connection to a session's supervisor, and the runs of its blocks."""
 
-import base64
 import contextlib
 import json
 import os
@@ -47,10 +46,8 @@ class SupervisorConnection:
         connection = cls(server, channel, line)
         try:
             with servers, supervisors:
-                server.send(
-                    {"session": True, "limits": limits.to_dict(), "seed": seed},
-                    [servers.fileno(), supervisors.fileno()],
-                )
+                order = {"session": True, "limits": limits.to_dict(), "seed": seed}
+                server.send(order, [servers.fileno(), supervisors.fileno()])
             line.settimeout(_OPEN_TIMEOUT_SECONDS)
             message, files = connection.receive()
         except OSError as error:
@@ -119,13 +116,16 @@ class BlockRun(ProgramRun):
 
     def finish(self) -> Execution:
         line = self.connection.line
-        seconds = sum(program.limits.seconds + GRACE_SECONDS for _, program in self.blocks)
+        seconds = [program.limits.seconds for _, program in self.blocks]
+        number, memory_mb = self.blocks[-1][0], self.program.limits.memory_mb
+        order = {"call": "block", "on": self.start, "number": number, "seconds": seconds, "memory_mb": memory_mb}
 
         def send(given: list[int]) -> None:
             line.settimeout(None)
-            socket.send_fds(line, [json.dumps(self._order()).encode()], given)
+            socket.send_fds(line, [json.dumps(order).encode()], given)
 
-        self.end = self._collect(line, send, time.monotonic() + seconds + _REWIND_TIMEOUT_SECONDS)
+        wait = sum(seconds) + len(seconds) * GRACE_SECONDS + _REWIND_TIMEOUT_SECONDS
+        self.end = self._collect(line, send, time.monotonic() + wait)
         self.connection.live = self.end["live"]
         if "lost" in self.end:
             raise StateLostError(self.end["lost"])
@@ -135,20 +135,9 @@ class BlockRun(ProgramRun):
         most = self.program.limits.file_mb << 20
         return self._execution(self.end, read_results(self.connection.folder, self.program.results, most))
 
-    def _order(self) -> dict[str, Any]:
-        number, _ = self.blocks[-1]
-        seconds = [program.limits.seconds for _, program in self.blocks]
-        memory_mb = self.program.limits.memory_mb
-        return {"call": "block", "on": self.start, "number": number, "seconds": seconds, "memory_mb": memory_mb}
-
     def _package(self) -> dict[str, Any]:
         packed = [
-            {
-                "number": number,
-                "code": program.code,
-                "files": {name: base64.b64encode(content).decode() for name, content in program.files.items()},
-                "seconds": program.limits.seconds,
-            }
+            {**program.to_dict(), "number": number, "seconds": program.limits.seconds}
             for number, program in self.blocks
         ]
         return {**packed[-1], "before": packed[:-1], "nonce": self.nonce}

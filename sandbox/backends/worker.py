@@ -41,15 +41,14 @@ class Worker:
         """The cancellations of active runs, by their numbers."""
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one request."""
+        if "session" in request and request["session"] not in self._sessions:
+            return {"lost": f"session {request['session']} does not exist"}
         try:
             return {"value": self._do(request)}
         except SandboxUnavailableError as error:
             return {"fault": str(error)}
         except RunCancelledError:
             return {"cancelled": True}
-        except _NoSessionError as error:
-            return {"lost": f"session {error} does not exist"}
 
     def _do(self, request: Mapping[str, Any]) -> Any:
         match request["call"]:
@@ -69,13 +68,11 @@ class Worker:
             case "block":
                 program = Program.from_dict(request["program"])
                 with self._cancellation(request) as cancellation:
-                    return self._session(request).execute(program, cancellation).to_dict()
+                    return self._sessions[request["session"]].execute(program, cancellation).to_dict()
             case "rewind":
-                return self._session(request).rewind(request["block"])
+                return self._sessions[request["session"]].rewind(request["block"])
             case "close":
-                session = self._session(request)
-                del self._sessions[request["session"]]
-                return session.close()
+                return self._sessions.pop(request["session"]).close()
             case "cancel":
                 cancellation = self.running.get(request["number"])
                 return None if cancellation is None else cancellation.cancel()
@@ -85,25 +82,12 @@ class Worker:
     @contextlib.contextmanager
     def _cancellation(self, request: Mapping[str, Any]) -> Iterator[Cancellation | None]:
         """Yield the cancellation of this request's run; None if it has no number."""
-        if "number" not in request:
-            yield None
-            return
-        number, cancellation = request["number"], Cancellation()
-        self.running[number] = cancellation
+        number = request.get("number")
+        cancellation = None if number is None else self.running.setdefault(number, Cancellation())
         try:
             yield cancellation
         finally:
-            del self.running[number]
-
-    def _session(self, request: Mapping[str, Any]) -> Session:
-        try:
-            return self._sessions[request["session"]]
-        except KeyError as error:
-            raise _NoSessionError(error) from None
-
-
-class _NoSessionError(Exception):
-    """The request names an unknown session."""
+            self.running.pop(number, None)
 
 
 def main() -> None:
