@@ -28,7 +28,6 @@ Sense = Literal["minimize", "maximize"]
 
 _LONGEST_REPORT = 4096  # bytes: the largest atomic write to a pipe (PIPE_BUF)
 _ODD = re.compile(r"[^A-Za-z0-9_ .,:;+/()\[\]-]")
-_LONGEST_NAME = 80
 _LARGEST_COUNT = 2**53  # a float represents all integers up to here exactly
 
 
@@ -158,7 +157,7 @@ class Execution:
 
 def plain_name(text: str) -> str:
     """Return `text` as a valid name for a report: up to 80 letters, digits and punctuation characters."""
-    return _ODD.sub("_", text)[:_LONGEST_NAME]
+    return _ODD.sub("_", text)[:80]
 
 
 def _check_number(name: str, value: object, least: float = -math.inf) -> None:

@@ -36,7 +36,6 @@ DISTRIBUTIONS = (
 LIBRARIES_VARIABLE = "STORM_LIBRARIES"
 """The environment variable with further distributions, separated by commas or spaces."""
 
-_OWN = "storm-calm"
 _MODULE = re.compile(r"[^.][^/]*\.(py|so|pyd)\Z")
 
 
@@ -66,7 +65,7 @@ def find(names: Iterable[str]) -> tuple[list[Library], list[str]]:
         if (key, extra) in seen:
             continue
         seen.add((key, extra))
-        if key == _OWN:
+        if key == "storm-calm":
             raise ValueError(f"{name} can't be a library of programs: it contains the accepted answers; leave it out")
         try:
             distribution = importlib.metadata.distribution(key)
@@ -74,7 +73,7 @@ def find(names: Iterable[str]) -> tuple[list[Library], list[str]]:
             continue
         found[key] = Library(key, distribution.version, tuple(sorted(_paths(distribution))))
         todo += _needed(distribution.requires or (), extra)
-    missing = sorted(name for name in names if normalized_name(name) not in found)
+    missing = sorted({name for name in names if normalized_name(name) not in found})
     return sorted(found.values(), key=lambda library: library.name), missing
 
 

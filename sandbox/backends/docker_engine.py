@@ -20,8 +20,6 @@ LABEL = "storm.sandbox"
 BUILD = "docker build -f docker/Dockerfile.sandbox -t {image} ."
 """The command that builds the image, to run in the project's folder."""
 
-_ENDED = ("exited", "dead")
-
 
 class DockerEngine:
     """The Docker engine at DOCKER_HOST, by default this machine's."""
@@ -75,7 +73,7 @@ class DockerEngine:
         with self.translated_errors():
             found = self.client.api.containers(all=True, filters={"label": LABEL})
         for container in found:
-            if container["State"] in _ENDED or _is_gone(container["Labels"][LABEL]):
+            if container["State"] in ("exited", "dead") or _is_gone(container["Labels"][LABEL]):
                 self.remove(container["Id"])
 
     def remove(self, container: str) -> None:

@@ -38,8 +38,9 @@ class FairSemaphore(Generic[T]):
     def acquire(
         self, accepts: Callable[[T], bool] = lambda slot: True, *, cancellation: Cancellation | None = None
     ) -> Iterator[T]:
-        """Wait for a free slot that `accepts` allows, and hold it for the `with` block. Raises RunCancelledError on
-        cancellation, SandboxUnavailableError after `refuse` or `close`.
+        """Wait for a free slot that `accepts` allows, and hold it for the `with` block.
+
+        Raises RunCancelledError on cancellation, SandboxUnavailableError after `refuse` or `close`.
         """
         waiter = _Waiter(accepts)
         with self._lock:

@@ -70,9 +70,8 @@ class LocalSandbox(Sandbox):
                 uncontended = self.slots.is_uncontended()
                 return ProgramRun(server, program, cancellation=cancellation, uncontended=uncontended).finish()
             except ServerLostError:
-                lost = server
+                run_abandonable(lambda: self.fork_servers.server(group, instead_of=server), cancellation)
             # Another program may be the cause: retry once in a separate fork server.
-            run_abandonable(lambda: self.fork_servers.server(group, instead_of=lost), cancellation)
             own = run_abandonable(lambda: self._launch(IMPORT_GROUPS[group]), cancellation)
             begin = time.monotonic()
             try:

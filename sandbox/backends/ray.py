@@ -45,8 +45,7 @@ _OBJECT_STORE_BYTES = 128 << 20  # of a cluster started here; results are small,
 class RaySandbox(RemoteSandbox):
     """Programs on the nodes of a Ray cluster. Made by `open_sandbox`.
 
-    `isolation` is the weakest isolation level of all nodes; an Execution has that of its node. `workers` is the number
-    of slots at the start.
+    `isolation` is the weakest level of all nodes; an Execution has that of its node. `workers` is the initial number.
     """
 
     def __init__(

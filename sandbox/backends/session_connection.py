@@ -136,11 +136,8 @@ class BlockRun(ProgramRun):
         return self._execution(self.end, read_results(self.connection.folder, self.program.results, most))
 
     def _package(self) -> dict[str, Any]:
-        packed = [
-            {**program.to_dict(), "number": number, "seconds": program.limits.seconds}
-            for number, program in self.blocks
-        ]
-        return {**packed[-1], "before": packed[:-1], "nonce": self.nonce}
+        blocks = [{**block.to_dict(), "number": n, "seconds": block.limits.seconds} for n, block in self.blocks]
+        return {**blocks[-1], "before": blocks[:-1], "nonce": self.nonce}
 
     def _is_first(self) -> bool:
         return False  # The supervisor is the first process.
