@@ -33,7 +33,7 @@ class Limits:
     memory_mb: int = 1024
     """MiB of memory of all processes of the program together, without the libraries that the sandbox preloads."""
     output_bytes: int = 64 * 1024
-    """Maximum bytes on standard output, and on standard error."""
+    """Maximum bytes of standard output and of standard error, counted separately."""
     file_mb: int = 64
     """MiB of one file, and of the scratch folder as a whole."""
     processes: int = 64
@@ -198,7 +198,7 @@ def too_little_isolation(where: str, reached: str, minimum: str, missing: Iterab
     """Return the error message for an isolation level below `minimum`."""
     return (
         f"{where} gives isolation level {reached!r}, below minimum_isolation {minimum!r}: {'; '.join(missing)}. "
-        f"Repair that, or pass minimum_isolation={reached!r} if you trust the programs that far"
+        f"Fix that, or pass minimum_isolation={reached!r} if you trust the programs that far"
     )
 
 
