@@ -72,6 +72,6 @@ def retrying(
         stop=tenacity.stop_after_attempt(MAX_ATTEMPTS),
         wait=tenacity.wait_exponential(**half) + tenacity.wait_random_exponential(**half),
         retry=tenacity.retry_if_exception_type(errors),
-        before_sleep=lambda state: on_retry(state.outcome and state.outcome.exception()),
+        before_sleep=lambda state: on_retry(state.outcome.exception() if state.outcome else None),
         reraise=True,
     )

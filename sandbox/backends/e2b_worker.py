@@ -8,7 +8,7 @@ import itertools
 import json
 import logging
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 from storm_calm.sandbox.backends import e2b_api, e2b_bootstrap
 from storm_calm.sandbox.backends.e2b_api import E2BApi
@@ -37,7 +37,7 @@ class _NoAnswerError(Exception):
 class CloudWorker(RemoteWorker):
     """A cloud sandbox with a `KernelWorker` in its kernel."""
 
-    def __init__(self, api: E2BApi, loop: BackgroundLoop, end: Callable[[Self], object], cloud_sandbox: Any) -> None:
+    def __init__(self, api: E2BApi, loop: BackgroundLoop, end: Callable[[Any], object], cloud_sandbox: Any) -> None:
         """end: starts to end this worker. cloud_sandbox: the SDK's object."""
         self._api = api
         self._loop = loop

@@ -82,7 +82,7 @@ class Worker:
     @contextlib.contextmanager
     def _cancellation(self, request: Mapping[str, Any]) -> Iterator[Cancellation | None]:
         """Yield the cancellation of this request's run; None if it has no number."""
-        number = request.get("number")
+        number: Any = request.get("number")
         cancellation = None if number is None else self.running.setdefault(number, Cancellation())
         try:
             yield cancellation
