@@ -1,4 +1,4 @@
-"""Where model-written code runs: one interface, fork servers behind it, and a probe that reports every solve.
+"""Sandboxes for model-written code: one interface, fork servers behind it, and a probe that reports every solve.
 
     from storm_calm.sandbox import open_sandbox
 
@@ -6,15 +6,15 @@
         print(sandbox.run("print(6 * 7)").stdout)
 
     base, execution    the interface, and the result of a run
-    cancellation       ending a run from outside
-    backends           where programs run: local fork servers, containers, a cloud, a Ray cluster
+    cancellation       cancelling a run from another thread
+    backends           local fork servers, containers, a cloud, a Ray cluster
     zygote             the fork server: isolation, limits, timeout, sessions
     import_groups      which libraries share a fork server
     libraries          which libraries programs can import
     probe              solver reports
-    selfcheck          hostile programs, and what must hold
+    selfcheck          hostile programs, and the guarantees that they test
 
-Imports nothing of the other packages, so it can be taken out and used alone.
+It imports no other package of this project and can be used alone.
 """
 
 import importlib
@@ -50,15 +50,9 @@ __all__ = [
     "open_sandbox",
 ]
 
-
-_CLASSES = {
-    "local": ("local", "LocalSandbox"),
-    "docker": ("docker", "DockerSandbox"),
-    "e2b": ("e2b", "E2BSandbox"),
-    "ray": ("ray", "RaySandbox"),
-}
+_CLASSES = {"local": "LocalSandbox", "docker": "DockerSandbox", "e2b": "E2BSandbox", "ray": "RaySandbox"}
 BACKENDS = tuple(_CLASSES)
-"""Where programs can run."""
+"""The names of the backends."""
 
 
 def open_sandbox(
@@ -70,28 +64,26 @@ def open_sandbox(
     limits: Limits | None = None,
     **options: Any,
 ) -> Sandbox:
-    """Open a sandbox; close it, or use it in a `with`.
+    """Open a sandbox. Close it after use, or use it in a `with` statement.
 
-    backend: "local", a fork server on this machine; "docker", the same in containers; "e2b", in E2B's cloud; "ray", on
-        every node of a Ray cluster.
-    minimum_isolation: refuse to open below it. isolation: the highest isolation level to use, where the machine
-    could do more. workers: how many programs run at once, by default as many as the backend has processors for; more
-    wait their turn. limits: of every run that brings none of its own. options: what the backend takes besides, see the
-    modules of `sandbox.backends`. Raises SandboxUnavailableError where `minimum_isolation` can't be reached or the
-    backend not be had, with what is missing and a way out.
+    backend: "local" (a fork server on this machine), "docker" (in containers), "e2b" (in E2B's cloud), or "ray" (on
+        every node of a Ray cluster).
+    minimum_isolation: the lowest isolation level to accept. isolation: the highest one to use.
+    workers: number of programs that run at once; further ones are queued. Default: one per processor of the backend.
+    limits: the default limits of a run. options: further options of the backend (see `sandbox.backends`).
+    Raises SandboxUnavailableError if the backend is unavailable or can't reach `minimum_isolation`.
     """
     for name, value in (("minimum_isolation", minimum_isolation), ("isolation", isolation)):
         if value not in ISOLATION_LEVELS:
-            raise ValueError(f"{name} {value!r} is none of {', '.join(ISOLATION_LEVELS)}")
+            raise ValueError(f"{name} {value!r} must be one of {', '.join(ISOLATION_LEVELS)}")
     if ISOLATION_LEVELS.index(isolation) > ISOLATION_LEVELS.index(minimum_isolation):
         raise ValueError(f"isolation level {isolation!r} is below minimum_isolation {minimum_isolation!r}")
     if backend not in BACKENDS:
-        raise ValueError(f"backend {backend!r} is none of {', '.join(BACKENDS)}")
+        raise ValueError(f"backend {backend!r} must be one of {', '.join(BACKENDS)}")
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise ValueError(f"workers is {workers!r}; give a whole number of at least 1")
-    module, name = _CLASSES[backend]
-    # Imported only when it is asked for, as it may need packages of its own.
-    kind = getattr(importlib.import_module(f"storm_calm.sandbox.backends.{module}"), name)
+    # Imported here because a backend may need optional packages.
+    kind = getattr(importlib.import_module(f"storm_calm.sandbox.backends.{backend}"), _CLASSES[backend])
     known = set(inspect.signature(kind).parameters)
     unknown = sorted(set(options) - known)
     if unknown:

@@ -1,13 +1,11 @@
-"""Ending runs from outside: whoever starts one may hand in a `Cancellation`, and any thread may cancel it.
+"""Cancellation of runs: pass a `Cancellation` to a run, and cancel it from any thread.
 
     cancellation = Cancellation()
     threading.Timer(1, cancellation.cancel).start()
     sandbox.run("while True: pass", cancellation=cancellation)  # Raises RunCancelledError after a second.
 
-Below it stands what backends wait with. All of that takes None for a run that nobody can cancel.
+The functions are for backends. They accept None for a run that can't be cancelled.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
@@ -20,11 +18,11 @@ T = TypeVar("T")
 
 
 class RunCancelledError(RuntimeError):
-    """A run was cancelled: nothing of its program is running, and there is no Execution of it."""
+    """A run was cancelled and its program has ended, without an Execution."""
 
 
 class Cancellation:
-    """What ends the runs that it was handed to, also several at once. Once cancelled, it stays so."""
+    """A thread-safe flag that cancels all runs it is passed to. It can't be reset."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,11 +31,10 @@ class Cancellation:
 
     @property
     def cancelled(self) -> bool:
-        """Whether `cancel` was called."""
         return self._cancelled
 
     def cancel(self) -> None:
-        """End the runs, and any that come later. Does not wait for their end; further calls do nothing."""
+        """Cancel the runs, present and future, without waiting for their end. Idempotent."""
         with self._lock:
             if not self._cancelled:
                 self._cancelled = True
@@ -46,10 +43,9 @@ class Cancellation:
 
     @contextlib.contextmanager
     def on_cancel(self, callback: Callable[[], object]) -> Iterator[None]:
-        """Have `callback` called when this is cancelled during the `with` block; at once where it was before.
+        """Call `callback` if this is cancelled during the `with` block, or immediately if it already is.
 
-        callback: runs in the thread that cancels, so it must neither wait nor raise. It does not run, nor is it still
-            running, after the block is left.
+        callback: runs in the cancelling thread, so it must neither block nor raise. It never runs after the block.
         """
         key = object()
         with self._lock:
@@ -67,19 +63,17 @@ class Cancellation:
 def on_cancel(
     cancellation: Cancellation | None, callback: Callable[[], object]
 ) -> contextlib.AbstractContextManager[None]:
-    """`Cancellation.on_cancel`."""
     return contextlib.nullcontext() if cancellation is None else cancellation.on_cancel(callback)
 
 
 def raise_if_cancelled(cancellation: Cancellation | None) -> None:
-    """Raise RunCancelledError where it was cancelled."""
     if cancellation is not None and cancellation.cancelled:
         raise RunCancelledError("the run was cancelled")
 
 
 @contextlib.contextmanager
 def wake_fd(cancellation: Cancellation | None) -> Iterator[int | None]:
-    """A file descriptor for a selector, readable once it is cancelled; it is open as long as the `with` block."""
+    """Yield a file descriptor that becomes readable on cancellation, for a selector; None without a cancellation."""
     if cancellation is None:
         yield None
         return
@@ -92,16 +86,13 @@ def wake_fd(cancellation: Cancellation | None) -> Iterator[int | None]:
 
 
 def run_abandonable(work: Callable[[], T], cancellation: Cancellation | None) -> T:
-    """What `work` comes to, for work that can't be cut short: on cancelling, it goes on in a thread of its own.
-
-    Raises what `work` raises, or RunCancelledError at once where it is cancelled first.
-    """
+    """Return the result of `work`, or raise RunCancelledError while it continues in a background thread."""
     if cancellation is None:
         return work()
     future: Future[T] = Future()
 
     def do() -> None:
-        with contextlib.suppress(InvalidStateError):  # Nobody waits any more.
+        with contextlib.suppress(InvalidStateError):  # The future was cancelled.
             try:
                 result = work()
             except BaseException as error:

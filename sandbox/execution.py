@@ -1,9 +1,7 @@
-"""What one run of code came to: an `Execution`, with a `SolverReport` for each solve that the program made.
+"""The result of one run of code: an `Execution`, with a `SolverReport` for each solve.
 
-Plain frozen values. `to_dict` gives JSON data and `from_dict` takes it back; nothing here runs anything.
+The values are frozen. `to_dict` serializes them to JSON data and `from_dict` validates it.
 """
-
-from __future__ import annotations
 
 import base64
 import json
@@ -11,58 +9,50 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NoReturn, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 Status = Literal["ok", "error", "timeout", "memory_limit", "output_limit", "killed"]
-"""How a run ended. "killed": the program took down what ran it; `Execution.reason` says how.
-
-A fault of the sandbox itself is not a status: it raises `SandboxUnavailableError`.
-"""
+"""How a run ended. "killed": the program made the process fail that ran it. A fault of the sandbox itself is not a
+status; it raises `SandboxUnavailableError`."""
 
 Isolation = Literal["full", "landlock", "limits"]
-"""How well a program is locked in, strongest first.
-
-full: namespaces, Landlock, seccomp and resource limits. landlock: the same without namespaces. limits: only the last.
-"""
+"""Strongest first. full: namespaces, Landlock, seccomp and resource limits; landlock: the same without namespaces;
+limits: resource limits only."""
 
 ISOLATION_LEVELS: tuple[Isolation, ...] = get_args(Isolation)
-"""The isolation levels, strongest first."""
 
 SolveStatus = Literal["optimal", "feasible", "infeasible", "unbounded", "error", "limit"]
-"""What a solver said. "feasible": a solution that it did not prove optimal; "limit": it stopped without a solution."""
+"""A solver's result. "feasible": a solution not proved optimal; "limit": stopped without a solution."""
 
 Sense = Literal["minimize", "maximize"]
-"""The direction of an objective."""
 
-
-_LONGEST_REPORT = 4096  # bytes: what a pipe takes in one piece, also from many processes at once (PIPE_BUF)
+_LONGEST_REPORT = 4096  # bytes: the largest atomic write to a pipe (PIPE_BUF)
 _ODD = re.compile(r"[^A-Za-z0-9_ .,:;+/()\[\]-]")
-_LONGEST_NAME = 80
-_LARGEST_COUNT = 2**53  # up to here a float holds every whole number
+_LARGEST_COUNT = 2**53  # a float represents all integers up to here exactly
 
 
 class SandboxUnavailableError(RuntimeError):
-    """The sandbox could not run the program, through no fault of the program. It says nothing about the program."""
+    """The sandbox could not run the program. The program is not the cause."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SolverReport:
-    """One solve, as the sandbox's probe saw it inside the program: a claim of the program's process, not evidence."""
+    """One solve, reported by the probe inside the program's process: a claim, not evidence."""
 
     library: str
     """The library that was called, such as "ortools.cp_model"."""
     solver: str
-    """The solver under it, such as "SCIP" or "CP-SAT"; "" where the library does not say."""
+    """The solver that the library used, such as "SCIP" or "CP-SAT"; "" if unknown."""
     status: SolveStatus
-    """What the solver said, in one vocabulary for all libraries."""
+    """The solver's result, in one vocabulary for all libraries."""
     sense: Sense | None = None
-    """The direction of the objective; None where there is no objective."""
+    """The direction of the objective; None without an objective."""
     objective: float | None = None
-    """The objective's value at the solution; None without a solution or without an objective."""
+    """The objective value of the solution; None without a solution or an objective."""
     bound: float | None = None
-    """The best bound on the objective that the solver proved; None where it gave none."""
+    """The best proved bound on the objective, or None."""
     gap: float | None = None
-    """|objective - bound| / max(1e-10, |objective|), as SCIP and Gurobi report it; None where either is missing."""
+    """|objective - bound| / max(1e-10, |objective|), as in SCIP and Gurobi; None if either is missing."""
     continuous: int = 0
     """Number of continuous variables."""
     integer: int = 0
@@ -70,18 +60,18 @@ class SolverReport:
     binary: int = 0
     """Number of integer variables with bounds inside [0, 1]."""
     constraints: int = 0
-    """Number of constraints; bounds of variables are none."""
+    """Number of constraints, without bounds of variables."""
     seconds: float = 0.0
-    """Wall seconds that the solve took."""
+    """Wall seconds of the solve."""
 
     def __post_init__(self) -> None:
         for name in ("library", "solver"):
             value = getattr(self, name)
             if not isinstance(value, str) or plain_name(value) != value:
                 raise ValueError(f"{name} {value!r:.100} must be up to 80 letters, digits, spaces and _.,:;+/()[]-")
-        if not isinstance(self.status, str) or self.status not in get_args(SolveStatus):
+        if self.status not in get_args(SolveStatus):
             raise ValueError(f"status {self.status!r:.100} must be one of {', '.join(get_args(SolveStatus))}")
-        if self.sense is not None and (not isinstance(self.sense, str) or self.sense not in get_args(Sense)):
+        if self.sense not in (*get_args(Sense), None):
             raise ValueError(f"sense {self.sense!r:.100} must be one of {', '.join(get_args(Sense))}, None")
         for name in ("objective", "bound", "gap"):
             if getattr(self, name) is not None:
@@ -94,76 +84,71 @@ class SolverReport:
 
     @classmethod
     def parse(cls, line: bytes) -> Self | None:
-        """Parse one line that a program's process sent; None if it is too long, not JSON, or violates the schema."""
+        """Parse one line from a program's process; None if it is too long, not JSON, or violates the schema."""
         if len(line) > _LONGEST_REPORT:
             return None
         try:
-            data = json.loads(line, parse_int=_whole, parse_constant=_refuse_constant)
+            data = json.loads(line, parse_int=_whole)
             return cls.from_dict(data) if isinstance(data, dict) else None
         except (ValueError, TypeError, RecursionError):
             return None
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON data."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The report that `to_dict` gave. Raises ValueError for a value that no report can have."""
+        """Return the report that `to_dict` serialized. Raises ValueError for an invalid value."""
         return cls(**_known(cls, data))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Execution:
-    """One run of a program: what it printed, how it ended, what it used, and what its solvers said."""
+    """One run of a program: its output, end, resource usage and solver reports."""
 
     code: str
-    """The program, as it was given."""
     status: Status
-    """How it ended. "error": it ended with an exit code other than 0, or by a signal."""
+    """How it ended. "error": an exit code other than 0, or a signal."""
     stdout: str = ""
-    """What it wrote to standard output; bytes that are not UTF-8 are replaced."""
+    """Standard output; bytes that are not UTF-8 are replaced."""
     stderr: str = ""
-    """What it wrote to standard error, tracebacks included; bytes that are not UTF-8 are replaced."""
+    """Standard error, including tracebacks; bytes that are not UTF-8 are replaced."""
     exit_code: int | None = None
-    """Its exit code, as python's own; None where a signal ended it."""
+    """The exit code that Python gave; None if a signal ended it."""
     signal: int | None = None
-    """The signal that ended it, the sandbox's own SIGKILL included; None where it exited."""
+    """The signal that ended it, including the sandbox's SIGKILL; None if it exited."""
     wall_seconds: float = 0.0
-    """Seconds from its start to its end."""
     cpu_seconds: float = 0.0
-    """Processor seconds of the program and of the children that it waited for."""
+    """CPU seconds of the program and of the children that it waited for."""
     peak_memory_mb: float = 0.0
-    """The most memory it held at once beyond what the sandbox had loaded for it, in MiB, as far as it was seen."""
+    """Peak memory in MiB, as far as it was measured, without the libraries that the sandbox preloads."""
     truncated: bool = False
-    """Whether output was lost because it went over the limit."""
+    """Whether output was dropped because it exceeded the limit."""
     isolation: Isolation
-    """How well it was locked in."""
     backend: str
-    """Where it ran, such as "local"."""
+    """The backend it ran on, such as "local"."""
     reports: tuple[SolverReport, ...] = ()
     """One report for each solve, in order."""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """The files that were asked for with `results`, as the program left them, without those that are no plain file."""
+    """Contents of the requested `results` that are regular files, by relative path."""
     replayed: int = 0
-    """In a session: how many earlier blocks had to run again to make the state that this one began in."""
+    """In a session: number of earlier blocks that ran again to restore the state before this one."""
     reason: str = ""
-    """Why the sandbox ended it, for status "killed"."""
+    """Why the run failed, for status "killed"."""
 
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
             raise ValueError(f"status {self.status!r} must be one of {', '.join(get_args(Status))}")
         if self.isolation not in ISOLATION_LEVELS:
-            raise ValueError(f"isolation level {self.isolation!r} is none of {', '.join(ISOLATION_LEVELS)}")
+            raise ValueError(f"isolation level {self.isolation!r} must be one of {', '.join(ISOLATION_LEVELS)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The execution as JSON data."""
         files = {name: base64.b64encode(content).decode() for name, content in self.files.items()}
         return {**asdict(self), "reports": [report.to_dict() for report in self.reports], "files": files}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The execution that `to_dict` gave. Raises ValueError for a value that no execution can have."""
+        """Return the execution that `to_dict` serialized. Raises ValueError for an invalid value."""
         values = _known(cls, data)
         values["reports"] = tuple(SolverReport.from_dict(report) for report in values.get("reports", ()))
         values["files"] = {name: base64.b64decode(content) for name, content in values.get("files", {}).items()}
@@ -171,8 +156,8 @@ class Execution:
 
 
 def plain_name(text: str) -> str:
-    """Make of `text` a name that a report can have: letters, digits and a few signs, up to 80."""
-    return _ODD.sub("_", text)[:_LONGEST_NAME]
+    """Return `text` as a valid name for a report: up to 80 letters, digits and punctuation characters."""
+    return _ODD.sub("_", text)[:80]
 
 
 def _check_number(name: str, value: object, least: float = -math.inf) -> None:
@@ -181,16 +166,12 @@ def _check_number(name: str, value: object, least: float = -math.inf) -> None:
 
 
 def _whole(digits: str) -> int | float:
-    """Parse an integer of JSON text; one that no count and no exact float can be becomes a float, maybe infinite."""
+    """Parse an integer of JSON text; one of more than 16 digits becomes a float, possibly infinite."""
     return int(digits) if len(digits) <= 16 else float(digits)
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a finite number")
-
-
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
-    """`data` as keyword arguments of `cls`; a key it lacks is an error that names the key."""
+    """Return `data` as keyword arguments of the dataclass `cls`. Raises ValueError for an unknown key."""
     unknown = sorted(set(data) - set(cls.__dataclass_fields__))  # type: ignore[attr-defined]
     if unknown:
         raise ValueError(f"{cls.__name__} has no field {unknown[0]!r}")

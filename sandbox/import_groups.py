@@ -1,13 +1,11 @@
-"""Which libraries go together into one fork server, and which fork server a program goes to.
+"""Groups of libraries that share a fork server, and the choice of a group for a program.
 
-A fork costs by what its parent has loaded, an import by what it loads: so there is a fork server for each group of
-libraries, started when the first program asks for it, and each program goes, by the imports in its syntax tree, to
-the one that spares it most. What that one lacks the program imports by itself, as ever.
+The cost of a fork grows with the libraries that its parent has loaded. So each group of libraries has its own fork
+server, started when first needed. A program runs in the one that saves it the most import time, by the imports in its
+syntax tree; it imports other libraries itself.
 
     import_group_of("import pulp")  ->  "pulp"
 """
-
-from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
@@ -33,15 +31,14 @@ IMPORT_GROUPS: dict[str, tuple[str, ...]] = {
     "pulp": ("numpy", "pandas", "ortools.linear_solver.pywraplp", "osqp", "highspy", "pulp"),
     "cvxpy": ("numpy", "pandas", "scipy.optimize", "cvxpy"),
 }
-"""The libraries of each group, in the order in which they are loaded, the one that most programs are about last;
-groups from small to large where it can be said.
+"""The libraries of each group in their import order; smaller groups come first.
 
-PuLP loads HiGHS so that its symbols take the place of those of libraries loaded later: in OR-Tools, solving with HiGHS
-then gives status 99 and objective 0, and cvxpy with OSQP crashes. So it is in one group only, and the last one there.
+PuLP loads HiGHS in a way that its symbols replace those of libraries loaded later. Then solving with HiGHS in OR-Tools
+returns status 99 and objective 0, and cvxpy with OSQP crashes. So PuLP is in one group only, as its last library.
 """
 
 FIRST_GROUP = "plain"
-"""The group whose fork server is started with the sandbox: it takes no time, and tells what the machine allows."""
+"""The group whose fork server starts with the sandbox: it starts fastest, and detects the isolation level."""
 
 _IMPORT_MS = {
     "numpy": 60,
@@ -61,18 +58,16 @@ _IMPORT_MS = {
     "scipy.optimize": 360,
     "cvxpy": 680,
 }
-"""About how many milliseconds each takes to import: what a program is spared that finds it loaded."""
+"""Approximate import time of each library in milliseconds."""
 
 
 def import_group_of(code: str) -> str:
-    """The group that spares `code` most time; of two that spare the same, the one that comes first."""
+    """Return the group that saves `code` the most import time; the first one of equals."""
     tree = parse(code)
-    if tree is None:
-        return "plain"  # It will hear about it where it runs.
     try:
-        names = set(_imported(tree.body))
+        names = set(_imported(tree.body if tree else []))
     except RecursionError:
-        return "plain"
+        names = set()
     used = {library for library in _IMPORT_MS if any(_touches(name, library) for name in names)}
     return max(
         IMPORT_GROUPS, key=lambda group: sum(_IMPORT_MS[library] for library in used.intersection(IMPORT_GROUPS[group]))
@@ -80,7 +75,7 @@ def import_group_of(code: str) -> str:
 
 
 def _imported(statements: list[ast.stmt]) -> Iterator[str]:
-    """All dotted names that are imported anywhere in the program; only statements are looked at, which is quick."""
+    """Yield all dotted names that the statements import, at any depth."""
     for statement in statements:
         if isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names)
@@ -93,5 +88,5 @@ def _imported(statements: list[ast.stmt]) -> Iterator[str]:
 
 
 def _touches(name: str, library: str) -> bool:
-    """Whether importing `name` imports `library`, or a package that leads to it, such as scipy to scipy.optimize."""
+    """Return whether `name` is `library`, inside it, or a package that contains it (scipy for scipy.optimize)."""
     return f"{name}.".startswith(f"{library}.") or f"{library}.".startswith(f"{name}.")

@@ -1,13 +1,11 @@
-"""Which libraries programs can import: a list of distributions, and what these need.
+"""The libraries that programs can import: a list of distributions and their dependencies.
 
     storm sandbox libraries
     STORM_LIBRARIES=geopy,simpy storm curate ...
 
-Programs see the standard library and these, never the rest of site-packages: there this project may lie, with the
-problem families from which the accepted answers can be worked out, and whatever else was installed for other purposes.
+Programs see the standard library and these distributions, but not the rest of site-packages. It may contain this
+project, whose problem families reveal the accepted answers.
 """
-
-from __future__ import annotations
 
 import importlib.metadata
 import os
@@ -33,12 +31,11 @@ DISTRIBUTIONS = (
     "statsmodels",
     "sympy",
 )
-"""What programs can import by default, as far as it is installed."""
+"""The default distributions, as far as they are installed."""
 
 LIBRARIES_VARIABLE = "STORM_LIBRARIES"
-"""The environment variable that names more of them, separated by commas or spaces."""
+"""The environment variable with further distributions, separated by commas or spaces."""
 
-_OWN = "storm-calm"
 _MODULE = re.compile(r"[^.][^/]*\.(py|so|pyd)\Z")
 
 
@@ -49,19 +46,18 @@ class Library:
     name: str
     version: str
     paths: tuple[str, ...]
-    """The files and folders that it put into site-packages, those at the top; its metadata are one of them."""
+    """Its top-level files and folders in site-packages, including its metadata."""
 
 
 def find(names: Iterable[str]) -> tuple[list[Library], list[str]]:
-    """Look up distributions and all that they need; returns them by name, and which of `names` are not installed.
+    """Return distributions with their dependencies, sorted by name, and those of `names` that are not installed.
 
-    A requirement that holds only elsewhere, as on another system, counts if it is installed.
-    Raises ValueError for a distribution that is part of this project, or needs it.
+    Markers other than extras are ignored: a dependency for another system is included if it is installed.
+    Raises ValueError if a distribution is this project or depends on it.
     """
+    names = list(names)
     found: dict[str, Library] = {}
-    missing: list[str] = []
     todo = [(name, "") for name in names]
-    requested = {normalized_name(name) for name, _ in todo}
     seen: set[tuple[str, str]] = set()
     while todo:
         name, extra = todo.pop()
@@ -69,46 +65,43 @@ def find(names: Iterable[str]) -> tuple[list[Library], list[str]]:
         if (key, extra) in seen:
             continue
         seen.add((key, extra))
-        if key == _OWN:
-            raise ValueError(f"{name} can't be a library of programs: the accepted answers could be found with it")
+        if key == "storm-calm":
+            raise ValueError(f"{name} can't be a library of programs: it contains the accepted answers; leave it out")
         try:
             distribution = importlib.metadata.distribution(key)
         except importlib.metadata.PackageNotFoundError:
-            if key in requested:
-                missing.append(name)
             continue
         found[key] = Library(key, distribution.version, tuple(sorted(_paths(distribution))))
         todo += _needed(distribution.requires or (), extra)
-    return sorted(found.values(), key=lambda library: library.name), sorted(missing)
+    missing = sorted({name for name in names if normalized_name(name) not in found})
+    return sorted(found.values(), key=lambda library: library.name), missing
 
 
 def importable(more: Iterable[str] = ()) -> list[Library]:
-    """What programs can import: the default distributions, those that the environment names, `more`, and their needs.
+    """Return the distributions that programs can import: defaults, LIBRARIES_VARIABLE, `more`, and dependencies.
 
-    Raises ValueError if one of those that were named is not installed, or may not be imported.
+    Raises ValueError if a requested one is not installed or not allowed.
     """
     named = [*requested_distributions()[len(DISTRIBUTIONS) :], *more]
     found, missing = find((*DISTRIBUTIONS, *named))
     absent = sorted(set(missing) & set(named))
     if absent:
-        raise ValueError(
-            f"{', '.join(absent)}: not installed, so no program can import it; install it, or leave it out"
-        )
+        raise ValueError(f"{', '.join(absent)}: not installed; install it, or leave it out of the libraries")
     return found
 
 
 def requested_distributions() -> tuple[str, ...]:
-    """The default distributions and those that the environment names."""
+    """Return the default distributions and those in LIBRARIES_VARIABLE."""
     return (*DISTRIBUTIONS, *map(normalized_name, os.environ.get(LIBRARIES_VARIABLE, "").replace(",", " ").split()))
 
 
 def normalized_name(name: str) -> str:
-    """A distribution's name as it is compared (PEP 503)."""
+    """Return a distribution's normalized name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _needed(requirements: Iterable[str], extra: str) -> Iterator[tuple[str, str]]:
-    """The names that requirements lead to, each with an extra of it or "". extra: the one that is asked for."""
+    """Yield the names that requirements lead to, each with an extra or "". extra: the requested one."""
     for requirement in requirements:
         named = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?", requirement)
         wanted = re.search(r"""extra\s*==\s*["']([^"']*)["']""", requirement)
@@ -119,14 +112,14 @@ def _needed(requirements: Iterable[str], extra: str) -> Iterator[tuple[str, str]
 
 
 def _paths(distribution: importlib.metadata.Distribution) -> Iterator[str]:
-    """The files and folders at the top of site-packages that belong to a distribution."""
+    """Yield the top-level files and folders of a distribution in site-packages."""
     folder = str(distribution.locate_file(""))
     record = distribution.read_text("RECORD")
     if record is not None:
         files = (line.partition(",")[0].strip('"') for line in record.split("\n"))
         names = {file.partition("/")[0] for file in files}
     else:
-        # As Debian's packages: the metadata, and the names that can be imported.
+        # Debian's packages have no RECORD: use the metadata folder and the importable names.
         names = {os.path.basename(str(getattr(distribution, "_path", "")))}
         for top in (distribution.read_text("top_level.txt") or distribution.metadata["Name"]).split():
             names |= {name for name in os.listdir(folder) if name.partition(".")[0] == top}
@@ -135,6 +128,6 @@ def _paths(distribution: importlib.metadata.Distribution) -> Iterator[str]:
         if name in ("", ".", "..", "__pycache__") or not os.path.exists(path):
             continue
         if os.path.realpath(__file__).startswith(f"{os.path.realpath(path)}/"):
-            continue  # This project, whatever the record says.
+            continue  # this project
         if os.path.isdir(path) or _MODULE.match(name) or name.endswith(".egg-info"):
             yield path

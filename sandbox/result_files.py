@@ -1,6 +1,4 @@
-"""Reading what a program left in its folder, with the distrust that it deserves."""
-
-from __future__ import annotations
+"""Safe reading of the files that an untrusted program left in its folder."""
 
 import os
 import stat
@@ -11,11 +9,11 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def read_results(folder: int, names: Iterable[str], most: int) -> dict[str, bytes]:
-    """The contents of the plain files `names` under the open folder `folder`.
+    """Return the contents of the regular files `names` in the open folder `folder`, by name.
 
-    No link is followed, neither a file nor a folder on the way, and a file with a second name (a hard link) is left
-    alone: nothing from outside can be had. Nothing in the folder may be running any more.
-    most: bytes of all files together; what goes over stays behind, as does what is missing.
+    Symbolic links (to files or folders) and hard links are skipped, so that nothing outside of the folder can be read.
+    All processes of the program must have ended.
+    most: maximum bytes of all files together. Files that exceed it are left out, like missing ones.
     """
     found: dict[str, bytes] = {}
     for name in names:

@@ -1,22 +1,17 @@
-"""The "docker" sandbox: programs run in containers, each with a fork server of its own in it (`sandbox.zygote`).
+"""The "docker" sandbox: programs run in containers, each with its own fork server (`sandbox.zygote`).
 
     docker build -f docker/Dockerfile.sandbox -t storm-sandbox .
     python -c 'from storm_calm import open_sandbox; print(open_sandbox("docker").run("print(6 * 7)").stdout)'
 
-One container for each worker, kept warm, with `sandbox.backends.worker` as its main process. It is reached over its
-standard input and output and nothing else: so the engine may be on another machine, and the container needs no network,
-no volume and no right.
+Each worker has one warm container, whose main process is `sandbox.backends.worker`. All communication uses its standard
+input and output, so the engine may be remote, and the container needs no network, volume or privilege.
 
-The container is the wall to the outside: namespaces, no capabilities, a read-only root folder, limits. Programs of one
-worker run in it one after the other; what keeps them from the fork server, and from each other, is isolation level
-"landlock" on the inside (a container may not make the namespaces of isolation level "full"), and what they could leave
-behind is cleared away: their processes, their folder, /dev/shm (a session that is open shares it with the runs between
-its blocks). The two together are reported as isolation level "full". Where the inside does not reach "landlock", as
-under gVisor ("runsc"), which has none, the isolation level of the inside is what is reported, with the reasons. gVisor
-is used where the engine has it and it gives the isolation level that is asked for.
+The container isolates programs from the machine. Inside it, isolation level "landlock" protects the fork server (a
+container may not create the namespaces of "full"), and the processes, the folder and the files in /dev/shm of each
+program are removed at its end; an open session shares /dev/shm with the runs between its blocks. Together, this is
+reported as "full". If the inside does not reach "landlock", as under gVisor ("runsc"), its own level is reported.
+gVisor is used if the engine has it and `minimum_isolation` allows it.
 """
-
-from __future__ import annotations
 
 import atexit
 import contextlib
@@ -33,15 +28,15 @@ from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.cancellation import Cancellation
 from storm_calm.sandbox.execution import Isolation, SandboxUnavailableError
 
-_STARTUP_TIMEOUT_SECONDS = 120.0  # to start a container and load the libraries: the first time on a slow disk
-# What the worker and its fork servers need besides a program.
+_STARTUP_TIMEOUT_SECONDS = 120.0  # to start a container and load the libraries from a slow disk
+# Resources of the worker and its fork servers, in addition to those of a program.
 _OWN_MEMORY_MB = 2048
 _OWN_PROCESSES = 512
 _OWN_FILES_MB = 4
 _OPEN_FILES = 4096
 _SCRATCH = "/scratch"
 _CPUS = 2
-# Ids that no user of a machine has, and that an engine which shifts them can shift too.
+# Unused on most machines, and small enough for an engine that remaps user ids.
 _USER_IDS = range(20_000, 60_000)
 
 
@@ -58,11 +53,11 @@ class DockerSandbox(RemoteSandbox):
         image: str = "storm-sandbox",
         runtime: str | None = None,
     ) -> None:
-        """The engine is the one that DOCKER_HOST names, or this machine's.
+        """Start the first container on the engine at DOCKER_HOST, by default this machine's.
 
-        image: made by docker/Dockerfile.sandbox. runtime: one of the engine's; by default "runsc" where that gives
-        `minimum_isolation`, else what the engine takes. Raises SandboxUnavailableError where the engine can't be
-        reached or refuses, with the way out.
+        image: an image built from docker/Dockerfile.sandbox.
+        runtime: a runtime of the engine. Default: "runsc" if it reaches `minimum_isolation`, or else the engine's.
+        Raises SandboxUnavailableError if the engine can't be reached or reports an error.
         """
         self._highest_isolation = isolation
         self._image = image
@@ -99,16 +94,15 @@ class DockerSandbox(RemoteSandbox):
         hello = super()._hello(slot)
         if self._highest_isolation != "full":
             return hello
-        # The first reason is that nothing better was asked for on the inside.
+        # The first reason is that no higher level was requested inside the container.
         missing = hello["missing"][1:]
         isolation = "full" if hello["isolation"] == "landlock" and not missing else hello["isolation"]
         return {**hello, "isolation": isolation, "missing": missing}
 
     def _open(self) -> RemoteWorker:
-        with self._room_lock:
-            room = self._room
+        room = self._room
         settings = {
-            "minimum_isolation": "limits",  # Whether it is enough is decided here.
+            "minimum_isolation": "limits",  # RemoteSandbox checks the level.
             "isolation": "limits" if self._highest_isolation == "limits" else "landlock",
             "workers": 1,
             "limits": self.limits.to_dict(),
@@ -118,27 +112,24 @@ class DockerSandbox(RemoteSandbox):
             container: str = self._engine.client.containers.create(
                 self._image, [json.dumps(settings)], runtime=self._runtime, **self._hardening(room)
             ).id
-        try:
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._engine.remove, container)
             with self._engine.translated_errors():
-                # Attached before it starts, so that no word is lost.
-                stream = ContainerStream(
-                    self._engine.client.api.attach_socket(
-                        container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-                    )
-                )
+                # Attach before the start, so that no output is lost.
+                streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+                stream = ContainerStream(self._engine.client.api.attach_socket(container, params=streams))
+                on_failure.callback(stream.close)
                 self._engine.client.api.start(container)
             worker = _Container(self, container, stream, room)
             worker.wait_until_ready()
-        except BaseException:
-            self._engine.remove(container)
-            raise
+            on_failure.pop_all()
         return worker
 
     def _hardening(self, room: Limits) -> dict[str, Any]:
-        """The options of a container that has room for programs with the limits `room`."""
+        """Return the options of a container for programs with limits up to `room`."""
         from docker.types import LogConfig, Ulimit
 
-        user = random.choice(_USER_IDS)  # One each: the kernel counts processes by user, over all containers.
+        user = random.choice(_USER_IDS)  # The kernel counts processes per user, over all containers.
         memory = f"{room.memory_mb + 2 * room.file_mb + _OWN_MEMORY_MB}m"
         files = f"size={room.file_mb + _OWN_FILES_MB}m,nr_inodes=16384"
         return {
@@ -147,7 +138,7 @@ class DockerSandbox(RemoteSandbox):
             "network_mode": "none",
             "read_only": True,
             "tmpfs": {_SCRATCH: f"rw,nosuid,nodev,noexec,mode=1777,{files}"},
-            "environment": {"TMPDIR": _SCRATCH},  # Not /tmp: an image may have something there.
+            "environment": {"TMPDIR": _SCRATCH},  # An image may have files in /tmp.
             "shm_size": f"{room.file_mb}m",
             "user": f"{user}:{user}",
             "cap_drop": ["ALL"],
@@ -155,18 +146,15 @@ class DockerSandbox(RemoteSandbox):
             "ipc_mode": "private",
             "pids_limit": room.processes + _OWN_PROCESSES,
             "mem_limit": memory,
-            "memswap_limit": memory,  # Memory and swap together: no swap.
+            "memswap_limit": memory,  # Sum of memory and swap: no swap.
             "nano_cpus": min(_CPUS, self._engine.info["NCPU"]) * 10**9,
-            "ulimits": [
-                Ulimit(name="core", soft=0, hard=0),
-                Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES),
-            ],
-            # Else the engine would write all that the worker says to its disk.
+            "ulimits": [Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES)],
+            # Otherwise the engine would store all output of the worker on disk.
             "log_config": LogConfig(type=LogConfig.types.NONE),
         }
 
     def check_room(self, room: Limits, limits: Limits) -> None:
-        """Raise WorkerLostError, for a bigger container, if one made for `room` can't run what has `limits`."""
+        """Raise WorkerLostError, to get a bigger container, if `limits` exceed `room`."""
         if _maximum(room, limits) != room:
             with self._room_lock:
                 self._room = _maximum(self._room, limits)
@@ -178,25 +166,22 @@ class _Container(RemoteWorker):
 
     def __init__(self, sandbox: DockerSandbox, container: str, stream: ContainerStream, room: Limits) -> None:
         self._sandbox = sandbox
-        self._engine = sandbox._engine
         self.container_id = container
         self._stream = stream
         self._room = room
         self._closed = threading.Lock()
 
     def wait_until_ready(self) -> None:
-        """Wait until the worker is ready. Raises SandboxUnavailableError if it never is."""
+        """Wait for the worker's first answer. Raises SandboxUnavailableError if it fails to start."""
         try:
             answer = self._ask({"call": "hello"}, _STARTUP_TIMEOUT_SECONDS)
         except WorkerLostError as error:
-            self.close()
             raise SandboxUnavailableError(
-                f"the worker in image {self._sandbox._image!r} did not start: {error}; make the image anew with "
+                f"the worker in image {self._sandbox._image!r} did not start: {error}; rebuild the image with "
                 f"`{BUILD.format(image=self._sandbox._image)}`"
             ) from None
         if "fault" in answer:
-            self.close()
-            raise SandboxUnavailableError(f"the worker in the container: {answer['fault']}")
+            raise SandboxUnavailableError(f"the worker in the container failed: {answer['fault']}")
 
     def call(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
         limits = request.get("limits") or request.get("program", {}).get("limits")
@@ -206,31 +191,24 @@ class _Container(RemoteWorker):
 
     def close(self) -> None:
         if self._closed.acquire(blocking=False):
-            # First, so that nothing waits for what we no longer read.
-            self._stream.close()
-            self._engine.remove(self.container_id)
+            self._stream.close()  # First, so that no thread waits for an answer.
+            self._sandbox._engine.remove(self.container_id)
 
     def _ask(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
         try:
-            answer = self._stream.ask(json.dumps(request).encode(), timeout, cancellation)
-            return dict(json.loads(answer))
+            return dict(json.loads(self._stream.ask(json.dumps(request).encode(), timeout, cancellation)))
         except StreamLostError as error:
-            if cancellation is not None and cancellation.cancelled:  # No time to ask the engine what happened.
+            if cancellation is not None and cancellation.cancelled:  # Do not wait for the engine.
                 raise WorkerLostError(str(error)) from None
-            words = self._stream.last_words.rpartition("\n")[2]
-            said = f"; its last words: {words}" if words else ""
-            raise WorkerLostError(
-                f"the container was lost: {error}; {self._engine.describe_end(self.container_id)}{said}"
-            ) from None
+            last = self._stream.stderr_tail.rpartition("\n")[2]
+            output = f"; its last error output: {last}" if last else ""
+            end = self._sandbox._engine.describe_end(self.container_id)
+            raise WorkerLostError(f"the container was lost: {error}; {end}{output}") from None
         except ValueError:
-            raise WorkerLostError("the container does not speak as a worker does") from None
+            raise WorkerLostError("the container's answer is not valid JSON") from None
 
 
 def _maximum(some: Limits, others: Limits) -> Limits:
-    """Limits that leave room for both; time and output take none."""
-    return dataclasses.replace(
-        some,
-        memory_mb=max(some.memory_mb, others.memory_mb),
-        file_mb=max(some.file_mb, others.file_mb),
-        processes=max(some.processes, others.processes),
-    )
+    """Return the elementwise maximum of the limits that a container has to provide."""
+    names = ("memory_mb", "file_mb", "processes")
+    return dataclasses.replace(some, **{name: max(getattr(some, name), getattr(others, name)) for name in names})

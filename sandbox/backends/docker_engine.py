@@ -1,10 +1,8 @@
-"""The Docker engine as the "docker" sandbox needs it: reaching it, its errors with a way out, and sweeping.
+"""The connection to the Docker engine: error messages and removal of orphaned containers.
 
-Every container of ours has a label that says whose it is. A container ends by itself when the process that made it is
-gone, as its standard input ends then; what is left of it is swept away by whoever opens a sandbox on that engine next.
+Each container has a label that identifies the process that created it. When that process ends, the container's standard
+input is closed, so that it exits. The next sandbox on the same engine removes it.
 """
-
-from __future__ import annotations
 
 import contextlib
 import json
@@ -17,19 +15,17 @@ from storm_calm.sandbox.execution import SandboxUnavailableError
 from storm_calm.sandbox.zygote.processes import stat_fields
 
 LABEL = "storm.sandbox"
-"""The label of our containers; its value tells which process they belong to."""
+"""The label of containers; its value identifies their process."""
 
 BUILD = "docker build -f docker/Dockerfile.sandbox -t {image} ."
-"""The command that makes the image, in the project's folder."""
-
-_ENDED = ("exited", "dead")
+"""The command that builds the image, to run in the project's folder."""
 
 
 class DockerEngine:
-    """A Docker engine: the one that DOCKER_HOST names, or this machine's."""
+    """The Docker engine at DOCKER_HOST, by default this machine's."""
 
     def __init__(self) -> None:
-        """Raises SandboxUnavailableError where there is none, or the `docker` package is missing."""
+        """Connect. Raises SandboxUnavailableError without an engine or the `docker` package."""
         try:
             import docker
             import docker.errors
@@ -40,85 +36,84 @@ class DockerEngine:
         self._errors = docker.errors
         with self.translated_errors():
             self.client = docker.from_env()
-        with self.translated_errors():
             self.info: dict[str, Any] = self.client.info()
 
     @contextlib.contextmanager
     def translated_errors(self, image: str = "") -> Iterator[None]:
-        """Turn what the engine says or fails to say in the `with` block into SandboxUnavailableError with a way out."""
+        """Translate exceptions of the engine's client to SandboxUnavailableError."""
         try:
             yield
         except self._errors.ImageNotFound:
             command = BUILD.format(image=image)
             raise SandboxUnavailableError(
-                f"the Docker engine has no image {image!r}; make it with `{command}` in the project's folder"
+                f"the Docker engine has no image {image!r}; build it with `{command}` in the project's folder"
             ) from None
         except self._errors.APIError as error:
-            raise SandboxUnavailableError(f"the Docker engine refuses: {error.explanation or error}") from None
+            raise SandboxUnavailableError(f"the Docker engine reports an error: {error.explanation or error}") from None
         except (self._errors.DockerException, OSError) as error:
             raise SandboxUnavailableError(
-                f"no Docker engine answers ({error}); start it (`systemctl start docker`), make this user one of its "
-                "group, or name another one in DOCKER_HOST"
+                f"no connection to a Docker engine ({error}); start it (`systemctl start docker`), add this user to "
+                "the group docker, or set DOCKER_HOST to another engine"
             ) from None
 
     def runtimes(self, wanted: str | None) -> list[str | None]:
-        """What to run containers with, the best first; None is the engine's default. Raises if `wanted` isn't there."""
+        """Return the runtimes to try in order; None is the engine's default. Raises if `wanted` is unknown."""
         known = sorted(self.info.get("Runtimes") or {})
         if wanted is None:
             return ["runsc", None] if "runsc" in known else [None]
         if wanted not in known:
             raise SandboxUnavailableError(
-                f"the Docker engine has no runtime {wanted!r}, only {', '.join(known)}; install it and name it in the "
+                f"the Docker engine has no runtime {wanted!r}, only {', '.join(known)}; install it and add it to the "
                 "engine's daemon.json, or leave runtime out"
             )
         return [wanted]
 
     def remove_orphans(self) -> None:
-        """Remove the containers that lost their process, and leave alone those that have one, or may have one."""
+        """Remove the containers that have exited or whose process has certainly ended."""
         with self.translated_errors():
             found = self.client.api.containers(all=True, filters={"label": LABEL})
         for container in found:
-            if container["State"] in _ENDED or _is_gone(container["Labels"][LABEL]):
+            if container["State"] in ("exited", "dead") or _is_gone(container["Labels"][LABEL]):
                 self.remove(container["Id"])
 
     def remove(self, container: str) -> None:
-        """Kill and remove a container, if it is there and the engine can be reached. Never raises."""
+        """Kill and remove a container; ignore errors."""
         with contextlib.suppress(self._errors.DockerException, OSError):
             self.client.api.remove_container(container, force=True, v=True)
 
     def describe_end(self, container: str) -> str:
-        """How a container ended, in words."""
+        """Describe how a container ended, for error messages."""
         try:
             state = self.client.api.inspect_container(container)["State"]
         except (self._errors.DockerException, OSError) as error:
-            return f"the engine can't tell how it ended ({error})"
+            return f"its end is unknown ({error})"
         if state["Running"]:
-            return "it is running, and does not answer"
-        memory = ", for lack of memory" if state["OOMKilled"] else ""
+            return "it is running but does not answer"
+        memory = ", out of memory" if state["OOMKilled"] else ""
         return f"it ended with exit code {state['ExitCode']}{memory}"
 
 
 def owner_label() -> str:
-    """This process, as the label of its containers: its id, and where and when such an id means it."""
-    return json.dumps([*_machine(), os.getpid(), _start(os.getpid())])
+    """Return the label that identifies this process: boot id, pid namespace, pid and start time."""
+    return json.dumps([*_machine(), os.getpid(), _start_time(os.getpid())])
 
 
 def _is_gone(label: str) -> bool:
-    """Whether the process that wrote `label` has ended; False where that can't be known from here."""
+    """Return whether the process that wrote `label` has ended; False if that is unknown."""
     try:
         *machine, pid, start = json.loads(label)
     except ValueError:
         return False
-    return machine == _machine() and _start(pid) != start
+    return machine == _machine() and _start_time(pid) != start
 
 
 def _machine() -> list[str]:
-    """What two processes must have in common to know each other by their ids: one run of a kernel, one namespace."""
+    """Return what identifies the space of process ids: the kernel's boot id, and the pid namespace."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return [boot, os.readlink("/proc/self/ns/pid")]
 
 
-def _start(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks; None for one that is not there or has ended."""
+def _start_time(pid: int) -> str | None:
+    """Return a process's start time in clock ticks since boot; None if it has ended."""
     fields = stat_fields(pid)
     return None if fields[0] in "ZX" else fields[19]

@@ -1,23 +1,18 @@
-"""The "e2b" sandbox: programs run in E2B's cloud, in children of the same fork server as everywhere.
+"""The "e2b" sandbox: programs run in E2B's cloud, in children of a fork server like that of the local backend.
 
     from storm_calm import open_sandbox
 
     print(open_sandbox("e2b").run("print(6 * 7)").stdout)  # With E2B_API_KEY in the environment.
 
-Each worker has a cloud sandbox of its own, kept warm for as long as it is open. This package is sent there as code,
-libraries that its template lacks are installed, and a `LocalSandbox` is opened in its kernel; so isolation levels,
-limits, solver reports and sessions are the ones of the "local" backend. A cloud sandbox is a small virtual machine: it
-stands between programs and you whatever the isolation level is, and the isolation level says how well programs are kept
-apart from each other. E2B bills for the time that a sandbox is open, used or not.
+Each worker has its own cloud sandbox, a small virtual machine that stays open until the sandbox is closed. E2B bills
+for this time. This package is uploaded as source, missing libraries are installed, and a `LocalSandbox` is opened in
+the kernel, with the same limits, solver reports and sessions as locally. The virtual machine protects the caller at
+every isolation level; the level describes how programs are isolated from each other.
 
-The network is cut: with a template of your own from the start, else as soon as the libraries are installed. Nothing of
-the caller's environment goes there, and the key only to E2B's API.
-
-What fails on the way is retried, with `e2b_api.MAX_ATTEMPTS` attempts in all and exponential backoff: refusals for
-being too many (429) or for want of room (502, 503), broken and garbled streams. One that is gone is replaced.
+The network is disabled: from the start with a custom template, otherwise after the libraries are installed. The
+caller's environment is not passed on, and the key is sent to E2B's API only. Requests are retried with exponential
+backoff after rate limits (429), lack of capacity (502, 503) and broken streams; a lost cloud sandbox is replaced.
 """
-
-from __future__ import annotations
 
 import os
 from collections.abc import Iterable
@@ -29,7 +24,7 @@ from storm_calm.sandbox.execution import Isolation, SandboxUnavailableError
 
 LIBRARIES = (
     "cvxpy>=1.6",
-    # As on the machine at home: later ones can't live in one process with ortools.
+    # As in pyproject.toml: later versions conflict with ortools in one process.
     "highspy==1.14.0",
     "matplotlib>=3.8",
     "networkx>=3.2",
@@ -44,10 +39,10 @@ LIBRARIES = (
     "statsmodels>=0.14",
     "sympy>=1.12",
 )
-"""What programs can import unless told otherwise, as pip takes it."""
+"""The default libraries of programs, as requirements for pip."""
 
 DEFAULT_WORKERS = 4
-"""How many cloud sandboxes there are at most, unless told. E2B refuses more than an account may have."""
+"""The default maximum of cloud sandboxes. E2B limits their number per account."""
 
 
 class E2BSandbox(RemoteSandbox):
@@ -64,22 +59,20 @@ class E2BSandbox(RemoteSandbox):
         api_key: str | None = None,
         libraries: Iterable[str] = LIBRARIES,
     ) -> None:
-        """Open the first cloud sandbox; more are opened as they are needed.
+        """Open the first cloud sandbox; more are opened on demand.
 
-        workers: how many at most, `DEFAULT_WORKERS` unless told.
-        template: the name of an E2B template of your own, made from `code-interpreter-v1`, that holds the libraries.
-            It gets no network. Unless given, E2B's own is used, and each cloud sandbox begins with an installation.
-        api_key: E2B's key; unless given, the environment variable E2B_API_KEY.
-        libraries: what must be there, as pip takes it.
-        Raises SandboxUnavailableError where E2B can't be had, with the reason and the way out.
+        workers: maximum number of cloud sandboxes, `DEFAULT_WORKERS` by default.
+        template: an E2B template built from `code-interpreter-v1` that contains the libraries; it gets no network. By
+            default E2B's own is used, and each cloud sandbox starts with an installation.
+        api_key: E2B's key, by default the environment variable E2B_API_KEY.
+        libraries: requirements for pip.
+        Raises SandboxUnavailableError if E2B is unavailable or refuses the key.
         """
         key = (api_key or os.environ.get("E2B_API_KEY") or "").strip()
-        if not key:
-            raise SandboxUnavailableError(f"E2B needs a key: {KEY_HELP}")
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise SandboxUnavailableError(f"E2B's key has characters in it that no key has: {KEY_HELP}")
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise SandboxUnavailableError(f"E2B needs a key without spaces or special characters: {KEY_HELP}")
         if isinstance(libraries, str):
-            raise ValueError(f"libraries is {libraries!r}; give a list of what pip takes, such as ['ortools>=9.14']")
+            raise ValueError(f"libraries is {libraries!r}; give a list of requirements such as ['ortools>=9.14']")
         settings = {
             "minimum_isolation": minimum_isolation,
             "isolation": isolation,

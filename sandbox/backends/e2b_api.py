@@ -1,7 +1,5 @@
 """Requests to E2B's API through its SDK, with retry and exponential backoff."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -14,20 +12,18 @@ from storm_calm.sandbox.execution import SandboxUnavailableError
 T = TypeVar("T")
 
 MAX_ATTEMPTS = 7
-"""How often a request is made before it counts as failed. The pauses between come to 6 seconds at most, or to what
-E2B's API asks for."""
+"""Attempts per request. The pauses take at most 6 seconds in all, or the time that E2B's API asks for."""
 
-_REQUEST_TIMEOUT_SECONDS = 60.0  # for one request to the API, which works on it while one waits
+_REQUEST_TIMEOUT_SECONDS = 60.0
 _FIRST_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS = 0.1, 10.0
 
 _log = logging.getLogger(__name__)
 
 
 class E2BApi:
-    """E2B's API, for one key."""
+    """A client of E2B's API for one key. Raises SandboxUnavailableError if E2B's SDK is not installed."""
 
     def __init__(self, key: str) -> None:
-        """Raises SandboxUnavailableError if E2B's SDK is not installed."""
         try:
             import e2b
             import httpx
@@ -38,18 +34,18 @@ class E2BApi:
             ) from None
         self.sandbox_class: Any = AsyncSandbox
         self.refused_key = e2b.AuthenticationException
-        self._broken_line = (httpx.TransportError, json.JSONDecodeError)
+        self._transient = (httpx.TransportError, json.JSONDecodeError)
         self._gone = (e2b.NotFoundException, e2b.SandboxNotRunningException)
         self._key = key
 
     async def ask(self, request: Callable[..., Awaitable[T]]) -> T:
-        """What E2B's API says. Raises what its SDK raises when all tries are over.
+        """Return the response to `request`. Raises the SDK's exception after the last attempt.
 
-        The SDK itself tries again where there was a refusal, and waits as that says; broken lines, and answers that
-        are none, such as a proxy's, are ours.
+        The SDK retries refused requests with the pause that the response asks for. Connection errors and responses that
+        are not JSON, such as a proxy's error page, are retried here.
         """
         options = {"api_key": self._key, "retries": MAX_ATTEMPTS - 1, "request_timeout": _REQUEST_TIMEOUT_SECONDS}
-        retry = retrying(self._broken_line, lambda error: _log.info("E2B's API: %s; retrying", self.reason(error)))
+        retry = retrying(self._transient, lambda error: _log.info("E2B's API: %s; retrying", self.reason(error)))
 
         async def attempt() -> T:
             return await request(**options)
@@ -57,31 +53,25 @@ class E2BApi:
         return await retry(attempt)
 
     def is_gone(self, error: Exception) -> bool:
-        """Whether the cloud sandbox is no more: then there is no use in asking it again."""
-        words = str(error)
-        return isinstance(error, self._gone) or "was not found" in words or "sandbox was killed" in words
+        """Return whether `error` means that the cloud sandbox has ended, so that a retry is useless."""
+        text = str(error)
+        return isinstance(error, self._gone) or "was not found" in text or "sandbox was killed" in text
 
-    def reason(self, error: BaseException) -> str:
-        """What `error` says, without the key, which a client may quote."""
+    def reason(self, error: BaseException | None) -> str:
+        """Describe `error`, with the key masked."""
         text = " ".join(str(error).replace(self._key, "***").split()) or "no reason given"
         return f"{type(error).__name__}: {text}"
 
 
 def retrying(
-    errors: type[Exception] | tuple[type[Exception], ...], on_retry: Callable[[BaseException], None]
+    errors: type[Exception] | tuple[type[Exception], ...], on_retry: Callable[[BaseException | None], None]
 ) -> tenacity.AsyncRetrying:
-    """Retry a call on `errors`, with exponential backoff and up to a factor of 2 of jitter."""
+    """Return a retry policy for `errors`: exponential backoff with jitter of up to a factor of 2."""
     half = {"multiplier": _FIRST_BACKOFF_SECONDS / 2, "max": _MAX_BACKOFF_SECONDS / 2}
-
-    def before_sleep(state: tenacity.RetryCallState) -> None:
-        error = state.outcome and state.outcome.exception()
-        if error:
-            on_retry(error)
-
     return tenacity.AsyncRetrying(
         stop=tenacity.stop_after_attempt(MAX_ATTEMPTS),
         wait=tenacity.wait_exponential(**half) + tenacity.wait_random_exponential(**half),
         retry=tenacity.retry_if_exception_type(errors),
-        before_sleep=before_sleep,
+        before_sleep=lambda state: on_retry(state.outcome.exception() if state.outcome else None),
         reraise=True,
     )

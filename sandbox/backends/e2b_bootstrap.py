@@ -1,11 +1,9 @@
 """The part of the "e2b" backend in a cloud sandbox's kernel: a `KernelWorker` that answers numbered calls.
 
-`sandbox.backends.e2b` sends this package there and makes a worker; every cell that it then runs is one call of it. A
-worker answers in a printed line of its own (`marked`, `read`), and each number once: if the connection breaks and the
-call is made again, it gives the answer that it has rather than run anything a second time.
+`sandbox.backends.e2b_worker` uploads this package and creates a worker; each cell that it then runs is one call. An
+answer is one printed line (`marked`, `read`). Calls are idempotent: if the connection fails and a call is repeated
+under the same number, the stored answer is returned and nothing runs twice.
 """
-
-from __future__ import annotations
 
 import json
 import linecache
@@ -21,8 +19,7 @@ from storm_calm.sandbox.base import Limits, Sandbox
 from storm_calm.sandbox.execution import SandboxUnavailableError
 
 REPEATABLE = frozenset({"begin", "hello", "run"})
-"""Calls that may be begun a second time when the first was cut off: a program leaves nothing behind. The others belong
-to sessions, whose state is then unknown."""
+"""Calls that can be repeated after an interruption. The others change a session, whose state is then unknown."""
 
 _MARK = "sandbox-answer"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -30,25 +27,22 @@ _PIP = ("-I", "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-ve
 
 
 def marked(key: str, answer: str) -> str:
-    """The line that carries `answer`, one line of ASCII, to the call named `key`; with a sum, as output gets lost."""
+    """Format `answer`, one line of ASCII, to the call `key`; with a checksum, as output may get lost."""
     return f"\n{_MARK} {key} {zlib.crc32(answer.encode())} {answer}\n"
 
 
 def read(output: str, key: str) -> Any | None:
-    """The answer to the call named `key` in what a kernel printed; None where it isn't there, or not whole."""
+    """Parse the answer to the call `key` in a kernel's output; None if it is missing or incomplete."""
     for line in output.splitlines():
-        mark, _, rest = line.partition(" ")
-        if mark != _MARK:
-            continue
-        found, _, rest = rest.partition(" ")
-        total, _, answer = rest.partition(" ")
-        if found == key and total == str(zlib.crc32(answer.encode())):
-            return json.loads(answer)
+        match line.split(" ", 3):
+            case [mark, found, checksum, answer] if (mark, found) == (_MARK, key):
+                if checksum == str(zlib.crc32(answer.encode())):
+                    return json.loads(answer)
     return None
 
 
 class KernelWorker:
-    """Answers calls, one at a time, as a kernel runs one cell at a time."""
+    """The worker in the kernel. It answers one call at a time, as the kernel runs one cell at a time."""
 
     def __init__(self) -> None:
         self._sandbox: Sandbox | None = None
@@ -58,30 +52,32 @@ class KernelWorker:
         self._answer: str | None = None
 
     def add_piece(self, number: int, index: int, piece: str) -> None:
-        """Take a piece of a call that is too long for one cell; `answer` brings the last one."""
-        if number != self._number:
-            self._number, self._pieces, self._answer = number, {}, None
+        """Store a piece of a call that is too long for one cell; the last one goes to `answer`."""
+        self._start_call(number)
         self._pieces[index] = piece
         _print_answer(f"{number}.{index}", "{}")
 
     def answer(self, number: int, index: int, piece: str) -> None:
-        """Answer call `number`, whose last piece, of `index` before it, is `piece`."""
-        if number != self._number:
-            self._number, self._pieces, self._answer = number, {}, None
+        """Answer call `number`, whose last piece is `piece`, with `index` pieces before it."""
+        self._start_call(number)
         if self._answer is None:
-            cut_off = index in self._pieces
+            interrupted = index in self._pieces
             self._pieces[index] = piece
             call = json.loads("".join(self._pieces[i] for i in range(index + 1)))
-            if cut_off and call["call"] not in REPEATABLE:
-                self._answer = json.dumps({"lost": "a call of a session was cut off"})
+            if interrupted and call["call"] not in REPEATABLE:
+                self._answer = json.dumps({"lost": "a call of a session was interrupted"})
             else:
                 self._answer = json.dumps(self._do(call))
         _print_answer(f"{number}.{index}", self._answer)
 
+    def _start_call(self, number: int) -> None:
+        if number != self._number:
+            self._number, self._pieces, self._answer = number, {}, None
+
     def _do(self, call: dict[str, Any]) -> dict[str, Any]:
         try:
             if call["call"] == "begin":
-                self._begin(**call["settings"])
+                self._begin(call["settings"])
                 return {"value": None}
             if self._worker is None:
                 return {"lost": "the kernel has no sandbox"}
@@ -91,63 +87,45 @@ class KernelWorker:
         except Exception as error:
             return {"fault": f"{type(error).__name__}: {error}"}
 
-    def _begin(
-        self,
-        *,
-        minimum_isolation: str,
-        isolation: str,
-        limits: Mapping[str, Any],
-        libraries: Sequence[str],
-        internet: bool,
-    ) -> None:
-        """Install what is missing of `libraries`, and open the sandbox."""
+    def _begin(self, settings: Mapping[str, Any]) -> None:
+        """Install missing libraries, and open the sandbox."""
         from storm_calm.sandbox import open_sandbox
 
-        install(libraries, internet)
+        install(settings["libraries"], settings["internet"])
         if self._sandbox is not None:
             self._sandbox.close()
         self._sandbox = open_sandbox(
-            minimum_isolation=minimum_isolation,  # type: ignore[arg-type]
-            isolation=isolation,  # type: ignore[arg-type]
+            minimum_isolation=settings["minimum_isolation"],
+            isolation=settings["isolation"],
             workers=1,
-            limits=Limits(**limits),
-            libraries=[found[0] for found in map(_NAME.match, libraries) if found],
+            limits=Limits(**settings["limits"]),
+            libraries=[found[0] for found in map(_NAME.match, settings["libraries"]) if found],
         )
         self._worker = Worker(self._sandbox)
 
 
 def install(libraries: Sequence[str], internet: bool) -> None:
-    """Make pip install those of `libraries` that are missing, given as it takes them; it is quick where none is.
-
-    Raises SandboxUnavailableError with pip's reason.
-    """
+    """Install the requirements `libraries` with pip. Raises SandboxUnavailableError with pip's reason."""
     if not libraries:
         return
-    # Isolated from the user's own packages, as the fork server is: what it can't see counts as missing.
-    line = ["--timeout=15", "--retries=2"] if internet else ["--no-index"]
-    run = subprocess.run(
-        [sys.executable, *_PIP, *line, *libraries],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    # "-I" ignores the user's own packages, which the fork server can't see either.
+    network = ["--timeout=15", "--retries=2"] if internet else ["--no-index"]
+    command = [sys.executable, *_PIP, *network, *libraries]
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if run.returncode:
         reason = (run.stderr.strip() or run.stdout.strip()).rpartition("\n")[2] or f"exit code {run.returncode}"
-        raise SandboxUnavailableError(f"pip could not install {', '.join(libraries)}: {reason}")
+        raise SandboxUnavailableError(
+            f"pip could not install {', '.join(libraries)}: {reason}. Pass a template= built from code-interpreter-v1 "
+            "that contains the libraries, or libraries= with the requirements of your programs"
+        )
 
 
 def _print_answer(key: str, answer: str) -> None:
     sys.stdout.write(marked(key, answer))
     sys.stdout.flush()
-    _forget()
-
-
-def _forget() -> None:
-    """Keep the kernel from growing: IPython remembers each cell and its output, which carry programs and files."""
+    # IPython keeps each cell and its output, which contain programs and files: clear them to limit the memory.
     linecache.clearcache()
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None:
         shell.history_manager.store_inputs = lambda *_, **__: None
-        getattr(shell.history_manager, "outputs", {}).clear()  # Of version 9 and later.
+        getattr(shell.history_manager, "outputs", {}).clear()  # since version 9

@@ -1,6 +1,4 @@
-"""Cloud sandboxes at E2B: made, set up and ended (`E2BCloud`), all in one event loop."""
-
-from __future__ import annotations
+"""Creation, setup and end of E2B's cloud sandboxes, in one event loop."""
 
 import asyncio
 import base64
@@ -15,13 +13,12 @@ import storm_calm
 from storm_calm.sandbox.backends import e2b_worker
 from storm_calm.sandbox.backends.e2b_api import E2BApi
 from storm_calm.sandbox.backends.e2b_loop import BackgroundLoop, deadline
-from storm_calm.sandbox.backends.e2b_worker import CloudWorker
+from storm_calm.sandbox.backends.e2b_worker import CloudWorker, KernelError
 from storm_calm.sandbox.backends.remote import RemoteWorker, WorkerLostError
 from storm_calm.sandbox.execution import SandboxUnavailableError
 
-_OPEN_TIMEOUT_SECONDS = 600.0  # to make a cloud sandbox, install the libraries there, and load them
+_OPEN_TIMEOUT_SECONDS = 600.0  # to create a cloud sandbox, or to install and load the libraries
 KEY_HELP = "set E2B_API_KEY to a key from https://e2b.dev/dashboard, or pass api_key="
-"""What to do about the key."""
 
 
 class E2BCloud:
@@ -35,17 +32,17 @@ class E2BCloud:
         self.loop = BackgroundLoop()
 
     def open(self) -> RemoteWorker:
-        """A new cloud sandbox, with everything in it. Raises SandboxUnavailableError where there is none to be had."""
+        """Create a cloud sandbox and set it up. Raises SandboxUnavailableError on failure."""
         reasons = []
         for _ in range(2):
             try:
                 return self.loop.run(self._open())
             except WorkerLostError as error:
                 reasons.append(str(error))
-        raise SandboxUnavailableError(f"E2B's sandbox was lost twice while it was set up: {'; '.join(reasons)}")
+        raise SandboxUnavailableError(f"E2B's sandbox was lost twice during setup: {'; '.join(reasons)}")
 
     def close(self) -> None:
-        """End all cloud sandboxes. One that is being made at this moment ends by itself after its lifetime."""
+        """End all cloud sandboxes. One that is just being created expires after its lifetime."""
         self.loop.close(self._end_all)
 
     async def _open(self) -> CloudWorker:
@@ -60,7 +57,7 @@ class E2BCloud:
         return worker
 
     def end(self, worker: CloudWorker) -> asyncio.Task[None]:
-        """Begin to end `worker`, or go on with it."""
+        """Start the task that ends `worker`, or return the running one."""
         if worker.ending is None:
             worker.ending = asyncio.get_running_loop().create_task(worker.end())
             worker.ending.add_done_callback(lambda _: self._workers.discard(worker))
@@ -71,7 +68,7 @@ class E2BCloud:
             await asyncio.wait([self.end(worker) for worker in self._workers])
 
     async def _create(self) -> Any:
-        once = str(uuid.uuid4())  # So that a request that is repeated makes no second one.
+        idempotency_key = str(uuid.uuid4())  # A retried request creates no second sandbox.
 
         def request(**options: Any) -> Awaitable[Any]:
             return self._api.sandbox_class.create(
@@ -80,56 +77,46 @@ class E2BCloud:
                 envs={},
                 metadata={"made-by": "storm-calm"},
                 allow_internet_access=self._settings["internet"],
-                idempotency_key=once,
+                idempotency_key=idempotency_key,
                 **options,
             )
 
         try:
             async with deadline(_OPEN_TIMEOUT_SECONDS):
                 return await self._api.ask(request)
-        except WorkerLostError as error:
-            reason = str(error)
         except self._api.refused_key as error:
             raise SandboxUnavailableError(f"E2B refuses the key ({self._api.reason(error)}): {KEY_HELP}") from None
         except Exception as error:
             reason = self._api.reason(error)
-        template = f"of template {self._template!r}" if self._template else "of its own template"
+        template = f"template {self._template!r}" if self._template else "its own template"
         raise SandboxUnavailableError(
-            f"E2B made no sandbox {template}: {reason}. See https://status.e2b.dev and your account's limits, "
-            "or pass another template= or fewer workers="
+            f"E2B did not create a sandbox from {template}: {reason}. Check https://status.e2b.dev and your account's "
+            "limits, or pass another template= or fewer workers="
         )
 
     async def _set_up(self, worker: CloudWorker) -> None:
-        problem = await worker.unpack(_packed())
-        if problem:
+        try:
+            await worker.unpack(_packed())
+        except KernelError as error:
             raise SandboxUnavailableError(
-                f"E2B's template can't run this package ({problem}); it needs Python 3.11 or later, as "
-                "code-interpreter-v1 has: pass another template="
-            )
+                f"E2B's template can't run this package ({error}); pass a template= with Python 3.11 or later, such as "
+                "one built from code-interpreter-v1"
+            ) from None
         answer = await worker.ask({"call": "begin", "settings": self._settings})
         if "fault" in answer:
-            raise SandboxUnavailableError(f"in E2B's sandbox: {answer['fault']}{self._advice(answer['fault'])}")
+            raise SandboxUnavailableError(f"setup of E2B's sandbox failed: {answer['fault']}")
         if self._settings["internet"]:
             try:
-                await worker.cut_network()
+                await worker.disable_network()
             except Exception as error:
                 raise SandboxUnavailableError(
-                    f"E2B did not cut its sandbox off the network: {self._api.reason(error)}; pass template= "
-                    "with one that holds the libraries, which needs no network"
+                    f"E2B did not disable the network of its sandbox: {self._api.reason(error)}; pass a template= "
+                    "that contains the libraries, which needs no network"
                 ) from None
-
-    def _advice(self, fault: str) -> str:
-        if not fault.startswith("pip could not"):
-            return ""
-        wanted = " ".join(f"'{library}'" for library in self._settings["libraries"])
-        return (
-            f". Pass template= with an E2B template made from code-interpreter-v1 by `pip install {wanted}`, or "
-            "libraries= with what the programs need"
-        )
 
 
 def _packed() -> str:
-    """The code of `storm_calm.sandbox` as a zip file, in base64."""
+    """Return the source of `storm_calm.sandbox` as a zip file, in base64."""
     root = Path(storm_calm.__file__).parent
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -1,9 +1,7 @@
-"""A cloud sandbox at E2B as a remote worker: kept alive, asked, and ended.
+"""A cloud sandbox at E2B as a remote worker.
 
-Calls are numbered, so that none is done twice when it is retried (`sandbox.backends.e2b_bootstrap`).
+Calls are numbered, which makes retries idempotent (`sandbox.backends.e2b_bootstrap`).
 """
-
-from __future__ import annotations
 
 import asyncio
 import itertools
@@ -19,23 +17,28 @@ from storm_calm.sandbox.backends.remote import RemoteWorker, WorkerLostError
 from storm_calm.sandbox.cancellation import Cancellation
 
 LIFETIME_SECONDS = 120
-"""Seconds after which a cloud sandbox ends by itself. It is renewed while it is open, so this is how long one outlives
-a caller that was killed."""
+"""Seconds after which a cloud sandbox expires unless renewed: how long it outlives a caller that was killed."""
 
-_SHUTDOWN_TIMEOUT_SECONDS = 10.0  # for the API to end cloud sandboxes; then they are left to their own end
-_MAX_CELL_CHARACTERS = 1 << 21  # what lies between refuses messages of 10 MiB
-_INTERRUPTIONS = ("KeyboardInterrupt", "UnexpectedEndOfExecution")  # of a kernel, when its caller's line breaks
+_SHUTDOWN_TIMEOUT_SECONDS = 10.0  # for the API to end cloud sandboxes; after that they expire
+_MAX_CELL_CHARACTERS = 1 << 21  # E2B refuses messages of 10 MiB
+_INTERRUPTIONS = ("KeyboardInterrupt", "UnexpectedEndOfExecution")  # errors of a kernel whose connection was lost
 
 _log = logging.getLogger(__name__)
+
+
+class KernelError(Exception):
+    """The code of this backend failed in a kernel."""
+
+
+class _NoAnswerError(Exception):
+    """No answer arrived; a retry may help."""
 
 
 class CloudWorker(RemoteWorker):
     """A cloud sandbox with a `KernelWorker` in its kernel."""
 
-    def __init__(
-        self, api: E2BApi, loop: BackgroundLoop, end: Callable[[CloudWorker], object], cloud_sandbox: Any
-    ) -> None:
-        """end: begins to end this worker. cloud_sandbox: the SDK's."""
+    def __init__(self, api: E2BApi, loop: BackgroundLoop, end: Callable[[Any], object], cloud_sandbox: Any) -> None:
+        """end: starts to end this worker. cloud_sandbox: the SDK's object."""
         self._api = api
         self._loop = loop
         self._end = end
@@ -54,8 +57,8 @@ class CloudWorker(RemoteWorker):
         async with deadline(timeout):
             return await self.ask(request)
 
-    async def unpack(self, package: str) -> str | None:
-        """Put this package into the kernel, with a worker; what kept it from there, or None."""
+    async def unpack(self, package: str) -> None:
+        """Install this package in the kernel and create its worker. Raises KernelError."""
         ready = e2b_bootstrap.marked("0.0", "{}")
         code = f"""
 import base64, io, sys, tempfile, zipfile
@@ -70,91 +73,71 @@ if "_kernel_worker" not in globals():
         sys.path.remove(_folder)
 print({ready!r}, flush=True)
 """
-        try:
-            await self._run("0.0", code)
-        except _KernelError as error:
-            return str(error)
-        return None
+        await self._run("0.0", code)
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The kernel worker's answer to `request`."""
         number = next(self._numbers)
-        text = json.dumps(request)  # ASCII, which stays what it is on the way through a kernel.
+        text = json.dumps(request)
         pieces = [text[start : start + _MAX_CELL_CHARACTERS] for start in range(0, len(text), _MAX_CELL_CHARACTERS)]
         try:
             for index, piece in enumerate(pieces[:-1]):
                 await self._run(f"{number}.{index}", f"_kernel_worker.add_piece({number}, {index}, {piece!r})")
             index = len(pieces) - 1
-            return dict(
-                await self._run(f"{number}.{index}", f"_kernel_worker.answer({number}, {index}, {pieces[-1]!r})")
-            )
-        except _KernelError as error:
+            code = f"_kernel_worker.answer({number}, {index}, {pieces[-1]!r})"
+            return dict(await self._run(f"{number}.{index}", code))
+        except KernelError as error:
             raise WorkerLostError(f"the kernel lost its worker: {error}") from None
 
-    async def cut_network(self) -> None:
-        """Let nothing out of the cloud sandbox any more."""
+    async def disable_network(self) -> None:
         await self._api.ask(
             lambda **options: self.cloud_sandbox.update_network({"allow_internet_access": False}, **options)
         )
 
     async def _run(self, key: str, code: str) -> Any:
-        """The answer that `code` prints, as often as it takes to get it whole; its numbers make that safe."""
+        """Return the answer that `code` prints, with retries."""
         name = self.cloud_sandbox.sandbox_id
         retry = e2b_api.retrying(_NoAnswerError, lambda error: _log.info("E2B's sandbox %s: %s; retrying", name, error))
         try:
             return await retry(self._try, key, code)
         except _NoAnswerError as error:
-            raise WorkerLostError(f"no answer in {e2b_api.MAX_ATTEMPTS} tries; the last: {error}") from None
+            raise WorkerLostError(f"no answer in {e2b_api.MAX_ATTEMPTS} attempts; the last: {error}") from None
 
     async def _try(self, key: str, code: str) -> Any:
-        """The answer that `code` prints. Raises _NoAnswerError where it is worth another try."""
-        heard: list[str] = []
+        """Return the answer that `code` prints. Raises _NoAnswerError if a retry may help."""
+        output: list[str] = []
         failure: Exception | None = None
         end = None
         try:
-            # No timeout of the SDK's, which does not keep to the time given; there is one around all this.
-            end = await self.cloud_sandbox.run_code(
-                code, on_stdout=lambda message: heard.append(message.line), timeout=0
-            )
+            # The SDK's timeout is unreliable; callers use `deadline`.
+            end = await self.cloud_sandbox.run_code(code, on_stdout=lambda part: output.append(part.line), timeout=0)
         except Exception as error:
             failure = error
-        answer = e2b_bootstrap.read("".join(heard), key)
-        if answer is not None:  # Whatever happened after it.
+        answer = e2b_bootstrap.read("".join(output), key)
+        if answer is not None:  # An error after the answer does not matter.
             return answer
-        if failure is not None and self._api.is_gone(failure):
-            raise WorkerLostError(self._api.reason(failure))
         if failure is not None:
-            raise _NoAnswerError(self._api.reason(failure))
+            kind = WorkerLostError if self._api.is_gone(failure) else _NoAnswerError
+            raise kind(self._api.reason(failure))
         if end is not None and end.error is not None and end.error.name not in _INTERRUPTIONS:
-            raise _KernelError(f"{end.error.name}: {end.error.value}")
-        raise _NoAnswerError("the answer did not come through whole")
+            raise KernelError(f"{end.error.name}: {end.error.value}")
+        raise _NoAnswerError("the answer is incomplete")
 
     async def _keep_alive(self) -> None:
         while True:
             await asyncio.sleep(LIFETIME_SECONDS / 3)
             try:
                 await self._api.ask(lambda **options: self.cloud_sandbox.set_timeout(LIFETIME_SECONDS, **options))
-            except Exception as error:  # Whoever calls next will find out.
+            except Exception as error:  # The next call will report it.
                 _log.info("E2B's sandbox %s: %s", self.cloud_sandbox.sandbox_id, self._api.reason(error))
 
     async def end(self) -> None:
-        """End the cloud sandbox, or tell the log why it goes on for a while. Never raises."""
+        """End the cloud sandbox; log a warning on failure. Never raises."""
         self._renewal.cancel()
         try:
             async with asyncio.timeout(_SHUTDOWN_TIMEOUT_SECONDS):
                 await self._api.ask(lambda **options: self.cloud_sandbox.kill(**options))
         except Exception as error:
+            name, reason = self.cloud_sandbox.sandbox_id, self._api.reason(error)
             _log.warning(
-                "E2B's sandbox %s could not be ended (%s); it ends by itself within %d seconds",
-                self.cloud_sandbox.sandbox_id,
-                self._api.reason(error),
-                LIFETIME_SECONDS,
+                "E2B's sandbox %s could not be ended (%s); it expires within %d seconds", name, reason, LIFETIME_SECONDS
             )
-
-
-class _NoAnswerError(Exception):
-    """No answer came, and asking again may bring it."""
-
-
-class _KernelError(Exception):
-    """Code of ours failed in a kernel."""

@@ -1,6 +1,4 @@
-"""A semaphore that serves in the order of asking, and hands out slots that callers may be choosy about."""
-
-from __future__ import annotations
+"""A FIFO semaphore that hands out slots; a caller may restrict the slots it accepts."""
 
 import contextlib
 import threading
@@ -17,15 +15,16 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class _Waiter(Generic[T]):
-    """Someone in the queue."""
+    """A caller in the queue."""
 
     accepts: Callable[[T], bool]
     notified: threading.Event = field(default_factory=threading.Event)
     slot: T | None = None
+    refusal: str = ""
 
 
 class FairSemaphore(Generic[T]):
-    """A fixed number of slots, each a value; first come, first served, also between threads."""
+    """A fixed number of slots, each a value, handed out first come, first served. Thread-safe."""
 
     def __init__(self, slots: list[T]) -> None:
         self._count = len(slots)
@@ -33,14 +32,15 @@ class FairSemaphore(Generic[T]):
         self._waiting: deque[_Waiter[T]] = deque()
         self._lock = threading.Lock()
         self._closed = False
+        self._refusal = ""
 
     @contextlib.contextmanager
     def acquire(
         self, accepts: Callable[[T], bool] = lambda slot: True, *, cancellation: Cancellation | None = None
     ) -> Iterator[T]:
-        """Wait for a free slot that `accepts` says yes to, and have it for the `with` block.
+        """Wait for a free slot that `accepts` allows, and hold it for the `with` block.
 
-        Raises SandboxUnavailableError when `close` is called meanwhile, and RunCancelledError when it is cancelled.
+        Raises RunCancelledError on cancellation, SandboxUnavailableError after `refuse` or `close`.
         """
         waiter = _Waiter(accepts)
         with self._lock:
@@ -51,11 +51,11 @@ class FairSemaphore(Generic[T]):
                 waiter.notified.wait()
             raise_if_cancelled(cancellation)
             if waiter.slot is None:
-                raise SandboxUnavailableError("the sandbox is closed")
+                raise SandboxUnavailableError(waiter.refusal)
             yield waiter.slot
         finally:
             with self._lock:
-                if waiter in self._waiting:  # Interrupted or cancelled while it waited.
+                if waiter in self._waiting:  # interrupted or cancelled
                     self._waiting.remove(waiter)
                 if waiter.slot is not None:
                     self._free.append(waiter.slot)
@@ -63,33 +63,38 @@ class FairSemaphore(Generic[T]):
 
     @property
     def free_count(self) -> int:
-        """How many slots are free."""
         return len(self._free)
 
     @property
     def waiting_count(self) -> int:
-        """How many callers wait for one."""
         return len(self._waiting)
 
     def is_uncontended(self) -> bool:
-        """Whether at most one slot is taken, and nobody waits."""
+        """Return whether at most one slot is held and the queue is empty."""
         return len(self._free) >= self._count - 1 and not self._waiting
 
+    def refuse(self, reason: str) -> None:
+        """Make `acquire` raise with `reason` instead of waiting; "" ends that."""
+        with self._lock:
+            self._refusal = reason
+            self._dispatch()
+
     def close(self) -> None:
-        """Turn away all who wait or come later; slots in use are given back as ever."""
+        """Make all present and future calls of `acquire` raise; slots in use are released as usual."""
         with self._lock:
             self._closed = True
             self._dispatch()
 
     def _dispatch(self) -> None:
-        """Give free slots to those who wait, in order; with the lock held."""
+        """Hand free slots to waiting callers in order. The lock must be held."""
         for waiter in list(self._waiting):
             slot = None if self._closed else next((slot for slot in self._free if waiter.accepts(slot)), None)
-            if slot is None and not self._closed:
-                continue
+            waiter.refusal = "the sandbox is closed" if self._closed else self._refusal
             if slot is not None:
-                # By identity: slots may be equal.
+                # Compared by identity, as slots may be equal.
                 self._free = deque(other for other in self._free if other is not slot)
                 waiter.slot = slot
+            elif not waiter.refusal:
+                continue
             self._waiting.remove(waiter)
             waiter.notified.set()

@@ -1,6 +1,4 @@
-"""Starting the fork server's process, and the line to it."""
-
-from __future__ import annotations
+"""Start of fork servers, and the connection to them."""
 
 import contextlib
 import json
@@ -22,45 +20,50 @@ from storm_calm.sandbox.zygote import namespaces, remove_folder
 from storm_calm.sandbox.zygote.child import program_environment
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, sys.argv.pop(1)); import storm_calm.sandbox.zygote.startup as s; s.main()"
-_WATCHED = "memory is looked at every 20 ms, the processor shared out by session"
-_STARTUP_TIMEOUT_SECONDS = 60.0  # to load the libraries: the first time on a slow disk
+_WITHOUT_CGROUPS = "memory is checked every 20 ms, CPU time is shared by session"
+_STARTUP_TIMEOUT_SECONDS = 60.0  # to load the libraries from a slow disk
 
 
 @dataclass(slots=True)
 class ForkServer:
-    """A fork server that is ready."""
+    """The process of a fork server, and the connection to it."""
 
     process: subprocess.Popen[bytes]
     control: socket.socket
     scratch: str
-    isolation: Isolation
-    missing: tuple[str, ...]
-    inherited_bytes: int
-    cgroups: ControlGroups | None = None
-    resource_control: str = ""
-    """What limits memory and processor time of programs."""
+    cgroups: ControlGroups | None
+    resource_control: str
+    isolation: Isolation = "limits"
+    missing: tuple[str, ...] = ()
+    inherited_bytes: int = 0
+    """Memory that programs share with the fork server."""
 
     def alive(self) -> bool:
-        """Whether its process is running."""
         return self.process.poll() is None
 
     def send(self, order: dict[str, Any], files: list[int]) -> None:
-        """Give it something to run. Safe from many threads: an order is one message."""
+        """Send a job with its file descriptors, in one message. Thread-safe."""
         socket.send_fds(self.control, [json.dumps(order).encode()], files)
 
     def remove_folder(self, ending: dict[str, Any]) -> None:
-        """Remove the folder of a program that ended, if it had one on this machine's disk.
-
-        ending: what the fork server reported. It names the folder by a number, so that nothing outside of `scratch`
-            can ever be meant.
-        """
-        number = ending.get("folder")
+        """Remove the folder of a program that ended, unless it was in a private mount."""
+        number = ending.get("folder")  # a number, so that no path outside of `scratch` is possible
         if self.isolation != "full" and isinstance(number, int):
             remove_folder.remove(f"{self.scratch}/{number:d}")
 
     def close(self) -> None:
-        """End it, and with it all its programs."""
-        _end(self.process, self.control, self.scratch, self.cgroups)
+        with contextlib.suppress(OSError):
+            # Also closes copies of the socket in forked children of this process.
+            self.control.shutdown(socket.SHUT_RDWR)
+        self.control.close()
+        try:
+            self.process.wait(timeout=6)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.cgroups:
+            self.cgroups.remove()
+        remove_folder.remove(self.scratch)
 
 
 def launch(
@@ -69,30 +72,28 @@ def launch(
     minimum_isolation: Isolation,
     isolation: Isolation,
     limits: Limits,
-    spares: int,
     workers: int,
     dedicated: bool,
     paths: Iterable[str],
     control_groups: bool = True,
 ) -> ForkServer:
-    """Start a fork server that has `libraries` loaded, as far as they are installed.
+    """Start a fork server and preload `libraries`, as far as they are installed.
 
-    spares: children to keep ready, made for `limits`.
-    workers: how many programs run at once.
-    dedicated: whether nothing but this sandbox runs on this machine, as in a container made for it.
+    limits: of the children to prepare. workers: number of programs that run at once.
     paths: the files and folders of all libraries that programs can import.
-    control_groups: whether to use them if they can be had.
-    Raises SandboxUnavailableError where the machine can't reach `minimum_isolation`.
+    dedicated, control_groups: see `LocalSandbox`.
+    Raises SandboxUnavailableError if the machine can't reach `minimum_isolation`.
     """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     scratch = tempfile.mkdtemp(prefix="sandbox-", dir=_temporary_folder())
-    cgroups, resource_control = _control_groups(workers) if control_groups else (None, f"{_WATCHED} (as asked)")
-    cgroup_fds = [os.open(tree.folder, os.O_RDONLY | os.O_DIRECTORY) for tree in cgroups.trees] if cgroups else []
+    unused = (None, f"{_WITHOUT_CGROUPS} (control_groups=False)")
+    cgroups, resource_control = _control_groups(workers) if control_groups else unused
+    trees = cgroups.trees if cgroups else ()
+    cgroup_fds = [os.open(tree.folder, os.O_RDONLY | os.O_DIRECTORY) for tree in trees]
+    hierarchies = [(fd, tree.controllers) for fd, tree in zip(cgroup_fds, trees, strict=True)]
     settings = {
         "caller": os.getpid(),
-        "cgroups": [cgroups.version, list(zip(cgroup_fds, [tree.controllers for tree in cgroups.trees], strict=True))]
-        if cgroups
-        else None,
+        "cgroups": [cgroups.version, hierarchies] if cgroups else None,
         "control": theirs.fileno(),
         "isolation": isolation,
         "minimum_isolation": minimum_isolation,
@@ -101,12 +102,12 @@ def launch(
         "paths": list(paths),
         "dedicated": dedicated,
         "limits": limits.to_dict(),
-        "spares": spares,
+        "spares": min(2, workers),
     }
     root = os.path.dirname(os.path.dirname(os.path.abspath(storm_calm.__file__)))
     with theirs, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            # No user's packages, no folder of the caller, no variables but ours: as -I, but with a fixed hash seed.
+            # Isolated from the user's packages, the working folder and the environment, with a fixed hash seed.
             [sys.executable, "-s", "-P", "-c", _BOOTSTRAP, root, json.dumps(settings)],
             env=program_environment("/", ""),
             cwd="/",
@@ -119,75 +120,52 @@ def launch(
         theirs.close()
         for fd in cgroup_fds:
             os.close(fd)
+        server = ForkServer(process, control, scratch, cgroups, resource_control)
         try:
             if cgroups:
                 cgroups.add_server(process.pid)
-        except NoControlGroupsError as error:
-            _end(process, control, scratch, cgroups)
-            raise SandboxUnavailableError(str(error)) from None
-        control.settimeout(_STARTUP_TIMEOUT_SECONDS)
-        try:
+            control.settimeout(_STARTUP_TIMEOUT_SECONDS)
             message = control.recv(1 << 16)
+        except NoControlGroupsError as error:
+            server.close()
+            raise SandboxUnavailableError(str(error)) from None
         except TimeoutError:
             message = b""
         answer = json.loads(message) if message else None
         if answer is None or answer.get("refused"):
-            _end(process, control, scratch, cgroups)
+            server.close()
             errors.seek(0)
             raise SandboxUnavailableError(_refusal(minimum_isolation, answer, errors.read()))
     control.settimeout(None)
-    if answer["isolation"] == "full":
-        remove_folder.remove(scratch)  # Not needed, and out of the fork server's reach should this process be killed.
-    return ForkServer(
-        process,
-        control,
-        scratch,
-        answer["isolation"],
-        tuple(answer["missing"]),
-        answer["inherited_bytes"],
-        cgroups,
-        resource_control,
-    )
+    server.isolation, server.missing = answer["isolation"], tuple(answer["missing"])
+    server.inherited_bytes = answer["inherited_bytes"]
+    if server.isolation == "full":
+        remove_folder.remove(scratch)  # It is unused, and the fork server could not remove it if this process dies.
+    return server
 
 
 def _temporary_folder() -> str:
-    """Where programs' folders go: a folder that also a user without rights can reach, as root's programs are one."""
+    """Return the parent of the programs' folders; for root, one that unprivileged users can reach, too."""
     folder = tempfile.gettempdir()
-    if os.geteuid() == 0:
-        closed = [parent for parent in (Path(folder), *Path(folder).parents) if not parent.stat().st_mode & 1]
-        if closed and os.path.isdir("/tmp"):
-            return "/tmp"
-    return folder
+    if os.geteuid() != 0 or not os.path.isdir("/tmp"):
+        return folder
+    open_to_all = all(parent.stat().st_mode & 1 for parent in (Path(folder), *Path(folder).parents))
+    return folder if open_to_all else "/tmp"
 
 
 def _control_groups(workers: int) -> tuple[ControlGroups | None, str]:
-    """The control groups for a fork server, and what limits its programs, in words."""
+    """Return the control groups for a fork server, and the description of its resource control."""
     try:
         cgroups = ControlGroups.create(owner=os.geteuid() or namespaces.NOBODY, programs=workers)
     except NoControlGroupsError as error:
-        return None, f"{_WATCHED}; {error}"
+        return None, f"{_WITHOUT_CGROUPS}; {error}"
     return cgroups, str(cgroups)
-
-
-def _end(process: subprocess.Popen[bytes], control: socket.socket, scratch: str, cgroups: ControlGroups | None) -> None:
-    with contextlib.suppress(OSError):
-        # Also where a forked copy of this process holds the socket too: it is shut for both.
-        control.shutdown(socket.SHUT_RDWR)
-    control.close()
-    try:
-        process.wait(timeout=6)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if cgroups:
-        cgroups.remove()
-    remove_folder.remove(scratch)
 
 
 def _refusal(minimum: Isolation, answer: dict[str, Any] | None, errors: bytes) -> str:
     if answer is None:
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
-        return f"the fork server did not start: {last or 'it gave no reason'}"
+        return f"the fork server did not start: {last or 'it printed no error'}"
     reached = cast(str | None, answer["isolation"])
     if reached is None:
         return f"no program can run here: {'; '.join(answer['missing'])}"

@@ -1,6 +1,4 @@
-"""The fork servers of a sandbox: one for each group of libraries, started when first needed, replaced when dead."""
-
-from __future__ import annotations
+"""The fork servers of a sandbox: one per import group, started on demand and replaced when dead."""
 
 import threading
 from collections.abc import Callable
@@ -11,22 +9,17 @@ from storm_calm.sandbox.import_groups import IMPORT_GROUPS
 
 
 class ForkServerPool:
-    """Hands out living fork servers, also to many threads at once."""
+    """The running fork servers by import group. Thread-safe."""
 
     def __init__(self, launch: Callable[[tuple[str, ...]], ForkServer]) -> None:
-        """launch: starts a fork server that has the libraries loaded."""
         self._launch = launch
         self.running: dict[str, ForkServer] = {}
-        """The fork servers that were started, by import group."""
         self._locks = {group: threading.Lock() for group in IMPORT_GROUPS}
         self._closed = False
 
     def server(self, group: str, *, instead_of: ForkServer | None = None) -> ForkServer:
-        """The fork server of `group`, a new one where there is none, or it died, or is `instead_of`, which failed.
-
-        Raises SandboxUnavailableError where it can't be started, or the pool is closed.
-        """
-        with self._locks[group]:  # Those who need another group don't wait for this one to start.
+        """Return the fork server of `group`. Start one if necessary: at first, or if it died or is `instead_of`."""
+        with self._locks[group]:  # one lock per group, as starting one takes seconds
             server = self.running.get(group)
             if self._closed:
                 raise SandboxUnavailableError("the sandbox is closed")
@@ -37,7 +30,6 @@ class ForkServerPool:
             return server
 
     def close(self) -> None:
-        """End all fork servers, and with them their programs."""
         self._closed = True
         for group, lock in self._locks.items():
             with lock:

@@ -2,12 +2,10 @@
 
     python -c 'from storm_calm import open_sandbox; print(open_sandbox().run("print(6 * 7)").stdout)'
 
-A program gets a process of its own, forked from one that has the solver libraries loaded, and locked in as well as the
-machine allows. As the first process of its pid namespace (isolation level "full") it does not die of signals that it
-sends to itself; one that calls abort() is reported with SIGSEGV, by which the C library then ends it.
+Each program runs in its own process, forked from one that has loaded the solver libraries, and isolated as well as the
+machine allows. In isolation level "full" it is the first process of a pid namespace, which ignores signals from inside.
+If it calls abort(), SIGSEGV is reported, by which the C library then ends it.
 """
-
-from __future__ import annotations
 
 import os
 import time
@@ -41,12 +39,12 @@ class LocalSandbox(Sandbox):
         control_groups: bool = True,
         libraries: Sequence[str] = (),
     ) -> None:
-        """Open it; `open_sandbox` explains the first four.
+        """Start the first fork server; see `open_sandbox` for the first four parameters.
 
-        dedicated: nothing but this sandbox runs on this machine, as in a container made for it.
-        control_groups: limit memory by control groups if this process may make them.
-        libraries: distributions that programs can import besides those of `sandbox.libraries`.
-        Raises ValueError for a library that is not installed, or may not be one.
+        dedicated: nothing but this sandbox runs on this machine, as in its own container.
+        control_groups: limit memory by control groups if this process may create them.
+        libraries: further distributions that programs can import, besides those of `sandbox.libraries`.
+        Raises ValueError for a library that is not installed or not allowed.
         """
         self.workers = workers or len(os.sched_getaffinity(0))
         self.limits = limits
@@ -61,21 +59,19 @@ class LocalSandbox(Sandbox):
         self.isolation = first.isolation
         self.missing = first.missing
         self.resource_control = first.resource_control
-        # All others are to be like the first, not better and not worse.
+        # All later fork servers must have the isolation level of the first.
         self._isolation_levels = (self.isolation, self.isolation)
 
     def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         group = import_group_of(program.code)
         with self.slots.acquire(cancellation=cancellation):
-            # Starting a fork server takes seconds; the next program finds it ready.
             server = run_abandonable(lambda: self.fork_servers.server(group), cancellation)
             try:
                 uncontended = self.slots.is_uncontended()
                 return ProgramRun(server, program, cancellation=cancellation, uncontended=uncontended).finish()
             except ServerLostError:
-                lost = server
-            # It may have been a neighbour's fault. So it gets one more try, in a fork server of its own.
-            run_abandonable(lambda: self.fork_servers.server(group, instead_of=lost), cancellation)
+                run_abandonable(lambda: self.fork_servers.server(group, instead_of=server), cancellation)
+            # Another program may be the cause: retry once in a separate fork server.
             own = run_abandonable(lambda: self._launch(IMPORT_GROUPS[group]), cancellation)
             begin = time.monotonic()
             try:
@@ -84,9 +80,8 @@ class LocalSandbox(Sandbox):
                 raise_if_cancelled(cancellation)
                 if self._closed:
                     raise SandboxUnavailableError("the sandbox is closed") from None
-                return killed(
-                    program, self.isolation, time.monotonic() - begin, f"the process that started it: {error}"
-                )
+                cause = f"the process that started it: {error}"
+                return killed(program, self.isolation, time.monotonic() - begin, cause)
             finally:
                 own.close()
 
@@ -105,7 +100,6 @@ class LocalSandbox(Sandbox):
             minimum_isolation=minimum,
             isolation=highest,
             limits=self.limits,
-            spares=min(2, self.workers),
             workers=self.workers,
             dedicated=self._dedicated,
             paths=self._paths,

@@ -1,6 +1,4 @@
-"""One run of a program in a fork server, as its caller sees it: files in, output and the end out."""
-
-from __future__ import annotations
+"""The caller's side of one run in a fork server: send the program, collect its output, read its results."""
 
 import contextlib
 import json
@@ -24,43 +22,42 @@ from storm_calm.sandbox.result_files import read_results
 from storm_calm.sandbox.zygote.server import EXIT_REQUEST
 
 _STREAMS = ("stdout", "stderr", "reports")
-_MAX_REPORTS, _MAX_REPORT_BYTES = 1000, 1 << 20  # what is taken of one run's reports; the rest is passed over
-# What Python, C++ and Rust say when memory is refused: as an uncaught error, or before abort().
-_MEMORY_WORDS = re.compile(r"^[\w.]*MemoryError\b[^\n]*\Z|std::bad_alloc|memory allocation of \d+ bytes failed", re.M)
-_PIPE_READS = 32  # of 64 KiB: as much as a pipe can hold
-GRACE_SECONDS = 5.0  # past a deadline, after which the fork server itself must be stuck
-_CANCELLED = "cancelled"  # what a selector says where it does not say a stream's name
+_MAX_REPORTS, _MAX_REPORT_BYTES = 1000, 1 << 20  # per run; further reports are dropped
+# Messages of Python, C++ and Rust when an allocation fails: an uncaught exception, or before abort().
+_MEMORY_ERROR = re.compile(r"^[\w.]*MemoryError\b[^\n]*\Z|std::bad_alloc|memory allocation of \d+ bytes failed", re.M)
+_PIPE_READS = 32  # of 64 KiB: more than a pipe can hold
+GRACE_SECONDS = 5.0  # after the deadline, before the fork server counts as lost
+_CANCELLED = "cancelled"  # selector key, beside the names of streams
 
 
 class ServerLostError(Exception):
-    """The fork server died, or does not answer any more."""
+    """The fork server died or does not answer. Its message is part of `Execution.reason`."""
 
 
 @dataclass(slots=True)
 class ProgramRun:
-    """One program under way: its files, and what came out of them so far."""
+    """One running program and its output so far."""
 
     _where: ClassVar[str] = "it"
-    """What runs the program, for messages."""
+    """The process that runs the program, for messages."""
 
     server: ForkServer
     program: Program
     cancellation: Cancellation | None = None
     uncontended: bool = False
-    """Whether nothing else runs, so that the fork server has time to prepare the next one well."""
+    """Whether nothing else runs, so that the fork server has time to prepare a spare child."""
     output: dict[str, bytearray] = field(default_factory=lambda: {name: bytearray() for name in _STREAMS})
     nonce: str = field(default_factory=lambda: secrets.token_hex(8))
-    """What the probe's reports begin with."""
+    """The prefix of the probe's reports."""
     truncated: bool = False
     claimed_exit: int | None = None
     """The exit code with which the program asked to be ended."""
     cancelled: bool = False
-    """Whether it is being ended because it was cancelled."""
     folder: list[int] = field(default_factory=list)
-    """The program's folder, held open, where results are wanted and it got to its start."""
+    """The open program folder, if results were requested and the program started."""
 
     def finish(self) -> Execution:
-        """Run the program to its end and return what came of it. Raises RunCancelledError if cancelled."""
+        """Run the program to its end and return its Execution. Raises RunCancelledError or ServerLostError."""
         deadline = time.monotonic() + self.program.limits.seconds + GRACE_SECONDS
         line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         order = {
@@ -77,7 +74,9 @@ class ProgramRun:
         with line, theirs:
             try:
                 end = self._collect(line, send, deadline)
-                files = {} if self.cancelled else self._results()
+                files: dict[str, bytes] = {}
+                for fd in self.folder:
+                    files |= read_results(fd, self.program.results, self.program.limits.file_mb << 20)
             finally:
                 for fd in self.folder:
                     os.close(fd)
@@ -87,36 +86,36 @@ class ProgramRun:
         return self._execution(end, files)
 
     def _collect(self, line: socket.socket, send: Callable[[list[int]], None], deadline: float) -> dict[str, Any]:
-        """Send the order with the program's files, and read its output until its end is reported on `line`."""
+        """Call `send` with the program's file descriptors, and read output until the end is reported on `line`."""
         streams, given = self._open_files()
-        with selectors.PollSelector() as selector, wake_fd(self.cancellation) as wake:
+        with contextlib.ExitStack() as stack:
+            for fd in streams.values():
+                stack.callback(os.close, fd)
+            selector = stack.enter_context(selectors.PollSelector())
+            wake = stack.enter_context(wake_fd(self.cancellation))
             try:
-                try:
-                    send(given)
-                except OSError as error:
-                    raise ServerLostError(f"{self._where} is gone ({error})") from None
-                finally:
-                    for fd in given:
-                        os.close(fd)
-                selector.register(line, selectors.EVENT_READ, None)
-                if wake is not None:
-                    selector.register(wake, selectors.EVENT_READ, _CANCELLED)
-                for name, fd in streams.items():
-                    os.set_blocking(fd, False)
-                    selector.register(fd, selectors.EVENT_READ, name)
-                end = self._wait(selector, line, deadline)
-                for name, fd in streams.items():
-                    # What is left in the pipe; no more, as without namespaces something may still be writing.
-                    for _ in range(_PIPE_READS):
-                        if not self._read(name, fd):
-                            break
+                send(given)
+            except OSError as error:
+                raise ServerLostError(f"{self._where} is gone ({error})") from None
             finally:
-                for fd in streams.values():
+                for fd in given:
                     os.close(fd)
+            selector.register(line, selectors.EVENT_READ, None)
+            if wake is not None:
+                selector.register(wake, selectors.EVENT_READ, _CANCELLED)
+            for name, fd in streams.items():
+                os.set_blocking(fd, False)
+                selector.register(fd, selectors.EVENT_READ, name)
+            end = self._wait(selector, line, deadline)
+            for name, fd in streams.items():
+                # Drain the pipe with a bound: without namespaces, a process may still be writing.
+                for _ in range(_PIPE_READS):
+                    if not self._read(name, fd):
+                        break
         return end
 
     def _open_files(self) -> tuple[dict[str, int], list[int]]:
-        """Our ends of the program's output, by name, and all that the program is given."""
+        """Return our ends of the output pipes by name, and the file descriptors for the program."""
         given = os.memfd_create("program")
         with open(given, "w", encoding="ascii", closefd=False) as file:
             json.dump(self._package(), file)
@@ -126,11 +125,11 @@ class ProgramRun:
         return readers, [given, *(writer for _, writer in pipes.values())]
 
     def _package(self) -> dict[str, Any]:
-        """What the program's process is given to read."""
+        """Return the data for the program's process."""
         return self.program.to_dict()
 
     def _wait(self, selector: selectors.BaseSelector, line: socket.socket, deadline: float) -> dict[str, Any]:
-        """Read until the end is reported."""
+        """Read output until the end is reported, and return that message."""
         while True:
             ready = selector.select(deadline - time.monotonic())
             if not ready and time.monotonic() >= deadline:
@@ -139,50 +138,46 @@ class ProgramRun:
                 if key.data is None:
                     return self._receive_end(line)
                 if key.data == _CANCELLED:
-                    # Its end is waited for: only then nothing of it runs any more.
+                    # Continue to wait for the end: only then all processes have ended.
                     self.cancelled = True
                     deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
                     self._stop(line)
                     selector.unregister(key.fd)
                 elif not self._read(key.data, key.fd):
                     selector.unregister(key.fd)
-                elif self.cancelled:
-                    pass  # What it prints is of no use to anyone.
-                elif key.data == "reports":
+                elif key.data == "reports" and not self.cancelled:
                     self._check_exit_request(line)
-                elif self.truncated:
+                elif self.truncated and not self.cancelled:
                     self._stop(line)
                     selector.unregister(key.fd)
 
     def _receive_end(self, line: socket.socket) -> dict[str, Any]:
-        """Return how the program ended. Raises ServerLostError if the fork server died."""
-        message, self.folder = _receive(line)
+        """Return the message about the program's end. Raises ServerLostError if the fork server died."""
+        try:
+            message, self.folder, _, _ = socket.recv_fds(line, 1 << 16, 1)
+        except ConnectionResetError:
+            # The other end was closed with unread data. Earlier messages from it can still be received.
+            message, self.folder, _, _ = socket.recv_fds(line, 1 << 16, 1)
         if not message:
             raise ServerLostError("it died")
         return dict(json.loads(message))
 
     def _check_exit_request(self, line: socket.socket) -> None:
-        """Have the program ended if it asked for that on the reports' pipe."""
-        if self.claimed_exit is None:
-            self.claimed_exit = channel.claimed_exit(bytes(self.output["reports"][-64:]), self.nonce)
-            if self.claimed_exit is not None:
-                with contextlib.suppress(OSError):
-                    line.send(EXIT_REQUEST)
+        """End the program if it requested that in the reports' pipe."""
+        if self.claimed_exit is not None:
+            return
+        self.claimed_exit = channel.claimed_exit(bytes(self.output["reports"][-64:]), self.nonce)
+        if self.claimed_exit is not None:
+            with contextlib.suppress(OSError):
+                line.send(EXIT_REQUEST)
 
     def _stop(self, line: socket.socket) -> None:
-        """Have all that the program started killed."""
+        """Kill all processes of the program."""
         with contextlib.suppress(OSError):
             line.shutdown(socket.SHUT_WR)
 
-    def _results(self) -> dict[str, bytes]:
-        """The files that the caller wants, now that nothing of the program runs any more."""
-        found: dict[str, bytes] = {}
-        for fd in self.folder:
-            found |= read_results(fd, self.program.results, self.program.limits.file_mb << 20)
-        return found
-
     def _read(self, name: str, fd: int) -> bool:
-        """Take what is there; False at the end, or where nothing is."""
+        """Read available output; return False if nothing was read."""
         try:
             data = os.read(fd, 1 << 16)
         except BlockingIOError:
@@ -228,25 +223,21 @@ class ProgramRun:
         return "memory_limit" if self._ran_out_of_memory(end, stderr, peak) else "error"
 
     def _is_first(self) -> bool:
-        """Whether the program is the first process of a pid namespace, which nothing inside can kill."""
+        """Return whether the program is the first process of a pid namespace, so that it can't SIGKILL itself."""
         return self.server.isolation == "full"
 
     def _ran_out_of_memory(self, end: dict[str, Any], stderr: str, peak: int) -> bool:
-        """Whether a failed request for memory ended the program, as far as its last words tell."""
-        last_words = stderr.rstrip()[-500:]
-        if _MEMORY_WORDS.search(last_words):
+        """Return whether a failed allocation probably ended the program."""
+        if _MEMORY_ERROR.search(stderr.rstrip()[-500:]):
             return True
-        # A library that doesn't check its allocations, or can't be loaded (127), dies without a word.
+        # A library that does not check its allocations, or can't be loaded (127), ends without a message.
         silent = end["signal"] is not None or end["exit_code"] == 127
         killed_by_kernel = end["signal"] == signal.SIGKILL and self._is_first()
         return killed_by_kernel or (silent and peak > 0.9 * (self.program.limits.memory_mb << 20))
 
 
 def killed(program: Program, isolation: Isolation, seconds: float, lost: str) -> Execution:
-    """Return the end of a program that took down what only it was running in.
-
-    lost: what that was, and how it ended.
-    """
+    """Return the Execution of a program that ended its own fork server or session. lost: which, and how it ended."""
     late = seconds >= program.limits.seconds
     return Execution(
         code=program.code,
@@ -257,13 +248,3 @@ def killed(program: Program, isolation: Isolation, seconds: float, lost: str) ->
         backend="local",
         reason="" if late else f"the program took down {lost}",
     )
-
-
-def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
-    """The next message and its files; b"" at the end."""
-    try:
-        message, files, _, _ = socket.recv_fds(line, 1 << 16, 1)
-    except ConnectionResetError:
-        # The other end was closed before it read all that it was sent. What it had sent before is still there.
-        message, files, _, _ = socket.recv_fds(line, 1 << 16, 1)
-    return message, files

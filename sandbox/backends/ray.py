@@ -1,22 +1,17 @@
-"""The "ray" sandbox: programs run on every node of a Ray cluster, in children of the same fork server as everywhere.
+"""The "ray" sandbox: programs run on every node of a Ray cluster, in children of the same fork server as locally.
 
     python -c 'from storm_calm import open_sandbox; print(open_sandbox("ray").run("print(6 * 7)").stdout)'
 
-Each node that has processors gets one actor, and in it one `LocalSandbox` with a slot for each of them. A program goes
-to the node with the most free slots, and a node never has more under way than slots. What was under way on a node
-that is lost is repeated on another one. Every few seconds, and at once when a node is lost, the cluster is looked
-over: nodes that joined get an actor, and so do those whose actor alone died.
+Each node with processors has one actor with a `LocalSandbox`, by default with one slot per processor. A program runs on
+the node with the most free slots. If a node is lost, its programs run again on another one. The cluster is scanned
+every few seconds, and immediately after a loss: new nodes get an actor, as do nodes whose actor died.
 
-The actors ask Ray for no processors: a sandbox is open for long and mostly waits, and one that held the processors
-would keep every other job on the cluster from starting. The price is that programs share them with what runs there;
-pass `workers` to leave some free. Ray gives its workers niceness 15, and programs inherit it: on nodes that are busy
-with other work they crawl and run into their deadlines, unless Ray is started there with RAY_worker_niceness=0.
+The actors reserve no processors: a sandbox is mostly idle, and a reservation would block all other jobs. So programs
+compete with those jobs; set `workers` to leave processors free. They inherit niceness 15 from Ray's workers and may
+time out on busy nodes, unless Ray is started there with RAY_worker_niceness=0.
 
-This package must be installed on the nodes, in the version that the caller has. Shipping it with each connection would
-cost seconds and could not bring the solver libraries along.
+The nodes must have the same version of this package installed: an upload could not include the solver libraries.
 """
-
-from __future__ import annotations
 
 import contextlib
 import dataclasses
@@ -27,8 +22,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from storm_calm.sandbox.backends.remote import RemoteSandbox, RemoteSession, WorkerSlot
-from storm_calm.sandbox.base import Limits, Program, Session
+from storm_calm.sandbox.backends.remote import RemoteSandbox, WorkerSlot
+from storm_calm.sandbox.base import Limits, Program
 from storm_calm.sandbox.execution import Execution, Isolation, SandboxUnavailableError
 
 try:
@@ -43,15 +38,14 @@ except ImportError as error:
         f"the ray backend needs the ray package ({error}); pip install 'storm-calm[ray]'"
     ) from None
 
-_CONNECT_TIMEOUT_SECONDS = 10.0  # for the head of a cluster to take a connection
-_OBJECT_STORE_BYTES = 128 << 20  # where Ray is started here: results are small; Ray's default is 30 % of memory
+_CONNECT_TIMEOUT_SECONDS = 10.0  # to connect to the head of a cluster
+_OBJECT_STORE_BYTES = 128 << 20  # of a cluster started here; results are small, and Ray's default is 30 % of memory
 
 
 class RaySandbox(RemoteSandbox):
     """Programs on the nodes of a Ray cluster. Made by `open_sandbox`.
 
-    `isolation` is the weakest of the nodes' isolation levels; an Execution tells that of its own node. `workers` is the
-    number of slots that there were at the start.
+    `isolation` is the weakest level of all nodes; an Execution has that of its node. `workers` is the initial number.
     """
 
     def __init__(
@@ -65,12 +59,12 @@ class RaySandbox(RemoteSandbox):
     ) -> None:
         """Start the actors on all nodes.
 
-        workers: slots on all nodes together, spread over them by their processors; by default as many as processors.
-            Those of a lost node go to the next one that comes.
-        address: of the cluster, as `ray.init` takes it. Unless given: the cluster that this process is connected to,
-            else the one that Ray finds (RAY_ADDRESS, or one on this machine), else one that is started here for as
-            long as the sandbox is open. Ray ends a process that can't reach the head of its cluster for a minute.
-        Raises SandboxUnavailableError where Ray can't be had, or no node can serve, with the reasons.
+        workers: total number of slots, shared among the nodes by their processors; by default one per processor. The
+            slots of a lost node are given to the next new one.
+        address: the cluster's address for `ray.init`. Default: the cluster that this process is connected to, or the
+            one that Ray finds (RAY_ADDRESS, or on this machine), or one that is started here while the sandbox is
+            open. Ray ends a process that can't reach the head of its cluster for a minute.
+        Raises SandboxUnavailableError if Ray is unavailable, or no node can run programs.
         """
         self._ends = contextlib.ExitStack()
         try:
@@ -91,11 +85,8 @@ class RaySandbox(RemoteSandbox):
             raise
         self.slots = self.cluster.slots
 
-    def session(self, *, limits: Limits | None = None) -> Session:
-        return _RaySession(self, limits or self.limits)
-
     def drop(self, slot: WorkerSlot) -> None:
-        # Its worker is the whole node. The slot is not filled again: a new actor brings slots of its own.
+        # All slots of the node are lost with it; a new actor adds new slots.
         if isinstance(slot.worker, Node):
             self.cluster.lose(slot.worker)
 
@@ -107,29 +98,13 @@ class RaySandbox(RemoteSandbox):
         self._ends.close()
 
 
-class _RaySession(RemoteSession):
-    """A session on a node: any slot there will do."""
-
-    def _accepts(self, slot: WorkerSlot) -> bool:
-        node = self._node()
-        return node is None or node.lost or slot.worker is node
-
-    def _is_current(self, slot: WorkerSlot) -> bool:
-        node = self._node()
-        return node is not None and not node.lost and slot.worker is node
-
-    def _node(self) -> Node | None:
-        worker = self._location[0].worker if self._location else None
-        return worker if isinstance(worker, Node) else None
-
-
 _connecting = threading.Lock()
-_connections = 0  # how many sandboxes stand on a connection that was made here
+_connections = 0  # number of sandboxes that use the connection made here
 
 
 @contextlib.contextmanager
 def _connection(address: str | None) -> Iterator[None]:
-    """Be connected to Ray; what was connected or started here ends with the last sandbox that stands on it."""
+    """Connect to Ray, unless this process is connected. The last sandbox that uses the connection ends it."""
     global _connections
     with _connecting:
         if not ray.is_initialized():
@@ -151,7 +126,7 @@ def _connection(address: str | None) -> Iterator[None]:
 
 
 def _init(address: str | None) -> None:
-    """Connect to the cluster at `address`, or to the one that Ray finds, or to one that is started here."""
+    """Connect to the cluster at `address`, or to the one that Ray finds, or start one here."""
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     local = {
         "include_dashboard": False,
@@ -159,7 +134,7 @@ def _init(address: str | None) -> None:
         "object_store_memory": _OBJECT_STORE_BYTES,
         "_system_config": {"worker_niceness": 0},
     }
-    reports = os.environ.get("RAY_USAGE_STATS_ENABLED")
+    usage_stats = os.environ.get("RAY_USAGE_STATS_ENABLED")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         if address is None:
@@ -167,25 +142,22 @@ def _init(address: str | None) -> None:
                 address = services.canonicalize_bootstrap_address("auto")
             except ConnectionError:
                 address = "local"
-        if address == "local":
-            ray.init(address=address, **quiet, **local)
-            return
-        _check(address)
-        ray.init(address=address, **quiet)
+        if address != "local":
+            _check(address)
+        ray.init(address=address, **quiet, **(local if address == "local" else {}))
     except (RayError, OSError, RuntimeError, ValueError) as error:
         raise SandboxUnavailableError(
-            f"no connection to Ray at {address!r} ({error}); start it there (ray start --head) in this version "
-            f"({ray.__version__}), or pass address='local'"
+            f"no connection to Ray at {address!r} ({error}); start Ray {ray.__version__} there (ray start --head), or "
+            "pass address='local'"
         ) from None
     finally:
-        if reports is None:
-            del os.environ["RAY_USAGE_STATS_ENABLED"]
-        else:
-            os.environ["RAY_USAGE_STATS_ENABLED"] = reports
+        del os.environ["RAY_USAGE_STATS_ENABLED"]
+        if usage_stats is not None:
+            os.environ["RAY_USAGE_STATS_ENABLED"] = usage_stats
 
 
 def _check(address: str) -> None:
-    """Raise OSError or ValueError where nothing listens at `address`: Ray itself would try for minutes."""
+    """Raise OSError or ValueError if nothing listens at `address`; Ray itself would retry for minutes."""
     if address == "auto":
         address = services.canonicalize_bootstrap_address(address)
     host, _, port = address.removeprefix("ray://").rpartition(":")

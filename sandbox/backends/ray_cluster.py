@@ -1,6 +1,4 @@
-"""The Ray cluster: which nodes there are, which of them serve, and which are lost."""
-
-from __future__ import annotations
+"""The nodes of a Ray cluster: discovery, start of their actors, and loss."""
 
 import logging
 import threading
@@ -10,25 +8,25 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from storm_calm.sandbox.backends.ray_nodes import SHUTDOWN_TIMEOUT_SECONDS, Node, NodeSemaphore, NoNode
+from storm_calm.sandbox.backends.ray_nodes import SHUTDOWN_TIMEOUT_SECONDS, Node, NodeSemaphore
 from storm_calm.sandbox.backends.remote import RemoteWorker, WorkerLostError
 from storm_calm.sandbox.execution import ISOLATION_LEVELS, SandboxUnavailableError
 
 SCAN_INTERVAL_SECONDS = 5.0
-"""Seconds between two looks at which nodes there are."""
+"""Seconds between two scans of the cluster."""
 
-_STARTUP_TIMEOUT_SECONDS = 120.0  # for an actor's process to start and to load the solver libraries
-_RETRY_AFTER_SECONDS = 60.0  # after which a node whose sandbox did not open is tried again
-_HEARTBEAT_TIMEOUT_SECONDS = 1.0  # a node that is silent may be busy; one whose actor died says so at once
+_STARTUP_TIMEOUT_SECONDS = 120.0  # for an actor to start and load the solver libraries
+_RETRY_AFTER_SECONDS = 60.0  # before a node whose sandbox did not open is retried
+_HEARTBEAT_TIMEOUT_SECONDS = 1.0  # a node without an answer may be busy; a dead actor is reported at once
 
 _log = logging.getLogger(__name__)
 
 
 class Cluster:
-    """Which nodes of the cluster that this process is connected to serve, and their slots."""
+    """The active nodes of the connected cluster, and their slots."""
 
     def __init__(self, workers: int | None, settings: dict[str, Any]) -> None:
-        """Start the actors. Raises SandboxUnavailableError where none can be had."""
+        """Start the actors. Raises SandboxUnavailableError if none starts."""
         self.slots = NodeSemaphore([])
         self._workers = workers
         self._settings = settings
@@ -36,8 +34,7 @@ class Cluster:
         self._nodes: dict[str, Node] = {}
         self._starting: dict[str, tuple[Node, threading.Thread]] = {}
         self._refused: dict[str, tuple[float, str]] = {}
-        """Nodes that could not serve: until when they are left alone, and why."""
-        self._no_node: NoNode | None = None
+        """Nodes that failed to start: when to retry, and why they failed."""
         self._closed = False
         self._wake = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="ray-nodes", daemon=True)
@@ -53,7 +50,7 @@ class Cluster:
             raise
 
     def weakest(self) -> RemoteWorker:
-        """The node that locks programs in least."""
+        """Return the node with the weakest isolation level."""
         with self._lock:
             nodes = list(self._nodes.values())
         if not nodes:
@@ -61,23 +58,21 @@ class Cluster:
         return max(nodes, key=lambda node: ISOLATION_LEVELS.index(node.isolation))
 
     def slot_count(self) -> int:
-        """How many slots all nodes have."""
         return sum(node.workers for node in list(self._nodes.values()))
 
     def lose(self, node: Node) -> None:
-        """Take a node out; if it is still there it comes back with a new actor."""
+        """Remove a node; if it is still alive, the next scan starts a new actor on it."""
         with self._lock:
             if node.lost or self._closed:
                 return
             node.lost = True
             self._nodes.pop(node.key, None)
-        _log.warning("node %s is lost to the sandbox, with %d slots", node.address, node.workers)
+        _log.warning("the sandbox lost node %s with %d slots", node.address, node.workers)
         self.slots.remove_lost()
         node.close()
         self._wake.set()
 
     def close(self) -> None:
-        """End all actors and programs. A second call does nothing."""
         with self._lock:
             if self._closed:
                 return
@@ -97,26 +92,24 @@ class Cluster:
                 thread.join(SHUTDOWN_TIMEOUT_SECONDS)
 
     def _watch(self) -> None:
-        while True:
-            self._wake.wait(SCAN_INTERVAL_SECONDS)
-            self._wake.clear()
-            if self._closed:
-                return
+        while not self._closed:
             try:
                 self._scan()
-            except Exception:  # Whatever it is, the next look may fare better.
+            except Exception:  # The next scan may succeed.
                 _log.warning("could not list the nodes of the Ray cluster", exc_info=True)
+            self._wake.wait(SCAN_INTERVAL_SECONDS)
+            self._wake.clear()
 
     def _scan(self) -> None:
-        """See which nodes there are; begin to start actors on new ones."""
+        """Remove lost nodes, and start actors on new ones in background threads."""
         if not ray.is_initialized():
             return
-        there = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
+        alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
         for node in list(self._nodes.values()):
-            if node.key not in there:
+            if node.key not in alive:
                 self.lose(node)
         self.lose_the_dead()
-        processors = {key: int(node["Resources"].get("CPU", 0)) for key, node in there.items()}
+        processors = {key: int(node["Resources"].get("CPU", 0)) for key, node in alive.items()}
         with self._lock:
             if self._closed:
                 return
@@ -127,34 +120,34 @@ class Cluster:
             held = [*self._nodes.values(), *(node for node, _ in self._starting.values())]
             left = None if self._workers is None else self._workers - sum(node.workers for node in held)
             for key, workers in shares(new, left).items():
-                node = Node(key, there[key]["NodeManagerAddress"], workers, self._settings)
+                node = Node(key, alive[key]["NodeManagerAddress"], workers, self._settings)
                 thread = threading.Thread(target=self._start, args=(node,), name="ray-start", daemon=True)
                 self._starting[key] = (node, thread)
                 thread.start()
-        self._update_no_node()
+        self._update_refusal()
 
     def lose_the_dead(self) -> None:
-        """Take out nodes whose actors died while nothing ran on them, before a program comes to one."""
-        signs = {node.ping(): node for node in list(self._nodes.values())}  # Others come and go meanwhile.
-        if not signs:
+        """Remove nodes whose actors died while idle, before a program is assigned to them."""
+        pings = {node.ping(): node for node in list(self._nodes.values())}
+        if not pings:
             return
-        ended, _ = ray.wait(list(signs), num_returns=len(signs), timeout=_HEARTBEAT_TIMEOUT_SECONDS)
-        for sign in ended:
+        answered, _ = ray.wait(list(pings), num_returns=len(pings), timeout=_HEARTBEAT_TIMEOUT_SECONDS)
+        for ping in answered:
             try:
-                ray.get(sign)
+                ray.get(ping)
             except RayTaskError:
-                pass  # It lives.
+                pass  # The actor is alive.
             except RayError:
-                self.lose(signs[sign])
+                self.lose(pings[ping])
 
     def _start(self, node: Node) -> None:
-        """Wait until a node's actor is ready, and let programs go there; or note why it is not."""
+        """Wait for a node's actor and add the node's slots, or store the reason of its failure."""
         wait = _RETRY_AFTER_SECONDS
         try:
             answer = node.call({"call": "hello"}, _STARTUP_TIMEOUT_SECONDS)
             why = f"node {node.address}: {answer['fault']}" if "fault" in answer else None
         except WorkerLostError as error:
-            wait, why = SCAN_INTERVAL_SECONDS, str(error)  # An accident, as far as anyone knows.
+            wait, why = SCAN_INTERVAL_SECONDS, str(error)  # probably a temporary failure
         except SandboxUnavailableError as error:
             why = str(error)
         with self._lock:
@@ -164,38 +157,29 @@ class Cluster:
                 self._nodes[node.key] = node
             else:
                 self._refused[node.key] = (time.monotonic() + wait, why or "the sandbox is closed")
+        self._update_refusal()
         if node.key in self._nodes:
             self.slots.add(node, node.workers)
         else:
             if not self._closed:
-                _log.warning("a node does not serve: %s", why)
+                _log.warning("a node can't run programs: %s", why)
             node.close()
-        self._update_no_node()
 
-    def _update_no_node(self) -> None:
-        """While no node serves and none is about to, programs are turned away rather than kept waiting."""
+    def _update_refusal(self) -> None:
+        """Make programs fail instead of wait while no node is active or starting."""
         with self._lock:
-            no_node = self._no_node
-            if self._nodes and no_node is not None:
-                no_node.close()
-                self._no_node = None
-            elif not self._nodes and not self._starting and no_node is None and not self._closed:
-                self._no_node = NoNode(self._why_no_node())
-                self.slots.add(self._no_node, 1)
-            else:
-                return
-        self.slots.remove_lost()
+            self.slots.refuse("" if self._nodes or self._starting else self._why_no_node())
 
     def _why_no_node(self) -> str:
-        reasons = "; ".join(why for _, why in self._refused.values()) or "none that is alive has processors"
+        reasons = "; ".join(why for _, why in self._refused.values()) or "no live node has processors"
         return (
-            f"no node of the Ray cluster can run programs: {reasons}. Mend that, or join a node to it "
+            f"no node of the Ray cluster can run programs: {reasons}. Fix that, or join a node to the cluster "
             f"(ray start --address ...); it is found within {SCAN_INTERVAL_SECONDS:.0f} seconds"
         )
 
 
 def shares(processors: dict[str, int], workers: int | None) -> dict[str, int]:
-    """How many slots each node gets: one a processor, or its part of `workers`. Nodes without any are left out."""
+    """Return the slots per node: one per processor, or its share of `workers`. Nodes without slots are left out."""
     if workers is None or not processors:
         return dict(processors)
     parts = dict.fromkeys(processors, 0)

@@ -1,6 +1,4 @@
-"""The nodes of a Ray cluster as workers for programs: which there are, what runs on them, and who goes where."""
-
-from __future__ import annotations
+"""The nodes of a Ray cluster as remote workers, and the assignment of programs to them."""
 
 import contextlib
 import itertools
@@ -20,14 +18,14 @@ from storm_calm.sandbox.backends.worker import Worker
 from storm_calm.sandbox.cancellation import Cancellation
 from storm_calm.sandbox.execution import Isolation, SandboxUnavailableError
 
-SHUTDOWN_TIMEOUT_SECONDS = 8.0  # for the sandboxes to end in order; then their processes are killed
-_CANCEL_POLL_SECONDS = 0.05  # between two looks at whether a run was cancelled
+SHUTDOWN_TIMEOUT_SECONDS = 8.0  # for the sandboxes to close; after that their processes are killed
+_CANCEL_POLL_SECONDS = 0.05
 
 _log = logging.getLogger(__name__)
 
 
 class SandboxActor:
-    """What runs on a node: a sandbox, and the worker that answers out of it."""
+    """The actor on a node: a sandbox and its worker."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._fault = ""
@@ -38,37 +36,30 @@ class SandboxActor:
             self._fault = str(error)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer to one request."""
         return {"fault": self._fault} if self._fault else self._worker.answer(request)
 
     def close(self) -> None:
-        """End all programs."""
         if not self._fault:
             self._sandbox.close()
 
 
 class Node(RemoteWorker):
-    """A node with its actor: the worker of all its slots at once."""
+    """A node with its actor, the worker of all its slots."""
 
     def __init__(self, key: str, address: str, workers: int, settings: dict[str, Any]) -> None:
+        """key: Ray's id of the node. workers: number of slots."""
         self.key = key
-        """Ray's id of the node."""
         self.address = address
-        """For messages."""
         self.workers = workers
-        """How many slots it has."""
         self.isolation: Isolation = "limits"
-        self.lost = False
-        """Whether it is not to be used any more."""
         self._numbers = itertools.count(1)
         self._actor = (
             ray.remote(SandboxActor)
             .options(
                 num_cpus=0,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(key, soft=False),
-                # One more, so that runs can be cancelled, and it can be closed, while it is busy.
-                max_concurrency=workers + 1,
-                # An actor that Ray starts anew has the name of the old one but none of its sessions.
+                max_concurrency=workers + 1,  # One more, to cancel runs and to close it while it is busy.
+                # A restarted actor would have lost the sessions.
                 max_restarts=0,
                 max_task_retries=0,
             )
@@ -89,7 +80,7 @@ class Node(RemoteWorker):
             raise WorkerLostError(f"node {self.address}: {_last_line(error)}") from None
 
     def _cancellable(self, request: dict[str, Any], timeout: float, cancellation: Cancellation) -> Any:
-        """The answer to a request that may be cancelled: then its run is ended there, and no other one."""
+        """Return the answer to a request; on cancellation, ask the node to end only this run."""
         number = next(self._numbers)
         answer = self._actor.answer.remote({**request, "number": number})
         deadline = time.monotonic() + timeout
@@ -97,18 +88,18 @@ class Node(RemoteWorker):
         while not ray.wait([answer], timeout=_CANCEL_POLL_SECONDS)[0] and time.monotonic() < deadline:
             _check_connection()
             if cancellation.cancelled:
-                # More than once, as the run may not have begun there.
+                # Repeated, as the run may not have started there.
                 self._actor.answer.remote({"call": "cancel", "number": number})
                 deadline = deadline if cancel_sent else min(deadline, time.monotonic() + SHUTDOWN_TIMEOUT_SECONDS)
                 cancel_sent = True
         return ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
 
     def ping(self) -> Any:
-        """A sign of life from the actor; what `ray.wait` can wait for."""
+        """Return a reference to an answer of the actor, for `ray.wait`."""
         return self._actor.answer.remote({"call": "hello"})
 
     def end(self) -> Any:
-        """Ask the actor to end its programs; what `ray.wait` can wait for."""
+        """Ask the actor to end its programs; return a reference for `ray.wait`."""
         return self._actor.close.remote()
 
     def close(self) -> None:
@@ -119,45 +110,30 @@ class Node(RemoteWorker):
 
 
 def _check_connection() -> None:
-    """Raise SandboxUnavailableError where there is none: Ray would connect anew by itself, and to something else."""
+    """Raise SandboxUnavailableError without a connection; Ray would connect automatically, to another cluster."""
     if not ray.is_initialized():
-        raise SandboxUnavailableError("ray was shut down under the sandbox; close the sandbox first")
-
-
-class NoNode(RemoteWorker):
-    """The worker that programs come to while there is no node for them."""
-
-    def __init__(self, why: str) -> None:
-        self.lost = False
-        self._why = why
-
-    def call(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
-        raise SandboxUnavailableError(self._why)
-
-    def close(self) -> None:
-        self.lost = True
+        raise SandboxUnavailableError("ray was shut down while the sandbox was open; close the sandbox first")
 
 
 class NodeSemaphore(FairSemaphore[WorkerSlot]):
-    """The slots of all nodes. Whose turn it is gets one on the node that has most of them free."""
+    """The slots of all nodes. A caller gets a slot on the node with the most free ones."""
 
-    def add(self, worker: Node | NoNode, number: int) -> None:
-        """More slots."""
+    def add(self, node: Node, number: int) -> None:
         with self._lock:
-            self._free.extend(WorkerSlot(worker) for _ in range(number))
+            self._free.extend(WorkerSlot(node) for _ in range(number))
             self._dispatch()
 
     def remove_lost(self) -> None:
-        """Take out the slots of lost workers; those who waited for one may go elsewhere now."""
+        """Remove the slots of lost nodes; callers that wait for one may get another."""
         with self._lock:
             self._dispatch()
 
     def _dispatch(self) -> None:
-        # Numbered within their node, the highest first: the next is always on the node with most free slots left.
+        # Number the slots within each node and sort in descending order: the next is on the node with the most free.
         numbered: list[tuple[int, WorkerSlot]] = []
         seen: Counter[int] = Counter()
         for slot in self._free:
-            if isinstance(slot.worker, Node | NoNode) and not slot.worker.lost:
+            if isinstance(slot.worker, Node) and not slot.worker.lost:
                 seen[id(slot.worker)] += 1
                 numbered.append((seen[id(slot.worker)], slot))
         numbered.sort(key=lambda item: -item[0])
@@ -166,6 +142,6 @@ class NodeSemaphore(FairSemaphore[WorkerSlot]):
 
 
 def _last_line(error: RayError) -> str:
-    """What happened, of the page that Ray writes about it."""
+    """Return the last line of Ray's long error message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1] if lines else 'no reason given'}"

@@ -1,11 +1,9 @@
-"""Sandboxes that run elsewhere: slots for workers, each with a `sandbox.backends.worker.Worker` at the other end.
+"""Sandboxes on remote workers: slots, each with a `sandbox.backends.worker.Worker` at the other end.
 
-A backend says how a worker is opened, called and closed (`RemoteWorker`); this module shares the slots out, runs again
-on another worker what was under way when one was lost, and keeps the history of sessions so that they survive such a
-loss. A worker whose program was cancelled is given up, unless it can end the program alone.
+A backend defines how a worker is opened, called and closed (`RemoteWorker`). This module assigns slots, retries on
+another worker if one is lost, and keeps the history of sessions to replay them after such a loss. A worker whose
+program is cancelled is dropped, unless it can end the program alone.
 """
-
-from __future__ import annotations
 
 import contextlib
 import dataclasses
@@ -21,42 +19,43 @@ from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, rai
 from storm_calm.sandbox.execution import ISOLATION_LEVELS, Execution, Isolation, SandboxUnavailableError
 
 GRACE_SECONDS = 15.0
-"""Seconds past all deadlines of a request after which its worker counts as lost."""
+"""Seconds after the deadline of a request before its worker counts as lost."""
 
 
 class WorkerLostError(Exception):
-    """A worker died or does not answer, through no fault of the request as far as anyone knows."""
+    """A worker died or does not answer. The request is not known to be the cause."""
 
 
 class RemoteWorker(ABC):
-    """One worker somewhere, for one request at a time."""
+    """A worker that handles one request at a time."""
+
+    lost = False
+    """Whether it was dropped, and its sessions with it."""
 
     @abstractmethod
     def call(self, request: dict[str, Any], timeout: float, cancellation: Cancellation | None = None) -> dict[str, Any]:
-        """The worker's answer to `request`. Raises WorkerLostError when there is none within `timeout` seconds.
+        """Return the worker's answer to `request`. Raises WorkerLostError after `timeout` seconds.
 
-        cancellation: what ends the call at once, with WorkerLostError if the worker is of no more use then, or with its
-            answer that the run was cancelled.
+        Cancellation ends the call at once: with WorkerLostError if the worker has to be dropped, otherwise with the
+        answer that the run was cancelled.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """End the worker and what it stands on, also one that was lost. Never raises."""
+        """End the worker and its resources, also after a loss. Never raises."""
 
 
 @dataclass(slots=True, eq=False)
 class WorkerSlot:
-    """A slot for a worker; the worker in it may die and be replaced."""
+    """A slot for a worker, which is replaced if it is lost."""
 
     worker: RemoteWorker | None = None
-    generation: int = 0
-    """How many workers there were in this slot: a session belongs to one of them."""
     filling: threading.Lock = field(default_factory=threading.Lock)
-    """Held while a worker is opened for it, also on behalf of one who was cancelled meanwhile."""
+    """Held while a worker is opened, also if the caller is cancelled meanwhile."""
 
 
 class RemoteSandbox(Sandbox):
-    """Programs in remote workers. Backends derive from it, and hand over how to open one."""
+    """The base class of sandboxes with remote workers."""
 
     def __init__(
         self,
@@ -67,12 +66,7 @@ class RemoteSandbox(Sandbox):
         minimum_isolation: Isolation,
         limits: Limits,
     ) -> None:
-        """Open the first worker; the others are opened when they are needed.
-
-        open_worker: raises SandboxUnavailableError where there can't be one, with the way out. Its own retries are over
-            by then.
-        Raises SandboxUnavailableError where workers reach less than `minimum_isolation`.
-        """
+        """Open the first worker. Raises SandboxUnavailableError if it does not reach `minimum_isolation`."""
         self.backend = backend
         self.workers = workers
         self.limits = limits
@@ -81,29 +75,45 @@ class RemoteSandbox(Sandbox):
         self._closed = False
         self._all_slots = [WorkerSlot() for _ in range(workers)]
         self.slots = FairSemaphore(self._all_slots)
-        hello = self._hello(self._all_slots[0])
-        self.isolation: Isolation = hello["isolation"]
-        self.missing = tuple(hello["missing"])
-        self.resource_control = str(hello.get("resource_control", ""))
-        if ISOLATION_LEVELS.index(self.isolation) > ISOLATION_LEVELS.index(minimum_isolation):
+        try:
+            hello = self._hello(self._all_slots[0])
+            self.isolation: Isolation = hello["isolation"]
+            self.missing = tuple(hello["missing"])
+            self.resource_control = str(hello.get("resource_control", ""))
+            if ISOLATION_LEVELS.index(self.isolation) > ISOLATION_LEVELS.index(minimum_isolation):
+                raise SandboxUnavailableError(
+                    too_little_isolation(backend, self.isolation, minimum_isolation, self.missing)
+                )
+        except BaseException:
             self.close()
-            raise SandboxUnavailableError(
-                too_little_isolation(backend, self.isolation, minimum_isolation, self.missing)
-            )
+            raise
 
     def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
         request = {"call": "run", "program": program.to_dict()}
+
+        def attempt(slot: WorkerSlot) -> Execution:
+            return self.execution(self.call(slot, request, program.limits.seconds, cancellation), program)
+
+        return self.run_in_slot(attempt, cancellation=cancellation)
+
+    def run_in_slot(
+        self,
+        attempt: Callable[[WorkerSlot], Execution],
+        accepts: Callable[[WorkerSlot], bool] = lambda slot: True,
+        *,
+        cancellation: Cancellation | None,
+    ) -> Execution:
+        """Return the result of `attempt` in a free slot; retry once if the slot's worker is lost."""
         reasons = []
         for _ in range(2):
-            with self.slots.acquire(cancellation=cancellation) as slot:
+            with self.slots.acquire(accepts, cancellation=cancellation) as slot:
                 try:
-                    return self.execution(self.call(slot, request, program.limits.seconds, cancellation), program)
+                    return attempt(slot)
                 except WorkerLostError as error:
-                    # Not the program's fault, as far as anyone knows: it gets one more try.
                     reasons.append(str(error))
                     self.drop(slot)
         raise_if_cancelled(cancellation)
-        raise SandboxUnavailableError(f"{self.backend} was lost twice under this program: {'; '.join(reasons)}")
+        raise SandboxUnavailableError(f"the {self.backend} worker was lost twice in this run: {'; '.join(reasons)}")
 
     def session(self, *, limits: Limits | None = None) -> Session:
         return RemoteSession(self, limits or self.limits)
@@ -118,20 +128,15 @@ class RemoteSandbox(Sandbox):
 
     @property
     def open_workers(self) -> list[RemoteWorker]:
-        """The workers that are open now."""
         return [slot.worker for slot in self._all_slots if slot.worker is not None]
 
     def call(
-        self,
-        slot: WorkerSlot,
-        request: dict[str, Any],
-        seconds: float = 0.0,
-        cancellation: Cancellation | None = None,
+        self, slot: WorkerSlot, request: dict[str, Any], seconds: float = 0.0, cancellation: Cancellation | None = None
     ) -> Any:
-        """What the worker in `slot` answers. Raises WorkerLostError, or SandboxUnavailableError for a fault there.
+        """Return the answer of the worker in `slot`; open a worker first if necessary.
 
-        seconds: that programs may run for this request.
-        cancellation: what ends it, with RunCancelledError, or with WorkerLostError where that took the worker.
+        seconds: the time limit of all programs of this request.
+        Raises WorkerLostError, RunCancelledError, or SandboxUnavailableError for a fault of the worker's sandbox.
         """
         worker = slot.worker or run_abandonable(lambda: self._open_in(slot), cancellation)
         answer = worker.call(request, seconds + GRACE_SECONDS, cancellation)
@@ -144,9 +149,10 @@ class RemoteSandbox(Sandbox):
         return answer["value"]
 
     def drop(self, slot: WorkerSlot) -> None:
-        """Give up the worker in `slot`; the next who comes gets a new one there."""
+        """Close the worker in `slot`; the slot's next user opens a new one."""
         worker, slot.worker = slot.worker, None
         if worker is not None:
+            worker.lost = True
             worker.close()
 
     def _open_in(self, slot: WorkerSlot) -> RemoteWorker:
@@ -158,117 +164,99 @@ class RemoteSandbox(Sandbox):
             worker = self._open_worker()
             with self._lock:
                 slot.worker = worker
-                slot.generation += 1
-                closed = self._closed
-            if closed:  # While it was being opened.
-                worker.close()
-                raise SandboxUnavailableError("the sandbox is closed")
-            return worker
+                if not self._closed:
+                    return worker
+            worker.close()
+            raise SandboxUnavailableError("the sandbox is closed")
 
     def _hello(self, slot: WorkerSlot) -> dict[str, Any]:
         try:
             return dict(self.call(slot, {"call": "hello"}))
         except WorkerLostError as error:
-            self.close()
             raise SandboxUnavailableError(f"{self.backend} did not start: {error}") from None
-        except SandboxUnavailableError:
-            self.close()
-            raise
 
     def execution(self, value: dict[str, Any], program: Program) -> Execution:
-        """The Execution that a worker reported, as one of this sandbox. Raises WorkerLostError if it is not one."""
+        """Parse the Execution that a worker reported. Raises WorkerLostError if it is invalid."""
         try:
             execution = Execution.from_dict(value)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise WorkerLostError(f"what the worker answered is not an execution: {error}") from None
+            raise WorkerLostError(f"the worker's answer is not a valid execution: {error}") from None
         return dataclasses.replace(execution, backend=self.backend, isolation=self.isolation, code=program.code)
 
 
 class RemoteSession(Session):
-    """A session in a worker; made anew in another one, block by block, should that worker be lost."""
+    """A session in a worker; if the worker is lost, all blocks run again in another one."""
 
     def __init__(self, sandbox: RemoteSandbox, limits: Limits) -> None:
         super().__init__(limits)
         self._sandbox = sandbox
-        self._location: tuple[WorkerSlot, int] | None = None
-        """The slot, and the generation of the worker in it, where the session lives."""
+        self._worker: RemoteWorker | None = None
         self._number = 0
 
     def execute(self, program: Program, cancellation: Cancellation | None = None) -> Execution:
-        reasons = []
-        for _ in range(2):
-            with self._sandbox.slots.acquire(self._accepts, cancellation=cancellation) as slot:
-                try:
-                    replayed = self._ensure_open(slot, cancellation)
-                    request = {"call": "block", "session": self._number, "program": program.to_dict()}
-                    # Over there earlier blocks may have to run again first.
-                    seconds = program.limits.seconds + sum(
-                        block.limits.seconds for block, kept in self._history if kept
-                    )
-                    value = self._sandbox.call(slot, request, seconds, cancellation)
-                except WorkerLostError as error:
-                    reasons.append(str(error))
-                    self._location = None
-                    self._sandbox.drop(slot)
-                    continue
-            execution = self._sandbox.execution(value, program)
-            self._history.append((program, execution.status == "ok"))
+        # The worker may have to run earlier blocks again.
+        seconds = program.limits.seconds + sum(block.limits.seconds for block, kept in self._history if kept)
+
+        def attempt(slot: WorkerSlot) -> Execution:
+            replayed = self._ensure_open(slot, cancellation)
+            request = {"call": "block", "session": self._number, "program": program.to_dict()}
+            execution = self._sandbox.execution(self._sandbox.call(slot, request, seconds, cancellation), program)
             return dataclasses.replace(execution, replayed=execution.replayed + replayed)
-        raise_if_cancelled(cancellation)
-        raise SandboxUnavailableError(f"{self._sandbox.backend} was lost twice under this block: {'; '.join(reasons)}")
+
+        execution = self._sandbox.run_in_slot(attempt, self._accepts, cancellation=cancellation)
+        self._history.append((program, execution.status == "ok"))
+        return execution
 
     def _restore(self, block: int) -> None:
-        if self._location is None:
+        if not self._is_open():
             return
         with self._sandbox.slots.acquire(self._accepts) as slot:
             try:
-                if self._is_current(slot):
+                if self._is_open():
                     self._sandbox.call(slot, {"call": "rewind", "session": self._number, "block": block})
             except WorkerLostError:
-                self._location = None
                 self._sandbox.drop(slot)
 
     def close(self) -> None:
-        if self._location is None:
+        if not self._is_open():
             return
-        # With the worker the session is gone anyway.
         with (
             contextlib.suppress(WorkerLostError, SandboxUnavailableError),
             self._sandbox.slots.acquire(self._accepts) as slot,
         ):
-            if self._is_current(slot):
+            if self._is_open():
                 self._sandbox.call(slot, {"call": "close", "session": self._number})
-        self._location = None
+        self._worker = None
+
+    def _is_open(self) -> bool:
+        """Return whether the session was opened in a worker that is not lost."""
+        return self._worker is not None and not self._worker.lost
 
     def _accepts(self, slot: WorkerSlot) -> bool:
-        return self._location is None or self._location[0] is slot
-
-    def _is_current(self, slot: WorkerSlot) -> bool:
-        return self._location is not None and slot.worker is not None and self._location == (slot, slot.generation)
+        return not self._is_open() or slot.worker is self._worker
 
     def _ensure_open(self, slot: WorkerSlot, cancellation: Cancellation | None) -> int:
-        """Make the session live in `slot`, its state as it should be; how many blocks had to run for that."""
-        if self._is_current(slot):
+        """Open the session in `slot` unless it is open; return the number of blocks replayed for that."""
+        if self._is_open():
             return 0
         opening = {"call": "open", "limits": self.limits.to_dict()}
         self._number = self._sandbox.call(slot, opening, cancellation=cancellation)
         try:
             self._replay(slot, cancellation)
         except RunCancelledError:
-            # What was made anew so far would be left there.
             self._sandbox.call(slot, {"call": "close", "session": self._number})
             raise
-        self._location = (slot, slot.generation)
+        self._worker = slot.worker
         return sum(kept for _, kept in self._history)
 
     def _replay(self, slot: WorkerSlot, cancellation: Cancellation | None) -> None:
-        """Run the history again."""
+        """Run all blocks again."""
         for number, (program, kept) in enumerate(self._history, 1):
-            # A failed block changed nothing; it only takes up its number.
-            again = program if kept else dataclasses.replace(program, code="raise SystemExit(1)", files={})
-            request = {"call": "block", "session": self._number, "program": again.to_dict()}
-            value = self._sandbox.call(slot, request, again.limits.seconds, cancellation)
-            if (value["status"] == "ok") != kept:
+            # A failed block changed nothing and only takes up its number.
+            block = program if kept else dataclasses.replace(program, code="raise SystemExit(1)", files={})
+            request = {"call": "block", "session": self._number, "program": block.to_dict()}
+            status = self._sandbox.call(slot, request, block.limits.seconds, cancellation)["status"]
+            if (status == "ok") != kept:
                 raise SandboxUnavailableError(
-                    f"the session was lost, and its block {number} did not run again as it had: {value['status']}"
+                    f"the session was lost, and block {number} ended with another status when it ran again: {status}"
                 )

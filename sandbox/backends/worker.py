@@ -1,9 +1,8 @@
-"""A sandbox behind requests and answers of JSON data: how it is reached in a container, a cloud, or another node.
+"""A sandbox behind JSON requests: the other end of `sandbox.backends.remote` in a container, a cloud or a node.
 
     python -m storm_calm.sandbox.backends.worker '{"minimum_isolation": "limits"}'
 
-It reads one request a line on standard input and writes one answer a line on standard output. The other end is
-`sandbox.backends.remote`.
+It reads one request per line from standard input and writes one answer per line to standard output.
 
     {"call": "hello"}                                   {"value": {"isolation", "missing", "resource_control"}}
     {"call": "run", "program": {...}}                   {"value": {an Execution}}
@@ -13,12 +12,10 @@ It reads one request a line on standard input and writes one answer a line on st
     {"call": "close", "session": 1}                     {"value": null}
     {"call": "cancel", "number": 7}                     {"value": null}
 
-A run or a block with a "number" can be cancelled under it, by a request that comes meanwhile; it is answered with
-{"cancelled": true}. A cancel for a number that is not under way does nothing.
-A fault of the sandbox is answered with {"fault": "why"}, a session that is not there with {"lost": "why"}.
+A concurrent "cancel" request cancels the run or block with the same "number", whose answer is then {"cancelled": true}.
+It does nothing if no such run is active. A fault of the sandbox is answered with {"fault": "why"}, an unknown session
+with {"lost": "why"}.
 """
-
-from __future__ import annotations
 
 import contextlib
 import itertools
@@ -34,25 +31,24 @@ from storm_calm.sandbox.execution import SandboxUnavailableError
 
 
 class Worker:
-    """Answers requests out of `sandbox`. Safe to use from many threads, but for one session from one at a time."""
+    """The server of a sandbox. Thread-safe, except that a session must be used by one thread at a time."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._sessions: dict[int, Session] = {}
         self._numbers = itertools.count(1)
         self.running: dict[int, Cancellation] = {}
-        """What ends the runs that can be cancelled, by their numbers."""
+        """The cancellations of active runs, by their numbers."""
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to one request."""
+        if "session" in request and request["session"] not in self._sessions:
+            return {"lost": f"session {request['session']} does not exist"}
         try:
             return {"value": self._do(request)}
         except SandboxUnavailableError as error:
             return {"fault": str(error)}
         except RunCancelledError:
             return {"cancelled": True}
-        except _NoSessionError as error:
-            return {"lost": f"there is no session {error}"}
 
     def _do(self, request: Mapping[str, Any]) -> Any:
         match request["call"]:
@@ -72,41 +68,26 @@ class Worker:
             case "block":
                 program = Program.from_dict(request["program"])
                 with self._cancellation(request) as cancellation:
-                    return self._session(request).execute(program, cancellation).to_dict()
+                    return self._sessions[request["session"]].execute(program, cancellation).to_dict()
             case "rewind":
-                return self._session(request).rewind(request["block"])
+                return self._sessions[request["session"]].rewind(request["block"])
             case "close":
-                session = self._session(request)
-                del self._sessions[request["session"]]
-                return session.close()
+                return self._sessions.pop(request["session"]).close()
             case "cancel":
                 cancellation = self.running.get(request["number"])
                 return None if cancellation is None else cancellation.cancel()
             case other:
-                raise SandboxUnavailableError(f"the worker knows no call {other!r}; it is older than the caller")
+                raise SandboxUnavailableError(f"the worker has no call {other!r}; update it to the caller's version")
 
     @contextlib.contextmanager
     def _cancellation(self, request: Mapping[str, Any]) -> Iterator[Cancellation | None]:
-        """What ends this request's run, as long as the `with` block; None for one without a number."""
-        if "number" not in request:
-            yield None
-            return
-        number, cancellation = request["number"], Cancellation()
-        self.running[number] = cancellation
+        """Yield the cancellation of this request's run; None if it has no number."""
+        number: Any = request.get("number")
+        cancellation = None if number is None else self.running.setdefault(number, Cancellation())
         try:
             yield cancellation
         finally:
-            del self.running[number]
-
-    def _session(self, request: Mapping[str, Any]) -> Session:
-        try:
-            return self._sessions[request["session"]]
-        except KeyError as error:
-            raise _NoSessionError(error) from None
-
-
-class _NoSessionError(Exception):
-    """The request is for a session that is not here."""
+            self.running.pop(number, None)
 
 
 def main() -> None:
@@ -115,7 +96,7 @@ def main() -> None:
 
     settings = json.loads(sys.argv[1])
     settings["limits"] = Limits(**settings["limits"])
-    # Answers alone go to the caller: whatever else is printed in this process lands on standard error.
+    # Reserve standard output for answers: all other output of this process goes to standard error.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:

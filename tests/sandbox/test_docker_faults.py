@@ -198,7 +198,7 @@ def test_an_engine_that_goes_away_is_a_fault_of_the_sandbox_and_may_come_back(do
         assert sandbox.run("print('over tcp')").stdout == "over tcp\n"
         (first,) = containers(client) - before
         relay.cut()
-        with pytest.raises(SandboxUnavailableError, match=r"no Docker engine answers .* DOCKER_HOST"):
+        with pytest.raises(SandboxUnavailableError, match=r"Docker engine .* DOCKER_HOST"):
             sandbox.run("print('no')")
         # Nobody could remove it, but it has seen that its owner is gone.
         assert settles(lambda: client.containers.get(first).status == "exited")
@@ -211,7 +211,7 @@ def test_an_engine_that_goes_away_is_a_fault_of_the_sandbox_and_may_come_back(do
 
 def test_an_engine_that_is_not_there_is_named_with_a_way_out(monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    with pytest.raises(SandboxUnavailableError, match=r"no Docker engine answers .*`systemctl start docker`"):
+    with pytest.raises(SandboxUnavailableError, match=r"Docker engine .*`systemctl start docker`"):
         open_sandbox("docker")
 
 
@@ -223,7 +223,7 @@ def test_a_missing_package_is_named_with_a_way_out(monkeypatch):
 
 def test_a_missing_image_is_named_with_the_command_that_makes_it(docker_image):
     command = "docker build -f docker/Dockerfile.sandbox -t storm-nothing ."
-    with pytest.raises(SandboxUnavailableError, match=f"no image 'storm-nothing'; make it with `{command}`"):
+    with pytest.raises(SandboxUnavailableError, match=f"no image 'storm-nothing'.*`{command}`"):
         open_sandbox("docker", image="storm-nothing")
 
 
@@ -232,7 +232,7 @@ def test_an_image_without_a_worker_is_refused(docker_image, client):
     while client.images.get(base).attrs["Config"].get("Entrypoint"):
         base = client.images.get(base).attrs["Parent"]
     before = containers(client)
-    with pytest.raises(SandboxUnavailableError, match=r"refuses|did not start"):
+    with pytest.raises(SandboxUnavailableError, match=r"reports an error|did not start"):
         open_sandbox("docker", image=base)
     assert containers(client) == before
 

@@ -135,7 +135,7 @@ def test_the_network_is_cut_as_soon_as_the_libraries_are_there(cloud):
 
 def test_a_network_that_can_not_be_cut_is_refused(cloud):
     cloud.fail("network", status=400, body="no such thing")
-    with pytest.raises(SandboxUnavailableError, match="did not cut its sandbox off the network"):
+    with pytest.raises(SandboxUnavailableError, match="did not disable the network"):
         open_e2b(template=None)
     assert not cloud.left
 
@@ -264,7 +264,7 @@ def test_two_losses_under_one_program_are_the_sandbox_s_fault(shared, cloud):
     cloud.reset()
     cloud.fail("execute", status=404, body="gone")
     cloud.fail("execute", status=404, body="gone", after=2)  # Past the two that set up the next one.
-    with pytest.raises(SandboxUnavailableError, match=r"e2b was lost twice under this program: .*gone"):
+    with pytest.raises(SandboxUnavailableError, match=r"e2b .*lost twice.*gone"):
         shared.run("print(6 * 7)")
     assert shared.run("print(6 * 7)").stdout == "42\n"
 
@@ -340,7 +340,7 @@ def test_a_refusal_that_lasts_is_given_up(shared, cloud, monkeypatch):
     shared.run("pass")
     cloud.reset()
     cloud.fail("execute", times=99, status=429, body="slow down")
-    with pytest.raises(SandboxUnavailableError, match=r"no answer in 2 tries; the last: .*429 .*slow down"):
+    with pytest.raises(SandboxUnavailableError, match=r"no answer in 2 attempts.*429 .*slow down"):
         shared.run("print(6 * 7)")
     cloud.reset()
     assert shared.run("print(6 * 7)").stdout == "42\n"
@@ -358,7 +358,7 @@ def test_a_cloud_sandbox_lives_while_it_is_open_and_not_long_after(cloud, monkey
         cloud.fail("kill", status=500, body="broken", times=99)
     assert made.number in cloud.running
     assert made.ends - time.monotonic() < 3
-    assert "could not be ended (SandboxException: 500: broken); it ends by itself within 3 seconds" in caplog.text
+    assert "could not be ended (SandboxException: 500: broken); it expires within 3 seconds" in caplog.text
 
 
 def test_an_end_that_fails_is_tried_again(cloud):
@@ -423,7 +423,7 @@ def test_the_key_is_in_no_message_and_no_log(cloud, caplog, monkeypatch):
 def test_an_api_that_is_down_is_told(cloud, monkeypatch):
     monkeypatch.setattr(e2b_api, "MAX_ATTEMPTS", 2)
     monkeypatch.setenv("E2B_API_URL", "http://127.0.0.1:9")
-    with pytest.raises(SandboxUnavailableError, match="E2B made no sandbox"):
+    with pytest.raises(SandboxUnavailableError, match="E2B did not create a sandbox"):
         open_e2b()
 
 

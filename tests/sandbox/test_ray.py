@@ -247,7 +247,7 @@ def test_a_session_survives_its_node(cluster, nodes, opened):
         session.run("x = 1")
         assert session.run("x = 2; 1 / 0").status == "error"
         assert session.run("x += 10; print(x)").stdout == "11\n"
-        key = session._location[0].worker.key
+        key = session._worker.key
         kill(cluster, next(node for node in nodes if node.node_id == key))
         after = session.run("print(x)")
         assert (after.stdout, after.replayed) == ("11\n", 2)
@@ -315,14 +315,14 @@ def test_places_are_spread_by_processors():
 
 
 def test_the_next_place_is_where_most_are_free():
-    slots, big, small = ray_nodes.NodeSemaphore([]), ray_nodes.NoNode("big"), ray_nodes.NoNode("small")
+    slots, big, small = ray_nodes.NodeSemaphore([]), *(ray_nodes.Node.__new__(ray_nodes.Node) for _ in range(2))
     slots.add(small, 2)
     slots.add(big, 4)
     with contextlib.ExitStack() as taken:
         workers = [taken.enter_context(slots.acquire()).worker for _ in range(4)]
         assert workers[:2] == [big, big]
         assert sorted(workers[2:], key=id) == sorted([big, small], key=id)
-        small.close()
+        small.lost = True
         slots.remove_lost()
         assert taken.enter_context(slots.acquire()).worker is big
     with slots.acquire(lambda slot: slot.worker is not small) as slot:
