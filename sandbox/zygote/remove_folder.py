@@ -1,15 +1,13 @@
-"""Removing what a program left in its folder, however deep it dug."""
-
-from __future__ import annotations
+"""Remove what a program left in its folder, however deep the folders in it are nested."""
 
 import contextlib
 import os
 
 
 def remove(folder: str) -> None:
-    """Remove `folder` and all in it, as far as this user may. Does not follow links, and does not care about depth.
+    """Remove `folder` and its content, as far as this user may. Links are not followed.
 
-    Every folder found inside is first moved to the top: so no path grows long, and no stack or list of open files.
+    Every folder found inside is first moved to the top. So no path is long, and depth needs no stack or open files.
     """
     with contextlib.suppress(OSError):
         empty(folder)
@@ -17,7 +15,7 @@ def remove(folder: str) -> None:
 
 
 def empty(folder: str) -> None:
-    """Remove all in `folder`, as `remove` does, but not the folder. Raises OSError where it can't be opened."""
+    """Remove the content of `folder`, as `remove` does. Raises OSError if it can't be opened."""
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         empty_open(top)
@@ -26,7 +24,7 @@ def empty(folder: str) -> None:
 
 
 def empty_open(top: int) -> None:
-    """Remove all in the open folder `top`, as `remove` does."""
+    """Remove the content of the open folder `top`, as `remove` does."""
     moved = 0
     waiting = _clear(top)
     while waiting:
@@ -45,7 +43,7 @@ def empty_open(top: int) -> None:
 
 
 def _clear(fd: int) -> list[str]:
-    """Remove all files from the folder `fd`; the names of the folders in it."""
+    """Remove all files from the open folder `fd`, and return the names of the folders in it."""
     with os.scandir(fd) as entries:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_folder in found:
