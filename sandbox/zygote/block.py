@@ -37,8 +37,7 @@ from storm_calm.sandbox.zygote.program_cgroups import join_cgroup
 
 READY, BEGIN, DONE, IDLE, EXIT, FAILED = b"R", b"B", b"D", b"I", b"X", b"F"
 KEEP, END, ORDER = b"K", b"E", b"O"
-FILES = 5
-"""Number of files that come with an order: blocks, stdout, stderr, pipe for solver reports, socket of the fork."""
+FILES = 5  # that come with an order: blocks, stdout, stderr, pipe for solver reports, socket of the fork
 
 _REPORTS, _LINE = 3, 4
 _FIRST_ORDER_FD = 100  # the files of an order get numbers from here on, which programs rarely use
@@ -105,12 +104,9 @@ class SessionState:
 
     folder: str
     channel: Channel
-    line: _socket.socket
-    """The socket to the supervisor."""
-    main: dict[str, Any]
-    """The namespace of `__main__`."""
-    offsets: dict[int, int] = field(default_factory=dict)
-    """The position in each open file when it became a state."""
+    line: _socket.socket  # to the supervisor
+    main: dict[str, Any]  # the namespace of `__main__`
+    offsets: dict[int, int] = field(default_factory=dict)  # the position in each open file when it became a state
 
     def wait(self) -> None:
         """Wait for orders as a state, and fork for each. In the fork, run the block, and then wait likewise."""

@@ -9,14 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from storm_calm.sandbox.zygote import block, processes
-from storm_calm.sandbox.zygote.session_process import (
-    TEARDOWN_SECONDS,
-    SessionProcess,
-    becomes_single,
-    is_single,
-    receive,
-)
+from storm_calm.sandbox.zygote import block, processes, session_process
+from storm_calm.sandbox.zygote.session_process import SessionProcess, becomes_single, is_single, receive
 
 _CHECK_INTERVAL_SECONDS = 0.02  # between checks of memory
 _MAX_MESSAGES = 1000  # more than a socket can buffer
@@ -31,34 +25,23 @@ class BlockMonitor:
     """A running block, with the earlier blocks that run again before it."""
 
     process: SessionProcess
-    seconds: list[float]
-    """The time limit of each earlier block that runs again, and of the block itself."""
-    memory_bytes: int
-    """The memory limit."""
-    inherited_bytes: int
-    """Bytes of memory that each process started with."""
-    begun: float = 0.0
-    """The value of time.monotonic() when the current block began."""
-    phase: int = 0
-    """How many of the blocks have begun."""
+    seconds: list[float]  # the time limit of each earlier block that runs again, and of the block itself
+    memory_bytes: int  # the memory limit
+    inherited_bytes: int  # bytes of memory that each process started with
+    begun: float = 0.0  # when the current block began, by time.monotonic()
+    phase: int = 0  # how many of the blocks have begun
     cpu_before: float = 0.0
     peak_bytes: int = 0
     highest_bytes: int = 0
-    cause: str | None = None
-    """Why it is stopped: "timeout", "memory_limit" or "caller"."""
-    is_done: bool = False
-    """Whether its process reported success."""
-    is_idle: bool = False
-    """Whether its process is now a state."""
-    has_failed: bool = False
-    """Whether an earlier block that ran again failed."""
-    exit_code: int | None = None
-    """The exit code that its process reported."""
+    cause: str | None = None  # why it is stopped: "timeout", "memory_limit" or "caller"
+    is_done: bool = False  # whether its process reported success
+    is_idle: bool = False  # whether its process is now a state
+    has_failed: bool = False  # whether an earlier block that ran again failed
+    exit_code: int | None = None  # the exit code that its process reported
     wait_status: int = 0
     wall: float = 0.0
     cpu: float = 0.0
-    waits: bool = False
-    """Whether its only process waits for a message from the supervisor, so that it does nothing more."""
+    waits: bool = False  # whether its only process waits for a message from the supervisor, and so does nothing
     _next_check: float = 0.0
 
     @property
@@ -121,7 +104,7 @@ class BlockMonitor:
         self.waits = not dead and is_single(pid) and (self.is_idle or self.exit_code is not None)
         if not dead and not self.waits:
             self.process.signal(signal.SIGKILL)
-            dead = self.process.is_dead(TEARDOWN_SECONDS)
+            dead = self.process.is_dead(session_process.TEARDOWN_SECONDS)
         exit_code = 0 if self.is_idle else self.exit_code
         if exit_code is not None:
             self.wait_status = exit_code << 8

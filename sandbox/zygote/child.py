@@ -20,8 +20,7 @@ from storm_calm.sandbox.zygote.program_cgroups import ProgramCgroup, join_cgroup
 
 _LINE, _REPORTS, _NETWORK = 3, 3, 4
 _exit = os._exit  # Bound early: if the program replaced it, this process would not end but act as a second fork server.
-FILES = 4
-"""Number of files that come with a program: code and input files, stdout, stderr, pipe for solver reports."""
+FILES = 4  # that come with a program: code and input files, stdout, stderr, pipe for solver reports
 
 
 def run_spare(

@@ -23,32 +23,22 @@ class ForkedProcess:
     context: IsolationContext
     pid: int
     pidfd: int
-    line: socket.socket
-    """The socket between it and the fork server."""
+    line: socket.socket  # the socket to it
     limits: Limits
     folder: str
-    inherited_bytes: int
-    """Bytes of memory that it started with."""
+    inherited_bytes: int  # bytes of memory that it started with
     cgroup: ProgramCgroup | None = None
-    network: int = -1
-    """Its own network namespace; -1 if it has none."""
-    channel: socket.socket | None = None
-    """The socket to the caller, on which its end is reported; None for a spare."""
-    started: float = 0.0
-    """The value of time.monotonic() at its start, like `killed`."""
-    cpu_before: float = 0.0
-    """Processor seconds that it had used before `started`."""
+    network: int = -1  # its own network namespace; -1 if it has none
+    channel: socket.socket | None = None  # to the caller, for the report of its end; None for a spare
+    started: float = 0.0  # by time.monotonic(), like `killed`
+    cpu_before: float = 0.0  # processor seconds that it had used before `started`
     peak_bytes: int = 0
-    cause: str | None = None
-    """Why it was killed: "timeout", "memory_limit", "caller", or "exit_request" if it asked for it."""
-    sockets_before: int = 0
-    """Bytes that sockets could buffer before it started, if it shares its network namespace."""
+    cause: str | None = None  # why it was killed: "timeout", "memory_limit", "caller", or "exit_request", its own
+    sockets_before: int = 0  # bytes that sockets could buffer before `started`, if it shares its network namespace
     killed: float = 0.0
     reaped: bool = False
-    results: bool = False
-    """Whether the caller wants its folder."""
-    reported: bool = False
-    """Whether its end was already reported to the caller."""
+    results: bool = False  # whether the caller wants its folder
+    reported: bool = False  # whether its end was already reported to the caller
 
     def start(self, channel: socket.socket, *, results: bool) -> None:
         """Measure time, processor and memory from now on, and report the end on `channel`."""

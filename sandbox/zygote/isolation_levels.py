@@ -31,21 +31,13 @@ class IsolationContext:
     """The isolation of a fork server, after `enter`, and its folders."""
 
     isolation: Isolation
-    """The isolation level of its programs."""
-    scratch: str
-    """The working folder of programs or, without namespaces, the parent of their working folders."""
-    libraries: str
-    """The folder from which programs import libraries."""
-    packages: tuple[str, ...] = ()
-    """The folders that contain the targets of the links in `libraries`."""
-    capabilities: frozenset[int] = frozenset()
-    """Capabilities of root that programs keep because they could not run without them."""
-    data_bytes: int = 0
-    """Bytes of data in the fork server, with which every program starts."""
-    counted: bool = False
-    """Whether a control group limits the number of a program's processes."""
-    dedicated: bool = False
-    """Whether the machine is a container that runs only this sandbox, and one program at a time."""
+    scratch: str  # the working folder of programs or, without namespaces, the parent of their working folders
+    libraries: str  # the folder from which programs import libraries
+    packages: tuple[str, ...] = ()  # the folders that contain the targets of the links in `libraries`
+    capabilities: frozenset[int] = frozenset()  # those of root without which programs could not run
+    data_bytes: int = 0  # bytes of data in the fork server, with which every program starts
+    counted: bool = False  # whether a control group limits the number of a program's processes
+    dedicated: bool = False  # whether this is a container that runs only this sandbox, and one program at a time
 
     @property
     def shared(self) -> tuple[str, ...]:

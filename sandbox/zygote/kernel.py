@@ -10,13 +10,8 @@ import struct
 
 libc = ctypes.CDLL(None, use_errno=True)
 
-CLONE_NEWNS = 0x00020000
-CLONE_NEWCGROUP = 0x02000000
-CLONE_NEWUTS = 0x04000000
-CLONE_NEWIPC = 0x08000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
 
@@ -56,7 +51,6 @@ def syscall(number: int, *arguments: object) -> int:
 
 
 def prctl(option: int, value: object = 0, third: object = 0) -> None:
-    """Call prctl(2)."""
     words = [ctypes.c_ulong(word) if isinstance(word, int) else word for word in (value, third, 0, 0)]
     checked(libc.prctl(option, *words), f"prctl({option})")
 
@@ -103,15 +97,6 @@ def clone_tree(path: str, *, writable: bool = False, device: bool = False) -> in
     return fd
 
 
-def protect_root() -> None:
-    """Make the mount at / read-only, without the mounts under it."""
-    fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        protect(fd, _READ_ONLY, everything=False)
-    finally:
-        os.close(fd)
-
-
 def protect(fd: int, attributes: int, *, everything: bool) -> None:
     """Add `attributes` to the mount of `fd` and, if `everything`, to all mounts under it."""
     data = struct.pack("=QQQQ", attributes, 0, 0, 0)
@@ -125,7 +110,7 @@ def attach_tree(fd: int, target: str) -> None:
 
 
 def change_root(new_root: str) -> None:
-    """Make `new_root`, a mount point, the root of this mount namespace, and unmount the old root."""
+    """Make `new_root`, a mount point, the read-only root of this mount namespace, and unmount the old root."""
     if MACHINE not in _PIVOT_ROOT:
         raise OSError(0, f"pivot_root: no call number for {MACHINE}, only for {' and '.join(_PIVOT_ROOT)}")
     os.chdir(new_root)
@@ -133,6 +118,11 @@ def change_root(new_root: str) -> None:
     checked(syscall(_PIVOT_ROOT[MACHINE], b".", b"."), "pivot_root")
     checked(libc.umount2(b".", _MNT_DETACH), "umount")
     os.chdir("/")
+    fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        protect(fd, _READ_ONLY, everything=False)
+    finally:
+        os.close(fd)
 
 
 def keep_capabilities(kept: frozenset[int]) -> None:

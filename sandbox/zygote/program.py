@@ -64,21 +64,16 @@ def guard(action: Callable[[], object]) -> int:
         sys.stderr.write(f"{leaving.code}\n")
         return 1
     except BaseException as error:
-        report(error)
+        _hide_our_frames(error)
+        if sys.excepthook is not sys.__excepthook__:  # The program has set its own.
+            sys.excepthook(type(error), error, error.__traceback__)
+        else:
+            traceback.print_exception(error)
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 
-def report(error: BaseException) -> None:
-    """Print the traceback as python would: without frames of this project, and with the program's excepthook."""
-    hide_our_frames(error)
-    if sys.excepthook is not sys.__excepthook__:
-        sys.excepthook(type(error), error, error.__traceback__)
-    else:
-        traceback.print_exception(error)
-
-
-def hide_our_frames(error: BaseException | None) -> None:
+def _hide_our_frames(error: BaseException | None) -> None:
     """Remove frames of this project from the tracebacks of `error` and of its causes and contexts."""
     seen: set[int] = set()
     waiting = [error]

@@ -14,8 +14,7 @@ from typing import Self
 
 from storm_calm.sandbox.base import Limits
 
-OWN_BYTES = 64 << 20
-"""Memory allowed beyond the limits of a program, for namespaces, kernel records and file pages."""
+OWN_BYTES = 64 << 20  # allowed beyond the limits of a program, for namespaces, kernel records and file pages
 _OWN_PROCESSES = 2  # the supervisor, and the process that becomes it
 
 
@@ -34,13 +33,10 @@ class ProgramCgroup:
     name: str
     version: int
     trees: tuple[OpenHierarchy, ...]
-    base_bytes: int = 0
-    """Its memory when the program started."""
+    base_bytes: int = 0  # its memory when the program started
     oom_kills_before: int = 0
-    empty: bool = True
-    """Whether it is certain that no process is in it."""
-    _current: tuple[int, int, bool] | None = None
-    """The limits that are set: bytes of memory, processes, whether all are killed together."""
+    empty: bool = True  # whether it is certain that no process is in it
+    _current: tuple[int, int, bool] | None = None  # limits: bytes of memory, processes, whether killed together
 
     def limit(self, limits: Limits, *, together: bool) -> None:
         """Set limits for the sum of its processes. Raises OSError if the kernel refuses.

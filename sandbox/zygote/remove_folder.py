@@ -3,6 +3,8 @@
 import contextlib
 import os
 
+_OPEN_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 def remove(folder: str) -> None:
     """Remove `folder` and its content, as far as this user may. Links are not followed.
@@ -14,24 +16,23 @@ def remove(folder: str) -> None:
         os.rmdir(folder)
 
 
-def empty(folder: str) -> None:
+def empty(folder: str, *, dir_fd: int | None = None) -> None:
     """Remove the content of `folder`, as `remove` does. Raises OSError if it can't be opened."""
-    top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    top = os.open(folder, _OPEN_FLAGS, dir_fd=dir_fd)
     try:
-        empty_open(top)
+        _empty_open(top)
     finally:
         os.close(top)
 
 
-def empty_open(top: int) -> None:
-    """Remove the content of the open folder `top`, as `remove` does."""
+def _empty_open(top: int) -> None:
     moved = 0
     waiting = _clear(top)
     while waiting:
         name = waiting.pop()
         with contextlib.suppress(OSError):
             os.chmod(name, 0o700, dir_fd=top)
-            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+            inner = os.open(name, _OPEN_FLAGS, dir_fd=top)
             try:
                 for deeper in _clear(inner):
                     moved += 1

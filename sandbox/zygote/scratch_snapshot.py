@@ -29,22 +29,18 @@ class _Entry:
     """A file, folder or link in a snapshot."""
 
     kind: _Kind
-    signature: tuple[int, ...]
-    """Values that change whenever the entry does."""
+    signature: tuple[int, ...]  # values that change whenever the entry does
     mode: int
     modified: int
-    content: bytes | str = b""
-    """The bytes of a file, or the target of a link."""
+    content: bytes | str = b""  # the bytes of a file, or the target of a link
 
 
 @dataclass(slots=True)
 class ScratchSnapshot:
     """The content of a folder."""
 
-    entries: dict[str, _Entry]
-    """By path, each folder before its content."""
-    taken: int
-    """The time in nanoseconds, by the clock of file time stamps."""
+    entries: dict[str, _Entry]  # by path, each folder before its content
+    taken: int  # the time in nanoseconds, by the clock of file time stamps
 
     def proves_unchanged(self, entry: _Entry) -> bool:
         """Return whether an unchanged signature proves that `entry` is unchanged."""
@@ -105,18 +101,18 @@ def _walk(top: int, path: str, depth: int) -> Iterator[tuple[str, os.stat_result
     """Yield everything under `path`, sorted, with each folder before its content."""
     if depth > _MAX_DEPTH:
         raise TooMuchError(f"its folders go deeper than {_MAX_DEPTH}")
-    for name in _names(top, path):
-        inner = f"{path}/{name}" if path else name
+    for inner in _list(top, path):
         status = os.stat(inner, dir_fd=top, follow_symlinks=False)
         yield inner, status
         if stat.S_ISDIR(status.st_mode):
             yield from _walk(top, inner, depth + 1)
 
 
-def _names(top: int, path: str) -> list[str]:
+def _list(top: int, path: str) -> list[str]:
+    """Return the sorted paths, from `top`, of the entries of the folder `path`."""
     fd = os.open(path or ".", _OPEN_FLAGS | os.O_DIRECTORY, dir_fd=top)
     try:
-        return sorted(os.listdir(fd))
+        return [os.path.join(path, name) for name in sorted(os.listdir(fd))]
     finally:
         os.close(fd)
 
@@ -143,8 +139,7 @@ def _remove_others(top: int, path: str, snapshot: ScratchSnapshot) -> None:
     """Remove, from the folder `path` down, entries that are not in the snapshot or have another kind there."""
     if path:
         os.chmod(path, 0o700, dir_fd=top)
-    for name in _names(top, path):
-        inner = f"{path}/{name}" if path else name
+    for inner in _list(top, path):
         known = snapshot.entries.get(inner)
         status = os.stat(inner, dir_fd=top, follow_symlinks=False)
         if known is None or stat.S_IFMT(status.st_mode) != stat.S_IFMT(known.signature[0]):
@@ -158,11 +153,7 @@ def _remove(top: int, path: str, status: os.stat_result) -> None:
         os.unlink(path, dir_fd=top)
         return
     os.chmod(path, 0o700, dir_fd=top)
-    fd = os.open(path, _OPEN_FLAGS | os.O_DIRECTORY, dir_fd=top)
-    try:
-        remove_folder.empty_open(fd)
-    finally:
-        os.close(fd)
+    remove_folder.empty(path, dir_fd=top)
     os.rmdir(path, dir_fd=top)
 
 

@@ -21,19 +21,17 @@ from storm_calm.sandbox.zygote.forked_process import ForkedProcess
 from storm_calm.sandbox.zygote.spares import RETRY_SECONDS, SparePool
 from storm_calm.sandbox.zygote.timeout import CHECK_INTERVAL_SECONDS, exceeded_limit
 
-EXIT_REQUEST = b"exit"
-"""Sent by a caller on a program's channel if the program asked to be killed. Any other message kills it too."""
+EXIT_REQUEST = b"exit"  # sent on a program's channel if the program asked to be killed; other messages kill it too
 _TEARDOWN_SECONDS = 0.1  # after which a killed program is reported, even if the kernel is still taking it down
 
 
 @dataclass(slots=True)
 class ZygoteServer:
-    """Runs programs until the other end of `control` is closed."""
+    """Runs programs until the caller ends or closes `control`."""
 
     pool: SparePool
     control: socket.socket
-    caller: int
-    """A pidfd of the process that started this one. When that process ends, this one ends too."""
+    caller: int  # a pidfd of the process that started this one
     _programs: dict[int, ForkedProcess] = field(default_factory=dict)
     _supervisors: dict[int, ForkedProcess] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.PollSelector)

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 
 from storm_calm.sandbox.zygote import processes
 
-TEARDOWN_SECONDS = 0.1
-"""How long the end of a block waits until its killed processes are gone."""
-KILL_TIMEOUT_SECONDS = 5.0
-"""How long to keep killing processes that fork."""
+TEARDOWN_SECONDS = 0.1  # how long the end of a block waits until its killed processes are gone
+KILL_TIMEOUT_SECONDS = 5.0  # how long to keep killing processes that fork
 _THREAD_EXIT_SECONDS = 0.1  # until a joined thread is gone
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size)  # no space for files, so the kernel drops those that a program sends

@@ -3,8 +3,7 @@
 from storm_calm.sandbox.zygote import scratch_snapshot
 from storm_calm.sandbox.zygote.session_process import SessionProcess
 
-MAX_STATES = 12
-"""Number of states to keep. Beyond that the oldest are dropped, and their blocks run again if needed."""
+MAX_STATES = 12  # beyond that the oldest are dropped, and their blocks run again if needed
 
 
 class StateGoneError(Exception):
@@ -21,8 +20,7 @@ class SessionStates:
         self._processes: dict[int, SessionProcess] = {}
         self._snapshots: dict[int, scratch_snapshot.ScratchSnapshot] = {}
         self.newest = 0
-        self.dirty = False
-        """Whether the folder may differ from the snapshot of the newest state."""
+        self.dirty = False  # whether the folder may differ from the snapshot of the newest state
 
     def pids(self) -> set[int]:
         return {process.pid for process in self._processes.values()}

@@ -29,21 +29,14 @@ from typing import Any, NoReturn
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.zygote import block, isolation_levels, kernel, remove_folder
+from storm_calm.sandbox.zygote import block, isolation_levels, kernel, remove_folder, session_process
 from storm_calm.sandbox.zygote.block_monitor import BlockMonitor, SessionEndedError
 from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
 from storm_calm.sandbox.zygote.program_cgroups import ProgramCgroup
-from storm_calm.sandbox.zygote.session_process import (
-    KILL_TIMEOUT_SECONDS,
-    SessionProcess,
-    kill_all_but,
-    line_pair,
-    receive,
-)
+from storm_calm.sandbox.zygote.session_process import SessionProcess, kill_all_but, line_pair, receive
 from storm_calm.sandbox.zygote.session_states import SessionStates, StateGoneError
 
-FILES = 4
-"""Number of files that come with a block: code and input files, stdout, stderr, pipe for solver reports."""
+FILES = 4  # that come with a block: code and input files, stdout, stderr, pipe for solver reports
 
 _LINE = 3
 _FIRST_ENTRY_FD = 200  # the files through which the first state enters its control group get numbers from here on
@@ -87,15 +80,13 @@ def run_supervisor(
         order, files, _, _ = socket.recv_fds(line, 1 << 16, 1)
         if order:
             caller = socket.socket(fileno=files[0])
-            supervisor = SessionSupervisor(
-                context, folder, limits, channel, caller, entry_fds, inherited, json.loads(order)["seed"]
-            )
+            seed = json.loads(order)["seed"]
+            supervisor = SessionSupervisor(context, folder, limits, channel, caller, entry_fds, inherited, seed)
             try:
-                supervisor.serve()
+                with contextlib.suppress(SessionEndedError):
+                    supervisor.serve()
             finally:
                 supervisor.end()
-        exit_code = 0
-    except SessionEndedError:
         exit_code = 0
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -181,7 +172,7 @@ class SessionSupervisor:
         kill_all_but(set())
         # Reap all of them: the rest would become children of the fork server, which does not know them.
         with contextlib.suppress(ChildProcessError):
-            deadline = time.monotonic() + KILL_TIMEOUT_SECONDS
+            deadline = time.monotonic() + session_process.KILL_TIMEOUT_SECONDS
             while time.monotonic() < deadline:
                 if not os.waitpid(-1, os.WNOHANG)[0]:
                     time.sleep(0.0005)

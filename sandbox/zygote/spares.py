@@ -14,8 +14,7 @@ from storm_calm.sandbox.zygote.forked_process import ForkedProcess
 from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
 from storm_calm.sandbox.zygote.program_cgroups import CgroupPool
 
-RETRY_SECONDS = 0.05
-"""Pause after a spare could not be made."""
+RETRY_SECONDS = 0.05  # pause after a spare could not be made
 
 
 @dataclass(slots=True)
@@ -23,26 +22,19 @@ class SparePool:
     """A pool of children of the fork server."""
 
     context: IsolationContext
-    cgroups: CgroupPool | None
-    """Control groups for programs, if available."""
-    channel: Channel
-    """The channel for the solver reports of a program."""
-    limits: Limits
-    """The limits of the spares. A program with different limits gets a new child."""
-    size: int
-    """Number of spares to keep."""
-    main_library: str
-    """The library that most programs of this fork server use."""
-    on_fork: Callable[[ForkedProcess], object] = lambda process: None
-    """Called with each new child."""
+    cgroups: CgroupPool | None  # None if not available
+    channel: Channel  # for the solver reports of programs
+    limits: Limits  # of the spares; a program with different limits gets a new child
+    size: int  # number of spares to keep
+    main_library: str  # the library that most programs of this fork server use
+    on_fork: Callable[[ForkedProcess], object] = lambda process: None  # called with each new child
+    # Bytes of memory that each child starts with.
     inherited_bytes: int = field(default_factory=lambda: processes.private_bytes("self"))
-    """Bytes of memory that each child starts with."""
+    # Whether spares solve a tiny model ahead. Set while no other program runs or waits, because it takes time.
     warms_up: bool = False
-    """Whether spares solve a tiny model ahead. Set while no other program runs or waits, because it takes time."""
     spares: collections.deque[ForkedProcess] = field(default_factory=collections.deque)
     _own_namespace: int = field(default_factory=lambda: os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC))
-    _networks: list[int] = field(default_factory=list)
-    """Network namespaces without processes."""
+    _networks: list[int] = field(default_factory=list)  # network namespaces without processes
     _folders: int = 0
     _next_spare: float = 0.0
 

@@ -63,14 +63,9 @@ def main() -> None:
     modules = _hide(context)
     preload.freeze_memory()
     context = dataclasses.replace(context, data_bytes=processes.data_bytes())
-    pool = SparePool(
-        context=context,
-        cgroups=cgroups,
-        channel=channel,
-        limits=Limits(**settings["limits"]),
-        size=settings["spares"],
-        main_library=settings["libraries"][-1] if settings["libraries"] else "",
-    )
+    limits, size = Limits(**settings["limits"]), settings["spares"]
+    main_library = settings["libraries"][-1] if settings["libraries"] else ""
+    pool = SparePool(context, cgroups, channel, limits, size, main_library)
     _answer(control, isolation=context.isolation, missing=missing, inherited_bytes=pool.inherited_bytes)
     ZygoteServer(pool, control, caller).serve()
     del modules
