@@ -61,9 +61,8 @@ def run_first_state(
 ) -> NoReturn:
     """Set up this process as the first state, isolate it if the supervisor is not isolated, and wait for blocks.
 
-    line: the file descriptor of a socket to the supervisor.
+    line: the file descriptor of a socket to the supervisor. entry_fds: as in `join_cgroup`.
     seed: random seed, so that a session that is restarted draws the same numbers.
-    entry_fds: files to enter the control group, see `join_cgroup`.
     """
     try:
         join_cgroup(entry_fds)

@@ -138,9 +138,7 @@ def program_environment(home: str, libraries: str) -> dict[str, str]:
         "TMPDIR": home,
         "LANG": "C.UTF-8",
         # One thread: programs run side by side, and a fork does not copy threads.
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
+        **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         # Makes the order of sets the same in every run.
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -82,8 +82,7 @@ def mount(kind: str | None, target: str, flags: int, options: str = "") -> None:
 def clone_tree(path: str, *, writable: bool = False, device: bool = False) -> int:
     """Return a file descriptor of a copy of the mounts at and under `path`, which is not attached yet.
 
-    By default the copy is read-only and without device files.
-    writable: keep both as they are at `path`.
+    By default it is read-only and without device files. writable: keep both as they are at `path`.
     device: read-only with device files. They can still be written to, but their times can't be changed.
     """
     flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_RECURSIVE
@@ -128,8 +127,7 @@ def change_root(new_root: str) -> None:
 def keep_capabilities(kept: frozenset[int]) -> None:
     """Drop every capability except `kept`, permanently. Programs that this process starts inherit `kept`."""
     for capability in set(range(_LAST_CAPABILITY + 1)) - kept:
-        # Fails without CAP_SETPCAP; no_new_privs then has the same effect.
-        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # Fails without CAP_SETPCAP; no_new_privs is then enough.
     libc.prctl(PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL, 0, 0, 0)
     bits = sum(1 << capability for capability in kept)
     header = struct.pack("=Ii", 0x20080522, 0)

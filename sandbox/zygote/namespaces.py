@@ -44,10 +44,10 @@ def hidden_folders() -> list[str]:
     found = {str(Path(__file__).resolve().parents[2])}
     found |= {path for path in sys.path if os.path.basename(path) in _PACKAGES}
     for folder in system_folders():
-        for inner in ("", "local/"):
-            for kind in _PACKAGES:
-                found |= {str(path) for path in Path(folder).glob(f"{inner}lib*/python3*/{kind}")}
-                found |= {str(path) for path in Path(folder).glob(kind)}  # If `folder` is a standard library.
+        for kind in _PACKAGES:
+            # The last pattern is for a folder that is a standard library.
+            for pattern in (f"lib*/python3*/{kind}", f"local/lib*/python3*/{kind}", kind):
+                found |= set(map(str, Path(folder).glob(pattern)))
     found |= {os.path.realpath(path) for path in found}
     shown = system_folders()
     hidden = {path for path in found if os.path.isdir(path) and any(_inside(path, one) for one in shown)}

@@ -17,7 +17,7 @@ from storm_calm.sandbox import probe
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.zygote import kernel, namespaces
 
-_HUGE_PAGE_BYTES = 2 << 20
+_HUGE_PAGE = 2 << 20  # bytes
 
 
 def load(libraries: Iterable[str], folder: str) -> Channel:
@@ -65,8 +65,7 @@ def freeze_memory() -> None:
         bounds, rights, *_, name = f"{line} -".split(" ", 5)
         if rights == "rw-p" and "/" not in name:
             start, end = (int(bound, 16) for bound in bounds.split("-"))
-            first = -(-start // _HUGE_PAGE_BYTES) * _HUGE_PAGE_BYTES
-            kernel.collapse(first, end // _HUGE_PAGE_BYTES * _HUGE_PAGE_BYTES)
+            kernel.collapse(-(-start // _HUGE_PAGE) * _HUGE_PAGE, end // _HUGE_PAGE * _HUGE_PAGE)
 
 
 def _numpy(numpy: Any) -> None:

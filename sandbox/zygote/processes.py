@@ -22,27 +22,23 @@ def process_tree(pid: int) -> list[int]:
 
 def children(pid: int) -> list[int]:
     """Return the children of all threads of `pid`; none if it is gone."""
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return []
-    return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+    return found
 
 
 def is_only_process(pid: int, report: bytes) -> bool:
-    """Return whether `pid`, the first process of a pid namespace, is the only one in it and has one thread.
+    """Return whether `pid`, the first process of a pid namespace with /proc/PID/status `report`, is alone in it.
 
-    It is the ancestor of every process in the namespace, because the kernel gives it all orphans.
-    report: its /proc/PID/status.
+    It must also have one thread. Without children it is alone, because the kernel makes all orphans its children.
     """
     return b"\nThreads:\t1\n" in report and not _read(f"/proc/{pid}/task/{pid}/children")
 
 
 def is_doomed(pid: int) -> bool:
-    """Return whether a process is gone, or is killed and executes no more code.
-
-    The kernel can take seconds to free the memory of a killed process.
-    """
+    """Return whether a process is gone or executes no more code; the kernel can take seconds to free its memory."""
     fields = stat_fields(pid)
     if len(fields) < 7:
         return True

@@ -58,17 +58,17 @@ def take_snapshot(top: int, before: ScratchSnapshot | None, max_bytes: int) -> S
     total = 0
     try:
         for path, status in _walk(top, "", 0):
-            entry = _entry(top, path, status)
-            known = before.entries.get(path) if before else None
-            if entry.kind == "file":
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "other")
+            signature = _signature(status)
+            content: bytes | str = os.readlink(path, dir_fd=top) if kind == "link" else b""
+            if kind == "file":
                 total += status.st_size
                 if total > max_bytes:
                     raise TooMuchError(f"its files have more than {max_bytes} bytes")
-                if before and known and known.signature == entry.signature and before.proves_unchanged(known):
-                    entry.content = known.content
-                else:
-                    entry.content = _read(top, path)
-            entries[path] = entry
+                known = before.entries.get(path) if before else None
+                unchanged = before and known and known.signature == signature and before.proves_unchanged(known)
+                content = known.content if known and unchanged else _read(top, path)
+            entries[path] = _Entry(kind, signature, stat.S_IMODE(status.st_mode), status.st_mtime_ns, content)
             if len(entries) > _MAX_ENTRIES:
                 raise TooMuchError(f"it holds more than {_MAX_ENTRIES} files")
     except OSError as error:
@@ -124,12 +124,6 @@ def _signature(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _entry(top: int, path: str, status: os.stat_result) -> _Entry:
-    kind = _KINDS.get(stat.S_IFMT(status.st_mode), "other")
-    content = os.readlink(path, dir_fd=top) if kind == "link" else b""
-    return _Entry(kind, _signature(status), stat.S_IMODE(status.st_mode), status.st_mtime_ns, content)
-
-
 def _read(top: int, path: str) -> bytes:
     with open(os.open(path, _OPEN_FLAGS, dir_fd=top), "rb") as file:
         return file.read()
@@ -172,22 +166,20 @@ def _is_unchanged(top: int, path: str, entry: _Entry, snapshot: ScratchSnapshot)
 
 
 def _restore_entry(top: int, path: str, entry: _Entry) -> None:
+    """Restore an entry. Pipes and sockets are left out: they are useless without the process that made them."""
     if entry.kind == "folder":
         os.mkdir(path, 0o700, dir_fd=top)
-        return
-    if entry.kind == "other":
-        return  # A pipe or a socket is useless without the process that made it.
-    if entry.kind == "link":
+    elif entry.kind == "link":
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path, dir_fd=top)
         os.symlink(entry.content, path, dir_fd=top)
-        return
-    # If the file still exists it is overwritten, not replaced: the program may have it open.
-    with contextlib.suppress(FileNotFoundError):
-        os.chmod(path, 0o600, dir_fd=top)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(path, flags, 0o600, dir_fd=top), "wb") as file:
-        assert isinstance(entry.content, bytes)
-        file.write(entry.content)
-    os.chmod(path, entry.mode, dir_fd=top)
-    os.utime(path, ns=(entry.modified, entry.modified), dir_fd=top)
+    elif entry.kind == "file":
+        # If the file still exists it is overwritten, not replaced: the program may have it open.
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(path, 0o600, dir_fd=top)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(path, flags, 0o600, dir_fd=top), "wb") as file:
+            assert isinstance(entry.content, bytes)
+            file.write(entry.content)
+        os.chmod(path, entry.mode, dir_fd=top)
+        os.utime(path, ns=(entry.modified, entry.modified), dir_fd=top)

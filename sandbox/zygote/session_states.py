@@ -1,5 +1,7 @@
 """The states of a session: stopped processes, each with a snapshot of the folder after its block."""
 
+from dataclasses import dataclass, field
+
 from storm_calm.sandbox.zygote import scratch_snapshot
 from storm_calm.sandbox.zygote.session_process import SessionProcess
 
@@ -10,17 +12,16 @@ class StateGoneError(Exception):
     """A state is gone or does not respond."""
 
 
+@dataclass(slots=True)
 class SessionStates:
     """The states of a session, by the number of the last block that each contains."""
 
-    def __init__(self, folder: int, max_bytes: int) -> None:
-        """folder: the open working folder of the blocks. max_bytes: the limit on all snapshots together."""
-        self._folder = folder
-        self._max_bytes = max_bytes
-        self._processes: dict[int, SessionProcess] = {}
-        self._snapshots: dict[int, scratch_snapshot.ScratchSnapshot] = {}
-        self.newest = 0
-        self.dirty = False  # whether the folder may differ from the snapshot of the newest state
+    folder: int  # the open working folder of the blocks
+    max_bytes: int  # the limit on all snapshots together
+    newest: int = 0
+    dirty: bool = False  # whether the folder may differ from the snapshot of the newest state
+    _processes: dict[int, SessionProcess] = field(default_factory=dict)
+    _snapshots: dict[int, scratch_snapshot.ScratchSnapshot] = field(default_factory=dict)
 
     def pids(self) -> set[int]:
         return {process.pid for process in self._processes.values()}
@@ -54,20 +55,20 @@ class SessionStates:
             self.drop(later)
             self.dirty = True
         if self.dirty or self.newest != number:
-            scratch_snapshot.restore(self._folder, self._snapshots[number])
+            scratch_snapshot.restore(self.folder, self._snapshots[number])
         self.newest, self.dirty = number, False
 
     def keep(self, number: int, process: SessionProcess) -> bool:
         """Make `process` the newest state, with a snapshot of the folder. Return False if the folder is too large."""
         try:
-            snapshot = scratch_snapshot.take_snapshot(self._folder, self._snapshots.get(self.newest), self._max_bytes)
+            snapshot = scratch_snapshot.take_snapshot(self.folder, self._snapshots.get(self.newest), self.max_bytes)
         except scratch_snapshot.TooMuchError:
             return False
         self._processes[number], self._snapshots[number] = process, snapshot
         self.newest, self.dirty = number, False
         for old in sorted(self._processes)[1:-1]:
             held = scratch_snapshot.held_bytes(self._snapshots.values())
-            if len(self._processes) <= MAX_STATES and held <= self._max_bytes:
+            if len(self._processes) <= MAX_STATES and held <= self.max_bytes:
                 break
             self.drop(old)
         return True

@@ -96,10 +96,7 @@ def run_supervisor(
 
 
 def _termination_socket(context: IsolationContext) -> socket.socket:
-    """Return a socket that is readable after SIGTERM. A handler that raises could interrupt the cleanup.
-
-    With namespaces, the session is ended by a SIGKILL from outside instead.
-    """
+    """Return a socket that is readable after SIGTERM. With namespaces, SIGKILL from outside is used instead."""
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     wakeup_fd = theirs.detach()
@@ -108,6 +105,7 @@ def _termination_socket(context: IsolationContext) -> socket.socket:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     else:
+        # A handler that raises could interrupt the cleanup.
         signal.signal(signal.SIGTERM, lambda *_: None)
         signal.set_wakeup_fd(wakeup_fd, warn_on_full_buffer=False)
     return ours

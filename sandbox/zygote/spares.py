@@ -28,10 +28,8 @@ class SparePool:
     size: int  # number of spares to keep
     main_library: str  # the library that most programs of this fork server use
     on_fork: Callable[[ForkedProcess], object] = lambda process: None  # called with each new child
-    # Bytes of memory that each child starts with.
-    inherited_bytes: int = field(default_factory=lambda: processes.private_bytes("self"))
-    # Whether spares solve a tiny model ahead. Set while no other program runs or waits, because it takes time.
-    warms_up: bool = False
+    inherited_bytes: int = field(default_factory=lambda: processes.private_bytes("self"))  # of each child
+    warms_up: bool = False  # whether spares solve a tiny model ahead; not while others need the processor
     spares: collections.deque[ForkedProcess] = field(default_factory=collections.deque)
     _own_namespace: int = field(default_factory=lambda: os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC))
     _networks: list[int] = field(default_factory=list)  # network namespaces without processes

@@ -1,7 +1,6 @@
 """The time limit and the memory limit of running programs.
 
-The fork server checks them every `CHECK_INTERVAL_SECONDS`, and kills programs that exceed one. For the blocks of a
-session, which have their own limits, `block_monitor` does this.
+The fork server's loop checks them. The blocks of a session have their own limits, see `block_monitor`.
 """
 
 import time
