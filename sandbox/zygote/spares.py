@@ -28,7 +28,7 @@ class SparePool:
     size: int  # number of spares to keep
     main_library: str  # the library that most programs of this fork server use
     on_fork: Callable[[ForkedProcess], object] = lambda process: None  # called with each new child
-    inherited_bytes: int = field(default_factory=lambda: processes.private_bytes("self"))  # of each child
+    inherited_bytes: int = field(default_factory=lambda: processes.private_bytes("self"))  # at the start of each child
     warms_up: bool = False  # whether spares solve a tiny model ahead; not while others need the processor
     spares: collections.deque[ForkedProcess] = field(default_factory=collections.deque)
     _own_namespace: int = field(default_factory=lambda: os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC))

@@ -73,6 +73,7 @@ def main() -> None:
 
 def _hide(context: IsolationContext) -> list[ModuleType]:
     """Hide the fork server from its children. Return its modules, which must stay alive but can't be imported."""
+    # Once here, because it would be slow in every child.
     os.environ.clear()
     os.environ.update(child.program_environment(context.scratch, context.libraries))
     signal.signal(signal.SIGINT, signal.default_int_handler)
