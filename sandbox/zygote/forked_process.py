@@ -33,7 +33,7 @@ class ForkedProcess:
     started: float = 0.0  # by time.monotonic(), like `killed`
     cpu_before: float = 0.0  # processor seconds that it had used before `started`
     peak_bytes: int = 0
-    cause: str | None = None  # why it was killed: "timeout", "memory_limit", "caller", or "exit_request", its own
+    cause: str | None = None  # why it was killed: "timeout", "memory_limit", "caller" or "exit_request" (it asked to)
     sockets_before: int = 0  # bytes that sockets could buffer before `started`, if it shares its network namespace
     killed: float = 0.0
     reaped: bool = False

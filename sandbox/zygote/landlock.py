@@ -33,7 +33,7 @@ def restrict(*, read: Iterable[str], write: Iterable[str], lists: Iterable[str] 
 
     Paths that do not exist are ignored. Needs no_new_privs. Raises OSError if Landlock is not available.
     lists: folders that can be listed, with those inside, but whose files can't be read.
-    scoped: also forbid TCP and, from version 6, signals and abstract sockets to processes outside.
+    scoped: also forbid TCP (from version 4), and signals and abstract sockets to processes outside (from version 6).
     """
     abi = version()
     if abi == 0:
