@@ -1,30 +1,14 @@
-"""The fork server: a process that has the libraries loaded, and forks for every program.
+"""The fork server: a process that has loaded the libraries and forks once for each program.
 
-    startup             from the process's start to its loop
-    preload             loading an import group, and making forks cheap
-    server              the loop: accept, watch, end, report
-    spares              forking, and children that are ready ahead
-    forked_process      one child, and what it used
-    timeout             the limits on time and memory
-    child               from a child's birth to its program's first line
-    program             running a text as `main.py`
-    session_supervisor  a session: the blocks, each on a state
-    session_states      its states, and which of them is the newest
-    session_process     its processes
-    block_monitor       a block from its start to its end
-    block               running one block, and staying as a state
-    scratch_snapshot    a session's files, remembered and restored
-    isolation_levels    what each level does to the fork server and to programs
-    best_isolation      which of them this machine allows
-    throwaway_child     trying what can't be undone
-    namespaces          a machine of its own for each program
-    landlock            what files it may touch
-    seccomp             what system calls it may make
-    program_cgroups     what all its processes use together
-    subreaper           orphans, where there are no namespaces
-    remove_folder       what they leave behind
-    processes           process trees, their times and memory
-    kernel              the system calls themselves
+    startup, preload, server, timeout     the process: isolation, libraries, the loop, limits
+    spares, forked_process                its children, some of them forked ahead
+    child, program                        a child, from its start to the exit code of the program
+    session_*, block, block_monitor       sessions: the supervisor, its states, and their blocks
+    scratch_snapshot, remove_folder       the files of programs: saving, restoring, removing
+    isolation_levels, best_isolation      the isolation levels, and which of them this machine allows
+    namespaces, landlock, seccomp,        the parts of an isolation level
+    program_cgroups, subreaper
+    kernel, processes, throwaway_child    system calls, process trees and memory, irreversible actions
 
-It runs nothing but Python and the kernel: no bwrap, no docker, no program set up beforehand.
+It needs only Python and the kernel: no bwrap, no docker, no privileged helper program.
 """

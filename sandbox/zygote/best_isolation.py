@@ -1,14 +1,12 @@
 """Find the best isolation level that this machine allows.
 
-Each is tried in a process that is thrown away, so the answer is what happened, not what some file in /proc promises.
+Each level is tried in throwaway processes, because settings in /proc do not show reliably what is allowed.
 """
-
-from __future__ import annotations
 
 import errno
 import os
 import resource
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import ISOLATION_LEVELS, Isolation
@@ -31,7 +29,7 @@ _ADVICE = {
 
 
 def _weaknesses(isolation: Isolation, *, dedicated: bool = False) -> list[str]:
-    """Return what an isolation level below "full" leaves open, in words. dedicated: as in `IsolationContext`."""
+    """Describe what an isolation level leaves open."""
     if isolation == "full":
         return []
     found = []
@@ -60,9 +58,9 @@ def _weaknesses(isolation: Isolation, *, dedicated: bool = False) -> list[str]:
 def best_isolation(
     highest: Isolation, scratch: str, *, dedicated: bool = False, libraries: Iterable[str] = ()
 ) -> tuple[Isolation | None, tuple[str, ...]]:
-    """The best isolation level from `highest` down that this machine allows, or None, and what is missing, in words.
+    """Return the best isolation level, at most `highest`, that this machine allows, or None, and what it lacks.
 
-    dedicated, libraries: as in `enter`.
+    scratch, dedicated, libraries: as in `enter`.
     """
     missing: list[str] = []
     if highest != ISOLATION_LEVELS[0]:
@@ -79,25 +77,24 @@ def best_isolation(
 
 
 def _rehearse(isolation: Isolation, scratch: str, dedicated: bool, libraries: Iterable[str]) -> OSError | None:
-    """Go the whole way to a program of `isolation` in processes of their own; what failed, or None."""
+    """Take all steps up to a program of `isolation` in throwaway processes. Return the error, or None."""
 
-    def program(context: IsolationContext) -> None:
+    def start() -> None:
+        context = enter(isolation, scratch, dedicated=dedicated, libraries=libraries)
+        run_in_child(lambda: serve(context))
+
+    def serve(context: IsolationContext) -> None:
+        if isolation == "full":
+            namespaces.mount_proc()
+            kernel.unshare(kernel.CLONE_NEWPID)
+        run_in_child(lambda: run(context))
+
+    def run(context: IsolationContext) -> None:
         apply_isolation(context, context.scratch, Limits())
         apply_seccomp(context)
 
-    def server() -> None:
-        context = enter(isolation, scratch, dedicated=dedicated, libraries=libraries)
-        run_in_child(lambda: _first_of_its_namespace(context, program))
-
     try:
-        run_in_child(server)
+        run_in_child(start)
     except OSError as error:
         return error
     return None
-
-
-def _first_of_its_namespace(context: IsolationContext, program: Callable[[IsolationContext], None]) -> None:
-    if context.isolation == "full":
-        namespaces.mount_proc()
-        kernel.unshare(kernel.CLONE_NEWPID)
-    run_in_child(lambda: program(context))

@@ -1,20 +1,17 @@
-"""A session's process: it waits as a state, forks for a block, and runs it there; what comes out is the next state.
+"""The processes of a session: a state waits, forks for a block, and the fork runs the block and becomes the next state.
 
-What it says to the supervisor, one byte each, on a line of its own for each process:
+Each process sends messages of one byte to the supervisor on its own socket:
 
-    ready      the first state is set up
-    begin      a block begins: each earlier one that runs again, then the one that was asked for
-    done       the block ended well; the supervisor answers keep or end
-    idle       it is a state now, and waits for an order
-    exit       the block is over, and its process would end with the exit code in the next byte; the supervisor ends it
-    failed     an earlier block did not run again as it had
+    READY    the first state is set up
+    BEGIN    a block begins: each earlier block that runs again, then the requested one
+    DONE     the block succeeded; the supervisor answers KEEP or END
+    IDLE     the process is a state and waits for an order
+    EXIT     the block has ended with the exit code in the next byte; the supervisor kills the process
+    FAILED   an earlier block that ran again failed
 
-Once blocks have run here nothing is certain any more: a program
-may have replaced what it likes. So all that is called between blocks is bound before the first one, and the supervisor
-trusts nothing of what is said here but who said it.
+A block can replace any function in its process. So all functions that are called between blocks are bound before the
+first block, and the supervisor trusts only the sender's pid in a message.
 """
-
-from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import _socket
@@ -30,26 +27,24 @@ import sys
 import threading
 import time
 import types
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.zygote import child, isolation_levels, kernel, program
 from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
-from storm_calm.sandbox.zygote.kernel import PR_SET_DUMPABLE
 from storm_calm.sandbox.zygote.program_cgroups import join_cgroup
 
 READY, BEGIN, DONE, IDLE, EXIT, FAILED = b"R", b"B", b"D", b"I", b"X", b"F"
 KEEP, END, ORDER = b"K", b"E", b"O"
-FILES = 5
-"""How many files come with an order: the blocks, stdout, stderr, the way for solver reports, and a line."""
+FILES = 5  # that come with an order: blocks, stdout, stderr, pipe for solver reports, socket of the fork
 
-_NULL = "/dev/null"
 _REPORTS, _LINE = 3, 4
-_FIRST_ORDER_FD = 100  # from here on are the files of an order, out of the way of the program's own
+_FIRST_ORDER_FD = 100  # the files of an order get numbers from here on, which programs rarely use
 _MAX_FD = 256
-_ALL_SIGNALS = frozenset(range(1, 65)) - {32, 33}  # without the C library's own
+_ALL_SIGNALS = frozenset(range(1, 65)) - {32, 33}  # without those that the C library uses
 
-# Bound now: a program may replace them in their modules.
+# Bound early: a program may replace them in their modules.
 _fork = ctypes.PyDLL(None).fork
 _exit, _close, _dup2, _open, _lseek, _waitpid = os._exit, os.close, os.dup2, os.open, os.lseek, os.waitpid
 _receive, _send, _socket_of = _socket.socket.recvmsg, _socket.socket.send, _socket.socket
@@ -64,16 +59,16 @@ _ANCILLARY = _socket.CMSG_SPACE(FILES * 4)
 def run_first_state(
     context: IsolationContext, folder: str, limits: Any, channel: Channel, line: int, seed: int, entry_fds: list[int]
 ) -> NoReturn:
-    """Be the first state: lock this process in where the supervisor has not done it, and wait for blocks.
+    """Set up this process as the first state, isolate it if the supervisor is not isolated, and wait for blocks.
 
-    line: a socket to the supervisor. seed: of the random numbers, so that a session that is made anew draws the same.
-    entry_fds: to the control group, see `join_cgroup`.
+    line: the file descriptor of a socket to the supervisor. entry_fds: as in `join_cgroup`.
+    seed: random seed, so that a session that is restarted draws the same numbers.
     """
     try:
         join_cgroup(entry_fds)
-        os.setsid()  # A share of the processor apart from the supervisor's, also without control groups.
-        kernel.prctl(PR_SET_DUMPABLE, 1)
-        # If memory runs out, a block is to die before the supervisor.
+        os.setsid()  # Separates its processor share from the supervisor's, also without control groups.
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+        # If memory runs out, the kernel kills a block rather than the supervisor.
         with contextlib.suppress(OSError), _open_file("/proc/self/oom_score_adj", "w") as file:
             file.write("500")
         _move_fd(line, _LINE)
@@ -102,35 +97,33 @@ def run_first_state(
         _exit(1)
 
 
+@dataclass(slots=True)
 class SessionState:
-    """This process, as a state and as a block under way."""
+    """This process, as a state and while it runs a block."""
 
-    __slots__ = ("channel", "folder", "line", "main", "offsets")
-
-    def __init__(self, folder: str, channel: Channel, line: _socket.socket, main: dict[str, Any]) -> None:
-        self.folder = folder
-        self.channel = channel
-        self.line = line
-        self.main = main
-        self.offsets: dict[int, int] = {}
+    folder: str
+    channel: Channel
+    line: _socket.socket  # to the supervisor
+    main: dict[str, Any]  # the namespace of `__main__`
+    offsets: dict[int, int] = field(default_factory=dict)  # the position in each open file when it became a state
 
     def wait(self) -> None:
-        """Be a state: fork for each order. In the fork, run the block and be a state in turn."""
+        """Wait for orders as a state, and fork for each. In the fork, run the block, and then wait likewise."""
         while True:
             _set_trace(None)
             _set_profile(None)
-            # Nothing of the program runs in a state: no handler either.
+            # No code of the program runs in a state, so signal handlers must not either.
             mask = _block_signals()
             handler = _handler(_SIGCHLD)
             if handler != _SIGCHLD_DEFAULT:
-                # Ignored, it would take the end of a block from the supervisor.
+                # If SIGCHLD were ignored, the supervisor could not read how a block ended.
                 _set_handler(_SIGCHLD, _SIGCHLD_DEFAULT)
             self.offsets = _offsets()
             _send(self.line, IDLE)
             while True:
                 files = self._order()
                 _reap_children()
-                # The C library's fork, not Python's, which would reseed random numbers and call the program's hooks.
+                # The C library's fork, because Python's would reseed random numbers and call hooks of the program.
                 if _fork() == 0:
                     break
                 for fd in files:
@@ -142,7 +135,7 @@ class SessionState:
             self._run(files)
 
     def _order(self) -> list[int]:
-        """Wait for an order; its files."""
+        """Wait for an order, and return its files."""
         while True:
             message, ancillary, _, _ = _receive(self.line, 16, _ANCILLARY)
             if not message:
@@ -154,19 +147,19 @@ class SessionState:
                 _close(fd)
 
     def _begin(self, files: list[int]) -> None:
-        """The first that a fork does: speak for itself."""
+        """Switch a new fork to its own socket, and restore the file positions."""
         self.line.detach()
         _move_fd(files.pop(), _LINE)
         self.line = _socket_of(fileno=_LINE)
         for fd, offset in self.offsets.items():
-            _lseek(fd, offset, 0)  # Shared with the state: an earlier block that failed may have moved it.
+            _lseek(fd, offset, 0)  # Shared with the state, so an earlier block that failed may have moved it.
         with contextlib.suppress(Exception):
             threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
 
     def _run(self, files: list[int]) -> None:
-        """Run what the files hold; come back only as a state."""
-        given, out, err, reports = files
-        with _open_file(given, encoding="ascii") as file:
+        """Run the blocks in `files`. Returns only if this process becomes a state."""
+        package, out, err, reports = files
+        with _open_file(package, encoding="ascii") as file:
             order = _parse(file.read())
         for earlier in order["before"]:
             _send(self.line, BEGIN)
@@ -174,7 +167,7 @@ class SessionState:
             if self._execute(earlier) != 0:
                 _send(self.line, FAILED)
                 _exit(1)
-            self.finish_streams()
+            program.guard(program.flush)
         _move_fd(out, 1)
         _move_fd(err, 2)
         _move_fd(reports, _REPORTS)
@@ -182,20 +175,20 @@ class SessionState:
         _send(self.line, BEGIN)
         self.channel.open(_REPORTS, order["nonce"], _now() + order["seconds"])
         exit_code = self._execute(order) or program.guard(_join_threads)
-        exit_code = self.finish_streams() or exit_code
+        exit_code = program.guard(program.flush) or exit_code
         if exit_code == 0 and self._is_kept():
             _release_streams()
             return
-        # It can't be a state: it ends as a program does, its threads included, but for what runs at the exit of Python.
+        # It can't become a state, so it ends like a program: threads are joined, but atexit callbacks do not run.
         exit_code = exit_code or program.guard(threading._shutdown)  # type: ignore[attr-defined]
-        exit_code = self.finish_streams() or exit_code
+        exit_code = program.guard(program.flush) or exit_code
         with contextlib.suppress(OSError):
             _send(self.line, EXIT + bytes([exit_code]))
-            _receive(self.line, 16)  # To be taken down takes a while, which nobody has to wait for.
+            _receive(self.line, 16)  # Blocks until it is killed. The supervisor does not wait for the slow teardown.
         _exit(exit_code)
 
     def _execute(self, block: dict[str, Any]) -> int:
-        """Write a block's input files and run it; the exit code."""
+        """Write a block's input files, run it, and return its exit code."""
         name = f"block_{block['number']}.py"
         files = {path: _decode(content) for path, content in block["files"].items()}
         files[name] = block["code"].encode("utf-8", "surrogatepass")
@@ -211,31 +204,27 @@ class SessionState:
 
         return program.guard(write_and_run)
 
-    def finish_streams(self) -> int:
-        """Write out what is still buffered; the exit code."""
-        return program.guard(program.flush)
-
     def _is_kept(self) -> bool:
-        """Ask the supervisor whether this process can be a state."""
+        """Ask the supervisor whether this process is to become a state."""
         try:
             _send(self.line, DONE)
             return _receive(self.line, 16)[0] == KEEP
         except OSError:
             program.guard(lambda: sys.stderr.write(f"the block closed file {_LINE}, which its session needs\n"))
-            self.finish_streams()
+            program.guard(program.flush)
             _exit(1)
 
 
 def _block_signals() -> set[int]:
-    """Let no signal through any more; which ones were stopped before."""
+    """Block all signals, and return those that were blocked before."""
     try:
         return set(_mask(_SET_MASK, _ALL_SIGNALS))
-    except BaseException:  # What a handler of the program's raised, for a signal that came before.
+    except BaseException:  # A signal handler of the program ran at this point and raised.
         return set()
 
 
 def _join_threads() -> None:
-    """Wait for the program's threads, as python does at its end; not for those of pools, which wait for work."""
+    """Wait for the program's threads, as python does at exit, except the idle threads of executors."""
     pools = sys.modules.get("concurrent.futures.thread")
     idle = pools._threads_queues if pools else ()
     for thread in threading.enumerate():
@@ -244,8 +233,8 @@ def _join_threads() -> None:
 
 
 def _release_streams() -> None:
-    """Let go of the streams of a block that is over."""
-    null = _open(_NULL, os.O_RDWR | os.O_CLOEXEC)
+    """Redirect the streams of a finished block to /dev/null."""
+    null = _open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1, 2, _REPORTS):
         if fd != null:
             _dup2(null, fd)
@@ -254,21 +243,21 @@ def _release_streams() -> None:
 
 
 def _move_fd(fd: int, number: int) -> None:
-    """Have the file `fd` under `number` alone."""
+    """Move the file `fd` to the descriptor `number`."""
     if fd != number:
         _dup2(fd, number, inheritable=number <= 2)
         _close(fd)
 
 
 def _move_fd_high(fd: int) -> int:
-    """The file `fd` under a number that no order needs for anything else."""
+    """Move the file `fd` to a free descriptor from `_FIRST_ORDER_FD` on, and return that."""
     moved = int(_fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_ORDER_FD))
     _close(fd)
     return moved
 
 
 def _offsets() -> dict[int, int]:
-    """How far each open file has been read or written."""
+    """Return the position in each open file."""
     found = {}
     for fd in range(_LINE + 1, _MAX_FD):
         try:
@@ -279,7 +268,7 @@ def _offsets() -> dict[int, int]:
 
 
 def _reap_children() -> None:
-    """Take leave of the blocks that failed here."""
+    """Reap the forks whose blocks failed."""
     try:
         while _waitpid(-1, 1)[0]:
             pass

@@ -1,6 +1,4 @@
-"""Watch a session's block from its start to its end: messages, time limit, memory limit."""
-
-from __future__ import annotations
+"""Watch a block of a session from start to end: messages, time limit, memory limit."""
 
 import contextlib
 import os
@@ -11,76 +9,61 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from storm_calm.sandbox.zygote import block, processes
-from storm_calm.sandbox.zygote.processes import cpu_seconds
-from storm_calm.sandbox.zygote.session_process import (
-    TEARDOWN_SECONDS,
-    SessionProcess,
-    becomes_single,
-    is_single,
-    receive,
-)
+from storm_calm.sandbox.zygote import block, processes, session_process
+from storm_calm.sandbox.zygote.session_process import SessionProcess, becomes_single, is_single, receive
 
-_CHECK_INTERVAL_SECONDS = 0.02  # between two looks at the memory of a block
-_MAX_MESSAGES = 1000  # more than a socket can hold
+_CHECK_INTERVAL_SECONDS = 0.02  # between checks of memory
+_MAX_MESSAGES = 1000  # more than a socket can buffer
 
 
 class SessionEndedError(Exception):
-    """The session is over."""
+    """The caller or the fork server ended the session."""
 
 
 @dataclass(slots=True)
 class BlockMonitor:
-    """A block under way, together with those that run again before it."""
+    """A running block, with the earlier blocks that run again before it."""
 
     process: SessionProcess
-    seconds: list[float]
-    """The time limit of each earlier block that runs again, and of the block itself."""
-    memory_bytes: int
-    inherited_bytes: int
-    """Bytes of memory that each process started with."""
-    begun: float = 0.0
-    phase: int = 0
-    """How many of the blocks have begun."""
+    seconds: list[float]  # the time limit of each earlier block that runs again, and of the block itself
+    memory_bytes: int  # the memory limit
+    inherited_bytes: int  # bytes of memory that each process started with
+    begun: float = 0.0  # when the current block began, by time.monotonic()
+    phase: int = 0  # how many of the blocks have begun
     cpu_before: float = 0.0
     peak_bytes: int = 0
     highest_bytes: int = 0
-    cause: str | None = None
-    """Why it is stopped: "timeout", "memory_limit" or "caller"."""
-    is_done: bool = False
-    """Whether its process reported that it ended well."""
-    is_idle: bool = False
-    """Whether its process is a state now."""
-    has_failed: bool = False
-    exit_code: int | None = None
-    """The exit code with which its process would end."""
+    cause: str | None = None  # why it is stopped: "timeout", "memory_limit" or "caller"
+    is_done: bool = False  # whether its process reported success
+    is_idle: bool = False  # whether its process is now a state
+    has_failed: bool = False  # whether an earlier block that ran again failed
+    exit_code: int | None = None  # the exit code that its process reported
     wait_status: int = 0
     wall: float = 0.0
     cpu: float = 0.0
-    waits: bool = False
-    """Whether its process is alone and waits for a message from here, so that it does nothing any more."""
+    waits: bool = False  # whether its only process waits for a message from the supervisor, and so does nothing
     _next_check: float = 0.0
 
     @property
     def is_last(self) -> bool:
-        """Whether the block itself has begun."""
+        """Whether the block itself has begun, after those that run again."""
         return self.phase == len(self.seconds)
 
     @property
     def ended_well(self) -> bool:
-        """Whether the block is part of the session's state."""
+        """Whether the block succeeded, so that its effects become part of the session."""
         exited = os.WIFEXITED(self.wait_status) and os.WEXITSTATUS(self.wait_status) == 0
         return self.cause is None and (self.is_idle or exited)
 
     def seconds_left(self) -> float:
-        """Seconds until the block that runs now is over its time limit."""
+        """Return the seconds until the time limit of the current block."""
         return self.begun + self.seconds[self.phase - 1] - time.monotonic()
 
     def follow(self, caller: socket.socket, termination: socket.socket) -> None:
-        """Watch it until its process is dead or a state, or has to be stopped.
+        """Watch the block until its process is dead, is a state, or must be stopped.
 
-        caller: says that the block is to be stopped. termination: readable when the session is to end.
-        Raises SessionEndedError if the session is over.
+        caller: a message on it stops the block. termination: readable when the session must end.
+        Raises SessionEndedError if the session must end or the caller is gone.
         """
         self._begin()
         poller = select.poll()
@@ -102,7 +85,7 @@ class BlockMonitor:
             if self.process.line.fileno() in ready and not self._handle_message():
                 poller.unregister(self.process.line.fileno())
             if self.process.pidfd in ready:
-                for _ in range(_MAX_MESSAGES):  # The last ones.
+                for _ in range(_MAX_MESSAGES):  # Those sent before its end.
                     if not self._handle_message():
                         break
                 break
@@ -111,17 +94,17 @@ class BlockMonitor:
             self.process.signal(signal.SIGSTOP)
 
     def stop(self) -> None:
-        """Kill its process unless that waits for a message, and measure what the block used."""
+        """Kill its process, unless `waits`, and measure what the block used."""
         self.wall = time.monotonic() - self.begun
         self._next_check = 0.0
         self._check_memory()
         pid = self.process.pid
         dead = self.process.is_dead()
-        self.cpu = cpu_seconds(pid) - self.cpu_before
+        self.cpu = processes.cpu_seconds(pid) - self.cpu_before
         self.waits = not dead and is_single(pid) and (self.is_idle or self.exit_code is not None)
         if not dead and not self.waits:
             self.process.signal(signal.SIGKILL)
-            dead = self.process.is_dead(TEARDOWN_SECONDS)
+            dead = self.process.is_dead(session_process.TEARDOWN_SECONDS)
         exit_code = 0 if self.is_idle else self.exit_code
         if exit_code is not None:
             self.wait_status = exit_code << 8
@@ -146,15 +129,15 @@ class BlockMonitor:
     def _begin(self) -> None:
         self.phase += 1
         self.begun = time.monotonic()
-        self.cpu_before = cpu_seconds(self.process.pid)
+        self.cpu_before = processes.cpu_seconds(self.process.pid)
 
     def _handle_message(self) -> bool:
-        """Take a message of the block's process; False when none can come any more."""
+        """Process one message of the block's process. Return False without one, or if the socket is closed."""
         received = receive(self.process.line, 0)
         if received is None:
             return False
         message, pid = received
-        if pid != self.process.pid:  # A child of the block's, with its socket.
+        if pid != self.process.pid:  # A child process of the block uses its socket.
             return True
         if message[:1] == block.EXIT and self.is_last:
             self.exit_code = message[-1]
@@ -172,7 +155,7 @@ class BlockMonitor:
         return True
 
     def _check_memory(self) -> None:
-        """Measure the memory of the session, and stop the block if that is over the limit."""
+        """Measure the memory of the session, and stop the block if it exceeds the limit."""
         now = time.monotonic()
         if now < self._next_check:
             return
@@ -184,11 +167,11 @@ class BlockMonitor:
         self._next_check = now + max(_CHECK_INTERVAL_SECONDS, 5 * (time.monotonic() - now))
 
     def _used_bytes(self) -> int:
-        """Bytes that the session holds beyond what was loaded for it; exact only above the limit."""
+        """Return the memory of the session in bytes, without that of the fork server. Exact only above the limit."""
         pids = [pid for pid in processes.process_tree(os.getpid()) if not processes.is_doomed(pid)]
         own = [max(0, processes.private_bytes(pid) - self.inherited_bytes) for pid in pids]
         if sum(own) <= self.memory_bytes:
             return sum(own)
-        # States share pages with each other, which count once, and with the fork server, which count not at all.
+        # Pages that states share with each other count once. Pages shared with the fork server do not count.
         shared = processes.proportional_bytes(os.getpid())
         return sum(own) if shared is None else max(shared - self.inherited_bytes, *own)

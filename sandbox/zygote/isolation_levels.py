@@ -1,9 +1,7 @@
-"""The three isolation levels: what each does to the fork server once, and to every program.
+"""The three isolation levels: what each applies once to the fork server, and to every program.
 
-`best_isolation.best_isolation` finds the highest that this machine allows.
+`best_isolation.best_isolation` finds the highest level that this machine allows.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
@@ -19,59 +17,42 @@ from storm_calm.sandbox.zygote.throwaway_child import capabilities_as_nobody
 _OPEN_FILES = 256
 _SHARED_MEMORY = "/dev/shm"
 _DEVICES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
-_SHOWN_OF_THE_SYSTEM = (
+_READABLE_FILES = (
     "/etc/ld.so.cache",
-    "/etc/mime.types",  # Python reads it wherever it is there, and openpyxl asks Python.
+    "/etc/mime.types",  # openpyxl makes Python read it if it exists.
     "/etc/localtime",
-    "/sys/devices/system/cpu",
-    "/sys/devices/system/node",
-    "/proc/cpuinfo",
-    "/proc/meminfo",
-    "/proc/stat",
-    "/proc/filesystems",
+    *("/sys/devices/system/cpu", "/sys/devices/system/node"),
+    *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/filesystems"),
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IsolationContext:
-    """Where a fork server stands after `enter`."""
+    """The isolation of a fork server, after `enter`, and its folders."""
 
     isolation: Isolation
-    """What its programs get."""
-    scratch: str
-    """The folder that programs work in or, without namespaces, that holds a folder for each."""
-    libraries: str
-    """The folder in which programs find the libraries that they can import."""
-    packages: tuple[str, ...] = ()
-    """The folders that these lie in, where they are not inside of the interpreter's."""
-    capabilities: frozenset[int] = frozenset()
-    """What programs keep of root's powers, so that they can run at all."""
-    data_bytes: int = 0
-    """Bytes of data that the fork server has loaded, which every program starts with."""
-    counted: bool = False
-    """Whether a control group limits the number of a program's processes."""
-    dedicated: bool = False
-    """Nothing but this sandbox runs on the machine, and one program of it at a time: a container made for it."""
+    scratch: str  # the working folder of programs or, without namespaces, the parent of their working folders
+    libraries: str  # the folder from which programs import libraries
+    packages: tuple[str, ...] = ()  # the folders that contain the targets of the links in `libraries`
+    capabilities: frozenset[int] = frozenset()  # those of root without which programs could not run
+    data_bytes: int = 0  # bytes of data in the fork server, with which every program starts
+    counted: bool = False  # whether a control group limits the number of a program's processes
+    dedicated: bool = False  # whether this is a container that runs only this sandbox, and one program at a time
 
     @property
     def shared(self) -> tuple[str, ...]:
-        """Folders that a program can write to besides its own, and that are emptied after it."""
+        """Folders outside its own that a program can write to. They are emptied after it."""
         return (_SHARED_MEMORY,) if self.isolation == "landlock" and self.dedicated else ()
 
 
 def enter(
-    isolation: Isolation,
-    scratch: str,
-    *,
-    dedicated: bool = False,
-    libraries: Iterable[str] = (),
-    groups: Iterable[int] = (),
+    isolation: Isolation, scratch: str, *, dedicated: bool, libraries: Iterable[str], groups: Iterable[int] = ()
 ) -> IsolationContext:
-    """Take this process to where it can start programs in `isolation`. Its children are the ones who are there.
+    """Prepare this process to start programs in `isolation`. With namespaces, only its later children are inside.
 
     scratch: an empty folder for programs to work in; not used with namespaces.
-    dedicated: as in `IsolationContext`. libraries: the files and folders of the libraries that programs can import.
-    groups: the folders in which this process makes control groups, open.
+    libraries: the files and folders of the libraries that programs can import.
+    groups: file descriptors of the folders in which this process makes control groups.
     """
     libraries = list(libraries)
     if isolation == "full":
@@ -92,11 +73,11 @@ def enter(
         packages=tuple(sorted({os.path.dirname(os.path.realpath(path)) for path in libraries})),
     )
     if isolation == "landlock":
-        # Each program restricts itself further; here, once, what would take each of them as long as all the rest.
+        # Each program restricts itself further. This part is done once, because it is as slow as all the rest.
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         landlock.restrict(
-            read=[*shown_of_the_system(), *map(os.path.realpath, libraries), *_SHOWN_OF_THE_SYSTEM, "/proc"],
-            lists=namespaces.standard_library(),  # Packages may lie in it.
+            read=[*shown_of_the_system(), *map(os.path.realpath, libraries), *_READABLE_FILES, "/proc"],
+            lists=namespaces.standard_library(),  # It may contain packages, which must stay hidden.
             write=[scratch, *context.shared, *_DEVICES, *(f"/proc/self/fd/{fd}" for fd in groups)],
             scoped=False,
         )
@@ -104,7 +85,7 @@ def enter(
 
 
 def _link(paths: Iterable[str], folder: str) -> str:
-    """Make `folder` with links to files and folders, read-only, and return it."""
+    """Make `folder`, read-only, with a link to each of `paths`, and return it."""
     if not os.path.isdir(folder):
         os.mkdir(folder)
         for path in paths:
@@ -114,9 +95,9 @@ def _link(paths: Iterable[str], folder: str) -> str:
 
 
 def shown_of_the_system() -> list[str]:
-    """What is in `namespaces.system_folders` but not in `hidden_folders`, in as few files and folders as can be.
+    """Return the fewest paths that cover `namespaces.system_folders` without `hidden_folders`.
 
-    Their real places: /lib may lead to /usr/lib, and Landlock allows what is there, by whichever name.
+    They have no links (/lib may be a link to /usr/lib), because Landlock rules apply to the real folder.
     """
     hidden = sorted(set(map(os.path.realpath, namespaces.hidden_folders())))
     folders = sorted(set(map(os.path.realpath, namespaces.system_folders())))
@@ -124,35 +105,36 @@ def shown_of_the_system() -> list[str]:
 
 
 def _without(folder: str, hidden: Sequence[str]) -> Iterator[str]:
-    """What is in `folder` apart from `hidden`, in as few files and folders as can be."""
+    """Yield the fewest paths that cover `folder` without `hidden`."""
     real = f"{os.path.realpath(folder)}/"
     if any(real.startswith(f"{path}/") for path in hidden):
         return
     if not any(path.startswith(real) for path in hidden):
         yield folder
-    elif not os.path.islink(folder):  # What a link leads to is shown at its own place, as far as it is.
+    elif not os.path.islink(folder):  # The target of a link is covered at its real path, if at all.
         with contextlib.suppress(OSError):
             for entry in os.scandir(folder):
                 yield from _without(entry.path, hidden)
 
 
 def compile_seccomp(context: IsolationContext) -> None:
-    """In the fork server: work out once what `apply_isolation` needs in every child."""
+    """Build the filter for `apply_seccomp` once in the fork server, for all programs."""
     if context.isolation != "limits":
-        seccomp.program(unix_sockets=_has_unix_sockets(context), own_files=context.isolation == "full")
+        seccomp.program(**_seccomp_options(context), sends_files=False)
 
 
-def _has_unix_sockets(context: IsolationContext) -> bool:
-    # A socket file is reached by its path, which Landlock doesn't govern: without a root folder of their own,
-    # programs could talk to an agent or a daemon. A container made for this sandbox has none.
-    return context.isolation == "full" or context.dedicated
+def _seccomp_options(context: IsolationContext) -> dict[str, bool]:
+    full = context.isolation == "full"
+    # Landlock does not restrict connecting to a socket file: without a root folder of its own, a program could talk to
+    # an agent or a daemon. A container made for this sandbox has none.
+    return {"unix_sockets": full or context.dedicated, "own_files": full}
 
 
 def apply_isolation(context: IsolationContext, folder: str, limits: Limits, network: int = -1) -> None:
-    """Lock this process in for good, in the way of `context.isolation`, with `folder` as its working folder.
+    """Isolate this process permanently at the level of `context`, with `folder` as its working folder.
 
-    network: with namespaces, the network namespace to join; by default a new one.
-    System calls are left to `apply_seccomp`. Raises OSError if a part of it fails; the process must then end.
+    network: with namespaces, the network namespace to join; -1 for a new one.
+    `apply_seccomp` restricts system calls. Raises OSError if a step fails; the process must then end.
     """
     if context.isolation == "full":
         namespaces.isolate(limits.file_mb, network)
@@ -162,31 +144,29 @@ def apply_isolation(context: IsolationContext, folder: str, limits: Limits, netw
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.keep_capabilities(context.capabilities)
     if context.isolation == "full":
-        # The root folder holds nothing to hide; only writing is left to refuse.
+        # The root folder has nothing to hide, so only writing is restricted.
         landlock.restrict(read=["/"], write=[folder, "/dev"])
     elif context.isolation == "landlock":
-        shown = [*namespaces.system_folders(), *context.packages, context.libraries, *_SHOWN_OF_THE_SYSTEM]
+        shown = [*namespaces.system_folders(), *context.packages, context.libraries, *_READABLE_FILES]
         landlock.restrict(read=[*shown, f"/proc/{os.getpid()}"], write=[folder, *context.shared, *_DEVICES])
 
 
 def apply_seccomp(context: IsolationContext, *, sends_files: bool = False) -> None:
-    """Restrict the system calls of this process for good, after `apply_isolation`.
+    """Restrict the system calls of this process permanently, after `apply_isolation`.
 
-    sends_files: whether it may send open files to others, as a supervisor must and a program must not.
+    sends_files: whether it may send open files to other processes. A supervisor must, a program must not.
     """
     if context.isolation != "limits":
-        seccomp.restrict(
-            unix_sockets=_has_unix_sockets(context), own_files=context.isolation == "full", sends_files=sends_files
-        )
+        seccomp.restrict(**_seccomp_options(context), sends_files=sends_files)
 
 
 def _set_resource_limits(context: IsolationContext, limits: Limits) -> None:
-    """Resource limits of this process and its children. They can only be lowered from here on."""
+    """Set resource limits of this process and its children. They can only be lowered afterwards."""
     values = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: _OPEN_FILES,
         resource.RLIMIT_FSIZE: limits.file_mb << 20,
-        # Private writable memory, per process; the fork server's watch sees to their sum.
+        # Private writable memory of each process. The fork server limits their sum.
         resource.RLIMIT_DATA: context.data_bytes + (limits.memory_mb << 20),
     }
     if context.isolation == "full":
@@ -201,13 +181,10 @@ def _set_resource_limits(context: IsolationContext, limits: Limits) -> None:
 
 
 def _tasks_of_this_user() -> int:
-    """How many threads this user has on the machine: without a user namespace the limit counts them all."""
+    """Count this user's threads on the machine. Without a user namespace, RLIMIT_NPROC counts them all."""
     count = 0
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                if os.stat(f"/proc/{name}").st_uid == os.geteuid():
-                    count += len(os.listdir(f"/proc/{name}/task"))
-            except OSError:
-                continue
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{name}").st_uid == os.geteuid():
+                count += len(os.listdir(f"/proc/{name}/task"))
     return count

@@ -1,12 +1,10 @@
-"""Namespaces: a machine of their own for the fork server and, inside it, for each program.
+"""Linux namespaces for the fork server and, nested in them, for each program.
 
-The fork server moves once into user, mount, pid, network, ipc and uts namespaces, with a root folder that holds the
-interpreter, its libraries and little else, all read-only. Each program gets pid, mount, ipc and user namespaces
-inside these, with a scratch folder, /proc and /dev/shm of its own. No program outside Python is needed, and no
-privilege: root gives its own up first, so both ways the fork server ends as an ordinary user.
+The fork server moves once into user, mount, pid, network, ipc and uts namespaces. Its root folder is read-only and
+contains the interpreter, the libraries and little else. Each program gets its own pid, mount, ipc, uts, cgroup, network
+and user namespaces, scratch folder, /proc and /dev/shm. This needs no privilege and no other program. A fork server
+started by root becomes an ordinary user.
 """
-
-from __future__ import annotations
 
 import os
 import sys
@@ -17,87 +15,71 @@ from pathlib import Path
 
 from storm_calm.sandbox.zygote import kernel
 
-SCRATCH = "/scratch"
-"""The program's working folder, the only one besides /dev/shm that it can write to."""
-LIBRARIES = "/libraries"
-"""Where a program finds the libraries that it can import."""
-PROGRAM_ID = 1000
-"""The user and group id that a program sees as its own."""
-NOBODY = 65534
-"""The user and group id that root turns into."""
+SCRATCH = "/scratch"  # the working folder of a program, which can write only here and in /dev/shm
+LIBRARIES = "/libraries"  # the folder from which a program imports libraries
+PROGRAM_ID = 1000  # the user and group id of a program inside its user namespace
+NOBODY = 65534  # the user and group id that root changes to
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/alternatives")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
 _HARDWARE = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 _PACKAGES = ("site-packages", "dist-packages")
 _INFO = (".dist-info", ".egg-info")
-_NOTHING = "/.nothing"  # an empty folder, shown in place of what is hidden
+_NOTHING = "/.nothing"  # an empty folder, mounted over hidden folders
 _METADATA = ("METADATA", "PKG-INFO", "entry_points.txt", "top_level.txt")
-_DEVICES = ("null", "full", "random", "urandom")  # not zero: mapped, it is memory that belongs to no process
+_DEVICES = ("null", "full", "random", "urandom")  # not zero: a shared mapping of it is memory that no process owns
 
 
 def system_folders() -> list[str]:
-    """The folders that Python programs are made of besides their libraries: the system's and the interpreter's.
-
-    Installed packages lie in some of them, see `hidden_folders`.
-    """
-    names = [
-        sys.prefix,
-        sys.base_prefix,
-        sys.exec_prefix,
-        sysconfig.get_path("stdlib"),
-        sysconfig.get_path("platstdlib"),
-    ]
-    names.append(os.path.dirname(os.path.realpath(sys.executable)))
+    """Return the folders of the system and of the interpreter. Some contain packages, see `hidden_folders`."""
+    names = [sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.realpath(sys.executable))]
+    names += [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     folders = {path for name in names for path in (name, os.path.realpath(name)) if os.path.isdir(path)}
     folders |= {path for path in _SYSTEM if os.path.isdir(path)}
     return sorted(folders - {"/"})
 
 
 def hidden_folders() -> list[str]:
-    """The folders inside of `system_folders` that programs must not see: packages of any Python, and this project."""
-    found = {str(Path(__file__).resolve().parents[2]), *(path for path in sys.path if _holds_packages(path))}
+    """Return the folders in `system_folders` that programs must not see: packages of any Python, and this project."""
+    found = {str(Path(__file__).resolve().parents[2])}
+    found |= {path for path in sys.path if os.path.basename(path) in _PACKAGES}
     for folder in system_folders():
-        for inner in ("", "local/"):
-            for kind in _PACKAGES:
-                found |= {str(path) for path in Path(folder).glob(f"{inner}lib*/python3*/{kind}")}
-                found |= {str(path) for path in Path(folder).glob(kind)}  # A folder that is a standard library.
+        for kind in _PACKAGES:
+            # The last pattern is for a folder that is a standard library.
+            for pattern in (f"lib*/python3*/{kind}", f"local/lib*/python3*/{kind}", kind):
+                found |= set(map(str, Path(folder).glob(pattern)))
     found |= {os.path.realpath(path) for path in found}
     shown = system_folders()
     hidden = {path for path in found if os.path.isdir(path) and any(_inside(path, one) for one in shown)}
-    # One inside of another is hidden with it, and can't be mounted over any more.
+    # A folder inside a hidden one is hidden with it and no longer reachable to be mounted over.
     return sorted(path for path in hidden if not any(_inside(path, one) for one in hidden - {path}))
 
 
 def standard_library() -> list[str]:
-    """The entries of sys.path that are the standard library."""
+    """Return the entries of sys.path that are the standard library."""
     own = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     archive = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
-    return [
-        path
-        for path in sys.path
-        if os.path.basename(path) == archive or (any(_inside(path, one) for one in own) and not _holds_packages(path))
-    ]
 
+    def is_standard(path: str) -> bool:
+        name = os.path.basename(path)
+        return name == archive or (name not in _PACKAGES and any(_inside(path, folder) for folder in own))
 
-def _holds_packages(path: str) -> bool:
-    return os.path.basename(path) in _PACKAGES
+    return list(filter(is_standard, sys.path))
 
 
 def _inside(path: str, folder: str) -> bool:
-    """Whether `path` is `folder`, or in it."""
+    """Return whether `path` is `folder` or in it."""
     return f"{path}/".startswith(f"{folder}/")
 
 
 def enter(libraries: Iterable[str]) -> None:
-    """Move this process, which must have one thread, into namespaces of its own; its children get a pid namespace.
+    """Move this process, which must have one thread, into new namespaces; into the pid namespace, its later children.
 
-    libraries: the files and folders to show in `LIBRARIES`.
-    Raises OSError where the machine does not allow it.
+    libraries: the files and folders to show in `LIBRARIES`. Raises OSError if the machine does not allow namespaces.
     """
     os.umask(0o022)
     if os.geteuid() == 0:
-        # Root builds the new root folder itself: the interpreter may live where nobody else may pass, as in /root.
+        # Build the new root folder as root: the interpreter may be in a folder that only root can enter, such as /root.
         kernel.unshare(kernel.CLONE_NEWNS)
         _build_root(libraries)
         become(NOBODY)
@@ -109,15 +91,15 @@ def enter(libraries: Iterable[str]) -> None:
 
 
 def mount_proc() -> None:
-    """In the first process of the pid namespace that `enter` made: see its own processes in /proc, and no others."""
+    """Mount a /proc with only the processes of the pid namespace that `enter` made. Call it in its first process."""
     kernel.mount("proc", "/proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
 
 
 def isolate(file_mb: int, network: int = -1) -> None:
-    """In a program's process, the first of its pid namespace: give it all other namespaces of its own.
+    """Give this process, the first of its pid namespace, all other namespaces of a program.
 
-    file_mb: MiB that the scratch folder, and /dev/shm, can hold.
-    network: a network namespace to join, open; by default a new one is made, which takes as long as all the rest.
+    file_mb: the size in MiB of the scratch folder, and of /dev/shm.
+    network: an open network namespace to join; -1 makes a new one, which takes as long as everything else.
     """
     kinds = kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
     if network >= 0:
@@ -130,15 +112,14 @@ def isolate(file_mb: int, network: int = -1) -> None:
     kernel.mount("tmpfs", SCRATCH, flags, f"size={file_mb}m,nr_inodes=4096,mode=0700")
     kernel.mount("tmpfs", "/dev/shm", flags | kernel.MS_NOEXEC, f"size={file_mb}m,nr_inodes=1024,mode=1777")
     os.chdir(SCRATCH)
-    # A user namespace of its own gives the limit on processes a count of its own, and locks the mounts.
+    # In its own user namespace, its processes are counted separately for the limit, and the mounts are locked.
     _new_user_namespace(PROGRAM_ID)
 
 
 def new_network() -> int:
-    """Make a network namespace with nothing in it, and stay in the one that this process is in. Returns it, open.
+    """Return a new, open network namespace, without changing that of this process.
 
-    A program leaves nothing in one: its sockets end with it, and it has no right to change anything. So another program
-    can have it next.
+    Programs can reuse it one after another: sockets end with their program, which has no right to change the namespace.
     """
     own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -152,22 +133,22 @@ def new_network() -> int:
 
 
 def become(user: int, *, capabilities: frozenset[int] = frozenset()) -> None:
-    """Turn from root into `user` and the group of the same number, for good, with no more than `capabilities`."""
+    """Change from root to `user` and the group of the same number, permanently, keeping only `capabilities`."""
     os.setgroups([])
     os.setresgid(user, user, user)
     kernel.prctl(kernel.PR_SET_KEEPCAPS, 1)
     if capabilities:
-        # Or access(2), by which PuLP looks for CBC, would take a user other than root to have none of them.
+        # Otherwise access(2), by which PuLP looks for CBC, ignores the capabilities of a user other than root.
         with suppress(OSError):
             kernel.prctl(kernel.PR_SET_SECUREBITS, kernel.SECBIT_NO_SETUID_FIXUP)
     os.setresuid(user, user, user)
     kernel.keep_capabilities(capabilities)
-    # A change of user makes a process's own /proc files root's; the maps of a user namespace are among them.
+    # A change of user gives this process's /proc files to root, among them the maps of a user namespace.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
 
 
 def _new_user_namespace(inside: int, *, others: int = 0) -> None:
-    """A new user namespace in which this user is `inside`, and with it other namespaces."""
+    """Enter a new user namespace in which this user has the id `inside`, and new namespaces of the kinds `others`."""
     user, group = os.geteuid(), os.getegid()
     kernel.unshare(kernel.CLONE_NEWUSER | others)
     for name, line in (("setgroups", "deny"), ("uid_map", f"{inside} {user} 1"), ("gid_map", f"{inside} {group} 1")):
@@ -176,22 +157,22 @@ def _new_user_namespace(inside: int, *, others: int = 0) -> None:
 
 
 def _build_root(libraries: Iterable[str]) -> None:
-    """Make a root folder with what programs need, read-only, and move into it."""
+    """Make a read-only root folder with the files that programs need, and change to it."""
     kernel.mount(None, "/", kernel.MS_REC | kernel.MS_PRIVATE)
-    # Copies first: the new root is built over /tmp, and hides what lies there.
+    # Clone first: the new root is mounted over /tmp and hides its content.
     trees = {path: kernel.clone_tree(path) for path in _trees()}
-    # A new /proc can only be mounted where one is in full view already, and is never less read-only than that one.
+    # The kernel allows mounting a new /proc only if a complete one is visible, and not less read-only than that one.
     trees["/proc"] = kernel.clone_tree("/proc", writable=True)
     devices = {f"/dev/{name}": kernel.clone_tree(f"/dev/{name}", device=True) for name in _DEVICES}
     links = {path: os.readlink(path) for path in _SYSTEM if os.path.islink(path)}
-    files = dict(_read_files())
+    files = _read_existing("/", _SYSTEM_FILES)
     hidden = [path for path in hidden_folders() if any(_inside(path, tree) for tree in trees)]
     shown = []
     for path in libraries:
         target = f"{LIBRARIES}/{os.path.basename(path)}"
         if path.endswith(_INFO):
-            # Copied: every mount makes the start of every program a little slower.
-            files |= {f"{target}/{name}": content for name, content in _read_metadata(path)}
+            # Copied, because every mount makes the start of every program slower. The rest of the folder is not needed.
+            files |= {f"{target}/{name}": content for name, content in _read_existing(path, _METADATA).items()}
         elif path.endswith(".py"):
             files[target] = Path(path).read_bytes()
         else:
@@ -221,41 +202,34 @@ def _build_root(libraries: Iterable[str]) -> None:
             file.write(content)
     links |= {"/tmp": SCRATCH, "/dev/fd": "/proc/self/fd", "/dev/stdout": "fd/1", "/dev/stderr": "fd/2"}
     for path, target in links.items():
-        # Where a virtual environment lies in /tmp, that is a folder already; temporary files go to the scratch folder
-        # all the same, by TMPDIR.
+        # If a virtual environment is in /tmp, that is already a folder; TMPDIR still leads to the scratch folder.
         if not os.path.isdir(new_root + path):
             os.symlink(target, new_root + path)
 
     kernel.change_root(new_root)
-    kernel.protect_root()
 
 
 def _attach(fd: int, target: str) -> None:
-    """Put what `clone_tree` gave at `target`, and close it."""
+    """Attach a copy from `clone_tree` at `target`, and close it."""
     kernel.attach_tree(fd, target)
     os.close(fd)
 
 
 def _trees() -> Iterator[str]:
-    """The folders to show, none inside another."""
+    """Yield the folders to show, none inside another."""
     shown: list[str] = []
     for path in [*system_folders(), *_HARDWARE]:
         if os.path.islink(path) and path in _SYSTEM:
-            continue  # Stays a link in the new root.
+            continue  # `_build_root` makes the same link.
         if os.path.isdir(path) and not any(path.startswith(f"{parent}/") for parent in shown):
             shown.append(path)
             yield path
 
 
-def _read_files() -> Iterator[tuple[str, bytes]]:
-    """The single files to show, with their content."""
-    for path in _SYSTEM_FILES:
+def _read_existing(folder: str, names: Iterable[str]) -> dict[str, bytes]:
+    """Return the content of those of the files `names` in `folder` that can be read."""
+    found = {}
+    for name in names:
         with suppress(OSError):
-            yield path, Path(path).read_bytes()
-
-
-def _read_metadata(folder: str) -> Iterator[tuple[str, bytes]]:
-    """What is to be known of an installed distribution: name, version, and what it plugs into."""
-    for name in _METADATA:
-        with suppress(OSError):
-            yield name, Path(folder, name).read_bytes()
+            found[name] = Path(folder, name).read_bytes()
+    return found

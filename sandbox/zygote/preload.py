@@ -1,11 +1,9 @@
-"""Loading the libraries of an import group ahead, so that every program has them for the price of a fork.
+"""Load the libraries of an import group before the first fork, so that a program gets them at the cost of a fork.
 
-Loading is not enough: the first solve in a process binds symbols, fills tables and touches pages, and a child that does
-so pays for a copy of each page. So each library solves something tiny here, once. All but HiGHS: a process that has
-solved with it leaves children that hang (its scheduler keeps threads), so models are made for it, but not solved.
+Importing is not enough: the first solve in a process binds symbols, fills tables and writes to pages, and a child would
+pay for a copy of each page. So each library solves a tiny model here, once. The exception is HiGHS: its scheduler keeps
+threads, so the children of a process that has solved with it hang. Models are built for it, but not solved.
 """
-
-from __future__ import annotations
 
 import contextlib
 import gc
@@ -19,20 +17,24 @@ from storm_calm.sandbox import probe
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.zygote import kernel, namespaces
 
-_HUGE = 2 << 20  # bytes of a huge page
+_HUGE_PAGE = 2 << 20  # bytes
 
 
 def load(libraries: Iterable[str], folder: str) -> Channel:
-    """Import and warm `libraries`, as far as they are installed; the channel on which solves are reported.
+    """Import and warm those of `libraries` that are installed, and return the channel for solver reports.
 
-    folder: where libraries are found. From here on nothing else but the standard library is.
+    folder: the folder of the libraries. From here on only this folder and the standard library can be imported.
     """
     sys.path[:] = [*namespaces.standard_library(), folder]
-    # Packages that are installed in place bring finders of their own.
+    # Drops the finders that editable installs add.
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, PathFinder]
     sys.path_importer_cache.clear()
-    loaded = [library for library in libraries if _import(library)]
-    channel = probe.install()  # It has no way out yet, so what is solved here is not reported.
+    loaded = []
+    for library in libraries:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(library)
+            loaded.append(library)
+    channel = probe.install()  # Not opened yet, so solves in this process are not reported.
     for library in loaded:
         warm(library)
     sys.modules.pop("__main__", None)
@@ -40,38 +42,30 @@ def load(libraries: Iterable[str], folder: str) -> Channel:
 
 
 def warm(library: str) -> None:
-    """Solve something tiny with a library that is loaded, if it is one that can be used ahead of a program."""
+    """Solve a tiny model with `library`, if it is loaded and listed in `_WARM`."""
     if library not in _WARM or library not in sys.modules:
         return
-    # A library of another version may not do it that way; then its programs are a little slower.
+    # Another version of the library may lack these calls; its programs then start a little slower.
     with contextlib.suppress(Exception):
         _WARM[library](sys.modules[library])
-    # What it printed must not come out with a program's own output.
+    # Otherwise its output would appear in the output of a program.
     sys.stdout.flush()
     kernel.libc.fflush(None)
 
 
 def freeze_memory() -> None:
-    """Make forks cheap: to be called when all is loaded, right before the first one."""
-    # Collected now and then left alone: a child that touched these objects would copy the pages they are on.
+    """Make forks cheap. Call this after loading, right before the first fork."""
+    # After the freeze, a collection in a child leaves these objects alone and does not copy their pages.
     gc.collect()
     gc.freeze()
-    # Huge pages: a fork copies one entry for each instead of 512.
+    # A fork copies one page table entry for a huge page instead of 512.
     with open("/proc/self/maps", encoding="ascii", errors="replace") as file:
         maps = file.read().splitlines()
     for line in maps:
         bounds, rights, *_, name = f"{line} -".split(" ", 5)
         if rights == "rw-p" and "/" not in name:
             start, end = (int(bound, 16) for bound in bounds.split("-"))
-            kernel.collapse(-(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE)
-
-
-def _import(library: str) -> bool:
-    try:
-        importlib.import_module(library)
-    except ImportError:
-        return False
-    return True
+            kernel.collapse(-(-start // _HUGE_PAGE) * _HUGE_PAGE, end // _HUGE_PAGE * _HUGE_PAGE)
 
 
 def _numpy(numpy: Any) -> None:
@@ -174,7 +168,7 @@ def _cvxpy(cvxpy: Any) -> None:
     goal = cvxpy.Maximize(cvxpy.sum(x) - cvxpy.sum_squares(x))
     for solver in set(cvxpy.installed_solvers()) & {"CLARABEL", "OSQP", "SCS"}:
         cvxpy.Problem(goal, [cvxpy.sum(x) <= 4, x >= 0]).solve(solver=solver)
-    # A program's variables are numbered from here; its first must be the first, as in a new process.
+    # Variables are numbered by this counter, and a program's must be numbered as in a new process.
     cvxpy.lin_ops.lin_utils.ID_COUNTER.count = 1
 
 

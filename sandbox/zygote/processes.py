@@ -1,6 +1,4 @@
-"""What the kernel tells about processes: their children, and the memory that they hold of their own."""
-
-from __future__ import annotations
+"""Read process trees, processor times and memory from /proc."""
 
 import contextlib
 import os
@@ -8,14 +6,14 @@ import signal
 import time
 
 _EXITING = 0x4  # PF_EXITING
-_MANY_PAGE_TABLES = 64 << 20  # for some 30 GiB: a look at all of them takes a third of a second
-_KILL = 1 << (9 - 1)  # SIGKILL in a set of signals
+_MANY_PAGE_TABLES = 64 << 20  # bytes, for some 30 GiB of memory: reading all its pages takes a third of a second
+_KILL = 1 << (9 - 1)  # SIGKILL in a signal mask
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-_SOCKET_BUFFER = 256 << 10  # net.core.wmem_default, and what the kernel adds to it
+_SOCKET_BUFFER = 256 << 10  # bytes: net.core.wmem_default plus the kernel's overhead
 
 
 def process_tree(pid: int) -> list[int]:
-    """`pid` and all that descend from it, as far as they are still linked to it."""
+    """Return `pid` and its descendants. A process whose parent has ended belongs to its new parent."""
     found = [pid]
     for parent in found:
         found += children(parent)
@@ -23,143 +21,125 @@ def process_tree(pid: int) -> list[int]:
 
 
 def children(pid: int) -> list[int]:
-    """The children of all threads of `pid`; none where it is gone."""
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return []
-    return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
+    """Return the children of all threads of `pid`; none if it is gone."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+    return found
 
 
 def is_only_process(pid: int, report: bytes) -> bool:
-    """Whether `pid`, the first process of a pid namespace, is the only one in it and has one thread.
+    """Return whether `pid`, the first process of a pid namespace with /proc/PID/status `report`, is alone in it.
 
-    Every process in the namespace descends from it, or was handed to it when its parent ended.
-    report: its /proc/PID/status.
+    It must also have one thread. Without children it is alone, because the kernel makes all orphans its children.
     """
     return b"\nThreads:\t1\n" in report and not _read(f"/proc/{pid}/task/{pid}/children")
 
 
 def is_doomed(pid: int) -> bool:
-    """Whether a process is gone, or was killed and runs no more code of its own.
-
-    It may be there for seconds: so long it can take the kernel to take down many large mappings.
-    """
+    """Return whether a process is gone or executes no more code; the kernel can take seconds to free its memory."""
     fields = stat_fields(pid)
     if len(fields) < 7:
         return True
-    pending = _hexadecimal(_read(f"/proc/{pid}/status"), b"ShdPnd:")
+    pending = int(_value(status(pid), b"ShdPnd:"), 16)
     return bool(int(fields[6]) & _EXITING or pending & _KILL)
 
 
 def stat_fields(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third, the process's state, on; only "X" where it is gone."""
+    """Return the fields of /proc/PID/stat from the third, the process state; only "X" if the process is gone."""
     return _read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(")")[2].split() or ["X"]
 
 
 def wait_status(pid: int) -> int:
-    """How a dead process ended, whoever its parent is."""
+    """Return the wait status of a dead process, also if it is not a child of this one."""
     with contextlib.suppress(ChildProcessError):
-        found, status = os.waitpid(pid, os.WNOHANG)
+        found, result = os.waitpid(pid, os.WNOHANG)
         if found:
-            return status
+            return result
     fields = stat_fields(pid)
-    # A state whose blocks are not buried: its process is there, and tells. Else it was buried behind our back.
+    # If its parent has not reaped it, /proc has its exit code. Otherwise the status is lost.
     return int(fields[49]) if len(fields) > 49 else signal.SIGKILL
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor seconds of a process and of the children that it waited for; also of a dead one."""
+    """Return the processor seconds of a process, dead or alive, and of the children that it waited for."""
     fields = stat_fields(pid)
     waited_for = sum(map(int, fields[13:15])) / _CLOCK_TICKS if len(fields) > 14 else 0.0
     try:
-        return time.clock_gettime((~pid << 3) | 2) + waited_for  # As clock_getcpuclockid(3) makes it.
+        return time.clock_gettime((~pid << 3) | 2) + waited_for  # The clock id of clock_getcpuclockid(3).
     except OSError:
         return waited_for
 
 
 def own_bytes(pid: int, inherited: int) -> int:
-    """Bytes of memory that `pid` and its descendants hold beyond the `inherited` ones that each started with.
+    """Return the memory of `pid` and its descendants, in bytes, without the `inherited` bytes that each started with.
 
-    Quick, and too high where they share pages that they wrote before a fork; `proportional_bytes` tells those apart.
+    Fast, but a page shared by several of them counts once for each. `proportional_bytes` is exact.
     """
     return sum(max(0, private_bytes(member) - inherited) for member in process_tree(pid))
 
 
 def private_bytes(pid: int | str) -> int:
-    """Bytes of anonymous and shared memory that the process has in use, page tables included, files not."""
-    report = _read(f"/proc/{pid}/status")
-    return sum(_amount(report, name) for name in (b"RssAnon:", b"RssShmem:", b"VmPTE:"))
+    """Return the resident anonymous memory, shared memory and page tables of a process, in bytes."""
+    report = status(pid)
+    return sum(_bytes(report, name) for name in (b"RssAnon:", b"RssShmem:", b"VmPTE:"))
 
 
 def socket_bytes(pid: int) -> int:
-    """Bytes that the sockets of the network namespace of `pid` can hold in their buffers."""
+    """Return the bytes that the sockets in the network namespace of `pid` can buffer."""
     report = _read(f"/proc/{pid}/net/sockstat")
     found = report.startswith(b"sockets: used ") and int(report.split(maxsplit=3)[2])
     return found * _SOCKET_BUFFER
 
 
-def status(pid: int) -> bytes:
-    """What /proc/PID/status holds; b"" if the process is gone."""
+def status(pid: int | str) -> bytes:
+    """Return the content of /proc/PID/status; b"" if the process is gone."""
     return _read(f"/proc/{pid}/status")
 
 
 def highest_bytes(report: bytes) -> int:
-    """The most memory that a process ever had in use, in bytes, without the files that it has mapped now.
-
-    report: its /proc/PID/status.
-    """
-    return _amount(report, b"VmHWM:") - _amount(report, b"RssFile:")
+    """Return the peak resident memory in a /proc/PID/status, in bytes, without the files that are mapped now."""
+    return _bytes(report, b"VmHWM:") - _bytes(report, b"RssFile:")
 
 
 def data_bytes() -> int:
-    """Bytes that this process's RLIMIT_DATA counts."""
-    return _field("/proc/self/status", b"VmData:")
+    """Return the bytes of this process that RLIMIT_DATA limits."""
+    return _bytes(status("self"), b"VmData:")
 
 
 def proportional_bytes(pid: int) -> int | None:
-    """Like `own_bytes`, but a page shared by n processes counts 1/n in each.
+    """Return the memory of `pid` and its descendants, in bytes; a page shared by n processes counts 1/n in each.
 
-    None if the kernel does not say, or it would take long, as all pages are looked at.
+    None if the kernel does not report it, or there are so many pages that reading them would take long.
     """
     members = process_tree(pid)
-    total = sum(_field(f"/proc/{member}/status", b"VmPTE:") for member in members)
+    total = sum(_bytes(status(member), b"VmPTE:") for member in members)
     if total > _MANY_PAGE_TABLES:
         return None
     for member in members:
         report = _read(f"/proc/{member}/smaps_rollup")
-        if not report and private_bytes(member):  # A dead one has nothing to report, and no memory.
+        if not report and private_bytes(member):  # A dead process has no report, but no memory either.
             return None
-        total += _amount(report, b"Pss_Anon:") + _amount(report, b"Pss_Shmem:")
+        total += _bytes(report, b"Pss_Anon:") + _bytes(report, b"Pss_Shmem:")
     return total
 
 
-def _field(path: str, name: bytes) -> int:
-    return _amount(_read(path), name)
+def _bytes(report: bytes, name: bytes) -> int:
+    return int(_value(report, name)) << 10
 
 
-def _amount(report: bytes, name: bytes) -> int:
-    """The bytes behind `name` in a report with lines such as "RssAnon:   123 kB"; 0 without one."""
+def _value(report: bytes, name: bytes) -> bytes:
+    """Return the first word after `name` in lines such as "RssAnon:   123 kB"; b"0" without one."""
     start = report.find(b"\n" + name)
-    if start < 0:
-        return 0
-    return int(report[start + 1 + len(name) :].split(maxsplit=1)[0]) << 10
-
-
-def _hexadecimal(report: bytes, name: bytes) -> int:
-    """The number behind `name` in a report with lines such as "ShdPnd: 0000000000000100"; 0 without one."""
-    start = report.find(b"\n" + name)
-    return int(report[start + 1 + len(name) :].split(maxsplit=1)[0], 16) if start >= 0 else 0
+    return report[start + 1 + len(name) :].split(maxsplit=1)[0] if start >= 0 else b"0"
 
 
 def _read(path: str) -> bytes:
-    try:
+    with contextlib.suppress(OSError):
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, 1 << 16)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
+        try:
+            return os.read(fd, 1 << 16)
+        finally:
+            os.close(fd)
+    return b""

@@ -1,6 +1,4 @@
-"""Running a text as the program `main.py`: what it sees, its tracebacks and its exit code are python's own."""
-
-from __future__ import annotations
+"""Run code as the program `main.py`, with the environment, tracebacks and exit code that python would give it."""
 
 import atexit
 import ctypes
@@ -21,9 +19,9 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def open_standard_streams() -> None:
-    """Python and C streams over file descriptors 0 to 2, that keep what was printed when the process is killed."""
+    """Open the Python and C streams on file descriptors 0 to 2."""
     sys.stdin = sys.__stdin__ = _stream(0, "r", "replace")  # type: ignore[misc]
-    # Line by line: then a kill or os._exit loses no line, and a print is not a call for each of its pieces.
+    # Line buffered: a kill or os._exit loses no complete line, and a print does not need a system call for each part.
     sys.stdout = sys.__stdout__ = _stream(1, "w", "backslashreplace")  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace")  # type: ignore[misc]
     kernel.libc.setvbuf(ctypes.c_void_p.in_dll(kernel.libc, "stdout"), None, _BY_LINE, 0)
@@ -34,9 +32,9 @@ def _stream(fd: int, mode: str, errors: str) -> Any:
 
 
 def run(code: str) -> int:
-    """Run `code` as `__main__` to its end, threads and atexit callbacks included; the exit code."""
+    """Run `code` as `__main__`, then its threads and atexit callbacks, and return the exit code."""
     folder = os.getcwd()
-    with open(os.path.join(folder, FILE_NAME), "wb") as file:  # For inspect, and for multiprocessing's spawn.
+    with open(os.path.join(folder, FILE_NAME), "wb") as file:  # For inspect, and for spawn in multiprocessing.
         file.write(code.encode("utf-8", errors="surrogatepass"))
     sys.argv[:] = [FILE_NAME]
     sys.path.insert(0, folder)
@@ -50,14 +48,14 @@ def run(code: str) -> int:
 
 
 def execute(text: str, name: str, namespace: dict[str, object]) -> None:
-    """Run `text` in `namespace`; in tracebacks it is the file `name`, with its lines."""
-    # Without a time stamp the lines stay as they are whatever the program does with the file.
+    """Run `text` in `namespace`. Tracebacks show it as the file `name`."""
+    # Without a time stamp, tracebacks keep these lines even if the program changes the file.
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     exec(compile(text, name, "exec", dont_inherit=True), namespace)
 
 
 def guard(action: Callable[[], object]) -> int:
-    """Call `action`; the exit code that what it raised would give a python process."""
+    """Call `action`, and return the exit code of a python process in which it returned or raised."""
     try:
         action()
     except SystemExit as leaving:
@@ -66,22 +64,17 @@ def guard(action: Callable[[], object]) -> int:
         sys.stderr.write(f"{leaving.code}\n")
         return 1
     except BaseException as error:
-        report(error)
+        _hide_our_frames(error)
+        if sys.excepthook is not sys.__excepthook__:  # The program has set its own.
+            sys.excepthook(type(error), error, error.__traceback__)
+        else:
+            traceback.print_exception(error)
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 
-def report(error: BaseException) -> None:
-    """Print the traceback as python would: with no frame of ours, by the program's own hook if it has one."""
-    hide_our_frames(error)
-    if sys.excepthook is not sys.__excepthook__:
-        sys.excepthook(type(error), error, error.__traceback__)
-    else:
-        traceback.print_exception(error)
-
-
-def hide_our_frames(error: BaseException | None) -> None:
-    """Take our frames out of the tracebacks of `error` and of the errors that led to it."""
+def _hide_our_frames(error: BaseException | None) -> None:
+    """Remove frames of this project from the tracebacks of `error` and of its causes and contexts."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:
@@ -105,7 +98,7 @@ def hide_our_frames(error: BaseException | None) -> None:
 
 
 def flush() -> None:
-    """Write out what Python and C still hold back of the standard streams."""
+    """Flush the standard streams of Python and C."""
     sys.stdout.flush()
     sys.stderr.flush()
     kernel.libc.fflush(None)

@@ -1,9 +1,7 @@
-"""A session's folder as it was after a block: remembered when the block went well, brought back when a later one fails.
+"""Snapshots of the working folder of a session, taken after a block and restored after a later block fails.
 
-Only what changed is read or written. Nothing of the program runs meanwhile, and no link is followed.
+Only changed files are read or written. No process of the session runs meanwhile, and no link is followed.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
@@ -15,65 +13,62 @@ from typing import Literal
 
 from storm_calm.sandbox.zygote import remove_folder
 
-_MAX_DEPTH, _MAX_ENTRIES = 32, 4096  # folders inside each other, and names in all: beyond that it is not remembered
-_RACY_NANOSECONDS = 50_000_000  # a file touched so shortly before it was looked at can change without a trace
+_MAX_DEPTH, _MAX_ENTRIES = 32, 4096  # limits on the depth of folders and on the number of entries in a snapshot
+_RACY_NANOSECONDS = 50_000_000  # a file can change twice within this time without a new time stamp
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_Kind = Literal["file", "folder", "link", "other"]
+_KINDS: dict[int, _Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 
 
 class TooMuchError(Exception):
-    """The folder is too large, too deep or too strange to be remembered."""
+    """The folder is too large, too deep or not readable."""
 
 
 @dataclass(slots=True)
 class _Entry:
-    """A file, a folder, a link, or something else, as it was."""
+    """A file, folder or link in a snapshot."""
 
-    kind: Literal["file", "folder", "link", "other"]
-    signature: tuple[int, ...]
-    """What the kernel changes whenever the entry does."""
+    kind: _Kind
+    signature: tuple[int, ...]  # values that change whenever the entry does
     mode: int
     modified: int
-    content: bytes | str = b""
-    """Of a file its bytes, of a link where it leads."""
+    content: bytes | str = b""  # the bytes of a file, or the target of a link
 
 
 @dataclass(slots=True)
 class ScratchSnapshot:
-    """What lay in a folder."""
+    """The content of a folder."""
 
-    entries: dict[str, _Entry]
-    """By path; a folder stands before what is in it."""
-    taken: int
-    """When, in nanoseconds of the clock that files are stamped with."""
+    entries: dict[str, _Entry]  # by path, each folder before its content
+    taken: int  # the time in nanoseconds, by the clock of file time stamps
 
-    def sure(self, entry: _Entry) -> bool:
-        """Whether an unchanged signature proves that `entry` is unchanged."""
+    def proves_unchanged(self, entry: _Entry) -> bool:
+        """Return whether an unchanged signature proves that `entry` is unchanged."""
         return entry.signature[-1] < self.taken - _RACY_NANOSECONDS
 
 
-def take_snapshot(top: int, before: ScratchSnapshot | None, most: int) -> ScratchSnapshot:
-    """What lies in the open folder `top`.
+def take_snapshot(top: int, before: ScratchSnapshot | None, max_bytes: int) -> ScratchSnapshot:
+    """Return a snapshot of the open folder `top`.
 
-    before: an earlier copy; what hasn't changed since is taken from it.
-    most: bytes of all files together.
-    Raises TooMuchError where it goes beyond that, or can't be read.
+    before: an earlier snapshot, whose unchanged files are not read again.
+    Raises TooMuchError if the files have more than `max_bytes` together, or the folder can't be read.
     """
     taken = time.time_ns()
     entries: dict[str, _Entry] = {}
     total = 0
     try:
         for path, status in _walk(top, "", 0):
-            entry = _entry(top, path, status)
-            known = before.entries.get(path) if before is not None else None
-            if entry.kind == "file":
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "other")
+            signature = _signature(status)
+            content: bytes | str = os.readlink(path, dir_fd=top) if kind == "link" else b""
+            if kind == "file":
                 total += status.st_size
-                if total > most:
-                    raise TooMuchError(f"its files have more than {most} bytes")
-                if before is not None and known and known.signature == entry.signature and before.sure(known):
-                    entry.content = known.content
-                else:
-                    entry.content = _read(top, path)
-            entries[path] = entry
+                if total > max_bytes:
+                    raise TooMuchError(f"its files have more than {max_bytes} bytes")
+                known = before.entries.get(path) if before else None
+                unchanged = before and known and known.signature == signature and before.proves_unchanged(known)
+                content = known.content if known and unchanged else _read(top, path)
+            entries[path] = _Entry(kind, signature, stat.S_IMODE(status.st_mode), status.st_mtime_ns, content)
             if len(entries) > _MAX_ENTRIES:
                 raise TooMuchError(f"it holds more than {_MAX_ENTRIES} files")
     except OSError as error:
@@ -81,65 +76,52 @@ def take_snapshot(top: int, before: ScratchSnapshot | None, most: int) -> Scratc
     return ScratchSnapshot(entries, taken)
 
 
-def restore(top: int, copy: ScratchSnapshot) -> None:
-    """Make the open folder `top` what `copy` says. Raises OSError where that fails."""
-    _remove_others(top, "", copy)
-    for path, entry in copy.entries.items():
-        if not _is_as_it_was(top, path, entry, copy):
-            _put_back(top, path, entry)
-    # Last: a folder that can't be written to could not have been filled, and filling it changed its times.
-    for path, entry in reversed(copy.entries.items()):
+def restore(top: int, snapshot: ScratchSnapshot) -> None:
+    """Restore the open folder `top` from a snapshot. Raises OSError if that fails."""
+    _remove_others(top, "", snapshot)
+    for path, entry in snapshot.entries.items():
+        if not _is_unchanged(top, path, entry, snapshot):
+            _restore_entry(top, path, entry)
+    # Folders last: a read-only folder could not have been filled, and filling changes its times.
+    for path, entry in reversed(snapshot.entries.items()):
         if entry.kind == "folder":
             os.chmod(path, entry.mode, dir_fd=top)
         with contextlib.suppress(OSError):
             entry.signature = _signature(os.stat(path, dir_fd=top, follow_symlinks=False))
-    copy.taken = time.time_ns()
+    snapshot.taken = time.time_ns()
 
 
-def held_bytes(copies: Iterable[ScratchSnapshot]) -> int:
-    """Bytes of all files in `copies`; what they have in common counts once."""
-    held = {id(entry.content): len(entry.content) for copy in copies for entry in copy.entries.values()}
-    return sum(held.values())
+def held_bytes(snapshots: Iterable[ScratchSnapshot]) -> int:
+    """Return the bytes of all files in `snapshots`. Content that they share counts once."""
+    entries = (entry for snapshot in snapshots for entry in snapshot.entries.values())
+    return sum({id(entry.content): len(entry.content) for entry in entries}.values())
 
 
 def _walk(top: int, path: str, depth: int) -> Iterator[tuple[str, os.stat_result]]:
-    """All that is under `path`, each folder before what is in it, in an order that doesn't change."""
+    """Yield everything under `path`, sorted, with each folder before its content."""
     if depth > _MAX_DEPTH:
         raise TooMuchError(f"its folders go deeper than {_MAX_DEPTH}")
-    for name in _names(top, path):
-        inner = f"{path}/{name}" if path else name
+    for inner in _list(top, path):
         status = os.stat(inner, dir_fd=top, follow_symlinks=False)
         yield inner, status
         if stat.S_ISDIR(status.st_mode):
             yield from _walk(top, inner, depth + 1)
 
 
-def _names(top: int, path: str) -> list[str]:
+def _list(top: int, path: str) -> list[str]:
+    """Return the sorted paths, from `top`, of the entries of the folder `path`."""
     fd = os.open(path or ".", _OPEN_FLAGS | os.O_DIRECTORY, dir_fd=top)
     try:
-        return sorted(os.listdir(fd))
+        return [os.path.join(path, name) for name in sorted(os.listdir(fd))]
     finally:
         os.close(fd)
 
 
 def _signature(status: os.stat_result) -> tuple[int, ...]:
-    # The time of the last change comes last; no program can set it. A folder's size and times follow from its names.
+    # The ctime is last; no program can set it. The size and times of a folder depend only on its entries.
     if stat.S_ISDIR(status.st_mode):
         return (status.st_mode, status.st_ino, 0)
     return (status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def _entry(top: int, path: str, status: os.stat_result) -> _Entry:
-    mode = status.st_mode
-    content: bytes | str = b""
-    kind: Literal["file", "folder", "link", "other"] = "other"
-    if stat.S_ISDIR(mode):
-        kind = "folder"
-    elif stat.S_ISREG(mode):
-        kind = "file"
-    elif stat.S_ISLNK(mode):
-        kind, content = "link", os.readlink(path, dir_fd=top)
-    return _Entry(kind, _signature(status), stat.S_IMODE(mode), status.st_mtime_ns, content)
 
 
 def _read(top: int, path: str) -> bytes:
@@ -147,18 +129,17 @@ def _read(top: int, path: str) -> bytes:
         return file.read()
 
 
-def _remove_others(top: int, path: str, copy: ScratchSnapshot) -> None:
-    """Remove from the folder `path`, and from those in it that stay, what was not there or was of another kind."""
+def _remove_others(top: int, path: str, snapshot: ScratchSnapshot) -> None:
+    """Remove, from the folder `path` down, entries that are not in the snapshot or have another kind there."""
     if path:
         os.chmod(path, 0o700, dir_fd=top)
-    for name in _names(top, path):
-        inner = f"{path}/{name}" if path else name
-        known = copy.entries.get(inner)
+    for inner in _list(top, path):
+        known = snapshot.entries.get(inner)
         status = os.stat(inner, dir_fd=top, follow_symlinks=False)
         if known is None or stat.S_IFMT(status.st_mode) != stat.S_IFMT(known.signature[0]):
             _remove(top, inner, status)
         elif known.kind == "folder":
-            _remove_others(top, inner, copy)
+            _remove_others(top, inner, snapshot)
 
 
 def _remove(top: int, path: str, status: os.stat_result) -> None:
@@ -166,15 +147,11 @@ def _remove(top: int, path: str, status: os.stat_result) -> None:
         os.unlink(path, dir_fd=top)
         return
     os.chmod(path, 0o700, dir_fd=top)
-    fd = os.open(path, _OPEN_FLAGS | os.O_DIRECTORY, dir_fd=top)
-    try:
-        remove_folder.empty_open(fd)
-    finally:
-        os.close(fd)
+    remove_folder.empty(path, dir_fd=top)
     os.rmdir(path, dir_fd=top)
 
 
-def _is_as_it_was(top: int, path: str, entry: _Entry, copy: ScratchSnapshot) -> bool:
+def _is_unchanged(top: int, path: str, entry: _Entry, snapshot: ScratchSnapshot) -> bool:
     try:
         status = os.stat(path, dir_fd=top, follow_symlinks=False)
     except FileNotFoundError:
@@ -183,28 +160,26 @@ def _is_as_it_was(top: int, path: str, entry: _Entry, copy: ScratchSnapshot) -> 
         return True
     if _signature(status) != entry.signature:
         return False
-    if entry.kind == "file" and not copy.sure(entry):
+    if entry.kind == "file" and not snapshot.proves_unchanged(entry):
         return _read(top, path) == entry.content
     return True
 
 
-def _put_back(top: int, path: str, entry: _Entry) -> None:
+def _restore_entry(top: int, path: str, entry: _Entry) -> None:
+    """Restore an entry. Pipes and sockets are left out: they are useless without the process that made them."""
     if entry.kind == "folder":
         os.mkdir(path, 0o700, dir_fd=top)
-        return
-    if entry.kind == "other":
-        return  # A pipe or a socket without its maker: of no use.
-    if entry.kind == "link":
+    elif entry.kind == "link":
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path, dir_fd=top)
         os.symlink(entry.content, path, dir_fd=top)
-        return
-    # The same file where it is still there: the program may have it open.
-    with contextlib.suppress(FileNotFoundError):
-        os.chmod(path, 0o600, dir_fd=top)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(path, flags, 0o600, dir_fd=top), "wb") as file:
-        assert isinstance(entry.content, bytes)
-        file.write(entry.content)
-    os.chmod(path, entry.mode, dir_fd=top)
-    os.utime(path, ns=(entry.modified, entry.modified), dir_fd=top)
+    elif entry.kind == "file":
+        # If the file still exists it is overwritten, not replaced: the program may have it open.
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(path, 0o600, dir_fd=top)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(path, flags, 0o600, dir_fd=top), "wb") as file:
+            assert isinstance(entry.content, bytes)
+            file.write(entry.content)
+        os.chmod(path, entry.mode, dir_fd=top)
+        os.utime(path, ns=(entry.modified, entry.modified), dir_fd=top)

@@ -1,6 +1,4 @@
-"""The processes of a session, a block's or a state's: the socket to each, and the end of what they left running."""
-
-from __future__ import annotations
+"""The processes of a session, each a block or a state: the socket to each, and killing what they left running."""
 
 import contextlib
 import os
@@ -13,13 +11,11 @@ from dataclasses import dataclass
 
 from storm_calm.sandbox.zygote import processes
 
-TEARDOWN_SECONDS = 0.1
-"""For what was killed to be gone; the end of a block does not wait longer for that."""
-KILL_TIMEOUT_SECONDS = 5.0
-"""To kill a storm of forks."""
-_THREAD_EXIT_SECONDS = 0.1  # for a thread that has ended to be gone
+TEARDOWN_SECONDS = 0.1  # how long the end of a block waits until its killed processes are gone
+KILL_TIMEOUT_SECONDS = 5.0  # how long to keep killing processes that fork
+_THREAD_EXIT_SECONDS = 0.1  # until a joined thread is gone
 _CREDENTIALS = struct.Struct("3i")
-_ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size)  # no room for files: what a program sends along is dropped
+_ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size)  # no space for files, so the kernel drops those that a program sends
 
 
 @dataclass(slots=True)
@@ -31,30 +27,30 @@ class SessionProcess:
     line: socket.socket
 
     def signal(self, number: int) -> None:
-        """Send it a signal, if it is still there."""
+        """Send a signal, if the process still exists."""
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self.pidfd, number)
 
     def is_dead(self, seconds: float = 0) -> bool:
-        """Whether it ends within so many seconds."""
+        """Return whether the process is dead, or ends within `seconds`."""
         return bool(select.select([self.pidfd], [], [], seconds)[0])
 
     def close(self) -> None:
-        """Kill it, and forget it. It does nothing any more, but may take a while to be taken down."""
+        """Kill the process and close its files, without waiting for the teardown."""
         self.signal(signal.SIGKILL)
         os.close(self.pidfd)
         self.line.close()
 
 
 def line_pair() -> tuple[socket.socket, socket.socket]:
-    """A line for one process of the session. The kernel tells here who speaks on it."""
+    """Return both ends of a socket for one process. On the first, the kernel adds the sender's pid to each message."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     return ours, theirs
 
 
 def receive(line: socket.socket, seconds: float) -> tuple[bytes, int] | None:
-    """The next message on a line and the pid of its sender; None where none came, or the line is closed."""
+    """Return the next message on a socket and its sender's pid; None after `seconds`, or if the socket is closed."""
     if not select.select([line], [], [], seconds)[0]:
         return None
     try:
@@ -68,7 +64,7 @@ def receive(line: socket.socket, seconds: float) -> tuple[bytes, int] | None:
 
 
 def is_single(pid: int) -> bool:
-    """Whether a process has one thread and no children, so that a fork is a whole copy of it."""
+    """Return whether a process has one thread and no children, so that a fork copies all of it."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
@@ -77,7 +73,7 @@ def is_single(pid: int) -> bool:
 
 
 def becomes_single(pid: int) -> bool:
-    """Whether a process is single, or soon will be: a thread that was waited for is still there for a moment."""
+    """Return whether a process is single, or becomes so shortly: a joined thread exists for a moment longer."""
     deadline = time.monotonic() + _THREAD_EXIT_SECONDS
     while not is_single(pid):
         if time.monotonic() > deadline or processes.process_tree(pid) != [pid]:
@@ -87,9 +83,9 @@ def becomes_single(pid: int) -> bool:
 
 
 def kill_all_but(spared: set[int], *, seconds: float = TEARDOWN_SECONDS) -> None:
-    """Kill and reap all that descend from this process but `spared`.
+    """Kill and reap all descendants of this process except `spared`.
 
-    seconds: to wait for them to be gone. After that it is enough that they run no more code.
+    Waits for `seconds` until they are gone, and then until they execute no more code.
     """
     kept = spared | {os.getpid()}
     begin = time.monotonic()

@@ -1,44 +1,40 @@
-"""The states of a session: stopped processes, each with a snapshot of the folder as it was after its block."""
+"""The states of a session: stopped processes, each with a snapshot of the folder after its block."""
 
-from __future__ import annotations
+from dataclasses import dataclass, field
 
 from storm_calm.sandbox.zygote import scratch_snapshot
 from storm_calm.sandbox.zygote.session_process import SessionProcess
 
-MAX_STATES = 12
-"""How many states a session keeps; of more, the oldest go, and their blocks run again if they are needed."""
+MAX_STATES = 12  # beyond that the oldest are dropped, and their blocks run again if needed
 
 
 class StateGoneError(Exception):
-    """A state is gone, or does not do what it should."""
+    """A state is gone or does not respond."""
 
 
+@dataclass(slots=True)
 class SessionStates:
-    """The states by the number of the block that each comes after, and which of them is the newest."""
+    """The states of a session, by the number of the last block that each contains."""
 
-    def __init__(self, folder: int, room: int) -> None:
-        """folder: the blocks' folder, open. room: bytes that the snapshots may hold together."""
-        self._folder = folder
-        self._room = room
-        self._processes: dict[int, SessionProcess] = {}
-        self._snapshots: dict[int, scratch_snapshot.ScratchSnapshot] = {}
-        self.newest = 0
-        self.dirty = False
-        """Whether the folder may be another than the newest state's."""
+    folder: int  # the open working folder of the blocks
+    max_bytes: int  # the limit on all snapshots together
+    newest: int = 0
+    dirty: bool = False  # whether the folder may differ from the snapshot of the newest state
+    _processes: dict[int, SessionProcess] = field(default_factory=dict)
+    _snapshots: dict[int, scratch_snapshot.ScratchSnapshot] = field(default_factory=dict)
 
     def pids(self) -> set[int]:
-        """The processes that are states."""
         return {process.pid for process in self._processes.values()}
 
     def live(self) -> list[int]:
-        """The numbers of the states from which a block can go on."""
+        """Return the numbers of the states whose process is alive."""
         for number, process in list(self._processes.items()):
             if process.is_dead():
                 self.drop(number)
         return sorted(self._processes)
 
     def process(self, number: int) -> SessionProcess:
-        """The process of a state. Raises StateGoneError."""
+        """Return the process of a state. Raises StateGoneError."""
         if number not in self._processes:
             raise StateGoneError(f"the state after block {number} is gone")
         return self._processes[number]
@@ -49,30 +45,30 @@ class SessionStates:
         self._snapshots.pop(number)
 
     def clear(self) -> None:
-        """Forget all states, without killing them."""
+        """Forget all states without killing them."""
         self._processes.clear()
 
     def rewind(self, number: int) -> None:
-        """Make `number` the newest state, and the folder what it was. Raises StateGoneError."""
+        """Drop the states after `number`, and restore the folder. Raises StateGoneError."""
         self.process(number)
         for later in [other for other in self._processes if other > number]:
             self.drop(later)
             self.dirty = True
         if self.dirty or self.newest != number:
-            scratch_snapshot.restore(self._folder, self._snapshots[number])
+            scratch_snapshot.restore(self.folder, self._snapshots[number])
         self.newest, self.dirty = number, False
 
     def keep(self, number: int, process: SessionProcess) -> bool:
-        """Make `process` the newest state, with the folder as it is; False if that can't be remembered."""
+        """Make `process` the newest state, with a snapshot of the folder. Return False if the folder is too large."""
         try:
-            snapshot = scratch_snapshot.take_snapshot(self._folder, self._snapshots.get(self.newest), self._room)
+            snapshot = scratch_snapshot.take_snapshot(self.folder, self._snapshots.get(self.newest), self.max_bytes)
         except scratch_snapshot.TooMuchError:
             return False
         self._processes[number], self._snapshots[number] = process, snapshot
         self.newest, self.dirty = number, False
         for old in sorted(self._processes)[1:-1]:
             held = scratch_snapshot.held_bytes(self._snapshots.values())
-            if len(self._processes) <= MAX_STATES and held <= self._room:
+            if len(self._processes) <= MAX_STATES and held <= self.max_bytes:
                 break
             self.drop(old)
         return True

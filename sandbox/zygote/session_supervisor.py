@@ -1,21 +1,20 @@
-"""The supervisor of a session: it never runs a block itself, but keeps the states, and hands each block to one of them.
+"""The supervisor of a session: it keeps the states and lets one of them run each block.
 
-A session is one long run of the fork server. The supervisor is its first process: of its pid namespace or, without one,
-above the program's lock, where all orphans come to it. The caller talks to it directly:
+To the fork server, a session is one program. The supervisor is its first process: of its pid namespace or, without one,
+the subreaper of all orphans, outside the isolation of the blocks. The caller talks to it directly:
 
     {"call": "block", "on": 1, "number": 2, "seconds": [10], "memory_mb": 512}     with 4 files
         {"outcome": "kept", "live": [0, 1, 2], "exit_code": 0, ...}, or {"lost": "why", "live": [0]}
-    {"call": "stop"}            while a block runs: it is killed
+    {"call": "stop"}                kills the running block
     {"call": "rewind", "block": 1}
         {"live": [0, 1]}
 
-`seconds` has one number for each earlier block that runs again first, and one for the block itself.
+`seconds` has the time limit of each earlier block that runs again first, and of the block itself. Outcomes:
 
-A block's outcome is "kept": its process is a state now; "again": it ended well but left no process that can be
-copied, and runs again before the next one; "undone": the state is the one before it.
+    kept    the block's process is now a state
+    again   the block succeeded, but its process can't be forked, so the block runs again before the next one
+    undone  the block failed, so the session continues from the state before it
 """
-
-from __future__ import annotations
 
 import contextlib
 import fcntl
@@ -25,31 +24,25 @@ import select
 import signal
 import socket
 import time
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.zygote import block, isolation_levels, kernel, remove_folder
+from storm_calm.sandbox.zygote import block, isolation_levels, kernel, remove_folder, session_process
 from storm_calm.sandbox.zygote.block_monitor import BlockMonitor, SessionEndedError
 from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
 from storm_calm.sandbox.zygote.program_cgroups import ProgramCgroup
-from storm_calm.sandbox.zygote.session_process import (
-    KILL_TIMEOUT_SECONDS,
-    SessionProcess,
-    kill_all_but,
-    line_pair,
-    receive,
-)
+from storm_calm.sandbox.zygote.session_process import SessionProcess, kill_all_but, line_pair, receive
 from storm_calm.sandbox.zygote.session_states import SessionStates, StateGoneError
 
-FILES = 4
-"""How many files come with a block: its code and input files, stdout, stderr, and the pipe for solver reports."""
+FILES = 4  # that come with a block: code and input files, stdout, stderr, pipe for solver reports
 
 _LINE = 3
-_FIRST_ENTRY_FD = 200  # where the files lie through which the first state enters its control group
-_START_TIMEOUT_SECONDS = 20.0  # for the first state to be ready
-_FORK_TIMEOUT_SECONDS = 10.0  # for a state to fork
-_CLEANUP_TIMEOUT_SECONDS = 4.0  # that the next block waits for what was killed to be gone
+_FIRST_ENTRY_FD = 200  # the files through which the first state enters its control group get numbers from here on
+_START_TIMEOUT_SECONDS = 20.0  # until the first state is ready
+_FORK_TIMEOUT_SECONDS = 10.0  # until a state has forked
+_CLEANUP_TIMEOUT_SECONDS = 4.0  # until killed processes are gone, before the next block
 
 
 def run_supervisor(
@@ -61,14 +54,14 @@ def run_supervisor(
     cgroup: ProgramCgroup | None,
     inherited: int,
 ) -> NoReturn:
-    """Be a supervisor. `line` leads to the fork server and brings one order, with the caller's end of a socket.
+    """Run the supervisor of a session until its caller is gone.
 
-    cgroup: the control group for its blocks.
-    inherited: bytes of memory that each process starts with.
+    line: the socket to the fork server. It sends one request, with a socket to the caller.
+    cgroup: the control group for the blocks. inherited: bytes of memory that each process starts with.
     """
     exit_code = 1
     try:
-        # The supervisor stays outside of the cgroup: it must get its turn, and live, whatever the blocks do.
+        # The supervisor is not in the control group of the blocks, so that they can't starve or kill it.
         opened = cgroup.entry_fds() if cgroup is not None else []
         entry_fds = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_ENTRY_FD) for fd in opened]
         os.dup2(line.detach(), _LINE)
@@ -82,20 +75,18 @@ def run_supervisor(
         else:
             isolation_levels.apply_isolation(context, folder, limits)
             isolation_levels.apply_seccomp(context, sends_files=True)
-        # The program's processes are of the same user: this keeps them from this one's memory.
+        # The blocks run as the same user. Without this they could read the memory of the supervisor.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         order, files, _, _ = socket.recv_fds(line, 1 << 16, 1)
         if order:
             caller = socket.socket(fileno=files[0])
-            supervisor = SessionSupervisor(
-                context, folder, limits, channel, caller, entry_fds, inherited, json.loads(order)["seed"]
-            )
+            seed = json.loads(order)["seed"]
+            supervisor = SessionSupervisor(context, folder, limits, channel, caller, entry_fds, inherited, seed)
             try:
-                supervisor.serve()
+                with contextlib.suppress(SessionEndedError):
+                    supervisor.serve()
             finally:
                 supervisor.end()
-        exit_code = 0
-    except SessionEndedError:
         exit_code = 0
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -105,52 +96,46 @@ def run_supervisor(
 
 
 def _termination_socket(context: IsolationContext) -> socket.socket:
-    """Return what becomes readable when SIGTERM comes; a handler that raises could strike while this process clears up.
-
-    With namespaces it never comes: the end is SIGKILL from outside.
-    """
-    ours, written = socket.socketpair()
-    written.setblocking(False)
-    waking = written.detach()
+    """Return a socket that is readable after SIGTERM. With namespaces, SIGKILL from outside is used instead."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    wakeup_fd = theirs.detach()
     if context.isolation == "full":
-        # The first process of a pid namespace gets no signal from inside that it has no handler for.
+        # Without a handler, a signal from inside the pid namespace does not reach its first process.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     else:
+        # A handler that raises could interrupt the cleanup.
         signal.signal(signal.SIGTERM, lambda *_: None)
-        signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(wakeup_fd, warn_on_full_buffer=False)
     return ours
 
 
+@dataclass(slots=True)
 class SessionSupervisor:
     """Runs the blocks of a session, each on one of its states."""
 
-    def __init__(
-        self,
-        context: IsolationContext,
-        folder: str,
-        limits: Limits,
-        channel: Channel,
-        caller: socket.socket,
-        entry_fds: list[int],
-        inherited: int,
-        seed: int,
-    ) -> None:
-        self.context = context
-        self.folder = folder
-        self.limits = limits
-        self.channel = channel
-        self.caller = caller
-        self.entry_fds = entry_fds
-        self.inherited = inherited
-        self.seed = seed
-        self.termination = _termination_socket(context)
-        self.top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        # The folders of all states are held in the supervisor's memory.
-        self.states = SessionStates(self.top, min(2 * limits.file_mb, max(1, limits.memory_mb // 2)) << 20)
+    context: IsolationContext
+    folder: str
+    limits: Limits
+    channel: Channel
+    caller: socket.socket
+    entry_fds: list[int]
+    inherited: int
+    seed: int
+    termination: socket.socket = field(init=False)
+    top: int = field(init=False)
+    states: SessionStates = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.termination = _termination_socket(self.context)
+        self.top = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # The snapshots of all states are in the supervisor's memory.
+        snapshots_mb = min(2 * self.limits.file_mb, max(1, self.limits.memory_mb // 2))
+        self.states = SessionStates(self.top, snapshots_mb << 20)
 
     def serve(self) -> None:
-        """Do what the caller asks for until it is gone."""
+        """Serve the caller until it is gone."""
         self._first_state()
         socket.send_fds(self.caller, [json.dumps({"live": [0]}).encode()], [self.top])
         while True:
@@ -168,7 +153,7 @@ class SessionSupervisor:
                 elif order["call"] == "rewind":
                     self.states.rewind(order["block"])
                 else:
-                    continue  # A stop that came when the block was over.
+                    continue  # A stop that arrived after the block had ended.
             except StateGoneError as error:
                 kill_all_but(self.states.pids())
                 answer = {"lost": str(error)}
@@ -178,14 +163,14 @@ class SessionSupervisor:
             self.caller.send(json.dumps(answer | {"live": self.states.live()}).encode())
 
     def end(self) -> None:
-        """Kill all. With namespaces the end of this process does."""
+        """Kill all processes of the session. With namespaces, the kernel does that when this process ends."""
         if self.context.isolation == "full":
             return
         self.states.clear()
         kill_all_but(set())
-        # To the last: what is left to reap would go to the fork server, which does not know it.
+        # Reap all of them: the rest would become children of the fork server, which does not know them.
         with contextlib.suppress(ChildProcessError):
-            deadline = time.monotonic() + KILL_TIMEOUT_SECONDS
+            deadline = time.monotonic() + session_process.KILL_TIMEOUT_SECONDS
             while time.monotonic() < deadline:
                 if not os.waitpid(-1, os.WNOHANG)[0]:
                     time.sleep(0.0005)
@@ -217,7 +202,7 @@ class SessionSupervisor:
             raise OSError("the session's folder can't be remembered")
 
     def _block(self, order: dict[str, Any], files: list[int]) -> dict[str, Any]:
-        """Run a block on the state `order["on"]`; return how it ended."""
+        """Run a block on the state `order["on"]`, and return how it ended."""
         kill_all_but(self.states.pids(), seconds=_CLEANUP_TIMEOUT_SECONDS)
         self.states.rewind(order["on"])
         self.states.dirty = True
@@ -229,7 +214,7 @@ class SessionSupervisor:
             process.close()
             raise
         monitor.stop()
-        # One that waits does nothing any more, dead or not: no need to see it taken down.
+        # A process that waits does nothing more, so its teardown need not be awaited.
         kill_all_but(self.states.pids() | ({process.pid} if monitor.waits else set()))
         outcome = "undone"
         if monitor.ended_well and monitor.is_done:
@@ -240,7 +225,7 @@ class SessionSupervisor:
         return monitor.report(outcome)
 
     def _fork(self, state: SessionProcess, files: list[int]) -> SessionProcess:
-        """Let the newest state fork; return the fork, known by the first message that it sends."""
+        """Let the newest state fork. The first message of the fork shows its pid. Raises StateGoneError."""
         number = self.states.newest
         ours, theirs = line_pair()
         with theirs:

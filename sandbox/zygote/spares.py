@@ -1,6 +1,4 @@
-"""Fork programs' processes, and keep spares: children that were forked ahead, locked in, and wait for a program."""
-
-from __future__ import annotations
+"""Fork the processes of programs, and keep spares: children that are already isolated and wait for a program."""
 
 import collections
 import os
@@ -16,61 +14,53 @@ from storm_calm.sandbox.zygote.forked_process import ForkedProcess
 from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
 from storm_calm.sandbox.zygote.program_cgroups import CgroupPool
 
-RETRY_SECONDS = 0.05
-"""To wait before a spare is made again after one failed."""
+RETRY_SECONDS = 0.05  # pause after a spare could not be made
 
 
 @dataclass(slots=True)
 class SparePool:
-    """Forks children on `context`, and has some ready."""
+    """A pool of children of the fork server."""
 
     context: IsolationContext
-    cgroups: CgroupPool | None
-    """Control groups for programs, if they can be had."""
-    channel: Channel
-    """Where the probe in a program reports its solves."""
-    limits: Limits
-    """Of the spares; a run with others gets a child of its own."""
-    size: int
-    """Children to keep ready."""
-    main_library: str
-    """The library that most programs here solve with."""
-    on_fork: Callable[[ForkedProcess], object] = lambda process: None
-    """Called with each new child."""
-    inherited_bytes: int = field(default_factory=lambda: processes.private_bytes("self"))
-    """Bytes of memory that each child starts with."""
-    warms_up: bool = False
-    """Whether spares solve something tiny ahead: only if the last order came alone, as it takes time from others."""
+    cgroups: CgroupPool | None  # None if not available
+    channel: Channel  # for the solver reports of programs
+    limits: Limits  # of the spares; a program with different limits gets a new child
+    size: int  # number of spares to keep
+    main_library: str  # the library that most programs of this fork server use
+    on_fork: Callable[[ForkedProcess], object] = lambda process: None  # called with each new child
+    inherited_bytes: int = field(default_factory=lambda: processes.private_bytes("self"))  # at the start of each child
+    warms_up: bool = False  # whether spares solve a tiny model ahead; not while others need the processor
     spares: collections.deque[ForkedProcess] = field(default_factory=collections.deque)
     _own_namespace: int = field(default_factory=lambda: os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC))
-    _networks: list[int] = field(default_factory=list)
-    """Network namespaces in which there is nobody."""
+    _networks: list[int] = field(default_factory=list)  # network namespaces without processes
     _folders: int = 0
     _next_spare: float = 0.0
 
     def is_full(self) -> bool:
-        """Whether all spares are there."""
         return len(self.spares) >= self.size
 
     def can_refill(self) -> bool:
-        """Whether a spare is missing, and may be made now."""
+        """Return whether a spare is missing and may be made now."""
         return not self.is_full() and time.monotonic() >= self._next_spare
 
     def refill(self) -> None:
-        """Make a spare."""
+        """Make a spare. If that fails, pause for `RETRY_SECONDS`."""
         try:
             self.spares.append(self.fork(self.limits, spare=True))
         except OSError:
             self._next_spare = time.monotonic() + RETRY_SECONDS
 
     def take(self, limits: Limits) -> ForkedProcess:
-        """Return a spare that was made for such limits, or a new child."""
-        if self.spares and _prepared_alike(self.spares[0].limits, limits):
-            return self.spares.popleft()
+        """Return a spare if it was made for these limits, else a new child."""
+        if self.spares:
+            made = self.spares[0].limits
+            # The child does not apply the limits on time and output itself.
+            if (made.memory_mb, made.file_mb, made.processes) == (limits.memory_mb, limits.file_mb, limits.processes):
+                return self.spares.popleft()
         return self.fork(limits)
 
     def fork(self, limits: Limits, *, spare: bool = False, session: bool = False) -> ForkedProcess:
-        """Return a new child that is locked in for `limits`. spare: it waits for a program; session: a supervisor."""
+        """Return a new child, isolated with `limits`. spare: made ahead of a program. session: a session supervisor."""
         cgroup = self.cgroups.take(limits, together=not session) if self.cgroups else None
         network = -1
         if self.context.isolation == "full" and not session:
@@ -78,7 +68,7 @@ class SparePool:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         folder = self._new_folder()
         if self.context.isolation == "full":
-            # The child is the first of a pid namespace: it takes all that it started with it, in one fork.
+            # The child becomes the first process of a pid namespace, so killing it kills all that it started.
             kernel.unshare(kernel.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0 and session:
@@ -98,14 +88,14 @@ class SparePool:
     def recycle(self, process: ForkedProcess) -> None:
         """Take back the control group and the network namespace of a child that ended."""
         if process.cgroup is not None and self.cgroups is not None:
-            if process.cause is None and process.cgroup.ran_out():
+            if process.cause is None and process.cgroup.oom_killed():
                 process.cause = "memory_limit"
             self.cgroups.give_back(process.cgroup, empty=self.context.isolation == "full")
         if process.network >= 0:
             self._networks.append(process.network)
 
     def discard(self, process: ForkedProcess) -> None:
-        """Forget a spare that failed: the next caller tries again, and gets the reason."""
+        """Drop a spare that failed. The next program gets a new child, and the error if that fails too."""
         self.spares = collections.deque(spare for spare in self.spares if spare is not process)
         self._next_spare = time.monotonic() + RETRY_SECONDS
 
@@ -116,8 +106,3 @@ class SparePool:
         folder = os.path.join(self.context.scratch, str(self._folders))
         os.mkdir(folder, 0o700)
         return folder
-
-
-def _prepared_alike(some: Limits, others: Limits) -> bool:
-    """Whether a child made for one can run the other: time and output are not its own business."""
-    return (some.memory_mb, some.file_mb, some.processes) == (others.memory_mb, others.file_mb, others.processes)

@@ -1,10 +1,8 @@
 """The fork server's process, from its start to its loop.
 
-The caller starts it with a clean environment and nothing but a socket. It finds the best isolation level, moves to
-where programs may run, loads an import group there, and serves.
+The caller starts it with a clean environment and one socket. It finds the best isolation level, enters it, loads an
+import group there, and serves.
 """
-
-from __future__ import annotations
 
 import contextlib
 import dataclasses
@@ -23,15 +21,15 @@ from storm_calm.sandbox.zygote import child, isolation_levels, kernel, namespace
 from storm_calm.sandbox.zygote.best_isolation import best_isolation
 from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
 from storm_calm.sandbox.zygote.program_cgroups import CgroupPool
-from storm_calm.sandbox.zygote.server import ZygoteServer, exit_with
+from storm_calm.sandbox.zygote.server import ZygoteServer
 from storm_calm.sandbox.zygote.spares import SparePool
 
 
 def main() -> None:
-    """Serve on the socket and with the settings that the command line names."""
+    """Serve with the socket and the settings in the first argument, a JSON object."""
     settings: dict[str, Any] = json.loads(sys.argv[1])
     control = socket.socket(fileno=settings["control"])
-    # The socket may live on in a process that the caller forked; the caller itself does not.
+    # A process that the caller forked may keep the socket open after the caller has ended; the pidfd reports that end.
     caller = os.pidfd_open(settings["caller"])
     cgroups = None
     if settings["cgroups"]:
@@ -39,7 +37,11 @@ def main() -> None:
         cgroups = CgroupPool.open(version, trees)
         for fd, _ in trees:
             os.set_inheritable(fd, False)
-    _raise_open_files()
+    # This process, unlike its programs, may open as many files as the machine allows: each program needs a few here.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
     scratch, dedicated, paths = settings["scratch"], settings["dedicated"], settings["paths"]
     isolation, missing = best_isolation(settings["isolation"], scratch, dedicated=dedicated, libraries=paths)
     if isolation is None or ISOLATION_LEVELS.index(isolation) > ISOLATION_LEVELS.index(settings["minimum_isolation"]):
@@ -51,55 +53,31 @@ def main() -> None:
     if isolation == "full":
         pid = os.fork()
         if pid:
-            # Stays outside only to pass on how the fork server ended; it has loaded nothing, so it is small.
+            # Stays outside only to pass on the exit code of the fork server. It has loaded nothing, so it is small.
             control.close()
-            exit_with(os.waitpid(pid, 0)[1])
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 0xFF)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         namespaces.mount_proc()
-    _load_and_serve(control, caller, cgroups, settings, context, missing)
 
-
-def _raise_open_files() -> None:
-    """Allow this process, not its programs, all the open files that it may have: each program takes some of them."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _load_and_serve(
-    control: socket.socket,
-    caller: int,
-    cgroups: CgroupPool | None,
-    settings: dict[str, Any],
-    context: IsolationContext,
-    missing: tuple[str, ...],
-) -> None:
     channel = preload.load(settings["libraries"], context.libraries)
     modules = _hide(context)
     preload.freeze_memory()
     context = dataclasses.replace(context, data_bytes=processes.data_bytes())
-    pool = SparePool(
-        context=context,
-        cgroups=cgroups,
-        channel=channel,
-        limits=Limits(**settings["limits"]),
-        size=settings["spares"],
-        main_library=settings["libraries"][-1] if settings["libraries"] else "",
-    )
+    limits, size = Limits(**settings["limits"]), settings["spares"]
+    main_library = settings["libraries"][-1] if settings["libraries"] else ""
+    pool = SparePool(context, cgroups, channel, limits, size, main_library)
     _answer(control, isolation=context.isolation, missing=missing, inherited_bytes=pool.inherited_bytes)
     ZygoteServer(pool, control, caller).serve()
     del modules
 
 
 def _hide(context: IsolationContext) -> list[ModuleType]:
-    """Leave nothing of the fork server for programs to find: once here, instead of in every child, where it is dear.
-
-    Returns the modules that must go on living although nobody can import them any more.
-    """
+    """Hide the fork server from its children. Return its modules, which must stay alive but can't be imported."""
+    # Once here, because it would be slow in every child.
     os.environ.clear()
     os.environ.update(child.program_environment(context.scratch, context.libraries))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # The caller may block some, and hand that on.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # Signals that the caller blocks are inherited as blocked.
     ours = [name for name in sys.modules if name.partition(".")[0] == "storm_calm"]
     return [sys.modules.pop(name) for name in ours]
 

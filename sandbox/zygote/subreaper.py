@@ -1,9 +1,8 @@
-"""Without namespaces a program's orphans would outlive it: a process between it and the fork server that sees to them.
+"""A supervisor process between the fork server and a program, which kills the program's orphans.
 
-The kernel hands every orphan below the supervisor to it, so at the end it can kill and count until none is left.
+It is needed without namespaces, because orphans would then outlive the program. The kernel reparents every orphan below
+the supervisor to it, so at the end it kills until it has no children left.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
@@ -16,18 +15,18 @@ from typing import NoReturn
 from storm_calm.sandbox.zygote import kernel, processes, remove_folder
 
 _SIGNALS = {signal.SIGTERM, signal.SIGCHLD}
-_SWEEP_TIMEOUT_SECONDS = 60.0  # for all to be gone; they run no more code long before
+_SWEEP_TIMEOUT_SECONDS = 60.0  # until all are gone; they execute no code long before that
 
 
 def split(shared: Iterable[str] = ()) -> None:
-    """Go on as a child of this process, which stays behind as its supervisor and never comes back from here.
+    """Fork, and return in the child only. The parent becomes its supervisor and never returns.
 
-    It ends as the child ended, when all below it are gone. SIGTERM makes it end everything.
-    shared: folders that the next program will see too; they are emptied then.
+    When all its descendants are gone, it exits like the child. On SIGTERM it kills them all.
+    shared: folders that the next program will also see; the supervisor empties them at the end.
     """
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
-    # Blocked before the fork, so that none is lost between it and the wait.
+    # Blocked before the fork, so that no signal is lost between the fork and the wait.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     pid = os.fork()
     if pid == 0:
@@ -39,14 +38,14 @@ def split(shared: Iterable[str] = ()) -> None:
     for folder in shared:
         with contextlib.suppress(OSError):
             remove_folder.empty(folder)
-    _end_like(status)
+    _exit_like(status)
 
 
 def _watch(pid: int) -> int:
-    """Wait for the program's end, or for the order to end it; its wait status."""
+    """Wait until the program ends, or kill it on SIGTERM. Return its wait status."""
     while True:
-        order = signal.sigwait(_SIGNALS)
-        if order == signal.SIGTERM:
+        received = signal.sigwait(_SIGNALS)
+        if received == signal.SIGTERM:
             os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
             return status
@@ -59,14 +58,12 @@ def _watch(pid: int) -> int:
 
 
 def _sweep() -> None:
-    """Kill and bury all that descends from this process."""
+    """Kill and reap all descendants of this process."""
     deadline = time.monotonic() + _SWEEP_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         for pid in processes.process_tree(os.getpid())[1:]:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -75,8 +72,8 @@ def _sweep() -> None:
         time.sleep(0.001)
 
 
-def _end_like(status: int) -> NoReturn:
-    """End with the exit code or the signal that `status` tells of."""
+def _exit_like(status: int) -> NoReturn:
+    """End this process with the exit code or the signal in the wait status `status`."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,28 +1,26 @@
-"""Try things in a child process that is thrown away, as they can't be undone."""
-
-from __future__ import annotations
+"""Try irreversible actions in a child process that is then thrown away."""
 
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from storm_calm.sandbox.zygote import kernel, namespaces
 
 
 def run_in_child(action: Callable[[], None]) -> None:
-    """Run `action` in a child and wait for it; an OSError there is raised here."""
+    """Run `action` in a child process and wait for it. Raises the OSError that the action raised."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        answer: OSError | None = None
+        result: OSError | None = None
         try:
             action()
         except OSError as error:
-            answer = error
+            result = error
         except BaseException as error:
-            answer = OSError(0, f"{type(error).__name__}: {error}")
+            result = OSError(0, f"{type(error).__name__}: {error}")
         finally:
-            os.write(writer, pickle.dumps(answer))
+            os.write(writer, pickle.dumps(result))
             os._exit(0)
     os.close(writer)
     with open(reader, "rb") as file:
@@ -34,27 +32,24 @@ def run_in_child(action: Callable[[], None]) -> None:
 
 
 def capabilities_as_nobody() -> frozenset[int] | None:
-    """Return the capabilities that an ordinary user needs to run the interpreter; None if root can't become one.
+    """Return the capabilities that an ordinary user needs to run the interpreter; None if root can't switch users.
 
-    One capability, to read, if it is in /root. Where Landlock governs what can be read, it gives nothing beyond that.
+    If only root can read the interpreter's folder, this is CAP_DAC_READ_SEARCH. Landlock still applies to it.
     """
     folders = namespaces.system_folders()
+    if not _can_become_nobody():
+        return None
+    return frozenset() if _can_become_nobody(folders) else frozenset({kernel.CAP_DAC_READ_SEARCH})
 
-    def become() -> None:
+
+def _can_become_nobody(folders: Iterable[str] = ()) -> bool:
+    """Return whether a child process can change to the user `NOBODY` and then list these folders."""
+
+    def action() -> None:
         namespaces.become(namespaces.NOBODY)
-
-    def become_and_look() -> None:
-        become()
         for folder in folders:
             os.listdir(folder)
 
-    if not _works(become):
-        return None
-    return frozenset() if _works(become_and_look) else frozenset({kernel.CAP_DAC_READ_SEARCH})
-
-
-def _works(action: Callable[[], None]) -> bool:
-    """Whether `action` comes to its end, in a child that is thrown away."""
     try:
         run_in_child(action)
     except OSError:

@@ -1,4 +1,4 @@
-"""Harm that only somebody outside can judge; all else is a case of `sandbox.selfcheck`, see test_selfcheck.py."""
+"""Attacks whose effect is only visible from outside. The others are cases of `sandbox.selfcheck`."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""How exact the limits are; that each holds at all is a case of `sandbox.selfcheck`, see test_selfcheck.py."""
+"""The precision of the limits. That each limit works is a case of `sandbox.selfcheck`."""
 
 import time
 
@@ -12,7 +12,7 @@ def test_what_does_not_end_is_ended_at_once(sandbox):
     begin = time.monotonic()
     execution = sandbox.run("print('begun')\nwhile True: pass", limits=Limits(seconds=0.3, memory_mb=512))
     assert (execution.status, execution.stdout) == ("timeout", "begun\n")
-    assert 0.3 <= execution.wall_seconds < 0.5 + 1  # the second for a busy machine
+    assert 0.3 <= execution.wall_seconds < 0.5 + 1  # one second more for a busy machine
     assert time.monotonic() - begin < 3
 
 
@@ -51,5 +51,5 @@ except (OSError, RuntimeError):
 """
     execution = sandbox.run(code, limits=Limits(processes=10))
     assert execution.exit_code == 3
-    # Without a user namespace the limit is on all processes of the user; others come and go meanwhile.
+    # Without a user namespace the limit counts all processes of the user, and their number changes meanwhile.
     assert int(execution.stdout) == 9 if sandbox.isolation == "full" else 0 < int(execution.stdout) < 40

@@ -1,4 +1,4 @@
-"""The sandbox opened by a user without any rights: the same isolation levels, by way of user namespaces."""
+"""A sandbox of an unprivileged user: the same isolation levels, through user namespaces."""
 
 import json
 import os
@@ -20,7 +20,7 @@ import os, sys
 sys.path.insert(0, {root!r})
 from storm_calm.sandbox.zygote import kernel, namespaces
 if os.geteuid() == 0:
-    # Where the interpreter is behind a closed folder, such as /root, show it in an open one of the same name.
+    # If the interpreter is in a closed folder such as /root, show it in an open one with the same name.
     folders = [*namespaces.system_folders(), {root!r}]
     closed = {{parent for path in folders for parent in map(str, __import__("pathlib").Path(path).parents)
               if not os.stat(parent).st_mode & 1}}

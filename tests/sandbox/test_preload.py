@@ -1,4 +1,4 @@
-"""What was loaded and warmed up ahead makes programs quick, and nothing else."""
+"""Loading and warming libraries ahead makes programs faster and changes nothing else."""
 
 import time
 
@@ -24,7 +24,7 @@ IMPORTS = {
 
 
 def run_in_a_warm_child(sandbox: Sandbox, code: str) -> str:
-    """The output of a program that nothing else ran beside, and before which the fork server had time to prepare."""
+    """Return the output of a program that runs alone, after the fork server had time to make a spare."""
     for _ in range(2):
         execution = sandbox.run(code)
         time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""A folder is remembered and brought back, whatever was in it, and untouched files are left alone."""
+"""A snapshot of a folder restores any content, and unchanged files are not touched."""
 
 import os
 import time
@@ -16,12 +16,12 @@ def top(tmp_path):
 
 
 def age(path):
-    """Wait until a later change of the file is sure to show in its times."""
+    """Wait until a later change of the file is certain to change its times."""
     while time.time_ns() < path.stat().st_ctime_ns + 60_000_000:
         time.sleep(0.01)
 
 
-def test_a_change_of_the_same_length_at_the_same_time_is_seen(tmp_path, top):
+def test_a_change_with_the_same_length_and_time_is_detected(tmp_path, top):
     path = tmp_path / "f"
     path.write_bytes(b"old")
     times = path.stat()
@@ -33,7 +33,7 @@ def test_a_change_of_the_same_length_at_the_same_time_is_seen(tmp_path, top):
     assert path.stat().st_mtime_ns == times.st_mtime_ns
 
 
-def test_what_did_not_change_is_neither_read_nor_written_again(tmp_path, top):
+def test_unchanged_files_are_neither_read_nor_written_again(tmp_path, top):
     path = tmp_path / "f"
     path.write_bytes(b"old")
     age(path)
@@ -86,7 +86,7 @@ def test_links_are_not_followed(tmp_path, top):
     ],
     ids=["large", "deep", "many"],
 )
-def test_too_much_is_refused_and_can_be_undone(tmp_path, top, fill):
+def test_a_folder_over_the_limits_is_refused_and_can_be_restored(tmp_path, top, fill):
     empty = scratch_snapshot.take_snapshot(top, None, 1000)
     fill(tmp_path)
     with pytest.raises(scratch_snapshot.TooMuchError):

@@ -1,4 +1,4 @@
-"""Sessions: blocks share their state, a failed one leaves no trace, and a rewind goes back to any of them."""
+"""Sessions: blocks share their state, a failed block changes nothing, and a rewind restores the state after any."""
 
 import os
 import select
@@ -73,14 +73,14 @@ def test_a_failed_block_leaves_the_state_and_the_files_as_they_were(sandbox, sta
         assert session.blocks == 3
 
 
-def test_an_exit_code_tells_what_the_block_said(session):
+def test_the_exit_code_is_the_one_of_the_block(session):
     assert session.run("import sys; sys.exit(3)").exit_code == 3
     killed = session.run("import os; os.kill(os.getpid(), 9)")
     assert (killed.status, killed.exit_code, killed.signal) == ("error", None, 9)
     assert session.run("raise SystemExit('so long')").stderr == "so long\n"
 
 
-def test_leaving_with_exit_code_0_keeps_the_state(session):
+def test_exit_code_0_keeps_the_state(session):
     assert session.run("import sys\nx = 1\nsys.exit(0)").status == "ok"
     assert session.run("print(x)").stdout == "1\n"
 
@@ -113,7 +113,7 @@ def test_a_rewind_counts_failed_blocks_too(session):
 
 
 @pytest.mark.parametrize("block", [-1, 2, True, 0.0, "1"])
-def test_a_rewind_to_a_block_that_there_is_not_is_an_error(session, block):
+def test_a_rewind_to_an_unknown_block_is_an_error(session, block):
     session.run("x = 1")
     with pytest.raises(ValueError, match="there are blocks 0 to 1"):
         session.rewind(block)
@@ -125,11 +125,11 @@ def test_many_blocks_can_be_rewound_all_the_way(session):
         assert session.run(f"x = {number}").replayed == 0
     session.rewind(5)
     execution = session.run("print(x)")
-    assert (execution.stdout, execution.replayed) == ("5\n", 5)  # Older states are not kept for ever.
+    assert (execution.stdout, execution.replayed) == ("5\n", 5)  # The oldest states were dropped.
     assert session.run("print(x)").replayed == 0
 
 
-def test_random_numbers_go_on_and_are_the_same_again_after_a_rewind(session):
+def test_random_numbers_continue_and_repeat_after_a_rewind(session):
     draw = "print(random.random(), numpy.random.random())"
     session.run("import random, numpy\nrandom.seed(5)\nnumpy.random.seed(5)\n" + draw)
     second = session.run(draw).stdout
@@ -141,7 +141,7 @@ def test_random_numbers_go_on_and_are_the_same_again_after_a_rewind(session):
     assert session.run(draw).stdout == third
 
 
-def test_tracebacks_show_each_block_s_own_lines_and_no_frame_of_ours(session):
+def test_tracebacks_show_the_lines_of_each_block_and_no_frame_of_the_sandbox(session):
     session.run("def f(y):\n    return 1 / y  # here")
     assert session.run("x = 0\nf(x)").stderr.splitlines()[:-1] == [
         "Traceback (most recent call last):",
@@ -159,9 +159,9 @@ def test_functions_show_their_source(session):
     assert session.run("import inspect\nprint(inspect.getsource(f))").stdout == "def f():\n    return 1\n"
 
 
-def test_the_folder_is_what_is_remembered_of_a_deep_and_strange_tree(session, sandbox):
+def test_a_snapshot_restores_a_deep_and_unusual_folder(session, sandbox):
     if sandbox.isolation == "landlock":
-        # Modes of files can't be changed there; the rest of the tree can.
+        # Programs can't change the modes of files there.
         session.run("import os; os.chmod = lambda path, mode: None")
     number = session.blocks + 1
     make = """
@@ -198,7 +198,7 @@ print(os.readlink("a/b/up"), os.readlink("out"), open("a/b/c/file").read(), oct(
         assert session.run(look).stdout == before
 
 
-def test_a_folder_that_is_too_much_to_remember_makes_its_block_run_again(session):
+def test_a_folder_too_large_for_a_snapshot_makes_its_block_run_again(session):
     session.run("x = 1")
     assert session.run("import os\nos.makedirs('d/' * 60)\nx = 2").status == "ok"
     execution = session.run("print(x)")
@@ -216,7 +216,7 @@ def test_input_files_are_there_and_results_come_back(session):
     assert (after.stdout, after.files) == ("['block_1.py', 'block_3.py', 'in']\n", {"in/a": b"text"})
 
 
-def test_an_input_file_that_cannot_be_put_there_is_an_error_of_the_block(session):
+def test_an_input_file_that_cannot_be_written_is_an_error_of_the_block(session):
     session.run("open('a', 'w').close()")
     assert session.run("print(1)", files={"a/b": b""}).status == "error"
     assert session.run("print(1)").status == "ok"
@@ -233,7 +233,7 @@ LEAVING = {
 
 
 @pytest.mark.parametrize("code", LEAVING.values(), ids=LEAVING.keys())
-def test_what_leaves_a_thread_or_a_child_runs_again_and_says_so(session, code):
+def test_a_block_that_leaves_a_thread_or_a_child_runs_again_and_is_reported(session, code):
     session.run("x = 1")
     execution = session.run(code + "\nx += 1")
     assert (execution.status, execution.replayed) == ("ok", 0)
@@ -247,7 +247,7 @@ def test_what_leaves_a_thread_or_a_child_runs_again_and_says_so(session, code):
     assert (last.stdout, last.replayed) == ("1\n", 0)
 
 
-def test_what_a_block_s_threads_still_print_is_waited_for(session):
+def test_the_output_of_a_block_s_threads_is_waited_for(session):
     code = "import threading, time\ndef work():\n    time.sleep(0.2)\n    print('late')\n"
     assert outcome(session.run(code + "threading.Thread(target=work).start()\nx = 1")) == ("ok", "late\n")
     following = session.run("print(x)")
@@ -255,7 +255,7 @@ def test_what_a_block_s_threads_still_print_is_waited_for(session):
 
 
 @pytest.mark.alone
-def test_a_block_is_killed_if_an_earlier_one_does_not_run_again_as_it_had(session):
+def test_a_block_is_killed_if_an_earlier_one_fails_when_run_again(session):
     session.run(
         "import time, threading\nborn = time.time()\n"
         "threading.Thread(target=time.sleep, args=(99,), daemon=True).start()"
@@ -269,7 +269,7 @@ def test_a_block_is_killed_if_an_earlier_one_does_not_run_again_as_it_had(sessio
     assert session.run("print(born > 0)").stdout == "True\n"
 
 
-def test_a_block_s_own_limits_hold_for_it_alone(session):
+def test_limits_apply_to_their_own_block_only(session):
     assert session.run("while True: pass", limits=Limits(seconds=0.2)).status == "timeout"
     assert session.run("print('x' * 100)", limits=Limits(output_bytes=10)).status == "output_limit"
     assert session.run("x = b'x' * (100 << 20)", limits=Limits(memory_mb=50)).status == "memory_limit"
@@ -293,7 +293,7 @@ def test_two_sessions_side_by_side_do_not_see_each_other(sandbox):
             assert session.run("print(x, open('f').read())").stdout == f"{name} {name}\n"
 
 
-def test_a_session_that_waits_holds_no_place():
+def test_an_idle_session_takes_no_slot():
     with open_sandbox(workers=1) as sandbox, sandbox.session() as one, sandbox.session() as other:
         one.run("x = 1")
         other.run("x = 2")
@@ -301,7 +301,7 @@ def test_a_session_that_waits_holds_no_place():
         assert one.run("print(x)").stdout == "1\n"
 
 
-def test_a_session_that_is_never_used_costs_nothing(sandbox):
+def test_an_unused_session_can_be_rewound_and_closed(sandbox):
     session = sandbox.session()
     session.rewind(0)
     session.close()
@@ -311,7 +311,7 @@ def test_a_session_that_is_never_used_costs_nothing(sandbox):
 
 
 def processes_named(word):
-    """Processes anywhere on the machine of that name, those that wait to be buried not among them."""
+    """Return the processes of that name on the machine, without zombies."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -362,7 +362,7 @@ def test_closing_leaves_no_process_and_no_file(sandbox, word):
         assert not folders[0].exists()
 
 
-def test_a_session_is_made_anew_when_its_fork_server_dies():
+def test_a_session_is_restarted_when_its_fork_server_dies():
     with open_sandbox() as sandbox, sandbox.session() as session:
         session.run("import random\nx = random.random()\nprint(x)")
         session.run("1 / 0")
@@ -388,7 +388,7 @@ def test_closing_the_sandbox_ends_its_sessions(word):
     assert processes_named(word) == []
 
 
-def test_closing_the_sandbox_under_a_block_says_so():
+def test_closing_the_sandbox_during_a_block_is_reported():
     sandbox = open_sandbox()
     session = sandbox.session()
     session.run("x = 1")

@@ -1,4 +1,4 @@
-"""Blocks that mean harm to their session: they may lose its states, and then only their own; nobody waits for them."""
+"""Hostile blocks may lose the states of their own session only, and delay no other session."""
 
 import signal
 import time
@@ -99,7 +99,7 @@ def test_killing_everything_in_reach_kills_nothing_outside(walled):
         assert neighbour.run("print(y)").replayed == 0
 
 
-def test_a_state_that_was_killed_is_made_again(walled):
+def test_a_killed_state_is_restored_by_running_blocks_again(walled):
     with walled.session() as session:
         session.run("import os\nx = 1")
         session.run("y = 2")
@@ -108,7 +108,7 @@ def test_a_state_that_was_killed_is_made_again(walled):
         assert (execution.stdout, execution.replayed) == ("1 2\n", 1)
 
 
-def test_a_block_that_closes_the_line_hears_why_it_failed(sandbox):
+def test_a_block_that_closes_its_socket_gets_the_reason_on_stderr(sandbox):
     with sandbox.session() as session:
         session.run("import os\nx = 1")
         execution = session.run("x = 2\nos.close(4)\nprint('end')")
@@ -129,7 +129,7 @@ def test_no_signal_from_a_block_ends_the_session(full, number):
 def test_a_block_that_ends_its_session_every_time_is_killed_and_changes_nothing():
     with open_sandbox(isolation="limits", minimum_isolation="limits") as sandbox, sandbox.session() as session:
         session.run("import os, time\nx = 1")
-        # The first state leads the blocks; its parent is the supervisor.
+        # The first state is the session leader of the blocks; its parent is the supervisor.
         supervisor = "int(open(f'/proc/{os.getsid(0)}/stat').read().rpartition(')')[2].split()[1])"
         execution = session.run(f"x = 2\nos.kill({supervisor}, 9)\ntime.sleep(5)")
         assert execution.status == "killed"
@@ -137,7 +137,7 @@ def test_a_block_that_ends_its_session_every_time_is_killed_and_changes_nothing(
         assert session.run("print(x)").stdout == "1\n"
 
 
-def test_the_keeper_s_memory_is_out_of_reach(walled):
+def test_blocks_cannot_read_the_memory_of_the_supervisor(walled):
     code = (
         "import os\n"
         "for pid in (os.getppid(), 1):\n"
@@ -145,7 +145,7 @@ def test_the_keeper_s_memory_is_out_of_reach(walled):
         "    except OSError: print('refused')"
     )
     with walled.session() as session:
-        # The first state is the only parent that the first block has.
+        # The parent of the first block is the first state.
         assert "1 open" not in session.run(code).stdout
 
 
@@ -162,11 +162,11 @@ def test_the_deadline_holds(sandbox):
         ):
             execution = session.run(code, limits=Limits(seconds=0.3, memory_mb=512))
             assert execution.status == "timeout"
-            assert 0.3 <= execution.wall_seconds < 0.5 + 0.5  # the last for a busy machine
+            assert 0.3 <= execution.wall_seconds < 0.5 + 0.5  # half a second more for a busy machine
 
 
-def test_a_session_whose_keeper_is_killed_leaves_nothing():
-    """Without walls a program can do that: it is lost twice, and the session goes on without the block."""
+def test_a_session_whose_supervisor_is_killed_leaves_nothing():
+    """At level "limits" a block can kill its supervisor. After the second loss, the session continues without it."""
     with open_sandbox(isolation="limits", minimum_isolation="limits") as sandbox, sandbox.session() as session:
         find = "print(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])"
         supervisor = int(session.run(f"import os\n{find}").stdout)

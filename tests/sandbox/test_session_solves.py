@@ -1,4 +1,4 @@
-"""Solvers in sessions: a solve in a copy of a process that has solved before gives what a new process gives."""
+"""Solvers in sessions: a solve in a fork of a process that has solved before gives the result of a new process."""
 
 import pytest
 
@@ -78,7 +78,7 @@ LIMITS = Limits(seconds=60, memory_mb=1024)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_solve_after_solve_gives_what_new_processes_give(full, kind):
+def test_repeated_solves_give_the_results_of_new_processes(full, kind):
     define, solves = KINDS[kind]
     fresh = [full.run(define + solve, limits=LIMITS) for solve in solves]
     assert [run.status for run in fresh] == ["ok"] * len(solves), fresh[0].stderr
