@@ -8,7 +8,7 @@ import pytest
 from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.import_hook import ImportHook
-from storm_calm.sandbox.probe.watching import watch
+from storm_calm.sandbox.probe.watching import watch_function
 from support.probe_reports import counts, report
 
 pytestmark = pytest.mark.slow
@@ -116,7 +116,7 @@ class _Sent(Channel):
 def _watched(watcher):
     kind = type("Library", (_Library,), {"solve": lambda self, inner=None: _Library.solve(self, inner)})
     channel = _Sent()
-    watch(kind, "solve", channel, watcher)
+    watch_function(kind, "solve", channel, watcher)
     return kind, channel
 
 
