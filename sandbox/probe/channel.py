@@ -7,7 +7,7 @@ import math
 import os
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from storm_calm.sandbox.execution import SolverReport
 
@@ -21,10 +21,10 @@ class Channel:
 
     _fd: int = -1
     _nonce: bytes = b""
-    _deadline: float = field(default=math.inf)
+    _deadline: float = math.inf
 
     def open(self, fd: int, nonce: str, deadline: float) -> None:
-        """Send reports to the pipe `fd`, prefixed with `nonce`. deadline: the run's end, in time.monotonic() seconds."""
+        """Send reports to the pipe `fd`, prefixed with `nonce`. deadline: the run's end in time.monotonic() seconds."""
         self._fd, self._nonce, self._deadline = fd, nonce.encode(), deadline
 
     def seconds_left(self) -> float | None:

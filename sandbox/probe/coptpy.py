@@ -7,7 +7,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import INFINITE, count, direction, report, stopped
+from storm_calm.sandbox.probe.reports import INFINITE, count, report, stopped
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, silent, watch_function
 
 # Status numbers of the library; all others mean that the solve stopped at a limit.
@@ -47,7 +47,7 @@ def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
         library="coptpy",
         solver="COPT",
         status="error" if outcome.error else _STATUS.get(model.Status) or stopped(has_solution),
-        sense=direction(model.ObjSense < 0) if has_objective else None,
+        maximize=model.ObjSense < 0 if has_objective else None,
         objective=model.ObjVal if has_solution else None,
         bound=model.BestBnd if whole else None,
         convex=not whole,

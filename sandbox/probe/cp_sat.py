@@ -8,7 +8,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import direction, report
+from storm_calm.sandbox.probe.reports import report
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
 _STATUS: dict[str, SolveStatus] = {
@@ -70,7 +70,7 @@ def _report(solver: Any, model: Any, outcome: SolveOutcome) -> SolverReport:
         library="ortools.cp_model",
         solver="CP-SAT",
         status=solve_status,
-        sense=direction(_maximizes(proto)) if has_objective else None,
+        maximize=_maximizes(proto) if has_objective else None,
         objective=solver.objective_value if solved else None,
         bound=solver.best_objective_bound if solved else None,
         variables=(0, len(proto.variables) - binary, binary),

@@ -13,7 +13,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import direction, report, stopped
+from storm_calm.sandbox.probe.reports import report, stopped
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
 _STATUS: dict[str, SolveStatus] = {
@@ -69,7 +69,7 @@ def _report(problem: Any, outcome: SolveOutcome) -> SolverReport:
         library="cvxpy",
         solver=statistics.solver_name if statistics else "",
         status=solve_status,
-        sense=direction(problem.objective.NAME == "maximize") if has_objective else None,
+        maximize=problem.objective.NAME == "maximize" if has_objective else None,
         objective=problem.value if solve_status in ("optimal", "feasible") else None,
         convex=not binary + whole,
         variables=(scalars - binary - whole, whole, binary),

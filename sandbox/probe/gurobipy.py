@@ -10,7 +10,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import INFINITE, direction, report, stopped
+from storm_calm.sandbox.probe.reports import INFINITE, report, stopped
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, silent, watch_function
 
 # Status numbers of the library; all others mean that the solve stopped at a limit.
@@ -40,7 +40,7 @@ def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
         library="gurobipy",
         solver="GUROBI",
         status="error" if outcome.error else _STATUS.get(model.Status) or stopped(has_solution),
-        sense=direction(model.ModelSense < 0) if has_objective else None,
+        maximize=model.ModelSense < 0 if has_objective else None,
         objective=getattr(model, "ObjVal", None) if has_solution else None,
         bound=getattr(model, "ObjBound", None),
         variables=(model.NumVars - model.NumIntVars, model.NumIntVars - model.NumBinVars, model.NumBinVars),

@@ -12,7 +12,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, direction, report, stopped
+from storm_calm.sandbox.probe.reports import count, report, stopped
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, watch_function
 
 _STATUS: dict[str, SolveStatus] = {
@@ -46,7 +46,7 @@ def _solve(call: Call) -> Watcher:
     settings = TemporarySettings(highs.setOptionValue)
     if call.seconds_left is not None:
         # For linear programs, the clock continues from the previous run of the object, and the limit includes it.
-        elapsed = 0.0 if any(_is_integer(kind) for kind in highs.getLp().integrality_) else highs.getRunTime()
+        elapsed = 0.0 if any(_integrality(highs.getLp())) else highs.getRunTime()
         settings.set_if_unset("time_limit", _option(highs, "time_limit"), float("inf"), call.seconds_left + elapsed)
     if _option(highs, "parallel") == "choose":
         settings.set_if_unset("threads", _option(highs, "threads"), 0, 1)
@@ -61,13 +61,12 @@ def _solve(call: Call) -> Watcher:
     return lambda: _report(highs, outcome)
 
 
+def _integrality(model: Any) -> list[bool]:
+    return [kind.name != "kContinuous" for kind in model.integrality_]  # empty if all variables are continuous
+
+
 def _option(highs: Any, name: str) -> Any:
     return highs.getOptionValue(name)[1]
-
-
-def _is_integer(kind: Any) -> bool:
-    """Return whether a variable is not continuous; semi-continuous ones count as integer."""
-    return bool(kind.name != "kContinuous")
 
 
 def _report(highs: Any, outcome: SolveOutcome) -> SolverReport:
@@ -79,17 +78,17 @@ def _report(highs: Any, outcome: SolveOutcome) -> SolverReport:
         solve_status = stopped(info.primal_solution_status == _FEASIBLE)
     if outcome.value is not None and outcome.value.name == "kError":
         solve_status = "error"
-    kinds = [_is_integer(kind) for kind in model.integrality_]  # empty if all are continuous
-    is_mip = any(kinds)
+    integrality = _integrality(model)
+    is_mip = any(integrality)
     variables = (model.num_col_, 0, 0)
     if is_mip:
-        variables = count(zip(kinds, model.col_lower_, model.col_upper_, strict=True))
+        variables = count(zip(integrality, model.col_lower_, model.col_upper_, strict=True))
     has_objective = bool(model.offset_) or any(model.col_cost_) or highs.getHessianNumNz() > 0
     return report(
         library="highspy",
         solver="HIGHS",
         status=solve_status,
-        sense=direction(model.sense_.name == "kMaximize") if has_objective else None,
+        maximize=model.sense_.name == "kMaximize" if has_objective else None,
         objective=info.objective_function_value,
         bound=info.mip_dual_bound if is_mip else None,
         convex=not is_mip,

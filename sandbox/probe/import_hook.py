@@ -7,7 +7,7 @@ for this one import. A module that is reloaded is reported again.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -20,9 +20,7 @@ class ImportHook:
     def __init__(self, expected: Mapping[str, Callable[[ModuleType], None]]) -> None:
         self._expected = dict(expected)
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
         on_import = self._expected.get(name)
         if on_import is None:
             return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, direction, report
+from storm_calm.sandbox.probe.reports import count, report
 from storm_calm.sandbox.probe.watching import Call, RecordedCalls, SolveOutcome, Watcher, disguised_as, watch_function
 
 _STATUS: dict[int, SolveStatus] = {
@@ -75,7 +75,7 @@ def _report(solver: Any, name: str, outcome: SolveOutcome) -> SolverReport:
         library="ortools.linear_solver",
         solver=name,
         status=solve_status,
-        sense=direction(goal.maximization()) if has_objective else None,
+        maximize=goal.maximization() if has_objective else None,
         objective=goal.Value() if solved else None,
         bound=goal.BestBound() if solved and solver.IsMip() else None,
         convex=not solver.IsMip(),

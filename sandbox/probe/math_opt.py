@@ -13,7 +13,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, direction, report, stopped
+from storm_calm.sandbox.probe.reports import count, report, stopped
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
 _STATUS: dict[str, SolveStatus] = {
@@ -74,12 +74,10 @@ def _report(model: Any, solver: str, outcome: SolveOutcome) -> SolverReport:
         library="ortools.math_opt",
         solver=solver,
         status=solve_status,
-        sense=direction(goal.is_maximize) if has_objective else None,
+        maximize=goal.is_maximize if has_objective else None,
         objective=result.objective_value() if has_solution else None,
         bound=result.termination.objective_bounds.dual_bound,
-        variables=count(
-            (variable.integer, variable.lower_bound, variable.upper_bound) for variable in model.variables()
-        ),
+        variables=count((one.integer, one.lower_bound, one.upper_bound) for one in model.variables()),
         constraints=model.get_num_linear_constraints()
         + model.get_num_quadratic_constraints()
         + model.get_num_indicator_constraints(),

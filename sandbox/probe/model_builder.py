@@ -10,7 +10,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, direction, report
+from storm_calm.sandbox.probe.reports import count, report
 from storm_calm.sandbox.probe.watching import Call, RecordedCalls, SolveOutcome, Watcher, watch_function
 
 _STATUS: dict[str, SolveStatus] = {
@@ -66,7 +66,7 @@ def _report(solver: Any, model: Any, name: str, outcome: SolveOutcome) -> Solver
         library="ortools.model_builder",
         solver=name,
         status=solve_status,
-        sense=direction(helper.maximize()) if has_objective else None,
+        maximize=helper.maximize() if has_objective else None,
         objective=solver.objective_value if solved else None,
         bound=solver.best_objective_bound if solved and not convex else None,
         convex=convex,

@@ -13,7 +13,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, direction, report
+from storm_calm.sandbox.probe.reports import count, report
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
 _STATUS: dict[int, SolveStatus] = {1: "optimal", 2: "feasible", -1: "infeasible", -2: "unbounded"}
@@ -49,15 +49,14 @@ def _report(problem: Any, solver: Any, outcome: SolveOutcome, library: ModuleTyp
     if outcome.error:
         solve_status = "error"
     variables = count((one.cat == library.LpInteger, one.lowBound, one.upBound) for one in problem.variables())
-    has_objective = problem.objective is not None and (
-        any(problem.objective.values()) or bool(problem.objective.constant)
-    )
+    goal = problem.objective
+    has_objective = goal is not None and (any(goal.values()) or bool(goal.constant))
     return report(
         library="pulp",
         solver=_name(solver),
         status=solve_status,
-        sense=direction(problem.sense == library.LpMaximize) if has_objective else None,
-        objective=problem.objective.value() if has_objective else None,
+        maximize=problem.sense == library.LpMaximize if has_objective else None,
+        objective=goal.value() if has_objective else None,
         convex=not (variables[1] or variables[2]),
         variables=variables,
         constraints=problem.numConstraints(),

@@ -16,7 +16,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, direction, finite, report, stopped
+from storm_calm.sandbox.probe.reports import count, finite, report, stopped
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
 _STATUS: dict[str, SolveStatus] = {
@@ -102,7 +102,7 @@ def _report(library: ModuleType, model: Any, name: str, outcome: SolveOutcome) -
         library="pyomo",
         solver=name,
         status=solve_status,
-        sense=direction(maximize) if goal is not None else None,
+        maximize=maximize if goal is not None else None,
         objective=incumbent,
         bound=bound,
         convex=not variables[1] + variables[2],

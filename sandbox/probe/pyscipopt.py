@@ -10,7 +10,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import INFINITE, count, direction, report, stopped
+from storm_calm.sandbox.probe.reports import INFINITE, count, report, stopped
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, watch_function
 
 # All other statuses mean that the solve stopped at a limit.
@@ -49,13 +49,10 @@ def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
         library="pyscipopt",
         solver="SCIP",
         status=solve_status,
-        sense=direction(model.getObjectiveSense() == "maximize") if has_objective else None,
+        maximize=model.getObjectiveSense() == "maximize" if has_objective else None,
         objective=model.getObjVal() if has_solution and solve_status in ("optimal", "feasible") else None,
         bound=model.getDualbound(),
-        variables=count(
-            (variable.vtype() != "CONTINUOUS", variable.getLbOriginal(), variable.getUbOriginal())
-            for variable in variables
-        ),
+        variables=count((x.vtype() != "CONTINUOUS", x.getLbOriginal(), x.getUbOriginal()) for x in variables),
         constraints=model.getNConss(False),
         seconds=outcome.seconds,
     )

@@ -21,18 +21,20 @@ def report(
     solver: str,
     status: SolveStatus,
     seconds: float,
-    sense: Sense | None = None,
+    maximize: bool | None,
     objective: Any = None,
     bound: Any = None,
     convex: bool = False,
     variables: tuple[int, int, int] = (0, 0, 0),
     constraints: int = 0,
 ) -> SolverReport:
-    """Build a report with only those values that its status and sense allow.
+    """Build a report with only those values that its status and its direction allow.
 
+    maximize: the direction of the objective; None if there is no objective.
     convex: whether an optimal objective is also the bound, if the library has none.
     variables: numbers of continuous, integer and binary variables.
     """
+    sense: Sense | None = None if maximize is None else "maximize" if maximize else "minimize"
     solved = status in ("optimal", "feasible")
     if bound is None and convex and status == "optimal":
         bound = objective
@@ -55,7 +57,7 @@ def report(
 
 
 def finite(value: Any) -> float | None:
-    """Return the number as a float, or None if it is None or infinite."""
+    """Return the number as a float, or None if it is missing or infinite."""
     if value is None:
         return None
     number = float(value)
@@ -73,10 +75,6 @@ def count(variables: Iterable[tuple[bool, Any, Any]]) -> tuple[int, int, int]:
         else:
             integer += 1
     return continuous, integer, binary
-
-
-def direction(maximize: object) -> Sense:
-    return "maximize" if maximize else "minimize"
 
 
 def stopped(has_solution: object) -> SolveStatus:

@@ -61,7 +61,7 @@ def _report(routing: Any, outcome: SolveOutcome) -> SolverReport:
         library="ortools.routing",
         solver="routing",
         status=_STATUS.get(routing.status(), "error"),
-        sense="minimize",
+        maximize=False,
         objective=found.ObjectiveValue() if found is not None else None,
         variables=(0, routing.Size(), 0),
         constraints=routing.solver().Constraints(),

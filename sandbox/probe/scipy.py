@@ -8,7 +8,7 @@ function. The HiGHS solvers get a time limit; `minimize` has no such option. Sci
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -57,14 +57,12 @@ def _linear(given: dict[str, Any], outcome: SolveOutcome) -> SolverReport:
         library="scipy.optimize",
         solver="HIGHS" if str(given.get("method", "highs")).startswith("highs") else str(given["method"]),
         status=solve_status,
-        sense="minimize" if any(costs) else None,
+        maximize=False if any(costs) else None,
         objective=result.fun,
         bound=getattr(result, "mip_dual_bound", None) if is_mip else None,
         convex=not is_mip,
         # 2 is semi-continuous, 3 is semi-integer.
-        variables=count(
-            (kind in (1, 3), lower, upper) for kind, (lower, upper) in zip(integrality, limits, strict=True)
-        ),
+        variables=count((kind in (1, 3), *bounds) for kind, bounds in zip(integrality, limits, strict=True)),
         constraints=_constraints(given),
         seconds=outcome.seconds,
     )
@@ -83,7 +81,7 @@ def _smooth(given: dict[str, Any], outcome: SolveOutcome) -> SolverReport:
         library="scipy.optimize",
         solver=method.upper() if isinstance(method, str) else "",
         status=solve_status,
-        sense="minimize",
+        maximize=False,
         objective=result.fun,
         variables=(len(result.x), 0, 0),
         constraints=_constraints(given),
@@ -106,18 +104,20 @@ def _flat(values: Any) -> list[Any]:
     return [values]
 
 
-def _each(constraints: Any) -> Iterator[Any]:
-    """Yield the constraints of the argument `constraints`, which is one or a sequence."""
+def _each(constraints: Any) -> list[Any]:
+    """Return the constraints as a list; the argument is one, a sequence or None."""
     if constraints is None:
-        return
-    if hasattr(constraints, "A") or hasattr(constraints, "fun") or isinstance(constraints, dict):
-        yield constraints
-        return
+        return []
+    if _is_constraint(constraints):
+        return [constraints]
     parts = list(constraints)
-    if parts and not hasattr(parts[0], "A") and not isinstance(parts[0], dict | tuple) and not hasattr(parts[0], "fun"):
-        yield parts[0]  # A single constraint, as (A, lower, upper).
-    else:
-        yield from parts
+    if parts and not isinstance(parts[0], tuple) and not _is_constraint(parts[0]):
+        return [parts[0]]  # A single constraint, as (A, lower, upper).
+    return parts
+
+
+def _is_constraint(value: Any) -> bool:
+    return isinstance(value, dict) or hasattr(value, "A") or hasattr(value, "fun")
 
 
 def _rows(constraint: Any) -> int:

@@ -25,12 +25,11 @@ import io
 import os
 import sys
 import threading
-import types
 from collections.abc import Callable, Generator
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -98,12 +97,16 @@ def watch_function(
 
     @disguised_as(original)
     def wrapper(*arguments: Any, **options: Any) -> Any:
-        call, steps = _begin(channel, watcher, arguments, options)
+        call = Call(list(arguments), dict(options), channel.seconds_left())
+        steps = _begin(watcher, call)
         outcome = SolveOutcome()
         _state.depth += 1
         begin = perf_counter()
         try:
-            outcome.value = original(*call.arguments, **call.options)
+            if steps is None:
+                outcome.value = original(*arguments, **options)
+            else:
+                outcome.value = original(*call.arguments, **call.options)
             return outcome.value
         except BaseException as error:
             outcome.error = error
@@ -121,19 +124,16 @@ def watch_function(
         _set_method(owner, name, wrapper)
 
 
-def _begin(
-    channel: Channel, watcher: Callable[[Call], Watcher], arguments: tuple[Any, ...], options: dict[str, Any]
-) -> tuple[Call, Watcher | None]:
-    """Run the watcher up to its `yield`; if that fails, return the call as the program made it, and None."""
+def _begin(watcher: Callable[[Call], Watcher], call: Call) -> Watcher | None:
+    """Run the watcher up to its `yield`; return None if it fails."""
     if _state.depth == 0:
         _state.inner = None
-    call = Call(list(arguments), dict(options), channel.seconds_left())
     try:
         steps = watcher(call)
         next(steps)
     except Exception:
-        return Call(list(arguments), options, None), None
-    return call, steps
+        return None
+    return steps
 
 
 def _finish(
@@ -161,7 +161,7 @@ def disguised_as(original: Callable[..., Any]) -> Callable[[Callable[..., Any]],
     """Decorate a wrapper so that it looks like `original`, does not expose it, and is skipped by `warnings`."""
 
     def disguise(wrapper: Callable[..., Any]) -> Callable[..., Any]:
-        assert isinstance(wrapper, types.FunctionType)
+        assert isinstance(wrapper, FunctionType)
         for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
             setattr(wrapper, attribute, getattr(original, attribute, None))
         with suppress(ValueError, TypeError):
@@ -208,7 +208,6 @@ class TemporarySettings:
             self.setter(name, value)
 
     def restore(self) -> None:
-        """Restore the previous values."""
         for name, value in self.previous.items():
             with suppress(Exception):
                 self.setter(name, value)
@@ -241,10 +240,9 @@ class RecordedCalls:
             return original(self_, *arguments, **options)
 
         setattr(owner, name, recorded)
-        return original  # type: ignore[no-any-return]
+        return original
 
     def add(self, solver: Any, name: str, *arguments: Any) -> None:
-        """Record one call."""
         with suppress(Exception):
             self._arguments.setdefault(solver, {})[name] = list(arguments)
 

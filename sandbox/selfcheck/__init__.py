@@ -6,16 +6,11 @@
     with Outside() as outside, open_sandbox() as sandbox:
         broken = [outcome for outcome in self_check(sandbox, outside=outside) if outcome.state == "broken"]
 
-    case       cases and their checks
-    outside    secrets, a folder and sockets on the caller's side
-    limits     time, memory, output, files
-    reach      processes, secrets
-    powers     network, privileges
-    conduct    leaks, endings, abilities
-    sessions   sessions
-    texts      program text that cases share
-    runner     running the cases, with harmless programs beside them
-    libraries  the libraries inside a sandbox
+    case, texts                               what cases consist of
+    limits, reach, powers, conduct, sessions  the cases
+    outside                                   secrets, a folder and sockets on the caller's side
+    runner                                    running the cases, with harmless programs beside them
+    libraries                                 the libraries inside a sandbox
 
 The programs are real attacks: run them only in a sandbox.
 """

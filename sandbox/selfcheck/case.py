@@ -36,9 +36,7 @@ class Step:
     informed: bool = False
     """Whether the program starts with the line of `Outside.knowledge`, which names its targets."""
     limits: Limits = Limits(seconds=20, memory_mb=512)  # noqa: RUF009 - frozen
-    """Limits of the program; the default time suits a busy machine."""
     results: tuple[str, ...] = ()
-    """Names of result files to return."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +65,6 @@ class CaseResult:
 
     @property
     def last(self) -> Execution:
-        """The execution of the last program."""
         return self.executions[-1]
 
 
@@ -83,7 +80,6 @@ class Case:
     """The attempt, in a few words."""
     theme: Theme
     steps: tuple[Step | Rewind | LeakCheck, ...]
-    """The programs in order; the blocks of one session if `session`."""
     check: Check
     isolation: Isolation = "limits"
     """The weakest isolation level in which the check must hold; in weaker ones the case is skipped."""
@@ -97,26 +93,18 @@ class Case:
     """Whether the check also looks at the caller's machine, which proves little if programs run on another one."""
 
 
-def program_case(
-    theme: Theme,
-    name: str,
-    code: str,
-    check: Check,
-    *,
-    limits: Limits = Step.limits,
-    informed: bool = False,
-    results: tuple[str, ...] = (),
-    **options: Any,
-) -> Case:
-    """Return a case of one program. options: further fields of `Case`."""
-    step = Step(code=code, limits=limits, informed=informed, results=results)
-    return Case(name=name, theme=theme, steps=(step,), check=check, **options)
+def case_of(theme: Theme, name: str, programs: str | tuple[str, ...], check: Check, **options: Any) -> Case:
+    """Return a case of one or more programs. options: further fields of `Case`, and those of each `Step`."""
+    of_step = {key: options.pop(key) for key in ("informed", "limits", "results") if key in options}
+    codes = (programs,) if isinstance(programs, str) else programs
+    steps = tuple(Step(code=code, **of_step) for code in codes)
+    return Case(name=name, theme=theme, steps=steps, check=check, **options)
 
 
 def attempts(theme: Theme, name: str, code: str) -> Case:
     """Return a case whose calls of `attempt` must all be refused from isolation level "landlock" on."""
     check = every(refused, untouched)
-    return program_case(theme, name, ATTEMPT + code, check, informed=True, isolation="landlock", outside=True)
+    return case_of(theme, name, ATTEMPT + code, check, informed=True, isolation="landlock", outside=True)
 
 
 def every(*checks: Check) -> Check:

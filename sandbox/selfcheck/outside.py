@@ -29,8 +29,7 @@ class Outside:
 
     def __init__(self) -> None:
         self._closing = contextlib.ExitStack()
-        self._secrets: dict[str, bytes] = {}
-        """Stored as plain bytes, so that a program that can read this process's memory finds them."""
+        self._secrets: dict[str, bytes] = {}  # in plain form, so that a program that reads this memory finds them
         self._lock = threading.Lock()
         self._seen: list[str] = []
 

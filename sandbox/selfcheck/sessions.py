@@ -31,6 +31,11 @@ def _session(
     )
 
 
+def _failing_block(name: str, step: str | Step, status: Status) -> Case:
+    """Return a case whose second block must end with `status` and leave the state unchanged."""
+    return _session(name, "x = 1", step, "print(x)", statuses=("ok", status, "ok"), stdout="1\n")
+
+
 def _replayed(result: CaseResult) -> str | None:
     if result.last.replayed:
         return None
@@ -67,29 +72,16 @@ CASES: tuple[Case, ...] = (
         statuses=("ok", "error", "ok"),
         stdout="[1] a False False\n",
     ),
-    _session(
+    _failing_block(
         "a block that does not end",
-        "x = 1",
         Step(code="x = 2\nwhile True: pass", limits=Limits(seconds=1.0, memory_mb=512)),
-        "print(x)",
-        statuses=("ok", "timeout", "ok"),
-        stdout="1\n",
+        "timeout",
     ),
-    _session(
-        "a block that kills itself",
-        "x = 1",
-        "import ctypes\nx = 2\nctypes.string_at(0)",
-        "print(x)",
-        statuses=("ok", "error", "ok"),
-        stdout="1\n",
-    ),
-    _session(
+    _failing_block("a block that kills itself", "import ctypes\nx = 2\nctypes.string_at(0)", "error"),
+    _failing_block(
         "a block that takes all memory",
-        "x = 1",
         Step(code="y = []\nwhile True: y.append('a' * 10_000_000)", limits=Limits(seconds=30, memory_mb=256)),
-        "print(x)",
-        statuses=("ok", "memory_limit", "ok"),
-        stdout="1\n",
+        "memory_limit",
     ),
     _session(
         "rewind",
@@ -144,18 +136,14 @@ CASES: tuple[Case, ...] = (
         check=gone,
         outside=True,
     ),
-    _session(
+    _failing_block(
         "a block that forges its own end",
-        "x = 1",
         "import json, os\nx = 2\n"
         "for fd in range(3, 64):\n"
         "    for end in ({'exit_code': 0}, {'started': 0.0}, {'value': None}, {'ended': 'ok'}):\n"
         "        try: os.write(fd, (json.dumps(end) + '\\n').encode())\n"
         "        except OSError: pass\n"
         "os._exit(1)",
-        "print(x)",
-        statuses=("ok", "error", "ok"),
-        stdout="1\n",
+        "error",
     ),
 )
-"""Sessions."""
