@@ -72,7 +72,7 @@ class _State(threading.local):
 
 
 _state = _State()
-_wrappers: dict[int, Callable[..., Any]] = {}  # by id; keeping a reference prevents that an id is reused
+_wrappers: dict[int, Callable[..., Any]] = {}  # by id; the reference keeps the id from being reused
 
 # `warnings` skips frames of files with this name when it looks for the program's line that caused a warning.
 _FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "importlib._bootstrap")
