@@ -30,7 +30,7 @@ def report(
 ) -> SolverReport:
     """Build a report with only those values that its status and its direction allow.
 
-    maximize: the direction of the objective; None if there is no objective.
+    maximize: the direction of the objective; None without one.
     convex: whether an optimal objective is also the bound, if the library has none.
     variables: numbers of continuous, integer and binary variables.
     """
