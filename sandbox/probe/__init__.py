@@ -1,23 +1,22 @@
-"""The solver probe: what a program's solvers really said, told by the libraries and not by the program's prints.
+"""The solver probe: reports on the solves of a program, taken from the solver libraries rather than from its output.
 
-    channel        where reports go, and when a solve should end
-    watching       putting a watcher around a library's solve
-    import_hook    libraries that the program imports itself
-    reports        making a report out of what a library says
+    channel        the pipe for reports, and the time limit for a solve
+    watching       wrapping a library's solve function
+    import_hook    wrapping libraries that the program imports itself
+    reports        building a report
     cp_sat, linear_solver, model_builder, math_opt, routing    OR-Tools
     cvxpy, pulp, scipy, highspy, pyomo, pyscipopt, gurobipy, coptpy
 
-`install` puts a wrapper around each library's solve: at once for those that are loaded, else when they are. In a
-program the wrapper calls the original and then writes one report to a pipe. It also lends a solve what the program left
-open: one thread, and a time limit a little short of the run's own, so that a slow solve ends with an answer instead
-of a kill. What the program set itself stays; what was lent is taken back. All these solvers have a fixed seed unless
-told otherwise, so none is lent.
+`install` wraps the solve functions of each library, immediately or when the program imports it. The wrapper calls the
+original and then writes one report to a pipe. If the program set neither threads nor a time limit, the wrapper sets one
+thread and a limit slightly shorter than the time left, so that a slow solve returns an answer before the run is killed.
+Settings of the program are kept, and those of the wrapper are removed after the solve. All these solvers have a fixed
+seed by default, so the wrapper sets none.
 
-What this guards against, and what not. A program that prints things that look like reports, or that writes to file
-descriptors it did not open, changes nothing: reports carry a nonce, new for every run, that only the probe was given.
-A program that searches the interpreter's memory for it, or that replaces a library's functions with its own, can forge
-a report; both run in the same process and no pipe can tell them apart. Solves in processes that the program starts anew
-(not forked) are not seen.
+Reports carry a nonce, new for each run, that only the probe receives. So a program cannot forge one by printing or by
+writing to file descriptors that it did not open. It can by searching the interpreter's memory for the nonce or by
+replacing a library's functions: program and probe share a process. Solves in processes that the program spawns (rather
+than forks) are not seen.
 """
 
 from __future__ import annotations
@@ -61,8 +60,7 @@ _WATCHED = {
 
 
 def install() -> Channel:
-    """Watch the libraries that are loaded, and each of the others once it is. Nothing is reported before the channel
-    is opened."""
+    """Watch each library now or when it is imported, and return the channel; reports are sent once that is open."""
     channel = Channel()
     watchers = {library: partial(watch, channel=channel) for library, watch in _WATCHED.items()}
     for library, watch in watchers.items():

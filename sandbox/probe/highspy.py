@@ -1,20 +1,19 @@
-"""Watching highspy: `Highs.run` and `Highs.solve`, which `minimize`, `maximize` and `optimize` go through.
+"""Watching highspy: `Highs.run` and `Highs.solve`, which `minimize`, `maximize` and `optimize` call.
 
-Lent are a time limit and one thread. A process of HiGHS can't change its number of threads, it fails instead; so where
-the number is lent, the scheduler that holds them is dropped before and after, and the program finds none,
-as in a new process. A solve begun with `startSolve` is not seen.
+Sets a time limit and one thread. HiGHS fails if the number of threads changes within a process, so the watcher resets
+its global scheduler before and after such a solve. Solves started with `startSolve` are not seen.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
-from storm_calm.sandbox.probe.channel import Channel, harmless
-from storm_calm.sandbox.probe.reports import count, direction, report, stopped
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher
-from storm_calm.sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.reports import count, report, stopped
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, watch_function
 
 _STATUS: dict[str, SolveStatus] = {
     "kOptimal": "optimal",
@@ -34,70 +33,65 @@ _STOPPED = (
     "kMemoryLimit",
     "kUnknown",
 )
-_FEASIBLE = 2  # of primal_solution_status
+_FEASIBLE = 2  # a value of primal_solution_status
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
-    """Report every solve of the library on `channel`."""
     for name in ("run", "solve"):
         watch_function(library.Highs, name, channel, _solve)
 
 
 def _solve(call: Call) -> Watcher:
     highs = call.arguments[0]
-    lent = TemporarySettings(highs.setOptionValue)
+    settings = TemporarySettings(highs.setOptionValue)
     if call.seconds_left is not None:
-        # For a linear program the clock goes on from one run of an object to the next, and the limit with it.
-        so_far = 0.0 if any(_whole(kind) for kind in highs.getLp().integrality_) else highs.getRunTime()
-        limit = call.seconds_left + so_far
-        lent.lend("time_limit", _option(highs, "time_limit"), float("inf"), limit)
+        # For linear programs, the clock continues from the previous run of the object, and the limit includes it.
+        elapsed = 0.0 if any(_integrality(highs.getLp())) else highs.getRunTime()
+        settings.set_if_unset("time_limit", _option(highs, "time_limit"), float("inf"), call.seconds_left + elapsed)
     if _option(highs, "parallel") == "choose":
-        lent.lend("threads", _option(highs, "threads"), 0, 1)
-    if "threads" in lent.before:
+        settings.set_if_unset("threads", _option(highs, "threads"), 0, 1)
+    changes_threads = "threads" in settings.previous
+    if changes_threads:
         highs.resetGlobalScheduler(True)
     outcome = yield
-    if "threads" in lent.before:
-        with harmless():
+    if changes_threads:
+        with suppress(Exception):
             highs.resetGlobalScheduler(True)
-    lent.take_back()
-    if outcome.error:
-        return None
+    settings.restore()
     return lambda: _report(highs, outcome)
+
+
+def _integrality(model: Any) -> list[bool]:
+    return [kind.name != "kContinuous" for kind in model.integrality_]  # empty if all variables are continuous
 
 
 def _option(highs: Any, name: str) -> Any:
     return highs.getOptionValue(name)[1]
 
 
-def _whole(kind: Any) -> bool:
-    """Whether a variable is anything but continuous."""
-    return bool(kind.name != "kContinuous")
-
-
 def _report(highs: Any, outcome: SolveOutcome) -> SolverReport:
-    word = highs.getModelStatus().name
+    status_name = highs.getModelStatus().name
     info = highs.getInfo()
     model = highs.getLp()
-    solve_status = _STATUS.get(word, "error")
-    if word in _STOPPED:
+    solve_status = _STATUS.get(status_name, "error")
+    if status_name in _STOPPED:
         solve_status = stopped(info.primal_solution_status == _FEASIBLE)
     if outcome.value is not None and outcome.value.name == "kError":
         solve_status = "error"
-    kinds = [_whole(kind) for kind in model.integrality_]  # empty where all are continuous
-    if any(kinds):
-        variables = count(zip(kinds, model.col_lower_, model.col_upper_, strict=True))
-        bound = info.mip_dual_bound
-    else:
-        variables = (model.num_col_, 0, 0)
-        bound = info.objective_function_value if solve_status == "optimal" else None
+    integrality = _integrality(model)
+    is_mip = any(integrality)
+    variables = (model.num_col_, 0, 0)
+    if is_mip:
+        variables = count(zip(integrality, model.col_lower_, model.col_upper_, strict=True))
     has_objective = bool(model.offset_) or any(model.col_cost_) or highs.getHessianNumNz() > 0
     return report(
         library="highspy",
         solver="HIGHS",
         status=solve_status,
-        sense=direction(model.sense_.name == "kMaximize") if has_objective else None,
+        maximize=model.sense_.name == "kMaximize" if has_objective else None,
         objective=info.objective_function_value,
-        bound=bound,
+        bound=info.mip_dual_bound if is_mip else None,
+        convex=not is_mip,
         variables=variables,
         constraints=model.num_row_,
         seconds=outcome.seconds,

@@ -1,7 +1,7 @@
 """Watching MathOpt: `mathopt.solve` and `mathopt.IncrementalSolver.solve`.
 
-A time limit is lent to every solver, one thread to CP-SAT; the others have one unless told, but for HiGHS, whose
-threads can't be changed between two solves of a process.
+Sets a time limit for every solver and one thread for CP-SAT. Other solvers have one thread by default, except HiGHS,
+whose number of threads cannot change between two solves of a process.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, direction, report, stopped
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher
-from storm_calm.sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.probe.reports import count, report, stopped
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
 _STATUS: dict[str, SolveStatus] = {
     "OPTIMAL": "optimal",
@@ -28,45 +27,39 @@ _STATUS: dict[str, SolveStatus] = {
     "OTHER_ERROR": "error",
 }
 _SOLVERS = {"GSCIP": "SCIP", "CP_SAT": "CP-SAT"}
-# Parameters of a single solver, and what a limit on its time or threads is called in any of them.
+# Fields with the parameters of one solver, and the names of time limits and threads in any of them.
 _SPECIFIC = ("gscip", "gurobi", "glop", "cp_sat", "pdlp", "osqp", "glpk", "highs")
 _TIMES = ("max_time_in_seconds", "max_deterministic_time", "limits/time", "TimeLimit", "time_limit", "time_sec_limit")
 _THREADS = ("num_workers", "num_search_workers")
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
-    """Report every solve of the library on `channel`."""
-
     def solve(call: Call) -> Watcher:
         named = dict(zip(("opt_model", "solver_type"), call.arguments, strict=False)) | call.options
-        return (yield from _watched(call, library, named["opt_model"], named["solver_type"]))
+        return (yield from _solve(call, library, named["opt_model"], named["solver_type"]))
 
-    def solve_again(call: Call) -> Watcher:
+    def solve_incremental(call: Call) -> Watcher:
         solver = call.arguments[0]
-        return (yield from _watched(call, library, solver._model, solver._solver_type))
+        return (yield from _solve(call, library, solver._model, solver._solver_type))
 
     watch_function(library, "solve", channel, solve)
-    watch_function(library.IncrementalSolver, "solve", channel, solve_again)
+    watch_function(library.IncrementalSolver, "solve", channel, solve_incremental)
 
 
-def _watched(call: Call, library: ModuleType, model: Any, solver: Any) -> Watcher:
+def _solve(call: Call, library: ModuleType, model: Any, solver: Any) -> Watcher:
     parameters = call.options.get("params") or library.SolveParameters()
-    specific = "".join(str(getattr(parameters, name, "")) for name in _SPECIFIC)
-    lent: dict[str, Any] = {}
-    if call.seconds_left is not None and parameters.time_limit is None and not _mentions(specific, _TIMES):
-        lent["time_limit"] = datetime.timedelta(seconds=call.seconds_left)
-    if solver.name == "CP_SAT" and parameters.threads is None and not _mentions(specific, _THREADS):
-        lent["threads"] = 1
-    if lent:
-        call.options["params"] = dataclasses.replace(parameters, **lent)  # A copy: the program's own stays.
+    specific = "".join(str(getattr(parameters, name, "")) for name in _SPECIFIC).replace("time_limit=None", "")
+    has_time_limit = parameters.time_limit is not None or any(name in specific for name in _TIMES)
+    has_threads = parameters.threads is not None or any(name in specific for name in _THREADS)
+    changes: dict[str, Any] = {}
+    if call.seconds_left is not None and not has_time_limit:
+        changes["time_limit"] = datetime.timedelta(seconds=call.seconds_left)
+    if solver.name == "CP_SAT" and not has_threads:
+        changes["threads"] = 1
+    if changes:
+        call.options["params"] = dataclasses.replace(parameters, **changes)  # A copy, so the program's own is kept.
     outcome = yield
-    if outcome.error:
-        return None
     return lambda: _report(model, _SOLVERS.get(solver.name, solver.name), outcome)
-
-
-def _mentions(text: str, names: tuple[str, ...]) -> bool:
-    return any(name in text.replace("time_limit=None", "") for name in names)
 
 
 def _report(model: Any, solver: str, outcome: SolveOutcome) -> SolverReport:
@@ -81,12 +74,10 @@ def _report(model: Any, solver: str, outcome: SolveOutcome) -> SolverReport:
         library="ortools.math_opt",
         solver=solver,
         status=solve_status,
-        sense=direction(goal.is_maximize) if has_objective else None,
+        maximize=goal.is_maximize if has_objective else None,
         objective=result.objective_value() if has_solution else None,
         bound=result.termination.objective_bounds.dual_bound,
-        variables=count(
-            (variable.integer, variable.lower_bound, variable.upper_bound) for variable in model.variables()
-        ),
+        variables=count((one.integer, one.lower_bound, one.upper_bound) for one in model.variables()),
         constraints=model.get_num_linear_constraints()
         + model.get_num_quadratic_constraints()
         + model.get_num_indicator_constraints(),

@@ -1,8 +1,8 @@
-"""Watching PuLP: `LpProblem.solve`, with any of its solvers, and `sequentialSolve`, which is one report for its last.
+"""Watching PuLP: `LpProblem.solve`, with any of its solvers, and `sequentialSolve`, whose last solve is reported.
 
-Counted is the program's model, before PuLP writes it down for a solver; a bound that was given as a constraint
-is one. To the solvers that are programs of their own, such as CBC, a time limit is lent here; those that are
-libraries get it from their own watchers. CBC has one thread and a fixed seed unless told.
+The report counts the program's model, including bounds that are written as constraints. Solvers that run as a command,
+such as CBC, get a time limit here; those that are libraries get it from their own watchers. CBC has one thread and a
+fixed seed by default.
 """
 
 from __future__ import annotations
@@ -13,38 +13,32 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, direction, report
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher
-from storm_calm.sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.probe.reports import count, report
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
 _STATUS: dict[int, SolveStatus] = {1: "optimal", 2: "feasible", -1: "infeasible", -2: "unbounded"}
 _NAMES = {"PULP_CBC": "CBC", "COIN": "CBC"}
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
-    """Report every solve of the library on `channel`."""
-
     def solve(call: Call, position: int) -> Watcher:
         problem = call.arguments[0]
         given = call.arguments[position] if len(call.arguments) > position else call.options.get("solver")
         solver = given or problem.solver or library.LpSolverDefault
-        lent = call.seconds_left if _can_be_lent(solver, library) else None
-        if lent is not None:
-            solver.timeLimit = lent
+        limited = call.seconds_left is not None and _is_command_without_limit(solver, library)
+        if limited:
+            solver.timeLimit = call.seconds_left
         outcome = yield
-        if lent is not None:
+        if limited:
             solver.timeLimit = None
-        if outcome.error and type(outcome.error).__name__ != "PulpSolverError":
-            return None
         return lambda: _report(problem, solver, outcome, library)
 
-    # Where among its arguments each has the solver.
-    watch_function(library.LpProblem, "solve", channel, partial(solve, position=1))
-    watch_function(library.LpProblem, "sequentialSolve", channel, partial(solve, position=4))
+    for name, position in (("solve", 1), ("sequentialSolve", 4)):  # position of the argument `solver`
+        watcher = partial(solve, position=position)
+        watch_function(library.LpProblem, name, channel, watcher, reported_errors=("PulpSolverError",))
 
 
-def _can_be_lent(solver: Any, library: ModuleType) -> bool:
-    """Whether it is a command that has no time limit, neither as such nor among its options."""
+def _is_command_without_limit(solver: Any, library: ModuleType) -> bool:
     if not isinstance(solver, library.LpSolver_CMD) or solver.timeLimit is not None:
         return False
     return not any("sec" in str(option).lower() or "time" in str(option).lower() for option in solver.options or ())
@@ -55,19 +49,15 @@ def _report(problem: Any, solver: Any, outcome: SolveOutcome, library: ModuleTyp
     if outcome.error:
         solve_status = "error"
     variables = count((one.cat == library.LpInteger, one.lowBound, one.upBound) for one in problem.variables())
-    has_objective = problem.objective is not None and (
-        any(problem.objective.values()) or bool(problem.objective.constant)
-    )
-    objective = problem.objective.value() if has_objective else None
-    is_linear = not (variables[1] or variables[2])
+    goal = problem.objective
+    has_objective = goal is not None and (any(goal.values()) or bool(goal.constant))
     return report(
         library="pulp",
         solver=_name(solver),
         status=solve_status,
-        sense=direction(problem.sense == library.LpMaximize) if has_objective else None,
-        objective=objective,
-        # A linear program's optimum is its own proof; of others PuLP does not tell the bound.
-        bound=objective if is_linear and solve_status == "optimal" else None,
+        maximize=problem.sense == library.LpMaximize if has_objective else None,
+        objective=goal.value() if has_objective else None,
+        convex=not (variables[1] or variables[2]),
         variables=variables,
         constraints=problem.numConstraints(),
         seconds=outcome.seconds,
@@ -75,6 +65,6 @@ def _report(problem: Any, solver: Any, outcome: SolveOutcome, library: ModuleTyp
 
 
 def _name(solver: Any) -> str:
-    """The solver's name, without the way in which it is reached."""
+    """Return the solver's name without the name of its interface."""
     name = str(solver.name).removesuffix("_CMD").removesuffix("_PY").upper()
     return _NAMES.get(name, name)

@@ -1,23 +1,23 @@
-"""Watching Pyomo: `solve` of all solvers that it has registered: the old ones, appsi's and contrib.solver's.
+"""Watching Pyomo: `solve` of all registered solvers, of the classic interfaces, appsi and contrib.solver.
 
-Counted is the program's model: its variables that are not fixed, and its active constraints. Solvers that are
-libraries get a time limit from their own watchers; to the commands cbc and glpk it is lent here. The command cbc
-measures its limit on the wall clock unless told: by processor time, its default, it often ends at the limit with the
-words of a proof, "optimal" or "infeasible" (20 of 30 solves of a market split with CBC 2.10.3, and none of 30 so).
+The report counts the program's unfixed variables and active constraints. The commands cbc and glpk get a time limit
+here; solvers that are libraries get it from their own watchers. For cbc, the watcher also sets the clock of the limit
+to wall time if the program did not choose one. With its default, CPU time, CBC 2.10.3 often claims "optimal" or
+"infeasible" at the limit: in 20 of 30 solves of a market split, but in none of 30 with wall time.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
-from storm_calm.sandbox.probe.channel import Channel, harmless
-from storm_calm.sandbox.probe.reports import count, direction, finite, report, stopped
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher
-from storm_calm.sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.reports import count, finite, report, stopped
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
 _STATUS: dict[str, SolveStatus] = {
     "optimal": "optimal",
@@ -41,13 +41,11 @@ _COMMANDS = ("CBCSHELL", "GLPKSHELL")
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
-    """Report every solve of the library on `channel`."""
-
     def solve(call: Call) -> Watcher:
         solver = call.arguments[0]
         model = call.arguments[1] if len(call.arguments) > 1 else call.options.get("model")
         settings = f"{call.options.get('options')} {getattr(solver, 'options', '')}".lower()
-        clock_is_lent = type(solver).__name__ == "CBCSHELL" and "timemode" not in settings
+        sets_clock = type(solver).__name__ == "CBCSHELL" and "timemode" not in settings
         if (
             call.seconds_left is not None
             and type(solver).__name__ in _COMMANDS
@@ -55,22 +53,22 @@ def watch(library: ModuleType, channel: Channel) -> None:
             and not any(word in settings.replace("timemode", "") for word in ("sec", "tmlim", "time"))
         ):
             call.options["timelimit"] = call.seconds_left
-        if clock_is_lent:
+        if sets_clock:
             solver.options["timeMode"] = "elapsed"
         outcome = yield
-        if clock_is_lent:
+        if sets_clock:
             solver.options.pop("timeMode", None)
         if outcome.error and outcome.inner is None:
             return None
         return lambda: _report(library, model, _name(solver), outcome)
 
     for owner in _owners(library):
-        with harmless():
-            watch_function(owner, "solve", channel, solve)
+        with suppress(Exception):
+            watch_function(owner, "solve", channel, solve, reported_errors=None)
 
 
 def _owners(library: ModuleType) -> Iterator[type]:
-    """The classes that have a `solve` of their own, among all solvers that are registered."""
+    """Find the classes of all registered solvers, and their bases, that define `solve`."""
     factories = [library.SolverFactory]
     newer = sys.modules.get("pyomo.contrib.solver.common.factory")
     if newer is not None:
@@ -92,8 +90,7 @@ def _report(library: ModuleType, model: Any, name: str, outcome: SolveOutcome) -
     incumbent, bound = _values(outcome.value, maximize)
     solve_status = outcome.inner.status if outcome.inner else "error"
     if outcome.value is not None:
-        word = _termination(outcome.value)
-        solve_status = _STATUS.get(word) or stopped(incumbent is not None)
+        solve_status = _STATUS.get(_termination(outcome.value)) or stopped(incumbent is not None)
     if solve_status == "optimal" and incumbent is None and goal is not None:
         incumbent = library.value(goal, exception=False)
     variables = count(
@@ -101,15 +98,14 @@ def _report(library: ModuleType, model: Any, name: str, outcome: SolveOutcome) -
         for variable in model.component_data_objects(library.Var, active=True)
         if not variable.fixed
     )
-    if bound is None and solve_status == "optimal" and not variables[1] + variables[2]:
-        bound = incumbent
     return report(
         library="pyomo",
         solver=name,
         status=solve_status,
-        sense=direction(maximize) if goal is not None else None,
+        maximize=maximize if goal is not None else None,
         objective=incumbent,
         bound=bound,
+        convex=not variables[1] + variables[2],
         variables=variables,
         constraints=sum(1 for _ in model.component_data_objects(library.Constraint, active=True)),
         seconds=outcome.seconds,
@@ -117,7 +113,7 @@ def _report(library: ModuleType, model: Any, name: str, outcome: SolveOutcome) -
 
 
 def _termination(results: Any) -> str:
-    """Why it ended, as the library says it: of new results or of old ones."""
+    """Return the name of the termination condition, of new or classic results."""
     reason = getattr(results, "termination_condition", None)
     if reason is None:
         reason = results.solver.termination_condition
@@ -125,7 +121,7 @@ def _termination(results: Any) -> str:
 
 
 def _values(results: Any, maximize: bool) -> tuple[float | None, float | None]:
-    """The objective's value and its bound, of appsi's, contrib.solver's or the old results."""
+    """Return the objective value and its bound, of results of appsi, contrib.solver or a classic interface."""
     if results is None:
         return None, None
     for value, bound in (
@@ -139,13 +135,13 @@ def _values(results: Any, maximize: bool) -> tuple[float | None, float | None]:
 
 
 def _number(value: Any) -> float | None:
-    """A number of the old results, which wrap it, and print one that is missing in many ways."""
+    """Unwrap a number of classic results, which mark a missing one in several ways."""
     value = getattr(value, "value", value)
     return finite(value) if isinstance(value, int | float) else None
 
 
 def _name(solver: Any) -> str:
-    """The solver's name, without the way in which it is reached; appsi's are known by their classes alone."""
+    """Return the solver's name without the name of its interface. Solvers of appsi have only their class's name."""
     name = str(getattr(solver, "name", None) or "")
     if not name:
         name = next((kind.__name__ for kind in type(solver).__mro__ if ".appsi.solvers." in kind.__module__), "")

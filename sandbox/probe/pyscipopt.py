@@ -1,6 +1,6 @@
 """Watching PySCIPOpt: `Model.optimize`, `optimizeNogil` and `solveConcurrent`.
 
-Lent is a time limit. SCIP has one thread and a fixed seed unless told.
+Sets a time limit. SCIP has one thread and a fixed seed by default.
 """
 
 from __future__ import annotations
@@ -10,22 +10,20 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, direction, report, stopped
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher
-from storm_calm.sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.probe.reports import INFINITE, count, report, stopped
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, watch_function
 
-# Not in here: it stopped early, at one of its many limits.
+# All other statuses mean that the solve stopped at a limit.
 _STATUS: dict[str, SolveStatus] = {
     "optimal": "optimal",
     "infeasible": "infeasible",
     "inforunbd": "infeasible",
     "unbounded": "unbounded",
 }
-_SOLVING = 4  # the first stage in which a solve has begun: its clock goes on with the next call
+_SOLVING = 4  # the first stage after a solve has begun; from here on, the clock includes earlier calls
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
-    """Report every solve of the library on `channel`."""
     for name in ("optimize", "optimizeNogil", "solveConcurrent"):
         if hasattr(library.Model, name):
             watch_function(library.Model, name, channel, _solve)
@@ -33,14 +31,12 @@ def watch(library: ModuleType, channel: Channel) -> None:
 
 def _solve(call: Call) -> Watcher:
     model = call.arguments[0]
-    lent = TemporarySettings(model.setParam)
+    settings = TemporarySettings(model.setParam)
     if call.seconds_left is not None:
-        so_far = model.getSolvingTime() if model.getStage() >= _SOLVING else 0.0
-        lent.lend("limits/time", model.getParam("limits/time"), 1e20, call.seconds_left + so_far)
+        elapsed = model.getSolvingTime() if model.getStage() >= _SOLVING else 0.0
+        settings.set_if_unset("limits/time", model.getParam("limits/time"), INFINITE, call.seconds_left + elapsed)
     outcome = yield
-    lent.take_back()
-    if outcome.error:
-        return None
+    settings.restore()
     return lambda: _report(model, outcome)
 
 
@@ -53,13 +49,10 @@ def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
         library="pyscipopt",
         solver="SCIP",
         status=solve_status,
-        sense=direction(model.getObjectiveSense() == "maximize") if has_objective else None,
+        maximize=model.getObjectiveSense() == "maximize" if has_objective else None,
         objective=model.getObjVal() if has_solution and solve_status in ("optimal", "feasible") else None,
         bound=model.getDualbound(),
-        variables=count(
-            (variable.vtype() != "CONTINUOUS", variable.getLbOriginal(), variable.getUbOriginal())
-            for variable in variables
-        ),
+        variables=count((x.vtype() != "CONTINUOUS", x.getLbOriginal(), x.getUbOriginal()) for x in variables),
         constraints=model.getNConss(False),
         seconds=outcome.seconds,
     )

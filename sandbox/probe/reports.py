@@ -1,7 +1,7 @@
-"""Making a report out of what a library says: the same rules for all of them.
+"""Building a report: the rules that all libraries share.
 
-Without a solution there is no objective's value, and without an objective neither value, nor bound, nor sense. A solver
-that could not tell infeasible from unbounded is reported as infeasible, which is also what GLOP and PuLP make of it.
+A report without a solution has no objective value. A report without an objective has no value, bound or sense. A solver
+that cannot distinguish infeasible from unbounded is reported as infeasible, as GLOP and PuLP do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from storm_calm.sandbox.execution import Sense, SolverReport, SolveStatus, plain_name
 
 INFINITE = 1e20
-"""What SCIP and COPT call infinite; others say more."""
+"""Infinity in SCIP and COPT; other solvers use larger numbers."""
 
 
 def report(
@@ -21,14 +21,23 @@ def report(
     solver: str,
     status: SolveStatus,
     seconds: float,
-    sense: Sense | None = None,
+    maximize: bool | None,
     objective: Any = None,
     bound: Any = None,
+    convex: bool = False,
     variables: tuple[int, int, int] = (0, 0, 0),
     constraints: int = 0,
 ) -> SolverReport:
-    """The report, with the numbers that make sense together. variables: continuous, integer, binary."""
+    """Build a report with only those values that its status and its direction allow.
+
+    maximize: the direction of the objective; None without one.
+    convex: whether an optimal objective is also the bound, if the library has none.
+    variables: numbers of continuous, integer and binary variables.
+    """
+    sense: Sense | None = None if maximize is None else "maximize" if maximize else "minimize"
     solved = status in ("optimal", "feasible")
+    if bound is None and convex and status == "optimal":
+        bound = objective
     value = finite(objective) if sense and solved else None
     proven = finite(bound) if sense and (solved or status == "limit") else None
     return SolverReport(
@@ -38,7 +47,7 @@ def report(
         sense=sense,
         objective=value,
         bound=proven,
-        gap=gap(value, proven),
+        gap=None if value is None or proven is None else abs(value - proven) / max(1e-10, abs(value)),
         continuous=variables[0],
         integer=variables[1],
         binary=variables[2],
@@ -48,22 +57,15 @@ def report(
 
 
 def finite(value: Any) -> float | None:
-    """The number as a float; None where there is none, or it is infinite."""
+    """Return the number as a float, or None if it is missing or infinite."""
     if value is None:
         return None
     number = float(value)
     return number if abs(number) < INFINITE else None
 
 
-def gap(objective: float | None, bound: float | None) -> float | None:
-    """|objective - bound| / max(1e-10, |objective|); None where either is missing."""
-    if objective is None or bound is None:
-        return None
-    return abs(objective - bound) / max(1e-10, abs(objective))
-
-
 def count(variables: Iterable[tuple[bool, Any, Any]]) -> tuple[int, int, int]:
-    """How many are continuous, integer and binary, of variables given as (whole?, lower bound, upper bound)."""
+    """Count continuous, integer and binary variables, each given as (whether integer, lower bound, upper bound)."""
     continuous = integer = binary = 0
     for whole, lower, upper in variables:
         if not whole:
@@ -75,11 +77,6 @@ def count(variables: Iterable[tuple[bool, Any, Any]]) -> tuple[int, int, int]:
     return continuous, integer, binary
 
 
-def direction(maximize: object) -> Sense:
-    """The word for it."""
-    return "maximize" if maximize else "minimize"
-
-
 def stopped(has_solution: object) -> SolveStatus:
-    """What a solve that stopped early came to."""
+    """Return the status of a solve that stopped early."""
     return "feasible" if has_solution else "limit"

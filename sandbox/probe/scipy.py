@@ -1,94 +1,69 @@
 """Watching SciPy: `scipy.optimize.linprog`, `milp` and `minimize`.
 
-All three minimize; a report has the value of what the library was given, also where the program turned its sign.
-`minimize` proves nothing: what it calls a success is "feasible". Counted are a constraint for each row of a
-matrix, and one for each function. A time limit is lent to the solvers of HiGHS; `minimize` knows none. Threads are left
-alone: SciPy has no setting for them.
+All three minimize, and the report has the value that the library minimized, even if the program negated its objective.
+`minimize` proves nothing, so its success is "feasible". The report counts one constraint per matrix row and one per
+function. The HiGHS solvers get a time limit; `minimize` has no such option. SciPy has no option for threads.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report, stopped
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher
-from storm_calm.sandbox.probe.watching import watch as watch_function
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
 _STATUS: dict[int, SolveStatus] = {0: "optimal", 2: "infeasible", 3: "unbounded"}
 _AT_A_LIMIT = 1
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
-    """Report every solve of the library on `channel`."""
-    linprog, milp, minimize = (inspect.signature(getattr(library, name)) for name in ("linprog", "milp", "minimize"))
-
-    def solve_linear(call: Call) -> Watcher:
-        given = _lend_time(call, linprog)
-        outcome = yield
-        if outcome.error:
-            return None
-        return lambda: _linear(given, outcome, sum(_rows(given.get(name)) for name in ("A_ub", "A_eq")))
-
-    def solve_whole(call: Call) -> Watcher:
-        given = _lend_time(call, milp)
-        outcome = yield
-        if outcome.error:
-            return None
-        return lambda: _linear(given, outcome, sum(_rows(one) for one in _each(given.get("constraints"))))
-
-    def solve_smooth(call: Call) -> Watcher:
-        given = minimize.bind(*call.arguments, **call.options).arguments
-        outcome = yield
-        if outcome.error:
-            return None
-        return lambda: _smooth(given, outcome)
-
-    watch_function(library, "linprog", channel, solve_linear)
-    watch_function(library, "milp", channel, solve_whole)
-    watch_function(library, "minimize", channel, solve_smooth)
+    for name, build_report in (("linprog", _linear), ("milp", _linear), ("minimize", _smooth)):
+        signature = inspect.signature(getattr(library, name))
+        watcher = partial(_solve, signature=signature, build_report=build_report)
+        watch_function(library, name, channel, watcher)
 
 
-def _lend_time(call: Call, signature: inspect.Signature) -> dict[str, Any]:
-    """Lend HiGHS a time limit; what the program called the function with, by name."""
+def _solve(
+    call: Call, signature: inspect.Signature, build_report: Callable[[dict[str, Any], SolveOutcome], SolverReport]
+) -> Watcher:
     bound = signature.bind(*call.arguments, **call.options)
     given = dict(bound.arguments)
     options = given.get("options") or {}
-    if (
-        call.seconds_left is not None
-        and str(given.get("method", "highs")).startswith("highs")
-        and options.get("time_limit") is None
-    ):
+    uses_highs = build_report is _linear and str(given.get("method", "highs")).startswith("highs")
+    if uses_highs and call.seconds_left is not None and options.get("time_limit") is None:
         bound.arguments["options"] = {**options, "time_limit": call.seconds_left}
         call.arguments[:], call.options = list(bound.args), dict(bound.kwargs)
-    return given
+    outcome = yield
+    return lambda: build_report(given, outcome)
 
 
-def _linear(given: dict[str, Any], outcome: SolveOutcome, constraints: int) -> SolverReport:
+def _linear(given: dict[str, Any], outcome: SolveOutcome) -> SolverReport:
     result = outcome.value
     solve_status = (
         stopped(result.x is not None) if result.status == _AT_A_LIMIT else _STATUS.get(result.status, "error")
     )
     costs = _flat(given["c"])
-    whole = _flat(given.get("integrality"))
-    whole = whole * len(costs) if len(whole) == 1 else whole or [0] * len(costs)
-    limits = _bounds(given.get("bounds"), len(costs)) if any(whole) else [(0.0, None)] * len(costs)
-    objective = result.fun
-    proof = objective if solve_status == "optimal" else None  # A linear program's optimum is its own proof.
+    integrality = _flat(given.get("integrality"))
+    integrality = integrality * len(costs) if len(integrality) == 1 else integrality or [0] * len(costs)
+    is_mip = any(integrality)
+    limits = _bounds(given.get("bounds"), len(costs)) if is_mip else [(0.0, None)] * len(costs)
     return report(
         library="scipy.optimize",
         solver="HIGHS" if str(given.get("method", "highs")).startswith("highs") else str(given["method"]),
         status=solve_status,
-        sense="minimize" if any(costs) else None,
-        objective=objective,
-        bound=getattr(result, "mip_dual_bound", None) if any(whole) else proof,
+        maximize=False if any(costs) else None,
+        objective=result.fun,
+        bound=getattr(result, "mip_dual_bound", None) if is_mip else None,
+        convex=not is_mip,
         # 2 is semi-continuous, 3 is semi-integer.
-        variables=count((kind in (1, 3), lower, upper) for kind, (lower, upper) in zip(whole, limits, strict=True)),
-        constraints=constraints,
+        variables=count((kind in (1, 3), *bounds) for kind, bounds in zip(integrality, limits, strict=True)),
+        constraints=_constraints(given),
         seconds=outcome.seconds,
     )
 
@@ -106,16 +81,21 @@ def _smooth(given: dict[str, Any], outcome: SolveOutcome) -> SolverReport:
         library="scipy.optimize",
         solver=method.upper() if isinstance(method, str) else "",
         status=solve_status,
-        sense="minimize",
+        maximize=False,
         objective=result.fun,
         variables=(len(result.x), 0, 0),
-        constraints=sum(_rows(one) for one in _each(given.get("constraints"))),
+        constraints=_constraints(given),
         seconds=outcome.seconds,
     )
 
 
+def _constraints(given: dict[str, Any]) -> int:
+    matrices = [given.get("A_ub"), given.get("A_eq"), *_each(given.get("constraints"))]
+    return sum(_rows(matrix) for matrix in matrices)
+
+
 def _flat(values: Any) -> list[Any]:
-    """A list, an array of any shape, a number or nothing, as a list."""
+    """Flatten a list, an array of any shape, a number or None to a list."""
     if values is None:
         return []
     values = values.tolist() if hasattr(values, "tolist") else values
@@ -124,22 +104,24 @@ def _flat(values: Any) -> list[Any]:
     return [values]
 
 
-def _each(constraints: Any) -> Iterator[Any]:
-    """The single constraints, of one or of a sequence of them."""
+def _each(constraints: Any) -> list[Any]:
+    """Return the constraints as a list; the argument is one, a sequence or None."""
     if constraints is None:
-        return
-    if hasattr(constraints, "A") or hasattr(constraints, "fun") or isinstance(constraints, dict):
-        yield constraints
-        return
+        return []
+    if _is_constraint(constraints):
+        return [constraints]
     parts = list(constraints)
-    if parts and not hasattr(parts[0], "A") and not isinstance(parts[0], dict | tuple) and not hasattr(parts[0], "fun"):
-        yield parts[0]  # One, as (A, lower, upper).
-    else:
-        yield from parts
+    if parts and not isinstance(parts[0], tuple) and not _is_constraint(parts[0]):
+        return [parts[0]]  # A single constraint, as (A, lower, upper).
+    return parts
+
+
+def _is_constraint(value: Any) -> bool:
+    return isinstance(value, dict) or hasattr(value, "A") or hasattr(value, "fun")
 
 
 def _rows(constraint: Any) -> int:
-    """The rows of a matrix, of a LinearConstraint or of (A, lower, upper); 1 for a function."""
+    """Count the rows of a matrix, a LinearConstraint or (A, lower, upper); 1 for a function."""
     if constraint is None:
         return 0
     if isinstance(constraint, dict) or hasattr(constraint, "fun"):
@@ -154,7 +136,7 @@ def _rows(constraint: Any) -> int:
 
 
 def _bounds(bounds: Any, many: int) -> list[tuple[Any, Any]]:
-    """A pair for each variable."""
+    """Return (lower, upper) for each of `many` variables."""
     if bounds is None:
         return [(0.0, None)] * many
     if hasattr(bounds, "lb"):

@@ -1,7 +1,8 @@
-"""Putting a watcher around a library's solve: what all the watchers share.
+"""Wrapping a library's solve function: the parts that all watchers share.
 
-A watcher is a generator function over one `Call`. Before its `yield` it lends the solve what the program left open; the
-yield gives it the `SolveOutcome`; then it takes back what it lent, and returns a function that makes the report:
+A watcher is a generator function over one `Call`. Before its `yield` it sets the time limit and the threads that the
+program left unset. The `yield` returns the `SolveOutcome`. The watcher then restores the settings and returns a
+function that builds the report:
 
     def _solve(call: Call) -> Watcher:
         model = call.arguments[0]
@@ -10,9 +11,9 @@ yield gives it the `SolveOutcome`; then it takes back what it lent, and returns 
         ...
         return lambda: SolverReport(...)
 
-Libraries call each other. Every watcher lends, as the settings are those of the solver underneath, but only the
-outermost one reports: a solve is one report, by the library that the program called. So solves that a program makes in
-a function that it gave to a solve, such as the objective of `scipy.optimize.minimize`, are part of that one.
+Libraries call each other. Every watcher changes settings, since they belong to the innermost solver. Only the outermost
+one reports, so each solve has one report, by the library that the program called. A solve inside a callback, such as
+the objective of `scipy.optimize.minimize`, is part of the outer solve.
 """
 
 from __future__ import annotations
@@ -20,49 +21,49 @@ from __future__ import annotations
 import ctypes
 import gc
 import inspect
+import io
 import os
 import sys
 import threading
-import types
 from collections.abc import Callable, Generator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from storm_calm.sandbox.execution import SolverReport
-from storm_calm.sandbox.probe.channel import Channel, harmless
+from storm_calm.sandbox.probe.channel import Channel
 
 
 @dataclass(slots=True)
 class Call:
-    """A solve that is about to begin. A watcher may change what the library is called with."""
+    """A call of a solve function, which a watcher may change before it runs."""
 
     arguments: list[Any]
-    """What the library's function was called with, the object it belongs to included."""
+    """Positional arguments, including `self`."""
     options: dict[str, Any]
-    """The same by name."""
+    """Keyword arguments."""
     seconds_left: float | None
-    """The time limit to lend, in seconds; None where the run has no end."""
+    """The time limit to set, in seconds; None if the run has no deadline."""
 
 
 @dataclass(slots=True)
 class SolveOutcome:
-    """A solve that ended."""
+    """The result of a call of a solve function."""
 
     value: Any = None
-    """What the library returned."""
+    """The return value."""
     error: BaseException | None = None
-    """What it raised instead."""
+    """The exception, if one was raised."""
     seconds: float = 0.0
-    """Wall seconds that it took."""
+    """Wall-clock duration."""
     inner: SolverReport | None = None
-    """What the last solve said that the library left to another library."""
+    """The report of the last solve that the library delegated to another one."""
 
 
-Report = Callable[[], SolverReport | None]
-Watcher = Generator[None, SolveOutcome, Report | None]
+Watcher = Generator[None, SolveOutcome, Callable[[], SolverReport | None] | None]
 
 
 class _State(threading.local):
@@ -71,35 +72,41 @@ class _State(threading.local):
 
 
 _state = _State()
-_watched: dict[int, Callable[..., Any]] = {}  # all wrappers by their ids; kept, so that no id is given twice
+_wrappers: dict[int, Callable[..., Any]] = {}  # by id; the reference keeps the id from being reused
 
-# Warnings pass over frames of files with such a name when they look for the line of the program that is to blame.
+# `warnings` skips frames of files with this name when it looks for the program's line that caused a warning.
 _FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "importlib._bootstrap")
 
 
-def watch(owner: Any, name: str, channel: Channel, watcher: Callable[[Call], Watcher]) -> None:
-    """Put `watcher` around the function `name` of the class or module `owner`; once, however often it is asked for."""
-    original = inspect.getattr_static(owner, name)
-    if id(original) in _watched:
+def watch_function(
+    owner: Any,
+    name: str,
+    channel: Channel,
+    watcher: Callable[[Call], Watcher],
+    *,
+    reported_errors: tuple[str, ...] | None = (),
+) -> None:
+    """Wrap the function `name` of a class or module with `watcher`, unless it is already wrapped.
+
+    reported_errors: class names of exceptions that mean a failed solve; None for all. Calls that raise other exceptions
+    are not reported.
+    """
+    if id(inspect.getattr_static(owner, name)) in _wrappers:
         return
-    wrapper = wrap(getattr(owner, name), channel, watcher)
-    if isinstance(owner, ModuleType):
-        replace_everywhere(owner, name, wrapper)
-    else:
-        set_method(owner, name, wrapper)
-
-
-def wrap(original: Callable[..., Any], channel: Channel, watcher: Callable[[Call], Watcher]) -> Callable[..., Any]:
-    """The function with `watcher` around it, looking like itself."""
+    original = getattr(owner, name)
 
     @disguised_as(original)
     def wrapper(*arguments: Any, **options: Any) -> Any:
-        call, steps = _begin(channel, watcher, arguments, options)
+        call = Call(list(arguments), dict(options), channel.seconds_left())
+        steps = _begin(watcher, call)
         outcome = SolveOutcome()
         _state.depth += 1
         begin = perf_counter()
         try:
-            outcome.value = original(*call.arguments, **call.options)
+            if steps is None:
+                outcome.value = original(*arguments, **options)
+            else:
+                outcome.value = original(*call.arguments, **call.options)
             return outcome.value
         except BaseException as error:
             outcome.error = error
@@ -107,38 +114,41 @@ def wrap(original: Callable[..., Any], channel: Channel, watcher: Callable[[Call
         finally:
             outcome.seconds = perf_counter() - begin
             _state.depth -= 1
-            with harmless():
-                _finish(channel, steps, outcome)
-            outcome.error = None  # It leads to this frame, and would keep all that the frame holds.
+            with suppress(Exception):
+                _finish(channel, steps, outcome, reported_errors)
+            outcome.error = None  # Its traceback refers to this frame: the cycle would keep all locals alive.
 
-    return wrapper
+    if isinstance(owner, ModuleType):
+        _replace_function(owner, name, wrapper)
+    else:
+        _set_method(owner, name, wrapper)
 
 
-def _begin(
-    channel: Channel, watcher: Callable[[Call], Watcher], arguments: tuple[Any, ...], options: dict[str, Any]
-) -> tuple[Call, Watcher | None]:
-    """Let the watcher lend. Where it can't, the call goes on as the program made it."""
+def _begin(watcher: Callable[[Call], Watcher], call: Call) -> Watcher | None:
+    """Run the watcher up to its `yield`; return None if it fails."""
     if _state.depth == 0:
         _state.inner = None
-    call = Call(list(arguments), dict(options), channel.seconds_left())
     try:
         steps = watcher(call)
         next(steps)
     except Exception:
-        return Call(list(arguments), options, None), None
-    return call, steps
+        return None
+    return steps
 
 
-def _finish(channel: Channel, steps: Watcher | None, outcome: SolveOutcome) -> None:
-    """Let the watcher take back, and say what the solve came to."""
+def _finish(
+    channel: Channel, steps: Watcher | None, outcome: SolveOutcome, reported_errors: tuple[str, ...] | None
+) -> None:
+    """Run the watcher to its end, and send its report or keep it for the outer solve."""
     if steps is None:
         return
     outcome.inner = _state.inner
     try:
         steps.send(outcome)
     except StopIteration as stop:
-        make: Report | None = stop.value
-        report = make() if make else None
+        failed = outcome.error is not None
+        reported = not failed or reported_errors is None or type(outcome.error).__name__ in reported_errors
+        report: SolverReport | None = stop.value() if stop.value and reported else None
         if report is None and _state.depth == 0:
             report = outcome.inner
         if report is not None and _state.depth:
@@ -148,33 +158,32 @@ def _finish(channel: Channel, steps: Watcher | None, outcome: SolveOutcome) -> N
 
 
 def disguised_as(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator: the wrapper looks like the function that it wraps, does not lead to it, and is passed over."""
+    """Decorate a wrapper so that it looks like `original`, does not expose it, and is skipped by `warnings`."""
 
     def disguise(wrapper: Callable[..., Any]) -> Callable[..., Any]:
-        assert isinstance(wrapper, types.FunctionType)
+        assert isinstance(wrapper, FunctionType)
         for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
             setattr(wrapper, attribute, getattr(original, attribute, None))
         with suppress(ValueError, TypeError):
             wrapper.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
         wrapper.__code__ = wrapper.__code__.replace(co_filename=_FILE)
-        _watched[id(wrapper)] = wrapper
+        _wrappers[id(wrapper)] = wrapper
         return wrapper
 
     return disguise
 
 
-def set_method(owner: type, name: str, function: Callable[..., Any]) -> None:
-    """Set a method of a class, also of one that is written in C and can't be changed the usual way."""
+def _set_method(owner: type, name: str, function: Callable[..., Any]) -> None:
     try:
         setattr(owner, name, function)
     except TypeError:
-        # The dictionary behind the read-only view that __dict__ gives; then the interpreter must forget what it cached.
+        # A class written in C. Change the dictionary behind its read-only __dict__, then clear the method cache.
         gc.get_referents(owner.__dict__)[0][name] = function
         ctypes.pythonapi.PyType_Modified(ctypes.py_object(owner))
 
 
-def replace_everywhere(module: ModuleType, name: str, function: Callable[..., Any]) -> None:
-    """Replace a module's function there and wherever its package imported it to."""
+def _replace_function(module: ModuleType, name: str, function: Callable[..., Any]) -> None:
+    """Replace a function in its module and in all modules of the package that imported it."""
     original = getattr(module, name)
     package = module.__name__.partition(".")[0]
     for other in list(sys.modules.values()):
@@ -185,21 +194,58 @@ def replace_everywhere(module: ModuleType, name: str, function: Callable[..., An
 
 @dataclass(slots=True)
 class TemporarySettings:
-    """Settings that were lent to a solver, and what they were before."""
+    """Settings of a solver that are changed for one solve."""
 
-    set: Callable[[str, Any], Any]
-    """Sets one of them."""
-    before: dict[str, Any] = field(default_factory=dict)
+    setter: Callable[[str, Any], Any]
+    """Sets an option by name."""
+    previous: dict[str, Any] = field(default_factory=dict)
+    """The changed options with their previous values."""
 
-    def lend(self, name: str, now: Any, unset: Any, value: Any) -> None:
-        """Set `name` to `value` where it stands at `unset` now."""
-        if now == unset:
-            self.before[name] = now
-            self.set(name, value)
+    def set_if_unset(self, name: str, current: Any, default: Any, value: Any) -> None:
+        """Set the option `name` to `value` if its current value is the default."""
+        if current == default:
+            self.previous[name] = current
+            self.setter(name, value)
 
-    def take_back(self) -> None:
-        """Put back what was there."""
-        for name, value in self.before.items():
-            with harmless():
-                self.set(name, value)
-        self.before.clear()
+    def restore(self) -> None:
+        for name, value in self.previous.items():
+            with suppress(Exception):
+                self.setter(name, value)
+        self.previous.clear()
+
+
+def silent(function: Callable[..., Any]) -> Callable[..., None]:
+    """Wrap a function so that its printed output is discarded."""
+
+    def wrapper(*arguments: Any) -> None:
+        with redirect_stdout(io.StringIO()):
+            function(*arguments)
+
+    return wrapper
+
+
+class RecordedCalls:
+    """The last arguments of methods by object, for settings that a library has no function to read."""
+
+    def __init__(self) -> None:
+        self._arguments: WeakKeyDictionary[Any, dict[str, list[Any]]] = WeakKeyDictionary()
+
+    def record(self, owner: type, name: str) -> Callable[..., Any]:
+        """Record the calls of the method `name` from now on, and return the original."""
+        original = getattr(owner, name)
+
+        @disguised_as(original)
+        def recorded(self_: Any, *arguments: Any, **options: Any) -> Any:
+            self.add(self_, name, *arguments, *options.values())
+            return original(self_, *arguments, **options)
+
+        setattr(owner, name, recorded)
+        return original
+
+    def add(self, solver: Any, name: str, *arguments: Any) -> None:
+        with suppress(Exception):
+            self._arguments.setdefault(solver, {})[name] = list(arguments)
+
+    def of(self, solver: Any) -> dict[str, list[Any]]:
+        """Return the arguments of the recorded calls on `solver`, by method name."""
+        return self._arguments.get(solver, {})

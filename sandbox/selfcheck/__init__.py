@@ -1,4 +1,4 @@
-"""One self-check for every sandbox: programs that mean harm, and what must come of each.
+"""The self-check: hostile programs, the same for every sandbox, each with the conditions that must hold afterwards.
 
     from storm_calm.sandbox import open_sandbox
     from storm_calm.sandbox.selfcheck import Outside, self_check
@@ -6,17 +6,13 @@
     with Outside() as outside, open_sandbox() as sandbox:
         broken = [outcome for outcome in self_check(sandbox, outside=outside) if outcome.state == "broken"]
 
-    case       what a case is, and how it says what must hold
-    outside    the caller's side: secrets, a folder, sockets
-    limits     time, memory, output, files
-    reach      processes, secrets
-    powers     network, powers
-    conduct    leaks, endings, abilities
-    sessions   sessions
-    runner     running the cases, with canaries beside them
-    libraries  which libraries are inside
+    case, texts                               what cases consist of
+    limits, reach, powers, conduct, sessions  the cases
+    outside                                   secrets, a folder and sockets on the caller's side
+    runner                                    running the cases, with harmless programs beside them
+    libraries                                 the libraries inside a sandbox
 
-It runs real abuse: start it in a sandbox only.
+The programs are real attacks: run them only in a sandbox.
 """
 
 from storm_calm.sandbox.selfcheck.case import Case, Step

@@ -1,10 +1,10 @@
-"""What a case of the self-check is, and the words in which cases say what must hold."""
+"""Cases of the self-check, and the checks that they combine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import Execution, Isolation, Status
@@ -26,7 +26,6 @@ Theme = Literal[
     "sessions",
     "neighbours",
 ]
-"""What a case is about."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,78 +33,83 @@ class Step:
     """One program of a case."""
 
     code: str
-    """The program."""
     informed: bool = False
-    """Whether it is told where to look: a first line gives it the names of `Outside.knowledge`."""
+    """Whether the program starts with the line of `Outside.knowledge`, which names its targets."""
     limits: Limits = Limits(seconds=20, memory_mb=512)  # noqa: RUF009 - frozen
-    """What it may use: much time, for machines that have other things to do."""
     results: tuple[str, ...] = ()
-    """Files to bring back."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rewind:
-    """A step of a session: back to the state after block number `block`."""
+    """A step of a session: restore the state after block number `block`; 0 is the initial state."""
 
     block: int
-    """The block's number; 0 is the beginning."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeakCheck:
-    """A step of a session: no process may be left now that bears the case's token."""
+    """A step of a session: look for remaining processes that carry the case's token."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaseResult:
-    """What came of a case."""
+    """The data that checks examine after all steps of a case."""
 
     executions: tuple[Execution, ...]
-    """One for each of its programs, in order."""
+    """One per program, in order."""
     outside: Outside
-    """The world around the sandbox."""
     token: str
-    """The case's own token, by which its processes and files are known."""
-    left: tuple[int, ...]
-    """Processes that bore the token where a step looked for them."""
+    """A random string that marks the processes and files of this case."""
+    remaining: tuple[int, ...]
+    """Ids of processes that a `LeakCheck` found."""
 
     @property
     def last(self) -> Execution:
-        """What came of the last program."""
         return self.executions[-1]
 
 
 Check: TypeAlias = Callable[[CaseResult], str | None]
-"""Says what did not hold, or None where all did."""
+"""Returns the violated condition, or None."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """Something that a program may try, and what must come of it."""
+    """An attack or a normal use, and the check of its result."""
 
     name: str
-    """What the program tries, in a few words."""
+    """The attempt, in a few words."""
     theme: Theme
-    """What it is about."""
     steps: tuple[Step | Rewind | LeakCheck, ...]
-    """The programs, run one after the other; in a session, if `session`."""
     check: Check
-    """What must hold at the end."""
     isolation: Isolation = "limits"
-    """The weakest isolation level in which it must hold. Below it the case does not run."""
+    """The weakest isolation level in which the check must hold; in weaker ones the case is skipped."""
     excused: str = ""
-    """Words in `Sandbox.missing` that say that this machine can't hold it."""
+    """Text of an entry of `Sandbox.missing` with which the case is skipped."""
     needs: tuple[str, ...] = ()
-    """Packages that the program imports; without them inside, the case says nothing."""
+    """Packages that the program imports; if one is not installed inside, the case is skipped."""
     session: bool = False
     """Whether the programs are blocks of one session."""
     outside: bool = False
-    """Whether part of the check looks at the caller's machine, which says little where programs run on another."""
+    """Whether the check also looks at the caller's machine, which proves little if programs run on another one."""
+
+
+def case_of(theme: Theme, name: str, programs: str | tuple[str, ...], check: Check, **options: Any) -> Case:
+    """Return a case of one or more programs. options: further fields of `Case`, and those of each `Step`."""
+    of_step = {key: options.pop(key) for key in ("informed", "limits", "results") if key in options}
+    codes = (programs,) if isinstance(programs, str) else programs
+    steps = tuple(Step(code=code, **of_step) for code in codes)
+    return Case(name=name, theme=theme, steps=steps, check=check, **options)
+
+
+def attempts(theme: Theme, name: str, code: str) -> Case:
+    """Return a case whose calls of `attempt` must all be refused from isolation level "landlock" on."""
+    check = every(refused, untouched)
+    return case_of(theme, name, ATTEMPT + code, check, informed=True, isolation="landlock", outside=True)
 
 
 def every(*checks: Check) -> Check:
-    """All of `checks` hold."""
-    return lambda seen: next((wrong for check in checks if (wrong := check(seen))), None)
+    """Combine checks: all must hold."""
+    return lambda result: next((wrong for check in checks if (wrong := check(result))), None)
 
 
 def ended(
@@ -116,73 +120,65 @@ def ended(
     exit_code: int | None = None,
     within: float | None = None,
 ) -> Check:
-    """The last program ended so.
+    """Check the last program: one of `statuses`, and each condition that is given.
 
-    stdout: all that it printed. begins: what that begins with. stderr: words in what it wrote there.
-    within: seconds from the program's start to its end.
+    stdout: all of its output. begins: the beginning of its output. stderr: a part of its standard error.
+    within: seconds from its start to its end.
     """
 
-    def check(seen: CaseResult) -> str | None:
-        last = seen.last
+    def check(result: CaseResult) -> str | None:
+        last = result.last
         if statuses and last.status not in statuses:
-            return f"status {last.status}, not {' or '.join(statuses)}{_words(last)}"
+            return f"status {last.status}, not {' or '.join(statuses)}{_last_line(last)}"
         if stdout is not None and last.stdout != stdout:
-            return f"it printed {_short(last.stdout)}, not {_short(stdout)}{_words(last, stdout=False)}"
+            return f"it printed {_short(last.stdout)}, not {_short(stdout)}{_last_line(last, stdout=False)}"
         if begins is not None and not last.stdout.startswith(begins):
             return f"it printed {_short(last.stdout)}, which does not begin with {_short(begins)}"
         if stderr is not None and stderr not in last.stderr:
             return f"{stderr!r} is not on standard error: {_short(last.stderr)}"
         if exit_code is not None and last.exit_code != exit_code:
-            return f"exit code {last.exit_code}, signal {last.signal}, not exit code {exit_code}{_words(last)}"
+            return f"exit code {last.exit_code}, signal {last.signal}, not exit code {exit_code}{_last_line(last)}"
         if within is not None and last.wall_seconds > within:
-            return f"it took {last.wall_seconds:.1f} s; more than {within:g}"
+            return f"it took {last.wall_seconds:.1f} s, more than {within:g} s"
         return None
 
     return check
 
 
-def refused(seen: CaseResult) -> str | None:
-    """Nothing succeeded of what the last program tried with `attempt`, and it tried all of it."""
-    lines = seen.last.stdout.splitlines()
+def refused(result: CaseResult) -> str | None:
+    """Check that every `attempt` of the last program was refused, and that it made all of them."""
+    lines = result.last.stdout.splitlines()
     done = [line.removeprefix("done: ") for line in lines if line.startswith("done: ")]
     if done:
         return f"not refused: {_short('; '.join(done), 600)}"
-    if seen.last.status != "ok" or lines[-1:] != ["end"] or len(lines) < 2:
-        return f"it did not come to its end: status {seen.last.status}{_words(seen.last)}"
+    if result.last.status != "ok" or lines[-1:] != ["end"] or len(lines) < 2:
+        return f"it ended before all attempts: status {result.last.status}{_last_line(result.last)}"
     return None
 
 
-def gone(seen: CaseResult) -> str | None:
-    """No process of the case is left on this machine, nor was where a step looked."""
-    left = seen.left or seen.outside.processes(seen.token)
-    return f"processes left over: {', '.join(map(str, left))}" if left else None
+def gone(result: CaseResult) -> str | None:
+    """Check that no process of the case is left on this machine, now or at a `LeakCheck`."""
+    remaining = result.remaining or result.outside.processes(result.token)
+    return f"processes left over: {', '.join(map(str, remaining))}" if remaining else None
 
 
-def untouched(seen: CaseResult) -> str | None:
-    """Nothing was written into the folder outside, and nobody called at the sockets."""
-    changes = seen.outside.changes()
+def untouched(result: CaseResult) -> str | None:
+    """Check that the folder outside is unchanged, and that its sockets received nothing."""
+    changes = result.outside.changes()
     return f"outside: {', '.join(changes)}" if changes else None
 
 
-def attempts(theme: Theme, name: str, code: str, check: Check = refused, **more: object) -> Case:
-    """A case that tries things, all of which must be refused from isolation level "landlock" on."""
-    step = Step(code=ATTEMPT + code, informed=True)
-    more = {"isolation": "landlock", "outside": True, **more}
-    return Case(name=name, theme=theme, steps=(step,), check=every(check, untouched), **more)  # type: ignore[arg-type]
-
-
-def all_ok(seen: CaseResult) -> str | None:
-    """All programs ended with status "ok"."""
-    for number, execution in enumerate(seen.executions, 1):
+def all_ok(result: CaseResult) -> str | None:
+    """Check that all programs ended with status "ok"."""
+    for number, execution in enumerate(result.executions, 1):
         if execution.status != "ok":
-            return f"program {number} has status {execution.status}{_words(execution)}"
+            return f"program {number} has status {execution.status}{_last_line(execution)}"
     return None
 
 
-def _words(execution: Execution, *, stdout: bool = True) -> str:
-    """The end of what a program said, to find out why."""
-    said = execution.stderr.strip() or (execution.stdout.strip() if stdout else "")
-    return f": {_short(said.rpartition(chr(10))[2])}" if said else ""
+def _last_line(execution: Execution, *, stdout: bool = True) -> str:
+    output = execution.stderr.strip() or (execution.stdout.strip() if stdout else "")
+    return f": {_short(output.rpartition(chr(10))[2])}" if output else ""
 
 
 def _short(text: str, most: int = 100) -> str:

@@ -1,11 +1,13 @@
-"""Cases about the programs themselves: what one leaves to the next, how it ends, and what it can do."""
+"""Cases about state that leaks to later programs, about how programs end, and about what they can do."""
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from storm_calm.sandbox.base import Limits
-from storm_calm.sandbox.execution import Isolation
-from storm_calm.sandbox.selfcheck.case import Case, CaseResult, Check, Step, all_ok, ended, every, refused, untouched
-from storm_calm.sandbox.selfcheck.texts import ATTEMPT, SEARCH
+from storm_calm.sandbox.selfcheck.case import Case, CaseResult, Check, all_ok, case_of, ended, every, refused, untouched
+from storm_calm.sandbox.selfcheck.texts import ATTEMPT, REQUIRE_CONTROL, SEARCH
 
 _PLANT = """
 import builtins, json, os, random, sys
@@ -33,31 +35,32 @@ os.environ["SECRET"] = secret
 open("secret", "w").write(secret)
 print(secret)
 """
+_RECALL = (
+    f"{ATTEMPT}{SEARCH}\nlook_into_memory('self')\n{REQUIRE_CONTROL}"
+    "walk('.', 1); walk('/dev/shm', 1); walk('/tmp', 1)\nprint_findings()"
+)
 _DRAW = "import os, random, tempfile, uuid\nprint(random.random(), uuid.uuid4(), os.urandom(8).hex())"
 
+_ending = partial(case_of, "endings")
 
-def _nothing_left(seen: CaseResult) -> str | None:
-    looks = {execution.stdout for execution in seen.executions[1::2]}
+
+def _nothing_left(result: CaseResult) -> str | None:
+    looks = {execution.stdout for execution in result.executions[1::2]}
     return None if looks == {_NOTHING} else f"a later program saw {looks - {_NOTHING}}, not {_NOTHING!r}"
 
 
-def _all_differ(seen: CaseResult) -> str | None:
-    draws = [execution.stdout for execution in seen.executions]
+def _all_differ(result: CaseResult) -> str | None:
+    draws = [execution.stdout for execution in result.executions]
     return None if len(set(draws)) == len(draws) else f"two programs drew the same numbers: {draws}"
 
 
-def _no_report(seen: CaseResult) -> str | None:
-    return f"there are reports that no solver made: {seen.last.reports[:2]}" if seen.last.reports else None
-
-
-def _ending(name: str, code: str, check: Check, limits: Limits | None = None) -> Case:
-    step = Step(code=code, limits=limits) if limits else Step(code=code)
-    return Case(name=name, theme="endings", steps=(step,), check=check)
+def _no_report(result: CaseResult) -> str | None:
+    return f"forged reports were accepted: {result.last.reports[:2]}" if result.last.reports else None
 
 
 def _signal(number: int, *others: int) -> Check:
-    def check(seen: CaseResult) -> str | None:
-        last = seen.last
+    def check(result: CaseResult) -> str | None:
+        last = result.last
         if last.status == "error" and last.signal in (number, *others) and last.stdout == "begun\n":
             return None
         return f"status {last.status}, signal {last.signal}, not signal {number}"
@@ -65,68 +68,47 @@ def _signal(number: int, *others: int) -> Check:
     return check
 
 
-def _survived_or_told(seen: CaseResult) -> str | None:
-    # The first process of a pid namespace does not die of its own signals.
-    last = seen.last
+def _survived_or_killed(result: CaseResult) -> str | None:
+    # The kernel ignores signals that the first process of a pid namespace sends to itself.
+    last = result.last
     if (last.status, last.stdout) == ("ok", "survived\n") or (last.status == "error" and last.signal == 9):
         return None
     return f"status {last.status}, signal {last.signal}"
 
 
-def _own_traceback(seen: CaseResult) -> str | None:
-    files = [line for line in seen.last.stderr.splitlines() if line.startswith("  File ")]
+def _own_traceback(result: CaseResult) -> str | None:
+    files = [line for line in result.last.stderr.splitlines() if line.startswith("  File ")]
     foreign = [line for line in files if '"main.py"' not in line]
     return f"the traceback shows {foreign[0].strip()}" if foreign else None
 
 
-def _ability(
-    name: str, code: str, stdout: str, *, isolation: Isolation = "limits", needs: tuple[str, ...] = ()
-) -> Case:
-    step = Step(code=code, limits=Limits(seconds=60))
-    return Case(
-        name=name, theme="abilities", steps=(step,), check=ended("ok", stdout=stdout), isolation=isolation, needs=needs
-    )
+def _ability(name: str, code: str, stdout: str, *checks: Check, **options: Any) -> Case:
+    check = every(ended("ok", stdout=stdout), *checks)
+    return case_of("abilities", name, code, check, limits=Limits(seconds=60), **options)
 
 
-def _solved(seen: CaseResult) -> str | None:
-    reports = [(report.status, report.objective) for report in seen.last.reports]
-    return None if reports == [("optimal", 7.0)] else f"the solver reports are {reports}, not one optimal of 7"
+def _solved(result: CaseResult) -> str | None:
+    reports = [(report.status, report.objective) for report in result.last.reports]
+    return None if reports == [("optimal", 7.0)] else f"the solver reports are {reports}, not one optimum of 7"
 
 
 CASES: tuple[Case, ...] = (
-    Case(
-        name="modules, variables and files of an earlier program",
-        theme="leaks",
-        steps=tuple(Step(code=code, informed=True) for _ in range(3) for code in (_PLANT, _FIND_LEFTOVERS)),
-        check=every(all_ok, _nothing_left),
+    case_of(
+        "leaks",
+        "modules, variables and files of an earlier program",
+        (_PLANT, _FIND_LEFTOVERS) * 3,
+        every(all_ok, _nothing_left),
+        informed=True,
         isolation="landlock",
     ),
-    Case(
-        name="memory of an earlier program",
-        theme="leaks",
-        steps=(
-            Step(code=_REMEMBER, informed=True),
-            Step(
-                code=f"{ATTEMPT}{SEARCH}\nlook_into_memory('self')\nif not any(what.startswith('control') for what in "
-                "found): sys.exit('the search is blind')\nwalk('.', 1); walk('/dev/shm', 1); walk('/tmp', 1)\ntell()",
-                informed=True,
-            ),
-        ),
-        check=refused,
-        isolation="landlock",
+    case_of(
+        "leaks", "memory of an earlier program", (_REMEMBER, _RECALL), refused, informed=True, isolation="landlock"
     ),
-    Case(
-        name="random numbers",
-        theme="leaks",
-        steps=(Step(code=_DRAW),) * 4,
-        check=every(all_ok, _all_differ),
-    ),
-    Case(
-        name="prints and stray writes that look like reports",
-        theme="leaks",
-        steps=(
-            Step(
-                code="""
+    case_of("leaks", "random numbers", (_DRAW,) * 4, every(all_ok, _all_differ)),
+    case_of(
+        "leaks",
+        "prints and stray writes that look like reports",
+        """
 import json, os
 line = json.dumps({"library": "ortools.cp_model", "solver": "CP-SAT", "status": "optimal", "objective": 1e9})
 print(line)
@@ -135,16 +117,12 @@ for fd in range(3, 64):
         try: os.write(fd, (word + line + "\\n").encode())
         except OSError: pass
 """,
-            ),
-        ),
-        check=every(ended("ok"), _no_report),
+        every(ended("ok"), _no_report),
     ),
-    Case(
-        name="messages of one that found the channel's nonce",
-        theme="leaks",
-        steps=(
-            Step(
-                code="""
+    case_of(
+        "leaks",
+        "messages of a program that found the channel's nonce",
+        """
 import json, os, sys
 def nonce():
     frame = sys._getframe()
@@ -161,44 +139,39 @@ for text in (json.dumps({"exit": end}), '{"exit": zzz}', '{"exit": [1]}', "exit 
 print("end")
 sys.exit(3)
 """,
-                informed=True,
-            ),
-        ),
-        check=every(ended("error", stdout="end\n", exit_code=3), _no_report, untouched),
+        every(ended("error", stdout="end\n", exit_code=3), _no_report, untouched),
+        informed=True,
         outside=True,
     ),
-    Case(
-        name="a flood of stray reports",
-        theme="leaks",
-        steps=(
-            Step(
-                code="import os\ntry:\n    for _ in range(100): os.write(3, b'x' * 65536)\n"
-                "except OSError: pass\nprint(1)"
-            ),
-        ),
-        check=every(ended("ok", stdout="1\n"), _no_report),
+    case_of(
+        "leaks",
+        "a flood of stray reports",
+        "import os\ntry:\n    for _ in range(100): os.write(3, b'x' * 65536)\nexcept OSError: pass\nprint(1)",
+        every(ended("ok", stdout="1\n"), _no_report),
     ),
     _ending("sys.exit with a number", "import sys\nsys.exit(3)", ended("error", exit_code=3)),
-    _ending("sys.exit with words", "import sys\nsys.exit('bye')", ended("error", exit_code=1, stderr="bye")),
+    _ending("sys.exit with a message", "import sys\nsys.exit('bye')", ended("error", exit_code=1, stderr="bye")),
     _ending("os._exit after a print", "import os\nprint('kept')\nos._exit(0)", ended("ok", stdout="kept\n")),
     _ending(
         "an error", "def f(): return 1 / 0\nf()", every(ended("error", stderr="ZeroDivisionError"), _own_traceback)
     ),
-    _ending("what does not compile", "def f(:\n pass", every(ended("error", stderr="SyntaxError"), _own_traceback)),
+    _ending(
+        "a program that does not compile", "def f(:\n pass", every(ended("error", stderr="SyntaxError"), _own_traceback)
+    ),
     _ending("a NUL in the program", "print(1)\0", every(ended("error", stderr="null byte"), _own_traceback)),
-    _ending("half a character in the program", "print('\ud800')", ended("ok", "error")),
+    _ending("a surrogate in the program", "print('\ud800')", ended("ok", "error")),
     _ending("an access to address 0", "print('begun')\nimport ctypes\nctypes.string_at(0)", _signal(11)),
     _ending("abort", "print('begun')\nimport os\nos.abort()", _signal(6, 11)),
-    _ending("SIGKILL to itself", "import os\nos.kill(os.getpid(), 9)\nprint('survived')", _survived_or_told),
+    _ending("SIGKILL to itself", "import os\nos.kill(os.getpid(), 9)\nprint('survived')", _survived_or_killed),
     _ending("endless recursion", "def f(): f()\nf()", ended("error", stderr="RecursionError")),
     _ending(
-        "recursion past every stack",
+        "recursion beyond any stack",
         "import sys\nsys.setrecursionlimit(10**9)\nx = []\nfor _ in range(10**5): x = [x]\nrepr(x)",
         ended("error", "memory_limit"),
-        Limits(seconds=30),
+        limits=Limits(seconds=30),
     ),
     _ending(
-        "a program that breaks the modules under it",
+        "a program that breaks the modules it runs on",
         "import builtins, json, os, resource, time\nprint('done', flush=True)\n"
         "for module in (json, resource, time):\n"
         "    for name in dir(module): setattr(module, name, None)\n"
@@ -206,7 +179,7 @@ sys.exit(3)
         ended("ok", stdout="done\n"),
     ),
     _ending(
-        "a program that can't leave",
+        "a program that removed its exits",
         "import os, sys\nprint('done', flush=True)\nos._exit = sys.exit = os.kill = None",
         ended("ok", "error", stdout="done\n", within=10),
     ),
@@ -242,18 +215,12 @@ sys.exit(3)
     _ability(
         "numpy", "import numpy as np\nprint(np.linalg.solve([[2.0, 0], [0, 4]], [2, 8]))", "[1. 2.]\n", needs=("numpy",)
     ),
-    Case(
-        name="a solve, with its report",
-        theme="abilities",
-        steps=(
-            Step(
-                code="from ortools.sat.python import cp_model\nm = cp_model.CpModel()\nx = m.new_int_var(0, 9, 'x')\n"
-                "m.add(2 * x <= 15)\nm.maximize(x)\ns = cp_model.CpSolver()\ns.solve(m)\nprint(s.value(x))",
-                limits=Limits(seconds=60),
-            ),
-        ),
-        check=every(ended("ok", stdout="7\n"), _solved),
+    _ability(
+        "a solve, with its report",
+        "from ortools.sat.python import cp_model\nm = cp_model.CpModel()\nx = m.new_int_var(0, 9, 'x')\n"
+        "m.add(2 * x <= 15)\nm.maximize(x)\ns = cp_model.CpSolver()\ns.solve(m)\nprint(s.value(x))",
+        "7\n",
+        _solved,
         needs=("ortools",),
     ),
 )
-"""Leaks, endings, abilities."""

@@ -1,4 +1,4 @@
-"""What programs find inside a sandbox: python, and the libraries to model and solve with."""
+"""The Python version and the libraries inside a sandbox."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ print(json.dumps({one.name: one.version for one in importlib.metadata.distributi
 
 
 def libraries(sandbox: Sandbox) -> tuple[dict[str, str | None], list[str]]:
-    """The version of each library inside `sandbox`, None where it is not there, and the solvers that cvxpy has.
+    """Return the version of each library inside `sandbox` (None if it is not installed), and the solvers of cvxpy.
 
-    Raises SandboxUnavailableError where a program can't even look.
+    Raises SandboxUnavailableError if the program that lists them fails.
     """
-    found, solvers = _told(sandbox, _PROGRAM)
+    found, solvers = _run(sandbox, _PROGRAM)
     return found, solvers
 
 
 def all_libraries(sandbox: Sandbox) -> dict[str, str]:
-    """The version of every distribution that a program in `sandbox` can import, by its name.
+    """Return the versions of all distributions that a program in `sandbox` can import, by normalized name.
 
-    Raises SandboxUnavailableError where a program can't even look.
+    Raises SandboxUnavailableError if the program that lists them fails.
     """
-    return dict(sorted((normalized_name(name), str(version)) for name, version in _told(sandbox, _ALL).items()))
+    return dict(sorted((normalized_name(name), str(version)) for name, version in _run(sandbox, _ALL).items()))
 
 
-def _told(sandbox: Sandbox, program: str) -> Any:
-    """The JSON that a program prints last."""
+def _run(sandbox: Sandbox, program: str) -> Any:
+    """Run a program and parse its last line of output as JSON."""
     execution = sandbox.run(program, limits=Limits(seconds=60, memory_mb=2048))
     if execution.status != "ok":
         raise SandboxUnavailableError(
-            f"the program that looks for libraries ended with {execution.status}: {execution.stderr.strip()[-200:]}"
+            f"the program that lists the libraries ended with {execution.status}: {execution.stderr.strip()[-200:]}"
         )
     return json.loads(execution.stdout.splitlines()[-1])

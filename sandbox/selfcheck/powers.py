@@ -1,14 +1,20 @@
-"""Cases about the network, and about the powers to change something outside of the program."""
+"""Cases about the network, and about privileges to change anything outside of the program."""
 
 from __future__ import annotations
 
-from storm_calm.sandbox.selfcheck.case import Case, Step, attempts, ended
+from storm_calm.sandbox.selfcheck.case import Case, Theme, attempts, case_of, ended
 
-_NETWORK = (
-    attempts(
-        "network",
-        "connections of all kinds",
-        """
+_CALL = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+"""
+"""`call(name, *arguments)` calls a function of the C library."""
+
+_ATTEMPTS: dict[Theme, dict[str, str]] = {
+    "network": {
+        "connections of all kinds": """
 import socket, urllib.request
 attempt("loopback", lambda: socket.create_connection(("127.0.0.1", PORT), 1))
 attempt("IPv6", lambda: socket.create_connection(("::1", PORT), 1))
@@ -21,26 +27,17 @@ attempt("raw", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
 attempt("netlink", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW))
 attempt("vsock", lambda: socket.socket(40, socket.SOCK_STREAM))
 """,
-    ),
-    attempts(
-        "network",
-        "sockets of this machine",
-        """
+        "sockets of this machine": """
 import socket
 attempt("socket file", lambda: socket.socket(socket.AF_UNIX).connect(SOCKET))
 attempt("abstract socket", lambda: socket.socket(socket.AF_UNIX).connect(ABSTRACT))
 for path in ("/var/run/docker.sock", "/run/docker.sock", "/run/systemd/private", "/dev/log"):
     attempt(path, lambda: socket.socket(socket.AF_UNIX).connect(path))
 """,
-    ),
-)
-
-_POWERS = (
-    attempts(
-        "powers",
-        "writing outside the folder",
-        """
-import json, os, sys
+    },
+    "powers": {
+        "writing outside the folder": """
+import json, sys
 def write(path):
     with open(path, "a") as file: file.write("#")
 for path in (FOLDER + "/" + TOKEN, SECRET_FILE, "/x", "/usr/x", "/etc/x", "/usr/bin/x", "/var/tmp/x", sys.prefix + "/x",
@@ -54,15 +51,8 @@ attempt("mode of a library", lambda: os.chmod(json.__file__, 0o777))
 attempt("moving a library", lambda: os.rename(os.path.dirname(json.__file__), "json"))
 attempt("truncating a library", lambda: os.truncate(json.__file__, 0))
 """,
-    ),
-    attempts(
-        "powers",
-        "calls that only the mighty may make",
-        """
-import ctypes, fcntl, os, resource, termios
-libc = ctypes.CDLL(None, use_errno=True)
-def call(name, *arguments):
-    if getattr(libc, name)(*arguments) < 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        "privileged system calls": """
+import fcntl, resource, termios
 attempt("user namespace", lambda: call("unshare", 0x10000000))
 attempt("mount", lambda: call("mount", b"none", b".", b"tmpfs", 0, None))
 attempt("umount", lambda: call("umount2", b"/proc", 2))
@@ -80,17 +70,10 @@ attempt("priority", lambda: os.nice(-5))
 attempt("device", lambda: os.mknod("device", 0o20666, os.makedev(1, 1)))
 attempt("host name", lambda: call("sethostname", b"x", 1))
 attempt("clock", lambda: call("clock_settime", 0, (ctypes.c_long * 2)(0, 0)))
-attempt("typing into a terminal", lambda: fcntl.ioctl(0, termios.TIOCSTI, b"x"))
+attempt("input to a terminal", lambda: fcntl.ioctl(0, termios.TIOCSTI, b"x"))
 """,
-    ),
-    attempts(
-        "powers",
-        "priorities and limits of other processes",
-        """
-import ctypes, os, resource
-libc = ctypes.CDLL(None, use_errno=True)
-def call(name, *arguments):
-    if getattr(libc, name)(*arguments) < 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        "priorities and limits of other processes": """
+import resource
 other = os.getppid() or 1
 attempt("priority of a user", lambda: os.setpriority(os.PRIO_USER, os.getuid(), 19))
 attempt("priority of a process", lambda: os.setpriority(os.PRIO_PROCESS, other, 19))
@@ -100,15 +83,17 @@ attempt("processors", lambda: os.sched_setaffinity(other, {0}))
 attempt("limits", lambda: resource.prlimit(other, resource.RLIMIT_CPU, (1, 1)))
 attempt("input and output", lambda: call("syscall", 251, 3, os.getuid(), 3 << 13))
 """,
-    ),
-    attempts(
-        "neighbours",
-        "what all programs share",
-        """
-import array, ctypes, fcntl, mmap, os, socket
-libc = ctypes.CDLL(None, use_errno=True)
-def call(name, *arguments):
-    if getattr(libc, name)(*arguments) < 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        "modes, owners and times of files outside": """
+for path in (SECRET_FILE, FOLDER, os.__file__):
+    attempt("mode of " + path, lambda: os.chmod(path, 0o777))
+    attempt("owner of " + path, lambda: os.chown(path, os.getuid(), os.getgid()))
+    attempt("times of " + path, lambda: os.utime(path, (0, 0)))
+    attempt("attributes of " + path, lambda: os.setxattr(path, "user.storm", b"1"))
+""",
+    },
+    "neighbours": {
+        "resources that all programs share": """
+import array, fcntl, mmap, socket
 def send():
     a, b = socket.socketpair()
     a.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))])
@@ -116,7 +101,7 @@ library = os.open(os.__file__, os.O_RDONLY)
 attempt("files in flight", send)
 attempt("lock on a library", lambda: fcntl.flock(library, fcntl.LOCK_EX))
 attempt("lease on a library", lambda: fcntl.fcntl(library, fcntl.F_SETLEASE, fcntl.F_RDLCK))
-attempt("news of a folder", lambda: fcntl.fcntl(os.open("/usr/bin", os.O_RDONLY), fcntl.F_NOTIFY, 1))
+attempt("notifications of a folder", lambda: fcntl.fcntl(os.open("/usr/bin", os.O_RDONLY), fcntl.F_NOTIFY, 1))
 attempt("watches", lambda: call("inotify_init1", 0))
 attempt("asynchronous input and output", lambda: call("syscall", 206, 1000, ctypes.byref(ctypes.c_ulong(0))))
 attempt("a queue", lambda: call("mq_open", b"/storm", os.O_CREAT | os.O_RDWR, 0o666, None))
@@ -124,39 +109,25 @@ attempt("memory without a file", lambda: mmap.mmap(-1, 1 << 20))
 attempt("large pipes", lambda: fcntl.fcntl(os.pipe()[1], 1031, 1 << 20))
 attempt("times of a device", lambda: os.utime("/dev/null"))
 """,
-    ),
-    attempts(
+    },
+}
+"""Programs by theme and name."""
+
+CASES: tuple[Case, ...] = (
+    *(attempts(theme, name, _CALL + code) for theme, programs in _ATTEMPTS.items() for name, code in programs.items()),
+    case_of(
         "powers",
-        "modes, owners and times of files outside",
-        """
-import os
-for path in (SECRET_FILE, FOLDER, os.__file__):
-    attempt("mode of " + path, lambda: os.chmod(path, 0o777))
-    attempt("owner of " + path, lambda: os.chown(path, os.getuid(), os.getgid()))
-    attempt("times of " + path, lambda: os.utime(path, (0, 0)))
-    attempt("attributes of " + path, lambda: os.setxattr(path, "user.storm", b"1"))
-""",
-    ),
-    Case(
-        name="new powers by a new program",
-        theme="powers",
-        steps=(
-            Step(
-                code="for line in open('/proc/self/status'):\n"
-                "    if line.startswith(('NoNewPrivs', 'Seccomp:')): print(line.split()[1])"
-            ),
-        ),
-        check=ended("ok", stdout="1\n2\n"),
+        "new privileges by a new program",
+        "for line in open('/proc/self/status'):\n"
+        "    if line.startswith(('NoNewPrivs', 'Seccomp:')): print(line.split()[1])",
+        ended("ok", stdout="1\n2\n"),
         isolation="landlock",
     ),
-    Case(
-        name="capabilities",
-        theme="powers",
-        steps=(Step(code="print({line.split()[1] for line in open('/proc/self/status') if line.startswith('Cap')})"),),
-        check=ended("ok", stdout="{'0000000000000000'}\n"),
+    case_of(
+        "powers",
+        "capabilities",
+        "print({line.split()[1] for line in open('/proc/self/status') if line.startswith('Cap')})",
+        ended("ok", stdout="{'0000000000000000'}\n"),
         isolation="full",
     ),
 )
-
-CASES: tuple[Case, ...] = (*_NETWORK, *_POWERS)
-"""Network and powers."""

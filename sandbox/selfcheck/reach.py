@@ -1,43 +1,34 @@
-"""Cases about what lies outside of the program: other processes, secrets, and files."""
+"""Cases about other processes, secrets and files outside of the program."""
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from storm_calm.sandbox.base import Limits
-from storm_calm.sandbox.selfcheck.case import (
-    Case,
-    CaseResult,
-    Check,
-    Step,
-    attempts,
-    ended,
-    every,
-    gone,
-)
-from storm_calm.sandbox.selfcheck.texts import NAMED, SEARCH
+from storm_calm.sandbox.selfcheck.case import Case, CaseResult, Check, attempts, case_of, ended, every, gone
+from storm_calm.sandbox.selfcheck.texts import NAMED, REQUIRE_CONTROL, SEARCH
 from storm_calm.sandbox.zygote.child import program_environment
 
 _BOMB = Limits(seconds=1.0, memory_mb=512, processes=16)
 _REFUSED = Limits(seconds=10.0, memory_mb=512, processes=16)
-_GENEROUS_LIMITS = Limits(seconds=20, memory_mb=512)
-_NO_SIGNAL_SCOPE = "does not stop signals"
 
 
-def _named(name: str, code: str, check: Check, *, limits: Limits = _GENEROUS_LIMITS, **more: object) -> Case:
-    """A case about processes: they bear its token as their name, and none may be left."""
-    step = Step(code=NAMED + code, informed=True, limits=limits)
-    return Case(name=name, theme="processes", steps=(step,), check=every(check, gone), outside=True, **more)  # type: ignore[arg-type]
+def _named(name: str, code: str, check: Check, **options: Any) -> Case:
+    """Return a case whose processes are named after its token; none may be left."""
+    return case_of("processes", name, NAMED + code, every(check, gone), informed=True, outside=True, **options)
 
 
-_PROCESSES = (
+_PROCESSES: tuple[Case, ...] = (
     _named("a fork bomb", "while True:\n    try: os.fork()\n    except OSError: pass", ended("timeout"), limits=_BOMB),
     _named(
-        "forks until it is refused",
+        "forks until an error",
         "try:\n    while True: os.fork() or time.sleep(60)\nexcept OSError: os._exit(3)",
         ended("error", exit_code=3),
         limits=_REFUSED,
     ),
     _named(
-        "threads until it is refused",
+        "threads until an error",
         "import threading\ntry:\n"
         "    while True: threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
         "except RuntimeError: os._exit(3)",
@@ -45,12 +36,12 @@ _PROCESSES = (
         limits=_REFUSED,
     ),
     _named(
-        "a process that is never the same one",
+        "a process that forks and exits repeatedly",
         "print('begun')\nos.setsid() if os.fork() == 0 else time.sleep(0.1) or os._exit(0)\n"
         "while True:\n    if os.fork(): os._exit(0)",
         ended("ok", stdout="begun\n"),
         limits=_BOMB,
-        # Without a pid namespace it is a race that nobody is sure to win.
+        # Without a pid namespace, killing it is a race.
         isolation="full",
     ),
     _named(
@@ -75,45 +66,37 @@ _PROCESSES = (
         "print('done')",
         ended("ok", stdout="done\n"),
         isolation="landlock",
-        excused=_NO_SIGNAL_SCOPE,
+        excused="does not stop signals",
     ),
 )
 
-_SEES = "if not any(what.startswith('control') for what in found): sys.exit('the search is blind')\n"
-_SECRETS = (
-    attempts(
-        "secrets",
-        "search of all memory in reach",
-        f"{SEARCH}\nlook_into_memory('self')\n{_SEES}look_into_memory(os.getppid())\n"
+_SECRETS = {
+    "search of all memory in reach": (
+        f"{SEARCH}\nlook_into_memory('self')\n{REQUIRE_CONTROL}look_into_memory(os.getppid())\n"
         "deadline = time.monotonic() + 8\n"
         "try: others = [pid for pid in os.listdir('/proc') if pid.isdigit()]\n"
         "except OSError: others = []\n"
         "for pid in others:\n"
         "    if time.monotonic() < deadline and not leaks(): look_into_memory(pid)\n"
-        "tell()",
+        "print_findings()"
     ),
-    attempts(
-        "secrets",
-        "search of all of /proc",
+    "search of all of /proc": (
         f"{SEARCH}\nopen('control', 'wb').write(control); look_into_file('control')\n"
-        f"{_SEES}walk('/proc', 5)\n"
+        f"{REQUIRE_CONTROL}walk('/proc', 5)\n"
         "for pid in ('self', 1, 2, os.getppid()):\n"
         "    for name in ('environ', 'cmdline', 'auxv', 'stack'): look_into_file(f'/proc/{pid}/{name}')\n"
         "    walk(f'/proc/{pid}/root/tmp', 2); walk(f'/proc/{pid}/cwd', 2)\n"
-        "for path in ('/proc/kcore', '/proc/kmsg', '/proc/cmdline'): look_into_file(path)\ntell()",
+        "for path in ('/proc/kcore', '/proc/kmsg', '/proc/cmdline'): look_into_file(path)\n"
+        "print_findings()"
     ),
-    attempts(
-        "secrets",
-        "search of all files",
-        f"{SEARCH}\nopen('control', 'wb').write(control); walk('.', 1)\n{_SEES}"
+    "search of all files": (
+        f"{SEARCH}\nopen('control', 'wb').write(control); walk('.', 1)\n{REQUIRE_CONTROL}"
         "system = ['/usr', '/lib', '/lib64', '/bin', '/sbin', '/sys', '/proc', '/nix', sys.prefix, sys.base_prefix]\n"
         "system = {os.path.realpath(path) for path in [*system, *sysconfig.get_paths().values()]}\n"
-        "for top in (FOLDER, '/tmp', '/root', '/home', '/var', '/etc', '/run', '/'): walk(top, 3, system)\ntell()",
+        "for top in (FOLDER, '/tmp', '/root', '/home', '/var', '/etc', '/run', '/'): walk(top, 3, system)\n"
+        "print_findings()"
     ),
-    attempts(
-        "secrets",
-        "files of the caller, by many ways",
-        """
+    "files of the caller, by many ways": """
 import os
 for path in (SECRET_FILE, "/etc/passwd", "/etc/shadow", "/root/.bashrc", "../../../../../.." + SECRET_FILE):
     attempt(path, lambda: open(path).read(10))
@@ -128,11 +111,7 @@ for fd in range(3, 64):
     except OSError: continue
     print("done: a folder outside is open as", fd)
 """,
-    ),
-    attempts(
-        "secrets",
-        "packages that are no libraries, this project among them",
-        """
+    "packages other than the libraries, such as this project": """
 import glob, importlib, site, sys, sysconfig
 tops = {sys.prefix, sys.base_prefix, "/usr", "/usr/local"}
 kinds = ("site-packages", "dist-packages")
@@ -141,21 +120,7 @@ sys.path += [*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.g
 names = ("storm_calm", "storm_calm.sandbox", "storm_calm.env.problems.families", "pip", "langgraph", "openai")
 for name in names: attempt(name, lambda: importlib.import_module(name))
 """,
-    ),
-    Case(
-        name="the environment",
-        theme="secrets",
-        steps=(Step(code="import os\nprint(sorted(os.environ))"),),
-        check=ended("ok", stdout=f"{sorted(program_environment('/', ''))}\n"),
-    ),
-    Case(
-        name="open files",
-        theme="secrets",
-        steps=(Step(code="import os\nprint([fd for fd in range(1024) if os.path.exists(f'/proc/self/fd/{fd}')])"),),
-        check=ended("ok", stdout="[0, 1, 2, 3]\n"),
-    ),
-)
-_RESULTS = ("plain", "link", "folder/etc/hostname", "pipe", "empty", "missing")
+}
 _LINKED = """
 import os
 open("plain", "w").write("plain")
@@ -163,20 +128,32 @@ os.symlink(SECRET_FILE, "link"); os.symlink("/", "folder"); os.mkfifo("pipe"); o
 """
 
 
-def _only_plain(seen: CaseResult) -> str | None:
-    if dict(seen.last.files) == {"plain": b"plain"}:
+def _only_plain(result: CaseResult) -> str | None:
+    if dict(result.last.files) == {"plain": b"plain"}:
         return None
-    return f"the result files are {sorted(seen.last.files)}, not just 'plain'"
+    return f"the result files are {sorted(result.last.files)}, not only 'plain'"
 
+
+_secret_case = partial(case_of, "secrets")
 
 CASES: tuple[Case, ...] = (
     *_PROCESSES,
-    *_SECRETS,
-    Case(
-        name="links and pipes as result files",
-        theme="secrets",
-        steps=(Step(code=_LINKED, informed=True, results=_RESULTS),),
-        check=every(ended("ok"), _only_plain),
+    *(attempts("secrets", name, code) for name, code in _SECRETS.items()),
+    _secret_case(
+        "the environment",
+        "import os\nprint(sorted(os.environ))",
+        ended("ok", stdout=f"{sorted(program_environment('/', ''))}\n"),
+    ),
+    _secret_case(
+        "open files",
+        "import os\nprint([fd for fd in range(1024) if os.path.exists(f'/proc/self/fd/{fd}')])",
+        ended("ok", stdout="[0, 1, 2, 3]\n"),
+    ),
+    _secret_case(
+        "links and pipes as result files",
+        _LINKED,
+        every(ended("ok"), _only_plain),
+        informed=True,
+        results=("plain", "link", "folder/etc/hostname", "pipe", "empty", "missing"),
     ),
 )
-"""Processes and secrets."""

@@ -1,4 +1,4 @@
-"""Running the self-check: the cases side by side, and beside them programs that mean no harm."""
+"""Running the self-check: the cases in parallel, with harmless programs (canaries) beside them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from storm_calm.sandbox.base import Limits, Sandbox
 from storm_calm.sandbox.execution import ISOLATION_LEVELS, Execution, SandboxUnavailableError
@@ -19,11 +19,11 @@ from storm_calm.sandbox.selfcheck.case import Case, CaseResult, LeakCheck, Rewin
 from storm_calm.sandbox.selfcheck.outside import Outside
 
 CASES: tuple[Case, ...] = (*limits.CASES, *reach.CASES, *powers.CASES, *conduct.CASES, *sessions.CASES)
-"""Every case, by theme. The canaries come on top."""
+"""All cases, by theme. `self_check` adds three canaries."""
 
-_MAX_PARALLEL = 4  # hostile programs: more would take each other's processor time for their own fault
-_CANARY_INTERVAL_SECONDS = 0.2  # between two canaries
-_ELSEWHERE = ("e2b", "ray")
+_MAX_PARALLEL = 4  # more hostile programs would exceed their time limits because of each other
+_CANARY_INTERVAL_SECONDS = 0.2
+_REMOTE_BACKENDS = ("e2b", "ray")
 _CANARY = "import os, time\nprint(sum(range(1000)), flush=True)"
 _FORKING = "\npid = os.fork()\nif pid == 0: os._exit(7)\nprint(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"
 _GENEROUS_LIMITS = Limits(seconds=30)
@@ -32,64 +32,56 @@ _SESSION_LIMITS = Limits(seconds=30, memory_mb=512)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaseOutcome:
-    """What came of one case."""
+    """The outcome of one case."""
 
     name: str
-    """The case's name."""
     theme: Theme
-    """What it is about."""
     state: Literal["held", "broken", "skipped"]
-    """"skipped": this sandbox does not claim to hold it, or has not what it takes to try."""
+    """"skipped": the isolation level is too weak, the sandbox reports that it cannot hold, or a package is missing."""
     reason: str = ""
     """Why it is broken or skipped."""
     seconds: float = 0.0
-    """Wall seconds that it took, waiting for its turn included."""
+    """Wall-clock duration, including the wait for a worker."""
     inside_only: bool = False
-    """Whether what the programs say is all that was judged, as they ran on another machine."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The outcome as JSON data."""
-        return asdict(self)
+    """Whether only the programs' output was checked, because they ran on another machine."""
 
 
 def self_check(
     sandbox: Sandbox, *, outside: Outside | None = None, cases: Iterable[Case] = CASES
 ) -> Iterator[CaseOutcome]:
-    """Run `cases` in `sandbox`, and canaries before, beside and after them; outcomes as they come.
+    """Run `cases` in `sandbox`, with canaries before, beside and after them, and yield outcomes as they arrive.
 
-    outside: made before the sandbox was opened, it shows what a sandbox forked from this process would carry along.
-    Raises SandboxUnavailableError where not even the first canary can be run.
+    outside: if it was created before the sandbox was opened, it also shows secrets that a fork of this process copies.
+    Raises SandboxUnavailableError if the first canary cannot run.
     """
     with contextlib.ExitStack() as stack:
         known = outside or stack.enter_context(Outside())
         known.add_secret("the caller's memory")
         canaries = _Canaries(sandbox)
-        yield canaries.once("a canary before all others")
+        yield canaries.run_once("a canary before all others")
         chosen = []
         packages = _packages(sandbox, {name for case in cases for name in case.needs})
         for case in cases:
-            reason = _not_here(case, sandbox, packages)
+            reason = _skip_reason(case, sandbox, packages)
             if reason:
                 yield CaseOutcome(name=case.name, theme=case.theme, state="skipped", reason=reason)
             else:
                 chosen.append(case)
         pool = ThreadPoolExecutor(max(1, min(_MAX_PARALLEL, sandbox.workers)), thread_name_prefix="self-check")
-        # Last in, first out: what waits is dropped, what runs is waited for, the canaries end.
+        # Runs after the canaries have stopped: cancels queued cases and waits for running ones.
         stack.callback(pool.shutdown, cancel_futures=True)
-        with canaries.beside():
-            for future in as_completed([pool.submit(_judge, case, sandbox, known, canaries) for case in chosen]):
+        with canaries.run_beside():
+            for future in as_completed([pool.submit(_check, case, sandbox, known, canaries) for case in chosen]):
                 yield future.result()
         yield canaries.outcome()
         try:
-            yield canaries.once("a canary after all others")
+            yield canaries.run_once("a canary after all others")
         except SandboxUnavailableError as error:
-            yield CaseOutcome(
-                name="a canary after all others", theme="neighbours", state="broken", reason=f"no sandbox: {error}"
-            )
+            yield _canary_outcome("a canary after all others", f"no sandbox: {error}", 0.0)
 
 
-def _not_here(case: Case, sandbox: Sandbox, packages: set[str]) -> str:
-    """Why `case` can't be tried in `sandbox`; "" where it can."""
+def _skip_reason(case: Case, sandbox: Sandbox, packages: set[str]) -> str:
+    """Return why `case` cannot be checked in `sandbox`, or ""."""
     if ISOLATION_LEVELS.index(sandbox.isolation) > ISOLATION_LEVELS.index(case.isolation):
         return f"holds from isolation level {case.isolation!r} on; this is {sandbox.isolation!r}"
     excuse = next((reason for reason in sandbox.missing if case.excused and case.excused in reason), "")
@@ -100,74 +92,72 @@ def _not_here(case: Case, sandbox: Sandbox, packages: set[str]) -> str:
 
 
 def _packages(sandbox: Sandbox, names: set[str]) -> set[str]:
-    """Which of `names` programs can import."""
+    """Return those of `names` that programs can import."""
     code = (
-        f"import importlib.util, json\nprint(json.dumps([n for n in {sorted(names)} if importlib.util.find_spec(n)]))"
+        "import json\nfrom importlib.util import find_spec\n"
+        f"print(json.dumps([name for name in {sorted(names)} if find_spec(name)]))"
     )
     return set(json.loads(sandbox.run(code, limits=_GENEROUS_LIMITS).stdout or "[]"))
 
 
-def _judge(case: Case, sandbox: Sandbox, outside: Outside, canaries: _Canaries) -> CaseOutcome:
+def _check(case: Case, sandbox: Sandbox, outside: Outside, canaries: _Canaries) -> CaseOutcome:
     begin = time.monotonic()
-    token = secrets.token_hex(7)  # With 14 letters it fits into a process's name.
+    canaries.running_cases.add(case.name)
     try:
-        with canaries.beside_case(case):
-            seen = _run(case, sandbox, outside, token)
-        wrong = case.check(seen)
+        wrong = case.check(_run(case, sandbox, outside))
     except SandboxUnavailableError as error:
         wrong = f"the sandbox failed: {error}"
+    finally:
+        canaries.running_cases.discard(case.name)
     return CaseOutcome(
         name=case.name,
         theme=case.theme,
         state="broken" if wrong else "held",
         reason=wrong or "",
         seconds=time.monotonic() - begin,
-        inside_only=case.outside and sandbox.backend in _ELSEWHERE,
+        inside_only=case.outside and sandbox.backend in _REMOTE_BACKENDS,
     )
 
 
-def _run(case: Case, sandbox: Sandbox, outside: Outside, token: str) -> CaseResult:
+def _run(case: Case, sandbox: Sandbox, outside: Outside) -> CaseResult:
+    token = secrets.token_hex(7)  # 14 characters: the name of a process has at most 15.
     executions: list[Execution] = []
-    left: list[int] = []
+    remaining: list[int] = []
     with contextlib.ExitStack() as stack:
         session = stack.enter_context(sandbox.session(limits=_SESSION_LIMITS)) if case.session else None
         for step in case.steps:
             match step:
                 case LeakCheck():
-                    left += outside.processes(token)
+                    remaining += outside.processes(token)
                 case Rewind():
                     assert session is not None, f"{case.name}: only a session can be rewound"
                     session.rewind(step.block)
                 case Step():
                     code = outside.knowledge(token) + step.code if step.informed else step.code
                     executions.append((session or sandbox).run(code, limits=step.limits, results=step.results))
-    return CaseResult(executions=tuple(executions), outside=outside, token=token, left=tuple(left))
+    return CaseResult(executions=tuple(executions), outside=outside, token=token, remaining=tuple(remaining))
 
 
 @dataclass(slots=True)
 class _Canaries:
-    """Programs that mean no harm and must not notice those that do."""
+    """Harmless programs that must run as usual beside hostile ones."""
 
     sandbox: Sandbox
+    running_cases: set[str] = field(default_factory=set)
+    """Names of the cases that are running, for the reason of a failed canary."""
     _count: int = 0
     _longest: float = 0.0
-    _wrong: list[str] = field(default_factory=list)
-    _cases: dict[int, str] = field(default_factory=dict)
+    _failures: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def once(self, name: str) -> CaseOutcome:
-        """One canary now."""
+    def run_once(self, name: str) -> CaseOutcome:
         begin = time.monotonic()
-        wrong = self._sing()
-        seconds = time.monotonic() - begin
-        return CaseOutcome(
-            name=name, theme="neighbours", state="broken" if wrong else "held", reason=wrong or "", seconds=seconds
-        )
+        return _canary_outcome(name, self._run(), time.monotonic() - begin)
 
     @contextlib.contextmanager
-    def beside(self) -> Iterator[None]:
-        """One canary after the other, beside what is done meanwhile."""
-        thread = threading.Thread(target=self._keep_singing, name="self-check-canaries")
+    def run_beside(self) -> Iterator[None]:
+        """Run one canary after the other on a thread, until the block ends."""
+        thread = threading.Thread(target=self._run_repeatedly, name="self-check-canaries")
         thread.start()
         try:
             yield
@@ -175,45 +165,38 @@ class _Canaries:
             self._stop.set()
             thread.join()
 
-    @contextlib.contextmanager
-    def beside_case(self, case: Case) -> Iterator[None]:
-        """Note that `case` is under way, to name it should a canary fall silent."""
-        self._cases[id(case)] = case.name
-        try:
-            yield
-        finally:
-            del self._cases[id(case)]
-
     def outcome(self) -> CaseOutcome:
-        """What came of the canaries beside the cases."""
-        reason = f"{len(self._wrong)} of {self._count} failed: {self._wrong[0]}" if self._wrong else ""
-        return CaseOutcome(
-            name="canaries beside all others",
-            theme="neighbours",
-            state="broken" if self._wrong or not self._count else "held",
-            reason=reason or ("" if self._count else "none came to its turn"),
-            seconds=self._longest,
-        )
+        """Return the outcome of the canaries beside the cases."""
+        reason = "" if self._count else "no canary ran"
+        if self._failures:
+            reason = f"{len(self._failures)} of {self._count} failed: {self._failures[0]}"
+        return _canary_outcome("canaries beside all others", reason, self._longest)
 
-    def _keep_singing(self) -> None:
+    def _run_repeatedly(self) -> None:
         while not self._stop.is_set():
-            beside = ", ".join(list(self._cases.values()))
+            beside = ", ".join(sorted(self.running_cases.copy()))
             begin = time.monotonic()
             try:
-                wrong = self._sing()
+                reason = self._run()
             except SandboxUnavailableError as error:
-                wrong = f"no sandbox: {error}"
+                reason = f"no sandbox: {error}"
             self._longest = max(self._longest, time.monotonic() - begin)
             self._count += 1
-            if wrong:
-                self._wrong.append(f"{wrong} (beside: {beside or 'none'})")
+            if reason:
+                self._failures.append(f"{reason} (beside: {beside or 'none'})")
             self._stop.wait(_CANARY_INTERVAL_SECONDS)
 
-    def _sing(self) -> str | None:
-        # Below "full" the machine's processes are counted together, and a fork bomb can take them all.
+    def _run(self) -> str:
+        """Run one canary, and return why it failed or ""."""
+        # Below "full", all programs share the machine's process limit, so a fork bomb can make a canary's fork fail.
         forking = self.sandbox.isolation == "full"
         execution = self.sandbox.run(_CANARY + (_FORKING if forking else ""), limits=_GENEROUS_LIMITS)
-        right = "499500\n7\n" if forking else "499500\n"
-        if (execution.status, execution.stdout) == ("ok", right):
-            return None
+        expected = "499500\n7\n" if forking else "499500\n"
+        if (execution.status, execution.stdout) == ("ok", expected):
+            return ""
         return f"status {execution.status}, output {execution.stdout[:100]!r}, errors {execution.stderr[-100:]!r}"
+
+
+def _canary_outcome(name: str, reason: str, seconds: float) -> CaseOutcome:
+    state: Literal["held", "broken"] = "broken" if reason else "held"
+    return CaseOutcome(name=name, theme="neighbours", state=state, reason=reason, seconds=seconds)

@@ -1,10 +1,10 @@
-"""Pieces of programs that several cases share."""
+"""Program text that several cases share."""
 
 NAMED = """
 import ctypes, os, signal, sys, time
 ctypes.CDLL(None).prctl(15, TOKEN.encode(), 0, 0, 0)
 """
-"""Gives the process, and all that it forks, the case's token as its name. For informed programs."""
+"""Names the process and its forks after the case's token. For informed programs."""
 
 ATTEMPT = """
 def attempt(name, action):
@@ -14,13 +14,13 @@ def attempt(name, action):
 import atexit
 atexit.register(print, "end", flush=True)
 """
-"""`attempt(name, action)` tries something and tells; the last line of a program that tried all is "end"."""
+"""`attempt(name, action)` tries an action and prints the result. The last line of a program that exits is "end"."""
 
 SEARCH = '''
 import hashlib, os, stat, sys, sysconfig, time
 
 mark = "-".join(MARK_PIECES).encode()
-# One secret of its own, made here: a search that does not even find this one says nothing.
+# A secret of this program: a search that does not find this one is not valid.
 control = bytearray(mark + os.urandom(16).hex().encode())
 digests = {**DIGESTS, hashlib.sha256(control[len(mark):]).hexdigest(): "control"}
 found = set()
@@ -57,11 +57,11 @@ def look_into_memory(pid):
                 except (OSError, ValueError, OverflowError): break
                 if not data: break
                 look(data, f"memory of process {pid}")
-                # Those that lie across two pieces are in the second one whole.
+                # Overlap the chunks, so that a secret across their border is found.
                 start += len(data) if start + len(data) >= end else max(1, len(data) - 64)
 
 def walk(top, seconds, without=()):
-    """Look into all files under `top`, as far as there is time."""
+    """Search all files under `top` until the time is over."""
     deadline = time.monotonic() + seconds
     for folder, names, files in os.walk(top):
         names[:] = sorted(n for n in names if os.path.realpath(os.path.join(folder, n)) not in without)
@@ -75,11 +75,14 @@ def walk(top, seconds, without=()):
 def leaks():
     return sorted(what for what in found if not what.startswith("control"))
 
-def tell():
+def print_findings():
     for what in leaks(): print("done: found", what)
     print("refused: all the rest")
 '''
-"""A search for secrets that does not know them: it looks for their mark, and compares digests of what follows it.
+"""A search for secrets by their mark and the digests of the text after it. For informed programs, after `ATTEMPT`.
 
-So nothing that it holds, its own text included, can be taken for a find. For informed programs, after `ATTEMPT`.
+The program does not contain the secrets, so it cannot find them in its own memory or text.
 """
+
+REQUIRE_CONTROL = "if not any(what.startswith('control') for what in found): sys.exit('the control was not found')\n"
+"""Ends the program if the search did not find its own control. For use after `SEARCH`."""

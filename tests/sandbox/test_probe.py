@@ -1,4 +1,4 @@
-"""What the probe says of a solve, and that it changes nothing about it."""
+"""Reports of the probe, and that it does not change a solve."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_cp_sat_statuses_and_senses(full, model, status, sense, objective):
     assert (found.status, found.sense, found.objective) == (status, sense, objective)
 
 
-def test_a_solve_that_stops_early_says_so(full):
+def test_a_solve_that_stops_early_is_reported_as_stopped(full):
     hard = """
 n = 60
 x = [[m.new_bool_var("") for _ in range(n)] for _ in range(n)]
@@ -87,8 +87,8 @@ SOLVERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "said"), SOLVERS.items())
-def test_every_linear_solver_is_reported(full, name, said):
+@pytest.mark.parametrize(("name", "expected"), SOLVERS.items())
+def test_every_linear_solver_is_reported(full, name, expected):
     code = f"""{LP}
 s = pywraplp.Solver.CreateSolver({name!r})
 lp = {name!r} in ("GLOP", "PDLP", "CLP")
@@ -101,7 +101,7 @@ s.Solve()
     found = report(full, code)
     assert (found.library, found.solver, found.status, found.sense) == (
         "ortools.linear_solver",
-        said,
+        expected,
         "optimal",
         "maximize",
     )
@@ -162,7 +162,7 @@ def test_solves_in_forked_processes_are_reported(full):
     assert len(full.run(code).reports) == 2
 
 
-def test_what_the_program_left_open_is_lent_and_taken_back(full):
+def test_unset_parameters_are_set_for_the_solve_and_cleared_after_it(full):
     code = (
         CP
         + "x = m.new_int_var(0, 9, 'x')\nm.maximize(x)\ns.parameters.log_search_progress = True\n"
@@ -175,7 +175,7 @@ def test_what_the_program_left_open_is_lent_and_taken_back(full):
     assert output.endswith("'log_search_progress: true'\n")
 
 
-def test_what_the_program_set_stays(full):
+def test_parameters_of_the_program_are_kept(full):
     code = (
         CP
         + "x = m.new_int_var(0, 9, 'x')\nm.maximize(x)\np = s.parameters\n"
@@ -254,13 +254,13 @@ s.Solve(m, Seen())
     assert len(execution.reports) == 3
 
 
-def test_a_program_that_shuts_the_pipe_only_loses_its_reports(full):
+def test_a_program_that_closes_the_pipe_only_loses_its_reports(full):
     execution = full.run("import os\nos.close(3)\n" + KNAPSACK)
     assert (execution.stdout, execution.reports) == ("OPTIMAL 11.0\n", ())
 
 
-def test_lines_without_the_word_or_of_another_shape_are_passed_over():
-    good = b'word{"library": "l", "solver": "s", "status": "optimal"}\n'
-    bad = b'{"library": "l", "solver": "s", "status": "optimal"}\nword{\nword[]\nword{"status": "great"}\nword\xff\n\n'
-    assert len(channel.read(bad + good + bad + good, "word", 10)) == 2
-    assert len(channel.read(good * 5, "word", 3)) == 3
+def test_lines_without_the_nonce_or_with_an_invalid_report_are_dropped():
+    good = b'nonce{"library": "l", "solver": "s", "status": "optimal"}\n'
+    bad = good.removeprefix(b"nonce") + b'nonce{\nnonce[]\nnonce{"status": "great"}\nnonce\xff\n\n'
+    assert len(channel.read(bad + good + bad + good, "nonce", 10)) == 2
+    assert len(channel.read(good * 5, "nonce", 3)) == 3

@@ -1,4 +1,4 @@
-"""Solves with gurobipy and coptpy, under the licence for small models that they bring."""
+"""Solves with gurobipy and coptpy, under their included licence for small models."""
 
 import pytest
 
@@ -36,10 +36,10 @@ def test_solves(full, library, model, status, sense, objective, counted):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("library", START)
-def test_a_slow_solve_ends_before_the_run_does_and_the_settings_are_taken_back(full, library):
+def test_a_slow_solve_ends_before_the_run_does_and_the_settings_are_restored(full, library):
     settings = {
-        "gurobipy": "print('LENT', m.Params.Threads, m.Params.TimeLimit)",
-        "coptpy": "print('LENT', m.getParam('Threads'), m.getParam('TimeLimit'))",
+        "gurobipy": "print('SETTINGS', m.Params.Threads, m.Params.TimeLimit)",
+        "coptpy": "print('SETTINGS', m.getParam('Threads'), m.getParam('TimeLimit'))",
     }
     code = f"""{START[library]}{MARKET}
 x = [m.addVar(vtype="B") for _ in range(COLUMNS)]
@@ -52,7 +52,7 @@ solve()
 """
     found, output = report_and_output(full, code, SHORT)
     assert (found.status, counts(found)) == ("feasible", MARKET_COUNTS)
-    assert output.splitlines()[-1] == {"gurobipy": "LENT 0 inf", "coptpy": "LENT -1 1e+20"}[library]
+    assert output.splitlines()[-1] == {"gurobipy": "SETTINGS 0 inf", "coptpy": "SETTINGS -1 1e+20"}[library]
     assert "et parameter" not in output
     assert "etting parameter" not in output
 

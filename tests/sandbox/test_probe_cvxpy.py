@@ -37,7 +37,7 @@ def test_statuses_and_senses(full, model, status, sense, objective):
     assert (found.status, found.sense, values(found)[0]) == (status, sense, objective)
 
 
-def test_whole_variables_are_counted_one_by_one(full):
+def test_entries_of_integer_variables_are_counted(full):
     code = f"""{CP}
 x, y = cp.Variable((2, 3), boolean=True), cp.Variable(4, integer=[(1, 2)])
 cp.Problem(cp.Maximize(cp.sum(x) + cp.sum(y)), [y <= 2.5, cp.sum(x) <= 4]).solve(solver="HIGHS")
@@ -57,7 +57,7 @@ p.solve(solver={solver!r})
     assert report(full, code, SHORT).status == "feasible"
 
 
-def test_time_limits_are_lent_and_the_programs_own_stay(full):
+def test_time_limits_are_set_unless_the_program_set_one(full):
     code = f"""{CP}
 from cvxpy.reductions.solvers.conic_solvers.clarabel_conif import CLARABEL
 original = CLARABEL.parse_solver_opts
@@ -71,12 +71,12 @@ mine = dict(time_limit=77.0)
 p.solve(solver="CLARABEL")
 p.solve(solver="CLARABEL", **mine)
 """
-    lent, kept = full.run(code).stdout.splitlines()
-    assert 0 < float(lent.partition("'time_limit': ")[2].rstrip("}")) < 10
+    limited, kept = full.run(code).stdout.splitlines()
+    assert 0 < float(limited.partition("'time_limit': ")[2].rstrip("}")) < 10
     assert kept == "{'time_limit': 77.0}"
 
 
-def test_a_problem_that_is_no_convex_one_is_no_solve(full):
+def test_a_nonconvex_problem_is_not_reported(full):
     execution = full.run(f"{CP}x = cp.Variable()\ncp.Problem(cp.Maximize(x ** 2)).solve()")
     assert (execution.status, execution.reports) == ("error", ())
     assert "DCPError" in execution.stderr

@@ -51,7 +51,7 @@ h.minimize(sum(s))
     assert second.gap > 0
 
 
-def test_what_was_lent_is_taken_back_and_the_programs_own_stays(full):
+def test_options_are_restored_and_the_programs_own_are_kept(full):
     code = MODEL + (
         "options = lambda: print(*(h.getOptionValue(name)[1] for name in ('threads', 'time_limit', 'parallel')))\n"
         "h.run(); options()\n"
@@ -61,7 +61,7 @@ def test_what_was_lent_is_taken_back_and_the_programs_own_stays(full):
     assert full.run(code).stdout == "0 inf choose\nHighsStatus.kOk\n2 77.0 choose\n"
 
 
-def test_a_number_of_threads_that_comes_later_is_no_trouble(full):
+def test_the_program_can_set_the_number_of_threads_after_a_solve(full):
     code = MODEL + "h.run()\ng = highspy.Highs()\ng.silent()\ng.setOptionValue('threads', 2)\n"
     code += "g.addVariable(lb=1)\nprint(g.run())\nprint(h.run(), h.getModelStatus())"
     assert full.run(code).stdout == "HighsStatus.kOk\nHighsStatus.kOk HighsModelStatus.kOptimal\n"

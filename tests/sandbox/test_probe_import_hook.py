@@ -1,4 +1,4 @@
-"""Libraries that the program imports itself, again, or in vain; and what a program can notice of the probe."""
+"""Libraries that the program imports itself, reloads or fails to import; and traces of the probe in a program."""
 
 import sys
 import types
@@ -8,7 +8,7 @@ import pytest
 from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.import_hook import ImportHook
-from storm_calm.sandbox.probe.watching import watch
+from storm_calm.sandbox.probe.watching import watch_function
 from support.probe_reports import counts, report
 
 pytestmark = pytest.mark.slow
@@ -44,7 +44,7 @@ PROGRAMS = {
 @pytest.mark.parametrize(("library", "program"), PROGRAMS.items())
 def test_a_library_that_was_not_loaded_ahead_is_seen(full, library, program):
     pytest.importorskip(library.partition(".")[0])
-    # Out of sight of whatever looks at the program's imports to choose what is loaded.
+    # In a string, so that the choice of the import group does not see the import.
     found = report(full, f"import sys\nassert {program.split()[1]!r} not in sys.modules\nexec({program!r})")
     assert (found.library, found.status, found.sense, found.objective) == (library, "optimal", "maximize", 7)
     assert counts(found)[1] == 1
@@ -81,7 +81,7 @@ def test_a_programs_own_module_of_that_name_is_left_alone(full):
     ).stdout == ("5 _LoaderBasics.exec_module\n")
 
 
-def test_an_import_that_fails_fails_as_ever(full):
+def test_an_import_that_fails_raises_the_same_error(full):
     program = "import sys\nsys.modules['highspy'] = None\ntry: import highspy\nexcept ImportError as e: print(e)"
     assert full.run(f"exec({program!r})").stdout == "import of highspy halted; None in sys.modules\n"
 
@@ -95,7 +95,7 @@ def test_a_traceback_that_is_caught_blames_the_program_too(full):
 
 
 class _Library:
-    """Stands in for a library that misbehaves."""
+    """A fake library."""
 
     def solve(self, inner=None):
         """Solve."""
@@ -116,11 +116,11 @@ class _Sent(Channel):
 def _watched(watcher):
     kind = type("Library", (_Library,), {"solve": lambda self, inner=None: _Library.solve(self, inner)})
     channel = _Sent()
-    watch(kind, "solve", channel, watcher)
+    watch_function(kind, "solve", channel, watcher)
     return kind, channel
 
 
-def test_of_solves_in_one_another_the_outermost_reports():
+def test_of_nested_solves_only_the_outermost_is_reported():
     def watcher(call):
         outcome = yield
         return lambda: SolverReport(library="l", solver=str(outcome.inner is not None), status="optimal")
@@ -146,7 +146,7 @@ def test_a_watcher_that_fails_changes_nothing(when):
     assert channel.sent == []
 
 
-def test_a_finder_hands_on_what_others_find(tmp_path, monkeypatch):
+def test_the_import_hook_delegates_to_the_other_finders(tmp_path, monkeypatch):
     (tmp_path / "arriving.py").write_text("x = 5")
     monkeypatch.syspath_prepend(str(tmp_path))
     seen: list[types.ModuleType] = []

@@ -29,10 +29,12 @@ p = pywrapcp.DefaultRoutingSearchParameters()
 """
 
 
-@pytest.mark.parametrize(("name", "said"), [("scip", "SCIP"), ("sat", "CP-SAT"), ("highs", "HIGHS"), ("glop", "GLOP")])
-def test_model_builder_is_reported(full, name, said):
+@pytest.mark.parametrize(
+    ("name", "expected"), [("scip", "SCIP"), ("sat", "CP-SAT"), ("highs", "HIGHS"), ("glop", "GLOP")]
+)
+def test_model_builder_is_reported(full, name, expected):
     found = report(full, f"{MB}m.maximize(2 * x + y)\nb.Solver({name!r}).solve(m)")
-    assert (found.library, found.solver, found.status) == ("ortools.model_builder", said, "optimal")
+    assert (found.library, found.solver, found.status) == ("ortools.model_builder", expected, "optimal")
     best = 7.5 if name == "glop" else 7
     assert (found.sense, values(found), counts(found)) == ("maximize", (best, best), (0, 1, 1, 1))
 
@@ -50,10 +52,10 @@ def test_model_builder_statuses_and_senses(full, model, status, sense, objective
     assert (found.status, found.sense, values(found)[0]) == (status, sense, objective)
 
 
-@pytest.mark.parametrize(("name", "said"), [("GSCIP", "SCIP"), ("CP_SAT", "CP-SAT"), ("HIGHS", "HIGHS")])
-def test_math_opt_is_reported(full, name, said):
+@pytest.mark.parametrize(("name", "expected"), [("GSCIP", "SCIP"), ("CP_SAT", "CP-SAT"), ("HIGHS", "HIGHS")])
+def test_math_opt_is_reported(full, name, expected):
     found = report(full, f"{MO}m.maximize(2 * x + y)\no.solve(m, o.SolverType.{name})")
-    assert (found.library, found.solver, found.status) == ("ortools.math_opt", said, "optimal")
+    assert (found.library, found.solver, found.status) == ("ortools.math_opt", expected, "optimal")
     assert (found.sense, values(found), counts(found)) == ("maximize", (7, 7), (0, 1, 1, 1))
 
 
@@ -128,7 +130,7 @@ def test_routing_finds_but_does_not_prove(full, solve):
     assert found.constraints > 0
 
 
-def test_a_metaheuristic_without_an_end_gets_one(full):
+def test_a_metaheuristic_gets_a_time_limit(full):
     code = ROUTING + (
         "p.local_search_metaheuristic = routing_enums_pb2.LocalSearchMetaheuristic.GUIDED_LOCAL_SEARCH\n"
         "print(r.SolveWithParameters(p).ObjectiveValue(), p.HasField('time_limit'))"
@@ -137,7 +139,7 @@ def test_a_metaheuristic_without_an_end_gets_one(full):
     assert (found.status, output) == ("feasible", "8 False\n")
 
 
-def test_a_tour_that_there_is_not_is_no_solution(full):
+def test_an_impossible_tour_has_no_solution(full):
     code = ROUTING + "r.AddDimension(far, 0, 3, True, 'd')\nprint(r.SolveWithParameters(p))"
     found, output = report_and_output(full, code)
     assert found.status in ("limit", "infeasible")

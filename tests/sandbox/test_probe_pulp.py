@@ -1,4 +1,4 @@
-"""Solves with PuLP, by solvers that are libraries and by one that is a program of its own."""
+"""Solves with PuLP, by solvers that are libraries and by one that runs as a command."""
 
 import pytest
 
@@ -22,12 +22,12 @@ p += 2 * x + y <= 7.5
 """
 
 
-@pytest.mark.parametrize(("name", "said"), SOLVERS.items())
-def test_each_solver_is_reported_once(full, name, said):
+@pytest.mark.parametrize(("name", "expected"), SOLVERS.items())
+def test_each_solver_is_reported_once(full, name, expected):
     if name in ("GUROBI", "COPT"):
         pytest.importorskip({"GUROBI": "gurobipy", "COPT": "coptpy"}[name])
     found = report(full, model("Maximize") + f"p.solve(pulp.{name}(msg=False))")
-    assert (found.library, found.solver, found.status, found.sense) == ("pulp", said, "optimal", "maximize")
+    assert (found.library, found.solver, found.status, found.sense) == ("pulp", expected, "optimal", "maximize")
     assert (found.objective, counts(found)) == (17, (0, 1, 1, 1))
 
 
@@ -82,7 +82,7 @@ print(solver.timeLimit)
     assert (found.status, counts(found), output) == ("feasible", MARKET_COUNTS, "None\n")
 
 
-def test_the_programs_own_time_limit_stays(full):
+def test_the_programs_own_time_limit_is_kept(full):
     code = model("Minimize") + (
         "import subprocess\n"
         "run = subprocess.Popen\n"

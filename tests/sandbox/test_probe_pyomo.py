@@ -1,4 +1,4 @@
-"""Solves with Pyomo: old interfaces, appsi's and contrib.solver's."""
+"""Solves with Pyomo: classic interfaces, appsi and contrib.solver."""
 
 import pytest
 
@@ -22,7 +22,7 @@ NEEDS = {"GUROBI": "gurobipy", "SCIP": "pyscipopt", "HIGHS": "highspy"}
 
 
 @pytest.mark.parametrize(
-    ("solve", "said"),
+    ("solve", "expected"),
     [
         ("SolverFactory('appsi_highs').solve(m)", "HIGHS"),
         ("SolverFactory('highs').solve(m)", "HIGHS"),
@@ -33,10 +33,10 @@ NEEDS = {"GUROBI": "gurobipy", "SCIP": "pyscipopt", "HIGHS": "highspy"}
         ("import pulp\nSolverFactory('cbc', executable=pulp.PULP_CBC_CMD().path).solve(m)", "CBC"),
     ],
 )
-def test_each_interface_is_reported_once(full, solve, said):
-    pytest.importorskip(NEEDS.get(said, "pulp"))
+def test_each_interface_is_reported_once(full, solve, expected):
+    pytest.importorskip(NEEDS.get(expected, "pulp"))
     found = report(full, MODEL + solve)
-    assert (found.library, found.solver, found.status, found.sense) == ("pyomo", said, "optimal", "maximize")
+    assert (found.library, found.solver, found.status, found.sense) == ("pyomo", expected, "optimal", "maximize")
     assert (values(found), counts(found)) == ((5, 5), (1, 1, 1, 1))
 
 
@@ -50,7 +50,7 @@ def test_each_interface_is_reported_once(full, solve, said):
         ("m.y.fix(0)", "optimal", "maximize", 4),
     ],
 )
-def test_statuses_and_senses_also_where_the_library_raises(full, solver, change, status, sense, objective):
+def test_statuses_and_senses_also_if_the_library_raises(full, solver, change, status, sense, objective):
     solve = f"try: SolverFactory({solver!r}).solve(m)\nexcept Exception as error: print(type(error))"
     found = report(full, f"{MODEL}{change}\n{solve}")
     assert (found.status, found.sense, values(found)[0]) == (status, sense, objective)
@@ -78,6 +78,6 @@ def test_a_slow_solve_ends_before_the_run_does(full, solver):
 
 
 @pytest.mark.parametrize("limit", ["s.solve(m, timelimit=0.4)", "s.options['sec'] = 0.4; s.solve(m)"])
-def test_cbc_at_its_limit_has_proven_nothing(full, limit):
+def test_cbc_at_its_limit_proves_nothing(full, limit):
     code = f"{SLOW}{CBC}{limit}\nassert 'timeMode' not in s.options"
     assert {report(full, code).status for _ in range(4)} == {"feasible"}

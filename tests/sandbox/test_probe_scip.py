@@ -1,4 +1,4 @@
-"""Solves with PySCIPOpt, whose class is written in C and can't be changed the usual way."""
+"""Solves with PySCIPOpt, whose class is written in C and does not allow `setattr`."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_solves(full, model, solve, status, sense, objective, counted):
 
 
 @pytest.mark.alone
-def test_a_slow_solve_ends_before_the_run_does_and_the_limit_is_taken_back(full):
+def test_a_slow_solve_ends_before_the_run_does_and_the_limit_is_restored(full):
     code = f"""{S}{MARKET}
 x = [m.addVar(vtype="B") for _ in range(COLUMNS)]
 s = [m.addVar() for _ in range(2 * ROWS)]
@@ -44,7 +44,7 @@ print(m.getStatus(), m.getParam("limits/time"))
     assert (found.status, counts(found), output) == ("feasible", MARKET_COUNTS, "timelimit 1e+20\n")
 
 
-def test_the_programs_own_limit_stays(full):
+def test_the_programs_own_limit_is_kept(full):
     code = MODEL + "m.setParam('limits/time', 77)\nm.optimize()\nprint(m.getParam('limits/time'))"
     assert full.run(code).stdout == "77.0\n"
 

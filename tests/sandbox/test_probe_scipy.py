@@ -1,4 +1,4 @@
-"""Solves with scipy.optimize. It minimizes, so a report says what it was given."""
+"""Solves with scipy.optimize. It only minimizes, and reports have the sense and the value of its problem."""
 
 import pytest
 

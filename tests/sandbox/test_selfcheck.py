@@ -1,4 +1,4 @@
-"""The self-check: it holds for every isolation level, and finds what is broken where nothing is isolated."""
+"""The self-check: it holds for every isolation level, and finds violations without isolation."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_case_holds_that_the_isolation_claims(isolation):
 
 
 class Bare(Sandbox):
-    """No sandbox at all: a python beside this one, with all that this one may do."""
+    """Runs programs without isolation, in a child process of the tests."""
 
     backend = "bare"
     isolation = "full"
@@ -98,17 +98,17 @@ SAFE = {
     "an error": "the traceback shows",
     "modules, variables and files of an earlier program": "a later program saw",
     "memory of an earlier program": "an earlier program",
-    "new powers by a new program": "it printed",
+    "new privileges by a new program": "it printed",
     "output up to the limit": None,
     "threads": None,
     "random numbers": None,
 }
-"""Cases that do no harm where nothing holds them, and what they find there; None where there is nothing to find."""
+"""Cases that are harmless without isolation, each with a part of its reason there; None if it holds."""
 
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory):
-    """The outcomes of a self-check where nothing is isolated."""
+    """The outcomes of a self-check without isolation, by case."""
     sandbox = Bare()
     sandbox.folder = tmp_path_factory.mktemp("bare")
     cases = [case for case in CASES if case.name in SAFE]
@@ -122,7 +122,7 @@ def bare(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", SAFE)
-def test_it_finds_what_is_broken_where_nothing_is_isolated(bare, name):
+def test_it_finds_violations_without_isolation(bare, name):
     expected, outcome = SAFE[name], bare[name]
     assert outcome.state == ("broken" if expected else "held"), outcome.reason
     assert (expected or "") in outcome.reason
@@ -134,7 +134,7 @@ def test_the_search_of_memory_finds_secrets_from_before_and_after(bare):
     assert MARK not in reason
 
 
-def test_no_program_is_told_a_secret():
+def test_no_program_receives_a_secret():
     with Outside() as outside:
         secret = outside.add_secret("memory").decode()
         assert secret not in outside.knowledge("word")
@@ -143,7 +143,7 @@ def test_no_program_is_told_a_secret():
 
 
 class Flaky(Bare):
-    """Runs nothing; every third answer is another one than a program would give."""
+    """Runs nothing, and returns the given outputs in turn."""
 
     def __init__(self, answers):
         self.answers = itertools.cycle(answers)
@@ -164,7 +164,7 @@ def outcomes_of(answers, cases=(ONE,)) -> dict[str, CaseOutcome]:
     return {outcome.name: outcome for outcome in self_check(Flaky(answers), cases=cases)}
 
 
-def test_a_neighbour_that_is_disturbed_is_told():
+def test_a_failed_canary_is_reported():
     outcomes = outcomes_of([CANARY, "[]", "disturbed"])
     assert outcomes["canaries beside all others"].state == "broken"
     assert "disturbed" in outcomes["canaries beside all others"].reason
@@ -177,12 +177,12 @@ def test_a_fault_of_the_sandbox_under_a_case_breaks_the_case():
     assert outcomes["canaries beside all others"].state == "broken"
 
 
-def test_a_sandbox_that_runs_nothing_is_not_judged():
+def test_a_sandbox_that_runs_nothing_raises():
     with pytest.raises(SandboxUnavailableError, match="it fell over"):
         outcomes_of([SandboxUnavailableError("it fell over")])
 
 
-def test_what_cannot_be_tried_is_skipped_with_the_reason(full):
+def test_a_case_that_cannot_run_is_skipped_with_a_reason(full):
     cases = [replace(ONE, name="absent", needs=("no_such_package",)), replace(ONE, name="excused", excused="odd")]
     full_with_a_flaw = Flaky([CANARY, "[]"])
     full_with_a_flaw.missing = ("this machine is odd",)
@@ -195,14 +195,14 @@ def test_what_cannot_be_tried_is_skipped_with_the_reason(full):
     assert (excused.state, excused.reason) == ("skipped", "this machine is odd")
 
 
-def test_what_looks_at_this_machine_says_so_where_programs_run_elsewhere():
+def test_a_case_that_checks_this_machine_is_marked_if_programs_run_elsewhere():
     remote = Flaky([CANARY, "[]"])
     remote.backend = "e2b"
     outcome = next(o for o in self_check(remote, cases=[replace(ONE, outside=True)]) if o.name == "one")
     assert outcome.inside_only
 
 
-def test_leaving_early_ends_it(full):
+def test_closing_the_iterator_ends_the_check(full):
     outcomes = self_check(full)
     assert next(outcomes).state == "held"
     outcomes.close()
