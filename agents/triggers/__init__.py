@@ -1,9 +1,8 @@
-"""The seven triggers as rules: each looks at the evidence and yields what it finds.
+"""The seven triggers as rules over the evidence of an episode.
 
     findings(episode)        # every finding, the earliest first
 
-What no rule sees (a wrong objective with the right sense, a constraint that no number gives away) is left to an
-intervener that reads.
+Flaws that need understanding, such as a wrong objective with the right sense, are left to an LLM or a person.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ __all__ = ["RULES", "TRIGGER_OF", "findings"]
 
 Rule = Callable[[Evidence], Iterator[Finding]]
 
-# Where two rules find something at the same place, the earlier one here is believed: a misread number also looks like a
-# missing limit.
+# The order breaks ties: a misread number also looks like a missing constraint, and the first rule wins.
 RULES: tuple[Rule, ...] = (
     by_hand,
     imagined_output,
@@ -38,11 +36,11 @@ RULES: tuple[Rule, ...] = (
     unmended_error,
     overruled,
 )
-"""Every rule; its name is its function's."""
+"""All rules, each named after its function."""
 
 
 def findings(episode: Episode, protocol: Protocol | None = None) -> list[Finding]:
-    """What the rules find in an episode, finished or not, the earliest first."""
+    """Return the findings of all rules in a finished or unfinished episode, the earliest first."""
     evidence = gather(episode, protocol)
     found = [finding for rule in RULES for finding in rule(evidence)]
     return sorted(found, key=lambda finding: finding.offset)
