@@ -54,6 +54,6 @@ HINTS: dict[str, tuple[str, ...]] = {
 
 
 def hint_for(rule: str, seed: str) -> str:
-    """Return a wording of this rule's hint, always the same for the same `seed`. Raises KeyError for an unknown rule."""
+    """Return a wording of this rule's hint, the same for the same `seed`. Raises KeyError for an unknown rule."""
     wordings = HINTS[rule]
     return wordings[zlib.crc32(seed.encode()) % len(wordings)]

@@ -19,8 +19,8 @@ RejectionReason = Literal[
 ]  # fmt: skip
 """Why a hint or a reply was rejected.
 
-length to answer: an invalid hint, see `agents.interveners.leak_check`. quote: the quoted words do not occur exactly once
-in the trajectory. format: the reply violates the schema. trigger: an unknown trigger.
+length to answer: an invalid hint, see `agents.interveners.leak_check`. quote: the quoted words do not occur exactly
+once. format: the reply violates the schema. trigger: an unknown trigger.
 """
 
 REJECTION_REASONS: tuple[RejectionReason, ...] = get_args(RejectionReason)

@@ -130,7 +130,7 @@ def wrong_type(evidence: Evidence) -> Iterator[Finding]:
 
 
 def stated_types(question: str) -> tuple[bool, bool]:
-    """Return whether a question asks for whole amounts, and whether it allows fractions. Each implies the other denied."""
+    """Return whether a question asks for whole amounts and whether it allows fractions; "no fractions" means whole."""
     whole = fractional = False
     for sentence in re.split(r"(?<=[.?!;])\s+", question):
         denied = bool(DENIAL.search(sentence))
