@@ -65,7 +65,6 @@ class LabelledTrace:
     """Start and end offset in the transcript of the text that an intervention would cut: the sentence of the flaw, or
     the whole block of a program. None without a flaw."""
     why: str = ""
-    """The flaw in words."""
 
     def holds(self, offset: int) -> bool:
         """Return whether a finding at this offset is located at the flaw."""
@@ -102,19 +101,15 @@ class _Reader:
         prompt = Span(source="prompt", text=render(Inline().messages(question)))
         self._transcript = Transcript(spans=(prompt, *self._spans(run, first)))
         self._trigger = None if self._head["trigger"] == "none" else cast(Trigger, self._head["trigger"])
-        self._flaw = self._place(self._head["quote"]) if self._trigger else None
+        self._place = self._find_place(self._head["quote"]) if self._trigger else None
 
     def trace(self, sandbox: Sandbox) -> LabelledTrace:
         """Run the programs and return the trace."""
         codes = [Inline().read(span.text).code for span in self._transcript.spans if span.source == "model"]
         executions = tuple(sandbox.run(code) for code in codes if code is not None)
-        return LabelledTrace(
-            id=self._head["id"],
-            episode=Episode(problem=self._problem, transcript=self._transcript, executions=executions, stop="answer"),
-            trigger=self._trigger,
-            place=self._flaw,
-            why=self._head.get("why", ""),
-        )
+        episode = Episode(problem=self._problem, transcript=self._transcript, executions=executions, stop="answer")
+        why = self._head.get("why", "")
+        return LabelledTrace(id=self._problem.id, episode=episode, trigger=self._trigger, place=self._place, why=why)
 
     def _fields(self) -> tuple[dict[str, str], int]:
         """Return the fields of the head, and the index of the line that closes it."""
@@ -172,7 +167,7 @@ class _Reader:
                 yield Span(source="tool", text=output[0])
                 offset = output.end()
 
-    def _place(self, quote: str) -> tuple[int, int]:
+    def _find_place(self, quote: str) -> tuple[int, int]:
         """Return start and end of the sentence or the block that the quote is in."""
         spans = zip(self._transcript.starts, self._transcript.spans, strict=True)
         model = [(start, span.text) for start, span in spans if span.source == "model"]

@@ -82,7 +82,6 @@ class Measurement:
     """The result of an intervener on labelled traces."""
 
     judged: tuple[Judged, ...]
-    """All traces, in order."""
     cost: Cost
 
     @property
@@ -108,12 +107,8 @@ class Measurement:
         named = [one for one in self.judged if one.finding is not None and one.finding.trigger == trigger]
         found = [one for one in named if one.verdict == "found"]
         labelled = sum(one.trigger == trigger for one in self.judged)
-        return Counts(
-            found=len(found),
-            false=len(named) - len(found),
-            missed=labelled - len(found),
-            located=sum(one.located for one in found),
-        )
+        located = sum(one.located for one in found)
+        return Counts(found=len(found), false=len(named) - len(found), missed=labelled - len(found), located=located)
 
 
 def measurement_to_json(measured: Measurement) -> dict[str, Any]:

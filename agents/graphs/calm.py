@@ -12,6 +12,7 @@ With `context={"intervener": "person"}` and a checkpointer, a person replaces th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -32,26 +33,24 @@ from storm_calm.env.serialize import from_json, to_json
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph[Any, Any, Any, Any]:
     """Compile the graph. supply: returns its parts. checkpointer: stores the state, for resuming and for reviews."""
     graph = StateGraph(CalmState, context_schema=Context, input_schema=Question)
-    graph.add_node("start", partial(start, supply))
-    graph.add_node("reason", partial(nodes.reason, supply))
-    graph.add_node("detect", partial(detect, supply))
-    graph.add_node("review", partial(review, supply))
-    graph.add_node("intervene", partial(intervene, supply))
-    graph.add_node("execute", partial(nodes.execute, supply))
-    graph.add_node("judge", partial(judge, supply))
+    steps: dict[str, tuple[Callable[..., Any], Callable[..., str]]] = {
+        "start": (start, next_node),
+        "reason": (nodes.reason, after_reason),
+        "detect": (detect, after_detect),
+        "review": (review, after_review),
+        "intervene": (intervene, next_node),
+        "execute": (nodes.execute, next_node),
+        "judge": (judge, after_judge),
+    }
     graph.add_edge(START, "start")
-    graph.add_conditional_edges("start", next_node)
-    graph.add_conditional_edges("reason", after_reason)
-    graph.add_conditional_edges("detect", after_detect)
-    graph.add_conditional_edges("review", after_review)
-    graph.add_conditional_edges("intervene", next_node)
-    graph.add_conditional_edges("execute", next_node)
-    graph.add_conditional_edges("judge", after_judge)
+    for name, (node, route) in steps.items():
+        graph.add_node(name, partial(node, supply))
+        graph.add_conditional_edges(name, route)
     return graph.compile(checkpointer=checkpointer, name="calm")
 
 
 def start(supply: Supply, state: Question, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Start a trajectory and set its intervener; without a context it is the configured one."""
+    """Start a trajectory and set its intervener, by default that of the parts."""
     context = runtime.context or Context()
     fresh: dict[str, Any] = {"intervener": context.intervener, "finding": None, "hint": None, "outcome": None}
     fresh |= {"rejected_hints": [], "cost": to_json(Cost())}

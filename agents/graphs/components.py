@@ -1,7 +1,5 @@
 """The parts of a state machine: a reasoner, a sandbox, an intervener, and limits.
 
-    graph = calm.build(lambda: Parts(reasoner=reasoner, sandbox=sandbox))
-
 Parts are not in the state or its checkpoints. Resume a trajectory with the same parts.
 """
 
@@ -16,8 +14,8 @@ from functools import cache
 from storm_calm.agents.graphs.hint_share import MAX_HINT_SHARE
 from storm_calm.agents.interveners import Fault, Inspection, Intervener, RejectedHint, RulesIntervener
 from storm_calm.agents.interveners.leak_check import faults
-from storm_calm.env import Episode, Finding, Inline, Protocol, Reasoner, Sampling, SolverEnv
-from storm_calm.sandbox import Limits, Sandbox
+from storm_calm.env import Episode, Finding, Reasoner, Sampling, SolverEnv
+from storm_calm.sandbox import Sandbox, open_sandbox
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,16 +26,12 @@ class Parts:
     sandbox: Sandbox
     intervener: Intervener = field(default_factory=RulesIntervener)
     """Ignored by STORM."""
-    protocol: Protocol = field(default_factory=Inline)
-    """How code and output are written in the text; the intervener must use the same protocol."""
     sampling: Sampling | None = None
     """Sampling parameters except the seed; the reasoner's defaults if None."""
     max_executions: int = 4
     """Executions per trajectory."""
     max_tokens: int | None = None
     """Tokens per transcript; the reasoner's context length if None."""
-    limits: Limits | None = None
-    """Limits of each program; the sandbox's defaults if None."""
     max_interventions: int = 5
     """Hints per trajectory (5 in arXiv 2510.04204)."""
     max_hint_share: float = MAX_HINT_SHARE
@@ -51,14 +45,7 @@ class Parts:
 
     def env(self, episode: Episode | None = None) -> SolverEnv:
         """Return an environment, restored to `episode` if given."""
-        env = SolverEnv(
-            self.sandbox,
-            self.reasoner,
-            protocol=self.protocol,
-            max_executions=self.max_executions,
-            max_tokens=self.max_tokens,
-            limits=self.limits,
-        )
+        env = SolverEnv(self.sandbox, self.reasoner, max_executions=self.max_executions, max_tokens=self.max_tokens)
         if episode is not None:
             env.restore(episode)
         return env
@@ -92,6 +79,7 @@ class Parts:
 Supply = Callable[[], Parts]
 """A function that returns the parts. The nodes call it, so importing a graph opens nothing."""
 
+_shared_sandbox = cache(open_sandbox)
 _opening = threading.Lock()
 
 
@@ -105,11 +93,4 @@ def default_parts(model: str = "nano") -> Parts:
 def _open_defaults(model: str) -> Parts:
     from storm_calm.agents.reasoners import open_reasoner
 
-    return Parts(reasoner=open_reasoner(model), sandbox=_open_sandbox(), streaming=True)
-
-
-@cache
-def _open_sandbox() -> Sandbox:
-    from storm_calm.sandbox import open_sandbox
-
-    return open_sandbox()
+    return Parts(reasoner=open_reasoner(model), sandbox=_shared_sandbox(), streaming=True)

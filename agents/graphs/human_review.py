@@ -36,7 +36,7 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     decision: Literal["continue", "intervene"]
-    """"continue" if there is no flaw; "intervene" to cut the trajectory and insert a hint."""
+    """"continue" without a flaw; "intervene" to cut the trajectory and insert a hint."""
     trigger: Trigger | None = None
     """The kind of flaw."""
     quote: str | None = None
@@ -125,10 +125,9 @@ def show(parts: Parts, episode: Episode) -> Shown:
 
 
 class FormError(ValueError):
-    """An invalid form."""
+    """An invalid form: `wrong` has its faults with field and fix, `rejected_hints` its hint if that is invalid."""
 
     def __init__(self, wrong: list[str], rejected_hints: Sequence[RejectedHint] = ()) -> None:
-        """wrong: the faults, each with its field and the fix. rejected_hints: the hint, if it is invalid."""
         super().__init__("; ".join(wrong))
         self.wrong = wrong
         self.rejected_hints = tuple(rejected_hints)

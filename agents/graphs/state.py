@@ -61,7 +61,7 @@ class CalmState(State, total=False):
     finding: dict[str, Any] | None
     """`to_json(Finding)` of the last flaw; None without one."""
     hint: str | None
-    """The hint for the finding; None if there is no intervention."""
+    """The hint for the finding; None without an intervention."""
     rejected_hints: list[dict[str, Any]]
     """`to_json(RejectedHint)` of all rejected hints."""
     cost: dict[str, Any]
@@ -71,10 +71,7 @@ class CalmState(State, total=False):
 
 
 def problem_of(state: Question) -> Problem:
-    """Return the problem of an input; one from a message has no accepted answers.
-
-    Raises ValueError without a question.
-    """
+    """Return the problem, without accepted answers if it is from a message. Raises ValueError without a question."""
     data = state.get("problem")
     if data is not None:
         return from_json(Problem, data)

@@ -23,16 +23,9 @@ from storm_calm.agents.interveners.rules import RulesIntervener
 from storm_calm.env.episode import Episode
 
 __all__ = [
-    "REJECTION_REASONS",
-    "CheckHint",
-    "Cost",
-    "Fault",
-    "Inspection",
-    "Intervener",
-    "RejectedHint",
-    "RejectionReason",
+    "REJECTION_REASONS", "CheckHint", "Cost", "Fault", "Inspection", "Intervener", "RejectedHint", "RejectionReason",
     "RulesIntervener",
-]
+]  # fmt: skip
 
 
 class Intervener(typing.Protocol):
@@ -43,7 +36,4 @@ class Intervener(typing.Protocol):
         """The name in configurations and records."""
 
     def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
-        """Return the first flaw of an episode. check_hint: for interveners that can replace an invalid hint.
-
-        Raises ReasonerError if the intervener is unreachable.
-        """
+        """Return the first flaw; `check_hint` allows to replace an invalid hint. Raises ReasonerError if unreachable."""

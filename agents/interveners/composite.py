@@ -1,7 +1,4 @@
-"""Two interveners in sequence: the free and certain one first, the expensive one for the rest.
-
-Composite(RulesIntervener(), LLMIntervener("http://localhost:8000/v1"))
-"""
+"""Two interveners in sequence: the free and certain one first, the expensive one for the rest."""
 
 from __future__ import annotations
 

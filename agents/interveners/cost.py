@@ -1,7 +1,4 @@
-"""The cost of an intervener: requests, tokens, seconds and money.
-
-cost = Cost(calls=1, input_tokens=900, output_tokens=50, price=Prices.read("1.25,10").of(900, 50))
-"""
+"""The cost of an intervener: requests, tokens, seconds and money."""
 
 from __future__ import annotations
 
@@ -54,5 +51,4 @@ class Prices:
         return cls(input=input, output=output)
 
     def of(self, input_tokens: int, output_tokens: int) -> float:
-        """Return the cost of these tokens."""
         return (self.input * input_tokens + self.output * output_tokens) / 1e6

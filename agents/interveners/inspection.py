@@ -1,8 +1,4 @@
-"""The result of an intervener on a trajectory: a finding, a valid hint, the rejected hints and the cost.
-
-seen = intervener.inspect(episode, check_hint)
-if seen.finding and seen.hint: env.intervene(seen.finding, seen.hint)
-"""
+"""The result of an intervener on a trajectory: a finding, a valid hint, the rejected hints and the cost."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from storm_calm.agents.interveners.cost import Cost
-from storm_calm.env.intervention import TRIGGERS, Finding, Trigger
+from storm_calm.env.intervention import Finding, Trigger
 
 RejectionReason = Literal[
     "length", "voice", "marks", "code", "number", "answer",
@@ -35,12 +31,6 @@ class RejectedHint:
     """The trigger of the reply; None if it is unknown."""
     text: str = ""
     """The hint, the quote, or the beginning of the reply."""
-
-    def __post_init__(self) -> None:
-        if self.reason not in REJECTION_REASONS:
-            raise ValueError(f"reason {self.reason!r} must be one of {', '.join(REJECTION_REASONS)}")
-        if self.trigger is not None and self.trigger not in TRIGGERS:
-            raise ValueError(f"trigger {self.trigger!r} must be one of {', '.join(TRIGGERS)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -48,20 +48,16 @@ def faults(hint: str, episode: Episode) -> Iterator[Fault]:
     if len(hint) > MAX_HINT_CHARS:
         yield Fault(reason="length", message=f"it has {len(hint)} characters; {MAX_HINT_CHARS} are the most")
     if mark := FORBIDDEN_MARKS.search(hint):
-        yield Fault(
-            reason="marks", message=f"{mark[0]!r} is not allowed in it; write a thought, without code or answer"
-        )
+        message = f"{mark[0]!r} is not allowed in it; write a thought, without code or answer"
+        yield Fault(reason="marks", message=message)
     if code := FINISHED_CODE.search(hint):
         yield Fault(reason="code", message=f"{code[0].strip()!r} is code; say what to do, and leave the writing of it")
     if other := SECOND_PERSON.search(hint):
-        yield Fault(
-            reason="voice",
-            message=f"{other[0]!r} speaks to somebody; write it as the reasoner's own second thought, with I",
-        )
+        message = f"{other[0]!r} speaks to somebody; write it as the reasoner's own second thought, with I"
+        yield Fault(reason="voice", message=message)
     elif not FIRST_PERSON.search(hint):
-        yield Fault(
-            reason="voice", message='nobody speaks in it; write it as the reasoner would think it ("Wait, I ...")'
-        )
+        message = 'nobody speaks in it; write it as the reasoner would think it ("Wait, I ...")'
+        yield Fault(reason="voice", message=message)
     if gives_away(hint, episode.problem):
         # The message must not reveal whether it was a number or a word.
         yield Fault(reason="answer", message="it names a result; say what is wrong, not what comes out")

@@ -16,15 +16,13 @@ from time import perf_counter
 
 from storm_calm.agents.interveners import CheckHint, Cost, Inspection, RejectedHint, RejectionReason, quote_matching
 from storm_calm.agents.interveners.cost import Prices
-from storm_calm.agents.interveners.llm_client import API_KEY_VARIABLE, LLMClient, RequestRejectedError
+from storm_calm.agents.interveners.llm_client import LLMClient, RequestRejectedError
 from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import opening, segment_start
 from storm_calm.agents.interveners.reply_cache import Reply, ReplyCache, key_of
 from storm_calm.agents.interveners.reply_parser import SCHEMA, ReplyError, read_reply
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import TRIGGERS, Finding
-
-__all__ = ["API_KEY_VARIABLE", "LLMIntervener"]
 
 MAX_REPLIES = 3
 """Replies per inspection, including rejected ones."""
@@ -90,7 +88,6 @@ class LLMIntervener:
         return Inspection(finding=finding, rejected_hints=tuple(rejected_hints), cost=cost, usable=finding is not None)
 
     def close(self) -> None:
-        """Close the connections."""
         self._client.close()
 
     def _reply(self, messages: list[dict[str, str]]) -> tuple[Reply, Cost]:

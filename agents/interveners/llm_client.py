@@ -1,8 +1,5 @@
 """A client that asks an endpoint's chat completions for one JSON object.
 
-    client = LLMClient("https://api.openai.com/v1", model="gpt-4.1", api_key=key, timeout=120, max_retries=5)
-    reply = client.ask(messages)
-
 The reply is streamed, so the timeout applies to the time without data and not to the whole generation. Failures are
 retried as in `agents.reasoners.endpoint`: 429 (after `Retry-After`), 5xx, timeouts and broken streams. If a 400 names a
 parameter, later requests leave it out (`agents.reasoners.provider_quirks`). The response format falls back from the
@@ -110,10 +107,7 @@ class LLMClient:
             raise _of_intervener(error) from None
 
     def ask(self, messages: Sequence[dict[str, str]]) -> Reply:
-        """Return the model's reply, stripped and without surrogates.
-
-        Raises RequestRejectedError if the endpoint will always reject these messages, ReasonerError if it fails.
-        """
+        """Return the model's reply, stripped and without surrogates. Raises RequestRejectedError or ReasonerError."""
         started = perf_counter()
         stream = _Stream(model=self.model)
         try:
@@ -131,7 +125,6 @@ class LLMClient:
         )
 
     def close(self) -> None:
-        """Close the connections."""
         self._endpoint.close()
 
     def _read(self, messages: Sequence[dict[str, str]], stream: _Stream) -> Generator[Chunk]:
@@ -152,14 +145,14 @@ class LLMClient:
             try:
                 stream = self._endpoint.client.chat.completions.create(**body)
             except openai.APIStatusError as error:
-                if error.status_code not in (400, 413, 422):
-                    raise self._endpoint.failed(error, self.model) from None
-                changed = quirks.learn(error, body)
-                if changed is None and (_REJECTS_CONTENT.search(str(error)) or error.status_code == 413):
+                rejected = error.status_code in (400, 413, 422)
+                changed = quirks.learn(error, body) if rejected else None
+                if changed is not None:
+                    quirks = changed
+                elif rejected and (error.status_code == 413 or _REJECTS_CONTENT.search(str(error))):
                     raise RequestRejectedError(self._endpoint.say(error)) from None
-                if changed is None:
+                else:
                     raise self._endpoint.failed(error, self.model) from None
-                quirks = changed
             except openai.OpenAIError as error:
                 raise self._endpoint.failed(error, self.model) from None
             else:

@@ -8,6 +8,7 @@ a file or shown in a process list.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -78,19 +79,12 @@ def open_intervener(
     if kind == "rules":
         yield RulesIntervener()
         return
-    import os
-
     from storm_calm.agents.interveners.composite import Composite
-    from storm_calm.agents.interveners.llm import API_KEY_VARIABLE, LLMIntervener
+    from storm_calm.agents.interveners.llm import LLMIntervener
+    from storm_calm.agents.interveners.llm_client import API_KEY_VARIABLE
     from storm_calm.agents.interveners.reply_cache import ReplyCache
 
-    with closing(
-        LLMIntervener(
-            url,
-            model=model or None,
-            api_key=os.environ.get(API_KEY_VARIABLE),
-            prices=Prices.read(price),
-            reply_cache=ReplyCache(reply_cache),
-        )
-    ) as llm:
+    cache, api_key = ReplyCache(reply_cache), os.environ.get(API_KEY_VARIABLE)
+    llm = LLMIntervener(url, model=model or None, api_key=api_key, prices=Prices.read(price), reply_cache=cache)
+    with closing(llm):
         yield llm if kind == "llm" else Composite(RulesIntervener(), llm, floor=floor)

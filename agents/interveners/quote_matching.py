@@ -2,7 +2,7 @@
 
     placed("That does not look right", episode.transcript, since=offset)     # (1234, 1258)
 
-Models and people often copy white space wrongly. It is ignored if there is no exact match.
+Models and people often copy white space wrongly. It is ignored if the quote does not match exactly.
 """
 
 from __future__ import annotations

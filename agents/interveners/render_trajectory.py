@@ -40,10 +40,7 @@ class Part:
 
 
 def opening(episode: Episode) -> list[dict[str, str]]:
-    """Return the messages that ask for a finding in the last segment, or in a finished trajectory.
-
-    The accepted answers are left out.
-    """
+    """Return the messages that ask for a finding; the accepted answers are left out."""
     shown = parts(episode)
     question = episode.problem.question
     values = {"question": question, "parts": shown, "mark": mark_of([question, *(part.text for part in shown)])}
@@ -103,11 +100,9 @@ def _in_words(report: SolverReport) -> str:
     words = [report.solver or report.library, report.status]
     if report.sense:
         words.append(report.sense)
-    for name in ("objective", "bound"):
-        value = getattr(report, name)
-        if value is not None:
-            words.append(f"{name} {value:.10g}")
-    kinds = [f"{getattr(report, kind)} {kind}" for kind in ("continuous", "integer", "binary") if getattr(report, kind)]
-    words.append(f"{' and '.join(kinds) or 'no'} variables")
-    words.append(f"{report.constraints} constraints")
+    values = {"objective": report.objective, "bound": report.bound}
+    words += [f"{name} {value:.10g}" for name, value in values.items() if value is not None]
+    kinds = {"continuous": report.continuous, "integer": report.integer, "binary": report.binary}
+    variables = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "no"
+    words += [f"{variables} variables", f"{report.constraints} constraints"]
     return " ".join(", ".join(words).split())

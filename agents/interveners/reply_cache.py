@@ -1,10 +1,5 @@
 """A cache of an endpoint's replies in a file, by request.
 
-    cache = ReplyCache(Path("runs/may/intervener_replies.jsonl"))
-    key = key_of("gpt-4.1", messages, SCHEMA)
-    if (reply := cache.get(key)) is None:
-        cache.add(key, reply := ask(messages))
-
 A resumed run repeats the same requests and finds their replies here. The file has no API key and no prompts: those can
 be rendered again from `episodes.jsonl`.
 """
@@ -61,7 +56,6 @@ class ReplyCache:
         self._replies: dict[str, Reply] = dict(reply for _, reply in lines)
 
     def get(self, key: str) -> Reply | None:
-        """Return the cached reply, or None."""
         return self._replies.get(key)
 
     def add(self, key: str, reply: Reply) -> None:
@@ -72,6 +66,5 @@ class ReplyCache:
             self._replies[key] = reply
 
 
-def _parse(data: Mapping[str, Any]) -> tuple[str, Reply]:
-    values = dict(data)
-    return values.pop("key"), from_json(Reply, values)
+def _parse(data: dict[str, Any]) -> tuple[str, Reply]:
+    return data.pop("key"), from_json(Reply, data)

@@ -1,7 +1,5 @@
 """Parse the reply of the LLM intervener.
 
-    parsed = read_reply('{"flaw": true, "trigger": "solver_distrust", ...}')
-
 Endpoints with JSON schema support enforce `SCHEMA`. Replies of others may have thoughts before the object or fences
 around it, or may be incomplete. An invalid reply raises ReplyError, whose message is sent to the model.
 """

@@ -6,7 +6,6 @@ from storm_calm.agents.interveners.hints import hint_for
 from storm_calm.agents.interveners.inspection import CheckHint, Inspection
 from storm_calm.agents.triggers import findings
 from storm_calm.env.episode import Episode
-from storm_calm.env.protocol import Protocol
 
 
 class RulesIntervener:
@@ -14,13 +13,9 @@ class RulesIntervener:
 
     name = "rules"
 
-    def __init__(self, protocol: Protocol | None = None) -> None:
-        """protocol: how code is written in the transcripts; inline by default."""
-        self._protocol = protocol
-
     def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
         """Return the earliest finding with a hint of its rule. The wording depends on the finding alone."""
-        finding = next(iter(findings(episode, self._protocol)), None)
+        finding = next(iter(findings(episode)), None)
         if finding is None:
             return Inspection()
         return Inspection(finding=finding, hint=hint_for(finding.rule, f"{finding.evidence}/{finding.offset}"))

@@ -17,7 +17,6 @@ from storm_calm.agents.triggers.names import TRIGGER_OF
 from storm_calm.agents.triggers.results import overruled, status_ignored, unmended_error
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import Finding
-from storm_calm.env.protocol import Protocol
 
 __all__ = ["RULES", "TRIGGER_OF", "findings"]
 
@@ -25,22 +24,13 @@ Rule = Callable[[Evidence], Iterator[Finding]]
 
 # The order breaks ties: a misread number also looks like a missing constraint, and the first rule wins.
 RULES: tuple[Rule, ...] = (
-    by_hand,
-    imagined_output,
-    fragment,
-    wrong_sense,
-    misread_number,
-    missing_constraint,
-    wrong_type,
-    status_ignored,
-    unmended_error,
-    overruled,
-)
-"""All rules, each named after its function."""
+    by_hand, imagined_output, fragment, wrong_sense, misread_number, missing_constraint, wrong_type, status_ignored,
+    unmended_error, overruled,
+)  # fmt: skip
 
 
-def findings(episode: Episode, protocol: Protocol | None = None) -> list[Finding]:
+def findings(episode: Episode) -> list[Finding]:
     """Return the findings of all rules in a finished or unfinished episode, the earliest first."""
-    evidence = gather(episode, protocol)
+    evidence = gather(episode)
     found = [finding for rule in RULES for finding in rule(evidence)]
     return sorted(found, key=lambda finding: finding.offset)

@@ -1,7 +1,4 @@
-"""Arithmetic in prose: worked equations, number words, and conversion factors between units.
-
-worked("12 chairs × 5 = 60")     # [[12.0, 5.0, 60.0]]
-"""
+"""Arithmetic in prose: worked equations, number words, and conversion factors between units."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ def number_words(text: str) -> set[float]:
 
 
 def worked(prose: str) -> list[list[float]]:
-    """Return the numbers of each equation in prose, the result last."""
+    """Return the numbers of each equation in prose, the result last: [[12, 5, 60]] for "12 × 5 = 60"."""
     equations = ([value for value, _ in numbers_in(found[0])] for found in EQUATION.finditer(prose))
     return [numbers for numbers in equations if len(numbers) > 1]
 

@@ -90,7 +90,7 @@ def _constrains(code: Code) -> bool:
     return (
         adds
         or bool(code.words & CONSTRAINT_WORDS)
-        or any(isinstance(node, ast.Compare) and id(node) not in tests for node in ast.walk(code.tree))
+        or any(id(comparison) not in tests for comparison in code.nodes(ast.Compare))
     )
 
 
@@ -225,16 +225,15 @@ def _data(code: Code) -> set[float]:
     for node in ast.walk(code.tree):
         values: list[ast.expr] = []
         match node:
-            case ast.keyword(arg=str(name), value=value) if SETTING.search(name):
-                values = [value]
-            case ast.Call(func=function, args=arguments) if SETTING.search(last_name(function)):
-                values = arguments
-            case ast.Assign(targets=targets, value=value):
-                if any(isinstance(target, ast.Name) and SETTING.search(target.id) for target in targets):
-                    values = [value]
+            case ast.keyword(arg=str(name)) if SETTING.search(name):
+                values = [node.value]
+            case ast.Call() if SETTING.search(last_name(node.func)):
+                values = node.args
+            case ast.Assign() if any(isinstance(t, ast.Name) and SETTING.search(t.id) for t in node.targets):
+                values = [node.value]
         settings |= {id(part) for value in values for part in ast.walk(value)}
-    walked = (node for node in ast.walk(code.tree) if id(node) not in settings)
-    return {value for node in walked if (value := literal(node)) is not None}
+    data = (literal(node) for node in ast.walk(code.tree) if id(node) not in settings)
+    return {number for number in data if number is not None}
 
 
 def _round(value: float) -> bool:
@@ -247,9 +246,8 @@ def _one_slip(first: float, second: float) -> bool:
     a, b = f"{first:g}", f"{second:g}"
     if len(a) == len(b):
         differing = [i for i in range(len(a)) if a[i] != b[i]]
-        swapped = len(differing) == 2 and differing[1] == differing[0] + 1
-        return len(differing) == 1 or (
-            swapped and a[differing[0]] == b[differing[1]] and a[differing[1]] == b[differing[0]]
-        )
-    longer, shorter = (a, b) if len(a) > len(b) else (b, a)
+        i = differing[0] if differing else 0
+        swapped = differing == [i, i + 1] and a[i : i + 2] == b[i + 1] + b[i]
+        return len(differing) == 1 or swapped
+    shorter, longer = sorted((a, b), key=len)
     return len(longer) == len(shorter) + 1 and any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))

@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from storm_calm.env.answers import Answer, AnswerStatus, read_answer
 from storm_calm.env.episode import Episode
-from storm_calm.env.protocol import Inline, Protocol
+from storm_calm.env.protocol import Inline
 from storm_calm.sandbox import Execution
 from storm_calm.sandbox.syntax_tree import parse
 
@@ -33,11 +34,18 @@ PRINTED = re.compile(r"(?<![\w.])\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![\w])")
 NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d])|(?<![\w.])\d+(?:\.\d+)?(?![\d])")
 
 
+Node = TypeVar("Node", bound=ast.AST)
+
+
 @dataclass(frozen=True)
 class Code:
     """A parsed program."""
 
     tree: ast.Module
+
+    def nodes(self, kind: type[Node]) -> Iterator[Node]:
+        """Yield all nodes of this type."""
+        return (node for node in ast.walk(self.tree) if isinstance(node, kind))
 
     @cached_property
     def numbers(self) -> Counter[float]:
@@ -47,23 +55,15 @@ class Code:
     @cached_property
     def calls(self) -> frozenset[str]:
         """The last names of all called functions: `Solve` for `solver.Solve()`."""
-        return frozenset(last_name(node.func) for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+        return frozenset(last_name(call.func) for call in self.nodes(ast.Call))
 
     @cached_property
     def words(self) -> frozenset[str]:
         """All attributes, names, keywords and strings."""
-        found: set[str] = set()
-        for node in ast.walk(self.tree):
-            match node:
-                case ast.Attribute():
-                    found.add(node.attr)
-                case ast.Name():
-                    found.add(node.id)
-                case ast.keyword(arg=str(name)):
-                    found.add(name)
-                case ast.Constant(value=str(text)):
-                    found.add(text)
-        return frozenset(found)
+        words = {attribute.attr for attribute in self.nodes(ast.Attribute)} | {name.id for name in self.nodes(ast.Name)}
+        words |= {keyword.arg for keyword in self.nodes(ast.keyword) if keyword.arg is not None}
+        words |= {constant.value for constant in self.nodes(ast.Constant) if isinstance(constant.value, str)}
+        return frozenset(words)
 
     @cached_property
     def loaded(self) -> frozenset[str]:
@@ -93,10 +93,9 @@ class Code:
     @cached_property
     def prints(self) -> bool:
         """Whether it prints anything but constants. A `print` that is not called, but passed on, counts."""
-        nodes = list(ast.walk(self.tree))
-        names = [node for node in nodes if isinstance(node, ast.Name) and node.id == "print"]
-        calls = [node for node in nodes if isinstance(node, ast.Call) and node.func in names]
-        return len(names) > len(calls) or any(not isinstance(arg, ast.Constant) for node in calls for arg in node.args)
+        names = [name for name in self.nodes(ast.Name) if name.id == "print"]
+        calls = [call for call in self.nodes(ast.Call) if call.func in names]
+        return len(names) > len(calls) or any(not isinstance(arg, ast.Constant) for call in calls for arg in call.args)
 
     @property
     def solves(self) -> bool:
@@ -176,9 +175,8 @@ class Evidence:
         return next((turn.execution for turn in reversed(self.turns) if turn.execution), None)
 
 
-def gather(episode: Episode, protocol: Protocol | None = None) -> Evidence:
-    """Split an episode into turns. protocol: how code is written in its transcript; inline by default."""
-    protocol = protocol or Inline()
+def gather(episode: Episode) -> Evidence:
+    """Split an episode, whose code is inline, into turns."""
     transcript = episode.transcript
     blanked = "".join(" " * len(span.text) if span.source == "hint" else span.text for span in transcript.spans)
     turns: list[Turn] = []
@@ -187,25 +185,15 @@ def gather(episode: Episode, protocol: Protocol | None = None) -> Evidence:
     while True:
         start, end = transcript.turn(offset)
         text = blanked[start:end]
-        action = protocol.read(text)
-        ran = end < len(blanked)
-        turns.append(
-            Turn(
-                start=start,
-                text=text,
-                block=None if action.start is None else start + action.start,
-                source=action.code,
-                execution=next(executions) if ran else None,
-            )
-        )
-        if not ran:
+        action = Inline().read(text)
+        block = None if action.start is None else start + action.start
+        execution = next(executions) if end < len(blanked) else None
+        turns.append(Turn(start=start, text=text, block=block, source=action.code, execution=execution))
+        if execution is None:
             break
         offset = end + len(next(s.text for s, b in zip(transcript.spans, transcript.starts, strict=True) if b == end))
-    return Evidence(
-        question=episode.problem.question,
-        turns=tuple(turns),
-        answer=read_answer(transcript) if episode.stop == "answer" else None,
-    )
+    answer = read_answer(transcript) if episode.stop == "answer" else None
+    return Evidence(question=episode.problem.question, turns=tuple(turns), answer=answer)
 
 
 def numbers_in(text: str) -> list[tuple[float, int]]:

@@ -81,10 +81,7 @@ def wrong_sense(evidence: Evidence) -> Iterator[Finding]:
 
 
 def wanted_sense(question: str) -> str | None:
-    """Return "maximize" or "minimize", or None if the words are ambiguous.
-
-    The last sentence decides, then the verbs, then all words.
-    """
+    """Return "maximize" or "minimize" by the last sentence, else by the verbs, else by all words; None if ambiguous."""
     last = re.split(r"(?<=[.?!])\s+", question.strip())[-1]
     verbs = " ".join(found[0] for found in VERB.finditer(question))
     for text in (last, verbs, question):
@@ -101,12 +98,9 @@ def programmed_senses(code: Code) -> set[str]:
     senses |= {"minimize"} if code.words & MINIMIZING else set()
     if "maximize" not in senses and code.calls & ALWAYS_MINIMIZING:
         senses.add("minimize")
-    turned = any(isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) for node in ast.walk(code.tree))
-    by_function = any(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS
-        for node in ast.walk(code.tree)
-    )
-    return set() if turned or by_function else senses
+    negates = any(isinstance(node.op, ast.USub) for node in code.nodes(ast.UnaryOp))
+    by_function = any(isinstance(call.func, ast.Name) and call.func.id in FUNCTIONS for call in code.nodes(ast.Call))
+    return set() if negates or by_function else senses
 
 
 def wrong_type(evidence: Evidence) -> Iterator[Finding]:
@@ -145,20 +139,17 @@ def stated_types(question: str) -> tuple[bool, bool]:
 
 
 def _declares_integers(code: Code) -> bool:
-    kinds = (
-        node.value.value
-        for node in ast.walk(code.tree)
-        if isinstance(node, ast.keyword) and node.arg in ("vtype", "cat") and isinstance(node.value, ast.Constant)
+    types = [keyword.value for keyword in code.nodes(ast.keyword) if keyword.arg in ("vtype", "cat")]
+    return bool(code.words & INTEGER_WORDS) or any(
+        isinstance(value, ast.Constant) and str(value.value).upper().startswith(("I", "B")) for value in types
     )
-    return bool(code.words & INTEGER_WORDS) or any(str(kind).upper()[:1] in ("I", "B") for kind in kinds)
 
 
 def _relaxes_binaries(code: Code) -> bool:
     """Return whether a continuous variable has the bounds 0 and 1, as a relaxed binary decision has."""
     return any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "NumVar"
-        and [a.value for a in node.args[:2] if isinstance(a, ast.Constant)] == [0, 1]
-        for node in ast.walk(code.tree)
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr == "NumVar"
+        and [bound.value for bound in call.args[:2] if isinstance(bound, ast.Constant)] == [0, 1]
+        for call in code.nodes(ast.Call)
     )

@@ -66,7 +66,7 @@ def status_ignored(evidence: Evidence) -> Iterator[Finding]:
 
 
 def unmended_error(evidence: Evidence) -> Iterator[Finding]:
-    """Find answers although the last program failed and no execution gave that answer."""
+    """Find answers that no execution gave, after a last program that failed or whose solver did not finish."""
     execution, answer = evidence.last_execution, evidence.answer
     if answer is None or execution is None or any(backs(run, answer) for run in evidence.runs):
         return
