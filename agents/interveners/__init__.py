@@ -36,4 +36,4 @@ class Intervener(typing.Protocol):
         """The name in configurations and records."""
 
     def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
-        """Return the first flaw; `check_hint` allows to replace an invalid hint. Raises ReasonerError if unreachable."""
+        """Return the first flaw. `check_hint` returns the fault of a hint. Raises ReasonerError if unreachable."""
