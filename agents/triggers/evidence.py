@@ -176,7 +176,7 @@ class Evidence:
 
 
 def gather(episode: Episode) -> Evidence:
-    """Split an episode, whose code is inline, into turns."""
+    """Split an episode with inline code into turns."""
     transcript = episode.transcript
     blanked = "".join(" " * len(span.text) if span.source == "hint" else span.text for span in transcript.spans)
     turns: list[Turn] = []
