@@ -1,1 +1,1 @@
-"""Who thinks: the LangGraph machines, the reasoners, the interveners and the seven triggers."""
+"""The LangGraph state machines, the reasoners, the interveners and the seven triggers."""

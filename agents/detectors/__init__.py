@@ -1,1 +1,1 @@
-"""Measurement of the detectors: precision and recall of each trigger on labelled traces."""
+"""Precision and recall of the interveners on labelled traces."""

@@ -1,10 +1,10 @@
-"""Traces with a label: a run, and the kind of flaw that a person found in it first, and where.
+"""Labelled traces: finished trajectories with the trigger and place of their first flaw, as a person found it.
 
     with open_sandbox() as sandbox:
         for trace in read_traces("tests/data/traces", sandbox):
             print(trace.id, trace.trigger, trace.why)
 
-A trace is a Markdown file that is named after its id:
+A trace is a Markdown file named after its id:
 
     ---
     id: bakery-oven-hours
@@ -19,11 +19,11 @@ A trace is a Markdown file that is named after its id:
 
     # Run
 
-    what a model wrote: thoughts, ```python blocks, the ```output block that answered each, `</think>`, \\boxed{}
+    the trajectory: thoughts, ```python blocks, the ```output block after each, `</think>`, \\boxed{}
 
-`trigger` is one of the seven or `none`; a trace without a flaw has no `quote`. The quote is where the flaw begins, word
-for word, and stands in the model's text once. What is shown is what stands in the file, but the programs run again when
-it is read, so that statuses and solver reports are real.
+`trigger` is one of the seven or `none`. `quote` marks the beginning of the flaw and occurs once in the model's text; a
+trace without a flaw has none. The transcript is the text of the file. Its programs run again when it is read, so
+statuses and solver reports are real.
 """
 
 from __future__ import annotations
@@ -45,53 +45,49 @@ from storm_calm.env.transcript import Span, Transcript
 from storm_calm.sandbox import Sandbox
 
 FIELDS = ("id", "trigger", "quote", "why", "answer")
-"""What the lines at the head of a trace may say."""
+"""The fields in the head of a trace."""
 
 OUTPUT = re.compile(r"^```output\n(?:.*\n)*?```[ \t]*(?:\n+|\Z)", re.MULTILINE)
-"""An observation, with the line breaks after it."""
+"""An output block, with the line breaks after it."""
 
 SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabelledTrace:
-    """A finished run and its first flaw."""
+    """A finished trajectory and its first flaw."""
 
     id: str
-    """Which one, for messages."""
     episode: Episode
-    """The run."""
     trigger: Trigger | None
-    """What kind of flaw comes first; None where there is none."""
+    """The kind of the first flaw; None without a flaw."""
     place: tuple[int, int] | None
-    """Where in the transcript it lies, first offset and the one after the last: the sentence, or the whole block where
-    the flaw is in a program, for that is what an intervention cuts. None without a flaw."""
+    """Start and end offset in the transcript of the text that an intervention would cut: the sentence of the flaw, or
+    the whole block of a program. None without a flaw."""
     why: str = ""
-    """What is wrong there, in words."""
 
     def holds(self, offset: int) -> bool:
-        """Whether a finding at this offset is where the flaw is."""
+        """Return whether a finding at this offset is located at the flaw."""
         return self.place is not None and self.place[0] <= offset < self.place[1]
 
 
 def read_traces(path: str | Path, sandbox: Sandbox) -> tuple[LabelledTrace, ...]:
-    """The traces of a file, or of all `*.md` files in a folder by name; their programs run in `sandbox`.
+    """Read the trace of a file, or of all `*.md` files in a folder by name, and run the programs in `sandbox`.
 
-    Raises ValueError, naming file and line, for what is no trace, and for a folder without any.
+    Raises ValueError for an invalid trace, with file and line, and for a folder without traces.
     """
     path = Path(path)
     files = sorted(path.glob("*.md")) if path.is_dir() else [path]
     if not files:
-        raise ValueError(f"{path}: no traces in it; give a folder with *.md files, or one such file")
-    # All are read before the first program runs: a slip in the last file is told at once.
+        raise ValueError(f"{path}: no traces in this folder; give a folder with *.md files, or one such file")
+    # The list makes sure that an error in the last file is reported before the first program runs.
     return tuple(reader.trace(sandbox) for reader in [_Reader(file) for file in files])
 
 
 class _Reader:
-    """One file, line by line."""
+    """One parsed file, whose programs have not run yet."""
 
     def __init__(self, file: Path) -> None:
-        """Read it; nothing runs yet."""
         self._file = file
         try:
             text = file.read_bytes().decode("utf-8").replace("\r\n", "\n")
@@ -101,26 +97,22 @@ class _Reader:
         self._head, end = self._fields()
         question, run, first = self._parts(end)
         self._problem = Problem(id=self._head["id"], question=question, answers=(self._answer(),))
-        # The prompt that such runs stand after: Qwen3-4B-Thinking's, with the protocol's own instructions.
+        # The prompt of such trajectories: Qwen3-4B-Thinking's chat template, with the protocol's own instructions.
         prompt = Span(source="prompt", text=render(Inline().messages(question)))
         self._transcript = Transcript(spans=(prompt, *self._spans(run, first)))
         self._trigger = None if self._head["trigger"] == "none" else cast(Trigger, self._head["trigger"])
-        self._flaw = self._place(self._head["quote"]) if self._trigger else None
+        self._place = self._find_place(self._head["quote"]) if self._trigger else None
 
     def trace(self, sandbox: Sandbox) -> LabelledTrace:
-        """Run the programs."""
+        """Run the programs and return the trace."""
         codes = [Inline().read(span.text).code for span in self._transcript.spans if span.source == "model"]
         executions = tuple(sandbox.run(code) for code in codes if code is not None)
-        return LabelledTrace(
-            id=self._head["id"],
-            episode=Episode(problem=self._problem, transcript=self._transcript, executions=executions, stop="answer"),
-            trigger=self._trigger,
-            place=self._flaw,
-            why=self._head.get("why", ""),
-        )
+        episode = Episode(problem=self._problem, transcript=self._transcript, executions=executions, stop="answer")
+        why = self._head.get("why", "")
+        return LabelledTrace(id=self._problem.id, episode=episode, trigger=self._trigger, place=self._place, why=why)
 
     def _fields(self) -> tuple[dict[str, str], int]:
-        """The fields at the head, and the index of the line that closes it."""
+        """Return the fields of the head, and the index of the line that closes it."""
         if self._lines[0] != "---" or "---" not in self._lines[1:]:
             self._fail(1, 'the lines "---" around the head are missing')
         end = self._lines.index("---", 1)
@@ -135,38 +127,37 @@ class _Reader:
             if name not in head:
                 self._fail(end + 1, f'"{name}" is missing')
         if flawed and head["trigger"] not in TRIGGERS:
-            self._fail(self._at("trigger"), f"trigger {head['trigger']!r} is none of {', '.join(TRIGGERS)}, none")
+            self._fail(self._at("trigger"), f"trigger {head['trigger']!r} must be one of {', '.join(TRIGGERS)}, none")
         if not flawed and "quote" in head:
-            self._fail(self._at("quote"), "there is a quote, but the trigger is none; leave one of them out")
+            self._fail(self._at("quote"), '"quote" needs a trigger; leave the quote out, or name the trigger')
         if head["id"] != self._file.stem:
             self._fail(self._at("id"), f"id is {head['id']!r}; name the file {head['id']}.md")
         return head, end
 
     def _parts(self, end: int) -> tuple[str, str, int]:
-        """The question, the run, and the index of the run's first line."""
-        for heading in ("# Question", "# Run"):
-            if heading not in self._lines[end:]:
-                self._fail(end + 1, f'no line "{heading}" after the head')
-        asked = self._lines.index("# Question", end)
-        if "# Run" not in self._lines[asked:]:
-            self._fail(asked + 1, 'no line "# Run" after the question')
-        ran = self._lines.index("# Run", asked)
-        question = "\n".join(self._lines[asked + 1 : ran]).strip()
+        """Return the question, the text of the trajectory, and the index of its first line."""
+        question_at = self._heading("# Question", end)
+        run_at = self._heading("# Run", question_at)
+        question = "\n".join(self._lines[question_at + 1 : run_at]).strip()
         if not question:
-            self._fail(asked + 1, "the question is empty")
-        rest = "\n".join(self._lines[ran + 1 :])
-        run = rest.strip()
-        return question, run, ran + 1 + rest[: len(rest) - len(rest.lstrip())].count("\n")
+            self._fail(question_at + 1, "the question is empty")
+        rest = "\n".join(self._lines[run_at + 1 :])
+        return question, rest.strip(), run_at + 1 + rest[: len(rest) - len(rest.lstrip())].count("\n")
+
+    def _heading(self, heading: str, after: int) -> int:
+        if heading not in self._lines[after:]:
+            self._fail(after + 1, f'no line "{heading}" after this one')
+        return self._lines.index(heading, after)
 
     def _spans(self, run: str, first: int) -> Iterator[Span]:
-        """What the model wrote and the output that followed, in turn."""
+        """Yield the model's text and the outputs, in order."""
         offset = 0
         for output in (*OUTPUT.finditer(run), None):
             text = run[offset : output.start() if output else len(run)]
             line = first + 1 + run[:offset].count("\n")
             action = Inline().read(text)
             if output and (action.code is None or action.end != len(text)):
-                self._fail(line + text.count("\n"), "an ```output block that no ```python block stands right before")
+                self._fail(line + text.count("\n"), "an ```output block without a ```python block right before it")
             if not output and action.kind == "code":
                 self._fail(line + text[: action.start].count("\n"), "a ```python block without an ```output block")
             if not output and action.kind != "answer":
@@ -176,13 +167,13 @@ class _Reader:
                 yield Span(source="tool", text=output[0])
                 offset = output.end()
 
-    def _place(self, quote: str) -> tuple[int, int]:
-        """Where the sentence or the block begins and ends that the quote stands in."""
+    def _find_place(self, quote: str) -> tuple[int, int]:
+        """Return start and end of the sentence or the block that the quote is in."""
         spans = zip(self._transcript.starts, self._transcript.spans, strict=True)
         model = [(start, span.text) for start, span in spans if span.source == "model"]
         count = sum(text.count(quote) for _, text in model)
         if count != 1:
-            self._fail(self._at("quote"), f"the quote stands {count} times in what the model wrote, not once")
+            self._fail(self._at("quote"), f"the quote occurs {count} times in the model's text; it must occur once")
         start, text = next((start, text) for start, text in model if quote in text)
         at = text.index(quote)
         action = Inline().read(text)
@@ -194,12 +185,12 @@ class _Reader:
     def _answer(self) -> AnswerKey:
         read = parse_answer(self._head["answer"])
         if read is None:
-            said = f"answer {self._head['answer']!r} cannot be read; give a number, infeasible or unbounded"
-            self._fail(self._at("answer"), said)
+            invalid = f"answer {self._head['answer']!r} is not valid; give a number, infeasible or unbounded"
+            self._fail(self._at("answer"), invalid)
         return read.value if read.value is not None else cast(AnswerKey, read.status)
 
     def _at(self, name: str) -> int:
-        """The number of the line that a field stands on."""
+        """Return the line number of a field."""
         return next(number for number, line in enumerate(self._lines, start=1) if line.startswith(f"{name}:"))
 
     def _fail(self, line: int, message: str) -> NoReturn:

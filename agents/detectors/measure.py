@@ -1,11 +1,11 @@
-"""How well an intervener finds the seven flaws: precision and recall of each trigger on labelled traces.
+"""Precision and recall of an intervener for each trigger, on labelled traces.
 
     measured = measure(traces, RulesIntervener())
     measured.by_trigger["solver_distrust"].precision
 
-An intervener speaks once about a run: of its first flaw. That counts as found where it names the label's trigger, and
-as located where it also begins where the flaw does. A wrong word about a flawed run is both: a false one of the trigger
-that was named, and a missed one of the trigger that was there.
+An intervener reports only the first flaw of a trajectory. The flaw counts as found if the triggers of finding and label
+agree, and as located if the finding also begins at the labelled place. A finding with another trigger counts twice: as
+false for its own trigger, and as missed for the label's.
 """
 
 from __future__ import annotations
@@ -25,30 +25,27 @@ if TYPE_CHECKING:
     from storm_calm.agents.interveners import Cost, Intervener
 
 Verdict = Literal["found", "false", "missed", "wrong", "quiet"]
-"""What became of a trace: the right trigger; a flaw named where there is none; nothing said of a flaw; another trigger
-named than the label's; rightly nothing said."""
+"""found: the right trigger. false: a finding without a flaw. missed: a flaw without a finding. wrong: another trigger
+than the label's. quiet: neither flaw nor finding."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """A trace, and what the intervener said of it."""
+    """A trace and the finding of the intervener."""
 
     id: str
-    """Which one."""
     trigger: Trigger | None
     """The label; None for a trace without a flaw."""
     why: str
-    """What is wrong there, in the labeller's words."""
+    """The flaw, in the labeller's words."""
     finding: Finding | None
-    """What the intervener found first."""
     located: bool
-    """Whether the finding begins where the labelled flaw is."""
+    """Whether the finding begins at the labelled place."""
     usable: bool
     """Whether the intervener gave a usable reply."""
 
     @property
     def verdict(self) -> Verdict:
-        """What became of it."""
         if self.finding is None:
             return "quiet" if self.trigger is None else "missed"
         if self.trigger is None:
@@ -58,71 +55,64 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """How often one trigger, or any, was found rightly and wrongly."""
+    """The right and wrong findings of one trigger, or of all together."""
 
     found: int
-    """Flaws of this trigger that the first finding names."""
+    """Flaws of this trigger whose finding has the same trigger."""
     false: int
-    """First findings of this trigger on traces that have another flaw first, or none."""
+    """Findings of this trigger on traces with another label or without a flaw."""
     missed: int
-    """Flaws of this trigger on which nothing, or something else, was said first."""
+    """Flaws of this trigger without a finding of the same trigger."""
     located: int
-    """Those of the found that begin where the flaw does."""
+    """Found flaws whose finding begins at the labelled place."""
 
     @property
     def precision(self) -> Interval | None:
-        """Which share of what was named is there; None where nothing was named."""
+        """The share of findings that are right; None without findings."""
         return _share(self.found, self.false)
 
     @property
     def recall(self) -> Interval | None:
-        """Which share of what is there was named; None where there is nothing."""
+        """The share of flaws that are found; None without flaws."""
         return _share(self.found, self.missed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
-    """What came of looking at labelled traces."""
+    """The result of an intervener on labelled traces."""
 
     judged: tuple[Judged, ...]
-    """Every trace, in order."""
     cost: Cost
-    """What it took."""
 
     @property
     def by_trigger(self) -> dict[Trigger, Counts]:
-        """The counts of each trigger."""
         return {trigger: self._counts(trigger) for trigger in TRIGGERS}
 
     @property
     def all(self) -> Counts:
-        """The counts of all triggers together."""
+        """The sum over all triggers."""
         parts = [asdict(counts) for counts in self.by_trigger.values()]
         return Counts(**{name: sum(part[name] for part in parts) for name in parts[0]})
 
     @property
     def clean(self) -> int:
-        """Traces without a flaw."""
+        """The number of traces without a flaw."""
         return sum(one.trigger is None for one in self.judged)
 
     def those(self, *verdicts: Verdict) -> tuple[Judged, ...]:
-        """The traces of which one of these became."""
+        """Return the traces with one of these verdicts."""
         return tuple(one for one in self.judged if one.verdict in verdicts)
 
     def _counts(self, trigger: Trigger) -> Counts:
         named = [one for one in self.judged if one.finding is not None and one.finding.trigger == trigger]
         found = [one for one in named if one.verdict == "found"]
         labelled = sum(one.trigger == trigger for one in self.judged)
-        return Counts(
-            found=len(found),
-            false=len(named) - len(found),
-            missed=labelled - len(found),
-            located=sum(one.located for one in found),
-        )
+        located = sum(one.located for one in found)
+        return Counts(found=len(found), false=len(named) - len(found), missed=labelled - len(found), located=located)
 
 
 def measurement_to_json(measured: Measurement) -> dict[str, Any]:
-    """Counts, shares and every single judgement as JSON data."""
+    """Return counts, shares and all traces as JSON data."""
     return {
         "traces": len(measured.judged),
         "clean": measured.clean,
@@ -141,16 +131,12 @@ def _counts_to_json(counts: Counts) -> dict[str, Any]:
 
 
 def measure(
-    traces: Iterable[LabelledTrace],
-    intervener: Intervener,
-    *,
-    total: int = 0,
-    on_progress: OnProgress | None = None,
+    traces: Iterable[LabelledTrace], intervener: Intervener, *, total: int = 0, on_progress: OnProgress | None = None
 ) -> Measurement:
-    """Let an intervener look at each trace as the judge of a finished run does, without its answer.
+    """Run an intervener on each trace as a finished trajectory, without its accepted answer.
 
-    total: how many traces there are, for `on_progress`, which is called after each.
-    Raises ReasonerError where the intervener cannot be reached.
+    total: the number of traces, for `on_progress`, which is called after each.
+    Raises ReasonerError if the intervener is unreachable.
     """
     from storm_calm.agents.interveners import Cost
 
@@ -160,7 +146,7 @@ def measure(
     cost = Cost()
     for trace in traces:
         unanswered = replace(trace.episode, problem=replace(trace.episode.problem, answers=()))
-        # Finding is measured here, and not wording: no hint is refused.
+        # Only the findings are measured, so no hint is rejected.
         seen = intervener.inspect(unanswered, lambda hint: None)
         cost += seen.cost
         one = Judged(

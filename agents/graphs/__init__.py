@@ -1,5 +1,5 @@
-"""The machines as LangGraph graphs: CALM, which curates, and STORM, which solves.
+"""The state machines as LangGraph graphs: CALM, which curates, and STORM, which solves.
 
-Both walk the steps of `env.SolverEnv` as nodes over a state of plain data, so a run can be watched in Studio and goes
-on after a kill. `langgraph.json` serves them: `langgraph dev`, with `pip install storm-calm[studio]`.
+Both run the steps of `env.SolverEnv` as nodes over a JSON state, so a trajectory can be inspected in Studio and resumed
+after a crash. `langgraph.json` serves them: `langgraph dev`, with `pip install storm-calm[studio]`.
 """

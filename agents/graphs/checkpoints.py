@@ -1,4 +1,4 @@
-"""Where runs are kept while they go on: a SQLite file, a thread for each run.
+"""Checkpoints of trajectories in a SQLite file, one thread id per trajectory.
 
     from storm_calm.env.serialize import to_json
 
@@ -6,7 +6,7 @@
         graph = calm.build(supply, checkpointer=checkpoints)
         run_graph(graph, thread=problem.id, question={"problem": to_json(problem)})
 
-The same call begins a run, goes on with it after a kill, and gives its end once it has come to one.
+The same call starts a trajectory, resumes it after a crash, or returns the stored result if it has finished.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph.state import CompiledStateGraph
 
 MAX_STEPS = 10_000
-"""Nodes that one run may go through; tokens and programs run out long before."""
+"""LangGraph's recursion limit, in nodes; the limits on tokens and executions are reached long before."""
 
 
 @contextmanager
 def open_checkpoints(path: Path) -> Iterator[SqliteSaver]:
-    """The file's checkpoints; any number of threads may use them at once."""
+    """Open the checkpoints of a file. Thread-safe."""
     with closing(sqlite3.connect(path, check_same_thread=False)) as connection:
-        # With the write-ahead log that the saver turns on, a killed process loses nothing that was committed, and no
-        # commit waits for the disk. What a power failure may take are the last steps, which are then walked again.
+        # The saver turns on the write-ahead log, so a killed process loses no commits and no commit waits for the disk.
+        # A power failure may lose the last steps, which then run again.
         connection.execute("PRAGMA synchronous=NORMAL")
         yield SqliteSaver(connection)
 
 
 def run_graph(graph: CompiledStateGraph, *, thread: str, question: Mapping[str, Any]) -> dict[str, Any]:
-    """The final state of a run: begun with `question`, gone on with, or already at its end, as its thread has it."""
+    """Return the final state of a trajectory: start it with `question`, resume it, or read it if it has finished."""
     config: RunnableConfig = {"configurable": {"thread_id": thread}, "recursion_limit": MAX_STEPS}
-    kept = graph.get_state(config)
-    # Not `kept.next`: it leaves out a node that a kill caught between its work and the checkpoint after it.
-    if kept.values and not kept.tasks:
-        return dict(kept.values)
-    # Only with "sync" is a node's work on file before the next begins.
-    return dict(graph.invoke(None if kept.tasks else question, config, durability="sync"))
+    stored = graph.get_state(config)
+    # `stored.next` would leave out a node that was killed between its work and its checkpoint.
+    if stored.values and not stored.tasks:
+        return dict(stored.values)
+    # "sync" writes the result of a node before the next one starts.
+    return dict(graph.invoke(None if stored.tasks else question, config, durability="sync"))

@@ -1,8 +1,6 @@
-"""What a machine is made of: a reasoner, a sandbox, an intervener, and the limits that it works within.
+"""The parts of a state machine: a reasoner, a sandbox, an intervener, and limits.
 
-    graph = calm.build(lambda: Parts(reasoner=reasoner, sandbox=sandbox))
-
-None of it is state, so none of it is in a checkpoint; whoever resumes a run brings the same parts again.
+Parts are not in the state or its checkpoints. Resume a trajectory with the same parts.
 """
 
 from __future__ import annotations
@@ -16,57 +14,44 @@ from functools import cache
 from storm_calm.agents.graphs.hint_share import MAX_HINT_SHARE
 from storm_calm.agents.interveners import Fault, Inspection, Intervener, RejectedHint, RulesIntervener
 from storm_calm.agents.interveners.leak_check import faults
-from storm_calm.env import Episode, Finding, Inline, Protocol, Reasoner, Sampling, SolverEnv
-from storm_calm.sandbox import Limits, Sandbox
+from storm_calm.env import Episode, Finding, Reasoner, Sampling, SolverEnv
+from storm_calm.sandbox import Sandbox, open_sandbox
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """The parts of one machine. Any number of runs may share them."""
+    """The parts of one state machine. Trajectories may share them."""
 
     reasoner: Reasoner
-    """Who writes."""
     sandbox: Sandbox
-    """Where programs run."""
     intervener: Intervener = field(default_factory=RulesIntervener)
-    """Who watches; STORM has none and ignores it."""
-    protocol: Protocol = field(default_factory=Inline)
-    """How code and output stand in the text; the intervener must read the same one."""
+    """Ignored by STORM."""
     sampling: Sampling | None = None
-    """How tokens are drawn, but for the seed; the reasoner's own way by default."""
+    """Sampling parameters except the seed; the reasoner's defaults if None."""
     max_executions: int = 4
-    """Programs that may run in one run."""
+    """Executions per trajectory."""
     max_tokens: int | None = None
-    """Tokens of a whole transcript; the reasoner's context by default."""
-    limits: Limits | None = None
-    """Of each program; the sandbox's own by default."""
+    """Tokens per transcript; the reasoner's context length if None."""
     max_interventions: int = 5
-    """Hints that one run may get (5 in arXiv 2510.04204)."""
+    """Hints per trajectory (5 in arXiv 2510.04204)."""
     max_hint_share: float = MAX_HINT_SHARE
-    """The most that hints may make up of a golden run's model and hint tokens, in [0, 1]."""
+    """The largest share of hints in the model and hint tokens of a golden trajectory, in [0, 1]."""
     confidence_floor: float = 0.0
-    """How sure a finder has to be for a finding to count, in [0, 1]."""
+    """Confidence in [0, 1] below which findings are ignored."""
     patience: int = 0
-    """After so many hints in a row for one kind of flaw that is found again, no more are given; 0 for any number."""
+    """Hints in a row for the same trigger after which no more are given for it; 0 is unlimited."""
     streaming: bool = False
-    """Whether text is handed on as it is written, to whoever streams the graph with mode "custom"."""
+    """Whether text is emitted while it is generated, for the stream mode "custom"."""
 
     def env(self, episode: Episode | None = None) -> SolverEnv:
-        """An environment; with `episode`, one that goes on from there."""
-        env = SolverEnv(
-            self.sandbox,
-            self.reasoner,
-            protocol=self.protocol,
-            max_executions=self.max_executions,
-            max_tokens=self.max_tokens,
-            limits=self.limits,
-        )
+        """Return an environment, restored to `episode` if given."""
+        env = SolverEnv(self.sandbox, self.reasoner, max_executions=self.max_executions, max_tokens=self.max_tokens)
         if episode is not None:
             env.restore(episode)
         return env
 
     def inspect(self, episode: Episode) -> Inspection:
-        """What the intervener finds, the accepted answer kept from it; a hint that is not valid is rejected."""
+        """Run the intervener without the accepted answers; an invalid hint is rejected."""
 
         def check_hint(hint: str) -> Fault | None:
             return next(faults(hint, episode), None)
@@ -81,24 +66,25 @@ class Parts:
         return replace(seen, hint=None, rejected_hints=(*seen.rejected_hints, rejected))
 
     def hints_left(self, episode: Episode) -> int:
-        """Hints that a run may still get."""
+        """Return how many hints an episode may still get."""
         return max(0, self.max_interventions - len(episode.interventions))
 
     def may_hint(self, episode: Episode, finding: Finding) -> bool:
-        """Whether a hint may be given for this finding: some are left, and the last ones did not fail to mend it."""
+        """Return whether a hint may be given: some are left, and the last ones did not all fail to repair this flaw."""
         last = [one.finding.trigger for one in episode.interventions[-self.patience :]] if self.patience else []
-        stuck = bool(last) and len(last) == self.patience and set(last) == {finding.trigger}
+        stuck = bool(last) and last == [finding.trigger] * self.patience
         return self.hints_left(episode) > 0 and not stuck
 
 
 Supply = Callable[[], Parts]
-"""Gives the parts when the first node needs them, so that importing a graph opens nothing."""
+"""A function that returns the parts. The nodes call it, so importing a graph opens nothing."""
 
+_shared_sandbox = cache(open_sandbox)
 _opening = threading.Lock()
 
 
 def default_parts(model: str = "nano") -> Parts:
-    """What Studio and `langgraph dev` use: the local sandbox, and the reasoner of STORM_REASONER, or else `model`."""
+    """Return the parts for Studio: the local sandbox, and the reasoner of STORM_REASONER or else `model`."""
     with _opening:
         return _open_defaults(os.environ.get("STORM_REASONER") or model)
 
@@ -107,11 +93,4 @@ def default_parts(model: str = "nano") -> Parts:
 def _open_defaults(model: str) -> Parts:
     from storm_calm.agents.reasoners import open_reasoner
 
-    return Parts(reasoner=open_reasoner(model), sandbox=_open_sandbox(), streaming=True)
-
-
-@cache
-def _open_sandbox() -> Sandbox:
-    from storm_calm.sandbox import open_sandbox
-
-    return open_sandbox()
+    return Parts(reasoner=open_reasoner(model), sandbox=_shared_sandbox(), streaming=True)

@@ -1,6 +1,6 @@
-"""What makes a run golden, and what keeps one from it.
+"""The outcome of a trajectory.
 
-Golden: the answer is right, no flaw is left, and hints are a small part of the text (arXiv 2510.04204).
+It is golden if the answer is correct, no flaw is left and the hint share is small (arXiv 2510.04204).
 """
 
 from __future__ import annotations
@@ -11,35 +11,23 @@ from storm_calm.agents.graphs.hint_share import hint_share
 from storm_calm.env import Episode, Finding, score
 
 Outcome = Literal[
-    "golden",
-    "wrong_answer",
-    "no_answer",
-    "budget",
-    "length",
-    "malformed",
-    "unjudged",
-    "finding_left",
-    "hint_share",
-    "infrastructure",
-    "unscored",
-]
-"""What became of a run.
+    "golden", "wrong_answer", "no_answer", "budget", "length", "malformed", "unjudged", "finding_left", "hint_share",
+    "infrastructure", "unscored",
+]  # fmt: skip
+"""The outcome of a trajectory.
 
-wrong_answer to malformed: as in `env.Score`. unjudged: right, but the intervener gave no usable reply.
-finding_left: right, but a flaw is left, and no interventions or no valid hint to repair it with. hint_share: right, but
-too much of it is hints. infrastructure: the sandbox failed. unscored: nobody knows the answer.
+wrong_answer to malformed: as in `env.Score`. infrastructure: the sandbox failed. unscored: no accepted answers.
+The others have a correct answer. unjudged: the intervener gave no usable reply. finding_left: a flaw is left, without
+an intervention or a valid hint to repair it. hint_share: the share of hints is too large.
 """
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-"""All of them."""
 
 
 def outcome(episode: Episode, finding: Finding | None, *, usable: bool = True, max_hint_share: float) -> Outcome:
-    """The outcome of a finished run. finding: what is still found in it, the answer aside.
+    """Return the outcome of a finished episode.
 
-    usable: whether the intervener gave a usable reply.
-
-    max_hint_share: the limit for `hint_share`, in [0, 1].
+    finding: a flaw that is left. usable: whether the intervener gave a usable reply. max_hint_share: in [0, 1].
     """
     if episode.stop == "infrastructure":
         return "infrastructure"

@@ -1,21 +1,21 @@
-"""The share of a trajectory that is hints, and the limit above which it is not golden."""
+"""The share of hints in a trajectory, and the limit for golden ones."""
 
 from __future__ import annotations
 
 from storm_calm.env import Episode
 
 MAX_HINT_SHARE = 0.15
-"""Hint tokens as a part of hint and model tokens together above which a trajectory is disqualified, by default."""
+"""The default limit of `hint_share` for golden trajectories."""
 
 
 def hint_share(episode: Episode) -> float:
-    """Hint tokens as a part of hint and model tokens together, in [0, 1]; prompt and tool output do not count."""
+    """Return the share of hint tokens in hint and model tokens, in [0, 1]; prompt and tool output do not count."""
     hints = episode.usage.hint_tokens
     return hints / (hints + episode.usage.model_tokens) if hints else 0.0
 
 
 def hint_positions(episode: Episode) -> tuple[float, ...]:
-    """Where each hint of the final transcript stands, as a share of the text after the prompt, in [0, 1]."""
+    """Return the position of each hint of the final transcript in the text after the prompt, in [0, 1]."""
     transcript = episode.transcript
     first = transcript.prompt_end
     length = max(1, len(transcript.text) - first)

@@ -1,14 +1,13 @@
-"""A person in the intervener's place: CALM stops where the intervener would look, and waits for a form.
+"""Human review: CALM interrupts instead of calling the intervener, and waits for a person's form.
 
-    graph.invoke(question, config, context={"intervener": "person"})["__interrupt__"][0].value      # what is shown
+    graph.invoke(question, config, context={"intervener": "person"})["__interrupt__"][0].value      # a `Shown`
     graph.invoke(Command(resume={"decision": "continue"}), config)
     graph.invoke(Command(resume={
         "decision": "intervene", "trigger": "solver_distrust", "quote": "That does not look right",
         "hint": "Wait, the solver proved this optimal. I should report it.",
     }), config)
 
-A form that cannot be used is told what is wrong with it and asked for again; the run stays where it is. The person,
-too, never sees the accepted answer.
+An invalid form is rejected with its faults and requested again. The person never sees the accepted answer.
 """
 
 from __future__ import annotations
@@ -22,71 +21,69 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from storm_calm.agents.graphs import nodes
 from storm_calm.agents.graphs.components import Parts, Supply
 from storm_calm.agents.graphs.state import CalmState
-from storm_calm.agents.interveners import Inspection, RejectedHint, quote_matching
+from storm_calm.agents.interveners import RejectedHint, quote_matching
 from storm_calm.agents.interveners.leak_check import faults
 from storm_calm.env import Episode, Finding, Trigger, read_answer
 from storm_calm.env.serialize import to_json
 
-EVIDENCE = 80
-"""Characters of the text at an offset that are kept as evidence, where no quote says what it is."""
+MAX_EVIDENCE_CHARS = 80
+"""Characters of text kept as evidence for a form with an offset instead of a quote."""
 
 
 class Form(BaseModel):
-    """What a person answers."""
+    """The form that a person fills in."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     decision: Literal["continue", "intervene"]
-    """"continue" where nothing is wrong; "intervene" to cut the run and put a hint there."""
+    """"continue" without a flaw; "intervene" to cut the trajectory and insert a hint."""
     trigger: Trigger | None = None
-    """Which kind of flaw it is."""
+    """The kind of flaw."""
     quote: str | None = None
-    """Where the flaw begins: words from the text as they stand there, enough of them to be found only once."""
+    """The words at which the flaw begins, copied exactly and long enough to occur only once."""
     offset: int | None = None
-    """Where the flaw begins, instead of a quote: in characters of the transcript, as in what is shown."""
+    """The offset at which the flaw begins, in characters of the transcript; instead of a quote."""
     hint: str | None = None
     """One or two sentences in the reasoner's own voice. No answer, no code."""
 
     @field_validator("trigger", "quote", "hint", mode="before")
     @classmethod
-    def _nothing(cls, value: Any) -> Any:
-        """A field that was left blank."""
+    def _blank_is_none(cls, value: Any) -> Any:
         return None if isinstance(value, str) and not value.strip() else value
 
 
 class Shown(TypedDict):
-    """What a person is shown: the value of the interrupt."""
+    """The value of the interrupt, for display to the person."""
 
     stage: Literal["segment", "run"]
-    """Whether it is a segment whose program has not run yet, or the whole run, which is over."""
+    """A segment whose program has not run yet, or the finished trajectory."""
     question: str
-    """The problem in words."""
     text: str
-    """The segment, or all that follows the prompt."""
+    """The segment, or everything after the prompt."""
     offset: int
-    """Where `text` begins, in characters of the transcript."""
+    """The offset of `text` in the transcript, in characters."""
     answer: str | None
-    """What the run answers; None while it goes on, and where it does not."""
+    """The answer of a finished trajectory; None without one."""
     suggestion: dict[str, Any] | None
-    """What the rules would have done, as a form that can be handed in; None where they find nothing."""
+    """The finding and hint of the intervener as a form to submit; None without a finding."""
     evidence: str | None
-    """The words or numbers by which they found it."""
+    """The evidence of the suggestion."""
     hints_left: int
-    """Hints that the run may still get. A flaw in the whole run when there are none left keeps it from being golden."""
+    """Hints that may still be given. If none are left, a flaw in the finished trajectory keeps it from being golden."""
     form: dict[str, str]
-    """The fields of the form, each with its meaning."""
+    """The fields of the form with their descriptions."""
     wrong: list[str]
-    """What was wrong with the form that was given, field by field; empty at first."""
+    """The faults of the submitted form, one per field; empty at first."""
 
 
 def review(supply: Supply, state: CalmState) -> dict[str, Any]:
-    """Show a person what was written, and wait for the form."""
+    """Interrupt with the last segment or the finished trajectory until there is a valid form."""
     parts, episode = supply(), nodes.episode_of(state)
     over = episode.stop is not None
     if episode.stop == "infrastructure" or not (over or parts.hints_left(episode)):
         return {"finding": None, "hint": None}
     shown = show(parts, episode)
-    # Not `response_schema=Form`: a form that does not fit it would end the run as an error, and ask nobody again.
+    # Not `response_schema=Form`: an invalid form would then end the graph with an error instead of a new request.
     schema = Form.model_json_schema()
     rejected_hints = list(state["rejected_hints"])
     while True:
@@ -100,22 +97,26 @@ def review(supply: Supply, state: CalmState) -> dict[str, Any]:
 
 
 def show(parts: Parts, episode: Episode) -> Shown:
-    """What a person is to look at."""
+    """Inspect an episode and return the value of the interrupt."""
     transcript = episode.transcript
     last = transcript.spans[-1]
     if episode.stop is not None:
         offset = transcript.prompt_end
     else:
         offset = len(transcript.text) - (len(last.text) if last.source == "model" else 0)
-    read = read_answer(transcript) if episode.stop == "answer" else None
+    answer = read_answer(transcript) if episode.stop == "answer" else None
     seen = parts.inspect(episode)
+    suggestion: dict[str, Any] | None = None
+    if seen.finding is not None:
+        suggestion = {"decision": "intervene", "trigger": seen.finding.trigger}
+        suggestion |= {"offset": seen.finding.offset, "hint": seen.hint}
     return {
         "stage": "segment" if episode.stop is None else "run",
         "question": episode.problem.question,
         "text": transcript.text[offset:],
         "offset": offset,
-        "answer": read.text if read else None,
-        "suggestion": suggested(seen),
+        "answer": answer.text if answer else None,
+        "suggestion": suggestion,
         "evidence": seen.finding.evidence if seen.finding else None,
         "hints_left": parts.hints_left(episode),
         "form": {name: field.description or "" for name, field in Form.model_fields.items()},
@@ -123,59 +124,44 @@ def show(parts: Parts, episode: Episode) -> Shown:
     }
 
 
-def suggested(seen: Inspection) -> dict[str, Any] | None:
-    """What the intervener would have done, as a form; None where it would have gone on."""
-    if seen.finding is None:
-        return None
-    finding = seen.finding
-    return {"decision": "intervene", "trigger": finding.trigger, "offset": finding.offset, "hint": seen.hint}
-
-
 class FormError(ValueError):
-    """A form that cannot be used."""
+    """An invalid form: `wrong` has its faults with field and fix, `rejected_hints` its hint if that is invalid."""
 
     def __init__(self, wrong: list[str], rejected_hints: Sequence[RejectedHint] = ()) -> None:
-        """wrong: a line for each fault, with the field and the fix. rejected_hints: the hint, if it is not valid."""
         super().__init__("; ".join(wrong))
         self.wrong = wrong
         self.rejected_hints = tuple(rejected_hints)
 
 
 def read(given: Any) -> Form:
-    """The form as it came: an object, its JSON, or the bare words "continue". Raises FormError for anything else."""
+    """Parse a form: an object, its JSON, or the bare word "continue". Raises FormError."""
     if isinstance(given, str) and given.strip().strip('"').lower() == "continue":
         return Form(decision="continue")
     try:
         return Form.model_validate_json(given) if isinstance(given, str) else Form.model_validate(given)
     except ValidationError as error:
-        fields = ", ".join(Form.model_fields)
-        # The whole, where it is no object at all, has no field to name.
-        raise FormError(
-            [
-                f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
-                if one["loc"]
-                else f'the form: give "continue", or an object with {fields}'
-                for one in error.errors()
-            ]
-        ) from error
+        # An error about the whole form, such as a number instead of an object, has no field in `loc`.
+        whole = f'the form: give "continue", or an object with {", ".join(Form.model_fields)}'
+        wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" if one["loc"] else whole for one in error.errors()]
+        raise FormError(wrong) from error
 
 
 def judged(form: Form, episode: Episode, shown: Shown) -> Finding | None:
-    """What the form finds in the episode; None for nothing. Raises FormError for a form that fits neither."""
-    wrong: list[str] = []
+    """Return the finding of a form, None to continue. Raises FormError for an inconsistent form."""
     if form.decision == "continue":
         filled = [name for name in Form.model_fields if name != "decision" and getattr(form, name) is not None]
         if filled:
             raise FormError([f'{name}: leave it out to continue, or decide "intervene"' for name in filled])
         return None
-    if form.trigger is None:
-        wrong.append("trigger: say which kind of flaw it is")
+    wrong: list[str] = []
+    rejected_hints: list[RejectedHint] = []
     offset = None
+    if form.trigger is None:
+        wrong.append("trigger: name the kind of flaw")
     try:
         offset = placed(form, episode, shown)
     except ValueError as error:
         wrong.append(str(error))
-    rejected_hints: list[RejectedHint] = []
     if shown["hints_left"] and form.hint is None:
         wrong.append("hint: give one or two sentences in the reasoner's own voice")
     elif shown["hints_left"] and form.hint is not None:
@@ -186,23 +172,23 @@ def judged(form: Form, episode: Episode, shown: Shown) -> Finding | None:
         raise FormError(wrong, rejected_hints[:1])
     assert form.trigger is not None
     assert offset is not None
-    evidence = form.quote or episode.transcript.text[offset : offset + EVIDENCE]
+    evidence = form.quote or episode.transcript.text[offset : offset + MAX_EVIDENCE_CHARS]
     return Finding(trigger=form.trigger, offset=offset, evidence=evidence, rule="person")
 
 
 def placed(form: Form, episode: Episode, shown: Shown) -> int:
-    """Where the flaw begins, in characters of the transcript.
+    """Return the offset of the flaw in the transcript, in characters.
 
-    A quote is looked for in what is shown, then in all that follows the prompt. Raises ValueError where it is not
-    there, or more than once, and for an offset outside of what follows the prompt.
+    A quote is searched in the shown text first, then in everything after the prompt. Raises ValueError if it does not
+    occur exactly once, and for an offset outside the text after the prompt.
     """
     transcript = episode.transcript
-    text, first = transcript.text, transcript.prompt_end
+    start, end = transcript.prompt_end, len(transcript.text)
     if (form.quote is None) == (form.offset is None):
-        raise ValueError("quote: give the words where the flaw begins, or an offset, and not both")
+        raise ValueError("quote: give either the words at which the flaw begins or an offset, not both")
     if form.offset is not None:
-        if not first <= form.offset <= len(text):
-            raise ValueError(f"offset: {form.offset} is outside of the run; give {first} to {len(text)}")
+        if not start <= form.offset <= end:
+            raise ValueError(f"offset: {form.offset} is outside the trajectory; give {start} to {end}")
         return form.offset
     assert form.quote is not None
     try:

@@ -1,8 +1,8 @@
-"""The nodes that both machines have: start, reason for one segment, execute what it asks for.
+"""The nodes of both state machines: start, reason for one segment, execute the segment's action, answer.
 
-Each takes the state and gives an update of it; the episode in between is an `env.Episode`. Who streams a graph with
-mode "custom" gets events as plain data: `{"source": "model", "text": ...}` for each piece of text as it is written,
-with the source of its span, and more keys where there is more to say.
+A node takes the state and returns an update of it. The stream mode "custom" of a graph yields JSON events such as
+`{"source": "model", "text": ...}`: generated text, tool output and hints with the source of their span, some with more
+keys.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from storm_calm.env.serialize import from_json, to_json
 
 
 def start(supply: Supply, state: Question) -> dict[str, Any]:
-    """Begin a run."""
+    """Start a trajectory. The question of a `problem` becomes a message."""
     problem = problem_of(state)
     episode = supply().env().reset(problem)
     started: dict[str, Any] = {"problem": None, "episode": to_json(episode), "answer": None}
@@ -31,7 +31,7 @@ def start(supply: Supply, state: Question) -> dict[str, Any]:
 
 
 def reason(supply: Supply, state: State) -> dict[str, Any]:
-    """Let the reasoner write one segment: up to a program, to the end of its turn, or to where no tokens are left."""
+    """Generate one segment: up to a program, the end of the turn, or the token limit."""
     parts = supply()
     env = parts.env(episode_of(state))
 
@@ -44,7 +44,7 @@ def reason(supply: Supply, state: State) -> dict[str, Any]:
 
 
 def execute(supply: Supply, state: State) -> dict[str, Any]:
-    """Do what the segment asks for: run its program, take its answer, let it go on, or stop."""
+    """Execute the segment's action: run its program, accept its answer, continue, or stop."""
     env = supply().env(episode_of(state))
     result = env.act()
     if result.execution is not None:
@@ -55,29 +55,27 @@ def execute(supply: Supply, state: State) -> dict[str, Any]:
 
 
 def answer(state: State) -> dict[str, Any]:
-    """Read the answer of a run that is over."""
+    """Read the final answer of a finished trajectory."""
     episode = episode_of(state)
     read = read_answer(episode.transcript) if episode.stop == "answer" else None
     return {"answer": to_json(read) if read else None}
 
 
 def is_over(state: State) -> bool:
-    """Whether the run has stopped."""
     return state["episode"]["stop"] is not None
 
 
 def episode_of(state: State) -> Episode:
-    """The episode in a state."""
     return from_json(Episode, state["episode"])
 
 
 def update(episode: Episode, state: State) -> dict[str, Any]:
-    """What changes in a state when its episode does."""
+    """Return the update of the state for a changed episode."""
     return {"episode": to_json(episode), "messages": chat(episode, state.get("messages", []))}
 
 
 def emit_event(**event: Any) -> None:
-    """Hand an event on to whoever streams the graph."""
+    """Emit an event in the stream mode "custom"."""
     get_stream_writer()(event)
 
 

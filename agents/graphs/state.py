@@ -1,4 +1,4 @@
-"""The state of a run between two nodes: plain data, small enough to be saved after each of them."""
+"""The state of a trajectory between two nodes: JSON data, stored after each node."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Annotated, Any, Literal, get_args
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage
 from langgraph.graph.message import add_messages
 from pydantic import ConfigDict
-from typing_extensions import TypedDict  # typing's own gives Studio no schema on Python 3.11.
+from typing_extensions import TypedDict  # With typing.TypedDict, Studio has no schema on Python 3.11.
 
 from storm_calm.env import Episode, Problem
 from storm_calm.env.serialize import from_json
 
 Watcher = Literal["rules", "person"]
-"""Who watches: the intervener of the machine's parts, or a person (`agents.graphs.human_review`)."""
+"""The intervener: that of the parts ("rules"), or a person (`agents.graphs.human_review`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """What a client says of a run besides its question. CALM reads it when the run begins."""
+    """The options of a client besides the question, read by CALM at the start."""
 
-    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # Studio shows them beside the fields.
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # Studio shows them next to the fields.
 
     intervener: Watcher = "rules"
-    """Who watches: rules, or a person, for whom the run stops after each segment and at its end."""
+    """Who intervenes: rules, or a person, who is asked after each segment and at the end."""
 
     def __post_init__(self) -> None:
         if self.intervener not in get_args(Watcher):
@@ -34,47 +34,44 @@ class Context:
 
 
 class Question(TypedDict, total=False):
-    """What a run begins with: a question in `messages`, or a `problem`."""
+    """The input: a question in `messages`, or a `problem`."""
 
     messages: Annotated[list[AnyMessage], add_messages]
-    """A chat; its last human message is the question. The run is shown in it, so that Studio can."""
+    """A chat; its last human message is the question. The trajectory is added to it for display in Studio."""
     problem: dict[str, Any] | None
-    """`to_json(Problem)`, where there is more to it than a question. Taken before `messages`."""
+    """`to_json(Problem)`, for a problem with more than a question. Takes precedence over `messages`."""
     seed: int
-    """For the same run again; 0 by default."""
+    """The seed of the sampling; 0 by default."""
 
 
 class State(Question, total=False):
-    """A run, in either machine."""
+    """The state of both machines."""
 
     episode: dict[str, Any]
-    """`to_json(Episode)`: everything that happened so far."""
+    """`to_json(Episode)`."""
     answer: dict[str, Any] | None
-    """`to_json(Answer)`, once the run is over; None where there is none."""
+    """`to_json(Answer)` of a finished trajectory; None without an answer."""
 
 
 class CalmState(State, total=False):
-    """A run that is watched."""
+    """The state of CALM."""
 
     intervener: Watcher
-    """Who watches. Kept here, so that whoever resumes a run or forks it need not say it again."""
+    """Part of the state, so that a resumed or forked trajectory keeps it without a context."""
     finding: dict[str, Any] | None
-    """`to_json(Finding)` of the flaw that was found last; None where nothing was."""
+    """`to_json(Finding)` of the last flaw; None without one."""
     hint: str | None
-    """The hint that goes with the finding; None where it is not to be mended."""
+    """The hint for the finding; None without an intervention."""
     rejected_hints: list[dict[str, Any]]
-    """`to_json(RejectedHint)` of every hint that was rejected."""
+    """`to_json(RejectedHint)` of all rejected hints."""
     cost: dict[str, Any]
-    """`to_json(Cost)`: what inspecting took so far."""
+    """`to_json(Cost)` of all inspections."""
     outcome: str | None
-    """An `Outcome`, once the judge has spoken."""
+    """An `Outcome`, set by the judge."""
 
 
 def problem_of(state: Question) -> Problem:
-    """The problem that a run is to begin with. Its answer is unknown where it comes as a message.
-
-    Raises ValueError where there is no question.
-    """
+    """Return the problem, without accepted answers if it is from a message. Raises ValueError without a question."""
     data = state.get("problem")
     if data is not None:
         return from_json(Problem, data)
@@ -87,9 +84,9 @@ def problem_of(state: Question) -> Problem:
 
 
 def chat(episode: Episode, before: Sequence[AnyMessage]) -> list[AnyMessage | RemoveMessage]:
-    """The episode as an update of the chat `before`, whose last human message asked for it.
+    """Return the episode as an update of the chat `before`, whose last human message is the question.
 
-    Each span is an AI message, those of the sandbox and of the intervener by name. What an intervention cut goes.
+    Each span becomes an AI message, named after sandbox or intervener. Messages that an intervention cut are removed.
     """
     question = last_human(before)
     key = question.id if question else episode.problem.id
@@ -98,10 +95,9 @@ def chat(episode: Episode, before: Sequence[AnyMessage]) -> list[AnyMessage | Re
         if span.source != "prompt" and span.text.strip():
             name = {"tool": "sandbox", "hint": "intervener"}.get(span.source)
             shown[f"{key}/{number}"] = AIMessage(id=f"{key}/{number}", content=span.text, name=name)
-    gone = [m.id for m in before if m.id and m.id.startswith(f"{key}/") and m.id not in shown]
-    return [*(RemoveMessage(id=id) for id in gone), *shown.values()]
+    cut = [m.id for m in before if m.id and m.id.startswith(f"{key}/") and m.id not in shown]
+    return [*(RemoveMessage(id=id) for id in cut), *shown.values()]
 
 
 def last_human(messages: Sequence[AnyMessage]) -> HumanMessage | None:
-    """The last message that a human wrote."""
     return next((message for message in reversed(messages) if isinstance(message, HumanMessage)), None)

@@ -1,10 +1,10 @@
-"""STORM, the machine that solves: reason -> execute -> reason -> ... -> answer.
+"""STORM, the state machine for solving: reason -> execute -> reason -> ... -> answer.
 
     graph = build(lambda: Parts(reasoner=reasoner, sandbox=sandbox))
     graph.invoke({"messages": [{"role": "user", "content": "A workshop makes ..."}]})["answer"]
 
-What Studio and `storm solve` run: the solve loop (`env.solve_loop`) as a graph. The server runs the loop itself: a
-graph for each request would cost about 2 ms, and add nothing to it.
+It is the solve loop (`env.solve_loop`) as a graph, for Studio and `storm solve`. The server calls the loop directly: a
+graph would add about 2 ms per request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from storm_calm.agents.graphs.state import Question, State
 
 
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph:
-    """The machine. supply: gives its parts. checkpointer: keeps the state, for runs that go on after a kill."""
+    """Compile the graph. supply: returns its parts. checkpointer: stores the state, for resuming."""
     graph = StateGraph(State, input_schema=Question)
     graph.add_node("start", partial(nodes.start, supply))
     graph.add_node("reason", partial(nodes.reason, supply))
@@ -36,9 +36,8 @@ def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> Compil
 
 
 def next_node(state: State) -> Literal["reason", "answer"]:
-    """Reason until the run has stopped."""
     return "answer" if nodes.is_over(state) else "reason"
 
 
 graph = build()
-"""For `langgraph.json`."""
+"""The graph for `langgraph.json`."""

@@ -1,9 +1,9 @@
-"""Who notices a flaw and words a hint.
+"""Interveners: they find the first flaw of an episode and write a hint in the reasoner's own voice.
 
     seen = RulesIntervener().inspect(episode, lambda hint: None)
 
-An intervener looks at an episode, finished or not, says where its first flaw begins, and words a hint in the reasoner's
-own voice. It never sees the answer. Whatever hint it words is checked (`agents.interveners.leak_check`).
+The episode may be finished or not. An intervener never sees the accepted answer, and every hint is validated
+(`agents.interveners.leak_check`).
 """
 
 from __future__ import annotations
@@ -23,27 +23,17 @@ from storm_calm.agents.interveners.rules import RulesIntervener
 from storm_calm.env.episode import Episode
 
 __all__ = [
-    "REJECTION_REASONS",
-    "CheckHint",
-    "Cost",
-    "Fault",
-    "Inspection",
-    "Intervener",
-    "RejectedHint",
-    "RejectionReason",
+    "REJECTION_REASONS", "CheckHint", "Cost", "Fault", "Inspection", "Intervener", "RejectedHint", "RejectionReason",
     "RulesIntervener",
-]
+]  # fmt: skip
 
 
 class Intervener(typing.Protocol):
-    """Finds the first flaw of a run and words a hint."""
+    """An object that finds the first flaw of a trajectory and writes a hint."""
 
     @property
     def name(self) -> str:
-        """Its name in configurations and records."""
+        """The name in configurations and records."""
 
     def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
-        """Look at a run. check_hint: says what is wrong with a hint, for interveners that can word another.
-
-        Raises ReasonerError where the intervener cannot be reached.
-        """
+        """Return the first flaw. `check_hint` returns the fault of a hint. Raises ReasonerError if unreachable."""

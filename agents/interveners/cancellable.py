@@ -1,10 +1,10 @@
-"""A cancellable intervener: waiting for it can end at any time.
+"""A cancellable intervener.
 
     cancellable = CancellableIntervener(intervener)
-    cancellable.cancel()                #  from another thread: every `inspect`, now and later, raises RunCancelledError
+    cancellable.cancel()                # from another thread: every `inspect`, now and later, raises RunCancelledError
 
-An endpoint may be silent for minutes, and an answer that is on its way cannot be called back. So it is waited for in a
-thread of its own, which is left alone with it.
+A pending request cannot be cancelled and may take minutes. It runs in its own thread, which is abandoned on a
+cancellation.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from storm_calm.env.episode import Episode
 from storm_calm.sandbox import RunCancelledError
 
 POLL_SECONDS = 0.1
-"""Seconds within which a cancellation is noticed."""
+"""Seconds between checks for a cancellation."""
 
 
 class CancellableIntervener:
-    """An intervener that can be cancelled. Any number of threads may use one at once."""
+    """An intervener that can be cancelled from any thread. Thread-safe."""
 
     def __init__(self, intervener: Intervener) -> None:
         self._intervener = intervener
@@ -33,22 +33,22 @@ class CancellableIntervener:
         self._cancelled.set()
 
     def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
-        """As the intervener. Raises RunCancelledError."""
-        looked: Future[Inspection] = Future()
+        """Call `inspect` of the intervener. Raises RunCancelledError after a cancellation."""
+        result: Future[Inspection] = Future()
 
-        def look() -> None:
+        def inspect() -> None:
             try:
-                looked.set_result(self._intervener.inspect(episode, check_hint))
+                result.set_result(self._intervener.inspect(episode, check_hint))
             except BaseException as error:
-                looked.set_exception(error)
+                result.set_exception(error)
 
         if not self._cancelled.is_set():
-            # A daemon, so that the process can end without it.
-            threading.Thread(target=look, name="inspect", daemon=True).start()
+            # A daemon thread does not keep the process from exiting.
+            threading.Thread(target=inspect, name="inspect", daemon=True).start()
         while not self._cancelled.is_set():
             try:
-                return looked.result(timeout=POLL_SECONDS)
+                return result.result(timeout=POLL_SECONDS)
             except TimeoutError:
-                if looked.done():  # It is the intervener's own.
+                if result.done():  # The intervener itself raised it.
                     raise
         raise RunCancelledError

@@ -1,7 +1,4 @@
-"""Two interveners, one after the other: what is sure and free first, the rest for who reads.
-
-Composite(RulesIntervener(), LLMIntervener("http://localhost:8000/v1"))
-"""
+"""Two interveners in sequence: the free and certain one first, the expensive one for the rest."""
 
 from __future__ import annotations
 
@@ -12,17 +9,18 @@ from storm_calm.env.episode import Episode
 
 
 class Composite:
-    """The finding of the first; where it has none, that of the second."""
+    """An intervener that asks the second one if the first finds nothing."""
 
     def __init__(self, first: Intervener, second: Intervener, *, floor: float = 0.0) -> None:
-        """floor: how sure the first has to be to be heard, in [0, 1]. What it is less sure of the second looks at."""
+        """floor: confidence in [0, 1] below which a finding of the first is ignored."""
         self._first, self._second, self._floor = first, second, floor
         self.name = f"{first.name}+{second.name}"
 
     def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
-        """Look at a run. Raises ReasonerError where the second cannot be reached."""
-        seen = self._first.inspect(episode, check_hint)
-        if seen.finding is not None and seen.finding.confidence >= self._floor:
-            return seen
-        then = self._second.inspect(episode, check_hint)
-        return replace(then, rejected_hints=(*seen.rejected_hints, *then.rejected_hints), cost=seen.cost + then.cost)
+        """Return the finding of the first or the second, with the costs of both. Raises ReasonerError."""
+        first = self._first.inspect(episode, check_hint)
+        if first.finding is not None and first.finding.confidence >= self._floor:
+            return first
+        second = self._second.inspect(episode, check_hint)
+        rejected_hints = (*first.rejected_hints, *second.rejected_hints)
+        return replace(second, rejected_hints=rejected_hints, cost=first.cost + second.cost)

@@ -1,9 +1,4 @@
-"""What an intervener costs: requests, tokens, seconds and money.
-
-    cost = Cost(calls=1, input_tokens=900, output_tokens=50, price=Prices.read("1.25,10").of(900, 50))
-
-Rules cost nothing.
-"""
+"""The cost of an intervener: requests, tokens, seconds and money."""
 
 from __future__ import annotations
 
@@ -14,38 +9,37 @@ from typing import Self
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What an intervener used and what that costs. Rules use nothing."""
+    """The usage and cost of an intervener; 0 for rules."""
 
     calls: int = 0
     """Requests to an endpoint."""
     cached: int = 0
-    """Requests that were answered from earlier ones."""
+    """Requests answered from the cache."""
     input_tokens: int = 0
-    """Tokens sent, as the endpoint counts them; those of cached answers are not in it."""
+    """Tokens sent, as the endpoint counts them; without cached requests."""
     output_tokens: int = 0
     """Tokens received, likewise."""
     price: float = 0.0
-    """What that costs, in the currency of the prices that were given; 0 without prices."""
+    """The cost in the currency of the given prices; 0 without prices."""
     seconds: float = 0.0
-    """Wall seconds of waiting, those before another try included."""
+    """Wall seconds of waiting, including pauses before retries."""
 
     def __add__(self, other: Cost) -> Cost:
-        """Both together."""
         return Cost(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prices:
-    """What an endpoint's tokens cost, in any currency."""
+    """The prices of an endpoint's tokens, in any currency."""
 
     input: float = 0.0
-    """A million tokens sent."""
+    """Price of a million tokens sent."""
     output: float = 0.0
-    """A million tokens received."""
+    """Price of a million tokens received."""
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The prices in a text like "1.25,10"; 0 for "". Raises ValueError for anything else."""
+        """Parse prices such as "1.25,10"; "" gives 0. Raises ValueError."""
         if not text:
             return cls()
         try:
@@ -57,5 +51,4 @@ class Prices:
         return cls(input=input, output=output)
 
     def of(self, input_tokens: int, output_tokens: int) -> float:
-        """What so many tokens cost."""
         return (self.input * input_tokens + self.output * output_tokens) / 1e6

@@ -1,7 +1,7 @@
-"""What the rules intervener says: one or two short sentences in the reasoner's own voice, for each rule.
+"""The hints of the rules intervener: one or two short sentences in the reasoner's own voice for each rule.
 
-The nano model is pretrained to follow exactly these hints (`rl/nano/`); another reasoner reads them as its own
-second thought. No hint holds a number, an answer or code.
+The nano model is pretrained to follow exactly these hints (`rl/nano/`). Other reasoners read them as their own second
+thought. No hint has a number, an answer or code.
 """
 
 from __future__ import annotations
@@ -50,13 +50,10 @@ HINTS: dict[str, tuple[str, ...]] = {
         "Wait, there was an error, so there is no result yet. I should fix the program.",
     ),
 }
-"""Wordings of the hint for each rule."""
+"""The wordings of each rule's hint."""
 
 
 def hint_for(rule: str, seed: str) -> str:
-    """One wording of this rule's hint; `seed` decides which, the same for the same seed.
-
-    Raises KeyError for a rule that has no hint.
-    """
+    """Return a wording of this rule's hint, the same for the same `seed`. Raises KeyError for an unknown rule."""
     wordings = HINTS[rule]
     return wordings[zlib.crc32(seed.encode()) % len(wordings)]

@@ -1,12 +1,9 @@
-"""Asking an endpoint's chat completions for one JSON object.
+"""A client that asks an endpoint's chat completions for one JSON object.
 
-    client = LLMClient("https://api.openai.com/v1", model="gpt-4.1", api_key=key, timeout=120, max_retries=5)
-    reply = client.ask(messages)
-
-The answer is streamed, so that silence means that nothing comes, however long the model thinks. Failures are
-retried as in `agents.reasoners.endpoint`: 429 (after `Retry-After`), 5xx, silence and streams that break off. What
-an endpoint refuses by a 400 that names it is left out from then on: a schema becomes "any JSON object", and that
-becomes nothing, since the prompt asks for JSON in words too; parameters as in `agents.reasoners.provider_quirks`.
+The reply is streamed, so the timeout applies to the time without data and not to the whole generation. Failures are
+retried as in `agents.reasoners.endpoint`: 429 (after `Retry-After`), 5xx, timeouts and broken streams. If a 400 names a
+parameter, later requests leave it out (`agents.reasoners.provider_quirks`). The response format falls back from the
+schema to any JSON object, then to none: the prompt asks for JSON too.
 """
 
 from __future__ import annotations
@@ -30,17 +27,17 @@ from storm_calm.env.reasoner import Chunk, ReasonerError
 from storm_calm.env.transcript import CHARS_PER_TOKEN
 
 API_KEY_VARIABLE = "STORM_INTERVENER_KEY"
-"""The environment variable with the key of the intervener's endpoint."""
+"""The environment variable with the API key of the intervener's endpoint."""
 
 MAX_REPLY_TOKENS = 16384
-"""Tokens of an answer, thoughts included."""
+"""The token limit of a reply, including its reasoning."""
 
 RESPONSE_FORMATS: tuple[dict[str, Any] | None, ...] = (
     {"type": "json_schema", "json_schema": {"name": "finding", "strict": True, "schema": SCHEMA}},
     {"type": "json_object"},
     None,
 )
-"""Ways to hold a model to the object, the strictest first."""
+"""Response formats, the strictest first."""
 
 REQUEST_PARAMETERS: dict[str, Any] = {
     "temperature": 0,
@@ -48,7 +45,7 @@ REQUEST_PARAMETERS: dict[str, Any] = {
     "stream": True,
     "stream_options": {"include_usage": True},
 }
-"""All of a request but the model, the messages and the format."""
+"""Parameters of a request besides model, messages and response format."""
 
 _REJECTS_FORMAT = re.compile(
     r"response_format|json_schema|json_object|structured.outputs?|guided|grammar", re.IGNORECASE
@@ -63,41 +60,38 @@ log = logging.getLogger("storm")
 
 
 class RequestRejectedError(Exception):
-    """An endpoint that will not answer these messages, however often it is asked: too long, or filtered."""
+    """Messages that the endpoint will always reject: too long, or filtered."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestQuirks:
-    """How to ask one endpoint for one model."""
+    """The response format and parameters that an endpoint accepts."""
 
-    form: int = 0
-    """Which of `RESPONSE_FORMATS`."""
+    format: int = 0
+    """Index into `RESPONSE_FORMATS`."""
     provider: ProviderQuirks = field(default_factory=ProviderQuirks)
-    """Which parameters are left out or called otherwise."""
+    """Parameters that are left out or renamed."""
 
     def body(self, model: str, messages: Sequence[dict[str, str]]) -> dict[str, Any]:
-        """The request."""
+        """Return the body of a request."""
         body: dict[str, Any] = {"model": model, "messages": list(messages)}
-        if (form := RESPONSE_FORMATS[self.form]) is not None:
-            body["response_format"] = form
+        if (response_format := RESPONSE_FORMATS[self.format]) is not None:
+            body["response_format"] = response_format
         return body | self.provider.parameters(REQUEST_PARAMETERS)
 
     def learn(self, error: openai.APIStatusError, body: dict[str, Any]) -> Self | None:
-        """Return the quirks with what `error` says about `body`; None if that names nothing that can be changed."""
+        """Return the quirks that avoid the error; None if it does not name a part of `body` that can be changed."""
         if "response_format" in body and _REJECTS_FORMAT.search(error.param or str(error)):
-            return replace(self, form=self.form + 1)
+            return replace(self, format=self.format + 1)
         provider = self.provider.learn(error, body)
         return replace(self, provider=provider) if provider else None
 
 
 class LLMClient:
-    """One model behind one endpoint. Any number of threads may use one at once."""
+    """One model behind one endpoint. Thread-safe."""
 
     def __init__(self, url: str, *, model: str | None, api_key: str | None, timeout: float, max_retries: int) -> None:
-        """As for `agents.reasoners.chat.Chat`.
-
-        Raises ValueError for what is no address, ReasonerError where the endpoint does not answer, or not with a model.
-        """
+        """Connect; see `agents.interveners.llm.LLMIntervener` for the parameters and errors."""
         self._endpoint = Endpoint(
             url,
             kind="chat completions",
@@ -110,36 +104,32 @@ class LLMClient:
         try:
             self.model = self._endpoint.choose(model).name
         except ReasonerError as error:
-            raise _named(str(error)) from None
+            raise _of_intervener(error) from None
 
     def ask(self, messages: Sequence[dict[str, str]]) -> Reply:
-        """What the model answers; white space around it and half characters in it are gone.
-
-        Raises RequestRejectedError if the endpoint will never answer these messages, ReasonerError if it does not now.
-        """
+        """Return the model's reply, stripped and without surrogates. Raises RequestRejectedError or ReasonerError."""
         started = perf_counter()
         stream = _Stream(model=self.model)
         try:
             text = self._endpoint.generate(lambda: self._read(messages, stream)).text
         except ReasonerError as error:
-            raise _named(str(error)) from None
-        asked = sum(len(message["content"]) for message in messages)
+            raise _of_intervener(error) from None
+        prompt_chars = sum(len(message["content"]) for message in messages)
         return Reply(
             model=stream.model,
             text=sound(text).strip(),
             finish=stream.finish,
-            input_tokens=asked // CHARS_PER_TOKEN if stream.input_tokens is None else stream.input_tokens,
+            input_tokens=prompt_chars // CHARS_PER_TOKEN if stream.input_tokens is None else stream.input_tokens,
             output_tokens=len(text) // CHARS_PER_TOKEN if stream.output_tokens is None else stream.output_tokens,
             seconds=round(perf_counter() - started, 3),
         )
 
     def close(self) -> None:
-        """Close the connections."""
         self._endpoint.close()
 
     def _read(self, messages: Sequence[dict[str, str]], stream: _Stream) -> Generator[Chunk]:
-        """The chunks of one attempt. Raises RetryableError if the stream breaks off."""
-        stream.begin()
+        """Yield the chunks of one attempt. Raises RetryableError if the stream breaks off."""
+        stream.reset()
         with closing(self._endpoint.events(self._open(messages))) as events:
             for event in events:
                 yield Chunk(text=stream.feed(event))
@@ -148,21 +138,21 @@ class LLMClient:
         yield Chunk(text="", finish="end")
 
     def _open(self, messages: Sequence[dict[str, str]]) -> Any:
-        """The stream of an answer, asked for in the way that the endpoint takes."""
+        """Start a stream; change the request as long as the endpoint rejects a part of it."""
         quirks = self._quirks
         while True:
             body = quirks.body(self.model, messages)
             try:
                 stream = self._endpoint.client.chat.completions.create(**body)
             except openai.APIStatusError as error:
-                if error.status_code not in (400, 413, 422):
-                    raise self._endpoint.failed(error, self.model) from None
-                changed = quirks.learn(error, body)
-                if changed is None and (_REJECTS_CONTENT.search(str(error)) or error.status_code == 413):
+                rejected = error.status_code in (400, 413, 422)
+                changed = quirks.learn(error, body) if rejected else None
+                if changed is not None:
+                    quirks = changed
+                elif rejected and (error.status_code == 413 or _REJECTS_CONTENT.search(str(error))):
                     raise RequestRejectedError(self._endpoint.say(error)) from None
-                if changed is None:
+                else:
                     raise self._endpoint.failed(error, self.model) from None
-                quirks = changed
             except openai.OpenAIError as error:
                 raise self._endpoint.failed(error, self.model) from None
             else:
@@ -170,33 +160,33 @@ class LLMClient:
                 return stream
 
     def _learn(self, quirks: RequestQuirks) -> None:
-        """Ask in this way from now on; only what was answered is learnt."""
+        """Merge the quirks of a successful request into those of later ones; other threads may have added some."""
         known = self._quirks
         changed = known.provider.changed | quirks.provider.changed
-        self._quirks = RequestQuirks(form=max(known.form, quirks.form), provider=ProviderQuirks(changed=changed))
+        self._quirks = RequestQuirks(format=max(known.format, quirks.format), provider=ProviderQuirks(changed=changed))
         if "temperature" in changed - known.provider.changed:
-            log.warning("%s: %s takes no temperature; its findings may vary", self._endpoint.url, self.model)
+            log.warning("%s: %s does not accept a temperature; its findings may vary", self._endpoint.url, self.model)
 
 
 class _Stream:
-    """What the events of one answer say besides its text."""
+    """The model, finish reason and usage of one streamed reply."""
 
     def __init__(self, *, model: str) -> None:
         self.model = model
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
-        """Forget an attempt that broke off."""
+    def reset(self) -> None:
+        """Discard the values of a broken stream."""
         self.finish = ""
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
 
     def feed(self, event: Any) -> str:
-        """The text of an event."""
+        """Update the values from an event and return its text."""
         self.model = event.model or self.model
         if event.usage is not None:
             self.input_tokens = event.usage.prompt_tokens
-            # Gemini counts thoughts in the total alone.
+            # Gemini counts reasoning tokens in the total only.
             self.output_tokens = max(
                 event.usage.completion_tokens, (event.usage.total_tokens or 0) - event.usage.prompt_tokens
             )
@@ -208,6 +198,6 @@ class _Stream:
         return "" if delta is None else (delta.content or "") + (delta.refusal or "")
 
 
-def _named(message: str) -> ReasonerError:
-    """A failure of the intervener's endpoint, which may not be the reasoner's."""
-    return ReasonerError(f"the intervener: {message}")
+def _of_intervener(error: ReasonerError) -> ReasonerError:
+    """Mark an error as the intervener's: the reasoner may use another endpoint."""
+    return ReasonerError(f"the intervener: {error}")

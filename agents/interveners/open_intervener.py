@@ -1,13 +1,14 @@
-"""Interveners by name, as settings and command lines give them.
+"""Interveners by kind, as in configs and on the command line.
 
     with open_intervener("rules+llm", url="http://localhost:8000/v1", model="Qwen/Qwen3-32B") as intervener: ...
 
-The key of an endpoint is read from the environment, from `STORM_INTERVENER_KEY` or else `OPENAI_API_KEY`, so that it
-stands in no file and in no list of processes.
+The API key is read from the environment only (STORM_INTERVENER_KEY, or else OPENAI_API_KEY), so it is never written to
+a file or shown in a process list.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -20,11 +21,10 @@ from storm_calm.agents.runs.intervener_options import IntervenerOptions, Kind
 from storm_calm.agents.runs.options import OptionError
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""All kinds of interveners."""
 
 
 def check_intervener(kind: str, *, url: str = "", model: str = "", price: str = "") -> None:
-    """Raise OptionError for what `open_intervener` could not open."""
+    """Raise OptionError for arguments that `open_intervener` does not accept."""
     if kind not in KINDS:
         raise OptionError("intervener", f'"{kind}" is not one of {", ".join(KINDS)}')
     if kind == "rules":
@@ -40,8 +40,8 @@ def check_intervener(kind: str, *, url: str = "", model: str = "", price: str = 
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise OptionError("intervener_url", f'"{url}" is not a URL. Example: http://localhost:8000/v1')
     if parts.username or parts.password:
-        # Settings are written into the run's folder.
-        raise OptionError("intervener_url", "holds a name or a password; leave it out, and set STORM_INTERVENER_KEY")
+        # The config is written to the run folder.
+        raise OptionError("intervener_url", "has a user name or password; leave it out and set STORM_INTERVENER_KEY")
     try:
         Prices.read(price)
     except ValueError as error:
@@ -51,7 +51,7 @@ def check_intervener(kind: str, *, url: str = "", model: str = "", price: str = 
 def open_configured_intervener(
     options: IntervenerOptions, *, reply_cache: Path | None = None, floor: float = 0.0
 ) -> AbstractContextManager[Intervener]:
-    """Open the intervener that a config names, as `open_intervener` does."""
+    """Open the intervener of a config, see `open_intervener`."""
     return open_intervener(
         options.intervener,
         url=options.intervener_url,
@@ -64,40 +64,27 @@ def open_configured_intervener(
 
 @contextmanager
 def open_intervener(
-    kind: str,
-    *,
-    url: str = "",
-    model: str = "",
-    price: str = "",
-    reply_cache: Path | None = None,
-    floor: float = 0.0,
+    kind: str, *, url: str = "", model: str = "", price: str = "", reply_cache: Path | None = None, floor: float = 0.0
 ) -> Iterator[Intervener]:
-    """The intervener of this kind, closed at the end.
+    """Open an intervener of this kind; it is closed at the end of the block.
 
-    url, model: of the endpoint, for a kind with "llm"; the model may be left out where it serves one only.
-    price: what a million tokens in and out cost, as "IN,OUT"; "" for nothing.
-    reply_cache: file of earlier replies, see `agents.interveners.reply_cache`; None for none.
-    floor: how sure a rule has to be to be heard before the language model, in [0, 1].
-    Raises ValueError as `check_intervener` does, and for a reply cache that cannot be read; ReasonerError where
-    the endpoint does not answer, or not with a model.
+    url, model: of the endpoint, for kinds with "llm"; the model is optional if the endpoint serves only one.
+    price: of a million tokens in and out, as "IN,OUT"; "" for 0.
+    reply_cache: file of the cache, see `agents.interveners.reply_cache`; None caches in memory only.
+    floor: confidence in [0, 1] below which "rules+llm" ignores a finding of the rules.
+    Raises ValueError for invalid arguments or an invalid cache file, ReasonerError if the endpoint is unreachable or
+    does not have the model.
     """
     check_intervener(kind, url=url, model=model, price=price)
     if kind == "rules":
         yield RulesIntervener()
         return
-    import os
-
     from storm_calm.agents.interveners.composite import Composite
-    from storm_calm.agents.interveners.llm import API_KEY_VARIABLE, LLMIntervener
+    from storm_calm.agents.interveners.llm import LLMIntervener
+    from storm_calm.agents.interveners.llm_client import API_KEY_VARIABLE
     from storm_calm.agents.interveners.reply_cache import ReplyCache
 
-    with closing(
-        LLMIntervener(
-            url,
-            model=model or None,
-            api_key=os.environ.get(API_KEY_VARIABLE),
-            prices=Prices.read(price),
-            reply_cache=ReplyCache(reply_cache),
-        )
-    ) as llm:
+    cache, api_key = ReplyCache(reply_cache), os.environ.get(API_KEY_VARIABLE)
+    llm = LLMIntervener(url, model=model or None, api_key=api_key, prices=Prices.read(price), reply_cache=cache)
+    with closing(llm):
         yield llm if kind == "llm" else Composite(RulesIntervener(), llm, floor=floor)

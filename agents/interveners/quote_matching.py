@@ -1,38 +1,40 @@
-"""Finding words in a run again that somebody quoted from it.
+"""Locate quoted words in a transcript.
 
     placed("That does not look right", episode.transcript, since=offset)     # (1234, 1258)
 
-Who quotes copies words and not line breaks, so white space does not count where the words do not stand there exactly.
+Models and people often copy white space wrongly. It is ignored if the quote does not match exactly.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from itertools import groupby
 
 from storm_calm.env.transcript import Source, Transcript
 
 
 class QuoteError(ValueError):
-    """A quote that is not there, or there more than once."""
+    """A quote that does not occur, or occurs more than once."""
 
 
 def placed(
     quote: str, transcript: Transcript, *, since: int, sources: Collection[Source] = ("model", "tool", "hint")
 ) -> tuple[int, int]:
-    """Where a quote begins and ends, in characters of the transcript.
+    """Return start and end of a quote, in characters of the transcript.
 
-    It is looked for from the offset `since` on, then in all that follows the prompt.
-    sources: whose text counts; a quote does not reach from such text over other text.
-    Raises QuoteError where it is not there, and where it is more than once.
+    The text from the offset `since` on is searched first, then everything after the prompt.
+    sources: the spans to search; a match must not cross other spans.
+    Raises QuoteError if the quote does not occur, or occurs more than once.
     """
-    stretches = _stretches(transcript, sources)
+    joined = _joined_spans(transcript, sources)
     for find in (exactly, loosely):
-        for start in (since, transcript.prompt_end):
+        for earliest in (since, transcript.prompt_end):
             places = [
-                (begin + first, begin + last)
-                for begin, text in stretches
-                for first, last in find(quote, text)
-                if begin + first >= start
+                (offset + start, offset + end)
+                for offset, text in joined
+                for start, end in find(quote, text)
+                if offset + start >= earliest
             ]
             if len(places) > 1:
                 raise QuoteError(f"it stands there {len(places)} times; quote more of it")
@@ -42,38 +44,31 @@ def placed(
 
 
 def exactly(quote: str, text: str) -> list[tuple[int, int]]:
-    """Where `quote` stands in `text` as it is but for white space around it, begin and end of each."""
+    """Return start and end of each occurrence of the stripped `quote` in `text`."""
     quote = quote.strip()
-    return [(first, first + len(quote)) for first in _found(quote, text)]
+    return [(start, start + len(quote)) for start in _occurrences(quote, text)]
 
 
 def loosely(quote: str, text: str) -> list[tuple[int, int]]:
-    """The same without regard to any white space."""
-    letters = "".join(quote.split())
+    """Return the same, ignoring all white space."""
+    compact = "".join(quote.split())
     kept = [place for place, letter in enumerate(text) if not letter.isspace()]
-    return [(kept[first], kept[first + len(letters) - 1] + 1) for first in _found(letters, "".join(text.split()))]
+    starts = _occurrences(compact, "".join(text.split()))
+    return [(kept[start], kept[start + len(compact) - 1] + 1) for start in starts]
 
 
-def _found(words: str, text: str) -> list[int]:
-    """Every place of `words`, those that overlap included."""
-    places: list[int] = []
-    place = text.find(words) if words else -1
-    while place >= 0:
-        places.append(place)
-        place = text.find(words, place + 1)
-    return places
+def _occurrences(quote: str, text: str) -> list[int]:
+    """Return the offsets of all occurrences, including overlapping ones."""
+    return [match.start() for match in re.finditer(f"(?={re.escape(quote)})", text)] if quote else []
 
 
-def _stretches(transcript: Transcript, sources: Collection[Source]) -> list[tuple[int, str]]:
-    """Offset and text of each stretch of these sources after the prompt."""
-    stretches: list[tuple[int, str]] = []
-    joined = False
-    for begin, span in zip(transcript.starts, transcript.spans, strict=True):
-        counts = span.source in sources and span.source != "prompt"
-        if counts and joined:
-            first, text = stretches.pop()
-            stretches.append((first, text + span.text))
-        elif counts:
-            stretches.append((begin, span.text))
-        joined = counts
-    return stretches
+def _joined_spans(transcript: Transcript, sources: Collection[Source]) -> list[tuple[int, str]]:
+    """Return offset and text of each sequence of adjacent spans with these sources, without the prompt."""
+    wanted = {*sources} - {"prompt"}
+    joined: list[tuple[int, str]] = []
+    spans = zip(transcript.starts, transcript.spans, strict=True)
+    for searched, group in groupby(spans, lambda pair: pair[1].source in wanted):
+        if searched:
+            pairs = list(group)
+            joined.append((pairs[0][0], "".join(span.text for _, span in pairs)))
+    return joined

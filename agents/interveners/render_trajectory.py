@@ -1,15 +1,16 @@
-"""A run as a language model that watches is shown it: part by part, each below a line that says whose text it is.
+"""The trajectory in the prompt of the LLM intervener: its parts, each below a line that names the source.
 
-    messages = opening(episode)          # what it is told, and what it is asked
+    messages = opening(episode)          # system and user message
 
-What a reasoner and its programs write is material to judge. It stands between lines with a mark that occurs nowhere in
-it, so no text can pass for another part of the run, or for the words of whoever asks.
+The text of the reasoner and its programs is untrusted. The lines between the parts have a mark that does not occur in
+the text, so no text can imitate another part or the instructions.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.reply_parser import sound
@@ -17,8 +18,7 @@ from storm_calm.env.episode import Episode, StopReason
 from storm_calm.sandbox import Execution, SolverReport
 
 JUST_NOW = "written by the reasoner just now"
-"""The title of the segment that is judged while a run goes on."""
-
+"""The title of the segment to judge in an unfinished trajectory."""
 
 ENDINGS: dict[StopReason, str] = {
     "answer": "the reasoner has answered",
@@ -27,24 +27,20 @@ ENDINGS: dict[StopReason, str] = {
     "malformed": "the reasoner stopped without an answer or a whole program",
     "infrastructure": "a program could not be run, through no fault of the reasoner",
 }
-"""Why a run is over, for whoever judges it."""
+"""The stop reasons in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """A stretch of a run with one source."""
+    """Adjacent text of one source."""
 
     title: str
-    """Whose text it is."""
+    """The source in words."""
     text: str
-    """What it says, word for word."""
 
 
 def opening(episode: Episode) -> list[dict[str, str]]:
-    """The messages that ask for a finding: of the last segment while the run goes on, of all when it is over.
-
-    The accepted answers are not in it.
-    """
+    """Return the messages that ask for a finding; the accepted answers are left out."""
     shown = parts(episode)
     question = episode.problem.question
     values = {"question": question, "parts": shown, "mark": mark_of([question, *(part.text for part in shown)])}
@@ -56,67 +52,57 @@ def opening(episode: Episode) -> list[dict[str, str]]:
 
 
 def parts(episode: Episode) -> list[Part]:
-    """The parts of a run after its prompt, in order; what a model wrote in one go is one part."""
+    """Return the parts of a trajectory after its prompt, in order; adjacent model text is one part."""
     transcript = episode.transcript
-    since = segment_start(episode)
-    executions = iter(episode.executions)
+    last_segment = segment_start(episode)
+    executions = enumerate(episode.executions, start=1)
     shown: list[Part] = []
-    programs = 0
-    for begin, span in zip(transcript.starts, transcript.spans, strict=True):
+    for start, span in zip(transcript.starts, transcript.spans, strict=True):
         match span.source:
             case "prompt":
                 continue
             case "tool":
-                programs += 1
-                part = Part(title=f"output of program {programs}{_ran(next(executions))}", text=span.text)
+                title = _output_title(*next(executions))
             case "hint":
-                part = Part(title="earlier hint", text=span.text)
+                title = "earlier hint"
             case _:
-                fresh = episode.stop is None and begin >= since
-                part = Part(title=JUST_NOW if fresh else "written by the reasoner", text=span.text)
-        if shown and shown[-1].title == part.title and span.source == "model":
-            part = Part(title=part.title, text=shown.pop().text + part.text)
-        shown.append(part)
+                title = JUST_NOW if episode.stop is None and start >= last_segment else "written by the reasoner"
+        if span.source == "model" and shown and shown[-1].title == title:
+            shown[-1] = replace(shown[-1], text=shown[-1].text + span.text)
+        else:
+            shown.append(Part(title=title, text=span.text))
     return shown
 
 
 def segment_start(episode: Episode) -> int:
-    """Where what is judged begins: the last thing that the model wrote, or all of a run that is over."""
+    """Return the offset of the text to judge: of the last model text, or of a finished trajectory after its prompt."""
     transcript = episode.transcript
     if episode.stop is not None:
         return transcript.prompt_end
-    start = len(transcript.text)
-    for begin, span in zip(reversed(transcript.starts), reversed(transcript.spans), strict=True):
-        if span.source != "model":
-            break
-        start = begin
-    return start
+    segment = takewhile(lambda span: span.source == "model", reversed(transcript.spans))
+    return len(transcript.text) - sum(len(span.text) for span in segment)
 
 
 def mark_of(texts: list[str]) -> str:
-    """A mark that occurs in none of the texts. It is that of the first one as long as that will do, so that an endpoint
-    that remembers the beginnings of requests knows this one's again."""
+    """Return a mark that does not occur in the texts. It depends on the first one if possible, for prefix caching."""
     mark = hashlib.sha256(texts[0].encode(errors="replace")).hexdigest()[:8]
     while any(mark in text for text in texts):
         mark = hashlib.sha256(mark.encode()).hexdigest()[:8]
     return mark
 
 
-def _ran(execution: Execution) -> str:
-    """How a program ended and what its solvers said, in one line."""
-    reports = "; ".join(map(_said, execution.reports)) or "none"
-    return f", which ended with status {execution.status}; solver reports: {reports}"
+def _output_title(number: int, execution: Execution) -> str:
+    reports = "; ".join(map(_in_words, execution.reports)) or "none"
+    return f"output of program {number}, which ended with status {execution.status}; solver reports: {reports}"
 
 
-def _said(report: SolverReport) -> str:
+def _in_words(report: SolverReport) -> str:
     words = [report.solver or report.library, report.status]
     if report.sense:
         words.append(report.sense)
-    for name in ("objective", "bound"):
-        value = getattr(report, name)
-        if value is not None:
-            words.append(f"{name} {value:.10g}")
-    kinds = [f"{getattr(report, kind)} {kind}" for kind in ("continuous", "integer", "binary") if getattr(report, kind)]
-    words.append(f"{' and '.join(kinds) or 'no'} variables")
-    words.append(f"{report.constraints} constraints")
+    values = {"objective": report.objective, "bound": report.bound}
+    words += [f"{name} {value:.10g}" for name, value in values.items() if value is not None]
+    kinds = {"continuous": report.continuous, "integer": report.integer, "binary": report.binary}
+    variables = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "no"
+    words += [f"{variables} variables", f"{report.constraints} constraints"]
     return " ".join(", ".join(words).split())

@@ -1,9 +1,7 @@
-"""The reply of a language model that watches a trajectory: its schema, and how it is parsed.
+"""Parse the reply of the LLM intervener.
 
-    parsed = read_reply('{"flaw": true, "trigger": "solver_distrust", ...}')
-
-Endpoints that know JSON schemas hold the model to `SCHEMA`. Others answer as they like: with thoughts before the
-object, fences around it, or half of it. What cannot be read is a ReplyError, whose words go back to the model.
+Endpoints with JSON schema support enforce `SCHEMA`. Replies of others may have thoughts before the object or fences
+around it, or may be incomplete. An invalid reply raises ReplyError, whose message is sent to the model.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ NO_TRIGGER = "none"
 _TEXT = {"type": "string"}
 SCHEMA: dict[str, Any] = {
     "type": "object",
-    # In this order it is written: a model that says why before it decides has thought about it.
+    # Models generate the fields in this order: "why" first makes them reason before they decide.
     "properties": {
         "why": _TEXT,
         "flaw": {"type": "boolean"},
@@ -34,7 +32,7 @@ SCHEMA: dict[str, Any] = {
     "required": ["why", "flaw", "trigger", "quote", "hint", "confidence"],
     "additionalProperties": False,
 }
-"""The object, in the part of JSON Schema that every endpoint takes: everything required, nothing nullable."""
+"""The JSON schema, limited to what every endpoint accepts: all fields required, none nullable."""
 
 
 class ReplyError(ValueError):
@@ -42,22 +40,20 @@ class ReplyError(ValueError):
 
 
 class ParsedReply(BaseModel):
-    """What a language model says of a run."""
+    """The reply of a language model on a trajectory."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     flaw: bool
-    """Whether there is a flaw. The other fields mean nothing without one."""
+    """Whether there is a flaw. The other fields are ignored without one."""
     trigger: str = NO_TRIGGER
-    """Which kind of flaw, as the model calls it."""
+    """The kind of flaw, in the model's spelling."""
     quote: str = ""
-    """The words of the run at which the flaw begins."""
+    """The words at which the flaw begins."""
     why: str = ""
-    """What is wrong there."""
+    """An explanation of the flaw."""
     hint: str = ""
-    """What the reasoner should think there."""
     confidence: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
-    """How sure it is, in [0, 1]."""
 
     @field_validator("trigger", "quote", "why", "hint")
     @classmethod
@@ -66,25 +62,25 @@ class ParsedReply(BaseModel):
 
     @property
     def known_trigger(self) -> Trigger | None:
-        """The trigger; None where there is none of that name. Capitals, spaces and hyphens are forgiven."""
+        """The trigger, None if it is unknown. Capitals, spaces and hyphens are accepted."""
         name = re.sub(r"[\s_-]+", "_", self.trigger.strip().lower())
         return next((trigger for trigger in TRIGGERS if trigger == name), None)
 
 
 def sound(text: str) -> str:
-    """`text` as a file can hold it: halves of one character put together, single ones replaced."""
+    """Return `text` as valid Unicode: surrogate pairs are joined, single surrogates replaced."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_reply(reply: str) -> ParsedReply:
-    """Parse a reply. Raises ReplyError that says what is wrong and what is wanted instead."""
-    _, _, said = reply.rpartition("</think>")
-    first, last = said.find("{"), said.rfind("}")
-    if "<think>" in said or first < 0:
+    """Parse a reply. Raises ReplyError with the fault and the fix."""
+    text = reply.rpartition("</think>")[2]
+    start, end = text.find("{"), text.rfind("}")
+    if "<think>" in text or start < 0:
         raise ReplyError("there is no JSON object in the reply; give the object alone")
     try:
-        # Not strict: models put line breaks into their strings.
-        data = json.loads(said[first : last + 1] if last > first else said[first:], strict=False)
+        # Not strict: models write line breaks in strings.
+        data = json.loads(text[start : end + 1] if end > start else text[start:], strict=False)
     except (ValueError, RecursionError):
         raise ReplyError("the reply is not valid JSON, or not all of it; give one whole JSON object, alone") from None
     try:

@@ -1,9 +1,8 @@
-"""The seven triggers as rules: each looks at the evidence and yields what it finds.
+"""The seven triggers as rules over the evidence of an episode.
 
     findings(episode)        # every finding, the earliest first
 
-What no rule sees (a wrong objective with the right sense, a constraint that no number gives away) is left to an
-intervener that reads.
+Flaws that need understanding, such as a wrong objective with the right sense, are left to an LLM or a person.
 """
 
 from __future__ import annotations
@@ -18,31 +17,20 @@ from storm_calm.agents.triggers.names import TRIGGER_OF
 from storm_calm.agents.triggers.results import overruled, status_ignored, unmended_error
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import Finding
-from storm_calm.env.protocol import Protocol
 
 __all__ = ["RULES", "TRIGGER_OF", "findings"]
 
 Rule = Callable[[Evidence], Iterator[Finding]]
 
-# Where two rules find something at the same place, the earlier one here is believed: a misread number also looks like a
-# missing limit.
+# The order breaks ties: a misread number also looks like a missing constraint, and the first rule wins.
 RULES: tuple[Rule, ...] = (
-    by_hand,
-    imagined_output,
-    fragment,
-    wrong_sense,
-    misread_number,
-    missing_constraint,
-    wrong_type,
-    status_ignored,
-    unmended_error,
-    overruled,
-)
-"""Every rule; its name is its function's."""
+    by_hand, imagined_output, fragment, wrong_sense, misread_number, missing_constraint, wrong_type, status_ignored,
+    unmended_error, overruled,
+)  # fmt: skip
 
 
-def findings(episode: Episode, protocol: Protocol | None = None) -> list[Finding]:
-    """What the rules find in an episode, finished or not, the earliest first."""
-    evidence = gather(episode, protocol)
+def findings(episode: Episode) -> list[Finding]:
+    """Return the findings of all rules in a finished or unfinished episode, the earliest first."""
+    evidence = gather(episode)
     found = [finding for rule in RULES for finding in rule(evidence)]
     return sorted(found, key=lambda finding: finding.offset)

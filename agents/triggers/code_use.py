@@ -1,4 +1,4 @@
-"""Triggers 1 and 2, distrust of code: computing by hand, code in pieces or imagined."""
+"""Triggers 1 and 2, distrust of code: manual computation, fragmented code and imagined output."""
 
 from __future__ import annotations
 
@@ -33,85 +33,82 @@ DISMISSAL = re.compile(
     r"|(?<!need to )\b(?:write|use|run)\b[^.\n]{0,40}\b(?:program|code|python|solver|script)\b",
     re.IGNORECASE,
 )
-"""What follows on working by hand where it is only spoken of."""
+"""Words after a mention of manual work that reject it."""
 CONDITION = re.compile(
     r"\b(?:if(?! (?:I|we) (?:ran|run|were to run|wrote|executed))|when|unless|otherwise|in case|whether|until|once)\b",
     re.IGNORECASE,
 )
-"""Words that make a mention of printing a mere case; imagining a run ("if I ran it") is none."""
+"""Words that make a mention of printing conditional. "if I ran it" does not count: it imagines a run."""
 COUNTED = re.compile(
     r"\d[\d,]* (?:\w+ )?(?:lines|rows|values|numbers|columns|entries|variables|constraints|digits|places|times)\b",
     re.IGNORECASE,
 )
-"""Numbers of things that are printed, and no result."""
+"""Numbers that count the printed things and are not results."""
 ROUGHLY = re.compile(r"\b(?:about|around|roughly|approximately|something like)\b|[:=≈]", re.IGNORECASE)
 
 EQUATIONS = 3
-"""So many worked equations in one turn without a program count as computing by hand."""
+"""Equations in a turn without a program that count as manual computation."""
 EQUATIONS_BEFORE_CODE = 6
-"""So many in a turn that ends with one: a few are how data are read."""
+"""The same for a turn that ends with a program: reading the data takes a few."""
 
 
 def by_hand(evidence: Evidence) -> Iterator[Finding]:
-    """Numbers worked out in prose where a program would do; an answer without any run.
+    """Find numbers worked out in prose, and an answer without any execution.
 
-    What is worked out after a program gave a result is a check of it.
+    Arithmetic after a program gave a result is a check of it and does not count.
     """
     for turn in evidence.turns:
         if evidence.result_before(turn):
             break
-        worked = list(EQUATION.finditer(turn.prose))
+        equations = list(EQUATION.finditer(turn.prose))
         enough = EQUATIONS if turn.source is None else EQUATIONS_BEFORE_CODE
-        if found := _resolved(turn.prose):
+        if found := _first_intent(turn.prose):
             yield finding("by_hand", turn, sentence_start(turn.text, found.start()), found[0])
-        elif len(worked) >= enough:
-            yield finding("by_hand", turn, sentence_start(turn.text, worked[0].start()), worked[0][0])
+        elif len(equations) >= enough:
+            yield finding("by_hand", turn, sentence_start(turn.text, equations[0].start()), equations[0][0])
     if evidence.answer is not None and evidence.last_execution is None:
         turn = evidence.turns[-1]
-        closing = turn.text.find("</think>")
-        yield finding(
-            "by_hand", turn, max(0, closing), f"answered {evidence.answer.text} without running a program", 0.9
-        )
+        at = max(0, turn.text.find("</think>"))
+        yield finding("by_hand", turn, at, f"answered {evidence.answer.text} without running a program", 0.9)
 
 
 def fragment(evidence: Evidence) -> Iterator[Finding]:
-    """A block that neither solves nor prints anything that it worked out: a piece of a program."""
-    for turn in evidence.turns:
-        code = turn.code
-        if code is not None and turn.block is not None and not code.solves and not code.prints:
-            yield finding("fragment", turn, turn.block - turn.start, "the block solves nothing and prints nothing")
+    """Find code blocks that neither solve a model nor print a computed value."""
+    for turn, code, at in evidence.programs():
+        if not code.solves and not code.prints:
+            yield finding("fragment", turn, at, "the block solves nothing and prints nothing")
 
 
 def imagined_output(evidence: Evidence) -> Iterator[Finding]:
-    """Saying which numbers a program would print instead of running it; it begins where printing is first spoken of."""
+    """Find predictions of the numbers that a program would print, from the first mention of printing on."""
     for turn in evidence.turns:
-        spoken = [found for found in WOULD_PRINT.finditer(turn.prose) if _imagines(turn.prose, found)]
-        with_numbers = [found for found in spoken if _foretells(_rest(turn.prose, found))]
+        mentions = [found for found in WOULD_PRINT.finditer(turn.prose) if _imagines(turn.prose, found)]
+        with_numbers = [found for found in mentions if _has_result(_rest_of_sentence(turn.prose, found))]
         if with_numbers:
-            at = sentence_start(turn.text, spoken[0].start())
-            yield finding("imagined_output", turn, at, f"{with_numbers[0][0]}{_rest(turn.prose, with_numbers[0])}"[:80])
+            at = sentence_start(turn.text, mentions[0].start())
+            first = with_numbers[0]
+            yield finding("imagined_output", turn, at, f"{first[0]}{_rest_of_sentence(turn.prose, first)}"[:80])
 
 
 def _imagines(text: str, found: re.Match[str]) -> bool:
-    """Whether a mention of printing is neither refused nor a mere case."""
+    """Return whether a mention of printing is neither rejected nor conditional."""
     before = text[max(sentence_start(text, found.start()), found.start() - 200) : found.start()]
-    sentence = before + _rest(text, found)
+    sentence = before + _rest_of_sentence(text, found)
     return not REFUSAL.search(before) and not CONDITION.search(sentence)
 
 
-def _rest(text: str, found: re.Match[str]) -> str:
-    """The rest of the sentence."""
+def _rest_of_sentence(text: str, found: re.Match[str]) -> str:
     return re.split(r"[.!?]\s", text[found.end() : found.end() + 120])[0]
 
 
-def _foretells(rest: str) -> bool:
-    """Whether there is a number in it that may be a result; a small one alone may count what is printed."""
-    counted = COUNTED.sub(" ", rest)
-    return any(value >= 10 or value != int(value) or ROUGHLY.search(counted) for value, _ in numbers_in(counted))
+def _has_result(text: str) -> bool:
+    """Return whether a number in the text may be a result; a small integer alone may count the printed things."""
+    text = COUNTED.sub(" ", text)
+    return any(value >= 10 or value != int(value) or ROUGHLY.search(text) for value, _ in numbers_in(text))
 
 
-def _resolved(text: str) -> re.Match[str] | None:
-    """The first word of working by hand that is neither refused nor dismissed in its sentence or the one after."""
+def _first_intent(text: str) -> re.Match[str] | None:
+    """Return the first mention of manual work that is not rejected before it, in its sentence or in the next one."""
     for found in BY_HAND.finditer(text):
         here, *later = re.split(r"(?<=[.!?])\s+|\n+", text[found.end() : found.end() + 400], maxsplit=2)
         refused = REFUSAL.search(text[max(0, found.start() - 80) : found.start()])

@@ -1,7 +1,7 @@
-"""What the rules look at: an episode taken apart into turns, programs, solver reports and numbers.
+"""The evidence that the rules read: an episode split into turns, programs, solver reports and numbers.
 
-A turn is what the model wrote between two outputs. It ends with a program that runs, or with the answer. Hints are
-blanked out, so no rule fires on what an intervener said.
+A turn is the model's text between two outputs. It ends with a program that runs, or with the answer. Hints are replaced
+by spaces, so no rule fires on the text of an intervener.
 """
 
 from __future__ import annotations
@@ -14,76 +14,65 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from storm_calm.env.answers import Answer, AnswerStatus, read_answer
 from storm_calm.env.episode import Episode
-from storm_calm.env.protocol import Inline, Protocol
+from storm_calm.env.protocol import Inline
 from storm_calm.sandbox import Execution
 from storm_calm.sandbox.syntax_tree import parse
 
 SOLVING = {
-    "Solve",
-    "solve",
-    "optimize",
-    "run",
-    "linprog",
-    "milp",
-    "minimize_scalar",
-    "SolveWithParameters",
+    "Solve", "solve", "optimize", "run", "linprog", "milp", "minimize_scalar", "SolveWithParameters",
     "SearchForAllSolutions",
-}
-"""Names of calls that solve a model."""
+}  # fmt: skip
+"""Names of functions that solve a model."""
 
-SENTENCE_MARKS = (". ", "! ", "? ", ": ", "\n")
-"""What ends a sentence or a line."""
+SENTENCE_ENDS = (". ", "! ", "? ", ": ", "\n")
 PRINTED = re.compile(r"(?<![\w.])\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![\w])")
-"""A number in a program's output, 1.5e+03 included."""
+"""A number in a program's output; scientific notation is allowed."""
 NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d])|(?<![\w.])\d+(?:\.\d+)?(?![\d])")
+
+
+Node = TypeVar("Node", bound=ast.AST)
 
 
 @dataclass(frozen=True)
 class Code:
-    """A program, parsed."""
+    """A parsed program."""
 
-    text: str
-    """The source."""
     tree: ast.Module
-    """Its syntax tree."""
+
+    def nodes(self, kind: type[Node]) -> Iterator[Node]:
+        """Yield all nodes of this type."""
+        return (node for node in ast.walk(self.tree) if isinstance(node, kind))
 
     @cached_property
     def numbers(self) -> Counter[float]:
-        """The numbers that it holds as literals, and how often."""
+        """The numeric literals, with their counts."""
         return Counter(value for node in ast.walk(self.tree) if (value := literal(node)) is not None)
 
     @cached_property
     def calls(self) -> frozenset[str]:
-        """The last names of everything that it calls: `Solve` for `solver.Solve()`."""
-        return frozenset(_last_name(node.func) for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+        """The last names of all called functions: `Solve` for `solver.Solve()`."""
+        return frozenset(last_name(call.func) for call in self.nodes(ast.Call))
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """Every attribute, name, keyword and string in it."""
-        found: set[str] = set()
-        for node in ast.walk(self.tree):
-            match node:
-                case ast.Attribute():
-                    found.add(node.attr)
-                case ast.Name():
-                    found.add(node.id)
-                case ast.keyword(arg=str(name)):
-                    found.add(name)
-                case ast.Constant(value=str(text)):
-                    found.add(text)
-        return frozenset(found)
+        """All attributes, names, keywords and strings."""
+        words = {attribute.attr for attribute in self.nodes(ast.Attribute)} | {name.id for name in self.nodes(ast.Name)}
+        words |= {keyword.arg for keyword in self.nodes(ast.keyword) if keyword.arg is not None}
+        words |= {constant.value for constant in self.nodes(ast.Constant) if isinstance(constant.value, str)}
+        return frozenset(words)
 
     @cached_property
     def loaded(self) -> frozenset[str]:
-        """Names that it reads; the loop variables of a comprehension are not those of the program around it."""
+        """Names that are read; loop variables of a comprehension are local to it."""
         return frozenset(_loads(self.tree, frozenset()))
 
     @cached_property
     def undefined(self) -> frozenset[str]:
-        """Names that it reads and nobody defines: it will fail by itself."""
+        """Names that are read and never defined: the program will fail."""
         defined = set(dir(builtins))
         for node in ast.walk(self.tree):
             match node:
@@ -103,127 +92,118 @@ class Code:
 
     @cached_property
     def prints(self) -> bool:
-        """Whether it prints anything but words that it was written with."""
-        calls = [node for node in ast.walk(self.tree) if isinstance(node, ast.Call)]
-        said = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
-        others = sum(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(self.tree)) > len(said)
-        return others or any(not isinstance(arg, ast.Constant) for node in said for arg in node.args)
+        """Whether it prints anything but constants. A `print` that is not called, but passed on, counts."""
+        names = [name for name in self.nodes(ast.Name) if name.id == "print"]
+        calls = [call for call in self.nodes(ast.Call) if call.func in names]
+        return len(names) > len(calls) or any(not isinstance(arg, ast.Constant) for call in calls for arg in call.args)
 
     @property
     def solves(self) -> bool:
-        """Whether it calls a solver."""
         return bool(self.calls & SOLVING)
 
     @property
     def complete(self) -> bool:
-        """Whether it is a whole program that solves a model and will not fail for a missing name."""
+        """Whether it solves a model and reads no undefined names."""
         return self.solves and not self.undefined
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What the model wrote between two outputs."""
+    """The model's text between two outputs."""
 
     start: int
     """Offset of `text` in the transcript."""
     text: str
-    """The words, with hints blanked out; the program is in it."""
+    """The text with its program; hints are replaced by spaces."""
     block: int | None
-    """Offset in the transcript at which the program's block begins; None without one."""
+    """Offset of the program's block in the transcript; None without one."""
     source: str | None
-    """The program, parsed or not."""
+    """The program; None without one."""
     execution: Execution | None
-    """Its run, if it has run."""
+    """The program's execution; None before it ran."""
 
     @cached_property
     def code(self) -> Code | None:
-        """The program, parsed; None where there is none or it does not parse."""
+        """The parsed program; None without one, or if it does not parse."""
         tree = None if self.source is None else parse(self.source)
-        return None if self.source is None or tree is None else Code(self.source, tree)
+        return None if tree is None else Code(tree)
 
     @property
     def prose(self) -> str:
-        """The words before the program."""
+        """The text before the program."""
         return self.text if self.block is None else self.text[: self.block - self.start]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """An episode, taken apart."""
+    """An episode, split into turns."""
 
     question: str
-    """What was asked."""
     turns: tuple[Turn, ...]
-    """The turns, in order; a program in the last may not have run yet."""
+    """The turns, in order; the program of the last one may not have run yet."""
     answer: Answer | None
-    """The final answer; None until the model has closed its turn with one."""
+    """The final answer; None before there is one."""
 
     @cached_property
     def numbers(self) -> Counter[float]:
-        """The numbers in the question, and how often."""
+        """The numbers in the question, with their counts."""
         return Counter(value for value, _ in numbers_in(self.question))
 
     @cached_property
     def runs(self) -> tuple[Execution, ...]:
-        """The runs that ended well."""
+        """The successful executions."""
         return tuple(turn.execution for turn in self.turns if turn.execution and turn.execution.status == "ok")
 
+    def programs(self) -> Iterator[tuple[Turn, Code, int]]:
+        """Yield each turn with a parsed program, the program, and the offset of its block in the turn's text."""
+        for turn in self.turns:
+            if turn.code is not None and turn.block is not None:
+                yield turn, turn.code, turn.block - turn.start
+
     def result_before(self, turn: Turn) -> bool:
-        """Whether an earlier program printed something or solved a model."""
+        """Return whether an earlier program printed a number or solved a model."""
         earlier = (one.execution for one in self.turns if one.start < turn.start)
         return any(run and run.status == "ok" and (run.reports or numbers_in(run.stdout)) for run in earlier)
 
     def printed_before(self, turn: Turn) -> set[float]:
-        """The numbers that earlier programs printed."""
+        """Return the numbers that earlier programs printed."""
         earlier = (one.execution.stdout for one in self.turns if one.start < turn.start and one.execution)
         return {value for printed in earlier for value, _ in numbers_in(printed.replace("-", " "))}
 
     @property
     def last_execution(self) -> Execution | None:
-        """The last run."""
         return next((turn.execution for turn in reversed(self.turns) if turn.execution), None)
 
 
-def gather(episode: Episode, protocol: Protocol | None = None) -> Evidence:
-    """Take an episode apart."""
-    protocol = protocol or Inline()
+def gather(episode: Episode) -> Evidence:
+    """Split an episode with inline code into turns."""
     transcript = episode.transcript
-    shown = "".join(" " * len(span.text) if span.source == "hint" else span.text for span in transcript.spans)
+    blanked = "".join(" " * len(span.text) if span.source == "hint" else span.text for span in transcript.spans)
     turns: list[Turn] = []
     offset = transcript.prompt_end
     executions = iter(episode.executions)
     while True:
         start, end = transcript.turn(offset)
-        text = shown[start:end]
-        action = protocol.read(text)
-        ran = end < len(shown)
-        turns.append(
-            Turn(
-                start=start,
-                text=text,
-                block=None if action.start is None else start + action.start,
-                source=action.code,
-                execution=next(executions) if ran else None,
-            )
-        )
-        if not ran:
+        text = blanked[start:end]
+        action = Inline().read(text)
+        block = None if action.start is None else start + action.start
+        execution = next(executions) if end < len(blanked) else None
+        turns.append(Turn(start=start, text=text, block=block, source=action.code, execution=execution))
+        if execution is None:
             break
         offset = end + len(next(s.text for s, b in zip(transcript.spans, transcript.starts, strict=True) if b == end))
-    return Evidence(
-        question=episode.problem.question,
-        turns=tuple(turns),
-        answer=read_answer(transcript) if episode.stop == "answer" else None,
-    )
+    answer = read_answer(transcript) if episode.stop == "answer" else None
+    return Evidence(question=episode.problem.question, turns=tuple(turns), answer=answer)
 
 
 def numbers_in(text: str) -> list[tuple[float, int]]:
-    """The numbers in prose with their offsets; 1,200 is one number."""
+    """Return the numbers in prose with their offsets; 1,200 is one number."""
     found = ((float(one[0].replace(",", "")), one.start()) for one in NUMBER.finditer(text))
     return [(value, at) for value, at in found if math.isfinite(value)]
 
 
 def literal(node: ast.AST) -> float | None:
-    """The number that a node of a syntax tree is, without its sign; None for anything else, and beyond all floats."""
+    """Return the absolute value of a numeric literal; None for any other node, or if no float can hold it."""
     if not isinstance(node, ast.Constant) or isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
         return None
     try:
@@ -234,13 +214,13 @@ def literal(node: ast.AST) -> float | None:
 
 
 def said_status(execution: Execution) -> AnswerStatus | None:
-    """The status that a program printed in words."""
+    """Return the status that a program printed, None without one."""
     words: tuple[AnswerStatus, ...] = ("infeasible", "unbounded")
     return next((word for word in words if word in execution.stdout.lower()), None)
 
 
 def backs(execution: Execution, answer: Answer) -> bool:
-    """Whether the run's output or a solver's report is the answer, rounding allowed, signs aside."""
+    """Return whether the output or a solver report has the answer, up to rounding and sign."""
     if answer.value is None:
         reported = {report.status for report in execution.reports}
         return answer.status in reported or answer.status == said_status(execution)
@@ -252,8 +232,8 @@ def backs(execution: Execution, answer: Answer) -> bool:
 
 
 def sentence_start(text: str, offset: int) -> int:
-    """Where the sentence or line begins that `offset` lies in."""
-    ends = [(text.rfind(mark, 0, offset), mark) for mark in SENTENCE_MARKS]
+    """Return the offset at which the sentence or line around `offset` begins."""
+    ends = [(text.rfind(mark, 0, offset), mark) for mark in SENTENCE_ENDS]
     start = max((at + len(mark) for at, mark in ends if at >= 0), default=0)
     while 0 < start < offset and text[start].isspace():
         start += 1
@@ -272,7 +252,8 @@ def _loads(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:
         yield from _loads(child, hidden)
 
 
-def _last_name(function: ast.expr) -> str:
+def last_name(function: ast.expr) -> str:
+    """Return the name of a called function without its object or module; "" if it has none."""
     match function:
         case ast.Name():
             return function.id

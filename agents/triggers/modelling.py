@@ -1,6 +1,6 @@
-"""Triggers 4 and 6, lack of expertise: the sense of the objective, and the type of the variables.
+"""Triggers 4 and 6, lack of expertise: the sense of the objective and the type of the variables.
 
-Each rule compares the question's words with the program's syntax tree; none knows the problem families.
+Each rule compares words of the question with the program's syntax tree. No rule knows the problem families.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ SMALL = re.compile(
     re.IGNORECASE,
 )
 BOUND = re.compile(r"\bat (?:the )?(?:least|most)\b(?!\s*[.?!])", re.IGNORECASE)
-"""A limit, and no sense, wherever more words follow."""
+"""A bound and not a sense, unless it ends the sentence."""
 VERB = re.compile(r"\b(?:maximi[sz]|minimi[sz])", re.IGNORECASE)
 
 MAXIMIZING = {"Maximize", "maximize", "SetMaximization", "LpMaximize", "MAXIMIZE"}
 ALWAYS_MINIMIZING = {"linprog", "milp"}
 FUNCTIONS = {"minimize", "minimize_scalar", "differential_evolution"}
-"""SciPy's minimizers of functions, whose sense stands in the function."""
+"""SciPy's minimizers of functions: the sense depends on the function."""
 MINIMIZING = {"Minimize", "minimize", "SetMinimization", "LpMinimize", "MINIMIZE"}
 
 WHOLE = re.compile(
@@ -50,7 +50,7 @@ RELAXING = re.compile(
     r"|\b(?:integers?|whole)\b[^.\n]{0,40}\b(?:automatically|naturally|anyway|by itself)\b",
     re.IGNORECASE,
 )
-"""Words of somebody who leaves out whole numbers on purpose."""
+"""Words for an integer problem that is relaxed on purpose."""
 
 INTEGER_WORDS = {
     "IntVar", "BoolVar", "NewIntVar", "NewBoolVar", "new_int_var", "new_bool_var", "LpInteger", "LpBinary", "Integer",
@@ -65,27 +65,23 @@ CONTINUOUS_WORDS = {
 
 
 def wrong_sense(evidence: Evidence) -> Iterator[Finding]:
-    """A program that minimizes where the question asks for the most, or the reverse.
+    """Find programs that minimize if the question asks for a maximum, or the reverse.
 
-    Once a program has the right sense, another one may well look at the other end.
+    Programs after one with the right sense may optimize in either direction.
     """
     wanted = wanted_sense(evidence.question)
-    for turn in evidence.turns:
-        if not wanted or not (code := turn.code) or turn.block is None or code.undefined:
+    for turn, code, at in evidence.programs():
+        if wanted is None or code.undefined:
             continue
         senses = programmed_senses(code)
         if wanted in senses:
             return
         if len(senses) == 1:
-            said = f"the question asks to {wanted}, the program to {senses.pop()}"
-            yield finding("wrong_sense", turn, turn.block - turn.start, said)
+            yield finding("wrong_sense", turn, at, f"the question asks to {wanted}, the program to {senses.pop()}")
 
 
 def wanted_sense(question: str) -> str | None:
-    """ "maximize" or "minimize", as far as the words say it.
-
-    The last sentence decides, then the verbs, then all words.
-    """
+    """Return "maximize" or "minimize" by the last sentence, else by the verbs, else by all words; None if ambiguous."""
     last = re.split(r"(?<=[.?!])\s+", question.strip())[-1]
     verbs = " ".join(found[0] for found in VERB.finditer(question))
     for text in (last, verbs, question):
@@ -97,42 +93,38 @@ def wanted_sense(question: str) -> str | None:
 
 
 def programmed_senses(code: Code) -> set[str]:
-    """The directions in which a program optimizes; none where it turns its objective around or minimizes a function."""
+    """Return the senses of a program; none if it negates something or minimizes a function."""
     senses = {"maximize"} if code.words & MAXIMIZING else set()
     senses |= {"minimize"} if code.words & MINIMIZING else set()
     if "maximize" not in senses and code.calls & ALWAYS_MINIMIZING:
         senses.add("minimize")
-    turned = any(isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) for node in ast.walk(code.tree))
-    by_function = any(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS
-        for node in ast.walk(code.tree)
-    )
-    return set() if turned or by_function else senses
+    negates = any(isinstance(node.op, ast.USub) for node in code.nodes(ast.UnaryOp))
+    by_function = any(isinstance(call.func, ast.Name) and call.func.id in FUNCTIONS for call in code.nodes(ast.Call))
+    return set() if negates or by_function else senses
 
 
 def wrong_type(evidence: Evidence) -> Iterator[Finding]:
-    """Continuous variables alone where things are whole; whole ones alone where fractions are allowed.
+    """Find programs with only continuous variables for integer amounts, or only integer variables for fractional ones.
 
-    Once a program has the right ones, another may well look at the relaxed problem; and some relax on purpose.
+    Programs after one with the right types may relax them, and a relaxation that the prose announces does not count.
     """
     whole, fractional = stated_types(evidence.question)
     if whole == fractional:
         return
-    for turn in evidence.turns:
-        code = turn.code
-        if code is None or turn.block is None or not code.complete or (whole and RELAXING.search(turn.text)):
+    for turn, code, at in evidence.programs():
+        if not code.complete or (whole and RELAXING.search(turn.text)):
             continue
-        integer, continuous = _integers(code), bool(code.words & CONTINUOUS_WORDS)
-        if whole and ((continuous and not integer) or _relaxed(code)):
-            yield finding("wrong_type", turn, turn.block - turn.start, "the question asks for whole amounts")
+        integer, continuous = _declares_integers(code), bool(code.words & CONTINUOUS_WORDS)
+        if whole and ((continuous and not integer) or _relaxes_binaries(code)):
+            yield finding("wrong_type", turn, at, "the question asks for whole amounts")
         elif fractional and integer and not continuous:
-            yield finding("wrong_type", turn, turn.block - turn.start, "the question allows fractions")
+            yield finding("wrong_type", turn, at, "the question allows fractions")
         else:
             return
 
 
 def stated_types(question: str) -> tuple[bool, bool]:
-    """Whether a question asks for whole amounts, and whether it allows fractions; a denial of one says the other."""
+    """Return whether a question asks for whole amounts and whether it allows fractions; "no fractions" means whole."""
     whole = fractional = False
     for sentence in re.split(r"(?<=[.?!;])\s+", question):
         denied = bool(DENIAL.search(sentence))
@@ -146,22 +138,18 @@ def stated_types(question: str) -> tuple[bool, bool]:
     return whole, fractional
 
 
-def _integers(code: Code) -> bool:
-    """Whether a program declares any whole variable."""
-    kinds = (
-        node.value.value
-        for node in ast.walk(code.tree)
-        if isinstance(node, ast.keyword) and node.arg in ("vtype", "cat") and isinstance(node.value, ast.Constant)
+def _declares_integers(code: Code) -> bool:
+    types = [keyword.value for keyword in code.nodes(ast.keyword) if keyword.arg in ("vtype", "cat")]
+    return bool(code.words & INTEGER_WORDS) or any(
+        isinstance(value, ast.Constant) and str(value.value).upper().startswith(("I", "B")) for value in types
     )
-    return bool(code.words & INTEGER_WORDS) or any(str(kind).upper()[:1] in ("I", "B") for kind in kinds)
 
 
-def _relaxed(code: Code) -> bool:
-    """Whether a continuous variable lies between 0 and 1: a yes-or-no decision that may be taken by half."""
+def _relaxes_binaries(code: Code) -> bool:
+    """Return whether a continuous variable has the bounds 0 and 1, as a relaxed binary decision has."""
     return any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "NumVar"
-        and [a.value for a in node.args[:2] if isinstance(a, ast.Constant)] == [0, 1]
-        for node in ast.walk(code.tree)
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr == "NumVar"
+        and [bound.value for bound in call.args[:2] if isinstance(bound, ast.Constant)] == [0, 1]
+        for call in code.nodes(ast.Call)
     )

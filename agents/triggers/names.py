@@ -1,4 +1,4 @@
-"""The rules by name, and the trigger that each fires."""
+"""The trigger of each rule."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ TRIGGER_OF: dict[str, Trigger] = {
     "status_ignored": "implementation_drift",
     "unmended_error": "implementation_drift",
 }
-"""Which trigger each rule fires."""
 
 
 def finding(rule: str, turn: Turn, at: int, evidence: str, confidence: float = 1.0) -> Finding:
-    """A finding of this rule, `at` characters into the turn's text."""
+    """Return a finding of this rule, `at` characters into the turn's text."""
     return Finding(
         trigger=TRIGGER_OF[rule], rule=rule, offset=turn.start + at, evidence=evidence, confidence=confidence
     )

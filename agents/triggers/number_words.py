@@ -1,8 +1,8 @@
-"""Numbers that are written out: "forty-two", "one thousand five hundred and fifteen".
+"""Numbers written in words: "forty-two", "one thousand five hundred and fifteen".
 
     numbers("It makes twenty-one hundred.")       # [2100.0]
 
-A single "one" or "zero" is none: it is an article more often than a number.
+A single "one" or "zero" does not count: it is rarely meant as a number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SMALL = (
 )  # fmt: skip
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 VALUES = {word: value for value, word in enumerate(_SMALL)} | {word: 20 + 10 * n for n, word in enumerate(_TENS)}
-"""Words for the numbers below twenty, and for tens."""
+"""Words for the numbers below twenty, and for the tens."""
 
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 
@@ -24,13 +24,12 @@ _NUMBER = re.compile(rf"\b(?:{_WORD})(?:(?:[\s-]+|\s+and\s+)(?:{_WORD}))*\b", re
 
 
 def numbers(text: str) -> list[float]:
-    """The numbers in words that `text` holds, in order."""
+    """Return the numbers that `text` has in words, in order."""
     found = [re.findall(r"[a-z]+", match[0].lower()) for match in _NUMBER.finditer(text)]
     return [_value(words) for words in found if words not in (["one"], ["zero"])]
 
 
 def _value(words: list[str]) -> float:
-    """The number that these words make."""
     whole = part = 0
     for word in words:
         if word in VALUES:

@@ -1,4 +1,4 @@
-"""What is made of results: a solver overruled, a status or an error ignored (triggers 3 and 7)."""
+"""Triggers 3 and 7, the use of results: a solver overruled, a status or an error ignored."""
 
 from __future__ import annotations
 
@@ -22,36 +22,34 @@ DOUBT = re.compile(
     r"|\b(?:seems?|looks?) (?:off|wrong|too (?:low|high|small|large|big|good))\b",
     re.IGNORECASE,
 )
-"""Words of somebody who does not believe a result."""
+"""Words that doubt a result."""
 MAX_TAIL_CHARS = 2000
-"""Characters at the end of an output in which a result stands."""
+"""Characters at the end of an output that are searched for results."""
 REDOING = re.compile(r"\b(?:redo(?:ing)?|redid|re-?deriv\w+|derive (?:it|this|that) again)\b", re.IGNORECASE)
 
 
 def overruled(evidence: Evidence) -> Iterator[Finding]:
-    """An answer that no successful run found, or a result that was doubted and derived again in prose."""
+    """Find answers that no successful execution gave, and results that are doubted and derived again in prose."""
     execution, answer = evidence.last_execution, evidence.answer
     if execution is None or answer is None or execution.status != "ok" or len(evidence.turns) < 2:
         return
-    if not _has_result(execution):
+    if not numbers_in(execution.stdout) and said_status(execution) is None:
         return
     turn = evidence.turns[-1]
     doubt = DOUBT.search(turn.text)
     if any(backs(run, answer) for run in evidence.runs):
         doubt = doubt or REDOING.search(turn.text)
         if doubt and len(EQUATION.findall(turn.text, doubt.start())) >= EQUATIONS:
-            said = f"{doubt[0]}, and worked out again"
-            yield finding("overruled", turn, sentence_start(turn.text, doubt.start()), said)
+            at = sentence_start(turn.text, doubt.start())
+            yield finding("overruled", turn, at, f"{doubt[0]}, and worked out again")
     elif doubt or (_solved(evidence) and not _derived(answer, execution, evidence)):
-        at = doubt.start() if doubt else _first_said(answer, turn.text)
-        said = f"answered {answer.text}, but the program found {_shown(execution)}"
-        yield finding("overruled", turn, sentence_start(turn.text, at), said)
+        at = sentence_start(turn.text, doubt.start() if doubt else _first_mention(answer, turn.text))
+        yield finding("overruled", turn, at, f"answered {answer.text}, but the program found {_tail(execution)}")
 
 
 def status_ignored(evidence: Evidence) -> Iterator[Finding]:
-    """A number reported although the solver found no optimum, and no other run did."""
-    answer = evidence.answer
-    execution = evidence.last_execution
+    """Find numeric answers although the last solve failed and no execution found that number."""
+    execution, answer = evidence.last_execution, evidence.answer
     if answer is None or answer.value is None or execution is None or execution.status != "ok" or not execution.reports:
         return
     status = execution.reports[-1].status
@@ -68,7 +66,7 @@ def status_ignored(evidence: Evidence) -> Iterator[Finding]:
 
 
 def unmended_error(evidence: Evidence) -> Iterator[Finding]:
-    """An answer although the last program failed, and none before it found that answer."""
+    """Find answers that no execution gave, after a last program that failed or whose solver did not finish."""
     execution, answer = evidence.last_execution, evidence.answer
     if answer is None or execution is None or any(backs(run, answer) for run in evidence.runs):
         return
@@ -76,21 +74,17 @@ def unmended_error(evidence: Evidence) -> Iterator[Finding]:
         last = execution.stderr.strip().splitlines()[-1:] or [execution.status]
         yield finding("unmended_error", evidence.turns[-1], 0, f"the last program ended with {last[0][:80]}")
     elif not execution.reports and (code := _last_code(evidence)) and code.solves and not _solved(evidence):
-        yield finding("unmended_error", evidence.turns[-1], 0, f"no solver came to an end: {_shown(execution)}")
+        yield finding("unmended_error", evidence.turns[-1], 0, f"no solver came to an end: {_tail(execution)}")
 
 
 def _optimum(execution: Execution, answer: Answer) -> bool:
-    """Whether a solve of this run that found a solution backs the answer."""
+    """Return whether the execution gave the answer; if it has solver reports, one of them must have a solution."""
     found = any(report.status in ("optimal", "feasible") for report in execution.reports)
     return (found or not execution.reports) and backs(execution, answer)
 
 
-def _has_result(execution: Execution) -> bool:
-    return bool(numbers_in(execution.stdout)) or said_status(execution) is not None
-
-
 def _solved(evidence: Evidence) -> bool:
-    """Whether the last run has a solution by a solver; one without has nothing that could be overruled."""
+    """Return whether a solver found a solution in the last successful execution."""
     reports = evidence.runs[-1].reports if evidence.runs else ()
     return any(report.status in ("optimal", "feasible") for report in reports)
 
@@ -99,16 +93,19 @@ def _last_code(evidence: Evidence) -> Code | None:
     return next((turn.code for turn in reversed(evidence.turns) if turn.execution), None)
 
 
-def _first_said(answer: Answer, text: str) -> int:
-    """Where the answer is first said."""
+def _first_mention(answer: Answer, text: str) -> int:
+    """Return the offset of the answer in the text, 0 if it is not found."""
     if answer.value is None:
         return max(0, text.lower().find(answer.status))
     return next((at for value, at in numbers_in(text) if math.isclose(value, abs(answer.value))), 0)
 
 
 def _derived(answer: Answer, execution: Execution, evidence: Evidence) -> bool:
-    """Whether the answer may follow from a result: by rounding, in another unit, with a number of the question, by an
-    equation in the last turn. An answer in words may follow from any."""
+    """Return whether the answer may follow from a result.
+
+    Allowed are rounding, a unit conversion, one operation with a number of the question, and an equation in the last
+    turn. "infeasible" and "unbounded" may follow from any result.
+    """
     if answer.value is None:
         return True
     wanted = abs(answer.value)
@@ -127,5 +124,5 @@ def _derived(answer: Answer, execution: Execution, evidence: Evidence) -> bool:
     )
 
 
-def _shown(execution: Execution) -> str:
+def _tail(execution: Execution) -> str:
     return execution.stdout.strip()[-60:].replace("\n", " ")

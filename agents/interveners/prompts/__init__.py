@@ -1,12 +1,12 @@
-"""What a language model that watches is told: Markdown files beside this one, with places to fill in.
+"""The prompts of the LLM intervener: jinja2 templates in Markdown, next to this file.
 
     render("segment.md", question="How many?", parts=parts, mark="3f2a91c4")
 
-- `intervener.md`: who it is, what it is shown and what it answers; with `triggers.md` and `hints.md`
-- `segment.md`, `run.md`: what it is asked while a run goes on, and when it is over; both with `frame.md`
-- `rejected.md`: what was wrong with its answer
+- `intervener.md`: the system prompt; includes `triggers.md` and `hints.md`
+- `segment.md`, `run.md`: the request for an unfinished and for a finished trajectory; both include `frame.md`
+- `rejected.md`: the faults of a reply
 
-The places are jinja2's. What is filled in is text: it is never read as a template.
+Values are inserted as text and never parsed as templates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 def render(name: str, **values: Any) -> str:
-    """A prompt with its places filled in. Raises jinja2.UndefinedError for a place without a value."""
+    """Render a prompt. Raises jinja2.UndefinedError if a value is missing."""
     return str(_environment().get_template(name).render(**values))
 
 
@@ -28,7 +28,7 @@ def _environment() -> Any:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # Prompts are no markup.
+        autoescape=False,  # Prompts are not HTML.
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -307,7 +307,7 @@ def test_prices_that_are_not_two_numbers_are_refused(price):
         ("person", {}, 'intervener: "person" is not one of rules, llm, rules\\+llm'),
         ("llm", {}, "needs an endpoint with chat completions: --intervener-url"),
         ("rules+llm", {"url": "localhost:8000"}, 'intervener_url: "localhost:8000" is not a URL'),
-        ("llm", {"url": "https://me:secret@host/v1"}, "leave it out, and set STORM_INTERVENER_KEY"),
+        ("llm", {"url": "https://me:secret@host/v1"}, "set STORM_INTERVENER_KEY"),
         ("llm", {"url": "http://host/v1", "price": "free"}, 'intervener_price: "free"'),
         ("rules", {"url": "http://host/v1"}, "intervener_url: goes with --intervener llm"),
         ("rules", {"price": "1,2"}, "intervener_price: goes with --intervener llm"),

@@ -137,16 +137,16 @@ def test_the_traces_of_a_folder_come_by_name(tmp_path, sandbox):
         ("id: chairs", "id chairs", "chairs.md:2: 'id chairs'; give one line, such as `id: a1`"),
         ("id: chairs", "colour: red", "chairs.md:2: 'colour: red'; give one line"),
         ("why: ", "answer: 1\nwhy: ", "chairs.md:7: 'answer: 100'; give one line"),
-        ("solver_distrust", "boredom", "chairs.md:3: trigger 'boredom' is none of manual_computation, "),
+        ("solver_distrust", "boredom", "chairs.md:3: trigger 'boredom' must be one of manual_computation, "),
         ("trigger: solver_distrust\n", "", 'chairs.md:6: "trigger" is missing'),
         ("quote: does not look right\n", "", 'chairs.md:6: "quote" is missing'),
-        ("solver_distrust", "none", "chairs.md:4: there is a quote, but the trigger is none"),
-        ("Okay, one", "That does not look right, but one", "chairs.md:4: the quote stands 2 times in what the model"),
-        ("quote: does not look right", "quote: 99", "chairs.md:4: the quote stands 0 times in what the model wrote"),
-        ("answer: 100", "answer: many", "chairs.md:6: answer 'many' cannot be read"),
-        ("# Question", "# Query", 'chairs.md:7: no line "# Question" after the head'),
-        ("# Run", "# Ran", 'chairs.md:7: no line "# Run" after the head'),
-        ("```\n```output", "```\nIt prints:\n```output", "chairs.md:24: an ```output block that no ```python block"),
+        ("solver_distrust", "none", 'chairs.md:4: "quote" needs a trigger'),
+        ("Okay, one", "That does not look right, but one", "chairs.md:4: the quote occurs 2 times"),
+        ("quote: does not look right", "quote: 99", "chairs.md:4: the quote occurs 0 times"),
+        ("answer: 100", "answer: many", "chairs.md:6: answer 'many' is not valid"),
+        ("# Question", "# Query", 'chairs.md:7: no line "# Question"'),
+        ("# Run", "# Ran", 'chairs.md:8: no line "# Run"'),
+        ("```\n```output", "```\nIt prints:\n```output", "chairs.md:24: an ```output block without a ```python block"),
         ("```output\n100.0\n```\n", "", "chairs.md:18: a ```python block without an ```output block"),
         ("\\boxed{110}", "110", "chairs.md:27: no \\boxed{} answer after the last output"),
     ],
@@ -165,7 +165,7 @@ def test_nothing_runs_before_every_trace_of_a_folder_is_read(tmp_path):
 
 
 def test_an_empty_folder_and_bytes_that_are_no_text_are_told(tmp_path, sandbox):
-    with pytest.raises(ValueError, match="no traces in it"):
+    with pytest.raises(ValueError, match="no traces in"):
         read_traces(tmp_path, sandbox)
     (tmp_path / "chairs.md").write_bytes(b"---\nid: \xff")
     with pytest.raises(ValueError, match="byte 9 is not UTF-8"):
