@@ -78,7 +78,7 @@ def parse_answer(text: str) -> Answer | None:
     if len(text) > MAX_ANSWER_CHARS:
         return None
     plain = _plain(text)
-    statuses = _statuses(plain)
+    statuses = [status for status, pattern in _STATUSES if pattern.search(plain.lower())]
     if statuses:
         # "infeasible or unbounded", "not infeasible" and "infeasible if x = 3" are ambiguous.
         clear = len(statuses) == 1 and not re.search(r"\d|\b(?:not|isn't|never) (?:in|un)", plain.lower())
@@ -120,17 +120,9 @@ def _plain(text: str) -> str:
 
 
 _STATUSES: tuple[tuple[AnswerStatus, re.Pattern[str]], ...] = (
-    (
-        "infeasible",
-        re.compile(r"\b(?:in|un|not )feasible\b|\binfeasibility\b|\bno (?:\w+ ){0,2}solutions?\b"),
-    ),
+    ("infeasible", re.compile(r"\b(?:in|un|not )feasible\b|\binfeasibility\b|\bno (?:\w+ ){0,2}solutions?\b")),
     ("unbounded", re.compile(r"\bunbounded(?:ness)?\b|\binf(?:inity|inite)?\b")),
 )
-
-
-def _statuses(plain: str) -> list[AnswerStatus]:
-    return [status for status, pattern in _STATUSES if pattern.search(plain.lower())]
-
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?:[ ]\d{3})+|\d+)"
 _PLAIN_NUMBER = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"

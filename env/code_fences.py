@@ -1,7 +1,5 @@
 """Fences of program blocks and output blocks in the inline protocol."""
 
-from __future__ import annotations
-
 import re
 
 FENCE = "```"

@@ -100,7 +100,7 @@ def parse_line(path: Path, number: int, raw: bytes, parse: Callable[[dict[str, A
 
 
 def append_line(path: Path, data: Mapping[str, Any], *, shared: bool = False) -> None:
-    """Append an object and sync it to disk. An incomplete last line is removed first.
+    """Append an object and sync it to disk, after removing an incomplete last line.
 
     shared: several processes append at once. Each line is one write, without repair or sync.
     """

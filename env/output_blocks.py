@@ -22,13 +22,11 @@ def observed(execution: Execution, *, last: bool) -> str:
     shown = [execution.stdout.strip("\n")]
     if execution.status != "ok" or not shown[0].strip():
         shown.append(execution.stderr.strip())
-    lines = [_shortened("\n".join(part for part in shown if part.strip())), _verdict(execution)]
-    lines = [line for line in lines if line] or ["(no output)"]
+    text = "\n".join(part for part in shown if part.strip())
+    if len(text) > HEAD_CHARS + TAIL_CHARS:
+        text = f"{text[:HEAD_CHARS]}...{text[-TAIL_CHARS:]}"
+    lines = [line for line in (text, _verdict(execution)) if line] or ["(no output)"]
     return _shown("\n".join([*lines, LAST_RUN_NOTE] if last else lines))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}...{text[-TAIL_CHARS:]}"
 
 
 def _verdict(execution: Execution) -> str:

@@ -1,7 +1,4 @@
-"""A problem to solve: the question and its accepted answers.
-
-A reasoner sees only the question; answers, rule and source are for scoring.
-"""
+"""Problems with their accepted answers. A reasoner sees only the question; the other fields are for scoring."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The two text protocols: how a model writes code and sees its output.
 
-`Inline`, the default: a ```` ```python ```` block, answered by an ```` ```output ```` block, as published by the authors
-of arXiv 2510.04204. `ToolCall`: a `<tool_call>` of `run_python`, answered by a `<tool_response>`, as in the training
-of Qwen3 and Hermes. Both read the untrusted text since the last observation.
+`Inline`, the default: a ```` ```python ```` block, answered by an ```` ```output ```` block, as in arXiv 2510.04204.
+`ToolCall`: a `<tool_call>` of `run_python`, answered by a `<tool_response>`, as in the training of Qwen3 and Hermes.
+Both read the untrusted text since the last observation.
 """
 
 from __future__ import annotations

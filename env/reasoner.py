@@ -80,10 +80,7 @@ class Generation:
 
 
 def collect(chunks: Iterable[Chunk]) -> Generation:
-    """Join a stream into one generation. It has ids if every chunk with text has ids.
-
-    Raises ReasonerError if the stream ends without a `finish`.
-    """
+    """Join a stream. The result has ids if every chunk with text has. Raises ReasonerError if `finish` is missing."""
     text = ""
     ids: list[int] = []
     ends: list[int] = []
@@ -124,10 +121,7 @@ class PromptRenderer(typing.Protocol):
         """
 
     def encode(self, text: str) -> Encoding | None:
-        """Encode untrusted text without adding tokens; None if the model's tokenizer is unknown.
-
-        Names of special tokens are encoded as ordinary text.
-        """
+        """Encode untrusted text, special tokens' names as ordinary text; None if the tokenizer is unknown."""
 
     def encode_marked(self, text: str) -> Encoding | None:
         """Encode rendered prompts or a model's own output, in which names of special tokens become special tokens."""
@@ -147,10 +141,7 @@ class Reasoner(PromptRenderer, typing.Protocol):
     def stream(
         self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
     ) -> Iterator[Chunk]:
-        """Continue `prompt` until a stop string, which is kept, the end of the turn, or `max_tokens`.
-
-        Raises ReasonerError.
-        """
+        """Continue `prompt` until a stop string (kept), the end of the turn, or `max_tokens`. Raises ReasonerError."""
 
     def generate(
         self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling

@@ -55,7 +55,7 @@ def read_problems(path: str | Path) -> tuple[Problem, ...]:
     problems: list[Problem] = []
     for number, problem in read_jsonl(path, _problem):
         if problem.id in seen:
-            raise ValueError(f'{path}:{number}: "id" {problem.id!r} is already used in line {seen[problem.id]}; give unique ids')
+            raise ValueError(f'{path}:{number}: "id" {problem.id!r} is already used in line {seen[problem.id]}')
         seen[problem.id] = number
         problems.append(problem)
     if not problems:

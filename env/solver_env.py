@@ -135,7 +135,7 @@ class SolverEnv:
         self._leave_session()
         *instructions, question = self.protocol.messages(problem.question, self.renderer.instructions)
         prompt = self.renderer.render([*instructions, *before, question])
-        self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._prompt(prompt),)))
+        self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._span("prompt", prompt),)))
         if not self.remaining:
             self._stop("length")
         return self.episode
@@ -151,8 +151,8 @@ class SolverEnv:
     def write(self, generation: Generation | str, *, seconds: float = 0.0) -> None:
         """Append the model's text up to the end of its first program or the first output block it wrote itself.
 
-        A token across that cut is removed, unless it closes the program. A plain `str` is a whole turn unless it ends in
-        a stop string.
+        A token across that cut is removed, unless it closes the program. A `str` is a whole turn unless it ends in a
+        stop string.
         seconds: wall seconds of generation, for `Usage`.
         """
         assert self.episode.stop is None, f"the episode ended ({self.episode.stop}); reset, restore or intervene first"
@@ -160,11 +160,7 @@ class SolverEnv:
             generation = self._typed(generation)
         before = self.episode.transcript
         span = Span(
-            source="model",
-            text=generation.text,
-            ids=generation.ids,
-            ends=generation.ends,
-            finish=generation.finish,
+            source="model", text=generation.text, ids=generation.ids, ends=generation.ends, finish=generation.finish
         )
         after = self._own(before.append(span))
         self._update(transcript=after, generation_seconds=self.episode.usage.generation_seconds + seconds)
@@ -259,10 +255,7 @@ class SolverEnv:
         return self.sandbox.run(code, limits=self.limits, files=self.files, cancellation=self.cancellation)
 
     def _run_block(self, code: str) -> Execution:
-        """Run `code` in the session, in the state after the episode's executions.
-
-        Raises SandboxUnavailableError if that state cannot be restored.
-        """
+        """Run `code` in the session. Raises SandboxUnavailableError if the episode's state cannot be restored."""
         session = self._session = self._session or self.sandbox.session(limits=self.limits)
         executions = self.episode.executions
         known = 0
@@ -307,12 +300,9 @@ class SolverEnv:
             return cut
         return transcript.rewind(transcript.boundary(start + action.end))
 
-    def _prompt(self, text: str) -> Span:
-        ids, ends = self.renderer.encode_marked(text) or (None, None)
-        return Span(source="prompt", text=text, ids=ids, ends=ends)
-
     def _span(self, source: Source, text: str) -> Span:
-        ids, ends = self.renderer.encode(text) or (None, None)
+        encode = self.renderer.encode_marked if source == "prompt" else self.renderer.encode
+        ids, ends = encode(text) or (None, None)
         return Span(source=source, text=text, ids=ids, ends=ends)
 
     def _typed(self, text: str) -> Generation:

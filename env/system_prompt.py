@@ -3,8 +3,6 @@
 Models trained on the protocol, such as nano, get none (`PromptRenderer.instructions`).
 """
 
-from __future__ import annotations
-
 _PROMPT = (
     "Solve the optimization problem. Reason step by step, and let Python do the computing: {how} Model the problem "
     "with OR-Tools, HiGHS, SciPy or CVXPY, and print the solver's status and the optimal objective value. You have "

@@ -8,8 +8,6 @@ or `optmath_bench.jsonl`. Releases of one set disagree on 5 to 15 % of the label
 file of its label.
 """
 
-from __future__ import annotations
-
 from storm_calm.env.problems.benchmarks.benchmark_names import BENCHMARKS, Benchmark, benchmark_of
 from storm_calm.env.problems.benchmarks.load_benchmark import Loaded, load_benchmarks
 

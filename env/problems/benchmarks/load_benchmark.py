@@ -108,7 +108,7 @@ def _from_hub(benchmark: Benchmark) -> Iterable[tuple[str, Problem | None]]:
 def read_rows(
     rows: Iterable[Mapping[str, Any]], benchmark: Benchmark, origin: str
 ) -> Iterable[tuple[str, Problem | None]]:
-    """Yield the location and problem of each row of a `datasets.Dataset`. Raises ValueError with row for invalid rows."""
+    """Yield the location and problem of each row of a `datasets.Dataset`. Raises ValueError for an invalid row."""
     for number, row in enumerate(rows, start=1):
         place = f"{origin}:{number}"
         try:

@@ -1,7 +1,4 @@
-"""Small linear models and their optima, computed by SCIP and confirmed by CBC.
-
-The two solvers share no code. A disagreement is an error in the generator and stops it.
-"""
+"""Small linear models and their optima, computed by SCIP and confirmed by CBC, which share no code."""
 
 from __future__ import annotations
 
@@ -24,8 +21,6 @@ class LinearModel:
     sense: Literal["minimize", "maximize"]
     costs: list[float] = field(default_factory=list)
     """Objective coefficient of each variable."""
-    lower: list[float] = field(default_factory=list)
-    """Lower bound of each variable."""
     upper: list[float] = field(default_factory=list)
     """Upper bound of each variable; `math.inf` for none."""
     integer: list[bool] = field(default_factory=list)
@@ -36,7 +31,6 @@ class LinearModel:
     def variable(self, cost: float = 0.0, *, upper: float = math.inf, integer: bool = False) -> int:
         """Add a variable from 0 to `upper` and return its index."""
         self.costs.append(cost)
-        self.lower.append(0.0)
         self.upper.append(upper)
         self.integer.append(integer)
         return len(self.costs) - 1
@@ -53,12 +47,16 @@ class LinearModel:
 def confirmed_answer(model: LinearModel) -> AnswerKey:
     """Return the optimum or the status that both solvers find. Raises ArithmeticError if they disagree."""
     first, second = _solve(model, "SCIP"), _solve(model, "CBC")
-    if isinstance(first, float) and isinstance(second, float):
-        if abs(first - second) <= AGREEMENT * max(1.0, abs(first)):
-            return first
-    elif first == second:
+    if agree(first, second):
         return first
     raise ArithmeticError(f"SCIP finds {first}, but CBC finds {second}; correct the generator's model")
+
+
+def agree(one: AnswerKey, other: AnswerKey) -> bool:
+    """Return whether two answers are the same status, or numbers within `AGREEMENT`."""
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return abs(one - other) <= AGREEMENT * max(1.0, abs(one))
 
 
 def _solve(model: LinearModel, engine: str) -> AnswerKey:
@@ -67,8 +65,8 @@ def _solve(model: LinearModel, engine: str) -> AnswerKey:
         # Otherwise SCIP handles Ctrl-C itself and ends its solve without a result.
         solver.SetSolverSpecificParametersAsString("misc/catchctrlc = FALSE\n")
     columns = [
-        solver.Var(low, min(high, solver.infinity()), whole, "")
-        for low, high, whole in zip(model.lower, model.upper, model.integer, strict=True)
+        solver.Var(0.0, min(high, solver.infinity()), whole, "")
+        for high, whole in zip(model.upper, model.integer, strict=True)
     ]
     for coefficients, low, high in model.rows:
         row = solver.Constraint(max(low, -solver.infinity()), min(high, solver.infinity()), "")
