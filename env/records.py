@@ -59,7 +59,7 @@ def read_problems(path: str | Path) -> tuple[Problem, ...]:
         seen[problem.id] = number
         problems.append(problem)
     if not problems:
-        raise ValueError(f"{path}: the file has no problems; write one JSON object per line")
+        raise ValueError(f"{path}: no problems in this file; write one JSON object per line")
     return tuple(problems)
 
 

@@ -94,7 +94,7 @@ def _encode(content: bytes) -> str:
 
 def _decode(content: object) -> bytes:
     if not isinstance(content, str):
-        raise ValueError(f"{short(content)} is not a string; give bytes as base64")
+        raise ValueError(f"{short(content)} is not a text; give bytes as base64")
     try:
         return base64.b64decode(content, validate=True)
     except binascii.Error as error:

@@ -1,4 +1,4 @@
-"""The environment runs what a model writes, and decides when a run is over."""
+"""The environment runs the model's programs and decides when an episode ends."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A transcript keeps every id that it was given, and knows whose it was."""
+"""A transcript keeps every token id with its source."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from storm_calm.env.serialize import from_json, to_json
 
 @st.composite
 def spans(draw, source, tokens=True):
-    """A span of up to six tokens, some without text, as special tokens and halves of characters are."""
+    """Draw a span of up to six tokens, some without text, such as special tokens and partial characters."""
     pieces = draw(st.lists(st.text(alphabet="ab é\n`€", max_size=4), min_size=1, max_size=6))
     text = "".join(pieces)
     finish = draw(st.sampled_from([None, "end", "stop", "length"])) if source == "model" else None
@@ -184,5 +184,5 @@ def test_a_span_that_contradicts_itself_is_refused(fields, message):
 
 
 def test_a_prompt_comes_first():
-    with pytest.raises(ValueError, match="prompt span must come first"):
+    with pytest.raises(ValueError, match="prompt spans must come first"):
         of(("model", "a"), ("prompt", "Q"))

@@ -26,9 +26,9 @@ def binary_choice(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(5, 10)
     worth = [rng.choice((-1, 1, 1)) * rng.randint(3, 40) for _ in range(count)]
     pairs = _pairs(rng, count, rng.uniform(0.25, 0.5), 40)
-    best = max(_taken_worth(worth, pairs, choice) for choice in itertools.product((0, 1), repeat=count))
+    best = max(_total(worth, pairs, choice) for choice in itertools.product((0, 1), repeat=count))
     alone = [int(value > 0) for value in worth]
-    if not apart(best, _taken_worth(worth, pairs, alone)) or best <= 0:
+    if not apart(best, _total(worth, pairs, alone)) or best <= 0:
         return None
     if rng.random() < 0.4:
         terms = [*(f"{v} x{i + 1}" for i, v in enumerate(worth)), *(f"{w} x{i} x{j}" for i, j, w in pairs)]
@@ -57,9 +57,10 @@ def binary_choice(rng: random.Random, say: Wording) -> Draft | None:
     return drafted("choice", question, best, model, worth=worth, pairs=pairs)
 
 
-def _taken_worth(worth: list[int], pairs: Pairs, choice: Sequence[int]) -> int:
-    return sum(v * x for v, x in zip(worth, choice, strict=True)) + sum(
-        w * choice[i - 1] * choice[j - 1] for i, j, w in pairs
+def _total(linear: list[int], pairs: Pairs, x: Sequence[int]) -> int:
+    """Return the sum of linear_i x_i plus the sum of w x_i x_j over all pairs."""
+    return sum(v * value for v, value in zip(linear, x, strict=True)) + sum(
+        w * x[i - 1] * x[j - 1] for i, j, w in pairs
     )
 
 
@@ -83,8 +84,8 @@ def spin_energy(rng: random.Random, say: Wording) -> Draft | None:
     pairs = _pairs(rng, count, rng.uniform(0.35, 0.6), 12)
     as_spins = rng.random() < 0.6
     field = [rng.choice((-1, 1)) * rng.randint(1, 6) if as_spins else 0 for _ in range(count)]
-    lowest = min(_energy_of(pairs, field, spins) for spins in itertools.product((-1, 1), repeat=count))
-    as_bits = min(_energy_of(pairs, field, bits) for bits in itertools.product((0, 1), repeat=count))
+    lowest = min(-_total(field, pairs, spins) for spins in itertools.product((-1, 1), repeat=count))
+    as_bits = min(-_total(field, pairs, bits) for bits in itertools.product((0, 1), repeat=count))
     satisfied = -sum(abs(w) for *_, w in pairs) - sum(map(abs, field))
     if not apart(lowest, as_bits) or not apart(lowest, satisfied):
         return None  # Satisfying every pair at once must be impossible.
@@ -122,12 +123,6 @@ def spin_energy(rng: random.Random, say: Wording) -> Draft | None:
     if as_spins:
         return drafted("spins", question, lowest, confirm, pairs=pairs, field=field)
     return drafted("tables", question, -lowest, confirm, pairs=pairs, count=count)
-
-
-def _energy_of(pairs: Pairs, field: list[int], spins: tuple[int, ...]) -> int:
-    return -sum(w * spins[i - 1] * spins[j - 1] for i, j, w in pairs) - sum(
-        h * s for h, s in zip(field, spins, strict=True)
-    )
 
 
 def _pairs(rng: random.Random, count: int, share: float, most: int) -> Pairs:
