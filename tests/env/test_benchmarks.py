@@ -141,7 +141,7 @@ def test_no_file_or_several_for_one_set_are_named(tmp_path):
         load_benchmarks(["nl4opt"], tmp_path)
     for name in ("NL4OPT.jsonl", "nl4opt_fixed.json"):
         write(tmp_path, name, row(1))
-    with pytest.raises(ValueError, match=r"several files for nl4opt: NL4OPT\.jsonl, nl4opt_fixed\.json; leave one"):
+    with pytest.raises(ValueError, match=r"several files for nl4opt: NL4OPT\.jsonl, nl4opt_fixed\.json;"):
         load_benchmarks(["nl4opt"], tmp_path)
 
 

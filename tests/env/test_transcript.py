@@ -140,7 +140,7 @@ def test_rewinding_into_the_prompt_or_past_the_text_is_an_error():
     transcript = of(("prompt", "question"), ("model", "abc"))
     assert transcript.rewind(8).text == "question"
     for offset in (7, 12):
-        with pytest.raises(ValueError, match=f"offset {offset} is not in the 8 to 11"):
+        with pytest.raises(ValueError, match=rf"offset {offset} .* 8, .* 11"):
             transcript.rewind(offset)
 
 
@@ -171,10 +171,10 @@ def test_turns_lie_between_outputs():
     [
         ({"source": "user", "text": ""}, "source 'user'"),
         ({"source": "tool", "text": "", "finish": "end"}, "finish 'end'"),
-        ({"source": "model", "text": "a", "ids": (1,)}, "one length"),
-        ({"source": "model", "text": "a", "ids": (1,), "ends": (1, 1)}, "one length"),
+        ({"source": "model", "text": "a", "ids": (1,)}, "same length"),
+        ({"source": "model", "text": "a", "ids": (1,), "ends": (1, 1)}, "same length"),
         ({"source": "model", "text": "ab", "ids": (1,), "ends": (1,)}, "cover 1 of 2"),
-        ({"source": "model", "text": "ab", "ids": (1, 2), "ends": (2, 1)}, "not go back"),
+        ({"source": "model", "text": "ab", "ids": (1, 2), "ends": (2, 1)}, "not decrease"),
         ({"source": "model", "text": "ab", "ids": (), "ends": ()}, "cover 0 of 2"),
     ],
 )

@@ -39,9 +39,9 @@ def fixed_charge(rng: random.Random, say: Wording) -> Draft | None:
 
     best: AnswerKey = min(
         (
-            sum(build[a] for a in chosen) + sum(c for c, _ in sent)
+            sum(build[a] for a in chosen) + sum(c for c, _ in arc_flows)
             for chosen in subsets(range(len(arcs)))
-            if (sent := flow(chosen)) is not None
+            if (arc_flows := flow(chosen)) is not None
         ),
         default="infeasible",
     )

@@ -137,6 +137,6 @@ def _ways_model(costs: list[list[int]], limit: tuple[list[list[int]], int] | Non
     for row in goes:
         model.row(dict.fromkeys(row, 1.0), low=1.0, high=1.0)
     if limit:
-        used = {x: d for xs, ds in zip(goes, limit[0], strict=True) for x, d in zip(xs, ds, strict=True)}
-        model.row(used, high=limit[1])
+        bad, most = limit
+        model.row({x: d for xs, ds in zip(goes, bad, strict=True) for x, d in zip(xs, ds, strict=True)}, high=most)
     return model
