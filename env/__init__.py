@@ -1,13 +1,10 @@
-"""What is true: problems, transcripts, the environment, answers, rewards and records.
+"""Problems, transcripts, the solver environment, answers, rewards and records.
 
-    from storm_calm.env import SolverEnv, read_problems, run_episode, score
+from storm_calm.env import SolverEnv, read_problems, run_episode, score
 
-    env = SolverEnv(sandbox, reasoner)
-    for problem in read_problems("problems.jsonl"):
-        print(problem.id, score(run_episode(env, reasoner, problem)).reward)
-
-Imports `sandbox`, the standard library and pydantic only: training, serving and the graphs build on this, and not the
-reverse.
+env = SolverEnv(sandbox, reasoner)
+for problem in read_problems("problems.jsonl"):
+    print(problem.id, score(run_episode(env, reasoner, problem)).reward)
 """
 
 from storm_calm.env.answers import Answer, last_boxed, parse_answer, read_answer

@@ -1,16 +1,16 @@
-"""Reading the final answer out of model text.
+"""Read the final answer from model text.
 
-The answer stands in the last `\\boxed{}` after the last execution. Numbers come in many clothes, infeasible and
-unbounded are answers too, and what can be read in two ways is not read at all: no guess earns a reward.
+The answer is in the last `\\boxed{}` after the last execution. Numbers come in many notations; infeasible and
+unbounded are answers too. Ambiguous text is not read, so that no guess earns a reward.
 
 Read as a number, always as written:
 
-- `1234.5`, `.5`, `1e-05`, `1.5e+06`, signs of any kind of minus
-- thousands apart by commas, spaces or LaTeX's thin ones: `1,234.5`, `1 234.5`, `1{,}234`, `1\\,234`
+- `1234.5`, `.5`, `1e-05`, `1.5e+06`, with any minus sign
+- thousands separated by commas, spaces or LaTeX's thin spaces: `1,234.5`, `1 234.5`, `1{,}234`, `1\\,234`
 - `2.3 \\times 10^{4}`, `2.3 × 10^4`, `10^6`, and the words thousand, million, billion
-- `7/3`, `\\frac{7}{3}`, and `1 1/2` where the fraction is below 1
+- `7/3`, `\\frac{7}{3}`, and `1 1/2` if the fraction is below 1
 - words and units around it: `$1,200`, `x = 5`, `z \\approx 3.14`, `140 \\text{ units}`, `12 m^2`
-- `15%` is 15: a percent sign is a unit, so an accepted answer has to be in the same unit
+- `15%` is 15: a percent sign is a unit, so an accepted answer must be in the same unit
 
 Not read: two numbers, decimal commas (`1,5` may be two numbers), inequalities, sums and other formulas, NaN.
 """
@@ -25,44 +25,42 @@ from typing import Literal, get_args
 from storm_calm.env.transcript import Transcript
 
 AnswerStatus = Literal["number", "infeasible", "unbounded"]
-"""Kinds of answers."""
 
 MAX_ANSWER_CHARS = 300
-"""Characters that an answer may have; more is an essay."""
+"""Longest text, in characters, that is read as an answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What a model finally said, as a value."""
+    """An answer parsed from model text."""
 
     value: float | None
-    """The number as written, in the unit the question asks for; None when `status` is not "number"."""
+    """The number as written, in the unit the question asks for; None unless `status` is "number"."""
     status: AnswerStatus
-    """Which kind of answer it is."""
     text: str
-    """The words it was read from, for messages and for the viewer."""
+    """The source text, for messages and the viewer."""
 
     def __post_init__(self) -> None:
         if self.status not in get_args(AnswerStatus):
-            raise ValueError(f"status {self.status!r} is none of {', '.join(get_args(AnswerStatus))}")
+            raise ValueError(f"status {self.status!r} must be one of {', '.join(get_args(AnswerStatus))}")
         if (self.status == "number") != (self.value is not None and math.isfinite(self.value)):
             raise ValueError(f"value {self.value!r} does not fit status {self.status!r}")
 
 
 def read_answer(transcript: Transcript) -> Answer | None:
-    """The last boxed answer in model text after the last execution; None if there is none that can be read.
+    """Return the last boxed answer in model text after the last execution, or None if it is missing or unreadable.
 
-    Solver output and hints are never read: a model must say its answer itself (arXiv 2510.04204).
+    Solver output and hints are never read: the model must state the answer itself (arXiv 2510.04204).
     """
     text = last_boxed(transcript.model_text)
     return None if text is None else parse_answer(text)
 
 
 def last_boxed(text: str) -> str | None:
-    """What stands in the last `\\boxed{}` that is closed and not empty; None without one."""
-    opened: list[int | None] = []  # Where the inside of each open box begins; None for other braces.
+    """Return the content of the last `\\boxed{}` that is closed and not empty, or None."""
+    opened: list[int | None] = []  # Content offset of each open box; None for other braces.
     last, inside = 0, None
-    # A run of backslashes is taken in one piece: tried again from each of them, it would take quadratic time.
+    # A run of backslashes is matched as one piece: matching from each of them takes quadratic time.
     for match in re.finditer(r"\\+boxed\s*\{|(?:\\\\)++|\\.|[{}]", text, re.DOTALL):
         if match[0] == "{":
             opened.append(None)
@@ -76,13 +74,13 @@ def last_boxed(text: str) -> str | None:
 
 
 def parse_answer(text: str) -> Answer | None:
-    """The one answer that `text` gives; None where it gives none, or more than one."""
+    """Return the one answer in `text`; None if it has none or several."""
     if len(text) > MAX_ANSWER_CHARS:
         return None
     plain = _plain(text)
-    statuses = _statuses(plain)
+    statuses = [status for status, pattern in _STATUSES if pattern.search(plain.lower())]
     if statuses:
-        # "infeasible or unbounded", "not infeasible", "infeasible if x = 3" say too much to be one answer.
+        # "infeasible or unbounded", "not infeasible" and "infeasible if x = 3" are ambiguous.
         clear = len(statuses) == 1 and not re.search(r"\d|\b(?:not|isn't|never) (?:in|un)", plain.lower())
         return Answer(value=None, status=statuses[0], text=text) if clear else None
     value = _number(plain)
@@ -114,7 +112,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 
 def _plain(text: str) -> str:
-    """`text` without its LaTeX: one kind of minus, of space, of times, of fraction."""
+    """Remove LaTeX: one notation for minus, space, times and fraction."""
     text = text.strip("*` ")
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
@@ -122,18 +120,9 @@ def _plain(text: str) -> str:
 
 
 _STATUSES: tuple[tuple[AnswerStatus, re.Pattern[str]], ...] = (
-    (
-        "infeasible",
-        re.compile(r"\b(?:in|un|not )feasible\b|\binfeasibility\b|\bno (?:\w+ ){0,2}solutions?\b"),
-    ),
+    ("infeasible", re.compile(r"\b(?:in|un|not )feasible\b|\binfeasibility\b|\bno (?:\w+ ){0,2}solutions?\b")),
     ("unbounded", re.compile(r"\bunbounded(?:ness)?\b|\binf(?:inity|inite)?\b")),
 )
-
-
-def _statuses(plain: str) -> list[AnswerStatus]:
-    """The statuses that are spoken of."""
-    return [status for status, pattern in _STATUSES if pattern.search(plain.lower())]
-
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?:[ ]\d{3})+|\d+)"
 _PLAIN_NUMBER = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
@@ -155,7 +144,7 @@ _SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9}
 
 
 def _number(plain: str) -> float | None:
-    """The one number in `plain`; None without one, with several, or where it is part of a formula."""
+    """Return the one number in `plain`; None for none, several, or one that is part of a formula."""
     if "<" in plain or ">" in plain or "\\" in plain:
         return None
     *sides, right_side = plain.split("=")
@@ -168,7 +157,7 @@ def _number(plain: str) -> float | None:
     before, after = right_side[: match.start()], right_side[match.end() :]
     if re.search(r"[-+*/^]\s*$", before) or re.match(r"\s*(?:[-+*^!]|/\s*[^A-Za-z ])", after):
         return None
-    # "cost - 500" may be a dash; and in "100 units (x = 3)" the 3 is not the answer.
+    # The sign in "cost - 500" may be a dash; in "100 units (x = 3)" the 3 is not the answer.
     if (re.match(r"[-+]\s", match[0]) and before.strip(" :([$")) or right_side.count("(") != right_side.count(")"):
         return None
     if any(_stray_digit(rest) for rest in (before, after)):
@@ -177,9 +166,9 @@ def _number(plain: str) -> float | None:
 
 
 def _has_own_answer(side: str, *, first: bool) -> bool:
-    """Whether what stands left of an equals sign gives an answer of its own, as in `x = 1, y = 2`.
+    """Return whether the text left of an equals sign contains another answer, as in `x = 1, y = 2`.
 
-    The first side may be a name or a formula, those in the middle (`z = 7/3 = 2.33`) numbers and signs only.
+    The first side may be a name or a formula. Middle sides (`z = 7/3 = 2.33`) may have numbers and signs only.
     """
     if not first:
         return re.search(r"[A-Za-z;]|, ", side) is not None
@@ -187,14 +176,14 @@ def _has_own_answer(side: str, *, first: bool) -> bool:
 
 
 def _stray_digit(rest: str) -> bool:
-    """Whether a digit stands in `rest` that does not belong to a name or a unit, such as `m^2`, `x_1` or `CO2`."""
+    """Return whether `rest` has a digit outside names and units such as `m^2`, `x_1` or `CO2`."""
     return any(
         char.isnumeric() and not re.search(r"[A-Za-z][\^_]?\w*$", rest[:place]) for place, char in enumerate(rest)
     )
 
 
 def _value(match: re.Match[str]) -> float | None:
-    """The value of a match of `_NUMBER`; None where it is no finite number."""
+    """Return the value of a match of `_NUMBER`; None unless it is finite."""
     parts = match.groupdict()
     if parts["sign"] and parts["inner"]:
         return None
@@ -218,7 +207,7 @@ def _value(match: re.Match[str]) -> float | None:
 
 
 def _float(digits: str, exponent: str | None = None) -> float:
-    """The number that `digits` writes, times ten to the `exponent`, rounded once."""
+    """Return `digits` as a number, times ten to the `exponent`, rounded once."""
     digits = re.sub("[, ]", "", digits)
     if exponent is None:
         return float(digits)

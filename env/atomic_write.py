@@ -1,4 +1,4 @@
-"""Replace files atomically: a reader sees the old file or the new one, never half of either, whatever is killed."""
+"""Replace files atomically: a reader sees the old file or the new one, even if the writer is killed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a path to write to. The file written there replaces `path`, unless the block raises."""
+    """Yield a temporary path. The file written there replaces `path`, unless the block raises."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         yield draft
@@ -23,16 +23,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def is_draft(path: Path) -> bool:
-    """Return whether a file is a draft, which a killed process may leave behind."""
+    """Return whether a file is an unfinished draft of a killed process."""
     return path.suffix == ".part"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file atomically."""
     with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="")
 
 
 def write_json(path: Path, data: object) -> None:
-    """Write a value as an indented JSON file, atomically."""
+    """Write indented JSON atomically."""
     write_text(path, json.dumps(data, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""One run at one problem as a value: everything that happened."""
+"""The immutable record of one attempt at one problem."""
 
 from __future__ import annotations
 
@@ -11,51 +11,53 @@ from storm_calm.env.transcript import Transcript
 from storm_calm.sandbox import Execution
 
 StopReason = Literal["answer", "budget", "length", "malformed", "infrastructure"]
-"""Why a run is over.
+"""Why an episode ended.
 
-answer: the model closed its turn with a boxed answer. budget: it wrote one program more than allowed. length: no tokens
-are left. malformed: it closed its turn without a boxed answer or a complete program, or wrote nothing of its own, or
-a program longer than a sandbox takes.
-infrastructure: the sandbox failed; that says nothing about the model, and such a run has no reward.
+answer: the model closed its turn with a boxed answer.
+budget: it wrote one program more than allowed.
+length: no tokens are left.
+malformed: it closed its turn without a boxed answer or a complete program, wrote no text of its own, or wrote a program
+longer than the sandbox accepts.
+infrastructure: the sandbox failed. The model is not at fault, so the episode has no reward.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """What a run took. Tokens are those in the transcript as it stands; what an intervention removed is not in them."""
+    """Resources used by an episode. Only tokens of the current transcript count, not text removed by interventions."""
 
     model_tokens: int = 0
-    """Tokens that the model wrote."""
+    """Tokens written by the model."""
     tool_tokens: int = 0
     """Tokens of observations."""
     hint_tokens: int = 0
     """Tokens of hints."""
     generation_seconds: float = 0.0
-    """Wall seconds of generation, as far as whoever ran the reasoner told the environment; removed text included."""
+    """Wall seconds of generation reported by the caller, including text removed later."""
     execution_seconds: float = 0.0
-    """Wall seconds of waiting for the sandbox, removed executions included."""
+    """Wall seconds spent waiting for the sandbox, including executions removed later."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Episode:
-    """A run, finished or not."""
+    """One attempt at one problem, finished or not."""
 
     problem: Problem
-    """What it is about."""
+    """The problem to solve."""
     transcript: Transcript = field(default_factory=Transcript)
-    """What was written."""
+    """All text so far."""
     executions: tuple[Execution, ...] = ()
-    """One for each tool span, in order."""
+    """The execution of each tool span, in order."""
     interventions: tuple[Intervention, ...] = ()
-    """Every intervention, in order, those included whose hints a later one cut away."""
+    """Every intervention, in order, including those whose hints were removed later."""
     stop: StopReason | None = None
-    """Why it is over; None while it goes on."""
+    """Why the episode ended; None until it ends."""
     usage: Usage = field(default_factory=Usage)
-    """What it took so far."""
+    """Resources used so far."""
 
     def __post_init__(self) -> None:
         tools = sum(span.source == "tool" for span in self.transcript.spans)
         if tools != len(self.executions):
             raise ValueError(f"{len(self.executions)} executions do not fit {tools} tool spans")
         if self.stop is not None and self.stop not in get_args(StopReason):
-            raise ValueError(f"stop {self.stop!r} is none of {', '.join(get_args(StopReason))}")
+            raise ValueError(f"stop {self.stop!r} must be one of {', '.join(get_args(StopReason))}")

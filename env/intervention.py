@@ -1,7 +1,4 @@
-"""The seven triggers, and what is put down when one fires: a finding, and the intervention that answers it.
-
-The two classes are those of arXiv 2510.04204: a model distrusts its tool, or it lacks knowledge of operations research.
-"""
+"""The seven triggers of arXiv 2510.04204 and their two classes, findings, and interventions."""
 
 from __future__ import annotations
 
@@ -19,19 +16,19 @@ Trigger = Literal[
     "wrong_variable_type",
     "implementation_drift",
 ]
-"""A kind of flaw in a run.
+"""A kind of flaw in a transcript.
 
-manual_computation: numbers are worked out in prose where a program would do.
-fragmented_code: pieces that cannot run, or planning what code would print instead of running it.
-solver_distrust: what a solver returned is derived again, or overruled.
+manual_computation: numbers computed in prose instead of by a program.
+fragmented_code: pieces that cannot run, or predicting what code would print instead of running it.
+solver_distrust: a solver's result is derived again or overruled.
 wrong_formulation: wrong objective, sense or decision variables.
 missing_constraint: a constraint is missing or wrong.
-wrong_variable_type: an LP where whole numbers are meant, or the reverse.
-implementation_drift: code that differs from the stated model, misread data, a solver status or an error ignored.
+wrong_variable_type: continuous variables that must be whole numbers, or the reverse.
+implementation_drift: code that differs from the stated model, misread data, an ignored solver status or error.
 """
 
 TriggerClass = Literal["code_utilization_distrust", "lack_of_or_expertise"]
-"""What lies behind a flaw."""
+"""Why a flaw happens: the model distrusts its tool, or lacks knowledge of operations research."""
 
 TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
 """The triggers, in the paper's order."""
@@ -44,31 +41,30 @@ TRIGGER_CLASS: Mapping[Trigger, TriggerClass] = MappingProxyType(
 )
 """The class of each trigger: the first three, the other four."""
 
-
 Finder = Literal["rules", "llm", "person"]
 """Kinds of interveners."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """A flaw that somebody found in a run."""
+    """A flaw found in a transcript."""
 
     trigger: Trigger
-    """Which kind of flaw."""
+    """The kind of flaw."""
     offset: int
-    """Where it begins, in characters of the transcript's text."""
+    """Start of the flaw, in characters of the transcript's text."""
     evidence: str
     """The words or numbers that show it."""
     confidence: float = 1.0
-    """How sure the finder is, in [0, 1]."""
+    """Confidence of the finder, in [0, 1]."""
     rule: str = ""
-    """The rule that found it, where a rule did; "llm" where a language model did, "person" where a person did."""
+    """Name of the rule that found it; "llm" for a language model, "person" for a person."""
     why: str = ""
-    """What is wrong there, in words; "" where the rule says it."""
+    """Explanation in words; "" if the rule's name is enough."""
 
     def __post_init__(self) -> None:
         if self.trigger not in TRIGGERS:
-            raise ValueError(f"trigger {self.trigger!r} is none of {', '.join(TRIGGERS)}")
+            raise ValueError(f"trigger {self.trigger!r} must be one of {', '.join(TRIGGERS)}")
         if not 0 <= self.confidence <= 1:
             raise ValueError(f"confidence is {self.confidence!r}; give a number in [0, 1]")
         if self.offset < 0:
@@ -76,19 +72,19 @@ class Finding:
 
     @property
     def finder(self) -> Finder:
-        """Who found it."""
+        """The kind of intervener that found the flaw."""
         return self.rule if self.rule in ("llm", "person") else "rules"  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intervention:
-    """A hint, dropped in where a flaw was."""
+    """A hint inserted in place of a flaw."""
 
     finding: Finding
     """The flaw."""
     hint: str
-    """One or two sentences in the reasoner's own voice, as they stand in the transcript but for the white space."""
+    """One or two sentences in the reasoner's own voice, as in the transcript, without surrounding white space."""
     cut: int
-    """The offset at which the transcript was cut and the hint put, in characters."""
+    """Offset at which the transcript was cut and the hint inserted, in characters."""
     removed: str
-    """What stood after the cut, tool output included."""
+    """The text removed after the cut, including tool output."""

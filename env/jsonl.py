@@ -1,6 +1,6 @@
 """Read, append and write JSON Lines: one object per line, UTF-8. Errors name the file and the line.
 
-A file that grows can be read at any time, also after a crash: the last line may be torn, and is left out then.
+A growing file can be read at any time, also after a crash: an incomplete last line is ignored.
 """
 
 from __future__ import annotations
@@ -21,58 +21,57 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line as bytes, and where it is in its file."""
+    """A line as bytes with its position in the file."""
 
     number: int
-    """From 1."""
+    """Line number, from 1."""
     start: int
-    """The offset of its first byte."""
+    """Offset of its first byte."""
     raw: bytes
     """Its bytes, with the line break if it has one."""
 
     @property
     def end(self) -> int:
-        """The offset of the byte after it."""
+        """The offset after its last byte."""
         return self.start + len(self.raw)
 
     @property
     def closed(self) -> bool:
-        """Whether it has its line break. Only the last line of a file may lack it, and may be about to get it."""
+        """Whether it has its line break, which only the last line of a file may lack."""
         return self.raw.endswith(b"\n")
 
 
 def read_jsonl(
     path: Path, parse: Callable[[dict[str, Any]], T], *, growing: bool = False, what: str = ""
 ) -> Iterator[tuple[int, T]]:
-    """Yield line numbers, from 1, and the result of `parse` for the object on each line. Blank lines are skipped.
+    """Yield the number, from 1, and the parsed object of each line. Blank lines are skipped.
 
-    growing: the file is still being written, or was when a process was killed: a torn last line is left out, and a
-        missing file has no lines.
+    growing: the file may still be written: ignore an incomplete last line, and treat a missing file as empty.
     what: what each line should be, for messages, such as "a sample of this evaluation".
-    Raises ValueError, naming file and line, for a line that is not an object, and for a ValueError, TypeError or
-    KeyError of `parse`.
+    Raises ValueError with file and line if a line is not an object, or if `parse` raises ValueError, TypeError,
+    AttributeError or KeyError.
     """
     if growing and not path.exists():
         return
     with path.open("rb") as file:
-        for line in raw_lines(file, torn=not growing):
+        for line in raw_lines(file, incomplete=not growing):
             yield line.number, parse_line(path, line.number, line.raw, parse, what=what)
 
 
 def read_latest(path: Path, parse: Callable[[dict[str, Any]], T], *, key: Callable[[T], object], what: str) -> list[T]:
-    """Read a growing file. Of several lines with one key the last one counts, in the place of the first."""
+    """Read a growing file. Of several lines with one key, return the last in the position of the first."""
     return list({key(value): value for _, value in read_jsonl(path, parse, growing=True, what=what)}.values())
 
 
-def raw_lines(file: BinaryIO, *, start: int = 0, number: int = 1, torn: bool = False) -> Iterator[Line]:
-    """Yield the lines from byte `start`, the beginning of line `number`, without parsing them. Blank ones are skipped.
+def raw_lines(file: BinaryIO, *, start: int = 0, number: int = 1, incomplete: bool = False) -> Iterator[Line]:
+    """Yield unparsed lines from byte `start`, the start of line `number`. Blank lines are skipped.
 
-    torn: also yield a last line that is cut short, that is, without a line break and not valid JSON.
+    incomplete: also yield a last line without a line break that is not valid JSON.
     """
     file.seek(start)
     for raw in file:
         line = Line(number, start, raw)
-        if not line.closed and not torn and not _is_json(raw):
+        if not line.closed and not incomplete and not _is_json(raw):
             return
         if raw.strip() and raw.strip() != _BYTE_ORDER_MARK:
             yield line
@@ -101,13 +100,13 @@ def parse_line(path: Path, number: int, raw: bytes, parse: Callable[[dict[str, A
 
 
 def append_line(path: Path, data: Mapping[str, Any], *, shared: bool = False) -> None:
-    """Append an object and wait until it is on disk. A torn last line is removed first.
+    """Append an object and sync it to disk, after removing an incomplete last line.
 
-    shared: several processes append to the file at once. Then lines stay whole, but nothing is repaired or awaited.
+    shared: several processes append at once. Each line is one write, without repair or sync.
     """
     if not shared:
         repair(path)
-    # A single write either way, which other processes cannot get into.
+    # One write per line, so that lines of other processes cannot interleave.
     with path.open("ab") as file:
         file.write(_line(data).encode())
         if not shared:
@@ -121,7 +120,7 @@ def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 
 
 def repair(path: Path) -> int:
-    """Remove a torn last line; returns the number of bytes removed. A missing file is left alone."""
+    """Remove an incomplete last line and return the number of bytes removed. A missing file is ignored."""
     if not path.exists():
         return 0
     with path.open("rb+") as file:

@@ -1,7 +1,4 @@
-"""A problem to solve: the question, and the answers that count as right.
-
-The question is all that a reasoner gets to see; answers, rule and source stay with whoever scores.
-"""
+"""Problems with their accepted answers. A reasoner sees only the question; the other fields are for scoring."""
 
 from __future__ import annotations
 
@@ -10,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 AnswerKey = float | Literal["infeasible", "unbounded"]
-"""What counts as right: a number in the unit that the question asks for, or the fact that there is no optimum."""
+"""An accepted answer: a number in the unit the question asks for, or why an optimum does not exist."""
 
 Difficulty = Literal["easy", "complex", ""]
-"""How hard a generated problem is; "" where nobody said."""
+"""Difficulty of a generated problem; "" if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,15 +22,15 @@ class Problem:
     question: str
     """The problem in words, data included."""
     answers: tuple[AnswerKey, ...]
-    """The accepted answers; any of them is right. Empty where nobody knows one: then no run at it can be scored."""
+    """The accepted answers; any of them is correct. Empty if unknown, then the problem cannot be scored."""
     rule: str = "paper"
-    """The name of the scoring rule (`env.reward.RULES`) that the answers are meant for."""
+    """Name of the scoring rule (`env.reward.RULES`) for the answers."""
     source: str = ""
-    """Where the problem and its answers come from, such as a data set and its release."""
+    """Origin of the problem and its answers, such as a data set and its release."""
     family: str = ""
-    """The generator's family, such as "knapsack"; "" for problems that were collected."""
+    """Problem family of a generated problem, such as "knapsack"; "" for others."""
     difficulty: Difficulty = ""
-    """How hard it is meant to be."""
+    """Intended difficulty."""
 
     def __post_init__(self) -> None:
         for name in ("id", "question", "rule"):

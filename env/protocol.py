@@ -1,8 +1,8 @@
-"""The two ways in which a model writes code into a run and gets to see what it printed.
+"""The two text protocols: how a model writes code and sees its output.
 
-`Inline`, the default: a ```` ```python ```` block, answered by an ```` ```output ```` block, as the authors of
-arXiv 2510.04204 publish it. `ToolCall`: a `<tool_call>` of `run_python`, answered by a `<tool_response>`, as Qwen3 and
-Hermes were trained to. Both read the text since the last observation, and none ever trusts it.
+`Inline`, the default: a ```` ```python ```` block, answered by an ```` ```output ```` block, as in arXiv 2510.04204.
+`ToolCall`: a `<tool_call>` of `run_python`, answered by a `<tool_response>`, as in the training of Qwen3 and Hermes.
+Both read the untrusted text since the last observation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 
 from storm_calm.env.answers import last_boxed
 from storm_calm.env.code_fences import CODE_CLOSING, CODE_OPENING, FENCE, OUTPUT_START
-from storm_calm.env.output_blocks import observed, truncate_at_output
+from storm_calm.env.output_blocks import observed
 from storm_calm.env.reasoner import Message
 from storm_calm.env.system_prompt import INLINE_PROMPT, TOOL_CALL_PROMPT
 from storm_calm.sandbox import Execution
@@ -23,59 +23,68 @@ from storm_calm.sandbox import Execution
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Action:
-    """What a model's text asks for."""
+    """The action requested by a model's text."""
 
     kind: Literal["code", "answer", "none"]
-    """"code": a complete program, whatever else is there; "answer": a boxed answer and no program, not even begun."""
+    """"code": a complete program, whatever else the text has; "answer": a boxed answer and no opened code block."""
     code: str | None = None
     """The program; None unless `kind` is "code"."""
     start: int | None = None
-    """The offset at which the first code block begins, be it complete or not; None without one."""
+    """Start offset of the first code block, complete or not; None without one."""
     end: int
-    """The offset after the code block, its line break included; the text's length where there is no program."""
+    """Offset after the code block and its line break; the text's length without a program."""
 
 
 class Protocol(typing.Protocol):
-    """How code and observations stand in a text."""
+    """The notation of code and observations in text."""
 
     @property
     def name(self) -> str:
-        """Its name in configurations."""
+        """Name in configurations."""
 
     @property
     def instructions(self) -> str:
-        """What a model is told that does not know the protocol yet."""
+        """The system prompt for models that were not trained on the protocol."""
 
     @property
     def stop(self) -> tuple[str, ...]:
-        """The strings at which generation must stop, themselves kept."""
+        """The stop strings of generation, which are kept in the text."""
 
     def messages(self, question: str, instructions: str | None = None) -> list[Message]:
-        """The chat that opens a run; other `instructions` instead of the protocol's own, "" for none."""
+        """Return the first messages of an episode. instructions: replace the protocol's own; "" for none."""
 
     def read(self, text: str) -> Action:
-        """The first thing that `text`, written since the last observation, asks for."""
+        """Return the first action in `text`, the model's text since the last observation."""
 
     def remove_output(self, text: str) -> str:
-        """Return `text` up to where the model begins to write an output itself."""
+        """Return `text` up to the first output block, which the model must not write."""
 
     def observation(self, execution: Execution, *, last: bool) -> str:
-        """What the model gets to see of an execution; `last` if no other will be allowed."""
+        """Return the observation of an execution. last: no further execution is allowed."""
 
 
-RESPONSE_START = "<tool_response>"
-"""How the response to a tool call opens."""
+class _TextProtocol:
+    """The parts that both protocols share."""
+
+    instructions: str
+    output_start: str
+
+    def messages(self, question: str, instructions: str | None = None) -> list[Message]:
+        instructions = self.instructions if instructions is None else instructions
+        user: Message = {"role": "user", "content": question}
+        return [{"role": "system", "content": instructions}, user] if instructions else [user]
+
+    def remove_output(self, text: str) -> str:
+        return text.partition(self.output_start)[0]
 
 
-class Inline:
+class Inline(_TextProtocol):
     """Code and output as fenced blocks in running text."""
 
     name = "inline"
-    stop = (f"{FENCE}\n", OUTPUT_START)
+    output_start = OUTPUT_START
+    stop = (f"{FENCE}\n", output_start)
     instructions = INLINE_PROMPT
-
-    def messages(self, question: str, instructions: str | None = None) -> list[Message]:
-        return _messages(question, self.instructions if instructions is None else instructions)
 
     def read(self, text: str) -> Action:
         opening = CODE_OPENING.search(text)
@@ -85,26 +94,21 @@ class Inline:
             return Action(kind="code", code=code, start=opening.start(), end=closing.end())
         return _no_program(text, opening)
 
-    def remove_output(self, text: str) -> str:
-        return truncate_at_output(text, OUTPUT_START)
-
     def observation(self, execution: Execution, *, last: bool) -> str:
-        return f"{OUTPUT_START}\n{observed(execution, last=last)}\n{FENCE}\n"
+        return f"{self.output_start}\n{observed(execution, last=last)}\n{FENCE}\n"
 
 
-class ToolCall:
-    """Code as the native tool call of chat models. The response stands in the same turn, right after the call."""
+class ToolCall(_TextProtocol):
+    """Code as the native tool call of chat models. The response follows the call in the same turn."""
 
     name = "tool_call"
-    stop = ("</tool_call>", RESPONSE_START)
+    output_start = "<tool_response>"
+    stop = ("</tool_call>", output_start)
     instructions = TOOL_CALL_PROMPT
-
-    def messages(self, question: str, instructions: str | None = None) -> list[Message]:
-        return _messages(question, self.instructions if instructions is None else instructions)
 
     def read(self, text: str) -> Action:
         end = 0
-        # Not by one expression for a whole call: it takes quadratic time for calls that are never closed.
+        # One expression for a whole call would take quadratic time if calls are never closed.
         while opening := re.compile("<tool_call>").search(text, end):
             closing = re.compile(r"</tool_call>\s*").search(text, opening.end())
             if closing is None:
@@ -115,20 +119,12 @@ class ToolCall:
             end = closing.end()
         return _no_program(text, None)
 
-    def remove_output(self, text: str) -> str:
-        return truncate_at_output(text, RESPONSE_START)
-
     def observation(self, execution: Execution, *, last: bool) -> str:
-        return f"{RESPONSE_START}\n{observed(execution, last=last)}\n</tool_response>\n"
+        return f"{self.output_start}\n{observed(execution, last=last)}\n</tool_response>\n"
 
 
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in (Inline(), ToolCall())}
 """The protocols by name."""
-
-
-def _messages(question: str, instructions: str) -> list[Message]:
-    user: Message = {"role": "user", "content": question}
-    return [{"role": "system", "content": instructions}, user] if instructions else [user]
 
 
 def _no_program(text: str, opening: re.Match[str] | None) -> Action:
@@ -138,7 +134,7 @@ def _no_program(text: str, opening: re.Match[str] | None) -> Action:
 
 
 def _called(call: str) -> str | None:
-    """The program in the JSON of a call; None where it calls something else."""
+    """Return the program in the JSON of a call, or None for a call of another tool."""
     try:
         data = json.loads(call, strict=False)
         code = data["arguments"]["code"] if data["name"] == "run_python" else None

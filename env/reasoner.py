@@ -1,8 +1,8 @@
-"""What the environment asks of a model: to render a prompt, to encode text, and to go on writing.
+"""The model interface of the environment: render a prompt, encode text, and continue a text.
 
-A `Reasoner` works on raw prompts, never on chat turns: chat templates rewrite a half-finished turn without a word, and
-a hint has to land inside one. Who has nothing but chat turns has a hint marked in the text and makes a turn of it
-(`hint_marks`). Reasoners themselves live in `agents.reasoners`.
+A `Reasoner` works on raw prompts, not on chat turns: chat templates silently rewrite an unfinished turn, and hints are
+inserted inside of turns. Reasoners that only have chat turns find hints by their `hint_marks`. Implementations are in
+`agents.reasoners`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import TypedDict
 from storm_calm.env.transcript import Finish, check_tokens
 
 Encoding = tuple[tuple[int, ...], tuple[int, ...]]
-"""Token ids, and the offset in the text at which each ends (see `Span.ends`); both of shape (tokens,)."""
+"""Token ids and their end offsets in the text (see `Span.ends`), each of shape (tokens,)."""
 
 
 class ReasonerError(RuntimeError):
-    """The reasoner failed, not the model: an endpoint that is down, half a stream, a prompt that it refuses."""
+    """A failure of the reasoner: unreachable endpoint, incomplete stream, rejected prompt."""
 
 
 class Message(TypedDict):
@@ -28,19 +28,18 @@ class Message(TypedDict):
     role: str
     """"system", "user" or "assistant"."""
     content: str
-    """What it says."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How tokens are drawn."""
+    """Sampling parameters."""
 
     temperature: float = 0.6
     """0 always takes the likeliest token."""
     top_p: float = 0.95
-    """Draw from the likeliest tokens that together have this probability."""
+    """Sample from the likeliest tokens that together have this probability."""
     seed: int | None = None
-    """For the same draw again; None for another each time."""
+    """Random seed; None for a different draw each time."""
 
     def __post_init__(self) -> None:
         if not self.temperature >= 0:
@@ -54,25 +53,25 @@ class Chunk:
     """A piece of a stream."""
 
     text: str
-    """What was written since the last chunk."""
+    """The text since the last chunk."""
     ids: tuple[int, ...] | None = None
-    """Its token ids; None where the reasoner gives none."""
+    """Its token ids; None if the reasoner returns none."""
     ends: tuple[int, ...] | None = None
-    """Where each token ends in this chunk's text."""
+    """End offset of each token in this chunk's text."""
     finish: Finish | None = None
-    """Why the model stopped; set in the last chunk of a stream and in no other."""
+    """Why the model stopped; only in the last chunk of a stream."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Generation:
-    """What a model wrote in one go."""
+    """The output of one generation."""
 
     text: str
     """The text, without the text of an end-of-turn token. With finish "stop" it ends in the stop string."""
     ids: tuple[int, ...] | None = None
-    """Its token ids; with finish "end" the end-of-turn id is the last. None where the reasoner gives none."""
+    """Its token ids; with finish "end" the end-of-turn id is the last. None if the reasoner returns none."""
     ends: tuple[int, ...] | None = None
-    """Where each token ends in `text`."""
+    """End offset of each token in `text`."""
     finish: Finish
     """Why the model stopped."""
 
@@ -81,10 +80,7 @@ class Generation:
 
 
 def collect(chunks: Iterable[Chunk]) -> Generation:
-    """A whole stream as one generation. It has ids if every chunk with text has.
-
-    Raises ReasonerError where the stream breaks off: no chunk says why the model stopped.
-    """
+    """Join a stream. The result has ids if every chunk with text has. Raises ReasonerError if `finish` is missing."""
     text = ""
     ids: list[int] = []
     ends: list[int] = []
@@ -100,63 +96,57 @@ def collect(chunks: Iterable[Chunk]) -> Generation:
             return Generation(
                 text=text, ids=tuple(ids) if tokens else None, ends=tuple(ends) if tokens else None, finish=chunk.finish
             )
-    raise ReasonerError(f"the stream broke off after {len(text)} characters")
+    raise ReasonerError(f"the stream ended after {len(text)} characters without a finish reason")
 
 
 class PromptRenderer(typing.Protocol):
-    """How text is put to one particular model."""
+    """Prompt rendering and encoding for one model."""
 
     @property
     def instructions(self) -> str | None:
-        """What the model is told before the question, "" for nothing; None for the text protocol's own words."""
+        """The system prompt, "" for none; None for the text protocol's own."""
 
     @property
     def context(self) -> int | None:
-        """The most tokens of prompt and answer together; None where it is not known."""
+        """Maximum tokens of prompt and output together; None if unknown."""
 
     @property
     def hint_marks(self) -> tuple[str, str]:
-        """What stands before and after a hint in the text; ("", "") for models that go on inside their own turn."""
+        """Text before and after a hint; ("", "") for models that continue inside their own turn."""
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The raw prompt: the chat template up to where the model begins to write, an opened `<think>` included.
+        """Return the raw prompt: the chat template up to the model's first token, including an opened `<think>`.
 
-        Names of special tokens in what the messages say are broken up by a space, see `env.special_tokens`.
+        Names of special tokens in message contents are broken up by a space, see `env.special_tokens`.
         """
 
     def encode(self, text: str) -> Encoding | None:
-        """`text` encoded by itself, nothing added at its ends; None for a model whose tokens are not known here.
-
-        Names of special tokens in it are text like any other: it may come from anybody.
-        """
+        """Encode untrusted text, special tokens' names as ordinary text; None if the tokenizer is unknown."""
 
     def encode_marked(self, text: str) -> Encoding | None:
-        """The same for what `render` gave, and for a model's own words: here these names become special tokens."""
+        """Encode rendered prompts or a model's own output, in which names of special tokens become special tokens."""
 
 
 class Reasoner(PromptRenderer, typing.Protocol):
-    """A model that goes on writing from a raw prompt."""
+    """A model that continues a raw prompt."""
 
     @property
     def name(self) -> str:
-        """Which model it is, for records and messages."""
+        """Name of the model, for records and messages."""
 
     @property
     def sampling(self) -> Sampling:
-        """How it draws tokens if nobody says otherwise."""
+        """The default sampling parameters."""
 
     def stream(
         self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
     ) -> Iterator[Chunk]:
-        """Go on from `prompt` until a stop string, which is kept, the end of the turn, or `max_tokens`.
-
-        Raises ReasonerError.
-        """
+        """Continue `prompt` until a stop string (kept), the end of the turn, or `max_tokens`. Raises ReasonerError."""
 
     def generate(
         self, prompt: str | tuple[int, ...], *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
     ) -> Generation:
-        """The same, all at once."""
+        """Return the whole stream as one generation."""
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Release all resources."""

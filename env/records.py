@@ -1,11 +1,10 @@
-"""Problems and episodes in JSONL files: one JSON object a line, UTF-8, errors that name the file and the line.
+"""Read and write problems and episodes as JSON Lines. Errors name the file and the line.
 
 A problem needs `id`, `question`, and `answer` or `answers`:
 
     {"id": "mix-1", "question": "A workshop makes ...", "answer": "1,234.5"}
 
-Episodes are appended one by one, each on disk before the next begins, so a run that is killed loses the line it was
-writing and no other.
+Each episode is synced to disk when it is appended, so a killed process loses at most the line being written.
 """
 
 from __future__ import annotations
@@ -26,90 +25,84 @@ from storm_calm.env.serialize import from_json, to_json
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProblemLine:
-    """A line of a file of problems. Other fields are ignored."""
+    """A line of a problem file. Other fields are ignored."""
 
     id: str | int
     """Unique within the file."""
     question: str
     """The problem in words, data included."""
     answer: float | str | None = None
-    """The accepted answer: a number, "infeasible", "unbounded", or a text that `parse_answer` reads."""
+    """The accepted answer: a number, "infeasible", "unbounded", or text that `parse_answer` reads."""
     answers: tuple[float | str, ...] | None = None
-    """Several accepted answers, in place of one."""
+    """Several accepted answers, instead of `answer`."""
     rule: str | None = None
-    """The scoring rule that the answers are meant for."""
+    """Name of the scoring rule for the answers."""
     source: str | None = None
-    """Where the problem and its answers come from."""
+    """Origin of the problem and its answers."""
     family: str | None = None
-    """The generator's family, such as "knapsack"."""
+    """Problem family of a generated problem, such as "knapsack"."""
     difficulty: Difficulty | None = None
-    """How hard it is meant to be."""
+    """Intended difficulty."""
 
 
 def read_problems(path: str | Path) -> tuple[Problem, ...]:
-    """The problems of a file, in order.
+    """Return the problems of a file, in order; each line as in `ProblemLine`, blank lines ignored.
 
-    `answers` is a list and `answer` one answer: a number, "infeasible", "unbounded", or text that `parse_answer` reads.
-    `rule`, `source`, `family` and `difficulty` are optional, other fields are ignored, and so are blank lines.
-    Raises ValueError, naming file and line, for anything that is not a problem, and for an id that was there before.
+    Raises ValueError with file and line for an invalid problem or a repeated id.
     """
     path = Path(path)
     seen: dict[str, int] = {}
     problems: list[Problem] = []
     for number, problem in read_jsonl(path, _problem):
         if problem.id in seen:
-            raise ValueError(f'{path}:{number}: "id" {problem.id!r} is already that of line {seen[problem.id]}')
+            raise ValueError(f'{path}:{number}: "id" {problem.id!r} is already used in line {seen[problem.id]}')
         seen[problem.id] = number
         problems.append(problem)
     if not problems:
-        raise ValueError(f"{path}: no problems in it; put one JSON object a line")
+        raise ValueError(f"{path}: no problems in this file; write one JSON object per line")
     return tuple(problems)
 
 
 def write_problems(path: str | Path, problems: Iterable[Problem]) -> None:
-    """Write problems for `read_problems`, in place of what was there, all or nothing.
-
-    Raises ValueError for an id that occurs twice.
-    """
+    """Write a problem file atomically. Raises ValueError for a repeated id."""
     path = Path(path)
     seen: set[str] = set()
     lines: list[dict[str, Any]] = []
     for problem in problems:
         if problem.id in seen:
-            raise ValueError(f"{path}: two problems have the id {problem.id!r}")
+            raise ValueError(f"{path}: two problems have the id {problem.id!r}; give unique ids")
         seen.add(problem.id)
         lines.append(to_json(problem))
     write_lines(path, lines)
 
 
 def read_episodes(path: str | Path) -> tuple[Episode, ...]:
-    """The episodes of a file, in order; a last line that a kill cut short is left out.
+    """Return the episodes of a file, in order; an incomplete last line is ignored.
 
-    Raises ValueError, naming file and line, for any other line that is not an episode.
+    Raises ValueError with file and line for any other invalid line, FileNotFoundError if the file is missing.
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; give a file of episodes")
+        raise FileNotFoundError(f"{path}: no such file; give an episode file")
     return tuple(episode for _, episode in read_jsonl(path, episode_from_json, growing=True))
 
 
 def episode_to_json(episode: Episode) -> dict[str, Any]:
-    """The JSON data of a line of a file of episodes."""
+    """Return the JSON data of a line of an episode file."""
     return with_version(to_json(episode))
 
 
 def episode_from_json(data: dict[str, Any]) -> Episode:
-    """The episode in a line of a file of episodes. Raises ValueError that names the field."""
+    """Parse a line of an episode file. Raises ValueError that names the field."""
     return from_json(Episode, without_version(data))
 
 
 def append_episode(path: str | Path, episode: Episode) -> None:
-    """Add an episode at the end of a file and wait until it is on disk. A last line that was cut short goes first."""
+    """Append an episode and sync it to disk. An incomplete last line is removed first."""
     append_line(Path(path), episode_to_json(episode))
 
 
 def _problem(record: dict[str, Any]) -> Problem:
-    """The problem in one line's object. Raises ValueError that names the field and the fix."""
     values: dict[str, Any] = {}
     for name in (field.name for field in fields(ProblemLine) if not field.name.startswith("answer")):
         value = record.get(name)
@@ -134,7 +127,7 @@ def _problem(record: dict[str, Any]) -> Problem:
 def _answers(record: dict[str, Any]) -> tuple[AnswerKey, ...]:
     one, several = record.get("answer"), record.get("answers")
     if one is not None and several is not None:
-        raise ValueError('both "answer" and "answers" are there; give one of them')
+        raise ValueError('"answer" and "answers" are both given; give one of them')
     if several is not None:
         if not isinstance(several, list) or not several:
             raise ValueError(f'"answers" is {short(several)}; give a list of at least one answer')

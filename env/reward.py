@@ -1,11 +1,11 @@
-"""Whether an episode's answer is right, under a named rule.
+"""Score an episode's answer under a named rule.
 
     score(episode).reward                     # the problem's own rule
     score(episode, rule="sirl").reward
 
-The rule alone moves published scores by several points, so a score always says which one it used. Under every rule
-"infeasible" and "unbounded" match only themselves, and any of a problem's accepted answers is right. Below, p is the
-answer and a the accepted one.
+The rule alone changes published scores by several points, so every score names its rule. Under every rule "infeasible"
+and "unbounded" match only themselves, and any of a problem's accepted answers is correct. Below, p is the answer and a
+the accepted answer.
 """
 
 from __future__ import annotations
@@ -20,39 +20,38 @@ from storm_calm.env.episode import Episode
 from storm_calm.env.problem import AnswerKey
 
 Reason = Literal["correct", "wrong_answer", "no_answer", "budget", "length", "malformed", "infrastructure"]
-"""Why a score is what it is. no_answer: the box holds nothing that can be read; the last four are stop reasons."""
+"""The reason of a score. no_answer: the box cannot be read. The last four are stop reasons."""
 
 Rule = Callable[[float, float], bool]
-"""Whether the answer (first) is as good as the accepted one (second)."""
+"""Compares the answer (first) to the accepted answer (second)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
-    """The verdict on an episode."""
+    """The score of an episode."""
 
     reward: float | None
-    """1.0 where the answer is right, 0.0 where it is not; None where the sandbox failed, which is nobody's mistake."""
+    """1.0 for a correct answer, 0.0 otherwise; None if the sandbox failed, which is not the model's fault."""
     answer: Answer | None
-    """The answer that was read; None where there is none."""
+    """The answer that was read, if any."""
     reason: Reason
-    """Why."""
     rule: str
-    """The rule that was used."""
+    """Name of the rule."""
 
 
 def score(episode: Episode, rule: str | None = None) -> Score:
     """Score a finished episode.
 
     rule: a name in `RULES`, instead of the problem's own.
-    Raises ValueError for an unknown rule, for an episode that is not over, and for a problem without accepted answers.
+    Raises ValueError for an unknown rule, an unfinished episode, or a problem without accepted answers.
     """
     name = episode.problem.rule if rule is None else rule
     if name not in RULES:
-        raise ValueError(f"rule {name!r} is none of {', '.join(RULES)}")
+        raise ValueError(f"rule {name!r} must be one of {', '.join(RULES)}")
     if episode.stop is None:
-        raise ValueError(f"problem {episode.problem.id!r}: the episode is not over, so it has no score yet")
+        raise ValueError(f"problem {episode.problem.id!r}: the episode is not finished, so it cannot be scored")
     if not episode.problem.answers:
-        raise ValueError(f"problem {episode.problem.id!r}: no accepted answer is known, so it cannot be scored")
+        raise ValueError(f"problem {episode.problem.id!r}: it has no accepted answers, so it cannot be scored")
     if episode.stop == "infrastructure":
         return Score(reward=None, answer=None, reason="infrastructure", rule=name)
     if episode.stop != "answer":
@@ -66,37 +65,36 @@ def score(episode: Episode, rule: str | None = None) -> Score:
 
 
 def matches(answer: Answer, accepted: AnswerKey, rule: Rule) -> bool:
-    """Whether `answer` is as good as `accepted`: the same status, or numbers that `rule` takes for equal."""
+    """Return whether both have the same status, or numbers that are equal under `rule`."""
     if isinstance(accepted, str) or answer.value is None:
         return answer.status == accepted
     return rule(answer.value, accepted)
 
 
 def paper(p: float, a: float) -> bool:
-    """|p - a| <= 1e-4 |a|, and |p| <= 1e-4 where a = 0.
+    """Test |p - a| <= 1e-4 |a|, or |p| <= 1e-4 if a = 0.
 
-    The relative error of arXiv 2510.04204, which publishes neither its bound nor what it does at 0: both are ours.
+    The relative error is that of arXiv 2510.04204; its bound and the case a = 0 are not published, both are ours.
     """
     return abs(p - a) <= 1e-4 * abs(a) if a else abs(p) <= 1e-4
 
 
 def sirl(p: float, a: float) -> bool:
-    """|p - a| / (|a| + 1) <= 1e-6, as SIRL and OptiMind have it."""
+    """Test |p - a| / (|a| + 1) <= 1e-6, as SIRL and OptiMind do."""
     return abs(p - a) / (abs(a) + 1) <= 1e-6
 
 
 def orlm(p: float, a: float) -> bool:
-    """Both rounded to whole numbers, then |p - a| / |a| <= 0.05, and |p| <= 0.05 where a = 0; ORLM, OptMATH, OR-R1."""
+    """Round both, then test |p - a| / |a| <= 0.05, or |p| <= 0.05 if a = 0, as ORLM, OptMATH and OR-R1 do."""
     p, a = round(p), round(a)
     return abs((p - a) / a) <= 0.05 if a else abs(p) <= 0.05
 
 
 def mamo(p: float, a: float) -> bool:
-    """|p - a| < 10^-d with d the decimals of a, at least 2; or |p - a| / |a| <= 1e-4 where a is not 0. Mamo's."""
+    """Test |p - a| < 10^-d, d the decimals of a, at least 2, or |p - a| / |a| <= 1e-4 if a is not 0, as Mamo does."""
     exponent = Decimal(repr(float(a))).normalize().as_tuple().exponent
     decimals = max(2, -exponent if isinstance(exponent, int) else 0)
     return abs(p - a) < 10.0**-decimals or (a != 0 and abs((p - a) / a) <= 1e-4)
 
 
 RULES: dict[str, Rule] = {"paper": paper, "sirl": sirl, "orlm": orlm, "mamo": mamo}
-"""The rules by name."""

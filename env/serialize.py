@@ -1,10 +1,10 @@
-"""Values to JSON data and back. JSON data is what `json.loads` returns: dicts, lists, texts, numbers, booleans, None.
+"""Convert dataclasses to JSON data and back. JSON data are the types that `json.loads` returns.
 
     data = to_json(episode)
     episode = from_json(Episode, data)
 
-The definition of a value is its frozen dataclass alone. Reading is strict: every field has its type, numbers are
-finite, and unknown fields are errors. Bytes are written as base64.
+The schema is the frozen dataclass. Validation is strict: each field has its type, numbers are finite, and unknown
+fields are errors. Bytes are base64.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from storm_calm.env.jsonl import short
 
-# Imported when the first value is read or written: a command that only shows its help has no need of it.
+# Imported with the first value, so that a command that only shows its help starts quickly.
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
     from pydantic_core import SchemaSerializer, SchemaValidator
@@ -26,14 +26,14 @@ T = TypeVar("T")
 
 
 def to_json(value: Any, *, digits: int | None = None) -> dict[str, Any]:
-    """Return the JSON data of a dataclass instance. digits: decimals that numbers are rounded to."""
+    """Return the JSON data of a dataclass instance. digits: round numbers to this many decimals."""
     cls: Any = type(value)
     data: dict[str, Any] = _schemas(cls)[1].to_python(value, mode="json", warnings=False)
     return data if digits is None else _rounded(data, digits)
 
 
 def from_json(cls: type[T], data: object) -> T:
-    """Return the `cls` that JSON data describes. Raises ValueError that names the field and the fix."""
+    """Return a `cls` from JSON data. Raises ValueError that names the field and the fix."""
     try:
         value: T = _schemas(cast(Any, cls))[0].validate_python(data)
     except ValueError as error:
@@ -42,15 +42,15 @@ def from_json(cls: type[T], data: object) -> T:
 
 
 def adapter(cls: type[T], *, described: bool = False) -> TypeAdapter[T]:
-    """Return pydantic's adapter of a dataclass, with our settings for it and for the dataclasses in it.
+    """Return pydantic's adapter of a dataclass and its nested dataclasses, with our settings.
 
-    described: take the descriptions of fields from their docstrings, which reads the source.
+    described: read descriptions of fields from their docstrings in the source.
     """
     from pydantic import ConfigDict, TypeAdapter
     from typing_extensions import TypeAliasType
 
     settings = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=described)
-    # Settings cannot be given for a dataclass, but for an alias of it.
+    # Pydantic takes settings for an alias, not for a dataclass.
     return TypeAdapter(TypeAliasType(cls.__name__, cls), config=settings)  # type: ignore[arg-type]
 
 
@@ -113,14 +113,14 @@ _GIVE = {
     "mapping_type": "an object",
     "dataclass_type": "an object",
 }
-"""The fix for each type of fault; others have it in their message."""
+"""The expected value by error type; for other types it is in pydantic's message."""
 
 
 def _message(error: ValidationError, data: object) -> str:
-    """The first fault in words: the field as a path, such as "episode.usage" or "answers[2]", its value and the fix."""
+    """Describe the first error: the field's path, such as "episode.usage" or "answers[2]", its value and the fix."""
     faults = error.errors(include_url=False)
     path = _path(faults[0], data)
-    # Each branch of a union has a fault of its own, at the same place.
+    # Each member of a union has its own error at the same path.
     same = [fault for fault in faults if _path(fault, data) == path]
     first, name = same[0], f'"{path}"' if path else "it"
     match first["type"]:
@@ -142,5 +142,5 @@ def _path(fault: Any, data: Any) -> str:
             path, data = f"{path}[{part}]", data[part]
         elif isinstance(data, Mapping) and (part in data or fault["type"] == "missing"):
             path, data = f"{path}.{part}" if path else part, data.get(part)
-        # Anything else is the name of a branch of a union, which is not in the data.
+        # Anything else is the name of a union member, which is not in the data.
     return path

@@ -1,8 +1,8 @@
-"""The solve loop: the model writes a segment, the environment acts on it, until the run has stopped.
+"""The solve loop: the model writes a segment and the environment acts on it, until the episode ends.
 
     episode = run_episode(env, reasoner, problem, seed=1)
 
-Curation, evaluation, serving and training share it. The graphs in `agents` run the same two steps as nodes.
+Curation, evaluation, serving and training share this loop. The graphs in `agents` run its two steps as nodes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from storm_calm.env.solver_env import SolverEnv
 
 
 class SegmentRequest(TypedDict):
-    """The arguments of `Reasoner.generate` and of its kin for the next segment of a run."""
+    """Arguments of `Reasoner.generate` or `Reasoner.stream` for the next segment."""
 
     prompt: str | tuple[int, ...]
     stop: tuple[str, ...]
@@ -31,9 +31,9 @@ class SegmentRequest(TypedDict):
 def run_episode(
     env: SolverEnv, reasoner: Reasoner, problem: Problem, *, seed: int = 0, sampling: Sampling | None = None
 ) -> Episode:
-    """Let `reasoner` work on `problem` until it stops.
+    """Run `reasoner` on `problem` until the episode ends.
 
-    sampling: instead of the reasoner's own; its seed is replaced by that of each segment, see `segment_seed`.
+    sampling: replaces the reasoner's own. Its seed is replaced by each segment's, see `segment_seed`.
     Raises ReasonerError if the reasoner fails.
     """
     env.reset(problem)
@@ -51,9 +51,9 @@ async def solve_async(
     seed: int | str,
     sampling: Sampling,
 ) -> Episode:
-    """Continue the run in `env` until it stops, on an event loop.
+    """Continue the episode in `env` on an event loop until it ends.
 
-    write: awaits the model. act: has `env.act` called, which waits for a program, off the event loop.
+    write: runs the model. act: runs `env.act`, which blocks, outside of the event loop.
     """
     while env.episode.stop is None:
         started = perf_counter()
@@ -64,14 +64,14 @@ async def solve_async(
 
 
 def write_segment(env: SolverEnv, generate: Callable[..., Generation], *, seed: int | str, sampling: Sampling) -> None:
-    """Have `generate` write the next segment, and append it to the run."""
+    """Generate the next segment and append it to the episode."""
     started = perf_counter()
     generation = generate(**next_segment(env, seed=seed, sampling=sampling))
     env.write(generation, seconds=perf_counter() - started)
 
 
 def next_segment(env: SolverEnv, *, seed: int | str, sampling: Sampling) -> SegmentRequest:
-    """Return what to ask of the model next. sampling: its seed is replaced by that of the segment."""
+    """Return the arguments for the next segment. sampling: its seed is replaced by the segment's."""
     transcript = env.episode.transcript
     return {
         "prompt": transcript.text if transcript.ids is None else transcript.ids,
@@ -82,10 +82,10 @@ def next_segment(env: SolverEnv, *, seed: int | str, sampling: Sampling) -> Segm
 
 
 def segment_seed(seed: int | str, episode: Episode) -> int:
-    """Return the seed for the next segment of `episode`, in [0, 2**31): the same run again draws the same tokens.
+    """Return a reproducible seed for the next segment of `episode`, in [0, 2**31).
 
-    It depends on the problem's id and on how many segments and interventions there were, and not on the machine or on
-    the order in which problems are taken.
+    It depends on the problem's id and the numbers of segments and interventions, not on the machine or the order of
+    problems.
     """
     segments = sum(span.source == "model" for span in episode.transcript.spans)
     key = f"{seed}|{episode.problem.id}|{segments}|{len(episode.interventions)}"

@@ -1,19 +1,19 @@
-"""Whether a solver stands behind an answer: a right answer without one may be luck, memory or a leak."""
+"""Check answers against solver reports: a correct answer without one may be luck, memory or a leak."""
 
 from __future__ import annotations
 
 from storm_calm.env.answers import read_answer
 from storm_calm.env.episode import Episode
 
-_CLOSE = 1e-6  # relative: solvers stop within tolerances of about this size
-_PRINTED = 5e-3  # absolute: an answer is often the printed objective, rounded to two decimals
+_CLOSE = 1e-6  # Relative; solvers have tolerances of about this size.
+_PRINTED = 5e-3  # Absolute; answers are often printed objectives, rounded to two decimals.
 
 
 def backed_by_report(episode: Episode) -> bool:
-    """Whether the final answer is the objective, up to rounding, or the status of a solve in the episode.
+    """Return whether the final answer is the objective, up to rounding, or the status of a reported solve.
 
-    False if there is no answer. Only solver reports count. They are claims of the program's process: prints cannot
-    forge them, but a program made for it can, so no reward may rest on this (docs/security.md).
+    Only solver reports count. They are claims of the program's process: printing cannot forge them, but a malicious
+    program can, so rewards must not depend on them (docs/security.md).
     """
     answer = read_answer(episode.transcript) if episode.stop == "answer" else None
     if answer is None:

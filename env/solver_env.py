@@ -1,4 +1,4 @@
-"""The environment: a model writes, its programs run, and it sees what they print.
+"""The solver environment: it runs the model's programs and appends their output to the transcript.
 
     with open_sandbox() as sandbox:
         env = SolverEnv(sandbox, reasoner)
@@ -6,11 +6,11 @@
         while (result := env.step(reasoner.generate(...))).stop is None:
             ...
 
-Curation, reinforcement learning, evaluation and serving all go through it. Its state is one immutable `Episode`;
-`snapshot` hands it out and `restore` takes it back at any point, between `write` and `act` too.
+Curation, reinforcement learning, evaluation and serving all use it. Its state is one immutable `Episode`, which
+`snapshot` returns and `restore` replaces at any point, also between `write` and `act`.
 
-Programs run on their own, or, with `sessions`, as the blocks of one session: then each sees what the earlier ones left,
-as in a notebook, and a cut in the transcript takes the session back with it.
+Each program runs alone or, with `sessions`, as a block of one session: it sees the state of earlier blocks, as in a
+notebook, and a cut in the transcript rewinds the session.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ from storm_calm.sandbox import (
 )
 
 DEFAULT_TOKENS = 16384
-"""Tokens of a transcript where neither the caller nor the renderer says how many."""
+"""Maximum tokens of a transcript if neither the caller nor the renderer sets one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepResult:
-    """What came of a model's text."""
+    """The result of a model's text."""
 
     kind: Literal["execute", "continue", "stop"]
-    """"execute": a program ran, and the model sees its output; "continue": the model has to go on writing."""
+    """"execute": a program ran; "continue": the model must continue its text; "stop": the episode ended."""
     execution: Execution | None = None
-    """The run, where one took place."""
+    """The execution, if a program ran."""
     observation: str = ""
-    """The text that was appended; with stop "infrastructure", what failed, which the model does not see."""
+    """The appended text; with stop "infrastructure", the sandbox's error, which the model does not see."""
     stop: StopReason | None = None
-    """Why the run is over; None unless `kind` is "stop"."""
+    """Why the episode ended; None unless `kind` is "stop"."""
 
 
 class SolverEnv:
-    """One run at a time; not for several threads. It never raises for what a model wrote."""
+    """An environment for one episode at a time. It never raises for a model's text, and is not thread-safe."""
 
     def __init__(
         self,
@@ -72,20 +72,20 @@ class SolverEnv:
         files: Mapping[str, bytes] | None = None,
         cancellation: Cancellation | None = None,
     ) -> None:
-        """Set up for one reasoner; `reset` begins a run.
+        """Set up the environment for one reasoner; `reset` starts an episode.
 
-        sandbox: where programs run. Several environments may share it.
-        renderer: how text is put to the model; a `Reasoner` is one.
+        sandbox: runs the programs. Several environments may share it.
+        renderer: renders prompts for the model, usually the `Reasoner` itself.
         protocol: `Inline()` by default.
-        max_executions: programs that may run in one episode (4 in arXiv 2510.04204).
-        max_tokens: tokens of the whole transcript, prompt included; by default the renderer's context, or else 16384.
-        limits: of each program, instead of the sandbox's own.
-        sessions: whether the programs of an episode share their state. The environment is then to be closed after use.
-        files: what lies in the folder of each program when it starts, by relative path, with `sessions` also where an
-            earlier one changed it. The model does not hear of them from here: say it in the question.
-        cancellation: what ends a run from outside; `act` and `step` then raise RunCancelledError, and the episode is
-            what `write` left.
-        Raises ValueError for values that no run can have.
+        max_executions: programs per episode (4 in arXiv 2510.04204).
+        max_tokens: tokens of the whole transcript with its prompt; by default the renderer's context, or else 16384.
+        limits: limits of each program, instead of the sandbox's own.
+        sessions: whether the programs of an episode share their state. Close the environment after use.
+        files: files in each program's folder at its start, by relative path. With `sessions` they replace versions that
+            earlier blocks changed. Mention them in the question: the environment does not.
+        cancellation: ends a program from outside. `act` and `step` then raise RunCancelledError, and the episode keeps
+            its state from `write`.
+        Raises ValueError for invalid values.
         """
         if max_executions < 0:
             raise ValueError(f"max_executions is {max_executions!r}; give 0 or more")
@@ -93,7 +93,7 @@ class SolverEnv:
             raise ValueError(f"max_tokens is {max_tokens!r}; give at least 1")
         self.files = dict(files or {})
         if self.files:
-            Program(code="", limits=limits or sandbox.limits, files=self.files)  # Raises for what can't be there.
+            Program(code="", limits=limits or sandbox.limits, files=self.files)  # Raises for invalid files.
         self.sandbox = sandbox
         self.renderer = renderer
         self.protocol: Protocol = protocol or Inline()
@@ -105,29 +105,29 @@ class SolverEnv:
         self._episode: Episode | None = None
         self._session: Session | None = None
         self._seen: tuple[Execution, ...] = ()
-        """What ran in the session, block for block."""
+        """The executions of the session's blocks."""
 
     @property
     def episode(self) -> Episode:
-        """The run as it stands."""
-        assert self._episode is not None, "reset() or restore() comes first"
+        """The current episode."""
+        assert self._episode is not None, "call reset() or restore() first"
         return self._episode
 
     @property
     def begun(self) -> bool:
-        """Whether there is a run."""
+        """Whether an episode has started."""
         return self._episode is not None
 
     @property
     def remaining(self) -> int:
-        """Tokens that the transcript may still grow by."""
+        """Tokens left for the transcript."""
         return max(0, self.max_tokens - self.episode.transcript.count())
 
     def reset(self, problem: Problem, before: Sequence[Message] = ()) -> Episode:
-        """Begin a run. It is over at once, for "length", where the question takes up all the tokens.
+        """Start an episode. It ends at once, with "length", if the prompt uses all tokens.
 
-        before: earlier turns of the conversation, which the model sees between its instructions and the question.
-        Raises ValueError for one that is neither the user's nor the assistant's.
+        before: earlier turns of the conversation, placed between the instructions and the question.
+        Raises ValueError for a message whose role is not "user" or "assistant".
         """
         for number, message in enumerate(before):
             if message["role"] not in ("user", "assistant"):
@@ -135,46 +135,42 @@ class SolverEnv:
         self._leave_session()
         *instructions, question = self.protocol.messages(problem.question, self.renderer.instructions)
         prompt = self.renderer.render([*instructions, *before, question])
-        self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._prompt(prompt),)))
+        self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._span("prompt", prompt),)))
         if not self.remaining:
             self._stop("length")
         return self.episode
 
     def snapshot(self) -> Episode:
-        """The run as it stands, for `restore`, here or in another environment."""
+        """Return the current episode for `restore`, in this or another environment."""
         return self.episode
 
     def restore(self, episode: Episode) -> None:
-        """Go on from a snapshot, before the next program also in the session: what that has not seen runs again."""
+        """Continue from a snapshot. Before its next program, a session reruns the programs it has not seen."""
         self._episode = episode
 
     def write(self, generation: Generation | str, *, seconds: float = 0.0) -> None:
-        """Append what the model wrote, as far as it is its own: up to its first program, or an output block it made up.
+        """Append the model's text up to the end of its first program or the first output block it wrote itself.
 
-        A token that this cuts through goes, unless it closes the program: then it stays whole. A plain `str` is a whole
-        turn unless it ends in a stop string.
-        seconds: wall seconds that generation took, for `Usage`.
+        A token across that cut is removed, unless it closes the program. A `str` is a whole turn unless it ends in a
+        stop string.
+        seconds: wall seconds of generation, for `Usage`.
         """
-        assert self.episode.stop is None, f"the run is over ({self.episode.stop}); reset, restore or intervene first"
+        assert self.episode.stop is None, f"the episode ended ({self.episode.stop}); reset, restore or intervene first"
         if isinstance(generation, str):
             generation = self._typed(generation)
         before = self.episode.transcript
         span = Span(
-            source="model",
-            text=generation.text,
-            ids=generation.ids,
-            ends=generation.ends,
-            finish=generation.finish,
+            source="model", text=generation.text, ids=generation.ids, ends=generation.ends, finish=generation.finish
         )
         after = self._own(before.append(span))
         self._update(transcript=after, generation_seconds=self.episode.usage.generation_seconds + seconds)
         closed = len(after.spans) > len(before.spans) and generation.finish == "end"
-        # Without this, a model that insists on a made-up output block would be asked the same thing for ever.
+        # Otherwise a model that always starts with its own output block would repeat this step without limit.
         if len(after.text) <= len(before.text) and not closed:
             self._stop("length" if generation.finish == "length" else "malformed")
 
     def act(self) -> StepResult:
-        """Do what the model's text asks for: run its program, take its answer, let it go on, or stop."""
+        """Run the program in the model's text, accept its answer, let it continue, or stop."""
         episode = self.episode
         if episode.stop is not None:
             return StepResult(kind="stop", stop=episode.stop)
@@ -190,26 +186,26 @@ class SolverEnv:
         return StepResult(kind="continue")
 
     def step(self, generation: Generation | str, *, seconds: float = 0.0) -> StepResult:
-        """`write`, then `act`."""
+        """Call `write`, then `act`."""
         self.write(generation, seconds=seconds)
         return self.act()
 
     def intervene(self, finding: Finding, hint: str) -> Intervention:
-        """Cut the transcript where the flaw begins and put `hint` there; the model goes on from it.
+        """Cut the transcript at the flaw and insert `hint`, from which the model continues.
 
-        The cut is at the finding's offset, or at the start of the code block that the offset lies in or whose output it
-        lies in; then left to a token boundary. A hint that stands right there goes too. Executions after the cut are
-        gone, and a run that was over is open again. The renderer's `hint_marks` stand around the hint.
-        Raises ValueError for an offset outside what follows the prompt, and for an empty hint.
+        The cut is at the finding's offset or, if that is inside a code block or its output, at the start of the block;
+        then moved left to a token boundary. A hint right before the cut is removed too. Executions after the cut are
+        removed, and an ended episode is reopened. The renderer's `hint_marks` enclose the hint.
+        Raises ValueError for an offset in the prompt or after the text, and for an empty hint.
         """
         hint = harmless(hint.strip())
         if not hint:
-            raise ValueError("the hint is empty")
+            raise ValueError("the hint is empty; give a sentence")
         before = self.episode.transcript
         start, end = before.turn(finding.offset)
         block = self.protocol.read(before.text[start:end]).start
         kept = before.rewind(finding.offset if block is None else min(finding.offset, start + block))
-        # A hint that the model did nothing with makes room for the new one; piled up, hints would outweigh the run.
+        # A new hint replaces an unused one: repeated hints would outweigh the model's own text.
         while kept.spans[-1].source == "hint":
             kept = Transcript(spans=kept.spans[:-1])
         cut = len(kept.text)
@@ -230,7 +226,7 @@ class SolverEnv:
         return intervention
 
     def close(self) -> None:
-        """Forget the run. The sandbox stays open: it is for whoever opened it to close."""
+        """Close the session and drop the episode. The sandbox stays open for its owner to close."""
         self._leave_session()
         self._episode = None
 
@@ -259,27 +255,24 @@ class SolverEnv:
         return self.sandbox.run(code, limits=self.limits, files=self.files, cancellation=self.cancellation)
 
     def _run_block(self, code: str) -> Execution:
-        """Run `code` in the episode's session, in the state that the episode's executions left.
-
-        Raises SandboxUnavailableError where that state can't be had.
-        """
+        """Run `code` in the session. Raises SandboxUnavailableError if the episode's state cannot be restored."""
         session = self._session = self._session or self.sandbox.session(limits=self.limits)
         executions = self.episode.executions
         known = 0
         while known < min(len(self._seen), len(executions)) and self._seen[known] == executions[known]:
             known += 1
-        if known < len(self._seen):  # Elsewhere it waits for a place, which can't be cancelled.
+        if known < len(self._seen):  # On some backends a rewind waits for a slot and cannot be cancelled.
             session.rewind(known)
         self._seen = self._seen[:known]
         for earlier in executions[known:]:
-            # A failed one changed nothing; it only takes up its number.
-            again = self._run_next(session, earlier.code if earlier.status == "ok" else "raise SystemExit(1)")
+            # A failed program changed nothing, but its block number counts.
+            rerun = self._run_next(session, earlier.code if earlier.status == "ok" else "raise SystemExit(1)")
             self._seen = (*self._seen, earlier)
-            if (again.status == "ok") != (earlier.status == "ok"):
+            if (rerun.status == "ok") != (earlier.status == "ok"):
                 self._leave_session()
                 raise SandboxUnavailableError(
-                    f"program {len(self._seen)} of the episode did not run again as it had: {again.status} instead of "
-                    f"{earlier.status}; go on in the environment that it comes from"
+                    f"program {len(self._seen)} of the episode was rerun with status {rerun.status} instead of "
+                    f"{earlier.status}; continue in the environment that created the episode"
                 )
         execution = self._run_next(session, code)
         self._seen = (*self._seen, execution)
@@ -294,25 +287,22 @@ class SolverEnv:
         self._session, self._seen = None, ()
 
     def _own(self, transcript: Transcript) -> Transcript:
-        """`transcript` without what the model wrote after its program, or in place of the environment."""
+        """Remove the model's text after its first program, or from an output block it wrote itself."""
         text = transcript.text
         start = transcript.turn(len(text))[0]
         own = self.protocol.remove_output(text[start:])
         action = self.protocol.read(own)
         if action.kind != "code":
             return transcript if start + len(own) == len(text) else transcript.rewind(start + len(own))
-        # A turn that was closed right after the program is opened again: the output belongs inside it.
+        # A turn closed right after the program is reopened: the output belongs inside it.
         cut = transcript.rewind(start + action.end)
         if self.protocol.read(cut.text[start:]).kind == "code":
             return cut
         return transcript.rewind(transcript.boundary(start + action.end))
 
-    def _prompt(self, text: str) -> Span:
-        ids, ends = self.renderer.encode_marked(text) or (None, None)
-        return Span(source="prompt", text=text, ids=ids, ends=ends)
-
     def _span(self, source: Source, text: str) -> Span:
-        ids, ends = self.renderer.encode(text) or (None, None)
+        encode = self.renderer.encode_marked if source == "prompt" else self.renderer.encode
+        ids, ends = encode(text) or (None, None)
         return Span(source=source, text=text, ids=ids, ends=ends)
 
     def _typed(self, text: str) -> Generation:
@@ -325,7 +315,7 @@ class SolverEnv:
         return StepResult(kind="stop", stop=reason)
 
     def _update(self, **changes: Any) -> None:
-        """Change the episode; token counts follow from its transcript."""
+        """Replace fields of the episode and recount its tokens."""
         episode = self.episode
         seconds = {name: changes.pop(name) for name in ("generation_seconds", "execution_seconds") if name in changes}
         transcript: Transcript = changes.get("transcript", episode.transcript)

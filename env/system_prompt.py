@@ -1,9 +1,7 @@
-"""The reasoner's system prompt, for each way in which code is run.
+"""System prompts of the reasoner for each protocol.
 
-Models that learned the protocol in training, such as nano, get none (`PromptRenderer.instructions`).
+Models trained on the protocol, such as nano, get none (`PromptRenderer.instructions`).
 """
-
-from __future__ import annotations
 
 _PROMPT = (
     "Solve the optimization problem. Reason step by step, and let Python do the computing: {how} Model the problem "
@@ -22,7 +20,7 @@ TOOL_CALL_PROMPT = _PROMPT.format(
     how="call the tool run_python with a whole program; what it prints comes back as the tool's response. A call "
     'looks like this:\n<tool_call>\n{"name": "run_python", "arguments": {"code": "print(6 * 7)"}}\n</tool_call>\n'
 )
-"""For `env.protocol.ToolCall`: tool calls written out in the text."""
+"""For `env.protocol.ToolCall`: tool calls as text."""
 
 CHAT_PROMPT = _PROMPT.format(
     how="call the tool run_python with a whole program. It runs at once, on its own, and what it prints comes back."

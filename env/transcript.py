@@ -1,11 +1,11 @@
-"""The transcript of a run: spans of text with their sources, and the token ids where the reasoner gives them.
+"""The transcript of an episode: spans of text with their sources and, if known, their token ids.
 
     transcript = Transcript().append(Span(source="prompt", text="How many?")).append(Span(source="model", text="Two."))
     transcript.rewind(9).text                     # "How many?"
 
-It alone knows which tokens were whose, so loss masks (`env.loss_mask`), the viewer and the API's stream are all derived
-from it. Ids are appended or cut off, never encoded anew: another encoding of the same text has other tokens at the
-seams, and a model would be trained on tokens that it never sampled.
+Loss masks (`env.loss_mask`), the viewer and the API's stream are derived from it. Ids are appended or removed, never
+re-encoded: encoding the joined text gives different tokens where spans meet, and training would use tokens that the
+model never sampled.
 """
 
 from __future__ import annotations
@@ -16,46 +16,45 @@ from itertools import accumulate
 from typing import Literal, get_args
 
 Source = Literal["prompt", "model", "tool", "hint"]
-"""Who wrote a span: the question and its instructions, the model, the environment, or an intervener."""
+"""Source of a span: the question and its instructions, the model, the environment, or an intervener."""
 
 Finish = Literal["end", "stop", "length"]
-"""Why a model stopped writing: it closed its turn, it wrote a stop string, or it ran out of tokens."""
+"""Why a model stopped: end of its turn, stop string, or token limit."""
 
 CHARS_PER_TOKEN = 4
-"""Characters that are counted as one token where there are no ids."""
+"""Estimated characters per token, for spans without ids."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """A stretch of a transcript with one source."""
+    """A piece of a transcript from one source."""
 
     source: Source
-    """Who wrote it."""
     text: str
-    """What it says. The text of an end-of-turn token is left out."""
+    """The text, without the text of an end-of-turn token."""
     ids: tuple[int, ...] | None = None
-    """Its token ids, shape (tokens,); None where the reasoner gives none."""
+    """Its token ids, shape (tokens,); None if the reasoner returns none."""
     ends: tuple[int, ...] | None = None
-    """The offset in `text` at which each token ends, shape (tokens,).
+    """End offset of each token in `text`, shape (tokens,).
 
-    A token that ends inside a character ends before it. A token without text, such as the end-of-turn token, ends
-    where the one before it does.
+    A token that ends inside a character ends before it. A token without text, such as the end-of-turn token, has the
+    offset of the token before it.
     """
     finish: Finish | None = None
-    """Why the model stopped here; None in spans of other sources, and in a span of which something was cut off."""
+    """Why the model stopped; None for other sources and for spans that were cut."""
 
     def __post_init__(self) -> None:
         if self.source not in get_args(Source):
-            raise ValueError(f"source {self.source!r} is none of {', '.join(get_args(Source))}")
+            raise ValueError(f"source {self.source!r} must be one of {', '.join(get_args(Source))}")
         if self.finish is not None and (self.finish not in get_args(Finish) or self.source != "model"):
             raise ValueError(f"finish {self.finish!r} does not fit a {self.source} span")
         check_tokens(self.text, self.ids, self.ends)
 
     def cut(self, length: int) -> Span | None:
-        """The span's first `length` characters, or a little less: whole tokens only. None where nothing is left.
+        """Return at most the first `length` characters, in whole tokens; None if nothing is left.
 
-        A tool span is kept whole or not at all. Tokens without text at the cut go, so that cutting a closed turn to its
-        own length opens it again.
+        A tool span is kept whole or not at all. Tokens without text at the cut are removed, so that cutting a closed
+        turn to its own length reopens it.
         """
         if length <= 0 or (self.source == "tool" and length < len(self.text)):
             return None
@@ -79,16 +78,16 @@ class Transcript:
     """Spans in order, prompt first. All offsets are characters of `text`."""
 
     spans: tuple[Span, ...] = ()
-    """The spans; no prompt follows a span of another source."""
+    """The spans; prompt spans precede all others."""
 
     def __post_init__(self) -> None:
         sources = [span.source for span in self.spans]
         if "prompt" in sources[sources.count("prompt") :]:
-            raise ValueError(f"a prompt span must come first, not in {', '.join(sources)}")
+            raise ValueError(f"prompt spans must come first; the order is {', '.join(sources)}")
 
     @property
     def text(self) -> str:
-        """All that was written, by whomever."""
+        """The text of all spans."""
         return "".join(span.text for span in self.spans)
 
     @property
@@ -103,30 +102,30 @@ class Transcript:
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """The offset at which each span begins, shape (spans,)."""
+        """The start offset of each span, shape (spans,)."""
         return tuple(accumulate((len(span.text) for span in self.spans), initial=0))[:-1]
 
     @property
     def prompt_end(self) -> int:
-        """The offset at which the prompt ends."""
+        """The end offset of the prompt."""
         return sum(len(span.text) for span in self.spans if span.source == "prompt")
 
     @property
     def model_text(self) -> str:
-        """What the model wrote since the last tool span, hints left out: where its final answer stands."""
-        words: list[str] = []
+        """The model's text since the last tool span, without hints; the final answer is read from it."""
+        texts: list[str] = []
         for span in reversed(self.spans):
             if span.source == "tool":
                 break
             if span.source == "model":
-                words.append(span.text)
-        return "".join(reversed(words))
+                texts.append(span.text)
+        return "".join(reversed(texts))
 
     def turn(self, offset: int) -> tuple[int, int]:
-        """The stretch of model and hint text, start and end offset, that `offset` lies in.
+        """Return the start and end of the turn at `offset`: the model and hint text between two tool spans.
 
-        Turns lie between the prompt and the first tool span, between two tool spans, and after the last one. An offset
-        inside a tool span belongs to the turn before it. Raises ValueError for one in the prompt or past the text.
+        The first turn starts after the prompt. An offset inside a tool span belongs to the turn before it.
+        Raises ValueError for an offset in the prompt or after the text.
         """
         self._check(offset)
         start = self.prompt_end
@@ -140,14 +139,13 @@ class Transcript:
         return start, end
 
     def append(self, span: Span) -> Transcript:
-        """The transcript with one more span."""
         return Transcript(spans=(*self.spans, span))
 
     def rewind(self, offset: int) -> Transcript:
-        """The transcript up to `offset`, or to the last token boundary before it.
+        """Return the transcript up to `offset`, or to the last token boundary before it.
 
-        A tool span that `offset` falls into goes as a whole. A turn that the model closed at `offset` is open again,
-        its end-of-turn token gone. Raises ValueError for an offset in the prompt or past the text.
+        A tool span that contains `offset` is removed whole. A turn closed at `offset` is reopened: its end-of-turn
+        token is removed. Raises ValueError for an offset in the prompt or after the text.
         """
         self._check(offset)
         kept: list[Span] = []
@@ -164,7 +162,7 @@ class Transcript:
         return rest if end == offset else rest.rewind(end)
 
     def boundary(self, offset: int) -> int:
-        """The first offset at or after `offset` at which a token ends; `rewind` to it keeps the token whole."""
+        """Return the first end of a token at or after `offset`; `rewind` to it keeps the token."""
         self._check(offset)
         for begin, span in zip(self.starts, self.spans, strict=True):
             if begin <= offset <= begin + len(span.text) and span.ends:
@@ -172,7 +170,7 @@ class Transcript:
         return offset
 
     def count(self, source: Source | None = None) -> int:
-        """Tokens of one source, or of all. A span without ids counts as an estimate: a token for every 4 characters."""
+        """Count the tokens of one source, or of all. Without ids, a span counts one token per 4 characters."""
         return sum(
             len(span.ids) if span.ids is not None else -(-len(span.text) // CHARS_PER_TOKEN)
             for span in self.spans
@@ -182,17 +180,17 @@ class Transcript:
     def _check(self, offset: int) -> None:
         start, end = self.prompt_end, len(self.text)
         if not start <= offset <= end:
-            raise ValueError(f"offset {offset} is not in the {start} to {end} that follow the prompt")
+            raise ValueError(f"offset {offset} must be from {start}, the end of the prompt, to {end}")
 
 
 def check_tokens(text: str, ids: tuple[int, ...] | None, ends: tuple[int, ...] | None) -> None:
-    """Raise ValueError unless `ids` and `ends` are both None, or cover `text` from its beginning to its end."""
+    """Raise ValueError unless `ids` and `ends` are both None or cover the whole `text`."""
     if ids is None and ends is None:
         return
     if ids is None or ends is None or len(ids) != len(ends):
-        raise ValueError(f"ids and ends must be of one length, not {ids!r} and {ends!r}")
+        raise ValueError(f"ids and ends must have the same length: {ids!r}, {ends!r}")
     if any(later < earlier for earlier, later in zip((0, *ends), ends, strict=False)):
-        raise ValueError(f"token ends must not go back: {ends!r}")
+        raise ValueError(f"token ends must not decrease: {ends!r}")
     covered = ends[-1] if ends else 0
     if covered != len(text):
         raise ValueError(f"tokens cover {covered} of {len(text)} characters: {text!r}")

@@ -74,8 +74,8 @@ def test_a_folder_with_a_run_is_refused_and_the_changed_settings_are_named(curat
         (['{"id": "a", "question": "Q", "answer": 1}', '{"id": "b", "question"'], "problems.jsonl:2: not JSON"),
         (['{"id": "a", "question": "Q"}'], 'problems.jsonl:1: "answer" is missing; give a number'),
         (['{"id": "a", "question": "Q", "answer": "many"}'], 'problems.jsonl:1: "answer" "many" cannot be read'),
-        (['{"id": "a", "question": "Q", "answer": 1}'] * 2, "problems.jsonl:2: \"id\" 'a' is already that of line 1"),
-        ([], "problems.jsonl: no problems in it"),
+        (['{"id": "a", "question": "Q", "answer": 1}'] * 2, "problems.jsonl:2: \"id\" 'a' is already used in line 1"),
+        ([], "problems.jsonl: no problems"),
     ],
 )
 def test_bad_problems_are_refused_with_file_and_line(storm, tmp_path, lines, message):

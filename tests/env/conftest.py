@@ -1,4 +1,4 @@
-"""Small real parts: a sandbox without walls, a renderer with whole words as tokens, a reasoner with a script."""
+"""Fixtures: a sandbox without isolation, a renderer with words as tokens, and a scripted reasoner."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ END = 0
 
 
 class OpenSandbox(Sandbox):
-    """Runs programs in this process, for programs that the tests wrote themselves."""
+    """A sandbox that runs the tests' own programs in this process."""
 
     backend = "open"
     isolation = "limits"
@@ -58,7 +58,7 @@ class OpenSandbox(Sandbox):
 
 
 class WordRenderer:
-    """Words, runs of white space and runs of other signs (with their line breaks) are the tokens."""
+    """A renderer whose tokens are words, white space, and other characters with their line breaks."""
 
     instructions = None
     context = 2000
@@ -84,7 +84,7 @@ class WordRenderer:
 
 
 class PlainRenderer(WordRenderer):
-    """No tokens at all."""
+    """A renderer without tokens."""
 
     def encode(self, text):
         return None
@@ -92,7 +92,7 @@ class PlainRenderer(WordRenderer):
 
 @dataclass
 class ScriptedReasoner:
-    """Writes the lines it was given, one for each call, token by token, and minds stop strings and limits."""
+    """A reasoner that streams one given line per call, up to stop strings and limits."""
 
     renderer: WordRenderer
     lines: list
@@ -177,5 +177,5 @@ def env(sandbox, renderer, problem):
 
 @pytest.fixture
 def script(renderer):
-    """A function that makes a reasoner out of what it is to write."""
+    """Return a function that makes a reasoner from its lines."""
     return lambda *lines, renderer=renderer: ScriptedReasoner(renderer, list(lines))

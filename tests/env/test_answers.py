@@ -1,4 +1,4 @@
-"""Answers are read as written, from the model's last words only, and never guessed."""
+"""Answers are read as written, only from the model's last text, and never guessed."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Episodes are values: they come back from their data, and runs come back from their seeds."""
+"""Episodes survive serialization, and are reproducible from their seeds."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Seven triggers in two classes, and findings that make sense."""
+"""Seven triggers in two classes, and validated findings."""
 
 import pytest
 

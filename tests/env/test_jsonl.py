@@ -1,4 +1,4 @@
-"""Files of JSON lines: strict but for a torn last line, appended durably, replaced atomically."""
+"""JSON Lines files: strict except for an incomplete last line, appended durably, replaced atomically."""
 
 import io
 import json

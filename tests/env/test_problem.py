@@ -1,4 +1,4 @@
-"""A problem has a question, and the answers that can be right."""
+"""A problem has a question and accepted answers."""
 
 import pytest
 

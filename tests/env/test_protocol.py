@@ -1,4 +1,4 @@
-"""Both protocols read programs out of a text and put output back into it."""
+"""Both protocols read programs from text and write output blocks."""
 
 import json
 import time
@@ -17,7 +17,7 @@ def execution(status="ok", stdout="", stderr="", **more):
 
 
 def shown(last=False, **fields):
-    """The lines of an inline observation, without its fences."""
+    """Return the lines of an inline observation without its fences."""
     lines = Inline().observation(execution(**fields), last=last).split("\n")
     assert (lines[0], lines[-2:]) == ("```output", ["```", ""])
     return lines[1:-2]

@@ -1,4 +1,4 @@
-"""Scores follow a named rule, and say why."""
+"""Scores follow a named rule and have a reason."""
 
 from dataclasses import replace
 
@@ -89,9 +89,9 @@ def test_a_failed_sandbox_gives_no_reward_instead_of_zero():
 
 
 def test_an_unknown_rule_and_an_unfinished_run_are_errors():
-    with pytest.raises(ValueError, match="rule 'exact' is none of paper, sirl, orlm, mamo"):
+    with pytest.raises(ValueError, match=r"rule 'exact'.* paper, sirl, orlm, mamo"):
         score(episode(r"\boxed{5}", 5.0), rule="exact")
-    with pytest.raises(ValueError, match="'p': the episode is not over"):
+    with pytest.raises(ValueError, match=r"'p': .*not finished"):
         score(replace(episode(r"\boxed{5}", 5.0), stop=None))
 
 
@@ -109,5 +109,5 @@ def test_a_score_is_plain_data_and_comes_back_from_it():
 
 
 def test_a_problem_that_nobody_knows_the_answer_of_is_not_scored():
-    with pytest.raises(ValueError, match="no accepted answer is known"):
+    with pytest.raises(ValueError, match="no accepted answers"):
         score(episode(r"\boxed{5}"))

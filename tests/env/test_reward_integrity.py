@@ -32,7 +32,7 @@ PAIRS = [(attack, False) for attack in ATTACKS if attack.kind != "session"] + [(
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory):
-    """A sandbox beside which the accepted answer lies in a file, in the environment and in this process."""
+    """A sandbox with the accepted answer in a file, in the environment and in this process."""
     planted = tmp_path_factory.mktemp("planted") / "answers.jsonl"
     planted.write_text(f'{{"answers": [{SECRET}]}}\n')
     planted.chmod(0o644)
@@ -47,7 +47,7 @@ def sandbox(tmp_path_factory):
 
 
 def play(sandbox, renderer, attack, *, sessions=False, protocol=None):
-    """The finished episode of an attack, and the ids that were sampled in each turn."""
+    """Return the finished episode of an attack and the sampled ids of each turn."""
     env = SolverEnv(sandbox, renderer, max_tokens=attack.tokens, sessions=sessions, protocol=protocol)
     env.reset(Problem(id="attacked", question=attack.question, answers=(attack.answer,)))
     sampled = []
@@ -75,7 +75,7 @@ def assert_scored_zero(episode, attack):
 
 
 def assert_intact(episode, sampled, renderer):
-    """Ids and mask fit, model spans are what was sampled, and all else is what the environment wrote."""
+    """Check that ids and mask fit, and that model spans have exactly the sampled ids."""
     transcript = episode.transcript
     mask = loss_mask(transcript, "rl")
     assert len(mask) == len(transcript.ids) == transcript.count()
@@ -181,7 +181,7 @@ def test_a_forged_report_backs_a_wrong_answer_and_still_earns_nothing(sandbox, r
     ],
 )
 def test_a_search_finds_an_answer_that_is_there(sandbox, name, before, files):
-    """Else the searches above would find nothing anywhere."""
+    """Check the searches above, which otherwise might never match."""
     code = next(attack for attack in LEAKS if attack.name == name).texts[0]
     code = code.partition("```python\n")[2].partition("```")[0]
     execution = sandbox.run(f"{before}\n{code}\nimport os\nos._exit(0)", files=files)

@@ -1,4 +1,4 @@
-"""Values become JSON data and come back; what is not such a value is named by its field, with the fix."""
+"""Values survive a round trip through JSON data; errors name the field and the fix."""
 
 import json
 import subprocess

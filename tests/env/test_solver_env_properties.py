@@ -1,4 +1,4 @@
-"""Whatever a model writes, in whatever tokens: nothing raises, no id changes, and every run comes to an end."""
+"""For any model text and tokens: nothing raises, no id changes, and every episode ends."""
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +30,7 @@ BITS = [
 
 
 class CannedSandbox(Sandbox):
-    """Prints what the test says; None for a sandbox that fails."""
+    """A sandbox with given outputs; None makes it fail."""
 
     backend = "canned"
     isolation = "limits"
@@ -54,7 +54,7 @@ class CannedSandbox(Sandbox):
 
 
 class CharRenderer:
-    """Every character is a token."""
+    """A renderer whose tokens are characters."""
 
     instructions = None
     context = None
@@ -72,7 +72,7 @@ class CharRenderer:
 
 @st.composite
 def generations(draw):
-    """A text of fences, boxes and words, in tokens that keep to no border of them; at times without any tokens."""
+    """Draw a text of fences, boxes and words with tokens across their borders, or without tokens."""
     text = "".join(draw(st.lists(st.sampled_from(BITS), max_size=8)))
     finish = draw(st.sampled_from(["stop", "end", "length", "stop"]))
     if draw(st.booleans()):

@@ -1,4 +1,4 @@
-"""What the caller adds to an episode's programs, in a real sandbox: files in their folder, and a way to end them."""
+"""Files and cancellation for an episode's programs, in a real sandbox."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ def sandbox():
 
 @pytest.fixture(params=[False, True], ids=["alone", "sessions"])
 def make(request, sandbox, renderer, problem):
-    """A function that makes an environment at the beginning of an episode; with its programs alone, or in a session."""
+    """Return a function that makes an environment at the start of an episode, with or without a session."""
     made = []
 
     def make(**options):

@@ -1,4 +1,4 @@
-"""An episode in one session: its programs share their state, and a cut in the transcript takes the session back."""
+"""An episode in one session: programs share their state, and a cut in the transcript rewinds it."""
 
 import contextlib
 import os
@@ -101,7 +101,7 @@ def test_a_state_that_cannot_be_made_anew_is_no_fault_of_the_model(env, sandbox,
     env.restore(from_json(type(episode), changed))
     result = env.step(program("print(x)"))
     assert result.stop == "infrastructure"
-    assert "did not run again" in result.observation
+    assert "rerun" in result.observation
 
 
 def test_the_observation_says_nothing_of_sessions(env, sandbox, renderer, problem):

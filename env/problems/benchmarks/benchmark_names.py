@@ -1,4 +1,4 @@
-"""Which test sets there are, how their files are called, and where they are published."""
+"""The known test sets with their file names and repositories."""
 
 from __future__ import annotations
 
@@ -12,16 +12,11 @@ class Benchmark:
     """A public test set."""
 
     name: str
-    """As in commands and results."""
+    """Name in commands and results."""
     repository: str
-    """Where it is on the Hugging Face Hub; "" where its authors do not publish it there."""
+    """Repository on the Hugging Face Hub; "" if it is not published there."""
     split: str = "test"
-    """Its split there."""
-
-    @property
-    def beginning(self) -> str:
-        """What the names of its files begin with, in lower case and without what is neither letter nor digit."""
-        return self.name.replace("_", "")
+    """Split in that repository."""
 
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -34,10 +29,10 @@ BENCHMARKS: dict[str, Benchmark] = {
         Benchmark(name="optmath", repository=""),
     )
 }
-"""Every test set by its name, in the order of arXiv 2510.04204."""
+"""The test sets by name, in the order of arXiv 2510.04204."""
 
 
 def benchmark_of(problem: Problem) -> str:
-    """The name of the test set that a problem was loaded from; "" for any other problem."""
+    """Return the name of the test set that a problem comes from; "" for any other problem."""
     name, colon, _ = problem.source.partition(": ")
     return name if colon and name in BENCHMARKS else ""

@@ -1,8 +1,8 @@
-"""One row of a test set as a Problem, whatever release it is from.
+"""Convert rows of test sets to problems.
 
-Question and answer are in `en_question` and `en_answer`, in `question` and `answer`, or in `Question` and `Answer`;
-corrected releases add `is_checked` and `original_answer`. Answers are numbers, texts or lists of these; "No Best
-Solution", -9999 and -99999 mean infeasible.
+Releases have their question and answer in `en_question` and `en_answer`, `question` and `answer`, or `Question` and
+`Answer`; corrected releases add `is_checked` and `original_answer`. Answers are numbers, strings or lists of these; "No
+Best Solution", -9999 and -99999 mean infeasible.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ QUESTIONS = ("en_question", "question")
 ANSWERS = ("en_answer", "answer", "answers")
 
 INFEASIBLE = {-9999.0, -99999.0}
-"""Numbers that stand for "no solution"; no problem of these sets has one of them as its optimum."""
+"""Numbers that mean "no solution"; none is the optimum of a problem in these sets."""
 
 
 def read_row(row: Mapping[str, Any], *, name: str, file: str, default_id: str) -> Problem | None:
-    """The problem in a row; None where its label cannot be read, which makes nobody's answer right or wrong.
+    """Return the problem in a row; None if its label cannot be read.
 
-    name: of the test set. file: what the row is in, a file or a repository, for `Problem.source`.
-    default_id: for a row without "id". Raises ValueError for a row without question or answer.
+    name: of the test set. file: the row's file or repository, for `Problem.source`. default_id: for a row without "id".
+    Raises ValueError for a row without question or answer.
     """
     fields = {key.lower(): value for key, value in row.items()}
     question = next((fields[key] for key in QUESTIONS if key in fields), None)
@@ -48,7 +48,7 @@ def read_row(row: Mapping[str, Any], *, name: str, file: str, default_id: str) -
 
 
 def read_label(label: object) -> tuple[AnswerKey, ...]:
-    """The accepted answers that a label gives, each once; none where any part of it cannot be read."""
+    """Return the distinct accepted answers in a label; none if any part of it cannot be read."""
     if isinstance(label, str) and label.strip().startswith("["):
         try:
             label = json.loads(label)
@@ -78,10 +78,10 @@ def _answer(part: object) -> AnswerKey | None:
 
 
 def _label_origin(fields: Mapping[str, Any], answers: tuple[AnswerKey, ...]) -> str:
-    """What a row says about its label, as an ending of `Problem.source`."""
-    words = f"; label of {fields['source']}" if isinstance(fields.get("source"), str) and fields["source"] else ""
+    """Return a suffix of `Problem.source` that describes the label's origin."""
+    origin = f"; label of {fields['source']}" if isinstance(fields.get("source"), str) and fields["source"] else ""
     if "original_answer" in fields and read_label(fields["original_answer"]) != answers:
-        words += f"; corrected, was {short(fields['original_answer'])}"
+        origin += f"; corrected, was {short(fields['original_answer'])}"
     if isinstance(fields.get("is_checked"), bool):
-        words += "; checked" if fields["is_checked"] else "; not checked"
-    return words
+        origin += "; checked" if fields["is_checked"] else "; not checked"
+    return origin

@@ -1,4 +1,4 @@
-"""Test sets from a folder of files, or from the Hub."""
+"""Load test sets from a folder or from the Hub."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from storm_calm.env.problems.benchmarks.benchmark_names import BENCHMARKS, Bench
 from storm_calm.env.problems.benchmarks.benchmark_rows import read_row
 
 SUFFIXES = (".jsonl", ".json")
-"""Endings of files of JSON lines; some publishers leave the "l" out."""
+"""Suffixes of JSON Lines files; some publishers omit the "l"."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loaded:
-    """Test sets as problems."""
+    """The problems of some test sets."""
 
     problems: tuple[Problem, ...]
-    """The problems, set after set."""
+    """The problems, one set after another."""
     unread: tuple[str, ...]
-    """Rows that are left out because their label cannot be read: file and line, or repository and row, of each."""
+    """Rows without a readable label: file and line, or repository and row, of each."""
 
 
 def load_benchmarks(names: Sequence[str], folder: Path | None = None, *, limit: int | None = None) -> Loaded:
-    """The problems of these test sets.
+    """Load the problems of these test sets.
 
-    names: keys of `BENCHMARKS`. folder: with a file for each; None for the Hub, which needs the package `datasets`.
-    limit: problems to take of each set, the first ones; None for all.
-    Raises ValueError for an unknown name, a folder without the file or with several for one set, a row that is none,
-    and where a set is not on the Hub or `datasets` is missing.
+    names: keys of `BENCHMARKS`. folder: has a file for each; None for the Hub, which needs the package `datasets`.
+    limit: first problems to take of each set; None for all.
+    Raises ValueError for an unknown name, a set with no file or several in `folder`, an invalid row, a set that is not
+    on the Hub, or if `datasets` is missing.
     """
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown or not names:
-        said = f'unknown benchmark "{unknown[0]}"' if unknown else "no benchmark given"
-        raise ValueError(f"{said}; known: {', '.join(BENCHMARKS)}")
+        fault = f'unknown benchmark "{unknown[0]}"' if unknown else "no benchmark given"
+        raise ValueError(f"{fault}; known: {', '.join(BENCHMARKS)}")
     problems: list[Problem] = []
     unread: list[str] = []
     for name in dict.fromkeys(names):
@@ -53,25 +53,26 @@ def load_benchmarks(names: Sequence[str], folder: Path | None = None, *, limit: 
             if problem is None:
                 unread.append(place)
             elif problem.id in taken:
-                raise ValueError(f'{place}: "id" {problem.id!r} is already that of {taken[problem.id]}')
+                raise ValueError(f'{place}: "id" {problem.id!r} is already used in {taken[problem.id]}')
             else:
                 taken[problem.id] = place
                 problems.append(problem)
     if not problems:
-        raise ValueError(f"no problems in {', '.join(names)}; no row has a label that can be read")
+        raise ValueError(f"no problems in {', '.join(names)}; give a file with readable labels")
     return Loaded(problems=tuple(problems), unread=tuple(unread))
 
 
 def find_file(benchmark: Benchmark, folder: Path) -> Path:
-    """The file of a test set in a folder, whichever way its name is spelled. Raises ValueError and OSError."""
+    """Find the file of a test set in a folder, in any spelling of its name. Raises ValueError or OSError."""
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix.lower() in SUFFIXES]
-    found = [path for path in files if re.sub(r"[\W_]", "", path.stem.lower()).startswith(benchmark.beginning)]
+    prefix = benchmark.name.replace("_", "")
+    found = [path for path in files if re.sub(r"[\W_]", "", path.stem.lower()).startswith(prefix)]
     if not found:
         seen = ", ".join(path.name for path in files[:6]) or "no file of JSON lines"
         raise ValueError(f"{folder}: no file for {benchmark.name}, such as {benchmark.name}.jsonl; it has {seen}")
     if len(found) > 1:
         listed = ", ".join(path.name for path in found)
-        raise ValueError(f"{folder}: several files for {benchmark.name}: {listed}; leave one of them there")
+        raise ValueError(f"{folder}: several files for {benchmark.name}: {listed}; keep one of them")
     return found[0]
 
 
@@ -88,7 +89,7 @@ def _from_file(benchmark: Benchmark, folder: Path) -> Iterable[tuple[str, Proble
 
 def _from_hub(benchmark: Benchmark) -> Iterable[tuple[str, Problem | None]]:
     if not benchmark.repository:
-        raise ValueError(f"{benchmark.name} is not on the Hub; fetch its file and give its folder as --data-dir")
+        raise ValueError(f"{benchmark.name} is not on the Hub; download its file and give its folder as --data-dir")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import datasets
@@ -107,7 +108,7 @@ def _from_hub(benchmark: Benchmark) -> Iterable[tuple[str, Problem | None]]:
 def read_rows(
     rows: Iterable[Mapping[str, Any]], benchmark: Benchmark, origin: str
 ) -> Iterable[tuple[str, Problem | None]]:
-    """Rows of a `datasets.Dataset` with their places. Raises ValueError that names the row for one that is none."""
+    """Yield the location and problem of each row of a `datasets.Dataset`. Raises ValueError for an invalid row."""
     for number, row in enumerate(rows, start=1):
         place = f"{origin}:{number}"
         try:

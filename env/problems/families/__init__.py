@@ -1,10 +1,10 @@
-"""Problem families: seeded, endless sources of problems with confirmed answers.
+"""Problem families: seeded generators of problems with confirmed answers.
 
     from storm_calm.env.problems.families import generate
     for problem in generate(["all"], split="heldout", seed=7, limit=200): ...
 
-Two difficulties. A problem belongs to the train or the held-out split by the content of its data, whatever the seed, so
-the two splits never share an instance, not even in other words.
+Families are easy or complex. The hash of a problem's data determines its split, independently of seed and wording, so
+the train and held-out splits never share an instance.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import count, islice
 from storm_calm.env.problem import Problem
 from storm_calm.env.problems.families import complex as complex_families
 from storm_calm.env.problems.families import easy
-from storm_calm.env.problems.families.instance import Family, Instance
+from storm_calm.env.problems.families.instance import Family, Instance, choose_by_name
 from storm_calm.env.problems.families.split import Split
 
 __all__ = ["FAMILIES", "Family", "Instance", "Split", "choose", "generate", "instances"]
@@ -35,29 +35,16 @@ FAMILIES: dict[str, Family] = {
         complex_families.blending,
     )
 }
-"""Every family by its name."""
+"""The families by name."""
 
 
 def choose(names: Sequence[str]) -> list[Family]:
-    """The families of these names; "all", "easy" and "complex" stand for several.
-
-    Raises ValueError naming an unknown family and the known ones.
-    """
-    chosen: dict[str, Family] = {}
-    for name in names:
-        if name in FAMILIES:
-            chosen[name] = FAMILIES[name]
-        elif name in ("all", "easy", "complex"):
-            chosen |= {f.name: f for f in FAMILIES.values() if name in ("all", f.difficulty)}
-        else:
-            raise ValueError(f'unknown family "{name}"; known: all, easy, complex, {", ".join(FAMILIES)}')
-    if not chosen:
-        raise ValueError(f"no family given; known: all, easy, complex, {', '.join(FAMILIES)}")
-    return list(chosen.values())
+    """Return the families of these names, or of "all", "easy" and "complex". Raises ValueError for unknown names."""
+    return choose_by_name(names, FAMILIES, ("easy", "complex"), lambda family: family.difficulty, "family")
 
 
 def instances(families: Sequence[Family], *, split: Split, seed: int) -> Iterator[Instance]:
-    """Endless instances of one split, the families in turn, no content twice."""
+    """Yield endless distinct instances of one split, the families in turn."""
     seen: set[str] = set()
     for turn in count():
         for family in families:
@@ -69,10 +56,7 @@ def instances(families: Sequence[Family], *, split: Split, seed: int) -> Iterato
 
 
 def generate(names: Sequence[str], *, split: Split, seed: int, limit: int) -> Iterator[Problem]:
-    """`limit` problems of the named families, the same for the same seed.
-
-    names: families, or "all", "easy", "complex". Raises ValueError for an unknown family or split.
-    """
+    """Yield `limit` reproducible problems of the named families. Raises ValueError for an unknown family or split."""
     if split not in ("train", "heldout"):
         raise ValueError(f'unknown split "{split}"; use "train" or "heldout"')
     for instance in islice(instances(choose(names), split=split, seed=seed), limit):

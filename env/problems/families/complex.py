@@ -1,21 +1,18 @@
-"""The complex families: several kinds of constraint, linked decisions, or a model that has to be seen first."""
+"""The complex families: several kinds of constraints, linked decisions, or a model that is not obvious."""
 
 from __future__ import annotations
 
 import random
-from typing import Any
 
+from storm_calm.env.problems.families.instance import Drawn
 from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.wording import PEOPLE, Wording
-
-Drawn = tuple[str, dict[str, Any], LinearModel]
 
 PERIODS = (("month", "pumps"), ("week", "bicycles"), ("quarter", "tractors"), ("day", "batteries"))
 
 
-def production(rng: random.Random) -> Drawn:
-    """Production over periods with inventory; infeasible where early demand exceeds capacity."""
-    say = Wording(rng)
+def production(rng: random.Random, say: Wording) -> Drawn:
+    """Lot sizing with inventory; infeasible if early demand exceeds capacity."""
     period, goods = say.one_of(*PERIODS)
     count = rng.choice((3, 3, 4))
     demand = [rng.randint(20, 99) for _ in range(count)]
@@ -33,8 +30,8 @@ def production(rng: random.Random) -> Drawn:
         )[style],
         f"Demand is {say.listing([say.number(d) for d in demand])}.",
         (
-            f"Producing one unit costs {say.listing([say.money(c) for c in cost])} in these {period}s.",
-            f"Unit production costs are {say.listing([say.money(c) for c in cost])}, {period} by {period}.",
+            f"Producing one unit costs {say.amounts(cost)} in these {period}s.",
+            f"Unit production costs are {say.amounts(cost)}, {period} by {period}.",
         )[style],
         f"At most {say.number(capacity)} units can be made in a {period}.",
         f"Keeping a unit in stock to the next {period} costs {say.money(hold)}.",
@@ -57,9 +54,8 @@ def production(rng: random.Random) -> Drawn:
 NETWORKS = (("warehouse", "store"), ("hub", "region"), ("clinic", "village"))
 
 
-def facility(rng: random.Random) -> Drawn:
-    """Which sites to open, at fixed costs, and who is served from where."""
-    say = Wording(rng)
+def facility(rng: random.Random, say: Wording) -> Drawn:
+    """Facility location with fixed costs and capacities."""
     site, customer = say.one_of(*NETWORKS)
     sites, customers = rng.choice((2, 3)), 2
     fixed = [rng.randint(100, 900) for _ in range(sites)]
@@ -67,16 +63,13 @@ def facility(rng: random.Random) -> Drawn:
     total = sum(demand)
     capacity = [int(total * rng.uniform(0.55, 1.2)) for _ in range(sites)]
     cost = [[rng.randint(2, 25) for _ in range(customers)] for _ in range(sites)]
-    style = rng.randrange(2)
+    line = say.one_of(
+        f"{site.capitalize()} {{}} costs {{}} to open, handles at most {{}} units and serves the {customer}s at {{}} "
+        "per unit.",
+        f"Opening {site} {{}} costs {{}}; it has a capacity of {{}} units and unit costs of {{}} to the {customer}s.",
+    )
     lines = [
-        (
-            f"{site.capitalize()} {i + 1} costs {say.money(fixed[i])} to open, handles at most "
-            f"{say.number(capacity[i])} units and serves the {customer}s at {say.listing([str(c) for c in cost[i]])} "
-            "per unit.",
-            f"Opening {site} {i + 1} costs {say.money(fixed[i])}; it has a capacity of {say.number(capacity[i])} units "
-            f"and unit costs of {say.listing([str(c) for c in cost[i]])} to the {customer}s.",
-        )[style]
-        for i in range(sites)
+        line.format(i + 1, say.money(fixed[i]), say.number(capacity[i]), say.listing(cost[i])) for i in range(sites)
     ]
     question = say.text(
         f"A company may open any of {sites} {site}s to serve {customers} {customer}s.",
@@ -85,7 +78,7 @@ def facility(rng: random.Random) -> Drawn:
         say.one_of("What is the minimum total cost?", "Find the lowest sum of opening and service costs."),
     )
     model = LinearModel("minimize")
-    opened = [model.variable(f, upper=1, integer=True) for f in fixed]
+    opened = [model.binary(f) for f in fixed]
     sent = [[model.variable(c) for c in row] for row in cost]
     for i, top in enumerate(capacity):
         model.row({**dict.fromkeys(sent[i], 1.0), opened[i]: -float(top)}, high=0.0)
@@ -97,9 +90,8 @@ def facility(rng: random.Random) -> Drawn:
 COVERS = (("fire station", "district"), ("antenna", "valley"), ("bus line", "suburb"), ("guard post", "gate"))
 
 
-def covering(rng: random.Random) -> Drawn:
-    """The cheapest choice of sets that covers everything; infeasible where something is in no set."""
-    say = Wording(rng)
+def covering(rng: random.Random, say: Wording) -> Drawn:
+    """Set covering; infeasible if a zone is in no set."""
     site, zone = say.one_of(*COVERS)
     zones, count = rng.choice((4, 5)), rng.choice((4, 5))
     covers = [sorted(rng.sample(range(1, zones + 1), rng.choice((2, 2, 3)))) for _ in range(count)]
@@ -109,15 +101,11 @@ def covering(rng: random.Random) -> Drawn:
             shortest.append(missing)
             shortest.sort()
     cost = [rng.randint(11, 95) for _ in range(count)]
-    style = rng.randrange(2)
-    lines = [
-        (
-            f"{site.capitalize()} {i + 1} costs {say.money(cost[i])} and covers {zone}s "
-            f"{say.listing([str(z) for z in covers[i]])}.",
-            f"For {say.money(cost[i])}, {site} {i + 1} reaches {zone}s {say.listing([str(z) for z in covers[i]])}.",
-        )[style]
-        for i in range(count)
-    ]
+    line = say.one_of(
+        f"{site.capitalize()} {{0}} costs {{1}} and covers {zone}s {{2}}.",
+        f"For {{1}}, {site} {{0}} reaches {zone}s {{2}}.",
+    )
+    lines = [line.format(i + 1, say.money(cost[i]), say.listing(covers[i])) for i in range(count)]
     question = say.text(
         f"A town must cover {zones} {zone}s, numbered 1 to {zones}.",
         *lines,
@@ -125,7 +113,7 @@ def covering(rng: random.Random) -> Drawn:
         say.one_of("What is the minimum cost?", "What does the cheapest cover cost?"),
     )
     model = LinearModel("minimize")
-    columns = [model.variable(c, upper=1, integer=True) for c in cost]
+    columns = [model.binary(c) for c in cost]
     for z in range(1, zones + 1):
         model.row({columns[i]: 1.0 for i in range(count) if z in covers[i]}, low=1)
     return question, {"zones": zones, "cost": cost, "covers": covers}, model
@@ -134,13 +122,12 @@ def covering(rng: random.Random) -> Drawn:
 BINS = (("boxes", "kg", "parcels"), ("trucks", "tons", "loads"), ("disks", "GB", "files"), ("boards", "cm", "pieces"))
 
 
-def bin_packing(rng: random.Random) -> Drawn:
-    """The fewest bins that hold everything."""
-    say = Wording(rng)
+def bin_packing(rng: random.Random, say: Wording) -> Drawn:
+    """Bin packing with the fewest bins."""
     bins, unit, things = say.one_of(*BINS)
     size = [rng.randint(11, 70) for _ in range(rng.choice((4, 5)))]
     capacity = rng.randint(max(size), max(size) + 50)
-    sizes = say.listing([str(w) for w in size])
+    sizes = say.listing(size)
     question = say.text(
         say.one_of(
             f"{len(size)} {things} of {sizes} {unit} must go into {bins}.",
@@ -153,8 +140,8 @@ def bin_packing(rng: random.Random) -> Drawn:
         say.one_of(f"What is the minimum number of {bins}?", f"How few {bins} are enough?"),
     )
     model = LinearModel("minimize")
-    used = [model.variable(1.0, upper=1, integer=True) for _ in size]
-    put = [[model.variable(upper=1, integer=True) for _ in size] for _ in size]
+    used = [model.binary(1.0) for _ in size]
+    put = [[model.binary() for _ in size] for _ in size]
     for i in range(len(size)):
         model.row(dict.fromkeys(put[i], 1.0), low=1, high=1)
     for b in range(len(size)):
@@ -165,13 +152,12 @@ def bin_packing(rng: random.Random) -> Drawn:
 SHOPS = (("machines", "jobs", "minutes"), ("cranes", "ships", "hours"), ("servers", "tasks", "seconds"))
 
 
-def scheduling(rng: random.Random) -> Drawn:
-    """Jobs on identical machines: the shortest time until all are done."""
-    say = Wording(rng)
+def scheduling(rng: random.Random, say: Wording) -> Drawn:
+    """Makespan on identical parallel machines."""
     machines, jobs, unit = say.one_of(*SHOPS)
     count = rng.choice((2, 2, 3))
     time = [rng.randint(11, 95) for _ in range(rng.choice((4, 5)))]
-    times = say.listing([str(t) for t in time])
+    times = say.listing(time)
     question = say.text(
         f"{count} identical {machines} work through {len(time)} {jobs}.",
         say.one_of(f"The {jobs} take {times} {unit}.", f"Their durations are {times} {unit}."),
@@ -183,7 +169,7 @@ def scheduling(rng: random.Random) -> Drawn:
     )
     model = LinearModel("minimize")
     end = model.variable(1.0)
-    on = [[model.variable(upper=1, integer=True) for _ in range(count)] for _ in time]
+    on = [[model.binary() for _ in range(count)] for _ in time]
     for i in range(len(time)):
         model.row(dict.fromkeys(on[i], 1.0), low=1, high=1)
     for m in range(count):
@@ -194,9 +180,8 @@ def scheduling(rng: random.Random) -> Drawn:
 MIXES = (("a fuel", "octane", "liters"), ("an alloy", "copper", "kg"), ("a juice", "fruit", "liters"))
 
 
-def blending(rng: random.Random) -> Drawn:
-    """The cheapest blend of a given size whose content reaches a percentage; infeasible where none can."""
-    say = Wording(rng)
+def blending(rng: random.Random, say: Wording) -> Drawn:
+    """Blending at least cost; infeasible if the required content exceeds that of every ingredient."""
     product, content, unit = say.one_of(*MIXES)
     count = 3
     cost = [rng.randint(2, 40) for _ in range(count)]
@@ -208,16 +193,11 @@ def blending(rng: random.Random) -> Drawn:
     else:
         low = min(share)
         least = int(low + (max(share) - low) * rng.uniform(0.2, 0.6)) + 1
-    style = rng.randrange(2)
-    lines = [
-        (
-            f"Ingredient {i + 1} costs {say.money(cost[i])} per unit, contains {share[i]}% {content}, and at most "
-            f"{say.number(stock[i])} {unit} are available.",
-            f"Ingredient {i + 1}: {say.money(cost[i])} per unit, {share[i]}% {content}, at most {say.number(stock[i])} "
-            f"{unit}.",
-        )[style]
-        for i in range(count)
-    ]
+    line = say.one_of(
+        f"Ingredient {{}} costs {{}} per unit, contains {{}}% {content}, and at most {{}} {unit} are available.",
+        f"Ingredient {{}}: {{}} per unit, {{}}% {content}, at most {{}} {unit}.",
+    )
+    lines = [line.format(i + 1, say.money(cost[i]), share[i], say.number(stock[i])) for i in range(count)]
     question = say.text(
         f"A plant blends {say.number(total)} {unit} of {product} from {count} ingredients.",
         *lines,

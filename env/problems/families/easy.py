@@ -1,14 +1,13 @@
-"""The easy families: one decision, one kind of constraint, a handful of numbers."""
+"""The easy families: one decision, one kind of constraint, few numbers."""
 
 from __future__ import annotations
 
 import random
 from typing import Any
 
+from storm_calm.env.problems.families.instance import Drawn
 from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.wording import PEOPLE, Wording
-
-Drawn = tuple[str, dict[str, Any], LinearModel]
 
 WORKSHOPS: tuple[Any, ...] = (
     ("carpentry shop", ("chairs", "tables", "desks", "shelves", "stools"), ("hours of labor", "boards of wood")),
@@ -19,9 +18,8 @@ WORKSHOPS: tuple[Any, ...] = (
 )
 
 
-def product_mix(rng: random.Random) -> Drawn:
-    """How much of each product to make from limited resources for the largest profit."""
-    say = Wording(rng)
+def product_mix(rng: random.Random, say: Wording) -> Drawn:
+    """Product mix with limited resources at the largest profit."""
     shop, products, resources = say.one_of(*WORKSHOPS)
     products = tuple(say.some(products, rng.choice((2, 2, 3))))
     resources = tuple(say.some(resources, rng.choice((1, 2, 2))))
@@ -34,26 +32,16 @@ def product_mix(rng: random.Random) -> Drawn:
         say.listing([f"{row[i]} {name}" for row, name in zip(use, resources, strict=True)])
         for i in range(len(products))
     ]
-    style = rng.randrange(3)
-    each = [
-        (
-            f"A unit of {name} needs {need} and earns {say.money(gain)}.",
-            f"Each unit of {name} takes {need} and brings a profit of {say.money(gain)}.",
-            f"One unit of {name} uses {need}; its profit is {say.money(gain)}.",
-        )[style]
-        for name, need, gain in zip(products, needs, profit, strict=True)
-    ]
-    bounds = [
-        (
-            f"At most {say.number(top)} {name} are available.",
-            f"There are only {say.number(top)} {name} available.",
-            f"The supply is limited to {say.number(top)} {name}.",
-        )[style]
-        for name, top in zip(resources, limit, strict=True)
-    ]
+    each, bound = say.one_of(
+        ("A unit of {} needs {} and earns {}.", "At most {} {} are available."),
+        ("Each unit of {} takes {} and brings a profit of {}.", "There are only {} {} available."),
+        ("One unit of {} uses {}; its profit is {}.", "The supply is limited to {} {}."),
+    )
+    units = [each.format(name, need, say.money(gain)) for name, need, gain in zip(products, needs, profit, strict=True)]
+    bounds = [bound.format(say.number(top), name) for name, top in zip(resources, limit, strict=True)]
     question = say.text(
         f"{say.one_of('A', 'The')} {shop} makes {say.listing(products)}.",
-        *each,
+        *units,
         *bounds,
         say.divisibility(whole),
         say.one_of(
@@ -76,23 +64,19 @@ LOADS: tuple[Any, ...] = (
 )
 
 
-def knapsack(rng: random.Random) -> Drawn:
-    """Which items to take within one weight limit (0/1 knapsack)."""
-    say = Wording(rng)
+def knapsack(rng: random.Random, say: Wording) -> Drawn:
+    """0/1 knapsack with one weight limit."""
     action, unit, names = say.one_of(*LOADS)
     names = tuple(say.some(names, rng.randint(4, 6)))
     value = [rng.randint(11, 99) for _ in names]
     weight = [rng.randint(11, 60) for _ in names]
     capacity = int(sum(weight) * rng.uniform(0.35, 0.7))
-    style = rng.randrange(3)
-    items = [
-        (
-            f"The {name} weigh {w} {unit} and are worth {v}.",
-            f"The {name}: {w} {unit}, value {v}.",
-            f"Taking the {name} adds {w} {unit} and a value of {v}.",
-        )[style]
-        for name, w, v in zip(names, weight, value, strict=True)
-    ]
+    item = say.one_of(
+        "The {} weigh {} {} and are worth {}.",
+        "The {}: {} {}, value {}.",
+        "Taking the {} adds {} {} and a value of {}.",
+    )
+    items = [item.format(name, w, unit, v) for name, w, v in zip(names, weight, value, strict=True)]
     question = say.text(
         f"{say.one_of(*PEOPLE)} {action} that carries at most {say.number(capacity)} {unit}.",
         *items,
@@ -102,7 +86,7 @@ def knapsack(rng: random.Random) -> Drawn:
         ),
     )
     model = LinearModel("maximize")
-    columns = [model.variable(v, upper=1, integer=True) for v in value]
+    columns = [model.binary(v) for v in value]
     model.row(dict(zip(columns, weight, strict=True)), high=capacity)
     return question, {"weight": weight, "value": value, "capacity": capacity}, model
 
@@ -132,9 +116,8 @@ PLANS: tuple[Any, ...] = (
 )
 
 
-def diet(rng: random.Random) -> Drawn:
-    """The cheapest mix that covers every nutrient."""
-    say = Wording(rng)
+def diet(rng: random.Random, say: Wording) -> Drawn:
+    """Diet problem: the cheapest mix with enough of every nutrient."""
     plan, portion, foods, unit, nutrients = say.one_of(*PLANS)
     foods = tuple(say.some(foods, rng.choice((2, 3, 3))))
     nutrients = tuple(say.some(nutrients, rng.choice((1, 2, 2))))
@@ -142,16 +125,14 @@ def diet(rng: random.Random) -> Drawn:
     gives = [[rng.randint(2, 20) for _ in foods] for _ in nutrients]
     need = [rng.randint(25, 190) for _ in nutrients]
     whole = rng.random() < 0.4
-    style = rng.randrange(2)
+    line = say.one_of(
+        f"A {portion} of {{food}} costs {{cost}} and gives {{amounts}}.",
+        f"{{Food}} costs {{cost}} a {portion} and contains {{amounts}}.",
+    )
     each = []
     for i, food in enumerate(foods):
         amounts = say.listing([f"{row[i]} {unit} of {name}" for row, name in zip(gives, nutrients, strict=True)])
-        each.append(
-            (
-                f"A {portion} of {food} costs {say.money(cost[i])} and gives {amounts}.",
-                f"{food.capitalize()} costs {say.money(cost[i])} a {portion} and contains {amounts}.",
-            )[style]
-        )
+        each.append(line.format(food=food, Food=food.capitalize(), cost=say.money(cost[i]), amounts=amounts))
     needs = say.listing([f"{say.number(low)} {unit} of {name}" for low, name in zip(need, nutrients, strict=True)])
     question = say.text(
         f"{say.one_of(*PEOPLE)} mixes {plan} from {say.listing(foods)}.",
@@ -174,14 +155,13 @@ CREWS: tuple[Any, ...] = (
 )
 
 
-def assignment(rng: random.Random) -> Drawn:
-    """One task for each person, at least cost or greatest return."""
-    say = Wording(rng)
+def assignment(rng: random.Random, say: Wording) -> Drawn:
+    """Assignment of people to tasks at least cost or greatest return."""
     role, tasks, verb, costs = say.one_of(*CREWS)
     size = 3
     people, tasks = say.some(PEOPLE, size), tuple(say.some(tasks, size))
     cost = [[rng.randint(11, 99) for _ in tasks] for _ in people]
-    lines = [f"{person} {verb} {', '.join(str(c) for c in row)}." for person, row in zip(people, cost, strict=True)]
+    lines = [f"{person} {verb} {', '.join(map(str, row))}." for person, row in zip(people, cost, strict=True)]
     goal = ("least", "minimum") if costs else ("greatest", "maximum")
     question = say.text(
         f"Each of {size} {role}s must take exactly one of {size} tasks, and each task goes to one {role}.",
@@ -190,7 +170,7 @@ def assignment(rng: random.Random) -> Drawn:
         f"What is the {say.one_of(*goal)} total?",
     )
     model = LinearModel("minimize" if costs else "maximize")
-    columns = [[model.variable(c, upper=1, integer=True) for c in row] for row in cost]
+    columns = [[model.binary(c) for c in row] for row in cost]
     for i in range(size):
         model.row({columns[i][j]: 1 for j in range(size)}, low=1, high=1)
         model.row({columns[j][i]: 1 for j in range(size)}, low=1, high=1)
@@ -204,9 +184,8 @@ GOODS: tuple[Any, ...] = (
 )
 
 
-def transportation(rng: random.Random) -> Drawn:
-    """The cheapest shipping from sources to destinations; infeasible where demand exceeds supply."""
-    say = Wording(rng)
+def transportation(rng: random.Random, say: Wording) -> Drawn:
+    """Transportation at least cost; infeasible if demand exceeds supply."""
     sources, targets, goods = say.one_of(*GOODS)
     rows, columns_count = 2, rng.choice((2, 3))
     demand = [rng.randint(11, 80) for _ in range(columns_count)]
@@ -216,16 +195,11 @@ def transportation(rng: random.Random) -> Drawn:
     first = int(total * rng.uniform(0.35, 0.65))
     supply = [first, total - first]
     cost = [[rng.randint(2, 30) for _ in demand] for _ in supply]
-    style = rng.randrange(2)
-    sends = [
-        (
-            f"Source {i + 1} has at most {say.number(supply[i])} and ships at a unit cost of "
-            f"{', '.join(str(c) for c in cost[i])} to destinations 1 to {columns_count}.",
-            f"Source {i + 1} can ship at most {say.number(supply[i])}; its costs per unit to destinations 1 to "
-            f"{columns_count} are {', '.join(str(c) for c in cost[i])}.",
-        )[style]
-        for i in range(rows)
-    ]
+    send = say.one_of(
+        f"Source {{}} has at most {{}} and ships at a unit cost of {{}} to destinations 1 to {columns_count}.",
+        f"Source {{}} can ship at most {{}}; its costs per unit to destinations 1 to {columns_count} are {{}}.",
+    )
+    sends = [send.format(i + 1, say.number(supply[i]), ", ".join(map(str, cost[i]))) for i in range(rows)]
     needs = say.listing([say.number(d) for d in demand])
     question = say.text(
         f"A firm ships {goods} from {rows} {sources} to {columns_count} {targets}.",
@@ -250,9 +224,8 @@ ASSETS: tuple[Any, ...] = (
 )
 
 
-def investment(rng: random.Random) -> Drawn:
-    """How to spread a budget over assets with caps; infeasible where the required minimum cannot be placed."""
-    say = Wording(rng)
+def investment(rng: random.Random, say: Wording) -> Drawn:
+    """Investment of a budget in capped assets; infeasible if the required minimum exceeds a cap."""
     names = tuple(say.some(say.one_of(*ASSETS), 3))
     budget = rng.randint(10, 90) * 1000
     rate = [rng.randint(2, 15) for _ in names]
@@ -260,12 +233,11 @@ def investment(rng: random.Random) -> Drawn:
     least = rng.randint(1, max(1, cap[0] // 1500)) * 500
     if rng.random() < 0.08:
         least = cap[0] + rng.randint(1, 4) * 500
-    style = rng.randrange(2)
+    line = say.one_of(
+        "{Name} return {rate}% and take at most {cap}.", "At most {cap} may go into {name}, which yields {rate}%."
+    )
     lines = [
-        (
-            f"{name[0].upper()}{name[1:]} return {r}% and take at most {say.money(c)}.",
-            f"At most {say.money(c)} may go into {name}, which yields {r}%.",
-        )[style]
+        line.format(name=name, Name=name[0].upper() + name[1:], rate=r, cap=say.money(c))
         for name, r, c in zip(names, rate, cap, strict=True)
     ]
     question = say.text(
@@ -279,5 +251,4 @@ def investment(rng: random.Random) -> Drawn:
     columns = [model.variable(r / 100, upper=c) for r, c in zip(rate, cap, strict=True)]
     model.row(dict.fromkeys(columns, 1.0), high=budget)
     model.row({columns[0]: 1.0}, low=least)
-    # In the order in which the question names each asset's two numbers.
     return question, {"budget": budget, "rate": rate, "cap": cap, "least": least}, model

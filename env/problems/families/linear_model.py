@@ -1,8 +1,4 @@
-"""A small linear model, and an answer that two solvers agree on.
-
-Every generated problem carries its model. The answer in the problem is computed by SCIP and confirmed by CBC, two
-solvers with no code in common; a disagreement is our own mistake and stops the generator.
-"""
+"""Small linear models and their optima, computed by SCIP and confirmed by CBC, which share no code."""
 
 from __future__ import annotations
 
@@ -15,33 +11,33 @@ from ortools.linear_solver import pywraplp
 from storm_calm.env.problem import AnswerKey
 
 AGREEMENT = 1e-6
-"""Largest relative difference between the two solvers' optima, above which an answer is not confirmed."""
+"""Largest relative difference between two computed optima for a confirmed answer."""
 
 
 @dataclass(slots=True)
 class LinearModel:
-    """A mixed-integer linear model, built variable by variable and row by row."""
+    """A mixed-integer linear model."""
 
     sense: Literal["minimize", "maximize"]
-    """Direction of the objective."""
     costs: list[float] = field(default_factory=list)
     """Objective coefficient of each variable."""
-    lower: list[float] = field(default_factory=list)
-    """Lower bound of each variable."""
     upper: list[float] = field(default_factory=list)
     """Upper bound of each variable; `math.inf` for none."""
     integer: list[bool] = field(default_factory=list)
-    """Whether each variable must take a whole value."""
+    """Whether each variable is an integer."""
     rows: list[tuple[dict[int, float], float, float]] = field(default_factory=list)
     """Constraints as ({variable: coefficient}, low, high): low <= sum <= high."""
 
     def variable(self, cost: float = 0.0, *, upper: float = math.inf, integer: bool = False) -> int:
-        """Add a variable at or above 0 and return its index."""
+        """Add a variable from 0 to `upper` and return its index."""
         self.costs.append(cost)
-        self.lower.append(0.0)
         self.upper.append(upper)
         self.integer.append(integer)
         return len(self.costs) - 1
+
+    def binary(self, cost: float = 0.0) -> int:
+        """Add a 0/1 variable and return its index."""
+        return self.variable(cost, upper=1, integer=True)
 
     def row(self, coefficients: dict[int, float], *, low: float = -math.inf, high: float = math.inf) -> None:
         """Add the constraint low <= sum of coefficient * variable <= high."""
@@ -49,27 +45,28 @@ class LinearModel:
 
 
 def confirmed_answer(model: LinearModel) -> AnswerKey:
-    """The optimum, or "infeasible" / "unbounded", found by one solver and confirmed by another.
-
-    Raises ArithmeticError if the two do not agree.
-    """
+    """Return the optimum or the status that both solvers find. Raises ArithmeticError if they disagree."""
     first, second = _solve(model, "SCIP"), _solve(model, "CBC")
-    if isinstance(first, float) and isinstance(second, float):
-        if abs(first - second) <= AGREEMENT * max(1.0, abs(first)):
-            return first
-    elif first == second:
+    if agree(first, second):
         return first
-    raise ArithmeticError(f"SCIP says {first}, CBC says {second}")
+    raise ArithmeticError(f"SCIP finds {first}, but CBC finds {second}; correct the generator's model")
+
+
+def agree(one: AnswerKey, other: AnswerKey) -> bool:
+    """Return whether two answers are the same status, or numbers within `AGREEMENT`."""
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return abs(one - other) <= AGREEMENT * max(1.0, abs(one))
 
 
 def _solve(model: LinearModel, engine: str) -> AnswerKey:
     solver = pywraplp.Solver.CreateSolver(engine)
     if engine == "SCIP":
-        # Else SCIP takes Ctrl-C for itself, and its solve ends without an answer.
+        # Otherwise SCIP handles Ctrl-C itself and ends its solve without a result.
         solver.SetSolverSpecificParametersAsString("misc/catchctrlc = FALSE\n")
     columns = [
-        solver.Var(low, min(high, solver.infinity()), whole, "")
-        for low, high, whole in zip(model.lower, model.upper, model.integer, strict=True)
+        solver.Var(0.0, min(high, solver.infinity()), whole, "")
+        for high, whole in zip(model.upper, model.integer, strict=True)
     ]
     for coefficients, low, high in model.rows:
         row = solver.Constraint(max(low, -solver.infinity()), min(high, solver.infinity()), "")
@@ -86,4 +83,4 @@ def _solve(model: LinearModel, engine: str) -> AnswerKey:
         return "unbounded"
     if status == pywraplp.Solver.INFEASIBLE:
         return "infeasible"
-    raise ArithmeticError(f"{engine} ended with status {status}, which is no answer")
+    raise ArithmeticError(f"{engine} ended with status {status}, without a result")

@@ -1,4 +1,4 @@
-"""The train / held-out split: an instance belongs to one of them by its content, for every seed and wording."""
+"""The train / held-out split: the hash of an instance's data determines it, independently of seed and wording."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ HELDOUT_SHARE = 5
 
 
 def content_hash(family: str, data: dict[str, Any]) -> str:
-    """Return the hash of an instance. Two wordings of the same numbers are the same content."""
+    """Return the hash of an instance's family and data."""
     return hashlib.sha256(json.dumps([family, data], sort_keys=True).encode()).hexdigest()
 
 
 def split_of(content: str) -> Split:
-    """Return the split of a content hash; its first 8 digits are enough. No seed can bring the two splits together."""
+    """Return the split of a content hash."""
     return "heldout" if int(content[:8], 16) % HELDOUT_SHARE == 0 else "train"

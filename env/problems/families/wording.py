@@ -1,4 +1,4 @@
-"""How a generated problem is worded: numbers, money, lists, and the sentence that matters to nobody."""
+"""The wording of generated problems: numbers, money, lists, and irrelevant sentences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FRACTIONAL = ("Fractional amounts are allowed.", "Amounts may be fractional.", "
 
 
 class Wording:
-    """One problem's voice: drawn once, then used for every sentence of it."""
+    """The style of one problem's sentences, drawn once."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -31,11 +31,11 @@ class Wording:
         self._dollar_sign = rng.random() < 0.7
 
     def number(self, value: float) -> str:
-        """The number as this voice writes it: 1200 or 1,200."""
+        """Format a number: 1200 or 1,200."""
         return f"{value:,}" if self._separator else str(value)
 
     def money(self, value: float) -> str:
-        """An amount of money: $1,200 or 1200 dollars."""
+        """Format an amount of money: $1,200 or 1200 dollars."""
         return f"${self.number(value)}" if self._dollar_sign else f"{self.number(value)} dollars"
 
     def one_of(self, *options: T) -> T:
@@ -44,16 +44,20 @@ class Wording:
     def some(self, options: Sequence[T], count: int) -> list[T]:
         return self.rng.sample(options, count)
 
-    def listing(self, words: Sequence[str]) -> str:
-        """Words as prose: "a, b and c"."""
-        return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+    def listing(self, items: Sequence[object]) -> str:
+        """Join items as "a, b and c"."""
+        *first, last = map(str, items)
+        return f"{', '.join(first)} and {last}" if first else last
+
+    def amounts(self, values: Sequence[float]) -> str:
+        """List amounts of money."""
+        return self.listing([self.money(value) for value in values])
 
     def divisibility(self, whole: bool) -> str:
-        """The sentence that says whether amounts are whole."""
         return self.one_of(*(WHOLE if whole else FRACTIONAL))
 
     def text(self, *sentences: str) -> str:
-        """The question; now and then with one sentence whose number has no bearing on the answer."""
+        """Join the sentences that are not empty, sometimes with one irrelevant sentence with a number."""
         parts = [sentence for sentence in sentences if sentence]
         if self.rng.random() < 0.15:
             fact = self.one_of(*DISTRACTIONS).format(year=self.rng.randint(1950, 2020), small=self.rng.randint(11, 40))

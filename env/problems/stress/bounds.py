@@ -1,4 +1,4 @@
-"""Bounds to derive first: a horizon, the size of a lot, an amount. The one that comes to mind cuts the optimum away."""
+"""Problems with a bound to derive: a horizon, a lot size, an amount. The obvious bound excludes the optimum."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ import random
 from fractions import Fraction
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, draw_variant
-
-
-def derive_bound(rng: random.Random) -> Draft:
-    """A schedule, lines with scrap, discounts for more than is needed, or batches that overshoot."""
-    return draw_variant(rng, _horizon, _scrap, _discount, _batches)
-
+from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, drafted
+from storm_calm.env.problems.stress.methods import subsets
 
 SHOPS = (
     ("A kiln", "batches", "hours"),
@@ -26,8 +21,7 @@ SHOPS = (
 )
 
 
-def _horizon(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def single_machine(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(4, 5)
     time = [rng.randint(3, 15) for _ in range(count)]
     ready = [rng.randint(0, 40) for _ in range(count)]
@@ -35,27 +29,33 @@ def _horizon(rng: random.Random) -> Draft | None:
     best = min(_finished(order, time, ready, after) for order in itertools.permutations(range(count)))
     by_release = _finished(tuple(sorted(range(count), key=lambda j: ready[j])), time, ready, after)
     longest = max(r + t + a for r, t, a in zip(ready, time, after, strict=True))
-    # The sum of all times on the machine is the horizon that comes to mind.
+    # The obvious horizon is the sum of all times on the machine.
     if best <= sum(time) or best in (by_release, longest):
         return None
     place, things, unit = say.one_of(*SHOPS)
     question = say.text(
         f"{place} takes {count} {things}, one at a time and without a break in any.",
-        f"They take {say.listing([str(t) for t in time])} {unit} there.",
-        f"They can begin {say.listing([str(r) for r in ready])} {unit} from now at the earliest, and once done need "
-        f"{say.listing([str(a) for a in after])} {unit} more elsewhere, where all can be at once.",
+        f"They take {say.listing(time)} {unit} there.",
+        f"They can begin {say.listing(ready)} {unit} from now at the earliest, and once done need "
+        f"{say.listing(after)} {unit} more elsewhere, where all can be at once.",
         say.one_of(
             f"In how many {unit} from now can everything be over at the earliest?",
             f"In the best order, how many {unit} pass until all is over?",
         ),
     )
-    data = {"variant": "horizon", "time": time, "ready": ready, "after": after}
-    return Draft(
-        question=question,
-        data=data,
-        answer=best,
-        confirm=lambda: horizon_model(time, ready, after, sum(time) + max(ready)),
-    )
+
+    horizon = sum(time) + max(ready)
+    model = LinearModel("minimize")
+    end = model.variable(1.0)
+    start = [model.variable(upper=horizon) for _ in time]
+    for begin, t, r, a in zip(start, time, ready, after, strict=True):
+        model.row({begin: 1.0}, low=r, high=horizon - t)
+        model.row({end: 1.0, begin: -1.0}, low=t + a)
+    for i, j in itertools.combinations(range(count), 2):
+        first = model.binary()
+        model.row({start[j]: 1.0, start[i]: -1.0, first: -horizon}, low=time[i] - horizon)
+        model.row({start[i]: 1.0, start[j]: -1.0, first: horizon}, low=time[j])
+    return drafted("horizon", question, best, model, time=time, ready=ready, after=after)
 
 
 def _finished(order: tuple[int, ...], time: list[int], ready: list[int], after: list[int]) -> int:
@@ -66,35 +66,18 @@ def _finished(order: tuple[int, ...], time: list[int], ready: list[int], after: 
     return end
 
 
-def horizon_model(time: list[int], ready: list[int], after: list[int], horizon: float) -> AnswerKey:
-    """Starts within `horizon`, and for each pair who goes first."""
-    model = LinearModel("minimize")
-    end = model.variable(1.0)
-    start = [model.variable(upper=horizon) for _ in time]
-    for begin, t, r, a in zip(start, time, ready, after, strict=True):
-        model.row({begin: 1.0}, low=r)
-        model.row({begin: 1.0}, high=horizon - t)
-        model.row({end: 1.0, begin: -1.0}, low=t + a)
-    for i, j in itertools.combinations(range(len(time)), 2):
-        first = model.variable(upper=1, integer=True)
-        model.row({start[j]: 1.0, start[i]: -1.0, first: -horizon}, low=time[i] - horizon)
-        model.row({start[i]: 1.0, start[j]: -1.0, first: horizon}, low=time[j])
-    return confirmed_answer(model)
-
-
 LINES = (("Castings", "line", "castings"), ("Chips", "fab", "chips"), ("Lenses", "shop", "lenses"))
 
 
-def _scrap(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def scrap(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(3, 5)
     good = [rng.randint(8, 19) * 5 for _ in range(count)]
     fixed = [rng.randint(200, 900) for _ in range(count)]
     cost = [rng.randint(2, 12) for _ in range(count)]
     need = rng.randint(10, 60) * 10 + rng.randint(1, 9)
-    best, short = cheapest_lines(good, fixed, cost, need, None), cheapest_lines(good, fixed, cost, need, need)
+    best, short = _cheapest_lines(good, fixed, cost, need, None), _cheapest_lines(good, fixed, cost, need, need)
     if not apart(best, short):
-        return None  # Starting no more pieces than are needed must not be enough.
+        return None  # Starting only the needed pieces must not be optimal.
     opening, line, pieces = say.one_of(*LINES)
     lines = [
         f"{line.capitalize()} {i + 1} costs {say.money(f)} to set up and {say.money(c)} for each piece started; "
@@ -108,30 +91,24 @@ def _scrap(rng: random.Random) -> Draft | None:
         say.one_of("What is the minimum total cost?", "How cheaply can they be made?"),
         say.one_of(*PRECISELY),
     )
-
-    def confirm() -> AnswerKey:
-        model = LinearModel("minimize")
-        started = [model.variable(c) for c in cost]
-        for x, f, g in zip(started, fixed, good, strict=True):
-            model.row({x: 1.0, model.variable(f, upper=1, integer=True): -float(math.ceil(100 * need / g))}, high=0.0)
-        model.row({x: float(g) for x, g in zip(started, good, strict=True)}, low=100 * need)
-        return confirmed_answer(model)
-
-    data = {"variant": "scrap", "good": good, "fixed": fixed, "cost": cost, "need": need}
-    return Draft(question=question, data=data, answer=best, confirm=confirm)
+    model = LinearModel("minimize")
+    started = [model.variable(c) for c in cost]
+    for x, f, g in zip(started, fixed, good, strict=True):
+        model.row({x: 1.0, model.binary(f): -math.ceil(100 * need / g)}, high=0.0)
+    model.row(dict(zip(started, good, strict=True)), low=100 * need)
+    return drafted("scrap", question, best, model, good=good, fixed=fixed, cost=cost, need=need)
 
 
-def cheapest_lines(good: list[int], fixed: list[int], cost: list[int], need: int, most: int | None) -> Fraction:
-    """Every set of lines, the cheapest good piece first. most: pieces that one line may start; None for any number."""
+def _cheapest_lines(good: list[int], fixed: list[int], cost: list[int], need: int, most: int | None) -> Fraction:
+    """Try every set of lines, the cheapest good piece first. most: pieces that one line may start; None for any."""
     totals = []
-    for size in range(1, len(good) + 1):
-        for lines in itertools.combinations(range(len(good)), size):
-            left, total = Fraction(need), Fraction(sum(fixed[i] for i in lines))
-            for i in sorted(lines, key=lambda i: Fraction(cost[i], good[i])):
-                yielded = left if most is None else min(left, Fraction(most * good[i], 100))
-                left, total = left - yielded, total + yielded * 100 * cost[i] / good[i]
-            if not left:
-                totals.append(total)
+    for lines in subsets(range(len(good)), smallest=1):
+        left, total = Fraction(need), Fraction(sum(fixed[i] for i in lines))
+        for i in sorted(lines, key=lambda i: Fraction(cost[i], good[i])):
+            yielded = left if most is None else min(left, Fraction(most * good[i], 100))
+            left, total = left - yielded, total + yielded * 100 * cost[i] / good[i]
+        if not left:
+            totals.append(total)
     return min(totals)
 
 
@@ -143,23 +120,22 @@ SELLERS = (
 )
 
 
-def _discount(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def discount(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(2, 4)
     need = rng.randint(30, 90)
     steps = [need + rng.randint(-15, 40) for _ in range(count)]
     price = [rng.randint(20, 40) for _ in range(count)]
     cheaper = [p - rng.randint(5, 14) for p in price]
     fee = [rng.randint(20, 200) for _ in range(count)]
-    data = {"variant": "discount", "need": need, "steps": steps, "price": price, "cheaper": cheaper, "fee": fee}
-    best = cheapest_orders(need, steps, price, cheaper, fee, more=max(need, *steps))
-    if not apart(best, cheapest_orders(need, steps, price, cheaper, fee, more=need)):
-        return None  # The best plan must buy more than is needed.
+    offers = list(zip(steps, price, cheaper, fee, strict=True))
+    best = _cheapest_orders(need, offers, largest=max(need, *steps))
+    if not apart(best, _cheapest_orders(need, offers, largest=need)):
+        return None  # The best plan must buy more than needed.
     goods, seller = say.one_of(*SELLERS)
     lines = [
         f"{seller.capitalize()} {i + 1} asks {say.money(p)} each, or {say.money(q)} for every one in an order of "
         f"at least {s}, and a fee of {say.money(f)} for an order of any size."
-        for i, (p, q, s, f) in enumerate(zip(price, cheaper, steps, fee, strict=True))
+        for i, (s, p, q, f) in enumerate(offers)
     ]
     question = say.text(
         f"A firm needs at least {need} {goods}, and may order once from each of {count} {seller}s, or not at all.",
@@ -168,38 +144,31 @@ def _discount(rng: random.Random) -> Draft | None:
         say.one_of("Only whole numbers can be ordered.", "Orders are whole numbers."),
         say.one_of("What is the minimum total cost?", "How little money is enough?"),
     )
-
-    def confirm() -> AnswerKey:
-        model = LinearModel("minimize")
-        total: dict[int, float] = {}
-        for p, q, s, f in zip(price, cheaper, steps, fee, strict=True):
-            few, many = (model.variable(c, integer=True) for c in (p, q))
-            plain, large = (model.variable(f, upper=1, integer=True) for _ in range(2))
-            top = float(max(need, s))
-            model.row({few: 1.0, plain: -top}, high=0.0)
-            model.row({many: 1.0, large: -top}, high=0.0)
-            model.row({many: 1.0, large: -float(s)}, low=0.0)
-            model.row({plain: 1.0, large: 1.0}, high=1.0)
-            total |= {few: 1.0, many: 1.0}
-        model.row(total, low=need)
-        return confirmed_answer(model)
-
-    return Draft(question=question, data=data, answer=best, confirm=confirm)
+    model = LinearModel("minimize")
+    total: dict[int, float] = {}
+    for s, p, q, f in offers:
+        few, many = (model.variable(c, integer=True) for c in (p, q))
+        plain, large = (model.binary(f) for _ in range(2))
+        top = max(need, s)
+        model.row({few: 1.0, plain: -top}, high=0.0)
+        model.row({many: 1.0, large: -top}, high=0.0)
+        model.row({many: 1.0, large: -s}, low=0.0)
+        model.row({plain: 1.0, large: 1.0}, high=1.0)
+        total |= {few: 1.0, many: 1.0}
+    model.row(total, low=need)
+    return drafted("discount", question, best, model, need=need, steps=steps, price=price, cheaper=cheaper, fee=fee)
 
 
-def cheapest_orders(
-    need: int, steps: list[int], price: list[int], cheaper: list[int], fee: list[int], *, more: int
-) -> int:
-    """By a table over what has been bought so far; `more` is the largest single order that is looked at."""
+def _cheapest_orders(need: int, offers: list[tuple[int, int, int, int]], *, largest: int) -> int:
+    """Dynamic program over the amount bought. offers: step, price, lower price, fee; largest: size of one order."""
     best: dict[int, int] = {0: 0}
-    for s, p, q, f in zip(steps, price, cheaper, fee, strict=True):
+    for step, price, cheaper, fee in offers:
         found = dict(best)
-        for bought, spent in best.items():
-            for size in range(1, more + 1):
+        for bought, cost in best.items():
+            for size in range(1, largest + 1):
                 total = min(need, bought + size)
-                cost = spent + f + size * (q if size >= s else p)
-                if cost < found.get(total, math.inf):
-                    found[total] = cost
+                new = cost + fee + size * (cheaper if size >= step else price)
+                found[total] = min(new, found.get(total, new))
         best = found
     return best[need]
 
@@ -207,42 +176,32 @@ def cheapest_orders(
 MACHINES = (("dough", "kneading"), ("film", "coating"), ("steel", "rolling"))
 
 
-def _batches(rng: random.Random) -> Draft | None:
-    """Whole batches of odd sizes: to make no more than is needed, if it can be done at all, is not cheapest."""
-    say = Wording(rng)
+def batches(rng: random.Random, say: Wording) -> Draft | None:
     first, second, third = rng.sample(range(17, 60), 3)
     target = rng.randint(150, 400)
     cost = [rng.randint(5, 40) for _ in range(3)]
     waste = rng.randint(1, 6)
     sizes = [first, second, third]
-    best, within = (cheapest_mix(sizes, cost, target, waste, spare) for spare in (max(sizes) * target, 0))
+    # Making exactly the target, if possible, must not be optimal.
+    best, within = (_cheapest_mix(sizes, cost, target, waste, spare) for spare in (max(sizes) * target, 0))
     if isinstance(best, str) or best == within:
         return None
     thing, doing = say.one_of(*MACHINES)
     question = say.text(
         f"A plant needs {target} kg of {thing} or more, from batches of exactly {first}, {second} and {third} kg, "
-        f"which cost {say.listing([say.money(c) for c in cost])} each for {doing}.",
+        f"which cost {say.amounts(cost)} each for {doing}.",
         f"What is made beyond {target} kg is destroyed at {say.money(waste)} per kg.",
         say.one_of("Batches are whole.", "Only whole batches are possible."),
         say.one_of("What is the minimum total cost, destruction included?", "How low can the sum of all costs be?"),
     )
-
-    def confirm() -> AnswerKey:
-        model = LinearModel("minimize")
-        made = [model.variable(c, integer=True) for c in cost]
-        model.row(
-            {**{x: float(s) for x, s in zip(made, sizes, strict=True)}, model.variable(waste): -1.0},
-            low=target,
-            high=target,
-        )
-        return confirmed_answer(model)
-
-    data = {"variant": "batches", "sizes": sizes, "target": target, "cost": cost, "waste": waste}
-    return Draft(question=question, data=data, answer=best, confirm=confirm)
+    model = LinearModel("minimize")
+    made = [model.variable(c, integer=True) for c in cost]
+    model.row({**dict(zip(made, sizes, strict=True)), model.variable(waste): -1.0}, low=target, high=target)
+    return drafted("batches", question, best, model, sizes=sizes, target=target, cost=cost, waste=waste)
 
 
-def cheapest_mix(sizes: list[int], cost: list[int], target: int, waste: int, spare: int) -> AnswerKey:
-    """Every mix of whole batches that makes at most `spare` kg too much; "infeasible" where there is none."""
+def _cheapest_mix(sizes: list[int], cost: list[int], target: int, waste: int, spare: int) -> AnswerKey:
+    """Try every mix of whole batches that exceeds the target by at most `spare` kg."""
     most = [math.ceil(target / size) for size in sizes]
     totals = [
         sum(n * c for n, c in zip(numbers, cost, strict=True)) + waste * (made - target)

@@ -1,4 +1,4 @@
-"""No solver needed: a closed form or a counting argument gives the answer, and a program is a detour."""
+"""Problems with a closed form or a counting argument, which need no solver."""
 
 from __future__ import annotations
 
@@ -7,21 +7,15 @@ import random
 from functools import cache
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.draft import PRECISELY, Draft, draw_variant
-
-
-def no_solver_needed(rng: random.Random) -> Draft:
-    """Trials, products, distances, tournaments, breaks, weighings, lots and fences."""
-    return draw_variant(rng, _floors, _product, _distance, _games, _breaks, _coins, _lot, _fence)
-
+from storm_calm.env.problems.stress.draft import PRECISELY, Draft, drafted
+from storm_calm.env.problems.stress.methods import least_value
 
 PROBES = (("vases", "floor", "floors", "dropped from"), ("sensors", "pressure level", "pressure levels", "exposed to"))
 
 
-def _floors(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def floors(rng: random.Random, say: Wording) -> Draft | None:
     probes, levels = rng.randint(2, 4), rng.randint(30, 400)
     trials = next(t for t in range(1, levels + 1) if sum(math.comb(t, k) for k in range(1, probes + 1)) >= levels)
     things, level, many, done = say.one_of(*PROBES)
@@ -37,23 +31,17 @@ def _floors(rng: random.Random) -> Draft | None:
     )
 
     def confirm() -> AnswerKey:
-        worst = list(range(levels + 1))  # With one probe, from the bottom up.
+        worst = list(range(levels + 1))  # One probe tests the levels in ascending order.
         for _ in range(probes - 1):
             fewer, worst = worst, [0] * (levels + 1)
             for n in range(1, levels + 1):
                 worst[n] = 1 + min(max(fewer[k - 1], worst[n - k]) for k in range(1, n + 1))
         return float(worst[levels])
 
-    return Draft(
-        question=question,
-        data={"variant": "floors", "probes": probes, "levels": levels},
-        answer=trials,
-        confirm=confirm,
-    )
+    return drafted("floors", question, trials, confirm, probes=probes, levels=levels)
 
 
-def _product(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def largest_product(rng: random.Random, say: Wording) -> Draft | None:
     length = rng.randint(11, 40)
     threes, rest = divmod(length, 3)
     best = 3**threes if rest == 0 else 4 * 3 ** (threes - 1) if rest == 1 else 2 * 3**threes
@@ -71,11 +59,10 @@ def _product(rng: random.Random) -> Draft | None:
             table[size] = max([size * (size < length)] + [table[k] * table[size - k] for k in range(1, size)])
         return float(table[length])
 
-    return Draft(question=question, data={"variant": "product", "length": length}, answer=best, confirm=confirm)
+    return drafted("product", question, best, confirm, length=length)
 
 
-def _distance(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def forbidden_distance(rng: random.Random, say: Wording) -> Draft | None:
     gap, last = rng.randint(3, 12), rng.randint(40, 120)
     blocks, rest = divmod(last, 2 * gap)
     best = blocks * gap + min(rest, gap)
@@ -86,24 +73,18 @@ def _distance(rng: random.Random) -> Draft | None:
         say.one_of(f"How many {thing}s can be picked at most?", f"What is the largest number of {thing}s?"),
     )
 
-    def confirm() -> AnswerKey:
-        # Two colours suffice for such a graph, so its matrix is totally unimodular.
-        model = LinearModel("maximize")
-        picked = [model.variable(1.0, upper=1) for _ in range(last)]
-        for one in range(last - gap):
-            model.row({picked[one]: 1.0, picked[one + gap]: 1.0}, high=1.0)
-        return confirmed_answer(model)
-
-    return Draft(
-        question=question, data={"variant": "distance", "gap": gap, "last": last}, answer=best, confirm=confirm
-    )
+    # The graph is bipartite, so its matrix is totally unimodular.
+    model = LinearModel("maximize")
+    picked = [model.variable(1.0, upper=1) for _ in range(last)]
+    for one in range(last - gap):
+        model.row({picked[one]: 1.0, picked[one + gap]: 1.0}, high=1.0)
+    return drafted("distance", question, best, model, gap=gap, last=last)
 
 
 SPORTS = (("chess", "game"), ("table tennis", "match"), ("fencing", "bout"))
 
 
-def _games(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def tournament(rng: random.Random, say: Wording) -> Draft | None:
     players, losses, fee = rng.randint(15, 300), rng.randint(2, 4), rng.randint(3, 40)
     least = rng.random() < 0.5
     games = losses * (players - 1) if least else losses * players - 1
@@ -118,7 +99,7 @@ def _games(rng: random.Random) -> Draft | None:
     )
 
     def confirm() -> AnswerKey:
-        # Played out: with the fewest games the winner never loses, with the most it loses whenever it still can.
+        # Simulated: in the shortest tournament the winner never loses, in the longest it loses whenever it can.
         lost = [0] * players
         played = 0
         while len(alive := [p for p in range(players) if lost[p] < losses]) > 1:
@@ -127,12 +108,10 @@ def _games(rng: random.Random) -> Draft | None:
             played += 1
         return float(played * fee)
 
-    data = {"variant": "games", "players": players, "losses": losses, "fee": fee, "least": least}
-    return Draft(question=question, data=data, answer=games * fee, confirm=confirm)
+    return drafted("games", question, games * fee, confirm, players=players, losses=losses, fee=fee, least=least)
 
 
-def _breaks(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def breaks(rng: random.Random, say: Wording) -> Draft | None:
     rows, columns, seconds = rng.randint(3, 14), rng.randint(4, 15), rng.randint(3, 19)
     thing, does = say.one_of(("bar of chocolate", "broken"), ("sheet of stamps", "torn"), ("pane of glass", "cut"))
     question = say.text(
@@ -144,22 +123,18 @@ def _breaks(rng: random.Random) -> Draft | None:
 
     @cache
     def steps(a: int, b: int) -> int:
-        ways = [(steps(k, b), steps(a - k, b)) for k in range(1, a)] + [
-            (steps(a, k), steps(a, b - k)) for k in range(1, b)
-        ]
-        return min((1 + one + other for one, other in ways), default=0)
+        vertical = [1 + steps(k, b) + steps(a - k, b) for k in range(1, a)]
+        horizontal = [1 + steps(a, k) + steps(a, b - k) for k in range(1, b)]
+        return min(vertical + horizontal, default=0)
 
-    data = {"variant": "breaks", "rows": rows, "columns": columns, "seconds": seconds}
-    return Draft(
-        question=question,
-        data=data,
-        answer=(rows * columns - 1) * seconds,
-        confirm=lambda: float(steps(rows, columns) * seconds),
-    )
+    def confirm() -> AnswerKey:
+        return steps(rows, columns) * seconds
+
+    best = (rows * columns - 1) * seconds
+    return drafted("breaks", question, best, confirm, rows=rows, columns=columns, seconds=seconds)
 
 
-def _coins(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def heavier_coin(rng: random.Random, say: Wording) -> Draft | None:
     coins, fee = rng.randint(10, 700), rng.randint(11, 90)
     weighings = next(n for n in range(1, 20) if 3**n >= coins)
     thing = say.one_of("coin", "pearl", "ball", "seal")
@@ -178,16 +153,10 @@ def _coins(rng: random.Random) -> Draft | None:
             worst[n] = 1 + min(max(worst[k], worst[n - 2 * k]) for k in range(1, n // 2 + 1))
         return float(worst[coins] * fee)
 
-    return Draft(
-        question=question,
-        data={"variant": "coins", "coins": coins, "fee": fee},
-        answer=weighings * fee,
-        confirm=confirm,
-    )
+    return drafted("coins", question, weighings * fee, confirm, coins=coins, fee=fee)
 
 
-def _lot(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def lot_size(rng: random.Random, say: Wording) -> Draft | None:
     demand, order, hold, price = rng.randint(200, 9000), rng.randint(20, 400), rng.randint(1, 12), rng.randint(2, 30)
     goods = say.one_of("filters", "bags of cement", "tires", "reams of paper")
     question = say.text(
@@ -203,24 +172,13 @@ def _lot(rng: random.Random) -> Draft | None:
     )
 
     def confirm() -> AnswerKey:
-        from scipy.optimize import minimize_scalar
+        return least_value(lambda size: order * demand / size + hold * size / 2, 1e-3, 10.0 * demand) + price * demand
 
-        found = minimize_scalar(
-            lambda size: order * demand / size + hold * size / 2,
-            bounds=(1e-3, 10.0 * demand),
-            method="bounded",
-            options={"xatol": 1e-9},
-        )
-        return float(found.fun) + price * demand
-
-    data = {"variant": "lot", "demand": demand, "order": order, "hold": hold, "price": price}
-    return Draft(
-        question=question, data=data, answer=math.sqrt(2 * demand * order * hold) + price * demand, confirm=confirm
-    )
+    best = math.sqrt(2 * demand * order * hold) + price * demand
+    return drafted("lot", question, best, confirm, demand=demand, order=order, hold=hold, price=price)
 
 
-def _fence(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def fence(rng: random.Random, say: Wording) -> Draft | None:
     budget, front, side = rng.randint(20, 90) * 100, rng.randint(10, 60), rng.randint(10, 60)
     place = say.one_of("meadow by a river", "yard by a wall", "field by a cliff")
     question = say.text(
@@ -233,15 +191,6 @@ def _fence(rng: random.Random) -> Draft | None:
     )
 
     def confirm() -> AnswerKey:
-        from scipy.optimize import minimize_scalar
+        return -least_value(lambda length: -length * (budget - front * length) / (2 * side), 0.0, budget / front)
 
-        found = minimize_scalar(
-            lambda length: -length * (budget - front * length) / (2 * side),
-            bounds=(0.0, budget / front),
-            method="bounded",
-            options={"xatol": 1e-9},
-        )
-        return -float(found.fun)
-
-    data = {"variant": "fence", "budget": budget, "front": front, "side": side}
-    return Draft(question=question, data=data, answer=budget**2 / (8 * front * side), confirm=confirm)
+    return drafted("fence", question, budget**2 / (8 * front * side), confirm, budget=budget, front=front, side=side)

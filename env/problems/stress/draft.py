@@ -1,4 +1,4 @@
-"""What a kind of stress problem is: a seeded source of drafts, each with an answer and a second way to it."""
+"""Kinds of stress problems and their drafts, each with an answer and a second method that confirms it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from fractions import Fraction
 from typing import Any
 
 from storm_calm.env.problem import AnswerKey, Problem
-from storm_calm.env.problems.families.linear_model import AGREEMENT
+from storm_calm.env.problems.families.linear_model import LinearModel, agree, confirmed_answer
 from storm_calm.env.problems.families.split import content_hash
+from storm_calm.env.problems.families.wording import Wording
 from storm_calm.env.problems.stress.stress_groups import SOURCE, Group
 
 PRECISELY = (
@@ -18,36 +19,34 @@ PRECISELY = (
     "State the result with six decimals or more.",
     "Do not round to fewer than six decimals.",
 )
-"""The sentence of problems whose answer is no whole number."""
+"""Sentences for problems whose answer is not an integer."""
+
+
+Confirm = LinearModel | Callable[[], AnswerKey]
+"""An independent method for an answer: a model to solve, or a function."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draft:
-    """One drawn problem: what it says, what is behind it, and its answer."""
+    """A drawn problem with its answer."""
 
     question: str
-    """The words that a reasoner reads."""
+    """The question for the reasoner."""
     data: dict[str, Any]
-    """The numbers behind the words, by name, and "variant", which says what is asked."""
+    """The numbers of the question, by name, and "variant", the name of the variant."""
     answer: AnswerKey | Fraction
-    """The answer, found in the more exact of two ways."""
-    confirm: Callable[[], AnswerKey]
-    """The answer, found in a way that shares no code with the first."""
+    """The answer, from the more exact of two methods."""
+    confirm: Confirm
+    """Gives the answer with the other method."""
 
 
-Draw = Callable[[random.Random], Draft]
-"""Draws a problem."""
-
-DrawVariant = Callable[[random.Random], Draft | None]
-"""Draws a problem, or refuses: None for numbers under which a wrong approach would give the right answer."""
+def drafted(variant: str, question: str, answer: AnswerKey | Fraction, confirm: Confirm, /, **data: object) -> Draft:
+    """Return a draft. data: the numbers of the question, by name."""
+    return Draft(question=question, data={"variant": variant, **data}, answer=answer, confirm=confirm)
 
 
-def draw_variant(rng: random.Random, *variants: DrawVariant) -> Draft:
-    """A draft of one of these variants, each of them as likely, however often it refuses."""
-    chosen = rng.choice(variants)
-    while (draft := chosen(rng)) is None:
-        pass
-    return draft
+DrawVariant = Callable[[random.Random, Wording], Draft | None]
+"""Draws a problem; None rejects numbers for which a wrong approach would give the right answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,22 +56,21 @@ class StressInstance:
     kind: str
     """Name of the kind."""
     group: Group
-    """Its group."""
     draft: Draft
-    """What was drawn."""
 
     @property
     def content(self) -> str:
-        """Hash of kind and data, whatever the wording."""
+        """Hash of kind and data, independent of the wording."""
         return content_hash(self.kind, self.draft.data)
 
     def problem(self) -> Problem:
-        """The Problem. Raises ArithmeticError where the two ways do not agree: then a generator is wrong."""
+        """Return the problem. Raises ArithmeticError if the two methods disagree: the generator has an error."""
         first = self.draft.answer
         answer: AnswerKey = first if isinstance(first, str) else float(first)
-        second = self.draft.confirm()
-        if not _agree(answer, second):
-            raise ArithmeticError(f"{self.kind}: one way gives {answer}, another gives {second}: {self.draft.data}")
+        confirm = self.draft.confirm
+        second = confirmed_answer(confirm) if isinstance(confirm, LinearModel) else confirm()
+        if not agree(answer, second):
+            raise ArithmeticError(f"{self.kind}: one method gives {answer}, the other {second}, for {self.draft.data}")
         return Problem(
             id=f"{self.kind}-{self.content[:12]}",
             question=self.draft.question,
@@ -85,29 +83,24 @@ class StressInstance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StressKind:
-    """A generator of instances of one kind."""
+    """A generator of instances from several variants."""
 
     name: str
     """Unique name, used on the command line."""
     group: Group
-    """The group it belongs to."""
-    draw: Draw
-    """Draws a draft."""
+    variants: tuple[DrawVariant, ...]
 
     def instance(self, rng: random.Random) -> StressInstance:
-        """The next instance that `rng` gives."""
-        return StressInstance(kind=self.name, group=self.group, draft=self.draw(rng))
+        """Draw one of the variants with equal probability, until it accepts its numbers."""
+        draw = rng.choice(self.variants)
+        while (draft := draw(rng, Wording(rng))) is None:
+            pass
+        return StressInstance(kind=self.name, group=self.group, draft=draft)
 
 
 def apart(one: AnswerKey | Fraction, other: AnswerKey | Fraction) -> bool:
-    """Whether two answers differ by so much that no scoring rule but the roughest takes one for the other."""
+    """Return whether two answers are different under every scoring rule but the loosest."""
     if isinstance(one, str) or isinstance(other, str):
         return one != other
     first, second = float(one), float(other)
     return abs(first - second) > max(0.02, 1e-3 * abs(first))
-
-
-def _agree(one: AnswerKey, other: AnswerKey) -> bool:
-    if isinstance(one, str) or isinstance(other, str):
-        return one == other
-    return abs(one - other) <= AGREEMENT * max(1.0, abs(one))

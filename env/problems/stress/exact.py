@@ -1,8 +1,8 @@
-"""Linear programs solved in fractions: no tolerance, no rounding, and no code in common with any solver.
+"""Exact solution of linear programs in fractions, without tolerances, rounding or solver code.
 
     exact_optimum(model)        # a Fraction, "infeasible" or "unbounded"
 
-A two-phase simplex with Bland's rule, so it ends. Meant for a few dozen rows.
+A two-phase simplex method with Bland's rule, which guarantees termination, for models of a few dozen rows.
 """
 
 from __future__ import annotations
@@ -17,23 +17,19 @@ Row = list[Fraction]
 
 
 def exact_optimum(model: LinearModel) -> Fraction | Literal["infeasible", "unbounded"]:
-    """The exact optimum of a model without whole variables; its numbers are read as the decimals they print as.
-
-    Raises ValueError for a model with a whole variable.
-    """
+    """Return the exact optimum, with floats read as printed decimals. Raises ValueError for integer variables."""
     if any(model.integer):
-        raise ValueError("the model has whole variables; only continuous ones can be solved in fractions")
+        raise ValueError("the model has integer variables; give a continuous model")
     size = len(model.costs)
-    rows = [(dense(row, size), _exact(low), _exact(high)) for row, low, high in model.rows]
+    rows = [(_dense(row, size), _exact(low), _exact(high)) for row, low, high in model.rows]
     for index, top in enumerate(model.upper):
-        rows.append((dense({index: 1.0}, size), None, _exact(top)))
+        rows.append((_dense({index: 1.0}, size), None, _exact(top)))
     sign = 1 if model.sense == "minimize" else -1
     found = _minimum([sign * Fraction(str(cost)) for cost in model.costs], _equalities(rows))
     return found if isinstance(found, str) else sign * found
 
 
-def dense(row: dict[int, float], size: int) -> Row:
-    """The coefficients of all `size` variables, as fractions."""
+def _dense(row: dict[int, float], size: int) -> Row:
     return [Fraction(str(row.get(index, 0))) for index in range(size)]
 
 
@@ -42,7 +38,7 @@ def _exact(bound: float) -> Fraction | None:
 
 
 def _equalities(rows: list[tuple[Row, Fraction | None, Fraction | None]]) -> list[Row]:
-    """Rows of an equality system with slacks, the right side last and never negative."""
+    """Return equality rows with slacks, the right-hand side last and never negative."""
     found: list[tuple[Row, int, Fraction]] = []
     for row, low, high in rows:
         if low is not None and low == high:
@@ -87,7 +83,7 @@ def _price_out(goal: Row, table: list[Row], basis: list[int]) -> None:
 
 
 def _walk(table: list[Row], goal: Row, basis: list[int]) -> bool:
-    """Pivot to the optimum; False where there is none because the goal is unbounded."""
+    """Pivot to the optimum; return False if the objective is unbounded."""
     while True:
         entering = next((j for j, value in enumerate(goal[:-1]) if value < 0), None)
         if entering is None:

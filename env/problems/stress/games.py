@@ -1,4 +1,4 @@
-"""Games: the value of a zero-sum game, and the payoffs in an equilibrium of a game that is not."""
+"""Games: the value of zero-sum games, and payoffs in equilibria of other games."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 from storm_calm.env.problem import AnswerKey
 from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, draw_variant
+from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, drafted
 from storm_calm.env.problems.stress.exact import exact_optimum
 
 Matrix = list[list[int]]
@@ -23,30 +23,19 @@ DUELS = (
 )
 
 
-def matrix_games(rng: random.Random) -> Draft:
-    """Zero-sum games up to 5 by 5, and two-by-two games whose only equilibrium is mixed."""
-    return draw_variant(rng, _zero_sum, _zero_sum, _equilibrium)
-
-
-def _zero_sum(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def zero_sum(rng: random.Random, say: Wording) -> Draft | None:
     rows, columns = rng.randint(2, 5), rng.randint(2, 5)
     payoff = [[rng.randint(-9, 20) for _ in range(columns)] for _ in range(rows)]
-    value = row_value(payoff)
+    value = _row_value(payoff)
     guaranteed = max(min(row) for row in payoff)
     if not apart(value, guaranteed) or abs(value) < Fraction(1, 2):
-        return None  # A pure choice does as well, so mixing would not show.
+        return None  # A pure strategy must not be optimal.
     first, second, act, unit = say.one_of(*DUELS)
-    style = rng.randrange(2)
-    lines = [
-        (
-            f"{act.capitalize()} {i + 1} of {first} wins {say.listing([str(v) for v in row])} {unit} against "
-            f"{act}s 1 to {columns} of {second}.",
-            f"If {first} picks {act} {i + 1}, the result is {say.listing([str(v) for v in row])} {unit}, one figure "
-            f"for each {act} of {second}.",
-        )[style]
-        for i, row in enumerate(payoff)
-    ]
+    line = say.one_of(
+        f"{act.capitalize()} {{}} of {first} wins {{}} {unit} against {act}s 1 to {columns} of {second}.",
+        f"If {first} picks {act} {{}}, the result is {{}} {unit}, one figure for each {act} of {second}.",
+    )
+    lines = [line.format(i, say.listing(row)) for i, row in enumerate(payoff, start=1)]
     question = say.text(
         f"{_upper(first)} has {rows} {act}s, {second} has {columns}, and both choose in secret at the same time.",
         f"What {first} wins, {second} loses; a negative figure is a loss for {first}.",
@@ -57,18 +46,17 @@ def _zero_sum(rng: random.Random) -> Draft | None:
         ),
         say.one_of(*PRECISELY),
     )
-    data = {"variant": "zero_sum", "payoff": payoff}
-    return Draft(question=question, data=data, answer=value, confirm=lambda: _column_value(payoff))
+    return drafted("zero_sum", question, value, lambda: _column_value(payoff), payoff=payoff)
 
 
-def row_value(payoff: Matrix) -> Fraction:
-    """What the row player can guarantee on average, exactly."""
-    shift = 1 - min(map(min, payoff))  # All payoffs positive, so the value is too.
+def _row_value(payoff: Matrix) -> Fraction:
+    """Return the exact expected win that the row player can guarantee."""
+    shift = 1 - min(map(min, payoff))  # Makes all payoffs and the value positive.
     model = LinearModel("maximize")
     value = model.variable(1.0)
     chances = [model.variable() for _ in payoff]
     for column in zip(*payoff, strict=True):
-        model.row({**{p: float(v + shift) for p, v in zip(chances, column, strict=True)}, value: -1.0}, low=0.0)
+        model.row({**{p: v + shift for p, v in zip(chances, column, strict=True)}, value: -1.0}, low=0.0)
     model.row(dict.fromkeys(chances, 1.0), low=1.0, high=1.0)
     found = exact_optimum(model)
     assert isinstance(found, Fraction)
@@ -76,25 +64,27 @@ def row_value(payoff: Matrix) -> Fraction:
 
 
 def _column_value(payoff: Matrix) -> AnswerKey:
-    """The same from the other side: the least average loss that the column player can hold out for."""
+    """Return the least expected loss that the column player can guarantee."""
     shift = 1 - min(map(min, payoff))
     model = LinearModel("minimize")
     value = model.variable(1.0)
     chances = [model.variable() for _ in payoff[0]]
     for row in payoff:
-        model.row({**{q: float(v + shift) for q, v in zip(chances, row, strict=True)}, value: -1.0}, high=0.0)
+        model.row({**{q: v + shift for q, v in zip(chances, row, strict=True)}, value: -1.0}, high=0.0)
     model.row(dict.fromkeys(chances, 1.0), low=1.0, high=1.0)
     found = confirmed_answer(model)
     assert isinstance(found, float)
     return found - shift
 
 
-def _equilibrium(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def equilibrium(rng: random.Random, say: Wording) -> Draft | None:
     ours, theirs = ([[rng.randint(0, 25) for _ in range(2)] for _ in range(2)] for _ in range(2))
-    if list(_pure_equilibria(ours, theirs)):
-        return None
-    total = indifferent_payoff(ours) + indifferent_payoff(_turned(theirs))
+    if any(
+        ours[i][j] >= ours[1 - i][j] and theirs[i][j] >= theirs[i][1 - j]
+        for i, j in itertools.product(range(2), repeat=2)
+    ):
+        return None  # A pure equilibrium.
+    total = _indifferent_payoff(ours) + _indifferent_payoff([list(column) for column in zip(*theirs, strict=True)])
     cooperating = max(ours[i][j] + theirs[i][j] for i in range(2) for j in range(2))
     average = Fraction(sum(map(sum, ours)) + sum(map(sum, theirs)), 4)
     if not apart(total, cooperating) or not apart(total, average):
@@ -116,18 +106,17 @@ def _equilibrium(rng: random.Random) -> Draft | None:
         ),
         say.one_of(*PRECISELY),
     )
-    data = {"variant": "equilibrium", "ours": ours, "theirs": theirs}
-    return Draft(question=question, data=data, answer=total, confirm=lambda: _played(ours, theirs))
+    return drafted("equilibrium", question, total, lambda: _played(ours, theirs), ours=ours, theirs=theirs)
 
 
-def indifferent_payoff(payoff: Matrix) -> Fraction:
-    """What the row player of a two-by-two game gets where the other one makes both rows equally good."""
+def _indifferent_payoff(payoff: Matrix) -> Fraction:
+    """Return the row player's payoff in a two-by-two game if the other player makes both rows equally good."""
     (a, b), (c, d) = payoff
     return Fraction(a * d - b * c, a - b - c + d)
 
 
 def _played(ours: Matrix, theirs: Matrix) -> AnswerKey:
-    """The sum of the payoffs under the mixture that no pure choice beats, for either player."""
+    """Return the sum of payoffs for mixed strategies that no pure strategy of either player beats."""
     import numpy as np
 
     first, second = np.array(ours, dtype=float), np.array(theirs, dtype=float)
@@ -136,18 +125,6 @@ def _played(ours: Matrix, theirs: Matrix) -> AnswerKey:
     own, other = p @ first @ q, p @ second @ q
     steady = (first @ q).max() <= own + 1e-9 and (p @ second).max() <= other + 1e-9
     return float(own + other) if steady and min(*p, *q) >= 0 else "infeasible"
-
-
-def _pure_equilibria(ours: Matrix, theirs: Matrix) -> list[tuple[int, int]]:
-    return [
-        (i, j)
-        for i, j in itertools.product(range(2), repeat=2)
-        if ours[i][j] >= ours[1 - i][j] and theirs[i][j] >= theirs[i][1 - j]
-    ]
-
-
-def _turned(payoff: Matrix) -> Matrix:
-    return [list(row) for row in zip(*payoff, strict=True)]
 
 
 def _upper(words: str) -> str:

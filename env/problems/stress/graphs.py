@@ -1,4 +1,4 @@
-"""Problems on graphs: flows, tours, paths within a time, and choices of vertices."""
+"""Graph problems: flows, tours, paths with a time limit, and choices of vertices."""
 
 from __future__ import annotations
 
@@ -7,20 +7,14 @@ import random
 from collections.abc import Callable
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.draft import Draft, apart, draw_variant
+from storm_calm.env.problems.stress.draft import Draft, apart, drafted
+from storm_calm.env.problems.stress.methods import largest_flow, subsets
 from storm_calm.env.problems.stress.networks import NAMES
-from storm_calm.env.problems.stress.vertices import chosen_vertices, coloring
 
 Arc = list[int]
-"""From, to (both from 0), and one or two numbers."""
-
-
-def graph_problems(rng: random.Random) -> Draft:
-    """The largest flow, the shortest tour, the cheapest path in time, the best set of vertices, the fewest colours."""
-    return draw_variant(rng, _flow, _tour, _path, chosen_vertices, coloring)
-
+"""Start and end, from 0, and one or two numbers."""
 
 PIPES = (
     ("Oil flows from {a} to {b} through one-way pipes", "barrels an hour"),
@@ -29,38 +23,30 @@ PIPES = (
 )
 
 
-def _flow(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def maximum_flow(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(5, 8)
     arcs = _arcs(rng, count, count + 3, lambda: [rng.randint(3, 30)])
     value = _least_cut(arcs, count)
     leaving, entering = sum(c for i, _, c in arcs if i == 0), sum(c for _, j, c in arcs if j == count - 1)
     if value == 0 or value in (leaving, entering):
-        return None  # The bottleneck is in the middle, not at an end.
+        return None  # The bottleneck must be in the middle.
     opening, unit = say.one_of(*PIPES)
     question = say.text(
         opening.format(a=NAMES[0], b=NAMES[count - 1]) + ".",
-        f"The capacities, in {unit}, are: {_told(arcs)}.",
+        f"The capacities, in {unit}, are: {_listed(arcs)}.",
         "What flows into any other place must flow out of it.",
         say.one_of(f"How many {unit} can get through at most?", f"What is the maximum flow in {unit}?"),
     )
 
     def confirm() -> AnswerKey:
-        from ortools.graph.python.max_flow import SimpleMaxFlow
+        return largest_flow([(i, j, capacity) for i, j, capacity in arcs], 0, count - 1)
 
-        network = SimpleMaxFlow()
-        for i, j, capacity in arcs:
-            network.add_arc_with_capacity(i, j, capacity)
-        assert network.solve(0, count - 1) == network.OPTIMAL
-        return float(network.optimal_flow())
-
-    return Draft(question=question, data={"variant": "flow", "arcs": arcs}, answer=value, confirm=confirm)
+    return drafted("flow", question, value, confirm, arcs=arcs)
 
 
 def _least_cut(arcs: list[Arc], count: int) -> int:
-    """The smallest capacity that parts the first point from the last, over every way to part them."""
-    inner = range(1, count - 1)
-    sides = ({0, *more} for size in range(count - 1) for more in itertools.combinations(inner, size))
+    """Try every cut between the first and the last point."""
+    sides = ({0, *more} for more in subsets(range(1, count - 1)))
     return min(sum(c for i, j, c in arcs if i in side and j not in side) for side in sides)
 
 
@@ -71,14 +57,13 @@ TRIPS = (
 )
 
 
-def _tour(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def shortest_tour(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(5, 7)
     length = [[0] * count for _ in range(count)]
     for i, j in itertools.combinations(range(count), 2):
         length[i][j] = length[j][i] = rng.randint(10, 99)
     best = _held_karp(length)
-    if not apart(best, _nearest_first(length)):
+    if not apart(best, _nearest_neighbor_tour(length)):
         return None
     who, places, unit = say.one_of(*TRIPS)
     lines = [
@@ -91,14 +76,23 @@ def _tour(rng: random.Random) -> Draft | None:
         *lines,
         say.one_of(f"How many {unit} is the shortest round trip?", "What is the minimum length of the tour?"),
     )
+
+    # The model of Miller, Tucker and Zemlin.
+    model = LinearModel("minimize")
+    steps = {(i, j): model.binary(length[i][j]) for i, j in itertools.permutations(range(count), 2)}
+    time = [model.variable(upper=count) for _ in range(count)]
+    for i in range(count):
+        model.row({x: 1.0 for (a, _), x in steps.items() if a == i}, low=1.0, high=1.0)
+        model.row({x: 1.0 for (_, b), x in steps.items() if b == i}, low=1.0, high=1.0)
+    for (i, j), x in steps.items():
+        if j:
+            model.row({time[i]: 1.0, time[j]: -1.0, x: count}, high=count - 1)
     upper = [row[i + 1 :] for i, row in enumerate(length[:-1])]
-    return Draft(
-        question=question, data={"variant": "tour", "length": upper}, answer=best, confirm=lambda: _tour_model(length)
-    )
+    return drafted("tour", question, best, model, length=upper)
 
 
 def _held_karp(length: list[list[int]]) -> int:
-    """Bellman, Held and Karp: the shortest way through each set of places to each of its members."""
+    """Return the length of the shortest tour (dynamic program of Bellman, Held and Karp)."""
     count = len(length)
     best = {(frozenset([j]), j): length[0][j] for j in range(1, count)}
     for size in range(2, count):
@@ -110,30 +104,13 @@ def _held_karp(length: list[list[int]]) -> int:
     return min(best[everything, last] + length[last][0] for last in everything)
 
 
-def _nearest_first(length: list[list[int]]) -> int:
+def _nearest_neighbor_tour(length: list[list[int]]) -> int:
     here, left, total = 0, set(range(1, len(length))), 0
     while left:
         there = min(left, key=lambda place: length[here][place])
         total, here = total + length[here][there], there
         left.remove(there)
     return total + length[here][0]
-
-
-def _tour_model(length: list[list[int]]) -> AnswerKey:
-    """Miller, Tucker and Zemlin: places have times, and a step goes forward in time."""
-    count = len(length)
-    model = LinearModel("minimize")
-    steps = {
-        (i, j): model.variable(length[i][j], upper=1, integer=True) for i, j in itertools.permutations(range(count), 2)
-    }
-    time = [model.variable(upper=count) for _ in range(count)]
-    for i in range(count):
-        model.row({x: 1.0 for (a, _), x in steps.items() if a == i}, low=1.0, high=1.0)
-        model.row({x: 1.0 for (_, b), x in steps.items() if b == i}, low=1.0, high=1.0)
-    for (i, j), x in steps.items():
-        if j:
-            model.row({time[i]: 1.0, time[j]: -1.0, x: float(count)}, high=count - 1.0)
-    return confirmed_answer(model)
 
 
 ROUTES = (
@@ -143,8 +120,7 @@ ROUTES = (
 )
 
 
-def _path(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def shortest_path(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(5, 7)
     arcs = _arcs(rng, count, count + 3, lambda: [rng.randint(3, 40), rng.randint(3, 40)])
     paths = [(sum(a[2] for a in path), sum(a[3] for a in path)) for path in _paths(arcs, 0, count - 1)]
@@ -161,29 +137,24 @@ def _path(rng: random.Random) -> Draft | None:
     who, cost, unit = say.one_of(*ROUTES)
     question = say.text(
         f"{who} from {NAMES[0]} to {NAMES[count - 1]} in at most {limit} {unit}.",
-        f"One-way connections, each with its {cost} and its {unit}: {_told(arcs)}.",
+        f"One-way connections, each with its {cost} and its {unit}: {_listed(arcs)}.",
         say.one_of(f"How many {cost} are needed at least?", f"What is the least number of {cost}?"),
     )
-    data = {"variant": "path", "arcs": arcs, "limit": limit}
-    return Draft(question=question, data=data, answer=best, confirm=lambda: _path_model(arcs, count, limit))
+    model = LinearModel("minimize")
+    used = [model.binary(arc[2]) for arc in arcs]
+    for place in range(count - 1):
+        out = {x: 1.0 for x, arc in zip(used, arcs, strict=True) if arc[0] == place}
+        into = {x: -1.0 for x, arc in zip(used, arcs, strict=True) if arc[1] == place}
+        model.row(out | into, low=int(place == 0), high=int(place == 0))
+    model.row({x: arc[3] for x, arc in zip(used, arcs, strict=True)}, high=limit)
+    return drafted("path", question, best, model, arcs=arcs, limit=limit)
 
 
 def _paths(arcs: list[Arc], start: int, end: int) -> list[list[Arc]]:
     if start == end:
         return [[]]
-    # Connections lead to higher numbers only, so that there is an end to it.
+    # Arcs only lead to higher numbers, so the recursion ends.
     return [[arc, *rest] for arc in arcs if arc[0] == start for rest in _paths(arcs, arc[1], end)]
-
-
-def _path_model(arcs: list[Arc], count: int, limit: int) -> AnswerKey:
-    model = LinearModel("minimize")
-    used = [model.variable(arc[2], upper=1, integer=True) for arc in arcs]
-    for place in range(count - 1):
-        out = {x: 1.0 for x, arc in zip(used, arcs, strict=True) if arc[0] == place}
-        into = {x: -1.0 for x, arc in zip(used, arcs, strict=True) if arc[1] == place}
-        model.row(out | into, low=float(place == 0), high=float(place == 0))
-    model.row({x: float(arc[3]) for x, arc in zip(used, arcs, strict=True)}, high=limit)
-    return confirmed_answer(model)
 
 
 def _arcs(rng: random.Random, count: int, number: int, weights: Callable[[], list[int]]) -> list[Arc]:
@@ -195,5 +166,5 @@ def _arcs(rng: random.Random, count: int, number: int, weights: Callable[[], lis
     return [[i, j, *weights()] for i, j in sorted(pairs | set(more))]
 
 
-def _told(arcs: list[Arc]) -> str:
+def _listed(arcs: list[Arc]) -> str:
     return "; ".join(f"{NAMES[i]} to {NAMES[j]} {' and '.join(map(str, numbers))}" for i, j, *numbers in arcs)

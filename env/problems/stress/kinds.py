@@ -1,4 +1,4 @@
-"""Every kind of stress problem, by its name, and problems of them without end."""
+"""The kinds of stress problems by name, and the generation of problems."""
 
 from __future__ import annotations
 
@@ -7,62 +7,80 @@ from collections.abc import Iterator, Sequence
 from itertools import count, islice
 
 from storm_calm.env.problem import Problem
-from storm_calm.env.problems.stress.bounds import derive_bound
-from storm_calm.env.problems.stress.counting import no_solver_needed
-from storm_calm.env.problems.stress.draft import StressInstance, StressKind
-from storm_calm.env.problems.stress.games import matrix_games
-from storm_calm.env.problems.stress.graphs import graph_problems
-from storm_calm.env.problems.stress.networks import network_design
-from storm_calm.env.problems.stress.objectives import multi_objective
-from storm_calm.env.problems.stress.queues import queueing
-from storm_calm.env.problems.stress.reductions import see_reduction
-from storm_calm.env.problems.stress.robust import robust
-from storm_calm.env.problems.stress.spins import ising, qubo
-from storm_calm.env.problems.stress.stochastic import two_stage_stochastic
+from storm_calm.env.problems.families.instance import choose_by_name
+from storm_calm.env.problems.stress import (
+    bounds,
+    counting,
+    games,
+    graphs,
+    matchings,
+    networks,
+    objectives,
+    queues,
+    reductions,
+    robust,
+    spins,
+    stochastic,
+    tolerance,
+    vertices,
+)
+from storm_calm.env.problems.stress.draft import DrawVariant, StressInstance, StressKind
 from storm_calm.env.problems.stress.stress_groups import GROUPS
-from storm_calm.env.problems.stress.tolerance import misleading_tolerance
 
-KINDS: dict[str, StressKind] = {
-    draw.__name__: StressKind(name=draw.__name__, group="outside", draw=draw)
-    for draw in (
-        matrix_games,
-        qubo,
-        ising,
-        network_design,
-        two_stage_stochastic,
-        robust,
-        multi_objective,
-        graph_problems,
-        queueing,
-    )
-} | {
-    draw.__name__: StressKind(name=draw.__name__, group="mixed", draw=draw)
-    for draw in (derive_bound, see_reduction, no_solver_needed, misleading_tolerance)
+# A variant that is listed twice is drawn twice as often.
+OUTSIDE: dict[str, tuple[DrawVariant, ...]] = {
+    "matrix_games": (games.zero_sum, games.zero_sum, games.equilibrium),
+    "qubo": (spins.binary_choice,),
+    "ising": (spins.spin_energy,),
+    "network_design": (networks.fixed_charge, networks.steiner_tree, networks.bounded_degrees),
+    "two_stage_stochastic": (stochastic.order_quantity, stochastic.booked_capacity, stochastic.opened_sites),
+    "robust": (robust.deviations, robust.ranges, robust.scenarios),
+    "multi_objective": (objectives.weighted_sum, objectives.lexicographic, objectives.limited),
+    "graph_problems": (
+        graphs.maximum_flow,
+        graphs.shortest_tour,
+        graphs.shortest_path,
+        vertices.chosen_vertices,
+        vertices.coloring,
+    ),
+    "queueing": (queues.average_delay, queues.number_of_servers, queues.best_speed, queues.blocking),
 }
-"""Every kind by its name."""
+MIXED: dict[str, tuple[DrawVariant, ...]] = {
+    "derive_bound": (bounds.single_machine, bounds.scrap, bounds.discount, bounds.batches),
+    "see_reduction": (
+        matchings.covering_lines,
+        reductions.bookings,
+        matchings.dominoes,
+        matchings.boxes,
+        reductions.closure,
+        reductions.cheapest_walk,
+    ),
+    "no_solver_needed": (
+        counting.floors,
+        counting.largest_product,
+        counting.forbidden_distance,
+        counting.tournament,
+        counting.breaks,
+        counting.heavier_coin,
+        counting.lot_size,
+        counting.fence,
+    ),
+    "misleading_tolerance": (tolerance.poison, tolerance.exact_sum, tolerance.overflow, tolerance.tiny_margin),
+}
+KINDS: dict[str, StressKind] = {
+    **{name: StressKind(name=name, group="outside", variants=variants) for name, variants in OUTSIDE.items()},
+    **{name: StressKind(name=name, group="mixed", variants=variants) for name, variants in MIXED.items()},
+}
+"""The kinds by name."""
 
 
 def choose(names: Sequence[str]) -> list[StressKind]:
-    """The kinds of these names; "all", "outside" and "mixed" stand for several.
-
-    Raises ValueError naming an unknown kind and the known ones.
-    """
-    known = f"known: all, {', '.join(GROUPS)}, {', '.join(KINDS)}"
-    chosen: dict[str, StressKind] = {}
-    for name in names:
-        if name in KINDS:
-            chosen[name] = KINDS[name]
-        elif name in ("all", *GROUPS):
-            chosen |= {kind.name: kind for kind in KINDS.values() if name in ("all", kind.group)}
-        else:
-            raise ValueError(f'unknown kind of stress problem "{name}"; {known}')
-    if not chosen:
-        raise ValueError(f"no kind of stress problem given; {known}")
-    return list(chosen.values())
+    """Return the kinds of these names, or of "all", "outside" and "mixed". Raises ValueError for unknown names."""
+    return choose_by_name(names, KINDS, GROUPS, lambda kind: kind.group, "kind of stress problem")
 
 
 def instances(kinds: Sequence[StressKind], *, seed: int) -> Iterator[StressInstance]:
-    """Endless instances, the kinds in turn, no content twice."""
+    """Yield endless distinct instances, the kinds in turn."""
     seen: set[str] = set()
     for turn in count():
         for kind in kinds:
@@ -74,9 +92,6 @@ def instances(kinds: Sequence[StressKind], *, seed: int) -> Iterator[StressInsta
 
 
 def generate(names: Sequence[str], *, seed: int, limit: int) -> Iterator[Problem]:
-    """`limit` problems of the named kinds, the same for the same seed.
-
-    names: kinds, or "all", "outside", "mixed". Raises ValueError for an unknown kind.
-    """
+    """Yield `limit` reproducible problems of the named kinds. Raises ValueError for an unknown kind."""
     for instance in islice(instances(choose(names), seed=seed), limit):
         yield instance.problem()

@@ -1,4 +1,4 @@
-"""Puzzles that are matchings or cuts once it is seen: rows and columns over marks, dominoes, boxes in boxes."""
+"""Puzzles that reduce to matchings or cuts: lines that cover marks, dominoes, nested boxes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import random
 
 from storm_calm.env.problem import AnswerKey
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.draft import Draft
+from storm_calm.env.problems.stress.draft import Draft, drafted
+from storm_calm.env.problems.stress.methods import largest_flow, subsets
 
 FIELDS = (
     ("A laser", "spots of rust on a plate", "burns off"),
@@ -16,14 +17,17 @@ FIELDS = (
 )
 
 
-def lines(rng: random.Random) -> Draft | None:
-    """Rows and columns that take all marks of a grid at least cost: a cut in a graph with two sides (Koenig)."""
-    say = Wording(rng)
+def covering_lines(rng: random.Random, say: Wording) -> Draft | None:
+    """Draw marks in a grid to cover by rows and columns at least cost: a cut in a bipartite graph (Koenig)."""
     rows, columns = rng.randint(4, 7), rng.randint(4, 7)
     cells = [(i, j) for i in range(rows) for j in range(columns)]
     marks = [list(cell) for cell in sorted(rng.sample(cells, rng.randint(rows + 2, 2 * rows + 2)))]
     by_row, by_column = ([rng.randint(5, 30) for _ in range(size)] for size in (rows, columns))
-    best = _cheapest_lines(marks, by_row, by_column)
+    # The rows determine the columns of the remaining marks.
+    best = min(
+        sum(by_row[i] for i in taken) + sum(by_column[j] for j in {j for i, j in marks if i not in taken})
+        for taken in subsets(range(rows))
+    )
     only_rows = sum(by_row[i] for i in {i for i, _ in marks})
     if best == only_rows or best == sum(by_column[j] for j in {j for _, j in marks}):
         return None
@@ -32,8 +36,8 @@ def lines(rng: random.Random) -> Draft | None:
         f"{who} {does} {things}. In a grid of {rows} rows and {columns} columns they sit at (row, column) "
         f"{', '.join(f'({i + 1}, {j + 1})' for i, j in marks)}.",
         "One pass goes along a whole row or a whole column and takes everything in it.",
-        f"A pass costs {say.listing([say.money(c) for c in by_row])} for rows 1 to {rows}, and "
-        f"{say.listing([say.money(c) for c in by_column])} for columns 1 to {columns}.",
+        f"A pass costs {say.amounts(by_row)} for rows 1 to {rows}, and {say.amounts(by_column)} for columns 1 to "
+        f"{columns}.",
         say.one_of("What does it cost at least to take them all?", "What is the minimum total cost of reaching all?"),
     )
 
@@ -41,17 +45,8 @@ def lines(rng: random.Random) -> Draft | None:
         ends = [(0, i + 1, c) for i, c in enumerate(by_row)] + [(rows + j + 1, 99, c) for j, c in enumerate(by_column)]
         return largest_flow(ends + [(i + 1, rows + j + 1, 10**6) for i, j in marks], 0, 99)
 
-    data = {"variant": "lines", "marks": [[i + 1, j + 1] for i, j in marks], "rows": by_row, "columns": by_column}
-    return Draft(question=question, data=data, answer=best, confirm=confirm)
-
-
-def _cheapest_lines(marks: list[list[int]], by_row: list[int], by_column: list[int]) -> int:
-    """Every set of rows; the columns of what it leaves are forced."""
-    sets = (set(s) for size in range(len(by_row) + 1) for s in itertools.combinations(range(len(by_row)), size))
-    return min(
-        sum(by_row[i] for i in rows) + sum(by_column[j] for j in {j for i, j in marks if i not in rows})
-        for rows in sets
-    )
+    listed = [[i + 1, j + 1] for i, j in marks]
+    return drafted("lines", question, best, confirm, marks=listed, rows=by_row, columns=by_column)
 
 
 TILES = (
@@ -61,9 +56,8 @@ TILES = (
 )
 
 
-def dominoes(rng: random.Random) -> Draft | None:
-    """As many dominoes as fit on a board with holes: a matching."""
-    say = Wording(rng)
+def dominoes(rng: random.Random, say: Wording) -> Draft | None:
+    """Draw a board with holes for as many dominoes as possible: a matching."""
     rows, columns = rng.randint(4, 6), rng.randint(4, 6)
     cells = [(i, j) for i in range(1, rows + 1) for j in range(1, columns + 1)]
     holes = [list(hole) for hole in sorted(rng.sample(cells, rng.randint(5, 9)))]
@@ -72,7 +66,7 @@ def dominoes(rng: random.Random) -> Draft | None:
     most = _most_dominoes(rows, columns, {(i, j) for i, j in left})
     dark = sum((i + j) % 2 for i, j in left)
     if most == min(dark, len(left) - dark) or most == len(left) // 2:
-        return None  # Counting alone, or counting by colour, must not be enough.
+        return None  # Counting cells, or cells by color, must not give the answer.
     tiles, board, tile = say.one_of(*TILES)
     question = say.text(
         f"{tiles} are laid on a {board} of {rows} rows and {columns} columns, each over two cells that share a side.",
@@ -89,12 +83,11 @@ def dominoes(rng: random.Random) -> Draft | None:
             arcs += [(number[i, j], number[cell], 1) for cell in near if (i + j) % 2 and cell in number]
         return price * largest_flow(arcs, 0, 99)
 
-    data = {"variant": "dominoes", "size": [rows, columns], "holes": holes, "price": price}
-    return Draft(question=question, data=data, answer=most * price, confirm=confirm)
+    return drafted("dominoes", question, most * price, confirm, size=[rows, columns], holes=holes, price=price)
 
 
 def _most_dominoes(rows: int, columns: int, left: set[tuple[int, int]]) -> int:
-    """Cell by cell, remembering which of the cells ahead are taken."""
+    """Dynamic program over the cells; a state is the set of later cells already taken."""
     best = {frozenset[tuple[int, int]](): 0}
     for cell in itertools.product(range(1, rows + 1), range(1, columns + 1)):
         found: dict[frozenset[tuple[int, int]], int] = {}
@@ -113,19 +106,17 @@ def _most_dominoes(rows: int, columns: int, left: set[tuple[int, int]]) -> int:
 CASES = (("boxes", "box"), ("crates", "crate"), ("bowls", "bowl"))
 
 
-def boxes(rng: random.Random) -> Draft | None:
-    """Boxes in boxes, in as few stacks as possible: chains, of which there are as many as misfits (Dilworth)."""
-    say = Wording(rng)
+def boxes(rng: random.Random, say: Wording) -> Draft | None:
+    """Draw boxes to nest in the fewest stacks: chains, as many as the largest antichain (Dilworth)."""
     count, price = rng.randint(7, 11), rng.randint(11, 80)
     sizes = [[rng.randint(10, 60), rng.randint(10, 60)] for _ in range(count)]
     fits = [[a[0] < b[0] and a[1] < b[1] for b in sizes] for a in sizes]
     fewest = max(
-        size
-        for size in range(1, count + 1)
-        for group in itertools.combinations(range(count), size)
+        len(group)
+        for group in subsets(range(count), smallest=1)
         if not any(fits[i][j] or fits[j][i] for i, j in itertools.combinations(group, 2))
     )
-    if fewest == 1 or fewest == count or fewest == _first_fit(sizes):
+    if fewest in (1, count, _first_fit(sizes)):
         return None
     things, thing = say.one_of(*CASES)
     question = say.text(
@@ -142,12 +133,11 @@ def boxes(rng: random.Random) -> Draft | None:
         arcs += [(i + 1, count + j + 1, 1) for i in range(count) for j in range(count) if fits[i][j]]
         return price * (count - largest_flow(arcs, 0, 99))
 
-    data = {"variant": "boxes", "sizes": sizes, "price": price}
-    return Draft(question=question, data=data, answer=fewest * price, confirm=confirm)
+    return drafted("boxes", question, fewest * price, confirm, sizes=sizes, price=price)
 
 
 def _first_fit(sizes: list[list[int]]) -> int:
-    """Stacks, where from the widest on each goes into the first that takes it."""
+    """Return the number of stacks if each box, the widest first, goes into the first stack that fits."""
     inner: list[list[int]] = []
     for box in sorted(sizes, reverse=True):
         place = next((n for n, other in enumerate(inner) if box[0] < other[0] and box[1] < other[1]), None)
@@ -156,15 +146,3 @@ def _first_fit(sizes: list[list[int]]) -> int:
         else:
             inner[place] = box
     return len(inner)
-
-
-def largest_flow(arcs: list[tuple[int, int, int]], start: int, end: int) -> float:
-    """The largest flow from `start` to `end`; arcs: from, to, capacity."""
-    from ortools.graph.python.max_flow import SimpleMaxFlow
-
-    network = SimpleMaxFlow()
-    for arc in arcs:
-        network.add_arc_with_capacity(*arc)
-    status = network.solve(start, end)
-    assert status == network.OPTIMAL
-    return float(network.optimal_flow())

@@ -1,4 +1,4 @@
-"""Networks to build: pipes with fixed charges, trees that connect some points, trees with few cables at a point."""
+"""Network design: fixed charges, Steiner trees, and spanning trees with bounded degrees."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ import random
 from collections.abc import Iterable, Sequence
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.draft import Draft, apart, draw_variant
+from storm_calm.env.problems.stress.draft import Draft, apart, drafted
+from storm_calm.env.problems.stress.methods import cheapest_flow, subsets
 
 NAMES = "ABCDEFGHIJ"
 
 Link = list[int]
-"""Two points, from 0, and the length or cost between them."""
-
-
-def network_design(rng: random.Random) -> Draft:
-    """What to build at least cost."""
-    return draw_variant(rng, _fixed_charge, _steiner, _degrees)
-
+"""Two points, from 0, and their distance or cost."""
 
 PIPES = (
     ("A utility", "pipe", "water", "town"),
@@ -29,8 +24,7 @@ PIPES = (
 )
 
 
-def _fixed_charge(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def fixed_charge(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(4, 5)
     needs = [0] + [rng.randint(5, 30) for _ in range(count - 1)]
     possible = [(i, j) for i in range(count) for j in range(1, count) if i != j]
@@ -39,20 +33,34 @@ def _fixed_charge(rng: random.Random) -> Draft | None:
     build = [rng.randint(20, 300) for _ in arcs]
     cost = [rng.randint(1, 9) for _ in arcs]
     most = [max(5, int(total * rng.uniform(0.4, 1.3))) for _ in arcs]
-    best = _cheapest_set(arcs, build, cost, most, needs)
+
+    def flow(chosen: Iterable[int]) -> list[tuple[int, int]] | None:
+        return cheapest_flow([(*arcs[a], most[a], cost[a]) for a in chosen], needs)
+
+    best: AnswerKey = min(
+        (
+            sum(build[a] for a in chosen) + sum(c for c, _ in arc_flows)
+            for chosen in subsets(range(len(arcs)))
+            if (arc_flows := flow(chosen)) is not None
+        ),
+        default="infeasible",
+    )
     if best == "infeasible":
         if rng.random() > 0.1:
             return None
-    elif not apart(best, _charged_later(arcs, build, cost, most, needs)):
-        return None
+    else:
+        # Choosing the flow without the cost of building must not be optimal.
+        unplanned = flow(range(len(arcs)))
+        assert unplanned is not None
+        if not apart(best, sum(c + build[a] * (units > 0) for a, (c, units) in enumerate(unplanned))):
+            return None
     owner, link, goods, place = say.one_of(*PIPES)
-    style = rng.randrange(2)
+    line = say.one_of(
+        "{0} to {1}: {2} to build, {3} per unit, at most {4} units.",
+        "From {0} to {1} building costs {2}, each unit sent {3}, and {4} units fit.",
+    )
     lines = [
-        (
-            f"{NAMES[i]} to {NAMES[j]}: {say.money(f)} to build, {say.money(c)} per unit, at most {m} units.",
-            f"From {NAMES[i]} to {NAMES[j]} building costs {say.money(f)}, each unit sent {say.money(c)}, and {m} "
-            "units fit.",
-        )[style]
+        line.format(NAMES[i], NAMES[j], say.money(f), say.money(c), m)
         for (i, j), f, c, m in zip(arcs, build, cost, most, strict=True)
     ]
     wanted = say.listing([f"{NAMES[i]} {need}" for i, need in enumerate(needs) if need])
@@ -64,61 +72,16 @@ def _fixed_charge(rng: random.Random) -> Draft | None:
         f"What arrives at a {place} and is not needed there may be sent on.",
         say.one_of("What is the minimum total cost of building and sending?", "How cheaply can all needs be met?"),
     )
-    data = {"variant": "fixed_charge", "needs": needs[1:], "arcs": [list(a) for a in arcs], "build": build}
-    data = {**data, "cost": cost, "most": most}
-    return Draft(
-        question=question, data=data, answer=best, confirm=lambda: _fixed_charge_model(arcs, build, cost, most, needs)
-    )
-
-
-Arcs = Sequence[tuple[int, int]]
-
-
-def _cheapest_set(arcs: Arcs, build: list[int], cost: list[int], most: list[int], needs: list[int]) -> AnswerKey:
-    """Every set of arcs, and the cheapest flow in it."""
-    best: int | None = None
-    for size in range(len(arcs) + 1):
-        for chosen in itertools.combinations(range(len(arcs)), size):
-            fixed = sum(build[a] for a in chosen)
-            if best is None or fixed < best:
-                flow = _flow(arcs, cost, most, needs, chosen)
-                if flow is not None and (best is None or fixed + sum(c for c, _ in flow) < best):
-                    best = fixed + sum(c for c, _ in flow)
-    return "infeasible" if best is None else float(best)
-
-
-def _charged_later(arcs: Arcs, build: list[int], cost: list[int], most: list[int], needs: list[int]) -> float:
-    """What it costs to choose the flow without looking at what has to be built."""
-    flow = _flow(arcs, cost, most, needs, range(len(arcs)))
-    assert flow is not None
-    return float(sum(spent + build[a] * (units > 0) for a, (spent, units) in enumerate(flow)))
-
-
-def _flow(
-    arcs: Arcs, cost: list[int], most: list[int], needs: list[int], chosen: Iterable[int]
-) -> list[tuple[int, int]] | None:
-    """Cost and units on each chosen arc of a cheapest flow; None where the needs cannot be met."""
-    from ortools.graph.python.min_cost_flow import SimpleMinCostFlow
-
-    network = SimpleMinCostFlow()
-    places = [network.add_arc_with_capacity_and_unit_cost(*arcs[a], most[a], cost[a]) for a in chosen]
-    for node, need in enumerate(needs):
-        network.set_node_supply(node, -need)
-    network.set_node_supply(0, sum(needs))
-    if network.solve() != network.OPTIMAL:
-        return None
-    return [(network.flow(place) * network.unit_cost(place), network.flow(place)) for place in places]
-
-
-def _fixed_charge_model(arcs: Arcs, build: list[int], cost: list[int], most: list[int], needs: list[int]) -> AnswerKey:
     model = LinearModel("minimize")
     sent = [model.variable(c) for c in cost]
-    for a, (top, fixed) in enumerate(zip(most, build, strict=True)):
-        model.row({sent[a]: 1.0, model.variable(fixed, upper=1, integer=True): -float(top)}, high=0.0)
+    for x, top, fixed in zip(sent, most, build, strict=True):
+        model.row({x: 1.0, model.binary(fixed): -top}, high=0.0)
     for node, need in enumerate(needs[1:], start=1):
-        into = {sent[a]: 1.0 for a, (_, j) in enumerate(arcs) if j == node}
-        model.row(into | {sent[a]: -1.0 for a, (i, _) in enumerate(arcs) if i == node}, low=need, high=need)
-    return confirmed_answer(model)
+        into = {x: 1.0 for x, (_, j) in zip(sent, arcs, strict=True) if j == node}
+        out = {x: -1.0 for x, (i, _) in zip(sent, arcs, strict=True) if i == node}
+        model.row(into | out, low=need, high=need)
+    numbers = {"needs": needs[1:], "arcs": [list(arc) for arc in arcs], "build": build, "cost": cost, "most": most}
+    return drafted("fixed_charge", question, best, model, **numbers)
 
 
 SITES = (
@@ -129,25 +92,21 @@ SITES = (
 )
 
 
-def _steiner(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def steiner_tree(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(6, 8)
-    links = draw_links(rng, count, rng.randint(3, 5))
+    links = _links(rng, count, rng.randint(3, 5))
     goals = sorted(rng.sample(range(count), rng.choice((3, 3, 4))))
     best = min(
         total
-        for size in range(count - len(goals) + 1)
-        for more in itertools.combinations(sorted(set(range(count)) - set(goals)), size)
+        for more in subsets(set(range(count)) - set(goals))
         if (total := _spanning(links, {*goals, *more})) is not None
     )
-    whole = _spanning(links, set(range(count)))
-    alone = _spanning(links, set(goals))
-    if whole == best or alone == best:
+    if best in (_spanning(links, set(range(count))), _spanning(links, set(goals))):
         return None
     thing, sites, unit = say.one_of(*SITES)
     question = say.text(
         f"Points {', '.join(NAMES[:count])} can be joined by {thing}s along these stretches, lengths in {unit}: "
-        f"{told_links(links)}.",
+        f"{_listed(links)}.",
         f"Points {say.listing([NAMES[g] for g in goals])} are {sites} and must be connected with each other, "
         "directly or through any other points.",
         say.one_of(
@@ -155,12 +114,17 @@ def _steiner(rng: random.Random) -> Draft | None:
             f"How many {unit} of {thing} are needed at least?",
         ),
     )
-    data = {"variant": "steiner", "links": links, "goals": goals}
-    return Draft(question=question, data=data, answer=best, confirm=lambda: _steiner_model(links, goals, count))
+
+    # One unit flows from the first goal to each other goal over built links.
+    model = LinearModel("minimize")
+    built = [model.binary(length) for *_, length in links]
+    for goal in goals[1:]:
+        _add_flow(model, links, built, goals[0], {goal: 1.0}, width=1.0)
+    return drafted("steiner", question, best, model, links=links, goals=goals)
 
 
 def _spanning(links: list[Link], points: set[int]) -> int | None:
-    """Length of the shortest tree over these points and no others, by Kruskal; None where they hang together not."""
+    """Return the length of the shortest tree over exactly these points (Kruskal); None if they are not connected."""
     group = {point: point for point in points}
     total = 0
     for i, j, length in sorted(links, key=lambda link: link[2]):
@@ -171,56 +135,45 @@ def _spanning(links: list[Link], points: set[int]) -> int | None:
     return total if len(set(group.values())) == 1 else None
 
 
-def _steiner_model(links: list[Link], goals: list[int], count: int) -> AnswerKey:
-    """One unit flows from the first goal to each other one, over links that are built."""
-    model = LinearModel("minimize")
-    built = [model.variable(length, upper=1, integer=True) for *_, length in links]
-    for goal in goals[1:]:
-        _unit_flow(model, links, built, goals[0], {goal: 1.0}, count, width=1.0)
-    return confirmed_answer(model)
-
-
-def _unit_flow(
-    model: LinearModel,
-    links: list[Link],
-    built: list[int],
-    root: int,
-    needs: dict[int, float],
-    count: int,
-    width: float,
+def _add_flow(
+    model: LinearModel, links: list[Link], built: list[int], root: int, needs: dict[int, float], width: float
 ) -> None:
-    out: list[dict[int, float]] = [{} for _ in range(count)]
+    """Add a flow from `root` that brings each point its needs, over built links of capacity `width`."""
+    net: dict[int, dict[int, float]] = {point: {} for i, j, _ in links for point in (i, j)}
     for (i, j, _), on in zip(links, built, strict=True):
         for start, end in ((i, j), (j, i)):
             flow = model.variable()
             model.row({flow: 1.0, on: -width}, high=0.0)
-            out[start][flow] = -1.0
-            out[end][flow] = 1.0
-    for point in range(count):
+            net[start][flow] = -1.0
+            net[end][flow] = 1.0
+    for point, flows in net.items():
         if point != root:
-            model.row(out[point], low=needs.get(point, 0.0), high=needs.get(point, 0.0))
+            model.row(flows, low=needs.get(point, 0.0), high=needs.get(point, 0.0))
 
 
-def _degrees(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def bounded_degrees(rng: random.Random, say: Wording) -> Draft | None:
     count, most = rng.randint(5, 6), 2 if rng.random() < 0.4 else 3
-    links = draw_links(rng, count, rng.randint(4, 5), hub=True)
+    links = _links(rng, count, rng.randint(4, 5), hub=True)
     trees = [tree for tree in itertools.combinations(links, count - 1) if _spanning(list(tree), set(range(count)))]
     allowed = [sum(link[2] for link in tree) for tree in trees if _busiest(tree) <= most]
     if not allowed and rng.random() < 0.9:
         return None
-    best: AnswerKey = min(allowed) if allowed else "infeasible"
+    best: AnswerKey = min(allowed, default="infeasible")
     if best == _spanning(links, set(range(count))):
         return None
     thing, _, unit = say.one_of(*SITES)
     question = say.text(
         f"{count} points {say.listing(NAMES[:count])} must all be connected by {thing}s.",
-        f"Possible are these stretches, lengths in {unit}: {told_links(links)}.",
+        f"Possible are these stretches, lengths in {unit}: {_listed(links)}.",
         f"At no point may more than {most} {thing}s end.",
         say.one_of(f"What is the minimum total length of {thing}?", "What is the least total length?"),
     )
-    data = {"variant": "degrees", "links": links, "most": most}
-    return Draft(question=question, data=data, answer=best, confirm=lambda: _degrees_model(links, count, most))
+    model = LinearModel("minimize")
+    built = [model.binary(length) for *_, length in links]
+    for point in range(count):
+        model.row({on: 1.0 for on, (i, j, _) in zip(built, links, strict=True) if point in (i, j)}, high=most)
+    _add_flow(model, links, built, 0, dict.fromkeys(range(1, count), 1.0), width=count - 1)
+    return drafted("degrees", question, best, model, links=links, most=most)
 
 
 def _busiest(tree: Sequence[Link]) -> int:
@@ -228,23 +181,14 @@ def _busiest(tree: Sequence[Link]) -> int:
     return max(map(ends.count, ends))
 
 
-def _degrees_model(links: list[Link], count: int, most: int) -> AnswerKey:
-    model = LinearModel("minimize")
-    built = [model.variable(length, upper=1, integer=True) for *_, length in links]
-    for point in range(count):
-        model.row({on: 1.0 for on, (i, j, _) in zip(built, links, strict=True) if point in (i, j)}, high=most)
-    _unit_flow(model, links, built, 0, dict.fromkeys(range(1, count), 1.0), count, width=count - 1.0)
-    return confirmed_answer(model)
-
-
-def draw_links(rng: random.Random, count: int, more: int, *, hub: bool = False) -> list[Link]:
-    """Links that connect `count` points, and `more` besides; with a hub, point 0 has the shortest links to all."""
+def _links(rng: random.Random, count: int, more: int, *, hub: bool = False) -> list[Link]:
+    """Draw a tree over `count` points and `more` links; with a hub, point 0 has short links to all."""
     pairs = {(0, j) if hub else (rng.randrange(j), j) for j in range(1, count)}
     rest = [pair for pair in itertools.combinations(range(count), 2) if pair not in pairs]
     chosen = sorted(pairs | set(rng.sample(rest, min(more, len(rest)))))
     return [[i, j, rng.randint(5, 20) if hub and i == 0 else rng.randint(11, 60)] for i, j in chosen]
 
 
-def told_links(links: list[Link]) -> str:
-    """The links in words: "A-B 12, A-C 7"."""
+def _listed(links: list[Link]) -> str:
+    """List the links as "A-B 12, A-C 7"."""
     return ", ".join(f"{NAMES[i]}-{NAMES[j]} {length}" for i, j, length in links)

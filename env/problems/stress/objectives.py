@@ -1,4 +1,4 @@
-"""Several objectives: weighted into one, one before the other, or one within a limit on the other."""
+"""Several objectives: a weighted sum, a lexicographic order, or a limit on one of them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ import random
 from storm_calm.env.problem import AnswerKey
 from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import PEOPLE, Wording
-from storm_calm.env.problems.stress.draft import Draft, apart, draw_variant
-
-
-def multi_objective(rng: random.Random) -> Draft:
-    """Weights, an order of goals, or a limit that is relative to another optimum."""
-    return draw_variant(rng, _weighted, _ordered, _limited)
-
+from storm_calm.env.problems.stress.draft import Draft, apart, drafted
+from storm_calm.env.problems.stress.methods import subsets
 
 AIMS = (("A city", "projects", ("jobs", "hectares of green lost")), ("A fund", "ventures", ("patents", "risk points")))
 
 
-def _weighted(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def weighted_sum(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(5, 9)
     cost = [rng.randint(10, 60) for _ in range(count)]
     good = [rng.randint(5, 60) for _ in range(count)]
@@ -28,10 +22,10 @@ def _weighted(rng: random.Random) -> Draft | None:
     budget = int(sum(cost) * rng.uniform(0.35, 0.65))
     first, second = rng.randint(2, 9), rng.randint(2, 15)
     score = [first * g - second * b for g, b in zip(good, bad, strict=True)]
-    best, unweighted = (
-        _best(values, cost, budget) for values in (score, [g - b for g, b in zip(good, bad, strict=True)])
-    )
-    chosen = max(_within(cost, budget), key=lambda taken: sum(good[i] for i in taken))
+    allowed = [taken for taken in subsets(range(count)) if sum(cost[i] for i in taken) <= budget]
+    best = max(sum(score[i] for i in taken) for taken in allowed)
+    unweighted = max(sum(good[i] - bad[i] for i in taken) for taken in allowed)
+    chosen = max(allowed, key=lambda taken: sum(good[i] for i in taken))
     if best <= 0 or not apart(best, unweighted) or not apart(best, sum(score[i] for i in chosen)):
         return None
     who, things, (gain, harm) = say.one_of(*AIMS)
@@ -45,56 +39,32 @@ def _weighted(rng: random.Random) -> Draft | None:
         f"The score of a choice is {first} times its total {gain} minus {second} times its total {harm}.",
         say.one_of("What is the highest score?", "How high can the score be?"),
     )
-
-    def confirm() -> AnswerKey:
-        model = LinearModel("maximize")
-        taken = [model.variable(v, upper=1, integer=True) for v in score]
-        model.row(dict(zip(taken, map(float, cost), strict=True)), high=budget)
-        return confirmed_answer(model)
-
-    data = {
-        "variant": "weighted", "cost": cost, "good": good, "bad": bad, "budget": budget, "weights": [first, second],
-    }  # fmt: skip
-    return Draft(question=question, data=data, answer=best, confirm=confirm)
-
-
-def _within(cost: list[int], budget: int) -> list[tuple[int, ...]]:
-    sets = (s for size in range(len(cost) + 1) for s in itertools.combinations(range(len(cost)), size))
-    return [taken for taken in sets if sum(cost[i] for i in taken) <= budget]
-
-
-def _best(values: list[int], cost: list[int], budget: int) -> int:
-    return max(sum(values[i] for i in taken) for taken in _within(cost, budget))
+    model = LinearModel("maximize")
+    taken = [model.binary(v) for v in score]
+    model.row(dict(zip(taken, cost, strict=True)), high=budget)
+    weights = [first, second]
+    return drafted("weighted", question, best, model, cost=cost, good=good, bad=bad, budget=budget, weights=weights)
 
 
 CREWS = (("expedition", "people", "skill"), ("festival", "helpers", "job"), ("clinic", "nurses", "ward"))
 
 
-def _ordered(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def lexicographic(rng: random.Random, say: Wording) -> Draft | None:
     skills, count = rng.randint(4, 6), rng.randint(5, 8)
     can = [sorted(rng.sample(range(1, skills + 1), rng.randint(1, 3))) for _ in range(count)]
     pay = [rng.randint(10, 40) * len(row) + rng.randint(0, 40) for row in can]
-    teams = [
-        team
-        for size in range(1, count + 1)
-        for team in itertools.combinations(range(count), size)
-        if {skill for i in team for skill in can[i]} == set(range(1, skills + 1))
-    ]
+    needed = set(range(1, skills + 1))
+    teams = [team for team in subsets(range(count)) if {skill for i in team for skill in can[i]} == needed]
     if not teams and rng.random() < 0.9:
         return None
-    if teams:
-        costs = {team: sum(pay[i] for i in team) for team in teams}
-        fewest = min(map(len, teams))
-        answer: AnswerKey = min(cost for team, cost in costs.items() if len(team) == fewest)
-        if answer == min(costs.values()):
-            return None
-    else:
-        answer = "infeasible"
+    costs = [(len(team), sum(pay[i] for i in team)) for team in teams]
+    answer: AnswerKey = min(costs)[1] if costs else "infeasible"
+    if costs and answer == min(cost for _, cost in costs):
+        return None
     task, people, skill = say.one_of(*CREWS)
     names = say.some(PEOPLE, count)
     lines = [
-        f"{name} costs {say.money(p)} and has {skill}{'s' * (len(row) > 1)} {say.listing([str(s) for s in row])}."
+        f"{name} costs {say.money(p)} and has {skill}{'s' * (len(row) > 1)} {say.listing(row)}."
         for name, p, row in zip(names, pay, can, strict=True)
     ]
     question = say.text(
@@ -109,13 +79,12 @@ def _ordered(rng: random.Random) -> Draft | None:
         fewest = confirmed_answer(_cover([1.0] * count, can, skills, None))
         return "infeasible" if isinstance(fewest, str) else confirmed_answer(_cover(pay, can, skills, round(fewest)))
 
-    data = {"variant": "ordered", "skills": skills, "pay": pay, "can": can}
-    return Draft(question=question, data=data, answer=answer, confirm=confirm)
+    return drafted("ordered", question, answer, confirm, skills=skills, pay=pay, can=can)
 
 
 def _cover(costs: list[int] | list[float], can: list[list[int]], skills: int, size: int | None) -> LinearModel:
     model = LinearModel("minimize")
-    taken = [model.variable(c, upper=1, integer=True) for c in costs]
+    taken = [model.binary(c) for c in costs]
     for skill in range(1, skills + 1):
         model.row({x: 1.0 for x, row in zip(taken, can, strict=True) if skill in row}, low=1.0)
     if size is not None:
@@ -123,14 +92,15 @@ def _cover(costs: list[int] | list[float], can: list[list[int]], skills: int, si
     return model
 
 
-WAYS = (("shipments", ("truck", "train", "barge"), "kg of CO2"), ("batches", ("oven", "kiln", "furnace"), "kg of soot"))
+WAYS = (
+    ("Shipment", "shipments", ("truck", "train", "barge"), "kg of CO2"),
+    ("Batch", "batches", ("oven", "kiln", "furnace"), "kg of soot"),
+)
 
 
-def _limited(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def limited(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(3, 6)
-    cost = [[rng.randint(10, 90) for _ in range(3)] for _ in range(count)]
-    dirt = [[rng.randint(10, 90) for _ in range(3)] for _ in range(count)]
+    cost, dirt = ([[rng.randint(10, 90) for _ in range(3)] for _ in range(count)] for _ in range(2))
     above = rng.randint(5, 60)
     cleanest = sum(map(min, dirt))
     totals = [
@@ -140,10 +110,10 @@ def _limited(rng: random.Random) -> Draft | None:
     best = min(c for c, d in totals if 100 * d <= (100 + above) * cleanest)
     if best == sum(map(min, cost)) or best == min(c for c, d in totals if d == cleanest):
         return None
-    things, ways, unit = say.one_of(*WAYS)
+    thing, things, ways, unit = say.one_of(*WAYS)
     lines = [
-        f"{_one(things)} {i + 1} costs {say.listing([say.money(c) for c in cost[i]])} and causes "
-        f"{say.listing([str(d) for d in dirt[i]])} {unit}, by {say.listing(ways)} in this order."
+        f"{thing} {i + 1} costs {say.amounts(cost[i])} and causes "
+        f"{say.listing(dirt[i])} {unit}, by {say.listing(ways)} in this order."
         for i in range(count)
     ]
     question = say.text(
@@ -158,20 +128,15 @@ def _limited(rng: random.Random) -> Draft | None:
         assert isinstance(lowest, float)
         return confirmed_answer(_ways_model(cost, (dirt, (100 + above) * round(lowest) // 100)))
 
-    data = {"variant": "limited", "cost": cost, "dirt": dirt, "above": above}
-    return Draft(question=question, data=data, answer=best, confirm=confirm)
-
-
-def _one(things: str) -> str:
-    return {"shipments": "Shipment", "batches": "Batch"}[things]
+    return drafted("limited", question, best, confirm, cost=cost, dirt=dirt, above=above)
 
 
 def _ways_model(costs: list[list[int]], limit: tuple[list[list[int]], int] | None) -> LinearModel:
     model = LinearModel("minimize")
-    goes = [[model.variable(c, upper=1, integer=True) for c in row] for row in costs]
+    goes = [[model.binary(c) for c in row] for row in costs]
     for row in goes:
         model.row(dict.fromkeys(row, 1.0), low=1.0, high=1.0)
     if limit:
-        used = {x: float(d) for xs, ds in zip(goes, limit[0], strict=True) for x, d in zip(xs, ds, strict=True)}
-        model.row(used, high=limit[1])
+        bad, most = limit
+        model.row({x: d for xs, ds in zip(goes, bad, strict=True) for x, d in zip(xs, ds, strict=True)}, high=most)
     return model

@@ -1,4 +1,4 @@
-"""Queues with exponential times: delays by closed form, and the number of servers that costs least."""
+"""Queues with exponential times: delays, blocking, and the cheapest service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from storm_calm.env.problem import AnswerKey
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, draw_variant
+from storm_calm.env.problems.stress.draft import PRECISELY, Draft, apart, drafted
+from storm_calm.env.problems.stress.methods import least_value
 
 PLACES = (
     ("A help desk", "calls", "agent"),
@@ -28,22 +29,16 @@ NO_LIMIT = (
 )
 
 
-def queueing(rng: random.Random) -> Draft:
-    """Average delays, blocking, the best speed, and the best number of servers."""
-    return draw_variant(rng, _delay, _servers, _speed, _blocking)
-
-
-def _delay(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def average_delay(rng: random.Random, say: Wording) -> Draft | None:
     place, clients, server = say.one_of(*PLACES)
     servers, rate = rng.randint(1, 4), rng.randint(4, 30)
     arrivals = rng.randint(max(2, servers * rate // 2), servers * rate - 1)
-    queue = waiting(arrivals, rate, servers)
+    queue = _waiting(arrivals, rate, servers)
     inside = rng.random() < 0.5
     answer = queue + Fraction(arrivals, rate) if inside else queue / arrivals * 60
     single = Fraction(arrivals**2, servers * rate * (servers * rate - arrivals))
     if servers > 1 and not apart(queue, single):
-        return None  # One fast server instead of several slow ones must not give the same figure.
+        return None  # One fast server instead of several slow ones must not give the answer.
     question = say.text(
         f"{place} gets {say.number(arrivals)} {clients} an hour on average and has {servers} "
         f"{server}{'s' * (servers > 1)}.",
@@ -56,25 +51,24 @@ def _delay(rng: random.Random) -> Draft | None:
         else "How many minutes does one wait on average in the long run before service begins?",
         say.one_of(*PRECISELY),
     )
-    data = {"variant": "inside" if inside else "wait", "arrivals": arrivals, "rate": rate, "servers": servers}
 
     def confirm() -> AnswerKey:
         length = _queue_of_chain(arrivals, rate, servers)
         return length + arrivals / rate if inside else length / arrivals * 60
 
-    return Draft(question=question, data=data, answer=answer, confirm=confirm)
+    variant = "inside" if inside else "wait"
+    return drafted(variant, question, answer, confirm, arrivals=arrivals, rate=rate, servers=servers)
 
 
-def _servers(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def number_of_servers(rng: random.Random, say: Wording) -> Draft | None:
     place, clients, server = say.one_of(*PLACES)
     rate, arrivals = rng.randint(3, 20), rng.randint(20, 90)
     wage, delay, most = rng.randint(15, 60), rng.randint(10, 90), rng.randint(3, 12)
     least = arrivals // rate + 1
     if most * rate == arrivals or (least > most and rng.random() < 0.7) or least > most + 3:
         return None
-    costs = [wage * c + delay * waiting(arrivals, rate, c) for c in range(least, most + 1)]
-    answer: Fraction | str = min(costs, default="infeasible")
+    costs = [wage * c + delay * _waiting(arrivals, rate, c) for c in range(least, most + 1)]
+    answer: AnswerKey | Fraction = min(costs, default="infeasible")
     question = say.text(
         f"{place} gets {arrivals} {clients} an hour on average; each {server} serves {rate} {clients} an hour on "
         "average.",
@@ -90,21 +84,18 @@ def _servers(rng: random.Random) -> Draft | None:
         ),
         say.one_of(*PRECISELY),
     )
-    data = {"variant": "servers", "arrivals": arrivals, "rate": rate, "wage": wage, "delay": delay, "most": most}
 
     def confirm() -> AnswerKey:
-        totals = [
-            wage * c + delay * _queue_of_chain(arrivals, rate, c) for c in range(1, most + 1) if c * rate > arrivals
-        ]
-        return min(totals) if totals else "infeasible"
+        enough = [c for c in range(1, most + 1) if c * rate > arrivals]
+        return min((wage * c + delay * _queue_of_chain(arrivals, rate, c) for c in enough), default="infeasible")
 
     if len(costs) > 1 and answer == costs[0] and rng.random() < 0.6:
-        return None  # Too often the fewest possible servers would be best.
-    return Draft(question=question, data=data, answer=answer, confirm=confirm)  # type: ignore[arg-type]
+        return None  # Otherwise the fewest possible servers would be optimal too often.
+    numbers = {"arrivals": arrivals, "rate": rate, "wage": wage, "delay": delay, "most": most}
+    return drafted("servers", question, answer, confirm, **numbers)
 
 
-def _speed(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def best_speed(rng: random.Random, say: Wording) -> Draft | None:
     place, clients, _ = say.one_of(*PLACES)
     arrivals, price, delay = rng.randint(5, 60), rng.randint(2, 30), rng.randint(10, 200)
     question = say.text(
@@ -118,22 +109,14 @@ def _speed(rng: random.Random) -> Draft | None:
         say.one_of(*PRECISELY),
     )
     answer = price * arrivals + 2 * math.sqrt(price * delay * arrivals)
-    data = {"variant": "speed", "arrivals": arrivals, "price": price, "delay": delay}
 
     def confirm() -> AnswerKey:
-        from scipy.optimize import minimize_scalar
+        return least_value(lambda extra: price * (arrivals + extra) + delay * arrivals / extra, 1e-3, 1e4)
 
-        def cost(extra: float) -> float:
-            return price * (arrivals + extra) + delay * arrivals / extra
-
-        found = minimize_scalar(cost, bounds=(1e-3, 1e4), method="bounded", options={"xatol": 1e-10})
-        return float(found.fun)
-
-    return Draft(question=question, data=data, answer=answer, confirm=confirm)
+    return drafted("speed", question, answer, confirm, arrivals=arrivals, price=price, delay=delay)
 
 
-def _blocking(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def blocking(rng: random.Random, say: Wording) -> Draft | None:
     place, clients, server = say.one_of(*PLACES)
     arrivals, rate, servers = rng.randint(10, 60), rng.randint(4, 20), rng.randint(1, 4)
     room, gain = servers + rng.randint(0, 5), rng.randint(5, 80)
@@ -154,19 +137,26 @@ def _blocking(rng: random.Random) -> Draft | None:
         say.one_of("What is the average income per hour in the long run?", "How much comes in per hour on average?"),
         say.one_of(*PRECISELY),
     )
-    data = {
-        "variant": "blocking", "arrivals": arrivals, "rate": rate, "servers": servers, "room": room, "gain": gain,
-    }  # fmt: skip
-    return Draft(
-        question=question,
-        data=data,
-        answer=served * gain,
-        confirm=lambda: gain * _admitted(arrivals, rate, servers, room),
-    )
+
+    def confirm() -> AnswerKey:
+        # The stationary distribution from the generator matrix of the birth-death chain.
+        import numpy as np
+
+        generator = np.zeros((room + 1, room + 1))
+        for present in range(room):
+            generator[present, present + 1] = arrivals
+            generator[present + 1, present] = rate * min(present + 1, servers)
+        generator -= np.diag(generator.sum(axis=1))
+        system = np.vstack([generator.T, np.ones(room + 1)])
+        shares = np.linalg.lstsq(system, np.array([0.0] * (room + 1) + [1.0]), rcond=None)[0]
+        return float(gain * arrivals * (1 - shares[-1]))
+
+    numbers = {"arrivals": arrivals, "rate": rate, "servers": servers, "room": room, "gain": gain}
+    return drafted("blocking", question, served * gain, confirm, **numbers)
 
 
-def waiting(arrivals: int, rate: int, servers: int) -> Fraction:
-    """Average number in the queue of an M/M/c, by Erlang's formula. Needs arrivals < rate * servers."""
+def _waiting(arrivals: int, rate: int, servers: int) -> Fraction:
+    """Return the average queue length of an M/M/c queue (Erlang C) for arrivals < rate * servers."""
     load = Fraction(arrivals, rate)
     full = load**servers / math.factorial(servers) * servers / (servers - load)
     busy = full / (sum(load**k / math.factorial(k) for k in range(servers)) + full)
@@ -174,7 +164,7 @@ def waiting(arrivals: int, rate: int, servers: int) -> Fraction:
 
 
 def _queue_of_chain(arrivals: float, rate: float, servers: int) -> float:
-    """The same from the balance of the birth-death chain, cut where its states no longer matter."""
+    """Return the average queue length from the truncated stationary distribution of the birth-death chain."""
     weight = total = 1.0
     length = 0.0
     for present in range(1, 200_000):
@@ -184,17 +174,3 @@ def _queue_of_chain(arrivals: float, rate: float, servers: int) -> float:
         if present > servers and weight * present < 1e-14 * total:
             break
     return length / total
-
-
-def _admitted(arrivals: float, rate: float, servers: int, room: int) -> float:
-    """Arrivals an hour that are let in, from the stationary distribution of the chain's generator matrix."""
-    import numpy as np
-
-    generator = np.zeros((room + 1, room + 1))
-    for present in range(room):
-        generator[present, present + 1] = arrivals
-        generator[present + 1, present] = rate * min(present + 1, servers)
-    generator -= np.diag(generator.sum(axis=1))
-    system = np.vstack([generator.T, np.ones(room + 1)])
-    shares = np.linalg.lstsq(system, np.array([0.0] * (room + 1) + [1.0]), rcond=None)[0]
-    return float(arrivals * (1 - shares[-1]))

@@ -1,24 +1,19 @@
-"""Puzzles in words that are a known problem once it is seen: a cut, a matching, a flow, a chain, a shortest walk."""
+"""Puzzles that reduce to a known problem: a cut, a matching, a flow, a chain, a shortest walk."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import random
+from collections.abc import Sequence
 
 from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.draft import Draft, draw_variant
+from storm_calm.env.problems.stress.draft import Draft, drafted
 from storm_calm.env.problems.stress.exact import exact_optimum
-from storm_calm.env.problems.stress.matchings import boxes, dominoes, largest_flow, lines
+from storm_calm.env.problems.stress.methods import largest_flow, subsets
 from storm_calm.env.problems.stress.networks import NAMES
-
-
-def see_reduction(rng: random.Random) -> Draft:
-    """Rows and columns that cover marks, bookings, dominoes, nested boxes, things that need others, paid roads."""
-    return draw_variant(rng, lines, _bookings, dominoes, boxes, _closure, _walk)
-
 
 VENUES = (
     ("A hall", "bookings", "hall"),
@@ -27,21 +22,19 @@ VENUES = (
 )
 
 
-def _bookings(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def bookings(rng: random.Random, say: Wording) -> Draft | None:
     count, rooms = rng.randint(6, 10), rng.choice((1, 1, 2))
     start = [rng.randint(1, 20) for _ in range(count)]
     spans = [[s, s + rng.randint(2, 9)] for s in start]
     fee = [rng.randint(10, 90) for _ in range(count)]
-    best = max(
-        sum(fee[i] for i in chosen)
-        for size in range(count + 1)
-        for chosen in itertools.combinations(range(count), size)
-        if all(sum(spans[i][0] <= t < spans[i][1] for i in chosen) <= rooms for t in range(1, 30))
-    )
+
+    def fit(chosen: Sequence[int]) -> bool:
+        return all(sum(spans[i][0] <= t < spans[i][1] for i in chosen) <= rooms for t in range(1, 30))
+
+    best = max(sum(fee[i] for i in chosen) for chosen in subsets(range(count)) if fit(chosen))
     greedy: list[int] = []
     for i in sorted(range(count), key=lambda i: -fee[i]):
-        if all(sum(spans[k][0] <= t < spans[k][1] for k in [*greedy, i]) <= rooms for t in range(1, 30)):
+        if fit([*greedy, i]):
             greedy.append(i)
     if best == sum(fee[i] for i in greedy):
         return None
@@ -57,17 +50,13 @@ def _bookings(rng: random.Random) -> Draft | None:
         say.one_of("What is the greatest possible income?", "How much can be earned at most?"),
     )
 
-    def confirm() -> AnswerKey:
-        # The matrix of intervals is totally unimodular: no variable has to be declared whole.
-        model = LinearModel("maximize")
-        taken = [model.variable(p, upper=1) for p in fee]
-        for t in range(1, 30):
-            if on := {x: 1.0 for x, (a, b) in zip(taken, spans, strict=True) if a <= t < b}:
-                model.row(on, high=rooms)
-        return confirmed_answer(model)
-
-    data = {"variant": "bookings", "rooms": rooms, "spans": spans, "fee": fee}
-    return Draft(question=question, data=data, answer=best, confirm=confirm)
+    # An interval matrix is totally unimodular, so continuous variables are enough.
+    model = LinearModel("maximize")
+    taken = [model.variable(p, upper=1) for p in fee]
+    for t in range(1, 30):
+        if on := {x: 1.0 for x, (a, b) in zip(taken, spans, strict=True) if a <= t < b}:
+            model.row(on, high=rooms)
+    return drafted("bookings", question, best, model, rooms=rooms, spans=spans, fee=fee)
 
 
 DIGS = (
@@ -77,23 +66,22 @@ DIGS = (
 )
 
 
-def _closure(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def closure(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(6, 10)
     worth = [rng.choice((-1, 1)) * rng.randint(5, 60) for _ in range(count)]
     needs = sorted([i, j] for i in range(1, count + 1) for j in range(1, i) if rng.random() < 0.3)
     best = max(
         sum(worth[i - 1] for i in chosen)
-        for size in range(count + 1)
-        for chosen in itertools.combinations(range(1, count + 1), size)
+        for chosen in subsets(range(1, count + 1))
         if all(j in chosen for i, j in needs if i in chosen)
     )
-    if best <= 0 or best == sum(value for value in worth if value > 0):
+    gains = sum(value for value in worth if value > 0)
+    if best <= 0 or best == gains:
         return None
     opening, thing, done = say.one_of(*DIGS)
     question = say.text(
         f"{opening}, numbers 1 to {count}, as many or as few as it likes.",
-        f"In this order they are worth {say.listing([str(v) for v in worth])} thousand dollars, net of costs.",
+        f"In this order they are worth {say.listing(worth)} thousand dollars, net of costs.",
         f"Some need others: {', '.join(f'{i} needs {j}' for i, j in needs)}; a {thing} is {done} only if all it "
         "needs are.",
         say.one_of(
@@ -104,24 +92,20 @@ def _closure(rng: random.Random) -> Draft | None:
 
     def confirm() -> AnswerKey:
         arcs = [(0, i, v) if v > 0 else (i, 99, -v) for i, v in enumerate(worth, start=1)]
-        gains = sum(value for value in worth if value > 0)
         return gains - largest_flow(arcs + [(i, j, 10**6) for i, j in needs], 0, 99)
 
-    return Draft(
-        question=question, data={"variant": "closure", "worth": worth, "needs": needs}, answer=best, confirm=confirm
-    )
+    return drafted("closure", question, best, confirm, worth=worth, needs=needs)
 
 
 WALKS = (("A cab drives", "town"), ("A game piece moves", "square"), ("A freighter sails", "port"))
 
 
-def _walk(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def cheapest_walk(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(4, 6)
     pairs = {(i, (i + 1) % count) for i in range(count)}
     rest = [pair for pair in itertools.permutations(range(count), 2) if pair not in pairs]
     roads = [[i, j, rng.randint(-9, 25)] for i, j in sorted(pairs | set(rng.sample(rest, count)))]
-    best = cheapest_walk(roads, count)
+    best = _cheapest_walk(roads, count)
     if not any(cost < 0 for *_, cost in roads) or (best == "unbounded" and rng.random() < 0.5):
         return None
     who, place = say.one_of(*WALKS)
@@ -140,16 +124,16 @@ def _walk(rng: random.Random) -> Draft | None:
         for place in range(count):
             out = {x: 1.0 for x, (i, _, _) in zip(used, roads, strict=True) if i == place}
             into = {x: -1.0 for x, (_, j, _) in zip(used, roads, strict=True) if j == place}
-            net = float(place == 0) - float(place == count - 1)
+            net = int(place == 0) - int(place == count - 1)
             model.row(out | into, low=net, high=net)
-        found = exact_optimum(model)  # Solvers often cannot say whether there is no bound or no solution.
+        found = exact_optimum(model)  # Solvers often cannot distinguish unbounded from infeasible.
         return found if isinstance(found, str) else float(found)
 
-    return Draft(question=question, data={"variant": "walk", "roads": roads}, answer=best, confirm=confirm)
+    return drafted("walk", question, best, confirm, roads=roads)
 
 
-def cheapest_walk(roads: list[list[int]], count: int) -> AnswerKey:
-    """Bellman and Ford; every place is on a round trip through all, so any losing circle can be used."""
+def _cheapest_walk(roads: list[list[int]], count: int) -> AnswerKey:
+    """Run Bellman-Ford. A round trip visits all places, so any negative cycle makes the problem unbounded."""
     best = [0.0] + [math.inf] * (count - 1)
     for _ in range(count - 1):
         for i, j, cost in roads:

@@ -1,18 +1,18 @@
-"""Pairs that matter: quadratic choices of yes or no (QUBO), and spins that are up or down (Ising)."""
+"""Pairwise interactions: quadratic binary choices (QUBO) and spins (Ising)."""
 
 from __future__ import annotations
 
 import itertools
 import random
-from typing import Any
+from collections.abc import Sequence
 
 from storm_calm.env.problem import AnswerKey
 from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.draft import Draft, apart, draw_variant
+from storm_calm.env.problems.stress.draft import Draft, apart, drafted
 
 Pairs = list[list[int]]
-"""For each pair the two numbers, from 1, and its weight."""
+"""Each pair's two numbers, from 1, and its weight."""
 
 CHOICES = (
     ("A council decides which of {n} proposals to fund", "proposal", "funded"),
@@ -22,19 +22,13 @@ CHOICES = (
 )
 
 
-def qubo(rng: random.Random) -> Draft:
-    """Which things to take where each has a worth, and pairs of them gain or lose together."""
-    return draw_variant(rng, _choice)
-
-
-def _choice(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def binary_choice(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(5, 10)
     worth = [rng.choice((-1, 1, 1)) * rng.randint(3, 40) for _ in range(count)]
     pairs = _pairs(rng, count, rng.uniform(0.25, 0.5), 40)
-    best = max(taken_worth(worth, pairs, choice) for choice in itertools.product((0, 1), repeat=count))
+    best = max(_total(worth, pairs, choice) for choice in itertools.product((0, 1), repeat=count))
     alone = [int(value > 0) for value in worth]
-    if not apart(best, taken_worth(worth, pairs, alone)) or best <= 0:
+    if not apart(best, _total(worth, pairs, alone)) or best <= 0:
         return None
     if rng.random() < 0.4:
         terms = [*(f"{v} x{i + 1}" for i, v in enumerate(worth)), *(f"{w} x{i} x{j}" for i, j, w in pairs)]
@@ -50,32 +44,28 @@ def _choice(rng: random.Random) -> Draft | None:
         effects = [f"{i} and {j}: {w}" for i, j, w in pairs]
         question = say.text(
             opening.format(n=count) + ", any number of them.",
-            f"On their own, {thing}s 1 to {count} are worth {say.listing([str(v) for v in worth])} in this order.",
+            f"On their own, {thing}s 1 to {count} are worth {say.listing(worth)} in this order.",
             f"If both {thing}s of a pair are {taken}, this is added: {'; '.join(effects)}.",
             say.one_of("Other pairs have no effect.", "No other pair matters."),
             say.one_of("What is the greatest total worth?", "How much worth can be reached at most?"),
         )
-    data = {"variant": "choice", "worth": worth, "pairs": pairs}
-    return Draft(question=question, data=data, answer=best, confirm=lambda: _linearized(worth, pairs))
+
+    model = LinearModel("maximize")
+    chosen = [model.binary(v) for v in worth]
+    for i, j, w in pairs:
+        _add_product(model, w, chosen[i - 1], chosen[j - 1])
+    return drafted("choice", question, best, model, worth=worth, pairs=pairs)
 
 
-def taken_worth(worth: list[int], pairs: Pairs, choice: tuple[int, ...] | list[int]) -> int:
-    """The total of a choice of 0 or 1 for each thing."""
-    return sum(v * x for v, x in zip(worth, choice, strict=True)) + sum(
-        w * choice[i - 1] * choice[j - 1] for i, j, w in pairs
+def _total(linear: list[int], pairs: Pairs, x: Sequence[int]) -> int:
+    """Return the sum of linear_i x_i plus the sum of w x_i x_j over all pairs."""
+    return sum(v * value for v, value in zip(linear, x, strict=True)) + sum(
+        w * x[i - 1] * x[j - 1] for i, j, w in pairs
     )
 
 
-def _linearized(worth: list[int], pairs: Pairs) -> AnswerKey:
-    """As a mixed-integer model with a variable for each product."""
-    model = LinearModel("maximize")
-    taken = [model.variable(v, upper=1, integer=True) for v in worth]
-    for i, j, w in pairs:
-        _product(model, w, taken[i - 1], taken[j - 1])
-    return confirmed_answer(model)
-
-
-def _product(model: LinearModel, weight: float, one: int, other: int) -> None:
+def _add_product(model: LinearModel, weight: float, one: int, other: int) -> None:
+    """Add `weight` times the product of two binary variables to the objective."""
     both = model.variable(weight, upper=1)
     model.row({both: 1.0, one: -1.0}, high=0.0)
     model.row({both: 1.0, other: -1.0}, high=0.0)
@@ -89,33 +79,25 @@ TABLES = (
 )
 
 
-def ising(rng: random.Random) -> Draft:
-    """The lowest energy of spins with couplings and fields, or the best split of people over two tables."""
-    return draw_variant(rng, _energy)
-
-
-def _energy(rng: random.Random) -> Draft | None:
-    say = Wording(rng)
+def spin_energy(rng: random.Random, say: Wording) -> Draft | None:
     count = rng.randint(4, 9)
     pairs = _pairs(rng, count, rng.uniform(0.35, 0.6), 12)
-    told_as_spins = rng.random() < 0.6
-    field = [rng.choice((-1, 1)) * rng.randint(1, 6) if told_as_spins else 0 for _ in range(count)]
-    lowest = min(energy(pairs, field, spins) for spins in itertools.product((-1, 1), repeat=count))
-    as_bits = min(energy(pairs, field, bits) for bits in itertools.product((0, 1), repeat=count))
+    as_spins = rng.random() < 0.6
+    field = [rng.choice((-1, 1)) * rng.randint(1, 6) if as_spins else 0 for _ in range(count)]
+    lowest = min(-_total(field, pairs, spins) for spins in itertools.product((-1, 1), repeat=count))
+    as_bits = min(-_total(field, pairs, bits) for bits in itertools.product((0, 1), repeat=count))
     satisfied = -sum(abs(w) for *_, w in pairs) - sum(map(abs, field))
     if not apart(lowest, as_bits) or not apart(lowest, satisfied):
-        return None  # No frustration: every pair could be satisfied at once, one by one.
+        return None  # Satisfying every pair at once must be impossible.
     listed = "; ".join(f"{i} and {j}: {w}" for i, j, w in pairs)
-    if told_as_spins:
+    if as_spins:
         question = say.text(
             f"{count} spins s1 to s{count} are each +1 or -1.",
             say.one_of("The couplings J are", "Coupled are with J") + f" {listed}; all others are 0.",
-            f"The fields h of spins 1 to {count} are {say.listing([str(h) for h in field])}.",
+            f"The fields h of spins 1 to {count} are {say.listing(field)}.",
             "The energy is E = - (sum over coupled pairs of J_ij s_i s_j) - (sum over spins of h_i s_i).",
             say.one_of("What is the lowest energy?", "What is the energy of the ground state?"),
         )
-        data: dict[str, Any] = {"variant": "spins", "pairs": pairs, "field": field}
-        answer = lowest
     else:
         opening, people, table = say.one_of(*TABLES)
         question = say.text(
@@ -124,34 +106,23 @@ def _energy(rng: random.Random) -> Draft | None:
             say.one_of(f"Other pairs of {people} do not matter.", "For all other pairs it makes no difference."),
             say.one_of("What is the best possible mood?", "Maximize the mood. What is it?"),
         )
-        data = {"variant": "tables", "pairs": pairs, "count": count}
-        answer = -lowest
-    return Draft(
-        question=question,
-        data=data,
-        answer=answer,
-        confirm=lambda: _with_bits(pairs, field, sign=1 if told_as_spins else -1),
-    )
 
+    def confirm() -> AnswerKey:
+        # s = 2x - 1, so s_i s_j = 4 x_i x_j - 2 x_i - 2 x_j + 1.
+        model = LinearModel("minimize")
+        up = [model.binary(-2 * h) for h in field]
+        for i, j, w in pairs:
+            _add_product(model, -4 * w, up[i - 1], up[j - 1])
+            model.costs[up[i - 1]] += 2 * w
+            model.costs[up[j - 1]] += 2 * w
+        found = confirmed_answer(model)
+        assert isinstance(found, float)
+        found += sum(field) - sum(w for *_, w in pairs)
+        return found if as_spins else -found
 
-def energy(pairs: Pairs, field: list[int], spins: tuple[int, ...]) -> int:
-    """E of spins under couplings and fields."""
-    return -sum(w * spins[i - 1] * spins[j - 1] for i, j, w in pairs) - sum(
-        h * s for h, s in zip(field, spins, strict=True)
-    )
-
-
-def _with_bits(pairs: Pairs, field: list[int], *, sign: int) -> AnswerKey:
-    """The least energy by a mixed-integer model: s = 2x - 1, so s_i s_j = 4 x_i x_j - 2 x_i - 2 x_j + 1."""
-    model = LinearModel("minimize")
-    up = [model.variable(-2.0 * h, upper=1, integer=True) for h in field]
-    for i, j, w in pairs:
-        _product(model, -4.0 * w, up[i - 1], up[j - 1])
-        model.costs[up[i - 1]] += 2.0 * w
-        model.costs[up[j - 1]] += 2.0 * w
-    found = confirmed_answer(model)
-    assert isinstance(found, float)
-    return sign * (found + sum(field) - sum(w for *_, w in pairs))
+    if as_spins:
+        return drafted("spins", question, lowest, confirm, pairs=pairs, field=field)
+    return drafted("tables", question, -lowest, confirm, pairs=pairs, count=count)
 
 
 def _pairs(rng: random.Random, count: int, share: float, most: int) -> Pairs:

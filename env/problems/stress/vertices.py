@@ -1,14 +1,14 @@
-"""Choices of vertices: cheapest covers, best independent sets, fewest colours."""
+"""Choices of vertices: cheapest covers, best independent sets, fewest colors."""
 
 from __future__ import annotations
 
 import itertools
 import random
 
-from storm_calm.env.problem import AnswerKey
-from storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer
+from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.wording import Wording
-from storm_calm.env.problems.stress.draft import Draft, apart
+from storm_calm.env.problems.stress.draft import Draft, apart, drafted
+from storm_calm.env.problems.stress.methods import subsets
 
 Edge = list[int]
 """Two vertices, from 1."""
@@ -20,61 +20,53 @@ COVERS = (
 CONFLICTS = (("events", "clash"), ("ads", "compete"), ("fields", "touch"), ("experiments", "disturb each other"))
 
 
-def chosen_vertices(rng: random.Random) -> Draft | None:
-    """The cheapest vertices that touch every edge, or the most valuable ones of which no two share an edge."""
-    say = Wording(rng)
+def chosen_vertices(rng: random.Random, say: Wording) -> Draft | None:
+    """Draw a vertex cover of least cost or an independent set of greatest worth."""
     count = rng.randint(6, 10)
     edges = _edges(rng, count, count + rng.randint(0, 5))
     weight = [rng.randint(10, 60) for _ in range(count)]
     cover = rng.random() < 0.5
-    apart_best = max(sum(weight[i - 1] for i in chosen) for chosen in _independent(edges, count))
-    best = sum(weight) - apart_best if cover else apart_best
+    independent = max(
+        sum(weight[i - 1] for i in chosen)
+        for chosen in subsets(range(1, count + 1))
+        if not any(i in chosen and j in chosen for i, j in edges)
+    )
+    best = sum(weight) - independent if cover else independent
     if not apart(best, _greedy(edges, weight, cover=cover)):
         return None
-    told = ", ".join(f"{i}-{j}" for i, j in edges)
+    listed = ", ".join(f"{i}-{j}" for i, j in edges)
     if cover:
         opening, place, road = say.one_of(*COVERS)
         question = say.text(
             f"{opening}.",
-            f"At {place}s 1 to {count} it would cost {say.listing([str(w) for w in weight])} dollars in this order.",
-            f"The {road}s join these {place}s: {told}.",
+            f"At {place}s 1 to {count} it would cost {say.listing(weight)} dollars in this order.",
+            f"The {road}s join these {place}s: {listed}.",
             f"Every {road} must be covered from at least one of its two ends.",
             say.one_of("What is the minimum total cost?", "How cheaply can that be done?"),
         )
     else:
         things, clash = say.one_of(*CONFLICTS)
         question = say.text(
-            f"Of {count} {things}, worth {say.listing([str(w) for w in weight])} in this order, any number may be "
-            "chosen.",
-            f"These pairs {clash} and must not be chosen together: {told}.",
+            f"Of {count} {things}, worth {say.listing(weight)} in this order, any number may be chosen.",
+            f"These pairs {clash} and must not be chosen together: {listed}.",
             say.one_of("What is the greatest total worth?", "Maximize the total worth. What is it?"),
         )
-    data = {"variant": "cover" if cover else "independent", "weight": weight, "edges": edges}
-    return Draft(question=question, data=data, answer=best, confirm=lambda: _model(edges, weight, cover=cover))
 
-
-def _independent(edges: list[Edge], count: int) -> list[tuple[int, ...]]:
-    sets = (s for size in range(count + 1) for s in itertools.combinations(range(1, count + 1), size))
-    return [chosen for chosen in sets if not any(i in chosen and j in chosen for i, j in edges)]
+    model = LinearModel("minimize" if cover else "maximize")
+    taken = [model.binary(w) for w in weight]
+    for i, j in edges:
+        model.row({taken[i - 1]: 1.0, taken[j - 1]: 1.0}, **({"low": 1.0} if cover else {"high": 1.0}))
+    return drafted("cover" if cover else "independent", question, best, model, weight=weight, edges=edges)
 
 
 def _greedy(edges: list[Edge], weight: list[int], *, cover: bool) -> int:
-    """What the heaviest first comes to."""
+    """Return the value of choosing vertices greedily, the heaviest first."""
     chosen: list[int] = []
     for vertex in sorted(range(1, len(weight) + 1), key=lambda v: -weight[v - 1]):
         if not any(vertex in edge and set(edge) & set(chosen) for edge in edges):
             chosen.append(vertex)
     taken = sum(weight[v - 1] for v in chosen)
     return sum(weight) - taken if cover else taken
-
-
-def _model(edges: list[Edge], weight: list[int], *, cover: bool) -> AnswerKey:
-    model = LinearModel("minimize" if cover else "maximize")
-    taken = [model.variable(w, upper=1, integer=True) for w in weight]
-    for i, j in edges:
-        both = {taken[i - 1]: 1.0, taken[j - 1]: 1.0}
-        model.row(both, **({"low": 1.0} if cover else {"high": 1.0}))
-    return confirmed_answer(model)
 
 
 CLASHES = (
@@ -85,17 +77,15 @@ CLASHES = (
 )
 
 
-def coloring(rng: random.Random) -> Draft | None:
-    """The fewest groups such that no pair in conflict is in one group; each of them costs the same."""
-    say = Wording(rng)
+def coloring(rng: random.Random, say: Wording) -> Draft | None:
+    """Draw a graph to color with the fewest colors, each at the same price."""
     count = rng.randint(6, 9)
     edges = _edges(rng, count, rng.randint(count, 2 * count))
     price = rng.randint(12, 95)
     fewest = next(colors for colors in range(1, count + 1) if _colorable(edges, count, colors))
     clique = max(
-        size
-        for size in range(1, count + 1)
-        for group in itertools.combinations(range(1, count + 1), size)
+        len(group)
+        for group in subsets(range(1, count + 1))
         if all(list(pair) in edges for pair in itertools.combinations(group, 2))
     )
     if fewest < 3 or (fewest == clique and rng.random() < 0.7):
@@ -107,26 +97,21 @@ def coloring(rng: random.Random) -> Draft | None:
         f"Each of the {groups} that is used costs {say.money(price)}.",
         say.one_of("What is the minimum total cost?", f"What do the fewest {groups} that suffice cost?"),
     )
-
-    def confirm() -> AnswerKey:
-        model = LinearModel("minimize")
-        used = [model.variable(price, upper=1, integer=True) for _ in range(fewest + 1)]
-        on = [[model.variable(upper=1, integer=True) for _ in used] for _ in range(count)]
+    model = LinearModel("minimize")
+    used = [model.binary(price) for _ in range(fewest + 1)]
+    on = [[model.binary() for _ in used] for _ in range(count)]
+    for row in on:
+        model.row(dict.fromkeys(row, 1.0), low=1.0, high=1.0)
+    for c, open_ in enumerate(used):
+        for i, j in edges:
+            model.row({on[i - 1][c]: 1.0, on[j - 1][c]: 1.0, open_: -1.0}, high=0.0)
         for row in on:
-            model.row(dict.fromkeys(row, 1.0), low=1.0, high=1.0)
-        for c, open_ in enumerate(used):
-            for i, j in edges:
-                model.row({on[i - 1][c]: 1.0, on[j - 1][c]: 1.0, open_: -1.0}, high=0.0)
-            for row in on:
-                model.row({row[c]: 1.0, open_: -1.0}, high=0.0)
-        return confirmed_answer(model)
-
-    data = {"variant": "coloring", "count": count, "edges": edges, "price": price}
-    return Draft(question=question, data=data, answer=fewest * price, confirm=confirm)
+            model.row({row[c]: 1.0, open_: -1.0}, high=0.0)
+    return drafted("coloring", question, fewest * price, model, count=count, edges=edges, price=price)
 
 
 def _colorable(edges: list[Edge], count: int, colors: int) -> bool:
-    """By trying, vertex after vertex."""
+    """Try all colorings by backtracking."""
 
     def fits(chosen: list[int]) -> bool:
         vertex = len(chosen) + 1
