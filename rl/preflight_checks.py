@@ -39,7 +39,7 @@ def check_sft_data(file: Path, *, vocabulary: int, longest: int) -> int:
                 f"{file}: row {number} has {len(ids)} input_ids but a loss_mask of {len(mask)}; export it again"
             )
         if not any(mask):
-            raise ValueError(f"{file}: row {number} has no token with a loss, its loss_mask is all 0; leave it out")
+            raise ValueError(f"{file}: row {number} has no loss, its loss_mask is 0 everywhere; leave it out")
         if max(ids) >= vocabulary:
             raise ValueError(
                 f"{file}: row {number} has token {max(ids)}, but the vocabulary has {vocabulary}; "
@@ -140,8 +140,8 @@ def check_checkpoints(folder: Path) -> int:
             torch.load(file, map_location="cpu", weights_only=False, mmap=True)
         except Exception as error:  # The type depends on the kind of damage.
             raise ValueError(
-                f"{file}: cannot be read ({str(error).splitlines()[0]}). Nothing was changed. To resume from an earlier "
-                f"checkpoint, write its step into {tracker}"
+                f"{file}: cannot be read ({str(error).splitlines()[0]}). Nothing was changed. To resume from an "
+                f"earlier checkpoint, write its step into {tracker}"
             ) from error
     return int(step)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from storm_calm.rl.compose import compose, environment, names
+from storm_calm.rl.preflight_checks import check_checkpoints, check_disk, count_weights
 
 
 def parser_of(text: str, name: str) -> argparse.ArgumentParser:
@@ -78,6 +79,27 @@ def _configure(
     # Before the first import of veRL, which selects its platform.
     os.environ.update(environment(config.trainer.device))
     return config, arguments.dry_run
+
+
+def train_in_folder(
+    config: Any, out: Path, model: Path, *, steps: float, checkpoints: int, run: Callable[[Any, Path, int], None]
+) -> None:
+    """Train up to step `steps` unless that is done, and write the trained model into the run folder.
+
+    model: the folder of the model to train. checkpoints: the number of checkpoints to keep. run: starts the training;
+    its last argument is the number of weights.
+    """
+    from storm_calm.rl.merge_checkpoint import finish
+
+    done = check_checkpoints(Path(config.trainer.default_local_dir))
+    if done >= steps:
+        print(f"{out}: all {done} steps are already done")
+    else:
+        weights = count_weights(model)
+        check_disk(out, weights, checkpoints)
+        print(f"{out}: from step {done} to {steps}", flush=True)
+        run(config, out, weights)
+    finish(out, base=model, export=config.storm.export)
 
 
 def local_model(section: Any) -> Path:

@@ -23,16 +23,9 @@ if __name__ == "__main__" and not __package__:
     # Run as a script in a checkout: import storm_calm from the checkout.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from storm_calm.rl.preflight_checks import (
-    check_checkpoints,
-    check_disk,
-    check_model,
-    check_sft_data,
-    count_weights,
-    lack_of_room,
-)
+from storm_calm.rl.preflight_checks import check_model, check_sft_data, lack_of_room
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
-from storm_calm.rl.train_options import local_model, parser_of, run_command
+from storm_calm.rl.train_options import local_model, parser_of, run_command, train_in_folder
 
 
 def main(words: Sequence[str] | None = None, *, name: str | None = None) -> None:
@@ -77,16 +70,8 @@ def train(config: Any, *, dry_run: bool = False) -> None:
         return
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     with claim_training_folder(out, resolved):
-        done = check_checkpoints(Path(config.trainer.default_local_dir))
-        if done >= (config.trainer.total_training_steps or steps):
-            print(f"{out}: all {done} steps are already done")
-        else:
-            weights = count_weights(model)
-            check_disk(out, weights, config.trainer.max_ckpt_to_keep or 1)
-            _run(config, out, weights)
-        from storm_calm.rl.merge_checkpoint import finish
-
-        finish(out, base=model, export=config.storm.export)
+        steps = config.trainer.total_training_steps or steps
+        train_in_folder(config, out, model, steps=steps, checkpoints=config.trainer.max_ckpt_to_keep or 1, run=_run)
 
 
 def vocabulary(model: Path) -> int:

@@ -10,6 +10,7 @@ problems of all families. Running the same command again resumes a stopped run. 
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,18 +23,10 @@ if __name__ == "__main__" and not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from storm_calm.rl.compose import FOLDER
-from storm_calm.rl.preflight_checks import (
-    check_checkpoints,
-    check_disk,
-    check_model,
-    check_rl_data,
-    check_rule,
-    count_weights,
-    lack_of_room,
-)
+from storm_calm.rl.preflight_checks import check_model, check_rl_data, check_rule, lack_of_room
 from storm_calm.rl.redirect_output import redirect_output
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
-from storm_calm.rl.train_options import local_model, parser_of, run_command
+from storm_calm.rl.train_options import local_model, parser_of, run_command, train_in_folder
 
 HELDOUT_PROBLEMS = 64
 """Held-out problems for veRL's own validation (`trainer.test_freq`)."""
@@ -72,17 +65,8 @@ def train(config: Any, *, dry_run: bool = False) -> None:
                 Path(file), renderer, prompt=config.data.max_prompt_length, response=config.data.max_response_length
             )
         _check_sandbox(settings)
-        done = check_checkpoints(Path(config.trainer.default_local_dir))
-        if done >= (config.trainer.total_training_steps or float("inf")):
-            print(f"{out}: all {done} steps are already done")
-        else:
-            weights = count_weights(model)
-            check_disk(out, weights, config.trainer.max_actor_ckpt_to_keep or 1)
-            print(f"{out}: from step {done} to {config.trainer.total_training_steps}", flush=True)
-            _run(config, out, weights)
-        from storm_calm.rl.merge_checkpoint import finish
-
-        finish(out, base=model, export=settings.export)
+        steps, checkpoints = config.trainer.total_training_steps, config.trainer.max_actor_ckpt_to_keep
+        train_in_folder(config, out, model, steps=steps or math.inf, checkpoints=checkpoints or 1, run=_run)
 
 
 def _prepare_data(config: Any) -> None:

@@ -63,8 +63,8 @@ def main() -> None:
         from storm_calm.rl.nano.pretrain import PretrainConfig, pretrain, save
 
         drills, weights = drill_corpus(NanoRenderer(tokenizer), count=DRILLS, seed=arguments.seed + 1), out / "weights"
-        limits = {"processes": arguments.processes, "seconds": arguments.seconds}
-        pretrain(drills, corpus, PretrainConfig(), out=weights, **limits)
+        processes, seconds = arguments.processes, arguments.seconds
+        pretrain(drills, corpus, PretrainConfig(), out=weights, processes=processes, seconds=seconds)
         save(weights, Tokenizer.from_file(str(tokenizer)), checkpoint, temperature=TEMPERATURE)
 
     model_folder = out / "model"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
@@ -80,12 +80,9 @@ def traces(renderer: PromptRenderer, sandbox: Sandbox, *, seed: str) -> Iterator
         yield trace
 
 
-def build(
-    renderer: PromptRenderer, *, count: int, seed: int, workers: int, sandbox: Callable[[], Sandbox] = open_sandbox
-) -> Corpus:
+def build(renderer: PromptRenderer, *, count: int, seed: int, workers: int) -> Corpus:
     """Play `count` traces in `workers` processes, each with its own sandbox."""
-    share = -(-count // workers)
-    jobs = partial(_play_many, renderer, share, seed, sandbox)
+    jobs = partial(_play_many, renderer, -(-count // workers), seed)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         rows = [row for part in pool.map(jobs, range(workers)) for row in part][:count]
     ids, learn, right, labels = zip(*rows, strict=True)
@@ -101,11 +98,9 @@ def pack(ids: Sequence[np.ndarray], learn: Sequence[np.ndarray], *, right: np.nd
 Row = tuple[np.ndarray, np.ndarray, bool, str]
 
 
-def _play_many(
-    renderer: PromptRenderer, count: int, seed: int, sandbox: Callable[[], Sandbox], worker: int
-) -> list[Row]:
-    with sandbox() as opened:
-        return [_row(trace) for trace in islice(traces(renderer, opened, seed=f"{seed}/{worker}"), count)]
+def _play_many(renderer: PromptRenderer, count: int, seed: int, worker: int) -> list[Row]:
+    with open_sandbox() as sandbox:
+        return [_row(trace) for trace in islice(traces(renderer, sandbox, seed=f"{seed}/{worker}"), count)]
 
 
 def _row(trace: Trace) -> Row:

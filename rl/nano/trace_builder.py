@@ -68,8 +68,12 @@ class TraceBuilder:
         self.env.act()
 
     def _write(self, *, end: bool) -> None:
-        self.env.write(to_generation(self.env, self._pending, end=end))
-        self._pending = ""
+        """Write the pending text as a model's generation. end: whether it closes the turn."""
+        text, self._pending = self._pending, ""
+        ids, ends = self.env.renderer.encode_marked(text + (IM_END if end else "")) or (None, None)
+        if ends and end:
+            ends = (*ends[:-1], len(text))
+        self.env.write(Generation(text=text, ids=ids, ends=ends, finish="end" if end else "stop"))
 
     def report(self, output: str) -> None:
         """Report the result of a program, and answer with it."""
@@ -99,14 +103,6 @@ class TraceBuilder:
         if isinstance(answer, str):
             raise UnsuitableInstanceError("the answer is not a number")
         return str(answer)
-
-
-def to_generation(env: SolverEnv, text: str, *, end: bool) -> Generation:
-    """Return text as a model's generation. Its ids do not depend on earlier text. end: whether it closes the turn."""
-    ids, ends = env.renderer.encode_marked(text + (IM_END if end else "")) or (None, None)
-    if ends and end:
-        ends = (*ends[:-1], len(text))
-    return Generation(text=text, ids=ids, ends=ends, finish="end" if end else "stop")
 
 
 def is_number(text: str) -> bool:

@@ -12,7 +12,7 @@ from storm_calm.rl.nano.family_programs import TaggedProgram
 from storm_calm.rl.nano.trace_builder import PLAN, REPORT, SUMMARY, TraceBuilder, UnsuitableInstanceError, is_result
 
 
-def _direct(builder: TraceBuilder) -> None:
+def direct(builder: TraceBuilder) -> None:
     builder.report(builder.solve())
 
 
@@ -45,13 +45,13 @@ def _run_broken(builder: TraceBuilder) -> str:
     return reason
 
 
-def _mended_error(builder: TraceBuilder) -> None:
+def mended_error(builder: TraceBuilder) -> None:
     reason = _run_broken(builder)
     builder.think(f"The program failed. {reason} Let me mend it.\n")
     builder.report(builder.run(builder.right.code))
 
 
-def _mended_zero(builder: TraceBuilder) -> None:
+def mended_zero(builder: TraceBuilder) -> None:
     if not builder.right.tags("demand"):
         raise UnsuitableInstanceError("no demand to reverse")
     index = builder.right.tags("demand")[0]
@@ -66,7 +66,7 @@ def _mended_zero(builder: TraceBuilder) -> None:
     builder.report(builder.run(builder.right.code))
 
 
-def _by_hand(builder: TraceBuilder) -> None:
+def by_hand(builder: TraceBuilder) -> None:
     wrong = builder.guess(builder.true_value())
     builder.flaw()
     builder.think("Let me work it out by hand.\n")
@@ -77,7 +77,7 @@ def _by_hand(builder: TraceBuilder) -> None:
     return builder.answer(wrong)
 
 
-def _fragment(builder: TraceBuilder) -> None:
+def fragment(builder: TraceBuilder) -> None:
     wrong = builder.guess(builder.true_value())
     data = "".join(f"{builder.right.lines[i][1]}\n" for i in builder.right.tags("data"))
     builder.think("Let me write down the data first.\n")
@@ -91,7 +91,7 @@ def _fragment(builder: TraceBuilder) -> None:
     return builder.answer(wrong)
 
 
-def _imagined_output(builder: TraceBuilder) -> None:
+def imagined_output(builder: TraceBuilder) -> None:
     wrong = builder.guess(builder.true_value())
     builder.flaw()
     builder.think(f"A program for this would print about {wrong}.\n")
@@ -101,7 +101,7 @@ def _imagined_output(builder: TraceBuilder) -> None:
     return builder.answer(wrong)
 
 
-def _overruled(builder: TraceBuilder) -> None:
+def overruled(builder: TraceBuilder) -> None:
     output = builder.solve()
     wrong = builder.guess(output)
     builder.think(builder.rng.choice(REPORT).format(output) + "\n")
@@ -126,14 +126,14 @@ def _flawed_program(builder: TraceBuilder, flawed: TaggedProgram, kind: str) -> 
     return builder.report(builder.run(flawed.code))
 
 
-def _wrong_sense(builder: TraceBuilder) -> None:
+def wrong_sense(builder: TraceBuilder) -> None:
     index = builder.right.tags("objective")[0]
     swaps = {"Maximize": "Minimize", "Minimize": "Maximize", "maximize": "minimize", "minimize": "maximize"}
     found = next(word for word in swaps if f".{word}(" in builder.right.lines[index][1])
     _flawed_program(builder, builder.right.rewrite(index, f".{found}(", f".{swaps[found]}("), "wrong_sense")
 
 
-def _missing_constraint(builder: TraceBuilder) -> None:
+def missing_constraint(builder: TraceBuilder) -> None:
     limits = builder.right.tags("limit")
     if not limits:
         raise UnsuitableInstanceError("no constraint to drop")
@@ -151,7 +151,7 @@ TYPE_SWAPS = (
 )
 
 
-def _wrong_type(builder: TraceBuilder) -> None:
+def wrong_type(builder: TraceBuilder) -> None:
     if builder.instance.family not in ("product_mix", "diet", "investment", "facility", "covering", "bin_packing"):
         raise UnsuitableInstanceError("the question does not state the type")
     index = builder.right.tags("variables")[0]
@@ -160,7 +160,7 @@ def _wrong_type(builder: TraceBuilder) -> None:
     _flawed_program(builder, builder.right.rewrite(index, old, new), "wrong_type")
 
 
-def _misread_number(builder: TraceBuilder) -> None:
+def misread_number(builder: TraceBuilder) -> None:
     index = builder.rng.choice(builder.right.tags("data"))
     line = builder.right.lines[index][1]
     numbers = list(re.finditer(r"\d{2,}", line))
@@ -183,7 +183,7 @@ def _misread_number(builder: TraceBuilder) -> None:
     _flawed_program(builder, flawed, "misread_number")
 
 
-def _status_ignored(builder: TraceBuilder) -> None:
+def status_ignored(builder: TraceBuilder) -> None:
     if not isinstance(builder.env.episode.problem.answers[0], str):
         raise UnsuitableInstanceError("the status makes no difference")
     index = builder.right.tags("print")[0]
@@ -191,7 +191,7 @@ def _status_ignored(builder: TraceBuilder) -> None:
     _flawed_program(builder, builder.right.rewrite(index, line, line.split(" if ")[0] + ")"), "status_ignored")
 
 
-def _unmended_error(builder: TraceBuilder) -> None:
+def unmended_error(builder: TraceBuilder) -> None:
     wrong = builder.guess(builder.true_value())
     reason = _run_broken(builder)
     builder.flaw()
@@ -203,18 +203,8 @@ def _unmended_error(builder: TraceBuilder) -> None:
     return builder.answer(wrong)
 
 
-TRACE_KINDS: dict[str, Callable[[TraceBuilder], None]] = {
-    "direct": _direct,
-    "mended_error": _mended_error,
-    "mended_zero": _mended_zero,
-    "by_hand": _by_hand,
-    "fragment": _fragment,
-    "imagined_output": _imagined_output,
-    "overruled": _overruled,
-    "wrong_sense": _wrong_sense,
-    "missing_constraint": _missing_constraint,
-    "wrong_type": _wrong_type,
-    "misread_number": _misread_number,
-    "status_ignored": _status_ignored,
-    "unmended_error": _unmended_error,
-}
+WRITERS: tuple[Callable[[TraceBuilder], None], ...] = (
+    *(direct, mended_error, mended_zero, by_hand, fragment, imagined_output, overruled, wrong_sense),
+    *(missing_constraint, wrong_type, misread_number, status_ignored, unmended_error),
+)
+TRACE_KINDS = {writer.__name__: writer for writer in WRITERS}

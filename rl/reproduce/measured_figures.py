@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 from storm_calm.agents.evaluation.samples import read_samples
 from storm_calm.env import TRIGGERS
 from storm_calm.env.jsonl import read_jsonl
-from storm_calm.env.serialize import to_json
 from storm_calm.rl.doctor import Diagnosis, examine
 from storm_calm.rl.reproduce.paired_differences import DIFFICULTIES, Accuracy, Values, accuracy, values
 from storm_calm.rl.reproduce.run_stages import seed_folder, seeds_in
@@ -99,11 +99,6 @@ class Figures:
     """The ids of the held-out problems by difficulty, "all" included; not in report.json."""
 
 
-def figures_to_json(figures: Figures) -> dict[str, Any]:
-    """Return the figures as JSON data for report.json, without the measures of single problems."""
-    return {name: part for name, part in to_json(figures).items() if name not in ("runs", "problems")}
-
-
 def known_mean(values: Iterable[float | None]) -> float | None:
     """Return the mean of the values that are not None, or None."""
     known = [value for value in values if value is not None]
@@ -118,11 +113,9 @@ def collect(out: Path) -> Figures:
     seeds = seeds_in(out)
     folders = {seed: seed_folder(out, seed) for seed in seeds}
     evaluations: dict[str, dict[int, Path]] = {}
-    for name in MODELS:
-        found = {seed: folder / f"eval-{name}" for seed, folder in folders.items()}
-        found = {seed: folder for seed, folder in found.items() if (folder / "results.json").is_file()}
-        if found:
-            evaluations[name] = found
+    for name, (seed, folder) in product(MODELS, folders.items()):
+        if (folder / f"eval-{name}" / "results.json").is_file():
+            evaluations.setdefault(name, {})[seed] = folder / f"eval-{name}"
     if not evaluations:
         raise ValueError(f"{out}: no model is evaluated yet; run storm reproduce --out {out} first")
     runs: dict[str, Values] = {}

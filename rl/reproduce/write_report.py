@@ -12,7 +12,8 @@ from typing import Any
 from storm_calm.agents.runs.progress import duration
 from storm_calm.env import TRIGGERS
 from storm_calm.env.atomic_write import write_json, write_text
-from storm_calm.rl.reproduce.measured_figures import MODELS, TRAININGS, Figures, collect, figures_to_json, known_mean
+from storm_calm.env.serialize import to_json
+from storm_calm.rl.reproduce.measured_figures import MODELS, TRAININGS, Figures, collect, known_mean
 from storm_calm.rl.reproduce.paired_differences import DIFFICULTIES, Accuracy
 from storm_calm.rl.reproduce.paper_claims import claims, is_small
 
@@ -27,7 +28,8 @@ def write_report(out: Path) -> dict[str, Any]:
     """
     figures = collect(out)
     compared, small = claims(figures), is_small(figures)
-    facts = {**figures_to_json(figures), "small": small, "claims": [asdict(claim) for claim in compared]}
+    facts = {**to_json(figures), "small": small, "claims": [asdict(claim) for claim in compared]}
+    del facts["runs"], facts["problems"]
     values = {
         "figures": figures,
         "claims": compared,

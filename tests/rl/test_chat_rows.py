@@ -103,12 +103,12 @@ def test_no_word_of_a_run_is_lost_or_said_by_another(parts):
 @pytest.mark.parametrize("row", [sft_row, trl_row])
 def test_a_chat_gives_no_token_ids_and_is_not_sent_for_a_tokenizer(row):
     with pytest.raises(
-        ValueError, match=r"run 'p1' has no token ids, .* use --format messages, or curate with a server"
+        ValueError, match=r"'p1' has no token ids, .* use --format messages, or curate with a server"
     ):
         row(episode(("model", "\\boxed{42}")))
 
 
 @pytest.mark.parametrize("prompt", ["[1, 2]\n", "[]\n", '{"role": "user"}\n', f"{render(OPENING)}more\n", "[INST] Q"])
 def test_a_prompt_that_only_looks_like_a_chats_is_refused(prompt):
-    with pytest.raises(ValueError, match="its prompt is not ChatML, nor that of a chat"):
+    with pytest.raises(ValueError, match="its prompt is neither ChatML nor a chat"):
         message_row(episode(("model", "\\boxed{42}"), prompt=prompt))

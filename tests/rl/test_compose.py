@@ -37,10 +37,10 @@ def test_on_processors_nothing_but_the_device_differs():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("trainer.total_steps=3", r"no setting 'trainer\.total_steps'; did you mean .*trainer\.total_training_steps"),
+        ("trainer.total_steps=3", r"unknown setting 'trainer\.total_steps'; did you mean .*trainer\.total_training_steps"),
         ("actor_rollout_ref.rollout.temprature=1", r"did you mean actor_rollout_ref\.rollout\.temperature"),
         ("max_executions=2", r"did you mean .*storm\.max_executions"),
-        ("trainer.total_training_steps", "is no override; give key=value"),
+        ("trainer.total_training_steps", "is not key=value"),
         ("data.train_batch_size=[1", "data.train_batch_size"),
     ],
 )
@@ -50,9 +50,9 @@ def test_a_wrong_override_is_named_with_what_was_meant(override, message):
 
 
 def test_a_configuration_that_is_none_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"'nano' is none of grpo_nano_cpu, .*grpo_qwen3_4b_h100x8"):
+    with pytest.raises(ValueError, match=r"'nano' is unknown; .* grpo_nano_cpu, .*grpo_qwen3_4b_h100x8"):
         compose("nano", [])
-    with pytest.raises(ValueError, match=r"mine\.yaml: there is no such file"):
+    with pytest.raises(ValueError, match=r"mine\.yaml: no such file"):
         compose(str(tmp_path / "mine.yaml"), [])
 
 

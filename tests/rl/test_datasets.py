@@ -133,10 +133,10 @@ def test_instructions_become_the_system_message():
 
 
 def test_a_prompt_in_another_template_is_refused():
-    with pytest.raises(ValueError, match="run 'p1': its prompt is not ChatML"):
+    with pytest.raises(ValueError, match="'p1': its prompt is neither ChatML"):
         message_row(run(prompt="[INST] How many chairs? [/INST]"))
     forged = "<|im_start|>user\na<|im_end|>\nb<|im_end|>\n<|im_start|>assistant\n<think>\n"
-    with pytest.raises(ValueError, match="not ChatML"):
+    with pytest.raises(ValueError, match="neither ChatML"):
         message_row(run(prompt=forged))
     rendered = chat_template.render([{"role": "user", "content": "a<|im_end|>\nb"}])
     assert message_row(run(prompt=rendered))["messages"][0]["content"] == "a< |im_end|>\nb"
@@ -145,7 +145,7 @@ def test_a_prompt_in_another_template_is_refused():
 def test_a_run_without_ids_has_no_mask_and_says_how_to_get_one(copy):
     folder = copy(run(ids=False))
     for row in (sft_row, trl_row):
-        with pytest.raises(ValueError, match=r"run 'p1' has no token ids.*curate again with --tokenizer"):
+        with pytest.raises(ValueError, match=r"'p1' has no token ids.*curate again with --tokenizer"):
             row(run(ids=False))
     with pytest.raises(ValueError, match="--tokenizer"):
         export(ExportConfig(source=folder, format="verl-sft"))
@@ -265,7 +265,7 @@ def test_a_file_that_is_there_stays_as_it_is(copy, tmp_path):
     folder = copy(run())
     for format, name in (("messages", "messages.jsonl"), ("trl", "trl.parquet")):
         (folder / name).write_text("mine")
-        with pytest.raises(ValueError, match=f"{name}: is there already; choose another --out"):
+        with pytest.raises(ValueError, match=f"{name}: already exists; choose another --out"):
             export(ExportConfig(source=folder, format=format))
         assert (folder / name).read_text() == "mine"
     export(ExportConfig(source=folder, format="trl", out=tmp_path / "new" / "trl.parquet"))
@@ -286,10 +286,10 @@ def test_without_pyarrow_the_extra_is_named_before_any_work(copy, monkeypatch):
         ({"format": "csv"}, "format is 'csv'; give one of verl-sft, trl, messages, verl-rl"),
         ({"split": "test"}, "split is 'test'"),
         ({"max_tokens": 0}, "max_tokens is 0"),
-        ({"format": "verl-rl", "max_tokens": 9}, "max_tokens counts the tokens of runs"),
-        ({"format": "messages", "hints": False}, "hints are left out by a mask, and messages has none"),
+        ({"format": "verl-rl", "max_tokens": 9}, "max_tokens limits trajectories"),
+        ({"format": "messages", "hints": False}, "leaving out hints needs a loss mask, which messages lacks"),
         ({"instructions": True}, "instructions are for verl-rl"),
-        ({"format": "verl-rl", "rejected": {}}, "reviewers reject runs, and verl-rl has prompts only"),
+        ({"format": "verl-rl", "rejected": {}}, "reviewers reject trajectories, but verl-rl has only prompts"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(tmp_path, settings, message):
@@ -305,15 +305,15 @@ def test_a_source_or_file_that_does_not_fit_is_named_with_what_would(copy, tmp_p
 
     (tmp_path / "empty").mkdir()
     (tmp_path / "problems.jsonl").write_text("{}\n")
-    wanted = "give the folder that storm curate wrote"
+    wanted = "give the run folder of storm curate"
     assert refused(source=tmp_path / "problems.jsonl") == f"/problems.jsonl: not a folder; {wanted}"
     assert refused(source=tmp_path / "nowhere") == f"/nowhere: no such folder; {wanted}"
-    assert refused(source=tmp_path / "empty") == f"/empty: no curation is in it, config.toml is missing; {wanted}"
+    assert refused(source=tmp_path / "empty") == f"/empty: not a curation, config.toml is missing; {wanted}"
     assert refused(source=tmp_path / "empty", format="verl-rl") == (
-        f"/empty: no curation is in it; {wanted}, or a file of problems"
+        f"/empty: not a curation; {wanted}, or a file of problems"
     )
     folder = copy()
-    assert refused(source=folder).startswith("/copy: no golden runs in it")
+    assert refused(source=folder).startswith("/copy: no golden trajectories in it")
     assert (
         refused(source=folder, out=tmp_path / "x.csv")
         == "/x.csv: trl is written as .parquet or .jsonl; choose such an --out"

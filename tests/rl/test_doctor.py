@@ -261,11 +261,11 @@ def test_runs_are_found_by_their_files_and_the_baseline_by_its_name_or_as_given(
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("other.txt", "", ": no run is in it; give the folder of a curation"),
+        ("other.txt", "", ": no run in it; give the run folder of a curation"),
         ("results.json", "{", "/results.json: not JSON"),
         ("results.json", "[]", "/results.json: not a JSON object"),
         ("metrics.jsonl", '{"step": 1}\n', "/metrics.jsonl:1: not the metrics of a step"),
-        ("metrics.jsonl", "", ": no run is in it"),
+        ("metrics.jsonl", "", ": no run in it"),
         ("golden.jsonl", "{}\n", "/golden.jsonl:1: written by another version of storm"),
     ],
 )
@@ -278,9 +278,9 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, file, content, message)
 
 def test_a_run_or_baseline_that_is_none_is_named(tmp_path):
     after = evaluation(tmp_path / "after")
-    with pytest.raises(ValueError, match="nowhere: no such folder; give the folder of a run"):
+    with pytest.raises(ValueError, match="nowhere: no such folder; give a run folder"):
         examine(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"results\.json: not a folder"):
         examine(after / "results.json")
-    with pytest.raises(ValueError, match=r"nowhere: no results\.json in it; give the folder of an evaluation"):
+    with pytest.raises(ValueError, match=r"nowhere: no results\.json in it; give the run folder of an evaluation"):
         examine(after, tmp_path / "nowhere")

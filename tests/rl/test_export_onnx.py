@@ -73,7 +73,7 @@ def test_no_file_names_a_path_of_this_machine(exported, checkpoint):
 
 def test_a_path_of_this_machine_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"made from": "/somewhere/private/checkpoint"}')
-    with pytest.raises(ValueError, match=r"config\.json names /somewhere/private"):
+    with pytest.raises(ValueError, match=r"config\.json contains /somewhere/private"):
         module._check_paths(tmp_path, (module.Path("/somewhere/private"),))
 
 

@@ -66,6 +66,6 @@ def test_a_program_that_goes_wrong_here_is_named(renderer, problems):
 
     with (
         open_sandbox() as sandbox,
-        pytest.raises(ValueError, match=f"problem {problems[0].id}: its right program gave"),
+        pytest.raises(ValueError, match=f"problem {problems[0].id}: its correct program printed"),
     ):
         list(plain_pairs({problems[0].id}, seed=SEED, problems=1, renderer=renderer, sandbox=Broken()))

@@ -9,7 +9,7 @@ from storm_calm.rl.reproduce.measured_figures import collect
 from storm_calm.rl.reproduce.paired_differences import contrast
 from storm_calm.rl.reproduce.paper_claims import claims, is_small
 from storm_calm.rl.reproduce.reproduce_config import QUICK
-from storm_calm.rl.reproduce.write_report import clock, write_report
+from storm_calm.rl.reproduce.write_report import write_report
 from support.fake_reproduction import LIKE_THE_PAPER, PROBLEMS, evaluated, noted, reproduction
 
 pytestmark = pytest.mark.slow
@@ -89,7 +89,7 @@ def test_programs_that_take_more_tokens_than_guesses_differ_from_the_paper_and_s
         "differs",
         "programs 0.73 -> 0.98 a run (+34%), tokens 77 -> 89 (+16%)",
     )
-    assert "which guesses instead of writing a program" in claim.reason
+    assert "it guesses instead of writing a program" in claim.reason
 
 
 def test_a_sft_that_mends_most_flaws_at_once_differs_and_says_why(tmp_path):
@@ -97,10 +97,11 @@ def test_a_sft_that_mends_most_flaws_at_once_differs_and_says_why(tmp_path):
     found = said(tmp_path, sft=mended, grpo={"easy": 0.95, "complex": 0.93, "guessed": 0.0})
     assert found[SFT].verdict == "differs"
     assert (
-        "95 golden runs a seed are enough to unlearn them: hints turned 57.0 % right into 95.0 %" in found[SFT].reason
+        "95 golden trajectories per seed are enough to unlearn them: hints turned 57.0 % correct into 95.0 %"
+        in found[SFT].reason
     )
     assert found[GRPO].verdict == "inconclusive"
-    assert found[GRPO].reason.startswith("after SFT only 6.7 % of answers are left to mend, and in 25.0 % of groups")
+    assert found[GRPO].reason.startswith("after SFT only 6.7 % of answers are wrong, and in 25.0 % of groups")
 
 
 def test_a_base_model_that_climbs_as_high_without_sft_is_told_as_it_is(tmp_path):
@@ -113,7 +114,7 @@ def test_a_base_model_that_climbs_as_high_without_sft_is_told_as_it_is(tmp_path)
 def test_plain_pairs_that_do_no_harm_differ_and_say_why(tmp_path):
     found = said(tmp_path, **{"plain-sft": {"easy": 0.9, "complex": 0.85, "guessed": 0.0}})
     assert found[PLAIN].verdict == "differs"
-    assert "a run of the base model has 77 tokens" in found[PLAIN].reason
+    assert "the base model writes only 77 tokens" in found[PLAIN].reason
 
 
 def test_flaws_that_fall_with_grpo_alone_are_not_credited_to_sft(tmp_path):
@@ -149,7 +150,7 @@ def test_what_was_not_measured_is_said_and_unfinished_stages_are_named(tmp_path)
 
 def test_a_folder_without_an_evaluation_has_no_report(tmp_path):
     noted(tmp_path / "seed-0", "curate", seed=0)
-    with pytest.raises(ValueError, match="no model is evaluated there yet; run storm reproduce --out"):
+    with pytest.raises(ValueError, match="no model is evaluated yet; run storm reproduce --out"):
         write_report(tmp_path)
 
 
@@ -187,10 +188,3 @@ def test_the_doctor_is_asked_about_every_seed(figures, paper, facts):
     assert harmed[0]["state"] == "problem"
     words = " ".join(re.sub(r"<[^>]+>", " ", (paper / "report.html").read_text()).split())
     assert "problem complex problems eval-plain-sft, seed 1 pass@1 50.0% -&gt; 21.7% (rule paper)" in words
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (754, "12 min 34 s"), (3660, "1 h 01 min")]
-)
-def test_durations_are_told_in_two_units(seconds, words):
-    assert clock(seconds) == words

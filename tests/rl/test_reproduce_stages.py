@@ -115,7 +115,7 @@ def test_a_stage_whose_result_is_gone_is_run_anew(out, scripts):
 
 
 def test_a_changed_setting_of_a_finished_stage_is_named_before_anything_runs(out, scripts):
-    with pytest.raises(ValueError, match=r"seed-3: stage sft is finished with other settings \(epochs: 1 -> 2\); give"):
+    with pytest.raises(ValueError, match=r"seed-3: stage sft is finished with other settings \(epochs: 1 -> 2\); use"):
         reproduce(replace(TINY, epochs=2), out, seeds=(3,))
     with pytest.raises(ValueError, match=r"stage curate is finished with other settings \(problems: 4 -> 5\)"):
         reproduce(replace(TINY, problems=5), out, seeds=(4,))
@@ -171,16 +171,16 @@ def test_a_command_is_told_of_by_its_last_line_of_this_time(scripts, tmp_path):
 
 
 def test_a_stage_that_lacks_what_it_builds_on_says_which(tmp_path):
-    with pytest.raises(ValueError, match="stage sft builds on export, which is not done; add export to --stages"):
+    with pytest.raises(ValueError, match="stage sft needs export, which is not finished; add export to --stages"):
         reproduce(TINY, tmp_path / "out", seeds=(0,), stages=("sft",))
-    with pytest.raises(ValueError, match="there is no stage 'eval'; known: curate, export, eval-base, sft"):
+    with pytest.raises(ValueError, match="unknown stage 'eval'; known: curate, export, eval-base, sft"):
         reproduce(TINY, tmp_path / "out", seeds=(0,), stages=("eval",))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(ValueError, match=r"holds something else than a reproduction \(thesis.tex\)"):
+    with pytest.raises(ValueError, match=r"contains something other than a reproduction \(thesis.tex\)"):
         reproduce(TINY, tmp_path, seeds=(0,))
 
 
@@ -188,7 +188,7 @@ def test_a_record_that_is_none_is_named(tmp_path):
     noted(tmp_path / "seed-0", "curate", seed=0)
     record_file(tmp_path / "seed-0", "curate").write_text("{}")
     with pytest.raises(
-        ValueError, match=r"curate\.json: not the record of a stage .*; delete it to run the stage anew"
+        ValueError, match=r"curate\.json: not the record of a stage .*; delete it to run the stage again"
     ):
         reproduce(ReproduceConfig(), tmp_path, seeds=(0,))
 
@@ -202,8 +202,8 @@ def test_what_is_left_goes_by_what_stages_took(tmp_path, scripts):
     reproduce(ReproduceConfig(), tmp_path / "out", seeds=(0,), stages=("grpo", "grpo-base"), on_progress=told.append)
     config = ReproduceConfig()
     known = [stage for name, stage in BY_NAME.items() if name not in ("grpo", "grpo-base", "eval-grpo-base")]
-    pace = (4 * 30.0 + 4 * 300.0) / sum(stage.typical(config) for stage in known)
-    assert told[0].seconds_left == pytest.approx(2 * pace * BY_NAME["grpo"].typical(config), rel=0.01)
+    pace = (4 * 30.0 + 4 * 300.0) / sum(stage.typical_seconds(config) for stage in known)
+    assert told[0].seconds_left == pytest.approx(2 * pace * BY_NAME["grpo"].typical_seconds(config), rel=0.01)
     # The second one takes as long as the first one did.
     second = next(one for one in told if one.stage == "grpo-base")
     assert second.seconds_left == pytest.approx(read_record(folder, "grpo").seconds, abs=0.2)

@@ -195,7 +195,7 @@ def test_other_settings_in_the_same_folder_are_refused(run):
         (["data.max_prompt_length=20"], "more than data.max_prompt_length=20"),
         (["data.max_response_length=20"], "only data.max_response_length=20"),
         (["storm.sandbox=nowhere"], 'sandbox: "nowhere" is not one of local'),
-        (["--config", "grpo_qwen3_4b_h100x8", "--device", "cuda", "--model", "no-such-model"], "is no folder here"),
+        (["--config", "grpo_qwen3_4b_h100x8", "--device", "cuda", "--model", "no-such-model"], "is not a folder"),
         (["--config", "grpo_qwen3_4b_h100x8", "--device", "cpu"], "is a configuration for --device cuda"),
     ],
 )
@@ -212,7 +212,7 @@ def test_problems_that_are_for_measuring_only_are_not_trained_on(tmp_path):
     write_problems(tmp_path / "problems.jsonl", problems)
     code, said = train(tmp_path / "run", f"storm.problems={tmp_path / 'problems.jsonl'}")
     assert code != 0
-    assert "2 of its problems are for measuring only" in said
+    assert "2 of its problems are for evaluation only" in said
     assert f"such as {problems[1].id!r}; leave them out" in said
 
 
