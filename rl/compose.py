@@ -5,8 +5,6 @@
 A user's own .yaml file may build on ours through its `defaults` list.
 """
 
-from __future__ import annotations
-
 import difflib
 import importlib.util
 import os

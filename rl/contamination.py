@@ -17,8 +17,6 @@ Generated problems need no comparison: their data decides their split, and their
 held out. See `is_heldout`.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import Counter, defaultdict

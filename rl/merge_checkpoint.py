@@ -3,8 +3,6 @@
 python -m storm_calm.rl.merge_checkpoint runs/grpo
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shutil

@@ -3,8 +3,6 @@
 Each check raises ValueError with the cause, the place and the fix. Without it, the run would fail minutes later.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import shutil
@@ -64,16 +62,11 @@ def check_rl_data(file: Path, renderer: CheckpointRenderer, *, prompt: int, resp
         problem = _problem(file, number, row)
         messages = Inline().messages(problem.question, renderer.instructions)
         length = len(renderer.encode_marked(renderer.render(messages))[0])
+        found = f"{file}: row {number} ({problem.id}) has a prompt of {length} tokens"
         if length > prompt:
-            raise ValueError(
-                f"{file}: row {number} ({problem.id}) has a prompt of {length} tokens, more than "
-                f"data.max_prompt_length={prompt}; raise it, or leave the problem out"
-            )
+            raise ValueError(f"{found}, more than data.max_prompt_length={prompt}; raise it, or leave the problem out")
         if length > response:
-            raise ValueError(
-                f"{file}: row {number} ({problem.id}) has a prompt of {length} tokens and only "
-                f"data.max_response_length={response} for reasoning, programs and their output; raise it"
-            )
+            raise ValueError(f"{found} and only data.max_response_length={response} for reasoning and output; raise it")
     return len(columns["extra_info"])
 
 

@@ -5,8 +5,6 @@
 The environment encodes prompts, observations and hints with it, exactly as reasoners do in curation and serving.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

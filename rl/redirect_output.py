@@ -1,7 +1,5 @@
 """Show one line per training step on the console, and redirect all other output to log.txt."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

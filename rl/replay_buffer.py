@@ -3,8 +3,6 @@
 veRL loads it by its name in the configuration (`trainer.v1.sampler.custom_sampler`).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 from typing import Any

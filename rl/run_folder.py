@@ -7,8 +7,6 @@ checkpoints/         veRL's checkpoints
 model/, nano/        the trained model: a transformers checkpoint, and its export for the nano reasoner
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path

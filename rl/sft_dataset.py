@@ -4,8 +4,6 @@ veRL loads this class by its name in the configuration (`data.custom_cls`). veRL
 again, which can give other ids than the model sampled, and would train on solver output inside assistant turns.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +15,7 @@ from torch.utils.data import Dataset
 class GoldenTrajectories(Dataset[dict[str, torch.Tensor]]):
     """Rows of `storm export --format verl-sft`."""
 
-    def __init__(
-        self,
-        parquet_files: str | Sequence[str],
-        tokenizer: Any,
-        config: Any,
-        processor: Any = None,
-        max_samples: int = -1,
-    ) -> None:
+    def __init__(self, parquet_files: str | Sequence[str], *, max_samples: int = -1, **_: Any) -> None:
         import pyarrow.parquet
 
         files = [parquet_files] if isinstance(parquet_files, str) else parquet_files

@@ -1,7 +1,5 @@
 """The command line that `train_sft` and `train_verl` share: options, configuration, and the model to train."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -9,8 +9,7 @@ command again resumes a stopped run. Settings are veRL's, and ours under `storm`
 changes one. `trainer.n_gpus_per_node` is the number of processes, also on CPUs.
 """
 
-from __future__ import annotations
-
+import json
 import os
 import subprocess
 import sys
@@ -54,13 +53,13 @@ def train(config: Any, *, dry_run: bool = False) -> None:
     config.data.train_files = str(Path(config.data.train_files).resolve())
     model = local_model(config.model)
     check_model(model, None)
-    rows = check_sft_data(
-        Path(config.data.train_files), vocabulary=vocabulary(model), longest=int(config.data.max_length)
-    )
+    vocabulary = json.loads((model / "config.json").read_text(encoding="utf-8"))["vocab_size"]
+    file, longest = Path(config.data.train_files), int(config.data.max_length)
+    rows = check_sft_data(file, vocabulary=vocabulary, longest=longest)
     steps = rows // config.data.train_batch_size * config.trainer.total_epochs
     if not steps:
         raise ValueError(
-            f"{config.data.train_files}: {rows} rows, fewer than a batch; lower data.train_batch_size="
+            f"{file}: {rows} rows, fewer than a batch; lower data.train_batch_size="
             f"{config.data.train_batch_size}, or curate more problems"
         )
     print(f"{rows} golden trajectories, {config.trainer.total_epochs} epochs, {steps} steps", flush=True)
@@ -72,13 +71,6 @@ def train(config: Any, *, dry_run: bool = False) -> None:
     with claim_training_folder(out, resolved):
         steps = config.trainer.total_training_steps or steps
         train_in_folder(config, out, model, steps=steps, checkpoints=config.trainer.max_ckpt_to_keep or 1, run=_run)
-
-
-def vocabulary(model: Path) -> int:
-    """Return the vocabulary size of a checkpoint."""
-    import json
-
-    return int(json.loads((model / "config.json").read_text(encoding="utf-8"))["vocab_size"])
 
 
 def _run(config: Any, out: Path, weights: int) -> None:

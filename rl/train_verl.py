@@ -8,8 +8,6 @@ problems of all families. Running the same command again resumes a stopped run. 
 `storm` (rl/config/grpo.yaml); `key=value` changes one.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import sys
@@ -110,14 +108,12 @@ def _check_sandbox(settings: Any) -> None:
 
 
 def _validate(config: Any) -> None:
-    """Run veRL's own validation of the settings."""
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
+    reference, critic = need_reference_policy(config), need_critic(config)
     try:
-        validate_config(
-            config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config)
-        )
+        validate_config(config=config, use_reference_policy=reference, use_critic=critic)
     except (AssertionError, ValueError) as error:
         raise ValueError(f"veRL rejects the settings: {error}") from error
 

@@ -1,7 +1,5 @@
 """Write dataset files: Parquet and JSONL. An existing file is never overwritten."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The settings of an export, and their validation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +51,6 @@ class ExportConfig:
 
     @property
     def file(self) -> Path:
-        """The file to write."""
         if self.out is not None:
             return self.out
         suffix = SUFFIXES[self.format][0]

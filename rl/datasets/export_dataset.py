@@ -1,7 +1,5 @@
 """Export a dataset: read records, filter them, make rows, and write the file."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The report of an export: what was written, and what was left out and why."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,8 +9,6 @@ from storm_calm.rl.datasets.training_rows import Format
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportReport:
-    """The result of an export."""
-
     file: str
     format: Format
     rows: int

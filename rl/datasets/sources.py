@@ -1,7 +1,5 @@
 """Read the source of an export: the golden trajectories of a curation, or problems."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +38,7 @@ def read_records(source: Path, format: Format) -> list[ExportRecord]:
 def golden_trajectories(source: Path) -> tuple[Episode, ...]:
     """Return the golden trajectories of a curation, in order.
 
-    Raises ValueError for a folder of something else, and if there are none.
+    Raises ValueError for any other folder, and for a curation without golden trajectories.
     """
     if not source.is_dir():
         raise ValueError(f"{source}: {'not a folder' if source.exists() else 'no such folder'}; {_FIX}")
@@ -56,7 +54,7 @@ def golden_trajectories(source: Path) -> tuple[Episode, ...]:
 def problems_of(source: Path) -> tuple[Problem, ...]:
     """Return the problems of a file or of a curation, golden or not, since GRPO learns from failures too.
 
-    Raises ValueError for a folder of something else, and if there are none.
+    Raises ValueError for any other folder, and for a curation without results.
     """
     if not source.is_dir():
         return read_problems(source)

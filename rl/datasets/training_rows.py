@@ -6,8 +6,6 @@ message_row(episode)["messages"]         # chat messages, without a loss mask
 rl_rows(problems, split="train")         # prompts and answers for veRL's agent loop
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Sequence

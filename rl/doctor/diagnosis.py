@@ -1,7 +1,5 @@
 """Check every signature against every run that can show it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,6 @@ KINDS = {CurationRun: "a curation", EvaluationRun: "an evaluation", TrainingRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Diagnosis:
-    """The result of one check of one run."""
-
     check: str
     """The name of the signature."""
     run: str
@@ -36,7 +32,7 @@ def examine(path: Path, baseline: Path | None = None) -> tuple[Diagnosis, ...]:
     """Check every signature in the run folder `path`, or in the run folders in it.
 
     baseline: the run folder of an evaluation of the model before training, see `read_runs`.
-    Every signature has at least one result. Raises ValueError if there is no run.
+    Every signature has at least one result. Raises ValueError if no run is found.
     """
     runs = read_runs(path, baseline)
     return tuple(diagnosis for signature in SIGNATURES for diagnosis in _check(signature, runs))

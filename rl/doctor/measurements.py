@@ -3,8 +3,6 @@
 A figure of a GRPO run is the mean over its last third, compared with its first third: single steps are too noisy.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,8 +42,6 @@ LOST = (0.02, 0.10)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
-    """The result of a measurement."""
-
     state: State
     figure: str
     """The measured figure; for "not measured", what is missing."""

@@ -1,7 +1,5 @@
 """Read the figures of run folders: curations, evaluations, GRPO runs, or a folder that has several of them."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections import Counter
@@ -18,8 +16,6 @@ from storm_calm.env.solver_backing import backed_by_report
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurationRun:
-    """The figures of a curation."""
-
     name: str
     """The name of its run folder."""
     hint_shares: tuple[float, ...]
@@ -32,8 +28,6 @@ class CurationRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationRun:
-    """The figures of an evaluation."""
-
     name: str
     results: Mapping[str, Any]
     """The content of results.json."""
@@ -57,8 +51,6 @@ class EvaluationRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingRun:
-    """The figures of a GRPO run."""
-
     name: str
     steps: tuple[Mapping[str, Any], ...]
     """The metrics of each step, by name."""
@@ -74,8 +66,6 @@ ExaminedRun = CurationRun | EvaluationRun | TrainingRun
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExaminedRuns:
-    """The runs to examine."""
-
     runs: tuple[ExaminedRun, ...]
     """All runs but the baseline."""
     baseline: EvaluationRun | None
@@ -86,7 +76,7 @@ def read_runs(path: Path, baseline: Path | None = None) -> ExaminedRuns:
     """Read the runs in `path` and in the folders in it.
 
     baseline: the run folder of an evaluation; by default one in `path` with "base" in its name, if there are others.
-    Raises ValueError if there is no run, and for a file that cannot be read.
+    Raises ValueError if no run is found, and for a file that cannot be read.
     """
     if not path.is_dir():
         raise ValueError(f"{path}: {'not a folder' if path.exists() else 'no such folder'}; give a run folder")

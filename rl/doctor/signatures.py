@@ -4,8 +4,6 @@ They are those of arXiv 2510.04204, and two that make a reward useless: groups w
 that do not come from a solver.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -8,8 +8,6 @@ the extra `nano` (torch, no GPU); training takes 45 minutes on two cores. The nu
 batches, so another number gives another model.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from itertools import islice

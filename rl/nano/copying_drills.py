@@ -4,8 +4,6 @@ Everything else depends on copying, but traces have few copied tokens among many
 copying only: repeating sentences forms the attention heads that copy, and lists teach them to skip words.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 

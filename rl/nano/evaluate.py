@@ -1,7 +1,5 @@
 """Evaluate the nano model without an intervener: accuracy and flaws."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +16,7 @@ from storm_calm.sandbox import Sandbox
 
 
 def evaluate(
-    reasoner: Reasoner,
-    sandbox: Sandbox,
-    problems: Sequence[Problem],
-    *,
-    sampling: Sampling,
-    seed: int = 0,
-    workers: int = 2,
+    reasoner: Reasoner, sandbox: Sandbox, problems: Sequence[Problem], *, sampling: Sampling
 ) -> dict[str, object]:
     """Return the share of correct answers, the triggers of first findings, and the stop reasons.
 
@@ -33,9 +25,9 @@ def evaluate(
     """
 
     def play(problem: Problem) -> Episode:
-        return run_episode(SolverEnv(sandbox, reasoner), reasoner, problem, seed=seed, sampling=sampling)
+        return run_episode(SolverEnv(sandbox, reasoner), reasoner, problem, seed=0, sampling=sampling)
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(2) as pool:
         episodes = list(pool.map(play, problems))
     correct = [score(episode).reward == 1.0 for episode in episodes]
     by_family: dict[str, list[bool]] = defaultdict(list)

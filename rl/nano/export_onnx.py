@@ -8,8 +8,6 @@ formula, which halves the size. onnxruntime converts both when it loads the mode
 folder is written only if its logits match torch's on a sample. Needs the extra `nano` (torch).
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import os
@@ -28,8 +26,7 @@ TOLERANCE = 1e-3
 """Largest allowed difference of a logit between torch and onnxruntime."""
 WEIGHTS = "model.onnx.data"
 COPIED = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
-SAMPLE = 200
-"""Tokens of the sample."""
+SAMPLE_TOKENS = 200
 
 
 def export(checkpoint: Path, out: Path, *, with_checkpoint: bool = False) -> float:
@@ -76,13 +73,13 @@ def compare(model: Any, folder: Path) -> float:
     """
     import torch
 
-    ids = np.random.default_rng(0).integers(0, model.config.vocab_size, SAMPLE)
+    ids = np.random.default_rng(0).integers(0, model.config.vocab_size, SAMPLE_TOKENS)
     with torch.no_grad():
         expected = model(input_ids=torch.tensor(ids)[None]).logits[0].numpy()
     differences: list[float] = []
     engine = Engine(folder)
     with engine.caches.lease(ids.tolist()) as cache:
-        for end in range(SAMPLE // 2, SAMPLE + 1):
+        for end in range(SAMPLE_TOKENS // 2, SAMPLE_TOKENS + 1):
             logits = cache.forward(ids[cache.length : end].tolist())
             differences.append(float(np.abs(logits - expected[end - 1]).max()))
     return max(differences)

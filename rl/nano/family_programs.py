@@ -3,8 +3,6 @@
 The lines have tags, so that flaws can be inserted: drop a "limit" line, relax the "variables", reverse the "objective".
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,14 +24,12 @@ class TaggedProgram:
         return "".join(f"{line}\n" for _, line in self.lines)
 
     def tags(self, tag: Tag) -> list[int]:
-        """Return the indices of the lines with this tag."""
         return [i for i, (found, _) in enumerate(self.lines) if found == tag]
 
-    def without(self, index: int) -> TaggedProgram:
-        """Return the program without one line."""
+    def without(self, index: int) -> "TaggedProgram":
         return TaggedProgram(self.lines[:index] + self.lines[index + 1 :])
 
-    def rewrite(self, index: int, old: str, new: str) -> TaggedProgram:
+    def rewrite(self, index: int, old: str, new: str) -> "TaggedProgram":
         """Return the program with `old` replaced by `new` in one line."""
         tag, line = self.lines[index]
         assert old in line, f"{old!r} is not in {line!r}"
@@ -53,7 +49,6 @@ def _dot(coefficients: str | list[int]) -> str:
 
 
 def _linear(engine: str, body: Lines) -> Lines:
-    """Return a pywraplp program."""
     return [
         ("import", "from ortools.linear_solver import pywraplp"),
         ("model", f"s = pywraplp.Solver.CreateSolver('{engine}')"),
@@ -64,7 +59,6 @@ def _linear(engine: str, body: Lines) -> Lines:
 
 
 def _constraint(body: Lines) -> Lines:
-    """Return a CP-SAT program."""
     return [
         ("import", "from ortools.sat.python import cp_model"),
         ("model", "m = cp_model.CpModel()"),

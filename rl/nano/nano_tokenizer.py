@@ -3,8 +3,6 @@
 Every digit is its own token. A model of this size learns to copy numbers only if each number has one spelling.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -28,7 +26,6 @@ PIECES = Regex(r"\n|[0-9]| ?[A-Za-z]+| ?[^\sA-Za-z0-9]+| +")
 
 
 def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
-    """Train a tokenizer on texts."""
     tokenizer = Tokenizer(models.BPE())
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(PIECES, "isolated"), byte_level])

@@ -4,8 +4,6 @@ A trace is played through the `SolverEnv` of curation and training. So its progr
 and its tokens are split into segments exactly as at inference. The kind of each trace is sampled from `MIX`.
 """
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass
 

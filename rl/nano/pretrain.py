@@ -5,8 +5,6 @@ flaws in their learned part, and the flaws come last. Only model text has a loss
 gradients are averaged: at this model size that is faster than threads.
 """
 
-from __future__ import annotations
-
 import math
 import tempfile
 import time

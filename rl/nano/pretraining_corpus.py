@@ -4,8 +4,6 @@ Only training instances are played. Sampling depends on the seed, the worker and
 same call gives the same corpus.
 """
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,6 +13,7 @@ from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -44,12 +43,10 @@ class Corpus:
     """"family/kind" or "family/kind/hinted" of each trace, shape (traces,)."""
 
     def save(self, path: Path) -> None:
-        """Write a compressed npz file."""
         np.savez_compressed(path, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
-    def load(cls, path: Path) -> Corpus:
-        """Read what `save` wrote."""
+    def load(cls, path: Path) -> Self:
         with np.load(path) as data:
             return cls(**{field.name: data[field.name] for field in fields(cls)})
 

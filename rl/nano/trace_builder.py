@@ -1,7 +1,5 @@
 """Build a trace in the environment: write model text, mark the start of a flaw, and replace the flaw by a hint."""
 
-from __future__ import annotations
-
 import random
 import re
 
@@ -89,7 +87,6 @@ class TraceBuilder:
         return self.run(self.right.code)
 
     def guess(self, near: str) -> str:
-        """Return a plausible wrong value near a number."""
         if not is_number(near):
             raise UnsuitableInstanceError("not a number")
         wrong = round(float(near) * self.rng.choice((0.8, 0.9, 1.1, 1.2)))

@@ -3,8 +3,6 @@
 `builder.flaw()` marks the start of a flaw. With a hint, the trace is cut there and continues correctly.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

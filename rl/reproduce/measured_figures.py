@@ -1,7 +1,5 @@
 """Collect the figures of a reproduction from the results of its stages, for report.json and the reports."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -49,8 +47,6 @@ BEHAVIOUR = ("code_blocks", "executions", "model_tokens", "backed_by_report", "f
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """The figures of a model on the held-out problems."""
-
     label: str
     seeds: tuple[int, ...]
     accuracy: Mapping[str, Accuracy]
@@ -63,8 +59,6 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curve:
-    """The series of a GRPO run."""
-
     seed: int
     steps: tuple[int, ...]
     series: Mapping[str, tuple[float | None, ...]]
@@ -76,8 +70,6 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """All figures of a reproduction."""
-
     seeds: tuple[int, ...]
     settings: Mapping[str, int]
     """The settings of the started stages."""

@@ -4,8 +4,6 @@ A problem counts with its mean over seeds, and intervals (`agents.evaluation.int
 on 240 problems are not 720 independent samples.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -83,7 +81,7 @@ def contrast(
 ) -> Interval | None:
     """Return a weighted sum of a measure over models, such as ((-1, before), (1, after)) for a difference.
 
-    It is over the problems and seeds that all models have, restricted to the ids in `problems`; None if there are none.
+    It is over the problems and seeds that all models have, restricted to the ids in `problems`; None without any.
     """
     seeds = set.intersection(*(set(model) for _, model in weights))
     sums: dict[str, list[float]] = {}

@@ -3,8 +3,6 @@
 If a claim differs, the other figures may suggest a likely reason. Without such evidence no reason is given.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,8 +30,6 @@ Measured = tuple[str, Verdict, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """One claim of the paper."""
-
     name: str
     paper: str
     """The paper's figures."""

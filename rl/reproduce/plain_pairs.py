@@ -1,11 +1,9 @@
 """Training data without reflection: a problem, followed directly by its correct program.
 
 This is the paper's degradation experiment (arXiv 2510.04204, section 2.2): for a reasoning model, public datasets of
-problems and programs look like this. There are no plans, no failed programs, and no corrections. The problems are those
+problems and programs look like this. They lack plans, failed programs and corrections. The problems are those
 of the golden trajectories, so the two datasets differ only in how they solve.
 """
-
-from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator

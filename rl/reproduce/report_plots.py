@@ -1,7 +1,5 @@
 """Draw the plots of the report as SVG: accuracy, flaws, and the curves of GRPO. Needs matplotlib."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """The settings of a reproduction. The field docstrings are the help texts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 

@@ -1,7 +1,5 @@
 """Run all stages of all seeds in order. Finished stages are skipped."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +24,6 @@ class StageFailedError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReproduceProgress:
-    """The progress of a reproduction."""
-
     seed: int
     stage: str
     number: int
@@ -48,9 +44,11 @@ class ReproduceProgress:
 OnProgress = Callable[[ReproduceProgress], None]
 """Called with the progress of a reproduction, in the thread that started it."""
 
+Job = tuple[int, Stage]
+"""A seed and a stage."""
+
 
 def seed_folder(out: Path, seed: int) -> Path:
-    """Return the folder of a seed's results."""
     return out.resolve() / f"seed-{seed}"
 
 
@@ -87,15 +85,8 @@ def reproduce(
 
 
 class _StageRun:
-    """The run of one stage of one seed."""
-
     def __init__(
-        self,
-        config: ReproduceConfig,
-        out: Path,
-        jobs: Sequence[tuple[int, Stage]],
-        number: int,
-        on_progress: OnProgress | None,
+        self, config: ReproduceConfig, out: Path, jobs: Sequence[Job], number: int, on_progress: OnProgress | None
     ) -> None:
         self.config, self.out, self.jobs, self.number, self.on_progress = config, out, jobs, number, on_progress
         self.seed, self.stage = jobs[number - 1]
@@ -108,7 +99,6 @@ class _StageRun:
         self.started = self.saved = self.reported = monotonic()
 
     def run(self) -> None:
-        """Run the stage unless it is finished."""
         if self.done:
             return
         self._save(finished=False)

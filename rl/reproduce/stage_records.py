@@ -6,8 +6,6 @@
 The settings of a stage include those of all stages that it needs.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ grpo/, grpo-base/             GRPO from the SFT model, and from the base model
 eval-NAME/                    each model on the same held-out problems
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -54,8 +52,6 @@ TYPICAL_SECONDS: dict[str, Callable[[ReproduceConfig], float]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """One stage."""
-
     name: str
     kind: str
     """A key of `TYPICAL_SECONDS`."""

@@ -1,7 +1,5 @@
 """Run a training command as a subprocess, with its output in files and its last line as progress message."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Write the report of a reproduction: report.html, report.md for a README, and report.json."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable
 from dataclasses import asdict

@@ -9,8 +9,6 @@ which awaits the server instead of calling a reasoner. Token ids, masks and rewa
 - Programs are retried after a sandbox failure. If it persists, the rollout raises, and veRL replaces its group.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Mapping
@@ -83,15 +81,10 @@ class StormAgentLoop(AgentLoopBase):
             assert isinstance(ids, tuple), "the renderer has a tokenizer"
             logprobs.extend([0.0] * (len(ids) - len(logprobs)))
             started = monotonic()
+            limits = {"max_tokens": segment["max_tokens"], "stop": list(segment["stop"])}
+            params = {**sampling_params, **limits, "seed": segment["sampling"].seed}
             output = await self.server_manager.generate(
-                request_id=request,
-                prompt_ids=list(ids),
-                sampling_params={
-                    **sampling_params,
-                    "max_tokens": segment["max_tokens"],
-                    "stop": list(segment["stop"]),
-                    "seed": segment["sampling"].seed,
-                },
+                request_id=request, prompt_ids=list(ids), sampling_params=params
             )
             generating.append((started, monotonic()))
             known = (output.extra_fields.get(name) for name in WEIGHT_VERSIONS)

@@ -6,8 +6,6 @@ Agent loops and the trainer run in different processes, and share files in the r
     failures.jsonl                  sandbox failures, for the error message that ends training
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -10,8 +10,6 @@ The rollouts of a group start with the same prompt, so a prompt is computed only
 and returns with its output, so a row keeps its KV cache: the next request with its key computes only the new tokens.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -48,8 +46,6 @@ class GenerationRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeneratedSegment:
-    """The result of a request."""
-
     key: Hashable
     ids: tuple[int, ...]
     """Token ids, with the one that ended the segment, shape (tokens,)."""
@@ -173,7 +169,7 @@ class GenerationBatch:
         copies: dict[int, int] = {}
         for at, row in enumerate(rows):
             prompt = row.request.ids
-            shared = _shared(row.known, prompt)
+            shared = _common_prefix(row.known, prompt)
             row.known = row.known[: min(shared, len(prompt) - 1)]
             self._cache.used[start + at] = len(row.known)
             if not row.known and prompt in first:
@@ -229,7 +225,6 @@ class GenerationBatch:
         return after_stop(row.tail, row.request.stop, new=len(piece)) is not None
 
 
-def _shared(known: Sequence[int], prompt: Sequence[int]) -> int:
-    """Return the length of the common prefix."""
+def _common_prefix(known: Sequence[int], prompt: Sequence[int]) -> int:
     pairs = enumerate(zip(known, prompt, strict=False))
     return next((at for at, (one, other) in pairs if one != other), min(len(known), len(prompt)))

@@ -7,8 +7,6 @@ transformers' own caches copy everything for each token (`DynamicCache`), or nee
     logits = cache.run(model, start=0, ids=[[5, 9, 2], [7, 1]])      # of the last token of each row
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,13 +70,11 @@ class BatchedKVCache:
             self._cleared = end
 
     def copy(self, source: int, target: int) -> None:
-        """Copy row `source` to row `target`."""
         used = self.used[target] = self.used[source]
         for block in (self._keys, self._values):
             block[:, target, :, :used] = block[:, source, :, :used]
 
     def swap(self, one: int, other: int) -> None:
-        """Exchange two rows."""
         if one == other:
             return
         used = max(self.used[one], self.used[other])

@@ -7,8 +7,6 @@ Each process of veRL imports this module because of an environment variable:
 With VERL_PLATFORM=cpu it also patches veRL and torch, as listed at the end of this file.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -6,8 +6,6 @@ A Ray actor for each replica has a copy of the policy and generates for all roll
 (`batched_generation`). The trainer's workers send it new weights after each step. The model must fit on one device.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Iterator

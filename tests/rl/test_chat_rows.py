@@ -102,9 +102,7 @@ def test_no_word_of_a_run_is_lost_or_said_by_another(parts):
 
 @pytest.mark.parametrize("row", [sft_row, trl_row])
 def test_a_chat_gives_no_token_ids_and_is_not_sent_for_a_tokenizer(row):
-    with pytest.raises(
-        ValueError, match=r"'p1' has no token ids, .* use --format messages, or curate with a server"
-    ):
+    with pytest.raises(ValueError, match=r"'p1' has no token ids, .* use --format messages, or curate with a server"):
         row(episode(("model", "\\boxed{42}")))
 
 

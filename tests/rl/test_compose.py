@@ -37,7 +37,10 @@ def test_on_processors_nothing_but_the_device_differs():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("trainer.total_steps=3", r"unknown setting 'trainer\.total_steps'; did you mean .*trainer\.total_training_steps"),
+        (
+            "trainer.total_steps=3",
+            r"unknown setting 'trainer\.total_steps'; did you mean .*trainer\.total_training_steps",
+        ),
         ("actor_rollout_ref.rollout.temprature=1", r"did you mean actor_rollout_ref\.rollout\.temperature"),
         ("max_executions=2", r"did you mean .*storm\.max_executions"),
         ("trainer.total_training_steps", "is not key=value"),

@@ -39,7 +39,10 @@ def sft(**changes):
         ([{"input_ids": [1]}], r"the column 'loss_mask' is missing \(it has input_ids\); make the file with `storm"),
         ([sft(), sft(loss_mask=[1])], "row 1 has 3 input_ids but a loss_mask of 1"),
         ([sft(loss_mask=[0, 0, 0])], "row 0 has no loss"),
-        ([sft(input_ids=[5, 6, 1024])], r"row 0 has token 1024, but the vocabulary has 1024; .*another model's tokenizer"),
+        (
+            [sft(input_ids=[5, 6, 1024])],
+            r"row 0 has token 1024, but the vocabulary has 1024; .*another model's tokenizer",
+        ),
         ([sft(input_ids=[5] * 9, loss_mask=[1] * 9)], r"row 0 has 9 tokens, more than data\.max_length=8"),
     ],
 )
@@ -142,7 +145,8 @@ def test_a_disk_without_room_for_the_checkpoints_is_named(tmp_path):
 def test_a_disk_that_is_full_is_named_beside_what_ended_a_run(tmp_path):
     assert lack_of_room(tmp_path, 1000) == ""
     assert re.search(
-        r"the disk of .* is full: \d+ MB free, but a checkpoint takes \d+; free some space", lack_of_room(tmp_path, 10**15)
+        r"the disk of .* is full: \d+ MB free, but a checkpoint takes \d+; free some space",
+        lack_of_room(tmp_path, 10**15),
     )
 
 
