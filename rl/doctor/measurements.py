@@ -122,7 +122,8 @@ def longer_evaluation(run: EvaluationRun, runs: ExaminedRuns) -> Observation:
         return missing("behaviour.model_tokens in both evaluations")
     blocks = [one.number("behaviour", "code_blocks") for one in (runs.baseline, run)]
     details = f"; code blocks {blocks[0]:.2f} -> {blocks[1]:.2f}" if None not in blocks else ""
-    return Observation(state=above(now / before, LONGER), figure=f"{before:.0f} -> {now:.0f} tokens a run{details}")
+    figure = f"{before:.0f} -> {now:.0f} tokens per trajectory{details}"
+    return Observation(state=above(now / before, LONGER), figure=figure)
 
 
 def longer_training(run: TrainingRun, runs: ExaminedRuns) -> Observation:
@@ -131,7 +132,8 @@ def longer_training(run: TrainingRun, runs: ExaminedRuns) -> Observation:
     if len(lengths) < FEWEST_STEPS:
         return missing(f"response_length/mean of {FEWEST_STEPS} steps (there are {len(lengths)})")
     before, now = (fmean(third) for third in thirds(lengths))
-    return Observation(state=above(now / max(before, 1.0), LONGER), figure=f"{before:.0f} -> {now:.0f} tokens a run")
+    figure = f"{before:.0f} -> {now:.0f} tokens per trajectory"
+    return Observation(state=above(now / max(before, 1.0), LONGER), figure=figure)
 
 
 def failing_statuses(run: CurationRun | EvaluationRun, runs: ExaminedRuns) -> Observation:
@@ -151,18 +153,18 @@ def failing_statuses(run: CurationRun | EvaluationRun, runs: ExaminedRuns) -> Ob
 def hints(run: CurationRun, runs: ExaminedRuns) -> Observation:
     """Measure the share of hint tokens in golden trajectories."""
     if not run.hint_shares:
-        return missing("golden runs")
+        return missing("golden trajectories")
     mean, most = fmean(run.hint_shares), max(run.hint_shares)
     state = above(mean, HINTS)
     state = "warning" if state == "ok" and most > HINTS[1] else state
-    return Observation(state=state, figure=f"{mean:.1%} of a golden run, {most:.1%} at most")
+    return Observation(state=state, figure=f"{mean:.1%} of a golden trajectory, {most:.1%} at most")
 
 
 def unbacked_curation(run: CurationRun, runs: ExaminedRuns) -> Observation:
     """Measure the share of golden answers without a solver report."""
     if not run.backed:
-        return missing("golden runs")
-    return _share(run.backed.count(False) / len(run.backed), UNBACKED, "of golden runs")
+        return missing("golden trajectories")
+    return _share(run.backed.count(False) / len(run.backed), UNBACKED, "of golden trajectories")
 
 
 def unbacked_evaluation(run: EvaluationRun, runs: ExaminedRuns) -> Observation:
@@ -178,7 +180,7 @@ def lost_evaluation(run: EvaluationRun, runs: ExaminedRuns) -> Observation:
     failed, scored = run.number("infrastructure"), run.number("scored")
     if failed is None or scored is None or not failed + scored:
         return missing("infrastructure and scored in results.json")
-    return _share(failed / (failed + scored), LOST, "of runs")
+    return _share(failed / (failed + scored), LOST, "of trajectories")
 
 
 def share_of_steps(

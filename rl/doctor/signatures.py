@@ -93,7 +93,7 @@ SIGNATURES = (
     ),
     Signature(
         name="runs lost",
-        threshold=f"{LOST[0]:.0%}; {LOST[1]:.0%} of runs",
+        threshold=f"{LOST[0]:.0%}; {LOST[1]:.0%} of trajectories",
         cause="the sandbox has too few workers or too little memory, or its backend is unreachable",
         remedy="run `storm sandbox check`; lower the number of workers; use another backend",
         measures={

@@ -3,7 +3,7 @@
 If a claim differs, the other figures may suggest a likely reason. Without such evidence no reason is given.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,20 +47,17 @@ def is_small(figures: Figures) -> bool:
 
 
 def claims(figures: Figures) -> tuple[Claim, ...]:
-    """Return every claim, in the order of the paper."""
-    return tuple(_claims(figures))
-
-
-def _claims(figures: Figures) -> Iterator[Claim]:
+    """Compare every claim with the figures."""
+    found, small = [], is_small(figures)
     for name, paper, models, measure in CLAIMS:
-        if any(model not in figures.models for model in models):
-            yield Claim(name=name, paper=paper, measured="", verdict="not measured", reason="")
-            continue
-        measured, verdict, reason = measure(figures)
-        if is_small(figures):
-            verdict, reason = "inconclusive", ""
-        reason = "" if verdict == "agrees" else reason
-        yield Claim(name=name, paper=paper, measured=measured, verdict=verdict, reason=reason)
+        if all(model in figures.models for model in models):
+            measured, verdict, reason = measure(figures)
+            verdict = "inconclusive" if small else verdict
+            reason = "" if small or verdict == "agrees" else reason
+        else:
+            measured, verdict, reason = "", "not measured", ""
+        found.append(Claim(name=name, paper=paper, measured=measured, verdict=verdict, reason=reason))
+    return tuple(found)
 
 
 def _verdict(*, agrees: bool, differs: bool) -> Verdict:
@@ -130,7 +127,7 @@ def _class_2(figures: Figures) -> Measured:
 def _mostly(figures: Figures, flaws: str, *, sft: bool) -> tuple[str, Verdict]:
     """Return whether a class of flaws falls more during SFT (`sft`), or during GRPO, than during the other."""
     base, trained, grpo = _behaviour(figures, flaws, "base", "sft", "grpo")
-    measured = f"{_percent(base)} -> {_percent(trained)} -> {_percent(grpo)} of runs"
+    measured = f"{_percent(base)} -> {_percent(trained)} -> {_percent(grpo)} of trajectories"
     runs = figures.runs
     # The fall during SFT minus the fall during GRPO.
     difference = contrast(flaws, ((1, runs["base"]), (-2, runs["sft"]), (1, runs["grpo"])))
@@ -174,7 +171,7 @@ def _plain_degrades(figures: Figures) -> Measured:
 def _shift(figures: Figures) -> Measured:
     blocks, tokens = (_behaviour(figures, name, "base", "grpo") for name in ("code_blocks", "model_tokens"))
     measured = (
-        f"programs {blocks[0]:.2f} -> {blocks[1]:.2f} a run ({_change(*blocks)}), "
+        f"programs {blocks[0]:.2f} -> {blocks[1]:.2f} per trajectory ({_change(*blocks)}), "
         f"tokens {tokens[0]:.0f} -> {tokens[1]:.0f} ({_change(*tokens)})"
     )
     weights = ((-1, figures.runs["base"]), (1, figures.runs["grpo"]))

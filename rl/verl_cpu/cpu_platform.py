@@ -19,7 +19,7 @@ from verl.plugin.platform import PlatformBase, PlatformRegistry
 from verl.workers.rollout import base
 from verl.workers.rollout.replica import RolloutReplicaRegistry
 
-WANTED = os.environ.get("VERL_PLATFORM", "").lower() == "cpu"
+ENABLED = os.environ.get("VERL_PLATFORM", "").lower() == "cpu"
 """Whether this run uses no GPU."""
 BACKEND = "cpu:gloo"
 """veRL would request "cpu:gloo,cpu:gloo", which torch rejects."""
@@ -45,7 +45,7 @@ class CpuPlatform(PlatformBase):
         return True
 
     def is_platform_available(self, use_smi_check: bool = False) -> bool:
-        return WANTED
+        return ENABLED
 
     def current_device(self) -> Any:
         return "cpu"  # veRL passes it to `.to()`.
@@ -158,7 +158,7 @@ def _know_64_bits() -> None:
 
 
 _register_rollout()
-if WANTED:
+if ENABLED:
     # veRL registers its engines only for "cuda" and "npu"; this selects those of "cuda".
     os.environ.setdefault("VERL_ENGINE_DEVICE", "cuda")
     _complete_torch_cpu()

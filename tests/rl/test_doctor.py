@@ -58,7 +58,7 @@ def evaluation(folder, *, complex_families=0.5, tokens=300.0, backed=0.95, statu
 
 
 def golden(*, hints, backed=True):
-    """A golden run with so many hint tokens to 100 of the model's."""
+    """A golden trajectory with so many hint tokens to 100 of the model's."""
     prompt = chat_template.render([{"role": "user", "content": "Q?"}])
     spans = (
         Span(source="prompt", text=prompt),
@@ -222,13 +222,13 @@ def test_answers_that_no_solver_gave_are_seen_everywhere(tmp_path, unbacked, exp
     curated = state(curation(tmp_path / "curate", runs), "answers unbacked")
     after = state(evaluation(tmp_path / "after", backed=1 - unbacked / 10), "answers unbacked")
     trained = state(grpo(tmp_path / "grpo", storm__backed=lambda step: 1 - unbacked / 10), "answers unbacked")
-    assert curated == (expected, f"{figure} golden runs")
+    assert curated == (expected, f"{figure} golden trajectories")
     assert after == (expected, f"{figure} numbers answered")
     assert trained == (expected, f"{figure} right answers")
 
 
 def test_a_sandbox_that_fails_runs_is_a_problem(tmp_path):
-    assert state(evaluation(tmp_path / "after", lost=5), "runs lost") == ("warning", "5.0% of runs")
+    assert state(evaluation(tmp_path / "after", lost=5), "runs lost") == ("warning", "5.0% of trajectories")
     assert state(grpo(tmp_path / "grpo", storm__infrastructure=lambda step: 0.2), "runs lost")[0] == "problem"
 
 

@@ -87,7 +87,7 @@ def test_programs_that_take_more_tokens_than_guesses_differ_from_the_paper_and_s
     claim = claims(figures)[SHIFT]
     assert (claim.verdict, claim.measured) == (
         "differs",
-        "programs 0.73 -> 0.98 a run (+34%), tokens 77 -> 89 (+16%)",
+        "programs 0.73 -> 0.98 per trajectory (+34%), tokens 77 -> 89 (+16%)",
     )
     assert "it guesses instead of writing a program" in claim.reason
 
