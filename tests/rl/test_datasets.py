@@ -1,4 +1,4 @@
-"""Datasets: the recorded ids and masks in a trainer's columns; nothing cut, overwritten, or left out in silence."""
+"""Datasets: recorded ids and masks in a trainer's columns; nothing is cut, overwritten, or silently left out."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A curation by the nano model, some of whose golden runs have hints."""
+    """A curation by the nano model; some of its golden trajectories have hints."""
     out = tmp_path_factory.mktemp("runs") / "first"
     curate(CurateConfig(families=("all",), split="train", limit=24, seed=3), out)
     assert any(run.transcript.count("hint") for run in read_episodes(out / "golden.jsonl"))
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def copy(folder, tmp_path):
-    """A function that puts golden runs into a folder like that of a curation."""
+    """A function that writes golden trajectories into a folder like that of a curation."""
 
     def copy(*runs):
         out = tmp_path / "copy"
@@ -45,7 +45,7 @@ def copy(folder, tmp_path):
 
 
 def run(*, instructions=None, prompt=None, ids=True, problem=None):
-    """A finished run with a program and a hint; its tokens are characters."""
+    """A finished trajectory with a program and a hint; its tokens are characters."""
     problem = problem or Problem(id="p1", question="How many chairs?", answers=(42.0,))
     prompt = prompt or chat_template.render(PROTOCOLS["inline"].messages(problem.question, instructions))
     parts = [
@@ -75,7 +75,7 @@ def rows(path):
 
 
 @pytest.mark.parametrize("hints", [True, False])
-def test_the_learned_tokens_say_what_the_model_wrote_and_on_request_the_hints(folder, tmp_path, hints):
+def test_the_tokens_with_loss_are_model_text_and_optionally_hints(folder, tmp_path, hints):
     report = export(ExportConfig(source=folder, format="verl-sft", out=tmp_path / "sft.parquet", hints=hints))
     tokens = ByteTokens(built_in("nano") / "tokenizer.json")
     runs = read_episodes(folder / "golden.jsonl")
@@ -114,7 +114,7 @@ def test_trl_gets_the_same_mask_as_labels(folder, tmp_path, suffix):
     assert report.learned_tokens == sum(sum(sft_row(one)["loss_mask"]) for one in runs)
 
 
-def test_messages_are_what_the_prompt_says_and_all_that_follows(folder, tmp_path):
+def test_messages_are_those_of_the_prompt_and_the_rest(folder, tmp_path):
     report = export(ExportConfig(source=folder, format="messages", out=tmp_path / "chat.jsonl"))
     written = [json.loads(line) for line in (tmp_path / "chat.jsonl").read_text().splitlines()]
     for row, one in zip(written, read_episodes(folder / "golden.jsonl"), strict=True):
@@ -142,7 +142,7 @@ def test_a_prompt_in_another_template_is_refused():
     assert message_row(run(prompt=rendered))["messages"][0]["content"] == "a< |im_end|>\nb"
 
 
-def test_a_run_without_ids_has_no_mask_and_says_how_to_get_one(copy):
+def test_a_trajectory_without_ids_has_no_mask_and_the_error_names_the_fix(copy):
     folder = copy(run(ids=False))
     for row in (sft_row, trl_row):
         with pytest.raises(ValueError, match=r"'p1' has no token ids.*curate again with --tokenizer"):
@@ -162,7 +162,7 @@ def test_runs_that_are_too_long_are_left_out_whole_and_named(folder, tmp_path):
     assert sorted(written) == sorted(length for length in lengths.values() if length <= most)
 
 
-def test_runs_that_reviewers_rejected_are_left_out_and_said_why(folder, tmp_path):
+def test_trajectories_that_reviewers_rejected_are_left_out_with_the_reason(folder, tmp_path):
     ids = [run.problem.id for run in read_episodes(folder / "golden.jsonl")]
     rejected = {ids[1]: "a leak", "of-no-golden-run": "a leak"}
     config = ExportConfig(source=folder, format="verl-sft", out=tmp_path / "a.parquet", rejected=rejected)
@@ -195,7 +195,7 @@ def test_evaluation_questions_are_left_out_and_named(folder, tmp_path, format):
     assert runs[0].problem.id in text
 
 
-def test_held_out_problems_are_for_measuring_only(copy, tmp_path):
+def test_held_out_problems_are_left_out_of_training(copy, tmp_path):
     (heldout,) = generate(["diet"], split="heldout", seed=1, limit=1)
     folder = copy(run(), run(problem=heldout))
     report = export(ExportConfig(source=folder, format="trl"))
@@ -232,7 +232,7 @@ def test_a_problem_goes_to_grpo_with_its_answers_and_whole(tmp_path):
     assert report.tokens is None
 
 
-def test_a_problem_that_nobody_can_score_is_no_row():
+def test_a_problem_without_answers_is_rejected():
     with pytest.raises(ValueError, match="problem 'a' has no answer"):
         rl_rows([Problem(id="a", question="Q", answers=())])
 
@@ -261,7 +261,7 @@ def test_all_problems_of_a_curation_go_to_grpo_golden_or_not(folder, copy, tmp_p
     assert (whole.rows, whole.unfinished) == (24, False)
 
 
-def test_a_file_that_is_there_stays_as_it_is(copy, tmp_path):
+def test_an_existing_file_is_not_overwritten(copy, tmp_path):
     folder = copy(run())
     for format, name in (("messages", "messages.jsonl"), ("trl", "trl.parquet")):
         (folder / name).write_text("mine")

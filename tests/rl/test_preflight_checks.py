@@ -1,4 +1,4 @@
-"""Bad input is named before any worker starts."""
+"""Invalid input is named before any worker starts."""
 
 import json
 import math
@@ -55,7 +55,7 @@ def test_a_good_data_set_is_counted(tmp_path):
     assert check_sft_data(parquet(tmp_path / "d.parquet", [sft(), sft()]), vocabulary=8, longest=3) == 2
 
 
-def test_files_that_are_none_are_named(tmp_path):
+def test_invalid_files_are_named(tmp_path):
     with pytest.raises(ValueError, match="no such file; make it with `storm export"):
         check_sft_data(tmp_path / "none.parquet", vocabulary=8, longest=8)
     (tmp_path / "text.parquet").write_text("no")
@@ -110,7 +110,7 @@ def test_a_model_without_the_marks_of_chatml_is_refused(tmp_path, nano):
         check_model(tmp_path, "")
 
 
-def test_a_rule_that_is_none_is_named():
+def test_an_unknown_rule_is_named():
     check_rule("paper")
     with pytest.raises(ValueError, match=r"storm\.rule is 'exact'; give one of paper"):
         check_rule("exact")
