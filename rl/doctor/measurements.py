@@ -138,10 +138,8 @@ def longer_training(run: TrainingRun, runs: ExaminedRuns) -> Observation:
 
 def failing_statuses(run: CurationRun | EvaluationRun, runs: ExaminedRuns) -> Observation:
     """Measure the share of failing programs, by their statuses."""
-    if isinstance(run, CurationRun):
-        source, counts = "episodes.jsonl", run.executions
-    else:
-        source, counts = "behaviour.execution_status", run.numbers("behaviour", "execution_status")
+    source = "episodes.jsonl" if isinstance(run, CurationRun) else "behaviour.execution_status"
+    counts = run.executions if isinstance(run, CurationRun) else run.numbers("behaviour", "execution_status")
     total = sum(counts.values())
     if not total:
         return missing(f"executions in {source}")
