@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from storm_calm.agents.runs.progress import duration
 from storm_calm.rl.reproduce.run_stages import ReproduceProgress
-from storm_calm.rl.reproduce.write_report import clock
 
 PLAIN_SECONDS = 60.0
 """Seconds between two lines where nobody watches."""
@@ -38,7 +38,7 @@ class _Display:
 
     def __call__(self, progress: ReproduceProgress) -> None:
         if progress.finished:
-            words = f"{_place(progress)} done in {clock(progress.elapsed)}"
+            words = f"{_place(progress)} done in {duration(progress.elapsed)}"
             self._console.print(words, soft_wrap=True, markup=False)
             self._stage = ("", 0)
         elif self._live is not None:
@@ -55,7 +55,7 @@ def _place(progress: ReproduceProgress) -> str:
 
 def _times(progress: ReproduceProgress) -> str:
     after = f", then {progress.next}" if progress.next else ""
-    return f"{clock(progress.elapsed)}{after}, about {clock(progress.seconds_left)} left in all"
+    return f"{duration(progress.elapsed)}{after}, about {duration(progress.seconds_left)} left in all"
 
 
 def _bar(progress: ReproduceProgress) -> Group:

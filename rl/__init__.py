@@ -1,1 +1,1 @@
-"""How it learns: datasets from golden runs, training, and the making of the nano model."""
+"""Training: datasets, SFT, GRPO, the reproduction of the paper, and the making of the nano model."""

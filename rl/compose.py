@@ -1,11 +1,9 @@
-"""The configuration of a training run: veRL's own, ours on top, and what the command line changes.
+"""Compose the configuration of a training run: veRL's defaults, our files in `rl/config/`, and overrides.
 
     config = compose("grpo_nano_cpu", ["trainer.total_training_steps=3"])
 
-Files are in `rl/config/`; a file of one's own may build on them in the same way.
+A user's own .yaml file may build on ours through its `defaults` list.
 """
-
-from __future__ import annotations
 
 import difflib
 import importlib.util
@@ -17,16 +15,13 @@ from typing import Any
 import storm_calm
 
 FOLDER = Path(__file__).parent / "config"
-"""Where our configurations are."""
-
-EXTRA = "pip install 'storm-calm[train]'"
-"""What brings veRL and what it needs."""
+INSTALL = "pip install 'storm-calm[train]'"
 
 
 def compose(name: str, overrides: Sequence[str]) -> Any:
-    """The configuration `name`, or the file of that path, with `key=value` overrides; an omegaconf `DictConfig`.
+    """Return the configuration `name`, or a .yaml file, with `key=value` overrides as an omegaconf `DictConfig`.
 
-    Raises ValueError for a name that is none, and for an override of a key that does not exist, with the nearest ones.
+    Raises ValueError for an unknown configuration, and for an unknown key, naming the closest ones.
     """
     try:
         from hydra import compose as hydra_compose
@@ -35,15 +30,15 @@ def compose(name: str, overrides: Sequence[str]) -> Any:
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
     except ImportError as error:
-        raise ValueError(f"{error.name} is missing, which training needs: {EXTRA}") from error
-    folder, stem = _place(name)
+        raise ValueError(f"training needs the package {error.name}: {INSTALL}") from error
+    folder, stem = _find(name)
     search = f"hydra.searchpath=[file://{_verl() / 'trainer' / 'config'},file://{FOLDER}]"
     with initialize_config_dir(str(folder), version_base=None):
         try:
-            plain = hydra_compose(stem, overrides=[search])
+            defaults = hydra_compose(stem, overrides=[search])
         except (HydraException, OmegaConfBaseException) as error:
             raise ValueError(f"{folder / stem}.yaml: {_first_line(error)}") from error
-        _check_keys(overrides, OmegaConf.to_container(plain, resolve=False))
+        _check_keys(overrides, OmegaConf.to_container(defaults, resolve=False))
         try:
             return hydra_compose(stem, overrides=[search, *overrides])
         except (HydraException, OmegaConfBaseException) as error:
@@ -51,43 +46,45 @@ def compose(name: str, overrides: Sequence[str]) -> Any:
 
 
 def names() -> list[str]:
-    """The configurations that come with the project."""
+    """Return the names of the built-in configurations."""
     return sorted(file.stem for file in FOLDER.glob("*.yaml") if "defaults:" in file.read_text(encoding="utf-8"))
 
 
 def _verl() -> Path:
-    """veRL's folder, without importing it: that has to wait until the environment is set."""
+    """Return veRL's folder without importing it, since its import reads the environment variables set later."""
     found = importlib.util.find_spec("verl")
     if found is None or not found.submodule_search_locations:
-        raise ValueError(f"verl is missing, which training needs: {EXTRA}")
+        raise ValueError(f"training needs the package verl: {INSTALL}")
     return Path(found.submodule_search_locations[0])
 
 
-def _place(name: str) -> tuple[Path, str]:
+def _find(name: str) -> tuple[Path, str]:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
-            raise ValueError(f"{path}: there is no such file")
+            raise ValueError(f"{path}: no such file")
         return path.resolve().parent, path.stem
     if name not in names():
-        raise ValueError(f"configuration {name!r} is none of {', '.join(names())}, and no path of a .yaml file")
+        raise ValueError(f"configuration {name!r} is unknown; give a .yaml file or one of {', '.join(names())}")
     return FOLDER, name
 
 
 def _check_keys(overrides: Sequence[str], config: Any) -> None:
-    """Hydra would say no more than that a key is not in a struct."""
+    """Raise ValueError for unknown keys. Hydra's own message does not suggest similar ones."""
     known = list(_keys(config))
     for override in overrides:
         key, equals, _ = override.partition("=")
         if not equals and not override.startswith("~"):
-            raise ValueError(f"{override!r} is no override; give key=value, such as trainer.total_training_steps=10")
+            raise ValueError(f"{override!r} is not key=value, such as trainer.total_training_steps=10")
         if key.startswith(("+", "~", "hydra")) or key in known:
             continue
-        near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+        similar = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
         last = key.rpartition(".")[2]
-        near += [other for other in known if other.rpartition(".")[2] == last and other not in near]
-        hint = f"; did you mean {', '.join(near[:4])}?" if near else ""
-        raise ValueError(f"there is no setting {key!r}{hint} (+{override} adds one that veRL reads and does not list)")
+        similar += [other for other in known if other.rpartition(".")[2] == last and other not in similar]
+        hint = f"; did you mean {', '.join(similar[:4])}?" if similar else ""
+        raise ValueError(
+            f"unknown setting {key!r}{hint} (+{override} adds a setting that veRL reads but does not list)"
+        )
 
 
 def _keys(config: Any, prefix: str = "") -> Iterator[str]:
@@ -102,26 +99,26 @@ def _first_line(error: Exception) -> str:
 
 
 def environment(device: str) -> dict[str, str]:
-    """Environment variables that every process of a training run needs."""
+    """Return the environment variables that every process of a training run needs."""
     root = str(Path(storm_calm.__file__).parents[1])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     values = {
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "VERL_USE_EXTERNAL_MODULES": "storm_calm.rl.verl_cpu.cpu_platform",
         "TOKENIZERS_PARALLELISM": "false",
-        # Nothing is reported to anyone, and no hub is asked for a model that is a folder here.
+        # No telemetry.
         "RAY_USAGE_STATS_ENABLED": "0",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
         "WANDB_MODE": os.environ.get("WANDB_MODE", "disabled"),
-        # Ray would give way to everything else on the machine, its own sandbox's programs included.
+        # Ray's default lowers the priority of its workers below all other processes, even the sandbox's programs.
         "RAY_worker_niceness": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
     if device == "cpu":
         values |= {
             "VERL_PLATFORM": "cpu",
-            # The trainer's processes and the rollout server take turns.
+            # The trainer's processes and the rollout server take turns, so each may use all cores.
             "OMP_NUM_THREADS": str(os.cpu_count() or 1),
             "GLOO_SOCKET_IFNAME": "lo",
         }

@@ -1,22 +1,21 @@
-"""The contamination gate: no question that a model is evaluated on may be in what it is trained on.
+"""The contamination gate: keep evaluation questions out of training data.
 
     gate = ContaminationGate(read_questions("benchmark.jsonl"))
     gate.match("A bakery makes ...")               # a Match, or None
 
-Two questions match if they are the same text but for case, accents, punctuation and white space, or if they share
+Two questions match if their texts are equal after normalization (case, accents, punctuation, white space), or if they
+share
 
-- at least `SHARED_GRAMS` of the runs of 8 words that hold a number, and
+- at least `SHARED_GRAMS` of their 8-grams that contain a number, and
 - at least `SHARED_NUMBERS` of their numbers,
 
-each as a part of the question that has fewer of them. Numbers stand in the runs as they are: two questions from one
-template with other data are two problems, and share the words between the numbers only. A question without numbers is
-compared by all of its runs.
+each as a fraction of the question that has fewer of them. The 8-grams keep their numbers. So two questions from one
+template with different data are two problems: they only share the words between numbers. A question without numbers
+is compared by all of its 8-grams.
 
-Generated problems need no such comparison. Which split they belong to is decided by their data, and their id shows it;
-stress problems are for measuring, all of them: see `is_heldout`.
+Generated problems need no comparison: their data decides their split, and their id shows it. All stress problems are
+held out. See `is_heldout`.
 """
-
-from __future__ import annotations
 
 import re
 import unicodedata
@@ -32,70 +31,59 @@ from storm_calm.env.problems.families.split import Split, split_of
 from storm_calm.env.problems.stress import group_of
 
 WORDS = 8
-"""Words in a run; shorter ones are common phrases ("what is the maximum total profit")."""
+"""Words in an n-gram; shorter ones are common phrases ("what is the maximum total profit")."""
 SHARED_GRAMS = 0.5
-"""The part of the runs with a number that two questions share, from which on they may be one. Changing one word in 20
-spoils a third of the runs, one word in 12 half of them."""
+"""Smallest fraction of shared n-grams for a match. Changing one word in 20 breaks a third of the n-grams, one word in
+12 half of them."""
 SHARED_NUMBERS = 0.9
-"""The part of the numbers that they must share besides: short problems of one family can have half of their runs in
-common by chance, where one number agrees and the words around it do. None of those shares more than 0.85 of them."""
+"""Smallest fraction of shared numbers for a match. Short problems of one family can share half of their n-grams by
+chance, but then share at most 0.85 of their numbers."""
 FIELDS = ("question", "en_question", "Question")
 """The fields that published benchmarks keep a question in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvalQuestion:
-    """A question that nobody may be trained on."""
+    """A question that must not be trained on."""
 
     place: str
-    """Where it stands, as file:line."""
+    """Its source, as file:line."""
     text: str
-    """The question."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Match:
-    """Why a question may not be trained on."""
+    """Why a question must not be trained on."""
 
     place: str
-    """Where the evaluation question stands."""
+    """The source of the evaluation question."""
     how: Literal["same text", "shared words", "held out"]
-    """"same text": normalized; "shared words": runs of words and numbers; "held out": for measuring only."""
+    """"same text": equal after normalization; "shared words": n-grams and numbers; "held out": for evaluation only."""
     share: float
-    """The part of the runs of words that both have, in [0, 1]; 1.0 unless `how` is "shared words"."""
+    """The fraction of shared n-grams, in [0, 1]; 1.0 unless `how` is "shared words"."""
 
 
 HELD_OUT = Match(place="the families' held-out split, or a stress set", how="held out", share=1.0)
-"""The match of a generated problem that is for measuring only."""
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words and numbers of a text: case folded, accents and punctuation gone, 1,200.50 as 1200.5.
+    """Return the words and numbers of a text: case folded, without accents and punctuation, 1,200.50 as 1200.5.
 
-    A number is any run of digits with at most one point inside, so "$5" and "5%" are 5.
+    A number is a sequence of digits with at most one decimal point, so "$5" and "5%" are 5.
     """
     plain = "".join(c for c in unicodedata.normalize("NFKD", text).casefold() if not unicodedata.combining(c))
     plain = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", plain)
-    return tuple(_number(found) if found[0].isdecimal() else found for found in _WORD.findall(plain))
-
-
-_WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
-
-
-def _number(found: str) -> str:
-    return found.rstrip("0").rstrip(".") if "." in found else found
+    found = re.findall(r"\d+(?:\.\d+)?|[^\W\d_]+", plain)
+    return tuple(token.rstrip("0").rstrip(".") if "." in token else token for token in found)
 
 
 @dataclass(frozen=True, slots=True)
 class _Fingerprint:
-    """What of a question is compared."""
+    """Hashes of a question's text and n-grams, and the counts of its numbers."""
 
-    whole: int
-    """A hash of its words."""
+    text: int
     grams: frozenset[int]
-    """Hashes of its runs of words."""
     numbers: Counter[str]
-    """Its numbers, and how often each stands in it."""
 
 
 def _fingerprint(text: str) -> _Fingerprint:
@@ -111,50 +99,49 @@ def _fingerprint(text: str) -> _Fingerprint:
 
 
 class ContaminationGate:
-    """Finds training questions among evaluation questions, 10,000 among 2,000 in a few seconds."""
+    """An index of evaluation questions. Comparing 10,000 questions with 2,000 takes a few seconds."""
 
     def __init__(self, questions: Iterable[EvalQuestion]) -> None:
         self.questions = tuple(questions)
-        """What is kept out."""
         self._fingerprints = [_fingerprint(question.text) for question in self.questions]
-        self._whole: dict[int, int] = {}
-        self._holders: dict[int, list[int]] = defaultdict(list)
-        for index, one in enumerate(self._fingerprints):
-            self._whole.setdefault(one.whole, index)
-            for gram in one.grams:
-                self._holders[gram].append(index)
+        self._by_text: dict[int, int] = {}
+        self._by_gram: dict[int, list[int]] = defaultdict(list)
+        for index, fingerprint in enumerate(self._fingerprints):
+            self._by_text.setdefault(fingerprint.text, index)
+            for gram in fingerprint.grams:
+                self._by_gram[gram].append(index)
 
     def match_problem(self, problem: Problem, *, split: Split) -> Match | None:
-        """Return why a problem may not be in a dataset for this split; None if it may."""
+        """Return why a problem must not be in a dataset for this split; None if it may."""
         return HELD_OUT if split == "train" and is_heldout(problem) else self.match(problem.question)
 
     def match(self, text: str) -> Match | None:
-        """The evaluation question that `text` is, the one that shares most of its runs; None if it is none of them."""
+        """Return the evaluation question that matches `text` best, or None."""
         mine = _fingerprint(text)
-        if mine.whole in self._whole:
-            return Match(place=self.questions[self._whole[mine.whole]].place, how="same text", share=1.0)
-        shared = Counter(index for gram in mine.grams for index in self._holders.get(gram, ()))
+        if mine.text in self._by_text:
+            return Match(place=self.questions[self._by_text[mine.text]].place, how="same text", share=1.0)
+        shared = Counter(index for gram in mine.grams for index in self._by_gram.get(gram, ()))
         best: Match | None = None
         for index, count in shared.items():
             other = self._fingerprints[index]
             share = count / min(len(mine.grams), len(other.grams))
-            if share < SHARED_GRAMS or _common(mine.numbers, other.numbers) < SHARED_NUMBERS:
+            if share < SHARED_GRAMS or _shared_numbers(mine.numbers, other.numbers) < SHARED_NUMBERS:
                 continue
             if best is None or share > best.share:
                 best = Match(place=self.questions[index].place, how="shared words", share=round(share, 3))
         return best
 
 
-def _common(first: Counter[str], second: Counter[str]) -> float:
-    """The part of their numbers that both have, in [0, 1], of the one that has fewer; 1 where one has none."""
+def _shared_numbers(first: Counter[str], second: Counter[str]) -> float:
+    """Return the fraction of shared numbers, of the question with fewer; 1 if one has none."""
     fewer = min(first.total(), second.total())
     return (first & second).total() / fewer if fewer else 1.0
 
 
 def is_heldout(problem: Problem) -> bool:
-    """Whether a problem belongs to the families' held-out split, or is a stress problem, which its source says.
+    """Return whether a problem belongs to the families' held-out split or to a stress set.
 
-    The id of a generated problem ends in the hash of its data, from which `Instance` takes the split.
+    The id of a generated problem ends in the hash of its data, which `Instance` derives the split from.
     """
     if group_of(problem):
         return True
@@ -164,20 +151,19 @@ def is_heldout(problem: Problem) -> bool:
 
 
 def read_questions(path: str | Path) -> tuple[EvalQuestion, ...]:
-    """The questions of a problems file or of a published benchmark, one JSON object a line, with any of `FIELDS`.
+    """Read a problems file or a published benchmark: one JSON object per line, with one of `FIELDS`.
 
     Raises ValueError, naming file and line, for a line without a question; OSError for a file that cannot be read.
     """
     path = Path(path)
-    lines = read_jsonl(path, _question)
-    questions = tuple(EvalQuestion(place=f"{path}:{number}", text=text) for number, text in lines)
+    questions = tuple(EvalQuestion(place=f"{path}:{number}", text=text) for number, text in read_jsonl(path, _question))
     if not questions:
-        raise ValueError(f"{path}: no questions in it; put one JSON object a line")
+        raise ValueError(f"{path}: no questions in it; write one JSON object per line")
     return questions
 
 
 def read_question_files(places: Iterable[Path]) -> list[EvalQuestion]:
-    """Return the questions of files, and of the .jsonl and .json files of folders.
+    """Read the questions of files, and of the .jsonl and .json files of folders.
 
     Raises ValueError for a folder without such files, and like `read_questions`.
     """

@@ -1,9 +1,7 @@
-"""From veRL's checkpoint to a model that can be used: a transformers folder, and what the nano reasoner runs.
+"""Merge veRL's sharded checkpoint into a transformers folder, and export it for the nano reasoner.
 
 python -m storm_calm.rl.merge_checkpoint runs/grpo
 """
-
-from __future__ import annotations
 
 import argparse
 import os
@@ -15,14 +13,14 @@ from pathlib import Path
 from storm_calm.rl.compose import environment
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
-"""Taken over from the model that was trained: nobody changes them."""
+"""Files copied unchanged from the base model."""
 
 
 def finish(out: Path, *, base: Path, export: bool) -> None:
-    """Write `out`/model from the last checkpoint, and with `export` `out`/nano; nothing where both are up to date."""
+    """Write `out`/model from the last checkpoint and, with `export`, `out`/nano, unless they are up to date."""
     tracker = out / "checkpoints" / "latest_checkpointed_iteration.txt"
     if not tracker.is_file():
-        print(f"{out}: no checkpoint was saved, so there is no model; set trainer.save_freq", flush=True)
+        print(f"{out}: no checkpoint was saved, so no model is written; set trainer.save_freq", flush=True)
         return
     step = tracker.read_text(encoding="utf-8").strip()
     model = out / "model"
@@ -40,20 +38,20 @@ def finish(out: Path, *, base: Path, export: bool) -> None:
 
 
 def merge(checkpoint: Path, model: Path, *, base: Path) -> None:
-    """Put the shards of one of veRL's checkpoints together. Raises ValueError where veRL's merger fails."""
+    """Merge the shards of a veRL checkpoint into the folder `model`. Raises ValueError if veRL's merger fails."""
     shards = checkpoint / "actor" if (checkpoint / "actor").is_dir() else checkpoint
     draft = model.with_name(f"{model.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
-    words = ["--backend", "fsdp", "--local_dir", str(shards), "--target_dir", str(draft)]
-    done = subprocess.run(
-        [sys.executable, "-m", "verl.model_merger", "merge", *words],
+    options = ["--backend", "fsdp", "--local_dir", str(shards), "--target_dir", str(draft)]
+    process = subprocess.run(
+        [sys.executable, "-m", "verl.model_merger", "merge", *options],
         env={**os.environ, **environment("cpu")},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
+    if process.returncode:
+        lines = process.stderr.strip().splitlines() or ["no reason given"]
         raise ValueError(f"{shards}: cannot be merged: {lines[-1]}")
     for name in TOKENIZER:
         if (base / name).is_file():
@@ -63,15 +61,14 @@ def merge(checkpoint: Path, model: Path, *, base: Path) -> None:
 
 
 def main() -> None:
-    """The command."""
     import yaml
 
     parser = argparse.ArgumentParser(description="Write the model of a training run's last checkpoint.")
-    parser.add_argument("out", type=Path, help="folder of the run")
+    parser.add_argument("out", type=Path, help="run folder of a training run")
     arguments = parser.parse_args()
     file = arguments.out / "config.yaml"
     if not file.is_file():
-        raise SystemExit(f"{file}: there is no such file; give the folder of a training run")
+        raise SystemExit(f"{file}: no such file; give the run folder of a training run")
     config = yaml.safe_load(file.read_text(encoding="utf-8"))
     section = config.get("actor_rollout_ref", config)["model"]
     try:

@@ -1,11 +1,9 @@
-"""How text is put to the model in training: a checkpoint's own tokenizer, and the chat that its reasoner renders.
+"""Render and tokenize prompts for training, with a checkpoint's own tokenizer.
 
     renderer = CheckpointRenderer(Path("models/nano/base"), instructions="")
 
-The environment encodes prompts, observations and hints with it, the same way as reasoners do in curation and serving.
+The environment encodes prompts, observations and hints with it, exactly as reasoners do in curation and serving.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +15,14 @@ from storm_calm.env.reasoner import Encoding, Message
 
 
 class CheckpointRenderer:
-    """A folder's tokenizer with ChatML: the nano model's, and that of Qwen3's thinking models."""
+    """A checkpoint's tokenizer with the ChatML template of nano and of Qwen3's thinking models."""
 
     hint_marks = ("", "")
 
     def __init__(self, folder: Path, *, instructions: str | None, context: int | None = None) -> None:
-        """instructions: what the model is told before the question, "" for nothing; None for the protocol's own words.
+        """instructions: the system prompt; "" for none, None for the protocol's default.
 
-        Raises ValueError where the folder has no tokenizer.json, or one without the marks of ChatML.
+        Raises ValueError if the folder has no tokenizer.json, or one without ChatML's special tokens.
         """
         self.instructions = instructions
         self.context = context
@@ -39,22 +37,22 @@ class CheckpointRenderer:
                 )
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The raw prompt, with the assistant's thought opened."""
+        """Return the raw prompt, ending with an opened `<think>`."""
         return chat_template.render(messages, self.tokens.names)
 
     def encode(self, text: str) -> Encoding:
-        """`text` by itself: ids, and where each ends."""
+        """Return the token ids of `text`, and the offset at which each ends. Markup is encoded as plain text."""
         return self.tokens.encode(text)
 
     def encode_marked(self, text: str) -> Encoding:
-        """The same for a prompt that `render` gave, and for a model's own words."""
+        """Encode a rendered prompt, or model text: ChatML marks become special tokens."""
         return self.tokens.encode_marked(text)
 
     def read(self, ids: Sequence[int], *, stop: Sequence[str]) -> Generation:
-        """What a server sampled, as a generation with the very same ids.
+        """Return sampled ids as a generation with the same ids.
 
-        Tokens after one that closes the turn are not kept. A token that runs past a stop string is kept whole: what is
-        trained on is what was sampled, and the environment cuts what it has to.
+        Tokens after the end of the turn are dropped. A token that extends past a stop string is kept whole, since
+        training needs the sampled ids; the environment cuts the text.
         """
         decoder, text = self.tokens.decoder(), ""
         kept: list[int] = []
@@ -67,5 +65,5 @@ class CheckpointRenderer:
             ends.append(len(text))
             if closed:
                 break
-        finish: Finish = "end" if closed else "stop" if any(word in text for word in stop) else "length"
+        finish: Finish = "end" if closed else "stop" if any(string in text for string in stop) else "length"
         return Generation(text=text, ids=tuple(kept), ends=tuple(ends), finish=finish)

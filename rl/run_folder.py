@@ -1,13 +1,11 @@
-"""The folder of a training run: its settings, its metrics, and no mixing of two runs.
+"""The run folder of a training run.
 
-config.yaml          the settings, resolved
-metrics.jsonl        one object a step, {"step": ..., "data": {...}}, over all sessions
-metrics/             the same as veRL wrote it, a file a session
-checkpoints/         veRL's, to go on from
-model/, nano/        the trained model: a transformers checkpoint, and what the nano reasoner runs
+config.yaml          the resolved settings
+metrics.jsonl        one object per step, {"step": ..., "data": {...}}, over all sessions
+metrics/             veRL's own metrics, one file per session
+checkpoints/         veRL's checkpoints
+model/, nano/        the trained model: a transformers checkpoint, and its export for the nano reasoner
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,10 +36,10 @@ TRAINING = RunKind(
 
 @contextmanager
 def claim_training_folder(out: Path, config: Mapping[str, Any]) -> Iterator[None]:
-    """Hold the folder for this process alone, with the settings in it.
+    """Lock the folder for this process, and write the settings into it.
 
-    Raises ValueError if another process trains into it, if it holds a run with other settings (naming what changed),
-    or something else altogether.
+    Raises ValueError if another process trains into it, if it holds a run with different settings (naming them), or
+    if it is not a training run's folder.
     """
     import yaml
 
@@ -54,7 +52,7 @@ def claim_training_folder(out: Path, config: Mapping[str, Any]) -> Iterator[None
 
 
 def new_metrics_file(out: Path) -> Path:
-    """Where veRL's file logger is to write in this session; it would overwrite an earlier one's file."""
+    """Return a new file for veRL's file logger, which would overwrite that of an earlier session."""
     folder = out / "metrics"
     folder.mkdir(exist_ok=True)
     number = 1 + max((int(file.stem) for file in folder.glob("*.jsonl")), default=0)
@@ -62,9 +60,9 @@ def new_metrics_file(out: Path) -> Path:
 
 
 def gather_metrics(out: Path) -> list[dict[str, Any]]:
-    """The steps of all sessions in order, also written to metrics.jsonl.
+    """Merge the steps of all sessions, write them to metrics.jsonl, and return them in order.
 
-    A step that ran twice, as it does after a kill, counts as it ran last, and with it all that follow.
+    A session that resumed from an earlier step replaces the metrics of that step and of all later ones.
     """
     steps: dict[int, dict[str, Any]] = {}
     for file in sorted((out / "metrics").glob("*.jsonl")):

@@ -1,18 +1,21 @@
-"""What the two training commands have in common: their options, their configuration, and the model they name."""
-
-from __future__ import annotations
+"""The command line that `train_sft` and `train_verl` share: options, configuration, and the model to train."""
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from storm_calm.rl.compose import compose, environment, names
+from storm_calm.rl.preflight_checks import check_checkpoints, check_disk, count_weights
 
 
 def parser_of(text: str, name: str) -> argparse.ArgumentParser:
-    """Return the parser of a training command. text: its module's docstring; the examples go to the end of the help."""
+    """Return the parser of a training command.
+
+    text: the docstring of its module, whose examples are moved to the end of the help. name: the command's name.
+    """
     paragraphs = text.strip().split("\n\n")
     examples = "\n".join(part for part in paragraphs if part.startswith("    "))
     return argparse.ArgumentParser(
@@ -23,41 +26,84 @@ def parser_of(text: str, name: str) -> argparse.ArgumentParser:
     )
 
 
-def parse_options(
-    parser: argparse.ArgumentParser, words: Sequence[str], defaults: Mapping[str, str], *, out: str, **keys: str
-) -> tuple[Any, argparse.Namespace]:
-    """The configuration that the command line asks for, and the options themselves.
+def run_command(
+    train: Callable[..., None],
+    script: str,
+    parser: argparse.ArgumentParser,
+    words: Sequence[str],
+    defaults: Mapping[str, str],
+    *,
+    out: str,
+    **keys: str,
+) -> None:
+    """Parse the command line `words` and train. On an error or Ctrl-C, exit with a message that begins with `script`.
 
-    words: the command line. defaults: the configuration for each device. out: the default folder. keys: the setting
-    that an option stands for.
-    Raises ValueError for options, settings and configurations that are none.
+    defaults: the configuration for each device. out: the default run folder. keys: the setting that each option sets.
     """
-    some = ", ".join(names())
-    parser.add_argument("--device", choices=tuple(defaults), help="by default what the configuration says, or cpu")
-    parser.add_argument("--config", help=f"{some}, or a .yaml file; by default {' or '.join(defaults.values())}")
+    try:
+        config, dry_run = _configure(parser, words, defaults, out, keys)
+        train(config, dry_run=dry_run)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{script}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"{script}: stopped; the last checkpoint is kept. Run the same command again to resume from it")
+
+
+def _configure(
+    parser: argparse.ArgumentParser,
+    words: Sequence[str],
+    defaults: Mapping[str, str],
+    out: str,
+    keys: Mapping[str, str],
+) -> tuple[Any, bool]:
+    """Return the composed configuration, and whether this is a dry run."""
+    known = ", ".join(names())
+    parser.add_argument("--device", choices=tuple(defaults), help="default: that of the configuration, or cpu")
+    parser.add_argument("--config", help=f"{known}, or a .yaml file (default {' or '.join(defaults.values())})")
     parser.add_argument("--model", help="the checkpoint to train: a folder, or a name on the model hub")
-    parser.add_argument("--out", default=out, help=f"folder of the run (default {out})")
+    parser.add_argument("--out", default=out, help=f"run folder (default {out})")
     parser.add_argument("--dry-run", action="store_true", help="check everything, print the settings, start nothing")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings to change")
     arguments, rest = parser.parse_known_args(words)
     unknown = [word for word in rest if word.startswith("-")]
     if unknown:
-        raise ValueError(f"there is no option {unknown[0]!r}; see --help")
+        raise ValueError(f"unknown option {unknown[0]!r}; see --help")
     name = arguments.config or defaults[arguments.device or "cpu"]
     overrides = [f"storm.out={Path(arguments.out).resolve()}"]
     overrides += [f"{key}={value}" for option, key in keys.items() if (value := getattr(arguments, option))]
     config = compose(name, [*overrides, *arguments.settings, *rest])
     if arguments.device not in (None, config.trainer.device):
         raise ValueError(f"{name} is a configuration for --device {config.trainer.device}")
-    # Before veRL is imported for the first time: it asks for its platform then.
+    # Before the first import of veRL, which selects its platform.
     os.environ.update(environment(config.trainer.device))
-    return config, arguments
+    return config, arguments.dry_run
+
+
+def train_in_folder(
+    config: Any, out: Path, model: Path, *, steps: float, checkpoints: int, run: Callable[[Any, Path, int], None]
+) -> None:
+    """Train up to step `steps` unless that is done, and write the trained model into the run folder.
+
+    model: the folder of the model to train. checkpoints: the number of checkpoints to keep. run: starts the training;
+    its last argument is the number of weights.
+    """
+    from storm_calm.rl.merge_checkpoint import finish
+
+    done = check_checkpoints(Path(config.trainer.default_local_dir))
+    if done >= steps:
+        print(f"{out}: all {done} steps are already done")
+    else:
+        weights = count_weights(model)
+        check_disk(out, weights, checkpoints)
+        print(f"{out}: from step {done} to {steps}", flush=True)
+        run(config, out, weights)
+    finish(out, base=model, export=config.storm.export)
 
 
 def local_model(section: Any) -> Path:
-    """The folder of the model to train, fetched from the hub where it is a name there.
+    """Return the folder of the model to train, downloaded from the hub if needed.
 
-    section: of the configuration, with the model's `path`, which is set to that folder.
+    section: the configuration of the model; its `path` is replaced by that folder.
     """
     from storm_calm.agents.reasoners import BUILT_IN, built_in
 
@@ -65,12 +111,14 @@ def local_model(section: Any) -> Path:
     if not path.is_dir():
         if len(path.parts) != 2:
             known = ", ".join(BUILT_IN)
-            raise ValueError(f"model {section.path!r} is no folder here, none of {known}, and no name on the hub")
+            raise ValueError(f"model {section.path!r} is not a folder, one of {known}, or a name on the model hub")
         from huggingface_hub import snapshot_download
 
         try:
             path = Path(snapshot_download(section.path))
-        except Exception as error:  # The network, a typing error, a licence: all look different.
-            raise ValueError(f"model {section.path!r} is no folder, and the hub did not give it: {error}") from error
+        except Exception as error:  # A network failure, a typing error, a license: each has its own type.
+            raise ValueError(
+                f"model {section.path!r} is not a folder, and cannot be downloaded from the hub: {error}"
+            ) from error
     section.path = str(path.resolve())
     return path.resolve()

@@ -8,7 +8,7 @@
             episode = run_episode(SolverEnv(sandbox, reasoner), reasoner, problem)
             print(problem.id, score(episode).reward)
 
-Each name is imported when it is first used, so that `import storm_calm` costs nothing.
+Each name is imported when it is first used, so that `import storm_calm` is fast.
 """
 
 from importlib import import_module

@@ -1,16 +1,10 @@
-"""Datasets for training, from golden runs and from problems; `storm export` is this on the command line.
+"""Export training datasets from golden trajectories and from problems. The command is `storm export`.
 
     from storm_calm.rl.datasets import ExportConfig, export
 
     report = export(ExportConfig(source=Path("runs/first"), format="verl-sft"))
 
-- `export_dataset`: a whole export, from the golden trajectories to the file, step by step
-- `export_config`, `export_report`: what to export, and what was exported
-- `sources`: reads the golden trajectories and problems
-- `training_rows`: a trajectory or problem as a row of each format
-- `dataset_files`: Parquet and JSONL files
-
-Token ids and masks come from the transcript as it was recorded; nothing is encoded again.
+Token ids and loss masks are those of the recorded transcript; nothing is tokenized again.
 """
 
 from storm_calm.rl.datasets.export_config import ExportConfig

@@ -1,6 +1,4 @@
-"""Dataset files: Parquet for trainers, JSONL for everybody. A file that is there is never overwritten."""
-
-from __future__ import annotations
+"""Write dataset files: Parquet and JSONL. An existing file is never overwritten."""
 
 import importlib
 from collections.abc import Sequence
@@ -17,21 +15,21 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "messages": (".jsonl",),
     "verl-rl": (".parquet",),
 }
-"""The kinds of file that each format comes in; the first is the default."""
+"""The file types of each format; the first is the default."""
 
 
 def check_dataset_file(path: Path, format: Format) -> None:
-    """Raise ValueError unless `path` can be written: the right suffix, nothing there yet, and pyarrow for Parquet."""
+    """Raise ValueError for a wrong suffix, for an existing file, and if Parquet lacks its package."""
     if path.suffix not in SUFFIXES[format]:
         raise ValueError(f"{path}: {format} is written as {' or '.join(SUFFIXES[format])}; choose such an --out")
     if path.exists():
-        raise ValueError(f"{path}: is there already; choose another --out")
+        raise ValueError(f"{path}: already exists; choose another --out")
     if path.suffix == ".parquet":
         _pyarrow("pyarrow")
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]], format: Format) -> None:
-    """Write the rows, all or nothing, for a path that `check_dataset_file` lets pass."""
+    """Write the rows atomically to a path that `check_dataset_file` accepts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".jsonl":
         write_lines(path, rows)
@@ -42,7 +40,7 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]], format: Format) -> No
 
 
 def _schema(format: Format) -> Any:
-    # Said, not guessed from the rows: an empty list or a column of empty texts would get another type.
+    # Explicit, since a type inferred from empty lists or texts would be wrong.
     pa = _pyarrow("pyarrow")
     text, numbers = pa.string(), pa.list_(pa.int64())
     names = {"id": text, "family": text, "difficulty": text, "source": text}

@@ -1,6 +1,4 @@
-"""The settings of an export, and what does not go together."""
-
-from __future__ import annotations
+"""The settings of an export, and their validation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,26 +12,26 @@ from storm_calm.rl.datasets.training_rows import FORMATS, Format
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportConfig:
-    """What to write, from where, and what to keep out."""
+    """The settings of an export."""
 
     source: Path
-    """A curation's folder; for verl-rl a file of problems will do."""
+    """The run folder of a curation; for verl-rl also a file of problems."""
     format: Format
-    """Which trainer the file is for."""
+    """The format of the rows, which depends on the trainer."""
     out: Path | None = None
-    """The file to write; beside the source and named after the format by default."""
+    """The file to write (default: next to the source, with the name of the format)."""
     hints: bool = True
-    """Whether hints are learned; for the formats with masks."""
+    """Whether hints have a loss; for formats with a loss mask."""
     max_tokens: int | None = None
-    """Runs of more tokens, prompt included, are left out; None for no limit."""
+    """The most tokens of a trajectory, prompt included; longer ones are left out. None for no limit."""
     against: tuple[Path, ...] = ()
-    """Files of evaluation questions, and folders of such files (.jsonl or .json); what matches one is left out."""
+    """Files of evaluation questions, and folders of such files (.jsonl or .json). Rows that match one are left out."""
     split: Split = "train"
-    """What the rows are for; with "heldout" problems of the families' held-out split may be among them."""
+    """The use of the rows; "heldout" allows problems of the families' held-out split."""
     instructions: bool | None = None
-    """Whether verl-rl prompts tell the model about the protocol; None for what fits the source's reasoner."""
+    """Whether verl-rl prompts explain the protocol; None for what fits the source's reasoner."""
     rejected: Mapping[str, str] | None = None
-    """Runs that reviewers rejected, which are left out: why, by problem id; None where nobody asked for it."""
+    """Reasons why reviewers rejected trajectories, by problem id. They are left out. None without a review."""
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -43,17 +41,16 @@ class ExportConfig:
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ValueError(f"max_tokens is {self.max_tokens}; give at least 1")
         if self.max_tokens is not None and self.format == "verl-rl":
-            raise ValueError("max_tokens counts the tokens of runs, and verl-rl has prompts only; leave it out")
+            raise ValueError("max_tokens limits trajectories, but verl-rl has only prompts; leave it out")
         if self.rejected is not None and self.format == "verl-rl":
-            raise ValueError("reviewers reject runs, and verl-rl has prompts only; leave out --drop-rejected")
+            raise ValueError("reviewers reject trajectories, but verl-rl has only prompts; leave out --drop-rejected")
         if not self.hints and self.format in ("messages", "verl-rl"):
-            raise ValueError(f"hints are left out by a mask, and {self.format} has none; use verl-sft or trl")
+            raise ValueError(f"leaving out hints needs a loss mask, which {self.format} lacks; use verl-sft or trl")
         if self.instructions is not None and self.format != "verl-rl":
-            raise ValueError(f"instructions are for verl-rl; the runs of {self.format} have their prompts already")
+            raise ValueError(f"instructions are for verl-rl; trajectories in {self.format} keep their own prompts")
 
     @property
     def file(self) -> Path:
-        """The file to write."""
         if self.out is not None:
             return self.out
         suffix = SUFFIXES[self.format][0]

@@ -1,6 +1,4 @@
-"""Export a dataset: read records, leave out what must not be trained on, make rows, write the file and the report."""
-
-from __future__ import annotations
+"""Export a dataset: read records, filter them, make rows, and write the file."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,9 +12,9 @@ from storm_calm.rl.datasets.training_rows import learned_tokens, rl_rows, trajec
 
 
 def export(config: ExportConfig) -> ExportReport:
-    """Write the dataset. Trajectories are left out whole: one cut at its end would teach to stop without an answer.
+    """Write the dataset. Long trajectories are left out, since cut ones would teach to stop without an answer.
 
-    Raises ValueError for a source that does not fit, for a file that exists already, and if no row is left.
+    Raises ValueError for an unsuitable source, for an existing file, and if no row is left.
     """
     check_dataset_file(config.file, config.format)
     gate = ContaminationGate(read_question_files(config.against))

@@ -1,6 +1,4 @@
-"""Read what an export starts from: the golden trajectories of a curation's folder, or problems."""
-
-from __future__ import annotations
+"""Read the source of an export: the golden trajectories of a curation, or problems."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,61 +11,60 @@ from storm_calm.env.jsonl import read_jsonl
 from storm_calm.env.serialize import from_json
 from storm_calm.rl.datasets.training_rows import Format
 
-_WANTED = "give the folder that storm curate wrote"
+_FIX = "give the run folder of storm curate"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportRecord:
-    """What becomes one row: a golden trajectory, or for verl-rl a problem alone."""
+    """The source of one row: a golden trajectory, or only a problem."""
 
     problem: Problem
-    """The problem."""
     trajectory: Episode | None
-    """The golden trajectory; None for verl-rl."""
+    """None for verl-rl."""
 
     @property
     def tokens(self) -> int:
-        """Tokens of the trajectory, prompt included, estimated if it has no token ids; 0 without one."""
+        """The tokens of the trajectory, prompt included, estimated if it has no token ids; 0 without a trajectory."""
         return self.trajectory.transcript.count() if self.trajectory else 0
 
 
 def read_records(source: Path, format: Format) -> list[ExportRecord]:
-    """Return the records of a source, in its order. Raises ValueError for a source that does not fit the format."""
+    """Return the records of a source in order. Raises ValueError for a source that does not fit the format."""
     if format == "verl-rl":
         return [ExportRecord(problem=problem, trajectory=None) for problem in problems_of(source)]
     return [ExportRecord(problem=golden.problem, trajectory=golden) for golden in golden_trajectories(source)]
 
 
 def golden_trajectories(source: Path) -> tuple[Episode, ...]:
-    """Return the golden trajectories of a curation's folder, in its order.
+    """Return the golden trajectories of a curation, in order.
 
-    Raises ValueError if it is not a curation's folder, or has no golden trajectory.
+    Raises ValueError for any other folder, and for a curation without golden trajectories.
     """
     if not source.is_dir():
-        raise ValueError(f"{source}: {'not a folder' if source.exists() else 'no such folder'}; {_WANTED}")
+        raise ValueError(f"{source}: {'not a folder' if source.exists() else 'no such folder'}; {_FIX}")
     if stored_settings(source) is None:
-        raise ValueError(f"{source}: no curation is in it, config.toml is missing; {_WANTED}")
-    golden = source / "golden.jsonl"
-    runs = read_episodes(golden) if golden.exists() else ()
-    if not runs:
-        raise ValueError(f"{source}: no golden runs in it; look at its summary.json for what became of its problems")
-    return runs
+        raise ValueError(f"{source}: not a curation, config.toml is missing; {_FIX}")
+    file = source / "golden.jsonl"
+    golden = read_episodes(file) if file.exists() else ()
+    if not golden:
+        raise ValueError(f"{source}: no golden trajectories in it; its summary.json has the results of all problems")
+    return golden
 
 
 def problems_of(source: Path) -> tuple[Problem, ...]:
-    """The problems of a file, or all that a curation has worked on, golden or not: what fails is there to be learned.
+    """Return the problems of a file or of a curation, golden or not, since GRPO learns from failures too.
 
-    Raises ValueError for neither.
+    Raises ValueError for any other folder, and for a curation without results.
     """
     if not source.is_dir():
         return read_problems(source)
     episodes = source / "episodes.jsonl"
     if stored_settings(source) is None or not episodes.exists():
-        raise ValueError(f"{source}: no curation is in it; {_WANTED}, or a file of problems")
+        raise ValueError(f"{source}: not a curation; {_FIX}, or a file of problems")
     records = read_jsonl(episodes, _problem, growing=True, what="a record of a curation")
     problems = {problem.id: problem for _, problem in records}
     if not problems:
-        raise ValueError(f"{source}: no problem of it is done yet")
+        raise ValueError(f"{source}: the curation has not finished any problem yet")
     return tuple(problems.values())
 
 
@@ -76,14 +73,14 @@ def _problem(record: dict[str, Any]) -> Problem:
 
 
 def is_finished(source: Path) -> bool:
-    """Whether all that belongs to `source` is there; False for a curation that was stopped half way."""
+    """Return False for an unfinished curation."""
     return not source.is_dir() or (source / "summary.json").exists()
 
 
 def knows_protocol(source: Path) -> bool:
-    """Return whether the reasoner of a curation knows the protocol, as nano models do, and needs no instructions.
+    """Return whether the reasoner of a curation knows the protocol without instructions, as nano models do.
 
-    True for a file of problems too: the model to train is not known, and nano is the default everywhere.
+    True for a file of problems too, since nano is the default model.
     """
     settings = stored_settings(source) if source.is_dir() else None
     return not str((settings or {}).get("reasoner", "nano")).startswith(("http://", "https://", CHAT_PREFIX))

@@ -1,12 +1,10 @@
-"""Turn a golden trajectory, or a problem, into a row of a dataset.
+"""Convert golden trajectories and problems to dataset rows.
 
-sft_row(episode)["loss_mask"]            # 1 on what the model wrote and on hints, 0 on the rest
-trl_row(episode)["labels"]               # the same as labels, -100 on the rest
-message_row(episode)["messages"]         # chat messages; who wrote which token is lost
+sft_row(episode)["loss_mask"]            # 1 for model text and hints, 0 for the rest
+trl_row(episode)["labels"]               # the same as labels, -100 for the rest
+message_row(episode)["messages"]         # chat messages, without a loss mask
 rl_rows(problems, split="train")         # prompts and answers for veRL's agent loop
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -20,43 +18,34 @@ from storm_calm.env.problems.families import Split
 from storm_calm.env.serialize import to_json
 
 Format = Literal["verl-sft", "trl", "messages", "verl-rl"]
-"""What trains on it: veRL's SFT trainer, TRL's SFTTrainer, anything that reads chat messages, veRL's GRPO trainer."""
+"""Rows for veRL's SFT trainer, for TRL's SFTTrainer, for any trainer of chat messages, and for veRL's GRPO trainer."""
 
 FORMATS: tuple[Format, ...] = get_args(Format)
-"""All formats."""
 
 NOT_LEARNED = -100
-"""The label of a token without loss, as PyTorch's cross entropy has it."""
+"""The label of a token without loss, as in PyTorch's cross entropy."""
 
 
 def trajectory_row(episode: Episode, format: Format, *, hints: bool = True) -> dict[str, Any]:
-    """Return a golden trajectory as a row of any format but verl-rl. hints: whether hints are learned."""
+    """Return a golden trajectory as a row of any format but verl-rl. hints: whether hints have a loss."""
     if format == "verl-sft":
         return sft_row(episode, hints=hints)
     return trl_row(episode, hints=hints) if format == "trl" else message_row(episode)
 
 
 def sft_row(episode: Episode, *, hints: bool = True) -> dict[str, Any]:
-    """A run for `rl.train_sft`: `input_ids` and `loss_mask`, both of shape (tokens,), and which problem it is.
+    """Return a row for `rl.train_sft`: the problem's labels, and `input_ids` and `loss_mask` of shape (tokens,).
 
-    hints: whether hints are learned, as in `Transcript.mask`. Raises ValueError for a run without token ids.
+    hints: whether hints have a loss. Raises ValueError for a trajectory without token ids.
     """
     ids = _ids(episode)
-    problem = episode.problem
-    return {
-        "id": problem.id,
-        "family": problem.family,
-        "difficulty": problem.difficulty,
-        "source": problem.source,
-        "input_ids": ids,
-        "loss_mask": list(loss_mask(episode.transcript, "sft", hints=hints)),
-    }
+    return {**_labels(episode), "input_ids": ids, "loss_mask": list(loss_mask(episode.transcript, "sft", hints=hints))}
 
 
 def trl_row(episode: Episode, *, hints: bool = True) -> dict[str, Any]:
-    """A run for TRL's SFTTrainer, which takes rows with `labels` as they are; all columns are of shape (tokens,).
+    """Return a row for TRL's SFTTrainer, which uses given `labels` unchanged; all columns have shape (tokens,).
 
-    Raises ValueError for a run without token ids.
+    Raises ValueError for a trajectory without token ids.
     """
     ids = _ids(episode)
     mask = loss_mask(episode.transcript, "sft", hints=hints)
@@ -65,15 +54,13 @@ def trl_row(episode: Episode, *, hints: bool = True) -> dict[str, Any]:
 
 
 def message_row(episode: Episode) -> dict[str, Any]:
-    """A run as chat messages: what the model was told, the question, and what follows.
+    """Return a trajectory as chat messages: instructions, question, and the rest.
 
-    A run of raw text: all that follows is one message of the assistant's, with the opened `<think>`, the programs, what
-    they printed, and the hints. A run over a chat with tool calls: calls and the tool's answers as messages of their
-    own, with `tools` beside them, as OpenAI's fine-tuning takes it; hints in the assistant's own words, see
-    `agents.reasoners.chat_messages.lesson`.
-    Raises ValueError for a run whose prompt is neither ChatML nor that of a chat.
+    For the inline protocol the rest is one assistant message with thoughts, programs, their output, and hints. For tool
+    calls it is a message for each call and tool result, with `tools`, as OpenAI's fine-tuning expects; hints are part
+    of assistant messages, see `agents.reasoners.chat_messages.lesson`.
+    Raises ValueError if the prompt is neither ChatML nor a chat.
     """
-    problem = episode.problem
     text = episode.transcript.text
     prompt = text[: episode.transcript.prompt_end]
     if _is_chat(prompt):
@@ -87,30 +74,28 @@ def message_row(episode: Episode) -> dict[str, Any]:
         chat = {"messages": [*messages, {"role": "assistant", "content": whole}]}
     else:
         raise ValueError(
-            f"run {problem.id!r}: its prompt is not ChatML, nor that of a chat, so its messages are not known; "
+            f"trajectory {episode.problem.id!r}: its prompt is neither ChatML nor a chat, so it has no messages; "
             "use verl-sft"
         )
-    return {
-        **chat,
-        "id": problem.id,
-        "family": problem.family,
-        "difficulty": problem.difficulty,
-        "source": problem.source,
-    }
+    return {**chat, **_labels(episode)}
+
+
+def _labels(episode: Episode) -> dict[str, str]:
+    return {name: getattr(episode.problem, name) for name in ("id", "family", "difficulty", "source")}
 
 
 def rl_rows(
     problems: Iterable[Problem], *, split: Split = "train", instructions: str | None = ""
 ) -> list[dict[str, Any]]:
-    """Problems for veRL's GRPO trainer with the agent loop "storm".
+    """Return rows for veRL's GRPO trainer with the agent loop "storm".
 
-    split: written into `extra_info`. instructions: what the model is told before the question, "" for nothing, which is
-    right for nano models, None for the text protocol's own words. Raises ValueError for a problem without answers.
+    split: stored in `extra_info`. instructions: the system prompt; "" for none, as nano models expect, None for the
+    inline protocol's default. Raises ValueError for a problem without answers.
     """
     rows: list[dict[str, Any]] = []
     for index, problem in enumerate(problems):
         if not problem.answers:
-            raise ValueError(f"problem {problem.id!r} has no answer, so no run at it gets a reward; leave it out")
+            raise ValueError(f"problem {problem.id!r} has no answer, so its rollouts have no reward; leave it out")
         rows.append(
             {
                 "data_source": problem.family or problem.source or "problems",
@@ -129,7 +114,7 @@ def rl_rows(
 
 
 def learned_tokens(rows: Sequence[dict[str, Any]], format: Format) -> int | None:
-    """Return how many tokens have a loss, counted in the rows as a trainer would; None for formats without a mask."""
+    """Return the number of tokens with a loss in the rows; None for formats without a loss mask."""
     if format == "verl-sft":
         return sum(sum(row["loss_mask"]) for row in rows)
     if format == "trl":
@@ -142,8 +127,8 @@ def _ids(episode: Episode) -> list[int]:
     if ids is None:
         fix = "curate again with --tokenizer FILE, the model's tokenizer.json, or use --format messages"
         if _is_chat(episode.transcript.text[: episode.transcript.prompt_end]):
-            fix = "use --format messages, or curate with a server that has raw completions; no chat gives token ids"
-        raise ValueError(f"run {episode.problem.id!r} has no token ids, so it has no mask; {fix}")
+            fix = "use --format messages, or curate with a server that has raw completions; chats have no token ids"
+        raise ValueError(f"trajectory {episode.problem.id!r} has no token ids, so no loss mask; {fix}")
     return list(ids)
 
 
@@ -152,7 +137,7 @@ _TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>\n", re.DOTALL)
 
 
 def _is_chat(prompt: str) -> bool:
-    """Whether `prompt` is a line of messages, as `chat_messages.render` makes it."""
+    """Return whether `prompt` is a rendering of `chat_messages.render`."""
     try:
         messages, rest = chat_messages.read(prompt)
     except ValueError:
@@ -161,7 +146,7 @@ def _is_chat(prompt: str) -> bool:
 
 
 def _messages(prompt: str) -> list[Message] | None:
-    """The messages that `prompt` was rendered from; None unless rendering them gives it again."""
+    """Return the messages of a ChatML prompt; None unless rendering them gives the same prompt."""
     messages: list[Message] = [{"role": turn[1], "content": turn[2]} for turn in _TURN.finditer(prompt)]
     try:
         return messages if chat_template.render(messages) == prompt else None

@@ -1,16 +1,12 @@
-"""What went wrong in a training: known signatures of failure, looked for in what the runs left behind.
+"""Diagnose training: search run folders for known signatures of failure.
 
     from storm_calm.rl.doctor import examine
 
     for diagnosis in examine(Path("runs/reproduce")):
         print(diagnosis.state, diagnosis.check, diagnosis.figure)
 
-- `read_runs`: curations, evaluations and GRPO runs, found by their files and read
-- `signatures`: what is looked for, the likely cause, and what to try
-- `measurements`: how it is looked for, and from which figure on it counts
-- `diagnosis`: the results
-
-`storm doctor` is this on the command line.
+`read_runs` reads the run folders, `signatures` lists the failures with causes and remedies, and `measurements` has
+their thresholds. The command is `storm doctor`.
 """
 
 from storm_calm.rl.doctor.diagnosis import Diagnosis, examine

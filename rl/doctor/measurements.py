@@ -1,66 +1,60 @@
-"""How a signature is looked for in a run: the thresholds with their reasons, and a function for each kind of run.
+"""The measurements of the signatures, and their thresholds.
 
-A figure of a GRPO run is the mean over its last third, a rise or fall is against its first third: single steps are
-noise.
+A figure of a GRPO run is the mean over its last third, compared with its first third: single steps are too noisy.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any, Literal
 
 from storm_calm.rl.doctor.read_runs import CurationRun, EvaluationRun, ExaminedRuns, TrainingRun
 
 State = Literal["ok", "warning", "problem", "not measured"]
-"""How bad it is."""
 
+# Pairs are the figures at which a signature is a warning and a problem.
 COMPLEX_FALL = (0.02, 0.05)
-"""Fall of pass@1 on the complex problems. The paper's SFT gains 1.6 points on average; training on solutions without
-reflection lost 26.5 on OptMATH. A problem also has to lie below the baseline's interval, or it may be luck."""
+"""Fall of pass@1 on complex problems. In the paper SFT gains 1.6 points on average, and training without reflection
+loses 26.5 on OptMATH. For a problem pass@1 must also be below the baseline's interval."""
 FLAT = 0.02
-"""Rise of the mean reward below which it is flat: two rollouts in a hundred."""
+"""Increase of the mean reward below which it is flat: two rollouts in a hundred."""
 HIGH = 0.95
-"""Mean reward of the first third from which on there is little left to learn."""
+"""Mean reward of the first third above which there is little left to learn."""
 FEWEST_STEPS = 9
-"""Steps of a run from which on its thirds say anything."""
+"""Fewest steps for a comparison of thirds."""
 COLLAPSED = 0.02
-"""Entropy in nats a token below which a model writes the same run again and again."""
+"""Entropy in nats per token below which a model repeats the same rollout."""
 ALIKE = (0.5, 0.8)
 """Share of groups whose rewards are all equal. They have no gradient: at 0.8, four rollouts in five are wasted."""
 LONGER = (1.10, 1.25)
-"""Model tokens of a run against the baseline's. The paper's training made runs a quarter shorter."""
+"""Ratio of model tokens to the baseline's. In the paper training shortens trajectories by a quarter."""
 FAILING = (0.10, 0.25)
-"""Programs that fail. One in ten is a model that learns; one in four is a model, or a sandbox, that can't."""
+"""Share of failing programs. One in ten is normal while learning; one in four points to the model or the sandbox."""
 HINTS = (0.05, 0.15)
-"""Hint tokens as a part of model and hint tokens. The paper has less than 0.026; from 0.05 on an intervention is no
-longer light, and from 0.15 on harm to the reasoner's own patterns is to be expected."""
+"""Share of hint tokens among model and hint tokens. The paper has less than 0.026; above 0.05 an intervention is not
+light any more, and above 0.15 it is likely to harm the reasoner's own patterns."""
 UNBACKED = (0.10, 0.30)
-"""Share of answers that no solver report backs: luck, memory, arithmetic by hand, or a leak."""
+"""Share of answers without a solver report: luck, memory, arithmetic by hand, or a leak."""
 LOST = (0.02, 0.10)
-"""Share of runs that the sandbox failed. They have no reward, and heavy programs are the likeliest among them."""
+"""Share of trajectories that the sandbox failed. They have no reward, and heavy programs are most affected."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
-    """What a measure found."""
-
     state: State
-    """How bad it is."""
     figure: str
-    """The figure; for "not measured", what is missing."""
+    """The measured figure; for "not measured", what is missing."""
     cause: str = ""
-    """The likely cause, where the other figures of the run tell it; "" for the signature's own."""
+    """The likely cause, if other figures of the run suggest it; "" for the signature's own."""
 
 
 Measure = Callable[[Any, ExaminedRuns], Observation]
-"""Looks for a signature in one run; gets to see the others too."""
+"""Measures a signature in one run; the second argument has the other runs and the baseline."""
 
 
 def complex_families(run: EvaluationRun, runs: ExaminedRuns) -> Observation:
-    """Whether training took from the hard problems what it gave to the easy ones."""
+    """Compare pass@1 on complex problems with the baseline."""
     base = runs.baseline
     if base is None:
         return missing("an evaluation of the model before training, as --baseline")
@@ -70,16 +64,16 @@ def complex_families(run: EvaluationRun, runs: ExaminedRuns) -> Observation:
         before, now = base.number(*path, "mean"), run.number(*path, "mean")
         if before is None or now is None:
             continue
-        low, fall = base.number(*path, "low"), before - now
-        sure = low is None or now < low
-        state = above(fall, COMPLEX_FALL)
-        state = "warning" if state == "problem" and not sure else state
+        low = base.number(*path, "low")
+        state = above(before - now, COMPLEX_FALL)
+        if state == "problem" and low is not None and now >= low:
+            state = "warning"
         return Observation(state=state, figure=f"pass@1 {before:.1%} -> {now:.1%} (rule {rule})")
     return missing("pass@1 of the complex problems in both evaluations, under one rule")
 
 
 def reward_flat(run: TrainingRun, runs: ExaminedRuns) -> Observation:
-    """Whether the reward goes up."""
+    """Compare the mean reward of the last third with the first."""
     rewards = run.series("critic/rewards/mean") or run.series("critic/score/mean")
     if len(rewards) < FEWEST_STEPS:
         return missing(f"critic/rewards/mean of {FEWEST_STEPS} steps (there are {len(rewards)})")
@@ -96,34 +90,31 @@ def reward_flat(run: TrainingRun, runs: ExaminedRuns) -> Observation:
 
 def _why_flat(run: TrainingRun) -> str:
     causes = (
-        ("storm/zero_variance_groups", ALIKE[0], 1, "most groups have no variance, so there is nothing to learn from"),
-        ("storm/failed_executions", FAILING[1], 1, "programs fail, so the reward says little about the models in them"),
-        ("storm/infrastructure", LOST[1], 1, "the sandbox loses rollouts, and with them their rewards"),
-        ("actor/entropy", COLLAPSED, -1, "the entropy has collapsed: all rollouts of a group are the same run"),
+        ("storm/zero_variance_groups", ALIKE[0], 1, "most groups have no variance, so they give no gradient"),
+        ("storm/failed_executions", FAILING[1], 1, "programs fail, so the reward depends little on the models in them"),
+        ("storm/infrastructure", LOST[1], 1, "the sandbox loses rollouts, and their rewards with them"),
+        ("actor/entropy", COLLAPSED, -1, "the entropy has collapsed: all rollouts of a group are the same"),
     )
-    for metric, limit, sign, words in causes:
+    for metric, limit, sign, cause in causes:
         values = run.series(metric)
         if values and sign * (fmean(thirds(values)[1]) - limit) > 0:
-            return words
+            return cause
     return ""
 
 
 def groups_alike(run: TrainingRun, runs: ExaminedRuns) -> Observation:
-    """Whether groups have rollouts to tell apart."""
-    shares, rewards = run.series("storm/zero_variance_groups"), run.series("critic/rewards/mean")
-    if not shares:
-        return missing("storm/zero_variance_groups in metrics.jsonl")
-    share = fmean(thirds(shares)[1])
-    cause = ""
-    if rewards:
-        reward = fmean(thirds(rewards)[1])
-        easy = reward >= 0.5
-        cause = f"the problems are too {'easy' if easy else 'hard'} for this model: its mean reward is {reward:.2f}"
-    return Observation(state=above(share, ALIKE), figure=f"{share:.0%} of groups", cause=cause)
+    """Measure the share of groups without variance."""
+    observed = share_of_steps("storm/zero_variance_groups", ALIKE, "of groups", digits=0)(run, runs)
+    rewards = run.series("critic/rewards/mean")
+    if observed.state == "not measured" or not rewards:
+        return observed
+    reward = fmean(thirds(rewards)[1])
+    too = "easy" if reward >= 0.5 else "hard"
+    return replace(observed, cause=f"the problems are too {too} for this model: its mean reward is {reward:.2f}")
 
 
 def longer_evaluation(run: EvaluationRun, runs: ExaminedRuns) -> Observation:
-    """Whether runs grew against the baseline's."""
+    """Compare the tokens of a trajectory with the baseline's."""
     if runs.baseline is None:
         return missing("an evaluation of the model before training, as --baseline")
     before, now = (one.number("behaviour", "model_tokens") for one in (runs.baseline, run))
@@ -131,114 +122,94 @@ def longer_evaluation(run: EvaluationRun, runs: ExaminedRuns) -> Observation:
         return missing("behaviour.model_tokens in both evaluations")
     blocks = [one.number("behaviour", "code_blocks") for one in (runs.baseline, run)]
     details = f"; code blocks {blocks[0]:.2f} -> {blocks[1]:.2f}" if None not in blocks else ""
-    return Observation(state=above(now / before, LONGER), figure=f"{before:.0f} -> {now:.0f} tokens a run{details}")
+    figure = f"{before:.0f} -> {now:.0f} tokens per trajectory{details}"
+    return Observation(state=above(now / before, LONGER), figure=figure)
 
 
 def longer_training(run: TrainingRun, runs: ExaminedRuns) -> Observation:
-    """Whether runs grew while training."""
+    """Compare the response length of the last third with the first."""
     lengths = run.series("response_length/mean")
     if len(lengths) < FEWEST_STEPS:
         return missing(f"response_length/mean of {FEWEST_STEPS} steps (there are {len(lengths)})")
     before, now = (fmean(third) for third in thirds(lengths))
-    return Observation(state=above(now / max(before, 1.0), LONGER), figure=f"{before:.0f} -> {now:.0f} tokens a run")
+    figure = f"{before:.0f} -> {now:.0f} tokens per trajectory"
+    return Observation(state=above(now / max(before, 1.0), LONGER), figure=figure)
 
 
 def failing_statuses(run: CurationRun | EvaluationRun, runs: ExaminedRuns) -> Observation:
-    """Whether programs end well, by their statuses."""
-    where = "episodes.jsonl" if isinstance(run, CurationRun) else "behaviour.execution_status"
-    counts = run.executions if isinstance(run, CurationRun) else _mapping(run.results, "behaviour", "execution_status")
+    """Measure the share of failing programs, by their statuses."""
+    source = "episodes.jsonl" if isinstance(run, CurationRun) else "behaviour.execution_status"
+    counts = run.executions if isinstance(run, CurationRun) else run.numbers("behaviour", "execution_status")
     total = sum(counts.values())
     if not total:
-        return missing(f"executions in {where}")
+        return missing(f"executions in {source}")
     bad = {status: count / total for status, count in counts.items() if status != "ok" and count}
     details = ", ".join(f"{status} {part:.1%}" for status, part in sorted(bad.items(), key=lambda item: -item[1]))
-    share = sum(bad.values())
-    return Observation(
-        state=above(share, FAILING), figure=f"{share:.1%} of programs{f' ({details})' if details else ''}"
-    )
-
-
-def failing_training(run: TrainingRun, runs: ExaminedRuns) -> Observation:
-    """Whether programs end well, by the share that does not."""
-    return _last_share(run, "storm/failed_executions", FAILING, "of programs")
+    return _share(sum(bad.values()), FAILING, f"of programs{f' ({details})' if details else ''}")
 
 
 def hints(run: CurationRun, runs: ExaminedRuns) -> Observation:
-    """Whether interventions stayed light."""
+    """Measure the share of hint tokens in golden trajectories."""
     if not run.hint_shares:
-        return missing("golden runs")
+        return missing("golden trajectories")
     mean, most = fmean(run.hint_shares), max(run.hint_shares)
     state = above(mean, HINTS)
     state = "warning" if state == "ok" and most > HINTS[1] else state
-    return Observation(state=state, figure=f"{mean:.1%} of a golden run, {most:.1%} at most")
+    return Observation(state=state, figure=f"{mean:.1%} of a golden trajectory, {most:.1%} at most")
 
 
 def unbacked_curation(run: CurationRun, runs: ExaminedRuns) -> Observation:
-    """Whether golden answers come from solvers."""
+    """Measure the share of golden answers without a solver report."""
     if not run.backed:
-        return missing("golden runs")
-    share = run.backed.count(False) / len(run.backed)
-    return Observation(state=above(share, UNBACKED), figure=f"{share:.1%} of golden runs")
+        return missing("golden trajectories")
+    return _share(run.backed.count(False) / len(run.backed), UNBACKED, "of golden trajectories")
 
 
 def unbacked_evaluation(run: EvaluationRun, runs: ExaminedRuns) -> Observation:
-    """Whether answers come from solvers, as far as they are numbers."""
+    """Measure the share of numeric answers without a solver report."""
     backed = run.number("behaviour", "backed_by_report")
     if backed is None:
         return missing("behaviour.backed_by_report in results.json")
-    return Observation(state=above(1 - backed, UNBACKED), figure=f"{1 - backed:.1%} of numbers answered")
-
-
-def unbacked_training(run: TrainingRun, runs: ExaminedRuns) -> Observation:
-    """Whether rewards come from solvers."""
-    values = run.series("storm/backed")
-    if not values:
-        return missing("storm/backed in metrics.jsonl")
-    share = 1 - fmean(thirds(values)[1])
-    return Observation(state=above(share, UNBACKED), figure=f"{share:.1%} of right answers")
+    return _share(1 - backed, UNBACKED, "of numbers answered")
 
 
 def lost_evaluation(run: EvaluationRun, runs: ExaminedRuns) -> Observation:
-    """Whether the sandbox holds."""
+    """Measure the share of trajectories that the sandbox failed."""
     failed, scored = run.number("infrastructure"), run.number("scored")
     if failed is None or scored is None or not failed + scored:
         return missing("infrastructure and scored in results.json")
-    share = failed / (failed + scored)
-    return Observation(state=above(share, LOST), figure=f"{share:.1%} of runs")
+    return _share(failed / (failed + scored), LOST, "of trajectories")
 
 
-def lost_training(run: TrainingRun, runs: ExaminedRuns) -> Observation:
-    """Whether the sandbox holds."""
-    return _last_share(run, "storm/infrastructure", LOST, "of rollouts")
+def share_of_steps(
+    metric: str, limits: tuple[float, float], of: str, *, complement: bool = False, digits: int = 1
+) -> Measure:
+    """Return a measurement of a training metric that is a share, or 1 minus one (`complement`)."""
+
+    def measure(run: TrainingRun, runs: ExaminedRuns) -> Observation:
+        values = run.series(metric)
+        if not values:
+            return missing(f"{metric} in metrics.jsonl")
+        share = fmean(thirds(values)[1])
+        return _share(1 - share if complement else share, limits, of, digits)
+
+    return measure
 
 
-def missing(what: str) -> Observation:
-    """Nothing to measure. what: is needed for it."""
-    return Observation(state="not measured", figure=f"needs {what}")
+def missing(needed: str) -> Observation:
+    return Observation(state="not measured", figure=f"needs {needed}")
 
 
 def above(value: float, limits: tuple[float, float]) -> State:
-    """limits: from which value on it is a warning, and a problem."""
+    """Compare a value with the limits of a warning and of a problem."""
     return "problem" if value >= limits[1] else "warning" if value >= limits[0] else "ok"
 
 
 def thirds(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
-    """The first and the last third, of at least one value each."""
+    """Return the first and the last third, with at least one value each."""
     size = max(1, len(values) // 3)
     return values[:size], values[-size:]
 
 
-def _last_share(run: TrainingRun, metric: str, limits: tuple[float, float], of: str) -> Observation:
-    values = run.series(metric)
-    if not values:
-        return missing(f"{metric} in metrics.jsonl")
-    share = fmean(thirds(values)[1])
-    return Observation(state=above(share, limits), figure=f"{share:.1%} {of}")
-
-
-def _mapping(results: Mapping[str, Any], *path: str) -> Mapping[str, float]:
-    value: Any = results
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    counts = value.items() if isinstance(value, Mapping) else ()
-    return {name: count for name, count in counts if isinstance(count, (int, float))}
+def _share(share: float, limits: tuple[float, float], of: str, digits: int = 1) -> Observation:
+    return Observation(state=above(share, limits), figure=f"{share:.{digits}%} {of}")

@@ -1,6 +1,4 @@
-"""What runs left behind, as figures: a curation, an evaluation, a GRPO run, or a folder with several of them."""
-
-from __future__ import annotations
+"""Read the figures of run folders: curations, evaluations, GRPO runs, or a folder that has several of them."""
 
 import json
 import math
@@ -18,46 +16,47 @@ from storm_calm.env.solver_backing import backed_by_report
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurationRun:
-    """The figures of a `storm curate`."""
-
     name: str
-    """Its folder, as messages name it."""
+    """The name of its run folder."""
     hint_shares: tuple[float, ...]
-    """Hint tokens as a part of model and hint tokens, of each golden run."""
+    """The share of hint tokens among model and hint tokens, for each golden trajectory."""
     backed: tuple[bool, ...]
-    """Whether a solver report backs the answer, of each golden run."""
+    """Whether a solver report backs the answer, for each golden trajectory."""
     executions: Mapping[str, int]
-    """Programs by their status, of all runs, golden or not, watched and native."""
+    """The number of programs by status, over all trajectories, with and without interventions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationRun:
-    """The figures of an evaluation."""
-
     name: str
-    """Its folder, as messages name it."""
     results: Mapping[str, Any]
-    """What its results.json says."""
+    """The content of results.json."""
 
     def number(self, *path: str) -> float | None:
-        """A number in the results; None where it is not there."""
+        """Return a finite number in the results, or None."""
+        return _number(self._get(path))
+
+    def numbers(self, *path: str) -> Mapping[str, float]:
+        """Return the numbers in an object of the results."""
+        found = self._get(path)
+        items = found.items() if isinstance(found, Mapping) else ()
+        return {name: value for name, value in items if isinstance(value, (int, float))}
+
+    def _get(self, path: tuple[str, ...]) -> Any:
         value: Any = self.results
         for name in path:
             value = value.get(name) if isinstance(value, Mapping) else None
-        return _number(value)
+        return value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingRun:
-    """The figures of a GRPO run."""
-
     name: str
-    """Its folder, as messages name it."""
     steps: tuple[Mapping[str, Any], ...]
     """The metrics of each step, by name."""
 
     def series(self, name: str) -> list[float]:
-        """A metric over the steps that have it, NaN left out."""
+        """Return a metric of the steps that have it, without NaN."""
         values = (_number(step.get(name)) for step in self.steps)
         return [value for value in values if value is not None]
 
@@ -67,34 +66,36 @@ ExaminedRun = CurationRun | EvaluationRun | TrainingRun
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExaminedRuns:
-    """What there is to look at."""
-
     runs: tuple[ExaminedRun, ...]
-    """All but the baseline."""
+    """All runs but the baseline."""
     baseline: EvaluationRun | None
     """The evaluation of the model before training."""
 
 
 def read_runs(path: Path, baseline: Path | None = None) -> ExaminedRuns:
-    """The runs in `path` and in the folders in it.
+    """Read the runs in `path` and in the folders in it.
 
-    baseline: the folder of an evaluation; by default the one in `path` whose name has "base" in it, where others are.
-    Raises ValueError where there is no run, and for a file that cannot be read.
+    baseline: the run folder of an evaluation; by default one in `path` with "base" in its name, if there are others.
+    Raises ValueError if no run is found, and for a file that cannot be read.
     """
     if not path.is_dir():
-        raise ValueError(f"{path}: {'not a folder' if path.exists() else 'no such folder'}; give the folder of a run")
+        raise ValueError(f"{path}: {'not a folder' if path.exists() else 'no such folder'}; give a run folder")
     folders = [path, *sorted(folder for folder in path.iterdir() if folder.is_dir())]
     if baseline is not None:
         folders = [folder for folder in folders if folder.resolve() != baseline.resolve()]
     runs = [run for folder in folders for run in _read(folder, folder.name or str(folder))]
     if not runs:
         raise ValueError(
-            f"{path}: no run is in it; give the folder of a curation (golden.jsonl), of an evaluation (results.json), "
-            "of a GRPO run (metrics.jsonl with its rewards), or one that holds such folders"
+            f"{path}: no run in it; give the run folder of a curation (golden.jsonl), of an evaluation (results.json), "
+            "of a GRPO run (metrics.jsonl with rewards), or a folder of run folders"
         )
-    evaluations = [run for run in runs if isinstance(run, EvaluationRun)]
     if baseline is not None:
-        return ExaminedRuns(runs=tuple(runs), baseline=_evaluation(baseline))
+        results = baseline / "results.json"
+        if not results.is_file():
+            raise ValueError(f"{baseline}: no results.json in it; give the run folder of an evaluation as the baseline")
+        evaluation = EvaluationRun(name=baseline.name or str(baseline), results=_read_object(results))
+        return ExaminedRuns(runs=tuple(runs), baseline=evaluation)
+    evaluations = [run for run in runs if isinstance(run, EvaluationRun)]
     base = next((run for run in evaluations if "base" in run.name and len(evaluations) > 1), None)
     return ExaminedRuns(runs=tuple(run for run in runs if run is not base), baseline=base)
 
@@ -102,44 +103,34 @@ def read_runs(path: Path, baseline: Path | None = None) -> ExaminedRuns:
 def _read(folder: Path, name: str) -> list[ExaminedRun]:
     found: list[ExaminedRun] = []
     if (folder / "golden.jsonl").is_file():
-        found.append(_curation(folder, name))
+        found.append(_read_curation(folder, name))
     if (folder / "results.json").is_file():
-        found.append(EvaluationRun(name=name, results=_object(folder / "results.json")))
+        found.append(EvaluationRun(name=name, results=_read_object(folder / "results.json")))
     if (folder / "metrics.jsonl").is_file():
-        training = _training(folder, name)
-        # An SFT run has metrics too, and nothing in them that is looked for.
+        training = _read_training(folder, name)
+        # An SFT run has metrics too, but none of these.
         if any(metric.startswith(("critic/", "storm/")) for step in training.steps for metric in step):
             found.append(training)
     return found
 
 
-def _curation(folder: Path, name: str) -> CurationRun:
+def _read_curation(folder: Path, name: str) -> CurationRun:
     golden = read_episodes(folder / "golden.jsonl")
     statuses: Counter[str] = Counter()
     for _, counts in read_jsonl(folder / "episodes.jsonl", _statuses, growing=True, what="a record of a curation"):
         statuses.update(counts)
-    return CurationRun(
-        name=name,
-        hint_shares=tuple(map(hint_share, golden)),
-        backed=tuple(map(backed_by_report, golden)),
-        executions=statuses,
-    )
+    shares, backed = tuple(map(hint_share, golden)), tuple(map(backed_by_report, golden))
+    return CurationRun(name=name, hint_shares=shares, backed=backed, executions=statuses)
 
 
 def _statuses(record: Mapping[str, Any]) -> Counter[str]:
     return Counter(one["status"] for run in ("episode", "native") for one in record[run]["executions"])
 
 
-def _evaluation(folder: Path) -> EvaluationRun:
-    if not (folder / "results.json").is_file():
-        raise ValueError(f"{folder}: no results.json in it; give the folder of an evaluation as the baseline")
-    return EvaluationRun(name=folder.name or str(folder), results=_object(folder / "results.json"))
-
-
-def _training(folder: Path, name: str) -> TrainingRun:
+def _read_training(folder: Path, name: str) -> TrainingRun:
     steps: dict[int, Mapping[str, Any]] = {}
     for _, (step, data) in read_jsonl(folder / "metrics.jsonl", _step, growing=True):
-        # A step may have several lines, of training and of validation; after a kill the later one counts.
+        # Training and validation write separate lines. If a step ran twice, the later line counts.
         steps[step] = {**steps.get(step, {}), **data}
     return TrainingRun(name=name, steps=tuple(steps[step] for step in sorted(steps)))
 
@@ -147,20 +138,20 @@ def _training(folder: Path, name: str) -> TrainingRun:
 def _step(record: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
     step, data = record.get("step"), record.get("data")
     if not isinstance(step, int) or not isinstance(data, Mapping):
-        raise ValueError('not the metrics of a step; they look like {"step": 1, "data": {...}}')
+        raise ValueError('not the metrics of a step, such as {"step": 1, "data": {...}}')
     return step, data
 
 
-def _object(path: Path) -> Mapping[str, Any]:
+def _read_object(path: Path) -> Mapping[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{path}: not a JSON object; it is not an evaluation's results.json")
+        raise ValueError(f"{path}: not a JSON object, so not the results.json of an evaluation")
     return value
 
 
 def _number(value: Any) -> float | None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if number else None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_number else None

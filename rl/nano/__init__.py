@@ -1,6 +1,4 @@
-"""How the nano model is made: traces played through the environment, a tokenizer, pretraining, export.
+"""Make the nano model from scratch: traces, tokenizer, pretraining and export.
 
-    python -m storm_calm.rl.nano --out DIR
-
-makes it from nothing; `models/nano/base` holds the result and the card that tells what it is.
+The command is `python -m storm_calm.rl.nano --out DIR`. `models/nano/base` has the result and its model card.
 """

@@ -1,11 +1,8 @@
-"""Copying drills: a sentence said again, or its numbers as a list, nothing else.
+"""Copying drills: repeat a sentence, or list its numbers.
 
-Copying is the skill that everything else waits for, and a trace holds few tokens of it among many that are always the
-same. A drill is short and all copying: saying a sentence again makes the attention heads that copy, lists teach them to
-leave out the words between numbers, and the traces then find both there.
+Everything else depends on copying, but traces have few copied tokens among many that never change. A drill consists of
+copying only: repeating sentences forms the attention heads that copy, and lists teach them to skip words.
 """
-
-from __future__ import annotations
 
 import random
 from collections.abc import Iterator
@@ -15,17 +12,17 @@ import numpy as np
 from storm_calm.env.problems.families.wording import Wording
 from storm_calm.env.reasoner import PromptRenderer
 from storm_calm.rl.nano.nano_tokenizer import IM_END
-from storm_calm.rl.nano.pretraining_corpus import Corpus
+from storm_calm.rl.nano.pretraining_corpus import Corpus, pack
 
 NOUNS = ("chairs", "kg", "hours", "units", "tons", "boxes", "costs", "workers", "liters", "plants", "jobs", "meters")
 VERBATIM = 0.5
-"""Share of drills that say the sentence again."""
+"""Share of drills that repeat the sentence."""
 
 JOINTS = (" and ", ", ", "; ", ". The ", " costs ", " of ", " needs ", " at most ", " per unit, ", " in ", " earns ")
 
 
 def drills(seed: int) -> Iterator[tuple[str, str]]:
-    """Endless pairs (sentence with numbers, what to write: the sentence, or its numbers as a list)."""
+    """Yield endless pairs of a sentence with numbers and its copy: the sentence, or its numbers as a list."""
     rng = random.Random(f"drills/{seed}")
     while True:
         say = Wording(rng)
@@ -39,23 +36,16 @@ def drills(seed: int) -> Iterator[tuple[str, str]]:
 
 
 def drill_corpus(renderer: PromptRenderer, *, count: int, seed: int) -> Corpus:
-    """`count` drills as a corpus: the sentence is the question, the copy is learned."""
+    """Return `count` drills as a corpus. The sentence is the question; only its copy has a loss."""
     ids: list[np.ndarray] = []
     learn: list[np.ndarray] = []
     for _, (sentence, copy) in zip(range(count), drills(seed), strict=False):
         prompt = renderer.encode_marked(renderer.render([{"role": "user", "content": sentence}]))
         answer = renderer.encode_marked(f"{copy}\n</think>{IM_END}")
-        assert prompt is not None, "a drill needs a renderer that gives ids"
-        assert answer is not None, "a drill needs a renderer that gives ids"
+        assert prompt is not None and answer is not None, "drills need a renderer with a tokenizer"  # noqa: PT018
         ids.append(np.array([*prompt[0], *answer[0]], dtype=np.uint16))
         learn.append(np.array([0] * len(prompt[0]) + [1] * len(answer[0]), dtype=np.uint8))
-    return Corpus(
-        ids=np.concatenate(ids),
-        learn=np.concatenate(learn),
-        starts=np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64),
-        right=np.ones(count, dtype=bool),
-        labels=np.full(count, "drill/drill"),
-    )
+    return pack(ids, learn, right=np.ones(count, dtype=bool), labels=np.full(count, "drill/drill"))
 
 
 def _number(rng: random.Random) -> int:

@@ -1,12 +1,12 @@
-"""What the nano model can do by itself: right answers and flaws by family, without an intervener."""
-
-from __future__ import annotations
+"""Evaluate the nano model without an intervener: accuracy and flaws."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from statistics import fmean
 
 from storm_calm.agents.triggers import findings
+from storm_calm.env.episode import Episode
 from storm_calm.env.problem import Problem
 from storm_calm.env.reasoner import Reasoner, Sampling
 from storm_calm.env.reward import score
@@ -16,37 +16,31 @@ from storm_calm.sandbox import Sandbox
 
 
 def evaluate(
-    reasoner: Reasoner,
-    sandbox: Sandbox,
-    problems: Sequence[Problem],
-    *,
-    sampling: Sampling,
-    seed: int = 0,
-    workers: int = 2,
+    reasoner: Reasoner, sandbox: Sandbox, problems: Sequence[Problem], *, sampling: Sampling
 ) -> dict[str, object]:
-    """Share of right answers, by family too, and what the rules find.
+    """Return the share of correct answers, the triggers of first findings, and the stop reasons.
 
     Returns {"problems", "correct", "by_family": {name: share}, "by_difficulty": {difficulty: share}, "triggers": {name:
     count}, "stops": {reason: count}}.
     """
 
-    def one(problem: Problem) -> tuple[Problem, bool, str | None, str]:
-        episode = run_episode(SolverEnv(sandbox, reasoner), reasoner, problem, seed=seed, sampling=sampling)
-        found = findings(episode)
-        return problem, score(episode).reward == 1.0, found[0].trigger if found else None, str(episode.stop)
+    def play(problem: Problem) -> Episode:
+        return run_episode(SolverEnv(sandbox, reasoner), reasoner, problem, seed=0, sampling=sampling)
 
-    with ThreadPoolExecutor(workers) as pool:
-        rows = list(pool.map(one, problems))
-    by: dict[str, dict[str, list[bool]]] = {"family": defaultdict(list), "difficulty": defaultdict(list)}
-    for problem, correct, _, _ in rows:
-        by["family"][problem.family].append(correct)
-        by["difficulty"][problem.difficulty].append(correct)
+    with ThreadPoolExecutor(2) as pool:
+        episodes = list(pool.map(play, problems))
+    correct = [score(episode).reward == 1.0 for episode in episodes]
+    by_family: dict[str, list[bool]] = defaultdict(list)
+    by_difficulty: dict[str, list[bool]] = defaultdict(list)
+    for problem, right in zip(problems, correct, strict=True):
+        by_family[problem.family].append(right)
+        by_difficulty[problem.difficulty].append(right)
+    first_findings = [found[0] for found in map(findings, episodes) if found]
     return {
-        "problems": len(rows),
-        "correct": sum(correct for _, correct, _, _ in rows) / len(rows),
-        **{
-            f"by_{key}": {name: sum(found) / len(found) for name, found in groups.items()} for key, groups in by.items()
-        },
-        "triggers": dict(Counter(trigger for _, _, trigger, _ in rows if trigger).most_common()),
-        "stops": dict(Counter(stop for _, _, _, stop in rows).most_common()),
+        "problems": len(problems),
+        "correct": fmean(correct),
+        "by_family": {name: fmean(group) for name, group in by_family.items()},
+        "by_difficulty": {name: fmean(group) for name, group in by_difficulty.items()},
+        "triggers": dict(Counter(finding.trigger for finding in first_findings).most_common()),
+        "stops": dict(Counter(str(episode.stop) for episode in episodes).most_common()),
     }

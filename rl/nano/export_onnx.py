@@ -1,15 +1,12 @@
-"""From a checkpoint to the folder that the nano reasoner runs.
+"""Export a transformers checkpoint (Qwen3) to the ONNX folder that the nano reasoner runs.
 
     python -m storm_calm.rl.nano.export_onnx runs/nano/checkpoint models/nano/base
     python -m storm_calm.rl.nano.export_onnx runs/grpo/model models/nano/storm --with-checkpoint
 
-The checkpoint is one of Hugging Face transformers (Qwen3). onnxruntime-genai's model builder makes the graph; then the
-weights are stored in 16 bits and the cosines of the positions as a formula, which halves the folder. onnxruntime widens
-and computes them when it opens the model, so it still calculates in 32 bits. Before anything is kept, the logits of
-both are compared on a sample. Needs the extra `nano` (torch).
+onnxruntime-genai's model builder makes the graph. Then weights are stored in 16 bits and the rotary embedding as a
+formula, which halves the size. onnxruntime converts both when it loads the model, and still computes in 32 bits. The
+folder is written only if its logits match torch's on a sample. Needs the extra `nano` (torch).
 """
-
-from __future__ import annotations
 
 import argparse
 import importlib
@@ -26,19 +23,18 @@ import numpy as np
 from storm_calm.agents.reasoners.engine import Engine
 
 TOLERANCE = 1e-3
-"""The most by which a logit may differ between torch and onnxruntime."""
+"""Largest allowed difference of a logit between torch and onnxruntime."""
 WEIGHTS = "model.onnx.data"
 COPIED = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
-SAMPLE = 200
-"""Tokens of the sample."""
+SAMPLE_TOKENS = 200
 
 
 def export(checkpoint: Path, out: Path, *, with_checkpoint: bool = False) -> float:
-    """Write `out` anew from `checkpoint`; the largest difference of a logit to torch's.
+    """Write `out` from `checkpoint`, and return the largest difference of a logit from torch's.
 
-    with_checkpoint: put the checkpoint there as well, in 16 bits, so that one can train on from this folder.
-    Files of other names in `out` stay. Raises ValueError where the checkpoint lacks something or a package is missing,
-    where the logits differ by more than `TOLERANCE`, and where a file would tell a path of this machine.
+    with_checkpoint: also copy the checkpoint, in 16 bits, so that training can continue from this folder.
+    Raises ValueError if a file of the checkpoint or a package is missing, if logits differ by more than `TOLERANCE`,
+    and if a file contains a path of this machine. Files with other names in `out` are kept.
     """
     for package in ("torch", "transformers", "onnx", "onnxruntime_genai"):
         try:
@@ -71,34 +67,33 @@ def export(checkpoint: Path, out: Path, *, with_checkpoint: bool = False) -> flo
 
 
 def compare(model: Any, folder: Path) -> float:
-    """The largest difference of a logit between a torch model and the one in `folder`, on random tokens.
+    """Return the largest difference of a logit between a torch model and the one in `folder`, on random tokens.
 
-    Half of them are computed at once and the others one after another, so the KV cache is compared as well.
+    Half of the tokens are a prefill and the rest are decoded one by one, so the KV cache is compared as well.
     """
     import torch
 
-    ids = np.random.default_rng(0).integers(0, model.config.vocab_size, SAMPLE)
+    ids = np.random.default_rng(0).integers(0, model.config.vocab_size, SAMPLE_TOKENS)
     with torch.no_grad():
         expected = model(input_ids=torch.tensor(ids)[None]).logits[0].numpy()
     differences: list[float] = []
     engine = Engine(folder)
     with engine.caches.lease(ids.tolist()) as cache:
-        for end in range(SAMPLE // 2, SAMPLE + 1):
+        for end in range(SAMPLE_TOKENS // 2, SAMPLE_TOKENS + 1):
             logits = cache.forward(ids[cache.length : end].tolist())
             differences.append(float(np.abs(logits - expected[end - 1]).max()))
     return max(differences)
 
 
 def _round(checkpoint: Path, rounded: Path) -> Any:
-    """Write the checkpoint with weights of 16 bits; the same model with these weights in 32."""
+    """Write the checkpoint with 16-bit weights, and return the model with these weights in 32 bits."""
     import torch
     from transformers import AutoModelForCausalLM
 
     shutil.copytree(checkpoint, rounded, ignore=shutil.ignore_patterns("*.safetensors", "*.bin", "*.pt"))
-    AutoModelForCausalLM.from_pretrained(checkpoint, local_files_only=True, dtype=torch.float16).save_pretrained(
-        rounded
-    )
-    # Opened anew: widening the same object would leave buffers rounded that no checkpoint holds (rotary frequencies).
+    model = AutoModelForCausalLM.from_pretrained(checkpoint, local_files_only=True, dtype=torch.float16)
+    model.save_pretrained(rounded)
+    # Loaded again, since converting this object would keep its rounded buffers (rotary frequencies).
     return AutoModelForCausalLM.from_pretrained(rounded, local_files_only=True, dtype=torch.float32).eval()
 
 
@@ -112,9 +107,9 @@ def _build(rounded: Path, built: Path, cache: Path) -> None:
 
 
 def _shrink(built: Path, done: Path, *, frequencies: np.ndarray) -> None:
-    """Write the graph again with its weights in 16 bits, and the rotary embedding's cosines and sines as formulas.
+    """Write the graph with 16-bit weights, and with formulas for the cosines and sines of the rotary embedding.
 
-    frequencies: of the rotary embedding, shape (half the size of a head,), in radians a position.
+    frequencies: those of the rotary embedding, shape (head size / 2,), in radians per position.
     """
     import onnx
     from onnx import TensorProto, external_data_helper, helper, numpy_helper
@@ -159,21 +154,20 @@ def _shrink(built: Path, done: Path, *, frequencies: np.ndarray) -> None:
 
 
 def _check_paths(folder: Path, paths: tuple[Path, ...]) -> None:
-    """Raise ValueError where a file names one of `paths` (or the home folder): it is going to be published."""
+    """Raise ValueError if a file contains one of `paths` or the home folder, since the folder may be published."""
     for file in folder.iterdir():
         content = file.read_bytes()
         for path in (*paths, Path.home()):
-            words = str(path.resolve())
-            if len(words) > 5 and words.encode() in content:
-                raise ValueError(f"{file.name} names {words}, a path of this machine")
+            name = str(path.resolve())
+            if len(name) > 5 and name.encode() in content:
+                raise ValueError(f"{file.name} contains {name}, a path of this machine")
 
 
 def main() -> None:
-    """The command."""
     parser = argparse.ArgumentParser(description="Make the nano reasoner's folder from a transformers checkpoint.")
     parser.add_argument("checkpoint", type=Path, help="folder of a Qwen3 checkpoint with its tokenizer")
     parser.add_argument("out", type=Path, help="folder to write")
-    parser.add_argument("--with-checkpoint", action="store_true", help="put the checkpoint there too, in 16 bits")
+    parser.add_argument("--with-checkpoint", action="store_true", help="also copy the checkpoint, in 16 bits")
     arguments = parser.parse_args()
     try:
         difference = export(arguments.checkpoint, arguments.out, with_checkpoint=arguments.with_checkpoint)

@@ -1,49 +1,44 @@
 """The programs that the nano model learns to write: one short OR-Tools program for each problem family.
 
-A program is kept as tagged lines, so that a flaw can be made on purpose: drop a line tagged "limit", relax the line
-tagged "variables", turn the line tagged "objective" around.
+The lines have tags, so that flaws can be inserted: drop a "limit" line, relax the "variables", reverse the "objective".
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Tag = Literal["import", "model", "data", "variables", "rule", "limit", "demand", "objective", "solve", "print"]
-"""What a line is for. "limit" may be left out (a missing constraint that numbers give away), "demand" turned around
-(an optimum of 0 that the model must notice), "rule" is structure."""
+"""The purpose of a line. A "limit" can be dropped (a missing constraint that numbers reveal), a "demand" reversed
+(an optimum of 0 that the model must notice); a "rule" is structure."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedProgram:
-    """A program as (tag, line) pairs; a line may span several rows of text."""
+    """A program as (tag, line) pairs; a line may contain line breaks."""
 
     lines: tuple[tuple[Tag, str], ...]
 
     @property
     def code(self) -> str:
-        """The source, ending with a newline."""
+        """The source code, ending with a newline."""
         return "".join(f"{line}\n" for _, line in self.lines)
 
     def tags(self, tag: Tag) -> list[int]:
-        """Indices of the lines with this tag."""
         return [i for i, (found, _) in enumerate(self.lines) if found == tag]
 
-    def without(self, index: int) -> TaggedProgram:
-        """The program with one line left out."""
+    def without(self, index: int) -> "TaggedProgram":
         return TaggedProgram(self.lines[:index] + self.lines[index + 1 :])
 
-    def rewrite(self, index: int, old: str, new: str) -> TaggedProgram:
-        """The program with `old` replaced by `new` in one line."""
+    def rewrite(self, index: int, old: str, new: str) -> "TaggedProgram":
+        """Return the program with `old` replaced by `new` in one line."""
         tag, line = self.lines[index]
         assert old in line, f"{old!r} is not in {line!r}"
         return TaggedProgram((*self.lines[:index], (tag, line.replace(old, new)), *self.lines[index + 1 :]))
 
 
 def program(family: str, data: dict[str, Any]) -> TaggedProgram:
-    """The right program for this family and data."""
-    return TaggedProgram(tuple(_WRITERS[family](data)))
+    """Return the correct program for the data of an instance."""
+    return TaggedProgram(tuple(PROGRAMS[family](data)))
 
 
 Lines = list[tuple[Tag, str]]
@@ -54,7 +49,6 @@ def _dot(coefficients: str | list[int]) -> str:
 
 
 def _linear(engine: str, body: Lines) -> Lines:
-    """A pywraplp program around its body."""
     return [
         ("import", "from ortools.linear_solver import pywraplp"),
         ("model", f"s = pywraplp.Solver.CreateSolver('{engine}')"),
@@ -65,7 +59,6 @@ def _linear(engine: str, body: Lines) -> Lines:
 
 
 def _constraint(body: Lines) -> Lines:
-    """A CP-SAT program around its body."""
     return [
         ("import", "from ortools.sat.python import cp_model"),
         ("model", "m = cp_model.CpModel()"),
@@ -79,47 +72,35 @@ def _kind(whole: bool) -> str:
     return "IntVar" if whole else "NumVar"
 
 
-def _product_mix(data: dict[str, Any]) -> Lines:
-    return _linear("SCIP", [
+PROGRAMS: dict[str, Callable[[dict[str, Any]], Lines]] = {
+    "product_mix": lambda data: _linear("SCIP", [
         ("data", f"p = {data['profit']}"),
         ("variables", f"x = [s.{_kind(data['whole'])}(0, s.infinity(), '') for _ in p]"),
         *(("limit", f"s.Add({_dot(row)} <= {top})") for row, top in zip(data["use"], data["limit"], strict=True)),
         ("objective", f"s.Maximize({_dot('p')})"),
-    ])  # fmt: skip
-
-
-def _knapsack(data: dict[str, Any]) -> Lines:
-    return _constraint([
+    ]),
+    "knapsack": lambda data: _constraint([
         ("data", f"w = {data['weight']}"),
         ("data", f"p = {data['value']}"),
         ("variables", "x = [m.new_bool_var('') for _ in w]"),
         ("limit", f"m.add({_dot('w')} <= {data['capacity']})"),
         ("objective", f"m.maximize({_dot('p')})"),
-    ])  # fmt: skip
-
-
-def _diet(data: dict[str, Any]) -> Lines:
-    return _linear("SCIP", [
+    ]),
+    "diet": lambda data: _linear("SCIP", [
         ("data", f"c = {data['cost']}"),
         ("variables", f"x = [s.{_kind(data['whole'])}(0, s.infinity(), '') for _ in c]"),
         *(("limit", f"s.Add({_dot(row)} >= {low})") for row, low in zip(data["gives"], data["need"], strict=True)),
         ("objective", f"s.Minimize({_dot('c')})"),
-    ])  # fmt: skip
-
-
-def _assignment(data: dict[str, Any]) -> Lines:
-    goal = "Maximize" if data["maximize"] else "Minimize"
-    return _linear("SCIP", [
+    ]),
+    "assignment": lambda data: _linear("SCIP", [
         ("data", f"c = {data['cost']}"),
         ("variables", "x = [[s.BoolVar('') for _ in c] for _ in c]"),
         ("rule", "for i in range(3):\n    s.Add(sum(x[i]) == 1)"),
         ("rule", "for j in range(3):\n    s.Add(sum(r[j] for r in x) == 1)"),
-        ("objective", f"s.{goal}(sum(a * v for r, q in zip(c, x) for a, v in zip(r, q)))"),
-    ])  # fmt: skip
-
-
-def _transportation(data: dict[str, Any]) -> Lines:
-    return _linear("GLOP", [
+        ("objective", f"s.{'Maximize' if data['maximize'] else 'Minimize'}"
+                      "(sum(a * v for r, q in zip(c, x) for a, v in zip(r, q)))"),
+    ]),
+    "transportation": lambda data: _linear("GLOP", [
         ("data", f"a = {data['supply']}"),
         ("data", f"c = {data['cost']}"),
         ("data", f"d = {data['demand']}"),
@@ -127,22 +108,16 @@ def _transportation(data: dict[str, Any]) -> Lines:
         ("limit", "for i in range(len(c)):\n    s.Add(sum(x[i]) <= a[i])"),
         ("demand", "for j in range(len(d)):\n    s.Add(sum(r[j] for r in x) >= d[j])"),
         ("objective", "s.Minimize(sum(k * v for r, q in zip(c, x) for k, v in zip(r, q)))"),
-    ])  # fmt: skip
-
-
-def _investment(data: dict[str, Any]) -> Lines:
-    return _linear("GLOP", [
+    ]),
+    "investment": lambda data: _linear("GLOP", [
         ("data", f"r = {data['rate']}"),
         ("data", f"u = {data['cap']}"),
         ("variables", "x = [s.NumVar(0, k, '') for k in u]"),
         ("limit", f"s.Add(sum(x) <= {data['budget']})"),
         ("limit", f"s.Add(x[0] >= {data['least']})"),
         ("objective", "s.Maximize(sum(a * v / 100 for a, v in zip(r, x)))"),
-    ])  # fmt: skip
-
-
-def _production(data: dict[str, Any]) -> Lines:
-    return _linear("GLOP", [
+    ]),
+    "production": lambda data: _linear("GLOP", [
         ("data", f"d = {data['demand']}"),
         ("data", f"c = {data['cost']}"),
         ("variables", "x = [s.NumVar(0, s.infinity(), '') for _ in d]\nk = [s.NumVar(0, s.infinity(), '') for _ in d]"),
@@ -150,11 +125,8 @@ def _production(data: dict[str, Any]) -> Lines:
         ("demand", "for t in range(len(d)):\n"
                    f"    s.Add((k[t - 1] if t else {data['stock']}) + x[t] == d[t] + k[t])"),
         ("objective", f"s.Minimize({_dot('c')} + {data['hold']} * sum(k))"),
-    ])  # fmt: skip
-
-
-def _facility(data: dict[str, Any]) -> Lines:
-    return _linear("SCIP", [
+    ]),
+    "facility": lambda data: _linear("SCIP", [
         ("data", f"f = {data['fixed']}"),
         ("data", f"a = {data['capacity']}"),
         ("data", f"c = {data['cost']}"),
@@ -164,44 +136,31 @@ def _facility(data: dict[str, Any]) -> Lines:
         ("demand", "for j in range(len(d)):\n    s.Add(sum(r[j] for r in x) >= d[j])"),
         ("objective", "s.Minimize(sum(a * v for a, v in zip(f, y)) + "
                       "sum(k * v for r, q in zip(c, x) for k, v in zip(r, q)))"),
-    ])  # fmt: skip
-
-
-def _covering(data: dict[str, Any]) -> Lines:
-    return _linear("SCIP", [
+    ]),
+    "covering": lambda data: _linear("SCIP", [
         ("data", f"c = {data['cost']}"),
         ("data", f"z = {data['covers']}"),
         ("variables", "x = [s.BoolVar('') for _ in c]"),
         ("demand", f"for k in range(1, {data['zones'] + 1}):\n    s.Add(sum(v for v, r in zip(x, z) if k in r) >= 1)"),
         ("objective", f"s.Minimize({_dot('c')})"),
-    ])  # fmt: skip
-
-
-def _bin_packing(data: dict[str, Any]) -> Lines:
-    return _linear("SCIP", [
+    ]),
+    "bin_packing": lambda data: _linear("SCIP", [
         ("data", f"w = {data['size']}"),
         ("variables", "y = [s.BoolVar('') for _ in w]\nx = [[s.BoolVar('') for _ in w] for _ in w]"),
         ("demand", "for r in x:\n    s.Add(sum(r) == 1)"),
         ("rule", "for b in range(len(w)):\n"
                  f"    s.Add(sum(a * r[b] for a, r in zip(w, x)) <= {data['capacity']} * y[b])"),
         ("objective", "s.Minimize(sum(y))"),
-    ])  # fmt: skip
-
-
-def _scheduling(data: dict[str, Any]) -> Lines:
-    count = data["machines"]
-    return _constraint([
+    ]),
+    "scheduling": lambda data: _constraint([
         ("data", f"t = {data['time']}"),
-        ("variables", f"x = [[m.new_bool_var('') for _ in range({count})] for _ in t]\n"
+        ("variables", f"x = [[m.new_bool_var('') for _ in range({data['machines']})] for _ in t]\n"
                       "e = m.new_int_var(0, sum(t), '')"),
         ("demand", "for r in x:\n    m.add(sum(r) == 1)"),
-        ("rule", f"for k in range({count}):\n    m.add(sum(a * r[k] for a, r in zip(t, x)) <= e)"),
+        ("rule", f"for k in range({data['machines']}):\n    m.add(sum(a * r[k] for a, r in zip(t, x)) <= e)"),
         ("objective", "m.minimize(e)"),
-    ])  # fmt: skip
-
-
-def _blending(data: dict[str, Any]) -> Lines:
-    return _linear("GLOP", [
+    ]),
+    "blending": lambda data: _linear("GLOP", [
         ("data", f"c = {data['cost']}"),
         ("data", f"q = {data['share']}"),
         ("data", f"u = {data['stock']}"),
@@ -210,20 +169,5 @@ def _blending(data: dict[str, Any]) -> Lines:
         ("limit", f"s.Add(sum((a - {data['least']}) * v for a, v in zip(q, x)) >= 0)"),
         ("demand", f"s.Add(sum(x) == {data['total']})"),
         ("objective", f"s.Minimize({_dot('c')})"),
-    ])  # fmt: skip
-
-
-_WRITERS: dict[str, Callable[[dict[str, Any]], Lines]] = {
-    "product_mix": _product_mix,
-    "knapsack": _knapsack,
-    "diet": _diet,
-    "assignment": _assignment,
-    "transportation": _transportation,
-    "investment": _investment,
-    "production": _production,
-    "facility": _facility,
-    "covering": _covering,
-    "bin_packing": _bin_packing,
-    "scheduling": _scheduling,
-    "blending": _blending,
-}
+    ]),
+}  # fmt: skip

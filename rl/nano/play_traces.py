@@ -1,15 +1,11 @@
-"""The traces that the nano model is pretrained on: right ones, flawed ones, mended ones and hinted ones.
+"""Play the traces that the nano model is pretrained on: correct, flawed, repaired and hinted ones.
 
-A trace is not written down but played: its segments go through the same `SolverEnv` that curation and reinforcement
-learning use, so its programs really run, its outputs are what a solver said, and its token ids meet at the very seams
-that they meet at later. What kind of trace an instance becomes is drawn from `MIX`, which states every flaw's rate.
+A trace is played through the `SolverEnv` of curation and training. So its programs run, its outputs come from solvers,
+and its tokens are split into segments exactly as at inference. The kind of each trace is sampled from `MIX`.
 """
-
-from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Literal
 
 from storm_calm.env.episode import Episode
 from storm_calm.env.problem import Problem
@@ -19,23 +15,7 @@ from storm_calm.env.solver_env import SolverEnv
 from storm_calm.rl.nano.trace_builder import TraceBuilder, UnsuitableInstanceError
 from storm_calm.rl.nano.trace_kinds import TRACE_KINDS
 
-TraceKind = Literal[
-    "direct",
-    "mended_error",
-    "mended_zero",
-    "by_hand",
-    "fragment",
-    "imagined_output",
-    "overruled",
-    "wrong_sense",
-    "missing_constraint",
-    "wrong_type",
-    "misread_number",
-    "status_ignored",
-    "unmended_error",
-]
-
-MIX: dict[Difficulty, dict[TraceKind, float]] = {
+MIX: dict[Difficulty, dict[str, float]] = {
     "easy": {
         "direct": 0.36, "mended_error": 0.08,
         "by_hand": 0.14, "fragment": 0.05, "imagined_output": 0.04, "overruled": 0.08,
@@ -49,10 +29,10 @@ MIX: dict[Difficulty, dict[TraceKind, float]] = {
         "misread_number": 0.04, "status_ignored": 0.01, "unmended_error": 0.05,
     },
 }  # fmt: skip
-"""Share of each kind among traces without a hint, by difficulty. A kind that an instance cannot show is drawn again."""
+"""Share of each of the `TRACE_KINDS` among traces without a hint, by difficulty. Unsuitable kinds are sampled again."""
 
 HINTED_SHARE = 0.35
-"""Share of all traces in which a flaw is cut away, a hint stands in its place, and the rest is right."""
+"""Share of all traces in which a hint replaces a flaw and the rest is correct."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,15 +40,14 @@ class Trace:
     """A played trace with its labels."""
 
     episode: Episode
-    """The run; its transcript has ids and masks."""
-    kind: TraceKind
-    """What kind of trace it is; with a hint, the kind of flaw that was cut away."""
+    kind: str
+    """One of `TRACE_KINDS`; with a hint, the kind of the replaced flaw."""
     hinted: bool
-    """Whether the flaw was cut away and a hint given."""
+    """Whether a hint replaced the flaw."""
     flaw_offset: int | None
-    """Where the flaw begins in the transcript's text; None without a flaw or where a hint replaced it."""
+    """The offset of the flaw in the transcript's text; None without a flaw, or if a hint replaced it."""
     learn_from: int
-    """Index of the first span that is learned: what stands before a hint is not, or flaws would become likelier."""
+    """Index of the first span with loss. Text before a hint has none, since learning it would make flaws likelier."""
 
 
 THOUGHTS: dict[str, tuple[str, ...]] = {
@@ -99,23 +78,16 @@ THOUGHTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def play(
-    env: SolverEnv, instance: Instance, problem: Problem, kind: TraceKind, *, hinted: bool, rng: random.Random
-) -> Trace:
+def play(env: SolverEnv, instance: Instance, problem: Problem, kind: str, *, hinted: bool, rng: random.Random) -> Trace:
     """Play one trace of this kind through the environment.
 
-    Raises UnsuitableInstanceError if the instance cannot show it, such as without an integer variable to relax.
+    Raises UnsuitableInstanceError if the instance does not allow it, for example without an integer variable to relax.
     """
     env.reset(problem)
     builder = TraceBuilder(env, instance, rng, hinted)
     builder.think(rng.choice(THOUGHTS[instance.family]) + "\n")
     TRACE_KINDS[kind](builder)
     if hinted and builder.learn_from == 0:
-        raise UnsuitableInstanceError("nothing was cut")
-    return Trace(
-        episode=env.episode,
-        kind=kind,
-        hinted=hinted,
-        flaw_offset=builder.flaw_offset,
-        learn_from=builder.learn_from,
-    )
+        raise UnsuitableInstanceError("no flaw to replace by a hint")
+    offset, learn_from = builder.flaw_offset, builder.learn_from
+    return Trace(episode=env.episode, kind=kind, hinted=hinted, flaw_offset=offset, learn_from=learn_from)

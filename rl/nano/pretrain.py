@@ -1,11 +1,9 @@
-"""Pretraining the nano model in three stages: copying drills, then what is right, then the whole mix.
+"""Pretrain the nano model in three stages: copying drills, then correct traces, then the whole mix.
 
-Copying numbers from the question into a program is what takes long and then comes suddenly, so it is learned first: in
-drills, then on traces whose learned part holds no flaw; the flaws join last. The loss is on model text alone. One
-process for each core, gradients averaged between them: at this size that is quicker than threads.
+Copying numbers from the question into a program takes longest to emerge, so drills come first. Then come traces without
+flaws in their learned part, and the flaws come last. Only model text has a loss. Each core runs a process, and
+gradients are averaged: at this model size that is faster than threads.
 """
-
-from __future__ import annotations
 
 import math
 import tempfile
@@ -24,37 +22,37 @@ from storm_calm.rl.nano.nano_tokenizer import CONTEXT, IM_END, IM_START, PAD, SP
 from storm_calm.rl.nano.pretraining_corpus import Corpus
 
 IGNORED = -100
-"""Target of a token that is not learned."""
+"""Target of a token without loss."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainConfig:
-    """Shape of the model and course of its training."""
+    """Shape of the model and schedule of its training."""
 
     hidden: int = 192
-    """Width."""
+    """Hidden size."""
     layers: int = 4
-    """Depth."""
+    """Number of layers."""
     tokens: int = 12_800_000
     """Tokens to train on, padding included."""
     drill_share: float = 0.05
-    """Part of the training that is drills."""
+    """Fraction of the training that ends the stage of drills."""
     right_share: float = 0.5
-    """Part of the training that sees right traces alone; what is left sees all."""
+    """Fraction of the training that ends the stage of correct traces; the rest sees all traces."""
     batch_tokens: int = 2_000
     """Tokens in a batch of one process, padding included."""
     rate: float = 3e-3
-    """Peak learning rate of embeddings and norms (AdamW); linear warm-up, then cosine to a twentieth."""
+    """Peak learning rate of embeddings and norms (AdamW); linear warm-up, then cosine decay to a twentieth."""
     matrix_rate: float = 8e-3
-    """Peak learning rate of the matrices (Muon), on the same course."""
+    """Peak learning rate of the matrices (Muon), with the same schedule."""
     warmup: int = 100
     """Steps of warm-up."""
     seed: int = 20_251_004
-    """Seed of weights and order."""
+    """Seed of the initial weights and of the order of batches."""
 
 
 def new_model(config: PretrainConfig) -> Qwen3ForCausalLM:
-    """An untrained Qwen3 of the nano shape."""
+    """Return an untrained Qwen3 model of the nano shape."""
     torch.manual_seed(config.seed)
     return Qwen3ForCausalLM(
         Qwen3Config(
@@ -79,20 +77,19 @@ def new_model(config: PretrainConfig) -> Qwen3ForCausalLM:
 def pretrain(
     drills: Corpus, corpus: Corpus, config: PretrainConfig, *, out: Path, processes: int, seconds: float | None = None
 ) -> None:
-    """Train a new model for `config.tokens` tokens, or for `seconds` if that is shorter; its weights go to `out`.
+    """Train a new model for `config.tokens` tokens, or at most `seconds`; write its weights to `out`.
 
-    Prints the loss as it goes. Only a run that is not cut short by `seconds` is the same run again.
+    Prints the loss. A run is reproducible unless `seconds` cuts it short.
     """
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(
-            _train, (processes, f"file://{folder}/meeting", drills, corpus, config, out, seconds), nprocs=processes
-        )
+        arguments = (processes, f"file://{folder}/rendezvous", drills, corpus, config, out, seconds)
+        multiprocessing.spawn(_train, arguments, nprocs=processes)
 
 
 def _train(
     rank: int,
     processes: int,
-    meeting: str,
+    rendezvous: str,
     drills: Corpus,
     corpus: Corpus,
     config: PretrainConfig,
@@ -100,11 +97,11 @@ def _train(
     seconds: float | None,
 ) -> None:
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=processes)
+    distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=processes)
     model = new_model(config)
     model.train()
     parameters = list(model.parameters())
-    # Muon on the matrices between the layers, AdamW on the rest: the heads that copy form in a third of the steps.
+    # Muon on the hidden matrices, AdamW on the rest: the copying heads form in a third of the steps.
     hidden_matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     rest = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     optimizers: list[torch.optim.Optimizer] = [
@@ -129,15 +126,14 @@ def _train(
         loss = torch.nn.functional.cross_entropy(logits.float(), targets[chosen])
         loss.backward()
 
-        # One message carries the gradients and what all must agree on: how many tokens, and what time it is.
+        # One message has the gradients, and the tokens and time that all processes must agree on.
         gradients = torch.cat([p.grad.flatten() for p in parameters])
         elapsed = time.monotonic() - began
         facts = torch.tensor([loss.item(), ids.numel() / 1e6, elapsed])
         message = torch.cat([gradients, facts])
         distributed.all_reduce(message)
-        for parameter, part in zip(
-            parameters, message[: len(gradients)].split([p.numel() for p in parameters]), strict=True
-        ):
+        parts = message[: len(gradients)].split([p.numel() for p in parameters])
+        for parameter, part in zip(parameters, parts, strict=True):
             parameter.grad = part.view_as(parameter) / processes
         shared_loss, tokens, clock = message[len(gradients) :].tolist()
         seen += round(tokens * 1e6)
@@ -172,11 +168,11 @@ TEMPLATE = """\
 <think>
 {% endif -%}
 """
-"""The chat template, as `agents.reasoners.chat_template` renders it."""
+"""The chat template, equal to `agents.reasoners.chat_template`."""
 
 
 def save(weights: Path, tokenizer: Tokenizer, folder: Path, *, temperature: float) -> None:
-    """Write a checkpoint that transformers opens: weights in 16 bits, tokenizer, template, sampling."""
+    """Write a transformers checkpoint: 16-bit weights, tokenizer, chat template, and sampling defaults."""
     model = Qwen3ForCausalLM.from_pretrained(weights)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -201,9 +197,10 @@ def save(weights: Path, tokenizer: Tokenizer, folder: Path, *, temperature: floa
 def _batches(
     corpus: Corpus, config: PretrainConfig, order: np.random.Generator, *, right_only: bool
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless batches of (ids, targets), both of shape (traces, tokens); targets are shifted, -100 where not learned.
+    """Yield endless batches of (ids, targets), both of shape (traces, tokens).
 
-    Traces of like length go together, so little is padding.
+    Targets are shifted by one token, and -100 for tokens without loss. Batches have traces of similar length, so there
+    is little padding.
     """
     lengths = np.diff(corpus.starts)
     rows = np.flatnonzero(corpus.right) if right_only else np.arange(len(lengths))

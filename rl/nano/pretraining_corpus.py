@@ -1,20 +1,19 @@
-"""Playing the corpus: many traces, in many processes, into one file of ids and loss masks.
+"""Build the pretraining corpus: play many traces in several processes, and store token ids and loss masks.
 
-Only instances of the train split are played. A trace's draws depend on the seed, its worker and its turn alone, so the
+Only training instances are played. Sampling depends on the seed, the worker and the order of its traces alone, so the
 same call gives the same corpus.
 """
 
-from __future__ import annotations
-
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.problems.families import FAMILIES, instances
 from storm_calm.env.reasoner import PromptRenderer
 from storm_calm.env.solver_env import SolverEnv
-from storm_calm.rl.nano.play_traces import HINTED_SHARE, MIX, Trace, TraceKind, play
+from storm_calm.rl.nano.play_traces import HINTED_SHARE, MIX, Trace, play
 from storm_calm.rl.nano.trace_builder import UnsuitableInstanceError
 from storm_calm.sandbox import Sandbox, open_sandbox
 
@@ -33,30 +32,26 @@ class Corpus:
     """Played traces as flat arrays."""
 
     ids: np.ndarray
-    """Token ids of all traces one after another, uint16, shape (tokens,)."""
+    """Token ids of all traces, concatenated, uint16, shape (tokens,)."""
     learn: np.ndarray
-    """1 where a token is learned, uint8, shape (tokens,)."""
+    """The loss mask, uint8, shape (tokens,)."""
     starts: np.ndarray
-    """Where each trace begins in `ids`, and the end of the last, int64, shape (traces + 1,)."""
+    """The index of each trace's first token, and the number of tokens, int64, shape (traces + 1,)."""
     right: np.ndarray
-    """Whether what is learned of a trace holds no flaw, bool, shape (traces,)."""
+    """Whether the tokens with loss contain no flaw, bool, shape (traces,)."""
     labels: np.ndarray
     """"family/kind" or "family/kind/hinted" of each trace, shape (traces,)."""
 
     def save(self, path: Path) -> None:
-        """Write it as a compressed npz file."""
-        np.savez_compressed(
-            path, ids=self.ids, learn=self.learn, starts=self.starts, right=self.right, labels=self.labels
-        )
+        np.savez_compressed(path, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
-    def load(cls, path: Path) -> Corpus:
-        """Read what `save` wrote."""
+    def load(cls, path: Path) -> Self:
         with np.load(path) as data:
-            return cls(**{name: data[name] for name in ("ids", "learn", "starts", "right", "labels")})
+            return cls(**{field.name: data[field.name] for field in fields(cls)})
 
     def rates(self) -> dict[str, float]:
-        """Share of each kind among the traces without a hint, and of hinted ones among all, as they came out."""
+        """Return the share of each kind among traces without a hint, and of hinted traces among all."""
         kinds = [label.split("/")[1:] for label in self.labels]
         plain = Counter(kind[0] for kind in kinds if len(kind) == 1)
         total = sum(plain.values())
@@ -64,7 +59,7 @@ class Corpus:
 
 
 def traces(renderer: PromptRenderer, sandbox: Sandbox, *, seed: str) -> Iterator[Trace]:
-    """Endless traces of the train split, the families in turn, kinds drawn by `MIX`."""
+    """Yield endless traces of training instances, the families in turn, with kinds sampled from `MIX`."""
     env = SolverEnv(sandbox, renderer)
     rng = random.Random(f"traces/{seed}")
     number = int.from_bytes(random.Random(f"instances/{seed}").randbytes(6))
@@ -73,7 +68,7 @@ def traces(renderer: PromptRenderer, sandbox: Sandbox, *, seed: str) -> Iterator
         while True:
             hinted = rng.random() < HINTED_SHARE
             mix = {k: w for k, w in MIX[instance.difficulty].items() if not hinted or k in TRIGGER_OF}
-            kind: TraceKind = rng.choices(list(mix), list(mix.values()))[0]
+            kind = rng.choices(list(mix), list(mix.values()))[0]
             try:
                 trace = play(env, instance, problem, kind, hinted=hinted, rng=rng)
             except UnsuitableInstanceError:
@@ -82,37 +77,32 @@ def traces(renderer: PromptRenderer, sandbox: Sandbox, *, seed: str) -> Iterator
         yield trace
 
 
-def build(
-    renderer: PromptRenderer, *, count: int, seed: int, workers: int, sandbox: Callable[[], Sandbox] = open_sandbox
-) -> Corpus:
-    """Play `count` traces in `workers` processes, each with a sandbox of its own."""
-    share = -(-count // workers)
-    jobs = partial(_play_many, renderer, share, seed, sandbox)
+def build(renderer: PromptRenderer, *, count: int, seed: int, workers: int) -> Corpus:
+    """Play `count` traces in `workers` processes, each with its own sandbox."""
+    jobs = partial(_play_many, renderer, -(-count // workers), seed)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         rows = [row for part in pool.map(jobs, range(workers)) for row in part][:count]
-    lengths = [len(ids) for ids, _, _, _ in rows]
-    return Corpus(
-        ids=np.concatenate([ids for ids, _, _, _ in rows]),
-        learn=np.concatenate([learn for _, learn, _, _ in rows]),
-        starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        right=np.array([right for _, _, right, _ in rows]),
-        labels=np.array([label for _, _, _, label in rows]),
-    )
+    ids, learn, right, labels = zip(*rows, strict=True)
+    return pack(ids, learn, right=np.array(right), labels=np.array(labels))
+
+
+def pack(ids: Sequence[np.ndarray], learn: Sequence[np.ndarray], *, right: np.ndarray, labels: np.ndarray) -> Corpus:
+    """Return a corpus of traces. ids, learn: the arrays of each trace."""
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64)
+    return Corpus(ids=np.concatenate(ids), learn=np.concatenate(learn), starts=starts, right=right, labels=labels)
 
 
 Row = tuple[np.ndarray, np.ndarray, bool, str]
 
 
-def _play_many(
-    renderer: PromptRenderer, count: int, seed: int, sandbox: Callable[[], Sandbox], worker: int
-) -> list[Row]:
-    with sandbox() as opened:
-        return [_row(trace) for trace in islice(traces(renderer, opened, seed=f"{seed}/{worker}"), count)]
+def _play_many(renderer: PromptRenderer, count: int, seed: int, worker: int) -> list[Row]:
+    with open_sandbox() as sandbox:
+        return [_row(trace) for trace in islice(traces(renderer, sandbox, seed=f"{seed}/{worker}"), count)]
 
 
 def _row(trace: Trace) -> Row:
     transcript = trace.episode.transcript
-    assert transcript.ids is not None, "the renderer gave no ids"
+    assert transcript.ids is not None, "the renderer has no tokenizer"
     learn = np.array(loss_mask(transcript, "rl"), dtype=np.uint8)
     skipped = sum(len(span.ids or ()) for span in transcript.spans[: trace.learn_from])
     learn[:skipped] = 0

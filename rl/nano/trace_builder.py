@@ -1,6 +1,4 @@
-"""Build a trace through the environment: the model's text, where its flaw begins, and the hint in its place."""
-
-from __future__ import annotations
+"""Build a trace in the environment: write model text, mark the start of a flaw, and replace the flaw by a hint."""
 
 import random
 import re
@@ -20,11 +18,11 @@ SUMMARY = ("So the optimum is {}.", "That is the optimal value, {}.")
 
 
 class UnsuitableInstanceError(Exception):
-    """This instance cannot show this kind of trace."""
+    """An instance does not allow this kind of trace."""
 
 
 class TraceBuilder:
-    """Writes the model's text into an environment, and knows where a flaw begins."""
+    """A writer of model text into an environment."""
 
     def __init__(self, env: SolverEnv, instance: Instance, rng: random.Random, hinted: bool) -> None:
         self.env, self.instance, self.rng, self.hinted = env, instance, rng, hinted
@@ -34,28 +32,26 @@ class TraceBuilder:
         self._pending = ""
 
     def think(self, text: str) -> None:
-        """Words that the next `run` or `end` begins with."""
+        """Add text that is written with the next program, hint or answer."""
         self._pending += text
 
     def flaw(self) -> None:
-        """Mark where the flaw begins: at what is said next."""
+        """Mark the start of the flaw: the text that is added next."""
         self.flaw_offset = len(self.env.episode.transcript.text) + len(self._pending)
 
     def hint(self, kind: str) -> None:
-        """Say what is pending, cut it at the flaw, drop in a hint."""
+        """Write the pending text, cut it at the flaw, and insert a hint."""
         assert self.flaw_offset is not None
-        self._say(end=False)
-        wording = self.rng.choice(HINTS[kind])
-        self.env.intervene(
-            Finding(trigger=TRIGGER_OF[kind], offset=self.flaw_offset, evidence=kind, confidence=1.0), wording
-        )
+        self._write(end=False)
+        finding = Finding(trigger=TRIGGER_OF[kind], offset=self.flaw_offset, evidence=kind, confidence=1.0)
+        self.env.intervene(finding, self.rng.choice(HINTS[kind]))
         self.flaw_offset = None
         self.learn_from = len(self.env.episode.transcript.spans)
 
     def run(self, code: str) -> str:
-        """Write a code block, run it, and return what it printed or the last line of its error."""
+        """Write a code block, run it, and return its output, or the last line of its error."""
         self._pending += f"```python\n{code}```\n"
-        self._say(end=False)
+        self._write(end=False)
         execution = self.env.act().execution
         if execution is None:
             raise UnsuitableInstanceError("the program was not run")
@@ -64,53 +60,46 @@ class TraceBuilder:
         return execution.stdout.strip()
 
     def answer(self, value: str) -> None:
-        """Close the thought and box the answer."""
+        """Close the `<think>` block and write the boxed answer."""
         self._pending += f"</think>\nThe answer is \\boxed{{{value}}}."
-        self._say(end=True)
+        self._write(end=True)
         self.env.act()
 
-    def _say(self, *, end: bool) -> None:
-        self.env.write(to_generation(self.env, self._pending, end=end))
-        self._pending = ""
+    def _write(self, *, end: bool) -> None:
+        """Write the pending text as a model's generation. end: whether it closes the turn."""
+        text, self._pending = self._pending, ""
+        ids, ends = self.env.renderer.encode_marked(text + (IM_END if end else "")) or (None, None)
+        if ends and end:
+            ends = (*ends[:-1], len(text))
+        self.env.write(Generation(text=text, ids=ids, ends=ends, finish="end" if end else "stop"))
 
     def report(self, output: str) -> None:
-        """Say what the solver returned and answer with it."""
+        """Report the result of a program, and answer with it."""
         if not is_result(output):
             raise UnsuitableInstanceError(f"no result to report: {output!r}")
-        sentence = (
-            "There is no feasible solution." if output == "infeasible" else self.rng.choice(REPORT).format(output)
-        )
-        self.think(sentence + "\n")
+        infeasible = output == "infeasible"
+        self.think(("There is no feasible solution." if infeasible else self.rng.choice(REPORT).format(output)) + "\n")
         self.answer(output)
 
     def solve(self) -> str:
-        """Announce a program, run the right one, return its output."""
+        """Announce and run the correct program, and return its output."""
         self.think(self.rng.choice(PLAN) + "\n")
         return self.run(self.right.code)
 
     def guess(self, near: str) -> str:
-        """A plausible wrong value near a result."""
         if not is_number(near):
-            raise UnsuitableInstanceError("no number to be near")
+            raise UnsuitableInstanceError("not a number")
         wrong = round(float(near) * self.rng.choice((0.8, 0.9, 1.1, 1.2)))
         if abs(wrong - float(near)) < 1e-3:
-            raise UnsuitableInstanceError("the guess would be right")
+            raise UnsuitableInstanceError("the guess would be correct")
         return str(wrong)
 
     def true_value(self) -> str:
-        """The right answer, for making guesses that are near it."""
+        """Return the accepted answer, which must be a number."""
         answer = self.env.episode.problem.answers[0]
         if isinstance(answer, str):
-            raise UnsuitableInstanceError("no number is right")
+            raise UnsuitableInstanceError("the answer is not a number")
         return str(answer)
-
-
-def to_generation(env: SolverEnv, text: str, *, end: bool) -> Generation:
-    """Text as a model would have generated it, encoded by itself; with `end`, it closes its turn."""
-    ids, ends = env.renderer.encode_marked(text + (IM_END if end else "")) or (None, None)
-    if ends and end:
-        ends = (*ends[:-1], len(text))
-    return Generation(text=text, ids=ids, ends=ends, finish="end" if end else "stop")
 
 
 def is_number(text: str) -> bool:

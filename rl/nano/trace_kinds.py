@@ -1,9 +1,7 @@
-"""Write every kind of trace: right work, the flaws of the seven triggers, and how a hint repairs each.
+"""Write every kind of trace: correct solutions, the flaws of the seven triggers, and their repair after a hint.
 
-`builder.flaw()` marks where a flaw begins. With a hint, the trace is cut there again and what follows is right.
+`builder.flaw()` marks the start of a flaw. With a hint, the trace is cut there and continues correctly.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Callable
@@ -12,14 +10,12 @@ from storm_calm.rl.nano.family_programs import TaggedProgram
 from storm_calm.rl.nano.trace_builder import PLAN, REPORT, SUMMARY, TraceBuilder, UnsuitableInstanceError, is_result
 
 
-def _direct(builder: TraceBuilder) -> None:
-    if builder.hinted:
-        raise UnsuitableInstanceError("nothing to hint at")
+def direct(builder: TraceBuilder) -> None:
     builder.report(builder.solve())
 
 
 def _broken(builder: TraceBuilder) -> tuple[TaggedProgram, str]:
-    """A program that fails, and what is wrong with it in words."""
+    """Return a program with an error, and a sentence that explains the error."""
     right, rng = builder.right, builder.rng
     options: list[tuple[TaggedProgram, str]] = [(right.without(0), "The import is missing.")]
     objective = right.tags("objective")[0]
@@ -38,33 +34,37 @@ def _broken(builder: TraceBuilder) -> tuple[TaggedProgram, str]:
     return rng.choice(options)
 
 
-def _mended_error(builder: TraceBuilder) -> None:
-    if builder.hinted:
-        raise UnsuitableInstanceError("nothing to hint at")
+def _run_broken(builder: TraceBuilder) -> str:
+    """Run a program with an error, and return the sentence that explains the error."""
     broken, reason = _broken(builder)
     builder.think(builder.rng.choice(PLAN) + "\n")
-    output = builder.run(broken.code)
-    if is_result(output):
+    if is_result(builder.run(broken.code)):
         raise UnsuitableInstanceError("the broken program ran")
+    return reason
+
+
+def mended_error(builder: TraceBuilder) -> None:
+    reason = _run_broken(builder)
     builder.think(f"The program failed. {reason} Let me mend it.\n")
     builder.report(builder.run(builder.right.code))
 
 
-def _mended_zero(builder: TraceBuilder) -> None:
-    if builder.hinted or not builder.right.tags("demand"):
-        raise UnsuitableInstanceError("no demand to turn around")
+def mended_zero(builder: TraceBuilder) -> None:
+    if not builder.right.tags("demand"):
+        raise UnsuitableInstanceError("no demand to reverse")
     index = builder.right.tags("demand")[0]
     line = builder.right.lines[index][1]
-    turned = builder.right.rewrite(index, ">=", "<=") if ">=" in line else builder.right.rewrite(index, " == ", " <= ")
+    reversed_demand = (
+        builder.right.rewrite(index, ">=", "<=") if ">=" in line else builder.right.rewrite(index, " == ", " <= ")
+    )
     builder.think(builder.rng.choice(PLAN) + "\n")
-    output = builder.run(turned.code)
-    if output not in ("0.0", "-0.0"):
-        raise UnsuitableInstanceError("the turned program does not give 0")
+    if builder.run(reversed_demand.code) not in ("0.0", "-0.0"):
+        raise UnsuitableInstanceError("the result is not 0")
     builder.think("A result of 0 is not plausible. One inequality points the wrong way. Let me mend it.\n")
     builder.report(builder.run(builder.right.code))
 
 
-def _by_hand(builder: TraceBuilder) -> None:
+def by_hand(builder: TraceBuilder) -> None:
     wrong = builder.guess(builder.true_value())
     builder.flaw()
     builder.think("Let me work it out by hand.\n")
@@ -75,7 +75,7 @@ def _by_hand(builder: TraceBuilder) -> None:
     return builder.answer(wrong)
 
 
-def _fragment(builder: TraceBuilder) -> None:
+def fragment(builder: TraceBuilder) -> None:
     wrong = builder.guess(builder.true_value())
     data = "".join(f"{builder.right.lines[i][1]}\n" for i in builder.right.tags("data"))
     builder.think("Let me write down the data first.\n")
@@ -89,7 +89,7 @@ def _fragment(builder: TraceBuilder) -> None:
     return builder.answer(wrong)
 
 
-def _imagined_output(builder: TraceBuilder) -> None:
+def imagined_output(builder: TraceBuilder) -> None:
     wrong = builder.guess(builder.true_value())
     builder.flaw()
     builder.think(f"A program for this would print about {wrong}.\n")
@@ -99,7 +99,7 @@ def _imagined_output(builder: TraceBuilder) -> None:
     return builder.answer(wrong)
 
 
-def _overruled(builder: TraceBuilder) -> None:
+def overruled(builder: TraceBuilder) -> None:
     output = builder.solve()
     wrong = builder.guess(output)
     builder.think(builder.rng.choice(REPORT).format(output) + "\n")
@@ -113,7 +113,7 @@ def _overruled(builder: TraceBuilder) -> None:
 
 
 def _flawed_program(builder: TraceBuilder, flawed: TaggedProgram, kind: str) -> None:
-    """A program with a flaw in it: run and believed, or cut away before it runs."""
+    """Write a flawed program; report its result, or cut it before it runs and continue with the correct program."""
     assert flawed.code != builder.right.code
     builder.think(builder.rng.choice(PLAN) + "\n")
     builder.flaw()
@@ -124,19 +124,19 @@ def _flawed_program(builder: TraceBuilder, flawed: TaggedProgram, kind: str) -> 
     return builder.report(builder.run(flawed.code))
 
 
-def _wrong_sense(builder: TraceBuilder) -> None:
+def wrong_sense(builder: TraceBuilder) -> None:
     index = builder.right.tags("objective")[0]
     swaps = {"Maximize": "Minimize", "Minimize": "Maximize", "maximize": "minimize", "minimize": "maximize"}
     found = next(word for word in swaps if f".{word}(" in builder.right.lines[index][1])
     _flawed_program(builder, builder.right.rewrite(index, f".{found}(", f".{swaps[found]}("), "wrong_sense")
 
 
-def _missing_constraint(builder: TraceBuilder) -> None:
+def missing_constraint(builder: TraceBuilder) -> None:
     limits = builder.right.tags("limit")
     if not limits:
-        raise UnsuitableInstanceError("no constraint to leave out")
+        raise UnsuitableInstanceError("no constraint to drop")
     if len(limits) == 1 and builder.instance.family == "product_mix":
-        raise UnsuitableInstanceError("profit would have no bound")
+        raise UnsuitableInstanceError("the problem would be unbounded")
     _flawed_program(builder, builder.right.without(builder.rng.choice(limits)), "missing_constraint")
 
 
@@ -149,16 +149,16 @@ TYPE_SWAPS = (
 )
 
 
-def _wrong_type(builder: TraceBuilder) -> None:
+def wrong_type(builder: TraceBuilder) -> None:
     if builder.instance.family not in ("product_mix", "diet", "investment", "facility", "covering", "bin_packing"):
-        raise UnsuitableInstanceError("the type is not stated")
+        raise UnsuitableInstanceError("the question does not state the type")
     index = builder.right.tags("variables")[0]
     line = builder.right.lines[index][1]
     old, new = next(swap for swap in TYPE_SWAPS if swap[0] in line)
     _flawed_program(builder, builder.right.rewrite(index, old, new), "wrong_type")
 
 
-def _misread_number(builder: TraceBuilder) -> None:
+def misread_number(builder: TraceBuilder) -> None:
     index = builder.rng.choice(builder.right.tags("data"))
     line = builder.right.lines[index][1]
     numbers = list(re.finditer(r"\d{2,}", line))
@@ -170,34 +170,28 @@ def _misread_number(builder: TraceBuilder) -> None:
     digits[place] = str((int(digits[place]) + builder.rng.randint(1, 8)) % 9 + 1)
     wrong = "".join(digits)
     if re.search(rf"(?<!\d){wrong}(?!\d)", builder.instance.question.replace(",", "")):
-        raise UnsuitableInstanceError("the misread number is another one of the problem")
+        raise UnsuitableInstanceError("the misread number appears in the question")
     flawed = TaggedProgram((
         *builder.right.lines[:index],
         ("data", line[: number.start()] + wrong + line[number.end() :]),
         *builder.right.lines[index + 1 :],
     ))  # fmt: skip
     if flawed.code == builder.right.code:
-        raise UnsuitableInstanceError("the number stayed")
+        raise UnsuitableInstanceError("the number did not change")
     _flawed_program(builder, flawed, "misread_number")
 
 
-def _status_ignored(builder: TraceBuilder) -> None:
+def status_ignored(builder: TraceBuilder) -> None:
     if not isinstance(builder.env.episode.problem.answers[0], str):
         raise UnsuitableInstanceError("the status makes no difference")
-    flawed = builder.right
-    index = flawed.tags("print")[0]
-    line = flawed.lines[index][1]
-    flawed = flawed.rewrite(index, line, line.split(" if ")[0] + ")")
-    _flawed_program(builder, flawed, "status_ignored")
+    index = builder.right.tags("print")[0]
+    line = builder.right.lines[index][1]
+    _flawed_program(builder, builder.right.rewrite(index, line, line.split(" if ")[0] + ")"), "status_ignored")
 
 
-def _unmended_error(builder: TraceBuilder) -> None:
+def unmended_error(builder: TraceBuilder) -> None:
     wrong = builder.guess(builder.true_value())
-    broken, reason = _broken(builder)
-    builder.think(builder.rng.choice(PLAN) + "\n")
-    output = builder.run(broken.code)
-    if is_result(output):
-        raise UnsuitableInstanceError("the broken program ran")
+    reason = _run_broken(builder)
     builder.flaw()
     builder.think(f"The program failed, but the optimum should be about {wrong}.\n")
     if builder.hinted:
@@ -207,18 +201,8 @@ def _unmended_error(builder: TraceBuilder) -> None:
     return builder.answer(wrong)
 
 
-TRACE_KINDS: dict[str, Callable[[TraceBuilder], None]] = {
-    "direct": _direct,
-    "mended_error": _mended_error,
-    "mended_zero": _mended_zero,
-    "by_hand": _by_hand,
-    "fragment": _fragment,
-    "imagined_output": _imagined_output,
-    "overruled": _overruled,
-    "wrong_sense": _wrong_sense,
-    "missing_constraint": _missing_constraint,
-    "wrong_type": _wrong_type,
-    "misread_number": _misread_number,
-    "status_ignored": _status_ignored,
-    "unmended_error": _unmended_error,
-}
+WRITERS: tuple[Callable[[TraceBuilder], None], ...] = (
+    *(direct, mended_error, mended_zero, by_hand, fragment, imagined_output, overruled, wrong_sense),
+    *(missing_constraint, wrong_type, misread_number, status_ignored, unmended_error),
+)
+TRACE_KINDS = {writer.__name__: writer for writer in WRITERS}

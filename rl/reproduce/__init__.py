@@ -1,4 +1,4 @@
-"""The paper's curve on a laptop: base, curation, SFT, GRPO and what each comes to, on the nano model.
+"""Reproduce the paper's training curve on a laptop: base model, curation, SFT, GRPO and evaluations, with nano.
 
     from storm_calm.rl.reproduce.reproduce_config import ReproduceConfig
     from storm_calm.rl.reproduce.run_stages import reproduce
@@ -7,12 +7,5 @@
     reproduce(ReproduceConfig(), Path("runs/reproduce"), seeds=(0,))
     write_report(Path("runs/reproduce"))
 
-- `reproduce_config`: the settings
-- `stages`: the stages of a seed, in order, with `plain_pairs` and `train_subprocess`
-- `run_stages`: runs all stages of all seeds, each once, and estimates the time left
-- `stage_records`: the settings and seconds of a stage, stored beside its results
-- `measured_figures`, `paired_differences`, `paper_claims`: the numbers, and the paper's claims against them
-- `write_report`, `report_plots`: the same for people
-
-`storm reproduce` is this on the command line.
+`stages` lists the stages, `paper_claims` the comparison with the paper. The command is `storm reproduce`.
 """

@@ -1,8 +1,7 @@
-"""The plots of the report, as SVG: accuracy, flaws, and the curves of GRPO. Needs matplotlib."""
-
-from __future__ import annotations
+"""Draw the plots of the report as SVG: accuracy, flaws, and the curves of GRPO. Needs matplotlib."""
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean
@@ -17,21 +16,21 @@ PANELS = {
     "accuracy": ("right answers, %", 100.0),
     "executions": ("programs run, mean of a rollout", 1.0),
     "model_tokens": ("tokens written, mean of a rollout", 1.0),
-    "zero_variance_groups": ("groups with one reward throughout, %", 100.0),
+    "zero_variance_groups": ("groups without variance, %", 100.0),
 }
-"""What is drawn of a GRPO run: the axis, and what values are multiplied by."""
+"""The plotted series of a GRPO run: the title, and the factor that values are multiplied by."""
 
 SMOOTH = 5
-"""Steps that a thick line is the mean of, itself in the middle: a step's 64 rollouts alone are noise."""
+"""Width in steps of the moving average: the 64 rollouts of a single step are too noisy."""
 
 
 def accuracy_plot(figures: Figures) -> str:
-    """Accuracy of each model by difficulty, with 95 % intervals, and a dot for each seed where there are several."""
+    """Plot the accuracy of each model by difficulty, with 95 % intervals, and a dot for each of several seeds."""
     with _figure(width=8.4, height=3.6) as (figure, [axes]):
         axes.grid(axis="x", visible=False)
         count = len(MODELS)
         for name, model in figures.models.items():
-            number = list(MODELS).index(name)  # A model keeps its colour where another one is missing.
+            number = list(MODELS).index(name)  # A model keeps its colour if another one is missing.
             for place, difficulty in enumerate(DIFFICULTIES):
                 one = model.accuracy.get(difficulty)
                 if one is None:
@@ -47,10 +46,8 @@ def accuracy_plot(figures: Figures) -> str:
                     label=model.label if difficulty == DIFFICULTIES[0] else None,
                 )
                 if len(one.by_seed) > 1:
-                    beside = [x + 0.045] * len(one.by_seed)
-                    axes.plot(
-                        beside, [100 * value for value in one.by_seed], ".", ms=4, color=COLOURS[number], alpha=0.6
-                    )
+                    dots = [100 * value for value in one.by_seed]
+                    axes.plot([x + 0.045] * len(dots), dots, ".", ms=4, color=COLOURS[number], alpha=0.6)
         axes.set_xticks(range(len(DIFFICULTIES)), DIFFICULTIES)
         axes.set_xlim(-0.5, len(DIFFICULTIES) - 0.5)
         axes.set_ylim(-3, 103)
@@ -60,43 +57,43 @@ def accuracy_plot(figures: Figures) -> str:
 
 
 def flaws_plot(figures: Figures) -> str:
-    """Share of runs by the trigger of their first finding, stacked, a bar a model."""
+    """Plot the share of trajectories by the trigger of their first finding, one stacked bar per model."""
     with _figure(width=8.4, height=1.3 + 0.42 * len(figures.models)) as (figure, [axes]):
         axes.grid(axis="y", visible=False)
         reached = [0.0] * len(figures.models)
-        # Class 1 in blues, class 2 in warm colours: the classes are told apart before the triggers are.
+        # Class 1 in blues, class 2 in warm colours.
         colours = iter(("#08519C", "#3182BD", "#9ECAE1", "#7F2704", "#D94801", "#FD8D3C", "#FDD0A2"))
         for trigger in TRIGGERS:
             widths = [100 * model.first_finding[trigger] for model in figures.models.values()]
-            which = "1" if TRIGGER_CLASS[trigger] == "code_utilization_distrust" else "2"
+            number = "1" if TRIGGER_CLASS[trigger] == "code_utilization_distrust" else "2"
             axes.barh(
                 range(len(widths)),
                 widths,
                 left=reached,
                 height=0.65,
                 color=next(colours),
-                label=f"{which}: {trigger.replace('_', ' ')}",
+                label=f"{number}: {trigger.replace('_', ' ')}",
             )
             reached = [start + width for start, width in zip(reached, widths, strict=True)]
         axes.set_yticks(range(len(reached)), [model.label for model in figures.models.values()])
         axes.invert_yaxis()
         axes.set_xlim(0, max(5.0, 1.05 * max(reached)))
-        axes.set_xlabel("held-out runs by the trigger of their first finding, %")
+        axes.set_xlabel("held-out trajectories by the trigger of their first finding, %")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), title="class: trigger", alignment="left")
         return _svg(figure)
 
 
 def curves_plot(figures: Figures) -> str:
-    """GRPO over its steps, with and without SFT: seeds as thin lines, their mean as a thick one."""
+    """Plot GRPO over its steps, with and without SFT: seeds as thin lines, their mean as a thick one."""
     with _figure(width=9.6, height=6.2, rows=2, columns=2) as (figure, panels):
         for axes, (name, (label, factor)) in zip(panels, PANELS.items(), strict=True):
-            for colour, (run, words) in zip(COLOURS, TRAININGS.items(), strict=False):
+            for colour, (run, legend) in zip(COLOURS, TRAININGS.items(), strict=False):
                 curves = figures.curves.get(run, ())
                 for curve in curves:
-                    values = [None if value is None else factor * value for value in curve.series[name]]
-                    axes.plot(curve.steps, _gaps(values), color=colour, lw=0.7, alpha=0.45)
+                    values = [math.nan if value is None else factor * value for value in curve.series[name]]
+                    axes.plot(curve.steps, values, color=colour, lw=0.7, alpha=0.45)
                 steps, means = _mean(curves, name)
-                axes.plot(steps, [factor * value for value in means], color=colour, lw=2.4, label=words)
+                axes.plot(steps, [factor * value for value in means], color=colour, lw=2.4, label=legend)
             axes.set_title(label, fontsize=10, loc="left")
             axes.set_ylim(bottom=0, top=103 if factor == 100 else None)
             axes.locator_params(axis="x", integer=True)
@@ -107,7 +104,7 @@ def curves_plot(figures: Figures) -> str:
 
 
 def _mean(curves: Sequence[Curve], name: str) -> tuple[list[int], list[float]]:
-    """The mean over runs at each step that all of them have, and over the steps around it."""
+    """Return the steps that all runs have, and the moving average over steps and runs."""
     if not curves:
         return [], []
     by_step = [dict(zip(curve.steps, curve.series[name], strict=True)) for curve in curves]
@@ -120,13 +117,9 @@ def _mean(curves: Sequence[Curve], name: str) -> tuple[list[int], list[float]]:
     return steps, [fmean(found[near] for near in steps if abs(near - step) <= half) for step in steps]
 
 
-def _gaps(values: Sequence[float | None]) -> list[float]:
-    return [float("nan") if value is None else value for value in values]
-
-
 @contextmanager
 def _figure(*, width: float, height: float, rows: int = 1, columns: int = 1) -> Iterator[tuple[Any, list[Any]]]:
-    """A figure in our style, that no window shows and no global state holds, and its axes. Sizes in inches."""
+    """Yield a figure in our style and its axes, without matplotlib's global state. Sizes in inches."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

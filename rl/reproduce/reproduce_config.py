@@ -1,6 +1,4 @@
-"""The settings of a reproduction: one frozen dataclass, whose field docstrings are the help texts."""
-
-from __future__ import annotations
+"""The settings of a reproduction. The field docstrings are the help texts."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -8,24 +6,24 @@ from typing import Annotated, ClassVar
 from storm_calm.agents.runs.options import Option, check_options
 
 MODEL = "nano-base"
-"""The model that everything begins with."""
+"""The base model."""
 
 HELDOUT_SEED = 251004204
-"""Seed of the held-out problems and of the draws on them: the same for all models and seeds, and used nowhere else."""
+"""Seed of the held-out problems and of sampling on them; the same for all models and seeds, and not used elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReproduceConfig:
-    """How much of everything."""
+    """The sizes of a reproduction."""
 
     group: ClassVar[str] = "Reproduction"
 
     problems: Annotated[int, Option(metavar="N", least=1)] = 550
-    """Problems to curate, of the train split; the paper has 549."""
+    """Training problems to curate; the paper has 549."""
     epochs: Annotated[int, Option(metavar="N", least=1)] = 4
-    """Times that SFT goes over its data."""
+    """Epochs of SFT."""
     steps: Annotated[int, Option(metavar="N", least=1)] = 24
-    """Steps of each GRPO training, 8 problems with 8 rollouts each."""
+    """Steps of each GRPO training, with 8 problems and 8 rollouts per problem."""
     heldout: Annotated[int, Option(metavar="N", least=1)] = 240
     """Held-out problems that every model is evaluated on."""
 
@@ -34,4 +32,4 @@ class ReproduceConfig:
 
 
 QUICK = ReproduceConfig(problems=24, epochs=2, steps=2, heldout=24)
-"""Everything once and tiny: shows that it runs, and nothing else."""
+"""The smallest useful sizes, to check that every stage works."""

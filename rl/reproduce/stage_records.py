@@ -1,13 +1,10 @@
-"""The record of a stage beside its results, in `stages/NAME.json` of its seed's folder: its settings, its seconds.
+"""The record of a stage: its settings and its time, stored in its seed's folder.
 
     stages/sft.json      {"settings": {...}, "seconds": 61.207, "sessions": 1, "finished": true}
-    stages/sft.log       the output of its command; sft.err has its standard error
+    stages/sft.log       standard output of its command; sft.err has standard error
 
-A finished stage is not run again, and never mixed with other settings: those that count for it are its own and those of
-all stages that it builds on.
+The settings of a stage include those of all stages that it needs.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Mapping
@@ -22,64 +19,57 @@ FOLDER = "stages"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageRecord:
-    """How a stage stands."""
+    """The state of a stage that was started."""
 
     settings: Mapping[str, int]
-    """The settings that count for it, by name, with the seed."""
+    """The settings that its result depends on, with the seed."""
     seconds: float = 0.0
-    """Wall seconds that it took, over all sessions."""
+    """Wall seconds over all sessions."""
     sessions: int = 0
-    """How often it was started or gone on with."""
+    """How many times it was started or resumed."""
     finished: bool = False
-    """Whether its result is there."""
 
 
 def record_file(folder: Path, stage: str) -> Path:
-    """folder: of the seed."""
+    """Return the file of a stage's record. folder: that of the seed."""
     return folder / FOLDER / f"{stage}.json"
 
 
 def log_file(folder: Path, stage: str) -> Path:
-    """What a stage's command said. folder: of the seed."""
+    """Return the log of a stage's command. folder: that of the seed."""
     return folder / FOLDER / f"{stage}.log"
 
 
 def read_record(folder: Path, stage: str) -> StageRecord | None:
-    """The record of a stage; None for one that was never started. Raises ValueError for a file that is none."""
+    """Read the record of a stage; None if it was never started. Raises ValueError for an invalid file."""
     file = record_file(folder, stage)
     if not file.is_file():
         return None
     try:
         return from_json(StageRecord, json.loads(file.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise ValueError(f"{file}: not the record of a stage ({error}); delete it to run the stage anew") from error
+        raise ValueError(f"{file}: not the record of a stage ({error}); delete it to run the stage again") from error
 
 
 def write_record(folder: Path, stage: str, record: StageRecord) -> None:
-    """Write the record of a stage."""
     file = record_file(folder, stage)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, to_json(record))
 
 
-def check_record(folder: Path, stage: str, settings: Mapping[str, int]) -> StageRecord | None:
-    """The record of a stage, if it was started with these settings; None if it was not begun.
-
-    Raises ValueError, naming what changed, for one that was started with others.
-    """
+def check_record(folder: Path, stage: str, settings: Mapping[str, int]) -> None:
+    """Raise ValueError if the stage was started with other settings, naming them."""
     record = read_record(folder, stage)
     if record is None:
-        return None
-    names = dict.fromkeys((*settings, *record.settings))
+        return
     changed = [
         f"{name}: {record.settings.get(name)} -> {settings.get(name)}"
-        for name in names
+        for name in dict.fromkeys((*settings, *record.settings))
         if settings.get(name) != record.settings.get(name)
     ]
     if changed:
         state = "is finished" if record.finished else "was started"
         raise ValueError(
             f"{folder}: stage {stage} {state} with other settings ({', '.join(changed)}); "
-            "give the old ones, or choose another --out"
+            "use the old ones, or choose another --out"
         )
-    return record

@@ -1,69 +1,82 @@
-"""What is done for one seed, stage by stage. Each leaves its result in the seed's folder and can be gone on with:
+"""The stages of one seed. Each writes its result into the seed's folder, and can be resumed.
 
-curate/                       golden runs of the base model, with hints
+curate/                       golden trajectories of the base model, with hints
 sft.parquet, plain.parquet    the same as training data, and plain pairs of the same problems
-sft/, plain-sft/              the base model trained on the one and on the other
+sft/, plain-sft/              the base model trained on the first and on the second
 grpo/, grpo-base/             GRPO from the SFT model, and from the base model
 eval-NAME/                    each model on the same held-out problems
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from storm_calm.agents.runs.progress import Progress
 from storm_calm.rl.reproduce.reproduce_config import HELDOUT_SEED, MODEL, ReproduceConfig
 from storm_calm.rl.reproduce.stage_records import log_file
 from storm_calm.rl.reproduce.train_subprocess import train
 
 OnMessage = Callable[[str], None]
-"""Called now and then with a line on how far a stage is."""
+"""Called with a line on the progress of a stage."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageContext:
-    """Where a stage works, and how."""
+    """The seed's folder, and the settings of its stages."""
 
     folder: Path
-    """Of the seed; absolute, since the settings that stages store name files in it."""
+    """Absolute, since the settings that stages store contain paths in it."""
     seed: int
-    """For the problems to curate and to train on, and for all draws but those of the evaluations."""
+    """Seed of the curated problems, of training, and of all sampling except in evaluations."""
     config: ReproduceConfig
-    """The settings."""
+
+
+RunStage = Callable[[StageContext, OnMessage], None]
+"""Starts or resumes a stage."""
 
 
 class UnfinishedError(RuntimeError):
-    """A stage came to its end, and some of it is not done."""
+    """A stage ended without completing its work."""
+
+
+TYPICAL_SECONDS: dict[str, Callable[[ReproduceConfig], float]] = {
+    "curate": lambda config: 5 + 0.3 * config.problems,
+    "export": lambda config: 3 + 0.1 * config.problems,
+    "eval": lambda config: 3 + 0.12 * config.heldout,
+    "sft": lambda config: 40 + 0.1 * config.problems * config.epochs,
+    "grpo": lambda config: 60 + 25 * config.steps,
+}
+"""Estimated seconds of a stage on two cores, by its kind. Measured times of finished stages replace them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """One stage."""
-
     name: str
-    """As on the command line."""
-    needs: tuple[str, ...]
-    """Stages whose results it works on."""
-    settings: tuple[str, ...]
-    """Fields of the settings that it depends on itself."""
-    result: str
-    """The file, in the seed's folder, that is there when it is done."""
-    run: Callable[[StageContext, OnMessage], None]
-    """Do it, or go on with it."""
-    typical: Callable[[ReproduceConfig], float]
-    """A rough guess of its seconds on two cores; what stages really took corrects it."""
     kind: str
-    """Stages of one kind take about as long."""
+    """A key of `TYPICAL_SECONDS`."""
+    needs: tuple[str, ...] = ()
+    """Stages whose results it reads."""
+    settings: tuple[str, ...] = ()
+    """Fields of `ReproduceConfig` that it depends on directly."""
+    result: str
+    """The file in the seed's folder that exists once the stage is finished."""
+    run: RunStage
+
+    def typical_seconds(self, config: ReproduceConfig) -> float:
+        return TYPICAL_SECONDS[self.kind](config)
 
 
 def settings_of(stage: Stage, config: ReproduceConfig, seed: int) -> dict[str, int]:
-    """All settings that count for a stage: its own, and those of what it builds on."""
+    """Return the settings that a stage's result depends on: its own, and those of the stages it needs."""
     found: dict[str, int] = {}
     for name in stage.needs:
         found |= settings_of(BY_NAME[name], config, seed)
     return found | {name: getattr(config, name) for name in stage.settings} | {"seed": seed}
+
+
+def _shown(progress: Progress, count: str) -> str:
+    return f"{progress.done} of {progress.total} problems, {progress.counts.get(count, 0)} {count}"
 
 
 def _curate(context: StageContext, on_message: OnMessage) -> None:
@@ -77,12 +90,10 @@ def _curate(context: StageContext, on_message: OnMessage) -> None:
         config,
         context.folder / "curate",
         resume=True,
-        on_progress=lambda progress: on_message(
-            f"{progress.done} of {progress.total} problems, {progress.counts.get('golden', 0)} golden"
-        ),
+        on_progress=lambda progress: on_message(_shown(progress, "golden")),
     )
     if summary.errors:
-        raise UnfinishedError(f"{summary.errors} problems are not done, the reasoner failed")
+        raise UnfinishedError(f"{summary.errors} problems failed because of the reasoner")
 
 
 def _export(context: StageContext, on_message: OnMessage) -> None:
@@ -99,21 +110,21 @@ def _export(context: StageContext, on_message: OnMessage) -> None:
         export(ExportConfig(source=curation, format="verl-sft", out=file))
     if not plain.exists():
         check_dataset_file(plain, "verl-sft")
-        wanted = {run.problem.id for run in golden_trajectories(curation)}
+        ids = {golden.problem.id for golden in golden_trajectories(curation)}
         renderer = CheckpointRenderer(built_in(MODEL), instructions="")
         rows = []
         with open_sandbox() as sandbox:
             pairs = plain_pairs(
-                wanted, seed=context.seed, problems=context.config.problems, renderer=renderer, sandbox=sandbox
+                ids, seed=context.seed, problems=context.config.problems, renderer=renderer, sandbox=sandbox
             )
             for pair in pairs:
                 rows.append(sft_row(pair))
-                on_message(f"{len(rows)} of {len(wanted)} plain pairs")
+                on_message(f"{len(rows)} of {len(ids)} plain pairs")
         write_rows(plain, rows, "verl-sft")
 
 
 def _sft(data: str, out: str, context: StageContext, on_message: OnMessage) -> None:
-    # Without a path in it, the name of the model is the same in every place.
+    # The model's name instead of its path, so that the stored settings are the same on every machine.
     words = ["--device", "cpu", "--model", MODEL, f"trainer.total_epochs={context.config.epochs}"]
     words += ["--data", str(context.folder / data), "--out", str(context.folder / out)]
     train("train_sft", words, log_file(context.folder, out), on_message)
@@ -141,77 +152,42 @@ def _evaluate(model: str, context: StageContext, on_message: OnMessage) -> None:
         config,
         context.folder / f"eval-{model}",
         resume=True,
-        on_progress=lambda progress: on_message(
-            f"{progress.done} of {progress.total} problems, {progress.counts.get('right', 0)} right"
-        ),
+        on_progress=lambda progress: on_message(_shown(progress, "right")),
     )
     if results.errors:
-        raise UnfinishedError(f"{results.errors} problems are not done, the reasoner failed")
+        raise UnfinishedError(f"{results.errors} problems failed because of the reasoner")
 
 
 def _evaluation(model: str) -> Stage:
-    return Stage(
-        name=f"eval-{model}",
-        needs=() if model == "base" else (model,),
-        settings=("heldout",),
-        result=f"eval-{model}/results.json",
-        run=partial(_evaluate, model),
-        typical=lambda config: 3 + 0.12 * config.heldout,
-        kind="eval",
-    )
+    name, needs = f"eval-{model}", () if model == "base" else (model,)
+    run, result = partial(_evaluate, model), f"{name}/results.json"
+    return Stage(name=name, kind="eval", needs=needs, settings=("heldout",), result=result, run=run)
 
 
-def _training(name: str, needs: str, run: Callable[[StageContext, OnMessage], None]) -> Stage:
-    if name.startswith("grpo"):
-        return Stage(
-            name=name,
-            needs=(needs,) if needs else (),
-            settings=("steps",),
-            result=f"{name}/nano/model.onnx",
-            run=run,
-            typical=lambda config: 60 + 25 * config.steps,
-            kind="grpo",
-        )
-    return Stage(
-        name=name,
-        needs=(needs,),
-        settings=("epochs",),
-        result=f"{name}/nano/model.onnx",
-        run=run,
-        typical=lambda config: 40 + 0.1 * config.problems * config.epochs,
-        kind="sft",
-    )
+def _sft_training(name: str, *, data: str) -> Stage:
+    run, result = partial(_sft, data, name), f"{name}/nano/model.onnx"
+    return Stage(name=name, kind="sft", needs=("export",), settings=("epochs",), result=result, run=run)
+
+
+def _grpo_training(name: str, *, start: str) -> Stage:
+    run, result = partial(_grpo, start, name), f"{name}/nano/model.onnx"
+    needs = (start,) if start else ()
+    return Stage(name=name, kind="grpo", needs=needs, settings=("steps",), result=result, run=run)
 
 
 STAGES = (
-    Stage(
-        name="curate",
-        needs=(),
-        settings=("problems",),
-        result="curate/summary.json",
-        run=_curate,
-        typical=lambda config: 5 + 0.3 * config.problems,
-        kind="curate",
-    ),
-    Stage(
-        name="export",
-        needs=("curate",),
-        settings=(),
-        result="plain.parquet",
-        run=_export,
-        typical=lambda config: 3 + 0.1 * config.problems,
-        kind="export",
-    ),
+    Stage(name="curate", kind="curate", settings=("problems",), result="curate/summary.json", run=_curate),
+    Stage(name="export", kind="export", needs=("curate",), result="plain.parquet", run=_export),
     _evaluation("base"),
-    _training("sft", "export", partial(_sft, "sft.parquet", "sft")),
+    _sft_training("sft", data="sft.parquet"),
     _evaluation("sft"),
-    _training("plain-sft", "export", partial(_sft, "plain.parquet", "plain-sft")),
+    _sft_training("plain-sft", data="plain.parquet"),
     _evaluation("plain-sft"),
-    _training("grpo", "sft", partial(_grpo, "sft", "grpo")),
+    _grpo_training("grpo", start="sft"),
     _evaluation("grpo"),
-    _training("grpo-base", "", partial(_grpo, "", "grpo-base")),
+    _grpo_training("grpo-base", start=""),
     _evaluation("grpo-base"),
 )
-"""All stages, in the order in which they are done."""
+"""All stages, in the order in which they run."""
 
 BY_NAME = {stage.name: stage for stage in STAGES}

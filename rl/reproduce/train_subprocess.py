@@ -1,6 +1,4 @@
-"""A training command of ours as a process of its own: its output in files, its last line for whoever waits."""
-
-from __future__ import annotations
+"""Run a training command as a subprocess, with its output in files and its last line as progress message."""
 
 import os
 import signal
@@ -10,29 +8,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 PACKAGE = "storm_calm.rl"
-"""Where `train_sft` and `train_verl` are."""
 POLL_SECONDS = 0.5
-"""Seconds between two looks at the log."""
+"""Seconds between two reads of the log."""
 STOP_SECONDS = 60.0
-"""Seconds that a command gets to come to its end after Ctrl-C: it shuts Ray down."""
+"""Seconds that a command has after Ctrl-C to shut down Ray."""
 
 
 class TrainingFailedError(RuntimeError):
-    """A training command ended with an error."""
+    """A training command exited with an error."""
 
 
 def train(script: str, arguments: Sequence[str], log: Path, on_message: Callable[[str], None]) -> None:
-    """Run one of the modules of `PACKAGE` with this Python, and wait for its end.
+    """Run a module of `PACKAGE` with this Python, and wait until it exits.
 
-    log: gets what it says, after what is in there already; beside it, a file that ends in .err gets what libraries
-    and errors say. on_message: called now and then with the last line that it said.
-    Raises TrainingFailedError with what the command said last. On KeyboardInterrupt the command is stopped too.
+    log: the file that standard output is appended to; standard error goes to the same name with suffix .err.
+    on_message: called with the last line of the log, every `POLL_SECONDS`.
+    Raises TrainingFailedError with the last line of standard error. On KeyboardInterrupt the command is stopped too.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    complaints = log.with_suffix(".err")
-    with log.open("ab") as output, complaints.open("ab") as errors:
-        begin = log.stat().st_size, complaints.stat().st_size
-        # A session of its own, so that it is told of Ctrl-C once, by us, and then waited for.
+    error_log = log.with_suffix(".err")
+    with log.open("ab") as output, error_log.open("ab") as errors:
+        begin = log.stat().st_size, error_log.stat().st_size
+        # In its own session, so that Ctrl-C reaches it only once, through `_stop`.
         process = subprocess.Popen(
             [sys.executable, "-m", f"{PACKAGE}.{script}", *arguments],
             stdin=subprocess.DEVNULL,
@@ -52,20 +49,20 @@ def train(script: str, arguments: Sequence[str], log: Path, on_message: Callable
         if process.returncode is None:
             _stop(process)
     if code:
-        raise TrainingFailedError(_last_line(complaints, begin[1]) or f"exit code {code}")
+        raise TrainingFailedError(_last_line(error_log, begin[1]) or f"exit code {code}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     os.killpg(process.pid, signal.SIGINT)
     try:
         process.wait(STOP_SECONDS)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):  # Somebody who is in a hurry presses it twice.
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):  # A second Ctrl-C kills it at once.
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 def _last_line(path: Path, begin: int) -> str:
-    """The last line after `begin`; "" for none."""
+    """Return the last line after byte `begin` that is not blank, or ""."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(begin, size - 4096))

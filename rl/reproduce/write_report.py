@@ -1,40 +1,37 @@
-"""The report of a reproduction: report.html for reading, report.md for a README, report.json for programs."""
-
-from __future__ import annotations
+"""Write the report of a reproduction: report.html, report.md for a README, and report.json."""
 
 import base64
-import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from storm_calm.agents.runs.progress import duration
 from storm_calm.env import TRIGGERS
 from storm_calm.env.atomic_write import write_json, write_text
-from storm_calm.rl.reproduce.measured_figures import MODELS, TRAININGS, Figures, collect, figures_to_json, known_mean
+from storm_calm.env.serialize import to_json
+from storm_calm.rl.reproduce.measured_figures import MODELS, TRAININGS, Figures, collect, known_mean
 from storm_calm.rl.reproduce.paired_differences import DIFFICULTIES, Accuracy
 from storm_calm.rl.reproduce.paper_claims import claims, is_small
 
 SECONDS = ("step_seconds", "generation_seconds", "environment_seconds", "update_seconds")
-"""What is told of the time of a GRPO step."""
+"""The times of a GRPO step in the report."""
 
 
 def write_report(out: Path) -> dict[str, Any]:
-    """Write the three reports into `out`, of all that is done there; the content of report.json.
+    """Write the three reports into `out`, and return the content of report.json.
 
-    Raises ValueError where no model is evaluated yet.
+    Raises ValueError if no model is evaluated yet.
     """
     figures = collect(out)
-    compared = claims(figures)
-    facts = {
-        **figures_to_json(figures),
-        "small": is_small(figures),
-        "claims": json.loads(json.dumps([_plain(c) for c in compared])),
-    }
+    compared, small = claims(figures), is_small(figures)
+    facts = {**to_json(figures), "small": small, "claims": [asdict(claim) for claim in compared]}
+    del facts["runs"], facts["problems"]
     values = {
         "figures": figures,
         "claims": compared,
-        "small": is_small(figures),
+        "small": small,
         "difficulties": DIFFICULTIES,
         "triggers": TRIGGERS,
         "missing": [label for name, label in MODELS.items() if name not in figures.models],
@@ -51,10 +48,6 @@ def write_report(out: Path) -> dict[str, Any]:
     return facts
 
 
-def _plain(claim: Any) -> dict[str, str]:
-    return {name: getattr(claim, name) for name in ("name", "paper", "measured", "verdict", "reason")}
-
-
 def _rendered(template: str, values: dict[str, Any]) -> str:
     import jinja2
 
@@ -68,82 +61,63 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
     )
     filters: dict[str, Callable[..., str]] = {
         "percent": lambda share: f"{100 * share:.1f}",
-        "interval": _interval,
+        "interval": lambda accuracy: f"{100 * accuracy.low:.0f}-{100 * accuracy.high:.0f}",
         "spread": _spread,
-        "clock": clock,
+        "duration": duration,
         "words": lambda name: name.replace("_", " "),
     }
     environment.filters.update(filters)
     return environment.get_template(template).render(**values)
 
 
-def clock(seconds: float) -> str:
-    """A duration in words, as in "1 h 04 min"."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def _interval(one: Accuracy) -> str:
-    return f"{100 * one.low:.0f}-{100 * one.high:.0f}"
-
-
-def _spread(one: Accuracy) -> str:
-    """The least and the most of the seeds; "" for one seed, or where they are the same."""
-    least, most = min(one.by_seed), max(one.by_seed)
-    return f"{100 * least:.1f}-{100 * most:.1f}" if least < most else ""
+def _spread(accuracy: Accuracy) -> str:
+    """Return the range over seeds; "" if all seeds have the same accuracy."""
+    low, high = min(accuracy.by_seed), max(accuracy.by_seed)
+    return f"{100 * low:.1f}-{100 * high:.1f}" if low < high else ""
 
 
 def _plots(figures: Figures) -> dict[str, str]:
-    """The plots as data URLs; "" for one that there is nothing for."""
+    """Return the plots as data URLs; "" for a plot without data."""
     from storm_calm.rl.reproduce.report_plots import accuracy_plot, curves_plot, flaws_plot
 
     curves = curves_plot(figures) if any(figures.curves.values()) else ""
-    drawn = {"accuracy": accuracy_plot(figures), "flaws": flaws_plot(figures), "curves": curves}
-    return {name: svg and _address(svg) for name, svg in drawn.items()}
-
-
-def _address(svg: str) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    plots = {"accuracy": accuracy_plot(figures), "flaws": flaws_plot(figures), "curves": curves}
+    encoded = {name: base64.b64encode(svg.encode()).decode() for name, svg in plots.items()}
+    return {name: data and f"data:image/svg+xml;base64,{data}" for name, data in encoded.items()}
 
 
 def _times(figures: Figures) -> list[dict[str, Any]]:
-    """Seconds of each finished stage, the mean over seeds, and how long it is beside the longest."""
+    """Return the seconds of each finished stage, the mean over seeds, and its ratio to the longest stage."""
     means = {stage: fmean(by_seed.values()) for stage, by_seed in figures.seconds.items() if by_seed}
-    most = max(means.values(), default=0.0) or 1.0
-    return [{"stage": stage, "seconds": mean, "part": mean / most} for stage, mean in means.items()]
+    longest = max(means.values(), default=0.0) or 1.0
+    return [{"stage": stage, "seconds": mean, "part": mean / longest} for stage, mean in means.items()]
 
 
 def _steps(figures: Figures) -> list[dict[str, Any]]:
-    """Where the time of a GRPO step goes, the mean over steps and seeds."""
+    """Return the times of a GRPO step for each training, the mean over steps and seeds."""
     found = []
-    for run, words in TRAININGS.items():
+    for run, label in TRAININGS.items():
         curves = figures.curves.get(run, ())
         values = {name: known_mean(curve.mean(name) for curve in curves) for name in SECONDS}
         if values["step_seconds"] and values["environment_seconds"] is not None:
             share = values["environment_seconds"] / values["step_seconds"]
-            found.append({"run": f"GRPO {words}", "share": share, "count": len(curves[0].steps), **values})
+            found.append({"run": f"GRPO {label}", "share": share, **values})
     return found
 
 
 def _curation(figures: Figures) -> dict[str, float] | None:
-    """The curations together."""
-    if not figures.curation:
+    """Return the totals of all curations, or None."""
+    summaries = figures.curation.values()
+    if not summaries:
         return None
-    summaries = list(figures.curation.values())
-    return {
-        **{
-            name: sum(one[name] for one in summaries)
-            for name in ("problems", "native_correct", "golden", "interventions")
-        },
-        "hint_share": fmean(one["hint_token_share_mean"] for one in summaries),
+    totals = {
+        name: sum(one[name] for one in summaries) for name in ("problems", "native_correct", "golden", "interventions")
     }
+    return {**totals, "hint_share": fmean(one["hint_token_share_mean"] for one in summaries)}
 
 
 def _doctor(figures: Figures) -> dict[str, Any]:
-    """What the doctor says: how often each state, and what is not well, worst first."""
+    """Return how many checks have each state, and the problems and warnings, worst first."""
     states = ("problem", "warning", "not measured", "ok")
     rows = [(seed, one) for seed, verdicts in figures.verdicts.items() for one in verdicts]
     return {

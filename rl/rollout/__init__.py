@@ -1,1 +1,1 @@
-"""The rollout for veRL: the agent loop, and the figures of each rollout."""
+"""The rollout for veRL: the agent loop, and the metrics of rollouts."""

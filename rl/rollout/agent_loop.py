@@ -1,15 +1,13 @@
-"""The rollout: `env.SolverEnv`, the environment of curation and evaluation, driven by veRL's generation server.
+"""The agent loop: veRL's generation server drives `env.SolverEnv`, the environment of curation and evaluation.
 
-veRL names it through `rl/config/agent_loops.yaml`, and makes one for each rollout. The loop is
-`env.solve_async`, which awaits the server instead of calling a reasoner; ids, masks and reward are the environment's:
+veRL finds it in `rl/config/agent_loops.yaml`, and makes one object for each rollout. The loop is `env.solve_async`,
+which awaits the server instead of calling a reasoner. Token ids, masks and reward come from the environment:
 
-- ids are appended as they were sampled, and never encoded anew; observations are encoded by themselves,
-- the mask is 1 on what the model sampled and 0 on what the environment wrote,
-- the reward is `env.score`'s: 1 for the right final answer, 0 for anything else,
-- a fault of the sandbox is waited out; where it stays, the rollout raises, and veRL replaces its group.
+- Sampled ids are appended and never encoded again; observations are encoded separately.
+- The mask is 1 for sampled tokens and 0 for tokens of the environment.
+- The reward is that of `env.score`: 1 for the correct final answer, else 0.
+- Programs are retried after a sandbox failure. If it persists, the rollout raises, and veRL replaces its group.
 """
-
-from __future__ import annotations
 
 import asyncio
 import json
@@ -33,25 +31,28 @@ from storm_calm.rl.rollout.rollout_metrics import covered_seconds, record_failur
 from storm_calm.sandbox import Sandbox, SandboxUnavailableError
 
 SANDBOX_RETRY_PAUSES = (1.0, 5.0, 20.0)
-"""Seconds to wait before a program is tried again whose sandbox failed; then the rollout is given up."""
+"""Pauses in seconds before each retry of a program whose sandbox failed."""
+
+WEIGHT_VERSIONS = ("global_steps", "min_global_steps", "max_global_steps")
+"""Fields of a server's response with the versions of its weights."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rollout:
-    """A finished episode as veRL wants it."""
+    """A finished episode in veRL's format."""
 
     prompt_ids: list[int]
-    """The prompt, shape (prompt tokens,)."""
+    """Shape (prompt tokens,)."""
     response_ids: list[int]
-    """All that follows, at most `response_length` tokens and at least one."""
+    """The rest, at most `response_length` tokens and at least one."""
     mask: list[int]
-    """1 where the model sampled, shape of `response_ids`."""
+    """1 for sampled tokens; same shape as `response_ids`."""
     logprobs: list[float]
-    """The sampler's log-probabilities; 0.0 where the model did not sample; shape of `response_ids`."""
+    """The sampler's log-probabilities, 0.0 for tokens of the environment; same shape as `response_ids`."""
 
 
 class StormAgentLoop(AgentLoopBase):
-    """One rollout of a problem."""
+    """The agent loop of one rollout."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -60,10 +61,10 @@ class StormAgentLoop(AgentLoopBase):
         self.sandbox = shared_sandbox(SandboxOptions.of(self.settings), self.settings["workers"])
 
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> AgentLoopOutput:
-        """Work on the row's problem until it stops.
+        """Run the episode of a row's problem.
 
-        sampling_params: of veRL. row: of the data set; `extra_info` holds the problem, see `rl.datasets.rl_rows`.
-        Raises SandboxUnavailableError where the sandbox fails and does not come back.
+        sampling_params: veRL's. row: a row of the dataset, with the problem in `extra_info`, see `rl.datasets.rl_rows`.
+        Raises SandboxUnavailableError if the sandbox keeps failing.
         """
         problem = from_json(Problem, json.loads(row["extra_info"]["problem"]))
         length = int(self.rollout_config.response_length)
@@ -77,21 +78,17 @@ class StormAgentLoop(AgentLoopBase):
 
         async def write(segment: SegmentRequest) -> Generation:
             ids = segment["prompt"]
-            assert isinstance(ids, tuple), "the renderer gives ids"
+            assert isinstance(ids, tuple), "the renderer has a tokenizer"
             logprobs.extend([0.0] * (len(ids) - len(logprobs)))
             started = monotonic()
+            limits = {"max_tokens": segment["max_tokens"], "stop": list(segment["stop"])}
+            params = {**sampling_params, **limits, "seed": segment["sampling"].seed}
             output = await self.server_manager.generate(
-                request_id=request,
-                prompt_ids=list(ids),
-                sampling_params={
-                    **sampling_params,
-                    "max_tokens": segment["max_tokens"],
-                    "stop": list(segment["stop"]),
-                    "seed": segment["sampling"].seed,
-                },
+                request_id=request, prompt_ids=list(ids), sampling_params=params
             )
             generating.append((started, monotonic()))
-            versions.extend(value for value in weight_versions(output.extra_fields) if value is not None)
+            known = (output.extra_fields.get(name) for name in WEIGHT_VERSIONS)
+            versions.extend(version for version in known if version is not None)
             generation = self.renderer.read(output.token_ids, stop=segment["stop"])
             logprobs.extend(list(output.log_probs or [0.0] * len(output.token_ids))[: len(generation.ids or ())])
             return generation
@@ -103,7 +100,6 @@ class StormAgentLoop(AgentLoopBase):
 
         episode = await solve_async(env, write, act, seed=seed, sampling=Sampling())
         scored = score(episode, self.settings["rule"])
-        known = rollout_figures(episode, scored)
         rollout = to_rollout(episode, logprobs, length, filler=min(self.renderer.tokens.end_ids))
         save_rollout(self.settings, row, episode, scored, asdict(rollout))
         return AgentLoopOutput(
@@ -117,29 +113,29 @@ class StormAgentLoop(AgentLoopBase):
                 generate_sequences=covered_seconds(generating), tool_calls=covered_seconds(acting)
             ),
             extra_fields={
-                # veRL's own metrics fail where these are missing.
+                # veRL's own metrics need these.
                 **({"min_global_steps": min(versions), "max_global_steps": max(versions)} if versions else {}),
                 "turn_scores": [],
                 "tool_rewards": [],
-                "reward_extra_info": known,
+                "reward_extra_info": rollout_figures(episode, scored),
                 "generating": generating,
                 "acting": acting,
             },
         )
 
     async def _act(self, env: SolverEnv) -> None:
-        """Call `env.act` off the event loop, again after a while if the sandbox failed."""
+        """Run `env.act` in a thread, and retry it if the sandbox failed."""
         loop = asyncio.get_running_loop()
-        written = env.snapshot()
-        for wait in (*SANDBOX_RETRY_PAUSES, None):
+        before = env.snapshot()
+        for pause in (*SANDBOX_RETRY_PAUSES, None):
             result = await loop.run_in_executor(threads(self.settings["workers"]), env.act)
             if result.stop != "infrastructure":
                 return
             record_failure(self.settings, result.observation)
-            if wait is None:
+            if pause is None:
                 raise SandboxUnavailableError(result.observation)
-            await asyncio.sleep(wait)
-            env.restore(written)
+            await asyncio.sleep(pause)
+            env.restore(before)
 
     def _env(self, tokens: int) -> SolverEnv:
         return SolverEnv(
@@ -148,15 +144,14 @@ class StormAgentLoop(AgentLoopBase):
 
 
 def to_rollout(episode: Episode, logprobs: list[float], length: int, *, filler: int) -> Rollout:
-    """The finished episode in veRL's shape.
+    """Convert a finished episode to veRL's format.
 
-    logprobs: one for each token of the transcript as far as they are known, shape (tokens,) or shorter.
-    length: tokens of a response; an observation may have run past it. filler: a token for an empty response, not
-    learned, as veRL has no empty ones.
+    logprobs: those of the transcript's tokens; it may be shorter than the transcript. length: the response limit, which
+    an observation may exceed. filler: a token without loss for an empty response, which veRL does not support.
     """
     transcript = episode.transcript
     ids = transcript.ids
-    assert ids is not None, "the renderer gives ids"
+    assert ids is not None, "the renderer has a tokenizer"
     mask = loss_mask(transcript, "rl")
     start = sum(len(span.ids or ()) for span in transcript.spans if span.source == "prompt")
     response, learned = list(ids[start:])[:length], list(mask[start:])[:length]
@@ -171,24 +166,19 @@ def to_rollout(episode: Episode, logprobs: list[float], length: int, *, filler: 
     )
 
 
-def weight_versions(fields: Mapping[str, Any]) -> tuple[int | None, ...]:
-    """The weights' versions that a server's answer tells of."""
-    return tuple(fields.get(name) for name in ("global_steps", "min_global_steps", "max_global_steps"))
-
-
 @cache
 def renderer(folder: str, instructions: str | None) -> CheckpointRenderer:
-    """One for all rollouts of a process."""
+    """Return the renderer shared by all rollouts of a process."""
     return CheckpointRenderer(Path(folder), instructions=instructions)
 
 
 @cache
 def shared_sandbox(options: SandboxOptions, workers: int | None) -> Sandbox:
-    """One for all rollouts of a process; it ends with the process."""
+    """Return the sandbox shared by all rollouts of a process."""
     return options.open_sandbox(workers=workers)
 
 
 @cache
 def threads(workers: int | None) -> ThreadPoolExecutor:
-    """Threads in which environments wait for their programs, enough to keep all places of the sandbox busy."""
+    """Return the thread pool in which environments wait for programs, large enough to keep all workers busy."""
     return ThreadPoolExecutor(4 * (workers or 16), thread_name_prefix="environment")

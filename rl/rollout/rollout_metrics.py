@@ -1,12 +1,10 @@
-"""The figures of training rollouts, for the metrics of a step, and now and then the episodes themselves.
+"""The metrics of rollouts and steps, and the rollouts that are kept.
 
-Agent loops run in several processes, the trainer in another; they meet in the run's folder:
+Agent loops and the trainer run in different processes, and share files in the run folder:
 
     rollouts/step-000010.jsonl      episodes of every tenth step, with their scores
-    failures.jsonl                  faults of the sandbox, so that whoever stops for them can name them
+    failures.jsonl                  sandbox failures, for the error message that ends training
 """
-
-from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,11 +18,11 @@ from storm_calm.env.solver_backing import backed_by_report
 
 FAILURES = "failures.jsonl"
 SOLVED = ("optimal", "feasible", "infeasible", "unbounded", "error", "limit")
-"""Statuses of solves, as in `sandbox.SolverReport`."""
+"""Solve statuses of `sandbox.SolverReport`."""
 
 
 def rollout_figures(episode: Episode, scored: Score) -> dict[str, float]:
-    """Figures of one rollout; always the same keys, as veRL's metrics need."""
+    """Return the figures of one rollout, always with the same keys, as veRL requires."""
     executions = episode.executions
     solves: list[str] = [report.status for execution in executions for report in execution.reports]
     right = scored.reason == "correct"
@@ -42,9 +40,9 @@ def rollout_figures(episode: Episode, scored: Score) -> dict[str, float]:
 
 
 def step_metrics(rollouts: Sequence[Mapping[str, float]], groups: Sequence[str]) -> dict[str, float]:
-    """The metrics of a step, out of `rollout_figures` of its rollouts; their names begin with "storm/".
+    """Return the metrics of a step, with the prefix "storm/", from the `rollout_figures` of its rollouts.
 
-    groups: which group each rollout is of.
+    groups: the group of each rollout.
     """
     if not rollouts:
         return {}
@@ -73,7 +71,7 @@ def step_metrics(rollouts: Sequence[Mapping[str, float]], groups: Sequence[str])
 
 
 def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
-    """Seconds that spans of (start, end) cover together; where they overlap, time counts once."""
+    """Return the length of the union of time spans (start, end)."""
     total, reached = 0.0, float("-inf")
     for start, end in sorted(spans):
         total += max(0.0, end - max(start, reached))
@@ -84,29 +82,24 @@ def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
 def save_rollout(
     settings: Mapping[str, Any], row: Mapping[str, Any], episode: Episode, scored: Score, rollout: Mapping[str, Any]
 ) -> None:
-    """Add the episode to the step's file, with what veRL got of it, where `settings` say that this step is kept."""
+    """Append the episode, and veRL's view of it, to the file of its step, if `settings` keep this step."""
     step, every = int(row.get("global_steps", 0)), int(settings["keep_rollouts"])
     if not every or step % every or bool(row.get("validate", False)):
         return
-    line = {
-        "session": int(row.get("session_id", 0)),
-        "score": to_json(scored),
-        "rollout": dict(rollout),
-        "episode": to_json(episode),
-    }
+    line = {"session": int(row.get("session_id", 0)), "score": to_json(scored), "rollout": dict(rollout)}
     file = Path(settings["out"]) / "rollouts" / f"step-{step:06d}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
-    append_line(file, line, shared=True)
+    append_line(file, {**line, "episode": to_json(episode)}, shared=True)
 
 
 def record_failure(settings: Mapping[str, Any], reason: str) -> None:
-    """Note a fault of the sandbox."""
+    """Append a sandbox failure to the run folder."""
     file = Path(settings["out"]) / FAILURES
     file.parent.mkdir(parents=True, exist_ok=True)
     append_line(file, {"at": time.time(), "reason": reason}, shared=True)
 
 
 def last_failure(out: Path) -> str:
-    """The last fault of the sandbox; "" where there is none."""
+    """Return the last sandbox failure, or ""."""
     reasons = [line["reason"] for _, line in read_jsonl(out / FAILURES, dict, growing=True)]
     return str(reasons[-1]) if reasons else ""

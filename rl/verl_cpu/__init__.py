@@ -1,8 +1,4 @@
-"""What veRL lacks to run where there is no GPU, or no vLLM: a platform, and a server that generates.
+"""Extensions of veRL for machines without a GPU or without vLLM: a platform, and a generation server.
 
-    platform    veRL's platform "cpu", and what else stands in the way on a processor
-    rollout     the rollout backend "transformers"
-    batch       its decoding: rows that come and go while others are being written
-
-veRL loads `platform` in each of its processes (`VERL_USE_EXTERNAL_MODULES`); its own code stays as it is.
+veRL imports `cpu_platform` in each of its processes (`VERL_USE_EXTERNAL_MODULES`); its own code is not changed.
 """

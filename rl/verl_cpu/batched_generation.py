@@ -1,16 +1,14 @@
-"""Writing many sequences at once with a transformers model: rows join and leave while others are being written.
+"""Continuous batching with a transformers model: sequences join and leave while others are being generated.
 
     batch = GenerationBatch(model, tokens, rows=64, length=1024)
     batch.join([GenerationRequest(key="a", ids=prompt, limit=256, temperature=1.0, top_p=1.0, stop=(), seed=7)])
     while batch.busy:
-        for written in batch.step():
-            print(written.key, written.ids, written.logprobs)
+        for segment in batch.step():
+            print(segment.key, segment.ids, segment.logprobs)
 
-Rollouts begin together, stop at a program, and come back one by one with what it printed. So a prompt that several
-ask for is computed once, and a row stays when its segment is over: when its key comes back, only what is new is fed.
+The rollouts of a group start with the same prompt, so a prompt is computed only once. A rollout pauses at each program
+and returns with its output, so a row keeps its KV cache: the next request with its key computes only the new tokens.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
@@ -25,61 +23,60 @@ from storm_calm.agents.reasoners.tokenizer import ByteTokens, Decoder
 from storm_calm.rl.verl_cpu.batched_kv_cache import BatchedKVCache
 
 _TAIL = 64
-"""Characters in which a stop string is looked for; none is longer."""
+"""Characters that are searched for stop strings, which must be shorter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerationRequest:
-    """What to go on from, and how."""
+    """A request to continue a prompt."""
 
     key: Hashable
-    """Whose it is; the same key again goes on from where it was."""
+    """The rollout; requests with the same key share a KV cache."""
     ids: tuple[int, ...]
     """The prompt, shape (tokens,)."""
     limit: int
-    """The most tokens to write."""
+    """The most tokens to generate."""
     temperature: float
-    """0 for the likeliest token."""
+    """0 for greedy decoding."""
     top_p: float
-    """As in `env.Sampling`."""
     stop: tuple[str, ...]
-    """Strings after which to stop."""
+    """Stop strings."""
     seed: int | None
-    """For the same draws again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeneratedSegment:
-    """What came of a request."""
-
     key: Hashable
-    """The request's."""
     ids: tuple[int, ...]
-    """Token ids, the one included that ended it, shape (tokens,)."""
+    """Token ids, with the one that ended the segment, shape (tokens,)."""
     logprobs: tuple[float, ...]
-    """Log-probability of each at the request's temperature, of the whole distribution; shape (tokens,)."""
+    """Log-probabilities at the request's temperature, without top_p; shape (tokens,)."""
 
 
 @dataclass(slots=True, eq=False)
 class _Row:
-    """A sequence: being written, or waiting to be asked for again."""
+    """A sequence, and its current or last request."""
 
-    key: Hashable
     known: list[int] = field(default_factory=list)
-    """Tokens whose keys and values the row has."""
-    request: GenerationRequest | None = None
-    decoder: Decoder | None = None
-    draws: np.random.Generator | None = None
-    written: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    tail: str = ""
+    """Tokens whose keys and values are in the cache."""
+    request: GenerationRequest = field(init=False)
+    decoder: Decoder = field(init=False)
+    rng: np.random.Generator = field(init=False)
+    written: list[int] = field(init=False)
+    logprobs: list[float] = field(init=False)
+    tail: str = field(init=False)
+
+    def begin(self, request: GenerationRequest, decoder: Decoder) -> None:
+        self.request, self.decoder, self.tail = request, decoder, ""
+        self.written, self.logprobs = [], []
+        self.rng = np.random.Generator(np.random.PCG64(request.seed))
 
 
 class GenerationBatch:
-    """Rows: first those that are being written, then those that wait, then free ones."""
+    """A batch of rows: first the active ones, then the waiting ones."""
 
     def __init__(self, model: Any, tokens: ByteTokens, *, rows: int, length: int) -> None:
-        """model: a causal language model of transformers, on its device. rows: the most at once, waiting ones included.
+        """model: a causal language model of transformers. rows: the most rows, waiting ones included.
 
         length: the most tokens of a row, prompt included.
         """
@@ -92,29 +89,26 @@ class GenerationBatch:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is being written."""
+        """Whether any row is active."""
         return self._active > 0
 
     @property
     def active(self) -> int:
-        """How many rows are being written."""
+        """The number of rows that are being generated."""
         return self._active
 
     @property
     def room(self) -> int:
-        """How many requests can join now."""
+        """The number of requests that can join now."""
         return self._capacity - self._active
 
     def forget(self) -> None:
-        """Drop what waiting rows know, as the weights have changed; nothing must be under way."""
-        assert not self.busy, "rows are being written"
+        """Drop the KV cache of all rows after a change of weights. No row may be active."""
+        assert not self.busy, "rows are active"
         self._rows = []
 
     def join(self, requests: Sequence[GenerationRequest]) -> None:
-        """Begin to write for at most `room` more.
-
-        Raises ValueError for a prompt that leaves no room in a row.
-        """
+        """Start at most `room` requests. Raises ValueError if a prompt with its new tokens exceeds the row length."""
         for request in requests:
             if not request.ids or len(request.ids) + request.limit > self._cache.length:
                 raise ValueError(
@@ -126,22 +120,20 @@ class GenerationBatch:
             row = self._row(request)
             self._move(row, self._active)
             self._active += 1
-            row.request, row.decoder, row.tail = request, self._tokens.decoder(), ""
-            row.written, row.logprobs = [], []
-            row.draws = np.random.Generator(np.random.PCG64(request.seed))
+            row.begin(request, self._tokens.decoder())
         self._logits = torch.cat([self._logits, self._feed(start)])
 
     @torch.inference_mode()
     def step(self) -> list[GeneratedSegment]:
-        """Write one token in every row; what is finished now."""
+        """Generate one token in every active row, and return the segments that are finished."""
         drawn = self._draw()
         done: list[GeneratedSegment] = []
         for at in reversed(range(self._active)):
             row = self._rows[at]
             if self._take(row, *drawn[at]):
-                assert row.request is not None
-                done.append(GeneratedSegment(key=row.key, ids=tuple(row.written), logprobs=tuple(row.logprobs)))
-                # The last active row takes its place, also among the tokens that are fed next.
+                ids, logprobs = tuple(row.written), tuple(row.logprobs)
+                done.append(GeneratedSegment(key=row.request.key, ids=ids, logprobs=logprobs))
+                # The last active row takes its place, also in `drawn`.
                 self._active -= 1
                 self._move(row, self._active)
                 drawn[at] = drawn[self._active]
@@ -155,15 +147,14 @@ class GenerationBatch:
         return done
 
     def _row(self, request: GenerationRequest) -> _Row:
-        """The row that has most of a request: its own of before, or a new one."""
+        """Return the waiting row of a request's key, or a new one."""
         for row in self._rows[self._active :]:
-            if row.key == request.key:
+            if row.request.key == request.key:
                 return row
-        if len(self._rows) == self._capacity:  # Whoever waits longest makes room: it may never come back.
-            oldest = self._rows[-1]
-            oldest.key, oldest.known = request.key, []
-            return oldest
-        self._rows.append(_Row(key=request.key))
+        if len(self._rows) == self._capacity:  # Reuse the row that has waited longest.
+            self._rows[-1].known = []
+        else:
+            self._rows.append(_Row())
         return self._rows[-1]
 
     def _move(self, row: _Row, place: int) -> None:
@@ -172,28 +163,27 @@ class GenerationBatch:
         self._rows[at], self._rows[place] = self._rows[place], self._rows[at]
 
     def _feed(self, start: int) -> torch.Tensor:
-        """Compute what rows from `start` on do not know yet of their prompts; the logits after each."""
+        """Prefill the rows from `start` on, and return the logits after each prompt."""
         rows = self._rows[start : self._active]
         first: dict[tuple[int, ...], int] = {}
         copies: dict[int, int] = {}
         for at, row in enumerate(rows):
-            assert row.request is not None
             prompt = row.request.ids
-            shared = _shared(row.known, prompt)
+            shared = _common_prefix(row.known, prompt)
             row.known = row.known[: min(shared, len(prompt) - 1)]
             self._cache.used[start + at] = len(row.known)
             if not row.known and prompt in first:
                 copies[at] = first[prompt]
             else:
                 first.setdefault(prompt, at)
-        # Rows that are copied come behind those that are computed, so that these are one stretch.
+        # Copied rows come after computed ones, so that the latter are contiguous.
         order = sorted(range(len(rows)), key=lambda at: at in copies)
         place = {at: new for new, at in enumerate(order)}
         arranged = [rows[at] for at in order]
         for new, row in enumerate(arranged):
             self._move(row, start + new)
         computed = len(rows) - len(copies)
-        fed = [list(row.request.ids[len(row.known) :]) for row in arranged[:computed] if row.request]
+        fed = [list(row.request.ids[len(row.known) :]) for row in arranged[:computed]]
         logits = self._cache.run(self._model, start=start, ids=fed)
         index = list(range(computed))
         for at in order[computed:]:
@@ -201,33 +191,30 @@ class GenerationBatch:
             self._cache.copy(start + source, start + place[at])
             index.append(source)
         for row in arranged:
-            assert row.request is not None
             row.known = list(row.request.ids)
         return logits[index]
 
     def _draw(self) -> list[tuple[int, float]]:
-        """The next token of each row, and its log-probability."""
+        """Sample the next token of each active row. Returns pairs of id and log-probability."""
         rows = self._rows[: self._active]
-        heat = torch.tensor([row.request.temperature for row in rows if row.request], device=self._logits.device)
-        greedy = heat == 0
-        logprobs = (self._logits / torch.where(greedy, 1.0, heat)[:, None]).log_softmax(-1)
-        points = torch.tensor([row.draws.random() for row in rows if row.draws], device=logprobs.device)
-        nucleus = torch.tensor([row.request.top_p for row in rows if row.request], device=logprobs.device)
-        likelihood = logprobs.exp()
-        if bool((nucleus < 1).any()):
-            ordered, order = likelihood.sort(-1, descending=True)
-            outside = ordered.cumsum(-1) - ordered >= nucleus[:, None]
-            likelihood = likelihood.scatter(-1, order, ordered.masked_fill(outside, 0.0))
-        sums = likelihood.cumsum(-1)
+        temperatures = torch.tensor([row.request.temperature for row in rows], device=self._logits.device)
+        greedy = temperatures == 0
+        logprobs = (self._logits / torch.where(greedy, 1.0, temperatures)[:, None]).log_softmax(-1)
+        points = torch.tensor([row.rng.random() for row in rows], device=logprobs.device)
+        top_p = torch.tensor([row.request.top_p for row in rows], device=logprobs.device)
+        probabilities = logprobs.exp()
+        if bool((top_p < 1).any()):
+            ordered, order = probabilities.sort(-1, descending=True)
+            outside = ordered.cumsum(-1) - ordered >= top_p[:, None]
+            probabilities = probabilities.scatter(-1, order, ordered.masked_fill(outside, 0.0))
+        sums = probabilities.cumsum(-1)
         drawn = (sums <= (points * sums[:, -1])[:, None]).sum(-1).clamp(max=sums.shape[1] - 1)
         ids = torch.where(greedy, self._logits.argmax(-1), drawn)
         chosen = logprobs.gather(-1, ids[:, None])[:, 0]
         return list(zip(ids.tolist(), chosen.tolist(), strict=True))
 
     def _take(self, row: _Row, id: int, logprob: float) -> bool:
-        """Write a token; whether it was the segment's last."""
-        assert row.request is not None
-        assert row.decoder is not None
+        """Append a token, and return whether it ends the segment."""
         assert math.isfinite(logprob)
         row.written.append(id)
         row.logprobs.append(logprob)
@@ -238,9 +225,6 @@ class GenerationBatch:
         return after_stop(row.tail, row.request.stop, new=len(piece)) is not None
 
 
-def _shared(known: Sequence[int], prompt: Sequence[int]) -> int:
-    """How many tokens both begin with."""
-    return next(
-        (at for at, (one, other) in enumerate(zip(known, prompt, strict=False)) if one != other),
-        min(len(known), len(prompt)),
-    )
+def _common_prefix(known: Sequence[int], prompt: Sequence[int]) -> int:
+    pairs = enumerate(zip(known, prompt, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(known), len(prompt)))

@@ -1,13 +1,11 @@
-"""veRL's platform "cpu", and the rollout backend "transformers" for it and for GPUs without vLLM.
+"""The platform "cpu" for veRL, and the rollout backend "transformers" for it and for GPUs without vLLM.
 
-Each process of veRL imports this module because the environment says so:
+Each process of veRL imports this module because of an environment variable:
 
-    VERL_USE_EXTERNAL_MODULES=rl.verl_cpu.cpu_platform      and, for a run without a GPU, VERL_PLATFORM=cpu
+    VERL_USE_EXTERNAL_MODULES=storm_calm.rl.verl_cpu.cpu_platform
 
-What it changes in veRL and torch is listed at its end, each with the reason; all of it only where there is no GPU.
+With VERL_PLATFORM=cpu it also patches veRL and torch, as listed at the end of this file.
 """
-
-from __future__ import annotations
 
 import os
 from collections.abc import Iterator
@@ -21,15 +19,15 @@ from verl.plugin.platform import PlatformBase, PlatformRegistry
 from verl.workers.rollout import base
 from verl.workers.rollout.replica import RolloutReplicaRegistry
 
-WANTED = os.environ.get("VERL_PLATFORM", "").lower() == "cpu"
-"""Whether this run is one without a GPU."""
+ENABLED = os.environ.get("VERL_PLATFORM", "").lower() == "cpu"
+"""Whether this run uses no GPU."""
 BACKEND = "cpu:gloo"
-"""veRL would ask torch for "cpu:gloo,cpu:gloo", which it refuses."""
+"""veRL would request "cpu:gloo,cpu:gloo", which torch rejects."""
 
 
 @PlatformRegistry.register(platform="cpu")
 class CpuPlatform(PlatformBase):
-    """A processor as veRL's accelerator."""
+    """The CPU as veRL's accelerator."""
 
     @property
     def device_name(self) -> str:
@@ -41,33 +39,29 @@ class CpuPlatform(PlatformBase):
 
     @property
     def device_module(self) -> ModuleType:
-        return torch.cpu  # This very module: veRL compares by identity.
+        return torch.cpu  # veRL compares it by identity.
 
     def is_available(self) -> bool:
         return True
 
     def is_platform_available(self, use_smi_check: bool = False) -> bool:
-        return WANTED
+        return ENABLED
 
     def current_device(self) -> Any:
-        return "cpu"  # It goes straight into `.to()`.
+        return "cpu"  # veRL passes it to `.to()`.
 
     def device_count(self) -> int:
         return 1
 
-    def set_device(self, device_index: int) -> None: ...
-
-    def synchronize(self, device_index: int | None = None) -> None: ...
-
     def manual_seed(self, seed: int) -> None:
         torch.manual_seed(seed)
 
-    def manual_seed_all(self, seed: int) -> None:
-        torch.manual_seed(seed)
+    manual_seed_all = manual_seed
 
-    def set_allocator_settings(self, settings: str) -> None: ...
+    def _ignore(self, *_: Any, **__: Any) -> None:
+        """Do nothing: a CPU has no such state."""
 
-    def empty_cache(self) -> None: ...
+    set_device = synchronize = set_allocator_settings = empty_cache = profiler_start = profiler_stop = cudart = _ignore
 
     def get_device_capability(self, device_index: int = 0) -> tuple[int | None, int | None]:
         return None, None
@@ -82,12 +76,8 @@ class CpuPlatform(PlatformBase):
     def nvtx_range(self, msg: str) -> Iterator[None]:
         yield
 
-    def profiler_start(self) -> None: ...
-
-    def profiler_stop(self) -> None: ...
-
     def ray_resource_name(self) -> str:
-        return "GPU"  # A name in Ray's books; `ray.init(num_gpus=...)` says that there are some.
+        return "GPU"  # Only a name of a resource; `ray.init(num_gpus=...)` provides it.
 
     def ray_noset_envvars(self) -> list[str]:
         return []
@@ -95,12 +85,9 @@ class CpuPlatform(PlatformBase):
     def is_ipc_supported(self) -> bool:
         return False
 
-    def cudart(self) -> Any:
-        return None
-
 
 def _register_rollout() -> None:
-    """Let `actor_rollout_ref.rollout.name=transformers` find its two ends."""
+    """Register the server and the client of `actor_rollout_ref.rollout.name=transformers`."""
 
     def replica() -> Any:
         from storm_calm.rl.verl_cpu.generation_server import GenerationReplica
@@ -112,7 +99,7 @@ def _register_rollout() -> None:
 
 
 def _complete_torch_cpu() -> None:
-    """torch.cpu has no memory to ask about and no random state of its own, and veRL asks."""
+    """Add the functions to torch.cpu that veRL expects of an accelerator: memory and random state."""
     missing = {
         "empty_cache": lambda: None,
         "ipc_collect": lambda: None,
@@ -131,24 +118,24 @@ def _complete_torch_cpu() -> None:
 
 
 def _join_with_gloo() -> None:
-    """Both ways in which veRL's processes meet, with the one backend that a processor has."""
+    """Use the gloo backend in both ways in which veRL creates a process group."""
     from verl.utils import distributed
 
     in_ray = distributed.initialize_global_process_group_ray
 
-    def meet_in_ray(timeout_second: int | None = None, backend: str | None = None) -> None:
+    def initialize_in_ray(timeout_second: int | None = None, backend: str | None = None) -> None:
         in_ray(timeout_second=timeout_second, backend=backend or BACKEND)
 
-    def meet(timeout_second: int = 36_000) -> tuple[int, int, int]:
+    def initialize(timeout_second: int = 36_000) -> tuple[int, int, int]:
         torch.distributed.init_process_group(backend=BACKEND, timeout=timedelta(seconds=timeout_second))
         return tuple(int(os.environ[name]) for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE"))  # type: ignore[return-value]
 
-    distributed.initialize_global_process_group_ray = meet_in_ray
-    distributed.initialize_global_process_group = meet
+    distributed.initialize_global_process_group_ray = initialize_in_ray
+    distributed.initialize_global_process_group = initialize
 
 
 def _offload_without_pinning() -> None:
-    """A reference model is offloaded to memory that is pinned for a GPU; without one that fails."""
+    """Offload a reference model without pinned memory, which needs a GPU."""
     from torch.distributed import fsdp
 
     class Unpinned(fsdp.CPUOffloadPolicy):
@@ -159,10 +146,7 @@ def _offload_without_pinning() -> None:
 
 
 def _know_64_bits() -> None:
-    """In 64 bits, sampler and trainer agree to the last digits that are told, unless one of them is wrong.
-
-    veRL knows 16 and 32 bits alone.
-    """
+    """Add the precision "fp64" to veRL, in which log-probabilities of sampler and trainer can be compared exactly."""
     from verl.utils.torch_dtypes import PrecisionType
 
     known = PrecisionType.to_dtype
@@ -174,8 +158,8 @@ def _know_64_bits() -> None:
 
 
 _register_rollout()
-if WANTED:
-    # The engines are listed under "cuda" and "npu" alone; this is veRL's own way to say which to take.
+if ENABLED:
+    # veRL registers its engines only for "cuda" and "npu"; this selects those of "cuda".
     os.environ.setdefault("VERL_ENGINE_DEVICE", "cuda")
     _complete_torch_cpu()
     _join_with_gloo()

@@ -1,12 +1,10 @@
-"""The rollout backend "transformers": veRL's generation server without vLLM, on processors or a GPU.
+"""The rollout backend "transformers": a generation server for veRL without vLLM, on CPUs or a GPU.
 
     actor_rollout_ref.rollout.name=transformers
 
-One Ray actor for each replica holds a copy of the policy and generates for all rollouts at once (`batched_generation`);
-the trainer's workers send it new weights after each step. Made for models that fit one device.
+A Ray actor for each replica has a copy of the policy and generates for all rollouts in one batch
+(`batched_generation`). The trainer's workers send it new weights after each step. The model must fit on one device.
 """
-
-from __future__ import annotations
 
 import asyncio
 import os
@@ -22,8 +20,8 @@ from verl.workers.rollout.replica import RolloutReplica, TokenOutput
 from storm_calm.agents.reasoners.tokenizer import ByteTokens
 from storm_calm.rl.verl_cpu.batched_generation import GenerationBatch, GenerationRequest
 
-_TOGETHER = 6
-"""Rows that are being written for each that has to wait before some join."""
+_ACTIVE_PER_WAITING = 6
+"""Waiting requests join once there are at most this many active rows per waiting request."""
 
 
 def _server_name(replica: int) -> str:
@@ -31,7 +29,7 @@ def _server_name(replica: int) -> str:
 
 
 class GenerationServer:
-    """The actor that generates."""
+    """The Ray actor that generates."""
 
     def __init__(self, config: Any, model_config: Any) -> None:
         from transformers import AutoModelForCausalLM
@@ -56,12 +54,12 @@ class GenerationServer:
         self._version = 0
 
     async def ready(self) -> None:
-        """Return when the model is loaded."""
+        """Return once the model is loaded."""
 
     async def generate(
         self, request_id: str, prompt_ids: list[int], sampling_params: dict[str, Any], **_: Any
     ) -> TokenOutput:
-        """Go on from `prompt_ids`; sampling_params as vLLM has them."""
+        """Continue `prompt_ids`. sampling_params: those of vLLM."""
         room = self._config.prompt_length + self._config.response_length - len(prompt_ids)
         stop = sampling_params.get("stop") or ()
         request = GenerationRequest(
@@ -80,7 +78,7 @@ class GenerationServer:
         return await future
 
     async def update_weights(self, weights: dict[str, torch.Tensor], version: int | None) -> None:
-        """Take over the trainer's weights, between two batches."""
+        """Load the trainer's weights, once no request is in flight."""
         async with self._lock:
             missing, unexpected = self._model.load_state_dict(weights, strict=False)
             tied = {"lm_head.weight"} if self._model.config.tie_word_embeddings else set()
@@ -92,7 +90,7 @@ class GenerationServer:
                 self._version = version
 
     async def _write(self) -> None:
-        """Write until nothing waits and nothing is under way."""
+        """Generate until no request is waiting or active."""
         loop = asyncio.get_running_loop()
         async with self._lock:
             try:
@@ -116,33 +114,33 @@ class GenerationServer:
                 raise
 
     def _joining(self) -> list[tuple[GenerationRequest, asyncio.Future[TokenOutput]]]:
-        """Who joins now: nobody until enough are there, as a prompt costs about as much alone as with others."""
-        if len(self._waiting) * _TOGETHER < self._batch.active:
+        """Return the requests that join now: none until enough wait, since one prefill costs as much as several."""
+        if len(self._waiting) * _ACTIVE_PER_WAITING < self._batch.active:
             return []
         return [self._waiting.pop(key) for key in list(self._waiting)[: self._batch.room]]
 
     def _advance(self, new: list[GenerationRequest]) -> list[Any]:
-        """Let `new` join, and write until something is finished, or others could join."""
+        """Start the requests `new`, and generate until a segment is finished or others can join."""
         if new:
             self._batch.join(new)
         while True:
             done = self._batch.step()
-            if done or len(self._waiting) * _TOGETHER >= self._batch.active:
+            if done or len(self._waiting) * _ACTIVE_PER_WAITING >= self._batch.active:
                 return done
 
     async def _ignore(self, *_: Any, **__: Any) -> None:
-        """Accept a call of veRL's that means nothing to this server."""
+        """Accept a call of veRL that does not apply to this server."""
 
     wake_up = sleep = abort_all_requests = resume_generation = _ignore
     clear_kv_cache = release_kv_cache = resume_kv_cache = start_profile = stop_profile = _ignore
 
 
 class GenerationReplica(RolloutReplica):
-    """How the trainer starts a server, and reaches it."""
+    """The trainer's handle of a server."""
 
     async def launch_servers(self) -> None:
         name = _server_name(self.replica_rank)
-        # The GPU belongs to the trainer's worker, in Ray's books; the server sits on it as well.
+        # Ray assigns the GPU to the trainer's worker; the server shares it.
         environment = {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"} if torch.cuda.is_available() else {}
         server = (
             ray.remote(GenerationServer)
@@ -155,7 +153,7 @@ class GenerationReplica(RolloutReplica):
 
 
 class TransformersRollout(BaseRollout):
-    """The trainer's end: hands the weights over."""
+    """The trainer's client, which sends the weights."""
 
     def __init__(self, config: Any, model_config: Any, device_mesh: Any, *arguments: Any, **keywords: Any) -> None:
         super().__init__(config, model_config, device_mesh)
@@ -175,11 +173,9 @@ class TransformersRollout(BaseRollout):
         global_steps: int | None = None,
         **_: Any,
     ) -> None:
-        """Send all weights. Each rank has to go through `weights`, as gathering them takes all of them."""
+        """Send all weights. Each rank must iterate over `weights`, since gathering them needs all ranks."""
         if wire_format != "named_tensors":
-            raise ValueError(
-                f"wire format {wire_format!r} is not supported; use rollout.checkpoint_engine.backend=naive"
-            )
+            raise ValueError(f"unsupported wire format {wire_format!r}; use rollout.checkpoint_engine.backend=naive")
         gathered = {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights}
         if self._server is None:
             self._server = ray.get_actor(_server_name(self.replica_rank))

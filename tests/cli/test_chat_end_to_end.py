@@ -91,7 +91,7 @@ def test_golden_runs_of_a_chat_are_exported_as_calls_and_answers_with_hints_in_t
     for format in ("verl-sft", "trl"):
         refused = storm("export", "out", "--format", format)
         assert (refused.exit_code, refused.stdout) == (2, "")
-        assert "has no token ids, so it has no mask; use --format messages" in refused.stderr
+        assert "has no token ids, so no loss mask; use --format messages" in refused.stderr
         assert "--tokenizer" not in refused.stderr
 
 

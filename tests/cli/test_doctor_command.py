@@ -31,8 +31,8 @@ def test_a_problem_is_told_with_its_figure_cause_and_remedy_and_the_exit_code_is
     assert max(map(len, result.stdout.splitlines())) <= 60
     shown = " ".join(result.stdout.split())
     assert "problem complex problems, eval-bad: pass@1 50.0% -> 30.0% (rule sirl)" in shown
-    assert "likely trained on runs without reflection" in shown
-    assert "try keep complex problems among the golden runs" in shown
+    assert "likely trained on trajectories without reflection" in shown
+    assert "try keep complex problems in the data" in shown
 
 
 def test_no_problem_is_exit_code_0_and_what_is_not_measured_says_what_it_needs(storm, runs):

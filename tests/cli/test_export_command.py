@@ -97,7 +97,7 @@ def test_the_file_goes_beside_the_runs_unless_said_otherwise_and_is_never_overwr
     before = (run / "trl.parquet").read_bytes()
     result = storm("export", run, "--format", "trl", "--no-hints")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"storm: {run}/trl.parquet: is there already; choose another --out\n"
+    assert result.stderr == f"storm: {run}/trl.parquet: already exists; choose another --out\n"
     assert (run / "trl.parquet").read_bytes() == before
 
 
@@ -157,7 +157,7 @@ def test_nothing_is_dropped_where_nobody_reviewed_or_the_run_is_another(storm, h
         ((".", "--format", "trl", "--against", "nowhere.jsonl"), "nowhere.jsonl: No such file or directory"),
         ((".", "--format", "trl", "--eval-dir", "nowhere"), "nowhere: no such folder"),
         ((".", "--format", "trl", "--max-tokens", "0"), "max_tokens is 0"),
-        ((".", "--format", "trl"), ".: no curation is in it"),
+        ((".", "--format", "trl"), ".: not a curation"),
         ((".", "--format", "messages", "--no-hints"), "hints are left out by a mask"),
     ],
 )

@@ -76,7 +76,7 @@ def test_a_changed_setting_is_named(storm, out):
     result = storm("reproduce", "--out", "out", "--steps", 10)
     assert (result.exit_code, result.stdout) == (2, "")
     problems, steps = ReproduceConfig().problems, ReproduceConfig().steps
-    changed = f"stage grpo is finished with other settings (steps: {steps} -> 10); give the old ones, or choose another"
+    changed = f"stage grpo is finished with other settings (steps: {steps} -> 10); use the old ones, or choose another"
     assert changed in result.stderr
     quick = storm("reproduce", "--out", "out", "--quick")
     assert f"stage curate is finished with other settings (problems: {problems} -> 24)" in quick.stderr
@@ -87,9 +87,9 @@ def test_bad_usage_is_told_in_one_line(storm, out):
         (("--seed", 1, "--seeds", "2"), "give --seed or --seeds, not both"),
         (("--seeds", "1,x"), "seed 'x' is no whole number of at least 0; give such as --seeds 0,1,2"),
         (("--seed", -1), "seed '-1' is no whole number of at least 0"),
-        (("--stages", "grop"), "there is no stage 'grop'; known: curate, export, eval-base, sft"),
+        (("--stages", "grop"), "unknown stage 'grop'; known: curate, export, eval-base, sft"),
         (("--steps", 0), "--steps: 0 is not a whole number of at least 1"),
-        (("--seed", 5, "--stages", "sft"), "out/seed-5: stage sft builds on export, which is not done"),
+        (("--seed", 5, "--stages", "sft"), "out/seed-5: stage sft needs export, which is not finished"),
     ]:
         result = storm("reproduce", "--out", "out", *arguments)
         assert (result.exit_code, result.stdout) == (2, "")

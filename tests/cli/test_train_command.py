@@ -27,7 +27,7 @@ def test_a_missing_extra_is_named_in_one_line(storm, monkeypatch, name):
     monkeypatch.setitem(sys.modules, "hydra", None)
     result = storm("train", name, "--dry-run")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "storm: hydra is missing, which training needs: pip install 'storm-calm[train]'\n"
+    assert result.stderr == "storm: training needs the package hydra: pip install 'storm-calm[train]'\n"
 
 
 def test_options_go_to_the_script(storm):

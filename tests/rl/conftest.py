@@ -12,7 +12,7 @@ from storm_calm.sandbox import open_sandbox
 
 @pytest.fixture(scope="session")
 def nano():
-    """The base model's folder: a checkpoint, and what the nano reasoner runs."""
+    """The base model's folder: a checkpoint and its export for the nano reasoner."""
     return Path(built_in("nano-base"))
 
 

@@ -1,4 +1,4 @@
-"""Rollouts: the same environment as everywhere, in the shape that veRL wants."""
+"""Rollouts: the environment of curation and evaluation, in veRL's format."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ RUNS = {
 
 
 class Server:
-    """veRL's generation server, as far as an agent loop sees it; the log-probability of a token is its id."""
+    """A stub of veRL's generation server; the log-probability of a token is its id."""
 
     def __init__(self, script, *, longest=10_000):
         self.script, self.longest, self.asked = script, longest, []
@@ -77,7 +77,7 @@ def settings(nano, tmp_path):
 
 @pytest.fixture
 def roll_out(settings, nano, sandbox, monkeypatch, workshop):
-    """A function that plays a script through the agent loop: veRL's output."""
+    """A function that plays a script through the agent loop and returns veRL's output."""
     monkeypatch.setattr(agent_loop, "shared_sandbox", lambda *_: sandbox)
 
     def roll_out(texts, renderer, **server):
@@ -140,14 +140,14 @@ def test_prompts_of_later_segments_are_what_was_sampled_and_observed(renderer, s
     assert [len(prompt) for prompt in script.prompts] == sorted({len(prompt) for prompt in script.prompts})
 
 
-def test_what_the_metrics_need_is_always_there(renderer, roll_out):
+def test_the_figures_for_metrics_are_always_present(renderer, roll_out):
     outputs = [roll_out(texts, renderer) for texts in RUNS.values()]
     assert len({tuple(sorted(output.extra_fields["reward_extra_info"])) for output in outputs}) == 1
     for output in outputs:
-        told = output.extra_fields
-        assert (told["min_global_steps"], told["max_global_steps"]) == (3, 3)
-        assert "reward" not in told["reward_extra_info"]
-        assert all(isinstance(value, float) for value in told["reward_extra_info"].values())
+        fields = output.extra_fields
+        assert (fields["min_global_steps"], fields["max_global_steps"]) == (3, 3)
+        assert "reward" not in fields["reward_extra_info"]
+        assert all(isinstance(value, float) for value in fields["reward_extra_info"].values())
     assert outputs[0].extra_fields["reward_extra_info"]["backed"] == 1.0
     assert outputs[4].extra_fields["reward_extra_info"]["executions"] == 0.0
 
@@ -160,7 +160,7 @@ def test_a_response_never_gets_longer_than_its_budget(settings, renderer, roll_o
     assert rollout.extra_fields["reward_extra_info"]["stop_length"] == 1.0
 
 
-def test_segments_are_asked_for_with_seeds_of_their_own_under_one_request(settings, renderer, nano, sandbox, workshop):
+def test_segments_have_their_own_seeds_under_one_request(settings, renderer, nano, sandbox, workshop):
     def seeds(step):
         server = Server(ScriptedPolicy(renderer, (FAILING, SOLVING, ANSWERING)))
         row = rl_rows([workshop])[0]
@@ -207,7 +207,7 @@ class Faltering:
         return self.sandbox.run(code, **keywords)
 
 
-def test_a_fault_of_the_sandbox_is_waited_out_and_leaves_no_trace(renderer, sandbox, roll_out, monkeypatch, tmp_path):
+def test_a_sandbox_failure_is_retried_and_leaves_no_trace(renderer, sandbox, roll_out, monkeypatch, tmp_path):
     monkeypatch.setattr(agent_loop, "SANDBOX_RETRY_PAUSES", (0.01, 0.01))
     whole = roll_out((SOLVING, ANSWERING), renderer)
     monkeypatch.setattr(agent_loop, "shared_sandbox", lambda *_: Faltering(sandbox, 2))
@@ -216,7 +216,7 @@ def test_a_fault_of_the_sandbox_is_waited_out_and_leaves_no_trace(renderer, sand
     assert last_failure(tmp_path) == "the workers are gone"
 
 
-def test_a_fault_that_stays_is_raised_and_never_scored(renderer, sandbox, roll_out, monkeypatch):
+def test_a_persistent_sandbox_failure_is_raised_and_never_scored(renderer, sandbox, roll_out, monkeypatch):
     monkeypatch.setattr(agent_loop, "SANDBOX_RETRY_PAUSES", (0.01, 0.01))
     monkeypatch.setattr(agent_loop, "shared_sandbox", lambda *_: Faltering(sandbox, 3))
     with pytest.raises(SandboxUnavailableError, match="the workers are gone"):

@@ -1,4 +1,4 @@
-"""Rows that are written side by side: each as if it were alone, with the log-probabilities that the model gives."""
+"""Rows generated in a batch equal rows generated alone, with the model's log-probabilities."""
 
 import pytest
 import torch
@@ -46,7 +46,7 @@ def write(batch, requests):
 
 
 def probabilities(model, request, written):
-    """What the model gives when it sees everything at once."""
+    """Return the model's probabilities from one forward pass over everything."""
     with torch.inference_mode():
         logits = model(torch.tensor([[*request.ids, *written.ids]])).logits[0].float()
     logprobs = (logits / request.temperature).log_softmax(-1)
@@ -55,8 +55,8 @@ def probabilities(model, request, written):
 
 
 def close(model, request, written):
-    told = [torch.tensor(value).exp().item() for value in written.logprobs]
-    return max(abs(a - b) for a, b in zip(told, probabilities(model, request, written), strict=True)) < 1e-5
+    sampled = [torch.tensor(value).exp().item() for value in written.logprobs]
+    return max(abs(a - b) for a, b in zip(sampled, probabilities(model, request, written), strict=True)) < 1e-5
 
 
 def test_logprobs_are_those_of_the_whole_text_at_once(model, batch, prompts):
@@ -80,7 +80,7 @@ def test_a_row_is_written_as_if_it_were_alone(model, renderer, batch, prompts):
     assert done["a"].ids != done["d"].ids
 
 
-def test_a_row_that_comes_back_goes_on_from_what_it_knows(model, renderer, batch, prompts):
+def test_a_row_that_comes_back_reuses_its_kv_cache(model, renderer, batch, prompts):
     first = [ask(ids, at, seed=at) for at, ids in enumerate(prompts)]
     before = write(batch, first)
     observed = renderer.encode("```output\n12\n```\n")[0]
@@ -95,7 +95,7 @@ def test_a_row_that_comes_back_goes_on_from_what_it_knows(model, renderer, batch
     assert all(close(model, request, after[request.key]) for request in second)
 
 
-def test_a_row_whose_text_was_cut_forgets_what_followed(model, batch, prompts):
+def test_a_row_whose_text_was_cut_drops_the_rest_of_its_cache(model, batch, prompts):
     before = write(batch, [ask(prompts[0], "a")])["a"]
     cut = ask((*prompts[0], *before.ids[:4]), "a", seed=3)
     after = write(batch, [cut])["a"]
@@ -125,7 +125,7 @@ def test_new_weights_are_used_for_everything(model, batch, prompts):
             weight.copy_(kept)
 
 
-def test_what_memory_held_before_counts_for_nothing(model, renderer, prompts, monkeypatch):
+def test_uninitialized_memory_has_no_effect(model, renderer, prompts, monkeypatch):
     empty = torch.empty
     monkeypatch.setattr(torch, "empty", lambda *a, **k: empty(*a, **k).fill_(float("nan")))
     batch = GenerationBatch(model, renderer.tokens, rows=12, length=900)
@@ -138,7 +138,7 @@ def test_what_memory_held_before_counts_for_nothing(model, renderer, prompts, mo
 def test_greedy_and_nucleus(batch, prompts):
     greedy = [write(batch, [ask(prompts[0], n, temperature=0.0, seed=n)])[n].ids for n in range(2)]
     assert greedy[0] == greedy[1]
-    # The likeliest alone is in so small a nucleus.
+    # So small a nucleus has only the most likely token.
     assert write(batch, [ask(prompts[0], "n", temperature=1.0, top_p=1e-6, seed=4)])["n"].ids == greedy[0]
 
 
@@ -152,6 +152,6 @@ def test_segments_end_at_stop_strings_and_limits(renderer, batch, prompts):
     assert len(write(batch, [ask(prompts[0], "short", limit=2)])["short"].ids) == 2
 
 
-def test_what_does_not_fit_is_refused_with_the_setting_to_raise(batch, prompts):
+def test_a_request_that_is_too_long_is_rejected_with_the_setting_to_raise(batch, prompts):
     with pytest.raises(ValueError, match=r"do not fit 900; raise data\.max_prompt_length"):
         batch.join([ask(prompts[0] * 9, "a")])

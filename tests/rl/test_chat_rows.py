@@ -1,4 +1,4 @@
-"""Runs over a chat as training messages: calls, answers and hints in OpenAI's form, and no word of a run lost."""
+"""Trajectories of chats as training messages: calls, results and hints in OpenAI's format, without loss of text."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def execution(code, printed):
 
 
 def episode(*parts, prompt=None):
-    """A run: its prompt, then spans of a source and a text, where a program is followed by what it printed."""
+    """A trajectory: its prompt, then spans of source and text, with each program followed by its output."""
     spans, executions = [Span(source="prompt", text=prompt or render(OPENING))], []
     for source, text in parts:
         if source == "program":
@@ -40,7 +40,7 @@ def episode(*parts, prompt=None):
     )
 
 
-def test_a_run_is_calls_and_answers_as_openais_fine_tuning_takes_them():
+def test_a_trajectory_becomes_calls_and_results_in_openais_fine_tuning_format():
     row = message_row(
         episode(
             ("model", "<think>\nSix times seven\n"),
@@ -80,21 +80,21 @@ PARTS = st.one_of(
 
 
 def bare(text):
-    """Without what may be lost: tags, marks, fences and white space."""
+    """Remove tags, marks, fences and white space, which may be lost."""
     return re.sub(r"</?think>|</?hint>|```(?:python|output)|[`\s]", "", text)
 
 
 @given(st.lists(PARTS, max_size=12))
-def test_no_word_of_a_run_is_lost_or_said_by_another(parts):
+def test_no_word_is_lost_or_attributed_to_another_role(parts):
     run = episode(*[(source, f"\n{text}\n" if source == "model" else text) for source, text in parts])
     messages = message_row(run)["messages"]
     assert messages[:2] == OPENING
-    said = ""
+    written = ""
     for message in messages[2:]:
         codes = [json.loads(call["function"]["arguments"])["code"] for call in message.get("tool_calls", ())]
-        said += "".join([message["content"], *codes])
+        written += "".join([message["content"], *codes])
     spans = run.transcript.spans[1:]
-    assert bare(said) == bare("".join(span.text for span in spans))
+    assert bare(written) == bare("".join(span.text for span in spans))
     outputs = [message["content"] for message in messages if message["role"] == "tool"]
     assert [f"```output\n{text}\n```\n" for text in outputs] == [s.text for s in spans if s.source == "tool"]
     assert {message["role"] for message in messages[2:]} <= {"assistant", "tool"}
@@ -102,13 +102,11 @@ def test_no_word_of_a_run_is_lost_or_said_by_another(parts):
 
 @pytest.mark.parametrize("row", [sft_row, trl_row])
 def test_a_chat_gives_no_token_ids_and_is_not_sent_for_a_tokenizer(row):
-    with pytest.raises(
-        ValueError, match=r"run 'p1' has no token ids, .* use --format messages, or curate with a server"
-    ):
+    with pytest.raises(ValueError, match=r"'p1' has no token ids, .* use --format messages, or curate with a server"):
         row(episode(("model", "\\boxed{42}")))
 
 
 @pytest.mark.parametrize("prompt", ["[1, 2]\n", "[]\n", '{"role": "user"}\n', f"{render(OPENING)}more\n", "[INST] Q"])
-def test_a_prompt_that_only_looks_like_a_chats_is_refused(prompt):
-    with pytest.raises(ValueError, match="its prompt is not ChatML, nor that of a chat"):
+def test_a_prompt_that_only_resembles_a_chat_is_rejected(prompt):
+    with pytest.raises(ValueError, match="its prompt is neither ChatML nor a chat"):
         message_row(episode(("model", "\\boxed{42}"), prompt=prompt))

@@ -1,4 +1,4 @@
-"""The gate: a question is found again in other clothes, and another problem with the same words is let through."""
+"""The contamination gate: an edited question is found, and another problem with the same words is not."""
 
 import itertools
 import json
@@ -37,11 +37,11 @@ marks = st.sampled_from([" ", "  ", "\n", "\t", ", ", ". ", "! ", " - ", ' "', "
 
 
 @given(st.lists(pieces, min_size=1, max_size=40), st.data())
-def test_a_question_matches_itself_in_other_case_punctuation_and_white_space(told, data):
+def test_a_question_matches_itself_in_other_case_punctuation_and_white_space(tokens, data):
     changed = "".join(
-        data.draw(st.sampled_from([word, word.upper(), word.title()])) + data.draw(marks) for word in told
+        data.draw(st.sampled_from([word, word.upper(), word.title()])) + data.draw(marks) for word in tokens
     )
-    assert gate(" ".join(told)).match(changed).how == "same text"
+    assert gate(" ".join(tokens)).match(changed).how == "same text"
 
 
 @given(st.lists(pieces, min_size=1, max_size=40), st.lists(pieces, min_size=1, max_size=40))
@@ -51,7 +51,7 @@ def test_questions_of_other_words_are_never_the_same_text(first, second):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("It costs $1,200.50.", ("it", "costs", "1200.5")),
         ("5% of 3.0 kg, i.e. 40,000,000 t", ("5", "of", "3", "kg", "i", "e", "40000000", "t")),
@@ -61,8 +61,8 @@ def test_questions_of_other_words_are_never_the_same_text(first, second):
         ("…", ()),
     ],
 )
-def test_a_text_is_its_words_and_numbers(text, told):
-    assert words(text) == told
+def test_a_text_is_its_words_and_numbers(text, expected):
+    assert words(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_the_same_words_with_other_numbers_are_another_problem():
 
 
 def test_the_same_numbers_in_other_words_are_not_found():
-    """What the gate can't see; families keep their splits apart by their data instead."""
+    """A limit of the gate; families separate their splits by data instead."""
     assert gate(BAKERY).match(" ".join(word for word in words(BAKERY) if word[0].isdigit())) is None
 
 
@@ -135,7 +135,7 @@ def test_the_split_of_a_generated_problem_is_read_from_its_id(name):
     assert set(splits) == {"heldout", "train"}
 
 
-def test_stress_problems_are_for_measuring_whatever_their_id():
+def test_stress_problems_are_held_out_regardless_of_their_id():
     assert all(map(is_heldout, generate(["all"], seed=4, limit=13)))
     assert not is_heldout(Problem(id="mine", question="Q", answers=(1.0,), source="stress: of my own"))
 

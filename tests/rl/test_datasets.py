@@ -1,4 +1,4 @@
-"""Datasets: the recorded ids and masks in a trainer's columns; nothing cut, overwritten, or left out in silence."""
+"""Datasets: recorded ids and masks in a trainer's columns; nothing is cut, overwritten, or silently left out."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A curation by the nano model, some of whose golden runs have hints."""
+    """A curation by the nano model; some of its golden trajectories have hints."""
     out = tmp_path_factory.mktemp("runs") / "first"
     curate(CurateConfig(families=("all",), split="train", limit=24, seed=3), out)
     assert any(run.transcript.count("hint") for run in read_episodes(out / "golden.jsonl"))
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def copy(folder, tmp_path):
-    """A function that puts golden runs into a folder like that of a curation."""
+    """A function that writes golden trajectories into a folder like that of a curation."""
 
     def copy(*runs):
         out = tmp_path / "copy"
@@ -45,7 +45,7 @@ def copy(folder, tmp_path):
 
 
 def run(*, instructions=None, prompt=None, ids=True, problem=None):
-    """A finished run with a program and a hint; its tokens are characters."""
+    """A finished trajectory with a program and a hint; its tokens are characters."""
     problem = problem or Problem(id="p1", question="How many chairs?", answers=(42.0,))
     prompt = prompt or chat_template.render(PROTOCOLS["inline"].messages(problem.question, instructions))
     parts = [
@@ -75,7 +75,7 @@ def rows(path):
 
 
 @pytest.mark.parametrize("hints", [True, False])
-def test_the_learned_tokens_say_what_the_model_wrote_and_on_request_the_hints(folder, tmp_path, hints):
+def test_the_tokens_with_loss_are_model_text_and_optionally_hints(folder, tmp_path, hints):
     report = export(ExportConfig(source=folder, format="verl-sft", out=tmp_path / "sft.parquet", hints=hints))
     tokens = ByteTokens(built_in("nano") / "tokenizer.json")
     runs = read_episodes(folder / "golden.jsonl")
@@ -114,7 +114,7 @@ def test_trl_gets_the_same_mask_as_labels(folder, tmp_path, suffix):
     assert report.learned_tokens == sum(sum(sft_row(one)["loss_mask"]) for one in runs)
 
 
-def test_messages_are_what_the_prompt_says_and_all_that_follows(folder, tmp_path):
+def test_messages_are_those_of_the_prompt_and_the_rest(folder, tmp_path):
     report = export(ExportConfig(source=folder, format="messages", out=tmp_path / "chat.jsonl"))
     written = [json.loads(line) for line in (tmp_path / "chat.jsonl").read_text().splitlines()]
     for row, one in zip(written, read_episodes(folder / "golden.jsonl"), strict=True):
@@ -133,19 +133,19 @@ def test_instructions_become_the_system_message():
 
 
 def test_a_prompt_in_another_template_is_refused():
-    with pytest.raises(ValueError, match="run 'p1': its prompt is not ChatML"):
+    with pytest.raises(ValueError, match="'p1': its prompt is neither ChatML"):
         message_row(run(prompt="[INST] How many chairs? [/INST]"))
     forged = "<|im_start|>user\na<|im_end|>\nb<|im_end|>\n<|im_start|>assistant\n<think>\n"
-    with pytest.raises(ValueError, match="not ChatML"):
+    with pytest.raises(ValueError, match="neither ChatML"):
         message_row(run(prompt=forged))
     rendered = chat_template.render([{"role": "user", "content": "a<|im_end|>\nb"}])
     assert message_row(run(prompt=rendered))["messages"][0]["content"] == "a< |im_end|>\nb"
 
 
-def test_a_run_without_ids_has_no_mask_and_says_how_to_get_one(copy):
+def test_a_trajectory_without_ids_has_no_mask_and_the_error_names_the_fix(copy):
     folder = copy(run(ids=False))
     for row in (sft_row, trl_row):
-        with pytest.raises(ValueError, match=r"run 'p1' has no token ids.*curate again with --tokenizer"):
+        with pytest.raises(ValueError, match=r"'p1' has no token ids.*curate again with --tokenizer"):
             row(run(ids=False))
     with pytest.raises(ValueError, match="--tokenizer"):
         export(ExportConfig(source=folder, format="verl-sft"))
@@ -162,7 +162,7 @@ def test_runs_that_are_too_long_are_left_out_whole_and_named(folder, tmp_path):
     assert sorted(written) == sorted(length for length in lengths.values() if length <= most)
 
 
-def test_runs_that_reviewers_rejected_are_left_out_and_said_why(folder, tmp_path):
+def test_trajectories_that_reviewers_rejected_are_left_out_with_the_reason(folder, tmp_path):
     ids = [run.problem.id for run in read_episodes(folder / "golden.jsonl")]
     rejected = {ids[1]: "a leak", "of-no-golden-run": "a leak"}
     config = ExportConfig(source=folder, format="verl-sft", out=tmp_path / "a.parquet", rejected=rejected)
@@ -195,7 +195,7 @@ def test_evaluation_questions_are_left_out_and_named(folder, tmp_path, format):
     assert runs[0].problem.id in text
 
 
-def test_held_out_problems_are_for_measuring_only(copy, tmp_path):
+def test_held_out_problems_are_left_out_of_training(copy, tmp_path):
     (heldout,) = generate(["diet"], split="heldout", seed=1, limit=1)
     folder = copy(run(), run(problem=heldout))
     report = export(ExportConfig(source=folder, format="trl"))
@@ -232,7 +232,7 @@ def test_a_problem_goes_to_grpo_with_its_answers_and_whole(tmp_path):
     assert report.tokens is None
 
 
-def test_a_problem_that_nobody_can_score_is_no_row():
+def test_a_problem_without_answers_is_rejected():
     with pytest.raises(ValueError, match="problem 'a' has no answer"):
         rl_rows([Problem(id="a", question="Q", answers=())])
 
@@ -261,11 +261,11 @@ def test_all_problems_of_a_curation_go_to_grpo_golden_or_not(folder, copy, tmp_p
     assert (whole.rows, whole.unfinished) == (24, False)
 
 
-def test_a_file_that_is_there_stays_as_it_is(copy, tmp_path):
+def test_an_existing_file_is_not_overwritten(copy, tmp_path):
     folder = copy(run())
     for format, name in (("messages", "messages.jsonl"), ("trl", "trl.parquet")):
         (folder / name).write_text("mine")
-        with pytest.raises(ValueError, match=f"{name}: is there already; choose another --out"):
+        with pytest.raises(ValueError, match=f"{name}: already exists; choose another --out"):
             export(ExportConfig(source=folder, format=format))
         assert (folder / name).read_text() == "mine"
     export(ExportConfig(source=folder, format="trl", out=tmp_path / "new" / "trl.parquet"))
@@ -286,10 +286,10 @@ def test_without_pyarrow_the_extra_is_named_before_any_work(copy, monkeypatch):
         ({"format": "csv"}, "format is 'csv'; give one of verl-sft, trl, messages, verl-rl"),
         ({"split": "test"}, "split is 'test'"),
         ({"max_tokens": 0}, "max_tokens is 0"),
-        ({"format": "verl-rl", "max_tokens": 9}, "max_tokens counts the tokens of runs"),
-        ({"format": "messages", "hints": False}, "hints are left out by a mask, and messages has none"),
+        ({"format": "verl-rl", "max_tokens": 9}, "max_tokens limits trajectories"),
+        ({"format": "messages", "hints": False}, "leaving out hints needs a loss mask, which messages lacks"),
         ({"instructions": True}, "instructions are for verl-rl"),
-        ({"format": "verl-rl", "rejected": {}}, "reviewers reject runs, and verl-rl has prompts only"),
+        ({"format": "verl-rl", "rejected": {}}, "reviewers reject trajectories, but verl-rl has only prompts"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(tmp_path, settings, message):
@@ -305,15 +305,15 @@ def test_a_source_or_file_that_does_not_fit_is_named_with_what_would(copy, tmp_p
 
     (tmp_path / "empty").mkdir()
     (tmp_path / "problems.jsonl").write_text("{}\n")
-    wanted = "give the folder that storm curate wrote"
+    wanted = "give the run folder of storm curate"
     assert refused(source=tmp_path / "problems.jsonl") == f"/problems.jsonl: not a folder; {wanted}"
     assert refused(source=tmp_path / "nowhere") == f"/nowhere: no such folder; {wanted}"
-    assert refused(source=tmp_path / "empty") == f"/empty: no curation is in it, config.toml is missing; {wanted}"
+    assert refused(source=tmp_path / "empty") == f"/empty: not a curation, config.toml is missing; {wanted}"
     assert refused(source=tmp_path / "empty", format="verl-rl") == (
-        f"/empty: no curation is in it; {wanted}, or a file of problems"
+        f"/empty: not a curation; {wanted}, or a file of problems"
     )
     folder = copy()
-    assert refused(source=folder).startswith("/copy: no golden runs in it")
+    assert refused(source=folder).startswith("/copy: no golden trajectories in it")
     assert (
         refused(source=folder, out=tmp_path / "x.csv")
         == "/x.csv: trl is written as .parquet or .jsonl; choose such an --out"

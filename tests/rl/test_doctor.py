@@ -1,4 +1,4 @@
-"""The doctor: each signature is seen where it is, not where it isn't, and what was not measured is never called ok."""
+"""The doctor: each signature is found if present and only then, and a missing measurement is never ok."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ HEALTHY = {
 
 
 def grpo(folder, *, steps=20, without=(), **changed):
-    """A GRPO run's folder. changed: other metrics, as functions of the step; "/" is written "__"."""
+    """The run folder of a GRPO run. changed: other metrics, as functions of the step; "/" is written "__"."""
     metrics = HEALTHY | {name.replace("__", "/"): metric for name, metric in changed.items()}
     lines = [
         {"step": step, "data": {name: metric(step) for name, metric in metrics.items() if name not in without}}
@@ -35,7 +35,7 @@ def grpo(folder, *, steps=20, without=(), **changed):
 
 
 def evaluation(folder, *, complex_families=0.5, tokens=300.0, backed=0.95, statuses=None, spread=0.03, lost=0):
-    """An evaluation's folder."""
+    """The run folder of an evaluation."""
     score = {"mean": complex_families, "low": complex_families - spread, "high": complex_families + spread}
     results = {
         "scored": 100 - lost,
@@ -58,7 +58,7 @@ def evaluation(folder, *, complex_families=0.5, tokens=300.0, backed=0.95, statu
 
 
 def golden(*, hints, backed=True):
-    """A golden run with so many hint tokens to 100 of the model's."""
+    """A golden trajectory with this many hint tokens and 100 model tokens."""
     prompt = chat_template.render([{"role": "user", "content": "Q?"}])
     spans = (
         Span(source="prompt", text=prompt),
@@ -78,7 +78,7 @@ def golden(*, hints, backed=True):
 
 
 def curation(folder, runs, statuses=("ok",)):
-    """A curation's folder. statuses: of the programs in a record of its own."""
+    """The run folder of a curation. statuses: those of the programs in an extra record."""
     folder.mkdir(parents=True)
     (folder / "golden.jsonl").touch()
     for number, run in enumerate(runs):
@@ -89,7 +89,7 @@ def curation(folder, runs, statuses=("ok",)):
 
 
 def state(folder, check, baseline=None):
-    """The state and the figure of a check, of which there must be one."""
+    """Return the state and the figure of the only result of a check."""
     (verdict,) = [one for one in examine(folder, baseline) if one.check == check]
     return verdict.state, verdict.figure
 
@@ -106,7 +106,7 @@ def test_a_healthy_run_has_no_problem_and_nothing_to_try(tmp_path):
     assert {one.run for one in verdicts} == {"grpo", "eval-sft", "curate"}
 
 
-def test_what_is_not_there_is_not_measured_and_never_ok(tmp_path):
+def test_missing_figures_are_not_measured_and_never_ok(tmp_path):
     bare = grpo(tmp_path / "bare", without=set(HEALTHY) - {"actor/entropy"}, critic__other=lambda step: 1.0)
     assert {one.state for one in examine(bare)} == {"not measured"}
     (tmp_path / "empty").mkdir()
@@ -153,7 +153,7 @@ def test_a_reward_has_to_rise_unless_it_is_high(tmp_path, reward, expected):
     assert state(grpo(tmp_path / "grpo", critic__rewards__mean=reward), "reward flat")[0] == expected
 
 
-def test_a_few_steps_say_nothing_about_a_trend(tmp_path):
+def test_a_few_steps_are_too_few_for_a_trend(tmp_path):
     folder = grpo(tmp_path / "grpo", steps=8, critic__rewards__mean=lambda step: 0.1)
     assert state(folder, "reward flat") == ("not measured", "needs critic/rewards/mean of 9 steps (there are 8)")
     assert state(folder, "verbosity")[0] == "not measured"
@@ -170,7 +170,7 @@ def test_a_few_steps_say_nothing_about_a_trend(tmp_path):
         ({}, "not calibrated"),
     ],
 )
-def test_the_other_figures_tell_why_a_reward_is_flat(tmp_path, changed, cause):
+def test_other_figures_suggest_why_a_reward_is_flat(tmp_path, changed, cause):
     folder = grpo(tmp_path / "grpo", critic__rewards__mean=lambda step: 0.3, **changed)
     (verdict,) = [one for one in examine(folder) if one.check == "reward flat"]
     assert cause in verdict.cause
@@ -222,13 +222,13 @@ def test_answers_that_no_solver_gave_are_seen_everywhere(tmp_path, unbacked, exp
     curated = state(curation(tmp_path / "curate", runs), "answers unbacked")
     after = state(evaluation(tmp_path / "after", backed=1 - unbacked / 10), "answers unbacked")
     trained = state(grpo(tmp_path / "grpo", storm__backed=lambda step: 1 - unbacked / 10), "answers unbacked")
-    assert curated == (expected, f"{figure} golden runs")
+    assert curated == (expected, f"{figure} golden trajectories")
     assert after == (expected, f"{figure} numbers answered")
     assert trained == (expected, f"{figure} right answers")
 
 
 def test_a_sandbox_that_fails_runs_is_a_problem(tmp_path):
-    assert state(evaluation(tmp_path / "after", lost=5), "runs lost") == ("warning", "5.0% of runs")
+    assert state(evaluation(tmp_path / "after", lost=5), "runs lost") == ("warning", "5.0% of trajectories")
     assert state(grpo(tmp_path / "grpo", storm__infrastructure=lambda step: 0.2), "runs lost")[0] == "problem"
 
 
@@ -261,11 +261,11 @@ def test_runs_are_found_by_their_files_and_the_baseline_by_its_name_or_as_given(
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("other.txt", "", ": no run is in it; give the folder of a curation"),
+        ("other.txt", "", ": no run in it; give the run folder of a curation"),
         ("results.json", "{", "/results.json: not JSON"),
         ("results.json", "[]", "/results.json: not a JSON object"),
         ("metrics.jsonl", '{"step": 1}\n', "/metrics.jsonl:1: not the metrics of a step"),
-        ("metrics.jsonl", "", ": no run is in it"),
+        ("metrics.jsonl", "", ": no run in it"),
         ("golden.jsonl", "{}\n", "/golden.jsonl:1: written by another version of storm"),
     ],
 )
@@ -276,11 +276,11 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, file, content, message)
     assert str(caught.value).startswith(f"{tmp_path}{message}")
 
 
-def test_a_run_or_baseline_that_is_none_is_named(tmp_path):
+def test_an_invalid_run_or_baseline_is_named(tmp_path):
     after = evaluation(tmp_path / "after")
-    with pytest.raises(ValueError, match="nowhere: no such folder; give the folder of a run"):
+    with pytest.raises(ValueError, match="nowhere: no such folder; give a run folder"):
         examine(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"results\.json: not a folder"):
         examine(after / "results.json")
-    with pytest.raises(ValueError, match=r"nowhere: no results\.json in it; give the folder of an evaluation"):
+    with pytest.raises(ValueError, match=r"nowhere: no results\.json in it; give the run folder of an evaluation"):
         examine(after, tmp_path / "nowhere")

@@ -1,4 +1,4 @@
-"""`rl.nano.export_onnx`: a checkpoint becomes a folder that runs without torch."""
+"""The ONNX export of a checkpoint, which runs without torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytest.importorskip("onnxruntime_genai")
 
 from storm_calm.rl.nano import export_onnx as module  # noqa: E402
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # An export imports torch twice, in processes of its own.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # An export imports torch in two subprocesses.
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_no_file_names_a_path_of_this_machine(exported, checkpoint):
 
 def test_a_path_of_this_machine_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"made from": "/somewhere/private/checkpoint"}')
-    with pytest.raises(ValueError, match=r"config\.json names /somewhere/private"):
+    with pytest.raises(ValueError, match=r"config\.json contains /somewhere/private"):
         module._check_paths(tmp_path, (module.Path("/somewhere/private"),))
 
 

@@ -1,4 +1,4 @@
-"""The traces that the nano model learns from: played for real, labelled, and right where they claim to be."""
+"""The pretraining traces: played in the environment, with correct labels."""
 
 import itertools
 import random
@@ -52,7 +52,7 @@ def test_traces_that_are_right_score_and_the_others_mostly_do_not(played):
     right = [score(t.episode).reward for t in played if t.hinted or t.kind not in TRIGGER_OF]
     flawed = [score(t.episode).reward for t in played if not t.hinted and t.kind in TRIGGER_OF]
     assert set(right) == {1.0}
-    # A constraint that does not bind can be left out, a type that makes no difference be wrong: flawed, yet correct.
+    # A flaw can have no effect: dropping a constraint that does not bind, or a wrong type that makes no difference.
     assert sum(flawed) / len(flawed) < 0.35
 
 
@@ -131,7 +131,7 @@ def test_outputs_prompts_and_hints_are_never_learned(played):
         assert all(source == "model" for source, one in zip(sources, learn, strict=True) if one)
 
 
-def test_a_number_is_spelled_in_single_digits_and_a_line_break_stands_alone(tmp_path):
+def test_a_number_is_encoded_in_single_digits_and_a_line_break_is_its_own_token(tmp_path):
     tokenizer = train_tokenizer(["x = [12, 345]\nprint(x)\n"] * 50)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     ids, ends = NanoRenderer(tmp_path / "tokenizer.json").encode("12345\n\n")

@@ -1,4 +1,4 @@
-"""Bad input is named before any worker starts."""
+"""Invalid input is named before any worker starts."""
 
 import json
 import math
@@ -36,10 +36,13 @@ def sft(**changes):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"input_ids": [1]}], r"the column 'loss_mask' is missing \(there are input_ids\); make the file with `storm"),
-        ([sft(), sft(loss_mask=[1])], "row 1 has 3 input_ids and 1 of loss_mask"),
-        ([sft(loss_mask=[0, 0, 0])], "row 0 learns nothing"),
-        ([sft(input_ids=[5, 6, 1024])], r"row 0 has token 1024, and the model knows 1024; .*another model's tokenizer"),
+        ([{"input_ids": [1]}], r"the column 'loss_mask' is missing \(it has input_ids\); make the file with `storm"),
+        ([sft(), sft(loss_mask=[1])], "row 1 has 3 input_ids but a loss_mask of 1"),
+        ([sft(loss_mask=[0, 0, 0])], "row 0 has no loss"),
+        (
+            [sft(input_ids=[5, 6, 1024])],
+            r"row 0 has token 1024, but the vocabulary has 1024; .*another model's tokenizer",
+        ),
         ([sft(input_ids=[5] * 9, loss_mask=[1] * 9)], r"row 0 has 9 tokens, more than data\.max_length=8"),
     ],
 )
@@ -52,8 +55,8 @@ def test_a_good_data_set_is_counted(tmp_path):
     assert check_sft_data(parquet(tmp_path / "d.parquet", [sft(), sft()]), vocabulary=8, longest=3) == 2
 
 
-def test_files_that_are_none_are_named(tmp_path):
-    with pytest.raises(ValueError, match="there is no such file; make it with `storm export"):
+def test_invalid_files_are_named(tmp_path):
+    with pytest.raises(ValueError, match="no such file; make it with `storm export"):
         check_sft_data(tmp_path / "none.parquet", vocabulary=8, longest=8)
     (tmp_path / "text.parquet").write_text("no")
     with pytest.raises(ValueError, match=r"text\.parquet: not a Parquet file"):
@@ -95,7 +98,7 @@ def test_problems_that_cannot_be_trained_on_are_named(tmp_path, renderer, worksh
 
 
 def test_a_model_without_the_marks_of_chatml_is_refused(tmp_path, nano):
-    with pytest.raises(ValueError, match=r"no config\.json there"):
+    with pytest.raises(ValueError, match=r"no config\.json in it"):
         check_model(tmp_path, "")
     shutil.copyfile(nano / "config.json", tmp_path / "config.json")
     with pytest.raises(ValueError, match=r"tokenizer\.json is missing"):
@@ -107,7 +110,7 @@ def test_a_model_without_the_marks_of_chatml_is_refused(tmp_path, nano):
         check_model(tmp_path, "")
 
 
-def test_a_rule_that_is_none_is_named():
+def test_an_unknown_rule_is_named():
     check_rule("paper")
     with pytest.raises(ValueError, match=r"storm\.rule is 'exact'; give one of paper"):
         check_rule("exact")
@@ -117,7 +120,7 @@ def test_the_last_checkpoint_is_found_and_a_damaged_one_is_an_error_that_changes
     assert check_checkpoints(tmp_path) == 0
     tracker = tmp_path / "latest_checkpointed_iteration.txt"
     tracker.write_text("4")
-    with pytest.raises(ValueError, match="global_step_4: the last checkpoint is not there"):
+    with pytest.raises(ValueError, match="global_step_4: the last checkpoint is missing"):
         check_checkpoints(tmp_path)
     file = tmp_path / "global_step_4" / "actor" / "model_world_size_1_rank_0.pt"
     file.parent.mkdir(parents=True)
@@ -129,20 +132,21 @@ def test_the_last_checkpoint_is_found_and_a_damaged_one_is_an_error_that_changes
         check_checkpoints(tmp_path)
     assert file.read_bytes() == whole[: len(whole) // 2]
     tracker.write_text("four")
-    with pytest.raises(ValueError, match="says 'four', which is no step"):
+    with pytest.raises(ValueError, match="'four' is not a step"):
         check_checkpoints(tmp_path)
 
 
 def test_a_disk_without_room_for_the_checkpoints_is_named(tmp_path):
     check_disk(tmp_path / "new" / "run", 1000, 2)
-    with pytest.raises(ValueError, match=r"GB free on its disk, and checkpoints take up to .* make room"):
+    with pytest.raises(ValueError, match=r"GB free on its disk, but checkpoints take up to .* free some space"):
         check_disk(tmp_path / "new" / "run", 10**15, 2)
 
 
 def test_a_disk_that_is_full_is_named_beside_what_ended_a_run(tmp_path):
     assert lack_of_room(tmp_path, 1000) == ""
     assert re.search(
-        r"the disk of .* is full: \d+ MB free, and a checkpoint takes \d+; make room", lack_of_room(tmp_path, 10**15)
+        r"the disk of .* is full: \d+ MB free, but a checkpoint takes \d+; free some space",
+        lack_of_room(tmp_path, 10**15),
     )
 
 

@@ -88,7 +88,7 @@ def test_flawed_traces_are_left_out_while_only_right_ones_count(corpus):
     assert seen == 100
 
 
-def test_a_drill_says_its_sentence_again_or_lists_its_numbers_in_order():
+def test_a_drill_repeats_its_sentence_or_lists_its_numbers_in_order():
     lists = 0
     for sentence, copy in itertools.islice(drills(5), 200):
         numbers = [int(n.replace(",", "")) for n in re.findall(r"\d{1,3}(?:,\d{3})+|\d+", sentence)]

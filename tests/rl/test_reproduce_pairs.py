@@ -1,4 +1,4 @@
-"""Plain pairs: problems of golden runs, each solved by its right program at once, learned where the model speaks."""
+"""Plain pairs: problems of golden trajectories, solved directly by their correct programs."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def pairs(renderer, problems):
         return list(plain_pairs(wanted, seed=SEED, problems=COUNT, renderer=renderer, sandbox=sandbox))
 
 
-def test_they_are_the_problems_that_are_wanted_in_their_order(pairs, problems):
+def test_they_are_the_requested_problems_in_order(pairs, problems):
     assert [pair.problem for pair in pairs] == problems[1:]
     assert {pair.problem.family for pair in pairs} == set(FAMILIES)
 
@@ -50,22 +50,22 @@ def test_each_is_one_program_without_a_word_before_it_and_the_right_answer(pairs
         assert answer == f"</think>\nThe answer is \\boxed{{{pair.executions[0].stdout.strip()}}}."
 
 
-def test_a_row_learns_what_the_model_says_and_neither_prompt_nor_output(pairs, renderer):
+def test_model_text_has_a_loss_and_prompt_and_output_have_none(pairs, renderer):
     for pair in pairs:
         row = sft_row(pair)
         learned = [id for id, bit in zip(row["input_ids"], row["loss_mask"], strict=True) if bit]
-        said = [span.text for span in pair.transcript.spans if span.source == "model"]
-        assert learned == [*renderer.encode_marked(said[0])[0], *renderer.encode_marked(f"{said[1]}<|im_end|>")[0]]
+        texts = [span.text for span in pair.transcript.spans if span.source == "model"]
+        assert learned == [*renderer.encode_marked(texts[0])[0], *renderer.encode_marked(f"{texts[1]}<|im_end|>")[0]]
         assert len(row["input_ids"]) == len(row["loss_mask"]) == pair.transcript.count()
 
 
-def test_a_program_that_goes_wrong_here_is_named(renderer, problems):
+def test_a_program_with_a_wrong_result_is_named(renderer, problems):
     class Broken:
         def run(self, code, *, limits=None, **others):
             return sandbox.run("print(-1)", limits=limits)
 
     with (
         open_sandbox() as sandbox,
-        pytest.raises(ValueError, match=f"problem {problems[0].id}: its right program gave"),
+        pytest.raises(ValueError, match=f"problem {problems[0].id}: its correct program printed"),
     ):
         list(plain_pairs({problems[0].id}, seed=SEED, problems=1, renderer=renderer, sandbox=Broken()))

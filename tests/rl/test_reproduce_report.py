@@ -1,4 +1,4 @@
-"""The report: figures as they were measured, the paper's claims against them, and one file that needs nothing else."""
+"""The report: the measured figures, the paper's claims, and a self-contained page."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from storm_calm.rl.reproduce.measured_figures import collect
 from storm_calm.rl.reproduce.paired_differences import contrast
 from storm_calm.rl.reproduce.paper_claims import claims, is_small
 from storm_calm.rl.reproduce.reproduce_config import QUICK
-from storm_calm.rl.reproduce.write_report import clock, write_report
+from storm_calm.rl.reproduce.write_report import write_report
 from support.fake_reproduction import LIKE_THE_PAPER, PROBLEMS, evaluated, noted, reproduction
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ SFT, GRPO, LESS, CLASS_1, CLASS_2, SHIFT, PLAIN = range(7)
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory):
-    """Three seeds of models that behave as the paper says."""
+    """A reproduction of three seeds whose models behave like the paper's."""
     return reproduction(tmp_path_factory.mktemp("paper"), seeds=(0, 1, 2))
 
 
@@ -30,12 +30,12 @@ def figures(paper):
 
 @pytest.fixture(scope="module")
 def facts(paper):
-    """Its report is written, and this is report.json."""
+    """The content of report.json."""
     return write_report(paper)
 
 
-def said(out, **changed):
-    """The claims on a reproduction in which some models are others."""
+def compared(out, **changed):
+    """Return the claims on a reproduction with changed models."""
     return claims(collect(reproduction(out, models={**LIKE_THE_PAPER, **changed})))
 
 
@@ -66,7 +66,7 @@ def test_a_difference_is_paired_over_the_problems_and_seeds_that_both_have(figur
 
 def test_flaws_programs_and_tokens_are_those_of_the_evaluations(figures):
     base, plain = figures.models["base"], figures.models["plain-sft"]
-    # Of 24 and 30 wrong runs 0.6 are guesses by hand, which the rules find.
+    # Of 24 and 30 wrong trajectories 60 % are guesses by hand, which the rules find.
     assert base.first_finding["manual_computation"] == pytest.approx((14 + 18) / 120, abs=1e-6)
     assert base.behaviour["class_1"] == pytest.approx(32 / 120, abs=1e-6)
     assert base.behaviour["executions"] == pytest.approx(88 / 120, abs=1e-6)
@@ -74,7 +74,7 @@ def test_flaws_programs_and_tokens_are_those_of_the_evaluations(figures):
     assert (plain.behaviour["flawed"], plain.behaviour["executions"]) == (0.0, 1.0)
 
 
-def test_what_is_as_the_paper_says_agrees(figures):
+def test_results_like_the_papers_agree(figures):
     found = claims(figures)
     agreeing = {SFT, GRPO, LESS, CLASS_1, PLAIN}
     assert {number for number, claim in enumerate(found) if claim.verdict == "agrees"} == agreeing
@@ -83,46 +83,47 @@ def test_what_is_as_the_paper_says_agrees(figures):
     assert {found[number].reason for number in agreeing} == {""}
 
 
-def test_programs_that_take_more_tokens_than_guesses_differ_from_the_paper_and_say_why(figures):
+def test_programs_longer_than_guesses_differ_from_the_paper_with_a_reason(figures):
     claim = claims(figures)[SHIFT]
     assert (claim.verdict, claim.measured) == (
         "differs",
-        "programs 0.73 -> 0.98 a run (+34%), tokens 77 -> 89 (+16%)",
+        "programs 0.73 -> 0.98 per trajectory (+34%), tokens 77 -> 89 (+16%)",
     )
-    assert "which guesses instead of writing a program" in claim.reason
+    assert "it guesses instead of writing a program" in claim.reason
 
 
-def test_a_sft_that_mends_most_flaws_at_once_differs_and_says_why(tmp_path):
+def test_an_sft_that_removes_most_flaws_differs_with_a_reason(tmp_path):
     mended = {"easy": 0.95, "complex": 0.92, "guessed": 0.2}
-    found = said(tmp_path, sft=mended, grpo={"easy": 0.95, "complex": 0.93, "guessed": 0.0})
+    found = compared(tmp_path, sft=mended, grpo={"easy": 0.95, "complex": 0.93, "guessed": 0.0})
     assert found[SFT].verdict == "differs"
     assert (
-        "95 golden runs a seed are enough to unlearn them: hints turned 57.0 % right into 95.0 %" in found[SFT].reason
+        "95 golden trajectories per seed are enough to unlearn them: hints turned 57.0 % correct into 95.0 %"
+        in found[SFT].reason
     )
     assert found[GRPO].verdict == "inconclusive"
-    assert found[GRPO].reason.startswith("after SFT only 6.7 % of answers are left to mend, and in 25.0 % of groups")
+    assert found[GRPO].reason.startswith("after SFT only 6.7 % of answers are wrong, and in 25.0 % of groups")
 
 
-def test_a_base_model_that_climbs_as_high_without_sft_is_told_as_it_is(tmp_path):
-    found = said(tmp_path, **{"grpo-base": {"easy": 0.97, "complex": 0.97, "guessed": 0.0}})
+def test_a_base_model_that_climbs_as_high_without_sft_differs(tmp_path):
+    found = compared(tmp_path, **{"grpo-base": {"easy": 0.97, "complex": 0.97, "guessed": 0.0}})
     assert found[LESS].verdict == "differs"
     assert found[LESS].measured.startswith("ends at 96.7 % without SFT, at 80.0 % with it (-16.7 points, ")
     assert found[LESS].reason.startswith("the reward alone gained 41.7 points")
 
 
-def test_plain_pairs_that_do_no_harm_differ_and_say_why(tmp_path):
-    found = said(tmp_path, **{"plain-sft": {"easy": 0.9, "complex": 0.85, "guessed": 0.0}})
+def test_harmless_plain_pairs_differ_with_a_reason(tmp_path):
+    found = compared(tmp_path, **{"plain-sft": {"easy": 0.9, "complex": 0.85, "guessed": 0.0}})
     assert found[PLAIN].verdict == "differs"
-    assert "a run of the base model has 77 tokens" in found[PLAIN].reason
+    assert "the base model writes only 77 tokens" in found[PLAIN].reason
 
 
 def test_flaws_that_fall_with_grpo_alone_are_not_credited_to_sft(tmp_path):
-    found = said(tmp_path, sft={**LIKE_THE_PAPER["base"]})
+    found = compared(tmp_path, sft={**LIKE_THE_PAPER["base"]})
     assert found[CLASS_1].verdict == "differs"
     assert found[CLASS_1].reason.startswith("SFT left most of them")
 
 
-def test_a_tiny_run_says_that_nothing_can_be_told(tmp_path):
+def test_a_tiny_run_is_inconclusive(tmp_path):
     out = reproduction(tmp_path, problems=PROBLEMS[:24], config=QUICK)
     figures = collect(out)
     assert is_small(figures)
@@ -132,7 +133,7 @@ def test_a_tiny_run_says_that_nothing_can_be_told(tmp_path):
         assert "This run is too small to show anything." in (out / name).read_text()
 
 
-def test_what_was_not_measured_is_said_and_unfinished_stages_are_named(tmp_path):
+def test_missing_measurements_and_unfinished_stages_are_named(tmp_path):
     folder = tmp_path / "seed-0"
     evaluated(folder, "base", **LIKE_THE_PAPER["base"])
     evaluated(folder, "sft", **LIKE_THE_PAPER["sft"])
@@ -149,11 +150,11 @@ def test_what_was_not_measured_is_said_and_unfinished_stages_are_named(tmp_path)
 
 def test_a_folder_without_an_evaluation_has_no_report(tmp_path):
     noted(tmp_path / "seed-0", "curate", seed=0)
-    with pytest.raises(ValueError, match="no model is evaluated there yet; run storm reproduce --out"):
+    with pytest.raises(ValueError, match="no model is evaluated yet; run storm reproduce --out"):
         write_report(tmp_path)
 
 
-def test_the_page_stands_alone_and_holds_table_pictures_claims_and_time(paper, facts):
+def test_the_page_is_self_contained_and_has_table_plots_claims_and_times(paper, facts):
     page = (paper / "report.html").read_text()
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     assert "url(" not in page
@@ -187,10 +188,3 @@ def test_the_doctor_is_asked_about_every_seed(figures, paper, facts):
     assert harmed[0]["state"] == "problem"
     words = " ".join(re.sub(r"<[^>]+>", " ", (paper / "report.html").read_text()).split())
     assert "problem complex problems eval-plain-sft, seed 1 pass@1 50.0% -&gt; 21.7% (rule paper)" in words
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (754, "12 min 34 s"), (3660, "1 h 01 min")]
-)
-def test_durations_are_told_in_two_units(seconds, words):
-    assert clock(seconds) == words

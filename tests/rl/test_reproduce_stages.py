@@ -1,4 +1,4 @@
-"""The stages: done once, gone on with after whatever ends them, and never mixed with other settings.
+"""The stages: each runs once, can be resumed, and never mixes settings.
 
 Curation, export and evaluation are real; the training commands are stubs.
 """
@@ -34,25 +34,25 @@ def calls(scripts):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A reproduction with real stages up to an evaluation of the SFT model, what it told, and what it called."""
+    """A reproduction with real stages up to the evaluation of the SFT model, its progress reports, and its commands."""
     folder = tmp_path_factory.mktemp("made")
-    told = []
+    reports = []
     with pytest.MonkeyPatch.context() as patch:
         scripts = stubs(folder / "scripts", patch)
         stages = ("curate", "export", "sft", "eval-sft")
-        reproduce(TINY, folder / "out", seeds=(3,), stages=stages, on_progress=told.append)
-    return folder / "out", told, calls(scripts)
+        reproduce(TINY, folder / "out", seeds=(3,), stages=stages, on_progress=reports.append)
+    return folder / "out", reports, calls(scripts)
 
 
 @pytest.fixture
 def out(made, tmp_path):
-    """A copy of it to change."""
+    """A copy that tests may change."""
     shutil.copytree(made[0], tmp_path / "out")
     return tmp_path / "out"
 
 
 def test_every_stage_leaves_its_result_its_settings_and_its_seconds(made):
-    out, told, called = made
+    out, reports, called = made
     folder = out / "seed-3"
     for name in ("curate", "export", "sft", "eval-sft"):
         assert (folder / BY_NAME[name].result).is_file()
@@ -69,14 +69,14 @@ def test_every_stage_leaves_its_result_its_settings_and_its_seconds(made):
     assert (folder / "stages" / "sft.log").read_text() == "22 golden runs\n"
     results = json.loads((folder / "eval-sft" / "results.json").read_text())
     assert (results["reasoner"], results["scored"]) == (f"{folder}/sft/nano", 3)
-    finished = [(one.stage, one.number, one.total, one.next) for one in told if one.finished]
+    finished = [(one.stage, one.number, one.total, one.next) for one in reports if one.finished]
     assert finished == [
         ("curate", 1, 4, "export"),
         ("export", 2, 4, "sft"),
         ("sft", 3, 4, "eval-sft"),
         ("eval-sft", 4, 4, ""),
     ]
-    assert any(one.message.endswith("golden") for one in told if one.stage == "curate")
+    assert any(one.message.endswith("golden") for one in reports if one.stage == "curate")
 
 
 def test_plain_pairs_are_of_as_many_problems_as_golden_runs(made):
@@ -92,10 +92,10 @@ def test_plain_pairs_are_of_as_many_problems_as_golden_runs(made):
 
 def test_what_is_finished_is_not_run_again(out, scripts):
     before = {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()}
-    told = []
-    reproduce(TINY, out, seeds=(3,), stages=("curate", "export", "sft", "eval-sft"), on_progress=told.append)
+    reports = []
+    reproduce(TINY, out, seeds=(3,), stages=("curate", "export", "sft", "eval-sft"), on_progress=reports.append)
     assert {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()} == before
-    assert (told, calls(scripts)) == ([], [])
+    assert (reports, calls(scripts)) == ([], [])
 
 
 def test_grpo_starts_from_the_sft_model_or_the_base_model_with_equal_steps_and_the_seed(out, scripts):
@@ -107,7 +107,7 @@ def test_grpo_starts_from_the_sft_model_or_the_base_model_with_equal_steps_and_t
     ]
 
 
-def test_a_stage_whose_result_is_gone_is_run_anew(out, scripts):
+def test_a_stage_whose_result_is_missing_runs_again(out, scripts):
     shutil.rmtree(out / "seed-3" / "sft")
     reproduce(TINY, out, seeds=(3,), stages=("curate", "export", "sft"))
     assert [call[0] for call in calls(scripts)] == ["train_sft.py"]
@@ -115,17 +115,17 @@ def test_a_stage_whose_result_is_gone_is_run_anew(out, scripts):
 
 
 def test_a_changed_setting_of_a_finished_stage_is_named_before_anything_runs(out, scripts):
-    with pytest.raises(ValueError, match=r"seed-3: stage sft is finished with other settings \(epochs: 1 -> 2\); give"):
+    with pytest.raises(ValueError, match=r"seed-3: stage sft is finished with other settings \(epochs: 1 -> 2\); use"):
         reproduce(replace(TINY, epochs=2), out, seeds=(3,))
     with pytest.raises(ValueError, match=r"stage curate is finished with other settings \(problems: 4 -> 5\)"):
         reproduce(replace(TINY, problems=5), out, seeds=(4,))
     assert not (out / "seed-4").exists()
-    # Nothing of what is finished depends on it.
+    # No finished stage depends on it.
     reproduce(replace(TINY, steps=3), out, seeds=(3,), stages=("grpo",))
     assert "trainer.total_training_steps=3" in calls(scripts)[0]
 
 
-def test_a_stage_that_fails_is_named_with_its_log_and_goes_on_when_it_is_mended(out, scripts):
+def test_a_failed_stage_is_named_with_its_log_and_can_be_resumed(out, scripts):
     (scripts / "fail").touch()
     with pytest.raises(StageFailedError) as caught:
         reproduce(TINY, out, seeds=(3,), stages=("plain-sft",))
@@ -160,7 +160,7 @@ def test_ctrl_c_reaches_the_command_and_is_waited_for(out, scripts):
     assert not read_record(out / "seed-3", "grpo").finished
 
 
-def test_a_command_is_told_of_by_its_last_line_of_this_time(scripts, tmp_path):
+def test_the_error_of_a_command_is_its_last_line_of_this_session(scripts, tmp_path):
     log = tmp_path / "log"
     for file in (log, tmp_path / "log.err"):
         file.write_text("of yesterday\n")
@@ -170,46 +170,46 @@ def test_a_command_is_told_of_by_its_last_line_of_this_time(scripts, tmp_path):
     assert log.read_text() == "of yesterday\n22 golden runs\n"
 
 
-def test_a_stage_that_lacks_what_it_builds_on_says_which(tmp_path):
-    with pytest.raises(ValueError, match="stage sft builds on export, which is not done; add export to --stages"):
+def test_a_missing_earlier_stage_is_named(tmp_path):
+    with pytest.raises(ValueError, match="stage sft needs export, which is not finished; add export to --stages"):
         reproduce(TINY, tmp_path / "out", seeds=(0,), stages=("sft",))
-    with pytest.raises(ValueError, match="there is no stage 'eval'; known: curate, export, eval-base, sft"):
+    with pytest.raises(ValueError, match="unknown stage 'eval'; known: curate, export, eval-base, sft"):
         reproduce(TINY, tmp_path / "out", seeds=(0,), stages=("eval",))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(ValueError, match=r"holds something else than a reproduction \(thesis.tex\)"):
+    with pytest.raises(ValueError, match=r"contains something other than a reproduction \(thesis.tex\)"):
         reproduce(TINY, tmp_path, seeds=(0,))
 
 
-def test_a_record_that_is_none_is_named(tmp_path):
+def test_an_invalid_record_is_named(tmp_path):
     noted(tmp_path / "seed-0", "curate", seed=0)
     record_file(tmp_path / "seed-0", "curate").write_text("{}")
     with pytest.raises(
-        ValueError, match=r"curate\.json: not the record of a stage .*; delete it to run the stage anew"
+        ValueError, match=r"curate\.json: not the record of a stage .*; delete it to run the stage again"
     ):
         reproduce(ReproduceConfig(), tmp_path, seeds=(0,))
 
 
-def test_what_is_left_goes_by_what_stages_took(tmp_path, scripts):
+def test_the_time_left_is_estimated_from_finished_stages(tmp_path, scripts):
     reproduction(tmp_path / "out", seeds=(0,))
     folder = tmp_path / "out" / "seed-0"
     for name in ("grpo", "grpo-base", "eval-grpo-base"):
         record_file(folder, name).unlink()
-    told = []
-    reproduce(ReproduceConfig(), tmp_path / "out", seeds=(0,), stages=("grpo", "grpo-base"), on_progress=told.append)
+    reports = []
+    reproduce(ReproduceConfig(), tmp_path / "out", seeds=(0,), stages=("grpo", "grpo-base"), on_progress=reports.append)
     config = ReproduceConfig()
     known = [stage for name, stage in BY_NAME.items() if name not in ("grpo", "grpo-base", "eval-grpo-base")]
-    pace = (4 * 30.0 + 4 * 300.0) / sum(stage.typical(config) for stage in known)
-    assert told[0].seconds_left == pytest.approx(2 * pace * BY_NAME["grpo"].typical(config), rel=0.01)
-    # The second one takes as long as the first one did.
-    second = next(one for one in told if one.stage == "grpo-base")
+    pace = (4 * 30.0 + 4 * 300.0) / sum(stage.typical_seconds(config) for stage in known)
+    assert reports[0].seconds_left == pytest.approx(2 * pace * BY_NAME["grpo"].typical_seconds(config), rel=0.01)
+    # The second one is expected to take as long as the first one.
+    second = next(one for one in reports if one.stage == "grpo-base")
     assert second.seconds_left == pytest.approx(read_record(folder, "grpo").seconds, abs=0.2)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True])
-def test_a_setting_that_is_no_count_is_named(value):
+def test_an_invalid_setting_is_named(value):
     with pytest.raises(ValueError, match=f"steps: {value!r} is not a whole number of at least 1"):
         ReproduceConfig(steps=value)

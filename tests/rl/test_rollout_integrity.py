@@ -1,4 +1,4 @@
-"""No attack in `reward_attacks` gets a reward from the agent loop, is left out as a fault, or is trained on wrongly."""
+"""No attack in `reward_attacks` gets a reward, is dropped as a sandbox failure, or is trained on wrongly."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ HONEST = Attack(name="honest", kind="program", texts=(program("print(6 * 7)"), b
 
 
 class Server:
-    """veRL's generation server for a policy that attacks; the log-probability of a token is its id."""
+    """A stub of veRL's generation server for an attacking policy; the log-probability of a token is its id."""
 
     def __init__(self, attack, renderer, response_length):
         self.turns, self.renderer, self.response_length = attack.turns(), renderer, response_length
@@ -59,9 +59,9 @@ def tokenizer(nano):
 
 @pytest.fixture
 def roll_out(full, nano, renderer, tokenizer, tmp_path, monkeypatch):
-    """A function that plays an attack: veRL's output, the kept episode, and the server."""
+    """A function that plays an attack and returns veRL's output, the kept episode, and the server."""
     monkeypatch.setattr(agent_loop, "shared_sandbox", lambda *_: full)
-    monkeypatch.setattr(agent_loop, "SANDBOX_RETRY_PAUSES", ())  # A fault of the sandbox is to raise at once.
+    monkeypatch.setattr(agent_loop, "SANDBOX_RETRY_PAUSES", ())  # A sandbox failure must raise at once.
 
     def roll_out(attack, server=Server):
         # The nano model's tokens are shorter than the words of the other test.
@@ -108,12 +108,12 @@ def roll_out(full, nano, renderer, tokenizer, tmp_path, monkeypatch):
 
 
 def assert_intact(output, episode, server, renderer):
-    """What veRL trains on is what the server sampled, and nothing else is."""
+    """Check that veRL trains on the sampled tokens and on nothing else."""
     ids, mask, logprobs = output.response_ids, output.response_mask, output.response_logprobs
     assert len(ids) == len(mask) == len(logprobs)
     assert logprobs == [float(id) if learned else 0.0 for id, learned in zip(ids, mask, strict=True)]
     start = len(output.prompt_ids)
-    end = start + server.response_length  # An observation that runs past it is cut.
+    end = start + server.response_length  # A longer observation is cut.
     if start < len(episode.transcript.ids):
         assert tuple(ids) == episode.transcript.ids[start:end]
         assert tuple(mask) == loss_mask(episode.transcript, "rl")[start:end]
@@ -123,7 +123,7 @@ def assert_intact(output, episode, server, renderer):
     position = 0
     for span in episode.transcript.spans:
         if span.source == "model":
-            # It was sampled right there, after exactly the tokens that are before it.
+            # It was sampled after exactly the tokens before it.
             assert any(at == position and turn[: len(span.ids)] == span.ids for at, turn in server.sampled)
         elif span.source == "tool":
             assert span.ids == renderer.encode(span.text)[0]
@@ -141,7 +141,7 @@ def test_an_attack_gets_reward_0_and_only_sampled_tokens_are_learned(roll_out, r
     assert episode.stop != "infrastructure"
     assert output.extra_fields["reward_extra_info"]["correct"] == 0.0
     assert_intact(output, episode, server, renderer)
-    if attack.kind != "session":  # The loop has none: each block is a program of its own there.
+    if attack.kind != "session":  # The loop has no sessions: each block is its own program.
         assert scored["reason"] == attack.reason
 
 
@@ -171,7 +171,7 @@ def test_what_is_written_after_the_end_of_the_turn_does_not_count(roll_out, rend
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_a_turn_that_ends_inside_a_character_keeps_ids_and_masks_of_one_length(roll_out, renderer, cut):
-    """Bytes that are no whole character have tokens but no text."""
+    """Incomplete characters have tokens but no text."""
     half = renderer.encode("\U0001f600")[0][:cut]
 
     class Half(Server):

@@ -1,4 +1,4 @@
-"""Figures of rollouts."""
+"""Metrics of rollouts."""
 
 import random
 
@@ -43,7 +43,7 @@ def test_figures_are_means_over_rollouts_and_shares_of_what_they_are_of(played):
     assert step_metrics([mended, guessed], ["a", "a"])["storm/zero_variance_groups"] == 0.0
 
 
-def test_a_right_answer_that_no_solver_stands_behind_is_told(played):
+def test_a_right_answer_without_a_solver_report_is_not_backed(played):
     found = step_metrics([played("</think>\nThe answer is \\boxed{21}.")], ["a"])
     assert (found["storm/accuracy"], found["storm/backed"]) == (1.0, 0.0)
 

@@ -1,4 +1,4 @@
-"""A training run's folder: its own settings, one process, and metrics that survive a kill."""
+"""The run folder of a training run: one configuration, one process, and metrics that survive a kill."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def begin(out):
     (out / "checkpoints" / "global_step_2").mkdir(parents=True)
 
 
-def test_settings_are_kept_and_a_begun_run_goes_on_with_the_same_ones_only(tmp_path):
+def test_settings_are_stored_and_a_run_resumes_only_with_the_same_ones(tmp_path):
     out = tmp_path / "run"
     with claim_training_folder(out, SETTINGS):
         assert yaml.safe_load((out / "config.yaml").read_text()) == SETTINGS
@@ -40,14 +40,14 @@ def test_settings_are_kept_and_a_begun_run_goes_on_with_the_same_ones_only(tmp_p
 @pytest.mark.parametrize(
     ("section", "name"), [("trainer", "total_training_steps"), ("storm", "workers"), ("ray_kwargs", "cpus")]
 )
-def test_what_results_do_not_depend_on_may_change(tmp_path, section, name):
+def test_settings_without_effect_on_results_may_change(tmp_path, section, name):
     with claim_training_folder(tmp_path, SETTINGS):
         begin(tmp_path)
     with claim_training_folder(tmp_path, changed(section, name, 9)):
         assert yaml.safe_load((tmp_path / "config.yaml").read_text())[section][name] == 9
 
 
-def test_a_run_that_has_no_checkpoint_yet_may_begin_anew(tmp_path):
+def test_a_run_without_a_checkpoint_may_start_again_with_other_settings(tmp_path):
     with claim_training_folder(tmp_path, SETTINGS):
         pass
     with claim_training_folder(tmp_path, changed("storm", "seed", 2)):
@@ -95,7 +95,7 @@ def test_metrics_of_all_sessions_are_put_together(tmp_path):
     assert [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == found
 
 
-def test_steps_after_the_one_that_a_session_went_on_from_are_gone(tmp_path):
+def test_steps_after_the_checkpoint_that_a_session_resumed_from_are_dropped(tmp_path):
     new_metrics_file(tmp_path).write_text("".join(step(number, a=0.0) for number in range(1, 6)))
     new_metrics_file(tmp_path).write_text(step(3, a=1.0))
     assert [found["step"] for found in gather_metrics(tmp_path)] == [1, 2, 3]

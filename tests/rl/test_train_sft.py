@@ -1,4 +1,4 @@
-"""Supervised fine-tuning with veRL's own trainer, on processors."""
+"""Supervised fine-tuning with veRL's trainer, on CPUs."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def train(*words, cwd):
 
 @pytest.fixture(scope="module")
 def golden(renderer, sandbox, workshop, tmp_path_factory):
-    """A data set of two kinds of run, of different lengths."""
+    """A dataset of two kinds of trajectories, of different lengths."""
     rows = []
     for number in range(ROWS):
         script = ScriptedPolicy(renderer, (SOLVING, ANSWERING) if number % 2 else (FAILING, SOLVING, ANSWERING))
@@ -50,7 +50,7 @@ def settings(epochs):
 
 @pytest.fixture(scope="module")
 def trained(golden, tmp_path_factory):
-    """A run of two steps, by one process."""
+    """A run of two steps in one process."""
     out = tmp_path_factory.mktemp("sft") / "run"
     run = train("--data", golden[0], "--out", out, *settings(2), cwd=out.parent)
     assert run.returncode == 0, run.stderr + (out / "log.txt").read_text()[-3000:]
@@ -80,7 +80,7 @@ def test_the_loss_is_that_of_the_learned_tokens_alone(trained, golden, nano):
 
 @pytest.mark.timeout(400)
 def test_the_trained_model_is_a_checkpoint_and_a_reasoner(trained, nano):
-    out, said = trained
+    out, output = trained
     before, after = (
         AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).model.norm.weight
         for folder in (nano, out / "model")
@@ -90,7 +90,7 @@ def test_the_trained_model_is_a_checkpoint_and_a_reasoner(trained, nano):
     prompt = reasoner.render([{"role": "user", "content": "How many?"}])
     assert reasoner.generate(prompt, stop=(), max_tokens=3, sampling=reasoner.sampling).ids
     reasoner.close()
-    assert "8 golden runs, 2 epochs, 2 steps" in said
+    assert "8 golden trajectories, 2 epochs, 2 steps" in output
 
 
 @pytest.mark.timeout(400)
@@ -103,11 +103,11 @@ def test_two_processes_learn_what_one_does(trained, golden, tmp_path):
 
 
 @pytest.mark.timeout(400)
-def test_a_finished_run_is_left_as_it_is_and_goes_on_when_asked_for_more(trained, golden):
+def test_a_finished_run_is_unchanged_and_resumes_for_more_steps(trained, golden):
     out, _ = trained
     kept = (out / "model" / "model.safetensors").read_bytes()
     again = train("--data", golden[0], "--out", out, *settings(2), cwd=out.parent)
-    assert "all 2 steps are done already" in again.stdout
+    assert "all 2 steps are already done" in again.stdout
     assert (out / "model" / "model.safetensors").read_bytes() == kept
     changed = train("--data", golden[0], "--out", out, *settings(2), "optim.lr=1.0", cwd=out.parent)
     assert (changed.returncode, "optim.lr: 0.0002 -> 1.0" in changed.stderr) == (1, True)
@@ -116,11 +116,11 @@ def test_a_finished_run_is_left_as_it_is_and_goes_on_when_asked_for_more(trained
 def test_mistakes_are_named_before_anything_starts(golden, tmp_path):
     for words, message in [
         ((), "no data: give --data FILE"),
-        (("--data", "none.parquet"), "there is no such file; make it with `storm export"),
-        (("--data", golden[0], "--model", "no-such-model"), "'no-such-model' is no folder here, none of nano"),
+        (("--data", "none.parquet"), "no such file; make it with `storm export"),
+        (("--data", golden[0], "--model", "no-such-model"), "'no-such-model' is not a folder, one of nano"),
         (("--data", golden[0], "data.train_batch_size=9"), "8 rows, fewer than a batch"),
         (("--data", golden[0], "data.max_length=50"), "more than data.max_length=50"),
-        (("--data", golden[0], "--fast"), "there is no option '--fast'"),
+        (("--data", golden[0], "--fast"), "unknown option '--fast'"),
     ]:
         run = train("--out", tmp_path / "out", *words, cwd=tmp_path)
         assert run.returncode == 1

@@ -1,4 +1,4 @@
-"""GRPO with veRL's own trainer, on processors, the nano model, the sandbox and all: killed in mid-step, and resumed."""
+"""GRPO with veRL's trainer, the nano model and the real sandbox, on CPUs: killed during a step, and resumed."""
 
 import json
 import os
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).resolve().parents[2] / "rl" / "train_verl.py"
 SETTINGS = [
     "trainer.total_training_steps=4",
-    # In 64 bits rounding is out of the way: what sampler and trainer still differ by would be a mistake.
+    # In 64 bits rounding is negligible: any difference between sampler and trainer would be a bug.
     "actor_rollout_ref.actor.fsdp_config.model_dtype=fp64",
     "actor_rollout_ref.actor.fsdp_config.mixed_precision.param_dtype=fp64",
     "actor_rollout_ref.rollout.dtype=float64",
@@ -53,8 +53,8 @@ def start(out, *words):
 
 def train(out, *words):
     process = start(out, *words)
-    said, _ = process.communicate(timeout=400)
-    return process.returncode, said
+    output, _ = process.communicate(timeout=400)
+    return process.returncode, output
 
 
 def written(out):
@@ -62,9 +62,9 @@ def written(out):
 
 
 def ours(out):
-    """Processes that work for this run, wherever they were started from.
+    """Return the processes of this run.
 
-    But for Ray's two agents, which look for their parent now and then only.
+    Except Ray's two agents, which notice the end of their parent late.
     """
     found = []
     for folder in Path("/proc").iterdir():
@@ -81,7 +81,7 @@ def ours(out):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run that was killed in its fourth step and went on: its folder, and what the second session said."""
+    """A run that was killed in its fourth step and resumed: its folder, and the output of the second session."""
     out = tmp_path_factory.mktemp("grpo") / "run"
     first = start(out, *SETTINGS)
     patience = time.monotonic() + 300
@@ -95,9 +95,9 @@ def run(tmp_path_factory):
     while left := ours(out):
         assert time.monotonic() < patience, [Path(f"/proc/{pid}/status").read_text()[:200] for pid in left]
         time.sleep(0.2)
-    code, said = train(out, *SETTINGS)
-    assert code == 0, said + (out / "log.txt").read_text()[-3000:]
-    return out, said
+    code, output = train(out, *SETTINGS)
+    assert code == 0, output + (out / "log.txt").read_text()[-3000:]
+    return out, output
 
 
 @pytest.fixture(scope="module")
@@ -106,15 +106,15 @@ def steps(run):
 
 
 @pytest.mark.timeout(700)
-def test_a_run_that_was_killed_in_mid_step_goes_on_from_its_last_checkpoint(run, steps):
+def test_a_killed_run_resumes_from_its_last_checkpoint(run, steps):
     assert "from step 2 to 4" in run[1]
     assert [step["step"] for step in steps] == [1, 2, 3, 4]
     assert "step 4  accuracy" in run[1]
     assert "step 1  accuracy" not in run[1]
 
 
-def test_the_trainer_finds_the_probabilities_that_the_rollout_server_told(steps):
-    # Log-probabilities travel in 32 bits. Weights that are one step old give 5e-3.
+def test_trainer_and_rollout_server_compute_the_same_probabilities(steps):
+    # Log-probabilities are sent in 32 bits. Weights of the step before would give 5e-3.
     assert all(step["data"]["training/rollout_probs_diff_max"] < 1e-6 for step in steps[1:])
     assert any(step["data"]["actor/grad_norm"] > 0 for step in steps)
 
@@ -122,7 +122,7 @@ def test_the_trainer_finds_the_probabilities_that_the_rollout_server_told(steps)
 def test_what_was_trained_on_is_the_transcript_token_by_token(run, steps):
     for step in steps:
         lines = (run[0] / "rollouts" / f"step-{step['step']:06d}.jsonl").read_text().splitlines()
-        # The third step, and maybe the fourth, ran twice.
+        # The third step, and possibly the fourth, ran twice.
         kept = [json.loads(line) for line in lines][-16:]
         assert sorted({line["session"] for line in kept}) == [0, 1, 2, 3]
         for line in kept:
@@ -140,7 +140,7 @@ def test_what_was_trained_on_is_the_transcript_token_by_token(run, steps):
         assert step["data"]["response_length/mean"] == pytest.approx(sum(lengths) / len(lengths))
 
 
-def test_metrics_tell_of_programs_solvers_and_time(steps):
+def test_metrics_include_programs_solvers_and_times(steps):
     for step in steps:
         data = step["data"]
         assert 0 < data["storm/executions"] <= 4
@@ -175,16 +175,16 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_overwritten(run):
     whole = file.read_bytes()
     file.write_bytes(whole[:1000])
     try:
-        code, said = train(out, *SETTINGS, "trainer.total_training_steps=5")
-        assert (code, "cannot be read" in said) == (1, True)
+        code, output = train(out, *SETTINGS, "trainer.total_training_steps=5")
+        assert (code, "cannot be read" in output) == (1, True)
         assert file.read_bytes() == whole[:1000]
     finally:
         file.write_bytes(whole)
 
 
 def test_other_settings_in_the_same_folder_are_refused(run):
-    code, said = train(run[0], *SETTINGS, "storm.seed=8")
-    assert (code, "storm.seed: 0 -> 8" in said) == (1, True)
+    code, output = train(run[0], *SETTINGS, "storm.seed=8")
+    assert (code, "storm.seed: 0 -> 8" in output) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -195,34 +195,34 @@ def test_other_settings_in_the_same_folder_are_refused(run):
         (["data.max_prompt_length=20"], "more than data.max_prompt_length=20"),
         (["data.max_response_length=20"], "only data.max_response_length=20"),
         (["storm.sandbox=nowhere"], 'sandbox: "nowhere" is not one of local'),
-        (["--config", "grpo_qwen3_4b_h100x8", "--device", "cuda", "--model", "no-such-model"], "is no folder here"),
+        (["--config", "grpo_qwen3_4b_h100x8", "--device", "cuda", "--model", "no-such-model"], "is not a folder"),
         (["--config", "grpo_qwen3_4b_h100x8", "--device", "cpu"], "is a configuration for --device cuda"),
     ],
 )
 def test_mistakes_are_named_before_any_worker_starts(tmp_path, words, message):
-    code, said = train(tmp_path / "run", "storm.count=4", *words)
+    code, output = train(tmp_path / "run", "storm.count=4", *words)
     assert code != 0
-    assert message in said
-    assert "Traceback" not in said
+    assert message in output
+    assert "Traceback" not in output
 
 
-def test_problems_that_are_for_measuring_only_are_not_trained_on(tmp_path):
+def test_held_out_problems_are_not_trained_on(tmp_path):
     problems = [next(generate(["diet"], split=split, seed=1, limit=1)) for split in ("train", "heldout")]
     problems.append(next(kinds.generate(["queueing"], seed=1, limit=1)))
     write_problems(tmp_path / "problems.jsonl", problems)
-    code, said = train(tmp_path / "run", f"storm.problems={tmp_path / 'problems.jsonl'}")
+    code, output = train(tmp_path / "run", f"storm.problems={tmp_path / 'problems.jsonl'}")
     assert code != 0
-    assert "2 of its problems are for measuring only" in said
-    assert f"such as {problems[1].id!r}; leave them out" in said
+    assert "2 of its problems are for evaluation only" in output
+    assert f"such as {problems[1].id!r}; leave them out" in output
 
 
 @pytest.mark.parametrize(
     "words", [[], ["--device", "cuda", "--config", "grpo_qwen3_4b_h100x8", "--model", "nano-base"]]
 )
 def test_a_dry_run_checks_everything_and_starts_nothing(tmp_path, words):
-    code, said = train(tmp_path / "run", "--dry-run", *words)
-    assert code == 0, said
-    assert "adv_estimator: grpo" in said
+    code, output = train(tmp_path / "run", "--dry-run", *words)
+    assert code == 0, output
+    assert "adv_estimator: grpo" in output
     assert not (tmp_path / "run").exists()
 
 
@@ -240,7 +240,7 @@ def replay_into(out, submitted):
 def test_a_group_that_lost_a_rollout_to_the_sandbox_is_replaced_as_a_whole(tmp_path):
     replay = replay_into(tmp_path, [])
     replay.finished_keys["train"] = {"whole"}
-    # Of one of them a rollout is there: it ran no program.
+    # One of them still has a rollout, which ran no program.
     replay.failure_keys["train"] = replay.failure_keys["val"] = {"some", "none"}
     replay.partitions["train"] = {"whole_0_0": {}, "some_1_0": {}}
     assert replay._terminal_eviction_reasons(3, "train")[2] == {"some", "none"}
