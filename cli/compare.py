@@ -1,4 +1,4 @@
-"""`storm compare`: evaluations side by side, in a table and in two pictures."""
+"""`storm compare`: evaluations side by side, as a table and two pictures."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ EXAMPLES = (
 
 
 def compare(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN", help="Folders that storm eval has written, at least two.")
-    ],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders of storm eval, at least two.")],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where the pictures go; compare/ beside the first run by default."),
+        typer.Option(metavar="DIR", help="Folder for the pictures. Default: compare/ beside the first run."),
     ] = None,
 ) -> None:
-    """Put evaluations side by side: right answers, what differs from the first run, and what the models did."""
+    """Compare evaluations: right answers, differences to the first run, and how the models behaved."""
     with report_errors():
         from storm_calm.agents.evaluation.compare_runs import compare
         from storm_calm.agents.evaluation.plots import draw

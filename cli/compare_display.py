@@ -1,4 +1,4 @@
-"""What `storm compare` shows: a column for each run."""
+"""The output of `storm compare`: a table with one column per run."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from storm_calm.agents.evaluation.results import GROUPINGS
 from storm_calm.cli.eval_display import GROUP_NAMES, percent, span
 
 BEHAVIOUR: dict[str, tuple[str, Callable[[float], str]]] = {
-    "code_blocks": ("programs in a run", "{:.2f}".format),
-    "executions": ("of them run", "{:.2f}".format),
-    "model_tokens": ("tokens in a run", "{:,.0f}".format),
+    "code_blocks": ("programs per trajectory", "{:.2f}".format),
+    "executions": ("of them executed", "{:.2f}".format),
+    "model_tokens": ("tokens per trajectory", "{:,.0f}".format),
     "backed_by_report": ("backed numbers", percent),
     "flawed": ("flawed", percent),
     "class_1": ("first flaw class 1", percent),
     "class_2": ("first flaw class 2", percent),
 }
-"""Figures of behaviour, by their name in results.json: what they are called here, and how they are written."""
+"""Behaviour figures by their name in results.json: label and number format."""
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Runs side by side, for people."""
+    """Print runs side by side."""
     console = Console(highlight=False)
     runs = comparison.runs
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -51,15 +51,15 @@ def print_comparison(comparison: Comparison) -> None:
                 groups = (run.results.get(grouping, {}).get(name, {}) for run in runs)
                 table.add_row(escape(name), *(_cell(group.get(rule)) for group in groups))
     table.add_row("")
-    for key, (words, written) in BEHAVIOUR.items():
-        table.add_row(words, *(written(run.results["behaviour"][key]) for run in runs))
+    for key, (label, formatted) in BEHAVIOUR.items():
+        table.add_row(label, *(formatted(run.results["behaviour"][key]) for run in runs))
     console.print(table)
     console.print()
     for run, difference in zip(runs[1:], comparison.differences, strict=True):
         most = max(runs[0].results["problems"], run.results["problems"])
         console.print(
             f"{escape(run.name)} and {escape(runs[0].name)} share {difference.problems} of {most} problems; "
-            "the difference is over those, with a paired 95 % interval."
+            "the difference is computed on those, with a paired 95 % interval."
         )
 
 
@@ -85,5 +85,5 @@ def _signed(one: Interval) -> str:
 
 
 def _whole(text: str) -> str:
-    """`text` with spaces at which no line is broken."""
+    """Return `text` with non-breaking spaces."""
     return text.replace(" ", "\u00a0")
