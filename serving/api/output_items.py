@@ -1,9 +1,9 @@
-"""The output of a response as it grows: items for thoughts, programs and the answer, and their events.
+"""The growing output of a response: items for thoughts, programs and the answer, and their events.
 
     items = OutputItems()
     for event in items.prose("Let me see."): ...
 
-An event is JSON data without its sequence number. One item is open at a time; what belongs to another kind closes it.
+An event is JSON data without its sequence number. One item is open at a time; text of another kind closes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from storm_calm.env.serialize import to_json
 from storm_calm.sandbox import Execution
 
 Data = dict[str, Any]
-"""JSON data."""
 
 
 class OutputItems:
@@ -24,7 +23,7 @@ class OutputItems:
 
     def __init__(self) -> None:
         self.done: list[Data] = []
-        """Items that are finished, as the response lists them."""
+        """The finished items."""
         self._item: Data | None = None
         self._text = ""
 
@@ -67,7 +66,7 @@ class OutputItems:
         yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=[])
 
     def finish(self, *, complete: bool) -> Iterator[Data]:
-        """Close the last item. complete: whether the model came to its end."""
+        """Close the last item. complete: whether the model finished."""
         if self._item is not None and not complete:
             self._item["status"] = "incomplete"
         yield from self._close()
