@@ -27,7 +27,6 @@ BEHAVIOUR: dict[str, tuple[str, Callable[[float], str]]] = {
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print runs side by side."""
     console = Console(highlight=False)
     runs = comparison.runs
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -63,7 +63,6 @@ def _cell(text: str) -> str:
 
 
 def _printed(name: str) -> str:
-    """Return the help text of a training script."""
     output = io.StringIO()
     width = mock.patch.dict(os.environ, COLUMNS=WIDTH)
     with width, contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):

@@ -91,7 +91,6 @@ def report_errors() -> Iterator[None]:
 
 
 def fail(message: str, *, code: int) -> None:
-    """Print an error in one line and exit with `code`."""
     typer.echo(f"storm: {' '.join(message.split())}", err=True)
     raise typer.Exit(code)
 

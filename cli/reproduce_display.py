@@ -67,7 +67,6 @@ def _bar(progress: ReproduceProgress) -> Group:
 
 
 def print_report(facts: dict[str, Any]) -> None:
-    """Print the table, which fits into 60 columns, and the verdicts on the paper's claims."""
     console = Console(highlight=False)
     table = Table("model", box=None, pad_edge=False, header_style="dim")
     difficulties = ("easy", "complex", "all")

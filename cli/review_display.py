@@ -75,7 +75,6 @@ def _groups(heading: str, groups: Mapping[str, RatingGroup]) -> Table:
 
 
 def _shares(rate: YesRate) -> tuple[str, str]:
-    """Format a rate and its interval, or two dashes without one."""
     if rate.interval is None:
         return "-", "-"
     return percent(rate.interval.mean).replace(".0 %", " %"), span(rate.interval)

@@ -68,7 +68,6 @@ class BackendOptions(SandboxOptions, Config):
                 raise OptionError(name, f"needs --sandbox {backend}, not {self.sandbox}; leave it out")
 
     def open_sandbox(self, *, workers: int | None = None) -> Sandbox:
-        """Open the sandbox. Raises SandboxUnavailableError as `sandbox.open_sandbox` does."""
         from storm_calm.sandbox import open_sandbox
 
         own = {name: value for name in _OWN_OPTIONS if (value := getattr(self, name)) is not None}

@@ -24,7 +24,6 @@ _HARMLESS = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] i
 
 
 def print_facts(sandbox: Sandbox, found: Mapping[str, str | None], solvers: Sequence[str]) -> None:
-    """Print the isolation, limits and libraries of the sandbox."""
     console = Console(highlight=False)
     console.print(Text.assemble(f"Sandbox {sandbox.backend}: isolation level ", (sandbox.isolation, "bold")))
     for reason in sandbox.missing:
@@ -49,7 +48,6 @@ def print_facts(sandbox: Sandbox, found: Mapping[str, str | None], solvers: Sequ
 
 
 def print_libraries(found: Mapping[str, str], requested: Sequence[str]) -> None:
-    """Print distributions by name and version, and mark requested ones."""
     console = Console(highlight=False)
     names = [Text.assemble("* " if name in requested else "  ", name, " ", (found[name], "green")) for name in found]
     console.print(Columns(names, equal=True, column_first=True, padding=(0, 3)))
@@ -77,7 +75,6 @@ def counted() -> Iterator[Callable[[CaseOutcome], CaseOutcome]]:
 
 
 def print_outcomes(outcomes: Sequence[CaseOutcome], seconds: float) -> None:
-    """Print a line per theme, the failed cases and the total."""
     from storm_calm.sandbox.selfcheck.case import Theme
 
     console = Console(highlight=False)
@@ -108,7 +105,6 @@ def print_outcomes(outcomes: Sequence[CaseOutcome], seconds: float) -> None:
 
 
 def print_execution(execution: Execution, limits: Limits, out: Path | None) -> None:
-    """Print the status, output and solver reports of a program, and its files that are now in `out`."""
     console = Console(highlight=False)
     style = "bold green" if execution.status == "ok" else "bold red"
     console.print(
@@ -171,7 +167,6 @@ def _count(outcomes: Sequence[CaseOutcome], state: str) -> str:
 
 
 def _point(text: str, style: str = "") -> Table:
-    """Return a list item whose further lines are indented."""
     grid = Table.grid(padding=(0, 1))
     grid.add_row("-", Text(text.translate(_HARMLESS), style))
     return grid

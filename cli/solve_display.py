@@ -33,7 +33,6 @@ class Printer:
                 self._line(_report_line(report), "magenta")
 
     def end(self, answer: dict[str, Any] | None) -> None:
-        """Print the rest and the answer."""
         self._flush()
         if answer is not None:
             self._line(f"Answer: {answer['text']}", "bold green")

@@ -104,7 +104,6 @@ class Agent:
         self.running: set[AgentTask] = set()
 
     def start(self, request: AgentRequest) -> AgentTask:
-        """Start a task for a request on the running event loop."""
         agent_task = AgentTask(self, request)
         self.running.add(agent_task)
         agent_task.task.add_done_callback(lambda _: self.running.discard(agent_task))
@@ -135,7 +134,6 @@ class AgentTask:
         self._env = self._environment()
         self.sampling = self._sampling()
         """The sampling parameters, without the seed."""
-        self._acting = False
         self.task = asyncio.create_task(self._work())
         # Also called if the task is cancelled before it starts.
         self.task.add_done_callback(lambda _: self._wake.set())
@@ -227,7 +225,6 @@ class AgentTask:
             raise asyncio.CancelledError from error
         finally:
             self._cancellation.cancel()
-            self._set_acting(False)
             agent.metrics.running.dec()
             agent.metrics.answer.observe(perf_counter() - self._began)
         if reason:
@@ -252,19 +249,13 @@ class AgentTask:
         return written.generation
 
     async def _act(self) -> None:
-        self._set_acting(True)
-        result = await asyncio.get_running_loop().run_in_executor(self._agent.threads, self._env.act)
-        self._set_acting(False)
+        with self._agent.metrics.acting.track_inprogress():
+            result = await asyncio.get_running_loop().run_in_executor(self._agent.threads, self._env.act)
         if result.execution is not None:
             self._agent.metrics.executions.labels(result.execution.status).inc()
             self._agent.metrics.solver_seconds.inc(result.execution.wall_seconds)
             self._events.append(ExecutionEvent(result.execution, result.observation))
             self._wake.set()
-
-    def _set_acting(self, acting: bool) -> None:
-        if acting != self._acting:
-            self._acting = acting
-            self._agent.metrics.acting.inc(1 if acting else -1)
 
     def _outcome(self, failure: Failure | None) -> AgentOutcome:
         usage = TokenUsage(prompt=self._prompt, completion=max(self._completion, self._streamed_tokens))

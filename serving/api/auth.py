@@ -98,7 +98,6 @@ def read_keys(file: Path | None, environment: str | None, given: Sequence[str] =
 
 
 def new_key() -> str:
-    """Return a new key of 256 random bits."""
     return f"storm-{secrets.token_urlsafe(32)}"
 
 

@@ -7,17 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from storm_calm.serving.api.agent_request import AgentRequest, Effort
-from storm_calm.serving.api.request_body import (
-    NO_LOGPROBS,
-    OWN_TOOL_ONLY,
-    TEXT_ONLY,
-    InputMessage,
-    RequestBody,
-    RequestModel,
-    TextFormat,
-    is_forced,
-    is_text,
-)
+from storm_calm.serving.api.request_body import InputMessage, RequestBody, RequestModel, TextFormat, is_forced, is_text
 
 
 class StreamOptions(RequestModel):
@@ -73,17 +63,16 @@ class ChatRequest(RequestBody):
 
     def agent_request(self) -> AgentRequest:
         """Return the request for the agent. Raises ApiError for unsupported values."""
-        biased = "token probabilities cannot be changed"
         self.reject(
-            n=(self.n not in (None, 1), "a request has one answer"),
-            logprobs=(bool(self.logprobs), NO_LOGPROBS),
-            function_call=(is_forced(self.function_call), OWN_TOOL_ONLY),
-            response_format=(not is_text(self.response_format), TEXT_ONLY),
-            modalities=(any(word != "text" for word in self.modalities or ()), "answers are text"),
-            audio=(self.audio is not None, "answers are text"),
-            logit_bias=(bool(self.logit_bias), biased),
-            presence_penalty=(bool(self.presence_penalty), biased),
-            frequency_penalty=(bool(self.frequency_penalty), biased),
+            n=self.n not in (None, 1),
+            logprobs=bool(self.logprobs),
+            function_call=is_forced(self.function_call),
+            response_format=not is_text(self.response_format),
+            modalities=any(word != "text" for word in self.modalities or ()),
+            audio=self.audio is not None,
+            logit_bias=bool(self.logit_bias),
+            presence_penalty=bool(self.presence_penalty),
+            frequency_penalty=bool(self.frequency_penalty),
         )
         return self.build(
             ((f"messages.{number}", message) for number, message in enumerate(self.messages)),

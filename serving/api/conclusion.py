@@ -64,7 +64,6 @@ def raise_for_failure(outcome: AgentOutcome) -> None:
 
 
 def execution_data(execution: Execution) -> dict[str, Any]:
-    """Return an execution as JSON data."""
     return {
         "code": execution.code,
         "status": execution.status,

@@ -1,6 +1,6 @@
 """Notes for the user on the reliability of an answer, from evidence that does not depend on model claims.
 
-notes(episode, request)   # ["No solver report stands behind this answer."]
+notes(episode, request)   # ["The last solve was infeasible, and the answer is a number all the same."]
 """
 
 from __future__ import annotations

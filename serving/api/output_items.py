@@ -28,19 +28,16 @@ class OutputItems:
         self._text = ""
 
     def prose(self, text: str) -> Iterator[Data]:
-        """Add thoughts of the model."""
         yield from self._open("reasoning")
         self._text += text
         yield self._event("response.reasoning_text.delta", content_index=0, delta=text)
 
     def code(self, text: str) -> Iterator[Data]:
-        """Add code of a program."""
         yield from self._open("code_interpreter_call")
         self._text += text
         yield self._event("response.code_interpreter_call_code.delta", delta=text)
 
     def ran(self, execution: Execution) -> Iterator[Data]:
-        """Add the result of the program."""
         yield from self._open("code_interpreter_call")
         assert self._item is not None
         yield self._event("response.code_interpreter_call_code.done", code=execution.code)
@@ -60,7 +57,6 @@ class OutputItems:
         yield from self._close()
 
     def answer(self, text: str) -> Iterator[Data]:
-        """Add text of the answer."""
         yield from self._open("message")
         self._text += text
         yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=[])

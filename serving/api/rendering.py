@@ -41,5 +41,4 @@ class Rendering:
             yield [(channel, text, None) for channel, text in last]
 
     def conclusion(self) -> Conclusion:
-        """Return the conclusion, after all pieces. Raises ApiError as `conclude` does."""
         return conclude(self._task.outcome(), self._split, self._request)

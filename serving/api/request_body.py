@@ -19,9 +19,18 @@ IGNORED_PARTS = frozenset({"refusal", "thinking", "redacted_thinking", "reasonin
 """Parts of earlier assistant messages that are skipped: the model does not see earlier thoughts."""
 TEXT_PARTS = ("text", "input_text", "output_text")
 
-NO_LOGPROBS = "log-probabilities are not available"
-OWN_TOOL_ONLY = "the agent only calls its own tool; give auto or none"
-TEXT_ONLY = "answers are text; the storm field of the answer has the facts as JSON"
+REASONS = {
+    "n": "a request has one answer",
+    **dict.fromkeys(("logprobs", "top_logprobs"), "log-probabilities are not available"),
+    **dict.fromkeys(("tool_choice", "function_call"), "the agent only calls its own tool; give auto or none"),
+    **dict.fromkeys(("response_format", "text"), "answers are text; their storm field has the facts as JSON"),
+    **dict.fromkeys(("modalities", "audio"), "answers are text"),
+    **dict.fromkeys(("logit_bias", "presence_penalty", "frequency_penalty"), "token probabilities cannot be changed"),
+    **dict.fromkeys(("previous_response_id", "conversation"), "nothing is stored; send the whole input"),
+    "background": "answers are returned directly",
+    "prompt": "prompts are not stored",
+}
+"""Why fields with certain values are rejected."""
 
 
 class RequestModel(BaseModel):
@@ -161,20 +170,16 @@ class RequestBody(RequestModel):
             stop=stops,
         )
 
-    def reject(self, **reasons: tuple[bool, str]) -> None:
-        """Raise ApiError for the first field with an unsupported value.
-
-        reasons: by field, whether its value is unsupported, and why.
-        """
-        logprobs = (bool(self.top_logprobs), NO_LOGPROBS)
-        tool = (is_forced(self.tool_choice), OWN_TOOL_ONLY)
-        for param, (unsupported, why) in {**reasons, "top_logprobs": logprobs, "tool_choice": tool}.items():
-            if unsupported:
-                raise ApiError(400, f"{param} is not supported: {why}", param=param, code="unsupported_parameter")
+    def reject(self, **unsupported: bool) -> None:
+        """Raise ApiError for the first field that has an unsupported value. unsupported: whether it has, by field."""
+        common = {"top_logprobs": bool(self.top_logprobs), "tool_choice": is_forced(self.tool_choice)}
+        for param, rejected in {**unsupported, **common}.items():
+            if rejected:
+                message = f"{param} is not supported: {REASONS[param]}"
+                raise ApiError(400, message, param=param, code="unsupported_parameter")
 
 
 def is_text(format: TextFormat | None) -> bool:
-    """Return whether a format is plain text."""
     return format is None or format.type == "text"
 
 

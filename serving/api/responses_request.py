@@ -12,7 +12,7 @@ from pydantic import Field
 
 from storm_calm.serving.api.agent_request import AgentRequest, Effort
 from storm_calm.serving.api.api_errors import ApiError
-from storm_calm.serving.api.request_body import TEXT_ONLY, InputMessage, RequestBody, RequestModel, TextFormat, is_text
+from storm_calm.serving.api.request_body import InputMessage, RequestBody, RequestModel, TextFormat, is_text
 
 IGNORED_ITEMS = ("reasoning", "code_interpreter_call")
 """Items of earlier answers that the model does not see."""
@@ -68,13 +68,12 @@ class ResponsesRequest(RequestBody):
 
     def agent_request(self) -> AgentRequest:
         """Return the request for the agent. Raises ApiError for unsupported values."""
-        unstored = "nothing is stored; send the whole input"
         self.reject(
-            text=(not is_text(self.text.format if self.text else None), TEXT_ONLY),
-            previous_response_id=(self.previous_response_id is not None, unstored),
-            conversation=(self.conversation is not None, unstored),
-            background=(bool(self.background), "answers are returned directly"),
-            prompt=(self.prompt is not None, "prompts are not stored"),
+            text=not is_text(self.text.format if self.text else None),
+            previous_response_id=self.previous_response_id is not None,
+            conversation=self.conversation is not None,
+            background=bool(self.background),
+            prompt=self.prompt is not None,
         )
         items = [InputItem(role="user", content=self.input)] if isinstance(self.input, str) else self.input
         messages: list[tuple[str, InputMessage]] = []

@@ -54,32 +54,29 @@ def curation_entry(data: Mapping[str, Any]) -> Entry:
     """Return the entry of a curation record. Raises ValueError, KeyError, TypeError or AttributeError."""
     record = record_from_json(data)
     episode, native = record.episode, record.native
-    scored = score(episode) if episode.problem.answers else None
-    found = [one.finding for one in episode.interventions]
-    row = _row(episode, found) | {
-        "key": _linkable(record.id),
-        "sample": None,
-        "outcome": record.outcome,
-        "right": _right(scored),
-        "native": _right(score(native) if native.problem.answers else None),
-        "rejected_hints": [rejected.reason for rejected in record.rejected_hints],
-        "cost": list(asdict(record.cost).values()) if record.cost != Cost() else None,
-        "native_tokens": native.usage.model_tokens,
-        "seconds": _seconds(episode) + _seconds(native),
-        "at": record.at_seconds,
-    }
-    same = native.transcript == episode.transcript
-    details = {
-        "seed": record.seed,
-        "temperature": None,
-        "trajectory": _trajectory(episode, scored),
-        "native": None if same else _trajectory(native, score(native) if native.problem.answers else None),
-        "left": _findings(episode, [record.finding] if record.finding else []),
-        "rejected_hints": [to_json(rejected) for rejected in record.rejected_hints],
-        "cost": to_json(record.cost),
-        **_problem(episode),
-    }
-    return Entry(row=row, details=details)
+    native_score = score(native) if native.problem.answers else None
+    return _entry(
+        episode,
+        score(episode) if episode.problem.answers else None,
+        [one.finding for one in episode.interventions],
+        row={
+            "key": _linkable(record.id),
+            "outcome": record.outcome,
+            "native": _right(native_score),
+            "rejected_hints": [rejected.reason for rejected in record.rejected_hints],
+            "cost": list(asdict(record.cost).values()) if record.cost != Cost() else None,
+            "native_tokens": native.usage.model_tokens,
+            "seconds": _seconds(episode) + _seconds(native),
+            "at": record.at_seconds,
+        },
+        details={
+            "seed": record.seed,
+            "native": None if native.transcript == episode.transcript else _trajectory(native, native_score),
+            "left": _findings(episode, [record.finding] if record.finding else []),
+            "rejected_hints": [to_json(rejected) for rejected in record.rejected_hints],
+            "cost": to_json(record.cost),
+        },
+    )
 
 
 def evaluation_entry(data: Mapping[str, Any], *, rule: str | None) -> Entry:
@@ -88,52 +85,49 @@ def evaluation_entry(data: Mapping[str, Any], *, rule: str | None) -> Entry:
     episode = sample.episode
     scored = score(episode, rule)
     found = findings(episode)
-    row = _row(episode, found) | {
-        "key": _linkable(f"{sample.id}/{sample.sample}"),
-        "sample": sample.sample,
-        "outcome": scored.reason,
-        "right": _right(scored),
-        "native": None,
-        "rejected_hints": [],
-        "cost": None,
-        "native_tokens": 0,
-        "seconds": _seconds(episode),
-        "at": sample.at_seconds,
-    }
-    details = {
-        "seed": sample.seed,
-        "temperature": sample.temperature,
-        "trajectory": _trajectory(episode, scored),
-        "native": None,
-        "left": _findings(episode, found),
-        "rejected_hints": [],
-        "cost": None,
-        **_problem(episode),
-    }
-    return Entry(row=row, details=details)
+    key = _linkable(f"{sample.id}/{sample.sample}")
+    row = {"key": key, "sample": sample.sample, "outcome": scored.reason, "at": sample.at_seconds}
+    left = _findings(episode, found)
+    details = {"seed": sample.seed, "temperature": sample.temperature, "left": left}
+    return _entry(episode, scored, found, row=row, details=details)
 
 
-def _row(episode: Episode, found: Sequence[Finding]) -> dict[str, Any]:
-    """Return the fields that rows of both kinds have."""
+def _entry(
+    episode: Episode, scored: Score | None, found: Sequence[Finding], *, row: dict[str, Any], details: dict[str, Any]
+) -> Entry:
+    """Return an entry: the fields that both kinds have, updated with `row` and `details`."""
     problem, usage = episode.problem, episode.usage
-    return {
+    common_row = {
         "id": problem.id,
+        "sample": None,
         "family": problem.family,
         "difficulty": problem.difficulty,
         "question": problem.question[:QUESTION],
+        "right": _right(scored),
+        "native": None,
         "backed": backed_by_report(episode),
         "triggers": [finding.trigger for finding in found],
         "finders": [finding.finder for finding in found],
         "share": round(hint_share(episode), 6),
         "positions": [round(position, 4) for position in hint_positions(episode)],
+        "rejected_hints": [],
+        "cost": None,
         "tokens": usage.model_tokens,
+        "native_tokens": 0,
         "programs": len(episode.executions),
+        "seconds": _seconds(episode),
     }
-
-
-def _problem(episode: Episode) -> dict[str, Any]:
-    problem = episode.problem
-    return {"question": problem.question, "answers": list(problem.answers), "source": problem.source}
+    common_details = {
+        "temperature": None,
+        "trajectory": _trajectory(episode, scored),
+        "native": None,
+        "rejected_hints": [],
+        "cost": None,
+        "question": problem.question,
+        "answers": list(problem.answers),
+        "source": problem.source,
+    }
+    return Entry(row=common_row | row, details=common_details | details)
 
 
 def _right(scored: Score | None) -> bool | None:

@@ -105,7 +105,6 @@ def script_text() -> str:
 
 
 def is_ours(path: Path) -> bool:
-    """Return whether a file is a report."""
     with path.open("rb") as file:
         return MARK.encode() in file.read(MARK_WITHIN)
 

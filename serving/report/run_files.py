@@ -57,7 +57,6 @@ class RunFiles:
 
     @property
     def entry(self) -> Callable[[Mapping[str, Any]], Entry]:
-        """The function that turns the data of a record into an entry."""
         if self.kind == "curation":
             return curation_entry
         return partial(evaluation_entry, rule=next(iter(self.settings.get("rule", ())), None))

@@ -17,7 +17,6 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def rows(review: Review) -> list[dict[str, Any]]:
-    """Return the rows of all complete ratings."""
     rejected = review.rejected
     return [
         {

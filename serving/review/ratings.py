@@ -47,7 +47,7 @@ QUESTIONS: dict[str, ReviewQuestion] = {
 
 MEANINGS: dict[Trigger, str] = {
     "manual_computation": "Numbers are computed in prose instead of by a program.",
-    "fragmented_code": "Code pieces that cannot run, or guesses of the output instead of running the code.",
+    "fragmented_code": "Code pieces that cannot run, or guessed output instead of running the code.",
     "solver_distrust": "The solver result is derived again or overruled.",
     "wrong_formulation": "Wrong objective, sense or decision variables.",
     "missing_constraint": "A constraint is missing or wrong.",

@@ -40,7 +40,6 @@ class Item:
 
     @property
     def id(self) -> str:
-        """The unique id within the curation."""
         return f"{self.problem.id}#{self.index}"
 
     @property

@@ -31,7 +31,7 @@ class ReviewSample:
 
     def __post_init__(self) -> None:
         if self.size < 1:
-            raise ValueError(f"--sample: {self.size!r} is not a whole number of at least 1")
+            raise ValueError(f"the sample size is {self.size!r}; give --sample of at least 1")
 
 
 def sample_file(run: Path) -> Path:

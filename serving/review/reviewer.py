@@ -59,7 +59,6 @@ class Reviewer:
 
     @property
     def reviewed(self) -> int:
-        """The number of interventions with a complete last rating."""
         return sum(one.complete for one in self.latest.values())
 
     def save(self, number: int, answers: Mapping[str, Any]) -> Rating:
