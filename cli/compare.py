@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from storm_calm.cli.errors import report_errors
+from storm_calm.cli.options import argument, option
 
 EXAMPLES = (
     "Examples:\n\nstorm compare runs/base runs/tuned\n\nstorm compare runs/base runs/tuned runs/best --out pictures"
@@ -15,11 +16,8 @@ EXAMPLES = (
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders of storm eval, at least two.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for the pictures. Default: compare/ beside the first run."),
-    ] = None,
+    runs: Annotated[list[Path], argument("RUN", "Run folders of storm eval, at least two.")],
+    out: Annotated[Path | None, option("DIR", "Folder for pictures. Default: compare/ beside the first run.")] = None,
 ) -> None:
     """Compare evaluations: right answers, differences to the first run, and how the models behaved."""
     with report_errors():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storm_calm.cli.errors import report_errors
-from storm_calm.cli.options import AsJson
+from storm_calm.cli.options import AsJson, argument, option
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
@@ -22,13 +22,8 @@ STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "not measur
 
 
 def doctor(
-    run: Annotated[
-        Path,
-        typer.Argument(metavar="RUN", help="Folder of a curation, an evaluation or GRPO, or a folder of several."),
-    ],
-    baseline: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Run folder of an evaluation before training, to compare with.")
-    ] = None,
+    run: Annotated[Path, argument("RUN", "Folder of a curation, an evaluation or GRPO, or a folder of several.")],
+    baseline: Annotated[Path | None, option("RUN", "Evaluation before training, to compare with.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check run folders for known signs of a failed training.

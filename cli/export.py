@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.cli.options import AsJson
+from storm_calm.cli.options import AsJson, argument, flag, option
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
@@ -25,46 +25,31 @@ LISTED = 10
 
 
 def export(
-    source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="Run folder of a curation; for verl-rl also a file of problems.")
-    ],
+    source: Annotated[Path, argument("SOURCE", "Run folder of a curation; for verl-rl also a file of problems.")],
     format: Annotated[
         Literal["verl-sft", "trl", "messages", "verl-rl"],
-        typer.Option(
-            metavar="FORMAT",
-            help="verl-sft, trl: golden trajectories with token ids and loss masks. messages: golden trajectories "
-            "as chats, without masks. verl-rl: all problems with their answers.",
+        option(
+            "FORMAT",
+            "verl-sft, trl: golden trajectories with token ids and loss masks. messages: golden trajectories as "
+            "chats, without masks. verl-rl: all problems with their answers.",
         ),
     ],
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Output file. Default: SOURCE/FORMAT.parquet or .jsonl.")
-    ] = None,
-    hints: Annotated[bool, typer.Option("--hints/--no-hints", metavar="", help="Whether to train on hints.")] = True,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="N", help="Leave out trajectories with more tokens, prompt included.")
-    ] = None,
+    out: Annotated[Path | None, option("FILE", "Output file. Default: SOURCE/FORMAT.parquet or .jsonl.")] = None,
+    hints: Annotated[bool, flag("--hints/--no-hints", "Whether to train on hints.")] = True,
+    max_tokens: Annotated[int | None, option("N", "Leave out longer trajectories, prompt included.")] = None,
     against: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="File of evaluation questions; matching rows are left out. Repeatable."),
+        list[Path] | None, option("FILE", "File of evaluation questions; matching rows are left out. Repeatable.")
     ] = None,
-    eval_dir: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Folder of such files, .jsonl or .json. Repeatable."),
-    ] = None,
+    eval_dir: Annotated[list[Path] | None, option("DIR", "Folder of such files, .jsonl or .json. Repeatable.")] = None,
     split: Annotated[
-        Literal["train", "heldout"],
-        typer.Option(metavar="train|heldout", help="Purpose of the rows; train leaves out held-out problems."),
+        Literal["train", "heldout"], option("train|heldout", "Purpose of the rows; train leaves out held-out problems.")
     ] = "train",
-    drop_rejected: Annotated[
-        bool,
-        typer.Option("--drop-rejected", metavar="", help="Leave out trajectories that reviewers rejected."),
-    ] = False,
+    drop_rejected: Annotated[bool, flag("--drop-rejected", "Leave out trajectories that reviewers rejected.")] = False,
     instructions: Annotated[
         bool | None,
-        typer.Option(
+        flag(
             "--instructions/--no-instructions",
-            metavar="",
-            help="Explain the text protocol in verl-rl prompts. Default: as in the run; no for a file of problems.",
+            "Explain the text protocol in verl-rl prompts. Default: as in the run; no for a file of problems.",
         ),
     ] = None,
     as_json: AsJson = False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.cli.options import AsJson
+from storm_calm.cli.options import AsJson, argument, option
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
@@ -23,24 +23,17 @@ EXAMPLES = (
 
 def families(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME", help='With --out: family names, "easy", "complex" or "all". Default: all.'),
+        list[str] | None, argument("NAME", 'With --out: family names, "easy", "complex" or "all". Default: all.')
     ] = None,
     show: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Print a question of this family or stress kind; with --json the problem."),
+        str | None, option("NAME", "Print a question of this family or stress kind; with --json the problem.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write problems with answers to a new file, as JSON Lines.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", help="With --out: number of problems. Default: 100.")
-    ] = None,
+    out: Annotated[Path | None, option("FILE", "Write problems with answers to a new file, as JSON Lines.")] = None,
+    limit: Annotated[int | None, option("N", "With --out: number of problems. Default: 100.")] = None,
     split: Annotated[
-        Literal["train", "heldout"],
-        typer.Option(metavar="train|heldout", help="Split to draw from; heldout is for evaluation only."),
+        Literal["train", "heldout"], option("train|heldout", "Split to draw from; heldout is for evaluation only.")
     ] = "train",
-    seed: Annotated[int, typer.Option(metavar="S", help="Random seed of the problems.")] = 0,
+    seed: Annotated[int, option("S", "Random seed of the problems.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """List the problem families, print a generated problem, or write generated problems to a file."""

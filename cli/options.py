@@ -24,18 +24,28 @@ Given = dict[str, Any]
 """The options on the command line, by field name."""
 C = TypeVar("C", bound=Config)
 
-ConfigFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="TOML file of settings, such as config.toml of a run folder.")
-]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder to write. Default: a new one under runs/.")]
-Resume = Annotated[bool, typer.Option("--resume", metavar="", help="Resume the run in --out with its stored settings.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", metavar="", help="Check the input, print the plan and exit.")]
-AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object on standard output.")]
+
+def option(metavar: str, help: str, **more: Any) -> Any:
+    return typer.Option(metavar=metavar, help=help, **more)
+
+
+def flag(names: str, help: str) -> Any:
+    """Return a boolean option. Without a slash in its names it has no --no- form."""
+    return typer.Option(names, metavar="", help=help)
+
+
+def argument(metavar: str, help: str) -> Any:
+    return typer.Argument(metavar=metavar, help=help)
+
+
+ConfigFile = Annotated[Path | None, option("FILE", "TOML file of settings, such as config.toml of a run folder.")]
+Out = Annotated[Path | None, option("DIR", "Run folder to write. Default: a new one under runs/.")]
+Resume = Annotated[bool, flag("--resume", "Resume the run in --out with its stored settings.")]
+DryRun = Annotated[bool, flag("--dry-run", "Check the input, print the plan and exit.")]
+AsJson = Annotated[bool, flag("--json", "Print one JSON object on standard output.")]
 Display = Annotated[
     Literal["rich", "plain", "none"] | None,
-    typer.Option(
-        metavar="rich|plain|none", help="Progress on standard error. Default: rich on a terminal, else plain."
-    ),
+    option("rich|plain|none", "Progress on standard error. Default: rich on a terminal, else plain."),
 ]
 
 

@@ -11,29 +11,24 @@ from typing import Annotated
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.cli.options import AsJson, Given, names, options_of
+from storm_calm.cli.options import AsJson, Given, flag, names, option, options_of
 from storm_calm.cli.run_folder import resumable
 from storm_calm.rl.reproduce.reproduce_config import QUICK, ReproduceConfig
 
 EXAMPLES = "Examples:\n\nstorm reproduce --quick --out runs/quick\n\nstorm reproduce --seeds 0,1,2 --out runs/reproduce"
+
+OUT = Path("runs/reproduce")
 
 
 @options_of(ReproduceConfig)
 def reproduce(
     given: Given,
     *,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of all stages and the report; finished stages are reused.")
-    ] = Path("runs/reproduce"),
-    seed: Annotated[int | None, typer.Option(metavar="S", help="Random seed. Default: 0.")] = None,
-    seeds: Annotated[str | None, typer.Option(metavar="S,...", help="Several seeds, run one after another.")] = None,
-    quick: Annotated[
-        bool,
-        typer.Option("--quick", metavar="", help="Tiny sizes: test that everything runs; the results mean nothing."),
-    ] = False,
-    stages: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Run only these stages, such as curate,export,sft.")
-    ] = None,
+    out: Annotated[Path, option("DIR", "Folder of all stages and the report; finished stages are reused.")] = OUT,
+    seed: Annotated[int | None, option("S", "Random seed. Default: 0.")] = None,
+    seeds: Annotated[str | None, option("S,...", "Several seeds, run one after another.")] = None,
+    quick: Annotated[bool, flag("--quick", "Tiny sizes: test that everything runs; the results mean nothing.")] = False,
+    stages: Annotated[str | None, option("NAME,...", "Run only these stages, such as curate,export,sft.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Reproduce the paper with the nano model: curate, train with SFT and GRPO, evaluate.

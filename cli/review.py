@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.options import argument, flag, option
 from storm_calm.serving.review.review_results import results_to_json
 
 if TYPE_CHECKING:
@@ -18,24 +19,18 @@ EXAMPLES = "Examples:\n\nstorm review runs/first --reviewer ana\n\nstorm review 
 
 
 def review(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of storm curate.")],
+    run: Annotated[Path, argument("RUN", "Run folder of storm curate.")],
     reviewer: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Open the page for this reviewer, who sees only their own ratings."),
+        str | None, option("NAME", "Open the page for this reviewer, who sees only their own ratings.")
     ] = None,
-    results: Annotated[
-        bool, typer.Option("--results", metavar="", help="Print approval rates and the agreement of reviewers.")
-    ] = False,
-    export: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write all ratings to a new .csv or .jsonl file.")
-    ] = None,
+    results: Annotated[bool, flag("--results", "Print approval rates and the agreement of reviewers.")] = False,
+    export: Annotated[Path | None, option("FILE", "Write all ratings to a new .csv or .jsonl file.")] = None,
     sample: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Interventions to review, stratified by trigger and finder. Default: 100."),
+        int | None, option("N", "Interventions to review, stratified by trigger and finder. Default: 100.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="S", help="Random seed of the sample. Default: 0.")] = None,
-    port: Annotated[int | None, typer.Option(metavar="N", help="Port of the page. Default: a free one.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", metavar="", help="With --results: print one JSON object.")] = False,
+    seed: Annotated[int | None, option("S", "Random seed of the sample. Default: 0.")] = None,
+    port: Annotated[int | None, option("N", "Port of the page. Default: a free one.")] = None,
+    as_json: Annotated[bool, flag("--json", "With --results: print one JSON object.")] = False,
 ) -> None:
     """Let people review a sample of a curation's interventions, and print or export their ratings."""
     with report_errors():

@@ -16,7 +16,7 @@ import typer
 from storm_calm.agents.runs.options import Config, Option, OptionError, check_options
 from storm_calm.agents.runs.sandbox_options import SandboxOptions
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.cli.options import AsJson, Given, options_of, read_config
+from storm_calm.cli.options import AsJson, Given, argument, option, options_of, read_config
 from storm_calm.env.serialize import to_json
 from storm_calm.sandbox import Isolation
 
@@ -135,17 +135,13 @@ def check(given: Given, *, as_json: AsJson = False) -> None:
 @options_of(ProgramOptions)
 def run(
     given: Given,
-    program: Annotated[str, typer.Argument(metavar="FILE", help='Python program; "-" for standard input.')],
+    program: Annotated[str, argument("FILE", 'Python program; "-" for standard input.')],
     *,
     file: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="PATH", help="Input file to copy into the program's folder. Repeatable."),
+        list[Path] | None, option("PATH", "Input file to copy into the program's folder. Repeatable.")
     ] = None,
-    result: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Output file to copy from there to --out. Repeatable."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the output files.")] = None,
+    result: Annotated[list[str] | None, option("NAME", "Output file to copy from there to --out. Repeatable.")] = None,
+    out: Annotated[Path | None, option("DIR", "Folder for the output files.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one Python program in the sandbox; show its output, exit status and solver reports.

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.cli.options import Given, options_of, read_config
+from storm_calm.cli.options import Given, argument, option, options_of, read_config
 from storm_calm.serving.api.config import ServeConfig
 
 EXAMPLES = (
@@ -25,10 +25,7 @@ def serve(
     given: Given,
     *,
     api_key: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY", help="Accepted API key. Repeatable. Other users of this machine can see it in `ps`."
-        ),
+        list[str] | None, option("KEY", "Accepted API key. Repeatable. Other users of this machine can see it in `ps`.")
     ] = None,
 ) -> None:
     """Serve the agent over an OpenAI-compatible API: chat completions and responses."""
@@ -36,9 +33,7 @@ def serve(
         _serve(read_config(ServeConfig, given), api_key or ())
 
 
-def key(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the key's owner; one word.")],
-) -> None:
+def key(name: Annotated[str, argument("NAME", "Name of the key's owner; one word.")]) -> None:
     """Make an API key: print the key on standard error, and its line for the keys file on standard output."""
     from storm_calm.serving.api.auth import digest, new_key
 

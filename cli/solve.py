@@ -14,7 +14,7 @@ from storm_calm.agents.runs.options import Config, Option, check_options
 from storm_calm.agents.runs.reasoner_options import ReasonerOptions
 from storm_calm.agents.runs.sandbox_options import EpisodeOptions
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.cli.options import AsJson, Given, options_of, read_config
+from storm_calm.cli.options import AsJson, Given, argument, option, options_of, read_config
 
 EXAMPLES = (
     "Examples:\n\nstorm solve 'A workshop has 40 hours. A chair takes 2 and earns 5. What is the largest profit?'\n\n"
@@ -38,11 +38,9 @@ class SolveConfig(ReasonerOptions, EpisodeOptions, Config):
 @options_of(SolveConfig)
 def solve(
     given: Given,
-    text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help='The problem, stated in words; "-" for standard input.')
-    ] = None,
+    text: Annotated[str | None, argument("TEXT", 'The problem, stated in words; "-" for standard input.')] = None,
     *,
-    file: Annotated[Path | None, typer.Option(metavar="FILE", help="File with the problem, instead of TEXT.")] = None,
+    file: Annotated[Path | None, option("FILE", "File with the problem, instead of TEXT.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Solve one optimization problem stated in words. Print reasoning, code, solver reports and answer as they come."""

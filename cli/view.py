@@ -8,23 +8,20 @@ from typing import Annotated
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.options import argument, flag, option
 
 EXAMPLES = "Examples:\n\nstorm view runs/first\n\nstorm view runs/first --serve"
 PORT = 8765
 
 
 def view(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of storm curate or storm eval.")],
+    run: Annotated[Path, argument("RUN", "Run folder of storm curate or storm eval.")],
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Output file; an earlier report is replaced. Default: RUN/report.html."),
+        Path | None, option("FILE", "Output file; an earlier report is replaced. Default: RUN/report.html.")
     ] = None,
-    serve: Annotated[
-        bool, typer.Option("--serve", metavar="", help="Serve the page on this machine and update it during the run.")
-    ] = False,
+    serve: Annotated[bool, flag("--serve", "Serve the page on this machine and update it during the run.")] = False,
     port: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=0, max=65535, help=f"With --serve: port; 0 for a free one. Default: {PORT}."),
+        int | None, option("N", f"With --serve: port; 0 for a free one. Default: {PORT}.", min=0, max=65535)
     ] = None,
 ) -> None:
     """Show a run folder as a web page: results, and every trajectory with its hints, programs and solver reports."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from storm_calm.env import TRIGGERS, Trigger
 
@@ -17,8 +17,7 @@ NONE = "none"
 """The right trigger if all seven are wrong."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReviewQuestion:
+class ReviewQuestion(NamedTuple):
     """A question about every intervention."""
 
     words: str
@@ -29,19 +28,11 @@ class ReviewQuestion:
 
 
 QUESTIONS: dict[str, ReviewQuestion] = {
-    "finding": ReviewQuestion(
-        words="Is the finding right?", help="The removed text begins with a real flaw.", good="yes"
-    ),
-    "trigger": ReviewQuestion(
-        words="Is the trigger right?", help="The flaw is of the kind that the trigger names.", good="yes"
-    ),
-    "hint": ReviewQuestion(words="Is the hint right?", help="It is true, and would fix the flaw.", good="yes"),
-    "lightweight": ReviewQuestion(
-        words="Is the hint lightweight?", help="It nudges: short, no code, no step worked out.", good="yes"
-    ),
-    "leak": ReviewQuestion(
-        words="Does the hint leak the answer?", help="It reveals the answer, or most of the solution.", good="no"
-    ),
+    "finding": ReviewQuestion("Is the finding right?", "The removed text begins with a real flaw.", "yes"),
+    "trigger": ReviewQuestion("Is the trigger right?", "The flaw is of the kind that the trigger names.", "yes"),
+    "hint": ReviewQuestion("Is the hint right?", "It is true, and would fix the flaw.", "yes"),
+    "lightweight": ReviewQuestion("Is the hint lightweight?", "It nudges: short, no code, no solved step.", "yes"),
+    "leak": ReviewQuestion("Does the hint leak the answer?", "It reveals the answer, or most of the solution.", "no"),
 }
 """The questions by name, in the order of the page."""
 
@@ -52,7 +43,7 @@ MEANINGS: dict[Trigger, str] = {
     "wrong_formulation": "Wrong objective, sense or decision variables.",
     "missing_constraint": "A constraint is missing or wrong.",
     "wrong_variable_type": "Continuous variables instead of integers, or the reverse.",
-    "implementation_drift": "The code differs from the stated model, data are misread, or a status or error is ignored.",
+    "implementation_drift": "The code differs from the stated model, misreads data, or ignores a status or error.",
 }
 """The meaning of each trigger, as shown to reviewers; see `env.Trigger`."""
 

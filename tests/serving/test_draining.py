@@ -121,7 +121,7 @@ def test_what_does_not_finish_is_stopped(serve, upstream, how):
     thread.join(5)
     assert '"reasoning":"word ' in got[0].text
     assert got[0].text.endswith("data: [DONE]\n\n")
-    assert "the server is going down" in got[0].text
+    assert "the server is shutting down" in got[0].text
     deadline = time.monotonic() + 2
     while len(upstream.ended) == before and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -135,7 +135,7 @@ def test_what_does_not_finish_is_stopped(serve, upstream, how):
         (["--reasoner", "gpt-5"], "reasoner 'gpt-5' is unknown"),
         (["--reasoner", "nano", "--reasoner", "http://127.0.0.1:9"], "only servers' addresses go together"),
         (["--keys", "none.txt"], "none.txt: No such file"),
-        (["--api-key", "short"], "--api-key: key 1 has less than"),
+        (["--api-key", "short"], "--api-key: key 1 has fewer than"),
         (["--reasoning-field", "thoughts"], "is not one of both, reasoning, reasoning_content"),
         (["--host", "256.0.0.1"], "cannot listen at 256.0.0.1"),
         (["--max-running", "0"], "--max-running: 0 is not a whole number of at least 1"),

@@ -220,7 +220,7 @@ def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back
         assert line["answers"] == {"finding": "yes", "trigger": "yes", "hint": "yes"}
         half = r"one => { one.value = 'half a character: \ud83d'; one.dispatchEvent(new Event('input')); }"
         page.locator("#comment").evaluate(half)
-        saved(page, "Not saved: the comment is no text from character 19 on.")
+        saved(page, "Not saved: the comment is not valid text from character 19.")
         page.locator("#comment").fill("whole")
         saved(page, "Draft saved")
     assert page.complaints
