@@ -304,7 +304,7 @@ def test_an_evaluation_has_a_funnel_of_its_own(look, evaluated):
     results = json.loads((evaluated / "results.json").read_text())
     page = look(evaluated)
     funnel = values(page, "Funnel")
-    assert funnel["runs"] == 12
+    assert funnel["trajectories"] == 12
     right = results["rules"]["paper"]["pass@1"]["mean"]
     assert funnel["right"] == round(12 * right)
     assert tile(page, "Right") == f"{100 * right:.1f} %"
@@ -314,7 +314,7 @@ def test_an_evaluation_has_a_funnel_of_its_own(look, evaluated):
     expect(page.locator("a.open")).to_have_count(12)
     page.locator("a.open").nth(1).click()
     expect(page.locator(".trajectory")).to_be_visible()
-    expect(page.locator("h1 small")).to_have_text("run 2")
+    expect(page.locator("h1 small")).to_have_text("sample 2")
 
 
 def test_the_theme_is_the_systems_until_somebody_chooses(look, curated, page):
