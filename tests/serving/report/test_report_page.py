@@ -57,7 +57,7 @@ def test_the_first_page_has_the_figures_of_the_summary(look, curated, summary):
     tokens = page.locator(".card", has_text="Tokens and time").inner_text()
     numbers = [
         int(one.replace(",", ""))
-        for one in re.findall(r"interventions\s+([\d,]+)|runs\s+([\d,]+)", tokens)
+        for one in re.findall(r"interventions\s+([\d,]+)|with intervener\s+([\d,]+)", tokens)
         for one in one
         if one
     ]
@@ -151,7 +151,7 @@ def test_the_keyboard_walks_through_what_is_filtered(look, curated, records):
         page.keyboard.press(key)
         arrived(page, wanted[place])
     page.keyboard.press("k")
-    expect(page.locator("#said")).to_have_text("this is the first one")
+    expect(page.locator("#said")).to_have_text("first episode")
     arrived(page, wanted[0])
     # Not waiting in between: keys may come faster than pages.
     page.keyboard.press("j")
