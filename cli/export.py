@@ -34,7 +34,9 @@ def export(
             "chats, without masks. verl-rl: all problems with their answers.",
         ),
     ],
-    out: Annotated[Path | None, option("FILE", "Output file. Default: SOURCE/FORMAT.parquet or .jsonl.")] = None,
+    out: Annotated[
+        Path | None, option("FILE", "Output file. Default: beside or in SOURCE, named after FORMAT.")
+    ] = None,
     hints: Annotated[bool, flag("--hints/--no-hints", "Whether to train on hints.")] = True,
     max_tokens: Annotated[int | None, option("N", "Leave out longer trajectories, prompt included.")] = None,
     against: Annotated[
@@ -49,7 +51,8 @@ def export(
         bool | None,
         flag(
             "--instructions/--no-instructions",
-            "Explain the text protocol in verl-rl prompts. Default: as in the run; no for a file of problems.",
+            "Explain the text protocol in verl-rl prompts. Default: as in the run; for a file of problems "
+            "--no-instructions.",
         ),
     ] = None,
     as_json: AsJson = False,
