@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -126,7 +125,7 @@ class AgentTask:
         self._agent, self._request = agent, request
         self._began = perf_counter()
         self._first = True
-        self._events: deque[AgentEvent] = deque()
+        self._events: list[AgentEvent] = []
         self._wake = asyncio.Event()
         self._prompt = self._completion = self._streamed_tokens = 0
         self._cancellation = Cancellation()
