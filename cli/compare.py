@@ -1,7 +1,5 @@
 """`storm compare`: evaluations side by side, as a table and two pictures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The output of `storm compare`: a table with one column per run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

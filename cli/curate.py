@@ -1,7 +1,5 @@
 """`storm curate`: turn problems into golden trajectories."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The summary that `storm curate` prints at the end."""
 
-from __future__ import annotations
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table

@@ -1,7 +1,5 @@
 """The output of `storm detectors`: precision and recall, and the traces with a missed or wrong finding."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console

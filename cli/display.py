@@ -1,7 +1,5 @@
 """Progress of a worker pool on standard error: a live bar, or a line every few seconds."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 python -m storm_calm.cli.docs > docs/cli.md
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

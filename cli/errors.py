@@ -3,8 +3,6 @@
 Exit codes: 2 for wrong usage or input, 1 for work that failed, 130 after Ctrl-C.
 """
 
-from __future__ import annotations
-
 import errno
 import re
 import resource

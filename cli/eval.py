@@ -1,7 +1,5 @@
 """`storm eval`: measure how often a reasoner is right, under which rule, and how it gets there."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from pathlib import Path

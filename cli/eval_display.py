@@ -1,7 +1,5 @@
 """The results that `storm eval` prints at the end."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from rich.console import Console

@@ -1,7 +1,5 @@
 """The command `storm`. Commands import their packages when they run, so that help is fast."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated
 

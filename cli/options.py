@@ -8,8 +8,6 @@ Each field is an option: its docstring is the help text, and the `group` of its 
 defaults, the resumed run folder, a TOML file and the command line; later sources win.
 """
 
-from __future__ import annotations
-
 import inspect
 import tomllib
 from collections.abc import Callable, Collection

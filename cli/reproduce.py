@@ -1,7 +1,5 @@
 """`storm reproduce`: reproduce the paper's curve in one command, on two cores."""
 
-from __future__ import annotations
-
 import json
 import signal
 from dataclasses import fields, replace

@@ -1,7 +1,5 @@
 """The output of `storm reproduce`: progress by stage, and the table at the end."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext

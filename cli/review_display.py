@@ -1,7 +1,5 @@
 """The output of `storm review --results`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from rich.console import Console

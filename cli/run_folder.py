@@ -1,7 +1,5 @@
 """What commands that write a run folder share: choosing the folder, and reporting how to resume."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime

@@ -1,7 +1,5 @@
 """`storm serve` and `storm key`: serve the agent over an OpenAI-compatible API, and make API keys."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """`storm solve`: solve one problem and print its trajectory as it is generated."""
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A trajectory on the terminal while it is generated: model text, program output and solver reports."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`storm train`: the training scripts, which parse their own options."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from importlib import import_module
 

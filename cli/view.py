@@ -1,7 +1,5 @@
 """`storm view`: show a run folder as a web page, in one file or live from a local server."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

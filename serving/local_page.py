@@ -1,7 +1,5 @@
 """Security of the pages that are served to this machine only: address, hosts and headers."""
 
-from __future__ import annotations
-
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

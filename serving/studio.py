@@ -7,8 +7,6 @@ This is for experiments on one machine; use `storm serve` in production. Only `/
 `/docs` are Studio's, whose list of operations includes these.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import AsyncIterator

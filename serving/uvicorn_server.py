@@ -4,8 +4,6 @@ with open_port("127.0.0.1", port) as listener:
     uvicorn.Server(server_config(app)).run(sockets=[listener])
 """
 
-from __future__ import annotations
-
 import os
 import socket
 from typing import Any

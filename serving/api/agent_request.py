@@ -6,8 +6,6 @@
 Trained models know only the system message of the environment, so the one of a client goes before the first question.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import csv

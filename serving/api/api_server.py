@@ -4,8 +4,6 @@ After SIGTERM or Ctrl-C the server rejects new requests with 503 and finishes th
 or a second signal, it cancels them. The port stays open until then, so that a proxy gets a 503.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import gc

@@ -5,8 +5,6 @@ async with open_agent(config, metrics) as agent:
     app.state.agent = agent
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable

@@ -8,8 +8,6 @@ per key:
 STORM_API_KEYS holds plain keys, separated by commas, for containers that get secrets from their environment.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

@@ -5,8 +5,6 @@ the answer is its `content`. The extra field `storm` has every program with its 
 whether a report backs it.
 """
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping

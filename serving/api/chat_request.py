@@ -1,7 +1,5 @@
 """The body of `POST /v1/chat/completions`: supported fields, and those that are rejected with a reason."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field

@@ -5,8 +5,6 @@ split.feed("I compute it.\\n```python\\nprint(6 * 7)\\n```\\n")
 # [("prose", "I compute it.\\n"), ("code", "print(6 * 7)\\n")]
 """
 
-from __future__ import annotations
-
 import re
 from typing import Literal
 

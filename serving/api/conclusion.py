@@ -1,7 +1,5 @@
 """The conclusion of an answer: its remaining text, why it ended, and the facts beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal

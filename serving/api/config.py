@@ -1,7 +1,5 @@
 """The settings of `storm serve`; the field docstrings are its help texts."""
 
-from __future__ import annotations
-
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path

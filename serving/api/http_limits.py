@@ -5,8 +5,6 @@ uvicorn.Config(app, http=LimitedProtocol)
 `serving.api.middleware` limits bodies.
 """
 
-from __future__ import annotations
-
 import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

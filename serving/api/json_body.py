@@ -4,8 +4,6 @@ Half a surrogate pair, unlimited nesting or a number of a million digits is a 40
 500, or seconds of work, later.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any

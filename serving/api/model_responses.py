@@ -3,8 +3,6 @@
 Thoughts are `reasoning` items, each program is a `code_interpreter_call` with its output, the answer is a message.
 """
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator

@@ -3,8 +3,6 @@
 notes(episode, request)   # ["The last solve was infeasible, and the answer is a number all the same."]
 """
 
-from __future__ import annotations
-
 from math import isclose
 
 from storm_calm.agents.triggers.evidence import gather, numbers_in

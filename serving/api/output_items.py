@@ -6,8 +6,6 @@
 An event is JSON data without its sequence number. One item is open at a time; text of another kind closes it.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterator
 from typing import Any

@@ -5,8 +5,6 @@ with rate_limit.admit(caller):
     ...
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager

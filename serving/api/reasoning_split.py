@@ -7,8 +7,6 @@ A reasoning model thinks and runs its programs before it writes `</think>`; the 
 program and its output still count as reasoning.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The common base of both answer formats: pieces of text as they are generated, then the conclusion."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 from storm_calm.sandbox import Execution

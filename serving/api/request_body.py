@@ -4,8 +4,6 @@ Fields that would change the answer but are not supported are rejected. Fields w
 `store`, ...) and unknown fields are ignored.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, Any
 

@@ -4,8 +4,6 @@ Nothing is stored, so clients send the whole conversation. It may contain items 
 messages are used.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field

@@ -3,8 +3,6 @@
 return EventStream(events(), on_disconnect=task.cancel)
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar

@@ -6,8 +6,6 @@ The page polls for new rows, and requests trajectories when a user opens them. T
 position of each record in memory.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import threading

@@ -1,7 +1,5 @@
 """Read the records of a run one by one, also while the file grows. An incomplete last line is skipped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 

@@ -3,8 +3,6 @@
 Token ids and result files are left out. Offsets become span numbers, since a browser counts characters in UTF-16.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

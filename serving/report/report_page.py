@@ -1,7 +1,5 @@
 """Render the page: a template with inlined styles and scripts, which the content security policy allows by hash."""
 
-from __future__ import annotations
-
 import base64
 import gzip
 import hashlib

@@ -1,7 +1,5 @@
 """The files of a run folder: a curation or an evaluation, its settings and its records."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial

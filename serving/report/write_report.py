@@ -1,7 +1,5 @@
 """Write the report as one HTML file, which needs no server."""
 
-from __future__ import annotations
-
 import io
 import tempfile
 from dataclasses import dataclass

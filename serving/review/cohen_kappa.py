@@ -1,7 +1,5 @@
 """Cohen's kappa: the agreement of two reviewers beyond chance."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Export ratings as CSV or JSONL: one row per reviewer and intervention."""
 
-from __future__ import annotations
-
 import csv
 import io
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A rating of one intervention: five questions, answered with yes, no or can't say, and a comment."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 

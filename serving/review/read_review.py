@@ -1,7 +1,5 @@
 """Read a whole review: the sample and the ratings of all reviewers, also while they are active."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -9,8 +9,6 @@ The app never reads ratings of other reviewers. Other web pages in the same brow
 secret, the Host header is checked against DNS rebinding, and a rating must have the origin of the page.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from pathlib import Path

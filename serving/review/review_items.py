@@ -1,7 +1,5 @@
 """The interventions of a curation, each with the trajectory as the intervener saw it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping

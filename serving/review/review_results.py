@@ -1,7 +1,5 @@
 """The results of a review: approval rates by trigger and finder, and the agreement of reviewers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations

@@ -1,7 +1,5 @@
 """The sample of interventions to review: stratified by trigger and finder, drawn once for all reviewers."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import random

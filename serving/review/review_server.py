@@ -1,7 +1,5 @@
 """Serve the review page to one reviewer on this machine until Ctrl-C."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable
 from pathlib import Path

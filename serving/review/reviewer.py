@@ -1,7 +1,5 @@
 """The file of one reviewer: locked by one process at a time, with one line per change."""
 
-from __future__ import annotations
-
 import fcntl
 import re
 from collections.abc import Iterator, Mapping
