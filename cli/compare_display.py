@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from storm_calm.agents.evaluation.compare_runs import Comparison, EvaluatedRun
+from storm_calm.agents.evaluation.compare_runs import Comparison
 from storm_calm.agents.evaluation.intervals import Interval
 from storm_calm.agents.evaluation.results import GROUPINGS
 from storm_calm.cli.eval_display import GROUP_NAMES, percent, span
@@ -34,7 +34,7 @@ def print_comparison(comparison: Comparison) -> None:
     table.add_row("reasoner", *(escape(str(run.results["reasoner"])) for run in runs))
     table.add_row("problems", *(_problems(run.results) for run in runs), end_section=True)
     for rule in comparison.rules:
-        for name in _figures(runs, rule):
+        for name in dict.fromkeys(name for run in runs for name in run.results["rules"][rule]):
             table.add_row(f"{rule} {name}", *(_cell(run.results["rules"][rule].get(name)) for run in runs))
         gains = (f"{_signed(one.rules[rule])}" for one in comparison.differences)
         table.add_row("[dim]to the first[/dim]", "", *gains)
@@ -58,10 +58,6 @@ def print_comparison(comparison: Comparison) -> None:
             f"{escape(run.name)} and {escape(runs[0].name)} share {difference.problems} of {most} problems; "
             "the difference is computed on those, with a paired 95 % interval."
         )
-
-
-def _figures(runs: tuple[EvaluatedRun, ...], rule: str) -> list[str]:
-    return list(dict.fromkeys(name for run in runs for name in run.results["rules"][rule]))
 
 
 def _problems(results: dict[str, Any]) -> str:

@@ -1,19 +1,14 @@
 """`storm families`: list the problem families, show a problem, or write problems to a file."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
 from storm_calm.cli.options import AsJson, argument, option
 from storm_calm.env.serialize import to_json
-
-if TYPE_CHECKING:
-    from storm_calm.env import Problem
 
 EXAMPLES = (
     "Examples:\n\nstorm families --show knapsack\n\n"
@@ -53,9 +48,13 @@ def families(
 
 def _print(show: str | None, *, split: Literal["train", "heldout"], seed: int, as_json: bool) -> None:
     from storm_calm.env.problems.families import FAMILIES, generate
+    from storm_calm.env.problems.stress import kinds
 
     if show is not None:
-        problem = _stress_problem(show, seed) or next(generate([show], split=split, seed=seed, limit=1))
+        if show in kinds.KINDS:
+            problem = next(kinds.generate([show], seed=seed, limit=1))
+        else:
+            problem = next(generate([show], split=split, seed=seed, limit=1))
         typer.echo(json.dumps(to_json(problem), indent=2) if as_json else problem.question)
     elif as_json:
         listed = {family.name: {"difficulty": family.difficulty} for family in FAMILIES.values()}
@@ -63,13 +62,6 @@ def _print(show: str | None, *, split: Literal["train", "heldout"], seed: int, a
     else:
         for family in FAMILIES.values():
             typer.echo(f"{family.name:<16}{family.difficulty}")
-
-
-def _stress_problem(kind: str, seed: int) -> Problem | None:
-    """Return a stress problem, or None if `kind` is not a stress kind."""
-    from storm_calm.env.problems.stress import kinds
-
-    return next(kinds.generate([kind], seed=seed, limit=1)) if kind in kinds.KINDS else None
 
 
 def _write(
