@@ -37,7 +37,7 @@ def _usage_errors(ctx: Any = None) -> Iterator[None]:
     try:
         yield
     except _UsageError as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
+        if type(error).__name__ == "NoArgsIsHelpError":  # The help is printed already.
             raise
         command = "storm" if ctx is None else f"{ctx.command_path} {ctx.invoked_subcommand or ''}".strip()
         if error.ctx is not None:
