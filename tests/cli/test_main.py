@@ -114,7 +114,7 @@ def test_an_unknown_family_is_named(storm):
         (("curate", "--limit", "x"), ("--limit", "integer", "'storm curate --help'")),
         (("curate", "--out"), ("--out", "argument", "'storm curate --help'")),
         (("view",), ("RUN", "'storm view --help'")),
-        (("export", "run", "--format", "verl-stf"), ("--format", "Did you mean verl-sft?", "'storm export --help'")),
+        (("export", "run", "--format", "verl-stf"), ("--format", "Did you mean verl-sft", "'storm export --help'")),
         (("sandbox", "run", "-", "--sandbx", "x"), ("Did you mean --sandbox?", "'storm sandbox run --help'")),
     ],
 )
