@@ -58,7 +58,7 @@ def test_a_judgement_comes_back_from_its_line(said):
         ({"comment": 7}, '"comment" is 7; give a text'),
         (
             {"comment": "a" * (MAX_COMMENT + 1)},
-            f"the comment has {MAX_COMMENT + 1} characters; {MAX_COMMENT} are the most",
+            f"the comment has {MAX_COMMENT + 1} characters; give at most {MAX_COMMENT}",
         ),
         ({"comment": "half: \ud83d"}, "the comment is not valid text from character 7"),
         ({"mood": "good"}, '"mood" is not a known field; remove it'),
