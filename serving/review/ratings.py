@@ -1,4 +1,4 @@
-"""A rating of one intervention: five questions, answered with yes, no or can't say, and a comment."""
+"""A rating of one intervention: five questions, answered with `yes`, `no` or `cannot_say`, and a comment."""
 
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args

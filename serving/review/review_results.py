@@ -25,7 +25,7 @@ class YesRate:
     split: int
     """Of `n`, those with a tie, which counts as the bad answer."""
     cannot_say: int
-    """Answers "can't say" over all reviewers; not counted elsewhere."""
+    """Answers `cannot_say` over all reviewers; not counted elsewhere."""
     interval: Interval | None
     """The rate, in [0, 1], with Wilson's 95 % interval; None for n = 0."""
 

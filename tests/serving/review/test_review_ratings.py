@@ -46,7 +46,10 @@ def test_a_judgement_comes_back_from_its_line(said):
 @pytest.mark.parametrize(
     ("said", "fault"),
     [
-        ({"answers": {"taste": "yes"}}, "unknown question 'taste'; give one of finding, trigger, hint, lightweight, leak"),
+        (
+            {"answers": {"taste": "yes"}},
+            "unknown question 'taste'; give one of finding, trigger, hint, lightweight, leak",
+        ),
         ({"answers": {"leak": "maybe"}}, '"answers.leak" is "maybe"; give "yes", "no" or "cannot_say"'),
         ({"answers": {"leak": ["yes"]}}, r'"answers.leak" is \["yes"\]'),
         ({"answers": "yes"}, '"answers" is "yes"; give an object'),
