@@ -81,7 +81,7 @@ def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display:
         typer.echo(json.dumps(results_to_json(results), indent=2))
     else:
         print_results(results)
-        typer.echo(f"\n{out}: results.json has the figures, samples.jsonl has every trajectory")
+        typer.echo(f"\n{out}: figures in results.json, trajectories in samples.jsonl")
     if missing := results.errors + results.infrastructure:
         causes = {"the reasoner": results.errors, "the sandbox": results.infrastructure}
         failed = " and ".join(name for name, count in causes.items() if count)

@@ -114,7 +114,7 @@ def test_without_keys_everybody_is_let_in():
         (ANA, ":1: give a name and a hash"),
         (f"ana {ANA}", ":1: give a name and a hash"),
         (f"ana {'a' * 64}\nana {'b' * 64}", ":2: duplicate name 'ana'"),
-        ("# nobody", "no key in it"),
+        ("# nobody", "no keys; add one"),
     ],
 )
 def test_a_file_that_holds_something_else_is_refused_without_repeating_it(tmp_path, text, words):

@@ -78,7 +78,7 @@ def test_it_answers_within_ten_seconds_of_its_start_without_gpu_or_key(serve, fa
     answer = served.post(families_question)
     assert time.monotonic() - began < 10
     assert answer.json()["choices"][0]["message"]["content"]
-    assert "no keys are set" in served.said
+    assert "no API keys are set" in served.said
 
 
 def test_on_sigterm_answers_under_way_finish_and_new_ones_hear_503(serve, upstream):
@@ -166,4 +166,4 @@ def test_a_key_that_was_made_opens_the_server_and_is_in_no_file(serve, tmp_path)
     models = f"{served.url}/models"
     assert httpx.get(models).status_code == 401
     assert httpx.get(models, headers={"authorization": f"Bearer {key}"}).status_code == 200
-    assert "no keys are set" not in served.said
+    assert "no API keys are set" not in served.said
