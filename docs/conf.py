@@ -1,10 +1,10 @@
 """Settings of Sphinx for the documentation site: `make docs`."""
 
-from importlib.metadata import version
+from importlib import metadata
 
 project = "STORM"
 author = "the STORM authors"
-release = version("storm-calm")
+release = metadata.version("storm-calm")
 html_title = f"STORM {release}"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton"]

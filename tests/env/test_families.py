@@ -23,11 +23,6 @@ def draw(name, split, seed, count):
     return list(itertools.islice(instances([FAMILIES[name]], split=split, seed=seed), count))
 
 
-def test_there_are_six_families_in_each_difficulty():
-    difficulties = [family.difficulty for family in FAMILIES.values()]
-    assert (difficulties.count("easy"), difficulties.count("complex")) == (6, 6)
-
-
 def test_the_same_seed_gives_the_same_problems_and_another_seed_others():
     first = list(generate(["all"], split="train", seed=3, limit=36))
     assert first == list(generate(["all"], split="train", seed=3, limit=36))
