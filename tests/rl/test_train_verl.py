@@ -12,7 +12,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from storm_calm.agents.reasoners import open_reasoner
 from storm_calm.env import Episode, score, write_problems
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.problems.families import generate
@@ -34,6 +33,8 @@ SETTINGS = [
     "storm.families=[knapsack,product_mix]",
     "storm.count=12",
     "storm.keep_rollouts=1",
+    # SFT's tests export the model for `--reasoner`.
+    "storm.export=false",
     "data.train_batch_size=4",
     "actor_rollout_ref.actor.ppo_mini_batch_size=4",
     "actor_rollout_ref.rollout.n=4",
@@ -151,17 +152,13 @@ def test_metrics_include_programs_solvers_and_times(steps):
         assert 0 < data["storm/generation_seconds"] < data["timing_s/step"]
 
 
-def test_the_trained_model_is_a_checkpoint_and_a_reasoner(run, nano):
+def test_the_trained_model_is_a_checkpoint(run, nano):
     out, _ = run
     before, after = (
         AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).model.norm.weight
         for folder in (nano, out / "model")
     )
     assert not torch.equal(before, after)
-    reasoner = open_reasoner(str(out / "nano"))
-    prompt = reasoner.render([{"role": "user", "content": "How many?"}])
-    assert reasoner.generate(prompt, stop=(), max_tokens=3, sampling=reasoner.sampling).ids
-    reasoner.close()
     assert list((out / "tensorboard").rglob("events.*"))
 
 
