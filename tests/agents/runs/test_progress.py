@@ -22,5 +22,5 @@ def test_the_time_left_follows_from_the_pace_of_this_session(clock):
     assert (read.errors, read.last_error, read.counts) == (2, "down", {"right": 5})
 
 
-def test_durations_are_in_words():
+def test_durations_are_formatted_with_units():
     assert [duration(seconds) for seconds in (0.4, 59, 61, 3840)] == ["0 s", "59 s", "1 min 01 s", "1 h 04 min"]
