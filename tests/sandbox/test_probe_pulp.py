@@ -65,7 +65,7 @@ def test_a_sequence_of_objectives_is_one_report(full):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("solver", ["PULP_CBC_CMD", "HiGHS"])
-def test_a_slow_solve_ends_before_the_run_does(full, solver):
+def test_a_slow_solve_ends_before_the_program_is_stopped(full, solver):
     code = f"""{MARKET}
 import pulp
 p = pulp.LpProblem()

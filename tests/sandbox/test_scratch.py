@@ -86,7 +86,7 @@ def test_links_are_not_followed(tmp_path, top):
     ],
     ids=["large", "deep", "many"],
 )
-def test_a_folder_over_the_limits_is_refused_and_can_be_restored(tmp_path, top, fill):
+def test_a_folder_over_the_limits_is_an_error_and_can_be_restored(tmp_path, top, fill):
     empty = scratch_snapshot.take_snapshot(top, None, 1000)
     fill(tmp_path)
     with pytest.raises(scratch_snapshot.TooMuchError):
