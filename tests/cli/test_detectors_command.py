@@ -172,7 +172,7 @@ def test_replies_are_cached(storm, tmp_path):
     with FakeIntervenerServer() as judge:
         given = ("detectors", "--traces", "misread.md", "--intervener", "llm", "--intervener-url", judge.url, *LENIENT)
         first, second = (
-            json.loads(storm(*given, "--reply-cache", "said.jsonl", "--json").stdout)["sets"]["misread.md"]
+            json.loads(storm(*given, "--reply-cache", "replies.jsonl", "--json").stdout)["sets"]["misread.md"]
             for _ in range(2)
         )
         assert judge.answered == 1
@@ -190,7 +190,7 @@ def test_bad_input_is_a_one_line_error(storm, traces, tmp_path):
     (traces / "half.md").write_text("---\nid: half\n")
     for arguments, message in [
         (("--nano", 0), "--nano: 0 is not a whole number of at least 1"),
-        (("--reply-cache", "said.jsonl"), "--reply-cache: needs --intervener llm or rules+llm; rules use no model"),
+        (("--reply-cache", "replies.jsonl"), "--reply-cache: needs --intervener llm or rules+llm; rules use no model"),
         (("--traces", "nowhere"), "nowhere: No such file or directory"),
         (("--traces", traces), f'{traces}/half.md:1: the lines "---" around the head are missing'),
     ]:

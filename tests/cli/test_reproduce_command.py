@@ -58,7 +58,7 @@ def test_ctrl_c_exits_130_stops_the_training_and_prints_the_resume_command(storm
         "storm: stopped; all finished work is kept. "
         "Resume with: storm reproduce --out out --seed 0 --stages grpo,eval-grpo\n"
     )
-    assert (scripts / "told").exists()
+    assert (scripts / "interrupted").exists()
 
 
 def test_a_failed_stage_exits_1_and_prints_its_log_file(storm, out, scripts):

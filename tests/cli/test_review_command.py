@@ -93,7 +93,7 @@ def test_review_results_fit_60_columns(storm, reviewed):
     assert "of yes 95 % split can't say finding right 3 66.7 % 21-94 1 0" in shown
     assert "hint right 2 100 % 34-100 0 2" in shown
     assert "leaks 3 33.3 % 6-79 0 0" in shown
-    # finding: 2 of 3 agree, and ana always says yes; trigger: only yes; leak: all agree, yes and no.
+    # finding: 2 of 3 agree, and ana always answers yes; trigger: only yes; leak: all agree, yes and no.
     assert (
         "agreement of finding trigger hint light leaks ana ben 3 0.00 - - - 1.00 67 % 100 % 100 % 100 % 100 %" in shown
     )

@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_problems_and_another_seed_others():
     assert first != list(generate(["all"], split="train", seed=4, limit=36))
 
 
-def test_a_longer_run_begins_with_the_shorter_one():
+def test_a_larger_limit_extends_the_same_problems():
     assert list(generate(["all"], split="heldout", seed=7, limit=40))[:15] == list(
         generate(["all"], split="heldout", seed=7, limit=15)
     )

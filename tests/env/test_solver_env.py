@@ -118,7 +118,7 @@ def test_text_after_the_first_program_is_removed(env, renderer):
     assert env.act().execution.stdout == "42\n"
 
 
-def test_a_made_up_output_block_is_cut_away(env, renderer):
+def test_a_forged_output_block_is_removed(env, renderer):
     assert env.step(generation(renderer, "It would print\n```output", "stop")).kind == "continue"
     assert env.episode.transcript.spans[-1].text == "It would print\n"
 

@@ -80,7 +80,7 @@ def test_a_row_is_generated_as_if_it_were_alone(model, renderer, batch, prompts)
     assert done["a"].ids != done["d"].ids
 
 
-def test_a_row_that_comes_back_reuses_its_kv_cache(model, renderer, batch, prompts):
+def test_a_resumed_row_reuses_its_kv_cache(model, renderer, batch, prompts):
     first = [ask(ids, at, seed=at) for at, ids in enumerate(prompts)]
     before = write(batch, first)
     observed = renderer.encode("```output\n12\n```\n")[0]
@@ -95,7 +95,7 @@ def test_a_row_that_comes_back_reuses_its_kv_cache(model, renderer, batch, promp
     assert all(close(model, request, after[request.key]) for request in second)
 
 
-def test_a_row_whose_text_was_cut_drops_the_rest_of_its_cache(model, batch, prompts):
+def test_a_rewound_row_drops_the_rest_of_its_cache(model, batch, prompts):
     before = write(batch, [ask(prompts[0], "a")])["a"]
     cut = ask((*prompts[0], *before.ids[:4]), "a", seed=3)
     after = write(batch, [cut])["a"]

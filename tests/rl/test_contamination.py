@@ -140,13 +140,13 @@ def test_stress_problems_are_held_out_regardless_of_their_id():
     assert not is_heldout(Problem(id="mine", question="Q", answers=(1.0,), source="stress: of my own"))
 
 
-def test_problems_from_elsewhere_are_not_of_the_held_out_split():
+def test_problems_from_other_sources_are_not_held_out():
     assert is_heldout(Problem(id="mix-000000000000", question="Q", answers=(1.0,), source="generated"))
     assert not is_heldout(Problem(id="mix-000000000000", question="Q", answers=(1.0,), source="mine"))
     assert not is_heldout(Problem(id="mix-1", question="Q", answers=(1.0,), source="generated"))
 
 
-def test_questions_are_read_from_any_published_field(tmp_path):
+def test_questions_are_read_from_all_published_fields(tmp_path):
     lines = [{"question": "One?\u2028More."}, {"en_question": "Two?", "en_answer": "2"}, {"Question": "Three?"}]
     path = tmp_path / "benchmark.jsonl"
     text = "\n\n".join(json.dumps(line, ensure_ascii=False) for line in lines)

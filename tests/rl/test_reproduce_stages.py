@@ -157,7 +157,7 @@ def test_ctrl_c_is_forwarded_to_the_command(out, scripts):
     (scripts / "stop").touch()
     with pytest.raises(KeyboardInterrupt):
         reproduce(TINY, out, seeds=(3,), stages=("grpo",))
-    assert (scripts / "told").exists()
+    assert (scripts / "interrupted").exists()
     assert (out / "seed-3" / "stages" / "grpo.err").read_text() == "train: stopped\n"
     assert not read_record(out / "seed-3", "grpo").finished
 
@@ -195,7 +195,7 @@ def test_error_for_an_invalid_record_names_it(tmp_path):
         reproduce(ReproduceConfig(), tmp_path, seeds=(0,))
 
 
-def test_the_time_left_is_estimated_from_finished_stages(tmp_path, scripts):
+def test_the_remaining_time_is_estimated_from_finished_stages(tmp_path, scripts):
     reproduction(tmp_path / "out", seeds=(0,))
     folder = tmp_path / "out" / "seed-0"
     for name in ("grpo", "grpo-base", "eval-grpo-base"):

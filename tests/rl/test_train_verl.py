@@ -84,16 +84,16 @@ def run(tmp_path_factory):
     """Train until a kill in the fourth step, then resume. Return the folder and the output of the second session."""
     out = tmp_path_factory.mktemp("grpo") / "run"
     first = start(out, *SETTINGS)
-    patience = time.monotonic() + 300
+    deadline = time.monotonic() + 300
     while not (out / "metrics").exists() or not any(step["step"] == 3 for step in written(out)):
         assert first.poll() is None, first.stdout.read()
-        assert time.monotonic() < patience, (out / "log.txt").read_text()[-3000:]
+        assert time.monotonic() < deadline, (out / "log.txt").read_text()[-3000:]
         time.sleep(0.2)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    patience = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while left := ours(out):
-        assert time.monotonic() < patience, [Path(f"/proc/{pid}/status").read_text()[:200] for pid in left]
+        assert time.monotonic() < deadline, [Path(f"/proc/{pid}/status").read_text()[:200] for pid in left]
         time.sleep(0.2)
     code, output = train(out, *SETTINGS)
     assert code == 0, output + (out / "log.txt").read_text()[-3000:]

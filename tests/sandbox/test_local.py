@@ -106,7 +106,7 @@ def test_a_killed_fork_server_is_replaced_and_the_program_retried(isolation):
         assert sandbox.run("print('again')").stdout == "again\n"
 
 
-def test_a_program_under_which_two_fork_servers_die_is_killed_and_neighbours_are_unaffected(monkeypatch):
+def test_a_program_that_kills_two_fork_servers_is_killed_without_affecting_others(monkeypatch):
     with open_sandbox() as sandbox:
         sandbox.run("pass")
         launch, ended = sandbox._launch, []

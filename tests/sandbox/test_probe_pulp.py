@@ -97,7 +97,7 @@ def test_the_programs_own_time_limit_is_kept(full):
     assert "-sec 66 " in lines[2]
 
 
-def test_a_solver_that_fails_is_an_error(full):
+def test_a_failing_solver_is_reported_as_an_error(full):
     code = model("Minimize") + "p.solve(pulp.COIN_CMD(path='/nowhere'))"
     execution = full.run(code)
     assert execution.status == "error"

@@ -87,7 +87,7 @@ def test_output_before_a_hard_exit_is_kept(sandbox):
     assert sandbox.run(code).stdout == "python\nc\n"
 
 
-def test_threads_and_exit_callbacks_are_waited_for(sandbox):
+def test_a_program_waits_for_its_threads_and_exit_callbacks(sandbox):
     code = """
 import atexit, threading, time
 atexit.register(print, "last")

@@ -247,7 +247,7 @@ def test_a_block_that_leaves_a_thread_or_a_child_is_replayed(session, code):
     assert (last.stdout, last.replayed) == ("1\n", 0)
 
 
-def test_the_output_of_a_block_s_threads_is_waited_for(session):
+def test_a_block_waits_for_the_output_of_its_threads(session):
     code = "import threading, time\ndef work():\n    time.sleep(0.2)\n    print('late')\n"
     assert outcome(session.run(code + "threading.Thread(target=work).start()\nx = 1")) == ("ok", "late\n")
     following = session.run("print(x)")

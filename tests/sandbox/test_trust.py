@@ -88,7 +88,7 @@ def test_a_forged_exit_message_ends_the_program_with_correct_measurements(full):
 
 
 @pytest.mark.parametrize("change", BAD, ids=str)
-def test_a_report_with_a_bad_field_is_dropped(change):
+def test_a_report_with_an_invalid_field_is_dropped(change):
     assert SolverReport.parse(json.dumps(VALID).encode()) == SolverReport(**VALID)
     assert SolverReport.parse(json.dumps(VALID | change).encode()) is None
 

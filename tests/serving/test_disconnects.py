@@ -74,8 +74,8 @@ def test_many_random_disconnects_leave_no_request_open(served, upstream, sandbox
         time.sleep(random.Random(number).random())
         opened.close()
 
-    with ThreadPoolExecutor(12) as crew:
-        list(crew.map(visit, range(40)))
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(visit, range(40)))
     assert until(lambda: not upstream.open and not served.running and not sandbox_runs(served)) < 2
 
 

@@ -50,7 +50,7 @@ def container(client, image):
         environment={"STORM_API_KEYS": "storm-in-a-container-0123"},
     )
     started.url = f"http://127.0.0.1:{port}"
-    patience = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while True:
         try:
             httpx.get(f"{started.url}/health").raise_for_status()
@@ -58,7 +58,7 @@ def container(client, image):
         except httpx.HTTPError:
             started.reload()
             assert started.status in ("created", "running"), started.logs().decode()
-            assert time.monotonic() < patience, started.logs().decode()
+            assert time.monotonic() < deadline, started.logs().decode()
             time.sleep(0.1)
     yield started
     started.remove(force=True)

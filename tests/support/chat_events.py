@@ -40,11 +40,11 @@ def arguments(code: str) -> str:
     return json.dumps({"code": code})
 
 
-def running(code: str, *, said: str = "") -> Reply:
+def running(code: str, *, content: str = "") -> Reply:
     """Return a reply with text and a tool call, as OpenAI streams it."""
     data = arguments(code)
     pieces = ["", *(data[start : start + 7] for start in range(0, len(data), 7))]
-    words = [delta(role="assistant", content=None), *([delta(content=said)] if said else [])]
+    words = [delta(role="assistant", content=None), *([delta(content=content)] if content else [])]
     return Reply([*words, *call(pieces, finish="tool_calls"), usage()])
 
 

@@ -78,7 +78,7 @@ def private_engine() -> Iterator[str]:
         kernel.mount("tmpfs", str(folder), 0, "size=4g,mode=0700")
     except OSError as error:
         folder.rmdir()
-        raise ImpossibleError(f"dockerd can't run where nothing may be mounted ({error})") from None
+        raise ImpossibleError(f"dockerd can't run if nothing may be mounted ({error})") from None
     address = f"unix://{folder}/socket"
     command = [
         *("dockerd", "--iptables=false", "--bridge=none", f"--host={address}", f"--pidfile={folder}/pid"),
@@ -284,7 +284,7 @@ class _Tree:
             self.add(os.path.normpath(os.path.join(parent, os.readlink(path))))
 
     def add_missing_folder(self, folder: str, mode: int = 0o755) -> None:
-        """Add an empty folder that every user may enter, no matter where it is on this machine."""
+        """Add an empty folder that every user may enter, at the path where this machine has it."""
         parts = Path(folder).parts[1:]
         for count in range(1, len(parts) + 1):
             path = "/" + "/".join(parts[:count])

@@ -1,8 +1,8 @@
 """A chat completions endpoint over real HTTP that inspects trajectories of the fake reasoner, correctly or badly.
 
 It parses the trajectory in the prompt and looks for its flaws in the reasoner's text. A schedule decides its replies
-and failures: a function of the `Look` that returns a name of `SAID`, `SENT` or `SILENT`, or None. The endpoint counts
-the rejections that it causes.
+and failures: a function of the `Look` that returns a name of `REPLY_KINDS`, `TRANSIENT_FAULTS` or `LASTING_FAULTS`, or
+None. The endpoint counts the rejections that it causes.
 """
 
 import json
@@ -25,7 +25,7 @@ FLAWS = (
 NOTHING = ("manual_computation", "Let me solve it with code.", HAND)
 """A wrong finding, used if the schedule demands one for a flawless trajectory."""
 
-SAID = {
+REPLY_KINDS = {
     "half": "format", "empty": "format", "filtered": "format", "prose": "format", "list": "format",
     "fenced": None, "thinking": None, "capitals": None,
     "trigger": "trigger", "quote": "quote", "twice": "quote", "question": "quote",
@@ -33,9 +33,9 @@ SAID = {
     "hintless": "format",
 }  # fmt: skip
 """Kinds of unusual replies, each with the expected rejection reason; None if the reply must be accepted."""
-SENT = (429, 500, "cut", "broken")
+TRANSIENT_FAULTS = (429, 500, "cut", "broken")
 """Transient faults."""
-SILENT = ("silence", "down", "too long")
+LASTING_FAULTS = ("silence", "down", "too long")
 """Faults that last longer."""
 
 
@@ -154,10 +154,10 @@ class FakeIntervenerServer:
                     return None
                 if fault in ("cut", "broken") and look.asked == 0:
                     return self.half(fault)
-                kind = fault if fault in SAID else None
+                kind = fault if fault in REPLY_KINDS else None
                 text, finish = reply(look, kind)
-                if SAID.get(kind):
-                    judge.cause(SAID[kind])
+                if REPLY_KINDS.get(kind):
+                    judge.cause(REPLY_KINDS[kind])
                 judge.count(body["messages"], text)
                 return self.answer(200, "".join(stream(body, text, finish)), kind="text/event-stream")
 
@@ -200,7 +200,7 @@ def reply(look, kind):
     """Return the text of the reply and its finish reason."""
     trigger, quote, hint = look.found or NOTHING
     data = {"why": "It is so.", "flaw": look.found is not None, "trigger": "none", "quote": "", "hint": ""}
-    if look.found or (kind and SAID[kind] not in ("format", None)) or kind == "hintless":
+    if look.found or (kind and REPLY_KINDS[kind] not in ("format", None)) or kind == "hintless":
         data |= {"flaw": True, "trigger": trigger, "quote": quote, "hint": hint}
     data |= {"confidence": 0.9}
     data |= {

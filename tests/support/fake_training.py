@@ -25,7 +25,7 @@ if (here / "stop").exists():
     try:
         time.sleep(60)
     except KeyboardInterrupt:
-        (here / "told").touch()
+        (here / "interrupted").touch()
         sys.exit("train: stopped")
 if not (here / "nothing").exists():
     shutil.copytree((here / "base").resolve(), out / "nano", dirs_exist_ok=True)

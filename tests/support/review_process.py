@@ -19,7 +19,7 @@ class ReviewProcess:
         assert self.url.startswith("http://127.0.0.1:"), self.url
 
     def kill(self):
-        """Send SIGKILL, as a stand-in for a power failure."""
+        """Send SIGKILL, to simulate a power failure."""
         self._process.kill()
         self._process.wait()
 

@@ -18,7 +18,7 @@ from storm_calm.agents.interveners.llm import LLMIntervener
 from storm_calm.agents.interveners.reply_cache import ReplyCache
 from storm_calm.env import Chunk, Sampling, read_episodes, write_problems
 from support import TESTS
-from support.fake_intervener_server import SAID, FakeIntervenerServer
+from support.fake_intervener_server import REPLY_KINDS, FakeIntervenerServer
 from support.fake_reasoner import FakeReasoner, by_hand, direct, line, overruling, stubborn, workshop, wrong
 from support.measurements import without_measurements
 
@@ -69,7 +69,7 @@ def opened(judge, path, **settings):
 
 ALWAYS = {"never": "prose", "leaky": "answer", "too long": "too long"}
 """Permanent faults."""
-FAULTS = (*SAID, 429, 500, "cut", "broken", "silence", *ALWAYS, None)
+FAULTS = (*REPLY_KINDS, 429, 500, "cut", "broken", "silence", *ALWAYS, None)
 
 
 def faced(hours):
@@ -122,7 +122,7 @@ def test_every_problem_is_accounted_for_and_resume_finishes_the_errors(run):
 def test_every_rejected_hint_is_counted_once(run):
     _, out, (_, summary), judge = run
     assert summary.rejected_hints == dict(judge.caused)
-    assert set(judge.caused) == {reason for reason in SAID.values() if reason}
+    assert set(judge.caused) == {reason for reason in REPLY_KINDS.values() if reason}
     records = read_records(out / "episodes.jsonl")
     assert Counter(one.reason for record in records for one in record.rejected_hints) == judge.caused
 

@@ -15,7 +15,7 @@ from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import mark_of, opening, parts
 from storm_calm.agents.interveners.reply_cache import ReplyCache
 from storm_calm.env import TRIGGERS, Episode, Finding, ReasonerError, SolverEnv, run_episode
-from support.fake_intervener_server import FLAWS, SAID, SENT, FakeIntervenerServer
+from support.fake_intervener_server import FLAWS, REPLY_KINDS, TRANSIENT_FAULTS, FakeIntervenerServer
 from support.fake_reasoner import PLAN, FakeReasoner, boxed, by_hand, direct, overruling, program, workshop
 
 
@@ -53,7 +53,7 @@ def first(kind):
     return lambda look: kind if look.replies == 0 else None
 
 
-def test_the_flaw_of_a_segment_is_found_where_it_begins(begun):
+def test_a_flaw_is_located_at_its_start(begun):
     with FakeIntervenerServer() as judge:
         seen = inspect(begun(by_hand), judge)
     trigger, quote, hint = FLAWS[0]
@@ -137,12 +137,12 @@ def test_instructions_in_a_transcript_are_not_obeyed(begun, over):
         assert inspect(episode, judge).finding.trigger == "manual_computation"
 
 
-@pytest.mark.parametrize("kind", [kind for kind, reason in SAID.items() if reason])
+@pytest.mark.parametrize("kind", [kind for kind, reason in REPLY_KINDS.items() if reason])
 def test_an_invalid_reply_is_rejected_and_retried_in_the_same_conversation(begun, kind):
     episode = begun(by_hand)
     with FakeIntervenerServer(first(kind)) as judge:
         seen = inspect(episode, judge)
-    assert [rejected.reason for rejected in seen.rejected_hints] == [SAID[kind]] == list(judge.caused.elements())
+    assert [rejected.reason for rejected in seen.rejected_hints] == [REPLY_KINDS[kind]] == list(judge.caused.elements())
     assert (seen.finding.trigger, seen.hint) == ("manual_computation", FLAWS[0][2])
     asked, again = judge.prompts
     assert again[: len(asked)] == asked
@@ -158,7 +158,7 @@ def test_feedback_on_a_leaked_answer_does_not_repeat_it(begun):
     assert "42" not in judge.prompts[1][-1]["content"]
 
 
-@pytest.mark.parametrize("kind", [kind for kind, reason in SAID.items() if not reason])
+@pytest.mark.parametrize("kind", [kind for kind, reason in REPLY_KINDS.items() if not reason])
 def test_fences_thoughts_and_capitals_are_accepted(begun, kind):
     with FakeIntervenerServer(lambda look: kind) as judge:
         seen = inspect(begun(by_hand), judge)
@@ -188,7 +188,7 @@ def test_each_fault_of_a_reply_is_recorded_and_reported(begun):
     assert "hint: no." in feedback
 
 
-@pytest.mark.parametrize("fault", SENT)
+@pytest.mark.parametrize("fault", TRANSIENT_FAULTS)
 def test_a_transient_failure_is_retried_and_not_counted_as_a_rejection(begun, fault):
     with FakeIntervenerServer(lambda look: fault) as judge:
         seen = inspect(begun(by_hand), judge)
@@ -203,7 +203,7 @@ def test_a_silent_endpoint_is_retried_after_the_timeout(begun):
     assert seen.cost.seconds > 0.3
 
 
-def test_an_endpoint_that_stays_down_is_named_without_its_key(begun):
+def test_error_for_an_unreachable_endpoint_does_not_show_the_key(begun):
     with (
         FakeIntervenerServer(lambda look: "down", wanted_key="sk-very-secret") as judge,
         pytest.raises(ReasonerError, match=f"the intervener: {judge.url} answered 500") as error,

@@ -40,7 +40,7 @@ def ask(reasoner: Chat, text: str = "", **options) -> Generation:
 
 
 def test_a_streamed_call_becomes_a_code_block_and_ends_the_segment(server, chat):
-    server.play(running(CODE, said="Let me run it."))
+    server.play(running(CODE, content="Let me run it."))
     generation = ask(chat)
     assert (generation.text, generation.finish, generation.ids) == (f"Let me run it.\n{BLOCK}", "stop", None)
     assert Inline().read(generation.text).code == f"{CODE}\n"
@@ -294,10 +294,10 @@ def test_error_for_a_broken_endpoint_has_its_url_and_message(server, chat):
     ids=["cut", "no reason", "error event"],
 )
 def test_a_broken_stream_is_retried_with_the_same_seed(server, chat, half):
-    server.play(half, running(CODE, said="Let me run.\n"))
+    server.play(half, running(CODE, content="Let me run.\n"))
     assert ask(chat, seed=None).text == f"Let me run.\n{BLOCK}"
     assert server.requests[0] == server.requests[1]
-    server.play(half, running(CODE, said="Let me run.\n"))
+    server.play(half, running(CODE, content="Let me run.\n"))
     prompt = chat.render(QUESTION)
     chunks = list(chat.stream(prompt, stop=STOP, max_tokens=64, sampling=Sampling()))
     assert "".join(chunk.text for chunk in chunks) == f"Let me run.\n{BLOCK}"

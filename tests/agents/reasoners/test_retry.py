@@ -71,7 +71,7 @@ def test_pauses_grow_with_jitter_up_to_a_limit():
         assert longest / 2 <= min(pauses) < max(pauses) <= longest
 
 
-def test_retry_after_is_waited_for():
+def test_retry_after_is_respected():
     assert pause_seconds(state(1, RetryableError("busy", retry_after=4.0))) == 4.0
 
 

@@ -13,7 +13,7 @@ def clock(monkeypatch):
     return now
 
 
-def test_the_time_left_follows_from_the_pace_of_this_session(clock):
+def test_the_remaining_time_is_estimated_from_this_session(clock):
     meter = ProgressMeter(10, done=4)
     assert meter.read(done=4, in_flight=2, counts={}).seconds_left is None
     clock[0] += 6

@@ -111,7 +111,7 @@ def test_a_rule_finds_the_flaw_at_the_labelled_place(trace):
     assert (finding.trigger, one.holds(finding.offset)) == ("solver_distrust", True)
 
 
-def test_a_trace_without_a_flaw_has_no_place(trace):
+def test_a_flawless_trace_has_no_place(trace):
     one = trace("trigger: solver_distrust\nquote: does not look right", "trigger: none")
     assert (one.trigger, one.place, one.holds(0)) == (None, None, False)
 

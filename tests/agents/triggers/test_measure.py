@@ -99,7 +99,7 @@ def test_inspection_costs_are_summed(measured):
     assert measured.cost == Cost(calls=8, price=2.0)
 
 
-def test_the_intervener_never_sees_an_answer_and_no_hint_is_refused():
+def test_the_intervener_never_sees_an_answer():
     scripted = Scripted({})
     measure([trace("one", None)], scripted)
     assert scripted.answers == [()]

@@ -180,5 +180,5 @@ def test_packed_data_round_trips_and_has_no_html_characters(data):
 
 @given(st.floats())
 def test_non_finite_numbers_are_encoded_as_strings(value):
-    (number,) = json.loads(as_json([value]), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    (number,) = json.loads(as_json([value]), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert float(number) == value or value != value
