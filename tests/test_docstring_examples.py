@@ -1,4 +1,4 @@
-"""The examples in docstrings compile, and those that need nothing but the nano model and the sandbox run."""
+"""The examples in docstrings compile. Those that need only the nano model and the sandbox also run."""
 
 import ast
 import importlib
@@ -25,7 +25,7 @@ PYTHON = re.compile(
     r"^(from [\w.]+ import |import [\w.]+$|(async )?with .+:|(async )?for .+ in .+:|(async )?def \w+\(|\w+ = \w)",
     re.MULTILINE,
 )
-"""A paragraph with a line like this is Python, and not a shell command or a table."""
+"""A paragraph with a line like this is Python, not a shell command or a table."""
 RUN = {
     "storm_calm.agents.detectors.measure",
     "storm_calm.agents.graphs.calm",
@@ -55,11 +55,11 @@ RUN = {
     "storm_calm.serving.api.output_items",
     "storm_calm.serving.api.reasoning_split",
 }
-"""Modules whose examples run here; the others need a server, a GPU, a run folder, or minutes."""
+"""Modules whose examples run here. The others need a server, a GPU, a run folder, or minutes."""
 
 
 def paragraphs(text):
-    """The indented paragraphs of a docstring; those that follow each other are one block."""
+    """Yield the indented paragraphs of a docstring. Consecutive paragraphs form one block."""
     blocks, last = [], -2
     for place, paragraph in enumerate(inspect.cleandoc(text).split("\n\n")):
         if paragraph and all(line.startswith("    ") or not line for line in paragraph.splitlines()):
@@ -80,7 +80,7 @@ def parses(code):
 
 
 def examples():
-    """Module, code, and whether it is Python, of each example."""
+    """Yield the module and the code of each example, and whether it is Python."""
     for file in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
         name = ".".join(("storm_calm", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -97,7 +97,7 @@ EXAMPLES = list(examples())
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder that looks like a checkout, with a file of problems."""
+    """Return a folder that looks like a checkout, with a file of problems."""
     folder = tmp_path_factory.mktemp("place")
     for name in ("models", "tests"):
         (folder / name).symlink_to(ROOT / name)
@@ -107,7 +107,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def names(place):
-    """What the examples take as given."""
+    """Return the names that the examples assume."""
     problem = next(iter(generate(["knapsack"], split="train", seed=1, limit=1)))
     with open_sandbox(minimum_isolation="limits") as sandbox, closing(open_reasoner("nano")) as reasoner:
         env = SolverEnv(sandbox, reasoner)
@@ -135,13 +135,13 @@ def names(place):
         }
 
 
-def test_what_looks_like_python_compiles():
+def test_examples_that_look_like_python_compile():
     broken = [(module, code) for module, code, python in EXAMPLES if not python and PYTHON.search(code)]
     assert broken == []
     assert sum(python for _, _, python in EXAMPLES) > 50
 
 
-def test_what_is_imported_exists():
+def test_imports_in_examples_exist():
     for _, code, python in EXAMPLES:
         for node in ast.walk(ast.parse(code)) if python else ():
             if isinstance(node, ast.ImportFrom) and node.module.startswith("storm_calm"):
@@ -150,7 +150,7 @@ def test_what_is_imported_exists():
 
 
 @pytest.mark.parametrize("module", sorted(RUN))
-def test_an_example_runs(module, names, place, monkeypatch):
+def test_examples_run(module, names, place, monkeypatch):
     monkeypatch.chdir(place)
     codes = [code for name, code, python in EXAMPLES if name == module and python]
     assert codes

@@ -61,5 +61,5 @@ def found(word):
     ("word", "expected"),
     [pytest.param(*search, id=behaviour) for behaviour, *search in SEARCHES],
 )
-def test_the_first_word_leads_to_the_file(word, expected):
+def test_an_obvious_search_word_finds_the_file(word, expected):
     assert expected in found(word)

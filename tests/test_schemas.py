@@ -1,4 +1,4 @@
-"""The JSON Schemas in docs/schemas are those of the files as they are written."""
+"""The JSON Schemas in docs/schemas match the files that the code writes."""
 
 import runpy
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_schemas_are_up_to_date(name):
     assert file.read_text(encoding="utf-8") == MAKE["text"](SCHEMAS[name]), "run python docs/schemas/make.py"
 
 
-def test_no_other_schema_is_there():
+def test_docs_folder_has_no_other_schemas():
     assert {file.stem for file in FOLDER.glob("*.json")} == {name.partition(".")[0] for name in SCHEMAS}
 
 
@@ -37,6 +37,6 @@ def test_no_other_schema_is_there():
         ("evaluation-samples.jsonl", sample_to_json(Sample(sample=0, seed=1, temperature=0.0, episode=EPISODE))),
     ],
 )
-def test_lines_have_the_fields_of_their_schema(name, line):
+def test_written_lines_have_the_fields_of_their_schema(name, line):
     assert line.keys() == SCHEMAS[name]["properties"].keys()
     assert set(SCHEMAS[name]["required"]) <= line.keys()

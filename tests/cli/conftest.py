@@ -1,4 +1,4 @@
-"""The command line as somebody types it, and fake reasoners behind a real endpoint."""
+"""The command line in an empty folder, and fake reasoners behind a real endpoint."""
 
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +11,7 @@ from support.fake_reasoner import mixed, workshop
 
 @pytest.fixture
 def storm(monkeypatch, tmp_path):
-    """A function that runs `storm` with these arguments, in an empty folder."""
+    """Return a function that runs `storm` with these arguments, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "60")
 
@@ -25,14 +25,14 @@ def storm(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="session")
 def endpoint():
-    """A server at which some problems are solved at once and others after a hint."""
+    """Yield a server that solves some problems directly and others after a hint."""
     with FakeCompletionsServer(mixed) as opened:
         yield opened
 
 
 @pytest.fixture
 def problems(tmp_path):
-    """A file of eight problems."""
+    """Write a file of eight problems."""
     path = tmp_path / "problems.jsonl"
     write_problems(path, [workshop(10 + number, family=("chairs", "stools")[number % 2]) for number in range(8)])
     return path

@@ -1,4 +1,4 @@
-"""`storm curate`, `solve`, `eval` and `export` with a model that has chat completions only, over real HTTP."""
+"""`storm curate`, `solve`, `eval` and `export` with a model that serves only chat completions, over real HTTP."""
 
 import json
 import signal
@@ -20,19 +20,19 @@ LENIENT = ("--minimum-isolation", "limits")
 
 
 def doubting(hours, hints, outputs):
-    """Doubts the solver with its first words after the output, until a hint comes."""
+    """A role that doubts the solver in its first words after the output, until it gets a hint."""
     if outputs and not hints:
         return "I doubt that, I would expect about 7.\n" + boxed(7)
     return direct(hours, hints, outputs)
 
 
 def at_once(hours, hints, outputs):
-    """Works by hand from its first word, until a hint comes."""
+    """A role that works by hand from its first word, until it gets a hint."""
     return direct(hours, hints, outputs) if hints else "Working it out by hand gives 7.\n" + boxed(7)
 
 
 def varied(hours, hints, outputs):
-    """Hints belong in the middle of a thought, at its beginning, and right after an output."""
+    """A role that needs hints in the middle of a thought, at its beginning, or right after an output."""
     return (direct, by_hand, doubting, at_once)[hours % 4](hours, hints, outputs)
 
 
@@ -44,14 +44,14 @@ def endpoint():
 
 @pytest.fixture
 def curate(storm, problems, endpoint):
-    """A function that curates the eight problems into `out`."""
+    """Return a function that curates the eight problems into `out`."""
     return lambda *more: storm(
         *("curate", "--problems", problems, "--reasoner", f"chat:{endpoint.url}", "--out", "out", "--seed", 7),
         *(*LENIENT, *more),
     )
 
 
-def test_a_curation_gives_golden_runs_and_the_endpoint_sees_hints_as_the_users_turns(curate, endpoint, tmp_path):
+def test_curation_sends_hints_as_user_turns_and_gives_golden_trajectories(curate, endpoint, tmp_path):
     result = curate("--json")
     assert result.exit_code == 0, result.stderr
     summary = json.loads(result.stdout)
@@ -62,9 +62,9 @@ def test_a_curation_gives_golden_runs_and_the_endpoint_sees_hints_as_the_users_t
     assert set(endpoint.refused) == {*PARAMETERS.values(), *DEMANDS}
     golden = read_episodes(tmp_path / "out" / "golden.jsonl")
     hints = {one.hint for run in golden for one in run.interventions}
-    told = endpoint.turns("user")
-    assert all(any(f"{HINT_PREFIX}{hint}" in turn for turn in told) for hint in hints)
-    assert not any(hint in (said or "") for hint in hints for said in endpoint.turns("assistant"))
+    turns = endpoint.turns("user")
+    assert all(any(f"{HINT_PREFIX}{hint}" in turn for turn in turns) for hint in hints)
+    assert not any(hint in (content or "") for hint in hints for content in endpoint.turns("assistant"))
     assert ACKNOWLEDGEMENT in endpoint.turns("assistant")
     assert not any("<hint>" in json.dumps(messages) for messages in endpoint.answered)
     for run in golden:
@@ -73,7 +73,7 @@ def test_a_curation_gives_golden_runs_and_the_endpoint_sees_hints_as_the_users_t
         assert span is None or span.text.strip() == f"<hint>{run.interventions[0].hint}</hint>"
 
 
-def test_golden_runs_of_a_chat_are_exported_as_calls_and_answers_with_hints_in_the_assistants_voice(curate, storm):
+def test_golden_chat_trajectories_are_exported_with_hints_as_assistant_text(curate, storm):
     assert curate("--display", "none").exit_code == 0
     result = storm("export", "out", "--format", "messages")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -86,7 +86,7 @@ def test_golden_runs_of_a_chat_are_exported_as_calls_and_answers_with_hints_in_t
         assert row["messages"][1]["content"] == run.problem.question
         assert [tool["function"]["name"] for tool in row["tools"]] == ["run_python"]
         own = [message["content"] for message in row["messages"] if message["role"] == "assistant"]
-        assert all(sum(one.hint in said for said in own) == 1 for one in run.interventions)
+        assert all(sum(one.hint in text for text in own) == 1 for one in run.interventions)
         assert own[-1].endswith(f"\\boxed{{{run.problem.answers[0]:g}}}.")
     for format in ("verl-sft", "trl"):
         refused = storm("export", "out", "--format", format)
@@ -95,7 +95,7 @@ def test_golden_runs_of_a_chat_are_exported_as_calls_and_answers_with_hints_in_t
         assert "--tokenizer" not in refused.stderr
 
 
-def test_one_problem_is_solved_before_ones_eyes(storm):
+def test_solve_prints_reasoning_code_output_and_answer(storm):
     with FakeChatServer(direct) as endpoint:
         settings = ("--reasoner", f"chat:{endpoint.url}", *LENIENT)
         result = storm("solve", workshop(12).question, *settings)
@@ -108,7 +108,7 @@ def test_one_problem_is_solved_before_ones_eyes(storm):
     assert (facts["answer"]["value"], facts["stop"]) == (36.0, "answer")
 
 
-def test_an_evaluation_measures_it_without_hints(storm, problems):
+def test_eval_measures_a_chat_model_without_hints(storm, problems):
     with FakeChatServer(mixed) as endpoint:
         settings = ("--problems", problems, "--reasoner", f"chat:{endpoint.url}", "--out", "eval", *LENIENT)
         result = storm("eval", *settings, "--samples", 2, "--json")
@@ -119,7 +119,7 @@ def test_an_evaluation_measures_it_without_hints(storm, problems):
 
 
 @pytest.mark.timeout(300)
-def test_a_curation_that_is_killed_in_the_middle_of_a_hinted_run_goes_on_from_the_hint(storm, tmp_path):
+def test_a_curation_killed_after_a_hint_resumes_from_the_hint(storm, tmp_path):
     def hinted(messages):
         return any(HINT_PREFIX in message["content"] for message in messages if message["role"] == "user")
 

@@ -15,7 +15,7 @@ from storm_calm.cli.main import app
         ("storm train ", {"sft", "grpo"}),
     ],
 )
-def test_words_are_completed(words, wanted):
+def test_commands_options_and_choices_are_completed(words, wanted):
     parts = words.split(" ")
     environment = {"_STORM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(parts) - 1)}
     result = CliRunner().invoke(app, [], env=environment, prog_name="storm")

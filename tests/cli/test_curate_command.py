@@ -1,4 +1,4 @@
-"""`storm curate`: results on standard output, progress and complaints on standard error, exit codes that tell."""
+"""`storm curate`: results on standard output, progress and errors on standard error, meaningful exit codes."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def curate(storm, problems, endpoint):
     return lambda *more: storm("curate", "--problems", problems, "--reasoner", endpoint.url, *LENIENT, *more)
 
 
-def test_json_is_one_object_on_standard_output_and_nothing_else(curate, tmp_path):
+def test_json_output_is_a_single_object(curate, tmp_path):
     result = curate("--seed", 7, "--out", tmp_path / "out", "--json")
     assert result.exit_code == 0
     summary = json.loads(result.stdout)
@@ -39,7 +39,7 @@ def test_json_is_one_object_on_standard_output_and_nothing_else(curate, tmp_path
     assert len(read_episodes(tmp_path / "out" / "golden.jsonl")) == 6
 
 
-def test_the_summary_for_people_fits_into_60_columns(curate, storm):
+def test_the_summary_fits_60_columns(curate, storm):
     result = curate("--out", "here", "--display", "none")
     assert result.exit_code == 0
     assert result.stderr == ""
@@ -50,14 +50,14 @@ def test_the_summary_for_people_fits_into_60_columns(curate, storm):
     assert (again.exit_code, again.stdout) == (0, result.stdout)
 
 
-def test_results_go_to_a_new_folder_under_runs_unless_said_otherwise(curate, tmp_path):
+def test_results_go_to_a_new_folder_under_runs_by_default(curate, tmp_path):
     result = curate("--limit", 1)
     (folder,) = (tmp_path / "runs").iterdir()
     assert f"runs/{folder.name}: golden.jsonl has" in result.stdout
     assert len((folder / "episodes.jsonl").read_text().splitlines()) == 1
 
 
-def test_a_folder_with_a_run_is_refused_and_the_changed_settings_are_named(curate):
+def test_an_existing_run_needs_resume_and_changed_settings_are_listed(curate):
     curate("--out", "out", "--seed", 7, "--limit", 1)
     same = curate("--out", "out", "--seed", 7, "--limit", 1)
     assert (same.exit_code, same.stdout) == (2, "")
@@ -78,7 +78,7 @@ def test_a_folder_with_a_run_is_refused_and_the_changed_settings_are_named(curat
         ([], "problems.jsonl: no problems"),
     ],
 )
-def test_bad_problems_are_refused_with_file_and_line(storm, tmp_path, lines, message):
+def test_an_invalid_problem_file_is_an_error_with_file_and_line(storm, tmp_path, lines, message):
     (tmp_path / "problems.jsonl").write_text("".join(f"{line}\n" for line in lines))
     result = storm("curate", "--problems", "problems.jsonl", "--out", "out")
     assert (result.exit_code, result.stdout) == (2, "")
@@ -109,21 +109,21 @@ def test_bad_problems_are_refused_with_file_and_line(storm, tmp_path, lines, mes
         (("--families", "all", "--patience", "-1"), "--patience: -1 is not a whole number of at least 0"),
     ],
 )
-def test_bad_usage_is_told_in_one_line(storm, arguments, message):
+def test_bad_usage_is_a_one_line_error(storm, arguments, message):
     result = storm("curate", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"storm: {message}")
     assert result.stderr.count("\n") == 1
 
 
-def test_an_endpoint_that_is_down_is_named(storm, problems, tmp_path):
+def test_error_for_an_unreachable_endpoint_has_its_url(storm, problems, tmp_path):
     result = storm("curate", "--problems", problems, "--reasoner", "http://127.0.0.1:9/v1", "--out", "out", *LENIENT)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("storm: http://127.0.0.1:9/v1 cannot be reached")
 
 
 @pytest.mark.parametrize(("fault", "words"), [(429, "answered 429"), (500, "answered 500"), ("cut", "broke off")])
-def test_an_endpoint_that_fails_stops_the_curation_and_it_can_be_resumed(storm, problems, fault, words):
+def test_a_failing_endpoint_stops_the_curation_which_can_be_resumed(storm, problems, fault, words):
     with FakeCompletionsServer(mixed, fault=fault) as endpoint:
         settings = ("--problems", problems, "--reasoner", endpoint.url, "--out", "out", "--json", "--display", "none")
         stopped = storm("curate", *settings, *LENIENT)
@@ -137,7 +137,7 @@ def test_an_endpoint_that_fails_stops_the_curation_and_it_can_be_resumed(storm, 
     assert json.loads(resumed.stdout)["final_correct"] == 6
 
 
-def test_a_language_model_watches_and_what_it_took_is_shown_but_never_its_key(curate, storm, tmp_path, monkeypatch):
+def test_costs_of_an_llm_intervener_are_shown_but_not_its_key(curate, storm, tmp_path, monkeypatch):
     monkeypatch.setenv("STORM_INTERVENER_KEY", "sk-very-secret")
     with FakeIntervenerServer(
         lambda look: "answer" if look.replies == 0 and look.found else None, wanted_key="sk-very-secret"
@@ -157,7 +157,7 @@ def test_a_language_model_watches_and_what_it_took_is_shown_but_never_its_key(cu
         assert b"secret" not in path.read_bytes()
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(curate, tmp_path):
+def test_a_dry_run_prints_the_plan_and_does_nothing(curate, tmp_path):
     result = curate("--dry-run", "--limit", 3, "--json", "--out", "out")
     plan = json.loads(result.stdout)
     assert (plan["problems"], plan["by_family"], plan["out"]) == (3, {"chairs": 2, "stools": 1}, "out")
@@ -165,7 +165,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(curate, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_settings_come_from_a_file_and_flags_win_over_it(storm, problems, tmp_path):
+def test_options_override_settings_from_a_file(storm, problems, tmp_path):
     (tmp_path / "mine.toml").write_text('families = ["diet"]\nlimit = 2\nseed = 5\n')
     plan = json.loads(storm("curate", "--config", "mine.toml", "--seed", 6, "--dry-run", "--json").stdout)
     assert (plan["config"]["seed"], plan["by_family"]) == (6, {"diet": 2})
@@ -175,7 +175,7 @@ def test_settings_come_from_a_file_and_flags_win_over_it(storm, problems, tmp_pa
     assert "mine.toml: family: unknown setting" in storm("curate", "--config", "mine.toml").stderr
 
 
-def test_the_help_is_made_of_the_settings_docstrings(storm, monkeypatch):
+def test_help_texts_are_the_docstrings_of_the_settings(storm, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     shown = storm("curate", "--help").stdout
     for field in option_fields(CurateConfig):
@@ -184,7 +184,7 @@ def test_the_help_is_made_of_the_settings_docstrings(storm, monkeypatch):
 
 
 @pytest.mark.timeout(300)
-def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
+def test_ctrl_c_exits_130_and_prints_the_resume_command(tmp_path):
     def slowly(*situation):
         time.sleep(0.2)
         return mixed(*situation)

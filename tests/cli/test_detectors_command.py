@@ -1,4 +1,4 @@
-"""`storm detectors`: figures of every trigger on played and on labelled traces, and what is left to another."""
+"""`storm detectors`: figures for each trigger on played and labelled traces, and the missed flaws."""
 
 import json
 import os
@@ -47,7 +47,7 @@ Good.
 
 @pytest.fixture
 def traces(tmp_path):
-    """Two flaws, of which a rule sees one, and a run without a flaw that looks like one."""
+    """Write two traces with a flaw, of which a rule finds one, and a flawless trace that looks flawed."""
     folder = tmp_path / "traces"
     folder.mkdir()
     texts = {
@@ -63,7 +63,7 @@ def traces(tmp_path):
 
 @pytest.fixture(scope="module")
 def shown_on_nano():
-    """What the command says without being told what to measure on, but for how many."""
+    """Return the output for the default traces, of which only the number is given."""
     from typer.testing import CliRunner
 
     from storm_calm.cli.main import app
@@ -71,7 +71,7 @@ def shown_on_nano():
     return CliRunner().invoke(app, ["detectors", "--nano", "60", "--seed", "3", *LENIENT], env={"COLUMNS": "60"})
 
 
-def test_the_rules_are_measured_on_played_traces_by_trigger(shown_on_nano):
+def test_rules_are_measured_by_trigger_on_played_traces(shown_on_nano):
     assert (shown_on_nano.exit_code, shown_on_nano.stderr) == (0, "")
     lines = shown_on_nano.stdout.splitlines()
     assert max(map(len, lines)) <= 60
@@ -82,7 +82,7 @@ def test_the_rules_are_measured_on_played_traces_by_trigger(shown_on_nano):
     assert "false alarms on clean traces: 0 of 36" in lines
 
 
-def test_the_same_seed_measures_the_same(storm, shown_on_nano):
+def test_a_seed_gives_the_same_measurement(storm, shown_on_nano):
     facts = json.loads(storm("detectors", "--nano", 60, "--seed", 3, *LENIENT, "--json").stdout)
     figures = facts["sets"]["nano, seed 3"]
     assert facts["intervener"] == "rules"
@@ -92,7 +92,7 @@ def test_the_same_seed_measures_the_same(storm, shown_on_nano):
     assert left["id"] in shown_on_nano.stdout
 
 
-def test_labelled_traces_are_measured_and_what_is_left_or_wrong_is_listed(storm, traces):
+def test_missed_and_false_findings_on_labelled_traces_are_listed(storm, traces):
     result = storm("detectors", "--traces", traces, *LENIENT)
     assert (result.exit_code, result.stderr) == (0, "")
     assert max(map(len, result.stdout.splitlines())) <= 60
@@ -107,13 +107,13 @@ def test_labelled_traces_are_measured_and_what_is_left_or_wrong_is_listed(storm,
     assert "-> manual computation (by_hand): manually" in shown
 
 
-def test_what_a_file_says_is_never_markup_and_never_moves_the_cursor(storm, traces):
+def test_file_content_is_printed_without_markup_or_control_characters(storm, traces):
     shown = storm("detectors", "--traces", traces, *LENIENT).stdout
     assert "[bold]is[/bold]" in shown
     assert "\x1b" not in shown
 
 
-def test_both_sets_are_measured_apart(storm, traces):
+def test_labelled_and_played_traces_are_measured_separately(storm, traces):
     result = storm("detectors", "--traces", traces / "seen.md", "--nano", 5, *LENIENT, "--json")
     sets = json.loads(result.stdout)["sets"]
     assert [one["traces"] for one in sets.values()] == [1, 5]
@@ -150,7 +150,7 @@ print(s.Objective().Value())
 """
 
 
-def test_a_language_model_is_measured_as_the_rules_are_with_what_it_took(storm, tmp_path):
+def test_an_llm_intervener_is_measured_with_its_costs(storm, tmp_path):
     (tmp_path / "misread.md").write_text(MISREAD)
     with FakeIntervenerServer() as judge:
         address = ("--intervener-url", judge.url, "--intervener-price", "1000,1000")
@@ -167,12 +167,12 @@ def test_a_language_model_is_measured_as_the_rules_are_with_what_it_took(storm, 
     assert f"1 requests, 0 cached, {judge.input_tokens // 2:,} tokens in" in shown
 
 
-def test_what_a_language_model_said_is_kept_and_not_asked_again(storm, tmp_path):
+def test_replies_are_cached(storm, tmp_path):
     (tmp_path / "misread.md").write_text(MISREAD)
     with FakeIntervenerServer() as judge:
         given = ("detectors", "--traces", "misread.md", "--intervener", "llm", "--intervener-url", judge.url, *LENIENT)
         first, second = (
-            json.loads(storm(*given, "--reply-cache", "said.jsonl", "--json").stdout)["sets"]["misread.md"]
+            json.loads(storm(*given, "--reply-cache", "replies.jsonl", "--json").stdout)["sets"]["misread.md"]
             for _ in range(2)
         )
         assert judge.answered == 1
@@ -180,17 +180,17 @@ def test_what_a_language_model_said_is_kept_and_not_asked_again(storm, tmp_path)
     assert first["triggers"] == second["triggers"]
 
 
-def test_an_endpoint_that_is_not_there_is_told(storm, tmp_path):
+def test_an_llm_intervener_needs_an_endpoint(storm, tmp_path):
     (tmp_path / "misread.md").write_text(MISREAD)
     result = storm("detectors", "--traces", "misread.md", "--intervener", "llm", *LENIENT)
     assert (result.exit_code, result.stderr.startswith("storm: --intervener: llm needs an endpoint")) == (2, True)
 
 
-def test_bad_input_is_told_in_one_line(storm, traces, tmp_path):
+def test_bad_input_is_a_one_line_error(storm, traces, tmp_path):
     (traces / "half.md").write_text("---\nid: half\n")
     for arguments, message in [
         (("--nano", 0), "--nano: 0 is not a whole number of at least 1"),
-        (("--reply-cache", "said.jsonl"), "--reply-cache: needs --intervener llm or rules+llm; rules use no model"),
+        (("--reply-cache", "replies.jsonl"), "--reply-cache: needs --intervener llm or rules+llm; rules use no model"),
         (("--traces", "nowhere"), "nowhere: No such file or directory"),
         (("--traces", traces), f'{traces}/half.md:1: the lines "---" around the head are missing'),
     ]:
@@ -199,7 +199,7 @@ def test_bad_input_is_told_in_one_line(storm, traces, tmp_path):
         assert result.stderr == f"storm: {message}\n"
 
 
-def test_ctrl_c_ends_with_130_and_one_line():
+def test_ctrl_c_exits_130_with_one_line():
     arguments = ["--nano", "100000", "--minimum-isolation", "limits", "--display", "plain"]
     process = subprocess.Popen(
         [sys.executable, "-c", "from storm_calm.cli.start import main; main()", "detectors", *arguments],

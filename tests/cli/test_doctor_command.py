@@ -1,4 +1,4 @@
-"""`storm doctor`: a line for each check, what to try for the bad ones, and an exit code that tells."""
+"""`storm doctor`: one line for each check, remedies for problems, and a meaningful exit code."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def evaluation(folder, mean):
-    """An evaluation's folder."""
+    """Write the folder of an evaluation."""
     score = {"mean": mean, "low": mean - 0.03, "high": mean + 0.03}
     behaviour = {"model_tokens": 300, "backed_by_report": 0.95, "execution_status": {"ok": 19, "error": 1}}
     folder.mkdir()
@@ -20,12 +20,12 @@ def evaluation(folder, mean):
 
 @pytest.fixture
 def runs(tmp_path):
-    """Evaluations before and after two trainings, one of which went wrong."""
+    """Write evaluations before and after two trainings, one of which went wrong."""
     for name, mean in (("eval-base", 0.5), ("eval-good", 0.52), ("eval-bad", 0.3)):
         evaluation(tmp_path / name, mean)
 
 
-def test_a_problem_is_told_with_its_figure_cause_and_remedy_and_the_exit_code_is_1(storm, runs):
+def test_a_problem_has_figure_cause_and_remedy_and_exit_code_1(storm, runs):
     result = storm("doctor", "eval-bad", "--baseline", "eval-base")
     assert (result.exit_code, result.stderr) == (1, "")
     assert max(map(len, result.stdout.splitlines())) <= 60
@@ -35,7 +35,7 @@ def test_a_problem_is_told_with_its_figure_cause_and_remedy_and_the_exit_code_is
     assert "try keep complex problems in the data" in shown
 
 
-def test_no_problem_is_exit_code_0_and_what_is_not_measured_says_what_it_needs(storm, runs):
+def test_without_problems_the_exit_code_is_0(storm, runs):
     result = storm("doctor", "eval-good", "--baseline", "eval-base")
     assert (result.exit_code, result.stderr) == (0, "")
     assert "likely" not in result.stdout
@@ -43,7 +43,7 @@ def test_no_problem_is_exit_code_0_and_what_is_not_measured_says_what_it_needs(s
     assert "not measured groups alike needs a GRPO run" in lines
 
 
-def test_a_folder_of_runs_is_looked_at_as_a_whole_and_json_is_one_object(storm, runs):
+def test_a_folder_of_run_folders_is_examined_as_a_whole(storm, runs):
     result = storm("doctor", ".", "--json")
     facts = json.loads(result.stdout)
     assert (result.exit_code, facts["problems"]) == (1, 1)
@@ -51,7 +51,7 @@ def test_a_folder_of_runs_is_looked_at_as_a_whole_and_json_is_one_object(storm, 
     assert found == {"eval-bad": "problem", "eval-good": "ok"}
 
 
-def test_bad_usage_is_told_in_one_line(storm, runs):
+def test_bad_usage_is_a_one_line_error(storm, runs):
     for arguments, message in [
         (("nowhere",), "nowhere: no such folder"),
         (("eval-good", "--baseline", "nowhere"), "nowhere: no results.json in it"),

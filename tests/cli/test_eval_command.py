@@ -1,4 +1,4 @@
-"""`storm eval` and `storm compare`: figures on standard output, progress and complaints on standard error."""
+"""`storm eval` and `storm compare`: figures on standard output, progress and errors on standard error."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def widest(shown):
     return max(len(line.rstrip()) for line in shown.splitlines())
 
 
-def test_json_is_one_object_on_standard_output_and_nothing_else(evaluate, tmp_path):
+def test_json_output_is_a_single_object(evaluate, tmp_path):
     result = evaluate("--seed", 7, "--out", tmp_path / "out", "--json", "--rule", "paper,orlm")
     assert result.exit_code == 0
     results = json.loads(result.stdout)
@@ -42,7 +42,7 @@ def test_json_is_one_object_on_standard_output_and_nothing_else(evaluate, tmp_pa
     assert len((tmp_path / "out" / "samples.jsonl").read_text().splitlines()) == 8
 
 
-def test_the_results_for_people_fit_into_60_columns_and_are_the_same_again(evaluate, storm):
+def test_results_fit_60_columns_and_are_reproducible(evaluate, storm):
     result = evaluate("--out", "here", "--display", "none")
     assert (result.exit_code, result.stderr) == (0, "")
     assert widest(result.stdout) <= 60
@@ -55,7 +55,7 @@ def test_the_results_for_people_fit_into_60_columns_and_are_the_same_again(evalu
     assert (again.exit_code, again.stdout) == (0, result.stdout)
 
 
-def test_another_rule_or_more_samples_on_resume_need_no_other_flag(evaluate, storm):
+def test_rules_and_samples_may_change_on_resume(evaluate, storm):
     evaluate("--out", "here", "--display", "none")
     scored = storm("eval", "--out", "here", "--resume", "--rule", "paper,sirl,orlm,mamo", "--display", "none")
     assert scored.exit_code == 0
@@ -66,7 +66,7 @@ def test_another_rule_or_more_samples_on_resume_need_no_other_flag(evaluate, sto
     assert list(more["rules"]["mamo"]) == ["pass@1", "pass@2"]
 
 
-def test_test_sets_are_read_from_a_folder_and_unread_labels_are_said(storm, endpoint, tmp_path):
+def test_benchmarks_are_read_from_a_folder_and_unreadable_labels_reported(storm, endpoint, tmp_path):
     rows = [{"Question": workshop(hours).question, "Answer": str(3 * hours)} for hours in (10, 12)]
     rows.append({"Question": workshop(14).question, "Answer": "see above"})
     (tmp_path / "NL4OPT_test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -80,18 +80,18 @@ def test_test_sets_are_read_from_a_folder_and_unread_labels_are_said(storm, endp
     assert "nl4opt        2  50.0 %" in shown
 
 
-def test_a_dry_run_in_json_has_the_settings(evaluate):
+def test_a_dry_run_in_json_contains_the_settings(evaluate):
     plan = json.loads(evaluate("--dry-run", "--limit", 3, "--samples", 4, "--json", "--out", "out").stdout)
     assert (plan["problems"], plan["samples"], plan["out"]) == (3, 4, "out")
     assert from_json(EvalConfig, plan["config"]).limit == 3
 
 
-def test_families_are_drawn_from_the_held_out_split_unless_said_otherwise(storm):
+def test_families_use_the_held_out_split_by_default(storm):
     plan = json.loads(storm("eval", "--families", "diet", "--limit", 1, "--dry-run", "--json").stdout)
     assert plan["config"]["split"] == "heldout"
 
 
-def test_the_help_is_made_of_the_settings_docstrings(storm, monkeypatch):
+def test_help_texts_are_the_docstrings_of_the_settings(storm, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     shown = storm("eval", "--help").stdout
     for field in option_fields(EvalConfig):
@@ -109,7 +109,7 @@ def test_stress_problems_are_planned_by_kind(storm):
     assert (again["problems"], again["config"]["stress"]) == (10, ["qubo"])
 
 
-def test_stress_results_fit_into_60_columns_and_come_by_kind_and_by_what_stands_behind_them(storm, endpoint, tmp_path):
+def test_stress_results_are_grouped_by_kind_and_evidence(storm, endpoint, tmp_path):
     kinds = ("two_stage_stochastic", "misleading_tolerance")
     problems = [
         replace(workshop(hours), family=kinds[hours % 2], source=f"stress: {('outside', 'mixed')[hours % 2]}")
@@ -122,7 +122,7 @@ def test_stress_results_fit_into_60_columns_and_come_by_kind_and_by_what_stands_
     shown = " ".join(result.stdout.split())
     assert "kind count paper 95 %" in shown
     assert "right answers with a report without none" in shown
-    # Of the outside kind two direct and two that overrule, of the mixed kind two by hand and two wrong with a report.
+    # Outside kind: two direct, two that overrule. Mixed kind: two by hand, two wrong with a report.
     assert "all 4 50 % 15-85 4 0 % 0-49 -" in shown
     assert "two_stage_stochastic 2 100 % 34-100 2 0 % 0-66 -" in shown
     assert "misleading_tolerance 2 0 % 0-66 2 0 % 0-66 -" in shown
@@ -144,14 +144,14 @@ def test_stress_results_fit_into_60_columns_and_come_by_kind_and_by_what_stands_
         (("--resume",), "--resume: needs --out"),
     ],
 )
-def test_bad_usage_is_told_in_one_line(storm, arguments, message):
+def test_bad_usage_is_a_one_line_error(storm, arguments, message):
     result = storm("eval", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"storm: {message}")
     assert result.stderr.count("\n") == 1
 
 
-def test_an_endpoint_that_fails_stops_the_evaluation_and_it_can_be_resumed(storm, problems):
+def test_a_failing_endpoint_stops_the_evaluation_which_can_be_resumed(storm, problems):
     with FakeCompletionsServer(mixed, fault=500) as endpoint:
         settings = ("--problems", problems, "--reasoner", endpoint.url, "--out", "out", "--json", "--display", "none")
         stopped = storm("eval", *settings, *LENIENT)
@@ -164,7 +164,7 @@ def test_an_endpoint_that_fails_stops_the_evaluation_and_it_can_be_resumed(storm
     assert json.loads(resumed.stdout)["scored"] == 8
 
 
-def test_runs_are_compared_in_a_table_and_in_pictures(evaluate, storm, problems, tmp_path):
+def test_runs_are_compared_in_a_table_and_plots(evaluate, storm, problems, tmp_path):
     pytest.importorskip("matplotlib")
     evaluate("--out", "runs/base", "--display", "none")
     with FakeCompletionsServer(direct) as better:
@@ -185,7 +185,7 @@ def test_runs_are_compared_in_a_table_and_in_pictures(evaluate, storm, problems,
 
 
 @pytest.mark.timeout(300)
-def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
+def test_ctrl_c_exits_130_and_prints_the_resume_command(tmp_path):
     def slowly(*situation):
         time.sleep(0.2)
         return mixed(*situation)
@@ -201,7 +201,7 @@ def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
             text=True,
             start_new_session=True,
         )
-        # The file is there a moment before its first line is.
+        # The file exists shortly before its first line.
         while not (out / "samples.jsonl").exists() or not (out / "samples.jsonl").read_text().endswith("\n"):
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.02)

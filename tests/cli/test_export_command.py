@@ -1,4 +1,4 @@
-"""`storm export` and `storm families --out`: files for training, and a report of what is in them and what is not."""
+"""`storm export` and `storm families --out`: training files, and a report of included and excluded rows."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A curation of twelve problems, all golden; its tokens are characters."""
+    """Curate twelve problems, all golden. Tokens are characters."""
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 20)])
     config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits")
@@ -30,7 +30,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def with_hints(tmp_path_factory):
-    """A curation of eight problems, four of whose runs have a hint."""
+    """Curate eight problems. Four of the trajectories have a hint."""
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 16)])
     config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits")
@@ -40,11 +40,11 @@ def with_hints(tmp_path_factory):
 
 @pytest.fixture
 def hinted(with_hints, tmp_path):
-    """A copy of it, which may be reviewed."""
+    """Return a copy of that curation, which may be reviewed."""
     return Path(shutil.copytree(with_hints, tmp_path / "hinted"))
 
 
-def test_the_report_says_what_is_in_the_file_and_what_was_left_out(storm, run, tmp_path):
+def test_the_report_counts_included_and_excluded_rows(storm, run, tmp_path):
     lines = [{"question": workshop(hours).question} for hours in (11, 13)]
     (tmp_path / "eval.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     result = storm("export", run, "--format", "verl-sft", "--against", "eval.jsonl", "--out", "sft.parquet")
@@ -59,7 +59,7 @@ def test_the_report_says_what_is_in_the_file_and_what_was_left_out(storm, run, t
     assert result.stdout.endswith("sft.parquet: written\n")
 
 
-def test_json_is_one_object_on_standard_output_and_nothing_else(storm, run, tmp_path):
+def test_json_output_is_a_single_object(storm, run, tmp_path):
     lengths = [len(row["input_ids"]) for row in export_rows(storm, run, tmp_path)]
     arguments = ("--format", "trl", "--max-tokens", max(lengths) - 1, "--out", "trl.jsonl", "--json")
     result = storm("export", run, *arguments)
@@ -75,7 +75,7 @@ def export_rows(storm, run, tmp_path):
     return parquet.read_table(tmp_path / "all.parquet").to_pylist()
 
 
-def test_a_long_list_of_what_was_left_out_is_cut_on_screen_only(storm, run, tmp_path):
+def test_a_long_list_of_excluded_rows_is_truncated_only_on_screen(storm, run, tmp_path):
     longest = max(len(row["input_ids"]) for row in export_rows(storm, run, tmp_path))
     write_problems(tmp_path / "eval.jsonl", [workshop(hours) for hours in range(8, 19)])
     arguments = ("--format", "verl-sft", "--against", "eval.jsonl", "--max-tokens", longest)
@@ -85,14 +85,14 @@ def test_a_long_list_of_what_was_left_out_is_cut_on_screen_only(storm, run, tmp_
     assert facts["contaminated"]["workshop-10"] == {"place": "eval.jsonl:3", "how": "same text", "share": 1.0}
 
 
-def test_messages_come_with_a_word_on_the_masks_that_are_gone(storm, run, tmp_path):
+def test_messages_export_warns_that_the_format_has_no_masks(storm, run, tmp_path):
     result = storm("export", run, "--format", "messages", "--out", "chat.jsonl")
     assert "This format has no masks" in result.stdout
     assert "learned" not in result.stdout.partition("This format")[0]
     assert len((tmp_path / "chat.jsonl").read_text().splitlines()) == 12
 
 
-def test_the_file_goes_beside_the_runs_unless_said_otherwise_and_is_never_overwritten(storm, run):
+def test_the_default_file_is_in_the_run_folder_and_never_overwritten(storm, run):
     assert storm("export", run, "--format", "trl").exit_code == 0
     before = (run / "trl.parquet").read_bytes()
     result = storm("export", run, "--format", "trl", "--no-hints")
@@ -101,7 +101,7 @@ def test_the_file_goes_beside_the_runs_unless_said_otherwise_and_is_never_overwr
     assert (run / "trl.parquet").read_bytes() == before
 
 
-def test_a_run_that_was_stopped_half_way_is_said_to_be_one(storm, run, tmp_path):
+def test_export_reports_an_unfinished_curation(storm, run, tmp_path):
     half = tmp_path / "half"
     half.mkdir()
     for name in ("config.toml", "golden.jsonl"):
@@ -109,7 +109,7 @@ def test_a_run_that_was_stopped_half_way_is_said_to_be_one(storm, run, tmp_path)
     assert "The curation is not finished" in storm("export", half, "--format", "trl").stdout
 
 
-def test_what_reviewers_rejected_is_left_out_on_request_and_named(storm, hinted):
+def test_trajectories_rejected_in_review_are_dropped_on_request(storm, hinted):
     items = sampled(hinted)
     fine = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}
     with reviewing(hinted, "ana", items) as ana:
@@ -129,7 +129,7 @@ def test_what_reviewers_rejected_is_left_out_on_request_and_named(storm, hinted)
     assert facts["rows"] == plain["rows"] - 1
 
 
-def test_nothing_is_dropped_where_nobody_reviewed_or_the_run_is_another(storm, hinted):
+def test_drop_rejected_needs_a_review_of_the_same_run(storm, hinted):
     none = storm("export", hinted, "--format", "messages", "--drop-rejected")
     assert none.stderr == f"storm: {hinted}: has no review; start one with storm review {hinted} --reviewer NAME\n"
     items = sampled(hinted)
@@ -161,14 +161,14 @@ def test_nothing_is_dropped_where_nobody_reviewed_or_the_run_is_another(storm, h
         ((".", "--format", "messages", "--no-hints"), "hints are left out by a mask"),
     ],
 )
-def test_bad_usage_is_told_in_one_line(storm, arguments, message):
+def test_bad_usage_is_a_one_line_error(storm, arguments, message):
     result = storm("export", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"storm: {message}")
     assert result.stderr.count("\n") == 1
 
 
-def test_families_write_problems_that_curation_and_export_read(storm, tmp_path):
+def test_generated_problem_files_can_be_curated_and_exported(storm, tmp_path):
     arguments = ("diet", "knapsack", "--limit", 5, "--seed", 7, "--split", "heldout", "--out", "new/problems.jsonl")
     result = storm("families", *arguments)
     assert result.stdout == "new/problems.jsonl: 5 problems, diet 3, knapsack 2\n"
@@ -178,7 +178,7 @@ def test_families_write_problems_that_curation_and_export_read(storm, tmp_path):
     assert json.loads(exported.stdout)["rows"] == 5
 
 
-def test_families_overwrite_nothing_and_refuse_what_they_cannot_write(storm, tmp_path):
+def test_families_never_overwrite_a_file(storm, tmp_path):
     (tmp_path / "mine.jsonl").write_text("mine")
     for arguments, message in [
         (("--out", "mine.jsonl"), "mine.jsonl: already exists; choose another --out"),

@@ -11,7 +11,7 @@ LENIENT = ("--minimum-isolation", "limits")
 
 
 def answer_after(code):
-    """A role that runs this program, then answers."""
+    """Return a role that runs this program, then answers."""
     return lambda hours, hints, outputs: boxed(3 * hours) if outputs else f"{PLAN}```python\n{code}\n```\n"
 
 
@@ -21,7 +21,7 @@ def never_done(hours, hints, outputs):
 
 @pytest.fixture
 def native(storm, problems, tmp_path):
-    """A function that has one problem solved by a command and a role, and gives the episode."""
+    """Return a function that solves one problem with a command and a role. It returns the episode."""
 
     def run(command, role, *options):
         with FakeCompletionsServer(role) as server:
@@ -46,23 +46,23 @@ def native(storm, problems, tmp_path):
         ("x = bytes(1 << 28)", ("--memory-mb", 1024), "ok"),
     ],
 )
-def test_a_program_is_held_to_its_limits(native, command, code, options, status):
+def test_program_limits_are_enforced(native, command, code, options, status):
     (execution,) = native(command, answer_after(code), *options)["executions"]
     assert execution["status"] == status
 
 
 @pytest.mark.parametrize("command", ["solve", "curate", "eval"])
-def test_a_trajectory_is_held_to_its_limits(native, storm, tmp_path, command):
+def test_the_limit_on_executions_is_enforced(native, storm, tmp_path, command):
     few = native(command, never_done, "--max-executions", 2)
     assert (few["stop"], len(few["executions"])) == ("budget", 2)
 
 
 @pytest.mark.parametrize("command", ["solve", "curate", "eval"])
-def test_a_trajectory_may_have_so_many_tokens(native, command):
+def test_the_limit_on_tokens_is_enforced(native, command):
     assert native(command, never_done, "--max-tokens", 300)["stop"] == "length"
 
 
-def test_the_limits_are_stored_and_come_back_on_resume(storm, problems, endpoint, tmp_path):
+def test_limits_are_stored_and_restored_on_resume(storm, problems, endpoint, tmp_path):
     settings = ("--problems", problems, "--limit", 1, "--out", "out", "--reasoner", endpoint.url, *LENIENT)
     storm("eval", *settings, "--solver-seconds", 7, "--memory-mb", 600)
     plan = json.loads(storm("eval", "--out", "out", "--resume", "--dry-run", "--json").stdout)
@@ -72,7 +72,7 @@ def test_the_limits_are_stored_and_come_back_on_resume(storm, problems, endpoint
 
 
 @pytest.mark.parametrize("command", ["solve", "curate", "eval", "detectors", "serve"])
-def test_every_command_has_them_under_one_heading(storm, monkeypatch, command):
+def test_limit_options_have_their_own_section_in_every_help_text(storm, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
     _, _, shown = storm(command, "--help").stdout.partition("─ Sandbox and limits ─")
     shown = shown.partition("╰")[0]

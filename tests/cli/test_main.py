@@ -1,4 +1,4 @@
-"""The command itself: quick, helpful, and with examples that work as typed."""
+"""The command itself: fast, helpful, and with working examples."""
 
 import json
 import shlex
@@ -14,7 +14,7 @@ HOUSE = Path(__file__).resolve().parents[2]
 
 
 def examples(shown):
-    """The example lines of a help text, unwrapped."""
+    """Return the example lines of a help text, unwrapped."""
     text = shown.partition("Examples:")[2]
     return [" ".join(part.split()) for part in text.split("\n \n") if part.strip()]
 
@@ -26,7 +26,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
-def test_every_help_opens_with_its_purpose_and_ends_with_two_examples(storm, monkeypatch, command):
+def test_every_help_text_starts_with_the_purpose_and_ends_with_two_examples(storm, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
     result = storm(*command, "--help")
     assert result.exit_code == 0
@@ -38,7 +38,7 @@ def test_every_help_opens_with_its_purpose_and_ends_with_two_examples(storm, mon
 
 
 @pytest.mark.parametrize("command", [[name] for name in COMMANDS if name not in ("solve", "key", "train", "sandbox")])
-def test_the_options_in_the_examples_exist(storm, monkeypatch, command):
+def test_options_in_examples_exist(storm, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
     shown = storm(*command, "--help").stdout
     for line in shown.splitlines()[-4:]:
@@ -47,7 +47,7 @@ def test_the_options_in_the_examples_exist(storm, monkeypatch, command):
                 assert word in shown.partition("Examples:")[0]
 
 
-def test_storm_alone_shows_three_first_steps_and_the_commands_in_groups(storm, monkeypatch):
+def test_storm_without_arguments_shows_first_steps_and_grouped_commands(storm, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     shown = storm().output
     order = [
@@ -64,7 +64,7 @@ def test_storm_alone_shows_three_first_steps_and_the_commands_in_groups(storm, m
     assert set(COMMANDS) <= listed
 
 
-def test_help_loads_nothing_heavy():
+def test_help_loads_no_heavy_libraries():
     code = (
         "import sys, contextlib\nfrom storm_calm.cli.main import app\n"
         "with contextlib.suppress(SystemExit): app(['--help'])\n"
@@ -87,20 +87,20 @@ def test_families_are_listed_with_their_difficulty(storm):
     assert json.loads(storm("families", "--json").stdout)["diet"] == {"difficulty": "easy"}
 
 
-def test_a_family_shows_a_question(storm):
+def test_an_example_question_of_a_family_is_shown(storm):
     question = storm("families", "--show", "knapsack").stdout
     problem = json.loads(storm("families", "--show", "knapsack", "--json").stdout)
     assert problem["question"] == question.rstrip("\n")
     assert problem["family"] == "knapsack"
 
 
-def test_a_kind_of_stress_problem_shows_a_question_too(storm):
+def test_an_example_question_of_a_stress_kind_is_shown(storm):
     problem = json.loads(storm("families", "--show", "queueing", "--seed", "4", "--json").stdout)
     assert (problem["family"], problem["source"]) == ("queueing", "stress: outside")
     assert storm("families", "--show", "queueing", "--seed", "4").stdout.rstrip("\n") == problem["question"]
 
 
-def test_an_unknown_family_is_named(storm):
+def test_error_for_an_unknown_family_lists_the_known_ones(storm):
     result = storm("families", "--show", "sudoku")
     assert result.exit_code == 2
     assert result.stderr.startswith('storm: unknown family "sudoku"; known: all,')
@@ -118,7 +118,7 @@ def test_an_unknown_family_is_named(storm):
         (("sandbox", "run", "-", "--sandbx", "x"), ("Did you mean --sandbox?", "'storm sandbox run --help'")),
     ],
 )
-def test_wrong_usage_is_one_line_that_names_the_option_and_where_to_look(storm, arguments, parts):
+def test_error_for_wrong_usage_names_the_option_and_the_help_command(storm, arguments, parts):
     result = storm(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("storm: ")

@@ -1,4 +1,4 @@
-"""`storm reproduce`: a table on standard output, stages on standard error, and how to go on after whatever ends it."""
+"""`storm reproduce`: a table on standard output, stages on standard error, and the command to resume."""
 
 import json
 
@@ -14,7 +14,7 @@ from support.fake_reproduction import reproduction, stubs
 
 @pytest.fixture
 def out(tmp_path):
-    """A finished reproduction."""
+    """Write a finished reproduction."""
     return reproduction(tmp_path / "out")
 
 
@@ -23,7 +23,7 @@ def scripts(tmp_path, monkeypatch):
     return stubs(tmp_path / "scripts", monkeypatch)
 
 
-def test_a_finished_one_shows_its_table_and_where_the_report_is(storm, out):
+def test_a_finished_reproduction_prints_its_table_and_the_report_path(storm, out):
     result = storm("reproduce", "--out", "out")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
@@ -39,7 +39,7 @@ def test_json_is_one_object_on_standard_output(storm, out):
     assert json.loads(result.stdout) == json.loads((out / "report.json").read_text())
 
 
-def test_stages_are_told_as_they_begin_and_end(storm, out, scripts):
+def test_the_start_and_end_of_each_stage_are_printed(storm, out, scripts):
     record_file(out / "seed-0", "grpo").unlink()
     result = storm("reproduce", "--out", "out")
     first, last = result.stderr.splitlines()
@@ -49,7 +49,7 @@ def test_stages_are_told_as_they_begin_and_end(storm, out, scripts):
 
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
-def test_ctrl_c_exits_130_ends_the_training_and_says_how_to_go_on(storm, out, scripts, signal):
+def test_ctrl_c_exits_130_stops_the_training_and_prints_the_resume_command(storm, out, scripts, signal):
     (scripts / "stop").write_text(signal)
     record_file(out / "seed-0", "grpo").unlink()
     result = storm("reproduce", "--out", "out", "--seed", 0, "--stages", "grpo,eval-grpo")
@@ -58,10 +58,10 @@ def test_ctrl_c_exits_130_ends_the_training_and_says_how_to_go_on(storm, out, sc
         "storm: stopped; all finished work is kept. "
         "Resume with: storm reproduce --out out --seed 0 --stages grpo,eval-grpo\n"
     )
-    assert (scripts / "told").exists()
+    assert (scripts / "interrupted").exists()
 
 
-def test_a_failed_stage_is_exit_code_1_and_named_with_its_log(storm, out, scripts):
+def test_a_failed_stage_exits_1_and_prints_its_log_file(storm, out, scripts):
     (scripts / "fail").touch()
     record_file(out / "seed-0", "plain-sft").unlink()
     result = storm("reproduce", "--out", "out")
@@ -72,7 +72,7 @@ def test_a_failed_stage_is_exit_code_1_and_named_with_its_log(storm, out, script
     assert "stages/plain-sft.err" in last
 
 
-def test_a_changed_setting_is_named(storm, out):
+def test_error_for_a_changed_setting_names_it(storm, out):
     result = storm("reproduce", "--out", "out", "--steps", 10)
     assert (result.exit_code, result.stdout) == (2, "")
     problems, steps = ReproduceConfig().problems, ReproduceConfig().steps
@@ -82,7 +82,7 @@ def test_a_changed_setting_is_named(storm, out):
     assert f"stage curate is finished with other settings (problems: {problems} -> 24)" in quick.stderr
 
 
-def test_bad_usage_is_told_in_one_line(storm, out):
+def test_bad_usage_is_a_one_line_error(storm, out):
     for arguments, message in [
         (("--seed", 1, "--seeds", "2"), "give --seed or --seeds, not both"),
         (("--seeds", "1,x"), "seed 'x' is not a whole number of at least 0; example: --seeds 0,1,2"),
@@ -98,12 +98,12 @@ def test_bad_usage_is_told_in_one_line(storm, out):
         assert result.stderr.count("\n") == 1
 
 
-def test_every_stage_is_known_by_its_name(storm, out):
+def test_stages_can_be_selected_by_name(storm, out):
     assert storm("reproduce", "--out", "out", "--stages", ",".join(BY_NAME)).exit_code == 0
 
 
-def test_what_a_command_says_is_shown_as_it_is(capsys):
-    says = "[validate_config] all is [bold]well[/bold]"
+def test_command_output_is_shown_without_markup(capsys):
+    message = "[validate_config] all is [bold]well[/bold]"
     with shown() as report:
         report(
             ReproduceProgress(
@@ -111,7 +111,7 @@ def test_what_a_command_says_is_shown_as_it_is(capsys):
                 stage="grpo",
                 number=8,
                 total=11,
-                message=says,
+                message=message,
                 elapsed=75,
                 seconds_left=600,
                 next="eval-grpo",
@@ -119,5 +119,5 @@ def test_what_a_command_says_is_shown_as_it_is(capsys):
             )
         )
     assert capsys.readouterr().err == (
-        f"8/11 grpo (seed 1) · {says} · 1 min 15 s, then eval-grpo, about 10 min 00 s left in total\n"
+        f"8/11 grpo (seed 1) · {message} · 1 min 15 s, then eval-grpo, about 10 min 00 s left in total\n"
     )

@@ -1,4 +1,4 @@
-"""`storm review`: the page until Ctrl-C, results for people and machines, a table, and what is wrong in one line."""
+"""`storm review`: the page until Ctrl-C, results as text and JSON, the exported table, and one-line errors."""
 
 import json
 import re
@@ -27,7 +27,7 @@ HOUSE = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def curated(tmp_path_factory):
-    """A curation with four interventions."""
+    """Curate problems with four interventions."""
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 16)])
     config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits")
@@ -37,14 +37,16 @@ def curated(tmp_path_factory):
 
 @pytest.fixture
 def run(curated, tmp_path):
-    """A copy of it, beside its problems."""
+    """Return a copy of that curation, beside its problems."""
     shutil.copytree(curated, tmp_path, dirs_exist_ok=True)
     return tmp_path / "first"
 
 
 @pytest.fixture
 def reviewed(run):
-    """That curation, reviewed by two who differ over the first intervention and agree that the second leaks."""
+    """Return the curation with a review by two people, who disagree about the first intervention and agree that the
+    second one leaks.
+    """
     items = sampled(run)
     for name, first in (("ana", "yes"), ("ben", "no")):
         with reviewing(run, name, items) as reviewer:
@@ -54,7 +56,7 @@ def reviewed(run):
     return run
 
 
-def test_the_page_is_there_until_ctrl_c_and_goes_on_where_it_was(run):
+def test_the_page_is_served_until_ctrl_c_and_resumes_later(run):
     command = [
         sys.executable,
         "-c",
@@ -67,9 +69,9 @@ def test_the_page_is_there_until_ctrl_c_and_goes_on_where_it_was(run):
     for number in range(2):
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HOUSE) as process:
             assert process.stderr.readline() == f"storm: {number} of 4 interventions are reviewed by ana\n"
-            said = process.stderr.readline()
+            line = process.stderr.readline()
             url = re.fullmatch(
-                r"storm: open (http://127\.0\.0\.1:\d+/[\w-]{20,}/) in a browser; stop with Ctrl-C\n", said
+                r"storm: open (http://127\.0\.0\.1:\d+/[\w-]{20,}/) in a browser; stop with Ctrl-C\n", line
             )[1]
             origin = {"origin": url.rsplit("/", 2)[0]}
             with httpx.Client(base_url=url, headers=origin, timeout=20) as client:
@@ -82,7 +84,7 @@ def test_the_page_is_there_until_ctrl_c_and_goes_on_where_it_was(run):
             )
 
 
-def test_the_results_are_told_in_60_columns(storm, reviewed):
+def test_review_results_fit_60_columns(storm, reviewed):
     result = storm("review", reviewed, "--results")
     assert (result.exit_code, result.stderr) == (0, "")
     assert max(map(len, result.stdout.splitlines())) <= 60
@@ -91,7 +93,7 @@ def test_the_results_are_told_in_60_columns(storm, reviewed):
     assert "of yes 95 % split can't say finding right 3 66.7 % 21-94 1 0" in shown
     assert "hint right 2 100 % 34-100 0 2" in shown
     assert "leaks 3 33.3 % 6-79 0 0" in shown
-    # finding: 2 of 3 alike, and ana always says yes; trigger: nothing but yes; leak: all alike, yes and no.
+    # finding: 2 of 3 agree, and ana always answers yes; trigger: only yes; leak: all agree, yes and no.
     assert (
         "agreement of finding trigger hint light leaks ana ben 3 0.00 - - - 1.00 67 % 100 % 100 % 100 % 100 %" in shown
     )
@@ -100,7 +102,7 @@ def test_the_results_are_told_in_60_columns(storm, reviewed):
     assert "2 of 2 reviewers: leak" in shown
 
 
-def test_json_is_one_object_and_nothing_else(storm, reviewed):
+def test_review_results_as_json_are_a_single_object(storm, reviewed):
     result = storm("review", reviewed, "--results", "--json")
     facts = json.loads(result.stdout)
     assert result.stderr == ""
@@ -110,7 +112,7 @@ def test_json_is_one_object_and_nothing_else(storm, reviewed):
     }
 
 
-def test_the_ratings_go_to_a_file_that_was_not_there(storm, reviewed, tmp_path):
+def test_ratings_are_exported_to_a_new_file(storm, reviewed, tmp_path):
     result = storm("review", reviewed, "--export", "out.csv")
     assert (result.exit_code, result.stdout) == (0, "out.csv: 6 ratings\n")
     before = (tmp_path / "out.csv").read_text()
@@ -138,7 +140,7 @@ def test_the_ratings_go_to_a_file_that_was_not_there(storm, reviewed, tmp_path):
         ((".", "--reviewer", "ana"), ".: contains no curation, config.toml is missing"),
     ],
 )
-def test_bad_usage_is_told_in_one_line_and_leaves_nothing_behind(storm, run, arguments, message):
+def test_bad_usage_is_a_one_line_error_and_writes_no_files(storm, run, arguments, message):
     result = storm("review", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"storm: {message}")
@@ -146,7 +148,7 @@ def test_bad_usage_is_told_in_one_line_and_leaves_nothing_behind(storm, run, arg
     assert not (run / "review").exists()
 
 
-def test_a_sample_is_not_drawn_twice_in_two_ways_nor_a_port_shared(storm, run):
+def test_a_second_sample_and_a_used_port_are_errors(storm, run):
     sampled(run, size=3)
     other = storm("review", run, "--reviewer", "ana", "--sample", 4)
     assert other.exit_code == 2
@@ -159,7 +161,7 @@ def test_a_sample_is_not_drawn_twice_in_two_ways_nor_a_port_shared(storm, run):
         )
 
 
-def test_without_the_extra_it_is_named(storm, run, monkeypatch):
+def test_error_without_the_serve_extra_names_it(storm, run, monkeypatch):
     for name in [*sys.modules]:
         if name == "uvicorn" or name.startswith(("uvicorn.", "storm_calm.serving.review.review_server")):
             monkeypatch.delitem(sys.modules, name)

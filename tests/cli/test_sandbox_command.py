@@ -1,4 +1,4 @@
-"""`storm sandbox check` and `storm sandbox run`: what they show, and what their exit codes say."""
+"""`storm sandbox check` and `storm sandbox run`: their output and exit codes."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ print(s.value(x))
 
 @pytest.fixture(scope="module")
 def isolation():
-    """The isolation level that this machine reaches."""
+    """Return the isolation level available on this machine."""
     try:
         with open_sandbox(minimum_isolation="limits") as sandbox:
             return sandbox.isolation
@@ -35,7 +35,7 @@ def run(storm, isolation):
     return lambda *more, stdin=None: storm("sandbox", "run", *more, "--minimum-isolation", isolation, stdin=stdin)
 
 
-def test_a_program_is_run_and_shown_with_its_solves(run, isolation, monkeypatch):
+def test_run_shows_status_output_and_solver_reports(run, isolation, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     result = run("-", stdin=SOLVE)
     assert (result.exit_code, result.stderr) == (0, "")
@@ -48,7 +48,7 @@ def test_a_program_is_run_and_shown_with_its_solves(run, isolation, monkeypatch)
     assert max(map(len, lines)) <= 80
 
 
-def test_json_is_the_execution_alone(run):
+def test_json_output_is_the_execution(run):
     result = run("-", "--json", stdin=SOLVE)
     execution = json.loads(result.stdout)
     assert (execution["status"], execution["stdout"], execution["backend"]) == ("ok", "7\n", "local")
@@ -66,17 +66,17 @@ def test_json_is_the_execution_alone(run):
         ("print('x' * 10**6)", (), 1, "(cut: more than 64 KiB)"),
     ],
 )
-def test_the_exit_code_is_the_program_s_or_says_that_it_was_stopped(run, code, arguments, exit_code, shown):
+def test_the_exit_code_is_the_programs_or_marks_a_stopped_one(run, code, arguments, exit_code, shown):
     result = run("-", *arguments, stdin=code)
     assert result.exit_code == exit_code
     assert shown in result.stdout
 
 
-def test_output_cannot_steer_the_terminal(run):
+def test_control_characters_in_output_are_escaped(run):
     assert "\\x1b[31mred\\x07" in run("-", stdin="print('\\x1b[31mred\\x07')").stdout
 
 
-def test_files_go_in_and_results_come_out(run, tmp_path):
+def test_input_files_and_results_are_copied(run, tmp_path):
     (tmp_path / "program.py").write_text("open('double', 'w').write(open('data').read() * 2)")
     (tmp_path / "data").write_text("ab")
     result = run("program.py", "--file", "data", "--result", "double", "--result", "nothing", "--out", "here")
@@ -109,7 +109,7 @@ def test_files_go_in_and_results_come_out(run, tmp_path):
         (("fine", "--image", "x"), "--image: needs --sandbox docker, not local; leave it out"),
     ],
 )
-def test_bad_usage_is_told_in_one_line(storm, tmp_path, arguments, message):
+def test_bad_usage_is_a_one_line_error(storm, tmp_path, arguments, message):
     (tmp_path / "folder").mkdir()
     (tmp_path / "binary").write_bytes(b"x\xff")
     (tmp_path / "empty").write_text(" \n")
@@ -132,7 +132,7 @@ def test_without_a_sandbox_the_exit_code_is_2(storm, monkeypatch, command):
 
 @pytest.fixture
 def few_cases(monkeypatch):
-    """A self-check of few cases: the whole one has a test of its own."""
+    """Limit the self-check to a few cases. The complete one has its own test."""
     names = {"connections of all kinds", "an error", "sys.exit with a number", "a pool of processes"}
     kept = [case for case in CASES if case.name in names]
     whole = runner.self_check
@@ -141,13 +141,13 @@ def few_cases(monkeypatch):
 
 @pytest.fixture
 def few_libraries(monkeypatch):
-    """Few libraries are looked for, which takes less time."""
+    """Look for only a few libraries, to save time."""
     monkeypatch.setattr(
         "storm_calm.sandbox.selfcheck.libraries", lambda sandbox: ({"python": "3", "nothing": None}, [])
     )
 
 
-def test_check_shows_the_isolation_the_libraries_and_what_held(storm, isolation, few_cases, monkeypatch):
+def test_check_shows_isolation_libraries_and_passed_cases(storm, isolation, few_cases, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     result = storm("sandbox", "check")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -160,7 +160,7 @@ def test_check_shows_the_isolation_the_libraries_and_what_held(storm, isolation,
     assert max(map(len, lines)) <= 80
 
 
-def test_check_of_a_lower_isolation_says_what_is_missing_and_what_was_not_tried(
+def test_check_of_a_lower_isolation_lists_missing_protections_and_skipped_cases(
     storm, isolation, few_cases, few_libraries
 ):
     result = storm("sandbox", "check", "--isolation", "limits")
@@ -170,7 +170,7 @@ def test_check_of_a_lower_isolation_says_what_is_missing_and_what_was_not_tried(
     assert "1 skipped: holds from isolation level 'full' on; this is 'limits'" in words
 
 
-def test_what_got_through_is_named_and_the_exit_code_is_1(storm, isolation, few_cases, few_libraries, monkeypatch):
+def test_a_broken_case_is_named_and_exits_1(storm, isolation, few_cases, few_libraries, monkeypatch):
     real = Sandbox.run
 
     def leaky(self, code, **more):
@@ -191,7 +191,7 @@ def test_what_got_through_is_named_and_the_exit_code_is_1(storm, isolation, few_
 
 
 @pytest.mark.parametrize("command", [[], ["check"], ["run"]])
-def test_every_help_opens_with_its_purpose_and_ends_with_two_examples(storm, monkeypatch, command):
+def test_every_help_text_starts_with_the_purpose_and_ends_with_two_examples(storm, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
     lines = [line.strip() for line in storm("sandbox", *command, "--help").stdout.splitlines() if line.strip()]
     assert lines[0].startswith("Usage:")

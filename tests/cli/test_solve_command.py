@@ -1,4 +1,4 @@
-"""`storm solve`: the run as it comes, or one JSON object; a non-zero exit where there is no answer."""
+"""`storm solve`: streamed text or one JSON object, and a non-zero exit code without an answer."""
 
 import json
 
@@ -27,18 +27,18 @@ def test_reasoning_code_solver_result_and_answer_are_printed(solve):
     assert "\x1b" not in result.stdout
 
 
-@pytest.mark.parametrize("where", ["argument", "stdin", "file"])
-def test_the_problem_may_come_from_anywhere(solve, tmp_path, where):
+@pytest.mark.parametrize("source", ["argument", "stdin", "file"])
+def test_the_problem_may_be_an_argument_stdin_or_a_file(solve, tmp_path, source):
     (tmp_path / "problem.txt").write_text(QUESTION)
-    arguments = {"argument": [QUESTION], "stdin": ["-"], "file": ["--file", "problem.txt"]}[where]
-    result = solve(*arguments, "--json", stdin=QUESTION if where == "stdin" else None)
+    arguments = {"argument": [QUESTION], "stdin": ["-"], "file": ["--file", "problem.txt"]}[source]
+    result = solve(*arguments, "--json", stdin=QUESTION if source == "stdin" else None)
     facts = json.loads(result.stdout)
     assert result.exit_code == 0
     assert (facts["answer"]["value"], facts["stop"], facts["question"]) == (36.0, "answer", QUESTION)
     assert facts["executions"][0]["reports"][0]["status"] == "optimal"
 
 
-def test_a_made_up_output_block_is_not_shown(solve):
+def test_a_forged_output_block_is_not_shown(solve):
     def forging(hours, hints, outputs):
         return direct(hours, hints, outputs) if outputs else program(hours) + "```output\n99\n```\n"
 
@@ -48,7 +48,7 @@ def test_a_made_up_output_block_is_not_shown(solve):
     assert shown.count("```output") == 1
 
 
-def test_no_answer_is_a_failure_with_its_reason(solve):
+def test_no_answer_exits_1_with_the_reason(solve):
     with FakeCompletionsServer(silent) as endpoint:
         result = solve(QUESTION, "--json", url=endpoint.url)
         assert result.exit_code == 1
@@ -68,7 +68,7 @@ def test_no_answer_is_a_failure_with_its_reason(solve):
         (("a", "--reasoner", "http://127.0.0.1:9"), "http://127.0.0.1:9/v1 cannot be reached"),
     ],
 )
-def test_bad_usage_is_told_in_one_line(storm, arguments, message):
+def test_bad_usage_is_a_one_line_error(storm, arguments, message):
     result = storm("solve", *arguments)
     assert (result.exit_code, result.stdout) == (1 if "reached" in message else 2, "")
     assert result.stderr.startswith(f"storm: {message}")

@@ -1,4 +1,4 @@
-"""The command's first moments and its bad ends: Ctrl-C, a full disk, odd terminals, few processes."""
+"""Start and failure of the command: Ctrl-C, a full disk, unusual terminals, few processes."""
 
 import errno
 import os
@@ -34,7 +34,7 @@ def run(*arguments, **options):
 
 @pytest.mark.parametrize("seconds", [0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5])
 @pytest.mark.parametrize("command", [["sandbox", "check"], ["serve", "--port", "0"], ["solve", "2 + 2?"]])
-def test_ctrl_c_is_understood_at_any_moment(command, seconds):
+def test_ctrl_c_never_prints_a_traceback(command, seconds):
     code = "import sys\nfrom storm_calm.cli.start import main\nprint('begun', flush=True)\nmain()"
     with subprocess.Popen(
         [sys.executable, "-c", code, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -42,13 +42,13 @@ def test_ctrl_c_is_understood_at_any_moment(command, seconds):
         assert process.stdout.readline() == "begun\n"
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode in (0, 1, 130), said
-    assert "Traceback" not in said
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode in (0, 1, 130), stderr
+    assert "Traceback" not in stderr
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
-def test_a_terminal_with_few_characters_shows_question_marks(encoding):
+def test_unencodable_characters_are_replaced_by_question_marks(encoding):
     code = "print('x \\u2713 \\u6c34 y')"
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
     result = run("sandbox", "run", "-", input=code, env=environment, encoding=encoding)
@@ -56,7 +56,7 @@ def test_a_terminal_with_few_characters_shows_question_marks(encoding):
     assert "y" in result.stdout
 
 
-def test_a_limit_on_processes_is_named():
+def test_error_for_a_process_limit_names_it():
     def limit():
         resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
 
@@ -80,22 +80,22 @@ def test_a_limit_on_processes_is_named():
         (RuntimeError("can't start new thread"), "ulimit -u"),
     ],
 )
-def test_what_is_used_up_is_said_in_one_line(error, words, capsys):
+def test_an_exhausted_resource_is_a_one_line_error(error, words, capsys):
     with pytest.raises(typer.Exit) as left, report_errors():
         raise error
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") == 1
     assert left.value.exit_code == 1
 
 
-def test_other_faults_keep_their_traceback():
+def test_other_exceptions_keep_their_traceback():
     with pytest.raises(RuntimeError, match="ours"), report_errors():
         raise RuntimeError("ours")
 
 
-def test_a_full_disk_loses_nothing_that_was_done(tmp_path):
-    """On a file system of 300 KiB, made in a mount namespace; then the run goes on where there is room."""
+def test_a_full_disk_loses_no_finished_work(tmp_path):
+    """Run on a file system of 300 KiB in a mount namespace, then resume on a larger one."""
     if shutil.which("unshare") is None:
         pytest.skip("impossible here: no unshare")
     words = "curate --families all --limit 30 --out run --display none"
@@ -114,7 +114,7 @@ def test_a_full_disk_loses_nothing_that_was_done(tmp_path):
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip(f"impossible here: no mount namespace: {done.stderr.strip()}")
     first, second, count = Path(f"{tmp_path}.codes").read_text().split()
-    said = Path(f"{tmp_path}.first").read_text()
-    assert (first, second, count) == ("1", "0", "30"), said + Path(f"{tmp_path}.second").read_text()
-    assert "the disk is full" in said
-    assert "Traceback" not in said
+    output = Path(f"{tmp_path}.first").read_text()
+    assert (first, second, count) == ("1", "0", "30"), output + Path(f"{tmp_path}.second").read_text()
+    assert "the disk is full" in output
+    assert "Traceback" not in output

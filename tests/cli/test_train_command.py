@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(("name", "script"), [("sft", "train_sft.py"), ("grpo", "train_verl.py")])
-def test_the_help_is_that_of_the_script(storm, monkeypatch, name, script):
+def test_help_is_the_scripts_help(storm, monkeypatch, name, script):
     monkeypatch.setenv("COLUMNS", "200")
     result = storm("train", name, "--help")
     command = [sys.executable, f"rl/{script}", "--help"]
@@ -23,14 +23,14 @@ def test_the_help_is_that_of_the_script(storm, monkeypatch, name, script):
 
 
 @pytest.mark.parametrize("name", ["sft", "grpo"])
-def test_a_missing_extra_is_named_in_one_line(storm, monkeypatch, name):
+def test_error_for_a_missing_extra_has_the_install_command(storm, monkeypatch, name):
     monkeypatch.setitem(sys.modules, "hydra", None)
     result = storm("train", name, "--dry-run")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "storm: training needs the package hydra: pip install 'storm-calm[train]'\n"
 
 
-def test_options_go_to_the_script(storm):
+def test_options_are_passed_to_the_script(storm):
     result = storm("train", "grpo", "--device", "tpu")
     assert result.exit_code == 2
     assert "invalid choice: 'tpu'" in result.stderr

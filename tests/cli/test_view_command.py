@@ -1,4 +1,4 @@
-"""`storm view`, as somebody types it."""
+"""`storm view`: a page in a file, or a server."""
 
 import shutil
 import signal
@@ -13,7 +13,7 @@ STORM = [sys.executable, "-c", "from storm_calm.cli.start import main; main()"]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The folder of a curation."""
+    """Return the folder of a curation."""
     from storm_calm.agents.curation.config import CurateConfig
     from storm_calm.agents.curation.run_curation import curate
 
@@ -22,33 +22,33 @@ def made(tmp_path_factory):
     return folder
 
 
-def test_a_run_becomes_a_page_in_its_folder_and_is_told_where_and_how_large(storm, made):
+def test_view_writes_a_page_and_prints_its_path_and_size(storm, made):
     for _ in range(2):
-        told = storm("view", made)
-        assert told.exit_code == 0
+        result = storm("view", made)
+        assert result.exit_code == 0
         report = made / "report.html"
-        assert told.stdout.startswith(f"{report}: 2 problems, {report.stat().st_size / 1000:.0f} kB; open it")
-        assert "not finished" not in told.stdout
+        assert result.stdout.startswith(f"{report}: 2 problems, {report.stat().st_size / 1000:.0f} kB; open it")
+        assert "not finished" not in result.stdout
 
 
-def test_a_page_may_go_elsewhere_and_takes_the_place_of_no_other_file(storm, made, tmp_path):
+def test_out_never_overwrites_a_file_that_is_not_a_page(storm, made, tmp_path):
     assert storm("view", made, "--out", "page.html").exit_code == 0
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
     (tmp_path / "notes.html").write_text("mine")
-    told = storm("view", made, "--out", "notes.html")
-    assert (told.exit_code, told.stderr) == (
+    result = storm("view", made, "--out", "notes.html")
+    assert (result.exit_code, result.stderr) == (
         2,
         "storm: notes.html: exists and is not a report of storm view; choose another --out\n",
     )
     assert (tmp_path / "notes.html").read_text() == "mine"
 
 
-def test_a_run_that_is_not_finished_is_told_so(storm, made, tmp_path):
+def test_view_reports_an_unfinished_run(storm, made, tmp_path):
     shutil.copytree(made, tmp_path / "going")
     (tmp_path / "going" / "summary.json").unlink()
-    told = storm("view", "going")
-    assert told.exit_code == 0
-    assert "The run is not finished" in told.stdout
+    result = storm("view", "going")
+    assert result.exit_code == 0
+    assert "The run is not finished" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -61,21 +61,21 @@ def test_a_run_that_is_not_finished_is_told_so(storm, made, tmp_path):
         (["{run}", "--out", "."], "is a folder"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_that_says_what_to_give(storm, made, arguments, words):
-    told = storm("view", *(one.format(run=made) for one in arguments))
-    assert told.exit_code == 2
-    assert told.stderr.count("\n") == 1
-    assert words in told.stderr
+def test_bad_arguments_are_one_line_errors(storm, made, arguments, words):
+    result = storm("view", *(one.format(run=made) for one in arguments))
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert words in result.stderr
 
 
-def test_help_says_what_it_is_for_and_ends_with_two_examples(storm):
-    told = storm("view", "--help").stdout
-    assert "Show a run folder as a web page" in " ".join(told.split())
-    assert told.rstrip().endswith("storm view runs/first --serve")
+def test_help_states_the_purpose_and_ends_with_an_example(storm):
+    result = storm("view", "--help").stdout
+    assert "Show a run folder as a web page" in " ".join(result.split())
+    assert result.rstrip().endswith("storm view runs/first --serve")
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_a_server_tells_its_address_and_ends_without_a_word(made, ending):
+def test_the_server_prints_its_url_and_stops_silently(made, ending):
     command = [*STORM, "view", str(made), "--serve", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         line = process.stderr.readline()

@@ -166,19 +166,19 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("text", "value"), NUMBERS.items())
-def test_a_number_is_read_in_many_clothes(text, value):
+def test_numbers_are_parsed_in_many_notations(text, value):
     answer = parse_answer(text)
     assert answer == Answer(value=answer.value, status="number", text=text)
     assert math.isclose(answer.value, value, rel_tol=1e-15)
 
 
 @pytest.mark.parametrize(("text", "status"), STATUSES.items())
-def test_a_missing_optimum_is_read_from_words(text, status):
+def test_infeasible_and_unbounded_are_parsed_from_words(text, status):
     assert parse_answer(text) == Answer(value=None, status=status, text=text)
 
 
 @pytest.mark.parametrize("text", UNREADABLE)
-def test_what_can_be_read_in_two_ways_or_none_is_not_read(text):
+def test_ambiguous_and_unreadable_text_is_not_an_answer(text):
     assert parse_answer(text) is None
 
 
@@ -202,7 +202,7 @@ WRITTEN = {
     form=st.sampled_from(sorted(WRITTEN)),
     dress=st.sampled_from(["{}", "x = {}", "${}$", r"\text{{Cost: }} {} \text{{ dollars}}", "≈ {} kg", "( {} )"]),
 )
-def test_any_number_reads_back_as_it_was_written(x, form, dress):
+def test_formatted_numbers_round_trip(x, form, dress):
     written = WRITTEN[form](x)
     expected = float(
         written.replace(r"\,", "").replace(",", "").replace(" ", "").replace("{}", "")
@@ -213,26 +213,26 @@ def test_any_number_reads_back_as_it_was_written(x, form, dress):
 
 
 @given(st.floats(-1e12, 1e12))
-def test_any_minus_will_do(x):
+def test_any_minus_sign_is_parsed(x):
     for minus in "\u2212\u2013\u2010\ufe63\uff0d":
         assert parse_answer(repr(x).replace("-", minus)).value == x
 
 
 @given(st.integers(-9999, 9999), st.integers(1, 999))
-def test_fractions_read_back(top, bottom):
+def test_fractions_are_parsed(top, bottom):
     assert parse_answer(f"{top}/{bottom}").value == top / bottom
     assert parse_answer(rf"\frac{{{top}}}{{{bottom}}}").value == top / bottom
 
 
 @given(st.text(max_size=400))
-def test_no_text_whatsoever_raises_or_gives_more_than_a_finite_number(text):
+def test_any_text_gives_a_finite_number_or_none(text):
     last_boxed(text)
     answer = parse_answer(text)
     assert answer is None or answer.value is None or math.isfinite(answer.value)
 
 
 @given(st.text(alphabet="\\{}boxed 1,.e+-/^*=frac%$<>", max_size=60))
-def test_no_heap_of_latex_raises(text):
+def test_random_latex_never_raises(text):
     last_boxed(text)
     last_boxed("\\boxed{" + text)
     parse_answer(text)
@@ -260,16 +260,16 @@ def test_no_heap_of_latex_raises(text):
         ("42", None),
     ],
 )
-def test_the_last_closed_box_with_something_in_it_counts(text, inside):
+def test_the_last_closed_nonempty_box_counts(text, inside):
     assert last_boxed(text) == inside
 
 
-def test_a_model_that_opens_boxes_without_end_is_read_in_no_time():
+def test_many_open_boxes_are_parsed_fast():
     assert last_boxed("\\boxed{" * 100_000) is None
     assert last_boxed("\\boxed{" * 50_000 + "1" + "}" * 50_000) == "1"
 
 
-def test_a_run_of_backslashes_is_read_in_no_time():
+def test_many_backslashes_are_parsed_fast():
     begin = time.monotonic()
     assert last_boxed("\\" * 500_000 + "{boxed{5}") is None
     assert last_boxed("\\" * 500_000 + "boxed{5}") == "5"
@@ -292,7 +292,7 @@ def test_an_answer_is_never_read_from_output_or_hints_or_the_question():
     assert read_answer(transcript(("prompt", "Q"), ("model", r"\boxed{1}"), ("hint", r"\boxed{2}"))).value == 1
 
 
-def test_an_answer_may_stand_in_several_segments():
+def test_an_answer_may_span_several_segments():
     spans = [("prompt", "Q"), ("tool", "out"), ("model", r"It is \boxed{4"), ("model", "2}.")]
     assert read_answer(transcript(*spans)).value == 42
 
@@ -301,7 +301,7 @@ def test_an_unreadable_last_box_is_not_replaced_by_an_earlier_one():
     assert read_answer(transcript(("prompt", "Q"), ("model", r"\boxed{1} or rather \boxed{x}"))) is None
 
 
-def test_an_answer_that_contradicts_itself_is_refused():
+def test_an_inconsistent_answer_is_an_error():
     with pytest.raises(ValueError, match="does not fit"):
         Answer(value=None, status="number", text="")
     with pytest.raises(ValueError, match="does not fit"):

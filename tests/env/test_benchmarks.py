@@ -39,17 +39,17 @@ def row(answer, question="How many chairs?", **more):
         ("[5, 7, 5.0]", (5.0, 7.0)),
     ],
 )
-def test_labels_are_read_in_the_clothes_they_come_in(label, answers):
+def test_labels_are_parsed_in_published_formats(label, answers):
     assert read_label(label) == answers
 
 
 @pytest.mark.parametrize("label", [None, "", "many", "3 or 4", True, float("nan"), [], [5, "many"], {"value": 5}, "[5"])
-def test_a_label_that_cannot_be_read_is_not_guessed(label):
+def test_an_unreadable_label_is_not_guessed(label):
     assert read_label(label) == ()
 
 
 @given(st.one_of(st.text(), st.floats(), st.lists(st.text()), st.none(), st.integers()))
-def test_no_label_makes_reading_fail(label):
+def test_any_label_is_parsed_without_error(label):
     assert all(isinstance(answer, float) or answer in ("infeasible", "unbounded") for answer in read_label(label))
 
 
@@ -63,7 +63,7 @@ def test_no_label_makes_reading_fail(label):
         ("optmath", "OptMATH_Bench_166.jsonl"),
     ],
 )
-def test_a_file_is_found_under_the_name_that_its_publisher_gave_it(tmp_path, name, file):
+def test_files_are_found_by_their_published_names(tmp_path, name, file):
     for other in ("README.md", "other.jsonl", "mamo.txt"):
         write(tmp_path, other, row(1))
     write(tmp_path, file, row(5))
@@ -72,7 +72,7 @@ def test_a_file_is_found_under_the_name_that_its_publisher_gave_it(tmp_path, nam
     assert problem.source == f"{name}: {file}"
 
 
-def test_the_fields_may_have_any_of_the_published_names(tmp_path):
+def test_all_published_field_names_are_accepted(tmp_path):
     write(
         tmp_path,
         "nl4opt.jsonl",
@@ -88,7 +88,7 @@ def test_the_fields_may_have_any_of_the_published_names(tmp_path):
     assert [problem.id for problem in problems] == ["nl4opt-1", "nl4opt-2", "nl4opt-17", "nl4opt-test-9"]
 
 
-def test_the_source_says_where_a_label_comes_from(tmp_path):
+def test_the_source_records_the_origin_of_a_label(tmp_path):
     write(
         tmp_path,
         "industryor.jsonl",
@@ -104,14 +104,14 @@ def test_the_source_says_where_a_label_comes_from(tmp_path):
     ]
 
 
-def test_rows_whose_label_cannot_be_read_are_left_out_and_listed(tmp_path):
+def test_rows_with_unreadable_labels_are_skipped_and_listed(tmp_path):
     write(tmp_path, "optmath.jsonl", row(5), row("see the table"), "", row(None), row(0))
     loaded = load_benchmarks(["optmath"], tmp_path)
     assert [problem.answers for problem in loaded.problems] == [(5.0,), (0.0,)]
     assert loaded.unread == (f"{tmp_path}/optmath.jsonl:2", f"{tmp_path}/optmath.jsonl:4")
 
 
-def test_the_limit_is_for_each_set(tmp_path):
+def test_the_limit_applies_to_each_benchmark(tmp_path):
     for name in ("nl4opt", "optmath"):
         write(tmp_path, f"{name}.jsonl", *(row(number) for number in range(5)))
     loaded = load_benchmarks(["optmath", "nl4opt"], tmp_path, limit=2)
@@ -129,13 +129,13 @@ def test_the_limit_is_for_each_set(tmp_path):
         ([row("?")], r"no problems in nl4opt"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said_with_its_line(tmp_path, rows, message):
+def test_error_for_an_invalid_file_has_the_line(tmp_path, rows, message):
     write(tmp_path, "nl4opt.jsonl", *rows)
     with pytest.raises(ValueError, match=message):
         load_benchmarks(["nl4opt"], tmp_path)
 
 
-def test_no_file_or_several_for_one_set_are_named(tmp_path):
+def test_a_missing_or_ambiguous_file_is_an_error(tmp_path):
     write(tmp_path, "other.jsonl", row(1))
     with pytest.raises(ValueError, match=r"no file for nl4opt, such as nl4opt\.jsonl; it has other\.jsonl"):
         load_benchmarks(["nl4opt"], tmp_path)
@@ -145,7 +145,7 @@ def test_no_file_or_several_for_one_set_are_named(tmp_path):
         load_benchmarks(["nl4opt"], tmp_path)
 
 
-def test_an_unknown_set_is_named():
+def test_error_for_an_unknown_benchmark_lists_the_known_ones():
     with pytest.raises(ValueError, match='unknown benchmark "nl4"; known: nl4opt, mamo_easy'):
         load_benchmarks(["nl4"])
 
@@ -164,7 +164,7 @@ def test_rows_of_the_hub_are_read_like_rows_of_a_file(tmp_path):
         list(read_rows([{"text": "x"}], BENCHMARKS["mamo_easy"], "CardinalOperations/MAMO easy_lp"))
 
 
-def test_without_datasets_the_extra_is_named(monkeypatch):
+def test_error_without_datasets_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(
         ValueError, match=r"nl4opt from the Hub needs the package datasets: pip install 'storm-calm\[hub"
@@ -174,6 +174,6 @@ def test_without_datasets_the_extra_is_named(monkeypatch):
         load_benchmarks(["optmath"])
 
 
-def test_other_problems_belong_to_no_test_set():
+def test_other_problems_belong_to_no_benchmark():
     for source in ("", "generated", "mine: nl4opt", "nl4opt"):
         assert benchmark_of(Problem(id="p", question="Q?", answers=(1.0,), source=source)) == ""

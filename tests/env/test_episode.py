@@ -92,11 +92,11 @@ def episodes(draw):
 
 
 @given(episodes())
-def test_an_episode_comes_back_from_json_as_it_was(episode):
+def test_an_episode_round_trips_through_json(episode):
     assert from_json(Episode, json.loads(json.dumps(to_json(episode)))) == episode
 
 
-def test_executions_and_outputs_go_together(problem):
+def test_executions_and_tool_spans_must_match(problem):
     with pytest.raises(ValueError, match="0 executions do not fit 1 tool spans"):
         Episode(problem=problem, transcript=Transcript(spans=(Span(source="tool", text="x"),)))
 
@@ -112,13 +112,13 @@ def test_executions_and_outputs_go_together(problem):
         ({"executions": [{"status": "fine"}]}, r'executions\[0\].*" is missing'),
     ],
 )
-def test_bad_data_is_refused_by_name(problem, change, message):
+def test_error_for_invalid_data_names_the_field(problem, change, message):
     data = {**to_json(Episode(problem=problem)), **change}
     with pytest.raises(ValueError, match=message):
         from_json(Episode, data)
 
 
-def test_the_same_seed_makes_the_same_run(env, script, problem):
+def test_a_seed_gives_the_same_trajectory(env, script, problem):
     lines = ("```python\nprint(1)\n```\n", "\\boxed{1}")
     first, second, other = script(*lines), script(*lines), script(*lines)
     runs = [run_episode(env, one, problem, seed=seed) for one, seed in ((first, 1), (second, 1), (other, 2))]
@@ -126,7 +126,7 @@ def test_the_same_seed_makes_the_same_run(env, script, problem):
     assert first.calls == second.calls != other.calls
 
 
-def test_a_segments_seed_depends_on_how_far_the_run_is(problem):
+def test_the_seed_of_a_segment_depends_on_the_transcript_so_far(problem):
     episode = Episode(problem=problem, transcript=Transcript(spans=(Span(source="prompt", text="Q"),)))
     hint = Intervention(finding=Finding(trigger="solver_distrust", offset=0, evidence=""), hint="H", cut=0, removed="")
     variants = [
@@ -140,7 +140,7 @@ def test_a_segments_seed_depends_on_how_far_the_run_is(problem):
     assert all(0 <= seed < 2**31 for seed in seeds)
 
 
-def test_a_reasoner_that_fails_ends_the_run_with_its_error(env, script, problem):
+def test_a_reasoner_error_is_raised(env, script, problem):
     reasoner = script()
 
     def fail(*_, **__):

@@ -29,32 +29,32 @@ def test_the_same_seed_gives_the_same_problems_and_another_seed_others():
     assert first != list(generate(["all"], split="train", seed=4, limit=36))
 
 
-def test_a_longer_run_begins_with_the_shorter_one():
+def test_a_larger_limit_extends_the_same_problems():
     assert list(generate(["all"], split="heldout", seed=7, limit=40))[:15] == list(
         generate(["all"], split="heldout", seed=7, limit=15)
     )
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_no_content_is_in_both_splits_whatever_the_seed(name):
+def test_splits_are_disjoint_for_all_seeds(name):
     train = {i.content for seed in range(5) for i in draw(name, "train", seed, 40)}
     heldout = {i.content for seed in range(5, 10) for i in draw(name, "heldout", seed, 40)}
     assert len(train) > 150
     assert not train & heldout
 
 
-def test_other_words_for_the_same_data_are_the_same_content():
+def test_rewording_a_question_does_not_change_its_content():
     instance = draw("knapsack", "train", 1, 1)[0]
     assert replace(instance, question="Something else entirely.").content == instance.content
 
 
-def test_no_problem_comes_twice_in_a_run():
+def test_generated_problems_are_unique():
     problems = list(generate(["all"], split="heldout", seed=1, limit=240))
     assert len({problem.id for problem in problems}) == 240
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_every_number_of_the_data_stands_in_the_question(name):
+def test_the_question_contains_every_number_of_the_data(name):
     for instance in draw(name, "train", 11, 25):
         question = instance.question.replace(",", "")
         for value in numbers(instance.data):
@@ -70,7 +70,7 @@ def numbers(data):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_family_speaks_in_many_ways_about_several_domains(name):
+def test_a_family_has_varied_wordings_and_domains(name):
     questions = [instance.question for instance in draw(name, "train", 2, 80)]
     skeletons = {re.sub(r"\d[\d,]*", "#", question) for question in questions}
     nouns = [set(re.findall(r"[a-z]{4,}", question)) for question in questions]
@@ -87,13 +87,13 @@ def test_a_few_instances_are_infeasible_and_most_are_not():
     assert 5 <= infeasible <= 50
 
 
-def test_irrelevant_numbers_come_now_and_then():
+def test_some_questions_contain_irrelevant_numbers():
     drawn = [question for name in FAMILIES for question in (i.question for i in draw(name, "train", 9, 50))]
     distracted = sum("founded in" in q or "experience" in q or "team grew" in q or "meters tall" in q for q in drawn)
     assert 0.05 < distracted / len(drawn) < 0.25
 
 
-def test_an_answer_agrees_with_trying_everything():
+def test_knapsack_answers_agree_with_enumeration():
     """Check the 0/1 knapsack with all subsets, a third method."""
     for instance in draw("knapsack", "heldout", 21, 15):
         weight, value, capacity = (instance.data[key] for key in ("weight", "value", "capacity"))
@@ -105,7 +105,7 @@ def test_an_answer_agrees_with_trying_everything():
         assert math.isclose(instance.problem().answers[0], best)
 
 
-def test_the_shortest_schedule_agrees_with_trying_everything():
+def test_scheduling_answers_agree_with_enumeration():
     for instance in draw("scheduling", "heldout", 4, 10):
         time, machines = instance.data["time"], instance.data["machines"]
         best = min(
@@ -115,7 +115,7 @@ def test_the_shortest_schedule_agrees_with_trying_everything():
         assert math.isclose(instance.problem().answers[0], best)
 
 
-def test_solvers_that_disagree_stop_the_generator(monkeypatch):
+def test_disagreeing_solvers_are_an_error(monkeypatch):
     model = LinearModel("maximize")
     model.row({model.variable(1.0): 1.0}, high=3.0)
     assert confirmed_answer(model) == 3.0
@@ -134,13 +134,13 @@ def test_infeasible_and_unbounded_are_answers():
     assert confirmed_answer(endless) == "unbounded"
 
 
-def test_names_of_difficulties_stand_for_their_families():
+def test_a_difficulty_selects_its_families():
     assert [family.name for family in choose(["easy"])] == [f.name for f in FAMILIES.values() if f.difficulty == "easy"]
     assert choose(["diet", "all"])[0].name == "diet"
     assert len(choose(["diet", "all"])) == len(FAMILIES)
 
 
-def test_an_unknown_family_or_split_is_named_with_what_there_is():
+def test_error_for_an_unknown_family_or_split_lists_the_known_ones():
     with pytest.raises(ValueError, match=r'unknown family "diets"; known: all, easy, complex, product_mix'):
         choose(["diets"])
     with pytest.raises(ValueError, match="no family given"):
@@ -149,14 +149,14 @@ def test_an_unknown_family_or_split_is_named_with_what_there_is():
         next(generate(["all"], split="test", seed=1, limit=1))
 
 
-def test_drawing_uses_no_global_randomness():
+def test_generation_uses_no_global_randomness():
     random.seed(1)
     state = random.getstate()
     draw("blending", "train", 1, 3)
     assert random.getstate() == state
 
 
-def test_ctrl_c_while_an_answer_is_computed_stops_the_command():
+def test_ctrl_c_stops_the_computation_of_an_answer():
     code = (
         "import random, time\nfrom storm_calm.env.problems.families.linear_model import LinearModel, confirmed_answer\n"
         "random.seed(1)\nmodel = LinearModel('maximize')\n"

@@ -18,7 +18,7 @@ def values(path, **options):
     return list(read_jsonl(path, dict, **options))
 
 
-def test_lines_come_back_with_their_numbers(path):
+def test_lines_are_read_with_their_numbers(path):
     write_lines(path, [{"a": 1}, {"b": "é"}])
     append_line(path, {"c": [2]})
     assert values(path) == [(1, {"a": 1}), (2, {"b": "é"}), (3, {"c": [2]})]
@@ -29,22 +29,22 @@ def test_blank_lines_and_a_byte_order_mark_are_skipped(path):
     assert values(path) == [(1, {"a": 1}), (4, {"b": 2})]
 
 
-@pytest.mark.parametrize("torn", ['{"b": ', '{"b": "é', "nul", "[[" * 100_000])
-def test_a_torn_last_line_is_left_out_of_a_growing_file_and_an_error_in_any_other(path, torn):
-    path.write_bytes(b'{"a": 1}\n' + torn.encode()[:-1])
+@pytest.mark.parametrize("incomplete", ['{"b": ', '{"b": "é', "nul", "[[" * 100_000])
+def test_an_incomplete_last_line_is_skipped_only_in_a_growing_file(path, incomplete):
+    path.write_bytes(b'{"a": 1}\n' + incomplete.encode()[:-1])
     assert values(path, growing=True) == [(1, {"a": 1})]
     with pytest.raises(ValueError, match=r"lines\.jsonl:2: "):
         values(path)
 
 
-def test_a_last_line_that_only_lacks_its_line_break_counts(path):
+def test_a_last_line_without_a_line_break_counts(path):
     path.write_text('{"a": 1}\n{"b": 2}')
     assert len(values(path, growing=True)) == 2
     append_line(path, {"c": 3})
     assert [number for number, _ in values(path)] == [1, 2, 3]
 
 
-def test_a_growing_file_may_not_be_there_yet(path):
+def test_a_growing_file_may_be_missing(path):
     assert values(path, growing=True) == []
     with pytest.raises(FileNotFoundError):
         values(path)
@@ -60,19 +60,19 @@ def test_a_growing_file_may_not_be_there_yet(path):
         (b'{"a": ' + b"[" * 100_000, "not a thing: nested too deeply"),
     ],
 )
-def test_a_bad_line_is_named_with_its_place(path, line, message):
+def test_error_for_an_invalid_line_has_file_and_line(path, line, message):
     path.write_bytes(b"\n" + line + b"\n")
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         list(read_jsonl(path, lambda data: data["a"], what="a thing", growing=True))
     assert str(caught.value) == f"{path}:2: {message}"
 
 
-def test_of_several_lines_with_one_key_the_last_one_counts_in_the_place_of_the_first(path):
+def test_the_last_line_of_a_key_replaces_the_first(path):
     write_lines(path, [{"id": 1, "v": 1}, {"id": 2, "v": 2}, {"id": 1, "v": 3}])
     assert read_latest(path, dict, key=lambda one: one["id"], what="") == [{"id": 1, "v": 3}, {"id": 2, "v": 2}]
 
 
-def test_lines_know_where_they_are():
+def test_lines_have_byte_offsets_and_numbers():
     data = b'{"a": 1}\n\n{"b": 2}\n{"c"'
     lines = list(raw_lines(io.BytesIO(data)))
     assert [data[line.start : line.end] for line in lines] == [line.raw for line in lines]
@@ -80,7 +80,7 @@ def test_lines_know_where_they_are():
     assert [line.number for line in raw_lines(io.BytesIO(data), start=lines[1].start, number=3)] == [3]
 
 
-def test_repairing_removes_a_torn_line_alone(path):
+def test_repair_removes_only_an_incomplete_line(path):
     assert repair(path) == 0
     path.write_bytes(b"")
     assert repair(path) == 0
@@ -89,13 +89,13 @@ def test_repairing_removes_a_torn_line_alone(path):
     assert path.read_bytes() == b""
 
 
-def test_a_shared_file_is_appended_to_without_repair(path):
+def test_appending_to_a_shared_file_skips_the_repair(path):
     path.write_bytes(b'{"half of another')
     append_line(path, {"a": 1}, shared=True)
     assert path.read_bytes() == b'{"half of another{"a": 1}\n'
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_draft(path):
+def test_a_failed_atomic_write_keeps_the_old_file(path):
     write_text(path, "old")
 
     def fail():
@@ -110,6 +110,6 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_json_files_are_replaced_whole(path):
+def test_json_files_are_written_atomically(path):
     write_json(path, {"a": [1]})
     assert json.loads(path.read_text()) == {"a": [1]}

@@ -20,11 +20,11 @@ from storm_calm.env.serialize import from_json, to_json
         ({"difficulty": "hard"}, "difficulty is 'hard'"),
     ],
 )
-def test_a_problem_that_makes_no_sense_is_refused(fields, message):
+def test_an_invalid_problem_is_an_error(fields, message):
     with pytest.raises(ValueError, match=message):
         Problem(**{"id": "a", "question": "Q", "answers": (5.0,), **fields})
 
 
-def test_a_problem_comes_back_from_its_data():
+def test_a_problem_round_trips():
     problem = Problem(id="a", question="Q", answers=(5.0, "unbounded"), rule="sirl", source="s", difficulty="easy")
     assert from_json(Problem, to_json(problem)) == problem

@@ -51,13 +51,13 @@ def test_inline_runs_the_first_complete_python_block(text, code):
     assert (action.kind, action.code) == ("none" if code is None else "code", code)
 
 
-def test_a_block_is_placed_with_its_line_breaks():
+def test_a_block_includes_its_line_breaks():
     text = "Plan.\n```python\nx = 1\n```\n\nMore."
     action = Inline().read(text)
     assert text[action.start : action.end] == "```python\nx = 1\n```\n\n"
 
 
-def test_a_block_that_is_not_closed_has_a_start_and_no_program():
+def test_an_unclosed_block_has_a_start_but_no_program():
     action = Inline().read("Plan \\boxed{1}.\n```python\nx = 1")
     assert (action.kind, action.start, action.code) == ("none", 16, None)
 
@@ -68,7 +68,7 @@ def test_a_boxed_answer_without_a_program_is_an_answer(protocol):
     assert protocol.read("so 5").kind == "none"
 
 
-def test_a_tool_call_is_read_from_its_json():
+def test_a_tool_call_is_parsed_from_json():
     code = "print('</tool>')\nx = \"1\""
     text = f"Now:\n{call(code)}\n\\boxed{{1}}"
     action = ToolCall().read(text)
@@ -77,7 +77,7 @@ def test_a_tool_call_is_read_from_its_json():
     assert text[action.end :] == "\\boxed{1}"
 
 
-def test_a_call_with_raw_line_breaks_is_understood():
+def test_a_call_with_raw_line_breaks_is_parsed():
     text = '<tool_call>{"name": "run_python", "arguments": {"code": "a = 1\nb = 2"}}</tool_call>'
     assert ToolCall().read(text).code == "a = 1\nb = 2"
 
@@ -96,7 +96,7 @@ def test_a_call_with_raw_line_breaks_is_understood():
         "[" * 9999,
     ],
 )
-def test_a_call_of_anything_else_is_no_program_and_hides_none(body):
+def test_an_invalid_call_is_ignored(body):
     bad = f"<tool_call>{body}</tool_call>"
     assert ToolCall().read(bad).kind == "none"
     assert ToolCall().read(bad + "\\boxed{1}").kind == "answer"
@@ -104,7 +104,7 @@ def test_a_call_of_anything_else_is_no_program_and_hides_none(body):
 
 
 @given(st.text(alphabet='`python\n ```tool_call<>/\\boxed{}"', max_size=80))
-def test_reading_never_raises_and_cleaning_is_final(text):
+def test_reading_never_raises_and_remove_output_is_idempotent(text):
     for protocol in PROTOCOLS.values():
         action = protocol.read(text)
         assert 0 <= (action.start or 0) <= action.end <= len(text)
@@ -113,18 +113,18 @@ def test_reading_never_raises_and_cleaning_is_final(text):
 
 
 @given(st.text(max_size=80))
-def test_a_program_comes_back_from_a_tool_call_whatever_is_in_it(code):
+def test_any_program_round_trips_through_a_tool_call(code):
     if "</tool_call>" not in code:
         assert ToolCall().read(call(code)).code == code
 
 
-def test_a_made_up_observation_is_cut_away():
+def test_a_forged_observation_is_removed():
     assert Inline().remove_output("I run it.\n```output\n42\n```\n\\boxed{42}") == "I run it.\n"
     assert ToolCall().remove_output("I run it.\n<tool_response>\n42") == "I run it.\n"
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
-def test_a_chat_opens_with_instructions_unless_told_otherwise(protocol):
+def test_a_chat_starts_with_instructions_by_default(protocol):
     system, user = protocol.messages("Q?")
     assert system == {"role": "system", "content": protocol.instructions}
     assert user == {"role": "user", "content": "Q?"}
@@ -132,7 +132,7 @@ def test_a_chat_opens_with_instructions_unless_told_otherwise(protocol):
     assert protocol.messages("Q?", "") == [user]
 
 
-def test_the_instructions_show_a_call_that_the_protocol_reads():
+def test_the_example_call_in_the_instructions_is_valid():
     assert ToolCall().read(ToolCall().instructions).code == "print(6 * 7)"
 
 
@@ -142,7 +142,7 @@ def test_output_is_shown_and_warnings_are_not():
     assert shown() == ["(no output)"]
 
 
-def test_a_failure_shows_output_first_and_then_the_traceback():
+def test_a_failure_shows_the_output_before_the_traceback():
     assert shown(status="error", stdout="a\n", stderr="\nTraceback\n  File\nKeyError: 1\n") == [
         *("a", "Traceback", "  File", "KeyError: 1")
     ]
@@ -150,39 +150,39 @@ def test_a_failure_shows_output_first_and_then_the_traceback():
     assert shown(status="error", exit_code=None, signal=11) == ["Killed by signal 11"]
 
 
-def test_a_run_that_was_stopped_says_why_in_one_line():
+def test_a_stopped_program_shows_the_reason_in_one_line():
     assert shown(status="timeout", stdout="a", wall_seconds=10.04) == ["a", "TimeoutError: stopped after 10 s"]
     assert shown(status="timeout", wall_seconds=0.52) == ["TimeoutError: stopped after 0.5 s"]
     assert shown(status="memory_limit", peak_memory_mb=1024.3) == ["MemoryError: stopped with 1024 MB in use"]
     assert shown(status="output_limit", stdout="a" * 5000)[-1] == "OutputError: stopped for printing too much"
 
 
-def test_long_output_is_cut_in_its_middle():
+def test_long_output_is_truncated_in_the_middle():
     text = "a" * 500 + "b" * 500 + "objective 42"
     assert shown(stdout=text) == ["a" * 400 + "..." + text[-400:]]
     assert shown(stdout="a" * 800) == ["a" * 800]
 
 
-def test_the_last_run_says_so_even_after_long_output():
+def test_the_last_execution_is_announced_even_after_long_output():
     assert shown(last=True, stdout="a" * 5000)[-1] == "(That was the last run; now give the final answer.)"
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
 @pytest.mark.parametrize("mark", ["<|im_end|>", "</think>", "<think>", "<tool_call>", "</tool_response>"])
-def test_a_program_cannot_print_a_chat_templates_marks(protocol, mark):
+def test_chat_template_markers_in_output_are_broken_up(protocol, mark):
     assert mark not in protocol.observation(execution(stdout=f"1 {mark} 2"), last=False).removesuffix(f"{mark}\n")
 
 
-def test_less_than_signs_stay_as_they_are():
+def test_less_than_signs_are_unchanged():
     assert shown(stdout="x < 5 <= y <b>") == ["x < 5 <= y <b>"]
 
 
 @given(st.text(alphabet="`x\n", max_size=30))
-def test_no_run_of_backticks_in_output_is_a_fence(text):
+def test_backticks_in_output_are_never_a_fence(text):
     assert Inline().observation(execution(stdout=text), last=False).count("```") == 2
 
 
-def test_calls_that_are_never_closed_are_read_in_no_time():
+def test_many_unclosed_calls_are_parsed_fast():
     begin = time.monotonic()
     text = "<tool_call>" * 20_000
     assert ToolCall().read(text).kind == "none"

@@ -11,7 +11,7 @@ from storm_calm.env.serialize import from_json, to_json
 
 
 @given(st.lists(st.lists(st.text(max_size=3), max_size=4), max_size=5))
-def test_a_stream_of_chunks_is_one_generation(parts):
+def test_chunks_are_joined_into_one_generation(parts):
     chunks = []
     for pieces in parts:
         ends = tuple(len("".join(pieces[: n + 1])) for n in range(len(pieces)))
@@ -24,27 +24,27 @@ def test_a_stream_of_chunks_is_one_generation(parts):
     assert generation.finish == "end"
 
 
-def test_ids_are_given_up_only_when_text_comes_without_them():
+def test_token_ids_are_dropped_only_if_a_chunk_has_none():
     last = Chunk(text="", finish="stop")
     assert collect([Chunk(text="a", ids=(1,), ends=(1,)), last]).ids == (1,)
     assert collect([Chunk(text="a", ids=(1,), ends=(1,)), Chunk(text="b"), last]).ids is None
 
 
-def test_a_stream_that_breaks_off_is_an_error():
+def test_an_incomplete_stream_is_an_error():
     with pytest.raises(ReasonerError, match="after 3 characters"):
         collect([Chunk(text="abc")])
 
 
-def test_ids_that_do_not_cover_the_text_are_refused():
+def test_token_ids_must_cover_the_text():
     with pytest.raises(ValueError, match="cover 1 of 2"):
         Generation(text="ab", ids=(1,), ends=(1,), finish="stop")
 
 
 @pytest.mark.parametrize("setting", [{"temperature": -1.0}, {"temperature": math.nan}, {"top_p": 0.0}, {"top_p": 2.0}])
-def test_a_bad_sampling_setting_is_named(setting):
+def test_error_for_an_invalid_sampling_setting_names_it(setting):
     with pytest.raises(ValueError, match=next(iter(setting))):
         Sampling(**setting)
 
 
-def test_sampling_comes_back_from_its_data():
+def test_sampling_round_trips():
     assert from_json(Sampling, to_json(Sampling(seed=3))) == Sampling(seed=3)

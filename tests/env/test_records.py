@@ -40,7 +40,7 @@ def error(read, path):
     return str(caught.value).replace(str(path), path.name)
 
 
-def test_problems_come_back_as_they_were_written(tmp_path):
+def test_written_problems_round_trip(tmp_path):
     problems = (
         Problem(
             id="a", question="Wie groß?\nZeile", answers=(5.0, "infeasible"), rule="orlm", source="s", difficulty="easy"
@@ -65,19 +65,19 @@ def test_problems_come_back_as_they_were_written(tmp_path):
         ("unbounded", "unbounded"),
     ],
 )
-def test_an_answer_may_be_a_number_or_a_text_that_reads_as_one(file, answer, read):
+def test_an_answer_may_be_a_number_or_text(file, answer, read):
     assert read_problems(file({**GOOD, "answer": answer}))[0].answers == (read,)
     several = {"id": "b", "question": "Q?", "answers": [answer, 7]}
     assert read_problems(file(several))[0].answers == (read, 7.0)
 
 
-def test_blank_lines_byte_order_marks_and_other_fields_do_no_harm(tmp_path):
+def test_blank_lines_byte_order_marks_and_other_fields_are_ignored(tmp_path):
     path = tmp_path / "p.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps({**GOOD, "license": "x"}).encode() + b"\r\n\n  \n")
     assert len(read_problems(path)) == 1
 
 
-def test_a_whole_number_is_good_enough_for_an_id(file):
+def test_an_id_may_be_an_integer(file):
     assert read_problems(file({**GOOD, "id": 7}))[0].id == "7"
 
 
@@ -104,24 +104,24 @@ def test_a_whole_number_is_good_enough_for_an_id(file):
         ('{"id": "b", "question": "Q", "answer": NaN}', '"answer" is NaN; give a number, "infeasible" or "unbounded"'),
     ],
 )
-def test_a_bad_line_is_named_with_its_field_and_the_fix(file, line, message):
+def test_error_for_an_invalid_line_names_the_field_and_the_fix(file, line, message):
     path = file({**GOOD, "id": "first"}, "", line)
     assert error(read_problems, path) == f"problems.jsonl:3: {message}"
 
 
-def test_an_id_that_was_there_before_is_named_with_both_lines(file):
+def test_error_for_a_duplicate_id_has_both_lines(file):
     path = file(GOOD, {**GOOD, "id": "b"}, GOOD)
     assert error(read_problems, path) == "problems.jsonl:3: \"id\" 'a' is already used in line 1"
 
 
-def test_an_id_is_not_written_twice(tmp_path):
+def test_duplicate_ids_are_not_written(tmp_path):
     problem = Problem(id="a", question="Q", answers=(1.0,))
     with pytest.raises(ValueError, match="two problems have the id 'a'"):
         write_problems(tmp_path / "p.jsonl", [problem, problem])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_not_utf8_is_named(tmp_path):
+def test_error_for_invalid_utf8_has_the_position(tmp_path):
     path = tmp_path / "problems.jsonl"
     path.write_bytes(json.dumps(GOOD).encode() + b'\n{"id": "\xe4"}\n')
     assert error(read_problems, path) == "problems.jsonl:2: byte 9 is not UTF-8; save the file as UTF-8"
@@ -131,14 +131,14 @@ def test_an_empty_file_is_an_error(file):
     assert error(read_problems, file("", "")).startswith("problems.jsonl: no problems")
 
 
-def test_episodes_come_back_as_they_were_appended(tmp_path, episode):
+def test_appended_episodes_round_trip(tmp_path, episode):
     path = tmp_path / "episodes.jsonl"
     append_episode(path, episode)
     append_episode(path, episode)
     assert read_episodes(path) == (episode, episode)
 
 
-def test_a_last_line_cut_short_by_a_kill_is_left_out_and_replaced(tmp_path, episode):
+def test_an_incomplete_last_line_is_skipped_and_replaced(tmp_path, episode):
     path = tmp_path / "episodes.jsonl"
     append_episode(path, episode)
     whole = path.read_bytes()
@@ -149,7 +149,7 @@ def test_a_last_line_cut_short_by_a_kill_is_left_out_and_replaced(tmp_path, epis
         assert path.read_bytes() == whole * 2
 
 
-def test_a_last_line_cut_inside_a_character_is_left_out(tmp_path, episode):
+def test_a_last_line_cut_inside_a_character_is_skipped(tmp_path, episode):
     path = tmp_path / "episodes.jsonl"
     append_episode(path, episode)
     whole = path.read_bytes()
@@ -157,7 +157,7 @@ def test_a_last_line_cut_inside_a_character_is_left_out(tmp_path, episode):
     assert read_episodes(path) == (episode,)
 
 
-def test_a_last_line_that_only_lacks_its_line_break_is_kept(tmp_path, episode):
+def test_a_last_line_without_a_line_break_is_kept(tmp_path, episode):
     path = tmp_path / "episodes.jsonl"
     append_episode(path, episode)
     whole = path.read_bytes()
@@ -167,7 +167,7 @@ def test_a_last_line_that_only_lacks_its_line_break_is_kept(tmp_path, episode):
     assert path.read_bytes() == whole * 2
 
 
-def test_any_other_bad_episode_is_an_error_with_its_place(tmp_path, episode):
+def test_any_other_invalid_line_is_an_error(tmp_path, episode):
     path = tmp_path / "episodes.jsonl"
     append_episode(path, episode)
     whole = path.read_bytes()
@@ -179,7 +179,7 @@ def test_any_other_bad_episode_is_an_error_with_its_place(tmp_path, episode):
     assert error(read_episodes, path).startswith('episodes.jsonl:2: "stop" is "bored"; give "answer", ')
 
 
-def test_a_file_of_another_version_is_refused_with_a_way_out(tmp_path, episode):
+def test_error_for_another_format_version_has_the_fix(tmp_path, episode):
     path = tmp_path / "episodes.jsonl"
     for version, found in (99, "99"), (None, "missing"):
         path.write_text(json.dumps({**episode_to_json(episode), "tier": "easy", "format_version": version}) + "\n")
@@ -189,7 +189,7 @@ def test_a_file_of_another_version_is_refused_with_a_way_out(tmp_path, episode):
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
-def test_a_number_that_is_not_finite_is_refused_with_its_line_and_field(tmp_path, episode, value):
+def test_a_non_finite_number_is_an_error_with_line_and_field(tmp_path, episode, value):
     path = tmp_path / "episodes.jsonl"
     data = episode_to_json(episode)
     data["executions"][0]["wall_seconds"] = value

@@ -34,68 +34,68 @@ def episode(text, *answers, stop="answer", rule="paper"):
         ("mamo", 1e-05, [1e-05], [3e-05]),
     ],
 )
-def test_each_rule_draws_its_line_where_it_says(rule, accepted, right, wrong):
+def test_each_rule_has_its_tolerance(rule, accepted, right, wrong):
     assert [p for p in right if not RULES[rule](p, accepted)] == []
     assert [p for p in wrong if RULES[rule](p, accepted)] == []
 
 
 @given(st.floats(-1e12, 1e12), st.sampled_from(sorted(RULES)))
-def test_every_number_is_right_when_repeated_under_every_rule(a, rule):
+def test_the_exact_number_is_correct_under_every_rule(a, rule):
     assert score(episode(f"\\boxed{{{a!r}}}", a, rule=rule)).reward == 1.0
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.floats(allow_nan=False, allow_infinity=False))
-def test_no_pair_of_numbers_makes_a_rule_raise(p, a):
+def test_rules_never_raise(p, a):
     assert all(isinstance(rule(p, a), bool) for rule in RULES.values())
 
 
-def test_the_problems_rule_is_used_unless_another_is_named():
+def test_the_problems_rule_is_the_default():
     run = episode(r"\boxed{104}", 100.0, rule="orlm")
     assert (score(run).reward, score(run).rule) == (1.0, "orlm")
     assert (score(run, rule="paper").reward, score(run, rule="paper").rule) == (0.0, "paper")
 
 
-def test_any_accepted_answer_is_right():
+def test_any_accepted_answer_is_correct():
     assert score(episode(r"\boxed{7}", 5.0, 7.0)).reward == 1.0
     assert score(episode(r"\boxed{infeasible}", 5.0, "infeasible")).reward == 1.0
 
 
-def test_a_missing_optimum_matches_only_itself():
+def test_infeasible_and_unbounded_match_only_themselves():
     assert score(episode(r"\boxed{infeasible}", "infeasible")).reason == "correct"
     assert score(episode(r"\boxed{unbounded}", "infeasible")).reason == "wrong_answer"
     assert score(episode(r"\boxed{0}", "infeasible")).reason == "wrong_answer"
     assert score(episode(r"\boxed{infeasible}", 0.0)).reason == "wrong_answer"
 
 
-def test_a_percentage_earns_no_second_chance():
+def test_a_percentage_is_not_read_as_a_fraction():
     assert score(episode(r"\boxed{15\%}", 15.0)).reward == 1.0
     assert score(episode(r"\boxed{15\%}", 0.15)).reward == 0.0
 
 
-def test_a_box_that_cannot_be_read_is_no_answer():
+def test_an_unreadable_box_is_not_an_answer():
     verdict = score(episode(r"\boxed{many}", 5.0))
     assert (verdict.reward, verdict.answer, verdict.reason) == (0.0, None, "no_answer")
 
 
 @pytest.mark.parametrize("stop", ["budget", "length", "malformed"])
-def test_a_run_that_did_not_end_in_an_answer_is_wrong_whatever_it_boxed(stop):
+def test_a_trajectory_that_did_not_stop_with_an_answer_scores_0(stop):
     verdict = score(episode(r"\boxed{5}", 5.0, stop=stop))
     assert (verdict.reward, verdict.answer, verdict.reason) == (0.0, None, stop)
 
 
-def test_a_failed_sandbox_gives_no_reward_instead_of_zero():
+def test_a_sandbox_failure_has_no_reward():
     verdict = score(episode(r"\boxed{5}", 5.0, stop="infrastructure"))
     assert (verdict.reward, verdict.reason) == (None, "infrastructure")
 
 
-def test_an_unknown_rule_and_an_unfinished_run_are_errors():
+def test_an_unknown_rule_and_an_unfinished_episode_are_errors():
     with pytest.raises(ValueError, match=r"rule 'exact'.* paper, sirl, orlm, mamo"):
         score(episode(r"\boxed{5}", 5.0), rule="exact")
     with pytest.raises(ValueError, match=r"'p': .*not finished"):
         score(replace(episode(r"\boxed{5}", 5.0), stop=None))
 
 
-def test_a_score_is_plain_data_and_comes_back_from_it():
+def test_a_score_round_trips():
     verdict = score(episode(r"\boxed{5}", 5.0))
     none = score(episode("", 5.0, stop="length"))
     assert from_json(Score, to_json(verdict)) == verdict
@@ -108,6 +108,6 @@ def test_a_score_is_plain_data_and_comes_back_from_it():
     }
 
 
-def test_a_problem_that_nobody_knows_the_answer_of_is_not_scored():
+def test_a_problem_without_accepted_answers_is_not_scored():
     with pytest.raises(ValueError, match="no accepted answers"):
         score(episode(r"\boxed{5}"))

@@ -114,7 +114,7 @@ def test_an_attack_is_scored_0_and_the_transcript_stays_intact(sandbox, renderer
 
 
 @pytest.mark.parametrize("attack", PROGRAMS, ids=lambda attack: attack.name)
-def test_a_hostile_program_is_scored_0_as_a_block_of_a_session_too(sandbox, renderer, attack):
+def test_a_hostile_program_in_a_session_is_scored_0(sandbox, renderer, attack):
     episode, sampled = play(sandbox, renderer, attack, sessions=True)
     assert_scored_zero(episode, attack)
     assert_intact(episode, sampled, renderer)
@@ -143,7 +143,7 @@ def test_an_honest_solution_is_scored_1(sandbox, renderer):
 @pytest.mark.parametrize(
     "text", ["\\boxed{43} or rather \\boxed{42}", "\\boxed{43 \\boxed{42}}", "\\boxed{42} \\boxed{}"]
 )
-def test_of_several_boxes_the_last_one_with_something_in_it_counts(sandbox, renderer, text):
+def test_the_last_nonempty_box_counts(sandbox, renderer, text):
     episode, _ = play(sandbox, renderer, Attack(name="boxes", kind="answer", texts=(text,), reason="correct"))
     assert score(episode).reward == 1.0
 
@@ -160,7 +160,7 @@ def test_a_box_in_a_hint_is_not_the_models_answer(sandbox, renderer):
     assert sum(loss_mask(env.episode.transcript, "rl")) == len(renderer.encode("As the hint says.")[0])
 
 
-def test_a_forged_report_backs_a_wrong_answer_and_still_earns_nothing(sandbox, renderer):
+def test_a_wrong_answer_with_a_forged_report_scores_0(sandbox, renderer):
     attack = next(attack for attack in PROGRAMS if attack.name == "forge a solver report")
     episode, _ = play(sandbox, renderer, attack)
     assert episode.executions[0].reports[0].objective == FORGED["objective"]
@@ -180,7 +180,7 @@ def test_a_forged_report_backs_a_wrong_answer_and_still_earns_nothing(sandbox, r
         ),
     ],
 )
-def test_a_search_finds_an_answer_that_is_there(sandbox, name, before, files):
+def test_the_searches_of_the_leak_attacks_work(sandbox, name, before, files):
     """Check the searches above, which otherwise might never match."""
     code = next(attack for attack in LEAKS if attack.name == name).texts[0]
     code = code.partition("```python\n")[2].partition("```")[0]
@@ -189,6 +189,6 @@ def test_a_search_finds_an_answer_that_is_there(sandbox, name, before, files):
     assert execution.stdout not in ("", "nothing\n")
 
 
-def test_every_attack_has_a_name_of_its_own():
+def test_attack_names_are_unique():
     names = [(attack.kind, attack.name) for attack in (*ATTACKS, *TOOL_CALLS)]
     assert len(names) == len(set(names))

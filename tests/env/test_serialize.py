@@ -43,13 +43,13 @@ DATA = {
 }
 
 
-def test_a_value_comes_back_from_its_data():
+def test_a_value_round_trips():
     assert to_json(WHOLE) == DATA
     assert from_json(Whole, json.loads(json.dumps(to_json(WHOLE)))) == WHOLE
     assert from_json(Whole, {"name": "a"}) == Whole(name="a")
 
 
-def test_whole_numbers_are_numbers():
+def test_integers_are_accepted_as_floats():
     limit = from_json(Whole, {"name": "a", "limit": 2}).limit
     assert (limit, type(limit)) == (2.0, float)
 
@@ -83,7 +83,7 @@ def test_numbers_can_be_rounded():
         ({"name": 10**400}, f'"name" is {"1" + "0" * 56}...; give a text'),
     ],
 )
-def test_what_is_wrong_is_named_with_the_fix(change, message):
+def test_errors_name_the_field_and_the_fix(change, message):
     data = {name: value for name, value in {**DATA, **change}.items() if value is not ...}
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         from_json(Whole, data)
@@ -92,7 +92,7 @@ def test_what_is_wrong_is_named_with_the_fix(change, message):
 
 
 @pytest.mark.parametrize("data", [None, 5, "text", ["name"]])
-def test_what_is_not_an_object_is_named(data):
+def test_data_must_be_an_object(data):
     with pytest.raises(ValueError, match="; give an object"):
         from_json(Whole, data)
 

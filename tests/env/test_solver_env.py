@@ -32,7 +32,7 @@ def test_a_program_runs_and_the_model_sees_its_output(env):
     assert sources(env) == ["prompt", "model", "tool"]
 
 
-def test_a_boxed_answer_at_the_end_of_the_turn_ends_the_run(env):
+def test_a_boxed_answer_at_the_end_of_the_turn_ends_the_episode(env):
     env.step(CODE)
     result = env.step("So it is \\boxed{42}.")
     assert (result.kind, result.stop) == ("stop", "answer")
@@ -40,7 +40,7 @@ def test_a_boxed_answer_at_the_end_of_the_turn_ends_the_run(env):
     assert env.act() == result
 
 
-def test_a_boxed_answer_in_mid_turn_does_not_end_the_run(env, renderer):
+def test_a_boxed_answer_within_a_turn_does_not_end_the_episode(env, renderer):
     assert env.step(generation(renderer, "I guess \\boxed{1}.\n```\nmin x\n```\n")).kind == "continue"
     assert env.step("Better: \\boxed{2}").stop == "answer"
     assert read_answer(env.episode.transcript).value == 2
@@ -56,12 +56,12 @@ def test_a_turn_that_ends_without_an_answer_is_malformed(env):
 
 
 @pytest.mark.parametrize("text", ["```python\nprint(1)", "\\boxed{3}\n```python\nprint(1)"])
-def test_a_turn_that_ends_in_an_open_program_is_malformed_and_runs_nothing(env, sandbox, text):
+def test_a_turn_with_an_unclosed_program_is_malformed_and_not_run(env, sandbox, text):
     assert env.step(text).stop == "malformed"
     assert sandbox.codes == []
 
 
-def test_running_out_of_tokens_stops_for_length(env, renderer):
+def test_reaching_the_token_limit_stops_with_length(env, renderer):
     assert env.step(generation(renderer, "On and on \\boxed{1}", "length")).stop == "length"
 
 
@@ -69,7 +69,7 @@ def test_a_complete_program_at_the_last_token_still_runs(env, renderer):
     assert env.step(generation(renderer, CODE, "length")).kind == "execute"
 
 
-def test_an_observation_that_takes_the_last_token_stops_for_length(sandbox, renderer, problem):
+def test_an_observation_that_reaches_the_token_limit_stops_with_length(sandbox, renderer, problem):
     env = SolverEnv(sandbox, renderer)
     env.reset(problem)
     env.max_tokens = env.episode.transcript.count() + len(renderer.encode(CODE)[0]) + 2
@@ -80,12 +80,12 @@ def test_an_observation_that_takes_the_last_token_stops_for_length(sandbox, rend
     assert env.remaining == 0
 
 
-def test_a_question_that_takes_all_tokens_is_over_before_it_begins(sandbox, renderer, problem):
+def test_a_question_that_fills_the_token_limit_stops_with_length(sandbox, renderer, problem):
     env = SolverEnv(sandbox, renderer, max_tokens=5)
     assert env.reset(problem).stop == "length"
 
 
-def test_one_program_too_many_stops_for_budget_and_the_last_allowed_says_so(sandbox, renderer, problem):
+def test_exceeding_the_execution_limit_stops_with_budget(sandbox, renderer, problem):
     env = SolverEnv(sandbox, renderer, max_executions=2)
     env.reset(problem)
     assert "last run" not in env.step(CODE).observation
@@ -94,21 +94,21 @@ def test_one_program_too_many_stops_for_budget_and_the_last_allowed_says_so(sand
     assert len(sandbox.codes) == 2
 
 
-def test_a_failing_sandbox_stops_the_run_and_is_not_the_models_fault(env, sandbox):
+def test_a_sandbox_failure_stops_with_infrastructure(env, sandbox):
     sandbox.down = True
     result = env.step(CODE)
     assert (result.stop, result.observation, result.execution) == ("infrastructure", "the workers are gone", None)
     assert sources(env) == ["prompt", "model"]
 
 
-def test_a_program_that_fails_shows_its_traceback_and_the_run_goes_on(env):
+def test_a_failing_program_shows_its_traceback_and_the_episode_continues(env):
     result = env.step("```python\nprint('before')\n1 / 0\n```\n")
     assert result.kind == "execute"
     assert result.observation.startswith("```output\nbefore\nTraceback")
     assert result.observation.endswith("ZeroDivisionError: division by zero\n```\n")
 
 
-def test_what_follows_the_first_program_is_cut_away(env, renderer):
+def test_text_after_the_first_program_is_removed(env, renderer):
     text = CODE + "```output\n43\n```\nSo \\boxed{43}."
     env.write(generation(renderer, text, "end", end=True))
     span = env.episode.transcript.spans[-1]
@@ -118,40 +118,40 @@ def test_what_follows_the_first_program_is_cut_away(env, renderer):
     assert env.act().execution.stdout == "42\n"
 
 
-def test_a_made_up_output_block_is_cut_away(env, renderer):
+def test_a_forged_output_block_is_removed(env, renderer):
     assert env.step(generation(renderer, "It would print\n```output", "stop")).kind == "continue"
     assert env.episode.transcript.spans[-1].text == "It would print\n"
 
 
-def test_an_answer_to_made_up_output_is_no_answer(env, renderer):
+def test_an_answer_to_forged_output_does_not_count(env, renderer):
     text = "It would print\n```output\n43\n```\nSo \\boxed{43}."
     assert env.step(generation(renderer, text, "end", end=True)).kind == "continue"
     assert env.episode.transcript.model_text == "It would print\n"
 
 
-def test_a_model_that_writes_nothing_but_made_up_output_is_malformed(env, renderer):
+def test_only_forged_output_is_malformed(env, renderer):
     env.step(generation(renderer, "It would print\n```output", "stop"))
     assert env.step(generation(renderer, "```output", "stop")).stop == "malformed"
 
 
 @pytest.mark.parametrize(("finish", "stop"), [("end", "malformed"), ("stop", "malformed"), ("length", "length")])
-def test_an_empty_text_ends_the_run(env, finish, stop):
+def test_an_empty_text_ends_the_episode(env, finish, stop):
     assert env.step(Generation(text="", ids=(), ends=(), finish=finish)).stop == stop
 
 
-def test_a_turn_closed_right_after_its_program_is_opened_again(env, renderer):
+def test_a_turn_that_ends_with_a_program_continues_after_its_output(env, renderer):
     env.step(generation(renderer, CODE, "end", end=True))
     assert env.episode.transcript.spans[1].ids == renderer.encode(CODE)[0]
     assert env.episode.transcript.spans[2].source == "tool"
 
 
-def test_the_end_of_turn_token_is_kept_at_the_end_of_a_run(env, renderer):
+def test_the_final_end_of_turn_token_is_kept(env, renderer):
     env.step(generation(renderer, "\\boxed{1}", "end", end=True))
     assert env.episode.transcript.ids[-1] == 0
     assert loss_mask(env.episode.transcript, "rl")[-1] == 1
 
 
-def test_a_token_that_closes_the_program_and_runs_on_is_kept_whole(env):
+def test_a_token_across_the_end_of_a_program_is_kept(env):
     pieces = ["```python\n", "1", "\n", "```\n!", "\\boxed{1}"]
     text = "".join(pieces)
     ends = tuple(len("".join(pieces[: n + 1])) for n in range(len(pieces)))
@@ -163,13 +163,13 @@ def test_a_token_that_closes_the_program_and_runs_on_is_kept_whole(env):
     assert result.observation.startswith("\n```output\n(no output)")
 
 
-def test_a_fence_that_shares_a_token_with_line_breaks_needs_no_cut(env, renderer):
+def test_a_closing_fence_and_line_breaks_may_share_a_token(env, renderer):
     text = "```python\nprint(1)\n```\n\n"
     env.write(generation(renderer, text))
     assert env.episode.transcript.spans[-1].text == text
 
 
-def test_a_hint_takes_the_place_of_the_flaw(env, renderer):
+def test_a_hint_replaces_the_flaw(env, renderer):
     env.write(generation(renderer, "First a plan. Now 6 times 7 is 41, by hand.\n", "stop"))
     before = env.episode.transcript
     intervention = env.intervene(finding(env, "Now 6"), "Let me use code instead.")
@@ -182,7 +182,7 @@ def test_a_hint_takes_the_place_of_the_flaw(env, renderer):
     assert sources(env) == ["prompt", "model", "hint"]
 
 
-def test_a_hint_that_the_model_did_nothing_with_makes_room_for_the_next(env, renderer):
+def test_a_second_hint_at_the_same_place_replaces_the_first(env, renderer):
     before = env.episode.transcript.text
     for hint in ("First hint.", "Second hint."):
         env.write(generation(renderer, "By hand then. "))
@@ -193,13 +193,13 @@ def test_a_hint_that_the_model_did_nothing_with_makes_room_for_the_next(env, ren
     assert len(env.episode.interventions) == 2
 
 
-def test_a_hint_after_a_word_begins_a_line(env, renderer):
+def test_a_hint_starts_on_a_new_line(env, renderer):
     env.write(generation(renderer, "The sum is 41", "stop"))
     env.intervene(finding(env, " is 41"), "Wait.")
     assert env.episode.transcript.text.endswith("The sum\nWait.\n")
 
 
-def test_a_hint_stands_in_marks_for_models_that_get_it_as_a_turn(sandbox, renderer, problem):
+def test_a_hint_is_in_tags_if_the_model_gets_it_as_a_turn(sandbox, renderer, problem):
     renderer.hint_marks = ("<hint>", "</hint>")
     env = SolverEnv(sandbox, renderer)
     env.reset(problem)
@@ -211,7 +211,7 @@ def test_a_hint_stands_in_marks_for_models_that_get_it_as_a_turn(sandbox, render
     assert env.episode.transcript.text.endswith("The sum\n<hint>Again.</hint>\n")
 
 
-def test_a_flaw_in_a_program_cuts_at_the_start_of_its_block_and_drops_its_run(env):
+def test_a_flaw_in_a_program_removes_its_block_and_execution(env):
     env.step(CODE)
     env.step("And again.\n```python\nprint(1)\n```\n")
     intervention = env.intervene(finding(env, "print(1)"), "Again, with care.")
@@ -221,14 +221,14 @@ def test_a_flaw_in_a_program_cuts_at_the_start_of_its_block_and_drops_its_run(en
     assert env.episode.transcript.text.endswith("And again.\nAgain, with care.\n")
 
 
-def test_a_flaw_in_output_counts_as_one_of_the_program_that_printed_it(env):
+def test_a_flaw_in_output_removes_the_program_that_printed_it(env):
     env.step(CODE)
     env.intervene(finding(env, "42\n"), "Again.")
     assert env.episode.transcript.text.endswith("Let me compute.\nAgain.\n")
     assert env.episode.executions == ()
 
 
-def test_a_flaw_after_the_output_keeps_the_run(env):
+def test_a_flaw_after_the_output_keeps_the_execution(env):
     env.step(CODE)
     env.step("I doubt that. \\boxed{41}")
     assert env.episode.stop == "answer"
@@ -238,13 +238,13 @@ def test_a_flaw_after_the_output_keeps_the_run(env):
     assert env.step("\\boxed{42}").stop == "answer"
 
 
-def test_an_open_block_is_cut_at_its_start(env, renderer):
+def test_a_flaw_in_an_unclosed_block_removes_the_block(env, renderer):
     env.step(generation(renderer, "Plan.\n```python\nx = 1\ny = 2", "length"))
     env.intervene(finding(env, "y = 2"), "Shorter.")
     assert env.episode.transcript.text.endswith("Plan.\nShorter.\n")
 
 
-def test_interventions_that_a_later_one_cuts_away_are_remembered(env, renderer):
+def test_removed_interventions_stay_recorded(env, renderer):
     env.write(generation(renderer, "One. Two. Three.", "stop"))
     env.intervene(finding(env, "Three"), "First hint.")
     env.intervene(finding(env, "Two"), "Second hint.")
@@ -252,7 +252,7 @@ def test_interventions_that_a_later_one_cuts_away_are_remembered(env, renderer):
     assert "First hint." not in env.episode.transcript.text
 
 
-def test_an_intervention_in_the_prompt_or_without_words_is_an_error(env, renderer):
+def test_an_intervention_in_the_prompt_or_without_a_hint_is_an_error(env, renderer):
     env.write(generation(renderer, "One.", "stop"))
     with pytest.raises(ValueError, match="offset 3 "):
         env.intervene(Finding(trigger="wrong_formulation", offset=3, evidence=""), "Hint.")
@@ -260,7 +260,7 @@ def test_an_intervention_in_the_prompt_or_without_words_is_an_error(env, rendere
         env.intervene(finding(env, "One"), "  ")
 
 
-def test_a_run_goes_on_from_a_snapshot_in_another_environment(env, sandbox, renderer):
+def test_an_episode_continues_from_a_snapshot_in_another_environment(env, sandbox, renderer):
     env.write(generation(renderer, "All by hand: \\boxed{42}", "end", end=True))
     other = SolverEnv(sandbox, renderer)
     other.restore(from_json(type(env.snapshot()), to_json(env.snapshot())))
@@ -270,14 +270,14 @@ def test_a_run_goes_on_from_a_snapshot_in_another_environment(env, sandbox, rend
     assert env.episode == other.episode
 
 
-def test_a_program_waits_in_a_snapshot(env, sandbox, renderer):
+def test_a_snapshot_keeps_a_pending_program(env, sandbox, renderer):
     env.write(CODE)
     other = SolverEnv(sandbox, renderer)
     other.restore(env.snapshot())
     assert other.act().execution.stdout == "42\n"
 
 
-def test_everything_works_without_tokens(sandbox, plain_renderer, problem):
+def test_environment_works_without_token_ids(sandbox, plain_renderer, problem):
     env = SolverEnv(sandbox, plain_renderer)
     env.reset(problem)
     env.step(CODE + "and more")
@@ -288,7 +288,7 @@ def test_everything_works_without_tokens(sandbox, plain_renderer, problem):
     assert env.remaining < 2000
 
 
-def test_usage_counts_the_tokens_that_are_there_and_the_seconds_that_went_by(env, renderer):
+def test_usage_counts_tokens_and_seconds(env, renderer):
     env.step(generation(renderer, CODE), seconds=1.5)
     env.step(generation(renderer, "By hand.", "stop"), seconds=0.5)
     env.intervene(finding(env, "By hand"), "Now a hint.")
@@ -300,7 +300,7 @@ def test_usage_counts_the_tokens_that_are_there_and_the_seconds_that_went_by(env
     assert usage.execution_seconds > 0
 
 
-def test_limits_reach_the_sandbox(sandbox, renderer, problem):
+def test_limits_are_passed_to_the_sandbox(sandbox, renderer, problem):
     env = SolverEnv(sandbox, renderer, limits=Limits(seconds=3))
     env.reset(problem)
     env.step(CODE)
@@ -308,12 +308,12 @@ def test_limits_reach_the_sandbox(sandbox, renderer, problem):
 
 
 @pytest.mark.parametrize("setting", [{"max_executions": -1}, {"max_tokens": 0}])
-def test_a_bad_setting_is_named(sandbox, renderer, setting):
+def test_error_for_an_invalid_setting_names_it(sandbox, renderer, setting):
     with pytest.raises(ValueError, match=next(iter(setting))):
         SolverEnv(sandbox, renderer, **setting)
 
 
-def test_tool_calls_run_too(sandbox, renderer, problem):
+def test_tool_calls_are_executed(sandbox, renderer, problem):
     env = SolverEnv(sandbox, renderer, protocol=ToolCall())
     env.reset(problem)
     call = '<tool_call>\n{"name": "run_python", "arguments": {"code": "print(6 * 7)"}}\n</tool_call>'
@@ -336,7 +336,7 @@ def test_the_plain_loop_runs_a_whole_episode(sandbox, renderer, plain_renderer, 
     assert reasoner.calls[0]["stop"] == env.protocol.stop
 
 
-def test_the_plain_loop_gives_the_model_only_the_tokens_that_are_left(sandbox, renderer, problem, script):
+def test_the_plain_loop_limits_generation_to_the_remaining_tokens(sandbox, renderer, problem, script):
     reasoner = script("word " * 100)
     env = SolverEnv(sandbox, reasoner, max_tokens=300)
     episode = run_episode(env, reasoner, problem)
@@ -344,7 +344,7 @@ def test_the_plain_loop_gives_the_model_only_the_tokens_that_are_left(sandbox, r
     assert episode.transcript.count() == 300
 
 
-def test_earlier_turns_stand_between_the_instructions_and_the_question(sandbox, renderer, problem):
+def test_earlier_turns_are_between_the_instructions_and_the_question(sandbox, renderer, problem):
     env = SolverEnv(sandbox, renderer)
     plain = env.reset(problem).transcript.text
     before = [{"role": "user", "content": "How many tables?"}, {"role": "assistant", "content": "Seven."}]
@@ -355,14 +355,14 @@ def test_earlier_turns_stand_between_the_instructions_and_the_question(sandbox, 
     assert env.reset(problem).transcript.text == plain
 
 
-def test_earlier_turns_come_first_where_there_are_no_instructions(sandbox, renderer, problem):
+def test_earlier_turns_come_first_without_instructions(sandbox, renderer, problem):
     renderer.instructions = ""
     text = SolverEnv(sandbox, renderer).reset(problem, [{"role": "user", "content": "Hello."}]).transcript.text
     assert text.startswith("<user>Hello.<user>How many chairs?")
 
 
 @pytest.mark.parametrize("role", ["system", "tool", ""])
-def test_an_earlier_turn_of_anyone_else_is_refused_and_changes_nothing(env, problem, role):
+def test_an_earlier_turn_with_another_role_is_an_error(env, problem, role):
     before = env.snapshot()
     with pytest.raises(ValueError, match=r"before\[1\] has role .*; give \"user\" or \"assistant\""):
         env.reset(problem, [{"role": "user", "content": "a"}, {"role": role, "content": "b"}])
@@ -370,6 +370,6 @@ def test_an_earlier_turn_of_anyone_else_is_refused_and_changes_nothing(env, prob
 
 
 @pytest.mark.parametrize("files", [{"../data.csv": b""}, {"data.csv": "text"}, {"data.csv": bytes(2 << 20)}])
-def test_files_that_can_not_be_there_are_refused_before_anything_runs(sandbox, renderer, files):
+def test_invalid_input_files_are_errors_before_any_execution(sandbox, renderer, files):
     with pytest.raises(ValueError, match=r"data\.csv"):
         SolverEnv(sandbox, renderer, limits=Limits(file_mb=1), files=files)

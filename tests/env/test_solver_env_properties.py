@@ -101,7 +101,7 @@ def check(episode, protocol):
 @pytest.mark.parametrize("protocol", [Inline(), ToolCall()], ids=["inline", "tool_call"])
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
-def test_a_run_holds_together_whatever_happens(protocol, data):
+def test_invariants_hold_for_any_episode(protocol, data):
     outputs = st.sampled_from([None, "", "1\n", "x" * 900, "```\n```python\n1\n```\n\\boxed{9}"])
     sandbox = CannedSandbox(data.draw(st.lists(outputs, min_size=1, max_size=3)))
     renderer = CharRenderer()
@@ -141,7 +141,7 @@ def test_a_run_holds_together_whatever_happens(protocol, data):
 
 @given(generations(), st.sampled_from([Inline(), ToolCall()]))
 @settings(deadline=None)
-def test_a_model_that_says_the_same_for_ever_comes_to_an_end(generation, protocol):
+def test_a_model_that_repeats_itself_ends(generation, protocol):
     class Parrot(CharRenderer):
         instructions = ""
         calls = 0

@@ -41,7 +41,7 @@ def cancel_after(cancellation, seconds):
     return time.monotonic() + seconds
 
 
-def test_files_lie_in_the_folder_of_each_program_and_the_model_is_not_told(make):
+def test_input_files_are_available_to_programs_but_not_in_the_prompt(make):
     env = make(files={"data/costs.csv": b"3,4\n"})
     assert env.episode.transcript.text == make().episode.transcript.text
     read = program("print(open('data/costs.csv').read())")
@@ -51,7 +51,7 @@ def test_files_lie_in_the_folder_of_each_program_and_the_model_is_not_told(make)
     assert env.step(read).execution.stdout == "3,4\n\n"
 
 
-def test_files_are_there_for_programs_that_run_again_elsewhere(make):
+def test_input_files_are_available_to_replayed_programs(make):
     here, there = (make(files={"n": b"41"}) for _ in range(2))
     here.step(program("n = int(open('n').read())"))
     there.restore(here.snapshot())
@@ -60,7 +60,7 @@ def test_files_are_there_for_programs_that_run_again_elsewhere(make):
 
 
 @pytest.mark.alone
-def test_a_cancelled_program_raises_and_leaves_the_episode_as_it_was_written(make):
+def test_a_cancelled_program_raises_and_leaves_the_episode_unchanged(make):
     cancellation = Cancellation()
     env = make(cancellation=cancellation)
     assert env.step(program("print(6 * 7)")).execution.stdout == "42\n"
@@ -77,7 +77,7 @@ def test_a_cancelled_program_raises_and_leaves_the_episode_as_it_was_written(mak
 
 
 @pytest.mark.alone
-def test_a_program_that_is_replayed_can_be_cancelled(sandbox, make):
+def test_a_replayed_program_can_be_cancelled(sandbox, make):
     here = make()
     here.step(program("import time; time.sleep(0.6); x = 1"))
     cancellation = Cancellation()

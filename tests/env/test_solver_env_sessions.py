@@ -39,25 +39,25 @@ def hint(env, words):
     env.intervene(Finding(trigger="wrong_formulation", offset=text.index(words), evidence=words), "Let me redo this.")
 
 
-def test_a_program_sees_what_the_earlier_ones_left(env):
+def test_a_program_sees_the_state_of_earlier_ones(env):
     env.step(program("x = 41"))
     assert printed(env.step(program("x += 1; print(x)"))) == "42\n"
 
 
-def test_without_sessions_it_sees_nothing(sandbox, renderer, problem):
+def test_without_sessions_programs_share_no_state(sandbox, renderer, problem):
     env = SolverEnv(sandbox, renderer)
     env.reset(problem)
     env.step(program("x = 41"))
     assert "NameError" in env.step(program("print(x)")).observation
 
 
-def test_a_program_that_fails_leaves_no_trace(env):
+def test_a_failing_program_leaves_the_session_unchanged(env):
     env.step(program("x = 1"))
     assert "ZeroDivisionError" in env.step(program("x = 2; 1 / 0")).observation
     assert printed(env.step(program("print(x)"))) == "1\n"
 
 
-def test_an_intervention_takes_the_session_back(env):
+def test_an_intervention_rewinds_the_session(env):
     env.step(program("x = 1; open('f', 'w').close()"))
     env.step(program("x = 2; open('g', 'w').close()"))
     env.step(program("x = 3"))
@@ -69,7 +69,7 @@ def test_an_intervention_takes_the_session_back(env):
     assert "NameError" in env.step(program("print(x)")).observation
 
 
-def test_a_snapshot_brings_its_state_back(env):
+def test_restoring_a_snapshot_restores_the_session(env):
     env.step(program("x = 1"))
     early = env.snapshot()
     env.step(program("x = 2"))
@@ -81,7 +81,7 @@ def test_a_snapshot_brings_its_state_back(env):
         assert printed(env.step(program("print(x)"))) == "2\n"
 
 
-def test_another_environment_makes_the_state_anew(env, sandbox, renderer):
+def test_another_environment_replays_the_session(env, sandbox, renderer):
     env.step(program("x = [1]"))
     env.step(program("x.append(2); 1 / 0"))
     env.step(program("x.append(3)"))
@@ -93,7 +93,7 @@ def test_another_environment_makes_the_state_anew(env, sandbox, renderer):
     other.close()
 
 
-def test_a_state_that_cannot_be_made_anew_is_no_fault_of_the_model(env, sandbox, renderer, tmp_path):
+def test_a_failed_replay_stops_with_infrastructure(env, sandbox, renderer, tmp_path):
     env.step(program("x = 1"))
     episode = env.snapshot()
     changed = to_json(episode)
@@ -104,7 +104,7 @@ def test_a_state_that_cannot_be_made_anew_is_no_fault_of_the_model(env, sandbox,
     assert "rerun" in result.observation
 
 
-def test_the_observation_says_nothing_of_sessions(env, sandbox, renderer, problem):
+def test_observations_are_the_same_with_and_without_sessions(env, sandbox, renderer, problem):
     alone = SolverEnv(sandbox, renderer, max_tokens=10_000)
     alone.reset(problem)
     leave_a_thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\nprint(1)"
@@ -113,14 +113,14 @@ def test_the_observation_says_nothing_of_sessions(env, sandbox, renderer, proble
     assert env.episode.executions[-1].replayed == 1
 
 
-def test_a_new_run_begins_with_nothing(env, problem):
+def test_a_new_episode_starts_with_an_empty_session(env, problem):
     env.step(program("x = 1"))
     env.reset(problem)
     assert "NameError" in env.step(program("print(x)")).observation
 
 
 @pytest.mark.parametrize("sessions", [False, True])
-def test_a_program_longer_than_a_sandbox_takes_is_malformed(sandbox, renderer, problem, sessions):
+def test_a_program_over_the_size_limit_is_malformed(sandbox, renderer, problem, sessions):
     env = SolverEnv(sandbox, renderer, sessions=sessions, max_tokens=100_000_000)
     env.reset(problem)
     assert env.step(program("x = '" + "é" * (MAX_CODE_BYTES // 2) + "'")).stop == "malformed"
@@ -128,7 +128,7 @@ def test_a_program_longer_than_a_sandbox_takes_is_malformed(sandbox, renderer, p
     env.close()
 
 
-def test_closing_ends_the_session_s_processes(env):
+def test_close_ends_the_processes_of_the_session(env):
     name = os.urandom(7).hex()
     env.step(program(f"import ctypes\nctypes.CDLL(None).prctl(15, b'{name}', 0, 0, 0)"))
 

@@ -58,7 +58,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_third_way_gives_the_same_answers(kind):
+def test_independent_solutions_agree_with_the_answers(kind):
     met = set()
     for instance in drawn(kind, 30):
         variant, data = variant_and_data(instance)
@@ -69,7 +69,7 @@ def test_a_third_way_gives_the_same_answers(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_number_of_the_data_stands_in_the_question(kind):
+def test_the_question_contains_every_number_of_the_data(kind):
     for instance in drawn(kind, 30, seed=11):
         question = instance.draft.question.replace(",", "")
         written = set(re.findall(r"\d+(?:\.\d+)?", question))
@@ -91,7 +91,7 @@ def numbers(data, name=""):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_kind_speaks_in_many_ways(kind):
+def test_a_kind_has_varied_wordings(kind):
     questions = [instance.draft.question for instance in drawn(kind, 60, seed=2)]
     assert len({re.sub(r"-?\d[\d,.]*", "#", question) for question in questions}) >= 30
     words = [set(re.findall(r"[a-z]{4,}", question)) for question in questions]
@@ -105,14 +105,14 @@ def test_the_same_seed_gives_the_same_problems_and_another_seed_others():
     assert not {one.id for one in first} & {one.id for one in generate(["all"], seed=4, limit=13)}
 
 
-def test_problems_say_their_kind_and_group_and_none_comes_twice():
+def test_problems_are_unique_and_have_kind_and_group():
     problems = list(generate(["all"], seed=1, limit=39))
     assert len({problem.id for problem in problems}) == len({problem.question for problem in problems}) == 39
     assert {problem.family: group_of(problem) for problem in problems} == {k.name: k.group for k in KINDS.values()}
     assert {problem.source for problem in problems} == {"stress: outside", "stress: mixed"}
 
 
-def test_some_problems_have_no_solution_and_some_no_bound():
+def test_some_problems_are_infeasible_and_some_unbounded():
     kinds = ("network_design", "multi_objective", "graph_problems", "queueing", "see_reduction", "misleading_tolerance")
     answers = [instance.draft.answer for kind in kinds for instance in drawn(kind, 80, seed=6)]
     statuses = [answer for answer in answers if isinstance(answer, str)]
@@ -122,7 +122,7 @@ def test_some_problems_have_no_solution_and_some_no_bound():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_bound_that_comes_to_mind_cuts_the_optimum_away(seed):
+def test_the_obvious_bound_excludes_the_optimum(seed):
     for instance in drawn("derive_bound", 12, seed=seed):
         variant, data = variant_and_data(instance)
         first_thought = {
@@ -167,7 +167,7 @@ def by_ortools(engine, costs, rows, whole, upper):
     return solver.Objective().Value() if solver.Solve() == pywraplp.Solver.OPTIMAL else "none"
 
 
-def test_solvers_with_their_own_tolerances_are_misled():
+def test_default_solver_tolerances_give_wrong_answers():
     """HiGHS fails on all; SCIP and CP-SAT in OR-Tools fail on all but "margin", which presolve may solve."""
     met = set()
     for instance in drawn("misleading_tolerance", 24, seed=5):
@@ -187,13 +187,13 @@ def test_solvers_with_their_own_tolerances_are_misled():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_ways_agree_before_there_is_a_problem(kind):
+def test_the_answer_of_a_problem_is_confirmed(kind):
     for instance in drawn(kind, 8, seed=31):
         answer = instance.problem().answers[0]
         assert same(answer, instance.draft.answer)
 
 
-def test_two_ways_that_disagree_stop_the_generator():
+def test_a_disagreeing_confirmation_is_an_error():
     from dataclasses import replace
 
     instance = drawn("qubo", 1)[0]
@@ -204,7 +204,7 @@ def test_two_ways_that_disagree_stop_the_generator():
 
 @given(st.data())
 @settings(max_examples=40, deadline=None)
-def test_fractions_and_solvers_find_the_same_optimum(data):
+def test_exact_arithmetic_and_solvers_find_the_same_optimum(data):
     number = st.integers(-5, 9)
     size = data.draw(st.integers(1, 4))
     model = LinearModel(data.draw(st.sampled_from(["minimize", "maximize"])))
@@ -218,7 +218,7 @@ def test_fractions_and_solvers_find_the_same_optimum(data):
     assert same(exact_optimum(model), confirmed_answer(model))
 
 
-def test_fractions_know_no_solution_and_no_bound():
+def test_exact_arithmetic_detects_infeasible_and_unbounded():
     impossible = LinearModel("minimize")
     impossible.row({impossible.variable(1.0): 1.0}, low=2.0, high=1.0)
     endless = LinearModel("maximize")
@@ -234,7 +234,7 @@ def test_fractions_know_no_solution_and_no_bound():
         exact_optimum(whole)
 
 
-def test_groups_stand_for_their_kinds_and_unknown_kinds_are_named_with_what_there_is():
+def test_a_group_selects_its_kinds_and_unknown_kinds_are_errors():
     assert [kind.name for kind in choose(["mixed"])] == [k.name for k in KINDS.values() if k.group == "mixed"]
     assert choose(["qubo", "all"])[0].name == "qubo"
     assert len(choose(["qubo", "all"])) == len(KINDS) == 13
@@ -246,7 +246,7 @@ def test_groups_stand_for_their_kinds_and_unknown_kinds_are_named_with_what_ther
         choose([])
 
 
-def test_ctrl_c_is_pythons_own_after_problems_were_drawn():
+def test_generation_leaves_the_handling_of_ctrl_c_unchanged():
     code = (
         "import os, signal\nfrom storm_calm.env.problems.stress.kinds import generate\n"
         "problems = list(generate(['all'], seed=1, limit=26))\n"
@@ -256,7 +256,7 @@ def test_ctrl_c_is_pythons_own_after_problems_were_drawn():
     assert (ended.returncode, ended.stdout) == (0, "26\n")
 
 
-def test_drawing_uses_no_global_randomness():
+def test_generation_uses_no_global_randomness():
     random.seed(1)
     state = random.getstate()
     list(generate(["all"], seed=1, limit=13))

@@ -50,7 +50,7 @@ def test_rewinding_keeps_a_prefix_of_the_ids_and_of_the_text(case):
 
 
 @given(cuts())
-def test_rewinding_goes_no_further_than_the_token_or_output_that_it_falls_into(case):
+def test_rewinding_stops_at_the_nearest_token_or_output_boundary(case):
     transcript, offset = case
     kept = transcript.rewind(offset)
     boundaries = [0]
@@ -61,7 +61,7 @@ def test_rewinding_goes_no_further_than_the_token_or_output_that_it_falls_into(c
 
 
 @given(cuts(), spans("hint"))
-def test_a_hint_after_a_cut_leaves_the_ids_before_it_as_they_were(case, hint):
+def test_a_hint_after_rewinding_keeps_the_earlier_ids(case, hint):
     transcript, offset = case
     kept = transcript.rewind(offset)
     hinted = kept.append(hint)
@@ -70,14 +70,14 @@ def test_a_hint_after_a_cut_leaves_the_ids_before_it_as_they_were(case, hint):
 
 
 @given(cuts())
-def test_rewinding_twice_to_one_place_is_rewinding_once(case):
+def test_rewinding_is_idempotent(case):
     transcript, offset = case
     kept = transcript.rewind(offset)
     assert kept.rewind(len(kept.text)) == kept
 
 
 @given(cuts(tokens=False))
-def test_without_ids_a_cut_is_exact_except_in_output(case):
+def test_without_ids_rewinding_is_exact_except_in_output(case):
     transcript, offset = case
     kept = transcript.rewind(offset)
     inside = any(
@@ -98,12 +98,12 @@ def test_masks_cover_every_token_once(transcript):
 
 
 @given(transcripts())
-def test_a_transcript_comes_back_from_its_data_as_it_was(transcript):
+def test_a_transcript_round_trips(transcript):
     assert from_json(Transcript, to_json(transcript)) == transcript
 
 
 @given(cuts())
-def test_a_boundary_is_a_place_to_cut_that_loses_nothing_before_the_offset(case):
+def test_rewinding_to_a_boundary_keeps_all_text_before_the_offset(case):
     transcript, offset = case
     boundary = transcript.boundary(offset)
     assert boundary >= offset
@@ -114,7 +114,7 @@ def test_a_boundary_is_a_place_to_cut_that_loses_nothing_before_the_offset(case)
     assert in_output or len(transcript.rewind(boundary).text) == boundary
 
 
-def test_the_mask_is_one_on_model_tokens_end_of_turn_included():
+def test_the_mask_covers_model_tokens_including_the_end_of_turn():
     transcript = Transcript(
         spans=(
             Span(source="prompt", text="Q", ids=(1,), ends=(1,)),
@@ -130,13 +130,13 @@ def test_the_mask_is_one_on_model_tokens_end_of_turn_included():
     assert transcript.rewind(len(transcript.text)).ids == (1, 2, 3, 4, 5, 6)
 
 
-def test_a_cut_never_leaves_half_a_character():
+def test_a_cut_never_splits_a_character():
     span = Span(source="model", text="xé!", ids=(1, 2, 3, 4), ends=(1, 1, 2, 3))
     assert span.cut(1) == Span(source="model", text="x", ids=(1,), ends=(1,))
     assert span.cut(2).ids == (1, 2, 3)
 
 
-def test_rewinding_into_the_prompt_or_past_the_text_is_an_error():
+def test_rewinding_outside_of_the_response_is_an_error():
     transcript = of(("prompt", "question"), ("model", "abc"))
     assert transcript.rewind(8).text == "question"
     for offset in (7, 12):
@@ -151,13 +151,13 @@ def test_a_mask_needs_ids():
         loss_mask(Transcript(), "dpo")
 
 
-def test_tokens_are_estimated_where_there_are_no_ids():
+def test_token_counts_are_estimated_without_ids():
     transcript = of(("prompt", "12345"), ("model", "1234"))
     assert transcript.ids is None
     assert (transcript.count("prompt"), transcript.count("model"), transcript.count()) == (2, 1, 3)
 
 
-def test_turns_lie_between_outputs():
+def test_turns_are_between_outputs():
     transcript = of(("prompt", "QQ"), ("model", "ab"), ("tool", "oo"), ("hint", "h"), ("model", "cd"))
     assert transcript.turn(2) == (2, 4)
     assert transcript.turn(4) == transcript.turn(5) == (2, 4)
@@ -178,11 +178,11 @@ def test_turns_lie_between_outputs():
         ({"source": "model", "text": "ab", "ids": (), "ends": ()}, "cover 0 of 2"),
     ],
 )
-def test_a_span_that_contradicts_itself_is_refused(fields, message):
+def test_an_inconsistent_span_is_an_error(fields, message):
     with pytest.raises(ValueError, match=message):
         Span(**fields)
 
 
-def test_a_prompt_comes_first():
+def test_prompt_spans_must_come_first():
     with pytest.raises(ValueError, match="prompt spans must come first"):
         of(("model", "a"), ("prompt", "Q"))

@@ -1,4 +1,4 @@
-"""The wheel in an environment of its own, away from the checkout: what users of `pip install storm-calm` have."""
+"""The wheel in its own environment, away from the checkout, as users of `pip install storm-calm` have it."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ from storm_calm.sandbox import open_sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONS = ("3.11", "3.12")
-"""The versions of Python that the wheel is for."""
+"""The Python versions that the wheel supports."""
 
 CORE = """
 import json, sys
@@ -81,7 +81,7 @@ def install(python, folder, *packages):
 
 
 def interpreter(version):
-    """A Python of this version, on the path or where pyenv puts it; None without one."""
+    """Return a Python of this version from the path or from pyenv, or None."""
     places = [shutil.which(f"python{version}"), *Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")]
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         places.insert(0, sys.executable)
@@ -94,7 +94,7 @@ def interpreter(version):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The wheel as a release has it: built from the source distribution, which is built from the checkout."""
+    """Build the wheel as a release does: from the source distribution, which is built from the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT]
     subprocess.run(command, check=True, cwd=folder, capture_output=True)
@@ -104,7 +104,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=PYTHONS)
 def installed(request, wheel, tmp_path_factory):
-    """A function that runs a command of an environment that has nothing but the wheel, in an empty folder."""
+    """Return a function that runs a command in an empty folder, in an environment with only the wheel installed."""
     python = interpreter(request.param)
     if python is None:
         pytest.skip(f"impossible here: no Python {request.param} with ensurepip, sqlite3 and ssl")
@@ -139,26 +139,26 @@ def installed(request, wheel, tmp_path_factory):
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def test_it_is_the_wheel_that_runs(installed):
+def test_imports_come_from_the_installed_wheel(installed):
     where = installed("python", "-c", "import storm_calm; print(storm_calm.__file__)").stdout
     assert "site-packages" in where
     assert str(ROOT) not in where
 
 
-def test_it_takes_one_import_name(wheel):
+def test_wheel_has_one_top_level_package(wheel):
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"storm_calm"}
 
 
-def test_a_package_called_agents_and_this_one_leave_each_other_alone(installed):
+def test_an_unrelated_package_named_agents_does_not_conflict(installed):
     code = (
         "import agents, storm_calm.agents; print(agents.Runner.__name__, agents.__file__ != storm_calm.agents.__file__)"
     )
     assert installed("python", "-c", code).stdout == "Runner True\n"
 
 
-def test_modules_of_the_user_with_common_names_do_no_harm(installed):
+def test_user_modules_with_common_names_do_not_conflict(installed):
     for name in ("agents", "cli", "env", "rl", "sandbox", "serving"):
         (installed.folder / f"{name}.py").write_text(f"raise SystemExit('the user's {name}.py was imported')\n")
     try:
@@ -170,7 +170,7 @@ def test_modules_of_the_user_with_common_names_do_no_harm(installed):
             (installed.folder / f"{name}.py").unlink()
 
 
-def test_an_extra_can_be_installed_later_by_name(installed):
+def test_an_extra_can_be_installed_later(installed):
     pip = installed("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "storm-calm[docker]")
     assert pip.returncode == 0, pip.stderr
     assert installed("python", "-c", "import docker; print(docker.__version__)").returncode == 0
@@ -179,7 +179,7 @@ def test_an_extra_can_be_installed_later_by_name(installed):
 @pytest.mark.parametrize(
     ("installed", "isolation"), [("3.11", "full"), ("3.12", "full"), ("3.11", "landlock")], indirect=["installed"]
 )
-def test_programs_import_what_they_need_and_nothing_of_the_project(installed, isolation):
+def test_programs_can_import_solver_libraries_but_not_the_project(installed, isolation):
     run = installed("python", "-c", CORE, isolation)
     assert run.returncode == 0, run.stderr
     reached, outputs, key = json.loads(run.stdout)
@@ -191,7 +191,7 @@ def test_programs_import_what_they_need_and_nothing_of_the_project(installed, is
     assert key == "nothing\n"
 
 
-def test_the_sandbox_holds(installed):
+def test_sandbox_check_passes(installed):
     run = installed("storm", "sandbox", "check", "--json")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr
     broken = [outcome for outcome in json.loads(run.stdout)["outcomes"] if outcome["state"] == "broken"]
@@ -216,7 +216,7 @@ def test_trajectories_are_curated_and_can_be_viewed(installed):
     assert page.returncode == 0, page.stderr
 
 
-def test_it_is_served_to_other_peoples_clients(installed):
+def test_server_answers_a_standard_client(installed):
     question = installed("storm", "families", "--show", "knapsack").stdout
     with serving(installed) as address:
         run = installed("python", "-c", ASK, address, question)
@@ -226,18 +226,18 @@ def test_it_is_served_to_other_peoples_clients(installed):
 
 @contextlib.contextmanager
 def serving(installed):
-    """`storm serve` on a free port, until the end of the `with`."""
+    """Run `storm serve` on a free port until the end of the `with` block."""
     command = [installed.binaries / "storm", "serve", "--port", "0"]
     with subprocess.Popen(
         command, cwd=installed.folder, env=installed.environment, stderr=subprocess.PIPE, text=True
     ) as server:
         try:
-            patience, said = time.monotonic() + 60, ""
-            while not (found := re.search(r"at (http://\S+)", said)):
-                assert time.monotonic() < patience
+            deadline, output = time.monotonic() + 60, ""
+            while not (found := re.search(r"at (http://\S+)", output)):
+                assert time.monotonic() < deadline
                 line = server.stderr.readline()
-                assert line, said
-                said += line
+                assert line, output
+                output += line
             yield found[1]
         finally:
             server.terminate()

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.slow
 
 RUNS = {
     "solves": (SOLVING, ANSWERING),
-    "fails, mends, answers": (FAILING, SOLVING, ANSWERING),
-    "writes an observation itself": (SOLVING, INVENTING, ANSWERING),
+    "fails, repairs, answers": (FAILING, SOLVING, ANSWERING),
+    "forges an observation": (SOLVING, INVENTING, ANSWERING),
     "runs too many programs": (SOLVING, FAILING, SOLVING, FAILING, SOLVING),
     "answers at once, wrongly": (GUESSING,),
     "says nothing": ("",),
@@ -100,9 +100,7 @@ def roll_out(settings, nano, sandbox, monkeypatch, workshop):
 
 
 @pytest.mark.parametrize("texts", RUNS.values(), ids=RUNS)
-def test_ids_masks_and_reward_are_those_of_the_plain_loop_and_of_the_machine(
-    texts, renderer, sandbox, workshop, roll_out
-):
+def test_ids_masks_and_reward_equal_those_of_the_plain_loop_and_the_graph(texts, renderer, sandbox, workshop, roll_out):
     script = ScriptedPolicy(renderer, texts)
     plain = run_episode(SolverEnv(sandbox, script), script, workshop)
     made = Parts(reasoner=ScriptedPolicy(renderer, texts), sandbox=sandbox)
@@ -122,8 +120,8 @@ def test_ids_masks_and_reward_are_those_of_the_plain_loop_and_of_the_machine(
     assert rollout.reward_score == score(plain).reward == score(walked).reward
 
 
-def test_every_token_of_the_mask_is_one_that_was_sampled_with_its_own_logprob(renderer, roll_out):
-    rollout = roll_out(RUNS["writes an observation itself"], renderer)
+def test_every_learned_token_was_sampled_and_has_its_own_logprob(renderer, roll_out):
+    rollout = roll_out(RUNS["forges an observation"], renderer)
     assert "```output\n21.0" in renderer.tokens._tokenizer.decode(rollout.response_ids)
     assert "99" not in renderer.tokens._tokenizer.decode(rollout.response_ids)
     for id, learned, logprob in zip(
@@ -132,15 +130,15 @@ def test_every_token_of_the_mask_is_one_that_was_sampled_with_its_own_logprob(re
         assert logprob == (float(id) if learned else 0.0)
 
 
-def test_prompts_of_later_segments_are_what_was_sampled_and_observed(renderer, sandbox, workshop, roll_out):
-    texts = RUNS["fails, mends, answers"]
+def test_prompts_of_later_segments_are_the_transcript_so_far(renderer, sandbox, workshop, roll_out):
+    texts = RUNS["fails, repairs, answers"]
     script = ScriptedPolicy(renderer, texts)
     ids = run_episode(SolverEnv(sandbox, script), script, workshop).transcript.ids
     assert all(prompt == ids[: len(prompt)] for prompt in script.prompts)
     assert [len(prompt) for prompt in script.prompts] == sorted({len(prompt) for prompt in script.prompts})
 
 
-def test_the_figures_for_metrics_are_always_present(renderer, roll_out):
+def test_figures_for_metrics_are_always_present(renderer, roll_out):
     outputs = [roll_out(texts, renderer) for texts in RUNS.values()]
     assert len({tuple(sorted(output.extra_fields["reward_extra_info"])) for output in outputs}) == 1
     for output in outputs:
@@ -152,7 +150,7 @@ def test_the_figures_for_metrics_are_always_present(renderer, roll_out):
     assert outputs[4].extra_fields["reward_extra_info"]["executions"] == 0.0
 
 
-def test_a_response_never_gets_longer_than_its_budget(settings, renderer, roll_out):
+def test_a_response_never_exceeds_its_budget(settings, renderer, roll_out):
     settings.actor_rollout_ref.rollout.response_length = 40
     rollout = roll_out((SOLVING, ANSWERING), renderer)
     assert len(rollout.response_ids) == len(rollout.response_mask) == len(rollout.response_logprobs) == 40
@@ -181,7 +179,7 @@ def test_segments_have_their_own_seeds_under_one_request(settings, renderer, nan
     assert len(set(first + seeds(2))) == 6
 
 
-def test_kept_rollouts_hold_the_transcript_and_what_verl_got_of_it(settings, renderer, roll_out, tmp_path):
+def test_stored_rollouts_contain_the_transcript_and_the_verl_output(settings, renderer, roll_out, tmp_path):
     rollout = roll_out((SOLVING, ANSWERING), renderer)
     (line,) = (tmp_path / "rollouts" / "step-000002.jsonl").read_text().splitlines()
     kept = json.loads(line)

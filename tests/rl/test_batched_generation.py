@@ -59,14 +59,14 @@ def close(model, request, written):
     return max(abs(a - b) for a, b in zip(sampled, probabilities(model, request, written), strict=True)) < 1e-5
 
 
-def test_logprobs_are_those_of_the_whole_text_at_once(model, batch, prompts):
+def test_logprobs_equal_those_of_one_forward_pass(model, batch, prompts):
     requests = [ask(ids, (at, n), seed=10 * at + n) for at, ids in enumerate(prompts) for n in range(3)]
     written = write(batch, requests)
     assert len(written) == 12
     assert all(close(model, request, written[request.key]) for request in requests)
 
 
-def test_a_row_is_written_as_if_it_were_alone(model, renderer, batch, prompts):
+def test_a_row_is_generated_as_if_it_were_alone(model, renderer, batch, prompts):
     alone = write(GenerationBatch(model, renderer.tokens, rows=1, length=900), [ask(prompts[0], "a")])["a"]
     batch.join([ask(prompts[1], "b", seed=1), ask(prompts[2], "c", seed=2, limit=5)])
     done = {}
@@ -80,7 +80,7 @@ def test_a_row_is_written_as_if_it_were_alone(model, renderer, batch, prompts):
     assert done["a"].ids != done["d"].ids
 
 
-def test_a_row_that_comes_back_reuses_its_kv_cache(model, renderer, batch, prompts):
+def test_a_resumed_row_reuses_its_kv_cache(model, renderer, batch, prompts):
     first = [ask(ids, at, seed=at) for at, ids in enumerate(prompts)]
     before = write(batch, first)
     observed = renderer.encode("```output\n12\n```\n")[0]
@@ -95,14 +95,14 @@ def test_a_row_that_comes_back_reuses_its_kv_cache(model, renderer, batch, promp
     assert all(close(model, request, after[request.key]) for request in second)
 
 
-def test_a_row_whose_text_was_cut_drops_the_rest_of_its_cache(model, batch, prompts):
+def test_a_rewound_row_drops_the_rest_of_its_cache(model, batch, prompts):
     before = write(batch, [ask(prompts[0], "a")])["a"]
     cut = ask((*prompts[0], *before.ids[:4]), "a", seed=3)
     after = write(batch, [cut])["a"]
     assert close(model, cut, after)
 
 
-def test_waiting_rows_make_room(model, batch, prompts):
+def test_waiting_rows_are_evicted_for_new_ones(model, batch, prompts):
     for round in range(4):
         requests = [ask(ids, (round, at, n), limit=3) for at, ids in enumerate(prompts) for n in range(3)]
         assert len(write(batch, requests)) == 12
@@ -110,7 +110,7 @@ def test_waiting_rows_make_room(model, batch, prompts):
     assert close(model, again, write(batch, [again])[0, 0, 0])
 
 
-def test_new_weights_are_used_for_everything(model, batch, prompts):
+def test_new_weights_invalidate_the_cache(model, batch, prompts):
     before = write(batch, [ask(prompts[0], "a")])["a"]
     weight = model.model.norm.weight
     kept = weight.detach().clone()
@@ -135,7 +135,7 @@ def test_uninitialized_memory_has_no_effect(model, renderer, prompts, monkeypatc
     assert all(close(model, request, written[request.key]) for request in requests)
 
 
-def test_greedy_and_nucleus(batch, prompts):
+def test_greedy_sampling_equals_a_tiny_nucleus(batch, prompts):
     greedy = [write(batch, [ask(prompts[0], n, temperature=0.0, seed=n)])[n].ids for n in range(2)]
     assert greedy[0] == greedy[1]
     # So small a nucleus has only the most likely token.

@@ -101,7 +101,7 @@ def test_no_word_is_lost_or_attributed_to_another_role(parts):
 
 
 @pytest.mark.parametrize("row", [sft_row, trl_row])
-def test_a_chat_gives_no_token_ids_and_is_not_sent_for_a_tokenizer(row):
+def test_error_for_a_chat_without_token_ids_suggests_another_format(row):
     with pytest.raises(ValueError, match=r"'p1' has no token ids, .* use --format messages, or curate with a server"):
         row(episode(("model", "\\boxed{42}")))
 

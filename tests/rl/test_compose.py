@@ -16,7 +16,7 @@ def test_every_configuration_is_complete_and_named(tmp_path):
         assert config.trainer.default_local_dir == f"{tmp_path}/checkpoints"
 
 
-def test_the_published_settings_are_those_of_the_configuration():
+def test_the_configuration_has_the_published_settings():
     config = compose("grpo_qwen3_4b_h100x8", ["storm.out=x"])
     rollout, actor = config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
     assert (config.storm.max_executions, config.algorithm.adv_estimator) == (4, "grpo")
@@ -26,7 +26,7 @@ def test_the_published_settings_are_those_of_the_configuration():
     assert rollout.max_model_len == config.data.max_prompt_length + config.data.max_response_length
 
 
-def test_on_processors_nothing_but_the_device_differs():
+def test_cpu_and_gpu_configurations_differ_only_in_the_device():
     cpu, gpu = (compose(name, ["storm.out=x"]) for name in ("grpo_nano_cpu", "grpo_nano_gpu"))
     assert (cpu.trainer.device, gpu.trainer.device) == ("cpu", "cuda")
     assert cpu.storm == gpu.storm
@@ -47,19 +47,19 @@ def test_on_processors_nothing_but_the_device_differs():
         ("data.train_batch_size=[1", "data.train_batch_size"),
     ],
 )
-def test_a_wrong_override_is_named_with_what_was_meant(override, message):
+def test_error_for_a_wrong_override_suggests_the_right_one(override, message):
     with pytest.raises(ValueError, match=message):
         compose("grpo_nano_cpu", ["storm.out=x", override])
 
 
-def test_an_unknown_configuration_is_named(tmp_path):
+def test_error_for_an_unknown_configuration_lists_the_known_ones(tmp_path):
     with pytest.raises(ValueError, match=r"'nano' is unknown; .* grpo_nano_cpu, .*grpo_qwen3_4b_h100x8"):
         compose("nano", [])
     with pytest.raises(ValueError, match=r"mine\.yaml: no such file"):
         compose(str(tmp_path / "mine.yaml"), [])
 
 
-def test_a_users_file_builds_on_ours(tmp_path):
+def test_a_user_configuration_can_extend_ours(tmp_path):
     (tmp_path / "mine.yaml").write_text("defaults: [grpo_nano_cpu, _self_]\nstorm:\n  max_executions: 2\n")
     config = compose(str(tmp_path / "mine.yaml"), ["storm.out=x", "storm.seed=9"])
     assert (config.storm.max_executions, config.storm.seed, config.trainer.device) == (2, 9, "cpu")

@@ -37,7 +37,7 @@ marks = st.sampled_from([" ", "  ", "\n", "\t", ", ", ". ", "! ", " - ", ' "', "
 
 
 @given(st.lists(pieces, min_size=1, max_size=40), st.data())
-def test_a_question_matches_itself_in_other_case_punctuation_and_white_space(tokens, data):
+def test_case_punctuation_and_white_space_are_ignored(tokens, data):
     changed = "".join(
         data.draw(st.sampled_from([word, word.upper(), word.title()])) + data.draw(marks) for word in tokens
     )
@@ -45,7 +45,7 @@ def test_a_question_matches_itself_in_other_case_punctuation_and_white_space(tok
 
 
 @given(st.lists(pieces, min_size=1, max_size=40), st.lists(pieces, min_size=1, max_size=40))
-def test_questions_of_other_words_are_never_the_same_text(first, second):
+def test_questions_with_other_words_are_not_the_same_text(first, second):
     match = gate(" ".join(first)).match(" ".join(second))
     assert (match is not None and match.how == "same text") == (words(" ".join(first)) == words(" ".join(second)))
 
@@ -61,7 +61,7 @@ def test_questions_of_other_words_are_never_the_same_text(first, second):
         ("…", ()),
     ],
 )
-def test_a_text_is_its_words_and_numbers(text, expected):
+def test_text_is_split_into_words_and_numbers(text, expected):
     assert words(text) == expected
 
 
@@ -76,7 +76,7 @@ def test_a_text_is_its_words_and_numbers(text, expected):
         lambda text: "Solve this problem with a solver and print the optimum. " + text,
     ],
 )
-def test_an_edited_copy_is_found_and_its_original_is_named(edit):
+def test_an_edited_copy_is_found_with_its_original(edit):
     others = [instance.question for instance in drawn(["all"], "heldout", 30)]
     assert edit(BAKERY) != BAKERY
     match = gate(*others, BAKERY).match(edit(BAKERY))
@@ -111,14 +111,14 @@ def test_a_question_without_numbers_is_compared_by_all_its_words():
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_no_train_question_of_a_family_is_taken_for_a_held_out_one(name):
+def test_train_questions_do_not_match_held_out_ones(name):
     heldout = gate(*(instance.question for instance in drawn([name], "heldout", 150, seed=2)))
     train = drawn([name], "train", 150)
     assert [(one.question, match) for one in train if (match := heldout.match(one.question))] == []
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_every_held_out_question_is_found_with_a_sentence_more(name):
+def test_held_out_questions_with_an_added_sentence_are_found(name):
     heldout = drawn([name], "heldout", 30, seed=2)
     all_of_them = gate(*(instance.question for instance in heldout))
     for number, one in enumerate(heldout, start=1):
@@ -140,13 +140,13 @@ def test_stress_problems_are_held_out_regardless_of_their_id():
     assert not is_heldout(Problem(id="mine", question="Q", answers=(1.0,), source="stress: of my own"))
 
 
-def test_problems_from_elsewhere_are_not_of_the_held_out_split():
+def test_problems_from_other_sources_are_not_held_out():
     assert is_heldout(Problem(id="mix-000000000000", question="Q", answers=(1.0,), source="generated"))
     assert not is_heldout(Problem(id="mix-000000000000", question="Q", answers=(1.0,), source="mine"))
     assert not is_heldout(Problem(id="mix-1", question="Q", answers=(1.0,), source="generated"))
 
 
-def test_questions_are_read_from_any_published_field(tmp_path):
+def test_questions_are_read_from_all_published_fields(tmp_path):
     lines = [{"question": "One?\u2028More."}, {"en_question": "Two?", "en_answer": "2"}, {"Question": "Three?"}]
     path = tmp_path / "benchmark.jsonl"
     text = "\n\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
@@ -170,7 +170,7 @@ def test_questions_are_read_from_any_published_field(tmp_path):
         (b'{"question": "\xff"}\n', ":1: byte 15 is not UTF-8; save the file as UTF-8"),
     ],
 )
-def test_a_file_that_holds_something_else_is_named_with_the_line(tmp_path, content, message):
+def test_error_for_an_invalid_file_has_the_line_number(tmp_path, content, message):
     path = tmp_path / "benchmark.jsonl"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="benchmark") as caught:

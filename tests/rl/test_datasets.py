@@ -114,7 +114,7 @@ def test_trl_gets_the_same_mask_as_labels(folder, tmp_path, suffix):
     assert report.learned_tokens == sum(sum(sft_row(one)["loss_mask"]) for one in runs)
 
 
-def test_messages_are_those_of_the_prompt_and_the_rest(folder, tmp_path):
+def test_messages_are_the_prompt_and_the_response(folder, tmp_path):
     report = export(ExportConfig(source=folder, format="messages", out=tmp_path / "chat.jsonl"))
     written = [json.loads(line) for line in (tmp_path / "chat.jsonl").read_text().splitlines()]
     for row, one in zip(written, read_episodes(folder / "golden.jsonl"), strict=True):
@@ -132,7 +132,7 @@ def test_instructions_become_the_system_message():
     assert messages[2]["content"].startswith("<think>\n```python\nprint(42)")
 
 
-def test_a_prompt_in_another_template_is_refused():
+def test_a_prompt_in_another_template_is_an_error():
     with pytest.raises(ValueError, match="'p1': its prompt is neither ChatML"):
         message_row(run(prompt="[INST] How many chairs? [/INST]"))
     forged = "<|im_start|>user\na<|im_end|>\nb<|im_end|>\n<|im_start|>assistant\n<think>\n"
@@ -152,7 +152,7 @@ def test_a_trajectory_without_ids_has_no_mask_and_the_error_names_the_fix(copy):
     assert export(ExportConfig(source=folder, format="messages")).estimated
 
 
-def test_runs_that_are_too_long_are_left_out_whole_and_named(folder, tmp_path):
+def test_too_long_trajectories_are_skipped_and_listed(folder, tmp_path):
     lengths = {run.problem.id: len(run.transcript.ids) for run in read_episodes(folder / "golden.jsonl")}
     most = sorted(lengths.values())[len(lengths) // 2]
     report = export(ExportConfig(source=folder, format="trl", out=tmp_path / "trl.parquet", max_tokens=most))
@@ -162,7 +162,7 @@ def test_runs_that_are_too_long_are_left_out_whole_and_named(folder, tmp_path):
     assert sorted(written) == sorted(length for length in lengths.values() if length <= most)
 
 
-def test_trajectories_that_reviewers_rejected_are_left_out_with_the_reason(folder, tmp_path):
+def test_trajectories_rejected_in_review_are_skipped_with_the_reason(folder, tmp_path):
     ids = [run.problem.id for run in read_episodes(folder / "golden.jsonl")]
     rejected = {ids[1]: "a leak", "of-no-golden-run": "a leak"}
     config = ExportConfig(source=folder, format="verl-sft", out=tmp_path / "a.parquet", rejected=rejected)
@@ -175,7 +175,7 @@ def test_trajectories_that_reviewers_rejected_are_left_out_with_the_reason(folde
 
 
 @pytest.mark.parametrize("format", ["verl-sft", "verl-rl"])
-def test_evaluation_questions_are_left_out_and_named(folder, tmp_path, format):
+def test_evaluation_questions_are_skipped_and_listed(folder, tmp_path, format):
     runs = read_episodes(folder / "golden.jsonl")
     taken, edited = runs[1].problem, runs[4].problem
     evaluation = tmp_path / "evaluation"
@@ -195,7 +195,7 @@ def test_evaluation_questions_are_left_out_and_named(folder, tmp_path, format):
     assert runs[0].problem.id in text
 
 
-def test_held_out_problems_are_left_out_of_training(copy, tmp_path):
+def test_held_out_problems_are_excluded_from_training(copy, tmp_path):
     (heldout,) = generate(["diet"], split="heldout", seed=1, limit=1)
     folder = copy(run(), run(problem=heldout))
     report = export(ExportConfig(source=folder, format="trl"))
@@ -209,7 +209,7 @@ def test_held_out_problems_are_left_out_of_training(copy, tmp_path):
     assert rows(config.file)[0]["extra_info"]["split"] == "heldout"
 
 
-def test_a_problem_goes_to_grpo_with_its_answers_and_whole(tmp_path):
+def test_grpo_rows_contain_the_complete_problem(tmp_path):
     problems = [
         *generate(["all"], split="train", seed=2, limit=12),
         Problem(id="é", question="Q?", answers=(5.0, "infeasible"), source="mine", rule="orlm"),
@@ -250,7 +250,7 @@ def test_grpo_prompts_explain_the_protocol_to_models_that_do_not_know_it(folder,
     assert roles(replace(config, source=served, out=tmp_path / "c.parquet")) == ["system", "user"]
 
 
-def test_all_problems_of_a_curation_go_to_grpo_golden_or_not(folder, copy, tmp_path):
+def test_grpo_rows_include_problems_without_golden_trajectories(folder, copy, tmp_path):
     half = copy()
     lines = (folder / "episodes.jsonl").read_text().splitlines(keepends=True)
     (half / "episodes.jsonl").write_text(lines[0] + lines[1] + lines[1] + lines[2][:-30])
@@ -292,12 +292,12 @@ def test_without_pyarrow_the_extra_is_named_before_any_work(copy, monkeypatch):
         ({"format": "verl-rl", "rejected": {}}, "reviewers reject trajectories, but verl-rl has only prompts"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(tmp_path, settings, message):
+def test_invalid_export_settings_are_errors(tmp_path, settings, message):
     with pytest.raises(ValueError, match=message):
         ExportConfig(**{"source": tmp_path, "format": "trl", **settings})
 
 
-def test_a_source_or_file_that_does_not_fit_is_named_with_what_would(copy, tmp_path):
+def test_error_for_an_unsuitable_source_names_the_fix(copy, tmp_path):
     def refused(**settings):
         with pytest.raises(ValueError) as caught:  # noqa: PT011
             export(ExportConfig(**{"format": "trl", **settings}))

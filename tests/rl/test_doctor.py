@@ -94,7 +94,7 @@ def state(folder, check, baseline=None):
     return verdict.state, verdict.figure
 
 
-def test_a_healthy_run_has_no_problem_and_nothing_to_try(tmp_path):
+def test_a_healthy_run_has_no_problems_or_remedies(tmp_path):
     grpo(tmp_path / "grpo")
     evaluation(tmp_path / "eval-base")
     evaluation(tmp_path / "eval-sft", complex_families=0.55, tokens=280)
@@ -130,7 +130,7 @@ def test_missing_figures_are_not_measured_and_never_ok(tmp_path):
         (0.44, 0.1, "warning"),
     ],
 )
-def test_a_fall_of_the_complex_difficulty_is_a_problem_where_it_is_no_luck(tmp_path, now, spread, expected):
+def test_a_significant_drop_on_complex_problems_is_a_problem(tmp_path, now, spread, expected):
     base = evaluation(tmp_path / "before", complex_families=0.5, spread=spread)
     after = evaluation(tmp_path / "after", complex_families=now)
     assert state(after, "complex problems", base) == (expected, f"pass@1 50.0% -> {now:.1%} (rule sirl)")
@@ -149,7 +149,7 @@ def test_a_fall_of_the_complex_difficulty_is_a_problem_where_it_is_no_luck(tmp_p
         (lambda step: float("nan"), "not measured"),
     ],
 )
-def test_a_reward_has_to_rise_unless_it_is_high(tmp_path, reward, expected):
+def test_a_flat_reward_is_a_problem_unless_it_is_high(tmp_path, reward, expected):
     assert state(grpo(tmp_path / "grpo", critic__rewards__mean=reward), "reward flat")[0] == expected
 
 
@@ -170,7 +170,7 @@ def test_a_few_steps_are_too_few_for_a_trend(tmp_path):
         ({}, "not calibrated"),
     ],
 )
-def test_other_figures_suggest_why_a_reward_is_flat(tmp_path, changed, cause):
+def test_other_figures_suggest_the_cause_of_a_flat_reward(tmp_path, changed, cause):
     folder = grpo(tmp_path / "grpo", critic__rewards__mean=lambda step: 0.3, **changed)
     (verdict,) = [one for one in examine(folder) if one.check == "reward flat"]
     assert cause in verdict.cause
@@ -186,7 +186,7 @@ def test_groups_without_variance_are_too_easy_or_too_hard(tmp_path, reward, word
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(0.75, "ok"), (1.05, "ok"), (1.2, "warning"), (1.4, "problem")])
-def test_runs_that_grow_are_seen_in_evaluations_and_in_training(tmp_path, factor, expected):
+def test_growing_responses_are_detected_in_evaluations_and_training(tmp_path, factor, expected):
     base, after = evaluation(tmp_path / "before", tokens=200), evaluation(tmp_path / "after", tokens=200 * factor)
     assert state(after, "verbosity", base)[0] == expected
     growing = grpo(tmp_path / "grpo", response_length__mean=lambda step: 200 if step < 10 else 200 * factor)
@@ -194,7 +194,7 @@ def test_runs_that_grow_are_seen_in_evaluations_and_in_training(tmp_path, factor
 
 
 @pytest.mark.parametrize(("failing", "expected"), [(5, "ok"), (15, "warning"), (40, "problem")])
-def test_failing_programs_are_seen_everywhere(tmp_path, failing, expected):
+def test_failing_programs_are_detected_in_all_kinds_of_runs(tmp_path, failing, expected):
     statuses = {"ok": 100 - failing, "error": failing - 2, "timeout": 2}
     after = evaluation(tmp_path / "after", statuses=statuses)
     figure = f"{failing:.1f}% of programs (error {failing - 2:.1f}%, timeout 2.0%)"
@@ -210,13 +210,13 @@ def test_failing_programs_are_seen_everywhere(tmp_path, failing, expected):
     ("tokens", "expected"),
     [((3, 0, 2), "ok"), ((10, 8, 9), "warning"), ((30, 20, 25), "problem"), ((20, 0, 0, 0, 0), "warning")],
 )
-def test_hints_stay_light(tmp_path, tokens, expected):
+def test_a_large_hint_share_is_a_problem(tmp_path, tokens, expected):
     folder = curation(tmp_path / "curate", [golden(hints=one) for one in tokens])
     assert state(folder, "hint share")[0] == expected
 
 
 @pytest.mark.parametrize(("unbacked", "expected"), [(0, "ok"), (2, "warning"), (5, "problem")])
-def test_answers_that_no_solver_gave_are_seen_everywhere(tmp_path, unbacked, expected):
+def test_unbacked_answers_are_detected_in_all_kinds_of_runs(tmp_path, unbacked, expected):
     runs = [golden(hints=0, backed=number >= unbacked) for number in range(10)]
     figure = f"{unbacked * 10:.1f}% of"
     curated = state(curation(tmp_path / "curate", runs), "answers unbacked")
@@ -227,17 +227,17 @@ def test_answers_that_no_solver_gave_are_seen_everywhere(tmp_path, unbacked, exp
     assert trained == (expected, f"{figure} right answers")
 
 
-def test_a_sandbox_that_fails_runs_is_a_problem(tmp_path):
+def test_trajectories_lost_to_the_sandbox_are_a_problem(tmp_path):
     assert state(evaluation(tmp_path / "after", lost=5), "runs lost") == ("warning", "5.0% of trajectories")
     assert state(grpo(tmp_path / "grpo", storm__infrastructure=lambda step: 0.2), "runs lost")[0] == "problem"
 
 
-def test_only_the_last_third_counts_for_shares(tmp_path):
-    mended = grpo(tmp_path / "grpo", storm__failed_executions=lambda step: 0.9 if step <= 12 else 0.02)
-    assert state(mended, "programs failing") == ("ok", "2.0% of programs")
+def test_shares_use_only_the_last_third_of_the_steps(tmp_path):
+    repaired = grpo(tmp_path / "grpo", storm__failed_executions=lambda step: 0.9 if step <= 12 else 0.02)
+    assert state(repaired, "programs failing") == ("ok", "2.0% of programs")
 
 
-def test_metrics_are_read_while_they_are_written_and_a_repeated_step_counts_once(tmp_path):
+def test_growing_metrics_are_read_and_repeated_steps_count_once(tmp_path):
     folder = grpo(tmp_path / "grpo", storm__infrastructure=lambda step: 0.5)
     text = (folder / "metrics.jsonl").read_text()
     again = "".join(json.dumps({"step": step, "data": {"storm/infrastructure": 0.0}}) + "\n" for step in range(1, 21))
@@ -246,7 +246,7 @@ def test_metrics_are_read_while_they_are_written_and_a_repeated_step_counts_once
     assert state(folder, "reward flat")[1].endswith("over 20 steps")
 
 
-def test_runs_are_found_by_their_files_and_the_baseline_by_its_name_or_as_given(tmp_path):
+def test_runs_and_the_baseline_are_found_in_a_folder(tmp_path):
     for name in ("eval-base", "eval-sft", "eval-grpo"):
         evaluation(tmp_path / "all" / name)
     sft = tmp_path / "all" / "sft"
@@ -269,14 +269,14 @@ def test_runs_are_found_by_their_files_and_the_baseline_by_its_name_or_as_given(
         ("golden.jsonl", "{}\n", "/golden.jsonl:1: written by another version of storm"),
     ],
 )
-def test_a_folder_that_cannot_be_read_is_named(tmp_path, file, content, message):
+def test_error_for_an_invalid_folder_names_it(tmp_path, file, content, message):
     (tmp_path / file).write_text(content)
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         examine(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path}{message}")
 
 
-def test_an_invalid_run_or_baseline_is_named(tmp_path):
+def test_error_for_an_invalid_run_or_baseline_names_it(tmp_path):
     after = evaluation(tmp_path / "after")
     with pytest.raises(ValueError, match="nowhere: no such folder; give a run folder"):
         examine(tmp_path / "nowhere")

@@ -48,47 +48,47 @@ def exported(checkpoint, tmp_path_factory):
     return out
 
 
-def test_the_exported_model_writes(exported):
+def test_the_exported_model_generates(exported):
     nano = Nano(exported)
     prompt = nano.render([{"role": "user", "content": "How many?"}])
     assert nano.generate(prompt, stop=(), max_tokens=8, sampling=Sampling(seed=1)).ids
     assert nano.sampling == Nano(built_in("nano-base")).sampling
 
 
-def test_a_weight_takes_two_bytes(exported, checkpoint):
+def test_weights_are_stored_in_two_bytes(exported, checkpoint):
     weights = sum(
         parameter.numel() for parameter in transformers.AutoModelForCausalLM.from_pretrained(checkpoint).parameters()
     )
     assert (exported / "model.onnx.data").stat().st_size < 2 * weights + 20_000
 
 
-def test_no_file_names_a_path_of_this_machine(exported, checkpoint):
+def test_exported_files_contain_no_local_paths(exported, checkpoint):
     for file in exported.iterdir():
         content = file.read_bytes()
         assert str(checkpoint).encode() not in content
         assert b"nano-export-" not in content
 
 
-def test_a_path_of_this_machine_is_refused(tmp_path):
+def test_a_local_path_in_a_file_is_an_error(tmp_path):
     (tmp_path / "config.json").write_text('{"made from": "/somewhere/private/checkpoint"}')
     with pytest.raises(ValueError, match=r"config\.json contains /somewhere/private"):
         module._check_paths(tmp_path, (module.Path("/somewhere/private"),))
 
 
-def test_logits_that_differ_are_refused_and_nothing_is_written(checkpoint, tmp_path, monkeypatch):
+def test_differing_logits_are_an_error_and_write_nothing(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "TOLERANCE", 0.0)
     with pytest.raises(ValueError, match="a logit differs by"):
         module.export(checkpoint, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_checkpoint_without_its_tokenizer_is_refused(checkpoint, tmp_path):
+def test_a_checkpoint_without_a_tokenizer_is_an_error(checkpoint, tmp_path):
     shutil.copyfile(checkpoint / "config.json", tmp_path / "config.json")
     with pytest.raises(ValueError, match=r"tokenizer\.json is missing"):
         module.export(tmp_path, tmp_path / "out")
 
 
-def test_a_missing_package_is_named_with_the_extra(checkpoint, tmp_path, monkeypatch):
+def test_error_for_a_missing_package_names_the_extra(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ValueError, match=r"onnx cannot be imported .*pip install 'storm-calm\[nano\]'"):
         module.export(checkpoint, tmp_path / "out")

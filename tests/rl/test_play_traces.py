@@ -38,7 +38,7 @@ def played(sandbox, renderer):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_right_program_finds_the_confirmed_answer(name, sandbox):
+def test_the_correct_program_finds_the_confirmed_answer(name, sandbox):
     for instance in itertools.islice(instances([FAMILIES[name]], split="train", seed=8), 6):
         printed = sandbox.run(program(name, instance.data).code).stdout.strip()
         (answer,) = instance.problem().answers
@@ -48,7 +48,7 @@ def test_the_right_program_finds_the_confirmed_answer(name, sandbox):
             assert float(printed) == pytest.approx(answer, rel=1e-6, abs=1e-6)
 
 
-def test_traces_that_are_right_score_and_the_others_mostly_do_not(played):
+def test_correct_traces_score_1_and_flawed_ones_mostly_0(played):
     right = [score(t.episode).reward for t in played if t.hinted or t.kind not in TRIGGER_OF]
     flawed = [score(t.episode).reward for t in played if not t.hinted and t.kind in TRIGGER_OF]
     assert set(right) == {1.0}
@@ -61,7 +61,7 @@ def test_every_trace_ends_with_an_answer_within_the_context(played, renderer):
     assert max(len(trace.episode.transcript.ids) for trace in played) < renderer.context
 
 
-def test_a_hint_takes_the_place_of_the_flaw_and_nothing_before_it_is_learned(played):
+def test_a_hint_replaces_the_flaw_and_learning_starts_after_it(played):
     hinted = [trace for trace in played if trace.hinted]
     assert hinted
     for trace in hinted:
@@ -74,7 +74,7 @@ def test_a_hint_takes_the_place_of_the_flaw_and_nothing_before_it_is_learned(pla
         assert intervention.removed not in trace.episode.transcript.text[intervention.cut :]
 
 
-def test_segments_are_encoded_each_by_itself_as_at_run_time(played, renderer):
+def test_segments_are_encoded_separately(played, renderer):
     for trace in played[:40]:
         for span in trace.episode.transcript.spans:
             if span.source == "prompt":
@@ -83,7 +83,7 @@ def test_segments_are_encoded_each_by_itself_as_at_run_time(played, renderer):
                 assert renderer.encode(span.text)[0] == span.ids
 
 
-def test_every_kind_of_flaw_can_be_played_somewhere(sandbox, renderer):
+def test_every_kind_of_flaw_can_be_played(sandbox, renderer):
     env = SolverEnv(sandbox, renderer)
     shown = set()
     for number, instance in enumerate(itertools.islice(instances(list(FAMILIES.values()), split="train", seed=5), 72)):
@@ -96,7 +96,7 @@ def test_every_kind_of_flaw_can_be_played_somewhere(sandbox, renderer):
     assert shown == {kind for difficulty in MIX.values() for kind in difficulty}
 
 
-def test_a_trace_that_an_instance_cannot_show_is_refused(sandbox, renderer):
+def test_an_unsuitable_instance_is_an_error(sandbox, renderer):
     instance = next(instances([FAMILIES["assignment"]], split="train", seed=1))
     env = SolverEnv(sandbox, renderer)
     for kind, hinted in (("mended_zero", False), ("direct", True), ("wrong_type", False)):
@@ -104,12 +104,12 @@ def test_a_trace_that_an_instance_cannot_show_is_refused(sandbox, renderer):
             play(env, instance, instance.problem(), kind, hinted=hinted, rng=random.Random(1))
 
 
-def test_the_stated_rates_are_shares():
+def test_rates_of_the_mix_sum_to_1():
     for mix in MIX.values():
         assert sum(mix.values()) == pytest.approx(1)
 
 
-def test_a_corpus_is_the_same_for_the_same_seed_and_survives_the_disk(renderer, tmp_path):
+def test_a_corpus_is_reproducible_and_round_trips_through_a_file(renderer, tmp_path):
     corpus = build(renderer, count=24, seed=1, workers=2)
     again = build(renderer, count=24, seed=1, workers=2)
     corpus.save(tmp_path / "corpus.npz")
@@ -131,7 +131,7 @@ def test_outputs_prompts_and_hints_are_never_learned(played):
         assert all(source == "model" for source, one in zip(sources, learn, strict=True) if one)
 
 
-def test_a_number_is_encoded_in_single_digits_and_a_line_break_is_its_own_token(tmp_path):
+def test_digits_and_line_breaks_are_single_tokens(tmp_path):
     tokenizer = train_tokenizer(["x = [12, 345]\nprint(x)\n"] * 50)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     ids, ends = NanoRenderer(tmp_path / "tokenizer.json").encode("12345\n\n")

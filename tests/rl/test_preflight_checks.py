@@ -46,16 +46,16 @@ def sft(**changes):
         ([sft(input_ids=[5] * 9, loss_mask=[1] * 9)], r"row 0 has 9 tokens, more than data\.max_length=8"),
     ],
 )
-def test_a_data_set_that_cannot_be_learned_is_named(tmp_path, rows, message):
+def test_error_for_an_invalid_dataset_names_it(tmp_path, rows, message):
     with pytest.raises(ValueError, match=message):
         check_sft_data(parquet(tmp_path / "d.parquet", rows), vocabulary=1024, longest=8)
 
 
-def test_a_good_data_set_is_counted(tmp_path):
+def test_rows_of_a_valid_dataset_are_counted(tmp_path):
     assert check_sft_data(parquet(tmp_path / "d.parquet", [sft(), sft()]), vocabulary=8, longest=3) == 2
 
 
-def test_invalid_files_are_named(tmp_path):
+def test_errors_for_invalid_files_name_them(tmp_path):
     with pytest.raises(ValueError, match="no such file; make it with `storm export"):
         check_sft_data(tmp_path / "none.parquet", vocabulary=8, longest=8)
     (tmp_path / "text.parquet").write_text("no")
@@ -67,7 +67,7 @@ def test_invalid_files_are_named(tmp_path):
         check_sft_data(tmp_path / "empty.parquet", vocabulary=8, longest=8)
 
 
-def test_problems_that_cannot_be_trained_on_are_named(tmp_path, renderer, workshop):
+def test_errors_for_invalid_problems_name_them(tmp_path, renderer, workshop):
     def check(change=None, **budgets):
         (row,) = rl_rows([workshop])
         if change:
@@ -97,7 +97,7 @@ def test_problems_that_cannot_be_trained_on_are_named(tmp_path, renderer, worksh
         check(response=10)
 
 
-def test_a_model_without_the_marks_of_chatml_is_refused(tmp_path, nano):
+def test_a_model_without_chatml_tokens_is_an_error(tmp_path, nano):
     with pytest.raises(ValueError, match=r"no config\.json in it"):
         check_model(tmp_path, "")
     shutil.copyfile(nano / "config.json", tmp_path / "config.json")
@@ -110,13 +110,13 @@ def test_a_model_without_the_marks_of_chatml_is_refused(tmp_path, nano):
         check_model(tmp_path, "")
 
 
-def test_an_unknown_rule_is_named():
+def test_error_for_an_unknown_rule_names_it():
     check_rule("paper")
     with pytest.raises(ValueError, match=r"storm\.rule is 'exact'; give one of paper"):
         check_rule("exact")
 
 
-def test_the_last_checkpoint_is_found_and_a_damaged_one_is_an_error_that_changes_nothing(tmp_path):
+def test_the_last_checkpoint_is_found_and_a_damaged_one_is_an_error(tmp_path):
     assert check_checkpoints(tmp_path) == 0
     tracker = tmp_path / "latest_checkpointed_iteration.txt"
     tracker.write_text("4")
@@ -136,13 +136,13 @@ def test_the_last_checkpoint_is_found_and_a_damaged_one_is_an_error_that_changes
         check_checkpoints(tmp_path)
 
 
-def test_a_disk_without_room_for_the_checkpoints_is_named(tmp_path):
+def test_error_for_too_little_disk_space_names_the_disk(tmp_path):
     check_disk(tmp_path / "new" / "run", 1000, 2)
     with pytest.raises(ValueError, match=r"GB free on its disk, but checkpoints take up to .* free some space"):
         check_disk(tmp_path / "new" / "run", 10**15, 2)
 
 
-def test_a_disk_that_is_full_is_named_beside_what_ended_a_run(tmp_path):
+def test_a_full_disk_is_added_to_the_error_of_a_run(tmp_path):
     assert lack_of_room(tmp_path, 1000) == ""
     assert re.search(
         r"the disk of .* is full: \d+ MB free, but a checkpoint takes \d+; free some space",

@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_weights(trained, corpus, tmp_path):
     assert (tmp_path / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
 
 
-def test_a_checkpoint_opens_in_transformers_with_the_prompt_of_the_environment(trained, tmp_path):
+def test_a_checkpoint_loads_in_transformers_with_the_environments_prompt(trained, tmp_path):
     save(trained, Tokenizer.from_file(str(TOKENIZER)), tmp_path, temperature=0.5)
     model, tokenizer = AutoModelForCausalLM.from_pretrained(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
     assert model.generation_config.temperature == 0.5
@@ -63,7 +63,7 @@ def test_a_checkpoint_opens_in_transformers_with_the_prompt_of_the_environment(t
     assert tuple(ids) == NanoRenderer(TOKENIZER).encode_marked(rendered)[0]
 
 
-def test_targets_are_the_next_tokens_where_they_are_learned_and_nothing_else():
+def test_targets_are_the_learned_next_tokens():
     corpus = Corpus(
         ids=np.array([5, 6, 7, 8, 9, 10, 11], dtype=np.uint16),
         learn=np.array([0, 0, 1, 1, 0, 1, 0], dtype=np.uint8),
@@ -76,7 +76,7 @@ def test_targets_are_the_next_tokens_where_they_are_learned_and_nothing_else():
     assert targets.tolist() == [[10, IGNORED, IGNORED, IGNORED], [IGNORED, 7, 8, IGNORED]]
 
 
-def test_flawed_traces_are_left_out_while_only_right_ones_count(corpus):
+def test_right_only_batches_exclude_flawed_traces(corpus):
     flawed = Corpus(
         ids=corpus.ids, learn=corpus.learn, starts=corpus.starts, labels=corpus.labels,
         right=np.arange(len(corpus.right)) % 3 == 0,
@@ -88,7 +88,7 @@ def test_flawed_traces_are_left_out_while_only_right_ones_count(corpus):
     assert seen == 100
 
 
-def test_a_drill_repeats_its_sentence_or_lists_its_numbers_in_order():
+def test_a_drill_copies_a_sentence_or_its_numbers():
     lists = 0
     for sentence, copy in itertools.islice(drills(5), 200):
         numbers = [int(n.replace(",", "")) for n in re.findall(r"\d{1,3}(?:,\d{3})+|\d+", sentence)]

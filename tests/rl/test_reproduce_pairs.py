@@ -32,12 +32,12 @@ def pairs(renderer, problems):
         return list(plain_pairs(wanted, seed=SEED, problems=COUNT, renderer=renderer, sandbox=sandbox))
 
 
-def test_they_are_the_requested_problems_in_order(pairs, problems):
+def test_pairs_are_the_requested_problems_in_order(pairs, problems):
     assert [pair.problem for pair in pairs] == problems[1:]
     assert {pair.problem.family for pair in pairs} == set(FAMILIES)
 
 
-def test_each_is_one_program_without_a_word_before_it_and_the_right_answer(pairs):
+def test_each_pair_is_one_program_and_the_correct_answer(pairs):
     for pair in pairs:
         assert score(pair).reward == 1.0
         assert [span.source for span in pair.transcript.spans] == ["prompt", "model", "tool", "model"]
@@ -50,7 +50,7 @@ def test_each_is_one_program_without_a_word_before_it_and_the_right_answer(pairs
         assert answer == f"</think>\nThe answer is \\boxed{{{pair.executions[0].stdout.strip()}}}."
 
 
-def test_model_text_has_a_loss_and_prompt_and_output_have_none(pairs, renderer):
+def test_only_model_text_has_a_loss(pairs, renderer):
     for pair in pairs:
         row = sft_row(pair)
         learned = [id for id, bit in zip(row["input_ids"], row["loss_mask"], strict=True) if bit]
@@ -59,7 +59,7 @@ def test_model_text_has_a_loss_and_prompt_and_output_have_none(pairs, renderer):
         assert len(row["input_ids"]) == len(row["loss_mask"]) == pair.transcript.count()
 
 
-def test_a_program_with_a_wrong_result_is_named(renderer, problems):
+def test_error_for_a_wrong_program_names_it(renderer, problems):
     class Broken:
         def run(self, code, *, limits=None, **others):
             return sandbox.run("print(-1)", limits=limits)

@@ -49,13 +49,13 @@ def test_accuracy_is_over_problems_and_seeds_by_difficulty(figures):
     assert grpo["easy"].low < grpo["easy"].mean < grpo["easy"].high
 
 
-def test_seeds_do_not_make_problems_more(tmp_path, figures):
+def test_more_seeds_do_not_narrow_the_interval(tmp_path, figures):
     one = collect(reproduction(tmp_path, seeds=(0,)))
     widths = [found.models["sft"].accuracy["all"] for found in (one, figures)]
     assert widths[1].high - widths[1].low == pytest.approx(widths[0].high - widths[0].low, abs=0.02)
 
 
-def test_a_difference_is_paired_over_the_problems_and_seeds_that_both_have(figures):
+def test_a_difference_is_paired_over_shared_problems_and_seeds(figures):
     base, sft = figures.runs["base"], figures.runs["sft"]
     found = contrast("right", ((-1, base), (1, sft)))
     assert found.mean == pytest.approx(sum((33 - 36 + 4, 38 - 36 + 31 - 30, 40 - 36 + 32 - 30)) / 360, abs=0.02)
@@ -64,7 +64,7 @@ def test_a_difference_is_paired_over_the_problems_and_seeds_that_both_have(figur
     assert contrast("right", ((-1, {0: base[0]}), (1, {2: sft[2]}))) is None
 
 
-def test_flaws_programs_and_tokens_are_those_of_the_evaluations(figures):
+def test_behaviour_figures_come_from_the_evaluations(figures):
     base, plain = figures.models["base"], figures.models["plain-sft"]
     # Of 24 and 30 wrong trajectories 60 % are guesses by hand, which the rules find.
     assert base.first_finding["manual_computation"] == pytest.approx((14 + 18) / 120, abs=1e-6)
@@ -74,7 +74,7 @@ def test_flaws_programs_and_tokens_are_those_of_the_evaluations(figures):
     assert (plain.behaviour["flawed"], plain.behaviour["executions"]) == (0.0, 1.0)
 
 
-def test_results_like_the_papers_agree(figures):
+def test_results_like_the_papers_agree_with_its_claims(figures):
     found = claims(figures)
     agreeing = {SFT, GRPO, LESS, CLASS_1, PLAIN}
     assert {number for number, claim in enumerate(found) if claim.verdict == "agrees"} == agreeing
@@ -93,8 +93,8 @@ def test_programs_longer_than_guesses_differ_from_the_paper_with_a_reason(figure
 
 
 def test_an_sft_that_removes_most_flaws_differs_with_a_reason(tmp_path):
-    mended = {"easy": 0.95, "complex": 0.92, "guessed": 0.2}
-    found = compared(tmp_path, sft=mended, grpo={"easy": 0.95, "complex": 0.93, "guessed": 0.0})
+    repaired = {"easy": 0.95, "complex": 0.92, "guessed": 0.2}
+    found = compared(tmp_path, sft=repaired, grpo={"easy": 0.95, "complex": 0.93, "guessed": 0.0})
     assert found[SFT].verdict == "differs"
     assert (
         "95 golden trajectories per seed are enough to unlearn them: hints turned 57.0 % correct into 95.0 %"
@@ -104,7 +104,7 @@ def test_an_sft_that_removes_most_flaws_differs_with_a_reason(tmp_path):
     assert found[GRPO].reason.startswith("after SFT only 6.7 % of answers are wrong, and in 25.0 % of groups")
 
 
-def test_a_base_model_that_climbs_as_high_without_sft_differs(tmp_path):
+def test_a_base_model_with_equal_gains_without_sft_differs(tmp_path):
     found = compared(tmp_path, **{"grpo-base": {"easy": 0.97, "complex": 0.97, "guessed": 0.0}})
     assert found[LESS].verdict == "differs"
     assert found[LESS].measured.startswith("ends at 96.7 % without SFT, at 80.0 % with it (-16.7 points, ")
@@ -123,7 +123,7 @@ def test_flaws_that_fall_with_grpo_alone_are_not_credited_to_sft(tmp_path):
     assert found[CLASS_1].reason.startswith("SFT left most of them")
 
 
-def test_a_tiny_run_is_inconclusive(tmp_path):
+def test_a_tiny_reproduction_is_inconclusive(tmp_path):
     out = reproduction(tmp_path, problems=PROBLEMS[:24], config=QUICK)
     figures = collect(out)
     assert is_small(figures)
@@ -133,7 +133,7 @@ def test_a_tiny_run_is_inconclusive(tmp_path):
         assert "This run is too small to show anything." in (out / name).read_text()
 
 
-def test_missing_measurements_and_unfinished_stages_are_named(tmp_path):
+def test_missing_measurements_and_unfinished_stages_are_listed(tmp_path):
     folder = tmp_path / "seed-0"
     evaluated(folder, "base", **LIKE_THE_PAPER["base"])
     evaluated(folder, "sft", **LIKE_THE_PAPER["sft"])
@@ -171,7 +171,7 @@ def test_the_page_is_self_contained_and_has_table_plots_claims_and_times(paper, 
     assert {"runs", "problems"} & facts.keys() == set()
 
 
-def test_the_markdown_is_two_tables_whose_rows_have_equal_columns(paper, facts):
+def test_markdown_tables_have_rows_of_equal_width(paper, facts):
     lines = (paper / "report.md").read_text().splitlines()
     assert lines[3].startswith("| SFT | 63.9 % (52-76), seeds 61.7-66.7 | 51.7 %")
     tables = [line for line in lines if line.startswith("|")]
@@ -180,7 +180,7 @@ def test_the_markdown_is_two_tables_whose_rows_have_equal_columns(paper, facts):
     assert len(tables) == 7 + 9
 
 
-def test_the_doctor_is_asked_about_every_seed(figures, paper, facts):
+def test_the_doctor_examines_every_seed(figures, paper, facts):
     assert set(figures.verdicts) == {0, 1, 2}
     harmed = [
         one for one in facts["verdicts"]["1"] if (one["check"], one["run"]) == ("complex problems", "eval-plain-sft")

@@ -23,7 +23,7 @@ TINY = ReproduceConfig(problems=4, epochs=1, steps=2, heldout=3)
 
 @pytest.fixture
 def scripts(tmp_path, monkeypatch):
-    """The folder of the stubs."""
+    """Return the folder of the stubs."""
     return stubs(tmp_path / "scripts", monkeypatch)
 
 
@@ -34,7 +34,9 @@ def calls(scripts):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A reproduction with real stages up to the evaluation of the SFT model, its progress reports, and its commands."""
+    """Run a reproduction with real stages up to the evaluation of the SFT model. Return its folder, progress reports
+    and commands.
+    """
     folder = tmp_path_factory.mktemp("made")
     reports = []
     with pytest.MonkeyPatch.context() as patch:
@@ -46,12 +48,12 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def out(made, tmp_path):
-    """A copy that tests may change."""
+    """Return a copy that tests may change."""
     shutil.copytree(made[0], tmp_path / "out")
     return tmp_path / "out"
 
 
-def test_every_stage_leaves_its_result_its_settings_and_its_seconds(made):
+def test_every_stage_records_result_settings_and_seconds(made):
     out, reports, called = made
     folder = out / "seed-3"
     for name in ("curate", "export", "sft", "eval-sft"):
@@ -79,7 +81,7 @@ def test_every_stage_leaves_its_result_its_settings_and_its_seconds(made):
     assert any(one.message.endswith("golden") for one in reports if one.stage == "curate")
 
 
-def test_plain_pairs_are_of_as_many_problems_as_golden_runs(made):
+def test_there_are_as_many_plain_pairs_as_golden_trajectories(made):
     import pyarrow.parquet
 
     golden, plain = (
@@ -90,7 +92,7 @@ def test_plain_pairs_are_of_as_many_problems_as_golden_runs(made):
     assert plain == golden
 
 
-def test_what_is_finished_is_not_run_again(out, scripts):
+def test_finished_stages_are_not_run_again(out, scripts):
     before = {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()}
     reports = []
     reproduce(TINY, out, seeds=(3,), stages=("curate", "export", "sft", "eval-sft"), on_progress=reports.append)
@@ -98,7 +100,7 @@ def test_what_is_finished_is_not_run_again(out, scripts):
     assert (reports, calls(scripts)) == ([], [])
 
 
-def test_grpo_starts_from_the_sft_model_or_the_base_model_with_equal_steps_and_the_seed(out, scripts):
+def test_both_grpo_stages_use_equal_steps_and_the_same_seed(out, scripts):
     reproduce(TINY, out, seeds=(3,), stages=("grpo", "grpo-base"))
     folder = out / "seed-3"
     assert [(call[0], call[4], call[6], *call[7:]) for call in calls(scripts)] == [
@@ -114,7 +116,7 @@ def test_a_stage_whose_result_is_missing_runs_again(out, scripts):
     assert read_record(out / "seed-3", "sft").sessions == 1
 
 
-def test_a_changed_setting_of_a_finished_stage_is_named_before_anything_runs(out, scripts):
+def test_a_changed_setting_of_a_finished_stage_is_an_error_before_any_run(out, scripts):
     with pytest.raises(ValueError, match=r"seed-3: stage sft is finished with other settings \(epochs: 1 -> 2\); use"):
         reproduce(replace(TINY, epochs=2), out, seeds=(3,))
     with pytest.raises(ValueError, match=r"stage curate is finished with other settings \(problems: 4 -> 5\)"):
@@ -125,7 +127,7 @@ def test_a_changed_setting_of_a_finished_stage_is_named_before_anything_runs(out
     assert "trainer.total_training_steps=3" in calls(scripts)[0]
 
 
-def test_a_failed_stage_is_named_with_its_log_and_can_be_resumed(out, scripts):
+def test_error_for_a_failed_stage_has_its_log_and_the_stage_can_be_resumed(out, scripts):
     (scripts / "fail").touch()
     with pytest.raises(StageFailedError) as caught:
         reproduce(TINY, out, seeds=(3,), stages=("plain-sft",))
@@ -151,16 +153,16 @@ def test_a_command_that_writes_no_model_has_failed(out, scripts):
     assert not read_record(out / "seed-3", "plain-sft").finished
 
 
-def test_ctrl_c_reaches_the_command_and_is_waited_for(out, scripts):
+def test_ctrl_c_is_forwarded_to_the_command(out, scripts):
     (scripts / "stop").touch()
     with pytest.raises(KeyboardInterrupt):
         reproduce(TINY, out, seeds=(3,), stages=("grpo",))
-    assert (scripts / "told").exists()
+    assert (scripts / "interrupted").exists()
     assert (out / "seed-3" / "stages" / "grpo.err").read_text() == "train: stopped\n"
     assert not read_record(out / "seed-3", "grpo").finished
 
 
-def test_the_error_of_a_command_is_its_last_line_of_this_session(scripts, tmp_path):
+def test_the_error_of_a_command_is_its_last_line(scripts, tmp_path):
     log = tmp_path / "log"
     for file in (log, tmp_path / "log.err"):
         file.write_text("of yesterday\n")
@@ -170,7 +172,7 @@ def test_the_error_of_a_command_is_its_last_line_of_this_session(scripts, tmp_pa
     assert log.read_text() == "of yesterday\n22 golden runs\n"
 
 
-def test_a_missing_earlier_stage_is_named(tmp_path):
+def test_error_for_a_missing_earlier_stage_names_it(tmp_path):
     with pytest.raises(ValueError, match="stage sft needs export, which is not finished; add export to --stages"):
         reproduce(TINY, tmp_path / "out", seeds=(0,), stages=("sft",))
     with pytest.raises(ValueError, match="unknown stage 'eval'; known: curate, export, eval-base, sft"):
@@ -178,13 +180,13 @@ def test_a_missing_earlier_stage_is_named(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
+def test_a_folder_with_other_files_is_an_error(tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(ValueError, match=r"contains something other than a reproduction \(thesis.tex\)"):
         reproduce(TINY, tmp_path, seeds=(0,))
 
 
-def test_an_invalid_record_is_named(tmp_path):
+def test_error_for_an_invalid_record_names_it(tmp_path):
     noted(tmp_path / "seed-0", "curate", seed=0)
     record_file(tmp_path / "seed-0", "curate").write_text("{}")
     with pytest.raises(
@@ -193,7 +195,7 @@ def test_an_invalid_record_is_named(tmp_path):
         reproduce(ReproduceConfig(), tmp_path, seeds=(0,))
 
 
-def test_the_time_left_is_estimated_from_finished_stages(tmp_path, scripts):
+def test_the_remaining_time_is_estimated_from_finished_stages(tmp_path, scripts):
     reproduction(tmp_path / "out", seeds=(0,))
     folder = tmp_path / "out" / "seed-0"
     for name in ("grpo", "grpo-base", "eval-grpo-base"):
@@ -210,6 +212,6 @@ def test_the_time_left_is_estimated_from_finished_stages(tmp_path, scripts):
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True])
-def test_an_invalid_setting_is_named(value):
+def test_error_for_an_invalid_option_names_it(value):
     with pytest.raises(ValueError, match=f"steps: {value!r} is not a whole number of at least 1"):
         ReproduceConfig(steps=value)

@@ -29,9 +29,9 @@ def played(renderer, sandbox, workshop):
     return played
 
 
-def test_figures_are_means_over_rollouts_and_shares_of_what_they_are_of(played):
-    mended, solved, guessed = played(FAILING, SOLVING, ANSWERING), played(SOLVING, ANSWERING), played(GUESSING)
-    found = step_metrics([mended, solved, guessed, guessed], ["a", "a", "b", "b"])
+def test_figures_are_means_over_rollouts_or_shares(played):
+    repaired, solved, guessed = played(FAILING, SOLVING, ANSWERING), played(SOLVING, ANSWERING), played(GUESSING)
+    found = step_metrics([repaired, solved, guessed, guessed], ["a", "a", "b", "b"])
     assert found["storm/accuracy"] == 0.5
     assert found["storm/executions"] == 3 / 4
     assert found["storm/code_blocks"] == 3 / 4
@@ -40,28 +40,28 @@ def test_figures_are_means_over_rollouts_and_shares_of_what_they_are_of(played):
     assert found["storm/zero_variance_groups"] == 1.0
     assert found["storm/stop/answer"] == 1.0
     assert found["storm/solver/optimal"] == 1.0
-    assert step_metrics([mended, guessed], ["a", "a"])["storm/zero_variance_groups"] == 0.0
+    assert step_metrics([repaired, guessed], ["a", "a"])["storm/zero_variance_groups"] == 0.0
 
 
-def test_a_right_answer_without_a_solver_report_is_not_backed(played):
+def test_a_correct_answer_without_a_solver_report_is_not_backed(played):
     found = step_metrics([played("</think>\nThe answer is \\boxed{21}.")], ["a"])
     assert (found["storm/accuracy"], found["storm/backed"]) == (1.0, 0.0)
 
 
-def test_without_right_answers_there_is_no_share_of_them(played):
+def test_without_correct_answers_the_backed_share_is_missing(played):
     assert "storm/backed" not in step_metrics([played(GUESSING)], ["a"])
     assert step_metrics([], []) == {}
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9)), max_size=8))
-def test_the_length_of_spans_counts_each_moment_once(spans):
+def test_overlapping_time_spans_count_once(spans):
     covered = {moment for start, length in spans for moment in range(start, start + length)}
     shuffled = [(float(start), float(start + length)) for start, length in spans]
     random.shuffle(shuffled)
     assert covered_seconds(shuffled) == len(covered)
 
 
-def test_the_last_failure_is_remembered(tmp_path):
+def test_the_last_failure_is_recorded(tmp_path):
     assert last_failure(tmp_path) == ""
     for reason in ("first", "second"):
         record_failure({"out": str(tmp_path)}, reason)

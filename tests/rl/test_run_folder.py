@@ -22,7 +22,7 @@ def begin(out):
     (out / "checkpoints" / "global_step_2").mkdir(parents=True)
 
 
-def test_settings_are_stored_and_a_run_resumes_only_with_the_same_ones(tmp_path):
+def test_a_run_resumes_only_with_the_same_settings(tmp_path):
     out = tmp_path / "run"
     with claim_training_folder(out, SETTINGS):
         assert yaml.safe_load((out / "config.yaml").read_text()) == SETTINGS
@@ -54,7 +54,7 @@ def test_a_run_without_a_checkpoint_may_start_again_with_other_settings(tmp_path
         pass
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
+def test_a_folder_with_other_files_is_an_error(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with (
         pytest.raises(ValueError, match="holds something else than a training run"),
@@ -80,7 +80,7 @@ def step(number, **data):
     return json.dumps({"step": number, "data": data}) + "\n"
 
 
-def test_metrics_of_all_sessions_are_put_together(tmp_path):
+def test_metrics_of_all_sessions_are_merged(tmp_path):
     first = new_metrics_file(tmp_path)
     first.write_text(step(1, a=1.0) + step(2, a=2.0) + step(3, a=3.0) + '{"step": 4, "da')
     second = new_metrics_file(tmp_path)

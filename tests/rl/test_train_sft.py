@@ -34,7 +34,7 @@ def train(*words, cwd):
 
 @pytest.fixture(scope="module")
 def golden(renderer, sandbox, workshop, tmp_path_factory):
-    """A dataset of two kinds of trajectories, of different lengths."""
+    """Write a dataset of two kinds of trajectories of different lengths."""
     rows = []
     for number in range(ROWS):
         script = ScriptedPolicy(renderer, (SOLVING, ANSWERING) if number % 2 else (FAILING, SOLVING, ANSWERING))
@@ -50,7 +50,7 @@ def settings(epochs):
 
 @pytest.fixture(scope="module")
 def trained(golden, tmp_path_factory):
-    """A run of two steps in one process."""
+    """Train two steps in one process."""
     out = tmp_path_factory.mktemp("sft") / "run"
     run = train("--data", golden[0], "--out", out, *settings(2), cwd=out.parent)
     assert run.returncode == 0, run.stderr + (out / "log.txt").read_text()[-3000:]
@@ -62,7 +62,7 @@ def losses(out):
 
 
 @pytest.mark.timeout(400)
-def test_the_loss_is_that_of_the_learned_tokens_alone(trained, golden, nano):
+def test_the_loss_covers_only_the_learned_tokens(trained, golden, nano):
     model = AutoModelForCausalLM.from_pretrained(nano, dtype=torch.float32)
     total, count = 0.0, 0
     for row in golden[1]:
@@ -94,7 +94,7 @@ def test_the_trained_model_is_a_checkpoint_and_a_reasoner(trained, nano):
 
 
 @pytest.mark.timeout(400)
-def test_two_processes_learn_what_one_does(trained, golden, tmp_path):
+def test_one_and_two_processes_learn_the_same(trained, golden, tmp_path):
     out = tmp_path / "two"
     words = [*settings(2), "data.micro_batch_size_per_gpu=2", "trainer.n_gpus_per_node=2", "storm.export=false"]
     run = train("--data", golden[0], "--out", out, *words, cwd=tmp_path)
@@ -113,7 +113,7 @@ def test_a_finished_run_is_unchanged_and_resumes_for_more_steps(trained, golden)
     assert (changed.returncode, "optim.lr: 0.0002 -> 1.0" in changed.stderr) == (1, True)
 
 
-def test_mistakes_are_named_before_anything_starts(golden, tmp_path):
+def test_mistakes_are_errors_before_training_starts(golden, tmp_path):
     for words, message in [
         ((), "no data: give --data FILE"),
         (("--data", "none.parquet"), "no such file; make it with `storm export"),

@@ -82,19 +82,19 @@ def ours(out):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run that was killed in its fourth step and resumed: its folder, and the output of the second session."""
+    """Train until a kill in the fourth step, then resume. Return the folder and the output of the second session."""
     out = tmp_path_factory.mktemp("grpo") / "run"
     first = start(out, *SETTINGS)
-    patience = time.monotonic() + 300
+    deadline = time.monotonic() + 300
     while not (out / "metrics").exists() or not any(step["step"] == 3 for step in written(out)):
         assert first.poll() is None, first.stdout.read()
-        assert time.monotonic() < patience, (out / "log.txt").read_text()[-3000:]
+        assert time.monotonic() < deadline, (out / "log.txt").read_text()[-3000:]
         time.sleep(0.2)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    patience = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while left := ours(out):
-        assert time.monotonic() < patience, [Path(f"/proc/{pid}/status").read_text()[:200] for pid in left]
+        assert time.monotonic() < deadline, [Path(f"/proc/{pid}/status").read_text()[:200] for pid in left]
         time.sleep(0.2)
     code, output = train(out, *SETTINGS)
     assert code == 0, output + (out / "log.txt").read_text()[-3000:]
@@ -120,7 +120,7 @@ def test_trainer_and_rollout_server_compute_the_same_probabilities(steps):
     assert any(step["data"]["actor/grad_norm"] > 0 for step in steps)
 
 
-def test_what_was_trained_on_is_the_transcript_token_by_token(run, steps):
+def test_training_data_equals_the_transcript_token_by_token(run, steps):
     for step in steps:
         lines = (run[0] / "rollouts" / f"step-{step['step']:06d}.jsonl").read_text().splitlines()
         # The third step, and possibly the fourth, ran twice.
@@ -162,11 +162,11 @@ def test_the_trained_model_is_a_checkpoint(run, nano):
     assert list((out / "tensorboard").rglob("events.*"))
 
 
-def test_nothing_is_left_running(run):
+def test_no_process_is_left_running(run):
     assert ours(run[0]) == []
 
 
-def test_a_damaged_checkpoint_is_named_and_nothing_is_overwritten(run):
+def test_a_damaged_checkpoint_is_an_error_and_not_overwritten(run):
     out, _ = run
     (file,) = (out / "checkpoints" / "global_step_4" / "actor").glob("model_world*.pt")
     whole = file.read_bytes()
@@ -179,7 +179,7 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_overwritten(run):
         file.write_bytes(whole)
 
 
-def test_other_settings_in_the_same_folder_are_refused(run):
+def test_other_settings_in_the_same_folder_are_an_error(run):
     code, output = train(run[0], *SETTINGS, "storm.seed=8")
     assert (code, "storm.seed: 0 -> 8" in output) == (1, True)
 
@@ -196,7 +196,7 @@ def test_other_settings_in_the_same_folder_are_refused(run):
         (["--config", "grpo_qwen3_4b_h100x8", "--device", "cpu"], "is a configuration for --device cuda"),
     ],
 )
-def test_mistakes_are_named_before_any_worker_starts(tmp_path, words, message):
+def test_mistakes_are_errors_before_any_worker_starts(tmp_path, words, message):
     code, output = train(tmp_path / "run", "storm.count=4", *words)
     assert code != 0
     assert message in output
@@ -234,7 +234,7 @@ def replay_into(out, submitted):
     )
 
 
-def test_a_group_that_lost_a_rollout_to_the_sandbox_is_replaced_as_a_whole(tmp_path):
+def test_a_group_with_a_sandbox_failure_is_replaced_completely(tmp_path):
     replay = replay_into(tmp_path, [])
     replay.finished_keys["train"] = {"whole"}
     # One of them still has a rollout, which ran no program.
@@ -244,7 +244,7 @@ def test_a_group_that_lost_a_rollout_to_the_sandbox_is_replaced_as_a_whole(tmp_p
     assert replay._terminal_eviction_reasons(3, "val")[2] == set()
 
 
-def test_a_sandbox_that_stays_dead_ends_training_with_its_name(tmp_path):
+def test_a_persistently_failing_sandbox_ends_training(tmp_path):
     submitted = []
     replay = replay_into(tmp_path, submitted)
     record_failure({"out": str(tmp_path)}, "no fork server can be started")

@@ -1,4 +1,6 @@
-"""One open sandbox for each isolation level, shared by all tests; one that this machine lacks skips with the reason."""
+"""One open sandbox for each isolation level, shared by all tests. A level that is unavailable on this machine skips its
+tests with the reason.
+"""
 
 from collections.abc import Iterator
 
@@ -12,28 +14,28 @@ LIMITS = Limits(seconds=10, memory_mb=512)
 
 @pytest.fixture(scope="session", params=ISOLATION_LEVELS)
 def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    """Every isolation level in turn: what holds for all of them."""
+    """Yield a sandbox of each isolation level, for properties of all of them."""
     with _open(request.param) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session", params=["full", "landlock"])
 def walled(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    """The isolation levels that keep a program from reaching outside."""
+    """Yield a sandbox of each isolation level that confines a program."""
     with _open(request.param) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 def full() -> Iterator[Sandbox]:
-    """The strongest isolation level."""
+    """Yield a sandbox of the strongest isolation level."""
     with _open("full") as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 def docker_image() -> Iterator[str]:
-    """The image of the "docker" sandbox, in an engine where it can be opened."""
+    """Yield the image of the "docker" sandbox in an engine that can run it."""
     try:
         with docker_test_engine.running_engine() as client:
             yield docker_test_engine.build_image(client)

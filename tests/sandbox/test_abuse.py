@@ -12,7 +12,7 @@ for pid in (os.getppid(), 1, *range(2, 40), -1):
 """
 
 
-def test_killing_everything_in_reach_kills_neither_the_fork_server_nor_a_neighbour(walled):
+def test_killing_all_visible_processes_spares_the_fork_server_and_neighbours(walled):
     walled.run("pass")
     slow = []
     beside = threading.Thread(target=lambda: slow.append(walled.run("import time; time.sleep(0.5); print('alive')")))
@@ -26,7 +26,7 @@ def test_killing_everything_in_reach_kills_neither_the_fork_server_nor_a_neighbo
     assert walled.fork_servers.running["plain"].alive()
 
 
-def test_no_project_installed_in_place_can_be_imported(walled):
+def test_editable_installs_cannot_be_imported(walled):
     code = """
 import importlib
 for name in ("storm_calm", "storm_calm.sandbox.backends.local", "storm_calm.cli"):
@@ -36,7 +36,7 @@ for name in ("storm_calm", "storm_calm.sandbox.backends.local", "storm_calm.cli"
     assert walled.run(code).stdout == "refused\n" * 3
 
 
-def test_no_library_can_be_changed(walled):
+def test_libraries_cannot_be_modified(walled):
     code = """
 import os, sys, numpy
 for action in (

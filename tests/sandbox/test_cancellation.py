@@ -1,4 +1,4 @@
-"""A run that is cancelled ends at once, with all that its program started; others don't notice."""
+"""A cancelled program ends at once with all its processes, and other programs are unaffected."""
 
 import contextlib
 import os
@@ -24,16 +24,16 @@ from storm_calm.sandbox.zygote.processes import is_doomed
 pytestmark = pytest.mark.alone
 
 SOON = 0.5
-"""Seconds within which a cancelled run is over."""
+"""Seconds until a cancelled program must have ended."""
 
 LATER = 2.0
-"""The same for as many processes as a run may have: their deaths alone take a good part of a second."""
+"""The same for the maximum number of processes: killing them takes a large part of a second."""
 
 NAMED = """
 import ctypes
 ctypes.CDLL(None).prctl(15, b"{name}")
 """
-"""Gives the program's process a name, and all that it starts with it, to be told from others outside."""
+"""Name the program's process and its descendants, so that tests can identify them from outside."""
 
 PROGRAMS = {
     "a busy loop": "while True: pass",
@@ -70,7 +70,7 @@ while True:
 
 
 def running(name):
-    """The processes of that name that run; not those that the kernel is still taking down."""
+    """Return the running processes of that name, except those that the kernel is still removing."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -88,7 +88,7 @@ def wait_until(condition, seconds=10.0):
 
 
 def cancelled_after(condition, run):
-    """Cancel `run`, which is given a Cancellation, once `condition` holds; the seconds that it still took."""
+    """Cancel `run`, a function of a Cancellation, once `condition` holds. Return the seconds until it ended."""
     cancellation = Cancellation()
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(run, cancellation)
@@ -101,7 +101,7 @@ def cancelled_after(condition, run):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_whatever_a_program_does_it_is_over_at_once_and_nothing_of_it_is_left(sandbox, program):
+def test_cancelling_ends_any_program_at_once_and_leaves_no_process(sandbox, program):
     name = f"c{os.getpid()}"
     code = NAMED.format(name=name) + PROGRAMS[program]
     limits = Limits(seconds=60, output_bytes=1 << 40)
@@ -116,7 +116,7 @@ def test_whatever_a_program_does_it_is_over_at_once_and_nothing_of_it_is_left(sa
     assert sandbox.run("print(6 * 7)").stdout == "42\n"
 
 
-def test_a_run_that_was_cancelled_before_does_not_begin(sandbox):
+def test_a_program_cancelled_beforehand_does_not_start(sandbox):
     cancellation = Cancellation()
     cancellation.cancel()
     cancellation.cancel()
@@ -126,13 +126,13 @@ def test_a_run_that_was_cancelled_before_does_not_begin(sandbox):
         session.run("print(1)", cancellation=cancellation)
 
 
-def test_a_run_that_nobody_cancels_ends_as_ever(sandbox):
+def test_a_program_that_is_not_cancelled_ends_normally(sandbox):
     run = sandbox.run("open('a', 'w').write('b'); print(1)", results=["a"], cancellation=Cancellation())
     assert (run.status, run.stdout, run.files) == ("ok", "1\n", {"a": b"b"})
     assert sandbox.run("1 / 0", cancellation=Cancellation()).status == "error"
 
 
-def test_one_that_waits_for_its_turn_leaves_the_queue_and_the_others_keep_theirs():
+def test_cancelling_a_queued_program_keeps_the_order_of_the_others():
     with open_sandbox(workers=1) as sandbox, ThreadPoolExecutor(2) as pool:
         first = pool.submit(sandbox.run, "import time; time.sleep(1); print('first')")
         assert wait_until(lambda: sandbox.slots.free_count == 0)
@@ -144,7 +144,7 @@ def test_one_that_waits_for_its_turn_leaves_the_queue_and_the_others_keep_theirs
         assert first.result().stdout == "first\n"
 
 
-def test_a_slot_that_comes_at_the_moment_of_cancelling_is_not_lost():
+def test_a_slot_granted_during_cancellation_is_not_lost():
     slots = FairSemaphore([1])
     for _ in range(300):
         cancellation = Cancellation()
@@ -162,7 +162,7 @@ def test_a_slot_that_comes_at_the_moment_of_cancelling_is_not_lost():
         assert (slots.free_count, slots.waiting_count) == (1, 0)
 
 
-def test_a_fork_server_that_is_being_started_is_not_waited_for_and_serves_the_next():
+def test_cancelling_does_not_wait_for_a_starting_fork_server():
     with open_sandbox(workers=1) as sandbox:
         solve = "from ortools.linear_solver import pywraplp; print(6 * 7)"
         begun = lambda: sandbox.slots.free_count == 0  # noqa: E731
@@ -171,7 +171,7 @@ def test_a_fork_server_that_is_being_started_is_not_waited_for_and_serves_the_ne
         assert len(sandbox.fork_servers.running) == 2
 
 
-def test_a_fork_server_that_does_not_answer_is_given_up(monkeypatch):
+def test_an_unresponsive_fork_server_is_abandoned(monkeypatch):
     monkeypatch.setattr(program_run, "GRACE_SECONDS", 0.3)
     with open_sandbox(isolation="landlock", workers=1) as sandbox:
         sandbox.run("pass")
@@ -185,12 +185,12 @@ def test_a_fork_server_that_does_not_answer_is_given_up(monkeypatch):
             return running(name)
 
         assert cancelled_after(stuck, lambda c: sandbox.run(code, cancellation=c)) < 1
-        os.kill(server, signal.SIGKILL)  # Else the next run waits for what happens anyway, after six seconds.
+        os.kill(server, signal.SIGKILL)  # Otherwise the next program waits six seconds for the same outcome.
         assert sandbox.run("print(6 * 7)").stdout == "42\n"
         assert wait_until(lambda: not running(name))
 
 
-def test_many_cancelled_at_random_moments_leave_nothing_and_harm_nobody(walled):
+def test_cancelling_many_programs_at_random_times_leaks_nothing(walled):
     walled.run("pass")
     name, luck = f"m{os.getpid()}", random.Random(walled.isolation)
     code = NAMED.format(name=name) + "import os, time; os.fork(); time.sleep(0.02); print('done')"
@@ -198,7 +198,7 @@ def test_many_cancelled_at_random_moments_leave_nothing_and_harm_nobody(walled):
 
     def cancelled(number):
         cancellation = Cancellation()
-        # Every tenth comes to its end, however slow the machine is.
+        # Every tenth is not cancelled, so some finish on any machine.
         delay = luck.uniform(0, 0.08) if number % 10 else 60
         timers = [threading.Timer(delay, cancellation.cancel) for _ in range(2)]
         for timer in timers:
@@ -225,7 +225,7 @@ def test_many_cancelled_at_random_moments_leave_nothing_and_harm_nobody(walled):
     assert wait_until(lambda: threading.active_count() == threads)
 
 
-def test_a_cancelled_block_changes_nothing_and_is_none(sandbox):
+def test_a_cancelled_block_leaves_the_session_unchanged_and_is_not_counted(sandbox):
     name = f"b{os.getpid()}"
     with sandbox.session() as session:
         session.run("x = 1; open('f', 'w').write('old')")
@@ -237,7 +237,7 @@ def test_a_cancelled_block_changes_nothing_and_is_none(sandbox):
         assert (after.stdout, after.replayed, session.blocks) == ("1 old\n", 0, 2)
 
 
-def test_a_session_keeps_count_whenever_its_blocks_are_cancelled(walled):
+def test_a_session_stays_consistent_when_blocks_are_cancelled_at_random(walled):
     luck, count = random.Random(walled.isolation), 0
     with walled.session() as session:
         session.run("x = 0")
@@ -254,7 +254,7 @@ def test_a_session_keeps_count_whenever_its_blocks_are_cancelled(walled):
     assert walled.slots.free_count == walled.workers
 
 
-def test_a_session_that_has_to_be_made_anew_can_be_cancelled_meanwhile():
+def test_the_replay_of_a_session_can_be_cancelled():
     name = f"r{os.getpid()}"
     with open_sandbox(workers=1) as sandbox, sandbox.session() as session:
         session.run(NAMED.format(name=name) + "import time; time.sleep(0.4); x = 1")
@@ -265,7 +265,7 @@ def test_a_session_that_has_to_be_made_anew_can_be_cancelled_meanwhile():
         assert session.run("print(x)").stdout == "1\n"
 
 
-def test_a_worker_ends_the_run_with_the_number_and_no_other():
+def test_a_worker_cancels_only_the_program_with_the_given_number():
     with open_sandbox(workers=2) as sandbox, ThreadPoolExecutor(2) as pool:
         worker = Worker(sandbox)
         ask = lambda number, code: pool.submit(  # noqa: E731
@@ -281,7 +281,7 @@ def test_a_worker_ends_the_run_with_the_number_and_no_other():
         assert worker.answer({"call": "cancel", "number": 1}) == {"value": None}
 
 
-def test_the_stream_to_a_container_ends_when_cancelled_and_is_not_used_again():
+def test_a_cancelled_container_stream_is_closed():
     here, there = socket.socketpair()
     with here, there:
         stream = ContainerStream(here)
@@ -298,7 +298,7 @@ def test_the_stream_to_a_container_ends_when_cancelled_and_is_not_used_again():
         stream.close()
 
 
-def test_a_callback_is_called_at_once_where_it_was_cancelled_before_and_never_after_the_block():
+def test_on_cancel_calls_back_immediately_if_cancelled_and_never_after_the_block():
     cancellation, called = Cancellation(), []
     with cancellation.on_cancel(lambda: called.append("left")):
         assert not cancellation.cancelled
@@ -313,7 +313,7 @@ def test_a_callback_is_called_at_once_where_it_was_cancelled_before_and_never_af
         assert fd is None
 
 
-def test_nothing_is_written_to_a_file_that_is_closed_or_to_one_that_got_its_number():
+def test_cancelling_never_writes_to_a_closed_or_reused_file_descriptor():
     for _ in range(200):
         cancellation = Cancellation()
         thread = threading.Thread(target=cancellation.cancel)
@@ -327,7 +327,7 @@ def test_nothing_is_written_to_a_file_that_is_closed_or_to_one_that_got_its_numb
         os.close(again)
 
 
-def test_work_that_is_abandoned_goes_on_and_its_error_is_the_callers_only_while_it_waits():
+def test_abandoned_work_continues_and_its_error_is_dropped():
     let, done, cancellation = threading.Event(), [], Cancellation()
 
     def work():

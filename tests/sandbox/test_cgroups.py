@@ -1,4 +1,4 @@
-"""Control groups: where they are found, that they hold, and that none is left behind."""
+"""Control groups: finding them, enforcing limits, and cleaning up."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ V1 = """\
 
 
 def machine(root, mounts, own, folders):
-    """Make a machine's /proc and /sys as far as they are looked at. folders: of groups, with what they govern below."""
+    """Write the parts of /proc and /sys that are read. folders: each group with its controllers."""
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/self/mountinfo").write_text(mounts)
     (root / "proc/self/cgroup").write_text(own)
@@ -35,22 +35,22 @@ def machine(root, mounts, own, folders):
 
 
 def groups():
-    """The folders of sandboxes, in all hierarchies."""
-    # os.walk passes over folders that vanish meanwhile, as those of other sandboxes do.
+    """Return the folders of sandboxes in all hierarchies."""
+    # os.walk ignores folders that vanish meanwhile, as those of other sandboxes do.
     walk = os.walk("/sys/fs/cgroup")
     return {f"{folder}/{name}" for folder, names, _ in walk for name in names if name.startswith("storm-sandbox-")}
 
 
 @pytest.fixture
 def governed():
-    """A sandbox with control groups."""
+    """Yield a sandbox with control groups."""
     with open_sandbox(workers=2) as sandbox:
         if not sandbox.resource_control.startswith("control groups"):
             pytest.skip(f"impossible here: {sandbox.resource_control}")
         yield sandbox
 
 
-def test_in_version_2_the_nearest_group_above_that_governs_memory_is_used(tmp_path):
+def test_version_2_uses_the_nearest_ancestor_that_controls_memory(tmp_path):
     user = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service"
     root = machine(
         tmp_path,
@@ -66,7 +66,7 @@ def test_in_version_2_the_nearest_group_above_that_governs_memory_is_used(tmp_pa
     assert _parents(root) == (2, [(f"{root}{user}/app.slice", ("memory", "pids", "cpu"))])
 
 
-def test_version_1_is_used_if_version_2_does_not_govern_memory(tmp_path):
+def test_version_1_is_used_if_version_2_does_not_control_memory(tmp_path):
     folders = {"/sys/fs/cgroup/unified": "hugetlb", "/sys/fs/cgroup/memory/job": "", "/sys/fs/cgroup/cpu,cpuacct": ""}
     mounts = f"{V1}\n41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw"
     root = machine(tmp_path, mounts, "4:memory:/job\n2:cpu,cpuacct:/\n8:pids:/gone\n0::/", folders)
@@ -87,9 +87,7 @@ def test_version_1_is_used_if_version_2_does_not_govern_memory(tmp_path):
         ("1", "/", False, ("memory", "pids", "cpu")),  # in a container
     ],
 )
-def test_the_processor_is_left_to_sessions_where_the_kernel_shares_it_out_by_them(
-    tmp_path, autogroup, own, first, governed
-):
+def test_cpu_groups_are_not_used_with_autogroup(tmp_path, autogroup, own, first, governed):
     top = "/sys/fs/cgroup"
     folders = {f"{top}/{name}": "" for name in ("memory", "pids", "cpu,cpuacct", "cpu,cpuacct/job")}
     root = machine(tmp_path, V1, f"4:memory:/\n2:cpu,cpuacct:{own}\n8:pids:/\n0::/", folders)
@@ -103,13 +101,13 @@ def test_the_processor_is_left_to_sessions_where_the_kernel_shares_it_out_by_the
 @pytest.mark.parametrize(
     ("mounts", "reason"), [("", "no control groups are mounted"), (V2, "not writable, or does not control memory")]
 )
-def test_without_control_groups_the_reason_is_given(tmp_path, mounts, reason):
+def test_error_without_control_groups_has_the_reason(tmp_path, mounts, reason):
     root = machine(tmp_path, mounts, "0::/../../other", {"/sys/fs/cgroup": "cpu"})
     with pytest.raises(NoControlGroupsError, match=reason):
         ControlGroups.create(owner=0, programs=1, root=root)
 
 
-def test_a_sandbox_opens_without_them_and_says_so():
+def test_a_sandbox_without_control_groups_reports_it():
     with open_sandbox(workers=1, control_groups=False) as sandbox:
         assert sandbox.resource_control.startswith("memory is checked")
         execution = sandbox.run("x = []\nwhile True: x.append(b'x' * (1 << 20))", limits=Limits(memory_mb=128))
@@ -157,7 +155,7 @@ def test_memory_of_every_kind_counts(control_groups, code):
         assert sandbox.run("print(1)").stdout == "1\n"
 
 
-def test_a_group_is_used_again_and_forgets_what_it_held(governed):
+def test_a_reused_group_starts_with_no_memory_charged(governed):
     for _ in range(3):
         assert governed.run("x = b'x' * (100 << 20)", limits=Limits(memory_mb=128)).status == "ok"
         assert governed.run("x = []\nwhile True: x.append(b'x' * (1 << 20))", limits=Limits(memory_mb=64)).status == (
@@ -167,7 +165,7 @@ def test_a_group_is_used_again_and_forgets_what_it_held(governed):
     assert (execution.status, execution.peak_memory_mb < 20) == ("ok", True)
 
 
-def test_no_group_is_left_after_close(governed):
+def test_close_removes_all_groups(governed):
     def ours():
         return {path for path in groups() if f"storm-sandbox-{os.getpid()}-" in path}
 
@@ -179,8 +177,8 @@ def test_no_group_is_left_after_close(governed):
     assert ours() == before
 
 
-def test_what_a_killed_caller_left_ends_and_its_groups_go_with_the_next_sandbox(governed):
-    """Also if a child of the caller holds all that the caller had open."""
+def test_the_next_sandbox_cleans_up_after_a_killed_caller(governed):
+    """Also if a child of the caller inherited all its file descriptors."""
     script = f"""
     import os, sys, threading, time
     sys.path.insert(0, {str(ROOT)!r})

@@ -1,4 +1,4 @@
-"""The "docker" sandbox with a real engine: what programs get in a container, and what stays behind of it."""
+"""The "docker" sandbox with a real engine: the environment in a container, and cleanup."""
 
 import os
 import subprocess
@@ -43,12 +43,12 @@ def client(docker_image):
 
 
 def containers(client):
-    """The ids of all containers of ours."""
+    """Return the ids of all containers of this project."""
     return {container["Id"] for container in client.api.containers(all=True, filters={"label": LABEL})}
 
 
 def attempts(sandbox, code):
-    """Run `code`, in which `attempt(name, action)` tries something; the names of what was not refused."""
+    """Run `code`, which calls `attempt(name, action)`. Return the names of the actions that succeeded."""
     head = """
 def attempt(name, action):
     try: print(name, "DONE", action())
@@ -78,7 +78,7 @@ def test_a_solve_runs_and_is_reported(contained):
         ("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", "timeout"),
     ],
 )
-def test_a_run_over_its_limits_is_stopped_and_the_next_is_not(contained, code, status):
+def test_a_program_over_its_limits_is_stopped_and_the_next_one_runs(contained, code, status):
     execution = contained.run(code, limits=Limits(seconds=1 if status == "timeout" else 20, memory_mb=128))
     assert execution.status == status
     assert execution.wall_seconds < 5
@@ -90,7 +90,7 @@ def test_every_solver_library_is_in_the_image(contained):
     assert contained.run(code).stdout == "all\n"
 
 
-def test_files_go_in_and_come_back(contained):
+def test_input_and_result_files_are_transferred(contained):
     execution = contained.run(
         "import os; os.mkdir('out'); open('out/b', 'wb').write(open('in/a', 'rb').read()[::-1])",
         files={"in/a": b"\0\xff1"},
@@ -108,7 +108,7 @@ def test_a_session_keeps_its_state_and_rewinds(contained):
         assert session.run("print(x)").stdout == "1\n"
 
 
-def test_workers_run_side_by_side_in_containers_of_their_own(contained):
+def test_workers_run_in_parallel_in_separate_containers(contained):
     code = "import socket, time; start = time.time(); time.sleep(0.6); print(socket.gethostname(), start, time.time())"
     found = []
     threads = [threading.Thread(target=lambda: found.append(contained.run(code).stdout.split())) for _ in range(2)]
@@ -138,7 +138,7 @@ memory.unlink()
     assert contained.run(code).stdout == "[1, 2] [3]\n7\n"
 
 
-def test_a_run_leaves_nothing_to_the_next(docker_image):
+def test_a_program_leaves_nothing_for_the_next_one(docker_image):
     plant = """
 import os, time
 for folder in (".", "/dev/shm", os.environ["TMPDIR"], "/tmp", "/var/tmp", "/opt/storm"):
@@ -165,7 +165,7 @@ print([f for f in (".", "/dev/shm", os.environ["TMPDIR"], "/tmp", "/var/tmp", "/
             run = sandbox.run(plant.replace("SECONDS", str(seconds)), limits=Limits(seconds=1, memory_mb=512))
             assert run.status == status
             assert sandbox.run(look).stdout == "[]\n"
-        # In the same container all the time.
+        # In one container throughout.
         assert sandbox.open_workers[0].container_id == name
         assert settles(lambda: len(docker.from_env().api.top(name)["Processes"]) <= processes)
         listing = docker.from_env().containers.get(name).exec_run(["find", "/dev/shm", "/scratch", "-name", "leak*"])
@@ -179,7 +179,7 @@ def settles(condition, seconds=5.0):
     return condition()
 
 
-def test_the_network_is_not_there(contained):
+def test_there_is_no_network(contained):
     done = attempts(
         contained,
         """
@@ -192,7 +192,7 @@ def test_the_network_is_not_there(contained):
     assert done == []
 
 
-def test_nothing_but_the_programs_own_folder_can_be_written_or_looked_into(contained):
+def test_only_the_programs_own_folder_is_writable_and_readable(contained):
     done = attempts(
         contained,
         """
@@ -232,40 +232,40 @@ def test_the_container_is_hardened(contained, client):
         assert line in status
 
 
-def test_a_run_with_greater_limits_gets_a_greater_container(docker_image, client):
+def test_a_program_with_larger_limits_gets_a_larger_container(docker_image, client):
     before = containers(client)
     with open_sandbox("docker", image=docker_image, workers=1, limits=Limits(memory_mb=64, file_mb=1)) as sandbox:
         code = "open('big', 'wb').write(bytes(8 << 20)); x = bytes(300 << 20); print(len(x))"
         assert sandbox.run(code).status != "ok"
         assert sandbox.run(code, limits=Limits(memory_mb=600, file_mb=16)).stdout == f"{300 << 20}\n"
         assert sandbox.run("print(1)").stdout == "1\n"
-        # One at a time.
+        # One container at a time.
         assert len(containers(client) - before) == 1
 
 
-def test_nothing_is_left_after_closing_also_of_a_run_under_way(docker_image, client):
+def test_close_removes_all_containers_even_during_a_program(docker_image, client):
     before, files = containers(client), len(os.listdir("/proc/self/fd"))
     sandbox = open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS)
-    said = []
+    errors = []
 
     def run():
         try:
             sandbox.run("import time; time.sleep(60)", limits=Limits(seconds=90, memory_mb=512))
         except Exception as error:
-            said.append(f"{type(error).__name__}: {error}")
+            errors.append(f"{type(error).__name__}: {error}")
 
     thread = threading.Thread(target=run)
     thread.start()
     assert settles(lambda: sandbox.slots.free_count == 0)
     sandbox.close()
     thread.join(10)
-    assert said == ["SandboxUnavailableError: the sandbox is closed"]
+    assert errors == ["SandboxUnavailableError: the sandbox is closed"]
     assert containers(client) == before
     assert len(os.listdir("/proc/self/fd")) <= files
     sandbox.close()
 
 
-def test_a_caller_that_forgets_to_close_leaves_nothing(docker_image, client):
+def test_containers_are_removed_if_the_caller_does_not_close(docker_image, client):
     before = containers(client)
     script = f"""
     from storm_calm.sandbox import open_sandbox
@@ -278,6 +278,6 @@ def test_a_caller_that_forgets_to_close_leaves_nothing(docker_image, client):
     assert containers(client) == before
 
 
-def test_the_whole_self_check_holds_in_containers(docker_image):
+def test_the_complete_self_check_passes_in_containers(docker_image):
     with Outside() as outside, open_sandbox("docker", image=docker_image, workers=2) as sandbox:
         assert [outcome for outcome in self_check(sandbox, outside=outside) if outcome.state == "broken"] == []

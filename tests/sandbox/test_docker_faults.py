@@ -1,4 +1,4 @@
-"""What the "docker" sandbox does when its containers, its engine or its owner are lost."""
+"""Behaviour of the "docker" sandbox when its containers, its engine or its owner are lost."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def single(docker_image):
 
 
 def containers(client):
-    """The ids of all containers of ours."""
+    """Return the ids of all containers of this project."""
     return {container["Id"] for container in client.api.containers(all=True, filters={"label": LABEL})}
 
 
@@ -49,7 +49,7 @@ def settles(condition, seconds=10.0):
 
 
 def in_the_background(action):
-    """Start `action` in a thread; a list that will hold its result or what it raised, and the thread."""
+    """Start `action` in a thread. Return a list that receives its result or exception, and the thread."""
     results = []
 
     def run():
@@ -64,7 +64,7 @@ def in_the_background(action):
 
 
 class Relay:
-    """A way to the engine that can be cut: what is sent to its address goes on to the engine, until it doesn't."""
+    """A TCP proxy to the engine that can be disconnected."""
 
     def __init__(self, target):
         self._target = target
@@ -130,7 +130,7 @@ def relay(docker_image, monkeypatch):
     relay.close()
 
 
-def test_a_container_killed_under_a_run_is_replaced_and_the_run_repeated(single, client):
+def test_a_container_killed_during_a_program_is_replaced_and_the_program_retried(single, client):
     first = single.open_workers[0].container_id
     results, thread = in_the_background(lambda: single.run("import time; time.sleep(1); print('done')"))
     assert settles(lambda: single.slots.free_count == 0)
@@ -141,7 +141,7 @@ def test_a_container_killed_under_a_run_is_replaced_and_the_run_repeated(single,
     assert first not in containers(client)
 
 
-def test_a_session_survives_its_container(single, client):
+def test_a_session_survives_the_loss_of_its_container(single, client):
     with single.session() as session:
         session.run("x = 20")
         client.api.kill(single.open_workers[0].container_id)
@@ -149,14 +149,14 @@ def test_a_session_survives_its_container(single, client):
     assert (execution.stdout, execution.replayed) == ("21\n", 1)
 
 
-def test_a_container_that_hangs_is_replaced(single, client, monkeypatch):
+def test_an_unresponsive_container_is_replaced(single, client, monkeypatch):
     monkeypatch.setattr("storm_calm.sandbox.backends.remote.GRACE_SECONDS", 1.0)
     client.api.pause(single.open_workers[0].container_id)
     assert single.run("print('done')", limits=Limits(seconds=1, memory_mb=512)).stdout == "done\n"
 
 
 @pytest.mark.alone
-def test_a_cancelled_program_takes_its_container_along_and_is_not_repeated(single, client):
+def test_cancelling_a_program_removes_its_container_without_a_retry(single, client):
     with single.session() as session:
         session.run("x = 1")
         for run in (single.run, session.run):
@@ -176,7 +176,7 @@ def test_a_cancelled_program_takes_its_container_along_and_is_not_repeated(singl
         assert session.run("print(x)", cancellation=Cancellation()).stdout == "1\n"
 
 
-def test_a_program_whose_container_is_lost_every_time_is_a_fault_of_the_sandbox(single, client):
+def test_repeated_loss_of_the_container_is_a_sandbox_error(single, client):
     code = "import time; time.sleep(5)"
     results, thread = in_the_background(lambda: single.run(code))
     killed = set()
@@ -192,7 +192,7 @@ def test_a_program_whose_container_is_lost_every_time_is_a_fault_of_the_sandbox(
     assert single.run("print('fine')").stdout == "fine\n"
 
 
-def test_an_engine_that_goes_away_is_a_fault_of_the_sandbox_and_may_come_back(docker_image, client, relay):
+def test_losing_the_engine_is_a_sandbox_error_until_it_returns(docker_image, client, relay):
     before = containers(client)
     with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS) as sandbox:
         assert sandbox.run("print('over tcp')").stdout == "over tcp\n"
@@ -200,7 +200,7 @@ def test_an_engine_that_goes_away_is_a_fault_of_the_sandbox_and_may_come_back(do
         relay.cut()
         with pytest.raises(SandboxUnavailableError, match=r"Docker engine .* DOCKER_HOST"):
             sandbox.run("print('no')")
-        # Nobody could remove it, but it has seen that its owner is gone.
+        # No client could remove it, but it has detected the loss of its owner.
         assert settles(lambda: client.containers.get(first).status == "exited")
         relay.up = True
         assert sandbox.run("print('again')").stdout == "again\n"
@@ -209,25 +209,25 @@ def test_an_engine_that_goes_away_is_a_fault_of_the_sandbox_and_may_come_back(do
     assert containers(client) == before
 
 
-def test_an_engine_that_is_not_there_is_named_with_a_way_out(monkeypatch):
+def test_error_for_a_missing_engine_has_the_fix(monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with pytest.raises(SandboxUnavailableError, match=r"Docker engine .*`systemctl start docker`"):
         open_sandbox("docker")
 
 
-def test_a_missing_package_is_named_with_a_way_out(monkeypatch):
+def test_error_for_the_missing_docker_package_has_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "docker", None)
     with pytest.raises(SandboxUnavailableError, match=r"pip install 'storm-calm\[docker\]'"):
         open_sandbox("docker")
 
 
-def test_a_missing_image_is_named_with_the_command_that_makes_it(docker_image):
+def test_error_for_a_missing_image_has_the_build_command(docker_image):
     command = "docker build -f docker/Dockerfile.sandbox -t storm-nothing ."
     with pytest.raises(SandboxUnavailableError, match=f"no image 'storm-nothing'.*`{command}`"):
         open_sandbox("docker", image="storm-nothing")
 
 
-def test_an_image_without_a_worker_is_refused(docker_image, client):
+def test_an_image_without_a_worker_is_an_error(docker_image, client):
     base = client.images.get(docker_image).attrs["Parent"]
     while client.images.get(base).attrs["Config"].get("Entrypoint"):
         base = client.images.get(base).attrs["Parent"]
@@ -237,14 +237,14 @@ def test_an_image_without_a_worker_is_refused(docker_image, client):
     assert containers(client) == before
 
 
-def test_an_unknown_runtime_is_refused_with_those_that_there_are(docker_image):
+def test_error_for_an_unknown_runtime_lists_the_known_ones(docker_image):
     with pytest.raises(SandboxUnavailableError, match=r"no runtime 'fast', only .*runc"):
         open_sandbox("docker", image=docker_image, runtime="fast")
 
 
 @pytest.fixture
 def runc_plays_gvisor(monkeypatch):
-    """Containers whose runtime is "runc", and not left to the engine, are without Landlock."""
+    """Emulate an engine whose containers have no Landlock if the runtime "runc" is given explicitly."""
     hardening = DockerSandbox._hardening
     refused = {"names": ["landlock_create_ruleset", "landlock_restrict_self"], "action": "SCMP_ACT_ERRNO"}
     profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [refused]}
@@ -258,7 +258,7 @@ def runc_plays_gvisor(monkeypatch):
     monkeypatch.setattr(DockerSandbox, "_hardening", without_landlock)
 
 
-def test_a_runtime_without_landlock_says_so_and_is_refused_where_more_is_asked(docker_image, client, runc_plays_gvisor):
+def test_a_runtime_without_landlock_is_an_error_if_landlock_is_required(docker_image, client, runc_plays_gvisor):
     before = containers(client)
     with pytest.raises(
         SandboxUnavailableError, match=r"isolation level 'limits', below minimum_isolation 'landlock'.*Landlock"
@@ -271,7 +271,7 @@ def test_a_runtime_without_landlock_says_so_and_is_refused_where_more_is_asked(d
         assert sandbox.run("print(1)").isolation == "limits"
 
 
-def test_runsc_is_passed_over_where_it_gives_too_little(docker_image, client, runc_plays_gvisor, monkeypatch):
+def test_runsc_is_skipped_if_its_isolation_is_too_low(docker_image, client, runc_plays_gvisor, monkeypatch):
     before = containers(client)
     monkeypatch.setattr(DockerEngine, "runtimes", lambda engine, wanted: ["runc", None])
     with open_sandbox("docker", image=docker_image, workers=1, limits=LIMITS) as sandbox:
@@ -282,20 +282,20 @@ def test_runsc_is_passed_over_where_it_gives_too_little(docker_image, client, ru
     assert containers(client) == before
 
 
-def test_runsc_is_taken_where_the_engine_has_it(docker_image):
+def test_runsc_is_preferred_if_the_engine_has_it(docker_image):
     engine = DockerEngine()
     engine.info["Runtimes"] = {"runc": {}, "runsc": {}}
     assert engine.runtimes(None) == ["runsc", None]
     assert engine.runtimes("runc") == ["runc"]
 
 
-def test_a_lower_isolation_can_be_asked_for(docker_image):
+def test_a_lower_isolation_can_be_requested(docker_image):
     with open_sandbox("docker", image=docker_image, workers=1, isolation="landlock") as sandbox:
         assert sandbox.isolation == "landlock"
         assert sandbox.missing == ("the caller asked for no more than isolation level 'landlock'",)
 
 
-def test_what_a_killed_owner_left_is_swept_and_what_others_use_is_not(docker_image, client, single):
+def test_only_containers_of_killed_owners_are_swept(docker_image, client, single):
     others = containers(client)
     script = f"""
     import threading, time

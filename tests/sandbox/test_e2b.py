@@ -1,4 +1,4 @@
-"""The "e2b" sandbox: E2B's own SDK against a server on the loopback that speaks its protocol, faults included."""
+"""The "e2b" sandbox: E2B's own SDK against a local fake server, including faults."""
 
 import base64
 import io
@@ -41,13 +41,13 @@ def cloud(server):
 
 @pytest.fixture(scope="module")
 def shared(server):
-    """One for all tests that leave it as good as new."""
+    """Yield one sandbox for all tests that leave it usable."""
     with open_e2b() as opened:
         yield opened
 
 
 def open_e2b(**options):
-    """A sandbox whose cloud sandboxes are quick to make: nothing to install."""
+    """Open a sandbox whose cloud sandboxes start fast, as they have nothing to install."""
     return open_sandbox("e2b", **{"workers": 1, "limits": LIMITS, "template": "mine", "libraries": (), **options})
 
 
@@ -68,7 +68,7 @@ def wait_until(condition, seconds=30.0):
         ("while True: print('x' * 999)", "output_limit"),
     ],
 )
-def test_programs_end_as_they_do_at_home(shared, code, status):
+def test_programs_end_as_in_the_local_sandbox(shared, code, status):
     run = shared.run(code, limits=Limits(seconds=1, memory_mb=512))
     assert (run.status, run.backend, run.isolation, run.code) == (status, "e2b", shared.isolation, code)
 
@@ -81,7 +81,7 @@ def test_solves_are_reported(shared):
     assert [(report.solver, report.status, report.objective) for report in run.reports] == [("GLOP", "optimal", 12)]
 
 
-def test_files_go_there_and_come_back_however_large(shared):
+def test_large_files_are_transferred(shared):
     content = os.urandom(5 << 20)
     run = shared.run("open('b', 'wb').write(open('a', 'rb').read()[::-1])", files={"a": content}, results=["b"])
     assert run.files == {"b": content[::-1]}
@@ -96,11 +96,11 @@ def test_files_go_there_and_come_back_however_large(shared):
         "x" * 60_000,
     ],
 )
-def test_output_comes_back_as_it_was_printed(shared, text):
+def test_output_is_returned_unchanged(shared, text):
     assert shared.run(f"print({text!r})").stdout == text + "\n"
 
 
-def test_code_that_is_no_text_is_the_program_s_error(shared):
+def test_code_that_cannot_be_encoded_is_an_error_of_the_program(shared):
     assert shared.run("print('\udc80')").status == "error"
     assert shared.run("print(1)\0").status == "error"
 
@@ -112,49 +112,49 @@ def test_one_cloud_sandbox_serves_many_programs(shared, cloud):
     assert cloud.count("execute") == 20
 
 
-def test_there_are_no_more_cloud_sandboxes_than_workers(cloud):
+def test_there_are_at_most_as_many_cloud_sandboxes_as_workers(cloud):
     with open_e2b(workers=2) as sandbox, ThreadPoolExecutor(6) as pool:
         assert [run.stdout for run in pool.map(sandbox.run, [SLEEP] * 6)] == ["42\n"] * 6
         assert len(cloud.left) == 2
     assert cloud.count("create") == 2
 
 
-def test_libraries_that_the_template_lacks_are_named_with_a_way_out(cloud):
+def test_error_for_missing_libraries_has_the_fix(cloud):
     with pytest.raises(SandboxUnavailableError, match="pip could not install no-such-library==9") as caught:
         open_e2b(libraries=["no-such-library==9"])
     assert "template=" in str(caught.value)
     assert not cloud.left
 
 
-def test_the_network_is_cut_as_soon_as_the_libraries_are_there(cloud):
+def test_the_network_is_disabled_after_installing_libraries(cloud):
     with open_e2b(template=None, libraries=e2b.LIBRARIES):
         assert cloud.made[-1].asked["templateID"] == "code-interpreter-v1"
         assert cloud.made[-1].asked["allow_internet_access"]
         assert not cloud.made[-1].internet
 
 
-def test_a_network_that_can_not_be_cut_is_refused(cloud):
+def test_failing_to_disable_the_network_is_an_error(cloud):
     cloud.fail("network", status=400, body="no such thing")
     with pytest.raises(SandboxUnavailableError, match="did not disable the network"):
         open_e2b(template=None)
     assert not cloud.left
 
 
-def test_a_template_of_one_s_own_never_has_a_network(shared, cloud):
+def test_a_custom_template_never_has_a_network(shared, cloud):
     assert cloud.made[0].asked["templateID"] == "mine"
     assert not cloud.made[0].asked["allow_internet_access"]
 
 
-def test_nothing_of_the_caller_s_environment_goes_there(shared, cloud):
+def test_the_callers_environment_is_not_sent(shared, cloud):
     assert os.environ["SECRET_OF_MINE"] == "swordfish"
     assert "SECRET" not in shared.run("import os; print(os.environ)").stdout
     assert cloud.made[0].asked["envVars"] == {}
-    said = "".join(cloud.code)
-    assert "swordfish" not in said
-    assert KEY not in said
+    sent = "".join(cloud.code)
+    assert "swordfish" not in sent
+    assert KEY not in sent
 
 
-def test_the_making_of_a_cloud_sandbox_is_tried_again(cloud):
+def test_creating_a_cloud_sandbox_is_retried(cloud):
     made = len(cloud.made)
     cloud.fail("create", status=429, headers={"Retry-After": "1"})
     cloud.fail("create", status=429)
@@ -174,7 +174,7 @@ def test_the_making_of_a_cloud_sandbox_is_tried_again(cloud):
 
 
 @pytest.mark.parametrize("fault", [{"status": 429, "body": "20 sandboxes at most"}, {"act": "drop before"}])
-def test_after_all_tries_the_reason_is_told(cloud, monkeypatch, fault):
+def test_error_after_all_retries_has_the_reason(cloud, monkeypatch, fault):
     monkeypatch.setattr(e2b_api, "MAX_ATTEMPTS", 3)
     cloud.fail("create", times=99, **fault)
     with pytest.raises(SandboxUnavailableError, match="429: .* - 20 sandboxes" if "status" in fault else "Error"):
@@ -199,7 +199,7 @@ def test_after_all_tries_the_reason_is_told(cloud, monkeypatch, fault):
     ],
     ids=str,
 )
-def test_a_broken_line_costs_a_try_and_no_cloud_sandbox(shared, cloud, fault, requests):
+def test_a_broken_connection_is_retried_in_the_same_cloud_sandbox(shared, cloud, fault, requests):
     shared.run("pass")
     cloud.reset()
     cloud.fail("execute", **fault)
@@ -209,7 +209,7 @@ def test_a_broken_line_costs_a_try_and_no_cloud_sandbox(shared, cloud, fault, re
 
 
 @pytest.mark.parametrize("act", ["drop during", "lose a piece"])
-def test_no_answer_is_put_together_from_what_is_left_of_one(shared, cloud, act):
+def test_an_incomplete_answer_is_never_used(shared, cloud, act):
     cloud.fail("execute", act, times=3)
     text = "0123456789" * 5000
     assert shared.run("print('0123456789' * 5000)").stdout == text + "\n"
@@ -218,7 +218,7 @@ def test_no_answer_is_put_together_from_what_is_left_of_one(shared, cloud, act):
 @pytest.mark.parametrize(
     "fault", [{"status": 404, "body": "Context not found"}, {"status": 502, "body": "was not found"}]
 )
-def test_what_is_gone_is_not_asked_again_but_made_anew(shared, cloud, fault):
+def test_a_missing_cloud_sandbox_is_replaced_without_retries(shared, cloud, fault):
     shared.run("pass")
     cloud.reset()
     cloud.fail("execute", **fault)
@@ -235,7 +235,7 @@ def test_a_cloud_sandbox_that_vanished_is_replaced(shared, cloud):
     assert cloud.count("create") == 1
 
 
-def test_one_that_vanishes_under_a_program_is_replaced_and_the_program_repeated(shared, cloud):
+def test_a_cloud_sandbox_lost_during_a_program_is_replaced_and_the_program_retried(shared, cloud):
     shared.run("pass")
     cloud.reset()
     with ThreadPoolExecutor(1) as pool:
@@ -247,7 +247,7 @@ def test_one_that_vanishes_under_a_program_is_replaced_and_the_program_repeated(
     assert cloud.count("create") == 1
 
 
-def test_a_kernel_that_begins_anew_is_replaced(shared, cloud):
+def test_a_restarted_kernel_is_replaced(shared, cloud):
     shared.run("pass")
     cloud.reset()
     shared.cloud.loop.run(forget_kernel_worker(shared))
@@ -259,18 +259,20 @@ async def forget_kernel_worker(sandbox):
     await sandbox.open_workers[0].cloud_sandbox.run_code("del _kernel_worker")
 
 
-def test_two_losses_under_one_program_are_the_sandbox_s_fault(shared, cloud):
+def test_losing_two_cloud_sandboxes_under_a_program_is_a_sandbox_error(shared, cloud):
     shared.run("pass")
     cloud.reset()
     cloud.fail("execute", status=404, body="gone")
-    cloud.fail("execute", status=404, body="gone", after=2)  # Past the two that set up the next one.
+    cloud.fail(
+        "execute", status=404, body="gone", after=2
+    )  # After the two requests that set up the next cloud sandbox.
     with pytest.raises(SandboxUnavailableError, match=r"e2b .*lost twice.*gone"):
         shared.run("print(6 * 7)")
     assert shared.run("print(6 * 7)").stdout == "42\n"
 
 
 @pytest.mark.alone
-def test_a_silent_line_ends_at_the_deadline(shared, cloud, monkeypatch):
+def test_a_silent_connection_ends_at_the_deadline(shared, cloud, monkeypatch):
     monkeypatch.setattr(remote, "GRACE_SECONDS", 0.5)
     shared.run("pass")
     cloud.reset()
@@ -287,7 +289,7 @@ def test_a_silent_line_ends_at_the_deadline(shared, cloud, monkeypatch):
 
 
 def cancelled(pool, run, begun):
-    """Cancel `run` once `begun`; the seconds that it still took."""
+    """Cancel `run` once `begun` holds. Return the seconds until it ended."""
     cancellation = Cancellation()
     future = pool.submit(run, cancellation)
     assert wait_until(begun)
@@ -298,7 +300,7 @@ def cancelled(pool, run, begun):
     return time.monotonic() - begin
 
 
-def test_a_cancelled_program_takes_its_cloud_sandbox_along_and_is_not_repeated(shared, cloud):
+def test_cancelling_a_program_kills_its_cloud_sandbox_without_a_retry(shared, cloud):
     shared.run("pass")
     made = cloud.made[-1]
     cloud.reset()
@@ -311,7 +313,7 @@ def test_a_cancelled_program_takes_its_cloud_sandbox_along_and_is_not_repeated(s
     assert cloud.count("create") == 1
 
 
-def test_a_session_survives_a_block_that_is_cancelled(shared, cloud):
+def test_a_session_survives_a_cancelled_block(shared, cloud):
     with shared.session() as session, ThreadPoolExecutor(1) as pool:
         session.run("x = 1")
         cloud.reset()
@@ -321,7 +323,7 @@ def test_a_session_survives_a_block_that_is_cancelled(shared, cloud):
         assert (after.stdout, after.replayed, session.blocks) == ("1\n", 1, 2)
 
 
-def test_a_cloud_sandbox_that_is_being_made_is_not_waited_for_and_serves_the_next(cloud):
+def test_cancelling_does_not_wait_for_a_starting_cloud_sandbox(cloud):
     with open_e2b() as sandbox, ThreadPoolExecutor(1) as pool:
         cloud.vanish()
         with pytest.raises(remote.WorkerLostError), sandbox.slots.acquire() as slot:
@@ -335,7 +337,7 @@ def test_a_cloud_sandbox_that_is_being_made_is_not_waited_for_and_serves_the_nex
         assert cloud.count("create") == 1
 
 
-def test_a_refusal_that_lasts_is_given_up(shared, cloud, monkeypatch):
+def test_a_persistent_rejection_is_an_error(shared, cloud, monkeypatch):
     monkeypatch.setattr(e2b_api, "MAX_ATTEMPTS", 2)
     shared.run("pass")
     cloud.reset()
@@ -347,7 +349,7 @@ def test_a_refusal_that_lasts_is_given_up(shared, cloud, monkeypatch):
 
 
 @pytest.mark.alone
-def test_a_cloud_sandbox_lives_while_it_is_open_and_not_long_after(cloud, monkeypatch, caplog):
+def test_the_lifetime_of_a_cloud_sandbox_is_renewed_until_close(cloud, monkeypatch, caplog):
     monkeypatch.setattr(e2b_worker, "LIFETIME_SECONDS", 3)
     with open_e2b() as sandbox:
         made = cloud.made[-1]
@@ -361,7 +363,7 @@ def test_a_cloud_sandbox_lives_while_it_is_open_and_not_long_after(cloud, monkey
     assert "could not be ended (SandboxException: 500: broken); it expires within 3 seconds" in caplog.text
 
 
-def test_an_end_that_fails_is_tried_again(cloud):
+def test_killing_a_cloud_sandbox_is_retried(cloud):
     sandbox = open_e2b()
     cloud.fail("kill", status=503)
     cloud.fail("kill", "drop before")
@@ -370,7 +372,7 @@ def test_an_end_that_fails_is_tried_again(cloud):
     assert cloud.count("kill") == 3
 
 
-def test_closing_ends_all_runs_and_leaves_nothing(cloud):
+def test_close_ends_all_programs_and_leaves_nothing(cloud):
     threads = threading.active_count()
     sandbox = open_e2b(workers=2)
     with ThreadPoolExecutor(3) as pool:
@@ -389,7 +391,7 @@ def test_closing_ends_all_runs_and_leaves_nothing(cloud):
         sandbox.run("print(1)")
 
 
-def test_without_a_key_it_says_where_to_get_one(cloud, monkeypatch):
+def test_error_without_a_key_has_the_url_for_one(cloud, monkeypatch):
     monkeypatch.setenv("E2B_API_KEY", " ")
     with pytest.raises(SandboxUnavailableError, match="set E2B_API_KEY to a key from https"):
         open_e2b()
@@ -397,7 +399,7 @@ def test_without_a_key_it_says_where_to_get_one(cloud, monkeypatch):
 
 
 @pytest.mark.parametrize("key", ["e2b_ffffffffffffffffffffffffffffffffffffffff", "e2b_two\nlines", "e2b_ключ"])
-def test_a_wrong_key_is_refused_and_never_repeated(cloud, monkeypatch, key):
+def test_a_wrong_key_is_an_error_that_never_shows_it(cloud, monkeypatch, key):
     monkeypatch.setattr(e2b_api, "MAX_ATTEMPTS", 2)
     with pytest.raises(SandboxUnavailableError, match="E2B") as caught:
         open_e2b(api_key=key)
@@ -406,7 +408,7 @@ def test_a_wrong_key_is_refused_and_never_repeated(cloud, monkeypatch, key):
     assert caught.value.__cause__ is None
 
 
-def test_the_key_is_in_no_message_and_no_log(cloud, caplog, monkeypatch):
+def test_the_key_is_never_in_messages_or_logs(cloud, caplog, monkeypatch):
     monkeypatch.setattr(e2b_api, "MAX_ATTEMPTS", 2)
     with caplog.at_level(logging.DEBUG):
         cloud.fail("create", status=400, body=f"no such key as {KEY}")
@@ -420,19 +422,19 @@ def test_the_key_is_in_no_message_and_no_log(cloud, caplog, monkeypatch):
     assert KEY not in caplog.text
 
 
-def test_an_api_that_is_down_is_told(cloud, monkeypatch):
+def test_error_for_an_unreachable_api(cloud, monkeypatch):
     monkeypatch.setattr(e2b_api, "MAX_ATTEMPTS", 2)
     monkeypatch.setenv("E2B_API_URL", "http://127.0.0.1:9")
     with pytest.raises(SandboxUnavailableError, match="E2B did not create a sandbox"):
         open_e2b()
 
 
-def test_a_template_that_is_missing_is_named(cloud):
+def test_error_for_a_missing_template_names_it(cloud):
     with pytest.raises(SandboxUnavailableError, match=r"template 'no-such-template' not found.*another template="):
         open_e2b(template="no-such-template")
 
 
-def test_a_template_that_can_not_run_this_is_told(cloud, monkeypatch):
+def test_error_for_an_unsuitable_template_has_the_reason(cloud, monkeypatch):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("storm_calm/__init__.py", "match = type Old = 1")
@@ -442,20 +444,20 @@ def test_a_template_that_can_not_run_this_is_told(cloud, monkeypatch):
     assert not cloud.left
 
 
-def test_a_missing_sdk_is_told(cloud, monkeypatch):
+def test_error_for_the_missing_sdk_has_the_install_command(cloud, monkeypatch):
     monkeypatch.setitem(sys.modules, "e2b_code_interpreter", None)
     with pytest.raises(SandboxUnavailableError, match=r"pip install 'storm-calm\[e2b\]'"):
         open_e2b()
 
 
-def test_a_lower_isolation_is_what_was_asked_for(cloud):
+def test_a_lower_requested_isolation_is_reported(cloud):
     with open_e2b(isolation="limits", minimum_isolation="limits") as sandbox:
         assert sandbox.isolation == "limits"
         assert "the caller asked for no more" in sandbox.missing[0]
         assert sandbox.run("print(6 * 7)").isolation == "limits"
 
 
-def test_bad_arguments_are_told(cloud):
+def test_invalid_arguments_are_errors(cloud):
     with pytest.raises(ValueError, match="libraries is 'ortools'; give a list"):
         open_e2b(libraries="ortools")
     with pytest.raises(ValueError, match="no option 'image'"):
@@ -463,7 +465,7 @@ def test_bad_arguments_are_told(cloud):
     assert cloud.requests == []
 
 
-def test_a_session_keeps_its_state_and_outlives_its_cloud_sandbox(shared, cloud):
+def test_a_session_survives_the_loss_of_its_cloud_sandbox(shared, cloud):
     with shared.session() as session:
         session.run("n = 1")
         assert session.run("n += 1; print(n)").stdout == "2\n"
@@ -486,7 +488,7 @@ def test_a_session_keeps_its_state_and_outlives_its_cloud_sandbox(shared, cloud)
     ],
 )
 def test_a_block_is_never_run_twice(shared, cloud, act, interrupts, replayed):
-    """Where it was cut off the session is made anew; where it was only not heard, the answer is given again."""
+    """A session is replayed if its block was interrupted. If only the answer was lost, the answer is sent again."""
     with shared.session() as session:
         session.run("n = 1")
         cloud.reset()

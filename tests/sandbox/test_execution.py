@@ -10,11 +10,11 @@ EXECUTION = Execution(
 )
 
 
-def test_an_execution_survives_json():
+def test_an_execution_round_trips_through_json():
     assert Execution.from_dict(json.loads(json.dumps(EXECUTION.to_dict()))) == EXECUTION
 
 
-def test_a_report_survives_json():
+def test_a_report_round_trips_through_json():
     assert SolverReport.from_dict(json.loads(json.dumps(REPORT.to_dict()))) == REPORT
 
 
@@ -22,12 +22,12 @@ def test_a_report_survives_json():
     ("change", "word"),
     [({"status": "fine"}, "'fine'"), ({"isolation": "best"}, "'best'"), ({"colour": "red"}, "'colour'")],
 )
-def test_a_value_that_no_execution_has_is_named(change, word):
+def test_error_for_an_invalid_execution_has_the_value(change, word):
     with pytest.raises(ValueError, match=word):
         Execution.from_dict({**EXECUTION.to_dict(), **change})
 
 
 @pytest.mark.parametrize("change", [{"status": "solved"}, {"sense": "up"}])
-def test_a_value_that_no_report_has_is_named(change):
+def test_error_for_an_invalid_report_has_the_value(change):
     with pytest.raises(ValueError, match=repr(next(iter(change.values())))):
         SolverReport.from_dict({**REPORT.to_dict(), **change})

@@ -1,4 +1,4 @@
-"""Whoever waits longest is next."""
+"""The longest waiter gets the next slot."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from storm_calm.sandbox.backends.fair_semaphore import FairSemaphore
 
 
 def start(slots, order, name, accepts=lambda slot: True):
-    """A thread that waits for a slot, notes its name and the slot, and gives it back."""
+    """Start a thread that waits for a slot, records its name and the slot, and releases it."""
 
     def wait():
         try:
@@ -27,7 +27,7 @@ def start(slots, order, name, accepts=lambda slot: True):
     return thread
 
 
-def test_slots_are_given_in_the_order_of_asking():
+def test_slots_are_granted_in_request_order():
     slots = FairSemaphore(["a"])
     order: list[tuple[int, str]] = []
     with slots.acquire():
@@ -37,7 +37,7 @@ def test_slots_are_given_in_the_order_of_asking():
     assert [number for number, _ in order] == list(range(20))
 
 
-def test_one_who_waits_for_a_certain_slot_does_not_hold_up_the_others():
+def test_waiting_for_a_specific_slot_does_not_block_others():
     slots = FairSemaphore(["a", "b"])
     order: list[tuple[str, str]] = []
     with slots.acquire(lambda slot: slot == "a"):
@@ -48,7 +48,7 @@ def test_one_who_waits_for_a_certain_slot_does_not_hold_up_the_others():
     assert order[-1] == ("picky", "a")
 
 
-def test_it_is_uncontended_while_at_most_one_slot_is_taken_and_nobody_waits():
+def test_uncontended_means_at_most_one_slot_taken_and_no_waiter():
     slots = FairSemaphore(["a", "b"])
     assert slots.is_uncontended()
     with slots.acquire():
@@ -60,14 +60,14 @@ def test_it_is_uncontended_while_at_most_one_slot_is_taken_and_nobody_waits():
     assert slots.is_uncontended()
 
 
-def test_an_error_gives_the_slot_back():
+def test_an_error_releases_the_slot():
     slots = FairSemaphore(["a"])
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), slots.acquire():
             raise ZeroDivisionError
 
 
-def test_closing_turns_away_those_who_wait_and_those_who_come():
+def test_close_rejects_current_and_later_waiters():
     slots = FairSemaphore(["a"])
     order: list[tuple[str, str | None]] = []
     with slots.acquire():

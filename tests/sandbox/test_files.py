@@ -1,4 +1,4 @@
-"""Files into a program's folder and out of it again, and nothing else that way."""
+"""Input and result files of a program, and no other files."""
 
 import os
 
@@ -9,7 +9,7 @@ from storm_calm.sandbox import Limits
 SECRET = "not for programs"
 
 
-def test_input_files_lie_in_the_folder(sandbox):
+def test_input_files_are_in_the_programs_folder(sandbox):
     files = {"data.csv": b"a,b\n1,2\n", "deep/er/raw.bin": bytes(range(256)), "ünï": b""}
     code = """
 print(open("data.csv").read())
@@ -20,12 +20,12 @@ open("data.csv", "a").write("3,4")
     assert (execution.status, execution.stdout) == ("ok", "a,b\n1,2\n\nTrue True\n")
 
 
-def test_input_files_can_be_imported_and_are_gone_in_the_next_run(sandbox):
+def test_input_files_can_be_imported_and_are_removed_afterwards(sandbox):
     assert sandbox.run("import helper; print(helper.x)", files={"helper.py": b"x = 7"}).stdout == "7\n"
     assert sandbox.run("import helper").status == "error"
 
 
-def test_result_files_come_back(sandbox):
+def test_result_files_are_returned(sandbox):
     code = """
 import os
 os.makedirs("out/deep")
@@ -46,7 +46,7 @@ open("not asked for", "w").write("x")
         ("while True: print('x' * 9999)", "output_limit"),
     ],
 )
-def test_result_files_come_back_from_a_program_that_failed(sandbox, end, status):
+def test_result_files_of_a_failed_program_are_returned(sandbox, end, status):
     code = f"open('partial', 'w').write('1,2')\n{end}"
     execution = sandbox.run(code, results=["partial"], limits=Limits(seconds=0.5))
     assert (execution.status, execution.files) == (status, {"partial": b"1,2"})
@@ -72,7 +72,7 @@ os.mkfifo("pipe")
     assert (execution.status, execution.files) == ("ok", {})
 
 
-def test_results_are_cut_off_at_the_limit_for_files(sandbox):
+def test_result_files_are_limited_in_size(sandbox):
     code = "for name in 'ab': open(name, 'wb').write(bytes(700 << 10))"
     execution = sandbox.run(code, results=["a", "b"], limits=Limits(file_mb=1))
     assert set(execution.files) <= {"a", "b"}
@@ -80,21 +80,21 @@ def test_results_are_cut_off_at_the_limit_for_files(sandbox):
 
 
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../x", "a/../../x", "a\0b", ".", "x" * 2000])
-def test_a_path_outside_the_folder_is_refused(sandbox, name):
+def test_a_path_outside_the_folder_is_an_error(sandbox, name):
     with pytest.raises(ValueError, match="path"):
         sandbox.run("pass", files={name: b""})
     with pytest.raises(ValueError, match="path"):
         sandbox.run("pass", results=[name])
 
 
-def test_what_is_no_bytes_or_too_much_is_refused(sandbox):
+def test_files_must_be_bytes_within_the_size_limit(sandbox):
     with pytest.raises(ValueError, match="'data' is str; give bytes"):
         sandbox.run("pass", files={"data": "text"})
     with pytest.raises(ValueError, match="over the limit of 1 MiB"):
         sandbox.run("pass", files={"data": bytes(2 << 20)}, limits=Limits(file_mb=1))
 
 
-def test_reading_results_leaves_no_descriptor_and_no_folder(full):
+def test_reading_results_leaks_no_file_descriptors(full):
     full.run("pass", results=["x"])
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):

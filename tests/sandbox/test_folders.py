@@ -3,7 +3,7 @@ import os
 from storm_calm.sandbox.zygote import remove_folder
 
 
-def test_a_folder_is_removed_however_deep_it_is(tmp_path, monkeypatch):
+def test_a_very_deep_folder_is_removed(tmp_path, monkeypatch):
     top = tmp_path / "top"
     top.mkdir()
     monkeypatch.chdir(top)
@@ -16,7 +16,7 @@ def test_a_folder_is_removed_however_deep_it_is(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-def test_closed_folders_are_opened_and_links_are_not_followed(tmp_path):
+def test_removal_opens_closed_folders_and_follows_no_links(tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").write_text("kept")
     top = tmp_path / "top"
@@ -28,5 +28,5 @@ def test_closed_folders_are_opened_and_links_are_not_followed(tmp_path):
     assert (tmp_path / "kept" / "file").read_text() == "kept"
 
 
-def test_what_is_not_there_is_no_trouble(tmp_path):
+def test_removing_a_missing_folder_is_not_an_error(tmp_path):
     remove_folder.remove(str(tmp_path / "nothing"))

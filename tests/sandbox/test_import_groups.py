@@ -1,4 +1,4 @@
-"""A program goes to the fork server that spares it most."""
+"""A program runs in the fork server that has most of its imports loaded."""
 
 import pytest
 
@@ -40,7 +40,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize(("code", "group"), PROGRAMS.items())
-def test_a_program_goes_where_its_imports_are_loaded(code, group):
+def test_a_programs_imports_select_its_import_group(code, group):
     assert import_group_of(code) == group
 
 
@@ -48,7 +48,7 @@ def test_the_first_group_exists():
     assert FIRST_GROUP in IMPORT_GROUPS
 
 
-def test_pulp_is_loaded_after_all_that_it_would_break():
+def test_pulp_is_loaded_after_the_libraries_it_would_break():
     with_pulp = [libraries for libraries in IMPORT_GROUPS.values() if "pulp" in libraries]
     assert len(with_pulp) == 1
     assert with_pulp[0][-1] == "pulp"

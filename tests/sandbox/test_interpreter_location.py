@@ -1,4 +1,4 @@
-"""Wherever the interpreter lies, the sandbox is as good."""
+"""The location of the interpreter does not weaken the sandbox."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 from storm_calm.sandbox import open_sandbox
 
 
-def test_an_interpreter_in_the_folder_for_temporary_files_reaches_the_same_isolation(tmp_path):
-    """Programs find their scratch folder under /tmp, unless a virtual environment lies there."""
+def test_an_interpreter_under_tmp_gets_the_same_isolation(tmp_path):
+    """The scratch folder of a program is normally under /tmp, but not if a virtual environment is there."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
     probe = (
         "from storm_calm.sandbox import open_sandbox\n"

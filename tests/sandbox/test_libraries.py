@@ -1,4 +1,4 @@
-"""What programs can import: the listed distributions and what they need, and nothing else that is installed."""
+"""Importable in programs: the listed distributions and their dependencies, and no other installed packages."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def locked(request):
 
 
 def made(folder, name, *, version="1.0", requires=(), files=None, record=True, top_level=None):
-    """Lay out an installed distribution with one module, as pip does, or as Debian does (`record=False`)."""
+    """Write an installed distribution with one module, as pip does, or as Debian does (`record=False`)."""
     info = folder / f"{name}-{version}.{'dist' if record else 'egg'}-info"
     info.mkdir(parents=True)
     lines = "".join(f"Requires-Dist: {line}\n" for line in requires)
@@ -44,7 +44,7 @@ def made(folder, name, *, version="1.0", requires=(), files=None, record=True, t
         (info / "top_level.txt").write_text(top_level)
 
 
-def test_a_distribution_comes_with_all_that_it_needs_and_is_installed(tmp_path, monkeypatch):
+def test_a_distribution_includes_its_installed_dependencies(tmp_path, monkeypatch):
     made(tmp_path, "top", requires=["middle[fast]>=1", "elsewhere; sys_platform == 'other'", "tests; extra == 'dev'"])
     made(tmp_path, "middle", requires=['quick ; extra == "fast"', 'slow ; extra == "thorough"'])
     for name in ("quick", "slow", "tests", "stranger"):
@@ -58,14 +58,14 @@ def test_a_distribution_comes_with_all_that_it_needs_and_is_installed(tmp_path, 
     }
 
 
-def test_circles_of_requirements_end(tmp_path, monkeypatch):
+def test_circular_dependencies_are_resolved(tmp_path, monkeypatch):
     made(tmp_path, "hen", requires=["egg"])
     made(tmp_path, "egg", requires=["hen[extra]"])
     monkeypatch.syspath_prepend(tmp_path)
     assert [library.name for library in find(["hen"])[0]] == ["egg", "hen"]
 
 
-def test_only_what_can_be_imported_is_shown(tmp_path, monkeypatch):
+def test_only_importable_files_are_shown(tmp_path, monkeypatch):
     files = ["one.py", "two.cpython-311-x86_64-linux-gnu.so", "data/x.txt", "README.md", "../../bin/tool", "hook.pth"]
     made(tmp_path / "lib" / "site-packages", "many", files=files)
     monkeypatch.syspath_prepend(tmp_path / "lib" / "site-packages")
@@ -75,7 +75,7 @@ def test_only_what_can_be_imported_is_shown(tmp_path, monkeypatch):
     }
 
 
-def test_debian_packages_without_a_record_are_found_by_their_names(tmp_path, monkeypatch):
+def test_debian_packages_without_a_record_file_are_found(tmp_path, monkeypatch):
     made(tmp_path, "old", record=False, files=["older/__init__.py", "_old.so", "other.py"], top_level="older\n_old\n")
     monkeypatch.syspath_prepend(tmp_path)
     (library,) = find(["old"])[0]
@@ -83,7 +83,7 @@ def test_debian_packages_without_a_record_are_found_by_their_names(tmp_path, mon
 
 
 @pytest.mark.parametrize("name", ["storm-calm", "Storm_Calm"])
-def test_this_project_is_no_library(name, monkeypatch):
+def test_this_project_cannot_be_a_library(name, monkeypatch):
     with pytest.raises(ValueError, match="the accepted answers"):
         importable([name])
     monkeypatch.setenv(LIBRARIES_VARIABLE, name)
@@ -91,20 +91,20 @@ def test_this_project_is_no_library(name, monkeypatch):
         open_sandbox()
 
 
-def test_a_distribution_that_needs_this_project_is_no_library_either(tmp_path, monkeypatch):
+def test_a_distribution_that_depends_on_this_project_cannot_be_a_library(tmp_path, monkeypatch):
     made(tmp_path, "plugin", requires=["storm-calm"])
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ValueError, match="can't be a library"):
         importable(["plugin"])
 
 
-def test_a_library_that_is_not_installed_is_named(monkeypatch):
+def test_error_for_a_missing_library_names_it(monkeypatch):
     monkeypatch.setenv(LIBRARIES_VARIABLE, "numpy, no-such-thing other.thing")
     with pytest.raises(ValueError, match=r"no-such-thing, other-thing: not installed"):
         open_sandbox()
 
 
-def test_more_libraries_can_be_named(tmp_path, monkeypatch):
+def test_more_libraries_can_be_added(tmp_path, monkeypatch):
     made(tmp_path, "geography")
     made(tmp_path, "history")
     monkeypatch.syspath_prepend(tmp_path)
@@ -114,7 +114,7 @@ def test_more_libraries_can_be_named(tmp_path, monkeypatch):
         assert sandbox.run(code).stdout == "geography history\n"
 
 
-def test_programs_see_the_listed_distributions_and_what_they_need(locked):
+def test_programs_see_the_listed_distributions_and_their_dependencies(locked):
     assert set(all_libraries(locked)) == {library.name for library in importable()}
     assert set(DISTRIBUTIONS) <= set(all_libraries(locked))
 
@@ -132,7 +132,7 @@ def test_programs_see_the_listed_distributions_and_what_they_need(locked):
     ],
 )
 @pytest.mark.parametrize("way", ["import {0}", "exec('import {0}')"])
-def test_libraries_of_several_fork_servers_go_together(locked, imports, way):
+def test_libraries_of_several_import_groups_can_be_combined(locked, imports, way):
     execution = locked.run(f"{way.format(imports)}\nprint('both')", limits=Limits(seconds=60))
     assert (execution.status, execution.stdout) == ("ok", "both\n")
 
@@ -148,12 +148,12 @@ def test_libraries_of_several_fork_servers_go_together(locked, imports, way):
         "openai",
     ],
 )
-def test_nothing_else_can_be_imported(locked, name):
+def test_other_packages_cannot_be_imported(locked, name):
     execution = locked.run(f"import {name}")
     assert f"ModuleNotFoundError: No module named '{name.partition('.')[0]}'" in execution.stderr
 
 
-def test_nothing_of_this_project_can_be_read(locked):
+def test_files_of_this_project_cannot_be_read(locked):
     places = [str(ROOT), SITE, f"{sys.base_prefix}/lib/python3.11/site-packages"]
     code = f"""
 import glob, os, sys
@@ -170,7 +170,7 @@ for place in {places!r}:
     assert (execution.status, execution.stdout) == ("ok", "")
 
 
-def test_nothing_that_is_hidden_lies_in_what_is_shown():
+def test_shown_and_hidden_folders_do_not_overlap():
     shown = {os.path.realpath(path) for path in shown_of_the_system()}
     for folder in hidden_folders():
         parents = {str(parent) for parent in [Path(folder).resolve(), *Path(folder).resolve().parents]}
@@ -178,7 +178,7 @@ def test_nothing_that_is_hidden_lies_in_what_is_shown():
     assert os.path.realpath(json.__file__).removesuffix("/__init__.py") in shown
 
 
-def test_an_interpreter_that_a_program_starts_finds_the_same(locked):
+def test_a_child_interpreter_sees_the_same_libraries(locked):
     code = """
 import subprocess, sys
 look = "import importlib.util as u; print([bool(u.find_spec(n)) for n in ('numpy', 'storm_calm', 'openai')])"

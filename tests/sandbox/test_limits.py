@@ -8,7 +8,7 @@ from storm_calm.sandbox import Limits
 
 
 @pytest.mark.alone
-def test_what_does_not_end_is_ended_at_once(sandbox):
+def test_an_endless_program_is_stopped_in_time(sandbox):
     begin = time.monotonic()
     execution = sandbox.run("print('begun')\nwhile True: pass", limits=Limits(seconds=0.3, memory_mb=512))
     assert (execution.status, execution.stdout) == ("timeout", "begun\n")
@@ -16,13 +16,13 @@ def test_what_does_not_end_is_ended_at_once(sandbox):
     assert time.monotonic() - begin < 3
 
 
-def test_memory_is_taken_back_before_it_is_twice_the_limit(sandbox):
+def test_memory_never_reaches_twice_the_limit(sandbox):
     execution = sandbox.run("x = []\nwhile True: x.append('a' * 1_000_000)", limits=Limits(seconds=20, memory_mb=256))
     assert execution.status == "memory_limit"
     assert execution.peak_memory_mb < 512
 
 
-def test_memory_that_children_share_counts_once(sandbox):
+def test_memory_shared_by_child_processes_counts_once(sandbox):
     code = """
 import os, time
 x = b"x" * (150 << 20)
@@ -51,5 +51,5 @@ except (OSError, RuntimeError):
 """
     execution = sandbox.run(code, limits=Limits(processes=10))
     assert execution.exit_code == 3
-    # Without a user namespace the limit counts all processes of the user, and their number changes meanwhile.
+    # Without a user namespace the limit counts all processes of the user, and their number varies.
     assert int(execution.stdout) == 9 if sandbox.isolation == "full" else 0 < int(execution.stdout) < 40

@@ -1,4 +1,4 @@
-"""The life of the local sandbox: many runs at once, a fork server that dies, a caller that dies, an end in order."""
+"""The lifecycle of the local sandbox: concurrent programs, dying fork servers and callers, and an orderly close."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def alive(pid):
-    """Whether the process is there, and not merely waiting to be buried."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
@@ -34,7 +34,7 @@ def wait_until(condition, seconds=5.0):
     return condition()
 
 
-def test_many_at_once_keep_apart(sandbox):
+def test_concurrent_programs_are_separate(sandbox):
     with ThreadPoolExecutor(16) as pool:
         outputs = list(
             pool.map(
@@ -45,7 +45,7 @@ def test_many_at_once_keep_apart(sandbox):
     assert outputs == [f"{i}\n" for i in range(60)]
 
 
-def test_no_more_than_its_workers_run_at_once():
+def test_at_most_workers_programs_run_concurrently():
     with open_sandbox(workers=2) as sandbox, ThreadPoolExecutor(4) as pool:
         code = "import time; print(time.monotonic()); time.sleep(0.3); print(time.monotonic())"
         spans = [tuple(map(float, run.stdout.split())) for run in pool.map(sandbox.run, [code] * 4)]
@@ -53,7 +53,7 @@ def test_no_more_than_its_workers_run_at_once():
     assert most == 2
 
 
-def test_files_are_not_left_open(full):
+def test_the_caller_leaks_no_file_descriptors(full):
     full.run("pass")
     before = len(os.listdir("/proc/self/fd"))
     for code in ("print(1)", "1 / 0", "while True: print('x' * 9999)"):
@@ -62,9 +62,9 @@ def test_files_are_not_left_open(full):
 
 
 @pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
-def test_fork_servers_keep_nothing_of_what_ended(isolation):
+def test_fork_servers_leak_no_file_descriptors(isolation):
     def most():
-        """Descriptors of the fork server that has most: the same when all is at rest, in whatever order it happens."""
+        """Return the number of file descriptors of the fork server with the most, once all of them are idle."""
         time.sleep(0.3)
         return max(len(os.listdir(f"/proc/{pid}/fd")) for pid in descendants(os.getpid()) if alive(pid))
 
@@ -75,11 +75,11 @@ def test_fork_servers_keep_nothing_of_what_ended(isolation):
         before = most()
         for code in endings * 10:
             sandbox.run(code)
-        assert most() <= before + 3  # A spare that is being prepared.
+        assert most() <= before + 3  # A spare process that is being prepared.
 
 
 def plain(sandbox):
-    """The fork server of programs that import nothing."""
+    """Return the fork server of programs that import no libraries."""
     return sandbox.fork_servers.running["plain"]
 
 
@@ -89,7 +89,7 @@ def descendants(pid):
 
 
 @pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
-def test_a_fork_server_that_dies_is_replaced_and_the_run_repeated(isolation):
+def test_a_killed_fork_server_is_replaced_and_the_program_retried(isolation):
     with open_sandbox(isolation=isolation, minimum_isolation=isolation) as sandbox:
         sandbox.run("pass")
         results = []
@@ -106,14 +106,14 @@ def test_a_fork_server_that_dies_is_replaced_and_the_run_repeated(isolation):
         assert sandbox.run("print('again')").stdout == "again\n"
 
 
-def test_a_program_under_which_two_fork_servers_die_is_killed_and_neighbours_are_unaffected(monkeypatch):
+def test_a_program_that_kills_two_fork_servers_is_killed_without_affecting_others(monkeypatch):
     with open_sandbox() as sandbox:
         sandbox.run("pass")
         launch, ended = sandbox._launch, []
 
         def launch_and_end(libraries):
             server = launch(libraries)
-            if ended:  # The one that the program gets for itself.
+            if ended:  # The program's own fork server.
                 threading.Timer(0.3, server.process.kill).start()
             return server
 
@@ -127,14 +127,14 @@ def test_a_program_under_which_two_fork_servers_die_is_killed_and_neighbours_are
         monkeypatch.setattr(sandbox, "_launch", launch_and_end)
         plain(sandbox).process.kill()
         thread.join(20)
-        # The shared one that takes its place was also ended, and is replaced again.
+        # The shared server's replacement was also killed, and is replaced again.
         assert ended[1].status == "killed"
         assert "took down the process that started it" in ended[1].reason
         assert sandbox.run("print('again')").stdout == "again\n"
 
 
 @pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
-def test_closing_ends_all_runs_and_leaves_nothing(isolation):
+def test_close_ends_all_programs_and_leaves_nothing(isolation):
     sandbox = open_sandbox(isolation=isolation, minimum_isolation=isolation)
     sandbox.run("pass")
     errors = []
@@ -160,7 +160,7 @@ def test_closing_ends_all_runs_and_leaves_nothing(isolation):
 
 
 @pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
-def test_nothing_survives_a_caller_that_is_killed(isolation):
+def test_no_process_survives_a_killed_caller(isolation):
     script = f"""
     import sys, threading, time
     sys.path.insert(0, {str(ROOT)!r})
@@ -180,7 +180,7 @@ def test_nothing_survives_a_caller_that_is_killed(isolation):
     assert wait_until(lambda: not any(map(alive, family)))
 
 
-def test_a_copy_of_the_caller_does_not_keep_it_alive(full):
+def test_a_fork_of_the_caller_does_not_keep_the_sandbox_alive(full):
     with open_sandbox() as sandbox:
         sandbox.run("pass")
         server = plain(sandbox).process.pid
@@ -195,13 +195,13 @@ def test_a_copy_of_the_caller_does_not_keep_it_alive(full):
         os.waitpid(copy, 0)
 
 
-def test_a_lower_isolation_says_what_is_missing(sandbox):
+def test_missing_protections_are_listed(sandbox):
     assert (sandbox.missing == ()) == (sandbox.isolation == "full")
     assert all(len(sentence) > 20 for sentence in sandbox.missing)
 
 
-def test_a_machine_without_namespaces_is_refused_with_a_way_out():
-    """What a container is like that lets nobody make a namespace: played by a filter that refuses it."""
+def test_error_on_a_machine_without_namespaces_has_the_fix():
+    """Emulate a container that allows no namespaces, by a seccomp filter that rejects unshare."""
     script = f"""
     import sys
     sys.path.insert(0, {str(ROOT)!r})

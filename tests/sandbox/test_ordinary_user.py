@@ -60,7 +60,7 @@ CODES = [
 
 
 @pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
-def test_every_isolation_works_without_rights(isolation):
+def test_every_isolation_level_works_for_an_unprivileged_user(isolation):
     script = BECOME_NOBODY_SPECIAL.format(root=str(ROOT)) + SCRIPT.format(isolation=isolation, codes=CODES)
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
     if "SKIP" in run.stderr:
@@ -78,7 +78,7 @@ def test_every_isolation_works_without_rights(isolation):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to keep for it")
-def test_who_may_read_a_closed_folder_also_finds_the_programs_in_it(tmp_path):
+def test_a_program_in_a_closed_folder_is_found_by_a_user_with_access(tmp_path):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     program = closed / "solver"

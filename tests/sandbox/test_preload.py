@@ -33,12 +33,12 @@ def run_in_a_warm_child(sandbox: Sandbox, code: str) -> str:
     return execution.stdout
 
 
-def test_every_import_group_is_tried_here():
+def test_every_import_group_is_covered():
     assert set(IMPORTS) == set(IMPORT_GROUPS)
 
 
 @pytest.mark.parametrize("group", IMPORT_GROUPS)
-def test_a_program_sees_nothing_of_what_was_done_ahead(full, group):
+def test_preloading_is_invisible_to_programs(full, group):
     code = f"""
 {IMPORTS[group]}
 import os, sys
@@ -49,21 +49,21 @@ print(len(os.listdir("/proc/self/task")), os.listdir("."), ours)
     assert run_in_a_warm_child(full, code) == "mine\n1 ['main.py'] []\n"
 
 
-def test_the_libraries_of_an_import_group_are_there_already(full):
+def test_libraries_of_an_import_group_are_preloaded(full):
     code = "import sys\nhad = 'cvxpy' in sys.modules\nimport cvxpy\nprint(had)"
     assert full.run(code).stdout == "True\n"
 
 
-def test_the_first_variable_of_cvxpy_is_the_first(full):
+def test_cvxpy_variable_numbers_start_at_1(full):
     assert run_in_a_warm_child(full, "import cvxpy as cp\nprint(cp.Variable().name())") == "var1\n"
 
 
-def test_every_program_draws_random_numbers_of_its_own(full):
+def test_every_program_draws_different_random_numbers(full):
     code = "import random, numpy\nprint(random.random(), numpy.random.rand())"
     drawn = [number for _ in range(4) for number in full.run(code).stdout.split()]
     assert len(set(drawn)) == 8
 
 
-def test_what_a_program_seeds_is_what_it_draws(full):
+def test_seeded_random_numbers_are_reproducible(full):
     code = "import random, numpy\nrandom.seed(1); numpy.random.seed(1)\nprint(random.random(), numpy.random.rand())"
     assert len({full.run(code).stdout for _ in range(3)}) == 1

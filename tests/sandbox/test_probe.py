@@ -128,7 +128,7 @@ def test_linear_statuses_and_senses(full, model, status, sense):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("function", ["SetTimeLimit", "set_time_limit"])
-def test_a_time_limit_of_the_program_stays(full, function):
+def test_the_programs_own_time_limit_is_kept(full, function):
     code = f"""{MARKET}{LP}
 s = pywraplp.Solver.CreateSolver("CBC")
 x = [s.BoolVar("") for _ in range(COLUMNS)]
@@ -144,14 +144,14 @@ s.Solve()
     assert found.seconds == pytest.approx(0.2, abs=0.15)
 
 
-def test_every_solve_has_its_report_in_order(full):
+def test_every_solve_is_reported_in_order(full):
     code = KNAPSACK + "m.add(x[2] == 0)\ns.solve(m)\nm.add(n == 9)\ns.solve(m)\nimport os\nos._exit(3)"
     execution = full.run(code)
     assert [found.status for found in execution.reports] == ["optimal", "optimal", "infeasible"]
     assert [found.objective for found in execution.reports] == [11.0, 10.0, None]
 
 
-def test_reports_stay_when_the_program_fails_or_never_ends(full):
+def test_reports_of_a_failing_or_endless_program_are_kept(full):
     assert len(full.run(KNAPSACK + "1 / 0").reports) == 1
     execution = full.run(KNAPSACK + "while True: pass", limits=Limits(seconds=1))
     assert (execution.status, len(execution.reports)) == ("timeout", 1)
@@ -188,7 +188,7 @@ def test_parameters_of_the_program_are_kept(full):
     assert output.endswith("3 99.0\n")
 
 
-def test_a_slow_solve_ends_before_the_run_does(full):
+def test_a_slow_solve_ends_before_the_program_is_stopped(full):
     code = """
 import random
 random.seed(1)
@@ -205,7 +205,7 @@ print(s.status_name(s.solve(m)))
     assert (execution.status, execution.reports[0].status) == ("ok", "feasible")
 
 
-def test_a_slow_linear_solve_does_too(full):
+def test_a_slow_linear_solve_ends_before_the_program_is_stopped(full):
     code = f"""{LP}
 import random
 random.seed(1)
@@ -224,14 +224,14 @@ print(s.Solve())
     assert execution.reports[0].status in ("feasible", "limit")
 
 
-def test_a_solve_that_raises_raises_the_same(full):
+def test_an_exception_of_a_solve_is_unchanged(full):
     code = CP + "try: s.solve(7)\nexcept AttributeError as error: print(type(error).__name__, error)"
     execution = full.run(code)
     assert execution.stdout.startswith("AttributeError 'int' object has no attribute")
     assert execution.reports == ()
 
 
-def test_the_watched_functions_look_like_themselves(full):
+def test_wrapped_functions_keep_their_name_and_docstring(full):
     code = f"{CP}{LP}solver = pywraplp.Solver\n"
     code += "print(cp_model.CpSolver.solve.__doc__, solver.Solve.__name__, solver.CreateSolver('nonsense'))"
     assert (
@@ -239,7 +239,7 @@ def test_the_watched_functions_look_like_themselves(full):
     )
 
 
-def test_callbacks_are_called(full):
+def test_solution_callbacks_are_called(full):
     code = (
         KNAPSACK
         + """
@@ -254,7 +254,7 @@ s.Solve(m, Seen())
     assert len(execution.reports) == 3
 
 
-def test_a_program_that_closes_the_pipe_only_loses_its_reports(full):
+def test_closing_the_report_pipe_only_loses_reports(full):
     execution = full.run("import os\nos.close(3)\n" + KNAPSACK)
     assert (execution.stdout, execution.reports) == ("OPTIMAL 11.0\n", ())
 

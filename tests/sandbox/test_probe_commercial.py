@@ -36,7 +36,7 @@ def test_solves(full, library, model, status, sense, objective, counted):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("library", START)
-def test_a_slow_solve_ends_before_the_run_does_and_the_settings_are_restored(full, library):
+def test_a_slow_solve_ends_in_time_and_the_settings_are_restored(full, library):
     settings = {
         "gurobipy": "print('SETTINGS', m.Params.Threads, m.Params.TimeLimit)",
         "coptpy": "print('SETTINGS', m.getParam('Threads'), m.getParam('TimeLimit'))",
@@ -58,7 +58,7 @@ solve()
 
 
 @pytest.mark.parametrize("library", START)
-def test_the_programs_own_settings_stay(full, library):
+def test_the_programs_own_settings_are_kept(full, library):
     code = f"{START[library]}{MODEL}m.setParam('Threads', 2)\nm.setParam('TimeLimit', 77)\nsolve()\n"
     ask = {
         "gurobipy": "m.Params.Threads, m.Params.TimeLimit",

@@ -48,7 +48,7 @@ cp.Problem(cp.Maximize(cp.sum(x) + cp.sum(y)), [y <= 2.5, cp.sum(x) <= 4]).solve
 
 @pytest.mark.alone
 @pytest.mark.parametrize("solver", ["HIGHS", "SCIPY"])
-def test_a_slow_solve_ends_before_the_run_does(full, solver):
+def test_a_slow_solve_ends_before_the_program_is_stopped(full, solver):
     code = f"""{CP}{MARKET}
 x, s = cp.Variable(COLUMNS, boolean=True), cp.Variable(2 * ROWS)
 p = cp.Problem(cp.Minimize(cp.sum(s)), [np.array(A) @ x + s[:ROWS] - s[ROWS:] == B, s >= 0])

@@ -31,7 +31,7 @@ def test_solves(full, model, status, sense, objective, counted):
     assert (values(found), counts(found)) == ((objective, objective), counted)
 
 
-def test_a_slow_solve_ends_before_the_run_does_also_the_second_time(full):
+def test_repeated_slow_solves_end_before_the_program_is_stopped(full):
     code = f"""{H}{MARKET}
 x = [h.addBinary() for _ in range(COLUMNS)]
 s = [h.addVariable(lb=0) for _ in range(2 * ROWS)]
@@ -68,6 +68,6 @@ def test_the_program_can_set_the_number_of_threads_after_a_solve(full):
 
 
 @pytest.mark.alone
-def test_a_time_limit_without_a_solution(full):
+def test_a_time_limit_without_a_solution_is_reported(full):
     code = f"{MODEL}h.setOptionValue('time_limit', 0.0)\nh.maximize(x)"
     assert report_and_output(full, code, SHORT)[0].status in ("limit", "optimal")

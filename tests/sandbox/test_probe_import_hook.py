@@ -42,7 +42,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize(("library", "program"), PROGRAMS.items())
-def test_a_library_that_was_not_loaded_ahead_is_seen(full, library, program):
+def test_a_library_that_was_not_preloaded_is_reported(full, library, program):
     pytest.importorskip(library.partition(".")[0])
     # In a string, so that the choice of the import group does not see the import.
     found = report(full, f"import sys\nassert {program.split()[1]!r} not in sys.modules\nexec({program!r})")
@@ -50,7 +50,7 @@ def test_a_library_that_was_not_loaded_ahead_is_seen(full, library, program):
     assert counts(found)[1] == 1
 
 
-def test_a_library_that_is_loaded_again_is_seen_again_and_once(full):
+def test_a_reloaded_library_is_reported_once(full):
     code = """
 import importlib, sys
 from ortools.sat.python import cp_model
@@ -70,7 +70,7 @@ solve()
     assert [found.objective for found in execution.reports] == [7, 7, 7]
 
 
-def test_a_programs_own_module_of_that_name_is_left_alone(full):
+def test_a_programs_own_module_with_a_library_name_is_not_wrapped(full):
     code = "exec(\"open('pulp.py', 'w').write('x = 6 / 0')\\nimport pulp\")"
     execution = full.run(code)
     assert execution.stderr.endswith("ZeroDivisionError: division by zero\n")
@@ -86,7 +86,7 @@ def test_an_import_that_fails_raises_the_same_error(full):
     assert full.run(f"exec({program!r})").stdout == "import of highspy halted; None in sys.modules\n"
 
 
-def test_a_traceback_that_is_caught_blames_the_program_too(full):
+def test_a_caught_traceback_has_no_frame_of_the_probe(full):
     code = (
         "import traceback\nfrom ortools.sat.python import cp_model\n"
         "try: cp_model.CpSolver().solve()\nexcept TypeError as error: print(error)"
@@ -120,7 +120,7 @@ def _watched(watcher):
     return kind, channel
 
 
-def test_of_nested_solves_only_the_outermost_is_reported():
+def test_only_the_outermost_of_nested_solves_is_reported():
     def watcher(call):
         outcome = yield
         return lambda: SolverReport(library="l", solver=str(outcome.inner is not None), status="optimal")
@@ -132,7 +132,7 @@ def test_of_nested_solves_only_the_outermost_is_reported():
 
 
 @pytest.mark.parametrize("when", ["before", "after", "in the report"])
-def test_a_watcher_that_fails_changes_nothing(when):
+def test_a_failing_watcher_does_not_change_the_solve(when):
     def watcher(call):
         if when == "before":
             raise RuntimeError

@@ -81,7 +81,7 @@ def test_the_incremental_solver_reports_each_solve(full):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", ["GSCIP", "CP_SAT"])
-def test_a_slow_math_opt_solve_ends_before_the_run_does(full, kind):
+def test_a_slow_math_opt_solve_ends_before_the_program_is_stopped(full, kind):
     code = f"""{MARKET}
 from ortools.math_opt.python import mathopt as o
 m = o.Model()
@@ -100,7 +100,7 @@ print(p.time_limit, p.threads)
 
 
 @pytest.mark.alone
-def test_a_slow_model_builder_solve_does_too(full):
+def test_a_slow_model_builder_solve_ends_before_the_program_is_stopped(full):
     code = f"""{MARKET}
 from ortools.linear_solver.python import model_builder as b
 m = b.Model()
@@ -139,7 +139,7 @@ def test_a_metaheuristic_gets_a_time_limit(full):
     assert (found.status, output) == ("feasible", "8 False\n")
 
 
-def test_an_impossible_tour_has_no_solution(full):
+def test_an_infeasible_tour_has_no_solution(full):
     code = ROUTING + "r.AddDimension(far, 0, 3, True, 'd')\nprint(r.SolveWithParameters(p))"
     found, output = report_and_output(full, code)
     assert found.status in ("limit", "infeasible")

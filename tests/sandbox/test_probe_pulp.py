@@ -65,7 +65,7 @@ def test_a_sequence_of_objectives_is_one_report(full):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("solver", ["PULP_CBC_CMD", "HiGHS"])
-def test_a_slow_solve_ends_before_the_run_does(full, solver):
+def test_a_slow_solve_ends_before_the_program_is_stopped(full, solver):
     code = f"""{MARKET}
 import pulp
 p = pulp.LpProblem()
@@ -97,7 +97,7 @@ def test_the_programs_own_time_limit_is_kept(full):
     assert "-sec 66 " in lines[2]
 
 
-def test_a_solver_that_fails_is_an_error(full):
+def test_a_failing_solver_is_reported_as_an_error(full):
     code = model("Minimize") + "p.solve(pulp.COIN_CMD(path='/nowhere'))"
     execution = full.run(code)
     assert execution.status == "error"

@@ -71,13 +71,13 @@ CBC = "import pulp\ns = SolverFactory('cbc', executable=pulp.PULP_CBC_CMD().path
 
 @pytest.mark.alone
 @pytest.mark.parametrize("solver", ["appsi_highs", "cbc"])
-def test_a_slow_solve_ends_before_the_run_does(full, solver):
+def test_a_slow_solve_ends_before_the_program_is_stopped(full, solver):
     solve = f"{CBC}s.solve(m)" if solver == "cbc" else f"SolverFactory({solver!r}).solve(m)"
     found = report(full, SLOW + solve, SHORT if solver != "cbc" else Limits(seconds=4, memory_mb=1024))
     assert (found.status, counts(found)) == ("feasible", MARKET_COUNTS)
 
 
 @pytest.mark.parametrize("limit", ["s.solve(m, timelimit=0.4)", "s.options['sec'] = 0.4; s.solve(m)"])
-def test_cbc_at_its_limit_proves_nothing(full, limit):
+def test_cbc_at_its_limit_is_not_reported_as_optimal(full, limit):
     code = f"{SLOW}{CBC}{limit}\nassert 'timeMode' not in s.options"
     assert {report(full, code).status for _ in range(4)} == {"feasible"}

@@ -30,7 +30,7 @@ def test_solves(full, model, solve, status, sense, objective, counted):
 
 
 @pytest.mark.alone
-def test_a_slow_solve_ends_before_the_run_does_and_the_limit_is_restored(full):
+def test_a_slow_solve_ends_in_time_and_the_limit_is_restored(full):
     code = f"""{S}{MARKET}
 x = [m.addVar(vtype="B") for _ in range(COLUMNS)]
 s = [m.addVar() for _ in range(2 * ROWS)]
@@ -49,7 +49,7 @@ def test_the_programs_own_limit_is_kept(full):
     assert full.run(code).stdout == "77.0\n"
 
 
-def test_a_subclass_is_watched_too(full):
+def test_solves_of_a_subclass_are_reported(full):
     code = (
         S + "class Mine(Model): pass\nm = Mine()\nm.hideOutput()\nm.addVar(obj=1)\nm.optimize()\nprint(m.getObjVal())"
     )

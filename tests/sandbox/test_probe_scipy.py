@@ -75,7 +75,7 @@ def test_linear_solves(full, call, status, objective, counted):
         ),
     ],
 )
-def test_minimize_proves_nothing(full, call, solver, status, objective, counted):
+def test_minimize_is_never_reported_as_optimal(full, call, solver, status, objective, counted):
     found = report(full, SP + call)
     assert (found.library, found.solver, found.status, found.sense) == ("scipy.optimize", solver, status, "minimize")
     assert (found.bound, counts(found)) == (None, counted)
@@ -83,7 +83,7 @@ def test_minimize_proves_nothing(full, call, solver, status, objective, counted)
 
 
 @pytest.mark.alone
-def test_a_slow_solve_ends_before_the_run_does(full):
+def test_a_slow_solve_ends_before_the_program_is_stopped(full):
     code = f"""{SP}{MARKET}
 matrix = np.hstack([np.array(A), np.eye(ROWS), -np.eye(ROWS)])
 whole = [1] * COLUMNS + [0] * 2 * ROWS
@@ -97,7 +97,7 @@ print(r.status, mine)
     assert found.gap > 0
 
 
-def test_the_functions_look_like_themselves(full):
+def test_wrapped_functions_keep_their_module_and_signature(full):
     code = SP + "import inspect, scipy.optimize as o\n"
     code += "print(linprog.__module__, linprog is o.linprog is o._linprog.linprog, *inspect.signature(milp).parameters)"
     assert full.run(code).stdout == "scipy.optimize._linprog True c integrality bounds constraints options\n"

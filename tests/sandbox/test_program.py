@@ -3,21 +3,21 @@
 import pytest
 
 
-def test_it_prints_to_two_streams(sandbox):
+def test_stdout_and_stderr_are_separate(sandbox):
     execution = sandbox.run("import sys\nprint('out')\nprint('err', file=sys.stderr)")
     assert (execution.status, execution.stdout, execution.stderr, execution.exit_code) == ("ok", "out\n", "err\n", 0)
     assert execution.isolation == sandbox.isolation
     assert execution.backend == "local"
 
 
-def test_it_is_main_in_a_file_of_its_own(sandbox):
+def test_a_program_is_main_in_its_own_file(sandbox):
     execution = sandbox.run(
         "import sys, os\nprint(__name__, __file__, sys.argv, os.listdir())\nprint(open(__file__).read()[:6])"
     )
     assert execution.stdout == "__main__ main.py ['main.py'] ['main.py']\nimport\n"
 
 
-def test_its_traceback_shows_its_lines_and_no_others(sandbox):
+def test_the_traceback_shows_only_the_programs_lines(sandbox):
     execution = sandbox.run("def f(x):\n    return 1 / x\n\nf(0)")
     assert execution.status == "error"
     assert execution.exit_code == 1
@@ -28,7 +28,7 @@ def test_its_traceback_shows_its_lines_and_no_others(sandbox):
     assert execution.stderr.count("File") == 2
 
 
-def test_its_own_exception_hook_is_used(sandbox):
+def test_the_programs_exception_hook_is_used(sandbox):
     execution = sandbox.run(
         "import sys\nsys.excepthook = lambda kind, value, trace: print('hooked', kind.__name__)\n1 / 0"
     )
@@ -53,41 +53,41 @@ def test_an_error_in_a_solve_shows_no_frame_of_the_probe(sandbox):
         ("import os; os._exit(5)", 5, ""),
     ],
 )
-def test_it_exits_as_it_says(sandbox, code, exit_code, stderr):
+def test_the_exit_code_is_the_programs(sandbox, code, exit_code, stderr):
     execution = sandbox.run(code)
     assert (execution.exit_code, execution.stderr) == (exit_code, stderr)
     assert execution.status == ("ok" if exit_code == 0 else "error")
 
 
-def test_what_does_not_compile_is_its_own_error(sandbox):
+def test_a_syntax_error_is_reported_as_in_plain_python(sandbox):
     execution = sandbox.run("def f(:\n    pass")
     assert execution.status == "error"
     assert execution.stderr == '  File "main.py", line 1\n    def f(:\n          ^\nSyntaxError: invalid syntax\n'
     assert sandbox.run("print(1)\x00").status == "error"
 
 
-def test_a_crash_is_told_by_its_signal(sandbox):
+def test_a_crash_is_reported_with_its_signal(sandbox):
     execution = sandbox.run("import ctypes\nctypes.string_at(0)")
     assert (execution.status, execution.signal, execution.exit_code) == ("error", 11, None)
 
 
-def test_there_is_nothing_to_read(sandbox):
+def test_standard_input_is_empty(sandbox):
     assert "EOFError" in sandbox.run("input()").stderr
 
 
-def test_output_of_any_bytes_is_kept(sandbox):
+def test_arbitrary_bytes_in_output_are_decoded(sandbox):
     execution = sandbox.run(
         "import sys\nsys.stdout.buffer.write(b'a\\xff\\x00b\\n')\nsys.stdout.flush()\nprint('é', chr(0xd800))"
     )
     assert execution.stdout == "a\ufffd\x00b\né \\ud800\n"
 
 
-def test_what_was_printed_survives_a_hard_exit(sandbox):
+def test_output_before_a_hard_exit_is_kept(sandbox):
     code = "import os, ctypes\nprint('python')\nctypes.CDLL(None).puts(b'c')\nos._exit(0)"
     assert sandbox.run(code).stdout == "python\nc\n"
 
 
-def test_threads_and_exit_callbacks_are_waited_for(sandbox):
+def test_a_program_waits_for_its_threads_and_exit_callbacks(sandbox):
     code = """
 import atexit, threading, time
 atexit.register(print, "last")
@@ -97,12 +97,12 @@ print("first")
     assert sandbox.run(code).stdout == "first\nthread\nlast\n"
 
 
-def test_python_can_be_started_again(sandbox):
+def test_a_program_can_start_python(sandbox):
     code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'print(6 * 7)'])"
     assert sandbox.run(code).stdout == "42\n"
 
 
-def test_processes_work_together(full):
+def test_multiprocessing_and_subprocess_pools_work(full):
     code = """
 import multiprocessing, os
 from concurrent.futures import ProcessPoolExecutor
@@ -127,7 +127,7 @@ def test_random_numbers_differ_between_runs(sandbox):
     assert first[1] != second[1]
 
 
-def test_the_order_of_sets_does_not(sandbox):
+def test_the_order_of_sets_is_the_same_in_every_run(sandbox):
     code = "print({str(i) for i in range(50)}, hash('storm'))"
     assert sandbox.run(code).stdout == sandbox.run(code).stdout
 

@@ -1,4 +1,4 @@
-"""The ray backend on a real cluster of several nodes on this machine, some of which die."""
+"""The ray backend on a real cluster of several local nodes, some of which are killed."""
 
 import contextlib
 import os
@@ -35,7 +35,7 @@ print(solver.Objective().Value())
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A cluster whose head runs no programs; this process is connected to it. Tests add nodes, and kill them."""
+    """Start a cluster whose head runs no programs, and connect this process. Tests add and kill nodes."""
     before = set(descendants(os.getpid()))
     patch = pytest.MonkeyPatch()
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -55,7 +55,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def opened(cluster):
-    """One sandbox for most tests; it finds the nodes that they add."""
+    """Yield one sandbox for most tests. It discovers nodes that they add."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray_cluster, "SCAN_INTERVAL_SECONDS", 0.2)
         join(cluster)
@@ -66,7 +66,7 @@ def opened(cluster):
 
 @pytest.fixture
 def nodes(cluster, opened):
-    """Two nodes with a processor each, both serving; made good after tests that killed one."""
+    """Return two serving nodes with one processor each. Nodes killed by earlier tests are replaced."""
     while len(cluster.worker_nodes) < 2:
         join(cluster)
     assert wait_until(lambda: serving(opened) == 2, 60)
@@ -74,7 +74,7 @@ def nodes(cluster, opened):
 
 
 def serving(opened):
-    """How many nodes have a living actor; a death that nobody noticed yet is not one of them."""
+    """Return the number of nodes with a living actor, excluding deaths that Ray has not detected yet."""
     opened.cluster.lose_the_dead()
     return opened.cluster.slot_count()
 
@@ -84,7 +84,7 @@ def join(cluster):
 
 
 def kill(cluster, node):
-    """As when a machine loses its power; everything on the node is gone when it returns."""
+    """Kill a node as a power failure does. Nothing on it runs when this returns."""
     there = descendants(raylet(node))
     cluster.remove_node(node, allow_graceful=False)
     for pid in there:
@@ -116,7 +116,7 @@ def stat(pid):
 
 
 def alive(pid):
-    """Whether the process is there, and not merely waiting to be buried."""
+    """Return whether the process exists and is not a zombie."""
     return stat(pid)[0] not in "ZX"
 
 
@@ -136,14 +136,14 @@ def wait_until(condition, seconds=10.0):
 
 
 def run_in_background(opened, codes):
-    """Start programs; when all run, a function that waits for their Executions, an error in place of one."""
+    """Start programs. Once all run, return a function that waits for their Executions or errors."""
     pool = ThreadPoolExecutor(len(codes))
     futures = [pool.submit(opened.run, code) for code in codes]
     pool.shutdown(wait=False)
     return lambda: [future.exception(120) or future.result() for future in futures]
 
 
-def test_both_nodes_run_programs_and_none_more_than_it_has_slots(nodes, opened):
+def test_both_nodes_run_programs_up_to_their_slots(nodes, opened):
     assert (opened.workers, opened.backend) == (2, "ray")
     with ThreadPoolExecutor(7) as pool:
         runs = list(pool.map(opened.run, [SPAN.format(0.4)] * 7))
@@ -152,7 +152,7 @@ def test_both_nodes_run_programs_and_none_more_than_it_has_slots(nodes, opened):
     assert most == 2
 
 
-def test_a_run_tells_how_it_ended_and_what_was_solved(nodes, opened):
+def test_executions_have_status_and_reports(nodes, opened):
     solved = opened.run(SOLVE)
     assert (solved.status, solved.stdout, solved.backend, solved.code) == ("ok", "6.0\n", "ray", SOLVE)
     assert (solved.isolation, opened.isolation) == ("full", "full")
@@ -166,7 +166,7 @@ def test_a_run_tells_how_it_ended_and_what_was_solved(nodes, opened):
 
 
 @pytest.mark.alone
-def test_a_cancelled_program_ends_alone_and_its_node_serves_on(nodes, opened):
+def test_cancelling_a_program_does_not_affect_others_on_its_node(nodes, opened):
     actors = [actor(node) for node in nodes]
     with opened.session() as session:
         session.run("x = 1")
@@ -185,7 +185,7 @@ def test_a_cancelled_program_ends_alone_and_its_node_serves_on(nodes, opened):
     assert [actor(node) for node in nodes] == actors
 
 
-def test_runs_of_a_node_that_dies_are_repeated_elsewhere_and_a_node_that_joins_is_found(cluster, nodes, opened):
+def test_programs_of_a_dead_node_are_retried_and_new_nodes_are_used(cluster, nodes, opened):
     answers = run_in_background(opened, [f"import time; time.sleep(2); print({i})" for i in range(2)])
     time.sleep(1)
     kill(cluster, nodes[0])
@@ -198,7 +198,7 @@ def test_runs_of_a_node_that_dies_are_repeated_elsewhere_and_a_node_that_joins_i
     assert max(start for start, _ in spans) < min(end for _, end in spans)
 
 
-def test_all_of_a_sandbox_dies_with_its_actor_and_another_takes_over(nodes, opened):
+def test_all_processes_die_with_their_actor_and_another_takes_over(nodes, opened):
     answers = run_in_background(opened, ["import time; time.sleep(1.5); print('done')"] * 2)
     time.sleep(0.7)
     killed = actor(nodes[0])
@@ -211,7 +211,7 @@ def test_all_of_a_sandbox_dies_with_its_actor_and_another_takes_over(nodes, open
     assert actor(nodes[0]) != killed
 
 
-def test_an_actor_that_dies_idle_is_noticed_before_a_program_comes_to_it(nodes, opened):
+def test_the_death_of_an_idle_actor_is_detected(nodes, opened):
     os.kill(actor(nodes[0]), signal.SIGKILL)
     os.kill(actor(nodes[1]), signal.SIGKILL)
     assert wait_until(lambda: opened.cluster.slot_count() < 2, 10)
@@ -219,7 +219,7 @@ def test_an_actor_that_dies_idle_is_noticed_before_a_program_comes_to_it(nodes, 
     assert opened.run("print(1)").stdout == "1\n"
 
 
-def test_a_program_whose_nodes_die_twice_is_a_fault_of_the_sandbox(nodes, opened):
+def test_losing_two_nodes_under_a_program_is_a_sandbox_error(nodes, opened):
     failures = []
 
     def run():
@@ -242,7 +242,7 @@ def test_a_program_whose_nodes_die_twice_is_a_fault_of_the_sandbox(nodes, opened
     assert "lost twice" in failures[0]
 
 
-def test_a_session_survives_its_node(cluster, nodes, opened):
+def test_a_session_survives_the_loss_of_its_node(cluster, nodes, opened):
     with opened.session() as session:
         session.run("x = 1")
         assert session.run("x = 2; 1 / 0").status == "error"
@@ -255,7 +255,7 @@ def test_a_session_survives_its_node(cluster, nodes, opened):
         assert session.run("print(x)").stdout == "1\n"
 
 
-def test_closing_ends_the_actors_and_leaves_the_callers_connection(nodes):
+def test_close_ends_the_actors_and_keeps_the_callers_connection(nodes):
     before = {node: set(descendants(raylet(node))) for node in nodes}
     with open_sandbox("ray", workers=3) as sandbox:
         running = run_in_background(sandbox, ["import time; time.sleep(20)"] * 4)
@@ -270,7 +270,7 @@ def test_closing_ends_the_actors_and_leaves_the_callers_connection(nodes):
         sandbox.run("print(1)")
 
 
-def test_no_actor_holds_processors(nodes):
+def test_actors_reserve_no_processors(nodes):
     assert ray.cluster_resources()["CPU"] == wait_for_free_processors() == 2
 
 
@@ -279,12 +279,12 @@ def wait_for_free_processors():
     return ray.available_resources().get("CPU")
 
 
-def test_another_address_than_that_of_the_connection_is_refused(cluster):
+def test_an_address_other_than_the_connected_one_is_an_error(cluster):
     with pytest.raises(ValueError, match=r"address is '10\.0\.0\.1:6379', but this process is connected"):
         open_sandbox("ray", address="10.0.0.1:6379")
 
 
-def test_a_isolation_that_no_node_reaches_is_refused_with_the_reason(nodes):
+def test_error_for_an_unavailable_isolation_has_the_reason(nodes):
     from storm_calm.sandbox.backends.ray import RaySandbox
 
     with pytest.raises(SandboxUnavailableError, match=r"no node of the Ray cluster .*: node .* isolation level"):
@@ -292,7 +292,7 @@ def test_a_isolation_that_no_node_reaches_is_refused_with_the_reason(nodes):
     assert ray.is_initialized()
 
 
-def test_without_any_node_left_runs_are_a_fault_until_one_joins(cluster, nodes, opened):
+def test_programs_fail_without_nodes_until_one_joins(cluster, nodes, opened):
     answers = run_in_background(opened, ["import time; time.sleep(5); print('done')"] * 4)
     time.sleep(1)
     for node in nodes:
@@ -307,14 +307,14 @@ def test_without_any_node_left_runs_are_a_fault_until_one_joins(cluster, nodes, 
     assert opened.run("print(1)").stdout == "1\n"
 
 
-def test_places_are_spread_by_processors():
+def test_slots_are_distributed_by_processors():
     assert ray_cluster.shares({"a": 4, "b": 2}, None) == {"a": 4, "b": 2}
     assert ray_cluster.shares({"a": 4, "b": 2}, 3) == {"a": 2, "b": 1}
     assert ray_cluster.shares({"a": 1, "b": 1}, 1) == {"a": 1}
     assert ray_cluster.shares({"a": 1}, 0) == {}
 
 
-def test_the_next_place_is_where_most_are_free():
+def test_the_next_slot_is_on_the_node_with_most_free_slots():
     slots, big, small = ray_nodes.NodeSemaphore([]), *(ray_nodes.Node.__new__(ray_nodes.Node) for _ in range(2))
     slots.add(small, 2)
     slots.add(big, 4)
@@ -329,7 +329,7 @@ def test_the_next_place_is_where_most_are_free():
         assert slot.worker is big
 
 
-def test_without_the_package_the_extra_is_named(monkeypatch):
+def test_error_without_the_ray_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "storm_calm.sandbox.backends.ray")
     with pytest.raises(SandboxUnavailableError, match=r"pip install 'storm-calm\[ray\]'"):
@@ -349,7 +349,7 @@ def in_a_process_of_its_own(code):
     )
 
 
-def test_a_cluster_that_is_not_there_is_named():
+def test_error_for_an_unreachable_cluster_has_its_address():
     run = in_a_process_of_its_own("""
         from storm_calm.sandbox import open_sandbox, SandboxUnavailableError
         try:

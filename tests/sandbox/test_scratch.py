@@ -46,7 +46,7 @@ def test_unchanged_files_are_neither_read_nor_written_again(tmp_path, top):
     assert path.stat().st_ctime_ns == before.st_ctime_ns
 
 
-def test_a_file_that_is_open_stays_the_same_file(tmp_path, top):
+def test_restoring_keeps_open_files_valid(tmp_path, top):
     path = tmp_path / "f"
     path.write_bytes(b"old")
     with open(path, "rb") as file:
@@ -86,7 +86,7 @@ def test_links_are_not_followed(tmp_path, top):
     ],
     ids=["large", "deep", "many"],
 )
-def test_a_folder_over_the_limits_is_refused_and_can_be_restored(tmp_path, top, fill):
+def test_a_folder_over_the_limits_is_an_error_and_can_be_restored(tmp_path, top, fill):
     empty = scratch_snapshot.take_snapshot(top, None, 1000)
     fill(tmp_path)
     with pytest.raises(scratch_snapshot.TooMuchError):

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
-def test_every_case_holds_that_the_isolation_claims(isolation):
+def test_every_case_of_the_isolation_level_holds(isolation):
     with Outside() as outside:
         try:
             sandbox = open_sandbox(isolation=isolation, minimum_isolation=isolation, limits=Limits(memory_mb=512))
@@ -120,13 +120,13 @@ def bare(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", SAFE)
-def test_it_finds_violations_without_isolation(bare, name):
+def test_the_self_check_finds_violations_without_isolation(bare, name):
     expected, outcome = SAFE[name], bare[name]
     assert outcome.state == ("broken" if expected else "held"), outcome.reason
     assert (expected or "") in outcome.reason
 
 
-def test_the_search_of_memory_finds_secrets_from_before_and_after(bare):
+def test_the_memory_search_finds_secrets(bare):
     reason = bare["search of all memory in reach"].reason
     assert "environment" in reason or "memory" in reason
     assert MARK not in reason
@@ -168,14 +168,14 @@ def test_a_failed_canary_is_reported():
     assert "disturbed" in outcomes["canaries beside all others"].reason
 
 
-def test_a_fault_of_the_sandbox_under_a_case_breaks_the_case():
+def test_a_sandbox_failure_during_a_case_breaks_the_case():
     fault = SandboxUnavailableError("it fell over")
     outcomes = outcomes_of([CANARY, "[]", *[fault] * 3])
     assert (outcomes["one"].state, outcomes["one"].reason) == ("broken", "the sandbox failed: it fell over")
     assert outcomes["canaries beside all others"].state == "broken"
 
 
-def test_a_sandbox_that_runs_nothing_raises():
+def test_a_sandbox_that_cannot_run_programs_raises():
     with pytest.raises(SandboxUnavailableError, match="it fell over"):
         outcomes_of([SandboxUnavailableError("it fell over")])
 

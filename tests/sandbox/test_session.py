@@ -22,7 +22,7 @@ def outcome(execution):
     return execution.status, execution.stdout
 
 
-def test_state_is_kept_from_block_to_block(session):
+def test_blocks_share_their_state(session):
     assert session.run("import math\nx = [1]\ndef f(): return len(x) + n").status == "ok"
     assert session.run("n = 41\nx.append(2)").stdout == ""
     assert outcome(session.run("print(f(), math.floor(2.5), __name__)")) == ("ok", "43 2 __main__\n")
@@ -30,7 +30,7 @@ def test_state_is_kept_from_block_to_block(session):
 
 
 @pytest.mark.alone
-def test_an_execution_of_a_block_is_one_of_a_program(session):
+def test_the_execution_of_a_block_has_the_fields_of_a_programs(session):
     code = "import sys, time\nprint('out')\nprint('err', file=sys.stderr)\nx = bytearray(80 << 20)\ntime.sleep(0.1)"
     execution = session.run(code)
     assert (execution.code, execution.status, execution.exit_code, execution.signal) == (code, "ok", 0, None)
@@ -57,7 +57,7 @@ FAILING = {
 
 @pytest.mark.alone
 @pytest.mark.parametrize(("status", "code"), FAILING.values(), ids=FAILING.keys())
-def test_a_failed_block_leaves_the_state_and_the_files_as_they_were(sandbox, status, code):
+def test_a_failed_block_leaves_state_and_files_unchanged(sandbox, status, code):
     limits = Limits(seconds=5 if "memory" in status else 0.4, memory_mb=200, output_bytes=5000)
     change = "x.append(2); f.write('!'); f.flush(); os.unlink('a'); os.mkdir('d'); open('b', 'w').write('new')\n"
     with sandbox.session(limits=limits) as session:
@@ -73,7 +73,7 @@ def test_a_failed_block_leaves_the_state_and_the_files_as_they_were(sandbox, sta
         assert session.blocks == 3
 
 
-def test_the_exit_code_is_the_one_of_the_block(session):
+def test_the_exit_code_is_the_blocks(session):
     assert session.run("import sys; sys.exit(3)").exit_code == 3
     killed = session.run("import os; os.kill(os.getpid(), 9)")
     assert (killed.status, killed.exit_code, killed.signal) == ("error", None, 9)
@@ -85,7 +85,7 @@ def test_exit_code_0_keeps_the_state(session):
     assert session.run("print(x)").stdout == "1\n"
 
 
-def test_a_process_that_ends_itself_leaves_no_state(session):
+def test_a_block_that_ends_its_process_leaves_no_state(session):
     session.run("x = 1")
     execution = session.run("x = 2\nprint(x)\nimport os\nos._exit(0)")
     assert outcome(execution) == ("ok", "2\n")
@@ -93,7 +93,7 @@ def test_a_process_that_ends_itself_leaves_no_state(session):
     assert (following.stdout, following.replayed) == ("1\n", 0)
 
 
-def test_a_rewind_goes_back_to_any_block_and_on_from_there(session):
+def test_a_session_can_be_rewound_to_any_block_and_continues(session):
     for number in range(1, 6):
         assert session.run(f"x = {number}\nopen('f', 'w').write(str(x))").status == "ok"
     for block in (4, 2, 2, 1):
@@ -120,7 +120,7 @@ def test_a_rewind_to_an_unknown_block_is_an_error(session, block):
     assert session.run("print(x)").stdout == "1\n"
 
 
-def test_many_blocks_can_be_rewound_all_the_way(session):
+def test_many_blocks_can_be_rewound(session):
     for number in range(1, 31):
         assert session.run(f"x = {number}").replayed == 0
     session.rewind(5)
@@ -141,7 +141,7 @@ def test_random_numbers_continue_and_repeat_after_a_rewind(session):
     assert session.run(draw).stdout == third
 
 
-def test_tracebacks_show_the_lines_of_each_block_and_no_frame_of_the_sandbox(session):
+def test_tracebacks_show_only_lines_of_blocks(session):
     session.run("def f(y):\n    return 1 / y  # here")
     assert session.run("x = 0\nf(x)").stderr.splitlines()[:-1] == [
         "Traceback (most recent call last):",
@@ -154,7 +154,7 @@ def test_tracebacks_show_the_lines_of_each_block_and_no_frame_of_the_sandbox(ses
     assert session.run("x = (").stderr.startswith('  File "block_3.py", line 1\n')
 
 
-def test_functions_show_their_source(session):
+def test_inspect_finds_the_source_of_functions(session):
     session.run("def f():\n    return 1")
     assert session.run("import inspect\nprint(inspect.getsource(f))").stdout == "def f():\n    return 1\n"
 
@@ -198,14 +198,14 @@ print(os.readlink("a/b/up"), os.readlink("out"), open("a/b/c/file").read(), oct(
         assert session.run(look).stdout == before
 
 
-def test_a_folder_too_large_for_a_snapshot_makes_its_block_run_again(session):
+def test_a_block_is_replayed_if_its_folder_is_too_large_for_a_snapshot(session):
     session.run("x = 1")
     assert session.run("import os\nos.makedirs('d/' * 60)\nx = 2").status == "ok"
     execution = session.run("print(x)")
     assert (execution.stdout, execution.replayed) == ("2\n", 1)
 
 
-def test_input_files_are_there_and_results_come_back(session):
+def test_blocks_have_input_and_result_files(session):
     first = session.run("print(open('in/a').read())", files={"in/a": b"text"})
     assert outcome(first) == ("ok", "text\n")
     failed = session.run(
@@ -233,7 +233,7 @@ LEAVING = {
 
 
 @pytest.mark.parametrize("code", LEAVING.values(), ids=LEAVING.keys())
-def test_a_block_that_leaves_a_thread_or_a_child_runs_again_and_is_reported(session, code):
+def test_a_block_that_leaves_a_thread_or_a_child_is_replayed(session, code):
     session.run("x = 1")
     execution = session.run(code + "\nx += 1")
     assert (execution.status, execution.replayed) == ("ok", 0)
@@ -247,7 +247,7 @@ def test_a_block_that_leaves_a_thread_or_a_child_runs_again_and_is_reported(sess
     assert (last.stdout, last.replayed) == ("1\n", 0)
 
 
-def test_the_output_of_a_block_s_threads_is_waited_for(session):
+def test_a_block_waits_for_the_output_of_its_threads(session):
     code = "import threading, time\ndef work():\n    time.sleep(0.2)\n    print('late')\n"
     assert outcome(session.run(code + "threading.Thread(target=work).start()\nx = 1")) == ("ok", "late\n")
     following = session.run("print(x)")
@@ -255,7 +255,7 @@ def test_the_output_of_a_block_s_threads_is_waited_for(session):
 
 
 @pytest.mark.alone
-def test_a_block_is_killed_if_an_earlier_one_fails_when_run_again(session):
+def test_a_block_is_killed_if_the_replay_of_an_earlier_one_fails(session):
     session.run(
         "import time, threading\nborn = time.time()\n"
         "threading.Thread(target=time.sleep, args=(99,), daemon=True).start()"
@@ -276,7 +276,7 @@ def test_limits_apply_to_their_own_block_only(session):
     assert outcome(session.run("print('x' * 100 + (b'x' * (100 << 20))[:3].decode())")) == ("ok", "x" * 103 + "\n")
 
 
-def test_memory_that_states_share_counts_once(sandbox):
+def test_memory_shared_by_states_counts_once(sandbox):
     with sandbox.session(limits=Limits(memory_mb=256)) as session:
         assert session.run("x = b'x' * (150 << 20)").status == "ok"
         for _ in range(4):
@@ -285,7 +285,7 @@ def test_memory_that_states_share_counts_once(sandbox):
         assert session.run("print(len(x) >> 20)").stdout == "150\n"
 
 
-def test_two_sessions_side_by_side_do_not_see_each_other(sandbox):
+def test_concurrent_sessions_are_separate(sandbox):
     with sandbox.session() as one, sandbox.session() as other, ThreadPoolExecutor(2) as pool:
         code = "open('f', 'w').write('{0}'); x = '{0}'"
         assert [run.status for run in pool.map(lambda s, n: s.run(code.format(n)), (one, other), "ab")] == ["ok", "ok"]
@@ -348,7 +348,7 @@ def test_a_daemon_ends_with_its_block(session, word):
     assert len(processes_named(word)) <= 2  # the states
 
 
-def test_closing_leaves_no_process_and_no_file(sandbox, word):
+def test_close_leaves_no_process_and_no_file(sandbox, word):
     session = sandbox.session()
     session.run(NAME.format(word))
     session.run("open('f', 'w').close()")

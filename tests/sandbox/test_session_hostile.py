@@ -64,7 +64,7 @@ HOSTILE = {
 
 @pytest.mark.alone
 @pytest.mark.parametrize("code", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_session_outlives_a_hostile_block(sandbox, code):
+def test_a_session_survives_a_hostile_block(sandbox, code):
     limits = Limits(seconds=1.0, processes=24, memory_mb=300)
     with sandbox.session(limits=limits) as session, sandbox.session() as neighbour:
         assert session.run("x = 1").status == "ok"
@@ -80,7 +80,7 @@ def test_a_session_outlives_a_hostile_block(sandbox, code):
         assert neighbour.run("print(y)").stdout == "7\n"
 
 
-def test_killing_everything_in_reach_kills_nothing_outside(walled):
+def test_a_block_that_kills_all_visible_processes_kills_none_outside(walled):
     code = (
         "import os\n"
         "for pid in (-1, 1, *range(2, 60)):\n"
@@ -99,7 +99,7 @@ def test_killing_everything_in_reach_kills_nothing_outside(walled):
         assert neighbour.run("print(y)").replayed == 0
 
 
-def test_a_killed_state_is_restored_by_running_blocks_again(walled):
+def test_a_killed_state_is_restored_by_replaying_blocks(walled):
     with walled.session() as session:
         session.run("import os\nx = 1")
         session.run("y = 2")
@@ -126,7 +126,7 @@ def test_no_signal_from_a_block_ends_the_session(full, number):
         assert (execution.stdout, execution.replayed) == ("1\n", 0)
 
 
-def test_a_block_that_ends_its_session_every_time_is_killed_and_changes_nothing():
+def test_a_block_that_repeatedly_kills_its_supervisor_is_killed():
     with open_sandbox(isolation="limits", minimum_isolation="limits") as sandbox, sandbox.session() as session:
         session.run("import os, time\nx = 1")
         # The first state is the session leader of the blocks; its parent is the supervisor.
@@ -150,7 +150,7 @@ def test_blocks_cannot_read_the_memory_of_the_supervisor(walled):
 
 
 @pytest.mark.alone
-def test_the_deadline_holds(sandbox):
+def test_the_time_limit_of_a_block_is_enforced(sandbox):
     with sandbox.session() as session:
         session.run("import os, signal, time")
         for code in (
@@ -165,7 +165,7 @@ def test_the_deadline_holds(sandbox):
             assert 0.3 <= execution.wall_seconds < 0.5 + 0.5  # half a second more for a busy machine
 
 
-def test_a_session_whose_supervisor_is_killed_leaves_nothing():
+def test_a_killed_supervisor_leaves_no_process():
     """At level "limits" a block can kill its supervisor. After the second loss, the session continues without it."""
     with open_sandbox(isolation="limits", minimum_isolation="limits") as sandbox, sandbox.session() as session:
         find = "print(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])"

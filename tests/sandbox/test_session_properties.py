@@ -23,7 +23,7 @@ SHOW = "\nimport os\nprint(d, {f: open(f).read() for f in sorted(os.listdir()) i
 
 @given(steps=STEPS)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_session_is_a_dict_with_rewind(sandbox, steps):
+def test_a_session_behaves_like_a_dict_with_rewind(sandbox, steps):
     states = [{}]
     with sandbox.session() as session:
         for kind, where, what in [("set", "a", 0), *steps, ("fail", "b", "1 / 0"), ("set", "c", 1)]:

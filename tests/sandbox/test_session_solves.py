@@ -92,7 +92,7 @@ def test_repeated_solves_give_the_results_of_new_processes(full, kind):
         assert session.run(solves[-1]).stdout == fresh[-1].stdout
 
 
-def test_libraries_take_turns_in_one_session(full):
+def test_libraries_can_alternate_in_one_session(full):
     turns = [CP_SAT, LINEAR, SCIPY, CVXPY, CP_SAT, SCIPY]
     with full.session(limits=LIMITS) as session:
         for define, solves in turns:
@@ -102,7 +102,7 @@ def test_libraries_take_turns_in_one_session(full):
             assert block.stdout == full.run(code, limits=LIMITS).stdout
 
 
-def test_a_solver_that_leaves_threads_makes_its_block_run_again(full):
+def test_a_block_whose_solver_leaves_threads_is_replayed(full):
     define, _ = HIGHSPY
     parallel = define.replace(
         "model.silent()", "model.silent(); model.setOptionValue('parallel', 'on'); model.setOptionValue('threads', 4)"
@@ -119,5 +119,5 @@ def test_a_solve_is_limited_by_its_own_block_and_not_by_the_first(full):
     with full.session(limits=Limits(seconds=1.5, memory_mb=1024)) as session:
         session.run(CP_SAT[0] + "import time; time.sleep(1)")
         session.run("time.sleep(1)")
-        # Had the first block's end been the solve's, it would have no time.
+        # A time limit counted from the first block would leave no time.
         assert session.run("print(solve(20, 0))").reports[0].status == "optimal"

@@ -1,4 +1,4 @@
-"""Text that a model wrote is parsed or not, and nothing else happens."""
+"""Model-written code is parsed safely."""
 
 import ast
 
@@ -8,11 +8,11 @@ from storm_calm.sandbox import syntax_tree
 
 
 @pytest.mark.parametrize("code", ["1 +", "\0", "(" * 500, "x = '\ud800'", "-" * 100_000 + "1"])
-def test_what_does_not_parse_has_no_tree(code):
+def test_invalid_code_has_no_syntax_tree(code):
     assert syntax_tree.parse(code) is None
 
 
-def test_a_parse_that_another_thread_disturbed_is_repeated(monkeypatch):
+def test_a_parse_disturbed_by_another_thread_is_retried(monkeypatch):
     parse, faults = ast.parse, [SystemError("AST constructor recursion depth mismatch")] * 3
 
     def disturbed(code):

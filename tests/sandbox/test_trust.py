@@ -1,4 +1,6 @@
-"""What a program's process sends is a claim: it is parsed strictly, and decides nothing about the host or the run."""
+"""Messages of a program's process are untrusted: they are parsed strictly, and decide nothing about the host or the
+execution.
+"""
 
 import json
 import os
@@ -61,7 +63,7 @@ BAD = [
         "9" * 3000,
     ],
 )
-def test_no_message_ends_the_run_raises_or_touches_a_folder(walled, tmp_path, message):
+def test_forged_messages_have_no_effect(walled, tmp_path, message):
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "data").write_text("x")
@@ -72,7 +74,7 @@ def test_no_message_ends_the_run_raises_or_touches_a_folder(walled, tmp_path, me
     assert (victim / "data").read_text() == "x"
 
 
-def test_a_program_that_asks_for_its_end_gets_it_with_nothing_left_and_honest_figures(full):
+def test_a_forged_exit_message_ends_the_program_with_correct_measurements(full):
     code = (
         f"{NONCE}import time\nblock = b'x' * (60 << 20)\nend = time.process_time() + 0.3\n"
         "while time.process_time() < end: pass\n"
@@ -86,7 +88,7 @@ def test_a_program_that_asks_for_its_end_gets_it_with_nothing_left_and_honest_fi
 
 
 @pytest.mark.parametrize("change", BAD, ids=str)
-def test_a_report_with_a_bad_field_is_dropped(change):
+def test_a_report_with_an_invalid_field_is_dropped(change):
     assert SolverReport.parse(json.dumps(VALID).encode()) == SolverReport(**VALID)
     assert SolverReport.parse(json.dumps(VALID | change).encode()) is None
 
@@ -112,7 +114,7 @@ def test_any_json_as_a_field_is_dropped_or_finite(value):
             assert abs(report.objective or 0.0) < float("inf")
 
 
-def test_files_cannot_be_sent_so_that_neighbours_always_can(walled):
+def test_file_descriptors_cannot_be_sent_over_sockets(walled):
     code = """
 import array, socket
 a, b = socket.socketpair()
@@ -122,7 +124,7 @@ except OSError as error: print("refused")
     assert walled.run(code).stdout == "refused\n"
 
 
-def test_files_and_processes_of_the_same_user_are_out_of_reach(walled, tmp_path):
+def test_files_and_processes_of_the_same_user_are_inaccessible(walled, tmp_path):
     mine = tmp_path / "mine"
     mine.write_text("x")
     mine.chmod(0o666)
@@ -150,7 +152,7 @@ tried(lambda: os.utime("/dev/null"))
 
 
 @pytest.mark.alone
-def test_sessions_of_its_own_give_a_program_no_larger_share_of_the_processor():
+def test_process_sessions_give_a_program_no_larger_cpu_share():
     spin = "import os\nfor _ in range(40):\n    if os.fork() == 0: os.setsid(); break\nwhile True: pass"
     honest = "import time\nbegin = time.process_time()\nwhile time.process_time() < begin + 0.3: pass"
     with open_sandbox(workers=2) as sandbox:
@@ -170,7 +172,7 @@ def test_sessions_of_its_own_give_a_program_no_larger_share_of_the_processor():
 
 @pytest.mark.parametrize("isolation", ISOLATION_LEVELS)
 @pytest.mark.parametrize("end", ["pass", "raise SystemExit(5)", "1 / 0"])
-def test_a_forked_process_that_gets_to_its_end_does_not_end_the_program(isolation, end):
+def test_the_end_of_a_forked_process_does_not_end_the_program(isolation, end):
     with open_sandbox(isolation=isolation, minimum_isolation=isolation, workers=1) as sandbox:
         code = f"import os, time\nif os.fork() == 0:\n    {end}\nelse:\n    time.sleep(0.3)\n    print('parent')"
         execution = sandbox.run(code)

@@ -1,4 +1,4 @@
-"""Live servers: one of the nano model, and one over an upstream that plays."""
+"""Live servers: one with the nano model, and one with a scripted upstream."""
 
 import httpx
 import openai
@@ -17,28 +17,28 @@ def upstream():
 
 @pytest.fixture(scope="session")
 def served(upstream):
-    """The server over the upstream."""
+    """Yield the server that uses the upstream."""
     with RunningServer(upstream.url) as live:
         yield live
 
 
 @pytest.fixture(scope="session")
 def nano():
-    """The server of the nano model."""
+    """Yield the server of the nano model."""
     with RunningServer("nano") as live:
         yield live
 
 
 @pytest.fixture
 def client(served):
-    """OpenAI's client, at the server over the upstream."""
+    """Yield OpenAI's client, connected to the server that uses the upstream."""
     with openai.OpenAI(base_url=served.url, api_key="none", max_retries=0, timeout=60) as opened:
         yield opened
 
 
 @pytest.fixture
 def post(served):
-    """A function that posts a body to a path and gives the response."""
+    """Return a function that posts a body to a path and returns the response."""
     with httpx.Client(base_url=served.url, timeout=60) as opened:
 
         def post(path, body, **keywords):
@@ -49,7 +49,7 @@ def post(served):
 
 @pytest.fixture
 def ask(post):
-    """A function that asks a question by chat, with other fields where they are given."""
+    """Return a function that asks a question by chat, with optional other fields."""
 
     def ask(question, **fields):
         body = {"model": "storm", "messages": [{"role": "user", "content": question}], **fields}
@@ -60,13 +60,13 @@ def ask(post):
 
 @pytest.fixture(scope="session")
 def families_question():
-    """A question that the nano model knows how to work on."""
+    """Return a question that the nano model can work on."""
     return next(generate(["knapsack"], split="heldout", seed=0, limit=1)).question
 
 
 @pytest.fixture(scope="session")
 def sandbox_runs():
-    """A function that counts the programs that run in a server's sandbox."""
+    """Return a function that counts the programs running in a server's sandbox."""
 
     def sandbox_runs(live):
         sandbox = live.agent.sandbox

@@ -1,4 +1,4 @@
-"""What a request comes to: a question, what was said before it, files with their shapes; and notes on the answer."""
+"""The parsed request: question, earlier turns, and files with their shapes; and the notes on an answer."""
 
 import pytest
 from hypothesis import given
@@ -17,21 +17,23 @@ from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.notes import notes
 
 
-def said(*turns):
+def messages_of(*turns):
     return tuple({"role": role, "content": content} for role, content in turns)
 
 
-def test_a_system_message_goes_before_the_first_question():
-    alone = AgentRequest(messages=said(("system", "Be short."), ("user", "How many?")))
+def test_a_system_message_is_prepended_to_the_first_question():
+    alone = AgentRequest(messages=messages_of(("system", "Be short."), ("user", "How many?")))
     assert (alone.question, alone.before) == ("Be short.\n\nHow many?", ())
-    later = AgentRequest(messages=said(("system", "Be short."), ("user", "A?"), ("assistant", "1"), ("user", "B?")))
+    later = AgentRequest(
+        messages=messages_of(("system", "Be short."), ("user", "A?"), ("assistant", "1"), ("user", "B?"))
+    )
     assert later.question == "B?"
-    assert later.before == said(("user", "Be short.\n\nA?"), ("assistant", "1"))
+    assert later.before == messages_of(("user", "Be short.\n\nA?"), ("assistant", "1"))
 
 
-def test_empty_turns_are_left_out():
-    ask = AgentRequest(messages=said(("user", "A?"), ("assistant", ""), ("user", "B?")))
-    assert ask.before == said(("user", "A?"))
+def test_empty_turns_are_dropped():
+    ask = AgentRequest(messages=messages_of(("user", "A?"), ("assistant", ""), ("user", "B?")))
+    assert ask.before == messages_of(("user", "A?"))
 
 
 @pytest.mark.parametrize(
@@ -47,23 +49,23 @@ def test_empty_turns_are_left_out():
         ("a.csv", b"\xff\xfe,b\n", "0 rows, columns \ufffd\ufffd, b"),
     ],
 )
-def test_the_model_is_told_what_is_in_a_file(name, content, shape):
+def test_the_prompt_describes_the_content_of_files(name, content, shape):
     assert describe_files({name: content}) == [f"Data files in the program's working directory:\n- {name}: {shape}"]
 
 
 @given(st.binary(max_size=200), st.sampled_from(["a.csv", "a.json", "a.tsv", "a"]))
-def test_no_content_of_a_file_is_too_strange(content, name):
+def test_any_file_content_can_be_described(content, name):
     assert len(describe_files({name: content})) == 1
 
 
 @pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/etc/passwd", ".bashrc", "a\nb", "a\x00", "x" * 101, "-rf"])
-def test_a_file_may_not_be_called_just_anything(name):
+def test_invalid_file_names_are_rejected(name):
     with pytest.raises(ApiError, match="is not a file name"):
         check_file_name(name, "files")
 
 
 @given(st.text(max_size=50))
-def test_data_is_decoded_or_refused(text):
+def test_any_data_is_decoded_or_rejected(text):
     try:
         decode_file(text, "file")
     except ApiError as error:
@@ -73,7 +75,7 @@ def test_data_is_decoded_or_refused(text):
     assert refused in (None, (400, "file"))
 
 
-def test_two_files_of_a_name_are_refused():
+def test_duplicate_file_names_are_rejected():
     with pytest.raises(ApiError, match="two files are named 'a'"):
         unique_files([("a", b"1"), ("a", b"2")], "files")
 
@@ -82,16 +84,16 @@ QUESTION = "A bag holds 82 g. A rope has 31 g and earns 30."
 
 
 def asked(*turns, files=()):
-    """A conversation, by default the question alone."""
-    said = [
+    """Return a conversation, by default only the question."""
+    messages = [
         {"role": "assistant" if number % 2 else "user", "content": words}
         for number, words in enumerate(turns or (QUESTION,))
     ]
-    return AgentRequest(messages=tuple(said), files=dict(files))
+    return AgentRequest(messages=tuple(messages), files=dict(files))
 
 
 def episode(answer, *, code="print(1)", reports=(), question=QUESTION):
-    """A run with one program and this answer."""
+    """Return an episode with one program and this answer."""
     execution = Execution(
         code=code,
         status="ok",
@@ -123,13 +125,13 @@ def report(status, objective=None):
     )
 
 
-def test_an_answer_that_a_report_backs_needs_no_note():
+def test_an_answer_backed_by_a_report_has_no_note():
     code = "w = [31]\np = [30]\nm.add(sum(w) <= 82)\nm.parameters.max_time_in_seconds = 5\nM = 1e6"
     assert notes(episode(30, code=code, reports=[report("optimal", 30.0)]), asked()) == []
     assert notes(episode("infeasible", reports=[report("infeasible")]), asked()) == []
 
 
-def test_an_answer_without_a_report_is_said_to_be_one():
+def test_an_answer_without_a_report_has_a_note():
     assert notes(episode(30), asked()) == ["No solver report stands behind this answer."]
     assert notes(episode(30, reports=[report("optimal", 31.0)]), asked()) == [
         "No solver report stands behind this answer."
@@ -137,12 +139,12 @@ def test_an_answer_without_a_report_is_said_to_be_one():
 
 
 @pytest.mark.parametrize("status", ["infeasible", "unbounded"])
-def test_a_number_after_a_solve_without_a_solution_is_named(status):
+def test_a_numeric_answer_after_an_infeasible_solve_has_a_note(status):
     (note,) = notes(episode(30, reports=[report(status)]), asked())
     assert note == f"The last solve was {status}, and the answer is a number all the same."
 
 
-def test_numbers_that_nobody_gave_are_named_unless_data_came_in_files():
+def test_invented_numbers_have_a_note_unless_files_were_sent():
     made_up = episode(30, code="w = [31, 47.5]\np = [30, 1200]", reports=[report("optimal", 30.0)])
     assert "you did not give (47.5, 1200)" in notes(made_up, asked())[0]
     assert notes(made_up, asked(files={"prices.csv": b"1"})) == []
@@ -150,7 +152,7 @@ def test_numbers_that_nobody_gave_are_named_unless_data_came_in_files():
     assert notes(percent, asked()) == []
 
 
-def test_numbers_of_earlier_turns_and_what_a_change_makes_of_them_were_given():
+def test_numbers_derived_from_earlier_turns_are_not_invented():
     turns = [QUESTION, "\\boxed{30}", "Now with 20 g more, and the rope 10 % dearer."]
     later = episode(33, code="w = [31]\np = [33]\nm.add(sum(w) <= 102)", reports=[report("optimal", 33.0)])
     assert notes(later, asked(*turns)) == []
@@ -158,6 +160,6 @@ def test_numbers_of_earlier_turns_and_what_a_change_makes_of_them_were_given():
     assert "you did not give (103)" in notes(other, asked(*turns))[0]
 
 
-def test_a_run_without_an_answer_has_no_notes():
+def test_a_trajectory_without_an_answer_has_no_notes():
     unfinished = Episode(problem=Problem(id="p", question="Q?", answers=()), stop="length")
     assert notes(unfinished, asked()) == []

@@ -1,4 +1,4 @@
-"""Keys and limits: who is let in, how much at once, and that no key is ever told."""
+"""API keys and rate limits: authentication, concurrency limits, and secrecy of the keys."""
 
 import logging
 import time
@@ -20,7 +20,7 @@ BODY = {"model": "storm", "messages": [{"role": "user", "content": "[[chat]] Wha
 
 @pytest.fixture(scope="module")
 def guarded():
-    """A server that lets in Ana and Ben, with two answers each at once and five requests a minute."""
+    """Yield a server that accepts Ana and Ben, with two concurrent requests each and five requests a minute."""
     with FakeUpstream(rate=200) as upstream:
         keys = Keys({"ana": digest(ANA), "ben": digest(BEN)})
         with RunningServer(upstream.url, keys=keys, key_running=2, key_per_minute=5, max_running=3) as live:
@@ -35,7 +35,7 @@ def posting(live, key, play="chat"):
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", f"Basic {ANA}", "Bearer wrong", f"Bearer {ANA}x"])
-def test_who_has_no_key_is_turned_away_before_the_body_is_read(guarded, header):
+def test_requests_without_a_valid_key_are_rejected_before_reading_the_body(guarded, header):
     headers = {"authorization": header} if header is not None else {}
     for path in ("/chat/completions", "/responses"):
         response = httpx.post(
@@ -48,15 +48,15 @@ def test_who_has_no_key_is_turned_away_before_the_body_is_read(guarded, header):
     assert httpx.get(f"{guarded.url}/models", headers=headers).status_code == 401
 
 
-def test_health_and_metrics_are_open(guarded):
+def test_health_and_metrics_need_no_key(guarded):
     root = guarded.url.removesuffix("/v1")
     assert httpx.get(f"{root}/health").json() == {"status": "ok"}
     assert "storm_running 0.0" in httpx.get(f"{root}/metrics").text
 
 
-def test_one_key_has_so_many_answers_at_once_and_another_key_has_its_own(guarded):
-    with ThreadPoolExecutor(4) as crew:
-        running = [crew.submit(posting, guarded, ANA, "silent") for _ in range(2)]
+def test_concurrent_requests_are_limited_per_key(guarded):
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(posting, guarded, ANA, "silent") for _ in range(2)]
         while guarded.running < 2:
             time.sleep(0.01)
         refused = posting(guarded, ANA)
@@ -64,7 +64,7 @@ def test_one_key_has_so_many_answers_at_once_and_another_key_has_its_own(guarded
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.json()["error"]["code"] == "rate_limit_exceeded"
         assert posting(guarded, BEN).status_code == 200
-        running.append(crew.submit(posting, guarded, BEN, "silent"))
+        running.append(pool.submit(posting, guarded, BEN, "silent"))
         while guarded.running < 3:
             time.sleep(0.01)
         assert "busy" in posting(guarded, BEN).json()["error"]["message"]
@@ -72,7 +72,7 @@ def test_one_key_has_so_many_answers_at_once_and_another_key_has_its_own(guarded
             guarded.loop.call_soon_threadsafe(run.cancel)
 
 
-def test_a_key_has_so_many_requests_a_minute(guarded):
+def test_requests_per_minute_are_limited_per_key(guarded):
     codes = [posting(guarded, BEN).status_code for _ in range(6)]
     assert codes[-1] == 429
     assert 200 in codes
@@ -80,7 +80,7 @@ def test_a_key_has_so_many_requests_a_minute(guarded):
     assert 30 <= wait <= 60
 
 
-def test_no_key_and_no_question_is_in_the_log(guarded, caplog):
+def test_keys_and_questions_are_not_logged(guarded, caplog):
     with caplog.at_level(logging.DEBUG):
         posting(guarded, BEN, "half")
         posting(guarded, BEN + "x")
@@ -89,7 +89,7 @@ def test_no_key_and_no_question_is_in_the_log(guarded, caplog):
     assert "What is it?" not in caplog.text
 
 
-def test_keys_come_from_a_file_the_environment_and_the_command_line(tmp_path):
+def test_keys_are_read_from_a_file_the_environment_and_options(tmp_path):
     made = new_key()
     file = tmp_path / "keys.txt"
     file.write_text(f"# our keys\nana {digest(made)}  # until May\n\n", encoding="utf-8")
@@ -102,7 +102,7 @@ def test_keys_come_from_a_file_the_environment_and_the_command_line(tmp_path):
     assert made not in file.read_text()
 
 
-def test_without_keys_everybody_is_let_in():
+def test_without_keys_all_requests_are_accepted():
     keys = read_keys(None, None)
     assert keys.open
     assert keys.caller(None) is keys.caller("Bearer x")
@@ -117,7 +117,7 @@ def test_without_keys_everybody_is_let_in():
         ("# nobody", "no keys; add one"),
     ],
 )
-def test_a_file_that_holds_something_else_is_refused_without_repeating_it(tmp_path, text, words):
+def test_an_invalid_key_file_is_an_error_that_does_not_quote_it(tmp_path, text, words):
     file = tmp_path / "keys.txt"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=words) as caught:
@@ -125,12 +125,12 @@ def test_a_file_that_holds_something_else_is_refused_without_repeating_it(tmp_pa
     assert ANA not in str(caught.value)
 
 
-def test_a_key_that_is_easily_guessed_is_refused(tmp_path):
+def test_a_short_key_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="key 1 has fewer than 16 characters"):
         read_keys(None, "secret")
 
 
-def test_a_browser_may_come_from_pages_that_are_named_and_from_no_others():
+def test_cors_allows_only_configured_origins():
     page = "https://plans.example"
     asking = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
     with (
@@ -146,7 +146,7 @@ def test_a_browser_may_come_from_pages_that_are_named_and_from_no_others():
         assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, page)
 
 
-def test_without_a_named_page_no_browser_is_let_in(guarded):
+def test_cors_is_off_without_configured_origins(guarded):
     response = httpx.get(
         f"{guarded.url}/models", headers={"authorization": f"Bearer {ANA}", "origin": "https://a.example"}
     )

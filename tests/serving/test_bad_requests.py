@@ -1,4 +1,4 @@
-"""What can't be honoured is refused in OpenAI's error shape, with the field's name; what doesn't matter is ignored."""
+"""Unsupported fields are rejected in OpenAI's error format with the field's name. Irrelevant fields are ignored."""
 
 import base64
 
@@ -12,7 +12,7 @@ CHAT, RESPONSES = "/chat/completions", "/responses"
 
 
 def shaped(response, status, param=None):
-    """Check an error's shape; its message."""
+    """Check an error's format. Return its message."""
     assert response.status_code == status, response.text
     error = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
@@ -50,7 +50,7 @@ def shaped(response, status, param=None):
         ("stream", "perhaps"),
     ],
 )
-def test_a_chat_with_what_cannot_be_done_is_refused_by_name(post, field, value):
+def test_unsupported_chat_fields_are_rejected(post, field, value):
     shaped(post(CHAT, {"model": "storm", "messages": [USER], field: value}), 400, field)
 
 
@@ -74,7 +74,7 @@ def test_a_chat_with_what_cannot_be_done_is_refused_by_name(post, field, value):
         ({"role": "user"}, "messages"),
     ],
 )
-def test_a_message_that_cannot_be_read_is_named(post, message, param):
+def test_error_for_an_unsupported_message_has_its_path(post, message, param):
     shaped(post(CHAT, {"model": "storm", "messages": [USER, message]}), 400, param)
 
 
@@ -92,11 +92,11 @@ def test_a_message_that_cannot_be_read_is_named(post, message, param):
         ("max_output_tokens", 0),
     ],
 )
-def test_a_response_with_what_cannot_be_done_is_refused_by_name(post, field, value):
+def test_unsupported_responses_fields_are_rejected(post, field, value):
     shaped(post(RESPONSES, {"model": "storm", "input": "What is it?", field: value}), 400, field)
 
 
-def test_what_does_not_bear_on_the_answer_is_ignored(post):
+def test_irrelevant_fields_are_ignored(post):
     ignored = {
         "user": "ana",
         "metadata": {"a": "b"},
@@ -118,14 +118,14 @@ def test_an_unknown_model_is_404(post):
     assert "'gpt-5'" in shaped(post(RESPONSES, {"model": "gpt-5", "input": "What?"}), 404, "model")
 
 
-def test_other_paths_and_methods_have_the_same_shape(served):
+def test_errors_for_other_paths_and_methods_have_the_same_format(served):
     with httpx.Client(base_url=served.url) as client:
         shaped(client.get("/nothing"), 404)
         shaped(client.get("/chat/completions"), 405)
         shaped(client.get("/models/none"), 404, "model")
 
 
-def test_a_body_that_is_no_json_is_refused(served):
+def test_a_body_that_is_not_json_is_rejected(served):
     with httpx.Client(base_url=served.url) as client:
         json = {"content-type": "application/json"}
         assert "JSON" in shaped(client.post(CHAT, content="{", headers=json), 400)
@@ -137,7 +137,7 @@ def test_a_body_that_is_no_json_is_refused(served):
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_that_json_does_not_have_are_refused(served, number):
+def test_non_finite_numbers_are_rejected(served, number):
     user = '{"role": "user", "content": "What is it? [[chat]]"}'
     body = f'{{"model": "storm", "messages": [{user}], "temperature": {number}}}'
     with httpx.Client(base_url=served.url) as client:
@@ -145,13 +145,13 @@ def test_numbers_that_json_does_not_have_are_refused(served, number):
     assert message.startswith("the body is not JSON")
 
 
-def test_what_was_sent_is_not_repeated_at_length(post):
+def test_errors_do_not_repeat_long_input(post):
     message = shaped(post(CHAT, {"model": "storm", "messages": [USER], "seed": "x" * 10_000}), 400, "seed")
     assert "xxxx" not in message
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_a_body_that_is_too_large_is_refused_while_it_comes(served, declared):
+def test_a_too_large_body_is_rejected_while_it_is_sent(served, declared):
     size = round(served.config.max_body_mb * 1_000_000) + 1
 
     def pieces():
@@ -165,7 +165,7 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes(served, declared):
         shaped(client.post(CHAT, content=content, headers={"content-type": "application/json"}), 413)
 
 
-def test_too_many_files_and_two_of_a_name_are_refused(post):
+def test_too_many_files_and_duplicate_names_are_rejected(post):
     files = {f"{number}.csv": "a" for number in range(21)}
     shaped(post(CHAT, {"model": "storm", "messages": [USER], "storm": {"files": files}}), 400, "messages")
     file = {"filename": "a.csv", "file_data": base64.b64encode(b"1").decode()}
@@ -199,6 +199,6 @@ FIELDS = st.sampled_from(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from([CHAT, RESPONSES]), field=FIELDS, value=VALUES)
-def test_no_value_of_any_field_makes_the_server_fail(post, path, field, value):
+def test_no_field_value_causes_a_server_error(post, path, field, value):
     body = {"model": "storm", "messages": [USER], "input": "What is it? [[chat]]", "max_tokens": 1, field: value}
     assert post(path, body).status_code < 500

@@ -12,7 +12,7 @@ def asked(client, question, **fields):
     return client.chat.completions.create(model="storm", messages=[{"role": "user", "content": question}], **fields)
 
 
-def test_a_problem_is_solved_by_a_program_that_really_ran(client):
+def test_a_problem_is_solved_by_an_executed_program(client):
     answer = asked(client, QUESTION)
     choice = answer.choices[0]
     assert choice.message.content == "The largest profit is \\boxed{120.0}."
@@ -29,7 +29,7 @@ def test_a_problem_is_solved_by_a_program_that_really_ran(client):
     assert (report["solver"], report["status"], report["objective"]) == ("GLOP", "optimal", 120.0)
 
 
-def test_a_stream_says_the_same_piece_by_piece(client):
+def test_a_stream_equals_the_complete_response(client):
     whole = asked(client, QUESTION, seed=1)
     chunks = list(asked(client, QUESTION, seed=1, stream=True, stream_options={"include_usage": True}))
     first, last, usage = chunks[0], chunks[-2], chunks[-1]
@@ -50,13 +50,14 @@ def test_a_stream_says_the_same_piece_by_piece(client):
 def test_usage_is_the_sum_over_all_segments(client, upstream):
     answer = asked(client, QUESTION)
     first, second = upstream.asked[-2:]
-    # The first segment is hung up on at its program, before the upstream tells its count: that is an estimate.
+    # The server disconnects from the first segment at its program, before the upstream sends a count. That count is
+    # estimated.
     assert answer.usage.prompt_tokens == pytest.approx((len(first["prompt"]) + len(second["prompt"])) / 4, abs=2)
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
     assert 0 < answer.usage.completion_tokens_details.reasoning_tokens < answer.usage.completion_tokens
 
 
-def test_earlier_turns_are_part_of_the_prompt_and_earlier_thoughts_are_not(client, upstream):
+def test_the_prompt_has_earlier_turns_without_their_thoughts(client, upstream):
     messages = [
         {"role": "system", "content": "Answer in short."},
         {"role": "user", "content": "What is the largest profit?"},
@@ -72,7 +73,7 @@ def test_earlier_turns_are_part_of_the_prompt_and_earlier_thoughts_are_not(clien
 
 
 @pytest.mark.parametrize("way", ["part", "storm"])
-def test_programs_find_files_that_came_with_the_request(client, way, upstream):
+def test_programs_can_read_files_of_the_request(client, way, upstream):
     data = "product,cost\nchair,3\n"
     if way == "part":
         encoded = base64.b64encode(data.encode()).decode()
@@ -85,51 +86,51 @@ def test_programs_find_files_that_came_with_the_request(client, way, upstream):
     assert "- costs.csv: 1 rows, columns product, cost" in upstream.asked[-1]["prompt"]
 
 
-def test_an_infeasible_problem_gets_an_answer_that_says_so(client):
+def test_the_answer_may_be_infeasible(client):
     answer = asked(client, "Plan it. [[infeasible]]")
     assert answer.storm["answer"] == {"value": None, "status": "infeasible"}
     assert "No plan meets all demands" in answer.choices[0].message.content
-    # The solver found an optimum: the answer is not backed, and says that, too.
+    # The solver found an optimum, so the answer is not backed and has a note.
     assert answer.storm["backed"] is False
     assert "No solver report stands behind this answer." in answer.choices[0].message.content
 
 
-def test_a_question_back_is_an_answer(client):
+def test_a_question_from_the_model_is_returned(client):
     answer = asked(client, "What is the largest profit? [[asks]]")
     assert answer.choices[0].message.content == "The question does not say how many hours there are."
     assert (answer.storm["answer"], answer.storm["stop"]) == (None, "malformed")
 
 
-def test_data_that_the_model_made_up_is_named(client):
+def test_invented_data_is_reported(client):
     answer = asked(client, "A workshop makes chairs that earn 3 each. What is the largest profit? [[solve]]")
     assert "numbers that you did not give (40)" in answer.choices[0].message.content
 
 
-def test_thoughts_without_an_end_are_the_answer_in_the_end(client):
+def test_unclosed_thoughts_become_the_answer(client):
     answer = asked(client, "What is it? [[thinks]]")
     assert "the answer is \\boxed{7}" in answer.choices[0].message.content
 
 
-def test_programs_run_out_and_the_answer_says_so(client):
+def test_reaching_the_execution_limit_is_reported(client):
     answer = asked(client, "What is it? [[budget]]")
     assert answer.choices[0].message.content.startswith("No answer: 4 programs ran")
     assert answer.storm["stop"] == "budget"
     assert len(answer.storm["executions"]) == 4
 
 
-def test_effort_is_a_budget_of_programs(client):
+def test_reasoning_effort_sets_the_execution_limit(client):
     assert len(asked(client, "[[budget]]", reasoning_effort="low").storm["executions"]) == 2
     assert len(asked(client, "[[budget]]", reasoning_effort="high").storm["executions"]) == 8
 
 
-def test_max_tokens_ends_an_answer_with_length(client):
+def test_max_tokens_ends_with_finish_reason_length(client):
     answer = asked(client, QUESTION, max_tokens=5)
     assert answer.choices[0].finish_reason == "length"
     assert answer.choices[0].message.content.startswith("No answer: the tokens")
     assert answer.usage.completion_tokens <= 5
 
 
-def test_sampling_reaches_the_model(client, upstream):
+def test_sampling_parameters_are_passed_to_the_model(client, upstream):
     asked(client, QUESTION, temperature=0.25, top_p=0.5, seed=7)
     one = upstream.asked[-1]
     asked(client, QUESTION, seed=7)
@@ -140,17 +141,17 @@ def test_sampling_reaches_the_model(client, upstream):
     assert upstream.asked[-1]["seed"] != other["seed"]
 
 
-def test_a_stop_string_ends_the_answer_and_not_the_thoughts(client):
+def test_a_stop_string_applies_to_the_answer_only(client):
     answer = asked(client, QUESTION, stop=["profit", "I compute"])
     assert answer.choices[0].message.content == "The largest "
     assert "I compute it." in answer.choices[0].message.reasoning
     assert answer.choices[0].finish_reason == "stop"
 
 
-def test_the_nano_model_gives_the_same_answer_for_the_same_seed(nano, families_question):
+def test_a_seed_gives_the_same_answer(nano, families_question):
     with openai.OpenAI(base_url=nano.url, api_key="none") as client:
         one, same, other = (asked(client, families_question, seed=seed, temperature=1) for seed in (5, 5, 6))
-    told = [answer.choices[0].message.reasoning + answer.choices[0].message.content for answer in (one, same, other)]
-    assert told[0] == told[1] != told[2]
+    texts = [answer.choices[0].message.reasoning + answer.choices[0].message.content for answer in (one, same, other)]
+    assert texts[0] == texts[1] != texts[2]
     assert one.usage == same.usage
     assert one.usage.prompt_tokens > 0

@@ -1,7 +1,7 @@
-"""Other people's clients, unchanged, against a live server, and the examples, each as its first lines say to run it.
+"""Unmodified third-party clients against a live server, and the examples, run as their first lines describe.
 
-They live in environments of their own (`make clients`): the Python ones under .venv-clients, those for Node in a folder
-that this installs once.
+They live in separate environments (`make clients`): the Python ones in .venv-clients, those for Node in a folder that
+this module installs once.
 """
 
 import json
@@ -90,10 +90,10 @@ def test_the_ai_sdks_openai_compatible_provider_streams_thoughts_and_answer(node
         console.log(JSON.stringify({ text, reasoning, finish: await result.finishReason }));
         """
     )
-    said = json.loads(run(node, script, QUESTION, served=served))
-    assert said["text"] == ANSWER
-    assert "I compute it." in said["reasoning"]
-    assert said["finish"] == "stop"
+    result = json.loads(run(node, script, QUESTION, served=served))
+    assert result["text"] == ANSWER
+    assert "I compute it." in result["reasoning"]
+    assert result["finish"] == "stop"
 
 
 def test_llm_answers_at_the_command_line(python, served, tmp_path):
@@ -111,7 +111,7 @@ def test_llm_answers_at_the_command_line(python, served, tmp_path):
     assert printed.strip() == ANSWER
 
 
-def test_litellm_gets_reasoning_apart_from_the_answer_and_both_in_a_stream(python, served):
+def test_litellm_separates_reasoning_and_answer(python, served):
     script = """
 import json, os, sys, litellm
 asked = dict(model="openai/storm", api_base=os.environ["STORM_URL"], api_key="none",
@@ -127,7 +127,7 @@ print(json.dumps([whole.content, whole.reasoning_content, "".join(piece.content 
     assert "I compute it." in reasoning
 
 
-def test_schemathesis_finds_no_failure_of_the_server_in_what_the_openapi_document_allows(python, served):
+def test_schemathesis_finds_no_server_error(python, served):
     root = served.url.removesuffix("/v1")
     run(
         python.parent / "schemathesis",
@@ -148,18 +148,19 @@ def test_schemathesis_finds_no_failure_of_the_server_in_what_the_openapi_documen
 
 
 REFUSED = {"tool-calling", "image-input"}
-"""Tools of the client's own, and images."""
+"""Tools of the client, and images."""
 
 
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
         ("openai-chat", REFUSED),
-        # It calls thoughts in a stream response.reasoning.delta; OpenAI's own client, response.reasoning_text.delta.
+        # It names reasoning events of a stream response.reasoning.delta; OpenAI's own client,
+        # response.reasoning_text.delta.
         ("open-responses", {*REFUSED, "streaming-response", "streaming-usage"}),
     ],
 )
-def test_llm_comply_passes_all_but_what_this_agent_refuses(python, served, form, expected):
+def test_llm_comply_passes_except_for_unsupported_features(python, served, form, expected):
     words = [python.parent / "llm-comply", "-u", served.url, "-k", "none", "-m", "storm", "--format", form, "--json"]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=120)
     results = {one["id"]: one for one in json.loads(done.stdout)["results"]}

@@ -1,4 +1,4 @@
-"""A client that leaves: the model stops writing, the program stops running, and nothing is left under way."""
+"""If a client disconnects, the model and the program stop, and no request stays open."""
 
 import json
 import random
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def until(happened, seconds=5.0):
-    """Seconds until something happened."""
+    """Wait until `happened` holds. Return the seconds."""
     began = time.monotonic()
     while not happened():
         assert time.monotonic() - began < seconds, "it did not happen"
@@ -22,7 +22,7 @@ def until(happened, seconds=5.0):
 
 
 def begin(served, question, *, stream):
-    """Ask, and give the socket, on which the answer may come."""
+    """Send a question. Return the socket on which the response may arrive."""
     opened = socket.create_connection(("127.0.0.1", httpx.URL(served.url).port))
     body = {"model": "storm", "stream": stream, "messages": [{"role": "user", "content": question}]}
     words = json.dumps(body)
@@ -32,7 +32,7 @@ def begin(served, question, *, stream):
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_the_model_stops_writing_when_its_reader_leaves(served, upstream, stream):
+def test_the_model_stops_when_the_client_disconnects(served, upstream, stream):
     opened = begin(served, "[[endless]]", stream=stream)
     until(lambda: upstream.open and served.running)
     time.sleep(0.2)
@@ -42,7 +42,7 @@ def test_the_model_stops_writing_when_its_reader_leaves(served, upstream, stream
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_the_program_stops_running_when_nobody_waits_for_it(served, sandbox_runs, stream):
+def test_the_program_stops_when_the_client_disconnects(served, sandbox_runs, stream):
     opened = begin(served, "[[sleep]]", stream=stream)
     until(lambda: sandbox_runs(served) == 1)
     opened.close()
@@ -50,21 +50,21 @@ def test_the_program_stops_running_when_nobody_waits_for_it(served, sandbox_runs
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_model_that_is_silent_is_given_up_as_well(served, upstream, stream):
+def test_a_silent_model_is_cancelled_when_the_client_disconnects(served, upstream, stream):
     opened = begin(served, "[[silent]]", stream=stream)
     until(lambda: upstream.open)
     opened.close()
     until(lambda: not upstream.open and not served.running)
 
 
-def test_a_stop_string_stops_the_model_too(served, upstream, ask):
+def test_a_stop_string_stops_the_model(served, upstream, ask):
     ended = len(upstream.ended)
     answer = ask("[[chat]] one two three", stop=["two"])
     assert answer.json()["choices"][0]["message"]["content"].endswith("one ")
     until(lambda: len(upstream.ended) > ended and not served.running)
 
 
-def test_many_that_leave_at_random_leave_nothing_behind(served, upstream, sandbox_runs):
+def test_many_random_disconnects_leave_no_request_open(served, upstream, sandbox_runs):
     draws = random.Random(5)
     plays = [(draws.choice(["endless", "sleep", "solve", "silent"]), draws.random() < 0.5) for _ in range(40)]
 
@@ -74,10 +74,10 @@ def test_many_that_leave_at_random_leave_nothing_behind(served, upstream, sandbo
         time.sleep(random.Random(number).random())
         opened.close()
 
-    with ThreadPoolExecutor(12) as crew:
-        list(crew.map(visit, range(40)))
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(visit, range(40)))
     assert until(lambda: not upstream.open and not served.running and not sandbox_runs(served)) < 2
 
 
-def test_the_server_still_answers_afterwards(ask):
+def test_the_server_still_works_after_disconnects(ask):
     assert "120.0" in ask("40 hours, 3 each [[solve]]").json()["choices"][0]["message"]["content"]

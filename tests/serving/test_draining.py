@@ -1,4 +1,4 @@
-"""`storm serve` as a process: it starts quickly, goes down in order, and says what is wrong when it can't start."""
+"""`storm serve` as a process: fast start, graceful shutdown, and errors at startup."""
 
 import os
 import re
@@ -18,7 +18,7 @@ STORM = [sys.executable, "-c", "from storm_calm.cli.start import main; main()"]
 
 
 class Served:
-    """A `storm serve` of its own."""
+    """A `storm serve` process."""
 
     def __init__(self, *words, **environment):
         self.process = subprocess.Popen(
@@ -27,19 +27,19 @@ class Served:
             text=True,
             env={**os.environ, "COLUMNS": "200", **environment},
         )
-        self.said = ""
-        while "curl" not in self.said:
+        self.output = ""
+        while "curl" not in self.output:
             line = self.process.stderr.readline()
-            assert line, self.said
-            self.said += line
-        self.url = re.search(r"at (http://\S+/v1)", self.said)[1]
+            assert line, self.output
+            self.output += line
+        self.url = re.search(r"at (http://\S+/v1)", self.output)[1]
 
     def post(self, question, **fields):
         body = {"model": "storm", "messages": [{"role": "user", "content": question}], **fields}
         return httpx.post(f"{self.url}/chat/completions", json=body, timeout=60)
 
     def later(self, question, **fields):
-        """The same in a thread; its list gets the response."""
+        """Post in a thread. Return the thread and a list that receives the response."""
         got = []
         thread = threading.Thread(target=lambda: got.append(self.post(question, **fields)))
         thread.start()
@@ -47,14 +47,14 @@ class Served:
 
     def wait(self):
         code = self.process.wait(40)
-        self.said += self.process.stderr.read()
+        self.output += self.process.stderr.read()
         self.process.stderr.close()
         return code
 
 
 @pytest.fixture
 def serve():
-    """A function that starts a server; what is left of it is killed."""
+    """Return a function that starts a server. Servers still running after the test are killed."""
     started = []
 
     def serve(*words, **environment):
@@ -72,20 +72,20 @@ def children(pid):
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
 
-def test_it_answers_within_ten_seconds_of_its_start_without_gpu_or_key(serve, families_question):
+def test_the_server_answers_within_ten_seconds_of_its_start(serve, families_question):
     began = time.monotonic()
     served = serve()
     answer = served.post(families_question)
     assert time.monotonic() - began < 10
     assert answer.json()["choices"][0]["message"]["content"]
-    assert "no API keys are set" in served.said
+    assert "no API keys are set" in served.output
 
 
-def test_on_sigterm_answers_under_way_finish_and_new_ones_hear_503(serve, upstream):
+def test_sigterm_finishes_open_requests_and_rejects_new_ones_with_503(serve, upstream):
     served = serve("--reasoner", upstream.url, "--solver-seconds", "4")
     ended = len(upstream.ended)
     thread, got = served.later("[[sleep]]")
-    while len(upstream.ended) == ended:  # Its program begins then.
+    while len(upstream.ended) == ended:  # Then its program starts.
         time.sleep(0.01)
     left = children(served.process.pid)
     served.process.send_signal(signal.SIGTERM)
@@ -104,7 +104,7 @@ def test_on_sigterm_answers_under_way_finish_and_new_ones_hear_503(serve, upstre
 
 
 @pytest.mark.parametrize("how", ["a time limit", "a second signal"])
-def test_what_does_not_finish_is_stopped(serve, upstream, how):
+def test_requests_over_the_drain_limit_are_stopped(serve, upstream, how):
     served = serve("--reasoner", upstream.url, "--drain-seconds", "0.5" if how == "a time limit" else "60")
     thread, got = served.later("[[endless]]", stream=True)
     before = len(upstream.ended)
@@ -129,7 +129,7 @@ def test_what_does_not_finish_is_stopped(serve, upstream, how):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--reasoner", "http://127.0.0.1:9/v1"], "cannot be reached"),
         (["--reasoner", "gpt-5"], "reasoner 'gpt-5' is unknown"),
@@ -141,14 +141,14 @@ def test_what_does_not_finish_is_stopped(serve, upstream, how):
         (["--max-running", "0"], "--max-running: 0 is not a whole number of at least 1"),
     ],
 )
-def test_what_it_cannot_start_with_is_said_in_one_line(words, said):
+def test_startup_errors_are_one_line(words, message):
     done = subprocess.run([*STORM, "serve", *words], capture_output=True, text=True, timeout=60)
     assert done.returncode in (1, 2)
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_port_that_is_taken_is_said(served):
+def test_a_used_port_is_a_startup_error(served):
     port = str(httpx.URL(served.url).port)
     done = subprocess.run([*STORM, "serve", "--port", port], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
@@ -156,7 +156,7 @@ def test_a_port_that_is_taken_is_said(served):
     assert "choose another --port" in done.stderr
 
 
-def test_a_key_that_was_made_opens_the_server_and_is_in_no_file(serve, tmp_path):
+def test_a_generated_key_is_accepted_and_not_stored(serve, tmp_path):
     made = subprocess.run([*STORM, "key", "ana"], capture_output=True, text=True, check=True)
     key = made.stderr.rpartition(" ")[2].strip()
     file = tmp_path / "keys.txt"
@@ -166,4 +166,4 @@ def test_a_key_that_was_made_opens_the_server_and_is_in_no_file(serve, tmp_path)
     models = f"{served.url}/models"
     assert httpx.get(models).status_code == 401
     assert httpx.get(models, headers={"authorization": f"Bearer {key}"}).status_code == 200
-    assert "no API keys are set" not in served.said
+    assert "no API keys are set" not in served.output

@@ -1,4 +1,4 @@
-"""Clients that send too much, too slowly, or what is no text: each gets an answer, and nobody else waits for it."""
+"""Clients that send too much, too slowly, or invalid text: each gets a response, and other clients are not delayed."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def connect(live):
 
 
 def answer(opened):
-    """All that comes until the server closes the connection."""
+    """Return all data until the server closes the connection."""
     received = b""
     while data := opened.recv(65536):
         received += data
@@ -40,7 +40,7 @@ def error(response, status):
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/chat/comp", b"GET /health HTTP/1.1\r\nhost: localhost\r\nx-slow: "])
-def test_a_head_that_does_not_come_is_not_waited_for(nano, monkeypatch, sent):
+def test_slow_request_headers_time_out(nano, monkeypatch, sent):
     monkeypatch.setattr(http_limits, "HEAD_SECONDS", 0.3)
     began = time.monotonic()
     with connect(nano) as opened:
@@ -49,7 +49,7 @@ def test_a_head_that_does_not_come_is_not_waited_for(nano, monkeypatch, sent):
     assert time.monotonic() - began < 5
 
 
-def test_the_next_head_on_a_connection_is_not_waited_for_either(nano, monkeypatch):
+def test_slow_headers_of_a_later_request_time_out(nano, monkeypatch):
     with connect(nano) as opened:
         opened.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert b"200 OK" in opened.recv(65536)
@@ -58,7 +58,7 @@ def test_the_next_head_on_a_connection_is_not_waited_for_either(nano, monkeypatc
         assert "HTTP/1.1 408 " in answer(opened)
 
 
-def test_a_head_that_takes_its_time_within_the_limit_is_answered(nano):
+def test_slow_headers_within_the_timeout_are_accepted(nano):
     with connect(nano) as opened:
         for byte in b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n":
             opened.sendall(bytes([byte]))
@@ -66,24 +66,24 @@ def test_a_head_that_takes_its_time_within_the_limit_is_answered(nano):
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_a_head_that_is_too_large_is_refused(nano, ends):
+def test_too_large_headers_are_rejected(nano, ends):
     with connect(nano) as opened:
         head = b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-large: " + b"x" * 40_000
         opened.sendall(head + b"\r\n\r\n" * ends)
         assert answer(opened).startswith("HTTP/1.1 431 ")
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(nano, monkeypatch):
+def test_a_slow_body_times_out(nano, monkeypatch):
     monkeypatch.setattr(middleware, "BODY_SECONDS", 0.5)
     with connect(nano) as opened:
         head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         opened.sendall(f"{head}content-length: 100\r\n\r\n{{".encode())
-        said = answer(opened)
-    assert said.startswith("HTTP/1.1 408 ")
-    assert json.loads(said.partition("\r\n\r\n")[2])["error"]["type"] == "timeout_error"
+        response = answer(opened)
+    assert response.startswith("HTTP/1.1 408 ")
+    assert json.loads(response.partition("\r\n\r\n")[2])["error"]["type"] == "timeout_error"
 
 
-def test_a_body_without_a_length_is_cut_off_at_the_limit(nano):
+def test_a_body_without_a_length_is_limited_in_size(nano):
     def pieces():
         for _ in range(100):
             yield b" " * 100_000
@@ -94,13 +94,13 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(nano):
 
 
 @pytest.mark.parametrize("name", ["attacker.example", "attacker.example:8000", "", "localhost.attacker.example"])
-def test_a_page_elsewhere_cannot_name_this_machine_as_its_own(nano, name):
+def test_requests_with_another_host_header_are_rejected(nano, name):
     with httpx.Client(base_url=nano.url, headers={"host": name}) as client:
         assert "--allowed-host" in error(client.get("models"), 400)["message"]
 
 
 @pytest.mark.parametrize("name", ["localhost", "LOCALHOST:80", "127.0.0.1:9", "[::1]:8000"])
-def test_its_own_names_are_known(nano, name):
+def test_requests_with_a_local_host_header_are_accepted(nano, name):
     with httpx.Client(base_url=nano.url, headers={"host": name}) as client:
         assert client.get("models").status_code == 200
 
@@ -114,11 +114,11 @@ def test_its_own_names_are_known(nano, name):
         ({"host": "0.0.0.0", "allowed_hosts": ("Storm.Example",)}, ("storm.example",)),
     ],
 )
-def test_by_which_names_it_may_be_called(config, hosts):
+def test_allowed_hosts_of_a_configuration(config, hosts):
     assert ServeConfig(**config).hosts == hosts
 
 
-def test_a_host_is_read_without_its_port():
+def test_host_names_are_parsed_without_the_port():
     assert [host_name(header) for header in ("A.b:1", "[::1]:8", "[::1]", "c", "")] == ["a.b", "::1", "::1", "c", ""]
 
 
@@ -134,7 +134,7 @@ def test_a_host_is_read_without_its_port():
     ],
     ids=["half a pair", "half a pair in bytes", "nested", "a long number", "cut off", "many fields"],
 )
-def test_what_is_no_question_is_a_bad_request_at_once(nano, content):
+def test_malformed_bodies_are_rejected_fast(nano, content):
     began = time.monotonic()
     with httpx.Client(base_url=nano.url, timeout=20) as client:
         error(client.post(CHAT, content=content, headers={"content-type": "application/json"}), 400)
@@ -143,34 +143,34 @@ def test_what_is_no_question_is_a_bad_request_at_once(nano, content):
 
 @pytest.mark.parametrize("words", [4000, 100_000, 1_900_000])
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_conversation_that_does_not_fit_is_said_as_clients_know_it(nano, words, stream):
+def test_a_too_long_conversation_gets_openais_error_code(nano, words, stream):
     body = {"model": "storm", "stream": stream, "messages": [{"role": "user", "content": "x " * words}]}
     with httpx.Client(base_url=nano.url, timeout=60) as client:
-        said = error(client.post(CHAT, json=body), 400)
-    assert (said["code"], said["param"]) == ("context_length_exceeded", "messages")
-    assert "Shorten it" in said["message"]
+        problem = error(client.post(CHAT, json=body), 400)
+    assert (problem["code"], problem["param"]) == ("context_length_exceeded", "messages")
+    assert "Shorten it" in problem["message"]
 
 
 @pytest.mark.parametrize("type", ["refusal", "thinking", "reasoning"])
-def test_thoughts_and_refusals_of_earlier_answers_are_passed_over(nano, type):
-    said = {"role": "assistant", "content": [{"type": type, type: "hm"}, {"type": "text", "text": "4."}]}
+def test_thoughts_and_refusals_in_earlier_answers_are_ignored(nano, type):
+    turn = {"role": "assistant", "content": [{"type": type, type: "hm"}, {"type": "text", "text": "4."}]}
     with httpx.Client(base_url=nano.url, timeout=60) as client:
-        chat = client.post(CHAT, json={"model": "storm", "max_tokens": 5, "messages": [USER, said, USER]})
+        chat = client.post(CHAT, json={"model": "storm", "max_tokens": 5, "messages": [USER, turn, USER]})
         assert chat.status_code == 200, chat.text
-        error(client.post(CHAT, json={"model": "storm", "messages": [said | {"role": "user"}]}), 400)
+        error(client.post(CHAT, json={"model": "storm", "messages": [turn | {"role": "user"}]}), 400)
         refused = {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}
         body = {"model": "storm", "max_output_tokens": 5, "input": [USER, refused, USER]}
         assert client.post("responses", json=body).status_code == 200
 
 
-def test_references_to_stored_items_are_refused_in_both_ways(nano):
+def test_references_to_stored_items_are_rejected(nano):
     with httpx.Client(base_url=nano.url) as client:
         body = {"model": "storm", "input": [{"type": "item_reference", "id": "msg_1"}, USER]}
         assert "nothing is stored" in error(client.post("responses", json=body), 400)["message"]
 
 
 @pytest.mark.parametrize("page", ["docs", "redoc"])
-def test_the_pages_load_nothing_from_elsewhere(nano, page):
+def test_documentation_pages_load_only_local_files(nano, page):
     root = nano.url.removesuffix("/v1")
     html = httpx.get(f"{root}/{page}").text
     sources = re.findall(r"""(?:src|href)=["']([^"']+)""", html)
@@ -180,8 +180,8 @@ def test_the_pages_load_nothing_from_elsewhere(nano, page):
         assert httpx.get(root + source).status_code == 200
 
 
-def test_nobody_waits_for_large_requests(nano):
-    """Health is answered meanwhile, and one that streams gets its tokens."""
+def test_large_requests_do_not_delay_other_clients(nano):
+    """Health checks are answered meanwhile, and a streaming client gets its tokens."""
     root, waits, stop = nano.url.removesuffix("/v1"), [], threading.Event()
 
     def look():
@@ -203,4 +203,4 @@ def test_nobody_waits_for_large_requests(nano):
     watcher.join()
     assert (
         statistics.quantiles(waits, n=20)[-1] < 1.0
-    )  # Generous: it was 15 to 73 seconds when prompts were encoded there.
+    )  # Generous: encoding prompts in the event loop took 15 to 73 seconds.

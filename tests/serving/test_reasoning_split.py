@@ -1,4 +1,4 @@
-"""Thoughts and answers are told apart as they come, wherever the stream is cut into pieces."""
+"""Thoughts and answers are separated in a stream, wherever it is split into pieces."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ WORDS = st.sampled_from(
 
 
 def cut(text, places):
-    """`text` in pieces."""
+    """Split `text` into pieces."""
     ends = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
     return [text[start:end] for start, end in pairwise(ends)]
 
@@ -39,16 +39,16 @@ def divided(pieces, stop=()):
         ("I compute\n```output", "I compute\n", ""),
     ],
 )
-def test_what_follows_the_thoughts_is_the_answer_but_for_programs(text, reasoning, content):
+def test_text_after_the_thoughts_is_the_answer_except_for_programs(text, reasoning, content):
     assert divided([text]) == (reasoning, content)
 
 
 @given(st.lists(WORDS, max_size=12).map("".join), st.lists(st.integers(0, 200), max_size=6))
-def test_it_does_not_matter_where_the_stream_is_cut(text, places):
+def test_the_result_does_not_depend_on_the_pieces_of_the_stream(text, places):
     assert divided(cut(text, places), ["STOP"]) == divided([text], ["STOP"])
 
 
-def test_the_answer_goes_on_after_a_late_program():
+def test_the_answer_continues_after_a_late_program():
     split = ReasoningSplit()
     split.feed("</think>I check.\n```python\n1\n```\n")
     split.finish()
@@ -58,14 +58,14 @@ def test_the_answer_goes_on_after_a_late_program():
     assert split.reasoning == "```python\n1\n```\n```output\n1\n```\n"
 
 
-def test_nothing_comes_after_a_stop_string():
+def test_text_after_a_stop_string_is_dropped():
     split = ReasoningSplit(["STOP"])
     assert split.feed("STOP</think>one STOP two") == [("reasoning", "STOP"), ("content", "one ")]
     assert split.stopped
     assert split.feed("three") == []
 
 
-def test_thoughts_are_counted_by_their_part_of_the_text():
+def test_reasoning_tokens_are_proportional_to_the_text():
     split = ReasoningSplit()
     split.feed("x" * 30)
     split.observe("y" * 100)
@@ -85,7 +85,7 @@ def blocks(pieces):
     return joined
 
 
-def test_programs_are_told_from_prose_without_their_fences():
+def test_programs_and_prose_are_separated_without_fences():
     text = "I compute it.\n```python\nprint(6 * 7)\n```\nSo `x` is ```big```."
     assert blocks([text]) == [
         ("prose", "I compute it.\n"),
@@ -95,5 +95,5 @@ def test_programs_are_told_from_prose_without_their_fences():
 
 
 @given(st.lists(WORDS, max_size=12).map("".join), st.lists(st.integers(0, 200), max_size=6))
-def test_programs_are_found_wherever_the_stream_is_cut(text, places):
+def test_programs_are_found_in_any_pieces_of_the_stream(text, places):
     assert blocks(cut(text, places)) == blocks([text])

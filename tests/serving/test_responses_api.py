@@ -24,7 +24,7 @@ def test_a_response_lists_thoughts_programs_and_the_answer(client):
     assert response.storm["answer"]["value"] == 120.0
 
 
-def test_events_build_up_the_same_response(client):
+def test_events_add_up_to_the_response(client):
     with client.responses.stream(model="storm", input=QUESTION) as stream:
         events = list(stream)
         final = stream.get_final_response()
@@ -49,7 +49,7 @@ def test_events_build_up_the_same_response(client):
     assert [event.output_index for event in added] == [0, 1, 2, 3]
 
 
-def test_a_conversation_goes_on_with_the_items_of_an_earlier_answer(client, upstream):
+def test_a_conversation_continues_with_the_items_of_an_earlier_response(client, upstream):
     first = client.responses.create(model="storm", instructions="Be short.", input=QUESTION)
     history = [{"role": "user", "content": QUESTION}, *(item.model_dump() for item in first.output)]
     again = client.responses.create(model="storm", input=[*history, {"role": "user", "content": "And now? [[chat]]"}])
@@ -59,7 +59,7 @@ def test_a_conversation_goes_on_with_the_items_of_an_earlier_answer(client, upst
     assert "| user: And now? [[chat]]" in again.output_text
 
 
-def test_files_come_with_the_input(client):
+def test_files_can_be_sent_with_the_input(client):
     encoded = base64.b64encode(b"chair,3").decode()
     parts = [
         {"type": "input_text", "text": "What is in it? [[file]]"},
@@ -69,14 +69,14 @@ def test_files_come_with_the_input(client):
     assert "chair,3" in response.output_text
 
 
-def test_too_few_tokens_leave_a_response_incomplete(client):
+def test_reaching_the_token_limit_gives_status_incomplete(client):
     response = client.responses.create(model="storm", input=QUESTION, max_output_tokens=5)
     assert (response.status, response.incomplete_details.reason) == ("incomplete", "max_output_tokens")
     with client.responses.stream(model="storm", input=QUESTION, max_output_tokens=5) as stream:
         assert list(stream)[-1].type == "response.incomplete"
 
 
-def test_a_model_that_fails_is_an_error_before_the_stream_and_an_event_in_it(client):
+def test_a_failing_model_is_an_http_error_or_a_failed_event(client):
     with pytest.raises(openai.InternalServerError) as caught:
         client.responses.create(model="storm", input="[[400]]", stream=True)
     assert caught.value.status_code == 502

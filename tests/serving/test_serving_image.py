@@ -1,4 +1,4 @@
-"""The image of the server, built without a network and run as it is meant to be: read-only, without rights."""
+"""The server's image, built without a network and run as intended: read-only and unprivileged."""
 
 import socket
 import time
@@ -33,7 +33,7 @@ def image(client):
 
 @pytest.fixture
 def container(client, image):
-    """A running server with one key, as compose.yaml runs it, but on this machine's network, as the engine has none."""
+    """Run a server with one key as compose.yaml does, except on this machine's network, as the engine has none."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     started = client.containers.run(
@@ -50,7 +50,7 @@ def container(client, image):
         environment={"STORM_API_KEYS": "storm-in-a-container-0123"},
     )
     started.url = f"http://127.0.0.1:{port}"
-    patience = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while True:
         try:
             httpx.get(f"{started.url}/health").raise_for_status()
@@ -58,14 +58,14 @@ def container(client, image):
         except httpx.HTTPError:
             started.reload()
             assert started.status in ("created", "running"), started.logs().decode()
-            assert time.monotonic() < patience, started.logs().decode()
+            assert time.monotonic() < deadline, started.logs().decode()
             time.sleep(0.1)
     yield started
     started.remove(force=True)
 
 
 @pytest.mark.timeout(600)
-def test_the_server_in_its_image_solves_a_problem_and_goes_down_in_order(container, families_question):
+def test_the_server_image_solves_a_problem_and_shuts_down(container, families_question):
     headers = {"authorization": "Bearer storm-in-a-container-0123"}
     body = {"model": "storm", "messages": [{"role": "user", "content": families_question}], "seed": 1}
     assert httpx.post(f"{container.url}/v1/chat/completions", json=body).status_code == 401
@@ -88,7 +88,7 @@ def test_the_server_in_its_image_solves_a_problem_and_goes_down_in_order(contain
     assert "storm-in-a-container-0123" not in container.logs().decode()
 
 
-def test_compose_names_the_images_files_and_services_that_there_are():
+def test_compose_refers_to_existing_images_files_and_services():
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
     services = compose["services"]
     assert set(services) == {"storm", "vllm", "prometheus"}

@@ -1,6 +1,6 @@
-"""`langgraph dev` serves both machines to Studio, with a person and with time travel, and the API beside them.
+"""`langgraph dev` serves both graphs to Studio, with review by a person and time travel, and the API.
 
-Needs `pip install storm-calm[studio]`, and a Chromium for the page of operations.
+Needs `pip install storm-calm[studio]`, and Chromium for the API documentation page.
 """
 
 import html.parser
@@ -28,14 +28,14 @@ QUESTION = {"messages": [{"role": "user", "content": PROBLEM.question}]}
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory):
-    """The server, with the nano model and a key for the API."""
+    """Yield the server, with the nano model and a key for the API."""
     with DevServer(tmp_path_factory.mktemp("dev") / "log", STORM_API_KEYS=KEY) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def studio(dev):
-    """What Studio speaks to it with."""
+    """Return the client that Studio uses."""
     with get_sync_client(url=dev.url) as client:
         yield client
 
@@ -45,7 +45,7 @@ def thread(studio):
     return studio.threads.create()["thread_id"]
 
 
-def test_a_chat_is_answered_and_seen_as_it_is_written(studio, thread):
+def test_a_chat_is_answered_and_streamed(studio, thread):
     modes = ["custom", "values"]
     parts = [*studio.runs.stream(thread, "storm", input=QUESTION, stream_mode=modes)]
     written = [part.data for part in parts if part.event == "custom"]
@@ -61,7 +61,7 @@ def test_a_chat_is_answered_and_seen_as_it_is_written(studio, thread):
     assert "".join(one["content"] for one in state["messages"] if one["name"] is None).endswith("".join(tokens))
 
 
-def test_a_chat_goes_on_with_a_second_question(studio, thread):
+def test_a_chat_continues_with_a_second_question(studio, thread):
     first = studio.runs.wait(thread, "storm", input=QUESTION)
     (other,) = generate(["assignment"], split="heldout", seed=7, limit=1)
     second = studio.runs.wait(thread, "storm", input={"messages": [{"role": "user", "content": other.question}]})
@@ -72,13 +72,13 @@ def test_a_chat_goes_on_with_a_second_question(studio, thread):
     assert second["answer"] != first["answer"]
 
 
-def test_calm_runs_from_a_question_and_the_rules_watch_it(studio, thread):
+def test_calm_answers_a_question_with_the_rules_as_intervener(studio, thread):
     state = studio.runs.wait(thread, "calm", input=QUESTION)
     assert (state["intervener"], state["outcome"]) == ("rules", "unscored")
     assert state["messages"][0]["content"] == PROBLEM.question
 
 
-def test_a_persons_form_is_refused_then_taken_and_the_run_goes_on_from_the_hint(studio, thread):
+def test_an_invalid_form_is_rejected_and_a_valid_one_inserts_its_hint(studio, thread):
     question = {"problem": to_json(PROBLEM), "seed": 1}
     state = studio.runs.wait(thread, "calm", input=question, context={"intervener": "person"})
     (waiting,) = state["__interrupt__"]
@@ -103,19 +103,19 @@ def test_a_persons_form_is_refused_then_taken_and_the_run_goes_on_from_the_hint(
 
 @pytest.fixture(scope="module")
 def finished(studio):
-    """A finished run of STORM: its thread, its last state, and its checkpoints, the first one first."""
+    """Finish a trajectory of STORM. Return its thread, its last state, and its checkpoints in order."""
     thread = studio.threads.create()["thread_id"]
     state = studio.runs.wait(thread, "storm", input=QUESTION)
     return thread, state, studio.threads.get_history(thread, limit=100)[::-1]
 
 
 def before(kept, node):
-    """The checkpoints after which `node` comes."""
+    """Return the checkpoints before `node`."""
     return [one for one in kept if one["next"] == [node]]
 
 
 @pytest.mark.parametrize("node", ["__start__", "reason", "execute"])
-def test_a_finished_run_can_be_walked_again_from_each_of_its_checkpoints(studio, finished, node):
+def test_a_finished_trajectory_can_be_repeated_from_each_checkpoint(studio, finished, node):
     thread, state, kept = finished
     again = studio.runs.wait(thread, "storm", checkpoint=before(kept, node)[0]["checkpoint"])
     assert again["answer"] == state["answer"]
@@ -123,14 +123,14 @@ def test_a_finished_run_can_be_walked_again_from_each_of_its_checkpoints(studio,
 
 
 def forked(studio, thread, checkpoint, text):
-    """The end of a run whose last segment is changed by hand: its token ids are then no longer those of the text."""
+    """Return the end state after changing the last segment by hand, so its token ids no longer match the text."""
     episode = checkpoint["values"]["episode"]
     episode["transcript"]["spans"][-1].update(text=text, ids=None, ends=None)
     fork = studio.threads.update_state(thread, {"episode": episode}, checkpoint=checkpoint["checkpoint"])
     return studio.runs.wait(thread, "storm", checkpoint=fork["checkpoint"])
 
 
-def test_a_fork_before_execute_runs_what_was_put_in_place_of_the_program(studio, finished):
+def test_a_fork_before_execute_runs_the_replaced_program(studio, finished):
     thread, _, kept = finished
     again = forked(studio, thread, before(kept, "execute")[0], "```python\nprint(77)\n```\n")
     assert again["episode"]["executions"][0]["stdout"] == "77\n"
@@ -141,14 +141,14 @@ def test_a_fork_before_execute_runs_what_was_put_in_place_of_the_program(studio,
     assert again["episode"]["stop"] is not None
 
 
-def test_a_fork_inside_a_run_comes_to_an_end_of_its_own(studio, finished):
+def test_a_fork_inside_a_trajectory_has_its_own_end(studio, finished):
     thread, state, kept = finished
     again = forked(studio, thread, before(kept, "execute")[-1], "</think>\nI would say \\boxed{123456}.")
     assert again["answer"]["value"] == 123456 != state["answer"]["value"]
     assert again["episode"]["executions"] == state["episode"]["executions"]
 
 
-def test_studio_is_told_what_a_run_takes(studio):
+def test_input_schemas_are_available_to_studio(studio):
     machines = studio.assistants.search()
     schemas = {one["graph_id"]: studio.assistants.get_schemas(one["assistant_id"]) for one in machines}
     assert set(schemas) == {"calm", "storm"}
@@ -158,31 +158,31 @@ def test_studio_is_told_what_a_run_takes(studio):
     assert intervener["description"].startswith("Who watches")
 
 
-def test_the_api_answers_on_the_same_port(dev):
+def test_the_api_is_on_the_same_port(dev):
     with openai.OpenAI(base_url=f"{dev.url}/v1", api_key=KEY, max_retries=0, timeout=60) as client:
         assert [model.id for model in client.models.list()] == ["storm"]
         messages = [{"role": "user", "content": PROBLEM.question}]
-        told = client.chat.completions.create(model="storm", seed=1, messages=messages)
-        assert told.choices[0].finish_reason == "stop"
-        assert "boxed" in told.choices[0].message.content
+        completion = client.chat.completions.create(model="storm", seed=1, messages=messages)
+        assert completion.choices[0].finish_reason == "stop"
+        assert "boxed" in completion.choices[0].message.content
         pieces = [*client.chat.completions.create(model="storm", seed=1, messages=messages, stream=True)]
         streamed = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
-        assert streamed == told.choices[0].message.content
+        assert streamed == completion.choices[0].message.content
 
 
-def test_what_guards_the_api_is_not_in_the_way_of_studios_own_routes(dev):
+def test_api_middleware_does_not_apply_to_studios_own_routes(dev):
     assert httpx.get(f"{dev.url}/v1/models").status_code == 401
     refused = httpx.post(f"{dev.url}/v1/chat/completions", headers={"authorization": f"Bearer {KEY}"}, content="{}")
     assert (refused.status_code, "error" in refused.json()) == (415, True)
     assert httpx.get(f"{dev.url}/info").json()["flags"]["assistants"] is True
-    # No key, no content type, and more than the API would take.
+    # No key, no content type, and a larger body than the API accepts.
     long = json.dumps({"metadata": {"note": "x" * 5_000_000}})
     assert httpx.post(f"{dev.url}/threads", content=long, timeout=30).status_code == 200
     assert set(httpx.get(f"{dev.url}/threads/not-a-thread").json()) == {"detail"}
 
 
 class Configuration(html.parser.HTMLParser):
-    """Finds what the page of operations hands to the script that draws it."""
+    """A parser of the configuration passed to the script of the documentation page."""
 
     found = None
 
@@ -190,7 +190,7 @@ class Configuration(html.parser.HTMLParser):
         self.found = dict(attributes).get("data-configuration", self.found)
 
 
-def test_the_page_of_operations_names_those_of_both_in_a_browser(dev, tmp_path):
+def test_the_documentation_page_lists_operations_of_both_apis(dev, tmp_path):
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("needs chromium")
@@ -203,8 +203,8 @@ def test_the_page_of_operations_names_those_of_both_in_a_browser(dev, tmp_path):
         check=True,
     ).stdout
     assert "<title>Agent Server API Reference</title>" in page
-    # The script that draws the operations comes from a CDN, which a test must not need. What it is to draw is put into
-    # the page's tree by a script of the page's own, so it is there only if a browser could run that.
+    # The script that renders the operations comes from a CDN, which a test must not need. The page's own script puts
+    # its configuration into the DOM, so it is present only if a browser ran that script.
     parser = Configuration()
     parser.feed(page)
     operations = json.loads(json.loads(parser.found)["content"])["paths"]
@@ -216,15 +216,15 @@ def test_the_page_of_operations_names_those_of_both_in_a_browser(dev, tmp_path):
     assert operations["/v1/chat/completions"]["post"]["requestBody"]
 
 
-def test_the_reasoner_is_that_of_the_environment_and_the_server_goes_down_without_a_fault(upstream, tmp_path):
+def test_the_reasoner_is_set_by_the_environment_and_shutdown_is_clean(upstream, tmp_path):
     with DevServer(tmp_path / "log", STORM_REASONER=upstream.url) as server:
         question = {"role": "user", "content": "[[solve]] How much?"}
         asked = {"model": "storm", "messages": [question]}
-        told = httpx.post(f"{server.url}/v1/chat/completions", json=asked, timeout=30)
-        assert "boxed{120.0}" in told.json()["choices"][0]["message"]["content"]
+        response = httpx.post(f"{server.url}/v1/chat/completions", json=asked, timeout=30)
+        assert "boxed{120.0}" in response.json()["choices"][0]["message"]["content"]
         with get_sync_client(url=server.url) as client:
             state = client.runs.wait(None, "storm", input={"messages": [question]})
         assert state["answer"]["value"] == 120
-        said = server.stop()
-    assert "BlockingError" not in said
-    assert "shutdown failed" not in said
+        output = server.stop()
+    assert "BlockingError" not in output
+    assert "shutdown failed" not in output

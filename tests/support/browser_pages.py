@@ -1,11 +1,10 @@
-"""Headless Chromium for tests of pages: `from browsing import browser, page` in a conftest.
+"""Headless Chromium for tests of web pages: import `browser` and `page` in a conftest.
 
-After an action a test waits for its effect, with `expect` or `until`: a page handles clicks, keys and addresses later
-than the test goes on, and on a slow machine much later.
+A page handles clicks, keys and URL changes asynchronously, so a test waits for the effect of an action with `expect`
+or `until`.
 
-A test fails if its page says anything in the console that is an error or a warning, throws, opens a dialog, or asks any
-other host for anything; what a test provokes itself it takes out of `page.complaints`. Needs Playwright and a Chromium
-of the system.
+A test fails if its page logs an error or a warning in the console, throws, opens a dialog, or requests another host.
+A test that provokes such a complaint removes it from `page.complaints`. Needs Playwright and an installed Chromium.
 """
 
 import shutil
@@ -16,20 +15,20 @@ import pytest
 
 try:
     from playwright.sync_api import expect
-except ImportError:  # Then there is no browser, and the tests that need one are skipped.
+except ImportError:  # Without Playwright, tests that need a browser are skipped.
     expect = None
 
 __all__ = ["NAMES", "browser", "expect", "page", "until", "watched"]
 
 TIMEOUT = 30_000
-"""Milliseconds until a condition that does not come is a failure."""
+"""Milliseconds before an unmet condition fails the test."""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HERE = {"127.0.0.1", "localhost", ""}
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """A browser; for a module only, as no asyncio.run works in its thread while it is open."""
+    """Yield a browser. Module scope only: asyncio.run does not work in its thread while it is open."""
     if find_spec("playwright") is None:
         pytest.skip("needs playwright; pip install 'storm-calm[test]'")
     chromium = next(filter(None, map(shutil.which, NAMES)), None)
@@ -46,7 +45,7 @@ def browser():
 
 @pytest.fixture
 def page(browser):
-    """A page of 1280 by 800 in light colours, with a profile of its own."""
+    """Yield a 1280 x 800 page with light colours and its own profile."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
     context.set_default_timeout(TIMEOUT)
     opened = context.new_page()
@@ -60,7 +59,8 @@ def page(browser):
 def until(page, condition):
     """Wait until a JavaScript expression is true, if no assertion of `expect` fits.
 
-    Not by `page.wait_for_function`: it fails under our Content-Security-Policy unless the expression is true at once.
+    Does not use `page.wait_for_function`, which fails under our Content-Security-Policy unless the expression is true
+    at once.
     """
     page.evaluate(
         f"""async () => {{
@@ -74,24 +74,24 @@ def until(page, condition):
 
 
 def watched(page):
-    """A list that fills with what is wrong with a page."""
+    """Return a list that collects the page's errors and warnings."""
     complaints = []
 
-    def said(message):
+    def on_console(message):
         if message.type in ("error", "warning"):
             complaints.append(f"{message.type}: {message.text}")
 
-    def asked(request):
+    def on_request(request):
         address = urlsplit(request.url)
         if address.hostname not in HERE and (address.hostname or address.scheme not in ("file", "data", "blob")):
             complaints.append(f"asked for {request.url}")
 
-    def opened(dialog):
+    def on_dialog(dialog):
         complaints.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
-    page.on("console", said)
+    page.on("console", on_console)
     page.on("pageerror", lambda error: complaints.append(f"thrown: {error}"))
-    page.on("request", asked)
-    page.on("dialog", opened)
+    page.on("request", on_request)
+    page.on("dialog", on_dialog)
     return complaints

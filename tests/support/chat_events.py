@@ -1,4 +1,4 @@
-"""Events of a stream of chat completions, as endpoints write them."""
+"""Events of a chat completions stream, as endpoints send them."""
 
 import json
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from typing import Any
 from support.scripted_server import Reply
 
 
-def delta(finish: str | None = None, **said: Any) -> str:
-    """One event of a chat."""
-    return _event([{"index": 0, "delta": said, "finish_reason": finish}])
+def delta(finish: str | None = None, **content: Any) -> str:
+    """Return one event of a chat."""
+    return _event([{"index": 0, "delta": content, "finish_reason": finish}])
 
 
 def usage() -> str:
-    """The event that `include_usage` asks for."""
+    """Return the usage event that `include_usage` requests."""
     return _event([], usage={"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12})
 
 
@@ -25,7 +25,7 @@ def call(
     name: str = "run_python",
     finish: str | None = None,
 ) -> list[str]:
-    """A tool call whose arguments come in pieces."""
+    """Return the events of a tool call whose arguments arrive in pieces."""
     first, *rest = pieces
     opening = {"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": first}}
     return [
@@ -36,20 +36,20 @@ def call(
 
 
 def arguments(code: str) -> str:
-    """What run_python is called with."""
+    """Return the arguments of a run_python call."""
     return json.dumps({"code": code})
 
 
-def running(code: str, *, said: str = "") -> Reply:
-    """An answer that says something and calls the tool, as OpenAI streams it."""
+def running(code: str, *, content: str = "") -> Reply:
+    """Return a reply with text and a tool call, as OpenAI streams it."""
     data = arguments(code)
     pieces = ["", *(data[start : start + 7] for start in range(0, len(data), 7))]
-    words = [delta(role="assistant", content=None), *([delta(content=said)] if said else [])]
+    words = [delta(role="assistant", content=None), *([delta(content=content)] if content else [])]
     return Reply([*words, *call(pieces, finish="tool_calls"), usage()])
 
 
 def saying(*pieces: str, finish: str = "stop") -> Reply:
-    """An answer in words."""
+    """Return a reply of text only."""
     return Reply([*(delta(content=piece) for piece in pieces), delta(finish), usage()])
 
 

@@ -1,4 +1,4 @@
-"""A curation that a language model watches, in a process: `python -m support.curate_llm_process PROBLEMS OUT URL`."""
+"""Run a curation with an LLM intervener in a process: `python -m support.curate_llm_process PROBLEMS OUT URL`."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from support.fake_reasoner import FakeReasoner, direct, wrong
 
 
 def careless(hours, hints, outputs):
-    """Mistakes the profit until a hint comes."""
+    """A role with a wrong profit until it gets a hint."""
     return direct(hours, hints, outputs) if hints else wrong(hours, hints, outputs)
 
 

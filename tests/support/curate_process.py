@@ -1,4 +1,4 @@
-"""A curation in a process of its own, for tests that kill it: `python -m support.curate_process PROBLEMS OUT`."""
+"""Run a curation in its own process, for tests that kill it: `python -m support.curate_process PROBLEMS OUT`."""
 
 import sys
 from pathlib import Path

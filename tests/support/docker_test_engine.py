@@ -1,7 +1,7 @@
-"""A Docker engine and an image for the tests: the engine that is there, or a private one started for them.
+"""A Docker engine and an image for the tests: the running engine, or a private one started for the tests.
 
-No image can be pulled where they run, so the base is made from this machine's own Python: the interpreter, its
-standard library, the solver libraries and the shared libraries that all these need, each at the path where it lies.
+No image can be pulled in the test environment, so the base image is built from this machine's Python: the interpreter,
+its standard library, the solver libraries and the shared libraries they need, each at its path on this machine.
 """
 
 import contextlib
@@ -44,16 +44,16 @@ _DETACH = 2
 
 
 class NoEngineError(Exception):
-    """There is no engine, and none was started; the message says why."""
+    """No engine is running and none could be started. The message gives the reason."""
 
 
 class ImpossibleError(NoEngineError):
-    """And none could be started on this machine, whatever is installed."""
+    """This machine cannot start an engine, no matter what is installed."""
 
 
 @contextlib.contextmanager
 def running_engine() -> Iterator[docker.DockerClient]:
-    """An engine: the one that is there, else one that lives as long as the `with` block and that DOCKER_HOST names."""
+    """Yield the running engine, or one that lives as long as the `with` block and is set as DOCKER_HOST."""
     try:
         client = docker.from_env()
         client.ping()
@@ -71,14 +71,14 @@ def running_engine() -> Iterator[docker.DockerClient]:
 
 @contextlib.contextmanager
 def private_engine() -> Iterator[str]:
-    """Start an engine with all that it has in a folder of its own, and end it after the `with` block."""
+    """Start an engine with all its data in its own folder, and stop it after the `with` block."""
     folder = Path(tempfile.mkdtemp(prefix="dockerd-"))
-    # In memory: a disk would take longer to forget the image than the tests take.
+    # In memory: deleting the image from disk would take longer than the tests.
     try:
         kernel.mount("tmpfs", str(folder), 0, "size=4g,mode=0700")
     except OSError as error:
         folder.rmdir()
-        raise ImpossibleError(f"dockerd can't run where nothing may be mounted ({error})") from None
+        raise ImpossibleError(f"dockerd can't run if nothing may be mounted ({error})") from None
     address = f"unix://{folder}/socket"
     command = [
         *("dockerd", "--iptables=false", "--bridge=none", f"--host={address}", f"--pidfile={folder}/pid"),
@@ -93,7 +93,7 @@ def private_engine() -> Iterator[str]:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                # Should the tests be killed, it must not stay behind.
+                # The engine must not outlive killed tests.
                 preexec_fn=lambda: kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM),
             )
         try:
@@ -107,7 +107,7 @@ def private_engine() -> Iterator[str]:
 
 
 def stop(address: str, engine: subprocess.Popen[bytes]) -> None:
-    """End an engine that was started here, its containers first: it would wait for each of them."""
+    """Stop an engine that was started here. Stop its containers first; otherwise it would wait for each."""
     with contextlib.suppress(DockerException, OSError):
         client = docker.DockerClient(base_url=address)
         for container in client.api.containers(all=True):
@@ -134,7 +134,7 @@ def _wait_for(address: str, engine: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _unmount(folder: Path) -> None:
-    """Let go of `folder` and what an engine left mounted under it, the innermost first."""
+    """Unmount `folder` and the engine's mounts below it, the innermost first."""
     points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for point in reversed(points):
         if f"{point}/".startswith(f"{folder}/"):
@@ -142,7 +142,7 @@ def _unmount(folder: Path) -> None:
 
 
 def build_image(client: docker.DockerClient) -> str:
-    """Build `docker/Dockerfile.sandbox` on a base that has everything, without a network; the image's name."""
+    """Build `docker/Dockerfile.sandbox` without a network on a base with everything installed. Return its name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     libraries = [line for line in project["dependencies"] if re.match(r"[\w-]+", line)[0] in DISTRIBUTIONS]
     base = _base(client, ["pip", *libraries])
@@ -151,7 +151,7 @@ def build_image(client: docker.DockerClient) -> str:
 
 
 def build_serving_image(client: docker.DockerClient) -> str:
-    """Build `docker/Dockerfile.serving` in the same way; the image's name."""
+    """Build `docker/Dockerfile.serving` in the same way. Return its name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = ["pip", "hatchling", *project["dependencies"], *project["optional-dependencies"]["serve"]]
     rooms = ("agents", "cli", "env", "rl", "sandbox", "serving", "storm_calm", "models/nano/base", "models/nano/storm")
@@ -178,7 +178,9 @@ def _build(client: docker.DockerClient, dockerfile: str, names: tuple[str, ...],
 
 
 def _base(client: docker.DockerClient, wanted: list[str]) -> str:
-    """A base image with what is wanted, made if the engine hasn't one of the same content; its name."""
+    """Return the name of a base image with the wanted distributions. Build it if the engine has none of the same
+    content.
+    """
     distributions = _distributions(wanted)
     content = [
         sys.executable,
@@ -200,7 +202,7 @@ def _base(client: docker.DockerClient, wanted: list[str]) -> str:
 
 @contextlib.contextmanager
 def _reading_of(fill: Callable[[tarfile.TarFile], None]) -> Iterator[Iterator[bytes]]:
-    """The bytes of a tar while `fill` is still filling it."""
+    """Yield the bytes of a tar archive while `fill` is still adding files."""
     reader, writer = os.pipe()
 
     def write() -> None:
@@ -214,7 +216,7 @@ def _reading_of(fill: Callable[[tarfile.TarFile], None]) -> Iterator[Iterator[by
 
 
 def _distributions(wanted: list[str]) -> list[Distribution]:
-    """The installed distributions that are wanted, and all that they need."""
+    """Return the wanted installed distributions and all their dependencies."""
     waiting = list(wanted)
     found: dict[str, Distribution] = {}
     while waiting:
@@ -226,14 +228,14 @@ def _distributions(wanted: list[str]) -> list[Distribution]:
 
 
 class _Tree:
-    """Files of this machine, added to a tar at their own paths, with the links and folders on the way."""
+    """Files of this machine, added to a tar archive at their own paths, with links and parent folders."""
 
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
         self._added: set[str] = set()
 
     def add_python(self, distributions: list[Distribution]) -> None:
-        """The interpreter with its environment, `distributions`, and every shared library that these need."""
+        """Add the interpreter with its environment, `distributions`, and every shared library that they need."""
         paths = sysconfig.get_paths()
         for name in {os.path.basename(sys.executable), "python", "python3"}:
             if os.path.exists(f"{_BIN}/{name}"):
@@ -260,20 +262,20 @@ class _Tree:
         self.add_missing_folder("/tmp", mode=0o1777)
 
     def add_folder(self, folder: str) -> None:
-        """A folder of the standard library, without what no program needs."""
+        """Add a folder of the standard library, without the parts that no program needs."""
         for parent, folders, files in os.walk(folder):
             folders[:] = [name for name in folders if name not in _LEFT_OUT and not name.startswith("config-")]
             for name in files:
                 self.add(os.path.join(parent, name))
 
     def add(self, path: str) -> None:
-        """A file; for a link also where it leads to."""
+        """Add a file. For a link, also add its target."""
         parent = os.path.dirname(path)
         if os.path.realpath(parent) != parent:
             real = self._add_links_on_the_way(parent)
             self.add(os.path.join(real, os.path.basename(path)))
             return
-        if path in self._added or not os.path.lexists(path):  # A link may lead nowhere.
+        if path in self._added or not os.path.lexists(path):  # The target of a link may not exist.
             return
         self._added.add(path)
         self.add_missing_folder(parent)
@@ -282,7 +284,7 @@ class _Tree:
             self.add(os.path.normpath(os.path.join(parent, os.readlink(path))))
 
     def add_missing_folder(self, folder: str, mode: int = 0o755) -> None:
-        """An empty folder that everyone may enter, wherever it is on this machine."""
+        """Add an empty folder that every user may enter, at the path where this machine has it."""
         parts = Path(folder).parts[1:]
         for count in range(1, len(parts) + 1):
             path = "/" + "/".join(parts[:count])
@@ -293,7 +295,7 @@ class _Tree:
                 self._tar.addfile(info)
 
     def _add_links_on_the_way(self, folder: str) -> str:
-        """The links to folders in `folder`'s path, such as /lib; the path without them."""
+        """Add the links to folders in `folder`'s path, such as /lib. Return the path without them."""
         real = "/"
         for part in Path(folder).parts[1:]:
             path = os.path.join(real, part)
@@ -309,7 +311,7 @@ class _Tree:
 
 
 def _of_root(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Owned by root and readable for all, as in any image."""
+    """Return the entry owned by root and readable by all, as in any image."""
     info.uid = info.gid = 0
     info.uname = info.gname = ""
     info.mode |= 0o444 | (0o111 if info.mode & 0o100 else 0)

@@ -1,6 +1,7 @@
-"""A picky server with `/v1/chat/completions` alone, over real HTTP, at which a fake reasoner answers.
+"""A strict server with `/v1/chat/completions` only, over real HTTP, that replies with a fake reasoner.
 
-It demands all at once what OpenAI's, DeepSeek's, Gemini's and Mistral's demand of a request, and says so as they do.
+It combines the requirements of OpenAI's, DeepSeek's, Gemini's and Mistral's servers, and replies with their error
+messages.
 """
 
 import json
@@ -14,19 +15,21 @@ PARAMETERS = {
     "max_tokens": "Unsupported parameter: 'max_tokens' is not supported here. Use 'max_completion_tokens' instead.",
     "temperature": "Unsupported value: 'temperature' does not support 0.6 with this model.",
 }
-"""What it refuses to be asked with."""
+"""Rejected request parameters, each with the error message."""
 DEMANDS = {
     "Unexpected role 'user' after role 'tool'",
     "Missing `reasoning_content` field in the assistant message.",
     "Function call is missing a thought_signature in functionCall parts.",
 }
-"""What it says to messages that other endpoints would take."""
+"""Error messages for message lists that other endpoints would accept."""
 BUSY = 5
-"""Of so many different requests, one is told to come again later, once."""
+"""One in this many different requests gets a 429 once."""
 
 
 class FakeChatServer:
-    """role: who plays, see `fake_reasoner`. hold: gets a request's messages, says whether to leave it unanswered."""
+    """A server. role: the role that replies, see `fake_reasoner`. hold: a callback that takes a request's messages and
+    returns whether to leave the request unanswered.
+    """
 
     def __init__(self, role, *, hold=lambda messages: False):
         self.role, self.hold = role, hold
@@ -49,7 +52,7 @@ class FakeChatServer:
         self._server.server_close()
 
     def turns(self, role):
-        """What was said in `role` in the messages of all requests that were answered, each once."""
+        """Return the contents of all `role` messages of answered requests, without repetitions."""
         return {message["content"] for messages in self.answered for message in messages if message["role"] == role}
 
     def _handler(self):
@@ -82,9 +85,9 @@ class FakeChatServer:
                     endpoint.busy += 1
                     error = json.dumps({"error": {"message": "slow down"}})
                     return self.answer(429, error, **{"retry-after": "0.01"})
-                if said := refusal(asked):
-                    endpoint.refused.append(said)
-                    return self.answer(400, json.dumps({"error": {"message": said, "param": None}}))
+                if message := refusal(asked):
+                    endpoint.refused.append(message)
+                    return self.answer(400, json.dumps({"error": {"message": message, "param": None}}))
                 messages = asked["messages"]
                 if endpoint.hold(messages):
                     endpoint.held.set()
@@ -98,7 +101,7 @@ class FakeChatServer:
 
 
 def played(role, messages):
-    """What a role says next."""
+    """Return the next text of a role."""
     question = next(message["content"] for message in messages if message["role"] == "user")
     hours = int(question.rpartition("A workshop has ")[2].split()[0])
     hints = sum(message["content"].count("Wait, ") for message in messages if message["role"] == "user")
@@ -106,11 +109,11 @@ def played(role, messages):
 
 
 def refusal(asked):
-    """Why a request is refused; None for one that is taken."""
+    """Return the error message for a request, or None if it is valid."""
     messages = asked["messages"]
-    for name, said in PARAMETERS.items():
+    for name, error in PARAMETERS.items():
         if name in asked:
-            return said
+            return error
     if messages[-1]["role"] == "assistant":
         return "The last message must not be the assistant's."
     for before, message in pairwise(messages):
@@ -135,17 +138,17 @@ def refusal(asked):
 
 
 def streamed(text):
-    """The events in which what a role says comes: thoughts, words, and a call in pieces."""
+    """Return the events that stream a role's text: thoughts, content, and a call in pieces."""
     before, opening, code = text.partition("```python\n")
-    thought, closing, said = before.partition("</think>\n")
-    if opening and not closing:  # The last line before a program is said, the rest is thought.
-        thought, said = re.fullmatch(r"(.*\n|)([^\n]+\n|)", before, re.DOTALL).groups()
+    thought, closing, content = before.partition("</think>\n")
+    if opening and not closing:  # The last line before a program is content, the rest is thought.
+        thought, content = re.fullmatch(r"(.*\n|)([^\n]+\n|)", before, re.DOTALL).groups()
     elif not closing:
-        thought, said = "", before
+        thought, content = "", before
     yield event({"role": "assistant", "content": None})
     for piece in pieces(thought.removesuffix("\n"), 40):
         yield event({"reasoning_content": piece})
-    for piece in pieces(said, 40):
+    for piece in pieces(content, 40):
         yield event({"content": piece})
     if opening:
         call = {"index": 0, "id": "call-x", "type": "function", "function": {"name": "run_python", "arguments": ""}}
@@ -161,7 +164,7 @@ def pieces(text, size):
 
 
 def event(delta, *, finish=None, **more):
-    """One event of a stream."""
+    """Return one event of a stream."""
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
     data = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "actor", "choices": choices, **more}
     return json.dumps(data)

@@ -1,4 +1,4 @@
-"""A server with `/v1/completions` over real HTTP, at which a fake reasoner answers, or which fails."""
+"""A server with `/v1/completions` over real HTTP that replies with a fake reasoner, or fails."""
 
 import json
 import threading
@@ -8,7 +8,9 @@ from support.fake_reasoner import line
 
 
 class FakeCompletionsServer:
-    """role: who plays. fault: a status to answer with, or "cut" for streams that break off half way; None for none."""
+    """A server. role: the role that replies. fault: an HTTP status, or "cut" for streams that break off in the middle;
+    None for no fault.
+    """
 
     def __init__(self, role, *, fault=None):
         self.role, self.fault = role, fault
@@ -57,7 +59,7 @@ class FakeCompletionsServer:
 
 
 def event(text, finish):
-    """One event of a stream."""
+    """Return one event of a stream."""
     choice = {"index": 0, "text": text, "finish_reason": finish}
     data = {"id": "c", "object": "text_completion", "created": 1, "model": "actor", "choices": [choice]}
     return f"data: {json.dumps(data)}\n\n"

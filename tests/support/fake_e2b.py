@@ -1,8 +1,8 @@
-"""E2B on the loopback: what its SDK asks for, answered by a server here, with faults on demand.
+"""A fake E2B server on the loopback interface: it answers the requests of E2B's SDK, with faults on demand.
 
-It speaks the control plane (make, renew, end, cut off the network), a cloud sandbox's health, and `/execute`, whose
-answers are lines of JSON. Each cloud sandbox is a process that runs cells in one namespace, as a Jupyter kernel does;
-as E2B's own server it interrupts a cell whose caller has hung up.
+It implements the control plane (create, renew, kill, disable the network), a cloud sandbox's health, and `/execute`,
+whose replies are lines of JSON. Each cloud sandbox is a process that runs cells in one namespace, as a Jupyter kernel
+does. Like E2B's own server, it interrupts a cell whose caller has disconnected.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 KEY = "e2b_0123456789abcdef0123456789abcdef01234567"
-"""The one key that it takes."""
+"""The only valid key."""
 
 _SPOILERS = ("drop during", "half a line", "end early", "lose a piece")
 _KERNEL = """
@@ -71,27 +71,28 @@ while True:
 
 @dataclass(kw_only=True)
 class InjectedFault:
-    """Something that goes wrong, in requests to come."""
+    """A fault to inject into later requests."""
 
     at: str
     """The kind of request: create, timeout, network, kill, health or execute."""
     status: int = 0
-    """An answer of this status instead of the true one."""
+    """Reply with this status instead of the real reply."""
     headers: dict[str, str] = field(default_factory=dict)
-    """With these headers."""
+    """Headers of that reply."""
     body: str = ""
-    """And this text."""
+    """Body of that reply."""
     act: str = ""
-    """For execute, what happens to the stream: "drop before", "drop running", "drop during", "drop after",
-    "half a line", "end early", "lose a piece" or "silence"; for any, "wait": it takes a second."""
+    """For execute, the fault of the stream: "drop before", "drop running", "drop during", "drop after", "half a line",
+    "end early", "lose a piece" or "silence". For any request, "wait": delay it by a second.
+    """
     times: int = 1
-    """How many requests it hits."""
+    """Number of requests to fail."""
     after: int = 0
-    """How many it leaves alone first."""
+    """Number of requests to leave alone first."""
 
 
 class _Dropped(Exception):
-    """The line breaks in the middle of an answer."""
+    """The connection breaks in the middle of a reply."""
 
 
 class _Kernel:
@@ -123,9 +124,9 @@ class _Kernel:
         return self._process.pid
 
     async def run(self, code: str, *, interrupt: bool) -> AsyncIterator[dict[str, Any]]:
-        """Run a cell, and give what it says.
+        """Run a cell and yield its events.
 
-        interrupt: stop it when nobody listens any more; else the next one waits for its end.
+        interrupt: stop the cell if the caller disconnects; otherwise the next cell waits for its end.
         """
         async with self._lock:
             assert self._process.stdin is not None
@@ -156,7 +157,7 @@ class _Kernel:
                         pass
 
     async def stop(self) -> None:
-        """As a virtual machine ends: all at once."""
+        """Kill all processes at once, as the end of a virtual machine does."""
         if self._process.returncode is None:
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
@@ -165,13 +166,13 @@ class _Kernel:
 
 @dataclass(kw_only=True)
 class CloudSandbox:
-    """A cloud sandbox, as its maker asked for it."""
+    """A cloud sandbox with the options of its create request."""
 
     number: str
     asked: dict[str, Any]
     kernel: _Kernel
     ends: float
-    """When it ends by itself, of time.monotonic()."""
+    """When it expires, as time.monotonic()."""
     renewals: list[int] = field(default_factory=list)
     internet: bool = True
 
@@ -181,15 +182,15 @@ class FakeE2B:
 
     def __init__(self) -> None:
         self.requests: list[str] = []
-        """The kind of every request, in order, refused ones included."""
+        """The kind of every request, in order, including rejected ones."""
         self.made: list[CloudSandbox] = []
-        """Every cloud sandbox that there ever was."""
+        """Every cloud sandbox ever created."""
         self.running: dict[str, CloudSandbox] = {}
-        """Those that run."""
+        """The running cloud sandboxes."""
         self.code: list[str] = []
-        """Every cell."""
+        """The code of every cell."""
         self.interrupts = True
-        """Whether a cell whose caller has hung up is interrupted, as by E2B's newer templates."""
+        """Whether a cell whose caller has disconnected is interrupted, as in E2B's newer templates."""
         self._start = 0
         self._once: dict[str, str] = {}
         self._faults: list[InjectedFault] = []
@@ -216,18 +217,18 @@ class FakeE2B:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for sandbox in self.made:  # Those left over too.
+        for sandbox in self.made:  # Including sandboxes that were never killed.
             if sandbox.kernel._process.returncode is None:
                 os.killpg(sandbox.kernel.pid, signal.SIGKILL)
         self._server.should_exit = True
         self._thread.join(10)
 
     def fail(self, at: str, act: str = "", **options: Any) -> None:
-        """Let something go wrong, see `InjectedFault`."""
+        """Inject a fault, see `InjectedFault`."""
         self._faults.append(InjectedFault(at=at, act=act, **options))
 
     def reset(self) -> None:
-        """Forget faults that did not come to pass, and the counts."""
+        """Discard pending faults and reset the counts."""
         self._faults.clear()
         self.requests.clear()
         self.interrupts = True
@@ -235,21 +236,21 @@ class FakeE2B:
 
     @property
     def left(self) -> list[str]:
-        """The cloud sandboxes made since `reset` that still run."""
+        """Return the cloud sandboxes created since `reset` that still run."""
         return [sandbox.number for sandbox in self.made[self._start :] if sandbox.number in self.running]
 
     def count(self, kind: str) -> int:
-        """How many requests of a kind there were."""
+        """Return the number of requests of a kind."""
         return self.requests.count(kind)
 
     def vanish(self) -> None:
-        """End all cloud sandboxes, as E2B does at times."""
+        """Kill all cloud sandboxes, as E2B sometimes does."""
         for sandbox in list(self.running.values()):
             del self.running[sandbox.number]
             os.killpg(sandbox.kernel.pid, signal.SIGKILL)
 
     async def _meet(self, kind: str) -> InjectedFault | None:
-        """Take down a request; the fault that hits it."""
+        """Record a request. Return the fault to inject, if any."""
         self.requests.append(kind)
         for fault in self._faults:
             if fault.at != kind or fault.times == 0:
@@ -264,11 +265,11 @@ class FakeE2B:
         return None
 
     async def _control(self, kind: str, request: Request) -> Response | CloudSandbox | None:
-        """What all of the control plane has in common: a refusal, or the cloud sandbox that is meant."""
+        """Handle the common part of the control plane: return an error response, or the requested cloud sandbox."""
         fault = await self._meet(kind)
         if fault is not None and fault.act == "drop before":
             return self._hang_up(request)
-        if fault is not None and fault.body.startswith("<"):  # Of a proxy in between.
+        if fault is not None and fault.body.startswith("<"):  # An error page of a proxy in between.
             return Response(fault.body, status_code=fault.status)
         if fault is not None and fault.status:
             return _refusal(fault.status, fault.body, fault.headers)
@@ -364,7 +365,7 @@ class FakeE2B:
         if act == "silence":
             await asyncio.Event().wait()
         yield _line(type="number_of_executions", execution_count=sandbox.kernel.cells + 1)
-        said = 0
+        printed = 0
         async with contextlib.aclosing(sandbox.kernel.run(code, interrupt=self.interrupts)) as events:
             if act == "drop running":
                 first = asyncio.ensure_future(anext(events))
@@ -374,8 +375,8 @@ class FakeE2B:
                 await asyncio.wait([first])
                 return
             async for event in events:
-                said += event["type"] == "stdout"
-                if said == 1 and act in _SPOILERS:
+                printed += event["type"] == "stdout"
+                if printed == 1 and act in _SPOILERS:
                     if act == "lose a piece":
                         continue
                     if act == "end early":
@@ -391,7 +392,7 @@ class FakeE2B:
         yield _line(type="end_of_execution")
 
     def _hang_up(self, request: Request) -> Response:
-        """Break the line without a word."""
+        """Drop the connection without a reply."""
         for connection in list(self._server.server_state.connections):
             if connection.client == tuple(request.client or ()):
                 connection.transport.abort()
@@ -416,6 +417,6 @@ def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -
 
 
 def _gone(request: Request) -> Response:
-    """What stands before the cloud sandboxes says of one that is not there."""
+    """Return the reply of E2B's proxy for a missing cloud sandbox."""
     number = request.headers.get("e2b-sandbox-id", "")
     return JSONResponse({"sandboxId": number, "message": "The sandbox was not found", "code": 502}, status_code=502)

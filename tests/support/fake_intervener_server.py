@@ -1,8 +1,8 @@
-"""An endpoint with chat completions over real HTTP that inspects runs of the fake reasoner as a model would, or badly.
+"""A chat completions endpoint over real HTTP that inspects trajectories of the fake reasoner, correctly or badly.
 
-It reads the run in the prompt, and looks for its flaws in what the reasoner wrote, by itself. What it says and
-how it fails is up to a schedule: a function of the `Look` that names one of `SAID`, `SENT`, `SILENT`, or None. It keeps
-count of what it caused.
+It parses the trajectory in the prompt and looks for its flaws in the reasoner's text. A schedule decides its replies
+and failures: a function of the `Look` that returns a name of `REPLY_KINDS`, `TRANSIENT_FAULTS` or `LASTING_FAULTS`, or
+None. The endpoint counts the rejections that it causes.
 """
 
 import json
@@ -21,45 +21,45 @@ FLAWS = (
     ("solver_distrust", "That does not look right", TRUST),
     ("wrong_formulation", "s.Maximize(6 * x)", PROFIT),
 )
-"""Trigger, words of the fake reasoner, hint."""
+"""Trigger, quote from the fake reasoner's text, hint."""
 NOTHING = ("manual_computation", "Let me solve it with code.", HAND)
-"""What it makes of a run without a flaw where it is to say something wrong."""
+"""A wrong finding, used if the schedule demands one for a flawless trajectory."""
 
-SAID = {
+REPLY_KINDS = {
     "half": "format", "empty": "format", "filtered": "format", "prose": "format", "list": "format",
     "fenced": None, "thinking": None, "capitals": None,
     "trigger": "trigger", "quote": "quote", "twice": "quote", "question": "quote",
     "answer": "answer", "code": "code", "voice": "voice", "number": "number", "long": "length", "boxed": "marks",
     "hintless": "format",
 }  # fmt: skip
-"""What it may say instead of a good reply, and what it is to be refused for; None where it is not to be."""
-SENT = (429, 500, "cut", "broken")
-"""How it may fail to say anything at first."""
-SILENT = ("silence", "down", "too long")
-"""How it may fail for longer."""
+"""Kinds of unusual replies, each with the expected rejection reason; None if the reply must be accepted."""
+TRANSIENT_FAULTS = (429, 500, "cut", "broken")
+"""Transient faults."""
+LASTING_FAULTS = ("silence", "down", "too long")
+"""Faults that last longer."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """One request, as the endpoint understands it."""
+    """One request, as the endpoint parsed it."""
 
     hours: int
-    """Of the workshop."""
+    """The hours of the workshop problem."""
     over: bool
-    """Whether it is asked about a whole run."""
+    """Whether the request is about a complete trajectory."""
     replies: int
-    """Replies that it gave to this question before."""
+    """Number of earlier replies to this question."""
     asked: int
-    """Times that it got this very request before."""
+    """Number of earlier requests with the same body."""
     found: tuple | None
-    """The entry of `FLAWS` that it sees first; None for none."""
+    """The first matching entry of `FLAWS`, or None."""
 
 
 class FakeIntervenerServer:
     """The endpoint."""
 
     def __init__(self, schedule=lambda look: None, *, refuses=(), wanted_key=None):
-        """refuses: names of what is refused with a 400."""
+        """Start the endpoint. refuses: names of fields and values rejected with a 400."""
         self.schedule, self.refuses, self.wanted_key = schedule, frozenset(refuses), wanted_key
         self.caused, self.requests, self.prompts = Counter(), Counter(), []
         self.answered = self.input_tokens = self.output_tokens = 0
@@ -82,7 +82,7 @@ class FakeIntervenerServer:
         self.close()
 
     def look(self, body):
-        """What a request is about."""
+        """Parse a request."""
         messages = body["messages"]
         key = json.dumps(messages)
         with self._lock:
@@ -92,12 +92,12 @@ class FakeIntervenerServer:
         return look_at(messages, asked)
 
     def cause(self, reason):
-        """Put down that something will have to be refused."""
+        """Count an expected rejection."""
         with self._lock:
             self.caused[reason] += 1
 
     def count(self, messages, text):
-        """Put down an answer."""
+        """Count a reply."""
         with self._lock:
             self.answered += 1
             usage = tokens(messages, text)
@@ -154,10 +154,10 @@ class FakeIntervenerServer:
                     return None
                 if fault in ("cut", "broken") and look.asked == 0:
                     return self.half(fault)
-                said = fault if fault in SAID else None
-                text, finish = reply(look, said)
-                if SAID.get(said):
-                    judge.cause(SAID[said])
+                kind = fault if fault in REPLY_KINDS else None
+                text, finish = reply(look, kind)
+                if REPLY_KINDS.get(kind):
+                    judge.cause(REPLY_KINDS[kind])
                 judge.count(body["messages"], text)
                 return self.answer(200, "".join(stream(body, text, finish)), kind="text/event-stream")
 
@@ -176,15 +176,15 @@ class FakeIntervenerServer:
 
 
 def look_at(messages, asked=0):
-    """What a conversation is about. Whoever writes outside of the frame is obeyed."""
-    told, prompt = messages[0]["content"], messages[1]["content"]
+    """Parse a conversation. Instructions outside of the frame are obeyed."""
+    system, prompt = messages[0]["content"], messages[1]["content"]
     mark = re.search(r"The mark of this run is (\w+)\.", prompt)[1]
     before, *parts, _ = re.split(rf"^=== {mark} \| (.*) ===\n", prompt, flags=re.MULTILINE)
     shown = list(zip(parts[::2], parts[1::2], strict=False))
     over = "The run is over" in before
     wanted = ("written by the reasoner", "written by the reasoner just now")[0 if over else 1 :]
     text = "".join(text for title, text in shown if title in wanted)
-    outside = told.partition("## What you are shown")[0] + before + prompt.rpartition(f"=== {mark}")[2]
+    outside = system.partition("## What you are shown")[0] + before + prompt.rpartition(f"=== {mark}")[2]
     found = min((flaw for flaw in FLAWS if flaw[1] in text), key=lambda flaw: text.index(flaw[1]), default=None)
     question = dict(shown)["the question"]
     return Look(
@@ -196,11 +196,11 @@ def look_at(messages, asked=0):
     )
 
 
-def reply(look, said):
-    """What it says, and why it stops."""
+def reply(look, kind):
+    """Return the text of the reply and its finish reason."""
     trigger, quote, hint = look.found or NOTHING
     data = {"why": "It is so.", "flaw": look.found is not None, "trigger": "none", "quote": "", "hint": ""}
-    if look.found or (said and SAID[said] not in ("format", None)) or said == "hintless":
+    if look.found or (kind and REPLY_KINDS[kind] not in ("format", None)) or kind == "hintless":
         data |= {"flaw": True, "trigger": trigger, "quote": quote, "hint": hint}
     data |= {"confidence": 0.9}
     data |= {
@@ -216,7 +216,7 @@ def reply(look, said):
         "long": {"hint": "Wait, I should think. " * 40},
         "boxed": {"hint": "Wait, I should close with \\boxed{}."},
         "hintless": {"hint": " "},
-    }.get(said, {})
+    }.get(kind, {})
     text = json.dumps(data)
     return {
         "half": (text[: len(text) // 2], "length"),
@@ -226,11 +226,11 @@ def reply(look, said):
         "list": (json.dumps([data["flaw"], "none"]), "stop"),
         "fenced": (f"Here is my judgement:\n```json\n{text}\n```\nI hope that it helps.", "stop"),
         "thinking": (f'<think>Is it {{"flaw": true}}? Hm.</think>\n{text}', "stop"),
-    }.get(said, (text, "stop"))
+    }.get(kind, (text, "stop"))
 
 
 def stream(body, text, finish):
-    """The events of a reply, in pieces."""
+    """Yield the events of a reply, in pieces."""
     for start in range(0, len(text), 100):
         yield event({"content": text[start : start + 100]})
     yield event({}, finish)
@@ -242,19 +242,19 @@ def stream(body, text, finish):
 
 
 def event(delta, finish=None, **more):
-    """One event of a stream."""
+    """Return one event of a stream."""
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
     data = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "judge-1", "choices": choices, **more}
     return f"data: {json.dumps(data)}\n\n"
 
 
 def tokens(messages, text):
-    """Tokens of a request and of its answer, as this endpoint counts them."""
+    """Return the token counts of a request and its reply, as this endpoint counts them."""
     return sum(len(message["content"]) for message in messages) // 5, len(text) // 5
 
 
 def refused_of(body, refuses):
-    """What of a request is refused: something that is not to be in it, or a schema that is not strict."""
+    """Return the rejected part of a request: a rejected field, or a schema that is not strict."""
     form = body.get("response_format", {})
     if form.get("type") in refuses:
         return form["type"]

@@ -1,7 +1,6 @@
-"""A reasoner that plays: what it writes next depends on the question and on the text so far, and on nothing else.
+"""A scripted reasoner: its next text depends only on the question and on the text so far.
 
-It has no memory, so it plays the same after a kill, and any number of threads may use it at once. Its tokens are
-characters.
+It keeps no state, so it writes the same after a kill, and it is thread-safe. Its tokens are characters.
 """
 
 import time
@@ -17,7 +16,7 @@ PLAN = THOUGHT * 4 + "Let me solve it with code.\n"
 
 
 def program(hours, *, objective="s.Maximize(3 * x)"):
-    """A program that solves `workshop(hours)`."""
+    """Return a program that solves `workshop(hours)`."""
     return f"""```python
 from ortools.linear_solver import pywraplp
 s = pywraplp.Solver.CreateSolver('GLOP')
@@ -29,52 +28,52 @@ print(s.Objective().Value() if s.Solve() == 0 else 'infeasible')
 
 
 def boxed(value):
-    """The end of a run."""
+    """Return the end of a trajectory with this answer."""
     return f"</think>\nThe answer is \\boxed{{{value}}}."
 
 
 def workshop(hours, *, id=None, family=""):
-    """A problem: 3 times the hours is right."""
+    """Return a problem whose answer is 3 times the hours."""
     question = f"A workshop has {hours} hours. Each chair takes one hour and earns 3. What is the largest profit?"
     return Problem(id=id or f"workshop-{hours}", question=question, answers=(3.0 * hours,), family=family)
 
 
 def direct(hours, hints, outputs):
-    """The right program, then its answer."""
+    """A role that writes the right program, then its answer."""
     return boxed(3 * hours) if outputs else PLAN + program(hours)
 
 
 def by_hand(hours, hints, outputs):
-    """Works it out by hand, wrongly, until a hint comes."""
+    """A role that works by hand, wrongly, until it gets a hint."""
     if hints:
         return direct(hours, hints, outputs)
     return THOUGHT + "Let me work it out by hand.\nTrying some good choices gives about 7.\n" + boxed(7)
 
 
 def overruling(hours, hints, outputs):
-    """Doubts the solver in the end, until a hint comes."""
+    """A role that doubts the solver's result until it gets a hint."""
     if outputs and not hints:
         return f"The result is {3 * hours}.\nThat does not look right, I would expect about 7.\n" + boxed(7)
     return direct(hours, hints, outputs)
 
 
 def stubborn(hours, hints, outputs):
-    """Works by hand, whatever it is told."""
+    """A role that works by hand despite hints."""
     return f"Let me work it out by hand once more ({hints}).\n" + boxed(3 * hours)
 
 
 def wrong(hours, hints, outputs):
-    """Makes a mistake that no rule sees: the result is right for another question."""
+    """A role with a mistake that no rule detects: its result is right for another question."""
     return boxed(6 * hours) if outputs else PLAN + program(hours, objective="s.Maximize(6 * x)")
 
 
 def silent(hours, hints, outputs):
-    """Closes its turn at once."""
+    """A role that ends its turn at once."""
     return ""
 
 
 def mixed(hours, hints, outputs):
-    """One of the above, depending on the hours."""
+    """A role that picks one of the above, depending on the hours."""
     return (direct, by_hand, overruling, wrong)[hours % 4](hours, hints, outputs)
 
 
@@ -119,7 +118,7 @@ class FakeReasoner:
 
 
 def line(role, text):
-    """What a role says next after `text`, prompt included."""
+    """Return the next text of a role after `text`, which includes the prompt."""
     prompt, _, played = text.rpartition("<|im_start|>assistant\n")
     hours = int(prompt.rpartition("A workshop has ")[2].split()[0])
     return role(hours, played.count("Wait, "), played.count("```output\n"))

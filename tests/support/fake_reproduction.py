@@ -1,7 +1,7 @@
-"""A reproduction's folder in the real formats, without the hour that a real one takes.
+"""A reproduction's folder in the real file formats, generated without training.
 
-Runs are made up: right and flawless, right by hand, or wrong by hand. What is worked out from them, the
-rules' findings and every figure, is worked out by the real code.
+The trajectories are synthetic: right and flawless, right by hand, or wrong by hand. The findings of the rules and all
+figures are computed by the real code.
 """
 
 import json
@@ -32,7 +32,7 @@ PROBLEMS = tuple(
 
 
 def run(problem, how):
-    """A finished run. how: "solved", "guessed" (wrong, by hand), or "misread" (wrong, by a program)."""
+    """Return a finished trajectory. how: "solved", "guessed" (wrong, by hand), or "misread" (wrong, by a program)."""
     (answer,) = problem.answers
     prompt = Span(source="prompt", text=f"{problem.question}\n")
     if how == "guessed":
@@ -64,7 +64,9 @@ def run(problem, how):
 
 
 def evaluated(folder, name, *, easy, complex, guessed=1.0, problems=PROBLEMS):
-    """An evaluation. easy, complex: the share that is right of each difficulty; guessed: of the wrong ones, by hand."""
+    """Write an evaluation. easy, complex: the accuracy for each difficulty. guessed: the share of the wrong
+    trajectories that were worked by hand.
+    """
     samples = []
     for difficulty, right in (("easy", easy), ("complex", complex)):
         part = [problem for problem in problems if problem.difficulty == difficulty]
@@ -83,7 +85,7 @@ def evaluated(folder, name, *, easy, complex, guessed=1.0, problems=PROBLEMS):
 
 
 def trained(folder, name, accuracies):
-    """A GRPO run with these accuracies, one a step."""
+    """Write a GRPO run with these accuracies, one per step."""
     lines = [
         {
             "step": number,
@@ -106,7 +108,7 @@ def trained(folder, name, accuracies):
 
 
 def curated(folder, **counts):
-    """A curation, as far as the report looks at it."""
+    """Write the parts of a curation that the report reads."""
     summary = {
         "problems": 100,
         "native_correct": 57,
@@ -124,7 +126,7 @@ CONFIG = ReproduceConfig()
 
 
 def noted(folder, stage, *, seed, config=CONFIG, seconds=60.0, finished=True):
-    """The record of a stage."""
+    """Write the record of a stage."""
     settings = settings_of(BY_NAME[stage], config, seed)
     write_record(folder, stage, StageRecord(settings=settings, seconds=seconds, sessions=1, finished=finished))
 
@@ -136,11 +138,11 @@ LIKE_THE_PAPER = {
     "grpo-base": {"easy": 0.70, "complex": 0.58, "guessed": 0.6},
     "plain-sft": {"easy": 0.75, "complex": 0.20, "guessed": 0.0},
 }
-"""Models that behave as the paper says."""
+"""Models with the behaviour that the paper reports."""
 
 
 def reproduction(out, *, seeds=(0,), models=LIKE_THE_PAPER, problems=PROBLEMS, config=CONFIG):
-    """The folder of a reproduction whose every stage is finished."""
+    """Write the folder of a reproduction whose stages are all finished."""
     for seed in seeds:
         folder = out / f"seed-{seed}"
         curated(folder)
@@ -159,9 +161,9 @@ def reproduction(out, *, seeds=(0,), models=LIKE_THE_PAPER, problems=PROBLEMS, c
 
 
 def stubs(folder, monkeypatch):
-    """Put stubs in place of the training commands; the folder that they are in, see `fake_training`."""
+    """Replace the training commands by stubs. Return the folder of the stubs, see `fake_training`."""
     folder.mkdir()
-    (folder / "__init__.py").touch()  # Other packages of that name must not be found instead.
+    (folder / "__init__.py").touch()  # Otherwise Python could find another package of that name.
     for name in ("train_sft.py", "train_verl.py"):
         shutil.copyfile(Path(__file__).with_name("fake_training.py"), folder / name)
     (folder / "base").symlink_to(built_in("nano-base"))

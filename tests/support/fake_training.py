@@ -1,7 +1,7 @@
-"""Stands in for `train_sft.py` and `train_verl.py`, which take minutes: the model it trains is the base model again.
+"""A replacement for `train_sft.py` and `train_verl.py`, which take minutes: its trained model is the base model.
 
-A file beside it says what else it does: "fail"; "stop": it sends Ctrl-C, or the signal that the file names, to who is
-waiting for it, and sleeps; "nothing".
+A file in its folder sets its behaviour: "fail"; "stop": send Ctrl-C, or the signal named in the file, to the waiting
+process, and sleep; "nothing".
 """
 
 import json
@@ -25,7 +25,7 @@ if (here / "stop").exists():
     try:
         time.sleep(60)
     except KeyboardInterrupt:
-        (here / "told").touch()
+        (here / "interrupted").touch()
         sys.exit("train: stopped")
 if not (here / "nothing").exists():
     shutil.copytree((here / "base").resolve(), out / "nano", dirs_exist_ok=True)

@@ -1,12 +1,12 @@
-"""An upstream over real HTTP whose model plays what the question says, and which keeps a log of what became of it.
+"""An upstream server over real HTTP whose model follows the play named in the question. It logs how each request ended.
 
-A question may hold one of the words below in double brackets. The text has `</think>` only where a play says so.
+A question may contain one of the words below in double brackets. The text has `</think>` only if the play writes it.
 
-    [[solve]]       a program, then what it printed is the answer
+    [[solve]]       a program, then its output is the answer
     [[chat]]        an answer without a program, the default; it quotes the whole conversation
-    [[endless]]     words without an end, 200 a second
+    [[endless]]     endless text, 200 words a second
     [[sleep]]       a program that sleeps for 30 seconds
-    [[500]] [[429]] an error before the first token        [[half]]   the stream breaks off
+    [[500]] [[429]] an error before the first token     [[half]]      the stream breaks off
     [[silent]]      nothing for 30 seconds
 """
 
@@ -38,19 +38,19 @@ PLAYS = {
 
 
 class FakeUpstream:
-    """The server, in a thread of its own."""
+    """The server, in its own thread."""
 
     def __init__(self, *, owner="tests", rate=500.0):
-        """owner: `owned_by` in its list of models. rate: tokens a second."""
+        """Start the server. owner: `owned_by` in its list of models. rate: tokens per second."""
         self.owner, self.rate = owner, rate
         self.asked = []
         """The bodies of all requests."""
         self.ended = []
-        """How each request ended: done, left, or the fault that was played."""
+        """How each request ended: done, left (the client disconnected), or the injected fault."""
         self.open = 0
-        """Requests that are being answered."""
+        """Number of requests in progress."""
         self.failures = 0
-        """Requests that are still to be answered with 503, whatever they ask."""
+        """Number of further requests to answer with 503, whatever the play."""
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

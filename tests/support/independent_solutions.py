@@ -1,4 +1,4 @@
-"""The answers of stress problems in a third way, with nothing of the generators: mostly HiGHS, else enumeration."""
+"""Solve stress problems independently of the generators: mostly with HiGHS, otherwise by enumeration."""
 
 import itertools
 import math
@@ -11,7 +11,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 
 def highs(costs, rows, *, whole=True, upper=None):
-    """The least cost by HiGHS, which no generator uses; rows: coefficients by variable, low, high."""
+    """Return the minimum cost by HiGHS, which no generator uses. rows: coefficients by variable, low, high."""
     matrix = np.zeros((len(rows), len(costs)))
     for number, (row, _, _) in enumerate(rows):
         for index, value in row.items():
@@ -29,7 +29,7 @@ INF = math.inf
 
 
 def exact():
-    """CP-SAT on one core, which leaves Ctrl-C as it is."""
+    """Return CP-SAT on one core. It does not change the handling of Ctrl-C."""
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.catch_sigint_signal = False
@@ -44,7 +44,7 @@ def zero_sum(payoff):
 
 
 def equilibrium(ours, theirs):
-    # The chances by which each makes the other indifferent.
+    # The probabilities by which each player makes the other indifferent.
     p = Fraction(theirs[1][1] - theirs[1][0], theirs[0][0] - theirs[0][1] - theirs[1][0] + theirs[1][1])
     q = Fraction(ours[1][1] - ours[0][1], ours[0][0] - ours[0][1] - ours[1][0] + ours[1][1])
     assert 0 < p < 1
@@ -54,7 +54,7 @@ def equilibrium(ours, theirs):
 
 
 def best_pairs(pairs, single, values):
-    """The largest sum over pairs and single numbers, by CP-SAT."""
+    """Return the maximum sum over pairs and single numbers, by CP-SAT."""
     model = cp_model.CpModel()
     chosen = [model.new_int_var_from_domain(cp_model.Domain.from_values(values), "") for _ in single]
     total = [v * x for v, x in zip(single, chosen, strict=True)]
@@ -78,7 +78,7 @@ def fixed_charge(needs, arcs, build, cost, most):
 
 
 def connecting(links, goals, most=99):
-    """Every set of links that joins the goals and has few ends at each point."""
+    """Yield every set of links that connects the goals and has few ends at each point."""
     best = "infeasible"
     for on in itertools.product((0, 1), repeat=len(links)):
         chosen = [link for link, one in zip(links, on, strict=True) if one]
@@ -107,7 +107,7 @@ def capacity(chance, use, cost, price, demand):
 
 
 def sites(chance, demand, fixed, most, ship, penalty):
-    # An LP for each choice and scenario.
+    # One LP for each choice and scenario.
     totals = []
     for opened in itertools.product((0, 1), repeat=len(fixed)):
         total = sum(f for f, on in zip(fixed, opened, strict=True) if on)
@@ -204,7 +204,7 @@ def independent(weight, edges):
 
 
 def coloring(count, edges, price):
-    # The number of ways to cover all vertices by k independent sets, by inclusion and exclusion over vertices.
+    # Count the covers of all vertices by k independent sets, by inclusion and exclusion over vertices.
     near = [sum(1 << (b if a == v else a) - 1 for a, b in edges if v in (a, b)) for v in range(1, count + 1)]
     sets = [1] * (1 << count)
     for mask in range(1, 1 << count):
@@ -217,7 +217,7 @@ def coloring(count, edges, price):
 
 
 def queue(arrivals, rate, servers):
-    """Erlang's loss by recursion, and the delay from it."""
+    """Return Erlang's loss by recursion, and the delay derived from it."""
     load, lost = arrivals / rate, 1.0
     for present in range(1, servers + 1):
         lost = load * lost / (present + load * lost)
@@ -257,7 +257,7 @@ def scrap(good, fixed, cost, need, most=None):
 
 
 def discount(need, steps, price, cheaper, fee, most=None):
-    # Small order, large order, and whether there is one.
+    # Small order, large order, and whether a large order exists.
     size = len(steps)
     costs, rows = [], [({}, need, INF)]
     for i, (s, p, q, f) in enumerate(zip(steps, price, cheaper, fee, strict=True)):
@@ -323,9 +323,9 @@ def walk(roads):
 
 
 def floors(probes, levels):
-    told, trials = [0] * (probes + 1), 0
-    while told[probes] < levels:
-        told = [0] + [told[k] + told[k - 1] + 1 for k in range(1, probes + 1)]
+    reached, trials = [0] * (probes + 1), 0
+    while reached[probes] < levels:
+        reached = [0] + [reached[k] + reached[k - 1] + 1 for k in range(1, probes + 1)]
         trials += 1
     return trials
 
@@ -340,7 +340,7 @@ def distance(gap, last):
 
 
 def games(players, losses, fee, least):
-    # Every game is one loss: all losses of those who are out, and those that the winner can have besides.
+    # Every game is one loss: all losses of the eliminated players, and the losses that the winner may have.
     return fee * (losses * (players - 1) + (0 if least else losses - 1))
 
 
@@ -397,7 +397,7 @@ def margin(price, sold, side, most, limit=None):
 
 
 def speed(arrivals, price, delay):
-    best = math.sqrt(delay * arrivals / price)  # Where the derivative is 0.
+    best = math.sqrt(delay * arrivals / price)  # The zero of the derivative.
     return price * (arrivals + best) + delay * arrivals / best
 
 
@@ -409,7 +409,7 @@ INDEPENDENT_SOLUTIONS = {
     "degrees": lambda links, most: connecting(links, sorted({end for i, j, _ in links for end in (i, j)}), most),
     "wait": lambda arrivals, rate, servers: 60 * queue(arrivals, rate, servers) / arrivals,
     "inside": lambda arrivals, rate, servers: queue(arrivals, rate, servers) + arrivals / rate,
-    "breaks": lambda rows, columns, seconds: (rows * columns - 1) * seconds,  # A step makes one piece more.
+    "breaks": lambda rows, columns, seconds: (rows * columns - 1) * seconds,  # Each break adds one piece.
     **{one.__name__: one for one in (
         zero_sum, equilibrium, fixed_charge, order, capacity, sites, deviations, ranges, scenarios, weighted, ordered,
         limited, flow, tour, path, cover, independent, coloring, servers, speed, blocking, horizon, scrap, discount,

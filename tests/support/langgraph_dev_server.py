@@ -1,4 +1,4 @@
-"""`langgraph dev` of this house, as a process, with its usage report and its version check off."""
+"""`langgraph dev` of this project as a process, with its usage report and version check disabled."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 HOUSE = Path(__file__).resolve().parents[2]
-# And without the threads of earlier servers, which it would keep in the working folder.
+# Do not load the threads of earlier servers, which it would store in the working folder.
 QUIET = {
     "LANGGRAPH_NO_VERSION_CHECK": "1",
     "LANGGRAPH_CLI_NO_ANALYTICS": "1",
@@ -19,7 +19,7 @@ QUIET = {
 
 
 class DevServer:
-    """A server of its own. log: a file for what it says. environment: variables besides ours."""
+    """A server in its own process. log: a file for its output. environment: additional environment variables."""
 
     def __init__(self, log, **environment):
         with socket.socket() as probe:
@@ -51,7 +51,7 @@ class DevServer:
         self.stop()
 
     def stop(self):
-        """End it, as Ctrl-C does. Gives what it said."""
+        """Stop it as Ctrl-C does. Return its output."""
         self._process.terminate()
         try:
             self._process.wait(timeout=30)

@@ -1,4 +1,4 @@
-"""What differs from run to run because a clock or a scheduler decides it, and data without it."""
+"""Compare results without their measured values, which vary from run to run."""
 
 import json
 
@@ -9,14 +9,14 @@ MEASURED = {
 
 
 def without_measurements(data):
-    """JSON data with everything that is measured set to 0."""
+    """Return JSON data with every measured value set to 0."""
     if isinstance(data, dict):
         return {key: 0 if key in MEASURED else without_measurements(value) for key, value in data.items()}
     return [without_measurements(value) for value in data] if isinstance(data, list) else data
 
 
 def curation_results(out):
-    """What a finished curation left, but for what was measured."""
+    """Return the files of a finished curation without measured values."""
     files = {name: (out / name).read_text().splitlines() for name in ("episodes.jsonl", "golden.jsonl")}
     lines = {name: [without_measurements(json.loads(line)) for line in text] for name, text in files.items()}
     return lines, without_measurements(json.loads((out / "summary.json").read_text()))

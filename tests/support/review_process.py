@@ -1,4 +1,4 @@
-"""The review page in a process that a test may kill: `python -m support.review_process RUN NAME [PORT]`."""
+"""Run the review page in a process that a test may kill: `python -m support.review_process RUN NAME [PORT]`."""
 
 import contextlib
 import signal
@@ -10,7 +10,7 @@ from support import TESTS
 
 
 class ReviewProcess:
-    """The page of a reviewer, at `url`."""
+    """A reviewer's page, at `url`."""
 
     def __init__(self, run, name, *, port=0):
         command = [sys.executable, "-m", "support.review_process", str(run), name, str(port)]
@@ -19,7 +19,7 @@ class ReviewProcess:
         assert self.url.startswith("http://127.0.0.1:"), self.url
 
     def kill(self):
-        """SIGKILL, as when the power fails."""
+        """Send SIGKILL, to simulate a power failure."""
         self._process.kill()
         self._process.wait()
 

@@ -1,4 +1,4 @@
-"""A server of ours over real HTTP, in a thread: what is under way in it can be looked at."""
+"""A server of this project over real HTTP in a thread, so that tests can inspect its requests."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from storm_calm.serving.api.metrics import Metrics
 
 
 class RunningServer:
-    """config: as for `storm serve`; port and address are the fixture's."""
+    """A running server. config: as for `storm serve`, except for port and address."""
 
     def __init__(self, *reasoner, keys=None, **config):
         self.config = ServeConfig(reasoner=reasoner or ("nano",), minimum_isolation="limits", **config)
@@ -39,7 +39,7 @@ class RunningServer:
 
     @property
     def running(self):
-        """Runs that are under way."""
+        """Return the number of trajectories in progress."""
         return len(self.agent.running)
 
     def _run(self):

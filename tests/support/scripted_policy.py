@@ -10,13 +10,13 @@ SOLVING = (
     "print(s.Objective().Value())\n```\n"
 )
 INVENTING = "I can see it already.\n```output\n99\n```\n"
-"""Writes an observation itself, which is cut away."""
+"""A turn with a forged output block, which is cut away."""
 ANSWERING = "</think>\nThe answer is \\boxed{21}."
 GUESSING = "</think>\nThe answer is \\boxed{99}."
 
 
 class ScriptedPolicy:
-    """A reasoner that writes one text after another, whatever it is asked; with the nano model's tokens."""
+    """A reasoner that returns one text after another, whatever the prompt, with the nano model's tokens."""
 
     name = "script"
     instructions = ""
@@ -38,7 +38,7 @@ class ScriptedPolicy:
         return self.renderer.encode_marked(text)
 
     def tokens(self, prompt):
-        """The ids of the text whose turn it is, the end of the turn included where it stops at no program."""
+        """Return the ids of the next text, including the end of the turn if the text does not end with a program."""
         self.prompts.append(tuple(prompt))
         text = self.texts[len(self.prompts) - 1]
         ids = self.renderer.encode_marked(text)[0]

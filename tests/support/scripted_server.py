@@ -1,4 +1,4 @@
-"""A server of completions that plays a script over real HTTP."""
+"""A completions server that follows a script, over real HTTP."""
 
 import json
 import socket
@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 
 def event(text: str = "", finish: str | None = None, **more: Any) -> str:
-    """One event of a stream of completions, as vLLM writes it."""
+    """Return one event of a completions stream, in vLLM's format."""
     choice = {"index": 0, "text": text, "finish_reason": finish, **more}
     return json.dumps({"id": "c", "object": "text_completion", "created": 1, "model": "tiny", "choices": [choice]})
 
 
 @dataclass
 class Reply:
-    """What the server does with one request for a completion."""
+    """The server's behaviour for one completion request."""
 
     events: list[str] = field(default_factory=list)
     end: Literal["done", "nothing", "cut", "silence"] = "done"
@@ -27,7 +27,7 @@ class Reply:
 
 
 class ScriptedServer:
-    """Serves `/v1/models` and, request by request, the replies of a script; the last reply is repeated."""
+    """A server of `/v1/models` and of scripted replies, one per request. The last reply is repeated."""
 
     def __init__(self, owner: str = "vllm", models: tuple[str, ...] = ("tiny",)) -> None:
         self.replies: list[Reply] = []
@@ -113,6 +113,6 @@ class ScriptedServer:
                         server.quiet.wait(30)
                     self.wfile.write(b"0\r\n\r\n")
                 except OSError:
-                    self.close_connection = True  # The client hung up.
+                    self.close_connection = True  # The client disconnected.
 
         return Handler

@@ -32,7 +32,7 @@ def config(tmp_path):
     return CurateConfig(problems=str(tmp_path / "problems.jsonl"), seed=7, minimum_isolation="limits")
 
 
-def test_both_runs_of_every_problem_are_kept_and_counted(config, tmp_path):
+def test_native_and_final_trajectories_are_stored_and_counted(config, tmp_path):
     summary = to_json(curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)))
     records = read_records(tmp_path / "out" / "episodes.jsonl")
     assert [record.id for record in records] == [f"workshop-{10 + number}" for number in range(8)]
@@ -65,7 +65,7 @@ def test_both_runs_of_every_problem_are_kept_and_counted(config, tmp_path):
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
 
 
-def test_each_record_says_how_much_of_the_run_is_hints_and_where_they_stand(config, tmp_path):
+def test_each_record_has_hint_share_and_hint_positions(config, tmp_path):
     curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     for line in (tmp_path / "out" / "episodes.jsonl").read_text().splitlines():
         record = json.loads(line)
@@ -80,7 +80,7 @@ def test_each_record_says_how_much_of_the_run_is_hints_and_where_they_stand(conf
         assert record["hint_share"] == pytest.approx(usage["hint_tokens"] / written, abs=1e-6)
 
 
-def test_refusals_and_what_inspecting_took_come_back_with_the_record(config, tmp_path):
+def test_rejected_hints_and_costs_are_stored_in_the_record(config, tmp_path):
     curate(replace(config, limit=1), tmp_path / "out", reasoner=FakeReasoner(direct))
     (record,) = read_records(tmp_path / "out" / "episodes.jsonl")
     rejected = RejectedHint(reason="answer", trigger="solver_distrust", text="Wait, it is 42.")
@@ -91,26 +91,26 @@ def test_refusals_and_what_inspecting_took_come_back_with_the_record(config, tmp
     assert (summary.cost.calls, summary.cost.price) == (6, 0.5)
 
 
-def test_results_do_not_depend_on_how_many_run_at_once(config, tmp_path):
+def test_results_do_not_depend_on_the_number_of_workers(config, tmp_path):
     for workers in (1, 4):
         curate(replace(config, workers=workers), tmp_path / str(workers), reasoner=FakeReasoner(mixed))
     assert curation_results(tmp_path / "1") == curation_results(tmp_path / "4")
 
 
-def test_a_finished_run_gives_its_summary_again_and_asks_nobody(config, tmp_path):
+def test_resuming_a_finished_curation_returns_its_summary_without_the_reasoner(config, tmp_path):
     first = curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     kept = (tmp_path / "out" / "episodes.jsonl").read_bytes()
     assert curate(config, tmp_path / "out", resume=True, reasoner=None) == first
     assert (tmp_path / "out" / "episodes.jsonl").read_bytes() == kept
 
 
-def test_a_folder_with_a_run_is_refused_without_resume(config, tmp_path):
+def test_a_folder_with_results_needs_resume(config, tmp_path):
     curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     with pytest.raises(ValueError, match=r"out: holds a run already \(8 of its problems done\); --resume it, or"):
         curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
 
 
-def test_a_folder_with_other_settings_is_refused_and_they_are_named(config, tmp_path):
+def test_error_for_changed_settings_lists_them(config, tmp_path):
     curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     other = replace(config, seed=8, reasoner="nano", temperature=0.5, workers=2)
     changes = "seed: 7 -> 8, reasoner: nano-base -> nano, temperature: not set -> 0.5"
@@ -119,20 +119,20 @@ def test_a_folder_with_other_settings_is_refused_and_they_are_named(config, tmp_
         curate(other, tmp_path / "out", resume=True)
 
 
-def test_a_file_of_problems_that_has_changed_is_noticed(config, tmp_path):
+def test_a_changed_problem_file_is_detected(config, tmp_path):
     curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     write_problems(config.problems, [workshop(99)])
     with pytest.raises(ValueError, match=r"made with other settings \(problems_digest: \w+ -> \w+\)"):
         curate(config, tmp_path / "out", resume=True)
 
 
-def test_a_file_of_problems_may_move(config, tmp_path):
+def test_the_problem_file_may_be_moved(config, tmp_path):
     first = curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     moved = Path(config.problems).rename(tmp_path / "moved.jsonl")
     assert curate(replace(config, problems=str(moved)), tmp_path / "out", resume=True) == first
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(config, tmp_path):
+def test_a_folder_with_other_files_is_left_unchanged(config, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("x")
     with pytest.raises(ValueError, match="holds something else than a curation"):
@@ -169,7 +169,7 @@ class Failing(FakeReasoner):
         return super().stream(prompt, **settings)
 
 
-def test_a_problem_that_the_reasoner_fails_has_no_line_and_is_tried_again(config, tmp_path):
+def test_a_problem_with_a_reasoner_error_is_retried_on_resume(config, tmp_path):
     summary = curate(config, tmp_path / "out", reasoner=Failing(mixed, 11, 14))
     assert (summary.problems, summary.errors) == (6, 2)
     done = {record.id for record in read_records(tmp_path / "out" / "episodes.jsonl")}
@@ -180,13 +180,13 @@ def test_a_problem_that_the_reasoner_fails_has_no_line_and_is_tried_again(config
     assert curation_results(tmp_path / "out") == curation_results(tmp_path / "whole")
 
 
-def test_a_curation_stops_where_problem_after_problem_fails(config, tmp_path):
+def test_curation_stops_after_several_consecutive_failures(config, tmp_path):
     with pytest.raises(TooManyFailuresError, match=r"5 problems failed one after another.* answered 500"):
         curate(config, tmp_path / "out", reasoner=Failing(mixed, *range(10, 18)))
     assert curate(config, tmp_path / "out", resume=True, reasoner=FakeReasoner(mixed)).problems == 8
 
 
-def test_ctrl_c_keeps_what_is_done(config, tmp_path):
+def test_ctrl_c_keeps_finished_results(config, tmp_path):
     def interrupt(progress):
         if progress.done >= 3:
             raise KeyboardInterrupt
@@ -201,7 +201,7 @@ def test_ctrl_c_keeps_what_is_done(config, tmp_path):
     assert curation_results(tmp_path / "out") == curation_results(tmp_path / "whole")
 
 
-def test_a_problem_that_the_sandbox_failed_is_not_scored_and_is_tried_again(config, tmp_path):
+def test_a_problem_with_a_sandbox_failure_is_not_scored_and_is_retried(config, tmp_path):
     out = tmp_path / "out"
     curate(config, out, reasoner=FakeReasoner(mixed))
     lines = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
@@ -215,7 +215,7 @@ def test_a_problem_that_the_sandbox_failed_is_not_scored_and_is_tried_again(conf
     assert curation_results(out) == curation_results(tmp_path / "whole")
 
 
-def test_progress_is_reported_to_the_end(config, tmp_path):
+def test_progress_reports_all_problems_and_outcomes(config, tmp_path):
     seen = []
     curate(config, tmp_path / "out", reasoner=FakeReasoner(mixed), on_progress=seen.append)
     last = seen[-1]
@@ -227,7 +227,7 @@ def test_progress_is_reported_to_the_end(config, tmp_path):
     assert all(0 <= progress.in_flight <= 4 for progress in seen)
 
 
-def test_the_limits_in_the_settings_hold(config, tmp_path):
+def test_limits_in_the_settings_take_effect(config, tmp_path):
     unhinted = curate(replace(config, max_interventions=0), tmp_path / "none", reasoner=FakeReasoner(by_hand))
     assert (unhinted.interventions, unhinted.final_correct) == (0, 0)
     strict = curate(replace(config, max_hint_share=0.0), tmp_path / "strict", reasoner=FakeReasoner(by_hand))
@@ -265,12 +265,12 @@ def test_temperature_and_seed_reach_the_reasoner(config, tmp_path):
         ({"families": ("all",), "minimum_isolation": "none"}, 'minimum_isolation: "none" is not one of'),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, message):
+def test_invalid_settings_are_errors(settings, message):
     with pytest.raises(ValueError, match=message):
         CurateConfig(**settings)
 
 
-def test_settings_come_back_from_their_data():
+def test_settings_round_trip():
     config = CurateConfig(families=("diet", "covering"), limit=5, temperature=0.5)
     assert from_json(CurateConfig, to_toml(config)) == config
     assert "None" not in str(to_toml(config))

@@ -33,7 +33,7 @@ def start(problems, out):
 
 
 @pytest.mark.timeout(600)
-def test_a_curation_that_is_killed_again_and_again_comes_to_the_same_end(tmp_path):
+def test_a_repeatedly_killed_curation_gives_the_same_results(tmp_path):
     problems = tmp_path / "problems.jsonl"
     write_problems(problems, [workshop(10 + number) for number in range(COUNT)])
     whole = tmp_path / "whole"

@@ -18,7 +18,7 @@ from storm_calm.agents.interveners.llm import LLMIntervener
 from storm_calm.agents.interveners.reply_cache import ReplyCache
 from storm_calm.env import Chunk, Sampling, read_episodes, write_problems
 from support import TESTS
-from support.fake_intervener_server import SAID, FakeIntervenerServer
+from support.fake_intervener_server import REPLY_KINDS, FakeIntervenerServer
 from support.fake_reasoner import FakeReasoner, by_hand, direct, line, overruling, stubborn, workshop, wrong
 from support.measurements import without_measurements
 
@@ -69,7 +69,7 @@ def opened(judge, path, **settings):
 
 ALWAYS = {"never": "prose", "leaky": "answer", "too long": "too long"}
 """Permanent faults."""
-FAULTS = (*SAID, 429, 500, "cut", "broken", "silence", *ALWAYS, None)
+FAULTS = (*REPLY_KINDS, 429, 500, "cut", "broken", "silence", *ALWAYS, None)
 
 
 def faced(hours):
@@ -108,7 +108,7 @@ def run(tmp_path_factory):
         yield config, out, sessions, judge
 
 
-def test_every_problem_is_accounted_for_and_a_resumed_run_finishes_the_errors(run):
+def test_every_problem_is_accounted_for_and_resume_finishes_the_errors(run):
     _, out, (first, last), _ = run
     assert (first.problems, first.errors) == (195, 5)
     assert (last.problems, last.errors) == (200, 0)
@@ -119,15 +119,15 @@ def test_every_problem_is_accounted_for_and_a_resumed_run_finishes_the_errors(ru
         assert record.outcome == expected(fault, role), (record.id, fault, role)
 
 
-def test_every_refusal_that_the_endpoint_caused_is_counted_once(run):
+def test_every_rejected_hint_is_counted_once(run):
     _, out, (_, summary), judge = run
     assert summary.rejected_hints == dict(judge.caused)
-    assert set(judge.caused) == {reason for reason in SAID.values() if reason}
+    assert set(judge.caused) == {reason for reason in REPLY_KINDS.values() if reason}
     records = read_records(out / "episodes.jsonl")
     assert Counter(one.reason for record in records for one in record.rejected_hints) == judge.caused
 
 
-def test_no_golden_run_holds_a_hint_that_was_refused_or_that_says_the_answer(run):
+def test_golden_trajectories_have_no_rejected_or_leaking_hints(run):
     _, out, (_, summary), judge = run
     golden = read_episodes(out / "golden.jsonl")
     assert len(golden) == summary.golden > 100
@@ -143,7 +143,7 @@ def test_no_golden_run_holds_a_hint_that_was_refused_or_that_says_the_answer(run
     assert not any(json.dumps(hint)[1:-1] in text for hint in leaked)
 
 
-def test_every_answer_of_the_endpoint_is_kept_and_counted(run):
+def test_every_reply_of_the_endpoint_is_stored_and_counted(run):
     _, out, (_, summary), judge = run
     lines = (out.parent / "intervener_replies.jsonl").read_text().splitlines()
     assert len(lines) == judge.answered
@@ -152,7 +152,7 @@ def test_every_answer_of_the_endpoint_is_kept_and_counted(run):
     assert summary.cost.calls + summary.cost.cached == judge.answered
 
 
-def test_a_second_pass_asks_the_endpoint_nothing_and_comes_to_the_same(run, tmp_path):
+def test_a_second_curation_uses_only_cached_replies(run, tmp_path):
     config, out, _, judge = run
     asked = sum(judge.requests.values())
     few = replace(config, limit=60)
@@ -167,7 +167,7 @@ def test_a_second_pass_asks_the_endpoint_nothing_and_comes_to_the_same(run, tmp_
     assert here == lines[: len(here)]
 
 
-def test_the_floor_keeps_what_the_judge_is_not_sure_of_from_counting(tmp_path):
+def test_findings_below_the_confidence_floor_do_not_count(tmp_path):
     config = problems_of(tmp_path, 4)
     with FakeIntervenerServer() as judge:
         for floor, interventions in ((0.9, 4), (0.91, 0)):
@@ -179,7 +179,7 @@ def test_the_floor_keeps_what_the_judge_is_not_sure_of_from_counting(tmp_path):
             assert (summary.interventions, summary.golden) == (interventions, interventions)
 
 
-def test_patience_ends_hints_that_change_nothing(tmp_path):
+def test_patience_stops_hints_that_have_no_effect(tmp_path):
     config = problems_of(tmp_path, 2)
     with FakeIntervenerServer() as judge:
         watched = replace(config, intervener="rules+llm", intervener_url=judge.url, patience=2)
@@ -187,7 +187,7 @@ def test_patience_ends_hints_that_change_nothing(tmp_path):
     assert (summary.interventions, summary.discarded) == (4, {"finding_left": 2})
 
 
-def test_settings_name_the_intervener_and_its_price_is_summed_up(tmp_path):
+def test_costs_are_summed_at_the_configured_price(tmp_path):
     config = problems_of(tmp_path, 3)
     with FakeIntervenerServer() as judge:
         priced = replace(config, intervener="rules+llm", intervener_url=judge.url, intervener_price="2,8")
@@ -201,7 +201,7 @@ def test_settings_name_the_intervener_and_its_price_is_summed_up(tmp_path):
                 curate(replace(priced, **{name: value}), tmp_path / "out", resume=True, reasoner=Quick(careless))
 
 
-def test_after_a_kill_nothing_is_asked_twice(tmp_path):
+def test_no_request_is_repeated_after_a_kill(tmp_path):
     config = problems_of(tmp_path, 12)
     kept = tmp_path / "out" / "intervener_replies.jsonl"
 

@@ -37,7 +37,7 @@ def run(tmp_path_factory):
     return config, folder, curate(config, folder)
 
 
-def test_hints_lift_the_nano_model_and_leave_golden_runs(run):
+def test_hints_improve_the_nano_model_and_give_golden_trajectories(run):
     _, _, summary = run
     assert summary.problems == 48
     assert summary.errors == 0
@@ -48,14 +48,14 @@ def test_hints_lift_the_nano_model_and_leave_golden_runs(run):
     assert summary.interventions == sum(summary.by_trigger.values())
 
 
-def test_the_same_seed_gives_the_same_records_with_any_number_of_workers(run, tmp_path):
+def test_a_seed_gives_the_same_records_with_any_number_of_workers(run, tmp_path):
     config, folder, _ = run
     small = replace(config, limit=12, workers=1)
     curate(small, tmp_path / "alone")
     assert lines(tmp_path / "alone", "episodes.jsonl") == lines(folder, "episodes.jsonl")[:12]
 
 
-def test_a_golden_run_is_right_holds_no_finding_and_has_ids_and_masks(run):
+def test_golden_trajectories_are_correct_flawless_and_have_ids_and_masks(run):
     from storm_calm.agents.triggers import findings
     from storm_calm.env import score
 

@@ -27,7 +27,7 @@ def runs(tmp_path_factory):
     return folder
 
 
-def test_the_difference_is_over_the_problems_that_both_have(runs):
+def test_the_difference_is_over_shared_problems(runs):
     found = compare([runs / "base", runs / "tuned"])
     assert ([run.name for run in found.runs], found.rules) == (["base", "tuned"], ("paper", "orlm"))
     (difference,) = found.differences
@@ -39,7 +39,7 @@ def test_the_difference_is_over_the_problems_that_both_have(runs):
     assert (back.mean, back.low, back.high) == pytest.approx((-gain.mean, -gain.high, -gain.low), abs=1e-9)
 
 
-def test_problems_with_other_answers_are_other_problems(runs, tmp_path):
+def test_problems_with_different_answers_are_not_shared(runs, tmp_path):
     problems = [replace(workshop(hours), answers=(1.0,) if hours == 10 else (3.0 * hours,)) for hours in (10, 11)]
     write_problems(tmp_path / "corrected.jsonl", [replace(problem, difficulty="easy") for problem in problems])
     config = EvalConfig(problems=str(tmp_path / "corrected.jsonl"), minimum_isolation="limits")
@@ -48,7 +48,7 @@ def test_problems_with_other_answers_are_other_problems(runs, tmp_path):
     assert (found.rules, found.differences[0].problems) == (("paper",), 1)
 
 
-def test_runs_that_cannot_be_compared_are_refused_with_the_reason(runs, tmp_path):
+def test_error_for_incomparable_runs_has_the_reason(runs, tmp_path):
     with pytest.raises(ValueError, match="give at least two different runs"):
         compare([runs / "base", runs / "base"])
     with pytest.raises(ValueError, match=r"nowhere: no results\.json in it; give the --out of a storm eval"):
@@ -66,7 +66,7 @@ def test_runs_that_cannot_be_compared_are_refused_with_the_reason(runs, tmp_path
         compare([runs / "base", tmp_path / "others"])
 
 
-def test_runs_with_the_same_name_are_called_by_their_paths(runs, tmp_path):
+def test_runs_with_the_same_name_are_labelled_by_path(runs, tmp_path):
     problems = [workshop(hours) for hours in range(10, 12)]
     write_problems(tmp_path / "p.jsonl", problems)
     config = EvalConfig(problems=str(tmp_path / "p.jsonl"), minimum_isolation="limits")
@@ -78,7 +78,7 @@ def test_runs_with_the_same_name_are_called_by_their_paths(runs, tmp_path):
     assert same.low < same.mean == 0 < same.high
 
 
-def test_the_pictures_name_the_runs_the_groups_and_the_triggers_and_come_out_the_same(runs, tmp_path):
+def test_plots_have_all_labels_and_are_reproducible(runs, tmp_path):
     pytest.importorskip("matplotlib")
     found = compare([runs / "base", runs / "tuned"])
     pictures = draw(found, tmp_path / "one")
@@ -92,7 +92,7 @@ def test_the_pictures_name_the_runs_the_groups_and_the_triggers_and_come_out_the
         assert f"<!-- {words} -->" in findings
 
 
-def test_a_run_may_be_looked_at_while_it_goes_on(runs, tmp_path):
+def test_an_unfinished_run_can_be_compared(runs, tmp_path):
     lines = (runs / "base" / "samples.jsonl").read_bytes()
     (tmp_path / "going").mkdir()
     (tmp_path / "going" / "samples.jsonl").write_bytes(lines[: len(lines) - 100])

@@ -65,7 +65,7 @@ class Failing(FakeReasoner):
         return super().stream(prompt, **settings)
 
 
-def test_every_run_is_kept_and_counted(config, tmp_path):
+def test_every_sample_is_stored_and_counted(config, tmp_path):
     results = results_to_json(evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)))
     samples = read_samples(tmp_path / "out" / "samples.jsonl")
     assert [sample.id for sample in samples] == [f"workshop-{10 + number}" for number in range(COUNT)]
@@ -82,7 +82,7 @@ def test_every_run_is_kept_and_counted(config, tmp_path):
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
 
 
-def test_behaviour_says_how_the_answers_came_about(config, tmp_path):
+def test_behaviour_figures_describe_the_answers(config, tmp_path):
     figures = results_to_json(evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed)))["behaviour"]
     # Of eight: two by hand without a program, two overruling the solver, two right, two right for another question.
     assert (figures["code_blocks"], figures["executions"]) == (0.75, 0.75)
@@ -101,7 +101,7 @@ def test_behaviour_says_how_the_answers_came_about(config, tmp_path):
     assert set(figures["seconds"]) == {"generation", "execution", "wall"}
 
 
-def test_a_value_that_only_the_program_printed_earns_nothing(config, tmp_path):
+def test_a_value_only_in_program_output_scores_0(config, tmp_path):
     def printing(hours, hints, outputs):
         return "I leave it at that." if outputs else program(hours)
 
@@ -111,13 +111,13 @@ def test_a_value_that_only_the_program_printed_earns_nothing(config, tmp_path):
     assert results.behaviour.backed_by_report == 0.0
 
 
-def test_results_do_not_depend_on_how_many_run_at_once(config, tmp_path):
+def test_results_do_not_depend_on_the_number_of_workers(config, tmp_path):
     for workers in (1, 4):
         evaluate(replace(config, workers=workers, samples=2), tmp_path / str(workers), reasoner=Chancy())
     assert left_in(tmp_path / "1") == left_in(tmp_path / "4")
 
 
-def test_every_sample_has_a_seed_of_its_own_that_depends_on_the_problem(config, tmp_path):
+def test_every_sample_has_its_own_seed(config, tmp_path):
     results = evaluate(replace(config, samples=4), tmp_path / "out", reasoner=Chancy())
     samples = read_samples(tmp_path / "out" / "samples.jsonl")
     assert len({sample.seed for sample in samples}) == 4 * COUNT
@@ -132,7 +132,7 @@ def test_every_sample_has_a_seed_of_its_own_that_depends_on_the_problem(config, 
     assert 0 < figures["pass@1"].mean < figures["pass@4"].mean
 
 
-def test_more_samples_add_the_missing_ones_and_leave_the_others(config, tmp_path):
+def test_more_samples_keep_the_existing_ones(config, tmp_path):
     evaluate(replace(config, samples=2), tmp_path / "out", reasoner=Chancy())
     before = (tmp_path / "out" / "samples.jsonl").read_text().splitlines()
     reasoner = Chancy()
@@ -146,7 +146,7 @@ def test_more_samples_add_the_missing_ones_and_leave_the_others(config, tmp_path
         evaluate(replace(config, samples=2), tmp_path / "out", resume=True)
 
 
-def test_another_rule_scores_anew_and_asks_nobody(config, tmp_path):
+def test_another_rule_rescores_without_the_reasoner(config, tmp_path):
     def nearly(hours, hints, outputs):
         return boxed(3.02 * hours)
 
@@ -159,7 +159,7 @@ def test_another_rule_scores_anew_and_asks_nobody(config, tmp_path):
     assert 'rule = [\n    "orlm",\n    "paper",\n]' in (tmp_path / "out" / "config.toml").read_text()
 
 
-def test_a_run_that_was_killed_while_it_wrote_goes_on_and_ends_the_same(config, tmp_path):
+def test_resume_after_a_kill_during_a_write_gives_the_same_results(config, tmp_path):
     evaluate(config, tmp_path / "whole", reasoner=FakeReasoner(mixed))
     evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     (tmp_path / "out" / "results.json").unlink()
@@ -170,7 +170,7 @@ def test_a_run_that_was_killed_while_it_wrote_goes_on_and_ends_the_same(config, 
     assert left_in(tmp_path / "out") == left_in(tmp_path / "whole")
 
 
-def test_ctrl_c_keeps_what_is_done(config, tmp_path):
+def test_ctrl_c_keeps_finished_results(config, tmp_path):
     def interrupt(progress):
         if progress.done >= 3:
             raise KeyboardInterrupt
@@ -194,7 +194,7 @@ def test_ctrl_c_keeps_what_is_done(config, tmp_path):
     assert left_in(tmp_path / "out") == left_in(tmp_path / "whole")
 
 
-def test_a_run_that_the_sandbox_failed_is_counted_not_scored_and_tried_again(config, tmp_path):
+def test_a_sandbox_failure_is_counted_unscored_and_retried(config, tmp_path):
     out = tmp_path / "out"
     evaluate(replace(config, samples=2), out, reasoner=FakeReasoner(mixed))
     lines = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
@@ -218,7 +218,7 @@ def test_a_run_that_the_sandbox_failed_is_counted_not_scored_and_tried_again(con
     assert left_in(out) == left_in(tmp_path / "whole")
 
 
-def test_a_run_that_the_reasoner_fails_has_no_line_and_is_tried_again(config, tmp_path):
+def test_a_sample_with_a_reasoner_error_is_retried_on_resume(config, tmp_path):
     results = evaluate(config, tmp_path / "out", reasoner=Failing(mixed, 11, 14))
     assert (results.scored, results.errors, results.problems) == (6, 2, 8)
     assert results.rules["paper"]["pass@1"].mean == pytest.approx(2 / 6)
@@ -226,7 +226,7 @@ def test_a_run_that_the_reasoner_fails_has_no_line_and_is_tried_again(config, tm
     assert (results.scored, results.errors) == (8, 0)
 
 
-def test_test_sets_are_told_apart_and_weigh_the_same_in_the_macro_mean(config, tmp_path):
+def test_the_macro_mean_weighs_benchmarks_equally(config, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     for name, hours in (("nl4opt", range(10, 16)), ("OptMATH_Bench", range(12, 14))):
@@ -246,7 +246,7 @@ def test_test_sets_are_told_apart_and_weigh_the_same_in_the_macro_mean(config, t
     assert evaluate(replace(sets, data_dir=str(moved)), tmp_path / "out", resume=True) == results
 
 
-def test_two_evaluations_are_not_mixed(config, tmp_path):
+def test_an_evaluation_with_other_settings_is_not_resumed(config, tmp_path):
     evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
     with pytest.raises(ValueError, match=r"out: holds a run already \(8 of its problems done\); --resume it, or"):
         evaluate(config, tmp_path / "out", reasoner=FakeReasoner(mixed))
@@ -276,12 +276,12 @@ def test_two_evaluations_are_not_mixed(config, tmp_path):
         ({"families": ("all",), "minimum_isolation": "none"}, 'minimum_isolation: "none" is not one of'),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, message):
+def test_invalid_settings_are_errors(settings, message):
     with pytest.raises(ValueError, match=message):
         EvalConfig(**settings)
 
 
-def test_settings_come_back_from_their_data():
+def test_settings_round_trip():
     config = EvalConfig(benchmark=("nl4opt", "optmath"), data_dir="data", rule=("orlm", "sirl"), samples=8)
     assert from_json(EvalConfig, to_toml(config)) == config
     stress = EvalConfig(stress=("qubo", "mixed"))
@@ -289,7 +289,7 @@ def test_settings_come_back_from_their_data():
     assert from_json(EvalConfig, {"families": ["all"]}).split == "heldout"
 
 
-def test_answers_to_stress_problems_are_told_apart_by_what_stands_behind_them(tmp_path):
+def test_stress_answers_are_grouped_by_their_evidence(tmp_path):
     def by_hours(hours, hints, outputs):
         return (direct, stubborn, wrong, silent)[hours % 4](hours, hints, outputs)
 
@@ -319,7 +319,7 @@ def test_answers_to_stress_problems_are_told_apart_by_what_stands_behind_them(tm
     assert not {"by_report", "by_group"} & ordinary.keys()
 
 
-def test_stress_problems_are_drawn_ten_of_a_kind_unless_said_otherwise():
+def test_default_is_ten_stress_problems_per_kind():
     from storm_calm.agents.evaluation.config import load_problems
 
     problems = load_problems(EvalConfig(stress=("no_solver_needed", "robust"), seed=3)).problems
@@ -329,7 +329,7 @@ def test_stress_problems_are_drawn_ten_of_a_kind_unless_said_otherwise():
         load_problems(EvalConfig(stress=("sudoku",)))
 
 
-def test_the_nano_model_gets_through_stress_problems_and_is_hardly_ever_right(tmp_path):
+def test_the_nano_model_solves_few_stress_problems(tmp_path):
     config = EvalConfig(stress=("all",), limit=13, seed=7, minimum_isolation="limits")
     results = results_to_json(evaluate(config, tmp_path / "out"))
     assert results["scored"] == 13
@@ -340,7 +340,7 @@ def test_the_nano_model_gets_through_stress_problems_and_is_hardly_ever_right(tm
     assert sum(parts) + whole["unanswered"] == 13
 
 
-def test_the_nano_model_is_right_and_flawed_about_as_often_as_it_was_made_to_be(tmp_path):
+def test_the_nano_model_has_its_designed_accuracy_and_flaw_rate(tmp_path):
     config = EvalConfig(
         reasoner="nano-base",
         families=("all",),

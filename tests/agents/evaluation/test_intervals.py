@@ -13,7 +13,7 @@ from storm_calm.agents.evaluation.pass_at_k import pass_at
 shares = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=12)
 
 
-def test_with_right_and_wrong_only_it_is_wilsons_interval():
+def test_binary_values_give_wilsons_interval():
     found = mean_share([1.0] * 6 + [0.0] * 4)
     # z = 1.959964; (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n) for 6 of 10
     assert (found.mean, found.low, found.high) == (
@@ -24,7 +24,7 @@ def test_with_right_and_wrong_only_it_is_wilsons_interval():
 
 
 @given(shares)
-def test_the_mean_lies_in_the_interval_and_the_interval_in_0_to_1(values):
+def test_the_interval_contains_the_mean_and_lies_in_0_to_1(values):
     found = mean_share(values)
     assert 0 <= found.low <= found.mean + 1e-9
     assert found.mean - 1e-9 <= found.high <= 1
@@ -36,7 +36,7 @@ def test_the_same_values_give_the_same_interval():
     assert mean_share(values) == mean_share(values)
 
 
-def test_a_bootstrap_over_problems_covers_the_truth_about_as_often_as_it_says():
+def test_a_bootstrap_over_problems_has_its_stated_coverage():
     rng = random.Random(0)
     rounds, hits = 120, 0
     for _ in range(rounds):
@@ -46,12 +46,12 @@ def test_a_bootstrap_over_problems_covers_the_truth_about_as_often_as_it_says():
     assert 0.88 <= hits / rounds <= 1.0
 
 
-def test_more_samples_of_a_problem_are_no_more_problems():
+def test_more_problems_narrow_the_interval():
     few, many = mean_share([0.5, 1.0, 0.0, 0.25] * 2), mean_share([0.5, 1.0, 0.0, 0.25] * 32)
     assert (many.high - many.low) < 0.5 * (few.high - few.low)
 
 
-def test_a_macro_mean_weighs_every_group_alike_and_resamples_within_it():
+def test_a_macro_mean_weighs_groups_equally_and_resamples_within_them():
     found = macro_share([[1.0] * 90 + [0.0] * 10, [0.0, 1.0]])
     assert found.mean == pytest.approx(0.7)
     assert found.low < 0.5, "the small group is uncertain, whatever the large one is"
@@ -59,7 +59,7 @@ def test_a_macro_mean_weighs_every_group_alike_and_resamples_within_it():
 
 
 @pytest.mark.parametrize("count", [1, 5, 50])
-def test_values_that_are_all_the_same_leave_room_for_what_was_not_seen(count):
+def test_equal_values_give_an_interval_of_nonzero_width(count):
     same, zero = mean_share([0.5] * count), mean_difference([0.0] * count)
     assert same.low < 0.5 < same.high
     assert zero.low == -zero.high
@@ -67,7 +67,7 @@ def test_values_that_are_all_the_same_leave_room_for_what_was_not_seen(count):
     assert macro_share([[0.0] * count, [1.0] * count]).low > 0
 
 
-def test_a_paired_difference_is_narrower_than_two_intervals_apart():
+def test_a_paired_difference_has_a_narrower_interval():
     rng = random.Random(1)
     first = [rng.choice([0.0, 0.5, 1.0]) for _ in range(100)]
     gains = [0.5 if value == 0.5 and rng.random() < 0.5 else 0.0 for value in first]
@@ -77,7 +77,7 @@ def test_a_paired_difference_is_narrower_than_two_intervals_apart():
 
 
 @given(st.integers(1, 8), st.integers(0, 8), st.integers(1, 8))
-def test_pass_at_k_is_the_share_of_draws_with_a_right_one(samples, right, k):
+def test_pass_at_k_is_the_share_of_draws_with_a_correct_sample(samples, right, k):
     if right > samples or k > samples:
         with pytest.raises(ValueError, match="give at least k samples"):
             pass_at(k, right, samples)
@@ -86,7 +86,7 @@ def test_pass_at_k_is_the_share_of_draws_with_a_right_one(samples, right, k):
     assert pass_at(k, right, samples) == pytest.approx(sum(map(any, draws)) / len(draws))
 
 
-def test_no_values_have_no_mean():
+def test_the_mean_of_no_values_is_an_error():
     for function, values in ((mean_share, []), (macro_share, [[]]), (macro_share, []), (mean_difference, [])):
         with pytest.raises(ValueError, match="no values"):
             function(values)

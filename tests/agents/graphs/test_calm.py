@@ -1,4 +1,4 @@
-"""CALM mends a run at its first flaw, and says what became of it."""
+"""CALM repairs a trajectory at its first flaw, and records the outcome."""
 
 from dataclasses import dataclass, field, replace
 
@@ -28,7 +28,7 @@ from support.fake_reasoner import (
 
 @pytest.fixture
 def run(sandbox):
-    """A function that runs a role through CALM: the final state and its episode."""
+    """Return a function that runs a role through CALM. It returns the final state and the episode."""
 
     def run(role, problem=None, **parts):
         made = Parts(**{"reasoner": FakeReasoner(role), "sandbox": sandbox, **parts})
@@ -40,7 +40,7 @@ def run(sandbox):
 
 @dataclass
 class Witness:
-    """The rules intervener, with a memory of what it was shown."""
+    """The rules intervener, which records the episodes it inspects."""
 
     rules: RulesIntervener = field(default_factory=RulesIntervener)
     seen: list = field(default_factory=list)
@@ -51,14 +51,14 @@ class Witness:
         return self.rules.inspect(episode, check_hint)
 
 
-def test_a_flawless_run_is_golden_and_is_the_run_without_interventions(run, sandbox):
+def test_a_flawless_trajectory_is_golden_and_equals_the_one_without_interventions(run, sandbox):
     state, episode = run(direct)
     assert (state["outcome"], state["finding"], state["answer"]["value"]) == ("golden", None, 42.0)
     alone = run_episode(SolverEnv(sandbox, FakeReasoner(direct)), FakeReasoner(direct), workshop(14), seed=7)
     assert (episode.transcript, episode.interventions) == (alone.transcript, ())
 
 
-def test_a_flaw_is_cut_away_and_the_hint_stands_where_it_was(run):
+def test_a_flaw_is_replaced_by_the_hint(run):
     state, episode = run(by_hand)
     assert state["outcome"] == "golden"
     (intervention,) = episode.interventions
@@ -70,7 +70,7 @@ def test_a_flaw_is_cut_away_and_the_hint_stands_where_it_was(run):
     assert [span.source for span in episode.transcript.spans] == ["prompt", "model", "hint", "model", "tool", "model"]
 
 
-def test_only_the_first_flaw_is_mended_at_a_time(run):
+def test_flaws_are_repaired_one_at_a_time(run):
     def twice(hours, hints, outputs):
         if hints == 0:
             return PLAN + "Let me work it out by hand.\nMy program would print about 7.\n" + boxed(7)
@@ -95,7 +95,7 @@ def test_a_flawed_program_never_runs(run):
 
 @dataclass
 class Afterwards:
-    """Finds nothing while the run goes on; once it is over, that its first program was wrong."""
+    """An intervener that finds no flaw in a running trajectory, and a wrong first program in a finished one."""
 
     name = "afterwards"
 
@@ -108,7 +108,7 @@ class Afterwards:
         return replace(seen, finding=replace(seen.finding, offset=offset), hint=hint) if seen.finding else seen
 
 
-def test_the_judge_sends_a_run_back_and_what_ran_after_the_flaw_is_dropped(run):
+def test_final_inspection_rewinds_to_the_flaw_and_drops_later_executions(run):
     def doubting(hours, hints, outputs):
         if outputs and not hints:
             return "That does not look right, I would expect about 7.\n" + boxed(7)
@@ -123,7 +123,7 @@ def test_the_judge_sends_a_run_back_and_what_ran_after_the_flaw_is_dropped(run):
     assert [span.source for span in episode.transcript.spans] == ["prompt", "model", "hint", "model", "tool", "model"]
 
 
-def test_a_result_that_was_overruled_is_believed_after_a_hint(run):
+def test_a_hint_makes_the_model_accept_the_solver_result(run):
     state, episode = run(overruling)
     assert (state["outcome"], state["answer"]["value"]) == ("golden", 42.0)
     assert [one.finding.trigger for one in episode.interventions] == ["solver_distrust"]
@@ -131,17 +131,17 @@ def test_a_result_that_was_overruled_is_believed_after_a_hint(run):
 
 
 @pytest.mark.parametrize("most", [0, 1, 5])
-def test_there_are_no_more_interventions_than_allowed(run, most):
+def test_number_of_interventions_is_limited(run, most):
     state, episode = run(stubborn, max_interventions=most)
     assert len(episode.interventions) == most
     assert (state["outcome"], state["finding"]["rule"]) == ("finding_left", "by_hand")
 
 
-def test_a_wrong_answer_is_discarded_as_such(run):
+def test_a_wrong_answer_is_discarded(run):
     assert run(wrong)[0]["outcome"] == "wrong_answer"
 
 
-def test_too_many_hints_keep_a_right_run_from_being_golden(run):
+def test_a_correct_trajectory_with_too_large_a_hint_share_is_not_golden(run):
     _, episode = run(by_hand)
     assert run(by_hand, max_hint_share=hint_share(episode))[0]["outcome"] == "golden"
     assert run(by_hand, max_hint_share=hint_share(episode) - 1e-6)[0]["outcome"] == "hint_share"
@@ -165,18 +165,18 @@ def many_programs(hours, hints, outputs):
         (lambda hours, hints, outputs: boxed("many") if outputs else PLAN + program(hours), "no_answer"),
     ],
 )
-def test_a_run_without_an_answer_is_discarded_with_the_reason(run, role, outcome):
+def test_a_trajectory_without_an_answer_is_discarded_with_the_reason(run, role, outcome):
     state, _ = run(role)
     assert (state["outcome"], state["answer"]) == (outcome, None)
 
 
-def test_a_model_that_writes_no_code_is_told_to(run):
+def test_a_model_that_writes_no_code_gets_a_hint(run):
     state, episode = run(lambda hours, hints, outputs: boxed(42))
     assert {one.finding.rule for one in episode.interventions} == {"by_hand"}
     assert state["outcome"] == "finding_left"
 
 
-def test_of_two_code_blocks_at_once_the_first_runs_and_the_second_is_gone(run):
+def test_second_code_block_in_a_segment_is_dropped(run):
     def two(hours, hints, outputs):
         return direct(hours, hints, outputs) if outputs else PLAN + program(hours) + "```python\nprint(1)\n```\n"
 
@@ -186,7 +186,7 @@ def test_of_two_code_blocks_at_once_the_first_runs_and_the_second_is_gone(run):
     assert len(episode.executions) == 1
 
 
-def test_an_output_block_of_the_models_own_is_cut_away(run):
+def test_a_forged_output_block_is_removed(run):
     def forging(hours, hints, outputs):
         forged = "```output\n99\n```\n" + boxed(99)
         return direct(hours, hints, outputs) if outputs else PLAN + program(hours) + forged
@@ -203,14 +203,14 @@ def test_the_intervener_never_sees_the_accepted_answer(run):
     assert {episode.problem.answers for episode in witness.seen} == {()}
 
 
-def test_the_judge_shows_the_whole_run_with_the_answer_that_was_given(run):
+def test_final_inspection_sees_the_finished_trajectory(run):
     witness = Witness()
     run(direct, intervener=witness)
     assert [episode.stop for episode in witness.seen] == [None, None, "answer"]
 
 
 class Broken(Sandbox):
-    """A sandbox whose workers are gone."""
+    """A sandbox whose workers have died."""
 
     backend, isolation, limits = "broken", "limits", Limits()
 
@@ -223,17 +223,17 @@ class Broken(Sandbox):
     def close(self): ...
 
 
-def test_a_fault_of_the_sandbox_is_nobodys_mistake(run):
+def test_a_sandbox_failure_causes_no_intervention(run):
     state, episode = run(direct, sandbox=Broken())
     assert (state["outcome"], episode.interventions) == ("infrastructure", ())
 
 
-def test_a_question_nobody_knows_the_answer_of_is_left_unscored(run):
+def test_a_question_without_an_accepted_answer_is_unscored(run):
     state, _ = run(direct, replace(workshop(14), answers=()))
     assert (state["outcome"], state["answer"]["value"]) == ("unscored", 42.0)
 
 
-def test_the_chat_shows_the_run_as_it_stands(run):
+def test_messages_mirror_the_transcript(run):
     state, episode = run(by_hand)
     question, *shown = state["messages"]
     assert question.content == workshop(14).question
@@ -244,14 +244,14 @@ def test_the_chat_shows_the_run_as_it_stands(run):
     ]
 
 
-def test_a_question_that_fills_the_context_is_over_before_it_begins(run):
+def test_a_question_that_fills_the_context_ends_with_outcome_length(run):
     state, _ = run(direct, max_tokens=100)
     assert state["outcome"] == "length"
 
 
 @dataclass
 class Hinter:
-    """Finds the flaws that the rules find, and says what it is told to."""
+    """An intervener with the findings of the rules and a fixed hint."""
 
     hint: str
     confidence: float = 1.0
@@ -272,7 +272,7 @@ class Hinter:
         ("Wait, I should use 17 hours.", "number"),
     ],
 )
-def test_a_hint_that_is_not_clean_is_never_given_and_is_counted(run, hint, reason):
+def test_a_rejected_hint_is_not_inserted_and_is_counted(run, hint, reason):
     def by_hand_but_right(hours, hints, outputs):
         return PLAN + "Let me work it out by hand.\n" + boxed(3 * hours)
 
@@ -280,23 +280,23 @@ def test_a_hint_that_is_not_clean_is_never_given_and_is_counted(run, hint, reaso
     assert (state["outcome"], episode.interventions) == ("finding_left", ())
     assert {one["reason"] for one in state["rejected_hints"]} == {reason}
     assert {one["text"] for one in state["rejected_hints"]} == {hint}
-    assert state["cost"]["calls"] == len(state["rejected_hints"]) == 2  # At the segment, and at the end.
+    assert state["cost"]["calls"] == len(state["rejected_hints"]) == 2  # Once for the segment, once at the end.
 
 
-def test_what_inspecting_took_adds_up_over_a_run(run):
+def test_inspection_costs_add_up_over_a_trajectory(run):
     state, episode = run(by_hand, intervener=Hinter("Wait, I should write a program."))
     assert (state["outcome"], len(episode.interventions), state["rejected_hints"]) == ("golden", 1, [])
-    # A look at each segment, the one that was cut away included, and one at the whole run.
+    # One inspection of each segment, including the removed one, and one of the whole trajectory.
     assert state["cost"]["calls"] == 4
 
 
-def test_a_finding_below_the_floor_is_none(run):
+def test_a_finding_below_the_confidence_floor_is_ignored(run):
     hinter = Hinter("Wait, I should write a program.", confidence=0.6)
     assert len(run(by_hand, intervener=hinter, confidence_floor=0.6)[1].interventions) == 1
     assert run(by_hand, intervener=hinter, confidence_floor=0.7)[1].interventions == ()
 
 
-def test_a_run_without_a_judgement_that_can_be_used_is_not_golden(run):
+def test_a_trajectory_without_a_usable_inspection_is_not_golden(run):
     class Speechless:
         name = "speechless"
 
@@ -307,7 +307,7 @@ def test_a_run_without_a_judgement_that_can_be_used_is_not_golden(run):
     assert run(wrong, intervener=Speechless())[0]["outcome"] == "wrong_answer"
 
 
-def test_patience_ends_hints_that_change_nothing(run):
+def test_patience_stops_hints_that_have_no_effect(run):
     assert len(run(stubborn)[1].interventions) == 5
     state, episode = run(stubborn, patience=2)
     assert len(episode.interventions) == 2

@@ -1,4 +1,4 @@
-"""A run goes on from where it was, whatever stopped it, and comes to the same end."""
+"""An interrupted trajectory resumes from its checkpoint and ends the same."""
 
 import pytest
 
@@ -12,11 +12,11 @@ QUESTION = {"problem": to_json(workshop(14)), "seed": 7}
 
 
 class Interrupted(Exception):
-    """Stands for whatever stops a run."""
+    """Any interruption of a trajectory."""
 
 
 class Fragile(FakeReasoner):
-    """Breaks off before a segment, once."""
+    """A reasoner that fails once, before a segment."""
 
     def __init__(self, role, *, before):
         super().__init__(role)
@@ -32,7 +32,7 @@ class Fragile(FakeReasoner):
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])
-def test_a_run_goes_on_with_the_segment_at_which_it_broke_off(sandbox, tmp_path, before):
+def test_a_trajectory_resumes_at_the_interrupted_segment(sandbox, tmp_path, before):
     parts = Parts(reasoner=FakeReasoner(by_hand), sandbox=sandbox)
     whole = calm.build(lambda: parts).invoke(QUESTION)
     fragile = Parts(reasoner=Fragile(by_hand, before=before), sandbox=sandbox)
@@ -48,7 +48,7 @@ def test_a_run_goes_on_with_the_segment_at_which_it_broke_off(sandbox, tmp_path,
     assert state["episode"]["transcript"] == whole["episode"]["transcript"]
 
 
-def test_what_is_kept_is_plain_data(sandbox, tmp_path, caplog, recwarn):
+def test_checkpoints_hold_plain_data(sandbox, tmp_path, caplog, recwarn):
     parts = Parts(reasoner=FakeReasoner(by_hand), sandbox=sandbox)
     with open_checkpoints(tmp_path / "runs.sqlite") as checkpoints:
         graph = calm.build(lambda: parts, checkpointer=checkpoints)

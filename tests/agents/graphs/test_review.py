@@ -1,4 +1,4 @@
-"""A person takes the intervener's place: the run stops, shows what was written, and goes on as the form says."""
+"""A person replaces the intervener: the trajectory pauses, shows its text, and continues according to the form."""
 
 import json
 
@@ -27,7 +27,7 @@ DOUBT = {
 
 
 class ReviewedRun:
-    """A run with a person, who answers with `answer`."""
+    """A trajectory with a person who answers forms with `answer`."""
 
     def __init__(self, graph, problem):
         self.graph, self.config = graph, {"configurable": {"thread_id": "a"}}
@@ -37,7 +37,7 @@ class ReviewedRun:
 
     @property
     def shown(self):
-        """What the person is looking at; None when the run is over."""
+        """The content shown to the person, or None if the trajectory is over."""
         waiting = self.state.get("__interrupt__")
         return waiting[0].value if waiting else None
 
@@ -46,7 +46,7 @@ class ReviewedRun:
         return from_json(Episode, self.state["episode"])
 
     def answer(self, *forms):
-        """Hand in forms, one after the other. The context is not said again, as a client may forget to."""
+        """Submit forms one after the other, without the context, which a client may omit."""
         for form in forms:
             self.state = self.graph.invoke(Command(resume=form), self.config)
         return self.shown
@@ -54,7 +54,7 @@ class ReviewedRun:
 
 @pytest.fixture
 def watch(sandbox):
-    """A function that starts a role under the eyes of a person."""
+    """Return a function that starts a role with a person as the intervener."""
 
     def watch(role, problem=None, **parts):
         made = Parts(**{"reasoner": FakeReasoner(role), "sandbox": sandbox, **parts})
@@ -63,7 +63,7 @@ def watch(sandbox):
     return watch
 
 
-def test_it_stops_at_each_segment_before_its_program_runs_and_at_the_whole_run(watch):
+def test_it_pauses_before_each_program_and_at_the_end(watch):
     run = watch(direct)
     segment = run.shown
     assert segment["stage"] == "segment"
@@ -80,7 +80,7 @@ def test_it_stops_at_each_segment_before_its_program_runs_and_at_the_whole_run(w
     assert (run.state["outcome"], run.state["answer"]["value"]) == ("golden", 42.0)
 
 
-def test_a_person_sees_what_the_rules_would_have_done_and_is_free_to_do_it(watch):
+def test_the_rules_finding_is_suggested_and_can_be_accepted(watch):
     run = watch(by_hand)
     suggestion, evidence = run.shown["suggestion"], run.shown["evidence"]
     assert suggestion["trigger"] == "manual_computation"
@@ -92,7 +92,7 @@ def test_a_person_sees_what_the_rules_would_have_done_and_is_free_to_do_it(watch
     assert (intervention.finding.rule, intervention.hint) == ("person", suggestion["hint"])
 
 
-def test_a_quote_says_where_the_cut_is_and_the_hint_is_the_persons(watch):
+def test_the_quote_sets_the_cut_and_the_persons_hint_is_inserted(watch):
     run = watch(overruling)
     run.answer(CONTINUE)
     after = run.answer(DOUBT)
@@ -106,7 +106,7 @@ def test_a_quote_says_where_the_cut_is_and_the_hint_is_the_persons(watch):
     assert run.state["outcome"] == "golden"
 
 
-def test_a_run_that_is_over_can_be_sent_back(watch):
+def test_a_finished_trajectory_can_be_rewound(watch):
     run = watch(overruling)
     whole = run.answer(CONTINUE, CONTINUE)
     assert (whole["stage"], whole["answer"]) == ("run", "7")
@@ -115,7 +115,7 @@ def test_a_run_that_is_over_can_be_sent_back(watch):
     assert (run.state["outcome"], run.state["answer"]["value"]) == ("golden", 42.0)
 
 
-def test_a_flaw_earlier_than_what_is_shown_can_be_quoted_too(watch):
+def test_a_flaw_in_an_earlier_segment_can_be_quoted(watch):
     run = watch(overruling)
     run.answer(CONTINUE)
     run.answer({**DOUBT, "trigger": "wrong_formulation", "quote": "Let me solve it with code."})
@@ -162,7 +162,7 @@ def edited(**changes):
         ([CONTINUE], "the form", "quote"),
     ],
 )
-def test_a_form_that_cannot_be_used_is_told_so_and_asked_for_again(watch, form, field, fix):
+def test_an_invalid_form_is_shown_again_with_its_error(watch, form, field, fix):
     run = watch(by_hand)
     shown, before = run.shown, run.state["episode"]
     assert shown["wrong"] == []
@@ -176,7 +176,7 @@ def test_a_form_that_cannot_be_used_is_told_so_and_asked_for_again(watch, form, 
     assert run.episode.interventions[0].hint == BY_HAND["hint"]
 
 
-def test_all_faults_of_a_form_are_told_at_once_and_any_number_of_times(watch):
+def test_all_errors_of_a_form_are_shown_together(watch):
     run = watch(direct)
     for _ in range(3):
         wrong = run.answer({"decision": "intervene"})["wrong"]
@@ -184,7 +184,7 @@ def test_all_faults_of_a_form_are_told_at_once_and_any_number_of_times(watch):
     assert run.answer(CONTINUE)["wrong"] == []
 
 
-def test_when_no_hint_is_left_only_the_whole_run_is_shown_and_a_flaw_in_it_is_left(watch):
+def test_without_remaining_hints_only_the_finished_trajectory_is_shown(watch):
     run = watch(overruling, max_interventions=0)
     assert (run.shown["stage"], run.shown["hints_left"]) == ("run", 0)
     run.answer({name: value for name, value in DOUBT.items() if name != "hint"})
@@ -195,7 +195,7 @@ def test_when_no_hint_is_left_only_the_whole_run_is_shown_and_a_flaw_in_it_is_le
     assert run.state["outcome"] == "finding_left"
 
 
-def test_a_run_that_went_wrong_by_itself_is_shown_once(watch):
+def test_a_malformed_trajectory_is_shown_once(watch):
     run = watch(silent)
     assert (run.shown["stage"], run.shown["text"]) == ("segment", "")
     run.answer(CONTINUE)
@@ -205,7 +205,7 @@ def test_a_run_that_went_wrong_by_itself_is_shown_once(watch):
 
 
 class Gone(Sandbox):
-    """A sandbox whose workers are gone."""
+    """A sandbox whose workers have died."""
 
     backend, isolation, limits = "gone", "limits", Limits()
 
@@ -218,13 +218,13 @@ class Gone(Sandbox):
     def close(self): ...
 
 
-def test_nobody_is_asked_about_a_fault_of_the_sandbox(watch):
+def test_a_sandbox_failure_ends_without_a_form(watch):
     run = watch(direct, sandbox=Gone())
     assert run.answer(CONTINUE) is None
     assert run.state["outcome"] == "infrastructure"
 
 
-def test_without_a_context_the_rules_watch(sandbox):
+def test_without_a_context_the_rules_are_the_intervener(sandbox):
     parts = Parts(reasoner=FakeReasoner(overruling), sandbox=sandbox)
     graph = calm.build(lambda: parts, checkpointer=InMemorySaver())
     for number, context in enumerate([None, {}, {"intervener": "rules"}]):
@@ -235,14 +235,14 @@ def test_without_a_context_the_rules_watch(sandbox):
         graph.invoke({"problem": to_json(workshop(14))}, config, context={"intervener": "cat"})
 
 
-def test_the_interrupt_brings_the_form_as_a_json_schema(watch):
+def test_the_interrupt_carries_the_json_schema_of_the_form(watch):
     schema = watch(direct).state["__interrupt__"][0].response_schema
     assert list(schema["properties"]) == list(Form.model_fields)
     assert all(field["description"] for field in schema["properties"].values())
     assert json.dumps(TRIGGERS)[1:-1] in json.dumps(schema)
 
 
-def test_a_form_that_was_answered_can_be_answered_differently_from_its_checkpoint(watch):
+def test_a_form_can_be_answered_again_from_its_checkpoint(watch):
     run = watch(overruling)
     run.answer(CONTINUE, CONTINUE, CONTINUE)
     assert run.state["outcome"] == "wrong_answer"
@@ -254,7 +254,7 @@ def test_a_form_that_was_answered_can_be_answered_differently_from_its_checkpoin
     assert run.state["outcome"] == "golden"
 
 
-def test_a_run_of_the_rules_can_be_handed_to_a_person_in_the_middle(sandbox):
+def test_a_running_trajectory_can_switch_from_the_rules_to_a_person(sandbox):
     parts = Parts(reasoner=FakeReasoner(overruling), sandbox=sandbox)
     graph = calm.build(lambda: parts, checkpointer=InMemorySaver())
     config = {"configurable": {"thread_id": "a"}}
@@ -265,7 +265,7 @@ def test_a_run_of_the_rules_can_be_handed_to_a_person_in_the_middle(sandbox):
 
 
 @pytest.mark.parametrize("given", ["continue", " Continue\n", '"continue"', '{"decision": "continue"}', CONTINUE])
-def test_a_form_may_come_as_an_object_as_its_json_or_in_two_words(given):
+def test_a_form_may_be_an_object_json_or_a_word(given):
     assert read(given) == Form(decision="continue")
 
 
@@ -278,7 +278,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_whatever_comes_is_a_form_or_is_told_what_is_wrong(given):
+def test_any_input_is_a_form_or_gets_error_messages(given):
     try:
         came = read(given)
     except FormError as error:

@@ -1,4 +1,4 @@
-"""STORM solves: it walks the steps of the plain loop, and tells what happens as it happens."""
+"""STORM solves a question with the same steps as the plain loop, and streams its events."""
 
 import pytest
 
@@ -28,14 +28,14 @@ def test_a_question_in_a_message_is_answered(machine):
     assert [message.type for message in state["messages"]] == ["human", "ai", "ai", "ai"]
 
 
-def test_it_is_the_plain_loop(machine, sandbox):
+def test_transcript_equals_that_of_the_plain_loop(machine, sandbox):
     for role in (direct, overruling, silent):
         state = machine(role).invoke({"problem": to_json(workshop(14)), "seed": 3})
         alone = run_episode(SolverEnv(sandbox, FakeReasoner(role)), FakeReasoner(role), workshop(14), seed=3)
         assert from_json(Episode, state["episode"]).transcript == alone.transcript
 
 
-def test_a_second_question_in_the_same_chat_is_a_run_of_its_own(machine):
+def test_a_second_question_in_a_chat_starts_a_new_trajectory(machine):
     graph = machine(direct)
     first = graph.invoke(asked(14))
     second = graph.invoke({"messages": [*first["messages"], *asked(20)["messages"]]})
@@ -44,7 +44,7 @@ def test_a_second_question_in_the_same_chat_is_a_run_of_its_own(machine):
     assert second["messages"][1:4] == first["messages"][1:]
 
 
-def test_text_is_handed_on_as_it_is_written(machine):
+def test_text_is_streamed(machine):
     events = list(machine(direct, streaming=True).stream(asked(14), stream_mode="custom"))
     pieces = [event["text"] for event in events if event["source"] == "model"]
     assert len(pieces) > 100
@@ -55,6 +55,6 @@ def test_text_is_handed_on_as_it_is_written(machine):
 
 
 @pytest.mark.parametrize("question", [{}, {"messages": []}, {"messages": [{"role": "user", "content": "  "}]}])
-def test_a_run_without_a_question_says_what_to_give(machine, question):
+def test_a_missing_question_is_an_error(machine, question):
     with pytest.raises(ValueError, match="no question"):
         machine(direct).invoke({"seed": 1, **question})

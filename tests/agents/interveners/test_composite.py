@@ -1,4 +1,4 @@
-"""Rules speak first; what they let pass, or are not sure of, a language model looks at."""
+"""The rules run first. If they find nothing, or are not sure, the LLM inspects the trajectory."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ from support.fake_reasoner import FakeReasoner, by_hand, direct, workshop, wrong
 
 @dataclass
 class Saying:
-    """An intervener that says what it was told to, and counts how often it is asked."""
+    """An intervener with a fixed inspection, which counts its calls."""
 
     seen: Inspection
     name: str = "saying"
@@ -35,19 +35,19 @@ LEFT = Inspection(rejected_hints=(RejectedHint(reason="format"),), cost=Cost(cal
 
 
 @pytest.mark.parametrize(("floor", "asked"), [(0.0, 0), (0.8, 0), (0.9, 1)])
-def test_the_second_is_asked_only_where_the_first_says_nothing_sure(floor, asked):
+def test_the_second_intervener_runs_only_without_a_confident_first_finding(floor, asked):
     second = Saying(LEFT)
     Composite(Saying(FOUND), second, floor=floor).inspect(None, None)
     assert second.asked == asked
 
 
-def test_refusals_and_costs_of_both_add_up():
+def test_rejected_hints_and_costs_of_both_add_up():
     seen = Composite(Saying(NOTHING), Saying(LEFT)).inspect(None, None)
     assert [rejected.reason for rejected in seen.rejected_hints] == ["quote", "format"]
     assert (seen.cost, seen.usable) == (Cost(calls=3, cached=1, price=0.5), False)
 
 
-def test_rules_cost_nothing_where_they_speak_and_the_rest_is_judged(sandbox):
+def test_the_llm_inspects_only_trajectories_without_a_rule_finding(sandbox):
     with FakeIntervenerServer() as judge, open_intervener("rules+llm", url=judge.url) as both:
         assert both.name == "rules+llm"
         for role, finder in ((by_hand, "rules"), (wrong, "llm"), (direct, None)):
@@ -57,12 +57,12 @@ def test_rules_cost_nothing_where_they_speak_and_the_rest_is_judged(sandbox):
         assert judge.answered == 2
 
 
-def test_an_intervener_by_name_is_that_one():
+def test_open_intervener_returns_the_named_one():
     with open_intervener("rules") as rules:
         assert isinstance(rules, RulesIntervener)
 
 
-def test_whoever_waits_for_a_silent_intervener_can_be_called_off(sandbox):
+def test_waiting_for_a_silent_intervener_can_be_cancelled(sandbox):
     episode = run_episode(SolverEnv(sandbox, FakeReasoner(direct)), FakeReasoner(direct), workshop(14))
     with FakeIntervenerServer(lambda look: "silence") as judge, open_intervener("llm", url=judge.url) as llm:
         cancellable = CancellableIntervener(llm)
@@ -78,7 +78,7 @@ def test_whoever_waits_for_a_silent_intervener_can_be_called_off(sandbox):
 
 
 @pytest.mark.parametrize("error", [ReasonerError("down"), TimeoutError("late"), KeyError("ours")])
-def test_a_cancellable_intervener_hands_on_what_the_intervener_says_and_raises(error):
+def test_a_cancellable_intervener_passes_on_results_and_errors(error):
     class Raising(Saying):
         def inspect(self, episode, check_hint):
             raise error

@@ -1,4 +1,4 @@
-"""A hint is a light thought of the reasoner's own: whatever says more is refused, and says what is wrong with it."""
+"""A hint may only be a short thought in the reasoner's voice. Any other hint is rejected with a reason."""
 
 import ast
 from dataclasses import replace
@@ -15,19 +15,19 @@ from support.fake_reasoner import PLAN, program, workshop
 
 
 def written(text=PLAN, answers=(42.0,)):
-    """A run at a workshop of 14 hours in which this was written."""
+    """Return an episode with this text on a workshop problem of 14 hours."""
     problem = replace(workshop(14), answers=answers)
     spans = (Span(source="prompt", text=f"Q: {problem.question} 99999\n"), Span(source="model", text=text))
     return Episode(problem=problem, transcript=Transcript(spans=spans))
 
 
 def reasons(hint, episode=None):
-    """Why a hint is refused."""
+    """Return the reasons for rejecting a hint."""
     return [fault.reason for fault in faults(hint, episode or written())]
 
 
 @pytest.mark.parametrize("hint", [wording for wordings in HINTS.values() for wording in wordings])
-def test_every_wording_of_the_rules_is_clean(hint):
+def test_hints_of_the_rules_are_accepted(hint):
     assert reasons(hint) == []
 
 
@@ -44,7 +44,7 @@ def test_every_wording_of_the_rules_is_clean(hint):
         "Hmm, the user asks for the largest profit, and I minimize.",
     ],
 )
-def test_a_light_thought_passes(hint):
+def test_lightweight_hints_are_accepted(hint):
     assert reasons(hint) == []
 
 
@@ -71,22 +71,22 @@ def test_a_light_thought_passes(hint):
         ("Wait, I think it is 42.001.", "answer"),
     ],
 )
-def test_what_is_more_than_that_is_refused_for_its_reason(hint, reason):
+def test_other_hints_are_rejected_with_the_reason(hint, reason):
     assert reason in reasons(hint)
 
 
-def test_a_number_may_come_from_the_question_or_from_the_run_and_from_nowhere_else():
+def test_numbers_must_be_in_the_question_or_the_trajectory():
     hint = "Wait, I should look at the 1,250 again."
     assert reasons(hint) == ["number"]
     assert reasons(hint, written(f"{PLAN} That makes 1250 in all.")) == []
     assert reasons("Wait, there are 14 hours, I think.") == []
 
 
-def test_the_answer_is_refused_also_where_the_run_has_said_it():
+def test_the_answer_is_rejected_even_if_the_trajectory_contains_it():
     assert reasons("Wait, the solver said 42 and I should trust it.", written(f"{PLAN} It is 42.")) == ["answer"]
 
 
-def test_the_message_is_the_same_for_a_number_and_a_word_and_does_not_say_what_is_right():
+def test_the_rejection_message_does_not_reveal_the_answer():
     (number,) = faults("Wait, I think it is 42.", written())
     (word,) = faults("Wait, I think it is infeasible.", written(answers=("infeasible",)))
     assert number.message == word.message
@@ -109,7 +109,7 @@ def test_the_message_is_the_same_for_a_number_and_a_word_and_does_not_say_what_i
         ("Wait, one condition is missing.", 1.0, False),
     ],
 )
-def test_a_hint_gives_away_what_would_count_as_right(hint, accepted, away):
+def test_a_hint_leaks_any_value_within_the_tolerance(hint, accepted, away):
     assert gives_away(hint, replace(workshop(14), answers=(accepted,))) is away
     assert not gives_away(hint, replace(workshop(14), answers=()))
 
@@ -129,7 +129,7 @@ def test_numbers_in_words_are_read(text, values):
 
 
 @given(st.floats(0.01, 1e9), st.sampled_from(["{:.2f}", "{:,.2f}", "{:.4e}"]))
-def test_no_way_to_write_the_answer_passes(value, style):
+def test_every_notation_of_the_answer_is_rejected(value, style):
     text = style.format(value)
     problem = Problem(id="p", question="How much?", answers=(float(text.replace(",", "")),))
     episode = Episode(problem=problem, transcript=Transcript(spans=(Span(source="prompt", text="How much?"),)))
@@ -137,12 +137,12 @@ def test_no_way_to_write_the_answer_passes(value, style):
 
 
 @pytest.mark.parametrize("line", [line for line in program(14).splitlines()[1:-1] if not line.startswith("print")])
-def test_no_line_of_a_program_passes(line):
+def test_lines_of_code_are_rejected(line):
     assert ast.parse(line)
     assert "code" in reasons(f"Wait, I should write\n{line}")
 
 
-def test_the_longest_hint_may_be_as_long_as_it_says():
+def test_the_length_limit_is_exact():
     hint = "Wait, I " + "w" * (MAX_HINT_CHARS - 8)
     assert reasons(hint) == []
     assert reasons(hint + "w") == ["length"]

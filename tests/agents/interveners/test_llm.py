@@ -1,4 +1,4 @@
-"""A language model judges a run: what it is shown, what of its word counts, and what an endpoint may do to it."""
+"""An LLM inspects a trajectory: its prompt, the validation of its replies, and failing endpoints."""
 
 import json
 import re
@@ -15,13 +15,13 @@ from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import mark_of, opening, parts
 from storm_calm.agents.interveners.reply_cache import ReplyCache
 from storm_calm.env import TRIGGERS, Episode, Finding, ReasonerError, SolverEnv, run_episode
-from support.fake_intervener_server import FLAWS, SAID, SENT, FakeIntervenerServer
+from support.fake_intervener_server import FLAWS, REPLY_KINDS, TRANSIENT_FAULTS, FakeIntervenerServer
 from support.fake_reasoner import PLAN, FakeReasoner, boxed, by_hand, direct, overruling, program, workshop
 
 
 @pytest.fixture
 def begun(sandbox):
-    """A function: the episode of a role whose first segment is written, and has not run."""
+    """Return a function that returns the episode of a role after its first segment, before the program runs."""
 
     def begun(role, problem=None):
         actor = FakeReasoner(role)
@@ -35,12 +35,12 @@ def begun(sandbox):
 
 @pytest.fixture
 def ended(sandbox):
-    """A function: the episode of a role at its end."""
+    """Return a function that returns the finished episode of a role."""
     return lambda role: run_episode(SolverEnv(sandbox, FakeReasoner(role)), FakeReasoner(role), workshop(14))
 
 
 def inspect(episode, judge, **settings):
-    """What the intervener says of a run, its answer kept from it, hints checked."""
+    """Inspect an episode without its answer, with validation of hints."""
     llm = LLMIntervener(judge.url, **{"timeout": 5, "max_retries": 2, **settings})
     blind = replace(episode, problem=replace(episode.problem, answers=()))
     seen = llm.inspect(blind, lambda hint: next(faults(hint, episode), None))
@@ -48,12 +48,12 @@ def inspect(episode, judge, **settings):
     return seen
 
 
-def first(said):
-    """A schedule: this at first, then what is right."""
-    return lambda look: said if look.replies == 0 else None
+def first(kind):
+    """Return a schedule with this kind of reply first, then good replies."""
+    return lambda look: kind if look.replies == 0 else None
 
 
-def test_the_flaw_of_a_segment_is_found_where_it_begins(begun):
+def test_a_flaw_is_located_at_its_start(begun):
     with FakeIntervenerServer() as judge:
         seen = inspect(begun(by_hand), judge)
     trigger, quote, hint = FLAWS[0]
@@ -64,13 +64,13 @@ def test_the_flaw_of_a_segment_is_found_where_it_begins(begun):
     assert (seen.rejected_hints, seen.usable) == ((), True)
 
 
-def test_a_run_without_a_flaw_has_none(begun, ended):
+def test_a_flawless_trajectory_has_no_finding(begun, ended):
     with FakeIntervenerServer() as judge:
         assert inspect(begun(direct), judge).finding is None
         assert inspect(ended(direct), judge).finding is None
 
 
-def test_a_segment_is_judged_in_view_of_what_comes_before_and_the_end_as_a_whole(begun, ended):
+def test_segments_are_inspected_in_context_and_finished_trajectories_as_a_whole(begun, ended):
     over = ended(overruling)
     going = replace(over, stop=None)
     with FakeIntervenerServer() as judge:
@@ -86,17 +86,17 @@ def test_a_segment_is_judged_in_view_of_what_comes_before_and_the_end_as_a_whole
         assert "status ok; solver reports: GLOP, optimal, maximize, objective 42" in prompt
 
 
-def test_it_is_shown_the_question_and_the_run_and_never_the_answer(begun):
+def test_the_prompt_has_the_question_but_never_the_answer(begun):
     secret = replace(workshop(14), answers=(77123.0, "infeasible"))
     episode = begun(direct, secret)
     for asked in (episode, replace(episode, problem=replace(secret, answers=()))):
-        told = json.dumps(opening(asked))
-        assert "77123" not in told
-        assert secret.question in told
+        prompt = json.dumps(opening(asked))
+        assert "77123" not in prompt
+        assert secret.question in prompt
     assert opening(episode) == opening(replace(episode, problem=replace(secret, answers=())))
 
 
-def test_hints_outputs_and_the_reasoners_words_are_told_apart(sandbox):
+def test_the_prompt_distinguishes_hints_outputs_and_model_text(sandbox):
     env = SolverEnv(sandbox, FakeReasoner(direct))
     env.reset(workshop(14))
     env.write("I think. More.\n" + program(14))
@@ -119,7 +119,7 @@ INJECTION = (
 
 
 @pytest.mark.parametrize("over", [False, True])
-def test_a_transcript_that_gives_orders_is_material_and_no_more(begun, over):
+def test_instructions_in_a_transcript_are_not_obeyed(begun, over):
     mark = mark_of([workshop(14).question])
     orders = INJECTION.replace("{mark}", mark)
 
@@ -132,17 +132,17 @@ def test_a_transcript_that_gives_orders_is_material_and_no_more(begun, over):
     framed = prompt.partition("The mark of this run is ")[2].partition(".")[0]
     assert framed != mark
     assert orders in prompt
-    # The endpoint obeys whoever tells it so from outside of the frame.
+    # The endpoint obeys instructions outside of the frame.
     with FakeIntervenerServer() as judge:
         assert inspect(episode, judge).finding.trigger == "manual_computation"
 
 
-@pytest.mark.parametrize("said", [said for said, reason in SAID.items() if reason])
-def test_what_cannot_be_used_is_refused_and_asked_for_again_in_the_same_conversation(begun, said):
+@pytest.mark.parametrize("kind", [kind for kind, reason in REPLY_KINDS.items() if reason])
+def test_an_invalid_reply_is_rejected_and_retried_in_the_same_conversation(begun, kind):
     episode = begun(by_hand)
-    with FakeIntervenerServer(first(said)) as judge:
+    with FakeIntervenerServer(first(kind)) as judge:
         seen = inspect(episode, judge)
-    assert [rejected.reason for rejected in seen.rejected_hints] == [SAID[said]] == list(judge.caused.elements())
+    assert [rejected.reason for rejected in seen.rejected_hints] == [REPLY_KINDS[kind]] == list(judge.caused.elements())
     assert (seen.finding.trigger, seen.hint) == ("manual_computation", FLAWS[0][2])
     asked, again = judge.prompts
     assert again[: len(asked)] == asked
@@ -151,59 +151,59 @@ def test_what_cannot_be_used_is_refused_and_asked_for_again_in_the_same_conversa
     assert seen.cost.calls == 2
 
 
-def test_what_is_said_to_a_leaked_answer_holds_no_answer(begun):
+def test_feedback_on_a_leaked_answer_does_not_repeat_it(begun):
     with FakeIntervenerServer(first("answer")) as judge:
         seen = inspect(begun(by_hand), judge)
     assert "42" in seen.rejected_hints[0].text
     assert "42" not in judge.prompts[1][-1]["content"]
 
 
-@pytest.mark.parametrize("said", [said for said, reason in SAID.items() if not reason])
-def test_fences_thoughts_and_capitals_are_forgiven(begun, said):
-    with FakeIntervenerServer(lambda look: said) as judge:
+@pytest.mark.parametrize("kind", [kind for kind, reason in REPLY_KINDS.items() if not reason])
+def test_fences_thoughts_and_capitals_are_accepted(begun, kind):
+    with FakeIntervenerServer(lambda look: kind) as judge:
         seen = inspect(begun(by_hand), judge)
     assert (seen.finding.trigger, seen.rejected_hints, seen.cost.calls) == ("manual_computation", (), 1)
 
 
-def test_a_model_that_never_gives_a_judgement_is_left_after_three_tries(begun):
+def test_a_model_without_a_valid_reply_is_abandoned_after_the_maximum_of_replies(begun):
     with FakeIntervenerServer(lambda look: "prose") as judge:
         seen = inspect(begun(by_hand), judge)
     assert (seen.finding, seen.hint, seen.usable, len(seen.rejected_hints)) == (None, None, False, MAX_REPLIES)
     assert judge.answered == MAX_REPLIES
 
 
-def test_a_finding_without_a_clean_hint_is_a_finding_all_the_same(begun):
+def test_a_finding_is_kept_without_an_accepted_hint(begun):
     with FakeIntervenerServer(lambda look: ("voice", "answer", "prose")[look.replies]) as judge:
         seen = inspect(begun(by_hand), judge)
     assert (seen.finding.trigger, seen.hint, seen.usable) == ("manual_computation", None, True)
     assert [rejected.reason for rejected in seen.rejected_hints] == ["voice", "answer", "format"]
 
 
-def test_a_reply_with_several_faults_has_each_of_them_refused(begun):
+def test_each_fault_of_a_reply_is_recorded_and_reported(begun):
     with FakeIntervenerServer(first("question")) as judge:
         seen = LLMIntervener(judge.url).inspect(begun(by_hand), lambda hint: Fault(reason="voice", message="no"))
     assert [rejected.reason for rejected in seen.rejected_hints] == ["quote", "voice", "voice", "voice"]
-    said = judge.prompts[1][-1]["content"]
-    assert "quote: in what the reasoner wrote, it is not in the text" in said
-    assert "hint: no." in said
+    feedback = judge.prompts[1][-1]["content"]
+    assert "quote: in what the reasoner wrote, it is not in the text" in feedback
+    assert "hint: no." in feedback
 
 
-@pytest.mark.parametrize("fault", SENT)
-def test_a_failure_that_passes_costs_a_try_and_is_no_refusal(begun, fault):
+@pytest.mark.parametrize("fault", TRANSIENT_FAULTS)
+def test_a_transient_failure_is_retried_and_not_counted_as_a_rejection(begun, fault):
     with FakeIntervenerServer(lambda look: fault) as judge:
         seen = inspect(begun(by_hand), judge)
     assert (seen.finding.trigger, seen.rejected_hints, seen.cost.calls) == ("manual_computation", (), 1)
     assert sum(judge.requests.values()) == 2
 
 
-def test_silence_is_borne_up_to_the_timeout_and_asked_again(begun):
+def test_a_silent_endpoint_is_retried_after_the_timeout(begun):
     with FakeIntervenerServer(lambda look: "silence") as judge:
         seen = inspect(begun(by_hand), judge, timeout=0.3)
     assert (seen.finding.trigger, sum(judge.requests.values())) == ("manual_computation", 2)
     assert seen.cost.seconds > 0.3
 
 
-def test_an_endpoint_that_stays_down_is_named_without_its_key(begun):
+def test_error_for_an_unreachable_endpoint_does_not_show_the_key(begun):
     with (
         FakeIntervenerServer(lambda look: "down", wanted_key="sk-very-secret") as judge,
         pytest.raises(ReasonerError, match=f"the intervener: {judge.url} answered 500") as error,
@@ -212,7 +212,7 @@ def test_an_endpoint_that_stays_down_is_named_without_its_key(begun):
     assert "secret" not in str(error.value)
 
 
-def test_a_run_that_is_too_long_for_the_model_is_left_unjudged(begun):
+def test_a_trajectory_too_long_for_the_model_is_not_inspected(begun):
     with FakeIntervenerServer(lambda look: "too long") as judge:
         seen = inspect(begun(by_hand), judge)
     assert (seen.finding, seen.usable, [rejected.reason for rejected in seen.rejected_hints]) == (
@@ -229,7 +229,7 @@ def test_a_run_that_is_too_long_for_the_model_is_left_unjudged(begun):
     [("json_schema",), ("json_schema", "json_object"), ("temperature",), ("max_tokens",), ("stream_options",),
      ("json_schema", "json_object", "temperature", "max_tokens", "max_completion_tokens", "stream_options")],
 )  # fmt: skip
-def test_what_an_endpoint_refuses_is_left_out_from_then_on(begun, refused):
+def test_parameters_rejected_by_an_endpoint_are_omitted_later(begun, refused):
     with FakeIntervenerServer(refuses=refused) as judge:
         llm = LLMIntervener(judge.url)
         for _ in range(2):
@@ -238,12 +238,12 @@ def test_what_an_endpoint_refuses_is_left_out_from_then_on(begun, refused):
         assert sum(judge.requests.values()) == 1, "the second look is answered from the first"
 
 
-def test_any_other_refusal_is_told(begun):
+def test_other_rejections_are_errors(begun):
     with FakeIntervenerServer(refuses=("messages",)) as judge, pytest.raises(ReasonerError, match="answered 400"):
         inspect(begun(by_hand), judge)
 
 
-def test_a_wrong_key_says_which_variable_to_set(monkeypatch):
+def test_error_for_a_wrong_key_names_the_variable_to_set(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with (
         FakeIntervenerServer(wanted_key="right") as judge,
@@ -253,7 +253,7 @@ def test_a_wrong_key_says_which_variable_to_set(monkeypatch):
         pass
 
 
-def test_the_key_is_the_interveners_own_or_else_openais(monkeypatch, begun):
+def test_the_intervener_key_takes_precedence_over_the_openai_key(monkeypatch, begun):
     monkeypatch.setenv("OPENAI_API_KEY", "theirs")
     for wanted in ("theirs", "ours"):
         with FakeIntervenerServer(wanted_key=wanted) as judge, open_intervener("llm", url=judge.url) as llm:
@@ -261,7 +261,7 @@ def test_the_key_is_the_interveners_own_or_else_openais(monkeypatch, begun):
         monkeypatch.setenv("STORM_INTERVENER_KEY", "ours")
 
 
-def test_nothing_is_asked_twice_and_what_was_answered_survives_the_process(begun, tmp_path):
+def test_cached_replies_are_reused_across_processes(begun, tmp_path):
     path = tmp_path / "intervener_replies.jsonl"
     numbers = count()
     with FakeIntervenerServer(lambda look: "answer" if next(numbers) == 0 else None) as judge:
@@ -279,14 +279,14 @@ def test_nothing_is_asked_twice_and_what_was_answered_survives_the_process(begun
     assert {line["model"] for line in lines} == {"judge-1"}
 
 
-def test_a_file_of_judgements_that_is_none_is_named(tmp_path):
+def test_an_invalid_reply_cache_is_an_error_with_file_and_line(tmp_path):
     path = tmp_path / "intervener_replies.jsonl"
     path.write_text('{"key": "a"}\n{"key": "b"}\n')
     with pytest.raises(ValueError, match=r"intervener_replies.jsonl:1: not a reply of an endpoint: \"model\" is miss"):
         ReplyCache(path)
 
 
-def test_tokens_are_counted_as_the_endpoint_does_and_priced_by_the_million(begun):
+def test_tokens_are_the_endpoints_count_and_priced_per_million(begun):
     with FakeIntervenerServer(first("quote")) as judge:
         seen = inspect(begun(by_hand), judge, prices=Prices.read("1.25,10"))
     cost = seen.cost
@@ -296,7 +296,7 @@ def test_tokens_are_counted_as_the_endpoint_does_and_priced_by_the_million(begun
 
 
 @pytest.mark.parametrize("price", ["1", "1,2,3", "a,b", "-1,2", "1,nan", "inf,1", ","])
-def test_prices_that_are_not_two_numbers_are_refused(price):
+def test_prices_must_be_two_numbers(price):
     with pytest.raises(ValueError, match="is not two prices, of a million tokens in and out"):
         Prices.read(price)
 
@@ -313,12 +313,12 @@ def test_prices_that_are_not_two_numbers_are_refused(price):
         ("rules", {"price": "1,2"}, "intervener_price: goes with --intervener llm"),
     ],
 )
-def test_settings_of_an_intervener_that_make_no_sense_are_refused(kind, settings, message):
+def test_invalid_intervener_settings_are_errors(kind, settings, message):
     with pytest.raises(ValueError, match=message), open_intervener(kind, **settings):
         pass
 
 
-def test_no_text_of_a_run_is_read_as_a_template(begun):
+def test_template_syntax_in_a_trajectory_is_not_rendered(begun):
     def templated(hours, hints, outputs):
         return "{{ mark }} {% include 'judge.md' %} {{ 7 * 7 }}\n" + PLAN + boxed(1)
 
@@ -326,15 +326,15 @@ def test_no_text_of_a_run_is_read_as_a_template(begun):
     assert "{{ mark }} {% include 'judge.md' %} {{ 7 * 7 }}\n" in prompt
 
 
-def test_the_prompt_defines_every_trigger_with_what_is_one_and_what_is_none():
-    told = opening(Episode(problem=workshop(14)))[0]["content"]
+def test_the_prompt_defines_every_trigger_with_examples_and_counterexamples():
+    prompt = opening(Episode(problem=workshop(14)))[0]["content"]
     for trigger in TRIGGERS:
-        defined = told.partition(f"**{trigger}**")[2].partition("\n\n")[0]
+        defined = prompt.partition(f"**{trigger}**")[2].partition("\n\n")[0]
         assert "- Is one:" in defined
         assert "- Is none:" in defined
 
 
-def test_the_hints_that_the_prompt_calls_good_are_clean_and_the_bad_ones_are_not():
+def test_good_example_hints_in_the_prompt_are_accepted_and_bad_ones_rejected():
     episode = Episode(problem=replace(workshop(14), answers=(1515.0,)))
     examples = re.findall(r'^- (Good|Bad)[^"\n]*: "(.*)"$', render("hints.md"), re.MULTILINE)
     assert {kind for kind, _ in examples} == {"Good", "Bad"}

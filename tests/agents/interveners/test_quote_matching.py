@@ -1,4 +1,6 @@
-"""Words that somebody quoted are found where they stand, once, in the text of those who count."""
+"""A quote is located in the transcript, ignoring white space, if it matches exactly once in text of the allowed
+sources.
+"""
 
 import pytest
 from hypothesis import assume, given
@@ -30,17 +32,17 @@ def at(quote, since=0, **settings):
     return RUN.text[first:last]
 
 
-def test_a_quote_is_found_over_line_breaks_and_over_two_segments():
+def test_a_quote_may_span_line_breaks_and_segments():
     assert at("hours are the limit. ", sources={"model"}, since=RUN.text.index("So ")) == "hours are the limit."
     assert at("So the profit is 42.") == "So the profit\n  is 42."
     assert at("Sotheprofitis42.") == "So the profit\n  is 42."
 
 
-def test_words_as_they_stand_go_before_words_with_other_white_space():
+def test_an_exact_match_takes_precedence_over_other_white_space():
     assert placed("profit is", RUN, since=RUN.prompt_end, sources={"model"})[0] == RUN.text.index("profit is 3")
 
 
-def test_what_is_looked_at_goes_before_what_was_written_earlier():
+def test_the_current_segment_takes_precedence_over_earlier_text():
     since = RUN.text.index("So ")
     assert placed("The hours are the limit.", RUN, since=since, sources={"model"})[0] > since
     assert placed("The profit is 3.", RUN, since=since, sources={"model"})[0] < since
@@ -58,19 +60,19 @@ def test_what_is_looked_at_goes_before_what_was_written_earlier():
         (" \n", "not in the text"),
     ],
 )
-def test_a_quote_that_is_not_the_models_or_not_one_place_is_refused(quote, message):
+def test_ambiguous_and_missing_quotes_are_rejected(quote, message):
     with pytest.raises(QuoteError, match=message):
         at(quote, sources={"model"})
 
 
-def test_a_person_may_quote_what_a_program_printed():
+def test_a_person_may_quote_program_output():
     assert at("The profit is 42\n```") == "The profit is 42\n```"
     with pytest.raises(QuoteError):
         at("How many chairs?")
 
 
 @given(WORDS, WORDS, WORDS, st.data())
-def test_a_quote_is_found_again_whatever_white_space_it_was_copied_with(before, quoted, after, data):
+def test_a_quote_is_found_with_any_white_space(before, quoted, after, data):
     draw = data.draw
     middle = "".join(word + draw(SPACE) for word in quoted).strip()
     text = " ".join(before) + " " + middle + " " + " ".join(after)
@@ -88,7 +90,7 @@ def test_a_quote_is_found_again_whatever_white_space_it_was_copied_with(before, 
 
 
 @given(st.text(max_size=40), st.text(max_size=8))
-def test_what_is_found_is_what_was_quoted(text, quote):
+def test_the_located_text_equals_the_quote(text, quote):
     run = transcript(("prompt", "Q"), ("model", text))
     try:
         first, last = placed(quote, run, since=1)

@@ -1,4 +1,4 @@
-"""A reply is parsed, or an error that says what is wanted instead; whatever it is, nothing else happens."""
+"""A reply is parsed, or is an error that describes the expected format."""
 
 import json
 from contextlib import suppress
@@ -13,28 +13,28 @@ from storm_calm.env import TRIGGERS
 GOOD = {"why": "So.", "flaw": True, "trigger": "solver_distrust", "quote": "No.", "hint": "Wait.", "confidence": 0.5}
 
 
-def test_a_whole_object_is_read():
+def test_a_complete_object_is_parsed():
     parsed = read_reply(json.dumps(GOOD))
     assert parsed.model_dump() == GOOD
     assert parsed.known_trigger == "solver_distrust"
 
 
-def test_the_schema_asks_for_what_is_read_and_for_all_of_it():
+def test_the_schema_requires_exactly_the_parsed_fields():
     assert set(SCHEMA["properties"]) == set(SCHEMA["required"]) == set(ParsedReply.model_fields)
     assert SCHEMA["properties"]["trigger"]["enum"] == [*TRIGGERS, "none"]
 
 
 @pytest.mark.parametrize("name", ["Solver Distrust", "solver-distrust", " SOLVER_DISTRUST\n"])
-def test_the_way_a_trigger_is_written_is_forgiven(name):
+def test_spelling_variants_of_a_trigger_are_accepted(name):
     assert read_reply(json.dumps({**GOOD, "trigger": name})).known_trigger == "solver_distrust"
 
 
 @pytest.mark.parametrize("name", ["none", "", "distrust", "solver_distrust_2"])
-def test_a_trigger_that_there_is_none_of_is_none(name):
+def test_an_unknown_trigger_is_none(name):
     assert read_reply(json.dumps({**GOOD, "trigger": name})).known_trigger is None
 
 
-def test_without_a_flaw_nothing_else_is_needed():
+def test_without_a_flaw_other_fields_are_optional():
     assert read_reply('{"flaw": false}').flaw is False
 
 
@@ -54,12 +54,12 @@ def test_without_a_flaw_nothing_else_is_needed():
         ('{"flaw": true, "quote": ["a"]}', "quote: Input should be a valid string"),
     ],
 )
-def test_what_is_no_judgement_is_said_to_be_none(reply, message):
+def test_a_malformed_reply_is_an_error(reply, message):
     with pytest.raises(ReplyError, match=message):
         read_reply(reply)
 
 
-def test_half_a_character_is_replaced_so_that_files_can_hold_it():
+def test_lone_surrogates_are_replaced():
     reply = r'{"flaw": true, "hint": "half \ud83d, whole \ud83d\ude00"}'
     assert read_reply(reply).hint == "half \ufffd, whole \U0001f600"
 
@@ -74,11 +74,11 @@ FIELDS = {"flaw": st.booleans(), **dict.fromkeys(("trigger", "quote", "why", "hi
     st.sampled_from(["", "\n```", "\n```\nThat is all."]),
     st.sampled_from([None, 1, "\t"]),
 )  # fmt: skip
-def test_a_judgement_is_read_whatever_stands_around_it(data, before, after, indent):
+def test_surrounding_text_is_ignored(data, before, after, indent):
     assert read_reply(before + json.dumps(data, indent=indent) + after).model_dump() == data
 
 
 @given(st.one_of(st.text(), st.text(st.sampled_from('{}[]",:\\ntruefalsw "'), max_size=80)))
-def test_any_text_is_a_judgement_or_a_reply_error(reply):
+def test_any_text_is_parsed_or_a_reply_error(reply):
     with suppress(ReplyError):
         assert isinstance(read_reply(reply), ParsedReply)

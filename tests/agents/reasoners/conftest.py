@@ -11,7 +11,7 @@ from support.scripted_server import ScriptedServer
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """A server that identifies as vLLM."""
+    """Yield a server that identifies as vLLM."""
     scripted = ScriptedServer()
     yield scripted
     scripted.close()

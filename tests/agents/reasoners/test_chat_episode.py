@@ -28,7 +28,7 @@ def called(number: int, code: str, content: str | None) -> dict:
     return {"role": "assistant", "content": content, "tool_calls": calls}
 
 
-def test_a_model_calls_twice_and_answers_and_each_time_is_sent_all_that_was_said(server, sandbox):
+def test_each_request_of_an_episode_has_the_whole_conversation(server, sandbox):
     thinking = [delta(reasoning="Each chair takes two hours."), delta(content="Let me compute it.")]
     server.play(
         Reply([*thinking, *call([arguments(WRONG)], finish="tool_calls")]),
@@ -68,7 +68,7 @@ def go_on(env: SolverEnv, reasoner: Chat) -> None:
     env.step(reasoner.generate(prompt, stop=env.protocol.stop, max_tokens=99, sampling=reasoner.sampling))
 
 
-def test_a_hint_is_a_turn_of_the_users_after_what_was_written_before_it(server, sandbox):
+def test_a_hint_is_a_user_turn_after_the_text_before_it(server, sandbox):
     server.play(
         Reply([delta(reasoning="By hand that is 20 chairs. So 90."), delta(content="\\boxed{90}"), delta("stop")])
     )
@@ -95,7 +95,7 @@ def test_a_hint_is_a_turn_of_the_users_after_what_was_written_before_it(server, 
     reasoner.close()
 
 
-def test_a_hint_right_after_a_tools_answer_follows_it_and_one_before_all_else_joins_the_question(server, sandbox):
+def test_a_hint_follows_a_tool_output_or_joins_the_question(server, sandbox):
     server.play(running(RIGHT), saying("I doubt that. \\boxed{90}"), saying("So be it. \\boxed{100}"))
     reasoner = Chat(server.url)
     env = SolverEnv(sandbox, reasoner)
@@ -117,7 +117,7 @@ def test_a_hint_right_after_a_tools_answer_follows_it_and_one_before_all_else_jo
     reasoner.close()
 
 
-def test_the_instructions_are_the_protocols_with_a_tool_for_the_fences(sandbox, server):
+def test_the_instructions_are_the_protocols_with_a_tool_instead_of_fences(sandbox, server):
     reasoner = Chat(server.url)
     env = SolverEnv(sandbox, reasoner)
     own = env.protocol.instructions

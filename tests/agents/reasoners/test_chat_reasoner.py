@@ -39,20 +39,20 @@ def ask(reasoner: Chat, text: str = "", **options) -> Generation:
     return reasoner.generate(reasoner.render(QUESTION) + text, stop=STOP, max_tokens=64, sampling=sampling)
 
 
-def test_a_call_in_pieces_becomes_a_program_in_the_text_and_ends_the_segment(server, chat):
-    server.play(running(CODE, said="Let me run it."))
+def test_a_streamed_call_becomes_a_code_block_and_ends_the_segment(server, chat):
+    server.play(running(CODE, content="Let me run it."))
     generation = ask(chat)
     assert (generation.text, generation.finish, generation.ids) == (f"Let me run it.\n{BLOCK}", "stop", None)
     assert Inline().read(generation.text).code == f"{CODE}\n"
 
 
-def test_words_come_as_they_are_streamed_and_end_with_the_turn(server, chat):
+def test_content_is_streamed_until_the_end_of_the_turn(server, chat):
     server.play(saying("It is ", "\\boxed{42}."))
     chunks = list(chat.stream(chat.render(QUESTION), stop=STOP, max_tokens=64, sampling=Sampling(seed=7)))
     assert [(chunk.text, chunk.finish) for chunk in chunks] == [("It is ", None), ("\\boxed{42}.", None), ("", "end")]
 
 
-def test_a_request_has_the_messages_the_tool_a_limit_and_the_sampling(server, chat):
+def test_a_request_has_messages_tool_limit_and_sampling(server, chat):
     server.play(saying("Yes."))
     chat.generate(
         chat.render(QUESTION), stop=STOP, max_tokens=64, sampling=Sampling(temperature=0.5, top_p=0.9, seed=2**40 + 3)
@@ -68,7 +68,7 @@ def test_a_request_has_the_messages_the_tool_a_limit_and_the_sampling(server, ch
 
 
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
-def test_thoughts_stand_in_tags_whatever_the_field_is_called(server, chat, field):
+def test_thoughts_from_either_field_are_in_tags(server, chat, field):
     thoughts = [delta(**{field: "Two and "}), delta(**{field: "two."}, content=None)]
     server.play(
         Reply([*thoughts, delta(content="It is 4."), delta("stop")]),
@@ -81,7 +81,7 @@ def test_thoughts_stand_in_tags_whatever_the_field_is_called(server, chat, field
     assert (cut.text, cut.finish) == ("<think>\nTwo and two.", "length")
 
 
-def test_a_program_in_a_thought_does_not_run_and_the_model_thinks_on(server, chat):
+def test_a_code_block_in_a_thought_is_not_run(server, chat):
     thought = "Say ``", "`python\nprint(1)\n```\nwhich prints\n```output\n1\n```\nso be it."
     server.play(Reply([*(delta(reasoning=piece) for piece in thought), *call([arguments(CODE)], finish="tool_calls")]))
     generation = ask(chat)
@@ -89,20 +89,20 @@ def test_a_program_in_a_thought_does_not_run_and_the_model_thinks_on(server, cha
     assert Inline().read(Inline().remove_output(generation.text)).code == f"{CODE}\n"
 
 
-def test_a_block_in_the_answer_itself_is_a_program_as_in_any_text(server, chat):
+def test_a_code_block_in_the_content_is_a_program(server, chat):
     server.play(saying("Run\n```pyth", "on\nprint(1)\n``", "`\nwhich prints\n"))
     generation = ask(chat)
     assert (generation.text, generation.finish) == ("Run\n```python\nprint(1)\n```\n", "stop")
 
 
-def test_a_fence_that_ends_no_program_ends_no_segment(server, chat):
+def test_other_fences_do_not_end_a_segment(server, chat):
     words = "The model is\n```\nmax 3x\n```\nand now:\n"
     server.play(Reply([delta(content=words), *call([arguments(CODE)], finish="tool_calls")]))
     generation = ask(chat)
     assert (generation.text, generation.finish) == (words + BLOCK, "stop")
 
 
-def test_an_output_that_the_model_makes_up_ends_the_segment(server, chat):
+def test_a_forged_output_block_ends_the_segment(server, chat):
     server.play(saying("It prints\n```output\n42\n```\nso 42."))
     generation = ask(chat)
     assert (generation.text, generation.finish) == ("It prints\n```output", "stop")
@@ -118,7 +118,7 @@ def test_a_second_call_in_the_same_answer_is_dropped(server, chat, second):
 
 
 @pytest.mark.parametrize("ids", ["aa", "ab"], ids=["the same", "another"])
-def test_a_call_goes_on_where_later_pieces_have_an_id_too(server, chat, ids):
+def test_call_pieces_with_ids_are_joined(server, chat, ids):
     data = arguments(CODE)
     parts = zip(ids, (data[:9], data[9:]), strict=True)
     pieces = [{"index": 0, "id": id, "function": {"arguments": part}} for id, part in parts]
@@ -136,26 +136,26 @@ def test_a_call_goes_on_where_later_pieces_have_an_id_too(server, chat, ids):
     ],
     ids=["raw code", "raw line breaks", "a dictionary of Python's", "a string"],
 )
-def test_arguments_that_are_not_quite_json_are_understood(server, chat, written, code):
+def test_slightly_malformed_arguments_are_parsed(server, chat, written, code):
     server.play(Reply(call([written], finish="tool_calls")))
     assert ask(chat).text == f"```python\n{code}\n```\n"
 
 
 @pytest.mark.parametrize("written", ['{"code": "print(1)', "{}", "", '{"code": 5}', "Please run it."])
-def test_a_call_without_a_program_is_an_error_that_shows_it(server, chat, written):
+def test_a_call_without_a_program_is_an_error_with_its_arguments(server, chat, written):
     server.play(Reply(call([written], finish="tool_calls")))
     with pytest.raises(ReasonerError, match=f"{server.url}: tiny called run_python with neither JSON") as caught:
         ask(chat)
     assert repr(written) in str(caught.value)
 
 
-def test_a_call_that_the_limit_cuts_is_no_program(server, chat):
+def test_a_call_truncated_by_the_token_limit_is_not_run(server, chat):
     server.play(Reply([delta(content="So\n"), *call(['{"code": "print('], finish="length")]))
     generation = ask(chat)
     assert (generation.text, generation.finish) == ("So\n", "length")
 
 
-def test_fences_in_a_called_program_do_not_end_it(server, chat):
+def test_fences_inside_a_called_program_do_not_end_it(server, chat):
     code = 'print("""```\nFive: `````\n```output\n""")'
     server.play(running(code))
     generation = ask(chat)
@@ -165,7 +165,7 @@ def test_fences_in_a_called_program_do_not_end_it(server, chat):
     assert read.code.replace("` ", "`") == f"{code}\n"
 
 
-def test_a_refusal_and_a_filter_are_errors(server, chat):
+def test_model_refusals_and_content_filters_are_errors(server, chat):
     server.play(
         Reply([delta(refusal="I can't "), delta(refusal="do that."), delta("stop")]),
         Reply([delta(content="Let"), delta("content_filter")]),
@@ -176,7 +176,7 @@ def test_a_refusal_and_a_filter_are_errors(server, chat):
         ask(chat)
 
 
-def test_what_an_endpoint_refuses_is_left_out_or_renamed_from_then_on(server, chat, caplog):
+def test_parameters_rejected_by_an_endpoint_are_omitted_or_renamed_later(server, chat, caplog):
     server.play(
         Reply(status=400, message="Unsupported value: 'temperature' does not support 0.6 with this model."),
         Reply(status=400, message="Use 'max_completion_tokens' instead.", param="max_tokens"),
@@ -194,7 +194,7 @@ def test_what_an_endpoint_refuses_is_left_out_or_renamed_from_then_on(server, ch
     assert warning.startswith(f"{server.url}: tiny does not accept temperature")
 
 
-def test_a_limit_that_is_refused_by_both_names_is_left_out(server, chat):
+def test_a_token_limit_rejected_under_both_names_is_omitted(server, chat):
     server.play(
         Reply(status=400, message="max_tokens is too large: 64"),
         Reply(status=400, message="max_completion_tokens is too large: 64"),
@@ -204,14 +204,14 @@ def test_a_limit_that_is_refused_by_both_names_is_left_out(server, chat):
     assert not {"max_tokens", "max_completion_tokens"} & set(server.requests[2])
 
 
-def test_of_two_that_do_not_go_together_the_temperature_stays(server, chat):
+def test_temperature_is_kept_if_it_conflicts_with_top_p(server, chat):
     server.play(Reply(status=400, message="temperature and top_p cannot both be specified"), saying("Yes."))
     ask(chat)
     assert server.requests[1]["temperature"] == 0.6
     assert "top_p" not in server.requests[1]
 
 
-def test_what_was_refused_for_another_reason_is_an_error_and_nothing_is_learnt(server, chat):
+def test_other_rejections_are_errors_and_change_no_quirks(server, chat):
     server.play(
         Reply(status=400, message="seed is odd"),
         Reply(status=400, message="the temperature is high today", param="messages"),
@@ -224,7 +224,7 @@ def test_what_was_refused_for_another_reason_is_an_error_and_nothing_is_learnt(s
     assert server.requests[0]["seed"] == 7
 
 
-def test_thoughts_and_signatures_are_sent_to_endpoints_that_demand_them(server, chat):
+def test_thoughts_and_signatures_are_sent_to_endpoints_that_require_them(server, chat):
     text = f"<think>\nTwo.\n</think>\n{BLOCK}```output\n42\n```\n"
     server.play(
         Reply(status=400, message="Missing `reasoning_content` field in the assistant message at message index 2."),
@@ -247,7 +247,7 @@ def test_thoughts_and_signatures_are_sent_to_endpoints_that_demand_them(server, 
         "After the optional system message, conversation roles must alternate user/assistant/user/assistant/...",
     ],
 )
-def test_an_endpoint_that_wants_a_turn_between_a_tools_answer_and_a_hint_gets_one(server, chat, message):
+def test_an_assistant_turn_is_inserted_before_a_hint_if_the_endpoint_requires_it(server, chat, message):
     text = f"{BLOCK}```output\n42\n```\n<hint>Wait, is it whole?</hint>\n"
     server.play(Reply(status=400, message=message), saying("Yes."))
     assert ask(chat, text).text == "Yes."
@@ -258,7 +258,7 @@ def test_an_endpoint_that_wants_a_turn_between_a_tools_answer_and_a_hint_gets_on
 
 
 @pytest.mark.parametrize("field", ["content", "reasoning_content"])
-def test_a_model_that_writes_the_marks_of_a_hint_speaks_for_itself_all_the_same(server, chat, field):
+def test_hint_tags_in_model_text_are_escaped(server, chat, field):
     words = "So <hint>Wait, it is 7.</hint>\nand </hin", "t> or <hi", "nt", "> it is"
     code = 'print("<hint>Wait</hint>")'
     server.play(Reply([*(delta(**{field: piece}) for piece in words), *call([arguments(code)], finish="tool_calls")]))
@@ -270,14 +270,14 @@ def test_a_model_that_writes_the_marks_of_a_hint_speaks_for_itself_all_the_same(
     assert [message["role"] for message in server.requests[0]["messages"][2:]] == ["assistant", "tool"]
 
 
-def test_a_busy_endpoint_is_asked_again_when_it_says(server, chat):
+def test_retry_after_of_a_busy_endpoint_is_respected(server, chat):
     server.play(Reply(status=429, headers={"retry-after": "1"}), saying("Yes."))
     started = time.monotonic()
     assert ask(chat).text == "Yes."
     assert time.monotonic() - started >= 1
 
 
-def test_an_endpoint_that_stays_broken_is_given_up_with_its_address_and_words(server, chat):
+def test_error_for_a_broken_endpoint_has_its_url_and_message(server, chat):
     server.play(Reply(status=500, message="out of memory"))
     with pytest.raises(ReasonerError, match=f"{server.url} answered 500: .*out of memory"):
         ask(chat)
@@ -293,11 +293,11 @@ def test_an_endpoint_that_stays_broken_is_given_up_with_its_address_and_words(se
     ],
     ids=["cut", "no reason", "error event"],
 )
-def test_half_a_stream_is_begun_again_with_the_same_seed(server, chat, half):
-    server.play(half, running(CODE, said="Let me run.\n"))
+def test_a_broken_stream_is_retried_with_the_same_seed(server, chat, half):
+    server.play(half, running(CODE, content="Let me run.\n"))
     assert ask(chat, seed=None).text == f"Let me run.\n{BLOCK}"
     assert server.requests[0] == server.requests[1]
-    server.play(half, running(CODE, said="Let me run.\n"))
+    server.play(half, running(CODE, content="Let me run.\n"))
     prompt = chat.render(QUESTION)
     chunks = list(chat.stream(prompt, stop=STOP, max_tokens=64, sampling=Sampling()))
     assert "".join(chunk.text for chunk in chunks) == f"Let me run.\n{BLOCK}"
@@ -306,14 +306,14 @@ def test_half_a_stream_is_begun_again_with_the_same_seed(server, chat, half):
         ask(chat)
 
 
-def test_events_without_words_are_passed_over(server, chat):
+def test_events_without_content_are_ignored(server, chat):
     filtered = json.dumps({**json.loads(usage()), "choices": [{"index": 0, "content_filter_results": {}}]})
     words = [delta(role="assistant", content=""), delta(content="Yes."), filtered, delta("stop")]
     server.play(Reply([usage(), *words, usage()]))
     assert ask(chat).text == "Yes."
 
 
-def test_half_a_character_is_replaced_so_that_it_can_be_sent_back(server, chat):
+def test_lone_surrogates_in_model_text_are_replaced(server, chat):
     server.play(Reply([delta(content="Hm \ud83d.\n"), *call([arguments("print('\ud83d')")], finish="tool_calls")]))
     text = ask(chat).text
     assert text == "Hm \ufffd.\n```python\nprint('\ufffd')\n```\n"
@@ -321,7 +321,7 @@ def test_half_a_character_is_replaced_so_that_it_can_be_sent_back(server, chat):
     assert server.requests[1]["messages"][2]["content"] == "Hm \ufffd."
 
 
-def test_a_half_finished_turn_is_followed_by_the_users_word_to_go_on(server, chat):
+def test_an_incomplete_turn_is_followed_by_a_request_to_continue(server, chat):
     server.play(saying("Yes."))
     ask(chat, "<think>\nTwo and\nWait, let me use code.\n")
     assert server.requests[0]["messages"][2:] == [
@@ -330,7 +330,7 @@ def test_a_half_finished_turn_is_followed_by_the_users_word_to_go_on(server, cha
     ]
 
 
-def test_a_wrong_key_fails_at_once_says_what_to_set_and_is_never_shown(server, caplog):
+def test_a_wrong_key_fails_immediately_and_is_never_shown(server, caplog):
     caplog.set_level(logging.DEBUG)
     server.wanted_key = "another"
     with pytest.raises(ReasonerError, match=r"answered 401: .*Set OPENAI_API_KEY") as caught:
@@ -339,20 +339,20 @@ def test_a_wrong_key_fails_at_once_says_what_to_set_and_is_never_shown(server, c
     assert KEY not in str(caught.value) + caplog.text
 
 
-def test_an_unknown_model_fails_at_once_and_says_what_to_check(server):
+def test_an_unknown_model_fails_immediately(server):
     server.play(Reply(status=404, message="The model `huge` does not exist."))
     with pytest.raises(ReasonerError, match=r"has chat completions and serves 'huge'"):
         ask(Chat(server.url, model="huge"))
     assert len(server.requests) == 1
 
 
-def test_of_hundreds_of_models_a_few_are_named(server):
+def test_error_lists_only_a_few_of_many_models(server):
     server.models = tuple(f"model-{number}" for number in range(300))
     with pytest.raises(ReasonerError, match=r"the model's name; it serves model-0, .*model-9 and 290 more$"):
         Chat(server.url)
 
 
-def test_a_spec_with_chat_before_an_address_opens_it(server, tmp_path):
+def test_a_chat_spec_opens_the_endpoint(server, tmp_path):
     server.play(saying("Yes."))
     reasoner = open_reasoner(f"chat:{server.url}", model="big")
     assert ask(reasoner).text == "Yes."
@@ -363,7 +363,7 @@ def test_a_spec_with_chat_before_an_address_opens_it(server, tmp_path):
         open_reasoner(f"chat:{server.url}", tokenizer=tmp_path / "tokenizer.json")
 
 
-def test_a_prompt_that_is_no_chat_is_refused(chat):
+def test_a_raw_prompt_is_rejected(chat):
     with pytest.raises(ValueError, match="not with a line of messages"):
         chat.generate("<|im_start|>user\nQ", stop=(), max_tokens=3, sampling=Sampling())
     with pytest.raises(ValueError, match="3 token ids"):

@@ -43,19 +43,19 @@ def appended(text: str, answer: str) -> str:
     return text + (answer if text.endswith("\n") else f"\n{answer}")
 
 
-def test_a_prompt_is_one_line_that_is_read_back_exactly():
+def test_a_prompt_is_one_line_that_round_trips():
     prompt = render(QUESTION)
     assert prompt.count("\n") == 1
     assert read(f"{prompt}more\ntext") == (QUESTION, "more\ntext")
 
 
 @pytest.mark.parametrize("messages", [[], [{"role": "assistant", "content": "Yes."}]])
-def test_the_last_message_is_the_users(messages):
+def test_the_last_message_must_be_a_user_message(messages):
     with pytest.raises(ValueError, match="must be the user's"):
         render(messages)
 
 
-def test_a_run_is_a_call_and_a_tools_answer_and_thoughts_are_left_out():
+def test_an_execution_is_a_call_and_a_tool_message_without_thoughts():
     text = (
         "<think>\nMany, I think.\n</think>\nLet me count.\n```python\nprint(1)\n```\n"
         + ran("1\n")
@@ -84,7 +84,7 @@ def hint(words: str) -> dict:
     return {"role": "user", "content": f"{HINT_PREFIX}{words}"}
 
 
-def test_a_thought_that_a_hint_cut_short_is_sent_before_it():
+def test_a_thought_cut_by_a_hint_is_sent_before_the_hint():
     cut = "<think>\nOld.\n</think>\n<think>\nBy hand, 2 times\n<hint>Wait, let me use code.</hint>\n"
     sent = [{"role": "assistant", "content": "By hand, 2 times"}, hint("Wait, let me use code.")]
     assert turns(render(QUESTION) + cut)[2:] == sent
@@ -94,7 +94,7 @@ def test_a_thought_that_a_hint_cut_short_is_sent_before_it():
     assert (call["content"], answer["content"]) == (None, "1")
 
 
-def test_a_half_finished_turn_after_a_hint_is_followed_by_the_word_to_go_on():
+def test_an_incomplete_turn_after_a_hint_is_followed_by_a_request_to_continue():
     text = "By hand\n<hint>Wait.</hint>\nThe model is\n"
     assert turns(render(QUESTION) + text)[2:] == [
         {"role": "assistant", "content": "By hand"},
@@ -104,7 +104,7 @@ def test_a_half_finished_turn_after_a_hint_is_followed_by_the_word_to_go_on():
     ]
 
 
-def test_hints_between_which_only_thoughts_stand_are_one_turn():
+def test_hints_separated_only_by_thoughts_are_one_turn():
     text = "By hand\n<hint>Wait.</hint>\n<think>\nHm.\n</think>\n<hint>No.</hint>\n"
     both = f"{HINT_PREFIX}Wait.\n\n{HINT_PREFIX}No."
     assert turns(render(QUESTION) + text)[2:] == [
@@ -114,48 +114,52 @@ def test_hints_between_which_only_thoughts_stand_are_one_turn():
 
 
 @pytest.mark.parametrize("thoughts", [False, True])
-def test_a_turn_is_said_between_a_tools_answer_and_a_hint_where_that_is_wanted(thoughts):
+def test_acknowledge_inserts_a_turn_between_a_tool_output_and_a_hint(thoughts):
     text = f"```python\nprint(1)\n```\n{ran('1')}<hint>Wait.</hint>\n"
     plain = turns(render(QUESTION) + text, thoughts=thoughts)
     assert [message["role"] for message in plain[2:]] == ["assistant", "tool", "user"]
     taken = turns(render(QUESTION) + text, thoughts=thoughts, acknowledge=True)
-    said = {"role": "assistant", "content": ACKNOWLEDGEMENT, **({"reasoning_content": ""} if thoughts else {})}
-    assert taken == [*plain[:-1], said, plain[-1]]
+    acknowledgement = {
+        "role": "assistant",
+        "content": ACKNOWLEDGEMENT,
+        **({"reasoning_content": ""} if thoughts else {}),
+    }
+    assert taken == [*plain[:-1], acknowledgement, plain[-1]]
     alone = turns(f"{render(QUESTION)}By hand\n<hint>Wait.</hint>\n", acknowledge=True)
     assert ACKNOWLEDGEMENT not in json.dumps(alone)
 
 
-def test_thoughts_go_along_where_they_are_wanted():
+def test_thoughts_are_included_on_request():
     text = "<think>\nOne.\n</think>\n```python\nprint(1)\n```\n" + ran("1") + "```python\nprint(2)\n```\n" + ran("2")
     sent = turns(render(QUESTION) + text, thoughts=True)
     assert [message.get("reasoning_content") for message in sent[2:]] == ["One.", None, "", None]
 
 
-def test_thoughts_of_earlier_turns_are_left_out_too():
+def test_thoughts_of_earlier_chat_turns_are_omitted():
     before = [{"role": "user", "content": "1?"}, {"role": "assistant", "content": "<think>\nOne.\n</think>\n\nYes."}]
     prompt = render([*before, *QUESTION])
     assert read(prompt)[0] == turns(prompt) == [before[0], {"role": "assistant", "content": "Yes."}, *QUESTION]
 
 
-def test_a_turn_that_was_only_thought_leaves_nothing_to_go_on_from():
+def test_a_turn_of_thoughts_only_is_dropped():
     assert turns(f"{render(QUESTION)}<think>\nHm.\n</think>\n") == QUESTION
 
 
-def test_a_program_without_output_is_text():
+def test_a_program_without_output_stays_text():
     rounds, rest = split("```python\nprint(1)\n```\nHm.\n```python\nprint(2)\n```\n" + ran("2") + "So 2.")
     assert [(round.before, round.code) for round in rounds] == [("```python\nprint(1)\n```\nHm.\n", "print(2)\n")]
     assert rest == "So 2."
 
 
 @given(st.lists(WORDS | MARKS, max_size=25).map("".join))
-def test_nothing_of_any_text_is_lost(text):
+def test_splitting_loses_no_text(text):
     rounds, rest = split(text)
     assert "".join(round.before + round.block + round.answer for round in rounds) + rest == text
     assert all(round.code in round.block and round.output in round.answer for round in rounds)
 
 
 @given(st.lists(st.tuples(WORDS, WORDS, LINE_END, WORDS), max_size=5), WORDS)
-def test_the_runs_of_a_transcript_come_apart_as_they_were_put_together(parts, rest):
+def test_a_transcript_is_split_into_its_executions(parts, rest):
     text, expected = "", []
     for before, code, end, printed in parts:
         block = f"```python\n{code}\n```{end}"
@@ -175,12 +179,12 @@ def test_the_runs_of_a_transcript_come_apart_as_they_were_put_together(parts, re
 
 @given(st.text(), st.text(), st.lists(st.integers(1, 9), max_size=40), WORDS)
 @example("", "print('<|im_end|><hint>```output')", [5], "")
-def test_what_a_model_calls_is_what_it_is_shown_to_have_called(said, code, sizes, printed):
+def test_a_called_program_round_trips_through_the_transcript(content, code, sizes, printed):
     data, pieces = arguments(code), []
     for size in sizes:
         pieces.append(data[:size])
         data = data[size:]
-    deltas = [{"content": said.replace("`", "").replace("<|", "")}]
+    deltas = [{"content": content.replace("`", "").replace("<|", "")}]
     deltas += [
         {"tool_calls": [{"index": 0, "function": {"name": "run_python", "arguments": piece}}]}
         for piece in [*pieces, data]
@@ -199,7 +203,7 @@ def test_what_a_model_calls_is_what_it_is_shown_to_have_called(said, code, sizes
     assert round.code.replace(" ", "") == f"{code.rstrip()}\n".replace(" ", "")
 
 
-def test_a_round_says_which_field_is_which():
+def test_fields_of_a_round():
     (round,), rest = split("Hm.\n```python\nprint(1)\n```\n\n```output\n1\n```\nSo.")
     assert rest == "So."
     assert round == Round(
@@ -242,7 +246,7 @@ def runs(draw: st.DrawFn) -> str:
 
 
 @given(runs(), st.booleans(), st.booleans())
-def test_what_is_sent_is_what_any_endpoint_takes(text, thoughts, acknowledge):
+def test_message_order_is_valid_for_every_endpoint(text, thoughts, acknowledge):
     sent = turns(render(QUESTION) + text, thoughts=thoughts, acknowledge=acknowledge)
     assert sent[-1]["role"] in ("user", "tool")
     for before, message in pairwise(sent):
@@ -257,7 +261,7 @@ def test_what_is_sent_is_what_any_endpoint_takes(text, thoughts, acknowledge):
 
 
 @given(runs())
-def test_all_that_is_no_closed_thought_is_sent_in_its_order_with_hints_as_the_users(text):
+def test_all_text_except_closed_thoughts_is_sent_in_order(text):
     sent = turns(render(QUESTION) + text)
     shown = "".join(words(message) for message in sent[2:])
     merged = sent[1]["content"].removeprefix(QUESTION[1]["content"])
@@ -270,7 +274,7 @@ def test_all_that_is_no_closed_thought_is_sent_in_its_order_with_hints_as_the_us
 
 
 @given(runs())
-def test_a_lesson_has_all_of_a_run_in_its_order_and_only_the_assistants_voice(text):
+def test_a_lesson_has_all_text_in_order_without_user_turns(text):
     messages = lesson(render(QUESTION) + text)
     assert messages[:2] == QUESTION
     assert {message["role"] for message in messages[2:]} <= {"assistant", "tool"}
@@ -290,7 +294,7 @@ def words(message: dict) -> str:
     return "".join([message["content"] or "", *codes])
 
 
-def test_a_hint_that_cut_a_thought_short_stands_in_it_in_a_lesson():
+def test_a_hint_that_cut_a_thought_is_inside_it_in_a_lesson():
     text = (
         "<think>\nBy hand, 2 times\n<hint>Wait, let me use code.</hint>\n"
         f"<think>\nYes.\n</think>\nLet me run it.\n```python\nprint(1)\n```\n{ran('1')}"
@@ -312,6 +316,6 @@ def test_a_hint_that_cut_a_thought_short_stands_in_it_in_a_lesson():
     assert last == {"role": "assistant", "content": "Wait, I trust it.\nThe answer is \\boxed{1}."}
 
 
-def test_a_thought_that_no_other_follows_ends_after_the_hint_in_a_lesson():
+def test_a_last_thought_ends_after_the_hint_in_a_lesson():
     text = "<think>\nBy hand\n<hint>Wait.</hint>\nThe answer is 1."
     assert lesson(render(QUESTION) + text)[2]["content"] == "<think>\nBy hand\nWait.\n</think>\n\nThe answer is 1."

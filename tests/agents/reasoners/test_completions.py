@@ -26,13 +26,13 @@ def ask(reasoner: Completions, stop: tuple[str, ...] = (), seed: int | None = 7)
     return reasoner.generate("Q", stop=stop, max_tokens=64, sampling=Sampling(seed=seed))
 
 
-def test_a_stream_is_handed_on_as_it_comes_and_ends_with_the_turn(server):
+def test_text_is_streamed_until_the_end_of_the_turn(server):
     server.play(WELL)
     chunks = list(Completions(server.url).stream("Q", stop=(), max_tokens=64, sampling=Sampling(seed=7)))
     assert [(chunk.text, chunk.finish) for chunk in chunks] == [("Let me ", None), ("think.", None), ("", "end")]
 
 
-def test_a_request_says_the_model_a_limit_the_seed_and_the_sampling(server):
+def test_a_request_has_model_limit_seed_and_sampling(server):
     server.play(WELL)
     reasoner = Completions(server.url)
     reasoner.generate(
@@ -47,7 +47,7 @@ def test_a_request_says_the_model_a_limit_the_seed_and_the_sampling(server):
     assert sent["include_stop_str_in_output"] is True
 
 
-def test_the_address_may_leave_out_v1(server):
+def test_the_url_may_omit_v1(server):
     server.play(WELL)
     assert ask(Completions(server.url.removesuffix("/v1"))).text == "Let me think."
 
@@ -60,13 +60,13 @@ def test_the_address_may_leave_out_v1(server):
         [event("```python\nprint(1)\n```\n\nSo "), event("the answer", "length")],  # Ignored by the server.
     ],
 )
-def test_a_segment_ends_with_its_stop_string_whatever_the_server_does_with_it(server, events):
+def test_a_segment_ends_with_its_stop_string_on_every_kind_of_server(server, events):
     server.play(Reply(events))
     generation = ask(Completions(server.url), stop=("```output", "```\n"))
     assert (generation.text, generation.finish) == (CODE, "stop")
 
 
-def test_servers_that_do_not_say_why_they_stopped_get_no_stop_strings():
+def test_servers_that_do_not_report_the_stop_string_get_none():
     server = ScriptedServer(owner="llamacpp")
     server.play(Reply([event(CODE), event("The answer is 2.", "stop")]), Reply([event("It is 2."), event("", "stop")]))
     reasoner = Completions(server.url)
@@ -77,19 +77,19 @@ def test_servers_that_do_not_say_why_they_stopped_get_no_stop_strings():
     server.close()
 
 
-def test_an_end_of_turn_that_is_written_out_ends_the_turn_and_is_left_out(server):
+def test_an_end_of_turn_token_in_the_text_ends_the_turn_and_is_removed(server):
     server.play(Reply([event("It is 2.<|im_"), event("end|>\n<|im_start|>user"), event("", "length")]))
     generation = ask(Completions(server.url), stop=("```\n",))
     assert (generation.text, generation.finish) == ("It is 2.", "end")
 
 
-def test_what_only_looked_like_an_end_of_turn_is_text(server):
+def test_a_partial_end_of_turn_token_is_text(server):
     server.play(Reply([event("a <|im_"), event("b"), event("<", "length")]))
     generation = ask(Completions(server.url))
     assert (generation.text, generation.finish) == ("a <|im_b<", "length")
 
 
-def test_a_busy_server_is_asked_again_when_it_says(server):
+def test_retry_after_of_a_busy_server_is_respected(server):
     server.play(Reply(status=429, headers={"retry-after": "1"}), WELL)
     reasoner = Completions(server.url)
     started = time.monotonic()
@@ -98,14 +98,14 @@ def test_a_busy_server_is_asked_again_when_it_says(server):
     assert len(server.requests) == 2
 
 
-def test_a_server_that_stays_broken_is_given_up_with_its_address_and_words(server):
+def test_error_for_a_broken_server_has_its_url_and_message(server):
     server.play(Reply(status=500, message="out of memory"))
     with pytest.raises(ReasonerError, match=f"{server.url} answered 500: .*out of memory"):
         ask(Completions(server.url, max_retries=2))
     assert len(server.requests) == 3
 
 
-def test_a_refused_connection_names_the_address():
+def test_error_for_a_refused_connection_has_the_url():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
@@ -124,7 +124,7 @@ def test_a_refused_connection_names_the_address():
     ],
     ids=["cut", "nothing", "done without a reason", "malformed", "error event"],
 )
-def test_half_a_stream_is_begun_again_with_the_same_seed(server, half):
+def test_a_broken_stream_is_retried_with_the_same_seed(server, half):
     server.play(half, WELL)
     reasoner = Completions(server.url)
     assert ask(reasoner, seed=None).text == "Let me think."
@@ -141,13 +141,13 @@ def test_half_a_stream_is_begun_again_with_the_same_seed(server, half):
     assert len(server.requests) == 3
 
 
-def test_a_stream_without_done_is_whole_where_it_gave_its_reason(server):
+def test_a_stream_with_a_finish_reason_needs_no_done_event(server):
     server.play(Reply([event("Yes."), event("", "stop")], end="nothing"))
     assert ask(Completions(server.url)).text == "Yes."
     assert len(server.requests) == 1
 
 
-def test_what_was_handed_on_is_never_contradicted(server):
+def test_a_retry_that_contradicts_streamed_text_is_an_error(server):
     server.play(Reply([event("Let me ")], end="cut"), Reply([event("Perhaps"), event("", "stop")]))
     stream = Completions(server.url).stream("Q", stop=(), max_tokens=64, sampling=Sampling(seed=7))
     assert next(stream).text == "Let me "
@@ -155,26 +155,26 @@ def test_what_was_handed_on_is_never_contradicted(server):
         list(stream)
 
 
-def test_other_pieces_of_the_same_text_do_when_a_stream_is_begun_again(server):
+def test_a_retry_may_split_the_same_text_differently(server):
     server.play(Reply([event("Let me ")], end="cut"), Reply([event("Let"), event(" me thi"), event("nk.", "stop")]))
     stream = Completions(server.url).stream("Q", stop=(), max_tokens=64, sampling=Sampling(seed=7))
     assert "".join(chunk.text for chunk in stream) == "Let me think."
 
 
-def test_silence_ends_in_an_error_that_says_for_how_long(server):
+def test_error_for_a_silent_server_has_the_timeout(server):
     server.play(Reply([event("Let me ")], end="silence"))
     reasoner = Completions(server.url, timeout=0.2, max_retries=1)
     with pytest.raises(ReasonerError, match=r"broke off, 2 attempts: no data for 0.2 seconds"):
         ask(reasoner)
 
 
-def test_a_text_that_the_server_censors_is_an_error(server):
+def test_a_content_filter_is_an_error(server):
     server.play(Reply([event("Let"), event("", "content_filter")]))
     with pytest.raises(ReasonerError, match="content_filter"):
         ask(Completions(server.url))
 
 
-def test_a_wrong_key_fails_at_once_says_what_to_set_and_is_never_shown(server, caplog):
+def test_a_wrong_key_fails_immediately_and_is_never_shown(server, caplog):
     caplog.set_level(logging.DEBUG)
     server.wanted_key = "another"
     with pytest.raises(ReasonerError, match=r"answered 401: .*Set OPENAI_API_KEY") as caught:
@@ -185,7 +185,7 @@ def test_a_wrong_key_fails_at_once_says_what_to_set_and_is_never_shown(server, c
     assert KEY not in caplog.text
 
 
-def test_the_key_comes_from_the_environment_and_is_in_no_repr(server, monkeypatch):
+def test_the_key_comes_from_the_environment_and_is_not_in_the_repr(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     reasoner = Completions(server.url)
     assert server.keys == [f"Bearer {KEY}"]
@@ -195,7 +195,7 @@ def test_the_key_comes_from_the_environment_and_is_in_no_repr(server, monkeypatc
     assert server.keys[-1] == "Bearer none"
 
 
-def test_an_unknown_model_or_path_fails_at_once_and_says_what_to_check(server):
+def test_an_unknown_model_or_path_fails_immediately(server):
     server.play(Reply(status=404, message="The model `huge` does not exist."))
     with pytest.raises(ReasonerError, match=r"answered 404: .*does not exist.*serves 'huge'"):
         ask(Completions(server.url, model="huge"))
@@ -213,12 +213,12 @@ def test_of_several_models_one_must_be_chosen():
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/v1", "http://"])
-def test_what_is_no_address_is_refused(url):
+def test_an_invalid_url_is_rejected(url):
     with pytest.raises(ValueError, match="not the URL of a server"):
         Completions(url)
 
 
-def test_credentials_in_an_address_are_not_shown(server):
+def test_credentials_in_a_url_are_hidden(server):
     reasoner = Completions(server.url.replace("://", f"://me:{KEY}@"))
     assert KEY not in reasoner.url
 
@@ -228,7 +228,7 @@ def test_the_prompt_is_chatml_that_opens_a_thought(server):
     assert prompt == "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n<think>\n"
 
 
-def test_with_a_tokenizer_ids_are_the_servers_own_and_end_with_the_turn(server, nano):
+def test_with_a_tokenizer_token_ids_are_the_servers(server, nano):
     reasoner = Completions(server.url, tokenizer=nano.folder / "tokenizer.json")
     ids, _ = nano.encode("Let x be 12")
     end = nano.encode_marked("<|im_end|>")[0]
@@ -248,7 +248,7 @@ def test_with_a_tokenizer_ids_are_the_servers_own_and_end_with_the_turn(server, 
     assert server.requests[0]["return_token_ids"] is True
 
 
-def test_with_a_tokenizer_ids_are_none_where_the_server_gives_none(server, nano):
+def test_token_ids_are_none_if_the_server_sends_none(server, nano):
     server.play(WELL)
     generation = ask(Completions(server.url, tokenizer=nano.folder / "tokenizer.json"))
     assert (generation.text, generation.ids) == ("Let me think.", None)

@@ -39,7 +39,7 @@ def written(urls, play, *, on_text=None, **keywords):
     return asyncio.run(write())
 
 
-def test_it_writes_what_the_synchronous_reasoner_writes():
+def test_async_and_synchronous_reasoners_return_the_same():
     pieces = []
     with FakeUpstream() as one:
         found = written([one.url], "solve", on_text=lambda text, tokens: pieces.append((text, tokens)))
@@ -54,7 +54,7 @@ def test_it_writes_what_the_synchronous_reasoner_writes():
     assert len(pieces) > 3
 
 
-def test_text_of_many_streams_comes_in_larger_pieces_and_none_is_lost(monkeypatch):
+def test_text_of_many_streams_is_batched_without_loss(monkeypatch):
     async def crowd(url, streams):
         pieces = []
         async with open_upstream([url]) as opened:
@@ -81,14 +81,14 @@ def test_text_of_many_streams_comes_in_larger_pieces_and_none_is_lost(monkeypatc
     assert len(pieces) < 5 * len(single) / 2
 
 
-def test_the_servers_own_count_is_taken_where_it_comes():
+def test_the_servers_token_count_is_used():
     with FakeUpstream() as one:
         found = written([one.url], "chat")
     assert found.prompt_tokens == len(prompt("chat")) // 4
     assert found.tokens > 3
 
 
-def test_work_goes_to_the_replica_that_has_least():
+def test_requests_go_to_the_least_loaded_replica():
     async def both():
         async with open_upstream([one.url, other.url]) as opened:
             work = [
@@ -103,7 +103,7 @@ def test_work_goes_to_the_replica_that_has_least():
 
 
 @pytest.mark.parametrize("fault", ["is down", "answers 503"])
-def test_before_the_first_token_another_replica_is_asked(fault):
+def test_a_request_fails_over_before_the_first_token(fault):
     with FakeUpstream() as one, FakeUpstream() as other:
         url = one.url
         if fault == "is down":
@@ -114,7 +114,7 @@ def test_before_the_first_token_another_replica_is_asked(fault):
         assert len(other.asked) == 1
 
 
-def test_one_replica_is_asked_again_where_there_is_no_other():
+def test_the_only_replica_is_retried():
     with FakeUpstream() as one:
         one.failures = 3
         assert written([one.url], "solve").generation.finish == "stop"
@@ -124,34 +124,34 @@ def test_one_replica_is_asked_again_where_there_is_no_other():
             written([one.url], "solve")
 
 
-def test_a_request_that_is_wrong_is_not_repeated():
+def test_a_bad_request_is_not_retried():
     with FakeUpstream() as one:
         with pytest.raises(ReasonerError, match=r"answered 400: .*played"):
             written([one.url], "400")
         assert len(one.asked) == 1
 
 
-def test_a_server_that_asks_for_a_minute_is_given_up():
+def test_a_too_long_retry_after_is_an_error():
     with FakeUpstream() as one:
         with pytest.raises(ReasonerError, match="answered 429"):
             written([one.url], "429")
         assert len(one.asked) == 1
 
 
-def test_a_stream_that_breaks_off_is_an_error_as_what_was_said_cannot_be_taken_back():
+def test_a_broken_stream_is_an_error_after_the_first_token():
     with FakeUpstream() as one, FakeUpstream() as other:
         with pytest.raises(ReasonerError, match="the stream broke off"):
             written([one.url, other.url], "half")
         assert len(one.asked) + len(other.asked) == 1
 
 
-def test_no_key_is_in_an_error():
+def test_errors_do_not_contain_the_key():
     with FakeUpstream() as one, pytest.raises(ReasonerError) as caught:
         written([one.url], "400", api_key="sk-very-secret")
     assert "sk-very-secret" not in str(caught.value)
 
 
-def test_a_replica_that_comes_back_is_seen(monkeypatch, caplog):
+def test_a_recovered_replica_is_detected(monkeypatch, caplog):
     monkeypatch.setattr(module, "HEALTH_CHECK_SECONDS", 0.05)
 
     async def watch():
@@ -197,7 +197,7 @@ def fed(pieces, server="vllm"):
     return "".join(stream.feed(piece) for piece in pieces), stream
 
 
-def test_a_stop_string_that_the_server_left_out_is_put_back():
+def test_an_omitted_stop_string_is_restored():
     data = (
         b'data: {"choices": [{"text": "a\\n", "finish_reason": "stop", "stop_reason": "```\\n"}]}\n\ndata: [DONE]\n\n'
     )
@@ -205,7 +205,7 @@ def test_a_stop_string_that_the_server_left_out_is_put_back():
     assert (text, stream.over, stream.chunks[-1].finish) == ("a\n```\n", True, "stop")
 
 
-def test_bytes_may_be_cut_anywhere():
+def test_the_stream_may_be_split_at_any_byte():
     first, second = ('data: {"choices": [{"text": "größe "}]}', 'data: {"choices": [{"text": "x```\\nmore"}]}')
     data = f"{first}\r\n\r\n: comment\n\n{second}\n\n".encode()
     for size in range(1, len(data)):
@@ -214,7 +214,7 @@ def test_bytes_may_be_cut_anywhere():
 
 
 @pytest.mark.parametrize("data", ["{", "3", '{"choices": 3}', '{"error": "e"}'])
-def test_what_is_no_stream_of_completions_is_broken(data):
+def test_malformed_events_are_retryable_errors(data):
     with pytest.raises(RetryableError):
         fed([f"data: {data}\n\n".encode()])
 
@@ -250,7 +250,7 @@ class Slow:
     def close(self): ...
 
 
-def test_a_reasoner_in_a_thread_is_heard_as_it_writes_and_stops_when_it_is_cancelled():
+def test_a_threaded_reasoner_streams_and_can_be_cancelled():
     async def listen():
         slow = Slow()
         reasoner = ThreadedReasoner(slow, threads=2)
@@ -273,7 +273,7 @@ def test_a_reasoner_in_a_thread_is_heard_as_it_writes_and_stops_when_it_is_cance
     asyncio.run(listen())
 
 
-def test_several_reasoners_go_together_only_where_they_are_servers():
+def test_several_reasoners_must_all_be_servers():
     async def open_both():
         async with open_async(["nano", "http://127.0.0.1:9/v1"]):
             pass

@@ -40,7 +40,7 @@ def logits(engine: Engine, ids: list[int], pieces: list[int], written: list[int]
 
 
 @pytest.mark.parametrize("length", [4, 9, 40, 300, 700, 1500])
-def test_logits_have_the_same_bits_however_the_prompt_was_cut(engine, length):
+def test_logits_do_not_depend_on_the_prefill_chunks(engine, length):
     ids = sequence(engine, length)
     whole = logits(engine, ids, [length])
     assert np.array_equal(logits(engine, ids, [length // 2, length - length // 2]), whole)
@@ -49,7 +49,7 @@ def test_logits_have_the_same_bits_however_the_prompt_was_cut(engine, length):
     assert np.array_equal(logits(engine, ids, [2] * (length // 2 - 1) + [2 + length % 2]), whole)
 
 
-def test_what_was_written_is_computed_anew_as_part_of_a_prompt(engine):
+def test_generated_tokens_are_recomputed_as_part_of_a_prompt(engine):
     ids = sequence(engine, 40)
     prompt = [*ids, *WRITTEN]
     fresh = logits(engine, prompt, [len(prompt)])
@@ -63,7 +63,7 @@ def test_what_was_written_is_computed_anew_as_part_of_a_prompt(engine):
     assert np.array_equal(np.stack(rows), fresh)
 
 
-def test_the_longest_common_prefix_is_taken_over_with_the_same_bits(engine):
+def test_reusing_a_common_prefix_gives_identical_logits(engine):
     ids = sequence(engine, 60)
     other = [*ids[:40], *sequence(engine, 20, seed=1)]
     fresh = logits(engine, other, [60], written=[])[0]
@@ -74,7 +74,7 @@ def test_the_longest_common_prefix_is_taken_over_with_the_same_bits(engine):
         assert np.array_equal(cache.forward(other[40:]), fresh)
 
 
-def test_going_back_leaves_what_another_episode_may_come_back_to(engine):
+def test_rewinding_keeps_the_longer_sequence_in_the_cache(engine):
     ids = sequence(engine, 60)
     with engine.caches.lease(ids) as cache:
         cache.forward(ids)
@@ -95,7 +95,7 @@ def test_a_prefix_is_shared_by_requests_at_the_same_time(engine):
             assert second.length == 60
 
 
-def test_two_tokens_are_always_left_to_compute_where_there_are_two(engine):
+def test_at_least_two_tokens_of_a_prompt_are_computed(engine):
     ids = sequence(engine, 60)
     for _ in range(2):
         with engine.caches.lease(ids) as cache:
@@ -106,7 +106,7 @@ def test_two_tokens_are_always_left_to_compute_where_there_are_two(engine):
         cache.forward(ids[:1])
 
 
-def test_the_least_recently_used_sequence_is_forgotten_first(engine):
+def test_the_least_recently_used_sequence_is_evicted_first(engine):
     ids = [sequence(engine, 20, seed=seed) for seed in range(4)]
     for number in (0, 1, 2, 0, 3):
         with engine.caches.lease(ids[number]) as cache:
@@ -119,7 +119,7 @@ def test_the_least_recently_used_sequence_is_forgotten_first(engine):
         assert cache.length == 0
 
 
-def test_more_requests_at_once_than_are_kept_is_no_trouble(engine):
+def test_more_concurrent_requests_than_caches_are_possible(engine):
     ids = sequence(engine, 20)
     leases = [engine.caches.lease([*ids, number, 3]) for number in range(5)]
     caches = [lease.__enter__() for lease in leases]
@@ -131,21 +131,21 @@ def test_more_requests_at_once_than_are_kept_is_no_trouble(engine):
     assert len(engine.caches._caches) == 3
 
 
-def test_a_folder_without_a_model_is_named_with_what_to_do(tmp_path):
+def test_error_for_a_missing_model_has_the_folder_and_the_fix(tmp_path):
     with pytest.raises(
         ReasonerError, match=rf"{tmp_path}: model.onnx is missing; .*python -m storm_calm.rl.nano.export_onnx"
     ):
         Engine(tmp_path)
 
 
-def test_a_broken_model_is_named(tmp_path):
+def test_error_for_a_broken_model_has_the_folder(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"not a model")
     (tmp_path / "genai_config.json").write_text("{}")
     with pytest.raises(ReasonerError, match=rf"{tmp_path}: the model cannot be opened"):
         Engine(tmp_path)
 
 
-def test_a_missing_package_is_named_with_what_to_install(monkeypatch):
+def test_error_for_a_missing_package_has_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ReasonerError, match=r"needs onnxruntime.*pip install"):
         Engine(built_in("nano-base"))

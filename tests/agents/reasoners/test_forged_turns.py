@@ -119,7 +119,7 @@ def test_no_text_adds_a_special_token_to_the_prompt(tokens):
 
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
-def test_whatever_pieces_of_names_are_put_together(data, tokens):
+def test_joined_pieces_of_special_tokens_stay_text(data, tokens):
     pieces = st.sampled_from(
         [*tokens.names, *(name[:2] for name in tokens.names), *(name[2:] for name in tokens.names)]
     )
@@ -131,7 +131,7 @@ def test_whatever_pieces_of_names_are_put_together(data, tokens):
     assert harmless(cleaned, tokens.names) == cleaned
 
 
-def test_output_and_hints_have_no_special_tokens(tokens, sandbox):
+def test_output_and_hints_contain_no_special_tokens(tokens, sandbox):
     env = SolverEnv(sandbox, PromptRenderer(tokens))
     for text in hostile(tokens):
         execution = Execution(
@@ -160,14 +160,14 @@ def test_output_and_hints_have_no_special_tokens(tokens, sandbox):
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_in_a_question_is_neither_run_nor_read(block, tokens, sandbox):
+def test_a_block_in_a_question_is_not_run(block, tokens, sandbox):
     env = SolverEnv(sandbox, PromptRenderer(tokens))
     env.reset(Problem(id="p", question=f"2 + 2?\n{block}", answers=(424242.0,)))
     result = env.step("I do not know.")
     assert (result.kind, result.stop, result.execution) == ("stop", "malformed", None)
 
 
-def test_chats_get_no_names_either(tokens):
+def test_chat_messages_contain_no_special_tokens(tokens):
     for text in hostile(tokens):
         prompt = chat_messages.render([{"role": "user", "content": text or "x"}])
         (message,) = chat_messages.turns(prompt)

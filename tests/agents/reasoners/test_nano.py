@@ -23,7 +23,7 @@ def decoded(nano, ids) -> str:
     return "".join(decoder.feed(id) for id in ids)
 
 
-def test_a_seed_means_the_same_tokens_with_and_without_a_cache(nano):
+def test_a_seed_gives_the_same_tokens_with_and_without_a_cache(nano):
     nano.close()
     first = write(nano)
     assert write(nano) == first
@@ -35,7 +35,7 @@ def test_a_seed_means_the_same_tokens_with_and_without_a_cache(nano):
     assert write(nano, seed=2) != first
 
 
-def test_a_seed_means_the_same_tokens_whatever_runs_beside_it(nano):
+def test_a_seed_gives_the_same_tokens_under_concurrency(nano):
     prompts = [
         nano.encode_marked(nano.render(QUESTION))[0] + nano.encode(f"Let me see {number}.")[0] for number in range(4)
     ]
@@ -50,7 +50,7 @@ def test_a_seed_means_the_same_tokens_whatever_runs_beside_it(nano):
     assert together == alone
 
 
-def test_a_hint_leads_to_the_same_tokens_whether_the_run_was_rewound_or_is_new(nano):
+def test_a_rewound_and_a_new_trajectory_give_the_same_tokens(nano):
     prompt = nano.encode_marked(nano.render(QUESTION))[0]
     written = write(nano, prompt).ids
     hinted = prompt + written[:30] + nano.encode("Wait, let me use a solver.\n")[0]
@@ -59,7 +59,7 @@ def test_a_hint_leads_to_the_same_tokens_whether_the_run_was_rewound_or_is_new(n
     assert write(nano, hinted, seed=2) == rewound
 
 
-def test_without_a_seed_every_draw_is_another(nano):
+def test_without_a_seed_generations_differ(nano):
     assert write(nano, seed=None).ids != write(nano, seed=None).ids
 
 
@@ -67,14 +67,14 @@ def test_temperature_0_is_greedy(nano):
     assert write(nano, temperature=0, seed=1) == write(nano, temperature=0, seed=2)
 
 
-def test_a_stream_is_the_generation_in_pieces(nano):
+def test_joined_chunks_equal_the_generation(nano):
     chunks = list(nano.stream(nano.render(QUESTION), stop=(), max_tokens=80, sampling=WILD))
     assert len(chunks) > 40
     assert all(chunk.finish is None for chunk in chunks[:-1])
     assert collect(chunks) == nano.generate(nano.render(QUESTION), stop=(), max_tokens=80, sampling=WILD)
 
 
-def test_ids_and_ends_match_the_text(nano):
+def test_token_ids_and_offsets_match_the_text(nano):
     generation = write(nano, max_tokens=200)
     assert generation.text.startswith(decoded(nano, generation.ids).removesuffix("<|im_end|>").rstrip("\ufffd"))
     assert generation.ends[-1] == len(generation.text)
@@ -93,7 +93,7 @@ def test_text_ends_with_the_stop_string_and_ids_with_the_text(nano):
         assert stopped.ids[:kept] == free.ids[:kept]
 
 
-def test_the_end_of_the_turn_has_an_id_and_no_text(nano, monkeypatch):
+def test_the_end_of_turn_token_has_an_id_and_no_text(nano, monkeypatch):
     end = nano.encode_marked("<|im_end|>")[0][0]
     script = iter([*nano.encode("So be it")[0], end])
     monkeypatch.setattr(module, "draw", lambda logits, sampling, random: next(script))
@@ -102,7 +102,7 @@ def test_the_end_of_the_turn_has_an_id_and_no_text(nano, monkeypatch):
     assert generation.ids == (*nano.encode("So be it")[0], end)
 
 
-def test_writing_ends_at_the_limit_and_where_the_context_is_full(nano):
+def test_generation_ends_at_the_token_limit_and_at_the_context_limit(nano):
     limited = write(nano, max_tokens=7)
     assert (len(limited.ids), limited.finish) == (7, "length")
     prompt = nano.encode("x" * 10)[0] * nano.context
@@ -110,20 +110,20 @@ def test_writing_ends_at_the_limit_and_where_the_context_is_full(nano):
     assert (len(full.ids), full.finish) == (3, "length")
 
 
-def test_a_prompt_that_fills_the_context_is_refused_with_its_length(nano):
+def test_a_prompt_that_fills_the_context_is_an_error(nano):
     with pytest.raises(ReasonerError, match=f"has {nano.context} tokens, and nano-base holds {nano.context}"):
         write(nano, nano.encode("x" * 10)[0][:1] * nano.context)
 
 
 @pytest.mark.parametrize(("prompt", "words"), [((), "empty"), ((1, 10**6), "no token 1000000"), ((-1,), "no token -1")])
-def test_an_impossible_prompt_is_refused(nano, prompt, words):
+def test_an_invalid_prompt_is_an_error(nano, prompt, words):
     with pytest.raises(ValueError, match=words):
         nano.generate(prompt, stop=(), max_tokens=5, sampling=WILD)
     with pytest.raises(ValueError, match="max_tokens is 0"):
         write(nano, max_tokens=0)
 
 
-def test_a_stream_that_is_left_gives_back_its_cache(nano):
+def test_closing_a_stream_releases_its_cache(nano):
     stream = nano.stream(nano.render(QUESTION), stop=(), max_tokens=80, sampling=WILD)
     next(stream)
     assert any(cache.busy for cache in nano._engine.caches._caches)
@@ -131,19 +131,19 @@ def test_a_stream_that_is_left_gives_back_its_cache(nano):
     assert not any(cache.busy for cache in nano._engine.caches._caches)
 
 
-def test_it_says_how_it_samples_and_how_much_it_holds(nano):
+def test_sampling_and_context_are_documented_attributes(nano):
     assert nano.sampling.temperature > 0
     assert nano.context >= 1024
     assert nano.instructions == ""
 
 
-def test_the_folders_own_template_renders_the_same_prompt(nano):
+def test_the_folders_chat_template_renders_the_same_prompt(nano):
     template = jinja2.Template((nano.folder / "chat_template.jinja").read_text(encoding="utf-8"))
     for messages in (QUESTION, [{"role": "system", "content": "Think."}, *QUESTION]):
         assert template.render(messages=messages, add_generation_prompt=True) == nano.render(messages)
 
 
-def test_onnxruntime_genai_opens_the_folder_and_writes_the_same(nano):
+def test_onnxruntime_genai_generates_the_same_tokens(nano):
     genai = pytest.importorskip("onnxruntime_genai")
     prompt = nano.encode_marked(nano.render(QUESTION))[0]
     model = genai.Model(str(nano.folder))
@@ -157,7 +157,7 @@ def test_onnxruntime_genai_opens_the_folder_and_writes_the_same(nano):
     assert write(nano, prompt, temperature=0, max_tokens=30).ids[: len(ids)] == ids
 
 
-def test_a_broken_tokenizer_is_named(nano, tmp_path):
+def test_error_for_a_broken_tokenizer_has_the_file(nano, tmp_path):
     for name in ("model.onnx", "model.onnx.data", "genai_config.json", "generation_config.json"):
         (tmp_path / name).write_bytes((nano.folder / name).read_bytes())
     (tmp_path / "tokenizer.json").write_text("{}")

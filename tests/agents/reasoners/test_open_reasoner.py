@@ -12,7 +12,7 @@ from support.scripted_server import Reply, event
 
 
 @pytest.mark.parametrize("spec", BUILT_IN)
-def test_the_models_that_come_with_the_package_write(spec):
+def test_built_in_models_generate(spec):
     reasoner = open_reasoner(spec)
     assert reasoner.name == spec
     prompt = reasoner.render([{"role": "user", "content": "How many?"}])
@@ -27,7 +27,7 @@ def test_a_folder_is_a_nano_model(nano, tmp_path):
     assert reasoner.name == "mine"
 
 
-def test_an_address_is_a_server(server):
+def test_a_url_is_a_server(server):
     server.play(Reply([event("Yes", "stop")]))
     reasoner = open_reasoner(server.url, model="big")
     assert reasoner.name == "big"
@@ -35,19 +35,19 @@ def test_an_address_is_a_server(server):
     reasoner.close()
 
 
-def test_anything_else_is_refused_with_what_can_be_given():
+def test_error_for_an_unknown_spec_lists_the_valid_ones():
     with pytest.raises(
         ValueError, match=r"'gpt' is unknown; give 'nano', 'nano-base', a folder .* the URL of a server"
     ):
         open_reasoner("gpt")
 
 
-def test_a_key_is_not_taken_for_a_model_that_runs_here():
+def test_an_api_key_for_a_local_model_is_an_error():
     with pytest.raises(ValueError, match="'nano' runs here"):
         open_reasoner("nano", api_key="k")
 
 
-def test_the_folder_of_a_missing_model_is_named(monkeypatch, tmp_path):
+def test_error_for_a_missing_model_has_its_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(storm_calm, "__file__", str(tmp_path / "__init__.py"))
     with pytest.raises(ReasonerError, match=rf"no model in {tmp_path}/models/storm; install"):
         open_reasoner("nano")

@@ -19,7 +19,7 @@ from storm_calm.agents.reasoners.retry import (
 
 
 def failing(*errors):
-    """A request that raises these errors in order, then succeeds. It counts its calls."""
+    """Return a request that raises these errors in order, then succeeds. It counts its calls."""
     left = list(errors)
 
     def request():
@@ -71,11 +71,11 @@ def test_pauses_grow_with_jitter_up_to_a_limit():
         assert longest / 2 <= min(pauses) < max(pauses) <= longest
 
 
-def test_retry_after_is_waited_for():
+def test_retry_after_is_respected():
     assert pause_seconds(state(1, RetryableError("busy", retry_after=4.0))) == 4.0
 
 
-def test_a_server_that_asks_for_too_long_a_pause_is_given_up():
+def test_a_too_long_retry_after_is_not_retried():
     request = failing(RetryableError("busy", retry_after=MAX_RETRY_AFTER_SECONDS + 1))
     with pytest.raises(RetryableError, match="busy"):
         retrying(5)(request)
@@ -85,7 +85,7 @@ def test_a_server_that_asks_for_too_long_a_pause_is_given_up():
 @pytest.mark.parametrize(
     ("value", "seconds"), [("3", 3.0), ("0.5", 0.5), ("-1", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), (None, 0.0)]
 )
-def test_retry_after_is_read_where_it_is_seconds(value, seconds):
+def test_retry_after_is_parsed_only_as_seconds(value, seconds):
     assert retry_after_seconds({} if value is None else {"retry-after": value}) == seconds
 
 

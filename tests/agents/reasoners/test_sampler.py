@@ -16,15 +16,15 @@ def counts(sampling: Sampling, draws: int = 20_000) -> np.ndarray:
     return np.bincount([draw(LOGITS, sampling, random) for _ in range(draws)], minlength=4) / draws
 
 
-def test_temperature_0_takes_the_likeliest():
+def test_temperature_0_takes_the_most_likely_token():
     assert {draw(LOGITS, Sampling(temperature=0), generator(seed)) for seed in range(20)} == {1}
 
 
-def test_tokens_come_as_often_as_they_are_likely():
+def test_token_frequencies_match_their_probabilities():
     assert counts(Sampling(temperature=1, top_p=1)) == pytest.approx([0.1, 0.4, 0.2, 0.3], abs=0.015)
 
 
-def test_a_low_temperature_sharpens():
+def test_a_low_temperature_sharpens_the_distribution():
     squares = np.array([0.01, 0.16, 0.04, 0.09]) / 0.30
     assert counts(Sampling(temperature=0.5, top_p=1)) == pytest.approx(squares, abs=0.015)
 
@@ -52,7 +52,7 @@ def test_extreme_temperatures_draw_without_a_warning(temperature):
         assert draw(LOGITS, Sampling(temperature=temperature), generator(1)) in range(4)
 
 
-def test_a_wide_vocabulary_is_drawn_from_as_a_narrow_one():
+def test_a_large_vocabulary_is_sampled_like_a_small_one():
     """Ignoring unlikely tokens before sorting does not change the result."""
     logits = np.random.default_rng(0).normal(size=5000).astype(np.float32) * 3
     weights = np.exp(logits.astype(np.float64))

@@ -15,7 +15,7 @@ TOKENS = ByteTokens(built_in("nano-base") / "tokenizer.json")
 
 @given(st.text(alphabet=st.characters(exclude_categories=("Cs",))))
 @settings(max_examples=200, deadline=None)
-def test_text_comes_back_whole_and_ends_never_go_back(text):
+def test_text_round_trips_and_token_ends_are_sorted(text):
     ids, ends = TOKENS.encode(text)
     decoder = TOKENS.decoder()
     assert "".join(decoder.feed(id) for id in ids) == text
@@ -43,7 +43,7 @@ def test_special_tokens_are_one_token_each():
     assert TOKENS.encode_marked("<|im_end|>")[0][0] in TOKENS.end_ids
 
 
-def test_names_of_special_tokens_are_text_unless_they_are_wanted():
+def test_names_of_special_tokens_are_plain_text_in_encode():
     for name in TOKENS.names:
         plain, _ = TOKENS.encode(f"a{name}b")
         assert set(plain).isdisjoint(TOKENS.encode_marked(name)[0])
@@ -62,7 +62,7 @@ def test_text_is_never_normalized(tmp_path):
 
 
 @pytest.mark.parametrize("words", ["{}", "no json"])
-def test_a_file_that_is_no_tokenizer_is_refused(tmp_path, words):
+def test_an_invalid_tokenizer_file_is_an_error(tmp_path, words):
     (tmp_path / "tokenizer.json").write_text(words)
     with pytest.raises(ValueError):  # noqa: PT011
         ByteTokens(tmp_path / "tokenizer.json")
@@ -93,11 +93,11 @@ def test_a_segment_ends_with_its_first_stop_string_and_its_ids_are_that_text(tex
     assert "".join(decoder.feed(id) for id in generation.ids) == generation.text
 
 
-def test_of_two_stop_strings_the_one_that_ends_first_counts():
+def test_the_stop_string_that_ends_first_counts():
     assert feed("one two three", ("three", "two")).text == "one two"
 
 
-def test_tokens_after_the_end_of_the_turn_are_not_asked_for():
+def test_generation_stops_at_the_end_of_the_turn():
     generation = feed("Yes<|im_end|>\nno", ())
     assert (generation.text, generation.finish) == ("Yes", "end")
     assert generation.ids[-1] in TOKENS.end_ids

@@ -61,13 +61,13 @@ def test_fields_have_the_group_help_and_metadata_of_the_class_that_declares_them
         ({"crust": "thin"}, "crust: unknown setting. Known: oven, degrees, slices, toppings"),
     ],
 )
-def test_a_value_that_a_field_cannot_have_is_named(settings, message):
+def test_error_for_an_invalid_value_names_the_field(settings, message):
     with pytest.raises(OptionError) as caught:
         Pizza.from_dict(settings)
     assert str(caught.value) == message
 
 
-def test_settings_survive_a_round_trip_and_what_is_none_is_left_out():
+def test_settings_round_trip_and_omit_none():
     pizza = Pizza(toppings=("ham", "basil"), degrees=300)
     assert to_toml(pizza) == {"oven": "wood", "degrees": 300, "toppings": ["ham", "basil"]}
     assert Pizza.from_dict(to_toml(pizza)) == pizza

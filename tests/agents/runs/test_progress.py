@@ -13,7 +13,7 @@ def clock(monkeypatch):
     return now
 
 
-def test_the_time_left_follows_from_the_pace_of_this_session(clock):
+def test_the_remaining_time_is_estimated_from_this_session(clock):
     meter = ProgressMeter(10, done=4)
     assert meter.read(done=4, in_flight=2, counts={}).seconds_left is None
     clock[0] += 6
@@ -22,5 +22,5 @@ def test_the_time_left_follows_from_the_pace_of_this_session(clock):
     assert (read.errors, read.last_error, read.counts) == (2, "down", {"right": 5})
 
 
-def test_durations_are_in_words():
+def test_durations_are_formatted_with_units():
     assert [duration(seconds) for seconds in (0.4, 59, 61, 3840)] == ["0 s", "59 s", "1 min 01 s", "1 h 04 min"]

@@ -57,7 +57,7 @@ def test_results_come_in_the_order_of_the_jobs_and_progress_counts_them():
     assert session.cancelled == 1
 
 
-def test_a_second_session_does_what_is_missing_and_what_the_sandbox_failed():
+def test_a_second_session_runs_missing_jobs_and_sandbox_failures():
     kept = [Square(0, 0, at_seconds=7.0), Square(1, 1, failed=True, at_seconds=8.0), Square(3, 9, at_seconds=9.0)]
     session = Session(kept)
     assert session.work.left == [1, 2, 4, 5]
@@ -67,12 +67,12 @@ def test_a_second_session_does_what_is_missing_and_what_the_sandbox_failed():
     assert (session.seen[-1].done, session.seen[-1].counts) == (6, {"odd": 3})
 
 
-def test_results_that_the_sandbox_failed_are_counted_by_themselves():
+def test_sandbox_failures_are_counted_separately():
     session = Session(jobs=range(3)).run(lambda job: Square(job, job, failed=job == 1))
     assert (session.seen[-1].done, session.seen[-1].counts) == (2, {"odd": 1, "sandbox failed": 1})
 
 
-def test_errors_of_the_reasoner_are_left_for_the_next_session():
+def test_jobs_with_reasoner_errors_are_left_for_the_next_session():
     def work(job):
         if job == 2:
             raise ReasonerError("it is down")
@@ -84,7 +84,7 @@ def test_errors_of_the_reasoner_are_left_for_the_next_session():
     assert Session(session.kept).work.left == [2]
 
 
-def test_work_stops_where_job_after_job_fails():
+def test_work_stops_after_several_consecutive_failures():
     def work(job):
         raise ReasonerError("it is down")
 

@@ -1,4 +1,4 @@
-"""Labelled traces: read from Markdown, run for real, and refused with file and line where they are no traces."""
+"""Labelled traces are parsed from Markdown and executed. Errors name the file and the line."""
 
 import re
 from pathlib import Path
@@ -54,7 +54,7 @@ to me. I would say 110.
 
 @pytest.fixture
 def trace(tmp_path, sandbox):
-    """A function that reads the trace above, with a text in it replaced."""
+    """Return a function that reads the trace above, with one text replaced."""
 
     def trace(old="", new=""):
         assert old in TRACE
@@ -64,7 +64,7 @@ def trace(tmp_path, sandbox):
     return trace
 
 
-def test_a_trace_is_a_finished_run_whose_program_really_ran(trace):
+def test_a_trace_is_a_finished_episode_with_executed_programs(trace):
     one = trace()
     spans = one.episode.transcript.spans
     assert [span.source for span in spans] == ["prompt", "model", "tool", "model"]
@@ -80,49 +80,49 @@ def test_a_trace_is_a_finished_run_whose_program_really_ran(trace):
     assert one.why.startswith("The optimum that the solver proved is overruled: a guess")
 
 
-def test_the_text_is_that_of_the_file_even_where_the_program_prints_something_else(trace):
+def test_the_text_is_the_files_even_if_the_output_differs(trace):
     one = trace("100.0\n```\n\nThe", "100.00 (0.01 s)\n```\n\nThe")
     assert "```output\n100.00 (0.01 s)\n```" in one.episode.transcript.text
     assert one.episode.executions[0].stdout == "100.0\n"
 
 
-def test_the_place_of_a_flaw_in_prose_is_its_sentence(trace):
+def test_a_flaw_in_prose_is_located_at_its_sentence(trace):
     one = trace()
     start, end = one.place
     assert one.episode.transcript.text[start:end] == "Hmm, that does not look right\n"
     assert [one.holds(offset) for offset in (start - 1, start, end - 1, end)] == [False, True, True, False]
 
 
-def test_the_place_of_a_flaw_in_a_program_is_its_whole_block(trace):
+def test_a_flaw_in_a_program_is_located_at_its_block(trace):
     one = trace("quote: does not look right", "quote: b_ub=[40]")
     start, end = one.place
     assert one.episode.transcript.text[start:end] == f"```python\n{PROGRAM}\n```\n"
 
 
-def test_a_quote_over_the_end_of_a_sentence_keeps_all_of_itself(trace):
+def test_a_quote_over_two_sentences_covers_both(trace):
     one = trace("quote: does not look right", "quote: 100.0. Hmm, that")
     start, end = one.place
     assert one.episode.transcript.text[start:end] == "The solver says 100.0. Hmm, that does not look right\n"
 
 
-def test_what_a_rule_finds_in_a_trace_lies_in_the_place_of_the_label(trace):
+def test_a_rule_finds_the_flaw_at_the_labelled_place(trace):
     one = trace()
     finding = RulesIntervener().inspect(one.episode, lambda hint: None).finding
     assert (finding.trigger, one.holds(finding.offset)) == ("solver_distrust", True)
 
 
-def test_a_trace_without_a_flaw_has_no_place(trace):
+def test_a_flawless_trace_has_no_place(trace):
     one = trace("trigger: solver_distrust\nquote: does not look right", "trigger: none")
     assert (one.trigger, one.place, one.holds(0)) == (None, None, False)
 
 
-def test_a_failed_program_and_an_answer_in_words_can_stand_in_a_trace(trace):
+def test_a_trace_may_have_a_failed_program_and_a_textual_answer(trace):
     one = trace("from scipy.optimize import linprog", "from scipy.optimize import linprogg")
     assert one.episode.executions[0].status == "error"
     assert trace("answer: 100", "answer: infeasible").episode.problem.answers == ("infeasible",)
 
 
-def test_the_traces_of_a_folder_come_by_name(tmp_path, sandbox):
+def test_traces_of_a_folder_are_sorted_by_name(tmp_path, sandbox):
     for name in ("b", "a"):
         (tmp_path / f"{name}.md").write_text(TRACE.replace("id: chairs", f"id: {name}"))
     (tmp_path / "notes.txt").write_text("no trace")
@@ -151,20 +151,20 @@ def test_the_traces_of_a_folder_come_by_name(tmp_path, sandbox):
         ("\\boxed{110}", "110", "chairs.md:27: no \\boxed{} answer after the last output"),
     ],
 )
-def test_what_is_no_trace_is_told_with_file_and_line(trace, old, new, message):
+def test_an_invalid_trace_is_an_error_with_file_and_line(trace, old, new, message):
     with pytest.raises(ValueError, match=r"chairs\.md:\d+: ") as caught:
         trace(old, new)
     assert message in str(caught.value)
 
 
-def test_nothing_runs_before_every_trace_of_a_folder_is_read(tmp_path):
+def test_no_program_runs_before_all_traces_are_parsed(tmp_path):
     (tmp_path / "chairs.md").write_text(TRACE)
     (tmp_path / "tables.md").write_text("half a trace")
     with pytest.raises(ValueError, match=r"tables\.md:1: "):
         read_traces(tmp_path, sandbox=None)
 
 
-def test_an_empty_folder_and_bytes_that_are_no_text_are_told(tmp_path, sandbox):
+def test_an_empty_folder_and_invalid_utf8_are_errors(tmp_path, sandbox):
     with pytest.raises(ValueError, match="no traces in"):
         read_traces(tmp_path, sandbox)
     (tmp_path / "chairs.md").write_bytes(b"---\nid: \xff")
@@ -174,31 +174,31 @@ def test_an_empty_folder_and_bytes_that_are_no_text_are_told(tmp_path, sandbox):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_a_file_holds_it_is_a_trace_or_a_value_error(tmp_path, sandbox, data):
+def test_any_file_is_a_trace_or_a_value_error(tmp_path, sandbox, data):
     lines = TRACE.split("\n")
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(lines) - 1))
         other = data.draw(st.one_of(st.text(max_size=20), st.sampled_from([*lines, "```", "```output", "---"])))
         lines[at : at + data.draw(st.integers(0, 2))] = [other]
     (tmp_path / "chairs.md").write_text("\n".join(lines), encoding="utf-8", newline="")
-    told = ""
+    message = ""
     try:
         (one,) = read_traces(tmp_path, sandbox)
     except ValueError as error:
-        told = str(error)
-    if told:
-        assert told.startswith(f"{tmp_path / 'chairs.md'}:")
+        message = str(error)
+    if message:
+        assert message.startswith(f"{tmp_path / 'chairs.md'}:")
     else:
         assert (one.id, one.episode.stop, one.trigger is None) == ("chairs", "answer", one.place is None)
 
 
 @pytest.fixture(scope="module")
 def ours(sandbox):
-    """The traces of this repository."""
+    """Return the traces of this repository."""
     return read_traces(TRACES, sandbox)
 
 
-def test_the_outputs_in_our_traces_are_what_their_programs_print(ours):
+def test_outputs_in_our_traces_match_their_programs(ours):
     protocol = Inline()
     differing = []
     for one in ours:
@@ -210,16 +210,17 @@ def test_the_outputs_in_our_traces_are_what_their_programs_print(ours):
 
 
 def alike(one, other):
-    """Whether two observations have the same words and the same numbers, or the same error.
+    """Return whether two observations have the same words and numbers, or the same error.
 
-    The ties of a plan may come in another order, and a first-order solver of another version ends a little elsewhere.
+    A plan with ties may be printed in another order, and another version of a first-order solver returns slightly
+    different values.
     """
     first, second = plain(one), plain(other)
     return first[0] == second[0] and first[1] == pytest.approx(second[1], rel=1e-5, abs=1e-3)
 
 
 def plain(observation):
-    """The words and the numbers of an observation, sorted, or how its program failed."""
+    """Return the sorted words and numbers of an observation, or the error of its program."""
     lines = [line.strip() for line in observation.strip().splitlines() if line.strip() != LAST_RUN_NOTE]
     failed = any(line.startswith("Traceback") for line in lines) or (len(lines) == 3 and "Error" in lines[1])
     if failed:
@@ -229,7 +230,7 @@ def plain(observation):
     return sorted(re.findall(r"[\w.]+", re.sub(number, " ", text))), sorted(map(float, re.findall(number, text)))
 
 
-def test_our_traces_hold_every_trigger_and_enough_without_a_flaw(ours):
+def test_our_traces_cover_every_trigger_and_flawless_ones(ours):
     labels = [one.trigger for one in ours]
     assert len(labels) >= 60
     assert min(labels.count(trigger) for trigger in set(labels)) >= 6

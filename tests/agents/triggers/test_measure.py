@@ -1,4 +1,4 @@
-"""Measuring an intervener: what counts as found, false, missed and located, and the shares that follow."""
+"""Measuring an intervener: found, false, missed and located flaws, and the resulting shares."""
 
 import pytest
 
@@ -13,7 +13,7 @@ PROMPT = "<|im_start|>user\nHow much?<|im_end|>\n<|im_start|>assistant\n<think>\
 
 
 def trace(name, trigger, place=None):
-    """A labelled trace without programs, to be found by its name."""
+    """Return a labelled trace without programs, identified by its name."""
     spans = (Span(source="prompt", text=PROMPT), Span(source="model", text="Let me do it by hand.\n", finish="end"))
     problem = Problem(id=name, question="How much?", answers=(7.0,))
     episode = Episode(problem=problem, transcript=Transcript(spans=spans), stop="malformed")
@@ -23,23 +23,23 @@ def trace(name, trigger, place=None):
 
 
 class Scripted:
-    """Says of each run what it is told to say."""
+    """An intervener with a scripted finding for each trace."""
 
     name = "scripted"
 
-    def __init__(self, said):
-        self.said = said
+    def __init__(self, findings):
+        self.findings = findings
         self.answers = []
 
     def inspect(self, episode, check_hint):
         self.answers.append(episode.problem.answers)
         assert check_hint("Wait, the answer is 7.") is None
-        said = self.said.get(episode.problem.id)
-        if said == "unusable":
+        findings = self.findings.get(episode.problem.id)
+        if findings == "unusable":
             return Inspection(usable=False, cost=Cost(calls=2))
-        if said is None:
+        if findings is None:
             return Inspection(cost=Cost(calls=1))
-        trigger, offset = said
+        trigger, offset = findings
         finding = Finding(trigger=trigger, offset=len(PROMPT) + offset, evidence="words")
         return Inspection(finding=finding, hint=None, cost=Cost(calls=1, price=0.5))
 
@@ -56,17 +56,17 @@ def measured():
         trace("alarm", None),
         trace("clean", None),
     ]
-    said = {
+    findings = {
         "right": ("solver_distrust", 0),
         "elsewhere": ("solver_distrust", 22),
         "unusable": "unusable",
         "other": ("solver_distrust", 0),
         "alarm": ("manual_computation", 0),
     }
-    return measure(traces, Scripted(said))
+    return measure(traces, Scripted(findings))
 
 
-def test_every_trace_becomes_one_verdict(measured):
+def test_every_trace_gets_one_verdict(measured):
     assert {one.id: one.verdict for one in measured.judged} == {
         "right": "found", "elsewhere": "found", "silent": "missed", "unusable": "missed", "other": "wrong",
         "alarm": "false", "clean": "quiet",
@@ -75,7 +75,7 @@ def test_every_trace_becomes_one_verdict(measured):
     assert measured.clean == 2
 
 
-def test_the_counts_of_a_trigger_are_over_what_was_named_and_what_is_there(measured):
+def test_counts_of_a_trigger_cover_named_and_labelled_traces(measured):
     distrust = measured.by_trigger["solver_distrust"]
     assert (distrust.found, distrust.false, distrust.missed, distrust.located) == (2, 1, 1, 1)
     fragmented = measured.by_trigger["fragmented_code"]
@@ -83,7 +83,7 @@ def test_the_counts_of_a_trigger_are_over_what_was_named_and_what_is_there(measu
     assert (measured.all.found, measured.all.false, measured.all.missed) == (2, 2, 3)
 
 
-def test_shares_have_wilson_intervals_and_none_where_there_is_nothing_to_share(measured):
+def test_shares_have_wilson_intervals_or_are_none(measured):
     distrust = measured.by_trigger["solver_distrust"]
     assert distrust.precision == distrust.recall
     assert distrust.precision.mean == pytest.approx(2 / 3)
@@ -95,17 +95,17 @@ def test_shares_have_wilson_intervals_and_none_where_there_is_nothing_to_share(m
     assert measured.by_trigger["manual_computation"].recall is None
 
 
-def test_what_inspecting_took_is_added_up(measured):
+def test_inspection_costs_are_summed(measured):
     assert measured.cost == Cost(calls=8, price=2.0)
 
 
-def test_the_intervener_never_sees_an_answer_and_no_hint_is_refused():
+def test_the_intervener_never_sees_an_answer():
     scripted = Scripted({})
     measure([trace("one", None)], scripted)
     assert scripted.answers == [()]
 
 
-def test_what_is_so_far_is_reported_after_each_trace():
+def test_progress_is_reported_after_each_trace():
     seen = []
     traces = [trace("right", "solver_distrust"), trace("clean", None)]
     measure(traces, Scripted({"right": ("solver_distrust", 0)}), total=2, on_progress=seen.append)
@@ -115,7 +115,7 @@ def test_what_is_so_far_is_reported_after_each_trace():
     ]
 
 
-def test_json_data_has_figures_and_every_judgement(measured):
+def test_json_data_has_figures_and_every_verdict(measured):
     facts = measurement_to_json(measured)
     assert (facts["traces"], facts["clean"], facts["false_alarms"], facts["unjudged"]) == (7, 2, 1, 1)
     assert facts["all"]["precision"]["mean"] == 0.5
@@ -127,7 +127,7 @@ def test_json_data_has_figures_and_every_judgement(measured):
     assert (alarm["trigger"], alarm["verdict"], alarm["finding"]["evidence"]) == (None, "false", "words")
 
 
-def test_the_rules_are_measured_as_any_intervener_is():
+def test_the_rules_are_measured_like_any_intervener():
     measured = measure(
         [trace("hand", "manual_computation"), trace("late", "manual_computation", (0, 1))], RulesIntervener()
     )

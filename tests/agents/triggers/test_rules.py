@@ -1,4 +1,4 @@
-"""The rules of the seven triggers: each fires on its flaw, at its place, and keeps quiet on honest work."""
+"""The rules of the seven triggers: each fires on its flaw, at its place, and not on honest work."""
 
 import pytest
 
@@ -27,7 +27,7 @@ print(s.Objective().Value())
 
 
 def clean(hint):
-    """A check of hints that lets every one pass."""
+    """Accept every hint."""
 
 
 def report(status="optimal", objective=1515.0):
@@ -45,7 +45,7 @@ def ran(code, stdout="1515.0\n", status="ok", stderr="", reports=None):
 
 
 def episode(*parts, question=QUESTION, stop="answer"):
-    """An episode of model texts and executions in turn; a text that is not the last ends with a program."""
+    """Return an episode of model texts and executions in turn. Every text except the last ends with a program."""
     spans = [Span(source="prompt", text=f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n<think>\n")]
     executions = []
     for part in parts:
@@ -76,7 +76,7 @@ def at(one, found):
     return one.transcript.text[found.offset :]
 
 
-def test_an_honest_run_has_no_finding():
+def test_a_flawless_trajectory_has_no_finding():
     one = episode(
         f"Whole units, one limit.\n{block(RIGHT)}", ran(RIGHT), f"The solver returns 1515.0.\n{answer('1515')}"
     )
@@ -84,7 +84,7 @@ def test_an_honest_run_has_no_finding():
     assert RulesIntervener().inspect(one, clean).finding is None
 
 
-def test_a_program_that_fails_and_is_mended_is_honest_work():
+def test_a_repaired_program_is_not_a_flaw():
     broken = RIGHT.replace("Maximize", "maximise")
     failed = ran(broken, "", "error", "AttributeError: 'Solver' object has no attribute 'maximise'", ())
     one = episode(
@@ -93,7 +93,7 @@ def test_a_program_that_fails_and_is_mended_is_honest_work():
     assert findings(one) == []
 
 
-def test_doubting_an_implausible_result_and_mending_the_program_is_honest_work():
+def test_repairing_a_program_after_an_implausible_result_is_not_a_flaw():
     wrong = RIGHT.replace("<=", ">=")
     one = episode(
         block(wrong),
@@ -105,7 +105,7 @@ def test_doubting_an_implausible_result_and_mending_the_program_is_honest_work()
     assert findings(one) == []
 
 
-def test_working_by_hand_is_found_where_it_begins():
+def test_working_by_hand_is_located_at_its_start():
     one = episode("Two products. Let me work it out by hand. 480 / 25 = 19 tables.", stop=None)
     (found,) = findings(one)
     assert (found.rule, found.trigger) == ("by_hand", "manual_computation")
@@ -121,7 +121,7 @@ def test_working_by_hand_is_found_where_it_begins():
         "A check: 12 * 40 = 480, which fits.",
     ],
 )
-def test_speaking_of_hand_work_is_not_doing_it(text):
+def test_mentioning_work_by_hand_is_not_a_flaw(text):
     assert findings(episode(f"{text}\n", stop=None)) == []
 
 
@@ -131,18 +131,18 @@ def test_a_chain_of_worked_equations_without_a_program_is_working_by_hand():
     assert findings(episode(text + block(RIGHT), stop=None)) == []
 
 
-def test_an_answer_without_any_run_is_working_by_hand():
+def test_an_answer_without_an_execution_is_working_by_hand():
     assert rules(findings(episode(f"Tables pay best.\n{answer(1515)}"))) == ["by_hand"]
 
 
-def test_a_piece_of_a_program_is_found_at_its_block():
+def test_a_program_fragment_is_located_at_its_block():
     one = episode(f"First the data.\n{block('p = [35, 80]')}", stop=None)
     (found,) = findings(one)
     assert found.rule == "fragment"
     assert at(one, found).startswith("```python\np = [35, 80]")
 
 
-def test_a_program_that_counts_without_a_solver_is_not_a_piece():
+def test_enumeration_without_a_solver_is_not_a_fragment():
     code = "print(max(35 * a + 80 * b for a in range(41) for b in range(20) if 12 * a + 25 * b <= 480))\n"
     assert findings(episode(block(code), ran(code, reports=()), answer(1515))) == []
 
@@ -152,7 +152,7 @@ def test_an_imagined_output_is_found():
     assert rules(findings(one)) == ["imagined_output"]
 
 
-def test_an_answer_other_than_the_solvers_is_distrust_found_at_the_doubt():
+def test_solver_distrust_is_located_at_the_doubt():
     one = episode(
         block(RIGHT),
         ran(RIGHT),
@@ -164,7 +164,7 @@ def test_an_answer_other_than_the_solvers_is_distrust_found_at_the_doubt():
 
 
 @pytest.mark.parametrize("value", ["1515", "1515.00", "1,515", "1514.9999"])
-def test_a_rounded_answer_is_no_distrust(value):
+def test_a_rounded_answer_is_not_distrust(value):
     assert findings(episode(block(RIGHT), ran(RIGHT), answer(value))) == []
 
 
@@ -190,20 +190,20 @@ def test_the_wanted_sense_is_read_from_the_question(question, sense):
     assert wanted_sense(question) == sense
 
 
-def test_a_limit_whose_number_is_nowhere_in_the_program_is_a_missing_constraint():
+def test_a_limit_missing_from_the_program_is_a_missing_constraint():
     code = RIGHT.replace("s.Add(12 * x + 25 * y <= 480)\n", "")
     (found,) = findings(episode(block(code), stop=None))
     assert found.rule == "missing_constraint"
     assert "480" in found.evidence
 
 
-def test_data_that_are_set_and_never_used_are_a_missing_constraint():
+def test_unused_data_is_a_missing_constraint():
     code = RIGHT.replace("x = s", "limit = [480]\nx = s", 1).replace("s.Add(12 * x + 25 * y <= 480)\n", "")
     (found,) = findings(episode(block(code), stop=None))
     assert found.evidence.startswith("limit is set")
 
 
-def test_a_loop_variable_of_a_comprehension_does_not_count_as_use_of_the_data():
+def test_a_comprehension_variable_is_not_a_use_of_the_data():
     code = (
         "import pulp\na = [480]\np = pulp.LpProblem('x', pulp.LpMaximize)\nv = [pulp.LpVariable('v', cat='Integer')]\n"
         "p += sum(a * b for a, b in zip([35], v))\np.solve()\nprint(p)\n"
@@ -211,7 +211,7 @@ def test_a_loop_variable_of_a_comprehension_does_not_count_as_use_of_the_data():
     assert rules(findings(episode(block(code), stop=None))) == ["missing_constraint"]
 
 
-def test_a_limit_goes_on_over_a_listing():
+def test_a_limit_applies_to_every_item_of_a_list():
     question = "A mix needs at least 28 g of protein, 61 g of fat and 179 g of iron. Minimize the cost."
     code = RIGHT.replace("480)", "28)\ns.Add(x >= 61)").replace("Maximize", "Minimize")
     (found,) = findings(episode(block(code), stop=None, question=question))
@@ -219,25 +219,25 @@ def test_a_limit_goes_on_over_a_listing():
     assert findings(episode(block(code.replace("61)", "61)\ns.Add(y >= 179)")), stop=None, question=question)) == []
 
 
-def test_a_program_without_any_constraint_is_found_though_its_numbers_are_all_there():
+def test_a_program_without_constraints_is_found_even_with_all_numbers():
     question = QUESTION.replace("earns $80", "earns $480")
     code = RIGHT.replace("s.Add(12 * x + 25 * y <= 480)\n", "").replace("80 * y", "480 * y")
     (found,) = findings(episode(block(code), stop=None, question=question))
     assert found.evidence == "the program has no constraint at all"
 
 
-def test_an_irrelevant_number_is_not_missed():
+def test_an_irrelevant_number_may_be_missing():
     question = QUESTION.replace("A chair", "The workshop was founded in 1987. A chair", 1)
     assert findings(episode(block(RIGHT), stop=None, question=question)) == []
 
 
-def test_a_percentage_may_stand_as_a_fraction():
+def test_a_percentage_may_be_written_as_a_fraction():
     question = "At most 35% of the 80 kg may be sand. Maximize the profit."
     code = "import scipy\nr = scipy.optimize.linprog([-1], A_ub=[[1]], b_ub=[0.35 * 80])\nprint(r.fun)\n"
     assert findings(episode(block(code), question=question, stop=None)) == []
 
 
-def test_relaxed_variables_are_found_and_whole_ones_where_fractions_are_allowed():
+def test_continuous_and_integer_variables_are_checked_against_the_question():
     relaxed = RIGHT.replace("IntVar", "NumVar")
     assert rules(findings(episode(block(relaxed), stop=None))) == ["wrong_type"]
     fractional = QUESTION.replace("Only whole units are possible.", "Fractional amounts are allowed.")
@@ -245,38 +245,38 @@ def test_relaxed_variables_are_found_and_whole_ones_where_fractions_are_allowed(
     assert findings(episode(block(relaxed), stop=None, question=fractional)) == []
 
 
-def test_a_relaxed_yes_or_no_decision_beside_whole_variables_is_found():
+def test_a_relaxed_binary_variable_is_found():
     question = "5 files must go into disks of 480 GB at most. None of the files can be split. How few disks are enough?"
     code = RIGHT.replace("y = s.IntVar(0, s.infinity(), '')", "y = s.NumVar(0, 1, '')").replace("Maximize", "Minimize")
     assert rules(findings(episode(block(code), stop=None, question=question))) == ["wrong_type"]
 
 
 @pytest.mark.parametrize("slip", ["490", "840", "48", "4800", "4480"])
-def test_a_misread_number_is_drift(slip):
+def test_a_misread_number_is_implementation_drift(slip):
     (found,) = findings(episode(block(RIGHT.replace("480", slip)), stop=None))
     assert (found.rule, found.trigger) == ("misread_number", "implementation_drift")
     assert slip in found.evidence
 
 
-def test_a_misread_number_is_found_though_the_right_one_stands_elsewhere_in_the_program():
+def test_a_misread_number_is_found_even_if_the_right_one_occurs_elsewhere():
     question = QUESTION.replace("earns $35", "earns $25")
     code = RIGHT.replace("35 * x", "26 * x")
     assert rules(findings(episode(block(code), stop=None, question=question))) == ["misread_number"]
 
 
-def test_a_number_that_the_question_says_twice_may_stand_once_in_the_program():
+def test_a_number_repeated_in_the_question_may_occur_once_in_the_program():
     question = QUESTION.replace("At most 480", "Again: a chair needs 12 hours. At most 480")
     assert findings(episode(block(RIGHT), stop=None, question=question)) == []
 
 
-def test_an_ignored_status_is_drift_found_at_the_program():
+def test_an_ignored_status_is_located_at_the_program():
     one = episode(block(RIGHT), ran(RIGHT, "0.0\n", reports=(report("infeasible", None),)), answer("0.0"))
     (found,) = findings(one)
     assert found.rule == "status_ignored"
     assert at(one, found).startswith("```python")
 
 
-def test_an_answer_after_a_failure_is_drift():
+def test_an_answer_after_an_unrepaired_error_is_drift():
     failed = ran(RIGHT, "", "error", "NameError: name 's' is not defined", ())
     one = episode(block(RIGHT), failed, f"It should be about 1500.\n{answer(1500)}")
     (found,) = findings(one)
@@ -284,23 +284,23 @@ def test_an_answer_after_a_failure_is_drift():
     assert at(one, found).startswith("It should be")
 
 
-def test_the_first_flaw_of_several_is_the_one_that_is_inspected():
+def test_the_first_of_several_flaws_is_returned():
     one = episode(f"Let me do it manually.\n{block(RIGHT.replace('IntVar', 'NumVar'))}", ran(RIGHT), f"{answer(1600)}")
     assert RulesIntervener().inspect(one, clean).finding.rule == "by_hand"
     assert len(findings(one)) == 3
 
 
-def test_what_a_hint_says_is_never_a_finding():
+def test_text_of_hints_is_never_a_finding():
     hint = Span(source="hint", text="Wait, I did this by hand. A program would print it.\n")
     assert findings(episode("Two products.\n", hint, block(RIGHT), stop=None)) == []
 
 
 @pytest.mark.parametrize("code", ["def f(:\n", "x = 1 +\n", "(" * 500 + "\n", "\0\n"])
-def test_code_that_does_not_parse_is_left_to_fail_by_itself(code):
+def test_code_that_does_not_parse_is_not_a_finding(code):
     assert findings(episode(block(code), stop=None)) == []
 
 
-def test_every_rule_fires_one_of_the_seven_triggers_and_has_hints_without_numbers_or_code():
+def test_every_rule_has_a_trigger_and_hints_without_numbers_or_code():
     assert set(TRIGGER_OF.values()) == set(TRIGGERS)
     assert set(HINTS) == set(TRIGGER_OF)
     for wordings in HINTS.values():
@@ -310,7 +310,7 @@ def test_every_rule_fires_one_of_the_seven_triggers_and_has_hints_without_number
             assert len(wording) < 120
 
 
-def test_the_wording_of_a_hint_depends_on_the_seed_alone():
+def test_the_wording_of_a_hint_depends_only_on_the_seed():
     assert hint_for("by_hand", "a") == hint_for("by_hand", "a")
     assert {hint_for("by_hand", str(n)) for n in range(20)} == set(HINTS["by_hand"])
     with pytest.raises(KeyError):

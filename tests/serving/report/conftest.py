@@ -1,4 +1,4 @@
-"""A browser for the report, and runs to report on: a real curation, a real evaluation, and made ones."""
+"""A browser for the report, and runs to report on: a real curation, a real evaluation, and generated ones."""
 
 import copy
 import json
@@ -17,7 +17,7 @@ __all__ = ["browser", "page"]
 
 @pytest.fixture(scope="session")
 def curated(tmp_path_factory):
-    """The folder of a curation by the nano model, in which hints were given."""
+    """Return the folder of a curation by the nano model, with some hints."""
     folder = tmp_path_factory.mktemp("curated") / "first"
     curate(CurateConfig(families=("all",), limit=14, seed=5), folder)
     return folder
@@ -25,19 +25,19 @@ def curated(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def summary(curated):
-    """Its figures."""
+    """Return its summary."""
     return json.loads((curated / "summary.json").read_text())
 
 
 @pytest.fixture(scope="session")
 def records(curated):
-    """Its records, as they stand in the file."""
+    """Return its records, as in the file."""
     return [json.loads(line) for line in (curated / "episodes.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="session")
 def hinted(records):
-    """The records of runs with one hint, which stands, and with a solver report."""
+    """Return the records of trajectories with one remaining hint and a solver report."""
     return [
         record
         for record in records
@@ -47,7 +47,7 @@ def hinted(records):
 
 @pytest.fixture(scope="session")
 def evaluated(tmp_path_factory):
-    """The folder of an evaluation of the nano model."""
+    """Return the folder of an evaluation of the nano model."""
     folder = tmp_path_factory.mktemp("evaluated") / "figures"
     evaluate(EvalConfig(families=("easy",), limit=6, samples=2, seed=7, reasoner="nano-base"), folder)
     return folder
@@ -55,7 +55,7 @@ def evaluated(tmp_path_factory):
 
 @pytest.fixture
 def made(tmp_path, curated):
-    """A function that makes the folder of a curation with these records."""
+    """Return a function that writes the folder of a curation with these records."""
 
     def made(records, name="made"):
         folder = tmp_path / name
@@ -70,7 +70,7 @@ def made(tmp_path, curated):
 
 @pytest.fixture
 def many(records):
-    """A function that gives so many records, made of the real ones under other ids."""
+    """Return a function that returns this many records: copies of the real ones under other ids."""
 
     def many(count):
         for number in range(count):
@@ -85,11 +85,11 @@ def many(records):
 
 @pytest.fixture
 def look(page, tmp_path):
-    """A function that opens the report of a folder from disk, at a place in it, and gives the page when it is drawn."""
+    """Return a function that opens the report of a folder from disk at a URL fragment. It returns the rendered page."""
 
     def look(folder, place=""):
         report = write_report(open_run(folder), tmp_path / "report.html")
-        # Otherwise a second look changes the address only, and the page of the first one is still drawn.
+        # Otherwise a second call changes only the URL, while the first page is still displayed.
         page.goto("about:blank")
         page.goto(f"file://{report.path}{place}")
         expect(page.locator("body[data-ready]")).to_be_visible()

@@ -1,4 +1,4 @@
-"""What `write_report` reads and writes, and what it refuses."""
+"""The files that `write_report` reads and writes, and invalid input."""
 
 import base64
 import gzip
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def unpacked(report):
-    """The index of a report, and its blocks."""
+    """Return the index of a report and its blocks."""
     packed = re.findall(r'<script type="text/plain" id="[^"]*">([^<]*)</script>', report.path.read_text())
     index, *blocks = [json.loads(gzip.decompress(base64.b64decode(one))) for one in packed]
     return index, blocks
@@ -30,7 +30,7 @@ def digests(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def test_every_record_is_in_its_block_and_token_ids_are_nowhere(curated, records, tmp_path):
+def test_blocks_contain_every_record_without_token_ids(curated, records, tmp_path):
     index, blocks = unpacked(write_report(open_run(curated), tmp_path / "report.html"))
     found = rows(index)
     assert [row["key"] for row in found] == [record["id"] for record in records]
@@ -50,7 +50,7 @@ def test_every_record_is_in_its_block_and_token_ids_are_nowhere(curated, records
         assert row["share"] == record["hint_share"]
 
 
-def test_each_hint_that_stands_is_tied_to_its_intervention(curated, records, tmp_path):
+def test_remaining_hints_are_linked_to_their_interventions(curated, records, tmp_path):
     index, blocks = unpacked(write_report(open_run(curated), tmp_path / "report.html"))
     tied = 0
     for row in rows(index):
@@ -63,13 +63,13 @@ def test_each_hint_that_stands_is_tied_to_its_intervention(curated, records, tmp
     assert tied
 
 
-def test_blocks_are_small_however_many_runs_there_are(made, many, tmp_path):
+def test_blocks_have_at_most_50_records(made, many, tmp_path):
     index, blocks = unpacked(write_report(open_run(made(many(120))), tmp_path / "report.html"))
     assert [len(block) for block in blocks] == [50, 50, 20]
     assert [(row["block"], row["place"]) for row in rows(index)][49:51] == [(0, 49), (1, 0)]
 
 
-def test_of_a_problem_that_was_done_twice_the_last_record_counts(made, many, tmp_path):
+def test_the_last_record_of_a_problem_counts(made, many, tmp_path):
     first, second = many(2)
     again = json.loads(json.dumps(first)) | {"seed": 77}
     index, blocks = unpacked(write_report(open_run(made([first, second, again])), tmp_path / "report.html"))
@@ -78,7 +78,7 @@ def test_of_a_problem_that_was_done_twice_the_last_record_counts(made, many, tmp
     assert blocks[found[0]["block"]][found[0]["place"]]["seed"] == 77
 
 
-def test_a_half_written_last_line_is_left_out(made, many, tmp_path):
+def test_an_incomplete_last_line_is_skipped(made, many, tmp_path):
     folder = made(many(3))
     file = folder / "episodes.jsonl"
     whole = file.read_bytes()
@@ -89,14 +89,14 @@ def test_a_half_written_last_line_is_left_out(made, many, tmp_path):
         assert not report.finished
 
 
-def test_a_run_is_only_read(curated, tmp_path):
+def test_writing_a_report_does_not_change_the_run(curated, tmp_path):
     before = digests(curated)
     write_report(open_run(curated), tmp_path / "report.html")
     assert digests(curated) == before
 
 
 @pytest.mark.parametrize("broken", ["not json", '{"id": "x"}', "[1]", "null", '{"id": "x", "seed": 1, "level": 2}'])
-def test_a_line_that_is_no_record_is_named_with_its_file_and_nothing_is_written(made, many, tmp_path, broken):
+def test_error_for_an_invalid_record_has_file_and_line(made, many, tmp_path, broken):
     folder = made(many(3))
     file = folder / "episodes.jsonl"
     first, second, third = file.read_text().splitlines()
@@ -108,14 +108,14 @@ def test_a_line_that_is_no_record_is_named_with_its_file_and_nothing_is_written(
     assert digests(folder) == before
 
 
-def test_a_record_of_another_version_is_refused_by_the_field_that_is_wrong(made, many, tmp_path):
+def test_error_for_a_record_of_another_version_names_the_field(made, many, tmp_path):
     (record,) = many(1)
     del record["native"]
     with pytest.raises(ValueError, match=r'episodes\.jsonl:1: .*"native" is missing'):
         write_report(open_run(made([record])), tmp_path / "report.html")
 
 
-def test_a_record_from_before_refusals_and_reasons_is_read(made, many, tmp_path):
+def test_records_without_newer_optional_fields_are_read(made, many, tmp_path):
     (record,) = [record for record in many(14) if record["episode"]["interventions"]][:1]
     for name in ("rejected_hints", "cost", "hint_share", "hint_positions"):
         record.pop(name, None)
@@ -126,7 +126,7 @@ def test_a_record_from_before_refusals_and_reasons_is_read(made, many, tmp_path)
     assert rows(index)[0]["rejected_hints"] == []
 
 
-def test_an_earlier_report_is_replaced_and_nothing_else(curated, tmp_path):
+def test_only_an_earlier_report_is_overwritten(curated, tmp_path):
     out = tmp_path / "report.html"
     first = write_report(open_run(curated), out)
     assert write_report(open_run(curated), out).size == first.size == out.stat().st_size
@@ -141,12 +141,12 @@ def test_an_earlier_report_is_replaced_and_nothing_else(curated, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_the_mark_of_a_report_stands_where_it_is_looked_for(curated, tmp_path):
+def test_a_report_has_its_marker_near_the_start(curated, tmp_path):
     report = write_report(open_run(curated), tmp_path / "report.html")
     assert MARK in report.path.read_text()[:400]
 
 
-def test_a_folder_that_is_no_run_is_told_from_one_in_which_nothing_is_done(curated, tmp_path):
+def test_a_folder_without_a_run_is_an_error_but_an_empty_run_is_not(curated, tmp_path):
     for place, words in ((tmp_path / "nix", "no such folder"), (curated / "config.toml", "not a folder")):
         with pytest.raises(ValueError, match=words):
             open_run(place)
@@ -161,7 +161,7 @@ def test_a_folder_that_is_no_run_is_told_from_one_in_which_nothing_is_done(curat
         open_run(tmp_path)
 
 
-def test_a_program_that_a_tool_call_has_as_json_is_not_shown_twice(made, many, tmp_path):
+def test_the_program_of_a_tool_call_is_not_shown_twice(made, many, tmp_path):
     (record,) = [record for record in many(14) if record["episode"]["executions"]][:1]
     execution = record["episode"]["executions"][0]
     call = {"name": "run_python", "arguments": {"code": execution["code"]}}

@@ -1,4 +1,4 @@
-"""A model's text is hostile: in the page it is text, whatever stands in it, and no more than a browser can take."""
+"""Model text is hostile: the page shows it as text only, within the limits of a browser."""
 
 import base64
 import copy
@@ -45,8 +45,8 @@ EVIL = "\n".join([*MARKUP, *UNSEEN])
 
 @pytest.fixture
 def poisoned(hinted, made, monkeypatch):
-    """The folder of a curation in which every text that somebody else wrote is hostile; its id."""
-    # Reading refuses a solver report with such names and numbers; the page must be safe without that.
+    """Write the folder of a curation in which every untrusted text is hostile. Return it and the id."""
+    # Parsing rejects a solver report with such names and numbers. The page must be safe without that check.
     monkeypatch.setattr(SolverReport, "__post_init__", lambda self: None)
     record = copy.deepcopy(hinted[0])
     record["id"] = name = f"<b>#/..%2F?&\ud800{MARKUP[1]}"
@@ -66,7 +66,7 @@ def poisoned(hinted, made, monkeypatch):
     return made([record], name="<script>alert(9)<"), name
 
 
-def test_nothing_that_a_model_wrote_runs_or_becomes_markup(look, poisoned, page):
+def test_model_text_is_never_markup_or_script(look, poisoned, page):
     folder, _ = poisoned
     look(folder)
     page.goto(page.url.partition("#")[0] + "#/episodes")
@@ -87,7 +87,7 @@ def test_nothing_that_a_model_wrote_runs_or_becomes_markup(look, poisoned, page)
         )
 
 
-def test_what_cannot_be_seen_is_shown_by_its_code_and_turns_nothing_around(look, poisoned, page):
+def test_invisible_characters_are_shown_by_their_code(look, poisoned, page):
     folder, _ = poisoned
     look(folder, "#/episodes")
     page.locator("a.open").click()
@@ -98,7 +98,7 @@ def test_what_cannot_be_seen_is_shown_by_its_code_and_turns_nothing_around(look,
         assert odd[0] not in text
 
 
-def test_the_file_itself_holds_nothing_of_a_run_but_its_name_outside_of_base64(poisoned, tmp_path):
+def test_untrusted_text_in_the_file_is_base64_except_the_name(poisoned, tmp_path):
     folder, _ = poisoned
     report = write_report(open_run(folder), tmp_path / "report.html")
     written = report.path.read_text(encoding="utf-8")
@@ -112,7 +112,7 @@ def test_the_file_itself_holds_nothing_of_a_run_but_its_name_outside_of_base64(p
 
 
 class Elements(html.parser.HTMLParser):
-    """The scripts of a page, and every address in it."""
+    """The scripts of a page, and every URL in it."""
 
     def __init__(self):
         super().__init__()
@@ -125,7 +125,7 @@ class Elements(html.parser.HTMLParser):
         self.addresses += [value for name, value in attributes if name in ("src", "href", "action", "srcset", "data")]
 
 
-def test_the_policy_lets_a_script_that_somebody_slipped_into_the_file_do_nothing(curated, page, tmp_path):
+def test_the_content_security_policy_blocks_injected_scripts(curated, page, tmp_path):
     report = write_report(open_run(curated), tmp_path / "report.html")
     slipped = "<script>document.title = 'pwned'</script><img src=x onerror=\"document.title = 'pwned'\">"
     text = report.path.read_text().replace("</main>", f"</main>{slipped}")
@@ -142,7 +142,7 @@ def test_the_policy_lets_a_script_that_somebody_slipped_into_the_file_do_nothing
     page.complaints.clear()
 
 
-def test_a_line_of_five_megabytes_is_shown_in_pieces(look, hinted, made, page):
+def test_a_text_of_five_megabytes_is_shown_in_pieces(look, hinted, made, page):
     record = copy.deepcopy(hinted[0])
     record["native"]["transcript"]["spans"][-1] |= {"text": "a<b>" * 1_250_000, "ids": None, "ends": None}
     look(made([record]), f"#/episode/{record['id']}")
@@ -155,7 +155,7 @@ def test_a_line_of_five_megabytes_is_shown_in_pieces(look, hinted, made, page):
     until(page, f"{shown} >= {before + 100_000}")
 
 
-def test_our_own_scripts_and_styles_cannot_end_the_elements_that_they_stand_in():
+def test_scripts_and_styles_cannot_close_their_own_elements():
     assert "</script" not in script_text().lower()
     assert "<!--" not in script_text()
     assert "</style" not in style_text().lower()
@@ -172,13 +172,13 @@ DATA = st.recursive(
 
 
 @given(DATA)
-def test_packed_data_comes_back_as_it_was_and_has_no_sign_that_html_knows(data):
-    told = packed(as_json(data))
-    assert re.fullmatch(r"[A-Za-z0-9+/=]+", told)
-    assert json.loads(gzip.decompress(base64.b64decode(told))) == data
+def test_packed_data_round_trips_and_has_no_html_characters(data):
+    encoded = packed(as_json(data))
+    assert re.fullmatch(r"[A-Za-z0-9+/=]+", encoded)
+    assert json.loads(gzip.decompress(base64.b64decode(encoded))) == data
 
 
 @given(st.floats())
-def test_a_number_that_json_has_none_for_is_told_in_words(value):
-    (told,) = json.loads(as_json([value]), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert float(told) == value or value != value
+def test_non_finite_numbers_are_encoded_as_strings(value):
+    (number,) = json.loads(as_json([value]), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert float(number) == value or value != value

@@ -1,4 +1,4 @@
-"""The page over HTTP, while its run goes on."""
+"""The page over HTTP while its run continues."""
 
 import json
 import re
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 class Served:
-    """A report of a folder on a free port, in a thread."""
+    """A server of a folder's report on a free port, in a thread."""
 
     def __init__(self, folder):
         run = open_run(folder)
@@ -39,7 +39,7 @@ class Served:
 
 @pytest.fixture
 def served():
-    """A function that serves a folder."""
+    """Return a function that serves a folder."""
     opened = []
 
     def served(folder):
@@ -57,11 +57,11 @@ def add(folder, record, *, end="\n"):
 
 
 def settled(page, selector, words):
-    """Wait until an element has these words."""
+    """Wait until an element has this text."""
     expect(page.locator(selector)).to_contain_text(words)
 
 
-def test_new_records_appear_and_whoever_reads_an_episode_goes_on_reading(served, made, many, page):
+def test_new_records_appear_without_disturbing_an_open_episode(served, made, many, page):
     first, second, third, fourth = many(4)
     folder = made([first])
     live = served(folder)
@@ -76,7 +76,7 @@ def test_new_records_appear_and_whoever_reads_an_episode_goes_on_reading(served,
     place = page.evaluate("scrollY")
     add(folder, third)
     settled(page, "#nav", "Episodes 3")
-    # What must not change is read once: to wait for it could miss a change.
+    # Content that must not change is read once: waiting for it could miss a change.
     assert page.evaluate("window.mine.isConnected")
     assert page.evaluate("scrollY") == place
     assert page.locator("details[data-mine]").first.evaluate("fold => fold.open")
@@ -89,7 +89,7 @@ def test_new_records_appear_and_whoever_reads_an_episode_goes_on_reading(served,
     expect(page.locator("#filter-q")).to_be_focused()
 
 
-def test_a_line_that_is_being_written_waits_until_it_is_whole(made, many):
+def test_an_incomplete_line_is_read_once_complete(made, many):
     first, second = many(2)
     folder = made([first])
     index = LiveIndex(open_run(folder))
@@ -106,7 +106,7 @@ def test_a_line_that_is_being_written_waits_until_it_is_whole(made, many):
     assert (same, [row[0] for row in rows], wrong) == (stamp, ["made-0001"], "")
 
 
-def test_a_run_that_is_written_anew_at_its_end_is_read_anew(served, made, many, page):
+def test_a_rewritten_run_is_read_again(served, made, many, page):
     records = list(many(3))
     folder = made(records[::-1])
     live = served(folder)
@@ -125,9 +125,7 @@ def test_a_run_that_is_written_anew_at_its_end_is_read_anew(served, made, many, 
     expect(page.locator(".rail a").nth(1)).to_have_text(re.compile("^made-0000"))
 
 
-def test_an_episode_that_is_asked_for_while_its_run_is_written_anew_appears_with_the_next_rows(
-    served, made, many, page
-):
+def test_an_episode_requested_during_a_rewrite_appears_with_the_next_rows(served, made, many, page):
     records = list(many(3))
     folder = made(records[::-1])
     live = served(folder)
@@ -135,7 +133,7 @@ def test_an_episode_that_is_asked_for_while_its_run_is_written_anew_appears_with
     page.route(re.compile("/rows"), lambda route: held.append(route) if holding else route.continue_())
     page.goto(live.url)
     settled(page, "h1", "3 of 14 problems")
-    # The page gets no rows from here on. It asks for them one request at a time, so no earlier one is under way.
+    # The page gets no rows from now on. It requests them one at a time, so no earlier request is pending.
     with page.expect_request(re.compile("/rows")):
         holding.append(True)
     draft = folder / "draft"
@@ -152,7 +150,7 @@ def test_an_episode_that_is_asked_for_while_its_run_is_written_anew_appears_with
     expect(page.locator(".trajectory").first).to_be_visible()
 
 
-def test_whole_texts_are_searched_through_the_server(served, made, many, page):
+def test_full_text_search_uses_the_server(served, made, many, page):
     records = list(many(30))
     records[27]["native"]["transcript"]["spans"][-1] |= {"text": "the aardvark", "ids": None, "ends": None}
     live = served(made(records))
@@ -161,7 +159,7 @@ def test_whole_texts_are_searched_through_the_server(served, made, many, page):
     expect(page.locator("a.open")).to_have_text(["made-0027"])
 
 
-def test_a_line_that_cannot_be_read_is_told_on_the_page_and_what_was_read_stays(served, made, many, page):
+def test_an_invalid_line_is_reported_and_earlier_rows_stay(served, made, many, page):
     folder = made(many(2))
     live = served(folder)
     page.goto(live.url)
@@ -174,7 +172,7 @@ def test_a_line_that_cannot_be_read_is_told_on_the_page_and_what_was_read_stays(
         serve(open_run(folder), port=0, on_listening=lambda address: pytest.fail("it listens"))
 
 
-def test_when_the_server_goes_the_page_says_so_and_stays(served, made, many, page):
+def test_the_page_reports_a_lost_server_and_stays_usable(served, made, many, page):
     live = served(made(many(2)))
     page.goto(live.url)
     settled(page, "h1", "2 of 14 problems")
@@ -185,21 +183,21 @@ def test_when_the_server_goes_the_page_says_so_and_stays(served, made, many, pag
     page.complaints.clear()
 
 
-def test_it_answers_this_machine_alone_and_lets_no_other_page_in(served, curated):
+def test_the_server_accepts_only_local_hosts_and_its_own_page(served, curated):
     live = served(curated)
     assert httpx.get(live.url, headers={"host": "evil.example"}).status_code == 400
-    told = httpx.get(f"{live.url}rows?have=0")
-    assert told.headers["cross-origin-resource-policy"] == "same-origin"
-    assert "access-control-allow-origin" not in told.headers
+    response = httpx.get(f"{live.url}rows?have=0")
+    assert response.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "access-control-allow-origin" not in response.headers
     assert "script-src 'sha256-" in httpx.get(live.url).headers["content-security-policy"]
     assert httpx.post(live.url).status_code == 405
     for asked in ("rows?have=-1", "rows?have=x", "runs?first=1", "runs?first=0&last=1e3"):
         assert httpx.get(live.url + asked).status_code == 400
-    everything = httpx.get(f"{live.url}runs?first=0&last=99999&stamp={told.json()['stamp']}").json()
+    everything = httpx.get(f"{live.url}runs?first=0&last=99999&stamp={response.json()['stamp']}").json()
     assert len(everything) == 14
 
 
-def test_a_port_that_is_taken_is_an_error_that_says_so(curated):
+def test_a_used_port_is_an_error(curated):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ValueError, match=rf"cannot listen at 127\.0\.0\.1:{port}: .*; choose another --port"):

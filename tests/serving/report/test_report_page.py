@@ -1,4 +1,4 @@
-"""The page as a reader has it, opened from disk in Chromium."""
+"""The report page opened from disk in Chromium."""
 
 import json
 import re
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def values(page, card):
-    """The bars of a card: label to count."""
+    """Return the bars of a card: label to count."""
     return page.locator(".card", has=page.locator(f"h2:text-is('{card}')")).evaluate(
         """card => Object.fromEntries([...card.querySelectorAll('.bars li')].map(bar => [
             bar.querySelector('.label').textContent, Number(bar.querySelector('.value').firstChild.data)]))"""
@@ -30,7 +30,7 @@ def tile(page, label):
 
 
 def listed(page, ids):
-    """Wait until these ids are in the list, in this order."""
+    """Wait until the list has these ids in this order."""
     expect(page.locator("a.open")).to_have_text(ids)
 
 
@@ -40,7 +40,7 @@ def arrived(page, name):
     expect(page.locator("h1")).to_be_focused()
 
 
-def test_the_first_page_has_the_figures_of_the_summary(look, curated, summary):
+def test_the_overview_has_the_figures_of_the_summary(look, curated, summary):
     page = look(curated)
     funnel = values(page, "Funnel")
     assert funnel["problems"] == summary["problems"]
@@ -64,7 +64,7 @@ def test_the_first_page_has_the_figures_of_the_summary(look, curated, summary):
     assert sum(numbers) == summary["tokens"]
 
 
-def test_families_and_their_triggers_stand_in_one_table(look, curated, summary, records):
+def test_families_and_their_triggers_are_in_one_table(look, curated, summary, records):
     page = look(curated)
     rows = page.locator("table.families tbody tr").evaluate_all(
         "rows => rows.map(row => [...row.children].map(cell => cell.textContent))"
@@ -79,7 +79,7 @@ def test_families_and_their_triggers_stand_in_one_table(look, curated, summary, 
         assert found[family] == [fired.count(trigger) for trigger in TRIGGERS]
 
 
-def test_a_figure_leads_to_the_episodes_behind_it(look, curated, records):
+def test_a_figure_links_to_its_episodes(look, curated, records):
     page = look(curated)
     page.locator(".bars a", has_text="corrected").click()
     corrected = [
@@ -92,7 +92,7 @@ def test_a_figure_leads_to_the_episodes_behind_it(look, curated, records):
     expect(page).to_have_url(re.compile("course=corrected"))
 
 
-def test_a_hint_stands_beside_what_it_replaced_with_the_evidence_and_the_native_run(look, curated, hinted):
+def test_a_hint_is_shown_with_the_removed_text_evidence_and_native_trajectory(look, curated, hinted):
     record = hinted[0]
     (one,) = record["episode"]["interventions"]
     page = look(curated, f"#/episode/{record['id']}")
@@ -112,7 +112,7 @@ def test_a_hint_stands_beside_what_it_replaced_with_the_evidence_and_the_native_
     assert last.strip() not in runs.nth(0).locator(".span.model").last.text_content()
 
 
-def test_spans_come_in_order_by_source_with_code_output_and_solver_reports(look, curated, hinted):
+def test_spans_are_shown_in_order_with_code_output_and_reports(look, curated, hinted):
     record = hinted[0]
     spans = record["episode"]["transcript"]["spans"]
     page = look(curated, f"#/episode/{record['id']}")
@@ -138,7 +138,7 @@ def test_spans_come_in_order_by_source_with_code_output_and_solver_reports(look,
     assert execution["stdout"].strip() in output.locator("pre").first.inner_text()
 
 
-def test_the_keyboard_walks_through_what_is_filtered(look, curated, records):
+def test_keys_navigate_the_filtered_episodes(look, curated, records):
     wanted = [record["id"] for record in records if record["episode"]["interventions"]]
     assert len(wanted) >= 3
     page = look(curated, "#/episodes?hinted=yes")
@@ -153,7 +153,7 @@ def test_the_keyboard_walks_through_what_is_filtered(look, curated, records):
     page.keyboard.press("k")
     expect(page.locator("#said")).to_have_text("first episode")
     arrived(page, wanted[0])
-    # Not waiting in between: keys may come faster than pages.
+    # No waiting in between: keys may be faster than pages.
     page.keyboard.press("j")
     page.keyboard.press("j")
     arrived(page, wanted[2])
@@ -173,11 +173,11 @@ def test_the_keyboard_walks_through_what_is_filtered(look, curated, records):
     expect(page.locator(".tiles")).to_be_visible()
 
 
-def test_two_steps_at_once_draw_the_second_page_once_and_keep_its_focus(look, curated, records):
+def test_two_fast_steps_render_only_the_second_page(look, curated, records):
     first, second, third = [record["id"] for record in records][:3]
     page = look(curated, f"#/episode/{first}")
     expect(page.locator("h1")).to_have_text(first)
-    # Resolves when the page has handled both events, as its listener is the older one.
+    # Resolves once the page has handled both events, because its listener was added first.
     page.evaluate(
         """([one, other]) => new Promise((resolve) => {
             let events = 0;
@@ -195,7 +195,7 @@ def test_two_steps_at_once_draw_the_second_page_once_and_keep_its_focus(look, cu
     assert page.evaluate("window.heading.isConnected")
 
 
-def test_a_key_for_the_list_counts_before_the_list_is_drawn(look, curated, records):
+def test_a_key_pressed_before_the_list_is_rendered_counts(look, curated, records):
     page = look(curated, f"#/episode/{records[0]['id']}")
     page.evaluate(
         """() => {
@@ -205,7 +205,7 @@ def test_a_key_for_the_list_counts_before_the_list_is_drawn(look, curated, recor
     expect(page.locator("a.open").first).to_be_focused()
 
 
-def test_a_search_that_is_left_at_once_does_not_bring_the_list_back(look, curated, page):
+def test_leaving_a_pending_search_does_not_return_to_the_list(look, curated, page):
     page.clock.install()
     look(curated, "#/episodes")
     page.evaluate(
@@ -231,7 +231,7 @@ def test_keys_before_the_report_is_loaded_do_nothing(curated, page, tmp_path):
     expect(page.locator("#main > div")).to_have_count(0)
 
 
-def test_a_link_opens_its_episode_among_its_filters_and_survives_a_reload(look, curated, records):
+def test_a_link_opens_its_episode_with_filters_after_a_reload(look, curated, records):
     wanted = [record["id"] for record in records if record["outcome"] == "golden"]
     page = look(curated, f"#/episode/{wanted[1]}?outcome=golden")
     page.reload()
@@ -243,7 +243,7 @@ def test_a_link_opens_its_episode_among_its_filters_and_survives_a_reload(look, 
     expect(page.locator("main")).to_contain_text("There is no episode nobody")
 
 
-def test_the_search_finds_words_of_questions_and_with_whole_texts_words_of_runs(look, curated, records):
+def test_search_covers_questions_and_optionally_full_texts(look, curated, records):
     one = records[3]
     words = " ".join(one["episode"]["problem"]["question"].split()[2:8])
     page = look(curated, "#/episodes")
@@ -260,7 +260,7 @@ def test_the_search_finds_words_of_questions_and_with_whole_texts_words_of_runs(
     listed(page, expected)
 
 
-def test_a_long_list_comes_in_pages_and_each_filter_starts_at_the_first(look, made, many):
+def test_a_long_list_is_paginated_and_filters_reset_the_page(look, made, many):
     page = look(made(many(230)), "#/episodes?page=3")
     listed(page, [f"made-{number:04}" for number in range(200, 230)])
     page.click("#page-before")
@@ -275,7 +275,7 @@ def test_a_long_list_comes_in_pages_and_each_filter_starts_at_the_first(look, ma
     expect(page.locator(".body:not([aria-busy]) .trajectory").first).to_be_visible()
 
 
-def test_what_an_llm_took_and_what_was_refused_is_counted_and_shown(look, made, many):
+def test_llm_costs_and_rejected_hints_are_shown(look, made, many):
     first, second, third = many(3)
     cost = {"calls": 2, "cached": 1, "input_tokens": 900, "output_tokens": 50, "price": 0.0125, "seconds": 3.5}
     first |= {"cost": cost, "rejected_hints": [{"reason": "answer", "trigger": None, "text": "Wait, it is 42."}]}
@@ -285,9 +285,9 @@ def test_what_an_llm_took_and_what_was_refused_is_counted_and_shown(look, made, 
     third |= {"outcome": "finding_left", "finding": found | {"why": "The sense is the wrong one."}}
     page = look(made([first, second, third]))
     assert values(page, "The intervener") == {"answer": 2, "quote": 1}
-    told = page.locator(".card", has=page.locator("h2:text-is('The intervener')")).inner_text()
+    card = page.locator(".card", has=page.locator("h2:text-is('The intervener')")).inner_text()
     for name, value in (("calls", "4"), ("answered from the cache", "2"), ("tokens in", "1,800"), ("price", "0.025")):
-        assert re.search(rf"{name}\s+{value}\s", told + " ")
+        assert re.search(rf"{name}\s+{value}\s", card + " ")
     page.locator(".bars a", has_text="quote").click()
     listed(page, ["made-0001"])
     page.locator("a.open").click()
@@ -300,7 +300,7 @@ def test_what_an_llm_took_and_what_was_refused_is_counted_and_shown(look, made, 
         expect(left).to_contain_text(words, use_inner_text=True)
 
 
-def test_an_evaluation_has_a_funnel_of_its_own(look, evaluated):
+def test_an_evaluation_has_its_own_funnel(look, evaluated):
     results = json.loads((evaluated / "results.json").read_text())
     page = look(evaluated)
     funnel = values(page, "Funnel")
@@ -317,7 +317,7 @@ def test_an_evaluation_has_a_funnel_of_its_own(look, evaluated):
     expect(page.locator("h1 small")).to_have_text("sample 2")
 
 
-def test_the_theme_is_the_systems_until_somebody_chooses(look, curated, page):
+def test_the_theme_follows_the_system_until_changed(look, curated, page):
     look(curated)
     root = page.locator("html")
     ground = "getComputedStyle(document.documentElement).backgroundColor"
@@ -338,11 +338,11 @@ def test_the_theme_is_the_systems_until_somebody_chooses(look, curated, page):
 
 
 PLACES = [("", ".tiles"), ("#/episodes", "a.open"), ("#/episode/{id}", ".trajectory")]
-"""Places in a report, each with an element that only its page has and that is drawn last."""
+"""Places in a report, each with an element that only its page has and that is rendered last."""
 
 
 @pytest.mark.parametrize(("place", "part"), PLACES)
-def test_nothing_is_wider_than_a_phone(look, curated, hinted, page, place, part):
+def test_the_page_fits_a_phone(look, curated, hinted, page, place, part):
     page.set_viewport_size({"width": 390, "height": 844})
     look(curated, place.format(id=hinted[0]["id"]))
     expect(page.locator(part).first).to_be_visible()
@@ -350,7 +350,7 @@ def test_nothing_is_wider_than_a_phone(look, curated, hinted, page, place, part)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_from_their_ground(look, curated, hinted, page, scheme):
+def test_text_has_enough_contrast(look, curated, hinted, page, scheme):
     """WCAG AA: a contrast of at least 4.5 for every piece of text, as the browser draws it."""
     page.emulate_media(color_scheme=scheme)
     for place, part in PLACES:

@@ -1,4 +1,4 @@
-"""A real curation to review, copies of it, and curations made by hand for what no run of ours does."""
+"""A real curation to review, copies of it, and synthetic curations for cases that our runs do not produce."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ __all__ = ["browser", "page"]
 
 @pytest.fixture(scope="session")
 def curated(tmp_path_factory):
-    """A curation of twelve problems: three of its runs work by hand at first, three doubt the solver."""
+    """Curate twelve problems: three trajectories work by hand at first, three doubt the solver."""
     folder = tmp_path_factory.mktemp("runs")
     write_problems(folder / "problems.jsonl", [workshop(hours) for hours in range(8, 20)])
     config = CurateConfig(problems=str(folder / "problems.jsonl"), minimum_isolation="limits", workers=1)
@@ -29,13 +29,13 @@ def curated(tmp_path_factory):
 
 @pytest.fixture
 def run(curated, tmp_path):
-    """A copy of that curation, without a review."""
+    """Return a copy of that curation, without a review."""
     return Path(shutil.copytree(curated, tmp_path / "first"))
 
 
 @pytest.fixture
 def made(tmp_path):
-    """A function that writes a finished curation of these runs."""
+    """Return a function that writes a finished curation of these episodes."""
 
     def made(*episodes):
         folder = tmp_path / "made"
@@ -61,7 +61,7 @@ def made(tmp_path):
 
 @pytest.fixture
 def intervened():
-    """A function that makes a run with one intervention; what is said of it may be anything."""
+    """Return a function that makes an episode with one intervention, whose details can be set."""
 
     def intervened(problem, *, before="I think. ", removed="By hand: 7.", hint="Wait, use code.", **finding):
         finding = {"trigger": "manual_computation", "evidence": "By hand", **finding}

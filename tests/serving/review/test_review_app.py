@@ -1,4 +1,4 @@
-"""The page's server over real HTTP: for its own page alone, and what it answers is on disk."""
+"""The page's server over real HTTP: it serves only its own page, and every acknowledged rating is on disk."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes",
 
 @pytest.fixture
 def ana(run):
-    """A client of ana's page, whose review follows ben's."""
+    """Yield a client of ana's page. Her review follows ben's."""
     with reviewing(run, "ben", sampled(run)) as ben:
         ben.save(0, {"answers": {**FINE, "leak": "yes"}, "comment": "ben thinks so"})
     with ReviewProcess(run, "ana") as opened, httpx.Client(base_url=opened.url, timeout=20) as client:
@@ -29,12 +29,12 @@ def ana(run):
 
 
 def kept(client):
-    """The lines of ana's file."""
+    """Return the lines of ana's file."""
     file = reviewer_file(client.folder, "ana")
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def test_a_rating_is_on_disk_when_the_answer_comes(ana):
+def test_a_rating_is_on_disk_before_the_response(ana):
     draft = ana.put("items/1", json={"answers": {"finding": "no"}, "comment": "é"})
     assert (draft.status_code, draft.json()) == (200, {"state": "draft", "reviewed": 0})
     assert [(line["answers"], line["comment"]) for line in kept(ana)] == [({"finding": "no"}, "é")]
@@ -44,7 +44,7 @@ def test_a_rating_is_on_disk_when_the_answer_comes(ana):
     assert ana.get("items/1").json()["rating"] == {"answers": FINE, "right_trigger": None, "comment": ""}
 
 
-def test_nothing_of_another_reviewer_or_of_who_found_it_is_sent(ana):
+def test_other_reviewers_and_the_finder_are_not_revealed(ana):
     sent = ana.get("review").text + "".join(ana.get(f"items/{number}").text for number in range(6))
     assert "ben" not in sent.replace("number", "")
     assert '"reviewed"' not in sent
@@ -55,7 +55,7 @@ def test_nothing_of_another_reviewer_or_of_who_found_it_is_sent(ana):
     }
 
 
-def test_whoever_does_not_know_the_address_gets_nothing(ana):
+def test_requests_without_the_secret_path_are_rejected(ana):
     place = str(ana.base_url)
     root = place.rsplit("/", 2)[0]
     for url in (f"{root}/", f"{root}/review", f"{root}/review.js", f"{root}/{'a' * 22}/review", f"{place}../review"):
@@ -64,15 +64,15 @@ def test_whoever_does_not_know_the_address_gets_nothing(ana):
     assert len(urlsplit(place).path) > 20
 
 
-def test_a_host_of_another_name_is_turned_away(ana):
-    """As when a page of another site makes its name point here."""
+def test_requests_for_another_host_are_rejected(ana):
+    """As in DNS rebinding: a page of another site makes its host name resolve to this machine."""
     port = ana.base_url.port
     assert ana.get("review", headers={"host": f"localhost:{port}"}).status_code == 200
     for host in (f"evil.example:{port}", "", f"127.0.0.1.evil.example:{port}"):
         assert ana.get("review", headers={"host": host}).status_code == 400, host
 
 
-def test_another_page_cannot_rate(ana):
+def test_requests_from_another_origin_are_rejected(ana):
     port = ana.base_url.port
     for origin in ("http://evil.example", "null", f"http://localhost:{port}", f"https://127.0.0.1:{port}"):
         refused = ana.put("items/0", json={"answers": FINE}, headers={"origin": origin})
@@ -84,7 +84,7 @@ def test_another_page_cannot_rate(ana):
     assert kept(ana) == []
 
 
-def test_every_answer_forbids_what_the_page_does_not_need(ana):
+def test_every_response_has_strict_security_headers(ana):
     for path in ("", "review.js", "review", "items/0", "items/99", "nothing"):
         headers = ana.get(path).headers
         assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
@@ -95,7 +95,7 @@ def test_every_answer_forbids_what_the_page_does_not_need(ana):
         assert "access-control-allow-origin" not in headers
 
 
-def test_what_is_no_rating_is_refused_with_what_is_wrong(ana):
+def test_an_invalid_rating_is_rejected_with_the_reason(ana):
     for body, status, fault in [
         (b"", 422, "Expecting value"),
         (b"[]", 422, "a rating must be a JSON object"),
@@ -112,13 +112,13 @@ def test_what_is_no_rating_is_refused_with_what_is_wrong(ana):
     assert kept(ana) == []
 
 
-def test_the_longest_comment_goes_through_however_it_is_written(ana):
+def test_the_longest_comment_is_accepted_in_any_encoding(ana):
     comment = "\U0001f600" * MAX_COMMENT
     assert ana.put("items/0", content=json.dumps({"comment": comment})).status_code == 200
     assert kept(ana)[-1]["comment"] == comment
 
 
-def test_a_disk_that_does_not_take_it_is_said_so_and_the_next_try_may_do(ana):
+def test_a_failed_write_is_reported_and_can_be_retried(ana):
     file = reviewer_file(ana.folder, "ana")
     file.mkdir()
     refused = ana.put("items/0", json={"answers": FINE})
@@ -132,7 +132,7 @@ def test_a_disk_that_does_not_take_it_is_said_so_and_the_next_try_may_do(ana):
     assert len(kept(ana)) == 1
 
 
-def test_it_listens_on_this_machine_alone_and_speaks_plain_http(ana):
+def test_the_server_listens_on_the_loopback_interface_only(ana):
     assert ana.base_url.host == "127.0.0.1"
     connection = http.client.HTTPConnection("127.0.0.1", ana.base_url.port, timeout=10)
     connection.request("GET", "/")

@@ -1,4 +1,4 @@
-"""What reviewers are shown: the run as it stood when the intervener looked, whatever was cut afterwards."""
+"""The content shown to reviewers: the trajectory as the intervener saw it, including text removed later."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +12,8 @@ TEXT = st.text(alphabet="ab\n`", min_size=1, max_size=12)
 
 
 @given(st.lists(st.tuples(TEXT, TEXT, st.floats(0, 1, exclude_max=True)), min_size=1, max_size=6), TEXT)
-def test_each_intervention_comes_with_the_run_as_it_then_stood(steps, last):
-    """Write, cut somewhere, hint; again and again, and each cut may take earlier hints away."""
+def test_each_intervention_has_the_transcript_of_its_time(steps, last):
+    """Write, cut at a random place and add a hint, repeatedly. A cut may remove earlier hints."""
     transcript = Transcript(spans=(Span(source="prompt", text="Q?"),))
     seen, interventions = [], []
     for written, hint, share in steps:
@@ -31,7 +31,7 @@ def test_each_intervention_comes_with_the_run_as_it_then_stood(steps, last):
     assert [item.id for item in items] == [f"workshop-8#{index}" for index in range(len(steps))]
 
 
-def test_who_wrote_what_is_known_of_all_that_was_not_cut_away_later():
+def test_sources_are_known_for_text_that_was_not_removed_later():
     finding = Finding(trigger="solver_distrust", offset=5, evidence="")
     spans = [("prompt", "Q?"), ("model", "ab"), ("hint", "second"), ("model", "end")]
     episode = Episode(
@@ -47,7 +47,7 @@ def test_who_wrote_what_is_known_of_all_that_was_not_cut_away_later():
     assert [(part.source, part.text) for part in second.before] == [("model", "ab")]
 
 
-def test_a_real_curations_interventions_are_all_found_in_its_order(curated):
+def test_all_interventions_of_a_curation_are_found_in_order(curated):
     expected = [
         (record.id, index, one)
         for record in read_records(curated / "episodes.jsonl")
@@ -61,7 +61,7 @@ def test_a_real_curations_interventions_are_all_found_in_its_order(curated):
     assert overruled.intervention.removed.startswith("That does not look right")
 
 
-def test_the_digest_is_of_all_that_a_reviewer_sees(intervened):
+def test_the_digest_covers_all_content_shown_to_reviewers(intervened):
     (plain,) = items_of(intervened(workshop(8)))
     others = [
         intervened(workshop(9)),

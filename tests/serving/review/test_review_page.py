@@ -1,4 +1,4 @@
-"""The review page in a real browser: by keyboard, by mouse, on a phone, with hostile texts, with everything killed."""
+"""The review page in a real browser: keyboard, mouse, phone, hostile texts, and killed processes."""
 
 import contextlib
 import json
@@ -40,7 +40,7 @@ BEN = [
 
 
 def opened(page, place, number=None):
-    """The page, with an intervention in it."""
+    """Open the page, and an intervention in it."""
     page.goto(place.url + (f"#{number}" if number else ""))
     at(page, number or r"\d+")
     return page
@@ -70,18 +70,18 @@ def answer_by_key(page, name, answer):
 
 
 def lines(run, name):
-    """What is in a reviewer's file, the last line of each intervention."""
+    """Return the last line of each intervention in a reviewer's file."""
     read = [json.loads(line) for line in reviewer_file(run, name).read_text().splitlines()]
     return {line["item"]: line for line in read}
 
 
-def expected(said):
-    *answers, comment = said[:2] + said[3:]
-    return {"answers": dict(zip(QUESTIONS, answers, strict=True)), "right_trigger": said[2], "comment": comment}
+def expected(rating):
+    *answers, comment = rating[:2] + rating[3:]
+    return {"answers": dict(zip(QUESTIONS, answers, strict=True)), "right_trigger": rating[2], "comment": comment}
 
 
-def by_keyboard(page, said):
-    finding, trigger, right, hint, light, leak, comment = said
+def by_keyboard(page, rating):
+    finding, trigger, right, hint, light, leak, comment = rating
     for name, answer in zip(QUESTIONS, (finding, trigger, hint, light, leak), strict=True):
         answer_by_key(page, name, answer)
         if name == "trigger" and right:
@@ -97,8 +97,8 @@ def by_keyboard(page, said):
         page.keyboard.press("Enter")
 
 
-def by_mouse(page, said):
-    finding, trigger, right, hint, light, leak, comment = said
+def by_mouse(page, rating):
+    finding, trigger, right, hint, light, leak, comment = rating
     for name, answer in zip(QUESTIONS, (finding, trigger, hint, light, leak), strict=True):
         page.locator(f'label:has(input[name="{name}"][value="{answer}"])').click()
         answered(page, name, answer)
@@ -110,44 +110,44 @@ def by_mouse(page, said):
         page.locator("#comment").fill(comment)
 
 
-def test_two_people_review_a_run_and_the_results_are_theirs(page, run):
+def test_two_people_review_a_run(page, run):
     with ReviewProcess(run, "ana") as place:
         opened(page, place)
-        for number, said in enumerate(ANA, start=1):
+        for number, rating in enumerate(ANA, start=1):
             at(page, number)
-            by_keyboard(page, said)
+            by_keyboard(page, rating)
         expect(page.locator("#done")).to_be_visible()
         saved(page)
         expect(page.locator("#reviewed")).to_have_text("6")
     with ReviewProcess(run, "ben") as place:
         opened(page, place, 1)
-        for number, said in enumerate(BEN, start=1):
+        for number, rating in enumerate(BEN, start=1):
             at(page, number)
             expect(page.locator("input:checked")).to_have_count(0)
-            by_mouse(page, said)
+            by_mouse(page, rating)
             saved(page)
             if number < 6:
                 page.locator("#next" if number % 2 else "#onward").click()
         expect(page.locator("#done")).to_be_visible()
     sample = list(json.loads((run / "review" / "sample.json").read_text())["items"])
-    for name, told in (("ana", ANA), ("ben", BEN)):
+    for name, ratings in (("ana", ANA), ("ben", BEN)):
         kept = lines(run, name)
-        for item, said in zip(sample, told, strict=True):
-            assert {key: kept[item][key] for key in ("answers", "right_trigger", "comment")} == expected(said), item
+        for item, rating in zip(sample, ratings, strict=True):
+            assert {key: kept[item][key] for key in ("answers", "right_trigger", "comment")} == expected(rating), item
     found = results_to_json(results(read_review(run)))
     # finding: yes yes, no no, yes yes, yes no, yes yes, no yes: two ties, which count as no.
     assert {key: found["overall"]["finding"][key] for key in ("n", "yes", "split")} == {"n": 6, "yes": 3, "split": 2}
     # Both yes 3, both no 1, one each way: 4 of 6 alike; by chance (4 * 4 + 2 * 2) / 36.
     (pair,) = found["agreement"]
     assert pair["finding"] == {"n": 6, "raw": round(4 / 6, 6), "kappa": round((4 / 6 - 20 / 36) / (1 - 20 / 36), 6)}
-    # leak: the fourth one, said by both.
+    # leak: the fourth one, by both.
     assert pair["leak"] == {"n": 6, "raw": 1.0, "kappa": 1.0}
     # Rejected: the second (both against the finding), the fourth (both: a leak), the fifth and the sixth (ties).
     assert set(found["rejected"]) == {sample[1], sample[3], sample[4], sample[5]}
 
 
-def test_nothing_is_lost_when_browser_and_server_are_killed_in_the_middle(browser, run):
-    # A browser of its own, to be killed.
+def test_no_rating_is_lost_when_browser_and_server_are_killed(browser, run):
+    # A separate browser, to be killed.
     path = next(filter(None, map(shutil.which, NAMES)))
     before = {one.pid for one in psutil.Process().children(recursive=True)}
     victim = browser.browser_type.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
@@ -162,7 +162,7 @@ def test_nothing_is_lost_when_browser_and_server_are_killed_in_the_middle(browse
         expect(page.locator("#comment")).to_have_value("half a thought, and")
         saved(page, "Draft saved")
         for one in started:
-            # The others may end by themselves as soon as the first is killed.
+            # The other processes may end by themselves as soon as the first is killed.
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         place.kill()
@@ -184,10 +184,10 @@ def test_nothing_is_lost_when_browser_and_server_are_killed_in_the_middle(browse
         page.close()
 
 
-def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back(page, run):
+def test_unsent_ratings_are_sent_when_the_server_returns(page, run):
     with ReviewProcess(run, "ana") as place:
-        # As a network that fails: the address of a new server would be another one. A switch, set up before the page is
-        # there: Chromium may send one more request of a page that is there before a new route counts.
+        # Emulate a network failure, since a new server would have another URL. The route is set up before the page
+        # loads: Chromium may send one more request of a loaded page before a new route takes effect.
         down = True
         page.route(
             "**/items/*", lambda route: route.abort() if down and route.request.method != "GET" else route.continue_()
@@ -209,7 +209,7 @@ def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back
         answer_by_key(page, "hint", "yes")
         again = "Retrying; keep this page open."
         saved(page, f"Not saved: the rating cannot be written: Is a directory. {again}")
-        # Nothing may be written between the next two steps: it would be overwritten.
+        # No write may happen between the next two steps: it would be overwritten.
         down = True
         saved(page, gone)
         file.rmdir()
@@ -228,7 +228,7 @@ def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back
     page.complaints.clear()
 
 
-def test_a_mind_can_be_changed_and_a_trigger_that_is_right_after_all_needs_no_other(page, run):
+def test_answers_can_be_changed(page, run):
     with ReviewProcess(run, "ana") as place:
         opened(page, place)
         by_keyboard(page, ("yes", "no", "none", "yes", "yes", "no", ""))
@@ -253,12 +253,12 @@ def test_a_mind_can_be_changed_and_a_trigger_that_is_right_after_all_needs_no_ot
         answered(page, "leak", "yes")
 
 
-def test_quick_keys_go_where_they_were_meant(page, run):
+def test_fast_keys_answer_the_intended_question(page, run):
     with ReviewProcess(run, "ana") as place:
         opened(page, place)
 
         def hold(route):
-            # Pressed after Enter, before the next intervention can have come.
+            # Pressed after Enter, before the next intervention can have loaded.
             if route.request.method == "GET":
                 for key in "nc":
                     page.keyboard.press(key)
@@ -277,7 +277,7 @@ def test_quick_keys_go_where_they_were_meant(page, run):
     assert second["answers"] == {"finding": "no", "trigger": "cannot_say"}
 
 
-def test_the_trigger_that_fired_is_no_choice_and_keys_in_a_comment_are_letters(page, run):
+def test_the_fired_trigger_is_not_a_choice_and_comments_accept_letters(page, run):
     with ReviewProcess(run, "ana") as place:
         opened(page, place)
         fired = page.locator("#trigger").inner_text()
@@ -310,7 +310,7 @@ HOSTILE = (
 )
 
 
-def test_nothing_that_anybody_wrote_becomes_markup(page, made, intervened):
+def test_untrusted_text_is_never_markup(page, made, intervened):
     problem = Problem(id=HOSTILE, question=f"Q {HOSTILE}", answers=(7.0,), family=HOSTILE, source=HOSTILE)
     folder = made(
         intervened(
@@ -333,12 +333,12 @@ def test_nothing_that_anybody_wrote_becomes_markup(page, made, intervened):
         for id, begins in (("question", "Q "), ("hint", "H "), ("why", "W "), ("evidence", "")):
             assert page.locator(f"#{id}").text_content() == begins + HOSTILE
         assert page.locator("#before").text_content().count(HOSTILE) == 3
-        # Its evidence is marked where it stands, as text.
+        # Its evidence is marked within the text.
         assert page.locator("#removed mark").first.text_content() == HOSTILE
         expect(page.locator("#comment")).to_have_value(HOSTILE)
 
 
-def test_the_texts_stand_as_what_they_are(page, made, intervened):
+def test_text_code_and_output_are_rendered_differently(page, made, intervened):
     before = "I plan.\n```python\nprint(1)\n```\n```output\n1\n```\nSo far.\n"
     folder = made(intervened(workshop(8), before=before, removed="By hand: 7.\n```python\nx = 1\n", why="No program."))
     with ReviewProcess(folder, "ana") as place:
@@ -353,7 +353,7 @@ def test_the_texts_stand_as_what_they_are(page, made, intervened):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_it_all_without_going_sideways(page, made, intervened, scheme):
+def test_the_page_fits_a_phone_without_horizontal_scrolling(page, made, intervened, scheme):
     folder = made(
         intervened(
             workshop(8), before=f"{'x' * 500}\n```python\n{'y' * 500}\n```\n" * 9, removed="z" * 900, evidence="z" * 300
@@ -365,7 +365,7 @@ def test_a_phone_shows_it_all_without_going_sideways(page, made, intervened, sch
         opened(page, place)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         inside = page.locator("#before").evaluate("one => [one.scrollTop + one.clientHeight, one.scrollHeight]")
-        assert abs(inside[0] - inside[1]) <= 1  # Its end is what is shown, as that is where it was cut.
+        assert abs(inside[0] - inside[1]) <= 1  # The end of the text is shown, as the cut is there.
         page.locator("#unfold").click()
         whole = "document.getElementById('before')"
         until(page, f"{whole}.scrollHeight === {whole}.clientHeight")
@@ -375,7 +375,7 @@ def test_a_phone_shows_it_all_without_going_sideways(page, made, intervened, sch
         assert (sum(map(int, colour[4:-1].split(","))) < 200) == (scheme == "dark")
 
 
-def test_the_page_can_be_used_with_tab_and_names_its_parts(page, run):
+def test_the_page_is_usable_with_tab_and_has_accessible_names(page, run):
     with ReviewProcess(run, "ana") as place:
         opened(page, place)
         names = set()

@@ -1,4 +1,4 @@
-"""A reviewer's file: every word on disk, the last one counts, drafts for nothing, one process at a time."""
+"""A reviewer's file: every rating is on disk, the last one counts, drafts do not count, one process at a time."""
 
 import json
 import subprocess
@@ -36,15 +36,15 @@ def test_every_trigger_is_explained_to_reviewers():
 
 
 @given(DRAFTS)
-def test_a_judgement_comes_back_from_its_line(said):
-    one = Rating(item="a#0", digest="d", **said)
+def test_a_rating_round_trips(rating):
+    one = Rating(item="a#0", digest="d", **rating)
     assert from_json(Rating, json.loads(json.dumps(to_json(one)))) == one
-    whole = set(said["answers"]) == set(QUESTIONS)
-    assert one.complete == (whole and (said["answers"]["trigger"] != "no" or said["right_trigger"] is not None))
+    whole = set(rating["answers"]) == set(QUESTIONS)
+    assert one.complete == (whole and (rating["answers"]["trigger"] != "no" or rating["right_trigger"] is not None))
 
 
 @pytest.mark.parametrize(
-    ("said", "fault"),
+    ("rating", "fault"),
     [
         (
             {"answers": {"taste": "yes"}},
@@ -67,22 +67,22 @@ def test_a_judgement_comes_back_from_its_line(said):
         ({"mood": "good"}, '"mood" is not a known field; remove it'),
     ],
 )
-def test_what_is_no_rating_is_refused_and_not_kept(run, said, fault):
+def test_an_invalid_rating_is_an_error_and_not_stored(run, rating, fault):
     with reviewing(run, "ana", sampled(run)) as ana:
         with pytest.raises(ValueError, match=fault):
-            ana.save(0, said)
+            ana.save(0, rating)
         assert ana.latest == {}
     assert not reviewer_file(run, "ana").exists()
 
 
-def test_the_trigger_that_fired_is_not_the_right_one_where_it_is_wrong(run):
+def test_a_trigger_rated_wrong_cannot_be_the_right_one(run):
     items = sampled(run)
     fired = items[0].intervention.finding.trigger
     with reviewing(run, "ana", items) as ana, pytest.raises(ValueError, match="the trigger that is rated as wrong"):
         ana.save(0, {"answers": {"trigger": "no"}, "right_trigger": fired})
 
 
-def test_the_last_word_counts_and_a_draft_takes_nothing_back(run):
+def test_the_last_complete_rating_counts(run):
     items = sampled(run)
     with reviewing(run, "ana", items) as ana:
         ana.save(0, {"answers": FINE, "comment": "first"})
@@ -99,7 +99,7 @@ def test_the_last_word_counts_and_a_draft_takes_nothing_back(run):
         assert again.latest[items[1].id].answers == {"finding": "no"}
 
 
-def test_a_line_that_a_kill_cut_short_costs_no_other(run):
+def test_an_incomplete_line_loses_no_other_rating(run):
     items = sampled(run)
     with reviewing(run, "ana", items) as ana:
         ana.save(0, {"answers": FINE})
@@ -112,7 +112,7 @@ def test_a_line_that_a_kill_cut_short_costs_no_other(run):
     assert [one.item for one in read_ratings(file, read_sample(run).items)] == [items[0].id, items[2].id]
 
 
-def test_a_line_that_is_no_rating_of_this_sample_is_named(run):
+def test_error_for_a_line_of_another_sample_has_its_position(run):
     items = sampled(run)
     with reviewing(run, "ana", items) as ana:
         ana.save(0, {"answers": FINE})
@@ -130,12 +130,12 @@ def test_a_line_that_is_no_rating_of_this_sample_is_named(run):
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../ana", ".ana", "-ana", "ána", "a" * 65, "ana.drafts", "ana\n"])
-def test_what_is_no_name_is_refused(run, name):
+def test_an_invalid_reviewer_name_is_an_error(run, name):
     with pytest.raises(ValueError, match="is not a name of letters, digits, - and _"):
         reviewer_file(run, name)
 
 
-def test_a_reviewer_rates_in_one_process_at_a_time_and_two_reviewers_in_two(run):
+def test_a_reviewer_can_rate_in_only_one_process_at_a_time(run):
     items = sampled(run)
     hold = (
         "import sys; from pathlib import Path; from storm_calm.serving.review.reviewer import reviewing\n"

@@ -1,4 +1,4 @@
-"""What reviewers found: rates, agreement, rejections and tables, each worked out by hand here."""
+"""Results of a review: rates, agreement, rejections and tables, compared with values computed by hand."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ FINE = {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes",
 
 
 def wilson(yes, n):
-    """The ends of Wilson's 95 % interval (E. B. Wilson, 1927)."""
+    """Return Wilson's 95 % interval (E. B. Wilson, 1927)."""
     z, p = 1.959963984540054, yes / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -26,7 +26,7 @@ def wilson(yes, n):
 
 @pytest.fixture
 def reviewed(made, intervened):
-    """Ten interventions, six of them by rules and four by a model; ana reviewed all of them, ben the first eight."""
+    """Review ten interventions, six by rules and four by a model: ana reviews all of them, ben the first eight."""
     folder = made(
         *(intervened(workshop(hours)) for hours in range(6)),
         *(intervened(workshop(hours), rule="llm", trigger="solver_distrust") for hours in range(6, 10)),
@@ -34,9 +34,9 @@ def reviewed(made, intervened):
     items = sampled(folder)
     place = {item.id: number for number, item in enumerate(items)}
 
-    def say(name, hours, said):
+    def say(name, hours, given):
         with reviewing(folder, name, items) as reviewer:
-            answers = {**FINE, **said}
+            answers = {**FINE, **given}
             right = "none" if answers["trigger"] == "no" else None
             reviewer.save(place[f"workshop-{hours}#0"], {"answers": answers, "right_trigger": right})
 
@@ -64,12 +64,13 @@ BEN = {
 }
 
 
-def test_rates_count_interventions_and_a_tie_speaks_against_them(reviewed):
+def test_a_tie_counts_against_an_intervention(reviewed):
     found = results_to_json(results(read_review(reviewed)))
     assert (found["sample"], found["drawn_from"], found["reviewers"]) == (10, 10, {"ana": 10, "ben": 8})
+    # Majority of each question; a tie counts against the intervention.
     # finding: 0 no twice; 1 no and yes, a tie; the other eight yes.
-    # trigger: 0 no and yes, a tie; 5 yes once, as ben can't say; 9 no; the other seven yes.
-    # hint: 2 no once, as ben can't say; 3 nobody can say; the other eight yes.
+    # trigger: 0 no and yes, a tie; 5 yes once, ben undecided; 9 no; the other seven yes.
+    # hint: 2 no once, ben undecided; 3 both undecided; the other eight yes.
     # leak: 4 no and yes, a tie, which counts as a leak; 8 yes.
     expected = {
         "finding": (10, 8, 1, 0),
@@ -84,11 +85,11 @@ def test_rates_count_interventions_and_a_tie_speaks_against_them(reviewed):
         assert (rate["rate"], rate["low"], rate["high"]) == wilson(yes, n), question
 
 
-def test_rates_stand_by_finder_and_by_trigger_too(reviewed):
+def test_rates_are_also_given_by_finder_and_by_trigger(reviewed):
     found = results_to_json(results(read_review(reviewed)))
     assert list(found["by_finder"]) == ["llm", "rules"]
     assert list(found["by_trigger"]) == ["manual_computation", "solver_distrust"]
-    # As every model's finding here is of one trigger, and every rule's of the other.
+    # All findings of the model have one trigger, and all findings of the rules the other.
     assert found["by_finder"]["rules"] == found["by_trigger"]["manual_computation"]
     assert found["by_finder"]["llm"] == found["by_trigger"]["solver_distrust"]
     rules, llm = found["by_finder"]["rules"], found["by_finder"]["llm"]
@@ -98,19 +99,20 @@ def test_rates_stand_by_finder_and_by_trigger_too(reviewed):
     assert (llm["leak"]["rate"], llm["leak"]["low"], llm["leak"]["high"]) == wilson(1, 4)
 
 
-def test_two_reviewers_agree_as_their_tables_say(reviewed):
+def test_agreement_of_two_reviewers(reviewed):
     (pair,) = results_to_json(results(read_review(reviewed)))["agreement"]
     assert pair["reviewers"] == ["ana", "ben"]
     # finding, of the first eight: both yes 6, ana no and ben yes 1, both no 1.
     observed, expected = 7 / 8, (6 / 8) * (7 / 8) + (2 / 8) * (1 / 8)
     assert pair["finding"] == {"n": 8, "raw": 0.875, "kappa": round((observed - expected) / (1 - expected), 6)}
-    # trigger: 5 is left out, as ben can't say; ana says no to 0, ben always yes, so chance explains it all.
+    # trigger: 5 is left out, as ben is undecided; ana answers no to 0, ben always yes, so chance explains all
+    # agreement.
     assert pair["trigger"] == {"n": 7, "raw": round(6 / 7, 6), "kappa": 0.0}
-    # hint: 2 and 3 are left out; both always say yes to the rest.
+    # hint: 2 and 3 are left out; both always answer yes to the rest.
     assert pair["hint"] == {"n": 6, "raw": 1.0, "kappa": None}
 
 
-def test_rejected_is_what_half_of_its_reviewers_are_against(reviewed):
+def test_half_of_the_reviewers_can_reject_a_trajectory(reviewed):
     assert read_review(reviewed).rejected_runs == {
         "workshop-0": "#0: 2 of 2 reviewers: finding wrong",
         "workshop-1": "#0: 1 of 2 reviewers: finding wrong",
@@ -120,7 +122,7 @@ def test_rejected_is_what_half_of_its_reviewers_are_against(reviewed):
     }
 
 
-def test_one_against_two_is_not_rejected(reviewed):
+def test_one_of_three_reviewers_cannot_reject_a_trajectory(reviewed):
     items = sampled(reviewed)
     with reviewing(reviewed, "eve", items) as eve:
         for number in range(10):
@@ -130,7 +132,7 @@ def test_one_against_two_is_not_rejected(reviewed):
     assert len(results(review).agreement) == 3
 
 
-def test_a_review_in_which_nothing_is_reviewed_says_so(run):
+def test_results_without_ratings_are_an_error(run):
     with pytest.raises(ValueError, match=r"first: has no review; start one with storm review .*first --reviewer NAME"):
         read_review(run)
     with reviewing(run, "ana", sampled(run)) as ana:
@@ -142,7 +144,7 @@ def test_a_review_in_which_nothing_is_reviewed_says_so(run):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_the_table_has_a_row_for_each_rating(reviewed, tmp_path, suffix):
+def test_the_exported_table_has_one_row_per_rating(reviewed, tmp_path, suffix):
     review = read_review(reviewed)
     file = tmp_path / "new" / f"ratings{suffix}"
     assert write(review, file) == 18
@@ -165,7 +167,7 @@ def test_the_table_has_a_row_for_each_rating(reviewed, tmp_path, suffix):
         check_file(tmp_path / "ratings.xlsx")
 
 
-def test_no_text_becomes_a_formula_in_a_spreadsheet(made, intervened, tmp_path):
+def test_text_in_the_exported_table_is_never_a_formula(made, intervened, tmp_path):
     formula = '=HYPERLINK("http://example.org")'
     folder = made(intervened(workshop(1), hint=formula, removed="@SUM(1)\r\nand, more"))
     with reviewing(folder, "ana", sampled(folder)) as ana:

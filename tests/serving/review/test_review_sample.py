@@ -1,4 +1,4 @@
-"""The sample: in proportion to triggers and finders, drawn once, the same for everybody, never of another run."""
+"""The sample: proportional to triggers and finders, drawn once, the same for all reviewers, tied to its run."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ SIZES = st.dictionaries(
 
 
 @given(SIZES, st.integers(1, 300))
-def test_strata_get_their_share_and_none_is_left_out_where_there_is_room(sizes, size):
+def test_strata_get_their_share_and_at_least_one_if_possible(sizes, size):
     given_shares = shares(sizes, size)
     total = sum(sizes.values())
     assert sum(given_shares.values()) == min(size, total)
@@ -27,18 +27,18 @@ def test_strata_get_their_share_and_none_is_left_out_where_there_is_room(sizes, 
         assert min(given_shares.values()) >= 1
     for stratum, count in given_shares.items():
         exact = sizes[stratum] * min(size, total) / total
-        # Nobody gets more than is due, but for the one that is always given.
+        # No stratum gets more than its share, except for the one that it always gets.
         assert count <= max(1, exact + 1)
 
 
-def test_a_share_is_as_due_where_it_comes_out_even():
+def test_shares_are_exact_if_they_are_whole_numbers():
     sizes = {("a", "rules"): 60, ("b", "rules"): 30, ("b", "llm"): 10}
     assert shares(sizes, 10) == {("a", "rules"): 6, ("b", "rules"): 3, ("b", "llm"): 1}
     assert shares(sizes, 3) == {("a", "rules"): 1, ("b", "rules"): 1, ("b", "llm"): 1}
     assert shares(sizes, 2) == {("a", "rules"): 1, ("b", "rules"): 1, ("b", "llm"): 0}
 
 
-def test_the_seed_decides_which_are_drawn_and_in_which_order(made, intervened):
+def test_the_seed_determines_the_sample_and_its_order(made, intervened):
     items = read_items(made(*(intervened(workshop(hours)) for hours in range(40))))
     first = draw(items, size=12, seed=1)
     assert (first, len(first.items), first.drawn_from) == (draw(items, size=12, seed=1), 12, 40)
@@ -46,7 +46,7 @@ def test_the_seed_decides_which_are_drawn_and_in_which_order(made, intervened):
     assert list(first.items) != [item.id for item in items if item.id in first.items]
 
 
-def test_a_sample_is_drawn_once_and_is_then_the_same_for_everybody(run):
+def test_a_sample_is_drawn_once_and_shared_by_all_reviewers(run):
     drawn = sampled(run, size=4, seed=3)
     kept = sample_file(run).read_bytes()
     assert {item.stratum for item in drawn} == {("manual_computation", "rules"), ("solver_distrust", "rules")}
@@ -57,7 +57,7 @@ def test_a_sample_is_drawn_once_and_is_then_the_same_for_everybody(run):
     assert sample_file(run).read_bytes() == kept
 
 
-def test_two_who_begin_at_once_get_one_sample(run):
+def test_concurrent_reviewers_get_the_same_sample(run):
     found = []
     threads = [
         threading.Thread(target=lambda seed=seed: found.append(_drawn(run, seed)), daemon=True) for seed in range(8)
@@ -79,7 +79,7 @@ def _drawn(run, seed):
         return str(error)
 
 
-def test_an_unfinished_curation_is_not_sampled_and_an_empty_one_has_nothing(run, made):
+def test_unfinished_and_empty_curations_cannot_be_reviewed(run, made):
     (run / "summary.json").unlink()
     with pytest.raises(ValueError, match=r"first: the curation is not finished.*storm curate --out .*first --resume"):
         sampled(run)
@@ -91,13 +91,13 @@ def test_an_unfinished_curation_is_not_sampled_and_an_empty_one_has_nothing(run,
 
 
 @pytest.mark.parametrize("size", [0, -3])
-def test_a_sample_of_nothing_is_refused(run, size):
+def test_the_sample_size_must_be_positive(run, size):
     with pytest.raises(ValueError, match=f"the sample size is {size}; give --sample of at least 1"):
         sampled(run, size=size)
     assert not sample_file(run).parent.exists()
 
 
-def test_a_run_that_was_curated_anew_is_told_from_the_one_that_was_reviewed(run):
+def test_a_changed_run_does_not_match_its_sample(run):
     sampled(run)
     kept = sample_file(run).read_bytes()
     records = (run / "episodes.jsonl").read_text()
@@ -124,7 +124,7 @@ def test_a_run_that_was_curated_anew_is_told_from_the_one_that_was_reviewed(run)
         ('{"size": 4, "seed": 0, "drawn_from": 4, "items": []}', r'not a sample: "items" is \[\]; give an object'),
     ],
 )
-def test_a_sample_that_cannot_be_read_is_said_to_be_none_and_left_alone(run, text, fault):
+def test_an_invalid_sample_file_is_an_error_and_kept(run, text, fault):
     sampled(run)
     sample_file(run).write_text(text)
     with pytest.raises(ValueError, match=rf"sample.json: {fault}.*move .*review away"):
@@ -144,7 +144,7 @@ def test_a_sample_that_cannot_be_read_is_said_to_be_none_and_left_alone(run, tex
         ),
     ],
 )
-def test_what_is_no_curation_is_named_with_what_is_wrong(run, break_it, fault):
+def test_error_for_an_invalid_curation_has_the_reason(run, break_it, fault):
     break_it(run)
     with pytest.raises(ValueError, match=fault):
         sampled(run)
