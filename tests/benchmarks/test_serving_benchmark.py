@@ -348,7 +348,7 @@ def test_a_small_run_measures_everything_and_finds_no_flaws(monkeypatch, capsys)
     rows = {line[:31].strip(): line[31:].split() for line in lines}
     assert rows["3 streams, direct"][-1] == "1.00"
     assert len(rows["3 streams, passthrough"]) == len(rows["3 streams, storm serve"]) == 9
-    assert float(rows["3 streams, storm serve"][-3]) > 0, "processor seconds"
+    assert float(rows["3 streams, storm serve"][-3]) > 0, "CPU seconds"
     assert float(rows["3 streams, storm serve"][-2]) > 60, "the server's own MB"
     program_seconds, ideal = map(float, rows["storm serve"][:2])
     assert program_seconds > ideal > 0.1
