@@ -1,10 +1,11 @@
-"""What the sandbox's benchmarks share: the machine's name, many callers at once, and the fresh python beside them."""
+"""Helpers of the benchmarks: facts about the machine, concurrent calls, CPU time, CPU affinity."""
 
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from storm_calm.sandbox.zygote.processes import process_tree
@@ -12,9 +13,12 @@ from storm_calm.sandbox.zygote.processes import process_tree
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+TIMED = "import time as _time; _begin = _time.perf_counter()\n{}\nprint('seconds', _time.perf_counter() - _begin)\n"
+"""Template of a program that prints its own wall time last, as "seconds 0.0123"."""
+
 
 def machine() -> dict[str, object]:
-    """What the figures were measured on, and how busy it was before ("load": of the last minute)."""
+    """Return facts about the machine. load: the load average of the last minute, so from before the benchmark."""
     model = platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
@@ -31,30 +35,43 @@ def machine() -> dict[str, object]:
     }
 
 
-def described(facts: dict[str, object]) -> str:
-    """`machine()` and what was added to it, as one line."""
+def format_facts(facts: dict[str, object]) -> str:
+    """Return `machine()`, with any additions, as one line."""
     return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
-def processor_seconds(of: int | None = None) -> float:
-    """What a process and all that descend from it, the dead ones included, have used of the processors so far.
+def cpu_seconds(pid: int | None = None) -> float:
+    """Return the CPU time that a process and its descendants have used so far, including ended ones.
 
-    of: its number; this process by default.
+    pid: this process by default.
     """
     ticks = 0
-    for pid in process_tree(of or os.getpid()):
+    for member in process_tree(pid or os.getpid()):
         try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            with open(f"/proc/{member}/stat", encoding="utf-8", errors="replace") as file:
                 fields = file.read().rpartition(")")[2].split()
         except OSError:
             continue
-        ticks += sum(int(value) for value in fields[11:15])  # Its own and its waited-for children's.
+        ticks += sum(int(value) for value in fields[11:15])  # utime, stime, and those of children already waited for
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def at_once(run: Callable[[Item], Result], items: Iterable[Item], concurrency: int) -> tuple[list[Result], float]:
-    """`run` of all items from so many threads; the results in order, and the wall seconds for all."""
+def run_concurrently(
+    run: Callable[[Item], Result], items: Iterable[Item], concurrency: int
+) -> tuple[list[Result], float]:
+    """Call `run` on each item from a thread pool; return the results in order and the total wall seconds."""
     begin = time.perf_counter()
     with ThreadPoolExecutor(concurrency) as pool:
         results = list(pool.map(run, items))
     return results, time.perf_counter() - begin
+
+
+@contextmanager
+def pinned(core: int) -> Iterator[None]:
+    """Pin this thread, and processes that it starts, to one CPU core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

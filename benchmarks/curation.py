@@ -1,10 +1,10 @@
-"""The main job, timed: 200 held-out problems through the native run and through CALM, with the nano model.
+"""Time `storm curate` on 200 held-out problems with the nano model.
 
     python -m benchmarks.curation
     python -m benchmarks.curation --limit 40 --runs 1 --json
 
-Each run is the command itself, in a process of its own and a fresh folder; figures are medians over the runs. The
-baseline beside it is the same problems run natively one after another, without machine, threads or interventions.
+Each run starts the command in a new process, with a new run folder. The baseline solves the same problems sequentially
+in this process: without interventions, the state graph and worker threads. Figures are medians over the runs.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from storm_calm.sandbox import open_sandbox
 
 
 def curated(limit: int, seed: int) -> tuple[float, dict[str, object]]:
-    """Seconds of one `storm curate`, start to end, and its summary."""
+    """Run `storm curate`; return its wall seconds and its summary."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", "from storm_calm.cli.start import main; main()", "curate", "--families", "all"]
         command += ["--split", "heldout", "--limit", str(limit), "--seed", str(seed), "--reasoner", "nano-base"]
@@ -34,7 +34,7 @@ def curated(limit: int, seed: int) -> tuple[float, dict[str, object]]:
 
 
 def native(limit: int, seed: int) -> float:
-    """Seconds of the native runs alone, one after another."""
+    """Solve the problems sequentially without interventions; return the wall seconds."""
     reasoner = open_reasoner("nano-base")
     problems = list(generate(["all"], split="heldout", seed=seed, limit=limit))
     with open_sandbox() as sandbox:
@@ -46,9 +46,11 @@ def native(limit: int, seed: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, default=200, help="problems (default 200)")
-    parser.add_argument("--seed", type=int, default=7, help="seed (default 7)")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each, in turn (default 3)")
+    parser.add_argument("--limit", type=int, default=200, help="problems (default: 200)")
+    parser.add_argument("--seed", type=int, default=7, help="seed of problems and sampling (default: 7)")
+    parser.add_argument(
+        "--runs", type=int, default=3, help="runs of the command and of the baseline, alternating (default: 3)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     arguments = parser.parse_args()
     pairs = [

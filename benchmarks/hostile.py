@@ -1,4 +1,4 @@
-"""Programs that mean harm, or do it, with the statuses that are right for them: for `benchmarks.sandbox_soak`."""
+"""Hostile programs for `benchmarks.sandbox_soak`, each with the statuses that it may end with."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ _TIGHT = Limits(seconds=20, memory_mb=128, file_mb=8, processes=24)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A program and what must come of it."""
+    """A program and its expected result."""
 
     name: str
     code: str
     limits: Limits = ROOMY
     statuses: tuple[Status, ...] = ("ok",)
-    """Those that are right."""
+    """The statuses that it may end with."""
     answer: str | None = None
-    """Its `OBJ` line; None for those that have none."""
+    """The expected `OBJ` line of its output; None if the output is not checked."""
     seconds: float = 0.0
-    """Wall seconds that it takes alone."""
+    """Wall seconds when nothing else runs; 0 if not measured."""
 
 
 def _hostile(name: str, status: Status | tuple[Status, ...], limits: Limits, code: str) -> Job:
@@ -33,17 +33,17 @@ _NONCE = """
 import os, sys
 def send(text):
     frame = sys._getframe()
-    while "word" not in (order := frame.f_locals.get("order") or {}): frame = frame.f_back
-    os.write(3, (order["word"] + text + "\\n").encode()[:4096])
+    while "nonce" not in (order := frame.f_locals.get("order") or {}): frame = frame.f_back
+    os.write(3, (order["nonce"] + text + "\\n").encode()[:4096])
 """
-"""Finds the nonce of the channel to the caller, as a program can that looks for it."""
+"""Defines `send`, which finds the nonce of the report channel in a caller's frame and writes a forged message."""
 
 HOSTILE = (
     _hostile("endless loop", "timeout", _SHORT, "while True: pass"),
     _hostile("long sleep", "timeout", _SHORT, "import time; time.sleep(1e6)"),
     _hostile("long call into C", "timeout", _SHORT, "import re; re.match(r'(a+)+$', 'a' * 40 + 'b')"),
     _hostile(
-        "deaf to signals",
+        "ignored signals",
         "timeout",
         _SHORT,
         "import signal\nfor s in set(signal.valid_signals()) - {9, 19}: signal.signal(s, signal.SIG_IGN)\n"
@@ -83,10 +83,10 @@ HOSTILE = (
     _hostile("abrupt exit", "error", _SMALL, "import os\nprint('OBJ left'); os._exit(3)"),
     _hostile("segmentation fault", "error", _SMALL, "import ctypes; ctypes.string_at(0)"),
     _hostile("abort", "error", _SMALL, "import os; os.abort()"),
-    # The first process of a pid namespace does not die of its own signals.
-    _hostile("suicide", ("ok", "error"), _SMALL, "import os; os.kill(os.getpid(), 9)"),
+    # The first process of a pid namespace can't kill itself with a signal.
+    _hostile("SIGKILL to itself", ("ok", "error"), _SMALL, "import os; os.kill(os.getpid(), 9)"),
     _hostile(
-        "killing spree",
+        "SIGKILL to all processes",
         ("ok", "error"),
         _SMALL,
         "import os\nfor pid in (os.getppid(), 1, *range(2, 50), -1):\n    if pid not in (0, os.getpid()):\n"
@@ -99,7 +99,7 @@ HOSTILE = (
         "import threading, time\nfor _ in range(99):\n"
         "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
     ),
-    _hostile("too large a file", "error", _SMALL, "open('big', 'wb').truncate(100 << 20)"),
+    _hostile("a file that is too large", "error", _SMALL, "open('big', 'wb').truncate(100 << 20)"),
     _hostile(
         "too many files",
         "error",
@@ -107,24 +107,24 @@ HOSTILE = (
         "for i in range(300): open(f'f{i}', 'wb').write(bytes(1 << 16))\nraise SystemExit(1)",
     ),
     _hostile(
-        "files everywhere",
+        "files in shared folders",
         "ok",
         _SMALL,
         "import os\nfor folder in ('.', '/dev/shm', '/tmp', '/var/tmp', '/run'):\n"
-        "    try: open(f'{folder}/WORD', 'w').write('x')\n    except OSError: pass",
+        "    try: open(f'{folder}/TOKEN', 'w').write('x')\n    except OSError: pass",
     ),
     _hostile("open descriptors", "error", _SMALL, "import os\nwhile True: os.open('/dev/null', os.O_RDONLY)"),
-    _hostile("no python", "error", _SMALL, "def f(:\n pass"),
+    _hostile("syntax error", "error", _SMALL, "def f(:\n pass"),
     _hostile("endless recursion", "error", _SMALL, "def f(): f()\nf()"),
-    # Those that forge.
-    _hostile("a forged end", "error", _SMALL, _NONCE + "send('over 3')\nimport time; time.sleep(60)"),
+    # Forged messages.
+    _hostile("a forged end", "error", _SMALL, _NONCE + "send('exit 3')\nimport time; time.sleep(60)"),
     _hostile(
         "forged messages",
         "ok",
         _SMALL,
-        _NONCE + "for text in ('over x', 'over 300', '[' * 3000, '9' * 4000, '[1]'): send(text)\nprint('OBJ left')",
+        _NONCE + "for text in ('exit x', 'exit 300', '[' * 3000, '9' * 4000, '[1]'): send(text)\nprint('OBJ left')",
     ),
-    # Those that hide memory.
+    # Memory that is not the process's own resident memory.
     _hostile(
         "shared memory",
         ("error", "memory_limit"),
@@ -159,15 +159,15 @@ HOSTILE = (
         "            try:\n                while True: s.send(bytes(65536))\n            except BlockingIOError: pass\n"
         "except OSError: time.sleep(60)",
     ),
-    # Those that disturb neighbours.
+    # Interference with other programs.
     _hostile(
-        "a share for each session",
+        "many CPU-bound process sessions",
         "timeout",
         Limits(seconds=1, processes=64),
         "import os\nfor _ in range(60):\n    if os.fork() == 0: os.setsid(); break\nwhile True: pass",
     ),
     _hostile(
-        "files in flight, watches and locks",
+        "sent descriptors, file locks and inotify watches",
         "ok",
         _SMALL,
         "import array, ctypes, fcntl, os, socket\nlibc = ctypes.CDLL(None)\na, b = socket.socketpair()\n"
@@ -177,4 +177,4 @@ HOSTILE = (
         "print('OBJ left' if libc.inotify_init1(0) < 0 else 'OBJ watched')",
     ),
 )
-"""Each with what is right for it; `WORD` in a text stands for a name that is nowhere else."""
+"""All hostile programs. The soak test replaces `TOKEN` in their code with its random token."""

@@ -1,9 +1,12 @@
-"""How fast the embedded reasoner writes, alone and many at once, and what rewinding to take a hint costs.
+"""Measure the embedded reasoner: tokens per second of one and of many streams, and the latency of a hint.
 
     python -m benchmarks.nano
     python -m benchmarks.nano --reasoner runs/mine/model --json
 
-Every figure is a median over repeats that take turns, so that whatever else the machine does falls on all of them.
+Figures are medians. The measurements alternate, so that other load on the machine affects all of them.
+
+    hint after rewind         ms from a hint to the next token if the KV cache before the hint is reused
+    hint after recomputing    the same with an empty KV cache
 """
 
 import argparse
@@ -25,11 +28,11 @@ QUESTION = (
 )
 HINT = "Wait, I should let the solver work this out instead of guessing. Whole pieces need integer variables.\n"
 WRITTEN = 150
-"""Tokens of the model's own before the hint; a third of them is taken back."""
+"""Tokens that the model generates before the hint; the last third is removed."""
 
 
 def write(reasoner: Nano, tokens: int, seed: int) -> int:
-    """Have `tokens` or a few more tokens written, in as many segments as it takes; how many it were."""
+    """Generate at least `tokens` tokens, in as many segments as needed; return their number."""
     ids = reasoner.encode(reasoner.render([{"role": "user", "content": QUESTION}]))[0]
     written = 0
     while written < tokens:
@@ -40,7 +43,7 @@ def write(reasoner: Nano, tokens: int, seed: int) -> int:
 
 
 def speed(reasoner: Nano, tokens: int, streams: int) -> float:
-    """Tokens a second of all streams together, each a thread; the prompt is known before."""
+    """Return tokens per second, summed over streams in one thread each. The prompt is already in the KV cache."""
     write(reasoner, 1, seed=0)
     with ThreadPoolExecutor(streams) as pool:
         started = time.perf_counter()
@@ -48,12 +51,12 @@ def speed(reasoner: Nano, tokens: int, streams: int) -> float:
         return written / (time.perf_counter() - started)
 
 
-def hint(reasoner: Nano, *, known: bool) -> float:
-    """Milliseconds from a hint to the first token after it. known: the prompt before is still in memory."""
-    reasoner.close()  # Nothing is known from the repeat before.
+def hint(reasoner: Nano, *, cached: bool) -> float:
+    """Return milliseconds from a hint to the first token after it. cached: keep the KV cache of the text before it."""
+    reasoner.close()  # Clear the KV caches of the previous repeat.
     prompt = reasoner.encode(reasoner.render([{"role": "user", "content": QUESTION}]))[0]
     written = reasoner.generate(prompt, stop=(), max_tokens=WRITTEN, sampling=Sampling(seed=1)).ids or ()
-    if not known:
+    if not cached:
         reasoner.close()
     hinted = prompt + written[: len(written) * 2 // 3] + reasoner.encode(HINT)[0]
     started = time.perf_counter()
@@ -62,12 +65,12 @@ def hint(reasoner: Nano, *, known: bool) -> float:
 
 
 def measure(reasoner: Nano, *, tokens: int, streams: int, repeats: int) -> dict[str, float]:
-    """The medians."""
+    """Return the median of each measurement."""
     jobs: dict[str, Callable[[], float]] = {
         "one_stream_tokens_per_second": lambda: speed(reasoner, tokens, 1),
         f"{streams}_streams_tokens_per_second": lambda: speed(reasoner, tokens, streams),
-        "hint_after_rewind_ms": lambda: hint(reasoner, known=True),
-        "hint_after_recomputing_ms": lambda: hint(reasoner, known=False),
+        "hint_after_rewind_ms": lambda: hint(reasoner, cached=True),
+        "hint_after_recomputing_ms": lambda: hint(reasoner, cached=False),
     }
     results: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(repeats):
@@ -77,20 +80,18 @@ def measure(reasoner: Nano, *, tokens: int, streams: int, repeats: int) -> dict[
 
 
 def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(
-        description="Time the embedded reasoner.",
-        epilog="examples: python -m benchmarks.nano    python -m benchmarks.nano --streams 16 --json",
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--reasoner", default="nano-base", help="nano, nano-base or the folder of a nano model (default: nano-base)"
     )
-    parser.add_argument("--reasoner", default="nano-base", help='"nano-base" or the folder of a nano model')
-    parser.add_argument("--tokens", type=int, default=200, help="tokens that each stream writes (default 200)")
-    parser.add_argument("--streams", type=int, default=8, help="streams at once (default 8)")
-    parser.add_argument("--repeats", type=int, default=7, help="repeats of each measurement (default 7)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--tokens", type=int, default=200, help="tokens per stream (default: 200)")
+    parser.add_argument("--streams", type=int, default=8, help="concurrent streams (default: 8)")
+    parser.add_argument("--repeats", type=int, default=7, help="repeats of each measurement (default: 7)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     arguments = parser.parse_args()
     reasoner = open_reasoner(arguments.reasoner)
     if not isinstance(reasoner, Nano):
-        parser.error("give a nano model; a server is not timed here")
+        parser.error(f"--reasoner: {arguments.reasoner!r} is not a nano model; use nano or a model folder")
     figures = measure(reasoner, tokens=arguments.tokens, streams=arguments.streams, repeats=arguments.repeats)
     if arguments.json:
         print(json.dumps({"reasoner": reasoner.name, "cores": len(os.sched_getaffinity(0)), **figures}))

@@ -1,20 +1,19 @@
-"""What a run costs beyond its solve: three small OR-Tools programs, as many as can be and one at a time.
+"""Measure the overhead and throughput of the sandbox on three small OR-Tools programs.
 
     python -m benchmarks.sandbox
     python -m benchmarks.sandbox --seconds 5 --concurrency 1 4 8 --json
     python -m benchmarks.sandbox --backend docker
 
-The programs: a CP-SAT model, a SCIP model, and `print`. "sandbox" is `open_sandbox()` at the best isolation level of
-this machine; "fresh" starts `python main.py` for each run, without isolation. The two take turns, so that a busy
-machine slows both. A run counts only if its answer is right; a wrong one ends the benchmark.
+The programs are a CP-SAT model, a SCIP model, and `print`. "sandbox" is `open_sandbox()` at the best isolation level
+of this machine. The baseline, "fresh", starts `python main.py` for each run, without isolation. The two alternate, so
+that other load on the machine slows both. A wrong output ends the benchmark.
 
-The overhead, one run at a time, is shown in two ways, both medians of milliseconds:
+The overhead is measured one run at a time, in two ways, each a median in milliseconds:
 
-    beyond warm     what the caller of `run` waits, less what the same text takes in a process that has the libraries
-                    loaded and has solved it before. Pages that a forked child must copy before it can write to them
-                    count as the sandbox's cost.
-    beyond inside   what the caller waits, less what the program measures itself, in that very run, from its first line
-                    to its last. Those pages count as the program's.
+    beyond warm     wall time of the call `run`, minus the time of the same program in a process that has loaded the
+                    libraries and solved it before. The copy-on-write page faults of a forked child count as overhead.
+    beyond inside   wall time of the call, minus the time that the program measures in the same run, from its first line
+                    to its last. Those page faults count as the program's time.
 """
 
 import argparse
@@ -27,7 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.common import at_once, described, machine
+from benchmarks.common import TIMED, format_facts, machine, run_concurrently
 from benchmarks.snippets import run_fresh
 from storm_calm.sandbox import Sandbox, open_sandbox
 
@@ -63,11 +62,9 @@ print(solver.Solve(), round(solver.Objective().Value(), 6))
     ),
     "print": ("print(6 * 7)\n", "42\n"),
 }
-"""Each program and what it must print."""
+"""Each program, and the output that it must print."""
 
-_TIMED = "import time as _time; _begin = _time.perf_counter()\n{}\nprint('seconds', _time.perf_counter() - _begin)\n"
-
-# Reads programs, one JSON text a line; runs each and tells the seconds that it took.
+# Reads programs, one JSON string per line; runs each and prints its output and wall seconds.
 _WARM = """
 import contextlib, io, json, sys, time
 import numpy
@@ -78,20 +75,20 @@ for line in sys.stdin:
     with contextlib.redirect_stdout(printed):
         begin = time.perf_counter()
         exec(compile(code, "main.py", "exec"), {"__name__": "__main__"})
-        spent = time.perf_counter() - begin
-    print(json.dumps([printed.getvalue(), spent]), flush=True)
+        seconds = time.perf_counter() - begin
+    print(json.dumps([printed.getvalue(), seconds]), flush=True)
 """
 
 
 def check(name: str, output: str) -> None:
-    """Refuse a wrong output."""
+    """Raise SystemExit if the output is wrong."""
     if output != PROGRAMS[name][1]:
-        raise SystemExit(f"{name}: printed {output!r} instead of {PROGRAMS[name][1]!r}")
+        raise SystemExit(f"{name}: printed {output!r}, expected {PROGRAMS[name][1]!r}")
 
 
 @contextlib.contextmanager
 def warm_process() -> Iterator[Callable[[str], float]]:
-    """A process with the libraries loaded; what it gives runs the named program there, and tells its milliseconds."""
+    """Start a process that has the libraries loaded; yield a function that runs a program there and returns its ms."""
     with subprocess.Popen(
         [sys.executable, "-c", _WARM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -111,35 +108,35 @@ def warm_process() -> Iterator[Callable[[str], float]]:
 
 
 def overhead(sandbox: Sandbox, runs: int) -> dict[str, dict[str, float]]:
-    """For each program, medians of milliseconds of `runs` rounds, one run at a time."""
+    """Return median milliseconds for each program, over `runs` sequential runs."""
     rows: dict[str, dict[str, float]] = {}
     with warm_process() as warm:
         for name, (code, _) in PROGRAMS.items():
-            seen: dict[str, list[float]] = {"caller": [], "warm": [], "beyond_inside": [], "inside": []}
+            times: dict[str, list[float]] = {"caller": [], "warm": [], "beyond_inside": [], "inside": []}
             warm(name)
             sandbox.run(code)
             for _ in range(runs):
                 begin = time.perf_counter()
                 execution = sandbox.run(code)
-                seen["caller"].append(1000 * (time.perf_counter() - begin))
+                times["caller"].append(1000 * (time.perf_counter() - begin))
                 check(name, execution.stdout)
 
                 begin = time.perf_counter()
-                execution = sandbox.run(_TIMED.format(code))
+                execution = sandbox.run(TIMED.format(code))
                 waited = 1000 * (time.perf_counter() - begin)
                 output, _, inside = execution.stdout.partition("seconds ")
                 check(name, output)
-                seen["inside"].append(1000 * float(inside))
-                seen["beyond_inside"].append(waited - 1000 * float(inside))
+                times["inside"].append(1000 * float(inside))
+                times["beyond_inside"].append(waited - 1000 * float(inside))
 
-                seen["warm"].append(warm(name))
-            rows[name] = {key: statistics.median(values) for key, values in seen.items()}
+                times["warm"].append(warm(name))
+            rows[name] = {key: statistics.median(values) for key, values in times.items()}
             rows[name]["beyond_warm"] = rows[name]["caller"] - rows[name]["warm"]
     return rows
 
 
 def throughput(run: Callable[[str], str], concurrency: int, seconds: float) -> dict[str, float]:
-    """Runs a second of all programs in turn, and their milliseconds, from so many callers for so long."""
+    """Run all programs in turn from `concurrency` threads for `seconds`; return the rate and the latencies."""
     end = time.perf_counter() + seconds
     names = list(PROGRAMS)
 
@@ -151,39 +148,38 @@ def throughput(run: Callable[[str], str], concurrency: int, seconds: float) -> d
             times.append(1000 * (time.perf_counter() - begin))
         return times
 
-    found, spent = at_once(work, range(concurrency), concurrency)
+    found, elapsed = run_concurrently(work, range(concurrency), concurrency)
     times = sorted(time for part in found for time in part)
     return {
         "runs": len(times),
-        "per_second": len(times) / spent,
+        "per_second": len(times) / elapsed,
         "median_ms": statistics.median(times),
         "p95_ms": times[int(0.95 * (len(times) - 1))],
     }
 
 
 def compare(sandbox: Sandbox, concurrency: int, seconds: float, turns: int) -> dict[str, Any]:
-    """Both ways at one concurrency, in turns; medians over the turns."""
+    """Measure the sandbox and the baseline alternately at one concurrency; return medians over the turns."""
     found: dict[str, list[dict[str, float]]] = {"sandbox": [], "fresh": []}
     for _ in range(turns):
         found["sandbox"].append(throughput(lambda code: sandbox.run(code).stdout, concurrency, seconds))
         found["fresh"].append(throughput(lambda code: run_fresh(code).stdout, concurrency, seconds))
     row: dict[str, Any] = {
-        way: {key: statistics.median(turn[key] for turn in all_turns) for key in all_turns[0]}
-        for way, all_turns in found.items()
+        name: {key: statistics.median(turn[key] for turn in measured) for key in measured[0]}
+        for name, measured in found.items()
     }
     return {"concurrency": concurrency, **row, "times": row["sandbox"]["per_second"] / row["fresh"]["per_second"]}
 
 
 def show(overheads: dict[str, dict[str, float]], rows: list[dict[str, Any]]) -> None:
-    """Print the figures."""
-    print(f"\none at a time, medians of ms\n{'':8} {'caller':>8} {'warm':>8} {'inside':>8}", end="")
+    print(f"\none run at a time, median ms\n{'':8} {'caller':>8} {'warm':>8} {'inside':>8}", end="")
     print(f" {'beyond warm':>12} {'beyond inside':>14}")
     for name, figures in overheads.items():
         print(
             f"{name:8} {figures['caller']:8.2f} {figures['warm']:8.2f} {figures['inside']:8.2f} "
             f"{figures['beyond_warm']:12.2f} {figures['beyond_inside']:14.2f}"
         )
-    print(f"\nall three in turn\n{'at once':>7}  {'':8} {'runs/s':>8} {'median ms':>10} {'p95 ms':>8}")
+    print(f"\nall three programs in turn\n{'callers':>7}  {'':8} {'runs/s':>8} {'median ms':>10} {'p95 ms':>8}")
     for row in rows:
         for name in ("sandbox", "fresh"):
             figures = row[name]
@@ -191,23 +187,24 @@ def show(overheads: dict[str, dict[str, float]], rows: list[dict[str, Any]]) -> 
                 f"{row['concurrency']:>7}  {name:8} {figures['per_second']:8.1f} {figures['median_ms']:10.1f} "
                 f"{figures['p95_ms']:8.1f}"
             )
-        print(f"{'':7}  {row['times']:.1f} times")
+        print(f"{'':7}  ratio {row['times']:.1f}")
 
 
 def main() -> None:
-    """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=200, help="of each program for the overhead (default: 200)")
-    parser.add_argument("--seconds", type=float, default=3, help="for each turn of the throughput (default: 3)")
-    parser.add_argument("--turns", type=int, default=3, help="of each way at each concurrency (default: 3)")
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 8], help="callers at once (default: 1 8)")
-    parser.add_argument("--workers", type=int, help="programs that the sandbox runs at once (default: its own)")
-    parser.add_argument("--backend", default="local", help="where the sandbox's programs run (default: local)")
-    parser.add_argument("--image", help="the image, for docker (default: the backend's own)")
+    parser.add_argument("--runs", type=int, default=200, help="runs of each program for the overhead (default: 200)")
+    parser.add_argument("--seconds", type=float, default=3, help="length of each throughput measurement (default: 3)")
+    parser.add_argument("--turns", type=int, default=3, help="throughput measurements for each row (default: 3)")
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 8], help="concurrent callers (default: 1 8)")
+    parser.add_argument("--workers", type=int, help="workers of the sandbox (default: chosen by the sandbox)")
+    parser.add_argument(
+        "--backend", default="local", help="sandbox backend: local, docker, e2b or ray (default: local)"
+    )
+    parser.add_argument("--image", help="container image of the docker backend")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     settings = parser.parse_args()
     if min(settings.runs, settings.turns, *settings.concurrency) < 1 or settings.seconds <= 0:
-        parser.error("--runs, --turns and --concurrency need numbers of at least 1, --seconds one above 0")
+        parser.error("--runs, --turns and --concurrency must be at least 1; --seconds must be above 0")
     options = {"image": settings.image} if settings.image else {}
     with open_sandbox(settings.backend, workers=settings.workers, **options) as sandbox:
         facts = {**machine(), "backend": sandbox.backend, "isolation": sandbox.isolation, "workers": sandbox.workers}
@@ -218,7 +215,7 @@ def main() -> None:
     if settings.json:
         print(json.dumps({"machine": facts, "overhead_ms": overheads, "throughput": rows}, indent=2))
         return
-    print(described(facts))
+    print(format_facts(facts))
     show(overheads, rows)
 
 

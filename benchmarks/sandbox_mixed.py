@@ -1,15 +1,16 @@
-"""24 kinds of solve in the sandbox, against a fresh python for each: how many a second, and whether the answers agree.
+"""Run 24 kinds of solver program in the sandbox and in fresh Python processes; compare rates and answers.
 
     python -m benchmarks.sandbox_mixed
     python -m benchmarks.sandbox_mixed --compare 504 --concurrency 8 2 --json
 
-"sandbox" is `open_sandbox()` at the best isolation level of this machine, "fresh" a `python main.py` for each program,
-without isolation and with one thread for linear algebra. Both get the same programs (`benchmarks.snippets`) from as
-many callers at once, and take turns, so that a busy machine slows both; where other work runs beside them, the
-processor time is the fairer measure. The rates are medians over the turns. Every answer of the sandbox is compared with
-the fresh python's; one that differs, or a program that fails, ends the benchmark with exit code 1. Memory is what a
-program's process holds for itself at its end, pages copied from the fork server included: Private_Dirty in its
-smaps_rollup, read by further programs that don't count for the rates.
+"sandbox" is `open_sandbox()` at the best isolation level of this machine. "fresh" is a `python main.py` for each
+program, without isolation and with one thread for linear algebra. Both run the same programs (`benchmarks.snippets`)
+at the same concurrency. They alternate, so that other load on the machine slows both. If the machine is busy, CPU time
+is the fairer measure. Rates are medians over the turns.
+
+Each answer of the sandbox is compared with that of the fresh process. A different answer or a failed program makes the
+exit code 1. Memory is `Private_Dirty` in the smaps_rollup of a program's process at its end, which includes pages
+copied from the fork server. It is read in separate runs that do not count for the rates.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.common import at_once, described, machine, processor_seconds
+from benchmarks.common import cpu_seconds, format_facts, machine, run_concurrently
 from benchmarks.snippets import KINDS, answer, mixed, run_fresh
 from storm_calm.sandbox import Execution, Limits, Sandbox, open_sandbox
 
@@ -32,37 +33,37 @@ print("PRIVATE", int(re.search(r"Private_Dirty:\\s+(\\d+)", open("/proc/self/sma
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BothWays:
-    """Some programs, run both ways."""
+class Turn:
+    """Results of some programs, in the sandbox and in fresh processes."""
 
     programs: Programs
     executions: list[Execution]
     waited_ms: list[float]
-    """From the caller's call to its return, for each program; with many callers mostly spent waiting for a turn."""
+    """Wall time of each call; with many callers, most of it is queueing."""
     fresh_ms: list[float]
     fresh_answers: list[str | None]
     sandbox_rate: float
-    """Programs a second."""
+    """Programs per second."""
     fresh_rate: float
     sandbox_processor_ms: float
-    """Of processor time for a program, all that the sandbox does for it included."""
+    """CPU time per program, including the work of the sandbox."""
     fresh_processor_ms: float
 
 
-def take_turn(sandbox: Sandbox, programs: Programs, concurrency: int) -> BothWays:
-    """Run the programs in the sandbox, then each in a fresh python."""
+def take_turn(sandbox: Sandbox, programs: Programs, concurrency: int) -> Turn:
+    """Run the programs in the sandbox, then in fresh processes."""
 
     def timed(item: tuple[str, str]) -> tuple[Execution, float]:
         begin = time.perf_counter()
         execution = sandbox.run(item[1])
         return execution, 1000 * (time.perf_counter() - begin)
 
-    marks = [processor_seconds()]
-    ours, our_seconds = at_once(timed, programs, concurrency)
-    marks.append(processor_seconds())
-    fresh, fresh_seconds = at_once(lambda item: run_fresh(item[1]), programs, concurrency)
-    marks.append(processor_seconds())
-    return BothWays(
+    cpu = [cpu_seconds()]
+    ours, our_seconds = run_concurrently(timed, programs, concurrency)
+    cpu.append(cpu_seconds())
+    fresh, fresh_seconds = run_concurrently(lambda item: run_fresh(item[1]), programs, concurrency)
+    cpu.append(cpu_seconds())
+    return Turn(
         programs=programs,
         executions=[execution for execution, _ in ours],
         waited_ms=[ms for _, ms in ours],
@@ -70,13 +71,13 @@ def take_turn(sandbox: Sandbox, programs: Programs, concurrency: int) -> BothWay
         fresh_answers=[answer(run.stdout) if run.exit_code == 0 else None for run in fresh],
         sandbox_rate=len(programs) / our_seconds,
         fresh_rate=len(programs) / fresh_seconds,
-        sandbox_processor_ms=1000 * (marks[1] - marks[0]) / len(programs),
-        fresh_processor_ms=1000 * (marks[2] - marks[1]) / len(programs),
+        sandbox_processor_ms=1000 * (cpu[1] - cpu[0]) / len(programs),
+        fresh_processor_ms=1000 * (cpu[2] - cpu[1]) / len(programs),
     )
 
 
-def differences(turn: BothWays) -> list[dict[str, Any]]:
-    """What came out otherwise than in a fresh python, or not at all."""
+def differences(turn: Turn) -> list[dict[str, Any]]:
+    """Return the programs whose answer is missing or differs from that of the fresh process."""
     found = []
     for (kind, code), execution, wanted in zip(turn.programs, turn.executions, turn.fresh_answers, strict=True):
         got = answer(execution.stdout) if execution.status == "ok" else None
@@ -96,7 +97,7 @@ def differences(turn: BothWays) -> list[dict[str, Any]]:
 
 
 def private_memory(sandbox: Sandbox, seed: int) -> dict[str, list[float]]:
-    """MiB that programs of each kind hold for themselves at their end."""
+    """Return the private memory of programs of each kind at their end, in MiB."""
     found = defaultdict(list)
     for kind, code in mixed(3 * len(KINDS), seed):
         stdout = sandbox.run(code + _PRIVATE).stdout
@@ -104,8 +105,8 @@ def private_memory(sandbox: Sandbox, seed: int) -> dict[str, list[float]]:
     return found
 
 
-def by_kind(turns: list[BothWays], memory: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    """For each kind: median milliseconds of a program both ways, median and worst MiB."""
+def by_kind(turns: list[Turn], memory: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Return for each kind the median times in ms, and the median and largest private memory in MiB."""
     waited, ran, fresh = defaultdict(list), defaultdict(list), defaultdict(list)
     for turn in turns:
         for number, (kind, _) in enumerate(turn.programs):
@@ -126,7 +127,7 @@ def by_kind(turns: list[BothWays], memory: dict[str, list[float]]) -> dict[str, 
 
 
 def measure(sandbox: Sandbox, compare: int, concurrency: int, per_turn: int, seed: int) -> dict[str, Any]:
-    """All figures at one concurrency."""
+    """Return all figures for one concurrency."""
     programs = mixed(compare, seed)
     turns = [
         take_turn(sandbox, programs[start : start + per_turn], concurrency) for start in range(0, compare, per_turn)
@@ -148,23 +149,22 @@ def measure(sandbox: Sandbox, compare: int, concurrency: int, per_turn: int, see
 
 
 def show(row: dict[str, Any]) -> None:
-    """Print the figures of one concurrency."""
-    print(f"\n{row['compared']} programs of {len(row['kinds'])} kinds, {row['concurrency']} at once")
+    print(f"\n{row['compared']} programs of {len(row['kinds'])} kinds, {row['concurrency']} callers")
     print(
-        f"  sandbox {row['sandbox_per_second']:.1f}/s, fresh {row['fresh_per_second']:.1f}/s: {row['times']:.1f} times"
+        f"  sandbox {row['sandbox_per_second']:.1f}/s, fresh {row['fresh_per_second']:.1f}/s: ratio {row['times']:.1f}"
     )
     print(
-        f"  processor time of a program: sandbox {row['sandbox_processor_ms']:.0f} ms, fresh "
-        f"{row['fresh_processor_ms']:.0f} ms: {row['fresh_processor_ms'] / row['sandbox_processor_ms']:.1f} times"
+        f"  CPU time per program: sandbox {row['sandbox_processor_ms']:.0f} ms, fresh "
+        f"{row['fresh_processor_ms']:.0f} ms: ratio {row['fresh_processor_ms'] / row['sandbox_processor_ms']:.1f}"
     )
-    print(f"  private memory of a program: median {row['memory_mb']:.1f} MiB, worst {row['worst_memory_mb']:.1f} MiB")
-    print(f"  {'kind':18} {'waited ms':>10} {'ran ms':>8} {'fresh ms':>9} {'MiB':>6} {'worst':>6}")
+    print(f"  private memory per program: median {row['memory_mb']:.1f} MiB, largest {row['worst_memory_mb']:.1f} MiB")
+    print(f"  {'kind':18} {'waited ms':>10} {'ran ms':>8} {'fresh ms':>9} {'MiB':>6} {'max':>6}")
     for kind, figures in row["kinds"].items():
         print(
             f"  {kind:18} {figures['waited_ms']:10.1f} {figures['ran_ms']:8.1f} {figures['fresh_ms']:9.1f} "
             f"{figures['memory_mb']:6.1f} {figures['worst_memory_mb']:6.1f}"
         )
-    print(f"  {row['compared'] - len(row['differences'])} of {row['compared']} answers equal those of a fresh python")
+    print(f"  {row['compared'] - len(row['differences'])} of {row['compared']} answers equal those of a fresh process")
     for found in row["differences"][:20]:
         print(
             f"  DIFFERS {found['kind']}: {found['sandbox']!r}, fresh {found['fresh']!r}; status {found['status']}, "
@@ -173,22 +173,23 @@ def show(row: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--compare", type=int, default=240, help="programs to run both ways (default: 240)")
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[8], help="callers at once (default: 8)")
-    parser.add_argument("--turn", type=int, default=48, help="programs until the other way is on (default: 48)")
-    parser.add_argument("--workers", type=int, help="programs that the sandbox runs at once (default: its own)")
-    parser.add_argument("--seed", type=int, default=1, help="what the programs are drawn from (default: 1)")
+    parser.add_argument(
+        "--compare", type=int, default=240, help="programs to run in each of the two ways (default: 240)"
+    )
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[8], help="concurrent callers (default: 8)")
+    parser.add_argument("--turn", type=int, default=48, help="programs before switching to the other way (default: 48)")
+    parser.add_argument("--workers", type=int, help="workers of the sandbox (default: chosen by the sandbox)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the programs (default: 1)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     settings = parser.parse_args()
     if min(settings.compare, settings.turn, *settings.concurrency) < 1:
-        parser.error("--compare, --turn and --concurrency need numbers of at least 1")
+        parser.error("--compare, --turn and --concurrency must be at least 1")
     with open_sandbox(workers=settings.workers, limits=Limits(seconds=60)) as sandbox:
         facts = {**machine(), "isolation": sandbox.isolation, "workers": sandbox.workers}
         if not settings.json:
-            print(described(facts), flush=True)
-        take_turn(sandbox, mixed(len(KINDS), settings.seed + 1), concurrency=2)  # Not counted: files get cached.
+            print(format_facts(facts), flush=True)
+        take_turn(sandbox, mixed(len(KINDS), settings.seed + 1), concurrency=2)  # Not counted: fills the file cache.
         rows = []
         for concurrency in settings.concurrency:
             rows.append(measure(sandbox, settings.compare, concurrency, settings.turn, settings.seed))

@@ -1,14 +1,14 @@
-"""How many more programs two nodes of a Ray cluster run than one, in one go on this machine.
+"""Compare the throughput of one and two nodes of a local Ray cluster.
 
     python -m benchmarks.sandbox_ray
     python -m benchmarks.sandbox_ray --seconds 10 --rounds 5 --json
 
-A cluster is started whose head runs no programs. One node has the machine's first processor for itself, with all that
-runs on it; a second one, which joins and leaves again in every round, has the next processor. So each round measures
-one node, then two, with twice as many callers as there are slots. The callers, and what Ray itself runs, may use all
-processors; on a machine with just two they take from the nodes, most of all when both are busy. "spinning" is a plain
-Python loop, pinned to one processor and then one to each: what the machine itself gives for a second processor, in the
-same round. A run counts only if its answer is right.
+The head of the cluster runs no programs. The first node is pinned to one CPU core. The second node is pinned to another
+core; it joins and leaves in each round. So each round measures one node, then two, with two callers per slot. The
+callers and Ray's own processes may use all cores. On a machine with only two cores they compete with the nodes.
+
+"spinning" is a plain Python loop, on one core and then on both in the same round. It shows how much a second core adds
+on this machine. A wrong output ends the benchmark.
 """
 
 import argparse
@@ -18,20 +18,18 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import ray
 from ray.cluster_utils import Cluster
 
-from benchmarks.common import described, machine
+from benchmarks.common import format_facts, machine, pinned
 from benchmarks.sandbox import PROGRAMS as OR_TOOLS
 from storm_calm.sandbox import Sandbox, open_sandbox
 from storm_calm.sandbox.backends import ray_cluster
 
-# About as long as a solve of some size takes; most of it outside of Python, as there.
+# Takes about as long as a mid-sized solve and, like one, spends most of the time outside Python.
 LONG = """
 import numpy as np
 matrix = np.random.default_rng(0).random((300, 300))
@@ -40,33 +38,22 @@ for _ in range(4):
 print("done")
 """
 PROGRAMS = {"cp-sat": OR_TOOLS["cp-sat"], "long": (LONG, "done\n")}
-"""Each program and what it must print."""
+"""Each program, and the output that it must print."""
 
 _SPIN = "import sys, time\nend, n = time.time() + float(sys.argv[1]), 0\nwhile time.time() < end: n += 1\nprint(n)"
 
 
-@contextmanager
-def pinned(processor: int) -> Iterator[None]:
-    """What is started meanwhile stays on one processor."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {processor})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def spin(processors: list[int], seconds: float) -> float:
-    """Turns a second of a plain loop on each of the processors at once, together."""
+def spin(cores: list[int], seconds: float) -> float:
+    """Return iterations per second of a plain loop that runs on all `cores` at once, summed."""
     loops = []
-    for processor in processors:
-        with pinned(processor):
+    for core in cores:
+        with pinned(core):
             loops.append(subprocess.Popen([sys.executable, "-c", _SPIN, str(seconds)], stdout=subprocess.PIPE))
     return sum(int(loop.communicate()[0]) for loop in loops) / seconds
 
 
 def throughput(sandbox: Sandbox, name: str, nodes: int, seconds: float) -> float:
-    """Programs a second, with twice as many callers as slots."""
+    """Return programs per second, with two callers per slot."""
     program, answer = PROGRAMS[name]
 
     def work(end: float) -> int:
@@ -74,12 +61,12 @@ def throughput(sandbox: Sandbox, name: str, nodes: int, seconds: float) -> float
         while time.perf_counter() < end:
             output = sandbox.run(program).stdout
             if output != answer:
-                raise RuntimeError(f"{name}: printed {output!r} instead of {answer!r}")
+                raise RuntimeError(f"{name}: printed {output!r}, expected {answer!r}")
             runs += 1
         return runs
 
     with ThreadPoolExecutor(2 * nodes) as pool:
-        # First for a while uncounted: every node loads what this kind of program imports.
+        # Warm-up, not counted: each node loads the libraries that this program imports.
         list(pool.map(work, [time.perf_counter() + 2] * 2 * nodes))
         begin = time.perf_counter()
         runs = sum(pool.map(work, [begin + seconds] * 2 * nodes))
@@ -87,16 +74,18 @@ def throughput(sandbox: Sandbox, name: str, nodes: int, seconds: float) -> float
 
 
 def wait_for_slots(sandbox: Any, number: int) -> None:
-    """Until the sandbox has found the nodes that there are."""
+    """Wait until the sandbox has found `number` slots."""
     deadline = time.monotonic() + 120
     while sandbox.cluster.slot_count() != number:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"there are {sandbox.cluster.slot_count()} slots, not {number}")
+            raise RuntimeError(
+                f"the sandbox found {sandbox.cluster.slot_count()} slots within 120 s, expected {number}"
+            )
         time.sleep(0.1)
 
 
 def compare(seconds: float, rounds: int) -> dict[str, Any]:
-    """One node and two in turns; medians over the rounds, and of the ratios within each."""
+    """Measure one node and two alternately; return medians of the rates and of their ratios."""
     first, second = sorted(os.sched_getaffinity(0))[:2]
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray_cluster.SCAN_INTERVAL_SECONDS = 0.2
@@ -134,21 +123,20 @@ def compare(seconds: float, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5, help="for each measurement (default: 5)")
-    parser.add_argument("--rounds", type=int, default=3, help="of one node and two (default: 3)")
+    parser.add_argument("--seconds", type=float, default=5, help="length of each measurement (default: 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of one node and two (default: 3)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     settings = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
-        raise SystemExit("this needs two processors, one for each node")
+        raise SystemExit("this benchmark needs two CPU cores, one for each node; one is available")
     facts = machine()
     rows = compare(settings.seconds, settings.rounds)
     if settings.json:
         print(json.dumps({"machine": facts, "rounds": settings.rounds, "rows": rows}, indent=2))
         return
-    print(f"{described(facts)}; a processor for each node, medians of {settings.rounds} rounds")
-    print(f"{'':14} {'one node /s':>14} {'two nodes /s':>14} {'times':>6}")
+    print(f"{format_facts(facts)}; one core per node, medians of {settings.rounds} rounds")
+    print(f"{'':14} {'one node /s':>14} {'two nodes /s':>14} {'ratio':>6}")
     for name, row in rows.items():
         print(f"{name:14} {row['one_node']:14,.1f} {row['two_nodes']:14,.1f} {row['times']:6.2f}")
 

@@ -1,18 +1,20 @@
-"""What a session costs: the block itself aside, keeping the state after it, and going back to an earlier one.
+"""Measure the overhead of sandbox sessions: snapshots after blocks, and rewinds to earlier ones.
 
     python -m benchmarks.sandbox_sessions
     python -m benchmarks.sandbox_sessions --rounds 100 --json
 
-A session of four blocks: read the data and build a model, solve it, add a constraint, solve again; then back to the
-state after the second block, and the third and fourth again. For each library, medians of milliseconds over the rounds:
+A session runs four blocks: build a model, solve it, add a constraint, solve again. Then it rewinds to the state after
+the second block and runs the third and fourth again. The columns are medians in milliseconds for each library:
 
-    block      what a block measures itself, from its first line to its last
-    snapshot   what the caller of `run` waits beyond that: the start of the block, keeping the state, the way back
-    rewind     what the caller of `rewind` waits; and what the next block then costs beyond itself
-    replay     the baseline: all four blocks as one program, as without sessions
+    block         time that a block measures itself, from its first line to its last
+    snapshot      overhead of `run` beyond that: starting the block, keeping its state, and communication
+    rewind        wall time of `rewind`
+    next block    overhead of the first block after a rewind
+    first block   overhead of the first block of a session, which also needs a process
+    replay of 4   the baseline: all four blocks as one program, without a session
 
-Each block's answer is compared with that of the one program. A wrong answer, or a session that had to replay where the
-process could be copied, ends the benchmark with exit code 1.
+The output of each block is compared with that of the single program. The exit code is 1 if an output is wrong, or if a
+session replayed blocks instead of restoring a snapshot.
 """
 
 import argparse
@@ -21,7 +23,7 @@ import statistics
 import time
 from typing import Any
 
-from benchmarks.common import described, machine
+from benchmarks.common import TIMED, format_facts, machine
 from storm_calm.sandbox import Execution, Limits, Sandbox, open_sandbox
 
 _CP_SAT = (
@@ -93,77 +95,77 @@ constraints.append(w[2] <= 0.1)
 SESSIONS = {"cp-sat": _CP_SAT, "scip": _SCIP, "scipy": _SCIPY, "cvxpy": _CVXPY}
 """For each library: a block that builds a model, one that solves it, and one that adds a constraint."""
 
-_TIMED = "import time as _time; _begin = _time.perf_counter()\n{}\nprint('seconds', _time.perf_counter() - _begin)\n"
-
 
 def blocks(name: str) -> list[str]:
-    """Build, solve, add, solve."""
+    """Return the four blocks of a session: build, solve, add a constraint, solve."""
     build, solve, add = SESSIONS[name]
     return [build, solve, add, solve]
 
 
 def timed(execution: Execution, waited: float) -> tuple[str, float, float]:
-    """What a timed block printed, its own milliseconds, and those beyond."""
+    """Return the output of a timed block, its own milliseconds, and the overhead in milliseconds.
+
+    waited: wall seconds of the call.
+    """
     if execution.status != "ok":
         raise SystemExit(f"a block failed: {execution.status}\n{execution.stderr}")
     printed, _, inside = execution.stdout.partition("seconds ")
     return printed, 1000 * float(inside), 1000 * (waited - float(inside))
 
 
-def round_of(sandbox: Sandbox, name: str, seen: dict[str, list[float]]) -> tuple[list[str], int]:
-    """One session; what its blocks printed, and how many blocks were replayed. Adds milliseconds to `seen`."""
+def round_of(sandbox: Sandbox, name: str, times: dict[str, list[float]]) -> tuple[list[str], int]:
+    """Run one session and add its milliseconds to `times`; return the outputs and the number of replayed blocks."""
     printed, replayed = [], 0
     with sandbox.session() as session:
 
         def run(block: str, kind: str) -> None:
             nonlocal replayed
             begin = time.perf_counter()
-            execution = session.run(_TIMED.format(block))
+            execution = session.run(TIMED.format(block))
             output, inside, beyond = timed(execution, time.perf_counter() - begin)
             printed.append(output)
-            seen["block"].append(inside)
-            seen[kind].append(beyond)
+            times["block"].append(inside)
+            times[kind].append(beyond)
             replayed += execution.replayed
 
         for number, block in enumerate(blocks(name)):
-            # The first has to find a process; that is no snapshot's cost.
+            # The first block also waits for a process, so it does not measure a snapshot.
             run(block, "snapshot" if number else "first")
         begin = time.perf_counter()
         session.rewind(2)
-        seen["rewind"].append(1000 * (time.perf_counter() - begin))
+        times["rewind"].append(1000 * (time.perf_counter() - begin))
         run(blocks(name)[2], "after_rewind")
         run(blocks(name)[3], "snapshot")
     return printed, replayed
 
 
 def measure(sandbox: Sandbox, name: str, rounds: int) -> dict[str, Any]:
-    """Medians of one library's sessions, and what went wrong."""
+    """Return medians over the sessions of one library, and what went wrong."""
     kinds = ("block", "first", "snapshot", "rewind", "after_rewind", "replay")
-    seen: dict[str, list[float]] = {kind: [] for kind in kinds}
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
     faults: list[str] = []
     whole = "".join(blocks(name))
-    wanted = sandbox.run(whole).stdout
+    expected = sandbox.run(whole).stdout
     for _ in range(rounds):
         begin = time.perf_counter()
         execution = sandbox.run(whole)
-        seen["replay"].append(1000 * (time.perf_counter() - begin))
-        printed, replayed = round_of(sandbox, name, seen)
+        times["replay"].append(1000 * (time.perf_counter() - begin))
+        printed, replayed = round_of(sandbox, name, times)
         answers = {execution.stdout, "".join(printed[:4]), "".join([*printed[:2], *printed[4:]])}
-        if answers != {wanted}:
-            faults.append(f"{name}: printed {printed} instead of {wanted!r}")
+        if answers != {expected}:
+            faults.append(f"{name}: printed {printed}, expected {expected!r}")
         if replayed:
             faults.append(f"{name}: {replayed} blocks were replayed")
-    return {**{kind: statistics.median(values) for kind, values in seen.items()}, "faults": faults}
+    return {**{kind: statistics.median(values) for kind, values in times.items()}, "faults": faults}
 
 
 def main() -> None:
-    """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=50, help="sessions for each library (default: 50)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     settings = parser.parse_args()
     if settings.rounds < 1:
-        parser.error("--rounds needs a number of at least 1")
+        parser.error("--rounds must be at least 1")
     with open_sandbox(limits=Limits(seconds=30)) as sandbox:
         facts = {**machine(), "isolation": sandbox.isolation, "workers": sandbox.workers}
         rows = {name: measure(sandbox, name, settings.rounds) for name in SESSIONS}
@@ -171,8 +173,8 @@ def main() -> None:
     if settings.json:
         print(json.dumps({"machine": facts, "ms": rows}, indent=2))
     else:
-        print(described(facts))
-        print(f"{'median ms':10} {'block':>8} {'snapshot':>9} {'rewind':>8} {'block after':>12} ", end="")
+        print(format_facts(facts))
+        print(f"{'median ms':10} {'block':>8} {'snapshot':>9} {'rewind':>8} {'next block':>12} ", end="")
         print(f"{'first block':>12} {'replay of 4':>12}")
         for name, row in rows.items():
             print(

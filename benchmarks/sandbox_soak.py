@@ -1,22 +1,23 @@
-"""Thousands of programs, one in twenty hostile: nothing may come out wrong, and nothing may be left behind.
+"""Soak test: run thousands of programs, one in twenty hostile; check every result and look for leaks.
 
     python -m benchmarks.sandbox_soak
     python -m benchmarks.sandbox_soak --runs 1000 --json
 
-Programs of 24 kinds (`benchmarks.snippets`), whose answers a fresh python gave before, run mixed with programs that
-never end, eat or hide memory, flood the output, fork without end, leave daemons, crash, forge, disturb neighbours, or
-kill what they can reach (`benchmarks.hostile`). Each must
-end with the status that is known for it. From time to time all callers pause, and the sandbox's processes are counted
-and their memory taken: the sum of their proportional shares (PSS), this process's included. At the end
+Ordinary programs of 24 kinds (`benchmarks.snippets`) run mixed with hostile ones (`benchmarks.hostile`). A fresh Python
+process has computed the expected answers before. Each hostile program has one or more expected statuses. At intervals
+all callers pause, and the processes and their memory (the sum of the PSS, this process included) are recorded.
 
-    no status and no answer may have been wrong, and no run failed by the sandbox's fault;
-    no deadline may have been overrun by more than 0.25 s, and no program beside a hostile one may have taken more than
-        1.5 times its time alone and 0.2 s (one each: at the sandbox's own number of callers, or the queue is measured);
-    no process, descriptor, file, mount or control group may be left that was not there after the warm-up, and none
+The benchmark passes if
+
+    every status and answer is as expected, and the sandbox itself never fails;
+    no program exceeds its deadline by more than 0.25 s;
+    no program that runs beside a hostile one takes longer than 1.5 times its time alone plus 0.2 s (valid only if
+        --concurrency is at most the sandbox's workers; otherwise queueing is measured, too);
+    no process, descriptor, file, mount or control group is left that did not exist after the warm-up, and none
         after `close`;
-    the memory of the last tenth may be at most 5 % off that of the first.
+    the memory of the last tenth of the samples differs from that of the first by at most 5 %.
 
-Prints a verdict and exits with code 1 where one of these does not hold.
+Otherwise the violations are printed and the exit code is 1.
 """
 
 import argparse
@@ -33,49 +34,52 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import at_once, described, machine
+from benchmarks.common import format_facts, machine, run_concurrently
 from benchmarks.hostile import HOSTILE, ROOMY, Job
 from benchmarks.snippets import KINDS, answer, program, run_fresh
 from storm_calm.sandbox import Sandbox, SandboxUnavailableError, open_sandbox
 from storm_calm.sandbox.zygote.processes import process_tree
 
-_FLAT = 0.05
-_RARELY = 20  # one program of so many is hostile
-_LATE = 0.25  # seconds past a deadline
-_READY = 4  # more descriptors of a process: a fork server keeps a few spares and network namespaces, not always as many
-_SLOWER, _SLOWER_BY = 1.5, 0.2  # times its time alone, and seconds more, that a program beside hostile ones may take
+_MAX_DRIFT = 0.05  # share by which memory may change
+_HOSTILE_EVERY = 20  # one program in 20 is hostile
+_MAX_OVERRUN = 0.25  # seconds past a deadline
+_EXTRA_DESCRIPTORS = 4  # per process: a fork server keeps a varying number of spare children and network namespaces
+_MAX_SLOWDOWN, _MAX_DELAY = 1.5, 0.2  # limit beside hostile programs: factor on the time alone, plus seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rest:
-    """What there is while nothing runs."""
+class IdleState:
+    """Resources in use while no program runs."""
 
     processes: int
     servers: frozenset[int]
-    """The children of this process."""
+    """Child processes of this process."""
     descriptors: dict[int, int]
-    """Of each process."""
+    """Number of open descriptors, by process."""
     mounts: dict[int, int]
-    """That each process sees; in this one only those where the sandbox could have made them."""
+    """Number of mounts, by process; for this process only mounts that the sandbox could have created."""
     groups: int
-    """Control groups of sandboxes on this machine."""
+    """Number of control groups that sandboxes of this process have."""
     files: frozenset[str]
-    """In the folder for temporary files."""
+    """Paths in the folder for temporary files."""
     memory_mb: float
-    """Sum of the processes' proportional shares."""
+    """Sum of the PSS of all processes, in MiB."""
 
 
 @dataclass(slots=True)
-class World:
-    """What the sandbox could leave behind on this machine."""
+class LeakMonitor:
+    """Finds resources that the sandbox could leave behind on this machine."""
 
     folder: Path
-    """For temporary files, of this run alone."""
+    """Folder for temporary files that only this run uses."""
     token: str = field(default_factory=lambda: secrets.token_hex(7))
-    """The name of every hostile program's processes and files; it is nowhere else."""
+    """Random text in the names of all processes and files of hostile programs."""
 
-    def at_rest(self, processes: int | None = None) -> Rest:
-        """What there is when all has settled; waits a while for the processes to be no more than so many."""
+    def idle_state(self, processes: int | None = None) -> IdleState:
+        """Wait until the process tree is stable, for at most 5 seconds, and return the resources in use.
+
+        processes: also wait until no more than this many exist.
+        """
         deadline = time.monotonic() + 5
         members, seen = process_tree(os.getpid()), 0
         while time.monotonic() < deadline and (seen < 4 or (processes is not None and len(members) > processes)):
@@ -84,7 +88,7 @@ class World:
             seen = seen + 1 if now == members else 0
             members = now
         gc.collect()
-        return Rest(
+        return IdleState(
             processes=len(members),
             servers=frozenset(pid for pid in members if _parent(pid) == os.getpid()),
             descriptors={pid: _count(f"/proc/{pid}/fd") for pid in members},
@@ -102,12 +106,12 @@ class World:
         points = [line.split()[4] for line in lines]
         if pid != os.getpid():
             return points
-        # Others on this machine may mount and unmount where they like.
+        # Other processes on this machine may mount and unmount elsewhere.
         here = ("/", "/tmp", "/proc", "/dev/shm", "/scratch")
         return [point for point in points if point in here or point.startswith(str(self.folder))]
 
-    def named(self) -> list[str]:
-        """Processes and files anywhere that bear the token."""
+    def with_token(self) -> list[str]:
+        """Return all processes and files on this machine whose name contains the token."""
         found = []
         for comm in Path("/proc").glob("[0-9]*/comm"):
             try:
@@ -145,14 +149,14 @@ def _proportional_kb(pid: int) -> int:
     return next((int(line.split()[1]) for line in report.splitlines() if line.startswith("Pss:")), 0)
 
 
-def jobs(runs: int, answers: list[Job], token: str, seed: int) -> list[Job]:
-    """So many jobs, one of twenty hostile, in an order drawn from the seed."""
+def jobs(runs: int, ordinary: list[Job], token: str, seed: int) -> list[Job]:
+    """Return `runs` jobs in a random order; one in twenty is hostile, the others are drawn from `ordinary`."""
     draw = random.Random(seed)
-    name = f"import ctypes\nctypes.CDLL(None).prctl(15, b'{token}', 0, 0, 0)\n"
+    set_name = f"import ctypes\nctypes.CDLL(None).prctl(15, b'{token}', 0, 0, 0)\n"
     hostile = [
         Job(
             name=job.name,
-            code=name + job.code.replace("TOKEN", token),
+            code=set_name + job.code.replace("TOKEN", token),
             limits=job.limits,
             statuses=job.statuses,
             answer="OBJ left" if "OBJ left" in job.code else None,
@@ -161,39 +165,42 @@ def jobs(runs: int, answers: list[Job], token: str, seed: int) -> list[Job]:
     ]
     chosen: list[Job] = []
     while len(chosen) < runs:
-        some = [draw.choice(answers) for _ in range(_RARELY - 1)]
-        some.insert(draw.randrange(_RARELY), hostile[len(chosen) // _RARELY % len(hostile)])
-        chosen += some
+        batch = [draw.choice(ordinary) for _ in range(_HOSTILE_EVERY - 1)]
+        batch.insert(draw.randrange(_HOSTILE_EVERY), hostile[len(chosen) // _HOSTILE_EVERY % len(hostile)])
+        chosen += batch
     return chosen[:runs]
 
 
-def known_answers(variants: int) -> tuple[list[Job], float]:
-    """Programs of all kinds with the answers of a fresh python, and how many of these there were a second."""
+def ordinary_jobs(variants: int) -> tuple[list[Job], float]:
+    """Run programs of all kinds in fresh processes; return them with their answers, and the programs per second.
+
+    Raises SystemExit if one of them fails.
+    """
     programs = [(kind, program(kind, seed)) for kind in KINDS for seed in range(variants)]
-    runs, seconds = at_once(lambda item: run_fresh(item[1]), programs, len(os.sched_getaffinity(0)))
+    runs, seconds = run_concurrently(lambda item: run_fresh(item[1]), programs, len(os.sched_getaffinity(0)))
     found = []
     for (kind, code), run in zip(programs, runs, strict=True):
-        wanted = answer(run.stdout)
-        if run.exit_code or wanted is None:
-            raise SystemExit(f"{kind} fails in a fresh python: {run.stderr[-500:]}")
-        found.append(Job(name=kind, code=code, answer=wanted))
+        expected = answer(run.stdout)
+        if run.exit_code or expected is None:
+            raise SystemExit(f"{kind} fails in a fresh process: {run.stderr[-500:]}")
+        found.append(Job(name=kind, code=code, answer=expected))
     return found, len(programs) / seconds
 
 
 @dataclass(slots=True)
-class Conduct:
-    """Runs jobs, and judges them; from many threads."""
+class Checker:
+    """Runs jobs from many threads and checks their results."""
 
     sandbox: Sandbox
     latest: float = 0.0
-    """The most seconds by which a deadline was overrun."""
+    """Largest overrun of a deadline, in seconds."""
     slowest: float = 0.0
-    """The most times its time alone that a program took beside a hostile one."""
+    """Largest ratio of a program's time beside a hostile one to its time alone."""
     _running: list[str] = field(default_factory=list)
-    """The names of hostile programs."""
+    """Names of the hostile programs that are running."""
 
     def __call__(self, job: Job) -> str | None:
-        """Run a job; what was wrong about it."""
+        """Run a job; return a description of what was wrong, or None."""
         own = [] if job.name in KINDS else [job.name]
         beside = list(self._running)
         self._running += own
@@ -207,18 +214,18 @@ class Conduct:
         got = answer(execution.stdout)
         if execution.status not in job.statuses:
             return (
-                f"{job.name}: status {execution.status} instead of {' or '.join(job.statuses)} (signal "
+                f"{job.name}: status {execution.status}, expected {' or '.join(job.statuses)} (signal "
                 f"{execution.signal}, {execution.stderr.strip()[-200:]!r})"
             )
         if job.answer is not None and got != job.answer:
-            return f"{job.name}: answer {got!r} instead of {job.answer!r}"
-        late = execution.wall_seconds - job.limits.seconds
-        self.latest = max(self.latest, late)
-        if late > _LATE:
-            return f"{job.name}: {late:.1f} s past its deadline"
+            return f"{job.name}: answer {got!r}, expected {job.answer!r}"
+        overrun = execution.wall_seconds - job.limits.seconds
+        self.latest = max(self.latest, overrun)
+        if overrun > _MAX_OVERRUN:
+            return f"{job.name}: {overrun:.1f} s past its deadline"
         if job.seconds and beside:
             self.slowest = max(self.slowest, execution.wall_seconds / job.seconds)
-            if execution.wall_seconds > _SLOWER * job.seconds + _SLOWER_BY:
+            if execution.wall_seconds > _MAX_SLOWDOWN * job.seconds + _MAX_DELAY:
                 return (
                     f"{job.name}: {execution.wall_seconds:.2f} s beside {' and '.join(beside)}, alone {job.seconds:.2f}"
                 )
@@ -226,23 +233,23 @@ class Conduct:
 
 
 def alone(sandbox: Sandbox, job: Job) -> float:
-    """Wall seconds that a program takes when nothing else runs, the median of five."""
+    """Return the wall seconds of a program when nothing else runs, the median of five runs."""
     return statistics.median(sandbox.run(job.code, limits=job.limits).wall_seconds for _ in range(5))
 
 
-def left_behind(first: Rest, last: Rest) -> list[str]:
-    """What there is at the end that there was not after the warm-up."""
+def left_behind(first: IdleState, last: IdleState) -> list[str]:
+    """Return a description of each resource of `last` that was not in `first`."""
     found = []
     if last.processes > first.processes:
         found.append(f"processes: {first.processes} -> {last.processes}")
-    for what, before, after, more in (
-        ("descriptors", first.descriptors, last.descriptors, _READY),
+    for what, before, after, extra in (
+        ("descriptors", first.descriptors, last.descriptors, _EXTRA_DESCRIPTORS),
         ("mounts", first.mounts, last.mounts, 0),
     ):
         found += [
             f"{what} of process {pid}: {before[pid]} -> {after[pid]}"
             for pid in before.keys() & after.keys()
-            if after[pid] > before[pid] + more
+            if after[pid] > before[pid] + extra
         ]
     if last.groups > first.groups:
         found.append(f"control groups: {first.groups} -> {last.groups}")
@@ -252,102 +259,102 @@ def left_behind(first: Rest, last: Rest) -> list[str]:
 
 
 def drift(memory: list[float]) -> float:
-    """How far the last tenth of the samples is off the first, as a share; medians of both."""
+    """Return the relative change of the median from the first tenth of the samples to the last."""
     tenth = max(1, len(memory) // 10)
     return statistics.median(memory[-tenth:]) / statistics.median(memory[:tenth]) - 1
 
 
-def soak(settings: argparse.Namespace, world: World) -> dict[str, Any]:
-    """Run everything; the figures, with `violations` in words."""
-    answers, fresh_rate = known_answers(settings.variants)
-    own_before = world.at_rest()
+def soak(settings: argparse.Namespace, monitor: LeakMonitor) -> dict[str, Any]:
+    """Run the soak test; return its figures, with a list of `violations`."""
+    ordinary, fresh_rate = ordinary_jobs(settings.variants)
+    before = monitor.idle_state()
     faults: Counter[str] = Counter()
-    rests: list[Rest] = []
+    samples: list[IdleState] = []
     busy = 0.0
     with open_sandbox(workers=settings.workers, limits=ROOMY) as sandbox:
         facts = {**machine(), "isolation": sandbox.isolation, "workers": sandbox.workers}
-        # Every kind and every hostile program once, so that all fork servers are there.
-        conduct = Conduct(sandbox)
-        at_once(conduct, answers, settings.concurrency)
-        at_once(conduct, jobs(_RARELY * len(HOSTILE), answers, world.token, 1), settings.concurrency)
-        answers = [replace(job, seconds=alone(sandbox, job)) for job in answers]
-        conduct = Conduct(sandbox)
-        first = world.at_rest()
-        todo = jobs(settings.runs, answers, world.token, settings.seed)
+        # Warm-up: each ordinary and each hostile program once, so that all fork servers are running.
+        checker = Checker(sandbox)
+        run_concurrently(checker, ordinary, settings.concurrency)
+        warm_up = jobs(_HOSTILE_EVERY * len(HOSTILE), ordinary, monitor.token, seed=1)
+        run_concurrently(checker, warm_up, settings.concurrency)
+        ordinary = [replace(job, seconds=alone(sandbox, job)) for job in ordinary]
+        checker = Checker(sandbox)
+        first = monitor.idle_state()
+        todo = jobs(settings.runs, ordinary, monitor.token, settings.seed)
         size = max(1, -(-len(todo) // settings.samples))
         for start in range(0, len(todo), size):
-            found, seconds = at_once(conduct, todo[start : start + size], settings.concurrency)
+            found, seconds = run_concurrently(checker, todo[start : start + size], settings.concurrency)
             busy += seconds
             faults.update(fault for fault in found if fault)
-            rests.append(world.at_rest(first.processes))
+            samples.append(monitor.idle_state(first.processes))
             if not settings.json:
                 print(
                     f"{min(start + size, len(todo)):6} runs, {(start + len(found)) / busy:6.1f}/s, "
-                    f"{rests[-1].processes} processes, {rests[-1].memory_mb:6.1f} MiB, "
+                    f"{samples[-1].processes} processes, {samples[-1].memory_mb:6.1f} MiB, "
                     f"{sum(faults.values())} faults",
                     flush=True,
                 )
         violations = [f"{number} x {fault}" for fault, number in faults.items()]
-        violations += left_behind(first, rests[-1])
-    gone = world.at_rest(own_before.processes)
-    violations += [f"after close: {words}" for words in (*left_behind(own_before, gone), *world.named())]
-    shift = drift([rest.memory_mb for rest in rests])
-    if abs(shift) > _FLAT:
-        violations.append(f"memory changed by {100 * shift:+.1f} %")
+        violations += left_behind(first, samples[-1])
+    closed = monitor.idle_state(before.processes)
+    violations += [f"after close: {leak}" for leak in (*left_behind(before, closed), *monitor.with_token())]
+    change = drift([sample.memory_mb for sample in samples])
+    if abs(change) > _MAX_DRIFT:
+        violations.append(f"memory changed by {100 * change:+.1f} %")
     return {
         "machine": facts,
         "runs": len(todo),
         "hostile": sum(job.name not in KINDS for job in todo),
         "per_second": len(todo) / busy,
         "fresh_per_second": fresh_rate,
-        "processes": rests[-1].processes,
-        "servers_replaced": len(first.servers - rests[-1].servers),
-        "memory_mb": [round(rest.memory_mb, 1) for rest in rests],
-        "memory_drift": shift,
-        "latest_seconds": conduct.latest,
-        "slowest_times": conduct.slowest,
+        "processes": samples[-1].processes,
+        "servers_replaced": len(first.servers - samples[-1].servers),
+        "memory_mb": [round(sample.memory_mb, 1) for sample in samples],
+        "memory_drift": change,
+        "latest_seconds": checker.latest,
+        "slowest_times": checker.slowest,
         "violations": violations,
     }
 
 
 def main() -> None:
-    """Parse, soak, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000, help="programs to run (default: 10000)")
-    parser.add_argument("--concurrency", type=int, default=2, help="callers at once (default: 2)")
+    parser.add_argument("--concurrency", type=int, default=2, help="concurrent callers (default: 2)")
     parser.add_argument("--variants", type=int, default=5, help="programs of each kind (default: 5)")
-    parser.add_argument("--samples", type=int, default=40, help="pauses to look at memory (default: 40)")
-    parser.add_argument("--workers", type=int, help="programs that the sandbox runs at once (default: its own)")
-    parser.add_argument("--seed", type=int, default=1, help="what the order is drawn from (default: 1)")
+    parser.add_argument("--samples", type=int, default=40, help="pauses at which resources are recorded (default: 40)")
+    parser.add_argument("--workers", type=int, help="workers of the sandbox (default: chosen by the sandbox)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the order (default: 1)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
     settings = parser.parse_args()
     if min(settings.runs, settings.concurrency, settings.variants, settings.samples) < 1:
-        parser.error("--runs, --concurrency, --variants and --samples need numbers of at least 1")
+        parser.error("--runs, --concurrency, --variants and --samples must be at least 1")
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o711)  # A fork server that gave up root must pass through to its own folder.
+        os.chmod(folder, 0o711)  # A fork server that has dropped root must be able to reach its own folder.
         tempfile.tempdir = folder
         try:
-            result = soak(settings, World(folder=Path(folder)))
+            result = soak(settings, LeakMonitor(folder=Path(folder)))
         finally:
             tempfile.tempdir = None
     if settings.json:
         print(json.dumps(result, indent=2))
     else:
-        print(described(result["machine"]))
+        print(format_facts(result["machine"]))
         print(
             f"{result['runs']} runs, {result['hostile']} hostile: {result['per_second']:.1f}/s at "
-            f"{settings.concurrency} at once; the same kinds in a fresh python each, none hostile: "
+            f"{settings.concurrency} callers; the ordinary programs alone, in fresh processes: "
             f"{result['fresh_per_second']:.1f}/s"
         )
         print(
-            f"past a deadline by at most {result['latest_seconds']:.2f} s; beside hostile ones at most "
-            f"{result['slowest_times']:.1f} times as slow as alone"
+            f"largest overrun: {result['latest_seconds']:.2f} s; largest slowdown beside hostile programs: "
+            f"{result['slowest_times']:.1f} times"
         )
         print(f"fork servers replaced: {result['servers_replaced']}")
-        print(f"memory of all processes together: {100 * result['memory_drift']:+.1f} % from first to last tenth")
+        print(f"memory of all processes: {100 * result['memory_drift']:+.1f} % from the first to the last tenth")
         for violation in result["violations"]:
             print("VIOLATION", violation)
-        print("FAILED" if result["violations"] else "PASSED: nothing wrong, nothing left behind")
+        print("FAILED" if result["violations"] else "PASSED: all results as expected, no leaks")
     if result["violations"]:
         raise SystemExit(1)
 

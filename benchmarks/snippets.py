@@ -1,11 +1,10 @@
-"""24 kinds of solve, as programs that a language model would write for a word problem: what the benchmarks run.
+"""Generate programs of 24 kinds, as a language model would write them for word problems.
 
-    python -m benchmarks.snippets                     # every kind once, each in a fresh python
+    python -m benchmarks.snippets                     # each kind once, in a fresh process
     python -m benchmarks.snippets scipy_milp --seed 3 --show
 
-`program(kind, seed)` gives the text: numbers drawn from the seed, a model, and one line `OBJ ...` with what the solver
-said. The numbers stand in the program as they would in a model's answer. Only the objective is printed, as it is the
-same for all optimal solutions.
+`program(kind, seed)` returns the code: random numbers as literals, a model, and a print of one line `OBJ ...` with the
+solver's status and objective. The solution is not printed because optimal solutions are not unique.
 """
 
 import argparse
@@ -26,24 +25,24 @@ Numbers = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """A library and solver, with the problem that the program puts to it."""
+    """A kind of program: a library, a solver and a problem."""
 
     numbers: Callable[[random.Random], Numbers]
-    """Draws the problem's numbers: names and values that stand at the top of the program."""
+    """Draws the data of the problem: names and values of the assignments at the top of the program."""
     text: str
-    """The program below its numbers."""
+    """The code after these assignments."""
 
 
 def program(kind: str, seed: int) -> str:
-    """The program of `kind` with the numbers of `seed`."""
+    """Return the program of `kind` with data drawn from `seed`. Raises ValueError for an unknown kind."""
     if kind not in KINDS:
-        raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
+        raise ValueError(f"unknown kind {kind!r}; must be one of {', '.join(KINDS)}")
     numbers = KINDS[kind].numbers(random.Random(f"{kind} {seed}"))
     return "".join(f"{name} = {value!r}\n" for name, value in numbers.items()) + KINDS[kind].text
 
 
 def mixed(count: int, seed: int = 0) -> list[tuple[str, str]]:
-    """`count` pairs of a kind and a program: all kinds in turn, in an order of their own each time round."""
+    """Return `count` pairs of kind and program: repeated passes over all kinds, each in a new random order."""
     order = random.Random(seed)
     programs: list[tuple[str, str]] = []
     while len(programs) < count:
@@ -54,24 +53,24 @@ def mixed(count: int, seed: int = 0) -> list[tuple[str, str]]:
 
 
 def answer(stdout: str) -> str | None:
-    """The `OBJ` line of what a program printed; None where there is not just one."""
+    """Return the `OBJ` line of a program's output; None unless there is exactly one."""
     lines = [line for line in stdout.splitlines() if line.startswith("OBJ ")]
     return lines[0] if len(lines) == 1 else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FreshRun:
-    """A program in a python process of its own."""
+    """The result of a program in a fresh Python process."""
 
     stdout: str
     stderr: str
     exit_code: int
     seconds: float
-    """From before the process's start to after its end."""
+    """Wall time, including process start and exit."""
 
 
 def run_fresh(code: str) -> FreshRun:
-    """Run `code` as `python main.py` in a new folder: no isolation, one thread for linear algebra. The baseline."""
+    """Run `code` as `python main.py` in a new folder, without isolation and with one thread for linear algebra."""
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "main.py").write_text(code)
@@ -82,7 +81,7 @@ def run_fresh(code: str) -> FreshRun:
     return FreshRun(stdout=run.stdout, stderr=run.stderr, exit_code=run.returncode, seconds=time.perf_counter() - begin)
 
 
-# The problems. Sizes are those of word problems and their little tables.
+# The problem data, of the size of word problems with small tables.
 
 
 def _product_mix(draw: random.Random) -> Numbers:
@@ -614,20 +613,19 @@ KINDS: dict[str, Kind] = {
     "math_opt": Kind(numbers=_warehouses, text=_WAREHOUSES_MATH_OPT),
     "routing": Kind(numbers=_towns, text=_TOWNS_ROUTING),
 }
-"""Every kind by its name."""
+"""All kinds by name."""
 
 
 def main() -> None:
-    """Parse, run each kind in a fresh python, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)} (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="what the numbers are drawn from (default: 0)")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"one of {', '.join(KINDS)} (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the problem data (default: 0)")
     parser.add_argument("--show", action="store_true", help="print the programs instead of running them")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     settings = parser.parse_args()
     for kind in settings.kinds:
         if kind not in KINDS:
-            parser.error(f"kind {kind!r} is none of {', '.join(KINDS)}")
+            parser.error(f"unknown kind {kind!r}; must be one of {', '.join(KINDS)}")
     rows = []
     for kind in settings.kinds or KINDS:
         code = program(kind, settings.seed)

@@ -1,17 +1,19 @@
-"""What `storm serve` adds over its upstream, measured beside a client without a server and a bare pass-through.
+"""Measure the overhead of `storm serve` over its upstream, compared with a pass-through proxy.
 
     python -m benchmarks.serving
     python -m benchmarks.serving --nano
 
-script          what a request has the upstream play, written into its prompt
-upstream        the scripted upstream, and events what it sends
-passthrough     the baseline: a server that hands bytes on
-wire            HTTP/1.1, as far as both ends of a benchmark need it
-client          one request on a connection, timed and then read
-servers         the processes, each on its core, and what they take
-loads           many requests at once: whole answers, answers with programs
-leaving         clients that leave
-faults          what a client is told when the upstream fails
-nano            chats of the embedded model, beside its engine alone
-table           medians, and their printing
+script          how the upstream responds to a request, encoded in the prompt
+upstream        the scripted upstream server
+events          JSON bodies and event streams of the scripted upstream
+passthrough     the baseline: a proxy that only forwards bytes
+wire            minimal HTTP/1.1 for both ends of a benchmark
+client          one timed request on its own connection
+servers         server processes, pinned to CPU cores, with their CPU time and memory
+loads           concurrent requests: plain answers, answers with programs
+leaving         clients that disconnect
+faults          responses when the upstream fails
+hostile         one stream beside hostile clients
+nano            throughput of chats with the embedded model, compared with its engine alone
+table           medians, and tables of them
 """

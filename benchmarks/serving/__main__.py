@@ -1,27 +1,29 @@
-"""What `storm serve` adds over its upstream, beside a client without a server and a bare pass-through.
+"""Measure the overhead of `storm serve` over its upstream, compared with a pass-through proxy.
 
     python -m benchmarks.serving
     python -m benchmarks.serving --runs 1 --streams 5 --tokens 50
     python -m benchmarks.serving --nano
 
-A scripted upstream streams tokens at an exact rate. It shares one processor with the clients; the server that is
-measured has another to itself, with all its programs, and is started anew for each number of streams. A run is: for
-each number of streams, answers straight from the upstream ("direct"), through the pass-through, and through `storm
-serve`; for the first number also answers with a program in the middle, and clients of which a third leave, while text
-is streamed, while an answer is not streamed ("whole"), and while a program sleeps. Runs follow one another, so that
-whatever else the machine does falls on all servers; figures are medians over the runs.
+A scripted upstream streams tokens at an exact rate. It shares one CPU core with the clients. The measured server and
+its programs have another core; the server is restarted for each number of streams.
 
-    first ms, p95       from the request to the first token; added ms: more than direct, in the same run
-    share               of the tokens per second that come directly
-    CPU s/1k            processor seconds of the server and all its processes for 1,000 tokens
-    MB, MB all          the most that the server's process held; with its children afterwards, shared pages once
-    ideal, own ms       what the upstream takes for both segments, and the program; the program alone
-    left, in text, in code    clients that left; of them while the upstream wrote, and between its segments
-    ended, after ms     upstream requests that the hang-up ended, and how long after it
-    requests, programs  what of theirs ran on 2 seconds later
+For each number of streams, a run measures answers from the upstream ("direct"), through the pass-through, and through
+`storm serve`. For the first number it also measures answers with a program in the middle, and disconnects: a third of
+the clients disconnect during a streamed answer, an answer that is not streamed ("whole"), or a program that sleeps.
+Runs are sequential, so that other load on the machine affects all servers. Figures are medians over the runs.
 
-Every answer is looked at: text, token counts, finish and end. If one is wrong, the exit code is 1.
-With --nano: chats of the embedded model instead, beside its engine alone.
+    first ms, p95       time from the request to the first token; added ms: difference to direct in the same run
+    share               tokens per second relative to direct
+    CPU s/1k            CPU seconds of the server and its descendants per 1,000 tokens
+    MB, MB all          peak RSS of the server process; PSS of it and its descendants after the load
+    ideal, own ms       time of the upstream for both segments plus the program's; time of the program alone
+    left                clients that disconnected
+    in text, in code    of these: while the upstream was writing; between its two segments, during the program
+    ended, after ms     upstream requests ended by the disconnect, and the delay
+    requests, programs  upstream requests and programs of these clients that still ran 2 seconds later
+
+Each answer is checked: text, token counts, finish reason, and end. The exit code is 1 if one is wrong.
+With --nano, chats with the embedded model are compared with its engine alone instead.
 """
 
 import argparse
@@ -30,61 +32,60 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.common import described, machine
+from benchmarks.common import format_facts, machine, pinned
 from benchmarks.serving import loads, nano, servers, table
 from benchmarks.serving.faults import faults
 from benchmarks.serving.leaving import leaving
-from benchmarks.serving.loads import Place
+from benchmarks.serving.loads import Route
 from benchmarks.serving.script import Script
 from benchmarks.serving.servers import Target
 
 NAMES = (table.DIRECT, "passthrough", "storm serve")
-"""The ways that are compared."""
+"""The routes that are compared."""
 CHATS = 16
-"""Chats at once with --nano."""
+"""Concurrent chats with --nano."""
 
 
 @contextmanager
-def way(name: str, upstream: Target, core: int, workers: int | None = None) -> Iterator[Place]:
-    """One of `NAMES`, ready."""
+def open_route(name: str, upstream: Target, core: int, workers: int | None = None) -> Iterator[Route]:
+    """Start the server of a route, one of `NAMES`."""
     if name == table.DIRECT:
-        yield Place(target=upstream, upstream=upstream)
+        yield Route(target=upstream, upstream=upstream)
     elif name == "passthrough":
         with servers.passthrough(upstream.address, core) as target:
-            yield Place(target=target, upstream=upstream)
+            yield Route(target=target, upstream=upstream)
     else:
         with servers.storm(upstream.address, {core}, workers=workers) as target:
-            yield Place(target=target, upstream=upstream)
+            yield Route(target=target, upstream=upstream)
 
 
 def run(upstream: Target, core: int, script: Script, streams: list[int], *, seed: int, first: bool) -> table.Run:
-    """One run. core: the servers' one. first: whether to look at faults too."""
+    """Measure everything once. core: the CPU core of the servers. first: whether to measure faults, too."""
     figures: table.Run = {"answers": {}, "leaving": {}, "faults": {}}
     for count in streams:
         rows = figures["answers"][f"{count} streams"] = {}
         for name in NAMES:
-            with way(name, upstream, core) as place:
-                rows[name] = loads.answers(place, script, count)
-                if place.target.agent and "programs" not in figures:
-                    figures["programs"] = loads.programs(place, script, count)
+            with open_route(name, upstream, core) as route:
+                rows[name] = loads.answers(route, script, count)
+                if route.target.agent and "programs" not in figures:
+                    figures["programs"] = loads.programs(route, script, count)
     for name in NAMES[1:]:
-        # A worker for each answer, so that every program gets to sleep at once.
-        with way(name, upstream, core, workers=streams[0]) as place:
+        # One worker per answer, so that all programs can sleep concurrently.
+        with open_route(name, upstream, core, workers=streams[0]) as route:
             modes = {"streamed": (script, True), "whole": (script, False)}
-            if place.target.agent:
+            if route.target.agent:
                 programs = Script(mode="script", tokens=script.tokens, rate=script.rate)
                 modes |= {"program, streamed": (programs, True), "program, whole": (programs, False)}
             figures["leaving"][name] = {
-                mode: leaving(place, played, streams[0], stream=stream, seed=seed)
+                mode: leaving(route, played, streams[0], stream=stream, seed=seed)
                 for mode, (played, stream) in modes.items()
             }
             if first:
-                figures["faults"][name] = faults(place, script)
+                figures["faults"][name] = faults(route, script)
     return figures
 
 
 def main() -> None:
-    """Parse, measure, print."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.serving",
         description=__doc__,
@@ -92,11 +93,13 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=3, help="runs (default: 3)")
     parser.add_argument(
-        "--streams", type=_counts, metavar="N,N", default="50,200", help="streams at once (default: 50,200)"
+        "--streams", type=_counts, metavar="N,N", default="50,200", help="concurrent streams (default: 50,200)"
     )
-    parser.add_argument("--tokens", type=int, default=200, help="tokens of a segment (default: 200)")
-    parser.add_argument("--rate", type=float, default=100.0, help="tokens a second of a stream (default: 100)")
-    parser.add_argument("--nano", action="store_true", help=f"{CHATS} chats of the embedded model at once instead")
+    parser.add_argument("--tokens", type=int, default=200, help="tokens per segment (default: 200)")
+    parser.add_argument("--rate", type=float, default=100.0, help="tokens per second and stream (default: 100)")
+    parser.add_argument(
+        "--nano", action="store_true", help=f"measure {CHATS} concurrent chats with the embedded model instead"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     settings = parser.parse_args()
     try:
@@ -104,7 +107,7 @@ def main() -> None:
     except ValueError as error:
         parser.error(f"--{error}")
     if settings.runs < 1 or min(settings.streams) < 1:
-        parser.error("--runs and --streams need numbers of at least 1")
+        parser.error("--runs and --streams must be at least 1")
     facts = machine()
     if settings.nano:
         chats = nano.measure(settings.runs, CHATS)
@@ -112,22 +115,22 @@ def main() -> None:
         return
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        raise SystemExit("two processors are needed, one of them for the server alone; there is one here")
-    with servers.pinned(cores[0]), servers.upstream(cores[0]) as upstream:
+        raise SystemExit("this benchmark needs two CPU cores, one of them for the server; one is available")
+    with pinned(cores[0]), servers.upstream(cores[0]) as upstream:
         runs = [
             run(upstream, cores[1], script, settings.streams, seed=number, first=number == 0)
             for number in range(settings.runs)
         ]
-    figures = table.summed(runs)
+    figures = table.summarize(runs)
     _print(facts, figures, list(table.lines(figures)), table.wrongs(figures), as_json=settings.json)
 
 
 def _counts(text: str) -> list[int]:
-    """Numbers with commas between them. Raises ArgumentTypeError for other words."""
+    """Parse numbers separated by commas. Raises ArgumentTypeError for other text."""
     try:
-        return [int(word) for word in text.split(",")]
+        return [int(number) for number in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers; give one like 50,200") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers; give one such as 50,200") from None
 
 
 def _print(
@@ -136,7 +139,7 @@ def _print(
     if as_json:
         print(json.dumps({"machine": facts, **figures}, indent=2))
     else:
-        print("\n".join([described(facts), *lines, *(f"WRONG {fault}" for fault in wrong)]))
+        print("\n".join([format_facts(facts), *lines, *(f"WRONG {fault}" for fault in wrong)]))
     if wrong:
         raise SystemExit(1)
 

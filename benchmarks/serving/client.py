@@ -1,10 +1,10 @@
-"""One request on a connection of its own: timed as its bytes come, and read when the clock has stopped.
+"""A benchmark client: one request per connection, with the arrival time of each token.
 
     exchange = await ask("http://127.0.0.1:9100/v1", chat(script, model="scripted"))
     exchange.first - exchange.began        # seconds to the first token
     read(exchange.data).text
 
-While others wait to be measured, nothing is parsed: bytes are kept, and the marks of filler tokens counted in them.
+During the measurement nothing is parsed: the client keeps the bytes and counts the marks of filler tokens in them.
 """
 
 import asyncio
@@ -20,35 +20,35 @@ from urllib.parse import urlsplit
 from benchmarks.serving.script import ANSWER, MARK, Script
 from benchmarks.serving.wire import post, read_response
 
-LONGEST = 120.0
-"""Seconds after which an answer counts as missing."""
+TIMEOUT = 120.0
+"""Seconds after which the client stops waiting for an answer."""
 
 
 class Exchange(asyncio.Protocol):
-    """A request and what came back. Times are `time.monotonic`, in seconds."""
+    """A request and its response. Times are `time.monotonic()`, in seconds."""
 
     def __init__(self, request: bytes) -> None:
         self.began = time.monotonic()
-        """When the connection was asked for."""
+        """When the connection was started."""
         self.first: float | None = None
-        """When the first token came; None where none did."""
+        """When the first token arrived; None before."""
         self.ended: float | None = None
-        """When the connection was closed, by whichever end."""
+        """When the connection was closed, by either end."""
         self.left: float | None = None
-        """When this end hung up before the answer was complete."""
+        """When this client disconnected; None unless that was before the end of the answer."""
         self.fillers = 0
-        """Filler tokens that came."""
+        """Number of filler tokens received."""
         self.arrivals: list[float] = []
-        """When each of them came."""
+        """Arrival time of each filler token."""
         self.lost = asyncio.get_running_loop().create_future()
-        """Done when the connection is closed."""
+        """Future that is done when the connection is closed."""
         self._request = request
         self._mark = MARK.encode()
         self._pieces: list[bytes] = []
 
     @property
     def data(self) -> bytes:
-        """All that came."""
+        """All bytes received."""
         return b"".join(self._pieces)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -71,15 +71,15 @@ class Exchange(asyncio.Protocol):
             self.lost.set_result(None)
 
     def leave(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         self.left = time.monotonic()
         self._transport.close()
 
 
 async def ask(address: str, body: dict[str, Any], *, stay: float | None = None) -> Exchange:
-    """Ask for a chat completion, and wait for all of it, or hang up after `stay` seconds.
+    """Request a chat completion; wait for its end, or disconnect after `stay` seconds.
 
-    address: up to `/v1`. Raises OSError where no connection can be made.
+    address: the base URL up to `/v1`. Raises OSError if the connection fails.
     """
     parts = urlsplit(address)
     assert parts.hostname, address
@@ -88,7 +88,7 @@ async def ask(address: str, body: dict[str, Any], *, stay: float | None = None) 
     exchange = Exchange(request)
     await asyncio.get_running_loop().create_connection(lambda: exchange, parts.hostname, parts.port)
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LONGEST if stay is None else stay):
+        async with asyncio.timeout(TIMEOUT if stay is None else stay):
             await asyncio.shield(exchange.lost)
     if exchange.ended is None:
         exchange.leave()
@@ -97,50 +97,48 @@ async def ask(address: str, body: dict[str, Any], *, stay: float | None = None) 
 
 
 def chat(script: Script, *, model: str, stream: bool = True) -> dict[str, Any]:
-    """The body of a request that has `script` played."""
+    """Return the body of a request to which the upstream responds with `script`."""
     body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": script.prompt}]}
     return {**body, "stream": True, "stream_options": {"include_usage": True}} if stream else body
 
 
 @dataclass(slots=True)
 class Reply:
-    """What an answer said."""
+    """A parsed response."""
 
     status: int | None
-    """Of HTTP; None where not even the head came."""
+    """HTTP status; None if the head is incomplete."""
     complete: bool
-    """Whether it ended as HTTP says, and where streamed with `[DONE]`."""
+    """Whether the HTTP body is complete and, for a stream, ends with `[DONE]`."""
     reasoning: str = ""
-    """The thoughts."""
     content: str = ""
-    """The answer."""
     finish: str | None = None
-    """Why it ended."""
+    """The finish reason."""
     usage: dict[str, Any] | None = None
     """Token counts."""
     error: str | None = None
-    """What was wrong, where the server said so."""
+    """The error message of the server, if any."""
     comments: int = 0
-    """Lines that say nothing but that the server lives."""
+    """Number of keep-alive comments in the event stream."""
     executions: list[dict[str, Any]] = field(default_factory=list)
-    """Programs that ran, as `storm serve` tells them."""
+    """Executed programs, as reported by `storm serve`."""
 
     def add(self, data: dict[str, Any]) -> None:
-        """Take in an event, or a whole answer."""
+        """Add the fields of an event, or of an answer that is not streamed."""
         if data.get("error"):
             self.error = str(data["error"].get("message"))
         for choice in data.get("choices") or ():
-            said = choice.get("delta") or choice.get("message") or {}
-            self.reasoning += said.get("reasoning") or ""
-            self.content += said.get("content") or ""
+            message = choice.get("delta") or choice.get("message") or {}
+            self.reasoning += message.get("reasoning") or ""
+            self.content += message.get("content") or ""
             self.finish = choice.get("finish_reason") or self.finish
         self.usage = data.get("usage") or self.usage
-        # In a stream, each program comes when it has run, and all of them again at the end.
+        # A stream reports each program after its execution, and all programs again at the end.
         self.executions = (data.get("storm") or {}).get("executions") or self.executions
 
 
 def read(data: bytes) -> Reply:
-    """What all the bytes of a connection say. Raises ValueError for a body that is neither events nor JSON."""
+    """Parse all bytes received over a connection. Raises ValueError for an invalid response."""
     status, body, complete = read_response(data)
     reply = Reply(status=status, complete=complete)
     if body.startswith(b"{"):
@@ -148,7 +146,7 @@ def read(data: bytes) -> Reply:
             reply.add(json.loads(body))
         return reply
     done = False
-    # What follows the last line break was cut off.
+    # The text after the last line break is an incomplete line.
     for line in body.split(b"\n")[:-1]:
         if line.startswith(b":"):
             reply.comments += 1
@@ -161,9 +159,9 @@ def read(data: bytes) -> Reply:
 
 
 def wrong(reply: Reply, script: Script, *, agent: bool) -> Iterator[str]:
-    """What is not as it should be in the answer to a script that succeeds, a word each.
+    """Yield a label for each flaw of the answer to a script that succeeds.
 
-    agent: whether STORM answers, which divides thoughts from the answer, or the upstream, which does not.
+    agent: whether the answer is from STORM, which separates reasoning from the answer, not from the upstream itself.
     """
     if reply.status != 200:
         yield f"status {reply.status}"

@@ -1,19 +1,20 @@
-"""What a client that streams notices of others that send too much, too slowly, or without end.
+"""Measure the latency of one streaming client beside hostile clients.
 
     python -m benchmarks.serving.hostile
     python -m benchmarks.serving.hostile --requests 1000 --json
 
-As in `benchmarks.serving`, a scripted upstream streams tokens at an exact rate, and `storm serve` has a processor to
-itself. One client streams an answer: alone, and beside
+As in `benchmarks.serving`, a scripted upstream streams tokens at an exact rate, and `storm serve` has its own CPU core.
+One client streams an answer: alone, and beside
 
-    4 MB requests           one after another, for as long as the answer streams
-    200 slow connections    a byte of a head each half second
-    1,000 long histories    32 at once, each just short enough not to be turned away unread
+    4 MB requests           sequential, as long as the answer streams
+    200 slow connections    each sends one byte of a request head every half second
+    1,000 long histories    32 concurrent; each is just below the length at which the server rejects it unread
 
-late ms     how late a token is at most, by the upstream's rate, from the first one on
-health ms   how long /health takes at most, asked every 20 ms on a connection of its own
+late      largest delay of a token, relative to the first token and the upstream's rate
+health    largest latency of /health, polled every 20 ms on its own connection
 
-Then so many small requests, 32 at once: the server's memory after the first tenth and at the end.
+Then it sends `--requests` small requests, 32 concurrent, and prints the server's memory after the first tenth and at
+the end.
 """
 
 import argparse
@@ -28,23 +29,23 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from benchmarks.common import described, machine
+from benchmarks.common import format_facts, machine, pinned
 from benchmarks.serving import servers
 from benchmarks.serving.client import ask, chat
 from benchmarks.serving.script import Script
 from benchmarks.serving.servers import Target
 
-AT_ONCE = 32
+CONCURRENT = 32
 SLOW = 200
 HISTORIES = 1000
-LARGE = 3_900_000  # characters; the server takes bodies of 4 MB
-FITTING = 240_000  # characters of a history: the server takes 16 for each of 16,384 tokens
+LARGE = 3_900_000  # characters; the server accepts bodies of up to 4 MB
+HISTORY = 240_000  # characters; the server accepts 16 per token of a context of 16,384 tokens
 
 Load = Callable[[Target], Awaitable[None]]
 
 
 async def large(target: Target) -> None:
-    """Send requests of 4 MB for ever."""
+    """Send requests of 4 MB until cancelled."""
     body = _body("word " * (LARGE // 5))
     async with httpx.AsyncClient(timeout=120) as client:
         while True:
@@ -52,7 +53,7 @@ async def large(target: Target) -> None:
 
 
 async def slow(target: Target) -> None:
-    """Keep connections open that send a byte now and then; those that are closed are opened again."""
+    """Keep `SLOW` connections open that each send a byte every half second; reconnect the closed ones."""
     parts = urlsplit(target.address)
 
     async def one() -> None:
@@ -68,9 +69,9 @@ async def slow(target: Target) -> None:
 
 
 async def histories(target: Target) -> None:
-    """Send long conversations, so many at once."""
+    """Send `HISTORIES` long conversations, `CONCURRENT` at a time."""
     turns = [
-        {"role": ("user", "assistant")[number % 2], "content": "word " * (FITTING // 999 // 5)} for number in range(999)
+        {"role": ("user", "assistant")[number % 2], "content": "word " * (HISTORY // 999 // 5)} for number in range(999)
     ]
     body = json.dumps({"model": target.model, "messages": turns, "max_tokens": 5}).encode()
     left = iter(range(HISTORIES))
@@ -79,8 +80,8 @@ async def histories(target: Target) -> None:
         for _ in left:
             await client.post(f"{target.address}/chat/completions", content=body, headers=_JSON)
 
-    async with httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=AT_ONCE)) as client:
-        await asyncio.gather(*(some(client) for _ in range(AT_ONCE)))
+    async with httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=CONCURRENT)) as client:
+        await asyncio.gather(*(some(client) for _ in range(CONCURRENT)))
 
 
 LOADS: dict[str, Load | None] = {
@@ -89,7 +90,7 @@ LOADS: dict[str, Load | None] = {
     f"{SLOW} slow connections": slow,
     f"{HISTORIES:,} long histories": histories,
 }
-"""What else happens while an answer streams."""
+"""The loads beside the streamed answer."""
 _JSON = {"content-type": "application/json"}
 
 
@@ -98,47 +99,47 @@ def _body(text: str) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def watching(target: Target) -> AsyncIterator[list[float]]:
-    """Seconds that each look at /health took, for the time of the `with`."""
-    waits: list[float] = []
+async def polling_health(target: Target) -> AsyncIterator[list[float]]:
+    """Poll /health inside the `with` block; yield the list of its latencies in seconds."""
+    latencies: list[float] = []
     address = target.address.removesuffix("/v1") + "/health"
 
-    async def look() -> None:
+    async def poll() -> None:
         async with httpx.AsyncClient(timeout=120) as client:
             await client.get(address)
             while True:
                 began = time.monotonic()
                 await client.get(address)
-                waits.append(time.monotonic() - began)
+                latencies.append(time.monotonic() - began)
                 await asyncio.sleep(0.02)
 
-    task = asyncio.create_task(look())
+    task = asyncio.create_task(poll())
     try:
-        yield waits
+        yield latencies
     finally:
         task.cancel()
 
 
 async def beside(target: Target, load: Load | None, script: Script) -> dict[str, float]:
-    """Stream one answer beside a load; milliseconds."""
+    """Stream one answer beside a load; return the largest delays in milliseconds."""
     task = asyncio.ensure_future(load(target)) if load else None
     await asyncio.sleep(1.0)
-    async with watching(target) as waits:
+    async with polling_health(target) as latencies:
         exchange = await ask(target.address, chat(script, model=target.model))
     if task is not None:
         if task.done():
             await task
         task.cancel()
     if len(exchange.arrivals) < script.fillers:
-        raise SystemExit(f"the answer broke off after {len(exchange.arrivals)} tokens: {exchange.data[-500:]!r}")
+        raise SystemExit(f"the answer ended early, after {len(exchange.arrivals)} tokens: {exchange.data[-500:]!r}")
     first = exchange.arrivals[0]
     late = max(arrival - first - number / script.rate for number, arrival in enumerate(exchange.arrivals))
-    return {"late_ms": 1000 * late, "health_ms": 1000 * max(waits)}
+    return {"late_ms": 1000 * late, "health_ms": 1000 * max(latencies)}
 
 
-async def many(target: Target, requests: int) -> list[float]:
-    """The server's memory in MB after each tenth of so many small requests."""
-    held: list[float] = []
+async def memory(target: Target, requests: int) -> list[float]:
+    """Send small requests; return the memory of the server's processes in MB after each tenth of them."""
+    samples: list[float] = []
     script = Script(tokens=4, rate=10_000, first=0.0)
     body = json.dumps(chat(script, model=target.model, stream=False)).encode()
     async with httpx.AsyncClient(timeout=120) as client:
@@ -150,41 +151,40 @@ async def many(target: Target, requests: int) -> list[float]:
                     response = await client.post(f"{target.address}/chat/completions", content=body, headers=_JSON)
                     response.raise_for_status()
 
-            await asyncio.gather(*(some() for _ in range(AT_ONCE)))
-            held.append(target.family_mb())
-    return held
+            await asyncio.gather(*(some() for _ in range(CONCURRENT)))
+            samples.append(target.family_mb())
+    return samples
 
 
 def main() -> None:
-    """Parse, measure, print."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.serving.hostile",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--requests", type=int, default=10_000, help="small requests (default: 10000)")
+    parser.add_argument("--requests", type=int, default=10_000, help="number of small requests (default: 10000)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     settings = parser.parse_args()
     if settings.requests < 10:
-        parser.error("--requests needs a number of at least 10")
+        parser.error("--requests must be at least 10")
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        raise SystemExit("two processors are needed, one of them for the server alone; there is one here")
+        raise SystemExit("this benchmark needs two CPU cores, one of them for the server; one is available")
     script = Script(tokens=1000, rate=100.0)
-    with servers.pinned(cores[0]), servers.upstream(cores[0]) as upstream:
+    with pinned(cores[0]), servers.upstream(cores[0]) as upstream:
         with servers.storm(upstream.address, {cores[1]}) as target:
             figures = {name: asyncio.run(beside(target, load, script)) for name, load in LOADS.items()}
         with servers.storm(upstream.address, {cores[1]}) as target:
-            held = asyncio.run(many(target, settings.requests))
+            samples = asyncio.run(memory(target, settings.requests))
     facts = machine()
     if settings.json:
-        print(json.dumps({"machine": facts, "beside": figures, "memory_mb": held}, indent=2))
+        print(json.dumps({"machine": facts, "beside": figures, "memory_mb": samples}, indent=2))
         return
-    print(described(facts))
+    print(format_facts(facts))
     for name, row in figures.items():
         print(f"{name:24} late {row['late_ms']:7.1f} ms, health {row['health_ms']:7.1f} ms")
     tenth = settings.requests // 10
-    print(f"memory of all its processes: {held[0]:.0f} MB after {tenth} requests, {held[-1]:.0f} MB after all")
+    print(f"memory of all server processes: {samples[0]:.0f} MB after {tenth} requests, {samples[-1]:.0f} MB after all")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Clients that leave: how soon the upstream hears of it, and what runs on all the same.
+"""Measure disconnects of clients: how soon the upstream request ends, and what keeps running.
 
-    figures = leaving(place, Script(mode="script"), 50, stream=False, seed=0)
+    figures = leaving(route, Script(mode="script"), 50, stream=False, seed=0)
 
-A third of the clients hang up at random moments of the first `LATEST` of an answer. The upstream's log then says
-whether a request of theirs was open, and when it ended. A program that sleeps has given its process a name, which is
-looked for `AFTER` seconds later. Answers last so long that whatever is not ended by then is still there.
+A third of the clients disconnect at random times within the first 60 % (`LATEST`) of an answer. The upstream's log
+shows if a request was open then, and when it ended. A program that sleeps sets its process name. `AFTER` seconds after
+the disconnect, the benchmark looks for that process. Answers take long enough that work that was not cancelled is
+still running then.
 """
 
 import asyncio
@@ -16,23 +17,23 @@ from dataclasses import replace
 import uvloop
 
 from benchmarks.serving.client import Exchange, ask, chat, read
-from benchmarks.serving.loads import Figures, Place, clear, log, mistakes, numbered, spread, warm
+from benchmarks.serving.loads import Figures, Route, clear, count_flaws, log, numbered, spread, warm
 from benchmarks.serving.script import OUTPUT, Script
 from benchmarks.serving.upstream import Played
 
 LONG = 6.0
-"""Seconds of an answer without a program."""
+"""Minimum seconds of an answer without a program."""
 SLEEP = 8.0
 """Seconds that a program sleeps."""
 LATEST = 0.6
-"""The part of an answer's time after which no client leaves."""
+"""Share of an answer's duration after which no client disconnects."""
 AFTER = 2.0
-"""Seconds after a client left when it is looked at what still runs."""
+"""Seconds from a disconnect to the check for requests and programs that still run."""
 
 
-def leaving(place: Place, script: Script, streams: int, *, stream: bool, seed: int) -> Figures:
-    """So many answers, a third of whose clients leave. stream: whether answers are streamed."""
-    warm(place, script)
+def leaving(route: Route, script: Script, streams: int, *, stream: bool, seed: int) -> Figures:
+    """Request `streams` answers, and disconnect a third of the clients. stream: whether answers are streamed."""
+    warm(route, script)
     if script.mode == "script":
         script = replace(script, sleep=SLEEP)
         seconds = script.seconds(script.prompt) + SLEEP + script.seconds(script.prompt + OUTPUT)
@@ -43,9 +44,9 @@ def leaving(place: Place, script: Script, streams: int, *, stream: bool, seed: i
     scripts = numbered(script, streams)
     leavers = chance.sample(scripts, max(1, streams // 3))
     stays = {leaver.id: chance.uniform(0.05, LATEST) * seconds for leaver in leavers}
-    clear(place.upstream)
-    exchanges, running = uvloop.run(_crowd(place, scripts, stays, stream=stream))
-    played = log(place.upstream)
+    clear(route.upstream)
+    exchanges, running = uvloop.run(_crowd(route, scripts, stays, stream=stream))
+    played = log(route.upstream)
     stayed = [(one, exchange) for one, exchange in zip(scripts, exchanges, strict=True) if one.id not in stays]
     total: Figures = {
         "left": 0,
@@ -55,27 +56,30 @@ def leaving(place: Place, script: Script, streams: int, *, stream: bool, seed: i
         "lag_ms": [],
         "requests_after": 0,
         "programs_after": len(running),
-        "wrong": mistakes(place, [one for one, _ in stayed], [read(exchange.data) for _, exchange in stayed]),
+        "wrong": count_flaws(route, [one for one, _ in stayed], [read(exchange.data) for _, exchange in stayed]),
     }
     for one, exchange in zip(scripts, exchanges, strict=True):
         if one.id in stays and exchange.left is not None:
             requests = [request for request in played if request.id == one.id]
-            for name, figure in became(one, requests, left=exchange.left).items():
+            for name, figure in effects(one, requests, left=exchange.left).items():
                 total[name] += figure
     return total
 
 
-def became(script: Script, requests: Sequence[Played], *, left: float) -> Figures:
-    """What became of the upstream requests of one client that left then: counts, and lags in milliseconds."""
-    over = [request for request in requests if request.ended is not None and request.ended <= left]
-    later = [request for request in requests if request not in over]
+def effects(script: Script, requests: Sequence[Played], *, left: float) -> Figures:
+    """Return the effects of one disconnect on the client's upstream requests: counts, and delays in milliseconds.
+
+    left: the time of the disconnect.
+    """
+    finished = [request for request in requests if request.ended is not None and request.ended <= left]
+    later = [request for request in requests if request not in finished]
     writing = [request for request in later if request.began <= left]
     ended = [request.ended for request in writing if request.end == "left" and request.ended is not None]
     return {
         "left": 1,
         "left_writing": len(writing),
-        # Its program is about to run, runs, or has just run.
-        "left_running": int(script.mode == "script" and not writing and [one.segment for one in over] == [1]),
+        # The program is about to start, running, or has just ended.
+        "left_running": int(script.mode == "script" and not writing and [one.segment for one in finished] == [1]),
         "ended_by_leaving": len(ended),
         "lag_ms": [1000 * (end - left) for end in ended],
         "requests_after": sum(request.ended is None or request.ended > left + AFTER for request in later),
@@ -83,17 +87,17 @@ def became(script: Script, requests: Sequence[Played], *, left: float) -> Figure
 
 
 async def _crowd(
-    place: Place, scripts: Sequence[Script], stays: dict[str, float], *, stream: bool
+    route: Route, scripts: Sequence[Script], stays: dict[str, float], *, stream: bool
 ) -> tuple[list[Exchange], list[str]]:
-    """All exchanges, and the ids of those whose client left and whose program was still there later."""
+    """Return all exchanges, and the ids of those whose program still ran `AFTER` seconds after a disconnect."""
     running = []
 
     async def one(script: Script) -> Exchange:
-        body = chat(script, model=place.target.model, stream=stream)
-        exchange = await ask(place.target.address, body, stay=stays.get(script.id))
+        body = chat(script, model=route.target.model, stream=stream)
+        exchange = await ask(route.target.address, body, stay=stays.get(script.id))
         if exchange.left is not None:
             await asyncio.sleep(exchange.left + AFTER - time.monotonic())
-            if script.process in place.target.names():
+            if script.process in route.target.names():
                 running.append(script.id)
         return exchange
 

@@ -1,8 +1,8 @@
-"""The baseline: FastAPI and httpx, handing an upstream's bytes on as they come, and nothing more.
+"""Run the baseline: a proxy with FastAPI and httpx that only forwards the upstream's bytes.
 
     python -m benchmarks.serving.passthrough http://127.0.0.1:9100/v1
 
-It is what a gateway costs in Python before it does anything. Uvicorn, uvloop and httptools are as under `storm serve`.
+It shows the minimum overhead of a Python gateway. It runs on uvicorn, uvloop and httptools, as `storm serve` does.
 """
 
 import contextlib
@@ -18,23 +18,23 @@ from starlette.background import BackgroundTask
 
 
 def create_app(upstream: str) -> FastAPI:
-    """The app. upstream: its address, up to `/v1`."""
+    """Return the ASGI app. upstream: the upstream's base URL up to `/v1`."""
 
     @contextlib.asynccontextmanager
-    async def opened(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         async with httpx.AsyncClient(limits=limits, timeout=None, trust_env=False) as client:
             app.state.client = client
             yield
 
-    app = FastAPI(lifespan=opened)
+    app = FastAPI(lifespan=lifespan)
 
     @app.post("/v1/{path:path}")
-    async def hand_on(path: str, request: Request) -> StreamingResponse:
+    async def forward(path: str, request: Request) -> StreamingResponse:
         client: httpx.AsyncClient = request.app.state.client
         headers = {"content-type": "application/json"}
-        asked = client.build_request("POST", f"{upstream}/{path}", content=await request.body(), headers=headers)
-        answer = await client.send(asked, stream=True)
+        forwarded = client.build_request("POST", f"{upstream}/{path}", content=await request.body(), headers=headers)
+        answer = await client.send(forwarded, stream=True)
         return StreamingResponse(
             answer.aiter_raw(),
             status_code=answer.status_code,
@@ -46,7 +46,6 @@ def create_app(upstream: str) -> FastAPI:
 
 
 def main() -> None:
-    """The command."""
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as port:
         print(f"serving at http://127.0.0.1:{port.getsockname()[1]}/v1", flush=True)
         config = uvicorn.Config(

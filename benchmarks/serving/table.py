@@ -1,6 +1,6 @@
-"""Runs made into figures, and figures into tables.
+"""Summarize runs and format the results as tables.
 
-figures = summed(runs)           # medians over the runs; counts are added up
+figures = summarize(runs)        # medians over the runs; counts are summed
 print("\\n".join(lines(figures)))
 """
 
@@ -12,18 +12,18 @@ from typing import Any
 from benchmarks.serving.loads import Figures, percentile
 
 Run = dict[str, Any]
-"""One run: `answers` and `programs` and `leaving`, by load and server, see `__main__.run`."""
+"""Results of one run, by load and server: `answers`, `programs`, `leaving` and `faults`; see `__main__.run`."""
 
 ADDED = ("first_ms", "first_p95_ms")
-"""Figures that are told as what a server adds to the direct way."""
+"""Figures for which the difference to the direct route is shown, too."""
 DIRECT = "direct"
-"""The client without a server between it and the upstream."""
+"""The route without a server between client and upstream."""
 COUNTED = ("left", "left_writing", "left_running", "ended_by_leaving", "requests_after", "programs_after")
-"""Figures that are added up over runs."""
+"""Figures that are summed over the runs."""
 
 
 def answers(runs: Sequence[dict[str, Figures]]) -> dict[str, Figures]:
-    """One load of whole answers, by server: medians, with what is added to the direct way of the same run."""
+    """Return medians of one load by server, with the difference to the direct route of the same run."""
     merged = {}
     for name in runs[0]:
         rows = [run[name] for run in runs]
@@ -37,21 +37,21 @@ def answers(runs: Sequence[dict[str, Figures]]) -> dict[str, Figures]:
 
 
 def leaving(runs: Sequence[Figures]) -> Figures:
-    """One load with clients that leave: counts of all the runs, and the lags of all their clients, None without any."""
+    """Summarize one load with disconnects: sums of the counts, and percentiles of all delays (None without any)."""
     lags = [lag for run in runs for lag in run["lag_ms"]]
     counts = {figure: sum(run[figure] for run in runs) for figure in COUNTED}
     middle, late = (percentile(lags, 0.5), percentile(lags, 0.95)) if lags else (None, None)
-    return {**counts, "lag_ms": middle, "lag_p95_ms": late, "wrong": _added(runs)}
+    return {**counts, "lag_ms": middle, "lag_p95_ms": late, "wrong": _sum_flaws(runs)}
 
 
 def medians(runs: Sequence[Figures]) -> Figures:
-    """The median of each figure, with all that was wrong."""
+    """Return the median of each figure, and the sums of the flaws."""
     figures = [figure for figure in runs[0] if figure != "wrong"]
-    return {**{figure: statistics.median(run[figure] for run in runs) for figure in figures}, "wrong": _added(runs)}
+    return {**{figure: statistics.median(run[figure] for run in runs) for figure in figures}, "wrong": _sum_flaws(runs)}
 
 
-def summed(runs: Sequence[Run]) -> Run:
-    """All of the runs; faults are looked at in the first one alone."""
+def summarize(runs: Sequence[Run]) -> Run:
+    """Combine all runs; only the first one has faults."""
     first = runs[0]
     return {
         "answers": {load: answers([run["answers"][load] for run in runs]) for load in first["answers"]},
@@ -65,7 +65,7 @@ def summed(runs: Sequence[Run]) -> Run:
 
 
 def lines(figures: Run) -> Iterator[str]:
-    """The tables."""
+    """Yield the lines of all tables."""
     for part in (_answer_lines, _program_lines, _leaving_lines, _fault_lines):
         yield from part(figures)
         yield ""
@@ -91,7 +91,7 @@ def _program_lines(figures: Run) -> Iterator[str]:
 
 
 def _leaving_lines(figures: Run) -> Iterator[str]:
-    yield _row("clients that leave", "left", "in text", "in code", "ended", "after ms", "p95", "requests", "programs")
+    yield _row("disconnects", "left", "in text", "in code", "ended", "after ms", "p95", "requests", "programs")
     for name, rows in figures["leaving"].items():
         for load, row in rows.items():
             cells = [row["left"], row["left_writing"], row["left_running"], row["ended_by_leaving"]]
@@ -100,14 +100,14 @@ def _leaving_lines(figures: Run) -> Iterator[str]:
 
 
 def _fault_lines(figures: Run) -> Iterator[str]:
-    yield "an upstream that fails"
-    for name, told in figures["faults"].items():
-        for mode, outcome in told.items():
+    yield "upstream failures"
+    for name, outcomes in figures["faults"].items():
+        for mode, outcome in outcomes.items():
             yield f"    {name + ', ' + mode:24} {outcome}"
 
 
 def wrongs(figures: Run) -> list[str]:
-    """Every kind of answer that was not as it should be, with the load and the server."""
+    """Return a line for each kind of flaw, with its load, server and count."""
     places = {f"{load}, {name}": row for load, rows in figures["answers"].items() for name, row in rows.items()}
     places["answers with a program"] = figures["programs"]
     places |= {f"{name}, {load}": row for name, rows in figures["leaving"].items() for load, row in rows.items()}
@@ -118,7 +118,7 @@ def _row(name: str, *cells: object) -> str:
     return f"{name:31}" + "".join(f"{cell!s:>10}" for cell in cells)
 
 
-def _added(runs: Sequence[Figures]) -> dict[str, int]:
+def _sum_flaws(runs: Sequence[Figures]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for run in runs:
         total.update(run["wrong"])

@@ -1,10 +1,11 @@
-"""The scripted upstream: `/v1/completions` and `/v1/chat/completions`, each request played as its prompt says.
+"""Run the scripted upstream: `/v1/completions` and `/v1/chat/completions` that respond as the prompt specifies.
 
     python -m benchmarks.serving.upstream
 
-Tokens go out at absolute times, one event and one write each, so that a slow reader makes no stream longer. It is a
-plain asyncio protocol, light enough to share a processor with the clients. `/log` tells of every request when it came,
-when it ended (`time.monotonic`, which all processes of a machine share), and how; a POST to `/log/clear` empties it.
+Tokens are sent at absolute times, each as one event and one write, so that a slow reader does not delay the stream.
+The server is a plain asyncio protocol, light enough to share a CPU core with the clients. `/log` returns when each
+request started and ended (`time.monotonic()`, the same clock in all processes of a machine), and how. A POST to
+`/log/clear` clears the log.
 """
 
 import asyncio
@@ -22,53 +23,52 @@ from benchmarks.serving.script import BEFORE_SILENCE, Script
 from benchmarks.serving.wire import HttpRequest, response, take_request
 
 PATHS = {"/v1/completions": False, "/v1/chat/completions": True}
-"""Where it plays, and whether that is a chat."""
+"""The endpoints, and whether they are chat completions."""
 _EARLY = 0.0005
-"""Seconds before its time at which a token may go out; timers are no finer."""
+"""Seconds by which a token may be sent early: the resolution of timers."""
 
 
 @dataclass(slots=True, eq=False)
 class Played:
-    """A request, for the log."""
+    """A request in the log."""
 
     id: str
-    """The script's."""
+    """Id of the script."""
     segment: int
-    """Of the run that it belongs to."""
+    """Segment of the answer: 1, or 2 after a program."""
     stream: bool
-    """Whether it was to be streamed."""
+    """Whether a stream was requested."""
     began: float
-    """When it came, in seconds."""
+    """Start time, in seconds."""
     ended: float | None = None
-    """When it ended, in seconds; None while it goes on."""
+    """End time, in seconds; None while it is open."""
     end: Literal["open", "done", "failed", "left"] = "open"
-    """How: all said, failed as it was to, or the other end hung up."""
+    """Whether it is open, complete, failed as scripted, or ended because the client disconnected."""
     sent: int = 0
-    """Tokens that were said."""
+    """Number of tokens sent."""
 
     def close(self, end: Literal["done", "failed", "left"]) -> None:
-        """It is over."""
         self.end, self.ended = end, time.monotonic()
 
 
 class Upstream:
-    """What all connections share."""
+    """State shared by all connections."""
 
     def __init__(self) -> None:
         self.log: list[Played] = []
         """Every request since the log was cleared."""
         self.numbers = itertools.count(1)
-        """For the ids of answers."""
+        """Source of answer ids."""
 
 
 class Connection(asyncio.Protocol):
-    """One connection: requests one after another."""
+    """A connection with sequential requests."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._loop = asyncio.get_running_loop()
         self._data = b""
-        self._busy = self._last = False
+        self._busy = self._close = False
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
         self._played: Played | None = None
@@ -93,23 +93,25 @@ class Connection(asyncio.Protocol):
         self._busy = taken is not None
         if taken is not None:
             request, self._data = taken
-            self._last = request.last
+            self._close = request.close
             self._handle(request)
 
-    def _over(self) -> None:
-        """An answer is complete."""
+    def _finish(self) -> None:
+        """Handle the next request after a complete answer, or close the connection."""
         self._timer = self._played = None
-        if self._last:
+        if self._close:
             self._transport.close()
         else:
             self._next()
 
-    def _answer(self, status: int, data: Any, more: str = "") -> None:
-        self._transport.write(response(status, json.dumps(data).encode(), more=more))
-        self._over()
+    def _answer(self, status: int, data: Any, headers: str = "") -> None:
+        self._transport.write(response(status, json.dumps(data).encode(), headers=headers))
+        self._finish()
 
-    def _fail(self, status: int, message: str, more: str = "") -> None:
-        self._answer(status, {"error": {"message": message, "type": "scripted", "param": None, "code": status}}, more)
+    def _fail(self, status: int, message: str, headers: str = "") -> None:
+        self._answer(
+            status, {"error": {"message": message, "type": "scripted", "param": None, "code": status}}, headers
+        )
 
     def _handle(self, request: HttpRequest) -> None:
         if request.path == "/v1/models":
@@ -121,7 +123,7 @@ class Connection(asyncio.Protocol):
             self._upstream.log.clear()
             return self._answer(200, {})
         if request.method != "POST" or request.path not in PATHS:
-            return self._fail(404, f"there is no {request.path} here")
+            return self._fail(404, f"unknown path {request.path}")
         try:
             body = json.loads(request.body)
             text = prompt_of(body)
@@ -157,14 +159,14 @@ class Connection(asyncio.Protocol):
         return None
 
     def _stream(self, script: Script, events: Events, played: Played, begin: float) -> None:
-        """Say all the tokens whose time has come, and come back for the rest. begin: the first one's time."""
+        """Send all tokens that are due and schedule the rest. begin: the loop time of the first token."""
         stop = len(events.pieces) // 2 if script.mode == "half" else None
         now = self._loop.time() + _EARLY
         while played.sent < len(events.pieces):
             if played.sent == stop:
-                return self._break_off(played)
-            silent = script.silence if script.mode == "silence" and played.sent >= BEFORE_SILENCE else 0.0
-            due = begin + silent + played.sent / script.rate
+                return self._abort(played)
+            stall = script.silence if script.mode == "silence" and played.sent >= BEFORE_SILENCE else 0.0
+            due = begin + stall + played.sent / script.rate
             if due > now:
                 self._timer = self._loop.call_at(due, self._stream, script, events, played, begin)
                 return None
@@ -172,30 +174,30 @@ class Connection(asyncio.Protocol):
             played.sent += 1
         self._transport.write(events.closing)
         played.close("done")
-        return self._over()
+        return self._finish()
 
     def _whole(self, script: Script, events: Events, played: Played) -> None:
         if script.mode == "half":
-            return self._break_off(played)
+            return self._abort(played)
         played.sent = len(events.pieces)
         played.close("done")
         return self._answer(200, events.whole())
 
-    def _break_off(self, played: Played) -> None:
+    def _abort(self, played: Played) -> None:
         played.close("failed")
         self._timer = self._played = None
         self._transport.abort()
 
 
 def prompt_of(body: dict[str, Any]) -> str:
-    """The text of a request for a completion, or of a chat's messages. Raises KeyError and TypeError for neither."""
+    """Return the prompt of a completion, or a chat's messages as one text. Raises KeyError or TypeError if invalid."""
     if "messages" not in body:
         return str(body["prompt"])
     return "\n".join(str(message["content"]) for message in body["messages"])
 
 
 async def serve() -> None:
-    """Play until the process is ended."""
+    """Serve until the process is stopped."""
     upstream = Upstream()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(upstream), "127.0.0.1", 0, backlog=4096)

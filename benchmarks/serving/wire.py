@@ -1,7 +1,7 @@
-"""HTTP/1.1, as far as the two ends of a benchmark need it: requests with a length, answers with a length or in chunks.
+"""Minimal HTTP/1.1 for both ends of a benchmark: requests with Content-Length, responses with it or chunked.
 
 taken = take_request(data)           # None while it is incomplete
-status, body, whole = read_response(data)
+status, body, complete = read_response(data)
 """
 
 from dataclasses import dataclass
@@ -12,20 +12,18 @@ CHUNKED_END = b"0\r\n\r\n"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpRequest:
-    """A request."""
+    """A complete HTTP request."""
 
     method: str
-    """In capital letters."""
     path: str
-    """Without a query."""
+    """Path without the query."""
     body: bytes
-    """As it came."""
-    last: bool
-    """Whether the connection is to be closed after the answer."""
+    close: bool
+    """Whether to close the connection after the response."""
 
 
 def take_request(data: bytes) -> tuple[HttpRequest, bytes] | None:
-    """The first request of `data` and what follows it; None while it is incomplete."""
+    """Parse the first request; return it and the remaining bytes, or None if it is incomplete."""
     head, found, rest = data.partition(b"\r\n\r\n")
     if not found:
         return None
@@ -38,31 +36,32 @@ def take_request(data: bytes) -> tuple[HttpRequest, bytes] | None:
         method=method,
         path=target.partition("?")[0],
         body=rest[:length],
-        last=fields.get("connection", "").lower() == "close",
+        close=fields.get("connection", "").lower() == "close",
     )
     return request, rest[length:]
 
 
 def post(path: str, host: str, body: bytes) -> bytes:
-    """A request with a JSON body, after which the connection is closed."""
+    """Return a POST request with a JSON body and `Connection: close`."""
     head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nconnection: close\r\n"
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
-def response(status: int, body: bytes, *, kind: str = "application/json", more: str = "") -> bytes:
-    """An answer with a length. more: further header lines, each with its line break."""
-    return f"HTTP/1.1 {status} .\r\ncontent-type: {kind}\r\n{more}content-length: {len(body)}\r\n\r\n".encode() + body
+def response(status: int, body: bytes, *, headers: str = "") -> bytes:
+    """Return a JSON response. headers: further header lines, each with its line break."""
+    head = f"HTTP/1.1 {status} .\r\ncontent-type: application/json\r\n{headers}"
+    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
 def chunk(data: bytes) -> bytes:
-    """A piece of a chunked body."""
+    """Return `data` as one chunk of a chunked body."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def read_response(data: bytes) -> tuple[int | None, bytes, bool]:
-    """Status, body, and whether the body is complete, of all the bytes that came over a connection.
+    """Parse all bytes received over a connection; return status, body, and whether the body is complete.
 
-    The status is None where not even the head is complete.
+    An incomplete head has the status None.
     """
     head, found, rest = data.partition(b"\r\n\r\n")
     if not found:
@@ -76,14 +75,14 @@ def read_response(data: bytes) -> tuple[int | None, bytes, bool]:
 
 
 def _head(head: bytes) -> tuple[str, dict[str, str]]:
-    """The first line, and the fields by their names in small letters."""
+    """Return the first line, and the header fields by lowercase name."""
     first, *lines = head.decode("latin-1").split("\r\n")
     pairs = (line.partition(":") for line in lines)
     return first, {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
 def _dechunked(data: bytes) -> tuple[bytes, bool]:
-    """The body in chunks, and whether its end came; what was cut off within a chunk is left out."""
+    """Decode a chunked body; return it without an incomplete last chunk, and whether the end arrived."""
     parts: list[bytes] = []
     place = 0
     while (line := data.find(b"\r\n", place)) >= 0:

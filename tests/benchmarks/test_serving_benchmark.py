@@ -1,4 +1,4 @@
-"""The serving benchmark: its scripted upstream, its client, its tables, and a small run of all of it."""
+"""The serving benchmark: its scripted upstream, its client, its tables, and a small complete run."""
 
 import http.client
 import json
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from benchmarks.serving import __main__ as command
 from benchmarks.serving import faults, leaving, loads, nano, servers, table
 from benchmarks.serving.client import Reply, ask, chat, read, wrong
-from benchmarks.serving.leaving import became
+from benchmarks.serving.leaving import effects
 from benchmarks.serving.script import ANSWER, BEFORE_SILENCE, MARK, OUTPUT, Script
 from benchmarks.serving.upstream import Played
 from benchmarks.serving.wire import CHUNKED_END, chunk, post, read_response, response, take_request
@@ -50,18 +50,18 @@ def upstream():
 
 
 @pytest.fixture(autouse=True)
-def forgotten(request):
+def empty_log(request):
     if "upstream" in request.fixturenames:
         loads.clear(request.getfixturevalue("upstream"))
 
 
-def exchanged(upstream, script, *, stream=True, stay=None):
+def exchange_with(upstream, script, *, stream=True, stay=None):
     body = chat(script, model="scripted", stream=stream)
     return uvloop.run(ask(upstream.address, body, stay=stay))
 
 
 def posted(upstream, path, body):
-    """Status, headers and body, by a client that is not the benchmark's own."""
+    """Send a POST request without the benchmark's client; return status, headers and body."""
     connection = http.client.HTTPConnection(urlsplit(upstream.address).netloc, timeout=10)
     connection.request("POST", path, json.dumps(body))
     answer = connection.getresponse()
@@ -69,7 +69,7 @@ def posted(upstream, path, body):
 
 
 @given(SCRIPTS)
-def test_a_prompt_says_all_of_its_script(script):
+def test_a_prompt_encodes_its_whole_script(script):
     assert Script.read(f"Instructions: [[1]] and ```output.\n{script.prompt}\nmore") == script
 
 
@@ -81,23 +81,23 @@ def test_a_prompt_says_all_of_its_script(script):
         ("[[id=a mode=fine]]", "'fine'"),
         ("[[id=a rate=fast]]", "fast"),
         ("[[id=a tokens=3]]", "4 or more"),
-        ("[[id=a rate=0]]", "more than 0"),
+        ("[[id=a rate=0]]", "greater than 0"),
         ("[[id=a sleep=-1]]", "sleep is -1"),
     ],
 )
-def test_a_prompt_that_asks_for_nothing_that_can_be_played_is_told_why(text, fault):
+def test_an_invalid_directive_is_an_error_that_names_the_fault(text, fault):
     with pytest.raises(ValueError, match=fault):
         Script.read(text)
 
 
-def test_a_segment_is_told_by_the_output_behind_the_directive_alone():
+def test_the_segment_depends_only_on_the_output_after_the_directive():
     script = Script(mode="script", tokens=5)
     first = script.pieces(f"you see ```output blocks {script.prompt}")
     assert "".join(first) == "~0 ~1 \n```python\nprint(6 * 7)\n```\n"
     assert "".join(script.pieces(script.prompt + "".join(first) + OUTPUT)) == "~0 ~1 </think>\n\n\\boxed{42}"
 
 
-def test_what_an_agent_should_say_is_what_is_played_with_the_output_between():
+def test_the_expected_text_of_an_agent_is_both_segments_with_the_output_between():
     script = Script(mode="script", tokens=5)
     second = script.pieces(script.prompt + OUTPUT)
     assert script.thoughts == "".join(script.pieces(script.prompt)) + OUTPUT + "~0 ~1 "
@@ -107,7 +107,7 @@ def test_what_an_agent_should_say_is_what_is_played_with_the_output_between():
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40)))
-def test_chunks_are_put_together_again(parts):
+def test_a_chunked_body_is_decoded(parts):
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
     data = head + b"".join(map(chunk, parts))
     assert read_response(data + CHUNKED_END) == (200, b"".join(parts), True)
@@ -117,24 +117,24 @@ def test_chunks_are_put_together_again(parts):
 
 
 @given(st.binary(max_size=50), st.binary(max_size=50), st.integers(0, 400))
-def test_a_request_is_taken_when_all_of_it_is_there(body, rest, cut):
+def test_a_request_is_parsed_only_when_it_is_complete(body, rest, cut):
     request = post("/v1/x?y=1", "localhost", body)
     taken, left = take_request(request + rest)
-    assert (taken.method, taken.path, taken.body, taken.last, left) == ("POST", "/v1/x", body, True, rest)
+    assert (taken.method, taken.path, taken.body, taken.close, left) == ("POST", "/v1/x", body, True, rest)
     if cut < len(request):
         assert take_request(request[:cut]) is None
 
 
 @given(st.binary(max_size=50))
-def test_an_answer_with_a_length_is_complete_when_it_has_it(body):
+def test_a_response_with_a_length_is_complete_at_that_length(body):
     assert read_response(response(429, body)) == (429, body, True)
     assert read_response(response(429, body + b"!")[:-1]) == (429, body, False)
     assert read_response(b"HTTP/1.1 200")[0] is None
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_the_upstream_says_its_script_and_the_client_reads_it(upstream, stream):
-    exchange = exchanged(upstream, QUICK, stream=stream)
+def test_the_client_reads_what_the_upstream_sends(upstream, stream):
+    exchange = exchange_with(upstream, QUICK, stream=stream)
     reply = read(exchange.data)
     assert reply.content == "".join(QUICK.pieces(QUICK.prompt))
     assert (reply.status, reply.complete, reply.finish, reply.error) == (200, True, "stop", None)
@@ -145,16 +145,16 @@ def test_the_upstream_says_its_script_and_the_client_reads_it(upstream, stream):
     assert (played.id, played.end, played.sent, played.stream) == ("any", "done", 12, stream)
 
 
-def test_tokens_come_at_their_times(upstream):
+def test_tokens_arrive_at_their_times(upstream):
     script = Script(tokens=40, rate=200, first=0.1)
-    exchange = exchanged(upstream, script)
+    exchange = exchange_with(upstream, script)
     assert 0.099 <= exchange.first - exchange.began < 0.3
     assert script.seconds(script.prompt) - 0.001 <= exchange.ended - exchange.began < 1.0
     (played,) = loads.log(upstream)
-    assert 0 <= exchange.ended - played.ended < 0.2, "the two processes have one clock"
+    assert 0 <= exchange.ended - played.ended < 0.2, "both processes use the same clock"
 
 
-def test_a_completion_is_played_too_up_to_as_many_tokens_as_are_wanted(upstream):
+def test_a_completion_ends_at_max_tokens(upstream):
     body = {"model": "m", "prompt": f"system\n{QUICK.prompt}", "max_tokens": 7}
     status, _, data = posted(upstream, "/v1/completions", body)
     choice = json.loads(data)["choices"][0]
@@ -168,7 +168,7 @@ def test_a_completion_is_played_too_up_to_as_many_tokens_as_are_wanted(upstream)
     assert {event["object"] for event in events} == {"text_completion"}
 
 
-def test_a_connection_takes_one_request_after_another(upstream):
+def test_a_connection_serves_sequential_requests(upstream):
     connection = http.client.HTTPConnection(urlsplit(upstream.address).netloc, timeout=10)
     for _ in range(2):
         connection.request("POST", "/v1/chat/completions", json.dumps(chat(QUICK, model="m")))
@@ -190,33 +190,33 @@ def test_a_failure_before_the_first_token_has_its_status(upstream):
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_half_an_answer_is_known_for_one(upstream, stream):
+def test_half_an_answer_is_recognized(upstream, stream):
     script = replace(QUICK, mode="half")
-    exchange = exchanged(upstream, script, stream=stream)
+    exchange = exchange_with(upstream, script, stream=stream)
     assert exchange.fillers == (6 if stream else 0)
     assert faults.outcome(exchange, script, agent=False).startswith("broken off" if stream else "nothing")
 
 
-def test_a_silence_lasts_as_long_as_it_should(upstream):
+def test_a_stall_has_the_scripted_length(upstream):
     script = replace(QUICK, mode="silence", silence=0.4, tokens=20)
-    exchange = exchanged(upstream, script, stay=0.2)
+    exchange = exchange_with(upstream, script, stay=0.2)
     assert exchange.fillers == BEFORE_SILENCE
-    exchange = exchanged(upstream, script)
+    exchange = exchange_with(upstream, script)
     assert exchange.ended - exchange.began > 0.4
     assert faults.outcome(exchange, script, agent=False).startswith("complete")
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_the_upstream_notes_who_hangs_up_and_when(upstream, stream):
-    exchange = exchanged(upstream, Script(id="away", tokens=100, rate=50), stream=stream, stay=0.2)
+def test_the_upstream_logs_which_client_disconnects_and_when(upstream, stream):
+    exchange = exchange_with(upstream, Script(id="away", tokens=100, rate=50), stream=stream, stay=0.2)
     time.sleep(0.1)
     (played,) = loads.log(upstream)
     assert (played.id, played.end) == ("away", "left")
     assert 0 <= played.ended - exchange.left < 0.1
-    assert became(Script(id="away"), [played], left=exchange.left)["ended_by_leaving"] == 1
+    assert effects(Script(id="away"), [played], left=exchange.left)["ended_by_leaving"] == 1
 
 
-def test_every_flaw_of_an_answer_is_named():
+def test_each_flaw_of_an_answer_has_its_label():
     script = Script(mode="script", tokens=5)
     good = Reply(
         status=200,
@@ -235,49 +235,49 @@ def test_every_flaw_of_an_answer_is_named():
         "usage": {"usage": None},
         "finish": {"finish": "length"},
     }
-    for word, change in flaws.items():
-        assert list(wrong(replace(good, **change), script, agent=True)) == [word]
+    for label, change in flaws.items():
+        assert list(wrong(replace(good, **change), script, agent=True)) == [label]
     assert list(wrong(replace(good, content="42"), script, agent=True)) == ["text"]
 
 
-def test_events_are_read_as_far_as_they_came():
+def test_an_incomplete_event_stream_is_read_up_to_its_last_event():
     def event(**fields):
         return b"data: " + json.dumps(fields).encode() + b"\n\n"
 
-    said = [
+    events = [
         event(choices=[{"delta": {"reasoning": "I run it."}, "finish_reason": None}], usage=None),
         b": keep-alive\n\n",
         event(choices=[{"delta": {}, "finish_reason": "stop"}], storm={"executions": [{"wall_seconds": 0.5}]}),
         event(choices=[], usage={"completion_tokens": 3}),
     ]
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-    body = b"".join(chunk(part) for part in said)
+    body = b"".join(chunk(part) for part in events)
     reply = read(head + body + chunk(b"data: [DONE]\n\n") + CHUNKED_END)
     assert (reply.reasoning, reply.finish, reply.comments, reply.complete) == ("I run it.", "stop", 1, True)
     assert (reply.executions, reply.usage) == ([{"wall_seconds": 0.5}], {"completion_tokens": 3})
     assert not read(head + body + CHUNKED_END).complete, "without [DONE]"
     failed = read(head + body + chunk(event(error={"message": "no model"})) + CHUNKED_END)
     assert failed.error == "no model"
-    assert read(head + chunk(said[0][:-9]) + CHUNKED_END).reasoning == ""
+    assert read(head + chunk(events[0][:-9]) + CHUNKED_END).reasoning == ""
 
 
-def test_a_client_that_leaves_is_judged_by_what_ran_on():
-    def asked(segment, began, ended, end="done"):
+def test_a_disconnect_is_measured_by_the_requests_that_continue():
+    def request(segment, began, ended, end="done"):
         return Played(id="r0", segment=segment, stream=True, began=began, ended=ended, end=end)
 
     script = Script(mode="script")
-    in_text = became(script, [asked(1, 0.0, 1.25, "left")], left=1.0)
+    in_text = effects(script, [request(1, 0.0, 1.25, "left")], left=1.0)
     assert (in_text["left_writing"], in_text["left_running"], in_text["lag_ms"]) == (1, 0, [250.0])
     assert in_text["requests_after"] == 0
-    in_code = became(script, [asked(1, 0.0, 0.5)], left=1.0)
+    in_code = effects(script, [request(1, 0.0, 0.5)], left=1.0)
     assert (in_code["left_writing"], in_code["left_running"], in_code["requests_after"]) == (0, 1, 0)
-    went_on = became(script, [asked(1, 0.0, 0.5), asked(2, 1.5, None)], left=1.0)
-    assert (went_on["left_running"], went_on["ended_by_leaving"], went_on["requests_after"]) == (1, 0, 1)
-    to_the_end = became(script, [asked(1, 0.0, 3.5)], left=1.0)
+    continued = effects(script, [request(1, 0.0, 0.5), request(2, 1.5, None)], left=1.0)
+    assert (continued["left_running"], continued["ended_by_leaving"], continued["requests_after"]) == (1, 0, 1)
+    to_the_end = effects(script, [request(1, 0.0, 3.5)], left=1.0)
     assert (to_the_end["ended_by_leaving"], to_the_end["requests_after"]) == (0, 1)
 
 
-def test_what_is_added_is_taken_within_each_run():
+def test_differences_to_direct_are_computed_within_each_run():
     def row(first, speed, **wrong):
         return {"first_ms": first, "first_p95_ms": 2 * first, "tokens_per_second": speed, "wrong": wrong}
 
@@ -292,35 +292,35 @@ def test_what_is_added_is_taken_within_each_run():
     assert merged["wrong"] == {"text": 3, "usage": 1}
 
 
-def test_a_server_that_does_not_start_is_told_with_its_log():
+def test_the_error_of_a_server_that_does_not_start_has_its_log():
     with (
-        pytest.raises(SystemExit, match=r"storm serve does not start: storm: .*'no-such-model'"),
+        pytest.raises(SystemExit, match=r"storm serve did not start: storm: .*'no-such-model'"),
         servers.storm("no-such-model", {CORE}),
     ):
         pass
 
 
-def test_a_program_that_runs_on_is_seen_among_the_processes_of_its_server():
+def test_a_program_that_still_runs_is_found_among_the_processes_of_its_server():
     script = Script(id="r7", mode="script", tokens=5, sleep=1.0)
     code = Inline().read("".join(script.pieces(script.prompt))).code
     here = servers.Target(name="here", address="", model="", agent=True, pid=os.getpid())
     with open_sandbox() as sandbox, ThreadPoolExecutor(1) as pool:
         ran = pool.submit(sandbox.run, code)
         while script.process not in here.names():
-            assert not ran.done(), "it was never seen"
+            assert not ran.done(), "the process was never found"
             time.sleep(0.05)
         assert (ran.result().status, ran.result().stdout) == ("ok", "42\n")
-        # The sandbox has the answer before the process is gone.
-        patience = time.monotonic() + 5
+        # The sandbox returns the result before the process has ended.
+        deadline = time.monotonic() + 5
         while script.process in here.names():
-            assert time.monotonic() < patience
+            assert time.monotonic() < deadline
             time.sleep(0.01)
 
 
-def test_the_engine_writes_what_the_episodes_asked_for():
+def test_the_engine_generates_the_tokens_of_the_episodes():
     problems = [replace(problem, id="chat") for problem in generate(["all"], split="heldout", seed=3, limit=2)]
     with open_sandbox() as sandbox:
-        jobs, kept = nano.noted(sandbox, problems)
+        jobs, kept = nano.record_calls(sandbox, problems)
         reasoner = nano.Nano(nano.built_in(nano.REASONER))
         tokens, seconds = nano.engine(reasoner, jobs, streams=2)
         assert nano.episodes(reasoner, sandbox, problems, streams=2)[0] == kept
@@ -329,7 +329,7 @@ def test_the_engine_writes_what_the_episodes_asked_for():
     assert seconds > 0
 
 
-def test_a_small_run_measures_all_of_it_and_finds_nothing_wrong(monkeypatch, capsys):
+def test_a_small_run_measures_everything_and_finds_no_flaws(monkeypatch, capsys):
     for module, name, value in [
         (loads, "RAMP", 0.1),
         (loads, "WARM", 1),
@@ -348,11 +348,11 @@ def test_a_small_run_measures_all_of_it_and_finds_nothing_wrong(monkeypatch, cap
     rows = {line[:31].strip(): line[31:].split() for line in lines}
     assert rows["3 streams, direct"][-1] == "1.00"
     assert len(rows["3 streams, passthrough"]) == len(rows["3 streams, storm serve"]) == 9
-    assert float(rows["3 streams, storm serve"][-3]) > 0, "processor seconds"
+    assert float(rows["3 streams, storm serve"][-3]) > 0, "CPU seconds"
     assert float(rows["3 streams, storm serve"][-2]) > 60, "the server's own MB"
     program_seconds, ideal = map(float, rows["storm serve"][:2])
     assert program_seconds > ideal > 0.1
-    # Whoever leaves a streamed answer ends the upstream's; of whole ones, only storm serve's client does.
+    # Disconnecting from a stream ends the upstream request; without streaming, only storm serve ends it.
     assert rows["passthrough, streamed"][:4] == rows["storm serve, streamed"][:4] == ["1", "1", "0", "1"]
     assert rows["passthrough, whole"][3] == "0"
     assert rows["storm serve, whole"][3] == "1"
