@@ -28,7 +28,7 @@ def test_places_name_file_line_and_word():
     passage = Passage("docstring", "a.py", 3, "First line.\nIt runs where it can.\nNobody waits.")
     assert list(places([passage])) == [
         "a.py:4 [where] First line. It runs where it can. Nobody waits.",
-        "a.py:5 [nobody] ine. It runs where it can. Nobody waits.",
+        "a.py:5 [nobody] First line. It runs where it can. Nobody waits.",
     ]
 
 
