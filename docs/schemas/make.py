@@ -1,7 +1,5 @@
 """Make the JSON Schemas of problem and record files from the definitions that read them: python docs/schemas/make.py"""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import make_dataclass
