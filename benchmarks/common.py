@@ -1,7 +1,5 @@
 """What the sandbox's benchmarks share: the machine's name, many callers at once, and the fresh python beside them."""
 
-from __future__ import annotations
-
 import os
 import platform
 import time

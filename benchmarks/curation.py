@@ -7,8 +7,6 @@ Each run is the command itself, in a process of its own and a fresh folder; figu
 baseline beside it is the same problems run natively one after another, without machine, threads or interventions.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import statistics

@@ -1,7 +1,5 @@
 """Programs that mean harm, or do it, with the statuses that are right for them: for `benchmarks.sandbox_soak`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from storm_calm.sandbox import Limits, Status

@@ -6,8 +6,6 @@
 Every figure is a median over repeats that take turns, so that whatever else the machine does falls on all of them.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

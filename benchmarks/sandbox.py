@@ -17,8 +17,6 @@ The overhead, one run at a time, is shown in two ways, both medians of milliseco
                     to its last. Those pages count as the program's.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

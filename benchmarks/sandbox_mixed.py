@@ -12,8 +12,6 @@ program's process holds for itself at its end, pages copied from the fork server
 smaps_rollup, read by further programs that don't count for the rates.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import statistics

@@ -11,8 +11,6 @@ Python loop, pinned to one processor and then one to each: what the machine itse
 same round. A run counts only if its answer is right.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

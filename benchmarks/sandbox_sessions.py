@@ -15,8 +15,6 @@ Each block's answer is compared with that of the one program. A wrong answer, or
 process could be copied, ends the benchmark with exit code 1.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import statistics

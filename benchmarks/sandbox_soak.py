@@ -19,8 +19,6 @@ and their memory taken: the sum of their proportional shares (PSS), this process
 Prints a verdict and exits with code 1 where one of these does not hold.
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import json

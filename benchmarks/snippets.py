@@ -8,8 +8,6 @@ said. The numbers stand in the program as they would in a model's answer. Only t
 same for all optimal solutions.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -7,8 +7,6 @@ Curates some problems with nano-base, repeats them under other ids until there a
 the report and opens it from disk in headless Chromium. Needs Chromium, and Playwright from the extra `test`.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import shutil

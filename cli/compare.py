@@ -1,6 +1,4 @@
-"""`storm compare`: evaluations side by side, in a table and in two pictures."""
-
-from __future__ import annotations
+"""`storm compare`: evaluations side by side, as a table and two pictures."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +6,7 @@ from typing import Annotated
 import typer
 
 from storm_calm.cli.errors import report_errors
+from storm_calm.cli.options import argument, option
 
 EXAMPLES = (
     "Examples:\n\nstorm compare runs/base runs/tuned\n\nstorm compare runs/base runs/tuned runs/best --out pictures"
@@ -15,15 +14,10 @@ EXAMPLES = (
 
 
 def compare(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN", help="Folders that storm eval has written, at least two.")
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the pictures go; compare/ beside the first run by default."),
-    ] = None,
+    runs: Annotated[list[Path], argument("RUN", "Run folders of storm eval, at least two.")],
+    out: Annotated[Path | None, option("DIR", "Folder for pictures. Default: compare/ beside the first run.")] = None,
 ) -> None:
-    """Put evaluations side by side: right answers, what differs from the first run, and what the models did."""
+    """Compare evaluations: right answers, differences to the first run, and how the models behaved."""
     with report_errors():
         from storm_calm.agents.evaluation.compare_runs import compare
         from storm_calm.agents.evaluation.plots import draw

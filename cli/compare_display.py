@@ -1,6 +1,4 @@
-"""What `storm compare` shows: a column for each run."""
-
-from __future__ import annotations
+"""The output of `storm compare`: a table with one column per run."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,25 +7,24 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from storm_calm.agents.evaluation.compare_runs import Comparison, EvaluatedRun
+from storm_calm.agents.evaluation.compare_runs import Comparison
 from storm_calm.agents.evaluation.intervals import Interval
 from storm_calm.agents.evaluation.results import GROUPINGS
 from storm_calm.cli.eval_display import GROUP_NAMES, percent, span
 
 BEHAVIOUR: dict[str, tuple[str, Callable[[float], str]]] = {
-    "code_blocks": ("programs in a run", "{:.2f}".format),
-    "executions": ("of them run", "{:.2f}".format),
-    "model_tokens": ("tokens in a run", "{:,.0f}".format),
+    "code_blocks": ("programs per trajectory", "{:.2f}".format),
+    "executions": ("of them executed", "{:.2f}".format),
+    "model_tokens": ("tokens per trajectory", "{:,.0f}".format),
     "backed_by_report": ("backed numbers", percent),
     "flawed": ("flawed", percent),
     "class_1": ("first flaw class 1", percent),
     "class_2": ("first flaw class 2", percent),
 }
-"""Figures of behaviour, by their name in results.json: what they are called here, and how they are written."""
+"""Behaviour figures by their name in results.json: label and number format."""
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Runs side by side, for people."""
     console = Console(highlight=False)
     runs = comparison.runs
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -37,7 +34,7 @@ def print_comparison(comparison: Comparison) -> None:
     table.add_row("reasoner", *(escape(str(run.results["reasoner"])) for run in runs))
     table.add_row("problems", *(_problems(run.results) for run in runs), end_section=True)
     for rule in comparison.rules:
-        for name in _figures(runs, rule):
+        for name in dict.fromkeys(name for run in runs for name in run.results["rules"][rule]):
             table.add_row(f"{rule} {name}", *(_cell(run.results["rules"][rule].get(name)) for run in runs))
         gains = (f"{_signed(one.rules[rule])}" for one in comparison.differences)
         table.add_row("[dim]to the first[/dim]", "", *gains)
@@ -51,20 +48,16 @@ def print_comparison(comparison: Comparison) -> None:
                 groups = (run.results.get(grouping, {}).get(name, {}) for run in runs)
                 table.add_row(escape(name), *(_cell(group.get(rule)) for group in groups))
     table.add_row("")
-    for key, (words, written) in BEHAVIOUR.items():
-        table.add_row(words, *(written(run.results["behaviour"][key]) for run in runs))
+    for key, (label, formatted) in BEHAVIOUR.items():
+        table.add_row(label, *(formatted(run.results["behaviour"][key]) for run in runs))
     console.print(table)
     console.print()
     for run, difference in zip(runs[1:], comparison.differences, strict=True):
         most = max(runs[0].results["problems"], run.results["problems"])
         console.print(
             f"{escape(run.name)} and {escape(runs[0].name)} share {difference.problems} of {most} problems; "
-            "the difference is over those, with a paired 95 % interval."
+            "the difference is computed on those, with a paired 95 % interval."
         )
-
-
-def _figures(runs: tuple[EvaluatedRun, ...], rule: str) -> list[str]:
-    return list(dict.fromkeys(name for run in runs for name in run.results["rules"][rule]))
 
 
 def _problems(results: dict[str, Any]) -> str:
@@ -85,5 +78,5 @@ def _signed(one: Interval) -> str:
 
 
 def _whole(text: str) -> str:
-    """`text` with spaces at which no line is broken."""
+    """Return `text` with non-breaking spaces."""
     return text.replace(" ", "\u00a0")

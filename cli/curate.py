@@ -1,18 +1,17 @@
-"""`storm curate`: problems in, golden trajectories out."""
-
-from __future__ import annotations
+"""`storm curate`: turn problems into golden trajectories."""
 
 import json
-from datetime import datetime
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from storm_calm.agents.curation.config import CurateConfig
-from storm_calm.agents.runs.options import OptionError, to_toml
+from storm_calm.agents.runs.options import to_toml
 from storm_calm.cli.errors import fail, report_errors
 from storm_calm.cli.options import AsJson, ConfigFile, Display, DryRun, Given, Out, Resume, options_of, read_config
+from storm_calm.cli.run_folder import choose_folder, resumable
 from storm_calm.env.serialize import to_json
 
 EXAMPLES = (
@@ -32,11 +31,9 @@ def curate(
     as_json: AsJson = False,
     display: Display = None,
 ) -> None:
-    """Turn word problems into golden trajectories: run each one, mend it at its first flaw, keep the flawless."""
+    """Turn problems into golden trajectories: solve each one, correct its first flaws with hints, keep the flawless."""
     with report_errors():
-        if resume and out is None:
-            raise OptionError("resume", "needs --out, the run folder to continue in")
-        folder = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
+        folder = choose_folder(out, resume=resume)
         resumed = folder if resume else None
         chosen = read_config(CurateConfig, given, config, resumed, sources=("problems", "families"))
         if dry_run:
@@ -46,8 +43,6 @@ def curate(
 
 
 def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
-    from collections import Counter
-
     problems = config.read_problems()
     counts = Counter(problem.family or "other" for problem in problems)
     if as_json:
@@ -62,23 +57,20 @@ def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
 
 def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
     from storm_calm.agents.curation import run_curation
-    from storm_calm.agents.runs.worker_pool import TooManyFailuresError
     from storm_calm.cli.curate_display import print_summary
     from storm_calm.cli.display import progress_display
 
-    again = f"storm curate --out {out} --resume"
-    try:
-        with progress_display(display) as on_progress:
-            summary = run_curation.curate(config, out, resume=resume, on_progress=on_progress)
-    except KeyboardInterrupt:
-        fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
-    except TooManyFailuresError as error:
-        fail(f"{error}. What was done is kept. Go on with: {again}", code=1)
+    command = f"storm curate --out {out} --resume"
+    with resumable(command), progress_display(display) as on_progress:
+        summary = run_curation.curate(config, out, resume=resume, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps(to_json(summary), indent=2))
     else:
         print_summary(summary)
-        typer.echo(f"\n{out}: golden.jsonl has the golden runs, episodes.jsonl all of them")
+        typer.echo(f"\n{out}: golden.jsonl has the golden trajectories, episodes.jsonl has all")
     if summary.errors:
-        undone = f"{summary.errors} problems are not done, the reasoner or the intervener failed"
-        fail(f"{undone}. Try them again with: {again}", code=1)
+        fail(
+            f"{summary.errors} problems are not done because the reasoner or the intervener failed. "
+            f"Retry them with: {command}",
+            code=1,
+        )

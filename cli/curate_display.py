@@ -1,6 +1,4 @@
-"""What `storm curate` shows: the summary at its end."""
-
-from __future__ import annotations
+"""The summary that `storm curate` prints at the end."""
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,7 +9,7 @@ from storm_calm.agents.interveners import Cost
 
 
 def print_summary(summary: Summary) -> None:
-    """The summary for people, at 60 columns too."""
+    """Print the summary. It fits into 60 columns."""
     console = Console(highlight=False)
     console.print(
         f"{summary.problems} problems by {escape(summary.reasoner)}: "
@@ -33,8 +31,8 @@ def print_summary(summary: Summary) -> None:
         facts.add_row("rejected hints", f"{sum(summary.rejected_hints.values())}{_listed(summary.rejected_hints)}")
     facts.add_row("discarded", f"{sum(summary.discarded.values())}{_listed(summary.discarded)}")
     mean, most = summary.hint_token_share_mean, summary.hint_token_share_max
-    facts.add_row("hint tokens", f"{mean:.1%} of a golden run on average, {most:.1%} at most")
-    facts.add_row("programs run", f"{summary.executions} in a sandbox of isolation level {summary.isolation or 'none'}")
+    facts.add_row("hint tokens", f"{mean:.1%} of a golden trajectory on average, {most:.1%} at most")
+    facts.add_row("programs run", f"{summary.executions} at isolation level {summary.isolation or 'none'}")
     facts.add_row("tokens", f"{summary.tokens:,} in {summary.seconds:,.0f} s")
     if summary.cost.calls or summary.cost.cached:
         facts.add_row("intervener", f"{escape(summary.intervener)}: {cost_words(summary.cost)}")
@@ -44,10 +42,10 @@ def print_summary(summary: Summary) -> None:
 
 
 def cost_words(cost: Cost) -> str:
-    """What inspecting took, in a line."""
+    """Return the intervener's usage as one line."""
     words = f"{cost.calls:,} requests, {cost.cached:,} cached, {cost.input_tokens:,} tokens in, "
     words += f"{cost.output_tokens:,} out, {cost.seconds:,.0f} s"
-    # Prices have no currency here; small sums need their digits.
+    # The price has the currency of --intervener-price; small amounts get more digits.
     return f"{words}, price {cost.price:,.{2 if cost.price >= 1 else 4}f}" if cost.price else words
 
 

@@ -25,66 +25,64 @@ if TYPE_CHECKING:
 
 EXAMPLES = "Examples:\n\nstorm detectors\n\nstorm detectors --nano 1200 --seed 3 --json"
 NANO = 400
-"""Traces that are played by default."""
+"""Traces to generate by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorsConfig(IntervenerOptions, SandboxOptions, Config):
-    """What to measure detectors on."""
+    """The traces to measure detectors on."""
 
     group: ClassVar[str] = "Traces"
 
     nano: Annotated[int | None, Option(metavar="N", least=1)] = None
-    """Labelled traces to play as those are that the nano model learned from. Default: 400, or none with --traces."""
+    """Labelled traces to generate, of the kind the nano model was trained on. Default: 400; 0 with --traces."""
     seed: Annotated[int, Option(metavar="S")] = 1
-    """Which traces are played; the model learned from none of them."""
+    """Seed of the generated traces. None of them is in the training data of the nano model."""
     traces: Annotated[Path | None, Option(metavar="DIR|FILE")] = None
-    """Traces labelled by people, a Markdown file for each."""
+    """Traces labelled by people: a Markdown file, or a folder of them."""
     reply_cache: Annotated[Path | None, Option(metavar="FILE")] = None
-    """Where an llm's replies are kept; those that are in it are not requested again."""
+    """Cache file for LLM replies. A cached reply is not requested again."""
 
     def __post_init__(self) -> None:
         check_options(self)
         if self.reply_cache is not None and self.intervener == "rules":
-            raise OptionError("reply_cache", "goes with --intervener llm or rules+llm; rules use no model")
+            raise OptionError("reply_cache", "needs --intervener llm or rules+llm; rules use no model")
 
 
 @options_of(DetectorsConfig)
 def detectors(given: Given, *, as_json: AsJson = False, display: Display = None) -> None:
-    """Measure how well the flaws of a run are found: precision and recall of each trigger on labelled traces."""
+    """Measure how well flaws are detected: precision and recall of each trigger on labelled traces."""
     from storm_calm.agents.detectors.labelled_traces import read_traces
     from storm_calm.agents.interveners.open_intervener import open_configured_intervener
 
     measured: dict[str, Measurement] = {}
     with report_errors():
         config = read_config(DetectorsConfig, given)
-        asked = open_configured_intervener(config, reply_cache=config.reply_cache)
+        opened = open_configured_intervener(config, reply_cache=config.reply_cache)
         try:
-            with asked as watching, config.open_sandbox() as sandbox:
+            with opened as intervener, config.open_sandbox() as sandbox:
                 if config.traces is not None:
-                    read = read_traces(config.traces, sandbox)
-                    measured[str(config.traces)] = _measured(read, len(read), watching, display)
+                    labelled = read_traces(config.traces, sandbox)
+                    measured[str(config.traces)] = _measure(labelled, len(labelled), intervener, display)
                 if config.nano is not None or config.traces is None:
                     count = config.nano or NANO
-                    measured[f"nano, seed {config.seed}"] = _measured(
-                        _played(count, config.seed, sandbox), count, watching, display
-                    )
+                    generated = _generate(count, config.seed, sandbox)
+                    measured[f"nano, seed {config.seed}"] = _measure(generated, count, intervener, display)
         except KeyboardInterrupt:
-            kept = f"; what the llm said is kept in {config.reply_cache}" if config.reply_cache is not None else ""
+            kept = f"; LLM replies are kept in {config.reply_cache}" if config.reply_cache is not None else ""
             fail(f"stopped; nothing is measured{kept}", code=130)
     if as_json:
         sets = {name: measurement_to_json(one) for name, one in measured.items()}
-        typer.echo(
-            json.dumps({"intervener": config.intervener, "model": config.intervener_model, "sets": sets}, indent=2)
-        )
+        facts = {"intervener": config.intervener, "model": config.intervener_model, "sets": sets}
+        typer.echo(json.dumps(facts, indent=2))
         return
     from storm_calm.cli.detectors_display import print_measured
 
     print_measured(config.intervener, measured)
 
 
-def _played(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace]:
-    """Traces as those of the nano model's corpus, which carry their labels from birth; its seeds are none of these."""
+def _generate(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace]:
+    """Yield traces generated with their labels, as in the nano model's corpus but from other seeds."""
     from itertools import islice
 
     from storm_calm.agents.detectors.labelled_traces import LabelledTrace
@@ -106,7 +104,7 @@ def _played(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace]:
         )
 
 
-def _measured(traces: Iterable[LabelledTrace], total: int, intervener: Intervener, display: Any) -> Measurement:
+def _measure(traces: Iterable[LabelledTrace], total: int, intervener: Intervener, display: Any) -> Measurement:
     from storm_calm.agents.detectors.measure import measure
     from storm_calm.cli.display import progress_display
 

@@ -1,6 +1,4 @@
-"""What `storm detectors` shows: the shares, and the traces on which a detector was silent or wrong."""
-
-from __future__ import annotations
+"""The output of `storm detectors`: precision and recall, and the traces with a missed or wrong finding."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,11 +13,11 @@ from storm_calm.cli.curate_display import cost_words
 from storm_calm.cli.eval_display import percent, span
 
 LISTED = 50
-"""Traces that a list shows; --json has them all."""
+"""Most traces that a list shows; --json has all of them."""
 
 
 def print_measured(intervener: str, measured: Mapping[str, Measurement]) -> None:
-    """The figures of each set of traces for people, at 60 columns too."""
+    """Print the figures of each set of traces. They fit into 60 columns."""
     console = Console(highlight=False)
     for number, (name, one) in enumerate(measured.items()):
         if number:
@@ -38,12 +36,12 @@ def _print_set(console: Console, intervener: str, name: str, measured: Measureme
     console.print()
     console.print(f"false alarms on clean traces: {len(measured.those('false'))} of {measured.clean}")
     if unjudged := sum(not one.usable for one in measured.judged):
-        console.print(f"no judgement that could be used: {unjudged}")
+        console.print(f"no usable verdict: {unjudged}")
     if measured.cost.calls or measured.cost.cached:
         console.print(cost_words(measured.cost))
-    _list(console, "left to another intervener, nothing is said of these flaws:", measured.those("missed"))
-    _list(console, "wrong, another flaw is named than the label's:", measured.those("wrong"))
-    _list(console, "wrong, a flaw is named where there is none:", measured.those("false"))
+    _list(console, "missed, no finding for these flaws:", measured.those("missed"))
+    _list(console, "wrong, the finding names another flaw than the label:", measured.those("wrong"))
+    _list(console, "wrong, a finding in a clean trace:", measured.those("false"))
 
 
 def _shares(rows: Mapping[str, Counts]) -> Table:
@@ -80,11 +78,11 @@ def _list(console: Console, heading: str, judged: Sequence[Judged]) -> None:
 
 def _shown(one: Judged) -> str:
     label = "clean" if one.trigger is None else one.trigger.replace("_", " ")
-    said = f"{one.id}: {label}"
+    line = f"{one.id}: {label}"
     if one.why:
-        said += f", {one.why}"
+        line += f", {one.why}"
     if one.finding is not None:
         by = f" ({one.finding.rule})" if one.finding.rule else ""
-        said += f" -> {one.finding.trigger.replace('_', ' ')}{by}: {one.finding.why or one.finding.evidence}"
-    # Evidence quotes what a model wrote; nothing of it may move the cursor.
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())
+        line += f" -> {one.finding.trigger.replace('_', ' ')}{by}: {one.finding.why or one.finding.evidence}"
+    # Evidence quotes model text, which must not steer the terminal.
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in line).split())

@@ -1,6 +1,4 @@
-"""Show progress while many problems are worked on, on standard error: a live bar, or a line now and then."""
-
-from __future__ import annotations
+"""Progress of a worker pool on standard error: a live bar, or a line every few seconds."""
 
 import sys
 from collections.abc import Iterator
@@ -24,7 +22,7 @@ PLAIN_SECONDS = 5.0
 
 @contextmanager
 def progress_display(display: Display | None) -> Iterator[OnProgress]:
-    """Yield an `on_progress` that draws. display: by default "rich" on a terminal, or else "plain"."""
+    """Yield an `on_progress` callback. display: by default "rich" on a terminal, else "plain"."""
     chosen = display or ("rich" if sys.stderr.isatty() else "plain")
     if chosen == "rich":
         with Live(console=Console(stderr=True), refresh_per_second=8, transient=True) as live:
@@ -58,7 +56,7 @@ def _bar(progress: Progress) -> Group:
 
 
 class _PlainDisplay:
-    """A line every now and then, and one at the end."""
+    """A callback that prints a line every `PLAIN_SECONDS`, and one at the end."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)

@@ -1,9 +1,7 @@
-"""The page docs/cli.md, made from the commands themselves.
+"""Generate docs/cli.md from the commands.
 
 python -m storm_calm.cli.docs > docs/cli.md
 """
-
-from __future__ import annotations
 
 import contextlib
 import io
@@ -11,6 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import typer
 
@@ -23,11 +22,10 @@ All commands and options of `storm`, made by `python -m storm_calm.cli.docs > do
 then from a TOML file (`--config`), then from the command line; `--resume` begins with the settings of the run folder.
 """
 WIDTH = "100"
-"""Columns of help texts that are shown as they are."""
+"""Columns of the help texts of the training scripts."""
 
 
 def page() -> str:
-    """Return the page."""
     return "\n".join((HEAD, *_sections("storm", typer.main.get_command(app)))).rstrip() + "\n"
 
 
@@ -63,16 +61,10 @@ def _cell(text: str) -> str:
 
 
 def _printed(name: str) -> str:
-    """Return the help of a training script."""
-    before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = WIDTH
-    try:
-        with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.suppress(SystemExit):
-            run(name, ["--help"])
-    finally:
-        os.environ.pop("COLUMNS")
-        if before is not None:
-            os.environ["COLUMNS"] = before
+    output = io.StringIO()
+    width = mock.patch.dict(os.environ, COLUMNS=WIDTH)
+    with width, contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
+        run(name, ["--help"])
     return output.getvalue().strip()
 
 

@@ -1,4 +1,4 @@
-"""`storm doctor`: what went wrong in a training, from what its runs left behind."""
+"""`storm doctor`: find what went wrong in a training from its run folders."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storm_calm.cli.errors import report_errors
+from storm_calm.cli.options import AsJson, argument, option
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
@@ -21,19 +22,14 @@ STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "not measur
 
 
 def doctor(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN", help="The folder of a curation, an evaluation or a GRPO run, or one that holds several."
-        ),
-    ],
-    baseline: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="An evaluation of the model before training, to compare with."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print the verdicts as one JSON object.")] = False,
+    run: Annotated[Path, argument("RUN", "Folder of a curation, an evaluation or GRPO, or a folder of several.")],
+    baseline: Annotated[Path | None, option("RUN", "Evaluation before training, to compare with.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Look for the known signatures of a failed training; the exit code is 1 if there is a problem, and 0 if not."""
+    """Check run folders for known signs of a failed training.
+
+    Exit code 1: a check found a problem. 0: none did.
+    """
     with report_errors():
         from storm_calm.rl.doctor import examine
 
@@ -71,6 +67,6 @@ def _print(verdicts: Sequence[Diagnosis]) -> None:
         console.print()
         console.print(Text.assemble((one.state, STYLES[one.state]), f" {one.check}, {one.run}: {one.figure}"))
         points = Table.grid(padding=(0, 1))
-        for heading, said in (("limits", one.threshold), ("likely", one.cause), ("try", one.remedy)):
-            points.add_row(Text(heading, "dim"), Text(said))
+        for heading, text in (("limits", one.threshold), ("likely", one.cause), ("try", one.remedy)):
+            points.add_row(Text(heading, "dim"), Text(text))
         console.print(Padding(points, (0, 0, 0, 2)))

@@ -1,10 +1,7 @@
-"""`storm eval`: how often a reasoner is right, under which rule, and how it gets there."""
-
-from __future__ import annotations
+"""`storm eval`: measure how often a reasoner is right, under which rule, and how it gets there."""
 
 import json
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +9,17 @@ import typer
 
 from storm_calm.agents.evaluation.config import EvalConfig, load_problems
 from storm_calm.agents.evaluation.results import results_to_json
-from storm_calm.agents.runs.options import OptionError, to_toml
+from storm_calm.agents.runs.options import to_toml
 from storm_calm.cli.errors import fail, report_errors
 from storm_calm.cli.options import AsJson, ConfigFile, Display, DryRun, Given, Out, Resume, options_of, read_config
+from storm_calm.cli.run_folder import choose_folder, resumable
 
 EXAMPLES = (
     "Examples:\n\nstorm eval --families all --limit 20 --samples 4 --seed 7 --out runs/eval\n\n"
     "storm eval --out runs/eval --resume --rule paper,orlm"
 )
 SOURCES = ("problems", "families", "benchmark", "stress", "data_dir")
-"""Settings that say where problems come from."""
+"""Settings that select where problems come from."""
 
 
 @options_of(EvalConfig)
@@ -35,11 +33,9 @@ def evaluate(
     as_json: AsJson = False,
     display: Display = None,
 ) -> None:
-    """Measure how often a reasoner is right without help, with intervals, and how it gets there."""
+    """Measure how often a reasoner is right without hints, with confidence intervals, and how it gets there."""
     with report_errors():
-        if resume and out is None:
-            raise OptionError("resume", "needs --out, the run folder to continue in")
-        folder = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
+        folder = choose_folder(out, resume=resume)
         chosen = read_config(EvalConfig, given, config, folder if resume else None, sources=SOURCES)
         if dry_run:
             _print_plan(chosen, folder, as_json=as_json)
@@ -69,31 +65,24 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
         kinds = Counter(problem.family for problem in loaded.problems)
         typer.echo(f"Kinds: {', '.join(f'{kind} {number}' for kind, number in kinds.items())}")
     if loaded.unread:
-        typer.echo(f"Left out, their label cannot be read: {', '.join(loaded.unread)}")
+        typer.echo(f"Left out because their label cannot be read: {', '.join(loaded.unread)}")
     typer.echo(f"\n{tomli_w.dumps(to_toml(config))}", nl=False)
 
 
 def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
     from storm_calm.agents.evaluation import run_evaluation
-    from storm_calm.agents.runs.worker_pool import TooManyFailuresError
     from storm_calm.cli.display import progress_display
     from storm_calm.cli.eval_display import print_results
 
-    again = f"storm eval --out {out} --resume"
-    try:
-        with progress_display(display) as on_progress:
-            results = run_evaluation.evaluate(config, out, resume=resume, on_progress=on_progress)
-    except KeyboardInterrupt:
-        fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
-    except TooManyFailuresError as error:
-        fail(f"{error}. What was done is kept. Go on with: {again}", code=1)
+    command = f"storm eval --out {out} --resume"
+    with resumable(command), progress_display(display) as on_progress:
+        results = run_evaluation.evaluate(config, out, resume=resume, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps(results_to_json(results), indent=2))
     else:
         print_results(results)
-        typer.echo(f"\n{out}: results.json has the figures, samples.jsonl every run")
+        typer.echo(f"\n{out}: figures in results.json, trajectories in samples.jsonl")
     if missing := results.errors + results.infrastructure:
-        who = " and ".join(
-            name for name, count in (("the reasoner", results.errors), ("the sandbox", results.infrastructure)) if count
-        )
-        fail(f"{missing} runs are not done, {who} failed. Try them again with: {again}", code=1)
+        causes = {"the reasoner": results.errors, "the sandbox": results.infrastructure}
+        failed = " and ".join(name for name, count in causes.items() if count)
+        fail(f"{missing} trajectories are not done because {failed} failed. Retry them with: {command}", code=1)

@@ -1,6 +1,4 @@
-"""What `storm eval` shows: the results at its end."""
-
-from __future__ import annotations
+"""The results that `storm eval` prints at the end."""
 
 from collections.abc import Mapping
 
@@ -13,40 +11,40 @@ from storm_calm.agents.evaluation.intervals import Interval
 from storm_calm.agents.evaluation.results import Group, Reliance, Results
 
 GROUP_NAMES = {"by_benchmark": "test set", "by_family": "family", "by_difficulty": "difficulty", "by_group": "group"}
-"""What the groups of a grouping are, in the head of its table."""
+"""The column heading of each grouping."""
 
 WITH_INTERVALS = 2
-"""Rules up to which a table of groups has intervals too: more columns do not fit into 60 characters."""
+"""Most rules for which a group table also has intervals; more columns do not fit into 60 characters."""
 
 
 def runs_at(problems: int, samples: int) -> str:
-    """How much is done, in words."""
+    """Return the amount of work as words, such as "20 problems, 4 trajectories each"."""
     one = "1 problem" if problems == 1 else f"{problems} problems"
-    return one if samples == 1 else f"{one}, {samples} runs at each"
+    return one if samples == 1 else f"{one}, {samples} trajectories each"
 
 
 def percent(share: float) -> str:
-    """A share in [0, 1], as in 59.7 %."""
+    """Format a share in [0, 1], as in 59.7 %."""
     return f"{100 * share:.1f} %"
 
 
 def span(interval: Interval) -> str:
-    """The ends of an interval of shares, as in 51-69."""
+    """Format the ends of an interval of shares, as in 51-69."""
     return f"{100 * interval.low:.0f}-{100 * interval.high:.0f}"
 
 
 def print_results(results: Results) -> None:
-    """The results for people, at 60 columns too."""
+    """Print the results. They fit into 60 columns."""
     console = Console(highlight=False)
-    heat = "" if results.temperature is None else f", temperature {results.temperature:g}"
-    console.print(f"{escape(results.reasoner)} on {runs_at(results.problems, results.samples)}{heat}\n")
+    temperature = "" if results.temperature is None else f", temperature {results.temperature:g}"
+    console.print(f"{escape(results.reasoner)} on {runs_at(results.problems, results.samples)}{temperature}\n")
     if not results.scored:
         console.print("Nothing is scored yet.")
     else:
         console.print(_overall(results))
         for grouping, groups in results.groups.items():
             console.print()
-            # The families of stress problems are its kinds.
+            # A stress problem has its kind as family.
             heading = "kind" if grouping == "by_family" and results.by_report else GROUP_NAMES[grouping]
             console.print(_groups(heading, groups))
         if results.by_report:
@@ -54,12 +52,11 @@ def print_results(results: Results) -> None:
             console.print(_by_report(results.by_report))
         console.print()
         console.print(_behaviour(results.behaviour))
-    notes = {
-        "label": (results.unread_labels, "left out, their label cannot be read"),
-        "sandbox": (results.infrastructure, "not scored, the sandbox failed"),
-        "errors": (results.errors, "not done, the reasoner failed"),
-    }
-    for count, words in notes.values():
+    for count, words in (
+        (results.unread_labels, "left out because their label cannot be read"),
+        (results.infrastructure, "not scored because the sandbox failed"),
+        (results.errors, "not done because the reasoner failed"),
+    ):
         if count:
             console.print(f"[yellow]{count} {words}[/yellow]")
 
@@ -93,7 +90,7 @@ def _groups(heading: str, groups: Mapping[str, Group]) -> Table:
 
 
 def _by_report(parts: Mapping[str, Reliance]) -> Table:
-    # No more than a space between columns: it has to fit into 60 characters.
+    # One space between columns, to fit into 60 characters.
     table = Table("right answers", box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for heading in ("with a report", "without", "none"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -104,7 +101,7 @@ def _by_report(parts: Mapping[str, Reliance]) -> Table:
 
 
 def _counted(group: Group | None) -> str:
-    """How many problems, the share of right answers, and where it may be, as in "12  25 %   9-53"."""
+    """Format the number of problems, the share of right answers and its interval, as in "12  25 %   9-53"."""
     if group is None:
         return "-"
     one = next(iter(group.rules.values()))
@@ -113,16 +110,20 @@ def _counted(group: Group | None) -> str:
 
 def _behaviour(figures: Behaviour) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_row("programs", f"{figures.code_blocks:.2f} written and {figures.executions:.2f} run in a run")
+    table.add_row("programs", f"{figures.code_blocks:.2f} written and {figures.executions:.2f} executed per trajectory")
     table.add_row("programs ended", _listed(figures.execution_status))
-    table.add_row("solvers said", _listed(figures.solver_status))
-    table.add_row("tokens", f"{figures.model_tokens:,.0f} by the model, {figures.tool_tokens:,.0f} of output in a run")
-    table.add_row("backed", f"{percent(figures.backed_by_report)} of numbers answered are an objective of a solve")
-    table.add_row("over by", ", ".join(f"{name} {percent(share)}" for name, share in figures.stops.items()))
+    table.add_row("solver status", _listed(figures.solver_status))
+    table.add_row(
+        "tokens", f"{figures.model_tokens:,.0f} by the model, {figures.tool_tokens:,.0f} of output per trajectory"
+    )
+    table.add_row(
+        "backed", f"{percent(figures.backed_by_report)} of numeric answers equal an objective that a solver reported"
+    )
+    table.add_row("stop reason", ", ".join(f"{name} {percent(share)}" for name, share in figures.stops.items()))
     first = {name: share for name, share in figures.first_finding.items() if share}
     table.add_row(
         "flawed",
-        f"{percent(figures.flawed)} of runs; first flaw of class 1 in {percent(figures.class_1)}, "
+        f"{percent(figures.flawed)} of trajectories; first flaw of class 1 in {percent(figures.class_1)}, "
         f"of class 2 in {percent(figures.class_2)}",
     )
     if first:
@@ -132,7 +133,7 @@ def _behaviour(figures: Behaviour) -> Table:
     seconds = figures.seconds
     table.add_row(
         "seconds",
-        f"{seconds.wall:,.0f} in all; runs waited {seconds.generation:,.0f} for the model and "
+        f"{seconds.wall:,.0f} in total; trajectories waited {seconds.generation:,.0f} for the model and "
         f"{seconds.execution:,.0f} for programs",
     )
     return table

@@ -1,4 +1,4 @@
-"""`storm export`: golden runs, or problems, as a dataset that a trainer reads."""
+"""`storm export`: write golden trajectories or problems as a training dataset."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.options import AsJson, argument, flag, option
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
@@ -20,68 +21,52 @@ EXAMPLES = (
     "storm export runs/first --format trl --against heldout.jsonl --max-tokens 8192 --out sft.jsonl"
 )
 LISTED = 10
-"""Rows that were left out that are named one by one; --json has all of them."""
+"""Most left-out rows that are listed; --json has all of them."""
 
 
 def export(
-    source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="A curation's folder; for verl-rl also a file of problems.")
-    ],
+    source: Annotated[Path, argument("SOURCE", "Run folder of a curation; for verl-rl also a file of problems.")],
     format: Annotated[
         Literal["verl-sft", "trl", "messages", "verl-rl"],
-        typer.Option(
-            metavar="FORMAT",
-            help="verl-sft and trl: golden runs with token ids and masks. messages: golden runs as chats, without "
-            "masks. verl-rl: all problems with their answers.",
+        option(
+            "FORMAT",
+            "verl-sft, trl: golden trajectories with token ids and loss masks. messages: golden trajectories as "
+            "chats, without masks. verl-rl: all problems with their answers.",
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What to write; SOURCE/FORMAT.parquet or .jsonl by default.")
+        Path | None, option("FILE", "Output file. Default: beside or in SOURCE, named after FORMAT.")
     ] = None,
-    hints: Annotated[bool, typer.Option("--hints/--no-hints", metavar="", help="Whether hints are learned.")] = True,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="N", help="Leave out runs of more tokens, prompt included; never cut them.")
-    ] = None,
+    hints: Annotated[bool, flag("--hints/--no-hints", "Whether to train on hints.")] = True,
+    max_tokens: Annotated[int | None, option("N", "Leave out longer trajectories, prompt included.")] = None,
     against: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Leave out what is in this file of evaluation questions; may be repeated."),
+        list[Path] | None, option("FILE", "File of evaluation questions; matching rows are left out. Repeatable.")
     ] = None,
-    eval_dir: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="The same for every .jsonl and .json file in a folder; may be repeated."),
-    ] = None,
+    eval_dir: Annotated[list[Path] | None, option("DIR", "Folder of such files, .jsonl or .json. Repeatable.")] = None,
     split: Annotated[
-        Literal["train", "heldout"],
-        typer.Option(
-            metavar="train|heldout",
-            help="What the rows are for. With train, problems of the families' held-out split are left out.",
-        ),
+        Literal["train", "heldout"], option("train|heldout", "Purpose of the rows; train leaves out held-out problems.")
     ] = "train",
-    drop_rejected: Annotated[
-        bool,
-        typer.Option(
-            "--drop-rejected", metavar="", help="Leave out runs with an intervention that the run's reviewers rejected."
-        ),
-    ] = False,
+    drop_rejected: Annotated[bool, flag("--drop-rejected", "Leave out trajectories that reviewers rejected.")] = False,
     instructions: Annotated[
         bool | None,
-        typer.Option(
+        flag(
             "--instructions/--no-instructions",
-            metavar="",
-            help="Whether verl-rl prompts explain the protocol. Default: as in the run; for a file of problems, no.",
+            "Explain the text protocol in verl-rl prompts. Default: as in the run; for a file of problems "
+            "--no-instructions.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print the report as one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Write a dataset for training: golden runs with their token ids and masks, or problems for GRPO."""
+    """Write a training dataset: golden trajectories with token ids and loss masks, or problems for GRPO."""
     with report_errors():
         from storm_calm.rl.datasets import ExportConfig
         from storm_calm.rl.datasets import export as write
+        from storm_calm.serving.review.read_review import read_review
 
         for place in eval_dir or ():
             if not place.is_dir():
-                raise ValueError(f"{place}: no such folder; a file of questions goes with --against")
-        review = _review(source) if drop_rejected else None
+                raise ValueError(f"{place}: no such folder. Give a folder, or a file of questions with --against")
+        review = read_review(source) if drop_rejected else None
         config = ExportConfig(
             source=source,
             format=format,
@@ -101,12 +86,6 @@ def export(
         typer.echo(json.dumps(to_json(report), indent=2))
     else:
         _print(report, review)
-
-
-def _review(source: Path) -> Review:
-    from storm_calm.serving.review.read_review import read_review
-
-    return read_review(source)
 
 
 def _print(report: ExportReport, review: Review | None) -> None:
@@ -134,11 +113,11 @@ def _print(report: ExportReport, review: Review | None) -> None:
     _list(console, "Rejected", report.rejected)
     if report.format == "messages":
         console.print(
-            "\nThis format has no masks: except in runs of a chat, a trainer learns the programs' output too, unless "
-            "it masks that itself. verl-sft and trl keep the masks of runs that have token ids."
+            "\nThis format has no masks. Except for chat trajectories, a trainer also learns program output unless "
+            "it masks that itself. verl-sft and trl keep the masks of trajectories with token ids."
         )
     if report.unfinished:
-        console.print("\nThe curation is not finished: these are the rows that it has so far.", style="yellow")
+        console.print("\nThe curation is not finished: these are its rows so far.", style="yellow")
     console.print(f"\n{escape(report.file)}: written", soft_wrap=True)
 
 

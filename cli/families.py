@@ -1,18 +1,14 @@
-"""`storm families`: which problem families there are, what their problems look like, and problems of them in a file."""
-
-from __future__ import annotations
+"""`storm families`: list the problem families, show a problem, or write problems to a file."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.options import AsJson, argument, option
 from storm_calm.env.serialize import to_json
-
-if TYPE_CHECKING:
-    from storm_calm.env import Problem
 
 EXAMPLES = (
     "Examples:\n\nstorm families --show knapsack\n\n"
@@ -22,71 +18,50 @@ EXAMPLES = (
 
 def families(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME", help='Families to write with --out: by name, "easy", "complex" or "all". Default: all.'
-        ),
+        list[str] | None, argument("NAME", 'With --out: family names, "easy", "complex" or "all". Default: all.')
     ] = None,
     show: Annotated[
-        str | None,
-        typer.Option(
-            "--show",
-            metavar="NAME",
-            help="Show a question of this family, or kind of stress problem; with --json, the whole problem.",
-        ),
+        str | None, option("NAME", "Print a question of this family or stress kind; with --json the problem.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write problems with their answers, one JSON object a line.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", help="How many problems to write, the families in turn. Default: 100.")
-    ] = None,
+    out: Annotated[Path | None, option("FILE", "Write problems with answers to a new file, as JSON Lines.")] = None,
+    limit: Annotated[int | None, option("N", "With --out: number of problems. Default: 100.")] = None,
     split: Annotated[
-        Literal["train", "heldout"] | None,
-        typer.Option(
-            metavar="train|heldout", help="Which split they are of; heldout is for measuring. Default: train."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="S", help="Another problem for another seed.")] = 0,
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="Print one JSON object and nothing else.")
-    ] = False,
+        Literal["train", "heldout"], option("train|heldout", "Split to draw from; heldout is for evaluation only.")
+    ] = "train",
+    seed: Annotated[int, option("S", "Random seed of the problems.")] = 0,
+    as_json: AsJson = False,
 ) -> None:
-    """List the problem families that storm can draw from without end, show a problem, or write many to a file."""
+    """List the problem families, print a generated problem, or write generated problems to a file."""
     with report_errors():
         if out is not None:
             if show is not None:
-                raise ValueError("--show prints one question and --out writes many; give one of them")
+                raise ValueError("--show prints one question, --out writes many; give only one of them")
             try:
-                _write(out, names or ["all"], limit=limit, split=split or "train", seed=seed, as_json=as_json)
+                _write(out, names or ["all"], limit=limit, split=split, seed=seed, as_json=as_json)
             except KeyboardInterrupt:
                 fail("stopped; nothing was written", code=130)
         elif names or limit is not None:
-            raise ValueError("families and --limit are for writing problems; give --out FILE, or --show NAME for one")
+            raise ValueError("family names and --limit need --out FILE; to print one problem use --show NAME")
         else:
-            _print(show, split=split or "train", seed=seed, as_json=as_json)
+            _print(show, split=split, seed=seed, as_json=as_json)
 
 
 def _print(show: str | None, *, split: Literal["train", "heldout"], seed: int, as_json: bool) -> None:
     from storm_calm.env.problems.families import FAMILIES, generate
+    from storm_calm.env.problems.stress import kinds
 
     if show is not None:
-        problem = _stress_problem(show, seed) or next(generate([show], split=split, seed=seed, limit=1))
+        if show in kinds.KINDS:
+            problem = next(kinds.generate([show], seed=seed, limit=1))
+        else:
+            problem = next(generate([show], split=split, seed=seed, limit=1))
         typer.echo(json.dumps(to_json(problem), indent=2) if as_json else problem.question)
     elif as_json:
-        typer.echo(
-            json.dumps({family.name: {"difficulty": family.difficulty} for family in FAMILIES.values()}, indent=2)
-        )
+        listed = {family.name: {"difficulty": family.difficulty} for family in FAMILIES.values()}
+        typer.echo(json.dumps(listed, indent=2))
     else:
         for family in FAMILIES.values():
             typer.echo(f"{family.name:<16}{family.difficulty}")
-
-
-def _stress_problem(kind: str, seed: int) -> Problem | None:
-    """A problem of a stress set; None where there is no such kind."""
-    from storm_calm.env.problems.stress import kinds
-
-    return next(kinds.generate([kind], seed=seed, limit=1)) if kind in kinds.KINDS else None
 
 
 def _write(
@@ -99,9 +74,9 @@ def _write(
     from storm_calm.env.problems.families import generate
 
     if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}; give at least 1")
+        raise ValueError(f"--limit: {limit} is not a whole number of at least 1")
     if out.exists():
-        raise ValueError(f"{out}: is there already; choose another --out")
+        raise ValueError(f"{out}: already exists; choose another --out")
     problems = list(generate(names, split=split, seed=seed, limit=limit or FAMILY_LIMIT))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_problems(out, problems)

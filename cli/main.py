@@ -1,6 +1,4 @@
-"""The command `storm`. Its commands import what they need when they run, so that help comes at once."""
-
-from __future__ import annotations
+"""The command `storm`. Commands import their packages when they run, so that help is fast."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -23,8 +21,9 @@ from storm_calm.cli import (
     view,
 )
 from storm_calm.cli import eval as evaluation
+from storm_calm.cli.errors import PlainErrorGroup
 
-HELP = """Solve optimization problems in words with a model that reasons, runs solver code and checks.
+HELP = """Solve optimization problems stated in words: a model reasons, runs solver code and checks the result.
 
 Three things to do first:
 
@@ -37,6 +36,7 @@ EXAMPLES = "Examples:\n\nstorm families --show knapsack | storm solve -\n\nstorm
 
 app = typer.Typer(
     name="storm",
+    cls=PlainErrorGroup,
     help=HELP,
     epilog=EXAMPLES,
     no_args_is_help=True,
@@ -65,7 +65,7 @@ _GROUPS: dict[str, dict[str, tuple[Callable[..., None], str]]] = {
         "reproduce": (reproduce.reproduce, reproduce.EXAMPLES),
     },
 }
-"""The commands by the heading that they have in the help."""
+"""The commands by their heading in the help."""
 
 for _heading, _commands in _GROUPS.items():
     for _name, (_command, _examples) in _commands.items():

@@ -1,13 +1,12 @@
-"""Command-line options from a documented config class, and values from defaults, a run folder, a TOML file and options.
+"""Command-line options from a documented config class, and config values from all their sources.
 
     @options_of(CurateConfig)
     def curate(given: Given, *, out: Out = None) -> None:
         config = read_config(CurateConfig, given)
 
-Each field is an option: its docstring is the help, its class's `group` the heading.
+Each field is an option: its docstring is the help text, and the `group` of its class is the heading. Values come from
+defaults, the resumed run folder, a TOML file and the command line; later sources win.
 """
-
-from __future__ import annotations
 
 import inspect
 import tomllib
@@ -20,28 +19,38 @@ import typer
 from storm_calm.agents.runs.options import Config, OptionError, OptionField, option_fields
 
 Given = dict[str, Any]
-"""The options that were given, by the name of their field."""
+"""The options on the command line, by field name."""
 C = TypeVar("C", bound=Config)
 
-ConfigFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Settings in TOML, such as another run's config.toml.")
-]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The run folder; by default a new one under runs/.")]
-Resume = Annotated[
-    bool, typer.Option("--resume", metavar="", help="Continue the run in --out, with the settings that it has.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", metavar="", help="Check the input and show what would be done.")]
-AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object and nothing else.")]
+
+def option(metavar: str, help: str, **more: Any) -> Any:
+    return typer.Option(metavar=metavar, help=help, **more)
+
+
+def flag(names: str, help: str) -> Any:
+    """Return a boolean option. Without a slash in its names it has no --no- form."""
+    return typer.Option(names, metavar="", help=help)
+
+
+def argument(metavar: str, help: str) -> Any:
+    return typer.Argument(metavar=metavar, help=help)
+
+
+ConfigFile = Annotated[Path | None, option("FILE", "TOML file of settings, such as config.toml of a run folder.")]
+Out = Annotated[Path | None, option("DIR", "Run folder to write. Default: a new one under runs/.")]
+Resume = Annotated[bool, flag("--resume", "Resume the run in --out with its stored settings.")]
+DryRun = Annotated[bool, flag("--dry-run", "Check the input, print the plan and exit.")]
+AsJson = Annotated[bool, flag("--json", "Print one JSON object on standard output.")]
 Display = Annotated[
     Literal["rich", "plain", "none"] | None,
-    typer.Option(metavar="rich|plain|none", help="Progress on standard error: a live bar, lines, or nothing."),
+    option("rich|plain|none", "Progress on standard error. Default: rich on a terminal, else plain."),
 ]
 
 
 def options_of(config: Any, *, only: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of the dataclass `config`. Its first parameter receives those that are given.
+    """Return a decorator that adds the fields of a config class as options to a command.
 
-    only: the fields to take; by default all.
+    The first parameter of the command receives the values given on the command line. only: the fields to add.
     """
     chosen = [field for field in option_fields(config) if not only or field.name in only]
 
@@ -63,10 +72,10 @@ def options_of(config: Any, *, only: Collection[str] = ()) -> Callable[[Callable
 def read_config(
     cls: type[C], given: Given, file: Path | None = None, resumed: Path | None = None, *, sources: Collection[str] = ()
 ) -> C:
-    """Return the config: defaults, then the settings of the resumed run folder, then of a TOML file, then options.
+    """Return the config from defaults, the resumed run folder, a TOML file and options.
 
-    sources: the fields that say where problems come from; a layer that gives one replaces all of them.
-    Raises ValueError that names the option or, if it comes from there, the file.
+    sources: fields that select where problems come from; a layer that sets one of them replaces all.
+    Raises ValueError that names the option or the file.
     """
     from storm_calm.agents.runs.run_folder import stored_settings
 
@@ -76,7 +85,7 @@ def read_config(
         if any(layer.get(name) for name in sources):
             settings = {name: value for name, value in settings.items() if name not in sources}
         settings |= layer
-    # A file may be the config.toml of another run.
+    # The config.toml of a run folder has these too.
     for name in ("problems_digest", "format_version"):
         settings.pop(name, None)
     try:
@@ -89,6 +98,10 @@ def read_config(
 
 def _parameter(field: OptionField) -> inspect.Parameter:
     option = field.option
+
+    def complete(incomplete: str) -> list[str]:
+        return [choice for choice in option.choices if choice.startswith(incomplete)]
+
     kind = list[str] if option.repeat else str if field.type is tuple else field.type
     text = field.help
     if field.default not in ("", (), None):
@@ -100,29 +113,22 @@ def _parameter(field: OptionField) -> inspect.Parameter:
         metavar=option.metavar or "|".join(option.choices) or None,
         help=text,
         rich_help_panel=field.group,
-        autocompletion=_completion(option.choices) if option.choices else None,
+        autocompletion=complete if option.choices else None,
     )
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]
     )
 
 
-def _completion(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
-    def complete(incomplete: str) -> list[str]:
-        return [choice for choice in choices if choice.startswith(incomplete)]
-
-    return complete
-
-
 def _value(field: OptionField, value: Any) -> Any:
     if value is None or field.type is not tuple:
         return value
-    # A repeatable option is an empty list if it is not given.
+    # A repeatable option that is not given is an empty list.
     return (tuple(value) or None) if field.option.repeat else names(value)
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
-    """Return the parts between commas; None for None."""
+    """Split at commas; return None for None."""
     return None if text is None else tuple(name.strip() for name in text.split(","))
 
 

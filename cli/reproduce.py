@@ -1,6 +1,4 @@
-"""`storm reproduce`: the paper's curve in one command, on two cores."""
-
-from __future__ import annotations
+"""`storm reproduce`: reproduce the paper's curve in one command, on two cores."""
 
 import json
 import signal
@@ -11,62 +9,59 @@ from typing import Annotated
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.cli.options import AsJson, Given, names, options_of
+from storm_calm.cli.options import AsJson, Given, flag, names, option, options_of
+from storm_calm.cli.run_folder import resumable
 from storm_calm.rl.reproduce.reproduce_config import QUICK, ReproduceConfig
 
 EXAMPLES = "Examples:\n\nstorm reproduce --quick --out runs/quick\n\nstorm reproduce --seeds 0,1,2 --out runs/reproduce"
+
+OUT = Path("runs/reproduce")
 
 
 @options_of(ReproduceConfig)
 def reproduce(
     given: Given,
     *,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder of everything, and of the report; finished stages are kept.")
-    ] = Path("runs/reproduce"),
-    seed: Annotated[int | None, typer.Option(metavar="S", help="The seed. Default: 0.")] = None,
-    seeds: Annotated[str | None, typer.Option(metavar="S,...", help="Several seeds, one after another.")] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", metavar="", help="Everything tiny: shows that it runs, and nothing else.")
-    ] = False,
-    stages: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Only these stages, such as curate,export,sft.")
-    ] = None,
+    out: Annotated[Path, option("DIR", "Folder of all stages and the report; finished stages are reused.")] = OUT,
+    seed: Annotated[int | None, option("S", "Random seed. Default: 0.")] = None,
+    seeds: Annotated[str | None, option("S,...", "Several seeds, run one after another.")] = None,
+    quick: Annotated[bool, flag("--quick", "Tiny sizes: test that everything runs; the results mean nothing.")] = False,
+    stages: Annotated[str | None, option("NAME,...", "Run only these stages, such as curate,export,sft.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Curate, train with SFT and GRPO, and evaluate the nano model as the paper does; run again, it goes on."""
+    """Reproduce the paper with the nano model: curate, train with SFT and GRPO, evaluate.
+
+    The same command resumes an unfinished reproduction.
+    """
     with report_errors():
         config = replace(QUICK if quick else ReproduceConfig(), **given)
         chosen = names(stages) or ()
-        _run(config, out, _seeds(seed, seeds), chosen, again=_again(config, out, seeds, seed, quick, stages))
+        command = _command(config, out, seeds, seed, quick, stages)
+        _run(config, out, _seeds(seed, seeds), chosen, command=command)
         from storm_calm.rl.reproduce.write_report import write_report
 
         try:
             facts = write_report(out)
         except KeyboardInterrupt:
-            fail(f"stopped; {_again(config, out, seeds, seed, quick, stages)} writes the report", code=130)
+            fail(f"stopped; write the report with: {command}", code=130)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
     else:
         from storm_calm.cli.reproduce_display import print_report
 
         print_report(facts)
-        typer.echo(f"\n{out / 'report.html'} has the figures, the curves and the paper's claims beside them")
+        typer.echo(f"\n{out / 'report.html'} has the figures, the curves and the paper's claims")
 
 
-def _run(config: ReproduceConfig, out: Path, seeds: tuple[int, ...], stages: tuple[str, ...], *, again: str) -> None:
+def _run(config: ReproduceConfig, out: Path, seeds: tuple[int, ...], stages: tuple[str, ...], *, command: str) -> None:
     from storm_calm.cli.reproduce_display import shown
     from storm_calm.rl.reproduce import run_stages
 
-    # Whoever ends it by a signal ends the training command that it waits for.
+    # SIGTERM must also end the training command that is running.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with shown() as on_progress:
+        with resumable(command, run_stages.StageFailedError), shown() as on_progress:
             run_stages.reproduce(config, out, seeds=seeds, stages=stages, on_progress=on_progress)
-    except KeyboardInterrupt:
-        fail(f"stopped; everything done so far is kept. Go on with: {again}", code=130)
-    except run_stages.StageFailedError as error:
-        fail(f"{error}. What was done is kept. Go on with: {again}", code=1)
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -77,14 +72,14 @@ def _seeds(one: int | None, several: str | None) -> tuple[int, ...]:
     words = names(several) or (str(0 if one is None else one),)
     for word in words:
         if not word.isdecimal():
-            raise ValueError(f"seed {word!r} is no whole number of at least 0; give such as --seeds 0,1,2")
+            raise ValueError(f"seed {word!r} is not a whole number of at least 0; example: --seeds 0,1,2")
     return tuple(dict.fromkeys(map(int, words)))
 
 
-def _again(
+def _command(
     config: ReproduceConfig, out: Path, seeds: str | None, seed: int | None, quick: bool, stages: str | None
 ) -> str:
-    """The command that goes on: as short as it can be."""
+    """Return the shortest command line that resumes the reproduction."""
     start = QUICK if quick else ReproduceConfig()
     words = ["storm reproduce", f"--out {out}"]
     words += [f"--seeds {seeds}"] if seeds is not None else [] if seed is None else [f"--seed {seed}"]

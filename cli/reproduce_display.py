@@ -1,6 +1,4 @@
-"""What `storm reproduce` shows: the stage at work and what is left, and the table at its end."""
-
-from __future__ import annotations
+"""The output of `storm reproduce`: progress by stage, and the table at the end."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,12 +16,12 @@ from storm_calm.agents.runs.progress import duration
 from storm_calm.rl.reproduce.run_stages import ReproduceProgress
 
 PLAIN_SECONDS = 60.0
-"""Seconds between two lines where nobody watches."""
+"""Seconds between two progress lines without a terminal."""
 
 
 @contextmanager
 def shown() -> Iterator[Callable[[ReproduceProgress], None]]:
-    """A report that draws on standard error: a line for each finished stage; a live bar on a terminal."""
+    """Yield an `on_progress` that prints a line per finished stage on standard error; with a live bar on a terminal."""
     console = Console(stderr=True, highlight=False)
     live = Live(console=console, refresh_per_second=4, transient=True) if sys.stderr.isatty() else None
     with live or nullcontext():
@@ -45,8 +43,8 @@ class _Display:
             self._live.update(_bar(progress))
         elif self._stage != (progress.stage, progress.seed) or monotonic() - self._last >= PLAIN_SECONDS:
             self._stage, self._last = (progress.stage, progress.seed), monotonic()
-            said = f" · {progress.message}" if progress.message else ""
-            self._console.print(f"{_place(progress)}{said} · {_times(progress)}", soft_wrap=True, markup=False)
+            message = f" · {progress.message}" if progress.message else ""
+            self._console.print(f"{_place(progress)}{message} · {_times(progress)}", soft_wrap=True, markup=False)
 
 
 def _place(progress: ReproduceProgress) -> str:
@@ -55,7 +53,7 @@ def _place(progress: ReproduceProgress) -> str:
 
 def _times(progress: ReproduceProgress) -> str:
     after = f", then {progress.next}" if progress.next else ""
-    return f"{duration(progress.elapsed)}{after}, about {duration(progress.seconds_left)} left in all"
+    return f"{duration(progress.elapsed)}{after}, about {duration(progress.seconds_left)} left in total"
 
 
 def _bar(progress: ReproduceProgress) -> Group:
@@ -67,7 +65,6 @@ def _bar(progress: ReproduceProgress) -> Group:
 
 
 def print_report(facts: dict[str, Any]) -> None:
-    """The table for people, at 60 columns too, and the paper's claims."""
     console = Console(highlight=False)
     table = Table("model", box=None, pad_edge=False, header_style="dim")
     difficulties = ("easy", "complex", "all")
@@ -83,7 +80,7 @@ def print_report(facts: dict[str, Any]) -> None:
         states.add_row(Text(claim["verdict"], "dim"), Text(claim["name"]))
     console.print(states)
     if facts["small"]:
-        console.print("\nThis run is too small to show anything.", style="yellow")
+        console.print("\nThis reproduction is too small to show anything.", style="yellow")
 
 
 def _cell(accuracy: dict[str, float]) -> str:

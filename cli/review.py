@@ -1,4 +1,4 @@
-"""`storm review`: people review interventions on a local page; what came of it, and all of it as a table."""
+"""`storm review`: review interventions on a local page, print the results, or export all ratings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.options import argument, flag, option
 from storm_calm.serving.review.review_results import results_to_json
 
 if TYPE_CHECKING:
@@ -18,37 +19,27 @@ EXAMPLES = "Examples:\n\nstorm review runs/first --reviewer ana\n\nstorm review 
 
 
 def review(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A curation's folder.")],
+    run: Annotated[Path, argument("RUN", "Run folder of storm curate.")],
     reviewer: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Who reviews: opens the page. Each reviewer has a name and sees no other."),
+        str | None, option("NAME", "Open the page for this reviewer, who sees only their own ratings.")
     ] = None,
-    results: Annotated[
-        bool, typer.Option("--results", metavar="", help="Say what reviewers found, and how far they agree.")
-    ] = False,
-    export: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write every rating to a new .csv or .jsonl file.")
-    ] = None,
+    results: Annotated[bool, flag("--results", "Print approval rates and the agreement of reviewers.")] = False,
+    export: Annotated[Path | None, option("FILE", "Write all ratings to a new .csv or .jsonl file.")] = None,
     sample: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Interventions to review; drawn once, by trigger and finder. Default: 100."),
+        int | None, option("N", "Interventions to review, stratified by trigger and finder. Default: 100.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="S", help="The seed of that drawing. Default: 0.")] = None,
-    port: Annotated[
-        int | None, typer.Option(metavar="N", help="The page's port on this machine. Default: any that is free.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="With --results: print them as one JSON object.")
-    ] = False,
+    seed: Annotated[int | None, option("S", "Random seed of the sample. Default: 0.")] = None,
+    port: Annotated[int | None, option("N", "Port of the page. Default: a free one.")] = None,
+    as_json: Annotated[bool, flag("--json", "With --results: print one JSON object.")] = False,
 ) -> None:
-    """Let people review a sample of a curation's interventions, and see what they say."""
+    """Let people review a sample of a curation's interventions, and print or export their ratings."""
     with report_errors():
         if [reviewer is not None, results, export is not None].count(True) != 1:
-            raise ValueError("give one of --reviewer NAME to review, --results to see, or --export FILE to write")
+            raise ValueError("give one of --reviewer NAME (review), --results (print) or --export FILE (write)")
         if reviewer is None and (sample, seed, port) != (None, None, None):
-            raise ValueError("--sample, --seed and --port are for reviewing; they go with --reviewer NAME")
+            raise ValueError("--sample, --seed and --port need --reviewer NAME")
         if as_json and not results:
-            raise ValueError("--json is for --results; leave it out")
+            raise ValueError("--json needs --results")
         if reviewer is not None:
             _serve(run, reviewer, sample, seed, port)
         elif results:
@@ -64,17 +55,16 @@ def _serve(run: Path, name: str, sample: int | None, seed: int | None, port: int
         raise ValueError(f"the review page needs {error.name}; pip install 'storm-calm[serve]'") from error
 
     def on_listening(address: str, reviewer: Reviewer) -> None:
-        typer.echo(
-            f"storm: {reviewer.reviewed} of {len(reviewer.items)} interventions are reviewed by {name}", err=True
-        )
-        typer.echo(f"storm: open {address} in a browser; Ctrl-C ends it", err=True)
+        count = f"{reviewer.reviewed} of {len(reviewer.items)} interventions"
+        typer.echo(f"storm: {count} are reviewed by {name}", err=True)
+        typer.echo(f"storm: open {address} in a browser; stop with Ctrl-C", err=True)
 
     if port is not None and not 0 <= port <= 65535:
-        raise ValueError(f"port is {port}; give a number from 0 to 65535")
+        raise ValueError(f"--port: {port} is not a number from 0 to 65535")
     try:
         serve(run, name, size=sample, seed=seed, port=port or 0, on_listening=on_listening)
     except KeyboardInterrupt:
-        fail(f"stopped; every rating is kept. Go on with: storm review {run} --reviewer {name}", code=130)
+        fail(f"stopped; all ratings are saved. Resume with: storm review {run} --reviewer {name}", code=130)
 
 
 def _print(run: Path, *, as_json: bool) -> None:

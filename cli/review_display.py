@@ -1,6 +1,4 @@
-"""What `storm review --results` shows."""
-
-from __future__ import annotations
+"""The output of `storm review --results`."""
 
 from collections.abc import Mapping
 
@@ -20,13 +18,13 @@ QUESTIONS = {
     "lightweight": "lightweight",
     "leak": "leaks",
 }
-"""The questions in few words."""
+"""Short forms of the questions."""
 LISTED = 10
-"""Rejected interventions that are named one by one; --json has all of them."""
+"""Most rejected interventions that are listed; --json has all of them."""
 
 
 def print_results(results: ReviewResults) -> None:
-    """The results for people, at 60 columns too."""
+    """Print the results. They fit into 60 columns."""
     console = Console(highlight=False)
     counts = ", ".join(f"{name} {count}" for name, count in results.reviewers.items())
     console.print(
@@ -41,13 +39,13 @@ def print_results(results: ReviewResults) -> None:
         console.print()
         console.print(_agreements(results.agreement))
         console.print(
-            "Cohen's kappa, below it how often they say the same. A dash: not defined, "
-            "as they have no answers in common or gave one and the same throughout.",
+            "Cohen's kappa, with the share of equal answers below it. A dash: undefined, "
+            "because they share no answers or always gave the same one.",
             style="dim",
         )
     console.print(
         f"\nRejected: {len(results.rejected)} of {results.overall.reviewed}; "
-        "storm export --drop-rejected leaves out their runs."
+        "storm export --drop-rejected leaves out their trajectories."
     )
     for id in list(results.rejected)[:LISTED]:
         console.print(Text(f"  {id}: {results.rejected[id]}"))
@@ -65,7 +63,7 @@ def _overall(group: RatingGroup) -> Table:
 
 
 def _groups(heading: str, groups: Mapping[str, RatingGroup]) -> Table:
-    """A row for each group, its intervals below its rates: five columns with both would not fit into 60 characters."""
+    """Return a table of two rows per group: rates, and their intervals. It fits into 60 columns."""
     table = _columns(heading)
     for name, group in groups.items():
         shares = [_shares(rate) for rate in group.rates.values()]
@@ -75,14 +73,13 @@ def _groups(heading: str, groups: Mapping[str, RatingGroup]) -> Table:
 
 
 def _shares(rate: YesRate) -> tuple[str, str]:
-    """The rate and its interval; dashes where there is none."""
     if rate.interval is None:
         return "-", "-"
     return percent(rate.interval.mean).replace(".0 %", " %"), span(rate.interval)
 
 
 def _agreements(pairs: Mapping[tuple[str, str], Mapping[str, RaterAgreement]]) -> Table:
-    """A row for each two reviewers, what they agree on without regard to chance below it."""
+    """Return a table of two rows per pair of reviewers: kappa, and the raw agreement."""
     table = _columns("agreement")
     for pair, questions in pairs.items():
         every = questions.values()
@@ -93,7 +90,7 @@ def _agreements(pairs: Mapping[tuple[str, str], Mapping[str, RaterAgreement]]) -
 
 
 def _columns(heading: str) -> Table:
-    """A table with a column for each question, in 60 characters."""
+    """Return an empty table with a column per question, for 60 columns."""
     table = Table(heading, box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("of", justify="right")
     for question in QUESTIONS:

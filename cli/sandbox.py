@@ -1,4 +1,4 @@
-"""`storm sandbox`: whether the sandbox holds, one program in it, and what programs can import."""
+"""`storm sandbox`: test the sandbox, run a program in it, and list what programs can import."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import typer
 from storm_calm.agents.runs.options import Config, Option, OptionError, check_options
 from storm_calm.agents.runs.sandbox_options import SandboxOptions
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.cli.options import AsJson, Given, options_of, read_config
+from storm_calm.cli.options import AsJson, Given, argument, option, options_of, read_config
 from storm_calm.env.serialize import to_json
 from storm_calm.sandbox import Isolation
 
@@ -35,19 +35,19 @@ EXAMPLES = "Examples:\n\nstorm sandbox check\n\nstorm sandbox run - <<< 'print(6
 
 app = typer.Typer(
     name="sandbox",
-    help="See whether the sandbox keeps model-written programs in, and run one in it.",
+    help="Test how well the sandbox isolates programs, or run a program in it.",
     epilog=EXAMPLES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
 _OWN_OPTIONS = {"image": "docker", "template": "e2b", "address": "ray"}
-"""Options that one backend has, and which."""
+"""Options of a single backend, with its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackendOptions(SandboxOptions, Config):
-    """Which sandbox to open."""
+    """The sandbox to open."""
 
     group: ClassVar[str] = SandboxOptions.group
 
@@ -55,20 +55,19 @@ class BackendOptions(SandboxOptions, Config):
     isolation: Isolation = "full"
     """The strongest isolation level to use."""
     image: Annotated[str | None, Option(metavar="NAME")] = None
-    """The image, for docker."""
+    """Image, with --sandbox docker."""
     template: Annotated[str | None, Option(metavar="NAME")] = None
-    """The template, for e2b."""
+    """Template, with --sandbox e2b."""
     address: Annotated[str | None, Option(metavar="HOST:PORT")] = None
-    """The cluster, for ray."""
+    """Cluster, with --sandbox ray."""
 
     def __post_init__(self) -> None:
         check_options(self)
         for name, backend in _OWN_OPTIONS.items():
             if getattr(self, name) is not None and self.sandbox != backend:
-                raise OptionError(name, f"is for --sandbox {backend}, not for {self.sandbox}; leave it out")
+                raise OptionError(name, f"needs --sandbox {backend}, not {self.sandbox}; leave it out")
 
     def open_sandbox(self, *, workers: int | None = None) -> Sandbox:
-        """Open the sandbox. Raises SandboxUnavailableError as `sandbox.open_sandbox` does."""
         from storm_calm.sandbox import open_sandbox
 
         own = {name: value for name in _OWN_OPTIONS if (value := getattr(self, name)) is not None}
@@ -84,27 +83,27 @@ class BackendOptions(SandboxOptions, Config):
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramOptions(BackendOptions):
-    """Which sandbox to open for one program."""
+    """The sandbox to open for one program."""
 
     group: ClassVar[str] = SandboxOptions.group
 
     minimum_isolation: Isolation = "landlock"
-    """The weakest isolation level to accept; with --isolation limits, any."""
+    """The weakest isolation level to accept; any with --isolation limits."""
 
 
 @app.command("check", epilog=CHECK_EXAMPLES)
 @options_of(BackendOptions)
 def check(given: Given, *, as_json: AsJson = False) -> None:
-    """Show how well the sandbox locks programs in, and try it with programs that mean harm.
+    """Show the isolation of the sandbox, and test it with hostile programs.
 
-    Exit code 0: it holds all that its isolation level claims. 1: something got through. 2: there is no sandbox.
+    Exit code 0: every test that its isolation level promises passed. 1: a test failed. 2: no sandbox can be opened.
     """
     with _report_errors():
         from storm_calm.cli.sandbox_display import counted, print_facts, print_outcomes
         from storm_calm.sandbox.selfcheck import Outside, libraries, self_check
 
         begin = monotonic()
-        # The secrets come first, so that they would be found in a sandbox that is a copy of this process.
+        # Create the secrets first: a sandbox forked from this process could then leak them.
         with Outside() as outside, read_config(BackendOptions, given).open_sandbox() as sandbox:
             found, solvers = libraries(sandbox)
             if not as_json:
@@ -136,28 +135,24 @@ def check(given: Given, *, as_json: AsJson = False) -> None:
 @options_of(ProgramOptions)
 def run(
     given: Given,
-    program: Annotated[str, typer.Argument(metavar="FILE", help='The Python program; "-" for standard input.')],
+    program: Annotated[str, argument("FILE", 'Python program; "-" for standard input.')],
     *,
     file: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="PATH", help="A file to lie in its folder when it starts. May be repeated."),
+        list[Path] | None, option("PATH", "Input file to copy into the program's folder. Repeatable.")
     ] = None,
-    result: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A file to bring back from its folder to --out. May be repeated."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the results go.")] = None,
+    result: Annotated[list[str] | None, option("NAME", "Output file to copy from there to --out. Repeatable.")] = None,
+    out: Annotated[Path | None, option("DIR", "Folder for the output files.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run one Python program in the sandbox, and show what it printed, how it ended and what its solvers said.
+    """Run one Python program in the sandbox; show its output, exit status and solver reports.
 
-    The exit code is the program's own; 128 and the signal where one ended it; 1 at a limit; 2 without a sandbox.
+    The exit code is that of the program, or 128 + N after signal N. 1: it reached a limit. 2: no sandbox can be opened.
     """
     with _report_errors():
         lowest = {"minimum_isolation": "limits"} if given.get("isolation") == "limits" else {}
         config = read_config(ProgramOptions, {**lowest, **given})
         if bool(result) != (out is not None):
-            raise ValueError("give --result NAME and --out DIR together: what to bring back, and where it goes")
+            raise ValueError("--result NAME and --out DIR need each other: the file, and the folder for it")
         code = _text(program)
         files = _files(file or [])
         with config.open_sandbox() as sandbox:
@@ -176,9 +171,9 @@ def run(
 @app.command("libraries", epilog=LIBRARIES_EXAMPLES)
 @options_of(BackendOptions, only=("sandbox", *_OWN_OPTIONS))
 def list_libraries(given: Given, *, as_json: AsJson = False) -> None:
-    """List what programs can import: the standard library, these distributions, and nothing else that is installed.
+    """List the distributions that programs can import besides the standard library.
 
-    STORM_LIBRARIES, names separated by commas, adds to those that are marked with *; the others are what these need.
+    * marks the requested ones; the others are their dependencies. STORM_LIBRARIES=NAME,... requests more.
     """
     with _report_errors():
         from storm_calm.sandbox.libraries import requested_distributions
@@ -197,7 +192,7 @@ def list_libraries(given: Given, *, as_json: AsJson = False) -> None:
 
 @contextmanager
 def _report_errors() -> Iterator[None]:
-    """As `report_errors`, with exit code 2 for a sandbox that cannot be opened: 1 is for what a program did."""
+    """Report errors as `report_errors` does, but with exit code 2 if no sandbox can be opened."""
     from storm_calm.sandbox import SandboxUnavailableError
 
     with report_errors():
@@ -210,41 +205,38 @@ def _report_errors() -> Iterator[None]:
 
 
 def _text(name: str) -> str:
-    """The program in the file `name`, or on standard input."""
+    """Read the program from the file `name`, or from standard input for "-"."""
     data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    where = "standard input" if name == "-" else name
+    place = "standard input" if name == "-" else name
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{where}: byte {error.start + 1} is not UTF-8, so this is no Python program; give its text"
-        ) from None
+        raise ValueError(f"{place}: byte {error.start + 1} is not UTF-8; give Python source text") from None
     if not text.strip():
-        raise ValueError(f"{where}: the program is empty; give Python code")
+        raise ValueError(f"{place}: the program is empty; give Python code")
     return text
 
 
 def _files(paths: list[Path]) -> dict[str, bytes]:
-    """Input files by the names that they have in the program's folder."""
+    """Read the input files, by their name in the program's folder."""
     files: dict[str, bytes] = {}
     for path in paths:
         if path.name in files:
-            raise ValueError(f"--file {path}: another file is named {path.name!r} too; rename one of them")
+            raise ValueError(f"--file {path}: another file is also named {path.name!r}; rename one of them")
         if path.name == "main.py":
-            raise ValueError(f"--file {path}: the program itself is main.py in its folder; rename the file")
+            raise ValueError(f"--file {path}: main.py is the name of the program itself; rename the file")
         files[path.name] = path.read_bytes()
     return files
 
 
 def _save(execution: Execution, names: list[str], out: Path) -> None:
-    """Write the results into `out`."""
     for name in names:
         if name in execution.files:
             target = out / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(execution.files[name])
         else:
-            typer.echo(f"storm: {name} did not come back: the program left no plain file of that name", err=True)
+            typer.echo(f"storm: {name}: the program left no regular file of that name", err=True)
 
 
 def _exit_code(execution: Execution) -> int:

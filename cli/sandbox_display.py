@@ -1,8 +1,9 @@
-"""What `storm sandbox` shows: the sandbox's facts, how far its check is, what came of it, and one execution."""
+"""The output of `storm sandbox`: facts, progress and outcomes of the check, and one execution."""
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     from storm_calm.sandbox.selfcheck import CaseOutcome
 
 _HARMLESS = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] if chr(code) not in "\n\t"}
-"""Control characters, as they are shown: a program's output could else steer the terminal."""
+"""Escapes for control characters, so that program output cannot steer the terminal."""
 
 
 def print_facts(sandbox: Sandbox, found: Mapping[str, str | None], solvers: Sequence[str]) -> None:
-    """What `sandbox` is, and what is inside."""
     console = Console(highlight=False)
     console.print(Text.assemble(f"Sandbox {sandbox.backend}: isolation level ", (sandbox.isolation, "bold")))
     for reason in sandbox.missing:
@@ -47,19 +47,18 @@ def print_facts(sandbox: Sandbox, found: Mapping[str, str | None], solvers: Sequ
     console.print()
 
 
-def print_libraries(found: Mapping[str, str], asked: Sequence[str]) -> None:
-    """What programs can import, by name and version; those that were asked for are marked."""
+def print_libraries(found: Mapping[str, str], requested: Sequence[str]) -> None:
     console = Console(highlight=False)
-    names = [Text.assemble("* " if name in asked else "  ", name, " ", (found[name], "green")) for name in found]
+    names = [Text.assemble("* " if name in requested else "  ", name, " ", (found[name], "green")) for name in found]
     console.print(Columns(names, equal=True, column_first=True, padding=(0, 3)))
-    missing = sorted(set(asked) - set(found))
+    missing = sorted(set(requested) - set(found))
     if missing:
         console.print(Text(f"\nnot installed: {', '.join(missing)}", "dim"))
 
 
 @contextmanager
 def counted() -> Iterator[Callable[[CaseOutcome], CaseOutcome]]:
-    """A function that takes note of each outcome; on a terminal, a bar shows them, on standard error."""
+    """Yield a function that counts outcomes; on a terminal it draws a progress bar on standard error."""
     from storm_calm.sandbox.selfcheck import CASES
 
     columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(), TextColumn("{task.description}", markup=False))
@@ -76,7 +75,6 @@ def counted() -> Iterator[Callable[[CaseOutcome], CaseOutcome]]:
 
 
 def print_outcomes(outcomes: Sequence[CaseOutcome], seconds: float) -> None:
-    """A line for each theme, then what is broken, then the sum."""
     from storm_calm.sandbox.selfcheck.case import Theme
 
     console = Console(highlight=False)
@@ -94,10 +92,9 @@ def print_outcomes(outcomes: Sequence[CaseOutcome], seconds: float) -> None:
         if outcome.state == "broken":
             console.print(_point(f"{outcome.theme}: {outcome.name}: {outcome.reason}", "red"))
     if any(outcome.inside_only for outcome in outcomes):
-        console.print(
-            "Programs ran on another machine: what they left there was judged by what programs see, not from outside."
-        )
-    for reason, count in _reasons(outcomes).items():
+        console.print("Programs ran on another machine, so their effects were checked from inside the sandbox only.")
+    reasons = Counter(outcome.reason for outcome in outcomes if outcome.state == "skipped")
+    for reason, count in reasons.items():
         console.print(Text(f"{count} skipped: {reason}", "dim"))
     broken_ones = sum(outcome.state == "broken" for outcome in outcomes)
     tried = sum(outcome.state != "skipped" for outcome in outcomes)
@@ -108,7 +105,6 @@ def print_outcomes(outcomes: Sequence[CaseOutcome], seconds: float) -> None:
 
 
 def print_execution(execution: Execution, limits: Limits, out: Path | None) -> None:
-    """How a program ended, what it printed, what its solvers said, and the results that now lie in `out`."""
     console = Console(highlight=False)
     style = "bold green" if execution.status == "ok" else "bold red"
     console.print(
@@ -170,17 +166,7 @@ def _count(outcomes: Sequence[CaseOutcome], state: str) -> str:
     return str(sum(outcome.state == state for outcome in outcomes) or "-")
 
 
-def _reasons(outcomes: Sequence[CaseOutcome]) -> dict[str, int]:
-    """Why cases were skipped, and how many for each reason."""
-    found: dict[str, int] = {}
-    for outcome in outcomes:
-        if outcome.state == "skipped":
-            found[outcome.reason] = found.get(outcome.reason, 0) + 1
-    return found
-
-
 def _point(text: str, style: str = "") -> Table:
-    """A point of a list, whose further lines are set in."""
     grid = Table.grid(padding=(0, 1))
     grid.add_row("-", Text(text.translate(_HARMLESS), style))
     return grid

@@ -1,6 +1,4 @@
-"""`storm serve` and `storm key`: the agent behind an OpenAI-compatible API, and the keys for it."""
-
-from __future__ import annotations
+"""`storm serve` and `storm key`: serve the agent over an OpenAI-compatible API, and make API keys."""
 
 import logging
 import os
@@ -10,7 +8,7 @@ from typing import Annotated
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.cli.options import Given, options_of, read_config
+from storm_calm.cli.options import Given, argument, option, options_of, read_config
 from storm_calm.serving.api.config import ServeConfig
 
 EXAMPLES = (
@@ -25,30 +23,27 @@ def serve(
     given: Given,
     *,
     api_key: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY", help="A key that is let in; others here can read it in the list of processes."),
+        list[str] | None, option("KEY", "Accepted API key. Repeatable. Other users of this machine can see it in `ps`.")
     ] = None,
 ) -> None:
-    """Serve the agent over an OpenAI-compatible API: chat completions, responses, with solvers behind them."""
+    """Serve the agent over an OpenAI-compatible API: chat completions and responses."""
     with report_errors():
         _serve(read_config(ServeConfig, given), api_key or ())
 
 
-def key(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is; a word.")],
-) -> None:
-    """Make a key for the server: shown on standard error; the line for the keys file goes to standard output."""
+def key(name: Annotated[str, argument("NAME", "Name of the key's owner; one word.")]) -> None:
+    """Make an API key: print the key on standard error, and its line for the keys file on standard output."""
     from storm_calm.serving.api.auth import digest, new_key
 
     with report_errors():
         if not name or name.split() != [name] or "#" in name:
-            raise ValueError(f"the name is {name!r}; give one word")
+            raise ValueError(f"NAME: {name!r} is not one word without #; example: storm key ana")
         made = new_key()
-        typer.echo(f"key of {name}, shown this once: {made}", err=True)
+        typer.echo(f"key of {name}, shown only once: {made}", err=True)
         typer.echo(f"{name} {digest(made)}")
 
 
-def _serve(config: ServeConfig, given: Sequence[str]) -> None:
+def _serve(config: ServeConfig, api_keys: Sequence[str]) -> None:
     try:
         import uvloop
 
@@ -57,12 +52,12 @@ def _serve(config: ServeConfig, given: Sequence[str]) -> None:
     except ImportError as error:
         raise ValueError(f"serving needs {error.name}; pip install 'storm-calm[serve]'") from error
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    known = read_keys(config.keys, os.environ.get(ENVIRONMENT), given)
+    keys = read_keys(config.keys, os.environ.get(ENVIRONMENT), api_keys)
 
     def on_listening(address: str) -> None:
         typer.echo(f"storm: serving {' and '.join(config.reasoner)} as {config.name!r} at {address}", err=True)
-        if known.open:
-            typer.echo("storm: no keys are set, so whoever reaches this address is let in", err=True)
+        if keys.open:
+            typer.echo("storm: no API keys are set: any client that reaches this address is accepted", err=True)
         typer.echo(
             f"  curl {address}/chat/completions -H 'Content-Type: application/json' -d "
             f"""'{{"model": "{config.name}", "messages": [{{"role": "user", "content": "..."}}]}}'""",
@@ -70,6 +65,6 @@ def _serve(config: ServeConfig, given: Sequence[str]) -> None:
         )
 
     try:
-        uvloop.run(run(config, known, on_listening=on_listening))
+        uvloop.run(run(config, keys, on_listening=on_listening))
     except KeyboardInterrupt:
         fail("stopped", code=130)

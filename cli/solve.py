@@ -1,6 +1,4 @@
-"""`storm solve`: one problem, its reasoning, code, solver result and answer as they come."""
-
-from __future__ import annotations
+"""`storm solve`: solve one problem and print its trajectory as it is generated."""
 
 import json
 import sys
@@ -14,7 +12,7 @@ from storm_calm.agents.runs.options import Config, Option, check_options
 from storm_calm.agents.runs.reasoner_options import ReasonerOptions
 from storm_calm.agents.runs.sandbox_options import EpisodeOptions
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.cli.options import AsJson, Given, options_of, read_config
+from storm_calm.cli.options import AsJson, Given, argument, option, options_of, read_config
 
 EXAMPLES = (
     "Examples:\n\nstorm solve 'A workshop has 40 hours. A chair takes 2 and earns 5. What is the largest profit?'\n\n"
@@ -24,12 +22,12 @@ EXAMPLES = (
 
 @dataclass(frozen=True, kw_only=True)
 class SolveConfig(ReasonerOptions, EpisodeOptions, Config):
-    """Which model solves a problem, within which limits."""
+    """The model that solves a problem, and its limits."""
 
     group: ClassVar[str] = ReasonerOptions.group
 
     seed: Annotated[int, Option(metavar="S")] = 0
-    """Another seed gives another attempt."""
+    """Random seed; another seed gives another attempt."""
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -38,25 +36,21 @@ class SolveConfig(ReasonerOptions, EpisodeOptions, Config):
 @options_of(SolveConfig)
 def solve(
     given: Given,
-    text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help='The problem in words; "-" for standard input.')
-    ] = None,
+    text: Annotated[str | None, argument("TEXT", 'The problem, stated in words; "-" for standard input.')] = None,
     *,
-    file: Annotated[Path | None, typer.Option(metavar="FILE", help="Read the problem from a file.")] = None,
+    file: Annotated[Path | None, option("FILE", "File with the problem, instead of TEXT.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Solve one optimization problem in words, and show the reasoning, code, solver result and answer as they come."""
+    """Solve one optimization problem stated in words. Print reasoning, code, solver reports and answer as they come."""
     with report_errors():
         from storm_calm.agents.reasoners import BUILT_IN
 
         config = read_config(SolveConfig, given)
         question = _question(text, file)
         if config.reasoner in BUILT_IN:
-            typer.echo(
-                f"storm: {config.reasoner} is a model organism that knows the `storm families` and no more", err=True
-            )
+            typer.echo(f"storm: {config.reasoner} is a model organism that only knows the `storm families`", err=True)
         try:
-            state = _solved(question, config, show=not as_json)
+            state = _solve(question, config, show=not as_json)
         except KeyboardInterrupt:
             fail("stopped", code=130)
     answer = state["answer"]
@@ -67,29 +61,29 @@ def solve(
 
 
 _REASONS = {
-    "answer": "what stands in the box cannot be read",
-    "budget": "it wrote another program after its last run",
-    "length": "it ran out of tokens",
-    "malformed": "it ended without a box",
+    "answer": "the text in the box cannot be read",
+    "budget": "the model wrote another program after its last allowed execution",
+    "length": "the model ran out of tokens",
+    "malformed": "the model ended without a box",
     "infrastructure": "the sandbox failed",
 }
-"""What each stop reason means where there is no answer."""
+"""Stop reasons of trajectories without an answer, in words."""
 
 
 def _question(text: str | None, file: Path | None) -> str:
     if (text is None) == (file is None):
-        raise ValueError("give the problem as TEXT, as - for standard input, or as --file FILE, and only one of them")
+        raise ValueError("give the problem as TEXT, as - for standard input, or as --file FILE; only one of them")
     if file is not None:
         question = file.read_text(encoding="utf-8")
     else:
         question = sys.stdin.read() if text == "-" else cast(str, text)
     if not question.strip():
-        raise ValueError("the problem is empty; say in words what is to be decided, and what is best")
+        raise ValueError("the problem is empty; describe the decisions, the constraints and the objective in words")
     return question.strip()
 
 
-def _solved(question: str, config: SolveConfig, *, show: bool) -> dict[str, Any]:
-    """The final state of the machine."""
+def _solve(question: str, config: SolveConfig, *, show: bool) -> dict[str, Any]:
+    """Run the graph and return its final state. show: print its events."""
     from storm_calm.agents.graphs import storm
     from storm_calm.agents.graphs.components import Parts
     from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox

@@ -1,6 +1,4 @@
-"""A run on the terminal as it goes on: what the model writes, what its programs print, what the solver says."""
-
-from __future__ import annotations
+"""A trajectory on the terminal while it is generated: model text, program output and solver reports."""
 
 import re
 from typing import Any
@@ -12,16 +10,15 @@ FENCE = "```"
 
 
 class Printer:
-    """Prints the events of a graph (`agents.graphs.nodes`). In colours on a terminal; piped, it is plain text."""
+    """A printer of graph events (`agents.graphs.nodes`): in colours on a terminal, else plain text."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False, soft_wrap=True)
-        self._held = ""  # The beginning of a line that may turn out to be a mark and not text.
-        self._fresh = True  # Whether a line begins here.
+        self._held = ""  # The beginning of a line that may become a fence or a tag.
+        self._fresh = True  # Whether the cursor is at the beginning of a line.
         self._code = False
 
     def event(self, event: dict[str, Any]) -> None:
-        """One event."""
         if event["source"] == "model":
             self._model(event["text"])
             return
@@ -31,10 +28,9 @@ class Printer:
         if event["source"] == "tool" and "execution" in event:
             self._line(event["text"].strip("\n"), "green" if event["execution"]["status"] == "ok" else "red")
             for report in event["execution"]["reports"]:
-                self._line(_said(report), "magenta")
+                self._line(_report_line(report), "magenta")
 
     def end(self, answer: dict[str, Any] | None) -> None:
-        """The run is over."""
         self._flush()
         if answer is not None:
             self._line(f"Answer: {answer['text']}", "bold green")
@@ -42,7 +38,7 @@ class Printer:
             self._write("\n", "")
 
     def _model(self, text: str) -> None:
-        """Text as it comes; only lines that begin as a fence or a tag does are held until they are whole."""
+        """Print text at once; hold only lines that may be a fence or a tag until they are complete."""
         for piece in re.findall(r"[^\n]*\n|[^\n]+", text):
             self._held += piece
             whole = self._held.endswith("\n")
@@ -68,15 +64,14 @@ class Printer:
         self._write(f"{text}\n", style)
 
     def _flush(self) -> None:
-        """What is held, unless it is the output block that the model began to make up: the environment cuts that."""
+        """Print the held text, except the start of a made-up output block, which the environment cuts."""
         if self._held and not self._held.startswith(f"{FENCE}output"):
             self._put(self._held)
         self._held = ""
         self._code = False
 
 
-def _said(report: dict[str, Any]) -> str:
-    """A solver's report in a line."""
+def _report_line(report: dict[str, Any]) -> str:
     kinds = ("continuous", "integer", "binary")
     variables = ", ".join(f"{report[kind]} {kind}" for kind in kinds if report[kind]) or "none"
     objective = "" if report["objective"] is None else f", objective {report['objective']:g}"

@@ -1,4 +1,4 @@
-"""The first code of `storm`: it imports nothing that takes time, so that Ctrl-C is understood from the start."""
+"""Entry point of `storm`. It imports nothing slow, so Ctrl-C is handled from the start."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import threading
 
 
 def main() -> None:
-    """Run the command line; after Ctrl-C, at any moment, say so and exit with 130."""
+    """Run the command line. Exit with 130 after Ctrl-C, also during imports."""
     try:
-        sys.unraisablehook = _pass_on
+        sys.unraisablehook = _resend_interrupt
         for stream in (sys.stdout, sys.stderr):
-            # A terminal that has no such character shows a question mark.
+            # A terminal without UTF-8 shows question marks instead of failing.
             if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
                 stream.reconfigure(errors="replace")
         from storm_calm.cli.main import app
 
-        app()
+        app(prog_name="storm")
     except KeyboardInterrupt:
         sys.stderr.write("storm: stopped\n")
         raise SystemExit(130) from None
 
 
-def _pass_on(fault: sys.UnraisableHookArgs) -> None:
-    """Send Ctrl-C again if it came where Python drops exceptions, as in the callbacks that imports make many of."""
+def _resend_interrupt(fault: sys.UnraisableHookArgs) -> None:
+    """Send Ctrl-C again if Python dropped it in a callback that cannot raise, such as those of imports."""
     if issubclass(fault.exc_type, KeyboardInterrupt):
         threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
     else:

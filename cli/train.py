@@ -1,6 +1,4 @@
-"""`storm train`: the training scripts, with the options that they have by themselves."""
-
-from __future__ import annotations
+"""`storm train`: the training scripts, which parse their own options."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,12 +12,12 @@ EXAMPLES = (
     "storm train grpo --model runs/sft/model --out runs/grpo --dry-run"
 )
 SCRIPTS = {"storm train sft": "storm_calm.rl.train_sft", "storm train grpo": "storm_calm.rl.train_verl"}
-"""The modules of the commands; each has a `main` that reads its own options."""
+"""Modules by command; each has a `main` that parses its own options."""
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 app = typer.Typer(
     name="train",
-    help="Train a model with veRL: SFT on golden trajectories, or GRPO with the solver in the loop.",
+    help="Train a model with veRL: SFT on golden trajectories, or GRPO with solvers in the loop.",
     epilog=EXAMPLES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -34,12 +32,12 @@ def sft(context: typer.Context) -> None:
 
 @app.command("grpo", context_settings=_PASS_ON)
 def grpo(context: typer.Context) -> None:
-    """Train with GRPO, with the solver in the loop."""
+    """Train with GRPO on problems, with solvers in the loop."""
     run("storm train grpo", context.args)
 
 
 def run(name: str, words: Sequence[str]) -> None:
-    """Run a training script. name: what its help calls it. words: its command line."""
+    """Run a training script. name: its name in the help. words: its command line."""
     with report_errors():
         try:
             import_module(SCRIPTS[name]).main(words, name=name)

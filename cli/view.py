@@ -1,6 +1,4 @@
-"""`storm view`: a run as a page to read, as one file or served while the run goes on."""
-
-from __future__ import annotations
+"""`storm view`: show a run folder as a web page, in one file or live from a local server."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,42 +6,35 @@ from typing import Annotated
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.options import argument, flag, option
 
 EXAMPLES = "Examples:\n\nstorm view runs/first\n\nstorm view runs/first --serve"
 PORT = 8765
-"""Where --serve listens if nobody says."""
 
 
 def view(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A run's folder: the --out of storm curate or storm eval.")
-    ],
+    run: Annotated[Path, argument("RUN", "Run folder of storm curate or storm eval.")],
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="What to write; RUN/report.html by default. An earlier report is replaced."),
+        Path | None, option("FILE", "Output file; an earlier report is replaced. Default: RUN/report.html.")
     ] = None,
-    serve: Annotated[
-        bool,
-        typer.Option("--serve", metavar="", help="Serve the page on this machine, live while the run goes on."),
-    ] = False,
+    serve: Annotated[bool, flag("--serve", "Serve the page on this machine and update it during the run.")] = False,
     port: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=0, max=65535, help=f"For --serve: {PORT} by default, 0 for a free one."),
+        int | None, option("N", f"With --serve: port; 0 for a free one. Default: {PORT}.", min=0, max=65535)
     ] = None,
 ) -> None:
-    """Show a run as one page: what came of it, and every trajectory with its hints, programs and solver reports."""
+    """Show a run folder as a web page: results, and every trajectory with its hints, programs and solver reports."""
     with report_errors():
         if serve and out is not None:
-            raise ValueError("--serve writes nothing; leave out --out, or --serve")
+            raise ValueError("--serve writes no file; give either --serve or --out")
         if port is not None and not serve:
-            raise ValueError("--port goes with --serve")
+            raise ValueError("--port needs --serve")
         try:
             if serve:
                 _serve(run, PORT if port is None else port)
             else:
                 _write(run, out)
         except KeyboardInterrupt:
-            # It is how a server ends; a report that was not written is a failure.
+            # Ctrl-C is the normal end of a server.
             if not serve:
                 fail("stopped; nothing was written", code=130)
 
@@ -53,13 +44,13 @@ def _write(run: Path, out: Path | None) -> None:
 
     opened = open_run(run)
     report = write_report(opened, run / "report.html" if out is None else out)
-    what = "problem" if opened.kind == "curation" else "run"
+    what = "problem" if opened.kind == "curation" else "sample"
     typer.echo(
         f"{report.path}: {report.entries:,} {what}{'s' if report.entries != 1 else ''}, {_size(report.size)}; "
         "open it in a browser"
     )
     if not report.finished:
-        typer.echo("The run is not finished: this is what it has so far. With --serve the page follows it.")
+        typer.echo("The run is not finished: the page has its records so far. --serve updates the page during the run.")
 
 
 def _serve(run: Path, port: int) -> None:
@@ -72,7 +63,7 @@ def _serve(run: Path, port: int) -> None:
         raise ValueError(f"--serve needs {error.name}; pip install 'storm-calm[serve]'") from error
 
     def on_listening(address: str) -> None:
-        typer.echo(f"storm: {run} at {address}, for this machine alone; Ctrl-C ends it", err=True)
+        typer.echo(f"storm: {run} at {address}, for this machine only; stop with Ctrl-C", err=True)
 
     live_server.serve(opened, port=port, on_listening=on_listening)
 

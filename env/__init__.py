@@ -1,10 +1,12 @@
 """Problems, transcripts, the solver environment, answers, rewards and records.
 
-from storm_calm.env import SolverEnv, read_problems, run_episode, score
+    from storm_calm.env import SolverEnv, read_problems, run_episode, score
 
-env = SolverEnv(sandbox, reasoner)
-for problem in read_problems("problems.jsonl"):
-    print(problem.id, score(run_episode(env, reasoner, problem)).reward)
+    env = SolverEnv(sandbox, reasoner)
+    for problem in read_problems("problems.jsonl"):
+        print(problem.id, score(run_episode(env, reasoner, problem)).reward)
+
+This package imports `sandbox`, the standard library and pydantic only.
 """
 
 from storm_calm.env.answers import Answer, last_boxed, parse_answer, read_answer

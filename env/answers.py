@@ -15,8 +15,6 @@ Read as a number, always as written:
 Not read: two numbers, decimal commas (`1,5` may be two numbers), inequalities, sums and other formulas, NaN.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

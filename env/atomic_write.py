@@ -1,7 +1,5 @@
 """Replace files atomically: a reader sees the old file or the new one, even if the writer is killed."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The immutable record of one attempt at one problem."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 

@@ -1,7 +1,5 @@
 """The format version of record files, which changes with their fields."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

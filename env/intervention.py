@@ -1,7 +1,5 @@
 """The seven triggers of arXiv 2510.04204 and their two classes, findings, and interventions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

@@ -3,8 +3,6 @@
 A growing file can be read at any time, also after a crash: an incomplete last line is ignored.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping

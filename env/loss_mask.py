@@ -1,7 +1,5 @@
 """Loss masks of a transcript."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from storm_calm.env.transcript import Transcript

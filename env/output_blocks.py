@@ -1,7 +1,5 @@
 """The text of output blocks: how the model sees a program's output."""
 
-from __future__ import annotations
-
 import re
 
 from storm_calm.env.special_tokens import harmless

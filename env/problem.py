@@ -1,7 +1,5 @@
 """Problems with their accepted answers. A reasoner sees only the question; the other fields are for scoring."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal, get_args

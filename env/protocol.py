@@ -5,8 +5,6 @@
 Both read the untrusted text since the last observation.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import typing

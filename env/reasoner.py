@@ -5,8 +5,6 @@ inserted inside of turns. Reasoners that only have chat turns find hints by thei
 `agents.reasoners`.
 """
 
-from __future__ import annotations
-
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ A problem needs `id`, `question`, and `answer` or `answers`:
 Each episode is synced to disk when it is appended, so a killed process loses at most the line being written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path

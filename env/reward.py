@@ -8,8 +8,6 @@ and "unbounded" match only themselves, and any of a problem's accepted answers i
 the accepted answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal

@@ -5,8 +5,6 @@
 Curation, evaluation, serving and training share this loop. The graphs in `agents` run its two steps as nodes.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Check answers against solver reports: a correct answer without one may be luck, memory or a leak."""
 
-from __future__ import annotations
-
 from storm_calm.env.answers import read_answer
 from storm_calm.env.episode import Episode
 

@@ -13,8 +13,6 @@ Each program runs alone or, with `sessions`, as a block of one session: it sees 
 notebook, and a cut in the transcript rewinds the session.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter

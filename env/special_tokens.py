@@ -4,8 +4,6 @@ Raw prompts spell out chat templates and special tokens. A question, a file or a
 otherwise end its own turn and write as the model.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

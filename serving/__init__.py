@@ -1,1 +1,1 @@
-"""How the agent and its results are reached: the OpenAI-compatible API, the run report, the review page."""
+"""Access to the agent and its results: the OpenAI-compatible API, the run report, the review page."""

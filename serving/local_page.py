@@ -1,19 +1,16 @@
-"""What our pages for this machine alone have in common: who reaches them, and what a browser lets them do."""
-
-from __future__ import annotations
+"""Security of the pages that are served to this machine only: address, hosts and headers."""
 
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = "127.0.0.1"
-"""The address that they listen at."""
 
 
 def page_middleware(policy: str) -> list[Middleware]:
-    """Return the middleware of a page with this content security policy.
+    """Return the middleware of a page. policy: its content security policy.
 
-    Another page's address may be made to point here (DNS rebinding); a browser then names that page as the host.
+    The host check prevents DNS rebinding, in which the name of another page points to this machine.
     """
     return [
         Middleware(SecurityHeaders, policy=policy),
@@ -22,7 +19,7 @@ def page_middleware(policy: str) -> list[Middleware]:
 
 
 class SecurityHeaders:
-    """Puts security headers on every response, errors included."""
+    """ASGI middleware that adds security headers to every response, including errors."""
 
     def __init__(self, app: ASGIApp, policy: str) -> None:
         self._app = app

@@ -1,13 +1,11 @@
-"""The API on the port of `langgraph dev`, beside Studio's own routes: `http.app` in `langgraph.json`.
+"""The API on the port of `langgraph dev`, beside the routes of Studio: `http.app` in `langgraph.json`.
 
     STORM_REASONER=http://localhost:8000/v1 STORM_API_KEYS=... langgraph dev
     curl localhost:2024/v1/models
 
-For trying both against each other on one machine; what serves for good is `storm serve`. Of the API only `/v1` is here:
-`/metrics` and `/docs` are Studio's, whose page of operations names ours too.
+This is for experiments on one machine; use `storm serve` in production. Only `/v1` is available here: `/metrics` and
+`/docs` are Studio's, whose list of operations includes these.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
@@ -23,12 +21,12 @@ from storm_calm.serving.api.metrics import Metrics
 
 
 def beside_studio() -> FastAPI:
-    """An app that passes `/v1` on, for `langgraph dev` to add its routes to.
+    """Return an app that forwards `/v1` to the API; `langgraph dev` adds its routes to it.
 
-    It reads the reasoner from STORM_REASONER, or else takes nano, and the keys from STORM_API_KEYS. Raises ValueError
-    for what is no key.
+    The reasoner comes from STORM_REASONER (default: nano), the keys from STORM_API_KEYS. Raises ValueError for a short
+    key.
     """
-    # By which name it may be called is for Studio's server to say.
+    # The server of Studio checks the Host header.
     config = ServeConfig(reasoner=(os.environ.get("STORM_REASONER") or "nano",), allowed_hosts=("*",))
     metrics = Metrics()
     api = create_app(config, keys=read_keys(None, os.environ.get(ENVIRONMENT)), metrics=metrics)
@@ -39,16 +37,15 @@ def beside_studio() -> FastAPI:
             api.state.agent = agent
             yield
 
-    # An app within the app: what the API has around its routes (keys, sizes, the shape of errors) is not for Studio's.
-    # A route and no mount, which would take "/v1" off the paths.
+    # A nested app, so that the middleware of the API does not apply to Studio's routes. Not a mount, which would strip
+    # "/v1" from the paths.
     outer = FastAPI(title=api.title, version=api.version, lifespan=lifespan, openapi_url=None)
     outer.router.routes.append(Route("/v1/{path:path}", api, include_in_schema=False))
-    # Studio asks the app for its operations: ours, without /health and /metrics, which cannot be reached here.
-    describe_files = api.openapi()
-    paths = {path: what for path, what in describe_files["paths"].items() if path.startswith("/v1/")}
-    outer.openapi = lambda: {**describe_files, "paths": paths}  # type: ignore[method-assign]
+    # Studio lists the operations of the app. /health and /metrics cannot be reached here.
+    document = api.openapi()
+    paths = {path: operations for path, operations in document["paths"].items() if path.startswith("/v1/")}
+    outer.openapi = lambda: {**document, "paths": paths}  # type: ignore[method-assign]
     return outer
 
 
-app = beside_studio()
-"""For `langgraph.json`."""
+app = beside_studio()  # Named in `langgraph.json`.

@@ -1,10 +1,8 @@
-"""uvicorn with the settings that all our servers share.
+"""uvicorn with the settings that all servers share.
 
 with open_port("127.0.0.1", port) as listener:
     uvicorn.Server(server_config(app)).run(sockets=[listener])
 """
-
-from __future__ import annotations
 
 import os
 import socket
@@ -15,17 +13,17 @@ from starlette.types import ASGIApp
 
 
 def open_port(host: str, port: int) -> socket.socket:
-    """Listen at a port; 0 for any that is free. Raises ValueError if it is taken."""
+    """Listen at a port; 0 for a free one. Raises ValueError if that fails."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=4096)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else str(error)
-        raise ValueError(f"cannot listen at {host}:{port}: {why}; choose another --port") from error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ValueError(f"cannot listen at {host}:{port}: {reason}; choose another --port") from error
 
 
 def server_config(app: ASGIApp, **settings: Any) -> uvicorn.Config:
-    """Return uvicorn's settings: no log of requests, nothing about the server in answers, a quick end."""
+    """Return uvicorn settings: no access log, no server header, a quick shutdown."""
     return uvicorn.Config(
         app,
         lifespan="off",

@@ -1,7 +1,5 @@
 """The settings of a curation. The docstrings of fields are the help texts of `storm curate`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 

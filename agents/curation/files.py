@@ -1,7 +1,5 @@
 """The run folder of a curation and its files."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

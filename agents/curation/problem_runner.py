@@ -1,7 +1,5 @@
 """Run problems with reasoner, sandbox, intervener and graph, which are opened once and shared by all threads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The record of a problem: its trajectory under CALM with the outcome, and its trajectory without interventions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -3,8 +3,6 @@
 Finished problems are in `episodes.jsonl`; unfinished ones resume from their checkpoints.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from storm_calm.agents.curation.config import CurateConfig

@@ -1,7 +1,5 @@
 """The counts of a curation, computed from its records."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

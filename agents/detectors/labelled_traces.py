@@ -26,8 +26,6 @@ trace without a flaw has none. The transcript is the text of the file. Its progr
 statuses and solver reports are real.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

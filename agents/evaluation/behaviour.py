@@ -1,7 +1,5 @@
 """What a model does, apart from its answers: programs, solver reports, tokens, stop reasons and flaws."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Compare evaluations: their results, and their paired differences from the first one on shared problems."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ problems and near 0 and 1. Otherwise it is a percentile bootstrap over problems 
 resampled within each group. A bootstrap of equal values would have no width, so `_equal_values` replaces it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Plots that compare evaluations: accuracy with its intervals, and findings by trigger. Needs matplotlib."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The results of an evaluation, computed from its samples."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

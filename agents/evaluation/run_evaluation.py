@@ -1,7 +1,5 @@
 """Run an evaluation on a worker pool: store each sample when it is done, then compute the results."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

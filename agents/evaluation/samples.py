@@ -1,7 +1,5 @@
 """The sample: one trajectory of an evaluation."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass

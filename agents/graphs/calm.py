@@ -10,8 +10,6 @@ With `context={"intervener": "person"}` and a checkpointer, a person replaces th
 `review` instead of `detect`, and once more before the judge.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal

@@ -9,8 +9,6 @@
 The same call starts a trajectory, resumes it after a crash, or returns the stored result if it has finished.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager

@@ -3,8 +3,6 @@
 Parts are not in the state or its checkpoints. Resume a trajectory with the same parts.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Callable

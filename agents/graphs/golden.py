@@ -3,8 +3,6 @@
 It is golden if the answer is correct, no flaw is left and the hint share is small (arXiv 2510.04204).
 """
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 from storm_calm.agents.graphs.hint_share import hint_share

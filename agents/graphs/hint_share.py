@@ -1,7 +1,5 @@
 """The share of hints in a trajectory, and the limit for golden ones."""
 
-from __future__ import annotations
-
 from storm_calm.env import Episode
 
 MAX_HINT_SHARE = 0.15

@@ -10,8 +10,6 @@
 An invalid form is rejected with its faults and requested again. The person never sees the accepted answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 

@@ -5,8 +5,6 @@ A node takes the state and returns an update of it. The stream mode "custom" of 
 keys.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

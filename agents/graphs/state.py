@@ -1,7 +1,5 @@
 """The state of a trajectory between two nodes: JSON data, stored after each node."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

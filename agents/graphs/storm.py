@@ -7,8 +7,6 @@ It is the solve loop (`env.solve_loop`) as a graph, for Studio and `storm solve`
 graph would add about 2 ms per request.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any, Literal
 

@@ -6,8 +6,6 @@ The episode may be finished or not. An intervener never sees the accepted answer
 (`agents.interveners.leak_check`).
 """
 
-from __future__ import annotations
-
 import typing
 
 from storm_calm.agents.interveners.inspection import (

@@ -7,8 +7,6 @@ A pending request cannot be cancelled and may take minutes. It runs in its own t
 cancellation.
 """
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import Future
 

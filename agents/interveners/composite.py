@@ -1,7 +1,5 @@
 """Two interveners in sequence: the free and certain one first, the expensive one for the rest."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from storm_calm.agents.interveners import CheckHint, Inspection, Intervener

@@ -4,8 +4,6 @@ The nano model is pretrained to follow exactly these hints (`rl/nano/`). Other r
 thought. No hint has a number, an answer or code.
 """
 
-from __future__ import annotations
-
 import zlib
 
 HINTS: dict[str, tuple[str, ...]] = {

@@ -1,7 +1,5 @@
 """The result of an intervener on a trajectory: a finding, a valid hint, the rejected hints and the cost."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args

@@ -6,8 +6,6 @@ A hint with the answer, a new number or code would leak information that is miss
 trajectories. Every hint, by rules, model or person, is therefore validated before it is used.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -9,8 +9,6 @@ model is asked again in the same conversation, with a list of the faults. Replie
 (`agents.interveners.reply_cache`).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from time import perf_counter
 

@@ -6,8 +6,6 @@ The API key is read from the environment only (STORM_INTERVENER_KEY, or else OPE
 a file or shown in a process list.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager

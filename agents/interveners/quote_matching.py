@@ -5,8 +5,6 @@
 Models and people often copy white space wrongly. It is ignored if the quote does not match exactly.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 from itertools import groupby
@@ -37,10 +35,10 @@ def placed(
                 if offset + start >= earliest
             ]
             if len(places) > 1:
-                raise QuoteError(f"it stands there {len(places)} times; quote more of it")
+                raise QuoteError(f"it occurs {len(places)} times; quote more of it")
             if places:
                 return places[0]
-    raise QuoteError("it does not stand there; copy it from the text as it is")
+    raise QuoteError("it is not in the text; copy it exactly")
 
 
 def exactly(quote: str, text: str) -> list[tuple[int, int]]:

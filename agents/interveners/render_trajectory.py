@@ -6,8 +6,6 @@ The text of the reasoner and its programs is untrusted. The lines between the pa
 the text, so no text can imitate another part or the instructions.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass, replace
 from itertools import takewhile

@@ -4,8 +4,6 @@ A resumed run repeats the same requests and finds their replies here. The file h
 be rendered again from `episodes.jsonl`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import threading

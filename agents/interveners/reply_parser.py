@@ -4,8 +4,6 @@ Endpoints with JSON schema support enforce `SCHEMA`. Replies of others may have 
 around it, or may be incomplete. An invalid reply raises ReplyError, whose message is sent to the model.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """The rules intervener: findings by rules, hints from a list; it needs no model and costs nothing."""
 
-from __future__ import annotations
-
 from storm_calm.agents.interveners.hints import hint_for
 from storm_calm.agents.interveners.inspection import CheckHint, Inspection
 from storm_calm.agents.triggers import findings

@@ -8,8 +8,6 @@
 only chat completions.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import storm_calm

@@ -1,7 +1,5 @@
 """Types that reasoners share, and the interface of an asynchronous reasoner."""
 
-from __future__ import annotations
-
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass

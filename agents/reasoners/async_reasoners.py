@@ -7,8 +7,6 @@ Servers with raw completions are called on the event loop itself (`completions_a
 threads.
 """
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import typing

@@ -17,8 +17,6 @@ take it as its own thought. The model can read its earlier thought, but does not
 `agents.reasoners.endpoint`.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing

@@ -10,8 +10,6 @@ The project reads the text of `env.protocol.Inline`, but chat endpoints take mes
 and `lesson` those that a model is trained on.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

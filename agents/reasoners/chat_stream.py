@@ -17,8 +17,6 @@ a model cannot forge a user message.
 interrupted cannot be continued at the same place.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import re

@@ -7,8 +7,6 @@ The prompt ends in an opened `<think>`, so any text after it, hints included, is
 server's chat template would silently corrupt such a half-finished turn.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from storm_calm.env.reasoner import Message

@@ -18,8 +18,6 @@ other servers the finish reason "stop" means the end of the turn.
 `agents.reasoners.endpoint`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path

@@ -9,8 +9,6 @@ error, because text that was already passed on cannot be withdrawn. Cancelling a
 makes the server stop.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

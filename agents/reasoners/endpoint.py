@@ -7,8 +7,6 @@ stream is retried with the same seed (`agents.reasoners.retry`); it must first r
 passed on. Any other failure is a ReasonerError that names the URL. No message contains the API key.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing

@@ -16,8 +16,6 @@ position uses faster kernels (matrix times vector) that add in another order. So
 decoded tokens are not reused by the next request: there they are part of the prompt and are prefilled again.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -9,8 +9,6 @@ same prompt ids, seed and sampling always give the same tokens, independent of c
 `agents.reasoners.engine`). `python -m benchmarks.nano` measures its speed.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -8,8 +8,6 @@ The provider need not be configured. The first request contains all parameters; 
 one that it names. Each parameter is changed only once.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

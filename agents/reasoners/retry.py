@@ -6,8 +6,6 @@ The pauses are exponential backoff with jitter, or the server's `Retry-After`. T
 requests that fail before they stream, with the same rules.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Mapping
 

@@ -1,7 +1,5 @@
 """Sample the next token from logits. A request's tokens depend only on its logits and its seed, under any load."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -7,8 +7,6 @@
 All tokens of all users pass through this module, so it creates no objects for events and does not validate them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Find the end of a segment in text: a stop string, which is kept, or an end-of-turn token, which is removed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from storm_calm.env.reasoner import Chunk

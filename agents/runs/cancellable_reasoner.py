@@ -1,7 +1,5 @@
 """A cancellable reasoner that counts the tokens it generates."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Options that select the intervener, for the commands that detect flaws."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 

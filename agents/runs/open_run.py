@@ -1,7 +1,5 @@
 """Open the configured reasoner and sandbox."""
 
-from __future__ import annotations
-
 import typing
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext

@@ -11,8 +11,6 @@
 The docstring below a field is its help text. `check_options` validates the values against the annotations.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import math

@@ -1,7 +1,5 @@
 """The progress of a run over many jobs, which every command shows in the same way."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic

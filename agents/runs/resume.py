@@ -7,8 +7,6 @@
 A job must depend only on the seed and on itself. The results are then the same with any number of workers and restarts.
 """
 
-from __future__ import annotations
-
 import typing
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping

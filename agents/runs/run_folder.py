@@ -1,7 +1,5 @@
 """The run folder: locked by one process at a time, and bound to the settings of one run."""
 
-from __future__ import annotations
-
 import fcntl
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Options of the sandbox and its limits, for the commands that run programs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Self

@@ -1,7 +1,5 @@
 """The worker pool: run jobs on threads, and store each result when it is ready."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TypeVar

@@ -5,8 +5,6 @@
 Flaws that need understanding, such as a wrong objective with the right sense, are left to an LLM or a person.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 from storm_calm.agents.triggers.code_use import by_hand, fragment, imagined_output

@@ -1,7 +1,5 @@
 """Arithmetic in prose: worked equations, number words, and conversion factors between units."""
 
-from __future__ import annotations
-
 import re
 
 from storm_calm.agents.triggers.evidence import numbers_in

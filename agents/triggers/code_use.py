@@ -1,7 +1,5 @@
 """Triggers 1 and 2, distrust of code: manual computation, fragmented code and imagined output."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

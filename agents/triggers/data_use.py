@@ -1,7 +1,5 @@
 """Triggers 5 and 7, by comparing the numbers of question and program: missing constraints and misread data."""
 
-from __future__ import annotations
-
 import ast
 import math
 import re

@@ -4,8 +4,6 @@ A turn is the model's text between two outputs. It ends with a program that runs
 by spaces, so no rule fires on the text of an intervener.
 """
 
-from __future__ import annotations
-
 import ast
 import builtins
 import math

@@ -3,8 +3,6 @@
 Each rule compares words of the question with the program's syntax tree. No rule knows the problem families.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

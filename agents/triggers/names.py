@@ -1,7 +1,5 @@
 """The trigger of each rule."""
 
-from __future__ import annotations
-
 from storm_calm.agents.triggers.evidence import Turn
 from storm_calm.env.intervention import Finding, Trigger
 

@@ -5,8 +5,6 @@
 A single "one" or "zero" does not count: it is rarely meant as a number.
 """
 
-from __future__ import annotations
-
 import re
 
 _SMALL = (

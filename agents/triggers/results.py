@@ -1,7 +1,5 @@
 """Triggers 3 and 7, the use of results: a solver overruled, a status or an error ignored."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator

@@ -24,8 +24,6 @@ Every answer is looked at: text, token counts, finish and end. If one is wrong, 
 With --nano: chats of the embedded model instead, beside its engine alone.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -7,8 +7,6 @@
 While others wait to be measured, nothing is parsed: bytes are kept, and the marks of filler tokens counted in them.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

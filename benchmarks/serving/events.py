@@ -4,8 +4,6 @@ events = Events(body, ["Sell", " 3."], "stop", number=1, prompt_tokens=12, chat=
 events.opening + events.token("Sell") + events.token(" 3.") + events.closing
 """
 
-from __future__ import annotations
-
 import json
 import time
 from typing import Any

@@ -3,8 +3,6 @@
 faults(Place(target=target, upstream=upstream), Script())    # {"429": "429 after 3.1 s", ...}
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import uvloop

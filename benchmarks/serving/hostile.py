@@ -16,8 +16,6 @@ health ms   how long /health takes at most, asked every 20 ms on a connection of
 Then so many small requests, 32 at once: the server's memory after the first tenth and at the end.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

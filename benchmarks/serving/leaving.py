@@ -7,8 +7,6 @@ whether a request of theirs was open, and when it ended. A program that sleeps h
 looked for `AFTER` seconds later. Answers last so long that whatever is not ended by then is still there.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 import time

@@ -5,8 +5,6 @@ as JSON. Requests begin evenly over the first second. `wrong` says how many answ
 what.
 """
 
-from __future__ import annotations
-
 import asyncio
 import http.client
 import json

@@ -8,8 +8,6 @@ through once, noting what the engine is asked; then three ways of writing just t
     served      chats with `storm serve`, streamed, from a client in another process
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import statistics

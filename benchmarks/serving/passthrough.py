@@ -5,8 +5,6 @@
 It is what a gateway costs in Python before it does anything. Uvicorn, uvloop and httptools are as under `storm serve`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import sys

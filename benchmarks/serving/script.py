@@ -7,12 +7,10 @@
 A filler token begins with `MARK`, which nothing else does, so that a client can count tokens in bytes.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 Mode = Literal["ok", "script", "429", "500", "half", "silence"]
 """What the upstream does: answer; write a program first; fail before the first token, with that status; break off after
@@ -70,7 +68,7 @@ class Script:
         return f"Say it. [[{' '.join(f'{field.name}={getattr(self, field.name)}' for field in fields(self))}]]"
 
     @classmethod
-    def read(cls, text: str) -> Script:
+    def read(cls, text: str) -> Self:
         """The script that a prompt asks for. Raises ValueError where it asks for none, or for what can't be."""
         found = _DIRECTIVE.search(text)
         if found is None:

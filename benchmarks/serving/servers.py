@@ -4,8 +4,6 @@ with pinned(0), server("upstream", [...], core=0) as upstream, storm([upstream.a
     target.processor_seconds(), target.names()
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

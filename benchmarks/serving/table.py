@@ -4,8 +4,6 @@ figures = summed(runs)           # medians over the runs; counts are added up
 print("\\n".join(lines(figures)))
 """
 
-from __future__ import annotations
-
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence

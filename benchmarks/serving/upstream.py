@@ -7,8 +7,6 @@ plain asyncio protocol, light enough to share a processor with the clients. `/lo
 when it ended (`time.monotonic`, which all processes of a machine share), and how; a POST to `/log/clear` empties it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import json

@@ -4,8 +4,6 @@ taken = take_request(data)           # None while it is incomplete
 status, body, whole = read_response(data)
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 CHUNKED_END = b"0\r\n\r\n"

@@ -5,8 +5,6 @@
 Takes two minutes. Needs Chromium, and Playwright from the extra `test`.
 """
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from pathlib import Path

@@ -6,8 +6,6 @@ The prose of the page is in file_formats.md.in. A line `{{NAME}}` there becomes 
 `{{objects}}` those of the objects that the schemas share.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

@@ -19,8 +19,6 @@ replacing a library's functions: program and probe share a process. Solves in pr
 than forks) are not seen.
 """
 
-from __future__ import annotations
-
 import sys
 from functools import partial
 

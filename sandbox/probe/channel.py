@@ -1,7 +1,5 @@
 """The pipe that carries solver reports out of a program: JSON lines, each prefixed with the probe's nonce."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

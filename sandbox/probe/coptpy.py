@@ -1,7 +1,5 @@
 """Watching coptpy: `Model.solve` and `Model.solveLP`. Sets a time limit and one thread, which the log shows."""
 
-from __future__ import annotations
-
 from types import ModuleType
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Watching CP-SAT: `ortools.sat.python.cp_model.CpSolver.solve`, which all other ways to solve call."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from types import ModuleType
 from typing import Any

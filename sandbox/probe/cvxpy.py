@@ -5,8 +5,6 @@ written as constraints. Clarabel, OSQP and SCS get a time limit here, and have o
 other solver libraries set both.
 """
 
-from __future__ import annotations
-
 import sys
 from types import ModuleType
 from typing import Any

@@ -3,8 +3,6 @@
 Sets a time limit and one thread, which Gurobi's log shows among the changed parameters.
 """
 
-from __future__ import annotations
-
 from types import ModuleType
 from typing import Any
 

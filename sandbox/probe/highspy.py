@@ -4,8 +4,6 @@ Sets a time limit and one thread. HiGHS fails if the number of threads changes w
 its global scheduler before and after such a solve. Solves started with `startSolve` are not seen.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from types import ModuleType
 from typing import Any

@@ -4,8 +4,6 @@ A finder at the head of `sys.meta_path` lets the other finders find the module, 
 for this one import. A module that is reloaded is reported again.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress

@@ -4,8 +4,6 @@ GLOP returns the same status for infeasible and unbounded models. Both are repor
 could distinguish them.
 """
 
-from __future__ import annotations
-
 from types import ModuleType
 from typing import Any
 

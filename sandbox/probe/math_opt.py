@@ -4,8 +4,6 @@ Sets a time limit for every solver and one thread for CP-SAT. Other solvers have
 whose number of threads cannot change between two solves of a process.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 from types import ModuleType

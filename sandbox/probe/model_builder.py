@@ -3,8 +3,6 @@
 The library has no functions to read a solver's settings or to remove its time limit. The next solve gets a new limit.
 """
 
-from __future__ import annotations
-
 from types import ModuleType
 from typing import Any
 

@@ -5,8 +5,6 @@ such as CBC, get a time limit here; those that are libraries get it from their o
 fixed seed by default.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from types import ModuleType
 from typing import Any

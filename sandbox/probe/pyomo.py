@@ -6,8 +6,6 @@ to wall time if the program did not choose one. With its default, CPU time, CBC 
 "infeasible" at the limit: in 20 of 30 solves of a market split, but in none of 30 with wall time.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import suppress

@@ -3,8 +3,6 @@
 Sets a time limit. SCIP has one thread and a fixed seed by default.
 """
 
-from __future__ import annotations
-
 from types import ModuleType
 from typing import Any
 

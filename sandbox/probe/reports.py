@@ -4,8 +4,6 @@ A report without a solution has no objective value. A report without an objectiv
 that cannot distinguish infeasible from unbounded is reported as infeasible, as GLOP and PuLP do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -6,8 +6,6 @@ creates. Solves that take parameters get a time limit, which also stops metaheur
 parameters; its search ends by itself.
 """
 
-from __future__ import annotations
-
 from types import ModuleType
 from typing import Any
 

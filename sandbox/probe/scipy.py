@@ -5,8 +5,6 @@ All three minimize, and the report has the value that the library minimized, eve
 function. The HiGHS solvers get a time limit; `minimize` has no such option. SciPy has no option for threads.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from functools import partial

@@ -16,8 +16,6 @@ one reports, so each solve has one report, by the library that the program calle
 the objective of `scipy.optimize.minimize`, is part of the outer solve.
 """
 
-from __future__ import annotations
-
 import ctypes
 import gc
 import inspect

@@ -1,7 +1,5 @@
 """Cases of the self-check, and the checks that they combine."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias

@@ -1,7 +1,5 @@
 """Cases about state that leaks to later programs, about how programs end, and about what they can do."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

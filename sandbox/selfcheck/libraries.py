@@ -1,7 +1,5 @@
 """The Python version and the libraries inside a sandbox."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Cases about time, memory, output and files: a program over a limit is stopped, and its status names the limit."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from storm_calm.sandbox.base import Limits

@@ -1,7 +1,5 @@
 """The caller's side of the self-check: secrets, a folder and sockets that programs must not reach."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

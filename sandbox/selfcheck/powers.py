@@ -1,7 +1,5 @@
 """Cases about the network, and about privileges to change anything outside of the program."""
 
-from __future__ import annotations
-
 from storm_calm.sandbox.selfcheck.case import Case, Theme, attempts, case_of, ended
 
 _CALL = """

@@ -1,7 +1,5 @@
 """Cases about other processes, secrets and files outside of the program."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

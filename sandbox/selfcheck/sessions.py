@@ -1,7 +1,5 @@
 """Cases about sessions: the state that a block leaves to the next one, and the state that it must not leave."""
 
-from __future__ import annotations
-
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import Status
 from storm_calm.sandbox.selfcheck.case import Case, CaseResult, Check, LeakCheck, Rewind, Step, ended, every, gone

@@ -1,13 +1,10 @@
-"""What a request asks for, whichever API it came by: a question, what was said before it, files, and limits.
+"""A request to the agent, the same for both APIs: question, earlier turns, files and limits.
 
     request = AgentRequest(messages=[{"role": "user", "content": "..."}], files={"costs.csv": b"a,b"})
     request.question, request.before
 
-A system message is not a turn of its own: trained models know only the environment's, so it is put before the first
-question.
+Trained models know only the system message of the environment, so the one of a client goes before the first question.
 """
-
-from __future__ import annotations
 
 import base64
 import contextlib
@@ -24,7 +21,7 @@ from storm_calm.env.solver_env import DEFAULT_TOKENS
 from storm_calm.serving.api.api_errors import ApiError
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
-"""How hard to try, as clients say it."""
+"""The reasoning effort of OpenAI's APIs."""
 
 EFFORTS: dict[Effort, tuple[float, float]] = {
     "none": (0.25, 0.25),
@@ -34,13 +31,13 @@ EFFORTS: dict[Effort, tuple[float, float]] = {
     "high": (1.0, 2.0),
     "xhigh": (1.0, 4.0),
 }
-"""What each effort is a share of: the server's tokens for an answer, and its programs."""
+"""Per effort: its share of the server's token limit for an answer, and of its limit on programs."""
 
 FILES = 20
-"""Files that may come with a request."""
-_TOKEN_BYTES = 16
-"""Characters that a token has at most in a whole text: some four in words, and more only in runs of spaces."""
-_COLUMN = 60  # characters of a column's name, or a key, that are told
+"""Most files in a request."""
+_TOKEN_CHARACTERS = 16
+"""Most characters per token over a whole text: about four in words, more only in runs of spaces."""
+_COLUMN = 60  # Most characters of a column name or key in the prompt.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}\Z")
 
 
@@ -49,37 +46,36 @@ class AgentRequest:
     """A request to the agent, from either API."""
 
     messages: tuple[Message, ...]
-    """The conversation: system, user and assistant messages, the last of them the user's."""
+    """System, user and assistant messages; the last is a user message."""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Files that programs find in their folder."""
+    """Files for the working directory of programs, by name."""
     temperature: float | None = None
-    """As in `env.Sampling`; the reasoner's own by default."""
+    """None for the default of the reasoner."""
     top_p: float | None = None
-    """As in `env.Sampling`; the reasoner's own by default."""
+    """None for the default of the reasoner."""
     seed: int | None = None
-    """For the same answer again; another each time by default."""
+    """None for a random one."""
     max_tokens: int | None = None
-    """Tokens of the answer, thoughts, programs and their output included."""
+    """Most tokens of the answer, including thoughts, programs and their output."""
     effort: Effort = "medium"
-    """How hard to try."""
     stop: tuple[str, ...] = ()
-    """Strings at which the answer ends; they are left out. Thoughts and programs are not looked at."""
+    """Strings that end the answer and are left out. They are not searched in thoughts and programs."""
 
     def __post_init__(self) -> None:
         if not self.messages or self.messages[-1]["role"] != "user":
-            raise ApiError(400, "the last message must be the user's", param="messages")
+            raise ApiError(400, "the last message must have role user", param="messages")
         if not self.messages[-1]["content"].strip():
-            raise ApiError(400, "the last message is empty; say what is to be solved", param="messages")
+            raise ApiError(400, "the last message is empty; give the problem to solve", param="messages")
 
     @property
     def question(self) -> str:
-        """The last message, with what a system message says where there is no earlier one, and the files' names."""
+        """The last message with the description of the files; with the system messages if it is the first turn."""
         instructions = [] if self.before else self._instructions
         return "\n\n".join([*instructions, self.messages[-1]["content"].strip(), *describe_files(self.files)])
 
     @property
     def before(self) -> tuple[Message, ...]:
-        """The turns before the question."""
+        """The earlier turns, with the system messages before the first."""
         turns = [Message(role=turn["role"], content=turn["content"]) for turn in self.messages[:-1]]
         turns = [turn for turn in turns if turn["role"] != "system" and turn["content"].strip()]
         if turns:
@@ -89,35 +85,30 @@ class AgentRequest:
 
     @property
     def _instructions(self) -> list[str]:
-        said = (turn["content"].strip() for turn in self.messages if turn["role"] == "system")
-        return [words for words in said if words]
+        texts = (turn["content"].strip() for turn in self.messages if turn["role"] == "system")
+        return [text for text in texts if text]
 
 
 def check_size(request: AgentRequest, context: int | None) -> AgentRequest:
-    """Return the same request, unless its text is so long that it can't fit, whatever its tokens are.
+    """Return the request. Raises ApiError if its text is certainly longer than the context.
 
-    context: tokens that the model holds; None if that is not known. Raises ApiError.
+    context: tokens; None if unknown.
     """
-    most = (context or DEFAULT_TOKENS) * _TOKEN_BYTES
+    most = (context or DEFAULT_TOKENS) * _TOKEN_CHARACTERS
     size = sum(len(message["content"]) for message in request.messages)
     if size > most:
-        raise too_long(f"has {size} characters, and no text of more than {most} fits", context)
+        raise too_long(f"has {size} characters; at most {most} can fit", context)
     return request
 
 
 def too_long(what: str, context: int | None) -> ApiError:
-    """Return the error that makes clients shorten the conversation and ask again."""
-    holds = f"the model holds {context or DEFAULT_TOKENS} tokens, the answer among them"
-    return ApiError(
-        400,
-        f"the conversation {what}; {holds}. Shorten it",
-        param="messages",
-        code="context_length_exceeded",
-    )
+    """Return the error at which clients shorten the conversation and retry."""
+    message = f"the conversation {what}. The context has {context or DEFAULT_TOKENS} tokens, including the answer. "
+    return ApiError(400, f"{message}Shorten it", param="messages", code="context_length_exceeded")
 
 
 def describe_files(files: Mapping[str, bytes]) -> list[str]:
-    """Return the prompt's paragraph about the files, or nothing."""
+    """Return the paragraph of the prompt that describes the files, or nothing."""
     if not files:
         return []
     lines = [f"- {name}: {_shape(name, content)}" for name, content in sorted(files.items())]
@@ -125,7 +116,7 @@ def describe_files(files: Mapping[str, bytes]) -> list[str]:
 
 
 def _shape(name: str, content: bytes) -> str:
-    """What is in a file, as far as its first lines tell."""
+    """Describe the content of a file: rows and columns, keys, or lines."""
     text = content.decode("utf-8", errors="replace")
     if name.lower().endswith(".json"):
         try:
@@ -146,7 +137,7 @@ def _shape(name: str, content: bytes) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """The first names, cut where they are long."""
+    """Return at most 20 names, each shortened if it is long."""
     return ", ".join(name if len(name) <= _COLUMN else f"{name[:_COLUMN]}..." for name in names[:20])
 
 
@@ -154,27 +145,27 @@ def check_file_name(name: str, param: str) -> str:
     """Return `name` if it is a valid file name. Raises ApiError."""
     if not _NAME.match(name):
         raise ApiError(
-            400, f"{name[:100]!r} is no file name; give letters, digits, _, - and ., without a folder", param=param
+            400, f"{name[:100]!r} is not a file name; give letters, digits, _, - and ., without a folder", param=param
         )
     return name
 
 
 def decode_file(data: str, param: str) -> bytes:
-    """Return the content of a file that came as a data address, as base64, or both. Raises ApiError."""
+    """Decode the content of a file from base64 or a data URL. Raises ApiError."""
     encoded = data.partition(",")[2] if data.startswith("data:") else data
     try:
         return base64.b64decode(encoded, validate=True)
     except ValueError as error:
-        raise ApiError(400, f"the file's data is no base64: {error}", param=param) from None
+        raise ApiError(400, f"the file data is not base64: {error}", param=param) from None
 
 
 def unique_files(files: Sequence[tuple[str, bytes]], param: str) -> dict[str, bytes]:
-    """Return the files by name. Raises ApiError if there are too many, or two of a name."""
+    """Return the files by name. Raises ApiError for too many files and for duplicate names."""
     if len(files) > FILES:
-        raise ApiError(400, f"{len(files)} files; at most {FILES} go with a request", param=param)
+        raise ApiError(400, f"{len(files)} files; a request can have at most {FILES}", param=param)
     found: dict[str, bytes] = {}
     for name, content in files:
         if name in found:
-            raise ApiError(400, f"two files are called {name!r}", param=param)
+            raise ApiError(400, f"two files are named {name!r}; rename one", param=param)
         found[name] = content
     return found

@@ -1,12 +1,12 @@
-"""The agent at work: one asyncio task for each request, cancelled when its client disconnects.
+"""Solve requests: one asyncio task per request, cancelled when the client disconnects.
 
     task = agent.start(request)
     async for events in task.events():
         ...
     task.cancel()
 
-The solve loop runs in the task and never in the response: a response that ends early then can't leave it half alive,
-and it is cancelled once, with its upstream request and its program.
+The solve loop runs in the task, not in the response. A response that ends early cancels it once, together with its
+upstream request and its program.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from time import perf_counter
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from storm_calm.agents.reasoners.async_interface import AsyncReasoner
 from storm_calm.env import (
@@ -44,80 +44,72 @@ from storm_calm.serving.api.metrics import Metrics
 log = logging.getLogger("storm")
 
 KEEP_ALIVE = 10.0
-"""Seconds of silence after which `AgentTask.events` gives an empty batch, so that a connection shows that it lives."""
-
+"""Seconds without events after which `AgentTask.events` yields an empty batch, for keep-alive messages."""
 
 Failure = Literal["reasoner", "sandbox", "time", "context"]
-"""What can fail around the model: it can't be reached, no program can run, the time is over, the question is too
-long for it."""
+"""Failures outside of the model: unreachable reasoner, no sandbox, timeout, prompt longer than the context."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextEvent:
-    """Text that the model wrote."""
+class TextEvent(NamedTuple):
+    """Model text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionEvent:
+class ExecutionEvent(NamedTuple):
     """A program that ran."""
 
     execution: Execution
     output: str
-    """What the model sees of it."""
+    """The output block that the model sees."""
 
 
 AgentEvent = TextEvent | ExecutionEvent
-"""Something that happened in a task."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenUsage:
-    """Tokens, all segments together; where the reasoner counts none, an estimate of one for every 4 characters."""
+    """Tokens of all segments. If the reasoner does not count them, one per 4 characters."""
 
     prompt: int
-    """Tokens that the model read; what it reads again for a later segment counts again."""
+    """Tokens that the model read. Each segment counts the whole prefix again."""
     completion: int
-    """Tokens that it wrote."""
+    """Tokens that the model wrote."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentOutcome:
-    """How a task ended."""
+    """The result of a task."""
 
     episode: Episode
-    """What happened, as far as it went."""
     usage: TokenUsage
-    """What it took."""
     context: int | None = None
-    """Tokens that the model holds."""
+    """Context of the model in tokens; None if unknown."""
     failure: Failure | None = None
-    """What went wrong around the model, if anything did; the log says why."""
+    """A failure outside of the model; its cause is in the log."""
 
 
 class Agent:
-    """STORM with its parts, ready to work on many requests at once."""
+    """The STORM agent, which solves many requests concurrently."""
 
     def __init__(
         self, reasoner: AsyncReasoner, sandbox: Sandbox, config: ServeConfig, metrics: Metrics, threads: Executor
     ) -> None:
-        """threads: where programs are waited for, more of them than run at once."""
+        """threads: threads that wait for programs; more than the programs that run at once."""
         self.reasoner, self.sandbox, self.config, self.metrics = reasoner, sandbox, config, metrics
         self.threads = threads
-        # One thread: more would take turns with the event loop for Python's lock more often, and be no faster.
+        # One thread: more would compete with the event loop for the GIL without being faster.
         self.prompt_thread = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self.running: set[AgentTask] = set()
 
     def start(self, request: AgentRequest) -> AgentTask:
-        """Start to work on a request, on the running event loop."""
         agent_task = AgentTask(self, request)
         self.running.add(agent_task)
         agent_task.task.add_done_callback(lambda _: self.running.discard(agent_task))
         return agent_task
 
     async def stop(self) -> None:
-        """Cancel all tasks, and wait for them to end."""
+        """Cancel all tasks and wait until they have ended."""
         tasks = list(self.running)
         for task in tasks:
             task.cancel()
@@ -126,34 +118,33 @@ class Agent:
 
 
 class AgentTask:
-    """One answer under way."""
+    """The task that solves one request."""
 
     def __init__(self, agent: Agent, request: AgentRequest) -> None:
-        self._ended: AgentOutcome | None = None
+        self._final: AgentOutcome | None = None
         self._agent, self._request = agent, request
         self._began = perf_counter()
         self._first = True
-        self._events: deque[AgentEvent] = deque()
+        self._events: list[AgentEvent] = []
         self._wake = asyncio.Event()
         self._prompt = self._completion = self._streamed_tokens = 0
         self._cancellation = Cancellation()
         self._problem = Problem(id="chat", question=request.question, answers=())
         self._env = self._environment()
         self.sampling = self._sampling()
-        """How tokens are drawn, but for the seed."""
-        self._acting = False
+        """The sampling parameters, without the seed."""
         self.task = asyncio.create_task(self._work())
-        # Also where it is cancelled before it begins.
+        # Also called if the task is cancelled before it starts.
         self.task.add_done_callback(lambda _: self._wake.set())
 
     async def events(self) -> AsyncIterator[list[AgentEvent]]:
-        """Yield events up to the task's end; those that are waiting come together, text in one piece.
+        """Yield batches of queued events until the task ends, with consecutive text joined.
 
-        An empty list means that nothing happened for `KEEP_ALIVE` seconds.
+        An empty batch means no event for `KEEP_ALIVE` seconds.
         """
         while self._events or not self.task.done():
             if self._events:
-                yield self._taken()
+                yield self._batch()
                 continue
             self._wake.clear()
             try:
@@ -163,7 +154,7 @@ class AgentTask:
                 yield []
 
     async def started(self, seconds: float) -> bool:
-        """Wait for the first event, the end, or so many seconds; return whether it has ended."""
+        """Wait at most `seconds` for the first event or the end. Return whether the task has ended."""
         if not self._events and not self.task.done():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -171,36 +162,29 @@ class AgentTask:
         return self.task.done()
 
     def outcome(self) -> AgentOutcome:
-        """Return how it ended, or, before its end, as if the model had stopped here.
+        """Return the result; before the end, the result as if the model stopped now.
 
-        Raises ApiError if it was cancelled, and what it raised, if that was an error of ours.
+        Raises ApiError if the task was cancelled, and re-raises its unexpected errors.
         """
         if self.task.done():
             if self.task.cancelled():
-                raise ApiError(503, "the answer was stopped, as the server is going down", retry_after=5)
+                raise ApiError(503, "the answer was stopped because the server is shutting down", retry_after=5)
             self.task.result()
-        return self._ended or self._outcome(None)
+        return self._final or self._outcome(None)
 
     def cancel(self) -> None:
-        """Stop the model and the program that runs. Does nothing after the end."""
+        """Cancel the task and its program. After the end this has no effect."""
         self.task.cancel()
         self._cancellation.cancel()
 
-    def _taken(self) -> list[AgentEvent]:
-        taken: list[AgentEvent] = []
-        words: list[str] = []
-        while self._events:
-            event = self._events.popleft()
-            if isinstance(event, TextEvent):
-                words.append(event.text)
-                continue
-            if words:
-                taken.append(TextEvent("".join(words)))
-                words = []
-            taken.append(event)
-        if words:
-            taken.append(TextEvent("".join(words)))
-        return taken
+    def _batch(self) -> list[AgentEvent]:
+        batch: list[AgentEvent] = []
+        for _, group in groupby(self._events, type):
+            events = list(group)
+            texts = [event.text for event in events if isinstance(event, TextEvent)]
+            batch += [TextEvent("".join(texts))] if texts else events
+        self._events.clear()
+        return batch
 
     def _sampling(self) -> Sampling:
         sampling, request = self._agent.reasoner.sampling, self._request
@@ -222,7 +206,7 @@ class AgentTask:
 
     async def _work(self) -> None:
         agent = self._agent
-        agent.metrics.began()
+        agent.metrics.running.inc()
         failure: Failure | None = None
         reason = ""
         try:
@@ -236,19 +220,19 @@ class AgentTask:
             failure, reason = "time", f"not finished after {agent.config.request_seconds:g} seconds"
         except ReasonerError as error:
             failure, reason = "reasoner", str(error)
-        except RunCancelledError as error:  # The cancellation of a program overtook that of the task.
+        except RunCancelledError as error:  # The program was cancelled before the task was.
             raise asyncio.CancelledError from error
         finally:
             self._cancellation.cancel()
-            self._set_acting(False)
-            agent.metrics.ended(perf_counter() - self._began)
+            agent.metrics.running.dec()
+            agent.metrics.answer.observe(perf_counter() - self._began)
         if reason:
             log.warning("an answer failed: %s", reason)
-        self._ended = self._outcome(failure)
+        self._final = self._outcome(failure)
 
     async def _solve(self) -> Episode:
         agent, request, env = self._agent, self._request, self._env
-        # Rendering and encoding a long prompt takes too long for an event loop.
+        # Rendering and encoding a long prompt would block the event loop.
         reset = partial(env.reset, self._problem, before=request.before)
         await asyncio.get_running_loop().run_in_executor(agent.prompt_thread, reset)
         budget = self._budget()
@@ -264,27 +248,22 @@ class AgentTask:
         return written.generation
 
     async def _act(self) -> None:
-        self._set_acting(True)
-        result = await asyncio.get_running_loop().run_in_executor(self._agent.threads, self._env.act)
-        self._set_acting(False)
+        with self._agent.metrics.acting.track_inprogress():
+            result = await asyncio.get_running_loop().run_in_executor(self._agent.threads, self._env.act)
         if result.execution is not None:
-            self._agent.metrics.ran(result.execution)
+            self._agent.metrics.executions.labels(result.execution.status).inc()
+            self._agent.metrics.solver_seconds.inc(result.execution.wall_seconds)
             self._events.append(ExecutionEvent(result.execution, result.observation))
             self._wake.set()
 
-    def _set_acting(self, acting: bool) -> None:
-        if acting != self._acting:
-            self._acting = acting
-            self._agent.metrics.acting(acting)
-
     def _outcome(self, failure: Failure | None) -> AgentOutcome:
         usage = TokenUsage(prompt=self._prompt, completion=max(self._completion, self._streamed_tokens))
-        # It may have been stopped while its prompt was being made.
+        # The task may have been cancelled before its prompt was ready.
         episode = self._env.episode if self._env.begun else Episode(problem=self._problem, transcript=Transcript())
         return AgentOutcome(episode=episode, usage=usage, context=self._agent.reasoner.context, failure=failure)
 
     def _budget(self) -> int | None:
-        """Tokens that the answer may have; None for as many as the model holds."""
+        """Return the token limit of the answer; None for the rest of the context."""
         share = EFFORTS[self._request.effort][0]
         most = self._agent.config.max_tokens or self._agent.reasoner.context
         limits = [self._request.max_tokens, self._agent.config.max_tokens]
@@ -295,8 +274,8 @@ class AgentTask:
     def _on_text(self, text: str, tokens: int) -> None:
         if self._first:
             self._first = False
-            self._agent.metrics.first_token(perf_counter() - self._began)
-        self._agent.metrics.tokens(tokens)
+            self._agent.metrics.first_token.observe(perf_counter() - self._began)
+        self._agent.metrics.tokens.inc(tokens)
         self._streamed_tokens += tokens
         self._events.append(TextEvent(text))
         self._wake.set()

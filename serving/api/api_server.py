@@ -1,10 +1,8 @@
-"""The API under uvicorn: how it starts, and how it drains and stops.
+"""Run the API under uvicorn, with draining at shutdown.
 
-On SIGTERM or Ctrl-C the server answers new requests with 503 and finishes those under way; after `drain_seconds`, or a
-second signal, it stops them. Its port stays open meanwhile, so that a proxy hears 503 instead of nothing.
+After SIGTERM or Ctrl-C the server rejects new requests with 503 and finishes those in progress. After `drain_seconds`,
+or a second signal, it cancels them. The port stays open until then, so that a proxy gets a 503.
 """
-
-from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -26,18 +24,18 @@ from storm_calm.serving.uvicorn_server import open_port, server_config
 
 
 class DrainingServer(uvicorn.Server):
-    """uvicorn's server, which finishes the answers under way before it stops."""
+    """A uvicorn server that finishes the answers in progress before it stops."""
 
     def __init__(self, config: uvicorn.Config, drain: Drain, agent: Agent, *, seconds: float) -> None:
-        """agent: what works on the answers. seconds: that those under way get to finish."""
+        """seconds: time for the answers in progress to finish."""
         super().__init__(config)
         self._drain, self._agent, self._seconds = drain, agent, seconds
         self._draining: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
+        self._stop_now = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """uvicorn closes its port at the first signal; this goes down in its own way."""
+        """Handle signals without closing the port, which uvicorn would do at the first one."""
         loop = asyncio.get_running_loop()
         kinds = (signal.SIGINT, signal.SIGTERM)
         for kind in kinds:
@@ -49,34 +47,34 @@ class DrainingServer(uvicorn.Server):
                 loop.remove_signal_handler(kind)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal drains; the second stops at once."""
+        """Drain at the first signal, stop immediately at the second."""
         if self._draining is None:
             self._drain.draining = True
             self._draining = asyncio.ensure_future(self._drain_and_stop())
         else:
-            self._hurry.set()
+            self._stop_now.set()
 
     async def _drain_and_stop(self) -> None:
         await self._drained(self._seconds)
         if self._drain.open:
-            # Their clients hear that the server is going down.
+            # The clients receive the error that the server is shutting down.
             await self._agent.stop()
             await self._drained(1.0)
         self.should_exit = True
 
     async def _drained(self, seconds: float) -> None:
-        """Wait until nothing is under way, for so many seconds, or until somebody is in a hurry."""
+        """Wait until no request is in progress, for at most `seconds`, or until the second signal."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._drain.open and not self._hurry.is_set():
+                while self._drain.open and not self._stop_now.is_set():
                     await asyncio.sleep(0.05)
-        self._hurry.clear()
+        self._stop_now.clear()
 
 
 async def serve(config: ServeConfig, keys: Keys, *, on_listening: Callable[[str], None]) -> None:
-    """Serve until a signal. on_listening: gets the address when the first request can come.
+    """Serve until a signal. on_listening: called with the address when the server accepts requests.
 
-    Raises ReasonerError, SandboxUnavailableError and ValueError if a part can't be opened, or the port is taken.
+    Raises ReasonerError, SandboxUnavailableError, and ValueError for wrong settings or a port in use.
     """
     with open_port(config.host, config.port) as listener:
         metrics = Metrics()
@@ -84,7 +82,7 @@ async def serve(config: ServeConfig, keys: Keys, *, on_listening: Callable[[str]
             app = create_app(config, keys=keys, metrics=metrics)
             app.state.agent = agent
             settings = server_config(app, http=LimitedProtocol, timeout_keep_alive=60, backlog=4096)
-            # What was loaded stays; to look through it for garbage would stop all streams for 0.1 seconds now and then.
+            # Exclude all that is loaded from garbage collection, which would pause all streams for 0.1 seconds.
             gc.collect()
             gc.freeze()
             host, number = listener.getsockname()[:2]

@@ -1,11 +1,9 @@
-"""The API as an ASGI app: routes, keys, limits and errors around the agent.
+"""The API as an ASGI app: routes, authentication, limits and errors around the agent.
 
 async with open_agent(config, metrics) as agent:
     app = create_app(config, keys=Keys({}), metrics=metrics)
     app.state.agent = agent
 """
-
-from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -20,6 +18,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
+from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
@@ -41,20 +40,20 @@ from storm_calm.serving.api.responses_request import ResponsesRequest
 from storm_calm.serving.api.sse import DisconnectedError, EventStream, until_disconnect
 
 KEY = [Depends(HTTPBearer(auto_error=False))]
-"""Says in the OpenAPI document that there are keys; `ApiMiddleware` is what looks at them."""
+"""Documents the API keys in OpenAPI; `ApiMiddleware` checks them."""
 FIRST_TEXT_SECONDS = 4.0
-"""Seconds that a stream waits for the model's first text before it starts without; replicas are tried for less."""
+"""Seconds that a stream waits for the first text before it sends its headers. Failover between replicas is quicker."""
 PROGRAM_THREADS = 256
-"""Threads that wait for programs; more answers than that wait for a thread."""
+"""Threads that wait for programs; further answers queue for a thread."""
 
 
 @contextlib.asynccontextmanager
 async def open_agent(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Agent]:
-    """Open the agent with its reasoner and its sandbox, and stop its tasks at the end.
+    """Open the agent with its reasoner and sandbox; stop its tasks at the end.
 
-    Raises ReasonerError, SandboxUnavailableError and ValueError if a part can't be opened.
+    Raises ReasonerError, SandboxUnavailableError, and ValueError for wrong settings.
     """
-    # In threads: both wait for processes, and an event loop must not; that of `langgraph dev` raises an error.
+    # In a thread: it waits for processes, and blocking the event loop is an error under `langgraph dev`.
     sandbox = await asyncio.to_thread(config.open_sandbox, workers=config.workers)
     threads = ThreadPoolExecutor(PROGRAM_THREADS, thread_name_prefix="program")
     try:
@@ -70,14 +69,14 @@ async def open_agent(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Age
 
 
 def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
-    """The app; before the first request, `app.state.agent` must be set to what `opened` gives."""
+    """Return the app. Set `app.state.agent`, from `open_agent`, before the first request."""
     rate_limit = RateLimit(
         running=config.max_running, key_running=config.key_running, key_per_minute=config.key_per_minute
     )
-    # Its pages at /docs and /redoc come from here, scripts and all.
+    # FastAPIOffline serves the scripts of /docs and /redoc from this server.
     app = FastAPIOffline(
         title="STORM",
-        summary="Optimization problems in words, solved by an agent that reasons, runs solver code and answers.",
+        summary="Solve optimization problems stated in words with an agent that reasons and runs solver code.",
         version=version("storm-calm"),
     )
     app.router.route_class = BodyRoute
@@ -86,12 +85,8 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
 
     def check_model(model: str) -> None:
         if model != config.name:
-            raise ApiError(
-                404,
-                f"there is no model {model[:100]!r}; there is {config.name!r}",
-                param="model",
-                code="model_not_found",
-            )
+            message = f"unknown model {model[:100]!r}; give {config.name!r}"
+            raise ApiError(404, message, param="model", code="model_not_found")
 
     async def answer(
         http: Request,
@@ -99,7 +94,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
         stream: bool | None,
         render: Callable[[AgentTask], ChatCompletion | ModelResponse],
     ) -> Response:
-        """Answer a request, whole or as a stream, in the shape of one of the two APIs."""
+        """Answer a request, whole or as an event stream, in the format of one API."""
         agent: Agent = http.app.state.agent
         with contextlib.ExitStack() as stack:
             stack.enter_context(rate_limit.admit(caller_of(http.scope)))
@@ -108,14 +103,14 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
             rendering = render(task)
             if not stream:
                 return json_response(await until_disconnect(http, rendering.whole()))
-            # What fails before the first text is an error with a status of its own.
+            # A failure before the first text gets its own HTTP status.
             if await until_disconnect(http, task.started(FIRST_TEXT_SECONDS)):
                 raise_for_failure(task.outcome())
             return EventStream(rendering.stream(), on_disconnect=stack.pop_all().close)
 
     @app.post("/v1/chat/completions", tags=["openai"], dependencies=KEY)
     async def chat_completions(http: Request, body: ChatRequest) -> Response:
-        """Answer a chat, with solvers; whole, or with `stream` as it is written."""
+        """Answer a chat with the help of solvers; with `stream`, as an event stream."""
         check_model(body.model)
         request = body.agent_request()
         return await answer(
@@ -124,7 +119,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
 
     @app.post("/v1/responses", tags=["openai"], dependencies=KEY)
     async def responses(http: Request, body: ResponsesRequest) -> Response:
-        """Answer as OpenAI's Responses API does: thoughts, programs and the answer as items."""
+        """Answer in the format of OpenAI's Responses API: thoughts, programs and the answer are items."""
         check_model(body.model)
         request = body.agent_request()
         return await answer(http, request, body.stream, lambda task: ModelResponse(body, request, task))
@@ -133,7 +128,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
 
     @app.get("/v1/models", tags=["openai"], dependencies=KEY)
     async def models() -> Response:
-        """List the one model."""
+        """List the only model."""
         return json_response({"object": "list", "data": [entry]})
 
     @app.get("/v1/models/{model}", tags=["openai"], dependencies=KEY)
@@ -144,13 +139,13 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
 
     @app.get("/health", tags=["operation"])
     async def health() -> Response:
-        """Report whether the server takes requests."""
+        """Report whether the server accepts requests."""
         return json_response({"status": "draining" if drain.draining else "ok"}, status=503 if drain.draining else 200)
 
     @app.get("/metrics", tags=["operation"])
     async def prometheus() -> Response:
-        """Report figures for Prometheus."""
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+        """Report metrics for Prometheus."""
+        return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
 
     @app.exception_handler(ApiError)
     async def answer_error(request: Request, error: ApiError) -> Response:
@@ -177,7 +172,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
         hosts=config.hosts,
     )
     if config.origins:
-        # Added last, so outermost: a browser asks without a key whether it may ask with one.
+        # Added last, so outermost: CORS preflight requests have no key.
         app.add_middleware(
             CORSMiddleware, allow_origins=list(config.origins), allow_methods=["GET", "POST"], allow_headers=["*"]
         )
@@ -185,16 +180,15 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
 
 
 def json_response(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return data as JSON."""
     return Response(orjson.dumps(data), status_code=status, headers=headers, media_type="application/json")
 
 
 def invalid(error: RequestValidationError) -> ApiError:
-    """Return the error for the first fault of a body, without repeating at length what was sent."""
+    """Return the error for the first invalid field of a body, without repeating long values."""
     first = error.errors()[0]
-    # Of a field that may be of several types, pydantic names the type as well.
-    place = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "str")]
-    where = [part for part in place if "[" not in part]
+    # For a field with several types, pydantic adds the type to the location.
+    parts = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "str")]
+    place = ".".join(part for part in parts if "[" not in part)
     if first["type"] == "json_invalid":
-        return ApiError(400, f"the body is no JSON: {first.get('ctx', {}).get('error', '')}"[:200])
-    return ApiError(400, f"{'.'.join(where) or 'the body'}: {first['msg']}"[:300], param=".".join(where) or None)
+        return ApiError(400, f"the body is not JSON: {first.get('ctx', {}).get('error', '')}"[:200])
+    return ApiError(400, f"{place or 'the body'}: {first['msg']}"[:300], param=place or None)

@@ -1,11 +1,9 @@
-"""Chat completions: an answer in the shape of OpenAI's chat API, whole or as a stream of chunks.
+"""Chat completions: an answer in the format of OpenAI's chat API, whole or as a stream of chunks.
 
 Thoughts, programs and their output are the message's `reasoning` (vLLM, OpenRouter) and `reasoning_content` (DeepSeek);
-the answer is its `content`. What the chat API has no place for is in `storm`: every program with its solver reports,
-the answer as data, and whether a report stands behind it.
+the answer is its `content`. The extra field `storm` has every program with its solver reports, the answer as data, and
+whether a report backs it.
 """
-
-from __future__ import annotations
 
 import secrets
 import time
@@ -25,10 +23,10 @@ from storm_calm.serving.api.sse import ALIVE, DONE
 
 
 class ChatCompletion(Rendering):
-    """One chat completion under way."""
+    """One chat completion in progress."""
 
     def __init__(self, body: ChatRequest, request: AgentRequest, task: AgentTask, *, field: str) -> None:
-        """field: where reasoning goes, as in `ServeConfig.reasoning_field`."""
+        """field: the field for reasoning, as in `ServeConfig.reasoning_field`."""
         super().__init__(request, task)
         self._fields = ("reasoning", "reasoning_content") if field == "both" else (field,)
         self._usage_wanted = body.usage_wanted
@@ -41,24 +39,15 @@ class ChatCompletion(Rendering):
         conclusion = self.conclusion()
         message: dict[str, Any] = {"role": "assistant", "content": self._split.content + conclusion.rest}
         message |= dict.fromkeys(self._fields, self._split.reasoning)
-        choice = {
-            "index": 0,
-            "message": {**message, "refusal": None, "annotations": []},
-            "logprobs": None,
-            "finish_reason": conclusion.finish,
-        }
-        return {
-            **self._base,
-            "object": "chat.completion",
-            "choices": [choice],
-            "usage": self._usage(),
-            "storm": conclusion.facts,
-        }
+        message |= {"refusal": None, "annotations": []}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": conclusion.finish}
+        rest = {"choices": [choice], "usage": self._usage(), "storm": conclusion.facts}
+        return {**self._base, "object": "chat.completion", **rest}
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield the chunks as events; an error that comes now is one of them."""
+        """Yield the chunks as events. An error becomes an event, too."""
         yield self._chunk({"role": "assistant", "content": ""})
-        # All that doesn't change, encoded once.
+        # The constant parts of a chunk, encoded once.
         head, tail = self._chunk({}).split(b'"delta":{}')
         head += b'"delta":'
         try:

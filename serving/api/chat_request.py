@@ -1,6 +1,4 @@
-"""The body of `POST /v1/chat/completions`: what is honoured, and what is refused with a reason."""
-
-from __future__ import annotations
+"""The body of `POST /v1/chat/completions`: supported fields, and those that are rejected with a reason."""
 
 from typing import Annotated, Any
 
@@ -11,34 +9,34 @@ from storm_calm.serving.api.request_body import InputMessage, RequestBody, Reque
 
 
 class StreamOptions(RequestModel):
-    """How to stream."""
+    """Options of a stream."""
 
     include_usage: bool | None = None
-    """Whether the last chunk tells how many tokens there were."""
+    """Whether the last chunk has token counts."""
 
 
 class ChatRequest(RequestBody):
     """A chat."""
 
     messages: Annotated[list[InputMessage], Field(min_length=1, max_length=1000)]
-    """The conversation; the last message is the user's."""
+    """The conversation; the last message must have role user."""
     stream_options: StreamOptions | None = None
-    """How to stream."""
+    """Options of a stream."""
     max_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Tokens of the answer, thoughts, programs and their output included."""
+    """Most tokens of the answer, including thoughts, programs and their output."""
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     """The newer name of max_tokens."""
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
-    """Strings at which the answer ends."""
+    """Strings that end the answer."""
     reasoning_effort: Effort | None = None
-    """How many tokens and programs to use."""
+    """How many tokens and programs the agent may use."""
 
     n: int | None = None
     """Only 1."""
     logprobs: bool | None = None
     """Only false."""
     tools: list[Any] | None = None
-    """Never called: the agent has a tool of its own, and runs it itself."""
+    """Never called: the agent only uses its own tool."""
     functions: list[Any] | None = None
     """The older name of tools."""
     function_call: str | dict[str, Any] | None = None
@@ -48,9 +46,9 @@ class ChatRequest(RequestBody):
     modalities: list[str] | None = None
     """Only ["text"]."""
     audio: dict[str, Any] | None = None
-    """None."""
+    """Only null."""
     logit_bias: dict[str, Any] | None = None
-    """None, or empty."""
+    """Only null or empty."""
     presence_penalty: float | None = None
     """Only 0."""
     frequency_penalty: float | None = None
@@ -58,25 +56,21 @@ class ChatRequest(RequestBody):
 
     @property
     def usage_wanted(self) -> bool:
-        """Whether a stream is to end with token counts."""
+        """Whether a stream ends with token counts."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
     def agent_request(self) -> AgentRequest:
-        """Return the request for the agent. Raises ApiError for what can't be done."""
-        drawn = "tokens are drawn as the model has them"
-        self.refuse(
-            n=(self.n not in (None, 1), "one answer a request"),
-            logprobs=(bool(self.logprobs), "log-probabilities are not given"),
-            function_call=(is_forced(self.function_call), "the agent calls its own tool alone; give auto, or none"),
-            response_format=(
-                not is_text(self.response_format),
-                "answers are text; the facts are in the answer's storm field as JSON",
-            ),
-            modalities=(any(word != "text" for word in self.modalities or ()), "answers are text"),
-            audio=(self.audio is not None, "answers are text"),
-            logit_bias=(bool(self.logit_bias), drawn),
-            presence_penalty=(bool(self.presence_penalty), drawn),
-            frequency_penalty=(bool(self.frequency_penalty), drawn),
+        """Return the request for the agent. Raises ApiError for unsupported values."""
+        self.reject(
+            n=self.n not in (None, 1),
+            logprobs=bool(self.logprobs),
+            function_call=is_forced(self.function_call),
+            response_format=not is_text(self.response_format),
+            modalities=any(word != "text" for word in self.modalities or ()),
+            audio=self.audio is not None,
+            logit_bias=bool(self.logit_bias),
+            presence_penalty=bool(self.presence_penalty),
+            frequency_penalty=bool(self.frequency_penalty),
         )
         return self.build(
             ((f"messages.{number}", message) for number, message in enumerate(self.messages)),

@@ -1,11 +1,9 @@
-"""Thoughts divided into prose and programs, as they come, for APIs that show a program as an item of its own.
+"""Split thoughts into prose and programs while they are generated, for APIs with separate items for programs.
 
 split = CodeBlockSplit()
-blocks.feed("I compute it.\\n```python\\nprint(6 * 7)\\n```\\n")
+split.feed("I compute it.\\n```python\\nprint(6 * 7)\\n```\\n")
 # [("prose", "I compute it.\\n"), ("code", "print(6 * 7)\\n")]
 """
-
-from __future__ import annotations
 
 import re
 from typing import Literal
@@ -13,25 +11,24 @@ from typing import Literal
 from storm_calm.env.code_fences import CODE_OPENING, FENCE
 
 Kind = Literal["prose", "code"]
-"""What a piece is."""
 
 _MAYBE = re.compile(r"`{1,3}\Z|```[a-z0-9]{0,7}[ \t]*\r?\Z", re.IGNORECASE)
 
 
 class CodeBlockSplit:
-    """The thoughts of one answer, divided into prose and programs. Fences are left out."""
+    """A streaming splitter for the thoughts of one answer. It drops fences."""
 
     def __init__(self) -> None:
         self._coding = False
         self._held = ""
 
     def feed(self, text: str) -> list[tuple[Kind, str]]:
-        """Return the pieces that are clear by now; what may be the beginning of a fence is held."""
+        """Return the pieces that are certain. Text that may begin a fence is held back."""
         pieces: list[tuple[Kind, str]] = []
         rest = self._held + text
         while True:
             if self._coding:
-                # Generation stops at the closing fence: what follows it, up to the output, is a line break.
+                # Generation stops at the closing fence; only a line break follows before the output.
                 before, fence, after = rest.partition(FENCE)
                 if not fence:
                     break
@@ -50,7 +47,7 @@ class CodeBlockSplit:
         return pieces
 
     def finish(self) -> list[tuple[Kind, str]]:
-        """Return what was held; a program that is open ends here."""
+        """Return the held text and end an open program."""
         pieces: list[tuple[Kind, str]] = []
         self._add(pieces, self._held)
         self._held, self._coding = "", False

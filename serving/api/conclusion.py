@@ -1,12 +1,10 @@
-"""The conclusion of an answer: the text that is still to send, why it ended, and the facts beside it."""
-
-from __future__ import annotations
+"""The conclusion of an answer: its remaining text, why it ended, and the facts beside it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from storm_calm.env import Episode, read_answer
+from storm_calm.env import read_answer
 from storm_calm.env.serialize import to_json
 from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Execution
@@ -17,26 +15,22 @@ from storm_calm.serving.api.notes import notes
 from storm_calm.serving.api.reasoning_split import THOUGHT, ReasoningSplit
 
 Finish = Literal["stop", "length"]
-"""Why an answer ended, as chats say it."""
+"""OpenAI's finish reasons."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conclusion:
-    """What is added to an answer at its end."""
+    """The end of an answer."""
 
     rest: str
-    """What the answer still lacks: all of it where the model never left its thoughts, and what to know about it."""
+    """Text to append: notes, and the whole answer if the model wrote nothing outside of its thoughts."""
     finish: Finish
-    """Why it ended."""
     facts: Mapping[str, Any]
     """The `storm` field of the answer."""
 
 
 def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest) -> Conclusion:
-    """Return the conclusion of an answer. Raises ApiError if the server, not the model, failed.
-
-    split: the text so far, already finished.
-    """
+    """Return the conclusion of an answer. split: its finished text. Raises ApiError as `raise_for_failure` does."""
     raise_for_failure(outcome)
     episode = outcome.episode
     remarks = notes(episode, request)
@@ -60,15 +54,14 @@ def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest
 def raise_for_failure(outcome: AgentOutcome) -> None:
     """Raise ApiError if the server, not the model, failed."""
     if outcome.failure == "reasoner":
-        raise ApiError(502, "the model behind this server failed; try again", code="upstream_error", retry_after=1)
+        raise ApiError(502, "the model behind this server failed; retry", code="upstream_error", retry_after=1)
     if outcome.failure == "context":
         raise too_long(f"has {outcome.episode.transcript.count()} tokens", outcome.context)
     if outcome.failure == "sandbox":
-        raise ApiError(503, "no program can run here at the moment; try again", code="sandbox_error", retry_after=5)
+        raise ApiError(503, "no program can run at the moment; retry", code="sandbox_error", retry_after=5)
 
 
 def execution_data(execution: Execution) -> dict[str, Any]:
-    """Return an execution as JSON data."""
     return {
         "code": execution.code,
         "status": execution.status,
@@ -80,23 +73,15 @@ def execution_data(execution: Execution) -> dict[str, Any]:
 
 
 def _instead(outcome: AgentOutcome) -> str:
-    """The answer's words where the model gave none outside its thoughts."""
+    """Return the answer for a model that wrote nothing outside of its thoughts."""
     episode = outcome.episode
     if outcome.failure == "time":
         return "No answer: the time for a request was over."
     if episode.stop == "length":
         return "No answer: the tokens for this request were used up before there was one."
     if episode.stop == "budget":
-        return f"No answer: {_programs(episode)} ran, which is all that this request may, and none settled it."
-    said = _last_words(episode)
-    return said or "No answer: the model ended without one. It may lack data; say all the numbers, and ask again."
-
-
-def _last_words(episode: Episode) -> str:
-    """What the model wrote after its last program."""
-    return episode.transcript.model_text.replace("<think>", "").replace(THOUGHT, "").strip()
-
-
-def _programs(episode: Episode) -> str:
-    count: int = len(episode.executions)
-    return "1 program" if count == 1 else f"{count} programs"
+        count = len(episode.executions)
+        programs = "1 program" if count == 1 else f"{count} programs"
+        return f"No answer: {programs} ran, which is all that this request may, and none settled it."
+    text = episode.transcript.model_text.replace("<think>", "").replace(THOUGHT, "").strip()
+    return text or "No answer: the model ended without one. It may lack data; say all the numbers, and ask again."

@@ -1,6 +1,4 @@
-"""The settings of `storm serve`; the docstrings here are the texts of its help."""
-
-from __future__ import annotations
+"""The settings of `storm serve`; the field docstrings are its help texts."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -18,64 +16,64 @@ class ModelOptions:
     group: ClassVar[str] = "Model"
 
     reasoner: Annotated[tuple[str, ...], Option(metavar="nano|FOLDER|URL|chat:URL", repeat=True)] = ("nano",)
-    """The model that solves: nano, a nano model's folder, a server's URL, or chat: and a URL; several URLs are
-    replicas of the same model, repeat the option for them."""
+    """The model that solves: nano, a nano model folder, the URL of a server, or chat: and a URL. Repeatable for
+    replicas of the same model."""
     model: Annotated[str | None, Option(metavar="NAME")] = None
-    """The model's name at that server, if it has several."""
+    """Name of the model at that server, if it has several."""
     tokenizer: Annotated[Path | None, Option(metavar="FILE")] = None
-    """The model's tokenizer.json: prompts and answers then go as token ids, if the server takes them."""
+    """tokenizer.json of the model, to exchange token ids with a server that supports them."""
     name: Annotated[str, Option(metavar="NAME")] = "storm"
-    """The model's name in this API."""
+    """Name of the model in this API."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig(ModelOptions, EpisodeOptions, Config):
-    """What the server is made of, and what a request may take."""
+    """The server, and the limits of a request."""
 
     group: ClassVar[str] = "Server"
 
     max_executions: Annotated[int, Option(metavar="N", least=1)] = 4
-    """Programs in an answer, at medium effort."""
+    """Most programs per answer at medium effort."""
     max_tokens: Annotated[int | None, Option(metavar="N", least=1)] = None
-    """Tokens of an answer, thoughts and output included; by default the model's context."""
+    """Most tokens per answer, including thoughts and program output. Default: the context of the model."""
     workers: Annotated[int | None, Option(metavar="N", least=1)] = None
-    """Programs that run at once; by default one a processor."""
+    """Programs that run at once. Default: one per processor."""
     host: Annotated[str, Option(metavar="ADDRESS")] = "127.0.0.1"
-    """The address to listen at."""
+    """Address to listen at."""
     port: Annotated[int, Option(metavar="N", least=0, most=65535)] = 8000
-    """The port to listen at; 0 for any that is free."""
+    """Port to listen at; 0 for a free one."""
     keys: Annotated[Path | None, Option(metavar="FILE")] = None
-    """File of keys that are let in, made by `storm key`. Also read: STORM_API_KEYS. Without either, all are."""
+    """File of API keys, from `storm key`. STORM_API_KEYS is read, too. Without keys, any client is accepted."""
     allowed_hosts: Annotated[tuple[str, ...], Option(metavar="NAME", name="--allowed-host", repeat=True)] = ()
-    """A name by which the server may be called, * for any; repeatable. By default this machine's own names if it
-    listens at a loopback address, else any."""
+    """Accepted Host header, or * for any. Repeatable. Default: names of this machine if it listens at a loopback
+    address, else any."""
     origins: Annotated[tuple[str, ...], Option(metavar="URL", name="--origin", repeat=True)] = ()
-    """A web page's origin that may use the API from a browser; repeatable. By default none."""
+    """Origin of a web page that may use the API from a browser (CORS). Repeatable. Default: none."""
     request_seconds: Annotated[float, Option(metavar="S", above=0)] = 600.0
-    """Seconds for an answer."""
+    """Timeout of an answer in seconds."""
     max_body_mb: Annotated[float, Option(metavar="MB", above=0)] = 4.0
-    """MB that a request may have."""
+    """Largest request body in MB."""
     max_running: Annotated[int, Option(metavar="N", least=1)] = 256
-    """Answers under way at once; more are rejected with 429."""
+    """Most answers in progress; further requests are rejected with 429."""
     key_running: Annotated[int, Option(metavar="N", least=1)] = 64
-    """Answers under way at once for one key."""
+    """Most answers in progress per key."""
     key_per_minute: Annotated[int, Option(metavar="N", least=1)] = 600
-    """Requests a minute for one key."""
+    """Most requests per minute and key."""
     drain_seconds: Annotated[float, Option(metavar="S", least=0)] = 30.0
-    """Seconds to finish answers after SIGTERM or Ctrl-C."""
+    """Seconds to finish answers in progress after SIGTERM or Ctrl-C."""
     reasoning_field: Literal["both", "reasoning", "reasoning_content"] = "both"
-    """Where thoughts, code and output go in a chat answer."""
+    """Field of a chat message for thoughts, code and output."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The names by which the server may be called, or "*"."""
+        """The accepted Host headers, or "*"."""
         if self.allowed_hosts:
             return tuple(name.lower() for name in self.allowed_hosts)
         return ("localhost", "127.0.0.1", "::1", self.host) if _is_loopback(self.host) else ("*",)
 
     def __post_init__(self) -> None:
         if not self.reasoner:
-            raise OptionError("reasoner", "is empty; give nano, a folder, or a server's URL")
+            raise OptionError("reasoner", "is empty; give nano, a folder, or the URL of a server")
         check_options(self)
 
 

@@ -1,21 +1,18 @@
-"""HTTP as uvicorn reads it, with limits that it lacks: how long a request's head may take, and how large it may be.
+"""A uvicorn HTTP protocol with a timeout and a size limit for the head of a request.
 
 uvicorn.Config(app, http=LimitedProtocol)
 
-Limits on bodies are in `serving.api.middleware`, which sees their pieces.
+`serving.api.middleware` limits bodies.
 """
 
-from __future__ import annotations
-
 import asyncio
-from collections.abc import Sequence
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 10.0
-"""Seconds from the connection, or a request's first byte, until its headers must be there."""
+"""Seconds from the connection, or from the first byte of a request, to the end of its headers."""
 HEAD_BYTES = 32 << 10
-"""Bytes that a request's line and headers may have."""
+"""Most bytes of the request line and headers."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -37,7 +34,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._timer is not None and not self.transport.is_closing():
             self._taken += len(data)
             if self._taken > HEAD_BYTES:
-                self._refuse(b"431 Request Header Fields Too Large")
+                self._reject(b"431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -50,20 +47,15 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _expect_head(self) -> None:
         self._taken = 0
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._refuse, b"408 Request Timeout")
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._reject, b"408 Request Timeout")
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _refuse(self, status: bytes) -> None:
+    def _reject(self, status: bytes) -> None:
         self._stop_timer()
         if not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
             self.transport.close()
-
-
-def head_bytes(headers: Sequence[tuple[bytes, bytes]], path: bytes) -> int:
-    """Bytes of a request's line and headers, about."""
-    return len(path) + sum(len(name) + len(value) + 4 for name, value in headers)

@@ -1,10 +1,8 @@
-"""Bodies of requests: JSON, read quickly and strictly.
+"""Parse request bodies as JSON with orjson, quickly and strictly.
 
-Strictly, because what is no text (half of a surrogate pair), nested without end, or a number of a million digits costs
-an answer of 400 here, and a 500 or seconds later on.
+Half a surrogate pair, unlimited nesting or a number of a million digits is a 400 here. A lenient parser would cause a
+500, or seconds of work, later.
 """
-
-from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -16,13 +14,13 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 FIELDS = 200
-"""Fields that a body may have; the API has some forty."""
+"""Most fields of a body; the API has about forty."""
 LONG_BODY_BYTES = 1 << 16
-"""Size above which bodies are parsed one after another."""
+"""Size from which bodies are parsed one at a time."""
 
 
 class BodyRequest(Request):
-    """A request whose body is read by orjson."""
+    """A request whose body is parsed by orjson."""
 
     def __init__(self, request: Request, turn: asyncio.Lock) -> None:
         super().__init__(request.scope, request.receive)
@@ -32,19 +30,19 @@ class BodyRequest(Request):
         """Return the body's data. Raises ValueError if it is not JSON."""
         body = await self.body()
         if len(body) > LONG_BODY_BYTES:
-            # Parsing and validating it takes some 10 ms: one in each turn of the event loop, however many came at once.
+            # Parsing and validating takes about 10 ms: at most one long body per iteration of the event loop.
             async with self._turn:
                 await asyncio.sleep(0)
                 data = orjson.loads(body)
         else:
             data = orjson.loads(body)
         if isinstance(data, dict) and len(data) > FIELDS:
-            raise HTTPException(400, f"the body has {len(data)} fields; at most {FIELDS} are read")
+            raise HTTPException(400, f"the body has {len(data)} fields; give at most {FIELDS}")
         return data
 
 
 class BodyRoute(APIRoute):
-    """A route with such requests."""
+    """A route with `BodyRequest` requests."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle, turn = super().get_route_handler(), asyncio.Lock()

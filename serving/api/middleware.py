@@ -1,14 +1,13 @@
-"""What every request passes before the app sees it: its host, keys, sizes, and whether the server still takes any.
+"""The ASGI middleware of the API: host check, authentication, size limits, draining and errors.
 
-Plain ASGI around everything else, so that its errors, too, come in OpenAI's shape, and so that unexpected ones say
-nothing of what is inside.
+It is the outermost layer, so that all errors have OpenAI's format and unexpected ones reveal no internals.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 import orjson
 from starlette.datastructures import Headers
@@ -17,25 +16,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from storm_calm.serving.api.api_errors import ApiError, as_api_error
 from storm_calm.serving.api.auth import Caller, Keys
-from storm_calm.serving.api.http_limits import HEAD_BYTES, head_bytes
+from storm_calm.serving.api.http_limits import HEAD_BYTES
 from storm_calm.serving.api.metrics import Metrics
 
 BODY_SECONDS = 30.0
-"""Seconds within which a body must be there."""
+"""Seconds until a body must be complete."""
 
 
 class ApiMiddleware:
-    """The middleware around the app: hosts, keys, sizes, draining and errors."""
+    """The middleware around the app."""
 
     def __init__(
         self, app: ASGIApp, *, keys: Keys, metrics: Metrics, drain: Drain, most_bytes: int, hosts: Collection[str]
     ) -> None:
-        """drain: whether to turn requests away. most_bytes: of a body. hosts: names by which it may be called, or *."""
+        """most_bytes: size limit of a body. hosts: accepted Host headers, or *."""
         self._app, self._keys, self._metrics, self._drain, self._most = app, keys, metrics, drain, most_bytes
         self._hosts = None if "*" in hosts else frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it with an error."""
+        """Forward a request, or answer it with an error."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         status = 0
@@ -56,19 +55,20 @@ class ApiMiddleware:
                 await _answer(known, sending)
         finally:
             route = scope.get("route")
-            self._metrics.answered(getattr(route, "path", "other"), status)
+            self._metrics.requests.labels(getattr(route, "path", "other"), str(status)).inc()
 
     def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        if head_bytes(scope["headers"], scope.get("raw_path") or b"") > HEAD_BYTES:
+        head = len(scope.get("raw_path") or b"") + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+        if head > HEAD_BYTES:
             raise ApiError(431, f"the headers are larger than {HEAD_BYTES} bytes")
-        # A page elsewhere could let its own name lead to this machine, and so reach a server that needs no key.
+        # DNS rebinding: a page could point its own name at this machine, to reach a server without keys.
         host = host_name(headers.get("host", ""))
         if self._hosts is not None and host not in self._hosts:
-            raise ApiError(400, f"host {host[:100]!r} is not served here; name it with --allowed-host")
+            raise ApiError(400, f"host {host[:100]!r} is not accepted; start the server with --allowed-host")
         api = scope["path"].startswith("/v1/")
         if api and self._drain.draining:
-            raise ApiError(503, "the server is going down; try another, or again", retry_after=5)
+            raise ApiError(503, "the server is shutting down; retry, or use another server", retry_after=5)
         if api:
             scope.setdefault("state", {})["caller"] = self._keys.caller(headers.get("authorization"))
         if scope["method"] != "POST":
@@ -86,17 +86,17 @@ class ApiMiddleware:
 
         async def limited() -> Message:
             nonlocal taken, whole
-            if whole:  # What comes now is that the client leaves, whenever that is.
+            if whole:  # The next message is the disconnect, which has no deadline.
                 return await receive()
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(408, f"the body was not there within {BODY_SECONDS:g} seconds") from None
+                raise HTTPException(408, f"the body was not complete within {BODY_SECONDS:g} seconds") from None
             taken += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if taken > self._most:
-                # Of the kind that FastAPI passes on while it reads a body.
+                # FastAPI lets an HTTPException through while it reads a body.
                 raise HTTPException(413, self._too_large().message)
             return message
 
@@ -107,7 +107,7 @@ class ApiMiddleware:
 
 
 def host_name(header: str) -> str:
-    """Return the host of a Host header, without the port, in small letters."""
+    """Return the host of a Host header in lower case, without the port."""
     name = header.strip().lower()
     if name.startswith("["):  # An IPv6 address.
         return name[1:].partition("]")[0]
@@ -115,27 +115,24 @@ def host_name(header: str) -> str:
 
 
 class Drain:
-    """The count of the requests that are being answered, and whether new ones are turned away."""
+    """The number of requests in progress, and whether new ones are rejected."""
 
     def __init__(self) -> None:
         self.draining = False
-        """Whether requests are turned away."""
         self.open = 0
-        """Requests that are being answered."""
 
-    def counted(self) -> Drain:
-        """For the time of a request: `with drain.counted():`."""
-        return self
-
-    def __enter__(self) -> None:
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a request while it is in progress."""
         self.open += 1
-
-    def __exit__(self, *error: Any) -> None:
-        self.open -= 1
+        try:
+            yield
+        finally:
+            self.open -= 1
 
 
 def caller_of(scope: Scope) -> Caller:
-    """Return the caller of a request that was let in."""
+    """Return the caller of an accepted request."""
     caller: Caller = scope["state"]["caller"]
     return caller
 

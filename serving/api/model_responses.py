@@ -1,9 +1,7 @@
-"""Responses: an answer in the shape of OpenAI's Responses API, whole or as a stream of events.
+"""Responses: an answer in the format of OpenAI's Responses API, whole or as an event stream.
 
 Thoughts are `reasoning` items, each program is a `code_interpreter_call` with its output, the answer is a message.
 """
-
-from __future__ import annotations
 
 import secrets
 import time
@@ -23,7 +21,7 @@ from storm_calm.serving.api.sse import ALIVE
 
 
 class ModelResponse(Rendering):
-    """One response under way."""
+    """One response in progress."""
 
     def __init__(self, body: ResponsesRequest, request: AgentRequest, task: AgentTask) -> None:
         super().__init__(request, task)
@@ -48,7 +46,7 @@ class ModelResponse(Rendering):
             "tools": body.tools or [],
             "top_p": task.sampling.top_p,
             "truncation": "disabled",
-            # What is always so here; clients' schemas want to hear it.
+            # Constant fields that the schemas of clients require.
             "completed_at": None,
             "frequency_penalty": 0,
             "presence_penalty": 0,
@@ -63,22 +61,21 @@ class ModelResponse(Rendering):
     async def whole(self) -> Data:
         """Return the response when the answer is finished. Raises ApiError if it failed."""
         async for pieces in self.pieces():
-            self._rendered(pieces)
+            self._events(pieces)
         conclusion = self.conclusion()
-        self._concluded(conclusion)
+        self._last_events(conclusion)
         return self._response(conclusion)
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield the events; an error that comes now is one of them."""
+        """Yield the events. An error becomes an event, too."""
         begun = {**self._base, "status": "in_progress", "error": None, "incomplete_details": None, "output": []}
         yield self._line({"type": "response.created", "response": {**begun, "usage": None}})
         yield self._line({"type": "response.in_progress", "response": {**begun, "usage": None}})
         try:
             async for pieces in self.pieces():
-                # Without an event nothing is sent: what may be the beginning of a fence is held.
-                if data := b"".join([self._line(event) for event in self._rendered(pieces)]) or (
-                    b"" if pieces else ALIVE
-                ):
+                # Pieces without an event: text that may begin a fence is held back.
+                data = b"".join([self._line(event) for event in self._events(pieces)]) if pieces else ALIVE
+                if data:
                     yield data
             conclusion = self.conclusion()
         except Exception as error:
@@ -86,29 +83,27 @@ class ModelResponse(Rendering):
             response = {**begun, "status": "failed", "error": failed, "output": self._items.done, "usage": None}
             yield self._line({"type": "response.failed", "response": response})
             return
-        yield b"".join([self._line(event) for event in self._concluded(conclusion)])
+        yield b"".join([self._line(event) for event in self._last_events(conclusion)])
         kind = "response.completed" if conclusion.finish == "stop" else "response.incomplete"
         yield self._line({"type": kind, "response": self._response(conclusion)})
 
-    def _rendered(self, pieces: list[Piece]) -> list[Data]:
-        """Return the events of pieces."""
+    def _events(self, pieces: list[Piece]) -> list[Data]:
         events: list[Data] = []
         for channel, text, execution in pieces:
             if execution is None and channel == "reasoning":
-                events += self._divided(self._code_split.feed(text))
+                events += self._thought_events(self._code_split.feed(text))
                 continue
-            events += self._divided(self._code_split.finish())
+            events += self._thought_events(self._code_split.finish())
             events += self._items.answer(text) if execution is None else self._items.ran(execution)
         return events
 
-    def _concluded(self, conclusion: Conclusion) -> list[Data]:
-        """Return the events of the end."""
-        events = list(self._divided(self._code_split.finish()))
+    def _last_events(self, conclusion: Conclusion) -> list[Data]:
+        events = list(self._thought_events(self._code_split.finish()))
         if conclusion.rest:
             events += self._items.answer(conclusion.rest)
         return [*events, *self._items.finish(complete=conclusion.finish == "stop")]
 
-    def _divided(self, pieces: list[tuple[Kind, str]]) -> Iterator[Data]:
+    def _thought_events(self, pieces: list[tuple[Kind, str]]) -> Iterator[Data]:
         for kind, text in pieces:
             yield from self._items.code(text) if kind == "code" else self._items.prose(text)
 

@@ -1,9 +1,7 @@
-"""What a user should know about an answer before relying on it, from evidence that the model can't talk away.
+"""Notes for the user on the reliability of an answer, from evidence that does not depend on model claims.
 
-notes(episode, request)   # ["No solver report stands behind this answer."]
+notes(episode, request)   # ["The last solve was infeasible, and the answer is a number all the same."]
 """
-
-from __future__ import annotations
 
 from math import isclose
 
@@ -13,11 +11,11 @@ from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.serving.api.agent_request import AgentRequest
 
 _ORDINARY = 10.0
-"""Whole numbers up to here, and powers of ten, stand in programs for many reasons."""
+"""Whole numbers up to this one, and powers of ten, are common in any program."""
 
 
 def notes(episode: Episode, request: AgentRequest) -> list[str]:
-    """Return sentences for the user, none if nothing is amiss. Numbers that came in files are not known."""
+    """Return sentences for the user. Numbers are not checked if the request has files."""
     answer = read_answer(episode.transcript) if episode.stop == "answer" else None
     if answer is None:
         return []
@@ -38,14 +36,14 @@ def notes(episode: Episode, request: AgentRequest) -> list[str]:
 
 
 def _invented(episode: Episode, request: AgentRequest) -> list[str]:
-    """Numbers of the last program that are nowhere in the conversation, as far as they are no ordinary ones."""
+    """Return at most five uncommon numbers of the last program that are not in the conversation."""
     evidence = gather(episode)
     ran = [turn.code for turn in evidence.turns if turn.execution is not None and turn.code is not None]
     if not ran:
         return []
     given_by_message = [{value for value, _ in numbers_in(message["content"])} for message in request.messages]
     given = {value for values in given_by_message for value in values}
-    # "With 50 more hours", "with 20 % less": what a change makes of a number of before.
+    # "With 50 more hours", "with 20 % less": earlier numbers with the change applied.
     changes, earlier = given_by_message[-1], {value for values in given_by_message[:-1] for value in values}
     changed = {old + sign * by for old in earlier for by in changes for sign in (1, -1)}
     changed |= {old * (1 + sign * by / 100) for old in earlier for by in changes for sign in (1, -1)}
@@ -55,7 +53,7 @@ def _invented(episode: Episode, request: AgentRequest) -> list[str]:
 
 
 def _is_ordinary(value: float) -> bool:
-    """Whether a number may well be of the program's own making: an index, a tolerance, a large constant."""
+    """Return whether a program may use the number for itself: an index, a tolerance, a large constant."""
     if value == 0 or (value <= _ORDINARY and value.is_integer()) or value < 1e-3:
         return True
     digits = f"{value:.6e}".partition("e")[0].rstrip("0").rstrip(".")

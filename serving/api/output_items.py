@@ -1,12 +1,10 @@
-"""The output of a response as it grows: items for thoughts, programs and the answer, and their events.
+"""The growing output of a response: items for thoughts, programs and the answer, and their events.
 
     items = OutputItems()
     for event in items.prose("Let me see."): ...
 
-An event is JSON data without its sequence number. One item is open at a time; what belongs to another kind closes it.
+An event is JSON data without its sequence number. One item is open at a time; text of another kind closes it.
 """
-
-from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
@@ -16,7 +14,6 @@ from storm_calm.env.serialize import to_json
 from storm_calm.sandbox import Execution
 
 Data = dict[str, Any]
-"""JSON data."""
 
 
 class OutputItems:
@@ -24,24 +21,21 @@ class OutputItems:
 
     def __init__(self) -> None:
         self.done: list[Data] = []
-        """Items that are finished, as the response lists them."""
+        """The finished items."""
         self._item: Data | None = None
         self._text = ""
 
     def prose(self, text: str) -> Iterator[Data]:
-        """Add thoughts of the model."""
         yield from self._open("reasoning")
         self._text += text
         yield self._event("response.reasoning_text.delta", content_index=0, delta=text)
 
     def code(self, text: str) -> Iterator[Data]:
-        """Add code of a program."""
         yield from self._open("code_interpreter_call")
         self._text += text
         yield self._event("response.code_interpreter_call_code.delta", delta=text)
 
     def ran(self, execution: Execution) -> Iterator[Data]:
-        """Add the result of the program."""
         yield from self._open("code_interpreter_call")
         assert self._item is not None
         yield self._event("response.code_interpreter_call_code.done", code=execution.code)
@@ -61,13 +55,12 @@ class OutputItems:
         yield from self._close()
 
     def answer(self, text: str) -> Iterator[Data]:
-        """Add text of the answer."""
         yield from self._open("message")
         self._text += text
         yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=[])
 
     def finish(self, *, complete: bool) -> Iterator[Data]:
-        """Close the last item. complete: whether the model came to its end."""
+        """Close the last item. complete: whether the model finished."""
         if self._item is not None and not complete:
             self._item["status"] = "incomplete"
         yield from self._close()

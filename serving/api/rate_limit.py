@@ -1,11 +1,9 @@
-"""The rate limit: answers at once and requests a minute, for one caller and for all; more are answered with 429.
+"""The rate limit: concurrent answers in total and per caller, and requests per minute. Above it: 429.
 
 rate_limit = RateLimit(running=256, key_running=64, key_per_minute=600)
 with rate_limit.admit(caller):
     ...
 """
-
-from __future__ import annotations
 
 import time
 from collections.abc import Iterator
@@ -16,31 +14,26 @@ from storm_calm.serving.api.auth import Caller
 
 
 class RateLimit:
-    """How many requests, and answers under way, one caller and all of them may have."""
+    """Limits on concurrent answers and on requests per minute."""
 
     def __init__(self, *, running: int, key_running: int, key_per_minute: int) -> None:
-        """running: answers under way of all callers. key_running, key_per_minute: of one."""
+        """running: answers in progress of all callers. key_running, key_per_minute: limits of one caller."""
         self._most, self._key_most, self._key_rate = running, key_running, key_per_minute
         self.running = 0
-        """Answers under way."""
 
     @contextmanager
     def admit(self, caller: Caller) -> Iterator[None]:
-        """Count an answer while it is under way. Raises ApiError with 429 if there are too many."""
+        """Count an answer while it is in progress. Raises ApiError with 429 above a limit."""
         now = time.monotonic()
         while caller.recent and caller.recent[0] <= now - 60:
             caller.recent.popleft()
         if len(caller.recent) >= self._key_rate:
             wait = caller.recent[0] + 60 - now
-            raise ApiError(
-                429, f"more than {self._key_rate} requests a minute", code="rate_limit_exceeded", retry_after=wait
-            )
+            raise _rate_limit_error(f"more than {self._key_rate} requests per minute", wait)
         if caller.running >= self._key_most:
-            raise ApiError(
-                429, f"{caller.running} answers for this key are under way", code="rate_limit_exceeded", retry_after=1
-            )
+            raise _rate_limit_error(f"this key has {caller.running} answers in progress", 1)
         if self.running >= self._most:
-            raise ApiError(429, "the server is busy", code="rate_limit_exceeded", retry_after=1)
+            raise _rate_limit_error("the server is busy", 1)
         caller.recent.append(now)
         caller.running += 1
         self.running += 1
@@ -49,3 +42,7 @@ class RateLimit:
         finally:
             caller.running -= 1
             self.running -= 1
+
+
+def _rate_limit_error(message: str, retry_after: float) -> ApiError:
+    return ApiError(429, message, code="rate_limit_exceeded", retry_after=retry_after)

@@ -1,13 +1,11 @@
-"""The split of the model's text into reasoning and content, the two channels in which a chat shows it.
+"""Split model text into reasoning and content, the two channels of a chat message.
 
     split = ReasoningSplit()
     split.feed("Let me see.\\n</think>\\nSell 3.")      # [("reasoning", "Let me see.\\n"), ("content", "Sell 3.")]
 
-A reasoning model thinks, and runs its programs, before it writes `</think>`; what follows is for the user. A program
-that comes after it all the same is reasoning, as is what it printed.
+A reasoning model thinks and runs its programs before it writes `</think>`; the text after it is the answer. A later
+program and its output still count as reasoning.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,16 +13,15 @@ from typing import Literal
 from storm_calm.env.code_fences import CODE_START, OUTPUT_START
 
 Channel = Literal["reasoning", "content"]
-"""Where a piece of text goes."""
 
 THOUGHT = "</think>"
 
 
 class ReasoningSplit:
-    """The text of one answer, split as it comes."""
+    """A streaming splitter for the text of one answer."""
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
-        """stop: strings of the caller's at which the answer ends; they are left out."""
+        """stop: strings of the client that end the answer and are left out."""
         self._stop = tuple(stop)
         self._thinking = True
         self._coding = False
@@ -33,12 +30,12 @@ class ReasoningSplit:
         self.content = ""
         """The answer so far."""
         self.reasoning = ""
-        """The thoughts so far, programs and output included."""
+        """The thoughts so far, including programs and output."""
         self.stopped = False
-        """Whether one of the caller's stop strings came; what follows is of no use."""
+        """Whether a stop string was found; later text is dropped."""
 
     def feed(self, text: str) -> list[tuple[Channel, str]]:
-        """Return the pieces that can be shown; the beginning of a mark is held until it is clear what it is."""
+        """Return the pieces that are certain. Text that may begin a mark is held back."""
         pieces: list[tuple[Channel, str]] = []
         rest = "" if self.stopped else self._held + text
         while rest and not self.stopped:
@@ -54,7 +51,7 @@ class ReasoningSplit:
                 self._coding = True
                 rest = rest[place:]
         marks = (THOUGHT,) if self._thinking else () if self._coding else (CODE_START, *self._stop)
-        held = _beginning(rest, (*marks, f"{OUTPUT_START} "))
+        held = max(_overlap(rest, mark) for mark in (*marks, f"{OUTPUT_START} "))
         self._held = rest[len(rest) - held :]
         self._show(pieces, rest[: len(rest) - held])
         if self.stopped:
@@ -62,19 +59,19 @@ class ReasoningSplit:
         return pieces
 
     def observe(self, output: str) -> str:
-        """Add a program's output, after `finish`, to the reasoning, and return it; the model continues behind it."""
+        """Add the output of a program to the reasoning, after `finish`, and return it."""
         self._coding = False
         self.reasoning += output
         self._observed += len(output)
         return output
 
     def reasoning_tokens(self, tokens: int) -> int:
-        """Return how many of the model's `tokens` are reasoning, by their part of the text."""
+        """Estimate how many of the model's `tokens` are reasoning, by its share of the text."""
         thoughts = len(self.reasoning) - self._observed
         return round(tokens * thoughts / max(1, thoughts + len(self.content)))
 
     def finish(self) -> list[tuple[Channel, str]]:
-        """Return what was held: nothing more comes."""
+        """Return the held text at the end of a segment."""
         pieces: list[tuple[Channel, str]] = []
         held, self._held = self._held, ""
         self._show(pieces, held.partition(OUTPUT_START)[0])
@@ -104,13 +101,8 @@ class ReasoningSplit:
         pieces.append((channel, text))
 
 
-def _beginning(text: str, marks: Sequence[str]) -> int:
-    """How many characters at the end of `text` may be the beginning of a mark."""
-    return max((_ending(text, mark) for mark in marks), default=0)
-
-
-def _ending(text: str, mark: str) -> int:
-    """How many characters at the end of `text` may be the beginning of `mark`."""
+def _overlap(text: str, mark: str) -> int:
+    """Return how many characters at the end of `text` may be the beginning of `mark`."""
     place = text.find(mark[0], max(0, len(text) - len(mark) + 1))
     while place >= 0:
         if mark.startswith(text[place:]):

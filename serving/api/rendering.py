@@ -1,6 +1,4 @@
-"""An answer under way, as both APIs read it: pieces of text as they come, and the conclusion at its end."""
-
-from __future__ import annotations
+"""The common base of both answer formats: pieces of text as they are generated, then the conclusion."""
 
 from collections.abc import AsyncIterator
 
@@ -11,18 +9,18 @@ from storm_calm.serving.api.conclusion import Conclusion, conclude
 from storm_calm.serving.api.reasoning_split import Channel, ReasoningSplit
 
 Piece = tuple[Channel, str, Execution | None]
-"""Text, where it goes, and the execution that it is the output of, if it is one."""
+"""A channel, its text, and the execution if the text is program output."""
 
 
 class Rendering:
-    """What the shapes of both APIs are made from."""
+    """The base class of the answer formats."""
 
     def __init__(self, request: AgentRequest, task: AgentTask) -> None:
         self._request, self._task = request, task
         self._split = ReasoningSplit(request.stop)
 
     async def pieces(self) -> AsyncIterator[list[Piece]]:
-        """Yield text as it comes; an empty list if nothing came for a while."""
+        """Yield pieces of text; an empty list asks for a keep-alive message."""
         split = self._split
         async for events in self._task.events():
             pieces: list[Piece] = []
@@ -41,5 +39,4 @@ class Rendering:
             yield [(channel, text, None) for channel, text in last]
 
     def conclusion(self) -> Conclusion:
-        """Return the conclusion, after all pieces. Raises ApiError if the server, not the model, failed."""
         return conclude(self._task.outcome(), self._split, self._request)

@@ -1,10 +1,8 @@
-"""What the bodies of both APIs have in common: who asks for what, the content of messages, files, and refusals.
+"""The common parts of request bodies: messages, files, sampling parameters, and rejected fields.
 
-Fields that would change the answer and can't be honoured are refused, since an answer that silently lacks something is
-worse than none. Those that do not bear on it (`user`, `metadata`, `store`, ...) and unknown ones are ignored.
+Fields that would change the answer but are not supported are rejected. Fields without effect on it (`user`, `metadata`,
+`store`, ...) and unknown fields are ignored.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -16,12 +14,25 @@ from storm_calm.serving.api.agent_request import AgentRequest, Effort, check_fil
 from storm_calm.serving.api.api_errors import ApiError
 
 IGNORED_PARTS = frozenset({"refusal", "thinking", "redacted_thinking", "reasoning"})
-"""Parts of an assistant's earlier messages that are passed over: no model sees another's thoughts."""
+"""Parts of earlier assistant messages that are skipped: the model does not see earlier thoughts."""
 TEXT_PARTS = ("text", "input_text", "output_text")
+
+REASONS = {
+    "n": "a request has one answer",
+    **dict.fromkeys(("logprobs", "top_logprobs"), "log-probabilities are not available"),
+    **dict.fromkeys(("tool_choice", "function_call"), "the agent only calls its own tool; give auto or none"),
+    **dict.fromkeys(("response_format", "text"), "answers are text; their storm field has the facts as JSON"),
+    **dict.fromkeys(("modalities", "audio"), "answers are text"),
+    **dict.fromkeys(("logit_bias", "presence_penalty", "frequency_penalty"), "token probabilities cannot be changed"),
+    **dict.fromkeys(("previous_response_id", "conversation"), "nothing is stored; send the whole input"),
+    "background": "answers are returned directly",
+    "prompt": "prompts are not stored",
+}
+"""Why fields with certain values are rejected."""
 
 
 class RequestModel(BaseModel):
-    """A part of a request's body; the docstrings of its fields are shown at /docs."""
+    """A part of a request body; its field docstrings are shown at /docs."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -30,23 +41,23 @@ class FileData(RequestModel):
     """A file with its content."""
 
     filename: str | None = None
-    """Its name."""
+    """Name of the file."""
     file_data: str | None = None
-    """Its content: a data address, or base64."""
+    """Content of the file: a data URL, or base64."""
 
     def read(self, param: str) -> tuple[str, bytes]:
-        """Return the file's name and content. Raises ApiError."""
+        """Return name and content. Raises ApiError."""
         if self.file_data is None or self.filename is None:
-            raise ApiError(400, "a file needs filename and file_data; files are not kept here", param=param)
+            raise ApiError(400, "a file needs filename and file_data; stored files are not supported", param=param)
         name = check_file_name(self.filename, f"{param}.filename")
         return name, decode_file(self.file_data, f"{param}.file_data")
 
 
 class ContentPart(FileData):
-    """A part of a message; an `input_file` part is a file itself."""
+    """A part of a message. An `input_file` part has the fields of a file."""
 
     type: str
-    """text, input_text, output_text, file or input_file; image_url, input_audio and others are refused."""
+    """text, input_text, output_text, file or input_file; image_url, input_audio and others are rejected."""
     text: str | None = None
     """The text of a text part."""
     file: FileData | None = None
@@ -57,12 +68,12 @@ class InputMessage(RequestModel):
     """A message of the conversation."""
 
     role: str | None = None
-    """system, developer, user or assistant; tool and function are refused."""
+    """system, developer, user or assistant; tool and function are rejected."""
     content: str | list[ContentPart] | None = None
-    """Text, or parts of it."""
+    """Text, or a list of parts."""
 
     def read(self, param: str) -> tuple[Message, list[tuple[str, bytes]]]:
-        """Return the message as text, and the files that are attached to it. Raises ApiError."""
+        """Return the message as text, and its attached files. Raises ApiError."""
         role = "system" if self.role == "developer" else self.role or ""
         if role not in ("system", "user", "assistant"):
             why = f"role {role[:50]!r} is not supported; give system, developer, user or assistant"
@@ -88,12 +99,12 @@ class InputMessage(RequestModel):
 
 
 class StormOptions(RequestModel):
-    """What this server takes beyond OpenAI's API."""
+    """Extensions of OpenAI's API."""
 
     model_config = ConfigDict(extra="forbid")
 
     files: dict[str, str] = Field(default_factory=dict)
-    """Text files that programs find in their folder, by name."""
+    """Text files for the working directory of programs, by name."""
 
 
 class TextFormat(RequestModel):
@@ -107,21 +118,21 @@ class RequestBody(RequestModel):
     """The fields that both APIs have."""
 
     model: str
-    """As in /v1/models."""
+    """A name from /v1/models."""
     stream: bool | None = None
-    """Whether to send the answer as it is written."""
+    """Whether to send the answer as an event stream."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    """How freely tokens are drawn; the model's own by default."""
+    """Sampling temperature; by default that of the model."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Draw from the likeliest tokens that together have this probability."""
+    """Sample from the most likely tokens with this total probability."""
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    """For the same answer again."""
+    """Random seed, for reproducible answers."""
     storm: StormOptions | None = None
-    """What goes beyond OpenAI's API."""
+    """Extensions of OpenAI's API."""
     top_logprobs: int | None = None
     """Only 0."""
     tool_choice: str | dict[str, Any] | None = None
-    """Only auto and none, which leave it to the agent; many clients send tools with every request."""
+    """Only auto and none. Both leave tool use to the agent, since many clients always send tools."""
 
     def build(
         self,
@@ -132,9 +143,9 @@ class RequestBody(RequestModel):
         effort: Effort | None,
         stop: str | list[str] | None = None,
     ) -> AgentRequest:
-        """Return the request for the agent.
+        """Return the request for the agent. Raises ApiError.
 
-        messages: each with its place in the body. param: the place of all of them. Raises ApiError.
+        messages: each with its path in the body. param: the path of the list.
         """
         stops = (stop,) if isinstance(stop, str) else tuple(stop or ())
         if any(not word or len(word) > 500 for word in stops):
@@ -157,25 +168,21 @@ class RequestBody(RequestModel):
             stop=stops,
         )
 
-    def refuse(self, **reasons: tuple[bool, str]) -> None:
-        """Raise ApiError for the first field that is set to what can't be honoured.
-
-        reasons: by field, whether it is, and why it can't be.
-        """
-        logprobs = (bool(self.top_logprobs), "log-probabilities are not given")
-        tool = (is_forced(self.tool_choice), "the agent calls its own tool alone; give auto, or none")
-        for param, (wrong, why) in {**reasons, "top_logprobs": logprobs, "tool_choice": tool}.items():
-            if wrong:
-                raise ApiError(400, f"{param} is not supported here: {why}", param=param, code="unsupported_parameter")
+    def reject(self, **unsupported: bool) -> None:
+        """Raise ApiError for the first field that has an unsupported value. unsupported: whether it has, by field."""
+        common = {"top_logprobs": bool(self.top_logprobs), "tool_choice": is_forced(self.tool_choice)}
+        for param, rejected in {**unsupported, **common}.items():
+            if rejected:
+                message = f"{param} is not supported: {REASONS[param]}"
+                raise ApiError(400, message, param=param, code="unsupported_parameter")
 
 
 def is_text(format: TextFormat | None) -> bool:
-    """Return whether a format is plain text, which all answers are."""
     return format is None or format.type == "text"
 
 
 def is_forced(choice: Any) -> bool:
-    """Return whether a `tool_choice` demands a tool of the client's, instead of leaving it to the agent."""
+    """Return whether a `tool_choice` requires a tool of the client."""
     if isinstance(choice, dict):
         return choice.get("type") != "code_interpreter" and choice.get("mode") != "auto"
     return choice not in (None, "auto", "none")

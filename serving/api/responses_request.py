@@ -1,10 +1,8 @@
-"""The body of `POST /v1/responses`: the same agent by OpenAI's newer API.
+"""The body of `POST /v1/responses`, OpenAI's newer API for the same agent.
 
-Nothing is stored, so a client that continues a conversation sends it whole; the items of earlier answers may be among
-the input, and what is not a message there (thoughts, programs) is passed over.
+Nothing is stored, so clients send the whole conversation. It may contain items of earlier answers, of which only
+messages are used.
 """
-
-from __future__ import annotations
 
 from typing import Annotated, Any
 
@@ -15,25 +13,25 @@ from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.request_body import InputMessage, RequestBody, RequestModel, TextFormat, is_text
 
 IGNORED_ITEMS = ("reasoning", "code_interpreter_call")
-"""Items of earlier answers that the model does not see again."""
+"""Items of earlier answers that the model does not see."""
 
 
 class InputItem(InputMessage):
     """A message, or an item of an earlier answer."""
 
     type: str = "message"
-    """message, or what an earlier answer had."""
+    """message, or the type of an item in an earlier answer."""
 
 
 class ReasoningOptions(RequestModel):
-    """How to think."""
+    """Options of the reasoning."""
 
     effort: Effort | None = None
-    """How many tokens and programs to use."""
+    """How many tokens and programs the agent may use."""
 
 
 class TextOptions(RequestModel):
-    """What the answer's text is to be."""
+    """Options of the answer text."""
 
     format: TextFormat | None = None
     """Only {"type": "text"}."""
@@ -43,41 +41,37 @@ class ResponsesRequest(RequestBody):
     """A request for a response."""
 
     input: str | Annotated[list[InputItem], Field(min_length=1, max_length=1000)]
-    """The question, or the conversation that ends with it."""
+    """The question, or a conversation that ends with it."""
     instructions: str | None = None
     """A system message."""
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
-    """Tokens of the answer, thoughts, programs and their output included."""
+    """Most tokens of the answer, including thoughts, programs and their output."""
     reasoning: ReasoningOptions | None = None
-    """How to think."""
+    """Options of the reasoning."""
     metadata: dict[str, str] | None = None
-    """Given back as it is."""
+    """Returned unchanged."""
 
     tools: list[dict[str, Any]] | None = None
-    """Never called, but for the code interpreter, which the agent has anyway."""
+    """Never called. The agent always has the code interpreter."""
     text: TextOptions | None = None
     """Only {"format": {"type": "text"}}."""
     previous_response_id: str | None = None
-    """None: nothing is stored."""
+    """Only null: nothing is stored."""
     conversation: Any = None
-    """None: nothing is stored."""
+    """Only null: nothing is stored."""
     background: bool | None = None
     """Only false."""
     prompt: Any = None
-    """None: there are no stored prompts."""
+    """Only null: prompts are not stored."""
 
     def agent_request(self) -> AgentRequest:
-        """Return the request for the agent. Raises ApiError for what can't be done."""
-        unstored = "nothing is stored; send the whole input"
-        self.refuse(
-            text=(
-                not is_text(self.text.format if self.text else None),
-                "answers are text; the facts are in the answer's storm field as JSON",
-            ),
-            previous_response_id=(self.previous_response_id is not None, unstored),
-            conversation=(self.conversation is not None, unstored),
-            background=(bool(self.background), "answers come at once"),
-            prompt=(self.prompt is not None, "there are no stored prompts"),
+        """Return the request for the agent. Raises ApiError for unsupported values."""
+        self.reject(
+            text=not is_text(self.text.format if self.text else None),
+            previous_response_id=self.previous_response_id is not None,
+            conversation=self.conversation is not None,
+            background=bool(self.background),
+            prompt=self.prompt is not None,
         )
         items = [InputItem(role="user", content=self.input)] if isinstance(self.input, str) else self.input
         messages: list[tuple[str, InputMessage]] = []
@@ -92,7 +86,9 @@ class ResponsesRequest(RequestBody):
 
 def _message(item: InputItem, param: str) -> InputItem:
     if item.type == "item_reference":
-        raise ApiError(400, "an item can't be referred to: nothing is stored; send the item itself", param=param)
+        raise ApiError(
+            400, "item references are not supported because nothing is stored; send the item itself", param=param
+        )
     if item.type != "message":
         raise ApiError(400, f"an item of type {item.type[:50]!r} is not supported; give messages", param=param)
     return item

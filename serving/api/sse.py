@@ -1,9 +1,7 @@
-"""Server-sent events, and watching for a client that disconnects: plain ASGI, as every token goes through here.
+"""Server-sent events and detection of disconnected clients, as plain ASGI for speed.
 
 return EventStream(events(), on_disconnect=task.cancel)
 """
-
-from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -16,9 +14,9 @@ from starlette.types import Receive, Scope, Send
 T = TypeVar("T")
 
 DONE = b"data: [DONE]\n\n"
-"""The end of a stream."""
+"""The last event of a stream."""
 ALIVE = b": keep-alive\n\n"
-"""A comment, so that no proxy takes the connection for dead."""
+"""A comment that keeps proxies from closing the connection."""
 
 
 class DisconnectedError(Exception):
@@ -26,13 +24,13 @@ class DisconnectedError(Exception):
 
 
 class EventStream(Response):
-    """A stream of server-sent events. When the client disconnects, it stops and calls `on_disconnect`."""
+    """A stream of server-sent events that calls `on_disconnect` at its end, or as soon as the client disconnects."""
 
     media_type = "text/event-stream"
 
     def __init__(self, events: AsyncIterator[bytes], *, on_disconnect: Callable[[], None]) -> None:
         super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
-        # The length is not known before.
+        # The length is unknown.
         self.raw_headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
         self._events, self._on_disconnect = events, on_disconnect
 
@@ -49,13 +47,13 @@ class EventStream(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             watch.cancel()
-            self._on_disconnect()  # Also if sending failed; a task that has ended takes no notice.
+            self._on_disconnect()  # Also after a failed send. It has no effect on a finished task.
 
 
 async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of `work`, or cancel it and raise DisconnectedError when the client disconnects.
+    """Return the result of `work`. If the client disconnects, cancel it and raise DisconnectedError.
 
-    The request's body must have been read.
+    The body of the request must have been read.
     """
     task = asyncio.create_task(work)
     watch = asyncio.create_task(_disconnected(request.receive))
@@ -70,6 +68,6 @@ async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _disconnected(receive: Receive) -> None:
-    """Return when the client has disconnected."""
+    """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,22 +1,22 @@
-"""The run report: a curation or an evaluation as one page, every trajectory in it, for a browser and nothing else.
+"""The run report: a curation or an evaluation with all its trajectories as one web page.
 
     from storm_calm.serving.report import open_run, write_report
 
     write_report(open_run(Path("runs/first")), Path("runs/first/report.html"))
 
-`storm view` is this; with `--serve` it is `serving.report.live_server`, which shows a run folder while its
-command is at work. The folder is only read.
+`storm view` writes it. With `--serve`, `serving.report.live_server` shows a run folder while a command writes it. The
+folder is only read.
 
-The page is made of an index, one small row for each trajectory, and of blocks of whole trajectories, both as gzip in
-base64 in elements that no browser runs. What a model wrote gets into the page as text nodes alone, and the page's
-policy lets no script run but its own and asks no host for anything.
+The page has an index, one small row per trajectory, and blocks of whole trajectories. Both are gzip in base64 inside of
+data elements. Model text becomes text nodes only; the content security policy allows only the scripts of the page and
+no network access.
 
-- `run_files`: which file of a run folder holds what
-- `read_records`: records one by one, also of a file that grows
-- `report_entries`: what the page shows of a record
-- `report_page`: the page around it, from the files in `assets/`
-- `write_report`: the page as a file
-- `live_server`: the page as a server
+- `run_files`: the files of a run folder
+- `read_records`: reads records one by one, also from a growing file
+- `report_entries`: turns a record into data for the page
+- `report_page`: renders the page from the files in `assets/`
+- `write_report`: writes the page to a file
+- `live_server`: serves the page
 """
 
 from storm_calm.serving.report.run_files import RunFiles, open_run

@@ -1,18 +1,15 @@
-"""The report as a server on this machine, which shows a run folder while its command is at work.
+"""Serve the report to this machine, while a command writes the run folder.
 
     serve(open_run(Path("runs/first")), port=0, on_listening=print)
 
-The page asks for new rows now and then, and for whole runs when somebody looks at them. Of each record the server keeps
-its row and its place in the file.
+The page polls for new rows, and requests trajectories when a user opens them. The server keeps the row and the file
+position of each record in memory.
 """
-
-from __future__ import annotations
 
 import io
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import uvicorn
@@ -23,29 +20,17 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from storm_calm.serving.local_page import LOOPBACK, page_middleware
-from storm_calm.serving.report.read_records import read_line, read_lines
+from storm_calm.serving.report.read_records import LinePosition, read_line, read_lines
 from storm_calm.serving.report.report_page import as_json, facts, packed, page, policy
 from storm_calm.serving.report.run_files import RunFiles
 from storm_calm.serving.uvicorn_server import open_port, server_config
 
 MOST = 50
-"""Whole runs that one answer may have."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LinePosition:
-    """The place of a record in its file."""
-
-    start: int
-    """Its first byte."""
-    end: int
-    """The byte after it."""
-    number: int
-    """Its line, from 1."""
+"""Most trajectories in one response."""
 
 
 class LiveIndex:
-    """The rows of a run that may go on; what is done is read once. For several threads."""
+    """The index rows of a growing run folder. Each record is read once. Thread-safe."""
 
     def __init__(self, run: RunFiles) -> None:
         self._run = run
@@ -55,28 +40,26 @@ class LiveIndex:
         self._positions: list[LinePosition] = []
 
     def since(self, have: int, stamp: str) -> tuple[str, list[list[Any]], str]:
-        """What is new to somebody who has `have` rows under a stamp: the stamp now, the rows, and what is wrong.
+        """Return the current stamp, the rows after the first `have`, and the error that stops reading, or "".
 
-        The stamp is another one when the file was replaced, as a curation does when it is over; then all rows are new.
-        Of what is wrong, which keeps it from reading on, there is "" where nothing is.
+        The stamp identifies the file. A curation replaces the file at its end; then all rows are new.
         """
         with self._lock:
-            wrong = ""
+            failure = ""
             try:
-                self._read_on()
+                self._read_new_lines()
             except (ValueError, OSError) as error:
-                wrong = str(error)
-            return self._stamp, self._rows[have if stamp == self._stamp else 0 :], wrong
+                failure = str(error)
+            return self._stamp, self._rows[have if stamp == self._stamp else 0 :], failure
 
     def details(self, stamp: str, first: int, last: int) -> list[Any] | None:
-        """The whole runs of rows `first` to `last`, that one left out; None where those rows are no more."""
+        """Return the trajectories of rows `first` to `last - 1`; None if the file was replaced since."""
         with self._lock, self._run.records.open("rb") as file:
             if not self._stamp == stamp == _stamp(file):
                 return None
-            positions = self._positions[first:last]
-            return [read_line(self._run, file, one.start, one.end, one.number).details for one in positions]
+            return [read_line(self._run, file, position).details for position in self._positions[first:last]]
 
-    def _read_on(self) -> None:
+    def _read_new_lines(self) -> None:
         if not self._run.records.exists():
             return
         with self._run.records.open("rb") as file:
@@ -86,7 +69,7 @@ class LiveIndex:
             start, number = (self._positions[-1].end, self._positions[-1].number + 1) if self._positions else (0, 1)
             for line, entry in read_lines(self._run, file, start=start, number=number):
                 if line.closed:
-                    self._positions.append(LinePosition(start=line.start, end=line.end, number=line.number))
+                    self._positions.append(LinePosition(line.start, line.end, line.number))
                     self._rows.append([*entry.values, len(self._rows), 0])
 
 
@@ -96,7 +79,6 @@ def _stamp(file: BinaryIO) -> str:
 
 
 def create_app(run: RunFiles, index: LiveIndex) -> Starlette:
-    """The app: the page, its rows and its runs."""
 
     def shown(request: Request) -> Response:
         empty = packed(as_json({"facts": facts(run), "rows": []}))
@@ -104,8 +86,8 @@ def create_app(run: RunFiles, index: LiveIndex) -> Starlette:
 
     def rows(request: Request) -> Response:
         have, stamp = number(request, "have"), request.query_params.get("stamp", "")
-        now, new, wrong = index.since(have, stamp)
-        return data({"facts": facts(run), "stamp": now, "rows": new, "error": wrong})
+        current, new, failure = index.since(have, stamp)
+        return data({"facts": facts(run), "stamp": current, "rows": new, "error": failure})
 
     def details(request: Request) -> Response:
         first, last = number(request, "first"), number(request, "last")
@@ -116,7 +98,7 @@ def create_app(run: RunFiles, index: LiveIndex) -> Starlette:
 
 
 def number(request: Request, name: str) -> int:
-    """Return a whole number of at least 0 in a request's query. Raises HTTPException if it is not one."""
+    """Return a whole number of at least 0 from the query. Raises HTTPException."""
     value = request.query_params.get(name, "")
     if not value.isdecimal() or len(value) > 12:
         raise HTTPException(400, f"{name} is {value[:20]!r}; give a whole number")
@@ -124,19 +106,18 @@ def number(request: Request, name: str) -> int:
 
 
 def data(value: Any) -> Response:
-    """Return data as JSON, for our own page alone."""
     return Response(as_json(value), media_type="application/json")
 
 
 def serve(run: RunFiles, *, port: int, on_listening: Callable[[str], None]) -> None:
-    """Serve until a signal. on_listening: gets the address when the first request can come.
+    """Serve until a signal. on_listening: called with the address when the server accepts requests.
 
-    Raises ValueError if the port is taken, and for a line of the run that is no record.
+    Raises ValueError for a port in use, and for an invalid record in the run folder.
     """
     with open_port(LOOPBACK, port) as listener:
         index = LiveIndex(run)
-        _, _, wrong = index.since(0, "")
-        if wrong:
-            raise ValueError(wrong)
+        _, _, failure = index.since(0, "")
+        if failure:
+            raise ValueError(failure)
         on_listening(f"http://{LOOPBACK}:{listener.getsockname()[1]}/")
         uvicorn.Server(server_config(create_app(run, index))).run(sockets=[listener])

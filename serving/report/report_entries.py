@@ -1,10 +1,7 @@
-"""What the page shows of a record: a small row for its index, and the whole trajectory for its block.
+"""Turn a record into data for the page: a small row for the index, and the trajectory for a block.
 
-Token ids stay out of it, and so do a program's result files. Offsets become numbers of spans, since a browser counts
-characters in another way than Python.
+Token ids and result files are left out. Offsets become span numbers, since a browser counts characters in UTF-16.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,10 +22,10 @@ FIELDS = (
     "key", "id", "sample", "family", "difficulty", "question", "outcome", "right", "native", "backed", "triggers",
     "finders", "share", "positions", "rejected_hints", "cost", "tokens", "native_tokens", "programs", "seconds", "at",
 )  # fmt: skip
-"""The columns of the index, in order, for `assets/data.js`."""
+"""The columns of the index, in the order that `assets/data.js` expects."""
 
 QUESTION = 1000
-"""Characters of a question that are in the index, to be searched."""
+"""Most characters of a question in the index, for searching."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,105 +33,99 @@ class Entry:
     """A record for the page."""
 
     row: Mapping[str, Any]
-    """What the index has of it: a value for each of `FIELDS`."""
+    """A value for each of `FIELDS`."""
     details: Mapping[str, Any]
-    """Everything else, read when somebody looks at it."""
+    """All data that is not in the index."""
 
     @property
     def key(self) -> str:
-        """What tells it from the others of its run, and stands in links."""
+        """The unique key within the run, used in links."""
         return str(self.row["key"])
 
     @property
     def values(self) -> list[Any]:
-        """The row as the index has it."""
+        """The row as a list in the order of `FIELDS`."""
         return [self.row[name] for name in FIELDS]
 
 
 def curation_entry(data: Mapping[str, Any]) -> Entry:
-    """The entry of a curation's record. Raises ValueError, KeyError, TypeError or AttributeError for what is none."""
+    """Return the entry of a curation record. Raises ValueError, KeyError, TypeError or AttributeError."""
     record = record_from_json(data)
     episode, native = record.episode, record.native
-    scored = score(episode) if episode.problem.answers else None
-    found = [one.finding for one in episode.interventions]
-    row = _row(episode, found) | {
-        "key": _linkable(record.id),
-        "sample": None,
-        "outcome": record.outcome,
-        "right": _right(scored),
-        "native": _right(score(native) if native.problem.answers else None),
-        "rejected_hints": [rejected.reason for rejected in record.rejected_hints],
-        "cost": list(asdict(record.cost).values()) if record.cost != Cost() else None,
-        "native_tokens": native.usage.model_tokens,
-        "seconds": _seconds(episode) + _seconds(native),
-        "at": record.at_seconds,
-    }
-    same = native.transcript == episode.transcript
-    details = {
-        "seed": record.seed,
-        "temperature": None,
-        "trajectory": _trajectory(episode, scored),
-        "native": None if same else _trajectory(native, score(native) if native.problem.answers else None),
-        "left": _findings(episode, [record.finding] if record.finding else []),
-        "rejected_hints": [to_json(rejected) for rejected in record.rejected_hints],
-        "cost": to_json(record.cost),
-        **_problem(episode),
-    }
-    return Entry(row=row, details=details)
+    native_score = score(native) if native.problem.answers else None
+    return _entry(
+        episode,
+        score(episode) if episode.problem.answers else None,
+        [one.finding for one in episode.interventions],
+        row={
+            "key": _linkable(record.id),
+            "outcome": record.outcome,
+            "native": _right(native_score),
+            "rejected_hints": [rejected.reason for rejected in record.rejected_hints],
+            "cost": list(asdict(record.cost).values()) if record.cost != Cost() else None,
+            "native_tokens": native.usage.model_tokens,
+            "seconds": _seconds(episode) + _seconds(native),
+            "at": record.at_seconds,
+        },
+        details={
+            "seed": record.seed,
+            "native": None if native.transcript == episode.transcript else _trajectory(native, native_score),
+            "left": _findings(episode, [record.finding] if record.finding else []),
+            "rejected_hints": [to_json(rejected) for rejected in record.rejected_hints],
+            "cost": to_json(record.cost),
+        },
+    )
 
 
 def evaluation_entry(data: Mapping[str, Any], *, rule: str | None) -> Entry:
-    """The entry of an evaluation's sample, scored under `rule`; raises as `curation_entry` does."""
+    """Return the entry of an evaluation sample, scored under `rule`. Raises as `curation_entry` does."""
     sample = sample_from_json(data)
     episode = sample.episode
     scored = score(episode, rule)
     found = findings(episode)
-    row = _row(episode, found) | {
-        "key": _linkable(f"{sample.id}/{sample.sample}"),
-        "sample": sample.sample,
-        "outcome": scored.reason,
-        "right": _right(scored),
-        "native": None,
-        "rejected_hints": [],
-        "cost": None,
-        "native_tokens": 0,
-        "seconds": _seconds(episode),
-        "at": sample.at_seconds,
-    }
-    details = {
-        "seed": sample.seed,
-        "temperature": sample.temperature,
-        "trajectory": _trajectory(episode, scored),
-        "native": None,
-        "left": _findings(episode, found),
-        "rejected_hints": [],
-        "cost": None,
-        **_problem(episode),
-    }
-    return Entry(row=row, details=details)
+    key = _linkable(f"{sample.id}/{sample.sample}")
+    row = {"key": key, "sample": sample.sample, "outcome": scored.reason, "at": sample.at_seconds}
+    left = _findings(episode, found)
+    details = {"seed": sample.seed, "temperature": sample.temperature, "left": left}
+    return _entry(episode, scored, found, row=row, details=details)
 
 
-def _row(episode: Episode, found: Sequence[Finding]) -> dict[str, Any]:
-    """What rows of both kinds have."""
+def _entry(
+    episode: Episode, scored: Score | None, found: Sequence[Finding], *, row: dict[str, Any], details: dict[str, Any]
+) -> Entry:
+    """Return an entry: the fields that both kinds have, updated with `row` and `details`."""
     problem, usage = episode.problem, episode.usage
-    return {
+    common_row = {
         "id": problem.id,
+        "sample": None,
         "family": problem.family,
         "difficulty": problem.difficulty,
         "question": problem.question[:QUESTION],
+        "right": _right(scored),
+        "native": None,
         "backed": backed_by_report(episode),
         "triggers": [finding.trigger for finding in found],
         "finders": [finding.finder for finding in found],
         "share": round(hint_share(episode), 6),
         "positions": [round(position, 4) for position in hint_positions(episode)],
+        "rejected_hints": [],
+        "cost": None,
         "tokens": usage.model_tokens,
+        "native_tokens": 0,
         "programs": len(episode.executions),
+        "seconds": _seconds(episode),
     }
-
-
-def _problem(episode: Episode) -> dict[str, Any]:
-    problem = episode.problem
-    return {"question": problem.question, "answers": list(problem.answers), "source": problem.source}
+    common_details = {
+        "temperature": None,
+        "trajectory": _trajectory(episode, scored),
+        "native": None,
+        "rejected_hints": [],
+        "cost": None,
+        "question": problem.question,
+        "answers": list(problem.answers),
+        "source": problem.source,
+    }
+    return Entry(row=common_row | row, details=common_details | details)
 
 
 def _right(scored: Score | None) -> bool | None:
@@ -146,23 +137,23 @@ def _seconds(episode: Episode) -> float:
 
 
 def _linkable(key: str) -> str:
-    """A key that any address can hold: half a surrogate pair, which none can, becomes a question mark."""
+    """Replace half surrogate pairs, which a URL cannot contain, by question marks."""
     return key.encode("utf-8", "replace").decode()
 
 
 def _trajectory(episode: Episode, scored: Score | None) -> dict[str, Any]:
-    """Return a trajectory as the page draws it: spans, each with what belongs to it."""
+    """Return a trajectory as spans with their interventions and executions."""
     spans: list[dict[str, Any]] = []
     executions = iter(episode.executions)
-    # A later hint may have cut an earlier one away; of those at one place the last one is what stands there.
+    # A later intervention may have cut an earlier hint. The last hint at a position is the one in the transcript.
     at = {intervention.cut: number for number, intervention in enumerate(episode.interventions)}
-    standing: set[int] = set()
+    kept: set[int] = set()
     written = ""
     for start, span in zip(episode.transcript.starts, episode.transcript.spans, strict=True):
         shown: dict[str, Any] = {"source": span.source, "text": span.text}
         if span.source == "hint" and start in at:
             shown["intervention"] = at[start]
-            standing.add(at[start])
+            kept.add(at[start])
         if span.source == "tool":
             shown["execution"] = _execution(next(executions), written)
         written = span.text if span.source == "model" else ""
@@ -170,7 +161,7 @@ def _trajectory(episode: Episode, scored: Score | None) -> dict[str, Any]:
     return {
         "spans": spans,
         "interventions": [
-            {**to_json(one), "finder": one.finding.finder, "stands": number in standing}
+            {**to_json(one), "finder": one.finding.finder, "stands": number in kept}
             for number, one in enumerate(episode.interventions)
         ],
         "stop": episode.stop,
@@ -183,11 +174,11 @@ PARTS = (
     "status", "stdout", "stderr", "exit_code", "signal", "wall_seconds", "cpu_seconds", "peak_memory_mb", "truncated",
     "isolation", "backend",
 )  # fmt: skip
-"""What the page shows of an execution beside its reports."""
+"""The fields of an execution on the page, besides its reports."""
 
 
 def _execution(execution: Execution, written: str) -> dict[str, Any]:
-    """An execution without the content of its files; its program only where it is not in the text before it."""
+    """Return an execution without file contents; with its program only if the model text does not show it."""
     return {
         **{name: getattr(execution, name) for name in PARTS},
         "reports": [to_json(report) for report in execution.reports],
@@ -197,12 +188,12 @@ def _execution(execution: Execution, written: str) -> dict[str, Any]:
 
 
 def _is_readable(code: str, text: str) -> bool:
-    """Return whether a program can be read in the model's text before it; a tool call has it as JSON."""
+    """Return whether the model text shows a program, as it is or as JSON in a tool call."""
     return code in text or json.dumps(code)[1:-1] in text or json.dumps(code, ensure_ascii=False)[1:-1] in text
 
 
 def _findings(episode: Episode, found: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Findings in a run as it stands, each with the number of the span that it begins in."""
+    """Return findings with the number of the span in which each begins."""
     starts = episode.transcript.starts
     return [
         {

@@ -1,6 +1,4 @@
-"""The page around the data: one template, its styles and its scripts inlined, and a policy that knows them by hash."""
-
-from __future__ import annotations
+"""Render the page: a template with inlined styles and scripts, which the content security policy allows by hash."""
 
 import base64
 import gzip
@@ -21,18 +19,17 @@ SCRIPTS = (
     "text.js", "data.js", "filters.js", "charts.js", "overview.js", "curation.js", "evaluation.js", "list.js",
     "code.js", "trajectory.js", "episode.js", "keys.js", "main.js",
 )  # fmt: skip
-"""The page's scripts, in the order in which they are joined into one."""
+"""The scripts, in the order in which they are joined."""
 STYLES = ("base.css", "figures.css", "episode.css", "screens.css")
-"""Its styles, likewise."""
 
 MARK = '<meta name="generator" content="storm view">'
-"""By this, near its beginning, a file is known as a report of ours."""
+"""Identifies a file as a report."""
 MARK_WITHIN = 400
-"""Bytes within which the mark stands."""
+"""Bytes from the beginning of the file that contain the mark."""
 
 
 def facts(run: RunFiles) -> dict[str, Any]:
-    """What the page says of a run beside its records."""
+    """Return the data of a run besides its records."""
     return {
         "name": run.name,
         "kind": run.kind,
@@ -45,7 +42,7 @@ def facts(run: RunFiles) -> dict[str, Any]:
 
 
 def as_json(data: Any) -> str:
-    """Data as JSON that a browser reads, in ASCII: so half a surrogate pair, which UTF-8 has no bytes for, is kept."""
+    """Return standard JSON in ASCII, which can represent half surrogate pairs."""
     try:
         return json.dumps(data, allow_nan=False, separators=(",", ":"))
     except ValueError:
@@ -53,7 +50,7 @@ def as_json(data: Any) -> str:
 
 
 def _finite(data: Any) -> Any:
-    """The same with words for numbers that JSON has none for, such as an objective that is infinite."""
+    """Replace infinite numbers and NaN, which JSON lacks, by text."""
     if isinstance(data, Mapping):
         return {name: _finite(value) for name, value in data.items()}
     if isinstance(data, list | tuple):
@@ -62,22 +59,18 @@ def _finite(data: Any) -> Any:
 
 
 def packed(text: str) -> str:
-    """Text as gzip in base64: nothing in it can end an element or begin one, whatever a model wrote."""
+    """Return text as gzip in base64, which cannot contain HTML tags."""
     return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
 
 
 def page(run: RunFiles, index: str, blocks: Iterable[str], *, live: bool) -> Iterator[str]:
-    """The page, piece by piece.
-
-    index, blocks: as `packed` gives them; a live page asks for its blocks instead.
-    """
-    style, script = style_text(), script_text()
+    """Yield the page in pieces. index, blocks: results of `packed`; a live page requests its blocks instead."""
     yield from _template().generate(
         mark=MARK,
         title=run.name,
         policy=policy(live=live),
-        style=style,
-        script=script,
+        style=style_text(),
+        script=script_text(),
         index=index,
         blocks=blocks,
         live=live,
@@ -85,7 +78,7 @@ def page(run: RunFiles, index: str, blocks: Iterable[str], *, live: bool) -> Ite
 
 
 def policy(*, live: bool) -> str:
-    """The content security policy: our script and our styles, and no address but our own server's, if there is one."""
+    """Return the content security policy: the inlined script and styles, and the own server if `live`."""
     parts = [
         "default-src 'none'",
         f"script-src '{_digest(script_text())}'",
@@ -100,18 +93,16 @@ def policy(*, live: bool) -> str:
 
 @cache
 def style_text() -> str:
-    """The styles."""
     return _joined(STYLES)
 
 
 @cache
 def script_text() -> str:
-    """All scripts as one, closed to the outside."""
+    """Return all scripts in one function scope."""
     return '"use strict";\n(() => {\n' + _joined(SCRIPTS) + "})();\n"
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file is a report that was written here."""
     with path.open("rb") as file:
         return MARK.encode() in file.read(MARK_WITHIN)
 

@@ -1,4 +1,4 @@
-"""Human review: people grade a sample of a curation's interventions on a local page, blind to each other.
+"""Human review: people rate a sample of the interventions of a curation on a local page, independently.
 
     from storm_calm.serving.review.review_server import serve
     from storm_calm.serving.review.review_results import results
@@ -7,12 +7,12 @@
     serve(Path("runs/first"), "ana", on_listening=print)      # until Ctrl-C
     results_to_json(results(read_review(Path("runs/first"))))
 
-`storm review` is this on the command line. The folder `review` inside the curation's holds
+`storm review` is the command. The folder `review` inside the run folder holds
 
-- `sample.json`: which interventions are reviewed, drawn once and the same for all reviewers
-- `NAME.jsonl`: a reviewer's ratings, a line for each change; the last one of an intervention counts
+- `sample.json`: the interventions to review, drawn once and the same for all reviewers
+- `NAME.jsonl`: the ratings of a reviewer, one line per change; the last line of an intervention counts
 
-Its modules: `review_items` (the interventions), `review_sample` (the drawing), `ratings` (one reviewer's answers on one
-intervention), `reviewer` (a reviewer's file), `read_review` (all of it, read), `review_results`, `cohen_kappa` and
+Modules: `review_items` (the interventions), `review_sample` (the sample), `ratings` (the answers of one reviewer on one
+intervention), `reviewer` (the file of a reviewer), `read_review` (the whole review), `review_results`, `cohen_kappa`,
 `export_ratings`, `review_app` and `review_server` (the page). Only the last two need the extra `serve`.
 """

@@ -1,6 +1,4 @@
-"""Ratings as a table for others: a row for each reviewer and intervention, as CSV or JSONL."""
-
-from __future__ import annotations
+"""Export ratings as CSV or JSONL: one row per reviewer and intervention."""
 
 import csv
 import io
@@ -13,11 +11,10 @@ from storm_calm.serving.review.ratings import QUESTIONS
 from storm_calm.serving.review.read_review import Review
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would work out, which a model's text must not make it do."""
+"""First characters of text that a spreadsheet would evaluate."""
 
 
 def rows(review: Review) -> list[dict[str, Any]]:
-    """The rows: drafts and what nobody reviewed are left out."""
     rejected = review.rejected
     return [
         {
@@ -46,22 +43,22 @@ def rows(review: Review) -> list[dict[str, Any]]:
 
 
 def check_file(file: Path) -> None:
-    """Raise ValueError unless `file` can be written: .csv or .jsonl, and nothing there yet."""
+    """Raise ValueError unless `file` is a new .csv or .jsonl file."""
     if file.suffix not in (".csv", ".jsonl"):
-        raise ValueError(f"{file}: ratings are written as .csv or .jsonl; choose such a file")
+        raise ValueError(f"{file}: ratings are written as .csv or .jsonl; choose such a name")
     if file.exists():
-        raise ValueError(f"{file}: is there already; choose another file")
+        raise ValueError(f"{file}: already exists; choose another file")
 
 
 def write(review: Review, file: Path) -> int:
-    """Write the rows, all or nothing; how many there are. Raises ValueError as `check_file` does."""
+    """Write the rows atomically and return their number. Raises ValueError as `check_file` does."""
     check_file(file)
     found = rows(review)
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix == ".jsonl":
         write_lines(file, found)
         return len(found)
-    # A review without a rating is no review, so there is a first row.
+    # `read_review` guarantees at least one rating, so there is a first row.
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, list(found[0]), lineterminator="\n")
     writer.writeheader()
@@ -71,5 +68,5 @@ def write(review: Review, file: Path) -> int:
 
 
 def _cell(value: Any) -> Any:
-    """A value for a spreadsheet: a text that would be a formula gets an apostrophe, which says that it is none."""
+    """Return a value for a spreadsheet, with an apostrophe before text that would be a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -1,108 +1,92 @@
-"""A reviewer's rating of one intervention: five questions, each answered with yes, no or can't say, and a comment."""
-
-from __future__ import annotations
+"""A rating of one intervention: five questions, answered with `yes`, `no` or `cannot_say`, and a comment."""
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from storm_calm.env import TRIGGERS, Trigger
 
 Answer = Literal["yes", "no", "cannot_say"]
-"""An answer to a question."""
-
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
-"""All of them."""
 
 MAX_COMMENT = 10_000
-"""Characters that a comment may have."""
+"""Most characters of a comment."""
 
 NONE = "none"
-"""The right trigger where none of the seven is."""
+"""The right trigger if all seven are wrong."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReviewQuestion:
-    """What is asked about every intervention."""
+class ReviewQuestion(NamedTuple):
+    """A question about every intervention."""
 
     words: str
-    """The question."""
     help: str
-    """What is meant."""
+    """The explanation on the page."""
     good: Answer
-    """The answer that speaks for the intervention."""
+    """The answer in favour of the intervention."""
 
 
 QUESTIONS: dict[str, ReviewQuestion] = {
-    "finding": ReviewQuestion(
-        words="Is the finding right?", help="What was cut away begins with a real flaw.", good="yes"
-    ),
-    "trigger": ReviewQuestion(
-        words="Is the trigger right?", help="The flaw is of the kind that the trigger names.", good="yes"
-    ),
-    "hint": ReviewQuestion(words="Is the hint right?", help="It is true, and would mend the flaw.", good="yes"),
-    "lightweight": ReviewQuestion(
-        words="Is the hint lightweight?", help="It nudges: short, no code, no step worked out.", good="yes"
-    ),
-    "leak": ReviewQuestion(
-        words="Does the hint leak the answer?", help="It gives away the answer, or most of the way.", good="no"
-    ),
+    "finding": ReviewQuestion("Is the finding right?", "The removed text begins with a real flaw.", "yes"),
+    "trigger": ReviewQuestion("Is the trigger right?", "The flaw is of the kind that the trigger names.", "yes"),
+    "hint": ReviewQuestion("Is the hint right?", "It is true, and would fix the flaw.", "yes"),
+    "lightweight": ReviewQuestion("Is the hint lightweight?", "It nudges: short, no code, no solved step.", "yes"),
+    "leak": ReviewQuestion("Does the hint leak the answer?", "It reveals the answer, or most of the solution.", "no"),
 }
-"""The questions by name, in the order in which they are asked."""
+"""The questions by name, in the order of the page."""
 
 MEANINGS: dict[Trigger, str] = {
-    "manual_computation": "Numbers are worked out in prose where a program would do.",
-    "fragmented_code": "Pieces that cannot run, or planning what code would print instead of running it.",
-    "solver_distrust": "What a solver returned is derived again, or overruled.",
+    "manual_computation": "Numbers are computed in prose instead of by a program.",
+    "fragmented_code": "Code pieces that cannot run, or guessed output instead of running the code.",
+    "solver_distrust": "The solver result is derived again or overruled.",
     "wrong_formulation": "Wrong objective, sense or decision variables.",
     "missing_constraint": "A constraint is missing or wrong.",
-    "wrong_variable_type": "An LP where whole numbers are meant, or the reverse.",
-    "implementation_drift": "The code is not the stated model, data are misread, a status or an error is ignored.",
+    "wrong_variable_type": "Continuous variables instead of integers, or the reverse.",
+    "implementation_drift": "The code differs from the stated model, misreads data, or ignores a status or error.",
 }
-"""What each trigger means, as shown to reviewers; see `env.Trigger`."""
+"""The meaning of each trigger, as shown to reviewers; see `env.Trigger`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rating:
-    """A reviewer's answers on one intervention, so far."""
+    """The answers of a reviewer on one intervention, possibly incomplete."""
 
     item: str
-    """The intervention's id."""
+    """Id of the intervention."""
     digest: str
-    """The fingerprint of what the reviewer saw."""
+    """Fingerprint of the data shown to the reviewer."""
     answers: dict[str, Answer] = field(default_factory=dict)
-    """By question; one that is not answered yet is left out."""
+    """By question; open questions are missing."""
     right_trigger: str | None = None
-    """Where the trigger is not right: which one is, or "none"."""
+    """The right trigger or "none", if the trigger is rated as wrong."""
     comment: str = ""
-    """Whatever else there is to say."""
     at: str = ""
-    """When it was kept: a date and a time, UTC, ISO 8601."""
+    """Time of saving, UTC, ISO 8601."""
 
     def __post_init__(self) -> None:
         for name in self.answers:
             if name not in QUESTIONS:
-                raise ValueError(f"question {name!r} is none of {', '.join(QUESTIONS)}")
+                raise ValueError(f"unknown question {name!r}; give one of {', '.join(QUESTIONS)}")
         if self.right_trigger is not None and self.answers.get("trigger") != "no":
-            raise ValueError(f"right_trigger is {self.right_trigger!r}, but the trigger was not rated as wrong")
+            raise ValueError(f"right_trigger is {self.right_trigger!r}, but the trigger is not rated as wrong")
         if self.right_trigger not in (None, NONE, *TRIGGERS):
             raise ValueError(f"right_trigger is {self.right_trigger!r}; give one of {', '.join(TRIGGERS)} or {NONE}")
         if len(self.comment) > MAX_COMMENT:
-            raise ValueError(f"the comment has {len(self.comment)} characters; {MAX_COMMENT} are the most")
+            raise ValueError(f"the comment has {len(self.comment)} characters; give at most {MAX_COMMENT}")
         try:
             self.comment.encode()
         except UnicodeEncodeError as error:
-            # Half of a character that JSON writes in two parts.
-            raise ValueError(f"the comment is no text from character {error.start + 1} on") from error
+            # JSON can contain half a surrogate pair.
+            raise ValueError(f"the comment is not valid text from character {error.start + 1}") from error
 
     @property
     def complete(self) -> bool:
-        """Whether everything is answered. What is not complete is a draft: it is kept, and counts for nothing."""
+        """Whether every question is answered. An incomplete rating is a draft, which is saved but not counted."""
         return self.answers.keys() == QUESTIONS.keys() and (
             self.answers["trigger"] != "no" or self.right_trigger is not None
         )
 
     @property
     def rejects(self) -> bool:
-        """Whether the intervention should not be learned from: no flaw there, a hint that is wrong, or a leak."""
-        said = self.answers
-        return said.get("finding") == "no" or said.get("hint") == "no" or said.get("leak") == "yes"
+        """Whether the rating excludes the intervention from training: wrong finding, wrong hint, or a leak."""
+        answers = self.answers
+        return answers.get("finding") == "no" or answers.get("hint") == "no" or answers.get("leak") == "yes"

@@ -1,6 +1,4 @@
-"""A whole review, read: the sample and every reviewer's ratings. Nothing is written, so reviewers may be at work."""
-
-from __future__ import annotations
+"""Read a whole review: the sample and the ratings of all reviewers, also while they are active."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,30 +12,28 @@ from storm_calm.serving.review.reviewer import read_reviewers
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Review:
-    """What there is of a review."""
+    """A review, complete or not."""
 
     sample: ReviewSample
-    """What was drawn, and how."""
     items: tuple[Item, ...]
-    """The interventions of the sample, in its order."""
+    """The interventions of the sample, in order."""
     reviewers: dict[str, dict[str, Rating]]
-    """Complete ratings, by reviewer and by the intervention's id."""
+    """Complete ratings by reviewer, then by intervention id."""
 
     @property
     def reviewed(self) -> tuple[Item, ...]:
-        """The interventions that somebody reviewed."""
+        """The interventions with at least one rating."""
         return tuple(item for item in self.items if self.ratings_of(item))
 
     def ratings_of(self, item: Item) -> list[Rating]:
-        """Return the reviewers' ratings of an intervention."""
         return [ratings[item.id] for ratings in self.reviewers.values() if item.id in ratings]
 
     @property
     def rejected(self) -> dict[str, str]:
-        """The interventions that reviewers rejected, by id, with why in words.
+        """The rejected interventions: reasons by id.
 
-        Rejected: at least half of those who reviewed it said that the finding is wrong, that the hint is wrong, or that
-        it leaks the answer. A tie rejects: what is doubtful is better not learned.
+        An intervention is rejected if at least half of its reviewers rate the finding or the hint as wrong, or the hint
+        as a leak. A tie rejects, because doubtful data should not be learned.
         """
         found: dict[str, str] = {}
         for item in self.items:
@@ -49,7 +45,7 @@ class Review:
 
     @property
     def rejected_runs(self) -> dict[str, str]:
-        """The runs with a rejected intervention, by problem id, with why in words."""
+        """The trajectories with a rejected intervention: reasons by problem id."""
         rejected = self.rejected
         reasons: dict[str, list[str]] = {}
         for item in self.items:
@@ -59,10 +55,9 @@ class Review:
 
 
 def read_review(run: Path) -> Review:
-    """The review of a curation.
+    """Read the review of a curation.
 
-    Raises ValueError if there is none, if nothing in it is reviewed yet, if the run was curated anew since, and for
-    files that cannot be read.
+    Raises ValueError without any complete rating, if the run was curated again since, and for unreadable files.
     """
     items = read_items(run)
     sample = read_sample(run)
@@ -74,7 +69,7 @@ def read_review(run: Path) -> Review:
         reviewers={name: {one.item: one for one in ratings} for name, ratings in by_reviewer.items()},
     )
     if not review.reviewed:
-        raise ValueError(f"{run}: nothing in it is reviewed yet; continue with storm review {run} --reviewer NAME")
+        raise ValueError(f"{run}: no intervention is reviewed yet; continue with storm review {run} --reviewer NAME")
     return review
 
 

@@ -1,16 +1,13 @@
-"""The review page as an ASGI app, for one reviewer: what there is to review goes out, ratings come in.
+"""The review page as an ASGI app for one reviewer.
 
     GET  /TOKEN/               the page, and beside it its style and scripts
-    GET  /TOKEN/review         the reviewer, the questions, the triggers, and how far each intervention is
-    GET  /TOKEN/items/NUMBER   an intervention, from 0, and the reviewer's rating of it
-    PUT  /TOKEN/items/NUMBER   {"answers", "right_trigger", "comment"}: kept on disk when the answer comes
+    GET  /TOKEN/review         the reviewer, the questions, the triggers, and the state of each intervention
+    GET  /TOKEN/items/NUMBER   an intervention, from 0, and its rating
+    PUT  /TOKEN/items/NUMBER   {"answers", "right_trigger", "comment"}: on disk before the response is sent
 
-Nothing of another reviewer is read here. Other web pages in the same browser can neither see nor send anything: the
-address has a secret, the host has to be this one by name (against DNS rebinding), and a rating has to come from the
-page itself.
+The app never reads ratings of other reviewers. Other web pages in the same browser have no access: the URL contains a
+secret, the Host header is checked against DNS rebinding, and a rating must have the origin of the page.
 """
-
-from __future__ import annotations
 
 import asyncio
 import json
@@ -32,8 +29,8 @@ from storm_calm.serving.review.reviewer import Reviewer
 FILES = Path(__file__).parent / "page"
 ASSETS = ("review.css", "review.js", "saving.js", "text_blocks.js")
 MAX_BYTES = 16 * MAX_COMMENT
-"""Bytes of a rating: a comment whose characters are all written as escapes, and more."""
-# All that the page needs is its own files, its icon and this server; whatever a model wrote can start nothing.
+"""Most bytes of a rating: enough for a comment in which all characters are escaped."""
+# Only files of the page, its icon and requests to this server are allowed; model text cannot run scripts.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -41,23 +38,18 @@ POLICY = (
 
 
 def create_app(reviewer: Reviewer, *, run: str, token: str) -> Starlette:
-    """The app. run: the curation's name, to be shown. token: the secret in the address."""
+    """Return the app. run: the name of the curation to show. token: the secret in the URL."""
     writing = asyncio.Lock()
 
     async def review(request: Request) -> Response:
-        """All but the interventions themselves."""
+        questions = [{"name": name, "words": one.words, "help": one.help} for name, one in QUESTIONS.items()]
+        triggers = [{"name": name, "class": TRIGGER_CLASS[name], "meaning": text} for name, text in MEANINGS.items()]
         return JSONResponse(
             {
                 "run": run,
                 "reviewer": reviewer.name,
-                "questions": [
-                    {"name": name, "words": question.words, "help": question.help}
-                    for name, question in QUESTIONS.items()
-                ],
-                "triggers": [
-                    {"name": name, "class": TRIGGER_CLASS[name], "meaning": meaning}
-                    for name, meaning in MEANINGS.items()
-                ],
+                "questions": questions,
+                "triggers": triggers,
                 "none": NONE,
                 "longest_comment": MAX_COMMENT,
                 "states": [_state(reviewer.latest.get(item.id)) for item in reviewer.items],
@@ -65,24 +57,22 @@ def create_app(reviewer: Reviewer, *, run: str, token: str) -> Starlette:
         )
 
     async def show(request: Request) -> Response:
-        """One intervention."""
         item = reviewer.items[_number(request)]
         return JSONResponse(_shown(item, reviewer.latest.get(item.id)))
 
     async def save(request: Request) -> Response:
-        """Save a rating."""
         if request.headers.get("origin") != f"{request.url.scheme}://{request.headers['host']}":
-            raise HTTPException(403, "ratings come from the review page alone")
+            raise HTTPException(403, "a rating must come from the review page; open the page and rate there")
         number = _number(request)
         try:
             data = json.loads(await _body(request))
             if not isinstance(data, dict):
-                raise ValueError("a rating is an object")
-            # One after another: a line is repaired, written and waited for, and the last one is what counts.
+                raise ValueError("a rating must be a JSON object")
+            # One at a time: each write may repair the file, and the last line of an intervention counts.
             async with writing:
                 saved = await asyncio.to_thread(reviewer.save, number, data)
         except RecursionError as error:
-            raise HTTPException(422, "the rating is nested too deep") from error
+            raise HTTPException(422, "the rating is nested too deeply") from error
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
         except OSError as error:
@@ -92,7 +82,7 @@ def create_app(reviewer: Reviewer, *, run: str, token: str) -> Starlette:
     def _number(request: Request) -> int:
         number: int = request.path_params["number"]
         if number >= len(reviewer.items):
-            raise HTTPException(404, f"there is no intervention {number}; they go up to {len(reviewer.items) - 1}")
+            raise HTTPException(404, f"no intervention {number}; the last is {len(reviewer.items) - 1}")
         return number
 
     return Starlette(
@@ -130,7 +120,7 @@ async def _body(request: Request) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > MAX_BYTES:
-            raise HTTPException(413, f"a rating has {MAX_BYTES} bytes at most")
+            raise HTTPException(413, f"a rating can have at most {MAX_BYTES} bytes")
     return body
 
 
@@ -139,7 +129,7 @@ def _state(rating: Rating | None) -> str:
 
 
 def _shown(item: Item, rating: Rating | None) -> dict[str, Any]:
-    """What a reviewer is to see; not who found the flaw, and not what became of the run, which would sway."""
+    """Return the data of an intervention, without its finder and the outcome, which would bias the reviewer."""
     finding = item.intervention.finding
     return {
         "id": item.id,

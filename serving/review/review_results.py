@@ -1,6 +1,4 @@
-"""What came of a review: how often reviewers approve, by trigger and finder, and how far they agree."""
-
-from __future__ import annotations
+"""The results of a review: approval rates by trigger and finder, and the agreement of reviewers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,54 +16,52 @@ from storm_calm.serving.review.review_items import Item
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class YesRate:
-    """How often a question was answered with yes. Interventions are the units, however many people reviewed each."""
+    """How often a question is answered with yes, per intervention regardless of its number of reviewers."""
 
     n: int
-    """Interventions that somebody answered with yes or no."""
+    """Interventions with at least one yes or no."""
     yes: int
-    """Of these, those that count as yes: most reviewers said so, or as many as not where yes is the bad answer."""
+    """Of `n`, those with a majority for yes, or a tie if yes is the bad answer."""
     split: int
-    """Of `n`, those that as many answered with yes as with no; they count as the answer that speaks against it."""
+    """Of `n`, those with a tie, which counts as the bad answer."""
     cannot_say: int
-    """Answers of "can't say", one for each reviewer who gave it; left out of all else."""
+    """Answers `cannot_say` over all reviewers; not counted elsewhere."""
     interval: Interval | None
-    """The rate, in [0, 1], with Wilson's 95 % interval; None where n is 0."""
+    """The rate, in [0, 1], with Wilson's 95 % interval; None for n = 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RatingGroup:
-    """Some of the interventions."""
+    """The rates over some of the interventions."""
 
     reviewed: int
-    """Interventions that somebody reviewed."""
+    """Interventions with at least one rating."""
     rates: dict[str, YesRate]
     """By question."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReviewResults:
-    """What came of a review."""
+    """The results of a review."""
 
     sample: int
     """Interventions in the sample."""
     drawn_from: int
     """Interventions of the curation."""
     reviewers: dict[str, int]
-    """How many each reviewer reviewed."""
+    """Complete ratings by reviewer."""
     overall: RatingGroup
-    """Over all interventions."""
     by_finder: dict[str, RatingGroup]
-    """By who found the flaw: rules, llm, person."""
+    """By finder of the flaw: rules, llm, person."""
     by_trigger: dict[str, RatingGroup]
-    """By the trigger that fired."""
     agreement: dict[tuple[str, str], dict[str, RaterAgreement]]
-    """Of each two reviewers, by question, over what both answered with yes or no."""
+    """By pair of reviewers, then by question, over items that both answered with yes or no."""
     rejected: dict[str, str]
-    """The interventions that reviewers rejected, with why; see `Review.rejected`."""
+    """Rejected interventions with reasons; see `Review.rejected`."""
 
 
 def results_to_json(found: ReviewResults) -> dict[str, Any]:
-    """The JSON data of the results, to six decimals: each group's rates stand a level higher."""
+    """Return the results as JSON data with six decimals; the rates of a group are merged into the group."""
     data = to_json(replace(found, agreement={}), digits=6)
     agreement = [
         {"reviewers": list(pair), **{question: to_json(one, digits=6) for question, one in questions.items()}}
@@ -88,7 +84,7 @@ def _flat(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def results(review: Review) -> ReviewResults:
-    """The results of a review, finished or not."""
+    """Compute the results of a review, complete or not."""
     finders: dict[str, list[Item]] = {}
     triggers: dict[str, list[Item]] = {}
     for item in review.reviewed:

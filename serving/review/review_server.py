@@ -1,6 +1,4 @@
-"""The review page as a server on this machine, for one reviewer, until Ctrl-C."""
-
-from __future__ import annotations
+"""Serve the review page to one reviewer on this machine until Ctrl-C."""
 
 import secrets
 from collections.abc import Callable
@@ -24,16 +22,16 @@ def serve(
     port: int = 0,
     on_listening: Callable[[str, Reviewer], None],
 ) -> None:
-    """Serve the page to the reviewer `name` until a signal; SIGINT raises KeyboardInterrupt in the end.
+    """Serve the page to the reviewer `name` until a signal; SIGINT raises KeyboardInterrupt at the end.
 
-    size, seed: of the sample, see `sampled`. port: 0 for any that is free.
-    on_listening: gets the page's address when the first request can come, and the reviewer as read from its file.
-    Raises ValueError as `sampled` and `reviewing` do, and where the port is taken.
+    size, seed: see `sampled`. port: 0 for a free one.
+    on_listening: called with the URL and the reviewer when the server accepts requests.
+    Raises ValueError as `sampled` and `reviewing` do, and for a port in use.
     """
-    reviewer_file(run, name)  # A bad name is an error before a sample is drawn.
+    reviewer_file(run, name)  # Check the name before a sample is drawn.
     items = sampled(run, size=size, seed=seed)
     with reviewing(run, name, items) as reviewer, open_port(LOOPBACK, port) as listener:
-        # Other users of this machine can reach the port, and must guess this.
+        # Other users of this machine can reach the port but do not know the token.
         token = secrets.token_urlsafe(16)
         app = create_app(reviewer, run=run.resolve().name, token=token)
         on_listening(f"http://{LOOPBACK}:{listener.getsockname()[1]}/{token}/", reviewer)

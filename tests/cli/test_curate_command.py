@@ -130,7 +130,7 @@ def test_an_endpoint_that_fails_stops_the_curation_and_it_can_be_resumed(storm, 
         assert (stopped.exit_code, stopped.stdout) == (1, "")
         assert "5 problems failed one after another" in stopped.stderr
         assert words in stopped.stderr
-        assert "Go on with: storm curate --out out --resume" in stopped.stderr
+        assert "Resume with: storm curate --out out --resume" in stopped.stderr
         endpoint.fault = None
         resumed = storm("curate", "--out", "out", "--resume", "--json")
     assert resumed.exit_code == 0
@@ -208,6 +208,6 @@ def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert f"storm: stopped; everything done so far is kept. Go on with: storm curate --out {out} --resume" in errors
+    assert f"storm: stopped; all finished work is kept. Resume with: storm curate --out {out} --resume" in errors
     assert "Traceback" not in errors
     assert 1 <= len((out / "episodes.jsonl").read_text().splitlines()) < 12

@@ -100,10 +100,10 @@ def test_labelled_traces_are_measured_and_what_is_left_or_wrong_is_listed(storm,
     assert "2 flawed, 1 clean" in shown
     assert "all 50.0 % 9-91 50.0 % 9-91" in shown
     assert "all 1 1 1 1" in shown
-    left = shown.partition("nothing is said of these flaws:")[2].partition("wrong,")[0]
+    left = shown.partition("missed, no finding")[2].partition("wrong,")[0]
     assert "unseen: wrong formulation" in left
     assert "seen: manual computation" not in shown
-    assert "named where there is none: alarm: clean" in shown
+    assert "a finding in a clean trace: alarm: clean" in shown
     assert "-> manual computation (by_hand): manually" in shown
 
 
@@ -190,7 +190,7 @@ def test_bad_input_is_told_in_one_line(storm, traces, tmp_path):
     (traces / "half.md").write_text("---\nid: half\n")
     for arguments, message in [
         (("--nano", 0), "--nano: 0 is not a whole number of at least 1"),
-        (("--reply-cache", "said.jsonl"), "--reply-cache: goes with --intervener llm or rules+llm; rules use no model"),
+        (("--reply-cache", "said.jsonl"), "--reply-cache: needs --intervener llm or rules+llm; rules use no model"),
         (("--traces", "nowhere"), "nowhere: No such file or directory"),
         (("--traces", traces), f'{traces}/half.md:1: the lines "---" around the head are missing'),
     ]:

@@ -73,10 +73,10 @@ def test_test_sets_are_read_from_a_folder_and_unread_labels_are_said(storm, endp
     settings = ("--benchmark", "nl4opt", "--data-dir", ".", "--reasoner", endpoint.url, *LENIENT)
     plan = storm("eval", *settings, "--dry-run", "--out", "out")
     assert "2 problems would go to out" in plan.stdout
-    assert "Left out, their label cannot be read: NL4OPT_test.jsonl:3" in plan.stdout
+    assert "label cannot be read: NL4OPT_test.jsonl:3" in plan.stdout
     assert not (tmp_path / "out").exists()
     shown = storm("eval", *settings, "--display", "none").stdout
-    assert "1 left out, their label cannot be read" in shown
+    assert "1 left out because their label cannot be read" in shown
     assert "nl4opt        2  50.0 %" in shown
 
 
@@ -157,7 +157,7 @@ def test_an_endpoint_that_fails_stops_the_evaluation_and_it_can_be_resumed(storm
         stopped = storm("eval", *settings, *LENIENT)
         assert (stopped.exit_code, stopped.stdout) == (1, "")
         assert "5 problems failed one after another" in stopped.stderr
-        assert "Go on with: storm eval --out out --resume" in stopped.stderr
+        assert "Resume with: storm eval --out out --resume" in stopped.stderr
         endpoint.fault = None
         resumed = storm("eval", "--out", "out", "--resume", "--json")
     assert resumed.exit_code == 0
@@ -208,6 +208,6 @@ def test_ctrl_c_keeps_what_is_done_exits_130_and_says_how_to_go_on(tmp_path):
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert f"storm: stopped; everything done so far is kept. Go on with: storm eval --out {out} --resume" in errors
+    assert f"storm: stopped; all finished work is kept. Resume with: storm eval --out {out} --resume" in errors
     assert "Traceback" not in errors
     assert 1 <= len((out / "samples.jsonl").read_text().splitlines()) < 16

@@ -131,10 +131,10 @@ def test_what_reviewers_rejected_is_left_out_on_request_and_named(storm, hinted)
 
 def test_nothing_is_dropped_where_nobody_reviewed_or_the_run_is_another(storm, hinted):
     none = storm("export", hinted, "--format", "messages", "--drop-rejected")
-    assert none.stderr == f"storm: {hinted}: has no review; storm review {hinted} --reviewer NAME begins one\n"
+    assert none.stderr == f"storm: {hinted}: has no review; start one with storm review {hinted} --reviewer NAME\n"
     items = sampled(hinted)
     begun = storm("export", hinted, "--format", "messages", "--drop-rejected")
-    assert "nothing in it is reviewed yet" in begun.stderr
+    assert "is reviewed yet" in begun.stderr
     with reviewing(hinted, "ana", items) as ana:
         ana.save(
             0, {"answers": {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}}
@@ -144,7 +144,7 @@ def test_nothing_is_dropped_where_nobody_reviewed_or_the_run_is_another(storm, h
     episodes = hinted / "episodes.jsonl"
     episodes.write_text(episodes.read_text().replace("Let me work it out by hand", "I do it by hand"))
     anew = storm("export", hinted, "--format", "messages", "--drop-rejected")
-    assert "is another now, so the run was curated anew" in anew.stderr
+    assert "has changed, so the run was curated again" in anew.stderr
     assert {one.exit_code for one in (none, begun, for_grpo, anew)} == {2}
     assert not (hinted / "messages.jsonl").exists()
 
@@ -181,11 +181,11 @@ def test_families_write_problems_that_curation_and_export_read(storm, tmp_path):
 def test_families_overwrite_nothing_and_refuse_what_they_cannot_write(storm, tmp_path):
     (tmp_path / "mine.jsonl").write_text("mine")
     for arguments, message in [
-        (("--out", "mine.jsonl"), "mine.jsonl: is there already; choose another --out"),
+        (("--out", "mine.jsonl"), "mine.jsonl: already exists; choose another --out"),
         (("sudoku", "--out", "new.jsonl"), 'unknown family "sudoku"'),
-        (("--out", "new.jsonl", "--limit", "0"), "limit is 0; give at least 1"),
-        (("--out", "new.jsonl", "--show", "diet"), "--show prints one question and --out writes many"),
-        (("diet",), "families and --limit are for writing problems; give --out FILE"),
+        (("--out", "new.jsonl", "--limit", "0"), "--limit: 0 is not a whole number of at least 1"),
+        (("--out", "new.jsonl", "--show", "diet"), "--show prints one question, --out writes many"),
+        (("diet",), "family names and --limit need --out FILE"),
     ]:
         result = storm("families", *arguments)
         assert (result.exit_code, result.stdout) == (2, "")

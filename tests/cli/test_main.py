@@ -104,3 +104,24 @@ def test_an_unknown_family_is_named(storm):
     result = storm("families", "--show", "sudoku")
     assert result.exit_code == 2
     assert result.stderr.startswith('storm: unknown family "sudoku"; known: all,')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("curate", "--familie", "x"), ("--familie", "Did you mean --families?", "'storm curate --help'")),
+        (("curat",), ("'curat'", "Did you mean 'curate'?", "'storm --help'")),
+        (("curate", "--limit", "x"), ("--limit", "integer", "'storm curate --help'")),
+        (("curate", "--out"), ("--out", "argument", "'storm curate --help'")),
+        (("view",), ("RUN", "'storm view --help'")),
+        (("export", "run", "--format", "verl-stf"), ("--format", "Did you mean verl-sft", "'storm export --help'")),
+        (("sandbox", "run", "-", "--sandbx", "x"), ("Did you mean --sandbox?", "'storm sandbox run --help'")),
+    ],
+)
+def test_wrong_usage_is_one_line_that_names_the_option_and_where_to_look(storm, arguments, parts):
+    result = storm(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("storm: ")
+    assert result.stderr.count("\n") == 1
+    for part in parts:
+        assert part in result.stderr

@@ -30,7 +30,7 @@ def test_a_finished_one_shows_its_table_and_where_the_report_is(storm, out):
     assert max(map(len, lines[:-1])) <= 60
     assert any(line.split() == ["SFT", "61.7", "(49-73)", "50.0", "(38-62)", "55.8", "(47-64)"] for line in lines)
     assert "agrees" in result.stdout
-    assert lines[-1] == "out/report.html has the figures, the curves and the paper's claims beside them"
+    assert lines[-1] == "out/report.html has the figures, the curves and the paper's claims"
     assert {file.name for file in out.iterdir()} == {"seed-0", "report.html", "report.json", "report.md"}
 
 
@@ -55,8 +55,8 @@ def test_ctrl_c_exits_130_ends_the_training_and_says_how_to_go_on(storm, out, sc
     result = storm("reproduce", "--out", "out", "--seed", 0, "--stages", "grpo,eval-grpo")
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr.endswith(
-        "storm: stopped; everything done so far is kept. "
-        "Go on with: storm reproduce --out out --seed 0 --stages grpo,eval-grpo\n"
+        "storm: stopped; all finished work is kept. "
+        "Resume with: storm reproduce --out out --seed 0 --stages grpo,eval-grpo\n"
     )
     assert (scripts / "told").exists()
 
@@ -68,7 +68,7 @@ def test_a_failed_stage_is_exit_code_1_and_named_with_its_log(storm, out, script
     assert result.exit_code == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith("storm: stage plain-sft of seed 0 failed: train: training ended early; the learning rate is")
-    assert last.endswith("What was done is kept. Go on with: storm reproduce --out out")
+    assert last.endswith("Finished work is kept. Resume with: storm reproduce --out out")
     assert "stages/plain-sft.err" in last
 
 
@@ -85,8 +85,8 @@ def test_a_changed_setting_is_named(storm, out):
 def test_bad_usage_is_told_in_one_line(storm, out):
     for arguments, message in [
         (("--seed", 1, "--seeds", "2"), "give --seed or --seeds, not both"),
-        (("--seeds", "1,x"), "seed 'x' is no whole number of at least 0; give such as --seeds 0,1,2"),
-        (("--seed", -1), "seed '-1' is no whole number of at least 0"),
+        (("--seeds", "1,x"), "seed 'x' is not a whole number of at least 0; example: --seeds 0,1,2"),
+        (("--seed", -1), "seed '-1' is not a whole number of at least 0"),
         (("--stages", "grop"), "unknown stage 'grop'; known: curate, export, eval-base, sft"),
         (("--steps", 0), "--steps: 0 is not a whole number of at least 1"),
         (("--seed", 5, "--stages", "sft"), "out/seed-5: stage sft needs export, which is not finished"),
@@ -119,5 +119,5 @@ def test_what_a_command_says_is_shown_as_it_is(capsys):
             )
         )
     assert capsys.readouterr().err == (
-        f"8/11 grpo (seed 1) · {says} · 1 min 15 s, then eval-grpo, about 10 min 00 s left in all\n"
+        f"8/11 grpo (seed 1) · {says} · 1 min 15 s, then eval-grpo, about 10 min 00 s left in total\n"
     )

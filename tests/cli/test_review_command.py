@@ -69,7 +69,7 @@ def test_the_page_is_there_until_ctrl_c_and_goes_on_where_it_was(run):
             assert process.stderr.readline() == f"storm: {number} of 4 interventions are reviewed by ana\n"
             said = process.stderr.readline()
             url = re.fullmatch(
-                r"storm: open (http://127\.0\.0\.1:\d+/[\w-]{20,}/) in a browser; Ctrl-C ends it\n", said
+                r"storm: open (http://127\.0\.0\.1:\d+/[\w-]{20,}/) in a browser; stop with Ctrl-C\n", said
             )[1]
             origin = {"origin": url.rsplit("/", 2)[0]}
             with httpx.Client(base_url=url, headers=origin, timeout=20) as client:
@@ -78,7 +78,7 @@ def test_the_page_is_there_until_ctrl_c_and_goes_on_where_it_was(run):
                 process.send_signal(signal.SIGINT)
                 assert process.wait(20) == 130
             assert process.stderr.read() == (
-                f"storm: stopped; every rating is kept. Go on with: storm review {run} --reviewer ana\n"
+                f"storm: stopped; all ratings are saved. Resume with: storm review {run} --reviewer ana\n"
             )
 
 
@@ -116,26 +116,26 @@ def test_the_ratings_go_to_a_file_that_was_not_there(storm, reviewed, tmp_path):
     before = (tmp_path / "out.csv").read_text()
     assert before.count("the number") == 2
     again = storm("review", reviewed, "--export", "out.csv")
-    assert (again.exit_code, again.stderr) == (2, "storm: out.csv: is there already; choose another file\n")
+    assert (again.exit_code, again.stderr) == (2, "storm: out.csv: already exists; choose another file\n")
     assert (tmp_path / "out.csv").read_text() == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("first",), "give one of --reviewer NAME to review, --results to see, or --export FILE to write"),
-        (("first", "--reviewer", "ana", "--results"), "give one of --reviewer NAME to review"),
-        (("first", "--results", "--sample", "9"), "--sample, --seed and --port are for reviewing"),
-        (("first", "--reviewer", "ana", "--json"), "--json is for --results"),
-        (("first", "--reviewer", "ana/../ben"), "reviewer is 'ana/../ben'; give a name of letters"),
-        (("first", "--reviewer", "ana", "--sample", "0"), "sample is 0; give at least 1"),
-        (("first", "--reviewer", "ana", "--port", "99999"), "port is 99999; give a number from 0 to 65535"),
-        (("first", "--results"), "first: has no review; storm review first --reviewer NAME begins one"),
+        (("first",), "give one of --reviewer NAME (review), --results (print) or --export FILE (write)"),
+        (("first", "--reviewer", "ana", "--results"), "give one of --reviewer NAME"),
+        (("first", "--results", "--sample", "9"), "--sample, --seed and --port need --reviewer NAME"),
+        (("first", "--reviewer", "ana", "--json"), "--json needs --results"),
+        (("first", "--reviewer", "ana/../ben"), "--reviewer: 'ana/../ben' is not a name of letters"),
+        (("first", "--reviewer", "ana", "--sample", "0"), "the sample size is 0; give --sample of at least 1"),
+        (("first", "--reviewer", "ana", "--port", "99999"), "--port: 99999 is not a number from 0 to 65535"),
+        (("first", "--results"), "first: has no review; start one with storm review first --reviewer NAME"),
         (("first", "--export", "a.csv"), "first: has no review"),
         (("first", "--export", "a.txt"), "a.txt: ratings are written as .csv or .jsonl"),
-        (("nowhere", "--reviewer", "ana"), "nowhere: no such folder; give the folder that storm curate wrote"),
+        (("nowhere", "--reviewer", "ana"), "nowhere: no such folder; give a run folder of storm curate"),
         (("problems.jsonl", "--results"), "problems.jsonl: not a folder"),
-        ((".", "--reviewer", "ana"), ".: no curation is in it, config.toml is missing"),
+        ((".", "--reviewer", "ana"), ".: contains no curation, config.toml is missing"),
     ],
 )
 def test_bad_usage_is_told_in_one_line_and_leaves_nothing_behind(storm, run, arguments, message):

@@ -82,7 +82,7 @@ def test_files_go_in_and_results_come_out(run, tmp_path):
     result = run("program.py", "--file", "data", "--result", "double", "--result", "nothing", "--out", "here")
     assert (result.exit_code, (tmp_path / "here" / "double").read_text()) == (0, "abab")
     assert "here/double: 4 bytes" in result.stdout
-    assert result.stderr == "storm: nothing did not come back: the program left no plain file of that name\n"
+    assert result.stderr == "storm: nothing: the program left no regular file of that name\n"
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_files_go_in_and_results_come_out(run, tmp_path):
         (("fine", "--solver-seconds", "nan"), "--solver-seconds: nan is not a number above 0"),
         (("fine", "--memory-mb", "0"), "--memory-mb: 0 is not a whole number of at least 1"),
         (("fine", "--file", "nowhere"), "nowhere: No such file or directory"),
-        (("fine", "--file", "fine", "--file", "folder/fine"), "--file folder/fine: another file is named 'fine' too"),
-        (("fine", "--file", "folder/main.py"), "--file folder/main.py: the program itself is main.py"),
-        (("fine", "--result", "x"), "give --result NAME and --out DIR together"),
+        (("fine", "--file", "fine", "--file", "folder/fine"), "--file folder/fine: another file is also named 'fine'"),
+        (("fine", "--file", "folder/main.py"), "--file folder/main.py: main.py is the name of the program"),
+        (("fine", "--result", "x"), "--result NAME and --out DIR need each other"),
         (("fine", "--result", "../x", "--out", "."), "path '../x' is not inside the program's folder"),
         (("fine", "--sandbox", "podman"), '--sandbox: "podman" is not one of local, docker, e2b, ray'),
         (("fine", "--isolation", "strong"), '--isolation: "strong" is not one of full, landlock, limits'),
@@ -106,7 +106,7 @@ def test_files_go_in_and_results_come_out(run, tmp_path):
             ("fine", "--isolation", "limits", "--minimum-isolation", "full"),
             "isolation level 'limits' is below minimum_isolation 'full'",
         ),
-        (("fine", "--image", "x"), "--image: is for --sandbox docker, not for local; leave it out"),
+        (("fine", "--image", "x"), "--image: needs --sandbox docker, not local; leave it out"),
     ],
 )
 def test_bad_usage_is_told_in_one_line(storm, tmp_path, arguments, message):

@@ -53,7 +53,7 @@ def test_no_answer_is_a_failure_with_its_reason(solve):
         result = solve(QUESTION, "--json", url=endpoint.url)
         assert result.exit_code == 1
         assert json.loads(result.stdout)["answer"] is None
-        assert result.stderr == "storm: no answer: it ended without a box\n"
+        assert result.stderr == "storm: no answer: the model ended without a box\n"
         assert solve(QUESTION, url=endpoint.url).exit_code == 1
 
 

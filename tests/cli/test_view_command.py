@@ -38,7 +38,7 @@ def test_a_page_may_go_elsewhere_and_takes_the_place_of_no_other_file(storm, mad
     told = storm("view", made, "--out", "notes.html")
     assert (told.exit_code, told.stderr) == (
         2,
-        "storm: notes.html: is there already and no report of storm view; choose another --out\n",
+        "storm: notes.html: exists and is not a report of storm view; choose another --out\n",
     )
     assert (tmp_path / "notes.html").read_text() == "mine"
 
@@ -48,16 +48,16 @@ def test_a_run_that_is_not_finished_is_told_so(storm, made, tmp_path):
     (tmp_path / "going" / "summary.json").unlink()
     told = storm("view", "going")
     assert told.exit_code == 0
-    assert "The run is not finished: this is what it has so far." in told.stdout
+    assert "The run is not finished" in told.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nix"], "nix: no such folder; give the folder of a run"),
-        (["."], "neither episodes.jsonl nor samples.jsonl in it"),
-        (["{run}", "--port", "8000"], "--port goes with --serve"),
-        (["{run}", "--serve", "--out", "x.html"], "--serve writes nothing"),
+        (["nix"], "nix: no such folder; give the --out of"),
+        (["."], "neither episodes.jsonl nor samples.jsonl"),
+        (["{run}", "--port", "8000"], "--port needs --serve"),
+        (["{run}", "--serve", "--out", "x.html"], "--serve writes no file"),
         (["{run}", "--out", "."], "is a folder"),
     ],
 )
@@ -70,7 +70,7 @@ def test_what_cannot_be_done_is_one_line_that_says_what_to_give(storm, made, arg
 
 def test_help_says_what_it_is_for_and_ends_with_two_examples(storm):
     told = storm("view", "--help").stdout
-    assert "Show a run as one page" in " ".join(told.split())
+    assert "Show a run folder as a web page" in " ".join(told.split())
     assert told.rstrip().endswith("storm view runs/first --serve")
 
 

@@ -1,7 +1,5 @@
 """The ONNX export of a checkpoint, which runs without torch."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

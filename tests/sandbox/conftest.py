@@ -1,7 +1,5 @@
 """One open sandbox for each isolation level, shared by all tests; one that this machine lacks skips with the reason."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

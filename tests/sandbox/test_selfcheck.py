@@ -1,7 +1,5 @@
 """The self-check: it holds for every isolation level, and finds violations without isolation."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import re

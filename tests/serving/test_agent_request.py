@@ -58,7 +58,7 @@ def test_no_content_of_a_file_is_too_strange(content, name):
 
 @pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/etc/passwd", ".bashrc", "a\nb", "a\x00", "x" * 101, "-rf"])
 def test_a_file_may_not_be_called_just_anything(name):
-    with pytest.raises(ApiError, match="is no file name"):
+    with pytest.raises(ApiError, match="is not a file name"):
         check_file_name(name, "files")
 
 
@@ -74,7 +74,7 @@ def test_data_is_decoded_or_refused(text):
 
 
 def test_two_files_of_a_name_are_refused():
-    with pytest.raises(ApiError, match="two files are called 'a'"):
+    with pytest.raises(ApiError, match="two files are named 'a'"):
         unique_files([("a", b"1"), ("a", b"2")], "files")
 
 

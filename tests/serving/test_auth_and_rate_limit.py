@@ -113,8 +113,8 @@ def test_without_keys_everybody_is_let_in():
     [
         (ANA, ":1: give a name and a hash"),
         (f"ana {ANA}", ":1: give a name and a hash"),
-        (f"ana {'a' * 64}\nana {'b' * 64}", ":2: the name 'ana' is there twice"),
-        ("# nobody", "no key in it"),
+        (f"ana {'a' * 64}\nana {'b' * 64}", ":2: duplicate name 'ana'"),
+        ("# nobody", "no keys; add one"),
     ],
 )
 def test_a_file_that_holds_something_else_is_refused_without_repeating_it(tmp_path, text, words):
@@ -126,7 +126,7 @@ def test_a_file_that_holds_something_else_is_refused_without_repeating_it(tmp_pa
 
 
 def test_a_key_that_is_easily_guessed_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="key 1 has less than 16 characters"):
+    with pytest.raises(ValueError, match="key 1 has fewer than 16 characters"):
         read_keys(None, "secret")
 
 

@@ -142,7 +142,7 @@ def test_numbers_that_json_does_not_have_are_refused(served, number):
     body = f'{{"model": "storm", "messages": [{user}], "temperature": {number}}}'
     with httpx.Client(base_url=served.url) as client:
         message = shaped(client.post(CHAT, content=body, headers={"content-type": "application/json"}), 400)
-    assert message.startswith("the body is no JSON")
+    assert message.startswith("the body is not JSON")
 
 
 def test_what_was_sent_is_not_repeated_at_length(post):

@@ -78,7 +78,7 @@ def test_it_answers_within_ten_seconds_of_its_start_without_gpu_or_key(serve, fa
     answer = served.post(families_question)
     assert time.monotonic() - began < 10
     assert answer.json()["choices"][0]["message"]["content"]
-    assert "no keys are set" in served.said
+    assert "no API keys are set" in served.said
 
 
 def test_on_sigterm_answers_under_way_finish_and_new_ones_hear_503(serve, upstream):
@@ -121,7 +121,7 @@ def test_what_does_not_finish_is_stopped(serve, upstream, how):
     thread.join(5)
     assert '"reasoning":"word ' in got[0].text
     assert got[0].text.endswith("data: [DONE]\n\n")
-    assert "the server is going down" in got[0].text
+    assert "the server is shutting down" in got[0].text
     deadline = time.monotonic() + 2
     while len(upstream.ended) == before and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -135,7 +135,7 @@ def test_what_does_not_finish_is_stopped(serve, upstream, how):
         (["--reasoner", "gpt-5"], "reasoner 'gpt-5' is unknown"),
         (["--reasoner", "nano", "--reasoner", "http://127.0.0.1:9"], "only URLs of servers"),
         (["--keys", "none.txt"], "none.txt: No such file"),
-        (["--api-key", "short"], "--api-key: key 1 has less than"),
+        (["--api-key", "short"], "--api-key: key 1 has fewer than"),
         (["--reasoning-field", "thoughts"], "is not one of both, reasoning, reasoning_content"),
         (["--host", "256.0.0.1"], "cannot listen at 256.0.0.1"),
         (["--max-running", "0"], "--max-running: 0 is not a whole number of at least 1"),
@@ -166,4 +166,4 @@ def test_a_key_that_was_made_opens_the_server_and_is_in_no_file(serve, tmp_path)
     models = f"{served.url}/models"
     assert httpx.get(models).status_code == 401
     assert httpx.get(models, headers={"authorization": f"Bearer {key}"}).status_code == 200
-    assert "no keys are set" not in served.said
+    assert "no API keys are set" not in served.said

@@ -83,4 +83,4 @@ def test_a_model_that_fails_is_an_error_before_the_stream_and_an_event_in_it(cli
     events = list(client.responses.create(model="storm", input="[[half]] 40 hours", stream=True))
     assert events[-1].type == "response.failed"
     assert events[-1].response.status == "failed"
-    assert "try again" in events[-1].response.error.message
+    assert "retry" in events[-1].response.error.message

@@ -1,7 +1,5 @@
 """Events of a stream of chat completions, as endpoints write them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any

@@ -4,8 +4,6 @@ No image can be pulled where they run, so the base is made from this machine's o
 standard library, the solver libraries and the shared libraries that all these need, each at the path where it lies.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

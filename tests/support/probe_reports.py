@@ -1,7 +1,5 @@
 """What the tests of the probe share: running a program for its one report, and a model that no solver finishes soon."""
 
-from __future__ import annotations
-
 from storm_calm.sandbox import Limits, Sandbox, SolverReport
 
 SHORT = Limits(seconds=3, memory_mb=1024)

@@ -7,8 +7,6 @@
 docs/security.md lists them. The accepted answer is 42 unless an attack names another one.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 from collections.abc import Iterator

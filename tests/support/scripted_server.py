@@ -1,7 +1,5 @@
 """A server of completions that plays a script over real HTTP."""
 
-from __future__ import annotations
-
 import json
 import socket
 import threading

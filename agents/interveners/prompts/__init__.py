@@ -9,8 +9,6 @@
 Values are inserted as text and never parsed as templates.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The known test sets with their file names and repositories."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from storm_calm.env.problem import Problem

@@ -5,8 +5,6 @@ Releases have their question and answer in `en_question` and `en_answer`, `quest
 Best Solution", -9999 and -99999 mean infeasible.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

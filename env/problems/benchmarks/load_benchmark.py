@@ -1,7 +1,5 @@
 """Load test sets from a folder or from the Hub."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -7,8 +7,6 @@ Families are easy or complex. The hash of a problem's data determines its split,
 the train and held-out splits never share an instance.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 from itertools import count, islice

@@ -1,7 +1,5 @@
 """The complex families: several kinds of constraints, linked decisions, or a model that is not obvious."""
 
-from __future__ import annotations
-
 import random
 
 from storm_calm.env.problems.families.instance import Drawn

@@ -1,7 +1,5 @@
 """The easy families: one decision, one kind of constraint, few numbers."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Problem families and their instances: question, data and linear model."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Small linear models and their optima, computed by SCIP and confirmed by CBC, which share no code."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,7 +1,5 @@
 """The train / held-out split: the hash of an instance's data determines it, independently of seed and wording."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """The wording of generated problems: numbers, money, lists, and irrelevant sentences."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Problems with a bound to derive: a horizon, a lot size, an amount. The obvious bound excludes the optimum."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import random

@@ -1,7 +1,5 @@
 """Problems with a closed form or a counting argument, which need no solver."""
 
-from __future__ import annotations
-
 import math
 import random
 from functools import cache

@@ -1,7 +1,5 @@
 """Kinds of stress problems and their drafts, each with an answer and a second method that confirms it."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@
 A two-phase simplex method with Bland's rule, which guarantees termination, for models of a few dozen rows.
 """
 
-from __future__ import annotations
-
 import math
 from fractions import Fraction
 from typing import Literal

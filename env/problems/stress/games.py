@@ -1,7 +1,5 @@
 """Games: the value of zero-sum games, and payoffs in equilibria of other games."""
 
-from __future__ import annotations
-
 import itertools
 import random
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Graph problems: flows, tours, paths with a time limit, and choices of vertices."""
 
-from __future__ import annotations
-
 import itertools
 import random
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The kinds of stress problems by name, and the generation of problems."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 from itertools import count, islice

@@ -1,7 +1,5 @@
 """Puzzles that reduce to matchings or cuts: lines that cover marks, dominoes, nested boxes."""
 
-from __future__ import annotations
-
 import itertools
 import random
 

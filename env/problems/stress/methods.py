@@ -1,7 +1,5 @@
 """Solution methods that several kinds share."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar

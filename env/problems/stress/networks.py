@@ -1,7 +1,5 @@
 """Network design: fixed charges, Steiner trees, and spanning trees with bounded degrees."""
 
-from __future__ import annotations
-
 import itertools
 import random
 from collections.abc import Iterable, Sequence

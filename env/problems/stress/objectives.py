@@ -1,7 +1,5 @@
 """Several objectives: a weighted sum, a lexicographic order, or a limit on one of them."""
 
-from __future__ import annotations
-
 import itertools
 import random
 

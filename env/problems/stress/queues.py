@@ -1,7 +1,5 @@
 """Queues with exponential times: delays, blocking, and the cheapest service."""
 
-from __future__ import annotations
-
 import math
 import random
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Puzzles that reduce to a known problem: a cut, a matching, a flow, a chain, a shortest walk."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import random

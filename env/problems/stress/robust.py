@@ -1,7 +1,5 @@
 """Robust plans for the worst case of a few deviations, of ranges, or of scenarios."""
 
-from __future__ import annotations
-
 import itertools
 import random
 from fractions import Fraction

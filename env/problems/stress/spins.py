@@ -1,7 +1,5 @@
 """Pairwise interactions: quadratic binary choices (QUBO) and spins (Ising)."""
 
-from __future__ import annotations
-
 import itertools
 import random
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Two-stage stochastic problems: decisions before and after the demand is known, with scenario probabilities."""
 
-from __future__ import annotations
-
 import itertools
 import random
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """The groups of stress problems, separate from the kinds, which import solvers."""
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 from storm_calm.env.problem import Problem

@@ -4,8 +4,6 @@ Solvers accept constraint and integrality violations of 1e-6 and drop coefficien
 smaller differences. They are easy after scaling by a power of ten.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import random

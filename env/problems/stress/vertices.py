@@ -1,7 +1,5 @@
 """Choices of vertices: cheapest covers, best independent sets, fewest colors."""
 
-from __future__ import annotations
-
 import itertools
 import random
 

@@ -1,4 +1,4 @@
-// Bars and tables made of plain elements, each a list or a table to whoever can't see them.
+// Bars and tables made of plain elements, which screen readers read as lists and tables.
 
 function bars(items, most) {
   return el(
@@ -27,7 +27,7 @@ function bars(items, most) {
   );
 }
 
-// bins: [{label, value}]; each column says its count.
+// bins: [{label, value}]; each column shows its count.
 function histogram(bins, caption, axis) {
   const most = Math.max(1, ...bins.map((bin) => bin.value));
   return el(

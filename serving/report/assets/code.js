@@ -1,4 +1,4 @@
-// Python with colours, by one expression: enough to read by, and it can't fail on what is no Python.
+// Highlight Python with one regular expression, which also accepts other text.
 
 const PYTHON =
   /(#[^\n]*)|((?:\b[rRbBuUfF]{1,2})?(?:"""[\s\S]*?(?:"""|$)|'''[\s\S]*?(?:'''|$)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?))|\b(False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield)\b|\b((?:0[xX][0-9a-fA-F_]+|\d[\d_]*\.?[\d_]*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?))|([A-Za-z_]\w*)(?=\()/g;
@@ -23,7 +23,7 @@ function codeBlock(text, evidence) {
   copy.addEventListener("click", () =>
     navigator.clipboard.writeText(clean).then(
       () => say("copied"),
-      () => say("this browser does not let a page copy"),
+      () => say("this browser does not allow copying"),
     ),
   );
   const code = el("code", {});
@@ -34,7 +34,7 @@ function codeBlock(text, evidence) {
   return el("div", { class: "code" }, copy, el("pre", { tabindex: "0", "aria-label": "Program" }, code));
 }
 
-// A model's text as prose and programs: fenced blocks, or calls of the tool run_python.
+// Split model text into prose and programs: fenced blocks, or calls of the tool run_python.
 const PROGRAMS =
   /```(?:python3?|py)[ \t]*\r?\n([\s\S]*?)(?:```[ \t]*(?:[\r\n]+|$)|$)|<tool_call>([\s\S]*?)(?:<\/tool_call>\s*|$)/gi;
 

@@ -1,4 +1,4 @@
-// What the first page says of a curation alone: the funnel, where hints stand and how long they are, the intervener.
+// Overview of a curation: the funnel, position and length of hints, the intervener.
 
 function curationTiles(rows) {
   const all = rows.length,
@@ -17,15 +17,15 @@ function curationTiles(rows) {
     tile(
       "Hints",
       whole(sum(rows.map((row) => row.triggers.length))),
-      `in ${plural(hinted.length, "run")}`,
+      `in ${plural(hinted.length, "trajectory", "trajectories")}`,
       episodes({ hinted: "yes" }),
     ),
     tile(
       "Hint share",
       percent(mean(golden.map((row) => row.share)), 1, 1),
-      `of a golden run's tokens, mean; ${percent(largest(golden.map((row) => row.share)), 1, 1)} at most`,
+      `of the tokens of a golden trajectory, mean; ${percent(largest(golden.map((row) => row.share)), 1, 1)} at most`,
     ),
-    tile("Wall time", duration(wall), wall ? `${whole((60 * all) / wall)} problems a minute` : ""),
+    tile("Wall time", duration(wall), wall ? `${whole((60 * all) / wall)} problems per minute` : ""),
   ];
 }
 
@@ -96,8 +96,8 @@ function hintShares(rows) {
   const without = rows.filter((row) => row.outcome === "golden" && row.share === 0).length;
   return card(
     "Hint share",
-    `Hint tokens against hint and model tokens, of golden runs with hints${limit ? `; the limit is ${percent(limit, 1)}` : ""}. ${plural(without, "golden run")} had none.`,
-    histogram(bins, `${plural(golden.length, "golden run")} with hints`, "% of the run's tokens"),
+    `Share of hint tokens in hint and model tokens, for golden trajectories with hints${limit ? `; the limit is ${percent(limit, 1)}` : ""}. ${plural(without, "golden trajectory", "golden trajectories")} had none.`,
+    histogram(bins, `${plural(golden.length, "golden trajectory", "golden trajectories")} with hints`, "% of the tokens"),
   );
 }
 
@@ -110,9 +110,9 @@ function hintPositions(rows) {
   }));
   for (const position of positions) bins[Math.min(9, Math.floor(10 * position))].value += 1;
   return card(
-    "Where hints stand",
-    "As a share of all that follows the prompt; 0 is the beginning of the reasoning.",
-    histogram(bins, `${plural(positions.length, "hint")}, mean ${percent(mean(positions), 1)}`, "% of the way"),
+    "Position of hints",
+    "As a share of the text after the prompt; 0 is the beginning of the reasoning.",
+    histogram(bins, `${plural(positions.length, "hint")}, mean ${percent(mean(positions), 1)}`, "% of the text"),
   );
 }
 
@@ -130,7 +130,7 @@ function intervener(rows) {
   ];
   return card(
     "The intervener",
-    "Rejected hints by reason, and what the intervener cost. Rules cost nothing.",
+    "Rejected hints by reason, and the cost of the intervener. Rules are free.",
     reasons.length
       ? bars(
           reasons.map(([reason, value]) => ({

@@ -1,7 +1,7 @@
-// The rows of the run, and whole runs when they are wanted: from blocks in this file, or from the server beside it.
+// Index rows, and trajectories on demand: from blocks in this file, or from the server.
 
 const LIVE = document.body.hasAttribute("data-live");
-const KEPT = 4; // Blocks that stay unpacked.
+const KEPT = 4; // Unpacked blocks in memory.
 const state = { facts: null, rows: [], byKey: new Map(), stamp: "", have: 0, version: 0 };
 const unpacked = new Map();
 
@@ -19,7 +19,7 @@ async function open() {
   take(rows);
 }
 
-// Put rows to the others; one with a key that is known takes the other's place.
+// Add rows; a row replaces an earlier one with the same key.
 function take(rows) {
   const fields = [...state.facts.fields, "block", "place"];
   for (const values of rows) {
@@ -33,7 +33,7 @@ function take(rows) {
   if (rows.length) state.version += 1;
 }
 
-// Resolves when the whole file is there: until then an element may hold a part of its block.
+// Resolves when the whole file is loaded; until then an element may contain a part of its block.
 const loaded = new Promise((resolve) => {
   if (document.readyState !== "loading") resolve();
   else document.addEventListener("DOMContentLoaded", () => resolve());
@@ -50,13 +50,13 @@ async function block(number) {
 
 async function ask(path) {
   const response = await fetch(path);
-  if (!response.ok) throw new Error(`the server answers ${response.status}`);
+  if (!response.ok) throw new Error(`the server answered ${response.status}`);
   return response.json();
 }
 
 const asked = (first, last) => ask(`runs?stamp=${encodeURIComponent(state.stamp)}&first=${first}&last=${last}`);
 
-// Everything about one run. null where the server has other rows by now; the next look at its rows brings them.
+// All data of one trajectory; null if the rows of the server have changed since.
 async function detailsOf(row) {
   if (!LIVE) return (await block(row.block))[row.place];
   const found = await asked(row.block, row.block + 1);
@@ -86,7 +86,7 @@ async function through(rows, look, went, go) {
   }
 }
 
-// New rows from the server: true where anything changed.
+// Fetch new rows from the server; true if anything changed.
 async function refresh() {
   const news = await ask(`rows?have=${state.have}&stamp=${encodeURIComponent(state.stamp)}`);
   const before = state.version,

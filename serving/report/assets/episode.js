@@ -1,11 +1,11 @@
-// The page of one problem: what it was, what came of it, both runs, and the others beside it.
+// The page of one episode: problem, outcome, trajectories, and the list beside it.
 
 const RAIL = 100; // Rows of the list beside an episode.
 
 function neighbours(row, filters) {
   let rows = matching(filters);
   let place = rows.indexOf(row);
-  // Somebody came by a link to an episode that the filters leave out: then it stands among all.
+  // A link to an episode that the filters exclude: show it among all.
   if (place < 0) {
     rows = matching({});
     place = rows.indexOf(row);
@@ -28,7 +28,7 @@ function episodePage(row, filters) {
         "h1",
         { tabindex: "-1", id: "heading" },
         shown(row.id),
-        row.sample === null ? null : el("small", {}, `run ${row.sample + 1}`),
+        row.sample === null ? null : el("small", {}, `sample ${row.sample + 1}`),
       ),
       el(
         "p",
@@ -58,11 +58,11 @@ function fillBody(body, row) {
       body.replaceChildren(...contents(row, details));
       body.removeAttribute("aria-busy");
     },
-    (error) => body.replaceChildren(el("p", { class: "empty" }, `This run cannot be read: ${error.message}`)),
+    (error) => body.replaceChildren(el("p", { class: "empty" }, `This trajectory cannot be read: ${error.message}`)),
   );
 }
 
-// Draw what stands around an episode anew, when there are other rows; what is being read stays as it is.
+// Redraw the parts around an episode after new rows; keep the episode itself.
 function redrawAround(page, row, filters) {
   const { rows, place, before, after } = neighbours(row, filters);
   const old = page.querySelector(".rail"),
@@ -75,7 +75,7 @@ function redrawAround(page, row, filters) {
   const held = document.activeElement && document.activeElement.id;
   page.querySelector(".steps").replaceWith(steps(rows, place, before, after, filters));
   if (held && held.startsWith("step-") && by(held)) by(held).focus({ preventScroll: true });
-  // The server had other rows when this run was asked for: ask again by its new place.
+  // The rows of the server changed during the request: retry with the new position.
   const body = page.querySelector(".body");
   if (body.hasAttribute("aria-busy")) fillBody(body, row);
 }
@@ -168,13 +168,13 @@ function contents(row, details) {
       ? el(
           "section",
           { class: "left" },
-          el("h2", {}, curation() ? "Still found when it was over" : "Flaws that the rules find"),
+          el("h2", {}, curation() ? "Flaws found at the end" : "Flaws that the rules find"),
           details.left.map((one) => found(one, one.finder)),
         )
       : null,
     curation()
       ? runsBeside(run, native, details)
-      : el("section", { class: "run" }, el("h2", {}, "Run"), trajectory(run, details.left)),
+      : el("section", { class: "run" }, el("h2", {}, "Trajectory"), trajectory(run, details.left)),
     details.rejected_hints.length ? rejectedHints(details.rejected_hints) : null,
     details.cost && details.cost.calls + details.cost.cached
       ? el(
@@ -201,7 +201,7 @@ function runsBeside(run, native, details) {
     el(
       "h2",
       {},
-      native ? (run.interventions.length ? "With hints" : "Watched") : "The run",
+      native ? (run.interventions.length ? "With hints" : "With intervener") : "Trajectory",
       native ? usage(run) : null,
     ),
     trajectory(run, details.left),
@@ -211,7 +211,7 @@ function runsBeside(run, native, details) {
       "div",
       { class: "runs" },
       watched,
-      el("p", { class: "note" }, "There was no reason to step in: the run without interventions is the same."),
+      el("p", { class: "note" }, "The intervener found nothing: the trajectory without interventions is the same."),
     );
   return el(
     "div",
@@ -233,7 +233,7 @@ function rejectedHints(list) {
     "section",
     {},
     el("h2", {}, "Rejected hints"),
-    el("p", { class: "note" }, "What the intervener proposed and what was not used."),
+    el("p", { class: "note" }, "Hints of the intervener that were not used."),
     table(
       "Rejected hints",
       ["reason", "trigger", "text"],

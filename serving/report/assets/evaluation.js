@@ -1,4 +1,4 @@
-// What the first page says of an evaluation alone: the funnel, problems, and answers with a solver behind them.
+// Overview of an evaluation: the funnel, problems, and answers backed by a solver.
 
 function evaluationTiles(rows) {
   const scored = rows.filter((row) => row.right !== null),
@@ -8,13 +8,13 @@ function evaluationTiles(rows) {
     tile(
       "Right",
       percent(right.length, scored.length, 1),
-      `${whole(right.length)} of ${plural(scored.length, "scored run")}`,
+      `${whole(right.length)} of ${plural(scored.length, "scored trajectory", "scored trajectories")}`,
       episodes({ outcome: "correct" }),
     ),
     tile(
       "Problems",
       whole(problems.length),
-      `${whole(rows.length / Math.max(1, problems.length))} run${rows.length > problems.length ? "s" : ""} at each`,
+      `${plural(Math.round(rows.length / Math.max(1, problems.length)), "trajectory", "trajectories")} per problem`,
     ),
     tile(
       "Solved at least once",
@@ -24,10 +24,10 @@ function evaluationTiles(rows) {
     tile(
       "Backed by a solver",
       percent(scored.filter((row) => row.backed).length, scored.length),
-      "answers that a report bears out",
+      "answers that a solver report confirms",
     ),
-    tile("Tokens of a run", whole(mean(rows.map((row) => row.tokens))), "mean"),
-    tile("Wall time", duration(largest(rows.map((row) => row.at))), `${plural(rows.length, "run")}`),
+    tile("Tokens per trajectory", whole(mean(rows.map((row) => row.tokens))), "mean"),
+    tile("Wall time", duration(largest(rows.map((row) => row.at))), `${plural(rows.length, "trajectory", "trajectories")}`),
   ];
 }
 
@@ -47,9 +47,9 @@ function evaluationFunnel(rows) {
     null,
     bars(
       [
-        { label: "runs", value: all, href: episodes({}), strong: true },
-        { label: "came to an answer", value: answered, tone: "calm", note: percent(answered, all, 1) },
-        { label: "that can be read", value: read, tone: "calm", note: percent(read, all, 1) },
+        { label: "trajectories", value: all, href: episodes({}), strong: true },
+        { label: "with an answer", value: answered, tone: "calm", note: percent(answered, all, 1) },
+        { label: "with a readable answer", value: read, tone: "calm", note: percent(read, all, 1) },
         {
           label: "right",
           value: right,

@@ -82,7 +82,7 @@ function matching(filters) {
   return rows;
 }
 
-// All that was written in a run, for the search of whole texts.
+// All texts of a trajectory, for full-text search.
 function* textsOf(row, details) {
   yield row.id;
   yield details.question;
@@ -98,9 +98,9 @@ function* textsOf(row, details) {
   for (const one of details.rejected_hints) yield one.text;
 }
 
-// Look through whole texts for `filters.q`; `went` is called as it goes on.
+// Search full texts for `filters.q`; `went` is called with the progress.
 async function searchWhole(filters, went) {
-  search.went = went; // Of the list that is drawn now: it may be another than the one that the search began for.
+  search.went = went; // The callback of the current list, which may have been redrawn since the search started.
   if (search.words === filters.q && (search.running || search.version === state.version)) return;
   const wanted = filters.q,
     phrase = wanted.toLowerCase();

@@ -1,15 +1,15 @@
-// The keyboard, and the dialog that says what its keys do.
+// Keyboard shortcuts, and the dialog that lists them.
 
 const KEYS = [
-  ["j or →", "next episode; in the list, next row"],
-  ["k or ←", "previous episode; in the list, the row before"],
+  ["j or →", "next episode, or next row of the list"],
+  ["k or ←", "previous episode, or previous row of the list"],
   ["Enter", "open the row"],
   ["/", "search"],
-  ["o", "unfold everything, or fold it"],
+  ["o", "unfold or fold everything"],
   ["g", "the overview"],
   ["l", "the list"],
-  ["t", "light, dark, or as the system has it"],
-  ["?", "these keys"],
+  ["t", "theme: light, dark or system"],
+  ["?", "show this list"],
   ["Esc", "close, or back to the list"],
 ];
 
@@ -39,14 +39,14 @@ function unfold() {
 function step(by_) {
   const at = route();
   if (at.view === "episode") {
-    // By the address, not by what is drawn: keys may come faster than pages.
+    // Use the URL, not the drawn page: keys may be faster than drawing.
     const row = state.byKey.get(at.key);
     const { before, after } = row ? neighbours(row, at.filters) : {};
     const to = by_ > 0 ? after : before;
     if (to) location.hash = link("episode", at.filters, to.key);
-    else say(by_ > 0 ? "this is the last one" : "this is the first one");
+    else say(by_ > 0 ? "last episode" : "first episode");
   } else if (at.view === "episodes") {
-    arrive(); // The list may be in the address already and not on the screen.
+    arrive(); // The URL may show the list before it is drawn.
     const rows = [...document.querySelectorAll("a.open")];
     const here = rows.indexOf(document.activeElement);
     const to = rows[here < 0 ? (by_ > 0 ? 0 : rows.length - 1) : here + by_];

@@ -1,6 +1,6 @@
-// All episodes as a table, with what they can be filtered by.
+// All episodes as a table with filters.
 
-const ROWS = 100; // A page of the table.
+const ROWS = 100; // Rows per page.
 
 function listPage(filters) {
   const found = el("div", { class: "found" });
@@ -16,9 +16,9 @@ function listPage(filters) {
   const fill = () => {
     const now = route().filters;
     if (now.whole && now.q) {
-      // Not after each block: to draw the table takes longer than to look through one.
+      // Not after each block: drawing the table takes longer than searching a block.
       const went = () => found.isConnected && (!search.running || performance.now() - drawn > 300) && draw();
-      // A server that is gone is told of by whoever looks for news.
+      // The polling code reports a server that is gone.
       searchWhole(now, went).catch(() => {});
     }
     draw();
@@ -86,14 +86,14 @@ function filterBar(filters) {
   const typed = el("input", {
     type: "search",
     id: "filter-q",
-    placeholder: "id, family, words of the question",
+    placeholder: "id, family or words of the question",
     "aria-label": "Search",
     autocomplete: "off",
     spellcheck: "false",
     input: () => {
       clearTimeout(waiting);
       waiting = setTimeout(() => {
-        // Not after the reader has left: to search would bring the list back.
+        // Not after the user has left the list, since a search would show it again.
         if (typed.isConnected && route().view === "episodes") change("q", typed.value, true);
       }, 150);
     },
@@ -106,7 +106,7 @@ function filterBar(filters) {
   const bar = el(
     "form",
     { class: "filters", role: "search", submit: (event) => event.preventDefault() },
-    el("div", { class: "search" }, typed, el("label", { class: "check" }, all, "whole texts")),
+    el("div", { class: "search" }, typed, el("label", { class: "check" }, all, "full text")),
     el("div", { class: "choices" }, parts),
   );
   const set = (now) => {
@@ -138,7 +138,7 @@ function results(filters) {
   const given = Object.keys(filters).filter((name) => name !== "page" && name !== "sort");
   const looking =
     filters.whole && filters.q && search.running
-      ? el("span", { class: "faint" }, ` · ${whole(search.done)} of ${whole(state.rows.length)} looked through`)
+      ? el("span", { class: "faint" }, ` · ${whole(search.done)} of ${whole(state.rows.length)} searched`)
       : null;
   const hits = el(
     "p",
@@ -151,7 +151,7 @@ function results(filters) {
   if (!rows.length)
     return [
       hits,
-      el("p", { class: "empty" }, state.rows.length ? "Nothing fits these filters." : "Nothing is done yet."),
+      el("p", { class: "empty" }, state.rows.length ? "No episode matches these filters." : "No episode yet."),
     ];
   const kind = curation();
   const heads = [
@@ -159,7 +159,7 @@ function results(filters) {
     el("th", { scope: "col" }, "problem"),
     el("th", { scope: "col", class: "wide" }, "question"),
     el("th", { scope: "col" }, kind ? "hints for" : "flaws"),
-    numeric(kind ? "hint share" : "run"),
+    numeric(kind ? "hint share" : "sample"),
     numeric("tokens"),
     numeric("time"),
   ];

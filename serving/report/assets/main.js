@@ -1,7 +1,7 @@
-// What is shown for an address, the theme, and looking for news where a server stands behind the page.
+// Routing, the theme, and polling if the page has a server.
 
 const THEMES = { auto: "◐ auto", light: "☀ light", dark: "☾ dark" };
-const EVERY = 2000; // Milliseconds between two looks at a run that goes on.
+const EVERY = 2000; // Milliseconds between two polls of an unfinished run.
 let drawn = { view: null, version: -1, key: null, address: null };
 
 function say(text) {
@@ -44,14 +44,14 @@ function render() {
   }
   if (moved) {
     window.scrollTo(0, 0);
-    // Whoever can't see the page hears where it went.
+    // Screen readers announce the new page.
     if (!first && by("heading")) by("heading").focus({ preventScroll: true });
   }
   document.title = at.view === "episode" && at.key ? `${at.key} · ${state.facts.name}` : state.facts.name;
 }
 
 // Draw the page of the address, unless it is drawn. If the address changes twice before the first event comes, that one
-// draws the second page already; to draw it again would take away the focus and unfolded parts.
+// draws the second page already; drawing it again would lose the focus and unfolded parts.
 function arrive() {
   if (drawn.address !== location.hash || drawn.version !== state.version) render();
 }
@@ -60,7 +60,7 @@ function top_(at) {
   by("run-name").replaceChildren(shown(state.facts.name));
   const going = !state.facts.finished;
   by("run-state").className = going ? "state going" : "state";
-  by("run-state").textContent = `${state.facts.kind}${going ? (LIVE ? ", goes on" : ", not finished") : ""}`;
+  by("run-state").textContent = `${state.facts.kind}${going ? (LIVE ? ", in progress" : ", not finished") : ""}`;
   const tab = (view, label, to) => el("a", { href: to, "aria-current": at.view === view ? "page" : null }, label);
   by("nav").replaceChildren(
     tab("overview", "Overview", "#/"),
@@ -76,11 +76,11 @@ function turnTheme() {
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   by("theme").textContent = THEMES[theme];
-  by("theme").title = "Light, dark, or as the system has it (t)";
+  by("theme").title = "Theme: light, dark or system (t)";
   try {
     localStorage.setItem("storm-view-theme", theme);
   } catch {
-    /* A browser that keeps nothing. */
+    /* A browser without storage. */
   }
 }
 
@@ -92,21 +92,21 @@ function kept() {
   }
 }
 
-// New rows change what is shown around a reader, and never what is being read.
+// New rows update the lists and figures, but not the episode that is open.
 async function look() {
   try {
     const { changed, error } = await refresh();
-    notice(error ? `What follows cannot be read: ${error}` : "");
+    notice(error ? `Later records cannot be read: ${error}` : "");
     if (changed) news();
   } catch {
-    notice("The server is gone; what was loaded stays. Start it again with storm view --serve.");
+    notice("The server is gone; loaded data stays available. Restart it with storm view --serve.");
   }
   setTimeout(look, EVERY);
 }
 
 function news() {
   const at = route();
-  // Somebody may have come by a link to an episode that was not done yet: then there is none drawn.
+  // A link may lead to an episode that is not finished yet; then none is drawn.
   if (
     at.view === "episode" &&
     drawn.key === at.key &&

@@ -1,4 +1,4 @@
-// The first page: what came of the run, in figures that each lead to the episodes behind them.
+// The overview: results of the run, with links to the episodes behind each figure.
 
 const SHORT = {
   manual_computation: "manual",
@@ -22,7 +22,7 @@ function overview() {
       "div",
       { class: "overview" },
       heading(rows),
-      el("p", { class: "empty" }, "Nothing is done yet. What is done appears here by itself."),
+      el("p", { class: "empty" }, "No episode yet. New ones appear here automatically."),
     );
   }
   return el(
@@ -60,11 +60,11 @@ function heading(rows) {
         : (settings.problems || "").split("/").pop();
   const parts = [
     settings.reasoner && `by ${settings.reasoner}`,
-    settings.intervener && `watched by ${settings.intervener}`,
+    settings.intervener && `intervener ${settings.intervener}`,
     from,
     settings.seed !== undefined && `seed ${settings.seed}`,
   ].filter(Boolean);
-  const things = kind === "curation" ? "problem" : "run";
+  const things = kind === "curation" ? "problem" : "sample";
   const of = !finished && expected && expected > rows.length ? ` of ${whole(expected)}` : "";
   return el(
     "div",
@@ -118,8 +118,8 @@ function triggers(rows) {
   });
   const finders = counted(rows.flatMap((row) => row.finders));
   const note = curation()
-    ? "Interventions by the trigger that fired, also those that a later one cut away."
-    : "Flaws that the rules find in the runs.";
+    ? "Interventions by trigger, including those that a later one removed."
+    : "Flaws that the rules find in the trajectories.";
   return card(
     curation() ? "Triggers" : "Flaws",
     note,
@@ -144,18 +144,18 @@ function costs(rows) {
     native = sum(rows.map((row) => row.native_tokens));
   const list = curation()
     ? [
-        ["tokens of watched runs", whole(own)],
+        ["tokens with intervener", whole(own)],
         ["tokens without interventions", whole(native)],
       ]
-    : [["tokens of all runs", whole(own)]];
+    : [["tokens of all trajectories", whole(own)]];
   return card(
     "Tokens and time",
-    "Tokens that the model wrote and that stand; what was cut away is not in them.",
+    "Model tokens of the final trajectories, without removed text.",
     factList([
       ...list,
-      ["tokens of a run, mean", whole(mean(rows.map((row) => row.tokens)))],
-      ["programs run, watched", whole(sum(rows.map((row) => row.programs)))],
-      ["model and programs, summed", duration(sum(rows.map((row) => row.seconds)))],
+      ["tokens per trajectory, mean", whole(mean(rows.map((row) => row.tokens)))],
+      ["programs run", whole(sum(rows.map((row) => row.programs)))],
+      ["model and programs, total", duration(sum(rows.map((row) => row.seconds)))],
       ["wall time", duration(largest(rows.map((row) => row.at)))],
     ]),
   );
@@ -182,7 +182,7 @@ function families(rows) {
   const most = Math.max(1, ...counts.flatMap(([, , found]) => [...found.values()]));
   const heads = [
     el("th", { scope: "col" }, "family"),
-    numeric(curation() ? "problems" : "runs"),
+    numeric(curation() ? "problems" : "samples"),
     ...(curation() ? [numeric("at once"), numeric("in the end"), numeric("golden")] : [numeric("right")]),
     ...names.map((name) => numeric(SHORT[name], words(name))),
   ];
@@ -207,8 +207,8 @@ function families(rows) {
   return card(
     "Families",
     curation()
-      ? "What came of each family, and the triggers that fired in it."
-      : "Right answers of each family, and the flaws in it.",
+      ? "Results per family, and the triggers that fired."
+      : "Right answers and flaws per family.",
     table("Families", heads, body, "families"),
   );
 }

@@ -1,11 +1,11 @@
-// Elements and text. What a model wrote becomes text nodes and nothing else, here and wherever it is shown.
+// Elements and text. Model text only becomes text nodes.
 
-// Characters that would be invisible, or that turn the order of what follows them around: shown by their codes.
+// Characters that are invisible or change the text direction: shown by their codes.
 const ODD =
   /([\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|\r(?!\n)|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff])\1*/g;
-// What a chat template and the protocol put around words, and the final answer.
+// Marks of the chat template and the protocol, and the final answer.
 const SIGNS = /<\|[a-z_]{1,30}\|>|<\/?(?:think|hint|tool_call|tool_response)>|\\boxed\{[^{}\n]{0,100}\}/g;
-// Characters of one text that are drawn at first, and at each further wish: a browser can't lay out megabytes at once.
+// Characters of a text that are drawn at first, and with each request for more: browsers are slow with megabytes.
 const FIRST = 20000,
   MORE = 100000;
 
@@ -44,7 +44,7 @@ function number(value) {
   return Number(value.toPrecision(10)).toLocaleString("en-US", { maximumFractionDigits: 6 });
 }
 
-// Text with its odd characters made visible.
+// Return text with unusual characters made visible.
 function shown(text) {
   const made = document.createDocumentFragment();
   let done = 0;

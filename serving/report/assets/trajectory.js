@@ -1,4 +1,4 @@
-// One run, span by span: who wrote what, programs with their output and solver reports, and hints beside what they replaced.
+// A trajectory, span by span: its sources, programs with output and solver reports, hints with the text that they replaced.
 
 const SOURCES = { prompt: "Prompt", model: "Model", tool: "Program output", hint: "Hint" };
 
@@ -179,15 +179,15 @@ function intervention(run, one) {
       el(
         "div",
         { class: "cut" },
-        el("h4", {}, "Cut away", el("small", {}, plural(one.removed.length, "character"))),
+        el("h4", {}, "Removed text", el("small", {}, plural(one.removed.length, "character"))),
         one.removed
           ? reasoning(one.removed, one.finding.evidence)
-          : el("p", { class: "faint" }, "Nothing: the hint was put at the end."),
+          : el("p", { class: "faint" }, "Nothing: the hint is at the end."),
       ),
       el(
         "div",
         { class: "put" },
-        el("h4", {}, one.stands ? "Put in its place" : "Was put in its place, and cut away later"),
+        el("h4", {}, one.stands ? "Inserted hint" : "Inserted hint, removed later"),
         el("div", { class: "prose", dir: "auto" }, shown(one.hint)),
       ),
     ),
@@ -218,10 +218,10 @@ function found(finding, finder) {
 }
 
 const STOPS = {
-  answer: "It closed its turn with an answer.",
-  budget: "It wrote one program more than allowed.",
-  length: "It ran out of tokens.",
-  malformed: "It closed its turn without an answer or a program.",
+  answer: "The model ended with an answer.",
+  budget: "The model wrote one program more than allowed.",
+  length: "The model ran out of tokens.",
+  malformed: "The model ended without an answer or a program.",
   infrastructure: "The sandbox failed.",
 };
 
@@ -231,7 +231,7 @@ function ending(run) {
   return el(
     "p",
     { class: "ending" },
-    STOPS[run.stop] || "It is not over.",
+    STOPS[run.stop] || "Not finished.",
     " ",
     score ? el("span", { class: `badge ${toneOf(score.reason)}` }, words(score.reason)) : null,
     " ",

@@ -1,4 +1,4 @@
-// The review page. Everything that a model or a person wrote is put into the page as text, never as markup.
+// The review page. Text of models and people is inserted as text nodes, never as markup.
 
 import { saving } from "./saving.js";
 import { blocks, element, highlight } from "./text_blocks.js";
@@ -9,12 +9,12 @@ const WORDS = { yes: "yes", no: "no", cannot_say: "can't say" };
 const $ = (id) => document.getElementById(id);
 const words = (name) => name.replaceAll("_", " ");
 
-let review; // What GET review gave.
-let at = -1; // The number of the intervention that is shown.
-let shown; // What GET items/NUMBER gave for it.
+let review; // The response of GET review.
+let at = -1; // The number of the shown intervention.
+let shown; // The response of GET items/NUMBER.
 let here = 0; // The question that the keys answer.
 let choosing = false; // Whether digits choose the right trigger.
-let going = null; // Settled when the intervention that was asked for is shown.
+let going = null; // A promise that settles when the requested intervention is shown.
 const ratings = new Map(); // The last rating of each intervention, by number.
 const saver = saving({ onSaved: mark, onStatus: status });
 
@@ -23,7 +23,7 @@ function status(text, kind = "") {
   $("status").className = kind;
 }
 
-/** Save the rating of the intervention that is shown. */
+/** Save the rating of the shown intervention. */
 function keep() {
   saver.keep(at, ratings.get(at));
 }
@@ -47,17 +47,17 @@ function mark(number, state) {
 
 function fold(folded) {
   $("before").classList.toggle("folded", folded);
-  $("unfold").textContent = folded ? "Show all of it" : "Show its end";
+  $("unfold").textContent = folded ? "Show all" : "Show end";
   if (folded) $("before").scrollTop = $("before").scrollHeight;
 }
 
 function showCase() {
   $("about").textContent = [shown.id, ...shown.about.map(words)].join(" · ");
   $("question").textContent = shown.question;
-  $("answers").textContent = shown.answers.join(" or ") || "not known";
+  $("answers").textContent = shown.answers.join(" or ") || "unknown";
   const state = { kind: "prose" };
   const before = blocks(shown.before, state);
-  const nothing = element("p", { className: "nothing", textContent: "Nothing: the run was cut at its beginning." });
+  const nothing = element("p", { className: "nothing", textContent: "Nothing: the cut is at the beginning." });
   $("before").replaceChildren(...(before.length ? before : [nothing]));
   $("removed").replaceChildren(...blocks([{ source: "cut", text: shown.removed }], state));
   highlight($("removed"), shown.evidence);
@@ -136,7 +136,7 @@ function triggers(number) {
     answers.append(choice);
   }
   answers.append(radio("right_trigger", review.none, "none of them", 0, () => choose(review.none)));
-  return element("div", { className: "which" }, element("p", { textContent: "Which one is?" }), answers);
+  return element("div", { className: "which" }, element("p", { textContent: "Which trigger is right?" }), answers);
 }
 
 // Answering
@@ -163,12 +163,12 @@ function choose(name) {
   follow();
 }
 
-/** The question that comes next is to be seen. */
+/** Scroll to the current question. */
 function follow() {
   $("questions").children[here].scrollIntoView({ block: "nearest" });
 }
 
-// Going
+// Navigation
 
 /** Show an intervention, from 0. */
 function go(number) {
@@ -181,7 +181,7 @@ function go(number) {
 }
 
 async function load(number) {
-  await going; // The last one that was asked for is the last one that is shown.
+  await going; // Show interventions in the order of the requests.
   let item;
   try {
     const answer = await fetch(`items/${number}`);
@@ -191,10 +191,10 @@ async function load(number) {
     status(`Cannot show ${number + 1}: ${error instanceof TypeError ? "the server does not answer" : error.message}.`, "failed");
     return;
   }
-  saver.flush(); // Of what was typed while this came.
+  saver.flush(); // Save text that was typed while the intervention was loading.
   at = number;
   shown = item;
-  // What is still on its way is newer than what the server knows.
+  // A rating that is being saved is newer than the one on the server.
   if (!ratings.has(at)) ratings.set(at, item.rating ?? { answers: {}, right_trigger: null, comment: "" });
   const rating = ratings.get(at);
   here = Math.max(0, review.questions.findIndex((one) => !(one.name in rating.answers)));
@@ -209,7 +209,7 @@ async function load(number) {
   $("rating").scrollTop = 0;
 }
 
-/** The next one after this that is not reviewed, from the beginning again after the last. */
+/** Show the next intervention without a complete rating, from the beginning after the last one. */
 function onward() {
   const count = review.states.length;
   for (let step = 1; step <= count; step++) {
@@ -218,7 +218,7 @@ function onward() {
   }
 }
 
-/** How far an intervention is; what is still on its way counts already. */
+/** Return the state of an intervention, including ratings that are being saved. */
 function state(number) {
   const one = ratings.get(number);
   if (!one) return review.states[number];
@@ -237,7 +237,7 @@ function press(event) {
   }
   if (typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
   if (going) {
-    // A quick key is meant for what comes next, not for what still stands there.
+    // A key that is pressed while the next intervention loads is meant for that one.
     event.preventDefault();
     going.then(() => press(event));
     return;
@@ -264,7 +264,7 @@ function press(event) {
   event.preventDefault();
 }
 
-// Beginning
+// Start
 
 async function begin() {
   const answer = await fetch("review");

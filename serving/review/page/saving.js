@@ -1,14 +1,14 @@
-// Ratings on their way to the disk. "Saved" is shown when none is on its way any more.
+// Save ratings on the server. "Saved" is shown when all are on disk.
 
-const TYPING = 400; // Milliseconds after the last key until a comment goes to disk.
-const AGAIN = [500, 1000, 2000, 4000]; // Milliseconds until a rating that could not be sent is sent again.
+const TYPING = 400; // Milliseconds after the last key until a comment is saved.
+const AGAIN = [500, 1000, 2000, 4000]; // Milliseconds before each retry.
 
 /**
- * onSaved(number, state): called when a rating is on disk, with how far its intervention is.
+ * onSaved(number, state): called when a rating is on disk, with the state of its intervention.
  * onStatus(text, kind): called with the status to show; kind is "saved", "failed" or nothing.
  */
 export function saving({ onSaved, onStatus }) {
-  const waiting = new Map(); // By number, the last word only.
+  const waiting = new Map(); // Unsaved ratings by number; only the newest of each.
   let sending = false;
   let typing = null; // A comment that is being typed: { number, rating, timer }.
 
@@ -17,7 +17,7 @@ export function saving({ onSaved, onStatus }) {
     return fetch(`items/${number}`, { method: "PUT", headers, body: JSON.stringify(rating), ...more });
   }
 
-  /** Send what is waiting, one after another, until it is all on disk. */
+  /** Send unsaved ratings one at a time until all are on disk. */
   async function send() {
     if (sending) return;
     sending = true;
@@ -30,19 +30,19 @@ export function saving({ onSaved, onStatus }) {
         answer = await put(number, rating);
         if (!answer.ok) {
           failure = (await answer.json()).error;
-          if (answer.status === 404) failure = "its server was started anew; open the address that it says now";
+          if (answer.status === 404) failure = "the server was restarted; open its new URL";
         }
       } catch {
         failure = "the server does not answer";
       }
-      // A newer rating may be waiting by now; then that is still to be sent.
+      // If a newer rating arrived meanwhile, keep that one to send.
       const sent = () => waiting.get(number) === rating && waiting.delete(number);
       if (answer?.status === 413 || answer?.status === 422) {
-        // It would be rejected again.
+        // A retry would be rejected again.
         rejected = `Not saved: ${failure}.`;
         sent();
       } else if (failure) {
-        onStatus(`Not saved: ${failure}. It is tried again; keep this page open.`, "failed");
+        onStatus(`Not saved: ${failure}. Retrying; keep this page open.`, "failed");
         await new Promise((done) => setTimeout(done, AGAIN[Math.min(failures++, AGAIN.length - 1)]));
       } else {
         failures = 0;
@@ -56,7 +56,7 @@ export function saving({ onSaved, onStatus }) {
     sending = false;
   }
 
-  /** What was typed last is no longer held back. */
+  /** Queue the comment that is being typed. */
   function release() {
     if (!typing) return;
     clearTimeout(typing.timer);
@@ -64,7 +64,7 @@ export function saving({ onSaved, onStatus }) {
     typing = null;
   }
 
-  /** A rating goes to disk. */
+  /** Save a rating now. */
   function keep(number, rating) {
     release();
     waiting.set(number, structuredClone(rating));
@@ -72,7 +72,7 @@ export function saving({ onSaved, onStatus }) {
     send();
   }
 
-  /** The same, when nothing more is typed for a while, or at `flush`. */
+  /** Save a rating when typing pauses, or at `flush`. */
   function typed(number, rating) {
     clearTimeout(typing?.timer);
     typing = { number, rating, timer: setTimeout(flush, TYPING) };
@@ -84,7 +84,7 @@ export function saving({ onSaved, onStatus }) {
     send();
   }
 
-  // The page goes: what is not on disk yet is sent in a way that outlives it.
+  // The page is closing: send unsaved ratings with requests that survive it.
   addEventListener("pagehide", () => {
     release();
     for (const [number, rating] of waiting) put(number, rating, { keepalive: true }).catch(() => {});

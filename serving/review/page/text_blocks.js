@@ -1,4 +1,4 @@
-// What stood in a run, as parts of the page: prose, programs and outputs. All of it goes in as text, never as markup.
+// Parts of a trajectory on the page: prose, programs and outputs, inserted as text nodes, never as markup.
 
 export const element = (name, attributes = {}, ...children) => {
   const made = Object.assign(document.createElement(name), attributes);
@@ -21,7 +21,7 @@ function pieces(text, state) {
       found.push({ kind, text: "" });
     } else if (fence) {
       kind = "prose";
-      // What stands after a closing fence, which a model may write, is part of the run.
+      // Text after a closing fence is part of the trajectory.
       if (line.slice(3).trim()) found.push({ kind, text: line.slice(3) });
     } else if (found.at(-1)?.kind === kind) {
       found.at(-1).text += line;

@@ -184,7 +184,7 @@ def test_a_reply_with_several_faults_has_each_of_them_refused(begun):
         seen = LLMIntervener(judge.url).inspect(begun(by_hand), lambda hint: Fault(reason="voice", message="no"))
     assert [rejected.reason for rejected in seen.rejected_hints] == ["quote", "voice", "voice", "voice"]
     said = judge.prompts[1][-1]["content"]
-    assert "quote: in what the reasoner wrote, it does not stand there" in said
+    assert "quote: in what the reasoner wrote, it is not in the text" in said
     assert "hint: no." in said
 
 

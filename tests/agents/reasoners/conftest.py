@@ -1,7 +1,5 @@
 """A scripted server, and the model that comes with the package."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

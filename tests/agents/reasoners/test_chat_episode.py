@@ -1,7 +1,5 @@
 """A whole trajectory over `agents.reasoners.chat`, with a real sandbox and a scripted endpoint."""
 
-from __future__ import annotations
-
 import json
 
 from storm_calm.agents.reasoners.chat import Chat

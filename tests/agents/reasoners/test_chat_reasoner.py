@@ -1,7 +1,5 @@
 """`agents.reasoners.chat` against a misbehaving endpoint over real HTTP."""
 
-from __future__ import annotations
-
 import json
 import logging
 import time

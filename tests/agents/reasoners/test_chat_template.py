@@ -1,7 +1,5 @@
 """`agents.reasoners.chat_template`: messages as one raw prompt."""
 
-from __future__ import annotations
-
 import pytest
 
 from storm_calm.agents.reasoners.chat_template import render

@@ -1,7 +1,5 @@
 """`agents.reasoners.chat_messages`: a transcript becomes the messages of a chat, without loss."""
 
-from __future__ import annotations
-
 import json
 import re
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """`agents.reasoners.completions` against a server that misbehaves over real HTTP."""
 
-from __future__ import annotations
-
 import logging
 import socket
 import time

@@ -1,7 +1,5 @@
 """`agents.reasoners.engine`: bit-identical logits, and reuse of earlier requests."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

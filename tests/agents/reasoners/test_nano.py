@@ -1,7 +1,5 @@
 """`agents.reasoners.nano`: the embedded model as a reasoner."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 
 import jinja2

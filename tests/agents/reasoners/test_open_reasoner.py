@@ -1,7 +1,5 @@
 """`agents.reasoners.open_reasoner`: the accepted specs."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest

@@ -1,7 +1,5 @@
 """`agents.reasoners.sampler`: sampling one token."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

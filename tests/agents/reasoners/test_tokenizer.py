@@ -1,7 +1,5 @@
 """`agents.reasoners.tokenizer`: text to ids and back, and the ends of tokens and segments."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

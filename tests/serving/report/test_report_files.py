@@ -131,7 +131,7 @@ def test_an_earlier_report_is_replaced_and_nothing_else(curated, tmp_path):
     first = write_report(open_run(curated), out)
     assert write_report(open_run(curated), out).size == first.size == out.stat().st_size
     out.write_text("<!doctype html><p>My own notes")
-    with pytest.raises(ValueError, match=r"report\.html: is there already and no report of storm view; choose another"):
+    with pytest.raises(ValueError, match=r"report\.html: exists and is not a report of storm view; choose another"):
         write_report(open_run(curated), out)
     assert out.read_text() == "<!doctype html><p>My own notes"
     with pytest.raises(ValueError, match="is a folder"):
@@ -154,7 +154,7 @@ def test_a_folder_that_is_no_run_is_told_from_one_in_which_nothing_is_done(curat
         open_run(tmp_path)
     (tmp_path / "config.toml").write_text((curated / "config.toml").read_text())
     assert open_run(tmp_path).kind == "curation"
-    with pytest.raises(ValueError, match=r"nothing is done in it yet; .*--serve"):
+    with pytest.raises(ValueError, match=r"has no records yet; .*--serve"):
         write_report(open_run(tmp_path), tmp_path / "report.html")
     (tmp_path / "config.toml").write_text("seed = [")
     with pytest.raises(ValueError, match=r"config\.toml: not TOML"):

@@ -57,7 +57,7 @@ def test_the_first_page_has_the_figures_of_the_summary(look, curated, summary):
     tokens = page.locator(".card", has_text="Tokens and time").inner_text()
     numbers = [
         int(one.replace(",", ""))
-        for one in re.findall(r"interventions\s+([\d,]+)|runs\s+([\d,]+)", tokens)
+        for one in re.findall(r"interventions\s+([\d,]+)|with intervener\s+([\d,]+)", tokens)
         for one in one
         if one
     ]
@@ -151,7 +151,7 @@ def test_the_keyboard_walks_through_what_is_filtered(look, curated, records):
         page.keyboard.press(key)
         arrived(page, wanted[place])
     page.keyboard.press("k")
-    expect(page.locator("#said")).to_have_text("this is the first one")
+    expect(page.locator("#said")).to_have_text("first episode")
     arrived(page, wanted[0])
     # Not waiting in between: keys may come faster than pages.
     page.keyboard.press("j")
@@ -304,7 +304,7 @@ def test_an_evaluation_has_a_funnel_of_its_own(look, evaluated):
     results = json.loads((evaluated / "results.json").read_text())
     page = look(evaluated)
     funnel = values(page, "Funnel")
-    assert funnel["runs"] == 12
+    assert funnel["trajectories"] == 12
     right = results["rules"]["paper"]["pass@1"]["mean"]
     assert funnel["right"] == round(12 * right)
     assert tile(page, "Right") == f"{100 * right:.1f} %"
@@ -314,7 +314,7 @@ def test_an_evaluation_has_a_funnel_of_its_own(look, evaluated):
     expect(page.locator("a.open")).to_have_count(12)
     page.locator("a.open").nth(1).click()
     expect(page.locator(".trajectory")).to_be_visible()
-    expect(page.locator("h1 small")).to_have_text("run 2")
+    expect(page.locator("h1 small")).to_have_text("sample 2")
 
 
 def test_the_theme_is_the_systems_until_somebody_chooses(look, curated, page):

@@ -76,7 +76,8 @@ def test_another_page_cannot_rate(ana):
     port = ana.base_url.port
     for origin in ("http://evil.example", "null", f"http://localhost:{port}", f"https://127.0.0.1:{port}"):
         refused = ana.put("items/0", json={"answers": FINE}, headers={"origin": origin})
-        assert (refused.status_code, refused.json()) == (403, {"error": "ratings come from the review page alone"})
+        assert refused.status_code == 403
+        assert "must come from the review page" in refused.json()["error"]
     del ana.headers["origin"]
     assert ana.put("items/0", json={"answers": FINE}).status_code == 403
     assert ana.post("items/0", json={"answers": FINE}).status_code == 405
@@ -97,12 +98,12 @@ def test_every_answer_forbids_what_the_page_does_not_need(ana):
 def test_what_is_no_rating_is_refused_with_what_is_wrong(ana):
     for body, status, fault in [
         (b"", 422, "Expecting value"),
-        (b"[]", 422, "a rating is an object"),
+        (b"[]", 422, "a rating must be a JSON object"),
         (b"\xff", 422, "utf-8"),
         (b'{"answers": {"leak": "perhaps"}}', 422, '"answers.leak" is "perhaps"; give "yes", "no" or "cannot_say"'),
-        (b'{"comment": "\\ud83d"}', 422, "the comment is no text from character 1 on"),
+        (b'{"comment": "\\ud83d"}', 422, "the comment is not valid text from character 1"),
         (b"[" * 100_000, 422, "the rating is nested too deep"),
-        (json.dumps({"comment": "a" * 17 * MAX_COMMENT}).encode(), 413, "a rating has 160000 bytes at most"),
+        (json.dumps({"comment": "a" * 17 * MAX_COMMENT}).encode(), 413, "a rating can have at most 160000 bytes"),
     ]:
         refused = ana.put("items/0", content=body)
         assert (refused.status_code, fault in refused.json()["error"]) == (status, True), fault

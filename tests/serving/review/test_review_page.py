@@ -193,7 +193,7 @@ def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back
             "**/items/*", lambda route: route.abort() if down and route.request.method != "GET" else route.continue_()
         )
         opened(page, place)
-        gone = "Not saved: the server does not answer. It is tried again; keep this page open."
+        gone = "Not saved: the server does not answer. Retrying; keep this page open."
         answer_by_key(page, "finding", "yes")
         saved(page, gone)
         answer_by_key(page, "trigger", "yes")
@@ -207,7 +207,7 @@ def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back
         file.unlink()
         file.mkdir()
         answer_by_key(page, "hint", "yes")
-        again = "It is tried again; keep this page open."
+        again = "Retrying; keep this page open."
         saved(page, f"Not saved: the rating cannot be written: Is a directory. {again}")
         # Nothing may be written between the next two steps: it would be overwritten.
         down = True
@@ -220,7 +220,7 @@ def test_a_server_that_is_gone_is_told_and_what_was_said_is_sent_when_it_is_back
         assert line["answers"] == {"finding": "yes", "trigger": "yes", "hint": "yes"}
         half = r"one => { one.value = 'half a character: \ud83d'; one.dispatchEvent(new Event('input')); }"
         page.locator("#comment").evaluate(half)
-        saved(page, "Not saved: the comment is no text from character 19 on.")
+        saved(page, "Not saved: the comment is not valid text from character 19.")
         page.locator("#comment").fill("whole")
         saved(page, "Draft saved")
     assert page.complaints

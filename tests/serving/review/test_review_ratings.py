@@ -46,21 +46,24 @@ def test_a_judgement_comes_back_from_its_line(said):
 @pytest.mark.parametrize(
     ("said", "fault"),
     [
-        ({"answers": {"taste": "yes"}}, "question 'taste' is none of finding, trigger, hint, lightweight, leak"),
+        (
+            {"answers": {"taste": "yes"}},
+            "unknown question 'taste'; give one of finding, trigger, hint, lightweight, leak",
+        ),
         ({"answers": {"leak": "maybe"}}, '"answers.leak" is "maybe"; give "yes", "no" or "cannot_say"'),
         ({"answers": {"leak": ["yes"]}}, r'"answers.leak" is \["yes"\]'),
         ({"answers": "yes"}, '"answers" is "yes"; give an object'),
         (
             {"answers": FINE, "right_trigger": "none"},
-            "right_trigger is 'none', but the trigger was not rated as wrong",
+            "right_trigger is 'none', but the trigger is not rated as wrong",
         ),
         ({"answers": {"trigger": "no"}, "right_trigger": "laziness"}, "right_trigger is 'laziness'; give one of"),
         ({"comment": 7}, '"comment" is 7; give a text'),
         (
             {"comment": "a" * (MAX_COMMENT + 1)},
-            f"the comment has {MAX_COMMENT + 1} characters; {MAX_COMMENT} are the most",
+            f"the comment has {MAX_COMMENT + 1} characters; give at most {MAX_COMMENT}",
         ),
-        ({"comment": "half: \ud83d"}, "the comment is no text from character 7 on"),
+        ({"comment": "half: \ud83d"}, "the comment is not valid text from character 7"),
         ({"mood": "good"}, '"mood" is not a known field; remove it'),
     ],
 )
@@ -75,7 +78,7 @@ def test_what_is_no_rating_is_refused_and_not_kept(run, said, fault):
 def test_the_trigger_that_fired_is_not_the_right_one_where_it_is_wrong(run):
     items = sampled(run)
     fired = items[0].intervention.finding.trigger
-    with reviewing(run, "ana", items) as ana, pytest.raises(ValueError, match="which was rated as wrong"):
+    with reviewing(run, "ana", items) as ana, pytest.raises(ValueError, match="the trigger that is rated as wrong"):
         ana.save(0, {"answers": {"trigger": "no"}, "right_trigger": fired})
 
 
@@ -128,7 +131,7 @@ def test_a_line_that_is_no_rating_of_this_sample_is_named(run):
 
 @pytest.mark.parametrize("name", ["", "a b", "../ana", ".ana", "-ana", "ána", "a" * 65, "ana.drafts", "ana\n"])
 def test_what_is_no_name_is_refused(run, name):
-    with pytest.raises(ValueError, match="give a name of letters, digits, - and _"):
+    with pytest.raises(ValueError, match="is not a name of letters, digits, - and _"):
         reviewer_file(run, name)
 
 

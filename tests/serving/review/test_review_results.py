@@ -131,12 +131,12 @@ def test_one_against_two_is_not_rejected(reviewed):
 
 
 def test_a_review_in_which_nothing_is_reviewed_says_so(run):
-    with pytest.raises(ValueError, match=r"first: has no review; storm review .*first --reviewer NAME begins one"):
+    with pytest.raises(ValueError, match=r"first: has no review; start one with storm review .*first --reviewer NAME"):
         read_review(run)
     with reviewing(run, "ana", sampled(run)) as ana:
         ana.save(0, {"answers": {"finding": "yes"}})
     with pytest.raises(
-        ValueError, match=r"nothing in it is reviewed yet; continue with storm review .*first --reviewer NAME"
+        ValueError, match=r"no intervention is reviewed yet; continue with storm review .*first --reviewer NAME"
     ):
         read_review(run)
 
@@ -159,7 +159,7 @@ def test_the_table_has_a_row_for_each_rating(reviewed, tmp_path, suffix):
         *("no", "no", "none", "no"),
     )
     assert (row["finder"], row["trigger"], str(row["rejected"])) == ("rules", "manual_computation", "True")
-    with pytest.raises(ValueError, match=f"ratings{suffix}: is there already"):
+    with pytest.raises(ValueError, match=f"ratings{suffix}: already exists"):
         write(review, file)
     with pytest.raises(ValueError, match=r"written as \.csv or \.jsonl"):
         check_file(tmp_path / "ratings.xlsx")

@@ -85,14 +85,14 @@ def test_an_unfinished_curation_is_not_sampled_and_an_empty_one_has_nothing(run,
         sampled(run)
     assert not sample_file(run).parent.exists()
     folder = made(Episode(problem=workshop(8), stop="malformed"))
-    with pytest.raises(ValueError, match=r"made: there is nothing to review, as it has no interventions"):
+    with pytest.raises(ValueError, match=r"made: nothing to review, the curation has no interventions"):
         sampled(folder)
     assert not sample_file(folder).parent.exists()
 
 
 @pytest.mark.parametrize("size", [0, -3])
 def test_a_sample_of_nothing_is_refused(run, size):
-    with pytest.raises(ValueError, match=f"sample is {size}; give at least 1"):
+    with pytest.raises(ValueError, match=f"the sample size is {size}; give --sample of at least 1"):
         sampled(run, size=size)
     assert not sample_file(run).parent.exists()
 
@@ -107,7 +107,7 @@ def test_a_run_that_was_curated_anew_is_told_from_the_one_that_was_reviewed(run)
     ):
         (run / "episodes.jsonl").write_text(changed)
         with pytest.raises(
-            ValueError, match=r"sample.json: intervention workshop-\d+#0 is another now, so the run was curated anew"
+            ValueError, match=r"sample.json: intervention workshop-\d+#0 has changed, so the run was curated again"
         ):
             sampled(run)
     assert sample_file(run).read_bytes() == kept
@@ -135,8 +135,8 @@ def test_a_sample_that_cannot_be_read_is_said_to_be_none_and_left_alone(run, tex
 @pytest.mark.parametrize(
     ("break_it", "fault"),
     [
-        (lambda run: (run / "config.toml").unlink(), "first: no curation is in it, config.toml is missing"),
-        (lambda run: (run / "episodes.jsonl").unlink(), "first: no curation is in it, episodes.jsonl is missing"),
+        (lambda run: (run / "config.toml").unlink(), "first: contains no curation, config.toml is missing"),
+        (lambda run: (run / "episodes.jsonl").unlink(), "first: contains no curation, episodes.jsonl is missing"),
         (lambda run: (run / "config.toml").write_text("= 1"), r"config.toml: not TOML"),
         (
             lambda run: (run / "episodes.jsonl").write_text('{"id": "a"}\n'),

@@ -1,0 +1,28 @@
+"""What commands that write a run folder share: choosing the folder, and reporting how to resume."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from storm_calm.agents.runs.options import OptionError
+from storm_calm.agents.runs.worker_pool import TooManyFailuresError
+from storm_calm.cli.errors import fail
+
+
+def choose_folder(out: Path | None, *, resume: bool) -> Path:
+    """Return `out`, or by default a new folder under runs/ named after the time. Raises OptionError."""
+    if resume and out is None:
+        raise OptionError("resume", "needs --out, the run folder to resume")
+    return out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}"
+
+
+@contextmanager
+def resumable(command: str, failure: type[Exception] = TooManyFailuresError) -> Iterator[None]:
+    """On Ctrl-C or `failure`, print the command line that resumes the run, and exit."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail(f"stopped; all finished work is kept. Resume with: {command}", code=130)
+    except failure as error:
+        fail(f"{error}. Finished work is kept. Resume with: {command}", code=1)
