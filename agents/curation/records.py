@@ -93,7 +93,8 @@ def record_to_json(record: Record) -> dict[str, Any]:
 
 def record_from_json(data: Mapping[str, Any]) -> Record:
     """Return the record in a line of `episodes.jsonl`, ignoring its `Derived` fields. Raises ValueError."""
-    return from_json(Record, {name: value for name, value in without_version(data).items() if name not in Derived.__annotations__})
+    own = {name: value for name, value in without_version(data).items() if name not in Derived.__annotations__}
+    return from_json(Record, own)
 
 
 def read_records(path: Path) -> tuple[Record, ...]:

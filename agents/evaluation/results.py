@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from storm_calm.agents.evaluation.behaviour import Behaviour, behaviour
 from storm_calm.agents.evaluation.config import EvalConfig

@@ -111,6 +111,7 @@ def _table(schema: Mapping[str, Any]) -> str:
     for name, part in schema["properties"].items():
         optional = "" if name in schema.get("required", ()) else ", optional"
         description = " ".join(part.get("description", "").split()).replace("|", "\\|")
+        description = re.sub(r"\bNone\b", "null", description)
         lines.append(f"| `{name}` | {_type(part)}{optional} | {description} |")
     return "\n".join(lines) + "\n"
 
