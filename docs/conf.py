@@ -34,6 +34,8 @@ nitpicky = False
 add_module_names = False
 # Docstrings quote code in single backticks.
 default_role = "code"
+# Options begin with "--".
+smartquotes = False
 
 
 def to_rst(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
@@ -51,7 +53,7 @@ def _paragraph(text: str, known: set[str]) -> str:
     parts = [""]
     for line in text.split("\n"):
         # A parameter begins a line, or follows another one in it: "low: the least. high: the most."
-        for part in re.split(r"(?<=[.?] )(?=\w+: )", line) if known else [line]:
+        for part in re.split(rf"(?<=[.?] )(?=(?:{'|'.join(known)}): )", line) if known else [line]:
             names = re.match(r"(\w+(?:, \w+)*): ", part)
             if names and known.issuperset(names[1].split(", ")):
                 parts += [f":param {name}: {part[names.end() :]}" for name in names[1].split(", ")]
