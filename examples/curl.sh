@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ask with curl. Start the server first: storm serve
+# Send a question with curl. Start the server first: storm serve
 URL=${STORM_URL:-http://127.0.0.1:8000/v1}
 SHOP='A carpentry shop makes shelves and stools. Each unit of shelves takes 6 hours of labor and 11 boards of wood and
 brings a profit of $66. Each unit of stools takes 14 hours of labor and 9 boards of wood and brings a profit of $62.

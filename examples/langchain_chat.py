@@ -1,4 +1,4 @@
-"""Ask with LangChain; langchain-openai passes the answer on and leaves thoughts out.
+"""Send a question with LangChain. langchain-openai returns the answer without the thoughts.
 
 storm serve                                  # in another terminal
 pip install langchain-openai && python examples/langchain_chat.py ["A workshop has 40 hours. ..."]

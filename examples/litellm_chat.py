@@ -1,4 +1,4 @@
-"""Ask with LiteLLM, which hands thoughts on as `reasoning_content`.
+"""Send a question with LiteLLM, which returns the thoughts as `reasoning_content`.
 
 storm serve                                  # in another terminal
 pip install litellm && python examples/litellm_chat.py ["A workshop has 40 hours. ..."]

@@ -1,4 +1,4 @@
-// Ask with OpenAI's client for Node.
+// Send a question with OpenAI's client for Node.
 //
 //   storm serve                          (in another terminal)
 //   npm install openai && node examples/openai_node.mjs ["A workshop has 40 hours. ..."]

@@ -1,4 +1,4 @@
-"""Ask with OpenAI's Python client, watch the thoughts, and ask again with another number.
+"""Send a question with OpenAI's Python client, stream the thoughts, then send a follow-up question.
 
 storm serve                                  # in another terminal
 pip install openai && python examples/openai_python.py ["A workshop has 40 hours. ..."]
@@ -32,7 +32,7 @@ for chunk in client.chat.completions.create(model="storm", messages=messages, st
         print(answer)
         print("answer:", storm["answer"], "backed by a solver report:", storm["backed"])
 
-# A conversation goes on like this; the nano model, which knows single questions only, does not follow it.
+# A follow-up question. The nano model knows single questions only and does not understand it.
 messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": "And with 10 more hours?"}]
 again = client.chat.completions.create(model="storm", messages=messages)
 print(again.choices[0].message.content)

@@ -1,6 +1,6 @@
-"""The Responses API, with a data file: thoughts, programs and the answer come as items.
+"""Use the Responses API with a data file. Thoughts, programs and the answer are items of the response.
 
-It takes a model that reads data files; the nano model does not.
+This needs a model that reads data files; the nano model does not.
 
 storm serve                                  # in another terminal
 pip install openai && python examples/responses_python.py

@@ -20,6 +20,7 @@ Isolation = Literal["full", "landlock", "limits"]
 limits: resource limits only."""
 
 ISOLATION_LEVELS: tuple[Isolation, ...] = get_args(Isolation)
+"""The isolation levels, strongest first."""
 
 SolveStatus = Literal["optimal", "feasible", "infeasible", "unbounded", "error", "limit"]
 """A solver's result. "feasible": a solution not proved optimal; "limit": stopped without a solution."""

@@ -1,13 +1,18 @@
-"""The JSON Schemas in docs/schemas match the files that the code writes."""
+"""The JSON Schemas in docs/schemas, and the page made from them, match the files that the code writes."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from storm_calm.agents.curation.records import Record, record_to_json
+from storm_calm.agents.evaluation.config import EvalConfig
+from storm_calm.agents.evaluation.results import GROUPINGS, results_to_json, work_out
 from storm_calm.agents.evaluation.samples import Sample, sample_to_json
-from storm_calm.env import Episode, Problem
+from storm_calm.env import RULES, Episode, Problem, Span, Transcript
+from storm_calm.env.problems.stress.stress_groups import GROUPS, SOURCE
 from storm_calm.env.records import episode_to_json
 
 FOLDER = Path(__file__).parents[1] / "docs" / "schemas"
@@ -26,6 +31,10 @@ def test_docs_folder_has_no_other_schemas():
     assert {file.stem for file in FOLDER.glob("*.json")} == {name.partition(".")[0] for name in SCHEMAS}
 
 
+def test_the_page_of_file_formats_is_up_to_date():
+    assert MAKE["PAGE"].read_text(encoding="utf-8") == MAKE["page"](), "run python docs/schemas/make.py"
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
@@ -39,4 +48,22 @@ def test_docs_folder_has_no_other_schemas():
 )
 def test_written_lines_have_the_fields_of_their_schema(name, line):
     assert line.keys() == SCHEMAS[name]["properties"].keys()
-    assert set(SCHEMAS[name]["required"]) <= line.keys()
+    jsonschema.validate(line, SCHEMAS[name])
+
+
+def test_results_have_the_fields_of_their_schema():
+    group = next(iter(GROUPS))
+    problem = replace(EPISODE.problem, family="kind", difficulty="easy", source=f"{SOURCE}: {group}")
+    transcript = Transcript(spans=(Span(source="prompt", text="Q"), Span(source="model", text="\\boxed{1}")))
+    episode = replace(EPISODE, problem=problem, transcript=transcript, stop="answer")
+    samples = [Sample(sample=number, seed=1, temperature=0.0, episode=episode) for number in range(2)]
+    config = EvalConfig(families=("all",), samples=2, rule=tuple(RULES))
+    schema = SCHEMAS["evaluation-results.json"]
+
+    for used in ([], samples):
+        results = results_to_json(work_out(config, [problem], used))
+        jsonschema.validate(results, schema)
+        assert list(results) == [name for name in schema["properties"] if name in results]
+    assert results.keys() >= schema["properties"].keys() - {"by_benchmark"}
+    assert set(GROUPINGS) | {"by_report"} == schema["properties"].keys() - set(schema["required"])
+    assert results["by_report"]["all"]["without_report"].keys() == schema["$defs"]["GroupData"]["properties"].keys()

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from storm_calm.agents.graphs.golden import Outcome
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost, RejectedHint
@@ -62,18 +64,23 @@ class Record:
         return "infrastructure" in (self.episode.stop, self.native.stop)
 
 
-DERIVED: dict[str, Any] = {
-    "id": str,
-    "score": Score,
-    "native_score": Score,
-    "hint_share": float,
-    "hint_positions": tuple[float, ...],
-}
-"""Derived fields in a line of `episodes.jsonl`, for other programs."""
+class Derived(TypedDict):
+    """Derived fields in a line of `episodes.jsonl`, for other programs."""
+
+    id: str
+    """Id of the problem."""
+    score: Score
+    """Score of the trajectory under CALM."""
+    native_score: Score
+    """Score of the trajectory without interventions."""
+    hint_share: float
+    """Hint tokens among the model and hint tokens of the trajectory under CALM, in [0, 1]."""
+    hint_positions: tuple[float, ...]
+    """Position of each hint in it, as a share of the text after the prompt."""
 
 
 def record_to_json(record: Record) -> dict[str, Any]:
-    """Return the JSON data of a line of `episodes.jsonl`: the record and its `DERIVED` fields."""
+    """Return the JSON data of a line of `episodes.jsonl`: the record and its `Derived` fields."""
     derived = {
         "id": record.id,
         "score": to_json(score(record.episode)),
@@ -85,8 +92,9 @@ def record_to_json(record: Record) -> dict[str, Any]:
 
 
 def record_from_json(data: Mapping[str, Any]) -> Record:
-    """Return the record in a line of `episodes.jsonl`, ignoring its `DERIVED` fields. Raises ValueError."""
-    return from_json(Record, {name: value for name, value in without_version(data).items() if name not in DERIVED})
+    """Return the record in a line of `episodes.jsonl`, ignoring its `Derived` fields. Raises ValueError."""
+    own = {name: value for name, value in without_version(data).items() if name not in Derived.__annotations__}
+    return from_json(Record, own)
 
 
 def read_records(path: Path) -> tuple[Record, ...]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from storm_calm.agents.evaluation.behaviour import Behaviour, behaviour
 from storm_calm.agents.evaluation.config import EvalConfig
@@ -71,6 +73,43 @@ class Results:
     by_report: dict[str, Reliance]
     """For stress problems only: by "all", by the name of each group, and by each kind."""
     behaviour: Behaviour
+
+
+class GroupData(TypedDict):
+    """The accuracy on a group of problems: pass@1 under each rule of the evaluation."""
+
+    problems: int
+    """Problems with at least one scored sample."""
+    paper: NotRequired[Interval]
+    sirl: NotRequired[Interval]
+    orlm: NotRequired[Interval]
+    mamo: NotRequired[Interval]
+
+
+class RelianceData(TypedDict):
+    """The accuracy with and without a solver report. A problem can be in both groups."""
+
+    with_report: GroupData | None
+    """Answers that a solver reported; null without any."""
+    without_report: GroupData | None
+    """Other answers; null without any."""
+    unanswered: int
+    """Samples without an answer, which are in neither group."""
+
+
+class Reshaped(TypedDict, total=False):
+    """The fields of a results.json that differ from those of `Results`. A field without named groups is omitted."""
+
+    by_benchmark: dict[str, GroupData]
+    """By test set."""
+    by_family: dict[str, GroupData]
+    """By problem family."""
+    by_difficulty: dict[str, GroupData]
+    """By difficulty."""
+    by_group: dict[str, GroupData]
+    """By group of stress problems."""
+    by_report: dict[str, RelianceData]
+    """For stress problems only: by "all", by the name of each group, and by each kind."""
 
 
 def results_to_json(results: Results) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from storm_calm.env import Episode
 from storm_calm.env.format_version import with_version, without_version
 from storm_calm.env.jsonl import read_latest
@@ -41,18 +43,22 @@ class Sample:
         return self.episode.stop == "infrastructure"
 
 
-DERIVED: dict[str, Any] = {"id": str}
-"""Derived fields in a line of `samples.jsonl`, for other programs."""
+class Derived(TypedDict):
+    """Derived fields in a line of `samples.jsonl`, for other programs."""
+
+    id: str
+    """Id of the problem."""
 
 
 def sample_to_json(sample: Sample) -> dict[str, Any]:
-    """Return the JSON data of a line of `samples.jsonl`: the sample and its `DERIVED` fields."""
+    """Return the JSON data of a line of `samples.jsonl`: the sample and its `Derived` fields."""
     return with_version({"id": sample.id, **to_json(sample)})
 
 
 def sample_from_json(data: Mapping[str, Any]) -> Sample:
     """Return the sample in a line of `samples.jsonl`. Raises ValueError that names the field."""
-    return from_json(Sample, {name: value for name, value in without_version(data).items() if name not in DERIVED})
+    own = {name: value for name, value in without_version(data).items() if name not in Derived.__annotations__}
+    return from_json(Sample, own)
 
 
 def sample_seed(seed: int, sample: int, id: str) -> int:
