@@ -215,9 +215,7 @@ def _check_seed(config: ReproduceConfig, folder: Path, seed: int, chosen: Sequen
 
 def _check_packages(stages: Sequence[Stage]) -> None:
     """Raise ValueError for a missing package now, instead of an hour later."""
-    extras = {"matplotlib": "plots"}
     if any(stage.kind in ("sft", "grpo", "export") for stage in stages):
-        extras |= {"pyarrow": "train", "verl": "train"}
-    for package, extra in extras.items():
-        if importlib.util.find_spec(package) is None:
-            raise ValueError(f"the package {package} is missing; pip install 'storm-calm[{extra}]'")
+        for package in ("pyarrow", "verl"):
+            if importlib.util.find_spec(package) is None:
+                raise ValueError(f"the package {package} is missing; pip install 'storm-calm[train]'")

@@ -25,7 +25,7 @@ def notes(episode: Episode, request: AgentRequest) -> list[str]:
     if answer.status == "number" and last in ("infeasible", "unbounded"):
         found.append(f"The last solve was {last}, and the answer is a number all the same.")
     elif not backed_by_report(episode):
-        found.append("No solver report stands behind this answer.")
+        found.append("No solver report supports this answer.")
     invented = [] if request.files else _invented(episode, request)
     if invented:
         found.append(

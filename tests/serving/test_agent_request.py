@@ -132,10 +132,8 @@ def test_an_answer_backed_by_a_report_has_no_note():
 
 
 def test_an_answer_without_a_report_has_a_note():
-    assert notes(episode(30), asked()) == ["No solver report stands behind this answer."]
-    assert notes(episode(30, reports=[report("optimal", 31.0)]), asked()) == [
-        "No solver report stands behind this answer."
-    ]
+    assert notes(episode(30), asked()) == ["No solver report supports this answer."]
+    assert notes(episode(30, reports=[report("optimal", 31.0)]), asked()) == ["No solver report supports this answer."]
 
 
 @pytest.mark.parametrize("status", ["infeasible", "unbounded"])
