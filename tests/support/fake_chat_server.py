@@ -111,9 +111,9 @@ def played(role, messages):
 def refusal(asked):
     """Return the error message for a request, or None if it is valid."""
     messages = asked["messages"]
-    for name, message in PARAMETERS.items():
+    for name, error in PARAMETERS.items():
         if name in asked:
-            return message
+            return error
     if messages[-1]["role"] == "assistant":
         return "The last message must not be the assistant's."
     for before, message in pairwise(messages):
