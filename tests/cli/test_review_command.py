@@ -44,8 +44,9 @@ def run(curated, tmp_path):
 
 @pytest.fixture
 def reviewed(run):
-    """Return the curation with a review by two people, who disagree about the first intervention and agree that the
-    second one leaks.
+    """Return the curation with a review by two people.
+
+    They disagree about the first intervention and agree that the second one leaks.
     """
     items = sampled(run)
     for name, first in (("ana", "yes"), ("ben", "no")):

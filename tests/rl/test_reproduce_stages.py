@@ -34,8 +34,9 @@ def calls(scripts):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Run a reproduction with real stages up to the evaluation of the SFT model. Return its folder, progress reports
-    and commands.
+    """Run a reproduction with real stages up to the evaluation of the SFT model.
+
+    Return its folder, progress reports and commands.
     """
     folder = tmp_path_factory.mktemp("made")
     reports = []

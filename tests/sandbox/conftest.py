@@ -1,6 +1,4 @@
-"""One open sandbox for each isolation level, shared by all tests. A level that is unavailable on this machine skips its
-tests with the reason.
-"""
+"""One open sandbox for each isolation level, shared by all tests. Unavailable levels skip their tests."""
 
 from collections.abc import Iterator
 

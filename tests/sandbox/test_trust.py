@@ -1,6 +1,4 @@
-"""Messages of a program's process are untrusted: they are parsed strictly, and decide nothing about the host or the
-execution.
-"""
+"""Messages of a program's process are untrusted: parsed strictly, and without effect on host or execution."""
 
 import json
 import os

@@ -178,8 +178,9 @@ def _build(client: docker.DockerClient, dockerfile: str, names: tuple[str, ...],
 
 
 def _base(client: docker.DockerClient, wanted: list[str]) -> str:
-    """Return the name of a base image with the wanted distributions. Build it if the engine has none of the same
-    content.
+    """Return the name of a base image with the wanted distributions.
+
+    The image is built if the engine has none of the same content.
     """
     distributions = _distributions(wanted)
     content = [

@@ -27,8 +27,10 @@ BUSY = 5
 
 
 class FakeChatServer:
-    """A server. role: the role that replies, see `fake_reasoner`. hold: a callback that takes a request's messages and
-    returns whether to leave the request unanswered.
+    """A server that replies with a role.
+
+    role: see `fake_reasoner`.
+    hold: called with a request's messages; returns whether to leave the request unanswered.
     """
 
     def __init__(self, role, *, hold=lambda messages: False):

@@ -8,8 +8,9 @@ from support.fake_reasoner import line
 
 
 class FakeCompletionsServer:
-    """A server. role: the role that replies. fault: an HTTP status, or "cut" for streams that break off in the middle;
-    None for no fault.
+    """A server that replies with a role, or fails.
+
+    fault: an HTTP status, "cut" for streams that break off in the middle, or None.
     """
 
     def __init__(self, role, *, fault=None):

@@ -64,8 +64,10 @@ def run(problem, how):
 
 
 def evaluated(folder, name, *, easy, complex, guessed=1.0, problems=PROBLEMS):
-    """Write an evaluation. easy, complex: the accuracy for each difficulty. guessed: the share of the wrong
-    trajectories that were worked by hand.
+    """Write an evaluation.
+
+    easy, complex: the accuracy for each difficulty.
+    guessed: the share of wrong trajectories that were worked by hand.
     """
     samples = []
     for difficulty, right in (("easy", easy), ("complex", complex)):

@@ -1,6 +1,4 @@
-"""A quote is located in the transcript, ignoring white space, if it matches exactly once in text of the allowed
-sources.
-"""
+"""A quote is located in the transcript, ignoring white space, if it has one match in an allowed source."""
 
 import pytest
 from hypothesis import assume, given
