@@ -76,7 +76,7 @@ def test_a_prompt_encodes_its_whole_script(script):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("Sell 3.", "no \\[\\[id="),
+        ("Sell 3.", "no directive"),
         ("[[id=a mood=ok]]", "'mood'"),
         ("[[id=a mode=fine]]", "'fine'"),
         ("[[id=a rate=fast]]", "fast"),
