@@ -140,7 +140,7 @@ def test_drop_rejected_needs_a_review_of_the_same_run(storm, hinted):
             0, {"answers": {"finding": "yes", "trigger": "yes", "hint": "yes", "lightweight": "yes", "leak": "no"}}
         )
     for_grpo = storm("export", hinted, "--format", "verl-rl", "--drop-rejected")
-    assert "reviewers reject runs, and verl-rl has prompts only; leave out --drop-rejected" in for_grpo.stderr
+    assert "verl-rl has only prompts; leave out --drop-rejected" in for_grpo.stderr
     episodes = hinted / "episodes.jsonl"
     episodes.write_text(episodes.read_text().replace("Let me work it out by hand", "I do it by hand"))
     anew = storm("export", hinted, "--format", "messages", "--drop-rejected")
@@ -158,7 +158,7 @@ def test_drop_rejected_needs_a_review_of_the_same_run(storm, hinted):
         ((".", "--format", "trl", "--eval-dir", "nowhere"), "nowhere: no such folder"),
         ((".", "--format", "trl", "--max-tokens", "0"), "max_tokens is 0"),
         ((".", "--format", "trl"), ".: not a curation"),
-        ((".", "--format", "messages", "--no-hints"), "hints are left out by a mask"),
+        ((".", "--format", "messages", "--no-hints"), "leaving out hints needs a loss mask"),
     ],
 )
 def test_bad_usage_is_a_one_line_error(storm, arguments, message):

@@ -155,7 +155,7 @@ def test_input_schemas_are_available_to_studio(studio):
     assert all("messages" in one["input_schema"]["properties"] for one in schemas.values())
     intervener = schemas["calm"]["context_schema"]["properties"]["intervener"]
     assert (intervener["enum"], intervener["default"]) == (["rules", "person"], "rules")
-    assert intervener["description"].startswith("Who watches")
+    assert intervener["description"].startswith("Who intervenes")
 
 
 def test_the_api_is_on_the_same_port(dev):
