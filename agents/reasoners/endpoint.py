@@ -8,6 +8,7 @@ passed on. Any other failure is a ReasonerError that names the URL. No message c
 """
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -160,7 +161,7 @@ class Endpoint:
         return ReasonerError(f"{self.url}: the stream broke off, {self._max_retries + 1} attempts: {error}")
 
 
-class EndpointReasoner:
+class EndpointReasoner(ABC):
     """The common part of the reasoners over an endpoint. Thread-safe."""
 
     instructions: str | None = None
@@ -201,11 +202,11 @@ class EndpointReasoner:
     def close(self) -> None:
         self._endpoint.close()
 
+    @abstractmethod
     def _attempts(
         self, prompt: Prompt, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
     ) -> Callable[[], Generator[Chunk]]:
         """Return the function that makes a request and yields the chunks of its answer."""
-        raise NotImplementedError
 
 
 def redact(message: str, key: str) -> str:
