@@ -107,10 +107,11 @@ def _parameter(field: OptionField) -> inspect.Parameter:
     if field.default not in ("", (), None):
         default = field.default
         shown = ",".join(default) if field.type is tuple else f"{default:g}" if field.type is float else default
-        text = f"{text} Default: {shown}."
+        text = f"{text} Default: {('off', 'on')[default] if field.type is bool else shown}."
+    switch = field.type is bool
     info = typer.Option(
-        field.flag,
-        metavar=option.metavar or "|".join(option.choices) or None,
+        f"{field.flag}/--no-{field.flag[2:]}" if switch else field.flag,
+        metavar="" if switch else option.metavar or "|".join(option.choices) or None,
         help=text,
         rich_help_panel=field.group,
         autocompletion=complete if option.choices else None,

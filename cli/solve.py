@@ -2,17 +2,21 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import typer
 
+from storm_calm.agents.runs.guard_options import GuardOptions
 from storm_calm.agents.runs.options import Config, Option, check_options
 from storm_calm.agents.runs.reasoner_options import ReasonerOptions
 from storm_calm.agents.runs.sandbox_options import EpisodeOptions
 from storm_calm.cli.errors import fail, report_errors
 from storm_calm.cli.options import AsJson, Given, argument, option, options_of, read_config
+
+if TYPE_CHECKING:
+    from storm_calm.agents.verdict import Verdict
 
 EXAMPLES = (
     "Examples:\n\nstorm solve 'A workshop has 40 hours. A chair takes 2 and earns 5. What is the largest profit?'\n\n"
@@ -21,8 +25,8 @@ EXAMPLES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class SolveConfig(ReasonerOptions, EpisodeOptions, Config):
-    """The model that solves a problem, and its limits."""
+class SolveConfig(ReasonerOptions, GuardOptions, EpisodeOptions, Config):
+    """The model that solves a problem, its guard and its limits."""
 
     group: ClassVar[str] = ReasonerOptions.group
 
@@ -31,6 +35,7 @@ class SolveConfig(ReasonerOptions, EpisodeOptions, Config):
 
     def __post_init__(self) -> None:
         check_options(self)
+        self.check_guard()
 
 
 @options_of(SolveConfig)
@@ -41,23 +46,35 @@ def solve(
     file: Annotated[Path | None, option("FILE", "File with the problem, instead of TEXT.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Solve one optimization problem stated in words. Print reasoning, code, solver reports and answer as they come."""
-    with report_errors():
-        from storm_calm.agents.reasoners import BUILT_IN
+    """Solve one optimization problem stated in words. Print reasoning, code, solver reports and answer as they come.
 
+    At the end it prints the verdict: whether a solver report supports the answer, and warnings. The exit code is 1 if
+    there is no answer or none that a solver report supports.
+    """
+    with report_errors():
         config = read_config(SolveConfig, given)
         question = _question(text, file)
-        if config.reasoner in BUILT_IN:
-            typer.echo(f"storm: {config.reasoner} is a model organism that only knows the `storm families`", err=True)
         try:
-            state = _solve(question, config, show=not as_json)
+            solved = _solve(question, config, show=not as_json)
         except KeyboardInterrupt:
             fail("stopped", code=130)
-    answer = state["answer"]
     if as_json:
-        typer.echo(json.dumps(_facts(state, config), indent=2))
-    if answer is None:
-        fail(f"no answer: {_REASONS[state['episode']['stop']]}", code=1)
+        typer.echo(json.dumps(_facts(solved, config), indent=2))
+    if solved.state["declined"]:
+        fail(solved.state["declined"], code=1)
+    if solved.state["answer"] is None:
+        fail(f"no answer: {_REASONS[solved.state['episode']['stop']]}", code=1)
+    if solved.verdict.backing != "backed":
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solved:
+    """A solved problem."""
+
+    state: dict[str, Any]
+    """The final state of the graph."""
+    verdict: "Verdict"
 
 
 _REASONS = {
@@ -82,14 +99,17 @@ def _question(text: str | None, file: Path | None) -> str:
     return question.strip()
 
 
-def _solve(question: str, config: SolveConfig, *, show: bool) -> dict[str, Any]:
-    """Run the graph and return its final state. show: print its events."""
+def _solve(question: str, config: SolveConfig, *, show: bool) -> Solved:
+    """Run the graph. show: print its events and the verdict."""
     from storm_calm.agents.graphs import storm
     from storm_calm.agents.graphs.components import Parts
     from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
+    from storm_calm.agents.verdict import verdict
     from storm_calm.cli.solve_display import Printer
+    from storm_calm.env import Episode
+    from storm_calm.env.serialize import from_json
 
-    with open_reasoner_and_sandbox(config) as (reasoner, sampling, sandbox):
+    with config.open_guard() as guard, open_reasoner_and_sandbox(config) as (reasoner, sampling, sandbox):
         parts = Parts(
             reasoner=reasoner,
             sandbox=sandbox,
@@ -98,6 +118,9 @@ def _solve(question: str, config: SolveConfig, *, show: bool) -> dict[str, Any]:
             max_tokens=config.max_tokens,
             streaming=show,
         )
+        if guard is not None:
+            watched = {"guarded": True, "intervener": guard.intervener, "max_interventions": guard.max_interventions}
+            parts = replace(parts, **watched)
         question_state: Any = {"messages": [{"role": "user", "content": question}], "seed": config.seed}
         printer = Printer() if show else None
         state: dict[str, Any] = {}
@@ -106,20 +129,25 @@ def _solve(question: str, config: SolveConfig, *, show: bool) -> dict[str, Any]:
                 state = cast(dict[str, Any], event)
             elif printer:
                 printer.event(cast(dict[str, Any], event))
+        solved = Solved(state=state, verdict=verdict(from_json(Episode, state["episode"])))
         if printer:
-            printer.end(state["answer"])
-    return state
+            printer.end(state["answer"], solved.verdict)
+    return solved
 
 
-def _facts(state: dict[str, Any], config: SolveConfig) -> dict[str, Any]:
-    episode = state["episode"]
+def _facts(solved: Solved, config: SolveConfig) -> dict[str, Any]:
+    from storm_calm.env.serialize import to_json
+
+    episode = solved.state["episode"]
     return {
         "question": episode["problem"]["question"],
-        "answer": state["answer"],
+        "answer": solved.state["answer"],
+        "verdict": {**to_json(solved.verdict), "warnings": solved.verdict.warnings},
         "stop": episode["stop"],
         "reasoner": config.reasoner,
         "seed": config.seed,
         "text": "".join(span["text"] for span in episode["transcript"]["spans"] if span["source"] != "prompt"),
         "executions": episode["executions"],
+        "interventions": episode["interventions"],
         "usage": episode["usage"],
     }

@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from storm_calm.agents.verdict import Verdict
+
 FENCE = "```"
 
 
@@ -25,17 +27,30 @@ class Printer:
         self._flush()
         if "failure" in event:
             self._line(f"The sandbox failed: {event['failure']}", "red")
+        if event["source"] == "hint":
+            flaw = event["trigger"].replace("_", " ")
+            self._line(f"[guard: {flaw} ({event['evidence']}); the text from there on is withdrawn]", "yellow")
+            self._line(event["text"].strip(), "yellow")
         if event["source"] == "tool" and "execution" in event:
             self._line(event["text"].strip("\n"), "green" if event["execution"]["status"] == "ok" else "red")
             for report in event["execution"]["reports"]:
                 self._line(_report_line(report), "magenta")
 
-    def end(self, answer: dict[str, Any] | None) -> None:
+    def end(self, answer: dict[str, Any] | None, verdict: Verdict) -> None:
+        """Print the answer, and the verdict on it."""
         self._flush()
-        if answer is not None:
-            self._line(f"Answer: {answer['text']}", "bold green")
-        elif not self._fresh:
-            self._write("\n", "")
+        if answer is None:
+            if not self._fresh:
+                self._write("\n", "")
+            return
+        backed = verdict.backing == "backed"
+        self._line(f"Answer: {answer['text']}", "bold green" if backed else "bold yellow")
+        if backed:
+            self._line(f"Backed: {verdict.summary}", "green")
+        for warning in verdict.warnings:
+            self._line(f"Warning: {warning}", "yellow")
+        for missing in verdict.not_checked:
+            self._line(f"Not checked: {missing}.", "dim")
 
     def _model(self, text: str) -> None:
         """Print text at once; hold only lines that may be a fence or a tag until they are complete."""

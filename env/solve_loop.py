@@ -27,17 +27,29 @@ class SegmentRequest(TypedDict):
 
 
 def run_episode(
-    env: SolverEnv, reasoner: Reasoner, problem: Problem, *, seed: int = 0, sampling: Sampling | None = None
+    env: SolverEnv,
+    reasoner: Reasoner,
+    problem: Problem,
+    *,
+    seed: int = 0,
+    sampling: Sampling | None = None,
+    watch: Callable[[SolverEnv], object] | None = None,
 ) -> Episode:
     """Run `reasoner` on `problem` until the episode ends.
 
     sampling: replaces the reasoner's own. Its seed is replaced by each segment's, see `segment_seed`.
+    watch: called after each segment, before its program runs, and at the end. It may intervene in `env`, and then
+        returns a value other than None: the model continues from there.
     Raises ReasonerError if the reasoner fails.
     """
     env.reset(problem)
     while env.episode.stop is None:
         write_segment(env, reasoner.generate, seed=seed, sampling=sampling or reasoner.sampling)
+        if watch is not None and watch(env) is not None:
+            continue
         env.act()
+        if watch is not None and env.episode.stop is not None:
+            watch(env)
     return env.episode
 
 
@@ -48,16 +60,21 @@ async def solve_async(
     *,
     seed: int | str,
     sampling: Sampling,
+    watch: Callable[[], Awaitable[object]] | None = None,
 ) -> Episode:
     """Continue the episode in `env` on an event loop until it ends.
 
-    write: runs the model. act: runs `env.act`, which blocks, outside of the event loop.
+    write: runs the model. act: runs `env.act`, which blocks, outside of the event loop. watch: as in `run_episode`.
     """
     while env.episode.stop is None:
         started = perf_counter()
         generation = await write(next_segment(env, seed=seed, sampling=sampling))
         env.write(generation, seconds=perf_counter() - started)
+        if watch is not None and await watch() is not None:
+            continue
         await act()
+        if watch is not None and env.episode.stop is not None:
+            await watch()
     return env.episode
 
 

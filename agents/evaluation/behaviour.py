@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from storm_calm.agents.evaluation.samples import Sample
 from storm_calm.agents.triggers import findings
 from storm_calm.agents.triggers.evidence import gather
+from storm_calm.agents.verdict import backed_by_report
 from storm_calm.env import TRIGGER_CLASS, TRIGGERS, Episode, read_answer
-from storm_calm.env.solver_backing import backed_by_report
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

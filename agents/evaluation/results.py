@@ -11,11 +11,11 @@ from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.evaluation.intervals import Interval, macro_share, mean_share
 from storm_calm.agents.evaluation.pass_at_k import pass_at
 from storm_calm.agents.evaluation.samples import Sample
+from storm_calm.agents.verdict import backed_by_report
 from storm_calm.env import Problem, read_answer, score
 from storm_calm.env.problems.benchmarks import benchmark_of
 from storm_calm.env.problems.stress import GROUPS, group_of
 from storm_calm.env.serialize import to_json
-from storm_calm.env.solver_backing import backed_by_report
 
 GROUPINGS: dict[str, Callable[[Problem], str]] = {
     "by_benchmark": benchmark_of,

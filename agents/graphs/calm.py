@@ -19,12 +19,13 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from storm_calm.agents.graphs import nodes
-from storm_calm.agents.graphs.components import Parts, Supply, default_parts
+from storm_calm.agents.graphs.components import Supply, default_parts
 from storm_calm.agents.graphs.golden import outcome
 from storm_calm.agents.graphs.human_review import review
+from storm_calm.agents.graphs.intervention_nodes import detect, intervene, record, repair, unwatched
 from storm_calm.agents.graphs.state import CalmState, Context, Question
-from storm_calm.agents.interveners import Cost, Inspection
-from storm_calm.env import Episode, Finding
+from storm_calm.agents.interveners import Inspection
+from storm_calm.env import Finding
 from storm_calm.env.serialize import from_json, to_json
 
 
@@ -50,31 +51,7 @@ def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> Compil
 def start(supply: Supply, state: Question, runtime: Runtime[Context]) -> dict[str, Any]:
     """Start a trajectory and set its intervener, by default that of the parts."""
     context = runtime.context or Context()
-    fresh: dict[str, Any] = {"intervener": context.intervener, "finding": None, "hint": None, "outcome": None}
-    fresh |= {"rejected_hints": [], "cost": to_json(Cost())}
-    return {**nodes.start(supply, state), **fresh}
-
-
-def detect(supply: Supply, state: CalmState) -> dict[str, Any]:
-    """Inspect the last segment, if an intervention is left to repair a flaw."""
-    parts, episode = supply(), nodes.episode_of(state)
-    if not parts.hints_left(episode):
-        return {"finding": None, "hint": None}
-    seen = parts.inspect(episode)
-    return {**record(seen, state), **(repair(parts, episode, seen) or {"finding": None, "hint": None})}
-
-
-def intervene(supply: Supply, state: CalmState) -> dict[str, Any]:
-    """Cut the trajectory at the flaw and append the hint."""
-    env = supply().env(nodes.episode_of(state))
-    data, hint = state["finding"], state["hint"]
-    assert data is not None, "detect, review and judge come here with a finding and a hint only"
-    assert hint is not None, "the same"
-    finding = from_json(Finding, data)
-    intervention = env.intervene(finding, hint)
-    tail = env.episode.transcript.spans[-1]
-    nodes.emit_event(source="hint", text=tail.text, cut=intervention.cut, trigger=finding.trigger)
-    return {**nodes.update(env.episode, state), "finding": None, "hint": None}
+    return {**nodes.start(supply, state), **unwatched(), "intervener": context.intervener, "outcome": None}
 
 
 def judge(supply: Supply, state: CalmState) -> dict[str, Any]:
@@ -84,27 +61,13 @@ def judge(supply: Supply, state: CalmState) -> dict[str, Any]:
         data = state.get("finding")
         seen = Inspection(finding=from_json(Finding, data) if data else None, hint=state.get("hint"))
     else:
-        seen = Inspection() if episode.stop == "infrastructure" else parts.inspect(episode)
+        seen = Inspection() if episode.stop == "infrastructure" else parts.guard.inspect(episode)
     recorded = record(seen, state)
     if repairing := repair(parts, episode, seen):
         return {**recorded, **repairing, "outcome": None}
     verdict = outcome(episode, seen.finding, usable=seen.usable, max_hint_share=parts.max_hint_share)
     finding = to_json(seen.finding) if seen.finding else None
     return {**recorded, "finding": finding, "hint": None, "outcome": verdict, **nodes.answer(state)}
-
-
-def repair(parts: Parts, episode: Episode, seen: Inspection) -> dict[str, Any] | None:
-    """Return finding and hint as an update of the state; None without a flaw, a hint or an intervention left."""
-    if seen.finding is None or seen.hint is None or not parts.may_hint(episode, seen.finding):
-        return None
-    return {"finding": to_json(seen.finding), "hint": seen.hint}
-
-
-def record(seen: Inspection, state: CalmState) -> dict[str, Any]:
-    """Return the update of the state that adds the cost and the rejected hints."""
-    cost = from_json(Cost, state["cost"]) + seen.cost
-    rejected_hints = [*state["rejected_hints"], *(to_json(rejected) for rejected in seen.rejected_hints)]
-    return {"cost": to_json(cost), "rejected_hints": rejected_hints}
 
 
 def by_person(state: CalmState) -> bool:

@@ -6,13 +6,13 @@ Parts are not in the state or its checkpoints. Resume a trajectory with the same
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 
 from storm_calm.agents.graphs.hint_share import MAX_HINT_SHARE
-from storm_calm.agents.interveners import Fault, Inspection, Intervener, RejectedHint, RulesIntervener
-from storm_calm.agents.interveners.leak_check import faults
-from storm_calm.env import Episode, Finding, Reasoner, Sampling, SolverEnv
+from storm_calm.agents.interveners import Intervener, RulesIntervener
+from storm_calm.agents.interveners.guard import Guard
+from storm_calm.env import Episode, Reasoner, Sampling, SolverEnv
 from storm_calm.sandbox import Sandbox, open_sandbox
 
 
@@ -23,7 +23,8 @@ class Parts:
     reasoner: Reasoner
     sandbox: Sandbox
     intervener: Intervener = field(default_factory=RulesIntervener)
-    """Ignored by STORM."""
+    guarded: bool = False
+    """Whether the intervener watches STORM, too."""
     sampling: Sampling | None = None
     """Sampling parameters except the seed; the reasoner's defaults if None."""
     max_executions: int = 4
@@ -48,30 +49,15 @@ class Parts:
             env.restore(episode)
         return env
 
-    def inspect(self, episode: Episode) -> Inspection:
-        """Run the intervener without the accepted answers; an invalid hint is rejected."""
-
-        def check_hint(hint: str) -> Fault | None:
-            return next(faults(hint, episode), None)
-
-        seen = self.intervener.inspect(replace(episode, problem=replace(episode.problem, answers=())), check_hint)
-        if seen.finding is None or seen.finding.confidence < self.confidence_floor:
-            return replace(seen, finding=None, hint=None)
-        fault = check_hint(seen.hint) if seen.hint is not None else None
-        if fault is None:
-            return seen
-        rejected = RejectedHint(reason=fault.reason, trigger=seen.finding.trigger, text=seen.hint or "")
-        return replace(seen, hint=None, rejected_hints=(*seen.rejected_hints, rejected))
-
-    def hints_left(self, episode: Episode) -> int:
-        """Return how many hints an episode may still get."""
-        return max(0, self.max_interventions - len(episode.interventions))
-
-    def may_hint(self, episode: Episode, finding: Finding) -> bool:
-        """Return whether a hint may be given: some are left, and the last ones did not all fail to repair this flaw."""
-        last = [one.finding.trigger for one in episode.interventions[-self.patience :]] if self.patience else []
-        stuck = bool(last) and last == [finding.trigger] * self.patience
-        return self.hints_left(episode) > 0 and not stuck
+    @property
+    def guard(self) -> Guard:
+        """The intervener with its limits."""
+        return Guard(
+            intervener=self.intervener,
+            max_interventions=self.max_interventions,
+            confidence_floor=self.confidence_floor,
+            patience=self.patience,
+        )
 
 
 Supply = Callable[[], Parts]

@@ -78,7 +78,7 @@ def review(supply: Supply, state: CalmState) -> dict[str, Any]:
     """Interrupt with the last segment or the finished trajectory until there is a valid form."""
     parts, episode = supply(), nodes.episode_of(state)
     over = episode.stop is not None
-    if episode.stop == "infrastructure" or not (over or parts.hints_left(episode)):
+    if episode.stop == "infrastructure" or not (over or parts.guard.hints_left(episode)):
         return {"finding": None, "hint": None}
     shown = show(parts, episode)
     # Not `response_schema=Form`: an invalid form would then end the graph with an error instead of a new request.
@@ -103,7 +103,7 @@ def show(parts: Parts, episode: Episode) -> Shown:
     else:
         offset = len(transcript.text) - (len(last.text) if last.source == "model" else 0)
     answer = read_answer(transcript) if episode.stop == "answer" else None
-    seen = parts.inspect(episode)
+    seen = parts.guard.inspect(episode)
     suggestion: dict[str, Any] | None = None
     if seen.finding is not None:
         suggestion = {"decision": "intervene", "trigger": seen.finding.trigger}
@@ -116,7 +116,7 @@ def show(parts: Parts, episode: Episode) -> Shown:
         "answer": answer.text if answer else None,
         "suggestion": suggestion,
         "evidence": seen.finding.evidence if seen.finding else None,
-        "hints_left": parts.hints_left(episode),
+        "hints_left": parts.guard.hints_left(episode),
         "form": {name: field.description or "" for name, field in Form.model_fields.items()},
         "wrong": [],
     }

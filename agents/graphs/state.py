@@ -51,11 +51,9 @@ class State(Question, total=False):
     """`to_json(Answer)` of a finished trajectory; None without an answer."""
 
 
-class CalmState(State, total=False):
-    """The state of CALM."""
+class WatchedState(State, total=False):
+    """The state of a trajectory that an intervener watches."""
 
-    intervener: Watcher
-    """Part of the state, so that a resumed or forked trajectory keeps it without a context."""
     finding: dict[str, Any] | None
     """`to_json(Finding)` of the last flaw; None without one."""
     hint: str | None
@@ -64,6 +62,20 @@ class CalmState(State, total=False):
     """`to_json(RejectedHint)` of all rejected hints."""
     cost: dict[str, Any]
     """`to_json(Cost)` of all inspections."""
+
+
+class StormState(WatchedState, total=False):
+    """The state of STORM."""
+
+    declined: str | None
+    """Why the model does not work on the question; None if it does."""
+
+
+class CalmState(WatchedState, total=False):
+    """The state of CALM."""
+
+    intervener: Watcher
+    """Part of the state, so that a resumed or forked trajectory keeps it without a context."""
     outcome: str | None
     """An `Outcome`, set by the judge."""
 

@@ -35,6 +35,7 @@ class ThreadedReasoner:
         self.instructions = reasoner.instructions
         self.hint_marks = reasoner.hint_marks
         self.render, self.encode, self.encode_marked = reasoner.render, reasoner.encode, reasoner.encode_marked
+        self.knows = getattr(reasoner, "knows", None)
         self._reasoner = reasoner
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reasoner")
 

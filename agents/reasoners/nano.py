@@ -16,6 +16,7 @@ from pathlib import Path
 from storm_calm.agents.reasoners import chat_template
 from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.engine import Engine
+from storm_calm.agents.reasoners.nano_scope import is_family_question
 from storm_calm.agents.reasoners.sampler import draw, generator
 from storm_calm.agents.reasoners.tokenizer import ByteTokens, Segment
 from storm_calm.env.reasoner import Chunk, Generation, Message, ReasonerError, Sampling, collect
@@ -46,6 +47,7 @@ class Nano:
                 f"{folder}: tokenizer.json or generation_config.json cannot be used: {error}"
             ) from error
         self.encode, self.encode_marked = tokens.encode, tokens.encode_marked
+        self.knows = is_family_question
 
     def render(self, messages: Sequence[Message]) -> str:
         return chat_template.render(messages, self._tokens.names)

@@ -22,6 +22,7 @@ class CancellableReasoner:
         self.hint_marks = reasoner.hint_marks
         self.sampling: Sampling = reasoner.sampling
         self.render, self.encode, self.encode_marked = reasoner.render, reasoner.encode, reasoner.encode_marked
+        self.knows = getattr(reasoner, "knows", None)
         self.close = reasoner.close
         self.tokens = 0
         """Tokens generated so far; an estimate if the reasoner returns no ids."""

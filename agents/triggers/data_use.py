@@ -108,7 +108,7 @@ def _lacking_limits(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[fl
     """Return the numbers of limits that neither occur in the program nor lead to a number in it, with their clauses."""
     slipped = {right for _, right in _slips(evidence, turn, code)}
     factors = _factors(evidence)
-    own = [n for n in _data(code) if n > 2 and n not in evidence.numbers and not _round(n)]
+    own = [n for n in data_numbers(code) if n > 2 and n not in evidence.numbers and not _round(n)]
     used = {value for *values, result in worked(turn.prose) if result in code.numbers for value in values}
     return [
         (value, clause)
@@ -169,7 +169,7 @@ def _slips(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[float, floa
     known |= {one + other for one, other in combinations(lacking, 2)}
     strange = [
         n
-        for n in _data(code)
+        for n in data_numbers(code)
         if n >= SMALL_NUMBER
         and n not in known
         and not _round(n)
@@ -217,7 +217,7 @@ def _key(value: float) -> float:
     return float(f"{value:.9g}")
 
 
-def _data(code: Code) -> set[float]:
+def data_numbers(code: Code) -> set[float]:
     """Return the numbers of a program that can be data, without those that configure a solver or a loop."""
     settings: set[int] = set()
     for node in ast.walk(code.tree):

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from storm_calm.agents.graphs.hint_share import hint_share
+from storm_calm.agents.verdict import backed_by_report
 from storm_calm.env import read_episodes
 from storm_calm.env.jsonl import read_jsonl
-from storm_calm.env.solver_backing import backed_by_report
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

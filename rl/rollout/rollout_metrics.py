@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from storm_calm.agents.verdict import backed_by_report
 from storm_calm.env import Episode, Score, StopReason
 from storm_calm.env.jsonl import append_line, read_jsonl
 from storm_calm.env.serialize import to_json
-from storm_calm.env.solver_backing import backed_by_report
 
 FAILURES = "failures.jsonl"
 SOLVED = ("optimal", "feasible", "infeasible", "unbounded", "error", "limit")

@@ -15,18 +15,22 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from time import perf_counter
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
+from storm_calm.agents.interveners.guard import Guard
 from storm_calm.agents.reasoners.async_interface import AsyncReasoner
+from storm_calm.agents.reasoners.nano_scope import out_of_scope
+from storm_calm.agents.verdict import Verdict, verdict
 from storm_calm.env import (
     Episode,
     Generation,
+    Intervention,
     Problem,
     ReasonerError,
     Sampling,
@@ -40,14 +44,17 @@ from storm_calm.serving.api.agent_request import EFFORTS, AgentRequest
 from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.metrics import Metrics
+from storm_calm.serving.api.reasoning_split import THOUGHT
 
 log = logging.getLogger("storm")
+T = TypeVar("T")
 
 KEEP_ALIVE = 10.0
 """Seconds without events after which `AgentTask.events` yields an empty batch, for keep-alive messages."""
 
-Failure = Literal["reasoner", "sandbox", "time", "context"]
-"""Failures outside of the model: unreachable reasoner, no sandbox, timeout, prompt longer than the context."""
+Failure = Literal["reasoner", "sandbox", "time", "context", "scope"]
+"""Failures outside of the model: unreachable reasoner, no sandbox, timeout, prompt longer than the context, a question
+that a nano model does not know."""
 
 
 class TextEvent(NamedTuple):
@@ -64,7 +71,15 @@ class ExecutionEvent(NamedTuple):
     """The output block that the model sees."""
 
 
-AgentEvent = TextEvent | ExecutionEvent
+class HintEvent(NamedTuple):
+    """An intervention of the guard: the text from the flaw on was withdrawn, and a hint is in its place."""
+
+    intervention: Intervention
+    thinking: bool
+    """Whether the model continues inside its thoughts."""
+
+
+AgentEvent = TextEvent | ExecutionEvent | HintEvent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +98,8 @@ class AgentOutcome:
 
     episode: Episode
     usage: TokenUsage
+    verdict: Verdict | None = None
+    """The verdict on the answer; None before the end."""
     context: int | None = None
     """Context of the model in tokens; None if unknown."""
     failure: Failure | None = None
@@ -93,11 +110,17 @@ class Agent:
     """The STORM agent, which solves many requests concurrently."""
 
     def __init__(
-        self, reasoner: AsyncReasoner, sandbox: Sandbox, config: ServeConfig, metrics: Metrics, threads: Executor
+        self,
+        reasoner: AsyncReasoner,
+        sandbox: Sandbox,
+        config: ServeConfig,
+        metrics: Metrics,
+        threads: Executor,
+        guard: Guard | None = None,
     ) -> None:
-        """threads: threads that wait for programs; more than the programs that run at once."""
+        """threads: threads that wait for programs; more than the programs that run at once. guard: watches answers."""
         self.reasoner, self.sandbox, self.config, self.metrics = reasoner, sandbox, config, metrics
-        self.threads = threads
+        self.threads, self.guard = threads, guard
         # One thread: more would compete with the event loop for the GIL without being faster.
         self.prompt_thread = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self.running: set[AgentTask] = set()
@@ -129,6 +152,7 @@ class AgentTask:
         self._wake = asyncio.Event()
         self._prompt = self._completion = self._streamed_tokens = 0
         self._cancellation = Cancellation()
+        self._verdict: Verdict | None = None
         self._problem = Problem(id="chat", question=request.question, answers=())
         self._env = self._environment()
         self.sampling = self._sampling()
@@ -136,6 +160,11 @@ class AgentTask:
         self.task = asyncio.create_task(self._work())
         # Also called if the task is cancelled before it starts.
         self.task.add_done_callback(lambda _: self._wake.set())
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the guard may withdraw text."""
+        return self._agent.guard is not None
 
     async def events(self) -> AsyncIterator[list[AgentEvent]]:
         """Yield batches of queued events until the task ends, with consecutive text joined.
@@ -216,6 +245,8 @@ class AgentTask:
                 failure, reason = "sandbox", "the sandbox failed"
             elif episode.stop == "length" and all(span.source == "prompt" for span in episode.transcript.spans):
                 failure = "context"
+            elif episode.stop is None:
+                failure = "scope"
         except TimeoutError:
             failure, reason = "time", f"not finished after {agent.config.request_seconds:g} seconds"
         except ReasonerError as error:
@@ -235,11 +266,23 @@ class AgentTask:
         # Rendering and encoding a long prompt would block the event loop.
         reset = partial(env.reset, self._problem, before=request.before)
         await asyncio.get_running_loop().run_in_executor(agent.prompt_thread, reset)
+        if not env.episode.stop and await self._in_thread(partial(out_of_scope, agent.reasoner, request.question)):
+            return env.episode
         budget = self._budget()
         if budget is not None:
             env.max_tokens = min(env.max_tokens, env.episode.transcript.count() + budget)
         seed = secrets.randbits(31) if request.seed is None else request.seed
-        return await solve_async(env, self._write, self._act, seed=seed, sampling=self.sampling)
+        watch = None if agent.guard is None else partial(self._watch, agent.guard)
+        await solve_async(env, self._write, self._act, seed=seed, sampling=self.sampling, watch=watch)
+        self._verdict = await self._in_thread(
+            partial(
+                verdict,
+                env.episode,
+                messages=[message["content"] for message in request.messages],
+                has_files=bool(request.files),
+            )
+        )
+        return env.episode
 
     async def _write(self, segment: SegmentRequest) -> Generation:
         written = await self._agent.reasoner.write(**segment, on_text=self._on_text)
@@ -249,18 +292,32 @@ class AgentTask:
 
     async def _act(self) -> None:
         with self._agent.metrics.acting.track_inprogress():
-            result = await asyncio.get_running_loop().run_in_executor(self._agent.threads, self._env.act)
+            result = await self._in_thread(self._env.act)
         if result.execution is not None:
             self._agent.metrics.executions.labels(result.execution.status).inc()
             self._agent.metrics.solver_seconds.inc(result.execution.wall_seconds)
             self._events.append(ExecutionEvent(result.execution, result.observation))
             self._wake.set()
 
+    async def _watch(self, guard: Guard) -> Intervention | None:
+        intervention = await self._in_thread(partial(guard.intervene, self._env))
+        if intervention is not None:
+            self._agent.metrics.interventions.labels(intervention.finding.trigger).inc()
+            spans = self._env.episode.transcript.spans
+            thinking = not any(span.source == "model" and THOUGHT in span.text for span in spans)
+            self._events.append(HintEvent(intervention, thinking))
+            self._wake.set()
+        return intervention
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._agent.threads, work)
+
     def _outcome(self, failure: Failure | None) -> AgentOutcome:
         usage = TokenUsage(prompt=self._prompt, completion=max(self._completion, self._streamed_tokens))
         # The task may have been cancelled before its prompt was ready.
         episode = self._env.episode if self._env.begun else Episode(problem=self._problem, transcript=Transcript())
-        return AgentOutcome(episode=episode, usage=usage, context=self._agent.reasoner.context, failure=failure)
+        context = self._agent.reasoner.context
+        return AgentOutcome(episode=episode, usage=usage, verdict=self._verdict, context=context, failure=failure)
 
     def _budget(self) -> int | None:
         """Return the token limit of the answer; None for the rest of the context."""

@@ -56,14 +56,18 @@ async def open_agent(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Age
     # In a thread: it waits for processes, and blocking the event loop is an error under `langgraph dev`.
     sandbox = await asyncio.to_thread(config.open_sandbox, workers=config.workers)
     threads = ThreadPoolExecutor(PROGRAM_THREADS, thread_name_prefix="program")
+    guards = contextlib.ExitStack()
     try:
+        # In a thread: an LLM intervener asks its endpoint for the models.
+        guard = await asyncio.to_thread(guards.enter_context, config.open_guard())
         async with open_async(config.reasoner, model=config.model, tokenizer=config.tokenizer) as reasoner:
-            agent = Agent(reasoner, sandbox, config, metrics, threads)
+            agent = Agent(reasoner, sandbox, config, metrics, threads, guard)
             try:
                 yield agent
             finally:
                 await agent.stop()
     finally:
+        await asyncio.to_thread(guards.close)
         await asyncio.to_thread(threads.shutdown)
         await asyncio.to_thread(sandbox.close)
 

@@ -1,8 +1,8 @@
 """Chat completions: an answer in the format of OpenAI's chat API, whole or as a stream of chunks.
 
 Thoughts, programs and their output are the message's `reasoning` (vLLM, OpenRouter) and `reasoning_content` (DeepSeek);
-the answer is its `content`. The extra field `storm` has every program with its solver reports, the answer as data, and
-whether a report backs it.
+the answer is its `content`. The extra field `storm` has every program with its solver reports, the hints of the guard,
+the answer as data, and the verdict on it.
 """
 
 import secrets
@@ -12,11 +12,12 @@ from typing import Any
 
 import orjson
 
+from storm_calm.sandbox import Execution
 from storm_calm.serving.api.agent_request import AgentRequest
 from storm_calm.serving.api.agent_tasks import AgentTask
 from storm_calm.serving.api.api_errors import as_api_error
 from storm_calm.serving.api.chat_request import ChatRequest
-from storm_calm.serving.api.conclusion import execution_data
+from storm_calm.serving.api.conclusion import execution_data, intervention_data
 from storm_calm.serving.api.reasoning_split import Channel
 from storm_calm.serving.api.rendering import Rendering
 from storm_calm.serving.api.sse import ALIVE, DONE
@@ -55,11 +56,13 @@ class ChatCompletion(Rendering):
                 if not pieces:
                     yield ALIVE
                     continue
-                for channel, text, execution in pieces:
-                    if execution is None:
+                for channel, text, source in pieces:
+                    if source is None:
                         yield head + orjson.dumps(self._delta(channel, text)) + tail
+                    elif isinstance(source, Execution):
+                        yield self._chunk(self._delta(channel, text), storm={"execution": execution_data(source)})
                     else:
-                        yield self._chunk(self._delta(channel, text), storm={"execution": execution_data(execution)})
+                        yield self._chunk(self._delta(channel, text), storm={"intervention": intervention_data(source)})
             conclusion = self.conclusion()
         except Exception as error:
             yield b"data: " + orjson.dumps(as_api_error(error).body) + b"\n\n" + DONE

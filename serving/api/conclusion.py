@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from storm_calm.env import read_answer
+from storm_calm.agents.reasoners.nano_scope import OUT_OF_SCOPE
+from storm_calm.agents.verdict import verdict
+from storm_calm.env import Intervention, read_answer
 from storm_calm.env.serialize import to_json
-from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Execution
 from storm_calm.serving.api.agent_request import AgentRequest, too_long
 from storm_calm.serving.api.agent_tasks import AgentOutcome
 from storm_calm.serving.api.api_errors import ApiError
-from storm_calm.serving.api.notes import notes
 from storm_calm.serving.api.reasoning_split import THOUGHT, ReasoningSplit
 
 Finish = Literal["stop", "length"]
@@ -33,7 +33,8 @@ def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest
     """Return the conclusion of an answer. split: its finished text. Raises ApiError as `raise_for_failure` does."""
     raise_for_failure(outcome)
     episode = outcome.episode
-    remarks = notes(episode, request)
+    judged = outcome.verdict or verdict(episode)
+    remarks = [] if judged.backing == "no_answer" else judged.warnings
     words = "" if split.content.strip() else _instead(outcome)
     if not split.stopped:
         words += "".join(f"\n\nNote: {remark}" for remark in remarks)
@@ -43,9 +44,11 @@ def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest
         finish="length" if episode.stop == "length" or outcome.failure == "time" else "stop",
         facts={
             "answer": None if answer is None else {"value": answer.value, "status": answer.status},
-            "stop": "time" if outcome.failure == "time" else "stop" if split.stopped else episode.stop,
-            "backed": backed_by_report(episode),
+            "stop": outcome.failure or ("stop" if split.stopped else episode.stop),
+            "backed": judged.backing == "backed",
             "notes": remarks,
+            "verdict": to_json(judged),
+            "interventions": [intervention_data(intervention) for intervention in episode.interventions],
             "executions": [execution_data(execution) for execution in episode.executions],
         },
     )
@@ -72,9 +75,16 @@ def execution_data(execution: Execution) -> dict[str, Any]:
     }
 
 
+def intervention_data(intervention: Intervention) -> dict[str, Any]:
+    finding = intervention.finding
+    return {"trigger": finding.trigger, "evidence": finding.evidence, "hint": intervention.hint}
+
+
 def _instead(outcome: AgentOutcome) -> str:
     """Return the answer for a model that wrote nothing outside of its thoughts."""
     episode = outcome.episode
+    if outcome.failure == "scope":
+        return OUT_OF_SCOPE
     if outcome.failure == "time":
         return "No answer: the time for a request was over."
     if episode.stop == "length":

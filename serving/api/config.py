@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
+from storm_calm.agents.runs.guard_options import GuardOptions
 from storm_calm.agents.runs.options import Config, Option, OptionError, check_options
 from storm_calm.agents.runs.sandbox_options import EpisodeOptions
 
@@ -27,7 +28,7 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeConfig(ModelOptions, EpisodeOptions, Config):
+class ServeConfig(ModelOptions, GuardOptions, EpisodeOptions, Config):
     """The server, and the limits of a request."""
 
     group: ClassVar[str] = "Server"
@@ -75,6 +76,7 @@ class ServeConfig(ModelOptions, EpisodeOptions, Config):
         if not self.reasoner:
             raise OptionError("reasoner", "is empty; give nano, a folder, or the URL of a server")
         check_options(self)
+        self.check_guard()
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import orjson
 
+from storm_calm.sandbox import Execution
 from storm_calm.serving.api.agent_request import AgentRequest
 from storm_calm.serving.api.agent_tasks import AgentTask
 from storm_calm.serving.api.api_errors import as_api_error
@@ -89,12 +90,15 @@ class ModelResponse(Rendering):
 
     def _events(self, pieces: list[Piece]) -> list[Data]:
         events: list[Data] = []
-        for channel, text, execution in pieces:
-            if execution is None and channel == "reasoning":
+        for channel, text, source in pieces:
+            if source is None and channel == "reasoning":
                 events += self._thought_events(self._code_split.feed(text))
                 continue
             events += self._thought_events(self._code_split.finish())
-            events += self._items.answer(text) if execution is None else self._items.ran(execution)
+            if isinstance(source, Execution):
+                events += self._items.ran(source)
+            else:
+                events += self._items.answer(text) if source is None else self._items.prose(text)
         return events
 
     def _last_events(self, conclusion: Conclusion) -> list[Data]:

@@ -20,9 +20,15 @@ THOUGHT = "</think>"
 class ReasoningSplit:
     """A streaming splitter for the text of one answer."""
 
-    def __init__(self, stop: Sequence[str] = ()) -> None:
-        """stop: strings of the client that end the answer and are left out."""
+    def __init__(self, stop: Sequence[str] = (), *, hold: bool = False) -> None:
+        """Set up an empty splitter.
+
+        stop: strings of the client that end the answer and are left out.
+        hold: whether to hold the answer back until `release`, because `hint` may withdraw it.
+        """
         self._stop = tuple(stop)
+        self._hold = hold
+        self._pending = ""
         self._thinking = True
         self._coding = False
         self._held = ""
@@ -65,6 +71,22 @@ class ReasoningSplit:
         self._observed += len(output)
         return output
 
+    def hint(self, label: str, *, thinking: bool) -> list[tuple[Channel, str]]:
+        """Move the answer held so far to the reasoning, and add a hint there. Call `finish` before.
+
+        thinking: whether the model continues inside its thoughts.
+        """
+        withdrawn, self._pending, self.content = self._pending, "", ""
+        self._thinking, self._coding, self.stopped = thinking, False, False
+        self._observed += len(label)
+        self.reasoning += withdrawn + label
+        return [("reasoning", withdrawn + label)]
+
+    def release(self) -> list[tuple[Channel, str]]:
+        """Return the answer that was held back."""
+        pending, self._pending = self._pending, ""
+        return [("content", pending)] if pending else []
+
     def reasoning_tokens(self, tokens: int) -> int:
         """Estimate how many of the model's `tokens` are reasoning, by its share of the text."""
         thoughts = len(self.reasoning) - self._observed
@@ -96,6 +118,9 @@ class ReasoningSplit:
             return
         if channel == "content":
             self.content += text
+            if self._hold:
+                self._pending += text
+                return
         else:
             self.reasoning += text
         pieces.append((channel, text))

@@ -13,9 +13,9 @@ from storm_calm.agents.evaluation.samples import sample_from_json
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost
 from storm_calm.agents.triggers import findings
+from storm_calm.agents.verdict import backed_by_report
 from storm_calm.env import Episode, Finding, Score, score
 from storm_calm.env.serialize import to_json
-from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Execution
 
 FIELDS = (

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
+from storm_calm.agents.verdict import backed_by_report
 from storm_calm.env import Episode, Finding, Generation, Problem, SolverEnv, ToolCall, score
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.serialize import from_json, to_json
-from storm_calm.env.solver_backing import backed_by_report
 from storm_calm.sandbox import Limits, SandboxUnavailableError, open_sandbox
 from support.reward_attacks import (
     ATTACKS,

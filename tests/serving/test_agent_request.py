@@ -1,11 +1,9 @@
-"""The parsed request: question, earlier turns, and files with their shapes; and the notes on an answer."""
+"""The parsed request: question, earlier turns, and files with their shapes."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storm_calm.env import Episode, Problem, Span, Transcript
-from storm_calm.sandbox import Execution, SolverReport
 from storm_calm.serving.api.agent_request import (
     AgentRequest,
     check_file_name,
@@ -14,7 +12,6 @@ from storm_calm.serving.api.agent_request import (
     unique_files,
 )
 from storm_calm.serving.api.api_errors import ApiError
-from storm_calm.serving.api.notes import notes
 
 
 def messages_of(*turns):
@@ -78,86 +75,3 @@ def test_any_data_is_decoded_or_rejected(text):
 def test_duplicate_file_names_are_rejected():
     with pytest.raises(ApiError, match="two files are named 'a'"):
         unique_files([("a", b"1"), ("a", b"2")], "files")
-
-
-QUESTION = "A bag holds 82 g. A rope has 31 g and earns 30."
-
-
-def asked(*turns, files=()):
-    """Return a conversation, by default only the question."""
-    messages = [
-        {"role": "assistant" if number % 2 else "user", "content": words}
-        for number, words in enumerate(turns or (QUESTION,))
-    ]
-    return AgentRequest(messages=tuple(messages), files=dict(files))
-
-
-def episode(answer, *, code="print(1)", reports=(), question=QUESTION):
-    """Return an episode with one program and this answer."""
-    execution = Execution(
-        code=code,
-        status="ok",
-        stdout="1\n",
-        stderr="",
-        exit_code=0,
-        signal=None,
-        wall_seconds=0.1,
-        cpu_seconds=0.1,
-        peak_memory_mb=1.0,
-        truncated=False,
-        isolation="full",
-        backend="local",
-        reports=tuple(reports),
-    )
-    spans = (
-        Span(source="prompt", text="<|im_start|>"),
-        Span(source="model", text=f"```python\n{code}\n```\n", finish="stop"),
-        Span(source="tool", text="```output\n1\n```\n"),
-        Span(source="model", text=f"</think>\\boxed{{{answer}}}", finish="end"),
-    )
-    problem = Problem(id="p", question=question, answers=())
-    return Episode(problem=problem, transcript=Transcript(spans=spans), executions=(execution,), stop="answer")
-
-
-def report(status, objective=None):
-    return SolverReport(
-        library="ortools.cp_model", solver="CP-SAT", status=status, sense="maximize", objective=objective
-    )
-
-
-def test_an_answer_backed_by_a_report_has_no_note():
-    code = "w = [31]\np = [30]\nm.add(sum(w) <= 82)\nm.parameters.max_time_in_seconds = 5\nM = 1e6"
-    assert notes(episode(30, code=code, reports=[report("optimal", 30.0)]), asked()) == []
-    assert notes(episode("infeasible", reports=[report("infeasible")]), asked()) == []
-
-
-def test_an_answer_without_a_report_has_a_note():
-    assert notes(episode(30), asked()) == ["No solver report supports this answer."]
-    assert notes(episode(30, reports=[report("optimal", 31.0)]), asked()) == ["No solver report supports this answer."]
-
-
-@pytest.mark.parametrize("status", ["infeasible", "unbounded"])
-def test_a_numeric_answer_after_an_infeasible_solve_has_a_note(status):
-    (note,) = notes(episode(30, reports=[report(status)]), asked())
-    assert note == f"The last solve was {status}, and the answer is a number all the same."
-
-
-def test_invented_numbers_have_a_note_unless_files_were_sent():
-    made_up = episode(30, code="w = [31, 47.5]\np = [30, 1200]", reports=[report("optimal", 30.0)])
-    assert "you did not give (47.5, 1200)" in notes(made_up, asked())[0]
-    assert notes(made_up, asked(files={"prices.csv": b"1"})) == []
-    percent = episode(30, code="rate = 0.31", reports=[report("optimal", 30.0)])
-    assert notes(percent, asked()) == []
-
-
-def test_numbers_derived_from_earlier_turns_are_not_invented():
-    turns = [QUESTION, "\\boxed{30}", "Now with 20 g more, and the rope 10 % dearer."]
-    later = episode(33, code="w = [31]\np = [33]\nm.add(sum(w) <= 102)", reports=[report("optimal", 33.0)])
-    assert notes(later, asked(*turns)) == []
-    other = episode(33, code="m.add(sum(w) <= 103)", reports=[report("optimal", 33.0)])
-    assert "you did not give (103)" in notes(other, asked(*turns))[0]
-
-
-def test_a_trajectory_without_an_answer_has_no_notes():
-    unfinished = Episode(problem=Problem(id="p", question="Q?", answers=()), stop="length")
-    assert notes(unfinished, asked()) == []

@@ -92,7 +92,10 @@ def test_the_answer_may_be_infeasible(client):
     assert "No plan meets all demands" in answer.choices[0].message.content
     # The solver found an optimum, so the answer is not backed and has a note.
     assert answer.storm["backed"] is False
-    assert "No solver report supports this answer." in answer.choices[0].message.content
+    assert (
+        "The last solve contradicts this answer: GLOP reported optimal with objective 120."
+        in answer.choices[0].message.content
+    )
 
 
 def test_a_question_from_the_model_is_returned(client):

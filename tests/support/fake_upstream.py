@@ -4,6 +4,7 @@ A question may contain one of the words below in double brackets. The text has `
 
     [[solve]]       a program, then its output is the answer
     [[chat]]        an answer without a program, the default; it quotes the whole conversation
+    [[flawed]]      an answer by hand, outside of the thoughts; after a hint the program of [[solve]]
     [[endless]]     endless text, 200 words a second
     [[sleep]]       a program that sleeps for 30 seconds
     [[500]] [[429]] an error before the first token     [[half]]      the stream breaks off
@@ -143,6 +144,8 @@ class FakeUpstream:
         if play == "chat":
             turns = re.findall(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>", prompt, re.DOTALL)
             return "Hm.\n</think>\n" + " | ".join(f"{role}: {text}" for role, text in turns if role != "system")
+        if play == "flawed" and "Wait, " not in last:
+            return "I do it by hand.\n</think>\nThe largest profit is \\boxed{7}."
         outputs = re.findall(r"```output\n(.*?)\n```", last, re.DOTALL)
         texts = PLAYS.get(play, PLAYS["solve"])
         output = outputs[-1] if outputs else ""

@@ -16,7 +16,9 @@ class RunningServer:
     """A running server. config: as for `storm serve`, except for port and address."""
 
     def __init__(self, *reasoner, keys=None, **config):
-        self.config = ServeConfig(reasoner=reasoner or ("nano",), minimum_isolation="limits", **config)
+        # Scripted models answer without programs, at which the guard would intervene.
+        config = {"guard": False, "minimum_isolation": "limits"} | config
+        self.config = ServeConfig(reasoner=reasoner or ("nano",), **config)
         self._keys = keys or Keys({})
         self._ready = threading.Event()
         self._failure = None

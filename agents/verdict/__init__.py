@@ -1,0 +1,12 @@
+"""The verdict on a finished episode: what the evidence shows about its answer.
+
+    found = verdict(episode)
+    found.backing, found.summary, found.warnings
+
+`storm solve`, the server, the viewer, evaluation and training use the same verdict.
+"""
+
+from storm_calm.agents.verdict.solver_backing import Backing, backed_by_report, solver_backing
+from storm_calm.agents.verdict.verdict import Verdict, verdict
+
+__all__ = ["Backing", "Verdict", "backed_by_report", "solver_backing", "verdict"]

@@ -1,0 +1,209 @@
+"""Compare an answer with the solver reports of its episode.
+
+A report supports a number if it has the number as its objective:
+
+    exact       equal within 1e-6 relative or 0.005 absolute; answers are often printed with two decimals
+    sign        equal after a change of sign: SciPy maximizes by minimizing the negative
+    rounded     equal to the decimals that the answer has; a whole number, if rounding changes it by at most 0.1 %
+    derived     one operation away, with a number of the question, of the program or of a unit conversion, and the
+                program printed it: an added fixed cost, cents to dollars
+
+Only a solve with variables counts, whose program uses the numbers of the question: a program that minimizes a constant
+has solved nothing. Reports are claims of the program's process. Printing cannot forge them, but a malicious program
+can, so rewards must not depend on them (docs/security.md).
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from storm_calm.agents.triggers.arithmetic import unit_factors
+from storm_calm.agents.triggers.evidence import PRINTED, numbers_in
+from storm_calm.agents.triggers.number_words import numbers
+from storm_calm.env import Answer, Episode, read_answer
+from storm_calm.sandbox import Execution, SolverReport
+
+Backing = Literal["backed", "contradicted", "unbacked", "no_answer"]
+"""What the solver reports show about an answer. contradicted: the last solve has another result."""
+Match = Literal["exact", "sign", "rounded", "derived"]
+
+RELATIVE = 1e-6
+ABSOLUTE = 5e-3
+WHOLE = 1e-3
+"""Largest relative change by rounding to a whole number."""
+MIN_SHARE = 0.5
+"""Share of the question's numbers that the programs must use."""
+MAX_CHARS = 200_000
+"""Characters of a program or an output that are searched for numbers."""
+MAX_OPERANDS = 200
+"""Numbers that are tried in one operation."""
+_IN_CODE = re.compile(r"(?<![\w.])\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Solve:
+    """A solver report and its execution."""
+
+    report: SolverReport
+    execution: Execution
+
+    @property
+    def name(self) -> str:
+        """The solver, or the library if the solver is unknown."""
+        return self.report.solver or self.report.library
+
+    @property
+    def variables(self) -> int:
+        return self.report.continuous + self.report.integer + self.report.binary
+
+    @property
+    def found(self) -> bool:
+        """Whether the solver found a solution."""
+        return self.report.status in ("optimal", "feasible")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SolverBacking:
+    """The support of an answer by solver reports."""
+
+    backing: Backing
+    solve: Solve | None = None
+    """The solve that supports or contradicts the answer, or the last one; None without a report."""
+    match: Match | None = None
+    """How the objective leads to the answer; None unless a number is backed."""
+    reason: str = ""
+    """Why nothing backs the answer, in words."""
+
+
+def solver_backing(episode: Episode) -> SolverBacking:
+    """Compare the final answer with the solver reports."""
+    answer = read_answer(episode.transcript) if episode.stop == "answer" else None
+    if answer is None:
+        return SolverBacking(backing="no_answer")
+    return _Comparison(episode=episode, answer=answer).result()
+
+
+def backed_by_report(episode: Episode) -> bool:
+    """Return whether a solver report supports the final answer."""
+    return solver_backing(episode).backing == "backed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Comparison:
+    """The comparison of one answer."""
+
+    episode: Episode
+    answer: Answer
+
+    @cached_property
+    def solves(self) -> list[Solve]:
+        return [Solve(report=report, execution=run) for run in self.episode.executions for report in run.reports]
+
+    @cached_property
+    def question_numbers(self) -> set[float]:
+        """The distinct numbers of the question above 2; smaller ones occur in any program."""
+        question = self.episode.problem.question
+        given = [value for value, _ in numbers_in(question)] + numbers(question)
+        return {value for value in given if value > 2}
+
+    @cached_property
+    def code_numbers(self) -> set[float]:
+        """The numbers of the programs that ran, also those inside strings."""
+        found: set[float] = set()
+        for execution in self.episode.executions:
+            found |= {float(one.replace("_", "")) for one in _IN_CODE.findall(execution.code[:MAX_CHARS])}
+        return {value for value in found if math.isfinite(value)}
+
+    def result(self) -> SolverBacking:
+        if not self.solves:
+            ran = "no solver reported a result" if self.episode.executions else "no program ran"
+            return SolverBacking(backing="unbacked", reason=ran)
+        counted = [solve for solve in self.solves if solve.variables]
+        if not counted:
+            return SolverBacking(backing="unbacked", solve=self.solves[-1], reason="the solved model has no variables")
+        if not self._uses_question():
+            reason = "the programs use few of the numbers in the question"
+            return SolverBacking(backing="unbacked", solve=counted[-1], reason=reason)
+        return self._status(counted) if self.answer.value is None else self._number(counted, self.answer.value)
+
+    def _uses_question(self) -> bool:
+        """Return whether the programs use enough of the question's numbers, as they are or converted."""
+        if not self.question_numbers or self.episode_has_files:
+            return True
+        factors = (1.0, 100.0, *unit_factors(self.episode.problem.question))
+        known = {value for number in self.code_numbers for f in factors for value in (number * f, number / f)}
+        used = sum(any(math.isclose(value, one, rel_tol=1e-9) for one in known) for value in self.question_numbers)
+        return used >= MIN_SHARE * len(self.question_numbers)
+
+    @property
+    def episode_has_files(self) -> bool:
+        """Whether programs read their data from files, so that the question's numbers need not be in them."""
+        return any(re.search(r"\bopen\(|\bread_\w+\(", run.code[:MAX_CHARS]) for run in self.episode.executions)
+
+    def _status(self, solves: list[Solve]) -> SolverBacking:
+        last = solves[-1]
+        if any(solve.report.status == self.answer.status for solve in solves) and not last.found:
+            match = next(solve for solve in reversed(solves) if solve.report.status == self.answer.status)
+            return SolverBacking(backing="backed", solve=match)
+        if last.found:
+            return SolverBacking(backing="contradicted", solve=last)
+        reason = f"no solver reported {self.answer.status}"
+        return SolverBacking(backing="unbacked", solve=last, reason=reason)
+
+    def _number(self, solves: list[Solve], value: float) -> SolverBacking:
+        # The last solve first: earlier ones may be of models that the program gave up.
+        for kind in ("exact", "sign", "rounded", "derived"):
+            for solve in reversed(solves):
+                if solve.found and solve.report.objective is not None and self._matches(kind, solve, value):
+                    return SolverBacking(backing="backed", solve=solve, match=kind)
+        last = solves[-1]
+        if last.report.status in ("infeasible", "unbounded"):
+            return SolverBacking(backing="contradicted", solve=last)
+        printed = any(_same(value, number) for run in self.episode.executions for number in _printed(run))
+        if last.report.status == "optimal" and last.report.objective is not None and not printed:
+            return SolverBacking(backing="contradicted", solve=last)
+        return SolverBacking(backing="unbacked", solve=last, reason="no solve has it as its objective")
+
+    def _matches(self, kind: Match, solve: Solve, value: float) -> bool:
+        objective = solve.report.objective
+        assert objective is not None
+        match kind:
+            case "exact":
+                return _same(value, objective)
+            case "sign":
+                return _same(value, -objective)
+            case "rounded":
+                return _rounds_to(abs(objective), abs(value), self.answer.text)
+            case "derived":
+                printed = any(_same(abs(value), number) for number in _printed(solve.execution))
+                return printed and any(_same(abs(value), one) for one in self._derived(abs(objective)))
+
+    def _derived(self, objective: float) -> Iterator[float]:
+        """Yield the values that one operation makes of the objective."""
+        operands = {*unit_factors(self.episode.problem.question), 100.0, *self.question_numbers, *self.code_numbers}
+        for operand in sorted(operands)[:MAX_OPERANDS]:
+            yield from (objective + operand, abs(objective - operand), objective * operand)
+            if operand:
+                yield objective / operand
+
+
+def _same(value: float, objective: float) -> bool:
+    return abs(objective - value) <= max(RELATIVE * abs(value), ABSOLUTE)
+
+
+def _rounds_to(objective: float, value: float, text: str) -> bool:
+    """Return whether the objective, rounded to the decimals of the answer's text, is the value."""
+    decimals = max((len(found) for found in re.findall(r"\d\.(\d+)", text)), default=0)
+    if decimals:
+        return abs(objective - value) <= 0.5 * 10.0**-decimals * (1 + RELATIVE)
+    return abs(objective - value) <= min(0.5, WHOLE * abs(value))
+
+
+def _printed(execution: Execution) -> Iterator[float]:
+    """Yield the absolute values of the numbers at the end of an output."""
+    text = execution.stdout[-MAX_CHARS:]
+    yield from (float(found) for found in PRINTED.findall(text.replace(",", "")))
+    yield from (value for value, _ in numbers_in(text.replace("-", " ")))

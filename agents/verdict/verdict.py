@@ -1,0 +1,135 @@
+"""Judge a finished episode by evidence that does not depend on the model's claims, and put it into words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from storm_calm.agents.triggers import findings
+from storm_calm.agents.verdict.invented_numbers import invented_numbers, replaced_numbers
+from storm_calm.agents.verdict.solver_backing import Backing, SolverBacking, solver_backing
+from storm_calm.env import Episode, Finding
+from storm_calm.sandbox import Execution
+
+FLAWS: dict[str, str] = {
+    "by_hand": "the model computed by hand",
+    "fragment": "a program solves nothing and prints nothing",
+    "imagined_output": "the model guessed the output of a program",
+    "overruled": "the model overruled the solver",
+    "wrong_sense": "the objective may have the wrong direction",
+    "missing_constraint": "a constraint may be missing",
+    "wrong_type": "the variables may have the wrong type",
+    "misread_number": "a number may be misread",
+    "status_ignored": "the solver's status was ignored",
+    "unmended_error": "an error was not repaired",
+}
+"""The finding of each rule in words."""
+FORMULATION = "whether the model that was solved is the one that the question describes; rules find some flaws only"
+DATA = "the numbers of the program: its data are in files"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What the evidence of a finished episode shows about its answer."""
+
+    backing: Backing
+    """backed: a solver reported the answer. contradicted: the last solve has another result. unbacked: neither.
+    no_answer: there is no answer."""
+    summary: str
+    """The reason of `backing` in one sentence."""
+    findings: tuple[Finding, ...] = ()
+    """Flaws that the rules of the seven triggers find in the finished trajectory, the earliest first."""
+    invented: tuple[float, ...] = ()
+    """Uncommon numbers of the last program that are not in the conversation."""
+    unused: tuple[float, ...] = ()
+    """Numbers of the question that the last program lacks, while it has others in their place."""
+    limits: tuple[str, ...] = ()
+    """Limits that were reached, in words."""
+    not_checked: tuple[str, ...] = ()
+    """What nothing checked, in words."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences for the user; empty if the answer is backed and nothing speaks against it."""
+        warnings = [] if self.backing in ("backed", "no_answer") else [self.summary]
+        if self.backing != "no_answer":
+            warnings += list(dict.fromkeys(_sentence(finding) for finding in self.findings))
+        if self.invented:
+            numbers = ", ".join(f"{value:g}" for value in self.invented)
+            warnings.append(
+                f"The program uses numbers that you did not give ({numbers}). If data is missing, add it and ask again."
+            )
+        if self.unused:
+            numbers = ", ".join(f"{value:g}" for value in self.unused[:5])
+            warnings.append(f"The program lacks numbers of the question ({numbers}) and has others instead.")
+        return [*warnings, *self.limits]
+
+
+def verdict(episode: Episode, *, messages: Sequence[str] = (), has_files: bool = False) -> Verdict:
+    """Judge a finished episode.
+
+    messages: the texts of the conversation that ends with the question; by default the question alone.
+    has_files: whether the data are in files, so that numbers cannot be compared.
+    """
+    backing = solver_backing(episode)
+    answered = backing.backing != "no_answer"
+    return Verdict(
+        backing=backing.backing,
+        summary=_summary(backing),
+        findings=tuple(findings(episode)),
+        invented=invented_numbers(episode, messages or [episode.problem.question])
+        if answered and not has_files
+        else (),
+        unused=replaced_numbers(episode) if answered and not has_files else (),
+        limits=tuple(_limits(episode, backing)),
+        not_checked=((DATA,) if has_files else ()) + ((FORMULATION,) if answered else ()),
+    )
+
+
+def _summary(found: SolverBacking) -> str:
+    """Return the reason of the backing in one sentence."""
+    if found.backing == "no_answer":
+        return "There is no answer."
+    if found.backing == "unbacked":
+        return f"No solver report supports this answer: {found.reason}."
+    assert found.solve is not None, "a report backs or contradicts the answer"
+    report = found.solve.report
+    result = report.status if report.objective is None else f"{report.status} with objective {report.objective:.10g}"
+    if found.backing == "contradicted":
+        return f"The last solve contradicts this answer: {found.solve.name} reported {result}."
+    how = {"sign": ", with the sign changed", "rounded": ", rounded", "derived": ", after one more operation"}
+    size = f"{found.solve.variables} variables, {report.constraints} constraints"
+    return f"{found.solve.name} reported {result}{how.get(found.match or '', '')} ({size})."
+
+
+def _sentence(finding: Finding) -> str:
+    """Return a finding as a sentence."""
+    flaw = FLAWS.get(finding.rule) or f"{finding.trigger.replace('_', ' ')}"
+    text = f"{flaw} ({' '.join(finding.evidence.split())[:120]})." if finding.evidence else f"{flaw}."
+    return text[0].upper() + text[1:]
+
+
+def _limits(episode: Episode, backing: SolverBacking) -> list[str]:
+    """Return the limits that were reached, as sentences."""
+    reached = []
+    if backing.backing == "backed" and backing.solve and backing.solve.report.status == "feasible":
+        gap = backing.solve.report.gap
+        proven = "" if gap is None else f" (gap {gap:.2%})"
+        reached.append(f"The solver stopped before it proved this result optimal{proven}; better ones may exist.")
+    if backing.backing == "backed" and backing.solve and backing.solve.report.objective == 0:
+        reached.append("The optimum is 0: doing nothing is the best plan, so a requirement may be missing.")
+    for number, execution in enumerate(episode.executions, 1):
+        if limit := _limit(execution):
+            reached.append(f"Program {number} {limit}.")
+    return reached
+
+
+def _limit(execution: Execution) -> str:
+    match execution.status:
+        case "timeout":
+            return f"was stopped after {execution.wall_seconds:.1f} s"
+        case "memory_limit":
+            return "ran out of memory"
+        case "output_limit":
+            return "printed too much and was stopped"
+        case "killed":
+            return "was killed"
+    return ""

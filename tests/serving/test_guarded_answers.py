@@ -1,0 +1,94 @@
+"""The guard watches answers of both APIs: a flaw is withdrawn, and a hint is visible in its place."""
+
+import httpx
+import openai
+import pytest
+
+from storm_calm.agents.reasoners.nano_scope import OUT_OF_SCOPE
+from support.running_server import RunningServer
+
+SHOP = "A workshop has 40 hours. Each chair takes one hour and earns 3. What is the largest profit?"
+FLAWED = f"{SHOP} [[flawed]]"
+HINT = "[guard: manual computation] Wait, "
+
+
+@pytest.fixture(scope="module")
+def guarded(upstream):
+    """Yield a client of a server with the guard."""
+    with (
+        RunningServer(upstream.url, guard=True) as live,
+        openai.OpenAI(base_url=live.url, api_key="none", max_retries=0, timeout=60) as client,
+    ):
+        client.metrics = live.url.removesuffix("/v1") + "/metrics"
+        yield client
+
+
+def asked(client, question, **fields):
+    return client.chat.completions.create(model="storm", messages=[{"role": "user", "content": question}], **fields)
+
+
+def test_a_flawed_answer_is_withdrawn_and_the_model_continues_after_a_hint(guarded):
+    answer = asked(guarded, FLAWED)
+    message = answer.choices[0].message
+    assert message.content == "The largest profit is \\boxed{120.0}."
+    assert "by hand" in message.reasoning
+    assert HINT in message.reasoning
+    assert message.reasoning.index(HINT) < message.reasoning.index("```python")
+    assert answer.storm["answer"]["value"] == 120.0
+    (intervention,) = answer.storm["interventions"]
+    assert (intervention["trigger"], intervention["hint"][:5]) == ("manual_computation", "Wait,")
+    assert answer.storm["verdict"]["backing"] == "backed"
+    assert answer.storm["notes"] == []
+
+
+def test_a_stream_shows_the_hint_and_never_the_withdrawn_answer_as_content(guarded):
+    chunks = list(asked(guarded, FLAWED, stream=True))
+    deltas = [chunk.choices[0].delta for chunk in chunks]
+    assert "".join(delta.content or "" for delta in deltas) == "The largest profit is \\boxed{120.0}."
+    hints = [chunk.storm["intervention"] for chunk in chunks if "intervention" in (getattr(chunk, "storm", None) or {})]
+    assert [hint["trigger"] for hint in hints] == ["manual_computation"]
+    thoughts = "".join(getattr(delta, "reasoning", None) or "" for delta in deltas)
+    assert HINT in thoughts
+
+
+def test_a_response_shows_the_hint_among_the_thoughts(guarded):
+    with guarded.responses.stream(model="storm", input=FLAWED) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+    assert final.output_text == "The largest profit is \\boxed{120.0}."
+    thoughts = "".join(part.text for item in final.output if item.type == "reasoning" for part in item.content)
+    assert HINT in thoughts
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert text == final.output_text
+
+
+def test_a_flawless_answer_is_unchanged(guarded, client):
+    alone, watched = (asked(one, f"{SHOP} [[solve]]") for one in (client, guarded))
+    assert watched.choices[0].message.content == alone.choices[0].message.content
+    assert watched.choices[0].message.reasoning == alone.choices[0].message.reasoning
+    assert watched.storm["interventions"] == []
+
+
+def test_without_the_guard_a_flawed_answer_has_a_warning(client):
+    answer = asked(client, FLAWED)
+    assert answer.storm["backed"] is False
+    assert "Note: No solver report supports this answer: no program ran." in answer.choices[0].message.content
+    assert any("computed by hand" in note for note in answer.storm["notes"])
+
+
+def test_hints_are_counted(guarded):
+    asked(guarded, FLAWED)
+    assert 'storm_interventions_total{trigger="manual_computation"}' in httpx.get(guarded.metrics).text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_nano_says_which_questions_it_does_not_know(nano, stream):
+    with openai.OpenAI(base_url=nano.url, api_key="none") as client:
+        answer = asked(client, "hello, what can you do?", stream=stream)
+        if stream:
+            chunks = list(answer)
+            text, facts = "".join(chunk.choices[0].delta.content or "" for chunk in chunks), chunks[-1].storm
+        else:
+            text, facts = answer.choices[0].message.content, answer.storm
+    assert text == OUT_OF_SCOPE
+    assert (facts["answer"], facts["stop"], facts["backed"]) == (None, "scope", False)
