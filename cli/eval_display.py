@@ -50,6 +50,9 @@ def print_results(results: Results) -> None:
         if results.by_report:
             console.print()
             console.print(_by_report(results.by_report))
+        if results.by_verdict:
+            console.print()
+            console.print(_groups("verdict", results.by_verdict))
         console.print()
         console.print(_behaviour(results.behaviour))
     for count, words in (
@@ -116,9 +119,7 @@ def _behaviour(figures: Behaviour) -> Table:
     table.add_row(
         "tokens", f"{figures.model_tokens:,.0f} by the model, {figures.tool_tokens:,.0f} of output per trajectory"
     )
-    table.add_row(
-        "backed", f"{percent(figures.backed_by_report)} of numeric answers equal an objective that a solver reported"
-    )
+    table.add_row("backed", f"{percent(figures.backed_by_report)} of numeric answers are supported by a solver report")
     table.add_row("stop reason", ", ".join(f"{name} {percent(share)}" for name, share in figures.stops.items()))
     first = {name: share for name, share in figures.first_finding.items() if share}
     table.add_row(

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from storm_calm.agents.verdict import Verdict
 
 EXAMPLES = (
-    "Examples:\n\nstorm solve 'A workshop has 40 hours. A chair takes 2 and earns 5. What is the largest profit?'\n\n"
+    "Examples:\n\nstorm solve '4 files of 20, 51, 30 and 24 GB must go into disks. Each of the disks holds at most 60 GB. "
+    "None of the files can be split. How few disks are enough?'\n\n"
     "storm families --show knapsack | storm solve -"
 )
 

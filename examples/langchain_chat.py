@@ -1,7 +1,7 @@
 """Send a question with LangChain. langchain-openai returns the answer without the thoughts.
 
 storm serve                                  # in another terminal
-pip install langchain-openai && python examples/langchain_chat.py ["A workshop has 40 hours. ..."]
+pip install langchain-openai && python examples/langchain_chat.py ["QUESTION"]
 """
 
 import os

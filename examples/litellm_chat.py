@@ -1,7 +1,7 @@
 """Send a question with LiteLLM, which returns the thoughts as `reasoning_content`.
 
 storm serve                                  # in another terminal
-pip install litellm && python examples/litellm_chat.py ["A workshop has 40 hours. ..."]
+pip install litellm && python examples/litellm_chat.py ["QUESTION"]
 """
 
 import os

@@ -1,7 +1,7 @@
 // Send a question with OpenAI's client for Node.
 //
 //   storm serve                          (in another terminal)
-//   npm install openai && node examples/openai_node.mjs ["A workshop has 40 hours. ..."]
+//   npm install openai && node examples/openai_node.mjs ["QUESTION"]
 import OpenAI from "openai";
 
 const client = new OpenAI({
@@ -24,4 +24,5 @@ for await (const chunk of stream) {
   process.stderr.write(delta.reasoning ?? "");
   process.stdout.write(delta.content ?? "");
   if (chunk.storm?.answer) process.stdout.write(`\n${JSON.stringify(chunk.storm.answer)}\n`);
+  if (chunk.storm?.verdict) process.stdout.write(`verdict: ${chunk.storm.verdict.summary}\n`);
 }

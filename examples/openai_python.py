@@ -1,7 +1,7 @@
 """Send a question with OpenAI's Python client, stream the thoughts, then send a follow-up question.
 
 storm serve                                  # in another terminal
-pip install openai && python examples/openai_python.py ["A workshop has 40 hours. ..."]
+pip install openai && python examples/openai_python.py ["QUESTION"]
 """
 
 import os
@@ -30,9 +30,10 @@ for chunk in client.chat.completions.create(model="storm", messages=messages, st
     storm = getattr(chunk, "storm", None) or {}
     if "answer" in storm:
         print(answer)
-        print("answer:", storm["answer"], "backed by a solver report:", storm["backed"])
+        print("answer:", storm["answer"])
+        print("verdict:", storm["verdict"]["backing"], "-", storm["verdict"]["summary"])
 
-# A follow-up question. The nano model knows single questions only and does not understand it.
+# A follow-up question. The nano model knows single questions only, and says so.
 messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": "And with 10 more hours?"}]
 again = client.chat.completions.create(model="storm", messages=messages)
 print(again.choices[0].message.content)

@@ -1,6 +1,6 @@
 """Use the Responses API with a data file. Thoughts, programs and the answer are items of the response.
 
-This needs a model that reads data files; the nano model does not.
+This needs a model that reads data files. The nano model does not, and says so.
 
 storm serve                                  # in another terminal
 pip install openai && python examples/responses_python.py
@@ -36,3 +36,4 @@ for item in response.output:
     if item.type == "code_interpreter_call":
         print("program:\n", item.code, "\nprinted:", item.outputs[0].logs if item.outputs else "nothing")
 print(response.output_text)
+print("verdict:", response.storm["verdict"]["summary"])

@@ -36,7 +36,7 @@ class Behaviour:
     tool_tokens: float
     """Mean number of tokens of observations."""
     backed_by_report: float
-    """Share of numeric answers that a solver reported as its objective."""
+    """Share of numeric answers that a solver report supports (`agents.verdict`)."""
     stops: dict[str, float]
     """Share of trajectories by stop reason."""
     execution_status: dict[str, int]

@@ -11,7 +11,7 @@ from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.evaluation.intervals import Interval, macro_share, mean_share
 from storm_calm.agents.evaluation.pass_at_k import pass_at
 from storm_calm.agents.evaluation.samples import Sample
-from storm_calm.agents.verdict import backed_by_report
+from storm_calm.agents.verdict import backed_by_report, verdict
 from storm_calm.env import Problem, read_answer, score
 from storm_calm.env.problems.benchmarks import benchmark_of
 from storm_calm.env.problems.stress import GROUPS, group_of
@@ -26,6 +26,10 @@ GROUPINGS: dict[str, Callable[[Problem], str]] = {
 """Groupings of problems by a name. A grouping without named problems is omitted."""
 
 
+VERDICTS = ("backed", "backed, warnings", "contradicted", "unbacked")
+"""The verdicts on an answer, from the most to the least trustworthy. The first is without warnings."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
     """The accuracy on a group of problems."""
@@ -38,7 +42,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reliance:
-    """The accuracy with and without a solver report (`env.solver_backing`). A problem can be in both groups."""
+    """The accuracy with and without a solver report (`agents.verdict`). A problem can be in both groups."""
 
     with_report: Group | None
     """Answers that a solver reported; None without any."""
@@ -72,6 +76,8 @@ class Results:
     """The groups of each of `GROUPINGS`."""
     by_report: dict[str, Reliance]
     """For stress problems only: by "all", by the name of each group, and by each kind."""
+    by_verdict: dict[str, Group]
+    """The answers by `VERDICTS`; a verdict without answers is omitted. A problem can be in several groups."""
     behaviour: Behaviour
 
 
@@ -110,12 +116,15 @@ class Reshaped(TypedDict, total=False):
     """By group of stress problems."""
     by_report: dict[str, RelianceData]
     """For stress problems only: by "all", by the name of each group, and by each kind."""
+    by_verdict: dict[str, GroupData]
+    """The answers by verdict: "backed" (without warnings), "backed, warnings", "contradicted" and "unbacked"."""
 
 
 def results_to_json(results: Results) -> dict[str, Any]:
     """Return the JSON data of a results.json, to six decimals, with groupings and a group's rules one level higher."""
     data = to_json(results, digits=6)
     groups, by_report, behaviour = data.pop("groups"), data.pop("by_report"), data.pop("behaviour")
+    data["by_verdict"] = {name: _flat(group) for name, group in data["by_verdict"].items()}
     data |= {grouping: {name: _flat(group) for name, group in named.items()} for grouping, named in groups.items()}
     if by_report:
         parts = ("with_report", "without_report")
@@ -179,6 +188,7 @@ def work_out(
             if any(naming(problem) for problem in problems)
         },
         by_report=_by_report(samples, config.rule),
+        by_verdict=_by_verdict(samples, config.rule),
         behaviour=behaviour(samples),
     )
 
@@ -231,6 +241,20 @@ def _reliance(samples: Sequence[Sample], rules: Sequence[str]) -> Reliance:
         without_report=group([one for one in answered if not backed_by_report(one.episode)]),
         unanswered=len(samples) - len(answered),
     )
+
+
+def _by_verdict(samples: Iterable[Sample], rules: Sequence[str]) -> dict[str, Group]:
+    parts: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if not sample.failed:
+            found = verdict(sample.episode)
+            name = "backed, warnings" if found.backing == "backed" and found.warnings else found.backing
+            parts.setdefault(name, []).append(sample)
+    return {
+        name: _group({rule: list(tallies(parts[name], rule).values()) for rule in rules})
+        for name in VERDICTS
+        if name in parts
+    }
 
 
 def _by(found: Iterable[Tally], naming: Callable[[Problem], str]) -> dict[str, list[Tally]]:

@@ -1,11 +1,13 @@
 """Compare the numbers of the last program with those that the user gave."""
 
-from collections.abc import Collection, Sequence
+import ast
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from math import isclose
 
 from storm_calm.agents.triggers.arithmetic import unit_factors
 from storm_calm.agents.triggers.data_use import SMALL_NUMBER, data_numbers
-from storm_calm.agents.triggers.evidence import Code, numbers_in
+from storm_calm.agents.triggers.evidence import Code, literal, numbers_in
 from storm_calm.agents.triggers.number_words import numbers
 from storm_calm.env import Episode
 from storm_calm.sandbox.syntax_tree import parse
@@ -37,23 +39,34 @@ def invented_numbers(episode: Episode, messages: Sequence[str]) -> tuple[float, 
 def replaced_numbers(episode: Episode) -> tuple[float, ...]:
     """Return the numbers of the question that the last program lacks, if it has other numbers in their place.
 
-    The numbers in their place may be small, such as a 7 for a 14: neither is then evidence by itself.
+    A number in its place is one that is not in the question, however small, or one that a list has more often than the
+    question does: `[23, 31, 31]` for 23, 31 and 14. Neither is evidence by itself: questions have irrelevant numbers.
     """
     code = _last_program(episode)
     if code is None:
         return ()
     question = episode.problem.question
-    given = {value for value, _ in numbers_in(question)} | set(numbers(question))
+    given = Counter([value for value, _ in numbers_in(question)] + numbers(question))
     factors = {1.0, 100.0, *unit_factors(question), *given}
     known = {one for value in code.numbers for factor in factors if factor for one in (value * factor, value / factor)}
     lacking = tuple(value for value in sorted(given) if value >= SMALL_NUMBER and not _contains(known, value))
-    strange = [
-        value
-        for value in data_numbers(code)
-        if value > 2 and not _is_power_of_ten(value) and not _contains(given | factors, value)
-    ]
     sums = {one for value in lacking for other in given for one in (value + other, abs(value - other), value * other)}
-    return lacking if any(not _contains(sums, value) for value in strange) else ()
+    explained = {*given, *factors, *sums}
+    strange = (
+        value > 2 and not _is_power_of_ten(value) and not _contains(explained, value) for value in data_numbers(code)
+    )
+    return lacking if any(strange) or any(_repeats(values, given) for values in _lists(code)) else ()
+
+
+def _lists(code: Code) -> Iterator[Counter[float]]:
+    """Yield the numbers of each list, with their counts."""
+    for node in code.nodes(ast.List):
+        yield Counter(value for element in node.elts if (value := literal(element)) is not None)
+
+
+def _repeats(values: Counter[float], given: Counter[float]) -> bool:
+    """Return whether a list has a number of the question more often than the question has it."""
+    return any(value > 2 and 0 < given[value] < count for value, count in values.items())
 
 
 def _last_program(episode: Episode) -> Code | None:

@@ -11,7 +11,7 @@ from storm_calm.sandbox import Execution
 
 FLAWS: dict[str, str] = {
     "by_hand": "the model computed by hand",
-    "fragment": "a program solves nothing and prints nothing",
+    "fragment": "a program is incomplete",
     "imagined_output": "the model guessed the output of a program",
     "overruled": "the model overruled the solver",
     "wrong_sense": "the objective may have the wrong direction",
@@ -51,7 +51,8 @@ class Verdict:
         """Sentences for the user; empty if the answer is backed and nothing speaks against it."""
         warnings = [] if self.backing in ("backed", "no_answer") else [self.summary]
         if self.backing != "no_answer":
-            warnings += list(dict.fromkeys(_sentence(finding) for finding in self.findings))
+            by_rule = {finding.rule: finding for finding in reversed(self.findings)}
+            warnings += [_sentence(finding) for finding in reversed(by_rule.values())]
         if self.invented:
             numbers = ", ".join(f"{value:g}" for value in self.invented)
             warnings.append(

@@ -13,7 +13,7 @@ from storm_calm.agents.evaluation.samples import sample_from_json
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost
 from storm_calm.agents.triggers import findings
-from storm_calm.agents.verdict import backed_by_report
+from storm_calm.agents.verdict import Verdict, verdict
 from storm_calm.env import Episode, Finding, Score, score
 from storm_calm.env.serialize import to_json
 from storm_calm.sandbox import Execution
@@ -69,7 +69,9 @@ def curation_entry(data: Mapping[str, Any]) -> Entry:
         },
         details={
             "seed": record.seed,
-            "native": None if native.transcript == episode.transcript else _trajectory(native, native_score),
+            "native": None
+            if native.transcript == episode.transcript
+            else _trajectory(native, native_score, verdict(native)),
             "left": _findings(episode, [record.finding] if record.finding else []),
             "rejected_hints": [to_json(rejected) for rejected in record.rejected_hints],
             "cost": to_json(record.cost),
@@ -94,7 +96,7 @@ def _entry(
     episode: Episode, scored: Score | None, found: Sequence[Finding], *, row: dict[str, Any], details: dict[str, Any]
 ) -> Entry:
     """Return an entry: the fields that both kinds have, updated with `row` and `details`."""
-    problem, usage = episode.problem, episode.usage
+    problem, usage, judged = episode.problem, episode.usage, verdict(episode)
     common_row = {
         "id": problem.id,
         "sample": None,
@@ -103,7 +105,7 @@ def _entry(
         "question": problem.question[:QUESTION],
         "right": _right(scored),
         "native": None,
-        "backed": backed_by_report(episode),
+        "backed": judged.backing == "backed",
         "triggers": [finding.trigger for finding in found],
         "finders": [finding.finder for finding in found],
         "share": round(hint_share(episode), 6),
@@ -117,7 +119,7 @@ def _entry(
     }
     common_details = {
         "temperature": None,
-        "trajectory": _trajectory(episode, scored),
+        "trajectory": _trajectory(episode, scored, judged),
         "native": None,
         "rejected_hints": [],
         "cost": None,
@@ -141,8 +143,8 @@ def _linkable(key: str) -> str:
     return key.encode("utf-8", "replace").decode()
 
 
-def _trajectory(episode: Episode, scored: Score | None) -> dict[str, Any]:
-    """Return a trajectory as spans with their interventions and executions."""
+def _trajectory(episode: Episode, scored: Score | None, judged: Verdict) -> dict[str, Any]:
+    """Return a trajectory as spans with their interventions and executions, and the verdict on its answer."""
     spans: list[dict[str, Any]] = []
     executions = iter(episode.executions)
     # A later intervention may have cut an earlier hint. The last hint at a position is the one in the transcript.
@@ -167,6 +169,7 @@ def _trajectory(episode: Episode, scored: Score | None) -> dict[str, Any]:
         "stop": episode.stop,
         "usage": to_json(episode.usage),
         "score": to_json(scored) if scored else None,
+        "verdict": {"backing": judged.backing, "summary": judged.summary, "warnings": judged.warnings},
     }
 
 

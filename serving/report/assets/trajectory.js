@@ -225,7 +225,32 @@ const STOPS = {
   infrastructure: "The sandbox failed.",
 };
 
+const BACKINGS = {
+  backed: ["good", "backed"],
+  contradicted: ["bad", "contradicted"],
+  unbacked: ["near", "not backed"],
+};
+
+// The verdict on an answer: whether a solver report supports it, and warnings.
+function verdict(found) {
+  if (!BACKINGS[found.backing]) return null;
+  const [tone, name] = BACKINGS[found.backing];
+  const backed = found.backing === "backed";
+  const warnings = found.warnings.map((words) => el("li", {}, shown(words)));
+  return el(
+    "div",
+    { class: "verdict" },
+    el("span", { class: `badge ${tone}` }, name),
+    backed ? el("span", {}, " ", shown(found.summary)) : null,
+    warnings.length ? el("ul", {}, warnings) : null,
+  );
+}
+
 function ending(run) {
+  return el("div", {}, outcome(run), verdict(run.verdict));
+}
+
+function outcome(run) {
   const score = run.score,
     answer = score && score.answer;
   return el(
