@@ -52,7 +52,7 @@ def test_storm_without_arguments_shows_first_steps_and_grouped_commands(storm, m
     shown = storm().output
     order = [
         "Three things to do first:",
-        "storm solve 'A work",
+        "storm solve '4 files",
         "storm curate --families",
         "storm serve",
         "─ Solve and serve ─",
