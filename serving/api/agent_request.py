@@ -7,9 +7,9 @@ Trained models know only the system message of the environment, so the one of a 
 """
 
 import base64
+import codecs
 import contextlib
 import csv
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,6 +18,7 @@ import orjson
 
 from storm_calm.env import Message
 from storm_calm.env.solver_env import DEFAULT_TOKENS
+from storm_calm.sandbox.file_names import normalized_path
 from storm_calm.serving.api.api_errors import ApiError
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
@@ -38,7 +39,6 @@ FILES = 20
 _TOKEN_CHARACTERS = 16
 """Most characters per token over a whole text: about four in words, more only in runs of spaces."""
 _COLUMN = 60  # Most characters of a column name or key in the prompt.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}\Z")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +117,9 @@ def describe_files(files: Mapping[str, bytes]) -> list[str]:
 
 def _shape(name: str, content: bytes) -> str:
     """Describe the content of a file: rows and columns, keys, or lines."""
+    if b"\0" in content:
+        return f"{len(content)} bytes"
+    content = content.removeprefix(codecs.BOM_UTF8)
     text = content.decode("utf-8", errors="replace")
     if name.lower().endswith(".json"):
         try:
@@ -142,12 +145,17 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def check_file_name(name: str, param: str) -> str:
-    """Return `name` if it is a valid file name. Raises ApiError."""
-    if not _NAME.match(name):
-        raise ApiError(
-            400, f"{name[:100]!r} is not a file name; give letters, digits, _, - and ., without a folder", param=param
-        )
-    return name
+    """Return the normalized name of a file. Raises ApiError if it is not a valid one."""
+    shown = repr(name[:100])
+    try:
+        path = normalized_path(name)
+    except ValueError as error:
+        raise ApiError(400, f"{shown} is not a file name: {error}", param=param) from None
+    if "/" in path or path.startswith("."):
+        raise ApiError(400, f"{shown} is not a file name; give one without a folder and leading dot", param=param)
+    if path == "main.py":
+        raise ApiError(400, "main.py is the name of the program itself; rename the file", param=param)
+    return path
 
 
 def decode_file(data: str, param: str) -> bytes:
