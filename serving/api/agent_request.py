@@ -60,12 +60,14 @@ class AgentRequest:
     effort: Effort = "medium"
     stop: tuple[str, ...] = ()
     """Strings that end the answer and are left out. They are not searched in thoughts and programs."""
+    param: str = "messages"
+    """The field of the body that has the messages, for errors."""
 
     def __post_init__(self) -> None:
         if not self.messages or self.messages[-1]["role"] != "user":
-            raise ApiError(400, "the last message must have role user", param="messages")
+            raise ApiError(400, "the last message must have role user", param=self.param)
         if not self.messages[-1]["content"].strip():
-            raise ApiError(400, "the last message is empty; give the problem to solve", param="messages")
+            raise ApiError(400, "the last message is empty; give the problem to solve", param=self.param)
 
     @property
     def question(self) -> str:
@@ -97,14 +99,14 @@ def check_size(request: AgentRequest, context: int | None) -> AgentRequest:
     most = (context or DEFAULT_TOKENS) * _TOKEN_CHARACTERS
     size = sum(len(message["content"]) for message in request.messages)
     if size > most:
-        raise too_long(f"has {size} characters; at most {most} can fit", context)
+        raise too_long(f"has {size} characters; at most {most} can fit", context, request.param)
     return request
 
 
-def too_long(what: str, context: int | None) -> ApiError:
-    """Return the error at which clients shorten the conversation and retry."""
+def too_long(what: str, context: int | None, param: str) -> ApiError:
+    """Return the error at which clients shorten the conversation and retry. param: the field that has it."""
     message = f"the conversation {what}. The context has {context or DEFAULT_TOKENS} tokens, including the answer. "
-    return ApiError(400, f"{message}Shorten it", param="messages", code="context_length_exceeded")
+    return ApiError(400, f"{message}Shorten it", param=param, code="context_length_exceeded")
 
 
 def describe_files(files: Mapping[str, bytes]) -> list[str]:

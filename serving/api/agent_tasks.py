@@ -25,6 +25,7 @@ from typing import Literal, NamedTuple
 
 from storm_calm.agents.reasoners.async_interface import AsyncReasoner
 from storm_calm.env import (
+    ContextLengthError,
     Episode,
     Generation,
     Problem,
@@ -218,6 +219,8 @@ class AgentTask:
                 failure = "context"
         except TimeoutError:
             failure, reason = "time", f"not finished after {agent.config.request_seconds:g} seconds"
+        except ContextLengthError:
+            failure = "context"
         except ReasonerError as error:
             failure, reason = "reasoner", str(error)
         except RunCancelledError as error:  # The program was cancelled before the task was.
