@@ -37,13 +37,16 @@ def row(answer, question="How many chairs?", **more):
         ("unbounded", ("unbounded",)),
         ([5, "7"], (5.0, 7.0)),
         ("[5, 7, 5.0]", (5.0, 7.0)),
+        ("['5', '7.5']", (5.0, 7.5)),
     ],
 )
 def test_labels_are_parsed_in_published_formats(label, answers):
     assert read_label(label) == answers
 
 
-@pytest.mark.parametrize("label", [None, "", "many", "3 or 4", True, float("nan"), [], [5, "many"], {"value": 5}, "[5"])
+@pytest.mark.parametrize(
+    "label", [None, "", "many", "3 or 4", True, float("nan"), [], [5, "many"], {"value": 5}, "[5", "[x]"]
+)
 def test_an_unreadable_label_is_not_guessed(label):
     assert read_label(label) == ()
 

@@ -6,6 +6,8 @@ Both APIs accept the same histories, as clients keep one and change the model or
 import base64
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 CHAT, RESPONSES = "/chat/completions", "/responses"
 FIRST = {"role": "user", "content": "What is it?"}
@@ -217,6 +219,37 @@ def test_items_that_refer_to_stored_things_are_rejected(rejected, item, param, f
 def test_a_conversation_ends_with_a_question(rejected, path, last, param, fault):
     found, why = rejected(path, [FIRST, last])
     assert (found, fault in why) == (param, True), why
+
+
+KINDS = st.sampled_from(
+    ["text", "refusal", "thinking", "tool_use", "tool_result", "file", "input_image", "message", "x_call"]
+)
+SMALL = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_size=3), max_size=2)
+PARTS = st.dictionaries(
+    st.sampled_from(["type", "text", "file", "id", "filename", "file_data"]), KINDS | SMALL, max_size=4
+)
+ROLES = st.sampled_from(["user", "assistant", "developer", "tool", "function", "critic"])
+MESSAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": ROLES | SMALL,
+        "type": KINDS | st.sampled_from(["item_reference", "reasoning", "y_output"]) | SMALL,
+        "content": SMALL | st.lists(PARTS, max_size=3),
+        "id": SMALL,
+        "audio": SMALL,
+        "tool_calls": SMALL,
+    },
+)
+
+
+@settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from([CHAT, RESPONSES]), earlier=st.lists(MESSAGES, max_size=3), last=st.just(LAST) | MESSAGES)
+def test_any_history_is_answered_or_rejected_with_its_place(post, path, earlier, last):
+    field = "messages" if path == CHAT else "input"
+    response = post(path, {"model": "storm", "max_tokens": 1, field: [*earlier, last]})
+    assert response.status_code in (200, 400)
+    if response.status_code == 400:
+        assert response.json()["error"]["param"].partition(".")[0] == field
 
 
 @pytest.mark.parametrize("path", [CHAT, RESPONSES])

@@ -4,6 +4,8 @@ Releases name their question and answer differently, see `env.row_fields`; corre
 `original_answer`. Answers are numbers, strings or lists of these; "No Best Solution", -9999 and -99999 mean infeasible.
 """
 
+import ast
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -40,14 +42,21 @@ def read_row(row: Mapping[str, Any], *, name: str, file: str, default_id: str) -
 def read_label(label: object) -> tuple[AnswerKey, ...]:
     """Return the distinct accepted answers in a label; none if any part of it cannot be read."""
     if isinstance(label, str) and label.strip().startswith("["):
-        try:
-            label = json.loads(label)
-        except ValueError:
+        label = _list_in_text(label)
+        if label is None:
             return ()
     parts = label if isinstance(label, list) else [label]
     answers = [_answer(part) for part in parts]
     read = [answer for answer in answers if answer is not None]
     return tuple(dict.fromkeys(read)) if len(read) == len(parts) else ()
+
+
+def _list_in_text(text: str) -> object:
+    """Return the list that a text is, in the notation of JSON or Python; None if it is neither."""
+    for parse in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return parse(text.strip())
+    return None
 
 
 def _answer(part: object) -> AnswerKey | None:
