@@ -219,13 +219,20 @@ def _text(name: str) -> str:
 
 def _files(paths: list[Path]) -> dict[str, bytes]:
     """Read the input files, by their name in the program's folder."""
+    from storm_calm.sandbox.file_names import normalized_path
+
     files: dict[str, bytes] = {}
     for path in paths:
-        if path.name in files:
-            raise ValueError(f"--file {path}: another file is also named {path.name!r}; rename one of them")
-        if path.name == "main.py":
+        content = path.read_bytes()
+        try:
+            name = normalized_path(path.name)
+        except ValueError as error:
+            raise ValueError(f"--file: {error}") from None
+        if name in files:
+            raise ValueError(f"--file {path}: another file is also named {name!r}; rename one of them")
+        if name == "main.py":
             raise ValueError(f"--file {path}: main.py is the name of the program itself; rename the file")
-        files[path.name] = path.read_bytes()
+        files[name] = content
     return files
 
 

@@ -16,6 +16,7 @@ from storm_calm.env.problem import AnswerKey, Problem
 from storm_calm.env.protocol import PROTOCOLS, Action, Inline, Protocol, ToolCall
 from storm_calm.env.reasoner import (
     Chunk,
+    ContextLengthError,
     Generation,
     Message,
     PromptRenderer,
@@ -46,6 +47,7 @@ __all__ = [
     "Answer",
     "AnswerKey",
     "Chunk",
+    "ContextLengthError",
     "Episode",
     "Finder",
     "Finding",

@@ -82,13 +82,25 @@ def parse_line(path: Path, number: int, raw: bytes, parse: Callable[[dict[str, A
     place = f"{path}:{number}: " + (f"not {what}: " if what else "")
     try:
         value = json.loads(raw.removeprefix(_BYTE_ORDER_MARK if number == 1 else b"").decode().rstrip())
-        if not isinstance(value, dict):
-            raise ValueError(f"not a JSON object but {short(value)}; put one object a line")
-        return parse(value)
     except UnicodeDecodeError as error:
         raise ValueError(f"{place}byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"{place}not JSON: {error.msg} at column {error.colno}") from error
+    except RecursionError as error:
+        raise ValueError(f"{place}nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"{place}{error}") from error
+    return parse_object(place, value, parse, fix="put one object a line")
+
+
+def parse_object(
+    place: str, value: object, parse: Callable[[dict[str, Any]], T], *, fix: str = "give an object with named fields"
+) -> T:
+    """Parse an object that was read from JSON. Raises ValueError that begins with `place`, as `read_jsonl` does."""
+    try:
+        if not isinstance(value, dict):
+            raise ValueError(f"not a JSON object but {short(value)}; {fix}")
+        return parse(value)
     except KeyError as error:
         raise ValueError(f'{place}"{error.args[0]}" is missing') from error
     except RecursionError as error:

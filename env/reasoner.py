@@ -20,6 +20,10 @@ class ReasonerError(RuntimeError):
     """A failure of the reasoner: unreachable endpoint, incomplete stream, rejected prompt."""
 
 
+class ContextLengthError(ReasonerError):
+    """A prompt that does not fit the context of the model, as its server counts the tokens."""
+
+
 class Message(TypedDict):
     """One message of a chat."""
 

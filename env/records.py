@@ -7,6 +7,7 @@ A problem needs `id`, `question`, and `answer` or `answers`:
 Each episode is synced to disk when it is appended, so a killed process loses at most the line being written.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,6 +19,8 @@ from storm_calm.env.format_version import with_version, without_version
 from storm_calm.env.jsonl import append_line, read_jsonl, short, write_lines
 from storm_calm.env.problem import AnswerKey, Difficulty, Problem, check_answer
 from storm_calm.env.reward import RULES
+from storm_calm.env.row_fields import ANSWERS, QUESTIONS, field_names, first_given, question_of
+from storm_calm.env.row_files import Place, read_rows
 from storm_calm.env.serialize import from_json, to_json
 
 
@@ -46,15 +49,16 @@ class ProblemLine:
 def read_problems(path: str | Path) -> tuple[Problem, ...]:
     """Return the problems of a file, in order; each line as in `ProblemLine`, blank lines ignored.
 
-    Raises ValueError with file and line for an invalid problem or a repeated id.
+    A JSON array or CSV with these fields is read too, see `env.row_files`, and other published names of the question
+    and the answer, see `env.row_fields`. Raises ValueError with file and line for an invalid problem or a repeated id.
     """
     path = Path(path)
-    seen: dict[str, int] = {}
+    seen: dict[str, Place] = {}
     problems: list[Problem] = []
-    for number, problem in read_jsonl(path, _problem):
+    for place, problem in read_rows(path, _problem):
         if problem.id in seen:
-            raise ValueError(f'{path}:{number}: "id" {problem.id!r} is already used in line {seen[problem.id]}')
-        seen[problem.id] = number
+            raise ValueError(f'{place}: "id" {problem.id!r} is already used in {seen[problem.id].inside}')
+        seen[problem.id] = place
         problems.append(problem)
     if not problems:
         raise ValueError(f"{path}: no problems in this file; write one JSON object per line")
@@ -101,6 +105,9 @@ def append_episode(path: str | Path, episode: Episode) -> None:
 
 
 def _problem(record: dict[str, Any]) -> Problem:
+    record = field_names(record)
+    if record.get("question") is None and first_given(record, QUESTIONS) is not None:
+        record["question"] = question_of(record)
     values: dict[str, Any] = {}
     for name in (field.name for field in fields(ProblemLine) if not field.name.startswith("answer")):
         value = record.get(name)
@@ -123,16 +130,27 @@ def _problem(record: dict[str, Any]) -> Problem:
 
 
 def _answers(record: dict[str, Any]) -> tuple[AnswerKey, ...]:
-    one, several = record.get("answer"), record.get("answers")
-    if one is not None and several is not None:
+    several = record.get("answers")
+    name = next((name for name in ANSWERS if name != "answers" and record.get(name) is not None), None)
+    if name == "answer" and several is not None:
         raise ValueError('"answer" and "answers" are both given; give one of them')
     if several is not None:
+        if isinstance(several, str) and several.strip().startswith("["):
+            several = _list_in_cell(several)
         if not isinstance(several, list) or not several:
             raise ValueError(f'"answers" is {short(several)}; give a list of at least one answer')
         return tuple(_answer("answers", value) for value in several)
-    if one is None:
+    if name is None:
         raise ValueError('"answer" is missing; give a number, "infeasible" or "unbounded"')
-    return (_answer("answer", one),)
+    return (_answer(name, record[name]),)
+
+
+def _list_in_cell(text: str) -> Any:
+    """Return the list in a cell of a CSV file; the text itself if it is not JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _answer(field: str, value: object) -> AnswerKey:

@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from storm_calm.env import Problem
-from storm_calm.env.jsonl import read_jsonl
 from storm_calm.env.problems.families.split import Split, split_of
 from storm_calm.env.problems.stress import group_of
+from storm_calm.env.row_fields import field_names, question_of
+from storm_calm.env.row_files import SUFFIXES, read_rows
 
 WORDS = 8
 """Words in an n-gram; shorter ones are common phrases ("what is the maximum total profit")."""
@@ -38,8 +39,6 @@ SHARED_GRAMS = 0.5
 SHARED_NUMBERS = 0.9
 """Smallest fraction of shared numbers for a match. Short problems of one family can share half of their n-grams by
 chance, but then share at most 0.85 of their numbers."""
-FIELDS = ("question", "en_question", "Question")
-"""The fields that published benchmarks keep a question in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +46,7 @@ class EvalQuestion:
     """A question that must not be trained on."""
 
     place: str
-    """Its source, as file:line."""
+    """Its source, as file:line, or as file and item of an array."""
     text: str
 
 
@@ -151,19 +150,19 @@ def is_heldout(problem: Problem) -> bool:
 
 
 def read_questions(path: str | Path) -> tuple[EvalQuestion, ...]:
-    """Read a problems file or a published benchmark: one JSON object per line, with one of `FIELDS`.
+    """Read a problems file or a published benchmark, in a format of `env.row_files` with a field of `env.row_fields`.
 
-    Raises ValueError, naming file and line, for a line without a question; OSError for a file that cannot be read.
+    Raises ValueError, naming file and line, for a row without a question; OSError for a file that cannot be read.
     """
     path = Path(path)
-    questions = tuple(EvalQuestion(place=f"{path}:{number}", text=text) for number, text in read_jsonl(path, _question))
+    questions = tuple(EvalQuestion(place=str(place), text=text) for place, text in read_rows(path, _question))
     if not questions:
         raise ValueError(f"{path}: no questions in it; write one JSON object per line")
     return questions
 
 
 def read_question_files(places: Iterable[Path]) -> list[EvalQuestion]:
-    """Read the questions of files, and of the .jsonl and .json files of folders.
+    """Read the questions of files, and of the JSON, CSV and TSV files of folders.
 
     Raises ValueError for a folder without such files, and like `read_questions`.
     """
@@ -171,16 +170,12 @@ def read_question_files(places: Iterable[Path]) -> list[EvalQuestion]:
     for place in places:
         inside = [place]
         if place.is_dir():
-            inside = sorted(file for file in place.iterdir() if file.suffix in (".jsonl", ".json"))
+            inside = sorted(file for file in place.iterdir() if file.suffix.lower() in SUFFIXES)
         if not inside:
-            raise ValueError(f"{place}: no .jsonl or .json file in it to compare with")
+            raise ValueError(f"{place}: no file that ends in {', '.join(SUFFIXES)} in it to compare with")
         files.extend(inside)
     return [question for file in files for question in read_questions(file)]
 
 
 def _question(record: dict[str, Any]) -> str:
-    texts = (record.get(name) for name in FIELDS)
-    text = next((text for text in texts if isinstance(text, str) and text.strip()), None)
-    if text is None:
-        raise ValueError(f"no question in it; give it in one of the fields {', '.join(FIELDS)}")
-    return text
+    return question_of(field_names(record))

@@ -14,11 +14,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, Self
 
 from storm_calm.sandbox.cancellation import Cancellation
 from storm_calm.sandbox.execution import Execution, Isolation
+from storm_calm.sandbox.file_names import check_distinct, normalized_path
 
 MAX_CODE_BYTES = 1 << 20
 """Maximum length of a program, in bytes of UTF-8. Pass data in files instead."""
@@ -59,7 +59,7 @@ class Program:
     code: str
     limits: Limits
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Files to write into its folder before it starts, by relative path."""
+    """Files to write into its folder before it starts, by relative path; names are normalized (NFC)."""
     results: tuple[str, ...] = ()
     """Relative paths of files to return from its folder."""
 
@@ -71,14 +71,18 @@ class Program:
             raise ValueError(
                 f"code is {size} bytes long, more than {MAX_CODE_BYTES}; put its data into files={{name: content}}"
             )
+        paths = [normalized_path(name) for name in self.files]
+        check_distinct(paths)
+        object.__setattr__(self, "files", dict(zip(paths, self.files.values(), strict=True)))
         for name, content in self.files.items():
-            _check_path(name)
+            if name == "main.py":
+                raise ValueError("main.py is the name of the program itself; rename the file")
             if not isinstance(content, bytes):
                 raise ValueError(f"file {name!r} is {type(content).__name__}; give bytes")
             if len(content) > self.limits.file_mb << 20:
                 raise ValueError(f"file {name!r} has {len(content)} bytes, over the limit of {self.limits.file_mb} MiB")
         for name in self.results:
-            _check_path(name)
+            normalized_path(name)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -117,7 +121,8 @@ class ProgramRunner(ABC):
         """Run `code` as a program, or as the next block of a session, and return its Execution.
 
         limits: the limits of this run instead of the default.
-        files: contents of files to write into the program's folder before it starts, by relative path.
+        files: contents of files to write into the program's folder before it starts, by relative path. Names may be in
+            any script; they are normalized to composed Unicode (NFC).
         results: relative paths of files to return as `Execution.files`, also if the program fails. Links, folders,
             special files and missing files are left out.
         cancellation: cancels the run, also while it is queued. RunCancelledError is raised after all processes of the
@@ -200,12 +205,3 @@ def too_little_isolation(where: str, reached: str, minimum: str, missing: Iterab
         f"{where} gives isolation level {reached!r}, below minimum_isolation {minimum!r}: {'; '.join(missing)}. "
         f"Fix that, or pass minimum_isolation={reached!r} if you trust the programs that far"
     )
-
-
-def _check_path(name: str) -> None:
-    """Raise ValueError if `name` is not a relative path of a file inside the program's folder."""
-    path = PurePosixPath(name)
-    if not isinstance(name, str) or not name or "\0" in name or path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"path {name!r} is not inside the program's folder; give a relative one without '..'")
-    if not path.parts or len(name.encode("utf-8", errors="surrogateescape")) > 1024:
-        raise ValueError(f"path {name!r} must name a file and have at most 1024 bytes")

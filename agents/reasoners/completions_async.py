@@ -24,11 +24,12 @@ from tenacity import RetryCallState
 from storm_calm.agents.reasoners import retry
 from storm_calm.agents.reasoners.async_interface import OnText, Prompt, Written
 from storm_calm.agents.reasoners.completions_wire import CompletionsWire
+from storm_calm.agents.reasoners.context_errors import is_context_error
 from storm_calm.agents.reasoners.endpoint import Endpoint, Served, redact
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.agents.reasoners.sse import EventStreamParser
 from storm_calm.agents.reasoners.tokenizer import ByteTokens
-from storm_calm.env.reasoner import ReasonerError, Sampling, collect
+from storm_calm.env.reasoner import ContextLengthError, ReasonerError, Sampling, collect
 
 MAX_RETRIES = 3
 """Retries of a request before its first token, over all replicas."""
@@ -141,7 +142,8 @@ class Upstream:
                 message = f"{replica.url} answered {response.status}: {detail}"
                 if response.status in retry.RETRY_STATUSES:
                     raise RetryableError(message, retry_after=retry.retry_after_seconds(response.headers))
-                raise ReasonerError(message)
+                kind = ContextLengthError if is_context_error(response.status, detail) else ReasonerError
+                raise kind(message)
             return await self._read(response.content, replica, stop, on_text)
 
     async def _read(

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit, urlunsplit
 import openai
 
 from storm_calm.agents.reasoners.async_interface import Prompt
+from storm_calm.agents.reasoners.context_errors import is_context_error
 from storm_calm.agents.reasoners.retry import RetryableError, retrying
-from storm_calm.env.reasoner import Chunk, Generation, ReasonerError, Sampling, collect
+from storm_calm.env.reasoner import Chunk, ContextLengthError, Generation, ReasonerError, Sampling, collect
 
 MAX_LISTED_MODELS = 10
 """The most models that an error message lists; some servers have hundreds."""
@@ -146,7 +147,8 @@ class Endpoint:
             403: self._advice,
             404: f". Check that the URL ends in /v1 and that the server has {self._kind} and serves {model!r}",
         }.get(status or 0, "")
-        return ReasonerError(f"{self.url} answered {status or 'wrongly'}: {detail}{advice}")
+        kind = ContextLengthError if is_context_error(status, detail) else ReasonerError
+        return kind(f"{self.url} answered {status or 'wrongly'}: {detail}{advice}")
 
     def say(self, error: Exception) -> str:
         """Return a short error message without the API key."""

@@ -19,7 +19,7 @@ from storm_calm.agents.reasoners.engine import Engine
 from storm_calm.agents.reasoners.nano_scope import is_family_question
 from storm_calm.agents.reasoners.sampler import draw, generator
 from storm_calm.agents.reasoners.tokenizer import ByteTokens, Segment
-from storm_calm.env.reasoner import Chunk, Generation, Message, ReasonerError, Sampling, collect
+from storm_calm.env.reasoner import Chunk, ContextLengthError, Generation, Message, ReasonerError, Sampling, collect
 
 
 class Nano:
@@ -55,7 +55,7 @@ class Nano:
     def stream(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Iterator[Chunk]:
         """Continue `prompt`. The finish is "length" also if the context is full.
 
-        Raises ValueError for an empty prompt or an unknown id, ReasonerError if the prompt does not fit the context.
+        Raises ValueError for an empty prompt or an unknown id, ContextLengthError if the prompt is too long.
         """
         ids = self.encode_marked(prompt)[0] if isinstance(prompt, str) else prompt
         unknown = next((id for id in ids if id not in self._tokens), None)
@@ -65,7 +65,7 @@ class Nano:
             raise ValueError(f"max_tokens is {max_tokens}; give 1 or more")
         room = self._engine.context - len(ids)
         if room < 1:
-            raise ReasonerError(
+            raise ContextLengthError(
                 f"the prompt has {len(ids)} tokens, and {self.name} holds {self._engine.context} with the answer; "
                 "shorten the question, or choose another reasoner"
             )

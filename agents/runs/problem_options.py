@@ -24,7 +24,7 @@ class ProblemOptions:
     group: ClassVar[str] = "Problems"
 
     problems: Annotated[str, Option(metavar="FILE")] = ""
-    """File of problems, one JSON object per line with "id", "question" and "answer"; instead of families."""
+    """File of problems with "id", "question" and "answer": JSON Lines, a JSON array or CSV; instead of families."""
     families: Annotated[tuple[str, ...], Option(metavar="NAME,...")] = ()
     """Problem families to draw from, separated by commas. "all", "easy" and "complex" select several."""
     split: Literal["train", "heldout"] = "train"

@@ -18,6 +18,7 @@ from storm_calm.agents.evaluation import results, samples
 from storm_calm.env import Episode
 from storm_calm.env.format_version import FORMAT_VERSION
 from storm_calm.env.records import ProblemLine
+from storm_calm.env.row_fields import ANSWERS, QUESTIONS
 from storm_calm.env.serialize import adapter
 from storm_calm.serving.review.ratings import Rating
 from storm_calm.serving.review.review_sample import ReviewSample
@@ -53,6 +54,8 @@ def page() -> str:
     parts = {name: f"Schema: [{_file(name)}](schemas/{_file(name)}).\n\n{_table(known[name])}" for name in known}
     parts["objects"] = "\n".join(_objects(known))
     prose = (HERE / "file_formats.md.in").read_text(encoding="utf-8")
+    for name, names in (("questions", QUESTIONS), ("answers", ANSWERS)):
+        prose = prose.replace(f"{{{{{name}}}}}", ", ".join(f"`{one}`" for one in names))
     return re.sub(r"^\{\{(.*)\}\}\n", lambda found: parts[found[1]], prose, flags=re.MULTILINE)
 
 

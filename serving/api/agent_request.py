@@ -7,9 +7,9 @@ Trained models know only the system message of the environment, so the one of a 
 """
 
 import base64
+import codecs
 import contextlib
 import csv
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,6 +18,7 @@ import orjson
 
 from storm_calm.env import Message
 from storm_calm.env.solver_env import DEFAULT_TOKENS
+from storm_calm.sandbox.file_names import normalized_path
 from storm_calm.serving.api.api_errors import ApiError
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
@@ -38,7 +39,6 @@ FILES = 20
 _TOKEN_CHARACTERS = 16
 """Most characters per token over a whole text: about four in words, more only in runs of spaces."""
 _COLUMN = 60  # Most characters of a column name or key in the prompt.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}\Z")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,12 +60,14 @@ class AgentRequest:
     effort: Effort = "medium"
     stop: tuple[str, ...] = ()
     """Strings that end the answer and are left out. They are not searched in thoughts and programs."""
+    param: str = "messages"
+    """The field of the body that has the messages, for errors."""
 
     def __post_init__(self) -> None:
         if not self.messages or self.messages[-1]["role"] != "user":
-            raise ApiError(400, "the last message must have role user", param="messages")
+            raise ApiError(400, "the last message must have role user", param=self.param)
         if not self.messages[-1]["content"].strip():
-            raise ApiError(400, "the last message is empty; give the problem to solve", param="messages")
+            raise ApiError(400, "the last message is empty; give the problem to solve", param=self.param)
 
     @property
     def question(self) -> str:
@@ -97,14 +99,14 @@ def check_size(request: AgentRequest, context: int | None) -> AgentRequest:
     most = (context or DEFAULT_TOKENS) * _TOKEN_CHARACTERS
     size = sum(len(message["content"]) for message in request.messages)
     if size > most:
-        raise too_long(f"has {size} characters; at most {most} can fit", context)
+        raise too_long(f"has {size} characters; at most {most} can fit", context, request.param)
     return request
 
 
-def too_long(what: str, context: int | None) -> ApiError:
-    """Return the error at which clients shorten the conversation and retry."""
+def too_long(what: str, context: int | None, param: str) -> ApiError:
+    """Return the error at which clients shorten the conversation and retry. param: the field that has it."""
     message = f"the conversation {what}. The context has {context or DEFAULT_TOKENS} tokens, including the answer. "
-    return ApiError(400, f"{message}Shorten it", param="messages", code="context_length_exceeded")
+    return ApiError(400, f"{message}Shorten it", param=param, code="context_length_exceeded")
 
 
 def describe_files(files: Mapping[str, bytes]) -> list[str]:
@@ -117,6 +119,9 @@ def describe_files(files: Mapping[str, bytes]) -> list[str]:
 
 def _shape(name: str, content: bytes) -> str:
     """Describe the content of a file: rows and columns, keys, or lines."""
+    if b"\0" in content:
+        return f"{len(content)} bytes"
+    content = content.removeprefix(codecs.BOM_UTF8)
     text = content.decode("utf-8", errors="replace")
     if name.lower().endswith(".json"):
         try:
@@ -142,12 +147,17 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def check_file_name(name: str, param: str) -> str:
-    """Return `name` if it is a valid file name. Raises ApiError."""
-    if not _NAME.match(name):
-        raise ApiError(
-            400, f"{name[:100]!r} is not a file name; give letters, digits, _, - and ., without a folder", param=param
-        )
-    return name
+    """Return the normalized name of a file. Raises ApiError if it is not a valid one."""
+    shown = repr(name[:100])
+    try:
+        path = normalized_path(name)
+    except ValueError as error:
+        raise ApiError(400, f"{shown} is not a file name: {error}", param=param) from None
+    if "/" in path or path.startswith("."):
+        raise ApiError(400, f"{shown} is not a file name; give one without a folder and leading dot", param=param)
+    if path == "main.py":
+        raise ApiError(400, "main.py is the name of the program itself; rename the file", param=param)
+    return path
 
 
 def decode_file(data: str, param: str) -> bytes:

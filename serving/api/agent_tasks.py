@@ -28,6 +28,7 @@ from storm_calm.agents.reasoners.async_interface import AsyncReasoner
 from storm_calm.agents.reasoners.nano_scope import out_of_scope
 from storm_calm.agents.verdict import Verdict, verdict
 from storm_calm.env import (
+    ContextLengthError,
     Episode,
     Generation,
     Intervention,
@@ -249,6 +250,8 @@ class AgentTask:
                 failure = "scope"
         except TimeoutError:
             failure, reason = "time", f"not finished after {agent.config.request_seconds:g} seconds"
+        except ContextLengthError:
+            failure = "context"
         except ReasonerError as error:
             failure, reason = "reasoner", str(error)
         except RunCancelledError as error:  # The program was cancelled before the task was.

@@ -109,7 +109,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
                 return json_response(await until_disconnect(http, rendering.whole()))
             # A failure before the first text gets its own HTTP status.
             if await until_disconnect(http, task.started(FIRST_TEXT_SECONDS)):
-                raise_for_failure(task.outcome())
+                raise_for_failure(task.outcome(), request.param)
             return EventStream(rendering.stream(), on_disconnect=stack.pop_all().close)
 
     @app.post("/v1/chat/completions", tags=["openai"], dependencies=KEY)

@@ -73,7 +73,7 @@ class ChatRequest(RequestBody):
             frequency_penalty=bool(self.frequency_penalty),
         )
         return self.build(
-            ((f"messages.{number}", message) for number, message in enumerate(self.messages)),
+            [(f"messages.{number}", message) for number, message in enumerate(self.messages)],
             "messages",
             max_tokens=self.max_completion_tokens or self.max_tokens,
             effort=self.reasoning_effort,

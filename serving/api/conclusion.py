@@ -31,7 +31,7 @@ class Conclusion:
 
 def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest) -> Conclusion:
     """Return the conclusion of an answer. split: its finished text. Raises ApiError as `raise_for_failure` does."""
-    raise_for_failure(outcome)
+    raise_for_failure(outcome, request.param)
     episode = outcome.episode
     judged = outcome.verdict or verdict(episode)
     remarks = [] if judged.backing == "no_answer" else judged.warnings
@@ -54,12 +54,12 @@ def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest
     )
 
 
-def raise_for_failure(outcome: AgentOutcome) -> None:
-    """Raise ApiError if the server, not the model, failed."""
+def raise_for_failure(outcome: AgentOutcome, param: str) -> None:
+    """Raise ApiError if the server, not the model, failed. param: the field of the body that has the messages."""
     if outcome.failure == "reasoner":
         raise ApiError(502, "the model behind this server failed; retry", code="upstream_error", retry_after=1)
     if outcome.failure == "context":
-        raise too_long(f"has {outcome.episode.transcript.count()} tokens", outcome.context)
+        raise too_long(f"has {outcome.episode.transcript.count()} tokens", outcome.context, param)
     if outcome.failure == "sandbox":
         raise ApiError(503, "no program can run at the moment; retry", code="sandbox_error", retry_after=5)
 

@@ -4,7 +4,7 @@ Fields that would change the answer but are not supported are rejected. Fields w
 `store`, ...) and unknown fields are ignored.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,8 +13,12 @@ from storm_calm.env import Message
 from storm_calm.serving.api.agent_request import AgentRequest, Effort, check_file_name, decode_file, unique_files
 from storm_calm.serving.api.api_errors import ApiError
 
-IGNORED_PARTS = frozenset({"refusal", "thinking", "redacted_thinking", "reasoning"})
+IGNORED_PARTS = frozenset({"refusal", "thinking", "redacted_thinking", "reasoning", "reasoning_text", "summary_text"})
 """Parts of earlier assistant messages that are skipped: the model does not see earlier thoughts."""
+TOOL_PARTS = frozenset({"tool_use", "tool_call", "tool_result"})
+"""Parts of earlier messages that are skipped: another model's use of tools that are not here."""
+TOOL_ROLES = ("tool", "function")
+"""Roles of earlier messages that are skipped for the same reason."""
 TEXT_PARTS = ("text", "input_text", "output_text")
 
 REASONS = {
@@ -48,7 +52,8 @@ class FileData(RequestModel):
     def read(self, param: str) -> tuple[str, bytes]:
         """Return name and content. Raises ApiError."""
         if self.file_data is None or self.filename is None:
-            raise ApiError(400, "a file needs filename and file_data; stored files are not supported", param=param)
+            message = "a file needs filename and file_data; stored files and URLs are not supported"
+            raise ApiError(400, message, param=param)
         name = check_file_name(self.filename, f"{param}.filename")
         return name, decode_file(self.file_data, f"{param}.file_data")
 
@@ -68,16 +73,21 @@ class InputMessage(RequestModel):
     """A message of the conversation."""
 
     role: str | None = None
-    """system, developer, user or assistant; tool and function are rejected."""
+    """system, developer, user or assistant. Earlier messages of tool and function are skipped."""
     content: str | list[ContentPart] | None = None
     """Text, or a list of parts."""
+    audio: Any = None
+    """Only null: no earlier audio is stored."""
 
-    def read(self, param: str) -> tuple[Message, list[tuple[str, bytes]]]:
-        """Return the message as text, and its attached files. Raises ApiError."""
+    def read(self, param: str, *, last: bool) -> tuple[Message, list[tuple[str, bytes]]]:
+        """Return the message as text, and its attached files. Raises ApiError. last: whether it is the question."""
         role = "system" if self.role == "developer" else self.role or ""
         if role not in ("system", "user", "assistant"):
-            why = f"role {role[:50]!r} is not supported; give system, developer, user or assistant"
+            fault = "cannot have the last message" if role in TOOL_ROLES else "is not supported"
+            why = f"role {role[:50]!r} {fault}; give system, developer, user or assistant"
             raise ApiError(400, why, param=f"{param}.role")
+        if self.audio is not None:
+            raise ApiError(400, "stored audio is not supported; send its transcript as text", param=f"{param}.audio")
         if not isinstance(self.content, list):
             return {"role": role, "content": self.content or ""}, []
         texts: list[str] = []
@@ -86,7 +96,11 @@ class InputMessage(RequestModel):
             place = f"{param}.content.{number}"
             if role == "assistant" and part.type in IGNORED_PARTS:
                 continue
-            if part.type in TEXT_PARTS and part.text is not None:
+            if not last and part.type in TOOL_PARTS:
+                continue
+            if part.type in TEXT_PARTS:
+                if part.text is None:
+                    raise ApiError(400, f"a part of type {part.type!r} needs text", param=f"{place}.text")
                 texts.append(part.text)
             elif part.type == "file" and part.file is not None:
                 files.append(part.file.read(f"{place}.file"))
@@ -136,7 +150,7 @@ class RequestBody(RequestModel):
 
     def build(
         self,
-        messages: Iterable[tuple[str, InputMessage]],
+        messages: Sequence[tuple[str, InputMessage]],
         param: str,
         *,
         max_tokens: int | None,
@@ -153,8 +167,11 @@ class RequestBody(RequestModel):
         given = self.storm.files if self.storm else {}
         files = [(check_file_name(name, "storm.files"), text.encode()) for name, text in given.items()]
         turns: list[Message] = []
-        for place, message in messages:
-            turn, attached = message.read(place)
+        for number, (place, message) in enumerate(messages, start=1):
+            last = number == len(messages)
+            if message.role in TOOL_ROLES and not last:
+                continue
+            turn, attached = message.read(place, last=last)
             turns.append(turn)
             files += attached
         return AgentRequest(
@@ -166,6 +183,7 @@ class RequestBody(RequestModel):
             max_tokens=max_tokens,
             effort=effort or "medium",
             stop=stops,
+            param=param,
         )
 
     def reject(self, **unsupported: bool) -> None:

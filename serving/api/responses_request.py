@@ -12,15 +12,29 @@ from storm_calm.serving.api.agent_request import AgentRequest, Effort
 from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.request_body import InputMessage, RequestBody, RequestModel, TextFormat, is_text
 
-IGNORED_ITEMS = ("reasoning", "code_interpreter_call")
-"""Items of earlier answers that the model does not see."""
+IGNORED_ITEMS = frozenset({"reasoning", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"})
+"""Items of earlier answers that are skipped, and all with these endings: thoughts, and tools that are not here."""
+IGNORED_ENDINGS = ("_call", "_output")
 
 
 class InputItem(InputMessage):
     """A message, or an item of an earlier answer."""
 
-    type: str = "message"
-    """message, or the type of an item in an earlier answer."""
+    type: str | None = None
+    """message, or the type of an item in an earlier answer; by default message."""
+    id: str | None = None
+    """The item's ID in an earlier answer. Without content it would refer to a stored item, and is rejected."""
+
+    @property
+    def kind(self) -> str:
+        """The type, also if it is left out."""
+        reference = self.type is None and self.role is None and self.content is None and self.id is not None
+        return "item_reference" if reference else self.type or "message"
+
+    @property
+    def ignored(self) -> bool:
+        """Whether it is an item of an earlier answer that the model does not see."""
+        return self.kind in IGNORED_ITEMS or self.kind.endswith(IGNORED_ENDINGS)
 
 
 class ReasoningOptions(RequestModel):
@@ -77,18 +91,24 @@ class ResponsesRequest(RequestBody):
         messages: list[tuple[str, InputMessage]] = []
         if self.instructions:
             messages.append(("instructions", InputMessage(role="system", content=self.instructions)))
-        for number, item in enumerate(items):
-            if item.type not in IGNORED_ITEMS:
-                messages.append((f"input.{number}", _message(item, f"input.{number}")))
+        for number, item in enumerate(items, start=1):
+            if not item.ignored or number == len(items):
+                messages.append((f"input.{number - 1}", _message(item, f"input.{number - 1}")))
         effort = self.reasoning.effort if self.reasoning else None
         return self.build(messages, "input", max_tokens=self.max_output_tokens, effort=effort)
 
 
 def _message(item: InputItem, param: str) -> InputItem:
-    if item.type == "item_reference":
+    kind = item.kind
+    if kind == "item_reference":
         raise ApiError(
             400, "item references are not supported because nothing is stored; send the item itself", param=param
         )
-    if item.type != "message":
-        raise ApiError(400, f"an item of type {item.type[:50]!r} is not supported; give messages", param=param)
+    if item.ignored:
+        fault = f"an item of type {kind[:50]!r} cannot be the last; end with a message of role user"
+        raise ApiError(400, fault, param=param)
+    if kind != "message":
+        raise ApiError(400, f"an item of type {kind[:50]!r} is not supported; give messages", param=param)
+    if item.content is None:
+        raise ApiError(400, "a message needs content, because nothing is stored", param=f"{param}.content")
     return item

@@ -82,6 +82,14 @@ def test_input_files_and_results_are_copied(run, tmp_path):
     assert result.stderr == "storm: nothing: the program left no regular file of that name\n"
 
 
+@pytest.mark.parametrize("name", ["data (1).csv", "Größe.csv", "数据.csv", "plan d'été.csv", "-x.csv", "😀.csv"])
+def test_input_and_output_files_may_have_any_ordinary_name(run, tmp_path, name):
+    (tmp_path / "program.py").write_text(f"open({f'2 {name}'!r}, 'w').write(open({name!r}).read() * 2)")
+    (tmp_path / name).write_text("ab")
+    result = run("program.py", f"--file={name}", f"--result=2 {name}", "--out", "here")
+    assert (result.exit_code, (tmp_path / "here" / f"2 {name}").read_text()) == (0, "abab")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -95,6 +103,7 @@ def test_input_files_and_results_are_copied(run, tmp_path):
         (("fine", "--file", "nowhere"), "nowhere: No such file or directory"),
         (("fine", "--file", "fine", "--file", "folder/fine"), "--file folder/fine: another file is also named 'fine'"),
         (("fine", "--file", "folder/main.py"), "--file folder/main.py: main.py is the name of the program"),
+        (("fine", "--file", "a\\b"), "--file: path 'a\\\\b' has a backslash; separate folders with /"),
         (("fine", "--result", "x"), "--result NAME and --out DIR need each other"),
         (("fine", "--result", "../x", "--out", "."), "path '../x' is not inside the program's folder"),
         (("fine", "--sandbox", "podman"), '--sandbox: "podman" is not one of local, docker, e2b, ray'),
@@ -110,6 +119,7 @@ def test_bad_usage_is_a_one_line_error(storm, tmp_path, arguments, message):
     (tmp_path / "folder").mkdir()
     (tmp_path / "binary").write_bytes(b"x\xff")
     (tmp_path / "empty").write_text(" \n")
+    (tmp_path / "a\\b").write_text("")
     for name in ("fine", "folder/fine", "folder/main.py"):
         (tmp_path / name).write_text("print(1)")
     result = storm("sandbox", "run", *arguments)

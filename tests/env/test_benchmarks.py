@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from storm_calm.env import Problem
 from storm_calm.env.problems.benchmarks import BENCHMARKS, benchmark_of, load_benchmarks
 from storm_calm.env.problems.benchmarks.benchmark_rows import read_label
-from storm_calm.env.problems.benchmarks.load_benchmark import read_rows
+from storm_calm.env.problems.benchmarks.load_benchmark import read_hub_rows
 
 
 def write(folder, name, *rows):
@@ -37,13 +37,16 @@ def row(answer, question="How many chairs?", **more):
         ("unbounded", ("unbounded",)),
         ([5, "7"], (5.0, 7.0)),
         ("[5, 7, 5.0]", (5.0, 7.0)),
+        ("['5', '7.5']", (5.0, 7.5)),
     ],
 )
 def test_labels_are_parsed_in_published_formats(label, answers):
     assert read_label(label) == answers
 
 
-@pytest.mark.parametrize("label", [None, "", "many", "3 or 4", True, float("nan"), [], [5, "many"], {"value": 5}, "[5"])
+@pytest.mark.parametrize(
+    "label", [None, "", "many", "3 or 4", True, float("nan"), [], [5, "many"], {"value": 5}, "[5", "[x]"]
+)
 def test_an_unreadable_label_is_not_guessed(label):
     assert read_label(label) == ()
 
@@ -156,12 +159,12 @@ def test_rows_of_the_hub_are_read_like_rows_of_a_file(tmp_path):
     rows = datasets.load_dataset(
         "json", data_files=str(tmp_path / "rows.jsonl"), split="train", cache_dir=str(tmp_path / "cache")
     )
-    found = list(read_rows(rows, BENCHMARKS["mamo_easy"], "CardinalOperations/MAMO easy_lp"))
+    found = list(read_hub_rows(rows, BENCHMARKS["mamo_easy"], "CardinalOperations/MAMO easy_lp"))
     assert [place for place, _ in found] == [f"CardinalOperations/MAMO easy_lp:{number}" for number in (1, 2, 3)]
     assert [problem and problem.answers for _, problem in found] == [("infeasible",), None, (1000.0,)]
     assert found[0][1].source == "mamo_easy: CardinalOperations/MAMO easy_lp"
     with pytest.raises(ValueError, match="easy_lp:1: no question"):
-        list(read_rows([{"text": "x"}], BENCHMARKS["mamo_easy"], "CardinalOperations/MAMO easy_lp"))
+        list(read_hub_rows([{"text": "x"}], BENCHMARKS["mamo_easy"], "CardinalOperations/MAMO easy_lp"))
 
 
 def test_error_without_datasets_names_the_extra(monkeypatch):

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from storm_calm.env import Problem
 from storm_calm.env.problems.families import FAMILIES, choose, instances
 from storm_calm.env.problems.stress.kinds import generate
-from storm_calm.rl.contamination import ContaminationGate, EvalQuestion, is_heldout, read_questions, words
+from storm_calm.rl.contamination import (
+    ContaminationGate,
+    EvalQuestion,
+    is_heldout,
+    read_question_files,
+    read_questions,
+    words,
+)
 
 BAKERY = (
     "A bakery makes rye bread and wheat bread. A loaf of rye needs 3 minutes in the oven and 400 grams of flour and "
@@ -159,12 +166,22 @@ def test_questions_are_read_from_all_published_fields(tmp_path):
     ]
 
 
+def test_questions_are_read_from_arrays_and_tables(tmp_path):
+    (tmp_path / "array.json").write_text(json.dumps([{"en_question": "One?"}], indent=1))
+    (tmp_path / "table.csv").write_text('\ufeffquestion,answer\n"Two, or three?",5\n')
+    found = read_question_files([tmp_path])
+    assert [(one.place, one.text) for one in found] == [
+        (f"{tmp_path}/array.json: item 1", "One?"),
+        (f"{tmp_path}/table.csv:2", "Two, or three?"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"question": "Q"}\n{"text": "Q"}\n', ":2: no question in it; give it in one of the fields question, en_"),
-        (b'{"question": 3}\n', ":1: no question in it"),
-        (b"[1]\n", ":1: not a JSON object but [1]"),
+        (b'{"question": "Q"}\n{"text": "Q"}\n', ':2: no question: null; give a text as "en_question", "question" or'),
+        (b'{"question": 3}\n', ":1: no question: 3"),
+        (b"[1]\n", ": item 1: not a JSON object but 1"),
         (b'{"question": "Q"}\n{"question"\n', ":2: not JSON: "),
         (b"\n \n", ": no questions in it"),
         (b'{"question": "\xff"}\n', ":1: byte 15 is not UTF-8; save the file as UTF-8"),

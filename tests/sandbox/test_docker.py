@@ -92,11 +92,11 @@ def test_every_solver_library_is_in_the_image(contained):
 
 def test_input_and_result_files_are_transferred(contained):
     execution = contained.run(
-        "import os; os.mkdir('out'); open('out/b', 'wb').write(open('in/a', 'rb').read()[::-1])",
-        files={"in/a": b"\0\xff1"},
-        results=["out/b", "missing"],
+        "import os; os.mkdir('out'); open('out/数', 'wb').write(open('in/ä (1)', 'rb').read()[::-1])",
+        files={"in/ä (1)": b"\0\xff1"},
+        results=["out/数", "missing"],
     )
-    assert execution.files == {"out/b": b"1\xff\0"}
+    assert execution.files == {"out/数": b"1\xff\0"}
 
 
 def test_a_session_keeps_its_state_and_rewinds(contained):

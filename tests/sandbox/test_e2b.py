@@ -83,8 +83,10 @@ def test_solves_are_reported(shared):
 
 def test_large_files_are_transferred(shared):
     content = os.urandom(5 << 20)
-    run = shared.run("open('b', 'wb').write(open('a', 'rb').read()[::-1])", files={"a": content}, results=["b"])
-    assert run.files == {"b": content[::-1]}
+    run = shared.run(
+        "open('数', 'wb').write(open('ä (1)', 'rb').read()[::-1])", files={"ä (1)": content}, results=["数"]
+    )
+    assert run.files == {"数": content[::-1]}
 
 
 @pytest.mark.parametrize(

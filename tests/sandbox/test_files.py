@@ -1,6 +1,7 @@
 """Input and result files of a program, and no other files."""
 
 import os
+import unicodedata
 
 import pytest
 
@@ -18,6 +19,32 @@ open("data.csv", "a").write("3,4")
 """
     execution = sandbox.run(code, files=files)
     assert (execution.status, execution.stdout) == ("ok", "a,b\n1,2\n\nTrue True\n")
+
+
+NAMES = ("data (1).csv", "Größe.csv", "数据.csv", "plan d'été.xlsx", "-x", "😀.csv", "ordner ä/b c.csv", "x" * 255)
+
+
+def test_input_and_result_files_may_have_any_ordinary_name(sandbox):
+    code = f"""
+for name in {NAMES!r}:
+    open(name).read()
+    open(f"{{name[:200]}}.out", "w").write(name)
+"""
+    results = [f"{name[:200]}.out" for name in NAMES]
+    execution = sandbox.run(code, files=dict.fromkeys(NAMES, b"1"), results=results)
+    assert (execution.status, execution.stderr) == ("ok", "")
+    assert [execution.files[f"{name[:200]}.out"].decode() for name in NAMES] == list(NAMES)
+
+
+def test_decomposed_names_become_composed(sandbox):
+    execution = sandbox.run("print(open('Größe.csv').read())", files={unicodedata.normalize("NFD", "Größe.csv"): b"7"})
+    assert execution.stdout == "7\n"
+
+
+def test_a_session_may_have_files_with_any_ordinary_name(sandbox):
+    with sandbox.session() as session:
+        execution = session.run(f"print(len([open(name) for name in {NAMES!r}]))", files=dict.fromkeys(NAMES, b""))
+        assert execution.stdout == f"{len(NAMES)}\n"
 
 
 def test_input_files_can_be_imported_and_are_removed_afterwards(sandbox):

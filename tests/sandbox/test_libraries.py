@@ -1,11 +1,15 @@
 """Importable in programs: the listed distributions and their dependencies, and no other installed packages."""
 
+import io
 import json
 import os
+import re
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
+import pandas
 import pytest
 
 from storm_calm.sandbox import Limits, open_sandbox
@@ -176,6 +180,28 @@ def test_shown_and_hidden_folders_do_not_overlap():
         parents = {str(parent) for parent in [Path(folder).resolve(), *Path(folder).resolve().parents]}
         assert not parents & shown
     assert os.path.realpath(json.__file__).removesuffix("/__init__.py") in shown
+
+
+def test_excel_files_are_read_and_written(locked):
+    buffer = io.BytesIO()
+    pandas.DataFrame({"city": ["A", "B"], "cost": [1, 2.5]}).to_excel(buffer, sheet_name="costs", index=False)
+    code = """
+import pandas as pd
+costs = pd.read_excel("data (1).xlsx", sheet_name="costs")
+print(costs["cost"].sum())
+costs.to_excel("out.xlsx")
+"""
+    execution = locked.run(code, files={"data (1).xlsx": buffer.getvalue()}, results=["out.xlsx"])
+    assert (execution.status, execution.stdout, execution.stderr) == ("ok", "3.5\n", "")
+    assert pandas.read_excel(io.BytesIO(execution.files["out.xlsx"]))["city"].tolist() == ["A", "B"]
+
+
+def test_the_default_install_has_every_free_library_below_its_next_major_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    bounds = {re.match(r"[A-Za-z0-9-]+", line)[0]: line for line in project["dependencies"]}
+    free = set(DISTRIBUTIONS) - {"coptpy", "gurobipy"}
+    assert free <= set(bounds)
+    assert [bounds[name] for name in sorted(free) if not re.search(r"<\d|==", bounds[name])] == []
 
 
 def test_a_child_interpreter_sees_the_same_libraries(locked):

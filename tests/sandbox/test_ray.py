@@ -161,8 +161,10 @@ def test_executions_have_status_and_reports(nodes, opened):
     assert opened.run("while True: pass", limits=Limits(seconds=0.5)).status == "timeout"
     assert opened.run("print('x' * 10**6)").status == "output_limit"
     assert opened.run("x = bytearray(1 << 40)").status == "memory_limit"
-    copied = opened.run("open('b', 'wb').write(open('a', 'rb').read())", files={"a": b"\0\xff"}, results=["b"])
-    assert copied.files == {"b": b"\0\xff"}
+    copied = opened.run(
+        "open('数', 'wb').write(open('ä (1)', 'rb').read())", files={"ä (1)": b"\0\xff"}, results=["数"]
+    )
+    assert copied.files == {"数": b"\0\xff"}
 
 
 @pytest.mark.alone

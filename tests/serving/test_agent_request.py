@@ -43,6 +43,9 @@ def test_empty_turns_are_dropped():
         ("a.json", b"{", "1 bytes"),
         ("a.csv", b"", "0 lines of text"),
         ("notes", b"one\ntwo", "2 lines of text"),
+        ("a.csv", b"\xef\xbb\xbfx,y\n1,2\n", "1 rows, columns x, y"),
+        ("a.json", b"\xef\xbb\xbf[1]", "JSON list of 1"),
+        ("a.xlsx", b"PK\x03\x04\x00\n", "6 bytes"),
         ("a.csv", b"\xff\xfe,b\n", "0 rows, columns \ufffd\ufffd, b"),
     ],
 )
@@ -55,7 +58,32 @@ def test_any_file_content_can_be_described(content, name):
     assert len(describe_files({name: content})) == 1
 
 
-@pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/etc/passwd", ".bashrc", "a\nb", "a\x00", "x" * 101, "-rf"])
+@pytest.mark.parametrize(
+    "name",
+    ["data (1).csv", "Größe.csv", "数据.csv", "plan d'été.xlsx", "-rf", "a&b=c;d.json", "👩‍🔬 costs.csv", "x" * 255],
+)
+def test_ordinary_file_names_are_accepted(name):
+    assert check_file_name(name, "files") == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        ".",
+        "..",
+        "../a",
+        "a/b",
+        "/etc/passwd",
+        ".bashrc",
+        "a\nb",
+        "a\x00",
+        "C:\\a.csv",
+        "数" * 86,
+        "\u202efdp.csv",
+    ],
+)
 def test_invalid_file_names_are_rejected(name):
     with pytest.raises(ApiError, match="is not a file name"):
         check_file_name(name, "files")
@@ -70,6 +98,22 @@ def test_any_data_is_decoded_or_rejected(text):
     else:
         refused = None
     assert refused in (None, (400, "file"))
+
+
+def test_the_name_of_the_program_is_rejected():
+    with pytest.raises(ApiError, match=r"main\.py is the name of the program itself"):
+        check_file_name("main.py", "files")
+
+
+@given(st.text(max_size=300))
+def test_any_file_name_is_accepted_or_rejected(name):
+    try:
+        accepted = check_file_name(name, "files")
+    except ApiError as error:
+        outcome = (error.status, error.param, len(error.message) < 600)
+    else:
+        outcome = (400, "files", describe_files({accepted: b""})[0].count("\n") == 1)
+    assert outcome == (400, "files", True)
 
 
 def test_duplicate_file_names_are_rejected():

@@ -149,6 +149,16 @@ def test_a_too_long_conversation_gets_openais_error_code(nano, words, stream):
         problem = error(client.post(CHAT, json=body), 400)
     assert (problem["code"], problem["param"]) == ("context_length_exceeded", "messages")
     assert "Shorten it" in problem["message"]
+    assert re.search(r"has \d+ (tokens|characters).* The context has \d+ tokens", problem["message"])
+
+
+@pytest.mark.parametrize("words", [4000, 100_000])
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_error_for_a_too_long_response_names_its_field(nano, words, stream):
+    body = {"model": "storm", "stream": stream, "input": "x " * words}
+    with httpx.Client(base_url=nano.url, timeout=60) as client:
+        problem = error(client.post("responses", json=body), 400)
+    assert (problem["code"], problem["param"]) == ("context_length_exceeded", "input")
 
 
 @pytest.mark.parametrize("type", ["refusal", "thinking", "reasoning"])

@@ -8,6 +8,7 @@ A question may contain one of the words below in double brackets. The text has `
     [[endless]]     endless text, 200 words a second
     [[sleep]]       a program that sleeps for 30 seconds
     [[500]] [[429]] an error before the first token     [[half]]      the stream breaks off
+    [[long]]        the error of a prompt that does not fit the context
     [[silent]]      nothing for 30 seconds
 """
 
@@ -114,6 +115,9 @@ class FakeUpstream:
         if play in ("500", "429", "400"):
             headers = {"retry-after": "60"} if play == "429" else {}
             return play, web.json_response({"error": {"message": "played"}}, status=int(play), headers=headers)
+        if play == "long":
+            message = "This model's maximum context length is 4000 tokens. However, you requested 4100 tokens."
+            return play, web.json_response({"error": {"message": message, "code": 400}}, status=400)
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
         if play == "silent":

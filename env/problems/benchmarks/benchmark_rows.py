@@ -1,10 +1,11 @@
 """Convert rows of test sets to problems.
 
-Releases have their question and answer in `en_question` and `en_answer`, `question` and `answer`, or `Question` and
-`Answer`; corrected releases add `is_checked` and `original_answer`. Answers are numbers, strings or lists of these; "No
-Best Solution", -9999 and -99999 mean infeasible.
+Releases name their question and answer differently, see `env.row_fields`; corrected releases add `is_checked` and
+`original_answer`. Answers are numbers, strings or lists of these; "No Best Solution", -9999 and -99999 mean infeasible.
 """
 
+import ast
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +13,7 @@ from typing import Any
 from storm_calm.env.answers import parse_answer
 from storm_calm.env.jsonl import short
 from storm_calm.env.problem import AnswerKey, Problem, check_answer
-
-QUESTIONS = ("en_question", "question")
-ANSWERS = ("en_answer", "answer", "answers")
+from storm_calm.env.row_fields import answer_of, field_names, question_of
 
 INFEASIBLE = {-9999.0, -99999.0}
 """Numbers that mean "no solution"; none is the optimum of a problem in these sets."""
@@ -26,14 +25,9 @@ def read_row(row: Mapping[str, Any], *, name: str, file: str, default_id: str) -
     name: of the test set. file: the row's file or repository, for `Problem.source`. default_id: for a row without "id".
     Raises ValueError for a row without question or answer.
     """
-    fields = {key.lower(): value for key, value in row.items()}
-    question = next((fields[key] for key in QUESTIONS if key in fields), None)
-    if not isinstance(question, str) or not question.strip():
-        raise ValueError(f'no question: {short(question)}; give a text as "en_question", "question" or "Question"')
-    key = next((key for key in ANSWERS if key in fields), None)
-    if key is None:
-        raise ValueError('no answer; give it as "en_answer", "answer" or "Answer"')
-    answers = read_label(fields[key])
+    fields = field_names(row)
+    question = question_of(fields)
+    answers = read_label(answer_of(fields))
     if not answers:
         return None
     id = default_id if fields.get("id") in (None, "") else str(fields["id"])
@@ -48,14 +42,21 @@ def read_row(row: Mapping[str, Any], *, name: str, file: str, default_id: str) -
 def read_label(label: object) -> tuple[AnswerKey, ...]:
     """Return the distinct accepted answers in a label; none if any part of it cannot be read."""
     if isinstance(label, str) and label.strip().startswith("["):
-        try:
-            label = json.loads(label)
-        except ValueError:
+        label = _list_in_text(label)
+        if label is None:
             return ()
     parts = label if isinstance(label, list) else [label]
     answers = [_answer(part) for part in parts]
     read = [answer for answer in answers if answer is not None]
     return tuple(dict.fromkeys(read)) if len(read) == len(parts) else ()
+
+
+def _list_in_text(text: str) -> object:
+    """Return the list that a text is, in the notation of JSON or Python; None if it is neither."""
+    for parse in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return parse(text.strip())
+    return None
 
 
 def _answer(part: object) -> AnswerKey | None:

@@ -8,13 +8,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from storm_calm.env.jsonl import read_jsonl
 from storm_calm.env.problem import Problem
 from storm_calm.env.problems.benchmarks.benchmark_names import BENCHMARKS, Benchmark
 from storm_calm.env.problems.benchmarks.benchmark_rows import read_row
-
-SUFFIXES = (".jsonl", ".json")
-"""Suffixes of JSON Lines files; some publishers omit the "l"."""
+from storm_calm.env.row_files import CONVERTIBLE, SUFFIXES, read_rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +21,7 @@ class Loaded:
     problems: tuple[Problem, ...]
     """The problems, one set after another."""
     unread: tuple[str, ...]
-    """Rows without a readable label: file and line, or repository and row, of each."""
+    """Rows without a readable label: file and line or item, or repository and row, of each."""
 
 
 def load_benchmarks(names: Sequence[str], folder: Path | None = None, *, limit: int | None = None) -> Loaded:
@@ -62,16 +59,24 @@ def load_benchmarks(names: Sequence[str], folder: Path | None = None, *, limit: 
 
 def find_file(benchmark: Benchmark, folder: Path) -> Path:
     """Find the file of a test set in a folder, in any spelling of its name. Raises ValueError or OSError."""
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix.lower() in SUFFIXES]
-    prefix = benchmark.name.replace("_", "")
-    found = [path for path in files if re.sub(r"[\W_]", "", path.stem.lower()).startswith(prefix)]
+    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    readable = [path for path in files if path.suffix.lower() in SUFFIXES]
+    # Other formats only if there is no readable file: the error then says how to convert them.
+    found = _named(benchmark, readable) or _named(benchmark, [f for f in files if f.suffix.lower() in CONVERTIBLE])
     if not found:
-        seen = ", ".join(path.name for path in files[:6]) or "no file of JSON lines"
+        seen = ", ".join(path.name for path in readable[:6]) or f"no file that ends in {', '.join(SUFFIXES)}"
         raise ValueError(f"{folder}: no file for {benchmark.name}, such as {benchmark.name}.jsonl; it has {seen}")
     if len(found) > 1:
         listed = ", ".join(path.name for path in found)
         raise ValueError(f"{folder}: several files for {benchmark.name}: {listed}; keep one of them")
     return found[0]
+
+
+def _named(benchmark: Benchmark, files: Sequence[Path]) -> list[Path]:
+    """Return the files whose name begins with that of the test set, or else those that contain it."""
+    name = benchmark.name.replace("_", "")
+    stems = [(re.sub(r"[\W_]", "", path.stem.lower()), path) for path in files]
+    return [path for stem, path in stems if stem.startswith(name)] or [path for stem, path in stems if name in stem]
 
 
 def _from_file(benchmark: Benchmark, folder: Path) -> Iterable[tuple[str, Problem | None]]:
@@ -81,8 +86,8 @@ def _from_file(benchmark: Benchmark, folder: Path) -> Iterable[tuple[str, Proble
     def row(record: dict[str, Any]) -> Problem | None:
         return read_row(record, name=benchmark.name, file=path.name, default_id=next(ids))
 
-    for number, problem in read_jsonl(path, row):
-        yield f"{path}:{number}", problem
+    for place, problem in read_rows(path, row):
+        yield str(place), problem
 
 
 def _from_hub(benchmark: Benchmark) -> Iterable[tuple[str, Problem | None]]:
@@ -100,10 +105,10 @@ def _from_hub(benchmark: Benchmark) -> Iterable[tuple[str, Problem | None]]:
         rows = datasets.load_dataset(benchmark.repository, split=benchmark.split)
     except OSError as error:
         raise ValueError(f"{benchmark.name}: {error}; or give a folder with its file as --data-dir") from error
-    return read_rows(rows, benchmark, f"{benchmark.repository} {benchmark.split}")
+    return read_hub_rows(rows, benchmark, f"{benchmark.repository} {benchmark.split}")
 
 
-def read_rows(
+def read_hub_rows(
     rows: Iterable[Mapping[str, Any]], benchmark: Benchmark, origin: str
 ) -> Iterable[tuple[str, Problem | None]]:
     """Yield the location and problem of each row of a `datasets.Dataset`. Raises ValueError for an invalid row."""
