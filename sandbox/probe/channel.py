@@ -74,7 +74,7 @@ class ReportBuffer:
 
     def end(self, size: int) -> bytes:
         """Return the last `size` bytes of the output."""
-        return bytes((self.tail if len(self.tail) >= size else self.head + self.tail)[-size:])
+        return bytes((self.head[-size:] + self.tail[-size:])[-size:])
 
     def claimed_exit(self) -> int | None:
         """Return the exit code of `Channel.finish` if that is the last line, otherwise None."""

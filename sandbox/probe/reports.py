@@ -1,7 +1,7 @@
 """Building a report: the rules that all libraries share.
 
-A report without a solution has no objective value. A report without an objective has no value, bound or sense. A constant
-is not an objective: the solve did not find its value.
+A report without a solution has no objective value. A report without an objective has no value, bound or sense. A
+constant is not an objective: the solve did not find its value.
 """
 
 from collections.abc import Iterable

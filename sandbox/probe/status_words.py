@@ -7,8 +7,9 @@ The rules of the translation:
 
 - A solver that cannot distinguish infeasible from unbounded is reported as infeasible. The solver has excluded a
   finite optimum, and the program's model is more often infeasible than unbounded.
-- A status that means a stop, for whatever reason, is "stopped": feasible with a solution, a limit without one. An
-  inaccurate or local optimum is not proved, so it is feasible.
+- A status that means a stop, for whatever reason, is "stopped": feasible with a solution, a limit without one.
+- An inaccurate or local optimum is not proved, so it is feasible. A local infeasibility is not proved either, so it is
+  a limit.
 - A value that is in no table, from a later version of the library, is an error: it proves nothing.
 """
 
@@ -280,7 +281,7 @@ PYOMO_SOLVER = StatusTable(
             "minStepLength": "stopped",
             "unbounded": "unbounded",
             "provenInfeasible": "infeasible",
-            "locallyInfeasible": "infeasible",
+            "locallyInfeasible": "limit",
             "infeasibleOrUnbounded": "infeasible",
             "error": "error",
             "interrupted": "stopped",
@@ -337,13 +338,13 @@ GUROBI = StatusTable(
         16: ("WORK_LIMIT", "stopped"),
         17: ("MEM_LIMIT", "stopped"),
         18: ("LOCALLY_OPTIMAL", "feasible"),
-        19: ("LOCALLY_INFEASIBLE", "infeasible"),
+        19: ("LOCALLY_INFEASIBLE", "limit"),
     },
 )
 
 COPT = StatusTable(
     "coptpy.COPT, constants for the attributes LpStatus and MipStatus",
-    "https://guide.coap.online/copt/en-doc/constant.html (Optimization status)",
+    "https://guide.coap.online/copt/en-doc/constant.html (Solution status)",
     {
         0: ("UNSTARTED", "error"),
         1: ("OPTIMAL", "optimal"),
@@ -358,6 +359,6 @@ COPT = StatusTable(
         10: ("INTERRUPTED", "stopped"),
         11: ("ITERLIMIT", "stopped"),
         20: ("LOCAL_OPTIMAL", "feasible"),
-        21: ("LOCAL_INFEASIBLE", "infeasible"),
+        21: ("LOCAL_INFEASIBLE", "limit"),
     },
 )
