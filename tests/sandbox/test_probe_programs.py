@@ -360,7 +360,7 @@ print(LpStatus[p.status], value(p.objective), sorted(v.name for v in p.variables
         + """
 p = LpProblem("p")
 p += LpVariable("x", 2)
-print(GLPK_CMD().available(), PULP_CBC_CMD().available(), "PULP_CBC_CMD" in listSolvers())
+print(GLPK_CMD().available(), bool(PULP_CBC_CMD().available()))
 p.solve(COIN_CMD(path="/no/such/cbc", msg=0))
 """,
         reports=[no_plan("error", "minimize")],
@@ -547,8 +547,8 @@ HIGHSPY = {
         library="highspy",
         code=HI
         + """
-x, y = h.addVariable(lb=0, ub=4), h.addIntegral(lb=0, ub=3)
-h.addConstr(x + 2 * y <= 7)
+x, y = h.addIntegral(lb=0, ub=4), h.addIntegral(lb=0, ub=3)
+h.addConstr(x + 2 * y <= 7.5)
 h.maximize(2 * x + 3 * y)
 print(h.getModelStatus(), h.getObjectiveValue(), h.val(x), h.val(y))
 h.changeColBounds(1, 0, 1)
@@ -732,6 +732,11 @@ def printed(case: Case, stdout: str) -> list[str]:
     return [line for line in lines if line.startswith("= ")] if case.library in NOISY else lines
 
 
+def error(stderr: str) -> str:
+    """Return the class of the error in the last line of a traceback. Its message can name the program's folder."""
+    return "".join(stderr.splitlines()[-1:]).partition(":")[0]
+
+
 def matches(found: SolverReport, expected: Expected) -> bool:
     """Return whether a report is as expected. A "feasible" plan of None may have any objective."""
     status, sense, objective = expected
@@ -751,8 +756,7 @@ def test_a_program_runs_as_in_a_fresh_interpreter_and_its_solves_are_reported(fu
     execution = full.run(case.code, limits=LIMITS)
     assert (execution.exit_code, printed(case, execution.stdout)) == (fresh.returncode, printed(case, fresh.stdout))
     assert execution.exit_code == case.exit_code, execution.stderr
-    # The last line of a traceback: the error.
-    assert execution.stderr.splitlines()[-1:] == fresh.stderr.splitlines()[-1:] or case.exit_code == 0
+    assert error(execution.stderr) == error(fresh.stderr) or case.exit_code == 0
     assert [found.library for found in execution.reports] == [case.library] * len(case.reports)
     assert all(map(matches, execution.reports, case.reports)), execution.reports
 
