@@ -38,7 +38,12 @@ class SandboxUnavailableError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SolverReport:
-    """One solve, reported by the probe inside the program's process: a claim, not evidence."""
+    """One solve, reported by the probe inside the program's process: a claim, not evidence.
+
+    `sense`, `objective` and `bound` are those of the model that the library solved, not of the question. SciPy only
+    minimizes: a program that maximizes with it negates its objective, and the report has the negated value (-5 for a
+    maximum of 5). Compare such an objective with an answer up to its sign.
+    """
 
     library: str
     """The library that was called, such as "ortools.cp_model"."""
@@ -47,7 +52,7 @@ class SolverReport:
     status: SolveStatus
     """The solver's result, in one vocabulary for all libraries."""
     sense: Sense | None = None
-    """The direction of the objective; None without an objective."""
+    """The direction of the objective; None without an objective. A constant is not an objective."""
     objective: float | None = None
     """The objective value of the solution; None without a solution or an objective."""
     bound: float | None = None
@@ -60,6 +65,9 @@ class SolverReport:
     """Number of integer variables that are not binary."""
     binary: int = 0
     """Number of integer variables with bounds inside [0, 1]."""
+    fixed: int = 0
+    """Number of those variables, of any kind, whose lower and upper bound are equal. If all are, the model has nothing
+    to decide. Variables that only constraints fix are not counted."""
     constraints: int = 0
     """Number of constraints, without bounds of variables."""
     seconds: float = 0.0
@@ -78,7 +86,7 @@ class SolverReport:
             if getattr(self, name) is not None:
                 _check_number(name, getattr(self, name))
         _check_number("seconds", self.seconds, least=0)
-        for name in ("continuous", "integer", "binary", "constraints"):
+        for name in ("continuous", "integer", "binary", "fixed", "constraints"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_COUNT:
                 raise ValueError(f"{name} {value!r:.100} must be a whole number from 0 to 2**53")
@@ -129,7 +137,9 @@ class Execution:
     backend: str
     """The backend it ran on, such as "local"."""
     reports: tuple[SolverReport, ...] = ()
-    """One report for each solve, in order."""
+    """One report for each solve, in order. Of more than 1,000, the first 500 and the last 500."""
+    dropped_reports: int = 0
+    """Number of reports between the first and the last that were dropped."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Contents of the requested `results` that are regular files, by relative path."""
     replayed: int = 0

@@ -8,7 +8,7 @@ A report supports a number if it has the number as its objective:
     derived     one operation away, with a number of the question, of the program or of a unit conversion, and the
                 program printed it: an added fixed cost, cents to dollars
 
-Only a solve with variables counts, whose program uses the numbers of the question: a program that minimizes a constant
+Only a solve with free variables counts, whose program uses the numbers of the question: a program that minimizes a constant
 has solved nothing. Reports are claims of the program's process. Printing cannot forge them, but a malicious program
 can, so rewards must not depend on them (docs/security.md).
 """
@@ -58,6 +58,11 @@ class Solve:
     @property
     def variables(self) -> int:
         return self.report.continuous + self.report.integer + self.report.binary
+
+    @property
+    def decides(self) -> bool:
+        """Whether the model has a variable that its bounds do not fix."""
+        return self.variables > self.report.fixed
 
     @property
     def found(self) -> bool:
@@ -121,9 +126,9 @@ class _Comparison:
         if not self.solves:
             ran = "no solver reported a result" if self.episode.executions else "no program ran"
             return SolverBacking(backing="unbacked", reason=ran)
-        counted = [solve for solve in self.solves if solve.variables]
+        counted = [solve for solve in self.solves if solve.decides]
         if not counted:
-            return SolverBacking(backing="unbacked", solve=self.solves[-1], reason="the solved model has no variables")
+            return SolverBacking(backing="unbacked", solve=self.solves[-1], reason="the solved model has no free variables")
         if not self._uses_question():
             reason = "the programs use few of the numbers in the question"
             return SolverBacking(backing="unbacked", solve=counted[-1], reason=reason)

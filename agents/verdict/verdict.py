@@ -1,6 +1,6 @@
 """Judge a finished episode by evidence that does not depend on the model's claims, and put it into words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from storm_calm.agents.triggers import findings
@@ -81,7 +81,7 @@ def verdict(episode: Episode, *, messages: Sequence[str] = (), has_files: bool =
         else (),
         unused=replaced_numbers(episode) if answered and not has_files else (),
         limits=tuple(_limits(episode, backing)),
-        not_checked=((DATA,) if has_files else ()) + ((FORMULATION,) if answered else ()),
+        not_checked=tuple(_not_checked(episode, has_files=has_files)) if answered else (),
     )
 
 
@@ -121,6 +121,14 @@ def _limits(episode: Episode, backing: SolverBacking) -> list[str]:
         if limit := _limit(execution):
             reached.append(f"Program {number} {limit}.")
     return reached
+
+
+def _not_checked(episode: Episode, *, has_files: bool) -> Iterator[str]:
+    if has_files:
+        yield DATA
+    if dropped := sum(execution.dropped_reports for execution in episode.executions):
+        yield f"{dropped} solves in the middle of a program with too many of them"
+    yield FORMULATION
 
 
 def _limit(execution: Execution) -> str:

@@ -17,12 +17,11 @@ from storm_calm.sandbox.backends.fork_server import ForkServer
 from storm_calm.sandbox.base import Program
 from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, wake_fd
 from storm_calm.sandbox.execution import Execution, Isolation, SandboxUnavailableError, Status
-from storm_calm.sandbox.probe import channel
+from storm_calm.sandbox.probe.channel import ReportBuffer
 from storm_calm.sandbox.result_files import read_results
 from storm_calm.sandbox.zygote.server import EXIT_REQUEST
 
 _STREAMS = ("stdout", "stderr", "reports")
-_MAX_REPORTS, _MAX_REPORT_BYTES = 1000, 1 << 20  # per run; further reports are dropped
 # Messages of Python, C++ and Rust when an allocation fails: an uncaught exception, or before abort().
 _MEMORY_ERROR = re.compile(r"^[\w.]*MemoryError\b[^\n]*\Z|std::bad_alloc|memory allocation of \d+ bytes failed", re.M)
 _PIPE_READS = 32  # of 64 KiB: more than a pipe can hold
@@ -46,9 +45,9 @@ class ProgramRun:
     cancellation: Cancellation | None = None
     uncontended: bool = False
     """Whether nothing else runs, so that the fork server has time to prepare a spare child."""
-    output: dict[str, bytearray] = field(default_factory=lambda: {name: bytearray() for name in _STREAMS})
-    nonce: str = field(default_factory=lambda: secrets.token_hex(8))
-    """The prefix of the probe's reports."""
+    output: dict[str, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
+    reports: ReportBuffer = field(default_factory=lambda: ReportBuffer(secrets.token_hex(8)))
+    """The output of the probe's pipe, with the prefix of its reports."""
     truncated: bool = False
     claimed_exit: int | None = None
     """The exit code with which the program asked to be ended."""
@@ -62,7 +61,7 @@ class ProgramRun:
         line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         order = {
             "limits": self.program.limits.to_dict(),
-            "nonce": self.nonce,
+            "nonce": self.reports.nonce,
             "results": bool(self.program.results),
             "uncontended": self.uncontended,
         }
@@ -166,7 +165,7 @@ class ProgramRun:
         """End the program if it requested that in the reports' pipe."""
         if self.claimed_exit is not None:
             return
-        self.claimed_exit = channel.claimed_exit(bytes(self.output["reports"][-64:]), self.nonce)
+        self.claimed_exit = self.reports.claimed_exit()
         if self.claimed_exit is not None:
             with contextlib.suppress(OSError):
                 line.send(EXIT_REQUEST)
@@ -182,10 +181,12 @@ class ProgramRun:
             data = os.read(fd, 1 << 16)
         except BlockingIOError:
             return False
-        kept = self.output[name]
-        room = (_MAX_REPORT_BYTES if name == "reports" else self.program.limits.output_bytes) - len(kept)
-        kept += data[:room]
-        if name != "reports":
+        if name == "reports":
+            self.reports.add(data)
+        else:
+            kept = self.output[name]
+            room = self.program.limits.output_bytes - len(kept)
+            kept += data[:room]
             self.truncated = self.truncated or len(data) > room
         return bool(data)
 
@@ -195,6 +196,7 @@ class ProgramRun:
         if end["cause"] == "exit_request" and self.claimed_exit is not None:
             end = {**end, "exit_code": self.claimed_exit, "signal": None}
         stdout, stderr = (bytes(self.output[name]).decode("utf-8", errors="replace") for name in ("stdout", "stderr"))
+        reports, dropped_reports = self.reports.reports()
         peak = max(end["peak_bytes"], end["maxrss_bytes"] - self.server.inherited_bytes)
         return Execution(
             code=self.program.code,
@@ -210,7 +212,8 @@ class ProgramRun:
             isolation=self.server.isolation,
             backend="local",
             files=files,
-            reports=channel.read(bytes(self.output["reports"]), self.nonce, _MAX_REPORTS),
+            reports=reports,
+            dropped_reports=dropped_reports,
         )
 
     def _status(self, end: dict[str, Any], stderr: str, peak: int) -> Status:

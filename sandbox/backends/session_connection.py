@@ -137,7 +137,7 @@ class BlockRun(ProgramRun):
 
     def _package(self) -> dict[str, Any]:
         blocks = [{**block.to_dict(), "number": n, "seconds": block.limits.seconds} for n, block in self.blocks]
-        return {**blocks[-1], "before": blocks[:-1], "nonce": self.nonce}
+        return {**blocks[-1], "before": blocks[:-1], "nonce": self.reports.nonce}
 
     def _is_first(self) -> bool:
         return False  # The supervisor is the first process.

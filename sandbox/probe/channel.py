@@ -5,12 +5,13 @@ import math
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from storm_calm.sandbox.execution import SolverReport
 
 _LONGEST_LINE = 4096  # bytes that a pipe takes atomically, even from concurrent writers (PIPE_BUF)
 _EXIT = b"exit "
+_MAX_REPORTS, _MAX_BYTES = 500, 1 << 19  # kept from the beginning of a run, and as many from its end
 
 
 @dataclass(slots=True)
@@ -45,19 +46,57 @@ class Channel:
             os.write(self._fd, self._nonce + _EXIT + str(exit_code).encode() + b"\n")
 
 
-def claimed_exit(lines: bytes, nonce: str) -> int | None:
-    """Return the exit code of `Channel.finish` if that is the last line, otherwise None."""
-    found = re.search(re.escape(nonce.encode() + _EXIT) + rb"([0-9]{1,3})\n\Z", lines[-64:])
-    return int(found[1]) if found and int(found[1]) <= 255 else None
+@dataclass(slots=True)
+class ReportBuffer:
+    """The reading end: the beginning and the end of the output of a program's pipe, in bounded memory.
 
+    The last solve of a program is usually the one that its answer comes from, so it is kept, however many came before.
+    """
 
-def read(lines: bytes, nonce: str, most: int) -> tuple[SolverReport, ...]:
-    """Parse the reports, at most `most`, from a program's pipe; other lines are dropped."""
-    reports: list[SolverReport] = []
-    prefix = nonce.encode()
-    for line in lines.split(b"\n"):
-        if line.startswith(prefix) and len(reports) < most:
-            report = SolverReport.parse(line[len(prefix) :])
-            if report is not None:
-                reports.append(report)
-    return tuple(reports)
+    nonce: str
+    head: bytearray = field(default_factory=bytearray)
+    tail: bytearray = field(default_factory=bytearray)
+    sent: int = 0
+    """Number of reports so far, valid or not."""
+    gap: bool = False
+    """Whether something between `head` and `tail` was dropped."""
+
+    def add(self, data: bytes) -> None:
+        """Append output of the pipe."""
+        start = self._start()
+        self.sent += (self.end(len(start) - 1) + data).count(start)
+        room = max(0, _MAX_BYTES - len(self.head))
+        self.head += data[:room]
+        self.tail += data[room:]
+        if len(self.tail) > 2 * _MAX_BYTES:  # Not at _MAX_BYTES, so that each byte is moved at most once.
+            del self.tail[:-_MAX_BYTES]
+            self.gap = True
+
+    def end(self, size: int) -> bytes:
+        """Return the last `size` bytes of the output."""
+        return bytes((self.head[-size:] + self.tail[-size:])[-size:])
+
+    def claimed_exit(self) -> int | None:
+        """Return the exit code of `Channel.finish` if that is the last line, otherwise None."""
+        found = re.search(re.escape(self.nonce.encode() + _EXIT) + rb"([0-9]{1,3})\n\Z", self.end(64))
+        return int(found[1]) if found and int(found[1]) <= 255 else None
+
+    def reports(self) -> tuple[tuple[SolverReport, ...], int]:
+        """Parse the first and the last reports, and return them with the number of those that were dropped.
+
+        Lines without the nonce and invalid reports are left out; they count as neither.
+        """
+        if self.gap:
+            lines = [*self.head.split(b"\n")[:-1], *self.tail[-_MAX_BYTES:].split(b"\n")[1:]]  # without cut lines
+        else:
+            lines = (self.head + self.tail).split(b"\n")
+        start = self._start()
+        found = [bytes(line) for line in lines if line.startswith(start)]
+        if len(found) > 2 * _MAX_REPORTS:
+            found = found[:_MAX_REPORTS] + found[-_MAX_REPORTS:]
+        parsed = (SolverReport.parse(line[len(start) - 1 :]) for line in found)
+        return tuple(report for report in parsed if report is not None), max(0, self.sent - len(found))
+
+    def _start(self) -> bytes:
+        """Return the beginning of the line of a report."""
+        return self.nonce.encode() + b"{"

@@ -3,20 +3,12 @@
 from types import ModuleType
 from typing import Any
 
-from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import INFINITE, count, report, stopped
+from storm_calm.sandbox.probe.reports import INFINITE, count, report
+from storm_calm.sandbox.probe.status_words import COPT
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, silent, watch_function
 
-# Status numbers of the library; all others mean that the solve stopped at a limit.
-_STATUS: dict[int, SolveStatus] = {
-    0: "error",
-    1: "optimal",
-    2: "infeasible",
-    3: "unbounded",
-    4: "infeasible",
-    5: "error",
-}
 _CONSTRAINTS = ("Rows", "QConstrs", "Soss", "Indicators", "Cones", "ExpCones", "PSDConstrs", "AffineCones", "NLConstrs")
 
 
@@ -40,11 +32,11 @@ def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
     whole = bool(model.IsMIP)
     has_solution = bool(model.HasMipSol if whole else model.HasLpSol)
     variables = model.getVars().getAll()
-    has_objective = bool(model.ObjConst) or any(variable.Obj for variable in variables) or model.QElems > 0
+    has_objective = any(variable.Obj for variable in variables) or model.QElems > 0
     return report(
         library="coptpy",
         solver="COPT",
-        status="error" if outcome.error else _STATUS.get(model.Status) or stopped(has_solution),
+        status="error" if outcome.error else COPT.status(model.Status, has_solution=has_solution),
         maximize=model.ObjSense < 0 if has_objective else None,
         objective=model.ObjVal if has_solution else None,
         bound=model.BestBnd if whole else None,

@@ -4,18 +4,12 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import report
+from storm_calm.sandbox.probe.reports import Variables, report
+from storm_calm.sandbox.probe.status_words import CP_SAT
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
-_STATUS: dict[str, SolveStatus] = {
-    "OPTIMAL": "optimal",
-    "FEASIBLE": "feasible",
-    "INFEASIBLE": "infeasible",
-    "MODEL_INVALID": "error",
-    "UNKNOWN": "limit",
-}
 # Parameters that limit threads or time; if the program set one of a kind, the probe sets none of that kind.
 _WORKERS = ("num_workers", "num_search_workers")
 _TIMES = ("max_time_in_seconds", "max_deterministic_time")
@@ -60,27 +54,37 @@ def _clear(parameters: Any, name: str) -> None:
 
 def _report(solver: Any, model: Any, outcome: SolveOutcome) -> SolverReport:
     proto = model.proto if hasattr(model, "proto") else model.Proto()
-    solve_status = _STATUS.get(solver.status_name(outcome.value), "error")
-    has_objective = bool(model.has_objective())
+    solve_status = CP_SAT.status(solver.status_name(outcome.value))
+    objective = _objective(proto) if model.has_objective() else None
+    has_objective = objective is not None and len(objective.vars) > 0
     solved = has_objective and solve_status in ("optimal", "feasible")
-    binary = sum(1 for variable in proto.variables if set(variable.domain) <= {0, 1})
+    domains = [set(variable.domain) for variable in proto.variables]
+    binary = sum(domain <= {0, 1} for domain in domains)
+    fixed = sum(len(domain) == 1 for domain in domains)
     return report(
         library="ortools.cp_model",
         solver="CP-SAT",
         status=solve_status,
-        maximize=_maximizes(proto) if has_objective else None,
+        maximize=_maximizes(objective) if has_objective else None,
         objective=solver.objective_value if solved else None,
         bound=solver.best_objective_bound if solved else None,
-        variables=(0, len(proto.variables) - binary, binary),
+        variables=Variables(0, len(domains) - binary, binary, fixed),
         constraints=len(proto.constraints),
         seconds=outcome.seconds,
     )
 
 
-def _maximizes(proto: Any) -> bool:
+def _objective(proto: Any) -> Any:
+    """Return the objective of a model that has one, with integer or with real coefficients."""
     # Check the presence first: in some versions, reading an absent field creates it and makes the model invalid.
     has_float_objective = getattr(proto, "has_floating_point_objective", None)
     if has_float_objective() if has_float_objective else proto.HasField("floating_point_objective"):
-        return bool(proto.floating_point_objective.maximize)
+        return proto.floating_point_objective
+    return proto.objective
+
+
+def _maximizes(objective: Any) -> bool:
+    if hasattr(objective, "maximize"):
+        return bool(objective.maximize)
     # CP-SAT minimizes; an objective to maximize is stored negated, with a negative scaling factor.
-    return bool(proto.objective.scaling_factor < 0)
+    return bool(objective.scaling_factor < 0)

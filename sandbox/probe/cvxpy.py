@@ -9,20 +9,12 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import report, stopped
+from storm_calm.sandbox.probe.reports import Variables, report
+from storm_calm.sandbox.probe.status_words import CVXPY
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
-_STATUS: dict[str, SolveStatus] = {
-    "optimal": "optimal",
-    "optimal_inaccurate": "feasible",
-    "infeasible": "infeasible",
-    "infeasible_inaccurate": "infeasible",
-    "infeasible_or_unbounded": "infeasible",
-    "unbounded": "unbounded",
-    "unbounded_inaccurate": "unbounded",
-}
 _TIMES = {"CLARABEL": "time_limit", "OSQP": "time_limit", "SCS": "time_limit_secs"}
 
 
@@ -53,14 +45,15 @@ def _set_time_limit(call: Call) -> Watcher:
 
 
 def _report(problem: Any, outcome: SolveOutcome) -> SolverReport:
-    solve_status = _STATUS.get(problem.status) or stopped(problem.value is not None)
+    solve_status = CVXPY.status(problem.status, has_solution=problem.value is not None)
     if outcome.error and solve_status not in ("infeasible", "unbounded"):
         solve_status = "error"
-    binary = whole = scalars = 0
+    binary = whole = scalars = fixed = 0
     for variable in problem.variables():
         scalars += variable.size
         binary += _entries(variable, "boolean")
         whole += _entries(variable, "integer")
+        fixed += _fixed(variable)
     has_objective = not problem.objective.expr.is_constant()
     statistics = problem.solver_stats
     return report(
@@ -70,7 +63,7 @@ def _report(problem: Any, outcome: SolveOutcome) -> SolverReport:
         maximize=problem.objective.NAME == "maximize" if has_objective else None,
         objective=problem.value if solve_status in ("optimal", "feasible") else None,
         convex=not binary + whole,
-        variables=(scalars - binary - whole, whole, binary),
+        variables=Variables(scalars - binary - whole, whole, binary, fixed),
         constraints=sum(constraint.size for constraint in problem.constraints),
         seconds=outcome.seconds,
     )
@@ -82,3 +75,12 @@ def _entries(variable: Any, kind: str) -> int:
     if isinstance(value, bool):
         return variable.size if value else 0
     return len(getattr(variable, f"{kind}_idx")[0])
+
+
+def _fixed(variable: Any) -> int:
+    """Count the entries of a variable whose attribute `bounds` has equal sides."""
+    bounds = variable.attributes.get("bounds")
+    if bounds is None:
+        return 0
+    equal = bounds[0] == bounds[1]
+    return int(equal.sum()) if getattr(equal, "shape", ()) else variable.size * bool(equal)

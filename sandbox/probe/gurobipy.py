@@ -6,13 +6,11 @@ Sets a time limit and one thread, which Gurobi's log shows among the changed par
 from types import ModuleType
 from typing import Any
 
-from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import INFINITE, report, stopped
+from storm_calm.sandbox.probe.reports import INFINITE, Variables, report
+from storm_calm.sandbox.probe.status_words import GUROBI
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, silent, watch_function
-
-# Status numbers of the library; all others mean that the solve stopped at a limit.
-_STATUS: dict[int, SolveStatus] = {2: "optimal", 3: "infeasible", 4: "infeasible", 5: "unbounded", 12: "error"}
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
@@ -33,15 +31,21 @@ def _solve(call: Call) -> Watcher:
 
 def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
     has_solution = model.SolCount > 0
-    has_objective = bool(model.IsQP or model.ObjCon or any(model.getAttr("Obj")))
+    has_objective = bool(model.IsQP or any(model.getAttr("Obj")))
     return report(
         library="gurobipy",
         solver="GUROBI",
-        status="error" if outcome.error else _STATUS.get(model.Status) or stopped(has_solution),
+        status="error" if outcome.error else GUROBI.status(model.Status, has_solution=has_solution),
         maximize=model.ModelSense < 0 if has_objective else None,
         objective=getattr(model, "ObjVal", None) if has_solution else None,
         bound=getattr(model, "ObjBound", None),
-        variables=(model.NumVars - model.NumIntVars, model.NumIntVars - model.NumBinVars, model.NumBinVars),
+        variables=_variables(model),
         constraints=model.NumConstrs + model.NumQConstrs + model.NumSOS + model.NumGenConstrs,
         seconds=outcome.seconds,
     )
+
+
+def _variables(model: Any) -> Variables:
+    sides = zip(model.getAttr("LB"), model.getAttr("UB"), strict=True)
+    fixed = sum(lower == upper for lower, upper in sides)
+    return Variables(model.NumVars - model.NumIntVars, model.NumIntVars - model.NumBinVars, model.NumBinVars, fixed)

@@ -8,29 +8,12 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, report, stopped
+from storm_calm.sandbox.probe.reports import count, report
+from storm_calm.sandbox.probe.status_words import HIGHS
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, watch_function
 
-_STATUS: dict[str, SolveStatus] = {
-    "kOptimal": "optimal",
-    "kModelEmpty": "optimal",
-    "kInfeasible": "infeasible",
-    "kUnboundedOrInfeasible": "infeasible",
-    "kUnbounded": "unbounded",
-}
-_STOPPED = (
-    "kObjectiveBound",
-    "kObjectiveTarget",
-    "kTimeLimit",
-    "kIterationLimit",
-    "kSolutionLimit",
-    "kInterrupt",
-    "kHighsInterrupt",
-    "kMemoryLimit",
-    "kUnknown",
-)
 _FEASIBLE = 2  # a value of primal_solution_status
 
 
@@ -68,20 +51,15 @@ def _option(highs: Any, name: str) -> Any:
 
 
 def _report(highs: Any, outcome: SolveOutcome) -> SolverReport:
-    status_name = highs.getModelStatus().name
     info = highs.getInfo()
     model = highs.getLp()
-    solve_status = _STATUS.get(status_name, "error")
-    if status_name in _STOPPED:
-        solve_status = stopped(info.primal_solution_status == _FEASIBLE)
+    solve_status = HIGHS.status(int(highs.getModelStatus()), has_solution=info.primal_solution_status == _FEASIBLE)
     if outcome.value is not None and outcome.value.name == "kError":
         solve_status = "error"
     integrality = _integrality(model)
     is_mip = any(integrality)
-    variables = (model.num_col_, 0, 0)
-    if is_mip:
-        variables = count(zip(integrality, model.col_lower_, model.col_upper_, strict=True))
-    has_objective = bool(model.offset_) or any(model.col_cost_) or highs.getHessianNumNz() > 0
+    variables = count(zip(integrality or [False] * model.num_col_, model.col_lower_, model.col_upper_, strict=True))
+    has_objective = any(model.col_cost_) or highs.getHessianNumNz() > 0
     return report(
         library="highspy",
         solver="HIGHS",

@@ -7,20 +7,11 @@ could distinguish them.
 from types import ModuleType
 from typing import Any
 
-from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report
+from storm_calm.sandbox.probe.status_words import LINEAR_SOLVER
 from storm_calm.sandbox.probe.watching import Call, RecordedCalls, SolveOutcome, Watcher, disguised_as, watch_function
-
-_STATUS: dict[int, SolveStatus] = {
-    0: "optimal",
-    1: "feasible",
-    2: "infeasible",
-    3: "unbounded",
-    4: "error",  # abnormal
-    5: "error",  # invalid model
-    6: "limit",  # not solved
-}
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
@@ -66,8 +57,8 @@ def _name(solver: Any, solver_id: str) -> str:
 def _report(solver: Any, name: str, outcome: SolveOutcome) -> SolverReport:
     variables = solver.variables()
     goal = solver.Objective()
-    has_objective = bool(goal.offset()) or any(goal.GetCoefficient(variable) for variable in variables)
-    solve_status = _STATUS.get(outcome.value, "error")
+    has_objective = any(goal.GetCoefficient(variable) for variable in variables)
+    solve_status = LINEAR_SOLVER.status(outcome.value)
     solved = has_objective and solve_status in ("optimal", "feasible")
     return report(
         library="ortools.linear_solver",

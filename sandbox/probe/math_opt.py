@@ -9,21 +9,12 @@ import datetime
 from types import ModuleType
 from typing import Any
 
-from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, report, stopped
+from storm_calm.sandbox.probe.reports import count, report
+from storm_calm.sandbox.probe.status_words import MATH_OPT
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
-_STATUS: dict[str, SolveStatus] = {
-    "OPTIMAL": "optimal",
-    "FEASIBLE": "feasible",
-    "INFEASIBLE": "infeasible",
-    "UNBOUNDED": "unbounded",
-    "INFEASIBLE_OR_UNBOUNDED": "infeasible",
-    "NO_SOLUTION_FOUND": "limit",
-    "NUMERICAL_ERROR": "error",
-    "OTHER_ERROR": "error",
-}
 _SOLVERS = {"GSCIP": "SCIP", "CP_SAT": "CP-SAT"}
 # Fields with the parameters of one solver, and the names of time limits and threads in any of them.
 _SPECIFIC = ("gscip", "gurobi", "glop", "cp_sat", "pdlp", "osqp", "glpk", "highs")
@@ -63,11 +54,9 @@ def _solve(call: Call, library: ModuleType, model: Any, solver: Any) -> Watcher:
 def _report(model: Any, solver: str, outcome: SolveOutcome) -> SolverReport:
     result = outcome.value
     has_solution = result.has_primal_feasible_solution()
-    solve_status = _STATUS.get(result.termination.reason.name) or stopped(has_solution)
+    solve_status = MATH_OPT.status(result.termination.reason.name, has_solution=has_solution)
     goal = model.objective
-    has_objective = (
-        bool(goal.offset) or any(True for _ in goal.linear_terms()) or any(True for _ in goal.quadratic_terms())
-    )
+    has_objective = any(term.coefficient for term in (*goal.linear_terms(), *goal.quadratic_terms()))
     return report(
         library="ortools.math_opt",
         solver=solver,

@@ -6,20 +6,12 @@ The library has no functions to read a solver's settings or to remove its time l
 from types import ModuleType
 from typing import Any
 
-from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report
+from storm_calm.sandbox.probe.status_words import MODEL_BUILDER
 from storm_calm.sandbox.probe.watching import Call, RecordedCalls, SolveOutcome, Watcher, watch_function
 
-_STATUS: dict[str, SolveStatus] = {
-    "OPTIMAL": "optimal",
-    "FEASIBLE": "feasible",
-    "INFEASIBLE": "infeasible",
-    "UNBOUNDED": "unbounded",
-    "NOT_SOLVED": "limit",
-    "CANCELLED_BY_USER": "limit",
-    "UNKNOWN_STATUS": "limit",
-}
 _LINEAR = ("GLOP", "PDLP", "CLP")  # solvers that treat all variables as continuous
 
 
@@ -53,12 +45,12 @@ def watch(library: ModuleType, channel: Channel) -> None:
 def _report(solver: Any, model: Any, name: str, outcome: SolveOutcome) -> SolverReport:
     helper = model.helper
     indices = range(helper.num_variables())
-    has_objective = bool(helper.objective_offset()) or any(helper.var_objective_coefficient(i) for i in indices)
+    has_objective = any(helper.var_objective_coefficient(i) for i in indices)
     variables = count(
         (helper.var_is_integral(i), helper.var_lower_bound(i), helper.var_upper_bound(i)) for i in indices
     )
-    convex = name in _LINEAR or not (variables[1] or variables[2])
-    solve_status = _STATUS.get(outcome.value.name, "error")
+    convex = name in _LINEAR or not (variables.integer or variables.binary)
+    solve_status = MODEL_BUILDER.status(outcome.value.name)
     solved = has_objective and solve_status in ("optimal", "feasible")
     return report(
         library="ortools.model_builder",

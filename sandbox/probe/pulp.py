@@ -12,9 +12,11 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report
+from storm_calm.sandbox.probe.status_words import PULP, PULP_SOLUTION
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
-_STATUS: dict[int, SolveStatus] = {1: "optimal", 2: "feasible", -1: "infeasible", -2: "unbounded"}
+_FEASIBLE = 2  # sol_status: a solution that is not proved optimal
+_INEXACT = (0, -3)  # status: not solved, undefined
 _NAMES = {"PULP_CBC": "CBC", "COIN": "CBC"}
 
 
@@ -43,23 +45,34 @@ def _is_command_without_limit(solver: Any, library: ModuleType) -> bool:
 
 
 def _report(problem: Any, solver: Any, outcome: SolveOutcome, library: ModuleType) -> SolverReport:
-    solve_status = _STATUS.get(problem.sol_status) or ("limit" if problem.status == 0 else "error")
-    if outcome.error:
-        solve_status = "error"
-    variables = count((one.cat == library.LpInteger, one.lowBound, one.upBound) for one in problem.variables())
+    # PuLP adds a variable of its own to a problem without an objective or with an empty constraint.
+    own = [variable for variable in problem.variables() if variable is not problem.dummyVar]
+    variables = count((variable.cat == library.LpInteger, variable.lowBound, variable.upBound) for variable in own)
     goal = problem.objective
-    has_objective = goal is not None and (any(goal.values()) or bool(goal.constant))
+    has_objective = goal is not None and any(goal.values())
     return report(
         library="pulp",
         solver=_name(solver),
-        status=solve_status,
+        status=_status(problem, outcome),
         maximize=problem.sense == library.LpMaximize if has_objective else None,
         objective=goal.value() if has_objective else None,
-        convex=not (variables[1] or variables[2]),
+        convex=not (variables.integer or variables.binary),
         variables=variables,
         constraints=problem.numConstraints(),
         seconds=outcome.seconds,
     )
+
+
+def _status(problem: Any, outcome: SolveOutcome) -> SolveStatus:
+    if outcome.error:
+        return "error"
+    solve_status = PULP.status(problem.status, has_solution=problem.sol_status == _FEASIBLE)
+    if solve_status == "optimal" and problem.sol_status == _FEASIBLE:
+        return PULP_SOLUTION.status(problem.sol_status)
+    if problem.status in _INEXACT and outcome.inner:
+        # PuLP has one word for limits, errors and "infeasible or unbounded". A solver that is a library has more.
+        return outcome.inner.status
+    return solve_status
 
 
 def _name(solver: Any) -> str:

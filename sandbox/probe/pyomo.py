@@ -6,6 +6,7 @@ to wall time if the program did not choose one. With its default, CPU time, CBC 
 "infeasible" at the limit: in 20 of 30 solves of a market split, but in none of 30 with wall time.
 """
 
+import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,27 +15,11 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, finite, report, stopped
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
+from storm_calm.sandbox.probe.reports import count, finite, report
+from storm_calm.sandbox.probe.status_words import PYOMO, PYOMO_APPSI, PYOMO_SOLVER
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, ignore_solves, watch_function
 
-_STATUS: dict[str, SolveStatus] = {
-    "optimal": "optimal",
-    "globallyOptimal": "optimal",
-    "convergenceCriteriaSatisfied": "optimal",
-    "locallyOptimal": "feasible",
-    "feasible": "feasible",
-    "infeasible": "infeasible",
-    "provenInfeasible": "infeasible",
-    "locallyInfeasible": "infeasible",
-    "infeasibleOrUnbounded": "infeasible",
-    "unbounded": "unbounded",
-    "error": "error",
-    "internalSolverError": "error",
-    "solverFailure": "error",
-    "invalidProblem": "error",
-    "noSolution": "error",
-    "licensingProblems": "error",
-}
+_TABLES = {"pyomo.contrib.appsi": PYOMO_APPSI, "pyomo.contrib.solver": PYOMO_SOLVER}  # by module
 _COMMANDS = ("CBCSHELL", "GLPKSHELL")
 
 
@@ -60,13 +45,17 @@ def watch(library: ModuleType, channel: Channel) -> None:
             return None
         return lambda: _report(library, model, _name(solver), outcome)
 
-    for owner in _owners(library):
+    for owner in _owners(library, "solve"):
         with suppress(Exception):
             watch_function(owner, "solve", channel, solve, reported_errors=None)
+    # The interfaces to Gurobi ask for the size of the licence by solving a model.
+    for owner in _owners(library, "available"):
+        with suppress(Exception):
+            ignore_solves(owner, "available")
 
 
-def _owners(library: ModuleType) -> Iterator[type]:
-    """Find the classes of all registered solvers, and their bases, that define `solve`."""
+def _owners(library: ModuleType, name: str) -> Iterator[type]:
+    """Find the classes of all registered solvers, and their bases, that define the method `name`."""
     factories = [library.SolverFactory]
     newer = sys.modules.get("pyomo.contrib.solver.common.factory")
     if newer is not None:
@@ -75,20 +64,20 @@ def _owners(library: ModuleType) -> Iterator[type]:
     for factory in factories:
         for solver in list(factory._cls.values()):
             for owner in getattr(solver, "__mro__", ()):
-                own = vars(owner).get("solve")
-                if own is not None and owner not in seen and not getattr(own, "__isabstractmethod__", False):
+                own = vars(owner).get(name)
+                if inspect.isfunction(own) and owner not in seen and not getattr(own, "__isabstractmethod__", False):
                     seen.add(owner)
                     yield owner
 
 
 def _report(library: ModuleType, model: Any, name: str, outcome: SolveOutcome) -> SolverReport:
     goals = list(model.component_data_objects(library.Objective, active=True))
-    goal = goals[0] if goals and goals[0].expr.__class__ not in (int, float) else None
+    goal = goals[0] if goals and _has_variable(goals[0].expr) else None
     maximize = goal is not None and goal.sense == library.maximize
     incumbent, bound = _values(outcome.value, maximize)
     solve_status = outcome.inner.status if outcome.inner else "error"
     if outcome.value is not None:
-        solve_status = _STATUS.get(_termination(outcome.value)) or stopped(incumbent is not None)
+        solve_status = _status(outcome.value, incumbent is not None)
     if solve_status == "optimal" and incumbent is None and goal is not None:
         incumbent = library.value(goal, exception=False)
     variables = count(
@@ -103,19 +92,26 @@ def _report(library: ModuleType, model: Any, name: str, outcome: SolveOutcome) -
         maximize=maximize if goal is not None else None,
         objective=incumbent,
         bound=bound,
-        convex=not variables[1] + variables[2],
+        convex=not variables.integer + variables.binary,
         variables=variables,
         constraints=sum(1 for _ in model.component_data_objects(library.Constraint, active=True)),
         seconds=outcome.seconds,
     )
 
 
-def _termination(results: Any) -> str:
-    """Return the name of the termination condition, of new or classic results."""
+def _has_variable(expression: Any) -> bool:
+    unfixed = sys.modules["pyomo.core.expr.visitor"].identify_variables(expression, include_fixed=False)
+    return next(unfixed, None) is not None
+
+
+def _status(results: Any, has_solution: bool) -> SolveStatus:
+    """Translate the termination condition of new or classic results."""
     reason = getattr(results, "termination_condition", None)
     if reason is None:
         reason = results.solver.termination_condition
-    return str(getattr(reason, "name", None) or reason)
+    module = type(reason).__module__
+    table = next((table for start, table in _TABLES.items() if module.startswith(start)), PYOMO)
+    return table.status(str(getattr(reason, "name", None) or reason), has_solution=has_solution)
 
 
 def _values(results: Any, maximize: bool) -> tuple[float | None, float | None]:

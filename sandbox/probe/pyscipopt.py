@@ -6,18 +6,12 @@ Sets a time limit. SCIP has one thread and a fixed seed by default.
 from types import ModuleType
 from typing import Any
 
-from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import INFINITE, count, report, stopped
+from storm_calm.sandbox.probe.reports import INFINITE, count, report
+from storm_calm.sandbox.probe.status_words import SCIP
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, watch_function
 
-# All other statuses mean that the solve stopped at a limit.
-_STATUS: dict[str, SolveStatus] = {
-    "optimal": "optimal",
-    "infeasible": "infeasible",
-    "inforunbd": "infeasible",
-    "unbounded": "unbounded",
-}
 _SOLVING = 4  # the first stage after a solve has begun; from here on, the clock includes earlier calls
 
 
@@ -40,9 +34,9 @@ def _solve(call: Call) -> Watcher:
 
 def _report(model: Any, outcome: SolveOutcome) -> SolverReport:
     has_solution = model.getNSols() > 0
-    solve_status = _STATUS.get(model.getStatus()) or stopped(has_solution)
+    solve_status = SCIP.status(model.getStatus(), has_solution=has_solution)
     variables = model.getVars()
-    has_objective = any(variable.getObj() for variable in variables) or bool(model.getObjoffset())
+    has_objective = any(variable.getObj() for variable in variables)
     return report(
         library="pyscipopt",
         solver="SCIP",

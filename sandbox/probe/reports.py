@@ -1,16 +1,28 @@
 """Building a report: the rules that all libraries share.
 
-A report without a solution has no objective value. A report without an objective has no value, bound or sense. A solver
-that cannot distinguish infeasible from unbounded is reported as infeasible, as GLOP and PuLP do.
+A report without a solution has no objective value. A report without an objective has no value, bound or sense. A
+constant is not an objective: the solve did not find its value.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from storm_calm.sandbox.execution import Sense, SolverReport, SolveStatus, plain_name
 
 INFINITE = 1e20
 """Infinity in SCIP and COPT; other solvers use larger numbers."""
+
+
+class Variables(NamedTuple):
+    """Numbers of variables, as in `SolverReport`."""
+
+    continuous: int = 0
+    integer: int = 0
+    binary: int = 0
+    fixed: int = 0
+
+
+_NONE = Variables()
 
 
 def report(
@@ -23,14 +35,13 @@ def report(
     objective: Any = None,
     bound: Any = None,
     convex: bool = False,
-    variables: tuple[int, int, int] = (0, 0, 0),
+    variables: Variables = _NONE,
     constraints: int = 0,
 ) -> SolverReport:
     """Build a report with only those values that its status and its direction allow.
 
     maximize: the direction of the objective; None without one.
     convex: whether an optimal objective is also the bound, if the library has none.
-    variables: numbers of continuous, integer and binary variables.
     """
     sense: Sense | None = None if maximize is None else "maximize" if maximize else "minimize"
     solved = status in ("optimal", "feasible")
@@ -46,9 +57,10 @@ def report(
         objective=value,
         bound=proven,
         gap=None if value is None or proven is None else abs(value - proven) / max(1e-10, abs(value)),
-        continuous=variables[0],
-        integer=variables[1],
-        binary=variables[2],
+        continuous=variables.continuous,
+        integer=variables.integer,
+        binary=variables.binary,
+        fixed=variables.fixed,
         constraints=int(constraints),
         seconds=seconds,
     )
@@ -62,19 +74,15 @@ def finite(value: Any) -> float | None:
     return number if abs(number) < INFINITE else None
 
 
-def count(variables: Iterable[tuple[bool, Any, Any]]) -> tuple[int, int, int]:
-    """Count continuous, integer and binary variables, each given as (whether integer, lower bound, upper bound)."""
-    continuous = integer = binary = 0
+def count(variables: Iterable[tuple[bool, Any, Any]]) -> Variables:
+    """Count variables of each kind. Each is given as (whether integer, lower bound, upper bound)."""
+    continuous = integer = binary = fixed = 0
     for whole, lower, upper in variables:
+        fixed += lower is not None and lower == upper
         if not whole:
             continuous += 1
         elif lower is not None and upper is not None and lower >= 0 and upper <= 1:
             binary += 1
         else:
             integer += 1
-    return continuous, integer, binary
-
-
-def stopped(has_solution: object) -> SolveStatus:
-    """Return the status of a solve that stopped early."""
-    return "feasible" if has_solution else "limit"
+    return Variables(continuous, integer, binary, int(fixed))

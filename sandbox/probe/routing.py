@@ -9,21 +9,12 @@ parameters; its search ends by itself.
 from types import ModuleType
 from typing import Any
 
-from storm_calm.sandbox.execution import SolverReport, SolveStatus
+from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import report
+from storm_calm.sandbox.probe.reports import Variables, report
+from storm_calm.sandbox.probe.status_words import ROUTING
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
-_STATUS: dict[int, SolveStatus] = {
-    0: "limit",  # not solved
-    1: "feasible",
-    2: "feasible",  # stopped before a local optimum
-    3: "limit",  # failed
-    4: "limit",  # failed at the time limit
-    5: "error",  # invalid model
-    6: "infeasible",
-    7: "optimal",
-}
 _SOLVES = (
     "Solve",
     "SolveWithParameters",
@@ -58,10 +49,10 @@ def _report(routing: Any, outcome: SolveOutcome) -> SolverReport:
     return report(
         library="ortools.routing",
         solver="routing",
-        status=_STATUS.get(routing.status(), "error"),
+        status=ROUTING.status(routing.status()),
         maximize=False,
         objective=found.ObjectiveValue() if found is not None else None,
-        variables=(0, routing.Size(), 0),
+        variables=Variables(integer=routing.Size()),
         constraints=routing.solver().Constraints(),
         seconds=outcome.seconds,
     )

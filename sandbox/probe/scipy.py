@@ -6,18 +6,21 @@ function. The HiGHS solvers get a time limit; `minimize` has no such option. Sci
 """
 
 import inspect
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.probe.reports import count, report, stopped
+from storm_calm.sandbox.probe.reports import Variables, count, report
+from storm_calm.sandbox.probe.status_words import HIGHS, SCIPY
 from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
 
-_STATUS: dict[int, SolveStatus] = {0: "optimal", 2: "infeasible", 3: "unbounded"}
-_AT_A_LIMIT = 1
+_OTHER = 4  # status: read the message
+_HIGHS_STATUS = re.compile(r"HiGHS Status (\d+):")
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
@@ -43,18 +46,15 @@ def _solve(
 
 def _linear(given: dict[str, Any], outcome: SolveOutcome) -> SolverReport:
     result = outcome.value
-    solve_status = (
-        stopped(result.x is not None) if result.status == _AT_A_LIMIT else _STATUS.get(result.status, "error")
-    )
     costs = _flat(given["c"])
     integrality = _flat(given.get("integrality"))
     integrality = integrality * len(costs) if len(integrality) == 1 else integrality or [0] * len(costs)
     is_mip = any(integrality)
-    limits = _bounds(given.get("bounds"), len(costs)) if is_mip else [(0.0, None)] * len(costs)
+    limits = _bounds(given.get("bounds"), len(costs))
     return report(
         library="scipy.optimize",
         solver="HIGHS" if str(given.get("method", "highs")).startswith("highs") else str(given["method"]),
-        status=solve_status,
+        status=_status(result),
         maximize=False if any(costs) else None,
         objective=result.fun,
         bound=getattr(result, "mip_dual_bound", None) if is_mip else None,
@@ -64,6 +64,14 @@ def _linear(given: dict[str, Any], outcome: SolveOutcome) -> SolverReport:
         constraints=_constraints(given),
         seconds=outcome.seconds,
     )
+
+
+def _status(result: Any) -> SolveStatus:
+    """Translate the status. SciPy has one number for all that it has no word for; then the message has HiGHS's."""
+    found = _HIGHS_STATUS.search(str(result.message)) if result.status == _OTHER else None
+    if found:
+        return HIGHS.status(int(found[1]), has_solution=result.x is not None)
+    return SCIPY.status(int(result.status), has_solution=result.x is not None)
 
 
 def _smooth(given: dict[str, Any], outcome: SolveOutcome) -> SolverReport:
@@ -81,7 +89,7 @@ def _smooth(given: dict[str, Any], outcome: SolveOutcome) -> SolverReport:
         status=solve_status,
         maximize=False,
         objective=result.fun,
-        variables=(len(result.x), 0, 0),
+        variables=Variables(continuous=len(result.x)),
         constraints=_constraints(given),
         seconds=outcome.seconds,
     )
@@ -134,9 +142,16 @@ def _rows(constraint: Any) -> int:
 
 
 def _bounds(bounds: Any, many: int) -> list[tuple[Any, Any]]:
-    """Return (lower, upper) for each of `many` variables."""
-    if bounds is None:
-        return [(0.0, None)] * many
+    """Return (lower, upper) for each of `many` variables; the default if they are given in an unusual way."""
+    with suppress(Exception):
+        found = _given_bounds(bounds)
+        found = found * many if len(found) == 1 else found
+        if len(found) == many:
+            return found
+    return [(0.0, None)] * many
+
+
+def _given_bounds(bounds: Any) -> list[tuple[Any, Any]]:
     if hasattr(bounds, "lb"):
         sides = [_flat(bounds.lb), _flat(bounds.ub)]
     else:
@@ -144,5 +159,6 @@ def _bounds(bounds: Any, many: int) -> list[tuple[Any, Any]]:
         if len(pairs) == 2 and not hasattr(pairs[0], "__len__"):
             pairs = [pairs]
         sides = [[pair[0] for pair in pairs], [pair[1] for pair in pairs]]
+    many = max(map(len, sides))
     lower, upper = (side * many if len(side) == 1 else side for side in sides)
     return list(zip(lower, upper, strict=True))

@@ -122,6 +122,25 @@ def watch_function(
         _set_method(owner, name, wrapper)
 
 
+def ignore_solves(owner: type, name: str) -> None:
+    """Wrap the method `name` of a class so that solves inside it are not reported, unless it is already wrapped."""
+    if id(inspect.getattr_static(owner, name)) in _wrappers:
+        return
+    original = getattr(owner, name)
+
+    @disguised_as(original)
+    def wrapper(*arguments: Any, **options: Any) -> Any:
+        before = _state.inner
+        _state.depth += 1
+        try:
+            return original(*arguments, **options)
+        finally:
+            _state.depth -= 1
+            _state.inner = before
+
+    _set_method(owner, name, wrapper)
+
+
 def _begin(watcher: Callable[[Call], Watcher], call: Call) -> Watcher | None:
     """Run the watcher up to its `yield`; return None if it fails."""
     if _state.depth == 0:

@@ -142,4 +142,7 @@ def program_environment(home: str, libraries: str) -> dict[str, str]:
         # Makes the order of sets the same in every run.
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
+        # Without a license, commercial solvers refuse models of more than about 2,000 variables. By default cvxpy
+        # would choose one of them for any problem if it is installed.
+        "CVXPY_DEFAULT_TO_COMMERCIAL_SOLVERS": "False",
     }

@@ -3,7 +3,6 @@
 import pytest
 
 from storm_calm.sandbox import Limits
-from storm_calm.sandbox.probe import channel
 from support.probe_reports import MARKET
 
 pytest.importorskip("ortools")
@@ -257,10 +256,3 @@ s.Solve(m, Seen())
 def test_closing_the_report_pipe_only_loses_reports(full):
     execution = full.run("import os\nos.close(3)\n" + KNAPSACK)
     assert (execution.stdout, execution.reports) == ("OPTIMAL 11.0\n", ())
-
-
-def test_lines_without_the_nonce_or_with_an_invalid_report_are_dropped():
-    good = b'nonce{"library": "l", "solver": "s", "status": "optimal"}\n'
-    bad = good.removeprefix(b"nonce") + b'nonce{\nnonce[]\nnonce{"status": "great"}\nnonce\xff\n\n'
-    assert len(channel.read(bad + good + bad + good, "nonce", 10)) == 2
-    assert len(channel.read(good * 5, "nonce", 3)) == 3

@@ -88,3 +88,26 @@ def test_warnings_name_the_programs_line(full):
     found, _ = report_and_output(full, code)
     assert found.status == "feasible"
     assert "main.py:4: UserWarning" in full.run(code).stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "solver"),
+    [
+        ("x = cp.Variable(2500); p = cp.Problem(cp.Maximize(cp.sum(x)), [x <= 1])", "CLARABEL"),
+        ("x = cp.Variable(2500); p = cp.Problem(cp.Minimize(cp.sum_squares(x - 2)), [x <= 1])", "OSQP"),
+        ("x = cp.Variable(2500, boolean=True); p = cp.Problem(cp.Maximize(cp.sum(x)), [cp.sum(x) <= 9])", "HIGHS"),
+        ("x = cp.Variable(3, integer=True); p = cp.Problem(cp.Minimize(cp.norm(x - 2.3)))", "SCIP"),
+    ],
+)
+def test_the_default_solver_needs_no_licence(full, model, solver):
+    pytest.importorskip("gurobipy")
+    found, output = report_and_output(full, f"{CP}{model}\np.solve()\nprint(p.status)")
+    assert (found.status, found.solver, output) == ("optimal", solver, "optimal\n")
+
+
+def test_a_commercial_solver_can_be_named_and_its_licence_can_be_too_small(full):
+    pytest.importorskip("gurobipy")
+    code = f"{CP}x = cp.Variable(SIZE)\np = cp.Problem(cp.Minimize(cp.sum(x)), [x >= 1])\np.solve(solver=cp.GUROBI)"
+    assert report(full, code.replace("SIZE", "5")).solver == "GUROBI"
+    execution = full.run(code.replace("SIZE", "2500"))
+    assert (execution.status, [found.status for found in execution.reports]) == ("error", ["error"])

@@ -103,3 +103,26 @@ def test_a_failing_solver_is_reported_as_an_error(full):
     assert execution.status == "error"
     assert [found.status for found in execution.reports] == ["error"]
     assert "probe" not in execution.stderr
+
+
+@pytest.mark.parametrize("solver", ["PULP_CBC_CMD", "HiGHS", "SCIP_PY"])
+def test_an_integer_infeasible_model_is_infeasible(full, solver):
+    code = f"""
+import pulp
+p = pulp.LpProblem("p", pulp.LpMinimize)
+x = pulp.LpVariable("x", 0, 10, "Integer")
+p += x
+p += 2 * x >= 5
+p += 2 * x <= 5
+p.solve(pulp.{solver}(msg=False))
+"""
+    assert report(full, code).status == "infeasible"
+
+
+@pytest.mark.parametrize(("solver", "status"), [("HiGHS", "infeasible"), ("SCIP_PY", "unbounded")])
+def test_a_solver_that_is_a_library_is_asked_what_pulp_has_no_word_for(full, solver, status):
+    code = (
+        "import pulp\np = pulp.LpProblem('p', pulp.LpMaximize)\np += pulp.LpVariable('x', 0, cat='Integer')\n"
+        f"p.solve(pulp.{solver}(msg=False))"
+    )
+    assert report(full, code).status == status

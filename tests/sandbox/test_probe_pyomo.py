@@ -81,3 +81,48 @@ def test_a_slow_solve_ends_before_the_program_is_stopped(full, solver):
 def test_cbc_at_its_limit_is_not_reported_as_optimal(full, limit):
     code = f"{SLOW}{CBC}{limit}\nassert 'timeMode' not in s.options"
     assert {report(full, code).status for _ in range(4)} == {"feasible"}
+
+
+def test_asking_which_solvers_are_available_is_not_a_solve(full):
+    code = """
+import io
+from contextlib import redirect_stderr, redirect_stdout
+import pyomo.contrib.appsi.solvers as appsi
+from pyomo.contrib.solver.common.factory import SolverFactory as Newer
+from pyomo.environ import *
+found = set()
+with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    for factory in SolverFactory, Newer:
+        for name in list(factory._cls):
+            try:
+                found |= {name} if factory(name).available() else set()
+            except Exception:
+                pass
+    available = bool(appsi.Gurobi().available()), bool(appsi.Highs().available())
+print(len(found) > 3, "highs" in found, available[1])
+"""
+    execution = full.run(code, limits=Limits(seconds=60, memory_mb=2048))
+    assert (execution.status, execution.reports) == ("ok", ())
+    assert execution.stdout.endswith("True True True\n")
+
+
+@pytest.mark.parametrize("solver", ["glpk", "cbc", "ipopt"])
+def test_a_solver_that_is_not_installed_leaves_no_report(full, solver):
+    execution = full.run(f"{MODEL}SolverFactory({solver!r}).solve(m)")
+    assert (execution.status, execution.reports) == ("error", ())
+
+
+@pytest.mark.parametrize("solver", ["appsi_highs", "highs"])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("m.x.fix(3); m.y.fix(1); m.z.fix(0)", (None, (0, 0, 0, 1), 0)),
+        ("m.z.setlb(1)", (5, (1, 1, 1, 1), 1)),
+        ("m.o.expr = 42", (None, (1, 1, 1, 1), 0)),
+    ],
+)
+def test_what_is_fixed_and_a_constant_objective_can_be_recognized(full, solver, change, expected):
+    solve = f"try: SolverFactory({solver!r}).solve(m)\nexcept Exception as error: print(type(error))"
+    found = report(full, f"{MODEL}{change}\n{solve}")
+    objective = None if found.objective is None else round(found.objective, 4)
+    assert (objective, counts(found), found.fixed) == expected

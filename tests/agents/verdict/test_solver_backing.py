@@ -52,10 +52,10 @@ def test_one_more_operation_of_the_program_is_backed_if_it_was_printed(answer, c
     assert (found[0] == "backed") is backed
 
 
-@pytest.mark.parametrize("kinds", [{"integer": 0}, {"integer": 0, "constraints": 5}])
-def test_a_solve_without_variables_backs_nothing(kinds):
+@pytest.mark.parametrize("kinds", [{"integer": 0}, {"integer": 0, "constraints": 5}, {"fixed": 3}])
+def test_a_solve_without_free_variables_backs_nothing(kinds):
     found = solver_backing(answered(30, reports=[report(objective=30.0, **kinds)]))
-    assert (found.backing, found.reason) == ("unbacked", "the solved model has no variables")
+    assert (found.backing, found.reason) == ("unbacked", "the solved model has no free variables")
 
 
 def test_a_solve_without_the_numbers_of_the_question_backs_nothing():
