@@ -8,9 +8,9 @@ A report supports a number if it has the number as its objective:
     derived     one operation away, with a number of the question, of the program or of a unit conversion, and the
                 program printed it: an added fixed cost, cents to dollars
 
-Only a solve with free variables counts, whose program uses the numbers of the question: a program that minimizes a constant
-has solved nothing. Reports are claims of the program's process. Printing cannot forge them, but a malicious program
-can, so rewards must not depend on them (docs/security.md).
+Only a solve with free variables counts, whose program uses the numbers of the question: a program that minimizes a
+constant has solved nothing. Reports are claims of the program's process. Printing cannot forge them, but a malicious
+program can, so rewards must not depend on them (docs/security.md).
 """
 
 import math
@@ -128,7 +128,9 @@ class _Comparison:
             return SolverBacking(backing="unbacked", reason=ran)
         counted = [solve for solve in self.solves if solve.decides]
         if not counted:
-            return SolverBacking(backing="unbacked", solve=self.solves[-1], reason="the solved model has no free variables")
+            return SolverBacking(
+                backing="unbacked", solve=self.solves[-1], reason="the solved model has no free variables"
+            )
         if not self._uses_question():
             reason = "the programs use few of the numbers in the question"
             return SolverBacking(backing="unbacked", solve=counted[-1], reason=reason)

@@ -1,11 +1,11 @@
-"""The installed releases of the solver libraries agree on random integer programs: a release can return wrong optima."""
+"""The installed solver libraries agree on random integer programs: a release can return wrong optima."""
 
 import json
 import random
 
 import pytest
 
-from storm_calm.sandbox import Limits
+from storm_calm.sandbox import Limits, open_sandbox
 
 SOLVES = {
     "highspy": """
@@ -31,7 +31,8 @@ def solve(c, A, b, u, whole):
 import pulp
 def solve(c, A, b, u, whole):
     p = pulp.LpProblem("p", pulp.LpMaximize)
-    x = [pulp.LpVariable(f"x{i}", 0, top, "Integer" if one else "Continuous") for i, (top, one) in enumerate(zip(u, whole))]
+    kinds = ["Integer" if one else "Continuous" for one in whole]
+    x = [pulp.LpVariable(f"x{i}", 0, top, kind) for i, (top, kind) in enumerate(zip(u, kinds))]
     p += pulp.lpDot(c, x)
     for row, limit in zip(A, b):
         p += pulp.lpDot(row, x) <= limit
@@ -74,17 +75,19 @@ def model(seed):
     return c, matrix, limits, [draw.randint(2, 6) for _ in range(size)], [draw.random() < 0.5 for _ in range(size)]
 
 
-@pytest.fixture(scope="module")
-def answers(sandbox):
+@pytest.fixture
+def answers():
     """Return a function that solves the models with a library."""
     files = {"models.json": json.dumps([model(seed) for seed in range(60)]).encode()}
 
-    def answers(library):
-        run = sandbox.run(SOLVES[library] + MAIN, files=files, limits=Limits(seconds=60))
-        assert run.status == "ok", run.stderr
-        return json.loads(run.stdout.rpartition("answers ")[2])
+    with open_sandbox(minimum_isolation="limits", limits=Limits(seconds=60)) as sandbox:
 
-    return answers
+        def answers(library):
+            run = sandbox.run(SOLVES[library] + MAIN, files=files)
+            assert run.status == "ok", run.stderr
+            return json.loads(run.stdout.rpartition("answers ")[2])
+
+        yield answers
 
 
 @pytest.mark.slow
