@@ -20,8 +20,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from storm_calm.env.answer_grammar import read_number, read_status
-from storm_calm.env.answer_tokens import UnreadableError, tokenize
+from storm_calm.env.answer_grammar.equations import read_number
+from storm_calm.env.answer_grammar.statuses import read_status
+from storm_calm.env.answer_grammar.tokens import UnreadableError, tokenize
 from storm_calm.env.transcript import Transcript
 
 AnswerStatus = Literal["number", "infeasible", "unbounded"]

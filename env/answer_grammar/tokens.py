@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
-Kind = Literal["number", "fraction", "word", "symbol", "currency", "relation", "operator", "script", "mark"]
+from storm_calm.env.answer_grammar import latex
+from storm_calm.env.answer_grammar.latex import Kind
 
 MAX_DEPTH = 12
 """Most levels of braces that are read; deeper text is not an answer."""
@@ -53,7 +53,7 @@ def tokenize(text: str) -> tuple[Token, ...]:
 
     Raises UnreadableError for text that contains anything besides names, numbers, units and equations.
     """
-    text = re.sub(r"\\{2,}(?=\S)", r"\\", text.translate(_CHARACTERS).strip("*` "))
+    text = re.sub(r"\\{2,}(?=\S)", r"\\", text.translate(latex.CHARACTERS).strip("*` "))
     # `$x$` is a formula, `$5` is money. In `$5 ... $7` two numbers are refused anyway.
     dollars = len(re.findall(r"(?<!\\)\$", text))
     return _Tokenizer(text, money=dollars % 2 == 1).group(closing="", depth=0)
@@ -74,70 +74,12 @@ def power_of_ten(exponent: int) -> Fraction:
     return Fraction(10) ** exponent
 
 
-_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True))
-_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
-_VULGAR = {"½": "12", "⅓": "13", "⅔": "23", "¼": "14", "¾": "34", "⅕": "15", "⅖": "25", "⅗": "35", "⅘": "45", "⅛": "18"}
-
-_CHARACTERS = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5E)}  # Full-width forms of ASCII.
-_CHARACTERS |= {
-    ord(char): replacement
-    for chars, replacement in (
-        ("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"),
-        ("\u2044\u2215÷", "/"),
-        ("\u2018\u2019\uff07", "'"),
-        ("\u201c\u201d«»「」", '"'),
-        ("\u200b\u200e\u200f\u2060\ufeff", ""),
-        ("×·∙⋅✕✖", "*"),
-        ("≈≃≅≒∼", "≈"),
-        ("≤≥≠≦≧≪≫", "<"),
-        # Between digits these separate items, never thousands.
-        ("\uff0c、", "; "),
-        ("。", ". "),
-        ("￥", "¥"),
-    )
-    for char in chars
-}
-
-_WRAPPERS = frozenset(
-    "text textbf textit textrm textsf texttt textsc textsl textup textmd textnormal emph underline mbox hbox fbox boxed "
-    "mathrm mathbf mathit mathsf mathtt mathnormal mathbb mathcal mathfrak mathscr boldsymbol bm pmb bold "
-    "operatorname ensuremath num qty SI si unit left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr limits "
-    "nolimits displaystyle textstyle bf rm it tt sf sl large Large LARGE huge Huge small normalsize".split()
-)
-"""Commands without meaning of their own: fonts, boxes, sizes."""
-_COLOURED = frozenset({"textcolor", "color"})
-_SPACES = frozenset({"quad", "qquad", "thinspace", "enspace", "space", "nobreakspace", ",", ";", ":", " ", ">"})
-_FRACTIONS = frozenset({"frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"})
-_COMMANDS: dict[str, tuple[Kind, str]] = {
-    **dict.fromkeys(("times", "cdot", "ast", "star"), ("operator", "*")),
-    "div": ("operator", "/"),
-    **dict.fromkeys(("approx", "simeq", "sim", "thickapprox", "cong"), ("relation", "≈")),
-    **dict.fromkeys(("equiv", "coloneqq", "doteq"), ("relation", "=")),
-    **dict.fromkeys(("$", "textdollar", "mathdollar"), ("currency", "$")),
-    **dict.fromkeys(("euro", "texteuro", "pounds", "textsterling", "yen", "textyen"), ("currency", "€")),
-    "infty": ("word", "infinity"),
-    **{name: ("word", name) for name in ("max", "min")},
-    **dict.fromkeys(("%", "textpercent"), ("mark", "%")),
-    **dict.fromkeys(("circ", "degree", "textdegree"), ("mark", "°")),
-    "&": ("mark", "&"),
-    "to": ("mark", "→"),
-    "rightarrow": ("mark", "→"),
-    "_": ("mark", "-"),
-    # Formulas left of an equals sign are not computed, so that their symbols need no meaning.
-    **{
-        name: ("symbol", name)
-        for name in "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
-        "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell sqrt sum prod log ln "
-        "exp sin cos tan hat bar tilde vec overline".split()
-    },
-}
-
-_SPACE = r"(?:[ \u00a0\u2009\u202f]|\\[,;: ]|\\thinspace ?)"
+_SPACE = r"(?:[ \u00a0\u2009\u202f]|\\[,;: ]|\\thinspace[ ]?)"
 _NUMBER = re.compile(
     rf"""
     (?:
         (?P<dots>[1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}})
-      | (?: [1-9]\d{{0,2}} (?: (?:(?:,|\{{,\}})(?:\\!)?\d{{3}})+ | (?:'\d{{3}})+ | (?P<spaced>{_SPACE}\d{{3}}(?!\d))+ ) )
+      | [1-9]\d{{0,2}} (?: (?:(?:,|\{{,\}})(?:\\!)?\d{{3}})+ | (?:'\d{{3}})+ | (?P<spaced>{_SPACE}\d{{3}}(?!\d))+ )
       | \d+
     )?
     (?(dots)|(?:\.\d*)?)
@@ -201,12 +143,11 @@ class _Tokenizer:
             yield from self.command(depth)
         elif _DIGIT.match(text, self.at):
             yield self.digits(previous)
-        elif char in _SUPERSCRIPTS or char in _SUBSCRIPTS:
-            yield self.unicode_script(_SUPERSCRIPTS if char in _SUPERSCRIPTS else _SUBSCRIPTS)
-        elif char in _VULGAR:
+        elif char in latex.SUPERSCRIPTS or char in latex.SUBSCRIPTS:
+            yield self.unicode_script(latex.SUPERSCRIPTS if char in latex.SUPERSCRIPTS else latex.SUBSCRIPTS)
+        elif char in latex.VULGAR_FRACTIONS:
             self.at += 1
-            top, bottom = _VULGAR[char]
-            parts = ((Token("number", top, True),), (Token("number", bottom, True),))
+            parts = tuple((Token("number", digit, True),) for digit in latex.VULGAR_FRACTIONS[char])
             yield self.token("fraction", char, parts)
         elif char in "^_" or (previous and previous.kind == "number" and _POWER.match(text, self.at)):
             yield self.script(depth)
@@ -256,9 +197,9 @@ class _Tokenizer:
         assert match is not None
         written = match[0]
         # `Rs.500` is not 0.5, and `x,5` may be a list.
-        if previous is not None and not self.spaced:
-            if previous.text in (",", ".", ";") or (written.startswith(".") and previous.kind == "word"):
-                raise UnreadableError("a number follows a point or a comma")
+        point = written.startswith(".") and previous is not None and previous.kind == "word"
+        if previous is not None and not self.spaced and (point or previous.text in (",", ".", ";")):
+            raise UnreadableError("a number follows a point or a comma")
         self.at = match.end()
         if _CONTINUES.match(self.text, self.at):
             raise UnreadableError("a malformed number")
@@ -274,7 +215,7 @@ class _Tokenizer:
             self.at += 1
         written = "".join(table[char] for char in self.text[begin : self.at])
         content = _Tokenizer(written, money=False).group(closing="", depth=0)
-        return self.token("script", "^" if table is _SUPERSCRIPTS else "_", (content,))
+        return self.token("script", "^" if table is latex.SUPERSCRIPTS else "_", (content,))
 
     def script(self, depth: int) -> Token:
         sign = "_" if self.text[self.at] == "_" else "^"
@@ -306,18 +247,18 @@ class _Tokenizer:
         assert match is not None
         name = (match[1] or "").rstrip("*") or (match[1] or "")
         self.at = match.end()
-        if name in _SPACES or name.isspace():
+        if name in latex.SPACES or name.isspace():
             self.spaced = True
-        elif name in _WRAPPERS or name == "!":
+        elif name in latex.WRAPPERS or name == "!":
             pass
         elif name in ("(", ")", "[", "]"):  # Formula delimiters.
             self.spaced = True
-        elif name in _COLOURED:
+        elif name in latex.COLOURED:
             self.argument(depth)
-        elif name in _FRACTIONS:
+        elif name in latex.FRACTIONS:
             yield self.fraction(depth)
-        elif name in _COMMANDS:
-            yield self.token(*_COMMANDS[name])
+        elif name in latex.COMMANDS:
+            yield self.token(*latex.COMMANDS[name])
         else:
             raise UnreadableError(f"\\{name} has no meaning in an answer")
 

@@ -1,30 +1,19 @@
-"""Read the one number or status in the tokens of an answer.
-
-A recursive-descent parser of the grammar in `answers.py`. It never computes a formula and never chooses between numbers.
-"""
+"""Parse a statement: words, one number with its scale and unit, words."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
-from storm_calm.env import answer_words as words
-from storm_calm.env.answer_tokens import Number, Token, UnreadableError, number, power_of_ten
+from storm_calm.env.answer_grammar import words
+from storm_calm.env.answer_grammar.spoken import is_latin, spoken
+from storm_calm.env.answer_grammar.tokens import Number, Token, UnreadableError, number, power_of_ten
 
-_INFEASIBLE = words.pattern(words.INFEASIBLE)
-_UNBOUNDED = words.pattern(words.UNBOUNDED)
-_INFINITE = words.pattern(words.INFINITE)
-_NO_STATUS = words.pattern(words.DOUBTS, words.NOT_THE_PROBLEM)
-_NOT_UNBOUNDED = words.pattern(words.NOT_THE_OBJECTIVE)
-_NO_NUMBER = words.pattern(words.DOUBTS, words.BOUNDS, words.OTHER_NUMBERS)
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
-_BRACKETS = {"(": ")", "[": "]"}
-_FUNCTIONS = frozenset({"max", "min", "maximize", "minimize", "maximise", "minimise"})
+BRACKETS = {"(": ")", "[": "]"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class Statement:
     """A number with the words around it."""
 
     number: Number
@@ -33,104 +22,11 @@ class _Reading:
     """The unit, and other words after the number and its scale."""
 
     def spoken(self) -> str:
-        return f"{_spoken(self.lead)} # {_spoken(self.tail)}"
+        """Return the statement as phrases see it."""
+        return f"{spoken(self.lead)} # {spoken(self.tail)}"
 
 
-def read_status(tokens: Sequence[Token]) -> Literal["infeasible", "unbounded"] | None:
-    """Return the status that the text states; None if it names none.
-
-    Raises UnreadableError if it names one and leaves doubt: both, a negation, a condition, a status of something else.
-    """
-    text = _spoken(tokens)
-    rest, infeasible = _INFEASIBLE.subn(" ", text)
-    rest, unbounded = _UNBOUNDED.subn(" ", rest)
-    rest, infinite = _INFINITE.subn(" ", rest)
-    if not (infeasible or unbounded or infinite):
-        return None
-    if bool(infeasible) == bool(unbounded or infinite) or "#" in rest or _NO_STATUS.search(rest):
-        raise UnreadableError("not clearly one status")
-    if any(token.text in (",", ";", "!", "&") and infinite for token in tokens):  # An interval.
-        raise UnreadableError("infinity in a list")
-    if not infeasible and _NOT_UNBOUNDED.search(rest):
-        raise UnreadableError("something else is unbounded")
-    company = words.STATUS_COMPANY.sub(" ", rest).split()
-    if _CJK.search(" ".join(company)):
-        raise UnreadableError("words beside the status that are not known")
-    if infinite and any(len(word) > 1 and word not in words.INFINITE_COMPANY for word in company):
-        raise UnreadableError("something else is infinite")
-    return "infeasible" if infeasible else "unbounded"
-
-
-def read_number(tokens: Sequence[Token]) -> Fraction:
-    """Return the one number that the text states.
-
-    Raises UnreadableError if it has none or several, or says more or less than the number.
-    """
-    sides, relations = _sides(tokens)
-    readings: list[_Reading] = []
-    spoken: list[str] = []
-    for place, side in enumerate(sides):
-        reading = None
-        if place == len(sides) - 1:
-            if not (readings and relations[-1] == "=" and _is_name(side, formula=False)):  # 36 = z
-                reading = _Side(side).statement()
-        elif _has_number(side):
-            reading = _middle_value(side, relations[place])
-        elif side and not (_is_name(side, formula=True) if place else _is_label(side)):
-            raise UnreadableError("several names before an equals sign")
-        if reading is not None:
-            readings.append(reading)
-        spoken.append(_spoken(side) if reading is None else reading.spoken())
-    if doubt := _NO_NUMBER.search(" ".join(" = ".join(spoken).split())):
-        raise UnreadableError(f"{doubt[0]!r} beside the number")
-    *middle, last = readings
-    for reading in middle:
-        unit = _spoken(reading.tail)
-        if unit not in ("", _spoken(last.tail)) or any(token.text in (",", ";") for token in reading.tail):
-            raise UnreadableError("words or another unit before an equals sign")
-    return _agreed([reading.number for reading in readings])
-
-
-def _sides(tokens: Sequence[Token]) -> tuple[list[list[Token]], list[str]]:
-    """Return what is between the equals signs and colons outside of brackets, and these signs."""
-    sides: list[list[Token]] = [[]]
-    relations: list[str] = []
-    depth = 0
-    for token in tokens:
-        depth += (token.text in _BRACKETS) - (token.text in _BRACKETS.values())
-        if token.kind == "relation" and depth == 0:
-            sides.append([])
-            relations.append(token.text)
-        else:
-            sides[-1].append(token)
-    return sides, relations
-
-
-def _middle_value(side: Sequence[Token], relation: str) -> _Reading | None:
-    """Return the value left of an equals sign; None for a formula, which is not computed."""
-    try:
-        reading = _Side(side).statement()
-    except UnreadableError:
-        reading = None
-    if reading is not None and not reading.lead and relation != ":":
-        return reading
-    if reading is not None or not _is_formula(side):
-        raise UnreadableError("another number before an equals sign")
-    return None
-
-
-def _agreed(numbers: Sequence[Number]) -> Fraction:
-    """Return the most precise number; the others must be equal to it if rounded or cut to their own last digit."""
-    best = min(numbers, key=lambda number: number.place or 0)
-    for other in numbers:
-        place = other.place or Fraction(0)
-        cut = 0 <= (abs(best.value) - abs(other.value)) < place and best.value * other.value >= 0
-        if not cut and abs(best.value - other.value) > place / 2:
-            raise UnreadableError("several numbers that differ")
-    return best.value
-
-
-class _Side:
+class StatementParser:
     """A recursive-descent parser of one side of an equation: words, the number, words."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
@@ -140,11 +36,11 @@ class _Side:
         """The brackets that are open, by their closing sign."""
         self.money = False
 
-    def statement(self) -> _Reading:
+    def statement(self) -> Statement:
         lead = tuple(self.lead())
         number = self.scaled(self.signed(lead))
         tail = tuple(self.tail())
-        return _Reading(number, lead, tail)
+        return Statement(number, lead, tail)
 
     def peek(self, ahead: int = 0) -> Token | None:
         return self.tokens[self.at + ahead] if self.at + ahead < len(self.tokens) else None
@@ -168,7 +64,7 @@ class _Side:
                 raise UnreadableError("no number")
             if token.kind == "mark" and token.text in "!→…°":
                 raise UnreadableError(f"{token.text!r} before the number")
-            if token.text == "(" and previous is not None and _is_latin(previous) and not token.spaced:
+            if token.text == "(" and previous is not None and is_latin(previous) and not token.spaced:
                 self.function_or_text()
             self.around(previous, token, self.peek(1))
             self.bracket(token)
@@ -179,14 +75,14 @@ class _Side:
         if previous is None:
             return
         beside_currency = self.next_is("currency") and not self.tokens[self.at].spaced
-        if previous.kind == "script" or (_is_latin(previous) and len(previous.text) == 1 and not beside_currency):
+        if previous.kind == "script" or (is_latin(previous) and len(previous.text) == 1 and not beside_currency):
             raise UnreadableError("a name beside the number")
 
     def function_or_text(self) -> None:
         """Raise UnreadableError if the number is an argument: `sqrt(2)`, but not `profit($) 2`."""
         depth = 0
         for token in self.tokens[self.at :]:
-            depth += (token.text in _BRACKETS) - (token.text in _BRACKETS.values())
+            depth += (token.text in BRACKETS) - (token.text in BRACKETS.values())
             if token.kind in ("number", "fraction"):
                 raise UnreadableError("a function of the number")
             if depth == 0:
@@ -198,7 +94,7 @@ class _Side:
         while self.next_is("operator", "+", "-", ahead=ahead) or self.next_is("currency", ahead=ahead):
             signs += self.next_is("operator", ahead=ahead)
             ahead += 1
-            if signs and self.next_is("mark", *_BRACKETS, ahead=ahead):
+            if signs and self.next_is("mark", *BRACKETS, ahead=ahead):
                 ahead += 1
         return self.next_is("number", ahead=ahead) or self.next_is("fraction", ahead=ahead)
 
@@ -214,13 +110,13 @@ class _Side:
             follows = self.peek()
             # The sign in "cost - 500" may be a dash, in "x-5" it is a difference.
             dash = not token.spaced or (follows is not None and follows.spaced)
-            if lead and lead[-1].text not in _BRACKETS and dash:
+            if lead and lead[-1].text not in BRACKETS and dash:
                 raise UnreadableError("a sign or a dash")
             signs.append(token.text)
         if len(signs) > 1:
             raise UnreadableError("two signs")
-        if signs and self.next_is("mark", *_BRACKETS):
-            closing = _BRACKETS[self.take().text]
+        if signs and self.next_is("mark", *BRACKETS):
+            closing = BRACKETS[self.take().text]
             number = self.magnitude()
             if not self.next_is("mark", closing):
                 raise UnreadableError("a formula")
@@ -271,7 +167,7 @@ class _Side:
         if token is None or token.kind != "word":
             return result
         exponent = None
-        if _is_latin(token):
+        if is_latin(token):
             exponent = self.latin_scale(token)
             if exponent is not None:
                 self.at += 1
@@ -293,6 +189,8 @@ class _Side:
         if token.text[0] in "kKM" and words.fold(token.text[1:]) in words.CURRENCY_WORDS:  # MEUR
             return words.MONEY_LETTERS[token.text[0]]
         follows = self.peek(1)
+        if follows is not None and follows.kind == "script":  # m^2
+            return None
         money = self.money or (
             follows is not None and (follows.kind == "currency" or words.fold(follows.text) in words.CURRENCY_WORDS)
         )
@@ -328,7 +226,7 @@ class _Side:
                 raise UnreadableError("a power")
         elif token.text == "!" or (token.kind == "operator" and token.text != "/"):
             raise UnreadableError("a formula")
-        elif token.kind == "word" and _is_latin(token):
+        elif token.kind == "word" and is_latin(token):
             folded = words.fold(token.text)
             article = token.text == "a" and token.spaced and self.next_is("word")
             if len(token.text) == 1 and token.text not in words.UNIT_LETTERS and not article:
@@ -353,15 +251,15 @@ class _Side:
             raise UnreadableError("a formula")
 
     def bracket(self, token: Token) -> None:
-        if token.kind == "mark" and token.text in _BRACKETS:
-            self.open.append(_BRACKETS[token.text])
-        elif token.text in _BRACKETS.values() and (not self.open or self.open.pop() != token.text):
+        if token.kind == "mark" and token.text in BRACKETS:
+            self.open.append(BRACKETS[token.text])
+        elif token.text in BRACKETS.values() and (not self.open or self.open.pop() != token.text):
             raise UnreadableError("a bracket is closed that is not open")
 
 
 def _part(tokens: Sequence[Token]) -> Fraction:
     """Return the value of a numerator or denominator, which is a number without words."""
-    side = _Side(tokens)
+    side = StatementParser(tokens)
     result = side.signed(())
     if side.peek() is not None:
         raise UnreadableError("a fraction of more than numbers")
@@ -387,14 +285,9 @@ def _is_degree(script: Token) -> bool:
     return [token.text for token in script.parts[0]] == ["°"]
 
 
-def _is_latin(token: Token) -> bool:
-    """Return whether the token is a word of letters, of a language with spaces."""
-    return token.kind == "word" and not _CJK.match(token.text)
-
-
 def _in_cjk_numerals(token: Token) -> bool:
     """Return whether a Chinese or Japanese word contains a numeral."""
-    if _is_latin(token) or token.text.startswith(words.CJK_UNITS):
+    if is_latin(token) or token.text.startswith(words.CJK_UNITS):
         return False
     return any(char.isnumeric() for char in token.text)
 
@@ -408,84 +301,3 @@ def _joins_words(previous: Token | None, operator: Token, follows: Token | None)
     if previous is None or previous.kind not in ("word", "script"):
         return False
     return operator.text == "*" or (operator.text == "-" and not operator.spaced and not follows.spaced)
-
-
-def _has_number(side: Sequence[Token]) -> bool:
-    return any(token.kind in ("number", "fraction") for token in side)
-
-
-def _is_variable(token: Token) -> bool:
-    """Return whether the token is a name in a formula: `x`, `x1`, `max`."""
-    folded = words.fold(token.text)
-    return token.kind == "word" and (len(folded.rstrip("0123456789")) == 1 or folded in _FUNCTIONS)
-
-
-def _is_name(side: Sequence[Token], *, formula: bool) -> bool:
-    """Return whether a side without numbers is one name or, with `formula`, a formula of names."""
-    if not side or _has_number(side) or any(token.kind == "relation" for token in side):
-        return False
-    if any(token.kind == "mark" and token.text not in "()[]" for token in side):
-        return False
-    if not formula and any(token.kind == "operator" and token != side[-1] for token in side):  # z*
-        return False
-    named = [token for token in side if token.kind == "word" and words.fold(token.text) not in _FUNCTIONS]
-    return len(named) <= 1 or (formula and all(_is_variable(token) for token in named))
-
-
-def _is_label(side: Sequence[Token]) -> bool:
-    """Return whether a side without numbers is text; `x, y` is a list."""
-    if any(token.kind == "relation" or token.text == "→" for token in side):
-        return False
-    text = any(token.kind == "word" and not _is_variable(token) for token in side)
-    depth = 0
-    for place, token in enumerate(side):
-        if token.text in _BRACKETS and place and side[place - 1].kind in ("word", "script", "symbol"):
-            depth += 1
-        depth -= bool(depth) and token.text in _BRACKETS.values()
-        if token.text in (",", ";") and not depth and not text:
-            return False
-    return True
-
-
-def _is_formula(side: Sequence[Token]) -> bool:
-    """Return whether a side with numbers is a formula: names, numbers, operators; lists only as arguments."""
-    depth = 0
-    joined = False
-    for place, token in enumerate(side):
-        if token.text in _BRACKETS:
-            depth += 1
-            joined |= place > 0
-        elif token.text in _BRACKETS.values():
-            depth -= 1
-        elif token.kind == "operator":
-            joined |= place > 0 and token.text != "/"
-        elif token.kind == "symbol":
-            joined = True
-        elif not (
-            token.kind in ("number", "fraction", "script", "currency")
-            or _is_variable(token)
-            or token.text == "%"
-            or (token.text in (",", ";") and depth)
-        ):
-            return False
-    return joined and depth == 0
-
-
-def _spoken(tokens: Sequence[Token]) -> str:
-    """Return the tokens as phrases see them: folded words, `#` for a number, `=` for a relation, brackets.
-
-    Words in an index are included: `INFEASIBLE_OR_UNBOUNDED` has three words.
-    """
-    return " ".join(" ".join(_as_spoken(token) for token in tokens).split())
-
-
-def _as_spoken(token: Token) -> str:
-    if token.kind == "word":
-        return words.fold(token.text).replace("n't", " not").replace("'", " ")
-    if token.kind in ("number", "fraction"):
-        return "#"
-    if token.kind == "relation":
-        return "="
-    if token.text == "_":
-        return _spoken([word for word in token.parts[0] if word.kind == "word" or word.text == "_"])
-    return token.text if token.text in ("(", ")", "[", "]") else ""
