@@ -75,7 +75,8 @@ class StatementParser:
         if previous is None:
             return
         beside_currency = self.next_is("currency") and not self.tokens[self.at].spaced
-        if previous.kind == "script" or (is_latin(previous) and len(previous.text) == 1 and not beside_currency):
+        letter = is_latin(previous) and len(previous.text) == 1 and previous.text not in words.LINKING_LETTERS
+        if previous.kind == "script" or (letter and not beside_currency):
             raise UnreadableError("a name beside the number")
 
     def function_or_text(self) -> None:

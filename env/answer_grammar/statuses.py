@@ -31,6 +31,8 @@ def read_status(tokens: Sequence[Token]) -> Literal["infeasible", "unbounded"] |
         raise UnreadableError("infinity in a list")
     if not infeasible and _NOT_UNBOUNDED.search(rest):
         raise UnreadableError("something else is unbounded")
+    if infinite and "解" in rest:
+        raise UnreadableError("infinitely many solutions")
     company = words.STATUS_COMPANY.sub(" ", rest).split()
     if CJK.search(" ".join(company)):
         raise UnreadableError("words beside the status that are not known")

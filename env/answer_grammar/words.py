@@ -21,8 +21,8 @@ def names(text: str) -> frozenset[str]:
 INFEASIBLE: Phrases = {
     "en": (
         "infeasible, infeasibility, unfeasible, nonfeasible, non feasible, not feasible, unsatisfiable, no "
-        "[feasible|integer|binary|valid|possible|admissible|real|optimal|best] solution, no "
-        "[feasible|integer|binary|valid|possible|admissible|real|optimal] solutions, no feasible [integer] plan, "
+        "[feasible|integer|binary|valid|possible|admissible|real] solution, no best solution, no "
+        "[feasible|integer|binary|valid|possible|admissible|real] solutions, no feasible [integer] plan, "
         "no feasible [integer] point, no feasible [integer] schedule, no feasible [integer] assignment, no "
         "feasible region, not have [a|any|feasible|integer|valid] solution, not have [any|feasible|integer|valid] "
         "solutions"
@@ -55,7 +55,7 @@ INFEASIBLE: Phrases = {
         "неразрешим*, недопустим*, несовместн*, невыполним*, не [имеет|имеют|существует|допустимых|допустимого] "
         "решени*, нет [допустимых|допустимого] решени*, решени* нет, решени* не существует"
     ),
-    "zh": "无可行解, 無可行解, 没有可行解, 沒有可行解, 不存在可行解, 无解, 無解, 没有解, 不可行",
+    "zh": "无可行解, 無可行解, 没有可行解, 沒有可行解, 不存在可行解, 无解, 無解, 没有解, 不存在解, 解不存在, 不可行",
     "ja": (
         "実行不可能, 実行不能, 実行可能解なし, 実行可能解は存在しない, 実行可能解が存在しない, "
         "実行可能解は存在しません, 実行可能解が存在しません, 解は存在しない, 解が存在しない, "
@@ -220,6 +220,9 @@ CJK_SCALES = {
 
 CJK_UNITS = ("千克", "千米", "千瓦", "千卡", "千焦", "千伏")
 """Units that begin like a scale."""
+
+LINKING_LETTERS = names("é è")
+"""Words of one letter that may precede a number: "is" in Portuguese and Italian."""
 
 SUPERSCRIPT_UNITS = names("m2 m3 cm2 cm3 km2 mm2 mm3 dm2 dm3 ft2 ft3 in2")
 

@@ -8,13 +8,12 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+import math_verify
 import pytest
 import sympy
 
 from storm_calm.env import parse_answer
 from support.answer_forms import Form, forms
-
-math_verify = pytest.importorskip("math_verify", reason="math-verify is not installed; pip install -e '.[test]'")
 
 pytestmark = pytest.mark.slow
 
