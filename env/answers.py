@@ -4,25 +4,25 @@ The answer is in the last `\\boxed{}` after the last execution. It is a number i
 unbounded. Ambiguous text is not read, so that no guess earns a reward. The grammar (EBNF; fonts, boxes, dollar signs
 around formulas and other LaTeX without meaning are removed first):
 
-    answer    = status | { side relation } statement | { side relation } number "=" name
-    relation  = "=" | "≈" | ":"
-    side      = label | name | formula | number            (* formulas are never computed *)
-    statement = [ words ] number [ unit ] [ words ]
-    number    = [ sign ] [ currency ] [ sign ] magnitude [ scale ]
-    magnitude = literal [ "×" power ] | power | fraction | literal "/" literal | whole fraction   (* 1 1/2 *)
-    literal   = ( digits | groups ) [ "." digits ] [ "e" exponent ]
-    groups    = 1 to 3 digits, then groups of 3 after ",", "{,}", "'", a space or a thin space; or 2 or more after "."
-    power     = "10^" exponent                                                                    (* also 10³ *)
-    fraction  = "\\frac{" number "}{" number "}"
-    scale     = "hundred" | "thousand" | "million" | "billion" | "trillion" | "bn" | "k" | "M" | "万" | "亿" | ...
-    status    = words with one phrase of the tables INFEASIBLE or UNBOUNDED (en es fr de pt it ru zh ja)
+    answer    ::= status | { side relation } statement | { side relation } number "=" name
+    relation  ::= "=" | "≈" | ":"
+    side      ::= label | name | formula | number            (* formulas are never computed *)
+    statement ::= [ words ] number [ unit ] [ words ]
+    number    ::= [ sign ] [ currency ] [ sign ] magnitude [ scale ]
+    magnitude ::= literal [ "×" power ] | power | fraction | literal "/" literal | whole fraction   (* 1 1/2 *)
+    literal   ::= ( digits | groups ) [ "." digits ] [ "e" exponent ]
+    groups    ::= 1 to 3 digits, then groups of 3 after ",", "{,}", "'", a space or a thin space; or 2 or more after "."
+    power     ::= "10^" exponent                                                                    (* also 10³ *)
+    fraction  ::= "\\frac{" number "}{" number "}"
+    scale     ::= "hundred" | "thousand" | "million" | "billion" | "trillion" | "bn" | "k" | "M" | "万" | "亿" | ...
+    status    ::= words with one phrase of the tables INFEASIBLE or UNBOUNDED (en es fr de pt it ru zh ja)
 
 Several numbers in one equation must agree to their last digits; the most precise is the answer: `22/7 ≈ 3.14` is 22/7.
 `15%` is 15: a percent sign is a unit, so an accepted answer must be in the same unit.
 
-Not read: inequalities, bounds (at least), ranges, alternatives, negations, conditions, guesses, lists and vectors, formulas
-without a result, decimal commas (`1,5`, `0,125`), other bases, scales that may be units (`5 M`), NaN. `docs/answers.md`
-has examples.
+Not read: inequalities, bounds (at least), ranges, alternatives, negations, conditions, guesses, lists and vectors,
+formulas without a result, decimal commas (`1,5`, `0,125`), other bases, scales that may be units (`5 M`), NaN.
+`docs/answers.md` has examples.
 """
 
 import math

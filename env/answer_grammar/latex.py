@@ -9,9 +9,6 @@ Kind = Literal["number", "fraction", "word", "symbol", "currency", "relation", "
 
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True))
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
-VULGAR_FRACTIONS = dict(zip("½⅓⅔¼¾⅕⅖⅗⅘⅛", ("12", "13", "23", "14", "34", "15", "25", "35", "45", "18"), strict=True))
-"""Numerator and denominator of the characters that are fractions."""
-
 CHARACTERS = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5E)}  # Full-width forms of ASCII.
 CHARACTERS |= {
     ord(char): replacement
@@ -20,7 +17,8 @@ CHARACTERS |= {
         ("\u2044\u2215÷", "/"),
         ("\u2018\u2019\uff07", "'"),
         ("\u201c\u201d«»「」", '"'),
-        ("\u200b\u200e\u200f\u2060\ufeff", ""),
+        # Invisible characters separate; they never join digits to a number.
+        ("\u200b\u200e\u200f\u2060\ufeff", "\u2003"),
         ("×·∙⋅✕✖", "*"),
         ("≈≃≅≒∼", "≈"),
         ("≤≥≠≦≧≪≫", "<"),

@@ -93,6 +93,7 @@ _CONTINUES = re.compile(r"\d|(?:[.,'~]|\{,\}|,?\\!)+\d", re.ASCII)
 _DIVISION = re.compile(r"\s*/\s*\d")
 _CJK = "\u3040-\u30ff\u3400-\u9fff"
 _WORD = re.compile(rf"[{_CJK}]+|(?:(?![{_CJK}])[^\W\d_])+(?:(?:(?![{_CJK}])[^\W_])+|'(?=[^\W\d_]))*")
+_OTHER_DIGITS = re.compile("[\u00bc-\u00be\u2150-\u218b\u2460-\u24ff\u2776-\u2793]")  # ½, Ⅳ, ①
 _TIMES = re.compile(r"[xX](?=\s*10\s*(?:\^|\*\*|[⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹]))")
 _RELATION = re.compile(r"[<>]|!=|/=|:=|=[<>]|==?|≈|≡|:|~(?=\s*[\d$€£¥₹])")
 _EXPONENT = re.compile(r"\(\s*([-+]?\s*\d+)\s*\)|([-+]?\s*\d+)(?![\d.,])", re.ASCII)
@@ -145,10 +146,6 @@ class _Tokenizer:
             yield self.digits(previous)
         elif char in latex.SUPERSCRIPTS or char in latex.SUBSCRIPTS:
             yield self.unicode_script(latex.SUPERSCRIPTS if char in latex.SUPERSCRIPTS else latex.SUBSCRIPTS)
-        elif char in latex.VULGAR_FRACTIONS:
-            self.at += 1
-            parts = tuple((Token("number", digit, True),) for digit in latex.VULGAR_FRACTIONS[char])
-            yield self.token("fraction", char, parts)
         elif char in "^_" or (previous and previous.kind == "number" and _POWER.match(text, self.at)):
             yield self.script(depth)
         elif previous and previous.kind == "number" and _TIMES.match(text, self.at):
@@ -156,6 +153,8 @@ class _Tokenizer:
             yield self.token("operator", "*")
         elif word := _WORD.match(text, self.at):
             self.at = word.end()
+            if _OTHER_DIGITS.search(word[0]):
+                raise UnreadableError("a number in other signs")
             yield self.token("word", word[0])
         elif relation := _RELATION.match(text, self.at):
             self.at = relation.end()

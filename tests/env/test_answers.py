@@ -148,6 +148,10 @@ UNREADABLE = [
     "1/0",
     "1 234/5",
     "1 5/2",
+    "1½",
+    "½ of 5",
+    "42\u200b43",
+    "5\u200b430",
     "1e999",
     "12:30",
     "Rs.500",
@@ -266,8 +270,8 @@ def test_an_exact_value_counts_before_its_approximation(top, bottom, decimals):
 
 
 WORDS = (
-    r"\frac { } \text{ \times 10 ^ _ $ \$ 5 1,234 0,5 . - + * / = \approx : ( ) [ ] , ; ~ \, x z \max infeasible \infty "
-    r"no not million k M % 万 无解 不 ³ ½ 1' \left( \right) ** \\ ' is"
+    r"\frac { } \text{ \times 10 ^ _ $ \$ 5 1,234 0,5 . - + * / = \approx : ( ) [ ] , ; ~ \, x z \max infeasible "
+    r"\infty no not million k M % 万 无解 不 ³ ½ 1' \left( \right) ** \\ ' is"
 )
 PIECES = st.sampled_from([*WORDS.split(" "), " "])
 
