@@ -1,18 +1,28 @@
 """Read the final answer from model text.
 
-The answer is in the last `\\boxed{}` after the last execution. Numbers come in many notations; infeasible and
-unbounded are answers too. Ambiguous text is not read, so that no guess earns a reward.
+The answer is in the last `\\boxed{}` after the last execution. It is a number in one of many notations, infeasible or
+unbounded. Ambiguous text is not read, so that no guess earns a reward. The grammar (EBNF; fonts, boxes, dollar signs
+around formulas and other LaTeX without meaning are removed first):
 
-Read as a number, always as written:
+    answer    ::= status | { side relation } statement | { side relation } number "=" name
+    relation  ::= "=" | "≈" | ":"
+    side      ::= label | name | formula | number            (* formulas are never computed *)
+    statement ::= [ words ] number [ unit ] [ words ]
+    number    ::= [ sign ] [ currency ] [ sign ] magnitude [ scale ]
+    magnitude ::= literal [ "×" power ] | power | fraction | literal "/" literal | whole fraction   (* 1 1/2 *)
+    literal   ::= ( digits | groups ) [ "." digits ] [ "e" exponent ]
+    groups    ::= 1 to 3 digits, then groups of 3 after ",", "{,}", "'", a space or a thin space; or 2 or more after "."
+    power     ::= "10^" exponent                                                                    (* also 10³ *)
+    fraction  ::= "\\frac{" number "}{" number "}"
+    scale     ::= "hundred" | "thousand" | "million" | "billion" | "trillion" | "bn" | "k" | "M" | "万" | "亿" | ...
+    status    ::= words with one phrase of the tables INFEASIBLE or UNBOUNDED (en es fr de pt it ru zh ja)
 
-- `1234.5`, `.5`, `1e-05`, `1.5e+06`, with any minus sign
-- thousands separated by commas, spaces or LaTeX's thin spaces: `1,234.5`, `1 234.5`, `1{,}234`, `1\\,234`
-- `2.3 \\times 10^{4}`, `2.3 × 10^4`, `10^6`, and the words thousand, million, billion
-- `7/3`, `\\frac{7}{3}`, and `1 1/2` if the fraction is below 1
-- words and units around it: `$1,200`, `x = 5`, `z \\approx 3.14`, `140 \\text{ units}`, `12 m^2`
-- `15%` is 15: a percent sign is a unit, so an accepted answer must be in the same unit
+Several numbers in one equation must agree to their last digits; the most precise is the answer: `22/7 ≈ 3.14` is 22/7.
+`15%` is 15: a percent sign is a unit, so an accepted answer must be in the same unit.
 
-Not read: two numbers, decimal commas (`1,5` may be two numbers), inequalities, sums and other formulas, NaN.
+Not read: inequalities, bounds (at least), ranges, alternatives, negations, conditions, guesses, lists and vectors,
+formulas without a result, decimal commas (`1,5`, `0,125`), other bases, scales that may be units (`5 M`), NaN.
+`docs/answers.md` has examples.
 """
 
 import math
@@ -20,6 +30,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from storm_calm.env.answer_grammar.equations import read_number
+from storm_calm.env.answer_grammar.statuses import read_status
+from storm_calm.env.answer_grammar.tokens import UnreadableError, tokenize
 from storm_calm.env.transcript import Transcript
 
 AnswerStatus = Literal["number", "infeasible", "unbounded"]
@@ -72,142 +85,16 @@ def last_boxed(text: str) -> str | None:
 
 
 def parse_answer(text: str) -> Answer | None:
-    """Return the one answer in `text`; None if it has none or several."""
+    """Return the one answer in `text`; None if it has none, several, or one in doubt."""
     if len(text) > MAX_ANSWER_CHARS:
         return None
-    plain = _plain(text)
-    statuses = [status for status, pattern in _STATUSES if pattern.search(plain.lower())]
-    if statuses:
-        # "infeasible or unbounded", "not infeasible" and "infeasible if x = 3" are ambiguous.
-        clear = len(statuses) == 1 and not re.search(r"\d|\b(?:not|isn't|never) (?:in|un)", plain.lower())
-        return Answer(value=None, status=statuses[0], text=text) if clear else None
-    value = _number(plain)
-    return None if value is None else Answer(value=value, status="number", text=text)
-
-
-_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]", "-"),
-        (r"\u2044", "/"),
-        (r"\\[,;:! ]|\\q?quad|[~\s\u200b]", " "),
-        (r"\{,\}", ","),
-        (r"\\[dt]?frac\s*\{\s*([-+]?[\d., ]+)\}\s*\{\s*([\d., ]+)\}", r" \1/\2 "),
-        (r"\\[dt]?frac\s*(\d)\s*(\d)(?!\d)", r" \1/\2 "),
-        (r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|boxed|operatorname)\s*(?=\{)", " "),
-        (r"\\(?:left|right|displaystyle|bigl?|bigr?|Bigl?|Bigr?)(?![A-Za-z])", ""),
-        (r"\\(?:times|cdot)(?![A-Za-z])|[×·]|\*\*(?=\s*10\b)", "*"),
-        (r"\\(?:approx|simeq|sim|thickapprox)(?![A-Za-z])|[≈≃]", "="),
-        (r"\\(?:le|leq|leqslant|ge|geq|geqslant|ne|neq|lt|gt)(?![A-Za-z])|[≤≥≠]", "<"),
-        (r"\\(?:infty)(?![A-Za-z])|∞", " infinity "),
-        (r"\\(?:euro|pounds|texteuro|textsterling|yen)(?![A-Za-z])", "€"),
-        (r"\\([$%#&_])", r"\1"),
-        (r"\\[()\[\]]", " "),
-        (r"\*\*", "^"),
-        (r"[{}]", ""),
-    )
-)
-
-
-def _plain(text: str) -> str:
-    """Remove LaTeX: one notation for minus, space, times and fraction."""
-    text = text.strip("*` ")
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
-    return " ".join(text.split()).strip("$ ")
-
-
-_STATUSES: tuple[tuple[AnswerStatus, re.Pattern[str]], ...] = (
-    ("infeasible", re.compile(r"\b(?:in|un|not )feasible\b|\binfeasibility\b|\bno (?:\w+ ){0,2}solutions?\b")),
-    ("unbounded", re.compile(r"\bunbounded(?:ness)?\b|\binf(?:inity|inite)?\b")),
-)
-
-_DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?:[ ]\d{3})+|\d+)"
-_PLAIN_NUMBER = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-_NUMBER = re.compile(
-    rf"""
-    (?<![\w.^,])                                      # not inside a name, an exponent or another number
-    (?P<sign>[-+]?)\s?[$€£¥₹]?\s?(?P<inner>[-+]?)\s?
-    (?:
-        (?P<power>10)\s?\^\s?\(?(?P<bare>[-+]?\d+)\)?
-      | (?P<whole>\d+)\s(?P<top>\d+)\s?/\s?(?P<bottom>\d+)
-      | (?P<number>{_PLAIN_NUMBER})
-        (?: \s?/\s?(?P<divisor>{_PLAIN_NUMBER}) | \s?\*\s?10\s?\^\s?\(?(?P<exponent>[-+]?\d+)\)? )?
-    )
-    (?:\s(?P<scale>thousand|million|billion)\b)?
-    """,
-    re.VERBOSE | re.ASCII | re.IGNORECASE,
-)
-_SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9}
-
-
-def _number(plain: str) -> float | None:
-    """Return the one number in `plain`; None for none, several, or one that is part of a formula."""
-    if "<" in plain or ">" in plain or "\\" in plain:
-        return None
-    *sides, right_side = plain.split("=")
-    if any(_has_own_answer(side, first=number == 0) for number, side in enumerate(sides)):
-        return None
-    matches = list(_NUMBER.finditer(right_side))
-    if len(matches) != 1:
-        return None
-    match = matches[0]
-    before, after = right_side[: match.start()], right_side[match.end() :]
-    if re.search(r"[-+*/^]\s*$", before) or re.match(r"\s*(?:[-+*^!]|/\s*[^A-Za-z ])", after):
-        return None
-    # The sign in "cost - 500" may be a dash; in "100 units (x = 3)" the 3 is not the answer.
-    if (re.match(r"[-+]\s", match[0]) and before.strip(" :([$")) or right_side.count("(") != right_side.count(")"):
-        return None
-    if any(_stray_digit(rest) for rest in (before, after)):
-        return None
-    return _value(match)
-
-
-def _has_own_answer(side: str, *, first: bool) -> bool:
-    """Return whether the text left of an equals sign contains another answer, as in `x = 1, y = 2`.
-
-    The first side may be a name or a formula. Middle sides (`z = 7/3 = 2.33`) may have numbers and signs only.
-    """
-    if not first:
-        return re.search(r"[A-Za-z;]|, ", side) is not None
-    return re.search(r"[A-Za-z]{2}", side) is not None and re.search(r"(?<![\w^])\d[\d.,]*\b", side) is not None
-
-
-def _stray_digit(rest: str) -> bool:
-    """Return whether `rest` has a digit outside names and units such as `m^2`, `x_1` or `CO2`."""
-    return any(
-        char.isnumeric() and not re.search(r"[A-Za-z][\^_]?\w*$", rest[:place]) for place, char in enumerate(rest)
-    )
-
-
-def _value(match: re.Match[str]) -> float | None:
-    """Return the value of a match of `_NUMBER`; None unless it is finite."""
-    parts = match.groupdict()
-    if parts["sign"] and parts["inner"]:
-        return None
     try:
-        if parts["power"]:
-            value = float(f"1e{parts['bare']}")
-        elif parts["whole"]:
-            if int(parts["top"]) >= int(parts["bottom"]):
-                return None
-            value = int(parts["whole"]) + int(parts["top"]) / int(parts["bottom"])
-        else:
-            value = _float(parts["number"], parts["exponent"])
-            if parts["divisor"]:
-                value /= _float(parts["divisor"])
-    except (ZeroDivisionError, OverflowError):
+        tokens = tokenize(text)
+        status = read_status(tokens)
+        if status is not None:
+            return Answer(value=None, status=status, text=text)
+        exact = read_number(tokens)
+        value = float(exact)
+    except (UnreadableError, OverflowError):
         return None
-    value *= _SCALES.get((parts["scale"] or "").lower(), 1.0)
-    if "-" in (parts["sign"], parts["inner"]):
-        value = -value
-    return value if math.isfinite(value) else None
-
-
-def _float(digits: str, exponent: str | None = None) -> float:
-    """Return `digits` as a number, times ten to the `exponent`, rounded once."""
-    digits = re.sub("[, ]", "", digits)
-    if exponent is None:
-        return float(digits)
-    mantissa, _, own = digits.lower().partition("e")
-    return float(f"{mantissa}e{int(own or 0) + int(exponent)}")
+    return Answer(value=value, status="number", text=text) if bool(value) == bool(exact) else None

@@ -1,7 +1,9 @@
 """Answers are read as written, only from the model's last text, and never guessed."""
 
 import math
+import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -62,7 +64,7 @@ NUMBERS = {
     "x_1 = 5": 5,
     "z^* = 12.5": 12.5,
     r"z \approx 3.14": 3.14,
-    r"7/3 \approx 2.333": 2.333,
+    r"7/3 \approx 2.333": 7 / 3,
     "≈ 9": 9,
     r"3 \times 4 = 12": 12,
     "140 units": 140,
@@ -115,7 +117,6 @@ UNREADABLE = [
     "12,34",
     "1,2345",
     "1,234,5",
-    "1.234.567",
     "12.5.3",
     "5, 7",
     "5 and 7",
@@ -148,7 +149,9 @@ UNREADABLE = [
     "1 234/5",
     "1 5/2",
     "1½",
-    "10⁴",
+    "½ of 5",
+    "42\u200b43",
+    "5\u200b430",
     "1e999",
     "12:30",
     "Rs.500",
@@ -197,6 +200,12 @@ WRITTEN = {
 }
 
 
+WRAPPERS = [
+    *(r"\text{{{}}}", r"\texttt{{{}}}", r"\boldsymbol{{{}}}", r"\mathbf{{{}}}", r"\bm{{{}}}", r"\displaystyle {}"),
+    *(" {} ", r"\,{}\,", r"\quad {}", "{{{}}}", r"\textcolor{{red}}{{{}}}", r"\boxed{{{}}}", r"\({}\)"),
+]
+
+
 @given(
     x=st.floats(-1e12, 1e12),
     form=st.sampled_from(sorted(WRITTEN)),
@@ -222,6 +231,65 @@ def test_any_minus_sign_is_parsed(x):
 def test_fractions_are_parsed(top, bottom):
     assert parse_answer(f"{top}/{bottom}").value == top / bottom
     assert parse_answer(rf"\frac{{{top}}}{{{bottom}}}").value == top / bottom
+
+
+@given(
+    x=st.floats(-1e12, 1e12),
+    wrappers=st.lists(st.sampled_from(WRAPPERS), max_size=6),
+    form=st.sampled_from(sorted(WRITTEN)),
+)
+def test_fonts_boxes_and_spaces_change_nothing(x, wrappers, form):
+    plain = parse_answer(WRITTEN[form](x))
+    text = WRITTEN[form](x)
+    for wrapper in wrappers:
+        text = wrapper.format(text)
+    assert parse_answer(text).value == plain.value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_float_is_read_exactly(x):
+    assert parse_answer(repr(x)).value == x
+    assert parse_answer(f"{x:.17e}").value == x
+    assert parse_answer("{}\\times10^{{{}}}".format(*f"{x:.17e}".split("e"))).value == x
+
+
+@given(
+    st.decimals(-999_999, 999_999, places=3, allow_nan=False),
+    st.sampled_from(["thousand", "million", "bn", "万", "亿"]),
+)
+def test_a_scale_is_exact(x, scale):
+    exponent = {"thousand": 3, "million": 6, "bn": 9, "万": 4, "亿": 8}[scale]
+    assert parse_answer(f"{x:f} {scale}").value == float(x.scaleb(exponent))
+
+
+@given(st.integers(1, 9999), st.integers(1, 99), st.integers(2, 8))
+def test_an_exact_value_counts_before_its_approximation(top, bottom, decimals):
+    exact = rf"\frac{{{top}}}{{{bottom}}}"
+    assert parse_answer(rf"{exact} \approx {top / bottom:.{decimals}f}").value == top / bottom
+    assert parse_answer(rf"{exact} \approx {top / bottom + 0.1:.{decimals}f}") is None
+
+
+WORDS = (
+    r"\frac { } \text{ \times 10 ^ _ $ \$ 5 1,234 0,5 . - + * / = \approx : ( ) [ ] , ; ~ \, x z \max infeasible "
+    r"\infty no not million k M % 万 无解 不 ³ ½ 1' \left( \right) ** \\ ' is"
+)
+PIECES = st.sampled_from([*WORDS.split(" "), " "])
+
+
+@given(st.lists(PIECES, max_size=120).map("".join))
+def test_random_pieces_of_answers_never_raise(text):
+    answer = parse_answer(text)
+    assert answer is None or answer.value is None or math.isfinite(answer.value)
+
+
+@pytest.mark.parametrize(
+    "piece", ["{", "}", "(", "[", "^", "_", "-", "$", "\\frac", "\\text{", "1 ", "1,", "1/", "=", "a ", "无", "no "]
+)
+def test_reading_an_answer_takes_a_moment_whatever_the_model_wrote(piece):
+    begin = time.monotonic()
+    parse_answer((piece * 300)[:300])
+    parse_answer(piece * 300_000)
+    assert time.monotonic() - begin < 1
 
 
 @given(st.text(max_size=400))
@@ -267,6 +335,17 @@ def test_the_last_closed_nonempty_box_counts(text, inside):
 def test_many_open_boxes_are_parsed_fast():
     assert last_boxed("\\boxed{" * 100_000) is None
     assert last_boxed("\\boxed{" * 50_000 + "1" + "}" * 50_000) == "1"
+
+
+def test_the_page_on_answers_is_right():
+    page = (Path(__file__).resolve().parents[2] / "docs/answers.md").read_text(encoding="utf-8")
+    rows = [row.split(" | ") for row in page.splitlines() if row.startswith("| `") or " | not read |" in row]
+    refused = [form for row in rows if row[1].startswith("not read") for form in re.findall("`(.+?)`", row[0])]
+    read = [form for row in rows if not row[1].startswith("not read") for form in re.findall("`(.+?)`", row[0])]
+    assert len(refused) > 30
+    assert [form for form in refused if parse_answer(form) is not None] == []
+    assert len(read) > 30
+    assert [form for form in read if parse_answer(form) is None] == []
 
 
 def test_many_backslashes_are_parsed_fast():
