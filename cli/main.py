@@ -27,8 +27,8 @@ HELP = """Solve optimization problems stated in words: a model reasons, runs sol
 
 Three things to do first:
 
-storm solve '4 files of 20, 51, 30 and 24 GB must go into disks. Each of the disks holds at most 60 GB. None of the files
-can be split. How few disks are enough?'
+storm solve '4 files of 20, 51, 30 and 24 GB must go into disks. Each of the disks holds at most 60 GB. None of
+the files can be split. How few disks are enough?'
 
 storm curate --families all --limit 20
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from storm_calm.agents.verdict import Verdict
 
 EXAMPLES = (
-    "Examples:\n\nstorm solve '4 files of 20, 51, 30 and 24 GB must go into disks. Each of the disks holds at most 60 GB. "
-    "None of the files can be split. How few disks are enough?'\n\n"
+    "Examples:\n\nstorm solve '4 files of 20, 51, 30 and 24 GB must go into disks. Each of the disks holds at most 60 "
+    "GB. None of the files can be split. How few disks are enough?'\n\n"
     "storm families --show knapsack | storm solve -"
 )
 
@@ -110,7 +110,7 @@ def _solve(question: str, config: SolveConfig, *, show: bool) -> Solved:
     from storm_calm.env import Episode
     from storm_calm.env.serialize import from_json
 
-    with config.open_guard() as guard, open_reasoner_and_sandbox(config) as (reasoner, sampling, sandbox):
+    with open_reasoner_and_sandbox(config) as (reasoner, sampling, sandbox), config.open_guard(reasoner) as guard:
         parts = Parts(
             reasoner=reasoner,
             sandbox=sandbox,

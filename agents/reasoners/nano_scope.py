@@ -39,6 +39,11 @@ def out_of_scope(reasoner: object, question: str) -> str | None:
     return OUT_OF_SCOPE if knows is not None and not knows(question) else None
 
 
+def is_nano(reasoner: object) -> bool:
+    """Return whether a reasoner is a nano model, also inside a wrapper."""
+    return getattr(reasoner, "knows", None) is not None
+
+
 @cache
 def _known() -> frozenset[Triple]:
     from storm_calm.env.problems.families import FAMILIES, instances

@@ -18,8 +18,9 @@ class GuardOptions(IntervenerOptions):
 
     group: ClassVar[str] = "Guard"
 
-    guard: bool = True
-    """Whether an intervener watches the agent: at a flaw the agent gets a hint and continues from there."""
+    guard: bool | None = None
+    """Whether an intervener watches the agent: at a flaw the agent gets a hint and continues from there. Default: on
+    for nano models, for which it was measured, and with an LLM as intervener; else off."""
     max_interventions: Annotated[int, Option(metavar="N", least=0)] = 3
     """The most hints per answer."""
 
@@ -32,12 +33,14 @@ class GuardOptions(IntervenerOptions):
         )
 
     @contextmanager
-    def open_guard(self) -> "Iterator[Guard | None]":
-        """Open the guard; None if it is off. Raises as `agents.interveners.open_intervener` does."""
+    def open_guard(self, reasoner: object) -> "Iterator[Guard | None]":
+        """Open the guard for a reasoner; None if it is off. Raises as `agents.interveners.open_intervener` does."""
         from storm_calm.agents.interveners.guard import Guard
         from storm_calm.agents.interveners.open_intervener import open_configured_intervener
+        from storm_calm.agents.reasoners.nano_scope import is_nano
 
-        if not self.guard:
+        wanted = is_nano(reasoner) or self.intervener != "rules" if self.guard is None else self.guard
+        if not wanted:
             yield None
             return
         with open_configured_intervener(self) as intervener:

@@ -70,6 +70,8 @@ class OptionField:
         for item in value if self.type is tuple else (value,):
             if self.type in (int, float):
                 self._check_number(item)
+            elif self.type is bool and not isinstance(item, bool):
+                raise OptionError(self.name, f"{item!r} is not true or false")
             elif self.type in (str, tuple) and not isinstance(item, str):
                 raise OptionError(self.name, f"{item!r} is not text")
             elif self.option.choices and item not in self.option.choices:

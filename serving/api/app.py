@@ -58,9 +58,9 @@ async def open_agent(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Age
     threads = ThreadPoolExecutor(PROGRAM_THREADS, thread_name_prefix="program")
     guards = contextlib.ExitStack()
     try:
-        # In a thread: an LLM intervener asks its endpoint for the models.
-        guard = await asyncio.to_thread(guards.enter_context, config.open_guard())
         async with open_async(config.reasoner, model=config.model, tokenizer=config.tokenizer) as reasoner:
+            # In a thread: an LLM intervener asks its endpoint for the models.
+            guard = await asyncio.to_thread(guards.enter_context, config.open_guard(reasoner))
             agent = Agent(reasoner, sandbox, config, metrics, threads, guard)
             try:
                 yield agent
