@@ -269,7 +269,8 @@ class AgentTask:
         # Rendering and encoding a long prompt would block the event loop.
         reset = partial(env.reset, self._problem, before=request.before)
         await asyncio.get_running_loop().run_in_executor(agent.prompt_thread, reset)
-        if not env.episode.stop and await self._in_thread(partial(out_of_scope, agent.reasoner, request.question)):
+        declined = await self._in_thread(partial(out_of_scope, agent.reasoner, request.question))
+        if env.episode.stop is None and declined is not None:
             return env.episode
         budget = self._budget()
         if budget is not None:
