@@ -15,8 +15,8 @@ Programs of models need these tolerances:
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
@@ -40,6 +40,7 @@ MAX_PARSES = 8
 """Programs parsed to find the end of one block: each takes time in proportion to the text."""
 
 _TAB = 4
+_LONGEST_LEAD = 80
 _FENCE_LINE = re.compile(r"^([^\n]*?)(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
 _LEAD = re.compile(r"[ \t]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+|>[ \t]*)*")
 _PLAIN_LEAD = re.compile(r"[ \t]*(?:>[ \t]*)*")
@@ -131,18 +132,32 @@ def first_program(text: str, *, ended: bool = False) -> Program | None:
     return None
 
 
-def find_opening(text: str) -> Opening | None:
-    """Return the first opening fence of a program in the complete lines of `text`, for streams."""
-    complete = text[: text.rfind("\n") + 1]
-    lines = (_Line(*line.span(), *line.groups()).opening(complete) for line in _FENCE_LINE.finditer(complete))
-    return next((opening for opening in lines if opening and opening.program), None)
+class OpeningStream:
+    """The search for the opening fence of a program in streamed text."""
 
+    def __init__(self) -> None:
+        self._line = ""  # The passed part of the last line; only its kind matters.
 
-def may_open(text: str) -> int:
-    """Return how many characters at the end of `text` may begin an opening fence."""
-    line = text[text.rfind("\n") + 1 :]
-    found = _MAYBE_OPENING.search(line)
-    return len(line) - found.start() if found else 0
+    def find(self, text: str) -> Opening | None:
+        """Return the first opening fence in the complete lines of `text`, the text that has not been passed."""
+        passed = len(self._line)
+        text = self._line + text[: text.rfind("\n") + 1]
+        for found in _FENCE_LINE.finditer(text):
+            opening = _Line(*found.span(), *found.groups()).opening(text)
+            if opening is not None and opening.program:
+                return replace(opening, start=opening.start - passed, end=opening.end - passed)
+        return None
+
+    def held(self, text: str) -> int:
+        """Return how many characters at the end of `text` may begin an opening fence."""
+        line = text[text.rfind("\n") + 1 :]
+        found = _MAYBE_OPENING.search(line)
+        return len(line) - found.start() if found else 0
+
+    def passed(self, text: str) -> None:
+        """Take note of text without an opening fence."""
+        before, newline, line = text.rpartition("\n")
+        self._line = (line if newline else self._line + line)[-_LONGEST_LEAD:]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -329,7 +344,3 @@ def _columns(lead: str) -> int:
         columns += _TAB - columns % _TAB if char == "\t" else 1
     return columns
 
-
-def lines_of(text: str) -> Iterator[str]:
-    """Yield the lines of `text` with their line breaks; the last may have none."""
-    yield from re.findall(r"[^\n]*\n|[^\n]+", text)

@@ -174,6 +174,8 @@ def _program_of(name: str, arguments: Any, raw: str | None = None) -> str:
     _check_name(name)
     if isinstance(arguments, str):
         arguments = _unfenced(arguments)
+        if not arguments.strip():
+            raise MalformedCallError(explain("the arguments are empty"))
         data, repaired, fault = _data(arguments)
         if fault or not isinstance(data, dict | list | str):
             if (code := _source(arguments)) is not None:
