@@ -160,11 +160,11 @@ class SolverEnv:
         span = Span(
             source="model", text=generation.text, ids=generation.ids, ends=generation.ends, finish=generation.finish
         )
-        after = self._own(before.append(span))
+        after, acts = self._own(before.append(span))
         self._update(transcript=after, generation_seconds=self.episode.usage.generation_seconds + seconds)
         closed = len(after.spans) > len(before.spans) and generation.finish == "end"
         # Otherwise a model that always starts with its own output block would repeat this step without limit.
-        if len(after.text) <= len(before.text) and not closed:
+        if len(after.text) <= len(before.text) and not closed and not acts:
             self._stop("length" if generation.finish == "length" else "malformed")
 
     def act(self) -> StepResult:
@@ -298,8 +298,11 @@ class SolverEnv:
             self._session.close()
         self._session, self._seen = None, ()
 
-    def _own(self, transcript: Transcript) -> Transcript:
-        """Remove the model's text after its first program, or from an output block it wrote itself."""
+    def _own(self, transcript: Transcript) -> tuple[Transcript, bool]:
+        """Remove the model's text after its first program or call, or from an output block it wrote itself.
+
+        Returns the transcript, and whether it has a program or call to act on.
+        """
         text = transcript.text
         start = transcript.turn(len(text))[0]
         own = self.protocol.remove_output(text[start:])
@@ -310,13 +313,16 @@ class SolverEnv:
             ended = True
             action = self.protocol.read(own, ended=True)
         if not action.acts:
-            return transcript if whole else transcript.rewind(start + len(own))
+            return (transcript if whole else transcript.rewind(start + len(own))), False
         # A turn closed right after the program is reopened: the output belongs inside it.
         cut = transcript.rewind(start + action.end)
         kept = self.protocol.read(cut.text[start:], ended=ended)
-        if (kept.kind, kept.code) == (action.kind, action.code):
-            return cut
-        return transcript.rewind(transcript.boundary(start + action.end))
+        if (kept.kind, kept.code) != (action.kind, action.code):
+            cut = transcript.rewind(transcript.boundary(start + action.end))
+        if ended:
+            # `act` reads to the end of the turn if the last span has no finish.
+            cut = Transcript(spans=(*cut.spans[:-1], replace(cut.spans[-1], finish=None)))
+        return cut, True
 
     def _span(self, source: Source, text: str) -> Span:
         encode = self.renderer.encode_marked if source == "prompt" else self.renderer.encode

@@ -25,7 +25,7 @@ from typing import Any
 
 import json_repair
 
-from storm_calm.env.code_fences import FENCE
+from storm_calm.env.code_fences import FENCE, first_program
 from storm_calm.sandbox.syntax_tree import parse
 
 TOOL_NAME = "run_python"
@@ -115,6 +115,9 @@ def read_call(body: str) -> str:
     """Return the program in the body of a call. Raises MalformedCallError."""
     if not body.strip():
         raise MalformedCallError(explain("the call is empty"))
+    program = first_program(body.lstrip(), ended=True)
+    if program is not None and program.start == 0 and program.code is not None:
+        return program.code
     body = _unfenced(body)
     if not _is_json(body):
         if function := _FUNCTION.match(body):
@@ -248,10 +251,9 @@ def _data(text: str) -> tuple[Any, str | None, str]:
 
 
 def _json(text: str) -> Any:
-    """Parse one JSON value, with closing brackets after it: models write one too many."""
-    decoder = json.JSONDecoder(strict=False)
-    data, end = decoder.raw_decode(text)
-    if text[end:].strip("} ]\n\r\t"):
+    """Parse the first JSON value. Brackets may follow, since models write one too many, and further calls."""
+    data, end = json.JSONDecoder(strict=False).raw_decode(text)
+    if text[end:].lstrip("} ]\n\r\t,")[:1] not in ("", "{"):
         raise ValueError(f"text after the JSON: {text[end : end + 40]!r}")
     return data
 
