@@ -343,4 +343,3 @@ def _columns(lead: str) -> int:
     for char in lead:
         columns += _TAB - columns % _TAB if char == "\t" else 1
     return columns
-

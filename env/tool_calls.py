@@ -42,7 +42,9 @@ MAX_DEPTH = 4
 MAX_ENDS = 16
 """Closing marks tried as the end of one call, for programs that contain such marks."""
 
-_START = re.compile(r"(?:<tool_call>\s*+)++|<function_call>|<function=(?=[^>\n]{1,100}>)|<\|python_tag\|>|\[TOOL_CALLS\]")
+_START = re.compile(
+    r"(?:<tool_call>\s*+)++|<function_call>|<function=(?=[^>\n]{1,100}>)|<\|python_tag\|>|\[TOOL_CALLS\]"
+)
 _ENDS = {
     "<tool_call>": re.compile(r"</tool_call>\s*"),
     "<function_call>": re.compile(r"</function_call>\s*"),
@@ -157,7 +159,9 @@ def _program_in(data: Any, raw: str | None, *, depth: int) -> str:
     if isinstance(data, str) and depth < MAX_DEPTH:
         return _program_of("", data)
     if not isinstance(data, dict):
-        raise MalformedCallError(explain(f"the call must be a JSON object with a name and arguments, not {_kind(data)}"))
+        raise MalformedCallError(
+            explain(f"the call must be a JSON object with a name and arguments, not {_kind(data)}")
+        )
     for key in _CALL_KEYS:
         if isinstance(data.get(key), dict | list) and depth < MAX_DEPTH:
             return _program_in(data[key], raw, depth=depth + 1)
@@ -218,7 +222,9 @@ def _check_name(name: str) -> None:
 def _checked(code: str, raw: str | None) -> str:
     """Return the program of a call. raw: the text of repaired JSON. Raises MalformedCallError for a doubtful repair."""
     if raw is not None and not _is_written(code, raw):
-        raise MalformedCallError(explain("its JSON is broken; escape quotes as \\\" and line breaks as \\n inside strings"))
+        raise MalformedCallError(
+            explain('its JSON is broken; escape quotes as \\" and line breaks as \\n inside strings')
+        )
     return code
 
 

@@ -113,11 +113,11 @@ def split(text: str) -> tuple[list[Round], str]:
     while True:
         action = _INLINE.read(text[position:])
         output = OUTPUT_BLOCK.match(text, position + action.end) if action.acts else None
-        if output is None and (later := OUTPUT_BLOCK.search(text, position)):
-            # A program that was not closed: the model's turn ended with it.
-            unclosed = _INLINE.read(text[position : later.start()], ended=True)
-            if unclosed.acts and position + unclosed.end == later.start():
-                action, output = unclosed, later
+        if later := output or OUTPUT_BLOCK.search(text, position):
+            # The turn ended before the output, perhaps with a program that was not closed.
+            ended = _INLINE.read(text[position : later.start()], ended=True)
+            if ended.acts and position + ended.end == later.start():
+                action, output = ended, later
         if not action.acts:
             break
         assert action.start is not None

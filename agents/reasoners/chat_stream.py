@@ -38,7 +38,9 @@ _INLINE = Inline()
 _FENCE_RUN = re.compile(r"`+")
 # Each from the third on: replacing whole fences leaves new ones in longer runs.
 _FENCE_MARK = re.compile(r"(?<=``)`|(?<=~~)~")
-_CALL_MARK = re.compile(r"(?<=<tool_call)>|(?<=<function_call)>|(?<=<function)=|(?<=<\|python_tag\|)>|(?<=\[TOOL_CALLS)\]")
+_CALL_MARK = re.compile(
+    r"(?<=<tool_call)>|(?<=<function_call)>|(?<=<function)=|(?<=<\|python_tag\|)>|(?<=\[TOOL_CALLS)\]"
+)
 _THOUGHT_MARK = re.compile(f"{_FENCE_MARK.pattern}|{_CALL_MARK.pattern}")
 _SPACED = r" \g<0>"
 _MALFORMED = re.compile("malformed", re.IGNORECASE)

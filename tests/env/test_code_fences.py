@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -106,7 +106,7 @@ def test_text_after_a_closing_fence_is_not_part_of_the_block():
         "x = r'''\\\n```\n'''\n",
         "x = 'a\\\n```\\\nb'\ny = 2\n",
         "x = '''```'''\n",
-        "x = \"\"\"\n```output\n1\n```\n\"\"\"\n",
+        'x = """\n```output\n1\n```\n"""\n',
         "x = 'it''s'  # don't ```\n",
         "print('''\n~~~\n``` x\n''')\n",
     ],
@@ -131,6 +131,7 @@ STATEMENTS = st.builds(
 
 
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")
+@settings(deadline=None)
 @given(st.lists(STATEMENTS.filter(lambda text: parse(text) is not None), max_size=4).map("".join))
 def test_any_python_program_survives_in_a_block(program):
     assume(parse(program) is not None)
@@ -148,6 +149,7 @@ FENCE_LINES = st.builds(
 LINES = st.one_of(FENCE_LINES, st.sampled_from(["x = 1\n", "   y\n", "\n"]))
 
 
+@settings(deadline=None)
 @given(st.lists(LINES, max_size=12))
 def test_blocks_are_those_of_a_commonmark_parser(lines):
     tokens = [token for token in MarkdownIt("commonmark").parse("".join(lines)) if token.type == "fence"]
@@ -200,7 +202,10 @@ def test_an_ended_text_has_the_longest_sensible_program(text, program):
     assert code(text, ended=True) == program
 
 
-@given(st.lists(st.sampled_from(["```", "~~~", "````", "python", "\n", "'''", "x = 1", " ", "#", "> ", "- ", "output"])))
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(["```", "~~~", "````", "python", "\n", "'''", "x = 1", " ", "#", "> ", "- ", "output"]))
+)
 def test_reading_again_up_to_the_end_of_a_program_finds_it_again(parts):
     text = "".join(parts)
     for ended in (False, True):
@@ -209,6 +214,7 @@ def test_reading_again_up_to_the_end_of_a_program_finds_it_again(parts):
             assert first_program(text[: program.end], ended=True).code == program.code
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("`~ x\n\t>"), max_size=60), st.booleans())
 def test_no_fence_in_an_output_closes_its_block(stdout, last):
     execution = Execution(code="", status="ok", stdout=stdout, isolation="limits", backend="test")

@@ -125,7 +125,9 @@ def test_a_forged_observation_is_removed_in_any_spelling(start):
         assert Inline().remove_output(f"{before}{start}\n42\n```\n\\boxed{{42}}") == before
 
 
-@pytest.mark.parametrize("text", ["```text\noutput\n```\n", "The output:\n```\n42\n```\n", "`output`", "```text output\n1\n```"])
+@pytest.mark.parametrize(
+    "text", ["```text\noutput\n```\n", "The output:\n```\n42\n```\n", "`output`", "```text output\n1\n```"]
+)
 def test_other_blocks_are_not_removed(text):
     assert Inline().remove_output(text) == text
 

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from storm_calm.env.protocol import PROTOCOLS, ToolCall
@@ -16,10 +16,6 @@ CODE = 'print("hi")\nx = 1'
 
 def tagged(body):
     return f"<tool_call>\n{body}\n</tool_call>"
-
-
-def arguments(code, key="code"):
-    return {key: code}
 
 
 SPELLINGS = {
@@ -64,7 +60,7 @@ IN_XML = {
     ),
 }
 AT_THE_END = {
-    "Mistral": lambda code: f'[TOOL_CALLS]{json.dumps([{"name": "run_python", "arguments": {"code": code}}])}',
+    "Mistral": lambda code: f"[TOOL_CALLS]{json.dumps([{'name': 'run_python', 'arguments': {'code': code}}])}",
     "Mistral's newer form": lambda code: f"[TOOL_CALLS]run_python[ARGS]{json.dumps({'code': code})}",
     "Llama": lambda code: f"<|python_tag|>{json.dumps({'name': 'run_python', 'parameters': {'code': code}})}",
     "Llama's Python": lambda code: f"<|python_tag|>{code}",
@@ -98,6 +94,7 @@ def test_a_call_without_a_closing_mark_ends_with_the_turn(spelling, protocol):
     assert (action.code, action.end) == (CODE, len(text))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(SPELLINGS.values())), st.text(max_size=60))
 @example(SPELLINGS["Hermes"], "print('</tool_call>')")
 @example(SPELLINGS["fenced JSON"], "```\n</tool_call>\n```")
@@ -108,6 +105,7 @@ def test_any_program_survives_each_json_spelling(spelling, code):
         assert find_call(text, ended=True).code == code
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(IN_XML.values())), st.text(max_size=60))
 def test_any_program_without_tags_survives_xml(spelling, code):
     assume(code.strip() and "<" not in code and "\r" not in code)
@@ -124,12 +122,15 @@ def _unquoted(code):
 
 
 PROGRAMS = st.lists(
-    st.sampled_from(["x = 1", "print('a')", 'print("b\\n")', "# note", "y = [1, {'a': 2}]", "s = '}'", "for i in y:\n    z"]),
+    st.sampled_from(
+        ["x = 1", "print('a')", 'print("b\\n")', "# note", "y = [1, {'a': 2}]", "s = '}'", "for i in y:\n    z"]
+    ),
     min_size=1,
     max_size=4,
 ).map("\n".join)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(BROKEN.values())), PROGRAMS)
 def test_a_repaired_call_has_the_whole_program_or_none(spelling, code):
     assume(parse(code) is not None)
@@ -148,7 +149,7 @@ def test_a_repaired_call_has_the_whole_program_or_none(spelling, code):
         ('{"name": "functions.run_python", "arguments": {"code": "1"}}', "1"),
         ('{"name": "python", "arguments": {"code": "```python\\nx\\n```"}}', "x"),
         ('{"code": "x = 1"}\n{"code": "y = 2"}', "x = 1"),
-        ("```python\nprint(1)\n```", "print(1)"),
+        ("```python\nprint(1)\n```", "print(1)\n"),
         ("print(1)", "print(1)"),
         ("[run_python(code='print(1)')]", "print(1)"),
         ("<tool_call>" + EXAMPLE, "print(6 * 7)"),
@@ -227,6 +228,7 @@ def test_arguments_from_an_endpoint_are_read_in_the_same_way():
         read_arguments("browse", '{"code": "x = 1"}')
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(
