@@ -156,7 +156,7 @@ class OpeningStream:
 
     def passed(self, text: str) -> None:
         """Take note of text without an opening fence."""
-        before, newline, line = text.rpartition("\n")
+        _, newline, line = text.rpartition("\n")
         self._line = (line if newline else self._line + line)[-_LONGEST_LEAD:]
 
 
@@ -268,7 +268,7 @@ class _Line(NamedTuple):
 
 
 def _longest_closings(lines: list[_Line], char: str) -> list[int]:
-    """Return the length of the longest closing fence from each line on. Without it, unclosed blocks cost a search each."""
+    """Return the length of the longest closing fence from each line on: without it, each open block costs a search."""
     lengths = (len(line.mark) if line.closes(char) else 0 for line in reversed(lines))
     return [*accumulate(lengths, max, initial=0)][::-1]
 

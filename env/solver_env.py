@@ -45,7 +45,8 @@ class StepResult:
     """The result of a model's text."""
 
     kind: Literal["execute", "continue", "stop"]
-    """"execute": a program ran, or a malformed call was answered; "continue": the model must continue its text; "stop": the episode ended."""
+    """"execute": a program ran, or a malformed call was answered; "continue": the model must continue its text;
+    "stop": the episode ended."""
     execution: Execution | None = None
     """The execution, if a program ran or a call was malformed."""
     observation: str = ""

@@ -2,14 +2,14 @@
 
     find_call('<tool_call>\\n{"name": "run_python", "arguments": {"code": "print(1)"}}\\n</tool_call>').code
 
-There is one tool, which runs a Python program. Its call is JSON (Qwen, Hermes, Llama, Mistral), XML (Qwen3-Coder, GLM),
-a Python call (Llama 4), or the program itself, bare or fenced.
+There is one tool, which runs a Python program. Its call is JSON (Qwen, Hermes, Llama, Mistral), XML (Qwen3-Coder,
+GLM), a Python call (Llama 4), or the program itself, bare or fenced.
 
-- **Name.** Any name with "python", "code", "exec", "interpreter" or "script" in it, or "run", or none.
-- **Arguments.** An object, its JSON as a string, or the program as a string; named arguments, parameters, args or input.
+- **Name.** Any name with "python", "code", "exec", "interpret" or "script" in it, or "run", or none.
+- **Arguments.** An object, its JSON as a string, or the program as a string; also named parameters, args or input.
 - **Program.** The argument `code` or a name like it; a single string argument of another name is the program too.
-- **Broken JSON** is repaired (`json_repair`) only if the program is Python, is in the call letter by letter, and nothing
-  but brackets and short values follows it. So no repair invents, joins or cuts a program.
+- **Broken JSON** is repaired (`json_repair`) only if the program is Python, is in the call letter by letter, and only
+  brackets and short values follow it. So no repair invents, joins or cuts a program.
 
 Everything else is a malformed call. The model gets its `error`.
 """
@@ -68,7 +68,8 @@ _PARAMETER_END = re.compile(r"</parameter>|</arg_value>")
 _BARE_NAME = re.compile(r"\s*([\w.-]{1,100})\s*(?:\[ARGS\]\s*)?(?=[{<])")
 _JSON_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+("?)', re.DOTALL)
 _AFTER_CODE = re.compile(
-    r"\s*+[\"']?(?:[\s}\]);`]|,\s*[\"']?\w{1,40}[\"']?\s*:\s*(?:\"[^\"\\]{0,200}\"|'[^'\\]{0,200}'|[-+.\w]{1,40})|,(?=\s*[}\]]))*+",
+    r"\s*+[\"']?(?:[\s}\]);`]|,(?=\s*[}\]])"
+    r"|,\s*[\"']?\w{1,40}[\"']?\s*:\s*(?:\"[^\"\\]{0,200}\"|'[^'\\]{0,200}'|[-+.\w]{1,40}))*+",
 )
 
 

@@ -1,5 +1,6 @@
 """Tool calls are read in the spellings of public models; what cannot be read is explained to the model."""
 
+import contextlib
 import json
 import time
 
@@ -115,10 +116,8 @@ def test_any_program_without_tags_survives_xml(spelling, code):
 
 def _unquoted(code):
     """A parameter that is JSON or a literal itself is read as such."""
-    try:
+    with contextlib.suppress(ValueError):
         yield from [value for value in [json.loads(code)] if isinstance(value, str)]
-    except ValueError:
-        pass
 
 
 PROGRAMS = st.lists(
@@ -200,11 +199,8 @@ def test_a_malformed_call_is_explained_in_one_line_with_an_example(protocol, bod
     ],
 )
 def test_repairs_do_not_cut_or_join_programs(body):
-    whole = {"x = 1", "y = 2", "x = 1  #"}
-    try:
-        assert read_call(body) not in whole
-    except MalformedCallError:
-        pass
+    with contextlib.suppress(MalformedCallError):
+        assert read_call(body) not in ("x = 1", "y = 2", "x = 1  #")
 
 
 def test_a_mark_in_a_program_does_not_end_the_call():
@@ -232,8 +228,9 @@ def test_arguments_from_an_endpoint_are_read_in_the_same_way():
 @given(
     st.lists(
         st.sampled_from(
-            [*("<tool_call>", "</tool_call>", "<function=", "run_python", ">", "</function>", "<parameter=", "[", "]"),
-             *("{", "}", '"', "'", ":", ",", "code", "arguments", "name", "print(1)", "\n", "\\", "```", "[TOOL_CALLS]"),
+            ["[TOOL_CALLS]",
+             *("<tool_call>", "</tool_call>", "<function=", "run_python", ">", "</function>", "<parameter=", "[", "]"),
+             *("{", "}", '"', "'", ":", ",", "code", "arguments", "name", "print(1)", "\n", "\\", "```"),
              *("<|python_tag|>", "<arg_key>", "</arg_key>", "<arg_value>", "1", "(", "é", "\ud800")]
         ),
         max_size=30,
