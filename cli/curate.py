@@ -58,11 +58,12 @@ def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
 def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
     from storm_calm.agents.curation import run_curation
     from storm_calm.cli.curate_display import print_summary
-    from storm_calm.cli.display import progress_display
+    from storm_calm.cli.display import LastError, progress_display
 
     command = f"storm curate --out {out} --resume"
     with resumable(command), progress_display(display) as on_progress:
-        summary = run_curation.curate(config, out, resume=resume, on_progress=on_progress)
+        last_error = LastError(on_progress)
+        summary = run_curation.curate(config, out, resume=resume, on_progress=last_error)
     if as_json:
         typer.echo(json.dumps(to_json(summary), indent=2))
     else:
@@ -70,7 +71,7 @@ def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, displa
         typer.echo(f"\n{out}: golden.jsonl has the golden trajectories, episodes.jsonl has all")
     if summary.errors:
         fail(
-            f"{summary.errors} problems are not done because the reasoner or the intervener failed. "
-            f"Retry them with: {command}",
+            f"{summary.errors} problems are not done because the reasoner or the intervener failed: "
+            f"{last_error.message}. Retry them with: {command}",
             code=1,
         )

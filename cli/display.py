@@ -55,6 +55,18 @@ def _bar(progress: Progress) -> Group:
     return Group(row, Text(_words(progress)), error)
 
 
+class LastError:
+    """A callback that also keeps the last error message, to explain at the end why work is missing."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress = on_progress
+        self.message = ""
+
+    def __call__(self, progress: Progress) -> None:
+        self.message = progress.last_error
+        self._on_progress(progress)
+
+
 class _PlainDisplay:
     """A callback that prints a line every `PLAIN_SECONDS`, and one at the end."""
 
@@ -67,3 +79,5 @@ class _PlainDisplay:
         if over or monotonic() - self._last >= PLAIN_SECONDS:
             self._last = monotonic()
             self._console.print(f"{progress.done}/{progress.total} · {_words(progress)}", soft_wrap=True)
+            if progress.last_error:
+                self._console.print(f"last error: {progress.last_error}", soft_wrap=True, markup=False)

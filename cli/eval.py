@@ -71,12 +71,13 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
 
 def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
     from storm_calm.agents.evaluation import run_evaluation
-    from storm_calm.cli.display import progress_display
+    from storm_calm.cli.display import LastError, progress_display
     from storm_calm.cli.eval_display import print_results
 
     command = f"storm eval --out {out} --resume"
     with resumable(command), progress_display(display) as on_progress:
-        results = run_evaluation.evaluate(config, out, resume=resume, on_progress=on_progress)
+        last_error = LastError(on_progress)
+        results = run_evaluation.evaluate(config, out, resume=resume, on_progress=last_error)
     if as_json:
         typer.echo(json.dumps(results_to_json(results), indent=2))
     else:
@@ -85,4 +86,5 @@ def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display:
     if missing := results.errors + results.infrastructure:
         causes = {"the reasoner": results.errors, "the sandbox": results.infrastructure}
         failed = " and ".join(name for name, count in causes.items() if count)
-        fail(f"{missing} trajectories are not done because {failed} failed. Retry them with: {command}", code=1)
+        reason = f": {last_error.message}" if last_error.message else ""
+        fail(f"{missing} trajectories are not done because {failed} failed{reason}. Retry them with: {command}", code=1)

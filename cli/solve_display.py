@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.text import Text
 
 from storm_calm.agents.verdict import Verdict
+from storm_calm.env.code_fences import OUTPUT_OPENING
 
-FENCE = "```"
+FENCES = ("```", "~~~")
 
 
 class Printer:
@@ -18,7 +19,7 @@ class Printer:
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._held = ""  # The beginning of a line that may become a fence or a tag.
         self._fresh = True  # Whether the cursor is at the beginning of a line.
-        self._code = False
+        self._fence = ""  # Of the open block.
 
     def event(self, event: dict[str, Any]) -> None:
         if event["source"] == "model":
@@ -57,7 +58,7 @@ class Printer:
         for piece in re.findall(r"[^\n]*\n|[^\n]+", text):
             self._held += piece
             whole = self._held.endswith("\n")
-            if whole or not (self._fresh and self._held[0] in "`<"):
+            if whole or not (self._fresh and self._held.lstrip()[:1] in ("", "`", "~", "<")):
                 self._put(self._held)
                 self._held = ""
 
@@ -65,9 +66,12 @@ class Printer:
         mark = text.strip() if self._fresh else ""
         if mark in ("<think>", "</think>"):
             return
-        if mark.startswith(FENCE):
-            self._code = not self._code
-        self._write(text, "cyan" if self._code or mark.startswith(FENCE) else "")
+        in_block = bool(self._fence)
+        if in_block and mark.startswith(self._fence) and not mark.strip(self._fence[0]):
+            self._fence = ""
+        elif not in_block and mark.startswith(FENCES):
+            self._fence = mark[: len(mark) - len(mark.lstrip(mark[0]))]
+        self._write(text, "cyan" if in_block or self._fence else "")
 
     def _write(self, text: str, style: str) -> None:
         self._console.print(Text(text, style=style), end="")
@@ -80,10 +84,10 @@ class Printer:
 
     def _flush(self) -> None:
         """Print the held text, except the start of a made-up output block, which the environment cuts."""
-        if self._held and not self._held.startswith(f"{FENCE}output"):
+        if self._held and not OUTPUT_OPENING.match(self._held):
             self._put(self._held)
         self._held = ""
-        self._code = False
+        self._fence = ""
 
 
 def _report_line(report: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ StopReason = Literal["answer", "budget", "length", "malformed", "infrastructure"
 answer: the model closed its turn with a boxed answer.
 budget: it wrote one program more than allowed.
 length: no tokens are left.
-malformed: it closed its turn without a boxed answer or a complete program, wrote no text of its own, or wrote a program
+malformed: it closed its turn without a boxed answer, a program or a call, wrote no text of its own, or wrote a program
 longer than the sandbox accepts.
 infrastructure: the sandbox failed. The model is not at fault, so the episode has no reward.
 """

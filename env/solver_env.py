@@ -21,7 +21,7 @@ from typing import Any, Literal
 from storm_calm.env.episode import Episode, StopReason
 from storm_calm.env.intervention import Finding, Intervention
 from storm_calm.env.problem import Problem
-from storm_calm.env.protocol import Inline, Protocol
+from storm_calm.env.protocol import Action, Inline, Protocol
 from storm_calm.env.reasoner import Generation, Message, PromptRenderer
 from storm_calm.env.special_tokens import harmless
 from storm_calm.env.transcript import Source, Span, Transcript
@@ -45,9 +45,10 @@ class StepResult:
     """The result of a model's text."""
 
     kind: Literal["execute", "continue", "stop"]
-    """"execute": a program ran; "continue": the model must continue its text; "stop": the episode ended."""
+    """"execute": a program ran, or a malformed call was answered; "continue": the model must continue its text;
+    "stop": the episode ended."""
     execution: Execution | None = None
-    """The execution, if a program ran."""
+    """The execution, if a program ran or a call was malformed."""
     observation: str = ""
     """The appended text; with stop "infrastructure", the sandbox's error, which the model does not see."""
     stop: StopReason | None = None
@@ -160,23 +161,28 @@ class SolverEnv:
         span = Span(
             source="model", text=generation.text, ids=generation.ids, ends=generation.ends, finish=generation.finish
         )
-        after = self._own(before.append(span))
+        after, acts = self._own(before.append(span))
         self._update(transcript=after, generation_seconds=self.episode.usage.generation_seconds + seconds)
         closed = len(after.spans) > len(before.spans) and generation.finish == "end"
         # Otherwise a model that always starts with its own output block would repeat this step without limit.
-        if len(after.text) <= len(before.text) and not closed:
+        if len(after.text) <= len(before.text) and not closed and not acts:
             self._stop("length" if generation.finish == "length" else "malformed")
 
     def act(self) -> StepResult:
-        """Run the program in the model's text, accept its answer, let it continue, or stop."""
+        """Run the program in the model's text, accept its answer, let it continue, or stop.
+
+        A malformed call is answered with its error, and counts as an execution of status "malformed_call".
+        """
         episode = self.episode
         if episode.stop is not None:
             return StepResult(kind="stop", stop=episode.stop)
         transcript = episode.transcript
-        action = self.protocol.read(transcript.text[transcript.turn(len(transcript.text))[0] :])
-        if action.code is not None:
-            return self._run(action.code)
         last = transcript.spans[-1]
+        turn = transcript.text[transcript.turn(len(transcript.text))[0] :]
+        # A model's span without a finish was cut, after its program or before an output block it wrote itself.
+        action = self.protocol.read(turn, ended=last.source == "model" and last.finish in ("end", None))
+        if action.acts:
+            return self._run(action, turn)
         if last.finish == "end":
             return self._stop("answer" if self.protocol.read(transcript.model_text).kind == "answer" else "malformed")
         if last.finish == "length" or not self.remaining:
@@ -228,15 +234,19 @@ class SolverEnv:
         self._leave_session()
         self._episode = None
 
-    def _run(self, code: str) -> StepResult:
+    def _run(self, action: Action, turn: str) -> StepResult:
         episode = self.episode
         if len(episode.executions) >= self.max_executions:
             return self._stop("budget")
+        code = turn[action.start : action.end].strip() if action.code is None else action.code
         if len(code.encode("utf-8", errors="surrogatepass")) > MAX_CODE_BYTES:
             return self._stop("malformed")
         started = perf_counter()
         try:
-            execution = self._run_block(code) if self.sessions else self._run_alone(code)
+            if action.code is None:
+                execution = self._malformed(code, action.error)
+            else:
+                execution = self._run_block(code) if self.sessions else self._run_alone(code)
         except SandboxUnavailableError as error:
             return replace(self._stop("infrastructure"), observation=str(error))
         seconds = episode.usage.execution_seconds + perf_counter() - started
@@ -249,13 +259,18 @@ class SolverEnv:
         result = StepResult(kind="execute") if self.remaining else self._stop("length")
         return replace(result, execution=execution, observation=text)
 
+    def _malformed(self, call: str, error: str) -> Execution:
+        return Execution(
+            code=call, status="malformed_call", stderr=error, isolation=self.sandbox.isolation, backend="none"
+        )
+
     def _run_alone(self, code: str) -> Execution:
         return self.sandbox.run(code, limits=self.limits, files=self.files, cancellation=self.cancellation)
 
     def _run_block(self, code: str) -> Execution:
         """Run `code` in the session. Raises SandboxUnavailableError if the episode's state cannot be restored."""
         session = self._session = self._session or self.sandbox.session(limits=self.limits)
-        executions = self.episode.executions
+        executions = tuple(one for one in self.episode.executions if one.ran)
         known = 0
         while known < min(len(self._seen), len(executions)) and self._seen[known] == executions[known]:
             known += 1
@@ -284,19 +299,31 @@ class SolverEnv:
             self._session.close()
         self._session, self._seen = None, ()
 
-    def _own(self, transcript: Transcript) -> Transcript:
-        """Remove the model's text after its first program, or from an output block it wrote itself."""
+    def _own(self, transcript: Transcript) -> tuple[Transcript, bool]:
+        """Remove the model's text after its first program or call, or from an output block it wrote itself.
+
+        Returns the transcript, and whether it has a program or call to act on.
+        """
         text = transcript.text
         start = transcript.turn(len(text))[0]
         own = self.protocol.remove_output(text[start:])
+        whole = start + len(own) == len(text)
+        ended = False
         action = self.protocol.read(own)
-        if action.kind != "code":
-            return transcript if start + len(own) == len(text) else transcript.rewind(start + len(own))
+        if not action.acts and (not whole or transcript.spans[-1].finish == "end"):
+            ended = True
+            action = self.protocol.read(own, ended=True)
+        if not action.acts:
+            return (transcript if whole else transcript.rewind(start + len(own))), False
         # A turn closed right after the program is reopened: the output belongs inside it.
         cut = transcript.rewind(start + action.end)
-        if self.protocol.read(cut.text[start:]).kind == "code":
-            return cut
-        return transcript.rewind(transcript.boundary(start + action.end))
+        kept = self.protocol.read(cut.text[start:], ended=ended)
+        if (kept.kind, kept.code) != (action.kind, action.code):
+            cut = transcript.rewind(transcript.boundary(start + action.end))
+        if ended:
+            # `act` reads to the end of the turn if the last span has no finish.
+            cut = Transcript(spans=(*cut.spans[:-1], replace(cut.spans[-1], finish=None)))
+        return cut, True
 
     def _span(self, source: Source, text: str) -> Span:
         encode = self.renderer.encode_marked if source == "prompt" else self.renderer.encode

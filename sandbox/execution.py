@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
-Status = Literal["ok", "error", "timeout", "memory_limit", "output_limit", "killed"]
-"""How a run ended. "killed": the program made the process fail that ran it. A fault of the sandbox itself is not a
-status; it raises `SandboxUnavailableError`."""
+Status = Literal["ok", "error", "timeout", "memory_limit", "output_limit", "killed", "malformed_call"]
+"""How a run ended. "killed": the program made the process fail that ran it. "malformed_call": the model's tool call had
+no readable program, so nothing ran (see `env.tool_calls`). A fault of the sandbox itself is not a status; it raises
+`SandboxUnavailableError`."""
 
 Isolation = Literal["full", "landlock", "limits"]
 """Strongest first. full: namespaces, Landlock, seccomp and resource limits; landlock: the same without namespaces;
@@ -116,8 +117,10 @@ class Execution:
     """One run of a program: its output, end, resource usage and solver reports."""
 
     code: str
+    """The program; with status "malformed_call" the text of the call."""
     status: Status
-    """How it ended. "error": an exit code other than 0, or a signal."""
+    """How it ended. "error": an exit code other than 0, or a signal. "malformed_call": nothing ran, since the model's
+    tool call had no readable program."""
     stdout: str = ""
     """Standard output; bytes that are not UTF-8 are replaced."""
     stderr: str = ""
@@ -152,6 +155,11 @@ class Execution:
             raise ValueError(f"status {self.status!r} must be one of {', '.join(get_args(Status))}")
         if self.isolation not in ISOLATION_LEVELS:
             raise ValueError(f"isolation level {self.isolation!r} must be one of {', '.join(ISOLATION_LEVELS)}")
+
+    @property
+    def ran(self) -> bool:
+        """Whether there was a program to run."""
+        return self.status != "malformed_call"
 
     def to_dict(self) -> dict[str, Any]:
         files = {name: base64.b64encode(content).decode() for name, content in self.files.items()}

@@ -91,7 +91,7 @@ def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 
         by_trigger={trigger: triggers[trigger] for trigger in TRIGGERS},
         by_family={family: _counts(families[family]) for family in sorted(families)},
         discarded={one: outcomes[one] for one in OUTCOMES if one != "golden" and outcomes[one]},
-        executions=sum(len(episode.executions) for episode in episodes),
+        executions=sum(execution.ran for episode in episodes for execution in episode.executions),
         tokens=sum(episode.usage.model_tokens for episode in episodes),
         seconds=round(max((record.at_seconds for record in records), default=0.0), 2),
         isolation=max(isolation_levels, key=ISOLATION_LEVELS.index) if isolation_levels else "",

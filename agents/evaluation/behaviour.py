@@ -40,7 +40,7 @@ class Behaviour:
     stops: dict[str, float]
     """Share of trajectories by stop reason."""
     execution_status: dict[str, int]
-    """Executions by status."""
+    """Executions by status; "malformed_call": tool calls without a readable program."""
     solver_status: dict[str, int]
     """Solver reports by status."""
     flawed: float
@@ -69,7 +69,7 @@ def behaviour(samples: Sequence[Sample]) -> Behaviour:
     stops = Counter(str(episode.stop) for episode in episodes)
     return Behaviour(
         code_blocks=_mean([sum(turn.source is not None for turn in gather(episode).turns) for episode in episodes]),
-        executions=len(executions) / total,
+        executions=sum(execution.ran for execution in executions) / total,
         model_tokens=_mean([episode.usage.model_tokens for episode in episodes]),
         tool_tokens=_mean([episode.usage.tool_tokens for episode in episodes]),
         backed_by_report=_mean([backed_by_report(episode) for episode in episodes if _has_number(episode)]),

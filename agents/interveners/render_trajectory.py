@@ -90,6 +90,8 @@ def mark_of(texts: list[str]) -> str:
 
 
 def _output_title(number: int, execution: Execution) -> str:
+    if not execution.ran:
+        return f"answer to call {number}, in which no program could be read, so nothing ran"
     reports = "; ".join(map(_in_words, execution.reports)) or "none"
     return f"output of program {number}, which ended with status {execution.status}; solver reports: {reports}"
 

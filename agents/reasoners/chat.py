@@ -15,6 +15,9 @@ take it as its own thought. The model can read its earlier thought, but does not
 **Rejected parameters.** If a 400 response names a parameter, it is omitted or renamed in all later requests
 (`agents.reasoners.provider_quirks`). An omitted temperature, top_p or seed is logged. For other failures see
 `agents.reasoners.endpoint`.
+
+**Malformed calls** are the model's fault and are answered with an error message, also if the endpoint rejects them
+itself (Groq's "tool_use_failed").
 """
 
 import logging
@@ -73,7 +76,12 @@ class Chat(EndpointReasoner):
     def _read(self, prompt: str, request: dict[str, Any], stop: tuple[str, ...]) -> Generator[Chunk]:
         """Yield the chunks of one attempt. Raises RetryableError if the stream breaks."""
         reply = ChatStream(stop, turn=split(read(prompt)[1])[1], place=f"{self.url}: {self.name}")
-        with closing(self._endpoint.events(self._open(prompt, request))) as events:
+        try:
+            stream = self._open(prompt, request)
+        except _UnreadableCallError as error:
+            yield from reply.malformed_call(str(error))
+            return
+        with closing(self._endpoint.events(stream)) as events:
             for event in events:
                 if not event.choices:
                     continue  # Usage, or the result of a content filter on the prompt.
@@ -89,7 +97,10 @@ class Chat(EndpointReasoner):
         raise RetryableError("it ended without a finish reason")
 
     def _open(self, prompt: str, request: dict[str, Any]) -> Any:
-        """Start the answer's stream, with a request that the endpoint accepts. Raises ReasonerError."""
+        """Start the answer's stream, with a request that the endpoint accepts.
+
+        Raises ReasonerError, and _UnreadableCallError if the model wrote a call that the endpoint cannot read.
+        """
         quirks = self._quirks
         while True:
             body = quirks.body(request, prompt)
@@ -97,6 +108,8 @@ class Chat(EndpointReasoner):
                 stream = self._endpoint.client.chat.completions.create(**body)
                 break
             except openai.OpenAIError as error:
+                if (written := _unreadable_call(error)) is not None:
+                    raise _UnreadableCallError(written) from None
                 rejections = (openai.BadRequestError, openai.UnprocessableEntityError)
                 changed = quirks.learn(error, body) if isinstance(error, rejections) else None
                 if changed is None:
@@ -109,3 +122,15 @@ class Chat(EndpointReasoner):
             if name in new:
                 log.warning("%s: %s does not accept %s; requests omit it", self.url, self.name, name)
         return stream
+
+
+class _UnreadableCallError(Exception):
+    """The endpoint could not read the model's call; the message is the model's text."""
+
+
+def _unreadable_call(error: openai.OpenAIError) -> str | None:
+    """Return the model's text if the endpoint failed because of its call, else None."""
+    body = error.body if isinstance(error, openai.APIError) else None
+    if not isinstance(body, dict) or body.get("code") != "tool_use_failed":
+        return None
+    return str(body.get("failed_generation") or "")

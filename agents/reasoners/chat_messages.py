@@ -20,8 +20,7 @@ from storm_calm.env.code_fences import OUTPUT_BLOCK
 from storm_calm.env.protocol import Inline
 from storm_calm.env.reasoner import Message
 from storm_calm.env.special_tokens import harmless
-
-TOOL_NAME = "run_python"
+from storm_calm.env.tool_calls import TOOL_NAME
 
 TOOLS = [
     {
@@ -59,13 +58,14 @@ _HINT = re.compile("(.*?)".join(HINT_MARKS) + "\n?", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Round:
-    """A program and its output in a text."""
+    """A program or a malformed call and its output in a text."""
 
     before: str
     """The text before the program."""
     block: str
     """The program with its fences."""
     code: str
+    """The program; the text of a malformed call."""
     answer: str
     """The output with its fences."""
     output: str
@@ -110,15 +110,24 @@ def split(text: str) -> tuple[list[Round], str]:
     """
     rounds: list[Round] = []
     start = position = 0
-    while (action := _INLINE.read(text[position:])).code is not None:
+    while True:
+        action = _INLINE.read(text[position:])
+        output = OUTPUT_BLOCK.match(text, position + action.end) if action.acts else None
+        if later := output or OUTPUT_BLOCK.search(text, position):
+            # The turn ended before the output, perhaps with a program that was not closed.
+            ended = _INLINE.read(text[position : later.start()], ended=True)
+            if ended.acts and position + ended.end == later.start():
+                action, output = ended, later
+        if not action.acts:
+            break
         assert action.start is not None
         begin, end = position + action.start, position + action.end
         position = end
-        output = OUTPUT_BLOCK.match(text, end)
         if output is None:
             continue
         before, block = text[start:begin], text[begin:end]
-        rounds.append(Round(before=before, block=block, code=action.code, answer=output[0], output=output[1]))
+        code = block.strip() if action.code is None else action.code
+        rounds.append(Round(before=before, block=block, code=code, answer=output[0], output=output[1]))
         start = position = output.end()
     return rounds, text[start:]
 
@@ -197,6 +206,7 @@ def lesson(transcript: str) -> list[dict[str, Any]]:
 
 
 def _call(number: int, round: Round) -> dict[str, Any]:
+    # A malformed call is sent as a program, with its error as the output: endpoints reject other names and arguments.
     function = {"name": TOOL_NAME, "arguments": json.dumps({"code": round.code})}
     return {"id": f"call_{number}", "type": "function", "function": function}
 

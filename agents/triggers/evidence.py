@@ -183,7 +183,7 @@ def gather(episode: Episode) -> Evidence:
     while True:
         start, end = transcript.turn(offset)
         text = blanked[start:end]
-        action = Inline().read(text)
+        action = Inline().read(text, ended=end < len(blanked))
         block = None if action.start is None else start + action.start
         execution = next(executions) if end < len(blanked) else None
         turns.append(Turn(start=start, text=text, block=block, source=action.code, execution=execution))

@@ -90,7 +90,7 @@ def _instead(outcome: AgentOutcome) -> str:
     if episode.stop == "length":
         return "No answer: the tokens for this request were used up before there was one."
     if episode.stop == "budget":
-        count = len(episode.executions)
+        count = sum(execution.ran for execution in episode.executions)
         programs = "1 program" if count == 1 else f"{count} programs"
         return f"No answer: {programs} ran, which is all that this request may, and none settled it."
     text = episode.transcript.model_text.replace("<think>", "").replace(THOUGHT, "").strip()

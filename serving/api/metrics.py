@@ -14,7 +14,9 @@ class Metrics:
         # Label "path" only with paths of routes: clients could make up any number of others.
         self.requests = Counter("storm_requests", "Requests by path and status.", ["path", "status"], registry=registry)
         self.tokens = Counter("storm_tokens", "Tokens that the model wrote.", registry=registry)
-        self.executions = Counter("storm_executions", "Programs that ran, by status.", ["status"], registry=registry)
+        self.executions = Counter(
+            "storm_executions", "Programs that ran and malformed calls, by status.", ["status"], registry=registry
+        )
         self.interventions = Counter(
             "storm_interventions", "Hints of the guard, by trigger.", ["trigger"], registry=registry
         )

@@ -10,11 +10,13 @@ program and its output still count as reasoning.
 from collections.abc import Sequence
 from typing import Literal
 
-from storm_calm.env.code_fences import CODE_START, OUTPUT_START
+from storm_calm.env.code_fences import OUTPUT_OPENING, OUTPUT_START, TILDE_FENCE, OpeningStream
 
 Channel = Literal["reasoning", "content"]
 
 THOUGHT = "</think>"
+# With a character after them, so that all of such a mark at the end is held.
+_OUTPUT_MARKS = (f"{OUTPUT_START} ", f"{TILDE_FENCE}output ")
 
 
 class ReasoningSplit:
@@ -31,6 +33,7 @@ class ReasoningSplit:
         self._pending = ""
         self._thinking = True
         self._coding = False
+        self._openings = OpeningStream()
         self._held = ""
         self._observed = 0
         self.content = ""
@@ -45,19 +48,25 @@ class ReasoningSplit:
         pieces: list[tuple[Channel, str]] = []
         rest = "" if self.stopped else self._held + text
         while rest and not self.stopped:
-            mark = THOUGHT if self._thinking else None if self._coding else CODE_START
-            place = rest.find(mark) if mark else -1
-            if place < 0:
-                break
-            self._show(pieces, rest[:place])
-            if mark == THOUGHT:
+            if self._thinking:
+                place = rest.find(THOUGHT)
+                if place < 0:
+                    break
+                self._show(pieces, rest[:place])
                 self._thinking = False
                 rest = rest[place + len(THOUGHT) :]
             else:
+                opening = None if self._coding else self._openings.find(rest)
+                if opening is None:
+                    break
+                self._show(pieces, rest[: opening.start])
                 self._coding = True
-                rest = rest[place:]
-        marks = (THOUGHT,) if self._thinking else () if self._coding else (CODE_START, *self._stop)
-        held = max(_overlap(rest, mark) for mark in (*marks, f"{OUTPUT_START} "))
+                rest = rest[opening.start :]
+        content = not self._thinking and not self._coding
+        marks = (THOUGHT,) if self._thinking else self._stop if content else ()
+        held = max(_overlap(rest, mark) for mark in (*marks, *_OUTPUT_MARKS))
+        if content:
+            held = max(held, self._openings.held(rest))
         self._held = rest[len(rest) - held :]
         self._show(pieces, rest[: len(rest) - held])
         if self.stopped:
@@ -96,12 +105,13 @@ class ReasoningSplit:
         """Return the held text at the end of a segment."""
         pieces: list[tuple[Channel, str]] = []
         held, self._held = self._held, ""
-        self._show(pieces, held.partition(OUTPUT_START)[0])
+        self._show(pieces, OUTPUT_OPENING.split(held)[0])
         return pieces
 
     def _show(self, pieces: list[tuple[Channel, str]], text: str) -> None:
         if self.stopped:
             return
+        self._openings.passed(text)
         if self._thinking or self._coding:
             self._add(pieces, "reasoning", text)
             return

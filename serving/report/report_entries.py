@@ -114,7 +114,7 @@ def _entry(
         "cost": None,
         "tokens": usage.model_tokens,
         "native_tokens": 0,
-        "programs": len(episode.executions),
+        "programs": sum(execution.ran for execution in episode.executions),
         "seconds": _seconds(episode),
     }
     common_details = {

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from storm_calm.agents.reasoners.chat import Chat
 from storm_calm.agents.reasoners.chat_messages import ACKNOWLEDGEMENT, HINT_PREFIX
-from storm_calm.env import read_episodes, write_problems
-from support.fake_chat_server import DEMANDS, PARAMETERS, FakeChatServer
+from storm_calm.env import ReasonerError, read_episodes, write_problems
+from support.fake_chat_server import DEMANDS, PARAMETERS, RAW, FakeChatServer
 from support.fake_reasoner import boxed, by_hand, direct, mixed, workshop
 from support.measurements import without_measurements
 
@@ -119,6 +120,59 @@ def test_eval_measures_a_chat_model_without_hints(storm, problems):
 
 
 @pytest.mark.timeout(300)
+def clumsy(hours, hints, outputs):
+    """A role whose calls cannot be read: always for even hours, else only the first."""
+    if hours % 2 == 0 or not outputs:
+        return f'Let me solve it.\n```python\n{RAW}{{"code": print("1", '
+    return direct(hours, hints, outputs - 1)
+
+
+def test_malformed_calls_are_scored(storm, problems):
+    with FakeChatServer(clumsy) as endpoint:
+        result = storm(
+            *("eval", "--problems", problems, "--reasoner", f"chat:{endpoint.url}", "--json", "--display", "none"),
+            *("--out", "out", *LENIENT),
+        )
+    assert (result.exit_code, result.stderr) == (0, "")
+    results = json.loads(result.stdout)
+    assert (results["scored"], results["errors"]) == (8, 0)
+    assert results["rules"]["paper"]["pass@1"]["mean"] == 0.5
+    assert results["behaviour"]["execution_status"] == {"malformed_call": 4 * 4 + 4, "ok": 4}
+    assert results["behaviour"]["executions"] == 0.5, "only programs that ran"
+    assert results["behaviour"]["stops"] == {"budget": 0.5, "answer": 0.5}
+    errors = [answer for answer in endpoint.turns("tool") if answer.startswith("CallError: ")]
+    assert errors
+    assert all("Write the call like this: " in error for error in errors)
+
+
+def test_the_last_error_of_the_reasoner_is_printed(storm, problems, monkeypatch):
+    read = Chat._read
+
+    def failing(self, prompt, *rest):
+        if any(f"has {hours} hours" in prompt for hours in (11, 14)):
+            raise ReasonerError("http://there refused: I can't do that.")
+        return read(self, prompt, *rest)
+
+    monkeypatch.setattr(Chat, "_read", failing)
+    with FakeChatServer(direct) as endpoint:
+        for command, what in (("eval", "trajectories"), ("curate", "problems")):
+            result = storm(
+                *(command, "--problems", problems, "--reasoner", f"chat:{endpoint.url}", "--display", "none"),
+                *("--out", command, *LENIENT),
+            )
+            assert result.exit_code == 1
+            shown = " ".join(result.stderr.split())
+            assert f"2 {what} are not done because the reasoner" in shown
+            assert "failed: http://there refused: I can't do that.. Retry them with: storm" in shown
+    monkeypatch.setattr(Chat, "_read", lambda *arguments: (_ for _ in ()).throw(ReasonerError("http://there is down")))
+    with FakeChatServer(direct) as endpoint:
+        result = storm(
+            *("eval", "--problems", problems, "--reasoner", f"chat:{endpoint.url}", "--out", "down", *LENIENT),
+        )
+    shown = " ".join(result.stderr.split())
+    assert "5 problems failed one after another, the last one because: http://there is down" in shown
+
+
 def test_a_curation_killed_after_a_hint_resumes_from_the_hint(storm, tmp_path):
     def hinted(messages):
         return any(HINT_PREFIX in message["content"] for message in messages if message["role"] == "user")

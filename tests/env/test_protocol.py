@@ -34,7 +34,7 @@ def call(code, name="run_python"):
         ("```python\nx = 1\n```", "x = 1\n"),
         ("```Python  \r\nx = 1\r\n```\r\n", "x = 1\r\n"),
         ("```py\nx = 1\n```\n\n", "x = 1\n"),
-        ("1. Code:\n   ```python\n   x = 1\n   ```\n", "   x = 1\n   "),
+        ("1. Code:\n   ```python\n   x = 1\n   ```\n", "x = 1\n"),
         ("```python\nx = 1```\n", "x = 1"),
         ("```python\n```\n", ""),
         ("```\nmin x\n```\n```python\nx = 1\n```\n", "x = 1\n"),
@@ -57,9 +57,26 @@ def test_a_block_includes_its_line_breaks():
     assert text[action.start : action.end] == "```python\nx = 1\n```\n\n"
 
 
-def test_an_unclosed_block_has_a_start_but_no_program():
-    action = Inline().read("Plan \\boxed{1}.\n```python\nx = 1")
+def test_an_unclosed_block_has_a_start_but_no_program_until_the_turn_ends():
+    text = "Plan \\boxed{1}.\n```python\nx = 1"
+    action = Inline().read(text)
     assert (action.kind, action.start, action.code) == ("none", 16, None)
+    action = Inline().read(text, ended=True)
+    assert (action.kind, action.start, action.code, action.end) == ("code", 16, "x = 1", len(text))
+
+
+def test_the_first_block_or_call_is_read():
+    block = "```python\na\n```\n"
+    assert Inline().read(block + call("b")).code == "a\n"
+    assert Inline().read(call("b") + block).code == "b"
+    assert Inline().read("A <tool_call> is not needed.\n" + block).code == "a\n"
+    assert Inline().read(f"<tool_call>\n{block}</tool_call>").code == "a\n"
+    assert Inline().read(block.replace("a", f"a = {call('b').splitlines()[0]!r}")).code.startswith("a = ")
+    assert ToolCall().read(block).kind == "none"
+
+
+def test_endpoints_take_the_stop_strings():
+    assert len(Inline().stop) <= 4
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())
@@ -82,27 +99,6 @@ def test_a_call_with_raw_line_breaks_is_parsed():
     assert ToolCall().read(text).code == "a = 1\nb = 2"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "",
-        "print(1)",
-        "[]",
-        '"run_python"',
-        '{"name": "run_python"}',
-        '{"name": "run_python", "arguments": []}',
-        '{"name": "run_python", "arguments": {"code": 5}}',
-        '{"name": "rm", "arguments": {"code": "x"}}',
-        "[" * 9999,
-    ],
-)
-def test_an_invalid_call_is_ignored(body):
-    bad = f"<tool_call>{body}</tool_call>"
-    assert ToolCall().read(bad).kind == "none"
-    assert ToolCall().read(bad + "\\boxed{1}").kind == "answer"
-    assert ToolCall().read(bad + call("x = 1")).code == "x = 1"
-
-
 @given(st.text(alphabet='`python\n ```tool_call<>/\\boxed{}"', max_size=80))
 def test_reading_never_raises_and_remove_output_is_idempotent(text):
     for protocol in PROTOCOLS.values():
@@ -121,6 +117,19 @@ def test_any_program_round_trips_through_a_tool_call(code):
 def test_a_forged_observation_is_removed():
     assert Inline().remove_output("I run it.\n```output\n42\n```\n\\boxed{42}") == "I run it.\n"
     assert ToolCall().remove_output("I run it.\n<tool_response>\n42") == "I run it.\n"
+
+
+@pytest.mark.parametrize("start", ["```output", "~~~output", "````output", "``` output", "```Output", "```{output}"])
+def test_a_forged_observation_is_removed_in_any_spelling(start):
+    for before in ("I run it.\n", "It prints ", "```python\nx\n```\n", "```python\nx\n"):
+        assert Inline().remove_output(f"{before}{start}\n42\n```\n\\boxed{{42}}") == before
+
+
+@pytest.mark.parametrize(
+    "text", ["```text\noutput\n```\n", "The output:\n```\n42\n```\n", "`output`", "```text output\n1\n```"]
+)
+def test_other_blocks_are_not_removed(text):
+    assert Inline().remove_output(text) == text
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS.keys())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storm_calm.env import Finding, Generation, SolverEnv, ToolCall, read_answer, run_episode
+from storm_calm.env import Episode, Finding, Generation, Inline, SolverEnv, ToolCall, read_answer, run_episode
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.serialize import from_json, to_json
 from storm_calm.sandbox import Limits
@@ -56,9 +56,45 @@ def test_a_turn_that_ends_without_an_answer_is_malformed(env):
 
 
 @pytest.mark.parametrize("text", ["```python\nprint(1)", "\\boxed{3}\n```python\nprint(1)"])
-def test_a_turn_with_an_unclosed_program_is_malformed_and_not_run(env, sandbox, text):
-    assert env.step(text).stop == "malformed"
+def test_an_unclosed_program_at_the_end_of_the_turn_is_run(env, renderer, text):
+    result = env.step(generation(renderer, text, "end", end=True))
+    assert (result.kind, result.observation) == ("execute", "\n```output\n1\n```\n")
+    assert env.episode.transcript.ids[-1] != 0, "the turn is open again"
+    assert env.step("So \\boxed{1}.").stop == "answer"
+
+
+def test_an_unclosed_program_without_code_is_malformed(env, sandbox):
+    assert env.step("```python\n\n").stop == "malformed"
     assert sandbox.codes == []
+
+
+def test_a_stop_string_inside_a_program_lets_the_model_continue(env, renderer):
+    assert env.step(generation(renderer, "```python\nx = 1  # like ```\n")).kind == "continue"
+    assert env.step(generation(renderer, "y = '''\n```output")).kind == "continue"
+    assert env.step(generation(renderer, "\n'''\nprint(x)\n```\n")).execution.stdout == "1\n"
+    assert len(env.episode.executions) == 1
+
+
+def test_a_program_with_an_open_string_fails_where_the_model_sees_it(env, renderer):
+    assert env.step(generation(renderer, "```python\nx = '''\n```\n")).kind == "continue"
+    result = env.step(generation(renderer, "It prints 5.\n\\boxed{5}", "end", end=True))
+    assert result.execution.code == "x = '''\n"
+    assert "SyntaxError: unterminated triple-quoted string" in result.observation
+    assert env.episode.transcript.text.endswith(f"```python\nx = '''\n```\n{result.observation}")
+
+
+def test_a_program_before_a_forged_output_block_is_run(env, renderer):
+    result = env.step(generation(renderer, "```python\nprint(6 * 7)\n\n```output"))
+    assert (result.kind, result.execution.stdout) == ("execute", "42\n")
+    assert "```python\nprint(6 * 7)\n\n```output\n42\n```\n" in env.episode.transcript.text
+
+
+def test_text_after_a_closing_fence_on_its_line_is_removed(sandbox, plain_renderer, problem):
+    env = SolverEnv(sandbox, plain_renderer)
+    env.reset(problem)
+    result = env.step("```python\nprint(6 * 7)\n```</think>\nSo \\boxed{41}.")
+    assert result.execution.stdout == "42\n"
+    assert env.episode.transcript.text.endswith("print(6 * 7)\n```\n```output\n42\n```\n")
 
 
 def test_reaching_the_token_limit_stops_with_length(env, renderer):
@@ -319,6 +355,33 @@ def test_tool_calls_are_executed(sandbox, renderer, problem):
     call = '<tool_call>\n{"name": "run_python", "arguments": {"code": "print(6 * 7)"}}\n</tool_call>'
     result = env.step(call)
     assert result.observation == "\n<tool_response>\n42\n</tool_response>\n"
+    assert env.step("\\boxed{42}").stop == "answer"
+
+
+MALFORMED = '<tool_call>\n{"name": "search", "arguments": {"code": "x"}}\n</tool_call>'
+
+
+@pytest.mark.parametrize("protocol", [Inline(), ToolCall()], ids=["inline", "tool_call"])
+def test_a_malformed_call_gets_an_error_message_and_nothing_runs(sandbox, renderer, problem, protocol):
+    env = SolverEnv(sandbox, renderer, protocol=protocol, max_executions=2)
+    env.reset(problem)
+    result = env.step(MALFORMED)
+    assert (result.kind, sandbox.codes) == ("execute", [])
+    execution = result.execution
+    assert (execution.status, execution.backend, execution.ran) == ("malformed_call", "none", False)
+    assert (execution.code, execution.exit_code, execution.signal) == (MALFORMED, None, None)
+    assert 'there is no tool "search", only run_python. Nothing ran.' in result.observation
+    assert result.observation.count("\n") == 4, "between the lines before and after, the message has one line"
+    assert from_json(Episode, to_json(env.episode)) == env.episode
+    assert "last run" in env.step(MALFORMED).observation, "malformed calls count as executions"
+    assert env.step(MALFORMED).stop == "budget"
+
+
+def test_a_malformed_call_is_answered_at_the_end_of_the_turn(sandbox, renderer, problem):
+    env = SolverEnv(sandbox, renderer, protocol=ToolCall())
+    env.reset(problem)
+    assert env.step(generation(renderer, '<tool_call>{"name": "run_python", "arg', "end", end=True)).kind == "execute"
+    assert env.episode.executions[0].status == "malformed_call"
     assert env.step("\\boxed{42}").stop == "answer"
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 BITS = [
     *("```python\n", "```", "```\n", "\n", " ", "```output", "print(1)\n", "\\boxed{", "42", "}"),
     *("<tool_call>", '{"name": "run_python", "arguments": {"code": "1"}}', "</tool_call>", "<tool_response>"),
-    *("<think>", "</think>", "so é 3."),
+    *("<think>", "</think>", "so é 3.", "~~~python\n", "~~~\n", "````", "'''", "# ", "{", "x</tool_call>\n"),
 ]
 
 
@@ -95,7 +95,9 @@ def check(episode, protocol):
     for span, execution in zip(tools, episode.executions, strict=True):
         start = transcript.starts[transcript.spans.index(span)]
         begin, end = transcript.turn(start)
-        assert protocol.read(transcript.text[begin:end]).code == execution.code
+        action = protocol.read(transcript.text[begin:end], ended=True)
+        assert action.code == (execution.code if execution.ran else None)
+        assert action.error == ("" if execution.ran else execution.stderr)
 
 
 @pytest.mark.parametrize("protocol", [Inline(), ToolCall()], ids=["inline", "tool_call"])

@@ -57,6 +57,14 @@ def test_a_failing_program_leaves_the_session_unchanged(env):
     assert printed(env.step(program("print(x)"))) == "1\n"
 
 
+def test_a_malformed_call_is_no_block_of_the_session(env):
+    env.step(program("x = 1"))
+    assert env.step("<tool_call>{}</tool_call>").execution.status == "malformed_call"
+    assert printed(env.step(program("x += 1; print(x)"))) == "2\n"
+    hint(env, "x += 1")
+    assert printed(env.step(program("x += 2; print(x)"))) == "3\n"
+
+
 def test_an_intervention_rewinds_the_session(env):
     env.step(program("x = 1; open('f', 'w').close()"))
     env.step(program("x = 2; open('g', 'w').close()"))

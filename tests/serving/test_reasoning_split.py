@@ -10,7 +10,26 @@ from storm_calm.serving.api.code_blocks import CodeBlockSplit
 from storm_calm.serving.api.reasoning_split import ReasoningSplit
 
 WORDS = st.sampled_from(
-    ["a", " ", "\n", "<", "</th", "ink>", "</think>", "`", "``", "```", "```python\n", "```output", "STOP", "ST", "1"]
+    [
+        *(
+            "a",
+            " ",
+            "\n",
+            "<",
+            "</th",
+            "ink>",
+            "</think>",
+            "`",
+            "``",
+            "```",
+            "```python\n",
+            "```output",
+            "STOP",
+            "ST",
+            "1",
+        ),
+        *("~~~", "~", "python", "# ", "'''", "x\n", "> ", "```\n"),
+    ]
 )
 
 
@@ -92,6 +111,23 @@ def test_programs_and_prose_are_separated_without_fences():
         ("code", "print(6 * 7)\n"),
         ("prose", "So `x` is ```big```."),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "program"),
+    [
+        ("~~~python\nx\n~~~\n", "x\n"),
+        ("````python\n```\n````\n", "```\n"),
+        ("  ```py title=1\nx\n  ```\n", "x\n"),
+        ("```python\nx  # ```\n'''\n```\n'''\n```\n", "x  # ```\n'''\n```\n'''\n"),
+        ("```python\nx```\n", "x"),
+        ("```python\nx\n```", "x\n"),
+    ],
+)
+def test_programs_between_fences_of_any_kind(text, program):
+    assert blocks([f"Hm.\n{text}"])[-1] == ("code", program)
+    assert blocks(list(f"Hm.\n{text}\nMore"))[-1][0] == "prose"
+    assert divided([f"</think>Hm.\n{text}"])[0].strip() == text.strip()
 
 
 @given(st.lists(WORDS, max_size=12).map("".join), st.lists(st.integers(0, 200), max_size=6))

@@ -22,6 +22,8 @@ DEMANDS = {
     "Function call is missing a thought_signature in functionCall parts.",
 }
 """Error messages for message lists that other endpoints would accept."""
+RAW = "arguments: "
+"""The first words of a program that are followed by the call's arguments as they are."""
 BUSY = 5
 """One in this many different requests gets a 429 once."""
 
@@ -155,7 +157,8 @@ def streamed(text):
     if opening:
         call = {"index": 0, "id": "call-x", "type": "function", "function": {"name": "run_python", "arguments": ""}}
         yield event({"tool_calls": [call]})
-        for piece in pieces(json.dumps({"code": code.partition("```")[0]}), 9):
+        data = code.removeprefix(RAW) if code.startswith(RAW) else json.dumps({"code": code.partition("```")[0]})
+        for piece in pieces(data, 9):
             yield event({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
     yield event({}, finish="tool_calls" if opening else "stop")
     yield event(None, usage={"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12})

@@ -24,6 +24,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     message: str = "no"
     param: str | None = None
+    error: dict[str, Any] = field(default_factory=dict)
+    """More fields of the error."""
 
 
 class ScriptedServer:
@@ -94,7 +96,9 @@ class ScriptedServer:
                 server.paths.append(self.path)
                 if reply.status != 200:
                     self.send_json(
-                        reply.status, {"error": {"message": reply.message, "param": reply.param}}, reply.headers
+                        reply.status,
+                        {"error": {"message": reply.message, "param": reply.param, **reply.error}},
+                        reply.headers,
                     )
                     return
                 self.send_response(200)

@@ -36,7 +36,7 @@ function codeBlock(text, evidence) {
 
 // Split model text into prose and programs: fenced blocks, or calls of the tool run_python.
 const PROGRAMS =
-  /```(?:python3?|py)[ \t]*\r?\n([\s\S]*?)(?:```[ \t]*(?:[\r\n]+|$)|$)|<tool_call>([\s\S]*?)(?:<\/tool_call>\s*|$)/gi;
+  /(`{3,}|~{3,})[ \t]*\{?\.?(?:i?python|py)[\d.]*(?![\w-])[^`\n]*\n([\s\S]*?)(?:\1[`~]*[ \t]*(?:[\r\n]+|$)|$)|<tool_call>([\s\S]*?)(?:<\/tool_call>\s*|$)/gi;
 
 function called(call) {
   try {
@@ -55,7 +55,7 @@ function reasoning(text, evidence) {
   };
   let done = 0;
   for (const match of text.matchAll(PROGRAMS)) {
-    const code = match[1] === undefined ? called(match[2]) : match[1];
+    const code = match[2] === undefined ? called(match[3]) : match[2];
     if (code === null) continue;
     say_(text.slice(done, match.index));
     parts.push(codeBlock(code, evidence));

@@ -9,6 +9,7 @@ import pytest
 from storm_calm.agents.reasoners import open_reasoner, retry
 from storm_calm.agents.reasoners.chat import Chat
 from storm_calm.agents.reasoners.chat_messages import ACKNOWLEDGEMENT, CONTINUE_REQUEST
+from storm_calm.env import Problem, SolverEnv, run_episode, score
 from storm_calm.env.protocol import Inline
 from storm_calm.env.reasoner import Generation, ReasonerError, Sampling
 from support.chat_events import arguments, call, delta, running, saying, usage
@@ -141,12 +142,90 @@ def test_slightly_malformed_arguments_are_parsed(server, chat, written, code):
     assert ask(chat).text == f"```python\n{code}\n```\n"
 
 
-@pytest.mark.parametrize("written", ['{"code": "print(1)', "{}", "", '{"code": 5}', "Please run it."])
-def test_a_call_without_a_program_is_an_error_with_its_arguments(server, chat, written):
-    server.play(Reply(call([written], finish="tool_calls")))
-    with pytest.raises(ReasonerError, match=f"{server.url}: tiny called run_python with neither JSON") as caught:
-        ask(chat)
-    assert repr(written) in str(caught.value)
+def malformed(generation: Generation) -> str:
+    """Return the error of a malformed call, the last part of a segment."""
+    action = Inline().read(Inline().remove_output(generation.text), ended=generation.finish == "end")
+    assert (action.kind, action.end) == ("malformed", len(generation.text))
+    return action.error
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        ("{}", "there are none"),
+        ("", "the arguments are empty"),
+        ('{"code": 5}', '"code" is a number'),
+        ("Please run it.", "its JSON is broken"),
+        ('{"code": "print(1) ``` </tool_call> <|im_end|> ```output\\n", "c": [}', "its JSON is broken"),
+        ("[" * 5000, "its JSON is broken"),
+    ],
+)
+def test_a_call_without_a_program_is_a_malformed_call(server, chat, written, fault):
+    server.play(Reply([delta(content="Let me see."), *call([written[:3], written[3:]], finish="tool_calls")]))
+    generation = ask(chat)
+    assert generation.text.startswith("Let me see.\n<tool_call>\n")
+    assert fault in malformed(generation)
+
+
+def test_an_unknown_tool_is_a_malformed_call(server, chat):
+    server.play(Reply(call([arguments(CODE)], name="web_search", finish="tool_calls")))
+    assert 'there is no tool "web_search", only run_python' in malformed(ask(chat))
+
+
+@pytest.mark.parametrize("name", ["python", "execute_code", "code_interpreter"])
+def test_other_names_of_the_tool_are_accepted(server, chat, name):
+    server.play(Reply(call([json.dumps({"script": CODE})], name=name, finish="tool_calls")))
+    assert ask(chat).text == BLOCK
+
+
+def test_arguments_with_one_brace_off_are_parsed(server, chat):
+    for data in (arguments(CODE)[:-1], arguments(CODE) + "}"):
+        server.play(Reply(call([data], finish="tool_calls")))
+        assert ask(chat).text == BLOCK
+
+
+def test_a_call_that_the_endpoint_cannot_read_is_a_malformed_call(server, chat):
+    server.play(Reply([delta(content="So\n"), delta("function_call_filter: MALFORMED_FUNCTION_CALL")]))
+    assert "the arguments are empty" in malformed(ask(chat))
+    error = {"code": "tool_use_failed", "failed_generation": "<function=x>"}
+    server.play(Reply(status=400, message="Failed to call a function.", error=error))
+    assert "its JSON is broken" in malformed(ask(chat))
+
+
+def test_a_malformed_call_is_sent_back_with_its_error(server, chat, sandbox):
+    server.play(Reply(call(["{}"], finish="tool_calls")), running("print(6 * 7)"), saying("\\boxed{42}"))
+    env = SolverEnv(sandbox, chat)
+    episode = run_episode(env, chat, Problem(id="p", question="How many?", answers=(42.0,)))
+    assert [execution.status for execution in episode.executions] == ["malformed_call", "ok"]
+    assert (episode.stop, score(episode).reward) == ("answer", 1.0)
+    sent = server.requests[-1]["messages"]
+    (first,), (second,) = (message["tool_calls"] for message in sent if message["role"] == "assistant")
+    assert "<tool_call>" in json.loads(first["function"]["arguments"])["code"]
+    assert json.loads(second["function"]["arguments"])["code"] == "print(6 * 7)\n"
+    answers = [message["content"] for message in sent if message["role"] == "tool"]
+    assert answers[0].startswith('CallError: the arguments need "code"')
+    assert answers[1] == "42"
+
+
+def test_a_program_with_an_open_string_runs_and_fails(server, chat, sandbox):
+    server.play(running("x = '''\nprint(1)"), saying("\\boxed{1}"))
+    env = SolverEnv(sandbox, chat)
+    episode = run_episode(env, chat, Problem(id="p", question="How many?", answers=(42.0,)))
+    assert episode.executions[0].code == "x = '''\nprint(1)\n"
+    assert "SyntaxError" in episode.executions[0].stderr
+    assert [message["role"] for message in server.requests[-1]["messages"]][-2:] == ["assistant", "tool"]
+
+
+def test_calls_in_thoughts_and_content(server, chat):
+    text = json.dumps({"name": "run_python", "arguments": {"code": CODE}})
+    thought = f"<tool_call>{text}</tool_call> ~~~python\n{CODE}\n~~~\n[TOOL_CALLS]{text}"
+    server.play(
+        Reply([*(delta(reasoning_content=piece) for piece in thought), delta(content="\\boxed{1}"), delta("stop")])
+    )
+    generation = ask(chat)
+    assert Inline().read(generation.text, ended=True).kind == "answer"
+    server.play(saying("I run it.\n", f"<tool_call>{text}</tool_call>"))
+    assert Inline().read(ask(chat).text, ended=True).code == CODE
 
 
 def test_a_call_truncated_by_the_token_limit_is_not_run(server, chat):
@@ -160,9 +239,8 @@ def test_fences_inside_a_called_program_do_not_end_it(server, chat):
     server.play(running(code))
     generation = ask(chat)
     read = Inline().read(Inline().remove_output(generation.text))
-    assert read.code is not None
+    assert read.code == f"{code}\n"
     assert read.end == len(generation.text)
-    assert read.code.replace("` ", "`") == f"{code}\n"
 
 
 def test_model_refusals_and_content_filters_are_errors(server, chat):
