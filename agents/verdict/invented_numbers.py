@@ -70,7 +70,8 @@ def _repeats(values: Counter[float], given: Counter[float]) -> bool:
 
 
 def _last_program(episode: Episode) -> Code | None:
-    trees = [tree for execution in episode.executions if (tree := parse(execution.code)) is not None]
+    programs = (execution.code for execution in episode.executions if execution.ran)
+    trees = [tree for code in programs if (tree := parse(code)) is not None]
     return Code(trees[-1]) if trees else None
 
 

@@ -124,8 +124,9 @@ class _Comparison:
 
     def result(self) -> SolverBacking:
         if not self.solves:
-            ran = "no solver reported a result" if self.episode.executions else "no program ran"
-            return SolverBacking(backing="unbacked", reason=ran)
+            ran = any(execution.ran for execution in self.episode.executions)
+            reason = "no solver reported a result" if ran else "no program ran"
+            return SolverBacking(backing="unbacked", reason=reason)
         counted = [solve for solve in self.solves if solve.decides]
         if not counted:
             return SolverBacking(
