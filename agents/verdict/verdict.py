@@ -97,8 +97,12 @@ def _summary(found: SolverBacking) -> str:
     if found.backing == "contradicted":
         return f"The last solve contradicts this answer: {found.solve.name} reported {result}."
     how = {"sign": ", with the sign changed", "rounded": ", rounded", "derived": ", after one more operation"}
-    size = f"{found.solve.variables} variables, {report.constraints} constraints"
+    size = f"{_count(found.solve.variables, 'variable')}, {_count(report.constraints, 'constraint')}"
     return f"{found.solve.name} reported {result}{how.get(found.match or '', '')} ({size})."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _sentence(finding: Finding) -> str:

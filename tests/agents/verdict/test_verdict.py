@@ -13,7 +13,7 @@ BACKED = {"reports": [report(objective=30.0, bound=30.0, gap=0.0)]}
 def test_a_backed_answer_has_a_summary_and_no_warnings():
     found = verdict(answered(30, **BACKED))
     assert (found.backing, found.warnings) == ("backed", [])
-    assert found.summary == "CP-SAT reported optimal with objective 30 (3 variables, 1 constraints)."
+    assert found.summary == "CP-SAT reported optimal with objective 30 (3 variables, 1 constraint)."
     assert any("formulation" in one or "describes" in one for one in found.not_checked)
 
 
