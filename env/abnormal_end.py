@@ -5,7 +5,7 @@ import signal
 
 from storm_calm.sandbox import Execution
 
-_ERROR_OF_PYTHON = re.compile(r'^(?:Traceback \(most recent call last\):$|  File "[^"\n]{1,400}", line \d)', re.M)
+_ERROR_OF_PYTHON = re.compile(r'^(?:Traceback|  File ")', re.M)
 _NO_SOLVER = re.compile(r"Solver for problem type (\w{1,40}) is not ready")
 
 
@@ -23,8 +23,9 @@ def abnormal_end(execution: Execution) -> str:
             return f"Killed: {execution.reason}"
         case "error" if execution.signal:
             return f"{_signal(execution.signal)}{_cause(execution.stderr)}"
-        case "error" if execution.exit_code != 1 or not _ERROR_OF_PYTHON.search(execution.stderr):
-            return f"Exit code {execution.exit_code}"
+        case "error" if execution.exit_code is not None:
+            shown = execution.exit_code == 1 and _ERROR_OF_PYTHON.search(execution.stderr)
+            return "" if shown else f"Exit code {execution.exit_code}"
     return ""
 
 

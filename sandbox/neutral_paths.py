@@ -10,8 +10,10 @@ _MARKS = r"(?:site-packages|dist-packages|lib/python3(?:\.\d{1,2})?(?:/lib-dynlo
 _PARENTS = r"(?:/[\w.+@~-]{1,100}){0,30}"  # bounded, so that matching takes linear time
 _QUOTED_FILE = re.compile(rf'(?<=File ")/[^"\n]{{0,400}}/{_MARKS}/')
 _LIBRARY = re.compile(rf"{_PARENTS}/{_MARKS}/|(?<![\w./])/libraries/")
-_OWN_FILE = re.compile(rf"{_PARENTS}/sandbox-[a-z0-9_]{{8}}/\d{{1,9}}/|(?<![\w./])(?:/tmp)?/scratch/")
-_OWN_FOLDER = re.compile(rf"{_PARENTS}/sandbox-[a-z0-9_]{{8}}/\d{{1,9}}\b|(?<![\w./])(?:/tmp)?/scratch\b(?!/)")
+_OWN_FILE = re.compile(rf"{_PARENTS}/sandbox-[a-z0-9_]{{8}}/\d{{1,9}}/|(?<![\w./])(?:/scratch|/tmp/\.scratch)/")
+_OWN_FOLDER = re.compile(
+    rf"{_PARENTS}/sandbox-[a-z0-9_]{{8}}/\d{{1,9}}\b|(?<![\w./])(?:/scratch|/tmp/\.scratch)\b(?!/)"
+)
 
 
 def neutral(text: str) -> str:

@@ -7,8 +7,8 @@
     limits      limits of the sandbox, missing libraries, files and network
     usages      one-line usages of the solver libraries
 
-`help_on` runs in the program's process: only there are the error and the libraries loaded. It uses the installed library
-and the table `usages`, never the values and expressions of the program, so it reveals nothing about the problem.
+`help_on` runs in the program's process: only there are the error and the libraries loaded. It uses the installed
+library and the table `usages`, never values and expressions of the program, so it reveals nothing about the problem.
 """
 
 from storm_calm.sandbox.error_help import calls, limits, messages, names

@@ -59,7 +59,7 @@ def _wrong_arguments(failure: Failure, called: str) -> str:
     unknown = _UNKNOWN_ARGUMENT.search(failure.message)
     text = ""
     if arguments:
-        near = nearest(unknown[1], arguments, 1) if unknown else []
+        near = nearest(unknown[1], arguments, 1, cutoff=0.8) if unknown else []
         text = f"`{shown}` takes {', '.join(arguments)}." if len(arguments) <= _MAX_ARGUMENTS else ""
         text += f" Nearest to `{unknown[1]}`: `{near[0]}`." if unknown and near else ""
     use = _usage(failure, shown, function)

@@ -71,7 +71,9 @@ def _system_error(error: OSError) -> str:
         return _processes()
     outside = isinstance(error.filename, str) and re.match(r"[/~]", error.filename)
     if outside and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return "Files can be written in the working folder only. Use a relative path, such as `open('model.lp', 'w')`."
+        return (
+            "Programs can use files in their working folder only. Use a relative path, such as `open('model.lp', 'w')`."
+        )
     return ""
 
 

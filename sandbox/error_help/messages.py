@@ -86,8 +86,8 @@ _TRUTH = (
     "Give each constraint on its own: `x >= 1`, `x <= 3`."
 )
 _PRODUCT = (
-    "A linear model has no products, ratios or powers of variables. A product of two 0/1 variables is a variable z with "
-    "z <= x, z <= y, z >= x + y - 1."
+    "A linear model has no products, ratios or powers of variables. A product of two 0/1 variables is a variable z "
+    "with z <= x, z <= y, z >= x + y - 1."
 )
 _WHOLE = (
     "CP-SAT takes whole numbers only. Multiply the whole constraint or objective by 10 or 100 until it has no "
@@ -116,8 +116,8 @@ _RULES = (
     _rule(
         "cvxpy",
         r"DCP rules|not DCP|[Uu]nknown curvature",
-        "cvxpy takes convex models only: minimize a convex or maximize a concave expression; no products or ratios of two "
-        "variables. Write a ratio limit as x <= 0.3 * (x + y).",
+        "cvxpy takes convex models only: minimize a convex or maximize a concave expression; no products or ratios of "
+        "two variables. Write a ratio limit as x <= 0.3 * (x + y).",
     ),
     _rule(
         "cvxpy", r"[Tt]he solver \w+ (?:is not installed|cannot solve)|mixed-integer|[Mm]ixed integer", _cvxpy_solvers
@@ -141,8 +141,8 @@ _RULES = (
     _rule(
         "",
         r"size-limited licen[cs]e|[Ll]icen[cs]e.*(?:size|limit)|exceeds? the .*licen[cs]e",
-        "The installed licence allows small models only. Use a solver without a licence: HiGHS, SCIP or CBC, for example "
-        "with `pulp`, `highspy` or `pyscipopt`.",
+        "The installed licence allows small models only. Use a solver without a licence: HiGHS, SCIP or CBC, for "
+        "example with `pulp`, `highspy` or `pyscipopt`.",
     ),
     _rule(
         "gurobipy",
@@ -153,6 +153,11 @@ _RULES = (
         "scipy",
         r"unable to interpret bounds|Invalid input for linprog|inconsistent shapes?.*A_",
         _usage("linprog", "linprog"),
+    ),
+    _rule(
+        "scipy.optimize",
+        r"not '(?:function|method)'",
+        f"`linprog` takes numbers, not functions. {_usage('linprog', 'linprog')}",
     ),
     _rule("scipy", r"Unknown solver '", 'Use `method="highs"`, or leave `method` out.'),
     _rule(

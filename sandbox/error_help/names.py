@@ -28,12 +28,12 @@ def help_on(failure: Failure) -> str:
     return ""
 
 
-def nearest(name: str, names: list[str], count: int = 3) -> list[str]:
+def nearest(name: str, names: list[str], count: int = 3, cutoff: float = _CUTOFF) -> list[str]:
     """Return the names most similar to `name`, the best first, regardless of case and underscores."""
     by_form: dict[str, list[str]] = {}
     for one in names[:_MAX_NAMES]:
         by_form.setdefault(usages.normalized(one), []).append(one)
-    forms = difflib.get_close_matches(usages.normalized(name), list(by_form), n=count, cutoff=_CUTOFF)
+    forms = difflib.get_close_matches(usages.normalized(name), list(by_form), n=count, cutoff=cutoff)
     return [one for form in forms for one in by_form[form]][:count]
 
 
@@ -59,9 +59,9 @@ def _missing(owner: str, shown: str, name: str, names: list[str]) -> str:
     near = [one for one in nearest(name, names) if one != name]
     text = f"`{shown}` has no `{name}`."
     same = [one for one in near if usages.normalized(one) == usages.normalized(name)]
-    if same:
-        return f"{text} Use `{same[0]}`."
     use = usages.usage(owner, name)
+    if same:
+        return f"{text} It has `{same[0]}`." + (f" Use {use}." if use and usages.wanted(name) else "")
     if use:
         text += f" Use {use}."
     if near and not (use and usages.wanted(name)):

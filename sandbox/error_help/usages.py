@@ -13,7 +13,8 @@ CREATE, VARIABLE, CONSTRAINT, OBJECTIVE, SOLVE, VALUE, STATUS, LIMIT = (
 _WORDS = {
     CONSTRAINT: "constraint constraints constr constrs cons addconstraint addconstraints addconstr addconstrs addcons "
     "addconss addlconstr addlinearconstraint addlinearconstraints addlinear addrow linearconstraint subjectto st "
-    "require addinequality addequality addineq addeq enforce post constraintlist",
+    "ge le geq leq eq inequality greaterequal lessequal require addinequality addequality addineq addeq enforce post "
+    "constraintlist",
     VARIABLE: "variable variables var vars addvar addvars addvariable addvariables addcol addcolumn newvar newvariable "
     "createvar createvariable makevar intvar numvar boolvar binaryvar binvar floatvar realvar newintvar newboolvar "
     "newnumvar newbinaryvar addintvar addintegervariable addboolvar addbinary addinteger integer integers "
@@ -26,12 +27,12 @@ _WORDS = {
     VALUE: "value values val x xn getvalue getval varvalue variablevalue solutionvalue solution getsolution solvalue "
     "sol getsol primal result optimalvalue objectivevalue objvalue objval getobjval getobjectivevalue getobjvalue "
     "objectivevalues bestobjectivevalue bestobjective fun obj optimum varvalues getx level",
-    STATUS: "status solvestatus getstatus statusname optimal infeasible unbounded sat feasible success message "
+    STATUS: "status solvestatus getstatus statusname optimal infeasible unbounded feasible success message "
     "modelstatus terminationcondition isoptimal statuscode",
     LIMIT: "settimelimit timelimit maxtime setmaxtime maxtimeinseconds settimeout timeout maxseconds",
     CREATE: "createsolver create linearsolver simplelinearsolver linearprogramming linearprogram lp mip milp lpsolver "
     "mipsolver problem model lpproblem linearmodel integerprogramming mpsolver newmodel lpmodel optimizationmodel "
-    "glop cbc scip linprog programming cpmodel",
+    "glop cbc scip sat linprog programming cpmodel",
 }
 _WANTED = {word: wanted for wanted, words in _WORDS.items() for word in words.split()}
 
