@@ -3,7 +3,7 @@
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -94,7 +94,7 @@ def _functions(failure: Failure, called: str) -> Iterator[Callable[..., Any]]:
     for module in list(sys.modules.values()):
         if not isinstance(module, ModuleType) or library_of(module.__name__) not in failure.libraries:
             continue
-        spaces = [vars(module)]
+        spaces: list[Mapping[str, Any]] = [vars(module)]
         classes = [value for value in list(spaces[0].values()) if isinstance(value, type)]
         if owner:
             spaces = [vars(cls) for cls in classes if cls.__name__ == owner]

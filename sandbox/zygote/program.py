@@ -85,13 +85,13 @@ def _traceback(error: BaseException) -> str:
     if sys.version_info >= (3, 12) or not isinstance(error, (AttributeError, NameError)):
         return text
     # In Python 3.11 only the interpreter's own printing makes suggestions, but it does not know this program's lines.
-    stderr, sys.stderr = sys.stderr, io.StringIO()
+    printed = io.StringIO()
+    stderr, sys.stderr = sys.stderr, printed
     try:
         sys.__excepthook__(type(error), error, error.__traceback__)
-        printed = sys.stderr.getvalue()
     finally:
         sys.stderr = stderr
-    suggestion = _SUGGESTION.search(printed)
+    suggestion = _SUGGESTION.search(printed.getvalue())
     return f"{text.rstrip()}{suggestion[0]}\n" if suggestion else text
 
 
