@@ -72,9 +72,8 @@ def guard(action: Callable[[], object]) -> int:
         if sys.excepthook is not sys.__excepthook__:  # The program has set its own.
             sys.excepthook(type(error), error, error.__traceback__)
         else:
-            sys.stderr.write(_traceback(error))
-            if sys.stderr is sys.__stderr__:  # Otherwise the program may have redirected it, for example to its output.
-                sys.stderr.write(help_on(error))
+            redirected = sys.stderr is not sys.__stderr__  # maybe to the program's output, which must stay as it is
+            sys.stderr.write(_traceback(error) + ("" if redirected else help_on(error)))
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
