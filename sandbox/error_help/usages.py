@@ -257,6 +257,9 @@ def usage(owner: str, name: str) -> str:
     """
     known = USAGES.get(owner, {})
     found = known.get(wanted(name) or "") or (known.get(CREATE) if owner == owner.lower() else None)
+    if found and normalized(name).removeprefix("set").removeprefix("lp").startswith("min"):
+        for maximize, minimize in (("aximize", "inimize"), ("AXIMIZE", "INIMIZE")):
+            found = re.sub(f"([Mm]){maximize}", rf"\1{minimize}", found)
     return quoted(found) if found else ""
 
 

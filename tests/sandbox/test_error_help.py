@@ -22,6 +22,9 @@ CASES = {
     # Names that do not exist.
     PYWRAPLP + "solver.AddConstraint(x <= 1)": "`pywraplp.Solver` has no `AddConstraint`. Use `solver.Add(",
     PYWRAPLP + "solver.Maximise(x)": "Use `solver.Maximize(2 * x + 3 * y)`",
+    PYWRAPLP + "solver.minimise(x)": "Use `solver.Minimize(2 * x + 3 * y)`",
+    CVXPY + "cp.minimise(x)": "Use `cp.Minimize(2 * x + 3 * y)`",
+    PYOMO + "pyo.min(model.x)": "sense=pyo.minimize",
     PYWRAPLP + "print(x.value())": "Use `x.solution_value()`",
     PYWRAPLP + "solver.SetTimeLim(3)": "Nearest names: `SetTimeLimit`",
     PYWRAPLP + "pywraplp.GLOP": "CreateSolver(",
