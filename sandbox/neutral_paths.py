@@ -7,13 +7,13 @@
 import re
 
 _MARKS = r"(?:site-packages|dist-packages|lib/python3(?:\.\d{1,2})?(?:/lib-dynload)?|sandbox-\w{8}/libraries)"
-_PARENTS = r"(?:/[\w.+@~-]{1,100}){0,30}"  # bounded, so that matching takes linear time
+# A path starts after a character that no path contains, so matching takes linear time.
+_PARENTS = r"(?<![\w.+@~/-])(?:/[\w.+@~-]++)*"
+_OWN = r"/sandbox-[a-z0-9_]{8}/\d{1,9}"
 _QUOTED_FILE = re.compile(rf'(?<=File ")/[^"\n]{{0,400}}/{_MARKS}/')
-_LIBRARY = re.compile(rf"{_PARENTS}/{_MARKS}/|(?<![\w./])/libraries/")
-_OWN_FILE = re.compile(rf"{_PARENTS}/sandbox-[a-z0-9_]{{8}}/\d{{1,9}}/|(?<![\w./])(?:/scratch|/tmp/\.scratch)/")
-_OWN_FOLDER = re.compile(
-    rf"{_PARENTS}/sandbox-[a-z0-9_]{{8}}/\d{{1,9}}\b|(?<![\w./])(?:/scratch|/tmp/\.scratch)\b(?!/)"
-)
+_LIBRARY = re.compile(rf"{_PARENTS}/{_MARKS}/|(?:/tmp)?/sandbox-\w{{8}}/libraries/|(?<![\w./])/libraries/")
+_OWN_FILE = re.compile(rf"(?:{_PARENTS}|/tmp|){_OWN}/|(?<![\w./])(?:/scratch|/tmp/\.scratch)/")
+_OWN_FOLDER = re.compile(rf"(?:{_PARENTS}|/tmp|){_OWN}\b|(?<![\w./])(?:/scratch|/tmp/\.scratch)\b(?!/)")
 
 
 def neutral(text: str) -> str:
