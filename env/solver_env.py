@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from storm_calm.env.episode import Episode, StopReason
 from storm_calm.env.intervention import Finding, Intervention
+from storm_calm.env.plain_errors import without_help
 from storm_calm.env.problem import Problem
 from storm_calm.env.protocol import Action, Inline, Protocol
 from storm_calm.env.reasoner import Generation, Message, PromptRenderer
@@ -251,7 +252,9 @@ class SolverEnv:
             return replace(self._stop("infrastructure"), observation=str(error))
         seconds = episode.usage.execution_seconds + perf_counter() - started
         executions = (*episode.executions, execution)
-        text = self.protocol.observation(execution, last=len(executions) >= self.max_executions)
+        # Models without instructions were trained on the protocol.
+        seen = without_help(execution) if self.renderer.instructions == "" else execution
+        text = self.protocol.observation(seen, last=len(executions) >= self.max_executions)
         if not episode.transcript.text.endswith("\n"):
             text = f"\n{text}"
         transcript = episode.transcript.append(self._span("tool", text))

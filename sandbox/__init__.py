@@ -12,6 +12,8 @@
     import_groups      which libraries share a fork server
     libraries          which libraries programs can import
     probe              solver reports
+    error_help         help on errors in solver libraries
+    neutral_paths      tracebacks without paths of the machine
     selfcheck          hostile programs, and the guarantees that they test
 
 It imports no other package of this project and can be used alone.

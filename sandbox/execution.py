@@ -28,6 +28,9 @@ SolveStatus = Literal["optimal", "feasible", "infeasible", "unbounded", "error",
 
 Sense = Literal["minimize", "maximize"]
 
+HELP_PREFIX = "Help: "
+"""The beginning of the line with which the sandbox ends the standard error of some failed programs."""
+
 _LONGEST_REPORT = 4096  # bytes: the largest atomic write to a pipe (PIPE_BUF)
 _ODD = re.compile(r"[^A-Za-z0-9_ .,:;+/()\[\]-]")
 _LARGEST_COUNT = 2**53  # a float represents all integers up to here exactly
@@ -160,6 +163,22 @@ class Execution:
     def ran(self) -> bool:
         """Whether there was a program to run."""
         return self.status != "malformed_call"
+
+    @property
+    def help(self) -> str:
+        """The sandbox's help on the error: the last line of `stderr` if it starts with "Help: ", else ""."""
+        last = self.stderr.rstrip().rpartition("\n")[2]
+        return last if self.status == "error" and last.startswith(HELP_PREFIX) else ""
+
+    @property
+    def own_stderr(self) -> str:
+        """Standard error without the sandbox's help."""
+        return self.stderr.rstrip().removesuffix(self.help) if self.help else self.stderr
+
+    @property
+    def error_line(self) -> str:
+        """The last line of the program's own standard error; "" if it is empty."""
+        return self.own_stderr.rstrip().rpartition("\n")[2]
 
     def to_dict(self) -> dict[str, Any]:
         files = {name: base64.b64encode(content).decode() for name, content in self.files.items()}

@@ -69,8 +69,8 @@ def unmended_error(evidence: Evidence) -> Iterator[Finding]:
     if answer is None or execution is None or any(backs(run, answer) for run in evidence.runs):
         return
     if execution.status != "ok":
-        last = execution.stderr.strip().splitlines()[-1:] or [execution.status]
-        yield finding("unmended_error", evidence.turns[-1], 0, f"the last program ended with {last[0][:80]}")
+        last = execution.error_line or execution.status
+        yield finding("unmended_error", evidence.turns[-1], 0, f"the last program ended with {last[:80]}")
     elif not execution.reports and (code := _last_code(evidence)) and code.solves and not _solved(evidence):
         yield finding("unmended_error", evidence.turns[-1], 0, f"no solver came to an end: {_tail(execution)}")
 

@@ -56,7 +56,7 @@ class TraceBuilder:
         if execution is None:
             raise UnsuitableInstanceError("the program was not run")
         if execution.status != "ok":
-            return execution.stderr.strip().splitlines()[-1]
+            return execution.error_line
         return execution.stdout.strip()
 
     def answer(self, value: str) -> None:

@@ -17,6 +17,7 @@ from storm_calm.sandbox.backends.fork_server import ForkServer
 from storm_calm.sandbox.base import Program
 from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, wake_fd
 from storm_calm.sandbox.execution import Execution, Isolation, SandboxUnavailableError, Status
+from storm_calm.sandbox.neutral_paths import neutral
 from storm_calm.sandbox.probe.channel import ReportBuffer
 from storm_calm.sandbox.result_files import read_results
 from storm_calm.sandbox.zygote.server import EXIT_REQUEST
@@ -202,7 +203,7 @@ class ProgramRun:
             code=self.program.code,
             status=self._status(end, stderr, peak),
             stdout=stdout,
-            stderr=stderr,
+            stderr=neutral(stderr),
             exit_code=end["exit_code"],
             signal=end["signal"],
             wall_seconds=end["wall"],

@@ -197,6 +197,19 @@ sys.exit(3)
         "9\n",
     ),
     _ability(
+        "files in /tmp",
+        "import os, tempfile\nprint(open('/tmp/a', 'w').write('x'), os.path.exists('/tmp/a'))\n"
+        "with tempfile.NamedTemporaryFile(dir='/tmp') as f: print(f.write(b'xx'))",
+        "1 True\n2\n",
+        isolation="full",
+    ),
+    _ability(
+        "a home folder and a user's name",
+        "import getpass, os\nprint(getpass.getuser())\n"
+        "with open(os.path.expanduser('~/a'), 'w') as f: print(f.write('x'))",
+        "user\n1\n",
+    ),
+    _ability(
         "a pool of processes",
         "import multiprocessing\ndef f(x): return x * x\n"
         "with multiprocessing.get_context('fork').Pool(2) as pool: print(pool.map(f, [1, 2, 3]))",

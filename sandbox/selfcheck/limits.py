@@ -77,6 +77,9 @@ _MEMORY_HIDDEN: dict[str, tuple[Isolation, str]] = {
 
 _FILE_FLOODS = {
     "many files that are large together": "for i in range(100): open(f'f{i}', 'wb').write(bytes(1 << 20))",
+    "a flood into /tmp": "for i in range(100): open(f'/tmp/f{i}', 'wb').write(bytes(1 << 20))",
+    "a flood into /tmp and the folder": "for i in range(100): open(('/tmp/', '')[i % 2] + f'{i}', 'wb')"
+    ".write(bytes(1 << 17))",
     "a flood into shared memory": "for i in range(100): open(f'/dev/shm/f{i}', 'wb').write(bytes(1 << 20))",
     "thousands of files": "for i in range(20_000): open(f'f{i}', 'w').close()",
 }

@@ -1,7 +1,7 @@
 """Cases about sessions: the state that a block leaves to the next one, and the state that it must not leave."""
 
 from storm_calm.sandbox.base import Limits
-from storm_calm.sandbox.execution import Status
+from storm_calm.sandbox.execution import Isolation, Status
 from storm_calm.sandbox.selfcheck.case import Case, CaseResult, Check, LeakCheck, Rewind, Step, ended, every, gone
 
 
@@ -12,6 +12,7 @@ def _session(
     stdout: str,
     check: Check | None = None,
     outside: bool = False,
+    isolation: Isolation = "limits",
 ) -> Case:
     """Return a case of blocks that must end with `statuses`, the last with `stdout`. check: a further condition."""
 
@@ -26,6 +27,7 @@ def _session(
         check=every(check_statuses, ended("ok", stdout=stdout), *([check] if check else [])),
         session=True,
         outside=outside,
+        isolation=isolation,
     )
 
 
@@ -89,6 +91,16 @@ CASES: tuple[Case, ...] = (
         "print(x, os.path.exists('f'))",
         statuses=("ok", "ok", "ok"),
         stdout="1 False\n",
+    ),
+    _session(
+        "rewind of files in /tmp",
+        "open('/tmp/f', 'w').close()",
+        "import os\nos.remove('/tmp/f')\nopen('/tmp/g', 'w').close()",
+        Rewind(block=1),
+        "import os\nprint(os.path.exists('/tmp/f'), os.path.exists('/tmp/g'))",
+        statuses=("ok", "ok", "ok"),
+        stdout="True False\n",
+        isolation="full",
     ),
     _session(
         "rewind to the beginning",

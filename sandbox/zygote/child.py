@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
+from storm_calm.sandbox import error_help
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.zygote import preload, program, subreaper
@@ -89,6 +90,7 @@ def _start(order: dict[str, Any], files: list[int], channel: Channel, line: sock
     os.dup2(reports, _REPORTS, inheritable=False)
     os.closerange(_REPORTS + 1, 1 << 16)
     channel.open(_REPORTS, order["nonce"], time.monotonic() + order["limits"]["seconds"])
+    error_help.set_limits(order["limits"])
     program.open_standard_streams()
     first = os.getpid()
     exit_code = program.run(code)
@@ -136,6 +138,9 @@ def program_environment(home: str, libraries: str) -> dict[str, str]:
         "PATH": os.pathsep.join([os.path.dirname(sys.executable), "/usr/local/bin", "/usr/bin", "/bin"]),
         "HOME": home,
         "TMPDIR": home,
+        # For getpass.getuser(), since the user's number has no entry in a password file.
+        "USER": "user",
+        "LOGNAME": "user",
         "LANG": "C.UTF-8",
         # One thread: programs run side by side, and a fork does not copy threads.
         **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),

@@ -145,7 +145,7 @@ def apply_isolation(context: IsolationContext, folder: str, limits: Limits, netw
     kernel.keep_capabilities(context.capabilities)
     if context.isolation == "full":
         # The root folder has nothing to hide, so only writing is restricted.
-        landlock.restrict(read=["/"], write=[folder, "/dev"])
+        landlock.restrict(read=["/"], write=[namespaces.writable_folder(), "/dev"])
     elif context.isolation == "landlock":
         shown = [*namespaces.system_folders(), *context.packages, context.libraries, *_READABLE_FILES]
         landlock.restrict(read=[*shown, f"/proc/{os.getpid()}"], write=[folder, *context.shared, *_DEVICES])

@@ -15,7 +15,10 @@ from pathlib import Path
 
 from storm_calm.sandbox.zygote import kernel
 
-SCRATCH = "/scratch"  # the working folder of a program, which can write only here and in /dev/shm
+SCRATCH = "/scratch"  # the working folder of a program, which can write only here, in /tmp and in /dev/shm
+TMP = (
+    "/tmp"  # a link to the scratch folder or, if the machine's /tmp holds the interpreter, the folder that contains it
+)
 LIBRARIES = "/libraries"  # the folder from which a program imports libraries
 PROGRAM_ID = 1000  # the user and group id of a program inside its user namespace
 NOBODY = 65534  # the user and group id that root changes to
@@ -25,6 +28,7 @@ _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
 _HARDWARE = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 _PACKAGES = ("site-packages", "dist-packages")
 _INFO = (".dist-info", ".egg-info")
+_SHOWN_OF_TMP = "/.tmp"  # the folders of the interpreter that are in the machine's /tmp
 _NOTHING = "/.nothing"  # an empty folder, mounted over hidden folders
 _METADATA = ("METADATA", "PKG-INFO", "entry_points.txt", "top_level.txt")
 _DEVICES = ("null", "full", "random", "urandom")  # not zero: a shared mapping of it is memory that no process owns
@@ -98,7 +102,7 @@ def mount_proc() -> None:
 def isolate(file_mb: int, network: int = -1) -> None:
     """Give this process, the first of its pid namespace, all other namespaces of a program.
 
-    file_mb: the size in MiB of the scratch folder, and of /dev/shm.
+    file_mb: the size in MiB of the scratch folder with /tmp, and of /dev/shm.
     network: an open network namespace to join; -1 makes a new one, which takes as long as everything else.
     """
     kinds = kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
@@ -109,11 +113,24 @@ def isolate(file_mb: int, network: int = -1) -> None:
     kernel.unshare(kinds)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("proc", "/proc", flags | kernel.MS_NOEXEC)
-    kernel.mount("tmpfs", SCRATCH, flags, f"size={file_mb}m,nr_inodes=4096,mode=0700")
+    kernel.mount("tmpfs", writable_folder(), flags, f"size={file_mb}m,nr_inodes=4096,mode=0700")
+    if writable_folder() == TMP:
+        os.mkdir(os.path.realpath(SCRATCH))
+        for name in os.listdir(_SHOWN_OF_TMP):
+            os.symlink(f"{_SHOWN_OF_TMP}/{name}", f"{TMP}/{name}")
     kernel.mount("tmpfs", "/dev/shm", flags | kernel.MS_NOEXEC, f"size={file_mb}m,nr_inodes=1024,mode=1777")
     os.chdir(SCRATCH)
     # In its own user namespace, its processes are counted separately for the limit, and the mounts are locked.
     _new_user_namespace(PROGRAM_ID)
+
+
+def writable_folder() -> str:
+    """Return the folder that each program gets for itself, after `enter`: it contains the scratch folder and /tmp.
+
+    Normally /tmp is a link to the scratch folder. If the interpreter is in the machine's /tmp, it must keep its path,
+    but not appear in the working folder. Then the scratch folder is in /tmp, beside links to the interpreter.
+    """
+    return TMP if os.path.isdir(_SHOWN_OF_TMP) else SCRATCH
 
 
 def new_network() -> int:
@@ -178,15 +195,19 @@ def _build_root(libraries: Iterable[str]) -> None:
         else:
             shown.append((target, os.path.isdir(path), kernel.clone_tree(path)))
 
+    def place(path: str) -> str:
+        """Return where a path of the machine is shown."""
+        return _SHOWN_OF_TMP + path.removeprefix(TMP) if _inside(path, TMP) else path
+
     new_root = "/tmp"
     kernel.mount("tmpfs", new_root, kernel.MS_NOSUID | kernel.MS_NODEV, "size=16m,mode=0755")
     for path, fd in trees.items():
-        os.makedirs(new_root + path, exist_ok=True)
-        _attach(fd, new_root + path)
-    for folder in (SCRATCH, "/dev/shm", "/etc", LIBRARIES, _NOTHING):
+        os.makedirs(new_root + place(path), exist_ok=True)
+        _attach(fd, new_root + place(path))
+    for folder in ("/dev/shm", "/etc", LIBRARIES, _NOTHING):
         os.makedirs(new_root + folder, exist_ok=True)
     for path in hidden:
-        _attach(kernel.clone_tree(new_root + _NOTHING), new_root + path)
+        _attach(kernel.clone_tree(new_root + _NOTHING), new_root + place(path))
     for target, is_folder, fd in shown:
         if is_folder:
             os.mkdir(new_root + target)
@@ -200,9 +221,16 @@ def _build_root(libraries: Iterable[str]) -> None:
         os.makedirs(os.path.dirname(new_root + path), exist_ok=True)
         with open(new_root + path, "wb") as file:
             file.write(content)
-    links |= {"/tmp": SCRATCH, "/dev/fd": "/proc/self/fd", "/dev/stdout": "fd/1", "/dev/stderr": "fd/2"}
+    links |= {"/dev/fd": "/proc/self/fd", "/dev/stdout": "fd/1", "/dev/stderr": "fd/2"}
+    if os.path.isdir(new_root + _SHOWN_OF_TMP):
+        os.mkdir(new_root + TMP)
+        # The fork server needs them too; each program gets its own.
+        links |= {f"{TMP}/{name}": f"{_SHOWN_OF_TMP}/{name}" for name in os.listdir(new_root + _SHOWN_OF_TMP)}
+        links[SCRATCH] = f"{TMP}/.scratch"
+    else:
+        os.mkdir(new_root + SCRATCH)
+        links[TMP] = SCRATCH
     for path, target in links.items():
-        # If a virtual environment is in /tmp, that is already a folder; TMPDIR still leads to the scratch folder.
         if not os.path.isdir(new_root + path):
             os.symlink(target, new_root + path)
 

@@ -2,8 +2,10 @@
 
 import atexit
 import ctypes
+import io
 import linecache
 import os
+import re
 import sys
 import threading
 import traceback
@@ -11,10 +13,12 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from storm_calm.sandbox.error_help import help_on
 from storm_calm.sandbox.zygote import kernel
 
 FILE_NAME = "main.py"
 _BY_LINE = 1  # _IOLBF
+_SUGGESTION = re.compile(r"\. Did you (?:mean: '[^'\n]{1,200}'|forget to import '\w{1,200}')\?(?=\s*\Z)")
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -68,9 +72,26 @@ def guard(action: Callable[[], object]) -> int:
         if sys.excepthook is not sys.__excepthook__:  # The program has set its own.
             sys.excepthook(type(error), error, error.__traceback__)
         else:
-            traceback.print_exception(error)
+            redirected = sys.stderr is not sys.__stderr__  # maybe to the program's output, which must stay as it is
+            sys.stderr.write(_traceback(error) + ("" if redirected else help_on(error)))
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback that python would print. It ends with "Did you mean" if python has a suggestion."""
+    text = "".join(traceback.format_exception(error))
+    if sys.version_info >= (3, 12) or not isinstance(error, (AttributeError, NameError)):
+        return text
+    # In Python 3.11 only the interpreter's own printing makes suggestions, but it does not know this program's lines.
+    printed = io.StringIO()
+    stderr, sys.stderr = sys.stderr, printed
+    try:
+        sys.__excepthook__(type(error), error, error.__traceback__)
+    finally:
+        sys.stderr = stderr
+    suggestion = _SUGGESTION.search(printed.getvalue())
+    return f"{text.rstrip()}{suggestion[0]}\n" if suggestion else text
 
 
 def _hide_our_frames(error: BaseException | None) -> None:

@@ -16,7 +16,7 @@ class StateGoneError(Exception):
 class SessionStates:
     """The states of a session, by the number of the last block that each contains."""
 
-    folder: int  # the open working folder of the blocks
+    folder: int  # the open folder that the blocks can write to
     max_bytes: int  # the limit on all snapshots together
     newest: int = 0
     dirty: bool = False  # whether the folder may differ from the snapshot of the newest state

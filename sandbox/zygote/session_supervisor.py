@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.probe.channel import Channel
-from storm_calm.sandbox.zygote import block, isolation_levels, kernel, remove_folder, session_process
+from storm_calm.sandbox.zygote import block, isolation_levels, kernel, namespaces, remove_folder, session_process
 from storm_calm.sandbox.zygote.block_monitor import BlockMonitor, SessionEndedError
 from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
 from storm_calm.sandbox.zygote.program_cgroups import ProgramCgroup
@@ -132,7 +132,8 @@ class SessionSupervisor:
         self.top = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         # The snapshots of all states are in the supervisor's memory.
         snapshots_mb = min(2 * self.limits.file_mb, max(1, self.limits.memory_mb // 2))
-        self.states = SessionStates(self.top, snapshots_mb << 20)
+        kept = namespaces.writable_folder() if self.context.isolation == "full" else self.folder
+        self.states = SessionStates(os.open(kept, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), snapshots_mb << 20)
 
     def serve(self) -> None:
         """Serve the caller until it is gone."""

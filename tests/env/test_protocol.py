@@ -1,5 +1,6 @@
 """Both protocols read programs from text and write output blocks."""
 
+import importlib
 import json
 import time
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.env import PROTOCOLS, Inline, ToolCall
+from storm_calm.env.system_prompt import SOLVER_MODULES
 from storm_calm.sandbox import Execution
 
 
@@ -145,6 +147,12 @@ def test_the_example_call_in_the_instructions_is_valid():
     assert ToolCall().read(ToolCall().instructions).code == "print(6 * 7)"
 
 
+def test_the_instructions_name_libraries_that_every_sandbox_has():
+    for name in SOLVER_MODULES:
+        assert name in Inline().instructions
+        importlib.import_module(name)
+
+
 def test_output_is_shown_and_warnings_are_not():
     assert shown(stdout="42\n", stderr="UserWarning: no\n") == ["42"]
     assert shown(stdout="\n", stderr="only this\n") == ["only this"]
@@ -156,14 +164,17 @@ def test_a_failure_shows_the_output_before_the_traceback():
         *("a", "Traceback", "  File", "KeyError: 1")
     ]
     assert shown(status="error", exit_code=3) == ["Exit code 3"]
-    assert shown(status="error", exit_code=None, signal=11) == ["Killed by signal 11"]
+    assert shown(status="error", exit_code=None, signal=11) == [
+        "The program was ended by signal 11 (SIGSEGV), so it has no result."
+    ]
 
 
 def test_a_stopped_program_shows_the_reason_in_one_line():
     assert shown(status="timeout", stdout="a", wall_seconds=10.04) == ["a", "TimeoutError: stopped after 10 s"]
     assert shown(status="timeout", wall_seconds=0.52) == ["TimeoutError: stopped after 0.5 s"]
     assert shown(status="memory_limit", peak_memory_mb=1024.3) == ["MemoryError: stopped with 1024 MB in use"]
-    assert shown(status="output_limit", stdout="a" * 5000)[-1] == "OutputError: stopped for printing too much"
+    too_much = "OutputError: stopped for printing too much, after 5 KB"
+    assert shown(status="output_limit", stdout="a" * 5000)[-1] == too_much
 
 
 def test_long_output_is_truncated_in_the_middle():

@@ -10,12 +10,19 @@ from storm_calm.sandbox import open_sandbox
 
 
 def test_an_interpreter_under_tmp_gets_the_same_isolation(tmp_path):
-    """The scratch folder of a program is normally under /tmp, but not if a virtual environment is there."""
+    """The machine's /tmp is then in the path of the interpreter, and still a program has its own /tmp."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
     probe = (
         "from storm_calm.sandbox import open_sandbox\n"
         "with open_sandbox(minimum_isolation='limits') as sandbox:\n"
         "    print(sandbox.isolation, sandbox.run('import tempfile; tempfile.TemporaryFile(); print(6 * 7)').stdout)\n"
+        "    if sandbox.isolation == 'full':\n"
+        '        code = \'import os; print(open("/tmp/m", "w").write("x"), os.listdir())\'\n'
+        "        print(sandbox.run(code).stdout)\n"
+        "        session = sandbox.session()\n"
+        '        session.run(\'open("/tmp/m", "w").close()\')\n'
+        "        session.rewind(0)\n"
+        "        print(session.run('import os; print(os.path.exists(\"/tmp/m\"))').stdout)\n"
     )
     path = os.pathsep.join([str(Path(__file__).parents[2]), sysconfig.get_paths()["purelib"]])
     result = subprocess.run(
@@ -26,4 +33,5 @@ def test_an_interpreter_under_tmp_gets_the_same_isolation(tmp_path):
         check=False,
     )
     with open_sandbox(minimum_isolation="limits") as sandbox:
-        assert result.stdout.split() == [sandbox.isolation, "42"], result.stderr
+        own_tmp = ["1", "['main.py']", "False"] if sandbox.isolation == "full" else []
+        assert result.stdout.split() == [sandbox.isolation, "42", *own_tmp], result.stderr

@@ -1,6 +1,10 @@
 """A program in the sandbox sees, prints and ends as it would under plain python."""
 
+import os
+
 import pytest
+
+from storm_calm.sandbox import Limits
 
 
 def test_stdout_and_stderr_are_separate(sandbox):
@@ -139,3 +143,61 @@ def test_time_and_memory_are_measured(sandbox):
     assert 0.3 < execution.cpu_seconds < 1.5
     assert execution.wall_seconds > 0.3
     assert 100 < execution.peak_memory_mb < 150
+
+
+@pytest.mark.parametrize(
+    ("code", "suggested"),
+    [
+        ("total = 1\nprint(totl)", "Did you mean: 'total'?"),
+        ("def f(amount): return amuont\nf(1)", "Did you mean: 'amount'?"),
+        ("class Plan:\n    def solve(self): pass\nPlan().slove()", "Did you mean: 'solve'?"),
+        ("import math\nmath.sqr(4)", "Did you mean: 'sqrt'?"),
+        ("try: 1 / 0\nexcept ArithmeticError: pront(1)", "Did you mean: 'print'?"),
+    ],
+)
+def test_a_misspelled_name_comes_with_pythons_suggestion(sandbox, code, suggested):
+    execution = sandbox.run(code)
+    assert (execution.status, execution.exit_code) == ("error", 1)
+    assert execution.error_line.endswith(suggested)
+    assert execution.stderr.count(suggested) == 1
+
+
+def test_a_suggestion_does_not_need_the_programs_file(sandbox):
+    code = "import os\nos.remove('main.py')\nos.mkdir('d')\nos.chdir('d')\ntotal = 1\nprint(totl)"
+    assert sandbox.run(code).stderr.splitlines()[-3:] == [
+        *("    print(totl)", "           ^^^^", "NameError: name 'totl' is not defined. Did you mean: 'total'?")
+    ]
+
+
+def test_a_program_has_a_user_name_and_a_home_folder(sandbox):
+    code = "import getpass, os\nopen(os.path.expanduser('~/x'), 'w').close()\nprint(getpass.getuser(), os.listdir('.'))"
+    execution = sandbox.run(code)
+    assert execution.stdout.split(" ", 1)[0] == "user", execution.stderr
+    assert "'x'" in execution.stdout
+
+
+def test_tmp_is_writable_private_and_counted(full):
+    write = "print(open('/tmp/model.lp', 'w').write('x'))\nimport tempfile\ntempfile.mkdtemp(dir='/tmp')"
+    assert full.run(write).stdout == "1\n"
+    assert full.run("open('/tmp/model.lp')").error_line.startswith("FileNotFoundError")
+    flood = "for i in range(2): open(f'/tmp/{i}', 'wb').write(bytes(3 << 20))"
+    assert "No space left" in full.run(flood, limits=Limits(file_mb=4)).stderr
+
+
+def test_tmp_is_part_of_the_state_of_a_session(full):
+    with full.session() as session:
+        session.run("open('/tmp/a', 'w').write('first')")
+        assert session.run("open('/tmp/a', 'w').write('second')\nopen('/tmp/b', 'w')\n1 / 0").status == "error"
+        assert (
+            session.run("import os\nprint(open('/tmp/a').read(), os.path.exists('/tmp/b'))").stdout == "first False\n"
+        )
+        session.rewind(0)
+        assert session.run("import os\nprint(os.path.exists('/tmp/a'))").stdout == "False\n"
+
+
+def test_tmp_of_the_machine_is_out_of_reach(walled, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_text("x")
+    assert walled.run(f"open({str(outside)!r})").status == "error"
+    walled.run("open('/tmp/storm-left-over', 'w')")
+    assert not os.path.exists("/tmp/storm-left-over")
