@@ -66,7 +66,7 @@ def golden(*, hints, backed=True):
         Span(source="tool", text="```output\n42\n```\n"),
         Span(source="model", text="\\boxed{42}", finish="end"),
     )
-    report = SolverReport(library="pulp", solver="CBC", status="optimal", objective=42.0 if backed else 7.0)
+    report = SolverReport(library="pulp", solver="CBC", status="optimal", objective=42.0 if backed else 7.0, integer=2)
     execution = Execution(code="", status="ok", exit_code=0, isolation="limits", backend="none", reports=(report,))
     return Episode(
         problem=Problem(id="p", question="Q?", answers=(42.0,)),
