@@ -11,11 +11,16 @@ or count what the whole machine runs; `make test` runs them afterwards, in one p
 import os
 import re
 import signal
+import sys
 
 import pytest
 
 # Several processes share the processors: more than one thread in each makes matrix products slower, not faster.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Without bytecode, each of the hundreds of processes that tests start would compile the packages again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
