@@ -43,12 +43,14 @@ LONGEST = (
 
 
 def group(file, callspec):
-    """Return the unit of a test: a file, several files, or what runs in the same sandbox."""
+    """Return the unit of a test: a file, several files, a page of the docs, or what runs in the same sandbox."""
     for name in ("sandbox", "walled"):
         if callspec and file.startswith("tests/sandbox/") and name in callspec.params:
             return f"sandbox-{callspec.params[name]}"
     if callspec and "installed" in callspec.params:
         return f"installed-{callspec.params['installed']}"
+    if callspec and "page" in callspec.params:
+        return f"page-{callspec.params['page'].name}"
     return next((name for name, starts in GROUPS.items() if file.startswith(starts)), file)
 
 
