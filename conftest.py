@@ -11,11 +11,16 @@ or count what the whole machine runs; `make test` runs them afterwards, in one p
 import os
 import re
 import signal
+import sys
 
 import pytest
 
 # Several processes share the processors: more than one thread in each makes matrix products slower, not faster.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Without bytecode, each of the hundreds of processes that tests start would compile the packages again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,12 +43,14 @@ LONGEST = (
 
 
 def group(file, callspec):
-    """Return the unit of a test: a file, several files, or what runs in the same sandbox."""
+    """Return the unit of a test: a file, several files, a page of the docs, or what runs in the same sandbox."""
     for name in ("sandbox", "walled"):
         if callspec and file.startswith("tests/sandbox/") and name in callspec.params:
             return f"sandbox-{callspec.params[name]}"
     if callspec and "installed" in callspec.params:
         return f"installed-{callspec.params['installed']}"
+    if callspec and "page" in callspec.params:
+        return f"page-{callspec.params['page'].name}"
     return next((name for name, starts in GROUPS.items() if file.startswith(starts)), file)
 
 

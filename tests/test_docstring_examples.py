@@ -1,6 +1,7 @@
 """The examples in docstrings compile. Those that need only the nano model and the sandbox also run."""
 
 import ast
+import functools
 import importlib
 import inspect
 import re
@@ -79,8 +80,10 @@ def parses(code):
     return True
 
 
+@functools.cache
 def examples():
-    """Yield the module and the code of each example, and whether it is Python."""
+    """Return the module and the code of each example, and whether it is Python."""
+    found = []
     for file in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
         name = ".".join(("storm_calm", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -88,11 +91,8 @@ def examples():
                 for block in paragraphs(ast.get_docstring(node) or ""):
                     whole = textwrap.dedent("\n\n".join(block))
                     parts = [whole] if parses(whole) else [textwrap.dedent(part) for part in block]
-                    for code in parts:
-                        yield name, code, parses(code)
-
-
-EXAMPLES = list(examples())
+                    found += [(name, code, parses(code)) for code in parts]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -136,13 +136,13 @@ def names(place):
 
 
 def test_examples_that_look_like_python_compile():
-    broken = [(module, code) for module, code, python in EXAMPLES if not python and PYTHON.search(code)]
+    broken = [(module, code) for module, code, python in examples() if not python and PYTHON.search(code)]
     assert broken == []
-    assert sum(python for _, _, python in EXAMPLES) > 50
+    assert sum(python for _, _, python in examples()) > 50
 
 
 def test_imports_in_examples_exist():
-    for _, code, python in EXAMPLES:
+    for _, code, python in examples():
         for node in ast.walk(ast.parse(code)) if python else ():
             if isinstance(node, ast.ImportFrom) and node.module.startswith("storm_calm"):
                 module = importlib.import_module(node.module)
@@ -152,7 +152,7 @@ def test_imports_in_examples_exist():
 @pytest.mark.parametrize("module", sorted(RUN))
 def test_examples_run(module, names, place, monkeypatch):
     monkeypatch.chdir(place)
-    codes = [code for name, code, python in EXAMPLES if name == module and python]
+    codes = [code for name, code, python in examples() if name == module and python]
     assert codes
     for code in codes:
         exec(compile(code, module, "exec"), {**vars(importlib.import_module(module)), **names})

@@ -4,24 +4,29 @@ import pytest
 
 from support.prose import CEILINGS, Passage, passages, places, rates
 
-PASSAGES = list(passages())
 KINDS = ("docstring", "comment", "help", "error", "docs")
 
 
+@pytest.fixture(scope="module")
+def prose():
+    """Return all passages of the packages and the docs."""
+    return list(passages())
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_vague_words_are_rare(kind):
-    found = [passage for passage in PASSAGES if passage.kind == kind]
+def test_vague_words_are_rare(kind, prose):
+    found = [passage for passage in prose if passage.kind == kind]
     measured = rates(found)
     too_many = {name: rate for name, rate in measured.items() if rate > CEILINGS[name][1]}
     assert too_many == {}, "\n".join(place for place in places(found) if any(f"[{name}]" in place for name in too_many))
 
 
-def test_discouraged_words_are_not_used():
-    assert [place for place in places(PASSAGES) if not any(f"[{name}]" in place for name in CEILINGS)] == []
+def test_discouraged_words_are_not_used(prose):
+    assert [place for place in places(prose) if not any(f"[{name}]" in place for name in CEILINGS)] == []
 
 
-def test_every_kind_of_prose_is_found():
-    assert {passage.kind for passage in PASSAGES} == set(KINDS)
+def test_every_kind_of_prose_is_found(prose):
+    assert {passage.kind for passage in prose} == set(KINDS)
 
 
 def test_places_name_file_line_and_word():

@@ -3,6 +3,9 @@
 import pytest
 
 from storm_calm.sandbox import open_sandbox
+from support.shared_sandbox import shared_sandbox
+
+__all__ = ["shared_sandbox"]
 
 
 @pytest.fixture(scope="session")

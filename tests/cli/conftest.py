@@ -7,6 +7,9 @@ from storm_calm.cli.main import app
 from storm_calm.env import write_problems
 from support.fake_completions_server import FakeCompletionsServer
 from support.fake_reasoner import mixed, workshop
+from support.shared_sandbox import shared_sandbox
+
+__all__ = ["shared_sandbox"]
 
 
 @pytest.fixture

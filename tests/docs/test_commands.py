@@ -4,7 +4,11 @@ A comment before a block says what a reader does otherwise than run it and wait:
 
     <!-- test: server -->               it runs beside the blocks after it, until the end of the page
     <!-- test: exit 1 -->               it ends with this exit code
+    <!-- test: in full -->              it runs on all its problems, which later blocks need
     <!-- test: not run, needs a GPU --> it is not run, for this reason; its commands are still parsed
+
+A command on many problems runs on fewer here (`smaller`): what a page shows is that the commands work together, and
+what the models do on many problems is measured elsewhere.
 """
 
 import os
@@ -29,6 +33,8 @@ PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.m
 REASONS = ("needs a GPU", "needs a key", "needs a model server", "needs the network", "needs a person")
 """Beginnings of the reasons for which a block may be left out, besides other tests that run the same."""
 SECONDS = 900
+PROBLEMS = 4
+"""The most problems of a command in a block that does not run in full."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * SECONDS)]
 
@@ -41,6 +47,23 @@ class Block:
     code: str
     line: int
     directive: str
+
+
+def smaller(code):
+    """Return the code with at most `PROBLEMS` problems for a command that lets the model work on each."""
+
+    def fewer(match):
+        return match[1] + str(min(int(match[2]), PROBLEMS))
+
+    lines = (
+        re.sub(r"(--limit |--nano |\blimit ?= ?)(\d+)", fewer, line) if WORKING.search(line) else line
+        for line in code.splitlines(keepends=True)
+    )
+    return "".join(lines)
+
+
+WORKING = re.compile(r"storm (curate|eval|detectors) |Config\(|in generate\(|^limit = ")
+"""A line with a command, a program or a setting for which the model works on problems."""
 
 
 def blocks(page):
@@ -78,12 +101,13 @@ def test_the_commands_of_a_page_run(page, folder):
         "HOME": str(home),
         "COLUMNS": "100",
         # Of `make demo`, which curates 60 problems otherwise.
-        "LIMIT": "12",
+        "LIMIT": str(PROBLEMS),
     }
     servers = []
     try:
         for block in blocks(page):
-            command = ["bash", "-euc", block.code] if block.language == "sh" else [sys.executable, "-c", block.code]
+            code = block.code if block.directive == "in full" else smaller(block.code)
+            command = ["bash", "-euc", code] if block.language == "sh" else [sys.executable, "-c", code]
             options = {"cwd": folder, "env": environment, "text": True, "stdin": subprocess.DEVNULL}
             if block.directive.startswith("not run, "):
                 continue
@@ -91,7 +115,8 @@ def test_the_commands_of_a_page_run(page, folder):
                 servers.append(started(command, folder / f"server-{block.line}.log", options))
                 continue
             run = subprocess.run(command, capture_output=True, check=False, timeout=SECONDS, **options)
-            expected = int(block.directive.removeprefix("exit ") or 0)
+            exit_code = re.fullmatch(r"exit (\d+)", block.directive)
+            expected = int(exit_code[1]) if exit_code else 0
             assert run.returncode == expected, f"{page.name}:{block.line}\n{run.stdout[-3000:]}{run.stderr[-3000:]}"
     finally:
         for server in servers:
@@ -121,7 +146,7 @@ def test_a_block_is_left_out_for_a_reason(page):
             known = reason.startswith(REASONS) or (test.startswith("tests/") and (ROOT / test).exists())
             assert known, f"{page.name}:{block.line}: {reason}"
         else:
-            assert re.fullmatch(r"(server|exit \d+|)", block.directive), f"{page.name}:{block.line}"
+            assert re.fullmatch(r"(server|exit \d+|in full|)", block.directive), f"{page.name}:{block.line}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -33,7 +33,7 @@ def prompts(renderer):
 
 def ask(ids, key, **changes):
     return GenerationRequest(
-        **{"key": key, "ids": ids, "limit": 60, "temperature": 0.8, "top_p": 1.0, "stop": STOP, "seed": 7, **changes}
+        **{"key": key, "ids": ids, "limit": 30, "temperature": 0.8, "top_p": 1.0, "stop": STOP, "seed": 7, **changes}
     )
 
 

@@ -1,5 +1,7 @@
 """Configurations: veRL's defaults, our settings, and errors for mistakes."""
 
+import functools
+
 import pytest
 
 from storm_calm.rl.compose import compose, environment, names
@@ -7,17 +9,22 @@ from storm_calm.rl.compose import compose, environment, names
 pytestmark = pytest.mark.slow
 
 
-def test_every_configuration_is_complete_and_named(tmp_path):
+@functools.cache
+def composed(name):
+    """Return a configuration of ours; to compose one takes a second."""
+    return compose(name, ["storm.out=x"])
+
+
+def test_every_configuration_is_complete_and_named():
     assert {"grpo_nano_cpu", "grpo_nano_gpu", "grpo_qwen3_4b_h100x8", "sft_nano_cpu", "sft_qwen3_4b_h100x8"} <= set(
         names()
     )
     for name in names():
-        config = compose(name, [f"storm.out={tmp_path}"])
-        assert config.trainer.default_local_dir == f"{tmp_path}/checkpoints"
+        assert composed(name).trainer.default_local_dir == "x/checkpoints"
 
 
 def test_the_configuration_has_the_published_settings():
-    config = compose("grpo_qwen3_4b_h100x8", ["storm.out=x"])
+    config = composed("grpo_qwen3_4b_h100x8")
     rollout, actor = config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
     assert (config.storm.max_executions, config.algorithm.adv_estimator) == (4, "grpo")
     assert (rollout.n, rollout.temperature, rollout.top_p, rollout.name) == (8, 0.6, 0.95, "vllm")
@@ -27,7 +34,7 @@ def test_the_configuration_has_the_published_settings():
 
 
 def test_cpu_and_gpu_configurations_differ_only_in_the_device():
-    cpu, gpu = (compose(name, ["storm.out=x"]) for name in ("grpo_nano_cpu", "grpo_nano_gpu"))
+    cpu, gpu = composed("grpo_nano_cpu"), composed("grpo_nano_gpu")
     assert (cpu.trainer.device, gpu.trainer.device) == ("cpu", "cuda")
     assert cpu.storm == gpu.storm
     assert cpu.algorithm == gpu.algorithm

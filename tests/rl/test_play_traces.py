@@ -34,7 +34,7 @@ def renderer():
 
 @pytest.fixture(scope="module")
 def played(sandbox, renderer):
-    return list(itertools.islice(traces(renderer, sandbox, seed="tests"), 240))
+    return list(itertools.islice(traces(renderer, sandbox, seed="tests"), 120))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -110,15 +110,15 @@ def test_rates_of_the_mix_sum_to_1():
 
 
 def test_a_corpus_is_reproducible_and_round_trips_through_a_file(renderer, tmp_path):
-    corpus = build(renderer, count=24, seed=1, workers=2)
-    again = build(renderer, count=24, seed=1, workers=2)
+    corpus = build(renderer, count=12, seed=1, workers=2)
+    again = build(renderer, count=12, seed=1, workers=2)
     corpus.save(tmp_path / "corpus.npz")
     loaded = Corpus.load(tmp_path / "corpus.npz")
     for other in (again, loaded):
         assert np.array_equal(corpus.ids, other.ids)
         assert np.array_equal(corpus.learn, other.learn)
         assert np.array_equal(corpus.starts, other.starts)
-    assert len(corpus.labels) == len(corpus.right) == len(corpus.starts) - 1 == 24
+    assert len(corpus.labels) == len(corpus.right) == len(corpus.starts) - 1 == 12
     assert sum(rate for kind, rate in corpus.rates().items() if kind != "hinted") == pytest.approx(1)
 
 

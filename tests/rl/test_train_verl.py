@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).resolve().parents[2] / "rl" / "train_verl.py"
 SETTINGS = [
-    "trainer.total_training_steps=4",
+    "trainer.total_training_steps=3",
     # In 64 bits rounding is negligible: any difference between sampler and trainer would be a bug.
     "actor_rollout_ref.actor.fsdp_config.model_dtype=fp64",
     "actor_rollout_ref.actor.fsdp_config.mixed_precision.param_dtype=fp64",
@@ -35,8 +35,8 @@ SETTINGS = [
     "storm.keep_rollouts=1",
     # SFT's tests export the model for `--reasoner`.
     "storm.export=false",
-    "data.train_batch_size=4",
-    "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+    "data.train_batch_size=2",
+    "actor_rollout_ref.actor.ppo_mini_batch_size=2",
     "actor_rollout_ref.rollout.n=4",
 ]
 
@@ -82,11 +82,11 @@ def ours(out):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Train until a kill in the fourth step, then resume. Return the folder and the output of the second session."""
+    """Train until a kill in the third step, then resume. Return the folder and the output of the second session."""
     out = tmp_path_factory.mktemp("grpo") / "run"
     first = start(out, *SETTINGS)
     deadline = time.monotonic() + 300
-    while not (out / "metrics").exists() or not any(step["step"] == 3 for step in written(out)):
+    while not (out / "metrics").exists() or not any(step["step"] == 2 for step in written(out)):
         assert first.poll() is None, first.stdout.read()
         assert time.monotonic() < deadline, (out / "log.txt").read_text()[-3000:]
         time.sleep(0.2)
@@ -108,9 +108,9 @@ def steps(run):
 
 @pytest.mark.timeout(700)
 def test_a_killed_run_resumes_from_its_last_checkpoint(run, steps):
-    assert "from step 2 to 4" in run[1]
-    assert [step["step"] for step in steps] == [1, 2, 3, 4]
-    assert "step 4  accuracy" in run[1]
+    assert "from step 2 to 3" in run[1]
+    assert [step["step"] for step in steps] == [1, 2, 3]
+    assert "step 3  accuracy" in run[1]
     assert "step 1  accuracy" not in run[1]
 
 
@@ -123,8 +123,8 @@ def test_trainer_and_rollout_server_compute_the_same_probabilities(steps):
 def test_training_data_equals_the_transcript_token_by_token(run, steps):
     for step in steps:
         lines = (run[0] / "rollouts" / f"step-{step['step']:06d}.jsonl").read_text().splitlines()
-        # The third step, and possibly the fourth, ran twice.
-        kept = [json.loads(line) for line in lines][-16:]
+        # The third step may have run twice.
+        kept = [json.loads(line) for line in lines][-8:]
         assert sorted({line["session"] for line in kept}) == [0, 1, 2, 3]
         for line in kept:
             episode = from_json(Episode, line["episode"])
@@ -168,11 +168,11 @@ def test_no_process_is_left_running(run):
 
 def test_a_damaged_checkpoint_is_an_error_and_not_overwritten(run):
     out, _ = run
-    (file,) = (out / "checkpoints" / "global_step_4" / "actor").glob("model_world*.pt")
+    (file,) = (out / "checkpoints" / "global_step_3" / "actor").glob("model_world*.pt")
     whole = file.read_bytes()
     file.write_bytes(whole[:1000])
     try:
-        code, output = train(out, *SETTINGS, "trainer.total_training_steps=5")
+        code, output = train(out, *SETTINGS, "trainer.total_training_steps=4")
         assert (code, "cannot be read" in output) == (1, True)
         assert file.read_bytes() == whole[:1000]
     finally:

@@ -123,17 +123,22 @@ def test_programs_see_the_listed_distributions_and_their_dependencies(locked):
     assert set(DISTRIBUTIONS) <= set(all_libraries(locked))
 
 
+COMBINATIONS = [
+    "pulp, cvxpy",
+    "ortools.sat.python.cp_model, scipy.optimize",
+    "highspy, scipy.sparse",
+    "pyomo.environ, scipy",
+    "ortools.linear_solver.pywraplp, pandas",
+    "networkx, sympy, statsmodels.api, openpyxl, matplotlib.pyplot",
+    "numpy, pandas, scipy, ortools, highspy, pulp, pyomo, cvxpy, pyscipopt",
+]
+
+
+# How libraries get along does not depend on the isolation level; whether their files are shown does.
 @pytest.mark.parametrize(
-    "imports",
-    [
-        "pulp, cvxpy",
-        "ortools.sat.python.cp_model, scipy.optimize",
-        "highspy, scipy.sparse",
-        "pyomo.environ, scipy",
-        "ortools.linear_solver.pywraplp, pandas",
-        "networkx, sympy, statsmodels.api, openpyxl, matplotlib.pyplot",
-        "numpy, pandas, scipy, ortools, highspy, pulp, pyomo, cvxpy, pyscipopt",
-    ],
+    ("locked", "imports"),
+    [*(("full", imports) for imports in COMBINATIONS), *(("landlock", imports) for imports in COMBINATIONS[-2:])],
+    indirect=["locked"],
 )
 @pytest.mark.parametrize("way", ["import {0}", "exec('import {0}')"])
 def test_libraries_of_several_import_groups_can_be_combined(locked, imports, way):

@@ -4,6 +4,7 @@ The trajectories are synthetic: right and flawless, right by hand, or wrong by h
 figures are computed by the real code.
 """
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -69,6 +70,17 @@ def evaluated(folder, name, *, easy, complex, guessed=1.0, problems=PROBLEMS):
     easy, complex: the accuracy for each difficulty.
     guessed: the share of wrong trajectories that were worked by hand.
     """
+    samples, results = _evaluation(easy, complex, guessed, tuple(problems))
+    out = folder / f"eval-{name}"
+    out.mkdir(parents=True)
+    (out / "samples.jsonl").write_text(samples)
+    (out / "results.json").write_text(results)
+    return out
+
+
+@functools.cache  # Most models of a reproduction are those of the last one.
+def _evaluation(easy, complex, guessed, problems):
+    """Return the samples and the results of an evaluation as text."""
     samples = []
     for difficulty, right in (("easy", easy), ("complex", complex)):
         part = [problem for problem in problems if problem.difficulty == difficulty]
@@ -78,12 +90,9 @@ def evaluated(folder, name, *, easy, complex, guessed=1.0, problems=PROBLEMS):
         samples += [
             Sample(sample=0, seed=0, temperature=0.8, episode=run(*pair)) for pair in zip(part, hows, strict=True)
         ]
-    out = folder / f"eval-{name}"
-    out.mkdir(parents=True)
-    (out / "samples.jsonl").write_text("".join(json.dumps(sample_to_json(one)) + "\n" for one in samples))
     results = work_out(EvalConfig(families=("all",)), problems, samples)
-    (out / "results.json").write_text(json.dumps(results_to_json(results)))
-    return out
+    lines = "".join(json.dumps(sample_to_json(one)) + "\n" for one in samples)
+    return lines, json.dumps(results_to_json(results))
 
 
 def trained(folder, name, accuracies):

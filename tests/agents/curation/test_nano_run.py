@@ -12,6 +12,8 @@ from storm_calm.env.records import episode_from_json
 
 pytestmark = pytest.mark.slow
 
+COUNT = 24
+
 
 def lines(folder, name):
     """Return a run's records without times and other values that vary."""
@@ -33,26 +35,26 @@ def forget(data, keys):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "first"
-    config = CurateConfig(families=("all",), split="heldout", limit=48, seed=7)
+    config = CurateConfig(families=("all",), split="heldout", limit=COUNT, seed=7)
     return config, folder, curate(config, folder)
 
 
 def test_hints_improve_the_nano_model_and_give_golden_trajectories(run):
     _, _, summary = run
-    assert summary.problems == 48
+    assert summary.problems == COUNT
     assert summary.errors == 0
-    assert 0.2 * 48 < summary.native_correct < 0.75 * 48
-    assert summary.final_correct >= summary.native_correct + 0.15 * 48
-    assert summary.golden >= 48 / 3
+    assert 0.2 * COUNT < summary.native_correct < 0.75 * COUNT
+    assert summary.final_correct >= summary.native_correct + 0.15 * COUNT
+    assert summary.golden >= COUNT / 3
     assert 0 < summary.hint_token_share_mean < 0.10
     assert summary.interventions == sum(summary.by_trigger.values())
 
 
 def test_a_seed_gives_the_same_records_with_any_number_of_workers(run, tmp_path):
     config, folder, _ = run
-    small = replace(config, limit=12, workers=1)
+    small = replace(config, limit=8, workers=1)
     curate(small, tmp_path / "alone")
-    assert lines(tmp_path / "alone", "episodes.jsonl") == lines(folder, "episodes.jsonl")[:12]
+    assert lines(tmp_path / "alone", "episodes.jsonl") == lines(folder, "episodes.jsonl")[:8]
 
 
 def test_golden_trajectories_are_correct_flawless_and_have_ids_and_masks(run):
