@@ -49,8 +49,8 @@ def solve(
 ) -> None:
     """Solve one optimization problem stated in words. Print reasoning, code, solver reports and answer as they come.
 
-    At the end it prints the verdict: whether a solver report supports the answer, and warnings. The exit code is 1 if
-    there is no answer or none that a solver report supports.
+    At the end it prints the verdict: whether a solver report supports the answer, and warnings. The exit code is 1
+    without an answer that a solver report supports.
     """
     with report_errors():
         config = read_config(SolveConfig, given)
