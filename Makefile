@@ -81,7 +81,8 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 
 $(CLIENTS)/.installed: tests/serving/clients.txt tests/serving/clients.json | $(BIN)/python
 	$(BIN)/python -m venv $(CLIENTS)
-	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/serving/clients.txt
+	$(if $(UV),$(UV) pip install --quiet --python $(CLIENTS)/bin/python -r tests/serving/clients.txt || )\
+		$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/serving/clients.txt
 	mkdir -p $(CLIENTS)/node && cp tests/serving/clients.json $(CLIENTS)/node/package.json
 	npm install --prefix $(CLIENTS)/node --silent --no-fund --no-audit
 	@touch $@
