@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -119,3 +120,10 @@ def test_names_in_the_architecture_page_exist(place):
     path, name = place
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     assert not name or name in {node.name for node in tree.body if hasattr(node, "name")}
+
+
+def test_editable_installs_have_what_their_import_needs():
+    """uv reads dependencies from pyproject.toml only, not from the metadata of the editable wheel."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["tool"]["hatch"]["build"]["dev-mode-exact"]
+    assert any(one.startswith("editables") for one in project["project"]["dependencies"])
