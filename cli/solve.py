@@ -120,9 +120,7 @@ def _solve(question: str, config: SolveConfig, *, show: bool) -> Solved:
             streaming=show,
         )
         if guard is not None:
-            parts = replace(
-                parts, guarded=True, intervener=guard.intervener, max_interventions=guard.max_interventions
-            )
+            parts = replace(parts, guarded=True, intervener=guard.intervener, max_interventions=guard.max_interventions)
         question_state: Any = {"messages": [{"role": "user", "content": question}], "seed": config.seed}
         printer = Printer() if show else None
         state: dict[str, Any] = {}
