@@ -36,7 +36,13 @@ GROUPS = {
 WEAKER = ("sandbox-landlock", "sandbox-limits")
 """Units that repeat for the weaker isolation levels what `sandbox-full` tests for the strongest; slow, all in all."""
 LONGEST = (
-    *("tests/rl/test_train_verl", "tests/installed/", "tests/rl/test_train_sft", "tests/sandbox/test_ray"),
+    *(
+        "tests/rl/test_train_verl",
+        "tests/installed/",
+        "tests/rl/test_train_sft",
+        "tests/docs/",
+        "tests/sandbox/test_ray",
+    ),
     *("tests/sandbox/test_docker", "tests/serving/test_serving_image", "tests/serving/test_"),
 )
 """Units that begin first, so that none of them is left for the end."""
@@ -49,7 +55,7 @@ def group(file, callspec):
             return f"sandbox-{callspec.params[name]}"
     if callspec and "installed" in callspec.params:
         return f"installed-{callspec.params['installed']}"
-    if callspec and "page" in callspec.params:
+    if callspec and file.startswith("tests/docs/") and "page" in callspec.params:
         return f"page-{callspec.params['page'].name}"
     return next((name for name, starts in GROUPS.items() if file.startswith(starts)), file)
 
