@@ -346,7 +346,8 @@ def _unfenced(text: str) -> str:
 def _is_open(body: str) -> bool:
     """Return whether `body` ends inside a JSON string or an XML function, so that a mark there ends no call."""
     if not _is_json(body):
-        return bool(_FUNCTION.match(body) and _PARAMETER.search(body) and not _PARAMETER_END.search(body))
+        closed = _PARAMETER_END.search(body) or _OPEN_FUNCTION.search(body)
+        return bool(_FUNCTION.match(body) and _PARAMETER.search(body) and not closed)
     last = None
     for last in _JSON_STRINGS.finditer(body):  # noqa: B007
         pass
