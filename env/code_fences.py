@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import NamedTuple
 
 from storm_calm.sandbox.syntax_tree import parse
@@ -45,7 +45,7 @@ _FENCE_LINE = re.compile(r"^([^\n]*?)(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
 _LEAD = re.compile(r"[ \t]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+|>[ \t]*)*")
 _PLAIN_LEAD = re.compile(r"[ \t]*(?:>[ \t]*)*")
 _CLOSING = re.compile(r"([ \t]*(?:>[ \t]*)*)(`{3,}|~{3,})(.*)", re.DOTALL)
-_NAME = r"(?:i?python|py)[ \t]?\d*(?:\.\d+)*"
+_NAME = r"(?:(?:i?python|py)[ \t]?\d*(?:\.\d+)*|tool_code|python_code|code_interpreter)"
 _PYTHON = re.compile(rf"[ \t]*\{{?[ \t]*\.?{_NAME}(?![\w-])", re.IGNORECASE)
 _ONLY_PYTHON = re.compile(rf"{_NAME}\s*", re.IGNORECASE)
 _OUTPUT = re.compile(r"[ \t]*\{?\.?output", re.IGNORECASE)
@@ -53,6 +53,8 @@ _OUTPUT = re.compile(r"[ \t]*\{?\.?output", re.IGNORECASE)
 _WORD = re.compile(r"[\w{]")
 # The line breaks after the fence belong to the block: tokenizers join them to the fence in one token.
 _AFTER = re.compile(r"[ \t]*(?:[\r\n]+|\Z)")
+# Marks of chat templates at which a program ends if its block is not closed.
+_FINAL_MARK = re.compile(r"(?:</think>|<\|\w{1,20}\|>|</s>)[ \t]*$", re.MULTILINE)
 _CODE_LINE = re.compile(r"""^[^\n]*?["'#`~\\][^\n]*$""", re.MULTILINE)
 _MAYBE_OPENING = re.compile(r"(?:`{1,2}|~{1,2})\Z|(?:`{3,}|~{3,})[^\n]*\Z")
 
@@ -297,7 +299,12 @@ def _program(text: str, opening: Opening, *, ended: bool) -> Program:
         spare += [(enough, start + one.start, start + one.end) for enough, one in lines.spare]
     if not ended or not text[body:].strip():
         return Program(start=opening.start, end=len(text), code=None)
-    ends = [(True, len(text), len(text)), *spare[::-1]]
+    marks = _FINAL_MARK.finditer(text, body)
+    ends = [
+        (True, len(text), len(text)),
+        *((False, one.start(), one.start()) for one in islice(marks, 1)),
+        *spare[::-1],
+    ]
     found = next((one for one in ends[:MAX_PARSES] if parse(code(one[1])) is not None), None)
     _, stop, end = found or next((one for one in spare if one[0]), next(iter(spare), ends[0]))
     after = _AFTER.match(text, end)

@@ -113,7 +113,7 @@ class Inline(_TextProtocol):
     def read(self, text: str, *, ended: bool = False) -> Action:
         program = first_program(text, ended=ended)
         call = find_call(text)
-        if call is not None and (program is None or call.start < program.start):
+        if call is not None and (program is None or call.start <= program.start):
             return _called(call)
         if program is None:
             call = find_call(text, ended=True) if ended else None
@@ -143,7 +143,11 @@ class ToolCall(_TextProtocol):
         if call is not None:
             return _called(call)
         opened = text.find(CALL_START)
-        return _no_action(text) if opened < 0 else Action(kind="none", start=opened, end=len(text))
+        return (
+            _no_action(text)
+            if opened < 0 or last_boxed(text[opened:]) is not None
+            else Action(kind="none", start=opened, end=len(text))
+        )
 
     def _output_start(self, text: str, after: int) -> int | None:
         place = text.find(self.output_start, after)

@@ -2,8 +2,8 @@
 
     find_call('<tool_call>\\n{"name": "run_python", "arguments": {"code": "print(1)"}}\\n</tool_call>').code
 
-There is one tool, which runs a Python program. Its call is JSON (Qwen, Hermes, Llama, Mistral), XML (Qwen3-Coder,
-GLM), a Python call (Llama 4), or the program itself, bare or fenced.
+There is one tool, which runs a Python program. Its call is JSON (Qwen, Hermes, Llama, Mistral, DeepSeek), XML
+(Qwen3-Coder, GLM), a Python call (Llama 4), or the program itself, bare or fenced. `tool_call_marks` finds the calls.
 
 - **Name.** Any name with "python", "code", "exec", "interpret" or "script" in it, or "run", or none.
 - **Arguments.** An object, its JSON as a string, or the program as a string; also named parameters, args or input.
@@ -26,6 +26,7 @@ from typing import Any
 import json_repair
 
 from storm_calm.env.code_fences import FENCE, first_program
+from storm_calm.env.tool_call_marks import TOOL, Mark, end_of_json, find_marks
 from storm_calm.sandbox.syntax_tree import parse
 
 TOOL_NAME = "run_python"
@@ -39,20 +40,11 @@ MAX_TOLERATED = 1 << 15
 """Characters of the longest call in another form than JSON or XML: repairing JSON takes about 10 microseconds each."""
 MAX_DEPTH = 4
 """Objects around a program in a call."""
+MAX_MARKS = 16
+"""Opening marks tried, since texts may mention some."""
 MAX_ENDS = 16
 """Closing marks tried as the end of one call, for programs that contain such marks."""
 
-_START = re.compile(
-    r"(?:<tool_call>\s*+)++|<function_call>|<function=(?=[^>\n]{1,100}>)|<\|python_tag\|>|\[TOOL_CALLS\]"
-)
-_ENDS = {
-    "<tool_call>": re.compile(r"</tool_call>\s*"),
-    "<function_call>": re.compile(r"</function_call>\s*"),
-    "<function=": re.compile(r"</function>\s*"),
-    "<|python_tag|>": re.compile(r"<\|(?:eom_id|eot_id|im_end)\|>\s*"),
-    "[TOOL_CALLS]": re.compile(r"</s>\s*"),
-}
-_TOOL = re.compile(r"python|code|exec|interpret|script|^run$|^repl$|^sandbox$|^py$", re.IGNORECASE)
 _CALL_KEYS = ("function", "tool_call", "function_call", "tool_calls", "call", "action")
 _NAME_KEYS = ("name", "tool", "tool_name", "function_name", "recipient_name", "function", "action")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "kwargs", "params", "action_input", "tool_input")
@@ -62,10 +54,17 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 _FUNCTION = re.compile(r"\s*<(?:function|invoke)(?:=|\s+name=)[\"']?([^>\"'\n]{1,100})[\"']?>")
 _PARAMETER = re.compile(
-    r"<parameter(?:=|\s+name=)[\"']?([^>\"'\n]{1,100})[\"']?>|<arg_key>([^<\n]{1,100})</arg_key>\s*<arg_value>"
+    r"<parameter(?:=|\s+name=)[\"']?([^>\"'\n]{1,100})[\"']?(?:\s[^>\n]{0,100})?>|<arg_key>([^<\n]{1,100})</arg_key>\s*<arg_value>"
 )
+_OPEN_FUNCTION = re.compile(r"\n?</(?:function|invoke)>\s{0,9}\Z")
 _PARAMETER_END = re.compile(r"</parameter>|</arg_value>")
-_BARE_NAME = re.compile(r"\s*([\w.-]{1,100})\s*(?:\[ARGS\]\s*)?(?=[{<])")
+_BARE_NAME = re.compile(
+    r"\s*(?:function<[|｜]tool[_▁]sep[|｜]>)?([\w.-]{1,100})(?::\d{1,6})?\s*(?:\[CALL_ID\]\w{1,64})?"
+    r"(?:\[ARGS\]\s*|<[|｜]tool[_▁]sep[|｜]>\s*|<\|tool_call_argument_begin\|>\s*)?(?=\{|```|<(?:arg_key|parameter))"
+)
+_PYTHON_LIST = re.compile(r"\[\s{0,9}run_python\(")
+_FINAL_MARKS = re.compile(r"(?:\s{0,9}<\|\w{1,20}\|>){1,4}\s{0,9}\Z")
+_DSML = re.compile(r"(</?)[|｜]DSML[|｜]")
 _JSON_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+("?)', re.DOTALL)
 _AFTER_CODE = re.compile(
     r"\s*+[\"']?(?:[\s}\]);`]|,(?=\s*[}\]])"
@@ -96,22 +95,27 @@ def find_call(text: str, *, ended: bool = False) -> Call | None:
 
     ended: no text follows. Then a call without its closing mark is complete if it begins as a call does.
     """
-    start = _START.search(text)
-    if start is None:
-        return None
-    mark = start[0].strip()[: len(CALL_START)] if start[0].startswith("<tool") else start[0]
-    if mark == "<function=":
-        body, after = start.start(), start.end()
-    else:
-        body = after = start.end()
-    ends = list(islice(_ENDS[mark].finditer(text, after), MAX_ENDS))
-    end = next((one for one in ends if not _is_open(text[body : one.start()])), None)
-    if end is None and ended:
-        end = next(iter(ends), None)
-        rest = text[body:]
-        if end is None and (mark == "<|python_tag|>" or _looks_like_call(rest)):
-            return _call(rest, start=start.start(), end=len(text))
-    return _call(text[body : end.start()], start=start.start(), end=end.end()) if end else None
+    for mark in islice(find_marks(text), MAX_MARKS):
+        if mark.end is None:
+            if ended and (call := _bare_call(text, mark)):
+                return call
+            continue
+        ends = list(islice(mark.end.finditer(text, mark.body + (mark.kind == "function")), MAX_ENDS))
+        end = next((one for one in ends if not _is_open(text[mark.body : one.start()])), None)
+        if end is None and ended:
+            end = next(iter(ends), None)
+        rest = text[mark.body : mark.body + MAX_TOLERATED]
+        likely = (
+            mark.kind not in ("tags", "token") or text.startswith("<|python_", mark.start) or _looks_like_call(rest)
+        )
+        if end is not None:
+            if likely or "</think>" not in text[mark.body : end.start()]:
+                return _call(text[mark.body : end.start()], mark, end=end.end())
+        elif likely:
+            return _call(text[mark.body :], mark, end=len(text)) if ended else None
+        elif not ended:
+            return None
+    return None
 
 
 def read_call(body: str) -> str:
@@ -121,7 +125,7 @@ def read_call(body: str) -> str:
     program = first_program(body.lstrip(), ended=True)
     if program is not None and program.start == 0 and program.code is not None:
         return program.code
-    body = _unfenced(body)
+    body = _unfenced(_DSML.sub(r"\1", body))
     if not _is_json(body):
         if function := _FUNCTION.match(body):
             name, rest = function[1].strip(), body[function.end() :]
@@ -167,7 +171,7 @@ def _program_in(data: Any, raw: str | None, *, depth: int) -> str:
         if isinstance(data.get(key), dict | list) and depth < MAX_DEPTH:
             return _program_in(data[key], raw, depth=depth + 1)
     name = next((data[key] for key in _NAME_KEYS if isinstance(data.get(key), str)), "")
-    if not name and len(data) == 1 and _TOOL.search(next(iter(data))) and isinstance(next(iter(data.values())), dict):
+    if not name and len(data) == 1 and TOOL.search(next(iter(data))) and isinstance(next(iter(data.values())), dict):
         name = next(iter(data))
         return _program_of(name, data[name], raw)
     _check_name(name)
@@ -216,7 +220,7 @@ def _program_of(name: str, arguments: Any, raw: str | None = None) -> str:
 
 
 def _check_name(name: str) -> None:
-    if name and not _TOOL.search(name.rpartition(".")[2]):
+    if name and not TOOL.search(name.rpartition(".")[2]):
         raise MalformedCallError(explain(f"there is no tool {json.dumps(name[:60])}, only {TOOL_NAME}"))
 
 
@@ -258,9 +262,9 @@ def _data(text: str) -> tuple[Any, str | None, str]:
 
 
 def _json(text: str) -> Any:
-    """Parse the first JSON value. Brackets may follow, since models write one too many, and further calls."""
+    """Parse the first JSON value. Brackets may follow, since models write one too many, and marks and further calls."""
     data, end = json.JSONDecoder(strict=False).raw_decode(text)
-    if text[end:].lstrip("} ]\n\r\t,")[:1] not in ("", "{"):
+    if text[end:].lstrip("} ]\n\r\t,")[:1] not in ("", "{", "<"):
         raise ValueError(f"text after the JSON: {text[end : end + 40]!r}")
     return data
 
@@ -275,11 +279,21 @@ def _attempt(loads: Callable[[str], Any], text: str) -> tuple[Any, str]:
         return None, f"{error}"[:200].replace("\n", " ")
 
 
-def _call(body: str, *, start: int, end: int) -> Call:
+def _call(body: str, mark: Mark, *, end: int) -> Call:
     try:
-        return Call(start=start, end=end, code=read_call(body))
+        code = read_arguments(mark.name, body) if mark.name else read_call(body)
+        return Call(start=mark.start, end=end, code=code)
     except MalformedCallError as error:
-        return Call(start=start, end=end, error=str(error))
+        return Call(start=mark.start, end=end, error=str(error))
+
+
+def _bare_call(text: str, mark: Mark) -> Call | None:
+    """Return the call without closing marks at the end of a turn. A Python call must be the rest of the text."""
+    end = end_of_json(text, mark.body) or len(text)
+    if text.startswith(("{", "["), mark.body) and not _PYTHON_LIST.match(text, mark.body):
+        return _call(text[mark.body : end], mark, end=end)
+    code = _python_call(_FINAL_MARKS.sub("", text[mark.body :]))
+    return None if code is None else Call(start=mark.start, end=len(text), code=code)
 
 
 def _parameters(text: str) -> dict[str, str]:
@@ -291,8 +305,7 @@ def _parameters(text: str) -> dict[str, str]:
     for one, after in zip(found, [*(later.start() for later in found[1:]), len(text)], strict=True):
         value = text[one.end() : after]
         ends = list(_PARAMETER_END.finditer(value))
-        if ends:
-            value = value[: ends[-1].start()]
+        value = value[: ends[-1].start()] if ends else _OPEN_FUNCTION.sub("", value)
         values[(one[1] or one[2]).strip()] = value.removeprefix("\n").removesuffix("\n")
     return values
 
@@ -308,7 +321,7 @@ def _python_call(text: str) -> str | None:
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or hasattr(builtins, call.func.id):
         return None
     values = [*(keyword.value for keyword in call.keywords if keyword.arg in _CODE_KEYS), *call.args]
-    if not _TOOL.search(call.func.id) or not values or not isinstance(values[0], ast.Constant):
+    if not TOOL.search(call.func.id) or not values or not isinstance(values[0], ast.Constant):
         return None
     return values[0].value if isinstance(values[0].value, str) else None
 
@@ -333,7 +346,8 @@ def _unfenced(text: str) -> str:
 def _is_open(body: str) -> bool:
     """Return whether `body` ends inside a JSON string or an XML function, so that a mark there ends no call."""
     if not _is_json(body):
-        return bool(_FUNCTION.match(body) and _PARAMETER.search(body) and not _PARAMETER_END.search(body))
+        closed = _PARAMETER_END.search(body) or _OPEN_FUNCTION.search(body)
+        return bool(_FUNCTION.match(body) and _PARAMETER.search(body) and not closed)
     last = None
     for last in _JSON_STRINGS.finditer(body):  # noqa: B007
         pass

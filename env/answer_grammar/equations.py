@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from storm_calm.env.answer_grammar import words
 from storm_calm.env.answer_grammar.spoken import spoken
-from storm_calm.env.answer_grammar.statement import BRACKETS, Statement, StatementParser
+from storm_calm.env.answer_grammar.statement import BRACKETS, Statement, StatementParser, is_scale
 from storm_calm.env.answer_grammar.tokens import Number, Token, UnreadableError
 
 _NO_NUMBER = words.pattern(words.DOUBTS, words.BOUNDS, words.OTHER_NUMBERS)
@@ -29,6 +29,8 @@ def read_number(tokens: Sequence[Token]) -> Fraction:
             statement = _middle_value(side, relations[place])
         elif side and not (_is_name(side, formula=True) if place else _is_label(side)):
             raise UnreadableError("several names before an equals sign")
+        elif any(is_scale(token, follows) for token, follows in zip(side, [*side[1:], None], strict=False)):
+            raise UnreadableError("a scale before the number")
         if statement is not None:
             statements.append(statement)
         phrases.append(spoken(side) if statement is None else statement.spoken())
@@ -43,7 +45,12 @@ def read_number(tokens: Sequence[Token]) -> Fraction:
 
 
 def _without_brackets(tokens: Sequence[Token]) -> Sequence[Token]:
-    """Return the equation in brackets that are around the whole text."""
+    """Return the equation without brackets around it or around its last relation: `22/7 (≈ 3.14)`."""
+    opened = next((place for place, token in enumerate(tokens) if token.text in BRACKETS and place), None)
+    if opened and tokens[-1].text == BRACKETS[tokens[opened].text] and tokens[opened + 1].kind == "relation":
+        equation = tokens[opened + 1 : -1]
+        if not any(token.text in ("(", ")", "[", "]", ",", ";", ":") for token in equation):
+            return [*tokens[:opened], *equation]
     if len(tokens) < 3 or BRACKETS.get(tokens[0].text) != tokens[-1].text:
         return tokens
     inside = tokens[1:-1]

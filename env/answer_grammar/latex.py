@@ -55,13 +55,14 @@ COMMANDS: dict[str, tuple[Kind, str]] = {
     "to": ("mark", "→"),
     "rightarrow": ("mark", "→"),
     "_": ("mark", "-"),
+    **dict.fromkeys(("dots", "ldots"), ("mark", "…")),
     # Formulas left of an equals sign are not computed, so that their symbols need no meaning.
     **{
         name: ("symbol", name)
         for name in names(
             "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
             "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell sqrt sum "
-            "prod log ln exp sin cos tan hat bar tilde vec overline"
+            "prod log ln exp sin cos tan hat bar tilde vec overline emptyset varnothing"
         )
     },
 }

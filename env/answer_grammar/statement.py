@@ -11,6 +11,9 @@ from storm_calm.env.answer_grammar.tokens import Number, Token, UnreadableError,
 
 BRACKETS = {"(": ")", "[": "]"}
 
+_CJK_SCALE = re.compile(rf"(?:{'|'.join(words.CJK_SCALES)})+.?.?")
+_HANGUL = re.compile("[\uac00-\ud7a3]")
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -192,6 +195,8 @@ class StatementParser:
         follows = self.peek(1)
         if follows is not None and follows.kind == "script":  # m^2
             return None
+        if token.text == "MM":
+            raise UnreadableError("millions or a unit")
         money = self.money or (
             follows is not None and (follows.kind == "currency" or words.fold(follows.text) in words.CURRENCY_WORDS)
         )
@@ -230,7 +235,8 @@ class StatementParser:
         elif token.kind == "word" and is_latin(token):
             folded = words.fold(token.text)
             article = token.text == "a" and token.spaced and self.next_is("word")
-            if len(token.text) == 1 and token.text not in words.UNIT_LETTERS and not article:
+            unit = token.text in words.UNIT_LETTERS or _HANGUL.match(token.text)
+            if len(token.text) == 1 and not unit and not article:
                 raise UnreadableError("a name beside the number")
             with_digits = any(char.isdigit() for char in folded) and folded not in words.SUPERSCRIPT_UNITS
             if with_digits and (not token.spaced or len(folded.rstrip("0123456789")) == 1):  # 0x1F, 14h30, 3 x1
@@ -244,6 +250,8 @@ class StatementParser:
         """Raise UnreadableError unless the token may be among the words around a number."""
         if token.kind in ("symbol", "relation") or token.text == "→":
             raise UnreadableError("a formula")
+        if is_scale(token, follows):
+            raise UnreadableError("a scale away from the number")
         if token.kind == "word" and _in_cjk_numerals(token):
             raise UnreadableError("another number in words")
         if token.kind == "script" and previous is not None and (token.text == "_" or previous.kind != "word"):
@@ -256,6 +264,17 @@ class StatementParser:
             self.open.append(BRACKETS[token.text])
         elif token.text in BRACKETS.values() and (not self.open or self.open.pop() != token.text):
             raise UnreadableError("a bracket is closed that is not open")
+
+
+def is_scale(token: Token, follows: Token | None) -> bool:
+    """Return whether a word that is not directly after the number may be its scale: `profit (M$)`, `(万元)`."""
+    if token.kind != "word":
+        return False
+    if not is_latin(token):
+        return bool(_CJK_SCALE.fullmatch(token.text)) and not token.text.startswith(words.CJK_UNITS)
+    if token.text in words.SCALE_PREFIXES:
+        return follows is not None and (follows.kind == "currency" or words.fold(follows.text) in words.CURRENCY_WORDS)
+    return token.text[0] in words.SCALE_PREFIXES and words.fold(token.text[1:]) in words.CURRENCY_WORDS
 
 
 def _part(tokens: Sequence[Token]) -> Fraction:

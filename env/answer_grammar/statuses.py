@@ -10,6 +10,7 @@ from storm_calm.env.answer_grammar.tokens import Token, UnreadableError
 _INFEASIBLE = words.pattern(words.INFEASIBLE)
 _UNBOUNDED = words.pattern(words.UNBOUNDED)
 _INFINITE = words.pattern(words.INFINITE)
+_EITHER = words.pattern(words.EITHER_STATUS)
 _NO_STATUS = words.pattern(words.DOUBTS, words.NOT_THE_PROBLEM)
 _NOT_UNBOUNDED = words.pattern(words.NOT_THE_OBJECTIVE)
 
@@ -25,6 +26,7 @@ def read_status(tokens: Sequence[Token]) -> Literal["infeasible", "unbounded"] |
     rest, infinite = _INFINITE.subn(" ", rest)
     if not (infeasible or unbounded or infinite):
         return None
+    rest = _EITHER.sub(" ", rest)
     if bool(infeasible) == bool(unbounded or infinite) or "#" in rest or _NO_STATUS.search(rest):
         raise UnreadableError("not clearly one status")
     if any(token.text in (",", ";", "!", "&") and infinite for token in tokens):  # An interval.

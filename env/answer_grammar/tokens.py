@@ -90,11 +90,14 @@ _NUMBER = re.compile(
 _DIGIT = re.compile(r"\.?\d", re.ASCII)
 # A number that continues after what was matched is malformed: 1,5 and 1.2.3 and 0,125.
 _CONTINUES = re.compile(r"\d|(?:[.,'~]|\{,\}|,?\\!)+\d", re.ASCII)
+_ARGUMENT = re.compile(r"\d*\.?\d+", re.ASCII)
+_THOUSANDS = re.compile(r"\d+(?:,\d{3})+(?:\s|\\[,;: ]|\\right)*+[)\]]", re.ASCII)
 _DIVISION = re.compile(r"\s*/\s*\d")
 _CJK = "\u3040-\u30ff\u3400-\u9fff"
 _WORD = re.compile(rf"[{_CJK}]+|(?:(?![{_CJK}])[^\W\d_])+(?:(?:(?![{_CJK}])[^\W_])+|'(?=[^\W\d_]))*")
 _OTHER_DIGITS = re.compile("[\u00bc-\u00be\u2150-\u218b\u2460-\u24ff\u2776-\u2793]")  # ½, Ⅳ, ①
 _TIMES = re.compile(r"[xX](?=\s*10\s*(?:\^|\*\*|[⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹]))")
+_NAMES = ("word", "script", "symbol")
 _RELATION = re.compile(r"[<>]|!=|/=|:=|=[<>]|==?|≈|≡|:|~(?=\s*[\d$€£¥₹])")
 _EXPONENT = re.compile(r"\(\s*([-+]?\s*\d+)\s*\)|([-+]?\s*\d+)(?![\d.,])", re.ASCII)
 _ONE_DIGIT = re.compile(r"\s*(\d)", re.ASCII)
@@ -109,6 +112,8 @@ class _Tokenizer:
         self.money = money
         self.at = 0
         self.spaced = True
+        self.arguments = 0
+        """Round brackets that are open from that of a function on."""
 
     def group(self, *, closing: str, depth: int) -> tuple[Token, ...]:
         """Return the tokens up to the `closing` brace."""
@@ -163,6 +168,9 @@ class _Tokenizer:
             self.at += 2
         else:
             self.at += 1
+            if char == "(" and (self.arguments or (previous and previous.kind in _NAMES and not self.spaced)):
+                self.arguments += 1
+            self.arguments -= char == ")" and self.arguments > 0
             yield from self.sign(char)
 
     def token(self, kind: Kind, text: str, parts: tuple[tuple[Token, ...], ...] = ()) -> Token:
@@ -184,6 +192,8 @@ class _Tokenizer:
             yield self.token("currency", char)
         elif char == "∞":
             yield self.token("word", "infinity")
+        elif char == "∅":
+            yield self.token("symbol", "emptyset")
         elif char in "+-*/":
             yield self.token("operator", char)
         elif char in ".,;()[]\"'%‰°…!→&":
@@ -192,6 +202,11 @@ class _Tokenizer:
             raise UnreadableError(f"{char!r} has no meaning in an answer")
 
     def digits(self, previous: Token | None) -> Token:
+        if self.arguments and (argument := _ARGUMENT.match(self.text, self.at)):  # Z(2,6): never a decimal comma.
+            self.at = argument.end()
+            return self.token("number", argument[0])
+        if previous is not None and previous.text in ("(", "[") and _THOUSANDS.match(self.text, self.at):
+            raise UnreadableError("a point or one number")
         match = _NUMBER.match(self.text, self.at)
         assert match is not None
         written = match[0]

@@ -1,8 +1,8 @@
 """Tables of words that decide how an answer is read: statuses, scales, currencies, units, and words that refuse it.
 
 Phrases are written in a small notation: words separated by spaces; `word*` has any ending; `[a|b]` may occur any number
-of times or not at all; `#` is the number, `=` a relation. Words are compared without case and accents. Chinese and
-Japanese phrases are found anywhere, since these languages have no spaces.
+of times or not at all; `#` is the number, `=` a relation. Words are compared without case and accents. Chinese,
+Japanese and Korean phrases are found anywhere, since there words are joined.
 """
 
 import re
@@ -24,8 +24,12 @@ INFEASIBLE: Phrases = {
         "[feasible|integer|binary|valid|possible|admissible|real] solution, no best solution, no "
         "[feasible|integer|binary|valid|possible|admissible|real] solutions, no feasible [integer] plan, "
         "no feasible [integer] point, no feasible [integer] schedule, no feasible [integer] assignment, no "
-        "feasible region, not have [a|any|feasible|integer|valid] solution, not have [any|feasible|integer|valid] "
-        "solutions"
+        "feasible region, no feasible [integer|production] allocation, no feasible production plan, no feasible "
+        "combination, not have [a|any|feasible|integer|valid] solution, not have [any|feasible|integer|valid] "
+        "solutions, no plan satisfies, no assignment satisfies, no combination satisfies, feasible region is empty, "
+        "feasible set is empty, empty feasible region, empty feasible set, constraints are [mutually] inconsistent, "
+        "inconsistent constraints, constraints are [mutually] contradictory, contradictory constraints, constraints "
+        "cannot [all] be satisfied"
     ),
     "es": (
         "infactible*, inviable*, no [es|son] factible*, no [es|son] viable*, sin [ninguna] solucion [factible], "
@@ -34,8 +38,8 @@ INFEASIBLE: Phrases = {
     ),
     "fr": (
         "infaisable*, irrealisable*, non realisable*, non faisable*, est pas realisable*, est pas faisable*, pas "
-        "de solution [realisable|admissible], aucune solution [realisable|admissible], sans solution "
-        "[realisable|admissible]"
+        "de solution [realisable|admissible], n a pas de solution [realisable|admissible], aucune solution "
+        "[realisable|admissible], sans solution [realisable|admissible]"
     ),
     "de": (
         "unzulassig*, unlosbar*, unerfullbar*, infeasibel, nicht losbar, nicht zulassig, nicht erfullbar, keine "
@@ -74,17 +78,17 @@ UNBOUNDED: Phrases = {
     "pt": "ilimitad*, nao [e|esta] limitad*",
     "it": "illimitat*, non [e] limitat*",
     "ru": "неограничен*, не ограничен*",
-    "zh": "无界, 無界",
+    "zh": "无界, 無界, 无上界, 無上界, 无下界, 無下界",
     "ja": "非有界, 有界でない, 有界ではない, 有界ではありません",
 }
 
 INFINITE: Phrases = {
-    "en": "infinity, infinite, inf",
+    "en": "infinity, infinite, inf, unlimited",
     "es": "infinito",
     "fr": "infini",
     "de": "unendlich",
     "ru": "бесконечность, бесконечности",
-    "zh": "正无穷大, 负无穷大, 无穷大, 正无穷, 负无穷, 无穷, 無窮大",
+    "zh": "正无穷大, 负无穷大, 无穷大, 正无穷, 负无穷, 无穷, 無窮大, 无限大, 無限大",
     "ja": "無限大",
 }
 """Words for an unbounded objective, and in other company for many solutions: see `INFINITE_COMPANY`."""
@@ -95,6 +99,15 @@ INFINITE_COMPANY = names(
     "math el la valor objetivo es le la valeur est der die wert ist o a valor il valore e"
 )
 """The only words, besides names of one letter, that may accompany a word of `INFINITE`."""
+
+EITHER_STATUS: Phrases = {
+    "en": (
+        "no [finite] optimum, no [finite] optimal solution, no [finite] optimal value, no finite solution, no [finite] "
+        "maximum, no [finite] minimum, not possible, not solvable, not exist, cannot be solved, none, n a"
+    ),
+    "zh": "无最优解, 没有最优解, 无有限最优解",
+}
+"""Phrases that are true of both statuses, and say nothing new beside one."""
 
 NOT_THE_PROBLEM: Phrases = {
     "en": "dual, relax*, locally, subproblem*",
@@ -126,8 +139,8 @@ DOUBTS: Phrases = {
     "en": (
         "not, never, no, non, none, neither, nor, cannot, or, if, unless, whether, but, maybe, perhaps, possibly, "
         "probably, likely, might, may, could, however, although, unsure, uncertain, unknown, unclear, "
-        "undetermined, undefined, unlikely, guess*, except, wrong, incorrect*, false, error*, fail*, impossible, "
-        "nan, null, n a"
+        "undetermined, undefined, unlikely, guess*, think, believe, assum*, suppos*, except, wrong, incorrect*, false, "
+        "error*, fail*, impossible, suboptimal*, time limit, timeout*, timed out, yet, so far, nan, null, n a"
     ),
     "es": "no, nunca, ni, quizas, tal vez, si",
     "fr": "pas, jamais, aucun*, ni, ou, peut etre",
@@ -137,6 +150,7 @@ DOUBTS: Phrases = {
     "ru": "не, нет, ни, или, возможно, если",
     "zh": "不, 非, 没, 沒, 无, 無, 未, 否, 或, 如果, 若, 可能, 也许",
     "ja": "ない, なし, ません, または, もし, かもしれ",
+    "ko": "아니, 아닌, 않, 없, 또는, 혹은, 아마, 만약",
 }
 """Negations, alternatives, conditions and guesses: what they accompany is not an answer."""
 
@@ -161,9 +175,10 @@ BOUNDS: Phrases = {
     "ru": "более, менее, больше, меньше, минимум #, максимум #, от #, до #, между, почти",
     "zh": (
         "至少, 至多, 最多, 最少, 超过, 超出, 以上, 以下, 大于, 小于, 多于, 少于, 高于, 低于, 等于或, 之间, "
-        "接近, 将近, 几乎, 范围"
+        "接近, 将近, 几乎, 范围, 以内, 之内, 上界, 下界, 上限, 下限, # 多, # 余"
     ),
     "ja": "少なくとも, 以上, 以下, 未満, 高々, より, まで, から, の間, 超",
+    "ko": "이상, 이하, 미만, 초과, 최소 #, 최대 #, 적어도, 까지, 에서 #, 사이",
 }
 """Inequalities and ranges in words."""
 
@@ -174,6 +189,7 @@ OTHER_NUMBERS: Phrases = {
         "hundred*, thousand*, million*, billion*, trillion*, half, halves, and a quarter, and a third, dozen*, "
         "twice, double, minus, negative, plus #, squared, cubed, factorial, root, sqrt, log #, ln #, exp #, # pi, "
         "divided, multiplied, binary, hex, hexadecimal, octal, option #, choice #, case #, scenario #, step #, "
+        "question #, problem #, exercise #, iteration #, # mill, # thou, # grand, # cr, # crs, # mm usd, relaxation*, "
         "status #, status = #, code #, code = #, # am, # pm, # o clock, # st, # nd, # rd, # th"
     ),
     "hi": "lakh*, lac, lacs, crore*",
@@ -183,9 +199,21 @@ OTHER_NUMBERS: Phrases = {
     "pt": "mil, milhao, milhoes, milhar*, bilh*",
     "it": "mila, milion*, miliard*, meno #",
     "ru": "тыс*, млн, млрд, миллион*, миллиард*, минус",
+    "uk": "тис, тисяч*, мільйон*, мільярд*, мінус",
+    "pl": "tys, tysiec*, miliard*, mld",
+    "nl": "duizend*, miljoen*, miljard*",
+    "sv": "tusen*, miljon*",
+    "cs": "tisic*",
+    "tr": "# bin tl, # bin lira, milyon*, milyar*, eksi #",
+    "vi": "# nghin, # ngan, # trieu, # ty, am #",
+    "id": "ribu*, juta*, miliar*",
+    "ar": "ألف, الف, آلاف, مليون*, مليار*",
+    "ko": "# 십, # 백, # 천, # 만, # 억, # 조, 마이너스",
+    "zh": "负 #, 负的 #, 負 #, 第 #",
+    "ja": "マイナス, 第 #",
     "xx": "mln, mn, tn",
 }
-"""Numbers and parts of numbers in words, other scales, labels, and times of the day."""
+"""Numbers and parts of numbers in words, other scales, labels, and times of the day. All may change the value."""
 
 SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "bn": 9}
 """Decimal exponent of the words that may follow a number, also with a final s."""
@@ -196,10 +224,13 @@ MONEY_LETTERS = {"k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9}
 BARE_LETTERS = {"k": 3, "K": 3, "M": 6}
 """Scales without a currency, only directly after the digits: `850k`. With a space they may be units."""
 
-UNIT_LETTERS = frozenset("mgtlLhsdWVNJ")
-"""Letters that are read as a unit after a number; other letters are names of variables."""
+UNIT_LETTERS = frozenset("mgtlLhsdWVNJмгтлчср")
+"""Letters that are read as a unit after a number; other letters are names of variables, except Korean ones."""
 
-NOT_MONEY_UNITS = frozenset(["mm", "MM", "t", "T", "mt", "Mt"])
+SCALE_PREFIXES = ("k", "K", "m", "M", "b", "B", "mm", "MM")
+"""Beside a currency, but not directly after the number, they may be its scale: `M$ 5`, `profit (k€)`."""
+
+NOT_MONEY_UNITS = frozenset(["mm", "MM", "t", "T", "mt", "Mt", "L"])
 """Words after an amount of money that may be a scale: not read."""
 
 CJK_SCALES = {
@@ -231,7 +262,7 @@ CURRENCY_WORDS = names(
     "dollars euro euros pound pounds sterling yuan yen rupee rupees franc francs peso pesos"
 )
 
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")  # With Korean, whose words take endings.
 
 
 def fold(word: str) -> str:

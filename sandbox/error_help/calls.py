@@ -4,6 +4,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ from storm_calm.sandbox.error_help.failure import Failure, library_of
 from storm_calm.sandbox.error_help.names import nearest
 
 _MAX_ARGUMENTS = 12
+_MAX_FUNCTIONS = 20
 _CALL = re.compile(
     r"(?:\w+\.)*?((?:\w+\.)?\w+)\(\)(?: missing \d| got (?:an unexpected|multiple|some positional)| takes |"
     r": incompatible (?:function|constructor) arguments)"
@@ -50,9 +52,12 @@ def _called_module(failure: Failure) -> str:
 
 def _wrong_arguments(failure: Failure, called: str) -> str:
     """Return help on a call with wrong arguments. called: a function, or a class and its method."""
-    function = next(_functions(failure, called), None)
-    if function is None:
+    functions = list(islice(_functions(failure, called), _MAX_FUNCTIONS))
+    if not functions:
         return ""
+    # Several modules of a library may have a class of that name.
+    used = (one for one in functions if getattr(one, "__module__", None) in failure.modules)
+    function = next(used, functions[0])
     owner, _, name = called.rpartition(".")
     shown = owner if name == "__init__" else called
     arguments = _arguments(function)

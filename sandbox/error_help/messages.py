@@ -64,6 +64,16 @@ def _pulp_failed(failure: Failure) -> str:
     return "CBC could not read the model. Check that no coefficient is infinite or NaN."
 
 
+def _comparison(failure: Failure) -> str:
+    return _EXTREME if re.search(r"\b(?:max|min|sorted)\(", failure.line) else _STRICT
+
+
+def _called_value(failure: Failure) -> str:
+    """Return help on a value that is called: `x.varValue()`."""
+    called = [name for name in re.findall(r"\.(\w+)\(\)", failure.line) if name in _VALUES]
+    return f"`{called[0]}` is a value, not a function. Write it without `()`." if len(called) == 1 else ""
+
+
 def without_solution(failure: Failure) -> str:
     """Return help on a use of None, which libraries return instead of a solution."""
     if not isinstance(failure.error, (AttributeError, TypeError)):
@@ -81,6 +91,13 @@ _STATUS = {
     "pyomo": "results.solver.termination_condition",
 }
 _STRICT = "Use `<=` or `>=` instead of `<` or `>`. For a whole number, x > 3 means x >= 4."
+_EXTREME = (
+    "`max()` and `min()` take no variables. For the largest of x and y, add a variable z with z >= x and z >= y; for "
+    "the smallest, with z <= x and z <= y."
+)
+_VALUES = frozenset(
+    ("varValue", "value", "X", "x", "ObjVal", "objVal", "objval", "objective_value", "status", "Status", "fun")
+)
 _TRUTH = (
     "A constraint has no truth value: no `and`, `or`, `not`, `if`, `max()`, `min()` and no chains with variables. "
     "Give each constraint on its own: `x >= 1`, `x <= 3`."
@@ -96,10 +113,18 @@ _WHOLE = (
 _EXPRESSIONS = "LpVariable|LpAffineExpression|LpConstraint|Var|MVar|LinExpr|QuadExpr|highs_\\w+|VariableExpr|SumArray"
 
 _RULES = (
+    _rule(
+        "",
+        rf"unsupported operand type\(s\) for (?:/|//|%|\*|\*\* or pow\(\)): .*'(?:Variable|{_EXPRESSIONS})'",
+        _PRODUCT,
+    ),
     _rule("", r"[Ss]trict inequalit|Operators \"<\" and \">\" not supported|only support with '<='", _STRICT),
     _rule(
-        "", rf"'[<>]' not supported between instances of (?:'(?:{_EXPRESSIONS})'|.* and '(?:{_EXPRESSIONS})')", _STRICT
+        "",
+        rf"'[<>]' not supported between instances of (?:'(?:{_EXPRESSIONS})'|.* and '(?:{_EXPRESSIONS})')",
+        _comparison,
     ),
+    _rule("", r"'(?:float|int|str|bool|NoneType)' object is not callable", _called_value),
     _rule(
         "",
         r"truth value of a constraint|BoundedLinearExpression .*as a Boolean|constant \w+ value of|bool\(\) of",
@@ -108,7 +133,14 @@ _RULES = (
     _rule("ortools.sat", r"only accept integer values|not a linear expression.*\.\d|Domain\(arg0: int", _WHOLE),
     _rule(
         "ortools.sat",
-        r"calling (?:/|//|%|\*\*) on a linear expression",
+        r"calling \*\* on a linear|__mul__\(\): incompatible",
+        "A product or a power of variables is a variable of its own: `model.add_multiplication_equality(z, [x, y])`.",
+    ),
+    _rule("ortools.sat", r"__[lgen][et]__\(\): incompatible[\s\S]*, -?\d+\.\d+\s*\Z", _WHOLE),
+    _rule("ortools.sat", r"with_name\(\): incompatible", _usage("cp_model.CpModel", "variable")),
+    _rule(
+        "ortools.sat",
+        r"calling (?:/|//|%) on a linear expression",
         "CP-SAT has no division of variables. Multiply both sides instead: 2 * x <= y, not x <= y / 2.",
     ),
     _rule("ortools.sat", r"solve\(\) has not been called", f"Solve first. {_usage('cp_model.CpSolver', 'solve')}"),
@@ -123,14 +155,31 @@ _RULES = (
         "cvxpy", r"[Tt]he solver \w+ (?:is not installed|cannot solve)|mixed-integer|[Mm]ixed integer", _cvxpy_solvers
     ),
     _rule("cvxpy", r"Either candidate conic solvers|No installed solver", _cvxpy_solvers),
+    _rule("cvxpy", r"must resolve to a scalar", "The objective must be one number: `cp.sum(x)`, or `prices @ x`."),
+    _rule("cvxpy", r"'(?:Inequality|Equality)' object is not iterable", _usage("cvxpy.Problem", "create")),
+    _rule("pulp", r"object of type 'LpVariable' has no len", _PRODUCT),
+    _rule("pulp", r"has no attribute 'actualSolve'", _usage("pulp.LpProblem", "solve")),
     _rule("pulp", r"Can only add LpConstraint|Cannot add objects", _usage("pulp.LpProblem", "constraint")),
-    _rule("", r"Non-constant expressions cannot be|^Nonlinear|nonlinear objective|^Quadratic.*not supported", _PRODUCT),
+    _rule(
+        "",
+        r"Non-constant expressions cannot be|^Nonlinear|nonlinear objective|^Quadratic.*not supported",
+        _PRODUCT,
+    ),
     _rule(
         "pulp",
         r"^PuLP: (?:cannot|.*not available)|[Ss]olver .* (?:un|not )available",
         _usage("pulp.LpProblem", "solve"),
     ),
     _rule("pulp", r"Error while trying to execute", _pulp_failed),
+    _rule("pyomo", r"Cannot create a Set from data", _usage("pyomo.ConcreteModel", "constraint")),
+    _rule(
+        "pyomo",
+        r"feasible solution was not found",
+        "The model is infeasible or unbounded. Use `results = solver.solve(model, load_solutions=False)` and print "
+        "`results.solver.termination_condition`.",
+    ),
+    _rule("pyscipopt", r"given constraint is not ExprCons", _usage("pyscipopt.Model", "constraint")),
+    _rule("pyscipopt", r"unrecognized optimization sense", _usage("pyscipopt.Model", "objective")),
     _rule("pyomo", r"No executable found|unavailable solver|not available", _usage("pyomo.ConcreteModel", "solve")),
     _rule(
         "pyomo",

@@ -14,15 +14,16 @@ _WORDS = {
     CONSTRAINT: "constraint constraints constr constrs cons addconstraint addconstraints addconstr addconstrs addcons "
     "addconss addlconstr addlinearconstraint addlinearconstraints addlinear addrow linearconstraint subjectto st "
     "ge le geq leq eq inequality greaterequal lessequal require addinequality addequality addineq addeq enforce post "
-    "constraintlist",
+    "constraintlist append add",
     VARIABLE: "variable variables var vars addvar addvars addvariable addvariables addcol addcolumn newvar newvariable "
     "createvar createvariable makevar intvar numvar boolvar binaryvar binvar floatvar realvar newintvar newboolvar "
-    "newnumvar newbinaryvar addintvar addintegervariable addboolvar addbinary addinteger integer integers "
+    "newnumvar newrealvar newfloatvar newcontinuousvar newbinaryvar addintvar "
+    "addintegervariable addboolvar addbinary addinteger integer integers "
     "integervariable intvariable binary binaries boolean real reals continuous continuousvariable lpvariable "
     "nonnegative addbinaryvar addcontinuous",
     OBJECTIVE: "objective setobjective addobjective setobj setobjectivefunction objectivefunction minimize maximize "
     "minimise maximise minimum maximum setminimize setmaximize setminimization setmaximization setsense min max "
-    "maximization minimization addobj setcoefficient minimizeobjective maximizeobjective",
+    "maximization minimization changeobjectivesense addobj setcoefficient minimizeobjective maximizeobjective",
     SOLVE: "solve optimize optimise run solvemodel solveproblem runsolver solver execute lpsolve call",
     VALUE: "value values val x xn getvalue getval varvalue variablevalue solutionvalue solution getsolution solvalue "
     "sol getsol primal result optimalvalue objectivevalue objvalue objval getobjval getobjectivevalue getobjvalue "
@@ -76,6 +77,7 @@ USAGES: dict[str, dict[str, str]] = {
         VALUE: "solver.Objective().Value()",
         OBJECTIVE: "solver.Maximize(2 * x + 3 * y)",
     },
+    "ortools.sat": {CREATE: "from ortools.sat.python import cp_model; model = cp_model.CpModel()"},
     "ortools.sat.python.cp_model": {
         CREATE: "model = cp_model.CpModel()",
         SOLVE: "solver = cp_model.CpSolver(); status = solver.solve(model)",
@@ -140,6 +142,11 @@ USAGES: dict[str, dict[str, str]] = {
         VALUE: "`problem.value` and `x.value`",
         STATUS: "problem.status",
     },
+    "cvxpy.Objective": {
+        SOLVE: "problem = cp.Problem(cp.Maximize(2 * x), [x <= 5]); problem.solve()",
+        VALUE: "`problem.value` and `x.value`",
+        STATUS: "problem.status",
+    },
     "cvxpy.Variable": {VARIABLE: "x = cp.Variable(2, integer=True, bounds=[0, 9])", VALUE: "x.value"},
     "cvxpy.Leaf": {
         VARIABLE: "x = cp.Variable(2, integer=True, bounds=[0, 9])",
@@ -188,6 +195,9 @@ USAGES: dict[str, dict[str, str]] = {
         SOLVE: 'pyo.SolverFactory("appsi_highs").solve(model)',
         VALUE: "`pyo.value(model.x)` and `pyo.value(model.goal)`",
     },
+    "pyomo.ConstraintList": {
+        CONSTRAINT: "model.limits = pyo.ConstraintList(); model.limits.add(2 * model.x <= 10)",
+    },
     "highspy": {CREATE: "h = highspy.Highs()", SOLVE: "h = highspy.Highs(); ...; h.maximize(2 * x)"},
     "highspy.Highs": {
         CREATE: "h = highspy.Highs()",
@@ -226,6 +236,11 @@ USAGES: dict[str, dict[str, str]] = {
         VALUE: "`x.X` and `model.ObjVal`",
         STATUS: "model.Status == gp.GRB.OPTIMAL",
         LIMIT: "model.Params.TimeLimit = 5",
+    },
+    "gurobipy.GRB": {
+        OBJECTIVE: "model.setObjective(2 * x + 3 * y, gp.GRB.MAXIMIZE)",
+        VARIABLE: 'x = model.addVar(lb=0, ub=9, vtype=gp.GRB.INTEGER, name="x")',
+        STATUS: "model.Status == gp.GRB.OPTIMAL",
     },
     "gurobipy.Var": {VALUE: "x.X"},
     "coptpy": {CREATE: 'import coptpy as cp; model = cp.Envr().createModel("plan")'},

@@ -22,6 +22,7 @@ def code(text, **options):
     "info",
     [
         *("python", "Python", "python3", "PYTHON3", "py", "py3", "python3.11", "python 3", "ipython", " python"),
+        *("tool_code", "python_code", "code_interpreter"),
         *('python title="plan.py"', "{python}", "{.python .numberLines}", "python, echo=FALSE", "python:plan.py"),
     ],
 )
@@ -246,3 +247,9 @@ def test_hostile_text_is_read_in_linear_time(text, ended):
     Inline().read(text, ended=ended)
     Inline().remove_output(text)
     assert time.monotonic() - begin < 8
+
+
+@pytest.mark.parametrize("mark", ["</think>", "<|im_end|>", "</s>"])
+def test_a_program_that_is_not_closed_ends_at_a_mark_of_the_chat(mark):
+    assert code(f"```python\nx = 1\n{mark}\nThat is it.", ended=True) == "x = 1\n"
+    assert code(f"```python\nx = 'a{mark}'\n", ended=True) == f"x = 'a{mark}'\n"

@@ -47,6 +47,50 @@ SPELLINGS = {
     "another tag": lambda code: (
         f"<function_call>{json.dumps({'name': 'run_python', 'arguments': {'code': code}})}</function_call>"
     ),
+    "Nemotron": lambda code: (
+        f"<TOOLCALL>[{json.dumps({'name': 'run_python', 'arguments': {'code': code}})}]</TOOLCALL>"
+    ),
+    "Hunyuan": lambda code: (
+        f"<tool_calls>\n<tool_call>run_python\n```json\n{json.dumps({'code': code})}\n```\n</tool_call>\n</tool_calls>"
+    ),
+    "tools": lambda code: f"<tools>{json.dumps({'name': 'run_python', 'arguments': {'code': code}})}</tools>",
+    "DeepSeek R1": lambda code: (
+        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>run_python\n```json\n"
+        f"{json.dumps({'code': code})}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
+    ),
+    "DeepSeek V3.1": lambda code: (
+        f"<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>run_python<｜tool▁sep｜>{json.dumps({'code': code})}"
+        "<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
+    ),
+    "Kimi": lambda code: (
+        "<|tool_calls_section_begin|><|tool_call_begin|>functions.run_python:0<|tool_call_argument_begin|>"
+        f"{json.dumps({'code': code})}<|tool_call_end|><|tool_calls_section_end|>"
+    ),
+    "gpt-oss": lambda code: (
+        "<|channel|>commentary to=functions.run_python <|constrain|>json<|message|>"
+        f"{json.dumps({'code': code})}<|call|>"
+    ),
+    "gpt-oss, recipient first": lambda code: (
+        "<|start|>assistant to=functions.run_python<|channel|>commentary json<|message|>"
+        f"{json.dumps({'code': code})}<|call|>"
+    ),
+    "Phi": lambda code: (
+        f"<|tool_call|>[{json.dumps({'name': 'run_python', 'arguments': {'code': code}})}]<|/tool_call|>"
+    ),
+    "Command-R7B": lambda code: (
+        '<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "run_python", "parameters": '
+        f"{json.dumps({'code': code})}}}]<|END_ACTION|>"
+    ),
+    "InternLM": lambda code: (
+        f"<|action_start|><|plugin|>{json.dumps({'name': 'run_python', 'arguments': {'code': code}})}<|action_end|>"
+    ),
+    "JSON in a fence": lambda code: (
+        f"```json\n{json.dumps({'name': 'run_python', 'arguments': {'code': code}})}\n```\n"
+    ),
+    "a list in a fence": lambda code: (
+        f"```tool_call\n[{json.dumps({'name': 'run_python', 'arguments': {'code': code}})}]\n```\n"
+    ),
+    "Gemma": lambda code: f"```tool_code\nrun_python(code={code!r})\n```\n",
     "Llama's function tag": lambda code: f"<function=run_python>{json.dumps({'code': code})}</function>",
 }
 """Spellings of a whole call that keep any program."""
@@ -60,11 +104,42 @@ IN_XML = {
         f'<invoke name="run_python">\n<parameter name="code">{code}</parameter>\n</invoke>'
     ),
 }
+IN_XML |= {
+    "Claude": lambda code: (
+        f'<function_calls>\n<invoke name="run_python">\n<parameter name="code">{code}</parameter>\n</invoke>\n'
+        "</function_calls>"
+    ),
+    "MiniMax": lambda code: (
+        f'<minimax:tool_call>\n<invoke name="run_python">\n<parameter name="code">{code}</parameter>\n</invoke>\n'
+        "</minimax:tool_call>"
+    ),
+    "DeepSeek V3.2": lambda code: (
+        '<｜DSML｜function_calls>\n<｜DSML｜invoke name="run_python">\n<｜DSML｜parameter name="code" string="true">'
+        f"{code}</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>"
+    ),
+}
 AT_THE_END = {
     "Mistral": lambda code: f"[TOOL_CALLS]{json.dumps([{'name': 'run_python', 'arguments': {'code': code}}])}",
     "Mistral's newer form": lambda code: f"[TOOL_CALLS]run_python[ARGS]{json.dumps({'code': code})}",
     "Llama": lambda code: f"<|python_tag|>{json.dumps({'name': 'run_python', 'parameters': {'code': code}})}",
     "Llama's Python": lambda code: f"<|python_tag|>{code}",
+    "Mistral's form with an id": lambda code: (
+        f"[TOOL_CALLS]run_python[CALL_ID]a1b2c3[ARGS]{json.dumps({'code': code})}"
+    ),
+    "Granite": lambda code: f"<|tool_call|>[{json.dumps({'name': 'run_python', 'arguments': {'code': code}})}]",
+    "Phi's functools": lambda code: f"functools[{json.dumps({'name': 'run_python', 'arguments': {'code': code}})}]",
+    "ReAct": lambda code: f"Action: run_python\nAction Input: {json.dumps({'code': code})}",
+    "json.dumps({'name': 'run_python', 'arguments': {'code': code}})ON alone": lambda code: json.dumps(
+        {"name": "run_python", "parameters": {"code": code}}
+    ),
+    "json.dumps({'name': 'run_python', 'arguments': {'code': code}})ON on lines": lambda code: json.dumps(
+        {"name": "run_python", "parameters": {"code": code}}, indent=2
+    ),
+    "a list alone": lambda code: json.dumps([{"name": "run_python", "arguments": {"code": code}}]),
+    "a wrapper alone": lambda code: json.dumps(
+        {"type": "function", "function": {"name": "run_python", "arguments": {"code": code}}}
+    ),
+    "a Python call alone": lambda code: f"[run_python(code={code!r})]",
     "an open tag": lambda code: f"<tool_call>\n{json.dumps({'name': 'run_python', 'arguments': {'code': code}})}",
 }
 """Spellings without a closing mark: complete if the turn ends."""
@@ -152,6 +227,8 @@ def test_a_repaired_call_has_the_whole_program_or_none(spelling, code):
         ("print(1)", "print(1)"),
         ("[run_python(code='print(1)')]", "print(1)"),
         ("<tool_call>" + EXAMPLE, "print(6 * 7)"),
+        (EXAMPLE + "<tool_call>", "print(6 * 7)"),
+        ("<function=run_python>\n<parameter=code>\nprint(1)\n</function>", "print(1)"),
     ],
 )
 def test_habits_of_models(body, code):
@@ -213,8 +290,33 @@ def test_a_mark_in_a_program_does_not_end_the_call():
 
 
 def test_prose_about_calls_is_no_call():
-    for text in ("I could write a <tool_call> here. \\boxed{5}", "A [TOOL_CALLS] mark. \\boxed{5}"):
-        assert PROTOCOLS["inline"].read(text, ended=True).kind == "answer"
+    for text in (
+        "I could write a <tool_call> here.",
+        "A [TOOL_CALLS] mark.",
+        "The <tools> are hammers.",
+        '```json\n{"name": "Plan", "parameters": {"x": 3}}\n```\n',
+        '```json\n{"name": "code_9", "value": 3}\n```\n',
+        '{"code": 5, "total": 6}',
+        "Action: sell\nAction Input: 5\n",
+        "[3, 4]\n",
+        "<|channel|>final<|message|>",
+    ):
+        for protocol in PROTOCOLS.values():
+            assert protocol.read(f"{text} \\boxed{{5}}", ended=True).kind == "answer"
+
+
+def test_a_mark_in_a_thought_is_skipped():
+    text = f"<think>I could write a <tool_call> here.</think>\n{SPELLINGS['Hermes'](CODE)}"
+    assert PROTOCOLS["tool_call"].read(text).code == CODE
+
+
+def test_the_name_of_another_tool_is_an_error_in_every_form():
+    for text in (
+        '<|channel|>commentary to=functions.search<|message|>{"q": 1}<|call|>',
+        '<｜tool▁call▁begin｜>function<｜tool▁sep｜>search\n```json\n{"q": 1}\n```<｜tool▁call▁end｜>',
+        '<|tool_call_begin|>functions.search:0<|tool_call_argument_begin|>{"q": 1}<|tool_call_end|>',
+    ):
+        assert "there is no tool" in PROTOCOLS["inline"].read(text).error
 
 
 def test_arguments_from_an_endpoint_are_read_in_the_same_way():
@@ -247,6 +349,8 @@ def test_any_text_is_read_without_an_error(text, ended):
 SIZE = 1 << 18
 HOSTILE = [
     *(piece * (SIZE // len(piece)) for piece in ("<tool_call>", "<function=a>", "<parameter=a>", "<tool_call> ")),
+    *(piece * (SIZE // len(piece)) for piece in ("<|channel|>x to=a", "to=a<|constrain|>b", "Action: run\n", "\n[")),
+    *(f"{piece}\n" * (SIZE // len(piece)) for piece in ("```json\n{", '{"name": "run", "code": "x', 'run_python("x')),
     "<tool_call>" + "</tool_call>" * (SIZE // 12),
     *(f"<tool_call>{piece * (SIZE // len(piece))}</tool_call>" for piece in ("[", " ", "`", "x=1\n", "1+", "a.", "<a")),
     *(f"<tool_call>{{{piece * (SIZE // len(piece))}</tool_call>" for piece in ('"', '"a":', '"a":{', "\\", "{'a':1},")),
