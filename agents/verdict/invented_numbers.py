@@ -36,7 +36,7 @@ def invented_numbers(episode: Episode, messages: Sequence[str], run: Execution |
     if code is None:
         return ()
     given = GivenNumbers(messages, _changed(messages) | _worked_out(episode))
-    sizes = {float(len(node.elts)) for kind in (ast.List, ast.Tuple) for node in code.nodes(kind)}
+    sizes = {float(len(node.elts)) for node in ast.walk(code.tree) if isinstance(node, ast.List | ast.Tuple)}
     loose = _loose_bounds(code)
     uncommon = [value for value in sorted(data_numbers(code)) if not _is_ordinary(value) and value not in sizes | loose]
     found: list[float] = []
