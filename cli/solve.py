@@ -1,9 +1,14 @@
 """`storm solve`: solve one problem and print its trajectory as it is generated."""
 
 import json
+import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import typer
@@ -104,13 +109,16 @@ def _solve(question: str, config: SolveConfig, *, show: bool) -> Solved:
     """Run the graph. show: print its events and the verdict."""
     from storm_calm.agents.graphs import storm
     from storm_calm.agents.graphs.components import Parts
+    from storm_calm.agents.interveners.cancellable import CancellableIntervener
     from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
     from storm_calm.agents.verdict import verdict
     from storm_calm.cli.solve_display import Printer
     from storm_calm.env import Episode
     from storm_calm.env.serialize import from_json
 
-    with open_reasoner_and_sandbox(config) as (reasoner, sampling, sandbox), config.open_guard(reasoner) as guard:
+    with ExitStack() as stack:
+        reasoner, sampling, sandbox = stack.enter_context(open_reasoner_and_sandbox(config))
+        guard = stack.enter_context(config.open_guard(reasoner))
         parts = Parts(
             reasoner=reasoner,
             sandbox=sandbox,
@@ -120,7 +128,9 @@ def _solve(question: str, config: SolveConfig, *, show: bool) -> Solved:
             streaming=show,
         )
         if guard is not None:
-            parts = replace(parts, guarded=True, intervener=guard.intervener, max_interventions=guard.max_interventions)
+            intervener = CancellableIntervener(guard.intervener)
+            stack.enter_context(_cancelled_at_interrupt(intervener.cancel))
+            parts = replace(parts, guarded=True, intervener=intervener, max_interventions=guard.max_interventions)
         question_state: Any = {"messages": [{"role": "user", "content": question}], "seed": config.seed}
         printer = Printer() if show else None
         state: dict[str, Any] = {}
@@ -133,6 +143,24 @@ def _solve(question: str, config: SolveConfig, *, show: bool) -> Solved:
         if printer:
             printer.end(state["answer"], solved.verdict)
     return solved
+
+
+@contextmanager
+def _cancelled_at_interrupt(cancel: Callable[[], None]) -> Iterator[None]:
+    """Call `cancel` at Ctrl-C, before KeyboardInterrupt: LangGraph waits for its threads before it passes that on."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        cancel()
+        signal.default_int_handler(number, frame)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _facts(solved: Solved, config: SolveConfig) -> dict[str, Any]:

@@ -18,6 +18,8 @@ QUESTIONS = (
     "ch_question",
     "zh_question",
     "cn_question",
+    "问题",
+    "题目",
     "prompt",
     "messages",
 )
@@ -32,6 +34,8 @@ ANSWERS = (
     "optimal_solution_value",
     "optimal_objective",
     "objective_value",
+    "答案",
+    "参考答案",
 )
 """Names of the answer, the preferred one first."""
 

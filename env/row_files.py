@@ -30,9 +30,12 @@ CONVERTIBLE = {
     ".xlsx": 'save the sheet as "CSV UTF-8"',
     ".xls": 'save the sheet as "CSV UTF-8"',
     ".gz": "decompress it with gunzip",
-    ".zip": "decompress it with unzip",
+    ".zip": 'decompress it with unzip; if it is an Excel sheet, save it as "CSV UTF-8"',
 }
 """How to convert files with other suffixes."""
+
+MAGIC = {b"\x1f\x8b": ".gz", b"PK\x03\x04": ".zip", b"PAR1": ".parquet", b"\xd0\xcf\x11\xe0": ".xls"}
+"""The first bytes of such files. A .xlsx file is a .zip file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,11 @@ def read_rows(path: Path, parse: Callable[[dict[str, Any]], T]) -> Iterator[tupl
 def _as_utf8(path: Path) -> bytes:
     """Return the content of a file, converted to UTF-8 without a byte order mark."""
     data = path.read_bytes()
+    for magic, suffix in MAGIC.items():
+        if data.startswith(magic):
+            raise ValueError(f"{path}: is a {suffix} file in spite of its name; {CONVERTIBLE[suffix]}")
+    if data.startswith(b"version https://git-lfs"):
+        raise ValueError(f"{path}: is a pointer of Git LFS, without the data; download the file with git lfs pull")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
             return data.decode("utf-16").encode()
@@ -174,6 +182,8 @@ def _table(path: Path, data: bytes, parse: Callable[[dict[str, Any]], T]) -> Ite
                 continue
             if not header:
                 header = [cell.strip() for cell in cells]
+                if twice := next((name for name in header if name and header.count(name) > 1), None):
+                    raise ValueError(f"{place}: two columns are named {short(twice)}; rename one")
                 continue
             if len(cells) > len(header) and any(cells[len(header) :]):
                 fault = f"{len(cells)} cells, more than the {len(header)} of the header"

@@ -21,7 +21,7 @@ WORDS |= {"twice": 2.0, "double": 2.0, "half": 2.0, "dozen": 12.0, "hundred": 10
 FACTORS = {
     7.0: r"\bweek", 12.0: r"\bmonth|\byear|\bdozen", 24.0: r"\bday|\bdaily", 30.0: r"\bmonth", 52.0: r"\byear",
     60.0: r"\bminute|\bsecond", 100.0: r"%|\bpercent|\bcent|\bhundred", 365.0: r"\byear",
-    1000.0: r"\bthousand|\bkilo|\bkg\b|\bton|\bkm\b|\blit(?:er|re)",
+    1000.0: r"\bthousand|\bkilo|\bkg\b|\bton|\bkm\b|\blit(?:er|re)", 10_000.0: r"\bhectare", 1e6: r"\bmillion",
 }  # fmt: skip
 """Conversion factors between units, and the words of a question for which each applies."""
 

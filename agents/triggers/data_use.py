@@ -5,6 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import combinations
 
 from storm_calm.agents.triggers.arithmetic import number_words, unit_factors, worked
@@ -23,17 +24,39 @@ CONSTRAINT_WORDS = {
 """Names that constrain, besides those that begin with "add"."""
 
 SETTING = re.compile(
-    r"^(?:big_?)?M$|^range$|^round$|^print$|time_?limit|^gap|seed|msg|width|precision|threads|^tol|^eps", re.I
+    r"^(?:big_?)?M$|^range$|^round$|^print$|time_?limit|max_?time|^gap|seed|msg|width|precision|threads|workers"
+    r"|^tol|^eps|^x0$|^max_?iter",
+    re.I,
 )
-"""Names of calls, keywords and variables whose numbers are not data of the problem."""
+"""Names of calls, keywords, attributes and variables whose numbers are not data of the problem."""
 
 TIME = re.compile(
-    r"\b\d{1,2}[:.]\d\d\b|\b\d{1,2} ?(?:am|pm|o'clock)\b|\b(?:in|since|by) (?:19|20)\d\d\b", re.IGNORECASE
+    r"\b\d{1,2}:\d\d\b|\b(?:from|until|till) \d{1,2}\.\d\d\b(?: to \d{1,2}\.\d\d\b)?"
+    r"|\b\d{1,2} ?(?:am|pm|o'clock)\b|\b(?:in|since|by) (?:19|20)\d\d\b"
+    r"|\bfrom (?:[01]?\d|2[0-4]) (?:to|until|till) (?:[01]?\d|2[0-4])(?=\s*(?:[,.;:]|$|and\b))",
+    re.IGNORECASE,
 )
-"""Times of day and years, which are not limits themselves."""
+"""Times of day and years, which are not limits themselves. "From 10 to 20" is a time if no unit follows."""
+
+PERCENT = re.compile(r"(?<![\d.])(\d{1,6}(?:\.\d{1,6})?) ?(?:%|percent|per cent)", re.IGNORECASE)
+"""A percentage."""
+
+STRICT = re.compile(
+    r"\b(?:fewer|less|more|greater|below|under|over|above|before|after|within)(?: than)? [$€£]?$", re.IGNORECASE
+)
+"""Words before a strict bound."""
 
 CLOCK = (24.0, 60.0, 3600.0)
 """Conversion factors for times, known without the question."""
+
+THOUSANDS = 10_000
+"""Numbers from this one on are often written in thousands or millions."""
+
+MAX_CHARS = 20_000
+"""Characters of a question that are searched for numbers of which a percentage is meant."""
+
+MAX_PAIRED = 60
+"""Missing numbers that are tried in pairs."""
 
 SMALL_NUMBER = 10
 """Numbers below this are too common in code to be evidence."""
@@ -116,6 +139,7 @@ def _lacking_limits(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[fl
         for value, _ in numbers_in(TIME.sub(" ", clause))
         if value >= SMALL_NUMBER
         and not _occurrences(value, code, evidence.question)
+        and not _in_text(value, code)
         and value not in slipped | used
         and not any(_leads(value, number, factors) or abs(value - number) in evidence.numbers for number in own)
     ]
@@ -140,15 +164,32 @@ def _limits(question: str) -> Iterator[str]:
                 yield clause.strip()
 
 
+def _in_text(value: float, code: Code) -> bool:
+    """Return whether a table inside a string has the number, or whether the program has it in thousands or millions."""
+    return value in code.text_numbers or (
+        value >= THOUSANDS and any(part in code.numbers for part in (value / 1e3, value / 1e6))
+    )
+
+
 def _occurrences(value: float, code: Code, question: str) -> int:
-    """Count a number of the question in a program; a percentage may be written as a fraction, and the reverse."""
-    scales = [1.0]
-    if re.search(rf"(?<![\d.]){value:g} ?(?:%|percent)", question):
-        scales.append(0.01)
+    """Count a number of the question in a program.
+
+    A percentage may be written as a fraction, or as the rest of 100 %, and the reverse.
+    """
+    near = {value}
+    if value in _percentages(question):
+        changes = (1 - value / 100, 1 + value / 100)
+        given = [number for number, _ in numbers_in(question[:MAX_CHARS])[:MAX_PAIRED]]
+        near |= {value / 100, *changes}
+        near |= {number * change for number in given for change in (value / 100, *changes)}
     elif value < 1:
-        scales.append(100.0)
-    near = [value * scale for scale in scales]
-    return sum(count for number, count in code.numbers.items() if any(math.isclose(number, n) for n in near))
+        near.add(value * 100)
+    return sum(code.rounded[number] for number in {_key(number) for number in near})
+
+
+@lru_cache(maxsize=16)
+def _percentages(question: str) -> frozenset[float]:
+    return frozenset(float(found) for found in PERCENT.findall(question))
 
 
 def _slips(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[float, float]]:
@@ -158,6 +199,7 @@ def _slips(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[float, floa
     than in the question.
     """
     factors = _factors(evidence)
+    strict = strict_bounds(evidence.question)
     lacking = [
         number
         for number, count in evidence.numbers.items()
@@ -165,8 +207,10 @@ def _slips(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[float, floa
     ]
     known = {*evidence.numbers, *number_words(evidence.question), *CLOCK, *evidence.printed_before(turn)}
     known |= {values[-1] for values in worked(turn.prose)}
-    # The program may have the sum of two missing numbers.
-    known |= {one + other for one, other in combinations(lacking, 2)}
+    # The program may have the result of an operation on two missing numbers: a price less a cost, a share of a total.
+    absent = [number for number in evidence.numbers if _occurrences(number, code, evidence.question) == 0]
+    for one, other in (*combinations(lacking[:MAX_PAIRED], 2), *combinations(absent[:MAX_PAIRED], 2)):
+        known |= {round(value, 9) for value in (one + other, abs(one - other), one * other, one * other / 100)}
     strange = [
         n
         for n in data_numbers(code)
@@ -179,17 +223,14 @@ def _slips(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[float, floa
         (wrong, right)
         for wrong in sorted(strange)
         for right in sorted(lacking)
-        if _one_slip(wrong, right) and not (abs(wrong - right) == 1 and _strict(evidence.question, right))
+        if _one_slip(wrong, right) and not (abs(wrong - right) == 1 and right in strict)
     ]
 
 
-def _strict(question: str, value: float) -> bool:
-    """Return whether the number is a strict bound ("fewer than"): a program may then use the next integer."""
-    words = r"(?:fewer|less|more|greater|below|under|over|above|before|after|within)"
-    return any(
-        number == value and re.search(rf"\b{words}(?: than)? [$€£]?$", question[:at])
-        for number, at in numbers_in(question)
-    )
+def strict_bounds(question: str) -> set[float]:
+    """Return the numbers that are strict bounds ("fewer than"): a program may then use the next integer."""
+    found = numbers_in(question)
+    return {value for value, at in found if STRICT.search(question[max(0, at - 20) : at])}
 
 
 def _factors(evidence: Evidence) -> frozenset[float]:
@@ -227,7 +268,7 @@ def data_numbers(code: Code) -> set[float]:
                 values = [node.value]
             case ast.Call() if SETTING.search(last_name(node.func)):
                 values = node.args
-            case ast.Assign() if any(isinstance(t, ast.Name) and SETTING.search(t.id) for t in node.targets):
+            case ast.Assign() if any(SETTING.search(last_name(target)) for target in node.targets):
                 values = [node.value]
         settings |= {id(part) for value in values for part in ast.walk(value)}
     data = (literal(node) for node in ast.walk(code.tree) if id(node) not in settings)

@@ -51,6 +51,21 @@ class Code:
         return Counter(value for node in ast.walk(self.tree) if (value := literal(node)) is not None)
 
     @cached_property
+    def rounded(self) -> Counter[float]:
+        """The numeric literals, rounded to nine digits, with their counts."""
+        rounded: Counter[float] = Counter()
+        for value, count in self.numbers.items():
+            rounded[float(f"{value:.9g}")] += count
+        return rounded
+
+    @cached_property
+    def text_numbers(self) -> frozenset[float]:
+        """The numbers of strings with at least three, such as a table in CSV or JSON; a message may name a limit."""
+        texts = [node.value for node in self.nodes(ast.Constant) if isinstance(node.value, str)]
+        found = [[value for value, _ in numbers_in(text.replace(",", " "))] for text in texts]
+        return frozenset(value for values in found if len(values) > 2 for value in values)
+
+    @cached_property
     def calls(self) -> frozenset[str]:
         """The last names of all called functions: `Solve` for `solver.Solve()`."""
         return frozenset(last_name(call.func) for call in self.nodes(ast.Call))

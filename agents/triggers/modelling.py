@@ -32,7 +32,8 @@ FUNCTIONS = {"minimize", "minimize_scalar", "differential_evolution"}
 MINIMIZING = {"Minimize", "minimize", "SetMinimization", "LpMinimize", "MINIMIZE"}
 
 WHOLE = re.compile(
-    r"\bwhole (?:units|numbers?|amounts?)\b|\binteger|\b(?:cannot|can ?not|can't) be (?:split|divided)\b"
+    r"\bwhole (?:units|numbers?|amounts?|items|pieces|shelves|boxes|acres|trucks|machines)\b"
+    r"|\binteger|\b(?:cannot|can ?not|can't) be (?:split|divided)\b"
     r"|\bindivisible\b|\bnone of\b[^.]*\bcan be split\b|\beither\b[^.]*\bor (?:not|left)\b|\bat most once\b"
     r"|\bmay open\b|\bOpening [^.]{0,20}\bcosts\b",
     re.IGNORECASE,

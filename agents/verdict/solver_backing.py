@@ -4,7 +4,8 @@ A report supports a number if it has the number as its objective:
 
     exact       equal within 1e-6 relative or 0.005 absolute; answers are often printed with two decimals
     sign        equal after a change of sign: SciPy maximizes by minimizing the negative
-    rounded     equal to the decimals that the answer has; a whole number, if rounding changes it by at most 0.1 %
+    rounded     equal to the decimals that the answer has; a whole number, if the question asks for a rounded answer or
+                rounding changes it by at most 0.1 %
     derived     one operation away, with a number of the question, of the program or of a unit conversion, and the
                 program printed it: an added fixed cost, cents to dollars
 
@@ -18,9 +19,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Literal
 
 from storm_calm.agents.triggers.arithmetic import unit_factors
+from storm_calm.agents.triggers.data_use import PERCENT
 from storm_calm.agents.triggers.evidence import PRINTED, numbers_in
 from storm_calm.agents.triggers.number_words import numbers
 from storm_calm.env import Answer, Episode, read_answer
@@ -40,6 +43,9 @@ MAX_CHARS = 200_000
 """Characters of a program or an output that are searched for numbers."""
 MAX_OPERANDS = 200
 """Numbers that are tried in one operation."""
+SMALL_COUNT = 10
+"""Numbers in words up to this one are not searched in programs."""
+_ROUNDING = re.compile(r"\bround(?:ed|ing)?\b|\bnearest\b|\bwhole (?:dollars|euros|pounds|cents)\b", re.IGNORECASE)
 _IN_CODE = re.compile(r"(?<![\w.])\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -111,8 +117,9 @@ class _Comparison:
     def question_numbers(self) -> set[float]:
         """The distinct numbers of the question above 2; smaller ones occur in any program."""
         question = self.episode.problem.question
-        given = [value for value, _ in numbers_in(question)] + numbers(question)
-        return {value for value in given if value > 2}
+        given = {value for value, _ in numbers_in(question) if value > 2}
+        # "Three slots for seven exams": small counts in words are often only the length of a list.
+        return given | {value for value in numbers(question) if value > SMALL_COUNT}
 
     @cached_property
     def code_numbers(self) -> set[float]:
@@ -141,10 +148,18 @@ class _Comparison:
         """Return whether the programs use enough of the question's numbers, as they are or converted."""
         if not self.question_numbers or self.episode_has_files:
             return True
-        factors = (1.0, 100.0, *unit_factors(self.episode.problem.question))
-        known = {value for number in self.code_numbers for f in factors for value in (number * f, number / f)}
-        used = sum(any(math.isclose(value, one, rel_tol=1e-9) for one in known) for value in self.question_numbers)
-        return used >= MIN_SHARE * len(self.question_numbers)
+        factors = (1.0, 10.0, 100.0, 1000.0, *unit_factors(self.episode.problem.question))
+        known = {_key(value) for number in self.code_numbers for f in factors for value in (number * f, number / f)}
+        unused = [value for value in self.question_numbers if _key(value) not in known]
+        enough = MIN_SHARE * len(self.question_numbers)
+        used = len(self.question_numbers) - len(unused)
+        if used >= enough:
+            return True
+        # A price less a cost may be in the program as their difference.
+        written = {_key(value) for value in self.code_numbers if value > 2}
+        pairs = combinations(sorted(self.question_numbers)[:MAX_OPERANDS], 2)
+        merged = {one for pair in pairs if written & set(_combined(*pair)) for one in pair}
+        return used + sum(value in merged for value in unused) >= enough
 
     @property
     def episode_has_files(self) -> bool:
@@ -153,8 +168,12 @@ class _Comparison:
 
     def _status(self, solves: list[Solve]) -> SolverBacking:
         last = solves[-1]
-        if any(solve.report.status == self.answer.status for solve in solves) and not last.found:
-            match = next(solve for solve in reversed(solves) if solve.report.status == self.answer.status)
+        # The last solve of a program counts. Later programs may drop a constraint at a time to explain the result.
+        ends = {id(solve.execution): solve for solve in solves}.values()
+        match = next((solve for solve in ends if solve.report.status == self.answer.status), None)
+        if match is None and not last.found:
+            match = next((solve for solve in reversed(solves) if solve.report.status == self.answer.status), None)
+        if match is not None:
             return SolverBacking(backing="backed", solve=match)
         if last.found:
             return SolverBacking(backing="contradicted", solve=last)
@@ -168,12 +187,19 @@ class _Comparison:
                 if solve.found and solve.report.objective is not None and self._matches(kind, solve, value):
                     return SolverBacking(backing="backed", solve=solve, match=kind)
         last = solves[-1]
+        reason = "no solve has it as its objective"
+        printed = any(_same(abs(value), number) for run in self.episode.executions for number in _printed(run))
         if last.report.status in ("infeasible", "unbounded"):
-            return SolverBacking(backing="contradicted", solve=last)
-        printed = any(_same(value, number) for run in self.episode.executions for number in _printed(run))
-        if last.report.status == "optimal" and last.report.objective is not None and not printed:
-            return SolverBacking(backing="contradicted", solve=last)
-        return SolverBacking(backing="unbacked", solve=last, reason="no solve has it as its objective")
+            # A search for the smallest feasible number ends with an infeasible one about every second time.
+            searched = printed and any(solve.found for solve in solves if solve.execution is last.execution)
+            if not searched:
+                return SolverBacking(backing="contradicted", solve=last)
+        elif last.report.status == "optimal" and last.report.objective is not None and not printed:
+            stated = {*self.question_numbers, *self._factors()}
+            if not any(_same(abs(value), one) for one in _results(abs(last.report.objective), stated)):
+                return SolverBacking(backing="contradicted", solve=last)
+            reason = "it needs one more operation after the solve, which no program computed"
+        return SolverBacking(backing="unbacked", solve=last, reason=reason)
 
     def _matches(self, kind: Match, solve: Solve, value: float) -> bool:
         objective = solve.report.objective
@@ -184,30 +210,56 @@ class _Comparison:
             case "sign":
                 return _same(value, -objective)
             case "rounded":
-                return _rounds_to(abs(objective), abs(value), self.answer.text)
+                wanted = bool(_ROUNDING.search(self.episode.problem.question))
+                return _rounds_to(abs(objective), abs(value), self.answer.text, to_whole=wanted)
             case "derived":
                 printed = any(_same(abs(value), number) for number in _printed(solve.execution))
                 return printed and any(_same(abs(value), one) for one in self._derived(abs(objective)))
 
     def _derived(self, objective: float) -> Iterator[float]:
         """Yield the values that one operation makes of the objective."""
-        operands = {*unit_factors(self.episode.problem.question), 100.0, *self.question_numbers, *self.code_numbers}
-        for operand in sorted(operands)[:MAX_OPERANDS]:
-            yield from (objective + operand, abs(objective - operand), objective * operand)
-            if operand:
-                yield objective / operand
+        return _results(objective, {*self._factors(), 100.0, *self.question_numbers, *self.code_numbers})
+
+    def _factors(self) -> set[float]:
+        """Return the factors of units, and those of percentages: 0.88 and 1.12 for a tax of 12 %."""
+        question = self.episode.problem.question
+        shares = {float(found) / 100 for found in PERCENT.findall(question)}
+        return {*unit_factors(question), *(1 - share for share in shares), *(1 + share for share in shares)}
+
+
+def _results(objective: float, operands: set[float]) -> Iterator[float]:
+    """Yield the results of one operation on an objective and an operand."""
+    for operand in sorted(operands)[:MAX_OPERANDS]:
+        yield from (objective + operand, abs(objective - operand), objective * operand)
+        if operand:
+            yield objective / operand
+
+
+def _combined(one: float, other: float) -> list[float]:
+    """Return the results of one operation on two numbers of the question, one of which may be a percentage."""
+    values = [one + other, abs(one - other), one * other, one * other / 100, one / other, other / one]
+    values += [one * (1 - other / 100), other * (1 - one / 100)]
+    return [_key(value) for value in values]
+
+
+def _key(value: float) -> float:
+    """Round to nine digits, so that rounding errors do not matter."""
+    return float(f"{value:.9g}")
 
 
 def _same(value: float, objective: float) -> bool:
     return abs(objective - value) <= max(RELATIVE * abs(value), ABSOLUTE)
 
 
-def _rounds_to(objective: float, value: float, text: str) -> bool:
-    """Return whether the objective, rounded to the decimals of the answer's text, is the value."""
+def _rounds_to(objective: float, value: float, text: str, *, to_whole: bool) -> bool:
+    """Return whether the objective, rounded to the decimals of the answer's text, is the value.
+
+    to_whole: whether the question asks for a rounded answer.
+    """
     decimals = max((len(found) for found in re.findall(r"\d\.(\d+)", text)), default=0)
     if decimals:
         return abs(objective - value) <= 0.5 * 10.0**-decimals * (1 + RELATIVE)
-    return abs(objective - value) <= min(0.5, WHOLE * abs(value))
+    return abs(objective - value) <= (0.5 if to_whole else min(0.5, WHOLE * abs(value)))
 
 
 def _printed(execution: Execution) -> Iterator[float]:

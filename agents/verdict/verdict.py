@@ -1,9 +1,11 @@
 """Judge a finished episode by evidence that does not depend on the model's claims, and put it into words."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from storm_calm.agents.triggers import findings
+from storm_calm.agents.triggers.evidence import gather
 from storm_calm.agents.verdict.invented_numbers import invented_numbers, replaced_numbers
 from storm_calm.agents.verdict.solver_backing import Backing, SolverBacking, solver_backing
 from storm_calm.env import Episode, Finding
@@ -22,7 +24,10 @@ FLAWS: dict[str, str] = {
     "unmended_error": "an error was not repaired",
 }
 """The finding of each rule in words."""
+PROGRAM_FLAWS = {"fragment", "wrong_sense", "missing_constraint", "wrong_type", "misread_number"}
+"""The rules whose findings are about one program."""
 FORMULATION = "whether the model that was solved is the one that the question describes; rules find some flaws only"
+LOCAL = "whether the optimum is global: `scipy.optimize.minimize` finds a local one"
 DATA = "the numbers of the program: its data are in files"
 
 
@@ -37,10 +42,12 @@ class Verdict:
     """The reason of `backing` in one sentence."""
     findings: tuple[Finding, ...] = ()
     """Flaws that the rules of the seven triggers find in the finished trajectory, the earliest first."""
+    repaired: tuple[Finding, ...] = ()
+    """Those of `findings` that a later program repaired, so that they do not affect the answer."""
     invented: tuple[float, ...] = ()
-    """Uncommon numbers of the last program that are not in the conversation."""
+    """Uncommon numbers of the program that do not follow from the conversation."""
     unused: tuple[float, ...] = ()
-    """Numbers of the question that the last program lacks, while it has others in their place."""
+    """Numbers of the question that the program lacks, while it has others in their place or the rest of their list."""
     limits: tuple[str, ...] = ()
     """Limits that were reached, in words."""
     not_checked: tuple[str, ...] = ()
@@ -51,7 +58,8 @@ class Verdict:
         """Sentences for the user; empty if the answer is backed and nothing speaks against it."""
         warnings = [] if self.backing in ("backed", "no_answer") else [self.summary]
         if self.backing != "no_answer":
-            by_rule = {finding.rule: finding for finding in reversed(self.findings)}
+            counted = [finding for finding in self.findings if finding not in self.repaired]
+            by_rule = {finding.rule: finding for finding in reversed(counted)}
             warnings += [_sentence(finding) for finding in reversed(by_rule.values())]
         if self.invented:
             numbers = ", ".join(f"{value:g}" for value in self.invented)
@@ -60,7 +68,7 @@ class Verdict:
             )
         if self.unused:
             numbers = ", ".join(f"{value:g}" for value in self.unused[:5])
-            warnings.append(f"The program lacks numbers of the question ({numbers}) and has others instead.")
+            warnings.append(f"The program lacks numbers of the question ({numbers}).")
         return [*warnings, *self.limits]
 
 
@@ -72,16 +80,18 @@ def verdict(episode: Episode, *, messages: Sequence[str] = (), has_files: bool =
     """
     backing = solver_backing(episode)
     answered = backing.backing != "no_answer"
+    found = findings(episode)
+    run = backing.solve.execution if backing.backing == "backed" and backing.solve else None
+    compared = answered and not has_files
     return Verdict(
         backing=backing.backing,
         summary=_summary(backing),
-        findings=tuple(findings(episode)),
-        invented=invented_numbers(episode, messages or [episode.problem.question])
-        if answered and not has_files
-        else (),
-        unused=replaced_numbers(episode) if answered and not has_files else (),
+        findings=tuple(found),
+        repaired=() if run is None else tuple(_repaired(episode, found, run)),
+        invented=invented_numbers(episode, messages or [episode.problem.question], run) if compared else (),
+        unused=replaced_numbers(episode, run) if compared else (),
         limits=tuple(_limits(episode, backing)),
-        not_checked=tuple(_not_checked(episode, has_files=has_files)) if answered else (),
+        not_checked=tuple(_not_checked(episode, backing, has_files=has_files)) if answered else (),
     )
 
 
@@ -101,6 +111,17 @@ def _summary(found: SolverBacking) -> str:
     return f"{found.solve.name} reported {result}{how.get(found.match or '', '')} ({size})."
 
 
+def _repaired(episode: Episode, found: Sequence[Finding], run: Execution) -> Iterator[Finding]:
+    """Yield the findings about programs other than `run`, which backs the answer, and about guesses of its output."""
+    turns = gather(episode).turns
+    begins = next((turn.start for turn in turns if turn.execution is run), 0)
+    ends = next((turn.start for turn in turns if turn.start > begins), math.inf)
+    for finding in found:
+        elsewhere = not begins <= finding.offset < ends
+        if finding.rule == "imagined_output" or (finding.rule in PROGRAM_FLAWS and elsewhere):
+            yield finding
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
@@ -115,7 +136,12 @@ def _sentence(finding: Finding) -> str:
 def _limits(episode: Episode, backing: SolverBacking) -> list[str]:
     """Return the limits that were reached, as sentences."""
     reached = []
-    if backing.backing == "backed" and backing.solve and backing.solve.report.status == "feasible":
+    if (
+        backing.backing == "backed"
+        and backing.solve
+        and backing.solve.report.status == "feasible"
+        and not _local(backing)
+    ):
         gap = backing.solve.report.gap
         proven = "" if gap is None else f" (gap {gap:.2%})"
         reached.append(f"The solver stopped before it proved this result optimal{proven}; better ones may exist.")
@@ -127,9 +153,16 @@ def _limits(episode: Episode, backing: SolverBacking) -> list[str]:
     return reached
 
 
-def _not_checked(episode: Episode, *, has_files: bool) -> Iterator[str]:
+def _local(backing: SolverBacking) -> bool:
+    """Return whether the backing solve is a local search, which proves nothing about other solutions."""
+    return backing.solve is not None and backing.solve.name.startswith("scipy")
+
+
+def _not_checked(episode: Episode, backing: SolverBacking, *, has_files: bool) -> Iterator[str]:
     if has_files:
         yield DATA
+    if backing.backing == "backed" and _local(backing):
+        yield LOCAL
     if dropped := sum(execution.dropped_reports for execution in episode.executions):
         yield f"{dropped} solves in the middle of a program with too many of them"
     yield FORMULATION

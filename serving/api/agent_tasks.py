@@ -23,6 +23,7 @@ from itertools import groupby
 from time import perf_counter
 from typing import Literal, NamedTuple, TypeVar
 
+from storm_calm.agents.interveners.cancellable import CancellableIntervener
 from storm_calm.agents.interveners.guard import Guard
 from storm_calm.agents.reasoners.async_interface import AsyncReasoner
 from storm_calm.agents.reasoners.nano_scope import out_of_scope
@@ -154,6 +155,12 @@ class AgentTask:
         self._prompt = self._completion = self._streamed_tokens = 0
         self._cancellation = Cancellation()
         self._verdict: Verdict | None = None
+        self._guard = agent.guard
+        self._intervener: CancellableIntervener | None = None
+        if agent.guard is not None:
+            # An LLM may take minutes, and a client that left does not wait for it.
+            self._intervener = CancellableIntervener(agent.guard.intervener)
+            self._guard = replace(agent.guard, intervener=self._intervener)
         self._problem = Problem(id="chat", question=request.question, answers=())
         self._env = self._environment()
         self.sampling = self._sampling()
@@ -165,7 +172,7 @@ class AgentTask:
     @property
     def guarded(self) -> bool:
         """Whether the guard may withdraw text."""
-        return self._agent.guard is not None
+        return self._guard is not None
 
     async def events(self) -> AsyncIterator[list[AgentEvent]]:
         """Yield batches of queued events until the task ends, with consecutive text joined.
@@ -205,7 +212,13 @@ class AgentTask:
     def cancel(self) -> None:
         """Cancel the task and its program. After the end this has no effect."""
         self.task.cancel()
+        self._cancel_work()
+
+    def _cancel_work(self) -> None:
+        """Stop the program that runs and the inspection of the guard."""
         self._cancellation.cancel()
+        if self._intervener is not None:
+            self._intervener.cancel()
 
     def _batch(self) -> list[AgentEvent]:
         batch: list[AgentEvent] = []
@@ -257,7 +270,7 @@ class AgentTask:
         except RunCancelledError as error:  # The program was cancelled before the task was.
             raise asyncio.CancelledError from error
         finally:
-            self._cancellation.cancel()
+            self._cancel_work()
             agent.metrics.running.dec()
             agent.metrics.answer.observe(perf_counter() - self._began)
         if reason:
@@ -276,7 +289,7 @@ class AgentTask:
         if budget is not None:
             env.max_tokens = min(env.max_tokens, env.episode.transcript.count() + budget)
         seed = secrets.randbits(31) if request.seed is None else request.seed
-        watch = None if agent.guard is None else partial(self._watch, agent.guard)
+        watch = None if self._guard is None else partial(self._watch, self._guard)
         await solve_async(env, self._write, self._act, seed=seed, sampling=self.sampling, watch=watch)
         self._verdict = await self._in_thread(
             partial(

@@ -189,7 +189,10 @@ def json_response(data: Any, *, status: int = 200, headers: dict[str, str] | Non
 
 def invalid(error: RequestValidationError) -> ApiError:
     """Return the error for the first invalid field of a body, without repeating long values."""
-    first = error.errors()[0]
+    errors = error.errors()
+    # A field with several types has an error for each. The one that is not about the type, or the deepest, is meant.
+    same = [one for one in errors if one["loc"][:2] == errors[0]["loc"][:2]]
+    first = max(same, key=lambda one: (not one["type"].endswith("_type"), len(one["loc"])))
     # For a field with several types, pydantic adds the type to the location.
     parts = [str(part) for part in first["loc"] if part not in ("body", "query", "path", "str")]
     place = ".".join(part for part in parts if "[" not in part)

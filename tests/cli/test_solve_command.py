@@ -73,3 +73,24 @@ def test_bad_usage_is_a_one_line_error(storm, arguments, message):
     assert (result.exit_code, result.stdout) == (1 if "reached" in message else 2, "")
     assert result.stderr.startswith(f"storm: {message}")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--intervener", "llm"), "--intervener: llm needs an endpoint"),
+        (("--max-interventions", "-1"), "--max-interventions: -1 is not a whole number"),
+        (("--intervener", "llm", "--intervener-url", "here"), '--intervener-url: "here" is not a URL'),
+    ],
+)
+def test_wrong_options_of_the_guard_are_one_line_errors(storm, arguments, message):
+    result = storm("solve", "a", *arguments)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith(f"storm: {message}")
+
+
+def test_a_question_that_nano_does_not_know_is_json_and_exits_1(storm):
+    result = storm("solve", "hello there", "--guard", "--max-interventions", "0", "--json")
+    facts = json.loads(result.stdout)
+    assert (result.exit_code, facts["answer"], facts["verdict"]["backing"]) == (1, None, "no_answer")
+    assert result.stderr.startswith("storm: I do not know this kind of problem.")

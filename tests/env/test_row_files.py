@@ -249,3 +249,28 @@ def test_error_in_an_array_names_the_item(tmp_path, content, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         read_problems(path)
     assert str(caught.value) == f"{tmp_path}/{message}"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x1f\x8b\x08\x00rest", "is a .gz file in spite of its name; decompress it with gunzip"),
+        (b"PK\x03\x04rest", "is a .zip file in spite of its name"),
+        (b"PAR1rest", "is a .parquet file in spite of its name"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "is a pointer of Git LFS"),
+    ],
+)
+def test_other_formats_are_recognized_by_their_content(tmp_path, content, words):
+    with pytest.raises(ValueError, match=words):
+        rows_of(written(tmp_path, "a.jsonl", content))
+
+
+def test_two_columns_with_one_name_are_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r'a.csv:1: two columns are named "answer"; rename one'):
+        rows_of(written(tmp_path, "a.csv", "question,answer,answer\nA?,5,6\n"))
+
+
+def test_chinese_column_names_are_read(tmp_path):
+    ((_, row),) = rows_of(written(tmp_path, "a.csv", "\ufeff问题,答案\n最大利润？,5\n"))
+    fields = field_names(row)
+    assert (question_of(fields), answer_of(fields)) == ("最大利润？", "5")

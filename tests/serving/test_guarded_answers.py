@@ -1,8 +1,13 @@
 """The guard watches answers of both APIs: a flaw is withdrawn, and a hint is visible in its place."""
 
+import asyncio
+import threading
+import time
+
 import httpx
 import openai
 import pytest
+from aiohttp import web
 
 from storm_calm.agents.reasoners.nano_scope import OUT_OF_SCOPE
 from support.running_server import RunningServer
@@ -92,3 +97,58 @@ def test_nano_says_which_questions_it_does_not_know(nano, stream):
             text, facts = answer.choices[0].message.content, answer.storm
     assert text == OUT_OF_SCOPE
     assert (facts["answer"], facts["stop"], facts["backed"]) == (None, "scope", False)
+
+
+class SlowLLM:
+    """A chat completions endpoint that never answers."""
+
+    def __init__(self):
+        self.asked = threading.Event()
+        ready = threading.Event()
+        threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True).start()
+        assert ready.wait(10)
+
+    async def _serve(self, ready):
+        app = web.Application()
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/chat/completions", self._reply)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        ready.set()
+        await asyncio.Event().wait()
+
+    async def _models(self, request):
+        return web.json_response({"object": "list", "data": [{"id": "watcher", "object": "model"}]})
+
+    async def _reply(self, request):
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+def test_a_slow_intervener_delays_neither_a_disconnect_nor_the_end_of_the_server(upstream):
+    slow = SlowLLM()
+    body = {"model": "storm", "messages": [{"role": "user", "content": FLAWED}], "stream": True}
+    with RunningServer(upstream.url, intervener="llm", intervener_url=slow.url, guard=True) as live:
+        with httpx.stream("POST", f"{live.url}/chat/completions", json=body, timeout=30) as response:
+            lines = response.iter_lines()  # Kept: without it the connection closes.
+            next(lines)
+            assert slow.asked.wait(10)
+        began = time.perf_counter()
+        while live.running and time.perf_counter() - began < 5:
+            time.sleep(0.05)
+        assert live.running == 0
+    assert time.perf_counter() - began < 10
+
+
+def test_a_stop_string_in_a_withdrawn_answer_does_not_end_the_next_one(guarded):
+    answer = asked(guarded, FLAWED, stop=["{7}"])
+    assert answer.choices[0].message.content == "The largest profit is \\boxed{120.0}."
+    assert answer.storm["stop"] == "answer"
+
+
+def test_withdrawn_text_counts_as_used_tokens(guarded):
+    flawed, direct = (asked(guarded, f"{SHOP} [[{play}]]") for play in ("flawed", "solve"))
+    assert flawed.usage.completion_tokens > direct.usage.completion_tokens
+    assert flawed.usage.prompt_tokens > direct.usage.prompt_tokens

@@ -53,7 +53,8 @@ def load_benchmarks(names: Sequence[str], folder: Path | None = None, *, limit: 
                 taken[problem.id] = place
                 problems.append(problem)
     if not problems:
-        raise ValueError(f"no problems in {', '.join(names)}; give a file with readable labels")
+        first = f": {len(unread)} unreadable labels, the first at {unread[0]}" if unread else ""
+        raise ValueError(f"no problems in {', '.join(names)}{first}; give a file with readable labels")
     return Loaded(problems=tuple(problems), unread=tuple(unread))
 
 

@@ -52,6 +52,21 @@ def test_one_more_operation_of_the_program_is_backed_if_it_was_printed(answer, c
     assert (found[0] == "backed") is backed
 
 
+@pytest.mark.parametrize(
+    ("question", "answer", "objective", "stdout", "wanted"),
+    [
+        ("A bag of 82 and 31. Round to whole dollars.", 93, 92.7436, "92.7436\n", ("backed", "rounded")),
+        ("A bag of 82 and 31. How many dollars?", 93, 92.7436, "92.7436\n", ("contradicted", None)),
+        ("A bag of 82 and 31 is taxed at 12%.", 88, 100.0, "88.0\n", ("backed", "derived")),
+        ("A bag of 82 and 31 lasts 4 weeks.", 400, 100.0, "100.0\n", ("unbacked", None)),
+        ("A bag of 82 and 31 lasts 4 weeks.", 410, 100.0, "100.0\n", ("contradicted", None)),
+        ("Three slots for six exams. Which profit?", 30, 30.0, "30\n", ("backed", "exact")),
+    ],
+)
+def test_rounding_taxes_and_one_operation_in_the_text(question, answer, objective, stdout, wanted):
+    assert backing(answer, report(objective=objective), question=question, stdout=stdout) == wanted
+
+
 @pytest.mark.parametrize("kinds", [{"integer": 0}, {"integer": 0, "constraints": 5}, {"fixed": 3}])
 def test_a_solve_without_free_variables_backs_nothing(kinds):
     found = solver_backing(answered(30, reports=[report(objective=30.0, **kinds)]))

@@ -1,5 +1,7 @@
 """The verdict: one judgement of an answer, with warnings in words."""
 
+from dataclasses import replace
+
 import pytest
 
 from storm_calm.agents.verdict import verdict
@@ -108,3 +110,48 @@ def test_a_trajectory_without_an_answer_has_no_warnings_about_one():
 def test_a_verdict_is_json_data():
     found = verdict(answered(30, code=None))
     assert from_json(type(found), to_json(found)) == found
+
+
+TWO_STEPS = "A bag holds at most 82 g. A rope has 31 g and earns 30. Which profit is the largest?"
+SHORT = CODE.replace("m.add(sum(w) <= 82)", "")
+
+
+def two_programs(first, second, answer):
+    """Return an episode with two programs, each a pair of code and reports."""
+    one = answered(answer, code=first[0], reports=first[1], question=TWO_STEPS)
+    two = answered(answer, code=second[0], reports=second[1], question=TWO_STEPS)
+    spans = (*one.transcript.spans[:3], *two.transcript.spans[1:])
+    return replace(two, transcript=replace(two.transcript, spans=spans), executions=(*one.executions, *two.executions))
+
+
+def test_a_flaw_of_an_earlier_program_that_a_later_one_repaired_is_no_warning():
+    fixed = two_programs((SHORT, [report(objective=60.0)]), (CODE, [report(objective=30.0)]), 30)
+    found = verdict(fixed)
+    assert [finding.rule for finding in found.repaired] == ["missing_constraint"]
+    assert (found.backing, found.warnings) == ("backed", [])
+    kept = verdict(two_programs((SHORT, [report(objective=30.0)]), (CODE, [report(objective=60.0)]), 30))
+    assert "A constraint may be missing" in kept.warnings[0]
+
+
+def test_a_fragment_before_the_program_that_solves_is_no_warning():
+    pieces = two_programs(("w = [31]\n", []), (CODE, [report(objective=30.0)]), 30)
+    assert verdict(pieces).warnings == []
+
+
+def test_a_later_program_that_explains_an_infeasible_model_contradicts_nothing():
+    without_a_rule = (CODE, [report("infeasible"), report("optimal", 9.0)])
+    found = verdict(two_programs((CODE, [report("infeasible")]), without_a_rule, "infeasible"))
+    assert found.backing == "backed"
+
+
+def test_a_search_that_ends_with_an_infeasible_model_contradicts_nothing():
+    sizes = [report("feasible"), report("optimal"), report("infeasible")]
+    assert verdict(answered(40, reports=sizes, stdout="40\n")).backing == "unbacked"
+    assert verdict(answered(41, reports=sizes, stdout="40\n")).backing == "contradicted"
+
+
+def test_a_local_search_is_not_checked_for_a_global_optimum():
+    fields = {"library": "scipy.optimize", "solver": "", "sense": "minimize", "continuous": 2, "integer": 0}
+    found = verdict(answered(30, reports=[report("feasible", 30.0, **fields)]))
+    assert (found.backing, found.warnings) == ("backed", [])
+    assert any("global" in one for one in found.not_checked)
