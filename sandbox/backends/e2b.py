@@ -23,23 +23,22 @@ from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.execution import Isolation, SandboxUnavailableError
 
 LIBRARIES = (
-    "cvxpy>=1.6",
-    # As in pyproject.toml: later versions conflict with ortools in one process.
-    "highspy==1.14.0",
-    "matplotlib>=3.8",
-    "networkx>=3.2",
-    "numpy>=1.26",
-    "openpyxl>=3.1",
+    "cvxpy>=1.6,<2",
+    "highspy>=1.16,<1.17",
+    "matplotlib>=3.8,<4",
+    "networkx>=3.2,<4",
+    "numpy>=1.26,<3",
+    "openpyxl>=3.1,<4",
     "ortools>=9.14,<10",
-    "pandas>=2.2",
+    "pandas>=2.2,<4",
     "pulp>=3.0,<4",
-    "pyomo>=6.8",
-    "pyscipopt>=5.2",
-    "scipy>=1.13",
-    "statsmodels>=0.14",
-    "sympy>=1.12",
+    "pyomo>=6.8,<7",
+    "pyscipopt>=5.2,<7",
+    "scipy>=1.13,<2",
+    "statsmodels>=0.14,<1",
+    "sympy>=1.12,<2",
 )
-"""The default libraries of programs, as requirements for pip."""
+"""The default libraries of programs, as requirements for pip; the same as in pyproject.toml."""
 
 DEFAULT_WORKERS = 4
 """The default maximum of cloud sandboxes. E2B limits their number per account."""

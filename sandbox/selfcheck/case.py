@@ -83,6 +83,8 @@ class Case:
     """The weakest isolation level in which the check must hold; in weaker ones the case is skipped."""
     excused: str = ""
     """Text of an entry of `Sandbox.missing` with which the case is skipped."""
+    tmp: bool = False
+    """Whether programs use a /tmp of their own, which those in containers do not have."""
     needs: tuple[str, ...] = ()
     """Packages that the program imports; if one is not installed inside, the case is skipped."""
     session: bool = False

@@ -202,6 +202,7 @@ sys.exit(3)
         "with tempfile.NamedTemporaryFile(dir='/tmp') as f: print(f.write(b'xx'))",
         "1 True\n2\n",
         isolation="full",
+        tmp=True,
     ),
     _ability(
         "a home folder and a user's name",

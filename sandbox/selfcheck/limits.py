@@ -175,7 +175,7 @@ CASES: tuple[Case, ...] = (
         ended("error", stderr="Errno"),
     ),
     *(
-        _files(name, code, ended("error", stderr="No space left"), isolation="full")
+        _files(name, code, ended("error", stderr="No space left"), isolation="full", tmp="/tmp/" in code)
         for name, code in _FILE_FLOODS.items()
     ),
     _files(

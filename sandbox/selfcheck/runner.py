@@ -87,6 +87,8 @@ def _skip_reason(case: Case, sandbox: Sandbox, packages: set[str]) -> str:
     excuse = next((reason for reason in sandbox.missing if case.excused and case.excused in reason), "")
     if excuse:
         return excuse
+    if case.tmp and sandbox.backend == "docker":
+        return "programs in containers have no /tmp of their own"
     absent = [name for name in case.needs if name not in packages]
     return f"{' and '.join(absent)} cannot be imported inside" if absent else ""
 

@@ -13,6 +13,7 @@ def _session(
     check: Check | None = None,
     outside: bool = False,
     isolation: Isolation = "limits",
+    tmp: bool = False,
 ) -> Case:
     """Return a case of blocks that must end with `statuses`, the last with `stdout`. check: a further condition."""
 
@@ -28,6 +29,7 @@ def _session(
         session=True,
         outside=outside,
         isolation=isolation,
+        tmp=tmp,
     )
 
 
@@ -101,6 +103,7 @@ CASES: tuple[Case, ...] = (
         statuses=("ok", "ok", "ok"),
         stdout="True False\n",
         isolation="full",
+        tmp=True,
     ),
     _session(
         "rewind to the beginning",

@@ -2,7 +2,8 @@
 
 Importing is not enough: the first solve in a process binds symbols, fills tables and writes to pages, and a child would
 pay for a copy of each page. So each library solves a tiny model here, once. The exception is HiGHS: its scheduler keeps
-threads, so the children of a process that has solved with it hang. Models are built for it, but not solved.
+threads, so the children of a process that has solved with it hang, and it prints its version with the first model of a
+process, which must be a program's.
 """
 
 import contextlib
@@ -124,9 +125,6 @@ def _pulp(pulp: Any) -> None:
     model += pulp.lpSum(variables)
     model += pulp.lpSum(variables) <= 4
     str(model)
-    solver = pulp.HiGHS(msg=False)
-    solver.createAndConfigureSolver(model)
-    solver.buildSolverModel(model)
 
 
 def _pyomo(pyomo: Any) -> None:
@@ -135,17 +133,6 @@ def _pyomo(pyomo: Any) -> None:
     model.x = pyomo.Var(model.numbers, domain=pyomo.NonNegativeIntegers)
     model.limit = pyomo.Constraint(expr=sum(model.x[i] for i in model.numbers) <= 4)
     model.goal = pyomo.Objective(expr=sum(model.x[i] for i in model.numbers), sense=pyomo.maximize)
-    solver = pyomo.SolverFactory("appsi_highs")
-    if solver.available(exception_flag=False):
-        solver.set_instance(model)
-
-
-def _highspy(highspy: Any) -> None:
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    variables = [solver.addIntegral(lb=0, ub=3, obj=1) for _ in range(3)]
-    solver.addConstr(sum(variables) <= 4)
-    solver.modelStatusToString(solver.getModelStatus())
 
 
 def _pyscipopt(pyscipopt: Any) -> None:
@@ -179,7 +166,6 @@ _WARM: dict[str, Callable[[Any], object]] = {
     "ortools.constraint_solver.pywrapcp": _pywrapcp,
     "ortools.sat.python.cp_model": _cp_model,
     "ortools.math_opt.python.mathopt": _mathopt,
-    "highspy": _highspy,
     "pulp": _pulp,
     "pyomo.environ": _pyomo,
     "pyscipopt": _pyscipopt,

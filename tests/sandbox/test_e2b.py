@@ -7,8 +7,10 @@ import os
 import sys
 import threading
 import time
+import tomllib
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -500,3 +502,8 @@ def test_a_block_is_never_run_twice(shared, cloud, act, interrupts, replayed):
         assert (run.stdout, run.replayed) == ("2\n", replayed)
         assert session.run("print(n)").stdout == "2\n"
         assert cloud.count("create") == (1 if replayed else 0)
+
+
+def test_the_cloud_has_the_same_libraries_as_a_local_installation():
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(e2b.LIBRARIES) <= set(project["project"]["dependencies"])

@@ -756,7 +756,7 @@ def test_a_program_runs_as_in_a_fresh_interpreter_and_its_solves_are_reported(fu
     execution = full.run(case.code, limits=LIMITS)
     assert (execution.exit_code, printed(case, execution.stdout)) == (fresh.returncode, printed(case, fresh.stdout))
     assert execution.exit_code == case.exit_code, execution.stderr
-    assert error(execution.stderr) == error(fresh.stderr) or case.exit_code == 0
+    assert error(execution.own_stderr) == error(fresh.stderr) or case.exit_code == 0
     assert [found.library for found in execution.reports] == [case.library] * len(case.reports)
     assert all(map(matches, execution.reports, case.reports)), execution.reports
 

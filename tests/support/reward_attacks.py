@@ -385,6 +385,7 @@ def send(text): os.write(3, (nonce() + text + "\\n").encode())
 
 FORGED = {
     "library": "ortools.cp_model", "solver": "CP-SAT", "status": "optimal", "sense": "maximize", "objective": 43.0,
+    "integer": 1,
 }  # fmt: skip
 """A solver report that backs the wrong answer."""
 
