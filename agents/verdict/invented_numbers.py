@@ -119,11 +119,13 @@ def _repeats(values: Counter[float], given: Counter[float]) -> bool:
 
 
 def _loose_bounds(code: Code) -> set[float]:
-    """Return the round numbers from 100 on that bound variables: a first guess, or a bound that is large enough."""
+    """Return the numbers such as 300 or 99 that bound variables: a first guess, or a bound that is large enough."""
     calls = [call for call in code.nodes(ast.Call) if last_name(call.func) in DECLARATIONS]
     parts = {value for call in calls for part in ast.walk(call) if (value := literal(part)) is not None}
     return {
-        value for value in parts if value >= 100 and (_digits(value) in "123456789" or not _digits(value).strip("9"))
+        value
+        for value in parts
+        if (value >= 100 and _digits(value) in "123456789") or (value >= _ORDINARY and not _digits(value).strip("9"))
     }
 
 
