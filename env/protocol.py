@@ -7,6 +7,7 @@ Both read the untrusted text since the last observation: blocks as `env.code_fen
 """
 
 import typing
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,7 +73,7 @@ class Protocol(typing.Protocol):
         """Return the observation of an execution. last: no further execution is allowed."""
 
 
-class _TextProtocol:
+class _TextProtocol(ABC):
     """The parts that both protocols share."""
 
     instructions: str
@@ -83,12 +84,12 @@ class _TextProtocol:
         user: Message = {"role": "user", "content": question}
         return [{"role": "system", "content": instructions}, user] if instructions else [user]
 
-    def read(self, text: str, *, ended: bool = False) -> Action:
-        raise NotImplementedError
+    @abstractmethod
+    def read(self, text: str, *, ended: bool = False) -> Action: ...
 
+    @abstractmethod
     def _output_start(self, text: str, after: int) -> int | None:
         """Return the offset of the first output block from `after` on."""
-        raise NotImplementedError
 
     def remove_output(self, text: str) -> str:
         first = self._output_start(text, 0)
