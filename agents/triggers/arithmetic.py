@@ -40,3 +40,8 @@ def worked(prose: str) -> list[list[float]]:
 def unit_factors(question: str) -> set[float]:
     """Return the factors by which a program may convert numbers of this question to another unit."""
     return {factor for factor, words in FACTORS.items() if re.search(words, question, re.IGNORECASE)}
+
+
+def key(value: float) -> float:
+    """Round to nine digits, so that rounding errors do not matter in a comparison."""
+    return float(f"{value:.9g}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import combinations
 
-from storm_calm.agents.triggers.arithmetic import number_words, unit_factors, worked
+from storm_calm.agents.triggers.arithmetic import key, number_words, unit_factors, worked
 from storm_calm.agents.triggers.evidence import Code, Evidence, Turn, last_name, literal, numbers_in
 from storm_calm.agents.triggers.names import finding
 from storm_calm.env.intervention import Finding
@@ -57,6 +57,9 @@ MAX_CHARS = 20_000
 
 MAX_PAIRED = 60
 """Missing numbers that are tried in pairs."""
+
+MAX_COMPARISONS = 40_000
+"""Numbers of the question times numbers of the program, up to which they are compared."""
 
 SMALL_NUMBER = 10
 """Numbers below this are too common in code to be evidence."""
@@ -129,6 +132,8 @@ def _unused_data(code: Code, question: Counter[float]) -> str | None:
 
 def _lacking_limits(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[float, str]]:
     """Return the numbers of limits that neither occur in the program nor lead to a number in it, with their clauses."""
+    if _too_many(evidence, code):
+        return []
     slipped = {right for _, right in _slips(evidence, turn, code)}
     factors = _factors(evidence)
     own = [n for n in data_numbers(code) if n > 2 and n not in evidence.numbers and not _round(n)]
@@ -184,7 +189,7 @@ def _occurrences(value: float, code: Code, question: str) -> int:
         near |= {number * change for number in given for change in (value / 100, *changes)}
     elif value < 1:
         near.add(value * 100)
-    return sum(code.rounded[number] for number in {_key(number) for number in near})
+    return sum(code.rounded[number] for number in {key(number) for number in near})
 
 
 @lru_cache(maxsize=16)
@@ -198,6 +203,8 @@ def _slips(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[float, floa
     The first is not in the question and was not computed or printed before. The second occurs less often in the program
     than in the question.
     """
+    if _too_many(evidence, code):
+        return []
     factors = _factors(evidence)
     strict = strict_bounds(evidence.question)
     lacking = [
@@ -227,6 +234,11 @@ def _slips(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[float, floa
     ]
 
 
+def _too_many(evidence: Evidence, code: Code) -> bool:
+    """Return whether question and program have so many numbers that comparing them all would take seconds."""
+    return len(evidence.numbers) * len(code.numbers) > MAX_COMPARISONS
+
+
 def strict_bounds(question: str) -> set[float]:
     """Return the numbers that are strict bounds ("fewer than"): a program may then use the next integer."""
     found = numbers_in(question)
@@ -234,9 +246,9 @@ def strict_bounds(question: str) -> set[float]:
 
 
 def _factors(evidence: Evidence) -> frozenset[float]:
-    """Return the factors by which the numbers of the question may be scaled, rounded by `_key`."""
+    """Return the factors by which the numbers of the question may be scaled, rounded by `key`."""
     known = {*evidence.numbers, *number_words(evidence.question), *unit_factors(evidence.question)}
-    return frozenset(map(_key, known))
+    return frozenset(map(key, known))
 
 
 def _leads(given: float, reached: float, factors: frozenset[float]) -> bool:
@@ -249,13 +261,8 @@ def _leads(given: float, reached: float, factors: frozenset[float]) -> bool:
     scales = (10, 100, 1000) if given != int(given) else (100, 1000)
     if any(math.isclose(given * scale, reached) for scale in scales):
         return True
-    ways = map(_key, (reached / given, given / reached, reached * given))
+    ways = map(key, (reached / given, given / reached, reached * given))
     return any(factor in factors and factor != 1 and max(given, factor) >= SMALL_NUMBER for factor in ways)
-
-
-def _key(value: float) -> float:
-    """Round to nine digits, so that rounding errors do not matter."""
-    return float(f"{value:.9g}")
 
 
 def data_numbers(code: Code) -> set[float]:

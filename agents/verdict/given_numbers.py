@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
-from storm_calm.agents.triggers.arithmetic import unit_factors
+from storm_calm.agents.triggers.arithmetic import key, unit_factors
 from storm_calm.agents.triggers.data_use import PERCENT, TIME, strict_bounds
 from storm_calm.agents.triggers.evidence import numbers_in
 from storm_calm.agents.triggers.number_words import numbers
@@ -101,8 +101,3 @@ def _products(value: float, one: float) -> tuple[float, ...]:
     ways = (value / one, one / value)
     # A tenth of a given number is more often a guess.
     return ways if one in (10, 100, 1000) else (*ways, value * one)
-
-
-def key(value: float) -> float:
-    """Round to nine digits, so that rounding errors do not matter."""
-    return float(f"{value:.9g}")

@@ -4,11 +4,11 @@ import ast
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from storm_calm.agents.triggers.arithmetic import unit_factors, worked
+from storm_calm.agents.triggers.arithmetic import key, unit_factors, worked
 from storm_calm.agents.triggers.data_use import SMALL_NUMBER, TIME, data_numbers, strict_bounds
 from storm_calm.agents.triggers.evidence import Code, last_name, literal, numbers_in
 from storm_calm.agents.triggers.number_words import numbers
-from storm_calm.agents.verdict.given_numbers import GivenNumbers, enumerations, key
+from storm_calm.agents.verdict.given_numbers import GivenNumbers, enumerations
 from storm_calm.env import Episode
 from storm_calm.sandbox import Execution
 from storm_calm.sandbox.syntax_tree import parse

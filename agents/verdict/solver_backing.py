@@ -16,13 +16,13 @@ program can, so rewards must not depend on them (docs/security.md).
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from typing import Literal
 
-from storm_calm.agents.triggers.arithmetic import unit_factors
+from storm_calm.agents.triggers.arithmetic import key, unit_factors
 from storm_calm.agents.triggers.data_use import PERCENT
 from storm_calm.agents.triggers.evidence import PRINTED, numbers_in
 from storm_calm.agents.triggers.number_words import numbers
@@ -41,6 +41,10 @@ MIN_SHARE = 0.5
 """Share of the question's numbers that the programs must use."""
 MAX_CHARS = 200_000
 """Characters of a program or an output that are searched for numbers."""
+MAX_MESSAGES = 20
+"""Messages of a conversation whose numbers are compared, from the end."""
+MAX_SOLVES = 100
+"""Solves that are tried with one more operation, from the end."""
 MAX_OPERANDS = 200
 """Numbers that are tried in one operation."""
 SMALL_COUNT = 10
@@ -89,12 +93,15 @@ class SolverBacking:
     """Why nothing backs the answer, in words."""
 
 
-def solver_backing(episode: Episode) -> SolverBacking:
-    """Compare the final answer with the solver reports."""
+def solver_backing(episode: Episode, messages: Sequence[str] = ()) -> SolverBacking:
+    """Compare the final answer with the solver reports.
+
+    messages: the texts of the conversation. "With 10 more hours" has its data in an earlier one.
+    """
     answer = read_answer(episode.transcript) if episode.stop == "answer" else None
     if answer is None:
         return SolverBacking(backing="no_answer")
-    return _Comparison(episode=episode, answer=answer).result()
+    return _Comparison(episode=episode, answer=answer, messages=tuple(messages)).result()
 
 
 def backed_by_report(episode: Episode) -> bool:
@@ -108,6 +115,7 @@ class _Comparison:
 
     episode: Episode
     answer: Answer
+    messages: tuple[str, ...]
 
     @cached_property
     def solves(self) -> list[Solve]:
@@ -115,11 +123,7 @@ class _Comparison:
 
     @cached_property
     def question_numbers(self) -> set[float]:
-        """The distinct numbers of the question above 2; smaller ones occur in any program."""
-        question = self.episode.problem.question
-        given = {value for value, _ in numbers_in(question) if value > 2}
-        # "Three slots for seven exams": small counts in words are often only the length of a list.
-        return given | {value for value in numbers(question) if value > SMALL_COUNT}
+        return _numbers_of(self.episode.problem.question)
 
     @cached_property
     def code_numbers(self) -> set[float]:
@@ -145,19 +149,24 @@ class _Comparison:
         return self._status(counted) if self.answer.value is None else self._number(counted, self.answer.value)
 
     def _uses_question(self) -> bool:
-        """Return whether the programs use enough of the question's numbers, as they are or converted."""
+        """Return whether the programs use enough numbers of the question, or of an earlier message."""
         if not self.question_numbers or self.episode_has_files:
             return True
+        earlier = (found for text in self.messages[-MAX_MESSAGES:] if (found := _numbers_of(text)))
+        return any(self._uses(given) for given in (self.question_numbers, *earlier))
+
+    def _uses(self, given: set[float]) -> bool:
+        """Return whether the programs use enough of the given numbers, as they are or converted."""
         factors = (1.0, 10.0, 100.0, 1000.0, *unit_factors(self.episode.problem.question))
-        known = {_key(value) for number in self.code_numbers for f in factors for value in (number * f, number / f)}
-        unused = [value for value in self.question_numbers if _key(value) not in known]
-        enough = MIN_SHARE * len(self.question_numbers)
-        used = len(self.question_numbers) - len(unused)
+        known = {key(value) for number in self.code_numbers for f in factors for value in (number * f, number / f)}
+        unused = [value for value in given if key(value) not in known]
+        enough = MIN_SHARE * len(given)
+        used = len(given) - len(unused)
         if used >= enough:
             return True
         # A price less a cost may be in the program as their difference.
-        written = {_key(value) for value in self.code_numbers if value > 2}
-        pairs = combinations(sorted(self.question_numbers)[:MAX_OPERANDS], 2)
+        written = {key(value) for value in self.code_numbers if value > 2}
+        pairs = combinations(sorted(given)[:MAX_OPERANDS], 2)
         merged = {one for pair in pairs if written & set(_combined(*pair)) for one in pair}
         return used + sum(value in merged for value in unused) >= enough
 
@@ -183,19 +192,19 @@ class _Comparison:
     def _number(self, solves: list[Solve], value: float) -> SolverBacking:
         # The last solve first: earlier ones may be of models that the program gave up.
         for kind in ("exact", "sign", "rounded", "derived"):
-            for solve in reversed(solves):
+            for solve in reversed(solves[-MAX_SOLVES:] if kind == "derived" else solves):
                 if solve.found and solve.report.objective is not None and self._matches(kind, solve, value):
                     return SolverBacking(backing="backed", solve=solve, match=kind)
         last = solves[-1]
         reason = "no solve has it as its objective"
-        printed = any(_same(abs(value), number) for run in self.episode.executions for number in _printed(run))
+        printed = bool(self._printing)
         if last.report.status in ("infeasible", "unbounded"):
             # A search for the smallest feasible number ends with an infeasible one about every second time.
             searched = printed and any(solve.found for solve in solves if solve.execution is last.execution)
             if not searched:
                 return SolverBacking(backing="contradicted", solve=last)
         elif last.report.status == "optimal" and last.report.objective is not None and not printed:
-            stated = {*self.question_numbers, *self._factors()}
+            stated = sorted({*self.question_numbers, *self._factors()})[:MAX_OPERANDS]
             if not any(_same(abs(value), one) for one in _results(abs(last.report.objective), stated)):
                 return SolverBacking(backing="contradicted", solve=last)
             reason = "it needs one more operation after the solve, which no program computed"
@@ -213,12 +222,21 @@ class _Comparison:
                 wanted = bool(_ROUNDING.search(self.episode.problem.question))
                 return _rounds_to(abs(objective), abs(value), self.answer.text, to_whole=wanted)
             case "derived":
-                printed = any(_same(abs(value), number) for number in _printed(solve.execution))
-                return printed and any(_same(abs(value), one) for one in self._derived(abs(objective)))
+                return id(solve.execution) in self._printing and any(
+                    _same(abs(value), one) for one in _results(abs(objective), self._operands)
+                )
 
-    def _derived(self, objective: float) -> Iterator[float]:
-        """Yield the values that one operation makes of the objective."""
-        return _results(objective, {*self._factors(), 100.0, *self.question_numbers, *self.code_numbers})
+    @cached_property
+    def _printing(self) -> set[int]:
+        """The ids of the executions that printed the answer."""
+        value = abs(self.answer.value or 0.0)
+        return {id(run) for run in self.episode.executions if any(_same(value, number) for number in _printed(run))}
+
+    @cached_property
+    def _operands(self) -> list[float]:
+        """The numbers with which an objective may be combined."""
+        operands = {*self._factors(), 100.0, *self.question_numbers, *self.code_numbers}
+        return sorted(operands)[:MAX_OPERANDS]
 
     def _factors(self) -> set[float]:
         """Return the factors of units, and those of percentages: 0.88 and 1.12 for a tax of 12 %."""
@@ -227,9 +245,16 @@ class _Comparison:
         return {*unit_factors(question), *(1 - share for share in shares), *(1 + share for share in shares)}
 
 
-def _results(objective: float, operands: set[float]) -> Iterator[float]:
+def _numbers_of(text: str) -> set[float]:
+    """Return the distinct numbers of a text above 2; smaller ones occur in any program."""
+    given = {value for value, _ in numbers_in(text) if value > 2}
+    # "Three slots for seven exams": small counts in words are often only the length of a list.
+    return given | {value for value in numbers(text) if value > SMALL_COUNT}
+
+
+def _results(objective: float, operands: Sequence[float]) -> Iterator[float]:
     """Yield the results of one operation on an objective and an operand."""
-    for operand in sorted(operands)[:MAX_OPERANDS]:
+    for operand in operands:
         yield from (objective + operand, abs(objective - operand), objective * operand)
         if operand:
             yield objective / operand
@@ -239,12 +264,7 @@ def _combined(one: float, other: float) -> list[float]:
     """Return the results of one operation on two numbers of the question, one of which may be a percentage."""
     values = [one + other, abs(one - other), one * other, one * other / 100, one / other, other / one]
     values += [one * (1 - other / 100), other * (1 - one / 100)]
-    return [_key(value) for value in values]
-
-
-def _key(value: float) -> float:
-    """Round to nine digits, so that rounding errors do not matter."""
-    return float(f"{value:.9g}")
+    return [key(value) for value in values]
 
 
 def _same(value: float, objective: float) -> bool:

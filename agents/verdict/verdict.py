@@ -78,7 +78,7 @@ def verdict(episode: Episode, *, messages: Sequence[str] = (), has_files: bool =
     messages: the texts of the conversation that ends with the question; by default the question alone.
     has_files: whether the data are in files, so that numbers cannot be compared.
     """
-    backing = solver_backing(episode)
+    backing = solver_backing(episode, messages)
     answered = backing.backing != "no_answer"
     found = findings(episode)
     run = backing.solve.execution if backing.backing == "backed" and backing.solve else None

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storm_calm.agents.verdict import backed_by_report, solver_backing
+from storm_calm.agents.verdict import backed_by_report, solver_backing, verdict
 from storm_calm.env import Episode, Problem, SolverEnv
-from support.answered_episode import CODE, answered, report
+from support.answered_episode import CODE, QUESTION, answered, report
 from support.fake_reasoner import FakeReasoner, direct
 
 
@@ -139,3 +139,19 @@ def test_the_comparison_never_raises_and_exact_answers_are_backed(answer, object
     assert found.backing in ("backed", "contradicted", "unbacked")
     if math.isclose(float(text), objective, rel_tol=1e-7):
         assert backed_by_report(answered(text, reports=[report(objective=objective)]))
+
+
+def test_a_follow_up_question_has_its_data_in_an_earlier_message():
+    turns = [QUESTION, "\\boxed{30}", "And with 40 g more?"]
+    code = CODE.replace("82", "122")
+    follow_up = answered(60, code=code, question=turns[-1], reports=[report(objective=60.0)], stdout="60\n")
+    assert solver_backing(follow_up, turns).backing == "backed"
+    assert solver_backing(follow_up).reason == "the programs use few of the numbers in the question"
+
+
+def test_thousands_of_numbers_and_solves_are_judged():
+    weights = ", ".join(str(7 * number + 13) for number in range(5000))
+    code = f"{CODE}\nothers = [{', '.join(f'{7 * number + 11.3:.1f}' for number in range(5000))}]"
+    reports = [report(objective=100.5 + number) for number in range(1000)]
+    many = answered(30, code=code, question=f"{QUESTION} Weights: {weights}.", reports=reports, stdout=weights)
+    assert verdict(many).backing in ("unbacked", "contradicted")
