@@ -76,7 +76,7 @@ class SolverEnv:
 
         sandbox: runs the programs. Several environments may share it.
         renderer: renders prompts for the model, usually the `Reasoner` itself.
-        protocol: `Inline()` by default.
+        protocol: by default the renderer's, if it has one, else `Inline()`.
         max_executions: programs per episode (4 in arXiv 2510.04204).
         max_tokens: tokens of the whole transcript with its prompt; by default the renderer's context, or else 16384.
         limits: limits of each program, instead of the sandbox's own.
@@ -96,7 +96,7 @@ class SolverEnv:
             Program(code="", limits=limits or sandbox.limits, files=self.files)  # Raises for invalid files.
         self.sandbox = sandbox
         self.renderer = renderer
-        self.protocol: Protocol = protocol or Inline()
+        self.protocol: Protocol = protocol or getattr(renderer, "protocol", None) or Inline()
         self.max_executions = max_executions
         self.max_tokens = max_tokens or renderer.context or DEFAULT_TOKENS
         self.limits = limits

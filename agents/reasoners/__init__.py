@@ -5,13 +5,18 @@
     open_reasoner("chat:https://api.openai.com/v1", model="gpt-4.1")
 
 `nano` runs the embedded model, `completions` calls servers with raw completions, and `chat` calls endpoints that have
-only chat completions.
+only chat completions. `capabilities` discovers which of the two a server can do.
 """
 
+import logging
 from pathlib import Path
+from typing import Literal
 
 import storm_calm
+from storm_calm.env.protocol import PROTOCOLS, Protocol
 from storm_calm.env.reasoner import Reasoner, ReasonerError
+
+log = logging.getLogger("storm")
 
 CHAT_PREFIX = "chat:"
 """Prefix of the URL of an endpoint that has only chat completions."""
@@ -19,22 +24,38 @@ _FOLDERS = {"nano": "storm", "nano-base": "base"}
 BUILT_IN = tuple(_FOLDERS)
 """Models that come with the package: the trained one, and the base model it was trained from."""
 
+ProtocolName = Literal["auto", "inline", "tool_call"]
+"""A text protocol (`env.protocol`), or "auto" for the model's own."""
+
 
 def open_reasoner(
-    spec: str, *, model: str | None = None, api_key: str | None = None, tokenizer: Path | None = None
+    spec: str,
+    *,
+    model: str | None = None,
+    api_key: str | None = None,
+    tokenizer: Path | None = None,
+    protocol: ProtocolName = "auto",
 ) -> Reasoner:
     """Open the reasoner that `spec` names.
 
     spec: "nano" or "nano-base"; the folder of an exported nano model; a server's URL up to `/v1`; or "chat:" and a URL
-        for an endpoint that has only chat completions.
+        for chat completions with tool calls. A URL without raw completions that continue a half-finished turn is used
+        as with "chat:", with a notice on the log.
     model, api_key, tokenizer: for servers only. A chat endpoint takes no tokenizer.
+    protocol: the text protocol of raw completions. Chats have tool calls with any.
 
     Raises ValueError for any other spec, and ReasonerError if the reasoner cannot be opened.
     """
     if spec.startswith(("http://", "https://")):
         from storm_calm.agents.reasoners.completions import Completions
 
-        return Completions(spec, model=model, api_key=api_key, tokenizer=tokenizer)
+        reasoner = Completions(spec, model=model, api_key=api_key, tokenizer=tokenizer)
+        if reasoner.capabilities.raw_completions:
+            reasoner.protocol = text_protocol(protocol)
+            return reasoner
+        reasoner.close()
+        chat_notice(spec)
+        spec = f"{CHAT_PREFIX}{spec}"
     if spec.startswith(CHAT_PREFIX):
         from storm_calm.agents.reasoners.chat import Chat
 
@@ -43,6 +64,8 @@ def open_reasoner(
         return Chat(spec.removeprefix(CHAT_PREFIX), model=model, api_key=api_key)
     if model is not None or api_key is not None or tokenizer is not None:
         raise ValueError(f"reasoner {spec!r} runs here; a model, a key or a tokenizer needs the URL of a server")
+    if protocol == "tool_call":
+        raise ValueError(f"reasoner {spec!r}: nano models know only the protocol inline; leave out tool_call")
     from storm_calm.agents.reasoners.nano import Nano
 
     if spec in BUILT_IN:
@@ -56,6 +79,16 @@ def open_reasoner(
     )
 
 
+def text_protocol(name: ProtocolName) -> Protocol | None:
+    """Return the protocol of that name; None for "auto"."""
+    return None if name == "auto" else PROTOCOLS[name]
+
+
+def chat_notice(url: str) -> None:
+    """Log that a URL is used for chat, since its server cannot continue a half-finished turn."""
+    log.warning("%s has no raw completions that continue a turn; using chat completions with tool calls", url)
+
+
 def built_in(name: str) -> Path:
     """Return the folder of one of `BUILT_IN`. Raises ReasonerError if the model is missing."""
     folder = Path(storm_calm.__file__).parent / "models" / _FOLDERS[name]
@@ -67,4 +100,14 @@ def built_in(name: str) -> Path:
     return folder
 
 
-__all__ = ["BUILT_IN", "CHAT_PREFIX", "Reasoner", "ReasonerError", "built_in", "open_reasoner"]
+__all__ = [
+    "BUILT_IN",
+    "CHAT_PREFIX",
+    "ProtocolName",
+    "Reasoner",
+    "ReasonerError",
+    "built_in",
+    "chat_notice",
+    "open_reasoner",
+    "text_protocol",
+]

@@ -16,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from storm_calm.agents.reasoners import open_reasoner
+from storm_calm.agents.reasoners import CHAT_PREFIX, ProtocolName, chat_notice, open_reasoner, text_protocol
 from storm_calm.agents.reasoners.async_interface import AsyncReasoner, OnText, Prompt, Written
+from storm_calm.agents.reasoners.loading import in_cancellable_thread
+from storm_calm.env.protocol import Protocol
 from storm_calm.env.reasoner import Chunk, Reasoner, Sampling, collect
 
 FLUSH_SECONDS = 0.02
@@ -34,6 +36,7 @@ class ThreadedReasoner:
         self.context = reasoner.context
         self.instructions = reasoner.instructions
         self.hint_marks = reasoner.hint_marks
+        self.protocol: Protocol | None = getattr(reasoner, "protocol", None)
         self.render, self.encode, self.encode_marked = reasoner.render, reasoner.encode, reasoner.encode_marked
         self.knows = getattr(reasoner, "knows", None)
         self._reasoner = reasoner
@@ -96,6 +99,7 @@ async def open_async(
     model: str | None = None,
     api_key: str | None = None,
     tokenizer: Path | None = None,
+    protocol: ProtocolName = "auto",
     threads: int = 32,
 ) -> AsyncIterator[AsyncReasoner]:
     """Open the reasoner that `specs` names: one spec of `open_reasoner`, or the URLs of several replicas of a model.
@@ -106,11 +110,17 @@ async def open_async(
         from storm_calm.agents.reasoners.completions_async import open_upstream
 
         async with open_upstream(specs, model=model, api_key=api_key, tokenizer=tokenizer) as upstream:
-            yield upstream
-        return
+            if upstream.capabilities.raw_completions:
+                upstream.protocol = text_protocol(protocol)
+                yield upstream
+                return
+        chat_notice(specs[0])
+        specs = [f"{CHAT_PREFIX}{spec}" for spec in specs]
     if len(specs) != 1:
         raise ValueError(f"{len(specs)} reasoners are given ({', '.join(specs)}); only URLs of servers can be combined")
-    opened = await asyncio.to_thread(open_reasoner, specs[0], model=model, api_key=api_key, tokenizer=tokenizer)
+    opened = await in_cancellable_thread(
+        open_reasoner, specs[0], model=model, api_key=api_key, tokenizer=tokenizer, protocol=protocol
+    )
     reasoner = ThreadedReasoner(opened, threads=threads)
     try:
         yield reasoner

@@ -13,8 +13,8 @@ message, or begin a new turn. So a hint ends the assistant's turn and is sent as
 take it as its own thought. The model can read its earlier thought, but does not continue it.
 
 **Rejected parameters.** If a 400 response names a parameter, it is omitted or renamed in all later requests
-(`agents.reasoners.provider_quirks`). An omitted temperature, top_p or seed is logged. For other failures see
-`agents.reasoners.endpoint`.
+(`agents.reasoners.provider_quirks`). An omitted temperature, top_p, seed or token limit is logged. A token limit that
+is too large is reduced for that request. For other failures see `agents.reasoners.endpoint`.
 
 **Malformed calls** are the model's fault and are answered with an error message, also if the endpoint rejects them
 itself (Groq's "tool_use_failed").
@@ -31,10 +31,10 @@ from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.chat_messages import HINT_MARKS, TOOLS, read, render, split
 from storm_calm.agents.reasoners.chat_stream import ChatStream
 from storm_calm.agents.reasoners.completions_wire import sampling_parameters
-from storm_calm.agents.reasoners.endpoint import EndpointReasoner
-from storm_calm.agents.reasoners.provider_quirks import SAMPLING, ProviderQuirks
+from storm_calm.agents.reasoners.endpoint_reasoner import EndpointReasoner
+from storm_calm.agents.reasoners.provider_quirks import LOGGED, ProviderQuirks
 from storm_calm.agents.reasoners.retry import RetryableError
-from storm_calm.env.reasoner import Chunk, Encoding, Message, Sampling
+from storm_calm.env.reasoner import Chunk, ContextLengthError, Encoding, Message, Sampling
 from storm_calm.env.system_prompt import CHAT_PROMPT
 
 log = logging.getLogger("storm")
@@ -110,15 +110,23 @@ class Chat(EndpointReasoner):
             except openai.OpenAIError as error:
                 if (written := _unreadable_call(error)) is not None:
                     raise _UnreadableCallError(written) from None
+                limit = body.get("max_tokens") or body.get("max_completion_tokens")
+                fitting = self._endpoint.fitting_tokens(error, limit) if limit else None
+                if fitting is not None:
+                    request = {**request, "max_tokens": fitting}
+                    continue
+                failure = self._endpoint.failed(error, self.name)
                 rejections = (openai.BadRequestError, openai.UnprocessableEntityError)
-                changed = quirks.learn(error, body) if isinstance(error, rejections) else None
+                # An error about the context names max_tokens too, but leaving it out would not help.
+                learns = isinstance(error, rejections) and not isinstance(failure, ContextLengthError)
+                changed = quirks.learn(error, body) if learns else None
                 if changed is None:
-                    raise self._endpoint.failed(error, self.name) from None
+                    raise failure from None
                 quirks = changed
         new = quirks.changed - self._quirks.changed
         # Another thread may have learned other quirks in the meantime.
         self._quirks = ProviderQuirks(changed=self._quirks.changed | new)
-        for name in SAMPLING:
+        for name in LOGGED:
             if name in new:
                 log.warning("%s: %s does not accept %s; requests omit it", self.url, self.name, name)
         return stream

@@ -9,13 +9,13 @@ Raw completions continue a half-finished turn after a hint; see `agents.reasoner
 **Stop strings** are part of the text. Servers omit them, and most do not report whether they stopped at one or at the
 end of the turn. So the client itself cuts the text after the first stop string and closes the connection. An
 end-of-turn token that a server sends as text ends the turn. Stop strings are sent only to servers that report which one
-was reached: vLLM (`stop_reason`) and SGLang (`matched_stop`), detected from `/v1/models`. These are asked to keep it in
-the text (`include_stop_str_in_output`, `no_stop_trim`); if it is missing anyway, the reported one is appended. For all
-other servers the finish reason "stop" means the end of the turn.
+was reached: vLLM (`stop_reason`) and SGLang (`matched_stop`), see `agents.reasoners.capabilities`. These are asked to
+keep it in the text (`include_stop_str_in_output`, `no_stop_trim`); if it is missing anyway, the reported one is
+appended. For all other servers the finish reason "stop" means the end of the turn.
 
 **Token ids.** With the model's `tokenizer.json`, prompts may be ids, and ids are returned if the server sends them
-(`return_token_ids`). Without it, ids are `None`. Text that the model generated is never encoded again. For failures see
-`agents.reasoners.endpoint`.
+(`return_token_ids`). If the server runs on this machine and names the model's folder, the file is found there. Without
+it, ids are `None`. Text that the model generated is never encoded again. For failures see `agents.reasoners.endpoint`.
 """
 
 from collections.abc import Callable, Generator
@@ -27,9 +27,10 @@ import openai
 
 from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.completions_wire import CompletionsWire
-from storm_calm.agents.reasoners.endpoint import EndpointReasoner
+from storm_calm.agents.reasoners.endpoint_reasoner import EndpointReasoner
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.agents.reasoners.tokenizer import ByteTokens
+from storm_calm.agents.reasoners.tokenizer_of import tokenizer_of
 from storm_calm.env.reasoner import Chunk, Sampling
 
 
@@ -51,8 +52,8 @@ class Completions(EndpointReasoner):
         """tokenizer: the model's `tokenizer.json`, for token ids. For the others see `EndpointReasoner`."""
         tokens = ByteTokens(tokenizer) if tokenizer is not None else None
         super().__init__(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
-        self.context = self._served.context
-        self._wire = wire = CompletionsWire(model=self.name, server=self._served.owner, tokens=tokens)
+        tokens = tokens or tokenizer_of(self.capabilities)
+        self._wire = wire = CompletionsWire(model=self.name, server=self.capabilities.server, tokens=tokens)
         self.render, self.encode, self.encode_marked = wire.render, wire.encode, wire.encode_marked
 
     def _attempts(
@@ -64,12 +65,7 @@ class Completions(EndpointReasoner):
     def _read(self, body: dict[str, Any], stop: tuple[str, ...]) -> Generator[Chunk]:
         """Yield the chunks of one attempt. Raises RetryableError if the stream breaks."""
         reader = self._wire.reader(stop, url=self.url)
-        try:
-            stream = self._endpoint.client.completions.create(
-                model=self.name, prompt=body["prompt"], stream=True, extra_body=body
-            )
-        except openai.OpenAIError as error:
-            raise self._endpoint.failed(error, self.name) from None
+        stream = self._open(body)
         with closing(self._endpoint.events(stream)) as events:
             for event in events:
                 if not event.choices:
@@ -84,3 +80,17 @@ class Completions(EndpointReasoner):
                     yield reader.finish(choice.finish_reason, self._wire.named_stop(more))
                     return
         raise RetryableError("it ended without a finish reason")
+
+    def _open(self, body: dict[str, Any]) -> Any:
+        """Start the answer's stream, with a smaller token limit if the server demands one. Raises ReasonerError."""
+        while True:
+            try:
+                return self._endpoint.client.completions.create(
+                    model=self.name, prompt=body["prompt"], stream=True, extra_body=body
+                )
+            except openai.OpenAIError as error:
+                fitting = self._endpoint.fitting_tokens(error, body["max_tokens"])
+                if fitting is None:
+                    raise self._endpoint.failed(error, self.name) from None
+                # Without the model's tokenizer the length of the prompt is an estimate.
+                body = {**body, "max_tokens": fitting}

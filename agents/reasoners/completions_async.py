@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -23,12 +24,16 @@ from tenacity import RetryCallState
 
 from storm_calm.agents.reasoners import retry
 from storm_calm.agents.reasoners.async_interface import OnText, Prompt, Written
+from storm_calm.agents.reasoners.capabilities import Capabilities, discover
 from storm_calm.agents.reasoners.completions_wire import CompletionsWire
-from storm_calm.agents.reasoners.context_errors import is_context_error
-from storm_calm.agents.reasoners.endpoint import Endpoint, Served, redact
+from storm_calm.agents.reasoners.context_errors import MAX_ERROR_CHARS, fitting_tokens, is_context_error
+from storm_calm.agents.reasoners.endpoint import Endpoint, redact
+from storm_calm.agents.reasoners.loading import in_cancellable_thread
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.agents.reasoners.sse import EventStreamParser
 from storm_calm.agents.reasoners.tokenizer import ByteTokens
+from storm_calm.agents.reasoners.tokenizer_of import tokenizer_of
+from storm_calm.env.protocol import Protocol
 from storm_calm.env.reasoner import ContextLengthError, ReasonerError, Sampling, collect
 
 MAX_RETRIES = 3
@@ -62,12 +67,19 @@ class Upstream:
 
     instructions: str | None = None
     hint_marks = ("", "")
+    protocol: Protocol | None = None
+    """The text protocol; None for `Inline`."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, endpoints: Sequence[Endpoint], wire: CompletionsWire, context: int | None
+        self,
+        session: aiohttp.ClientSession,
+        endpoints: Sequence[Endpoint],
+        wire: CompletionsWire,
+        capabilities: Capabilities,
     ) -> None:
         self.name = wire.model
-        self.context = context
+        self.capabilities = capabilities
+        self.context = capabilities.context
         self.sampling = Sampling()
         self.replicas = tuple(Replica(url=endpoint.url) for endpoint in endpoints)
         self.render, self.encode, self.encode_marked = wire.render, wire.encode, wire.encode_marked
@@ -82,14 +94,13 @@ class Upstream:
         """Continue `prompt`. Raises ReasonerError if no replica answers, or if a stream breaks."""
         body = self._wire.request(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)
         body["stream_options"] = {"include_usage": True}
-        data = orjson.dumps(body)
         failed: list[Replica] = []
 
         async def attempt() -> Written:
             replica = self._choose(failed)
             replica.busy += 1
             try:
-                return await self._post(replica, data, stop, on_text)
+                return await self._post(replica, body, stop, on_text)
             except RetryableError:
                 failed.append(replica)
                 raise
@@ -130,7 +141,8 @@ class Upstream:
             log.warning("%s %s", replica.url, "answers again" if up else "does not answer")
         replica.up = up
 
-    async def _post(self, replica: Replica, data: bytes, stop: tuple[str, ...], on_text: OnText) -> Written:
+    async def _post(self, replica: Replica, body: dict[str, Any], stop: tuple[str, ...], on_text: OnText) -> Written:
+        data = orjson.dumps(body)
         try:
             response = await self._session.post(f"{replica.url}/completions", data=data, headers=self._headers)
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -138,7 +150,12 @@ class Upstream:
             raise RetryableError(f"{replica.url}: {self._describe(error)}") from None
         async with response:
             if response.status != 200:
-                detail = self._describe((await response.content.read(2000)).decode(errors="replace"))
+                whole = (await response.content.read(MAX_ERROR_CHARS)).decode(errors="replace")
+                fitting = fitting_tokens(response.status, whole, body["max_tokens"])
+                if fitting is not None:
+                    # Without the model's tokenizer the length of the prompt is an estimate.
+                    return await self._post(replica, {**body, "max_tokens": fitting}, stop, on_text)
+                detail = self._describe(whole)
                 message = f"{replica.url} answered {response.status}: {detail}"
                 if response.status in retry.RETRY_STATUSES:
                     raise RetryableError(message, retry_after=retry.retry_after_seconds(response.headers))
@@ -188,13 +205,13 @@ async def open_upstream(
     model, api_key, tokenizer: as for `Completions`. Raises ReasonerError if no server answers or serves the model.
     """
     endpoints = [Endpoint(url, kind="raw completions", api_key=api_key, timeout=10.0, max_retries=0) for url in urls]
-    served = await asyncio.to_thread(_served, endpoints, model)
-    tokens = ByteTokens(tokenizer) if tokenizer is not None else None
-    wire = CompletionsWire(model=served.name, server=served.owner, tokens=tokens)
+    capabilities = await in_cancellable_thread(_discover, endpoints, model)
+    tokens = ByteTokens(tokenizer) if tokenizer is not None else tokenizer_of(capabilities)
+    wire = CompletionsWire(model=capabilities.model, server=capabilities.server, tokens=tokens)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=READ_TIMEOUT_SECONDS)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-        upstream = Upstream(session, endpoints, wire, served.context)
+        upstream = Upstream(session, endpoints, wire, capabilities)
         checking = asyncio.create_task(upstream.check_health())
         try:
             yield upstream
@@ -204,12 +221,12 @@ async def open_upstream(
                 await checking
 
 
-def _served(endpoints: Sequence[Endpoint], model: str | None) -> Served:
-    """Return the model of the first server that answers. Raises the last server's error if none does."""
+def _discover(endpoints: Sequence[Endpoint], model: str | None) -> Capabilities:
+    """Return the capabilities of the first server that answers. Raises the last server's error if none does."""
     failure = ReasonerError("no server is given")
     for endpoint in endpoints:
         try:
-            return endpoint.choose(model)
+            return discover(endpoint, model)
         except ReasonerError as error:
             failure = error
         finally:

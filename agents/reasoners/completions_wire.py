@@ -26,7 +26,7 @@ NAMED_STOPS = {
     "vllm": ("stop_reason", {"include_stop_str_in_output": True}),
     "sglang": ("matched_stop", {"no_stop_trim": True}),
 }
-"""Servers (`owned_by` in `/v1/models`) that report the stop string: the field, and the option to keep it in text."""
+"""Servers that report the stop string: the field, and the option to keep it in text."""
 SEED_LIMIT = 2**31
 """Seeds are sent modulo this limit, since some servers reject larger ones."""
 
@@ -50,7 +50,7 @@ class CompletionsWire:
 
     model: str
     server: str
-    """`owned_by` in the server's list of models; "" if it is missing."""
+    """The kind of server, see `agents.reasoners.capabilities`."""
     tokens: ByteTokens | None
     """The model's tokenizer, for token ids; None for text only."""
 

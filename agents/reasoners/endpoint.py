@@ -8,20 +8,28 @@ passed on. Any other failure is a ReasonerError that names the URL. No message c
 """
 
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
-from storm_calm.agents.reasoners.async_interface import Prompt
-from storm_calm.agents.reasoners.context_errors import is_context_error
+from storm_calm.agents.reasoners.context_errors import fitting_tokens, is_context_error
+from storm_calm.agents.reasoners.loading import LoadingWait
 from storm_calm.agents.reasoners.retry import RetryableError, retrying
-from storm_calm.env.reasoner import Chunk, ContextLengthError, Generation, ReasonerError, Sampling, collect
+from storm_calm.agents.reasoners.server_answers import ServerAnswers, number
+from storm_calm.env.reasoner import Chunk, ContextLengthError, Generation, ReasonerError, collect
 
+CONTEXT_FIELDS = (
+    ("max_model_len",),  # vLLM, SGLang.
+    ("meta", "n_ctx"),  # llama.cpp.
+    ("context_length",),  # OpenRouter, Together.
+    ("context_window",),  # Groq.
+    ("max_context_length",),  # Mistral.
+)
+"""Places of the context in a list of models."""
 MAX_LISTED_MODELS = 10
 """The most models that an error message lists; some servers have hundreds."""
 
@@ -35,6 +43,8 @@ class Served:
     """The kind of server, from `owned_by` of the first listed model; "" if the list is empty."""
     context: int | None = None
     """The most tokens of prompt and answer together; None if the list does not include it."""
+    listed: Mapping[str, Any] = field(default_factory=dict)
+    """The model's entry in the list, untrusted; empty if the server has no list."""
 
 
 class Endpoint:
@@ -71,9 +81,13 @@ class Endpoint:
         )
 
     def choose(self, model: str | None) -> Served:
-        """Return the model of that name, or the only one. Raises ReasonerError if it is not served."""
+        """Return the model of that name, or the only one. Waits while the server loads it.
+
+        Raises ReasonerError if it is not served.
+        """
         try:
-            models = self.client.models.list().data
+            models = self._models().data
+            names = [str(entry.id) for entry in models]
         except (openai.NotFoundError, openai.UnprocessableEntityError) as error:
             if model is not None:
                 return Served(name=model)
@@ -82,19 +96,39 @@ class Endpoint:
             raise self.failed(error, model) from None
         except (ValueError, AttributeError, TypeError):
             raise ReasonerError(f"{self.url}/models: not a list of models; give the URL up to /v1") from None
-        names = [entry.id for entry in models]
         if model is None and len(names) != 1:
             more = f" and {len(names) - MAX_LISTED_MODELS} more" if len(names) > MAX_LISTED_MODELS else ""
             raise ReasonerError(
                 f"{self.url}: give the model's name; it serves {', '.join(names[:MAX_LISTED_MODELS]) or 'none'}{more}"
             )
         entry = next((entry for entry in models if model in (None, entry.id)), None)
-        length = (entry.model_extra or {}).get("max_model_len") if entry is not None else None
+        listed = (entry.model_extra or {}) if entry is not None else {}
         return Served(
             name=model or names[0],
             owner=str(models[0].owned_by) if models else "",
-            context=length if isinstance(length, int) else None,
+            context=next((length for path in CONTEXT_FIELDS if (length := number(listed, *path))), None),
+            listed=listed,
         )
+
+    def _models(self) -> Any:
+        """Return the list of models, after the server has loaded its model."""
+        waiting = LoadingWait(self.url)
+        # llama.cpp lists its model while it loads it.
+        with closing(ServerAnswers(str(self.client.base_url), self.api_key)) as answers:
+            while True:
+                status, body = answers.request("GET", "/health")
+                if not waiting.pause(status, body[:2000].decode(errors="replace")):
+                    break
+        while True:
+            try:
+                return self.client.models.list()
+            except openai.APIStatusError as error:
+                if not waiting.pause(error.status_code, str(error)):
+                    raise
+
+    def fitting_tokens(self, error: openai.OpenAIError, max_tokens: int) -> int | None:
+        """Return a smaller token limit that the endpoint would accept; None if the limit is not the problem."""
+        return fitting_tokens(getattr(error, "status_code", None), str(error), max_tokens)
 
     def events(self, stream: Any) -> Generator[Any]:
         """Yield the events of an open stream. Raises RetryableError if it breaks."""
@@ -161,54 +195,6 @@ class Endpoint:
 
     def _broken(self, error: RetryableError) -> ReasonerError:
         return ReasonerError(f"{self.url}: the stream broke off, {self._max_retries + 1} attempts: {error}")
-
-
-class EndpointReasoner(ABC):
-    """The common part of the reasoners over an endpoint. Thread-safe."""
-
-    instructions: str | None = None
-    context: int | None = None
-    hint_marks = ("", "")
-    kind: str
-    timeout = 120.0
-    """The default timeout in seconds."""
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        model: str | None = None,
-        api_key: str | None = None,
-        timeout: float | None = None,
-        max_retries: int = 2,
-    ) -> None:
-        """Connect. Raises ValueError for an invalid URL, ReasonerError if the endpoint or the model is unavailable.
-
-        model: the endpoint's name for it; optional if the endpoint serves only one. For the others see `Endpoint`.
-        """
-        timeout = self.timeout if timeout is None else timeout
-        self._endpoint = Endpoint(url, kind=self.kind, api_key=api_key, timeout=timeout, max_retries=max_retries)
-        self.url = self._endpoint.url
-        self.sampling = Sampling()
-        self._served = self._endpoint.choose(model)
-        self.name = self._served.name
-
-    def stream(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Iterator[Chunk]:
-        """Continue `prompt`. Yield a chunk for each event of the endpoint. Raises ReasonerError."""
-        return self._endpoint.stream(self._attempts(prompt, stop, max_tokens, sampling))
-
-    def generate(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Generation:
-        """Return the whole continuation. A broken stream is retried even if the new text differs."""
-        return self._endpoint.generate(self._attempts(prompt, stop, max_tokens, sampling))
-
-    def close(self) -> None:
-        self._endpoint.close()
-
-    @abstractmethod
-    def _attempts(
-        self, prompt: Prompt, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
-    ) -> Callable[[], Generator[Chunk]]:
-        """Return the function that makes a request and yields the chunks of its answer."""
 
 
 def redact(message: str, key: str) -> str:

@@ -37,8 +37,8 @@ DEMANDS = {
 }
 """Requirements of DeepSeek, Gemini and Mistral on earlier messages, and patterns of the errors that name them."""
 
-SAMPLING = ("temperature", "top_p", "seed")
-"""Parameters whose omission is logged."""
+LOGGED = ("temperature", "top_p", "seed", "max_completion_tokens")
+"""Parameters whose omission is logged: without them a run cannot be repeated exactly, or has no token limit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

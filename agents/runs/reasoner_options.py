@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from storm_calm.agents.runs.options import Option
 
@@ -24,6 +24,8 @@ class ReasonerOptions:
     """Name of the model; optional if the server serves only one."""
     tokenizer: Annotated[str, Option(metavar="FILE")] = ""
     """The tokenizer.json of a server's model. Training needs it for token ids; evaluation counts tokens with it."""
+    protocol: Literal["auto", "inline", "tool_call"] = "auto"
+    """How a server's model writes programs: inline in fenced blocks, or as tool_call. auto: the model's own way."""
     temperature: Annotated[float | None, Option(metavar="T", least=0)] = None
     """Sampling temperature, 0 for greedy decoding; by default the reasoner's own."""
 
@@ -32,4 +34,4 @@ class ReasonerOptions:
         from storm_calm.agents.reasoners import open_reasoner
 
         tokenizer = Path(self.tokenizer) if self.tokenizer else None
-        return open_reasoner(self.reasoner, model=self.model or None, tokenizer=tokenizer)
+        return open_reasoner(self.reasoner, model=self.model or None, tokenizer=tokenizer, protocol=self.protocol)

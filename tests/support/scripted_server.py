@@ -89,6 +89,9 @@ class ScriptedServer:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                if not self.path.startswith("/v1/"):
+                    self.send_json(404, {"error": {"message": "Not Found"}})
+                    return
                 if not self.allowed():
                     return
                 reply = server.replies[min(len(server.requests), len(server.replies) - 1)]

@@ -1,0 +1,66 @@
+"""The common part of the reasoners over an endpoint.
+
+`completions` and `chat` build the requests and parse the answers.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator
+
+from storm_calm.agents.reasoners.async_interface import Prompt
+from storm_calm.agents.reasoners.capabilities import discover
+from storm_calm.agents.reasoners.endpoint import Endpoint
+from storm_calm.env.protocol import Protocol
+from storm_calm.env.reasoner import Chunk, Generation, Sampling
+from storm_calm.env.solver_env import DEFAULT_TOKENS
+
+
+class EndpointReasoner(ABC):
+    """The common part of the reasoners over an endpoint. Thread-safe."""
+
+    instructions: str | None = None
+    hint_marks = ("", "")
+    protocol: Protocol | None = None
+    """The text protocol; None for `Inline`."""
+    kind: str
+    timeout = 120.0
+    """The default timeout in seconds."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        timeout: float | None = None,
+        max_retries: int = 2,
+    ) -> None:
+        """Connect. Raises ValueError for an invalid URL, ReasonerError if the endpoint or the model is unavailable.
+
+        model: the endpoint's name for it; optional if the endpoint serves only one. For the others see `Endpoint`.
+        """
+        timeout = self.timeout if timeout is None else timeout
+        self._endpoint = Endpoint(url, kind=self.kind, api_key=api_key, timeout=timeout, max_retries=max_retries)
+        self.url = self._endpoint.url
+        self.sampling = Sampling()
+        self.capabilities = discover(self._endpoint, model)
+        self.name = self.capabilities.model
+        context = self.capabilities.context
+        # Hosted models have up to a million tokens, more than any trajectory should cost.
+        self.context = min(context, DEFAULT_TOKENS) if context and self.capabilities.server == "hosted" else context
+
+    def stream(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Iterator[Chunk]:
+        """Continue `prompt`. Yield a chunk for each event of the endpoint. Raises ReasonerError."""
+        return self._endpoint.stream(self._attempts(prompt, stop, max_tokens, sampling))
+
+    def generate(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Generation:
+        """Return the whole continuation. A broken stream is retried even if the new text differs."""
+        return self._endpoint.generate(self._attempts(prompt, stop, max_tokens, sampling))
+
+    def close(self) -> None:
+        self._endpoint.close()
+
+    @abstractmethod
+    def _attempts(
+        self, prompt: Prompt, stop: tuple[str, ...], max_tokens: int, sampling: Sampling
+    ) -> Callable[[], Generator[Chunk]]:
+        """Return the function that makes a request and yields the chunks of its answer."""
