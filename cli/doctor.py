@@ -1,4 +1,4 @@
-"""`storm doctor`: find what went wrong in a training from its run folders."""
+"""`storm doctor`: find what went wrong in a training from its run folders, or whether a model server can be used."""
 
 from __future__ import annotations
 
@@ -10,63 +10,71 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from storm_calm.cli.doctor_display import print_diagnoses, print_report
 from storm_calm.cli.errors import report_errors
 from storm_calm.cli.options import AsJson, argument, option
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
+    from storm_calm.agents.endpoint_check import EndpointReport
     from storm_calm.rl.doctor import Diagnosis
 
-EXAMPLES = "Examples:\n\nstorm doctor runs/first\n\nstorm doctor runs/eval-sft --baseline runs/eval-base"
-STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "not measured": "dim"}
+EXAMPLES = "Examples:\n\nstorm doctor runs/first\n\nstorm doctor --reasoner http://localhost:8000/v1"
 
 
 def doctor(
-    run: Annotated[Path, argument("RUN", "Folder of a curation, an evaluation or GRPO, or a folder of several.")],
+    run: Annotated[
+        Path | None, argument("[RUN]", "Folder of a curation, an evaluation or GRPO, or a folder of several.")
+    ] = None,
     baseline: Annotated[Path | None, option("RUN", "Evaluation before training, to compare with.")] = None,
+    reasoner: Annotated[
+        str | None, option("URL|chat:URL", "Check this model server instead: a minute of short requests.")
+    ] = None,
+    model: Annotated[str | None, option("NAME", "Name of the server's model, if it has several.")] = None,
+    tokenizer: Annotated[Path | None, option("FILE", "The tokenizer.json of the server's model.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check run folders for known signs of a failed training.
+    """Check run folders for known signs of a failed training, or a model server before a run.
 
     Exit code 1: a check found a problem. 0: none did.
     """
     with report_errors():
-        from storm_calm.rl.doctor import examine
-
-        verdicts = examine(run, baseline)
-    counts = Counter(verdict.state for verdict in verdicts)
-    if as_json:
-        facts = {"run": str(run), "problems": counts["problem"], "verdicts": [to_json(one) for one in verdicts]}
-        typer.echo(json.dumps(facts, indent=2))
-    else:
-        _print(verdicts)
-    if counts["problem"]:
+        if (run is None) == (reasoner is None):
+            raise ValueError("give RUN, a run folder, or --reasoner URL, a model server; exactly one of them")
+        if run is not None:
+            if model is not None or tokenizer is not None:
+                raise ValueError("--model and --tokenizer are for --reasoner URL; leave them out for run folders")
+            problems = _check_runs(run, baseline, as_json=as_json)
+        else:
+            assert reasoner is not None
+            if baseline is not None:
+                raise ValueError("--baseline is for run folders; leave it out for --reasoner URL")
+            problems = _check_endpoint(reasoner, model, tokenizer, as_json=as_json)
+    if problems:
         raise typer.Exit(1)
 
 
-def _print(verdicts: Sequence[Diagnosis]) -> None:
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
+def _check_runs(run: Path, baseline: Path | None, *, as_json: bool) -> int:
+    from storm_calm.rl.doctor import examine
 
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", no_wrap=True)
-    table.add_column("check", no_wrap=True)
-    table.add_column("run")
-    table.add_column("figure")
-    for one in verdicts:
-        style = "dim" if one.state == "not measured" else ""
-        words = (Text(one.check, style), Text(one.run, style), Text(one.figure, style))
-        table.add_row(Text(one.state, STYLES[one.state]), *words)
-    console.print(table)
-    for one in verdicts:
-        if not one.cause:
-            continue
-        console.print()
-        console.print(Text.assemble((one.state, STYLES[one.state]), f" {one.check}, {one.run}: {one.figure}"))
-        points = Table.grid(padding=(0, 1))
-        for heading, text in (("limits", one.threshold), ("likely", one.cause), ("try", one.remedy)):
-            points.add_row(Text(heading, "dim"), Text(text))
-        console.print(Padding(points, (0, 0, 0, 2)))
+    verdicts: Sequence[Diagnosis] = examine(run, baseline)
+    problems = Counter(verdict.state for verdict in verdicts)["problem"]
+    if as_json:
+        facts = {"run": str(run), "problems": problems, "verdicts": [to_json(one) for one in verdicts]}
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        print_diagnoses(verdicts)
+    return problems
+
+
+def _check_endpoint(spec: str, model: str | None, tokenizer: Path | None, *, as_json: bool) -> int:
+    from storm_calm.agents.endpoint_check import check_endpoint
+    from storm_calm.cli.doctor_display import checking
+
+    with checking(spec) as on_check:
+        report: EndpointReport = check_endpoint(spec, model=model, tokenizer=tokenizer, on_check=on_check)
+    if as_json:
+        typer.echo(json.dumps(to_json(report), indent=2))
+    else:
+        print_report(report)
+    return sum(check.state == "problem" for check in report.checks)

@@ -30,7 +30,7 @@ from storm_calm.agents.reasoners.completions_wire import CompletionsWire
 from storm_calm.agents.reasoners.endpoint_reasoner import EndpointReasoner
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.agents.reasoners.tokenizer import ByteTokens
-from storm_calm.agents.reasoners.tokenizer_of import tokenizer_of
+from storm_calm.agents.reasoners.tokenizer_of import check_tokenizer, tokenizer_of
 from storm_calm.env.reasoner import Chunk, Sampling
 
 
@@ -52,6 +52,8 @@ class Completions(EndpointReasoner):
         """tokenizer: the model's `tokenizer.json`, for token ids. For the others see `EndpointReasoner`."""
         tokens = ByteTokens(tokenizer) if tokenizer is not None else None
         super().__init__(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
+        if tokens is not None:
+            check_tokenizer(tokens, self.url, self.server_ids)
         tokens = tokens or tokenizer_of(self.capabilities)
         self._wire = wire = CompletionsWire(model=self.name, server=self.capabilities.server, tokens=tokens)
         self.render, self.encode, self.encode_marked = wire.render, wire.encode, wire.encode_marked

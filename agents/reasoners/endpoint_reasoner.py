@@ -5,10 +5,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 
 from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.capabilities import discover
 from storm_calm.agents.reasoners.endpoint import Endpoint
+from storm_calm.agents.reasoners.server_answers import ServerAnswers
+from storm_calm.agents.reasoners.tokenizer_of import server_ids
 from storm_calm.env.protocol import Protocol
 from storm_calm.env.reasoner import Chunk, Generation, Sampling
 from storm_calm.env.solver_env import DEFAULT_TOKENS
@@ -55,6 +58,11 @@ class EndpointReasoner(ABC):
     def generate(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Generation:
         """Return the whole continuation. A broken stream is retried even if the new text differs."""
         return self._endpoint.generate(self._attempts(prompt, stop, max_tokens, sampling))
+
+    def server_ids(self, text: str) -> tuple[int, ...] | None:
+        """Return the token ids of `text` as the server encodes it; None if it does not encode text."""
+        with closing(ServerAnswers(str(self._endpoint.client.base_url), self._endpoint.api_key)) as answers:
+            return server_ids(self.capabilities, answers, text)
 
     def close(self) -> None:
         self._endpoint.close()
