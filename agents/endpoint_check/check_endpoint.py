@@ -12,8 +12,9 @@ from storm_calm.agents.reasoners import CHAT_PREFIX
 from storm_calm.agents.reasoners.capabilities import Capabilities
 from storm_calm.agents.reasoners.chat import Chat
 from storm_calm.agents.reasoners.completions import Completions
+from storm_calm.agents.runs.sandbox_options import SandboxOptions
 from storm_calm.env import ReasonerError
-from storm_calm.sandbox import SandboxUnavailableError, open_sandbox
+from storm_calm.sandbox import SandboxUnavailableError
 
 MAX_SECONDS = 45.0
 """After this time no further check begins."""
@@ -101,7 +102,7 @@ def _tiny_problem(reasoner: EndpointModel, started: float) -> Check:
     if perf_counter() - started > PROBLEM_SECONDS:
         return Check(name="tiny problem", state="not measured", figure="no time left; try it with storm solve")
     try:
-        with open_sandbox() as sandbox:
+        with SandboxOptions().open_sandbox() as sandbox:
             return replace(tiny_problem(reasoner, sandbox), name="tiny problem")
     except ReasonerError as error:
         return Check(name="tiny problem", state="problem", figure=str(error), advice="see the server's log")

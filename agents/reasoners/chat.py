@@ -37,6 +37,8 @@ from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.env.reasoner import Chunk, ContextLengthError, Encoding, Message, Sampling
 from storm_calm.env.system_prompt import CHAT_PROMPT
 
+_REJECTIONS = (openai.BadRequestError, openai.UnprocessableEntityError)
+
 log = logging.getLogger("storm")
 
 
@@ -116,10 +118,10 @@ class Chat(EndpointReasoner):
                     request = {**request, "max_tokens": fitting}
                     continue
                 failure = self._endpoint.failed(error, self.name)
-                rejections = (openai.BadRequestError, openai.UnprocessableEntityError)
+                changed = None
                 # An error about the context names max_tokens too, but leaving it out would not help.
-                learns = isinstance(error, rejections) and not isinstance(failure, ContextLengthError)
-                changed = quirks.learn(error, body) if learns else None
+                if isinstance(error, _REJECTIONS) and not isinstance(failure, ContextLengthError):
+                    changed = quirks.learn(error, body)
                 if changed is None:
                     raise failure from None
                 quirks = changed

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from support.fake_model_servers import KINDS, FakeModelServer
+
 
 def evaluation(folder, mean):
     """Write the folder of an evaluation."""
@@ -55,8 +57,63 @@ def test_bad_usage_is_a_one_line_error(storm, runs):
     for arguments, message in [
         (("nowhere",), "nowhere: no such folder"),
         (("eval-good", "--baseline", "nowhere"), "nowhere: no results.json in it"),
+        ((), "give RUN, a run folder, or --reasoner URL"),
+        (("eval-good", "--reasoner", "http://localhost:9/v1"), "give RUN, a run folder, or --reasoner URL"),
+        (("eval-good", "--model", "m"), "--model and --tokenizer are for --reasoner URL"),
+        (("--reasoner", "nano"), "--reasoner: 'nano' is not the URL of a server"),
     ]:
         result = storm("doctor", *arguments)
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr.startswith(f"storm: {message}")
         assert result.stderr.count("\n") == 1
+
+
+TRAPS = {
+    "vllm": "prefilled in chunks",
+    "sglang": "the KV cache has room for 2,048 tokens",
+    "llama.cpp": "4 slots share the context",
+    "ollama": "prompts longer than 4,096 tokens lose their beginning without an error",
+    "lmstudio": "the model is loaded with 4,096 tokens of 40,960",
+    "hosted": "requests of one run may go to different providers",
+}
+IDS = {"vllm": "as sampled: trajectories can be trained on"}
+TEMPLATES = {"vllm": "Jinja", "sglang": "Jinja", "llama.cpp": "Jinja", "lmstudio": "unknown", "ollama": "written in Go"}
+
+
+@pytest.mark.parametrize("width", [60, 120])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_is_described_with_its_trap_and_the_command_to_use(storm, monkeypatch, kind, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    with FakeModelServer(kind, context=4096) as server:
+        result = storm("doctor", "--reasoner", server.url)
+        *lines, command = result.stdout.splitlines()
+        chat = "chat:" if kind in ("ollama", "hosted") else ""
+        assert command == f"storm curate --reasoner {chat}{server.url} --problems problems.jsonl"
+    assert (result.exit_code, result.stderr.replace(server.url, "").count("\n")) == (0, 1 if chat == "never" else 0)
+    assert max(map(len, lines)) <= width
+    shown = " ".join(result.stdout.split())
+    for words in (
+        "context 4,096 tokens a request",
+        f"token ids {IDS.get(kind, 'none: training by token is not possible')}",
+        TEMPLATES.get(kind, "applied by the server"),
+        f"trap {TRAPS[kind]}",
+        "tiny problem right in",
+    ):
+        # A cell that takes several lines is cut by the columns beside it.
+        assert words in shown or width == 60
+
+
+def test_a_server_as_json(storm):
+    with FakeModelServer("vllm") as server:
+        facts = json.loads(storm("doctor", "--reasoner", server.url, "--json").stdout)
+    assert (facts["capabilities"]["server"], facts["capabilities"]["context"]) == ("vllm", 16384)
+    assert {check["name"]: check["state"] for check in facts["checks"]}["tiny problem"] == "ok"
+    assert facts["command"].startswith("storm curate --reasoner http://127.0.0.1:")
+
+
+def test_a_server_that_cannot_be_reached_is_a_problem(storm):
+    result = storm("doctor", "--reasoner", "http://127.0.0.1:9/v1")
+    assert result.exit_code == 1
+    shown = " ".join(result.stdout.split())
+    assert "problem reach" in shown
+    assert "Not usable as it is" in shown

@@ -184,8 +184,8 @@ class FakeModelServer:
         if self.kind == "sglang" and count + wanted > context:
             return error(
                 f"Requested token count exceeds the model's maximum context length of {context} tokens. You requested "
-                f"a total of {count + wanted} tokens: {count} tokens from the input messages and {wanted} tokens for the "
-                "completion. Please reduce the number of tokens in the input messages or the completion to fit "
+                f"a total of {count + wanted} tokens: {count} tokens from the input messages and {wanted} tokens for "
+                "the completion. Please reduce the number of tokens in the input messages or the completion to fit "
                 "within the limit."
             )
         if self.kind == "llama.cpp" and count >= context:
