@@ -89,18 +89,16 @@ def test_a_server_is_described_with_its_trap_and_the_command_to_use(storm, monke
         *lines, command = result.stdout.splitlines()
         chat = "chat:" if kind in ("ollama", "hosted") else ""
         assert command == f"storm curate --reasoner {chat}{server.url} --problems problems.jsonl"
-    assert (result.exit_code, result.stderr.replace(server.url, "").count("\n")) == (0, 1 if chat == "never" else 0)
+    assert (result.exit_code, result.stderr) == (0, "")
     assert max(map(len, lines)) <= width
     shown = " ".join(result.stdout.split())
-    for words in (
-        "context 4,096 tokens a request",
-        f"token ids {IDS.get(kind, 'none: training by token is not possible')}",
-        TEMPLATES.get(kind, "applied by the server"),
-        f"trap {TRAPS[kind]}",
-        "tiny problem right in",
-    ):
-        # A cell that takes several lines is cut by the columns beside it.
-        assert words in shown or width == 60
+    assert " trap " in shown
+    assert TRAPS[kind] in shown
+    if width == 120:  # Otherwise a cell takes several lines, with other cells between them.
+        assert "context 4,096 tokens a request" in shown
+        assert f"token ids {IDS.get(kind, 'none: training by token is not possible')}" in shown
+        assert TEMPLATES.get(kind, "applied by the server") in shown
+        assert "tiny problem right in" in shown
 
 
 def test_a_server_as_json(storm):

@@ -22,9 +22,31 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
 FIELDS = st.sampled_from(
-    "models data default_generation_settings n_ctx total_slots chat_template chat_template_caps model_info parameters "
-    "general.architecture capabilities version tokens meta root pricing prompt completion supported_parameters id name "
-    "context_length max_total_num_tokens".split()
+    [
+        "models",
+        "data",
+        "default_generation_settings",
+        "n_ctx",
+        "total_slots",
+        "chat_template",
+        "chat_template_caps",
+        "model_info",
+        "parameters",
+        "general.architecture",
+        "capabilities",
+        "version",
+        "tokens",
+        "meta",
+        "root",
+        "pricing",
+        "prompt",
+        "completion",
+        "supported_parameters",
+        "id",
+        "name",
+        "context_length",
+        "max_total_num_tokens",
+    ]
 )
 PAGES = st.recursive(JSON, lambda inner: st.dictionaries(FIELDS, inner, max_size=6) | st.lists(inner, max_size=2))
 
