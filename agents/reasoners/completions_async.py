@@ -116,7 +116,8 @@ class Upstream:
         try:
             return await retry.retrying_async(MAX_RETRIES, pause=pause)(attempt)
         except RetryableError as error:
-            raise ReasonerError(f"no replica answered; the last error: {error}") from None
+            kind = ContextLengthError if is_context_error(400, str(error)) else ReasonerError
+            raise kind(f"no replica answered; the last error: {error}") from None
 
     async def check_health(self) -> None:
         """Check all replicas periodically until cancelled."""
@@ -182,7 +183,9 @@ class Upstream:
             if not stream.chunks:
                 replica.up = False
                 raise RetryableError(f"{replica.url}: {self._describe(error)}") from None
-            raise ReasonerError(f"{replica.url}: the stream broke off: {self._describe(error)}") from None
+            detail = self._describe(error)
+            kind = ContextLengthError if is_context_error(400, detail) else ReasonerError
+            raise kind(f"{replica.url}: the stream broke off: {detail}") from None
         return Written(
             generation=collect(stream.chunks),
             prompt_tokens=stream.usage.get("prompt_tokens"),

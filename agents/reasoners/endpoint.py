@@ -194,7 +194,9 @@ class Endpoint:
         self.client.close()
 
     def _broken(self, error: RetryableError) -> ReasonerError:
-        return ReasonerError(f"{self.url}: the stream broke off, {self._max_retries + 1} attempts: {error}")
+        # llama.cpp sends this error in the stream, if the requests together fill its cache.
+        kind = ContextLengthError if is_context_error(400, str(error)) else ReasonerError
+        return kind(f"{self.url}: the stream broke off, {self._max_retries + 1} attempts: {error}")
 
 
 def redact(message: str, key: str) -> str:

@@ -1,6 +1,7 @@
 """A prompt that a model server finds too long is an error of its own, in the words of every server."""
 
 import asyncio
+import json
 
 import openai
 import pytest
@@ -13,6 +14,7 @@ from storm_calm.agents.reasoners.context_errors import fitting_tokens, is_contex
 from storm_calm.env import ContextLengthError, Sampling
 from support.fake_model_servers import FakeModelServer
 from support.fake_upstream import FakeUpstream
+from support.scripted_server import Reply, event
 
 
 @pytest.mark.parametrize(
@@ -56,8 +58,8 @@ def test_a_reasoner_raises_its_own_error_for_a_prompt_that_is_too_long():
 
 
 VLLM = (
-    "'max_tokens' or 'max_completion_tokens' is too large: 4000. This model's maximum context length is 4096 tokens and "
-    "your request has 200 input tokens (4000 > 4096 - 200)."
+    "'max_tokens' or 'max_completion_tokens' is too large: 4000. This model's maximum context length is 4096 tokens "
+    "and your request has 200 input tokens (4000 > 4096 - 200)."
 )
 
 
@@ -156,3 +158,13 @@ def test_a_prompt_that_is_too_long_is_its_own_error_everywhere(kind, way):
             reasoner.generate(prompt, stop=(), max_tokens=50, sampling=Sampling(seed=1))
         # No parameter was left out because of it.
         assert all("max_tokens" in body for _, body in server.requests)
+
+
+def test_a_cache_that_fills_up_in_the_stream_is_such_an_error_too(server):
+    error = json.dumps({"error": {"code": 500, "message": "Context size has been exceeded.", "type": "server_error"}})
+    server.play(Reply([event("Let"), error], end="nothing"))
+    with pytest.raises(ContextLengthError, match="Context size has been exceeded"):
+        asyncio.run(write(server.url, "Hello", 50))
+    reasoner = open_reasoner(server.url)
+    with pytest.raises(ContextLengthError, match="Context size has been exceeded"):
+        reasoner.generate("Hello", stop=(), max_tokens=50, sampling=Sampling(seed=1))
