@@ -16,11 +16,11 @@ from storm_calm.agents.runs.sandbox_options import SandboxOptions
 from storm_calm.env import ReasonerError
 from storm_calm.sandbox import SandboxUnavailableError
 
-MAX_SECONDS = 45.0
+MAX_SECONDS = 35.0
 """After this time no further check begins."""
 PROBLEM_SECONDS = 25.0
 """The tiny problem begins only before this time."""
-REQUEST_TIMEOUT = 30.0
+REQUEST_TIMEOUT = 20.0
 """Seconds without data before a request fails."""
 DEFAULT_WORKERS = 4
 """`storm curate` sends this many requests at once by default."""

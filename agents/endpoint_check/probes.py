@@ -6,6 +6,7 @@ Each check makes at most a few short requests. A check that fails reports the er
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal
@@ -13,7 +14,17 @@ from typing import Literal
 from storm_calm.agents.reasoners.chat import Chat
 from storm_calm.agents.reasoners.completions import Completions
 from storm_calm.agents.reasoners.tokenizer_of import SAMPLE
-from storm_calm.env import Problem, ReasonerError, Sampling, SolverEnv, run_episode, score
+from storm_calm.env import (
+    Chunk,
+    Generation,
+    Problem,
+    ReasonerError,
+    Sampling,
+    SolverEnv,
+    collect,
+    run_episode,
+    score,
+)
 from storm_calm.env.code_fences import FENCE
 from storm_calm.sandbox import Sandbox
 
@@ -26,6 +37,8 @@ SPEED_TOKENS = 48
 """Tokens of one answer of the speed check."""
 AT_ONCE = 4
 """Requests at once in the speed check; the default number of workers."""
+PROBE_SECONDS = 10.0
+"""After this time an answer is cut."""
 PROBLEM_TOKENS = 600
 """Tokens for the tiny problem."""
 TINY = Problem(
@@ -35,6 +48,8 @@ TINY = Problem(
     answers=(63.0,),
 )
 # 6 tables take 30 hours and bring 48; 5 chairs take the other 10 and bring 15.
+
+GREEDY = Sampling(temperature=0.0, seed=1)
 
 _MARK = re.compile(r"<\|?[A-Za-z_]{2,40}\|?>|\[/?INST\]")
 _COUNTING = "Count from 1 to 30, separated by commas, and write nothing else."
@@ -115,7 +130,7 @@ def token_ids(model: EndpointModel) -> Check:
     """Check that sampled ids arrive, which training by token needs."""
     if isinstance(model, Chat):
         return Check(state="ok", figure="none: training by token is not possible")
-    written = model.generate(_prompt(model, "Hello"), stop=(), max_tokens=4, sampling=Sampling(temperature=0.0, seed=1))
+    written = _write(model, _prompt(model, "Hello"), max_tokens=4)
     if written.ids is not None:
         return Check(state="ok", figure="as sampled: trajectories can be trained on")
     if model.capabilities.token_ids:
@@ -149,7 +164,7 @@ def continuing(model: EndpointModel) -> Check:
     if isinstance(model, Chat):
         return Check(state="ok", figure="as user messages, since a turn cannot be continued")
     begun = _prompt(model, _COUNTING) + "1, 2, 3, 4, 5, 6, 7, 8,"
-    written = model.generate(begun, stop=(), max_tokens=6, sampling=Sampling(temperature=0.0, seed=1)).text
+    written = _write(model, begun, max_tokens=6).text
     if re.match(r"\s*9\b", written):
         return Check(state="ok", figure="the model continues a half-finished turn")
     return Check(
@@ -163,12 +178,7 @@ def stop_strings(model: EndpointModel) -> Check:
     """Check that a stream ends at a stop string, and keeps it."""
     if isinstance(model, Chat):
         return Check(state="ok", figure="not needed: programs are tool calls")
-    written = model.generate(
-        _prompt(model, _COUNTING) + "1, 2, 3,",
-        stop=("5", " "),
-        max_tokens=24,
-        sampling=Sampling(temperature=0.0, seed=1),
-    )
+    written = _write(model, _prompt(model, _COUNTING) + "1, 2, 3,", stop=("5", " "), max_tokens=24)
     reported = "reported by the server" if model.capabilities.stop_reported else "cut here, the server reports none"
     if written.finish == "stop" and written.text.endswith(("5", " ")):
         return Check(state="ok", figure=reported)
@@ -184,9 +194,7 @@ def tool_calls(model: EndpointModel) -> Check:
     if not isinstance(model, Chat):
         return Check(state="not measured", figure="not needed: programs are fenced blocks")
     prompt = model.render([{"role": "user", "content": "Call run_python with the code print(6 * 7)."}])
-    written = model.generate(
-        prompt, stop=(f"{FENCE}\n",), max_tokens=300, sampling=Sampling(temperature=0.0, seed=1)
-    ).text
+    written = _write(model, prompt, stop=(f"{FENCE}\n",), max_tokens=200).text
     if f"{FENCE}python\n" in written:
         return Check(state="ok", figure="the program arrives as a call")
     return Check(
@@ -201,9 +209,11 @@ def seeds(model: EndpointModel) -> Check:
     """Check that the same seed gives the same text."""
     prompt = _prompt(model, "Name an animal and describe it.")
     texts = [
-        model.generate(prompt, stop=(), max_tokens=16, sampling=Sampling(temperature=1.0, seed=seed)).text
-        for seed in (7, 7, 8)
+        _write(model, prompt, max_tokens=16, sampling=Sampling(temperature=1.0, seed=seed)).text for seed in (7, 7, 8)
     ]
+    # A slow answer is cut.
+    length = min(map(len, texts))
+    texts = [text[:length] for text in texts]
     if texts[0] != texts[1]:
         return Check(
             state="warning",
@@ -220,15 +230,15 @@ def speed(model: EndpointModel) -> Check:
     def write(seed: int) -> tuple[float, int, float]:
         started = perf_counter()
         first, tokens = 0.0, 0
-        chunks = model.stream(
-            _prompt(model, f"Describe the number {seed} in many words."),
-            stop=(),
-            max_tokens=SPEED_TOKENS,
-            sampling=Sampling(seed=seed),
-        )
-        for chunk in chunks:
-            first = first or perf_counter() - started
-            tokens += len(chunk.ids) if chunk.ids is not None else bool(chunk.text)
+        prompt = _prompt(model, f"Describe the number {seed} in many words.")
+        sampling = Sampling(seed=seed)
+        with closing(model.stream(prompt, stop=(), max_tokens=SPEED_TOKENS, sampling=sampling)) as chunks:
+            for chunk in chunks:
+                now = perf_counter() - started
+                first = first or now
+                tokens += len(chunk.ids) if chunk.ids is not None else bool(chunk.text)
+                if now > PROBE_SECONDS:
+                    break
         return first, tokens, perf_counter() - started
 
     first, tokens, seconds = write(1)
@@ -259,7 +269,7 @@ def tiny_problem(model: EndpointModel, sandbox: Sandbox) -> Check:
     env = SolverEnv(sandbox, model, max_executions=2)
     env.reset(TINY)
     env.max_tokens = min(env.max_tokens, env.max_tokens - env.remaining + PROBLEM_TOKENS)
-    episode = run_episode(env, model, TINY, seed=1, sampling=Sampling(temperature=0.0))
+    episode = run_episode(env, model, TINY, seed=1, sampling=GREEDY)
     runs = ", ".join(execution.status for execution in episode.executions) or "none"
     figure = f"{perf_counter() - started:.0f} s, programs: {runs}"
     if score(episode).reward == 1.0:
@@ -301,3 +311,20 @@ def results(model: EndpointModel, *, over: Callable[[], bool]) -> Iterator[Check
 
 def _prompt(model: EndpointModel, question: str) -> str:
     return model.render([{"role": "user", "content": question}])
+
+
+def _write(
+    model: EndpointModel, prompt: str, *, stop: tuple[str, ...] = (), max_tokens: int, sampling: Sampling = GREEDY
+) -> Generation:
+    """Return the model's text, cut with finish "length" after `PROBE_SECONDS`."""
+    ends = perf_counter() + PROBE_SECONDS
+
+    def chunks() -> Iterator[Chunk]:
+        with closing(model.stream(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)) as stream:
+            for chunk in stream:
+                if chunk.finish is None and perf_counter() > ends:
+                    yield replace(chunk, finish="length")
+                    return
+                yield chunk
+
+    return collect(chunks())

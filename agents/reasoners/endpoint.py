@@ -8,7 +8,7 @@ passed on. Any other failure is a ReasonerError that names the URL. No message c
 """
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -138,7 +138,7 @@ class Endpoint:
             except Exception as error:  # Errors of openai, of its HTTP client and of JSON: the stream is broken.
                 raise RetryableError(self.say(error)) from None
 
-    def stream(self, read: Callable[[], Generator[Chunk]]) -> Iterator[Chunk]:
+    def stream(self, read: Callable[[], Generator[Chunk]]) -> Generator[Chunk]:
         """Yield the chunks of `read`, retrying it on RetryableError. Raises ReasonerError."""
         passed_on = ""
         try:

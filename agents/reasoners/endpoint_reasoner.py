@@ -4,7 +4,7 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 
 from storm_calm.agents.reasoners.async_interface import Prompt
@@ -51,7 +51,7 @@ class EndpointReasoner(ABC):
         # Hosted models have up to a million tokens, more than any trajectory should cost.
         self.context = min(context, DEFAULT_TOKENS) if context and self.capabilities.server == "hosted" else context
 
-    def stream(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Iterator[Chunk]:
+    def stream(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Generator[Chunk]:
         """Continue `prompt`. Yield a chunk for each event of the endpoint. Raises ReasonerError."""
         return self._endpoint.stream(self._attempts(prompt, stop, max_tokens, sampling))
 

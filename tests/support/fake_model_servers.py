@@ -98,10 +98,16 @@ class FakeModelServer:
                 "/v1/models": {
                     **common,
                     "owned_by": "llamacpp",
-                    "meta": {"vocab_type": 2, "n_vocab": 49152, "n_ctx": context, "n_ctx_train": 32768, "size": 91},
+                    "meta": {
+                        "vocab_type": 2,
+                        "n_vocab": 49152,
+                        "n_ctx": context,
+                        "n_ctx_train": 32768,
+                        "ftype": "Q4_1",
+                    },
                 },
                 "/props": {
-                    "default_generation_settings": {"id": 0, "n_ctx": context, "params": {"n_predict": -1}},
+                    "default_generation_settings": {"n_ctx": context, "params": {"n_predict": -1}},
                     "total_slots": 4,
                     "model_path": "/models/tiny.gguf",
                     "chat_template": self.template,
@@ -238,7 +244,7 @@ class FakeModelServer:
                 return True
 
             def do_GET(self):
-                if self.path != "/v1/models" and self.loads():
+                if self.loads():
                     return None
                 page = server.page(self.path)
                 return self.send(404, {"error": "not found"}) if page is None else self.send(200, page)

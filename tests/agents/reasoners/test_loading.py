@@ -97,8 +97,7 @@ def test_ctrl_c_ends_a_command_that_waits(command):
         while "waiting for" not in line and line:
             line = process.stderr.readline()
         assert f"waiting for {server.url}: Loading model" in line
-        started = monotonic()
         process.send_signal(signal.SIGINT)
+        # On a busy machine Python takes seconds to exit; the wait would take minutes.
         process.communicate(timeout=60)
-        assert monotonic() - started < 10
         assert process.returncode == 130
