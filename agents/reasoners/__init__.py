@@ -11,6 +11,7 @@ only chat completions.
 from pathlib import Path
 
 import storm_calm
+from storm_calm.env.prompt_format import PromptFormat
 from storm_calm.env.reasoner import Reasoner, ReasonerError
 
 CHAT_PREFIX = "chat:"
@@ -21,28 +22,40 @@ BUILT_IN = tuple(_FOLDERS)
 
 
 def open_reasoner(
-    spec: str, *, model: str | None = None, api_key: str | None = None, tokenizer: Path | None = None
+    spec: str,
+    *,
+    model: str | None = None,
+    api_key: str | None = None,
+    tokenizer: str | Path | None = None,
+    prompt_format: PromptFormat | None = None,
 ) -> Reasoner:
     """Open the reasoner that `spec` names.
 
     spec: "nano" or "nano-base"; the folder of an exported nano model; a server's URL up to `/v1`; or "chat:" and a URL
         for an endpoint that has only chat completions.
-    model, api_key, tokenizer: for servers only. A chat endpoint takes no tokenizer.
+    model, api_key: for servers only.
+    tokenizer, prompt_format: for servers with raw completions only, see `completions.Completions`.
 
     Raises ValueError for any other spec, and ReasonerError if the reasoner cannot be opened.
     """
     if spec.startswith(("http://", "https://")):
         from storm_calm.agents.reasoners.completions import Completions
 
-        return Completions(spec, model=model, api_key=api_key, tokenizer=tokenizer)
+        return Completions(spec, model=model, api_key=api_key, tokenizer=tokenizer, prompt_format=prompt_format)
     if spec.startswith(CHAT_PREFIX):
         from storm_calm.agents.reasoners.chat import Chat
 
         if tokenizer is not None:
             raise ValueError(f"reasoner {spec!r}: chat endpoints return no token ids; leave out the tokenizer")
+        if prompt_format is not None:
+            raise ValueError(
+                f"reasoner {spec!r}: chat endpoints render prompts themselves; leave out the prompt format"
+            )
         return Chat(spec.removeprefix(CHAT_PREFIX), model=model, api_key=api_key)
-    if model is not None or api_key is not None or tokenizer is not None:
-        raise ValueError(f"reasoner {spec!r} runs here; a model, a key or a tokenizer needs the URL of a server")
+    if not model == api_key == tokenizer == prompt_format is None:
+        raise ValueError(
+            f"reasoner {spec!r} runs here; a model, a key, a tokenizer or a prompt format needs the URL of a server"
+        )
     from storm_calm.agents.reasoners.nano import Nano
 
     if spec in BUILT_IN:

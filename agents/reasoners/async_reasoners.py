@@ -18,6 +18,7 @@ from pathlib import Path
 
 from storm_calm.agents.reasoners import open_reasoner
 from storm_calm.agents.reasoners.async_interface import AsyncReasoner, OnText, Prompt, Written
+from storm_calm.env.prompt_format import PromptFormat
 from storm_calm.env.reasoner import Chunk, Reasoner, Sampling, collect
 
 FLUSH_SECONDS = 0.02
@@ -33,6 +34,7 @@ class ThreadedReasoner:
         self.sampling = reasoner.sampling
         self.context = reasoner.context
         self.instructions = reasoner.instructions
+        self.prompt_format = getattr(reasoner, "prompt_format", None)
         self.hint_marks = reasoner.hint_marks
         self.render, self.encode, self.encode_marked = reasoner.render, reasoner.encode, reasoner.encode_marked
         self.knows = getattr(reasoner, "knows", None)
@@ -95,7 +97,8 @@ async def open_async(
     *,
     model: str | None = None,
     api_key: str | None = None,
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
+    prompt_format: PromptFormat | None = None,
     threads: int = 32,
 ) -> AsyncIterator[AsyncReasoner]:
     """Open the reasoner that `specs` names: one spec of `open_reasoner`, or the URLs of several replicas of a model.
@@ -105,12 +108,16 @@ async def open_async(
     if all(spec.startswith(("http://", "https://")) for spec in specs):
         from storm_calm.agents.reasoners.completions_async import open_upstream
 
-        async with open_upstream(specs, model=model, api_key=api_key, tokenizer=tokenizer) as upstream:
+        async with open_upstream(
+            specs, model=model, api_key=api_key, tokenizer=tokenizer, prompt_format=prompt_format
+        ) as upstream:
             yield upstream
         return
     if len(specs) != 1:
         raise ValueError(f"{len(specs)} reasoners are given ({', '.join(specs)}); only URLs of servers can be combined")
-    opened = await asyncio.to_thread(open_reasoner, specs[0], model=model, api_key=api_key, tokenizer=tokenizer)
+    opened = await asyncio.to_thread(
+        open_reasoner, specs[0], model=model, api_key=api_key, tokenizer=tokenizer, prompt_format=prompt_format
+    )
     reasoner = ThreadedReasoner(opened, threads=threads)
     try:
         yield reasoner

@@ -13,9 +13,10 @@ was reached: vLLM (`stop_reason`) and SGLang (`matched_stop`), detected from `/v
 the text (`include_stop_str_in_output`, `no_stop_trim`); if it is missing anyway, the reported one is appended. For all
 other servers the finish reason "stop" means the end of the turn.
 
-**Token ids.** With the model's `tokenizer.json`, prompts may be ids, and ids are returned if the server sends them
-(`return_token_ids`). Without it, ids are `None`. Text that the model generated is never encoded again. For failures see
-`agents.reasoners.endpoint`.
+**Token ids.** With the model's tokenizer, prompts may be ids, and ids are returned if the server sends them
+(`return_token_ids`). Without it, ids are `None`. A server on this machine names the model's folder, which has the
+tokenizer and the prompt format (`agents.reasoners.model_folder`). Text that the model generated is never encoded again.
+For failures see `agents.reasoners.endpoint`.
 """
 
 from collections.abc import Callable, Generator
@@ -28,8 +29,9 @@ import openai
 from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.completions_wire import CompletionsWire
 from storm_calm.agents.reasoners.endpoint import EndpointReasoner
+from storm_calm.agents.reasoners.model_folder import served_model
 from storm_calm.agents.reasoners.retry import RetryableError
-from storm_calm.agents.reasoners.tokenizer import ByteTokens
+from storm_calm.env.prompt_format import PromptFormat
 from storm_calm.env.reasoner import Chunk, Sampling
 
 
@@ -44,15 +46,26 @@ class Completions(EndpointReasoner):
         *,
         model: str | None = None,
         api_key: str | None = None,
-        tokenizer: Path | None = None,
+        tokenizer: str | Path | None = None,
+        prompt_format: PromptFormat | None = None,
         timeout: float | None = None,
         max_retries: int = 2,
     ) -> None:
-        """tokenizer: the model's `tokenizer.json`, for token ids. For the others see `EndpointReasoner`."""
-        tokens = ByteTokens(tokenizer) if tokenizer is not None else None
+        """Connect, and find the model's tokenizer and prompt format, see `agents.reasoners.model_folder`.
+
+        tokenizer: the model's folder, its `tokenizer.json`, or its name on the model hub, for token ids.
+        prompt_format: replaces the model's own. For the others see `EndpointReasoner`.
+        """
         super().__init__(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
         self.context = self._served.context
-        self._wire = wire = CompletionsWire(model=self.name, server=self._served.owner, tokens=tokens)
+        found = served_model(
+            self.name, url=self.url, root=self._served.root, tokenizer=tokenizer, prompt_format=prompt_format
+        )
+        self.prompt_format = found.prompt_format
+        self.instructions = found.prompt_format.instructions
+        self._wire = wire = CompletionsWire(
+            model=self.name, server=self._served.owner, tokens=found.tokens, prompt_format=found.prompt_format
+        )
         self.render, self.encode, self.encode_marked = wire.render, wire.encode, wire.encode_marked
 
     def _attempts(

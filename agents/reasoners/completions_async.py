@@ -26,9 +26,10 @@ from storm_calm.agents.reasoners.async_interface import OnText, Prompt, Written
 from storm_calm.agents.reasoners.completions_wire import CompletionsWire
 from storm_calm.agents.reasoners.context_errors import is_context_error
 from storm_calm.agents.reasoners.endpoint import Endpoint, Served, redact
+from storm_calm.agents.reasoners.model_folder import served_model
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.agents.reasoners.sse import EventStreamParser
-from storm_calm.agents.reasoners.tokenizer import ByteTokens
+from storm_calm.env.prompt_format import PromptFormat
 from storm_calm.env.reasoner import ContextLengthError, ReasonerError, Sampling, collect
 
 MAX_RETRIES = 3
@@ -60,7 +61,6 @@ class Replica:
 class Upstream:
     """An `AsyncReasoner` over replicas of one model. Use `open_upstream` to create it."""
 
-    instructions: str | None = None
     hint_marks = ("", "")
 
     def __init__(
@@ -68,6 +68,8 @@ class Upstream:
     ) -> None:
         self.name = wire.model
         self.context = context
+        self.prompt_format = wire.prompt_format
+        self.instructions = wire.prompt_format.instructions
         self.sampling = Sampling()
         self.replicas = tuple(Replica(url=endpoint.url) for endpoint in endpoints)
         self.render, self.encode, self.encode_marked = wire.render, wire.encode, wire.encode_marked
@@ -181,16 +183,31 @@ class Upstream:
 
 @asynccontextmanager
 async def open_upstream(
-    urls: Sequence[str], *, model: str | None = None, api_key: str | None = None, tokenizer: Path | None = None
+    urls: Sequence[str],
+    *,
+    model: str | None = None,
+    api_key: str | None = None,
+    tokenizer: str | Path | None = None,
+    prompt_format: PromptFormat | None = None,
 ) -> AsyncIterator[Upstream]:
     """Open a reasoner over the servers at `urls`, which must all serve the same model.
 
-    model, api_key, tokenizer: as for `Completions`. Raises ReasonerError if no server answers or serves the model.
+    model, api_key, tokenizer, prompt_format: as for `Completions`.
+    Raises ReasonerError if no server answers or serves the model.
     """
     endpoints = [Endpoint(url, kind="raw completions", api_key=api_key, timeout=10.0, max_retries=0) for url in urls]
     served = await asyncio.to_thread(_served, endpoints, model)
-    tokens = ByteTokens(tokenizer) if tokenizer is not None else None
-    wire = CompletionsWire(model=served.name, server=served.owner, tokens=tokens)
+    found = await asyncio.to_thread(
+        served_model,
+        served.name,
+        url=endpoints[0].url,
+        root=served.root,
+        tokenizer=tokenizer,
+        prompt_format=prompt_format,
+    )
+    wire = CompletionsWire(
+        model=served.name, server=served.owner, tokens=found.tokens, prompt_format=found.prompt_format
+    )
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=READ_TIMEOUT_SECONDS)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:

@@ -35,6 +35,8 @@ class Served:
     """The kind of server, from `owned_by` of the first listed model; "" if the list is empty."""
     context: int | None = None
     """The most tokens of prompt and answer together; None if the list does not include it."""
+    root: str | None = None
+    """The folder or hub name from which the server loaded it; None if the list does not include it."""
 
 
 class Endpoint:
@@ -89,11 +91,13 @@ class Endpoint:
                 f"{self.url}: give the model's name; it serves {', '.join(names[:MAX_LISTED_MODELS]) or 'none'}{more}"
             )
         entry = next((entry for entry in models if model in (None, entry.id)), None)
-        length = (entry.model_extra or {}).get("max_model_len") if entry is not None else None
+        extra = (entry.model_extra or {}) if entry is not None else {}
+        length, root = extra.get("max_model_len"), extra.get("root")
         return Served(
             name=model or names[0],
             owner=str(models[0].owned_by) if models else "",
             context=length if isinstance(length, int) else None,
+            root=root if isinstance(root, str) else None,
         )
 
     def events(self, stream: Any) -> Generator[Any]:

@@ -18,6 +18,7 @@ class CancellableReasoner:
         self._lock = threading.Lock()
         self.name = reasoner.name
         self.instructions = reasoner.instructions
+        self.prompt_format = getattr(reasoner, "prompt_format", None)
         self.context = reasoner.context
         self.hint_marks = reasoner.hint_marks
         self.sampling: Sampling = reasoner.sampling
