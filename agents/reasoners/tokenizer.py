@@ -34,6 +34,8 @@ READABLE = (
 )
 TEXT_ENDS = ("<eos>", "</s>")
 """Names of end tokens that ordinary text may have, too, so that only their ids count."""
+NEEDED_BYTES = frozenset((ord("\n"), *range(ord(" "), ord("~") + 1), *"\ufffd".encode()))
+"""Bytes that every vocabulary has: printable ASCII, line breaks, and the replacement character."""
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
@@ -65,12 +67,18 @@ class ByteTokens:
             if content is None:
                 raise ValueError(f"{path}: token {token!r} is not byte-level; {READABLE}")
             self._bytes[id] = content
+        single = {content[0] for id, content in self._bytes.items() if len(content) == 1 and id not in added}
+        self._missing = frozenset(range(256)) - single
+        if self._missing and (spaced or not self._missing.isdisjoint(NEEDED_BYTES)):
+            raise ValueError(f"{path}: {len(self._missing)} bytes have no token of their own; {READABLE}")
         contents = {token.content for token in added.values()}
         # White space forges nothing, and breaking it up would change ordinary text.
         self.names = tuple(sorted((name for name in contents if name.strip()), key=len, reverse=True))
         """Names of special and other added tokens, longest first."""
-        known = map(self._tokenizer.token_to_id, (*END_TOKENS, *TEXT_ENDS))
-        ends = [id for id in (*known, *_declared_ends(path.parent, self._tokenizer)) if id in added]
+        usual = [id for id in map(self._tokenizer.token_to_id, END_TOKENS) if id in added]
+        # In Gemma the second of these is HTML.
+        short = [id for id in map(self._tokenizer.token_to_id, TEXT_ENDS) if id in added and added[id].special]
+        ends = [*usual, *short, *(id for id in _declared_ends(path.parent, self._tokenizer) if id in added)]
         self.end_ids = frozenset(ends)
         """Ids that end a turn."""
         self.end_id: int | None = next(iter(ends), None)
@@ -88,9 +96,21 @@ class ByteTokens:
         return self._encode(self._tokenizer, text)
 
     def _encode(self, tokenizer: Tokenizer, text: str) -> Encoding:
-        ids = tuple(tokenizer.encode(text, add_special_tokens=False).ids)
+        ids = tuple(tokenizer.encode(self._encodable(text), add_special_tokens=False).ids)
         decoder = self.decoder()
         return ids, tuple(accumulate(len(decoder.feed(id)) for id in ids))
+
+    def _encodable(self, text: str) -> str:
+        """Return the text with U+FFFD for each character that no tokens can spell.
+
+        SmolLM2 has no tokens for some control characters. The tokenizer would leave them out or use a special token.
+        """
+        if self._missing.isdisjoint(text.encode(errors="replace")):
+            return text
+        return "".join(
+            character if self._missing.isdisjoint(character.encode(errors="replace")) else "\ufffd"
+            for character in text
+        )
 
     def decoder(self) -> Decoder:
         return Decoder(self._bytes)
@@ -178,15 +198,18 @@ def _is_spaced(settings: dict[str, Any], path: Path) -> bool:
 
     Words then have no "▁" in front of a text: spans follow each other.
     """
-    model = settings.get("model") or {}
+    model = settings.get("model")
+    if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
+        kind = model.get("type") if isinstance(model, dict) else model
+        raise ValueError(f"{path}: a {kind} tokenizer is not supported; {READABLE}")
     if not model.get("byte_fallback"):
         return False
     parts = [part for part in _parts(settings.get("normalizer"), "normalizers") if part.get("type") != "Prepend"]
     splits = _parts(settings.get("pre_tokenizer"), "pretokenizers")
     replaced = [(part.get("type"), part.get("pattern"), part.get("content")) for part in parts]
     space = ("Replace", {"String": " "}, SPACE)
-    if model.get("type") != "BPE" or any(part != space for part in replaced) or not (replaced or splits):
-        raise ValueError(f"{path}: its {model.get('type')} model or its normalizer is not supported; {READABLE}")
+    if any(part != space for part in replaced) or not (replaced or splits):
+        raise ValueError(f"{path}: its normalizer is not supported; {READABLE}")
     for split in splits:
         if split.get("type") == "Metaspace":
             split["prepend_scheme"] = "never"
