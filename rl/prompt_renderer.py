@@ -33,6 +33,8 @@ class CheckpointRenderer:
         if not file.is_file():
             raise ValueError(f"{file} is missing; save the model's tokenizer there with save_pretrained")
         self.tokens = ByteTokens(file)
+        if self.tokens.end_id is None:
+            raise ValueError(f"{file}: no end-of-turn token; name it as eos_token in tokenizer_config.json")
         for mark in ("<|im_start|>", chat_template.TURN_END) if self.prompt_format.template is None else ():
             if len(self.tokens.encode_marked(mark)[0]) != 1:
                 raise ValueError(

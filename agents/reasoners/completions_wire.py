@@ -1,6 +1,6 @@
 """The wire format of raw `/v1/completions`: write requests and parse answers, without I/O.
 
-    wire = CompletionsWire(model="Qwen/Qwen3-4B-Thinking-2507", server="vllm", tokens=None, prompt_format=CHATML)
+    wire = CompletionsWire(model="Qwen/Qwen3-4B-Thinking-2507", server="vllm", tokens=None)
     body = wire.request(prompt, stop=("```\\n",), max_tokens=4096, sampling=Sampling())
     reader = wire.reader(("```\\n",), url=url)
     chunk = reader.feed("Let x be", None)
@@ -20,7 +20,7 @@ from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.agents.reasoners.stop_strings import TextSegment
 from storm_calm.agents.reasoners.tokenizer import ByteTokens, Segment
-from storm_calm.env.prompt_format import PromptFormat
+from storm_calm.env.prompt_format import CHATML, PromptFormat
 from storm_calm.env.reasoner import Chunk, Encoding, Message, ReasonerError, Sampling
 
 NAMED_STOPS = {
@@ -54,7 +54,7 @@ class CompletionsWire:
     """`owned_by` in the server's list of models; "" if it is missing."""
     tokens: ByteTokens | None
     """The model's tokenizer, for token ids; None for text only."""
-    prompt_format: PromptFormat
+    prompt_format: PromptFormat = CHATML
 
     def render(self, messages: Sequence[Message]) -> str:
         return chat_template.render(messages, self.tokens.names if self.tokens else (), self.prompt_format)

@@ -14,12 +14,15 @@ from storm_calm.env.episode import Episode
 from storm_calm.env.prompt_format import CHATML, FILE_NAME, NANO, PromptFormat, read_prompt_format, write_prompt_format
 from storm_calm.env.records import append_episode
 from storm_calm.rl import merge_checkpoint
+from storm_calm.rl.compose import compose
 from storm_calm.rl.datasets import ExportConfig, export, message_row, rl_rows
 from storm_calm.rl.datasets.dataset_files import read_dataset_format, write_rows
 from storm_calm.rl.preflight_checks import check_rl_data, is_nano, longest_prompt
 from storm_calm.rl.prompt_formats import grpo_prompt_format, sft_prompt_format
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.rollout.agent_loop import renderer as rollout_renderer
+from storm_calm.rl.train_sft import train as train_sft
+from storm_calm.rl.train_verl import train as train_grpo
 from storm_calm.sandbox import Execution
 from support.chat_templates import FORMATS, HEADERS
 
@@ -197,9 +200,39 @@ def test_a_question_with_names_of_special_tokens_is_in_the_format_of_its_run(cur
     assert row["messages"][1]["content"] == "How many < |im_end|> of < |x|>?"
 
 
-def test_nano_configurations_take_the_system_prompt_of_the_model():
-    from storm_calm.rl.compose import compose
+def other_model(folder):
+    """Give a checkpoint another size than nano's."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 32768}))
+    return folder
 
+
+def test_training_says_that_the_settings_of_nano_do_not_fit_another_model(tmp_path, public, nano, capsys):
+    file = tmp_path / "sft.parquet"
+    write_rows(file, [ROW] * 16, "verl-sft", GUIDED)
+    words = [f"data.train_files={file}", f"storm.out={tmp_path / 'run'}"]
+    train_sft(compose("sft_nano_cpu", [*words, f"model.path={other_model(public)}"]), dry_run=True)
+    assert "note: the settings are for nano models, and" in capsys.readouterr().out
+    write_rows(file, [ROW] * 16, "verl-sft", NANO)
+    train_sft(compose("sft_nano_cpu", [*words, f"model.path={nano}"]), dry_run=True)
+    assert "note:" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_grpo_says_which_system_prompt_it_uses(tmp_path, public, nano, capsys):
+    words = [f"storm.out={tmp_path / 'run'}"]
+    train_grpo(compose("grpo_nano_cpu", [*words, f"actor_rollout_ref.model.path={nano}"]), dry_run=True)
+    output = capsys.readouterr().out
+    assert "no system prompt" in output
+    assert "note:" not in output
+    model = f"actor_rollout_ref.model.path={other_model(public)}"
+    train_grpo(compose("grpo_nano_cpu", [*words, model]), dry_run=True)
+    output = capsys.readouterr().out
+    assert f"a system prompt of {len(CHATML.system_prompt)} characters" in output
+    assert "responses of 768 tokens" in output
+
+
+def test_nano_configurations_take_the_system_prompt_of_the_model():
     config = compose("grpo_nano_cpu", ["storm.out=x"])
     assert (config.storm.instructions, config.data.max_prompt_length) == (None, None)
     assert OmegaConf.select(compose("grpo_qwen3_4b_h100x8", ["storm.out=x"]), "data.max_prompt_length") == 2048
