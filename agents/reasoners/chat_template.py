@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from storm_calm.env.prompt_format import CHATML, PromptFormat
 from storm_calm.env.reasoner import Message
@@ -154,7 +154,7 @@ def _compiled(template: str) -> Any:
     class Generation(Extension):
         """The tag `generation`, which marks the model's text for training; here only its content counts."""
 
-        tags: ClassVar[set[str]] = {"generation"}
+        tags: set[str] = {"generation"}  # noqa: RUF012
 
         def parse(self, parser: Any) -> Any:
             line = next(parser.stream).lineno
