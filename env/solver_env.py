@@ -22,7 +22,7 @@ from storm_calm.env.episode import Episode, StopReason
 from storm_calm.env.intervention import Finding, Intervention
 from storm_calm.env.plain_errors import without_help
 from storm_calm.env.problem import Problem
-from storm_calm.env.protocol import Action, Inline, Protocol
+from storm_calm.env.protocol import PROTOCOLS, Action, Inline, Protocol
 from storm_calm.env.reasoner import Generation, Message, PromptRenderer
 from storm_calm.env.special_tokens import harmless
 from storm_calm.env.transcript import Source, Span, Transcript
@@ -76,7 +76,7 @@ class SolverEnv:
 
         sandbox: runs the programs. Several environments may share it.
         renderer: renders prompts for the model, usually the `Reasoner` itself.
-        protocol: by default the renderer's, if it has one, else `Inline()`.
+        protocol: by default that of the renderer's `prompt_format`, or else `Inline()`.
         max_executions: programs per episode (4 in arXiv 2510.04204).
         max_tokens: tokens of the whole transcript with its prompt; by default the renderer's context, or else 16384.
         limits: limits of each program, instead of the sandbox's own.
@@ -96,7 +96,8 @@ class SolverEnv:
             Program(code="", limits=limits or sandbox.limits, files=self.files)  # Raises for invalid files.
         self.sandbox = sandbox
         self.renderer = renderer
-        self.protocol: Protocol = protocol or getattr(renderer, "protocol", None) or Inline()
+        prompt_format = getattr(renderer, "prompt_format", None)
+        self.protocol: Protocol = protocol or (PROTOCOLS[prompt_format.protocol] if prompt_format else Inline())
         self.max_executions = max_executions
         self.max_tokens = max_tokens or renderer.context or DEFAULT_TOKENS
         self.limits = limits

@@ -10,14 +10,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+from storm_calm.env.prompt_format import read_prompt_format, write_prompt_format
 from storm_calm.rl.compose import environment
 
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
-"""Files copied unchanged from the base model."""
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+)
+"""Files copied unchanged from the base model, if it has them."""
 
 
 def finish(out: Path, *, base: Path, export: bool) -> None:
-    """Write `out`/model from the last checkpoint and, with `export`, `out`/nano, unless they are up to date."""
+    """Write `out`/model from the last checkpoint and, with `export`, `out`/nano, unless they are up to date.
+
+    The model records the prompt format of the run, see `rl.prompt_formats`.
+    """
     tracker = out / "checkpoints" / "latest_checkpointed_iteration.txt"
     if not tracker.is_file():
         print(f"{out}: no checkpoint was saved, so no model is written; set trainer.save_freq", flush=True)
@@ -27,6 +38,9 @@ def finish(out: Path, *, base: Path, export: bool) -> None:
     stamp = model / "step.txt"
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != step:
         merge(out / "checkpoints" / f"global_step_{step}", model, base=base)
+        prompt_format = read_prompt_format(out) or read_prompt_format(base)
+        if prompt_format is not None:
+            write_prompt_format(model, prompt_format)
         stamp.write_text(step, encoding="utf-8")
         shutil.rmtree(out / "nano", ignore_errors=True)
     print(f"{model}: the model after step {step}", flush=True)

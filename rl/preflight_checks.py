@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from storm_calm.env import RULES, Problem
-from storm_calm.env.protocol import Inline
+from storm_calm.env import PROTOCOLS, RULES, Problem
+from storm_calm.env.prompt_format import PromptFormat
 from storm_calm.env.serialize import from_json
+from storm_calm.rl.datasets.training_rows import system_prompt
+from storm_calm.rl.nano.nano_tokenizer import CONTEXT, VOCABULARY
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
 
 SPARE_BYTES = 500_000_000
@@ -21,11 +23,17 @@ BYTES_PER_WEIGHT = 12
 """In a checkpoint: the weight and AdamW's two moments, 32 bits each."""
 
 
-def check_model(folder: Path, instructions: str | None) -> CheckpointRenderer:
+def check_model(folder: Path, prompt_format: PromptFormat | None = None) -> CheckpointRenderer:
     """Return the prompt renderer of a transformers checkpoint."""
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder}: no config.json in it; give the folder of a transformers checkpoint")
-    return CheckpointRenderer(folder, instructions=instructions)
+    return CheckpointRenderer(folder, prompt_format)
+
+
+def is_nano(folder: Path) -> bool:
+    """Return whether a checkpoint has the size of a nano model, for which the settings of `*_nano_*` are made."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config.get("vocab_size") == VOCABULARY and config.get("max_position_embeddings") == CONTEXT
 
 
 def check_sft_data(file: Path, *, vocabulary: int, longest: int) -> int:
@@ -60,14 +68,36 @@ def check_rl_data(file: Path, renderer: CheckpointRenderer, *, prompt: int, resp
     columns = read_columns(file, ("prompt", "reward_model", "extra_info", "data_source"), source)
     for number, row in enumerate(columns["extra_info"]):
         problem = _problem(file, number, row)
-        messages = Inline().messages(problem.question, renderer.instructions)
-        length = len(renderer.encode_marked(renderer.render(messages))[0])
+        given = system_prompt(columns["prompt"][number])
+        if given != renderer.prompt_format.system_prompt:
+            raise ValueError(
+                f"{file}: row {number} ({problem.id}) has {_described(given)}, but the model is trained with "
+                f"{_described(renderer.prompt_format.system_prompt)}; export the rows with --instructions or "
+                "--no-instructions, or give the problems as storm.problems=FILE instead"
+            )
+        length = _prompt_length(problem, renderer)
         found = f"{file}: row {number} ({problem.id}) has a prompt of {length} tokens"
         if length > prompt:
             raise ValueError(f"{found}, more than data.max_prompt_length={prompt}; raise it, or leave the problem out")
         if length > response:
             raise ValueError(f"{found} and only data.max_response_length={response} for reasoning and output; raise it")
     return len(columns["extra_info"])
+
+
+def longest_prompt(file: Path, renderer: CheckpointRenderer) -> int:
+    """Return the tokens of the longest prompt in a GRPO dataset."""
+    rows = read_columns(file, ("extra_info",), "storm export SOURCE --format verl-rl")["extra_info"]
+    return max(_prompt_length(_problem(file, number, row), renderer) for number, row in enumerate(rows))
+
+
+def _prompt_length(problem: Problem, renderer: CheckpointRenderer) -> int:
+    messages = PROTOCOLS[renderer.prompt_format.protocol].messages(problem.question, renderer.instructions)
+    return len(renderer.encode_marked(renderer.render(messages))[0])
+
+
+def _described(instructions: str) -> str:
+    start = instructions if len(instructions) <= 60 else f"{instructions[:60]}..."
+    return f"the system prompt {start!r}" if instructions else "no system prompt"
 
 
 def _problem(file: Path, number: int, row: Any) -> Problem:

@@ -22,7 +22,9 @@ if __name__ == "__main__" and not __package__:
     # Run as a script in a checkout: import storm_calm from the checkout.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from storm_calm.rl.preflight_checks import check_model, check_sft_data, lack_of_room
+from storm_calm.env.prompt_format import write_prompt_format
+from storm_calm.rl.preflight_checks import check_model, check_sft_data, is_nano, lack_of_room
+from storm_calm.rl.prompt_formats import sft_prompt_format
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
 from storm_calm.rl.train_options import local_model, parser_of, run_command, train_in_folder
 
@@ -52,7 +54,8 @@ def train(config: Any, *, dry_run: bool = False) -> None:
         raise ValueError("no data: give --data FILE, made with `storm export RUN --format verl-sft`")
     config.data.train_files = str(Path(config.data.train_files).resolve())
     model = local_model(config.model)
-    check_model(model, None)
+    prompt_format = sft_prompt_format(model, Path(config.data.train_files))
+    check_model(model, prompt_format)
     vocabulary = json.loads((model / "config.json").read_text(encoding="utf-8"))["vocab_size"]
     file, longest = Path(config.data.train_files), int(config.data.max_length)
     rows = check_sft_data(file, vocabulary=vocabulary, longest=longest)
@@ -63,12 +66,20 @@ def train(config: Any, *, dry_run: bool = False) -> None:
             f"{config.data.train_batch_size}, or curate more problems"
         )
     print(f"{rows} golden trajectories, {config.trainer.total_epochs} epochs, {steps} steps", flush=True)
+    if config.storm.export and not is_nano(model):
+        print(
+            f"note: the settings are for nano models, and {model} is another one: learning rate {config.optim.lr:g}, "
+            "an export for the nano reasoner. Set optim.lr=1e-5 storm.export=false, or your own --config",
+            flush=True,
+        )
     if dry_run:
         print(OmegaConf.to_yaml(config, resolve=True))
         print("The settings are valid; nothing was started.")
         return
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     with claim_training_folder(out, resolved):
+        if prompt_format is not None:
+            write_prompt_format(out, prompt_format)
         steps = config.trainer.total_training_steps or steps
         train_in_folder(config, out, model, steps=steps, checkpoints=config.trainer.max_ckpt_to_keep or 1, run=_run)
 

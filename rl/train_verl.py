@@ -20,12 +20,23 @@ if __name__ == "__main__" and not __package__:
     # Run as a script in a checkout: import storm_calm from the checkout.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from storm_calm.env.prompt_format import PromptFormat, write_prompt_format
 from storm_calm.rl.compose import FOLDER
-from storm_calm.rl.preflight_checks import check_model, check_rl_data, check_rule, lack_of_room
+from storm_calm.rl.preflight_checks import (
+    check_model,
+    check_rl_data,
+    check_rule,
+    is_nano,
+    lack_of_room,
+    longest_prompt,
+)
+from storm_calm.rl.prompt_formats import grpo_prompt_format
 from storm_calm.rl.redirect_output import redirect_output
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
 from storm_calm.rl.train_options import local_model, parser_of, run_command, train_in_folder
 
+MIN_PROMPT_TOKENS = 512
+"""The least room for prompts if it is chosen from the data (`data.max_prompt_length: null`)."""
 HELDOUT_PROBLEMS = 64
 """Held-out problems for veRL's own validation (`trainer.test_freq`)."""
 
@@ -49,15 +60,32 @@ def train(config: Any, *, dry_run: bool = False) -> None:
     out, settings = Path(config.storm.out), config.storm
     check_rule(settings.rule)
     model = local_model(config.actor_rollout_ref.model)
-    renderer = check_model(model, settings.instructions)
+    prompt_format = grpo_prompt_format(model, Path(config.data.train_files), instructions=settings.instructions)
+    renderer = check_model(model, prompt_format)
+    system = prompt_format.system_prompt
+    print(f"{model}: {f'a system prompt of {len(system)} characters' if system else 'no system prompt'}", flush=True)
+    if settings.export and not is_nano(model):
+        print(
+            f"note: the settings are for nano models, and {model} is another one: learning rate "
+            f"{config.actor_rollout_ref.actor.optim.lr:g}, responses of {config.data.max_response_length} tokens, an "
+            "export for the nano reasoner. Set actor_rollout_ref.actor.optim.lr=1e-6 data.max_response_length=N "
+            "storm.export=false, or your own --config",
+            flush=True,
+        )
     if dry_run:
+        config.data.max_prompt_length = config.data.max_prompt_length or MIN_PROMPT_TOKENS
         print(OmegaConf.to_yaml(config, resolve=True))
         _validate(config)
         print("The settings are valid; nothing was started.")
         return
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     with claim_training_folder(out, resolved):
-        _prepare_data(config)
+        write_prompt_format(out, prompt_format)
+        _prepare_data(config, prompt_format)
+        if config.data.max_prompt_length is None:
+            longest = longest_prompt(Path(config.data.train_files), renderer)
+            config.data.max_prompt_length = max(MIN_PROMPT_TOKENS, -(-longest // 64) * 64)
+            print(f"prompts of up to {longest} tokens: data.max_prompt_length={config.data.max_prompt_length}")
         for file in (config.data.train_files, config.data.val_files):
             check_rl_data(
                 Path(file), renderer, prompt=config.data.max_prompt_length, response=config.data.max_response_length
@@ -67,7 +95,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
         train_in_folder(config, out, model, steps=steps or math.inf, checkpoints=checkpoints or 1, run=_run)
 
 
-def _prepare_data(config: Any) -> None:
+def _prepare_data(config: Any, prompt_format: PromptFormat) -> None:
     """Write the datasets of the run folder, if they are missing."""
     from storm_calm.env import read_problems
     from storm_calm.env.problems.families import generate
@@ -75,7 +103,7 @@ def _prepare_data(config: Any) -> None:
     from storm_calm.rl.datasets import rl_rows
     from storm_calm.rl.datasets.dataset_files import write_rows
 
-    settings, instructions = config.storm, config.storm.instructions
+    settings, instructions = config.storm, prompt_format.system_prompt
     families, seed = list(settings.families), int(settings.seed)
     train_file, val_file = Path(config.data.train_files), Path(config.data.val_files)
     if not train_file.exists() and train_file.is_relative_to(settings.out):
@@ -89,10 +117,10 @@ def _prepare_data(config: Any) -> None:
                 )
         else:
             problems = list(generate(families, split="train", seed=seed, limit=int(settings.count)))
-        write_rows(train_file, rl_rows(problems, split="train", instructions=instructions), "verl-rl")
+        write_rows(train_file, rl_rows(problems, split="train", instructions=instructions), "verl-rl", prompt_format)
     if not val_file.exists() and val_file.is_relative_to(settings.out):
         problems = list(generate(families, split="heldout", seed=seed, limit=HELDOUT_PROBLEMS))
-        write_rows(val_file, rl_rows(problems, split="heldout", instructions=instructions), "verl-rl")
+        write_rows(val_file, rl_rows(problems, split="heldout", instructions=instructions), "verl-rl", prompt_format)
 
 
 def _check_sandbox(settings: Any) -> None:

@@ -14,6 +14,7 @@ from storm_calm.agents.interveners import Intervener
 from storm_calm.agents.runs.options import to_toml
 from storm_calm.agents.runs.problem_options import digest
 from storm_calm.agents.runs.progress import OnProgress
+from storm_calm.agents.runs.prompt_format_record import record_prompt_format
 from storm_calm.agents.runs.resume import ResumableWork
 from storm_calm.agents.runs.run_folder import claim_run_folder
 from storm_calm.env import Reasoner
@@ -42,6 +43,7 @@ def curate(
         work = ResumableWork(jobs, read_records(folder.episodes), labels=_labels)
         if work.left:
             with open_problem_runner(config, folder, reasoner=reasoner, intervener=intervener) as runner:
+                record_prompt_format(out, runner.reasoner)
                 # A crash may have left checkpoints of stored problems, and problems the sandbox failed start anew.
                 for record in work.results.values():
                     runner.forget(record.id)

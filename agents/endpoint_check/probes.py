@@ -13,7 +13,7 @@ from typing import Literal
 
 from storm_calm.agents.reasoners.chat import Chat
 from storm_calm.agents.reasoners.completions import Completions
-from storm_calm.agents.reasoners.tokenizer_of import SAMPLE
+from storm_calm.agents.reasoners.server_tokenizer import SAMPLE
 from storm_calm.env import (
     Chunk,
     Generation,
@@ -107,15 +107,14 @@ def template(model: EndpointModel) -> Check:
         return Check(
             state="warning",
             figure=f"unknown; prompts use {shown}",
-            advice="compare with chat_template in the model's tokenizer_config.json; "
-            "if it differs, use chat: and the URL",
+            advice="give --tokenizer with the model's folder or name, which brings its chat template",
         )
     missing = [mark for mark in marks if mark not in source]
     if missing:
         return Check(
             state="problem",
-            figure=f"the model's own template has no {', '.join(missing)}",
-            advice="use chat: and the URL, so that the server applies the template",
+            figure=f"the model's own template cannot be used: it has no {', '.join(missing)}",
+            advice="use chat: and the URL, so that the server applies the template, or give --prompt-format",
         )
     return Check(state="ok", figure=f"Jinja, {len(source):,} characters; prompts use {shown}")
 

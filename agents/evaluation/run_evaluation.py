@@ -10,6 +10,7 @@ from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
 from storm_calm.agents.runs.options import to_toml
 from storm_calm.agents.runs.problem_options import digest
 from storm_calm.agents.runs.progress import OnProgress
+from storm_calm.agents.runs.prompt_format_record import record_prompt_format
 from storm_calm.agents.runs.resume import ResumableWork
 from storm_calm.agents.runs.run_folder import RunKind, claim_run_folder
 from storm_calm.env import Problem, Reasoner, SolverEnv, run_episode, score
@@ -57,6 +58,7 @@ def evaluate(
             # The old results would not match the new samples.
             (out / "results.json").unlink(missing_ok=True)
             with open_reasoner_and_sandbox(config, reasoner) as (opened, sampling, sandbox):
+                record_prompt_format(out, opened)
 
                 def solve(job: Job) -> Sample:
                     problem, number = job

@@ -10,10 +10,9 @@ only chat completions. `capabilities` discovers which of the two a server can do
 
 import logging
 from pathlib import Path
-from typing import Literal
 
 import storm_calm
-from storm_calm.env.protocol import PROTOCOLS, Protocol
+from storm_calm.env.prompt_format import PromptFormat, ProtocolName
 from storm_calm.env.reasoner import Reasoner, ReasonerError
 
 log = logging.getLogger("storm")
@@ -24,16 +23,14 @@ _FOLDERS = {"nano": "storm", "nano-base": "base"}
 BUILT_IN = tuple(_FOLDERS)
 """Models that come with the package: the trained one, and the base model it was trained from."""
 
-ProtocolName = Literal["auto", "inline", "tool_call"]
-"""A text protocol (`env.protocol`), or "auto" for the model's own."""
-
 
 def open_reasoner(
     spec: str,
     *,
     model: str | None = None,
     api_key: str | None = None,
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
+    prompt_format: PromptFormat | None = None,
     protocol: ProtocolName = "auto",
 ) -> Reasoner:
     """Open the reasoner that `spec` names.
@@ -41,7 +38,8 @@ def open_reasoner(
     spec: "nano" or "nano-base"; the folder of an exported nano model; a server's URL up to `/v1`; or "chat:" and a URL
         for chat completions with tool calls. A URL without raw completions that continue a half-finished turn is used
         as with "chat:", with a notice on the log.
-    model, api_key, tokenizer: for servers only. A chat endpoint takes no tokenizer.
+    model, api_key: for servers only.
+    tokenizer, prompt_format: for servers with raw completions only, see `completions.Completions`.
     protocol: the text protocol of raw completions. Chats have tool calls with any.
 
     Raises ValueError for any other spec, and ReasonerError if the reasoner cannot be opened.
@@ -49,9 +47,10 @@ def open_reasoner(
     if spec.startswith(("http://", "https://")):
         from storm_calm.agents.reasoners.completions import Completions
 
-        reasoner = Completions(spec, model=model, api_key=api_key, tokenizer=tokenizer)
+        reasoner = Completions(
+            spec, model=model, api_key=api_key, tokenizer=tokenizer, prompt_format=prompt_format, protocol=protocol
+        )
         if reasoner.capabilities.raw_completions:
-            reasoner.protocol = text_protocol(protocol)
             return reasoner
         reasoner.close()
         chat_notice(spec)
@@ -61,9 +60,15 @@ def open_reasoner(
 
         if tokenizer is not None:
             raise ValueError(f"reasoner {spec!r}: chat endpoints return no token ids; leave out the tokenizer")
+        if prompt_format is not None:
+            raise ValueError(
+                f"reasoner {spec!r}: chat endpoints render prompts themselves; leave out the prompt format"
+            )
         return Chat(spec.removeprefix(CHAT_PREFIX), model=model, api_key=api_key)
-    if model is not None or api_key is not None or tokenizer is not None:
-        raise ValueError(f"reasoner {spec!r} runs here; a model, a key or a tokenizer needs the URL of a server")
+    if not model == api_key == tokenizer == prompt_format is None:
+        raise ValueError(
+            f"reasoner {spec!r} runs here; a model, a key, a tokenizer or a prompt format needs the URL of a server"
+        )
     if protocol == "tool_call":
         raise ValueError(f"reasoner {spec!r}: nano models know only the protocol inline; leave out tool_call")
     from storm_calm.agents.reasoners.nano import Nano
@@ -77,11 +82,6 @@ def open_reasoner(
         "the URL of a server with raw completions, such as http://localhost:8000/v1, or "
         "chat: and the URL of an endpoint with chat completions, such as chat:https://api.openai.com/v1"
     )
-
-
-def text_protocol(name: ProtocolName) -> Protocol | None:
-    """Return the protocol of that name; None for "auto"."""
-    return None if name == "auto" else PROTOCOLS[name]
 
 
 def chat_notice(url: str) -> None:

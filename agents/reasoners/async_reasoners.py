@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from storm_calm.agents.reasoners import CHAT_PREFIX, ProtocolName, chat_notice, open_reasoner, text_protocol
+from storm_calm.agents.reasoners import CHAT_PREFIX, chat_notice, open_reasoner
 from storm_calm.agents.reasoners.async_interface import AsyncReasoner, OnText, Prompt, Written
 from storm_calm.agents.reasoners.loading import in_cancellable_thread
-from storm_calm.env.protocol import Protocol
+from storm_calm.env.prompt_format import PromptFormat, ProtocolName
 from storm_calm.env.reasoner import Chunk, Reasoner, Sampling, collect
 
 FLUSH_SECONDS = 0.02
@@ -35,8 +35,8 @@ class ThreadedReasoner:
         self.sampling = reasoner.sampling
         self.context = reasoner.context
         self.instructions = reasoner.instructions
+        self.prompt_format = getattr(reasoner, "prompt_format", None)
         self.hint_marks = reasoner.hint_marks
-        self.protocol: Protocol | None = getattr(reasoner, "protocol", None)
         self.render, self.encode, self.encode_marked = reasoner.render, reasoner.encode, reasoner.encode_marked
         self.knows = getattr(reasoner, "knows", None)
         self._reasoner = reasoner
@@ -98,7 +98,8 @@ async def open_async(
     *,
     model: str | None = None,
     api_key: str | None = None,
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
+    prompt_format: PromptFormat | None = None,
     protocol: ProtocolName = "auto",
     threads: int = 32,
 ) -> AsyncIterator[AsyncReasoner]:
@@ -109,9 +110,10 @@ async def open_async(
     if all(spec.startswith(("http://", "https://")) for spec in specs):
         from storm_calm.agents.reasoners.completions_async import open_upstream
 
-        async with open_upstream(specs, model=model, api_key=api_key, tokenizer=tokenizer) as upstream:
+        async with open_upstream(
+            specs, model=model, api_key=api_key, tokenizer=tokenizer, prompt_format=prompt_format, protocol=protocol
+        ) as upstream:
             if upstream.capabilities.raw_completions:
-                upstream.protocol = text_protocol(protocol)
                 yield upstream
                 return
         chat_notice(specs[0])
@@ -119,7 +121,13 @@ async def open_async(
     if len(specs) != 1:
         raise ValueError(f"{len(specs)} reasoners are given ({', '.join(specs)}); only URLs of servers can be combined")
     opened = await in_cancellable_thread(
-        open_reasoner, specs[0], model=model, api_key=api_key, tokenizer=tokenizer, protocol=protocol
+        open_reasoner,
+        specs[0],
+        model=model,
+        api_key=api_key,
+        tokenizer=tokenizer,
+        prompt_format=prompt_format,
+        protocol=protocol,
     )
     reasoner = ThreadedReasoner(opened, threads=threads)
     try:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from storm_calm.agents.reasoners.chat_template import template_thinking
 from storm_calm.agents.reasoners.endpoint import Endpoint, Served
+from storm_calm.agents.reasoners.model_folder import chat_template_in
 from storm_calm.agents.reasoners.server_answers import ServerAnswers, number, objects, text, texts, value
 
 Server = Literal["vllm", "sglang", "llama.cpp", "ollama", "lmstudio", "hosted", "unknown"]
@@ -78,6 +80,9 @@ class Capabilities:
     """Whether it encodes text on request."""
     template: str | None = None
     """The chat template as Jinja source; None if unknown or not Jinja."""
+    bos_token: str = ""
+    """The special token that templates know by this name, if the server reports it."""
+    eos_token: str = ""
     thinking: bool | None = None
     """Whether the model writes thoughts before its answer; None if unknown."""
     stop_reported: bool = False
@@ -106,7 +111,7 @@ def discover(endpoint: Endpoint, model: str | None = None) -> Capabilities:
     if found.template is None and found.folder is not None:
         found = replace(found, template=_template_in(found.folder))
     if found.thinking is None and found.template is not None:
-        found = replace(found, thinking="think" in found.template)
+        found = replace(found, thinking=_thinks(found))
     return found
 
 
@@ -213,6 +218,8 @@ def _llama_cpp(start: Capabilities, listed: Mapping[str, Any], answers: ServerAn
         tool_calls=calls if isinstance(calls, bool) else None,
         tokenize=value(encoded, "tokens") is not None,
         template=template,
+        bos_token=text(props, "bos_token"),
+        eos_token=text(props, "eos_token"),
         traps=tuple(traps),
     )
 
@@ -346,19 +353,24 @@ _DESCRIBE: dict[Server, Callable[[Capabilities, Mapping[str, Any], ServerAnswers
 
 def _folder(name: str) -> Path | None:
     try:
-        return Path(name) if name.startswith("/") and Path(name).is_dir() else None
+        return Path(name) if name.startswith("/") and (Path(name) / "config.json").is_file() else None
     except (OSError, ValueError):
         return None
 
 
 def _template_in(folder: Path) -> str | None:
-    """Return the chat template in a model's folder; None if there is none."""
-    import json
-
+    """Return the chat template in a model's folder; None if there is none that can be read."""
     try:
-        if (file := folder / "chat_template.jinja").is_file():
-            return file.read_text(encoding="utf-8")
-        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        return chat_template_in(folder)
     except (OSError, ValueError):
         return None
-    return text(settings, "chat_template") or None
+
+
+def _thinks(found: Capabilities) -> bool | None:
+    """Return whether the chat template opens a thought; None if it fails."""
+    assert found.template is not None
+    try:
+        fmt = template_thinking(found.template, bos_token=found.bos_token, eos_token=found.eos_token)
+    except ValueError:
+        return None
+    return fmt == "open"

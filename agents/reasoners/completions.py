@@ -13,9 +13,10 @@ was reached: vLLM (`stop_reason`) and SGLang (`matched_stop`), see `agents.reaso
 keep it in the text (`include_stop_str_in_output`, `no_stop_trim`); if it is missing anyway, the reported one is
 appended. For all other servers the finish reason "stop" means the end of the turn.
 
-**Token ids.** With the model's `tokenizer.json`, prompts may be ids, and ids are returned if the server sends them
-(`return_token_ids`). If the server runs on this machine and names the model's folder, the file is found there. Without
-it, ids are `None`. Text that the model generated is never encoded again. For failures see `agents.reasoners.endpoint`.
+**Token ids.** With the model's tokenizer, prompts may be ids, and ids are returned if the server sends them
+(`return_token_ids`). Without it, ids are `None`. A server on this machine names the model's folder, which has the
+tokenizer and the prompt format (`agents.reasoners.served_model`). Text that the model generated is never encoded again.
+For failures see `agents.reasoners.endpoint`.
 """
 
 from collections.abc import Callable, Generator
@@ -29,8 +30,9 @@ from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.completions_wire import CompletionsWire
 from storm_calm.agents.reasoners.endpoint_reasoner import EndpointReasoner
 from storm_calm.agents.reasoners.retry import RetryableError
-from storm_calm.agents.reasoners.tokenizer import ByteTokens
-from storm_calm.agents.reasoners.tokenizer_of import check_tokenizer, tokenizer_of
+from storm_calm.agents.reasoners.served_model import served_model
+from storm_calm.agents.reasoners.server_tokenizer import check_tokenizer
+from storm_calm.env.prompt_format import PromptFormat, ProtocolName
 from storm_calm.env.reasoner import Chunk, Sampling
 
 
@@ -45,17 +47,30 @@ class Completions(EndpointReasoner):
         *,
         model: str | None = None,
         api_key: str | None = None,
-        tokenizer: Path | None = None,
+        tokenizer: str | Path | None = None,
+        prompt_format: PromptFormat | None = None,
+        protocol: ProtocolName = "auto",
         timeout: float | None = None,
         max_retries: int = 2,
     ) -> None:
-        """tokenizer: the model's `tokenizer.json`, for token ids. For the others see `EndpointReasoner`."""
-        tokens = ByteTokens(tokenizer) if tokenizer is not None else None
+        """Connect, and find the model's tokenizer and prompt format, see `agents.reasoners.served_model`.
+
+        tokenizer: the model's folder, its `tokenizer.json`, or its name on the model hub, for token ids.
+        prompt_format: replaces the model's own. protocol: replaces that of the prompt format, unless "auto".
+        For the others see `EndpointReasoner`.
+        """
         super().__init__(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
-        if tokens is not None:
-            check_tokenizer(tokens, self.url, self.server_ids)
-        tokens = tokens or tokenizer_of(self.capabilities)
-        self._wire = wire = CompletionsWire(model=self.name, server=self.capabilities.server, tokens=tokens)
+        found = served_model(self.capabilities, tokenizer=tokenizer, prompt_format=prompt_format, protocol=protocol)
+        if tokenizer is not None and found.tokens is not None:
+            check_tokenizer(found.tokens, self._endpoint, self.capabilities)
+        self.prompt_format = found.prompt_format
+        self.instructions = found.prompt_format.instructions
+        self._wire = wire = CompletionsWire(
+            model=self.name,
+            server=self.capabilities.server,
+            tokens=found.tokens,
+            prompt_format=found.prompt_format,
+        )
         self.render, self.encode, self.encode_marked = wire.render, wire.encode, wire.encode_marked
 
     def _attempts(

@@ -30,10 +30,10 @@ from storm_calm.agents.reasoners.context_errors import MAX_ERROR_CHARS, fitting_
 from storm_calm.agents.reasoners.endpoint import Endpoint, redact
 from storm_calm.agents.reasoners.loading import in_cancellable_thread
 from storm_calm.agents.reasoners.retry import RetryableError
+from storm_calm.agents.reasoners.served_model import ServedModel, served_model
+from storm_calm.agents.reasoners.server_tokenizer import check_tokenizer
 from storm_calm.agents.reasoners.sse import EventStreamParser
-from storm_calm.agents.reasoners.tokenizer import ByteTokens
-from storm_calm.agents.reasoners.tokenizer_of import tokenizer_of
-from storm_calm.env.protocol import Protocol
+from storm_calm.env.prompt_format import PromptFormat, ProtocolName
 from storm_calm.env.reasoner import ContextLengthError, ReasonerError, Sampling, collect
 
 MAX_RETRIES = 3
@@ -65,10 +65,7 @@ class Replica:
 class Upstream:
     """An `AsyncReasoner` over replicas of one model. Use `open_upstream` to create it."""
 
-    instructions: str | None = None
     hint_marks = ("", "")
-    protocol: Protocol | None = None
-    """The text protocol; None for `Inline`."""
 
     def __init__(
         self,
@@ -80,6 +77,8 @@ class Upstream:
         self.name = wire.model
         self.capabilities = capabilities
         self.context = capabilities.context
+        self.prompt_format = wire.prompt_format
+        self.instructions = wire.prompt_format.instructions
         self.sampling = Sampling()
         self.replicas = tuple(Replica(url=endpoint.url) for endpoint in endpoints)
         self.render, self.encode, self.encode_marked = wire.render, wire.encode, wire.encode_marked
@@ -201,16 +200,35 @@ class Upstream:
 
 @asynccontextmanager
 async def open_upstream(
-    urls: Sequence[str], *, model: str | None = None, api_key: str | None = None, tokenizer: Path | None = None
+    urls: Sequence[str],
+    *,
+    model: str | None = None,
+    api_key: str | None = None,
+    tokenizer: str | Path | None = None,
+    prompt_format: PromptFormat | None = None,
+    protocol: ProtocolName = "auto",
 ) -> AsyncIterator[Upstream]:
     """Open a reasoner over the servers at `urls`, which must all serve the same model.
 
-    model, api_key, tokenizer: as for `Completions`. Raises ReasonerError if no server answers or serves the model.
+    model, api_key, tokenizer, prompt_format, protocol: as for `Completions`.
+    Raises ReasonerError if no server answers or serves the model.
     """
     endpoints = [Endpoint(url, kind="raw completions", api_key=api_key, timeout=10.0, max_retries=0) for url in urls]
     capabilities = await in_cancellable_thread(_discover, endpoints, model)
-    tokens = ByteTokens(tokenizer) if tokenizer is not None else tokenizer_of(capabilities)
-    wire = CompletionsWire(model=capabilities.model, server=capabilities.server, tokens=tokens)
+
+    def find() -> ServedModel:
+        found = served_model(capabilities, tokenizer=tokenizer, prompt_format=prompt_format, protocol=protocol)
+        if tokenizer is not None and found.tokens is not None:
+            check_tokenizer(found.tokens, endpoints[0], capabilities)
+        return found
+
+    found = await in_cancellable_thread(find)
+    wire = CompletionsWire(
+        model=capabilities.model,
+        server=capabilities.server,
+        tokens=found.tokens,
+        prompt_format=found.prompt_format,
+    )
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=READ_TIMEOUT_SECONDS)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:

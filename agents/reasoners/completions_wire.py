@@ -20,6 +20,7 @@ from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.agents.reasoners.stop_strings import TextSegment
 from storm_calm.agents.reasoners.tokenizer import ByteTokens, Segment
+from storm_calm.env.prompt_format import CHATML, PromptFormat
 from storm_calm.env.reasoner import Chunk, Encoding, Message, ReasonerError, Sampling
 
 NAMED_STOPS = {
@@ -53,9 +54,10 @@ class CompletionsWire:
     """The kind of server, see `agents.reasoners.capabilities`."""
     tokens: ByteTokens | None
     """The model's tokenizer, for token ids; None for text only."""
+    prompt_format: PromptFormat = CHATML
 
     def render(self, messages: Sequence[Message]) -> str:
-        return chat_template.render(messages, self.tokens.names if self.tokens else ())
+        return chat_template.render(messages, self.tokens.names if self.tokens else (), self.prompt_format)
 
     def encode(self, text: str) -> Encoding | None:
         return self.tokens.encode(text) if self.tokens else None
@@ -64,6 +66,9 @@ class CompletionsWire:
         return self.tokens.encode_marked(text) if self.tokens else None
 
     def request(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> dict[str, Any]:
+        if isinstance(prompt, str) and self.server != "vllm":
+            # All other servers add this token to text themselves; vLLM does not because of `add_special_tokens`.
+            prompt = prompt.removeprefix(self.prompt_format.bos_token)
         body: dict[str, Any] = {
             "model": self.model,
             "prompt": prompt if isinstance(prompt, str) else list(prompt),
@@ -124,8 +129,9 @@ class CompletionsReader:
         assert self._tokens is not None
         if reason == "length":
             return self._segment.finish("length")
+        end = self._tokens.end_id
         ids: Sequence[int] = (
-            self._tokens.encode_marked(named)[0] if named is not None else sorted(self._tokens.end_ids)[-1:]
+            self._tokens.encode_marked(named)[0] if named is not None else () if end is None else (end,)
         )
         for id in ids:
             chunk = self._segment.feed(id)

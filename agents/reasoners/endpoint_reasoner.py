@@ -5,14 +5,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
-from contextlib import closing
 
 from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.capabilities import discover
 from storm_calm.agents.reasoners.endpoint import Endpoint
-from storm_calm.agents.reasoners.server_answers import ServerAnswers
-from storm_calm.agents.reasoners.tokenizer_of import server_ids
-from storm_calm.env.protocol import Protocol
+from storm_calm.agents.reasoners.server_tokenizer import server_ids
 from storm_calm.env.reasoner import Chunk, Generation, Sampling
 from storm_calm.env.solver_env import DEFAULT_TOKENS
 
@@ -22,8 +19,6 @@ class EndpointReasoner(ABC):
 
     instructions: str | None = None
     hint_marks = ("", "")
-    protocol: Protocol | None = None
-    """The text protocol; None for `Inline`."""
     kind: str
     timeout = 120.0
     """The default timeout in seconds."""
@@ -61,8 +56,7 @@ class EndpointReasoner(ABC):
 
     def server_ids(self, text: str) -> tuple[int, ...] | None:
         """Return the token ids of `text` as the server encodes it; None if it does not encode text."""
-        with closing(ServerAnswers(str(self._endpoint.client.base_url), self._endpoint.api_key)) as answers:
-            return server_ids(self.capabilities, answers, text)
+        return server_ids(self._endpoint, self.capabilities, text)
 
     def close(self) -> None:
         self._endpoint.close()

@@ -19,14 +19,13 @@ from storm_calm.agents.reasoners.engine import Engine
 from storm_calm.agents.reasoners.nano_scope import is_family_question
 from storm_calm.agents.reasoners.sampler import draw, generator
 from storm_calm.agents.reasoners.tokenizer import ByteTokens, Segment
+from storm_calm.env.prompt_format import FILE_NAME, NANO, read_prompt_format
 from storm_calm.env.reasoner import Chunk, ContextLengthError, Generation, Message, ReasonerError, Sampling, collect
 
 
 class Nano:
     """A nano model from a folder of `rl.nano.export_onnx`. Thread-safe."""
 
-    # It learned the text protocol in training.
-    instructions: str | None = ""
     hint_marks = ("", "")
 
     def __init__(self, folder: Path, *, name: str | None = None, max_cached: int = 32) -> None:
@@ -37,6 +36,7 @@ class Nano:
         self.context: int | None = self._engine.context
         try:
             self._tokens = tokens = ByteTokens(folder / "tokenizer.json")
+            self.prompt_format = read_prompt_format(folder) or NANO
             settings = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
             greedy = settings.get("do_sample") is False
             self.sampling = Sampling(
@@ -44,13 +44,14 @@ class Nano:
             )
         except (OSError, ValueError) as error:
             raise ReasonerError(
-                f"{folder}: tokenizer.json or generation_config.json cannot be used: {error}"
+                f"{folder}: tokenizer.json, generation_config.json or {FILE_NAME} cannot be used: {error}"
             ) from error
+        self.instructions = self.prompt_format.instructions
         self.encode, self.encode_marked = tokens.encode, tokens.encode_marked
         self.knows = is_family_question
 
     def render(self, messages: Sequence[Message]) -> str:
-        return chat_template.render(messages, self._tokens.names)
+        return chat_template.render(messages, self._tokens.names, self.prompt_format)
 
     def stream(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Iterator[Chunk]:
         """Continue `prompt`. The finish is "length" also if the context is full.

@@ -5,8 +5,16 @@ from collections.abc import Sequence
 from storm_calm.env.reasoner import Chunk
 from storm_calm.env.transcript import Finish
 
-END_TOKENS = ("<|im_end|>", "<|endoftext|>")
-"""Names of special tokens that end a turn, which some servers send as text."""
+END_TOKENS = (
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<end_of_turn>",
+    "<|return|>",
+    "<｜end▁of▁sentence｜>",
+    "<|end_of_text|>",
+    "<|endoftext|>",
+)
+"""Names of special tokens that end a turn, which some servers send as text. A model uses the first that it has."""
 _LONGEST = max(map(len, END_TOKENS)) - 1
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.env import Chunk, Generation, Reasoner, Sampling
-from storm_calm.env.protocol import Protocol
 from storm_calm.env.transcript import CHARS_PER_TOKEN
 from storm_calm.sandbox import RunCancelledError
 
@@ -19,9 +18,9 @@ class CancellableReasoner:
         self._lock = threading.Lock()
         self.name = reasoner.name
         self.instructions = reasoner.instructions
+        self.prompt_format = getattr(reasoner, "prompt_format", None)
         self.context = reasoner.context
         self.hint_marks = reasoner.hint_marks
-        self.protocol: Protocol | None = getattr(reasoner, "protocol", None)
         self.sampling: Sampling = reasoner.sampling
         self.render, self.encode, self.encode_marked = reasoner.render, reasoner.encode, reasoner.encode_marked
         self.knows = getattr(reasoner, "knows", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from storm_calm.agents.runs.options import Option
@@ -22,8 +21,11 @@ class ReasonerOptions:
     """The model that solves: "nano", "nano-base", a nano model's folder, a server's URL, or chat: and a URL."""
     model: Annotated[str, Option(metavar="NAME")] = ""
     """Name of the model; optional if the server serves only one."""
-    tokenizer: Annotated[str, Option(metavar="FILE")] = ""
-    """The tokenizer.json of a server's model. Training needs it for token ids; evaluation counts tokens with it."""
+    tokenizer: Annotated[str, Option(metavar="FOLDER|FILE|NAME")] = ""
+    """Tokenizer of a server's model: the model's folder, its tokenizer.json, or its name on the model hub. Training
+    needs it for token ids; a server on this machine names the folder itself."""
+    prompt_format: Annotated[str, Option(metavar="FILE|FOLDER")] = ""
+    """A prompt_format.json, or a model folder, with the prompts of a server's model; by default the model's own."""
     protocol: Literal["auto", "inline", "tool_call"] = "auto"
     """How a server's model writes programs: inline in fenced blocks, or as tool_call. auto: the model's own way."""
     temperature: Annotated[float | None, Option(metavar="T", least=0)] = None
@@ -32,6 +34,12 @@ class ReasonerOptions:
     def open_reasoner(self) -> Reasoner:
         """Open the reasoner. Raises ReasonerError and ValueError as `agents.reasoners.open_reasoner` does."""
         from storm_calm.agents.reasoners import open_reasoner
+        from storm_calm.agents.reasoners.model_folder import given_prompt_format
 
-        tokenizer = Path(self.tokenizer) if self.tokenizer else None
-        return open_reasoner(self.reasoner, model=self.model or None, tokenizer=tokenizer, protocol=self.protocol)
+        return open_reasoner(
+            self.reasoner,
+            model=self.model or None,
+            tokenizer=self.tokenizer or None,
+            prompt_format=given_prompt_format(self.prompt_format) if self.prompt_format else None,
+            protocol=self.protocol,
+        )

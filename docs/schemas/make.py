@@ -17,6 +17,7 @@ from storm_calm.agents.curation.summary import Summary
 from storm_calm.agents.evaluation import results, samples
 from storm_calm.env import Episode
 from storm_calm.env.format_version import FORMAT_VERSION
+from storm_calm.env.prompt_format import PromptFormat
 from storm_calm.env.records import ProblemLine
 from storm_calm.env.row_fields import ANSWERS, QUESTIONS
 from storm_calm.env.serialize import adapter
@@ -30,6 +31,7 @@ PAGE = HERE.parent / "file_formats.md"
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the schema of each kind of file, or of a line of it, by the name of its file here."""
     return {
+        "prompt_format.json": _line(PromptFormat),
         "problems.jsonl": {**_schema(ProblemLine), "additionalProperties": True},
         "curation-episodes.jsonl": _line(records.Record, records.Derived),
         "curation-golden.jsonl": _line(Episode),

@@ -7,6 +7,7 @@ from typing import Any
 
 from storm_calm.env.atomic_write import atomic_write
 from storm_calm.env.jsonl import write_lines
+from storm_calm.env.prompt_format import PromptFormat, parse_prompt_format, prompt_format_text
 from storm_calm.rl.datasets.training_rows import Format
 
 SUFFIXES: dict[Format, tuple[str, ...]] = {
@@ -16,6 +17,10 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "verl-rl": (".parquet",),
 }
 """The file types of each format; the first is the default."""
+
+
+FORMAT_KEY = "storm.prompt_format"
+"""The key of the prompt format in the metadata of a Parquet file."""
 
 
 def check_dataset_file(path: Path, format: Format) -> None:
@@ -28,15 +33,36 @@ def check_dataset_file(path: Path, format: Format) -> None:
         _pyarrow("pyarrow")
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, Any]], format: Format) -> None:
-    """Write the rows atomically to a path that `check_dataset_file` accepts."""
+def write_rows(
+    path: Path, rows: Sequence[dict[str, Any]], format: Format, prompt_format: PromptFormat | None = None
+) -> None:
+    """Write the rows atomically to a path that `check_dataset_file` accepts.
+
+    prompt_format: of their prompts, recorded in the metadata of Parquet files; None if unknown.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".jsonl":
         write_lines(path, rows)
         return
-    table = _pyarrow("pyarrow").Table.from_pylist(list(rows), schema=_schema(format))
+    schema = _schema(format)
+    if prompt_format is not None:
+        schema = schema.with_metadata({FORMAT_KEY: prompt_format_text(prompt_format)})
+    table = _pyarrow("pyarrow").Table.from_pylist(list(rows), schema=schema)
     with atomic_write(path) as draft:
         _pyarrow("pyarrow.parquet").write_table(table, draft)
+
+
+def read_dataset_format(path: Path) -> PromptFormat | None:
+    """Return the prompt format that a Parquet file records, or None. Raises ValueError if it is invalid."""
+    try:
+        metadata = _pyarrow("pyarrow.parquet").read_schema(path).metadata or {}
+    except (OSError, _pyarrow("pyarrow").ArrowInvalid):
+        return None
+    text = metadata.get(FORMAT_KEY.encode())
+    try:
+        return None if text is None else parse_prompt_format(text.decode(errors="replace"))
+    except ValueError as error:
+        raise ValueError(f"{path}: its prompt format: {error}") from error
 
 
 def _schema(format: Format) -> Any:

@@ -1,14 +1,16 @@
 """Export a dataset: read records, filter them, make rows, and write the file."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from storm_calm.env.prompt_format import FILE_NAME, PromptFormat, read_prompt_format
 from storm_calm.rl.contamination import ContaminationGate, Match, read_question_files
 from storm_calm.rl.datasets.dataset_files import check_dataset_file, write_rows
 from storm_calm.rl.datasets.export_config import ExportConfig
 from storm_calm.rl.datasets.export_report import ExportReport, nothing_left
 from storm_calm.rl.datasets.sources import ExportRecord, is_finished, knows_protocol, read_records
-from storm_calm.rl.datasets.training_rows import learned_tokens, rl_rows, trajectory_row
+from storm_calm.rl.datasets.training_rows import check_prompt, learned_tokens, rl_rows, trajectory_row
 
 
 def export(config: ExportConfig) -> ExportReport:
@@ -35,8 +37,8 @@ def export(config: ExportConfig) -> ExportReport:
     if not kept:
         reasons = nothing_left(contaminated, rejected, too_long, config.max_tokens)
         raise ValueError(f"{config.source}: no rows are left: {reasons}")
-    rows = _rows(kept, config)
-    write_rows(config.file, rows, config.format)
+    rows, prompt_format = _rows(kept, config)
+    write_rows(config.file, rows, config.format, prompt_format)
     return ExportReport(
         file=str(config.file),
         format=config.format,
@@ -52,10 +54,20 @@ def export(config: ExportConfig) -> ExportReport:
     )
 
 
-def _rows(records: Sequence[ExportRecord], config: ExportConfig) -> list[dict[str, Any]]:
+def _rows(records: Sequence[ExportRecord], config: ExportConfig) -> tuple[list[dict[str, Any]], PromptFormat | None]:
+    """Return the rows, and the format of their prompts; None if the source does not record one."""
+    own = read_prompt_format(config.source) if config.source.is_dir() else None
     if config.format == "verl-rl":
-        explain = config.instructions if config.instructions is not None else not knows_protocol(config.source)
+        if config.instructions is None and own is not None:
+            instructions: str | None = own.system_prompt
+        else:
+            explain = config.instructions if config.instructions is not None else not knows_protocol(config.source)
+            instructions = None if explain else ""
         problems = [record.problem for record in records]
-        return rl_rows(problems, split=config.split, instructions=None if explain else "")
+        rows = rl_rows(problems, split=config.split, instructions=instructions)
+        return rows, replace(own, instructions=instructions) if own is not None else None
     trajectories = [record.trajectory for record in records if record.trajectory is not None]
-    return [trajectory_row(one, config.format, hints=config.hints) for one in trajectories]
+    if own is not None:
+        for one in trajectories:
+            check_prompt(one, own, str(config.source / FILE_NAME))
+    return [trajectory_row(one, config.format, hints=config.hints, prompt_format=own) for one in trajectories], own

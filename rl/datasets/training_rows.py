@@ -15,6 +15,7 @@ from storm_calm.agents.reasoners import chat_messages, chat_template
 from storm_calm.env import PROTOCOLS, Episode, Message, Problem
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.problems.families import Split
+from storm_calm.env.prompt_format import CHATML, PromptFormat
 from storm_calm.env.serialize import to_json
 
 Format = Literal["verl-sft", "trl", "messages", "verl-rl"]
@@ -26,11 +27,16 @@ NOT_LEARNED = -100
 """The label of a token without loss, as in PyTorch's cross entropy."""
 
 
-def trajectory_row(episode: Episode, format: Format, *, hints: bool = True) -> dict[str, Any]:
-    """Return a golden trajectory as a row of any format but verl-rl. hints: whether hints have a loss."""
+def trajectory_row(
+    episode: Episode, format: Format, *, hints: bool = True, prompt_format: PromptFormat | None = None
+) -> dict[str, Any]:
+    """Return a golden trajectory as a row of any format but verl-rl.
+
+    hints: whether hints have a loss. prompt_format: of its prompt; None for ChatML.
+    """
     if format == "verl-sft":
         return sft_row(episode, hints=hints)
-    return trl_row(episode, hints=hints) if format == "trl" else message_row(episode)
+    return trl_row(episode, hints=hints) if format == "trl" else message_row(episode, prompt_format)
 
 
 def sft_row(episode: Episode, *, hints: bool = True) -> dict[str, Any]:
@@ -53,13 +59,13 @@ def trl_row(episode: Episode, *, hints: bool = True) -> dict[str, Any]:
     return {"input_ids": ids, "labels": labels, "attention_mask": [1] * len(ids)}
 
 
-def message_row(episode: Episode) -> dict[str, Any]:
+def message_row(episode: Episode, prompt_format: PromptFormat | None = None) -> dict[str, Any]:
     """Return a trajectory as chat messages: instructions, question, and the rest.
 
     For the inline protocol the rest is one assistant message with thoughts, programs, their output, and hints. For tool
     calls it is a message for each call and tool result, with `tools`, as OpenAI's fine-tuning expects; hints are part
     of assistant messages, see `agents.reasoners.chat_messages.lesson`.
-    Raises ValueError if the prompt is neither ChatML nor a chat.
+    prompt_format: of its prompt; None for ChatML. Raises ValueError if the prompt is neither in it nor a chat.
     """
     text = episode.transcript.text
     prompt = text[: episode.transcript.prompt_end]
@@ -69,8 +75,9 @@ def message_row(episode: Episode) -> dict[str, Any]:
             "tools": chat_messages.TOOLS,
             "parallel_tool_calls": False,
         }
-    elif (messages := _messages(prompt)) is not None:
-        whole = prompt.rpartition(_ASSISTANT)[2] + text[len(prompt) :]
+    elif (messages := _messages(prompt, prompt_format, episode.problem)) is not None:
+        opened = f"{chat_template.THOUGHT}\n" if chat_template.opens_thought(prompt) else ""
+        whole = opened + text[len(prompt) :]
         chat = {"messages": [*messages, {"role": "assistant", "content": whole}]}
     else:
         raise ValueError(
@@ -78,6 +85,16 @@ def message_row(episode: Episode) -> dict[str, Any]:
             "use verl-sft"
         )
     return {**chat, **_labels(episode)}
+
+
+def check_prompt(episode: Episode, prompt_format: PromptFormat, place: str) -> None:
+    """Raise ValueError if the prompt of a trajectory is not in the format of its run. place: of the format's file."""
+    prompt = episode.transcript.text[: episode.transcript.prompt_end]
+    if _question(prompt, prompt_format, episode.problem) is None:
+        raise ValueError(
+            f"trajectory {episode.problem.id!r} has a prompt in another format than {place}; curate again, or restore "
+            "the file"
+        )
 
 
 def _labels(episode: Episode) -> dict[str, str]:
@@ -113,6 +130,11 @@ def rl_rows(
     return rows
 
 
+def system_prompt(messages: Sequence[Message]) -> str:
+    """Return the system prompt of the messages in a row, "" for none."""
+    return next((message["content"] for message in messages if message["role"] == "system"), "")
+
+
 def learned_tokens(rows: Sequence[dict[str, Any]], format: Format) -> int | None:
     """Return the number of tokens with a loss in the rows; None for formats without a loss mask."""
     if format == "verl-sft":
@@ -132,7 +154,6 @@ def _ids(episode: Episode) -> list[int]:
     return list(ids)
 
 
-_ASSISTANT = "<|im_start|>assistant\n"
 _TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>\n", re.DOTALL)
 
 
@@ -145,10 +166,29 @@ def _is_chat(prompt: str) -> bool:
     return bool(messages) and not rest and all(isinstance(one, dict) and "role" in one for one in messages)
 
 
-def _messages(prompt: str) -> list[Message] | None:
-    """Return the messages of a ChatML prompt; None unless rendering them gives the same prompt."""
+def _messages(prompt: str, prompt_format: PromptFormat | None, problem: Problem) -> list[Message] | None:
+    """Return the messages of a prompt; None unless rendering them gives the same prompt."""
+    if prompt_format is not None and prompt_format.template is not None:
+        question = _question(prompt, prompt_format, problem)
+        if question is None:
+            return None
+        return PROTOCOLS[prompt_format.protocol].messages(question, prompt_format.system_prompt)
     messages: list[Message] = [{"role": turn[1], "content": turn[2]} for turn in _TURN.finditer(prompt)]
     try:
-        return messages if chat_template.render(messages) == prompt else None
+        return messages if chat_template.render(messages, (), prompt_format or CHATML) == prompt else None
     except ValueError:
         return None
+
+
+def _question(prompt: str, prompt_format: PromptFormat, problem: Problem) -> str | None:
+    """Return the question in a prompt, with the spaces in names of special tokens; None for another format."""
+    marked = problem.question.strip() or "?"
+    messages = PROTOCOLS[prompt_format.protocol].messages(_PLACE, prompt_format.system_prompt)
+    before, _, after = chat_template.render(messages, (), prompt_format).partition(_PLACE)
+    if not prompt.startswith(before) or not prompt.endswith(after):
+        return None
+    question = prompt[len(before) : len(prompt) - len(after)]
+    return question if question.replace(" ", "").strip() == marked.replace(" ", "") else None
+
+
+_PLACE = "[the question of the problem]"

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from storm_calm.agents.reasoners.engine import Engine
+from storm_calm.env.prompt_format import NANO, read_prompt_format, write_prompt_format
 
 TOLERANCE = 1e-3
 """Largest allowed difference of a logit between torch and onnxruntime."""
@@ -52,6 +53,7 @@ def export(checkpoint: Path, out: Path, *, with_checkpoint: bool = False) -> flo
         _shrink(built, done, frequencies=model.model.rotary_emb.inv_freq.numpy())
         for name in COPIED:
             shutil.copyfile(checkpoint / name, done / name)
+        write_prompt_format(done, read_prompt_format(checkpoint) or NANO)
         shutil.copyfile(built / "genai_config.json", done / "genai_config.json")
         if with_checkpoint:
             for name in ("config.json", "model.safetensors"):

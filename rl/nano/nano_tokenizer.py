@@ -10,6 +10,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from storm_calm.agents.reasoners import chat_template
 from storm_calm.agents.reasoners.tokenizer import ByteTokens
+from storm_calm.env.prompt_format import NANO
 from storm_calm.env.reasoner import Encoding, Message
 
 PAD, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -45,8 +46,8 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
 class NanoRenderer:
     """The prompt renderer of the nano model while it is being made."""
 
-    instructions: str | None = ""
-    """None are needed: the model learns the protocol in training."""
+    prompt_format = NANO
+    instructions = NANO.instructions
     context: int | None = CONTEXT
     hint_marks = ("", "")
 
@@ -56,7 +57,7 @@ class NanoRenderer:
 
     def render(self, messages: Sequence[Message]) -> str:
         """Return the ChatML prompt, ending with an opened `<think>`."""
-        return chat_template.render(messages, self._tokens.names if self._tokens else ())
+        return chat_template.render(messages, self._tokens.names if self._tokens else (), self.prompt_format)
 
     def encode(self, text: str) -> Encoding | None:
         return self._tokens.encode(text) if self._tokens else None

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from torch import distributed, multiprocessing
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from storm_calm.env.prompt_format import NANO, write_prompt_format
 from storm_calm.rl.nano.nano_tokenizer import CONTEXT, IM_END, IM_START, PAD, SPECIAL, VOCABULARY
 from storm_calm.rl.nano.pretraining_corpus import Corpus
 
@@ -172,7 +173,7 @@ TEMPLATE = """\
 
 
 def save(weights: Path, tokenizer: Tokenizer, folder: Path, *, temperature: float) -> None:
-    """Write a transformers checkpoint: 16-bit weights, tokenizer, chat template, and sampling defaults."""
+    """Write a transformers checkpoint: 16-bit weights, tokenizer, chat template, prompt format, sampling defaults."""
     model = Qwen3ForCausalLM.from_pretrained(weights)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -183,6 +184,7 @@ def save(weights: Path, tokenizer: Tokenizer, folder: Path, *, temperature: floa
     )
     fast.chat_template = TEMPLATE
     fast.save_pretrained(folder)
+    write_prompt_format(folder, NANO)
     model.generation_config = GenerationConfig(
         do_sample=True,
         temperature=temperature,

@@ -111,7 +111,7 @@ def _export(context: StageContext, on_message: OnMessage) -> None:
     if not plain.exists():
         check_dataset_file(plain, "verl-sft")
         ids = {golden.problem.id for golden in golden_trajectories(curation)}
-        renderer = CheckpointRenderer(built_in(MODEL), instructions="")
+        renderer = CheckpointRenderer(built_in(MODEL))
         rows = []
         with open_sandbox() as sandbox:
             pairs = plain_pairs(
@@ -120,7 +120,7 @@ def _export(context: StageContext, on_message: OnMessage) -> None:
             for pair in pairs:
                 rows.append(sft_row(pair))
                 on_message(f"{len(rows)} of {len(ids)} plain pairs")
-        write_rows(plain, rows, "verl-sft")
+        write_rows(plain, rows, "verl-sft", renderer.prompt_format)
 
 
 def _sft(data: str, out: str, context: StageContext, on_message: OnMessage) -> None:

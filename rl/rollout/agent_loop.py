@@ -25,6 +25,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetr
 from storm_calm.agents.runs.sandbox_options import SandboxOptions
 from storm_calm.env import Episode, Generation, Problem, Sampling, SegmentRequest, SolverEnv, score, solve_async
 from storm_calm.env.loss_mask import loss_mask
+from storm_calm.env.prompt_format import read_prompt_format
 from storm_calm.env.serialize import from_json
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.rollout.rollout_metrics import covered_seconds, record_failure, rollout_figures, save_rollout
@@ -57,7 +58,7 @@ class StormAgentLoop(AgentLoopBase):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.settings: Mapping[str, Any] = self.config.storm
-        self.renderer = renderer(str(self.config.actor_rollout_ref.model.path), self.settings["instructions"])
+        self.renderer = renderer(str(self.config.actor_rollout_ref.model.path), str(self.settings["out"]))
         self.sandbox = shared_sandbox(SandboxOptions.of(self.settings), self.settings["workers"])
 
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> AgentLoopOutput:
@@ -138,6 +139,7 @@ class StormAgentLoop(AgentLoopBase):
             env.restore(before)
 
     def _env(self, tokens: int) -> SolverEnv:
+        # The protocol is that of the renderer's prompt format.
         return SolverEnv(
             self.sandbox, self.renderer, max_executions=int(self.settings["max_executions"]), max_tokens=max(1, tokens)
         )
@@ -167,9 +169,9 @@ def to_rollout(episode: Episode, logprobs: list[float], length: int, *, filler: 
 
 
 @cache
-def renderer(folder: str, instructions: str | None) -> CheckpointRenderer:
-    """Return the renderer shared by all rollouts of a process."""
-    return CheckpointRenderer(Path(folder), instructions=instructions)
+def renderer(model: str, out: str) -> CheckpointRenderer:
+    """Return the renderer shared by all rollouts of a process, in the prompt format of the run folder `out`."""
+    return CheckpointRenderer(Path(model), read_prompt_format(Path(out)))
 
 
 @cache

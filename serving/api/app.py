@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from storm_calm.agents.reasoners.async_reasoners import open_async
+from storm_calm.agents.reasoners.model_folder import given_prompt_format
 from storm_calm.serving.api.agent_request import AgentRequest, check_size
 from storm_calm.serving.api.agent_tasks import Agent, AgentTask
 from storm_calm.serving.api.api_errors import ApiError
@@ -58,7 +59,10 @@ async def open_agent(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Age
     threads = ThreadPoolExecutor(PROGRAM_THREADS, thread_name_prefix="program")
     guards = contextlib.ExitStack()
     try:
-        async with open_async(config.reasoner, model=config.model, tokenizer=config.tokenizer) as reasoner:
+        given = given_prompt_format(config.prompt_format) if config.prompt_format else None
+        async with open_async(
+            config.reasoner, model=config.model, tokenizer=config.tokenizer, prompt_format=given
+        ) as reasoner:
             # In a thread: an LLM intervener asks its endpoint for the models.
             guard = await asyncio.to_thread(guards.enter_context, config.open_guard(reasoner))
             agent = Agent(reasoner, sandbox, config, metrics, threads, guard)

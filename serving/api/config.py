@@ -21,8 +21,11 @@ class ModelOptions:
     replicas of the same model."""
     model: Annotated[str | None, Option(metavar="NAME")] = None
     """Name of the model at that server, if it has several."""
-    tokenizer: Annotated[Path | None, Option(metavar="FILE")] = None
-    """tokenizer.json of the model, to exchange token ids with a server that supports them."""
+    tokenizer: Annotated[str | None, Option(metavar="FOLDER|FILE|NAME")] = None
+    """The model's folder, its tokenizer.json, or its name on the model hub, to exchange token ids with a server that
+    supports them."""
+    prompt_format: Annotated[str | None, Option(metavar="FILE|FOLDER")] = None
+    """A prompt_format.json, or a model folder, with the prompts of a server's model. Default: the model's own."""
     name: Annotated[str, Option(metavar="NAME")] = "storm"
     """Name of the model in this API."""
 

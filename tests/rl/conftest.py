@@ -18,7 +18,7 @@ def nano():
 
 @pytest.fixture(scope="session")
 def renderer(nano):
-    return CheckpointRenderer(nano, instructions="", context=1536)
+    return CheckpointRenderer(nano, context=1536)
 
 
 @pytest.fixture(scope="session")

@@ -99,15 +99,15 @@ def test_errors_for_invalid_problems_name_them(tmp_path, renderer, workshop):
 
 def test_a_model_without_chatml_tokens_is_an_error(tmp_path, nano):
     with pytest.raises(ValueError, match=r"no config\.json in it"):
-        check_model(tmp_path, "")
+        check_model(tmp_path)
     shutil.copyfile(nano / "config.json", tmp_path / "config.json")
     with pytest.raises(ValueError, match=r"tokenizer\.json is missing"):
-        check_model(tmp_path, "")
+        check_model(tmp_path)
     words = json.loads((nano / "tokenizer.json").read_text())
     words["added_tokens"] = [token for token in words["added_tokens"] if token["content"] != "<|im_end|>"]
     (tmp_path / "tokenizer.json").write_text(json.dumps(words))
     with pytest.raises(ValueError, match=r"<\|im_end\|> is not a special token"):
-        check_model(tmp_path, "")
+        check_model(tmp_path)
 
 
 def test_error_for_an_unknown_rule_names_it():

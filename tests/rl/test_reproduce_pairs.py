@@ -17,7 +17,7 @@ SEED, COUNT = 5, 36
 
 @pytest.fixture(scope="module")
 def renderer():
-    return CheckpointRenderer(built_in("nano-base"), instructions="")
+    return CheckpointRenderer(built_in("nano-base"))
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from storm_calm.agents.reasoners import open_reasoner
 from storm_calm.env import SolverEnv, run_episode
+from storm_calm.env.prompt_format import NANO, read_prompt_format
 from storm_calm.rl.datasets import sft_row
 from storm_calm.rl.datasets.dataset_files import write_rows
 from support.scripted_policy import ANSWERING, FAILING, SOLVING, ScriptedPolicy
@@ -86,6 +87,7 @@ def test_the_trained_model_is_a_checkpoint_and_a_reasoner(trained, nano):
         for folder in (nano, out / "model")
     )
     assert not torch.equal(before, after)
+    assert read_prompt_format(out / "model") == read_prompt_format(out / "nano") == NANO
     reasoner = open_reasoner(str(out / "nano"))
     prompt = reasoner.render([{"role": "user", "content": "How many?"}])
     assert reasoner.generate(prompt, stop=(), max_tokens=3, sampling=reasoner.sampling).ids

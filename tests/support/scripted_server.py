@@ -31,12 +31,13 @@ class Reply:
 class ScriptedServer:
     """A server of `/v1/models` and of scripted replies, one per request. The last reply is repeated."""
 
-    def __init__(self, owner: str = "vllm", models: tuple[str, ...] = ("tiny",)) -> None:
+    def __init__(self, owner: str = "vllm", models: tuple[str, ...] = ("tiny",), root: str | None = None) -> None:
+        """root: the folder of the models, as vLLM reports it."""
         self.replies: list[Reply] = []
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.keys: list[str | None] = []
-        self.owner = owner
+        self.owner, self.root = owner, root
         self.models = models
         self.wanted_key: str | None = None
         self.quiet = threading.Event()
@@ -82,7 +83,7 @@ class ScriptedServer:
             def do_GET(self) -> None:
                 if self.path == "/v1/models" and self.allowed():
                     common = {"object": "model", "created": 1, "owned_by": server.owner, "max_model_len": 4096}
-                    models = [{"id": name, **common} for name in server.models]
+                    models = [{"id": name, **common, "root": server.root or name} for name in server.models]
                     self.send_json(200, {"object": "list", "data": models})
                 elif self.path != "/v1/models":
                     self.send_json(404, {"error": {"message": "Not Found"}})

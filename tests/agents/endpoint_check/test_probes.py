@@ -21,8 +21,9 @@ def test_a_server_that_works_has_no_problem(kind):
     )
 
 
-def test_another_template_than_the_prompts_is_a_problem():
-    with FakeModelServer("llama.cpp", template="{{ '<|start_header_id|>' }}") as server:
+def test_a_template_that_fails_is_a_problem():
+    failing = "{{ raise_exception('needs tools') }}<|start_header_id|>"
+    with FakeModelServer("llama.cpp", template=failing) as server:
         check = states(server)["template"]
         assert (check.state, check.advice[:14]) == ("problem", "use chat: and ")
         assert "<|im_start|>" in check.figure

@@ -138,11 +138,14 @@ def test_a_plain_url_becomes_raw_completions_or_chat_as_the_server_can(kind, cap
         assert reasoner.context == 8192
         chat = kind in ("ollama", "hosted")
         assert isinstance(reasoner, Chat if chat else Completions)
-        assert [record.message for record in caplog.records] == (
-            [f"{server.url} has no raw completions that continue a turn; using chat completions with tool calls"]
-            if chat
-            else []
-        )
+        messages = [record.message for record in caplog.records]
+        if chat:
+            assert messages == [
+                f"{server.url} has no raw completions that continue a turn; using chat completions with tool calls"
+            ]
+        else:
+            # LM Studio does not report the template.
+            assert ["its chat template is unknown" in message for message in messages] == [True] * (kind == "lmstudio")
         reasoner.close()
 
 
@@ -155,6 +158,12 @@ def test_the_asynchronous_reasoner_chooses_alike(kind, chat):
 
     with FakeModelServer(kind) as server:
         assert asyncio.run(opened(server.url)) is chat
+
+
+def test_only_a_server_on_this_machine_names_a_folder_here():
+    with FakeModelServer("vllm") as server:
+        assert found(server.url).folder == FOLDER
+        assert found(server.url.replace("127.0.0.1", "0.0.0.0")).folder is None
 
 
 def test_chat_before_a_url_forces_chat():
