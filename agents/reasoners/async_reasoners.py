@@ -19,6 +19,7 @@ from pathlib import Path
 from storm_calm.agents.reasoners import open_reasoner
 from storm_calm.agents.reasoners.async_interface import AsyncReasoner, OnText, Prompt, Written
 from storm_calm.env.reasoner import Chunk, Reasoner, Sampling, collect
+from storm_calm.env.token_estimate import estimate_tokens
 
 FLUSH_SECONDS = 0.02
 """Seconds between two flushes of a thread's text. Waking the loop for each token would slow down all threads."""
@@ -80,7 +81,7 @@ class ThreadedReasoner:
         return Written(
             generation=generation,
             prompt_tokens=len(prompt) if isinstance(prompt, tuple) else None,
-            tokens=len(ids) if ids is not None else -(-len(generation.text) // 4),
+            tokens=len(ids) if ids is not None else estimate_tokens(generation.text),
         )
 
     def close(self) -> None:

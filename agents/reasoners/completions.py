@@ -52,6 +52,7 @@ class Completions(EndpointReasoner):
         tokens = ByteTokens(tokenizer) if tokenizer is not None else None
         super().__init__(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
         self.context = self._served.context
+        self.returns_ids = tokens is not None and self._served.owner == "vllm"
         self._wire = wire = CompletionsWire(model=self.name, server=self._served.owner, tokens=tokens)
         self.render, self.encode, self.encode_marked = wire.render, wire.encode, wire.encode_marked
 

@@ -20,7 +20,15 @@ import openai
 from storm_calm.agents.reasoners.async_interface import Prompt
 from storm_calm.agents.reasoners.context_errors import is_context_error
 from storm_calm.agents.reasoners.retry import RetryableError, retrying
-from storm_calm.env.reasoner import Chunk, ContextLengthError, Generation, ReasonerError, Sampling, collect
+from storm_calm.env.reasoner import (
+    Chunk,
+    ContextLengthError,
+    Generation,
+    ReasonerError,
+    Sampling,
+    StreamChangedError,
+    collect,
+)
 
 MAX_LISTED_MODELS = 10
 """The most models that an error message lists; some servers have hundreds."""
@@ -118,7 +126,7 @@ class Endpoint:
                         if new <= 0 and chunk.finish is None:
                             continue  # It was passed on before the stream broke.
                         if not text.startswith(passed_on) or (new < len(chunk.text) and chunk.ids is not None):
-                            raise ReasonerError(
+                            raise StreamChangedError(
                                 f"{self.url}: a stream broke off after {len(passed_on)} characters, and the retry with "
                                 "the same seed gave different text; use generate, or a server that honours seeds"
                             )

@@ -3,7 +3,7 @@
 import pytest
 
 from storm_calm.agents.runs import progress
-from storm_calm.agents.runs.progress import ProgressMeter, duration
+from storm_calm.agents.runs.progress import ProgressMeter, SessionUsage, duration
 
 
 @pytest.fixture
@@ -17,7 +17,9 @@ def test_the_remaining_time_is_estimated_from_this_session(clock):
     meter = ProgressMeter(10, done=4)
     assert meter.read(done=4, in_flight=2, counts={}).seconds_left is None
     clock[0] += 6
-    read = meter.read(done=6, in_flight=2, counts={"right": 5}, errors=["slow", "down"], tokens=300)
+    read = meter.read(
+        done=6, in_flight=2, counts={"right": 5}, errors=["slow", "down"], usage=SessionUsage(output_tokens=300)
+    )
     assert (read.elapsed_seconds, read.seconds_left, read.tokens_per_second) == (6, 12, 50)
     assert (read.errors, read.last_error, read.counts) == (2, "down", {"right": 5})
 
