@@ -18,11 +18,12 @@ UV := $(shell command -v uv 2>/dev/null)
 demo: $(VENV)/.installed
 	$(BIN)/storm curate --families all --split train --limit $(LIMIT) --seed 7 --reasoner nano-base --out runs/demo --resume
 	@printf '%s\n' '' \
-		'What happened: the nano model worked on problems it had never seen, in a sandbox, with real solvers; first alone' \
-		'("native"), then watched by CALM, which cut each first flaw away and put a hint in its place. The runs that ended' \
-		'right and flawless are training data: runs/demo/golden.jsonl.' '' \
+		'What happened: the nano model worked on problems of the training split, in a sandbox, with real solvers; first alone' \
+		'("native"), then watched by CALM, which cut each first flaw away and put a hint in its place. The trajectories that' \
+		'ended right and flawless are training data: runs/demo/golden.jsonl.' '' \
 		'Try next:' \
 		"  $(BIN)/storm view runs/demo        the run as a page: what came of it, and every trajectory" \
+		"  $(BIN)/storm export runs/demo --format verl-sft      the golden trajectories as a training dataset" \
 		"  $(BIN)/storm solve \"\$$($(BIN)/storm families --show knapsack)\"     watch one problem being solved" \
 		'  $(BIN)/storm curate --families complex --split train --limit 200 --out runs/complex' \
 		"  $(BIN)/storm serve        the same agent behind OpenAI's API; examples/ has clients" \
