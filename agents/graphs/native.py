@@ -9,7 +9,7 @@ The trajectory is the same as that of `env.solve_loop.run_episode`; the checkpoi
 from functools import partial
 from typing import Any, Literal
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from storm_calm.agents.graphs import nodes
@@ -31,7 +31,7 @@ def build(supply: Supply, *, checkpointer: Any = None) -> CompiledStateGraph[Any
 
 
 def next_node(state: State) -> Literal["reason", "__end__"]:
-    return END if nodes.is_over(state) else "reason"
+    return "__end__" if nodes.is_over(state) else "reason"
 
 
 def native_thread(id: str) -> str:
