@@ -16,13 +16,14 @@ UV := $(shell command -v uv 2>/dev/null)
 .PHONY: demo check test coverage docs release clients studio lint types clean
 
 demo: $(VENV)/.installed
-	$(BIN)/storm curate --families all --split heldout --limit $(LIMIT) --seed 7 --reasoner nano-base --out runs/demo --resume
+	$(BIN)/storm curate --families all --split train --limit $(LIMIT) --seed 7 --reasoner nano-base --out runs/demo --resume
 	@printf '%s\n' '' \
-		'What happened: the nano model worked on problems it had never seen, in a sandbox, with real solvers; first alone' \
-		'("native"), then watched by CALM, which cut each first flaw away and put a hint in its place. The runs that ended' \
-		'right and flawless are training data: runs/demo/golden.jsonl.' '' \
+		'What happened: the nano model worked on problems of the training split, in a sandbox, with real solvers; first alone' \
+		'("native"), then watched by CALM, which cut each first flaw away and put a hint in its place. The trajectories that' \
+		'ended right and flawless are training data: runs/demo/golden.jsonl.' '' \
 		'Try next:' \
 		"  $(BIN)/storm view runs/demo        the run as a page: what came of it, and every trajectory" \
+		"  $(BIN)/storm export runs/demo --format verl-sft      the golden trajectories as a training dataset" \
 		"  $(BIN)/storm solve \"\$$($(BIN)/storm families --show knapsack)\"     watch one problem being solved" \
 		'  $(BIN)/storm curate --families complex --split train --limit 200 --out runs/complex' \
 		"  $(BIN)/storm serve        the same agent behind OpenAI's API; examples/ has clients" \
@@ -72,7 +73,7 @@ $(BIN)/python:
 	$(if $(UV),$(UV) venv --quiet --seed --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
-	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python -e '.[serve]',$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[serve]')
+	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python -e '.[serve,export]',$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[serve,export]')
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python

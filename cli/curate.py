@@ -9,7 +9,7 @@ import typer
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.runs.options import to_toml
-from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.errors import fail, report_errors, warn
 from storm_calm.cli.options import AsJson, ConfigFile, Display, DryRun, Given, Out, Resume, options_of, read_config
 from storm_calm.cli.run_folder import choose_folder, resumable
 from storm_calm.env.serialize import to_json
@@ -58,16 +58,18 @@ def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
 def _run(config: CurateConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
     from storm_calm.agents.curation import run_curation
     from storm_calm.cli.curate_display import print_summary
-    from storm_calm.cli.display import LastError, progress_display
+    from storm_calm.cli.display import LastError, progress_display, usage_words
 
     command = f"storm curate --out {out} --resume"
     with resumable(command), progress_display(display) as on_progress:
         last_error = LastError(on_progress)
-        summary = run_curation.curate(config, out, resume=resume, on_progress=last_error)
+        summary = run_curation.curate(config, out, resume=resume, on_progress=last_error, on_warning=warn)
     if as_json:
         typer.echo(json.dumps(to_json(summary), indent=2))
     else:
         print_summary(summary)
+        if last_error.usage is not None and last_error.usage.price is not None:
+            typer.echo(usage_words(last_error.usage))
         typer.echo(f"\n{out}: golden.jsonl has the golden trajectories, episodes.jsonl has all")
     if summary.errors:
         fail(

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from storm_calm.agents.curation.summary import Summary
 from storm_calm.agents.interveners import Cost
+from storm_calm.cli.display import price_words
 
 
 def print_summary(summary: Summary) -> None:
@@ -36,6 +37,8 @@ def print_summary(summary: Summary) -> None:
     facts.add_row("tokens", f"{summary.tokens:,} in {summary.seconds:,.0f} s")
     if summary.cost.calls or summary.cost.cached:
         facts.add_row("intervener", f"{escape(summary.intervener)}: {cost_words(summary.cost)}")
+    for warning in summary.warnings:
+        facts.add_row("warning", escape(warning))
     if summary.errors:
         facts.add_row("errors", f"{summary.errors} problems not done")
     console.print(facts)
@@ -45,8 +48,7 @@ def cost_words(cost: Cost) -> str:
     """Return the intervener's usage as one line."""
     words = f"{cost.calls:,} requests, {cost.cached:,} cached, {cost.input_tokens:,} tokens in, "
     words += f"{cost.output_tokens:,} out, {cost.seconds:,.0f} s"
-    # The price has the currency of --intervener-price; small amounts get more digits.
-    return f"{words}, price {cost.price:,.{2 if cost.price >= 1 else 4}f}" if cost.price else words
+    return f"{words}, price {price_words(cost.price)}" if cost.price else words
 
 
 def _part(count: int, summary: Summary) -> str:

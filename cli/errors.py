@@ -93,6 +93,10 @@ def fail(message: str, *, code: int) -> None:
     raise typer.Exit(code)
 
 
+def warn(message: str) -> None:
+    typer.echo(f"storm: warning: {' '.join(message.split())}", err=True)
+
+
 def _process_limit() -> str:
     most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
     return f"cannot start more processes or threads: the limit of this user is {most}; raise it with `ulimit -u`"

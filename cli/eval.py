@@ -71,7 +71,7 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
 
 def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
     from storm_calm.agents.evaluation import run_evaluation
-    from storm_calm.cli.display import LastError, progress_display
+    from storm_calm.cli.display import LastError, progress_display, usage_words
     from storm_calm.cli.eval_display import print_results
 
     command = f"storm eval --out {out} --resume"
@@ -82,6 +82,8 @@ def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display:
         typer.echo(json.dumps(results_to_json(results), indent=2))
     else:
         print_results(results)
+        if last_error.usage is not None and last_error.usage.price is not None:
+            typer.echo(usage_words(last_error.usage))
         typer.echo(f"\n{out}: figures in results.json, trajectories in samples.jsonl")
     if missing := results.errors + results.infrastructure:
         causes = {"the reasoner": results.errors, "the sandbox": results.infrastructure}

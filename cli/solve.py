@@ -87,6 +87,8 @@ _REASONS = {
     "answer": "the text in the box cannot be read",
     "budget": "the model wrote another program after its last allowed execution",
     "length": "the model ran out of tokens",
+    "context": "the problem and the text so far do not fit the context of the model",
+    "repetition": "the model repeated itself without end",
     "malformed": "the model ended without a box",
     "infrastructure": "the sandbox failed",
 }

@@ -8,12 +8,14 @@ from storm_calm.env.problem import Problem
 from storm_calm.env.transcript import Transcript
 from storm_calm.sandbox import Execution
 
-StopReason = Literal["answer", "budget", "length", "malformed", "infrastructure"]
+StopReason = Literal["answer", "budget", "length", "context", "repetition", "malformed", "infrastructure"]
 """Why an episode ended.
 
 answer: the model closed its turn with a boxed answer.
 budget: it wrote one program more than allowed.
 length: no tokens are left.
+context: the model's server found the prompt too long, by its own count of the tokens.
+repetition: it repeated the same text without end (`env.repetition`), or the same program after it failed twice.
 malformed: it closed its turn without a boxed answer, a program or a call, wrote no text of its own, or wrote a program
 longer than the sandbox accepts.
 infrastructure: the sandbox failed. The model is not at fault, so the episode has no reward.

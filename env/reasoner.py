@@ -24,6 +24,10 @@ class ContextLengthError(ReasonerError):
     """A prompt that does not fit the context of the model, as its server counts the tokens."""
 
 
+class StreamChangedError(ReasonerError):
+    """A broken stream whose retry gave other text than was passed on already. `generate` starts again instead."""
+
+
 class Message(TypedDict):
     """One message of a chat."""
 
@@ -51,6 +55,16 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TokenUsage:
+    """Tokens of requests as a server counts them, hidden reasoning included."""
+
+    input_tokens: int = 0
+    """Tokens of prompts."""
+    output_tokens: int = 0
+    """Generated tokens."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
     """A piece of a stream."""
 
@@ -62,6 +76,8 @@ class Chunk:
     """End offset of each token in this chunk's text."""
     finish: Finish | None = None
     """Why the model stopped; only in the last chunk of a stream."""
+    usage: TokenUsage | None = None
+    """The server's count of the whole request; only in the last chunk, None if the server did not report it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,8 +17,10 @@ from storm_calm.env.answers import Answer, read_answer
 from storm_calm.env.episode import Episode
 from storm_calm.env.problem import AnswerKey
 
-Reason = Literal["correct", "wrong_answer", "no_answer", "budget", "length", "malformed", "infrastructure"]
-"""The reason of a score. no_answer: the box cannot be read. The last four are stop reasons."""
+Reason = Literal[
+    "correct", "wrong_answer", "no_answer", "budget", "length", "context", "repetition", "malformed", "infrastructure",
+]  # fmt: skip
+"""The reason of a score. no_answer: the box cannot be read. The last six are stop reasons."""
 
 Rule = Callable[[float, float], bool]
 """Compares the answer (first) to the accepted answer (second)."""

@@ -2,6 +2,8 @@
 
     episode = run_episode(env, reasoner, problem, seed=1)
 
+A prompt that is too long for the server is a result of the problem, with the stop reason "context", not a failure.
+
 Curation, evaluation, serving and training share this loop. The graphs in `agents` run its two steps as nodes.
 """
 
@@ -13,7 +15,7 @@ from typing import TypedDict
 
 from storm_calm.env.episode import Episode
 from storm_calm.env.problem import Problem
-from storm_calm.env.reasoner import Generation, Reasoner, Sampling
+from storm_calm.env.reasoner import ContextLengthError, Generation, Reasoner, Sampling
 from storm_calm.env.solver_env import SolverEnv
 
 
@@ -68,8 +70,12 @@ async def solve_async(
     """
     while env.episode.stop is None:
         started = perf_counter()
-        generation = await write(next_segment(env, seed=seed, sampling=sampling))
-        env.write(generation, seconds=perf_counter() - started)
+        try:
+            generation = await write(next_segment(env, seed=seed, sampling=sampling))
+        except ContextLengthError:
+            env.overflow(seconds=perf_counter() - started)
+        else:
+            env.write(generation, seconds=perf_counter() - started)
         if watch is not None and await watch() is not None:
             continue
         await act()
@@ -81,8 +87,12 @@ async def solve_async(
 def write_segment(env: SolverEnv, generate: Callable[..., Generation], *, seed: int | str, sampling: Sampling) -> None:
     """Generate the next segment and append it to the episode."""
     started = perf_counter()
-    generation = generate(**next_segment(env, seed=seed, sampling=sampling))
-    env.write(generation, seconds=perf_counter() - started)
+    try:
+        generation = generate(**next_segment(env, seed=seed, sampling=sampling))
+    except ContextLengthError:
+        env.overflow(seconds=perf_counter() - started)
+    else:
+        env.write(generation, seconds=perf_counter() - started)
 
 
 def next_segment(env: SolverEnv, *, seed: int | str, sampling: Sampling) -> SegmentRequest:

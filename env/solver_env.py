@@ -24,7 +24,9 @@ from storm_calm.env.plain_errors import without_help
 from storm_calm.env.problem import Problem
 from storm_calm.env.protocol import PROTOCOLS, Action, Inline, Protocol
 from storm_calm.env.reasoner import Generation, Message, PromptRenderer
+from storm_calm.env.repetition import ends_in_loop
 from storm_calm.env.special_tokens import harmless
+from storm_calm.env.token_estimate import estimate_tokens
 from storm_calm.env.transcript import Source, Span, Transcript
 from storm_calm.sandbox import (
     MAX_CODE_BYTES,
@@ -79,6 +81,8 @@ class SolverEnv:
         protocol: by default that of the renderer's `prompt_format`, or else `Inline()`.
         max_executions: programs per episode (4 in arXiv 2510.04204).
         max_tokens: tokens of the whole transcript with its prompt; by default the renderer's context, or else 16384.
+            Text without token ids is counted with the renderer's tokenizer, or else by an estimate that is rather too
+            high (`env.token_estimate`).
         limits: limits of each program, instead of the sandbox's own.
         sessions: whether the programs of an episode share their state. Close the environment after use.
         files: files in each program's folder at its start, by relative path. With `sessions` they replace versions that
@@ -105,6 +109,8 @@ class SolverEnv:
         self.cancellation = cancellation
         self._episode: Episode | None = None
         self._session: Session | None = None
+        self._counted: dict[str, int] = {}
+        """The tokens of the episode's spans without ids."""
         self._seen: tuple[Execution, ...] = ()
         """The executions of the session's blocks."""
 
@@ -122,7 +128,7 @@ class SolverEnv:
     @property
     def remaining(self) -> int:
         """Tokens left for the transcript."""
-        return max(0, self.max_tokens - self.episode.transcript.count())
+        return max(0, self.max_tokens - self.episode.transcript.count(count_text=self._count_text))
 
     def reset(self, problem: Problem, before: Sequence[Message] = ()) -> Episode:
         """Start an episode. It ends at once, with "length", if the prompt uses all tokens.
@@ -134,6 +140,7 @@ class SolverEnv:
             if message["role"] not in ("user", "assistant"):
                 raise ValueError(f'before[{number}] has role {message["role"]!r}; give "user" or "assistant"')
         self._leave_session()
+        self._counted.clear()
         *instructions, question = self.protocol.messages(problem.question, self.renderer.instructions)
         prompt = self.renderer.render([*instructions, *before, question])
         self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._span("prompt", prompt),)))
@@ -170,6 +177,11 @@ class SolverEnv:
         if len(after.text) <= len(before.text) and not closed and not acts:
             self._stop("length" if generation.finish == "length" else "malformed")
 
+    def overflow(self, *, seconds: float = 0.0) -> None:
+        """Stop with "context": the server found the prompt too long. seconds: wall seconds of the request."""
+        self._update(generation_seconds=self.episode.usage.generation_seconds + seconds)
+        self._stop("context")
+
     def act(self) -> StepResult:
         """Run the program in the model's text, accept its answer, let it continue, or stop.
 
@@ -187,6 +199,9 @@ class SolverEnv:
             return self._run(action, turn)
         if last.finish == "end":
             return self._stop("answer" if self.protocol.read(transcript.model_text).kind == "answer" else "malformed")
+        # A loop may also take many segments: each of them ends at a fence of the repeated text.
+        if last.finish == "repetition" or ends_in_loop(turn):
+            return self._stop("repetition")
         if last.finish == "length" or not self.remaining:
             return self._stop("length")
         return StepResult(kind="continue")
@@ -243,6 +258,8 @@ class SolverEnv:
         code = turn[action.start : action.end].strip() if action.code is None else action.code
         if len(code.encode("utf-8", errors="surrogatepass")) > MAX_CODE_BYTES:
             return self._stop("malformed")
+        if [(one.code, one.status == "ok") for one in episode.executions[-2:]] == [(code, False)] * 2:
+            return self._stop("repetition")
         started = perf_counter()
         try:
             if action.code is None:
@@ -334,6 +351,13 @@ class SolverEnv:
         ids, ends = encode(text) or (None, None)
         return Span(source=source, text=text, ids=ids, ends=ends)
 
+    def _count_text(self, text: str) -> int:
+        """Count the tokens of a span without ids: with the renderer's tokenizer, or else by an estimate."""
+        if text not in self._counted:
+            encoding = self.renderer.encode_marked(text)
+            self._counted[text] = estimate_tokens(text) if encoding is None else len(encoding[0])
+        return self._counted[text]
+
     def _typed(self, text: str) -> Generation:
         ids, ends = self.renderer.encode_marked(text) or (None, None)
         stopped = text.endswith(self.protocol.stop)
@@ -350,9 +374,9 @@ class SolverEnv:
         transcript: Transcript = changes.get("transcript", episode.transcript)
         usage = replace(
             episode.usage,
-            model_tokens=transcript.count("model"),
-            tool_tokens=transcript.count("tool"),
-            hint_tokens=transcript.count("hint"),
+            model_tokens=transcript.count("model", count_text=self._count_text),
+            tool_tokens=transcript.count("tool", count_text=self._count_text),
+            hint_tokens=transcript.count("hint", count_text=self._count_text),
             **seconds,
         )
         self._episode = replace(episode, usage=usage, **changes)

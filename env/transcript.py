@@ -11,18 +11,18 @@ model never sampled.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal, get_args
 
+from storm_calm.env.token_estimate import estimate_tokens
+
 Source = Literal["prompt", "model", "tool", "hint"]
 """Source of a span: the question and its instructions, the model, the environment, or an intervener."""
 
-Finish = Literal["end", "stop", "length"]
-"""Why a model stopped: end of its turn, stop string, or token limit."""
-
-CHARS_PER_TOKEN = 4
-"""Estimated characters per token, for spans without ids."""
+Finish = Literal["end", "stop", "length", "repetition"]
+"""Why a model stopped: end of its turn, stop string, token limit, or a loop (`env.repetition`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,10 +169,10 @@ class Transcript:
                 return begin + span.ends[bisect_left(span.ends, offset - begin)]
         return offset
 
-    def count(self, source: Source | None = None) -> int:
-        """Count the tokens of one source, or of all. Without ids, a span counts one token per 4 characters."""
+    def count(self, source: Source | None = None, *, count_text: Callable[[str], int] = estimate_tokens) -> int:
+        """Count the tokens of one source, or of all. count_text: counts those of a span without ids."""
         return sum(
-            len(span.ids) if span.ids is not None else -(-len(span.text) // CHARS_PER_TOKEN)
+            len(span.ids) if span.ids is not None else count_text(span.text)
             for span in self.spans
             if source is None or span.source == source
         )

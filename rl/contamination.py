@@ -14,7 +14,7 @@ template with different data are two problems: they only share the words between
 is compared by all of its 8-grams.
 
 Generated problems need no comparison: their data decides their split, and their id shows it. All stress problems are
-held out. See `is_heldout`.
+held out. See `env.problems.heldout`.
 """
 
 import re
@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from storm_calm.env import Problem
-from storm_calm.env.problems.families.split import Split, split_of
-from storm_calm.env.problems.stress import group_of
+from storm_calm.env.problems.families.split import Split
+from storm_calm.env.problems.heldout import is_heldout
 from storm_calm.env.row_fields import field_names, question_of
 from storm_calm.env.row_files import SUFFIXES, read_rows
 
@@ -135,18 +135,6 @@ def _shared_numbers(first: Counter[str], second: Counter[str]) -> float:
     """Return the fraction of shared numbers, of the question with fewer; 1 if one has none."""
     fewer = min(first.total(), second.total())
     return (first & second).total() / fewer if fewer else 1.0
-
-
-def is_heldout(problem: Problem) -> bool:
-    """Return whether a problem belongs to the families' held-out split or to a stress set.
-
-    The id of a generated problem ends in the hash of its data, which `Instance` derives the split from.
-    """
-    if group_of(problem):
-        return True
-    content = problem.id.rpartition("-")[2]
-    generated = problem.source == "generated" and re.fullmatch(r"[0-9a-f]{12}", content)
-    return bool(generated) and split_of(content) == "heldout"
 
 
 def read_questions(path: str | Path) -> tuple[EvalQuestion, ...]:

@@ -99,7 +99,7 @@ def _prepare_data(config: Any, prompt_format: PromptFormat) -> None:
     """Write the datasets of the run folder, if they are missing."""
     from storm_calm.env import read_problems
     from storm_calm.env.problems.families import generate
-    from storm_calm.rl.contamination import is_heldout
+    from storm_calm.env.problems.heldout import is_heldout
     from storm_calm.rl.datasets import rl_rows
     from storm_calm.rl.datasets.dataset_files import write_rows
 

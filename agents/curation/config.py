@@ -6,13 +6,13 @@ from typing import Annotated, ClassVar
 from storm_calm.agents.graphs.hint_share import MAX_HINT_SHARE
 from storm_calm.agents.runs.intervener_options import IntervenerOptions
 from storm_calm.agents.runs.options import Config, Option, check_options
+from storm_calm.agents.runs.price_options import PriceOptions
 from storm_calm.agents.runs.problem_options import ProblemOptions
-from storm_calm.agents.runs.reasoner_options import ReasonerOptions
 from storm_calm.agents.runs.sandbox_options import EpisodeOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class CurateConfig(ProblemOptions, ReasonerOptions, IntervenerOptions, EpisodeOptions, Config):
+class CurateConfig(ProblemOptions, PriceOptions, IntervenerOptions, EpisodeOptions, Config):
     """The problems, the reasoner, the intervener and the limits of a curation."""
 
     group: ClassVar[str] = "Curation"
@@ -35,6 +35,7 @@ class CurateConfig(ProblemOptions, ReasonerOptions, IntervenerOptions, EpisodeOp
         if bool(self.problems) == bool(self.families):
             raise ValueError("give a file of problems or families, only one of these: --problems FILE, --families all")
         check_options(self)
+        _ = self.prices  # Raises for invalid ones.
         check_intervener(
             self.intervener, url=self.intervener_url, model=self.intervener_model, price=self.intervener_price
         )

@@ -13,7 +13,7 @@ from storm_calm.env.serialize import to_json
 
 __all__ = ["KIND", "Folder", "stored_settings"]
 
-KIND = RunKind(noun="a curation", verb="curates", may_change=frozenset({"workers"}))
+KIND = RunKind(noun="a curation", verb="curates", may_change=frozenset({"workers", "price"}))
 
 
 class Folder:

@@ -2,21 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.files import Folder
 from storm_calm.agents.curation.records import Record
-from storm_calm.agents.graphs import calm
+from storm_calm.agents.graphs import calm, native
 from storm_calm.agents.graphs.checkpoints import open_checkpoints, run_graph
 from storm_calm.agents.graphs.components import Parts
+from storm_calm.agents.graphs.native import native_thread
 from storm_calm.agents.interveners import Cost, Intervener, RejectedHint
 from storm_calm.agents.interveners.cancellable import CancellableIntervener
 from storm_calm.agents.interveners.open_intervener import open_configured_intervener
 from storm_calm.agents.runs.cancellable_reasoner import CancellableReasoner
 from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
-from storm_calm.env import Episode, Finding, Problem, Reasoner, run_episode
+from storm_calm.env import Episode, Finding, Problem, Reasoner
 from storm_calm.env.serialize import from_json, to_json
 
 
@@ -32,25 +33,36 @@ class ProblemRunner:
     seed: int
     machine: Any
     """The compiled CALM graph, with checkpoints."""
+    native: Any
+    """The compiled graph without interventions, with the same checkpoints."""
+    halves: set[str] = field(default_factory=set)
+    """Ids of the problems in flight whose native run is finished."""
 
     def run(self, problem: Problem) -> Record:
-        """Run a problem without interventions, then through CALM from its last checkpoint.
+        """Run a problem without interventions, then through CALM; both from their last checkpoints.
 
-        The run without interventions has no checkpoints. After a crash it is repeated, with the same result.
         Raises ReasonerError, and RunCancelledError if the curation was cancelled.
         """
-        parts = self.parts
-        native = run_episode(parts.env(), parts.reasoner, problem, seed=self.seed, sampling=parts.sampling)
-        state = run_graph(self.machine, thread=problem.id, question={"problem": to_json(problem), "seed": self.seed})
+        question = {"problem": to_json(problem), "seed": self.seed}
+        alone = run_graph(self.native, thread=native_thread(problem.id), question=question)
+        self.halves.add(problem.id)
+        try:
+            state = run_graph(self.machine, thread=problem.id, question=question)
+        finally:
+            self.halves.discard(problem.id)
         return Record(
             seed=self.seed,
             outcome=state["outcome"],
             finding=from_json(Finding, state["finding"]) if state["finding"] else None,
             episode=from_json(Episode, state["episode"]),
-            native=native,
+            native=from_json(Episode, alone["episode"]),
             rejected_hints=tuple(from_json(RejectedHint, hint) for hint in state["rejected_hints"]),
             cost=from_json(Cost, state["cost"]),
         )
+
+    def parts_done(self) -> float:
+        """Return the finished work on problems in flight, in problems: half of one after its native run."""
+        return len(self.halves) / 2
 
     def cancel(self) -> None:
         """Cancel all problems in flight."""
@@ -59,7 +71,8 @@ class ProblemRunner:
 
     def forget(self, id: str) -> None:
         """Delete a problem's checkpoints. Call this once its record is stored; before, `run` resumes from them."""
-        self.machine.checkpointer.delete_thread(id)
+        for thread in (id, native_thread(id)):
+            self.machine.checkpointer.delete_thread(thread)
 
 
 @contextmanager
@@ -92,5 +105,11 @@ def open_problem_runner(
             max_interventions=config.max_interventions,
             max_hint_share=config.max_hint_share,
         )
-        machine = calm.build(lambda: parts, checkpointer=checkpointer)
-        yield ProblemRunner(parts=parts, reasoner=solver, intervener=cancellable, seed=config.seed, machine=machine)
+        yield ProblemRunner(
+            parts=parts,
+            reasoner=solver,
+            intervener=cancellable,
+            seed=config.seed,
+            machine=calm.build(lambda: parts, checkpointer=checkpointer),
+            native=native.build(lambda: parts, checkpointer=checkpointer),
+        )

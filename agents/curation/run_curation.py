@@ -3,6 +3,7 @@
 Finished problems are in `episodes.jsonl`; unfinished ones resume from their checkpoints.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from storm_calm.agents.curation.config import CurateConfig
@@ -10,6 +11,7 @@ from storm_calm.agents.curation.files import KIND, Folder
 from storm_calm.agents.curation.problem_runner import open_problem_runner
 from storm_calm.agents.curation.records import Record, read_records
 from storm_calm.agents.curation.summary import Summary, summarize
+from storm_calm.agents.curation.training_warnings import returns_ids, training_warnings
 from storm_calm.agents.interveners import Intervener
 from storm_calm.agents.runs.options import to_toml
 from storm_calm.agents.runs.problem_options import digest
@@ -28,10 +30,12 @@ def curate(
     reasoner: Reasoner | None = None,
     intervener: Intervener | None = None,
     on_progress: OnProgress | None = None,
+    on_warning: Callable[[str], object] | None = None,
 ) -> Summary:
     """Curate into the folder `out`, or return the summary of a finished run.
 
     reasoner, intervener: replace the configured ones; they are not closed.
+    on_warning: called before the first problem if the trajectories cannot be trained on, with the reason and the fix.
     Raises ValueError and OSError for invalid input, ReasonerError and SandboxUnavailableError if the components cannot
     be opened, and TooManyFailuresError if problem after problem fails. After any error the run can be resumed.
     """
@@ -44,6 +48,10 @@ def curate(
         if work.left:
             with open_problem_runner(config, folder, reasoner=reasoner, intervener=intervener) as runner:
                 record_prompt_format(out, runner.reasoner)
+                if on_warning is not None:
+                    ids = returns_ids(runner.reasoner)
+                    for warning in training_warnings(config.reasoner, problems, ids=ids):
+                        on_warning(warning)
                 # A crash may have left checkpoints of stored problems, and problems the sandbox failed start anew.
                 for record in work.results.values():
                     runner.forget(record.id)
@@ -56,7 +64,8 @@ def curate(
                     runner.run,
                     keep=keep,
                     workers=config.workers,
-                    tokens=lambda: runner.reasoner.tokens,
+                    usage=lambda: runner.reasoner.usage,
+                    parts_done=runner.parts_done,
                     cancel=runner.cancel,
                     on_progress=on_progress,
                     name="curate",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import Record
+from storm_calm.agents.curation.training_warnings import training_warnings
 from storm_calm.agents.graphs.golden import OUTCOMES
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import REJECTION_REASONS, Cost
@@ -60,6 +61,8 @@ class Summary:
     """The weakest isolation level of the executions; "" without executions."""
     errors: int
     """Problems not finished because the reasoner or the intervener failed."""
+    warnings: tuple[str, ...]
+    """What keeps the trajectories from a training dataset, and the fix; empty if nothing does."""
 
 
 def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 0) -> Summary:
@@ -96,6 +99,11 @@ def summarize(config: CurateConfig, records: Sequence[Record], *, errors: int = 
         seconds=round(max((record.at_seconds for record in records), default=0.0), 2),
         isolation=max(isolation_levels, key=ISOLATION_LEVELS.index) if isolation_levels else "",
         errors=errors,
+        warnings=training_warnings(
+            config.reasoner,
+            [record.episode.problem for record in records],
+            ids=all(record.episode.transcript.ids is not None for record in records),
+        ),
     )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from storm_calm.agents.runs.options import Config, Option, OptionError, check_options
+from storm_calm.agents.runs.price_options import PriceOptions
 from storm_calm.agents.runs.problem_options import ProblemOptions
-from storm_calm.agents.runs.reasoner_options import ReasonerOptions
 from storm_calm.agents.runs.sandbox_options import EpisodeOptions
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ STRESS_LIMIT = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvalConfig(ProblemOptions, ReasonerOptions, EpisodeOptions, Config):
+class EvalConfig(ProblemOptions, PriceOptions, EpisodeOptions, Config):
     """The problems, the reasoner, the scoring rules and the limits of an evaluation."""
 
     group: ClassVar[str] = "Evaluation"
@@ -52,6 +52,7 @@ class EvalConfig(ProblemOptions, ReasonerOptions, EpisodeOptions, Config):
         if self.data_dir and not self.benchmark:
             raise OptionError("data_dir", "needs --benchmark, such as --benchmark nl4opt --data-dir DIR")
         check_options(self)
+        _ = self.prices  # Raises for invalid ones.
         for name, known in (("rule", RULES), ("benchmark", BENCHMARKS)):
             for one in getattr(self, name):
                 if one not in known:

@@ -17,7 +17,7 @@ from storm_calm.env import Problem, Reasoner, SolverEnv, run_episode, score
 from storm_calm.env.atomic_write import write_json
 from storm_calm.env.jsonl import append_line, write_lines
 
-KIND = RunKind(noun="an evaluation", verb="evaluates", may_change=frozenset({"workers", "rule", "samples"}))
+KIND = RunKind(noun="an evaluation", verb="evaluates", may_change=frozenset({"workers", "rule", "samples", "price"}))
 
 Job = tuple[Problem, int]
 """A problem and the number of the sample."""
@@ -71,7 +71,7 @@ def evaluate(
                     solve,
                     keep=lambda sample: append_line(file, sample_to_json(sample)),
                     workers=config.workers,
-                    tokens=lambda: opened.tokens,
+                    usage=lambda: opened.usage,
                     cancel=opened.cancel,
                     on_progress=on_progress,
                     name="eval",

@@ -9,8 +9,8 @@ from storm_calm.agents.graphs.hint_share import hint_share
 from storm_calm.env import Episode, Finding, score
 
 Outcome = Literal[
-    "golden", "wrong_answer", "no_answer", "budget", "length", "malformed", "unjudged", "finding_left", "hint_share",
-    "infrastructure", "unscored",
+    "golden", "wrong_answer", "no_answer", "budget", "length", "context", "repetition", "malformed", "unjudged",
+    "finding_left", "hint_share", "infrastructure", "unscored",
 ]  # fmt: skip
 """The outcome of a trajectory.
 

@@ -30,7 +30,12 @@ class Guard:
     """Hints in a row for the same trigger after which no more are given for it; 0 is unlimited."""
 
     def inspect(self, episode: Episode) -> Inspection:
-        """Run the intervener without the accepted answers; an invalid hint is rejected."""
+        """Run the intervener without the accepted answers; an invalid hint is rejected.
+
+        A trajectory without model text has no flaw.
+        """
+        if all(span.source == "prompt" for span in episode.transcript.spans):
+            return Inspection()
 
         def check_hint(hint: str) -> Fault | None:
             return next(faults(hint, episode), None)

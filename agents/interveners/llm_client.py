@@ -24,7 +24,7 @@ from storm_calm.agents.reasoners.endpoint import Endpoint
 from storm_calm.agents.reasoners.provider_quirks import ProviderQuirks
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.env.reasoner import Chunk, ReasonerError
-from storm_calm.env.transcript import CHARS_PER_TOKEN
+from storm_calm.env.token_estimate import estimate_tokens
 
 API_KEY_VARIABLE = "STORM_INTERVENER_KEY"
 """The environment variable with the API key of the intervener's endpoint."""
@@ -114,13 +114,13 @@ class LLMClient:
             text = self._endpoint.generate(lambda: self._read(messages, stream)).text
         except ReasonerError as error:
             raise _of_intervener(error) from None
-        prompt_chars = sum(len(message["content"]) for message in messages)
+        prompt_tokens = sum(estimate_tokens(message["content"]) for message in messages)
         return Reply(
             model=stream.model,
             text=sound(text).strip(),
             finish=stream.finish,
-            input_tokens=prompt_chars // CHARS_PER_TOKEN if stream.input_tokens is None else stream.input_tokens,
-            output_tokens=len(text) // CHARS_PER_TOKEN if stream.output_tokens is None else stream.output_tokens,
+            input_tokens=prompt_tokens if stream.input_tokens is None else stream.input_tokens,
+            output_tokens=estimate_tokens(text) if stream.output_tokens is None else stream.output_tokens,
             seconds=round(perf_counter() - started, 3),
         )
 

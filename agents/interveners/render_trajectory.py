@@ -22,6 +22,8 @@ ENDINGS: dict[StopReason, str] = {
     "answer": "the reasoner has answered",
     "budget": "the reasoner wrote one program more than it may run",
     "length": "the reasoner has no room left to write",
+    "context": "the text no longer fits the context of the reasoner",
+    "repetition": "the reasoner repeats itself without end, and was stopped",
     "malformed": "the reasoner stopped without an answer or a whole program",
     "infrastructure": "a program could not be run, through no fault of the reasoner",
 }

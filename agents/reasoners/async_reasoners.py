@@ -21,6 +21,7 @@ from storm_calm.agents.reasoners.async_interface import AsyncReasoner, OnText, P
 from storm_calm.agents.reasoners.loading import in_cancellable_thread
 from storm_calm.env.prompt_format import PromptFormat, ProtocolName
 from storm_calm.env.reasoner import Chunk, Reasoner, Sampling, collect
+from storm_calm.env.token_estimate import estimate_tokens
 
 FLUSH_SECONDS = 0.02
 """Seconds between two flushes of a thread's text. Waking the loop for each token would slow down all threads."""
@@ -83,7 +84,7 @@ class ThreadedReasoner:
         return Written(
             generation=generation,
             prompt_tokens=len(prompt) if isinstance(prompt, tuple) else None,
-            tokens=len(ids) if ids is not None else -(-len(generation.text) // 4),
+            tokens=len(ids) if ids is not None else estimate_tokens(generation.text),
         )
 
     def close(self) -> None:

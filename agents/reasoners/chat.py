@@ -21,8 +21,10 @@ itself (Groq's "tool_use_failed").
 """
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import openai
@@ -34,7 +36,7 @@ from storm_calm.agents.reasoners.completions_wire import sampling_parameters
 from storm_calm.agents.reasoners.endpoint_reasoner import EndpointReasoner
 from storm_calm.agents.reasoners.provider_quirks import LOGGED, ProviderQuirks
 from storm_calm.agents.reasoners.retry import RetryableError
-from storm_calm.env.reasoner import Chunk, ContextLengthError, Encoding, Message, Sampling
+from storm_calm.env.reasoner import Chunk, ContextLengthError, Encoding, Message, Sampling, TokenUsage
 from storm_calm.env.system_prompt import CHAT_PROMPT
 
 _REJECTIONS = (openai.BadRequestError, openai.UnprocessableEntityError)
@@ -94,7 +96,9 @@ class Chat(EndpointReasoner):
                     if chunk.finish is not None:
                         return
                 if choice.finish_reason is not None:
-                    yield from reply.finish(choice.finish_reason)
+                    *chunks, last = reply.finish(choice.finish_reason)
+                    yield from chunks
+                    yield replace(last, usage=_usage(event, events))
                     return
         raise RetryableError("it ended without a finish reason")
 
@@ -132,6 +136,19 @@ class Chat(EndpointReasoner):
             if name in new:
                 log.warning("%s: %s does not accept %s; requests omit it", self.url, self.name, name)
         return stream
+
+
+def _usage(last: Any, events: Iterator[Any]) -> TokenUsage | None:
+    """Return the usage from the event with the finish reason, or from those after it."""
+    try:
+        for event in chain([last], events):
+            if event.usage is not None:
+                return TokenUsage(
+                    input_tokens=event.usage.prompt_tokens or 0, output_tokens=event.usage.completion_tokens or 0
+                )
+    except (RetryableError, AttributeError):  # The answer is complete, whatever follows.
+        pass
+    return None
 
 
 class _UnreadableCallError(Exception):

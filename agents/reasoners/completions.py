@@ -65,6 +65,7 @@ class Completions(EndpointReasoner):
             check_tokenizer(found.tokens, self._endpoint, self.capabilities)
         self.prompt_format = found.prompt_format
         self.instructions = found.prompt_format.instructions
+        self.returns_ids = found.tokens is not None and self.capabilities.token_ids
         self._wire = wire = CompletionsWire(
             model=self.name,
             server=self.capabilities.server,

@@ -20,7 +20,14 @@ from storm_calm.agents.reasoners.context_errors import fitting_tokens, is_contex
 from storm_calm.agents.reasoners.loading import LoadingWait
 from storm_calm.agents.reasoners.retry import RetryableError, retrying
 from storm_calm.agents.reasoners.server_answers import ServerAnswers, number
-from storm_calm.env.reasoner import Chunk, ContextLengthError, Generation, ReasonerError, collect
+from storm_calm.env.reasoner import (
+    Chunk,
+    ContextLengthError,
+    Generation,
+    ReasonerError,
+    StreamChangedError,
+    collect,
+)
 
 CONTEXT_FIELDS = (
     ("max_model_len",),  # vLLM, SGLang.
@@ -152,7 +159,7 @@ class Endpoint:
                         if new <= 0 and chunk.finish is None:
                             continue  # It was passed on before the stream broke.
                         if not text.startswith(passed_on) or (new < len(chunk.text) and chunk.ids is not None):
-                            raise ReasonerError(
+                            raise StreamChangedError(
                                 f"{self.url}: a stream broke off after {len(passed_on)} characters, and the retry with "
                                 "the same seed gave different text; use generate, or a server that honours seeds"
                             )

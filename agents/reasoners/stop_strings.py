@@ -1,8 +1,9 @@
-"""Find the end of a segment in text: a stop string, which is kept, or an end-of-turn token, which is removed."""
+"""Find the end of a segment in text: a stop string (kept), an end-of-turn token (removed), or a loop of the model."""
 
 from collections.abc import Sequence
 
 from storm_calm.env.reasoner import Chunk
+from storm_calm.env.repetition import RepetitionDetector
 from storm_calm.env.transcript import Finish
 
 END_TOKENS = (
@@ -35,6 +36,7 @@ class TextSegment:
         self._stop = stop
         self._text = ""
         self._emitted = 0
+        self._loop = RepetitionDetector()
 
     def feed(self, piece: str) -> Chunk | None:
         """Return the text that is certain: all but a possible beginning of an end-of-turn token."""
@@ -46,6 +48,8 @@ class TextSegment:
             return self._chunk(min(found), "end")
         if over is not None:
             return self._chunk(stopped, "stop")
+        if self._loop.feed(piece):
+            return self._chunk(len(self._text), "repetition")
         end = len(self._text) - self._withheld()
         return self._chunk(end, None) if end > self._emitted else None
 

@@ -24,6 +24,7 @@ from tokenizers import Tokenizer
 
 from storm_calm.agents.reasoners.stop_strings import END_TOKENS, after_stop
 from storm_calm.env.reasoner import Chunk, Encoding
+from storm_calm.env.repetition import RepetitionDetector
 from storm_calm.env.transcript import Finish
 
 SPACE = "▁"
@@ -134,7 +135,7 @@ class Decoder:
 
 
 class Segment:
-    """A splitter of a stream of ids into chunks, up to the end of the turn or the first stop string."""
+    """A splitter of a stream of ids into chunks, up to the end of the turn, the first stop string, or a loop."""
 
     def __init__(self, tokens: ByteTokens, *, stop: Sequence[str]) -> None:
         self._tokens = tokens
@@ -145,6 +146,8 @@ class Segment:
         self._text = ""
         self._ids: list[int] = []
         self._ends: list[int] = []
+        self._loop = RepetitionDetector()
+        self._loops = False
 
     def feed(self, id: int, *, last: bool = False) -> Chunk | None:
         """Return the chunk that this token completes, if any. last: no token follows it.
@@ -169,6 +172,9 @@ class Segment:
             return self.finish("stop")
         if last:
             return self.finish("length")
+        self._loops = self._loop.feed(piece) or self._loops
+        if self._loops and not self._decoder.open:
+            return self.finish("repetition")
         return None if self._decoder.open else self.finish(None)
 
     @property

@@ -11,7 +11,7 @@ from storm_calm.sandbox import Sandbox
 
 
 class SolveOptions(typing.Protocol):
-    """A config with `ReasonerOptions` and `SandboxOptions`."""
+    """A config with `ReasonerOptions` and `SandboxOptions`, maybe with `PriceOptions`."""
 
     @property
     def temperature(self) -> float | None: ...
@@ -31,4 +31,4 @@ def open_reasoner_and_sandbox(
     with given as opened, config.open_sandbox() as sandbox:
         temperature = config.temperature
         sampling = opened.sampling if temperature is None else replace(opened.sampling, temperature=temperature)
-        yield CancellableReasoner(opened), sampling, sandbox
+        yield CancellableReasoner(opened, getattr(config, "prices", None)), sampling, sandbox

@@ -1,7 +1,7 @@
 """Run jobs whose results are stored one by one, so that a run can resume after a crash with the missing jobs.
 
     work = ResumableWork(jobs, kept, labels=labels)
-    work.run(solve, keep=keep, workers=4, tokens=lambda: reasoner.tokens, cancel=reasoner.cancel, name="eval")
+    work.run(solve, keep=keep, workers=4, usage=lambda: reasoner.usage, cancel=reasoner.cancel, name="eval")
     work.in_order()
 
 A job must depend only on the seed and on itself. The results are then the same with any number of workers and restarts.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Generic, TypeVar, cast
 
-from storm_calm.agents.runs.progress import OnProgress, ProgressMeter
+from storm_calm.agents.runs.progress import OnProgress, ProgressMeter, SessionUsage
 from storm_calm.agents.runs.worker_pool import run_jobs
 
 
@@ -56,7 +56,7 @@ class ResumableWork(Generic[Job, Result]):
         for result in self.results.values():
             self._counts.update(self._labelled(result))
         self._earlier = max((result.at_seconds for result in self.results.values()), default=0.0)
-        self._meter = ProgressMeter(len(jobs), done=self._done)
+        self._meter = ProgressMeter(len(jobs), done=self._done, earlier_seconds=self._earlier)
 
     def run(
         self,
@@ -64,14 +64,16 @@ class ResumableWork(Generic[Job, Result]):
         *,
         keep: Callable[[Result], object],
         workers: int,
-        tokens: Callable[[], int],
+        usage: Callable[[], SessionUsage],
         cancel: Callable[[], None],
         on_progress: OnProgress | None = None,
+        parts_done: Callable[[], float] = lambda: 0.0,
         name: str,
     ) -> None:
         """Run the jobs that are left.
 
-        keep: stores a result, in this thread. tokens: returns the number of tokens generated so far.
+        keep: stores a result, in this thread. usage: returns the tokens so far. parts_done: returns the work that is
+        done on jobs in flight, in jobs.
         For the others see `run_jobs`. Raises TooManyFailuresError as `run_jobs` does.
         """
 
@@ -91,7 +93,14 @@ class ResumableWork(Generic[Job, Result]):
             counts = {name: count for name, count in self._counts.items() if count or name != SANDBOX_FAILED}
             in_flight = min(unfinished, workers)
             on_progress(
-                self._meter.read(done=self._done, in_flight=in_flight, counts=counts, errors=errors, tokens=tokens())
+                self._meter.read(
+                    done=self._done,
+                    in_flight=in_flight,
+                    counts=counts,
+                    errors=errors,
+                    usage=usage(),
+                    parts_done=parts_done(),
+                )
             )
 
         self.errors = run_jobs(

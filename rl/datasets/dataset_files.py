@@ -90,5 +90,5 @@ def _pyarrow(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ValueError(
-            f"Parquet files need the pyarrow package ({error}); pip install 'storm-calm[train]'"
+            f"Parquet files need the pyarrow package ({error}); pip install 'storm-calm[export]'"
         ) from error

@@ -10,7 +10,14 @@ from storm_calm.rl.datasets.dataset_files import check_dataset_file, write_rows
 from storm_calm.rl.datasets.export_config import ExportConfig
 from storm_calm.rl.datasets.export_report import ExportReport, nothing_left
 from storm_calm.rl.datasets.sources import ExportRecord, is_finished, knows_protocol, read_records
-from storm_calm.rl.datasets.training_rows import check_prompt, learned_tokens, rl_rows, trajectory_row
+from storm_calm.rl.datasets.training_rows import (
+    NEED_IDS,
+    check_prompt,
+    ids_fix,
+    learned_tokens,
+    rl_rows,
+    trajectory_row,
+)
 
 
 def export(config: ExportConfig) -> ExportReport:
@@ -19,12 +26,14 @@ def export(config: ExportConfig) -> ExportReport:
     Raises ValueError for an unsuitable source, for an existing file, and if no row is left.
     """
     check_dataset_file(config.file, config.format)
+    records = read_records(config.source, config.format)
+    check_token_ids(records, config)
     gate = ContaminationGate(read_question_files(config.against))
     kept: list[ExportRecord] = []
     contaminated: dict[str, Match] = {}
     rejected: dict[str, str] = {}
     too_long: dict[str, int] = {}
-    for record in read_records(config.source, config.format):
+    for record in records:
         id = record.problem.id
         if match := gate.match_problem(record.problem, split=config.split):
             contaminated[id] = match
@@ -52,6 +61,19 @@ def export(config: ExportConfig) -> ExportReport:
         rejected=rejected,
         unfinished=not is_finished(config.source),
     )
+
+
+def check_token_ids(records: Sequence[ExportRecord], config: ExportConfig) -> None:
+    """Raise ValueError if the format needs token ids and trajectories have none."""
+    if config.format not in NEED_IDS:
+        return
+    trajectories = [record.trajectory for record in records if record.trajectory is not None]
+    without = [one for one in trajectories if one.transcript.ids is None]
+    if without:
+        raise ValueError(
+            f"{config.source}: {len(without)} of {len(trajectories)} golden trajectories have no token ids, so "
+            f"{config.format} cannot have a loss mask; {ids_fix(without[0])}"
+        )
 
 
 def _rows(records: Sequence[ExportRecord], config: ExportConfig) -> tuple[list[dict[str, Any]], PromptFormat | None]:

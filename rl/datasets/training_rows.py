@@ -23,6 +23,9 @@ Format = Literal["verl-sft", "trl", "messages", "verl-rl"]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
+NEED_IDS: tuple[Format, ...] = ("verl-sft", "trl")
+"""The formats of trajectories with token ids."""
+
 NOT_LEARNED = -100
 """The label of a token without loss, as in PyTorch's cross entropy."""
 
@@ -147,11 +150,18 @@ def learned_tokens(rows: Sequence[dict[str, Any]], format: Format) -> int | None
 def _ids(episode: Episode) -> list[int]:
     ids = episode.transcript.ids
     if ids is None:
-        fix = "curate again with --tokenizer FILE, the model's tokenizer.json, or use --format messages"
-        if _is_chat(episode.transcript.text[: episode.transcript.prompt_end]):
-            fix = "use --format messages, or curate with a server that has raw completions; chats have no token ids"
-        raise ValueError(f"trajectory {episode.problem.id!r} has no token ids, so no loss mask; {fix}")
+        raise ValueError(f"trajectory {episode.problem.id!r} has no token ids, so no loss mask; {ids_fix(episode)}")
     return list(ids)
+
+
+def ids_fix(episode: Episode) -> str:
+    """Return what to do about a trajectory without token ids, for an error message."""
+    if _is_chat(episode.transcript.text[: episode.transcript.prompt_end]):
+        return "use --format messages, or curate with a server that has raw completions; chats have no token ids"
+    return (
+        "curate again with --tokenizer FOLDER, the model's, and a server that returns token ids, such as vLLM; "
+        "or use --format messages"
+    )
 
 
 _TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>\n", re.DOTALL)

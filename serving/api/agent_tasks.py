@@ -29,7 +29,6 @@ from storm_calm.agents.reasoners.async_interface import AsyncReasoner
 from storm_calm.agents.reasoners.nano_scope import out_of_scope
 from storm_calm.agents.verdict import Verdict, verdict
 from storm_calm.env import (
-    ContextLengthError,
     Episode,
     Generation,
     Intervention,
@@ -257,14 +256,14 @@ class AgentTask:
                 episode = await self._solve()
             if episode.stop == "infrastructure":
                 failure, reason = "sandbox", "the sandbox failed"
-            elif episode.stop == "length" and all(span.source == "prompt" for span in episode.transcript.spans):
+            elif episode.stop in ("length", "context") and all(
+                span.source == "prompt" for span in episode.transcript.spans
+            ):
                 failure = "context"
             elif episode.stop is None:
                 failure = "scope"
         except TimeoutError:
             failure, reason = "time", f"not finished after {agent.config.request_seconds:g} seconds"
-        except ContextLengthError:
-            failure = "context"
         except ReasonerError as error:
             failure, reason = "reasoner", str(error)
         except RunCancelledError as error:  # The program was cancelled before the task was.

@@ -41,7 +41,7 @@ def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest
     answer = read_answer(episode.transcript) if episode.stop == "answer" else None
     return Conclusion(
         rest=words,
-        finish="length" if episode.stop == "length" or outcome.failure == "time" else "stop",
+        finish="length" if episode.stop in ("length", "context") or outcome.failure == "time" else "stop",
         facts={
             "answer": None if answer is None else {"value": answer.value, "status": answer.status},
             "stop": outcome.failure or ("stop" if split.stopped else episode.stop),
@@ -87,8 +87,12 @@ def _instead(outcome: AgentOutcome) -> str:
         return OUT_OF_SCOPE
     if outcome.failure == "time":
         return "No answer: the time for a request was over."
-    if episode.stop == "length":
+    if episode.stop in ("length", "context"):
         return "No answer: the tokens for this request were used up before there was one."
+    if episode.stop == "repetition":
+        return (
+            "No answer: the model repeated itself without end, and was stopped. Ask again, or state the question anew."
+        )
     if episode.stop == "budget":
         count = sum(execution.ran for execution in episode.executions)
         programs = "1 program" if count == 1 else f"{count} programs"

@@ -42,7 +42,7 @@ def test_json_output_is_a_single_object(curate, tmp_path):
 def test_the_summary_fits_60_columns(curate, storm):
     result = curate("--out", "here", "--display", "none")
     assert result.exit_code == 0
-    assert result.stderr == ""
+    assert result.stderr.count("\n") == 1, "only the warning that the server returns no token ids"
     assert max(map(len, result.stdout.splitlines()[:-1])) <= 60
     assert "chairs         4       2      4       4" in result.stdout
     assert "6 (75%) golden" in " ".join(result.stdout.split())
@@ -211,3 +211,23 @@ def test_ctrl_c_exits_130_and_prints_the_resume_command(tmp_path):
     assert f"storm: stopped; all finished work is kept. Resume with: storm curate --out {out} --resume" in errors
     assert "Traceback" not in errors
     assert 1 <= len((out / "episodes.jsonl").read_text().splitlines()) < 12
+
+
+def test_a_run_that_cannot_be_trained_on_is_a_warning_before_the_first_problem(curate, storm, tmp_path):
+    result = curate("--out", "here", "--limit", 1, "--price", "1,2")
+    first, *rest = result.stderr.splitlines()
+    assert first.startswith("storm: warning: The trajectories have no token ids")
+    assert "--tokenizer FILE" in first
+    assert rest[-1].startswith("1/1")
+    assert " tokens/s · " in rest[-1]
+    assert "Reasoner in this session: " in result.stdout
+    refused = storm("export", "here", "--format", "verl-sft")
+    assert refused.exit_code == 2
+    assert "1 of 1 golden trajectories have no token ids, so verl-sft cannot have a loss mask" in refused.stderr
+    assert "--tokenizer FILE" in refused.stderr
+
+
+def test_an_invalid_price_is_an_error(storm, problems):
+    result = storm("curate", "--problems", problems, "--price", "cheap")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert '--price: "cheap" is not two prices' in result.stderr

@@ -2,9 +2,22 @@
 
 import pytest
 
-from storm_calm.env import Episode, Finding, Generation, Inline, SolverEnv, ToolCall, read_answer, run_episode
+from storm_calm.env import (
+    ContextLengthError,
+    Episode,
+    Finding,
+    Generation,
+    Inline,
+    Sampling,
+    SolverEnv,
+    ToolCall,
+    read_answer,
+    run_episode,
+    score,
+)
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.serialize import from_json, to_json
+from storm_calm.env.token_estimate import estimate_tokens
 from storm_calm.sandbox import Limits
 
 CODE = "Let me compute.\n```python\nprint(6 * 7)\n```\n"
@@ -436,3 +449,55 @@ def test_an_earlier_turn_with_another_role_is_an_error(env, problem, role):
 def test_invalid_input_files_are_errors_before_any_execution(sandbox, renderer, files):
     with pytest.raises(ValueError, match=r"data\.csv"):
         SolverEnv(sandbox, renderer, limits=Limits(file_mb=1), files=files)
+
+
+def test_a_prompt_that_is_too_long_for_the_server_is_a_result_of_its_problem(env, renderer, problem):
+    class Full:
+        sampling = Sampling()
+
+        def generate(self, prompt, **request):
+            raise ContextLengthError("the server counts 5,000 tokens, and holds 4,096")
+
+    episode = run_episode(env, Full(), problem)
+    assert (episode.stop, len(episode.transcript.spans)) == ("context", 1)
+    assert (score(episode).reward, score(episode).reason) == (0.0, "context")
+
+
+def test_a_loop_ends_the_episode(env, renderer):
+    result = env.step(generation(renderer, "So we try again. " * 60, "repetition"))
+    assert (result.kind, result.stop, env.episode.transcript.spans[-1].finish) == ("stop", "repetition", "repetition")
+
+
+def test_a_loop_over_many_segments_ends_the_episode(env, renderer):
+    steps = 1
+    while env.step(generation(renderer, "And so it prints\n```\n")).kind == "continue":
+        steps += 1
+    assert env.episode.stop == "repetition"
+    assert 4 <= steps < 12
+
+
+def test_a_turn_that_ends_by_itself_is_read_whatever_it_repeats(env):
+    assert env.step("So we try again. " * 60 + "\\boxed{42}").stop == "answer"
+
+
+def test_a_program_that_failed_twice_is_not_run_a_third_time(env, sandbox):
+    failing = "```python\n1 / 0\n```\n"
+    assert [env.step(failing).stop for _ in range(3)] == [None, None, "repetition"]
+    assert len(env.episode.executions) == 2
+
+
+def test_programs_that_work_or_differ_may_be_repeated(sandbox, renderer, problem):
+    env = SolverEnv(sandbox, renderer, max_executions=9)
+    env.reset(problem)
+    failing = "```python\n1 / 0\n```\n"
+    assert [env.step(text).stop for text in (CODE, CODE, CODE, failing, CODE, failing, failing)] == [None] * 7
+
+
+def test_text_without_ids_is_counted_with_the_tokenizer_or_else_estimated(sandbox, renderer, plain_renderer, problem):
+    text = "12345678 87654321 "
+    for chosen, tokens in ((renderer, len(renderer.encode(text)[0])), (plain_renderer, estimate_tokens(text))):
+        env = SolverEnv(sandbox, chosen, max_tokens=500)
+        env.reset(problem)
+        before = env.remaining
+        env.write(Generation(text=text, finish="length"))
+        assert before - env.remaining == env.episode.usage.model_tokens == tokens

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from storm_calm.env import Problem
 from storm_calm.env.problems.families import FAMILIES, choose, instances
+from storm_calm.env.problems.heldout import is_heldout
 from storm_calm.env.problems.stress.kinds import generate
 from storm_calm.rl.contamination import (
     ContaminationGate,
     EvalQuestion,
-    is_heldout,
     read_question_files,
     read_questions,
     words,

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from support.fake_reasoner import line
@@ -10,11 +11,17 @@ from support.fake_reasoner import line
 class FakeCompletionsServer:
     """A server that replies with a role, or fails.
 
-    fault: an HTTP status, "cut" for streams that break off in the middle, or None.
+    fault: an HTTP status, "cut" for streams that break off in the middle, "long" for the error of a prompt that is too
+        long, or None.
+    pause: seconds before each reply. piece: characters of an event.
     """
 
-    def __init__(self, role, *, fault=None):
-        self.role, self.fault = role, fault
+    def __init__(self, role, *, fault=None, pause=0.0, piece=1_000_000):
+        self.role, self.fault, self.pause, self.piece = role, fault, pause, piece
+        self.asked = []
+        """The bodies of all requests."""
+        self.sent = 0
+        """Characters of all replies that the client took."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
@@ -48,13 +55,29 @@ class FakeCompletionsServer:
 
             def do_POST(self):
                 asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                endpoint.asked.append(asked)
+                time.sleep(endpoint.pause)
+                if endpoint.fault == "long":
+                    message = "This model's maximum context length is 50 tokens. However, you requested 90 tokens."
+                    return self.answer(400, "application/json", json.dumps({"error": {"message": message}}))
                 if isinstance(endpoint.fault, int):
                     body = json.dumps({"error": {"message": "not now"}})
                     return self.answer(endpoint.fault, "application/json", body)
                 text = line(endpoint.role, asked["prompt"])
                 if endpoint.fault == "cut":
                     return self.answer(200, "text/event-stream", event(text[: len(text) // 2], None))
-                return self.answer(200, "text/event-stream", event(text, "stop") + "data: [DONE]\n\n")
+                pieces = [text[start : start + endpoint.piece] for start in range(0, len(text), endpoint.piece)] or [""]
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream")
+                self.end_headers()
+                try:
+                    for number, piece in enumerate(pieces, start=1):
+                        self.wfile.write(event(piece, "stop" if number == len(pieces) else None).encode())
+                        endpoint.sent += len(piece)
+                    self.wfile.write(b"data: [DONE]\n\n")
+                except OSError:
+                    pass  # The client left.
+                return None
 
         return Handler
 

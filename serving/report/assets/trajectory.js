@@ -221,6 +221,8 @@ const STOPS = {
   answer: "The model ended with an answer.",
   budget: "The model wrote one program more than allowed.",
   length: "The model ran out of tokens.",
+  context: "The text no longer fits the context of the model.",
+  repetition: "The model repeated itself without end.",
   malformed: "The model ended without an answer or a program.",
   infrastructure: "The sandbox failed.",
 };

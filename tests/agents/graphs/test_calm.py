@@ -148,6 +148,10 @@ def test_a_correct_trajectory_with_too_large_a_hint_share_is_not_golden(run):
 
 
 def endless(hours, hints, outputs):
+    return " ".join(f"and so on {number}" for number in range(2000))
+
+
+def looping(hours, hints, outputs):
     return "and so on " * 2000
 
 
@@ -160,6 +164,7 @@ def many_programs(hours, hints, outputs):
     [
         (silent, "malformed"),
         (endless, "length"),
+        (looping, "repetition"),
         (many_programs, "budget"),
         (lambda *_: "There is no way to say.", "malformed"),
         (lambda hours, hints, outputs: boxed("many") if outputs else PLAN + program(hours), "no_answer"),

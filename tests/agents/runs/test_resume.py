@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from storm_calm.agents.runs.progress import SessionUsage
 from storm_calm.agents.runs.resume import ResumableWork
 from storm_calm.agents.runs.worker_pool import TooManyFailuresError
 from storm_calm.env import ReasonerError
@@ -34,7 +35,7 @@ class Session:
             work,
             keep=self.keep,
             workers=2,
-            tokens=lambda: 10,
+            usage=lambda: SessionUsage(output_tokens=10),
             cancel=self.cancel,
             on_progress=self.seen.append,
             name="square",
