@@ -24,8 +24,8 @@ LONGEST = 200_000
 """Characters of the longest text that is parsed; longer ones are shown as they are."""
 PIECE = 20_000
 """Characters that are parsed at once: the parser takes longer than linear time on some texts."""
-NESTING = 12
-"""Most nested lists and quotes."""
+NESTING = 30
+"""Levels at which the parser stops. It drops what is deeper, so texts that come near are shown as they are."""
 
 _RULES = (
     "blockquote", "emphasis", "backticks", "escape", "fence", "heading", "hr", "list", "table", "balance_pairs",
@@ -43,10 +43,13 @@ _BLOCK_START = re.compile(r"\\\[|\$\$|" + _ENVIRONMENT.pattern)
 
 
 def markdown_tree(text: str) -> list[Node] | None:
-    """Return the blocks of a text; None if it is plain, or too long to parse."""
+    """Return the blocks of a text; None if it is plain, too long to parse, or nested too deeply."""
     if len(text) > LONGEST or not _MARKED.search(text):
         return None
-    return [node for piece in _pieces(text) for node in _tree(_parser().parse(piece))]
+    tokens = [token for piece in _pieces(text) for token in _parser().parse(piece)]
+    if any(token.level > NESTING - 5 for token in tokens):
+        return None
+    return _tree(tokens)
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -64,6 +67,8 @@ def _pieces(text: str) -> Iterator[str]:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("zero", {"html": False, "maxNesting": NESTING})
     parser.enable(list(_RULES))
+    # It replaces NUL, which the page shows by its code.
+    parser.disable("normalize")
     parser.block.ruler.before(
         "fence", "formula", _block_formula, {"alt": ["paragraph", "reference", "blockquote", "list"]}
     )
