@@ -8,8 +8,8 @@
 folder is only read.
 
 The page has an index, one small row per trajectory, and blocks of whole trajectories. Both are gzip in base64 inside of
-data elements. Model text becomes text nodes, in elements of known Markdown and MathML tags; the content security policy allows only the scripts of the page and
-no network access.
+data elements. Model text becomes text nodes, in elements of known Markdown and MathML tags; the content security policy
+allows only the scripts of the page and no network access.
 
 - `run_files`: the files of a run folder
 - `read_records`: reads records one by one, also from a growing file

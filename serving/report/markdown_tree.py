@@ -1,9 +1,9 @@
-"""Parse Markdown with LaTeX formulas into a tree of elements for the page.
+r"""Parse Markdown with LaTeX formulas into a tree of elements for the page.
 
-    markdown_tree("Sell **3** at \\\\(p_1\\\\).")
-    # [["p", ["Sell ", ["strong", ["3"]], " at ", ["math", ["p_1", ["math", [...]]]], "."]]]
+    markdown_tree(r"Sell **3** at \(p_1\).")
+    # [["p", ["Sell ", ["strong", ["3"]], " at ", ["math", ["p_1", ...], {"display": False}], "."]]]
 
-Models write the Markdown of chats: headings, lists, emphasis, tables, code, and formulas in `\\\\( \\\\)`, `\\\\[ \\\\]`, dollars
+Models write the Markdown of chats: headings, lists, emphasis, tables, code, and formulas in `\( \)`, `\[ \]`, dollars
 or environments. Links, images, HTML and character references stay text. The page builds the elements itself, so a tree
 cannot contain anything that it does not know.
 """
@@ -11,7 +11,6 @@ cannot contain anything that it does not know.
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
@@ -98,7 +97,12 @@ def formula_end(text: str, start: int) -> tuple[int, int, str] | None:
     if opening == "$":
         while end >= 0 and text[end - 1] == "\\":
             end = text.find(closing, end + 1, body + MOST)
-        if "\n" in text[body:end] or text[body].isspace() or text[end - 1].isspace() or text[end + 1 : end + 2].isdigit():
+        if (
+            "\n" in text[body:end]
+            or text[body].isspace()
+            or text[end - 1].isspace()
+            or text[end + 1 : end + 2].isdigit()
+        ):
             return None
     return body, end, closing
 

@@ -24,7 +24,8 @@ from storm_calm.serving.report.token_ids import token_data
 
 FIELDS = (
     "key", "id", "sample", "family", "difficulty", "question", "outcome", "right", "native", "backed", "triggers",
-    "finders", "share", "positions", "rejected_hints", "cost", "tokens", "native_tokens", "programs", "seconds", "at", "stop",
+    "finders", "share", "positions", "rejected_hints", "cost", "tokens", "native_tokens", "programs", "seconds", "at",
+    "stop",
 )  # fmt: skip
 """The columns of the index, in the order that `assets/data.js` expects."""
 

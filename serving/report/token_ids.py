@@ -40,7 +40,7 @@ class Vocabulary:
         self.ids: dict[str, int] = {}
 
     def pack(self, trajectory: Mapping[str, Any]) -> list[Packed]:
-        """Move the tokens out of the spans of a trajectory, and return them per span. Compressed apart, they are small."""
+        """Move the tokens out of a trajectory's spans, and return them per span: compressed apart, they are small."""
         return [self._packed(span) if "ids" in span else None for span in trajectory["spans"]]
 
     def _packed(self, span: dict[str, Any]) -> Packed:

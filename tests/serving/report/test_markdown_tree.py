@@ -43,7 +43,10 @@ def formulas(text):
 
 
 def test_markdown_of_chats_becomes_elements():
-    text = "## Steps\n\n1. **Define** `x`\n   - one\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> quote\n\n```text\nraw *text*\n```\n"
+    text = (
+        "## Steps\n\n1. **Define** `x`\n   - one\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n"
+        "> quote\n\n```text\nraw *text*\n```\n"
+    )
     found = list(tags(markdown_tree(text)))
     for tag in ("h2", "ol", "li", "strong", "code", "ul", "table", "th", "td", "blockquote", "pre"):
         assert tag in found
@@ -70,12 +73,16 @@ def test_formulas_are_found_in_all_notations(text, source, display):
     assert formulas(text) == [(source, display)]
 
 
-@pytest.mark.parametrize("text", ["It costs $5 and $10.", "$5-$10 each", "`$x$` and `\\(y\\)`", "open \\( only", "a $ b $ c"])
+@pytest.mark.parametrize(
+    "text", ["It costs $5 and $10.", "$5-$10 each", "`$x$` and `\\(y\\)`", "open \\( only", "a $ b $ c"]
+)
 def test_money_code_and_open_marks_are_no_formulas(text):
     assert formulas(text) == []
 
 
-@pytest.mark.parametrize("latex", [r"\frac{1", r"x_1_2", r"\foo{3}", "a & b", r"\left( x", "{" * 500, "x" * 5000, "\ud800", "\x00"])
+@pytest.mark.parametrize(
+    "latex", [r"\frac{1", r"x_1_2", r"\foo{3}", "a & b", r"\left( x", "{" * 500, "x" * 5000, "\ud800", "\x00"]
+)
 def test_broken_formulas_are_shown_as_their_source(latex):
     assert mathml(latex, display=False) is None
     if len(latex) < 100:
@@ -108,7 +115,8 @@ def test_operators_and_names_are_not_emphasis(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["[a](javascript:alert(1)) **b**", "![a](http://x/y.png) **b**", "<b>bold</b> **b** &lt;", "<http://a.b> **b**"]
+    "text",
+    ["[a](javascript:alert(1)) **b**", "![a](http://x/y.png) **b**", "<b>bold</b> **b** &lt;", "<http://a.b> **b**"],
 )
 def test_links_images_and_html_stay_text(text):
     (paragraph,) = markdown_tree(text)
@@ -117,8 +125,11 @@ def test_links_images_and_html_stay_text(text):
 
 
 PIECES = st.sampled_from(
-    ["\n", "\n\n", " ", "a", "x_1", "*", "**", "`", "```", "- ", "1. ", "> ", "# ", "|", "|-|-|", "\\(", "\\)", "\\[", "\\]"]
-    + ["$", "$$", "\\begin{align}", "\\end{align}", "\\frac{1}{2}", "&", "<b>", "[a](b)", "\x00", "\ud800", "\u202e", "😀", "\t"]
+    [
+        *("\n", "\n\n", " ", "\t", "a", "x_1", "*", "**", "`", "```", "- ", "1. ", "> ", "# ", "|", "|-|-|"),
+        *("\\(", "\\)", "\\[", "\\]", "$", "$$", "\\begin{align}", "\\end{align}", "\\frac{1}{2}", "&"),
+        *("<b>", "[a](b)", "\x00", "\ud800", "\u202e", "😀"),
+    ]
 )
 
 
@@ -140,7 +151,8 @@ def letters(text):
 
 
 @pytest.mark.parametrize(
-    "piece", ["*a ", "\\(", "$$", "$a", "**a**", "`a``", "\\[", "> ", "- ", "|a", "- a\n", "1. \\[\n", "\\begin{align}", "["]
+    "piece",
+    ["*a ", "\\(", "$$", "$a", "**a**", "`a``", "\\[", "> ", "- ", "|a", "- a\n", "1. \\[\n", "\\begin{align}", "["],
 )
 @pytest.mark.slow
 def test_hostile_texts_take_bounded_time(piece):

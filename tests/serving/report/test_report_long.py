@@ -41,7 +41,13 @@ def long(records):
     record["episode"]["problem"]["id"] = record["native"]["problem"]["id"] = "long"
     episode = record["episode"]
     prompt = [one for one in episode["transcript"]["spans"] if one["source"] == "prompt"]
-    first = episode["executions"][0] | {"status": "error", "code": "1 / 0", "reports": [], "stdout": "", "stderr": "oops"}
+    first = episode["executions"][0] | {
+        "status": "error",
+        "code": "1 / 0",
+        "reports": [],
+        "stdout": "",
+        "stderr": "oops",
+    }
     second = episode["executions"][0]
     episode["executions"] = [first, second]
     episode["interventions"] = []
@@ -141,7 +147,13 @@ def test_a_full_text_search_continues_in_the_episode(look, long, made):
 
 
 def test_evidence_is_marked_in_markdown_and_opens_its_thought(look, long, made):
-    finding = {"trigger": "wrong_formulation", "evidence": "Hmm, a needle here.", "confidence": 1, "rule": "sense", "why": ""}
+    finding = {
+        "trigger": "wrong_formulation",
+        "evidence": "Hmm, a needle here.",
+        "confidence": 1,
+        "rule": "sense",
+        "why": "",
+    }
     prompt = len(long["episode"]["transcript"]["spans"][0]["text"])
     long |= {"outcome": "finding_left", "finding": finding | {"offset": prompt + 5}}
     page = look(made([long]), "#/episode/long")
@@ -176,7 +188,10 @@ def test_the_page_fits_three_widths(look, long, made, page, width, view):
     page.click(f"[data-view={view}]")
     page.keyboard.press("o")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate("Math.min(...[...document.querySelectorAll('.bar *')].map(e => e.getBoundingClientRect().left))") >= 0
+    assert (
+        page.evaluate("Math.min(...[...document.querySelectorAll('.bar *')].map(e => e.getBoundingClientRect().left))")
+        >= 0
+    )
 
 
 @pytest.fixture

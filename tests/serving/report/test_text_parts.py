@@ -60,7 +60,9 @@ def test_tokens_are_counted_per_part():
     assert parts[0]["tokens"] == 11
 
 
-PIECES = st.sampled_from(["<think>", "</think>", "\n", "```python\n", "```\n", "print(1)\n", "<tool_call>", "a ", "~~~", "😀"])
+PIECES = st.sampled_from(
+    ["<think>", "</think>", "\n", "```python\n", "```\n", "print(1)\n", "<tool_call>", "a ", "~~~", "😀"]
+)
 
 
 @given(st.lists(PIECES, max_size=30).map("".join) | st.text(max_size=100), st.booleans())
