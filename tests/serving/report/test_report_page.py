@@ -337,7 +337,7 @@ def test_an_evaluation_has_its_own_funnel(look, evaluated):
     assert tile(page, "Right") == f"{100 * right:.1f} %"
     assert tile(page, "Problems") == "6"
     assert sum(values(page, "Flaws").values()) >= sum(results["behaviour"]["findings"].values()) > 0
-    page.goto(page.url + "#/episodes")
+    page.goto(page.url + "#/episodes?sort=run")
     expect(page.locator("a.open")).to_have_count(12)
     page.locator("a.open").nth(1).click()
     expect(page.locator(".trajectory")).to_be_visible()
