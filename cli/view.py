@@ -8,7 +8,9 @@ import typer
 from storm_calm.cli.errors import fail, report_errors
 from storm_calm.cli.options import argument, flag, option
 
-EXAMPLES = "Examples:\n\nstorm view runs/first\n\nstorm view runs/first --serve"
+EXAMPLES = (
+    "Examples:\n\nstorm view runs/first\n\nstorm view runs/first --serve\n\nstorm view runs/base --compare runs/tuned"
+)
 PORT = 8765
 
 
@@ -16,6 +18,9 @@ def view(
     run: Annotated[Path, argument("RUN", "Run folder of storm curate or storm eval.")],
     out: Annotated[
         Path | None, option("FILE", "Output file; an earlier report is replaced. Default: RUN/report.html.")
+    ] = None,
+    compare: Annotated[
+        Path | None, option("RUN", "A second run on the same problems: the page shows which problems flipped.")
     ] = None,
     serve: Annotated[bool, flag("--serve", "Serve the page on this machine and update it during the run.")] = False,
     port: Annotated[
@@ -26,24 +31,27 @@ def view(
     with report_errors():
         if serve and out is not None:
             raise ValueError("--serve writes no file; give either --serve or --out")
+        if serve and compare is not None:
+            raise ValueError("--serve shows one run; give either --serve or --compare")
         if port is not None and not serve:
             raise ValueError("--port needs --serve")
         try:
             if serve:
                 _serve(run, PORT if port is None else port)
             else:
-                _write(run, out)
+                _write(run, out, compare)
         except KeyboardInterrupt:
             # Ctrl-C is the normal end of a server.
             if not serve:
                 fail("stopped; nothing was written", code=130)
 
 
-def _write(run: Path, out: Path | None) -> None:
+def _write(run: Path, out: Path | None, compare: Path | None) -> None:
     from storm_calm.serving.report import open_run, write_report
 
     opened = open_run(run)
-    report = write_report(opened, run / "report.html" if out is None else out)
+    other = None if compare is None else open_run(compare)
+    report = write_report(opened, run / "report.html" if out is None else out, other=other)
     what = "problem" if opened.kind == "curation" else "sample"
     typer.echo(
         f"{report.path}: {report.entries:,} {what}{'s' if report.entries != 1 else ''}, {_size(report.size)}; "

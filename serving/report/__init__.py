@@ -8,12 +8,15 @@
 folder is only read.
 
 The page has an index, one small row per trajectory, and blocks of whole trajectories. Both are gzip in base64 inside of
-data elements. Model text becomes text nodes only; the content security policy allows only the scripts of the page and
-no network access.
+data elements. Model text becomes text nodes, in elements of known Markdown and MathML tags; the content security policy
+allows only the scripts of the page and no network access.
 
 - `run_files`: the files of a run folder
 - `read_records`: reads records one by one, also from a growing file
 - `report_entries`: turns a record into data for the page
+- `text_parts`: splits model text into thoughts, other text and programs
+- `markdown_tree`, `mathml`: parse Markdown and LaTeX into trees, which the page turns into elements
+- `token_ids`: tokens without repeating their ids
 - `report_page`: renders the page from the files in `assets/`
 - `write_report`: writes the page to a file
 - `live_server`: serves the page

@@ -1,6 +1,7 @@
 """Turn a record into data for the page: a small row for the index, and the trajectory for a block.
 
-Token ids and result files are left out. Offsets become span numbers, since a browser counts characters in UTF-16.
+Result files and the token ids of native trajectories are left out. Offsets become span numbers, since a browser counts
+characters in UTF-16.
 """
 
 import json
@@ -17,10 +18,14 @@ from storm_calm.agents.verdict import Verdict, verdict
 from storm_calm.env import Episode, Finding, Score, score
 from storm_calm.env.serialize import to_json
 from storm_calm.sandbox import Execution
+from storm_calm.serving.report.markdown_tree import markdown_tree
+from storm_calm.serving.report.text_parts import text_parts, transcript_parts
+from storm_calm.serving.report.token_ids import token_data
 
 FIELDS = (
     "key", "id", "sample", "family", "difficulty", "question", "outcome", "right", "native", "backed", "triggers",
     "finders", "share", "positions", "rejected_hints", "cost", "tokens", "native_tokens", "programs", "seconds", "at",
+    "stop",
 )  # fmt: skip
 """The columns of the index, in the order that `assets/data.js` expects."""
 
@@ -116,14 +121,15 @@ def _entry(
         "native_tokens": 0,
         "programs": sum(execution.ran for execution in episode.executions),
         "seconds": _seconds(episode),
+        "stop": episode.stop,
     }
     common_details = {
         "temperature": None,
-        "trajectory": _trajectory(episode, scored, judged),
+        "trajectory": _trajectory(episode, scored, judged, ids=True),
         "native": None,
         "rejected_hints": [],
         "cost": None,
-        "question": problem.question,
+        "question": {"text": problem.question, "tree": markdown_tree(problem.question)},
         "answers": list(problem.answers),
         "source": problem.source,
     }
@@ -143,16 +149,23 @@ def _linkable(key: str) -> str:
     return key.encode("utf-8", "replace").decode()
 
 
-def _trajectory(episode: Episode, scored: Score | None, judged: Verdict) -> dict[str, Any]:
-    """Return a trajectory as spans with their interventions and executions, and the verdict on its answer."""
+def _trajectory(episode: Episode, scored: Score | None, judged: Verdict, *, ids: bool = False) -> dict[str, Any]:
+    """Return a trajectory as spans with their interventions and executions, and the verdict on its answer.
+
+    ids: whether with the tokens.
+    """
     spans: list[dict[str, Any]] = []
     executions = iter(episode.executions)
     # A later intervention may have cut an earlier hint. The last hint at a position is the one in the transcript.
     at = {intervention.cut: number for number, intervention in enumerate(episode.interventions)}
     kept: set[int] = set()
     written = ""
-    for start, span in zip(episode.transcript.starts, episode.transcript.spans, strict=True):
-        shown: dict[str, Any] = {"source": span.source, "text": span.text}
+    transcript = episode.transcript
+    for start, span, parts in zip(transcript.starts, transcript.spans, transcript_parts(transcript), strict=True):
+        shown: dict[str, Any] = {"source": span.source}
+        shown |= {"text": span.text} if parts is None else {"parts": parts}
+        if ids:
+            shown |= token_data(span)
         if span.source == "hint" and start in at:
             shown["intervention"] = at[start]
             kept.add(at[start])
@@ -163,7 +176,7 @@ def _trajectory(episode: Episode, scored: Score | None, judged: Verdict) -> dict
     return {
         "spans": spans,
         "interventions": [
-            {**to_json(one), "finder": one.finding.finder, "stands": number in kept}
+            {**to_json(one), "removed": text_parts(one.removed), "finder": one.finding.finder, "stands": number in kept}
             for number, one in enumerate(episode.interventions)
         ],
         "stop": episode.stop,

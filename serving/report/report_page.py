@@ -17,10 +17,11 @@ from storm_calm.serving.report.run_files import RunFiles
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (
     "text.js", "data.js", "filters.js", "charts.js", "overview.js", "curation.js", "evaluation.js", "list.js",
-    "code.js", "trajectory.js", "episode.js", "keys.js", "main.js",
+    "code.js", "markdown.js", "parts.js", "outline.js", "trajectory.js", "episode.js", "compare.js", "find.js",
+    "keys.js", "main.js",
 )  # fmt: skip
 """The scripts, in the order in which they are joined."""
-STYLES = ("base.css", "figures.css", "episode.css", "screens.css")
+STYLES = ("base.css", "figures.css", "episode.css", "reading.css", "screens.css")
 
 MARK = '<meta name="generator" content="storm view">'
 """Identifies a file as a report."""

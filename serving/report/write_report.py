@@ -8,8 +8,10 @@ from typing import Any, TextIO
 
 from storm_calm.env.atomic_write import atomic_write
 from storm_calm.serving.report.read_records import read_lines
+from storm_calm.serving.report.report_entries import FIELDS
 from storm_calm.serving.report.report_page import as_json, facts, is_ours, packed, page
 from storm_calm.serving.report.run_files import RunFiles
+from storm_calm.serving.report.token_ids import Packed, Vocabulary
 
 BLOCK_RUNS = 50
 """Trajectories per block: enough for good compression, few enough to unpack quickly."""
@@ -30,47 +32,76 @@ class WrittenReport:
     """Whether the run was finished when it was read."""
 
 
-def write_report(run: RunFiles, out: Path) -> WrittenReport:
+def write_report(run: RunFiles, out: Path, *, other: RunFiles | None = None) -> WrittenReport:
     """Write the report of a run to `out` atomically, replacing an earlier report.
 
+    other: a run on the same problems that the page compares with this one.
     Memory holds one block and all index rows. Raises ValueError for an invalid record, for a run without records, and
-    if `out` is another file.
+    if `out` is another file, or `other` the same run or one without shared problems.
     """
+    if other is not None and other.path.resolve() == run.path.resolve():
+        raise ValueError(f"{other.path}: is compared with itself; give another run")
     if out.is_dir():
         raise ValueError(f"{out}: is a folder; give a file as --out, such as {out / 'report.html'}")
     if out.exists() and not is_ours(out):
         raise ValueError(f"{out}: exists and is not a report of storm view; choose another --out")
     if not out.parent.is_dir():
         raise ValueError(f"{out.parent}: no such folder; choose another --out")
-    run_facts = facts(run)
+    index: dict[str, Any] = {"facts": facts(run)}
+    vocabulary = Vocabulary()
     with tempfile.TemporaryFile("w+", encoding="ascii") as blocks:
-        rows = _write_blocks(run, blocks)
-        if not rows:
-            raise ValueError(f"{run.path}: has no records yet; wait for the first, or use --serve")
+        index["rows"], count = _write_blocks(run, blocks, vocabulary)
+        if other is not None:
+            rows, _ = _write_blocks(other, blocks, vocabulary, first=count)
+            index["other"] = {"facts": facts(other), "rows": rows}
+            _check_comparison(run, index, other, index["other"])
+        index["vocabulary"] = vocabulary.ids
         blocks.seek(0)
         with atomic_write(out) as draft, draft.open("w", encoding="utf-8") as file:
             pieces = (line.rstrip("\n") for line in blocks)
-            file.writelines(page(run, packed(as_json({"facts": run_facts, "rows": rows})), pieces, live=False))
-    return WrittenReport(path=out, size=out.stat().st_size, entries=len(rows), finished=run_facts["finished"])
+            file.writelines(page(run, packed(as_json(index)), pieces, live=False))
+    return WrittenReport(
+        path=out, size=out.stat().st_size, entries=len(index["rows"]), finished=index["facts"]["finished"]
+    )
 
 
-def _write_blocks(run: RunFiles, blocks: TextIO) -> list[list[Any]]:
-    """Write one line per block; return the rows with block number and index. The last record of a key counts."""
+def _check_comparison(run: RunFiles, index: dict[str, Any], other: RunFiles, compared: dict[str, Any]) -> None:
+    """Raise ValueError for runs without shared problems; name runs whose folders have the same name by their paths."""
+    column = FIELDS.index("id")
+    if not {row[column] for row in index["rows"]} & {row[column] for row in compared["rows"]}:
+        raise ValueError(f"{run.path} and {other.path} share no problem; compare runs on the same problems")
+    if run.name == other.name:
+        index["facts"]["name"], compared["facts"]["name"] = str(run.path), str(other.path)
+
+
+def _write_blocks(
+    run: RunFiles, blocks: TextIO, vocabulary: Vocabulary, *, first: int = 0
+) -> tuple[list[list[Any]], int]:
+    """Write one line per block; return the rows with block number and index, and the number after the last block.
+
+    first: number of the first block. The last record of a key counts. Raises ValueError for a run without records.
+    """
     rows: dict[str, list[Any]] = {}
     block: list[str] = []
-    number = 0
+    tokens: list[list[Packed]] = []
+    number = first
 
     def write() -> None:
-        blocks.write(packed(f"[{','.join(block)}]") + "\n")
+        blocks.write(packed(f'{{"runs":[{",".join(block)}],"tokens":{as_json(tokens)}}}') + "\n")
         block.clear()
+        tokens.clear()
 
     with run.records.open("rb") if run.records.exists() else io.BytesIO() as file:
         for _, entry in read_lines(run, file):
             rows[entry.key] = [*entry.values, number, len(block)]
+            tokens.append(vocabulary.pack(entry.details["trajectory"]))
             block.append(as_json(entry.details))
             if len(block) == BLOCK_RUNS or sum(map(len, block)) >= BLOCK_CHARACTERS:
                 write()
                 number += 1
     if block:
         write()
-    return list(rows.values())
+        number += 1
+    if not rows:
+        raise ValueError(f"{run.path}: has no records yet; wait for the first, or use --serve")
+    return list(rows.values()), number

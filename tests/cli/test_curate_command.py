@@ -217,14 +217,14 @@ def test_a_run_that_cannot_be_trained_on_is_a_warning_before_the_first_problem(c
     result = curate("--out", "here", "--limit", 1, "--price", "1,2")
     first, *rest = result.stderr.splitlines()
     assert first.startswith("storm: warning: The trajectories have no token ids")
-    assert "--tokenizer FILE" in first
+    assert "--tokenizer FOLDER" in first
     assert rest[-1].startswith("1/1")
     assert " tokens/s · " in rest[-1]
     assert "Reasoner in this session: " in result.stdout
     refused = storm("export", "here", "--format", "verl-sft")
     assert refused.exit_code == 2
     assert "1 of 1 golden trajectories have no token ids, so verl-sft cannot have a loss mask" in refused.stderr
-    assert "--tokenizer FILE" in refused.stderr
+    assert "--tokenizer FOLDER" in refused.stderr
 
 
 def test_an_invalid_price_is_an_error(storm, problems):

@@ -51,6 +51,13 @@ def test_view_reports_an_unfinished_run(storm, made, tmp_path):
     assert "The run is not finished" in result.stdout
 
 
+def test_two_runs_are_compared_in_one_page(storm, made, tmp_path):
+    shutil.copytree(made, tmp_path / "second")
+    result = storm("view", made, "--compare", "second", "--out", "page.html")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("page.html: 2 problems")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -59,6 +66,9 @@ def test_view_reports_an_unfinished_run(storm, made, tmp_path):
         (["{run}", "--port", "8000"], "--port needs --serve"),
         (["{run}", "--serve", "--out", "x.html"], "--serve writes no file"),
         (["{run}", "--out", "."], "is a folder"),
+        (["{run}", "--compare", "{run}"], "is compared with itself; give another run"),
+        (["{run}", "--compare", "nix"], "nix: no such folder"),
+        (["{run}", "--compare", "{run}", "--serve"], "--serve shows one run"),
     ],
 )
 def test_bad_arguments_are_one_line_errors(storm, made, arguments, words):
@@ -71,7 +81,7 @@ def test_bad_arguments_are_one_line_errors(storm, made, arguments, words):
 def test_help_states_the_purpose_and_ends_with_an_example(storm):
     result = storm("view", "--help").stdout
     assert "Show a run folder as a web page" in " ".join(result.split())
-    assert result.rstrip().endswith("storm view runs/first --serve")
+    assert result.rstrip().endswith("storm view runs/base --compare runs/tuned")
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

@@ -33,34 +33,3 @@ function codeBlock(text, evidence) {
     code.append(python(clean.slice(0, at)), el("mark", {}, shown(evidence)), python(clean.slice(at + evidence.length)));
   return el("div", { class: "code" }, copy, el("pre", { tabindex: "0", "aria-label": "Program" }, code));
 }
-
-// Split model text into prose and programs: fenced blocks, or calls of the tool run_python.
-const PROGRAMS =
-  /(`{3,}|~{3,})[ \t]*\{?\.?(?:i?python|py)[\d.]*(?![\w-])[^`\n]*\n([\s\S]*?)(?:\1[`~]*[ \t]*(?:[\r\n]+|$)|$)|<tool_call>([\s\S]*?)(?:<\/tool_call>\s*|$)/gi;
-
-function called(call) {
-  try {
-    const { name, arguments: given } = JSON.parse(call);
-    return name === "run_python" && typeof given.code === "string" ? given.code : null;
-  } catch {
-    return null;
-  }
-}
-
-function reasoning(text, evidence) {
-  const parts = [];
-  const say_ = (words_) => {
-    if (words_.trim())
-      parts.push(bounded(words_, (piece) => marked(piece, evidence), el("div", { class: "prose", dir: "auto" })));
-  };
-  let done = 0;
-  for (const match of text.matchAll(PROGRAMS)) {
-    const code = match[2] === undefined ? called(match[3]) : match[2];
-    if (code === null) continue;
-    say_(text.slice(done, match.index));
-    parts.push(codeBlock(code, evidence));
-    done = match.index + match[0].length;
-  }
-  say_(text.slice(done));
-  return parts;
-}

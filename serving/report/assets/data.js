@@ -2,7 +2,17 @@
 
 const LIVE = document.body.hasAttribute("data-live");
 const KEPT = 4; // Unpacked blocks in memory.
-const state = { facts: null, rows: [], byKey: new Map(), stamp: "", have: 0, version: 0 };
+const state = {
+  facts: null,
+  rows: [],
+  byKey: new Map(),
+  stamp: "",
+  have: 0,
+  version: 0,
+  vocabulary: {}, // Token ids by their text.
+  other: null, // The run that this one is compared with: { facts, rows }.
+  view: "text",
+};
 const unpacked = new Map();
 
 async function unpack(text) {
@@ -14,17 +24,24 @@ async function unpack(text) {
 }
 
 async function open() {
-  const { facts, rows } = await unpack(by("index").textContent);
-  state.facts = facts;
+  const { facts, rows, vocabulary, other } = await unpack(by("index").textContent);
+  Object.assign(state, { facts, vocabulary: vocabulary || {} });
   take(rows);
+  if (other) state.other = { facts: other.facts, rows: other.rows.map((values, number) => rowOf(values, number)) };
+}
+
+function rowOf(values, number) {
+  const row = { number };
+  [...state.facts.fields, "block", "place"].forEach((name, i) => {
+    row[name] = values[i];
+  });
+  return row;
 }
 
 // Add rows; a row replaces an earlier one with the same key.
 function take(rows) {
-  const fields = [...state.facts.fields, "block", "place"];
   for (const values of rows) {
-    const row = {};
-    for (let i = 0; i < fields.length; i += 1) row[fields[i]] = values[i];
+    const row = rowOf(values);
     const known = state.byKey.get(row.key);
     row.number = known ? known.number : state.rows.length;
     state.rows[row.number] = row;
@@ -42,10 +59,24 @@ const loaded = new Promise((resolve) => {
 async function block(number) {
   if (unpacked.has(number)) return unpacked.get(number);
   await loaded;
-  const opening = unpack(by(`block-${number}`).textContent);
+  const opening = unpack(by(`block-${number}`).textContent).then(withTokens);
   unpacked.set(number, opening);
   if (unpacked.size > KEPT) unpacked.delete(unpacked.keys().next().value);
   return opening;
+}
+
+// Put the tokens of a block into its spans: lengths, and the ids that the vocabulary does not have.
+function withTokens({ runs, tokens }) {
+  runs.forEach((details, place) => {
+    details.trajectory.spans.forEach((span, i) => {
+      const found = tokens[place][i];
+      if (found === null) return;
+      const [lengths, other] = Array.isArray(found) ? found : [found, null];
+      span.lengths = [...lengths].map((code) => code.codePointAt(0) - 48);
+      span.other = other;
+    });
+  });
+  return runs;
 }
 
 async function ask(path) {

@@ -23,7 +23,7 @@ function episodePage(row, filters) {
     el(
       "article",
       { class: "episode" },
-      steps(rows, place, before, after, filters),
+      el("div", { class: "bar" }, steps(rows, place, before, after, filters), readingBar(filters.q)),
       el(
         "h1",
         { tabindex: "-1", id: "heading" },
@@ -52,14 +52,31 @@ function episodePage(row, filters) {
 }
 
 function fillBody(body, row) {
-  detailsOf(row).then(
+  fill_(body, detailsOf(row), (details) => contents(row, details), (details, words_) => holds(row, details, words_));
+}
+
+// Draw an episode once its data is there; draw it again in another view with `redraw`.
+function fill_(body, asked_, draw, has) {
+  asked_.then(
     (details) => {
       if (!details || !body.hasAttribute("aria-busy")) return;
-      body.replaceChildren(...contents(row, details));
+      const redraw = () => {
+        body.replaceChildren(...draw(details));
+        for (const one of body.querySelectorAll(".outline")) one.follow();
+      };
       body.removeAttribute("aria-busy");
+      body.holds = (words_) => has(details, words_);
+      body.closest(".episode").redraw = redraw;
+      redraw();
+      if (by("find").value) look_(by("find").value);
     },
     (error) => body.replaceChildren(el("p", { class: "empty" }, `This trajectory cannot be read: ${error.message}`)),
   );
+}
+
+function holds(row, details, words_) {
+  for (const text of textsOf(row, details)) if (text.toLowerCase().includes(words_.toLowerCase())) return true;
+  return false;
 }
 
 // Redraw the parts around an episode after new rows; keep the episode itself.
@@ -156,7 +173,7 @@ function contents(row, details) {
       "section",
       { class: "question" },
       el("h2", {}, "Problem"),
-      bounded(details.question, shown, el("p", { dir: "auto" })),
+      questionOf(details.question),
       factList([
         ["accepted answer", answers],
         ["seed", String(details.seed)],
@@ -192,6 +209,12 @@ function contents(row, details) {
         )
       : null,
   ].filter(Boolean);
+}
+
+function questionOf(question) {
+  return question.tree && state.view === "text"
+    ? rendered(question.tree)
+    : bounded(question.text, shown, el("p", { dir: "auto" }));
 }
 
 function runsBeside(run, native, details) {

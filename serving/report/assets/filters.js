@@ -6,14 +6,36 @@ const COURSES = {
   lost: "lost: right without hints only",
   never: "right in neither run",
 };
+const RESULTS = { wrong: "wrong", unscored: "not scored", right: "right", golden: "golden" };
+// Failures first: a reader wants to know what went wrong.
+const rankOf = (row) =>
+  row.right === false ? 0 : row.right === null ? 1 : curation() && row.outcome !== "golden" ? 2 : 3;
 const ORDERS = {
-  "": ["in the run's order", null],
+  "": ["failures first", rankOf],
+  run: ["in the run's order", null],
   hints: ["most hints first", (row) => -row.triggers.length],
   share: ["largest hint share first", (row) => -row.share],
   tokens: ["most tokens first", (row) => -row.tokens],
   seconds: ["slowest first", (row) => -row.seconds],
 };
-const NAMES = ["outcome", "course", "family", "trigger", "finder", "hinted", "rejected", "q", "whole", "sort", "page"];
+const NAMES = [
+  "result",
+  "outcome",
+  "course",
+  "family",
+  "trigger",
+  "stop",
+  "finder",
+  "hinted",
+  "rejected",
+  "q",
+  "whole",
+  "sort",
+  "page",
+  "change",
+  "a",
+  "b",
+];
 const search = { words: "", hits: new Set(), done: 0, running: false };
 let last = { key: null, rows: [] };
 
@@ -23,7 +45,15 @@ function courseOf(row) {
   return row.native ? "lost" : "never";
 }
 
+const IS = {
+  wrong: (row) => row.right === false,
+  unscored: (row) => row.right === null,
+  right: (row) => row.right === true,
+  golden: (row) => row.outcome === "golden",
+};
 const TESTS = {
+  result: (row, value) => Object.hasOwn(IS, value) && IS[value](row),
+  stop: (row, value) => (row.stop || "none") === value,
   outcome: (row, value) => row.outcome === value,
   course: (row, value) => courseOf(row) === value,
   family: (row, value) => (row.family || "other") === value,
@@ -85,14 +115,14 @@ function matching(filters) {
 // All texts of a trajectory, for full-text search.
 function* textsOf(row, details) {
   yield row.id;
-  yield details.question;
+  yield details.question.text;
   for (const run of [details.trajectory, details.native]) {
     if (!run) continue;
     for (const span of run.spans) {
-      yield span.text;
+      yield textOf(span);
       if (span.execution) yield `${span.execution.stdout} ${span.execution.stderr}`;
     }
-    for (const one of run.interventions) yield `${one.removed} ${one.hint} ${one.finding.evidence} ${one.finding.why}`;
+    for (const one of run.interventions) yield `${textOf({ parts: one.removed })} ${one.hint} ${one.finding.evidence} ${one.finding.why}`;
   }
   for (const one of details.left) yield `${one.evidence} ${one.why}`;
   for (const one of details.rejected_hints) yield one.text;

@@ -4,7 +4,10 @@ const KEYS = [
   ["j or →", "next episode, or next row of the list"],
   ["k or ←", "previous episode, or previous row of the list"],
   ["Enter", "open the row"],
-  ["/", "search"],
+  ["/", "search all episodes"],
+  ["f", "search in the episode"],
+  ["n, N", "next and previous match"],
+  ["r", "view: text, raw or tokens"],
   ["o", "unfold or fold everything"],
   ["g", "the overview"],
   ["l", "the list"],
@@ -45,7 +48,12 @@ function step(by_) {
     const to = by_ > 0 ? after : before;
     if (to) location.hash = link("episode", at.filters, to.key);
     else say(by_ > 0 ? "last episode" : "first episode");
-  } else if (at.view === "episodes") {
+  } else if (at.view === "pair") {
+    const { before, after } = neighbouringPairs(at);
+    const to = by_ > 0 ? after : before;
+    if (to) location.hash = pairLink(to, at.filters);
+    else say(by_ > 0 ? "last problem" : "first problem");
+  } else if (at.view === "episodes" || at.view === "compare") {
     arrive(); // The URL may show the list before it is drawn.
     const rows = [...document.querySelectorAll("a.open")];
     const here = rows.indexOf(document.activeElement);
@@ -76,6 +84,17 @@ document.addEventListener("keydown", (event) => {
     o: unfold,
     t: turnTheme,
     "?": help,
+    r: () => {
+      const views = Object.keys(VIEWS);
+      setView(views[(views.indexOf(state.view) + 1) % views.length]);
+    },
+    f: () => {
+      if (!by("find")) return;
+      by("find").focus({ preventScroll: true });
+      by("find").select();
+    },
+    n: () => findNext(1),
+    N: () => findNext(-1),
     g: () => {
       location.hash = "#/";
     },
@@ -92,6 +111,7 @@ document.addEventListener("keydown", (event) => {
     },
     Escape: () => {
       if (at.view === "episode") location.hash = link("episodes", at.filters);
+      if (at.view === "pair") location.hash = link("compare", { change: at.filters.change });
     },
   };
   if (!scrolled) Object.assign(acts, { ArrowRight: () => step(1), ArrowLeft: () => step(-1) });

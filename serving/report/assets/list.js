@@ -51,6 +51,14 @@ function filterBar(filters) {
   };
   const withCounts = (values) => counted(values).map(([value, count]) => [value, `${words(value)} (${whole(count)})`]);
   const parts = [
+    some(
+      "result",
+      "Result",
+      Object.entries(RESULTS)
+        .map(([value, text]) => [value, text, rows.filter(IS[value]).length])
+        .filter(([, , count]) => count)
+        .map(([value, text, count]) => [value, `${text} (${whole(count)})`]),
+    ),
     some("outcome", "Outcome", withCounts(rows.map((row) => row.outcome))),
     curation()
       ? some(
@@ -63,6 +71,7 @@ function filterBar(filters) {
       : null,
     some("family", "Family", withCounts(rows.map((row) => row.family || "other"))),
     some("trigger", "Trigger", withCounts(rows.flatMap((row) => [...new Set(row.triggers)]))),
+    some("stop", "Stop reason", withCounts(rows.map((row) => row.stop || "none"))),
     some("finder", "Finder", withCounts(rows.flatMap((row) => [...new Set(row.finders)]))),
     curation()
       ? some("hinted", "Hints", [

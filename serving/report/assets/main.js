@@ -40,7 +40,9 @@ function render() {
           ),
     );
   } else {
-    main.replaceChildren(at.view === "episodes" ? listPage(at.filters) : overview());
+    const pages = { episodes: () => listPage(at.filters) };
+    if (state.other) Object.assign(pages, { compare: () => comparePage(at.filters), pair: () => pairPage(at) });
+    main.replaceChildren((Object.hasOwn(pages, at.view) ? pages[at.view] : overview)());
   }
   if (moved) {
     window.scrollTo(0, 0);
@@ -65,6 +67,7 @@ function top_(at) {
   by("nav").replaceChildren(
     tab("overview", "Overview", "#/"),
     tab("episodes", `Episodes ${whole(state.rows.length)}`, episodes({})),
+    ...(state.other ? [tab("compare", "Compare", "#/compare")] : []),
   );
 }
 

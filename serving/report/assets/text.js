@@ -16,6 +16,7 @@ function el(tag, attributes, ...children) {
     if (typeof value === "function") made.addEventListener(name, value);
     else if (name === "share") made.style.setProperty("--share", value);
     else if (name === "start") made.style.setProperty("--start", value);
+    else if (name === "first") made.setAttribute("start", value);
     else if (name === "href" && !value.startsWith("#")) throw new Error("links stay inside the report");
     else made.setAttribute(name, value === true ? "" : value);
   }
@@ -94,17 +95,25 @@ function bounded(text, draw, parent) {
     parent.append(draw(text.slice(done, end)));
     done = end;
     if (done === text.length) return;
-    const more = el(
-      "button",
-      { type: "button", class: "more" },
-      `${whole(text.length - done)} more characters; show ${whole(Math.min(MORE, text.length - done))}`,
+    const left = text.length - done;
+    moreButton(
+      parent,
+      `${whole(left)} more characters; show ${whole(Math.min(MORE, left))}`,
+      () => text.slice(done),
+      () => add(MORE),
     );
-    more.addEventListener("click", () => {
-      more.remove();
-      add(MORE);
-    });
-    parent.append(more);
   };
   add(FIRST);
   return parent;
+}
+
+// A button that removes itself and adds more. rest: a function that returns the text that is not drawn, for searching.
+function moreButton(parent, label, rest, add) {
+  const more = el("button", { type: "button", class: "more" }, label);
+  more.rest = rest;
+  more.addEventListener("click", () => {
+    more.remove();
+    add();
+  });
+  parent.append(more);
 }

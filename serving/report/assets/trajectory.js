@@ -4,19 +4,57 @@ const SOURCES = { prompt: "Prompt", model: "Model", tool: "Program output", hint
 
 function trajectory(run, findings) {
   let programs = 0;
-  const parts = run.spans.map((span, place) => {
+  const segments = [];
+  const add = (target, kind, label, note) => {
+    segments.push({ target, kind, label, note });
+    return target;
+  };
+  const drawn = run.spans.map((span, place) => {
     const evidence = (findings.find((finding) => finding.span === place) || {}).evidence;
-    if (span.source === "prompt") return promptSpan(span);
-    if (span.source === "tool") return toolSpan(span, (programs += 1), evidence);
-    if (span.source === "hint") return hintSpan(run, span);
-    return spanOf("model", "Model", reasoning(span.text, evidence));
+    if (span.source === "prompt") return state.view === "tokens" ? tokenSpan(span, "Prompt") : promptSpan(span);
+    if (span.source === "tool") {
+      programs += 1;
+      const { status, wall_seconds: seconds } = span.execution;
+      return add(
+        state.view === "tokens" ? tokenSpan(span, `Output ${programs}`) : toolSpan(span, programs, evidence),
+        status === "ok" ? "tool" : "failed",
+        `Output ${programs}`,
+        status === "ok" ? duration(seconds) : words(status),
+      );
+    }
+    if (span.source === "hint") {
+      const one = run.interventions[span.intervention];
+      return add(
+        state.view === "tokens" ? tokenSpan(span, "Hint") : hintSpan(run, span),
+        "hint",
+        one ? `Hint ${span.intervention + 1}` : "Hint",
+        one ? words(one.finding.trigger) : null,
+      );
+    }
+    if (state.view === "tokens") return add(tokenSpan(span, "Model"), "model", "Model", sizeOf(modelPart(span)));
+    const inner = span.parts.map((part) => {
+      const made = partOf(part, evidence);
+      if (made && part.kind === "program") add(made, "model", `Program ${programs + 1}`);
+      else if (made) add(made, "model", part.kind === "thought" ? "Thought" : "Text", sizeOf(part));
+      return made;
+    });
+    return spanOf("model", "Model", inner);
   });
   const gone = run.interventions.filter((one) => !one.stands);
+  const end = ending(run);
+  const score = run.score;
+  add(
+    end,
+    score ? `end ${toneOf(score.reason)}` : "end",
+    score && score.answer ? "Answer" : "End",
+    [words(score ? score.reason : run.stop || ""), (BACKINGS[run.verdict.backing] || [])[1]].filter(Boolean).join(", "),
+  );
   return el(
     "div",
     { class: "trajectory" },
-    parts,
-    gone.length
+    outline(segments, "Outline"),
+    drawn,
+    gone.length && state.view !== "tokens"
       ? spanOf(
           "hint",
           `${plural(gone.length, "hint")} that a later one cut away`,
@@ -35,9 +73,15 @@ function trajectory(run, findings) {
           ),
         )
       : null,
-    ending(run),
+    end,
   );
 }
+
+// All parts of a model span as one, for its size.
+const modelPart = (span) => ({
+  text: textOf(span),
+  tokens: span.lengths ? span.lengths.length : sum(span.parts.map((part) => part.tokens)),
+});
 
 function spanOf(source, label, ...content) {
   return el("section", { class: `span ${source}`, "aria-label": label }, el("h3", { class: "who" }, label), content);
@@ -179,9 +223,9 @@ function intervention(run, one) {
       el(
         "div",
         { class: "cut" },
-        el("h4", {}, "Removed text", el("small", {}, plural(one.removed.length, "character"))),
-        one.removed
-          ? reasoning(one.removed, one.finding.evidence)
+        el("h4", {}, "Removed text", el("small", {}, plural(textOf({ parts: one.removed }).length, "character"))),
+        one.removed.length
+          ? parts(one.removed, one.finding.evidence)
           : el("p", { class: "faint" }, "Nothing: the hint is at the end."),
       ),
       el(

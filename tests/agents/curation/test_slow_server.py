@@ -81,7 +81,7 @@ def test_trajectories_that_cannot_be_trained_on_are_a_warning_before_the_first_p
     ((warning, asked),) = warnings
     assert asked == 0
     assert "no token ids" in warning
-    assert "--tokenizer FILE" in warning
+    assert "--tokenizer FOLDER" in warning
     assert summary.warnings == (warning,)
 
 

@@ -15,10 +15,19 @@ pytestmark = pytest.mark.slow
 
 
 def unpacked(report):
-    """Return the index of a report and its blocks."""
+    """Return the index of a report, and the trajectories in its blocks."""
+    index, blocks = unpacked_blocks(report)
+    return index, [block["runs"] for block in blocks]
+
+
+def unpacked_blocks(report):
     packed = re.findall(r'<script type="text/plain" id="[^"]*">([^<]*)</script>', report.path.read_text())
     index, *blocks = [json.loads(gzip.decompress(base64.b64decode(one))) for one in packed]
     return index, blocks
+
+
+def text_of(span):
+    return span["text"] if "text" in span else "".join(part["text"] for part in span["parts"])
 
 
 def rows(index):
@@ -30,24 +39,55 @@ def digests(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def test_blocks_contain_every_record_without_token_ids(curated, records, tmp_path):
+def test_blocks_contain_every_record(curated, records, tmp_path):
     index, blocks = unpacked(write_report(open_run(curated), tmp_path / "report.html"))
     found = rows(index)
     assert [row["key"] for row in found] == [record["id"] for record in records]
     for row, record in zip(found, records, strict=True):
         details = blocks[row["block"]][row["place"]]
         spans = record["episode"]["transcript"]["spans"]
-        assert [(span["source"], span["text"]) for span in details["trajectory"]["spans"]] == [
+        assert [(span["source"], text_of(span)) for span in details["trajectory"]["spans"]] == [
             (span["source"], span["text"]) for span in spans
         ]
-        assert not any("ids" in span or "ends" in span for span in details["trajectory"]["spans"])
         native = record["native"]["transcript"]["spans"]
         if details["native"] is None:
             assert [span["text"] for span in native] == [span["text"] for span in spans]
         else:
-            assert [span["text"] for span in details["native"]["spans"]] == [span["text"] for span in native]
+            assert [text_of(span) for span in details["native"]["spans"]] == [span["text"] for span in native]
         assert row["native"] == (record["native_score"]["reason"] == "correct")
         assert row["share"] == record["hint_share"]
+
+
+def test_token_ids_follow_from_the_lengths_and_the_vocabulary(curated, records, tmp_path):
+    index, blocks = unpacked_blocks(write_report(open_run(curated), tmp_path / "report.html"))
+    for row, record in zip(rows(index), records, strict=True):
+        block = blocks[row["block"]]
+        spans, tokens = block["runs"][row["place"]]["trajectory"]["spans"], block["tokens"][row["place"]]
+        for span, packed, original in zip(spans, tokens, record["episode"]["transcript"]["spans"], strict=True):
+            lengths, other = packed if isinstance(packed, list) else (packed, {})
+            text, ids = text_of(span), []
+            for number, length in enumerate(ord(code) - 48 for code in lengths):
+                token, text = text[:length], text[length:]
+                ids.append(other.get(str(number), index["vocabulary"][token]))
+            assert ids == original["ids"]
+
+
+def test_a_compared_run_has_its_own_rows_and_blocks(made, many, tmp_path):
+    first, second = made(many(60), name="one"), made(many(3), name="two")
+    index, blocks = unpacked(write_report(open_run(first), tmp_path / "report.html", other=open_run(second)))
+    assert [len(block) for block in blocks] == [50, 10, 3]
+    assert index["other"]["facts"]["name"] == "two"
+    assert [row[-2:] for row in index["other"]["rows"]] == [[2, 0], [2, 1], [2, 2]]
+
+
+def test_runs_that_cannot_be_compared_are_an_error(made, many, tmp_path):
+    one, _, third = many(3)
+    run, other = open_run(made([one], name="one")), open_run(made([third], name="two"))
+    with pytest.raises(ValueError, match="share no problem; compare runs on the same problems"):
+        write_report(run, tmp_path / "report.html", other=other)
+    with pytest.raises(ValueError, match="is compared with itself"):
+        write_report(run, tmp_path / "report.html", other=run)
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_remaining_hints_are_linked_to_their_interventions(curated, records, tmp_path):

@@ -77,9 +77,11 @@ def test_model_text_is_never_markup_or_script(look, poisoned, page):
     assert page.evaluate("typeof window.pwned") == "undefined"
     assert page.locator("img, svg, iframe, base, #bold, main script, main a:not([href^='#'])").count() == 0
     expect(page.locator("link")).to_have_count(1)
-    text = page.locator(".run").first.locator(".prose").first.text_content()
+    text = page.locator(".run").first.locator(".part").first.text_content()
     for words in MARKUP:
         assert words in text
+    # The text has a dollar, so that it is parsed as Markdown.
+    expect(page.locator(".run").first.locator(".markdown").first).to_be_visible()
     for part in (".put", ".output", ".question", ".finding", "table.reports", ".meta"):
         assert (
             "<img src=x" in page.locator(part).first.text_content()
@@ -146,6 +148,7 @@ def test_a_text_of_five_megabytes_is_shown_in_pieces(look, hinted, made, page):
     record = copy.deepcopy(hinted[0])
     record["native"]["transcript"]["spans"][-1] |= {"text": "a<b>" * 1_250_000, "ids": None, "ends": None}
     look(made([record]), f"#/episode/{record['id']}")
+    page.locator(".run").nth(1).locator("details.long").last.evaluate("fold => { fold.open = true; }")
     more = page.locator(".run").nth(1).locator("button.more")
     expect(more).to_contain_text("4,980,000 more characters")
     shown = "document.querySelectorAll('.run')[1].querySelector('.span.model:last-of-type .prose').textContent.length"

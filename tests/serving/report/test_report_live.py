@@ -110,7 +110,7 @@ def test_a_rewritten_run_is_read_again(served, made, many, page):
     records = list(many(3))
     folder = made(records[::-1])
     live = served(folder)
-    page.goto(f"{live.url}#/episode/made-0000")
+    page.goto(f"{live.url}#/episode/made-0000?sort=run")
     expect(page.locator(".trajectory").first).to_be_visible()
     asked = httpx.get(f"{live.url}rows?have=0").json()
     draft = folder / "draft"

@@ -34,6 +34,12 @@ def listed(page, ids):
     expect(page.locator("a.open")).to_have_text(ids)
 
 
+def failures_first(records):
+    """Return the ids of records in the order of the list: wrong ones, other discarded ones, golden ones."""
+    ranked = sorted(records, key=lambda record: (record["outcome"] == "golden", record["score"]["reward"] == 1))
+    return [record["id"] for record in ranked]
+
+
 def arrived(page, name):
     """Wait until an episode is shown and its heading has the focus."""
     expect(page.locator("h1")).to_have_text(name)
@@ -82,11 +88,11 @@ def test_families_and_their_triggers_are_in_one_table(look, curated, summary, re
 def test_a_figure_links_to_its_episodes(look, curated, records):
     page = look(curated)
     page.locator(".bars a", has_text="corrected").click()
-    corrected = [
-        record["id"]
+    corrected = failures_first(
+        record
         for record in records
         if record["score"]["reason"] == "correct" and record["native_score"]["reason"] != "correct"
-    ]
+    )
     assert corrected
     listed(page, corrected)
     expect(page).to_have_url(re.compile("course=corrected"))
@@ -139,7 +145,7 @@ def test_spans_are_shown_in_order_with_code_output_and_reports(look, curated, hi
 
 
 def test_keys_navigate_the_filtered_episodes(look, curated, records):
-    wanted = [record["id"] for record in records if record["episode"]["interventions"]]
+    wanted = failures_first(record for record in records if record["episode"]["interventions"])
     assert len(wanted) >= 3
     page = look(curated, "#/episodes?hinted=yes")
     listed(page, wanted)
@@ -251,7 +257,7 @@ def test_search_covers_questions_and_optionally_full_texts(look, curated, record
     expect(page.locator(".hits b")).to_have_text(re.compile("^[1-5]$"))
     expect(page.locator("a.open", has_text=re.compile(f"^{re.escape(one['id'])}$"))).to_have_count(1)
     word = "CreateSolver"
-    expected = [record["id"] for record in records if word in json.dumps(record)]
+    expected = failures_first(record for record in records if word in json.dumps(record))
     assert expected
     page.fill("#filter-q", word)
     expect(page.locator(".hits b")).to_have_text("0")
@@ -260,14 +266,35 @@ def test_search_covers_questions_and_optionally_full_texts(look, curated, record
     listed(page, expected)
 
 
+def test_failures_are_first_and_results_and_stop_reasons_are_filters(look, made, many):
+    right, wrong, unscored, other = many(4)
+    for record in (right, other):
+        record["outcome"] = "golden"
+    wrong["outcome"] = "wrong_answer"
+    wrong["episode"]["problem"]["answers"] = [123456.5]
+    unscored["outcome"] = unscored["episode"]["stop"] = "infrastructure"
+    page = look(made([right, wrong, unscored, other]), "#/episodes")
+    listed(page, ["made-0001", "made-0002", "made-0000", "made-0003"])
+    page.select_option("#filter-result", "wrong")
+    listed(page, ["made-0001"])
+    page.select_option("#filter-result", "unscored")
+    listed(page, ["made-0002"])
+    page.select_option("#filter-result", "golden")
+    listed(page, ["made-0000", "made-0003"])
+    page.goto(page.url.partition("#")[0] + "#/episodes?stop=infrastructure")
+    listed(page, ["made-0002"])
+    page.goto(page.url.partition("#")[0] + "#/episodes?sort=run")
+    listed(page, ["made-0000", "made-0001", "made-0002", "made-0003"])
+
+
 def test_a_long_list_is_paginated_and_filters_reset_the_page(look, made, many):
-    page = look(made(many(230)), "#/episodes?page=3")
+    page = look(made(many(230)), "#/episodes?sort=run&page=3")
     listed(page, [f"made-{number:04}" for number in range(200, 230)])
     page.click("#page-before")
     expect(page.locator("a.open").first).to_have_text("made-0100")
     page.select_option("#filter-outcome", "golden")
-    expect(page).to_have_url(re.compile(r"#/episodes\?outcome=golden$"))
-    page.goto(page.url.partition("#")[0] + "#/episode/made-0150")
+    expect(page).to_have_url(re.compile(r"#/episodes\?outcome=golden&sort=run$"))
+    page.goto(page.url.partition("#")[0] + "#/episode/made-0150?sort=run")
     expect(page.locator("h1")).to_have_text("made-0150")
     expect(page.locator(".trajectory").first).to_be_visible()
     page.keyboard.press("j")
@@ -310,7 +337,7 @@ def test_an_evaluation_has_its_own_funnel(look, evaluated):
     assert tile(page, "Right") == f"{100 * right:.1f} %"
     assert tile(page, "Problems") == "6"
     assert sum(values(page, "Flaws").values()) >= sum(results["behaviour"]["findings"].values()) > 0
-    page.goto(page.url + "#/episodes")
+    page.goto(page.url + "#/episodes?sort=run")
     expect(page.locator("a.open")).to_have_count(12)
     page.locator("a.open").nth(1).click()
     expect(page.locator(".trajectory")).to_be_visible()
