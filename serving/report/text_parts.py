@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from storm_calm.env.protocol import Inline
-from storm_calm.env.transcript import CHARS_PER_TOKEN, Span, Transcript
+from storm_calm.env.token_estimate import estimate_tokens
+from storm_calm.env.transcript import Span, Transcript
 from storm_calm.serving.report.markdown_tree import markdown_tree
 
 MOST_PROGRAMS = 30
@@ -108,6 +109,6 @@ def _data(part: Part, text: str, tokens: int | None) -> dict[str, Any]:
 def _tokens(span: Span, part: Part) -> int:
     """Count the tokens that end in a part; without ids, as `Transcript.count` does."""
     if span.ends is None:
-        return -(-(part.end - part.start) // CHARS_PER_TOKEN)
+        return estimate_tokens(span.text[part.start : part.end])
     last = len(span.ends) if part.end == len(span.text) else bisect_right(span.ends, part.end)
     return last - (bisect_right(span.ends, part.start) if part.start else 0)
