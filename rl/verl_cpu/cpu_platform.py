@@ -157,6 +157,28 @@ def _know_64_bits() -> None:
     PrecisionType.to_dtype = staticmethod(to_dtype)
 
 
+def log_probabilities(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the log-probability of each label.
+
+    logits: shape (..., vocabulary). labels: shape (...). In at least 32 bits, also for logits in 16 bits.
+    """
+    rows = logits.reshape(-1, logits.shape[-1])
+    rows = rows if rows.dtype == torch.float64 else rows.float()
+    losses = torch.nn.functional.cross_entropy(rows, labels.reshape(-1), reduction="none")
+    return -losses.view(labels.shape)
+
+
+def _score_all_tokens_at_once() -> None:
+    """Compute the log-probabilities of a batch in one operation.
+
+    veRL loops over tokens. With a large vocabulary torch splits each token's sum among the threads, which then wait for
+    each other thousands of times a step: minutes if other processes use the cores too.
+    """
+    from verl.utils import torch_functional
+
+    torch_functional.logprobs_from_logits_v2 = log_probabilities
+
+
 _register_rollout()
 if ENABLED:
     # veRL registers its engines only for "cuda" and "npu"; this selects those of "cuda".
@@ -165,3 +187,4 @@ if ENABLED:
     _join_with_gloo()
     _offload_without_pinning()
     _know_64_bits()
+    _score_all_tokens_at_once()
