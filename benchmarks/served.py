@@ -52,13 +52,16 @@ def main() -> None:
     arguments = parser.parse_args()
     problems = list(generate(["all"], split="heldout", seed=arguments.seed, limit=arguments.limit))
     results, seconds = {}, {}
-    with open_sandbox() as sandbox, closing(open_reasoner("nano-base")) as embedded:
-        with closing(open_reasoner(arguments.url)) as served:
-            served.sampling = embedded.sampling
-            for name, reasoner in (("embedded", embedded), ("served", served)):
-                started = time.monotonic()
-                results[name] = solve(reasoner, problems, sandbox, workers=arguments.workers, seed=arguments.seed)
-                seconds[name] = round(time.monotonic() - started, 1)
+    with (
+        open_sandbox() as sandbox,
+        closing(open_reasoner("nano-base")) as embedded,
+        closing(open_reasoner(arguments.url)) as served,
+    ):
+        served.sampling = embedded.sampling
+        for name, reasoner in (("embedded", embedded), ("served", served)):
+            started = time.monotonic()
+            results[name] = solve(reasoner, problems, sandbox, workers=arguments.workers, seed=arguments.seed)
+            seconds[name] = round(time.monotonic() - started, 1)
     difference = mean_difference(
         [float(one) - float(other) for one, other in zip(results["served"], results["embedded"], strict=True)]
     )
