@@ -4,7 +4,7 @@
     capabilities.server, capabilities.context          # "llama.cpp", 4096
 
 The list of models names most servers. The others are recognized by a page that only they have. What a server says
-about itself is untrusted (`agents.reasoners.server_answers`); `agents.reasoners.check_endpoint` tries it out.
+about itself is untrusted (`agents.reasoners.server_answers`); `agents.endpoint_check` tries it out.
 """
 
 from collections.abc import Callable, Mapping
