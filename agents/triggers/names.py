@@ -14,6 +14,11 @@ TRIGGER_OF: dict[str, Trigger] = {
     "misread_number": "implementation_drift",
     "status_ignored": "implementation_drift",
     "unmended_error": "implementation_drift",
+    "turned_limit": "missing_constraint",
+    "turned_in_program": "implementation_drift",
+    "sense_in_words": "wrong_formulation",
+    "invented_call": "implementation_drift",
+    "gave_up": "implementation_drift",
 }
 
 

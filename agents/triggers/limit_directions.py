@@ -1,0 +1,160 @@
+"""Limits turned around: "at least 40" in the question, and `<= 40` in the model's formulas or program.
+
+    stated_limits("At least 40 bags are needed, at most 90 can be sold.")    # {40.0: ">=", 90.0: "<="}
+
+Only numbers that the question gives once are compared, and only if they are alone on their side.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+from storm_calm.agents.triggers.evidence import Code, last_name, numbers_in
+from storm_calm.agents.triggers.signs import Signs
+
+Direction = Literal["<=", ">="]
+
+MAX_CHARS = 20_000
+"""Characters of a text that are searched for limits."""
+
+_NUMBER = r"(?P<number>[$€£]?\d[\d,]*(?:\.\d+)?)(?!\s?(?:%|percent))"
+LEAST = re.compile(
+    rf"\b(?:at least|no (?:fewer|less) than|not (?:fewer|less) than|a minimum of|minimum of|more than)\s+{_NUMBER}",
+    re.IGNORECASE,
+)
+MOST = re.compile(
+    rf"\b(?:at most|no more than|not more than|up to|only|a maximum of|maximum of|not exceed|not to exceed|less than"
+    rf"|fewer than|budget (?:is|of))\s+{_NUMBER}"
+    rf"|{_NUMBER.replace('number', 'stock')}\s+(?:[a-z]+\s+){{0,5}}(?:is|are) available\b",
+    re.IGNORECASE,
+)
+_SIGN = r"(?P<sign>\\leq?slant|\\geq?slant|\\leq?|\\geq?|<=|>=|≤|≥)"
+FORMULA = re.compile(rf"{_SIGN}\s{{0,3}}(?:\\?[$€£])?(?P<number>\d[\d,]*(?:\.\d+)?)(?P<rest>[^\n]{{0,12}})")
+_ALONE = re.compile(r"^\s*(?:\\?[)\]}$,;.]|\\\\|\\quad|\\text|\(|$|and\b|for\b|\w{4,})")
+"""What may follow a number that is alone on its side of a formula: no variable and no operator."""
+
+
+def stated_limits(question: str) -> dict[float, Direction]:
+    """Return the direction of each limit that is a number of the question without another meaning."""
+    question = question[:MAX_CHARS]
+    count: dict[float, int] = {}
+    for value, _ in numbers_in(question):
+        count[value] = count.get(value, 0) + 1
+    found: dict[float, set[Direction]] = {}
+    for pattern, direction in ((LEAST, ">="), (MOST, "<=")):
+        for match in pattern.finditer(question):
+            text = match["number"] or match["stock"] if pattern is MOST else match["number"]
+            values = [value for value, _ in numbers_in(text)]
+            if values and values[0] > 1:
+                found.setdefault(values[0], set()).add(direction)  # type: ignore[arg-type]
+    return {value: next(iter(ways)) for value, ways in found.items() if len(ways) == 1 and count.get(value) == 1}
+
+
+def formula_limits(text: str) -> Iterator[tuple[float, Direction, int]]:
+    """Yield the limits in formulas of a text, with their offsets: `x + y \\\\leq 40`."""
+    for found in FORMULA.finditer(text[:MAX_CHARS]):
+        values = [value for value, _ in numbers_in(found["number"].rstrip(","))]
+        if values and _ALONE.match(found["rest"]):
+            direction: Direction = "<=" if found["sign"] in ("<=", "≤") or found["sign"].startswith("\\l") else ">="
+            yield values[0], direction, found.start()
+
+
+def program_limits(code: Code) -> Iterator[tuple[float, Direction]]:
+    """Yield the limits in a program: comparisons, `Constraint(lb, ub)`, rows of `linprog`, SciPy's dictionaries."""
+    signs = Signs(code.tree)
+    tests = {
+        id(part)
+        for branch in ast.walk(code.tree)
+        if isinstance(branch, (ast.If, ast.While, ast.IfExp, ast.Assert))
+        for part in ast.walk(branch.test)
+    }
+    for node in ast.walk(code.tree):
+        match node:
+            case ast.Compare(left=left, ops=[ast.LtE() | ast.GtE() as op], comparators=[right]) if (
+                id(node) not in tests
+            ):
+                yield from _comparison(signs, left, isinstance(op, ast.LtE), right)
+            case ast.Call() if last_name(node.func) in ("Constraint", "RowConstraint") and len(node.args) >= 2:
+                yield from _bounds(signs, node.args[0], node.args[1])
+            case ast.Call() if last_name(node.func) == "linprog":
+                yield from _rows(signs, node)
+            case ast.Dict():
+                yield from _scipy_constraint(signs, node)
+
+
+def _comparison(signs: Signs, left: ast.expr, less: bool, right: ast.expr) -> Iterator[tuple[float, Direction]]:
+    for side, other, is_less in ((right, left, less), (left, right, not less)):
+        value = _value(signs, side)
+        if value is None or _value(signs, other) is not None:
+            continue
+        sign = signs.of(other)
+        if sign == 1 and value > 0:
+            yield value, "<=" if is_less else ">="
+        elif sign == -1 and value < 0:
+            yield -value, ">=" if is_less else "<="
+
+
+def _bounds(signs: Signs, low: ast.expr, high: ast.expr) -> Iterator[tuple[float, Direction]]:
+    first, second = _value(signs, low), _value(signs, high)
+    if first is not None and first > 0 and second is None and _infinite(high):
+        yield first, ">="
+    elif second is not None and second > 0 and (first == 0 or (first is None and _infinite(low))):
+        yield second, "<="
+
+
+def _rows(signs: Signs, call: ast.Call) -> Iterator[tuple[float, Direction]]:
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    given |= dict(zip(("c", "A_ub", "b_ub"), call.args, strict=False))
+    rows, limits = (signs.resolve(given.get(name)) for name in ("A_ub", "b_ub"))
+    if not isinstance(rows, (ast.List, ast.Tuple)) or not isinstance(limits, (ast.List, ast.Tuple)):
+        return
+    for row, limit in zip(rows.elts, limits.elts, strict=False):
+        value, sign = _value(signs, limit), signs.of(signs.resolve(row))
+        if value is None or sign is None:
+            continue
+        if sign == 1 and value > 0:
+            yield value, "<="
+        elif sign == -1 and value < 0:
+            yield -value, ">="
+
+
+def _scipy_constraint(signs: Signs, node: ast.Dict) -> Iterator[tuple[float, Direction]]:
+    """Read {"type": "ineq", "fun": f}, which demands f >= 0."""
+    entries = {
+        key.value: value for key, value in zip(node.keys, node.values, strict=True) if isinstance(key, ast.Constant)
+    }
+    kind = entries.get("type")
+    if not (isinstance(kind, ast.Constant) and kind.value == "ineq"):
+        return
+    body = signs.body(entries.get("fun"))
+    if not isinstance(body, ast.BinOp) or not isinstance(body.op, (ast.Sub, ast.Add)):
+        return
+    left, right = _value(signs, body.left), _value(signs, body.right)
+    if isinstance(body.op, ast.Sub) and right is not None and right > 0 and signs.of(body.left) == 1:
+        yield right, ">="
+    elif left is not None and left > 0 and isinstance(body.op, ast.Sub):
+        if signs.of(body.right) == 1:
+            yield left, "<="
+    elif right is not None and right > 0 and isinstance(body.op, ast.Add) and signs.of(body.left) == -1:
+        yield right, "<="
+
+
+def _value(signs: Signs, node: ast.expr) -> float | None:
+    """Return the number that an expression is, or that its name stands for."""
+    node = signs.resolve(node) or node
+    match node:
+        case ast.Constant(value=bool()):
+            return None
+        case ast.Constant(value=int() | float() as value) if abs(value) < 1e15:
+            return float(value)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)) if abs(value) < 1e15:
+            return -float(value)
+    return None
+
+
+def _infinite(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    name = last_name(node.func if isinstance(node, ast.Call) else node).lower()
+    return name in ("inf", "infinity", "float") or (isinstance(node, ast.Constant) and node.value is None)
