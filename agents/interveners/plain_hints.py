@@ -34,6 +34,7 @@ PLAIN_HINTS: dict[str, str] = {
     "unmended_error": "The last program failed, so there is no result yet. I should read the error, repair that line "
     "and run the whole program again.",
     "turned_limit": "I should read each limit again: at least means >=, and at most means <=.",
+    "invented_limit": "I should keep to the problem: every limit needs its sentence there, and no other is allowed.",
     "turned_in_program": "Before I write the program, I should check the direction of each limit: at least means >=, "
     "at most means <=. Where only <= is possible, both sides of an at-least limit must be negated.",
     "sense_in_words": "I should read the question again: does it ask for the largest value or for the smallest?",

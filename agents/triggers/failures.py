@@ -17,9 +17,7 @@ INVENTED = re.compile(
 )
 """Errors of a call or a module that does not exist in this form."""
 
-MISSING_NAME = re.compile(
-    r"has no attribute '(\w+)'|cannot import name '(\w+)'|unexpected keyword argument '(\w+)'"
-)
+MISSING_NAME = re.compile(r"has no attribute '(\w+)'|cannot import name '(\w+)'|unexpected keyword argument '(\w+)'")
 
 GIVING_UP = re.compile(
     r"\bpip3? install\b"

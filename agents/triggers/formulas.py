@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from storm_calm.agents.triggers.arithmetic import EQUATION, key, number_words, unit_factors
+from storm_calm.agents.triggers.data_use import CLOCK, SMALL_NUMBER
 from storm_calm.agents.triggers.evidence import Evidence, sentence_start
 from storm_calm.agents.triggers.limit_directions import formula_limits, program_limits, stated_limits
 from storm_calm.agents.triggers.modelling import wanted_sense
@@ -14,6 +16,12 @@ NEGATIVE = re.compile(
     r"\bnegativ|\bnegat(?:e|ing)\b|\bsign\b|\bby default\b|\bminimi[sz]er\b|\bonly minimi[sz]es\b", re.I
 )
 """Words for a maximum that is written as the minimum of the negative."""
+
+HAS_VARIABLE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?:_\{?\w{1,12}\}?)?(?![A-Za-z])[^\n]{0,50}$")
+"""A variable of one letter on the left side of a formula."""
+
+MAX_NUMBERS = 60
+"""Different numbers in a question up to which all pairs of them are tried."""
 
 MAX_CHARS = 20_000
 """Characters of a turn that are searched."""
@@ -44,6 +52,36 @@ def turned_limit(evidence: Evidence) -> Iterator[Finding]:
                 shown = f"{direction} {value:g}, but the question has {stated[value]} {value:g}"
                 yield finding("turned_limit", turn, sentence_start(turn.text, at), shown)
                 break
+
+
+def invented_limit(evidence: Evidence) -> Iterator[Finding]:
+    """Find formulas in the first turn with a limit that is no number of the question and does not follow from two."""
+    if not evidence.turns or not evidence.numbers or len(evidence.numbers) > MAX_NUMBERS:
+        return
+    turn = evidence.turns[0]
+    known = _known(evidence)
+    worked_out = EQUATION.search(turn.prose)
+    for value, direction, at in formula_limits(turn.prose):
+        if worked_out and worked_out.start() < at:
+            return
+        if value >= SMALL_NUMBER and key(value) not in known and HAS_VARIABLE.search(turn.prose[max(0, at - 60) : at]):
+            shown = f"{direction} {value:g}, which is not in the question"
+            yield finding("invented_limit", turn, sentence_start(turn.text, at), shown)
+            return
+
+
+def _known(evidence: Evidence) -> set[float]:
+    """Return the numbers of the question, and those that follow from one or two of them."""
+    given = {*evidence.numbers, *number_words(evidence.question)}
+    scales = {*unit_factors(evidence.question), *CLOCK, 100.0, 1000.0}
+    known = given | {one * factor for one in given for factor in scales}
+    known |= {one / factor for one in given for factor in scales}
+    known |= {100 - one for one in given} | {1 - one / 100 for one in given}
+    for one in given:
+        for other in given:
+            known |= {one + other, abs(one - other), one * other, one * other / 100, one * (1 - other / 100)}
+            known |= {one / other} if other else set()
+    return set(map(key, known))
 
 
 def turned_in_program(evidence: Evidence) -> Iterator[Finding]:

@@ -18,6 +18,9 @@ Direction = Literal["<=", ">="]
 MAX_CHARS = 20_000
 """Characters of a text that are searched for limits."""
 
+MAX_TERMS = 100
+"""Nesting up to which sums are read."""
+
 _NUMBER = r"(?P<number>[$€£]?\d[\d,]*(?:\.\d+)?)(?!\s?(?:%|percent))"
 LEAST = re.compile(
     rf"\b(?:at least|no (?:fewer|less) than|not (?:fewer|less) than|a minimum of|minimum of|more than)\s+{_NUMBER}",
@@ -84,15 +87,30 @@ def program_limits(code: Code) -> Iterator[tuple[float, Direction]]:
 
 
 def _comparison(signs: Signs, left: ast.expr, less: bool, right: ast.expr) -> Iterator[tuple[float, Direction]]:
-    for side, other, is_less in ((right, left, less), (left, right, not less)):
-        value = _value(signs, side)
-        if value is None or _value(signs, other) is not None:
-            continue
-        sign = signs.of(other)
-        if sign == 1 and value > 0:
-            yield value, "<=" if is_less else ">="
-        elif sign == -1 and value < 0:
-            yield -value, ">=" if is_less else "<="
+    first, rest = _linear(signs, left)
+    second, others = _linear(signs, right)
+    yield from _limit(second - first, rest | {None if sign is None else -sign for sign in others}, less)
+
+
+def _limit(value: float, terms: set[int | None], less: bool) -> Iterator[tuple[float, Direction]]:
+    """Yield the limit of `terms <= value`, or of `terms >= value`, if all terms have one sign."""
+    if terms == {1} and value > 0:
+        yield value, "<=" if less else ">="
+    elif terms == {-1} and value < 0:
+        yield -value, ">=" if less else "<="
+
+
+def _linear(signs: Signs, node: ast.expr, sign: int = 1, depth: int = 0) -> tuple[float, set[int | None]]:
+    """Return the constant part of a sum, and the signs of its other terms."""
+    value = _value(signs, node)
+    if value is not None:
+        return sign * value, set()
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)) and depth < MAX_TERMS:
+        first, one = _linear(signs, node.left, sign, depth + 1)
+        second, other = _linear(signs, node.right, sign if isinstance(node.op, ast.Add) else -sign, depth + 1)
+        return first + second, one | other
+    found = signs.of(node)
+    return 0.0, {None if found is None else sign * found}
 
 
 def _bounds(signs: Signs, low: ast.expr, high: ast.expr) -> Iterator[tuple[float, Direction]]:
@@ -128,16 +146,9 @@ def _scipy_constraint(signs: Signs, node: ast.Dict) -> Iterator[tuple[float, Dir
     if not (isinstance(kind, ast.Constant) and kind.value == "ineq"):
         return
     body = signs.body(entries.get("fun"))
-    if not isinstance(body, ast.BinOp) or not isinstance(body.op, (ast.Sub, ast.Add)):
-        return
-    left, right = _value(signs, body.left), _value(signs, body.right)
-    if isinstance(body.op, ast.Sub) and right is not None and right > 0 and signs.of(body.left) == 1:
-        yield right, ">="
-    elif left is not None and left > 0 and isinstance(body.op, ast.Sub):
-        if signs.of(body.right) == 1:
-            yield left, "<="
-    elif right is not None and right > 0 and isinstance(body.op, ast.Add) and signs.of(body.left) == -1:
-        yield right, "<="
+    if body is not None:
+        value, terms = _linear(signs, body)
+        yield from _limit(-value, terms, False)
 
 
 def _value(signs: Signs, node: ast.expr) -> float | None:

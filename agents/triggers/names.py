@@ -15,6 +15,7 @@ TRIGGER_OF: dict[str, Trigger] = {
     "status_ignored": "implementation_drift",
     "unmended_error": "implementation_drift",
     "turned_limit": "missing_constraint",
+    "invented_limit": "missing_constraint",
     "turned_in_program": "implementation_drift",
     "sense_in_words": "wrong_formulation",
     "invented_call": "implementation_drift",

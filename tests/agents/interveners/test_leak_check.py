@@ -27,7 +27,11 @@ def reasons(hint, episode=None):
     return [fault.reason for fault in faults(hint, episode or written())]
 
 
-PLAIN = [*PLAIN_HINTS.values(), *TRIGGER_HINTS.values(), *(f"{PLAIN_HINTS['invented_call']} {text}" for _, text in REMINDERS)]
+PLAIN = [
+    *PLAIN_HINTS.values(),
+    *TRIGGER_HINTS.values(),
+    *(f"{PLAIN_HINTS['invented_call']} {text}" for _, text in REMINDERS),
+]
 
 
 @pytest.mark.parametrize("hint", [*(wording for wordings in HINTS.values() for wording in wordings), *PLAIN])
