@@ -24,11 +24,18 @@ class Signs:
 
     def __init__(self, tree: ast.Module) -> None:
         self._tree = tree
+        # Names may be defined by names, so without this the time would double with each of them.
+        self._found: dict[int, int | None] = {}
 
     def of(self, node: ast.expr | None, depth: int = 0) -> int | None:
         """Return 1, -1, 0 for zero, or None if the terms have both signs."""
         if depth > MAX_DEPTH:
             return 1
+        if id(node) not in self._found:
+            self._found[id(node)] = self._of(node, depth)
+        return self._found[id(node)]
+
+    def _of(self, node: ast.expr | None, depth: int) -> int | None:
         match node:
             case ast.Constant(value=bool() | str() | None):
                 return 1

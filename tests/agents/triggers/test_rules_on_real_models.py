@@ -1,5 +1,7 @@
 """Rules for flaws of small real models: turned limits, invented limits and calls, giving up."""
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,3 +134,31 @@ def test_an_end_without_an_answer_after_a_failed_program_is_giving_up():
 @given(st.text(alphabet="x1 \\leq<>=≤≥$(){}.,+-0\n", max_size=300))
 def test_any_text_has_formulas_or_none(text):
     assert all(direction in ("<=", ">=") for _, direction, _ in formula_limits(text))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "a0 = 1\n" + "".join(f"a{n + 1} = a{n} + a{n}\n" for n in range(2000)) + "s.Add(a2000 <= 480)\n" * 2000,
+        "s.Add(" + " + ".join(["x"] * 5000) + " <= 480)\n",
+        "s.Add(" + "(" * 80 + "x" + ")" * 80 + " <= 480)\n" * 3000,
+    ],
+    ids=["names", "sum", "brackets"],
+)
+@pytest.mark.slow
+def test_long_programs_take_bounded_time(code):
+    started = process_time()
+    rules(block(f"{code}print(s.Solve())\n"), stop=None)
+    assert process_time() - started < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x \\leq 480 " * 60_000, "(" * 500_000, "1(" * 300_000, "solve for " * 80_000],
+    ids=["formulas", "brackets", "products", "words"],
+)
+@pytest.mark.slow
+def test_long_prose_takes_bounded_time(text):
+    started = process_time()
+    rules(text, stop=None)
+    assert process_time() - started < 10
