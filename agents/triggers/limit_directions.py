@@ -21,14 +21,15 @@ MAX_CHARS = 20_000
 MAX_TERMS = 100
 """Nesting up to which sums are read."""
 
-_NUMBER = r"(?P<number>[$€£]?\d[\d,]*(?:\.\d+)?)(?!\s?(?:%|percent))"
+_NUMBER = r"(?P<number>[$€£]?\d[\d,]*(?:\.\d+)?)(?![\d.,]*\d|\s?%|\s?percent)"
+_NOT = r"(?<!no )(?<!not )"
 LEAST = re.compile(
-    rf"\b(?:at least|no (?:fewer|less) than|not (?:fewer|less) than|a minimum of|minimum of|more than)\s+{_NUMBER}",
+    rf"\b(?:at least|not? (?:fewer|less) than|minimum of|{_NOT}more than)\s+{_NUMBER}",
     re.IGNORECASE,
 )
 MOST = re.compile(
-    rf"\b(?:at most|no more than|not more than|up to|only|a maximum of|maximum of|not exceed|not to exceed|less than"
-    rf"|fewer than|budget (?:is|of))\s+{_NUMBER}"
+    rf"\b(?:at most|not? more than|up to|only|maximum of|not (?:to )?exceed|{_NOT}(?:less|fewer) than|budget (?:is|of))"
+    rf"\s+{_NUMBER}"
     rf"|{_NUMBER.replace('number', 'stock')}\s+(?:[a-z]+\s+){{0,5}}(?:is|are) available\b",
     re.IGNORECASE,
 )

@@ -59,8 +59,8 @@ class Signs:
             case ast.Call(args=[first_argument, *_]) if last_name(node.func) in ARRAYS:
                 return self.of(first_argument, depth + 1)
             case ast.Name(id=name):
-                value = self.values.get(name)
-                return 1 if value is None else self.of(value, depth + 1)
+                stands_for = self.values.get(name)
+                return 1 if stands_for is None else self.of(stands_for, depth + 1)
         return 1
 
     def resolve(self, node: ast.expr | None, depth: int = 0) -> ast.expr | None:
