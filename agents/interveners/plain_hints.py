@@ -22,6 +22,8 @@ PLAIN_HINTS: dict[str, str] = {
     "fragment": "I should write one complete program that builds the model, solves it and prints the result.",
     "imagined_output": "I cannot know what a program prints before it has run. I should write it and let it run.",
     "overruled": "The solver found this result for the model as I wrote it. I should report it and not guess.",
+    "rejected_result": "The status is optimal, so I should trust this result. If I minimized the negative of "
+    "what is asked, I only have to turn its sign.",
     "wrong_sense": "Before I write the program, I should read again what is asked: the largest value or the smallest. "
     "The objective must point that way.",
     "missing_constraint": "Before I write the program, I should go through the problem sentence by sentence: every "

@@ -14,7 +14,7 @@ from storm_calm.env.intervention import Finding
 
 LARGE = re.compile(
     r"\bmaxim|\bgreatest\b|\bhighest\b|\blargest\b|\bbiggest\b|\bhow (?:large|high|big)\b"
-    r"|\bhow much\b[^.?]*\bat most\b",
+    r"|\bhow (?:much|many)\b[^.?]*\bat most\b(?=\s*[.?])",
     re.IGNORECASE,
 )
 SMALL = re.compile(

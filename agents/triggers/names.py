@@ -8,6 +8,7 @@ TRIGGER_OF: dict[str, Trigger] = {
     "fragment": "fragmented_code",
     "imagined_output": "fragmented_code",
     "overruled": "solver_distrust",
+    "rejected_result": "solver_distrust",
     "wrong_sense": "wrong_formulation",
     "missing_constraint": "missing_constraint",
     "wrong_type": "wrong_variable_type",

@@ -1,5 +1,6 @@
 """Rules for flaws of small real models: turned limits, invented limits and calls, giving up."""
 
+from dataclasses import replace
 from time import process_time
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from storm_calm.agents.triggers import findings
 from storm_calm.agents.triggers.limit_directions import formula_limits, stated_limits
 from storm_calm.env import Episode, Problem, Span, Transcript
-from storm_calm.sandbox import Execution
+from storm_calm.sandbox import Execution, SolverReport
 
 QUESTION = (
     "A shop packs boxes and crates. A box holds 12 kilograms and costs $35, a crate 25 kilograms and costs $80. "
@@ -123,6 +124,16 @@ def test_a_call_that_does_not_exist_is_a_finding_once_it_is_not_repaired():
 def test_giving_up_after_a_failed_program_is_a_finding(text):
     wrong = WRONG
     assert rules(block(wrong), failed(wrong), text, stop="malformed") == ["gave_up"]
+
+
+def test_a_proved_result_that_is_called_wrong_is_a_finding_if_the_same_is_solved_again():
+    report = SolverReport(library="scipy.optimize", solver="HIGHS", status="optimal", objective=1450.0)
+    proved = replace(ran(RIGHT), reports=(report,))
+    doubt = "The value means that the solution is not feasible. Here is the corrected code:\n"
+    assert rules(block(RIGHT), proved, doubt + block(RIGHT), stop=None) == ["rejected_result"]
+    changed = RIGHT.replace("[1, 0]", "[1, 7]")
+    assert "rejected_result" not in rules(block(RIGHT), proved, doubt + block(changed), stop=None)
+    assert rules(block(RIGHT), ran(RIGHT), doubt + block(RIGHT), stop=None) == []
 
 
 def test_an_end_without_an_answer_after_a_failed_program_is_giving_up():
