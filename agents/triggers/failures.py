@@ -27,7 +27,7 @@ GIVING_UP = re.compile(
     r"|\b(?:library|module|package|solver) (?:is|was) not (?:installed|available)\b",
     re.IGNORECASE,
 )
-"""Words that leave the repair of the program to somebody else."""
+"""Words that leave the repair of the program to another person."""
 
 MAX_ERROR_CHARS = 2000
 """Characters at the end of standard error that are searched."""
@@ -55,7 +55,7 @@ def invented_call(evidence: Evidence) -> Iterator[Finding]:
 
 
 def gave_up(evidence: Evidence) -> Iterator[Finding]:
-    """Find trajectories that leave a failed program to somebody else, or end after it without an answer."""
+    """Find trajectories that leave a failed program to another person, or end after it without an answer."""
     last = evidence.last_execution
     if last is None or last.status == "ok" or evidence.runs:
         return
