@@ -10,6 +10,7 @@ number, an answer or code that could be run.
 
 import re
 
+from storm_calm.agents.triggers.modelling import wanted_sense
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import Finding, Trigger
 from storm_calm.env.protocol import Inline
@@ -17,34 +18,44 @@ from storm_calm.env.protocol import Inline
 MAX_PROGRAM_CHARS = 20_000
 """Characters of a program that are searched for its library."""
 
+WRITE = "Here is the program:"
+"""The end of a hint in place of a program. Without it, small models promise a program again and again."""
+
 PLAIN_HINTS: dict[str, str] = {
     "by_hand": "Working this out by hand is easy to get wrong. I should write a program and let a solver do it.",
-    "fragment": "I should write one complete program that builds the model, solves it and prints the result.",
+    "fragment": f"I need one complete program that builds the model, solves it and prints the result. {WRITE}",
     "imagined_output": "I cannot know what a program prints before it has run. I should write it and let it run.",
     "overruled": "The solver found this result for the model as I wrote it. I should report it and not guess.",
-    "rejected_result": "The status is optimal, so I should trust this result. If I minimized the negative of "
-    "what is asked, I only have to turn its sign.",
-    "wrong_sense": "Before I write the program, I should read again what is asked: the largest value or the smallest. "
-    "The objective must point that way.",
-    "missing_constraint": "Before I write the program, I should go through the problem sentence by sentence: every "
-    "limit in it must be a constraint of the program.",
-    "wrong_type": "Before I write the program, I should decide which quantities must be whole numbers and which may be "
-    "fractions, and declare the variables that way.",
-    "misread_number": "Before I write the program, I should copy each number from the problem once more.",
+    "rejected_result": "The status is optimal, so I should trust this result. If I minimized the negative of what is "
+    "asked, I only have to turn its sign.",
+    "wrong_sense": f"The objective must point the way that I am asked for. {WRITE}",
+    "missing_constraint": "I go through the problem sentence by sentence: every limit in it becomes a constraint. "
+    f"{WRITE}",
+    "wrong_type": "Before I declare the variables: I count some things only in whole numbers, others may be fractions. "
+    f"{WRITE}",
+    "misread_number": f"I copy each number from the problem with care. {WRITE}",
     "status_ignored": "A value counts only if the solver's status is optimal. My program should print the status, and "
     "I should read it first.",
     "unmended_error": "The last program failed, so there is no result yet. I should read the error, repair that line "
     "and run the whole program again.",
     "turned_limit": "I should read each limit again: at least means >=, and at most means <=.",
     "invented_limit": "I should keep to the problem: every limit needs its sentence there, and no other is allowed.",
-    "turned_in_program": "Before I write the program, I should check the direction of each limit: at least means >=, "
-    "at most means <=. Where only <= is possible, both sides of an at-least limit must be negated.",
+    "turned_in_program": "I check the direction of each limit: at least means >=, at most means <=. Where only <= is "
+    f"possible, both sides of an at-least limit are negated. {WRITE}",
     "sense_in_words": "I should read the question again: does it ask for the largest value or for the smallest?",
     "gave_up": "The solver libraries are installed, and my programs do run here. I should read the error, repair that "
     "line and run the whole program again.",
-    "invented_call": "I should use only calls that I am sure exist, and print the status and the objective value.",
+    "invented_call": "I use only calls that I am sure exist.",
 }
 """The hint of each rule, for models that do not know those of `hints.HINTS`."""
+
+SENSES = {
+    "minimize": "I am asked for the smallest value. linprog and minimize take such an objective as it is, without a "
+    f"minus. {WRITE}",
+    "maximize": "I am asked for the largest value. linprog and minimize need the negated objective for it, and the "
+    f"sign of their result is turned back. {WRITE}",
+}
+"""The hint of `wrong_sense`, by the sense that the question asks for."""
 
 TRIGGER_HINTS: dict[Trigger, str] = {
     "manual_computation": PLAIN_HINTS["by_hand"],
@@ -108,7 +119,11 @@ REMINDERS: tuple[tuple[str, str], ...] = (
 def plain_hint(finding: Finding, episode: Episode) -> str:
     """Return the hint for a finding of a rule. Raises KeyError for an unknown rule."""
     hint = PLAIN_HINTS[finding.rule]
-    return f"{hint} {_reminder(episode, finding.offset)}".strip() if finding.rule == "invented_call" else hint
+    if finding.rule == "wrong_sense":
+        return SENSES.get(wanted_sense(episode.problem.question) or "", hint)
+    if finding.rule == "invented_call":
+        return " ".join(filter(None, (hint, _reminder(episode, finding.offset), WRITE)))
+    return hint
 
 
 def _reminder(episode: Episode, offset: int) -> str:

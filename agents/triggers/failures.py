@@ -17,6 +17,9 @@ INVENTED = re.compile(
 )
 """Errors of a call or a module that does not exist in this form."""
 
+IN_LIBRARY = re.compile(r'^  File "[^"\n]{0,300}/(?:scipy|ortools|pulp|cvxpy|pyomo|highspy|pyscipopt)/', re.MULTILINE)
+"""A line of a traceback inside of a solver library: it was called with wrong arguments."""
+
 MISSING_NAME = re.compile(r"has no attribute '(\w+)'|cannot import name '(\w+)'|unexpected keyword argument '(\w+)'")
 
 GIVING_UP = re.compile(
@@ -68,7 +71,8 @@ def gave_up(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _invented(run: Execution) -> bool:
-    return run.status == "error" and bool(INVENTED.search(run.own_stderr[-MAX_ERROR_CHARS:]))
+    error = run.own_stderr[-MAX_ERROR_CHARS:]
+    return run.status == "error" and bool(INVENTED.search(error) or IN_LIBRARY.search(error))
 
 
 def _missing_name(turn: Turn) -> str:
