@@ -39,7 +39,7 @@ class DetectorsConfig(IntervenerOptions, SandboxOptions, Config):
     seed: Annotated[int, Option(metavar="S")] = 1
     """Seed of the generated traces. None of them is in the training data of the nano model."""
     traces: Annotated[Path | None, Option(metavar="DIR|FILE")] = None
-    """Traces labelled by people: a Markdown file, or a folder of them."""
+    """Traces labelled by people: a Markdown file, a folder of them, or of recorded trajectories with labels."""
     reply_cache: Annotated[Path | None, Option(metavar="FILE")] = None
     """Cache file for LLM replies. A cached reply is not requested again."""
 
@@ -52,6 +52,7 @@ class DetectorsConfig(IntervenerOptions, SandboxOptions, Config):
 @options_of(DetectorsConfig)
 def detectors(given: Given, *, as_json: AsJson = False, display: Display = None) -> None:
     """Measure how well flaws are detected: precision and recall of each trigger on labelled traces."""
+    from storm_calm.agents.detectors.labelled_episodes import is_labelled_folder, read_labelled_episodes
     from storm_calm.agents.detectors.labelled_traces import read_traces
     from storm_calm.agents.interveners.open_intervener import open_configured_intervener
 
@@ -62,7 +63,10 @@ def detectors(given: Given, *, as_json: AsJson = False, display: Display = None)
         try:
             with opened as intervener, config.open_sandbox() as sandbox:
                 if config.traces is not None:
-                    labelled = read_traces(config.traces, sandbox)
+                    recorded = is_labelled_folder(config.traces)
+                    labelled = (
+                        read_labelled_episodes(config.traces) if recorded else read_traces(config.traces, sandbox)
+                    )
                     measured[str(config.traces)] = _measure(labelled, len(labelled), intervener, display)
                 if config.nano is not None or config.traces is None:
                     count = config.nano or NANO

@@ -82,6 +82,15 @@ def read_traces(path: str | Path, sandbox: Sandbox) -> tuple[LabelledTrace, ...]
     return tuple(reader.trace(sandbox) for reader in [_Reader(file) for file in files])
 
 
+def place_of(text: str, at: int, length: int) -> tuple[int, int]:
+    """Return start and end of the sentence or the program's block in a model's text that a quote at `at` is in."""
+    action = Inline().read(text)
+    if action.start is not None and action.start < at + length <= action.end:
+        return min(at, action.start), action.end
+    closing = SENTENCE_END.search(text, at + length - 1)
+    return sentence_start(text, at), closing.end() if closing else len(text)
+
+
 class _Reader:
     """One parsed file, whose programs have not run yet."""
 
@@ -173,12 +182,8 @@ class _Reader:
         if count != 1:
             self._fail(self._at("quote"), f"the quote occurs {count} times in the model's text; it must occur once")
         start, text = next((start, text) for start, text in model if quote in text)
-        at = text.index(quote)
-        action = Inline().read(text)
-        if action.start is not None and at + len(quote) > action.start:
-            return start + min(at, action.start), start + action.end
-        closing = SENTENCE_END.search(text, at + len(quote) - 1)
-        return start + sentence_start(text, at), start + (closing.end() if closing else len(text))
+        first, last = place_of(text, text.index(quote), len(quote))
+        return start + first, start + last
 
     def _answer(self) -> AnswerKey:
         read = parse_answer(self._head["answer"])

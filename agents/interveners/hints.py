@@ -1,7 +1,7 @@
-"""The hints of the rules intervener: one or two short sentences in the reasoner's own voice for each rule.
+"""The hints that the nano model is pretrained to follow (`rl/nano/`): one or two short sentences for each rule.
 
-The nano model is pretrained to follow exactly these hints (`rl/nano/`). Other reasoners read them as their own second
-thought. No hint has a number, an answer or code.
+Nano knows exactly these words, so they do not change. Other models get those of `agents.interveners.plain_hints`. No
+hint has a number, an answer or code.
 """
 
 import zlib

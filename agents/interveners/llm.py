@@ -5,8 +5,8 @@
 
 In an unfinished trajectory it judges the last segment, with the text before it as context, else all of the trajectory.
 A reply names the trigger, quotes the words at which the flaw begins, and gives a hint. If one of them is invalid, the
-model is asked again in the same conversation, with a list of the faults. Replies are cached
-(`agents.interveners.reply_cache`).
+model is asked again in the same conversation, with a list of the faults. If its last hint is rejected too, the finding
+gets the rules' hint for its trigger. Replies are cached (`agents.interveners.reply_cache`).
 """
 
 from dataclasses import replace
@@ -19,6 +19,7 @@ from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import opening, segment_start
 from storm_calm.agents.interveners.reply_cache import Reply, ReplyCache, key_of
 from storm_calm.agents.interveners.reply_parser import SCHEMA, ReplyError, read_reply
+from storm_calm.agents.interveners.rules import rule_hint
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import TRIGGERS, Finding
 
@@ -83,7 +84,15 @@ class LLMIntervener:
                 {"role": "assistant", "content": echo},
                 {"role": "user", "content": render("rejected.md", faults=faults)},
             ]
-        return Inspection(finding=finding, rejected_hints=tuple(rejected_hints), cost=cost, usable=finding is not None)
+        # A right finding must not go without a hint because the model cannot write one.
+        hint = rule_hint(finding, episode) if finding is not None else None
+        return Inspection(
+            finding=finding,
+            hint=hint if hint is not None and check_hint(hint) is None else None,
+            rejected_hints=tuple(rejected_hints),
+            cost=cost,
+            usable=finding is not None,
+        )
 
     def close(self) -> None:
         self._client.close()

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from storm_calm.agents.triggers.code_use import by_hand, fragment, imagined_output
 from storm_calm.agents.triggers.data_use import misread_number, missing_constraint
 from storm_calm.agents.triggers.evidence import Evidence, gather
+from storm_calm.agents.triggers.failures import gave_up, invented_call
+from storm_calm.agents.triggers.formulas import invented_limit, sense_in_words, turned_in_program, turned_limit
 from storm_calm.agents.triggers.modelling import wrong_sense, wrong_type
 from storm_calm.agents.triggers.names import TRIGGER_OF
-from storm_calm.agents.triggers.results import overruled, status_ignored, unmended_error
+from storm_calm.agents.triggers.results import overruled, rejected_result, status_ignored, unmended_error
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import Finding
 
@@ -23,7 +25,8 @@ Rule = Callable[[Evidence], Iterator[Finding]]
 # The order breaks ties: a misread number also looks like a missing constraint, and the first rule wins.
 RULES: tuple[Rule, ...] = (
     by_hand, imagined_output, fragment, wrong_sense, misread_number, missing_constraint, wrong_type, status_ignored,
-    unmended_error, overruled,
+    unmended_error, overruled, rejected_result, sense_in_words, turned_limit, invented_limit, turned_in_program,
+    invented_call, gave_up,
 )  # fmt: skip
 
 

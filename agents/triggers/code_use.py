@@ -44,6 +44,17 @@ COUNTED = re.compile(
 """Numbers that count the printed things and are not results."""
 ROUGHLY = re.compile(r"\b(?:about|around|roughly|approximately|something like)\b|[:=≈]", re.IGNORECASE)
 
+PRODUCT = re.compile(r"(?<![\w.])\d{1,9}(?:\.\d{1,9})?\s?(?:\\times\s?|\\cdot\s?)?\(\s?\d{1,9}(?:\.\d{1,9})?\s?\)")
+"""A product as it is written in formulas, such as 5(50)."""
+ALGEBRA = re.compile(
+    r"\bsubstitut(?:e|ing)\b"
+    r"|\bsolv(?:e|ing) (?:for \\?\(?\s?[a-z]\b|(?:the|this|these) (?:\w+ )?(?:in)?(?:equalit|equation))"
+    r"|\bsimplif(?:y|ies|ying)\b|\brearrang(?:e|ing)\b|\bcorner points?\b|\bvertices\b|\bgraphical(?:ly)?\b"
+    r"|\btrial and error\b|\bmultiply both\b|\bboth sides\b",
+    re.IGNORECASE,
+)
+"""Words for solving a model in prose."""
+
 EQUATIONS = 3
 """Equations in a turn without a program that count as manual computation."""
 EQUATIONS_BEFORE_CODE = 6
@@ -64,9 +75,12 @@ def by_hand(evidence: Evidence) -> Iterator[Finding]:
             yield finding("by_hand", turn, sentence_start(turn.text, found.start()), found[0])
         elif len(equations) >= enough:
             yield finding("by_hand", turn, sentence_start(turn.text, equations[0].start()), equations[0][0])
+        products = list(PRODUCT.finditer(turn.prose))
+        if not found and len(equations) < enough and len(products) >= EQUATIONS_BEFORE_CODE:
+            yield finding("by_hand", turn, _start_of_work(turn.text, products[0].start()), products[0][0])
     if evidence.answer is not None and evidence.last_execution is None:
         turn = evidence.turns[-1]
-        at = max(0, turn.text.find("</think>"))
+        at = _start_of_work(turn.text, max(0, turn.text.find("</think>")))
         yield finding("by_hand", turn, at, f"answered {evidence.answer.text} without running a program", 0.9)
 
 
@@ -86,6 +100,12 @@ def imagined_output(evidence: Evidence) -> Iterator[Finding]:
             at = sentence_start(turn.text, mentions[0].start())
             first = with_numbers[0]
             yield finding("imagined_output", turn, at, f"{first[0]}{_rest_of_sentence(turn.prose, first)}"[:80])
+
+
+def _start_of_work(text: str, otherwise: int) -> int:
+    """Return the offset of the sentence in which a model is first solved in prose."""
+    found = [match.start() for pattern in (ALGEBRA, EQUATION) if (match := pattern.search(text))]
+    return sentence_start(text, min(found)) if found else otherwise
 
 
 def _imagines(text: str, found: re.Match[str]) -> bool:

@@ -156,6 +156,8 @@ class Evidence:
     """The turns, in order; the program of the last one may not have run yet."""
     answer: Answer | None
     """The final answer; None before there is one."""
+    ended: bool = False
+    """Whether the episode has ended."""
 
     @cached_property
     def numbers(self) -> Counter[float]:
@@ -206,7 +208,8 @@ def gather(episode: Episode) -> Evidence:
             break
         offset = end + len(next(s.text for s, b in zip(transcript.spans, transcript.starts, strict=True) if b == end))
     answer = read_answer(transcript) if episode.stop == "answer" else None
-    return Evidence(question=episode.problem.question, turns=tuple(turns), answer=answer)
+    ended = episode.stop is not None
+    return Evidence(question=episode.problem.question, turns=tuple(turns), answer=answer, ended=ended)
 
 
 def numbers_in(text: str) -> list[tuple[float, int]]:

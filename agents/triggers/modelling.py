@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 from storm_calm.agents.triggers.evidence import Code, Evidence
 from storm_calm.agents.triggers.names import finding
+from storm_calm.agents.triggers.programmed_sense import programmed_senses
 from storm_calm.env.intervention import Finding
 
 LARGE = re.compile(
     r"\bmaxim|\bgreatest\b|\bhighest\b|\blargest\b|\bbiggest\b|\bhow (?:large|high|big)\b"
-    r"|\bhow much\b[^.?]*\bat most\b",
+    r"|\bhow (?:much|many)\b[^.?]*\bat most\b(?=\s*[.?])",
     re.IGNORECASE,
 )
 SMALL = re.compile(
@@ -24,12 +25,6 @@ SMALL = re.compile(
 BOUND = re.compile(r"\bat (?:the )?(?:least|most)\b(?!\s*[.?!])", re.IGNORECASE)
 """A bound and not a sense, unless it ends the sentence."""
 VERB = re.compile(r"\b(?:maximi[sz]|minimi[sz])", re.IGNORECASE)
-
-MAXIMIZING = {"Maximize", "maximize", "SetMaximization", "LpMaximize", "MAXIMIZE"}
-ALWAYS_MINIMIZING = {"linprog", "milp"}
-FUNCTIONS = {"minimize", "minimize_scalar", "differential_evolution"}
-"""SciPy's minimizers of functions: the sense depends on the function."""
-MINIMIZING = {"Minimize", "minimize", "SetMinimization", "LpMinimize", "MINIMIZE"}
 
 WHOLE = re.compile(
     r"\bwhole (?:units|numbers?|amounts?|items|pieces|shelves|boxes|acres|trucks|machines)\b"
@@ -89,17 +84,6 @@ def wanted_sense(question: str) -> str | None:
         if large != small:
             return "maximize" if large else "minimize"
     return None
-
-
-def programmed_senses(code: Code) -> set[str]:
-    """Return the senses of a program; none if it negates something or minimizes a function."""
-    senses = {"maximize"} if code.words & MAXIMIZING else set()
-    senses |= {"minimize"} if code.words & MINIMIZING else set()
-    if "maximize" not in senses and code.calls & ALWAYS_MINIMIZING:
-        senses.add("minimize")
-    negates = any(isinstance(node.op, ast.USub) for node in code.nodes(ast.UnaryOp))
-    by_function = any(isinstance(call.func, ast.Name) and call.func.id in FUNCTIONS for call in code.nodes(ast.Call))
-    return set() if negates or by_function else senses
 
 
 def wrong_type(evidence: Evidence) -> Iterator[Finding]:

@@ -8,12 +8,19 @@ TRIGGER_OF: dict[str, Trigger] = {
     "fragment": "fragmented_code",
     "imagined_output": "fragmented_code",
     "overruled": "solver_distrust",
+    "rejected_result": "solver_distrust",
     "wrong_sense": "wrong_formulation",
     "missing_constraint": "missing_constraint",
     "wrong_type": "wrong_variable_type",
     "misread_number": "implementation_drift",
     "status_ignored": "implementation_drift",
     "unmended_error": "implementation_drift",
+    "turned_limit": "missing_constraint",
+    "invented_limit": "missing_constraint",
+    "turned_in_program": "implementation_drift",
+    "sense_in_words": "wrong_formulation",
+    "invented_call": "implementation_drift",
+    "gave_up": "implementation_drift",
 }
 
 

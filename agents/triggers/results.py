@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from storm_calm.agents.triggers.arithmetic import EQUATION, unit_factors, worked
 from storm_calm.agents.triggers.code_use import EQUATIONS
@@ -21,6 +22,12 @@ DOUBT = re.compile(
     re.IGNORECASE,
 )
 """Words that doubt a result."""
+REJECTION = re.compile(
+    r"\b(?:not (?:a |an )?(?:feasible|valid|optimal|correct|possible|allowed)|infeasible|unfeasible|incorrect"
+    r"|(?:is|was|seems) wrong|does not satisfy)\b",
+    re.IGNORECASE,
+)
+"""Words that reject a result."""
 MAX_TAIL_CHARS = 2000
 """Characters at the end of an output that are searched for results."""
 REDOING = re.compile(r"\b(?:redo(?:ing)?|redid|re-?deriv\w+|derive (?:it|this|that) again)\b", re.IGNORECASE)
@@ -43,6 +50,23 @@ def overruled(evidence: Evidence) -> Iterator[Finding]:
     elif doubt or (_solved(evidence) and not _derived(answer, execution, evidence)):
         at = sentence_start(turn.text, doubt.start() if doubt else _first_mention(answer, turn.text))
         yield finding("overruled", turn, at, f"answered {answer.text}, but the program found {_tail(execution)}")
+
+
+def rejected_result(evidence: Evidence) -> Iterator[Finding]:
+    """Find proved results that are called wrong, although the next program has the same numbers.
+
+    A minimizer reports a maximum with its sign turned, which small models take for an error.
+    """
+    for before, turn in pairwise(evidence.turns):
+        run = before.execution
+        if run is None or run.status != "ok" or before.code is None or turn.code is None:
+            continue
+        found = REJECTION.search(turn.prose[:MAX_TAIL_CHARS])
+        proved = bool(run.reports) and run.reports[-1].status == "optimal"
+        if found and proved and set(before.code.numbers) == set(turn.code.numbers):
+            shown = f"{found[0]}, but the program is solved again with the same numbers"
+            yield finding("rejected_result", turn, sentence_start(turn.text, found.start()), shown)
+            return
 
 
 def status_ignored(evidence: Evidence) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from storm_calm.agents.interveners.hints import HINTS
 from storm_calm.agents.interveners.leak_check import MAX_HINT_CHARS, faults, gives_away
+from storm_calm.agents.interveners.plain_hints import PLAIN_HINTS, REMINDERS, SENSES, TRIGGER_HINTS
 from storm_calm.agents.triggers import number_words
 from storm_calm.env import Episode, Problem, Span, Transcript
 from support.fake_reasoner import PLAN, program, workshop
@@ -26,7 +27,15 @@ def reasons(hint, episode=None):
     return [fault.reason for fault in faults(hint, episode or written())]
 
 
-@pytest.mark.parametrize("hint", [wording for wordings in HINTS.values() for wording in wordings])
+PLAIN = [
+    *PLAIN_HINTS.values(),
+    *TRIGGER_HINTS.values(),
+    *SENSES.values(),
+    *(f"{PLAIN_HINTS['invented_call']} {text}" for _, text in REMINDERS),
+]
+
+
+@pytest.mark.parametrize("hint", [*(wording for wordings in HINTS.values() for wording in wordings), *PLAIN])
 def test_hints_of_the_rules_are_accepted(hint):
     assert reasons(hint) == []
 

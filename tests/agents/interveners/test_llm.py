@@ -11,6 +11,7 @@ from storm_calm.agents.interveners import Fault
 from storm_calm.agents.interveners.leak_check import faults
 from storm_calm.agents.interveners.llm import MAX_REPLIES, LLMIntervener
 from storm_calm.agents.interveners.open_intervener import Prices, open_intervener
+from storm_calm.agents.interveners.plain_hints import TRIGGER_HINTS
 from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.render_trajectory import mark_of, opening, parts
 from storm_calm.agents.interveners.reply_cache import ReplyCache
@@ -172,10 +173,11 @@ def test_a_model_without_a_valid_reply_is_abandoned_after_the_maximum_of_replies
     assert judge.answered == MAX_REPLIES
 
 
-def test_a_finding_is_kept_without_an_accepted_hint(begun):
+def test_a_finding_without_an_accepted_hint_gets_the_hint_of_its_trigger(begun):
     with FakeIntervenerServer(lambda look: ("voice", "answer", "prose")[look.replies]) as judge:
         seen = inspect(begun(by_hand), judge)
-    assert (seen.finding.trigger, seen.hint, seen.usable) == ("manual_computation", None, True)
+    hint = TRIGGER_HINTS["manual_computation"]
+    assert (seen.finding.trigger, seen.hint, seen.usable) == ("manual_computation", hint, True)
     assert [rejected.reason for rejected in seen.rejected_hints] == ["voice", "answer", "format"]
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from storm_calm.agents.interveners import RulesIntervener
 from storm_calm.agents.interveners.hints import HINTS, hint_for
+from storm_calm.agents.interveners.plain_hints import PLAIN_HINTS
 from storm_calm.agents.triggers import TRIGGER_OF, findings
 from storm_calm.agents.triggers.modelling import wanted_sense
 from storm_calm.env import Episode, Problem, Span, Transcript
@@ -213,7 +214,7 @@ def test_a_comprehension_variable_is_not_a_use_of_the_data():
 
 def test_a_limit_applies_to_every_item_of_a_list():
     question = "A mix needs at least 28 g of protein, 61 g of fat and 179 g of iron. Minimize the cost."
-    code = RIGHT.replace("480)", "28)\ns.Add(x >= 61)").replace("Maximize", "Minimize")
+    code = RIGHT.replace("<= 480)", ">= 28)\ns.Add(x >= 61)").replace("Maximize", "Minimize")
     (found,) = findings(episode(block(code), stop=None, question=question))
     assert "no 179 in the program" in found.evidence
     assert findings(episode(block(code.replace("61)", "61)\ns.Add(y >= 179)")), stop=None, question=question)) == []
@@ -302,7 +303,7 @@ def test_code_that_does_not_parse_is_not_a_finding(code):
 
 def test_every_rule_has_a_trigger_and_hints_without_numbers_or_code():
     assert set(TRIGGER_OF.values()) == set(TRIGGERS)
-    assert set(HINTS) == set(TRIGGER_OF)
+    assert set(HINTS) < set(TRIGGER_OF) == set(PLAIN_HINTS)
     for wordings in HINTS.values():
         assert len(wordings) >= 2
         for wording in wordings:

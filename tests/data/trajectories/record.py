@@ -1,0 +1,77 @@
+"""Record trajectories of a served model: each problem natively, and with the rules' hints if they find a flaw.
+
+    python tests/data/trajectories/record.py http://127.0.0.1:8110/v1 qwen2.5-coder-0.5b plain problems.jsonl out.jsonl
+
+The lines of `out.jsonl` belong into `episodes.jsonl`, in place of earlier ones with the same id. They need labels, see
+`README.md`.
+"""
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from storm_calm.agents.detectors.labelled_episodes import RecordedEpisode
+from storm_calm.agents.graphs import calm
+from storm_calm.agents.graphs.components import Parts
+from storm_calm.agents.reasoners.completions import Completions
+from storm_calm.env import Episode, Problem, Sampling, read_problems, run_episode
+from storm_calm.env.reasoner import Chunk, Generation
+from storm_calm.env.serialize import from_json, to_json
+from storm_calm.sandbox import open_sandbox
+
+MAX_TOKENS = 3000
+"""Tokens of a transcript."""
+MAX_SEGMENT_TOKENS = 900
+"""Tokens of one generation, so that a model that repeats itself ends."""
+SEED = 7
+
+
+class Repeatable(Completions):
+    """A reasoner that gives the same text for the same prompt, so that a hinted trajectory begins as the native one."""
+
+    def __init__(self, url: str, *, think: bool) -> None:
+        super().__init__(url, timeout=900)
+        rendered = self.render
+        self.render = rendered if think else lambda messages: rendered(messages).removesuffix("<think>\n")
+        self.known: dict[object, Generation] = {}
+
+    def generate(self, prompt, *, stop, max_tokens: int, sampling: Sampling) -> Generation:  # type: ignore[no-untyped-def]
+        key = (prompt, stop, max_tokens, sampling)
+        if key not in self.known:
+            most = min(max_tokens, MAX_SEGMENT_TOKENS)
+            self.known[key] = super().generate(prompt, stop=stop, max_tokens=most, sampling=sampling)
+        return self.known[key]
+
+    def stream(self, prompt, *, stop, max_tokens: int, sampling: Sampling):  # type: ignore[no-untyped-def]
+        found = self.generate(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)
+        yield Chunk(text=found.text, finish=found.finish)
+
+
+def main(url: str, model: str, prompt: str, problems: str, out: str) -> None:
+    """Append a line to `out` for each trajectory."""
+    reasoner = Repeatable(url, think=prompt == "think")
+    with open_sandbox() as sandbox, Path(out).open("a") as file, ThreadPoolExecutor(4) as pool:
+        parts = Parts(reasoner=reasoner, sandbox=sandbox, max_tokens=MAX_TOKENS, max_interventions=3)
+        machine = calm.build(lambda: parts)
+
+        def keep(episode: Episode, hints: str) -> None:
+            kind = "native" if hints == "none" else "hints"
+            id = f"{model}-{prompt}-{episode.problem.id}-{kind}"
+            line = RecordedEpisode(id=id, model=model, prompt=prompt, hints=hints, episode=episode)
+            file.write(json.dumps(to_json(line), ensure_ascii=False) + "\n")
+            file.flush()
+
+        def record(problem: Problem) -> None:
+            keep(run_episode(parts.env(), reasoner, problem, seed=SEED), "none")
+            state = machine.invoke({"problem": to_json(problem), "seed": SEED}, {"recursion_limit": 200})
+            episode = from_json(Episode, state["episode"])
+            if episode.interventions:
+                keep(episode, "rules")
+
+        list(pool.map(record, read_problems(problems)))
+    reasoner.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
