@@ -167,9 +167,7 @@ _TURN = replace(_STEPS, name="example_turn", turns=turns(QUESTION, EXAMPLE))
 _TEXT = replace(_STEPS, name="example_text", instructions=STEPS + LONG + "\n" + text(QUESTION, EXAMPLE))
 _SHORT = replace(_TURN, name="short_list", instructions=STEPS + SHORT)
 _FULL = replace(_TURN, name="full", instructions=STEPS + SHORT + "\n" + REMINDERS)
-_FULL_TEXT = replace(
-    _STEPS, name="full_text", instructions=STEPS + SHORT + "\n" + REMINDERS + text(QUESTION, EXAMPLE)
-)
+_FULL_TEXT = replace(_STEPS, name="full_text", instructions=STEPS + SHORT + "\n" + REMINDERS + text(QUESTION, EXAMPLE))
 
 _ALL = (
     _PRESENT,
@@ -185,6 +183,11 @@ _ALL = (
     replace(_FULL, name="full_one_run", executions=1),
     replace(_FULL, name="full_greedy", temperature=0.0),
     replace(_FULL, name="full_cool", temperature=0.3),
-    replace(_FULL, name="full_pywraplp", turns=turns(QUESTION, MODEL + PYWRAPLP + END), instructions=STEPS + LONG + "\n" + REMINDERS),
+    replace(
+        _FULL,
+        name="full_pywraplp",
+        turns=turns(QUESTION, MODEL + PYWRAPLP + END),
+        instructions=STEPS + LONG + "\n" + REMINDERS,
+    ),
 )
 VARIANTS = {variant.name: variant for variant in _ALL}

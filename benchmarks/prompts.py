@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.common import format_facts, machine, run_concurrently
 from benchmarks.prompt_variants import VARIANTS, Variant
 from storm_calm.agents.evaluation.intervals import mean_share
-from storm_calm.agents.reasoners import Completions
+from storm_calm.agents.reasoners.completions import Completions
 from storm_calm.env import Episode, Generation, Message, Problem, Sampling, SolverEnv, read_problems, score
 from storm_calm.env.plain_errors import without_help
 from storm_calm.env.protocol import PROTOCOLS
@@ -77,7 +77,9 @@ class Result:
         return score(self.episode).reward == 1.0
 
 
-def run_variant(args: argparse.Namespace, variant: Variant, problems: Sequence[Problem], sandbox: Sandbox) -> list[Result]:
+def run_variant(
+    args: argparse.Namespace, variant: Variant, problems: Sequence[Problem], sandbox: Sandbox
+) -> list[Result]:
     """Run all problems under one variant and keep their transcripts."""
     reasoner = VariantReasoner(args.url, variant, model=args.model, segment=args.segment)
 

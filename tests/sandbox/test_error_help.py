@@ -111,7 +111,8 @@ CASES = {
     SCIP + "model.addCons(x)": "model.addCons(2 * x + 3 * y <= 10)",
     SCIP + "model.setObjective(x, sense='max')": '"maximize"',
     GUROBI + "model.setObjective(x, gp.GRB.MAX)": "gp.GRB.MAXIMIZE",
-    PULP + "problem += x >= 1\nproblem.solve()\nprint(pulp.value(problem.objective))": "The problem has no objective. Use",
+    PULP
+    + "problem += x >= 1\nproblem.solve()\nprint(pulp.value(problem.objective))": "The problem has no objective. Use",
     PULP + "problem += x >= 1\nprint(problem.objective.value())": "The problem has no objective. Use",
     # Names that the program has not defined.
     PULP + "y = LpVariable('y')": "write `pulp.LpVariable`",
