@@ -1,7 +1,7 @@
 """Compare prompts for models that do not know the protocol, on a server with raw completions.
 
     python -m benchmarks.prompts --url http://127.0.0.1:8100/v1 --problems FILE --out FOLDER
-    python -m benchmarks.prompts ... --variants present,instruct,example --limit 16 --concurrency 4
+    python -m benchmarks.prompts ... --variants present,default --limit 16 --concurrency 4
 
 All variants run in one go on the same problems, one after another. For each it prints the right answers with a 95 %
 interval (Wilson), programs and failed programs, tokens of the model and seconds per problem, and how often each kind of
@@ -46,16 +46,11 @@ class VariantReasoner(Completions):
 
     def _rendered(self, chatml: Any, messages: Sequence[Message]) -> str:
         *before, question = messages
-        question = replace_content(question, self.variant.question)
         text: str = chatml([*before, *self.variant.turns, question])
         return text if self.variant.thinking else text.removesuffix(THINK)
 
     def generate(self, prompt: Any, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Generation:
         return super().generate(prompt, stop=stop, max_tokens=min(max_tokens, self.segment), sampling=sampling)
-
-
-def replace_content(message: Message, template: str) -> Message:
-    return {"role": message["role"], "content": template.replace("{question}", message["content"])}
 
 
 class PlainErrors(SolverEnv):

@@ -46,13 +46,14 @@ _TOOL_CALL = (
 )
 _CHAT = "call the tool run_python with a whole program. It runs at once, on its own, and what it prints comes back."
 
-STEPS = """You solve optimization problems with Python programs.
-
-1. List the variables, the objective and the constraints, one short line each.
-2. {run} Never calculate the solution by hand.
-3. If the output is an error, write the whole program again without the error.
-4. If the status is optimal, end with the objective value in \\boxed{{}}. If there is no solution, end with \\boxed{{infeasible}} or \\boxed{{unbounded}}.
-"""
+STEPS = (
+    "You solve optimization problems with Python programs.\n\n"
+    "1. List the variables, the objective and the constraints, one short line each.\n"
+    "2. {run} Never calculate the solution by hand.\n"
+    "3. If the output is an error, write the whole program again without the error.\n"
+    "4. If the status is optimal, end with the objective value in \\boxed{{}}. If there is no solution, end with "
+    "\\boxed{{infeasible}} or \\boxed{{unbounded}}.\n"
+)
 """The steps of the instruct prompts."""
 
 _RUN: dict[Notation, str] = {
@@ -64,12 +65,14 @@ _RUN: dict[Notation, str] = {
 
 LIBRARY = "Use the library PuLP (`import pulp`)."
 
-RULES = """Rules for the model:
-- Use the numbers and the limits of the question only. Do not invent limits.
-- What is counted (trips, people, machines) is a whole number: cat="Integer". What is measured (kilograms, litres, hours) is continuous.
-- "At most 30% of all are x" is x <= 0.3 * (x + y). "At least" is >=, "at most" is <=.
-- Programs take <= and >= only. For whole numbers, "x is more than y" is x >= y + 1.
-"""
+RULES = (
+    "Rules for the model:\n"
+    "- Use the numbers and the limits of the question only. Do not invent limits.\n"
+    '- What is counted (trips, people, machines) is a whole number: cat="Integer". What is measured (kilograms, '
+    "litres, hours) is continuous.\n"
+    '- "At most 30% of all are x" is x <= 0.3 * (x + y). "At least" is >=, "at most" is <=.\n'
+    '- Programs take <= and >= only. For whole numbers, "x is more than y" is x >= y + 1.\n'
+)
 """What small models get wrong in models."""
 
 
