@@ -31,17 +31,21 @@ class Variant:
 PYWRAPLP = """from ortools.linear_solver import pywraplp
 
 solver = pywraplp.Solver.CreateSolver("SCIP")
-generators = solver.IntVar(0, solver.infinity(), "generators")
-cable = solver.NumVar(0, 60, "cable")
+music = solver.NumVar(0, solver.infinity(), "music")
+talk = solver.NumVar(0, solver.infinity(), "talk")
+presenters = solver.IntVar(0, solver.infinity(), "presenters")
 
-solver.Add(14 * generators + cable >= 95)
-solver.Add(14 * generators <= 0.5 * (14 * generators + cable))
-solver.Minimize(90 * generators + 11 * cable)
+solver.Minimize(90 * music + 140 * talk + 50 * presenters)
+solver.Add(music + talk >= 40)
+solver.Add(music <= 25)
+solver.Add(music <= 0.6 * (music + talk))
+solver.Add(3 * presenters >= music + talk)
 
 status = solver.Solve()
 print("Status:", "Optimal" if status == pywraplp.Solver.OPTIMAL else status)
 print("Objective:", solver.Objective().Value())
-print("generators =", generators.solution_value(), "cable =", cable.solution_value())
+for variable in solver.variables():
+    print(variable.name(), "=", variable.solution_value())
 """
 
 _STEPS = STEPS.format(
@@ -61,6 +65,19 @@ def _turns(program: str) -> tuple[Message, ...]:
 
 
 _TEXT = worked_example("inline")
+_RULES_2 = (
+    "Rules for the model:\n"
+    "- The objective is the quantity that the question asks to minimize or maximize, and nothing else.\n"
+    "- Use the numbers and the limits of the question only. Do not invent limits.\n"
+    '- What is counted (trips, people, machines) is a whole number: cat="Integer". What is measured (kilograms, '
+    "litres, hours) is continuous.\n"
+    '- "At most 30% of all are x" is x <= 0.3 * (x + y), never x <= 0.3 * y.\n'
+    '- "At least" and "needs" are >=, "at most" and "available" are <=. Use == for "exactly" only.\n'
+    '- Programs take <= and >= only. For whole numbers, "x is more than y" is x >= y + 1.\n'
+)
+_STEPS_2 = _STEPS.replace("4. If the status is optimal, end with", "4. If the status is Optimal, always end with") + (
+    "\nAnswer in the form of the example.\n"
+)
 _THINKING = system_prompt("inline", thinking=True)
 _DEFAULT = Variant(name="default", instructions=system_prompt("inline", thinking=False))
 
@@ -84,6 +101,8 @@ VARIANTS = {
                 example=_TEXT.replace(PROGRAM, PYWRAPLP),
             ),
         ),
+        Variant(name="v2_turn", instructions=f"{_STEPS_2}\n{LIBRARY}\n\n{_RULES_2}", turns=_turns(PROGRAM)),
+        Variant(name="v2_text", instructions=f"{_STEPS_2}\n{LIBRARY}\n\n{_RULES_2}\n{_TEXT}"),
         replace(_DEFAULT, name="no_help", help=False),
         replace(_DEFAULT, name="one_run", executions=1),
         replace(_DEFAULT, name="greedy", temperature=0.0),
