@@ -13,8 +13,8 @@ from typing import Literal
 
 from storm_calm.env.atomic_write import write_json
 from storm_calm.env.format_version import with_version, without_version
-from storm_calm.env.protocol import PROTOCOLS
 from storm_calm.env.serialize import from_json, to_json
+from storm_calm.env.system_prompt import system_prompt
 
 FILE_NAME = "prompt_format.json"
 """The file in a model's folder, and in the folder of a run with that model."""
@@ -33,7 +33,7 @@ class PromptFormat:
     protocol: Literal["inline", "tool_call"] = "inline"
     """The text protocol: fenced blocks, or tool calls as text."""
     instructions: str | None = None
-    """The system prompt; "" for none, None for the default of the protocol."""
+    """The system prompt; "" for none, None for the default of protocol and thinking."""
     thinking: Literal["open", "none"] = "open"
     """"open": the prompt ends in an opened `<think>`; "none": it ends after the header of the model's turn."""
     template: str | None = None
@@ -50,7 +50,9 @@ class PromptFormat:
     @property
     def system_prompt(self) -> str:
         """The text of the system prompt, "" for none."""
-        return PROTOCOLS[self.protocol].instructions if self.instructions is None else self.instructions
+        if self.instructions is not None:
+            return self.instructions
+        return system_prompt(self.protocol, thinking=self.thinking == "open")
 
     def resolved(self) -> "PromptFormat":
         """Return the format with the text of its system prompt, since the protocol's default may change."""

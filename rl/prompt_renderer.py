@@ -27,7 +27,7 @@ class CheckpointRenderer:
         Raises ValueError if the folder has no tokenizer.json, or one without the special tokens of ChatML prompts.
         """
         self.prompt_format = prompt_format or folder_prompt_format(folder) or CHATML
-        self.instructions = self.prompt_format.instructions
+        self.instructions = self.prompt_format.system_prompt
         self.context = context
         file = folder / "tokenizer.json"
         if not file.is_file():

@@ -37,7 +37,7 @@ from storm_calm.agents.reasoners.endpoint_reasoner import EndpointReasoner
 from storm_calm.agents.reasoners.provider_quirks import LOGGED, ProviderQuirks
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.env.reasoner import Chunk, ContextLengthError, Encoding, Message, Sampling, TokenUsage
-from storm_calm.env.system_prompt import CHAT_PROMPT
+from storm_calm.env.system_prompt import CHAT_PROMPT, system_prompt
 
 _REJECTIONS = (openai.BadRequestError, openai.UnprocessableEntityError)
 
@@ -53,6 +53,12 @@ class Chat(EndpointReasoner):
     # Models with hidden reasoning can send nothing for minutes.
     timeout = 600.0
     _quirks = ProviderQuirks()
+
+    def __init__(self, url: str, **options: Any) -> None:
+        """Connect, see `EndpointReasoner`. Models that answer without a thought get the prompt with an example."""
+        super().__init__(url, **options)
+        if self.capabilities.thinking is False:
+            self.instructions = system_prompt("chat", thinking=False)
 
     def render(self, messages: Sequence[Message]) -> str:
         return render(messages)

@@ -64,7 +64,7 @@ class Completions(EndpointReasoner):
         if tokenizer is not None and found.tokens is not None:
             check_tokenizer(found.tokens, self._endpoint, self.capabilities)
         self.prompt_format = found.prompt_format
-        self.instructions = found.prompt_format.instructions
+        self.instructions = found.prompt_format.system_prompt
         self.returns_ids = found.tokens is not None and self.capabilities.token_ids
         self._wire = wire = CompletionsWire(
             model=self.name,

@@ -78,7 +78,7 @@ class Upstream:
         self.capabilities = capabilities
         self.context = capabilities.context
         self.prompt_format = wire.prompt_format
-        self.instructions = wire.prompt_format.instructions
+        self.instructions = wire.prompt_format.system_prompt
         self.sampling = Sampling()
         self.replicas = tuple(Replica(url=endpoint.url) for endpoint in endpoints)
         self.render, self.encode, self.encode_marked = wire.render, wire.encode, wire.encode_marked

@@ -46,7 +46,7 @@ class Nano:
             raise ReasonerError(
                 f"{folder}: tokenizer.json, generation_config.json or {FILE_NAME} cannot be used: {error}"
             ) from error
-        self.instructions = self.prompt_format.instructions
+        self.instructions = self.prompt_format.system_prompt
         self.encode, self.encode_marked = tokens.encode, tokens.encode_marked
         self.knows = is_family_question
 

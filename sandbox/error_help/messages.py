@@ -78,10 +78,17 @@ def without_solution(failure: Failure) -> str:
     """Return help on a use of None, which libraries return instead of a solution."""
     if not isinstance(failure.error, (AttributeError, TypeError)):
         return ""
+    if failure.uses("pulp") and "objective" in failure.line and _without_objective(failure):
+        return f"The problem has no objective. {_usage('pulp.LpProblem', 'objective')} Write it without `<=` or `>=`."
     status = next((usages.quoted(text) for library, text in _STATUS.items() if failure.uses(library)), "")
     if not status:
         return ""
     return f"A value is None, as after a solve without a solution or before any solve. Print {status} first."
+
+
+def _without_objective(failure: Failure) -> bool:
+    problems = [value for value in failure.program_values().values() if type(value).__name__ == "LpProblem"]
+    return any(getattr(problem, "objective", "") is None for problem in problems)
 
 
 _STATUS = {

@@ -1,4 +1,4 @@
-"""Help on attributes and imports that do not exist: the usage, or the nearest names that do."""
+"""Help on attributes, imports and names that do not exist: the usage, or the nearest names that do."""
 
 import difflib
 import pkgutil
@@ -10,15 +10,34 @@ from storm_calm.sandbox.error_help import usages
 from storm_calm.sandbox.error_help.failure import Failure, library_of
 from storm_calm.sandbox.error_help.messages import without_solution
 
+_PULP_NAMES = ("lpproblem", "lpvariable", "lpminimize", "lpmaximize", "lpsum", "lpstatus", "lpinteger", "lpbinary")
 _MAX_NAMES = 5000
 _CUTOFF = 0.6
 _LISTED = 10  # names of an object so small that all are listed
+_IMPORTS = {
+    "cp": "import cvxpy as cp",
+    "cp_model": "from ortools.sat.python import cp_model",
+    "gp": "import gurobipy as gp",
+    "itertools": "import itertools",
+    "linprog": "from scipy.optimize import linprog",
+    "math": "import math",
+    "milp": "from scipy.optimize import milp",
+    "minimize": "from scipy.optimize import minimize",
+    "np": "import numpy as np",
+    "pd": "import pandas as pd",
+    "pulp": "import pulp",
+    "pyo": "import pyomo.environ as pyo",
+    "pywraplp": "from ortools.linear_solver import pywraplp",
+}
+"""Imports that programs forget, by the name that they use."""
 _IMPORTED_NAME = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 
 
 def help_on(failure: Failure) -> str:
-    """Return help on an AttributeError or ImportError of a solver library; "" for others."""
+    """Return help on a missing name of a solver library or of the program; "" for other errors."""
     error = failure.error
+    if type(error) is NameError and isinstance(error.name, str):
+        return _undefined(failure, error.name)
     if isinstance(error, AttributeError) and isinstance(error.name, str):
         return _missing_attribute(failure, error.obj, error.name)
     if isinstance(error, ImportError) and (found := _IMPORTED_NAME.search(failure.message)):
@@ -42,6 +61,9 @@ def _missing_attribute(failure: Failure, value: object, name: str) -> str:
         return _attribute_of_none(failure, name)
     if isinstance(value, ModuleType):
         module = value.__name__
+        package = module.partition(".")[0]
+        if package != module and library_of(module) and name in vars(sys.modules.get(package, value)):
+            return f"`{module}` has no `{name}`, but `{package}` has it: `import {package}`, without `*`."
         return _missing(module, module, name, _names_of(value)) if library_of(module) else ""
     cls = value if isinstance(value, type) else type(value)
     if owner := usages.owner_of_class(cls):
@@ -51,6 +73,19 @@ def _missing_attribute(failure: Failure, value: object, name: str) -> str:
     if name == "Extract" and failure.uses("ortools.linear_solver.pywraplp"):
         return f"`solver.Add` takes one constraint. Use {usages.usage('pywraplp.Solver', 'constraint')}."
     return ""
+
+
+def _undefined(failure: Failure, name: str) -> str:
+    """Return help on a name without a value: where it is, or that the program lacks it."""
+    values = failure.program_values()
+    if name in _IMPORTS and name not in values:
+        return f"Add `{_IMPORTS[name]}`."
+    for alias, value in values.items():
+        if isinstance(value, ModuleType) and name in vars(value) and not name.startswith("_"):
+            return f"It is in the module `{alias}`: write `{alias}.{name}`."
+    if name.startswith("Lp") and usages.normalized(name) in _PULP_NAMES:
+        return f"It is in PuLP: add `import pulp`, and write `pulp.{name}`."
+    return f"`{name}` has no value here. Write the whole program in one block: imports, data, model and prints."
 
 
 def _missing(owner: str, shown: str, name: str, names: list[str]) -> str:
@@ -72,6 +107,7 @@ def _missing(owner: str, shown: str, name: str, names: list[str]) -> str:
 
 
 def _attribute_of_none(failure: Failure, name: str) -> str:
+    """Return help on an attribute of None: the cause, as far as the libraries reveal it."""
     pywraplp = sys.modules.get("ortools.linear_solver.pywraplp")
     if pywraplp and failure.uses("ortools.linear_solver") and hasattr(pywraplp.Solver, name):
         kinds = ("GLOP", "PDLP", "CLP", "CBC", "SCIP", "SAT", "HIGHS")

@@ -17,6 +17,7 @@ from storm_calm.env.prompt_format import (
     read_prompt_format,
     write_prompt_format,
 )
+from storm_calm.env.system_prompt import system_prompt
 
 
 def test_a_written_format_is_read_with_the_text_of_its_system_prompt(tmp_path):
@@ -24,7 +25,7 @@ def test_a_written_format_is_read_with_the_text_of_its_system_prompt(tmp_path):
     write_prompt_format(tmp_path, written)
     read = read_prompt_format(tmp_path)
     assert read == written.resolved()
-    assert read.instructions == PROTOCOLS["tool_call"].instructions
+    assert read.instructions == system_prompt("tool_call", thinking=False)
     assert parse_prompt_format(prompt_format_text(written)) == read
 
 
@@ -35,6 +36,11 @@ def test_a_folder_without_the_file_has_no_format(tmp_path):
 def test_the_system_prompt_is_empty_only_if_that_is_written():
     assert NANO.system_prompt == ""
     assert CHATML.system_prompt == PROTOCOLS["inline"].instructions
+
+
+def test_a_model_that_answers_without_a_thought_gets_the_prompt_with_an_example():
+    plain = PromptFormat(thinking="none")
+    assert plain.system_prompt == system_prompt("inline", thinking=False) != CHATML.system_prompt
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

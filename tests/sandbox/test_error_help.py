@@ -111,6 +111,16 @@ CASES = {
     SCIP + "model.addCons(x)": "model.addCons(2 * x + 3 * y <= 10)",
     SCIP + "model.setObjective(x, sense='max')": '"maximize"',
     GUROBI + "model.setObjective(x, gp.GRB.MAX)": "gp.GRB.MAXIMIZE",
+    PULP
+    + "problem += x >= 1\nproblem.solve()\nprint(pulp.value(problem.objective))": "The problem has no objective. Use",
+    PULP + "problem += x >= 1\nprint(problem.objective.value())": "The problem has no objective. Use",
+    # Names that the program has not defined.
+    PULP + "y = LpVariable('y')": "write `pulp.LpVariable`",
+    "problem = LpProblem('plan', LpMinimize)": "add `import pulp`, and write `pulp.LpProblem`",
+    "from pulp import *\nproblem = pulp.LpProblem('plan', pulp.LpMinimize)": "`import pulp`, without `*`",
+    "print(np.array([1]))": "Add `import numpy as np`",
+    "import math\nprint(ceil(2.5))": "write `math.ceil`",
+    PULP + "print(total)": "`total` has no value here. Write the whole program in one block",
     # Missing libraries and limits.
     "import cvxopt": "Solver libraries that can be imported: ",
     "import pywraplp": "Use `from ortools.linear_solver import pywraplp`",

@@ -1,0 +1,111 @@
+"""The prompts that `benchmarks.prompts` compares: each changes one thing of another one.
+
+The variant "default" is the instruct prompt of `env.system_prompt`.
+"""
+
+from dataclasses import dataclass, replace
+
+from storm_calm.env.reasoner import Message
+from storm_calm.env.system_prompt import LIBRARY, RULES, SOLVER_MODULES, STEPS, system_prompt, worked_example
+from storm_calm.env.worked_example import ANSWER, MODEL, OUTPUT, PROGRAM, QUESTION
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """A prompt, and how its model is run."""
+
+    name: str
+    instructions: str
+    """The system prompt."""
+    thinking: bool = False
+    """Whether the model's turn starts with an opened `<think>`."""
+    turns: tuple[Message, ...] = ()
+    """Earlier turns, between the instructions and the question."""
+    help: bool = True
+    """Whether observations have the sandbox's help on errors."""
+    executions: int = 4
+    temperature: float = 0.6
+    protocol: str = "inline"
+
+
+PYWRAPLP = """from ortools.linear_solver import pywraplp
+
+solver = pywraplp.Solver.CreateSolver("SCIP")
+music = solver.NumVar(0, solver.infinity(), "music")
+talk = solver.NumVar(0, solver.infinity(), "talk")
+presenters = solver.IntVar(0, solver.infinity(), "presenters")
+
+solver.Minimize(90 * music + 140 * talk + 50 * presenters)
+solver.Add(music + talk >= 40)
+solver.Add(music <= 25)
+solver.Add(music <= 0.6 * (music + talk))
+solver.Add(3 * presenters >= music + talk)
+
+status = solver.Solve()
+print("Status:", "Optimal" if status == pywraplp.Solver.OPTIMAL else status)
+print("Objective:", solver.Objective().Value())
+for variable in solver.variables():
+    print(variable.name(), "=", variable.solution_value())
+"""
+
+_STEPS = STEPS.format(
+    run="Write one whole program in a block that opens with ```python and closes with ```. It runs at once, and what "
+    "it prints comes back in a block that opens with ```output. Never write an ```output block yourself."
+)
+_LONG_LIST = f"Solver libraries that can be imported: {', '.join(SOLVER_MODULES)}."
+
+
+def _prompt(*, library: str = LIBRARY, rules: str = RULES, example: str = "") -> str:
+    return "\n".join(filter(None, (_STEPS, f"{library}\n", rules, example)))
+
+
+def _turns(program: str) -> tuple[Message, ...]:
+    answer = f"{MODEL}\n```python\n{program}```\n```output\n{OUTPUT}```\n{ANSWER}"
+    return {"role": "user", "content": QUESTION}, {"role": "assistant", "content": answer}
+
+
+_TEXT = worked_example("inline")
+_RULES_2 = (
+    "Rules for the model:\n"
+    "- The objective is the quantity that the question asks to minimize or maximize, and nothing else.\n"
+    "- Use the numbers and the limits of the question only. Do not invent limits.\n"
+    '- What is counted (trips, people, machines) is a whole number: cat="Integer". What is measured (kilograms, '
+    "litres, hours) is continuous.\n"
+    '- "At most 30% of all are x" is x <= 0.3 * (x + y), never x <= 0.3 * y.\n'
+    '- "At least" and "needs" are >=, "at most" and "available" are <=. Use == for "exactly" only.\n'
+    '- Programs take <= and >= only. For whole numbers, "x is more than y" is x >= y + 1.\n'
+)
+_STEPS_2 = _STEPS.replace("4. If the status is optimal, end with", "4. If the status is Optimal, always end with") + (
+    "\nAnswer in the form of the example.\n"
+)
+_THINKING = system_prompt("inline", thinking=True)
+_DEFAULT = Variant(name="default", instructions=system_prompt("inline", thinking=False))
+
+VARIANTS = {
+    variant.name: variant
+    for variant in (
+        Variant(name="present", instructions=_THINKING, thinking=True),
+        Variant(name="no_think", instructions=_THINKING),
+        _DEFAULT,
+        replace(_DEFAULT, name="default_think", thinking=True),
+        Variant(name="steps", instructions=_prompt(library=_LONG_LIST, rules="")),
+        Variant(name="no_example", instructions=_prompt()),
+        Variant(name="no_rules", instructions=_prompt(rules="", example=_TEXT)),
+        Variant(name="long_list", instructions=_prompt(library=_LONG_LIST, example=_TEXT)),
+        Variant(name="example_turn", instructions=_prompt(), turns=_turns(PROGRAM)),
+        Variant(
+            name="pywraplp",
+            instructions=_prompt(
+                library="Use the library OR-Tools (`from ortools.linear_solver import pywraplp`).",
+                rules=RULES.replace('cat="Integer"', "IntVar"),
+                example=_TEXT.replace(PROGRAM, PYWRAPLP),
+            ),
+        ),
+        Variant(name="v2_turn", instructions=f"{_STEPS_2}\n{LIBRARY}\n\n{_RULES_2}", turns=_turns(PROGRAM)),
+        Variant(name="v2_text", instructions=f"{_STEPS_2}\n{LIBRARY}\n\n{_RULES_2}\n{_TEXT}"),
+        replace(_DEFAULT, name="no_help", help=False),
+        replace(_DEFAULT, name="one_run", executions=1),
+        replace(_DEFAULT, name="greedy", temperature=0.0),
+        replace(_DEFAULT, name="cool", temperature=0.3),
+    )
+}
