@@ -8,9 +8,7 @@ import typer
 from storm_calm.cli.errors import fail, report_errors
 from storm_calm.cli.options import argument, flag, option
 
-EXAMPLES = (
-    "Examples:\n\nstorm view runs/first\n\nstorm view runs/first --serve\n\nstorm view runs/base --compare runs/tuned"
-)
+EXAMPLES = "Examples:\n\nstorm view runs/first\n\nstorm view runs/base --compare runs/tuned"
 PORT = 8765
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from storm_calm.agents.reasoners import CHAT_PREFIX
 from storm_calm.env import Problem, Reasoner
-from storm_calm.env.problems.heldout import is_heldout
 
 
 def training_warnings(spec: str, problems: Sequence[Problem], *, ids: bool) -> tuple[str, ...]:
@@ -12,6 +11,9 @@ def training_warnings(spec: str, problems: Sequence[Problem], *, ids: bool) -> t
 
     spec: the reasoner's name in the settings. ids: whether trajectories have token ids.
     """
+    # The families import solver libraries, which `storm --help` does not need.
+    from storm_calm.env.problems.heldout import is_heldout
+
     warnings: list[str] = []
     if not ids and spec.startswith(CHAT_PREFIX):
         warnings.append(

@@ -71,7 +71,7 @@ def check_same_prompts(one: PromptFormat, place: str, other: PromptFormat, other
 
     place, other_place: where they are from, for the message. Templates are compared by what they render.
     """
-    for field in ("protocol", "system_prompt", "thinking"):
+    for field in ("protocol", "thinking", "system_prompt"):
         values = getattr(one, field), getattr(other, field)
         if values[0] != values[1]:
             raise ValueError(

@@ -85,6 +85,8 @@ def _undefined(failure: Failure, name: str) -> str:
             return f"It is in the module `{alias}`: write `{alias}.{name}`."
     if name.startswith("Lp") and usages.normalized(name) in _PULP_NAMES:
         return f"It is in PuLP: add `import pulp`, and write `pulp.{name}`."
+    if nearest(name, list(values)):
+        return ""  # Python's own message suggests the name.
     return f"`{name}` has no value here. Write the whole program in one block: imports, data, model and prints."
 
 

@@ -154,7 +154,7 @@ def test_a_mask_needs_ids():
 def test_token_counts_are_estimated_without_ids():
     transcript = of(("prompt", "12345"), ("model", "1234"))
     assert transcript.ids is None
-    assert (transcript.count("prompt"), transcript.count("model"), transcript.count()) == (2, 1, 3)
+    assert (transcript.count("prompt"), transcript.count("model"), transcript.count()) == (5, 4, 9)
 
 
 def test_turns_are_between_outputs():

@@ -5,6 +5,8 @@ import base64
 import openai
 import pytest
 
+from storm_calm.env.token_estimate import estimate_tokens
+
 QUESTION = "A workshop has 40 hours. Each chair takes one hour and earns 3. What is the largest profit? [[solve]]"
 
 
@@ -52,7 +54,8 @@ def test_usage_is_the_sum_over_all_segments(client, upstream):
     first, second = upstream.asked[-2:]
     # The server disconnects from the first segment at its program, before the upstream sends a count. That count is
     # estimated.
-    assert answer.usage.prompt_tokens == pytest.approx((len(first["prompt"]) + len(second["prompt"])) / 4, abs=2)
+    counted = estimate_tokens(first["prompt"]) + len(second["prompt"]) / 4
+    assert answer.usage.prompt_tokens == pytest.approx(counted, abs=2)
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
     assert 0 < answer.usage.completion_tokens_details.reasoning_tokens < answer.usage.completion_tokens
 

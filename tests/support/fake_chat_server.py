@@ -10,6 +10,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
+from support.fake_reasoner import count_hints
+
 PARAMETERS = {
     "parallel_tool_calls": "Unknown parameter: 'parallel_tool_calls'.",
     "max_tokens": "Unsupported parameter: 'max_tokens' is not supported here. Use 'max_completion_tokens' instead.",
@@ -108,7 +110,7 @@ def played(role, messages):
     """Return the next text of a role."""
     question = next(message["content"] for message in messages if message["role"] == "user")
     hours = int(question.rpartition("A workshop has ")[2].split()[0])
-    hints = sum(message["content"].count("Wait, ") for message in messages if message["role"] == "user")
+    hints = sum(count_hints(message["content"]) for message in messages if message["role"] == "user")
     return role(hours, hints, sum(message["role"] == "tool" for message in messages))
 
 

@@ -5,6 +5,7 @@ It keeps no state, so it writes the same after a kill, and it is thread-safe. It
 
 import time
 
+from storm_calm.agents.interveners.plain_hints import PLAIN_HINTS, SENSES, TRIGGER_HINTS
 from storm_calm.agents.reasoners import chat_template
 from storm_calm.env import Chunk, Problem, Sampling, collect
 
@@ -117,8 +118,14 @@ class FakeReasoner:
         pass
 
 
+def count_hints(text):
+    """Return the number of hints in a text: those of the rules, and those of tests, which begin with "Wait, "."""
+    rules = {*PLAIN_HINTS.values(), *SENSES.values(), *TRIGGER_HINTS.values()}
+    return text.count("Wait, ") + sum(text.count(hint) for hint in rules)
+
+
 def line(role, text):
     """Return the next text of a role after `text`, which includes the prompt."""
     prompt, _, played = text.rpartition("<|im_start|>assistant\n")
     hours = int(prompt.rpartition("A workshop has ")[2].split()[0])
-    return role(hours, played.count("Wait, "), played.count("```output\n"))
+    return role(hours, count_hints(played), played.count("```output\n"))

@@ -19,6 +19,8 @@ import threading
 
 from aiohttp import web
 
+from support.fake_reasoner import count_hints
+
 PROGRAM = """I compute it.
 ```python
 from ortools.linear_solver import pywraplp
@@ -148,7 +150,7 @@ class FakeUpstream:
         if play == "chat":
             turns = re.findall(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>", prompt, re.DOTALL)
             return "Hm.\n</think>\n" + " | ".join(f"{role}: {text}" for role, text in turns if role != "system")
-        if play == "flawed" and "Wait, " not in last:
+        if play == "flawed" and not count_hints(last):
             return "I do it by hand.\n</think>\nThe largest profit is \\boxed{7}."
         outputs = re.findall(r"```output\n(.*?)\n```", last, re.DOTALL)
         texts = PLAYS.get(play, PLAYS["solve"])

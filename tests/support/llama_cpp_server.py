@@ -45,10 +45,16 @@ class LlamaCppServer:
                 self.wfile.write((RECORDS / f"{name}.{kind}").read_bytes())
 
             def do_GET(self):
-                self.send_record("models")
+                if self.path == "/v1/models":
+                    self.send_record("models")
+                else:
+                    self.send_error(404)
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                if self.path != "/v1/completions":  # What a client asks first is not recorded.
+                    self.send_error(404)
+                    return
                 number = min(len(server.requests), len(server.records) - 1)
                 server.requests.append(body)
                 self.send_record(server.records[number])
