@@ -14,7 +14,7 @@ from support.running_server import RunningServer
 
 SHOP = "A workshop has 40 hours. Each chair takes one hour and earns 3. What is the largest profit?"
 FLAWED = f"{SHOP} [[flawed]]"
-HINT = "[guard: manual computation] Wait, "
+HINT = "[guard: manual computation] Working this out by hand "
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_a_flawed_answer_is_withdrawn_and_the_model_continues_after_a_hint(guard
     assert message.reasoning.index(HINT) < message.reasoning.index("```python")
     assert answer.storm["answer"]["value"] == 120.0
     (intervention,) = answer.storm["interventions"]
-    assert (intervention["trigger"], intervention["hint"][:5]) == ("manual_computation", "Wait,")
+    assert (intervention["trigger"], intervention["hint"][:12]) == ("manual_computation", "Working this")
     assert answer.storm["verdict"]["backing"] == "backed"
     assert answer.storm["notes"] == []
 
