@@ -31,7 +31,10 @@ def doctor(
         str | None, option("URL|chat:URL", "Check this model server instead: a minute of short requests.")
     ] = None,
     model: Annotated[str | None, option("NAME", "Name of the server's model, if it has several.")] = None,
-    tokenizer: Annotated[Path | None, option("FILE", "The tokenizer.json of the server's model.")] = None,
+    tokenizer: Annotated[
+        str | None,
+        option("FOLDER|FILE|NAME", "Tokenizer of the server's model: a folder, a file, or a name on the hub."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check run folders for known signs of a failed training, or a model server before a run.
@@ -67,7 +70,7 @@ def _check_runs(run: Path, baseline: Path | None, *, as_json: bool) -> int:
     return problems
 
 
-def _check_endpoint(spec: str, model: str | None, tokenizer: Path | None, *, as_json: bool) -> int:
+def _check_endpoint(spec: str, model: str | None, tokenizer: str | None, *, as_json: bool) -> int:
     from storm_calm.agents.endpoint_check import check_endpoint
     from storm_calm.cli.doctor_display import checking
 

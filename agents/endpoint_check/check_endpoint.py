@@ -44,7 +44,7 @@ def check_endpoint(
     spec: str,
     *,
     model: str | None = None,
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
     on_check: Callable[[str], None] = lambda name: None,
 ) -> EndpointReport:
     """Return the report for a URL, or for chat: and a URL.
@@ -86,7 +86,7 @@ def check_endpoint(
     )
 
 
-def _open(spec: str, model: str | None, tokenizer: Path | None) -> EndpointModel:
+def _open(spec: str, model: str | None, tokenizer: str | Path | None) -> EndpointModel:
     url = spec.removeprefix(CHAT_PREFIX)
     if url == spec:
         reasoner = Completions(url, model=model, tokenizer=tokenizer, timeout=REQUEST_TIMEOUT, max_retries=1)
@@ -117,7 +117,7 @@ def _price(capabilities: Capabilities) -> str:
     return f", {prompt:g} USD per million prompt tokens, {answer:g} per million answer tokens"
 
 
-def _command(reasoner: EndpointModel, url: str, model: str | None, tokenizer: Path | None) -> str:
+def _command(reasoner: EndpointModel, url: str, model: str | None, tokenizer: str | Path | None) -> str:
     """Return the command that curates problems with the endpoint."""
     prefix = CHAT_PREFIX if isinstance(reasoner, Chat) else ""
     words = ["storm", "curate", "--reasoner", f"{prefix}{url}"]

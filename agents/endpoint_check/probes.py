@@ -136,7 +136,7 @@ def token_ids(model: EndpointModel) -> Check:
         return Check(
             state="warning",
             figure="none without the model's tokenizer",
-            advice="give --tokenizer with the model's tokenizer.json, or storm export cannot make rows for training",
+            advice="give --tokenizer with the model's folder or name, or storm export cannot make rows for training",
         )
     return Check(state="warning", figure="none: training by token is not possible")
 
@@ -154,7 +154,7 @@ def tokenizer(model: EndpointModel) -> Check:
     return Check(
         state="problem",
         figure="encodes differently from the server",
-        advice="give --tokenizer with the tokenizer.json of the model that is served",
+        advice="give --tokenizer with the folder or name of the model that is served",
     )
 
 
