@@ -33,7 +33,7 @@ def doctor(
     model: Annotated[str | None, option("NAME", "Name of the server's model, if it has several.")] = None,
     tokenizer: Annotated[
         str | None,
-        option("FOLDER|FILE|NAME", "Tokenizer of the server's model: a folder, a file, or a name on the hub."),
+        option("FOLDER|FILE|NAME", "Tokenizer of the model: its folder, its file, or its name on the hub."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
