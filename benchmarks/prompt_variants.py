@@ -31,21 +31,17 @@ class Variant:
 PYWRAPLP = """from ortools.linear_solver import pywraplp
 
 solver = pywraplp.Solver.CreateSolver("SCIP")
-music = solver.NumVar(0, solver.infinity(), "music")
-talk = solver.NumVar(0, solver.infinity(), "talk")
-presenters = solver.IntVar(0, solver.infinity(), "presenters")
+generators = solver.IntVar(0, solver.infinity(), "generators")
+cable = solver.NumVar(0, 60, "cable")
 
-solver.Minimize(90 * music + 140 * talk + 50 * presenters)
-solver.Add(music + talk >= 40)
-solver.Add(music <= 25)
-solver.Add(music <= 0.6 * (music + talk))
-solver.Add(3 * presenters >= music + talk)
+solver.Add(14 * generators + cable >= 95)
+solver.Add(14 * generators <= 0.5 * (14 * generators + cable))
+solver.Minimize(90 * generators + 11 * cable)
 
 status = solver.Solve()
 print("Status:", "Optimal" if status == pywraplp.Solver.OPTIMAL else status)
 print("Objective:", solver.Objective().Value())
-for variable in solver.variables():
-    print(variable.name(), "=", variable.solution_value())
+print("generators =", generators.solution_value(), "cable =", cable.solution_value())
 """
 
 _STEPS = STEPS.format(
@@ -75,6 +71,14 @@ _RULES_2 = (
     '- "At least" and "needs" are >=, "at most" and "available" are <=. Use == for "exactly" only.\n'
     '- Programs take <= and >= only. For whole numbers, "x is more than y" is x >= y + 1.\n'
 )
+_FORM = "\nAnswer in the form of the example.\n"
+_STEPS_3 = _STEPS.replace(
+    "without the error.",
+    "without the error. If the status is Infeasible, compare each constraint of the program with the question first: "
+    "if one is wrong, write the whole program again.",
+).replace("4. If the status is optimal, end with", "4. If the status is Optimal, always end with") + (
+    "\nAnswer in the form of the example.\n"
+)
 _STEPS_2 = _STEPS.replace("4. If the status is optimal, end with", "4. If the status is Optimal, always end with") + (
     "\nAnswer in the form of the example.\n"
 )
@@ -103,6 +107,9 @@ VARIANTS = {
         ),
         Variant(name="v2_turn", instructions=f"{_STEPS_2}\n{LIBRARY}\n\n{_RULES_2}", turns=_turns(PROGRAM)),
         Variant(name="v2_text", instructions=f"{_STEPS_2}\n{LIBRARY}\n\n{_RULES_2}\n{_TEXT}"),
+        Variant(name="v3_turn", instructions=f"{_STEPS_3}\n{LIBRARY}\n\n{_RULES_2}", turns=_turns(PROGRAM)),
+        Variant(name="v3_text", instructions=f"{_STEPS_3}\n{LIBRARY}\n\n{_RULES_2}\n{_TEXT}"),
+        Variant(name="v4", instructions=f"{_STEPS_3.replace(_FORM, '')}\n{LIBRARY}\n\n{_RULES_2}\n{_TEXT}"),
         replace(_DEFAULT, name="no_help", help=False),
         replace(_DEFAULT, name="one_run", executions=1),
         replace(_DEFAULT, name="greedy", temperature=0.0),
