@@ -35,8 +35,8 @@ generators = solver.IntVar(0, solver.infinity(), "generators")
 cable = solver.NumVar(0, 60, "cable")
 
 solver.Add(14 * generators + cable >= 95)
-solver.Add(14 * generators <= 0.5 * (14 * generators + cable))
-solver.Minimize(90 * generators + 11 * cable)
+solver.Add(generators >= 2)
+solver.Minimize(170 * generators + 11 * cable)
 
 status = solver.Solve()
 print("Status:", "Optimal" if status == pywraplp.Solver.OPTIMAL else status)
@@ -61,27 +61,7 @@ def _turns(program: str) -> tuple[Message, ...]:
 
 
 _TEXT = worked_example("inline")
-_RULES_2 = (
-    "Rules for the model:\n"
-    "- The objective is the quantity that the question asks to minimize or maximize, and nothing else.\n"
-    "- Use the numbers and the limits of the question only. Do not invent limits.\n"
-    '- What is counted (trips, people, machines) is a whole number: cat="Integer". What is measured (kilograms, '
-    "litres, hours) is continuous.\n"
-    '- "At most 30% of all are x" is x <= 0.3 * (x + y), never x <= 0.3 * y.\n'
-    '- "At least" and "needs" are >=, "at most" and "available" are <=. Use == for "exactly" only.\n'
-    '- Programs take <= and >= only. For whole numbers, "x is more than y" is x >= y + 1.\n'
-)
 _FORM = "\nAnswer in the form of the example.\n"
-_STEPS_3 = _STEPS.replace(
-    "without the error.",
-    "without the error. If the status is Infeasible, compare each constraint of the program with the question first: "
-    "if one is wrong, write the whole program again.",
-).replace("4. If the status is optimal, end with", "4. If the status is Optimal, always end with") + (
-    "\nAnswer in the form of the example.\n"
-)
-_STEPS_2 = _STEPS.replace("4. If the status is optimal, end with", "4. If the status is Optimal, always end with") + (
-    "\nAnswer in the form of the example.\n"
-)
 _THINKING = system_prompt("inline", thinking=True)
 _DEFAULT = Variant(name="default", instructions=system_prompt("inline", thinking=False))
 
@@ -97,6 +77,7 @@ VARIANTS = {
         Variant(name="no_rules", instructions=_prompt(rules="", example=_TEXT)),
         Variant(name="long_list", instructions=_prompt(library=_LONG_LIST, example=_TEXT)),
         Variant(name="example_turn", instructions=_prompt(), turns=_turns(PROGRAM)),
+        Variant(name="same_form", instructions=_prompt(example=f"{_TEXT}\n{_FORM}")),
         Variant(
             name="pywraplp",
             instructions=_prompt(
@@ -105,11 +86,6 @@ VARIANTS = {
                 example=_TEXT.replace(PROGRAM, PYWRAPLP),
             ),
         ),
-        Variant(name="v2_turn", instructions=f"{_STEPS_2}\n{LIBRARY}\n\n{_RULES_2}", turns=_turns(PROGRAM)),
-        Variant(name="v2_text", instructions=f"{_STEPS_2}\n{LIBRARY}\n\n{_RULES_2}\n{_TEXT}"),
-        Variant(name="v3_turn", instructions=f"{_STEPS_3}\n{LIBRARY}\n\n{_RULES_2}", turns=_turns(PROGRAM)),
-        Variant(name="v3_text", instructions=f"{_STEPS_3}\n{LIBRARY}\n\n{_RULES_2}\n{_TEXT}"),
-        Variant(name="v4", instructions=f"{_STEPS_3.replace(_FORM, '')}\n{LIBRARY}\n\n{_RULES_2}\n{_TEXT}"),
         replace(_DEFAULT, name="no_help", help=False),
         replace(_DEFAULT, name="one_run", executions=1),
         replace(_DEFAULT, name="greedy", temperature=0.0),
