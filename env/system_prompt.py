@@ -53,8 +53,8 @@ STEPS = (
     "3. If the output is an error, write the whole program again without the error. If the status is Infeasible, "
     "compare each constraint of the program with the question first: if one is wrong, write the whole program "
     "again.\n"
-    "4. If the status is Optimal, always end with the objective value in \\boxed{{}}. If there is no solution, end with "
-    "\\boxed{{infeasible}} or \\boxed{{unbounded}}.\n"
+    "4. If the status is Optimal, always end with the objective value in \\boxed{{}}. If there is no solution, end "
+    "with \\boxed{{infeasible}} or \\boxed{{unbounded}}.\n"
 )
 """The steps of the instruct prompts."""
 

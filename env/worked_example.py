@@ -7,8 +7,8 @@ total that had coefficients, they put coefficients into every share; with a thir
 """
 
 QUESTION = (
-    "An island needs at least 95 MWh of electricity tonight. Each diesel generator that is started costs $170 and gives "
-    "exactly 14 MWh. A cable from the mainland gives up to 60 MWh at $11 per MWh. At least 2 generators must be "
+    "An island needs at least 95 MWh of electricity tonight. Each diesel generator that is started costs $170 and "
+    "gives exactly 14 MWh. A cable from the mainland gives up to 60 MWh at $11 per MWh. At least 2 generators must be "
     "started. What is the lowest cost?"
 )
 
