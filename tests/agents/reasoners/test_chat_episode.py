@@ -49,7 +49,7 @@ def test_each_request_of_an_episode_has_the_whole_conversation(server, sandbox):
         called(1, f"{WRONG}\n", "Let me compute it."),
         {"role": "tool", "tool_call_id": "call_1", "content": failed},
     ]
-    assert failed.endswith("NameError: name 'hours' is not defined")
+    assert "NameError: name 'hours' is not defined\nHelp: " in failed
     assert third == [*second, called(2, RIGHT, None), {"role": "tool", "tool_call_id": "call_2", "content": "0 100.0"}]
     assert len({sent["seed"] for sent in server.requests}) == 3
     assert all(sent["tools"] == server.requests[0]["tools"] for sent in server.requests)
