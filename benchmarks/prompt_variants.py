@@ -35,8 +35,8 @@ generators = solver.IntVar(0, solver.infinity(), "generators")
 cable = solver.NumVar(0, 60, "cable")
 
 solver.Add(14 * generators + cable >= 95)
-solver.Add(generators >= 2)
-solver.Minimize(170 * generators + 11 * cable)
+solver.Add(14 * generators <= 0.5 * (14 * generators + cable))
+solver.Minimize(90 * generators + 11 * cable)
 
 status = solver.Solve()
 print("Status:", "Optimal" if status == pywraplp.Solver.OPTIMAL else status)
@@ -62,6 +62,38 @@ def _turns(program: str) -> tuple[Message, ...]:
 
 _TEXT = worked_example("inline")
 _FORM = "\nAnswer in the form of the example.\n"
+_REVISED_STEPS = _STEPS.replace(
+    "without the error.",
+    "without the error. If the status is Infeasible, compare each constraint of the program with the question first: "
+    "if one is wrong, write the whole program again.",
+).replace("4. If the status is optimal, end with", "4. If the status is Optimal, always end with")
+_REVISED_RULES = (
+    RULES.replace(
+        "Rules for the model:\n",
+        "Rules for the model:\n"
+        "- The objective is the quantity that the question asks to minimize or maximize, and nothing else.\n",
+    )
+    .replace("x <= 0.3 * (x + y).", "x <= 0.3 * (x + y), never x <= 0.3 * y.\n-")
+    .replace(
+        '"At least" is >=, "at most" is <=.',
+        '"At least" and "needs" are >=, "at most" and "available" are <=. Use == for "exactly" only.',
+    )
+)
+_REVISED_EXAMPLE = _TEXT
+for _old, _new in (
+    ("At most half of the electricity may come from generators.", "At least 2 generators must be started."),
+    ("costs $90", "costs $170"),
+    ("90 * generators", "170 * generators"),
+    (
+        "share of the generators: 14 * generators <= 0.5 * (14 * generators + cable)",
+        "safety: generators >= 2",
+    ),
+    ("14 * generators <= 0.5 * (14 * generators + cable)", "generators >= 2"),
+    ("853", "1093"),
+    (ANSWER.replace("853", "1093"), "The status is Optimal. The objective value is \\boxed{1093}."),
+):
+    assert _old in _REVISED_EXAMPLE, _old
+    _REVISED_EXAMPLE = _REVISED_EXAMPLE.replace(_old, _new)
 _THINKING = system_prompt("inline", thinking=True)
 _DEFAULT = Variant(name="default", instructions=system_prompt("inline", thinking=False))
 
@@ -77,6 +109,7 @@ VARIANTS = {
         Variant(name="no_rules", instructions=_prompt(rules="", example=_TEXT)),
         Variant(name="long_list", instructions=_prompt(library=_LONG_LIST, example=_TEXT)),
         Variant(name="example_turn", instructions=_prompt(), turns=_turns(PROGRAM)),
+        Variant(name="revised", instructions=f"{_REVISED_STEPS}\n{LIBRARY}\n\n{_REVISED_RULES}\n{_REVISED_EXAMPLE}"),
         Variant(name="same_form", instructions=_prompt(example=f"{_TEXT}\n{_FORM}")),
         Variant(
             name="pywraplp",

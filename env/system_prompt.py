@@ -50,11 +50,9 @@ STEPS = (
     "You solve optimization problems with Python programs.\n\n"
     "1. List the variables, the objective and the constraints, one short line each.\n"
     "2. {run} Never calculate the solution by hand.\n"
-    "3. If the output is an error, write the whole program again without the error. If the status is Infeasible, "
-    "compare each constraint of the program with the question first: if one is wrong, write the whole program "
-    "again.\n"
-    "4. If the status is Optimal, always end with the objective value in \\boxed{{}}. If there is no solution, end "
-    "with \\boxed{{infeasible}} or \\boxed{{unbounded}}.\n"
+    "3. If the output is an error, write the whole program again without the error.\n"
+    "4. If the status is optimal, end with the objective value in \\boxed{{}}. If there is no solution, end with "
+    "\\boxed{{infeasible}} or \\boxed{{unbounded}}.\n"
 )
 """The steps of the instruct prompts."""
 
@@ -69,12 +67,10 @@ LIBRARY = "Use the library PuLP (`import pulp`)."
 
 RULES = (
     "Rules for the model:\n"
-    "- The objective is the quantity that the question asks to minimize or maximize, and nothing else.\n"
     "- Use the numbers and the limits of the question only. Do not invent limits.\n"
     '- What is counted (trips, people, machines) is a whole number: cat="Integer". What is measured (kilograms, '
     "litres, hours) is continuous.\n"
-    '- "At most 30% of all are x" is x <= 0.3 * (x + y), never x <= 0.3 * y.\n'
-    '- "At least" and "needs" are >=, "at most" and "available" are <=. Use == for "exactly" only.\n'
+    '- "At most 30% of all are x" is x <= 0.3 * (x + y). "At least" is >=, "at most" is <=.\n'
     '- Programs take <= and >= only. For whole numbers, "x is more than y" is x >= y + 1.\n'
 )
 """What small models get wrong in models."""

@@ -1,26 +1,25 @@
 """A worked example for system prompts: a question, its model in words, a program, its output and the answer.
 
-It is a problem of this project's own making, unlike any test set's: a whole number beside a continuous one, and
-prints of the status, the objective and the variables. Small models copy its form to the letter. With a share of a
-total that had coefficients, they put coefficients into every share; with a third variable, they invented a third one.
+It is a problem of this project's own making, unlike any test set's. It shows what small models get wrong: a whole
+number beside a continuous one, a share of a total, and prints of the status, the objective and the variables.
 `tests/env/test_worked_example.py` runs the program.
 """
 
 QUESTION = (
-    "An island needs at least 95 MWh of electricity tonight. Each diesel generator that is started costs $170 and "
-    "gives exactly 14 MWh. A cable from the mainland gives up to 60 MWh at $11 per MWh. At least 2 generators must be "
-    "started. What is the lowest cost?"
+    "An island needs at least 95 MWh of electricity tonight. Each diesel generator that is started costs $90 and gives "
+    "exactly 14 MWh. A cable from the mainland gives up to 60 MWh at $11 per MWh. At most half of the electricity may "
+    "come from generators. What is the lowest cost?"
 )
 
 MODEL = """Variables:
 - generators: number of generators started, a whole number >= 0
 - cable: MWh from the cable, continuous, 0 to 60
 
-Objective: minimize 170 * generators + 11 * cable
+Objective: minimize 90 * generators + 11 * cable
 
 Constraints:
 - demand: 14 * generators + cable >= 95
-- safety: generators >= 2
+- share of the generators: 14 * generators <= 0.5 * (14 * generators + cable)
 """
 
 PROGRAM = """import pulp
@@ -29,9 +28,9 @@ problem = pulp.LpProblem("electricity", pulp.LpMinimize)
 generators = pulp.LpVariable("generators", lowBound=0, cat="Integer")
 cable = pulp.LpVariable("cable", lowBound=0, upBound=60)
 
-problem += 170 * generators + 11 * cable
+problem += 90 * generators + 11 * cable
 problem += 14 * generators + cable >= 95
-problem += generators >= 2
+problem += 14 * generators <= 0.5 * (14 * generators + cable)
 
 problem.solve(pulp.PULP_CBC_CMD(msg=False))
 print("Status:", pulp.LpStatus[problem.status])
@@ -40,8 +39,8 @@ print("generators =", generators.value(), "cable =", cable.value())
 """
 
 OUTPUT = """Status: Optimal
-Objective: 1093.0
+Objective: 853.0
 generators = 3.0 cable = 53.0
 """
 
-ANSWER = "The status is Optimal. The objective value is \\boxed{1093}."
+ANSWER = "The status is optimal, so the lowest cost is \\boxed{853}."

@@ -9,6 +9,7 @@ from benchmarks import prompts
 from benchmarks.prompt_variants import VARIANTS
 from storm_calm.env import Inline
 from storm_calm.env.system_prompt import system_prompt
+from storm_calm.sandbox import open_sandbox
 from support.scripted_server import Reply, ScriptedServer, event
 
 STEPS = ["```python\nprint(6 * 7 * undefined)\n```\n", "```python\nprint(6 * 7)\n```\n"]
@@ -38,6 +39,14 @@ def run(server, tmp_path, monkeypatch, variants, **options):
 def test_the_default_variant_is_the_prompt_in_use():
     assert VARIANTS["default"].instructions == system_prompt("inline", thinking=False)
     assert VARIANTS["present"].instructions == Inline().instructions
+
+
+@pytest.mark.parametrize("name", ["default", "revised", "pywraplp"])
+def test_the_example_of_a_variant_prints_its_output(name):
+    example = VARIANTS[name].instructions.partition("Question: ")[2]
+    with open_sandbox(workers=1) as sandbox:
+        execution = sandbox.run(Inline().read(example).code)
+    assert f"```output\n{execution.stdout}```\n" in example
 
 
 def test_variants_differ():

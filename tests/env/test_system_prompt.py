@@ -42,7 +42,7 @@ def test_the_environment_reads_the_worked_example_as_a_model_wrote_it(protocol, 
 
 
 def test_the_worked_example_is_a_right_episode(execution):
-    problem = Problem(id="example", question=QUESTION, answers=(1093.0,))
+    problem = Problem(id="example", question=QUESTION, answers=(853.0,))
     before, _, after = worked_example("inline").partition("```output")
     spans = [Span(source="prompt", text="Q"), Span(source="model", text=before)]
     output, _, answer = f"```output{after}".partition("```\n")
