@@ -61,27 +61,39 @@ def _turns(program: str) -> tuple[Message, ...]:
 
 
 _TEXT = worked_example("inline")
-_RULES_2 = (
-    "Rules for the model:\n"
-    "- The objective is the quantity that the question asks to minimize or maximize, and nothing else.\n"
-    "- Use the numbers and the limits of the question only. Do not invent limits.\n"
-    '- What is counted (trips, people, machines) is a whole number: cat="Integer". What is measured (kilograms, '
-    "litres, hours) is continuous.\n"
-    '- "At most 30% of all are x" is x <= 0.3 * (x + y), never x <= 0.3 * y.\n'
-    '- "At least" and "needs" are >=, "at most" and "available" are <=. Use == for "exactly" only.\n'
-    '- Programs take <= and >= only. For whole numbers, "x is more than y" is x >= y + 1.\n'
-)
 _FORM = "\nAnswer in the form of the example.\n"
-_STEPS_3 = _STEPS.replace(
+_REVISED_STEPS = _STEPS.replace(
     "without the error.",
     "without the error. If the status is Infeasible, compare each constraint of the program with the question first: "
     "if one is wrong, write the whole program again.",
-).replace("4. If the status is optimal, end with", "4. If the status is Optimal, always end with") + (
-    "\nAnswer in the form of the example.\n"
+).replace("4. If the status is optimal, end with", "4. If the status is Optimal, always end with")
+_REVISED_RULES = (
+    RULES.replace(
+        "Rules for the model:\n",
+        "Rules for the model:\n"
+        "- The objective is the quantity that the question asks to minimize or maximize, and nothing else.\n",
+    )
+    .replace("x <= 0.3 * (x + y).", "x <= 0.3 * (x + y), never x <= 0.3 * y.\n-")
+    .replace(
+        '"At least" is >=, "at most" is <=.',
+        '"At least" and "needs" are >=, "at most" and "available" are <=. Use == for "exactly" only.',
+    )
 )
-_STEPS_2 = _STEPS.replace("4. If the status is optimal, end with", "4. If the status is Optimal, always end with") + (
-    "\nAnswer in the form of the example.\n"
-)
+_REVISED_EXAMPLE = _TEXT
+for _old, _new in (
+    ("At most half of the electricity may come from generators.", "At least 2 generators must be started."),
+    ("costs $90", "costs $170"),
+    ("90 * generators", "170 * generators"),
+    (
+        "share of the generators: 14 * generators <= 0.5 * (14 * generators + cable)",
+        "safety: generators >= 2",
+    ),
+    ("14 * generators <= 0.5 * (14 * generators + cable)", "generators >= 2"),
+    ("853", "1093"),
+    (ANSWER.replace("853", "1093"), "The status is Optimal. The objective value is \\boxed{1093}."),
+):
+    assert _old in _REVISED_EXAMPLE, _old
+    _REVISED_EXAMPLE = _REVISED_EXAMPLE.replace(_old, _new)
 _THINKING = system_prompt("inline", thinking=True)
 _DEFAULT = Variant(name="default", instructions=system_prompt("inline", thinking=False))
 
@@ -97,6 +109,8 @@ VARIANTS = {
         Variant(name="no_rules", instructions=_prompt(rules="", example=_TEXT)),
         Variant(name="long_list", instructions=_prompt(library=_LONG_LIST, example=_TEXT)),
         Variant(name="example_turn", instructions=_prompt(), turns=_turns(PROGRAM)),
+        Variant(name="revised", instructions=f"{_REVISED_STEPS}\n{LIBRARY}\n\n{_REVISED_RULES}\n{_REVISED_EXAMPLE}"),
+        Variant(name="same_form", instructions=_prompt(example=f"{_TEXT}\n{_FORM}")),
         Variant(
             name="pywraplp",
             instructions=_prompt(
@@ -105,11 +119,6 @@ VARIANTS = {
                 example=_TEXT.replace(PROGRAM, PYWRAPLP),
             ),
         ),
-        Variant(name="v2_turn", instructions=f"{_STEPS_2}\n{LIBRARY}\n\n{_RULES_2}", turns=_turns(PROGRAM)),
-        Variant(name="v2_text", instructions=f"{_STEPS_2}\n{LIBRARY}\n\n{_RULES_2}\n{_TEXT}"),
-        Variant(name="v3_turn", instructions=f"{_STEPS_3}\n{LIBRARY}\n\n{_RULES_2}", turns=_turns(PROGRAM)),
-        Variant(name="v3_text", instructions=f"{_STEPS_3}\n{LIBRARY}\n\n{_RULES_2}\n{_TEXT}"),
-        Variant(name="v4", instructions=f"{_STEPS_3.replace(_FORM, '')}\n{LIBRARY}\n\n{_RULES_2}\n{_TEXT}"),
         replace(_DEFAULT, name="no_help", help=False),
         replace(_DEFAULT, name="one_run", executions=1),
         replace(_DEFAULT, name="greedy", temperature=0.0),

@@ -43,4 +43,4 @@ Objective: 853.0
 generators = 3.0 cable = 53.0
 """
 
-ANSWER = "The status is Optimal. The objective value is \\boxed{853}."
+ANSWER = "The status is optimal, so the lowest cost is \\boxed{853}."

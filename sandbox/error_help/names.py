@@ -1,5 +1,6 @@
 """Help on attributes, imports and names that do not exist: the usage, or the nearest names that do."""
 
+import builtins
 import difflib
 import pkgutil
 import re
@@ -13,6 +14,7 @@ from storm_calm.sandbox.error_help.messages import without_solution
 _PULP_NAMES = ("lpproblem", "lpvariable", "lpminimize", "lpmaximize", "lpsum", "lpstatus", "lpinteger", "lpbinary")
 _MAX_NAMES = 5000
 _CUTOFF = 0.6
+_MISSPELLED = 0.75
 _LISTED = 10  # names of an object so small that all are listed
 _IMPORTS = {
     "cp": "import cvxpy as cp",
@@ -85,8 +87,8 @@ def _undefined(failure: Failure, name: str) -> str:
             return f"It is in the module `{alias}`: write `{alias}.{name}`."
     if name.startswith("Lp") and usages.normalized(name) in _PULP_NAMES:
         return f"It is in PuLP: add `import pulp`, and write `pulp.{name}`."
-    if nearest(name, list(values)):
-        return ""  # Python's own message suggests the name.
+    if nearest(name, [*values, *dir(builtins)], 1, cutoff=_MISSPELLED):
+        return ""  # Python's own suggestion is enough.
     return f"`{name}` has no value here. Write the whole program in one block: imports, data, model and prints."
 
 

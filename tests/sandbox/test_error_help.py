@@ -208,6 +208,8 @@ def again(code):
         "import pulp\nraise ValueError('no plan')",
         "import pulp\ndef f(a): pass\nf()",
         "x = None\nx.y",
+        "total = 1\nprint(totl)",
+        "pront(1)",
     ],
 )
 def test_other_errors_come_without_help(sandbox, code):
