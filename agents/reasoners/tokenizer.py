@@ -208,10 +208,11 @@ def _is_spaced(settings: dict[str, Any], path: Path) -> bool:
     if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
         kind = model.get("type") if isinstance(model, dict) else model
         raise ValueError(f"{path}: a {kind} tokenizer is not supported; {READABLE}")
-    if not model.get("byte_fallback"):
+    splits = _parts(settings.get("pre_tokenizer"), "pretokenizers")
+    # Files that were converted from GGUF have the flag for byte-level vocabularies, too.
+    if not model.get("byte_fallback") or any(split.get("type") == "ByteLevel" for split in splits):
         return False
     parts = [part for part in _parts(settings.get("normalizer"), "normalizers") if part.get("type") != "Prepend"]
-    splits = _parts(settings.get("pre_tokenizer"), "pretokenizers")
     replaced = [(part.get("type"), part.get("pattern"), part.get("content")) for part in parts]
     space = ("Replace", {"String": " "}, SPACE)
     if any(part != space for part in replaced) or not (replaced or splits):

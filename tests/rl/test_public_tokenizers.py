@@ -14,8 +14,10 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from storm_calm.agents.reasoners import chat_template
+from storm_calm.agents.reasoners.model_folder import folder_prompt_format
 from storm_calm.env import PROTOCOLS, Problem, SolverEnv, score
 from storm_calm.env.loss_mask import loss_mask
+from storm_calm.env.prompt_format import NANO
 from storm_calm.rl.datasets import sft_row
 from storm_calm.rl.datasets.dataset_files import write_rows
 from storm_calm.rl.nano.pretraining_corpus import traces
@@ -42,7 +44,7 @@ def folder(request):
 
 @pytest.fixture(scope="module")
 def renderer(folder):
-    return CheckpointRenderer(folder, instructions="")
+    return CheckpointRenderer(folder, NANO)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,15 @@ def test_the_prompt_is_the_models_own_template_and_opens_a_thought(folder, rende
     messages = HISTORY if folder.name == "qwen3" else HISTORY[:2]
     text = official.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     assert renderer.render(messages) == f"{text}<think>\n"
+
+
+def test_a_models_own_template_is_rendered_as_by_transformers(folder, official):
+    fmt = folder_prompt_format(folder)
+    assert fmt.thinking == ("open" if folder.name == "qwen3" else "none")
+    # SmolLM2's template keeps earlier thoughts, which we remove.
+    messages = HISTORY if folder.name == "qwen3" else HISTORY[:2]
+    text = official.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    assert CheckpointRenderer(folder, fmt).render(messages) == text + ("<think>\n" if fmt.thinking == "open" else "")
 
 
 def test_the_prompts_tokens_are_those_of_the_models_own_tokenizer(renderer, official):
@@ -156,7 +167,7 @@ def test_a_call_in_the_models_own_marks_runs_and_only_its_result_is_masked(folde
 def test_sft_trains_a_model_with_a_vocabulary_of_151669(sandbox, tmp_path):
     vocabulary = add_random_weights("qwen3", tmp_path / "base")
     assert vocabulary == 151_669
-    renderer = CheckpointRenderer(tmp_path / "base", instructions="")
+    renderer = CheckpointRenderer(tmp_path / "base", NANO)
     played = (trace.episode for trace in traces(renderer, sandbox, seed="sft"))
     rows = [sft_row(episode) for episode in itertools.islice(played, 4)]
     write_rows(tmp_path / "sft.parquet", rows, "verl-sft")
