@@ -26,9 +26,9 @@ def export(config: ExportConfig) -> ExportReport:
     Raises ValueError for an unsuitable source, for an existing file, and if no row is left.
     """
     check_dataset_file(config.file, config.format)
+    gate = ContaminationGate(read_question_files(config.against))
     records = read_records(config.source, config.format)
     check_token_ids(records, config)
-    gate = ContaminationGate(read_question_files(config.against))
     kept: list[ExportRecord] = []
     contaminated: dict[str, Match] = {}
     rejected: dict[str, str] = {}

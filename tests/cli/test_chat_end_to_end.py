@@ -92,7 +92,8 @@ def test_golden_chat_trajectories_are_exported_with_hints_as_assistant_text(cura
     for format in ("verl-sft", "trl"):
         refused = storm("export", "out", "--format", format)
         assert (refused.exit_code, refused.stdout) == (2, "")
-        assert "has no token ids, so no loss mask; use --format messages" in refused.stderr
+        assert "golden trajectories have no token ids" in refused.stderr
+        assert "use --format messages" in refused.stderr
         assert "--tokenizer" not in refused.stderr
 
 
@@ -137,9 +138,9 @@ def test_malformed_calls_are_scored(storm, problems):
     results = json.loads(result.stdout)
     assert (results["scored"], results["errors"]) == (8, 0)
     assert results["rules"]["paper"]["pass@1"]["mean"] == 0.5
-    assert results["behaviour"]["execution_status"] == {"malformed_call": 4 * 4 + 4, "ok": 4}
+    assert results["behaviour"]["execution_status"] == {"malformed_call": 4 * 2 + 4, "ok": 4}
     assert results["behaviour"]["executions"] == 0.5, "only programs that ran"
-    assert results["behaviour"]["stops"] == {"budget": 0.5, "answer": 0.5}
+    assert results["behaviour"]["stops"] == {"repetition": 0.5, "answer": 0.5}
     errors = [answer for answer in endpoint.turns("tool") if answer.startswith("CallError: ")]
     assert errors
     assert all("Write the call like this: " in error for error in errors)
@@ -198,7 +199,7 @@ def test_a_curation_killed_after_a_hint_resumes_from_the_hint(storm, tmp_path):
         resumed = storm("curate", "--out", "out", "--resume", "--json", "--display", "none")
         assert resumed.exit_code == 0, resumed.stderr
         first = [hinted(asked) for asked in endpoint.answered if "has 13 hours" in asked[1]["content"]]
-        assert first == [False, True, True], "the run without hints again, then the watched one from its hint on"
+        assert first == [True, True], "the watched run from its hint on; the run without hints is stored"
         whole = storm("curate", *chosen[:-1], "whole", "--json")
     lines = {
         out: [json.loads(line) for line in (tmp_path / out / "episodes.jsonl").read_text().splitlines()]

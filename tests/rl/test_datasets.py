@@ -275,7 +275,7 @@ def test_an_existing_file_is_not_overwritten(copy, tmp_path):
 def test_without_pyarrow_the_extra_is_named_before_any_work(copy, monkeypatch):
     folder = copy(run())
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ValueError, match=r"pip install 'storm-calm\[train\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'storm-calm\[export\]'"):
         export(ExportConfig(source=folder, format="trl"))
     assert export(ExportConfig(source=folder, format="messages")).rows == 1
 

@@ -13,6 +13,7 @@ A question may contain one of the words below in double brackets. The text has `
 """
 
 import asyncio
+import itertools
 import json
 import re
 import threading
@@ -125,8 +126,8 @@ class FakeUpstream:
         if play == "silent":
             await asyncio.sleep(30)
         if play == "endless":
-            while True:
-                await response.write(event("word "))
+            for number in itertools.count():  # The same word again and again would be a loop, which is stopped.
+                await response.write(event(f"word {number} "))
                 await asyncio.sleep(0.005)
         text = self._text(play, prompt, last)
         words = re.findall(r"\s*\S+\s*|\s+", text)

@@ -55,6 +55,8 @@ def program(code: str) -> str:
     return f"Let me compute.\n```python\n{code.strip()}\n```\n"
 
 
+ENDLESS = "".join(f" and on, {number} times" for number in range(1500))
+"""Text that goes on without a loop."""
 ALIVE = program("print('still here')")
 GIVING_UP = boxed(LIE)
 HIDDEN = boxed(42)
@@ -736,10 +738,10 @@ BUDGETS = (
     Attack(name="made-up output without end", kind="budget",
            texts=("It prints\n```output\n",) * 3000, reason="repetition",
            tokens=600),
-    Attack(name="text without end after the answer", kind="budget", texts=(HIDDEN + " and on" * 3000,), reason="length",
+    Attack(name="text without end after the answer", kind="budget", texts=(HIDDEN + ENDLESS,), reason="length",
            tokens=600),
     Attack(name="answers without end", kind="budget", texts=(HIDDEN * 3000,), reason="repetition", tokens=600),
-    Attack(name="text without end after a program", kind="budget", texts=(ALIVE, HIDDEN + " and on" * 3000),
+    Attack(name="text without end after a program", kind="budget", texts=(ALIVE, HIDDEN + ENDLESS),
            reason="length", tokens=600),
     Attack(name="output that takes the last tokens", kind="budget", texts=(program("print('a b c d ' * 100)"), HIDDEN),
            reason="length", tokens=150),

@@ -90,7 +90,8 @@ def expected(fault, role):
     """Return the expected outcome of a problem."""
     if fault == "too long" or (fault == "never" and role is direct):
         return "unjudged"
-    return "wrong_answer" if fault in ("never", "leaky") and role is not direct else "golden"
+    # Leaking hints are rejected, and the rules' hint for the trigger takes their place.
+    return "wrong_answer" if fault == "never" and role is not direct else "golden"
 
 
 @pytest.fixture(scope="module")
