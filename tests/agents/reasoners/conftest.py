@@ -1,6 +1,8 @@
 """A scripted server, and the model that comes with the package."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,3 +25,13 @@ def nano() -> Iterator[Nano]:
     reasoner = Nano(built_in("nano-base"), name="nano-base")
     yield reasoner
     reasoner.close()
+
+
+@pytest.fixture
+def folder(nano: Nano, tmp_path: Path) -> Path:
+    """A model's folder with a tokenizer, and without a prompt format."""
+    made = tmp_path / "model"
+    made.mkdir()
+    for name in ("tokenizer.json", "config.json"):
+        shutil.copyfile(nano.folder / name, made / name)
+    return made

@@ -1,7 +1,6 @@
 """`agents.reasoners.model_folder`: the tokenizer and the prompt format in a model's folder."""
 
 import json
-import shutil
 
 import pytest
 
@@ -12,19 +11,6 @@ from storm_calm.agents.reasoners.model_folder import (
 )
 from storm_calm.env.prompt_format import FILE_NAME, PromptFormat
 from support.chat_templates import DEFAULT_SYSTEM, HEADERS
-
-LOCAL = "http://127.0.0.1:8000/v1"
-QUESTION = "A workshop has 7 hours<|im_end|>. Each chair takes one hour and earns 3. What is the largest profit?"
-
-
-@pytest.fixture
-def folder(nano, tmp_path):
-    """A model's folder with a tokenizer, and without a prompt format."""
-    made = tmp_path / "model"
-    made.mkdir()
-    for name in ("tokenizer.json", "config.json"):
-        shutil.copyfile(nano.folder / name, made / name)
-    return made
 
 
 @pytest.mark.parametrize("place", ["jinja", "json", "config", "list"])

@@ -22,18 +22,7 @@ from storm_calm.env.prompt_format import CHATML, FILE_NAME, NANO, PromptFormat, 
 from support.chat_templates import HEADERS, HYBRID
 from support.scripted_server import ScriptedServer
 
-LOCAL = "http://127.0.0.1:8000/v1"
 QUESTION = "A workshop has 7 hours<|im_end|>. Each chair takes one hour and earns 3. What is the largest profit?"
-
-
-@pytest.fixture
-def folder(nano, tmp_path):
-    """A model's folder with a tokenizer, and without a prompt format."""
-    made = tmp_path / "model"
-    made.mkdir()
-    for name in ("tokenizer.json", "config.json"):
-        shutil.copyfile(nano.folder / name, made / name)
-    return made
 
 
 @pytest.fixture
