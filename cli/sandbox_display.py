@@ -93,6 +93,9 @@ def print_outcomes(outcomes: Sequence[CaseOutcome], seconds: float) -> None:
             console.print(_point(f"{outcome.theme}: {outcome.name}: {outcome.reason}", "red"))
     if any(outcome.inside_only for outcome in outcomes):
         console.print("Programs ran on another machine, so their effects were checked from inside the sandbox only.")
+    for outcome in outcomes:
+        if outcome.state == "held" and outcome.reason:
+            console.print(_point(f"{outcome.theme}: {outcome.name}: held when run alone; {outcome.reason}", "yellow"))
     reasons = Counter(outcome.reason for outcome in outcomes if outcome.state == "skipped")
     for reason, count in reasons.items():
         console.print(Text(f"{count} skipped: {reason}", "dim"))

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from storm_calm.sandbox.base import Limits, Sandbox
@@ -22,6 +22,8 @@ CASES: tuple[Case, ...] = (*limits.CASES, *reach.CASES, *powers.CASES, *conduct.
 """All cases, by theme. `self_check` adds three canaries."""
 
 _MAX_PARALLEL = 4  # more hostile programs would exceed their time limits because of each other
+_SENSITIVE_TO_LOAD = frozenset({"time", "memory", "output", "files", "endings", "abilities", "sessions"})
+"""Themes whose cases a busy machine can break: they have time limits. Access that was not refused counts at once."""
 _CANARY_INTERVAL_SECONDS = 0.2
 _REMOTE_BACKENDS = ("e2b", "ray")
 _CANARY = "import os, time\nprint(sum(range(1000)), flush=True)"
@@ -39,7 +41,7 @@ class CaseOutcome:
     state: Literal["held", "broken", "skipped"]
     """"skipped": the isolation level is too weak, the sandbox reports that it cannot hold, or a package is missing."""
     reason: str = ""
-    """Why it is broken or skipped."""
+    """Why it is broken or skipped, or why it broke beside other cases if it held when it was run again alone."""
     seconds: float = 0.0
     """Wall-clock duration, including the wait for a worker."""
     inside_only: bool = False
@@ -51,6 +53,7 @@ def self_check(
 ) -> Iterator[CaseOutcome]:
     """Run `cases` in `sandbox`, with canaries before, beside and after them, and yield outcomes as they arrive.
 
+    A case that a busy machine can break is run again alone if it breaks, and the second outcome counts.
     outside: if it was created before the sandbox was opened, it also shows secrets that a fork of this process copies.
     Raises SandboxUnavailableError if the first canary cannot run.
     """
@@ -70,10 +73,19 @@ def self_check(
         pool = ThreadPoolExecutor(max(1, min(_MAX_PARALLEL, sandbox.workers)), thread_name_prefix="self-check")
         # Runs after the canaries have stopped: cancels queued cases and waits for running ones.
         stack.callback(pool.shutdown, cancel_futures=True)
+        again = []
         with canaries.run_beside():
-            for future in as_completed([pool.submit(_check, case, sandbox, known, canaries) for case in chosen]):
-                yield future.result()
+            futures = {pool.submit(_check, case, sandbox, known, canaries): case for case in chosen}
+            for future in as_completed(futures):
+                outcome = future.result()
+                if outcome.state == "broken" and outcome.theme in _SENSITIVE_TO_LOAD:
+                    again.append((futures[future], outcome.reason))
+                else:
+                    yield outcome
         yield canaries.outcome()
+        for case, reason in again:
+            outcome = _check(case, sandbox, known, canaries)
+            yield outcome if outcome.state == "broken" else replace(outcome, reason=f"beside other cases: {reason}")
         try:
             yield canaries.run_once("a canary after all others")
         except SandboxUnavailableError as error:

@@ -175,6 +175,27 @@ def test_a_sandbox_failure_during_a_case_breaks_the_case():
     assert outcomes["canaries beside all others"].state == "broken"
 
 
+class Crowded(Bare):
+    """A sandbox in which the programs named in `slow` time out once."""
+
+    def __init__(self, *slow):
+        self.slow = set(slow)
+
+    def execute(self, program, cancellation=None):
+        if program.code in self.slow:
+            self.slow.remove(program.code)
+            return replace(RIGHT, status="timeout")
+        return replace(RIGHT, code=program.code, stdout="[]" if "json" in program.code else CANARY)
+
+
+@pytest.mark.parametrize(("theme", "state"), [("time", "held"), ("powers", "broken")])
+def test_a_case_that_a_busy_machine_can_break_is_run_again_alone(theme, state):
+    case = replace(ONE, theme=theme, steps=(Step(code="slow"),))
+    (outcome,) = (o for o in self_check(Crowded("slow"), cases=[case]) if o.name == "one")
+    assert outcome.state == state
+    assert "status timeout" in outcome.reason
+
+
 def test_a_sandbox_that_cannot_run_programs_raises():
     with pytest.raises(SandboxUnavailableError, match="it fell over"):
         outcomes_of([SandboxUnavailableError("it fell over")])
