@@ -40,7 +40,7 @@ class VariantReasoner(Completions):
         self.variant = variant
         self.segment = segment
         self.instructions = variant.instructions
-        self.sampling = Sampling(temperature=variant.temperature)
+        self.sampling = Sampling(temperature=variant.temperature, top_p=1.0)
         chatml = self.render
         self.render = lambda messages: self._rendered(chatml, messages)  # type: ignore[method-assign]
 
@@ -97,6 +97,8 @@ def run_variant(
         print(end="+" if result.right else ".", flush=True)
         return result
 
+    # The server's prefix cache then has the system prompt; processors read 100 tokens a second.
+    reasoner.generate(reasoner.render([{"role": "user", "content": ""}]), stop=(), max_tokens=1, sampling=reasoner.sampling)
     for old in ("jsonl", "txt"):
         (args.out / f"{variant.name}.{old}").unlink(missing_ok=True)
     results, _ = run_concurrently(run, problems, args.concurrency)

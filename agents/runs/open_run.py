@@ -15,6 +15,8 @@ class SolveOptions(typing.Protocol):
 
     @property
     def temperature(self) -> float | None: ...
+    @property
+    def top_p(self) -> float | None: ...
     def open_reasoner(self) -> Reasoner: ...
     def open_sandbox(self) -> Sandbox: ...
 
@@ -29,6 +31,6 @@ def open_reasoner_and_sandbox(
     """
     given = closing(config.open_reasoner()) if reasoner is None else nullcontext(reasoner)
     with given as opened, config.open_sandbox() as sandbox:
-        temperature = config.temperature
-        sampling = opened.sampling if temperature is None else replace(opened.sampling, temperature=temperature)
+        options = {"temperature": config.temperature, "top_p": config.top_p}
+        sampling = replace(opened.sampling, **{name: value for name, value in options.items() if value is not None})
         yield CancellableReasoner(opened, getattr(config, "prices", None)), sampling, sandbox

@@ -30,6 +30,9 @@ class ReasonerOptions:
     """How a server's model writes programs: inline in fenced blocks, or as tool_call. auto: the model's own way."""
     temperature: Annotated[float | None, Option(metavar="T", least=0)] = None
     """Sampling temperature, 0 for greedy decoding; by default the reasoner's own."""
+    top_p: Annotated[float | None, Option(metavar="P", above=0, most=1)] = None
+    """Sample from the likeliest tokens that together have this probability; by default the reasoner's own. Servers on
+    processors are faster with 1, since they need not sort the vocabulary."""
 
     def open_reasoner(self) -> Reasoner:
         """Open the reasoner. Raises ReasonerError and ValueError as `agents.reasoners.open_reasoner` does."""

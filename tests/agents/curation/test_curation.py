@@ -248,6 +248,9 @@ def test_temperature_and_seed_reach_the_reasoner(config, tmp_path):
 
     curate(replace(config, temperature=0.25), tmp_path / "out", reasoner=Listening(direct))
     assert {(sampling.temperature, sampling.top_p) for sampling in drawn} == {(0.25, 0.8)}
+    drawn.clear()
+    curate(replace(config, top_p=1.0), tmp_path / "other", reasoner=Listening(direct))
+    assert {(sampling.temperature, sampling.top_p) for sampling in drawn} == {(0.9, 1.0)}
     assert all(sampling.seed is not None for sampling in drawn)
 
 

@@ -16,6 +16,7 @@ from storm_calm.agents.graphs import calm
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.agents.reasoners.completions import Completions
 from storm_calm.env import Episode, Problem, Sampling, read_problems, run_episode
+from storm_calm.env.prompt_format import PromptFormat
 from storm_calm.env.reasoner import Chunk, Generation
 from storm_calm.env.serialize import from_json, to_json
 from storm_calm.sandbox import open_sandbox
@@ -25,15 +26,15 @@ MAX_TOKENS = 3000
 MAX_SEGMENT_TOKENS = 900
 """Tokens of one generation, so that a model that repeats itself ends."""
 SEED = 7
+CONCURRENCY = 16
 
 
 class Repeatable(Completions):
     """A reasoner that gives the same text for the same prompt, so that a hinted trajectory begins as the native one."""
 
     def __init__(self, url: str, *, think: bool) -> None:
-        super().__init__(url, timeout=900)
-        rendered = self.render
-        self.render = rendered if think else lambda messages: rendered(messages).removesuffix("<think>\n")
+        super().__init__(url, timeout=900, prompt_format=PromptFormat(thinking="open" if think else "none"))
+        self.sampling = Sampling(temperature=0.6, top_p=1.0)
         self.known: dict[object, Generation] = {}
 
     def generate(self, prompt, *, stop, max_tokens: int, sampling: Sampling) -> Generation:  # type: ignore[no-untyped-def]
@@ -51,7 +52,7 @@ class Repeatable(Completions):
 def main(url: str, model: str, prompt: str, problems: str, out: str) -> None:
     """Append a line to `out` for each trajectory."""
     reasoner = Repeatable(url, think=prompt == "think")
-    with open_sandbox() as sandbox, Path(out).open("a") as file, ThreadPoolExecutor(4) as pool:
+    with open_sandbox() as sandbox, Path(out).open("a") as file, ThreadPoolExecutor(CONCURRENCY) as pool:
         parts = Parts(reasoner=reasoner, sandbox=sandbox, max_tokens=MAX_TOKENS, max_interventions=3)
         machine = calm.build(lambda: parts)
 
@@ -69,7 +70,9 @@ def main(url: str, model: str, prompt: str, problems: str, out: str) -> None:
             if episode.interventions:
                 keep(episode, "rules")
 
-        list(pool.map(record, read_problems(problems)))
+        first, *others = read_problems(problems)
+        record(first)  # The server's prefix cache then has the system prompt.
+        list(pool.map(record, others))
     reasoner.close()
 
 
