@@ -79,6 +79,21 @@ _REVISED_RULES = (
         '"At least" and "needs" are >=, "at most" and "available" are <=. Use == for "exactly" only.',
     )
 )
+_ONE_NUMBER_STEPS = _STEPS.replace(
+    "4. If the status is optimal, end with the objective value in \\boxed{}. If there is no solution, end with "
+    "\\boxed{infeasible} or \\boxed{unbounded}.",
+    "4. If the status is Optimal, always end with \\boxed{}. It holds one number: the objective value as the program "
+    "printed it, not rounded.\n5. If the status is Infeasible or Unbounded, a constraint is probably wrong: compare each "
+    "with the question, and write the whole program again. If all are right, end with \\boxed{infeasible} or "
+    "\\boxed{unbounded}.",
+)
+assert _ONE_NUMBER_STEPS != _STEPS
+_PLAN_EXAMPLE = _TEXT.replace(
+    "What is the lowest cost?", "How many generators and how much of the cable should be used to minimize the cost?"
+).replace(
+    ANSWER,
+    "The status is Optimal: 3 generators and 53 MWh from the cable. The answer is the objective value: \\boxed{853}.",
+)
 _REVISED_EXAMPLE = _TEXT
 for _old, _new in (
     ("At most half of the electricity may come from generators.", "At least 2 generators must be started."),
@@ -110,6 +125,8 @@ VARIANTS = {
         Variant(name="long_list", instructions=_prompt(library=_LONG_LIST, example=_TEXT)),
         Variant(name="example_turn", instructions=_prompt(), turns=_turns(PROGRAM)),
         Variant(name="revised", instructions=f"{_REVISED_STEPS}\n{LIBRARY}\n\n{_REVISED_RULES}\n{_REVISED_EXAMPLE}"),
+        Variant(name="one_number", instructions=f"{_ONE_NUMBER_STEPS}\n{LIBRARY}\n\n{RULES}\n{_TEXT}"),
+        Variant(name="plan", instructions=f"{_ONE_NUMBER_STEPS}\n{LIBRARY}\n\n{RULES}\n{_PLAN_EXAMPLE}"),
         Variant(name="same_form", instructions=_prompt(example=f"{_TEXT}\n{_FORM}")),
         Variant(
             name="pywraplp",

@@ -28,6 +28,7 @@ PLAIN_HINTS: dict[str, str] = {
     "overruled": "The solver found this result for the model as I wrote it. I should report it and not guess.",
     "rejected_result": "The status is optimal, so I should trust this result. If I minimized the negative of what is "
     "asked, I only have to turn its sign.",
+    "boxed_plan": "The answer is one number, the objective value that the solver reported. I put that number into the box.",
     "wrong_sense": f"The objective must point the way that I am asked for. {WRITE}",
     "missing_constraint": "I go through the problem sentence by sentence: every limit in it becomes a constraint. "
     f"{WRITE}",
@@ -39,6 +40,7 @@ PLAIN_HINTS: dict[str, str] = {
     "unmended_error": "The last program failed, so there is no result yet. I should read the error, repair that line "
     "and run the whole program again.",
     "turned_limit": "I should read each limit again: at least means >=, and at most means <=.",
+    "share_of_one": "A share of all is a share of the total, that is of the sum of all parts, not of one other part.",
     "invented_limit": "I should keep to the problem: every limit needs its sentence there, and no other is allowed.",
     "turned_in_program": "I check the direction of each limit: at least means >=, at most means <=. Where only <= is "
     f"possible, both sides of an at-least limit are negated. {WRITE}",

@@ -28,6 +28,8 @@ REJECTION = re.compile(
     re.IGNORECASE,
 )
 """Words that reject a result."""
+BOX = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]{0,200}\}){1,400})\}")
+"""A box, and what it holds."""
 MAX_TAIL_CHARS = 2000
 """Characters at the end of an output that are searched for results."""
 REDOING = re.compile(r"\b(?:redo(?:ing)?|redid|re-?deriv\w+|derive (?:it|this|that) again)\b", re.IGNORECASE)
@@ -97,6 +99,26 @@ def unmended_error(evidence: Evidence) -> Iterator[Finding]:
         yield finding("unmended_error", evidence.turns[-1], 0, f"the last program ended with {last[:80]}")
     elif not execution.reports and (code := _last_code(evidence)) and code.solves and not _solved(evidence):
         yield finding("unmended_error", evidence.turns[-1], 0, f"no solver came to an end: {_tail(execution)}")
+
+
+def boxed_plan(evidence: Evidence) -> Iterator[Finding]:
+    """Find boxes with two or more values of variables where the answer is the objective that a solver reported."""
+    execution, turn = evidence.last_execution, evidence.turns[-1]
+    if not evidence.ended or execution is None or execution.status != "ok" or not execution.reports:
+        return
+    objective = execution.reports[-1].objective
+    boxes = list(BOX.finditer(turn.text[:MAX_TAIL_CHARS]))
+    boxed = [value for box in boxes for value, _ in numbers_in(box[1])]
+    printed = [value for value, _ in numbers_in(execution.stdout[-MAX_TAIL_CHARS:].replace("-", " "))]
+    if objective is None or len(boxed) < 2 or _near(abs(objective), boxed):
+        return
+    if all(_near(value, printed) for value in boxed):
+        shown = f"boxed {' and '.join(f'{value:g}' for value in boxed[:3])}, but the objective is {objective:g}"
+        yield finding("boxed_plan", turn, sentence_start(turn.text, boxes[0].start()), shown)
+
+
+def _near(value: float, others: list[float]) -> bool:
+    return any(math.isclose(value, other, rel_tol=5e-3, abs_tol=5e-3) for other in others)
 
 
 def _optimum(execution: Execution, answer: Answer) -> bool:

@@ -173,3 +173,30 @@ def test_long_prose_takes_bounded_time(text):
     started = process_time()
     rules(text, stop=None)
     assert process_time() - started < 10
+
+
+PLAN_RUN = ran(RIGHT, "Objective: 1450.0\nboxes = 30.0 crates = 5.0\n")
+PLAN_RUN = replace(PLAN_RUN, reports=(SolverReport(library="scipy.linprog", solver="", status="optimal", objective=1450.0),))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "So the answer is \\boxed{30} boxes and \\boxed{5} crates.",
+        "So the answer is \\(\\boxed{30 \\text{ boxes and } 5 \\text{ crates}}\\).",
+    ],
+)
+def test_values_of_variables_in_the_box_are_a_finding(answer):
+    assert rules(block(RIGHT), PLAN_RUN, answer) == ["boxed_plan"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "30 boxes and 5 crates cost \\boxed{1450}.",
+        "\\boxed{30} boxes and \\boxed{5} crates cost \\boxed{1450}.",
+        "\\boxed{30}, \\boxed{77}",
+    ],
+)
+def test_a_box_with_the_objective_or_other_numbers_is_no_plan(answer):
+    assert "boxed_plan" not in rules(block(RIGHT), PLAN_RUN, answer)
