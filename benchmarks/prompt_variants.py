@@ -62,53 +62,15 @@ def _turns(program: str) -> tuple[Message, ...]:
 
 _TEXT = worked_example("inline")
 _FORM = "\nAnswer in the form of the example.\n"
-_REVISED_STEPS = _STEPS.replace(
-    "without the error.",
-    "without the error. If the status is Infeasible, compare each constraint of the program with the question first: "
-    "if one is wrong, write the whole program again.",
-).replace("4. If the status is optimal, end with", "4. If the status is Optimal, always end with")
-_REVISED_RULES = (
-    RULES.replace(
-        "Rules for the model:\n",
-        "Rules for the model:\n"
-        "- The objective is the quantity that the question asks to minimize or maximize, and nothing else.\n",
-    )
-    .replace("x <= 0.3 * (x + y).", "x <= 0.3 * (x + y), never x <= 0.3 * y.\n-")
-    .replace(
-        '"At least" is >=, "at most" is <=.',
-        '"At least" and "needs" are >=, "at most" and "available" are <=. Use == for "exactly" only.',
-    )
+_BRIEF_STEPS = "".join(line for line in _STEPS.splitlines(keepends=True) if not line.startswith("5. ")).replace(
+    " It holds one number: the objective value as the program printed it, not rounded.", ""
 )
-_ONE_NUMBER_STEPS = _STEPS.replace(
-    "4. If the status is optimal, end with the objective value in \\boxed{}. If there is no solution, end with "
-    "\\boxed{infeasible} or \\boxed{unbounded}.",
-    "4. If the status is Optimal, always end with \\boxed{}. It holds one number: the objective value as the program "
-    "printed it, not rounded.\n5. If the status is Infeasible or Unbounded, a constraint is probably wrong: compare each "
-    "with the question, and write the whole program again. If all are right, end with \\boxed{infeasible} or "
-    "\\boxed{unbounded}.",
-)
-assert _ONE_NUMBER_STEPS != _STEPS
-_PLAN_EXAMPLE = _TEXT.replace(
-    "What is the lowest cost?", "How many generators and how much of the cable should be used to minimize the cost?"
-).replace(
-    ANSWER,
-    "The status is Optimal: 3 generators and 53 MWh from the cable. The answer is the objective value: \\boxed{853}.",
-)
-_REVISED_EXAMPLE = _TEXT
-for _old, _new in (
-    ("At most half of the electricity may come from generators.", "At least 2 generators must be started."),
-    ("costs $90", "costs $170"),
-    ("90 * generators", "170 * generators"),
-    (
-        "share of the generators: 14 * generators <= 0.5 * (14 * generators + cable)",
-        "safety: generators >= 2",
-    ),
-    ("14 * generators <= 0.5 * (14 * generators + cable)", "generators >= 2"),
-    ("853", "1093"),
-    (ANSWER.replace("853", "1093"), "The status is Optimal. The objective value is \\boxed{1093}."),
-):
-    assert _old in _REVISED_EXAMPLE, _old
-    _REVISED_EXAMPLE = _REVISED_EXAMPLE.replace(_old, _new)
+assert len(_BRIEF_STEPS) < len(_STEPS) - 200
+_VALUE = "What is the lowest cost?"
+_VALUE_EXAMPLE = _TEXT.replace(
+    "How many generators and how much of the cable should be used to minimize the cost?", _VALUE
+).replace(ANSWER, "The status is Optimal, so the lowest cost is \\boxed{853}.")
+assert _VALUE in _VALUE_EXAMPLE
 _THINKING = system_prompt("inline", thinking=True)
 _DEFAULT = Variant(name="default", instructions=system_prompt("inline", thinking=False))
 
@@ -124,9 +86,8 @@ VARIANTS = {
         Variant(name="no_rules", instructions=_prompt(rules="", example=_TEXT)),
         Variant(name="long_list", instructions=_prompt(library=_LONG_LIST, example=_TEXT)),
         Variant(name="example_turn", instructions=_prompt(), turns=_turns(PROGRAM)),
-        Variant(name="revised", instructions=f"{_REVISED_STEPS}\n{LIBRARY}\n\n{_REVISED_RULES}\n{_REVISED_EXAMPLE}"),
-        Variant(name="one_number", instructions=f"{_ONE_NUMBER_STEPS}\n{LIBRARY}\n\n{RULES}\n{_TEXT}"),
-        Variant(name="plan", instructions=f"{_ONE_NUMBER_STEPS}\n{LIBRARY}\n\n{RULES}\n{_PLAN_EXAMPLE}"),
+        Variant(name="brief_end", instructions=f"{_BRIEF_STEPS}\n{LIBRARY}\n\n{RULES}\n{_TEXT}"),
+        Variant(name="asks_value", instructions=_prompt(example=_VALUE_EXAMPLE)),
         Variant(name="same_form", instructions=_prompt(example=f"{_TEXT}\n{_FORM}")),
         Variant(
             name="pywraplp",

@@ -51,8 +51,10 @@ STEPS = (
     "1. List the variables, the objective and the constraints, one short line each.\n"
     "2. {run} Never calculate the solution by hand.\n"
     "3. If the output is an error, write the whole program again without the error.\n"
-    "4. If the status is optimal, end with the objective value in \\boxed{{}}. If there is no solution, end with "
-    "\\boxed{{infeasible}} or \\boxed{{unbounded}}.\n"
+    "4. If the status is Optimal, always end with \\boxed{{}}. It holds one number: the objective value as the program "
+    "printed it, not rounded.\n"
+    "5. If the status is Infeasible or Unbounded, a constraint is probably wrong: compare each with the question, and "
+    "write the whole program again. If all are right, end with \\boxed{{infeasible}} or \\boxed{{unbounded}}.\n"
 )
 """The steps of the instruct prompts."""
 

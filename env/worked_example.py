@@ -1,14 +1,15 @@
 """A worked example for system prompts: a question, its model in words, a program, its output and the answer.
 
 It is a problem of this project's own making, unlike any test set's. It shows what small models get wrong: a whole
-number beside a continuous one, a share of a total, and prints of the status, the objective and the variables.
+number beside a continuous one, a share of a total, prints of the status, the objective and the variables, and the
+objective in the box although the question asks "how many".
 `tests/env/test_worked_example.py` runs the program.
 """
 
 QUESTION = (
     "An island needs at least 95 MWh of electricity tonight. Each diesel generator that is started costs $90 and gives "
     "exactly 14 MWh. A cable from the mainland gives up to 60 MWh at $11 per MWh. At most half of the electricity may "
-    "come from generators. What is the lowest cost?"
+    "come from generators. How many generators and how much of the cable should be used to minimize the cost?"
 )
 
 MODEL = """Variables:
@@ -43,4 +44,6 @@ Objective: 853.0
 generators = 3.0 cable = 53.0
 """
 
-ANSWER = "The status is optimal, so the lowest cost is \\boxed{853}."
+ANSWER = (
+    "The status is Optimal: 3 generators and 53 MWh from the cable. The answer is the objective value: \\boxed{853}."
+)

@@ -28,7 +28,8 @@ PLAIN_HINTS: dict[str, str] = {
     "overruled": "The solver found this result for the model as I wrote it. I should report it and not guess.",
     "rejected_result": "The status is optimal, so I should trust this result. If I minimized the negative of what is "
     "asked, I only have to turn its sign.",
-    "boxed_plan": "The answer is one number, the objective value that the solver reported. I put that number into the box.",
+    "boxed_plan": "The answer is one number, the objective value that the solver reported. I put that number into the "
+    "box.",
     "wrong_sense": f"The objective must point the way that I am asked for. {WRITE}",
     "missing_constraint": "I go through the problem sentence by sentence: every limit in it becomes a constraint. "
     f"{WRITE}",

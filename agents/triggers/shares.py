@@ -19,10 +19,9 @@ MAX_CHARS = 20_000
 
 FRACTIONS = {"half": 0.5, "third": 1 / 3, "quarter": 0.25}
 SHARE = re.compile(
-    r"\b(?:at least|at most|not? (?:more|less|fewer) than|up to|(?:minimum|maximum) of|must not exceed|cannot exceed)\s+"
+    r"\b(?:at least|at most|not? (?:more|less|fewer) than|up to|(?:minimum|maximum) of|(?:must not|cannot) exceed)\s+"
     r"(?:(?P<percent>\d{1,2}(?:\.\d+)?)\s?(?:%|percent|per cent)|(?:an?\s|one[\s-])?(?P<fraction>half|third|quarter))"
-    r"\s+of\s+(?!(?:the\s+)?(?:number|amount|quantity|sum)s?\s+of\b)(?:the\s+|all\s+|its\s+|their\s+)*"
-    r"(?P<whole>[a-z]+(?:\s[a-z]+)?)",
+    r"\s+of\s+(?!(?:the\s+)?(?:number|amount|quantity|sum)s?\s+of\b)(?=[a-z])",
     re.IGNORECASE,
 )
 _NAME = r"(?:\\text\{[A-Za-z_ ]{1,40}\}|(?<![A-Za-z\\])[A-Za-z](?:_\{?\w{1,20}\}?)?(?![A-Za-z]))"
@@ -32,6 +31,8 @@ FORMULA = re.compile(
     rf"(?P<share>0?\.\d{{1,4}}|\\d?frac\{{\d{{1,3}}\}}\{{\d{{1,3}}\}}|\d{{1,2}}/\d{{1,3}}){_TIMES}(?P<other>{_NAME})"
     r"(?=\s*(?:\\?[)\]}$,;.(]|\\\\|\\quad|\\text|\n|$|and\b|for\b|which\b))",
 )
+IS_SUM = re.compile(r"\s*(?:\\\)|\$)?\s*=[^\n=<>≤≥\\]*\+")
+DEFINES = re.compile(r"\s*(?:\\\)|\$)?\s*(?:=|:|is|be|represents?|denotes?|for)(?![a-z])")
 TOTAL = re.compile(r"total|\ball\b|overall|sum|whole|together|combined", re.IGNORECASE)
 
 
@@ -46,7 +47,7 @@ def stated_shares(question: str) -> set[float]:
 
 
 def share_of_one(evidence: Evidence) -> Iterator[Finding]:
-    """Find a limit of a part by a share of one other part, in prose or program, where the question has a share of all."""
+    """Find a limit of a part by a share of one other part, in prose or program, if the question has a share of all."""
     shares = stated_shares(evidence.question)
     if not shares:
         return
@@ -55,10 +56,10 @@ def share_of_one(evidence: Evidence) -> Iterator[Finding]:
             break
         prose = turn.prose[:MAX_CHARS]
         for found in FORMULA.finditer(prose):
-            if found["part"] != found["other"] and _close(_fraction(found["share"]), shares):
-                if not _total_in_prose(found["other"], prose):
-                    yield finding("share_of_one", turn, sentence_start(turn.text, found.start()), found[0].strip())
-                    return
+            same = found["part"] == found["other"] or not _close(_fraction(found["share"]), shares)
+            if not same and not _total_in_prose(found["other"], prose):
+                yield finding("share_of_one", turn, sentence_start(turn.text, found.start()), found[0].strip())
+                return
     for turn, code, at in evidence.programs():
         for shown in _in_program(code, shares):
             yield finding("share_of_one", turn, at, shown)
@@ -75,9 +76,9 @@ def _in_program(code: Code, shares: set[float]) -> Iterator[str]:
         match node:
             case ast.Compare(left=left, ops=[ast.LtE() | ast.GtE()], comparators=[right]):
                 for part, product in ((left, right), (right, left)):
-                    if isinstance(part, ast.Name) and (other := _scaled(product, shares, values)):
-                        if other != part.id and not _total(other, values.get(other)):
-                            yield ast.unparse(node)
+                    other = _scaled(product, shares, values) if isinstance(part, ast.Name) else ""
+                    if other and other != ast.unparse(part) and not _total(other, values.get(other)):
+                        yield ast.unparse(node)
 
 
 def _scaled(node: ast.expr, shares: set[float], values: dict[str, ast.expr]) -> str:
@@ -116,11 +117,9 @@ def _total_in_prose(name: str, prose: str) -> bool:
         return True
     word = re.escape(name)
     for found in re.finditer(rf"(?<![A-Za-z\\]){word}(?![A-Za-z])(?P<rest>[^\n]{{0,80}})", prose):
-        if re.match(r"\s*(?:\\\)|\$)?\s*=[^\n=<>≤≥\\]*\+", found["rest"]):
+        if IS_SUM.match(found["rest"]):
             return True
-        if re.match(r"\s*(?:\\\)|\$)?\s*(?:=|:|is|be|represents?|denotes?|for)(?![a-z])", found["rest"]) and TOTAL.search(
-            found["rest"].partition(".")[0]
-        ):
+        if DEFINES.match(found["rest"]) and TOTAL.search(found["rest"].partition(".")[0]):
             return True
     return False
 

@@ -6,7 +6,7 @@ from storm_calm.agents.triggers import findings
 from storm_calm.agents.triggers.shares import stated_shares
 from storm_calm.env import Episode, Problem, Span, Transcript
 
-QUESTION = "A club hires vans and buses for 300 people. At most 40% of the vehicles can be vans. What is the least cost?"
+QUESTION = "A club hires vans and buses for 300 people. At most 40% of the vehicles can be vans. What is the cost?"
 PROGRAM = """import pulp
 
 p = pulp.LpProblem("club", pulp.LpMinimize)
