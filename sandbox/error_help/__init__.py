@@ -11,7 +11,7 @@
 library and the table `usages`, never values and expressions of the program, so it reveals nothing about the problem.
 """
 
-from storm_calm.sandbox.error_help import calls, limits, messages, names
+from storm_calm.sandbox.error_help import calls, limits, messages, names, usages
 from storm_calm.sandbox.error_help.failure import Failure
 from storm_calm.sandbox.error_help.limits import set_limits
 from storm_calm.sandbox.execution import HELP_PREFIX
@@ -28,7 +28,7 @@ def help_on(error: BaseException) -> str:
         failure = Failure.of(error)
         for kind in _KINDS:
             if text := kind(failure):
-                line = " ".join(text.split())
+                line = " ".join((usages.minimizing(text) if failure.minimizes else text).split())
                 line = line if len(line) <= _MAX_CHARS else f"{line[: _MAX_CHARS - 3]}..."
                 return f"{HELP_PREFIX}{line}\n"
     except BaseException:  # Objects of the program may raise anything, and its own error is what counts.

@@ -24,19 +24,23 @@ class Failure:
     """Names of the modules of solver libraries that the program has imported, or whose objects it holds."""
     line: str
     """The program's line that led to the error; "" if unknown."""
+    minimizes: bool
+    """Whether the program has words for a minimum and none for a maximum."""
 
     @classmethod
     def of(cls, error: BaseException) -> Self:
         frames: list[FrameType] = []
-        line = ""
+        line = source = ""
         trace = error.__traceback__
         while trace is not None:
             frames.append(trace.tb_frame)
             if _is_program(trace.tb_frame):
                 line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+                source = "".join(linecache.getlines(trace.tb_frame.f_code.co_filename)).lower()
             trace = trace.tb_next
         frames = frames[-_MAX_FRAMES:]
-        return cls(error, str(error)[:_MAX_MESSAGE], tuple(frames), frozenset(_modules(frames)), line)
+        minimizes = "minimi" in source and "maximi" not in source
+        return cls(error, str(error)[:_MAX_MESSAGE], tuple(frames), frozenset(_modules(frames)), line, minimizes)
 
     @property
     def libraries(self) -> frozenset[str]:

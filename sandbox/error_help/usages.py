@@ -23,7 +23,8 @@ _WORDS = {
     "nonnegative addbinaryvar addcontinuous",
     OBJECTIVE: "objective setobjective addobjective setobj setobjectivefunction objectivefunction minimize maximize "
     "minimise maximise minimum maximum setminimize setmaximize setminimization setmaximization setsense min max "
-    "maximization minimization changeobjectivesense addobj setcoefficient minimizeobjective maximizeobjective",
+    "maximization minimization changeobjectivesense addobj setcoefficient minimizeobjective maximizeobjective "
+    "lpobjective",
     SOLVE: "solve optimize optimise run solvemodel solveproblem runsolver solver execute lpsolve call",
     VALUE: "value values val x xn getvalue getval varvalue variablevalue solutionvalue solution getsolution solvalue "
     "sol getsol primal result optimalvalue objectivevalue objvalue objval getobjval getobjectivevalue getobjvalue "
@@ -157,13 +158,13 @@ USAGES: dict[str, dict[str, str]] = {
         CREATE: 'problem = pulp.LpProblem("plan", pulp.LpMaximize)',
         VARIABLE: 'x = pulp.LpVariable("x", lowBound=0, upBound=9, cat="Integer")',
         CONSTRAINT: "problem += 2 * x + 3 * y <= 10",
-        OBJECTIVE: '`problem += 2 * x + 3 * y` with `pulp.LpProblem("plan", pulp.LpMaximize)`',
+        OBJECTIVE: '`problem = pulp.LpProblem("plan", pulp.LpMaximize)`, then `problem += 2 * x + 3 * y`',
         SOLVE: "problem.solve(pulp.PULP_CBC_CMD(msg=False))",
         VALUE: "`pulp.value(problem.objective)` and `x.value()`",
         STATUS: "pulp.LpStatus[problem.status]",
     },
     "pulp.LpProblem": {
-        CREATE: 'problem = pulp.LpProblem("plan", pulp.LpMaximize)',
+        CREATE: '`problem = pulp.LpProblem("plan", pulp.LpMaximize)`, then `problem += 2 * x + 3 * y` for the objective',
         VARIABLE: 'x = pulp.LpVariable("x", lowBound=0, upBound=9, cat="Integer")',
         CONSTRAINT: "problem += 2 * x + 3 * y <= 10",
         OBJECTIVE: "problem += 2 * x + 3 * y",
@@ -273,9 +274,15 @@ def usage(owner: str, name: str) -> str:
     known = USAGES.get(owner, {})
     found = known.get(wanted(name) or "") or (known.get(CREATE) if owner == owner.lower() else None)
     if found and normalized(name).removeprefix("set").removeprefix("lp").startswith("min"):
-        for maximize, minimize in (("aximize", "inimize"), ("AXIMIZE", "INIMIZE")):
-            found = re.sub(f"([Mm]){maximize}", rf"\1{minimize}", found)
+        found = minimizing(found)
     return quoted(found) if found else ""
+
+
+def minimizing(text: str) -> str:
+    """Return a text about usages with the other sense; those of `USAGES` maximize."""
+    for maximize, minimize in (("aximize", "inimize"), ("AXIMIZE", "INIMIZE")):
+        text = re.sub(f"([Mm]){maximize}", rf"\1{minimize}", text)
+    return text
 
 
 def quoted(text: str) -> str:
