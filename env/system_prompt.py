@@ -65,7 +65,10 @@ _RUN: dict[Notation, str] = {
     "chat": "Call the tool run_python with one whole program. It runs at once, and what it prints comes back.",
 }
 
-LIBRARY = "Use the library PuLP (`import pulp`)."
+LIBRARY = (
+    "Use the library PuLP (`import pulp`). `pulp.LpProblem` takes a name and a sense, and nothing else. Add the "
+    "objective with `problem += expression`, then each constraint with `problem += left <= right`."
+)
 
 RULES = (
     "Rules for the model:\n"

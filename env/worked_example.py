@@ -25,14 +25,21 @@ Constraints:
 
 PROGRAM = """import pulp
 
+# Problem
 problem = pulp.LpProblem("electricity", pulp.LpMinimize)
+
+# Variables
 generators = pulp.LpVariable("generators", lowBound=0, cat="Integer")
 cable = pulp.LpVariable("cable", lowBound=0, upBound=60)
 
+# Objective
 problem += 90 * generators + 11 * cable
+
+# Constraints
 problem += 14 * generators + cable >= 95
 problem += 14 * generators <= 0.5 * (14 * generators + cable)
 
+# Solve the problem
 problem.solve(pulp.PULP_CBC_CMD(msg=False))
 print("Status:", pulp.LpStatus[problem.status])
 print("Objective:", pulp.value(problem.objective))

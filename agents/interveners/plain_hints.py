@@ -42,12 +42,15 @@ PLAIN_HINTS: dict[str, str] = {
     "and run the whole program again.",
     "turned_limit": "I should read each limit again: at least means >=, and at most means <=.",
     "share_of_one": "A share of all is a share of the total, that is of the sum of all parts, not of one other part.",
+    "mixed_resource": "Each limit counts one resource: I add up only what each activity needs of that resource.",
     "invented_limit": "I should keep to the problem: every limit needs its sentence there, and no other is allowed.",
     "turned_in_program": "I check the direction of each limit: at least means >=, at most means <=. Where only <= is "
     f"possible, both sides of an at-least limit are negated. {WRITE}",
     "sense_in_words": "I should read the question again: does it ask for the largest value or for the smallest?",
     "gave_up": "The solver libraries are installed, and my programs do run here. I should read the error, repair that "
     "line and run the whole program again.",
+    "same_again": "The same program gives the same result. I compare each of its lines with the problem, and change "
+    f"what is wrong. {WRITE}",
     "invented_call": "I use only calls that I am sure exist.",
 }
 """The hint of each rule, for models that do not know those of `hints.HINTS`."""

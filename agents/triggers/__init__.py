@@ -14,7 +14,15 @@ from storm_calm.agents.triggers.failures import gave_up, invented_call
 from storm_calm.agents.triggers.formulas import invented_limit, sense_in_words, turned_in_program, turned_limit
 from storm_calm.agents.triggers.modelling import wrong_sense, wrong_type
 from storm_calm.agents.triggers.names import TRIGGER_OF
-from storm_calm.agents.triggers.results import boxed_plan, overruled, rejected_result, status_ignored, unmended_error
+from storm_calm.agents.triggers.resources import mixed_resource
+from storm_calm.agents.triggers.results import (
+    boxed_plan,
+    overruled,
+    rejected_result,
+    same_again,
+    status_ignored,
+    unmended_error,
+)
 from storm_calm.agents.triggers.shares import share_of_one
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import Finding
@@ -26,8 +34,8 @@ Rule = Callable[[Evidence], Iterator[Finding]]
 # The order breaks ties: a misread number also looks like a missing constraint, and the first rule wins.
 RULES: tuple[Rule, ...] = (
     by_hand, imagined_output, fragment, wrong_sense, misread_number, missing_constraint, wrong_type, status_ignored,
-    unmended_error, overruled, rejected_result, sense_in_words, turned_limit, share_of_one, invented_limit,
-    turned_in_program, invented_call, gave_up, boxed_plan,
+    unmended_error, overruled, rejected_result, sense_in_words, turned_limit, share_of_one, mixed_resource,
+    invented_limit, turned_in_program, invented_call, gave_up, boxed_plan, same_again,
 )  # fmt: skip
 
 

@@ -20,6 +20,9 @@ NEGATIVE = re.compile(
 HAS_VARIABLE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?:_\{?\w{1,12}\}?)?(?![A-Za-z])[^\n]{0,50}$")
 """A variable of one letter on the left side of a formula."""
 
+SUM = re.compile(r"[A-Za-z}][\w}]{0,30}\s?\+\s?[^\n+=<>]{1,60}$")
+"""A sum with a variable."""
+
 MAX_NUMBERS = 60
 """Different numbers in a question up to which all pairs of them are tried."""
 
@@ -48,7 +51,9 @@ def turned_limit(evidence: Evidence) -> Iterator[Finding]:
         found = list(formula_limits(turn.prose))
         right = {value for value, direction, _ in found if stated.get(value) == direction}
         for value, direction, at in found:
-            if value in stated and value not in right:
+            # "= 40" is a limit if a sum is on the left side, and else the value of a variable.
+            equation = direction == "=" and not SUM.search(turn.prose[max(0, at - 80) : at])
+            if value in stated and value not in right and not equation:
                 shown = f"{direction} {value:g}, but the question has {stated[value]} {value:g}"
                 yield finding("turned_limit", turn, sentence_start(turn.text, at), shown)
                 break
@@ -64,7 +69,12 @@ def invented_limit(evidence: Evidence) -> Iterator[Finding]:
     for value, direction, at in formula_limits(turn.prose):
         if worked_out and worked_out.start() < at:
             return
-        if value >= SMALL_NUMBER and key(value) not in known and HAS_VARIABLE.search(turn.prose[max(0, at - 60) : at]):
+        if (
+            direction != "="
+            and value >= SMALL_NUMBER
+            and key(value) not in known
+            and HAS_VARIABLE.search(turn.prose[max(0, at - 60) : at])
+        ):
             shown = f"{direction} {value:g}, which is not in the question"
             yield finding("invented_limit", turn, sentence_start(turn.text, at), shown)
             return

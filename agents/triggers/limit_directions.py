@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import Literal
 
 from storm_calm.agents.triggers.evidence import Code, last_name, numbers_in
+from storm_calm.agents.triggers.modelling import wanted_sense
 from storm_calm.agents.triggers.signs import Signs
 
-Direction = Literal["<=", ">="]
+Direction = Literal["<=", ">=", "="]
 
 MAX_CHARS = 20_000
 """Characters of a text that are searched for limits."""
@@ -33,7 +34,19 @@ MOST = re.compile(
     rf"|{_NUMBER.replace('number', 'stock')}\s+(?:[a-z]+\s+){{0,5}}(?:is|are) available\b",
     re.IGNORECASE,
 )
-_SIGN = r"(?P<sign>\\leq?slant|\\geq?slant|\\leq?|\\geq?|<=|>=|≤|≥)"
+STOCK = re.compile(
+    r"\b(?:there (?:are|is)|has|have|with)\b"
+    r"(?P<rest>(?:(?!\b(?:at least|need|must|require|demand|order|minimum))[^.?!]|\.\d)*)",
+    re.IGNORECASE,
+)
+"""What is there, up to words of a demand. If the question asks for a maximum, its numbers are no demands."""
+PEOPLE = re.compile(
+    rf"\b(?:has|of|moves|brings)\s+{_NUMBER}\s+(?:[a-z]+\s)?"
+    r"(?:people|persons|pupils|students|guests|residents|passengers|patients|visitors|singers|children|kids|tourists)\b",
+    re.IGNORECASE,
+)
+"""People to serve. If the question asks for a minimum, all of them must be."""
+_SIGN = r"(?P<sign>\\leq?slant|\\geq?slant|\\leq?|\\geq?|<=|>=|≤|≥|(?<![<>=!:])=(?!=))"
 FORMULA = re.compile(rf"{_SIGN}\s{{0,3}}(?:\\?[$€£])?(?P<number>\d[\d,]*(?:\.\d+)?)(?P<rest>[^\n]{{0,12}})")
 _ALONE = re.compile(r"^\s*(?:\\?[)\]}$,;.]|\\\\|\\quad|\\text|\(|$|and\b|for\b|\w{4,})")
 """What may follow a number that is alone on its side of a formula: no variable and no operator."""
@@ -52,6 +65,14 @@ def stated_limits(question: str) -> dict[float, Direction]:
             values = [value for value, _ in numbers_in(text)]
             if values and values[0] > 1:
                 found.setdefault(values[0], set()).add(direction)  # type: ignore[arg-type]
+    if wanted_sense(question) == "maximize":
+        for match in STOCK.finditer(question):
+            for value, _ in numbers_in(match["rest"]):
+                if value > 1:
+                    found.setdefault(value, set()).add("<=")
+    elif wanted_sense(question) == "minimize":
+        for match in PEOPLE.finditer(question):
+            found.setdefault(numbers_in(match["number"])[0][0], set()).add(">=")
     return {value: next(iter(ways)) for value, ways in found.items() if len(ways) == 1 and count.get(value) == 1}
 
 
@@ -60,8 +81,13 @@ def formula_limits(text: str) -> Iterator[tuple[float, Direction, int]]:
     for found in FORMULA.finditer(text[:MAX_CHARS]):
         values = [value for value, _ in numbers_in(found["number"].rstrip(","))]
         if values and _ALONE.match(found["rest"]):
-            direction: Direction = "<=" if found["sign"] in ("<=", "≤") or found["sign"].startswith("\\l") else ">="
-            yield values[0], direction, found.start()
+            yield values[0], _direction(found["sign"]), found.start()
+
+
+def _direction(sign: str) -> Direction:
+    if sign == "=":
+        return "="
+    return "<=" if sign in ("<=", "≤") or sign.startswith("\\l") else ">="
 
 
 def program_limits(code: Code) -> Iterator[tuple[float, Direction]]:

@@ -19,10 +19,12 @@ TRIGGER_OF: dict[str, Trigger] = {
     "turned_limit": "missing_constraint",
     "invented_limit": "missing_constraint",
     "share_of_one": "missing_constraint",
+    "mixed_resource": "missing_constraint",
     "turned_in_program": "implementation_drift",
     "sense_in_words": "wrong_formulation",
     "invented_call": "implementation_drift",
     "gave_up": "implementation_drift",
+    "same_again": "implementation_drift",
 }
 
 

@@ -1,5 +1,6 @@
 """Triggers 3 and 7, the use of results: a solver overruled, a status or an error ignored."""
 
+import ast
 import math
 import re
 from collections.abc import Iterator
@@ -69,6 +70,26 @@ def rejected_result(evidence: Evidence) -> Iterator[Finding]:
             shown = f"{found[0]}, but the program is solved again with the same numbers"
             yield finding("rejected_result", turn, sentence_start(turn.text, found.start()), shown)
             return
+
+
+def same_again(evidence: Evidence) -> Iterator[Finding]:
+    """Find programs that run again without a change, after an error or without a solution."""
+    before: dict[str, Execution] = {}
+    for turn in evidence.turns:
+        run = turn.execution
+        if turn.code is None or run is None or turn.block is None:
+            continue
+        same = ast.dump(turn.code.tree)
+        earlier = before.get(same)
+        if earlier and (earlier.status != "ok" or _without_solution(earlier)):
+            result = earlier.error_line or (earlier.reports[-1].status if earlier.reports else earlier.status)
+            yield finding("same_again", turn, turn.block - turn.start, f"the same program again, after {result[:80]}")
+            return
+        before[same] = run
+
+
+def _without_solution(execution: Execution) -> bool:
+    return bool(execution.reports) and execution.reports[-1].status in ("infeasible", "unbounded", "error")
 
 
 def status_ignored(evidence: Evidence) -> Iterator[Finding]:

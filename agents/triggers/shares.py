@@ -1,4 +1,4 @@
-"""Trigger 5: a share of a total that became a share of one other part.
+"""Trigger 5: a share of a total that became a share of one other part, or that bounds the total itself.
 
     stated_shares("At most 40% of the vehicles can be cars.")    # {0.4}: right is y <= 0.4 * (x + y), not y <= 0.4 * x
 
@@ -28,9 +28,15 @@ _NAME = r"(?:\\text\{[A-Za-z_ ]{1,40}\}|(?<![A-Za-z\\])[A-Za-z](?:_\{?\w{1,20}\}
 _TIMES = r"(?:\\cdot|\\times|\*|×|·|\s)*"
 FORMULA = re.compile(
     rf"(?P<part>{_NAME})\s{{0,3}}(?:\\leq?(?:slant)?|\\geq?(?:slant)?|<=|>=|≤|≥)\s{{0,3}}"
-    rf"(?P<share>0?\.\d{{1,4}}|\\d?frac\{{\d{{1,3}}\}}\{{\d{{1,3}}\}}|\d{{1,2}}/\d{{1,3}}){_TIMES}(?P<other>{_NAME})"
+    rf"(?:(?P<share>0?\.\d{{1,4}}|\\d?frac\{{\d{{1,3}}\}}\{{\d{{1,3}}\}}|\d{{1,2}}/\d{{1,3}}){_TIMES}(?P<other>{_NAME})"
+    rf"|\\d?frac\{{(?P<over>{_NAME})\}}\{{(?P<parts>\d)\}}|(?P<whole>{_NAME})\s?/\s?(?P<pieces>\d))"
     r"(?=\s*(?:\\?[)\]}$,;.(]|\\\\|\\quad|\\text|\n|$|and\b|for\b|which\b))",
 )
+SUM_OF_ITSELF = re.compile(
+    rf"(?P<sum>{_NAME}(?:\s?\+\s?{_NAME}){{1,5}})\s{{0,3}}(?:\\leq?(?:slant)?|\\geq?(?:slant)?|<=|>=|≤|≥)\s{{0,3}}"
+    rf"0?\.\d{{1,4}}{_TIMES}\(\s?(?P=sum)\s?\)"
+)
+"""A total that is compared with a share of itself, which is always true or never."""
 IS_SUM = re.compile(r"\s*(?:\\\)|\$)?\s*=[^\n=<>≤≥\\]*\+")
 DEFINES = re.compile(r"\s*(?:\\\)|\$)?\s*(?:=|:|is|be|represents?|denotes?|for)(?![a-z])")
 TOTAL = re.compile(r"total|\ball\b|overall|sum|whole|together|combined", re.IGNORECASE)
@@ -55,9 +61,13 @@ def share_of_one(evidence: Evidence) -> Iterator[Finding]:
         if evidence.result_before(turn):
             break
         prose = turn.prose[:MAX_CHARS]
+        if found := SUM_OF_ITSELF.search(prose):
+            yield finding("share_of_one", turn, sentence_start(turn.text, found.start()), found[0].strip())
+            return
         for found in FORMULA.finditer(prose):
-            same = found["part"] == found["other"] or not _close(_fraction(found["share"]), shares)
-            if not same and not _total_in_prose(found["other"], prose):
+            other = found["other"] or found["over"] or found["whole"]
+            share = _fraction(found["share"] or f"1/{found['parts'] or found['pieces']}")
+            if other != found["part"] and _close(share, shares) and not _total_in_prose(other, prose):
                 yield finding("share_of_one", turn, sentence_start(turn.text, found.start()), found[0].strip())
                 return
     for turn, code, at in evidence.programs():
@@ -76,9 +86,19 @@ def _in_program(code: Code, shares: set[float]) -> Iterator[str]:
         match node:
             case ast.Compare(left=left, ops=[ast.LtE() | ast.GtE()], comparators=[right]):
                 for part, product in ((left, right), (right, left)):
+                    if _share_of(part, product):
+                        yield ast.unparse(node)
                     other = _scaled(product, shares, values) if isinstance(part, ast.Name) else ""
                     if other and other != ast.unparse(part) and not _total(other, values.get(other)):
                         yield ast.unparse(node)
+
+
+def _share_of(total: ast.expr, product: ast.expr) -> bool:
+    """Return whether a product is a share of a sum that is written in the same way."""
+    match product:
+        case ast.BinOp(op=ast.Mult(), left=ast.Constant(value=float(share)), right=whole):
+            return 0 < share < 1 and isinstance(total, ast.BinOp) and ast.dump(total) == ast.dump(whole)
+    return False
 
 
 def _scaled(node: ast.expr, shares: set[float], values: dict[str, ast.expr]) -> str:

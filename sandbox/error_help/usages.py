@@ -164,7 +164,7 @@ USAGES: dict[str, dict[str, str]] = {
         STATUS: "pulp.LpStatus[problem.status]",
     },
     "pulp.LpProblem": {
-        CREATE: '`problem = pulp.LpProblem("plan", pulp.LpMaximize)`, then `problem += 2 * x + 3 * y` for the objective',
+        CREATE: '`problem = pulp.LpProblem("plan", pulp.LpMaximize)`, then `problem += 2 * x + 3 * y`, the objective',
         VARIABLE: 'x = pulp.LpVariable("x", lowBound=0, upBound=9, cat="Integer")',
         CONSTRAINT: "problem += 2 * x + 3 * y <= 10",
         OBJECTIVE: "problem += 2 * x + 3 * y",

@@ -67,6 +67,33 @@ def test_a_limit_turned_around_in_a_formula_is_a_finding(formula):
     assert rules(f"The limit is {formula}.\n{block(RIGHT)}", stop=None) == ["turned_limit"]
 
 
+STOCK = "A shop has 480 kilograms of flour. A loaf needs 12 kilograms, a cake 25. What is the largest profit?"
+
+
+@pytest.mark.parametrize("formula", ["\\( 12x + 25y = 480 \\)", "12 * boxes + 25 * crates = 480\n"])
+def test_an_equation_for_a_limit_is_a_finding(formula):
+    assert rules(f"The limit is {formula}.\n{block(RIGHT)}", stop=None) == ["turned_limit"]
+
+
+@pytest.mark.parametrize(
+    "formula", ["Let \\( x = 30 \\)", "12x + 25y = 480 + s", "\\( 12x + 25y = 480, 12x + 25y \\geq 480 \\)"]
+)
+def test_other_equations_are_none(formula):
+    assert rules(f"The limit is {formula}.\n{block(RIGHT)}", stop=None) == []
+
+
+def test_what_is_there_is_no_demand_if_the_most_is_asked_for():
+    assert stated_limits(STOCK) == {480.0: "<="}
+    assert rules("The limit is \\( 12x + 25y \\geq 480 \\).", question=STOCK, stop=None) == ["turned_limit"]
+    assert stated_limits(STOCK.replace("largest profit", "least cost")) == {}
+
+
+def test_people_to_serve_are_a_demand_if_the_least_is_asked_for():
+    question = "A school has 190 pupils and 7 teachers. A bus seats 48 pupils. What is the lowest cost?"
+    assert stated_limits(question) == {190.0: ">="}
+    assert stated_limits(question.replace("lowest cost", "largest number of trips"))[190.0] == "<="
+
+
 @pytest.mark.parametrize(
     "constraint",
     [
@@ -200,3 +227,9 @@ def test_values_of_variables_in_the_box_are_a_finding(answer):
 )
 def test_a_box_with_the_objective_or_other_numbers_is_no_plan(answer):
     assert "boxed_plan" not in rules(block(RIGHT), PLAN_RUN, answer)
+
+
+def test_a_failed_program_that_runs_again_is_a_finding():
+    assert "same_again" in rules(block(WRONG), failed(WRONG), f"Again:\n{block(WRONG)}", failed(WRONG), stop=None)
+    assert "same_again" not in rules(block(WRONG), failed(WRONG), f"Again:\n{block(RIGHT)}", ran(RIGHT), stop=None)
+    assert "same_again" not in rules(block(RIGHT), ran(RIGHT), f"To be sure:\n{block(RIGHT)}", ran(RIGHT), stop=None)

@@ -72,6 +72,11 @@ def test_a_share_of_one_part_in_a_formula_is_a_finding(formula):
     assert len(rules(f"The limit is {formula}.\n")) == 1
 
 
+@pytest.mark.parametrize("formula", ["x \\geq \\frac{y}{3}", "x >= y/3", "x \\geq \\frac{1}{3}y"])
+def test_a_fraction_of_one_part_is_a_finding(formula):
+    assert len(rules(f"The limit is \\( {formula} \\).\n", "At least one third of all guards must be senior.")) == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -91,6 +96,11 @@ def test_a_share_of_the_total_is_none(text):
 @pytest.mark.parametrize("limit", ["y <= 0.4 * x", "0.4 * x >= y", "y <= x * 0.4", "y <= 40 / 100 * x"])
 def test_a_share_of_one_part_in_a_program_is_a_finding(limit):
     assert len(rules(f"```python\n{PROGRAM.format(limit=limit, total=0)}```\n")) == 1
+
+
+def test_a_total_that_is_a_share_of_itself_is_a_finding():
+    assert len(rules("So \\( x + y \\leq 0.4 \\times (x + y) \\).")) == 1
+    assert len(rules(f"```python\n{PROGRAM.format(limit='x + y <= 0.4 * (x + y)', total=0)}```\n")) == 1
 
 
 @pytest.mark.parametrize("limit", ["y <= 0.4 * (x + y)", "y <= 0.4 * n", "y <= 0.3 * x"])

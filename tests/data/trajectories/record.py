@@ -26,7 +26,7 @@ MAX_TOKENS = 3000
 MAX_SEGMENT_TOKENS = 900
 """Tokens of one generation, so that a model that repeats itself ends."""
 SEED = 7
-CONCURRENCY = 16
+CONCURRENCY = 28
 
 
 class Repeatable(Completions):
