@@ -31,6 +31,9 @@ def open_reasoner_and_sandbox(
     """
     given = closing(config.open_reasoner()) if reasoner is None else nullcontext(reasoner)
     with given as opened, config.open_sandbox() as sandbox:
-        options = {"temperature": config.temperature, "top_p": config.top_p}
-        sampling = replace(opened.sampling, **{name: value for name, value in options.items() if value is not None})
+        sampling = opened.sampling
+        if config.temperature is not None:
+            sampling = replace(sampling, temperature=config.temperature)
+        if config.top_p is not None:
+            sampling = replace(sampling, top_p=config.top_p)
         yield CancellableReasoner(opened, getattr(config, "prices", None)), sampling, sandbox
