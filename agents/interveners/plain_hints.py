@@ -41,7 +41,7 @@ PLAIN_HINTS: dict[str, str] = {
     "unmended_error": "The last program failed, so there is no result yet. I should read the error, repair that line "
     "and run the whole program again.",
     "turned_limit": "I should read each limit again: at least means >=, and at most means <=.",
-    "share_of_one": "I should read the share again: a share of all is taken of the total, that is of the sum of all parts.",
+    "share_of_one": "I should read the share again: a share of all is a share of the total, of the sum of all parts.",
     "mixed_resource": "Each limit counts one resource: I add up only what each activity needs of that resource.",
     "invented_limit": "I should keep to the problem: every limit needs its sentence there, and no other is allowed.",
     "turned_in_program": "I check the direction of each limit: at least means >=, at most means <=. Where only <= is "
