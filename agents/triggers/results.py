@@ -82,7 +82,7 @@ def same_again(evidence: Evidence) -> Iterator[Finding]:
         same = ast.dump(turn.code.tree)
         earlier = before.get(same)
         if earlier and (earlier.status != "ok" or _without_solution(earlier)):
-            result = earlier.error_line or (earlier.reports[-1].status if earlier.reports else earlier.status)
+            result = earlier.reports[-1].status if earlier.status == "ok" else earlier.error_line or earlier.status
             yield finding("same_again", turn, turn.block - turn.start, f"the same program again, after {result[:80]}")
             return
         before[same] = run
