@@ -171,7 +171,7 @@ def test_an_end_without_an_answer_after_a_failed_program_is_giving_up():
 
 @given(st.text(alphabet="x1 \\leq<>=≤≥$(){}.,+-0\n", max_size=300))
 def test_any_text_has_formulas_or_none(text):
-    assert all(direction in ("<=", ">=") for _, direction, _ in formula_limits(text))
+    assert all(direction in ("<=", ">=", "=") for _, direction, _ in formula_limits(text))
 
 
 @pytest.mark.parametrize(
