@@ -1,10 +1,11 @@
 """Triggers 1 and 2, distrust of code: manual computation, fragmented code and imagined output."""
 
+import ast
 import re
 from collections.abc import Iterator
 
 from storm_calm.agents.triggers.arithmetic import EQUATION
-from storm_calm.agents.triggers.evidence import Evidence, numbers_in, sentence_start
+from storm_calm.agents.triggers.evidence import Code, Evidence, numbers_in, sentence_start
 from storm_calm.agents.triggers.names import finding
 from storm_calm.env.intervention import Finding
 
@@ -85,10 +86,25 @@ def by_hand(evidence: Evidence) -> Iterator[Finding]:
 
 
 def fragment(evidence: Evidence) -> Iterator[Finding]:
-    """Find code blocks that neither solve a model nor print a computed value."""
-    for turn, code, at in evidence.programs():
+    """Find blocks that neither solve nor print, and answers whose programs only do arithmetic."""
+    programs = list(evidence.programs())
+    for turn, code, at in programs:
         if not code.solves and not code.prints:
             yield finding("fragment", turn, at, "the block solves nothing and prints nothing")
+    if evidence.answer is not None and programs and not any(_searches(code) for _, code, _ in programs):
+        turn, _, at = programs[0]
+        yield finding("fragment", turn, at, "no program solves a model or tries values, they only do arithmetic")
+
+
+def _searches(code: Code) -> bool:
+    """Return whether a program solves a model, or may try values: it has a loop, a function or a call of a library."""
+    kinds = (ast.For, ast.While, ast.comprehension, ast.FunctionDef, ast.Lambda)
+    return code.solves or any(isinstance(node, kinds) for node in ast.walk(code.tree)) or _imports(code)
+
+
+def _imports(code: Code) -> bool:
+    names = [alias.name for node in code.nodes(ast.Import) for alias in node.names]
+    return bool({*names, *(str(node.module) for node in code.nodes(ast.ImportFrom))} - {"math"})
 
 
 def imagined_output(evidence: Evidence) -> Iterator[Finding]:

@@ -233,3 +233,12 @@ def test_a_failed_program_that_runs_again_is_a_finding():
     assert "same_again" in rules(block(WRONG), failed(WRONG), f"Again:\n{block(WRONG)}", failed(WRONG), stop=None)
     assert "same_again" not in rules(block(WRONG), failed(WRONG), f"Again:\n{block(RIGHT)}", ran(RIGHT), stop=None)
     assert "same_again" not in rules(block(RIGHT), ran(RIGHT), f"To be sure:\n{block(RIGHT)}", ran(RIGHT), stop=None)
+
+
+def test_programs_that_only_do_arithmetic_are_no_solution():
+    most = "boxes = 480 / 12\ncrates = 480 / 25\nprint(min(boxes * 35, crates * 80))\n"
+    answer = "So the answer is \\boxed{1400}."
+    assert rules(block(most), ran(most, "1400.0\n"), answer)[0] == "fragment"
+    assert "fragment" not in rules(block(most), ran(most, "1400.0\n"), block(RIGHT), ran(RIGHT), answer)
+    search = "print(min(35 * x for x in range(99) if 12 * x >= 480))\n"
+    assert "fragment" not in rules(block(search), ran(search, "1400\n"), answer)
