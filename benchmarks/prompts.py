@@ -98,9 +98,9 @@ def run_variant(
         return result
 
     # The server's prefix cache then has the system prompt; processors read 100 tokens a second.
-    reasoner.generate(
-        reasoner.render([{"role": "user", "content": ""}]), stop=(), max_tokens=1, sampling=reasoner.sampling
-    )
+    instructions, question = variant.instructions, problems[0].question
+    warm = reasoner.render([{"role": "system", "content": instructions}, {"role": "user", "content": question}])
+    reasoner.generate(warm, stop=(), max_tokens=1, sampling=reasoner.sampling)
     for old in ("jsonl", "txt"):
         (args.out / f"{variant.name}.{old}").unlink(missing_ok=True)
     results, _ = run_concurrently(run, problems, args.concurrency)
