@@ -22,7 +22,8 @@ MAX_CHARS = 20_000
 MAX_TERMS = 100
 """Nesting up to which sums are read."""
 
-_NUMBER = r"(?P<number>[$€£]?\d[\d,]*(?:\.\d+)?)(?![\d.,]*\d|\s?%|\s?percent)"
+# Possessive, and never from inside of a number: a run of digits is read once.
+_NUMBER = r"(?<![\d.,])(?P<number>[$€£]?\d[\d,]*+(?:\.\d++)?)(?![\d.,]*\d|\s?%|\s?percent)"
 _NOT = r"(?<!no )(?<!not )"
 LEAST = re.compile(
     rf"\b(?:at least|not? (?:fewer|less) than|minimum of|{_NOT}more than)\s+{_NUMBER}",

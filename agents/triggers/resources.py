@@ -18,7 +18,10 @@ from storm_calm.env.intervention import Finding
 MAX_CHARS = 20_000
 """Characters of a text that are searched."""
 
-AMOUNT = re.compile(r"(?P<number>\d[\d,]*(?:\.\d+)?)\s+[a-z]{1,15}\s+of\s+(?:the\s+)?(?P<resource>[a-z]{2,20})", re.I)
+AMOUNT = re.compile(
+    r"(?<![\d.,])(?P<number>\d[\d,]*+(?:\.\d++)?)\s+[a-z]{1,15}\s+of\s+(?:the\s+)?(?P<resource>[a-z]{2,20})",
+    re.IGNORECASE,
+)
 FORMULA = re.compile(
     r"(?P<left>[^\n<>≤≥=:;]{3,120}?)\s{0,3}(?:\\leq?(?:slant)?|\\geq?(?:slant)?|<=|>=|≤|≥)\s{0,3}"
     r"(?P<limit>\d[\d,]*(?:\.\d+)?)(?=\s*(?:\\?[)\]}$,;.(]|\\\\|\\quad|\\text|\n|$|and\b|for\b))"

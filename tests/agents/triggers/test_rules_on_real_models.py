@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from storm_calm.agents.triggers import findings
 from storm_calm.agents.triggers.limit_directions import formula_limits, stated_limits
+from storm_calm.agents.triggers.resources import stated_resources
 from storm_calm.env import Episode, Problem, Span, Transcript
 from storm_calm.sandbox import Execution, SolverReport
 
@@ -242,3 +243,10 @@ def test_programs_that_only_do_arithmetic_are_no_solution():
     assert "fragment" not in rules(block(most), ran(most, "1400.0\n"), block(RIGHT), ran(RIGHT), answer)
     search = "print(min(35 * x for x in range(99) if 12 * x >= 480))\n"
     assert "fragment" not in rules(block(search), ran(search, "1400\n"), answer)
+
+
+def test_a_question_of_digits_is_read_in_linear_time():
+    begin = process_time()
+    assert stated_limits("1" * 20_000 + " kilograms are available. What is the minimum cost?") == {}
+    assert stated_resources("1" * 20_000 + " kilograms of oil") == {}
+    assert process_time() - begin < 2
