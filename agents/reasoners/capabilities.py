@@ -146,7 +146,9 @@ def _vllm(start: Capabilities, listed: Mapping[str, Any], answers: ServerAnswers
             0,
             Trap(
                 problem="version 0.32 on CPUs crashes on a request with a seed whose prompt is prefilled in chunks",
-                fix=f"start vLLM with --max-num-batched-tokens {start.context or 16384}, at least the context",
+                # A large budget alone does not help: prompts that arrive together share it, and the last one is split.
+                fix="start vLLM with --no-enable-chunked-prefill "
+                f"--max-num-batched-tokens {start.context or 16384}, at least the context",
             ),
         )
     return replace(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from storm_calm.agents.triggers.evidence import Code, last_name, numbers_in
+from storm_calm.agents.triggers.formula_patterns import COMPARISON
 from storm_calm.agents.triggers.modelling import wanted_sense
 from storm_calm.agents.triggers.signs import Signs
 
@@ -47,7 +48,7 @@ PEOPLE = re.compile(
     re.IGNORECASE,
 )
 """People to serve. If the question asks for a minimum, all of them must be."""
-_SIGN = r"(?P<sign>\\leq?slant|\\geq?slant|\\leq?|\\geq?|<=|>=|≤|≥|(?<![<>=!:])=(?!=))"
+_SIGN = rf"(?P<sign>{COMPARISON}|(?<![<>=!:])=(?!=))"
 FORMULA = re.compile(rf"{_SIGN}\s{{0,3}}(?:\\?[$€£])?(?P<number>\d[\d,]*(?:\.\d+)?)(?P<rest>[^\n]{{0,12}})")
 _ALONE = re.compile(r"^\s*(?:\\?[)\]}$,;.]|\\\\|\\quad|\\text|\(|$|and\b|for\b|\w{4,})")
 """What may follow a number that is alone on its side of a formula: no variable and no operator."""

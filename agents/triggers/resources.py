@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from storm_calm.agents.triggers.evidence import Evidence, numbers_in, sentence_start
+from storm_calm.agents.triggers.formula_patterns import COMPARISON, FORMULA_END
 from storm_calm.agents.triggers.names import finding
 from storm_calm.env.intervention import Finding
 
@@ -23,8 +24,7 @@ AMOUNT = re.compile(
     re.IGNORECASE,
 )
 FORMULA = re.compile(
-    r"(?P<left>[^\n<>≤≥=:;]{3,120}?)\s{0,3}(?:\\leq?(?:slant)?|\\geq?(?:slant)?|<=|>=|≤|≥)\s{0,3}"
-    r"(?P<limit>\d[\d,]*(?:\.\d+)?)(?=\s*(?:\\?[)\]}$,;.(]|\\\\|\\quad|\\text|\n|$|and\b|for\b))"
+    rf"(?P<left>[^\n<>≤≥=:;]{{3,120}}?)\s{{0,3}}{COMPARISON}\s{{0,3}}(?P<limit>\d[\d,]*(?:\.\d+)?){FORMULA_END}"
 )
 FACTOR = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?(?:\\cdot|\\times|\*|×|·)?\s?(?=\\?[A-Za-z(])")
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from storm_calm.agents.triggers.evidence import Code, Evidence, sentence_start
+from storm_calm.agents.triggers.formula_patterns import COMPARISON, FORMULA_END
 from storm_calm.agents.triggers.names import finding
 from storm_calm.env.intervention import Finding
 
@@ -27,13 +28,13 @@ SHARE = re.compile(
 _NAME = r"(?:\\text\{[A-Za-z_ ]{1,40}\}|(?<![A-Za-z\\])[A-Za-z](?:_\{?\w{1,20}\}?)?(?![A-Za-z]))"
 _TIMES = r"(?:\\cdot|\\times|\*|×|·|\s)*"
 FORMULA = re.compile(
-    rf"(?P<part>{_NAME})\s{{0,3}}(?:\\leq?(?:slant)?|\\geq?(?:slant)?|<=|>=|≤|≥)\s{{0,3}}"
+    rf"(?P<part>{_NAME})\s{{0,3}}{COMPARISON}\s{{0,3}}"
     rf"(?:(?P<share>0?\.\d{{1,4}}|\\d?frac\{{\d{{1,3}}\}}\{{\d{{1,3}}\}}|\d{{1,2}}/\d{{1,3}}){_TIMES}(?P<other>{_NAME})"
     rf"|\\d?frac\{{(?P<over>{_NAME})\}}\{{(?P<parts>\d)\}}|(?P<whole>{_NAME})\s?/\s?(?P<pieces>\d))"
-    r"(?=\s*(?:\\?[)\]}$,;.(]|\\\\|\\quad|\\text|\n|$|and\b|for\b|which\b))",
+    rf"{FORMULA_END}",
 )
 SUM_OF_ITSELF = re.compile(
-    rf"(?P<sum>{_NAME}(?:\s?\+\s?{_NAME}){{1,5}})\s{{0,3}}(?:\\leq?(?:slant)?|\\geq?(?:slant)?|<=|>=|≤|≥)\s{{0,3}}"
+    rf"(?P<sum>{_NAME}(?:\s?\+\s?{_NAME}){{1,5}})\s{{0,3}}{COMPARISON}\s{{0,3}}"
     rf"0?\.\d{{1,4}}{_TIMES}\(\s?(?P=sum)\s?\)"
 )
 """A total that is compared with a share of itself, which is always true or never."""
