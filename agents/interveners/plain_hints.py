@@ -46,6 +46,8 @@ PLAIN_HINTS: dict[str, str] = {
     "invented_limit": "I should keep to the problem: every limit needs its sentence there, and no other is allowed.",
     "turned_in_program": "I check the direction of each limit: at least means >=, at most means <=. Where only <= is "
     f"possible, both sides of an at-least limit are negated. {WRITE}",
+    "left_out_data": "Most numbers of the problem are not in my program. I should name the things that can be chosen, "
+    f"declare one variable for each, and use all numbers of each. {WRITE}",
     "sense_in_words": "I should read the question again: does it ask for the largest value or for the smallest?",
     "gave_up": "The solver libraries are installed, and my programs do run here. I should read the error, repair that "
     "line and run the whole program again.",

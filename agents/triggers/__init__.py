@@ -12,7 +12,7 @@ from storm_calm.agents.triggers.data_use import misread_number, missing_constrai
 from storm_calm.agents.triggers.evidence import Evidence, gather
 from storm_calm.agents.triggers.failures import gave_up, invented_call
 from storm_calm.agents.triggers.formulas import invented_limit, sense_in_words, turned_in_program, turned_limit
-from storm_calm.agents.triggers.modelling import wrong_sense, wrong_type
+from storm_calm.agents.triggers.modelling import left_out_data, wrong_sense, wrong_type
 from storm_calm.agents.triggers.names import TRIGGER_OF
 from storm_calm.agents.triggers.resources import mixed_resource
 from storm_calm.agents.triggers.results import (
@@ -35,7 +35,7 @@ Rule = Callable[[Evidence], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
     by_hand, imagined_output, fragment, wrong_sense, misread_number, missing_constraint, wrong_type, status_ignored,
     unmended_error, overruled, rejected_result, sense_in_words, turned_limit, share_of_one, mixed_resource,
-    invented_limit, turned_in_program, invented_call, gave_up, boxed_plan, same_again,
+    invented_limit, turned_in_program, invented_call, gave_up, boxed_plan, same_again, left_out_data,
 )  # fmt: skip
 
 

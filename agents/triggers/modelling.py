@@ -1,4 +1,4 @@
-"""Triggers 4 and 6, lack of expertise: the sense of the objective and the type of the variables.
+"""Triggers 4 and 6, lack of expertise: sense and data of the model, and the type of its variables.
 
 Each rule compares words of the question with the program's syntax tree. No rule knows the problem families.
 """
@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from storm_calm.agents.triggers.data_use import SMALL_NUMBER, data_numbers
 from storm_calm.agents.triggers.evidence import Code, Evidence
 from storm_calm.agents.triggers.names import finding
 from storm_calm.agents.triggers.programmed_sense import programmed_senses
@@ -46,6 +47,9 @@ RELAXING = re.compile(
 )
 """Words for an integer problem that is relaxed on purpose."""
 
+MUCH_DATA = 12
+"""Different numbers in a question from which on a model needs most of them."""
+
 INTEGER_WORDS = {
     "IntVar", "BoolVar", "NewIntVar", "NewBoolVar", "new_int_var", "new_bool_var", "LpInteger", "LpBinary", "Integer",
     "Binary", "integer", "boolean", "integrality", "INTEGER", "BINARY", "Integers", "NonNegativeIntegers", "Boolean",
@@ -56,6 +60,22 @@ CONTINUOUS_WORDS = {
     "NumVar", "LpVariable", "Variable", "Continuous", "CONTINUOUS", "add_variable", "addVariable", "linprog", "Reals",
     "NonNegativeReals", "addVar", "Var",
 }  # fmt: skip
+
+
+def left_out_data(evidence: Evidence) -> Iterator[Finding]:
+    """Find programs with less than half as many different numbers as the question, before any result with more.
+
+    Such a model has variables for something else than what the question chooses. Numbers below 10 do not count, since
+    they may be labels.
+    """
+    stated = {number for number in evidence.numbers if number >= SMALL_NUMBER}
+    for turn, code, at in evidence.programs():
+        if len(stated) < MUCH_DATA or not code.complete:
+            continue
+        used = {number for number in data_numbers(code) | code.text_numbers if number >= SMALL_NUMBER}
+        if len(used) * 2 >= len(stated):
+            return
+        yield finding("left_out_data", turn, at, f"{len(used)} numbers in the program, {len(stated)} in the question")
 
 
 def wrong_sense(evidence: Evidence) -> Iterator[Finding]:

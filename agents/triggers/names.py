@@ -22,6 +22,7 @@ TRIGGER_OF: dict[str, Trigger] = {
     "mixed_resource": "missing_constraint",
     "turned_in_program": "implementation_drift",
     "sense_in_words": "wrong_formulation",
+    "left_out_data": "wrong_formulation",
     "invented_call": "implementation_drift",
     "gave_up": "implementation_drift",
     "same_again": "implementation_drift",
