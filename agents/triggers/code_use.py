@@ -63,7 +63,7 @@ EQUATIONS_BEFORE_CODE = 6
 
 
 def by_hand(evidence: Evidence) -> Iterator[Finding]:
-    """Find numbers worked out in prose, and an answer without any execution.
+    """Find numbers worked out in prose, and an answer or an end without any program.
 
     Arithmetic after a program gave a result is a check of it and does not count.
     """
@@ -83,6 +83,8 @@ def by_hand(evidence: Evidence) -> Iterator[Finding]:
         turn = evidence.turns[-1]
         at = _start_of_work(turn.text, max(0, turn.text.find("</think>")))
         yield finding("by_hand", turn, at, f"answered {evidence.answer.text} without running a program", 0.9)
+    elif evidence.stop == "malformed" and evidence.turns and all(turn.source is None for turn in evidence.turns):
+        yield finding("by_hand", evidence.turns[-1], 0, "ended without a program")
 
 
 def fragment(evidence: Evidence) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from storm_calm.env.answers import Answer, AnswerStatus, read_answer
-from storm_calm.env.episode import Episode
+from storm_calm.env.episode import Episode, StopReason
 from storm_calm.env.protocol import Inline
 from storm_calm.sandbox import Execution
 from storm_calm.sandbox.syntax_tree import parse
@@ -156,8 +156,8 @@ class Evidence:
     """The turns, in order; the program of the last one may not have run yet."""
     answer: Answer | None
     """The final answer; None before there is one."""
-    ended: bool = False
-    """Whether the episode has ended."""
+    stop: StopReason | None = None
+    """Why the episode ended; None before its end."""
 
     @cached_property
     def numbers(self) -> Counter[float]:
@@ -208,8 +208,7 @@ def gather(episode: Episode) -> Evidence:
             break
         offset = end + len(next(s.text for s, b in zip(transcript.spans, transcript.starts, strict=True) if b == end))
     answer = read_answer(transcript) if episode.stop == "answer" else None
-    ended = episode.stop is not None
-    return Evidence(question=episode.problem.question, turns=tuple(turns), answer=answer, ended=ended)
+    return Evidence(question=episode.problem.question, turns=tuple(turns), answer=answer, stop=episode.stop)
 
 
 def numbers_in(text: str) -> list[tuple[float, int]]:

@@ -66,7 +66,7 @@ def gave_up(evidence: Evidence) -> Iterator[Finding]:
     found = GIVING_UP.search(turn.text[:MAX_CHARS])
     if found and turn.source is None:
         yield finding("gave_up", turn, sentence_start(turn.text, found.start()), found[0][:80])
-    elif evidence.ended and evidence.answer is None and turn.source is None:
+    elif evidence.stop and evidence.answer is None and turn.source is None:
         yield finding("gave_up", turn, 0, f"no answer after {(last.error_line or last.status)[:80]}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from storm_calm.agents.triggers.arithmetic import EQUATION, key, number_words, unit_factors
 from storm_calm.agents.triggers.data_use import CLOCK, SMALL_NUMBER
 from storm_calm.agents.triggers.evidence import Evidence, sentence_start
+from storm_calm.agents.triggers.formula_patterns import COMPARISON, FORMULA_END
 from storm_calm.agents.triggers.limit_directions import formula_limits, program_limits, stated_limits
 from storm_calm.agents.triggers.modelling import wanted_sense
 from storm_calm.agents.triggers.names import finding
@@ -20,8 +21,22 @@ NEGATIVE = re.compile(
 HAS_VARIABLE = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?:_\{?\w{1,12}\}?)?(?![A-Za-z])[^\n]{0,50}$")
 """A variable of one letter on the left side of a formula."""
 
+_VARIABLE = r"[A-Za-z](?:_\{?\w{1,12}\}?)?"
 SUM = re.compile(r"[A-Za-z}][\w}]{0,30}\s?\+\s?[^\n+=<>]{1,60}$")
 """A sum with a variable."""
+
+COMPARED = re.compile(
+    rf"(?:\\\(|\$|\\\[|:|^)\s*(?P<left>{_VARIABLE})\s{{0,3}}{COMPARISON}\s{{0,3}}(?P<right>{_VARIABLE}){FORMULA_END}",
+    re.MULTILINE,
+)
+"""Two variables compared with each other."""
+COMPARING = re.compile(
+    r"\bthan\b|\btimes\b|\btwice\b|\bdouble|\btriple|\bhalf\b|\bthird|\bquarter|\bfraction|%|\bper ?cent|\bratio\b"
+    r"|\bshare\b|\bexceed|\bequal|\bsame\b|\bbalance|\bas (?:many|much)\b|\bif\b|\bunless\b|\bwhen|\bopen"
+    r"|\brequires?\b|\bbefore\b|\bafter\b",
+    re.IGNORECASE,
+)
+"""Words of a question that compare quantities, or make one depend on another."""
 
 MAX_NUMBERS = 60
 """Different numbers in a question up to which all pairs of them are tried."""
@@ -60,10 +75,17 @@ def turned_limit(evidence: Evidence) -> Iterator[Finding]:
 
 
 def invented_limit(evidence: Evidence) -> Iterator[Finding]:
-    """Find formulas in the first turn with a limit that is no number of the question and does not follow from two."""
+    """Find formulas in the first turn with a limit that the question does not have.
+
+    That is a number which neither is one of the question nor follows from two, or a comparison of two variables.
+    """
     if not evidence.turns or not evidence.numbers or len(evidence.numbers) > MAX_NUMBERS:
         return
     turn = evidence.turns[0]
+    compared = COMPARED.search(turn.prose[:MAX_CHARS])
+    if compared and compared["left"] != compared["right"] and not COMPARING.search(evidence.question[:MAX_CHARS]):
+        shown = f"{compared[0].strip()}, but the question compares nothing"
+        yield finding("invented_limit", turn, sentence_start(turn.text, compared.start("left")), shown)
     known = _known(evidence)
     worked_out = EQUATION.search(turn.prose)
     for value, direction, at in formula_limits(turn.prose):

@@ -125,7 +125,7 @@ def unmended_error(evidence: Evidence) -> Iterator[Finding]:
 def boxed_plan(evidence: Evidence) -> Iterator[Finding]:
     """Find boxes with two or more values of variables where the answer is the objective that a solver reported."""
     execution, turn = evidence.last_execution, evidence.turns[-1]
-    if not evidence.ended or execution is None or execution.status != "ok" or not execution.reports:
+    if not evidence.stop or execution is None or execution.status != "ok" or not execution.reports:
         return
     objective = execution.reports[-1].objective
     boxes = list(BOX.finditer(turn.text[:MAX_TAIL_CHARS]))

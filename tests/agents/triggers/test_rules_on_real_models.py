@@ -134,6 +134,22 @@ def test_a_limit_that_is_not_in_the_question_is_a_finding():
     assert rules("So \\( x + y \\leq 510 \\).\n", stop=None) == []  # 480 + 30.
 
 
+@pytest.mark.parametrize("formula", ["\\( x \\leq y \\)", "$x_1 <= x_2$", "x ≥ y\n"])
+def test_a_comparison_is_a_finding_if_the_question_compares_nothing(formula):
+    assert rules(f"Balance: {formula}\n", stop=None) == ["invented_limit"]
+    compared = f"{QUESTION} There must be more boxes than crates."
+    assert rules(f"Balance: {formula}\n", question=compared, stop=None) == []
+
+
+def test_bounds_and_sums_are_no_comparison():
+    assert rules("\\( x \\leq 30 \\), \\( x + y \\leq z \\) and \\( 2x \\leq 3y \\).\n", stop=None) == []
+
+
+def test_an_end_without_a_program_is_a_finding_unless_the_text_was_cut():
+    assert rules("What is the minimum cost?", stop="malformed") == ["by_hand"]
+    assert rules("What is the minimum cost?", stop="length") == []
+
+
 def test_prose_with_only_the_other_sense_is_a_finding():
     assert rules("We maximize the cost.\n", stop=None) == ["sense_in_words"]
     assert rules("We maximize the negative cost.\n", stop=None) == []
