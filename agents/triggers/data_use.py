@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import combinations
 
 from storm_calm.agents.triggers.arithmetic import key, number_words, unit_factors, worked
-from storm_calm.agents.triggers.evidence import Code, Evidence, Turn, last_name, literal, numbers_in
+from storm_calm.agents.triggers.evidence import Code, Evidence, Turn, last_name, literal, numbers_in, said_status
 from storm_calm.agents.triggers.names import finding
 from storm_calm.env.intervention import Finding
 
@@ -68,7 +68,7 @@ SMALL_NUMBER = 10
 def missing_constraint(evidence: Evidence) -> Iterator[Finding]:
     """Find programs that do not use some of their data, lack the number of a limit, or have no constraint.
 
-    Programs after one that has all limits may leave some out.
+    Programs after one that has all limits may leave some out, unless it was infeasible: then they loosen the problem.
     """
     for turn, code, at in evidence.programs():
         if not code.complete:
@@ -83,7 +83,7 @@ def missing_constraint(evidence: Evidence) -> Iterator[Finding]:
             yield finding("missing_constraint", turn, at, shown)
         elif LIMIT.search(evidence.question) and not _constrains(code):
             yield finding("missing_constraint", turn, at, "the program has no constraint at all")
-        elif not lacking:
+        elif not lacking and not (turn.execution and said_status(turn.execution)):
             return
 
 

@@ -150,6 +150,14 @@ def test_an_end_without_a_program_is_a_finding_unless_the_text_was_cut():
     assert rules("What is the minimum cost?", stop="length") == []
 
 
+def test_a_limit_that_is_dropped_after_an_infeasible_status_is_a_finding():
+    loosened = RIGHT.replace("-480", "-4")
+    first = [f"All limits.\n{block(RIGHT)}", ran(RIGHT, "Status: Infeasible\n"), f"I loosen it.\n{block(loosened)}"]
+    assert rules(*first, stop=None) == ["missing_constraint"]
+    solved = [f"All limits.\n{block(RIGHT)}", ran(RIGHT), f"What if?\n{block(loosened)}"]
+    assert rules(*solved, stop=None) == []
+
+
 def test_prose_with_only_the_other_sense_is_a_finding():
     assert rules("We maximize the cost.\n", stop=None) == ["sense_in_words"]
     assert rules("We maximize the negative cost.\n", stop=None) == []
