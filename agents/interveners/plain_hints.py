@@ -131,6 +131,9 @@ def plain_hint(finding: Finding, episode: Episode) -> str:
         return SENSES.get(wanted_sense(episode.problem.question) or "", hint)
     if finding.rule == "invented_call":
         return " ".join(filter(None, (hint, _reminder(episode, finding.offset), WRITE)))
+    if any(intervention.hint == hint for intervention in episode.interventions):
+        # It did not help, so the flaw is named in other words.
+        return TRIGGER_HINTS[finding.trigger]
     return hint
 
 

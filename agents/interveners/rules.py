@@ -19,7 +19,7 @@ class RulesIntervener:
     name = "rules"
 
     def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
-        """Return the earliest finding with a hint of its rule. The wording depends on finding and prompt alone."""
+        """Return the earliest finding with a hint of its rule. The same episode gets the same wording."""
         finding = next(iter(findings(episode)), None)
         if finding is None:
             return Inspection()
