@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Literal
 
+from storm_calm.env.displayed_formula import before_formula
 from storm_calm.env.episode import Episode, StopReason
 from storm_calm.env.intervention import Finding, Intervention
 from storm_calm.env.plain_errors import without_help
@@ -214,9 +215,10 @@ class SolverEnv:
     def intervene(self, finding: Finding, hint: str) -> Intervention:
         """Cut the transcript at the flaw and insert `hint`, from which the model continues.
 
-        The cut is at the finding's offset or, if that is inside a code block or its output, at the start of the block;
-        then moved left to a token boundary. A hint right before the cut is removed too. Executions after the cut are
-        removed, and an ended episode is reopened. The renderer's `hint_marks` enclose the hint.
+        The cut is at the finding's offset or, if that is inside a code block or its output, at the start of the block,
+        or inside a displayed formula, at the line before it; then moved left to a token boundary. A hint right before
+        the cut is removed too. Executions after the cut are removed, and an ended episode is reopened. The renderer's
+        `hint_marks` enclose the hint.
         Raises ValueError for an offset in the prompt or after the text, and for an empty hint.
         """
         hint = harmless(hint.strip())
@@ -225,7 +227,8 @@ class SolverEnv:
         before = self.episode.transcript
         start, end = before.turn(finding.offset)
         block = self.protocol.read(before.text[start:end]).start
-        kept = before.rewind(finding.offset if block is None else min(finding.offset, start + block))
+        place = start + before_formula(before.text[start:end], finding.offset - start)
+        kept = before.rewind(place if block is None else min(place, start + block))
         # A new hint replaces an unused one: repeated hints would outweigh the model's own text.
         while kept.spans[-1].source == "hint":
             kept = Transcript(spans=kept.spans[:-1])

@@ -26,8 +26,6 @@ SOLVING = {
 }  # fmt: skip
 """Names of functions that solve a model."""
 
-MAX_DISPLAY_CHARS = 1000
-"""Characters before an offset that are searched for the opening of a displayed formula."""
 SENTENCE_ENDS = (". ", "! ", "? ", "\n")
 PRINTED = re.compile(r"(?<![\w.])\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![\w])")
 """A number in a program's output; scientific notation is allowed."""
@@ -249,30 +247,12 @@ def backs(execution: Execution, answer: Answer) -> bool:
 
 
 def sentence_start(text: str, offset: int) -> int:
-    """Return the offset at which the sentence or line around `offset` begins.
-
-    A displayed formula belongs to the line before it: a hint inside of a formula would be continued as one.
-    """
-    opening = _display_start(text, offset)
-    if opening is not None:
-        offset = len(text[:opening].rstrip())
+    """Return the offset at which the sentence or line around `offset` begins."""
     ends = [(text.rfind(mark, 0, offset), mark) for mark in SENTENCE_ENDS]
     start = max((at + len(mark) for at, mark in ends if at >= 0), default=0)
     while 0 < start < offset and text[start].isspace():
         start += 1
     return start
-
-
-def _display_start(text: str, offset: int) -> int | None:
-    """Return the offset of the mark that opens the displayed formula around `offset`; None outside of one."""
-    before = text[max(0, offset - MAX_DISPLAY_CHARS) : offset]
-    first = len(text[:offset]) - len(before)
-    opening = max(before.rfind("\\["), before.rfind("\\begin{"))
-    if opening > max(before.rfind("\\]"), before.rfind("\\end{")):
-        # An environment is often inside of brackets.
-        outer = before.rfind("\\[", 0, opening)
-        return first + (outer if outer >= 0 and "\\]" not in before[outer:opening] else opening)
-    return first + before.rfind("$$") if before.count("$$") % 2 else None
 
 
 def _loads(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:

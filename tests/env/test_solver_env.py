@@ -293,6 +293,12 @@ def test_a_flaw_in_an_unclosed_block_removes_the_block(env, renderer):
     assert env.episode.transcript.text.endswith("Plan.\nShorter.\n")
 
 
+def test_a_flaw_in_a_displayed_formula_removes_the_line_that_leads_to_it(env, renderer):
+    env.write(generation(renderer, "Two foods.\n- Protein:\n  \\[\n  14x \\geq 74\n  \\]\n", "stop"))
+    env.intervene(finding(env, "14x"), "I add up one resource.")
+    assert env.episode.transcript.text.endswith("Two foods.\nI add up one resource.\n")
+
+
 def test_removed_interventions_stay_recorded(env, renderer):
     env.write(generation(renderer, "One. Two. Three.", "stop"))
     env.intervene(finding(env, "Three"), "First hint.")
