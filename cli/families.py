@@ -18,7 +18,8 @@ EXAMPLES = (
 
 def families(
     names: Annotated[
-        list[str] | None, argument("NAME", 'With --out: family names, "easy", "complex" or "all". Default: all.')
+        list[str] | None,
+        argument("NAME", 'With --out: family names, "easy", "complex" or "all", also with commas. Default: all.'),
     ] = None,
     show: Annotated[
         str | None, option("NAME", "Print a question of this family or stress kind; with --json the problem.")
@@ -37,7 +38,7 @@ def families(
             if show is not None:
                 raise ValueError("--show prints one question, --out writes many; give only one of them")
             try:
-                _write(out, names or ["all"], limit=limit, split=split, seed=seed, as_json=as_json)
+                _write(out, ",".join(names or ["all"]).split(","), limit=limit, split=split, seed=seed, as_json=as_json)
             except KeyboardInterrupt:
                 fail("stopped; nothing was written", code=130)
         elif names or limit is not None:

@@ -81,6 +81,12 @@ def test_the_version_is_printed(storm):
     assert result.stdout.startswith("storm ")
 
 
+def test_family_names_may_have_commas_or_spaces(storm, tmp_path):
+    for names in (["knapsack,diet"], ["knapsack", "diet"]):
+        out = tmp_path / f"{len(names)}.jsonl"
+        assert "knapsack 2, diet 2" in storm("families", *names, "--limit", "4", "--out", str(out)).stdout
+
+
 def test_families_are_listed_with_their_difficulty(storm):
     shown = [line.split() for line in storm("families").stdout.splitlines()]
     assert shown == [[family.name, family.difficulty] for family in FAMILIES.values()]
