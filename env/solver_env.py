@@ -178,6 +178,15 @@ class SolverEnv:
         if len(after.text) <= len(before.text) and not closed and not acts:
             self._stop("length" if generation.finish == "length" else "malformed")
 
+    def replay(self, span: Span) -> None:
+        """Append what `write` appended to the same transcript in another episode.
+
+        Raises ValueError for a span that is not the model's.
+        """
+        if span.source != "model":
+            raise ValueError(f"a span of source {span.source!r}; only the model's text can be replayed")
+        self._update(transcript=self.episode.transcript.append(span))
+
     def overflow(self, *, seconds: float = 0.0) -> None:
         """Stop with "context": the server found the prompt too long. seconds: wall seconds of the request."""
         self._update(generation_seconds=self.episode.usage.generation_seconds + seconds)

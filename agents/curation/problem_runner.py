@@ -47,7 +47,7 @@ class ProblemRunner:
         alone = run_graph(self.native, thread=native_thread(problem.id), question=question)
         self.halves.add(problem.id)
         try:
-            state = run_graph(self.machine, thread=problem.id, question=question)
+            state = run_graph(self.machine, thread=problem.id, question={**question, "native": alone["episode"]})
         finally:
             self.halves.discard(problem.id)
         return Record(

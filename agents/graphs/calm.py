@@ -6,6 +6,9 @@
 Detect inspects each segment before its program runs. The judge inspects the finished trajectory, and either sends it
 back to its first flaw or sets the outcome. The intervener never sees the accepted answer. After arXiv 2510.04204.
 
+With the native trajectory of a problem as `native`, CALM takes over its text up to the first flaw. This halves the
+tokens, and makes both comparable on servers that do not repeat a text for the same seed.
+
 With `context={"intervener": "person"}` and a checkpointer, a person replaces the intervener: the graph interrupts at
 `review` instead of `detect`, and once more before the judge.
 """
@@ -23,18 +26,18 @@ from storm_calm.agents.graphs.components import Supply, default_parts
 from storm_calm.agents.graphs.golden import outcome
 from storm_calm.agents.graphs.human_review import review
 from storm_calm.agents.graphs.intervention_nodes import detect, intervene, record, repair, unwatched
-from storm_calm.agents.graphs.state import CalmState, Context, Question
+from storm_calm.agents.graphs.state import CalmQuestion, CalmState, Context
 from storm_calm.agents.interveners import Inspection
-from storm_calm.env import Finding
+from storm_calm.env import Episode, Finding, Span
 from storm_calm.env.serialize import from_json, to_json
 
 
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph[Any, Any, Any, Any]:
     """Compile the graph. supply: returns its parts. checkpointer: stores the state, for resuming and for reviews."""
-    graph = StateGraph(CalmState, context_schema=Context, input_schema=Question)
+    graph = StateGraph(CalmState, context_schema=Context, input_schema=CalmQuestion)
     steps: dict[str, tuple[Callable[..., Any], Callable[..., str]]] = {
         "start": (start, next_node),
-        "reason": (nodes.reason, after_reason),
+        "reason": (reason, after_reason),
         "detect": (detect, after_detect),
         "review": (review, after_review),
         "intervene": (intervene, next_node),
@@ -48,10 +51,30 @@ def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> Compil
     return graph.compile(checkpointer=checkpointer, name="calm")
 
 
-def start(supply: Supply, state: Question, runtime: Runtime[Context]) -> dict[str, Any]:
+def start(supply: Supply, state: CalmQuestion, runtime: Runtime[Context]) -> dict[str, Any]:
     """Start a trajectory and set its intervener, by default that of the parts."""
     context = runtime.context or Context()
     return {**nodes.start(supply, state), **unwatched(), "intervener": context.intervener, "outcome": None}
+
+
+def reason(supply: Supply, state: CalmState) -> dict[str, Any]:
+    """Take the next segment from the native trajectory while both are equal, or else generate one."""
+    episode, native = nodes.episode_of(state), state.get("native")
+    span = next_span(from_json(Episode, native), episode) if native else None
+    if span is None:
+        return nodes.reason(supply, state)
+    env = supply().env(episode)
+    env.replay(span)
+    return nodes.update(env.episode, state)
+
+
+def next_span(native: Episode, episode: Episode) -> Span | None:
+    """Return the model's text that follows the episode's transcript in the native one; None if they differ."""
+    spans, so_far = native.transcript.spans, episode.transcript.spans
+    if spans[: len(so_far)] != so_far or len(spans) == len(so_far):
+        return None
+    following = spans[len(so_far)]
+    return following if following.source == "model" else None
 
 
 def judge(supply: Supply, state: CalmState) -> dict[str, Any]:

@@ -42,6 +42,13 @@ class Question(TypedDict, total=False):
     """The seed of the sampling; 0 by default."""
 
 
+class CalmQuestion(Question, total=False):
+    """The input of CALM."""
+
+    native: dict[str, Any] | None
+    """`to_json(Episode)` without interventions, of the same problem and seed: its text is not generated again."""
+
+
 class State(Question, total=False):
     """The state of both machines."""
 
@@ -71,7 +78,7 @@ class StormState(WatchedState, total=False):
     """Why the model does not work on the question; None if it does."""
 
 
-class CalmState(WatchedState, total=False):
+class CalmState(WatchedState, CalmQuestion, total=False):
     """The state of CALM."""
 
     intervener: Watcher

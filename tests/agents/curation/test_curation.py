@@ -1,5 +1,6 @@
 """A curation turns problems into records, stores them, and rejects changed settings."""
 
+import itertools
 import json
 import re
 import threading
@@ -63,6 +64,28 @@ def test_native_and_final_trajectories_are_stored_and_counted(config, tmp_path):
     assert (summary["rejected_hints"], summary["cost"]["calls"]) == ({}, 0)
     assert summary["isolation"] in ("full", "landlock", "limits")
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+
+
+class Drifting(FakeReasoner):
+    """A reasoner that never repeats a text for the same seed, as a busy server does; it counts its characters."""
+
+    def __init__(self, role):
+        super().__init__(lambda *situation: f"Attempt {next(self.attempts)}. {role(*situation)}")
+        self.attempts = itertools.count()
+        self.written = 0
+
+    def stream(self, *arguments, **options):
+        for chunk in super().stream(*arguments, **options):
+            self.written += len(chunk.text)
+            yield chunk
+
+
+def test_text_of_the_native_run_is_not_generated_again(config, tmp_path):
+    reasoner = Drifting(direct)
+    curate(config, tmp_path / "out", reasoner=reasoner)
+    records = read_records(tmp_path / "out" / "episodes.jsonl")
+    assert all(record.episode.transcript == record.native.transcript for record in records)
+    assert reasoner.written == sum(record.native.usage.model_tokens for record in records) - len(records)
 
 
 def test_each_record_has_hint_share_and_hint_positions(config, tmp_path):

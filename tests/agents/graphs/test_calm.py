@@ -58,6 +58,29 @@ def test_a_flawless_trajectory_is_golden_and_equals_the_one_without_intervention
     assert (episode.transcript, episode.interventions) == (alone.transcript, ())
 
 
+class Counted(FakeReasoner):
+    """A reasoner that counts its generations."""
+
+    calls = 0
+
+    def stream(self, *arguments, **options):
+        self.calls += 1
+        return super().stream(*arguments, **options)
+
+
+@pytest.mark.parametrize(("role", "hints", "calls"), [(direct, 0, 0), (by_hand, 1, 2)])
+def test_the_native_trajectory_is_taken_over_up_to_its_first_flaw(sandbox, role, hints, calls):
+    native = run_episode(SolverEnv(sandbox, FakeReasoner(role)), FakeReasoner(role), workshop(14), seed=7)
+    # The server does not repeat itself: without the native trajectory, the text would be another one.
+    reasoner = Counted(direct if role is by_hand else wrong)
+    machine = calm.build(lambda: Parts(reasoner=reasoner, sandbox=sandbox))
+    state = machine.invoke({"problem": to_json(workshop(14)), "seed": 7, "native": to_json(native)})
+    episode = from_json(Episode, state["episode"])
+    assert (state["outcome"], len(episode.interventions), reasoner.calls) == ("golden", hints, calls)
+    kept = episode.interventions[0].cut if hints else len(native.transcript.text)
+    assert episode.transcript.text[:kept] == native.transcript.text[:kept]
+
+
 def test_a_flaw_is_replaced_by_the_hint(run):
     state, episode = run(by_hand)
     assert state["outcome"] == "golden"

@@ -17,7 +17,7 @@ from storm_calm.agents.graphs.components import Parts
 from storm_calm.agents.reasoners.completions import Completions
 from storm_calm.env import Episode, Problem, Sampling, read_problems, run_episode
 from storm_calm.env.prompt_format import PromptFormat
-from storm_calm.env.reasoner import Chunk, Generation
+from storm_calm.env.reasoner import Generation
 from storm_calm.env.serialize import from_json, to_json
 from storm_calm.sandbox import open_sandbox
 
@@ -29,29 +29,21 @@ SEED = 7
 CONCURRENCY = 28
 
 
-class Repeatable(Completions):
-    """A reasoner that gives the same text for the same prompt, so that a hinted trajectory begins as the native one."""
+class Bounded(Completions):
+    """A reasoner with short segments."""
 
     def __init__(self, url: str, *, think: bool) -> None:
         super().__init__(url, timeout=900, prompt_format=PromptFormat(thinking="open" if think else "none"))
         self.sampling = Sampling(temperature=0.6, top_p=1.0)
-        self.known: dict[object, Generation] = {}
 
     def generate(self, prompt, *, stop, max_tokens: int, sampling: Sampling) -> Generation:  # type: ignore[no-untyped-def]
-        key = (prompt, stop, max_tokens, sampling)
-        if key not in self.known:
-            most = min(max_tokens, MAX_SEGMENT_TOKENS)
-            self.known[key] = super().generate(prompt, stop=stop, max_tokens=most, sampling=sampling)
-        return self.known[key]
-
-    def stream(self, prompt, *, stop, max_tokens: int, sampling: Sampling):  # type: ignore[no-untyped-def]
-        found = self.generate(prompt, stop=stop, max_tokens=max_tokens, sampling=sampling)
-        yield Chunk(text=found.text, finish=found.finish)
+        most = min(max_tokens, MAX_SEGMENT_TOKENS)
+        return super().generate(prompt, stop=stop, max_tokens=most, sampling=sampling)
 
 
 def main(url: str, model: str, prompt: str, problems: str, out: str) -> None:
     """Append a line to `out` for each trajectory."""
-    reasoner = Repeatable(url, think=prompt == "think")
+    reasoner = Bounded(url, think=prompt == "think")
     with open_sandbox() as sandbox, Path(out).open("a") as file, ThreadPoolExecutor(CONCURRENCY) as pool:
         parts = Parts(reasoner=reasoner, sandbox=sandbox, max_tokens=MAX_TOKENS, max_interventions=3)
         machine = calm.build(lambda: parts)
@@ -64,8 +56,10 @@ def main(url: str, model: str, prompt: str, problems: str, out: str) -> None:
             file.flush()
 
         def record(problem: Problem) -> None:
-            keep(run_episode(parts.env(), reasoner, problem, seed=SEED), "none")
-            state = machine.invoke({"problem": to_json(problem), "seed": SEED}, {"recursion_limit": 200})
+            native = run_episode(parts.env(), reasoner, problem, seed=SEED)
+            keep(native, "none")
+            question = {"problem": to_json(problem), "seed": SEED, "native": to_json(native)}
+            state = machine.invoke(question, {"recursion_limit": 200})
             episode = from_json(Episode, state["episode"])
             if episode.interventions:
                 keep(episode, "rules")
