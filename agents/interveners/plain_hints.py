@@ -65,6 +65,9 @@ SENSES = {
 }
 """The hint of `wrong_sense`, by the sense that the question asks for."""
 
+LEFT_OUT = re.compile(r'but "([^"\n]{10,200}?)[.,;]?" in the question$')
+"""The words of the question in the evidence of `missing_constraint`, if they are short enough for a hint."""
+
 TRIGGER_HINTS: dict[Trigger, str] = {
     "manual_computation": PLAIN_HINTS["by_hand"],
     "fragmented_code": PLAIN_HINTS["fragment"],
@@ -131,6 +134,8 @@ def plain_hint(finding: Finding, episode: Episode) -> str:
         return SENSES.get(wanted_sense(episode.problem.question) or "", hint)
     if finding.rule == "invented_call":
         return " ".join(filter(None, (hint, _reminder(episode, finding.offset), WRITE)))
+    if finding.rule == "missing_constraint" and (left_out := LEFT_OUT.search(finding.evidence)):
+        hint = f'I have not used this limit yet: "{left_out[1]}". {WRITE}'
     if any(intervention.hint == hint for intervention in episode.interventions):
         # It did not help, so the flaw is named in other words.
         return TRIGGER_HINTS[finding.trigger]

@@ -23,7 +23,9 @@ class RulesIntervener:
         finding = next(iter(findings(episode)), None)
         if finding is None:
             return Inspection()
-        return Inspection(finding=finding, hint=rule_hint(finding, episode))
+        hint = rule_hint(finding, episode)
+        # A hint that quotes the question may have the answer, or speak to somebody.
+        return Inspection(finding=finding, hint=hint if check_hint(hint) is None else TRIGGER_HINTS[finding.trigger])
 
 
 def rule_hint(finding: Finding, episode: Episode) -> str:

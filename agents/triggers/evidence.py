@@ -26,6 +26,9 @@ SOLVING = {
 }  # fmt: skip
 """Names of functions that solve a model."""
 
+LIST_MARK = re.compile(r"[ \t]*(?:\d{1,3}[.)]|[-*+])[ \t]+")
+"""The beginning of a line of a list, which belongs to the sentence after it."""
+
 SENTENCE_ENDS = (". ", "! ", "? ", "\n")
 PRINTED = re.compile(r"(?<![\w.])\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?![\w])")
 """A number in a program's output; scientific notation is allowed."""
@@ -252,7 +255,8 @@ def sentence_start(text: str, offset: int) -> int:
     start = max((at + len(mark) for at, mark in ends if at >= 0), default=0)
     while 0 < start < offset and text[start].isspace():
         start += 1
-    return start
+    line = text.rfind("\n", 0, start) + 1
+    return line if LIST_MARK.fullmatch(text, line, start) else start
 
 
 def _loads(node: ast.AST, hidden: frozenset[str]) -> Iterator[str]:
