@@ -24,7 +24,7 @@ class RulesIntervener:
         if finding is None:
             return Inspection()
         hint = rule_hint(finding, episode)
-        # A hint that quotes the question may have the answer, or speak to somebody.
+        # A hint that quotes the question may have the answer in it, or a "you".
         return Inspection(finding=finding, hint=hint if check_hint(hint) is None else TRIGGER_HINTS[finding.trigger])
 
 
