@@ -3,8 +3,14 @@ r"""Find the displayed formula around a place in a text, so that nothing is inse
 before_formula("The limit is\n\\[\nx \\leq 77\n\\]\n", 18)  # 0
 """
 
+import re
+
 MAX_CHARS = 1000
-"""Characters before a place that are searched for the opening of a formula."""
+"""Characters of the longest formula: a mark that is open for longer was never meant to be closed."""
+
+MARK = re.compile(r"(?<!\\)\\[\[\]]|\\(?:begin|end)\{|\$\$")
+"""A mark that opens or closes a displayed formula; a line break with a length, such as `\\[2pt]`, is none."""
+CLOSING = {r"\[": r"\]", "$$": "$$", r"\begin{": r"\end{"}
 
 
 def before_formula(text: str, offset: int) -> int:
@@ -21,12 +27,15 @@ def before_formula(text: str, offset: int) -> int:
 
 
 def _opening(text: str, offset: int) -> int | None:
-    """Return the offset of the mark that opens the formula around `offset`; None outside of a formula."""
-    first = max(0, offset - MAX_CHARS)
-    before = text[first:offset]
-    bracket, environment = before.rfind("\\["), before.rfind("\\begin{")
-    if bracket > before.rfind("\\]"):
-        return first + bracket
-    if environment > before.rfind("\\end{"):
-        return first + environment
-    return first + before.rfind("$$") if before.count("$$") % 2 else None
+    """Return the offset of the outermost mark that is open at `offset`; None outside of a formula."""
+    opening, closing, depth = None, "", 0
+    for mark in MARK.finditer(text, 0, offset):
+        if opening is None:
+            if mark[0] in CLOSING:
+                opening, closing, depth = mark.start(), CLOSING[mark[0]], 1
+        elif mark[0] == closing:
+            depth -= 1
+            opening = opening if depth else None
+        elif CLOSING.get(mark[0]) == closing:
+            depth += 1
+    return None if opening is None or offset - opening > MAX_CHARS else opening

@@ -181,11 +181,13 @@ class SolverEnv:
     def replay(self, span: Span) -> None:
         """Append what `write` appended to the same transcript in another episode.
 
+        The episode may come from a client, so text that `write` would remove is removed here, too.
         Raises ValueError for a span that is not the model's.
         """
         if span.source != "model":
             raise ValueError(f"a span of source {span.source!r}; only the model's text can be replayed")
-        self._update(transcript=self.episode.transcript.append(span))
+        after, _ = self._own(self.episode.transcript.append(span))
+        self._update(transcript=after)
 
     def overflow(self, *, seconds: float = 0.0) -> None:
         """Stop with "context": the server found the prompt too long. seconds: wall seconds of the request."""

@@ -6,8 +6,8 @@
 Detect inspects each segment before its program runs. The judge inspects the finished trajectory, and either sends it
 back to its first flaw or sets the outcome. The intervener never sees the accepted answer. After arXiv 2510.04204.
 
-With the native trajectory of a problem as `native`, CALM takes over its text up to the first flaw. This halves the
-tokens, and makes both comparable on servers that do not repeat a text for the same seed.
+With the native trajectory of a problem as `native`, CALM takes over its text up to the first flaw. A trajectory without
+a flaw then costs its tokens once, and both are comparable on servers that do not repeat a text for the same seed.
 
 With `context={"intervener": "person"}` and a checkpointer, a person replaces the intervener: the graph interrupts at
 `review` instead of `detect`, and once more before the judge.

@@ -17,6 +17,8 @@ PIECES = st.lists(st.sampled_from(["\\[", "\\]", "$$", "\\begin{a}", "\\end{a}",
         ("So:\n\\begin{align}\nx \\leq 5\n\\end{align}\n", "leq", "So:"),
         ("So:\n$$\nx <= 3\n$$\nand\n$$y <= 5$$\n", "x <=", "So:"),
         ("So:\n$$\nx <= 3\n$$\nand\n$$y <= 5$$\n", "y <=", "and"),
+        ("So:\n\\[\nx \\leq 3 \\\\[2pt]\ny \\leq 4\n\\]\n", "y \\", "So:"),
+        ("A.\n" + "$$x$$\n" * 300 + "So:\n$$\ny <= 5\n$$\n", "y <=", "So:"),
         ("One line: \\[ x \\leq 3 \\]", "leq", "One line"),
     ],
 )
@@ -28,6 +30,11 @@ def test_a_place_in_a_formula_moves_to_the_line_that_leads_to_it(text, place, st
 def test_any_other_place_stays(place):
     text = "So \\[ x \\leq 3 \\]\nThen \\( y \\leq 2 \\) is 4."
     assert before_formula(text, text.index(place)) == text.index(place)
+
+
+def test_a_mark_that_was_never_closed_is_no_formula():
+    text = "It costs $$ 5.\n" + "Then more text.\n" * 100
+    assert before_formula(text, len(text)) == len(text)
 
 
 @given(PIECES, st.integers(0, 100))

@@ -10,6 +10,7 @@ from storm_calm.env import (
     Inline,
     Sampling,
     SolverEnv,
+    Span,
     ToolCall,
     read_answer,
     run_episode,
@@ -297,6 +298,20 @@ def test_a_flaw_in_a_displayed_formula_removes_the_line_that_leads_to_it(env, re
     env.write(generation(renderer, "Two foods.\n- Protein:\n  \\[\n  14x \\geq 74\n  \\]\n", "stop"))
     env.intervene(finding(env, "14x"), "I add up one resource.")
     assert env.episode.transcript.text.endswith("Two foods.\nI add up one resource.\n")
+
+
+def test_replayed_text_equals_written_text_and_has_no_output_of_its_own(env, renderer):
+    before = env.snapshot()
+    env.write(CODE)
+    span = env.episode.transcript.spans[-1]
+    env.restore(before)
+    env.replay(span)
+    assert env.episode.transcript.spans[-1] == span
+    env.restore(before)
+    env.replay(Span(source="model", text=f"{CODE}```output\n7\n```\n\\boxed{{7}}"))
+    assert env.episode.transcript.text == before.transcript.text + span.text
+    with pytest.raises(ValueError, match="tool"):
+        env.replay(Span(source="tool", text="```output\n7\n```\n"))
 
 
 def test_removed_interventions_stay_recorded(env, renderer):
