@@ -44,6 +44,8 @@ class ForkedProcess:
         """Measure time, processor and memory from now on, and report the end on `channel`."""
         self.channel = channel
         self.cpu_before = processes.cpu_seconds(self.pid)
+        # A spare gives back some of the memory that it started with.
+        self.inherited_bytes = min(self.inherited_bytes, processes.private_bytes(self.pid))
         self.results = results
         self.sockets_before = 0 if self.context.isolation == "full" else self._socket_bytes()
         self.started = time.monotonic()
@@ -53,7 +55,9 @@ class ForkedProcess:
     def used_bytes(self) -> int:
         """Return its memory in bytes, without what the fork server had loaded."""
         if self.cgroup is not None:
-            return self.cgroup.used_bytes()
+            # The kernel's statistics of a group can be seconds old, also those of its last program. The first process
+            # has a counter of its own.
+            return max(self.cgroup.used_bytes(), processes.private_bytes(self.pid) - self.inherited_bytes)
         used = processes.own_bytes(self.pid, self.inherited_bytes)
         sockets = self._socket_bytes() - self.sockets_before
         most = self.limits.memory_mb << 20

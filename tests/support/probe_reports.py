@@ -8,14 +8,14 @@ SHORT = Limits(seconds=3, memory_mb=1024)
 MARKET = """
 import random
 random.seed(3)
-ROWS, COLUMNS = 4, 30
+ROWS, COLUMNS = 6, 50
 A = [[random.randint(0, 99) for _ in range(COLUMNS)] for _ in range(ROWS)]
 B = [sum(row) // 2 for row in A]
 """
 """A market split: A x + s - t = B, x binary; minimize the slacks s and t. Every x is feasible, none is proven optimal.
 """
 
-MARKET_COUNTS = (8, 0, 30, 4)
+MARKET_COUNTS = (12, 0, 50, 6)
 """Numbers of its continuous, integer and binary variables, and of its constraints."""
 
 
