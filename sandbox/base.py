@@ -62,6 +62,8 @@ class Program:
     """Files to write into its folder before it starts, by relative path; names are normalized (NFC)."""
     results: tuple[str, ...] = ()
     """Relative paths of files to return from its folder."""
+    record: bool = False
+    """Whether to record its solves."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.code, str):
@@ -90,6 +92,7 @@ class Program:
             "limits": self.limits.to_dict(),
             "files": {name: base64.b64encode(content).decode() for name, content in self.files.items()},
             "results": list(self.results),
+            "record": self.record,
         }
 
     @classmethod
@@ -100,6 +103,7 @@ class Program:
             limits=Limits(**data["limits"]),
             files={name: base64.b64decode(content) for name, content in data["files"].items()},
             results=tuple(data["results"]),
+            record=data["record"],
         )
 
 
@@ -116,6 +120,7 @@ class ProgramRunner(ABC):
         limits: Limits | None = None,
         files: Mapping[str, bytes] | None = None,
         results: Iterable[str] = (),
+        record: bool = False,
         cancellation: Cancellation | None = None,
     ) -> Execution:
         """Run `code` as a program, or as the next block of a session, and return its Execution.
@@ -125,12 +130,15 @@ class ProgramRunner(ABC):
             any script; they are normalized to composed Unicode (NFC).
         results: relative paths of files to return as `Execution.files`, also if the program fails. Links, folders,
             special files and missing files are left out.
+        record: record the program's last solves as `Execution.solve_records`: model, solution, names.
         cancellation: cancels the run, also while it is queued. RunCancelledError is raised after all processes of the
             program have ended. If the run had already finished, its Execution is returned as usual. A cancelled block
             of a session changes nothing and is not counted.
         Raises SandboxUnavailableError if the sandbox fails, ValueError for invalid arguments.
         """
-        program = Program(code=code, limits=limits or self.limits, files=dict(files or {}), results=tuple(results))
+        program = Program(
+            code=code, limits=limits or self.limits, files=dict(files or {}), results=tuple(results), record=record
+        )
         return self.execute(program, cancellation)
 
     @abstractmethod

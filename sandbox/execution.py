@@ -146,6 +146,8 @@ class Execution:
     """One report for each solve, in order. Of more than 1,000, the first 500 and the last 500."""
     dropped_reports: int = 0
     """Number of reports between the first and the last that were dropped."""
+    solve_records: tuple[str, ...] = ()
+    """The records of the last solves, as JSON text that the program's process wrote; `env.plans` reads it."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Contents of the requested `results` that are regular files, by relative path."""
     replayed: int = 0
@@ -189,6 +191,7 @@ class Execution:
         """Return the execution that `to_dict` serialized. Raises ValueError for an invalid value."""
         values = _known(cls, data)
         values["reports"] = tuple(SolverReport.from_dict(report) for report in values.get("reports", ()))
+        values["solve_records"] = tuple(values.get("solve_records", ()))
         values["files"] = {name: base64.b64decode(content) for name, content in values.get("files", {}).items()}
         return cls(**values)
 

@@ -1,6 +1,7 @@
 """The caller's side of one run in a fork server: send the program, collect its output, read its results."""
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, wak
 from storm_calm.sandbox.execution import Execution, Isolation, SandboxUnavailableError, Status
 from storm_calm.sandbox.neutral_paths import neutral
 from storm_calm.sandbox.probe.channel import ReportBuffer
+from storm_calm.sandbox.probe.record_file import FILE_BYTES, read_records
 from storm_calm.sandbox.result_files import read_results
 from storm_calm.sandbox.zygote.server import EXIT_REQUEST
 
@@ -55,6 +57,7 @@ class ProgramRun:
     cancelled: bool = False
     folder: list[int] = field(default_factory=list)
     """The open program folder, if results were requested and the program started."""
+    solve_records: tuple[str, ...] = ()
 
     def finish(self) -> Execution:
         """Run the program to its end and return its Execution. Raises RunCancelledError or ServerLostError."""
@@ -91,6 +94,8 @@ class ProgramRun:
         with contextlib.ExitStack() as stack:
             for fd in streams.values():
                 stack.callback(os.close, fd)
+            package = os.dup(given[0])
+            stack.callback(os.close, package)
             selector = stack.enter_context(selectors.PollSelector())
             wake = stack.enter_context(wake_fd(self.cancellation))
             try:
@@ -112,14 +117,21 @@ class ProgramRun:
                 for _ in range(_PIPE_READS):
                     if not self._read(name, fd):
                         break
+            if self.program.record:
+                self.solve_records = read_records(package)
         return end
 
     def _open_files(self) -> tuple[dict[str, int], list[int]]:
         """Return our ends of the output pipes by name, and the file descriptors for the program."""
-        given = os.memfd_create("program")
+        given = os.memfd_create("program", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        # The program's process writes the records of its solves in front of the package.
+        start = FILE_BYTES if self.program.record else 0
+        os.lseek(given, start, os.SEEK_SET)
         with open(given, "w", encoding="ascii", closefd=False) as file:
             json.dump(self._package(), file)
-        os.lseek(given, 0, os.SEEK_SET)
+        os.lseek(given, start, os.SEEK_SET)
+        if self.program.record:
+            fcntl.fcntl(given, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         pipes = {name: os.pipe() for name in _STREAMS}
         readers = {name: reader for name, (reader, _) in pipes.items()}
         return readers, [given, *(writer for _, writer in pipes.values())]
@@ -214,6 +226,7 @@ class ProgramRun:
             backend="local",
             files=files,
             reports=reports,
+            solve_records=self.solve_records,
             dropped_reports=dropped_reports,
         )
 

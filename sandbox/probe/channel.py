@@ -1,17 +1,25 @@
-"""The pipe that carries solver reports out of a program: JSON lines, each prefixed with the probe's nonce."""
+"""The pipe that carries solver reports out of a program: JSON lines, each prefixed with the probe's nonce.
+
+Records of solves are too large for it. They leave in a file, see `record_file`.
+"""
 
 import json
 import math
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport
+from storm_calm.sandbox.probe.record_file import RecordWriter
+from storm_calm.sandbox.probe.solve_record import NotRecordedError, SolveRecord
 
 _LONGEST_LINE = 4096  # bytes that a pipe takes atomically, even from concurrent writers (PIPE_BUF)
 _EXIT = b"exit "
 _MAX_REPORTS, _MAX_BYTES = 500, 1 << 19  # kept from the beginning of a run, and as many from its end
+_RECORD_SECONDS = 0.3  # that must be left for a record
 
 
 @dataclass(slots=True)
@@ -21,20 +29,41 @@ class Channel:
     _fd: int = -1
     _nonce: bytes = b""
     _deadline: float = math.inf
+    _records: RecordWriter | None = None
 
-    def open(self, fd: int, nonce: str, deadline: float) -> None:
-        """Send reports to the pipe `fd`, prefixed with `nonce`. deadline: the run's end in time.monotonic() seconds."""
-        self._fd, self._nonce, self._deadline = fd, nonce.encode(), deadline
+    def open(self, fd: int, nonce: str, deadline: float, records: RecordWriter | None = None) -> None:
+        """Send reports to the pipe `fd`, prefixed with `nonce`.
+
+        deadline: the run's end in time.monotonic() seconds. records: the file for records of solves; None for none.
+        """
+        self._fd, self._nonce, self._deadline, self._records = fd, nonce.encode(), deadline, records
 
     def seconds_left(self) -> float | None:
         """Return a time limit for a solve, slightly shorter than the time left; None if the run has no deadline."""
         left = self._deadline - time.monotonic()
         return max(0.05, left - min(1.0, 0.2 * left)) if math.isfinite(left) else None
 
-    def send(self, report: SolverReport) -> None:
-        line = self._nonce + json.dumps(report.to_dict()).encode() + b"\n"
+    def send(self, report: SolverReport, record: Callable[[], SolveRecord] | None = None) -> None:
+        """Send a report, and write the record of its solve if the run asks for records. record: builds it."""
+        data = report.to_dict()
+        line = self._nonce + json.dumps(data).encode() + b"\n"
         if self._fd >= 0 and len(line) <= _LONGEST_LINE:
             os.write(self._fd, line)
+            if self._records is not None:
+                self._records.write({"report": data, **self._recorded(record)})
+
+    def _recorded(self, record: Callable[[], SolveRecord] | None) -> dict[str, Any]:
+        """Return what is recorded of a solve, or why nothing is."""
+        if record is None:
+            return {"omitted": "this kind of solve is not recorded"}
+        if self._deadline - time.monotonic() < _RECORD_SECONDS:
+            return {"omitted": "no time was left to record it"}
+        try:
+            return record().to_dict()
+        except NotRecordedError as reason:
+            return {"omitted": str(reason)}
+        except Exception as error:
+            return {"omitted": f"it could not be recorded ({type(error).__name__}: {error})"[:300]}
 
     def finish(self, exit_code: int) -> None:
         """Ask the sandbox to kill this process and record `exit_code`: faster than waiting for the interpreter's exit.

@@ -7,7 +7,15 @@ from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import INFINITE, count, report
 from storm_calm.sandbox.probe.status_words import COPT
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, silent, watch_function
+from storm_calm.sandbox.probe.watching import (
+    Call,
+    SolveOutcome,
+    Solved,
+    TemporarySettings,
+    Watcher,
+    silent,
+    watch_function,
+)
 
 _CONSTRAINTS = ("Rows", "QConstrs", "Soss", "Indicators", "Cones", "ExpCones", "PSDConstrs", "AffineCones", "NLConstrs")
 
@@ -25,7 +33,7 @@ def _solve(call: Call) -> Watcher:
     settings.set_if_unset("Threads", model.getParam("Threads"), -1, 1)
     outcome = yield
     settings.restore()
-    return lambda: _report(model, outcome)
+    return Solved(report=lambda: _report(model, outcome))
 
 
 def _report(model: Any, outcome: SolveOutcome) -> SolverReport:

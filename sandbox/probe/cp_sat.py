@@ -8,7 +8,7 @@ from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import Variables, report
 from storm_calm.sandbox.probe.status_words import CP_SAT
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, Watcher, watch_function
 
 # Parameters that limit threads or time; if the program set one of a kind, the probe sets none of that kind.
 _WORKERS = ("num_workers", "num_search_workers")
@@ -27,7 +27,7 @@ def _solve(call: Call) -> Watcher:
     with suppress(Exception):
         for name in changed:
             _clear(solver.parameters, name)
-    return lambda: _report(solver, model, outcome)
+    return Solved(report=lambda: _report(solver, model, outcome))
 
 
 def _set_unset_parameters(parameters: Any, seconds: float | None) -> list[str]:

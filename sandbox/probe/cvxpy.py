@@ -13,7 +13,7 @@ from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import Variables, report
 from storm_calm.sandbox.probe.status_words import CVXPY
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, Watcher, watch_function
 
 _TIMES = {"CLARABEL": "time_limit", "OSQP": "time_limit", "SCS": "time_limit_secs"}
 
@@ -27,7 +27,7 @@ def watch(library: ModuleType, channel: Channel) -> None:
 def _solve(call: Call) -> Watcher:
     problem = call.arguments[0]
     outcome = yield
-    return lambda: _report(problem, outcome)
+    return Solved(report=lambda: _report(problem, outcome))
 
 
 def _set_time_limit(call: Call) -> Watcher:

@@ -10,7 +10,15 @@ from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import INFINITE, Variables, report
 from storm_calm.sandbox.probe.status_words import GUROBI
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, silent, watch_function
+from storm_calm.sandbox.probe.watching import (
+    Call,
+    SolveOutcome,
+    Solved,
+    TemporarySettings,
+    Watcher,
+    silent,
+    watch_function,
+)
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
@@ -26,7 +34,7 @@ def _solve(call: Call) -> Watcher:
     settings.set_if_unset("Threads", model.getParamInfo("Threads")[2], 0, 1)
     outcome = yield
     settings.restore()
-    return lambda: _report(model, outcome)
+    return Solved(report=lambda: _report(model, outcome))
 
 
 def _report(model: Any, outcome: SolveOutcome) -> SolverReport:

@@ -10,8 +10,17 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report
+from storm_calm.sandbox.probe.solve_record import LinearModel, NotRecordedError, SolveRecord, check_size
 from storm_calm.sandbox.probe.status_words import LINEAR_SOLVER
-from storm_calm.sandbox.probe.watching import Call, RecordedCalls, SolveOutcome, Watcher, disguised_as, watch_function
+from storm_calm.sandbox.probe.watching import (
+    Call,
+    RecordedCalls,
+    SolveOutcome,
+    Solved,
+    Watcher,
+    disguised_as,
+    watch_function,
+)
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
@@ -42,7 +51,7 @@ def watch(library: ModuleType, channel: Channel) -> None:
         outcome = yield
         if seconds is not None:
             set_time_limit(solver, 0)  # 0 is the default: no limit.
-        return lambda: _report(solver, name, outcome)
+        return Solved(report=lambda: _report(solver, name, outcome), record=lambda: _record(solver, outcome))
 
     watch_function(kind, "Solve", channel, solve)
 
@@ -71,4 +80,31 @@ def _report(solver: Any, name: str, outcome: SolveOutcome) -> SolverReport:
         variables=count((variable.integer(), variable.lb(), variable.ub()) for variable in variables),
         constraints=solver.NumConstraints(),
         seconds=outcome.seconds,
+    )
+
+
+def _record(solver: Any, outcome: SolveOutcome) -> SolveRecord:
+    from ortools.linear_solver import linear_solver_pb2
+
+    check_size(solver.NumVariables(), solver.NumConstraints())
+    proto = linear_solver_pb2.MPModelProto()
+    solver.ExportModelToProto(proto)  # The wrapper's own functions read one coefficient at a time.
+    check_size(len(proto.variable), len(proto.constraint), sum(len(row.var_index) for row in proto.constraint))
+    if proto.general_constraint:
+        raise NotRecordedError("it has general constraints, such as indicators")
+    model = LinearModel(maximize=proto.maximize, offset=proto.objective_offset)
+    for one in proto.variable:
+        model.add_variable(one.lower_bound, one.upper_bound, integer=one.is_integer, cost=one.objective_coefficient)
+    for row in proto.constraint:
+        model.add_row(row.var_index, row.coefficient, row.lower_bound, row.upper_bound)
+    variables, rows = solver.variables(), solver.constraints()
+    solved = LINEAR_SOLVER.status(outcome.value) in ("optimal", "feasible")
+    proven = solved and not solver.IsMip()
+    return SolveRecord(
+        variables=[variable.name() for variable in variables],
+        values=[variable.solution_value() for variable in variables] if solved else None,
+        reduced_costs=[variable.reduced_cost() for variable in variables] if proven else None,
+        constraints=[row.name() for row in rows],
+        duals=[row.dual_value() for row in rows] if proven else None,
+        model=model,
     )

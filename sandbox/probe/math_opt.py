@@ -13,7 +13,7 @@ from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report
 from storm_calm.sandbox.probe.status_words import MATH_OPT
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, Watcher, watch_function
 
 _SOLVERS = {"GSCIP": "SCIP", "CP_SAT": "CP-SAT"}
 # Fields with the parameters of one solver, and the names of time limits and threads in any of them.
@@ -48,7 +48,7 @@ def _solve(call: Call, library: ModuleType, model: Any, solver: Any) -> Watcher:
     if changes:
         call.options["params"] = dataclasses.replace(parameters, **changes)  # A copy, so the program's own is kept.
     outcome = yield
-    return lambda: _report(model, _SOLVERS.get(solver.name, solver.name), outcome)
+    return Solved(report=lambda: _report(model, _SOLVERS.get(solver.name, solver.name), outcome))
 
 
 def _report(model: Any, solver: str, outcome: SolveOutcome) -> SolverReport:

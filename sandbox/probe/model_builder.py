@@ -10,7 +10,7 @@ from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report
 from storm_calm.sandbox.probe.status_words import MODEL_BUILDER
-from storm_calm.sandbox.probe.watching import Call, RecordedCalls, SolveOutcome, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, RecordedCalls, SolveOutcome, Solved, Watcher, watch_function
 
 _LINEAR = ("GLOP", "PDLP", "CLP")  # solvers that treat all variables as continuous
 
@@ -37,7 +37,7 @@ def watch(library: ModuleType, channel: Channel) -> None:
         outcome = yield
         if one_thread:
             set_parameters(solver, "")
-        return lambda: _report(solver, model, name, outcome)
+        return Solved(report=lambda: _report(solver, model, name, outcome))
 
     watch_function(kind, "solve", channel, solve)
 

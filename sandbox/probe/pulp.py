@@ -12,8 +12,9 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report
+from storm_calm.sandbox.probe.solve_record import LinearModel, NotRecordedError, SolveRecord, check_size
 from storm_calm.sandbox.probe.status_words import PULP, PULP_SOLUTION
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, Watcher, watch_function
 
 _FEASIBLE = 2  # sol_status: a solution that is not proved optimal
 _INEXACT = (0, -3)  # status: not solved, undefined
@@ -31,7 +32,9 @@ def watch(library: ModuleType, channel: Channel) -> None:
         outcome = yield
         if limited:
             solver.timeLimit = None
-        return lambda: _report(problem, solver, outcome, library)
+        return Solved(
+            report=lambda: _report(problem, solver, outcome, library), record=lambda: _record(problem, library)
+        )
 
     for name, position in (("solve", 1), ("sequentialSolve", 4)):  # position of the argument `solver`
         watcher = partial(solve, position=position)
@@ -60,6 +63,40 @@ def _report(problem: Any, solver: Any, outcome: SolveOutcome, library: ModuleTyp
         variables=variables,
         constraints=problem.numConstraints(),
         seconds=outcome.seconds,
+    )
+
+
+def _record(problem: Any, library: ModuleType) -> SolveRecord:
+    variables = [variable for variable in problem.variables() if variable is not problem.dummyVar]
+    rows = problem.constraints
+    check_size(len(variables), len(rows), sum(map(len, rows.values())))
+    if problem.sos1 or problem.sos2:
+        raise NotRecordedError("it has special ordered sets")
+    position = {id(variable): number for number, variable in enumerate(variables)}
+    goal = problem.objective
+    costs = dict(goal.items()) if goal is not None else {}
+    model = LinearModel(
+        maximize=problem.sense == library.LpMaximize, offset=float(goal.constant) if goal is not None else 0.0
+    )
+    for variable in variables:
+        whole = variable.cat == library.LpInteger
+        model.add_variable(variable.lowBound, variable.upBound, integer=whole, cost=costs.get(variable, 0.0))
+    for row in rows.values():
+        given = [(position[id(variable)], value) for variable, value in row.items() if id(variable) in position]
+        # The sense is 0 for equality, 1 for >= and -1 for <=; the constant is on the left.
+        side = -row.constant
+        lower, upper = (side if row.sense >= 0 else None), (side if row.sense <= 0 else None)
+        model.add_row([column for column, _ in given], [value for _, value in given], lower, upper)
+    solved = problem.sol_status in (library.LpSolutionOptimal, _FEASIBLE)
+    # Only some solvers give duals, and PuLP keeps those of an earlier solve.
+    is_lp = not model.integer
+    return SolveRecord(
+        variables=[variable.name for variable in variables],
+        values=[variable.varValue for variable in variables] if solved else None,
+        reduced_costs=[variable.dj for variable in variables] if solved and is_lp else None,
+        constraints=list(rows),
+        duals=[row.pi for row in rows.values()] if solved and is_lp else None,
+        model=model,
     )
 
 

@@ -10,7 +10,7 @@ from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import INFINITE, count, report
 from storm_calm.sandbox.probe.status_words import SCIP
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, TemporarySettings, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, TemporarySettings, Watcher, watch_function
 
 _SOLVING = 4  # the first stage after a solve has begun; from here on, the clock includes earlier calls
 
@@ -29,7 +29,7 @@ def _solve(call: Call) -> Watcher:
         settings.set_if_unset("limits/time", model.getParam("limits/time"), INFINITE, call.seconds_left + elapsed)
     outcome = yield
     settings.restore()
-    return lambda: _report(model, outcome)
+    return Solved(report=lambda: _report(model, outcome))
 
 
 def _report(model: Any, outcome: SolveOutcome) -> SolverReport:

@@ -13,7 +13,7 @@ from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import Variables, report
 from storm_calm.sandbox.probe.status_words import ROUTING
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, Watcher, watch_function
 
 _SOLVES = (
     "Solve",
@@ -41,7 +41,7 @@ def _solve(call: Call) -> Watcher:
                 limited.time_limit.FromMilliseconds(int(1000 * call.seconds_left))
                 (call.arguments if isinstance(place, int) else call.options)[place] = limited  # type: ignore[index, call-overload]
     outcome = yield
-    return lambda: _report(routing, outcome)
+    return Solved(report=lambda: _report(routing, outcome))
 
 
 def _report(routing: Any, outcome: SolveOutcome) -> SolverReport:

@@ -17,7 +17,7 @@ from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import Variables, count, report
 from storm_calm.sandbox.probe.status_words import HIGHS, SCIPY
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, Watcher, watch_function
 
 _OTHER = 4  # status: read the message
 _HIGHS_STATUS = re.compile(r"HiGHS Status (\d+):")
@@ -41,7 +41,7 @@ def _solve(
         bound.arguments["options"] = {**options, "time_limit": call.seconds_left}
         call.arguments[:], call.options = list(bound.args), dict(bound.kwargs)
     outcome = yield
-    return lambda: build_report(given, outcome)
+    return Solved(report=lambda: build_report(given, outcome))
 
 
 def _linear(given: dict[str, Any], outcome: SolveOutcome) -> SolverReport:

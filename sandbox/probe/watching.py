@@ -1,15 +1,15 @@
 """Wrapping a library's solve function: the parts that all watchers share.
 
 A watcher is a generator function over one `Call`. Before its `yield` it sets the time limit and the threads that the
-program left unset. The `yield` returns the `SolveOutcome`. The watcher then restores the settings and returns a
-function that builds the report:
+program left unset. The `yield` returns the `SolveOutcome`. The watcher then restores the settings and returns the
+functions that build the report and, if the run asks for it, the record:
 
     def _solve(call: Call) -> Watcher:
         model = call.arguments[0]
         ...
         outcome = yield
         ...
-        return lambda: SolverReport(...)
+        return Solved(report=lambda: SolverReport(...), record=lambda: SolveRecord(...))
 
 Libraries call each other. Every watcher changes settings, since they belong to the innermost solver. Only the outermost
 one reports, so each solve has one report, by the library that the program called. A solve inside a callback, such as
@@ -33,6 +33,7 @@ from weakref import WeakKeyDictionary
 
 from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.solve_record import SolveRecord
 
 
 @dataclass(slots=True)
@@ -61,7 +62,17 @@ class SolveOutcome:
     """The report of the last solve that the library delegated to another one."""
 
 
-Watcher = Generator[None, SolveOutcome, Callable[[], SolverReport | None] | None]
+@dataclass(slots=True, kw_only=True)
+class Solved:
+    """The functions that describe a solve after its end."""
+
+    report: Callable[[], SolverReport | None]
+    """Builds the report."""
+    record: Callable[[], SolveRecord] | None = None
+    """Builds the record; called directly after `report`, and only if the run asks for records. May raise any error."""
+
+
+Watcher = Generator[None, SolveOutcome, Solved | None]
 
 
 class _State(threading.local):
@@ -165,13 +176,14 @@ def _finish(
     except StopIteration as stop:
         failed = outcome.error is not None
         reported = not failed or reported_errors is None or type(outcome.error).__name__ in reported_errors
-        report: SolverReport | None = stop.value() if stop.value and reported else None
-        if report is None and _state.depth == 0:
-            report = outcome.inner
+        solved: Solved | None = stop.value if reported else None
+        report = solved.report() if solved else None
         if report is not None and _state.depth:
             _state.inner = report
         elif report is not None:
-            channel.send(report)
+            channel.send(report, solved.record if solved else None)
+        elif _state.depth == 0 and outcome.inner is not None:
+            channel.send(outcome.inner)
 
 
 def disguised_as(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

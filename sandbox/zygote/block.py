@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.record_file import RecordWriter
 from storm_calm.sandbox.zygote import child, isolation_levels, kernel, program
 from storm_calm.sandbox.zygote.isolation_levels import IsolationContext
 from storm_calm.sandbox.zygote.program_cgroups import join_cgroup
@@ -52,6 +53,7 @@ _mask, _handler, _set_handler = _signal.pthread_sigmask, _signal.getsignal, _sig
 _SET_MASK, _SIGCHLD, _SIGCHLD_DEFAULT = _signal.SIG_SETMASK, _signal.SIGCHLD, _signal.SIG_DFL
 _set_trace, _set_profile, _fcntl, _unpack = sys.settrace, sys.setprofile, fcntl.fcntl, struct.unpack
 _parse, _decode, _now = json.JSONDecoder().decode, binascii.a2b_base64, time.monotonic
+_records_in = RecordWriter
 _join, _folder_of, _make_folders, _open_file = os.path.join, os.path.dirname, os.makedirs, open
 _ANCILLARY = _socket.CMSG_SPACE(FILES * 4)
 
@@ -159,7 +161,7 @@ class SessionState:
     def _run(self, files: list[int]) -> None:
         """Run the blocks in `files`. Returns only if this process becomes a state."""
         package, out, err, reports = files
-        with _open_file(package, encoding="ascii") as file:
+        with _open_file(package, encoding="ascii", closefd=False) as file:
             order = _parse(file.read())
         for earlier in order["before"]:
             _send(self.line, BEGIN)
@@ -173,11 +175,14 @@ class SessionState:
         _move_fd(reports, _REPORTS)
         os.set_inheritable(_REPORTS, False)
         _send(self.line, BEGIN)
-        self.channel.open(_REPORTS, order["nonce"], _now() + order["seconds"])
+        records = _records_in(package) if order["record"] else None
+        self.channel.open(_REPORTS, order["nonce"], _now() + order["seconds"], records)
         exit_code = self._execute(order) or program.guard(_join_threads)
         exit_code = program.guard(program.flush) or exit_code
         if exit_code == 0 and self._is_kept():
             _release_streams()
+            with contextlib.suppress(OSError):  # A block can have closed it.
+                _close(package)
             return
         # It can't become a state, so it ends like a program: threads are joined, but atexit callbacks do not run.
         exit_code = exit_code or program.guard(threading._shutdown)  # type: ignore[attr-defined]

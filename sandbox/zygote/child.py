@@ -15,11 +15,13 @@ from typing import Any, NoReturn
 from storm_calm.sandbox import error_help
 from storm_calm.sandbox.base import Limits
 from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.record_file import RecordWriter
 from storm_calm.sandbox.zygote import preload, program, subreaper
 from storm_calm.sandbox.zygote.isolation_levels import IsolationContext, apply_isolation, apply_seccomp
 from storm_calm.sandbox.zygote.program_cgroups import ProgramCgroup, join_cgroup
 
 _LINE, _REPORTS, _NETWORK = 3, 3, 4
+_RECORDS = 4
 _exit = os._exit  # Bound early: if the program replaced it, this process would not end but act as a second fork server.
 FILES = 4  # that come with a program: code and input files, stdout, stderr, pipe for solver reports
 
@@ -82,18 +84,23 @@ def run_spare(
 def _start(order: dict[str, Any], files: list[int], channel: Channel, line: socket.socket, *, full: bool) -> int:
     """Run the program in `files` and return its exit code. full: whether the isolation level is "full"."""
     package, out, err, reports = files
-    code = unpack(package)["code"]
+    unpacked = unpack(package)
     os.dup2(out, 1)
     os.dup2(err, 2)
     line.send(b'{"started": true}')
     line.detach()
     os.dup2(reports, _REPORTS, inheritable=False)
-    os.closerange(_REPORTS + 1, 1 << 16)
-    channel.open(_REPORTS, order["nonce"], time.monotonic() + order["limits"]["seconds"])
+    records = None
+    if unpacked["record"]:
+        if package != _RECORDS:
+            os.dup2(package, _RECORDS, inheritable=False)
+        records = RecordWriter(_RECORDS)
+    os.closerange(_REPORTS + 1 + bool(records), 1 << 16)
+    channel.open(_REPORTS, order["nonce"], time.monotonic() + order["limits"]["seconds"], records)
     error_help.set_limits(order["limits"])
     program.open_standard_streams()
     first = os.getpid()
-    exit_code = program.run(code)
+    exit_code = program.run(unpacked["code"])
     # Only in the first process: a process that the program forked may get here too, and ends by itself.
     if full and not order["results"] and os.getpid() == first:
         # Taking down this process takes as long as a small solve. This message lets the caller continue without

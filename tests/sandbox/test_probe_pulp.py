@@ -4,6 +4,7 @@ import pytest
 
 from support.highs import without_banner
 from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
+from support.solve_records import check_solution, plan, recorded, rows
 
 pytestmark = pytest.mark.slow
 
@@ -127,3 +128,39 @@ def test_a_solver_that_is_a_library_is_asked_what_pulp_has_no_word_for(full, sol
         f"p.solve(pulp.{solver}(msg=False))"
     )
     assert report(full, code).status == status
+
+
+RECORDED = """
+import pulp
+p = pulp.LpProblem("p", pulp.LpMaximize)
+x, y = pulp.LpVariable("chairs", 0, cat="Integer"), pulp.LpVariable("tables", 1, 4.5)
+p += 45 * x + 80 * y + 3
+p += 5 * x + 20 * y <= 400, "wood"
+p += 10 * x + 15 * y >= 45
+p += x - y == 2, "more chairs"
+p.solve(pulp.PULP_CBC_CMD(msg=0))
+"""
+
+
+def test_a_solve_is_recorded(full):
+    solve = recorded(full, RECORDED)
+    check_solution(solve)
+    assert plan(solve) == {"chairs": 6, "tables": 4}
+    assert rows(solve) == {
+        "wood": (None, {"chairs": 5, "tables": 20}, 400),
+        "_C1": (45, {"chairs": 10, "tables": 15}, None),
+        "more_chairs": (2, {"chairs": 1, "tables": -1}, 2),
+    }
+    assert (solve.model.lower, solve.model.upper, solve.model.integer) == ((0, 1), (None, 4.5), (0,))
+
+
+def test_an_lp_has_duals_and_reduced_costs(full):
+    solve = recorded(full, RECORDED.replace(', cat="Integer"', "").replace("1, 4.5", "1, 4"))
+    assert solve.duals is not None and dict(zip(solve.constraints, solve.duals, strict=True))["more_chairs"] == 45
+    assert solve.reduced_costs == (0, 125)
+
+
+def test_an_infeasible_model_is_recorded_without_a_solution(full):
+    solve = recorded(full, RECORDED.replace("1, 4.5", "19, 40"))
+    assert (solve.report.status, solve.values, solve.duals) == ("infeasible", None, None)
+    assert len(rows(solve)) == 3
