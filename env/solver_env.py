@@ -72,6 +72,7 @@ class SolverEnv:
         max_tokens: int | None = None,
         limits: Limits | None = None,
         sessions: bool = False,
+        record: bool = False,
         files: Mapping[str, bytes] | None = None,
         cancellation: Cancellation | None = None,
     ) -> None:
@@ -86,6 +87,7 @@ class SolverEnv:
             high (`env.token_estimate`).
         limits: limits of each program, instead of the sandbox's own.
         sessions: whether the programs of an episode share their state. Close the environment after use.
+        record: record the solves of the programs (`sandbox.Execution.solve_records`), for `env.plans` to check.
         files: files in each program's folder at its start, by relative path. With `sessions` they replace versions that
             earlier blocks changed. Mention them in the question: the environment does not.
         cancellation: ends a program from outside. `act` and `step` then raise RunCancelledError, and the episode keeps
@@ -107,6 +109,7 @@ class SolverEnv:
         self.max_tokens = max_tokens or renderer.context or DEFAULT_TOKENS
         self.limits = limits
         self.sessions = sessions
+        self.record = record
         self.cancellation = cancellation
         self._episode: Episode | None = None
         self._session: Session | None = None
@@ -300,7 +303,9 @@ class SolverEnv:
         )
 
     def _run_alone(self, code: str) -> Execution:
-        return self.sandbox.run(code, limits=self.limits, files=self.files, cancellation=self.cancellation)
+        return self.sandbox.run(
+            code, limits=self.limits, files=self.files, record=self.record, cancellation=self.cancellation
+        )
 
     def _run_block(self, code: str) -> Execution:
         """Run `code` in the session. Raises SandboxUnavailableError if the episode's state cannot be restored."""
@@ -327,7 +332,7 @@ class SolverEnv:
         return execution
 
     def _run_next(self, session: Session, code: str) -> Execution:
-        return session.run(code, files=self.files, cancellation=self.cancellation)
+        return session.run(code, files=self.files, record=self.record, cancellation=self.cancellation)
 
     def _leave_session(self) -> None:
         if self._session is not None:

@@ -28,6 +28,7 @@ from storm_calm.agents.graphs.human_review import review
 from storm_calm.agents.graphs.intervention_nodes import detect, intervene, record, repair, unwatched
 from storm_calm.agents.graphs.state import CalmQuestion, CalmState, Context
 from storm_calm.agents.interveners import Inspection
+from storm_calm.agents.verdict import check_answer
 from storm_calm.env import Episode, Finding, Span
 from storm_calm.env.serialize import from_json, to_json
 
@@ -88,7 +89,13 @@ def judge(supply: Supply, state: CalmState) -> dict[str, Any]:
     recorded = record(seen, state)
     if repairing := repair(parts, episode, seen):
         return {**recorded, **repairing, "outcome": None}
-    verdict = outcome(episode, seen.finding, usable=seen.usable, max_hint_share=parts.max_hint_share)
+    verdict = outcome(
+        episode,
+        seen.finding,
+        usable=seen.usable,
+        checked=lambda: check_answer(episode, parts.sandbox),
+        max_hint_share=parts.max_hint_share,
+    )
     finding = to_json(seen.finding) if seen.finding else None
     return {**recorded, "finding": finding, "hint": None, "outcome": verdict, **nodes.answer(state)}
 

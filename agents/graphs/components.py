@@ -5,7 +5,7 @@ Parts are not in the state or its checkpoints. Resume a trajectory with the same
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -39,12 +39,23 @@ class Parts:
     """Confidence in [0, 1] below which findings are ignored."""
     patience: int = 0
     """Hints in a row for the same trigger after which no more are given for it; 0 is unlimited."""
+    record: bool = True
+    """Whether the solves of programs are recorded, so that plans can be checked."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Data files of programs by name. The question should mention them."""
     streaming: bool = False
     """Whether text is emitted while it is generated, for the stream mode "custom"."""
 
     def env(self, episode: Episode | None = None) -> SolverEnv:
         """Return an environment, restored to `episode` if given."""
-        env = SolverEnv(self.sandbox, self.reasoner, max_executions=self.max_executions, max_tokens=self.max_tokens)
+        env = SolverEnv(
+            self.sandbox,
+            self.reasoner,
+            max_executions=self.max_executions,
+            max_tokens=self.max_tokens,
+            record=self.record,
+            files=self.files,
+        )
         if episode is not None:
             env.restore(episode)
         return env

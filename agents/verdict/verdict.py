@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from storm_calm.agents.triggers import findings
 from storm_calm.agents.triggers.evidence import gather
 from storm_calm.agents.verdict.invented_numbers import invented_numbers, replaced_numbers
+from storm_calm.agents.verdict.plan_check import answering_solve
 from storm_calm.agents.verdict.solver_backing import Backing, SolverBacking, solver_backing
 from storm_calm.env import Episode, Finding
+from storm_calm.env.plans.check import Check, check
 from storm_calm.sandbox import Execution
 
 FLAWS: dict[str, str] = {
@@ -52,6 +54,8 @@ class Verdict:
     """Limits that were reached, in words."""
     not_checked: tuple[str, ...] = ()
     """What nothing checked, in words."""
+    check: Check | None = None
+    """The check of the recorded plan behind the answer; None if the answer is not backed or nothing was recorded."""
 
     @property
     def warnings(self) -> list[str]:
@@ -72,31 +76,39 @@ class Verdict:
         return [*warnings, *self.limits]
 
 
-def verdict(episode: Episode, *, messages: Sequence[str] = (), has_files: bool = False) -> Verdict:
+def verdict(
+    episode: Episode, *, messages: Sequence[str] = (), has_files: bool = False, checked: Check | None = None
+) -> Verdict:
     """Judge a finished episode.
 
     messages: the texts of the conversation that ends with the question; by default the question alone.
     has_files: whether the data are in files, so that numbers cannot be compared.
+    checked: the check of the plan behind the answer if the caller has made it, with its model solved again.
     """
     backing = solver_backing(episode, messages)
+    solve = answering_solve(backing)
+    checked = checked or (check(solve) if solve else None)
     answered = backing.backing != "no_answer"
     found = findings(episode)
     run = backing.solve.execution if backing.backing == "backed" and backing.solve else None
     compared = answered and not has_files
     return Verdict(
-        backing=backing.backing,
-        summary=_summary(backing),
+        backing="contradicted" if checked and checked.outcome == "failed" else backing.backing,
+        summary=_summary(backing, checked),
         findings=tuple(found),
         repaired=() if run is None else tuple(_repaired(episode, found, run)),
         invented=invented_numbers(episode, messages or [episode.problem.question], run) if compared else (),
         unused=replaced_numbers(episode, run) if compared else (),
         limits=tuple(_limits(episode, backing)),
-        not_checked=tuple(_not_checked(episode, backing, has_files=has_files)) if answered else (),
+        not_checked=tuple(_not_checked(episode, backing, checked, has_files=has_files)) if answered else (),
+        check=checked,
     )
 
 
-def _summary(found: SolverBacking) -> str:
+def _summary(found: SolverBacking, checked: Check | None) -> str:
     """Return the reason of the backing in one sentence."""
+    if checked is not None and checked.outcome == "failed":
+        return f"The recorded plan contradicts this answer: {'; '.join(checked.faults)}."
     if found.backing == "no_answer":
         return "There is no answer."
     if found.backing == "unbacked":
@@ -158,7 +170,11 @@ def _local(backing: SolverBacking) -> bool:
     return backing.solve is not None and backing.solve.name.startswith("scipy")
 
 
-def _not_checked(episode: Episode, backing: SolverBacking, *, has_files: bool) -> Iterator[str]:
+def _not_checked(
+    episode: Episode, backing: SolverBacking, checked: Check | None, *, has_files: bool
+) -> Iterator[str]:
+    if checked is not None and checked.outcome != "failed":
+        yield from checked.unchecked
     if has_files:
         yield DATA
     if backing.backing == "backed" and _local(backing):

@@ -176,12 +176,9 @@ def _parse(text: str, reports: list[SolverReport]) -> RecordedSolve | None:
         return RecordedSolve(report=report, omitted=f"its record is malformed: {error}"[:300])
 
 
-def last_solve(execution: Execution) -> RecordedSolve | None:
-    """Return the record of the last solve of an execution; None if that solve was not recorded."""
-    if not execution.reports:
-        return None
-    last = execution.reports[-1]
-    return next((solve for solve in reversed(read_records(execution)) if solve.report == last), None)
+def record_of(execution: Execution, report: SolverReport) -> RecordedSolve | None:
+    """Return the record of the solve with a report, the last if several are equal; None if it was not recorded."""
+    return next((solve for solve in reversed(read_records(execution)) if solve.report == report), None)
 
 
 def _name(names: tuple[str, ...], number: int, kind: str) -> str:

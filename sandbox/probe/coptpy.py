@@ -9,8 +9,8 @@ from storm_calm.sandbox.probe.reports import INFINITE, count, report
 from storm_calm.sandbox.probe.status_words import COPT
 from storm_calm.sandbox.probe.watching import (
     Call,
-    SolveOutcome,
     Solved,
+    SolveOutcome,
     TemporarySettings,
     Watcher,
     silent,

@@ -7,9 +7,11 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import Variables, report
+from storm_calm.sandbox.probe.solve_record import NotRecordedError, SolveRecord, check_size
 from storm_calm.sandbox.probe.status_words import CP_SAT
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, Solved, SolveOutcome, Watcher, watch_function
 
+_LONGEST_TEXT = 1_500_000  # characters of a model that is recorded
 # Parameters that limit threads or time; if the program set one of a kind, the probe sets none of that kind.
 _WORKERS = ("num_workers", "num_search_workers")
 _TIMES = ("max_time_in_seconds", "max_deterministic_time")
@@ -27,7 +29,9 @@ def _solve(call: Call) -> Watcher:
     with suppress(Exception):
         for name in changed:
             _clear(solver.parameters, name)
-    return Solved(report=lambda: _report(solver, model, outcome))
+    return Solved(
+        report=lambda: _report(solver, model, outcome), record=lambda: _record(solver, model, outcome)
+    )
 
 
 def _set_unset_parameters(parameters: Any, seconds: float | None) -> list[str]:
@@ -71,6 +75,22 @@ def _report(solver: Any, model: Any, outcome: SolveOutcome) -> SolverReport:
         variables=Variables(0, len(domains) - binary, binary, fixed),
         constraints=len(proto.constraints),
         seconds=outcome.seconds,
+    )
+
+
+def _record(solver: Any, model: Any, outcome: SolveOutcome) -> SolveRecord:
+    proto = model.proto if hasattr(model, "proto") else model.Proto()
+    check_size(len(proto.variables), len(proto.constraints))
+    text = str(proto)
+    if len(text) > _LONGEST_TEXT:
+        raise NotRecordedError(f"the text of the model has {len(text)} characters, more than {_LONGEST_TEXT}")
+    response = solver.response_proto if hasattr(solver, "response_proto") else solver.ResponseProto()
+    solved = CP_SAT.status(solver.status_name(outcome.value)) in ("optimal", "feasible")
+    return SolveRecord(
+        variables=[variable.name for variable in proto.variables],
+        values=list(response.solution) if solved else None,
+        constraints=[constraint.name for constraint in proto.constraints],
+        model={"kind": "cp_sat", "text": text},
     )
 
 

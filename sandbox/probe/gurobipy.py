@@ -12,8 +12,8 @@ from storm_calm.sandbox.probe.reports import INFINITE, Variables, report
 from storm_calm.sandbox.probe.status_words import GUROBI
 from storm_calm.sandbox.probe.watching import (
     Call,
-    SolveOutcome,
     Solved,
+    SolveOutcome,
     TemporarySettings,
     Watcher,
     silent,

@@ -12,7 +12,7 @@ from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report
 from storm_calm.sandbox.probe.status_words import HIGHS
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, TemporarySettings, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, Solved, SolveOutcome, TemporarySettings, Watcher, watch_function
 
 _FEASIBLE = 2  # a value of primal_solution_status
 

@@ -15,8 +15,8 @@ from storm_calm.sandbox.probe.status_words import LINEAR_SOLVER
 from storm_calm.sandbox.probe.watching import (
     Call,
     RecordedCalls,
-    SolveOutcome,
     Solved,
+    SolveOutcome,
     Watcher,
     disguised_as,
     watch_function,
@@ -51,7 +51,7 @@ def watch(library: ModuleType, channel: Channel) -> None:
         outcome = yield
         if seconds is not None:
             set_time_limit(solver, 0)  # 0 is the default: no limit.
-        return Solved(report=lambda: _report(solver, name, outcome), record=lambda: _record(solver, outcome))
+        return Solved(report=lambda: _report(solver, name, outcome), record=lambda: _record(solver, name, outcome))
 
     watch_function(kind, "Solve", channel, solve)
 
@@ -83,7 +83,7 @@ def _report(solver: Any, name: str, outcome: SolveOutcome) -> SolverReport:
     )
 
 
-def _record(solver: Any, outcome: SolveOutcome) -> SolveRecord:
+def _record(solver: Any, name: str, outcome: SolveOutcome) -> SolveRecord:
     from ortools.linear_solver import linear_solver_pb2
 
     check_size(solver.NumVariables(), solver.NumConstraints())
@@ -99,7 +99,8 @@ def _record(solver: Any, outcome: SolveOutcome) -> SolveRecord:
         model.add_row(row.var_index, row.coefficient, row.lower_bound, row.upper_bound)
     variables, rows = solver.variables(), solver.constraints()
     solved = LINEAR_SOLVER.status(outcome.value) in ("optimal", "feasible")
-    proven = solved and not solver.IsMip()
+    # OR-Tools 9.15 returns the activities of the rows as HiGHS's duals.
+    proven = solved and not solver.IsMip() and name != "HIGHS"
     return SolveRecord(
         variables=[variable.name() for variable in variables],
         values=[variable.solution_value() for variable in variables] if solved else None,

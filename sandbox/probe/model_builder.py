@@ -9,10 +9,12 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report
+from storm_calm.sandbox.probe.solve_record import LinearModel, SolveRecord, check_size
 from storm_calm.sandbox.probe.status_words import MODEL_BUILDER
-from storm_calm.sandbox.probe.watching import Call, RecordedCalls, SolveOutcome, Solved, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, RecordedCalls, Solved, SolveOutcome, Watcher, watch_function
 
 _LINEAR = ("GLOP", "PDLP", "CLP")  # solvers that treat all variables as continuous
+_MAX_TEXT_MODEL = 1 << 19  # bytes of a model that is recorded as text, which is about three times as long
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
@@ -37,7 +39,10 @@ def watch(library: ModuleType, channel: Channel) -> None:
         outcome = yield
         if one_thread:
             set_parameters(solver, "")
-        return Solved(report=lambda: _report(solver, model, name, outcome))
+        return Solved(
+            report=lambda: _report(solver, model, name, outcome),
+            record=lambda: _record(solver, model, name, outcome),
+        )
 
     watch_function(kind, "solve", channel, solve)
 
@@ -64,3 +69,30 @@ def _report(solver: Any, model: Any, name: str, outcome: SolveOutcome) -> Solver
         constraints=helper.num_constraints(),
         seconds=outcome.seconds,
     )
+
+
+def _record(solver: Any, model: Any, name: str, outcome: SolveOutcome) -> SolveRecord:
+    check_size(model.num_variables, model.num_constraints)
+    proto = model.export_to_proto()
+    check_size(len(proto.variable), len(proto.constraint), sum(len(row.var_index) for row in proto.constraint))
+    solved = MODEL_BUILDER.status(outcome.value.name) in ("optimal", "feasible")
+    record = SolveRecord(
+        variables=[variable.name for variable in proto.variable],
+        values=solver.values(model.get_variables()) if solved else None,
+        constraints=[row.name for row in proto.constraint],
+    )
+    if proto.general_constraint:
+        record.omitted = "it has enforced constraints"
+        if proto.ByteSize() <= _MAX_TEXT_MODEL:
+            record.model = {"kind": "text", "format": "textproto", "text": str(proto)}
+        return record
+    record.model = linear = LinearModel(maximize=proto.maximize, offset=proto.objective_offset)
+    for one in proto.variable:
+        linear.add_variable(one.lower_bound, one.upper_bound, integer=one.is_integer, cost=one.objective_coefficient)
+    for row in proto.constraint:
+        linear.add_row(row.var_index, row.coefficient, row.lower_bound, row.upper_bound)
+    # Other solvers give none, except HiGHS, whose dual values are those of the rows (ortools 9.15).
+    if solved and name in _LINEAR and not linear.integer:
+        record.reduced_costs = solver.reduced_costs(model.get_variables())
+        record.duals = solver.dual_values(model.get_linear_constraints())
+    return record

@@ -14,7 +14,7 @@ from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import count, report
 from storm_calm.sandbox.probe.solve_record import LinearModel, NotRecordedError, SolveRecord, check_size
 from storm_calm.sandbox.probe.status_words import PULP, PULP_SOLUTION
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, Solved, SolveOutcome, Watcher, watch_function
 
 _FEASIBLE = 2  # sol_status: a solution that is not proved optimal
 _INEXACT = (0, -3)  # status: not solved, undefined

@@ -10,14 +10,16 @@ import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from types import ModuleType
 from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport, SolveStatus
 from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.pyomo_record import record_solve
 from storm_calm.sandbox.probe.reports import count, finite, report
 from storm_calm.sandbox.probe.status_words import PYOMO, PYOMO_APPSI, PYOMO_SOLVER
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, Watcher, ignore_solves, watch_function
+from storm_calm.sandbox.probe.watching import Call, Solved, SolveOutcome, Watcher, ignore_solves, watch_function
 
 _TABLES = {"pyomo.contrib.appsi": PYOMO_APPSI, "pyomo.contrib.solver": PYOMO_SOLVER}  # by module
 _COMMANDS = ("CBCSHELL", "GLPKSHELL")
@@ -43,7 +45,10 @@ def watch(library: ModuleType, channel: Channel) -> None:
             solver.options.pop("timeMode", None)
         if outcome.error and outcome.inner is None:
             return None
-        return Solved(report=lambda: _report(library, model, _name(solver), outcome))
+        report_once = cache(lambda: _report(library, model, _name(solver), outcome))
+        return Solved(
+            report=report_once, record=lambda: record_solve(library, model, outcome.value, report_once().status)
+        )
 
     for owner in _owners(library, "solve"):
         with suppress(Exception):

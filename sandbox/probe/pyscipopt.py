@@ -10,7 +10,7 @@ from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import INFINITE, count, report
 from storm_calm.sandbox.probe.status_words import SCIP
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, TemporarySettings, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, Solved, SolveOutcome, TemporarySettings, Watcher, watch_function
 
 _SOLVING = 4  # the first stage after a solve has begun; from here on, the clock includes earlier calls
 

@@ -13,6 +13,8 @@ from typing import Any
 SLOTS = 8
 SLOT_BYTES = 2 << 20
 FILE_BYTES = SLOTS * SLOT_BYTES
+MAX_BYTES = 4 << 20
+"""Bytes of the records that are read, the last ones if they are more."""
 _HEADER = re.compile(rb"([0-9]{10}) ([0-9]{10})\n")
 _HEADER_BYTES = 22
 
@@ -40,7 +42,7 @@ class RecordWriter:
 
 
 def read_records(fd: int) -> tuple[str, ...]:
-    """Return the texts of the records in the file, in the order in which they were written."""
+    """Return the texts of the last records in the file, in the order in which they were written."""
     found: dict[int, str] = {}
     for slot in range(SLOTS):
         offset = slot * SLOT_BYTES
@@ -48,7 +50,14 @@ def read_records(fd: int) -> tuple[str, ...]:
         if header and int(header[1]) > 0 and int(header[2]) <= SLOT_BYTES - _HEADER_BYTES:
             content = os.pread(fd, int(header[2]), offset + _HEADER_BYTES)
             found[int(header[1])] = content.decode("utf-8", errors="replace")
-    return tuple(found[number] for number in sorted(found))
+    kept: list[str] = []
+    room = MAX_BYTES
+    for number in sorted(found, reverse=True):
+        room -= len(found[number])
+        if room < 0:
+            break
+        kept.append(found[number])
+    return tuple(reversed(kept))
 
 
 def _encode(record: dict[str, Any]) -> bytes:

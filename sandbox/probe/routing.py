@@ -12,8 +12,9 @@ from typing import Any
 from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.reports import Variables, report
+from storm_calm.sandbox.probe.solve_record import SolveRecord, check_size
 from storm_calm.sandbox.probe.status_words import ROUTING
-from storm_calm.sandbox.probe.watching import Call, SolveOutcome, Solved, Watcher, watch_function
+from storm_calm.sandbox.probe.watching import Call, Solved, SolveOutcome, Watcher, watch_function
 
 _SOLVES = (
     "Solve",
@@ -41,7 +42,7 @@ def _solve(call: Call) -> Watcher:
                 limited.time_limit.FromMilliseconds(int(1000 * call.seconds_left))
                 (call.arguments if isinstance(place, int) else call.options)[place] = limited  # type: ignore[index, call-overload]
     outcome = yield
-    return Solved(report=lambda: _report(routing, outcome))
+    return Solved(report=lambda: _report(routing, outcome), record=lambda: _record(routing, outcome))
 
 
 def _report(routing: Any, outcome: SolveOutcome) -> SolverReport:
@@ -55,4 +56,14 @@ def _report(routing: Any, outcome: SolveOutcome) -> SolverReport:
         variables=Variables(integer=routing.Size()),
         constraints=routing.solver().Constraints(),
         seconds=outcome.seconds,
+    )
+
+
+def _record(routing: Any, outcome: SolveOutcome) -> SolveRecord:
+    check_size(routing.Size(), 0)
+    found, indices = outcome.value, range(routing.Size())
+    return SolveRecord(
+        variables=[f"next[{index}]" for index in indices],
+        values=[found.Value(routing.NextVar(index)) for index in indices] if found is not None else None,
+        omitted="a routing model is given by functions, which cannot be recorded",
     )

@@ -7,16 +7,12 @@ Trained models know only the system message of the environment, so the one of a 
 """
 
 import base64
-import codecs
-import contextlib
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import orjson
-
 from storm_calm.env import Message
+from storm_calm.env.data_files import describe_files
 from storm_calm.env.solver_env import DEFAULT_TOKENS
 from storm_calm.sandbox.file_names import normalized_path
 from storm_calm.serving.api.api_errors import ApiError
@@ -38,7 +34,6 @@ FILES = 20
 """Most files in a request."""
 _TOKEN_CHARACTERS = 16
 """Most characters per token over a whole text: about four in words, more only in runs of spaces."""
-_COLUMN = 60  # Most characters of a column name or key in the prompt.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,43 +102,6 @@ def too_long(what: str, context: int | None, param: str) -> ApiError:
     """Return the error at which clients shorten the conversation and retry. param: the field that has it."""
     message = f"the conversation {what}. The context has {context or DEFAULT_TOKENS} tokens, including the answer. "
     return ApiError(400, f"{message}Shorten it", param=param, code="context_length_exceeded")
-
-
-def describe_files(files: Mapping[str, bytes]) -> list[str]:
-    """Return the paragraph of the prompt that describes the files, or nothing."""
-    if not files:
-        return []
-    lines = [f"- {name}: {_shape(name, content)}" for name, content in sorted(files.items())]
-    return ["Data files in the program's working directory:\n" + "\n".join(lines)]
-
-
-def _shape(name: str, content: bytes) -> str:
-    """Describe the content of a file: rows and columns, keys, or lines."""
-    if b"\0" in content:
-        return f"{len(content)} bytes"
-    content = content.removeprefix(codecs.BOM_UTF8)
-    text = content.decode("utf-8", errors="replace")
-    if name.lower().endswith(".json"):
-        try:
-            data = orjson.loads(content)
-        except ValueError:
-            return f"{len(content)} bytes"
-        if isinstance(data, dict):
-            return f"JSON object with {_listed(list(data)) or 'nothing'}"
-        return f"JSON list of {len(data)}" if isinstance(data, list) else "JSON"
-    if name.lower().endswith((".csv", ".tsv")):
-        header, *rows = text.split("\n")
-        with contextlib.suppress(csv.Error):
-            for columns in csv.reader(
-                [header] if header else [], delimiter="\t" if name.lower().endswith(".tsv") else ","
-            ):
-                return f"{sum(bool(row.strip()) for row in rows)} rows, columns {_listed(columns)}"
-    return f"{len(text.splitlines())} lines of text"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return at most 20 names, each shortened if it is long."""
-    return ", ".join(name if len(name) <= _COLUMN else f"{name[:_COLUMN]}..." for name in names[:20])
 
 
 def check_file_name(name: str, param: str) -> str:

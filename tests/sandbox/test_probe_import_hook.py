@@ -8,7 +8,7 @@ import pytest
 from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
 from storm_calm.sandbox.probe.import_hook import ImportHook
-from storm_calm.sandbox.probe.watching import watch_function
+from storm_calm.sandbox.probe.watching import Solved, watch_function
 from support.probe_reports import counts, report
 
 pytestmark = pytest.mark.slow
@@ -109,7 +109,7 @@ class _Sent(Channel):
         super().__init__()
         self.sent = []
 
-    def send(self, report):
+    def send(self, report, record=None):
         self.sent.append(report)
 
 
@@ -123,7 +123,8 @@ def _watched(watcher):
 def test_only_the_outermost_of_nested_solves_is_reported():
     def watcher(call):
         outcome = yield
-        return lambda: SolverReport(library="l", solver=str(outcome.inner is not None), status="optimal")
+        name = str(outcome.inner is not None)
+        return Solved(report=lambda: SolverReport(library="l", solver=name, status="optimal"))
 
     kind, channel = _watched(watcher)
     kind().solve(kind())
@@ -139,7 +140,7 @@ def test_a_failing_watcher_does_not_change_the_solve(when):
         yield
         if when == "after":
             raise RuntimeError
-        return lambda: 1 / 0
+        return Solved(report=lambda: 1 / 0)
 
     kind, channel = _watched(watcher)
     assert kind().solve() == 1

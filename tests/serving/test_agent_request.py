@@ -1,14 +1,14 @@
-"""The parsed request: question, earlier turns, and files with their shapes."""
+"""The parsed request: question, earlier turns, and files."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storm_calm.env.data_files import describe_files
 from storm_calm.serving.api.agent_request import (
     AgentRequest,
     check_file_name,
     decode_file,
-    describe_files,
     unique_files,
 )
 from storm_calm.serving.api.api_errors import ApiError
@@ -31,31 +31,6 @@ def test_a_system_message_is_prepended_to_the_first_question():
 def test_empty_turns_are_dropped():
     ask = AgentRequest(messages=messages_of(("user", "A?"), ("assistant", ""), ("user", "B?")))
     assert ask.before == messages_of(("user", "A?"))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "shape"),
-    [
-        ("a.csv", b"x,y\n1,2\n3,4\n", "2 rows, columns x, y"),
-        ("a.tsv", b"x\ty\n1\t2\n", "1 rows, columns x, y"),
-        ("a.json", b'{"costs": [1], "hours": 3}', "JSON object with costs, hours"),
-        ("a.json", b"[1, 2, 3]", "JSON list of 3"),
-        ("a.json", b"{", "1 bytes"),
-        ("a.csv", b"", "0 lines of text"),
-        ("notes", b"one\ntwo", "2 lines of text"),
-        ("a.csv", b"\xef\xbb\xbfx,y\n1,2\n", "1 rows, columns x, y"),
-        ("a.json", b"\xef\xbb\xbf[1]", "JSON list of 1"),
-        ("a.xlsx", b"PK\x03\x04\x00\n", "6 bytes"),
-        ("a.csv", b"\xff\xfe,b\n", "0 rows, columns \ufffd\ufffd, b"),
-    ],
-)
-def test_the_prompt_describes_the_content_of_files(name, content, shape):
-    assert describe_files({name: content}) == [f"Data files in the program's working directory:\n- {name}: {shape}"]
-
-
-@given(st.binary(max_size=200), st.sampled_from(["a.csv", "a.json", "a.tsv", "a"]))
-def test_any_file_content_can_be_described(content, name):
-    assert len(describe_files({name: content})) == 1
 
 
 @pytest.mark.parametrize(

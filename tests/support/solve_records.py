@@ -34,14 +34,14 @@ def rows(solve: RecordedSolve) -> dict[str, tuple[float | None, dict[str, float]
     }
 
 
-def check_solution(solve: RecordedSolve) -> None:
+def check_solution(solve: RecordedSolve, tolerance: float = 1e-5) -> None:
     """Assert that the recorded solution keeps all limits and has the reported objective, both recomputed."""
     model = solve.model
     assert isinstance(model, LinearModel), solve.omitted
     assert solve.values is not None
     worst = max((one.relative for one in feasibility.violations(solve, model, solve.values)), default=0.0)
-    assert worst < 1e-5
+    assert worst < tolerance
     objective = feasibility.objective(model, solve.values)
     assert solve.report.objective is not None
-    assert abs(objective - solve.report.objective) <= 1e-5 * max(1.0, abs(objective))
+    assert abs(objective - solve.report.objective) <= tolerance * max(1.0, abs(objective))
     assert (solve.report.sense == "maximize") == model.maximize
