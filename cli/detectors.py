@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -40,6 +40,8 @@ class DetectorsConfig(IntervenerOptions, SandboxOptions, Config):
     """Seed of the generated traces. None of them is in the training data of the nano model."""
     traces: Annotated[Path | None, Option(metavar="DIR|FILE")] = None
     """Traces labelled by people: a Markdown file, a folder of them, or of recorded trajectories with labels."""
+    records: bool = True
+    """Let the rules see the models that programs solved, as in a curation; --no-records shows what these add."""
     reply_cache: Annotated[Path | None, Option(metavar="FILE")] = None
     """Cache file for LLM replies. A cached reply is not requested again."""
 
@@ -67,11 +69,11 @@ def detectors(given: Given, *, as_json: AsJson = False, display: Display = None)
                     labelled = (
                         read_labelled_episodes(config.traces) if recorded else read_traces(config.traces, sandbox)
                     )
-                    measured[str(config.traces)] = _measure(labelled, len(labelled), intervener, display)
+                    measured[str(config.traces)] = _measure(labelled, len(labelled), intervener, config, display)
                 if config.nano is not None or config.traces is None:
                     count = config.nano or NANO
                     generated = _generate(count, config.seed, sandbox)
-                    measured[f"nano, seed {config.seed}"] = _measure(generated, count, intervener, display)
+                    measured[f"nano, seed {config.seed}"] = _measure(generated, count, intervener, config, display)
         except KeyboardInterrupt:
             kept = f"; LLM replies are kept in {config.reply_cache}" if config.reply_cache is not None else ""
             fail(f"stopped; nothing is measured{kept}", code=130)
@@ -96,7 +98,7 @@ def _generate(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace
     from storm_calm.rl.nano.pretraining_corpus import traces
 
     renderer = NanoRenderer(built_in("nano-base") / "tokenizer.json")
-    for trace in islice(traces(renderer, sandbox, seed=f"detectors/{seed}"), count):
+    for trace in islice(traces(renderer, sandbox, seed=f"detectors/{seed}", record=True), count):
         trigger = None if trace.hinted else TRIGGER_OF.get(trace.kind)
         at = trace.flaw_offset
         yield LabelledTrace(
@@ -108,9 +110,18 @@ def _generate(count: int, seed: int, sandbox: Sandbox) -> Iterator[LabelledTrace
         )
 
 
-def _measure(traces: Iterable[LabelledTrace], total: int, intervener: Intervener, display: Any) -> Measurement:
+def _measure(
+    traces: Iterable[LabelledTrace], total: int, intervener: Intervener, config: DetectorsConfig, display: Any
+) -> Measurement:
     from storm_calm.agents.detectors.measure import measure
     from storm_calm.cli.display import progress_display
 
+    if not config.records:
+        traces = map(_without_records, traces)
     with progress_display(display) as on_progress:
         return measure(traces, intervener, total=total, on_progress=on_progress)
+
+
+def _without_records(trace: LabelledTrace) -> LabelledTrace:
+    runs = tuple(replace(run, solve_records=()) for run in trace.episode.executions)
+    return replace(trace, episode=replace(trace.episode, executions=runs))

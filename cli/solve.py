@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +18,12 @@ from storm_calm.agents.runs.options import Config, Option, check_options
 from storm_calm.agents.runs.reasoner_options import ReasonerOptions
 from storm_calm.agents.runs.sandbox_options import EpisodeOptions
 from storm_calm.cli.errors import fail, report_errors
+from storm_calm.cli.new_folder import check_new_folder, write_new_folder
 from storm_calm.cli.options import AsJson, Given, argument, option, options_of, read_config
+from storm_calm.env.data_files import describe_files, read_data_files
 
 if TYPE_CHECKING:
-    from storm_calm.agents.verdict import Verdict
+    from storm_calm.agents.verdict import ExaminedSolve, Verdict
 
 EXAMPLES = (
     "Examples:\n\nstorm solve '4 files of 20, 51, 30 and 24 GB must go into disks. Each of the disks holds at most 60 "
@@ -49,19 +51,30 @@ def solve(
     given: Given,
     text: Annotated[str | None, argument("TEXT", 'The problem, stated in words; "-" for standard input.')] = None,
     *,
-    file: Annotated[Path | None, option("FILE", "File with the problem, instead of TEXT.")] = None,
+    problem: Annotated[Path | None, option("FILE", "File with the problem in words, instead of TEXT.")] = None,
+    data: Annotated[
+        list[Path] | None,
+        option("FILE", "Data file for the programs: CSV, TSV, XLSX, JSON, Parquet or text. Repeatable."),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        option("DIR", "New folder for the plan (CSV, XLSX), the program, the model (MPS, LP) and a report."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Solve one optimization problem stated in words. Print reasoning, code, solver reports and answer as they come.
 
-    At the end it prints the verdict: whether a solver report supports the answer, and warnings. The exit code is 1
-    without an answer that a solver report supports.
+    At the end it prints the verdict: whether a solver report supports the answer, and warnings. Then it prints the
+    plan, what a check of it found, which constraints bind and what they are worth; for an infeasible problem the
+    constraints that cannot hold together. The exit code is 1 without an answer that a solver report supports.
     """
     with report_errors():
         config = read_config(SolveConfig, given)
-        question = _question(text, file)
+        question = _question(text, problem)
+        files = read_data_files(data or ())
+        check_new_folder(save)
         try:
-            solved = _solve(question, config, show=not as_json)
+            solved = _solve("\n\n".join([question, *describe_files(files)]), config, files, save, show=not as_json)
         except KeyboardInterrupt:
             fail("stopped", code=130)
     if as_json:
@@ -81,6 +94,8 @@ class Solved:
     state: dict[str, Any]
     """The final state of the graph."""
     verdict: "Verdict"
+    examined: "ExaminedSolve | None"
+    """The solve behind the answer; None if no solve was recorded."""
 
 
 _REASONS = {
@@ -95,11 +110,11 @@ _REASONS = {
 """Stop reasons of trajectories without an answer, in words."""
 
 
-def _question(text: str | None, file: Path | None) -> str:
-    if (text is None) == (file is None):
-        raise ValueError("give the problem as TEXT, as - for standard input, or as --file FILE; only one of them")
-    if file is not None:
-        question = file.read_text(encoding="utf-8")
+def _question(text: str | None, problem: Path | None) -> str:
+    if (text is None) == (problem is None):
+        raise ValueError("give the problem as TEXT, as - for standard input, or as --problem FILE; only one of them")
+    if problem is not None:
+        question = problem.read_text(encoding="utf-8")
     else:
         question = sys.stdin.read() if text == "-" else cast(str, text)
     if not question.strip():
@@ -107,15 +122,17 @@ def _question(text: str | None, file: Path | None) -> str:
     return question.strip()
 
 
-def _solve(question: str, config: SolveConfig, *, show: bool) -> Solved:
-    """Run the graph. show: print its events and the verdict."""
+def _solve(question: str, config: SolveConfig, files: Mapping[str, bytes], save: Path | None, *, show: bool) -> Solved:
+    """Run the graph, examine the plan, and save its files. show: print events, verdict and plan."""
     from storm_calm.agents.graphs import storm
     from storm_calm.agents.graphs.components import Parts
     from storm_calm.agents.interveners.cancellable import CancellableIntervener
     from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
-    from storm_calm.agents.verdict import verdict
+    from storm_calm.agents.verdict import examined_answer, verdict
+    from storm_calm.cli.plan_display import print_plan
     from storm_calm.cli.solve_display import Printer
     from storm_calm.env import Episode
+    from storm_calm.env.plans.plan_files import plan_files
     from storm_calm.env.serialize import from_json
 
     with ExitStack() as stack:
@@ -127,6 +144,7 @@ def _solve(question: str, config: SolveConfig, *, show: bool) -> Solved:
             sampling=sampling,
             max_executions=config.max_executions,
             max_tokens=config.max_tokens,
+            files=files,
             streaming=show,
         )
         if guard is not None:
@@ -141,9 +159,24 @@ def _solve(question: str, config: SolveConfig, *, show: bool) -> Solved:
                 state = cast(dict[str, Any], event)
             elif printer:
                 printer.event(cast(dict[str, Any], event))
-        solved = Solved(state=state, verdict=verdict(from_json(Episode, state["episode"])))
+        episode = from_json(Episode, state["episode"])
+        examined = examined_answer(episode, state["examination"])
+        checked = examined.examination.check if examined and examined.backs else None
+        solved = Solved(
+            state=state,
+            verdict=verdict(episode, has_files=bool(files), checked=checked),
+            examined=examined,
+        )
         if printer:
             printer.end(state["answer"], solved.verdict)
+            if examined:
+                print_plan(examined)
+        if save is not None:
+            saved = plan_files(examined.code, examined.solve, examined.examination, sandbox) if examined else {}
+            saved["result.json"] = json.dumps(_facts(solved, config), indent=2).encode()
+            write_new_folder(save, saved)
+            if printer:
+                printer.saved(save, saved)
     return solved
 
 
@@ -169,6 +202,7 @@ def _facts(solved: Solved, config: SolveConfig) -> dict[str, Any]:
     from storm_calm.env.serialize import to_json
 
     episode = solved.state["episode"]
+    plan = solved.examined.examination.plan if solved.examined else None
     return {
         "question": episode["problem"]["question"],
         "answer": solved.state["answer"],
@@ -177,7 +211,9 @@ def _facts(solved: Solved, config: SolveConfig) -> dict[str, Any]:
         "reasoner": config.reasoner,
         "seed": config.seed,
         "text": "".join(span["text"] for span in episode["transcript"]["spans"] if span["source"] != "prompt"),
-        "executions": episode["executions"],
+        "plan": None if plan is None else {line.name: line.value for line in plan.lines},
+        "examination": None if solved.examined is None else to_json(solved.examined.examination),
+        "executions": [{name: run[name] for name in run if name != "solve_records"} for run in episode["executions"]],
         "interventions": episode["interventions"],
         "usage": episode["usage"],
     }

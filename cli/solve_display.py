@@ -1,6 +1,8 @@
 """A trajectory on the terminal while it is generated: model text, program output and solver reports."""
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -52,6 +54,10 @@ class Printer:
             self._line(f"Warning: {warning}", "yellow")
         for missing in verdict.not_checked:
             self._line(f"Not checked: {missing}.", "dim")
+
+    def saved(self, folder: Path, names: Iterable[str]) -> None:
+        """Print what was saved."""
+        self._line(f"Saved in {folder}: {', '.join(sorted(names))}", "")
 
     def _model(self, text: str) -> None:
         """Print text at once; hold only lines that may be a fence or a tag until they are complete."""

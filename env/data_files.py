@@ -122,7 +122,9 @@ def _parquet_as_csv(path: Path, content: bytes) -> bytes:
     except ModuleNotFoundError as error:
         if error.name != "pyarrow":
             raise
-        raise ValueError(f"{path}: Parquet files need pyarrow; pip install 'storm-calm[export]', or give a CSV") from None
+        raise ValueError(
+            f"{path}: Parquet files need pyarrow; pip install 'storm-calm[export]', or give a CSV"
+        ) from None
     target = io.BytesIO()
     try:
         arrow_csv.write_csv(parquet.read_table(io.BytesIO(content)), target)

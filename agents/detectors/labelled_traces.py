@@ -113,7 +113,7 @@ class _Reader:
     def trace(self, sandbox: Sandbox) -> LabelledTrace:
         """Run the programs and return the trace."""
         codes = [Inline().read(span.text).code for span in self._transcript.spans if span.source == "model"]
-        executions = tuple(sandbox.run(code) for code in codes if code is not None)
+        executions = tuple(sandbox.run(code, record=True) for code in codes if code is not None)
         episode = Episode(problem=self._problem, transcript=self._transcript, executions=executions, stop="answer")
         why = self._head.get("why", "")
         return LabelledTrace(id=self._problem.id, episode=episode, trigger=self._trigger, place=self._place, why=why)

@@ -76,6 +76,8 @@ class StormState(WatchedState, total=False):
 
     declined: str | None
     """Why the model does not work on the question; None if it does."""
+    examination: dict[str, Any] | None
+    """`to_json(Examination)` of the solve behind the answer; None if no solve was recorded."""
 
 
 class CalmState(WatchedState, CalmQuestion, total=False):
@@ -105,8 +107,7 @@ def chat(episode: Episode, before: Sequence[AnyMessage]) -> list[AnyMessage | Re
 
     Each span becomes an AI message, named after sandbox or intervener. Messages that an intervention cut are removed.
     """
-    question = last_human(before)
-    key = question.id if question else episode.problem.id
+    key = chat_key(episode, before)
     shown: dict[str, AnyMessage] = {}
     for number, span in enumerate(episode.transcript.spans):
         if span.source != "prompt" and span.text.strip():
@@ -114,6 +115,12 @@ def chat(episode: Episode, before: Sequence[AnyMessage]) -> list[AnyMessage | Re
             shown[f"{key}/{number}"] = AIMessage(id=f"{key}/{number}", content=span.text, name=name)
     cut = [m.id for m in before if m.id and m.id.startswith(f"{key}/") and m.id not in shown]
     return [*(RemoveMessage(id=id) for id in cut), *shown.values()]
+
+
+def chat_key(episode: Episode, before: Sequence[AnyMessage]) -> str:
+    """Return the beginning of the ids of the messages that show an episode."""
+    question = last_human(before)
+    return question.id if question and question.id else episode.problem.id
 
 
 def last_human(messages: Sequence[AnyMessage]) -> HumanMessage | None:

@@ -11,6 +11,7 @@ It is the solve loop (`env.solve_loop`) as a graph, for Studio and `storm solve`
 graph would add about 2 ms per request.
 """
 
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal
 
@@ -21,8 +22,12 @@ from langgraph.graph.state import CompiledStateGraph
 from storm_calm.agents.graphs import nodes
 from storm_calm.agents.graphs.components import Supply, default_parts
 from storm_calm.agents.graphs.intervention_nodes import detect, intervene, unwatched
-from storm_calm.agents.graphs.state import Question, StormState, problem_of
+from storm_calm.agents.graphs.state import Question, StormState, chat_key, problem_of
 from storm_calm.agents.reasoners.nano_scope import out_of_scope
+from storm_calm.agents.verdict import examine_answer
+from storm_calm.env.plans.explanation import plan_lines
+from storm_calm.env.serialize import to_json
+from storm_calm.sandbox import SandboxUnavailableError
 
 
 def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> CompiledStateGraph:
@@ -33,7 +38,7 @@ def build(supply: Supply = default_parts, *, checkpointer: Any = None) -> Compil
     graph.add_node("detect", partial(detect, supply))
     graph.add_node("intervene", partial(intervene, supply))
     graph.add_node("execute", partial(nodes.execute, supply))
-    graph.add_node("answer", nodes.answer)
+    graph.add_node("answer", partial(answer, supply))
 
     def after_reason(state: StormState) -> Literal["detect", "execute"]:
         return "detect" if supply().guarded else "execute"
@@ -60,6 +65,19 @@ def start(supply: Supply, state: Question) -> dict[str, Any]:
     if declined is None:
         return {**started, "declined": None}
     return {**started, "declined": declined, "messages": [*started.get("messages", ()), AIMessage(content=declined)]}
+
+
+def answer(supply: Supply, state: StormState) -> dict[str, Any]:
+    """Read the answer, and show the plan behind it, examined. Without a sandbox there is no examination."""
+    answered = {**nodes.answer(state), "examination": None}
+    episode = nodes.episode_of(state)
+    with suppress(SandboxUnavailableError):
+        examined = examine_answer(episode, supply().sandbox)
+        if examined is not None:
+            text = "\n\n".join(plan_lines(examined.solve, examined.examination))
+            shown = AIMessage(id=f"{chat_key(episode, state.get('messages', []))}/plan", content=text, name="examiner")
+            return {**answered, "examination": to_json(examined.examination), "messages": [shown]}
+    return answered
 
 
 def next_node(state: StormState) -> Literal["reason", "answer"]:

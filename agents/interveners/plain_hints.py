@@ -53,6 +53,10 @@ PLAIN_HINTS: dict[str, str] = {
     "line and run the whole program again.",
     "same_again": "The same program gives the same result. I compare each of its lines with the problem, and change "
     f"what is wrong. {WRITE}",
+    "fractional_plan": "The plan has a fraction of something that only exists as a whole. I declare those variables as "
+    f"integers and let the solver find the best whole plan; rounding afterwards can miss it. {WRITE}",
+    "subtours": "The plan falls apart into separate rounds, so it is no single tour. I need constraints that rule these "
+    f"out, or a circuit constraint, and solve again. {WRITE}",
     "invented_call": "I use only calls that I am sure exist.",
 }
 """The hint of each rule, for models that do not know those of `hints.HINTS`."""

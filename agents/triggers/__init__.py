@@ -24,6 +24,7 @@ from storm_calm.agents.triggers.results import (
     unmended_error,
 )
 from storm_calm.agents.triggers.shares import share_of_one
+from storm_calm.agents.triggers.solved_model import fractional_plan, subtours
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import Finding
 
@@ -36,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     by_hand, imagined_output, fragment, wrong_sense, misread_number, missing_constraint, wrong_type, status_ignored,
     unmended_error, overruled, rejected_result, sense_in_words, turned_limit, share_of_one, mixed_resource,
     invented_limit, turned_in_program, invented_call, gave_up, boxed_plan, same_again, left_out_data,
+    fractional_plan, subtours,
 )  # fmt: skip
 
 

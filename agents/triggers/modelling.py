@@ -31,6 +31,7 @@ WHOLE = re.compile(
     r"\bwhole (?:units|numbers?|amounts?|items|pieces|shelves|boxes|acres|trucks|machines)\b"
     r"|\binteger|\b(?:cannot|can ?not|can't) be (?:split|divided)\b"
     r"|\bindivisible\b|\bnone of\b[^.]*\bcan be split\b|\beither\b[^.]*\bor (?:not|left)\b|\bat most once\b"
+    r"|\bor not at all\b|\b(?:nothing|none|cannot|can't)\b[^.]{0,30}\bin part\b"
     r"|\bmay open\b|\bOpening [^.]{0,20}\bcosts\b",
     re.IGNORECASE,
 )

@@ -26,6 +26,8 @@ TRIGGER_OF: dict[str, Trigger] = {
     "invented_call": "implementation_drift",
     "gave_up": "implementation_drift",
     "same_again": "implementation_drift",
+    "fractional_plan": "wrong_variable_type",
+    "subtours": "missing_constraint",
 }
 
 

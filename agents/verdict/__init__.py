@@ -6,8 +6,25 @@
 `storm solve`, the server, the viewer, evaluation and training use the same verdict.
 """
 
-from storm_calm.agents.verdict.plan_check import answering_solve, check_answer
+from storm_calm.agents.verdict.plan_check import (
+    ExaminedSolve,
+    answering_solve,
+    check_answer,
+    examine_answer,
+    examined_answer,
+)
 from storm_calm.agents.verdict.solver_backing import Backing, backed_by_report, solver_backing
 from storm_calm.agents.verdict.verdict import Verdict, verdict
 
-__all__ = ["Backing", "Verdict", "answering_solve", "backed_by_report", "check_answer", "solver_backing", "verdict"]
+__all__ = [
+    "Backing",
+    "ExaminedSolve",
+    "Verdict",
+    "answering_solve",
+    "backed_by_report",
+    "check_answer",
+    "examine_answer",
+    "examined_answer",
+    "solver_backing",
+    "verdict",
+]

@@ -1,11 +1,14 @@
-"""The check of the plan behind an answer: the recorded solve that a solver report connects with it."""
+"""The plan behind an answer: the recorded solve that a solver report connects with it, checked and examined."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from storm_calm.agents.verdict.solver_backing import SolverBacking, solver_backing
 from storm_calm.env import Episode
 from storm_calm.env.plans.check import Check, check, confirm
+from storm_calm.env.plans.examination import SECONDS, Examination, examine
 from storm_calm.env.plans.record import RecordedSolve, record_of
+from storm_calm.env.serialize import from_json
 from storm_calm.sandbox import Sandbox
 
 
@@ -23,3 +26,52 @@ def check_answer(episode: Episode, sandbox: Sandbox, messages: Sequence[str] = (
     """
     solve = answering_solve(solver_backing(episode, messages))
     return None if solve is None else confirm(check(solve), solve, sandbox)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExaminedSolve:
+    """A recorded solve of an episode and its examination."""
+
+    code: str
+    """The program."""
+    solve: RecordedSolve
+    examination: Examination
+    backs: bool
+    """Whether it backs the answer; otherwise it is the solve that contradicts it, or the last one."""
+
+
+def examine_answer(
+    episode: Episode, sandbox: Sandbox, messages: Sequence[str] = (), *, seconds: float = SECONDS
+) -> ExaminedSolve | None:
+    """Examine the solve that backs or contradicts the answer, or the last one; None if it was not recorded.
+
+    messages: as for `solver_backing`. seconds: time limit of each solve.
+    Raises SandboxUnavailableError if the sandbox fails.
+    """
+    return _with_examination(episode, messages, lambda solve: examine(solve, sandbox, seconds=seconds))
+
+
+def examined_answer(episode: Episode, examination: object) -> ExaminedSolve | None:
+    """Return what `examine_answer` returned, from the JSON data of its examination; None if that is None.
+
+    Raises ValueError for other data.
+    """
+    if examination is None:
+        return None
+    found = from_json(Examination, examination)
+    return _with_examination(episode, (), lambda solve: found)
+
+
+def _with_examination(
+    episode: Episode, messages: Sequence[str], examination: Callable[[RecordedSolve], Examination]
+) -> ExaminedSolve | None:
+    backing = solver_backing(episode, messages)
+    solve = None if backing.solve is None else record_of(backing.solve.execution, backing.solve.report)
+    if backing.solve is None or solve is None:
+        return None
+    return ExaminedSolve(
+        code=backing.solve.execution.code,
+        solve=solve,
+        examination=examination(solve),
+        backs=backing.backing == "backed",
+    )

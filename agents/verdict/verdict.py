@@ -24,9 +24,19 @@ FLAWS: dict[str, str] = {
     "misread_number": "a number may be misread",
     "status_ignored": "the solver's status was ignored",
     "unmended_error": "an error was not repaired",
+    "fractional_plan": "the plan has a fraction of something whole",
+    "subtours": "the plan falls apart into separate rounds",
 }
 """The finding of each rule in words."""
-PROGRAM_FLAWS = {"fragment", "wrong_sense", "missing_constraint", "wrong_type", "misread_number"}
+PROGRAM_FLAWS = {
+    "fragment",
+    "wrong_sense",
+    "missing_constraint",
+    "wrong_type",
+    "misread_number",
+    "fractional_plan",
+    "subtours",
+}
 """The rules whose findings are about one program."""
 FORMULATION = "whether the model that was solved is the one that the question describes; rules find some flaws only"
 LOCAL = "whether the optimum is global: `scipy.optimize.minimize` finds a local one"
@@ -170,9 +180,7 @@ def _local(backing: SolverBacking) -> bool:
     return backing.solve is not None and backing.solve.name.startswith("scipy")
 
 
-def _not_checked(
-    episode: Episode, backing: SolverBacking, checked: Check | None, *, has_files: bool
-) -> Iterator[str]:
+def _not_checked(episode: Episode, backing: SolverBacking, checked: Check | None, *, has_files: bool) -> Iterator[str]:
     if checked is not None and checked.outcome != "failed":
         yield from checked.unchecked
     if has_files:

@@ -16,7 +16,7 @@ from typing import Literal
 from storm_calm.env.plans import cp_sat, feasibility
 from storm_calm.env.plans.feasibility import Violation
 from storm_calm.env.plans.record import CpSatModel, LinearModel, RecordedSolve
-from storm_calm.env.plans.solver_process import run_task
+from storm_calm.env.plans.second_solver import solve_again
 from storm_calm.sandbox import Sandbox, SolverReport
 
 Outcome = Literal["passed", "failed", "unknown"]
@@ -53,15 +53,16 @@ class Check:
     """What is wrong, in words."""
     unchecked: tuple[str, ...] = ()
     """What was not checked and why, in words."""
-    confirmed: bool = False
-    """Whether a second solve had the same result, so that an optimum is one."""
+    confirmed: str = ""
+    """The solver of a second solve with the same result, so that an optimum is one; "" without."""
 
 
 def check(solve: RecordedSolve) -> Check:
     """Check a recorded solve. Never raises for what the program wrote."""
+    if solve.malformed:
+        return Check(outcome="failed", faults=(solve.malformed,))
     if solve.model is None:
-        malformed = solve.omitted.startswith("its record is malformed")
-        return Check(outcome="failed" if malformed else "unknown", **_reason(malformed, solve.omitted))
+        return Check(outcome="unknown", unchecked=(solve.omitted or "the solve was not recorded",))
     try:
         faults = [*_mismatches(solve)]
         if solve.report.status not in ("optimal", "feasible"):
@@ -98,22 +99,21 @@ def confirm(checked: Check, solve: RecordedSolve, sandbox: Sandbox, *, seconds: 
         return checked
     if not isinstance(solve.model, LinearModel | CpSatModel):
         return checked
-    again = run_task(sandbox, "resolve", solve.model, seconds=seconds)
-    found, reason = again.get("status", "open"), again.get("failed") or again.get("reason", "no result in time")
-    if found not in ("optimal", "infeasible", "unbounded"):
+    again = solve_again(solve, sandbox, seconds=seconds)
+    if again.status == "open":
         kept = "the optimum" if status == "optimal" else f"that the model is {status}"
-        return replace(checked, unchecked=(*checked.unchecked, f"{kept}: {reason}"))
+        return replace(checked, unchecked=(*checked.unchecked, f"{kept}: {again.reason or 'no result in time'}"))
     # GLOP has one status for infeasible and unbounded models.
-    if found != status and not (status == "infeasible" and found == "unbounded"):
-        return _with([f"the report says {status}, but solving the model again gave {found}"], checked)
-    best = again.get("objective")
+    if again.status != status and not (status == "infeasible" and again.status == "unbounded"):
+        return _with([f"the report says {status}, but solving the model again gave {again.status}"], checked)
+    best = again.objective
     if status == "optimal" and best is not None and checked.objective is not None:
         maximize = _maximizes(solve)
         better = best - checked.objective if maximize else checked.objective - best
         tolerance = max(GAP, _tolerance(solve.report)) * max(1.0, abs(best))
         if better > tolerance:
             return _with([f"a better plan exists: {best:.10g} instead of {checked.objective:.10g}"], checked)
-    return replace(checked, outcome="passed", confirmed=True, unchecked=())
+    return replace(checked, outcome="passed", confirmed=again.solver, unchecked=())
 
 
 def _with(faults: Sequence[str], checked: Check) -> Check:
@@ -121,11 +121,6 @@ def _with(faults: Sequence[str], checked: Check) -> Check:
     if not faults:
         return checked
     return replace(checked, outcome="failed", faults=(*checked.faults, *faults))
-
-
-def _reason(malformed: bool, reason: str) -> dict[str, tuple[str, ...]]:
-    text = reason or "the solve was not recorded"
-    return {"faults" if malformed else "unchecked": (text,)}
 
 
 def _mismatches(solve: RecordedSolve) -> Iterator[str]:

@@ -5,6 +5,7 @@ constraint is kept or violated; there is no tolerance.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -23,8 +24,9 @@ class TooLargeError(Exception):
     """Checking the model would take too long."""
 
 
+@lru_cache(maxsize=4)  # Checks and explanations of one solve follow each other, and parsing is the slowest part.
 def parse(model: CpSatModel) -> Any:
-    """Return the model as a `CpModelProto`. Raises MalformedModelError."""
+    """Return the model as a `CpModelProto`, which must not be changed. Raises MalformedModelError."""
     from google.protobuf import text_format
     from ortools.sat import cp_model_pb2
 

@@ -128,6 +128,8 @@ class RecordedSolve:
     model: Model | None = field(default=None)
     omitted: str = ""
     """Why there is no model, or only one that cannot be checked."""
+    malformed: str = ""
+    """Why the record could not be read. Set by the reader, never by the program."""
 
     def __post_init__(self) -> None:
         for name, size in (("values", self.variables), ("reduced_costs", self.variables), ("duals", self.constraints)):
@@ -171,9 +173,11 @@ def _parse(text: str, reports: list[SolverReport]) -> RecordedSolve | None:
         return None
     reports.remove(report)
     try:
+        if "malformed" in data:
+            raise ValueError('"malformed" is not a field of a record')
         return from_json(RecordedSolve, data)
     except ValueError as error:
-        return RecordedSolve(report=report, omitted=f"its record is malformed: {error}"[:300])
+        return RecordedSolve(report=report, malformed=f"the record is malformed: {error}"[:300])
 
 
 def record_of(execution: Execution, report: SolverReport) -> RecordedSolve | None:

@@ -58,9 +58,12 @@ class Corpus:
         return {kind: count / total for kind, count in plain.most_common()} | {"hinted": 1 - total / len(kinds)}
 
 
-def traces(renderer: PromptRenderer, sandbox: Sandbox, *, seed: str) -> Iterator[Trace]:
-    """Yield endless traces of training instances, the families in turn, with kinds sampled from `MIX`."""
-    env = SolverEnv(sandbox, renderer)
+def traces(renderer: PromptRenderer, sandbox: Sandbox, *, seed: str, record: bool = False) -> Iterator[Trace]:
+    """Yield endless traces of training instances, the families in turn, with kinds sampled from `MIX`.
+
+    record: record the solves of their programs.
+    """
+    env = SolverEnv(sandbox, renderer, record=record)
     rng = random.Random(f"traces/{seed}")
     number = int.from_bytes(random.Random(f"instances/{seed}").randbytes(6))
     for instance in instances(list(FAMILIES.values()), split="train", seed=number):

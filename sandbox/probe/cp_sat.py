@@ -1,11 +1,13 @@
 """Watching CP-SAT: `ortools.sat.python.cp_model.CpSolver.solve`, which all other ways to solve call."""
 
+import sys
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.program_names import program_names
 from storm_calm.sandbox.probe.reports import Variables, report
 from storm_calm.sandbox.probe.solve_record import NotRecordedError, SolveRecord, check_size
 from storm_calm.sandbox.probe.status_words import CP_SAT
@@ -29,9 +31,7 @@ def _solve(call: Call) -> Watcher:
     with suppress(Exception):
         for name in changed:
             _clear(solver.parameters, name)
-    return Solved(
-        report=lambda: _report(solver, model, outcome), record=lambda: _record(solver, model, outcome)
-    )
+    return Solved(report=lambda: _report(solver, model, outcome), record=lambda: _record(solver, model, outcome))
 
 
 def _set_unset_parameters(parameters: Any, seconds: float | None) -> list[str]:
@@ -86,8 +86,12 @@ def _record(solver: Any, model: Any, outcome: SolveOutcome) -> SolveRecord:
         raise NotRecordedError(f"the text of the model has {len(text)} characters, more than {_LONGEST_TEXT}")
     response = solver.response_proto if hasattr(solver, "response_proto") else solver.ResponseProto()
     solved = CP_SAT.status(solver.status_name(outcome.value)) in ("optimal", "feasible")
+    names = [variable.name for variable in proto.variables]
+    if not all(names):
+        own = program_names(sys.modules["ortools.sat.python.cp_model"].IntVar, lambda variable: variable.index)
+        names = [name or own.get(number, "") for number, name in enumerate(names)]
     return SolveRecord(
-        variables=[variable.name for variable in proto.variables],
+        variables=names,
         values=list(response.solution) if solved else None,
         constraints=[constraint.name for constraint in proto.constraints],
         model={"kind": "cp_sat", "text": text},

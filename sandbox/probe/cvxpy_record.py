@@ -7,11 +7,13 @@ are auxiliary ones, such as the value of a norm.
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, product
 from typing import Any
 
+from storm_calm.sandbox.probe.program_names import program_names
 from storm_calm.sandbox.probe.solve_record import LinearModel, NotRecordedError, SolveRecord, check_size, limit
 
 _CONSTANT = "constant"  # the variable that is fixed at 1
@@ -28,6 +30,10 @@ class InnerSolve:
     """The `ParamConeProg`: the problem in the solver's form."""
     solution: Any = None
     """The `Solution` of the program."""
+
+
+_AUTOMATIC = re.compile(r"var\d+")
+"""Names that cvxpy gives."""
 
 
 def record(inner: InnerSolve, *, solved: bool) -> SolveRecord:
@@ -180,12 +186,16 @@ def _variables(inner: InnerSolve, many: int) -> list[str]:
     """Return a name for each variable of the solver: that of the program with its index, or one with a number."""
     names = [""] * many
     replaced = inner.chain.compose_var_id_map()
-    for variable in inner.problem.variables():
+    variables = inner.problem.variables()
+    own = program_names(tuple({type(variable) for variable in variables}), lambda variable: variable.id)
+    for variable in variables:
         ids = replaced.get(variable.id, [variable.id])
         first = inner.program.var_id_to_col.get(ids[0])
         if first is not None and len(ids) == 1 and not variable.is_complex():
             size = inner.program.id_to_var[ids[0]].size
-            found = [_indexed(variable.name(), index) for index in _indices(variable)]
+            given = variable.name()
+            name = own.get(variable.id, given) if _AUTOMATIC.fullmatch(given) else given
+            found = [_indexed(name, index) for index in _indices(variable)]
             if len(found) == size:
                 names[first : first + size] = found
     return _numbered(names, "auxiliary")

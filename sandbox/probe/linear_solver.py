@@ -9,6 +9,7 @@ from typing import Any
 
 from storm_calm.sandbox.execution import SolverReport
 from storm_calm.sandbox.probe.channel import Channel
+from storm_calm.sandbox.probe.program_names import program_names
 from storm_calm.sandbox.probe.reports import count, report
 from storm_calm.sandbox.probe.solve_record import LinearModel, NotRecordedError, SolveRecord, check_size
 from storm_calm.sandbox.probe.status_words import LINEAR_SOLVER
@@ -21,6 +22,8 @@ from storm_calm.sandbox.probe.watching import (
     disguised_as,
     watch_function,
 )
+
+_AUTOMATIC = "auto_"  # the beginning of names that the library gives
 
 
 def watch(library: ModuleType, channel: Channel) -> None:
@@ -101,11 +104,15 @@ def _record(solver: Any, name: str, outcome: SolveOutcome) -> SolveRecord:
     solved = LINEAR_SOLVER.status(outcome.value) in ("optimal", "feasible")
     # OR-Tools 9.15 returns the activities of the rows as HiGHS's duals.
     proven = solved and not solver.IsMip() and name != "HIGHS"
+    names = [variable.name() for variable in variables]
+    if any(name.startswith(_AUTOMATIC) for name in names):
+        own = program_names(type(variables[0]), lambda variable: variable.index())
+        names = [own.get(i, "") if name.startswith(_AUTOMATIC) else name for i, name in enumerate(names)]
     return SolveRecord(
-        variables=[variable.name() for variable in variables],
+        variables=names,
         values=[variable.solution_value() for variable in variables] if solved else None,
         reduced_costs=[variable.reduced_cost() for variable in variables] if proven else None,
-        constraints=[row.name() for row in rows],
+        constraints=["" if row.name().startswith(_AUTOMATIC) else row.name() for row in rows],
         duals=[row.dual_value() for row in rows] if proven else None,
         model=model,
     )

@@ -5,6 +5,7 @@ such as CBC, get a time limit here; those that are libraries get it from their o
 fixed seed by default.
 """
 
+import re
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from storm_calm.sandbox.probe.watching import Call, Solved, SolveOutcome, Watche
 
 _FEASIBLE = 2  # sol_status: a solution that is not proved optimal
 _INEXACT = (0, -3)  # status: not solved, undefined
+_AUTOMATIC = re.compile(r"_C\d+")  # names of constraints that PuLP gives
 _NAMES = {"PULP_CBC": "CBC", "COIN": "CBC"}
 
 
@@ -94,7 +96,7 @@ def _record(problem: Any, library: ModuleType) -> SolveRecord:
         variables=[variable.name for variable in variables],
         values=[variable.varValue for variable in variables] if solved else None,
         reduced_costs=[variable.dj for variable in variables] if solved and is_lp else None,
-        constraints=list(rows),
+        constraints=["" if _AUTOMATIC.fullmatch(name) else name for name in rows],
         duals=[row.pi for row in rows.values()] if solved and is_lp else None,
         model=model,
     )

@@ -5,12 +5,15 @@ bounds of the variables, rows with a lower and an upper limit, and the objective
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 MAX_ENTRIES = 100_000
 """Variables, constraints and coefficients of a recorded model."""
+MAX_TEXT_BYTES = 1 << 20
+"""Bytes of a model that is kept as text."""
 _INFINITE = 1e20
 """Infinity in SCIP and COPT; other solvers use larger numbers."""
 
@@ -121,3 +124,17 @@ def _numbers(values: Sequence[Any] | None) -> list[float] | None:
     except (TypeError, ValueError):
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def text_model(write: Callable[[str], Any], extension: str) -> dict[str, Any]:
+    """Return a model in the text that its library writes to a file in the working folder. The file is deleted.
+
+    write: writes the model to a path. extension: of the file, which is also the name of the format.
+    """
+    with NamedTemporaryFile(dir=".", suffix=f".{extension}") as file:
+        write(file.name)
+        with open(file.name, "rb") as written:
+            text = written.read(MAX_TEXT_BYTES + 1)
+    if len(text) > MAX_TEXT_BYTES:
+        raise NotRecordedError(f"its text is longer than {MAX_TEXT_BYTES} bytes")
+    return {"kind": "text", "format": extension, "text": text.decode("utf-8", errors="replace")}

@@ -55,6 +55,8 @@ class AgentRequest:
     effort: Effort = "medium"
     stop: tuple[str, ...] = ()
     """Strings that end the answer and are left out. They are not searched in thoughts and programs."""
+    return_files: bool = False
+    """Whether the answer has files."""
     param: str = "messages"
     """The field of the body that has the messages, for errors."""
 

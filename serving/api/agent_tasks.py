@@ -27,7 +27,6 @@ from storm_calm.agents.interveners.cancellable import CancellableIntervener
 from storm_calm.agents.interveners.guard import Guard
 from storm_calm.agents.reasoners.async_interface import AsyncReasoner
 from storm_calm.agents.reasoners.nano_scope import out_of_scope
-from storm_calm.agents.verdict import Verdict, verdict
 from storm_calm.env import (
     Episode,
     Generation,
@@ -44,6 +43,7 @@ from storm_calm.sandbox import Cancellation, Execution, RunCancelledError, Sandb
 from storm_calm.serving.api.agent_request import EFFORTS, AgentRequest
 from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.config import ServeConfig
+from storm_calm.serving.api.judged_answer import JudgedAnswer, judge
 from storm_calm.serving.api.metrics import Metrics
 from storm_calm.serving.api.reasoning_split import THOUGHT
 
@@ -99,8 +99,8 @@ class AgentOutcome:
 
     episode: Episode
     usage: TokenUsage
-    verdict: Verdict | None = None
-    """The verdict on the answer; None before the end."""
+    judged: JudgedAnswer | None = None
+    """The verdict on the answer, and its plan; None before the end."""
     context: int | None = None
     """Context of the model in tokens; None if unknown."""
     failure: Failure | None = None
@@ -153,7 +153,7 @@ class AgentTask:
         self._wake = asyncio.Event()
         self._prompt = self._completion = self._streamed_tokens = 0
         self._cancellation = Cancellation()
-        self._verdict: Verdict | None = None
+        self._judged: JudgedAnswer | None = None
         self._guard = agent.guard
         self._intervener: CancellableIntervener | None = None
         if agent.guard is not None:
@@ -243,6 +243,7 @@ class AgentTask:
             max_executions=executions,
             limits=replace(agent.sandbox.limits, seconds=config.solver_seconds),
             files=self._request.files,
+            record=True,
             cancellation=self._cancellation,
         )
 
@@ -290,14 +291,7 @@ class AgentTask:
         seed = secrets.randbits(31) if request.seed is None else request.seed
         watch = None if self._guard is None else partial(self._watch, self._guard)
         await solve_async(env, self._write, self._act, seed=seed, sampling=self.sampling, watch=watch)
-        self._verdict = await self._in_thread(
-            partial(
-                verdict,
-                env.episode,
-                messages=[message["content"] for message in request.messages],
-                has_files=bool(request.files),
-            )
-        )
+        self._judged = await self._in_thread(partial(judge, env.episode, agent.sandbox, request))
         return env.episode
 
     async def _write(self, segment: SegmentRequest) -> Generation:
@@ -333,7 +327,7 @@ class AgentTask:
         # The task may have been cancelled before its prompt was ready.
         episode = self._env.episode if self._env.begun else Episode(problem=self._problem, transcript=Transcript())
         context = self._agent.reasoner.context
-        return AgentOutcome(episode=episode, usage=usage, verdict=self._verdict, context=context, failure=failure)
+        return AgentOutcome(episode=episode, usage=usage, judged=self._judged, context=context, failure=failure)
 
     def _budget(self) -> int | None:
         """Return the token limit of the answer; None for the rest of the context."""

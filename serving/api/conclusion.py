@@ -12,6 +12,7 @@ from storm_calm.sandbox import Execution
 from storm_calm.serving.api.agent_request import AgentRequest, too_long
 from storm_calm.serving.api.agent_tasks import AgentOutcome
 from storm_calm.serving.api.api_errors import ApiError
+from storm_calm.serving.api.judged_answer import JudgedAnswer, plan_facts
 from storm_calm.serving.api.reasoning_split import THOUGHT, ReasoningSplit
 
 Finish = Literal["stop", "length"]
@@ -33,7 +34,8 @@ def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest
     """Return the conclusion of an answer. split: its finished text. Raises ApiError as `raise_for_failure` does."""
     raise_for_failure(outcome, request.param)
     episode = outcome.episode
-    judged = outcome.verdict or verdict(episode)
+    answered = outcome.judged or JudgedAnswer(verdict=verdict(episode))
+    judged = answered.verdict
     remarks = [] if judged.backing == "no_answer" else judged.warnings
     words = "" if split.content.strip() else _instead(outcome)
     if not split.stopped:
@@ -48,6 +50,7 @@ def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest
             "backed": judged.backing == "backed",
             "notes": remarks,
             "verdict": to_json(judged),
+            **plan_facts(answered),
             "interventions": [intervention_data(intervention) for intervention in episode.interventions],
             "executions": [execution_data(execution) for execution in episode.executions],
         },

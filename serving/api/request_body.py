@@ -119,6 +119,8 @@ class StormOptions(RequestModel):
 
     files: dict[str, str] = Field(default_factory=dict)
     """Text files for the working directory of programs, by name."""
+    return_files: bool = False
+    """Whether the answer has files: the plan as CSV, the program, and the model as MPS and LP."""
 
 
 class TextFormat(RequestModel):
@@ -183,6 +185,7 @@ class RequestBody(RequestModel):
             max_tokens=max_tokens,
             effort=effort or "medium",
             stop=stops,
+            return_files=bool(self.storm and self.storm.return_files),
             param=param,
         )
 

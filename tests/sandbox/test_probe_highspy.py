@@ -2,9 +2,11 @@
 
 import pytest
 
+from storm_calm.env.plans.record import TextModel, read_records
 from storm_calm.sandbox import Limits
 from support.highs import without_banner
 from support.probe_reports import MARKET, MARKET_COUNTS, SHORT, counts, report, report_and_output, values
+from support.solve_records import check_solution, plan, recorded, rows
 
 pytestmark = pytest.mark.slow
 
@@ -72,3 +74,87 @@ def test_the_program_can_set_the_number_of_threads_after_a_solve(full):
 def test_a_time_limit_without_a_solution_is_reported(full):
     code = f"{MODEL}h.setOptionValue('time_limit', 0.0)\nh.maximize(x)"
     assert report_and_output(full, code, SHORT)[0].status in ("limit", "optimal")
+
+
+RECORDED = """
+x, y = h.addIntegral(lb=0, name="chairs"), h.addVariable(lb=1, ub=4.5, name="tables")
+h.addConstr(5 * x + 20 * y <= 400, name="wood")
+h.addRow(45, 200, 2, [0, 1], [10, 15])
+h.addConstr(x - y == 2, name="more chairs")
+h.maximize(45 * x + 80 * y + 3)
+"""
+LP = H + RECORDED.replace("addIntegral", "addVariable").replace("4.5", "4")
+
+
+def test_a_solve_is_recorded(full):
+    solve = recorded(full, H + RECORDED)
+    check_solution(solve)
+    assert plan(solve) == {"chairs": 6, "tables": 4}
+    assert rows(solve) == {
+        "wood": (None, {"chairs": 5, "tables": 20}, 400),
+        "constraint 2": (45, {"chairs": 10, "tables": 15}, 200),
+        "more chairs": (2, {"chairs": 1, "tables": -1}, 2),
+    }
+    assert (solve.model.lower, solve.model.upper, solve.model.integer) == ((0, 1), (None, 4.5), (0,))
+    assert (solve.duals, solve.reduced_costs) == (None, None)
+
+
+def test_variables_without_names_are_recorded(full):
+    solve = recorded(full, MODEL + "h.maximize(2 * x + y)")
+    check_solution(solve)
+    assert (solve.variables, solve.constraints) == (("", ""), ("",))
+
+
+@pytest.mark.parametrize(("sense", "sign"), [("maximize", 1), ("minimize", -1)])
+def test_an_lp_has_duals_and_reduced_costs(full, sense, sign):
+    model = LP.replace("45 * x + 80 * y", f"{sign} * (45 * x + 80 * y)").replace("maximize", sense)
+    solve = recorded(full, model)
+    check_solution(solve)
+    assert solve.duals == pytest.approx((0, 0, 45 * sign))
+    assert solve.reduced_costs == pytest.approx((0, 125 * sign))
+
+
+def test_a_model_stored_by_rows_is_recorded(full):
+    execution = full.run(f"{LP}h.ensureRowwise()\nh.setOptionValue('simplex_iteration_limit', 0)\nh.run()", record=True)
+    first, second = read_records(execution)
+    assert rows(first) == rows(second)
+
+
+def test_a_quadratic_objective_is_recorded(full):
+    code = """
+import numpy as np
+x, y = h.addVariable(lb=0, ub=3, name="x"), h.addVariable(lb=-9, name="y")
+h.addConstr(x + y >= 2)
+h.passHessian(2, 3, 1, np.array([0, 2, 3]), np.array([0, 1, 1]), np.array([2.0, 3.0, 6.0]))
+h.minimize(5 - x)
+"""
+    solve = recorded(full, H + code)
+    check_solution(solve)
+    assert solve.model.quadratic == ((0, 0, 1), (0, 1, 3), (1, 1, 3))
+    assert (solve.model.costs, solve.model.offset) == ((-1, 0), 5)
+
+
+def test_an_infeasible_model_is_recorded_without_a_solution(full):
+    solve = recorded(full, H + RECORDED.replace("lb=1, ub=4.5", "lb=19, ub=40"))
+    assert (solve.report.status, solve.values, solve.duals) == ("infeasible", None, None)
+    assert len(rows(solve)) == 3
+
+
+def test_a_model_with_semi_continuous_variables_is_kept_as_text(full):
+    code = """
+import highspy, os
+h = highspy.Highs()
+x = h.addVariable(lb=2, ub=4, type=highspy.HighsVarType.kSemiContinuous, name="x")
+y = h.addVariable(lb=0, ub=5)
+h.addConstr(x + y >= 6)
+h.minimize(x + 2 * y)
+print("MODEL", h.getLp().col_names_, os.listdir())
+"""
+    solve = recorded(full, code)
+    assert solve.values == pytest.approx((4, 2))
+    assert solve.omitted == "it has semi-continuous variables"
+    assert isinstance(solve.model, TextModel)
+    assert (solve.model.format, "semi" in solve.model.text) == ("lp", True)
+    output, silent = full.run(code, record=True).stdout, full.run(code).stdout
+    assert output.splitlines()[-1] == "MODEL ['x', ''] ['main.py']"
+    assert len(output.splitlines()) == len(silent.splitlines())

@@ -148,7 +148,7 @@ def test_a_solve_is_recorded(full):
     assert plan(solve) == {"chairs": 6, "tables": 4}
     assert rows(solve) == {
         "wood": (None, {"chairs": 5, "tables": 20}, 400),
-        "_C1": (45, {"chairs": 10, "tables": 15}, None),
+        "constraint 2": (45, {"chairs": 10, "tables": 15}, None),
         "more_chairs": (2, {"chairs": 1, "tables": -1}, 2),
     }
     assert (solve.model.lower, solve.model.upper, solve.model.integer) == ((0, 1), (None, 4.5), (0,))
@@ -156,7 +156,8 @@ def test_a_solve_is_recorded(full):
 
 def test_an_lp_has_duals_and_reduced_costs(full):
     solve = recorded(full, RECORDED.replace(', cat="Integer"', "").replace("1, 4.5", "1, 4"))
-    assert solve.duals is not None and dict(zip(solve.constraints, solve.duals, strict=True))["more_chairs"] == 45
+    assert solve.duals is not None
+    assert dict(zip(solve.constraints, solve.duals, strict=True))["more_chairs"] == 45
     assert solve.reduced_costs == (0, 125)
 
 

@@ -141,3 +141,36 @@ def test_the_last_records_are_read_within_a_limit(tmp_path):
             writer.write({"number": number, "padding": "x" * (MAX_BYTES // 4)})
         found = [json.loads(text)["number"] for text in read_records(file.fileno())]
     assert found == [SLOTS - 1, SLOTS, SLOTS + 1]
+
+
+NAMELESS = {
+    "cp_model": """
+from ortools.sat.python import cp_model
+m = cp_model.CpModel()
+x = [m.new_bool_var("") for _ in range(2)]
+ship = {("A", 2): m.new_int_var(0, 5, ""), "b": m.new_int_var(0, 5, "given")}
+m.add(sum(x) + sum(ship.values()) <= 6)
+cp_model.CpSolver().solve(m)
+""",
+    "pywraplp": """
+from ortools.linear_solver import pywraplp
+m = pywraplp.Solver.CreateSolver("SCIP")
+x = [m.IntVar(0, 3, "") for _ in range(2)]
+ship = {("A", 2): m.NumVar(0, 1, ""), "b": m.NumVar(0, 1, "given")}
+m.Solve()
+""",
+    "highspy": """
+import highspy
+m = highspy.Highs()
+x = [m.addVariable(lb=0, ub=1) for _ in range(2)]
+ship = {("A", 2): m.addVariable(lb=0, ub=1), "b": m.addVariable(lb=0, ub=1, name="given")}
+m.run()
+""",
+}
+
+
+@pytest.mark.parametrize("library", NAMELESS)
+def test_variables_without_a_name_get_that_of_the_program(full, library):
+    pytest.importorskip("highspy" if library == "highspy" else "ortools")
+    [record] = records(full.run(NAMELESS[library], record=True))
+    assert record["variables"] == ["x[0]", "x[1]", "ship['A', 2]", "given"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import highspy
 
-from . import linear
+from . import linear, resolve
 
 _NEAR = 1e-5
 """How far the solution of HiGHS may be from the recorded one, relative to the size of each value."""
@@ -23,8 +23,10 @@ def sensitivity(model: dict[str, Any], seconds: float, values: list[float] | Non
         return _without("a model with cones has no duals here", fixed)
     if fixed and values is None:
         return _without("the integer variables have no recorded values to fix them at", fixed)
-    highs = linear.loaded(_with_fixed_integers(model, values or []), seconds, relaxed=True)
-    if highs.getNumCol() != len(model["costs"]) or bool(model["quadratic"]) != bool(highs.getHessianNumNz()):
+    if model["quadratic"] and not resolve.is_convex(model):
+        return _without("the objective is not convex, so the solution has no duals", fixed)
+    highs = resolve.accepted(_with_fixed_integers(model, values or []), seconds, relaxed=True)
+    if highs is None:
         return _without("HiGHS does not accept the model", fixed)
     if values is not None and not model["quadratic"]:
         # From there HiGHS finds a basis of the recorded solution, if it is one of several optimal ones.
@@ -33,7 +35,7 @@ def sensitivity(model: dict[str, Any], seconds: float, values: list[float] | Non
         highs.setSolution(solution)
     status = linear.solve(highs)
     if status != "optimal":
-        return _without(f"HiGHS finds the model{' with fixed integers' * fixed} {status}", fixed)
+        return _without(f"HiGHS finds no optimum{' with fixed integers' * fixed}: {status}", fixed)
     found = highs.getSolution()
     result = {
         "fixed": fixed,
@@ -111,7 +113,7 @@ def _cost_ranges(model: dict[str, Any], ranging: highspy.HighsRanging) -> list[A
 
 
 def _range(low: float, value: float, high: float) -> tuple[float | None, float | None]:
-    """Return the range from low to high, or to the value itself on a side that does not contain it; None if infinite."""
+    """Return the range from low to high, extended to contain the value; None for an infinite end."""
     low = low if low < value else value
     high = high if high > value else value
     return (low if math.isfinite(low) else None), (high if math.isfinite(high) else None)

@@ -11,7 +11,14 @@ from storm_calm.env.plans.record import MAX_NAME, RecordedSolve, read_records, r
 from storm_calm.sandbox import Execution, SolverReport
 
 REPORT = SolverReport(
-    library="pulp", solver="CBC", status="optimal", sense="maximize", objective=9.0, continuous=1, integer=1, constraints=1
+    library="pulp",
+    solver="CBC",
+    status="optimal",
+    sense="maximize",
+    objective=9.0,
+    continuous=1,
+    integer=1,
+    constraints=1,
 )
 RECORD = {
     "report": REPORT.to_dict(),
@@ -74,7 +81,9 @@ def test_a_record_belongs_to_one_report():
     assert record_of(execution(RECORD), REPORT).values == (2.0, 1.0)
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"report": 3}', "[" * 100_000, '{"report": {"library": "x"}}'])
+@pytest.mark.parametrize(
+    "text", ["", "null", "[]", "{}", '{"report": 3}', "[" * 100_000, '{"report": {"library": "x"}}']
+)
 def test_a_text_without_a_report_is_no_record(text):
     assert read_records(execution(text)) == ()
 
@@ -98,13 +107,14 @@ def test_a_text_without_a_report_is_no_record(text):
         ("model.kind", "circle", "model"),
         ("model.extra", 1, "extra"),
         ("more", 1, "more"),
+        ("malformed", "", "malformed"),
     ],
 )
 def test_a_malformed_record_keeps_its_report_and_the_reason(path, value, error):
     [solve] = read_records(execution(changed(path, value)))
     assert (solve.report, solve.model, solve.values) == (REPORT, None, None)
-    assert solve.omitted.startswith("its record is malformed: ")
-    assert error in solve.omitted
+    assert solve.malformed.startswith("the record is malformed: ")
+    assert error in solve.malformed
     assert check(solve).outcome == "failed"
 
 
@@ -113,7 +123,7 @@ def test_decreasing_rows_are_malformed():
     record["model"] |= {"row_upper": [3.0] * 3, "row_starts": [0, 2, 1, 2]}
     record["constraints"] = ["a", "b", "c"]
     [solve] = read_records(execution(record))
-    assert "row_starts must not decrease" in solve.omitted
+    assert "row_starts must not decrease" in solve.malformed
 
 
 def test_names_are_shown_on_one_line_and_shortened():

@@ -17,7 +17,11 @@ p.solve(pulp.PULP_CBC_CMD(msg=0))
 
 @pytest.mark.parametrize("sense", ["Max", "Min"])
 def test_an_unbounded_model_has_a_direction(sandbox, sense):
-    code = MODEL if sense == "Max" else MODEL.replace("Maximize", "Minimize").replace("5 * sell - 3", "3 * buy - 5 * sell + 0")
+    code = (
+        MODEL
+        if sense == "Max"
+        else MODEL.replace("Maximize", "Minimize").replace("5 * sell - 3", "3 * buy - 5 * sell + 0")
+    )
     [solve] = read_records(sandbox.run(code, record=True))
     ray = find_ray(solve, sandbox)
     assert {line.name: line.value for line in ray.lines} == {"buy": 1, "sell": 1}
