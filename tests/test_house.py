@@ -45,7 +45,7 @@ def imports(package):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
-                if path.parent == INSIDE and node.level == 1 and node.module is None:
+                if path.parent == INSIDE and node.level == 1:
                     continue
                 assert node.level == 0, f"{path}:{node.lineno}: a relative import; write the whole name"
                 names = [f"{node.module}.{node.names[0].name}" if node.module == "storm_calm" else node.module]

@@ -55,8 +55,8 @@ PLAIN_HINTS: dict[str, str] = {
     f"what is wrong. {WRITE}",
     "fractional_plan": "The plan has a fraction of something that only exists as a whole. I declare those variables as "
     f"integers and let the solver find the best whole plan; rounding afterwards can miss it. {WRITE}",
-    "subtours": "The plan falls apart into separate rounds, so it is no single tour. I need constraints that rule these "
-    f"out, or a circuit constraint, and solve again. {WRITE}",
+    "subtours": "The plan falls apart into separate rounds, so it is no single tour. I need constraints against such "
+    f"rounds, or a circuit constraint, and solve again. {WRITE}",
     "invented_call": "I use only calls that I am sure exist.",
 }
 """The hint of each rule, for models that do not know those of `hints.HINTS`."""

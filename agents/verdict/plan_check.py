@@ -1,6 +1,6 @@
 """The plan behind an answer: the recorded solve that a solver report connects with it, checked and examined."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storm_calm.agents.verdict.solver_backing import SolverBacking, solver_backing
@@ -29,15 +29,30 @@ def check_answer(episode: Episode, sandbox: Sandbox, messages: Sequence[str] = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExaminedSolve:
-    """A recorded solve of an episode and its examination."""
+class RecordedAnswer:
+    """The recorded solve behind an answer."""
 
     code: str
     """The program."""
     solve: RecordedSolve
-    examination: Examination
     backs: bool
     """Whether it backs the answer; otherwise it is the solve that contradicts it, or the last one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExaminedSolve(RecordedAnswer):
+    """A recorded solve and its examination."""
+
+    examination: Examination
+
+
+def recorded_answer(episode: Episode, messages: Sequence[str] = ()) -> RecordedAnswer | None:
+    """Return the solve that backs or contradicts the answer, or the last one; None if it was not recorded."""
+    backing = solver_backing(episode, messages)
+    solve = None if backing.solve is None else record_of(backing.solve.execution, backing.solve.report)
+    if backing.solve is None or solve is None:
+        return None
+    return RecordedAnswer(code=backing.solve.execution.code, solve=solve, backs=backing.backing == "backed")
 
 
 def examine_answer(
@@ -48,7 +63,8 @@ def examine_answer(
     messages: as for `solver_backing`. seconds: time limit of each solve.
     Raises SandboxUnavailableError if the sandbox fails.
     """
-    return _with_examination(episode, messages, lambda solve: examine(solve, sandbox, seconds=seconds))
+    recorded = recorded_answer(episode, messages)
+    return None if recorded is None else _examined(recorded, examine(recorded.solve, sandbox, seconds=seconds))
 
 
 def examined_answer(episode: Episode, examination: object) -> ExaminedSolve | None:
@@ -56,22 +72,9 @@ def examined_answer(episode: Episode, examination: object) -> ExaminedSolve | No
 
     Raises ValueError for other data.
     """
-    if examination is None:
-        return None
-    found = from_json(Examination, examination)
-    return _with_examination(episode, (), lambda solve: found)
+    recorded = None if examination is None else recorded_answer(episode)
+    return None if recorded is None else _examined(recorded, from_json(Examination, examination))
 
 
-def _with_examination(
-    episode: Episode, messages: Sequence[str], examination: Callable[[RecordedSolve], Examination]
-) -> ExaminedSolve | None:
-    backing = solver_backing(episode, messages)
-    solve = None if backing.solve is None else record_of(backing.solve.execution, backing.solve.report)
-    if backing.solve is None or solve is None:
-        return None
-    return ExaminedSolve(
-        code=backing.solve.execution.code,
-        solve=solve,
-        examination=examination(solve),
-        backs=backing.backing == "backed",
-    )
+def _examined(recorded: RecordedAnswer, examination: Examination) -> ExaminedSolve:
+    return ExaminedSolve(code=recorded.code, solve=recorded.solve, backs=recorded.backs, examination=examination)

@@ -30,7 +30,7 @@ def run_task(
         return {"failed": f"the examination ended with {execution.status}: {execution.error_line}"[:300]}
     try:
         return dict(json.loads(execution.files["result.json"]))
-    except (KeyError, ValueError):
+    except (KeyError, TypeError, ValueError):
         return {"failed": "the examination gave no result"}
 
 

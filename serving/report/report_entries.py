@@ -19,6 +19,7 @@ from storm_calm.env import Episode, Finding, Score, score
 from storm_calm.env.serialize import to_json
 from storm_calm.sandbox import Execution
 from storm_calm.serving.report.markdown_tree import markdown_tree
+from storm_calm.serving.report.plan_entry import plan_entry
 from storm_calm.serving.report.text_parts import text_parts, transcript_parts
 from storm_calm.serving.report.token_ids import token_data
 
@@ -183,6 +184,7 @@ def _trajectory(episode: Episode, scored: Score | None, judged: Verdict, *, ids:
         "usage": to_json(episode.usage),
         "score": to_json(scored) if scored else None,
         "verdict": {"backing": judged.backing, "summary": judged.summary, "warnings": judged.warnings},
+        "plan": plan_entry(episode),
     }
 
 

@@ -161,3 +161,21 @@ def test_a_seed_gives_the_same_answer(nano, families_question):
     assert texts[0] == texts[1] != texts[2]
     assert one.usage == same.usage
     assert one.usage.prompt_tokens > 0
+
+
+def test_the_plan_its_check_and_files_are_in_the_answer(client):
+    answer = asked(client, QUESTION, extra_body={"storm": {"return_files": True}})
+    storm = answer.storm
+    assert storm["plan"] == {
+        "objective": 120.0,
+        "sense": "maximize",
+        "variables": {"x": 40.0},
+        "zero": 0,
+        "left_out": 0,
+    }
+    assert (storm["check"]["outcome"], storm["check"]["confirmed"]) == ("passed", "HiGHS")
+    assert storm["explanation"][0].startswith("Checked: the plan keeps all limits of its model")
+    assert storm["files"]["plan.csv"] == "variable,value\nx,40\n"
+    assert set(storm["files"]) == {"plan.csv", "program.py", "model.mps", "model.lp", "examination.json"}
+    assert "from ortools" in storm["files"]["program.py"]
+    assert "files" not in asked(client, QUESTION).storm

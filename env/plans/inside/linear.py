@@ -10,7 +10,6 @@ _STATUSES = {
     highspy.HighsModelStatus.kOptimal: "optimal",
     highspy.HighsModelStatus.kInfeasible: "infeasible",
     highspy.HighsModelStatus.kUnbounded: "unbounded",
-    highspy.HighsModelStatus.kModelEmpty: "optimal",
 }
 
 
@@ -51,7 +50,14 @@ def solve(highs: highspy.Highs) -> str:
         highs.setOptionValue("presolve", "off")
         highs.run()
         status = highs.getModelStatus()
+    if status == highspy.HighsModelStatus.kModelEmpty:
+        return "optimal" if _keeps_zero(highs.getLp()) else "infeasible"
     return _STATUSES.get(status, "open")
+
+
+def _keeps_zero(lp: highspy.HighsLp) -> bool:
+    """Return whether rows without variables keep their limits."""
+    return max(lp.row_lower_, default=0.0) <= 1e-9 and min(lp.row_upper_, default=0.0) >= -1e-9
 
 
 def limits(values: list[float | None], sign: int) -> Any:

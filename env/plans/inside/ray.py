@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import linear
+from . import linear, resolve
 
 
 def ray(model: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -22,8 +22,8 @@ def ray(model: dict[str, Any], seconds: float) -> dict[str, Any]:
         "row_lower": [None if value is None else 0.0 for value in model["row_lower"]],
         "row_upper": [None if value is None else 0.0 for value in model["row_upper"]],
     }
-    highs = linear.loaded(direction, seconds)
-    if linear.solve(highs) != "optimal":
+    highs = resolve.accepted(direction, seconds)
+    if highs is None or linear.solve(highs) != "optimal":
         return {"status": "open", "reason": "no direction was found in time"}
     gain = highs.getInfo().objective_function_value
     if abs(gain) < 1e-9:

@@ -292,8 +292,37 @@ function verdict(found) {
   );
 }
 
+const CHECKS = { passed: "good", failed: "bad", unknown: "near" };
+
+// The plan behind an answer: its check, and the variables that are not 0.
+function plan(found) {
+  if (!found) return null;
+  const rows = found.lines.map(([name, value]) =>
+    el("tr", {}, el("td", {}, shown(name)), el("td", { class: "value" }, value)),
+  );
+  const rest = [
+    found.left_out ? `${found.left_out} more` : "",
+    found.zero ? `${found.zero} at 0` : "",
+  ].filter(Boolean);
+  return el(
+    "div",
+    { class: "plan" },
+    el("span", { class: `badge ${CHECKS[found.outcome]}` }, found.outcome === "unknown" ? "plan not checked" : `plan ${found.outcome}`),
+    el("span", {}, " ", shown(found.check)),
+    rows.length
+      ? el(
+          "details",
+          {},
+          el("summary", {}, `Plan: ${rows.length} ${rows.length === 1 ? "variable" : "variables"}`),
+          el("table", {}, el("tbody", {}, rows)),
+          rest.length ? el("p", { class: "faint" }, `and ${rest.join(", ")}`) : null,
+        )
+      : null,
+  );
+}
+
 function ending(run) {
-  return el("div", {}, outcome(run), verdict(run.verdict));
+  return el("div", {}, outcome(run), verdict(run.verdict), plan(run.plan));
 }
 
 function outcome(run) {

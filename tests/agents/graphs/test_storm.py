@@ -5,6 +5,7 @@ import pytest
 from storm_calm.agents.graphs import storm
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.env import Episode, SolverEnv, run_episode
+from storm_calm.env.plans import Examination
 from storm_calm.env.serialize import from_json, to_json
 from support.fake_reasoner import FakeReasoner, direct, overruling, silent, workshop
 
@@ -25,7 +26,21 @@ def asked(hours):
 def test_a_question_in_a_message_is_answered(machine):
     state = machine(direct).invoke(asked(14))
     assert state["answer"] == {"value": 42.0, "status": "number", "text": "42"}
-    assert [message.type for message in state["messages"]] == ["human", "ai", "ai", "ai"]
+    assert [message.type for message in state["messages"]] == ["human", "ai", "ai", "ai", "ai"]
+
+
+def test_the_plan_is_examined_and_shown(machine):
+    state = machine(direct).invoke(asked(14))
+    found = from_json(Examination, state["examination"])
+    assert (found.check.outcome, found.plan.objective) == ("passed", 42.0)
+    shown = state["messages"][-1]
+    assert shown.name == "examiner"
+    assert "| `x` | 14 |" in shown.content
+    assert "Checked: the plan keeps all limits of its model and has the objective 42." in shown.content
+
+
+def test_an_answer_without_a_solve_has_no_examination(machine):
+    assert machine(silent).invoke(asked(14))["examination"] is None
 
 
 def test_transcript_equals_that_of_the_plain_loop(machine, sandbox):
@@ -40,8 +55,8 @@ def test_a_second_question_in_a_chat_starts_a_new_trajectory(machine):
     first = graph.invoke(asked(14))
     second = graph.invoke({"messages": [*first["messages"], *asked(20)["messages"]]})
     assert second["answer"]["value"] == 60.0
-    assert [message.type for message in second["messages"]] == ["human", "ai", "ai", "ai"] * 2
-    assert second["messages"][1:4] == first["messages"][1:]
+    assert [message.type for message in second["messages"]] == ["human", "ai", "ai", "ai", "ai"] * 2
+    assert second["messages"][1:5] == first["messages"][1:]
 
 
 def test_text_is_streamed(machine):

@@ -16,7 +16,7 @@ from storm_calm.env.plans.second_solver import solve_again
 from support.linear_models import linear_model, random_model, recorded, report
 
 FORMATS = {"mps": to_mps, "lp": to_lp}
-CBC = pulp.PULP_CBC_CMD().path
+CBC = pulp.PULP_CBC_CMD.pulp_cbc_path
 FREE = (None, None)
 
 
@@ -201,6 +201,13 @@ def test_changed_names_are_reported(sandbox):
         Renamed(kind="constraint", number=1, name="c", written="c_2"),
     )
     assert Renamed(kind="variable", number=1, name="x[1]", written="x(1)") in to_lp(solve, sandbox).renamed
+
+
+def test_a_constant_in_lp_format_is_a_variable_that_every_reader_knows(sandbox):
+    # Gurobi reads "+7.5" as a variable of that name.
+    text = to_lp(recorded(linear_model([1.0], [(1.0, [1], None)], offset=7.5), None), sandbox).text
+    assert "+7.5 objective_constant" in text
+    assert "objective_constant = 1" in text
 
 
 def test_a_maximized_model_says_so_to_readers_that_ignore_the_section(sandbox, tmp_path):

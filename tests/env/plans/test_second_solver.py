@@ -159,6 +159,7 @@ CONES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), [("SCS", "CLARABEL"), ("CLARABEL", "SCS")])
 def test_models_with_cones(sandbox, first, second):
     for model, best in CONES:
@@ -360,7 +361,6 @@ def test_a_malformed_model_is_a_reason(sandbox):
 def test_without_time_the_result_is_open(sandbox):
     rng = np.random.default_rng(1)
     rows = [(None, rng.integers(1, 100, 40), 1000.0) for _ in range(10)]
-    split = linear_model([1.0] * 40, [(low, row, high) for low, row, high in rows], maximize=True)
     equal = [(float(row.sum() // 2), row, float(row.sum() // 2)) for _, row, _ in rows]
     split = dataclasses.replace(linear_model([1.0] * 40, equal, bounds=[(0.0, 1.0)] * 40), integer=tuple(range(40)))
     for solver, reason in (("CBC", "HiGHS ends with Time limit reached"), ("HIGHS", "SCIP ends with timelimit")):
