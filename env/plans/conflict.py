@@ -54,7 +54,7 @@ class Conflict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class LimitChange:
     """A limit to change."""
 
     member: Member
@@ -71,7 +71,7 @@ class Relaxation:
 
     status: Literal["optimal", "open"]
     """optimal: no cheaper ones exist. open: not proven, or nothing was found."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[LimitChange, ...] = ()
     """The changes of a linear model."""
     dropped: tuple[Member, ...] = ()
     """The constraints to drop from a CP-SAT model."""
@@ -184,7 +184,7 @@ class _LinearLimits:
         text = words.bound_text(name, kind, limits[kind][index] or 0.0)
         return Member(kind=kind, index=index, side=side, name=name, text=text)
 
-    def change(self, found: _FoundChange) -> Change:
+    def change(self, found: _FoundChange) -> LimitChange:
         if found.amount <= 0:
             raise _NoResultError("the result of the examination is malformed: a change must be positive")
         member = self.member(found.kind, found.index, found.side)
@@ -199,7 +199,7 @@ class _LinearLimits:
         # For an equality, show the equality.
         whole = words.row_text(self._solve, model, index) if rows else member.text
         text = f"{whole}, with {words.number_text(changed)} instead of {words.number_text(limit)}"
-        return Change(member=member, amount=found.amount, text=text)
+        return LimitChange(member=member, amount=found.amount, text=text)
 
     def integer(self, members: tuple[Member, ...]) -> tuple[str, ...]:
         used = {member.index for member in members if member.kind != "constraint"}
@@ -230,7 +230,7 @@ class _CpSatLimits:
         text = words.bound_text(name, kind, domain[0 if kind == "lower" else -1])
         return Member(kind=kind, index=index, side=side, name=name, text=text)
 
-    def change(self, found: _FoundChange) -> Change:
+    def change(self, found: _FoundChange) -> LimitChange:
         raise _NoResultError(_unknown(found.kind, found.index))
 
     def integer(self, members: tuple[Member, ...]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A second opinion: a recorded model solved again, by another solver or with changes.
 
 solve_again(solve, sandbox)
-what_if(solve, [Change(kind="row_upper", name="machine hours", value=50.0)], sandbox)
+what_if(solve, [ModelChange(kind="row_upper", name="machine hours", value=50.0)], sandbox)
 """
 
 import difflib
@@ -33,7 +33,7 @@ class SecondSolve:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class ModelChange:
     """A change of a recorded model."""
 
     kind: Literal["row_lower", "row_upper", "lower", "upper", "cost", "coefficient"]
@@ -60,7 +60,9 @@ def solve_again(solve: RecordedSolve, sandbox: Sandbox, seconds: float = 5.0) ->
     return found
 
 
-def what_if(solve: RecordedSolve, changes: Iterable[Change], sandbox: Sandbox, seconds: float = 5.0) -> SecondSolve:
+def what_if(
+    solve: RecordedSolve, changes: Iterable[ModelChange], sandbox: Sandbox, seconds: float = 5.0
+) -> SecondSolve:
     """Solve the recorded model with changes. seconds: time limit of the solver.
 
     Raises ValueError for a change that the model does not allow, and SandboxUnavailableError if the sandbox fails.
@@ -95,7 +97,7 @@ def _other_solver(solve: RecordedSolve) -> str:
     return "highs"
 
 
-def _position(solve: RecordedSolve, change: Change) -> dict[str, Any]:
+def _position(solve: RecordedSolve, change: ModelChange) -> dict[str, Any]:
     """Return a change with positions for names. Raises ValueError."""
     is_limit = change.kind not in ("cost", "coefficient")
     if isinstance(solve.model, CpSatModel) and not is_limit:

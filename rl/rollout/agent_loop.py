@@ -13,8 +13,8 @@ import asyncio
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -23,7 +23,8 @@ from uuid import uuid4
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
 from storm_calm.agents.runs.sandbox_options import SandboxOptions
-from storm_calm.env import Episode, Generation, Problem, Sampling, SegmentRequest, SolverEnv, score, solve_async
+from storm_calm.agents.verdict import check_answer
+from storm_calm.env import Episode, Generation, Problem, Sampling, Score, SegmentRequest, SolverEnv, score, solve_async
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.prompt_format import read_prompt_format
 from storm_calm.env.serialize import from_json
@@ -100,7 +101,7 @@ class StormAgentLoop(AgentLoopBase):
             del logprobs[len(env.episode.transcript.ids or ()) :]
 
         episode = await solve_async(env, write, act, seed=seed, sampling=Sampling())
-        scored = score(episode, self.settings["rule"])
+        scored = await self._score(episode)
         rollout = to_rollout(episode, logprobs, length, filler=min(self.renderer.tokens.end_ids))
         save_rollout(self.settings, row, episode, scored, asdict(rollout))
         return AgentLoopOutput(
@@ -138,10 +139,32 @@ class StormAgentLoop(AgentLoopBase):
             await asyncio.sleep(pause)
             env.restore(before)
 
+    async def _score(self, episode: Episode) -> Score:
+        """Score an episode. With `check_plans` a right answer gets no reward if the plan behind it fails its check."""
+        scored = score(episode, self.settings["rule"])
+        if scored.reward != 1.0 or not self.settings["check_plans"]:
+            return scored
+        for pause in (*SANDBOX_RETRY_PAUSES, None):
+            try:
+                work = partial(check_answer, episode, self.sandbox)
+                check = await asyncio.get_running_loop().run_in_executor(threads(self.settings["workers"]), work)
+                break
+            except SandboxUnavailableError as error:
+                record_failure(self.settings, str(error))
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        failed = check is not None and check.outcome == "failed"
+        return replace(scored, reward=0.0, reason="failed_check") if failed else scored
+
     def _env(self, tokens: int) -> SolverEnv:
         # The protocol is that of the renderer's prompt format.
         return SolverEnv(
-            self.sandbox, self.renderer, max_executions=int(self.settings["max_executions"]), max_tokens=max(1, tokens)
+            self.sandbox,
+            self.renderer,
+            max_executions=int(self.settings["max_executions"]),
+            max_tokens=max(1, tokens),
+            record=bool(self.settings["check_plans"]),
         )
 
 

@@ -59,6 +59,7 @@ def settings(nano, tmp_path):
                 "instructions": "",
                 "max_executions": 4,
                 "rule": None,
+                "check_plans": False,
                 "sandbox": "local",
                 "minimum_isolation": "limits",
                 "workers": 2,
@@ -236,3 +237,26 @@ def test_a_rollout_is_the_transcript_after_its_prompt(workshop, prompt, spans, l
     assert rollout.response_ids == (list(transcript.ids[prompt:])[:length] or [0])
     assert len(rollout.logprobs) == len(mask)
     assert all(value == 0.0 for value, learned in zip(rollout.logprobs, mask, strict=True) if not learned)
+
+
+RELAXED = SOLVING.replace('s.NumVar(0, 7, "x")', 's.IntVar(0, 7.9, "x")').replace("3 * x", "21 / 7.9 * x")
+"""A program whose solver ignores that the variable must be whole: the objective is 21, with 7.9 chairs."""
+
+
+@pytest.mark.parametrize(
+    ("text", "checked", "reward", "reason"),
+    [
+        (SOLVING, True, 1.0, "correct"),
+        (RELAXED, False, 1.0, "correct"),
+        (RELAXED, True, 0.0, "failed_check"),
+    ],
+)
+def test_plans_that_fail_their_check_get_no_reward_if_that_is_asked_for(
+    renderer, roll_out, settings, tmp_path, text, checked, reward, reason
+):
+    settings.storm.check_plans = checked
+    rollout = roll_out((text, ANSWERING), renderer)
+    assert rollout.reward_score == reward
+    assert rollout.extra_fields["reward_extra_info"]["correct"] == reward
+    [file] = (tmp_path / "rollouts").glob("*.jsonl")
+    assert json.loads(file.read_text())["score"]["reason"] == reason

@@ -74,6 +74,7 @@ def roll_out(full, nano, renderer, tokenizer, tmp_path, monkeypatch):
                     "instructions": "",
                     "max_executions": 4,
                     "rule": None,
+                    "check_plans": False,
                     "sandbox": "local",
                     "minimum_isolation": "full",
                     "workers": 2,

@@ -10,7 +10,8 @@ from scipy.optimize import LinearConstraint, milp
 
 from storm_calm.env.plans import feasibility, second_solver
 from storm_calm.env.plans.record import Cone, CpSatModel, RecordedSolve, TextModel
-from storm_calm.env.plans.second_solver import Change, SecondSolve, solve_again, what_if
+from storm_calm.env.plans.second_solver import ModelChange as Change
+from storm_calm.env.plans.second_solver import SecondSolve, solve_again, what_if
 from support.linear_models import linear_model, matrix_of, optimum, random_model, recorded, report
 
 FURNITURE = linear_model(
@@ -220,7 +221,10 @@ CHANGES = [
     [Change(kind="cost", name="x1", value=55.0)],
     [Change(kind="coefficient", name="row0", variable="x0", value=4.0)],
     [Change(kind="coefficient", name="row2", variable="x0", value=-1.0)],
-    [Change(kind="coefficient", name="row1", variable="x1", value=0.0), Change(kind="cost", name="x0", value=-1.0)],
+    [
+        Change(kind="coefficient", name="row1", variable="x1", value=0.0),
+        Change(kind="cost", name="x0", value=-1.0),
+    ],
     [Change(kind="lower", name="x0", value=60.0)],
 ]
 
@@ -263,8 +267,18 @@ def test_a_change_of_a_mip_and_no_change(sandbox):
 def test_changes_of_a_cp_sat_model(sandbox):
     solve = cp_sat_record(schedule())
     cases = [
-        ([Change(kind="row_upper", name="hours", value=20)], lambda m: m.proto.constraints[0].linear.domain, 1, 20),
-        ([Change(kind="row_upper", name="hours", value=20.9)], lambda m: m.proto.constraints[0].linear.domain, 1, 20),
+        (
+            [Change(kind="row_upper", name="hours", value=20)],
+            lambda m: m.proto.constraints[0].linear.domain,
+            1,
+            20,
+        ),
+        (
+            [Change(kind="row_upper", name="hours", value=20.9)],
+            lambda m: m.proto.constraints[0].linear.domain,
+            1,
+            20,
+        ),
         ([Change(kind="upper", name="x", value=2)], lambda m: m.proto.variables[0].domain, 1, 2),
         ([Change(kind="upper", name="y", value=12)], lambda m: m.proto.variables[1].domain, 1, 12),
         ([Change(kind="lower", name="x", value=-4)], lambda m: m.proto.variables[0].domain, 0, -4),
@@ -282,7 +296,10 @@ def test_changes_of_a_cp_sat_model(sandbox):
     assert what_if(solve, more, sandbox).objective == 4 * 14 + 3 * 9 + 1
     assert what_if(solve, [Change(kind="lower", name="x", value=10)], sandbox).status == "infeasible"
     # A constraint that cannot hold is not enforced.
-    never = [Change(kind="row_lower", name="orders", value=30), Change(kind="row_upper", name="orders", value=20)]
+    never = [
+        Change(kind="row_lower", name="orders", value=30),
+        Change(kind="row_upper", name="orders", value=20),
+    ]
     assert what_if(solve, never, sandbox).objective == cp_sat_optimum(schedule()) - 1
     found = what_if(solve, [Change(kind="row_upper", name="differ", value=3)], sandbox)
     assert (found.status, found.reason) == ("open", "constraint 3 is not linear, so it has no limits to change")
