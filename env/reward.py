@@ -21,8 +21,8 @@ Reason = Literal[
     "correct", "wrong_answer", "no_answer", "failed_check", "budget", "length", "context", "repetition", "malformed",
     "infrastructure",
 ]  # fmt: skip
-"""The reason of a score. no_answer: the box cannot be read. failed_check: the answer is right, but the caller found that
-the plan behind it fails its check; `score` itself does not check plans. The last six are stop reasons."""
+"""The reason of a score. no_answer: the box cannot be read. failed_check: the answer is right, but the plan behind it
+fails its check; only callers that check plans set it, `score` does not. The last six are stop reasons."""
 
 Rule = Callable[[float, float], bool]
 """Compares the answer (first) to the accepted answer (second)."""
