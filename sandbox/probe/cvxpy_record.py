@@ -187,7 +187,9 @@ def _variables(inner: InnerSolve, many: int) -> list[str]:
     names = [""] * many
     replaced = inner.chain.compose_var_id_map()
     variables = inner.problem.variables()
-    own = program_names(tuple({type(variable) for variable in variables}), lambda variable: variable.id)
+    own: dict[Any, str] = {}
+    if any(_AUTOMATIC.fullmatch(variable.name()) for variable in variables):
+        own = program_names(tuple({type(variable) for variable in variables}), lambda variable: variable.id)
     for variable in variables:
         ids = replaced.get(variable.id, [variable.id])
         first = inner.program.var_id_to_col.get(ids[0])

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-MAX_OBJECTS = 100_000
+MAX_OBJECTS = 20_000
 """Objects that are looked at."""
 MAX_DEPTH = 3
 """Nested lists and dictionaries that are searched."""
@@ -30,7 +30,7 @@ def _objects(waiting: list[tuple[str, Any, int]]) -> Iterator[tuple[str, Any]]:
     """Yield objects and their names, the outer ones first."""
     for name, value, depth in waiting:
         yield name, value
-        if depth == MAX_DEPTH:
+        if depth == MAX_DEPTH or _has_data(value):
             continue
         if type(value) in (list, tuple):
             waiting.extend((f"{name}[{index}]", part, depth + 1) for index, part in enumerate(value))
@@ -39,6 +39,12 @@ def _objects(waiting: list[tuple[str, Any, int]]) -> Iterator[tuple[str, Any]]:
             waiting.extend((f"{name}[{_index(place)}]", part, depth + 1) for place, part in parts)
         if len(waiting) > MAX_OBJECTS:
             return
+
+
+def _has_data(value: Any) -> bool:
+    """Return whether a list or dictionary begins with a number or a text, and so holds data rather than variables."""
+    parts = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
+    return isinstance(next(iter(parts), None), int | float | str)
 
 
 def _is_plain(place: Any) -> bool:
