@@ -60,7 +60,8 @@ def attempt(name, action):
 
 
 def test_a_solve_runs_and_is_reported(contained):
-    execution = contained.run(KNAPSACK)
+    execution = contained.run(KNAPSACK, record=True)
+    assert len(execution.solve_records) == 1
     assert (execution.status, execution.stdout) == ("ok", "11.0\n")
     assert (execution.backend, execution.isolation) == ("docker", "full")
     assert "memory" in contained.resource_control

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import logging
 import os
 import sys
@@ -75,12 +76,14 @@ def test_programs_end_as_in_the_local_sandbox(shared, code, status):
     assert (run.status, run.backend, run.isolation, run.code) == (status, "e2b", shared.isolation, code)
 
 
-def test_solves_are_reported(shared):
+def test_solves_are_reported_and_recorded(shared):
     run = shared.run(
         "from ortools.linear_solver import pywraplp\n"
-        "s = pywraplp.Solver.CreateSolver('GLOP'); x = s.NumVar(0, 4, 'x'); s.Maximize(3 * x); s.Solve()"
+        "s = pywraplp.Solver.CreateSolver('GLOP'); x = s.NumVar(0, 4, 'x'); s.Maximize(3 * x); s.Solve()",
+        record=True,
     )
     assert [(report.solver, report.status, report.objective) for report in run.reports] == [("GLOP", "optimal", 12)]
+    assert [json.loads(text)["values"] for text in run.solve_records] == [[4]]
 
 
 def test_large_files_are_transferred(shared):

@@ -153,7 +153,8 @@ def test_both_nodes_run_programs_up_to_their_slots(nodes, opened):
 
 
 def test_executions_have_status_and_reports(nodes, opened):
-    solved = opened.run(SOLVE)
+    solved = opened.run(SOLVE, record=True)
+    assert len(solved.solve_records) == 1
     assert (solved.status, solved.stdout, solved.backend, solved.code) == ("ok", "6.0\n", "ray", SOLVE)
     assert (solved.isolation, opened.isolation) == ("full", "full")
     assert [(report.status, report.objective) for report in solved.reports] == [("optimal", 6.0)]
