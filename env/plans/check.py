@@ -69,15 +69,9 @@ def check(solve: RecordedSolve) -> Check:
             return _with(faults, Check(outcome="unknown", unchecked=(f"the solver reported {solve.report.status}",)))
         if solve.values is None:
             return _with(faults, Check(outcome="unknown", unchecked=("the library gave no values of the variables",)))
-        if isinstance(solve.model, LinearModel):
-            objective: float | None = feasibility.objective(solve.model, solve.values)
-            found = list(feasibility.violations(solve, solve.model, solve.values))
-        elif isinstance(solve.model, CpSatModel):
-            proto = cp_sat.parse(solve.model)
-            objective = cp_sat.objective(proto, solve.values)
-            found = list(cp_sat.violations(solve, proto, solve.values))
-        else:
+        if not isinstance(solve.model, LinearModel | CpSatModel):
             return _with(faults, Check(outcome="unknown", unchecked=(solve.omitted or "the model is text",)))
+        objective, found = _objective(solve, solve.values), _violations(solve, solve.values)
     except (cp_sat.MalformedModelError, OverflowError) as error:
         return Check(outcome="failed", faults=(f"the recorded model is malformed: {error}",))
     except cp_sat.TooLargeError as error:
@@ -101,19 +95,50 @@ def confirm(checked: Check, solve: RecordedSolve, sandbox: Sandbox, *, seconds: 
         return checked
     again = solve_again(solve, sandbox, seconds=seconds)
     if again.status == "open":
-        kept = "the optimum" if status == "optimal" else f"that the model is {status}"
-        return replace(checked, unchecked=(*checked.unchecked, f"{kept}: {again.reason or 'no result in time'}"))
+        return _unchecked(checked, status, again.reason or "no result in time")
+    if again.status == "infeasible" and checked.outcome == "passed":
+        return _unchecked(checked, status, f"{again.solver} finds the model infeasible, which the plan refutes")
+    found: float | None = None
+    if again.status == "optimal":
+        # Nor is the second solver believed.
+        if again.values is None or not _keeps_model(solve, again.values):
+            return _unchecked(checked, status, f"the plan of {again.solver} does not keep the model")
+        found = _objective(solve, again.values)
     # GLOP has one status for infeasible and unbounded models.
     if again.status != status and not (status == "infeasible" and again.status == "unbounded"):
         return _with([f"the report says {status}, but solving the model again gave {again.status}"], checked)
-    best = again.objective
-    if status == "optimal" and best is not None and checked.objective is not None:
-        maximize = _maximizes(solve)
-        better = best - checked.objective if maximize else checked.objective - best
-        tolerance = max(GAP, _tolerance(solve.report)) * max(1.0, abs(best))
-        if better > tolerance:
-            return _with([f"a better plan exists: {best:.10g} instead of {checked.objective:.10g}"], checked)
+    if found is not None and checked.objective is not None:
+        better = found - checked.objective if _maximizes(solve) else checked.objective - found
+        if better > max(GAP, _tolerance(solve.report)) * max(1.0, abs(found)):
+            return _with([f"a better plan exists: {found:.10g} instead of {checked.objective:.10g}"], checked)
     return replace(checked, outcome="passed", confirmed=again.solver, unchecked=())
+
+
+def _unchecked(checked: Check, status: str, reason: str) -> Check:
+    kept = "the optimum" if status == "optimal" else f"that the model is {status}"
+    return replace(checked, unchecked=(*checked.unchecked, f"{kept}: {reason}"))
+
+
+def _keeps_model(solve: RecordedSolve, values: Sequence[float]) -> bool:
+    """Return whether values keep the recorded model."""
+    try:
+        return not list(_violation_faults(solve.report, _violations(solve, values)))
+    except (cp_sat.MalformedModelError, cp_sat.TooLargeError, OverflowError):
+        return False
+
+
+def _objective(solve: RecordedSolve, values: Sequence[float]) -> float | None:
+    if isinstance(solve.model, LinearModel):
+        return feasibility.objective(solve.model, values)
+    assert isinstance(solve.model, CpSatModel)
+    return cp_sat.objective(cp_sat.parse(solve.model), values)
+
+
+def _violations(solve: RecordedSolve, values: Sequence[float]) -> list[Violation]:
+    if isinstance(solve.model, LinearModel):
+        return list(feasibility.violations(solve, solve.model, values))
+    assert isinstance(solve.model, CpSatModel)
+    return list(cp_sat.violations(solve, cp_sat.parse(solve.model), values))
 
 
 def _with(faults: Sequence[str], checked: Check) -> Check:

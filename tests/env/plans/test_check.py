@@ -7,6 +7,7 @@ import pytest
 
 from storm_calm.env.plans.check import check, confirm
 from storm_calm.env.plans.record import read_records
+from storm_calm.env.plans.second_solver import SecondSolve
 from storm_calm.sandbox import Execution
 
 KNAPSACK = """
@@ -147,6 +148,35 @@ def test_a_model_that_ends_the_solver_does_no_harm(recorded, sandbox):
     found = confirm(check(solve), solve, sandbox)
     assert not found.confirmed
     assert found.outcome in ("unknown", "failed")
+
+
+@pytest.mark.parametrize("code", [KNAPSACK, CP_SAT])
+@pytest.mark.parametrize(
+    ("claim", "reason"),
+    [
+        ({"status": "optimal", "objective": 99.0, "values": (9.0, 9.0, 9.0, 9.0)}, "does not keep the model"),
+        ({"status": "optimal", "objective": 99.0, "values": (1.0,)}, "does not keep the model"),
+        ({"status": "optimal", "objective": 99.0, "values": None}, "does not keep the model"),
+        ({"status": "infeasible"}, "finds the model infeasible, which the plan refutes"),
+        ({"status": "open", "reason": "out of time"}, "the optimum: out of time"),
+    ],
+)
+def test_the_second_solver_is_not_believed(recorded, sandbox, monkeypatch, code, claim, reason):
+    solve = only(recorded(code))
+    if claim.get("values") is not None and len(claim["values"]) > 1:
+        claim = claim | {"values": claim["values"][: len(solve.variables)]}
+    answer = SecondSolve(solver="Other", **claim)
+    monkeypatch.setattr("storm_calm.env.plans.check.solve_again", lambda *_, **__: answer)
+    found = confirm(check(solve), solve, sandbox)
+    assert (found.outcome, found.confirmed, found.faults) == ("passed", "", ())
+    assert reason in found.unchecked[0]
+
+
+def test_a_wrong_objective_of_the_second_solver_changes_nothing(recorded, sandbox, monkeypatch):
+    solve = only(recorded(KNAPSACK))
+    lie = SecondSolve(status="optimal", objective=99.0, values=solve.values, solver="Other")
+    monkeypatch.setattr("storm_calm.env.plans.check.solve_again", lambda *_, **__: lie)
+    assert confirm(check(solve), solve, sandbox).confirmed == "Other"
 
 
 def test_an_infeasible_model_is_confirmed(recorded, sandbox):
