@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from time import perf_counter
 
 from benchmarks.common import format_facts, machine
-from storm_calm.env.plans.check import check, confirm
+from storm_calm.env.plans.checks import check, confirm
 from storm_calm.env.plans.record import read_records
 from storm_calm.sandbox import Limits, Sandbox, open_sandbox
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from storm_calm.agents.graphs.hint_share import hint_share
 from storm_calm.env import Episode, Finding, score
-from storm_calm.env.plans.check import Check
+from storm_calm.env.plans.checks import Check
 from storm_calm.sandbox import SandboxUnavailableError
 
 Outcome = Literal[
@@ -21,7 +21,7 @@ Outcome = Literal[
 wrong_answer to malformed: as in `env.Score`. infrastructure: the sandbox failed. unscored: no accepted answers.
 The others have a correct answer. unjudged: the intervener gave no usable reply. finding_left: a flaw is left, without
 an intervention or a valid hint to repair it. failed_check: the recorded plan violates its own model, has another
-objective than reported, or is not optimal (`env.plans.check`). hint_share: the share of hints is too large.
+objective than reported, or is not optimal (`env.plans.checks`). hint_share: the share of hints is too large.
 """
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from storm_calm.agents.verdict.solver_backing import SolverBacking, solver_backing
 from storm_calm.env import Episode
-from storm_calm.env.plans.check import Check, check, confirm
+from storm_calm.env.plans.checks import Check, check, confirm
 from storm_calm.env.plans.examination import SECONDS, Examination, examine
 from storm_calm.env.plans.record import RecordedSolve, record_of
 from storm_calm.env.serialize import from_json

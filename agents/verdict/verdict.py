@@ -10,7 +10,7 @@ from storm_calm.agents.verdict.invented_numbers import invented_numbers, replace
 from storm_calm.agents.verdict.plan_check import answering_solve
 from storm_calm.agents.verdict.solver_backing import Backing, SolverBacking, solver_backing
 from storm_calm.env import Episode, Finding
-from storm_calm.env.plans.check import Check, check
+from storm_calm.env.plans.checks import Check, check
 from storm_calm.sandbox import Execution
 
 FLAWS: dict[str, str] = {

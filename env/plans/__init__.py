@@ -18,7 +18,7 @@ words            constraints in words
 solver_process, inside    solving recorded models in a process of the sandbox
 """
 
-from storm_calm.env.plans.check import Check, check, confirm
+from storm_calm.env.plans.checks import Check, check, confirm
 from storm_calm.env.plans.examination import Examination, examine
 from storm_calm.env.plans.explanation import explain
 from storm_calm.env.plans.plan import Plan, plan_of

@@ -6,7 +6,7 @@ found.plan, found.check, found.sensitivity, found.conflict
 
 from dataclasses import dataclass
 
-from storm_calm.env.plans.check import Check, check, confirm
+from storm_calm.env.plans.checks import Check, check, confirm
 from storm_calm.env.plans.conflict import Conflict, Relaxation, cheapest_relaxation, find_conflict
 from storm_calm.env.plans.plan import Plan, plan_of
 from storm_calm.env.plans.record import RecordedSolve

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from storm_calm.env.plans.check import Check
+from storm_calm.env.plans.checks import Check
 from storm_calm.env.plans.conflict import Conflict, Relaxation
 from storm_calm.env.plans.examination import Examination
 from storm_calm.env.plans.record import LinearModel, RecordedSolve

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from storm_calm.env.plans.check import INTEGRALITY
+from storm_calm.env.plans.checks import INTEGRALITY
 from storm_calm.env.plans.record import CpSatModel, LinearModel, RecordedSolve
 
 

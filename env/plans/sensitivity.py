@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from storm_calm.env.plans import feasibility
-from storm_calm.env.plans.check import FIRST_ORDER, FIRST_ORDER_TOLERANCE, GAP, TOLERANCE
+from storm_calm.env.plans.checks import FIRST_ORDER, FIRST_ORDER_TOLERANCE, GAP, TOLERANCE
 from storm_calm.env.plans.record import LinearModel, RecordedSolve
 from storm_calm.env.plans.solver_process import run_task
 from storm_calm.env.serialize import from_json

@@ -4,7 +4,7 @@ from typing import Any
 
 from storm_calm.agents.verdict import recorded_answer
 from storm_calm.env import Episode
-from storm_calm.env.plans.check import check
+from storm_calm.env.plans.checks import check
 from storm_calm.env.plans.explanation import check_text
 from storm_calm.env.plans.plan import plan_of
 from storm_calm.env.plans.words import number_text

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storm_calm.env.plans.check import check
+from storm_calm.env.plans.checks import check
 from storm_calm.env.plans.record import MAX_NAME, RecordedSolve, read_records, record_of
 from storm_calm.sandbox import Execution, SolverReport
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from storm_calm.env.plans.check import check, confirm
+from storm_calm.env.plans.checks import check, confirm
 from storm_calm.env.plans.record import read_records
 from storm_calm.env.plans.second_solver import SecondSolve
 from storm_calm.sandbox import Execution
@@ -48,7 +48,7 @@ def forged(execution, change, **report):
     return dataclasses.replace(execution, reports=reports, solve_records=(json.dumps(data),))
 
 
-@pytest.mark.parametrize("code", [KNAPSACK, CP_SAT])
+@pytest.mark.parametrize("code", [KNAPSACK, CP_SAT], ids=["linear", "cp_sat"])
 def test_an_honest_plan_passes_and_is_confirmed(recorded, sandbox, code):
     solve = only(recorded(code))
     found = check(solve)
@@ -150,7 +150,7 @@ def test_a_model_that_ends_the_solver_does_no_harm(recorded, sandbox):
     assert found.outcome in ("unknown", "failed")
 
 
-@pytest.mark.parametrize("code", [KNAPSACK, CP_SAT])
+@pytest.mark.parametrize("code", [KNAPSACK, CP_SAT], ids=["linear", "cp_sat"])
 @pytest.mark.parametrize(
     ("claim", "reason"),
     [
@@ -166,7 +166,7 @@ def test_the_second_solver_is_not_believed(recorded, sandbox, monkeypatch, code,
     if claim.get("values") is not None and len(claim["values"]) > 1:
         claim = claim | {"values": claim["values"][: len(solve.variables)]}
     answer = SecondSolve(solver="Other", **claim)
-    monkeypatch.setattr("storm_calm.env.plans.check.solve_again", lambda *_, **__: answer)
+    monkeypatch.setattr("storm_calm.env.plans.checks.solve_again", lambda *_, **__: answer)
     found = confirm(check(solve), solve, sandbox)
     assert (found.outcome, found.confirmed, found.faults) == ("passed", "", ())
     assert reason in found.unchecked[0]
@@ -175,7 +175,7 @@ def test_the_second_solver_is_not_believed(recorded, sandbox, monkeypatch, code,
 def test_a_wrong_objective_of_the_second_solver_changes_nothing(recorded, sandbox, monkeypatch):
     solve = only(recorded(KNAPSACK))
     lie = SecondSolve(status="optimal", objective=99.0, values=solve.values, solver="Other")
-    monkeypatch.setattr("storm_calm.env.plans.check.solve_again", lambda *_, **__: lie)
+    monkeypatch.setattr("storm_calm.env.plans.checks.solve_again", lambda *_, **__: lie)
     assert confirm(check(solve), solve, sandbox).confirmed == "Other"
 
 

@@ -121,6 +121,8 @@ def _unchecked(checked: Check, status: str, reason: str) -> Check:
 
 def _keeps_model(solve: RecordedSolve, values: Sequence[float]) -> bool:
     """Return whether values keep the recorded model."""
+    if len(values) != len(solve.variables):
+        return False
     try:
         return not list(_violation_faults(solve.report, _violations(solve, values)))
     except (cp_sat.MalformedModelError, cp_sat.TooLargeError, OverflowError):
