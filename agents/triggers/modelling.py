@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from storm_calm.agents.triggers.data_use import SMALL_NUMBER, data_numbers
-from storm_calm.agents.triggers.evidence import Code, Evidence
+from storm_calm.agents.triggers.evidence import Code, Evidence, Turn
 from storm_calm.agents.triggers.names import finding
 from storm_calm.agents.triggers.programmed_sense import programmed_senses
 from storm_calm.env.intervention import Finding
@@ -118,13 +118,21 @@ def wrong_type(evidence: Evidence) -> Iterator[Finding]:
     for turn, code, at in evidence.programs():
         if not code.complete or (whole and RELAXING.search(turn.text)):
             continue
-        integer, continuous = _declares_integers(code), bool(code.words & CONTINUOUS_WORDS)
+        integer, continuous = _variable_types(turn, code)
         if whole and ((continuous and not integer) or _relaxes_binaries(code)):
             yield finding("wrong_type", turn, at, "the question asks for whole amounts")
         elif fractional and integer and not continuous:
             yield finding("wrong_type", turn, at, "the question allows fractions")
         else:
             return
+
+
+def _variable_types(turn: Turn, code: Code) -> tuple[bool, bool]:
+    """Return whether there are integer and continuous variables: in the last model that was solved, else by words."""
+    reports = turn.execution.reports if turn.execution else ()
+    if reports:
+        return reports[-1].integer + reports[-1].binary > 0, reports[-1].continuous > 0
+    return _declares_integers(code), bool(code.words & CONTINUOUS_WORDS)
 
 
 def stated_types(question: str) -> tuple[bool, bool]:
