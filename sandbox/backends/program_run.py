@@ -20,7 +20,7 @@ from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError, wak
 from storm_calm.sandbox.execution import Execution, Isolation, SandboxUnavailableError, Status
 from storm_calm.sandbox.neutral_paths import neutral
 from storm_calm.sandbox.probe.channel import ReportBuffer
-from storm_calm.sandbox.probe.record_file import FILE_BYTES, read_records
+from storm_calm.sandbox.probe.record_file import FILE_BYTES, read_record_file
 from storm_calm.sandbox.result_files import read_results
 from storm_calm.sandbox.zygote.server import EXIT_REQUEST
 
@@ -118,7 +118,7 @@ class ProgramRun:
                     if not self._read(name, fd):
                         break
             if self.program.record:
-                self.solve_records = read_records(package)
+                self.solve_records = read_record_file(package)
         return end
 
     def _open_files(self) -> tuple[dict[str, int], list[int]]:

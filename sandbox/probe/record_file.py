@@ -41,7 +41,7 @@ class RecordWriter:
         os.pwrite(self.fd, b"%010d %010d\n" % (self.written, len(content)), offset)
 
 
-def read_records(fd: int) -> tuple[str, ...]:
+def read_record_file(fd: int) -> tuple[str, ...]:
     """Return the texts of the last records in the file, in the order in which they were written."""
     found: dict[int, str] = {}
     for slot in range(SLOTS):

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from storm_calm.sandbox import Execution, Limits, Program
-from storm_calm.sandbox.probe.record_file import FILE_BYTES, MAX_BYTES, SLOT_BYTES, SLOTS, RecordWriter, read_records
+from storm_calm.sandbox.probe.record_file import FILE_BYTES, MAX_BYTES, SLOT_BYTES, SLOTS, RecordWriter, read_record_file
 from storm_calm.sandbox.probe.solve_record import MAX_ENTRIES
 
 SOLVE = """
@@ -128,7 +128,7 @@ def test_a_record_that_does_not_fit_is_written_with_the_reason(tmp_path):
     with open(tmp_path / "records", "wb+") as file:
         os.truncate(file.fileno(), FILE_BYTES)
         RecordWriter(file.fileno()).write({"report": {"status": "optimal"}, "variables": ["x" * SLOT_BYTES]})
-        [text] = read_records(file.fileno())
+        [text] = read_record_file(file.fileno())
     record = json.loads(text)
     assert record["report"] == {"status": "optimal"}
     assert record["omitted"].startswith("the record has 20")
@@ -139,7 +139,7 @@ def test_the_last_records_are_read_within_a_limit(tmp_path):
         writer = RecordWriter(file.fileno())
         for number in range(SLOTS + 2):
             writer.write({"number": number, "padding": "x" * (MAX_BYTES // 4)})
-        found = [json.loads(text)["number"] for text in read_records(file.fileno())]
+        found = [json.loads(text)["number"] for text in read_record_file(file.fileno())]
     assert found == [SLOTS - 1, SLOTS, SLOTS + 1]
 
 
