@@ -78,8 +78,8 @@ def check(solve: RecordedSolve) -> Check:
         return Check(outcome="unknown", unchecked=(str(error),))
     faults += [*_objective_faults(solve.report, objective), *_violation_faults(solve.report, found)]
     worst = max((one.relative for one in found), default=0.0)
-    checked = Check(outcome="passed", objective=objective, violation=worst)
-    return _with(faults, checked)
+    unchecked = ("the optimum: the model was not solved again",) if solve.report.status == "optimal" else ()
+    return _with(faults, Check(outcome="passed", objective=objective, violation=worst, unchecked=unchecked))
 
 
 def confirm(checked: Check, solve: RecordedSolve, sandbox: Sandbox, *, seconds: float = CONFIRM_SECONDS) -> Check:
@@ -116,7 +116,7 @@ def confirm(checked: Check, solve: RecordedSolve, sandbox: Sandbox, *, seconds: 
 
 def _unchecked(checked: Check, status: str, reason: str) -> Check:
     kept = "the optimum" if status == "optimal" else f"that the model is {status}"
-    return replace(checked, unchecked=(*checked.unchecked, f"{kept}: {reason}"))
+    return replace(checked, unchecked=(f"{kept}: {reason}",))
 
 
 def _keeps_model(solve: RecordedSolve, values: Sequence[float]) -> bool:
