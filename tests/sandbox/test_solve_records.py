@@ -6,7 +6,14 @@ import os
 import pytest
 
 from storm_calm.sandbox import Execution, Limits, Program
-from storm_calm.sandbox.probe.record_file import FILE_BYTES, MAX_BYTES, SLOT_BYTES, SLOTS, RecordWriter, read_record_file
+from storm_calm.sandbox.probe.record_file import (
+    FILE_BYTES,
+    MAX_BYTES,
+    SLOT_BYTES,
+    SLOTS,
+    RecordWriter,
+    read_record_file,
+)
 from storm_calm.sandbox.probe.solve_record import MAX_ENTRIES
 
 SOLVE = """
