@@ -10,11 +10,11 @@ reason, so that nothing is checked in its place.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
-from storm_calm.env.serialize import from_json
+from storm_calm.env.serialize import from_json, to_json
 from storm_calm.sandbox import Execution, SolverReport
 
 MAX_ENTRIES = 200_000
@@ -166,16 +166,18 @@ def _parse(text: str, reports: list[SolverReport]) -> RecordedSolve | None:
     """Return the solve that a text records, and remove its report from `reports`; None if its report is not there."""
     try:
         data = json.loads(text)
-        report = from_json(SolverReport, data["report"])
+        claimed = from_json(SolverReport, data["report"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if report not in reports:
+    # A record has its report without the time.
+    report = next((one for one in reports if replace(one, seconds=claimed.seconds) == claimed), None)
+    if report is None:
         return None
     reports.remove(report)
     try:
         if "malformed" in data:
             raise ValueError('"malformed" is not a field of a record')
-        return from_json(RecordedSolve, data)
+        return from_json(RecordedSolve, {**data, "report": to_json(report)})
     except ValueError as error:
         return RecordedSolve(report=report, malformed=f"the record is malformed: {error}"[:300])
 

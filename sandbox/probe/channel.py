@@ -50,6 +50,8 @@ class Channel:
         if self._fd >= 0 and len(line) <= _LONGEST_LINE:
             os.write(self._fd, line)
             if self._records is not None:
+                # Without the time, so that equal solves have equal records.
+                del data["seconds"]
                 self._records.write({"report": data, **self._recorded(record)})
 
     def _recorded(self, record: Callable[[], SolveRecord] | None) -> dict[str, Any]:

@@ -100,9 +100,11 @@ def test_a_solve_is_recorded(full):
 
 
 def test_variables_without_names_are_recorded(full):
-    solve = recorded(full, MODEL + "h.maximize(2 * x + y)")
+    solve = recorded(full, MODEL + "h.maximize(2 * x + y)\ndel x, y")
     check_solution(solve)
-    assert (solve.variables, solve.constraints) == (("", ""), ("",))
+    assert (solve.variables, solve.constraints) == (("x", "y"), ("",))
+    lost = recorded(full, MODEL + "h.changeObjectiveSense(highspy.ObjSense.kMaximize)\ndel x, y\nh.run()")
+    assert (lost.variables, lost.constraints) == (("", ""), ("",))
 
 
 @pytest.mark.parametrize(("sense", "sign"), [("maximize", 1), ("minimize", -1)])

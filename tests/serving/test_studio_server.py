@@ -55,7 +55,10 @@ def test_a_chat_is_answered_and_streamed(studio, thread):
     assert state["episode"]["executions"]
     tools = [event["execution"] for event in written if event["source"] == "tool"]
     assert tools == state["episode"]["executions"]
-    assert state["answer"]["text"] in state["messages"][-1]["content"]
+    answer, plan = state["messages"][-2:]
+    assert state["answer"]["text"] in answer["content"]
+    assert (plan["name"], state["examination"]["check"]["outcome"]) == ("examiner", "passed")
+    assert "Checked: the plan keeps all limits of its model" in plan["content"]
     shown = [(message["type"], message["name"]) for message in state["messages"]]
     assert shown[:3] == [("human", None), ("ai", None), ("ai", "sandbox")]
     assert "".join(one["content"] for one in state["messages"] if one["name"] is None).endswith("".join(tokens))
@@ -65,8 +68,8 @@ def test_a_chat_continues_with_a_second_question(studio, thread):
     first = studio.runs.wait(thread, "storm", input=QUESTION)
     (other,) = generate(["assignment"], split="heldout", seed=7, limit=1)
     second = studio.runs.wait(thread, "storm", input={"messages": [{"role": "user", "content": other.question}]})
-    assert second["messages"][:4] == first["messages"]
-    assert second["messages"][4]["content"] == other.question
+    assert second["messages"][:5] == first["messages"]
+    assert second["messages"][5]["content"] == other.question
     assert second["episode"]["problem"]["question"] == other.question
     assert second["answer"] is not None
     assert second["answer"] != first["answer"]
