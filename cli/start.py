@@ -20,6 +20,7 @@ def main() -> None:
 
         app(prog_name="storm")
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # `_resend_interrupt` may send it once more.
         sys.stderr.write("storm: stopped\n")
         raise SystemExit(130) from None
 
