@@ -72,10 +72,8 @@ def _print_binding(solve: RecordedSolve, sensitivity: Sensitivity, console: Cons
     table.add_column("constraint", overflow="fold")
     table.add_column("worth", overflow="fold")
     for number, row in rows[:MAX_ROWS]:
-        table.add_row(escape(row_text(solve, solve.model, number)), escape(worth_text(row)))
+        table.add_row(escape(row_text(solve, solve.model, number)), escape(worth_text(row, fixed=sensitivity.fixed)))
     console.print()
     console.print(table)
     if len(rows) > MAX_ROWS:
         console.print(f"[dim]and {len(rows) - MAX_ROWS} more[/]")
-    if sensitivity.fixed and not sensitivity.reason:
-        console.print("[dim]worth while the whole variables keep their values[/]")

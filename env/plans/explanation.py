@@ -1,5 +1,6 @@
 """The examination of a solve in sentences: its check, what binds and what it is worth, or why there is no plan."""
 
+import math
 from collections.abc import Iterator
 
 from storm_calm.env.plans.checks import Check
@@ -69,12 +70,23 @@ def check_text(solve: RecordedSolve, check: Check) -> str:
 def binding_rows(sensitivity: Sensitivity) -> list[tuple[int, RowSensitivity]]:
     """Return the binding constraints and their positions, those that are worth most first."""
     found = [(number, row) for number, row in enumerate(sensitivity.rows) if row.binding]
-    return sorted(found, key=lambda one: (-abs(one[1].dual or 0.0), one[0]))
+    return sorted(found, key=lambda one: (-_size(one[1], fixed=sensitivity.fixed), one[0]))
 
 
-def worth_text(row: RowSensitivity) -> str:
+def _size(row: RowSensitivity, *, fixed: bool) -> float:
+    """Return how much a constraint's limit is worth, for sorting."""
+    if row.one_more == "infeasible":
+        return math.inf
+    return abs((row.one_more if fixed else row.dual) or 0.0)
+
+
+def worth_text(row: RowSensitivity, *, fixed: bool) -> str:
     """Return what one unit more of a constraint's limit is worth; "" if unknown."""
-    if row.dual is None:
+    if row.one_more is not None:
+        if row.one_more == "infeasible":
+            return "no plan with one unit more"
+        return f"{number_text(row.one_more)} for one unit more" if row.one_more else "nothing for one unit more"
+    if row.dual is None or fixed:
         return ""
     if abs(row.dual) <= NOTHING:
         return "nothing"
@@ -94,12 +106,10 @@ def binding_texts(solve: RecordedSolve, sensitivity: Sensitivity) -> Iterator[st
         return
     rows = binding_rows(sensitivity)
     for number, row in rows[:MAX_ROWS]:
-        worth = worth_text(row)
+        worth = worth_text(row, fixed=sensitivity.fixed)
         yield f"At its limit: {row_text(solve, solve.model, number)}{f'; worth {worth}' if worth else ''}."
     if len(rows) > MAX_ROWS:
         yield f"{len(rows) - MAX_ROWS} more constraints are at their limits."
-    if sensitivity.fixed and rows and not sensitivity.reason:
-        yield "What limits are worth holds while the whole variables keep their values."
 
 
 def conflict_texts(conflict: Conflict) -> Iterator[str]:

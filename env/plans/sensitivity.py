@@ -43,6 +43,10 @@ class RowSensitivity:
     """The limit that `range` is of; "both" of an equality."""
     range: Range | None = None
     """Values of the limit over which the dual holds, at least; None if unknown."""
+    one_more: float | Literal["infeasible"] | None = None
+    """In a model with whole variables, the change of the objective value if the limit is one unit more, from solving it
+    again; "infeasible" if there is no plan then. None for other models, rows that do not bind, and unknown ones. Of a row
+    with two different limits it is for the upper one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +75,23 @@ class Sensitivity:
     """Whether duals, reduced costs and ranges are of the model with its integer variables fixed at the plan."""
     reason: str = ""
     """Why there are no duals, reduced costs and ranges; "" if there are."""
+
+
+MAX_SOLVED = 8
+"""Binding constraints of a model with whole variables for which it is solved again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Raised:
+    status: str
+    objective: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _OneMore:
+    """The result of the task `one_more`."""
+
+    rows: tuple[_Raised, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,11 +123,38 @@ def analyze(solve: RecordedSolve, sandbox: Sandbox, seconds: float = 5.0) -> Sen
     reason = found.failed or found.reason or _difference(found.objective, feasibility.objective(model, values))
     if reason:
         return Sensitivity(rows=rows, variables=variables, fixed=found.fixed, reason=reason)
+    with_duals = tuple(_with_dual(row, number, found) for number, row in enumerate(rows))
+    if found.fixed:
+        with_duals = _with_one_more(with_duals, model, feasibility.objective(model, values), sandbox, seconds)
     return Sensitivity(
-        rows=tuple(_with_dual(row, number, found) for number, row in enumerate(rows)),
+        rows=with_duals,
         variables=tuple(_with_reduced_cost(variable, number, found) for number, variable in enumerate(variables)),
         fixed=found.fixed,
     )
+
+
+def _with_one_more(
+    rows: tuple[RowSensitivity, ...], model: LinearModel, objective: float, sandbox: Sandbox, seconds: float
+) -> tuple[RowSensitivity, ...]:
+    """Return the rows with what one unit more of the first binding limits is worth."""
+    binding = [number for number, row in enumerate(rows) if row.binding][:MAX_SOLVED]
+    if not binding:
+        return rows
+    result = run_task(sandbox, "one_more", model, seconds=seconds, rows=binding)
+    try:
+        found = from_json(_OneMore, result).rows
+    except ValueError:
+        return rows
+    changed = list(rows)
+    for number, one in zip(binding, found, strict=False):
+        if one.status == "infeasible":
+            changed[number] = replace(rows[number], one_more="infeasible")
+        elif one.status == "optimal" and one.objective is not None:
+            # Within the usual gap of solvers, nothing has changed.
+            change = one.objective - objective
+            small = abs(change) <= TOLERANCE * max(1.0, abs(objective))
+            changed[number] = replace(rows[number], one_more=0.0 if small else change)
+    return tuple(changed)
 
 
 def _found(result: object, model: LinearModel) -> _Found:

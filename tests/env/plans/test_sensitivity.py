@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 from storm_calm.env.plans import sensitivity
 from storm_calm.env.plans.feasibility import objective
@@ -247,3 +248,46 @@ def test_a_failed_or_forged_result_is_a_reason(sandbox, monkeypatch):
         assert reason in analyze(solve, sandbox).reason
     monkeypatch.setattr(sensitivity, "run_task", lambda *_, **__: good)
     assert analyze(solve, sandbox).reason == ""
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("maximize", [False, True])
+def test_one_unit_more_of_a_binding_limit_is_solved_again_in_models_with_whole_variables(sandbox, seed, maximize):
+    rng = np.random.default_rng(seed)
+    costs, weights = rng.integers(3, 30, 5).tolist(), rng.integers(1, 9, (2, 5)).tolist()
+    sides = rng.integers(12, 40, 2).tolist()
+    rows = [(None, weights[i], float(sides[i])) if maximize else (float(sides[i]), weights[i], None) for i in range(2)]
+
+    def model(extra):
+        changed = [
+            (low and low + extra.get(i, 0), a, high and high + extra.get(i, 0)) for i, (low, a, high) in enumerate(rows)
+        ]
+        return linear_model(costs, changed, bounds=[(0.0, 6.0)] * 5, integer=[0, 1, 2, 3], maximize=maximize)
+
+    def best(extra):
+        side = LinearConstraint(
+            weights,
+            *(
+                (-np.inf, [sides[i] + extra.get(i, 0) for i in range(2)])
+                if maximize
+                else ([sides[i] + extra.get(i, 0) for i in range(2)], np.inf)
+            ),
+        )
+        sign = -1 if maximize else 1
+        solved = milp(sign * np.array(costs), constraints=side, bounds=Bounds(0, 6), integrality=[1, 1, 1, 1, 0])
+        return sign * solved.fun, solved.x
+
+    objective, plan = best({})
+    found = analyze(recorded(model({}), plan.tolist()), sandbox)
+    assert found.fixed
+    for number, row in enumerate(found.rows):
+        if row.binding:
+            assert row.one_more == pytest.approx(best({number: 1})[0] - objective, abs=1e-5)
+        else:
+            assert row.one_more is None
+
+
+def test_a_limit_that_cannot_be_raised_leaves_no_plan(sandbox):
+    equality = linear_model([1.0, 1.0], [(4.0, [2, 2], 4.0)], bounds=[(0.0, 9.0)] * 2, integer=[0, 1])
+    [row] = analyze(recorded(equality, [1.0, 1.0]), sandbox).rows
+    assert row.one_more == "infeasible"
