@@ -77,6 +77,8 @@ class Sensitivity:
     """Why there are no duals, reduced costs and ranges; "" if there are."""
 
 
+MAX_SIZE = 20_000
+"""Variables and constraints of a model that is analyzed."""
 MAX_SOLVED = 8
 """Binding constraints of a model with whole variables for which it is solved again."""
 
@@ -118,6 +120,9 @@ def analyze(solve: RecordedSolve, sandbox: Sandbox, seconds: float = 5.0) -> Sen
         return Sensitivity(reason=solve.omitted or "only linear and quadratic models have duals")
     if values is None:
         return Sensitivity(reason="there is no recorded plan")
+    size = len(model.costs) + len(model.row_lower)
+    if size > MAX_SIZE:
+        return Sensitivity(reason=f"the model has {size} variables and constraints, more than {MAX_SIZE}")
     rows, variables = _rows(solve, model, values), _variables(solve, model, values)
     found = _found(run_task(sandbox, "sensitivity", model, seconds=seconds, values=list(values)), model)
     reason = found.failed or found.reason or _difference(found.objective, feasibility.objective(model, values))

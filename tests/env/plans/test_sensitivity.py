@@ -291,3 +291,9 @@ def test_a_limit_that_cannot_be_raised_leaves_no_plan(sandbox):
     equality = linear_model([1.0, 1.0], [(4.0, [2, 2], 4.0)], bounds=[(0.0, 9.0)] * 2, integer=[0, 1])
     [row] = analyze(recorded(equality, [1.0, 1.0]), sandbox).rows
     assert row.one_more == "infeasible"
+
+
+def test_a_large_model_has_a_reason(sandbox, monkeypatch):
+    monkeypatch.setattr(sensitivity, "MAX_SIZE", 3)
+    found = analyze(recorded(linear_model([1.0, 1.0], [(None, [1, 1], 4.0)] * 2), [0.0, 0.0]), sandbox)
+    assert (found.rows, found.reason) == ((), "the model has 4 variables and constraints, more than 3")
