@@ -1,7 +1,6 @@
 """`storm reproduce`: reproduce the paper's curve in one command, on two cores."""
 
 import json
-import signal
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated
@@ -57,13 +56,8 @@ def _run(config: ReproduceConfig, out: Path, seeds: tuple[int, ...], stages: tup
     from storm_calm.cli.reproduce_display import shown
     from storm_calm.rl.reproduce import run_stages
 
-    # SIGTERM must also end the training command that is running.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with resumable(command, run_stages.StageFailedError), shown() as on_progress:
-            run_stages.reproduce(config, out, seeds=seeds, stages=stages, on_progress=on_progress)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with resumable(command, run_stages.StageFailedError), shown() as on_progress:
+        run_stages.reproduce(config, out, seeds=seeds, stages=stages, on_progress=on_progress)
 
 
 def _seeds(one: int | None, several: str | None) -> tuple[int, ...]:

@@ -1,5 +1,7 @@
 """What commands that write a run folder share: choosing the folder, and reporting how to resume."""
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,10 +21,16 @@ def choose_folder(out: Path | None, *, resume: bool) -> Path:
 
 @contextmanager
 def resumable(command: str, failure: type[Exception] = TooManyFailuresError) -> Iterator[None]:
-    """On Ctrl-C or `failure`, print the command line that resumes the run, and exit."""
+    """On Ctrl-C, SIGTERM or `failure`, print the command line that resumes the run, and exit."""
+    # Job schedulers and containers send SIGTERM, which would end the process silently.
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if in_main else None
     try:
         yield
     except KeyboardInterrupt:
         fail(f"stopped; all finished work is kept. Resume with: {command}", code=130)
     except failure as error:
         fail(f"{error}. Finished work is kept. Resume with: {command}", code=1)
+    finally:
+        if in_main:
+            signal.signal(signal.SIGTERM, before)

@@ -45,8 +45,8 @@ class RowSensitivity:
     """Values of the limit over which the dual holds, at least; None if unknown."""
     one_more: float | Literal["infeasible"] | None = None
     """In a model with whole variables, the change of the objective value if the limit is one unit more, from solving it
-    again; "infeasible" if there is no plan then. None for other models, rows that do not bind, and unknown ones. Of a row
-    with two different limits it is for the upper one."""
+    again; "infeasible" if there is no plan then. None for other models, rows that do not bind, and unknown ones. A row
+    with two different limits has that of the upper one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,6 @@
 """`storm curate`: results on standard output, progress and errors on standard error, meaningful exit codes."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -186,7 +185,8 @@ def test_help_texts_are_the_docstrings_of_the_settings(storm, monkeypatch):
 
 
 @pytest.mark.timeout(300)
-def test_ctrl_c_exits_130_and_prints_the_resume_command(tmp_path):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_exit_130_and_print_the_resume_command(tmp_path, ending):
     def slowly(*situation):
         time.sleep(0.2)
         return mixed(*situation)
@@ -207,7 +207,7 @@ def test_ctrl_c_exits_130_and_prints_the_resume_command(tmp_path):
         while not (out / "episodes.jsonl").exists():
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)
+        process.send_signal(ending)
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert f"storm: stopped; all finished work is kept. Resume with: storm curate --out {out} --resume" in errors
