@@ -4,6 +4,9 @@
     watching       wrapping a library's solve function
     import_hook    wrapping libraries that the program imports itself
     reports        building a report
+    solve_record   recording a solve: model, solution, names
+    record_file    the file through which records leave the program
+    program_names  names of variables that the program gave none
     cp_sat, linear_solver, model_builder, math_opt, routing    OR-Tools
     cvxpy, pulp, scipy, highspy, pyomo, pyscipopt, gurobipy, coptpy
 
@@ -12,6 +15,9 @@ original and then writes one report to a pipe. If the program set neither thread
 thread and a limit slightly shorter than the time left, so that a slow solve returns an answer before the run is killed.
 Settings of the program are kept, and those of the wrapper are removed after the solve. All these solvers have a fixed
 seed by default, so the wrapper sets none.
+
+If the run asks for it, the wrapper also records the solve: the library's module turns its model and solution into a
+`SolveRecord`, which is written to a file that the caller made. Settings and models of the program are not changed.
 
 Reports carry a nonce, new for each run, that only the probe receives. So a program cannot forge one by printing or by
 writing to file descriptors that it did not open. It can by searching the interpreter's memory for the nonce or by
