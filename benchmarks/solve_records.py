@@ -212,8 +212,7 @@ def measure(sandbox: Sandbox, model: Model, *, rows: int, runs: int) -> Cost:
         confirmed = confirm(found, solve, sandbox)
         checks.append(1000 * (checked - begin))
         confirms.append(1000 * (perf_counter() - checked))
-        outcome = found.outcome + ("" if confirmed.confirmed else " (not confirmed)")
-        outcome = "; ".join((outcome, *found.faults, *found.unchecked[:1]))
+        outcome = "; ".join((confirmed.outcome, *confirmed.faults, *confirmed.unchecked))
     return Cost(
         off=statistics.median(times[False]),
         on=statistics.median(times[True]),

@@ -130,7 +130,7 @@ def wrong_type(evidence: Evidence) -> Iterator[Finding]:
 def _variable_types(turn: Turn, code: Code) -> tuple[bool, bool]:
     """Return whether there are integer and continuous variables: in the last model that was solved, else by words."""
     reports = turn.execution.reports if turn.execution else ()
-    if reports:
+    if reports and (reports[-1].continuous or reports[-1].integer or reports[-1].binary):
         return reports[-1].integer + reports[-1].binary > 0, reports[-1].continuous > 0
     return _declares_integers(code), bool(code.words & CONTINUOUS_WORDS)
 

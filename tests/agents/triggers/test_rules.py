@@ -31,10 +31,10 @@ def clean(hint):
     """Accept every hint."""
 
 
-def report(status="optimal", objective=1515.0):
+def report(status="optimal", objective=1515.0, *, integer=2):
     return SolverReport(
         library="ortools.linear_solver", solver="SCIP", status=status, sense="maximize", objective=objective,
-        bound=objective, gap=0.0, continuous=0, integer=2, binary=0, constraints=1, seconds=0.01,
+        bound=objective, gap=0.0, continuous=2 - integer, integer=integer, binary=0, constraints=1, seconds=0.01,
     )  # fmt: skip
 
 
@@ -285,8 +285,17 @@ def test_an_answer_after_an_unrepaired_error_is_drift():
     assert at(one, found).startswith("It should be")
 
 
+def test_the_types_of_the_solved_model_count_more_than_the_words_of_the_program():
+    relaxed = RIGHT.replace("IntVar", "NumVar")
+    assert rules(findings(episode(block(relaxed), ran(relaxed), answer(1515)))) == []
+    of_reals = ran(RIGHT, reports=(report(integer=0),))
+    assert rules(findings(episode(block(RIGHT), of_reals, answer(1515)))) == ["wrong_type"]
+
+
 def test_the_first_of_several_flaws_is_returned():
-    one = episode(f"Let me do it manually.\n{block(RIGHT.replace('IntVar', 'NumVar'))}", ran(RIGHT), f"{answer(1600)}")
+    relaxed = RIGHT.replace("IntVar", "NumVar")
+    solved = ran(relaxed, reports=(report(integer=0),))
+    one = episode(f"Let me do it manually.\n{block(relaxed)}", solved, f"{answer(1600)}")
     assert RulesIntervener().inspect(one, clean).finding.rule == "by_hand"
     assert len(findings(one)) == 3
 
