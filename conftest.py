@@ -13,7 +13,12 @@ import re
 import signal
 import sys
 
+import hypothesis
 import pytest
+
+# A time limit for each example would fail on a busy machine; what takes long is measured by the benchmarks.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 # Several processes share the processors: more than one thread in each makes matrix products slower, not faster.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -29,6 +29,8 @@ QUESTION = [{"role": "system", "content": "Be\nbrief."}, {"role": "user", "conte
 LINE_END = st.sampled_from(["\n", "\n\n", "\r\n", ""])
 # These contain no fence, also when joined.
 WORDS = st.text(st.sampled_from("ab \n`\\{}<>'\"é"), max_size=30).filter(lambda text: "```" not in text)
+PROGRAMS = WORDS.filter(lambda text: "'''" not in text and '"""' not in text)
+"""A string that is open over several lines hides the closing fence, so no environment runs such a program."""
 CODE = WORDS.filter(lambda text: not {"'", '"'} & set(text))
 """Programs without strings. A string that is not closed hides the fence after it."""
 MARKS = st.sampled_from(["```python\n", "```output\n", "```\n", "\n", "```", "<think>\n", "</think>\n", "x = 1", "py"])
@@ -245,7 +247,7 @@ def runs(draw: st.DrawFn) -> str:
     text = ""
     for _ in range(draw(st.integers(0, 3))):
         text += stretch(draw(STRETCHES)) + draw(WORDS)
-        text = appended(f"{text}\n```python\n{draw(WORDS)}\n```\n", ran(draw(WORDS)))
+        text = appended(f"{text}\n```python\n{draw(PROGRAMS)}\n```\n", ran(draw(WORDS)))
     return text + stretch(draw(STRETCHES)) + draw(st.just("") | WORDS)
 
 
