@@ -45,7 +45,7 @@ def fractional_plan(evidence: Evidence) -> Iterator[Finding]:
         return
     counts = (found for found in COUNTED.finditer(evidence.question) if not DIVISIBLE.search(found[0]))
     words = {found[1] or found[2] for found in counts}
-    for number, (turn, code, at) in enumerate(evidence.programs()):
+    for turn, code, at in evidence.programs():
         solve = _last_solve(turn)
         if solve is None or not isinstance(solve.model, LinearModel) or RELAXING.search(turn.text):
             continue
@@ -53,7 +53,7 @@ def fractional_plan(evidence: Evidence) -> Iterator[Finding]:
         if not broken:
             continue
         counted = next((one for one in broken if words & set(_name_words(solve.variable(one)))), None)
-        after = evidence.turns[number + 1].prose if number + 1 < len(evidence.turns) else ""
+        after = next((later.prose for later in evidence.turns if later.start > turn.start), "")
         if counted is not None:
             shown = f"{solve.variable(counted)} is {solve.values[counted]:.4g}" if solve.values else ""
             yield finding("fractional_plan", turn, at, f"{shown} in the plan")

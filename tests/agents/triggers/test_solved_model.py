@@ -86,6 +86,21 @@ def test_a_plan_that_is_rounded_afterwards_is_found():
     assert mixed == []
 
 
+def test_the_text_after_the_program_counts_also_after_one_that_does_not_parse():
+    one = episode("How much?", ("x[0]",), (3.8,), after="Rounded up that is 4.")
+    broken = dataclasses.replace(one.executions[0], code="print(", status="error", reports=(), solve_records=())
+    spans = one.transcript.spans
+    more = (
+        spans[0],
+        Span(source="model", text="```python\nprint(\n```\n"),
+        Span(source="tool", text="```output\n```\n"),
+    )
+    longer = dataclasses.replace(
+        one, transcript=Transcript(spans=(*more, *spans[1:])), executions=(broken, *one.executions)
+    )
+    assert "fractional_plan" in [found.rule for found in findings(longer)]
+
+
 @pytest.mark.parametrize("form", ["x_{}_{}", "go[{},{}]", "arc_('{}',_'{}')", "{}_{}"])
 def test_separate_rounds_are_found_in_all_spellings_of_arcs(form):
     def rounds(arcs):
