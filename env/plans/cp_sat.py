@@ -5,7 +5,7 @@ constraint is kept or violated; there is no tolerance.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -67,21 +67,29 @@ def violations(solve: RecordedSolve, proto: Any, values: Sequence[float]) -> Ite
     for number, value in enumerate(values):
         if value != x[number]:
             yield Violation(kind="integrality", name=solve.variable(number), amount=abs(value - x[number]))
+    span = cache(partial(_span, proto, x))
     for kind, parts, name in (
         ("bound", proto.variables, solve.variable),
         ("constraint", proto.constraints, solve.constraint),
     ):
         for number, part in enumerate(parts):
             try:
-                amount = _distance(x[number], part.domain) if kind == "bound" else _violation(proto, part, x)
+                amount = _distance(x[number], part.domain) if kind == "bound" else _violation(part, x, span)
             except (IndexError, ValueError, ZeroDivisionError) as error:
                 raise MalformedModelError(f"{name(number)}: {error}") from None
             if amount:
                 yield Violation(kind=kind, name=name(number), amount=amount)
 
 
-def _violation(proto: Any, constraint: Any, x: list[int]) -> float:
-    """Return by how much a constraint is violated, 1 for one without a measure; 0 if it is kept or not enforced."""
+Spans = Callable[[int], tuple[int, int] | None]
+"""Returns start and end of an interval by its number; None if it is not performed."""
+
+
+def _violation(constraint: Any, x: list[int], span: Spans) -> float:
+    """Return by how much a constraint is violated, 1 for one without a measure; 0 if it is kept or not enforced.
+
+    span: computes each interval only once, however many constraints refer to it.
+    """
     if not _all_true(x, constraint.enforcement_literal):
         return 0.0
     kind = constraint.WhichOneof("constraint")
@@ -92,7 +100,7 @@ def _violation(proto: Any, constraint: Any, x: list[int]) -> float:
         total = sum(a * _value(x, i) for i, a in zip(body.vars, body.coeffs, strict=True))
         return _distance(total, body.domain)
     if kind in _PACKINGS:
-        return float(not _PACKINGS[kind](proto, body, x))
+        return float(not _PACKINGS[kind](body, x, span))
     if kind not in _KINDS:
         raise ValueError(f"{kind} is unknown")
     return float(not _KINDS[kind](body, x))
@@ -276,7 +284,7 @@ _KINDS: dict[str, Callable[[Any, list[int]], bool]] = {
 }
 
 
-def _span(proto: Any, number: int, x: list[int]) -> tuple[int, int] | None:
+def _span(proto: Any, x: list[int], number: int) -> tuple[int, int] | None:
     """Return start and end of an interval; None if it is not performed."""
     constraint = proto.constraints[number]
     if not _all_true(x, constraint.enforcement_literal):
@@ -284,14 +292,14 @@ def _span(proto: Any, number: int, x: list[int]) -> tuple[int, int] | None:
     return _of(x, constraint.interval.start), _of(x, constraint.interval.end)
 
 
-def _do_not_overlap(proto: Any, body: Any, x: list[int]) -> bool:
-    spans = sorted(filter(None, (_span(proto, number, x) for number in body.intervals)))
+def _do_not_overlap(body: Any, x: list[int], span: Spans) -> bool:
+    spans = sorted(filter(None, map(span, body.intervals)))
     return all(before[1] <= after[0] for before, after in pairwise(spans))
 
 
-def _do_not_overlap_2d(proto: Any, body: Any, x: list[int]) -> bool:
+def _do_not_overlap_2d(body: Any, x: list[int], span: Spans) -> bool:
     sides = zip(body.x_intervals, body.y_intervals, strict=True)
-    spans = [(_span(proto, one, x), _span(proto, other, x)) for one, other in sides]
+    spans = [(span(one), span(other)) for one, other in sides]
     boxes = [(one, other) for one, other in spans if one is not None and other is not None]
     if len(boxes) ** 2 > MAX_PAIRS:
         raise TooLargeError(f"{len(boxes)} rectangles are too many to compare")
@@ -302,15 +310,15 @@ def _apart(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return one[1] <= other[0] or other[1] <= one[0]
 
 
-def _keeps_capacity(proto: Any, body: Any, x: list[int]) -> bool:
+def _keeps_capacity(body: Any, x: list[int], span: Spans) -> bool:
     """Return whether the demands of the intervals at each time are within the capacity."""
     changes: dict[int, int] = {}
     for number, demand in zip(body.intervals, body.demands, strict=True):
-        span = _span(proto, number, x)
-        if span is not None and span[0] < span[1]:
+        performed = span(number)
+        if performed is not None and performed[0] < performed[1]:
             amount = _of(x, demand)
-            changes[span[0]] = changes.get(span[0], 0) + amount
-            changes[span[1]] = changes.get(span[1], 0) - amount
+            changes[performed[0]] = changes.get(performed[0], 0) + amount
+            changes[performed[1]] = changes.get(performed[1], 0) - amount
     used, capacity = 0, _of(x, body.capacity)
     for time in sorted(changes):
         used += changes[time]
@@ -319,7 +327,7 @@ def _keeps_capacity(proto: Any, body: Any, x: list[int]) -> bool:
     return capacity >= 0
 
 
-_PACKINGS: dict[str, Callable[[Any, Any, list[int]], bool]] = {
+_PACKINGS: dict[str, Callable[[Any, list[int], Spans], bool]] = {
     "no_overlap": _do_not_overlap,
     "no_overlap_2d": _do_not_overlap_2d,
     "cumulative": _keeps_capacity,

@@ -8,9 +8,11 @@ reason, so that nothing is checked in its place.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -36,6 +38,12 @@ class Cone:
     size: int
     exponent: float | None = None
     """a of a power cone."""
+
+    def __post_init__(self) -> None:
+        if self.kind in ("exponential", "power") and self.size != 3:
+            raise ValueError(f"a cone of the kind {self.kind} has 3 rows, not {self.size}")
+        if self.kind == "positive_semidefinite" and math.isqrt(8 * self.size + 1) ** 2 != 8 * self.size + 1:
+            raise ValueError(f"{self.size} rows are no triangle of a matrix")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,9 +86,11 @@ class LinearModel:
         positions = (*self.row_columns, *self.integer, *(i for term in self.quadratic for i in term[:2]))
         if not all(0 <= position < columns for position in positions):
             raise ValueError(f"positions of variables must be from 0 to {columns - 1}")
+        end = 0
         for cone in self.cones:
-            if cone.first < 0 or cone.size < 0 or cone.first + cone.size > rows:
-                raise ValueError(f"a cone must lie within the {rows} rows")
+            if cone.first < end or cone.size < 0 or cone.first + cone.size > rows:
+                raise ValueError(f"cones must lie within the {rows} rows, one after the other")
+            end = cone.first + cone.size
 
     def row(self, number: int) -> Iterator[tuple[int, float]]:
         """Yield the variable and the value of each coefficient of a row."""
@@ -153,13 +163,13 @@ class RecordedSolve:
 
 def read_records(execution: Execution) -> tuple[RecordedSolve, ...]:
     """Return the recorded solves of an execution, in order. Never raises for what a program wrote."""
-    found = []
-    reports = list(execution.reports)
-    for text in execution.solve_records:
-        solve = _parse(text, reports)
-        if solve is not None:
-            found.append(solve)
-    return tuple(found)
+    return _read(execution.solve_records, execution.reports)
+
+
+@lru_cache(maxsize=4)  # Rules, verdict and examination read the same records.
+def _read(texts: tuple[str, ...], reports: tuple[SolverReport, ...]) -> tuple[RecordedSolve, ...]:
+    left = list(reports)
+    return tuple(solve for text in texts if (solve := _parse(text, left)) is not None)
 
 
 def _parse(text: str, reports: list[SolverReport]) -> RecordedSolve | None:

@@ -186,5 +186,31 @@ def test_an_infeasible_model_is_confirmed(recorded, sandbox):
     assert (found.outcome, found.confirmed, found.unchecked) == ("passed", "HiGHS", ())
 
 
+@pytest.mark.parametrize("values", [[1e308] * 4, [1e308, -1e308, 1e308, -1e308]])
+def test_numbers_without_a_sum_are_a_fault(recorded, values):
+    def change(data):
+        data["values"] = values
+        data["model"]["costs"] = [9.0, 9.0, 9.0, 9.0]
+
+    assert check(only(forged(recorded(KNAPSACK), change))).outcome == "failed"
+
+
+def test_what_pyomo_leaves_out_of_a_model_is_no_fault(recorded):
+    code = """
+import pyomo.environ as po
+m = po.ConcreteModel()
+m.x, m.unused, m.fixed = po.Var(bounds=(0, 9)), po.Var(bounds=(0, 3)), po.Var(bounds=(0, 5))
+m.whole = po.Var(within=po.Integers, bounds=(0, 5))
+m.fixed.fix(2)
+m.limit = po.Constraint(expr=m.x + m.whole + m.fixed <= 7)
+m.constant = po.Constraint(expr=m.fixed <= 3)
+m.cost = po.Objective(expr=2 * m.x + m.whole, sense=po.maximize)
+po.SolverFactory("appsi_highs").solve(m)
+"""
+    solve = only(recorded(code))
+    assert (len(solve.variables), solve.report.continuous + solve.report.integer) == (2, 3)
+    assert check(solve).outcome == "passed"
+
+
 def test_a_solve_that_was_not_recorded_is_unknown():
     assert read_records(Execution(code="", status="ok", isolation="full", backend="local")) == ()

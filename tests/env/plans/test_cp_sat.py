@@ -157,6 +157,20 @@ def test_a_violated_linear_constraint_has_its_amount_and_name():
     assert {one.kind for one in cp_sat.violations(solve, proto, (-1,))} == {"bound"}
 
 
+def test_an_interval_is_computed_once_however_often_it_is_used(monkeypatch):
+    model = cp_model.CpModel()
+    x = model.new_int_var(0, 9, "x")
+    interval = model.new_interval_var(x, 2, x + 2, "i")
+    for _ in range(50):
+        model.add_no_overlap([interval, model.new_fixed_size_interval_var(7, 1, "")])
+        model.add_cumulative([interval], [1], 1)
+    computed, original = [], cp_sat._span
+    monkeypatch.setattr(cp_sat, "_span", lambda proto, x, number: computed.append(number) or original(proto, x, number))
+    solve, proto = _record(model)
+    assert not list(cp_sat.violations(solve, proto, (0, *[1] * (len(proto.variables) - 1))))
+    assert len(computed) == len(set(computed)) > 50
+
+
 @pytest.mark.parametrize(
     "text",
     [
