@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "Examples:\n\nstorm solve '4 files of 20, 51, 30 and 24 GB must go into disks. Each of the disks holds at most 60 "
     "GB. None of the files can be split. How few disks are enough?'\n\n"
-    "storm families --show knapsack | storm solve -"
+    "storm families --show knapsack | storm solve -\n\n"
+    "storm solve --problem question.txt --data orders.csv --reasoner http://localhost:8000/v1 --save plan"
 )
 
 

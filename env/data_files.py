@@ -22,8 +22,8 @@ SUFFIXES = (".csv", ".tsv", ".xlsx", ".json", ".jsonl", ".parquet", ".md", ".txt
 """The suffixes of data files."""
 MAX_BYTES = 64 << 20
 """Bytes of one file."""
-MAX_UNPACKED_BYTES = 256 << 20
-"""Bytes of an Excel file after decompression, for its description."""
+MAX_UNPACKED_BYTES = 8 << 20
+"""Bytes of an Excel file after decompression, for its description: a server reads it while others wait."""
 MAX_NAMES = 20
 """Columns, keys or sheets that are described."""
 _COLUMN = 60  # Most characters of a column name or key in the prompt.
