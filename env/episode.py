@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from storm_calm.env.intervention import Intervention
+from storm_calm.env.output_check import OutputCheck
 from storm_calm.env.problem import Problem
 from storm_calm.env.transcript import Transcript
 from storm_calm.sandbox import Execution
@@ -54,6 +55,8 @@ class Episode:
     """Why the episode ended; None until it ends."""
     usage: Usage = field(default_factory=Usage)
     """Resources used so far."""
+    output_check: OutputCheck | None = None
+    """The check of the problem's outputs; None if it has none, or until the episode ends with an answer."""
 
     def __post_init__(self) -> None:
         tools = sum(span.source == "tool" for span in self.transcript.spans)

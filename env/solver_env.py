@@ -18,23 +18,27 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Literal
 
+from storm_calm.env.answers import read_answer
+from storm_calm.env.checkers import check_outputs
 from storm_calm.env.displayed_formula import before_formula
 from storm_calm.env.episode import Episode, StopReason
 from storm_calm.env.intervention import Finding, Intervention
 from storm_calm.env.plain_errors import without_help
-from storm_calm.env.problem import Problem
+from storm_calm.env.problem import STANDARD_OUTPUT, Problem
 from storm_calm.env.protocol import PROTOCOLS, Action, Inline, Protocol
 from storm_calm.env.reasoner import Generation, Message, PromptRenderer
 from storm_calm.env.repetition import ends_in_loop
 from storm_calm.env.special_tokens import harmless
 from storm_calm.env.token_estimate import estimate_tokens
 from storm_calm.env.transcript import Source, Span, Transcript
+from storm_calm.env.workspace import full_question, program_limits, workspace_files
 from storm_calm.sandbox import (
     MAX_CODE_BYTES,
     Cancellation,
     Execution,
     Limits,
     Program,
+    ProgramRunner,
     Sandbox,
     SandboxUnavailableError,
     Session,
@@ -85,11 +89,12 @@ class SolverEnv:
         max_tokens: tokens of the whole transcript with its prompt; by default the renderer's context, or else 16384.
             Text without token ids is counted with the renderer's tokenizer, or else by an estimate that is rather too
             high (`env.token_estimate`).
-        limits: limits of each program, instead of the sandbox's own.
+        limits: limits of each program, instead of the sandbox's own. Those of the problem come first.
         sessions: whether the programs of an episode share their state. Close the environment after use.
         record: record the solves of the programs (`sandbox.Execution.solve_records`), for `env.plans` to check.
-        files: files in each program's folder at its start, by relative path. With `sessions` they replace versions that
-            earlier blocks changed. Mention them in the question: the environment does not.
+        files: files in each program's folder at its start, by relative path, beside those of the problem. With
+            `sessions` they replace versions that earlier blocks changed. Mention them in the question: the environment
+            describes only those of the problem.
         cancellation: ends a program from outside. `act` and `step` then raise RunCancelledError, and the episode keeps
             its state from `write`.
         Raises ValueError for invalid values.
@@ -100,14 +105,14 @@ class SolverEnv:
             raise ValueError(f"max_tokens is {max_tokens!r}; give at least 1")
         self.files = dict(files or {})
         if self.files:
-            Program(code="", limits=limits or sandbox.limits, files=self.files)  # Raises for invalid files.
+            Program(code="", limits=limits or sandbox.limits, files=self.files)  # Raises for invalid ones.
         self.sandbox = sandbox
         self.renderer = renderer
         prompt_format = getattr(renderer, "prompt_format", None)
         self.protocol: Protocol = protocol or (PROTOCOLS[prompt_format.protocol] if prompt_format else Inline())
         self.max_executions = max_executions
         self.max_tokens = max_tokens or renderer.context or DEFAULT_TOKENS
-        self.limits = limits
+        self.limits = limits or sandbox.limits
         self.sessions = sessions
         self.record = record
         self.cancellation = cancellation
@@ -138,14 +143,15 @@ class SolverEnv:
         """Start an episode. It ends at once, with "length", if the prompt uses all tokens.
 
         before: earlier turns of the conversation, placed between the instructions and the question.
-        Raises ValueError for a message whose role is not "user" or "assistant".
+        Raises ValueError for a message whose role is not "user" or "assistant", and for files of the problem that are
+        missing or changed.
         """
         for number, message in enumerate(before):
             if message["role"] not in ("user", "assistant"):
                 raise ValueError(f'before[{number}] has role {message["role"]!r}; give "user" or "assistant"')
         self._leave_session()
         self._counted.clear()
-        *instructions, question = self.protocol.messages(problem.question, self.renderer.instructions)
+        *instructions, question = self.protocol.messages(full_question(problem), self.renderer.instructions)
         prompt = self.renderer.render([*instructions, *before, question])
         self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._span("prompt", prompt),)))
         if not self.remaining:
@@ -213,7 +219,8 @@ class SolverEnv:
         if action.acts:
             return self._run(action, turn)
         if last.finish == "end":
-            return self._stop("answer" if self.protocol.read(transcript.model_text).kind == "answer" else "malformed")
+            answered = self.protocol.read(transcript.model_text).kind == "answer"
+            return self._accept() if answered else self._stop("malformed")
         # A loop may also take many segments: each of them ends at a fence of the repeated text.
         if last.finish == "repetition" or ends_in_loop(turn):
             return self._stop("repetition")
@@ -258,6 +265,7 @@ class SolverEnv:
             executions=self.episode.executions[:tools],
             interventions=(*self.episode.interventions, intervention),
             stop=None,
+            output_check=None,
         )
         if not self.remaining:
             self._stop("length")
@@ -297,19 +305,41 @@ class SolverEnv:
         result = StepResult(kind="execute") if self.remaining else self._stop("length")
         return replace(result, execution=execution, observation=text)
 
+    def _accept(self) -> StepResult:
+        """Stop with "answer", after checking the outputs. An answer such as "infeasible" needs no outputs."""
+        episode = self.episode
+        answer = read_answer(episode.transcript)
+        if episode.problem.outputs and (answer is None or answer.status == "number"):
+            try:
+                check = check_outputs(episode.problem, episode.executions, self.sandbox)
+            except SandboxUnavailableError as error:
+                return replace(self._stop("infrastructure"), observation=str(error))
+            self._update(output_check=check)
+        return self._stop("answer")
+
     def _malformed(self, call: str, error: str) -> Execution:
         return Execution(
             code=call, status="malformed_call", stderr=error, isolation=self.sandbox.isolation, backend="none"
         )
 
     def _run_alone(self, code: str) -> Execution:
-        return self.sandbox.run(
-            code, limits=self.limits, files=self.files, record=self.record, cancellation=self.cancellation
+        return self._run_in(self.sandbox, code)
+
+    def _run_in(self, runner: ProgramRunner, code: str) -> Execution:
+        problem = self.episode.problem
+        return runner.run(
+            code,
+            limits=program_limits(problem, self.limits),
+            files={**workspace_files(problem), **self.files},
+            results=[output.path for output in problem.outputs if output.path != STANDARD_OUTPUT],
+            record=self.record,
+            cancellation=self.cancellation,
         )
 
     def _run_block(self, code: str) -> Execution:
         """Run `code` in the session. Raises SandboxUnavailableError if the episode's state cannot be restored."""
-        session = self._session = self._session or self.sandbox.session(limits=self.limits)
+        limits = program_limits(self.episode.problem, self.limits)
+        session = self._session = self._session or self.sandbox.session(limits=limits)
         executions = tuple(one for one in self.episode.executions if one.ran)
         known = 0
         while known < min(len(self._seen), len(executions)) and self._seen[known] == executions[known]:
@@ -319,7 +349,7 @@ class SolverEnv:
         self._seen = self._seen[:known]
         for earlier in executions[known:]:
             # A failed program changed nothing, but its block number counts.
-            rerun = self._run_next(session, earlier.code if earlier.status == "ok" else "raise SystemExit(1)")
+            rerun = self._run_in(session, earlier.code if earlier.status == "ok" else "raise SystemExit(1)")
             self._seen = (*self._seen, earlier)
             if (rerun.status == "ok") != (earlier.status == "ok"):
                 self._leave_session()
@@ -327,12 +357,9 @@ class SolverEnv:
                     f"program {len(self._seen)} of the episode was rerun with status {rerun.status} instead of "
                     f"{earlier.status}; continue in the environment that created the episode"
                 )
-        execution = self._run_next(session, code)
+        execution = self._run_in(session, code)
         self._seen = (*self._seen, execution)
         return execution
-
-    def _run_next(self, session: Session, code: str) -> Execution:
-        return session.run(code, files=self.files, record=self.record, cancellation=self.cancellation)
 
     def _leave_session(self) -> None:
         if self._session is not None:

@@ -17,8 +17,6 @@ Generated problems need no comparison: their data decides their split, and their
 held out. See `env.problems.heldout`.
 """
 
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from typing import Any, Literal
 from storm_calm.env import Problem
 from storm_calm.env.problems.families.split import Split
 from storm_calm.env.problems.heldout import is_heldout
+from storm_calm.env.question_words import words
 from storm_calm.env.row_fields import field_names, question_of
 from storm_calm.env.row_files import SUFFIXES, read_rows
 
@@ -63,17 +62,6 @@ class Match:
 
 
 HELD_OUT = Match(place="the families' held-out split, or a stress set", how="held out", share=1.0)
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Return the words and numbers of a text: case folded, without accents and punctuation, 1,200.50 as 1200.5.
-
-    A number is a sequence of digits with at most one decimal point, so "$5" and "5%" are 5.
-    """
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text).casefold() if not unicodedata.combining(c))
-    plain = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", plain)
-    found = re.findall(r"\d+(?:\.\d+)?|[^\W\d_]+", plain)
-    return tuple(token.rstrip("0").rstrip(".") if "." in token else token for token in found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from typing import Any
 
 from storm_calm.env import PROTOCOLS, RULES, Problem
 from storm_calm.env.prompt_format import PromptFormat
+from storm_calm.env.reward import scorable
 from storm_calm.env.serialize import from_json
+from storm_calm.env.workspace import full_question
 from storm_calm.rl.datasets.training_rows import system_prompt
 from storm_calm.rl.nano.nano_tokenizer import CONTEXT, VOCABULARY
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
@@ -91,7 +93,7 @@ def longest_prompt(file: Path, renderer: CheckpointRenderer) -> int:
 
 
 def _prompt_length(problem: Problem, renderer: CheckpointRenderer) -> int:
-    messages = PROTOCOLS[renderer.prompt_format.protocol].messages(problem.question, renderer.instructions)
+    messages = PROTOCOLS[renderer.prompt_format.protocol].messages(full_question(problem), renderer.instructions)
     return len(renderer.encode_marked(renderer.render(messages))[0])
 
 
@@ -108,7 +110,7 @@ def _problem(file: Path, number: int, row: Any) -> Problem:
     except ValueError as error:
         # For example an answer of NaN, which would give a reward of NaN.
         raise ValueError(f"{file}: row {number}: {error}") from error
-    if not problem.answers:
+    if not scorable(problem):
         raise ValueError(f"{file}: row {number} ({problem.id}) has no answer, so no reward; leave it out")
     return problem
 

@@ -60,8 +60,10 @@ class Record:
 
     @property
     def failed(self) -> bool:
-        """Whether the sandbox failed, so that the record does not count."""
-        return "infrastructure" in (self.episode.stop, self.native.stop)
+        """Whether the sandbox or the problem's checker failed, so that the record does not count."""
+        episodes = (self.episode, self.native)
+        faulty = any(one.output_check is not None and one.output_check.fault for one in episodes)
+        return faulty or any(one.stop == "infrastructure" for one in episodes)
 
 
 class Derived(TypedDict):

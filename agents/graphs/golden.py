@@ -10,15 +10,18 @@ from typing import Literal, get_args
 from storm_calm.agents.graphs.hint_share import hint_share
 from storm_calm.env import Episode, Finding, score
 from storm_calm.env.plans.checks import Check
+from storm_calm.env.reward import scorable
 from storm_calm.sandbox import SandboxUnavailableError
 
 Outcome = Literal[
-    "golden", "wrong_answer", "no_answer", "budget", "length", "context", "repetition", "malformed", "unjudged",
-    "finding_left", "failed_check", "hint_share", "infrastructure", "unscored",
+    "golden", "wrong_answer", "no_answer", "no_output", "infeasible_plan", "suboptimal_plan", "budget", "length",
+    "context", "repetition", "malformed", "unjudged", "finding_left", "failed_check", "hint_share", "infrastructure",
+    "checker", "unscored",
 ]  # fmt: skip
 """The outcome of a trajectory.
 
-wrong_answer to malformed: as in `env.Score`. infrastructure: the sandbox failed. unscored: no accepted answers.
+wrong_answer to malformed: as in `env.Score`. infrastructure: the sandbox failed. checker: the problem's checker failed.
+unscored: no accepted answers and no checker.
 The others have a correct answer. unjudged: the intervener gave no usable reply. finding_left: a flaw is left, without
 an intervention or a valid hint to repair it. failed_check: the recorded plan violates its own model, has another
 objective than reported, or is not optimal (`env.plans.checks`). hint_share: the share of hints is too large.
@@ -42,7 +45,7 @@ def outcome(
     """
     if episode.stop == "infrastructure":
         return "infrastructure"
-    if not episode.problem.answers:
+    if not scorable(episode.problem):
         return "unscored"
     reason = score(episode).reason
     if reason != "correct":

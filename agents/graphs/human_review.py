@@ -23,6 +23,7 @@ from storm_calm.agents.interveners import RejectedHint, quote_matching
 from storm_calm.agents.interveners.leak_check import faults
 from storm_calm.env import Episode, Finding, Trigger, read_answer
 from storm_calm.env.serialize import to_json
+from storm_calm.env.workspace import shown_question
 
 MAX_EVIDENCE_CHARS = 80
 """Characters of text kept as evidence for a form with an offset instead of a quote."""
@@ -110,7 +111,7 @@ def show(parts: Parts, episode: Episode) -> Shown:
         suggestion |= {"offset": seen.finding.offset, "hint": seen.hint}
     return {
         "stage": "segment" if episode.stop is None else "run",
-        "question": episode.problem.question,
+        "question": shown_question(episode.problem),
         "text": transcript.text[offset:],
         "offset": offset,
         "answer": answer.text if answer else None,

@@ -16,6 +16,7 @@ from storm_calm.agents.graphs.components import Supply
 from storm_calm.agents.graphs.state import Question, State, chat, problem_of
 from storm_calm.env import Chunk, Episode, Generation, SegmentRequest, collect, read_answer, write_segment
 from storm_calm.env.serialize import from_json, to_json
+from storm_calm.env.workspace import shown_question
 
 
 def start(supply: Supply, state: Question) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def start(supply: Supply, state: Question) -> dict[str, Any]:
     episode = supply().env().reset(problem)
     started: dict[str, Any] = {"problem": None, "episode": to_json(episode), "answer": None}
     if state.get("problem") is not None:
-        started["messages"] = [HumanMessage(id=problem.id, content=problem.question)]
+        started["messages"] = [HumanMessage(id=problem.id, content=shown_question(problem))]
     return started
 
 

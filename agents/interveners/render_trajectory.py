@@ -13,6 +13,7 @@ from itertools import takewhile
 from storm_calm.agents.interveners.prompts import render
 from storm_calm.agents.interveners.reply_parser import sound
 from storm_calm.env.episode import Episode, StopReason
+from storm_calm.env.workspace import shown_question
 from storm_calm.sandbox import Execution, SolverReport
 
 JUST_NOW = "written by the reasoner just now"
@@ -42,7 +43,7 @@ class Part:
 def opening(episode: Episode) -> list[dict[str, str]]:
     """Return the messages that ask for a finding; the accepted answers are left out."""
     shown = parts(episode)
-    question = episode.problem.question
+    question = shown_question(episode.problem)
     values = {"question": question, "parts": shown, "mark": mark_of([question, *(part.text for part in shown)])}
     if episode.stop is None:
         asked = render("segment.md", **values)

@@ -46,8 +46,12 @@ class ProblemOptions:
 
 
 def digest(problems: Iterable[Problem]) -> str:
-    """Return a hash of the problems, which a run folder compares on --resume."""
-    from storm_calm.env.serialize import to_json
+    """Return a hash of the problems, which a run folder compares on --resume. It is independent of their folder."""
+    from storm_calm.env.problem_line import problem_to_json
 
-    lines = "\n".join(json.dumps(to_json(problem), sort_keys=True) for problem in problems)
-    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+    lines = []
+    for problem in problems:
+        data = problem_to_json(problem)
+        data.pop("folder", None)
+        lines.append(json.dumps(data, sort_keys=True))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

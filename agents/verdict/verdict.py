@@ -92,9 +92,10 @@ def verdict(
     """Judge a finished episode.
 
     messages: the texts of the conversation that ends with the question; by default the question alone.
-    has_files: whether the data are in files, so that numbers cannot be compared.
+    has_files: whether the data are in files, so that numbers cannot be compared; also if the problem has files.
     checked: the check of the plan behind the answer if the caller has made it, with its model solved again.
     """
+    has_files = has_files or bool(episode.problem.files)
     backing = solver_backing(episode, messages)
     solve = answering_solve(backing)
     checked = checked or (check(solve) if solve else None)

@@ -17,8 +17,8 @@ from storm_calm.agents.curation.summary import Summary
 from storm_calm.agents.evaluation import results, samples
 from storm_calm.env import Episode
 from storm_calm.env.format_version import FORMAT_VERSION
+from storm_calm.env.problem_line import ProblemLine
 from storm_calm.env.prompt_format import PromptFormat
-from storm_calm.env.records import ProblemLine
 from storm_calm.env.row_fields import ANSWERS, QUESTIONS
 from storm_calm.env.serialize import adapter
 from storm_calm.serving.review.ratings import Rating
@@ -85,11 +85,11 @@ def _results() -> dict[str, Any]:
     """Return the schema of a results.json, see `results_to_json`."""
     schema, reshaped = _schema(results.Results), _schema(results.Reshaped)
     properties = schema["properties"]
-    behaviour = properties.pop("behaviour")
-    for name in ("groups", "by_report"):
+    last = {name: properties.pop(name) for name in ("budget", "behaviour")}
+    for name in ("groups", "by_report", "plans"):
         del properties[name]
         schema["required"].remove(name)
-    schema["properties"] = {**properties, **reshaped["properties"], "behaviour": behaviour}
+    schema["properties"] = {**properties, **reshaped["properties"], **last}
     schema["$defs"] |= reshaped["$defs"]
     for name in ("Group", "Reliance"):
         del schema["$defs"][name]

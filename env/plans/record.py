@@ -43,7 +43,7 @@ class Cone:
         if self.kind in ("exponential", "power") and self.size != 3:
             raise ValueError(f"a cone of the kind {self.kind} has 3 rows, not {self.size}")
         if self.kind == "positive_semidefinite" and math.isqrt(8 * self.size + 1) ** 2 != 8 * self.size + 1:
-            raise ValueError(f"{self.size} rows are no triangle of a matrix")
+            raise ValueError(f"{self.size} rows cannot be a triangle of a matrix")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

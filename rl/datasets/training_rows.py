@@ -16,7 +16,9 @@ from storm_calm.env import PROTOCOLS, Episode, Message, Problem
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.problems.families import Split
 from storm_calm.env.prompt_format import CHATML, PromptFormat
+from storm_calm.env.reward import scorable
 from storm_calm.env.serialize import to_json
+from storm_calm.env.workspace import full_question
 
 Format = Literal["verl-sft", "trl", "messages", "verl-rl"]
 """Rows for veRL's SFT trainer, for TRL's SFTTrainer, for any trainer of chat messages, and for veRL's GRPO trainer."""
@@ -114,13 +116,13 @@ def rl_rows(
     """
     rows: list[dict[str, Any]] = []
     for index, problem in enumerate(problems):
-        if not problem.answers:
+        if not scorable(problem):
             raise ValueError(f"problem {problem.id!r} has no answer, so its rollouts have no reward; leave it out")
         rows.append(
             {
                 "data_source": problem.family or problem.source or "problems",
                 "agent_name": "storm",
-                "prompt": PROTOCOLS["inline"].messages(problem.question, instructions),
+                "prompt": PROTOCOLS["inline"].messages(full_question(problem), instructions),
                 "reward_model": {"style": "rule", "ground_truth": json.dumps(list(problem.answers))},
                 "extra_info": {
                     "index": index,
@@ -192,7 +194,7 @@ def _messages(prompt: str, prompt_format: PromptFormat | None, problem: Problem)
 
 def _question(prompt: str, prompt_format: PromptFormat, problem: Problem) -> str | None:
     """Return the question in a prompt, with the spaces in names of special tokens; None for another format."""
-    marked = problem.question.strip() or "?"
+    marked = full_question(problem).strip() or "?"
     messages = PROTOCOLS[prompt_format.protocol].messages(_PLACE, prompt_format.system_prompt)
     before, _, after = chat_template.render(messages, (), prompt_format).partition(_PLACE)
     if not prompt.startswith(before) or not prompt.endswith(after):

@@ -28,6 +28,7 @@ from storm_calm.env import Episode, Generation, Problem, Sampling, Score, Segmen
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.prompt_format import read_prompt_format
 from storm_calm.env.serialize import from_json
+from storm_calm.env.workspace import full_question
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.rollout.rollout_metrics import covered_seconds, record_failure, rollout_figures, save_rollout
 from storm_calm.sandbox import Sandbox, SandboxUnavailableError
@@ -70,7 +71,8 @@ class StormAgentLoop(AgentLoopBase):
         """
         problem = from_json(Problem, json.loads(row["extra_info"]["problem"]))
         length = int(self.rollout_config.response_length)
-        prompt = self.renderer.render(self._env(1).protocol.messages(problem.question, self.renderer.instructions))
+        messages = self._env(1).protocol.messages(full_question(problem), self.renderer.instructions)
+        prompt = self.renderer.render(messages)
         env = self._env(len(self.renderer.encode_marked(prompt)[0]) + length)
         env.reset(problem)
         seed = f"{self.settings['seed']}/{row.get('global_steps', 0)}/{row.get('session_id', 0)}"
@@ -140,8 +142,13 @@ class StormAgentLoop(AgentLoopBase):
             env.restore(before)
 
     async def _score(self, episode: Episode) -> Score:
-        """Score an episode. With `check_plans` a right answer gets no reward if the plan behind it fails its check."""
+        """Score an episode. With `check_plans` a right answer gets no reward if the plan behind it fails its check.
+
+        Raises RuntimeError if the problem's checker failed: veRL then replaces the rollout's group.
+        """
         scored = score(episode, self.settings["rule"])
+        if scored.reason == "checker":
+            raise RuntimeError(f"problem {episode.problem.id!r}: no reward, since {scored.violations[0]}")
         if scored.reward != 1.0 or not self.settings["check_plans"]:
             return scored
         for pause in (*SANDBOX_RETRY_PAUSES, None):

@@ -13,6 +13,7 @@ from typing import Literal
 
 from storm_calm.env import Message
 from storm_calm.env.data_files import describe_files
+from storm_calm.env.problem import Output
 from storm_calm.env.solver_env import DEFAULT_TOKENS
 from storm_calm.sandbox.file_names import normalized_path
 from storm_calm.serving.api.api_errors import ApiError
@@ -57,6 +58,8 @@ class AgentRequest:
     """Strings that end the answer and are left out. They are not searched in thoughts and programs."""
     return_files: bool = False
     """Whether the answer has files."""
+    outputs: tuple[Output, ...] = ()
+    """Files that a program must write. Their texts are in the answer."""
     param: str = "messages"
     """The field of the body that has the messages, for errors."""
 

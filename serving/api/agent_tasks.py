@@ -160,7 +160,7 @@ class AgentTask:
             # An LLM may take minutes, and a client that left does not wait for it.
             self._intervener = CancellableIntervener(agent.guard.intervener)
             self._guard = replace(agent.guard, intervener=self._intervener)
-        self._problem = Problem(id="chat", question=request.question, answers=())
+        self._problem = Problem(id="chat", question=request.question, answers=(), outputs=request.outputs)
         self._env = self._environment()
         self.sampling = self._sampling()
         """The sampling parameters, without the seed."""

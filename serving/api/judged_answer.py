@@ -7,6 +7,7 @@ from typing import Any
 
 from storm_calm.agents.verdict import ExaminedSolve, Verdict, examine_answer, verdict
 from storm_calm.env import Episode
+from storm_calm.env.checkers import read_outputs
 from storm_calm.env.plans.explanation import explain
 from storm_calm.env.plans.plan_files import plan_files
 from storm_calm.env.serialize import to_json
@@ -28,6 +29,8 @@ class JudgedAnswer:
     """The solve behind the answer; None if no solve was recorded."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """The files of the plan, if the request asks for them."""
+    outputs: dict[str, Any] | None = None
+    """The text of each wanted output that is as its schema says, and why others are missing; None if none is wanted."""
 
 
 def judge(episode: Episode, sandbox: Sandbox, request: AgentRequest) -> JudgedAnswer:
@@ -41,14 +44,23 @@ def judge(episode: Episode, sandbox: Sandbox, request: AgentRequest) -> JudgedAn
             files = plan_files(examined.code, examined.solve, examined.examination, sandbox)
     checked = examined.examination.check if examined is not None and examined.backs else None
     judged = verdict(episode, messages=messages, has_files=bool(request.files), checked=checked)
-    return JudgedAnswer(verdict=judged, examined=examined, files=files)
+    return JudgedAnswer(verdict=judged, examined=examined, files=files, outputs=_outputs(episode))
+
+
+def _outputs(episode: Episode) -> dict[str, Any] | None:
+    if not episode.problem.outputs:
+        return None
+    found, missing = read_outputs(episode.problem, episode.executions)
+    texts = {path: content.decode(errors="replace") for path, content in found.items()}
+    return {"files": texts, "missing": list(missing)}
 
 
 def plan_facts(judged: JudgedAnswer) -> dict[str, Any]:
     """Return the plan, its check and its explanation as JSON data; text files by name."""
     examined = judged.examined
+    outputs = {} if judged.outputs is None else {"outputs": judged.outputs}
     if examined is None:
-        return {"plan": None, "check": None, "explanation": []}
+        return {"plan": None, "check": None, "explanation": [], **outputs}
     plan, check = examined.examination.plan, examined.examination.check
     facts: dict[str, Any] = {
         "plan": None
@@ -63,6 +75,7 @@ def plan_facts(judged: JudgedAnswer) -> dict[str, Any]:
         "check": to_json(check),
         "explanation": explain(examined.solve, examined.examination),
     }
+    facts |= outputs
     if judged.files:
         # Text files only, as in requests.
         texts = {name: content for name, content in judged.files.items() if not name.endswith(".xlsx")}

@@ -7,9 +7,12 @@ Fields that would change the answer but are not supported are rejected. Fields w
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from storm_calm.env import Message
+from storm_calm.env.json_schema import check_plain
+from storm_calm.env.problem import Output
 from storm_calm.serving.api.agent_request import AgentRequest, Effort, check_file_name, decode_file, unique_files
 from storm_calm.serving.api.api_errors import ApiError
 
@@ -20,6 +23,11 @@ TOOL_PARTS = frozenset({"tool_use", "tool_call", "tool_result"})
 TOOL_ROLES = ("tool", "function")
 """Roles of earlier messages that are skipped for the same reason."""
 TEXT_PARTS = ("text", "input_text", "output_text")
+
+MAX_OUTPUTS = 5
+"""The most outputs of a request."""
+MAX_SCHEMA_BYTES = 16 << 10
+"""Bytes of a schema as JSON."""
 
 REASONS = {
     "n": "a request has one answer",
@@ -112,6 +120,29 @@ class InputMessage(RequestModel):
         return {"role": role, "content": "\n".join(texts)}, files
 
 
+class WantedOutput(RequestModel):
+    """A file that the agent's program must write."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str
+    """Name of the file."""
+    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+    """JSON Schema (2020-12) of a JSON file; null for any text."""
+
+    def read(self, param: str) -> Output:
+        """Return the output. Raises ApiError for an invalid name or schema."""
+        path = check_file_name(self.path, f"{param}.path")
+        if self.json_schema is not None and len(orjson.dumps(self.json_schema)) > MAX_SCHEMA_BYTES:
+            raise ApiError(400, f"the schema has over {MAX_SCHEMA_BYTES} bytes; shorten it", param=f"{param}.schema")
+        try:
+            if self.json_schema is not None:
+                check_plain(self.json_schema)
+            return Output(path=path, schema=self.json_schema)
+        except ValueError as error:
+            raise ApiError(400, str(error), param=f"{param}.schema") from None
+
+
 class StormOptions(RequestModel):
     """Extensions of OpenAI's API."""
 
@@ -119,6 +150,8 @@ class StormOptions(RequestModel):
 
     files: dict[str, str] = Field(default_factory=dict)
     """Text files for the working directory of programs, by name."""
+    outputs: list[WantedOutput] = Field(default_factory=list, max_length=MAX_OUTPUTS)
+    """Files that the agent's program must write, such as the plan as JSON with a schema; they are in the answer."""
     return_files: bool = False
     """Whether the answer has files: the plan as CSV, the program, and the model as MPS and LP."""
 
@@ -186,8 +219,19 @@ class RequestBody(RequestModel):
             effort=effort or "medium",
             stop=stops,
             return_files=bool(self.storm and self.storm.return_files),
+            outputs=self._outputs({name for name, _ in files}),
             param=param,
         )
+
+    def _outputs(self, files: set[str]) -> tuple[Output, ...]:
+        found: list[Output] = []
+        for number, wanted in enumerate(self.storm.outputs if self.storm else ()):
+            param = f"storm.outputs.{number}"
+            output = wanted.read(param)
+            if output.path in files or any(output.path == other.path for other in found):
+                raise ApiError(400, f"{output.path!r} is given twice; rename one", param=f"{param}.path")
+            found.append(output)
+        return tuple(found)
 
     def reject(self, **unsupported: bool) -> None:
         """Raise ApiError for the first field that has an unsupported value. unsupported: whether it has, by field."""

@@ -16,7 +16,9 @@ from storm_calm.agents.interveners import Cost
 from storm_calm.agents.triggers import findings
 from storm_calm.agents.verdict import Verdict, verdict
 from storm_calm.env import Episode, Finding, Score, score
+from storm_calm.env.reward import scorable
 from storm_calm.env.serialize import to_json
+from storm_calm.env.workspace import shown_question
 from storm_calm.sandbox import Execution
 from storm_calm.serving.report.markdown_tree import markdown_tree
 from storm_calm.serving.report.plan_entry import plan_entry
@@ -58,10 +60,10 @@ def curation_entry(data: Mapping[str, Any]) -> Entry:
     """Return the entry of a curation record. Raises ValueError, KeyError, TypeError or AttributeError."""
     record = record_from_json(data)
     episode, native = record.episode, record.native
-    native_score = score(native) if native.problem.answers else None
+    native_score = score(native) if scorable(native.problem) else None
     return _entry(
         episode,
-        score(episode) if episode.problem.answers else None,
+        score(episode) if scorable(episode.problem) else None,
         [one.finding for one in episode.interventions],
         row={
             "key": _linkable(record.id),
@@ -85,14 +87,19 @@ def curation_entry(data: Mapping[str, Any]) -> Entry:
     )
 
 
-def evaluation_entry(data: Mapping[str, Any], *, rule: str | None) -> Entry:
-    """Return the entry of an evaluation sample, scored under `rule`. Raises as `curation_entry` does."""
+def evaluation_entry(data: Mapping[str, Any], *, rule: str | None, samples: int = 1) -> Entry:
+    """Return the entry of an evaluation sample, scored under `rule`. Raises as `curation_entry` does.
+
+    samples: per problem and seed. The page numbers the samples of a problem over all seeds.
+    """
     sample = sample_from_json(data)
     episode = sample.episode
     scored = score(episode, rule)
     found = findings(episode)
-    key = _linkable(f"{sample.id}/{sample.sample}")
-    row = {"key": key, "sample": sample.sample, "outcome": scored.reason, "at": sample.at_seconds}
+    repetition = f"{sample.repetition}/" if sample.repetition else ""
+    key = _linkable(f"{sample.id}/{repetition}{sample.sample}")
+    number = sample.repetition * samples + sample.sample
+    row = {"key": key, "sample": number, "outcome": scored.reason, "at": sample.at_seconds}
     left = _findings(episode, found)
     details = {"seed": sample.seed, "temperature": sample.temperature, "left": left}
     return _entry(episode, scored, found, row=row, details=details)
@@ -103,6 +110,7 @@ def _entry(
 ) -> Entry:
     """Return an entry: the fields that both kinds have, updated with `row` and `details`."""
     problem, usage, judged = episode.problem, episode.usage, verdict(episode)
+    asked = shown_question(problem)
     common_row = {
         "id": problem.id,
         "sample": None,
@@ -130,9 +138,10 @@ def _entry(
         "native": None,
         "rejected_hints": [],
         "cost": None,
-        "question": {"text": problem.question, "tree": markdown_tree(problem.question)},
+        "question": {"text": asked, "tree": markdown_tree(asked)},
         "answers": list(problem.answers),
         "source": problem.source,
+        "wanted": [output.path for output in problem.outputs],
     }
     return Entry(row=common_row | row, details=common_details | details)
 

@@ -51,13 +51,14 @@ class RunFiles:
         from storm_calm.agents.runs.problem_options import FAMILY_LIMIT
 
         limit = self.settings.get("limit") or (FAMILY_LIMIT if self.settings.get("families") else None)
-        return limit * self.settings.get("samples", 1) if limit else None
+        return limit * self.settings.get("samples", 1) * self.settings.get("seeds", 1) if limit else None
 
     @property
     def entry(self) -> Callable[[Mapping[str, Any]], Entry]:
         if self.kind == "curation":
             return curation_entry
-        return partial(evaluation_entry, rule=next(iter(self.settings.get("rule", ())), None))
+        rule, samples = next(iter(self.settings.get("rule", ())), None), self.settings.get("samples", 1)
+        return partial(evaluation_entry, rule=rule, samples=samples)
 
 
 def open_run(path: Path) -> RunFiles:

@@ -21,6 +21,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from storm_calm.env import TRIGGER_CLASS
+from storm_calm.env.workspace import shown_question
 from storm_calm.serving.local_page import page_middleware
 from storm_calm.serving.review.ratings import MAX_COMMENT, MEANINGS, NONE, QUESTIONS, Rating
 from storm_calm.serving.review.review_items import Item
@@ -134,7 +135,7 @@ def _shown(item: Item, rating: Rating | None) -> dict[str, Any]:
     return {
         "id": item.id,
         "about": [word for word in (item.problem.family, item.problem.difficulty, item.problem.source) if word],
-        "question": item.problem.question,
+        "question": shown_question(item.problem),
         "answers": [one if isinstance(one, str) else f"{one:.12g}" for one in item.problem.answers],
         "before": [{"source": part.source, "text": part.text} for part in item.before],
         "removed": item.intervention.removed,

@@ -26,15 +26,16 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
-def test_every_help_text_starts_with_the_purpose_and_ends_with_two_examples(storm, monkeypatch, command):
+def test_every_help_text_starts_with_the_purpose_and_ends_with_examples(storm, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "200")
     result = storm(*command, "--help")
     assert result.exit_code == 0
     lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
     assert lines[0].startswith("Usage:")
     assert lines[1].endswith(".")
-    assert lines[-3] == "Examples:"
-    assert all(line.startswith("storm ") for line in lines[-2:])
+    examples = lines[lines.index("Examples:") + 1 :]
+    assert len(examples) >= 2
+    assert all(line.startswith("storm ") for line in examples)
 
 
 @pytest.mark.parametrize("command", [[name] for name in COMMANDS if name not in ("solve", "key", "train", "sandbox")])

@@ -105,6 +105,7 @@ def test_a_score_round_trips():
         "answer": {"value": 5.0, "status": "number", "text": "5"},
         "reason": "correct",
         "rule": "paper",
+        **{"feasible": None, "objective": None, "gap": None, "violations": []},
     }
 
 

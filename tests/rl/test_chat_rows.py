@@ -72,10 +72,12 @@ def test_a_trajectory_becomes_calls_and_results_in_openais_fine_tuning_format():
     }
 
 
+# A program that ends inside a string of several lines has no end that a reader could find.
+PROGRAMS = WORDS.filter(lambda code: "'''" not in code and '"""' not in code)
 PARTS = st.one_of(
     st.tuples(st.just("model"), WORDS | st.just("<think>\nHm.\n</think>\n") | st.just("\n<think>\nHm,\n")),
     st.tuples(st.just("hint"), WORDS.map(str.strip).filter(bool)),
-    st.tuples(st.just("program"), st.tuples(WORDS, WORDS)),
+    st.tuples(st.just("program"), st.tuples(PROGRAMS, WORDS)),
 )
 
 

@@ -89,6 +89,42 @@ def test_programs_can_read_files_of_the_request(client, way, upstream):
     assert "- costs.csv: 1 rows, columns product, cost" in upstream.asked[-1]["prompt"]
 
 
+SCHEMA = {"type": "object", "required": ["chairs"], "properties": {"chairs": {"type": "integer"}}}
+
+
+def test_wanted_outputs_are_in_the_answer(client, upstream):
+    wanted = [{"path": "plan.json", "schema": SCHEMA}]
+    answer = asked(client, "How many chairs? [[plan]]", extra_body={"storm": {"outputs": wanted}})
+    assert answer.storm["outputs"] == {"files": {"plan.json": '{"chairs": 40}'}, "missing": []}
+    assert "write it to the file plan.json in the working directory, as JSON with this" in upstream.asked[-1]["prompt"]
+    assert "outputs" not in asked(client, QUESTION).storm
+
+
+def test_outputs_that_do_not_fit_are_named(client):
+    wanted = [{"path": "plan.json", "schema": {"required": ["tables"]}}, {"path": "log.txt"}]
+    answer = asked(client, "How many chairs? [[plan]]", extra_body={"storm": {"outputs": wanted}})
+    missing = ["plan.json does not fit its schema at $: 'tables' is a required property", "no program wrote log.txt"]
+    assert answer.storm["outputs"] == {"files": {}, "missing": missing}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "param", "message"),
+    [
+        ({"path": "../plan.json"}, "storm.outputs.0.path", "is not a file name"),
+        ({"path": "main.py"}, "storm.outputs.0.path", "is the name of the program itself"),
+        ({"path": "p.json", "schema": {"type": "plan"}}, "storm.outputs.0.schema", "the schema is invalid"),
+        ({"path": "p.json", "schema": {"$ref": "#"}}, "storm.outputs.0.schema", "keyword $ref is not supported"),
+        ({"path": "p.json", "schema": {"items": {"pattern": "(a+)+$"}}}, "storm.outputs.0.schema", "keyword pattern"),
+        ({"path": "p.json", "schema": {"title": "x" * 20000}}, "storm.outputs.0.schema", "over 16384 bytes"),
+    ],
+)
+def test_unusable_outputs_are_rejected(client, wanted, param, message):
+    with pytest.raises(openai.BadRequestError) as caught:
+        asked(client, QUESTION, extra_body={"storm": {"outputs": [wanted]}})
+    assert caught.value.param == param
+    assert message in caught.value.message
+
+
 def test_the_answer_may_be_infeasible(client):
     answer = asked(client, "Plan it. [[infeasible]]")
     assert answer.storm["answer"] == {"value": None, "status": "infeasible"}

@@ -34,6 +34,10 @@ print(s.Objective().Value() if s.Solve() == 0 else 'infeasible')
 PLAYS = {
     "solve": (PROGRAM, "It is optimal.\n</think>\nThe largest profit is \\boxed{{{output}}}."),
     "sleep": ("```python\nimport time\nprint(1, flush=True)\ntime.sleep(30)\n```\n", "</think>\n\\boxed{1}"),
+    "plan": (
+        "```python\nimport json\njson.dump({'chairs': 40}, open('plan.json', 'w'))\nprint(120)\n```\n",
+        "</think>\nIt is \\boxed{{120}}.",
+    ),
     "file": ("```python\nprint(open('costs.csv').read())\n```\n", "</think>\nThe file says {output}. \\boxed{{1}}"),
     "infeasible": (PROGRAM, "</think>\nNo plan meets all demands: \\boxed{{infeasible}}."),
     "asks": ("How many hours are there?\n</think>\nThe question does not say how many hours there are.",),

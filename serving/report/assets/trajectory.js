@@ -322,7 +322,22 @@ function plan(found) {
 }
 
 function ending(run) {
-  return el("div", {}, outcome(run), verdict(run.verdict), plan(run.plan));
+  return el("div", {}, outcome(run), outputs(run.score), verdict(run.verdict), plan(run.plan));
+}
+
+/** Show what a check of the outputs found: feasible or not, objective value, gap, violations. */
+function outputs(score) {
+  if (!score || (score.feasible === null && !score.violations.length)) return null;
+  const facts = [];
+  if (score.feasible !== null) facts.push(score.feasible ? "The plan is feasible" : "The plan is infeasible");
+  if (score.objective !== null) facts.push(`objective value ${number(score.objective)}`);
+  if (score.gap !== null) facts.push(`gap ${number(100 * score.gap)} %`);
+  return el(
+    "div",
+    { class: "outputs" },
+    facts.length ? el("p", {}, `${facts.join(", ")}.`) : null,
+    score.violations.length ? el("ul", {}, score.violations.map((one) => el("li", {}, shown(one)))) : null,
+  );
 }
 
 function outcome(run) {

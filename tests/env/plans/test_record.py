@@ -106,7 +106,7 @@ def test_a_text_without_a_report_is_no_record(text):
         ("model.cones", [{"kind": "second_order", "first": 0, "size": 2}], "cones must lie within the 1 rows"),
         ("model.cones", [{"kind": "second_order", "first": 0, "size": 1}] * 2, "one after the other"),
         ("model.cones", [{"kind": "exponential", "first": 0, "size": 1}], "exponential has 3 rows, not 1"),
-        ("model.cones", [{"kind": "positive_semidefinite", "first": 0, "size": 2}], "2 rows are no triangle"),
+        ("model.cones", [{"kind": "positive_semidefinite", "first": 0, "size": 2}], "2 rows cannot be a triangle"),
         ("model.kind", "circle", "model"),
         ("model.extra", 1, "extra"),
         ("more", 1, "more"),
