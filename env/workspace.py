@@ -3,8 +3,8 @@
     env = SolverEnv(sandbox, reasoner)
     env.reset(problem)        # Calls `workspace_files`, `full_question` and `program_limits`.
 
-Files are read from the problem's folder each time an environment needs them, and must have the recorded SHA-256: a
-result always belongs to the data it names.
+Files are read from the problem's folder when an environment needs them, and must have the recorded SHA-256: a result
+always belongs to the data it names. The contents for the last problems are kept in memory.
 """
 
 import hashlib

@@ -94,12 +94,12 @@ def evaluation_entry(data: Mapping[str, Any], *, rule: str | None, samples: int 
     """
     sample = sample_from_json(data)
     episode = sample.episode
-    scored = score(episode, rule)
+    scored = score(episode, rule) if scorable(episode.problem) else None
     found = findings(episode)
-    repetition = f"{sample.repetition}/" if sample.repetition else ""
+    repetition = f"{sample.repetition}." if sample.repetition else ""
     key = _linkable(f"{sample.id}/{repetition}{sample.sample}")
     number = sample.repetition * samples + sample.sample
-    row = {"key": key, "sample": number, "outcome": scored.reason, "at": sample.at_seconds}
+    row = {"key": key, "sample": number, "outcome": "unscored" if scored is None else scored.reason, "at": sample.at_seconds}
     left = _findings(episode, found)
     details = {"seed": sample.seed, "temperature": sample.temperature, "left": left}
     return _entry(episode, scored, found, row=row, details=details)

@@ -14,7 +14,7 @@ from verl.workers.rollout.replica import TokenOutput
 
 from storm_calm.agents.graphs import storm
 from storm_calm.agents.graphs.components import Parts
-from storm_calm.env import Episode, SolverEnv, Span, Transcript, run_episode, score
+from storm_calm.env import Episode, SolverEnv, Span, Transcript, read_problems, run_episode, score
 from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.serialize import from_json, to_json
 from storm_calm.rl.datasets import rl_rows
@@ -22,6 +22,7 @@ from storm_calm.rl.rollout import agent_loop
 from storm_calm.rl.rollout.agent_loop import StormAgentLoop, to_rollout
 from storm_calm.rl.rollout.rollout_metrics import last_failure
 from storm_calm.sandbox import SandboxUnavailableError
+from support.bag_workspace import program, write_bag
 from support.scripted_policy import ANSWERING, FAILING, GUESSING, INVENTING, SOLVING, ScriptedPolicy
 
 pytestmark = pytest.mark.slow
@@ -81,8 +82,8 @@ def roll_out(settings, nano, sandbox, monkeypatch, workshop):
     """A function that plays a script through the agent loop and returns veRL's output."""
     monkeypatch.setattr(agent_loop, "shared_sandbox", lambda *_: sandbox)
 
-    def roll_out(texts, renderer, **server):
-        row = rl_rows([workshop])[0]
+    def roll_out(texts, renderer, problem=workshop, **server):
+        row = rl_rows([problem])[0]
 
         async def play():
             loop = StormAgentLoop(
@@ -119,6 +120,22 @@ def test_ids_masks_and_reward_equal_those_of_the_plain_loop_and_the_graph(texts,
     else:  # veRL has no empty responses.
         assert (len(rollout.response_ids), rollout.response_mask) == (1, [0])
     assert rollout.reward_score == score(plain).reward == score(walked).reward
+
+
+@pytest.mark.parametrize(("capacity", "reward"), [(4, 1.0), (5, 0.0), (3, 0.0)])
+def test_the_checked_plan_of_a_workspace_gives_the_reward(renderer, settings, roll_out, tmp_path, capacity, reward):
+    (problem,) = read_problems(write_bag(tmp_path))
+    settings.actor_rollout_ref.rollout.response_length = 3000
+    texts = (f"Run it.\n```python\n{program(capacity)}```\n", f"It is \\boxed{{{capacity + 2}}}.")
+    assert roll_out(texts, renderer, problem).reward_score == reward
+
+
+def test_a_broken_checker_gives_no_reward(renderer, settings, roll_out, tmp_path):
+    (problem,) = read_problems(write_bag(tmp_path, check="raise SystemExit('lost')"))
+    settings.actor_rollout_ref.rollout.response_length = 3000
+    texts = (f"Run it.\n```python\n{program()}```\n", "It is \\boxed{6}.")
+    with pytest.raises(RuntimeError, match=r"problem 'bag': no reward, since checker check.py ended with error: .*lost"):
+        roll_out(texts, renderer, problem)
 
 
 def test_every_learned_token_was_sampled_and_has_its_own_logprob(renderer, roll_out):

@@ -176,7 +176,7 @@ function contents(row, details) {
       questionOf(details.question),
       factList([
         ["accepted answer", answers],
-        ...(details.wanted.length ? [["outputs", details.wanted.map(shown).join(", ")]] : []),
+        ...(details.wanted.length ? [["outputs", shown(details.wanted.join(", "))]] : []),
         ["seed", String(details.seed)],
         ...(details.temperature === null ? [] : [["temperature", number(details.temperature)]]),
         ...(details.source ? [["source", shown(details.source)]] : []),

@@ -331,7 +331,7 @@ function outputs(score) {
   const facts = [];
   if (score.feasible !== null) facts.push(score.feasible ? "The plan is feasible" : "The plan is infeasible");
   if (score.objective !== null) facts.push(`objective value ${number(score.objective)}`);
-  if (score.gap !== null) facts.push(`gap ${number(100 * score.gap)} %`);
+  if (score.gap !== null) facts.push(`gap ${number(Number((100 * score.gap).toPrecision(3)))} %`);
   return el(
     "div",
     { class: "outputs" },
