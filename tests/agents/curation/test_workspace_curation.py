@@ -8,7 +8,6 @@ from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.records import read_records
 from storm_calm.agents.curation.run_curation import curate
 from storm_calm.env import checkers, read_episodes, read_problems
-from storm_calm.sandbox import Limits
 from support.bag_workspace import write_bag
 
 pytestmark = pytest.mark.slow
@@ -41,8 +40,11 @@ def test_a_wrong_plan_is_discarded_with_the_reason(curated, capacity, outcome):
 
 
 def test_a_problem_whose_checker_failed_is_repeated_on_resume(curated, tmp_path, monkeypatch):
+    def unreadable(*_):
+        raise ValueError("its last line is lost")
+
     with monkeypatch.context() as patched:
-        patched.setattr(checkers, "LIMITS", Limits(seconds=0.01))
+        patched.setattr(checkers, "read_result", unreadable)
         assert curated().golden == 0
     (record,) = read_records(tmp_path / "out" / "episodes.jsonl")
     assert (record.outcome, record.failed) == ("checker", True)
