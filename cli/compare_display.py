@@ -10,7 +10,9 @@ from rich.table import Table
 from storm_calm.agents.evaluation.compare_runs import Comparison
 from storm_calm.agents.evaluation.intervals import Interval
 from storm_calm.agents.evaluation.results import GROUPINGS
-from storm_calm.cli.eval_display import GROUP_NAMES, percent, span
+from storm_calm.agents.evaluation.seed_table import ALL
+from storm_calm.cli.eval_display import GROUP_NAMES
+from storm_calm.cli.shares import gap_percent, percent, span, spread
 
 BEHAVIOUR: dict[str, tuple[str, Callable[[float], str]]] = {
     "code_blocks": ("programs per trajectory", "{:.2f}".format),
@@ -22,6 +24,21 @@ BEHAVIOUR: dict[str, tuple[str, Callable[[float], str]]] = {
     "class_2": ("first flaw class 2", percent),
 }
 """Behaviour figures by their name in results.json: label and number format."""
+
+BUDGET: dict[str, Callable[[dict[str, Any]], str]] = {
+    "programs, 90 % at most": lambda budget: f"{budget['executions']['p90']:g} of {budget['max_executions']}",
+    "tokens, 90 % at most": lambda budget: f"{budget['model_tokens']['p90']:,.0f}",
+    "budget exhausted": lambda budget: percent(budget["exhausted"]),
+}
+"""Figures of `agents.evaluation.budget` by their label."""
+
+PLANS = {
+    "feasible": "plans feasible",
+    "within_tolerance": "within tolerance",
+    "mean_gap": "mean gap",
+    "median_gap": "median gap",
+}
+"""Labels of the figures of `agents.evaluation.plans` by their name in results.json."""
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -36,6 +53,8 @@ def print_comparison(comparison: Comparison) -> None:
     for rule in comparison.rules:
         for name in dict.fromkeys(name for run in runs for name in run.results["rules"][rule]):
             table.add_row(f"{rule} {name}", *(_cell(run.results["rules"][rule].get(name)) for run in runs))
+        if any(run.results.get("seeds", 1) > 1 for run in runs):
+            table.add_row("[dim]mean over seeds[/dim]", *(_over_seeds(run.results, rule) for run in runs))
         gains = (f"{_signed(one.rules[rule])}" for one in comparison.differences)
         table.add_row("[dim]to the first[/dim]", "", *gains)
     for grouping in GROUPINGS:
@@ -47,9 +66,16 @@ def print_comparison(comparison: Comparison) -> None:
             for name in names:
                 groups = (run.results.get(grouping, {}).get(name, {}) for run in runs)
                 table.add_row(escape(name), *(_cell(group.get(rule)) for group in groups))
+    if any("plans" in run.results for run in runs):
+        table.add_row("")
+        for key, label in PLANS.items():
+            table.add_row(label, *(_plan_cell(run.results, key) for run in runs))
     table.add_row("")
     for key, (label, formatted) in BEHAVIOUR.items():
         table.add_row(label, *(formatted(run.results["behaviour"][key]) for run in runs))
+    if any("budget" in run.results for run in runs):
+        for label, text in BUDGET.items():
+            table.add_row(label, *(_budget_cell(run.results, text) for run in runs))
     console.print(table)
     console.print()
     for run, difference in zip(runs[1:], comparison.differences, strict=True):
@@ -61,8 +87,25 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _problems(results: dict[str, Any]) -> str:
-    samples = results["samples"]
-    return str(results["problems"]) if samples == 1 else f"{results['problems']} x {samples}"
+    samples, seeds = results["samples"], results.get("seeds", 1)
+    words = str(results["problems"]) if samples == 1 else f"{results['problems']} x {samples}"
+    return words if seeds == 1 else _whole(f"{words}, {seeds} seeds")
+
+
+def _over_seeds(results: dict[str, Any], rule: str) -> str:
+    row = results.get("table", {}).get(rule, {}).get(ALL)
+    return "-" if row is None or row["deviation"] is None else _whole(f"{spread(row['accuracy'], row['deviation'])} %")
+
+
+def _plan_cell(results: dict[str, Any], key: str) -> str:
+    figure = results.get("plans", {}).get(ALL, {}).get(key)
+    if figure is None or isinstance(figure, dict):
+        return _cell(figure)
+    return _whole(f"{gap_percent(figure)} %")
+
+
+def _budget_cell(results: dict[str, Any], text: Callable[[dict[str, Any]], str]) -> str:
+    return text(results["budget"]) if "budget" in results else "-"
 
 
 def _cell(figure: dict[str, float] | None) -> str:

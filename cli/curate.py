@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import typer
@@ -43,7 +44,8 @@ def curate(
 
 
 def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
-    problems = config.read_problems()
+    with TemporaryDirectory() as workspaces:
+        problems = config.read_problems(Path(workspaces))
     counts = Counter(problem.family or "other" for problem in problems)
     if as_json:
         plan = {"out": str(out), "problems": len(problems), "by_family": dict(counts), "config": to_toml(config)}

@@ -10,7 +10,7 @@ from rich.text import Text
 from storm_calm.agents.detectors.measure import Counts, Judged, Measurement
 from storm_calm.agents.evaluation.intervals import Interval
 from storm_calm.cli.curate_display import cost_words
-from storm_calm.cli.eval_display import percent, span
+from storm_calm.cli.shares import percent, span
 
 LISTED = 50
 """Most traces that a list shows; --json has all of them."""

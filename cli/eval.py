@@ -2,11 +2,14 @@
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import typer
 
+from storm_calm.agents.evaluation.by_release import release_files
 from storm_calm.agents.evaluation.config import EvalConfig, load_problems
 from storm_calm.agents.evaluation.results import results_to_json
 from storm_calm.agents.runs.options import to_toml
@@ -44,14 +47,17 @@ def evaluate(
 
 
 def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
-    loaded = load_problems(config)
+    with TemporaryDirectory() as workspaces:
+        loaded = load_problems(config, Path(workspaces))
     count = len(loaded.problems)
     if as_json:
         plan = {
             "out": str(out),
             "problems": count,
             "samples": config.samples,
+            "seeds": config.seeds,
             "unread_labels": len(loaded.unread),
+            "releases": [asdict(one) for one in release_files(loaded.releases)],
             "config": to_toml(config),
         }
         typer.echo(json.dumps(plan, indent=2))
@@ -60,13 +66,19 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
 
     from storm_calm.cli.eval_display import runs_at
 
-    typer.echo(f"{runs_at(count, config.samples)} would go to {out}")
+    typer.echo(f"{runs_at(count, config.samples, config.seeds)} would go to {out}")
     if config.stress:
         kinds = Counter(problem.family for problem in loaded.problems)
         typer.echo(f"Kinds: {', '.join(f'{kind} {number}' for kind, number in kinds.items())}")
+    for one in loaded.releases:
+        typer.echo(f"{one.benchmark}: release {one.release}, {one.file}{_origin(one.published)}")
     if loaded.unread:
         typer.echo(f"Left out because their label cannot be read: {', '.join(loaded.unread)}")
     typer.echo(f"\n{tomli_w.dumps(to_toml(config))}", nl=False)
+
+
+def _origin(published: bool | None) -> str:
+    return "" if published is None else " (as published)" if published else " (not a known published file)"
 
 
 def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display: Any) -> None:
@@ -85,8 +97,12 @@ def _run(config: EvalConfig, out: Path, *, resume: bool, as_json: bool, display:
         if last_error.usage is not None and last_error.usage.price is not None:
             typer.echo(usage_words(last_error.usage))
         typer.echo(f"\n{out}: figures in results.json, trajectories in samples.jsonl")
-    if missing := results.errors + results.infrastructure:
-        causes = {"the reasoner": results.errors, "the sandbox": results.infrastructure}
+    if missing := results.errors + results.infrastructure + results.checker_failures:
+        causes = {
+            "the reasoner": results.errors,
+            "the sandbox": results.infrastructure,
+            "the checker of the problem": results.checker_failures,
+        }
         failed = " and ".join(name for name, count in causes.items() if count)
         reason = f": {last_error.message}" if last_error.message else ""
         fail(f"{missing} trajectories are not done because {failed} failed{reason}. Retry them with: {command}", code=1)

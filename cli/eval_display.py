@@ -7,46 +7,56 @@ from rich.markup import escape
 from rich.table import Table
 
 from storm_calm.agents.evaluation.behaviour import Behaviour
-from storm_calm.agents.evaluation.intervals import Interval
+from storm_calm.agents.evaluation.budget import Budget
 from storm_calm.agents.evaluation.results import Group, Reliance, Results
+from storm_calm.agents.evaluation.seed_table import ALL
+from storm_calm.cli.eval_table import caption, plan_words, replaces_groups, seed_table, shows_table
+from storm_calm.cli.release_table import release_table, unmatched
+from storm_calm.cli.shares import percent, span
 
-GROUP_NAMES = {"by_benchmark": "test set", "by_family": "family", "by_difficulty": "difficulty", "by_group": "group"}
+GROUP_NAMES = {
+    "by_benchmark": "test set",
+    "by_family": "family",
+    "by_difficulty": "difficulty",
+    "by_group": "group",
+    "by_variant": "variant",
+}
 """The column heading of each grouping."""
 
 WITH_INTERVALS = 2
 """Most rules for which a group table also has intervals; more columns do not fit into 60 characters."""
 
 
-def runs_at(problems: int, samples: int) -> str:
-    """Return the amount of work as words, such as "20 problems, 4 trajectories each"."""
+def runs_at(problems: int, samples: int, seeds: int = 1) -> str:
+    """Return the amount of work as words, such as "20 problems, 4 trajectories each, 3 seeds"."""
     one = "1 problem" if problems == 1 else f"{problems} problems"
-    return one if samples == 1 else f"{one}, {samples} trajectories each"
-
-
-def percent(share: float) -> str:
-    """Format a share in [0, 1], as in 59.7 %."""
-    return f"{100 * share:.1f} %"
-
-
-def span(interval: Interval) -> str:
-    """Format the ends of an interval of shares, as in 51-69."""
-    return f"{100 * interval.low:.0f}-{100 * interval.high:.0f}"
+    each = "" if samples == 1 else f", {samples} trajectories each"
+    return f"{one}{each}" if seeds == 1 else f"{one}{each}, {seeds} seeds"
 
 
 def print_results(results: Results) -> None:
     """Print the results. They fit into 60 columns."""
     console = Console(highlight=False)
     temperature = "" if results.temperature is None else f", temperature {results.temperature:g}"
-    console.print(f"{escape(results.reasoner)} on {runs_at(results.problems, results.samples)}{temperature}\n")
-    if not results.scored:
+    amount = runs_at(results.problems, results.samples, results.seeds)
+    console.print(f"{escape(results.reasoner)} on {amount}{temperature}\n")
+    if not results.scored and not results.needs_judge:
         console.print("Nothing is scored yet.")
-    else:
+    if results.scored:
         console.print(_overall(results))
+        if shows_table(results):
+            rule = next(iter(results.rules))
+            console.print(f"\n[dim]{caption(results, rule)}[/dim]")
+            console.print(seed_table(results, rule, _heading(results, results.sets)))
         for grouping, groups in results.groups.items():
+            if grouping != results.sets or not replaces_groups(results):
+                console.print()
+                console.print(_groups(_heading(results, grouping), groups))
+        for name, scores in results.by_release.items():
             console.print()
-            # A stress problem has its kind as family.
-            heading = "kind" if grouping == "by_family" and results.by_report else GROUP_NAMES[grouping]
-            console.print(_groups(heading, groups))
+            console.print(release_table(name, scores))
+            for sentence in unmatched(scores):
+                console.print(f"[dim]{escape(sentence)}[/dim]")
         if results.by_report:
             console.print()
             console.print(_by_report(results.by_report))
@@ -54,10 +64,13 @@ def print_results(results: Results) -> None:
             console.print()
             console.print(_groups("verdict", results.by_verdict))
         console.print()
-        console.print(_behaviour(results.behaviour))
+    if results.scored or results.needs_judge:
+        console.print(_behaviour(results))
     for count, words in (
         (results.unread_labels, "left out because their label cannot be read"),
+        (results.needs_judge, "not scored: their answers are texts for a judge, see storm judge --help"),
         (results.infrastructure, "not scored because the sandbox failed"),
+        (results.checker_failures, "not scored because the checker of the problem failed"),
         (results.errors, "not done because the reasoner failed"),
     ):
         if count:
@@ -111,14 +124,23 @@ def _counted(group: Group | None) -> str:
     return f"{group.problems} {100 * one.mean:3.0f} % [dim]{span(one):>6}[/dim]"
 
 
-def _behaviour(figures: Behaviour) -> Table:
+def _heading(results: Results, grouping: str) -> str:
+    # A stress problem has its kind as family.
+    return "kind" if grouping == "by_family" and results.by_report else GROUP_NAMES.get(grouping, "")
+
+
+def _behaviour(results: Results) -> Table:
+    figures: Behaviour = results.behaviour
     table = Table.grid(padding=(0, 2))
+    if results.plans:
+        table.add_row("plans", plan_words(results.plans[ALL]))
     table.add_row("programs", f"{figures.code_blocks:.2f} written and {figures.executions:.2f} executed per trajectory")
     table.add_row("programs ended", _listed(figures.execution_status))
     table.add_row("solver status", _listed(figures.solver_status))
     table.add_row(
         "tokens", f"{figures.model_tokens:,.0f} by the model, {figures.tool_tokens:,.0f} of output per trajectory"
     )
+    table.add_row("budget", _budget(results.budget))
     table.add_row("backed", f"{percent(figures.backed_by_report)} of numeric answers are supported by a solver report")
     table.add_row("stop reason", ", ".join(f"{name} {percent(share)}" for name, share in figures.stops.items()))
     first = {name: share for name, share in figures.first_finding.items() if share}
@@ -138,6 +160,16 @@ def _behaviour(figures: Behaviour) -> Table:
         f"{seconds.execution:,.0f} for programs",
     )
     return table
+
+
+def _budget(budget: Budget) -> str:
+    tokens = "the model's context" if budget.max_tokens is None else f"{budget.max_tokens:,} tokens"
+    programs, written = budget.executions, budget.model_tokens
+    return (
+        f"{budget.max_executions} programs, {tokens}; used: {programs.median:g} programs and {written.median:,.0f} "
+        f"tokens (median), {programs.p90:g} and {written.p90:,.0f} (90th percentile); "
+        f"exhausted in {percent(budget.exhausted)}"
+    )
 
 
 def _listed(found: Mapping[str, int]) -> str:

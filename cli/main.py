@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from storm_calm.cli import (
+    benchmarks,
     compare,
     curate,
     detectors,
     doctor,
     export,
     families,
+    judge,
     reproduce,
     review,
     sandbox,
@@ -61,6 +63,8 @@ _GROUPS: dict[str, dict[str, tuple[Callable[..., None], str]]] = {
     },
     "Evaluate": {
         "eval": (evaluation.evaluate, evaluation.EXAMPLES),
+        "benchmarks": (benchmarks.benchmarks, benchmarks.EXAMPLES),
+        "judge": (judge.judge, judge.EXAMPLES),
         "compare": (compare.compare, compare.EXAMPLES),
         "doctor": (doctor.doctor, doctor.EXAMPLES),
         "reproduce": (reproduce.reproduce, reproduce.EXAMPLES),

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from storm_calm.cli.eval_display import percent, span
+from storm_calm.cli.shares import percent, span
 from storm_calm.serving.review.cohen_kappa import RaterAgreement
 from storm_calm.serving.review.review_results import RatingGroup, ReviewResults, YesRate
 

@@ -12,7 +12,7 @@ This package imports `sandbox`, the standard library and pydantic only.
 from storm_calm.env.answers import Answer, last_boxed, parse_answer, read_answer
 from storm_calm.env.episode import Episode, StopReason, Usage
 from storm_calm.env.intervention import TRIGGER_CLASS, TRIGGERS, Finder, Finding, Intervention, Trigger, TriggerClass
-from storm_calm.env.problem import AnswerKey, Problem
+from storm_calm.env.problem import AnswerKey, Checker, Output, Problem, ProblemFile
 from storm_calm.env.protocol import PROTOCOLS, Action, Inline, Protocol, ToolCall
 from storm_calm.env.reasoner import (
     Chunk,
@@ -46,6 +46,7 @@ __all__ = [
     "Action",
     "Answer",
     "AnswerKey",
+    "Checker",
     "Chunk",
     "ContextLengthError",
     "Episode",
@@ -56,7 +57,9 @@ __all__ = [
     "Inline",
     "Intervention",
     "Message",
+    "Output",
     "Problem",
+    "ProblemFile",
     "PromptRenderer",
     "Protocol",
     "Reasoner",

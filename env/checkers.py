@@ -23,7 +23,10 @@ from storm_calm.env.problem import STANDARD_OUTPUT, Output, Problem, ProblemFile
 from storm_calm.env.workspace import read_file, workspace_files
 from storm_calm.sandbox import Execution, Limits, Sandbox
 
-FUNCTIONS: dict[str, str] = {"family": "storm_calm.env.problems.families.plan_checks:check_plan"}
+FUNCTIONS: dict[str, str] = {
+    "family": "storm_calm.env.problems.families.plan_checks:check_plan",
+    "task": "storm_calm.env.problems.families.tasks.check_task:check_task",
+}
 """The trusted functions, as module:function; imported when needed. Each takes the problem, the contents of its files
 and the parsed outputs, both by path, and returns an `OutputCheck`, whose `outputs` it leaves empty."""
 
@@ -68,7 +71,8 @@ def read_outputs(problem: Problem, executions: Sequence[Execution]) -> tuple[dic
 
 def _last_version(output: Output, executions: Sequence[Execution]) -> bytes:
     for execution in reversed(executions):
-        if output.path == STANDARD_OUTPUT and (printed := _printed_object(execution.stdout)):
+        printed = _printed_object(execution.stdout) if output.path == STANDARD_OUTPUT else b""
+        if printed and execution.status == "ok":
             return printed
         if output.path in execution.files:
             content = execution.files[output.path]

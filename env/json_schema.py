@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from storm_calm.env.one_line import one_line
+from storm_calm.env.one_line import MAX_CHARS, one_line
 
 PLAIN = frozenset(
     {
@@ -60,7 +60,14 @@ def schema_fault(schema: dict[str, Any], value: Any) -> str:
         fault = next(Draft202012Validator(schema).iter_errors(value), None)
     except RecursionError:
         return "$: it is nested too deep"
-    return "" if fault is None else f"{fault.json_path}: {one_line(fault.message)}"
+    return "" if fault is None else f"{fault.json_path}: {_shortened(fault.message)}"
+
+
+def _shortened(message: str) -> str:
+    """Return a message on one line. A long one begins with the value, and ends with what is wrong with it."""
+    if len(message) <= MAX_CHARS:
+        return one_line(message)
+    return f"{one_line(message[:100])} ... {one_line(message[-80:])}"
 
 
 def _references(part: Any) -> list[str]:

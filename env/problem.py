@@ -75,10 +75,19 @@ class Checker:
     """Key of `env.checkers.FUNCTIONS`; "" for a program."""
     program: ProblemFile | None = None
     """A Python program, see `env.checkers.run_checker`. The reasoner never sees it."""
+    data: ProblemFile | None = None
+    """What a function needs to know besides the problem's files. The reasoner never sees it."""
 
     def __post_init__(self) -> None:
         if bool(self.function) == (self.program is not None):
             raise ValueError("a checker is a function or a program; give one of them")
+        if self.program is not None and self.data is not None:
+            raise ValueError("a checker's program has no data; put them into the program")
+
+    @property
+    def file(self) -> ProblemFile | None:
+        """The file in the folder of the problem, if any."""
+        return self.program or self.data
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +109,7 @@ class Problem:
     difficulty: Difficulty = ""
     """Intended difficulty."""
     folder: str = field(default="", compare=False)
-    """The folder of `files` and of the checker's program."""
+    """The folder of `files` and of the checker's file."""
     files: tuple[ProblemFile, ...] = ()
     """Data files, which programs find under the same paths."""
     outputs: tuple[Output, ...] = ()
@@ -138,7 +147,7 @@ class Problem:
             raise ValueError(f"{min(both)!r} is a file and an output; give the output another path")
         if any(file.path == "main.py" for file in self.files):
             raise ValueError("a file has the path main.py, which is the program itself; rename it")
-        if (self.files or (self.checker and self.checker.program)) and not self.folder:
+        if (self.files or (self.checker and self.checker.file)) and not self.folder:
             raise ValueError("files need a folder; give the one that they are in")
         if self.checker is not None and not self.outputs:
             raise ValueError("a checker needs outputs; give what programs must write")

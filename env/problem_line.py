@@ -67,7 +67,7 @@ class ProblemLine:
     outputs: tuple[str | Output, ...] | None = None
     """Files that a program must write: each a path, or with its JSON Schema; "-" is its standard output."""
     checker: str | Checker | None = None
-    """What checks the outputs: the path of a Python program, or the program with its SHA-256."""
+    """What checks the outputs: the path of a Python program, the program with its SHA-256, or a function of ours."""
     time_limit: float | None = None
     """Wall seconds of each program, instead of the sandbox's limit."""
     memory_mb: int | None = None
@@ -141,8 +141,9 @@ def _workspace(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     checker = data.get("checker")
     if isinstance(checker, str):
         checker = {"program": checker}
-    if isinstance(checker, dict) and checker.get("program") is not None:
-        data["checker"] = {**checker, "program": _file(checker["program"], "checker", folder)}
+    if isinstance(checker, dict):
+        files = {name: checker[name] for name in ("program", "data") if checker.get(name) is not None}
+        data["checker"] = checker | {name: _file(file, "checker", folder) for name, file in files.items()}
     if isinstance(data.get("time_limit"), int):
         data["time_limit"] = float(data["time_limit"])
     read = from_json(_Workspace, data)

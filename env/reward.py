@@ -158,4 +158,9 @@ def mamo(p: float, a: float) -> bool:
     return abs(p - a) < 10.0**-decimals or (a != 0 and abs((p - a) / a) <= 1e-4)
 
 
-RULES: dict[str, Rule] = {"paper": paper, "sirl": sirl, "orlm": orlm, "mamo": mamo}
+def or_space(p: float, a: float) -> bool:
+    """Test |p - a| / max(1, |a|) <= 0.01, as OR-Space does."""
+    return abs(p - a) / max(1.0, abs(a)) <= 0.01
+
+
+RULES: dict[str, Rule] = {"paper": paper, "sirl": sirl, "orlm": orlm, "mamo": mamo, "or_space": or_space}

@@ -38,7 +38,6 @@ from storm_calm.sandbox import (
     Execution,
     Limits,
     Program,
-    ProgramRunner,
     Sandbox,
     SandboxUnavailableError,
     Session,
@@ -325,7 +324,7 @@ class SolverEnv:
     def _run_alone(self, code: str) -> Execution:
         return self._run_in(self.sandbox, code)
 
-    def _run_in(self, runner: ProgramRunner, code: str) -> Execution:
+    def _run_in(self, runner: Sandbox | Session, code: str) -> Execution:
         problem = self.episode.problem
         return runner.run(
             code,

@@ -96,15 +96,15 @@ def shown_question(problem: Problem) -> str:
 
 
 def _wanted(output: Output) -> str:
-    place = "print it as one JSON object to the standard output"
+    place = "print the result as one JSON object to the standard output"
     if output.path != STANDARD_OUTPUT:
-        place = f"write it to the file {output.path} in the working directory"
+        place = f"write the result to the file {output.path} in the working directory"
     if output.schema is None:
-        return f"The program that finds the plan must also {place}."
+        return f"A program must also {place}."
     schema = json.dumps(output.schema, ensure_ascii=False)
     if len(schema) > MAX_SCHEMA:
         schema = f"{schema[:MAX_SCHEMA]}..."
-    return f"The program that finds the plan must also {place}, as JSON with this schema:\n{schema}"
+    return f"A program must also {place}, as JSON with this schema:\n{schema}"
 
 
 def program_limits(problem: Problem, limits: Limits) -> Limits:

@@ -23,7 +23,7 @@ import importlib
 import inspect
 from typing import Any
 
-from storm_calm.sandbox.base import MAX_CODE_BYTES, Limits, Program, ProgramRunner, Sandbox, Session
+from storm_calm.sandbox.base import MAX_CODE_BYTES, Limits, Program, Sandbox, Session
 from storm_calm.sandbox.cancellation import Cancellation, RunCancelledError
 from storm_calm.sandbox.execution import (
     ISOLATION_LEVELS,
@@ -43,7 +43,6 @@ __all__ = [
     "Isolation",
     "Limits",
     "Program",
-    "ProgramRunner",
     "RunCancelledError",
     "Sandbox",
     "SandboxUnavailableError",

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from storm_calm.agents.evaluation.run_evaluation import evaluate
     from storm_calm.agents.reasoners import open_reasoner
     from storm_calm.env import (
+        Checker,
         Episode,
+        Output,
         Problem,
+        ProblemFile,
         Reasoner,
         ReasonerError,
         Score,
@@ -44,7 +47,18 @@ _HOMES = {
     "storm_calm.agents.evaluation.run_evaluation": ("evaluate",),
     "storm_calm.agents.reasoners": ("open_reasoner",),
     "storm_calm.env": (
-        *("Episode", "Problem", "Reasoner", "ReasonerError", "Score", "SolverEnv", "Transcript"),
+        *(
+            "Checker",
+            "Episode",
+            "Output",
+            "Problem",
+            "ProblemFile",
+            "Reasoner",
+            "ReasonerError",
+            "Score",
+            "SolverEnv",
+            "Transcript",
+        ),
         *("read_episodes", "read_problems", "run_episode", "score", "write_problems"),
     ),
     "storm_calm.env.problems.families": ("generate",),
@@ -53,12 +67,15 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Checker",
     "CurateConfig",
     "Episode",
     "EvalConfig",
     "Execution",
     "Limits",
+    "Output",
     "Problem",
+    "ProblemFile",
     "Reasoner",
     "ReasonerError",
     "Sandbox",

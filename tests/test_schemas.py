@@ -11,7 +11,12 @@ from storm_calm.agents.curation.records import Record, record_to_json
 from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.evaluation.results import GROUPINGS, results_to_json, work_out
 from storm_calm.agents.evaluation.samples import Sample, sample_to_json
+from storm_calm.agents.interveners import Cost
+from storm_calm.agents.judge.judged_sample import JudgedSample, judged_to_json
+from storm_calm.agents.judge.judgment import MAXIMA, Decision, JudgedScore
 from storm_calm.env import RULES, Episode, Problem, Span, Transcript
+from storm_calm.env.output_check import OutputCheck
+from storm_calm.env.problem import Checker, Output
 from storm_calm.env.problems.stress.stress_groups import GROUPS, SOURCE
 from storm_calm.env.records import episode_to_json
 
@@ -44,6 +49,19 @@ def test_the_page_of_file_formats_is_up_to_date():
             record_to_json(Record(seed=1, outcome="infrastructure", finding=None, episode=EPISODE, native=EPISODE)),
         ),
         ("evaluation-samples.jsonl", sample_to_json(Sample(sample=0, seed=1, temperature=0.0, episode=EPISODE))),
+        (
+            "evaluation-judgments.jsonl",
+            judged_to_json(
+                JudgedSample(
+                    **dict.fromkeys(MAXIMA, JudgedScore(score=1.5, reason="")),
+                    llm_boolean_judgments=(Decision(criterion_id="c1", hit=1, reason=""),),
+                    **dict.fromkeys(("instance_id", "id", "judge_model", "judge_prompt_sha256", "request"), "a"),
+                    **dict.fromkeys(("repetition", "sample", "replies"), 1),
+                    replied_by="",
+                    cost=Cost(),
+                )
+            ),
+        ),
     ],
 )
 def test_written_lines_have_the_fields_of_their_schema(name, line):
@@ -53,9 +71,17 @@ def test_written_lines_have_the_fields_of_their_schema(name, line):
 
 def test_results_have_the_fields_of_their_schema():
     group = next(iter(GROUPS))
-    problem = replace(EPISODE.problem, family="kind", difficulty="easy", source=f"{SOURCE}: {group}")
+    problem = replace(
+        EPISODE.problem,
+        family="kind",
+        difficulty="easy",
+        source=f"{SOURCE}: {group}",
+        outputs=(Output(path="-"),),
+        checker=Checker(function="family"),
+    )
     transcript = Transcript(spans=(Span(source="prompt", text="Q"), Span(source="model", text="\\boxed{1}")))
-    episode = replace(EPISODE, problem=problem, transcript=transcript, stop="answer")
+    check = OutputCheck(feasible=True, objective=1.0)
+    episode = replace(EPISODE, problem=problem, transcript=transcript, stop="answer", output_check=check)
     samples = [Sample(sample=number, seed=1, temperature=0.0, episode=episode) for number in range(2)]
     config = EvalConfig(families=("all",), samples=2, rule=tuple(RULES))
     schema = SCHEMAS["evaluation-results.json"]
@@ -64,6 +90,7 @@ def test_results_have_the_fields_of_their_schema():
         results = results_to_json(work_out(config, [problem], used))
         jsonschema.validate(results, schema)
         assert list(results) == [name for name in schema["properties"] if name in results]
-    assert results.keys() >= schema["properties"].keys() - {"by_benchmark"}
-    assert set(GROUPINGS) | {"by_report"} == schema["properties"].keys() - set(schema["required"])
+    assert results.keys() >= schema["properties"].keys() - {"by_benchmark", "releases", "by_release"}
+    optional = {*GROUPINGS, "releases", "by_release", "by_report", "plans"}
+    assert optional == schema["properties"].keys() - set(schema["required"])
     assert results["by_report"]["all"]["without_report"].keys() == schema["$defs"]["GroupData"]["properties"].keys()

@@ -34,6 +34,7 @@ class CurateConfig(ProblemOptions, PriceOptions, IntervenerOptions, EpisodeOptio
 
         if bool(self.problems) == bool(self.families):
             raise ValueError("give a file of problems or families, only one of these: --problems FILE, --families all")
+        self.check_size()
         check_options(self)
         _ = self.prices  # Raises for invalid ones.
         check_intervener(

@@ -18,7 +18,7 @@ from storm_calm.agents.runs.problem_options import digest
 from storm_calm.agents.runs.progress import OnProgress
 from storm_calm.agents.runs.prompt_format_record import record_prompt_format
 from storm_calm.agents.runs.resume import ResumableWork
-from storm_calm.agents.runs.run_folder import claim_run_folder
+from storm_calm.agents.runs.run_folder import WORKSPACES, check_run_folder, claim_run_folder
 from storm_calm.env import Reasoner
 
 
@@ -39,7 +39,9 @@ def curate(
     Raises ValueError and OSError for invalid input, ReasonerError and SandboxUnavailableError if the components cannot
     be opened, and TooManyFailuresError if problem after problem fails. After any error the run can be resumed.
     """
-    problems = config.read_problems()
+    if config.size is not None:
+        check_run_folder(out, KIND, to_toml(config))
+    problems = config.read_problems(out / WORKSPACES)
     folder = Folder(out)
     settings = {**to_toml(config), "problems_digest": digest(problems)}
     with claim_run_folder(out, KIND, settings, done=folder.done, resume=resume):

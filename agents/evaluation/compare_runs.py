@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from storm_calm.agents.evaluation.intervals import Interval, mean_difference
-from storm_calm.agents.evaluation.results import Tally, tallies
 from storm_calm.agents.evaluation.samples import Sample, read_samples
+from storm_calm.agents.evaluation.tallies import Tally, tallies
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

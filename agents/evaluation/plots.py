@@ -77,7 +77,7 @@ def _findings(runs: Sequence[EvaluatedRun]) -> Any:
     figure, axes = _figure(width=6.0, height=1.2 + len(TRIGGERS) * (0.2 + 0.16 * len(runs)))
     axes.grid(axis="y", visible=False)
     for number, run in enumerate(runs):
-        count = run.results["scored"]
+        count = run.results["scored"] + run.results.get("needs_judge", 0)
         axes.barh(
             [place + _shift(number, len(runs), 0.8) for place in range(len(TRIGGERS))],
             [100 * run.results["behaviour"]["findings"][trigger] / count if count else 0 for trigger in TRIGGERS],

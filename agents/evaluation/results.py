@@ -7,13 +7,18 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from storm_calm.agents.evaluation.behaviour import Behaviour, behaviour
+from storm_calm.agents.evaluation.budget import Budget, budget
+from storm_calm.agents.evaluation.by_release import ReleaseFile, ReleaseScore, by_release, release_files
 from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.evaluation.intervals import Interval, macro_share, mean_share
-from storm_calm.agents.evaluation.pass_at_k import pass_at
+from storm_calm.agents.evaluation.plans import Plans, plans
 from storm_calm.agents.evaluation.samples import Sample
+from storm_calm.agents.evaluation.seed_table import ALL, TableRow, seed_table
+from storm_calm.agents.evaluation.tallies import Tally, grouped, tallies
 from storm_calm.agents.verdict import backed_by_report, verdict
-from storm_calm.env import Problem, read_answer, score
-from storm_calm.env.problems.benchmarks import benchmark_of
+from storm_calm.env import Problem, read_answer
+from storm_calm.env.problems.benchmarks import LoadedRelease, benchmark_of
+from storm_calm.env.problems.families.tasks import ORIGINAL, variant_of
 from storm_calm.env.problems.stress import GROUPS, group_of
 from storm_calm.env.serialize import to_json
 
@@ -22,9 +27,12 @@ GROUPINGS: dict[str, Callable[[Problem], str]] = {
     "by_family": lambda problem: problem.family,
     "by_difficulty": lambda problem: problem.difficulty,
     "by_group": group_of,
+    "by_variant": variant_of,
 }
-"""Groupings of problems by a name. A grouping without named problems is omitted."""
+"""Groupings of problems by a name. A grouping without named problems, or with originals alone, is omitted."""
 
+SETS = ("by_benchmark", "by_family")
+"""The groupings that can be the rows of `Results.table`. The first one with named problems is used."""
 
 VERDICTS = ("backed", "backed, warnings", "contradicted", "unbacked")
 """The verdicts on an answer, from the most to the least trustworthy. The first is without warnings."""
@@ -60,10 +68,14 @@ class Results:
     temperature: float | None
     """Sampling temperature; None before the first sample."""
     samples: int
-    """Samples per problem, from the settings."""
+    """Samples per problem and seed, from the settings."""
+    seeds: int
+    """Repetitions with different sampling seeds, from the settings."""
     problems: int
     scored: int
     """Samples with a score."""
+    needs_judge: int
+    """Samples without a score because their problems have no accepted answers and no checker; see `agents.judge`."""
     infrastructure: int
     """Samples that the sandbox failed: neither correct nor wrong, and repeated on --resume."""
     errors: int
@@ -71,14 +83,34 @@ class Results:
     unread_labels: int
     """Rows of test sets that were skipped because their label is unreadable."""
     rules: dict[str, dict[str, Interval]]
-    """For each rule pass@1, pass@k (if k > 1), and macro (the mean over several test sets); empty without scores."""
+    """For each rule pass@1, pass@k and majority@k with k = `samples` (if k > 1), and macro (the mean over several test
+    sets); empty without scores."""
+    table: dict[str, dict[str, TableRow]]
+    """For each rule the accuracy over the seeds, by "all", by each test set or else family, and by "macro" (the means
+    over several test sets); empty without scores."""
     groups: dict[str, dict[str, Group]]
     """The groups of each of `GROUPINGS`."""
+    releases: tuple[ReleaseFile, ...]
+    """For test sets only: the releases that were read, those of the problems first in each set."""
+    by_release: dict[str, dict[str, ReleaseScore]]
+    """For several releases only: by test set and release."""
     by_report: dict[str, Reliance]
     """For stress problems only: by "all", by the name of each group, and by each kind."""
     by_verdict: dict[str, Group]
     """The answers by `VERDICTS`; a verdict without answers is omitted. A problem can be in several groups."""
+    plans: dict[str, Plans]
+    """For problems with a checker only: by "all", and by the sets of `table`."""
+    budget: Budget
     behaviour: Behaviour
+
+    @property
+    def sets(self) -> str:
+        """The grouping whose groups are the rows of `table`; "" if only all problems are a row."""
+        return _sets(self.groups)
+
+    @property
+    def checker_failures(self) -> int:
+        return self.plans[ALL].checker_failures if self.plans else 0
 
 
 class GroupData(TypedDict):
@@ -90,6 +122,7 @@ class GroupData(TypedDict):
     sirl: NotRequired[Interval]
     orlm: NotRequired[Interval]
     mamo: NotRequired[Interval]
+    or_space: NotRequired[Interval]
 
 
 class RelianceData(TypedDict):
@@ -103,6 +136,25 @@ class RelianceData(TypedDict):
     """Samples without an answer, which are in neither group."""
 
 
+class ReleaseData(GroupData):
+    """The accuracy under the labels of a release. `problems` counts the matched ones."""
+
+    file: str
+    """Name of the file or folder, or repository and split on the Hub."""
+    sha256: str
+    """SHA-256 of the file, or of the files in the folder; "" on the Hub."""
+    matched: int
+    """Problems of the first release with a label in this one."""
+    unmatched_problems: int
+    """Problems of the first release without a label in this one."""
+    unmatched_rows: int
+    """Problems of this release whose question is not in the first one."""
+    differing_labels: int
+    """Matched problems with another label than in the first release, apart from rounding to a relative 1e-4."""
+    first: dict[str, Interval]
+    """pass@1 of the same problems with the labels of the first release, under each rule."""
+
+
 class Reshaped(TypedDict, total=False):
     """The fields of a results.json that differ from those of `Results`. A field without named groups is omitted."""
 
@@ -114,83 +166,94 @@ class Reshaped(TypedDict, total=False):
     """By difficulty."""
     by_group: dict[str, GroupData]
     """By group of stress problems."""
+    by_variant: dict[str, GroupData]
+    """By variant or task of generated problems with files, such as "original", "wording" and "revise number"."""
+    releases: list[ReleaseFile]
+    """For test sets only: the releases that were read, those of the problems first in each set."""
+    by_release: dict[str, dict[str, ReleaseData]]
+    """For several releases only: by test set and release."""
     by_report: dict[str, RelianceData]
     """For stress problems only: by "all", by the name of each group, and by each kind."""
     by_verdict: dict[str, GroupData]
     """The answers by verdict: "backed" (without warnings), "backed, warnings", "contradicted" and "unbacked"."""
+    plans: dict[str, Plans]
+    """For problems with a checker only: by "all", and by the sets of `table`."""
 
 
 def results_to_json(results: Results) -> dict[str, Any]:
     """Return the JSON data of a results.json, to six decimals, with groupings and a group's rules one level higher."""
     data = to_json(results, digits=6)
-    groups, by_report, behaviour = data.pop("groups"), data.pop("by_report"), data.pop("behaviour")
+    groups, by_report, found = data.pop("groups"), data.pop("by_report"), data.pop("plans")
+    last = {name: data.pop(name) for name in ("budget", "behaviour")}
+    releases, by_set = data.pop("releases"), data.pop("by_release")
     data["by_verdict"] = {name: _flat(group) for name, group in data["by_verdict"].items()}
     data |= {grouping: {name: _flat(group) for name, group in named.items()} for grouping, named in groups.items()}
+    if releases:
+        data["releases"] = releases
+    if by_set:
+        data["by_release"] = {
+            name: {release: _flat(one) for release, one in named.items()} for name, named in by_set.items()
+        }
     if by_report:
         parts = ("with_report", "without_report")
         data["by_report"] = {
             name: {**one, **{part: one[part] and _flat(one[part]) for part in parts}} for name, one in by_report.items()
         }
-    return {**data, "behaviour": behaviour}
+    if found:
+        data["plans"] = found
+    return {**data, **last}
 
 
 def _flat(group: dict[str, Any]) -> dict[str, Any]:
-    return {"problems": group["problems"], **group["rules"]}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tally:
-    """The scored samples of one problem under one rule."""
-
-    problem: Problem
-    right: int
-    """Correct samples."""
-    scored: int
-    """Samples with a score, at least 1."""
-
-    @property
-    def share(self) -> float:
-        """The problem's pass@1, in [0, 1]."""
-        return self.right / self.scored
-
-
-def tallies(samples: Iterable[Sample], rule: str) -> dict[str, Tally]:
-    """Return the tally of each problem with a scored sample, by the problem's id."""
-    problems: dict[str, Problem] = {}
-    rewards: dict[str, list[int]] = {}
-    for sample in samples:
-        reward = score(sample.episode, rule).reward
-        if reward is not None:
-            problems[sample.id] = sample.episode.problem
-            rewards.setdefault(sample.id, []).append(int(reward))
-    return {id: Tally(problem=problems[id], right=sum(found), scored=len(found)) for id, found in rewards.items()}
+    return {**{name: value for name, value in group.items() if name != "rules"}, **group["rules"]}
 
 
 def work_out(
-    config: EvalConfig, problems: Sequence[Problem], samples: Sequence[Sample], *, errors: int = 0, unread: int = 0
+    config: EvalConfig,
+    problems: Sequence[Problem],
+    samples: Sequence[Sample],
+    *,
+    errors: int = 0,
+    unread: int = 0,
+    releases: Sequence[LoadedRelease] = (),
 ) -> Results:
     """Compute the results of the samples so far."""
     by_rule = {rule: list(tallies(samples, rule).values()) for rule in config.rule}
-    failed = sum(sample.failed for sample in samples)
+    groups = {
+        grouping: _grouped(by_rule, naming)
+        for grouping, naming in GROUPINGS.items()
+        if any(naming(problem) not in ("", ORIGINAL) for problem in problems)
+    }
+    naming = GROUPINGS.get(_sets(groups))
     return Results(
         reasoner=config.reasoner,
         temperature=samples[0].temperature if samples else None,
         samples=config.samples,
+        seeds=config.seeds,
         problems=len(problems),
-        scored=len(samples) - failed,
-        infrastructure=failed,
+        scored=sum(not sample.failed and not sample.needs_judge for sample in samples),
+        needs_judge=sum(sample.needs_judge for sample in samples),
+        infrastructure=sum(sample.episode.stop == "infrastructure" for sample in samples),
         errors=errors,
         unread_labels=unread,
         rules={rule: _overall(found, config.samples) for rule, found in by_rule.items()},
-        groups={
-            grouping: _grouped(by_rule, naming)
-            for grouping, naming in GROUPINGS.items()
-            if any(naming(problem) for problem in problems)
+        table={
+            rule: seed_table(found, naming, seeds=config.seeds, samples=config.samples)
+            for rule, found in by_rule.items()
         },
+        groups=groups,
+        releases=release_files(releases),
+        by_release=by_release(samples, releases, config.rule),
         by_report=_by_report(samples, config.rule),
         by_verdict=_by_verdict(samples, config.rule),
+        plans=plans(samples, naming),
+        budget=budget(samples, max_executions=config.max_executions, max_tokens=config.max_tokens),
         behaviour=behaviour(samples),
     )
+
+
+def _sets(groups: Mapping[str, object]) -> str:
+    return next((grouping for grouping in SETS if grouping in groups), "")
 
 
 def _overall(found: Sequence[Tally], samples: int) -> dict[str, Interval]:
@@ -198,18 +261,20 @@ def _overall(found: Sequence[Tally], samples: int) -> dict[str, Interval]:
         return {}
     figures = {"pass@1": mean_share([tally.share for tally in found])}
     if samples > 1:
-        # A problem with a sample that the sandbox failed has too few samples for pass@k.
-        whole = [pass_at(samples, tally.right, tally.scored) for tally in found if tally.scored >= samples]
-        if whole:
-            figures[f"pass@{samples}"] = mean_share(whole)
-    sets = _by(found, benchmark_of)
+        at_k = {"pass": [one.pass_at_k(samples) for one in found]}
+        at_k["majority"] = [one.majority_at_k(samples) for one in found]
+        for name, values in at_k.items():
+            # A problem with samples that the sandbox failed may have too few.
+            if whole := [value for value in values if value is not None]:
+                figures[f"{name}@{samples}"] = mean_share(whole)
+    sets = grouped(found, benchmark_of)
     if len(sets) > 1:
         figures["macro"] = macro_share([[tally.share for tally in tallies] for tallies in sets.values()])
     return figures
 
 
 def _grouped(by_rule: Mapping[str, Sequence[Tally]], naming: Callable[[Problem], str]) -> dict[str, Group]:
-    parts = {rule: _by(found, naming) for rule, found in by_rule.items()}
+    parts = {rule: grouped(found, naming) for rule, found in by_rule.items()}
     # The same problems have a score under every rule.
     names = next(iter(parts.values()))
     return {name: _group({rule: named[name] for rule, named in parts.items()}) for name in names}
@@ -246,7 +311,7 @@ def _reliance(samples: Sequence[Sample], rules: Sequence[str]) -> Reliance:
 def _by_verdict(samples: Iterable[Sample], rules: Sequence[str]) -> dict[str, Group]:
     parts: dict[str, list[Sample]] = {}
     for sample in samples:
-        if not sample.failed:
+        if not sample.failed and not sample.needs_judge:
             found = verdict(sample.episode)
             name = "backed, warnings" if found.backing == "backed" and found.warnings else found.backing
             parts.setdefault(name, []).append(sample)
@@ -255,11 +320,3 @@ def _by_verdict(samples: Iterable[Sample], rules: Sequence[str]) -> dict[str, Gr
         for name in VERDICTS
         if name in parts
     }
-
-
-def _by(found: Iterable[Tally], naming: Callable[[Problem], str]) -> dict[str, list[Tally]]:
-    """Group the tallies by the names of their problems, with "other" for problems without a name."""
-    groups: dict[str, list[Tally]] = {}
-    for tally in found:
-        groups.setdefault(naming(tally.problem) or "other", []).append(tally)
-    return groups

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from storm_calm.env import Episode
 from storm_calm.env.format_version import with_version, without_version
 from storm_calm.env.jsonl import read_latest
+from storm_calm.env.reward import scorable
 from storm_calm.env.serialize import from_json, to_json
 
 
@@ -19,7 +20,9 @@ class Sample:
     """One of the trajectories on a problem."""
 
     sample: int
-    """The number of the sample, from 0."""
+    """The number of the sample, from 0, in its repetition."""
+    repetition: int = 0
+    """The number of its repetition of the evaluation, from 0; see `EvalConfig.seeds`."""
     seed: int
     """Its seed, see `sample_seed`."""
     temperature: float
@@ -34,13 +37,23 @@ class Sample:
         return self.episode.problem.id
 
     @property
-    def key(self) -> tuple[str, int]:
-        return self.id, self.sample
+    def key(self) -> tuple[str, int, int]:
+        return self.id, self.repetition, self.sample
 
     @property
     def failed(self) -> bool:
-        """Whether the sandbox failed, so that the sample does not count."""
-        return self.episode.stop == "infrastructure"
+        """Whether the sandbox or the problem's checker failed, so that the sample does not count."""
+        return self.episode.stop == "infrastructure" or self.checker_failed
+
+    @property
+    def needs_judge(self) -> bool:
+        """Whether only a judge can score it, because its problem has no accepted answers and no checker."""
+        return not self.failed and not scorable(self.episode.problem)
+
+    @property
+    def checker_failed(self) -> bool:
+        check = self.episode.output_check
+        return check is not None and bool(check.fault)
 
 
 class Derived(TypedDict):
@@ -62,7 +75,7 @@ def sample_from_json(data: Mapping[str, Any]) -> Sample:
 
 
 def sample_seed(seed: int, sample: int, id: str) -> int:
-    """Return the seed of a sample, in [0, 2**31), from the evaluation's seed, its number and the problem's id."""
+    """Return the seed of a sample, in [0, 2**31), from the repetition's seed, its number and the problem's id."""
     return int.from_bytes(hashlib.sha256(f"{seed}|{sample}|{id}".encode()).digest()[:4], "big") >> 1
 
 

@@ -30,7 +30,7 @@ API_KEY_VARIABLE = "STORM_INTERVENER_KEY"
 """The environment variable with the API key of the intervener's endpoint."""
 
 MAX_REPLY_TOKENS = 16384
-"""The token limit of a reply, including its reasoning."""
+"""The default token limit of a reply, including its reasoning."""
 
 RESPONSE_FORMATS: tuple[dict[str, Any] | None, ...] = (
     {"type": "json_schema", "json_schema": {"name": "finding", "strict": True, "schema": SCHEMA}},
@@ -41,11 +41,10 @@ RESPONSE_FORMATS: tuple[dict[str, Any] | None, ...] = (
 
 REQUEST_PARAMETERS: dict[str, Any] = {
     "temperature": 0,
-    "max_tokens": MAX_REPLY_TOKENS,
     "stream": True,
     "stream_options": {"include_usage": True},
 }
-"""Parameters of a request besides model, messages and response format."""
+"""Parameters of a request besides model, messages, response format and token limit."""
 
 _REJECTS_FORMAT = re.compile(
     r"response_format|json_schema|json_object|structured.outputs?|guided|grammar", re.IGNORECASE
@@ -67,17 +66,21 @@ class RequestRejectedError(Exception):
 class RequestQuirks:
     """The response format and parameters that an endpoint accepts."""
 
+    formats: tuple[dict[str, Any] | None, ...] = RESPONSE_FORMATS
+    """Response formats, the strictest first, None last."""
     format: int = 0
-    """Index into `RESPONSE_FORMATS`."""
+    """Index into `formats`."""
+    max_tokens: int = MAX_REPLY_TOKENS
+    """The token limit of a reply, including its reasoning."""
     provider: ProviderQuirks = field(default_factory=ProviderQuirks)
     """Parameters that are left out or renamed."""
 
     def body(self, model: str, messages: Sequence[dict[str, str]]) -> dict[str, Any]:
         """Return the body of a request."""
         body: dict[str, Any] = {"model": model, "messages": list(messages)}
-        if (response_format := RESPONSE_FORMATS[self.format]) is not None:
+        if (response_format := self.formats[self.format]) is not None:
             body["response_format"] = response_format
-        return body | self.provider.parameters(REQUEST_PARAMETERS)
+        return body | self.provider.parameters({**REQUEST_PARAMETERS, "max_tokens": self.max_tokens})
 
     def learn(self, error: openai.APIStatusError, body: dict[str, Any]) -> Self | None:
         """Return the quirks that avoid the error; None if it does not name a part of `body` that can be changed."""
@@ -90,21 +93,37 @@ class RequestQuirks:
 class LLMClient:
     """One model behind one endpoint. Thread-safe."""
 
-    def __init__(self, url: str, *, model: str | None, api_key: str | None, timeout: float, max_retries: int) -> None:
-        """Connect; see `agents.interveners.llm.LLMIntervener` for the parameters and errors."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None,
+        api_key: str | None,
+        timeout: float,
+        max_retries: int,
+        role: str = "intervener",
+        key: str = API_KEY_VARIABLE,
+        quirks: RequestQuirks | None = None,
+    ) -> None:
+        """Connect; see `agents.interveners.llm.LLMIntervener` for the other parameters and errors.
+
+        role: what the model is, for error messages. key: the environment variable that they name if the key is
+        rejected. quirks: of the first request.
+        """
+        self._role = role
         self._endpoint = Endpoint(
             url,
             kind="chat completions",
             api_key=api_key,
             timeout=timeout,
             max_retries=max_retries,
-            key=API_KEY_VARIABLE,
+            key=key,
         )
-        self._quirks = RequestQuirks()
+        self._quirks = quirks or RequestQuirks()
         try:
             self.model = self._endpoint.choose(model).name
         except ReasonerError as error:
-            raise _of_intervener(error) from None
+            raise self._of_role(error) from None
 
     def ask(self, messages: Sequence[dict[str, str]]) -> Reply:
         """Return the model's reply, stripped and without surrogates. Raises RequestRejectedError or ReasonerError."""
@@ -113,7 +132,7 @@ class LLMClient:
         try:
             text = self._endpoint.generate(lambda: self._read(messages, stream)).text
         except ReasonerError as error:
-            raise _of_intervener(error) from None
+            raise self._of_role(error) from None
         prompt_tokens = sum(estimate_tokens(message["content"]) for message in messages)
         return Reply(
             model=stream.model,
@@ -163,9 +182,14 @@ class LLMClient:
         """Merge the quirks of a successful request into those of later ones; other threads may have added some."""
         known = self._quirks
         changed = known.provider.changed | quirks.provider.changed
-        self._quirks = RequestQuirks(format=max(known.format, quirks.format), provider=ProviderQuirks(changed=changed))
+        provider = ProviderQuirks(changed=changed)
+        self._quirks = replace(known, format=max(known.format, quirks.format), provider=provider)
         if "temperature" in changed - known.provider.changed:
-            log.warning("%s: %s does not accept a temperature; its findings may vary", self._endpoint.url, self.model)
+            log.warning("%s: %s does not accept a temperature; its replies may vary", self._endpoint.url, self.model)
+
+    def _of_role(self, error: ReasonerError) -> ReasonerError:
+        """Mark an error as this model's: the reasoner may use another endpoint."""
+        return ReasonerError(f"the {self._role}: {error}")
 
 
 class _Stream:
@@ -196,8 +220,3 @@ class _Stream:
         self.finish = choice.finish_reason or self.finish
         delta = choice.delta
         return "" if delta is None else (delta.content or "") + (delta.refusal or "")
-
-
-def _of_intervener(error: ReasonerError) -> ReasonerError:
-    """Mark an error as the intervener's: the reasoner may use another endpoint."""
-    return ReasonerError(f"the intervener: {error}")

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import get_args
-from urllib.parse import urlsplit
 
 from storm_calm.agents.interveners import Intervener, RulesIntervener
 from storm_calm.agents.interveners.cost import Prices
+from storm_calm.agents.runs.endpoint_url import check_endpoint_url
 from storm_calm.agents.runs.intervener_options import IntervenerOptions, Kind
 from storm_calm.agents.runs.options import OptionError
 
@@ -34,12 +34,7 @@ def check_intervener(kind: str, *, url: str = "", model: str = "", price: str = 
         raise OptionError(
             "intervener", f"{kind} needs an endpoint with chat completions: --intervener-url http://localhost:8000/v1"
         )
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise OptionError("intervener_url", f'"{url}" is not a URL. Example: http://localhost:8000/v1')
-    if parts.username or parts.password:
-        # The config is written to the run folder.
-        raise OptionError("intervener_url", "has a user name or password; leave it out and set STORM_INTERVENER_KEY")
+    check_endpoint_url("intervener_url", url, key="STORM_INTERVENER_KEY")
     try:
         Prices.read(price)
     except ValueError as error:

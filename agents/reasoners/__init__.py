@@ -5,7 +5,7 @@
     open_reasoner("chat:https://api.openai.com/v1", model="gpt-4.1")
 
 `nano` runs the embedded model, `completions` calls servers with raw completions, and `chat` calls endpoints that have
-only chat completions. `capabilities` discovers which of the two a server can do.
+only chat completions. `capabilities` discovers which of the two a server can do. `replay` submits reference programs.
 """
 
 import logging
@@ -19,6 +19,8 @@ log = logging.getLogger("storm")
 
 CHAT_PREFIX = "chat:"
 """Prefix of the URL of an endpoint that has only chat completions."""
+REPLAY_PREFIX = "replay:"
+"""Prefix of a folder with reference programs."""
 _FOLDERS = {"nano": "storm", "nano-base": "base"}
 BUILT_IN = tuple(_FOLDERS)
 """Models that come with the package: the trained one, and the base model it was trained from."""
@@ -35,9 +37,9 @@ def open_reasoner(
 ) -> Reasoner:
     """Open the reasoner that `spec` names.
 
-    spec: "nano" or "nano-base"; the folder of an exported nano model; a server's URL up to `/v1`; or "chat:" and a URL
-        for chat completions with tool calls. A URL without raw completions that continue a half-finished turn is used
-        as with "chat:", with a notice on the log.
+    spec: "nano" or "nano-base"; the folder of an exported nano model; a server's URL up to `/v1`; "chat:" and a URL
+        for chat completions with tool calls; or "replay:" and a folder with reference programs (`replay`). A URL
+        without raw completions that continue a half-finished turn is used as with "chat:", with a notice on the log.
     model, api_key: for servers only.
     tokenizer, prompt_format: for servers with raw completions only, see `completions.Completions`.
     protocol: the text protocol of raw completions. Chats have tool calls with any.
@@ -70,7 +72,12 @@ def open_reasoner(
             f"reasoner {spec!r} runs here; a model, a key, a tokenizer or a prompt format needs the URL of a server"
         )
     if protocol == "tool_call":
-        raise ValueError(f"reasoner {spec!r}: nano models know only the protocol inline; leave out tool_call")
+        what = "replay has" if spec.startswith(REPLAY_PREFIX) else "nano models know"
+        raise ValueError(f"reasoner {spec!r}: {what} only the protocol inline; leave out tool_call")
+    if spec.startswith(REPLAY_PREFIX):
+        from storm_calm.agents.reasoners.replay import Replay
+
+        return Replay(Path(spec.removeprefix(REPLAY_PREFIX)))
     from storm_calm.agents.reasoners.nano import Nano
 
     if spec in BUILT_IN:
@@ -79,8 +86,9 @@ def open_reasoner(
         return Nano(Path(spec))
     raise ValueError(
         f"reasoner {spec!r} is unknown; give {', '.join(map(repr, BUILT_IN))}, a folder with an exported nano model, "
-        "the URL of a server with raw completions, such as http://localhost:8000/v1, or "
-        "chat: and the URL of an endpoint with chat completions, such as chat:https://api.openai.com/v1"
+        "the URL of a server with raw completions, such as http://localhost:8000/v1, "
+        "chat: and the URL of an endpoint with chat completions, such as chat:https://api.openai.com/v1, or "
+        "replay: and a folder with reference programs"
     )
 
 
@@ -103,6 +111,7 @@ def built_in(name: str) -> Path:
 __all__ = [
     "BUILT_IN",
     "CHAT_PREFIX",
+    "REPLAY_PREFIX",
     "ProtocolName",
     "Reasoner",
     "ReasonerError",

@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from storm_calm.agents.runs.options import Option
+from storm_calm.agents.runs.options import Option, OptionError
 
 if TYPE_CHECKING:
     from storm_calm.env import Problem
@@ -29,20 +30,53 @@ class ProblemOptions:
     """Problem families to draw from, separated by commas. "all", "easy" and "complex" select several."""
     split: Literal["train", "heldout"] = "train"
     """Split of the families to draw from; "heldout" is for evaluation only."""
+    size: Annotated[int | None, Option(metavar="N", least=1)] = None
+    """Approximate number of variables of the families' problems. The data are then in files, and the plan is checked.
+    By default small problems with all numbers in the text."""
+    task: Literal["plan", "revise", "explain"] = "plan"
+    """With --size: what is wanted. revise: a new plan after a change of a solved problem. explain: answers about a
+    solved problem."""
+    variant: Annotated[tuple[str, ...], Option(metavar="NAME,...")] = ()
+    """With --size: variants of the task, separated by commas. plan: original (default), wording, objective,
+    constraint. revise: number, objective, constraint. explain: binding, worth, tighter, conflict. By default all."""
     limit: Annotated[int | None, Option(metavar="N", least=1)] = None
     """Number of problems; by default all of a file, or 100 of families."""
     seed: Annotated[int, Option(metavar="S")] = 0
     """Seed of the problems and of sampling; the same settings and seed give the same results."""
 
-    def read_problems(self) -> tuple[Problem, ...]:
-        """Return the problems in order. Raises ValueError or OSError for an unusable file."""
+    def check_size(self) -> None:
+        """Raise OptionError for a size without families, and for a task or variant without a size or unknown."""
+        if self.size is not None and not self.families:
+            raise OptionError("size", "goes with --families, such as --families all --size 500")
+        if self.size is None and self.task != "plan":
+            raise OptionError("task", f"goes with --size, such as --families facility --size 500 --task {self.task}")
+        if self.size is None and self.variant:
+            raise OptionError("variant", "goes with --size, such as --families facility --size 500 --variant wording")
+        if self.size is not None:
+            from storm_calm.env.problems.families.tasks import chosen_variants
+
+            try:
+                chosen_variants(self.task, self.variant)
+            except ValueError as error:
+                raise OptionError("variant", str(error)) from error
+
+    def read_problems(self, workspaces: Path | None = None) -> tuple[Problem, ...]:
+        """Return the problems in order. Raises ValueError or OSError for an unusable file.
+
+        workspaces: the folder in which generated problems with a size get their files.
+        """
         if self.problems:
             from storm_calm.env import read_problems
 
             return read_problems(self.problems)[: self.limit]
         from storm_calm.env.problems.families import generate
 
-        return tuple(generate(self.families, split=self.split, seed=self.seed, limit=self.limit or FAMILY_LIMIT))
+        limit = self.limit or FAMILY_LIMIT
+        drawn = generate(
+            self.families, split=self.split, seed=self.seed, limit=limit, size=self.size, folder=workspaces,
+            task=self.task, variants=self.variant,
+        )  # fmt: skip
+        return tuple(drawn)
 
 
 def digest(problems: Iterable[Problem]) -> str:

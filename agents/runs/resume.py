@@ -20,7 +20,7 @@ from storm_calm.agents.runs.worker_pool import run_jobs
 class JobResult(typing.Protocol):
     """A stored result of a job, which must be a dataclass.
 
-    failed: whether the sandbox failed, so that the result does not count and the job runs again.
+    failed: whether the sandbox or a checker failed, so that the result does not count and the job runs again.
     at_seconds: wall seconds from the start of the run to the result, over all sessions.
     """
 
@@ -32,7 +32,7 @@ class JobResult(typing.Protocol):
     def at_seconds(self) -> float: ...
 
 
-SANDBOX_FAILED = "sandbox failed"
+FAILED = "not scored"
 """The label of results that do not count."""
 
 Job = TypeVar("Job")
@@ -90,7 +90,7 @@ class ResumableWork(Generic[Job, Result]):
         def report(unfinished: int, errors: list[str]) -> None:
             if on_progress is None:
                 return
-            counts = {name: count for name, count in self._counts.items() if count or name != SANDBOX_FAILED}
+            counts = {name: count for name, count in self._counts.items() if count or name != FAILED}
             in_flight = min(unfinished, workers)
             on_progress(
                 self._meter.read(
@@ -113,7 +113,7 @@ class ResumableWork(Generic[Job, Result]):
 
     @property
     def _done(self) -> int:
-        return len(self.results) - self._counts[SANDBOX_FAILED]
+        return len(self.results) - self._counts[FAILED]
 
     def _labelled(self, result: Result) -> Mapping[str, int]:
-        return {**self._labels(result), SANDBOX_FAILED: int(result.failed)}
+        return {**self._labels(result), FAILED: int(result.failed)}

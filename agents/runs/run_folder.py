@@ -16,6 +16,8 @@ from storm_calm.env.format_version import with_version, without_version
 MAY_DIFFER_IF_SAME_PROBLEMS = {"problems", "data_dir"}
 """Settings with paths of problems. They may change on resume if the problems are the same."""
 
+WORKSPACES = "workspaces"
+"""The folder of the files of generated problems, which are written before the settings."""
 MAX_SHOWN = 6
 """The most changed settings that an error lists."""
 NOT_SET = "not set"
@@ -53,10 +55,7 @@ def lock_run_folder(path: Path, kind: RunKind, *, settings_file: str, may_hold: 
     settings_file: the file that identifies a run folder. may_hold: files that may exist before it.
     Raises ValueError if another process has locked the folder, or if it contains other files.
     """
-    # A run that crashed early may have left its lock and a draft of the settings.
-    names = {file.name for file in path.iterdir() if not is_draft(file)} if path.exists() else set()
-    if names - {".lock", *may_hold} and settings_file not in names:
-        raise ValueError(f"{path}: holds something else than {kind.noun}; choose another --out")
+    _check_contents(path, kind, settings_file, may_hold)
     path.mkdir(parents=True, exist_ok=True)
     with (path / ".lock").open("w") as lock:
         try:
@@ -65,6 +64,25 @@ def lock_run_folder(path: Path, kind: RunKind, *, settings_file: str, may_hold: 
             message = f"{path}: another process {kind.verb} into it; wait for it, or choose another --out"
             raise ValueError(message) from None
         yield
+
+
+def _check_contents(path: Path, kind: RunKind, settings_file: str, may_hold: Collection[str]) -> None:
+    # A run that crashed early may have left its lock and a draft of the settings.
+    names = {file.name for file in path.iterdir() if not is_draft(file)} if path.exists() else set()
+    if names - {".lock", *may_hold} and settings_file not in names:
+        raise ValueError(f"{path}: holds something else than {kind.noun}; choose another --out")
+
+
+def check_run_folder(path: Path, kind: RunKind, settings: Mapping[str, Any]) -> None:
+    """Raise ValueError if the folder is not for this run, before problems are generated into it.
+
+    settings: TOML data, yet without "problems_digest". `claim_run_folder` checks everything again, under the lock.
+    """
+    _check_contents(path, kind, "config.toml", (WORKSPACES,))
+    before = stored_settings(path)
+    if before is not None:
+        before.pop("problems_digest", None)
+        check_settings(path, kind, before, settings)
 
 
 @contextmanager
@@ -77,7 +95,7 @@ def claim_run_folder(
     Raises ValueError if the folder has other settings (named in the message), has a run but `resume` is False, is
     locked by another process, or contains other files.
     """
-    with lock_run_folder(path, kind, settings_file="config.toml"):
+    with lock_run_folder(path, kind, settings_file="config.toml", may_hold=(WORKSPACES,)):
         finished = done()
         before = stored_settings(path) if finished is not None else None
         if before is not None:

@@ -31,7 +31,7 @@ def run_jobs(
 ) -> list[str]:
     """Run all jobs on `workers` threads. Return the messages of ReasonerErrors.
 
-    keep: stores a result, in this thread. Returns True if the sandbox failed, so that the result does not count.
+    keep: stores a result, in this thread. Returns True if the sandbox or a checker failed, so that it does not count.
     cancel: cancels the jobs in flight; always called at the end.
     on_progress: called in this thread, with the number of unfinished jobs and the errors so far.
     Raises TooManyFailuresError after `MAX_CONSECUTIVE_FAILURES` failures in a row.
@@ -47,7 +47,7 @@ def run_jobs(
                 reason = ""
                 try:
                     if keep(future.result()):
-                        reason = "the sandbox failed"
+                        reason = "the sandbox or a checker failed"
                 except ReasonerError as error:
                     reason = str(error)
                     errors.append(reason)

@@ -10,6 +10,7 @@ from itertools import combinations
 
 from storm_calm.agents.triggers.arithmetic import key, number_words, unit_factors, worked
 from storm_calm.agents.triggers.evidence import Code, Evidence, Turn, last_name, literal, numbers_in, said_status
+from storm_calm.agents.triggers.file_numbers import in_files, reads_files
 from storm_calm.agents.triggers.names import finding
 from storm_calm.env.intervention import Finding
 
@@ -18,6 +19,12 @@ LIMIT = re.compile(
     r"|\bavailable\b|\bbudget\b|\bmust\b|\brequire[sd]?\b|\bneed at\b|\bholds?\b|\bexceed\b",
     re.IGNORECASE,
 )
+COMPARED = re.compile(
+    r"\b(?:at (?:least|most)|not? (?:more|less|fewer) than|up to|exceed"
+    r"|(?:limit|maximum|minimum|capacity|budget) (?:of|is))\s+[$€£]?$",
+    re.IGNORECASE,
+)
+"""Words right before the number of a limit."""
 CONSTRAINT_WORDS = {
     "Constraint", "ConstraintList", "RowConstraint", "LinearConstraint", "A_ub", "A_eq", "constraints", "bounds",
 }  # fmt: skip
@@ -131,9 +138,13 @@ def _unused_data(code: Code, question: Counter[float]) -> str | None:
 
 
 def _lacking_limits(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[float, str]]:
-    """Return the numbers of limits that neither occur in the program nor lead to a number in it, with their clauses."""
+    """Return the numbers of limits that neither occur in the program nor lead to a number in it, with their clauses.
+
+    If the data are in files, the text is a story with numbers of its own: only those right after a comparison count.
+    """
     if _too_many(evidence, code):
         return []
+    in_story = reads_files(evidence, code)
     slipped = {right for _, right in _slips(evidence, turn, code)}
     factors = _factors(evidence)
     own = [n for n in data_numbers(code) if n > 2 and n not in evidence.numbers and not _round(n)]
@@ -141,10 +152,12 @@ def _lacking_limits(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[fl
     return [
         (value, clause)
         for clause in _limits(evidence.question)
-        for value, _ in numbers_in(TIME.sub(" ", clause))
+        for value, at in numbers_in(TIME.sub(" ", clause))
         if value >= SMALL_NUMBER
+        and not (in_story and not COMPARED.search(TIME.sub(" ", clause)[:at]))
         and not _occurrences(value, code, evidence.question)
         and not _in_text(value, code)
+        and not in_files(evidence, code, value)
         and value not in slipped | used
         and not any(_leads(value, number, factors) or abs(value - number) in evidence.numbers for number in own)
     ]
@@ -210,7 +223,9 @@ def _slips(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[float, floa
     lacking = [
         number
         for number, count in evidence.numbers.items()
-        if number >= SMALL_NUMBER and _occurrences(number, code, evidence.question) < count
+        if number >= SMALL_NUMBER
+        and _occurrences(number, code, evidence.question) < count
+        and not in_files(evidence, code, number)
     ]
     known = {*evidence.numbers, *number_words(evidence.question), *CLOCK, *evidence.printed_before(turn)}
     known |= {values[-1] for values in worked(turn.prose)}
@@ -224,6 +239,7 @@ def _slips(evidence: Evidence, turn: Turn, code: Code) -> list[tuple[float, floa
         if n >= SMALL_NUMBER
         and n not in known
         and not _round(n)
+        and not in_files(evidence, code, n)
         and not any(_leads(given, n, factors) for given in evidence.numbers)
     ]
     return [

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from storm_calm.env.answers import Answer, AnswerStatus, read_answer
 from storm_calm.env.episode import Episode, StopReason
+from storm_calm.env.problem import Problem
 from storm_calm.env.protocol import Inline
 from storm_calm.sandbox import Execution
 from storm_calm.sandbox.syntax_tree import parse
@@ -161,6 +162,8 @@ class Evidence:
     """The final answer; None before there is one."""
     stop: StopReason | None = None
     """Why the episode ended; None before its end."""
+    problem: Problem | None = None
+    """The problem, for its files."""
 
     @cached_property
     def numbers(self) -> Counter[float]:
@@ -211,7 +214,13 @@ def gather(episode: Episode) -> Evidence:
             break
         offset = end + len(next(s.text for s, b in zip(transcript.spans, transcript.starts, strict=True) if b == end))
     answer = read_answer(transcript) if episode.stop == "answer" else None
-    return Evidence(question=episode.problem.question, turns=tuple(turns), answer=answer, stop=episode.stop)
+    return Evidence(
+        question=episode.problem.question,
+        turns=tuple(turns),
+        answer=answer,
+        stop=episode.stop,
+        problem=episode.problem,
+    )
 
 
 def numbers_in(text: str) -> list[tuple[float, int]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from storm_calm.agents.triggers.data_use import SMALL_NUMBER, data_numbers
 from storm_calm.agents.triggers.evidence import Code, Evidence, Turn
+from storm_calm.agents.triggers.file_numbers import in_files
 from storm_calm.agents.triggers.names import finding
 from storm_calm.agents.triggers.programmed_sense import programmed_senses
 from storm_calm.env.intervention import Finding
@@ -69,8 +70,9 @@ def left_out_data(evidence: Evidence) -> Iterator[Finding]:
     Such a model has variables for something else than what the question chooses. Numbers below 10 do not count, since
     they may be labels.
     """
-    stated = {number for number in evidence.numbers if number >= SMALL_NUMBER}
+    large = {number for number in evidence.numbers if number >= SMALL_NUMBER}
     for turn, code, at in evidence.programs():
+        stated = {number for number in large if not in_files(evidence, code, number)}
         if len(stated) < MUCH_DATA or not code.complete:
             continue
         used = {number for number in data_numbers(code) | code.text_numbers if number >= SMALL_NUMBER}

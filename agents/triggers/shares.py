@@ -3,7 +3,7 @@
     stated_shares("At most 40% of the vehicles can be cars.")    # {0.4}: right is y <= 0.4 * (x + y), not y <= 0.4 * x
 
 A number times one variable is right if the variable is the total, so names of totals and names that are defined as sums
-are left out, and so are questions that compare two parts ("30% of the number of canoes").
+are left out, and so are questions that compare two parts ("30% of the number of canoes", "of the hours given to Ann").
 """
 
 import ast
@@ -22,7 +22,8 @@ FRACTIONS = {"half": 0.5, "third": 1 / 3, "quarter": 0.25}
 SHARE = re.compile(
     r"\b(?:at least|at most|not? (?:more|less|fewer) than|up to|(?:minimum|maximum) of|(?:must not|cannot) exceed)\s+"
     r"(?:(?P<percent>\d{1,2}(?:\.\d+)?)\s?(?:%|percent|per cent)|(?:an?\s|one[\s-])?(?P<fraction>half|third|quarter))"
-    r"\s+of\s+(?!(?:the\s+)?(?:number|amount|quantity|sum)s?\s+of\b)(?=[a-z])",
+    r"\s+of\s+(?!(?:the\s+)?(?:number|amount|quantity|sum)s?\s+of\b)"
+    r"(?!(?:the\s+)?(?:[a-z-]{1,20}\s+){1,3}(?:assigned|allocated|given)\s+to\b)(?=[a-z])",
     re.IGNORECASE,
 )
 _NAME = r"(?:\\text\{[A-Za-z_ ]{1,40}\}|(?<![A-Za-z\\])[A-Za-z](?:_\{?\w{1,20}\}?)?(?![A-Za-z]))"

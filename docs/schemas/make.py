@@ -15,6 +15,8 @@ from typing import Any
 from storm_calm.agents.curation import records
 from storm_calm.agents.curation.summary import Summary
 from storm_calm.agents.evaluation import results, samples
+from storm_calm.agents.judge.judged_results import JudgedResults
+from storm_calm.agents.judge.judged_sample import JudgedSample
 from storm_calm.env import Episode
 from storm_calm.env.format_version import FORMAT_VERSION
 from storm_calm.env.problem_line import ProblemLine
@@ -38,6 +40,8 @@ def schemas() -> dict[str, dict[str, Any]]:
         "curation-summary.json": _schema(Summary),
         "evaluation-samples.jsonl": _line(samples.Sample, samples.Derived),
         "evaluation-results.json": _results(),
+        "evaluation-judgments.jsonl": _line(JudgedSample),
+        "evaluation-judged.json": _schema(JudgedResults),
         "review-sample.json": _schema(ReviewSample),
         "review-ratings.jsonl": _schema(Rating),
     }
@@ -86,12 +90,12 @@ def _results() -> dict[str, Any]:
     schema, reshaped = _schema(results.Results), _schema(results.Reshaped)
     properties = schema["properties"]
     last = {name: properties.pop(name) for name in ("budget", "behaviour")}
-    for name in ("groups", "by_report", "plans"):
+    for name in ("groups", "releases", "by_release", "by_report", "plans"):
         del properties[name]
         schema["required"].remove(name)
     schema["properties"] = {**properties, **reshaped["properties"], **last}
     schema["$defs"] |= reshaped["$defs"]
-    for name in ("Group", "Reliance"):
+    for name in ("Group", "Reliance", "ReleaseScore"):
         del schema["$defs"][name]
     return schema
 
@@ -135,6 +139,8 @@ def _type(part: Mapping[str, Any]) -> str:
     match part["type"]:
         case "array":
             return f"list of {_type(part['items'])}"
+        case "object" if not isinstance(part["additionalProperties"], Mapping):
+            return "object"
         case "object":
             return f"object of {_type(part['additionalProperties'])}"
         case "string" if part.get("format") == "binary":

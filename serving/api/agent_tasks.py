@@ -160,7 +160,6 @@ class AgentTask:
             # An LLM may take minutes, and a client that left does not wait for it.
             self._intervener = CancellableIntervener(agent.guard.intervener)
             self._guard = replace(agent.guard, intervener=self._intervener)
-        self._problem = Problem(id="chat", question=request.question, answers=(), outputs=request.outputs)
         self._env = self._environment()
         self.sampling = self._sampling()
         """The sampling parameters, without the seed."""
@@ -279,10 +278,12 @@ class AgentTask:
 
     async def _solve(self) -> Episode:
         agent, request, env = self._agent, self._request, self._env
-        # Rendering and encoding a long prompt would block the event loop.
-        reset = partial(env.reset, self._problem, before=request.before)
+        # Describing large files takes seconds; rendering and encoding a long prompt would block the event loop, too.
+        question = await self._in_thread(lambda: request.question)
+        problem = Problem(id="chat", question=question, answers=(), outputs=request.outputs)
+        reset = partial(env.reset, problem, before=request.before)
         await asyncio.get_running_loop().run_in_executor(agent.prompt_thread, reset)
-        declined = await self._in_thread(partial(out_of_scope, agent.reasoner, request.question))
+        declined = await self._in_thread(partial(out_of_scope, agent.reasoner, question))
         if env.episode.stop is None and declined is not None:
             return env.episode
         budget = self._budget()
@@ -324,8 +325,11 @@ class AgentTask:
 
     def _outcome(self, failure: Failure | None) -> AgentOutcome:
         usage = TokenUsage(prompt=self._prompt, completion=max(self._completion, self._streamed_tokens))
-        # The task may have been cancelled before its prompt was ready.
-        episode = self._env.episode if self._env.begun else Episode(problem=self._problem, transcript=Transcript())
+        if self._env.begun:
+            episode = self._env.episode
+        else:  # The task was cancelled before its prompt was ready.
+            question = self._request.messages[-1]["content"]
+            episode = Episode(problem=Problem(id="chat", question=question, answers=()), transcript=Transcript())
         context = self._agent.reasoner.context
         return AgentOutcome(episode=episode, usage=usage, judged=self._judged, context=context, failure=failure)
 

@@ -99,7 +99,8 @@ def evaluation_entry(data: Mapping[str, Any], *, rule: str | None, samples: int 
     repetition = f"{sample.repetition}." if sample.repetition else ""
     key = _linkable(f"{sample.id}/{repetition}{sample.sample}")
     number = sample.repetition * samples + sample.sample
-    row = {"key": key, "sample": number, "outcome": "unscored" if scored is None else scored.reason, "at": sample.at_seconds}
+    outcome = "unscored" if scored is None else scored.reason
+    row = {"key": key, "sample": number, "outcome": outcome, "at": sample.at_seconds}
     left = _findings(episode, found)
     details = {"seed": sample.seed, "temperature": sample.temperature, "left": left}
     return _entry(episode, scored, found, row=row, details=details)

@@ -16,7 +16,7 @@ from storm_calm.agents.runs.options import option_fields
 from storm_calm.env import write_problems
 from storm_calm.env.serialize import from_json
 from support.fake_completions_server import FakeCompletionsServer
-from support.fake_reasoner import direct, mixed, workshop
+from support.fake_reasoner import boxed, direct, mixed, workshop
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,67 @@ def test_rules_and_samples_may_change_on_resume(evaluate, storm):
     assert [rule for rule in ("paper", "sirl", "orlm", "mamo") if f"{rule}   pass@1" not in scored.stdout] == ["paper"]
     more = json.loads(storm("eval", "--out", "here", "--resume", "--samples", 2, "--json").stdout)
     assert (more["scored"], list(more["rules"])) == (16, ["paper", "sirl", "orlm", "mamo"])
-    assert list(more["rules"]["mamo"]) == ["pass@1", "pass@2"]
+    assert list(more["rules"]["mamo"]) == ["pass@1", "pass@2", "majority@2"]
+
+
+def test_several_seeds_are_a_table_with_their_spread(evaluate, storm):
+    result = evaluate("--out", "here", "--seeds", 2, "--samples", 3, "--display", "none")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert widest(result.stdout) <= 60
+    shown = " ".join(result.stdout.split())
+    assert "on 8 problems, 3 trajectories each, 2 seeds, temperature 0.6" in shown
+    assert "paper majority@3 25.0 % 7-59" in shown
+    assert "in %, rule paper; accuracy is mean ± deviation over 2 seeds" in shown
+    assert "family count accuracy 95 % pass@3 majority@3 all 8 25.0 ± 0.0 7-59 25.0 25.0" in shown
+    assert "chairs 4 50.0 ± 0.0 15-85 50.0 50.0 stools" in shown
+    assert shown.count("chairs") == 1, "no second table of the families"
+    assert "budget 4 programs, the model's context; used: 1 programs and" in shown
+    more = storm("eval", "--out", "here", "--resume", "--rule", "paper,orlm", "--seeds", 3, "--display", "none").stdout
+    assert widest(more) <= 60
+    assert "over 3 seeds" in more
+    assert more.count("chairs") == 2, "the other rule is in the second one"
+    results = json.loads((Path("here") / "results.json").read_text())
+    assert (results["scored"], results["seeds"]) == (72, 3)
+    assert results["table"]["orlm"]["chairs"] == {
+        "problems": 4, "accuracy": 0.5, "deviation": 0.0, "by_seed": [0.5] * 3, "pass_at_k": 0.5, "majority_at_k": 0.5,
+    }  # fmt: skip
+    fewer = storm("eval", "--out", "here", "--resume", "--seeds", 2)
+    assert fewer.stderr.startswith("storm: here: has samples with 3 seeds; give --seeds 3 or more")
+
+
+def test_checked_plans_have_their_share_and_gap(storm, tmp_path):
+    def planner(hours, hints, outputs):
+        chairs = hours + (0, -1, 1)[hours % 3]
+        if outputs:
+            return boxed(3 * chairs)
+        return f"```python\nimport json\njson.dump({chairs}, open('plan.json', 'w'))\n```\n"
+
+    (tmp_path / "check.py").write_text(
+        "import json\nchairs = json.load(open('plan.json'))\n"
+        "print(json.dumps({'feasible': chairs <= 13, 'objective': 3 * chairs}))\n"
+    )
+    lines = [
+        {"id": str(hours), "question": workshop(hours).question, "answer": 3 * hours, "family": "chairs",
+         "outputs": ["plan.json"], "checker": "check.py"}
+        for hours in (11, 12, 13, 14)
+    ]  # fmt: skip
+    (tmp_path / "plans.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with FakeCompletionsServer(planner) as opened:
+        settings = ("--problems", "plans.jsonl", "--reasoner", opened.url, *LENIENT, "--display", "none")
+        result = storm("eval", *settings, "--out", "here")
+        storm("eval", *settings, "--out", "there")
+    assert widest(result.stdout) <= 60
+    shown = " ".join(result.stdout.split())
+    # 12 chairs for 11 hours, 12 for 12, 12 for 13, and 15 for 14, which are too many.
+    assert "family count accuracy feasible gap all 4 25.0 75.0 5.59 chairs 4 25.0 75.0 5.59" in shown
+    assert (
+        "plans 4 of 4 checked; 75.0 % feasible (30-95), 25.0 % within the tolerance; gap 5.59 % on average, "
+        "median 7.69 %"
+    ) in shown
+    pytest.importorskip("matplotlib")
+    compared = " ".join(storm("compare", "here", "there").stdout.split())
+    assert "plans feasible 75.0 % (30-95) 75.0 % (30-95)" in compared
+    assert "mean gap 5.59 % 5.59 %" in compared
 
 
 def test_benchmarks_are_read_from_a_folder_and_unreadable_labels_reported(storm, endpoint, tmp_path):
@@ -176,6 +236,13 @@ def test_runs_are_compared_in_a_table_and_plots(evaluate, storm, problems, tmp_p
     assert "paper pass@1 25.0 % (7-59) 100.0 % (68-100)" in shown
     assert "to the first +75.0 (+38 to +100)" in shown
     assert "tuned and base share 8 of 8 problems" in shown
+    assert "mean over seeds" not in shown
+    assert "programs, 90 % at most 1 of 4 1 of 4" in shown
+    assert "budget exhausted 0.0 % 0.0 %" in shown
+    evaluate("--out", "runs/seeds", "--seeds", 2, "--display", "none")
+    seeds = " ".join(storm("compare", "runs/base", "runs/seeds").stdout.split())
+    assert "problems 8 8, 2 seeds" in seeds
+    assert "mean over seeds - 25.0 ± 0.0 %" in seeds
     assert sorted(path.name for path in (tmp_path / "runs" / "compare").iterdir()) == ["accuracy.svg", "findings.svg"]
     elsewhere = storm("compare", "runs/base", "runs/tuned", "--out", "pictures")
     assert "pictures: accuracy.svg and findings.svg" in elsewhere.stdout

@@ -21,7 +21,7 @@ def examples(shown):
 
 COMMANDS = [
     *("solve", "serve", "key", "curate", "view", "review", "export", "families", "detectors", "eval", "compare"),
-    *("doctor", "reproduce", "train", "sandbox"),
+    *("judge", "doctor", "reproduce", "train", "sandbox"),
 ]
 
 

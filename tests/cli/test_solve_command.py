@@ -180,7 +180,7 @@ def test_data_files_are_described_and_in_the_folder_of_programs(solve, tmp_path)
     with FakeCompletionsServer(reading) as endpoint:
         result = solve(QUESTION, "--data", "hours.csv", "--json", url=endpoint.url)
         prompt = endpoint.asked[0]["prompt"]
-    assert "Data files in the program's working directory:\n- hours.csv: 2 rows, columns day, hours" in prompt
+    assert "Data files in the program's working directory:\n- hours.csv: CSV, 2 rows, 2 columns, 29 bytes" in prompt
     facts = json.loads(result.stdout)
     assert (facts["answer"]["value"], facts["plan"], facts["verdict"]["backing"]) == (36, {"x": 12}, "backed")
     assert "the numbers of the program: its data are in files" in facts["verdict"]["not_checked"]

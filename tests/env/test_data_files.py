@@ -1,64 +1,32 @@
 """Data files: what is read for programs, and how the prompt describes it."""
 
-import io
-
-import openpyxl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from storm_calm.env import data_files
 from storm_calm.env.data_files import describe_files, read_data_files
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "shape"),
-    [
-        ("a.csv", b"x,y\n1,2\n3,4\n", "2 rows, columns x, y"),
-        ("a.tsv", b"x\ty\n1\t2\n", "1 rows, columns x, y"),
-        ("a.json", b'{"costs": [1], "hours": 3}', "JSON object with costs, hours"),
-        ("a.json", b"[1, 2, 3]", "JSON list of 3"),
-        ("a.json", b"{", "1 bytes"),
-        ("a.csv", b"", "0 lines of text"),
-        ("notes", b"one\ntwo", "2 lines of text"),
-        ("a.csv", b"\xef\xbb\xbfx,y\n1,2\n", "1 rows, columns x, y"),
-        ("a.json", b"\xef\xbb\xbf[1]", "JSON list of 1"),
-        ("a.xlsx", b"PK\x03\x04\x00\n", "6 bytes"),
-        ("a.bin", b"\x00\n", "2 bytes"),
-        ("a.csv", b"\xff\xfe,b\n", "0 rows, columns \ufffd\ufffd, b"),
-    ],
-)
-def test_the_prompt_describes_the_content_of_files(name, content, shape):
-    assert describe_files({name: content}) == [f"Data files in the program's working directory:\n- {name}: {shape}"]
+def test_the_paragraph_on_data_files_lists_them_by_name():
+    files = {"plants.csv": b"plant,capacity\nA,3\nB,4\n", "data/notes.md": b"# Notes\nAll costs in kEUR.\n"}
+    assert describe_files(files) == [
+        """\
+Data files in the program's working directory:
+- data/notes.md: text, 2 lines, 27 bytes
+  content:
+    # Notes
+    All costs in kEUR.
+- plants.csv: CSV, 2 rows, 2 columns, 23 bytes
+  plant: text, unique
+  capacity: whole number 3 to 4, unique, no gaps
+  all lines:
+    plant,capacity
+    A,3
+    B,4"""
+    ]
 
 
-@given(st.binary(max_size=200), st.sampled_from(["a.csv", "a.json", "a.tsv", "a.xlsx", "a"]))
-def test_any_file_content_can_be_described(content, name):
-    assert len(describe_files({name: content})) == 1
-
-
-def workbook(**sheets):
-    book = openpyxl.Workbook()
-    book.remove(book.active)
-    for title, rows in sheets.items():
-        sheet = book.create_sheet(title)
-        for row in rows:
-            sheet.append(row)
-    file = io.BytesIO()
-    book.save(file)
-    return file.getvalue()
-
-
-def test_the_sheets_of_an_excel_file_are_described():
-    content = workbook(plants=[["plant", "capacity"], ["A", 3], ["B", 4]], costs=[["from\nto", 7], [1, 2]])
-    [text] = describe_files({"data.xlsx": content})
-    assert text.endswith('Excel file, sheet "plants" of 2 rows: plant, capacity; sheet "costs" of 1 rows: from to, 7')
-
-
-def test_an_excel_file_that_unpacks_to_too_much_is_not_opened(monkeypatch):
-    monkeypatch.setattr(data_files, "MAX_UNPACKED_BYTES", 100)
-    content = workbook(plants=[["plant"]])
-    assert describe_files({"a.xlsx": content})[0].endswith(f"- a.xlsx: Excel file of {len(content)} bytes")
+def test_without_files_nothing_is_described():
+    assert describe_files({}) == []
 
 
 def test_files_are_read_by_name(tmp_path):

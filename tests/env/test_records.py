@@ -97,7 +97,7 @@ def test_an_id_may_be_an_integer(file):
         ({**GOOD, "id": " "}, '"id" is empty; give a text'),
         ({**GOOD, "id": True}, '"id" is true; give a text'),
         ({**GOOD, "question": 5}, '"question" is 5; give a text'),
-        ({**GOOD, "rule": "exact"}, "\"rule\" 'exact' is unknown; give one of paper, sirl, orlm, mamo"),
+        ({**GOOD, "rule": "exact"}, "\"rule\" 'exact' is unknown; give one of paper, sirl, orlm, mamo, or_space"),
         ({**GOOD, "difficulty": "hard"}, '"difficulty" is \'hard\'; give "easy" or "complex", or leave it out'),
         ("[1]", "not a JSON object but [1]; put one object a line"),
         ("{", "not JSON: Expecting property name enclosed in double quotes at column 2"),

@@ -32,6 +32,8 @@ def episode(text, *answers, stop="answer", rule="paper"):
         ("mamo", 100000.0, [100000, 100010], [100011]),
         ("mamo", 0.0, [0, 0.0099], [0.02]),
         ("mamo", 1e-05, [1e-05], [3e-05]),
+        ("or_space", 200.0, [200, 202, 198], [202.1, -200]),
+        ("or_space", 0.0, [0, 0.01], [0.011]),
     ],
 )
 def test_each_rule_has_its_tolerance(rule, accepted, right, wrong):

@@ -123,7 +123,7 @@ def test_the_question_says_what_to_write_how_long_it_may_take_and_which_files_th
         for words in (
             "Which depots?",
             'plan.json in the working directory, as JSON with this schema:\n{"type": "object"}',
-            "print it as one JSON object",
+            "print the result as one JSON object",
             "Each program may use at most 20 seconds and 512 MiB of memory.",
             "Data files in the program's working directory:\n- data/costs.csv",
         )

@@ -12,13 +12,8 @@ from storm_calm.env import Problem
 from storm_calm.env.problems.families import FAMILIES, choose, instances
 from storm_calm.env.problems.heldout import is_heldout
 from storm_calm.env.problems.stress.kinds import generate
-from storm_calm.rl.contamination import (
-    ContaminationGate,
-    EvalQuestion,
-    read_question_files,
-    read_questions,
-    words,
-)
+from storm_calm.env.question_words import words
+from storm_calm.rl.contamination import ContaminationGate, EvalQuestion, read_question_files, read_questions
 
 BAKERY = (
     "A bakery makes rye bread and wheat bread. A loaf of rye needs 3 minutes in the oven and 400 grams of flour and "

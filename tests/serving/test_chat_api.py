@@ -86,7 +86,7 @@ def test_programs_can_read_files_of_the_request(client, way, upstream):
     else:
         answer = asked(client, "What does it cost? [[file]]", extra_body={"storm": {"files": {"costs.csv": data}}})
     assert answer.choices[0].message.content.startswith("The file says product,cost\nchair,3")
-    assert "- costs.csv: 1 rows, columns product, cost" in upstream.asked[-1]["prompt"]
+    assert "- costs.csv: CSV, 1 row, 2 columns, 21 bytes" in upstream.asked[-1]["prompt"]
 
 
 SCHEMA = {"type": "object", "required": ["chairs"], "properties": {"chairs": {"type": "integer"}}}
@@ -96,7 +96,7 @@ def test_wanted_outputs_are_in_the_answer(client, upstream):
     wanted = [{"path": "plan.json", "schema": SCHEMA}]
     answer = asked(client, "How many chairs? [[plan]]", extra_body={"storm": {"outputs": wanted}})
     assert answer.storm["outputs"] == {"files": {"plan.json": '{"chairs": 40}'}, "missing": []}
-    assert "write it to the file plan.json in the working directory, as JSON with this" in upstream.asked[-1]["prompt"]
+    assert "write the result to the file plan.json in the working directory, as JSON with this" in upstream.asked[-1]["prompt"]
     assert "outputs" not in asked(client, QUESTION).storm
 
 

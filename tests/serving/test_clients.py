@@ -58,7 +58,7 @@ def test_the_example_of_the_responses_api_sends_a_file(python, served, upstream)
     printed = run(python, ROOT / "examples" / "responses_python.py", "What does it cost? [[file]]", served=served)
     assert "program:\n print(open('costs.csv')" in printed
     assert "chair,2,5" in printed
-    assert "costs.csv: 2 rows, columns product, hours, profit" in upstream.asked[-1]["prompt"]
+    assert "costs.csv: CSV, 2 rows, 3 columns" in upstream.asked[-1]["prompt"]
 
 
 def test_the_example_with_curl_prints_the_answer_as_json(served):

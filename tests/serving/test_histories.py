@@ -261,8 +261,8 @@ def test_files_may_have_any_ordinary_name(seen, path):
         {"type": "text", "text": "What? [[chat]]"},
     ]
     ((_, question),) = seen(path, [{"role": "user", "content": parts}])
-    assert "- Größe 数据.csv: 1 rows, columns city, cost" in question
-    assert "- data (1).csv: 1 rows, columns city, cost" in question
+    assert "- Größe 数据.csv: CSV, 1 row, 2 columns, 14 bytes" in question
+    assert "- data (1).csv: CSV, 1 row, 2 columns, 14 bytes" in question
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -58,6 +58,8 @@ class Look:
 class FakeIntervenerServer:
     """The endpoint."""
 
+    kinds = REPLY_KINDS
+
     def __init__(self, schedule=lambda look: None, *, refuses=(), wanted_key=None):
         """Start the endpoint. refuses: names of fields and values rejected with a 400."""
         self.schedule, self.refuses, self.wanted_key = schedule, frozenset(refuses), wanted_key
@@ -90,6 +92,10 @@ class FakeIntervenerServer:
             self.requests[key] += 1
             self.prompts.append(messages)
         return look_at(messages, asked)
+
+    def reply(self, look, kind):
+        """Return the text of the reply and its finish reason."""
+        return reply(look, kind)
 
     def cause(self, reason):
         """Count an expected rejection."""
@@ -124,7 +130,7 @@ class FakeIntervenerServer:
                 self.answer(status, json.dumps({"error": {"message": message, "code": None}}), **headers)
 
             def allowed(self):
-                if judge.wanted_key in (None, self.headers["authorization"].removeprefix("Bearer ")):
+                if judge.wanted_key in (None, self.headers.get("authorization", "").removeprefix("Bearer ")):
                     return True
                 self.refuse(401, "wrong key")
                 return False
@@ -154,10 +160,10 @@ class FakeIntervenerServer:
                     return None
                 if fault in ("cut", "broken") and look.asked == 0:
                     return self.half(fault)
-                kind = fault if fault in REPLY_KINDS else None
-                text, finish = reply(look, kind)
-                if REPLY_KINDS.get(kind):
-                    judge.cause(REPLY_KINDS[kind])
+                kind = fault if fault in judge.kinds else None
+                text, finish = judge.reply(look, kind)
+                if judge.kinds.get(kind):
+                    judge.cause(judge.kinds[kind])
                 judge.count(body["messages"], text)
                 return self.answer(200, "".join(stream(body, text, finish)), kind="text/event-stream")
 

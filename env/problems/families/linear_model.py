@@ -57,7 +57,8 @@ def agree(one: AnswerKey, other: AnswerKey) -> bool:
     return abs(one - other) <= AGREEMENT * max(1.0, abs(one))
 
 
-def _solve(model: LinearModel, engine: str) -> AnswerKey:
+def loaded(model: LinearModel, engine: str) -> pywraplp.Solver:
+    """Return the OR-Tools solver of this name with the model."""
     solver = pywraplp.Solver.CreateSolver(engine)
     if engine == "SCIP":
         # Otherwise SCIP handles Ctrl-C itself and ends its solve without a result.
@@ -74,9 +75,14 @@ def _solve(model: LinearModel, engine: str) -> AnswerKey:
     for column, cost in zip(columns, model.costs, strict=True):
         objective.SetCoefficient(column, cost)
     objective.SetOptimizationDirection(model.sense == "maximize")
+    return solver
+
+
+def _solve(model: LinearModel, engine: str) -> AnswerKey:
+    solver = loaded(model, engine)
     status = solver.Solve()
     if status == pywraplp.Solver.OPTIMAL:
-        return float(objective.Value())
+        return float(solver.Objective().Value())
     if status == pywraplp.Solver.UNBOUNDED:
         return "unbounded"
     if status == pywraplp.Solver.INFEASIBLE:

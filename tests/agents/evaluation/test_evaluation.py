@@ -270,7 +270,7 @@ def test_an_evaluation_with_other_settings_is_not_resumed(config, tmp_path):
         ({"families": ("all",), "split": "test"}, 'split: "test" is not one of'),
         ({"families": ("all",), "rule": ("exact",)}, 'rule: "exact" is unknown. Known: paper, sirl, orlm, mamo'),
         ({"families": ("all",), "rule": ()}, "give at least one rule"),
-        ({"benchmark": ("nlp4lp",)}, 'benchmark: "nlp4lp" is unknown. Known: nl4opt'),
+        ({"benchmark": ("nl4",)}, 'benchmark: "nl4" is unknown. Known: nl4opt'),
         ({"families": ("all",), "samples": 0}, "samples: 0 is not a"),
         ({"families": ("all",), "temperature": float("nan")}, "temperature: nan is not a"),
         ({"families": ("all",), "minimum_isolation": "none"}, 'minimum_isolation: "none" is not one of'),

@@ -70,7 +70,7 @@ def test_a_second_session_runs_missing_jobs_and_sandbox_failures():
 
 def test_sandbox_failures_are_counted_separately():
     session = Session(jobs=range(3)).run(lambda job: Square(job, job, failed=job == 1))
-    assert (session.seen[-1].done, session.seen[-1].counts) == (2, {"odd": 1, "sandbox failed": 1})
+    assert (session.seen[-1].done, session.seen[-1].counts) == (2, {"odd": 1, "not scored": 1})
 
 
 def test_jobs_with_reasoner_errors_are_left_for_the_next_session():

@@ -47,6 +47,7 @@ def test_shares_of_a_total_are_read(question):
         "At least 40% of the number of canoes must be boats.",
         "The price fell by 40% of the value.",
         "at least 40% more vans than buses",
+        "at least 40% of the overtime hours assigned to full-time clerks",
         "at most 40 vans",
     ],
 )

@@ -8,8 +8,12 @@ import re
 
 import pytest
 
+from storm_calm.agents.evaluation.config import EvalConfig
+from storm_calm.agents.evaluation.run_evaluation import evaluate
+from storm_calm.env import write_problems
 from storm_calm.serving.report import open_run, write_report
 from storm_calm.serving.report.report_page import MARK
+from support.fake_reasoner import FakeReasoner, direct, workshop
 
 pytestmark = pytest.mark.slow
 
@@ -116,6 +120,19 @@ def test_the_last_record_of_a_problem_counts(made, many, tmp_path):
     found = rows(index)
     assert [row["key"] for row in found] == ["made-0000", "made-0001"]
     assert blocks[found[0]["block"]][found[0]["place"]]["seed"] == 77
+
+
+def test_the_samples_of_several_seeds_have_their_own_rows_and_numbers(tmp_path):
+    write_problems(tmp_path / "problems.jsonl", [workshop(12), workshop(13)])
+    config = EvalConfig(
+        problems=str(tmp_path / "problems.jsonl"), limit=2, samples=2, seeds=2, minimum_isolation="limits"
+    )
+    evaluate(config, tmp_path / "run", reasoner=FakeReasoner(direct))
+    run = open_run(tmp_path / "run")
+    index, _ = unpacked(write_report(run, tmp_path / "report.html"))
+    assert run.expected == len(index["rows"]) == 8
+    shown = [(row["key"], row["sample"]) for row in rows(index) if row["id"] == "workshop-12"]
+    assert shown == [("workshop-12/0", 0), ("workshop-12/1", 1), ("workshop-12/1.0", 2), ("workshop-12/1.1", 3)]
 
 
 def test_an_incomplete_last_line_is_skipped(made, many, tmp_path):
