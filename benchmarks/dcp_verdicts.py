@@ -89,7 +89,7 @@ def changed_cases(problem: Problem, program: str, sandbox: Sandbox) -> Iterator[
     if worst := worst_program(program):
         yield Case(problem=name, program=worst, change="worst plan")
     execution = sandbox.run(program, limits=program_limits(problem, sandbox.limits))
-    printed = execution.stdout.strip()
+    printed = execution.stdout[execution.stdout.find("{") : execution.stdout.rfind("}") + 1]
     if execution.status != "ok" or not printed:
         print(f"{name}: no changes, since its reference program ended with {execution.status}")
         return

@@ -90,7 +90,7 @@ def test_results_have_the_fields_of_their_schema():
         results = results_to_json(work_out(config, [problem], used))
         jsonschema.validate(results, schema)
         assert list(results) == [name for name in schema["properties"] if name in results]
-    assert results.keys() >= schema["properties"].keys() - {"by_benchmark", "releases", "by_release"}
+    assert results.keys() >= schema["properties"].keys() - {"by_benchmark", "by_variant", "releases", "by_release"}
     optional = {*GROUPINGS, "releases", "by_release", "by_report", "plans"}
     assert optional == schema["properties"].keys() - set(schema["required"])
     assert results["by_report"]["all"]["without_report"].keys() == schema["$defs"]["GroupData"]["properties"].keys()

@@ -6,8 +6,9 @@ It finds the reference whose question is in the prompt, writes its program in on
 program printed. The result is the last line of the output with
 
 - `objective`, `objective value`, `optimal value` or `optimal objective`, with ":" or "=" and a number, in any case and
-  also with `_` for the space, or
-- `infeasible` or `unbounded` at the end, after nothing else or `status`.
+  also with `_` for the space,
+- `infeasible` or `unbounded` at the end, after nothing else or `status`, or
+- `done` alone, for a problem whose answer is a plan without a number.
 
 It never reads an accepted answer. Without a reference, or if the program failed or printed no result, it says so and
 boxes nothing.
@@ -133,4 +134,6 @@ def _answer(output: str) -> str:
         if found := _STATUS.match(line):
             status = found["status"].lower()
             return f"The solver proved that the problem is {status}.\n\n\\boxed{{{status}}}\n"
+        if line.strip().lower() == "done":
+            return "The program found the plan.\n\n\\boxed{done}\n"
     return "The reference program printed no objective value, so I have no answer.\n"

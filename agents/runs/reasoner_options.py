@@ -18,8 +18,8 @@ class ReasonerOptions:
     group: ClassVar[str] = "Reasoner"
 
     reasoner: Annotated[str, Option(metavar="nano|FOLDER|URL|chat:URL|replay:DIR")] = "nano"
-    """The model that solves: "nano", "nano-base", a nano model's folder, a server's URL, or chat: and a URL. replay: and
-    a folder submits the reference programs in it, to check problems and limits without a model."""
+    """The model that solves: "nano", "nano-base", a nano model's folder, a server's URL, or chat: and a URL. replay:
+    and a folder submits the reference programs in it, to check problems and limits without a model."""
     model: Annotated[str, Option(metavar="NAME")] = ""
     """Name of the model; optional if the server serves only one."""
     tokenizer: Annotated[str, Option(metavar="FOLDER|FILE|NAME")] = ""

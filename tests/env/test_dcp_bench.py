@@ -54,6 +54,8 @@ model = Model([ann == 2 * bob, ann + bob == 9])
 model.solve()
 print("solution:", json.dumps({"ann": int(ann.value()), "bob": int(bob.value())}, indent=2))
 '''
+CUBES = "a, b, c = intvar(1, 10**5, shape=3); model += a * a * a + b * b * b == c * c * c"
+"""A constraint that no solver decides in seconds."""
 BAG_BEST = '{"take": [true, true, false], "value": 6}'
 
 
@@ -242,6 +244,8 @@ def test_the_references_are_correct(published, sandbox, script, tmp_path):
         (BAG.replace("model.solve()", "model.solve(); raise SystemExit"), "ended with|last line"),
         (BAG.replace("model.solve()", "import time; time.sleep(60)"), "ended with timeout"),
         (BAG.replace("model", "program"), "ended with error: KeyError: 'model'"),
+        (BAG.replace("model.maximize(value)", CUBES), "ended with timeout"),
+        (BAG.partition("\nprint(")[0].replace("model.maximize(value)", "model += value > 9"), r"has no solution \(UNSATISFIABLE\)"),
     ],
 )
 def test_a_failing_model_of_the_set_is_a_fault_and_no_score(published, sandbox, monkeypatch, model, fault):

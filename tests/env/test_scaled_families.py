@@ -2,7 +2,10 @@
 
 import copy
 import json
+import os
 import random
+import subprocess
+import sys
 from functools import cache
 from itertools import islice
 
@@ -69,6 +72,24 @@ def test_the_files_have_all_of_the_data(name, size):
         files = write_tables(family.tables, data)
         assert read_tables(family.tables, files) == data
         assert json.loads(json.dumps(data)) == data
+
+
+def test_data_and_questions_do_not_depend_on_the_order_of_sets():
+    code = (
+        "import random\n"
+        "from storm_calm.env.problems.families.scaled import SCALED\n"
+        "from storm_calm.env.problems.families.wording import Wording\n"
+        "for family in SCALED.values():\n"
+        "    data = family.draw(random.Random(1), 200)\n"
+        "    print(data, family.question(data, Wording(random.Random(1))))\n"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert runs[0] == runs[1] != b""
 
 
 @pytest.mark.parametrize("name", SCALED)
@@ -361,29 +382,30 @@ def test_optima_are_confirmed_by_a_second_solver(monkeypatch):
         proven_optimum(model, 1e-4)
 
 
-def programs_solve(name, size, folder, count=1):
-    """Run reference programs in a sandbox, and check their plans and printed objective values."""
-    with open_sandbox(minimum_isolation="limits", workers=1) as sandbox:
-        for problem in islice(scaled_problems([SCALED[name]], split="train", seed=5, size=size, folder=folder), count):
-            execution = sandbox.run(
-                reference_program(problem),
-                files=dict(workspace_files(problem)),
-                results=[PLAN],
-                limits=Limits(seconds=60, memory_mb=2048),
-            )
-            assert execution.status == "ok", execution.stderr
-            printed = execution.stdout.splitlines()[-1]
-            if problem.answers == ("infeasible",):
-                assert printed.lower() == "status: infeasible"
-                continue
-            check = check_outputs(problem, [execution], sandbox)
-            assert (check.feasible, check.violations, check.fault) == (True, (), "")
-            assert check.objective == pytest.approx(problem.answers[0], rel=problem.tolerance)
-            assert float(printed.removeprefix("objective: ")) == pytest.approx(check.objective, rel=problem.tolerance)
+@pytest.fixture(scope="module")
+def sandbox():
+    with open_sandbox(minimum_isolation="limits", workers=1) as opened:
+        yield opened
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [50, 500, 5000])
 @pytest.mark.parametrize("name", SCALED)
-def test_reference_programs_find_the_answer(name, size, tmp_path):
-    programs_solve(name, size, tmp_path, count=3 if size == 50 else 1)
+def test_reference_programs_find_the_answer(name, size, sandbox, tmp_path):
+    problems = scaled_problems([SCALED[name]], split="train", seed=5, size=size, folder=tmp_path)
+    for problem in islice(problems, 3 if size == 50 else 1):
+        execution = sandbox.run(
+            reference_program(problem),
+            files=dict(workspace_files(problem)),
+            results=[PLAN],
+            limits=Limits(seconds=60, memory_mb=2048),
+        )
+        assert execution.status == "ok", execution.stderr
+        printed = execution.stdout.splitlines()[-1]
+        if problem.answers == ("infeasible",):
+            assert printed.lower() == "status: infeasible"
+            continue
+        check = check_outputs(problem, [execution], sandbox)
+        assert (check.feasible, check.violations, check.fault) == (True, (), "")
+        assert check.objective == pytest.approx(problem.answers[0], rel=problem.tolerance)
+        assert float(printed.removeprefix("objective: ")) == pytest.approx(check.objective, rel=problem.tolerance)

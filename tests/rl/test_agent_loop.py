@@ -134,7 +134,9 @@ def test_a_broken_checker_gives_no_reward(renderer, settings, roll_out, tmp_path
     (problem,) = read_problems(write_bag(tmp_path, check="raise SystemExit('lost')"))
     settings.actor_rollout_ref.rollout.response_length = 3000
     texts = (f"Run it.\n```python\n{program()}```\n", "It is \\boxed{6}.")
-    with pytest.raises(RuntimeError, match=r"problem 'bag': no reward, since checker check.py ended with error: .*lost"):
+    with pytest.raises(
+        RuntimeError, match=r"problem 'bag': no reward, since checker check.py ended with error: .*lost"
+    ):
         roll_out(texts, renderer, problem)
 
 

@@ -96,7 +96,10 @@ def test_wanted_outputs_are_in_the_answer(client, upstream):
     wanted = [{"path": "plan.json", "schema": SCHEMA}]
     answer = asked(client, "How many chairs? [[plan]]", extra_body={"storm": {"outputs": wanted}})
     assert answer.storm["outputs"] == {"files": {"plan.json": '{"chairs": 40}'}, "missing": []}
-    assert "write the result to the file plan.json in the working directory, as JSON with this" in upstream.asked[-1]["prompt"]
+    assert (
+        "write the result to the file plan.json in the working directory, as JSON with this"
+        in upstream.asked[-1]["prompt"]
+    )
     assert "outputs" not in asked(client, QUESTION).storm
 
 

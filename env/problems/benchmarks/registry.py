@@ -40,6 +40,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         Benchmark(name="or_space_build", paper="arXiv 2605.28158"),
         Benchmark(name="or_space_revise", paper="arXiv 2605.28158"),
         Benchmark(name="or_space_explain", paper="arXiv 2605.28158"),
+        Benchmark(name="dcp_bench", paper="arXiv 2506.06052"),
     )
 }
 """The test sets by name. The first five are those of arXiv 2510.04204, in its order; the last are `workspaces`."""

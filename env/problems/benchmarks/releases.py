@@ -230,6 +230,10 @@ RELEASES: tuple[Release, ...] = (
         benchmark="or_space_explain", file="Workspace_OR/ and evaluation/", problems=100,
         source="github.com/0xzhouchenyu/OR-Space", licence="CC-BY-NC-4.0",
     ),
+    _ORIGINAL(
+        benchmark="dcp_bench", file="dataset/ or dcp-bench-open.jsonl", problems=164,
+        source="github.com/DCP-Bench/DCP-Bench-Open", licence="Apache-2.0",
+    ),
 )  # fmt: skip
 """The published files, by test set. A release can be in several files with the same labels."""
 

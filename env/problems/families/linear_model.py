@@ -2,9 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
-
-from ortools.linear_solver import pywraplp
+from typing import Any, Literal
 
 from storm_calm.env.problem import AnswerKey
 
@@ -57,8 +55,11 @@ def agree(one: AnswerKey, other: AnswerKey) -> bool:
     return abs(one - other) <= AGREEMENT * max(1.0, abs(one))
 
 
-def loaded(model: LinearModel, engine: str) -> pywraplp.Solver:
+def loaded(model: LinearModel, engine: str) -> Any:
     """Return the OR-Tools solver of this name with the model."""
+    # Imported with the first model, so that commands that need none start quickly.
+    from ortools.linear_solver import pywraplp
+
     solver = pywraplp.Solver.CreateSolver(engine)
     if engine == "SCIP":
         # Otherwise SCIP handles Ctrl-C itself and ends its solve without a result.
@@ -81,10 +82,10 @@ def loaded(model: LinearModel, engine: str) -> pywraplp.Solver:
 def _solve(model: LinearModel, engine: str) -> AnswerKey:
     solver = loaded(model, engine)
     status = solver.Solve()
-    if status == pywraplp.Solver.OPTIMAL:
+    if status == solver.OPTIMAL:
         return float(solver.Objective().Value())
-    if status == pywraplp.Solver.UNBOUNDED:
+    if status == solver.UNBOUNDED:
         return "unbounded"
-    if status == pywraplp.Solver.INFEASIBLE:
+    if status == solver.INFEASIBLE:
         return "infeasible"
     raise ArithmeticError(f"{engine} ended with status {status}, without a result")

@@ -50,6 +50,8 @@ def test_a_reference_is_submitted_and_its_result_boxed(replay, sandbox):
         ("Objective: 0.0\nStatus: Infeasible", "infeasible"),
         ("status: unbounded", "unbounded"),
         ("Infeasible", "infeasible"),
+        ('{"x": 3}\ndone', "done"),
+        ("not done", None),
         ("LpStatus: Infeasible\nObjective: 4", "4"),
         ("nothing", None),
         ("Objective: None", None),

@@ -8,11 +8,15 @@ the folder programs/, and it is added to the list here.
 """
 
 from storm_calm.env.problems.families.scaled import (
+    assignment,
     bin_packing,
     blending,
     covering,
+    diet,
     facility,
+    investment,
     knapsack,
+    product_mix,
     production,
     scheduling,
     transportation,
@@ -23,6 +27,19 @@ __all__ = ["SCALED", "ScaledFamily"]
 
 SCALED: dict[str, ScaledFamily] = {
     module.FAMILY.name: module.FAMILY
-    for module in (transportation, knapsack, production, facility, covering, bin_packing, scheduling, blending)
+    for module in (
+        product_mix,
+        knapsack,
+        diet,
+        assignment,
+        transportation,
+        investment,
+        production,
+        facility,
+        covering,
+        bin_packing,
+        scheduling,
+        blending,
+    )
 }
 """The families by name."""

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from storm_calm.env.problems.families.linear_model import LinearModel
-from storm_calm.env.problems.families.scaled.geography import nearest, places, road
+from storm_calm.env.problems.families.scaled.geography import Place, nearest, places, road
 from storm_calm.env.problems.families.scaled.identifiers import CITIES, identifiers
 from storm_calm.env.problems.families.scaled.limits import Limit
 from storm_calm.env.problems.families.scaled.plan_schema import TEXT, Schema, plan_schema, rows
@@ -71,14 +71,14 @@ def draw(rng: random.Random, size: int) -> Data:
     """Draw technicians, sites and jobs. Each job has a variable for each technician who can do it."""
     reach = max(3, round(2.2 * size**0.17))
     technicians = identifiers(rng, "T", max(reach, round(size / reach / 6)))
-    homes = places(rng, len(technicians))
+    homes = _places_in_region(rng, len(technicians))
     skills = [set(rng.sample(SKILLS, rng.randint(2, 5))) for _ in technicians]
     busy, number = [0] * len(technicians), [0] * len(technicians)
     jobs, travel = [], []
     variables = 0
     job_ids, site_ids = iter(identifiers(rng, "J", size + 3)), iter(identifiers(rng, "S", size))
     while variables < size:
-        site, place = next(site_ids), places(rng, 1)[0]
+        site, place = next(site_ids), _places_in_region(rng, 1)[0]
         near = nearest(place, homes, 2 * reach)
         drive = {}
         for i in near:
@@ -99,7 +99,7 @@ def draw(rng: random.Random, size: int) -> Data:
             jobs.append({"id": next(job_ids), "site": site, "skill": skill, "minutes": minutes})
     data: Data = {
         "technicians": [
-            {"id": one, "hours": max(rng.choice((60, 80, 120, 150)), -(-minutes // 60)), "wage": rng.randint(38, 95)}
+            {"id": one, "hours": max(rng.choice((30, 40, 60, 75)), -(-minutes // 60)), "wage": rng.randint(38, 95)}
             for one, minutes in zip(technicians, busy, strict=True)
         ],
         "certificates": [
@@ -117,11 +117,16 @@ def draw(rng: random.Random, size: int) -> Data:
     return data
 
 
+def _places_in_region(rng: random.Random, count: int) -> list[Place]:
+    """Draw places on a map of 300 by 200 kilometers."""
+    return [(east // 3, north // 3) for east, north in places(rng, count)]
+
+
 def question(data: Data, say: Wording) -> str:
     return say.text(
         say.one_of(
-            f"{say.one_of(*PEOPLE)} assigns next month's maintenance jobs to technicians.",
-            "A maintenance company decides which of its technicians does which job next month.",
+            f"{say.one_of(*PEOPLE)} assigns the maintenance jobs of the next two weeks to technicians.",
+            "A maintenance company decides which of its technicians does which job in the next two weeks.",
         ),
         "The jobs are in jobs.csv, with the site, the skill that the job needs, and its duration. Each must be done by "
         "exactly one technician.",
@@ -136,7 +141,7 @@ def question(data: Data, say: Wording) -> str:
         say.one_of(
             "The durations and driving times of a technician's jobs together cannot exceed the hours available_h in "
             "technicians.csv.",
-            "A technician works at most available_h hours in the month (technicians.csv), driving included.",
+            "A technician works at most available_h hours in these weeks (technicians.csv), driving included.",
         ),
         say.one_of(
             "No technician gets more than max_jobs_per_technician jobs, see parameters.csv.",

@@ -1,4 +1,4 @@
-"""How to cut ordered pieces from the fewest bars of each material: at least cost, as bars of several lengths exist.
+"""How to cut ordered pieces from as few bars as possible; bars of several lengths differ in price.
 
 Bars that are cut in the same way are counted together. The largest number of pieces of a bar is optional.
 """
@@ -13,6 +13,7 @@ from storm_calm.env.problems.families.scaled.identifiers import identifiers
 from storm_calm.env.problems.families.scaled.limits import Limit
 from storm_calm.env.problems.families.scaled.plan_schema import TEXT, Schema, plan_schema, rows, whole
 from storm_calm.env.problems.families.scaled.requirements import Requirements
+from storm_calm.env.problems.families.scaled.revision import Revision
 from storm_calm.env.problems.families.scaled.scaled_family import Plan, PlanCheck, ScaledFamily, program_of
 from storm_calm.env.problems.families.scaled.tables import Column, Data, Parameters, Scalar, Table
 from storm_calm.env.problems.families.wording import PEOPLE, Wording
@@ -140,6 +141,11 @@ def question(data: Data, say: Wording) -> str:
             "Each order needs its pieces; more of them are allowed, but they and the rests of bars are scrap.",
         ),
         say.one_of(
+            "What is the smallest number of bars, of all lengths and materials together, whatever they cost?",
+            "Minimize the number of bars, of all lengths and materials together, whatever they cost. What is it?",
+        )
+        if _by_count(data)
+        else say.one_of(
             "What is the minimum total price of the bars, in EUR?",
             "Buy bars for as little as possible. What do all bars cost together, in EUR?",
         ),
@@ -148,11 +154,16 @@ def question(data: Data, say: Wording) -> str:
     )
 
 
+def _by_count(data: Data) -> bool:
+    """Return whether the number of bars is minimized instead of their price."""
+    return data.get("goal") == "count"
+
+
 def model(data: Data) -> LinearModel:
     model = LinearModel("minimize")
     made: dict[str, dict[int, float]] = {order["id"]: {} for order in data["orders"]}
     for bar, orders, way in _cuts(data):
-        bars = model.variable(bar["price"], integer=True)
+        bars = model.variable(1.0 if _by_count(data) else bar["price"], integer=True)
         for order, pieces in zip(orders, way, strict=True):
             if pieces:
                 made[order["id"]][bars] = float(pieces)
@@ -198,7 +209,7 @@ def check(data: Data, plan: Plan) -> PlanCheck:
         if (material, length) not in price:
             found.violated(f"cut {number}: there is no bar of material {material!r} with {length} mm")
             continue
-        total += cut["bars"] * price[material, length]
+        total += cut["bars"] * (1 if _by_count(data) else price[material, length])
         used = count = 0
         listed = set()
         for line in cut["pieces"]:
@@ -229,7 +240,28 @@ LIMITS = (
     Limit(field="max_pieces", words="the largest number of pieces of a bar", unit="pieces"),
 )
 
+
+def fewer_pieces(rng: random.Random, data: Data, plan: Plan) -> Data | None:
+    """Allow fewer pieces of a bar than the plan cuts from one."""
+    most = max(sum(line["pieces_per_bar"] for line in cut["pieces"]) for cut in plan["cuts"]) - rng.choice((1, 2))
+    return None if "max_pieces" in data or most < 2 else {**data, "max_pieces": most}
+
+
+REVISIONS = (
+    Revision(
+        name="fewer-pieces", kind="constraint", apply=fewer_pieces,
+        request=lambda data: f"At most {data['max_pieces']} pieces can be cut from one bar.",
+    ),
+    Revision(
+        name="count", kind="objective", apply=lambda rng, data, plan: {**data, "goal": "count"},
+        request=lambda data: "The number of bars, of all lengths and materials together, must now be as small as "
+        "possible, whatever they cost.",
+    ),
+)  # fmt: skip
+
+PROGRAM = program_of("bin_packing", count=(("obj=price", "obj=1"),))
+
 FAMILY = ScaledFamily(
     name="bin_packing", difficulty="complex", tables=TABLES, draw=draw, question=question, model=model, plan=plan,
-    schema=schema, check=check, program=program_of("bin_packing"), limits=LIMITS,
+    schema=schema, check=check, program=PROGRAM, limits=LIMITS, revisions=REVISIONS,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from storm_calm.env.problems.families.scaled.identifiers import CITIES, identifi
 from storm_calm.env.problems.families.scaled.limits import Limit
 from storm_calm.env.problems.families.scaled.plan_schema import AMOUNT, TEXT, Schema, plan_schema, rows
 from storm_calm.env.problems.families.scaled.requirements import Requirements
+from storm_calm.env.problems.families.scaled.revision import Revision
 from storm_calm.env.problems.families.scaled.scaled_family import Plan, PlanCheck, ScaledFamily, program_of
 from storm_calm.env.problems.families.scaled.tables import Column, Data, Table
 from storm_calm.env.problems.families.wording import PEOPLE, Wording
@@ -28,6 +29,8 @@ TABLES = (
             Column("yard", fill=CITIES),
             Column("stock_t", "stock"),
             Column("price_eur_per_t", "price"),
+            Column("co2_kg_per_t", "co2"),
+            Column("min_use_t", "least"),
         ),
     ),
     Table(
@@ -112,7 +115,12 @@ def draw(rng: random.Random, size: int) -> Data:
         strict["least"] = round(highest + rng.uniform(0.05, 0.4), 2)
     return {
         "scraps": [
-            {"id": one, "stock": math.ceil(used[one] * rng.uniform(1.02, 1.4)) + 1, "price": rng.randint(180, 950)}
+            {
+                "id": one,
+                "stock": math.ceil(used[one] * rng.uniform(1.02, 1.4)) + 1,
+                "price": rng.randint(180, 950),
+                "co2": rng.randint(60, 700),
+            }
             for one in scraps
         ],
         "analyses": [
@@ -134,6 +142,9 @@ def question(data: Data, say: Wording) -> str:
         ),
         "The tons of each alloy that must be made, no fewer and no more, are in alloys.csv.",
         "scrap_stock.csv has the tons of each scrap in stock and the price of a ton.",
+        "At least min_use_t of a scrap must be used, in all alloys together; an empty cell is no requirement."
+        if any("least" in scrap for scrap in data["scraps"])
+        else "",
         say.one_of(
             "An alloy can contain only the scraps with which it has a line in permitted_scrap.csv.",
             "permitted_scrap.csv lists which scrap can go into which alloy; others cannot.",
@@ -155,27 +166,38 @@ def question(data: Data, say: Wording) -> str:
         ),
         say.divisibility(False),
         say.one_of(
+            "What is the minimum CO2 emission of all scrap that is used, in kg (tons times co2_kg_per_t)?",
+            "Minimize the CO2 of the scrap, which is the tons times co2_kg_per_t. What is it, in kg?",
+        )
+        if _green(data)
+        else say.one_of(
             "What is the minimum total cost of the scrap, in EUR?", "Minimize the cost of scrap. What is it, in EUR?"
         ),
         "The plan lists the tons of each scrap in each alloy; lines of nothing can be left out.",
     )
 
 
+def _green(data: Data) -> bool:
+    """Return whether the emissions are minimized instead of the cost."""
+    return data.get("goal") == "emissions"
+
+
 def model(data: Data) -> LinearModel:
     model = LinearModel("minimize")
-    price = {scrap["id"]: scrap["price"] for scrap in data["scraps"]}
+    cost = {scrap["id"]: scrap["co2"] if _green(data) else scrap["price"] for scrap in data["scraps"]}
     content = {(line["scrap"], line["element"]): line["content"] for line in data["analyses"]}
     tons = {alloy["id"]: alloy["tons"] for alloy in data["alloys"]}
-    used: dict[str, dict[int, float]] = {one: {} for one in price}
+    used: dict[str, dict[int, float]] = {one: {} for one in cost}
     parts: dict[str, dict[str, int]] = {one: {} for one in tons}
     for permit in data["permits"]:
         alloy, scrap = permit["alloy"], permit["scrap"]
         limit = {"upper": permit["share"] / 100 * tons[alloy]} if "share" in permit else {}
-        amount = model.variable(price[scrap], **limit)
+        amount = model.variable(cost[scrap], **limit)
         used[scrap][amount] = 1.0
         parts[alloy][scrap] = amount
     for scrap in data["scraps"]:
-        model.row(used[scrap["id"]], high=scrap["stock"])
+        least = {"low": scrap["least"]} if "least" in scrap else {}
+        model.row(used[scrap["id"]], **least, high=scrap["stock"])
     for one, ordered in tons.items():
         model.row(dict.fromkeys(parts[one].values(), 1.0), low=ordered, high=ordered)
     for line in data["specifications"]:
@@ -204,8 +226,8 @@ def schema(data: Data) -> Schema:
 def check(data: Data, plan: Plan) -> PlanCheck:
     found = Requirements()
     permits = {(permit["alloy"], permit["scrap"]): permit for permit in data["permits"]}
-    price = {scrap["id"]: scrap["price"] for scrap in data["scraps"]}
-    contents: dict[str, list[Data]] = {one: [] for one in price}
+    scraps = {scrap["id"]: scrap for scrap in data["scraps"]}
+    contents: dict[str, list[Data]] = {one: [] for one in scraps}
     for line in data["analyses"]:
         contents[line["scrap"]].append(line)
     melted: dict[tuple[str, str], float] = {}
@@ -224,9 +246,10 @@ def check(data: Data, plan: Plan) -> PlanCheck:
         made[alloy] += tons
         for line in contents[scrap]:
             elements[alloy, line["element"]] += tons * line["content"]
-        total += tons * price[scrap]
-    for scrap in data["scraps"]:
-        found.at_most(used[scrap["id"]], scrap["stock"], f"the alloys use of scrap {scrap['id']}", "t of stock")
+        total += tons * scraps[scrap]["co2" if _green(data) else "price"]
+    for one, scrap in scraps.items():
+        found.at_most(used[one], scrap["stock"], f"of scrap {one}, the alloys use", "t of stock")
+        found.at_least(used[one], scrap.get("least", 0), f"of scrap {one}, the alloys use", "t instead of at least")
     for alloy in data["alloys"]:
         one, ordered = alloy["id"], alloy["tons"]
         found.at_least(made[one], ordered, f"alloy {one} weighs", "t of ordered")
@@ -256,7 +279,40 @@ LIMITS = (
     Limit(table="specifications", field="most", words="the greatest content of {element} in alloy {alloy}", unit="%"),
 )  # fmt: skip
 
+
+def least_use(rng: random.Random, data: Data, plan: Plan) -> Data | None:
+    """Require more of a scrap than the plan uses."""
+    used = Counter[str]()
+    for melt in plan["melts"]:
+        used[melt["scrap_id"]] += melt["tons"]
+    rest = {index: row["stock"] - used[row["id"]] for index, row in enumerate(data["scraps"])}
+    idle = [index for index, tons in rest.items() if tons >= 20]
+    if not idle:
+        return None
+    chosen = rng.choice(idle)
+    least = int(data["scraps"][chosen]["stock"] - rest[chosen] * rng.uniform(0.4, 0.8))
+    scraps = list(data["scraps"])
+    scraps[chosen] = {**scraps[chosen], "least": least}
+    return {**data, "scraps": scraps}
+
+
+def least_words(data: Data) -> str:
+    chosen = next(scrap for scrap in data["scraps"] if "least" in scrap)
+    return f"At least {chosen['least']} t of scrap {chosen['id']} must be used, in all alloys together."
+
+
+REVISIONS = (
+    Revision(name="least-use", kind="constraint", apply=least_use, request=least_words),
+    Revision(
+        name="emissions", kind="objective", apply=lambda rng, data, plan: {**data, "goal": "emissions"},
+        request=lambda data: "The CO2 emission of all scrap that is used must be as small as possible, whatever the "
+        "cost. It is the tons of each scrap times its co2_kg_per_t in scrap_stock.csv, in kg.",
+    ),
+)  # fmt: skip
+
+PROGRAM = program_of("blending", emissions=(("price_eur_per_t", "co2_kg_per_t"),))
+
 FAMILY = ScaledFamily(
     name="blending", difficulty="complex", tables=TABLES, draw=draw, question=question, model=model, plan=plan,
-    schema=schema, check=check, program=program_of("blending"), limits=LIMITS,
+    schema=schema, check=check, program=PROGRAM, limits=LIMITS, revisions=REVISIONS,
 )  # fmt: skip

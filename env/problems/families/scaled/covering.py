@@ -1,4 +1,4 @@
-"""Which rescue stations to open at least cost, so that enough of them reach each district in time; at most `max_open`.
+"""Which rescue stations to open at least cost, so that enough of them reach each district in time.
 
 Infeasible if a district can be reached by no station in time. The largest number of stations is optional.
 """
@@ -15,6 +15,7 @@ from storm_calm.env.problems.families.scaled.identifiers import CITIES, identifi
 from storm_calm.env.problems.families.scaled.limits import Limit
 from storm_calm.env.problems.families.scaled.plan_schema import TEXT, Schema, listing, plan_schema
 from storm_calm.env.problems.families.scaled.requirements import Requirements
+from storm_calm.env.problems.families.scaled.revision import Revision
 from storm_calm.env.problems.families.scaled.scaled_family import Plan, PlanCheck, ScaledFamily, program_of
 from storm_calm.env.problems.families.scaled.tables import Column, Data, Parameters, Scalar, Table
 from storm_calm.env.problems.families.wording import PEOPLE, Wording
@@ -28,6 +29,7 @@ TABLES = (
             Column("municipality", fill=CITIES),
             Column("cost_eur_per_year", "cost"),
             Column("building", fill=("new", "lease", "hall", "new", "container")),
+            Column("must_open", "required"),
         ),
     ),
     Table(
@@ -115,6 +117,7 @@ def question(data: Data, say: Wording) -> str:
             "A rescue service decides at which sites it runs a station.",
         ),
         "The possible sites are in station_sites.csv, with the yearly cost of a station there.",
+        "Stations with yes as must_open must be opened." if any("required" in one for one in data["stations"]) else "",
         "For each district, districts.csv has the longest permitted drive (max_drive_min). At least stations_needed "
         "open stations must be able to reach it within this time.",
         say.one_of(
@@ -129,6 +132,11 @@ def question(data: Data, say: Wording) -> str:
         else "",
         say.one_of("Each station is either opened or not.", "A site has a whole station or none."),
         say.one_of(
+            "What is the smallest number of open stations?",
+            "Minimize the number of open stations, whatever they cost. How many are needed?",
+        )
+        if _by_count(data)
+        else say.one_of(
             "What is the minimum total cost in a year, in EUR?",
             "Minimize the yearly cost of all open stations. What is it, in EUR?",
         ),
@@ -136,12 +144,20 @@ def question(data: Data, say: Wording) -> str:
     )
 
 
+def _by_count(data: Data) -> bool:
+    """Return whether the number of stations is minimized instead of the cost."""
+    return data.get("goal") == "count"
+
+
 def model(data: Data) -> LinearModel:
     model = LinearModel("minimize")
-    opened = {station["id"]: model.binary(station["cost"]) for station in data["stations"]}
+    opened = {station["id"]: model.binary(1.0 if _by_count(data) else station["cost"]) for station in data["stations"]}
     stations = _in_time(data)
     for district in data["districts"]:
         model.row({opened[one]: 1.0 for one in stations[district["id"]]}, low=district["needed"])
+    for station in data["stations"]:
+        if "required" in station:
+            model.row({opened[station["id"]]: 1.0}, low=1.0)
     if "max_open" in data:
         model.row(dict.fromkeys(opened.values(), 1.0), high=data["max_open"])
     return model
@@ -179,7 +195,7 @@ def check(data: Data, plan: Plan) -> PlanCheck:
             continue
         if times > 1:
             found.violated(f"station {one} is listed {times} times among the open ones")
-        total += cost[one]
+        total += 1 if _by_count(data) else cost[one]
     reached = Counter[str]()
     for line in data["times"]:
         one = line["district"]
@@ -188,6 +204,9 @@ def check(data: Data, plan: Plan) -> PlanCheck:
     for one, district in districts.items():
         within = f"open stations within {district['limit']} min; it needs"
         found.at_least(reached[one], district["needed"], f"district {one} has", within)
+    for station in data["stations"]:
+        if "required" in station and station["id"] not in opened:
+            found.violated(f"station {station['id']} must be open, but is not")
     if "max_open" in data:
         found.at_most(len(opened), data["max_open"], "the plan opens", "stations of at most")
     return PlanCheck(objective=total, violations=found.violations)
@@ -202,7 +221,53 @@ LIMITS = (
     ),
 )  # fmt: skip
 
+
+def fewer_stations(rng: random.Random, data: Data, plan: Plan) -> Data | None:
+    """Allow fewer stations than the plan opens."""
+    most = len(plan["open_stations"]) - rng.choice((1, 1, 2))
+    return None if "max_open" in data or most < 1 else {**data, "max_open": most}
+
+
+def required_station(rng: random.Random, data: Data, plan: Plan) -> Data | None:
+    """Require a station that the plan does not open."""
+    opened = set(plan["open_stations"])
+    stations = list(data["stations"])
+    others = [index for index, station in enumerate(stations) if station["id"] not in opened]
+    if not others:
+        return None
+    chosen = rng.choice(others)
+    stations[chosen] = {**stations[chosen], "required": "yes"}
+    return {**data, "stations": stations}
+
+
+def required_words(data: Data) -> str:
+    chosen = next(station for station in data["stations"] if "required" in station)
+    return f"Station {chosen['id']} must be opened, at its usual cost."
+
+
+REVISIONS = (
+    Revision(name="required-station", kind="constraint", apply=required_station, request=required_words),
+    Revision(
+        name="fewer-stations", kind="constraint", apply=fewer_stations,
+        request=lambda data: f"At most {data['max_open']} stations can be open.",
+    ),
+    Revision(
+        name="count", kind="objective", apply=lambda rng, data, plan: {**data, "goal": "count"},
+        request=lambda data: "The number of open stations must now be as small as possible, whatever they cost.",
+    ),
+)  # fmt: skip
+
+PROGRAM = program_of(
+    "covering",
+    count=(
+        (
+            'cost * opened[station] for station, cost in zip(sites["station_id"], sites["cost_eur_per_year"])',
+            "opened[station] for station in opened",
+        ),
+    ),
+)
+
 FAMILY = ScaledFamily(
     name="covering", difficulty="complex", tables=TABLES, draw=draw, question=question, model=model, plan=plan,
-    schema=schema, check=check, program=program_of("covering"), limits=LIMITS,
+    schema=schema, check=check, program=PROGRAM, limits=LIMITS, revisions=REVISIONS,
 )  # fmt: skip

@@ -1,9 +1,9 @@
 """The limits in the data of a problem: capacities, budgets and demands that a question can name and a task can change.
 
-    SUPPLY = Limit(table="plants", field="supply", words="the capacity of plant {id}", unit="t")
-    [first, *others] = limits_in((SUPPLY,), data)
-    first.words(data)                   # "the capacity of plant PL-012"
-    first.changed(data, 250)            # Data with another number there.
+SUPPLY = Limit(table="plants", field="supply", words="the capacity of plant {id}", unit="t")
+[first, *others] = limits_in((SUPPLY,), data)
+first.words(data)                   # "the capacity of plant PL-012"
+first.changed(data, 250)            # Data with another number there.
 """
 
 import random
@@ -50,6 +50,13 @@ class DataLimit:
         rows = list(data[self.kind.table])
         rows[self.row] = {**rows[self.row], self.kind.field: value}
         return {**data, self.kind.table: rows}
+
+    def stricter(self, data: Data, share: float) -> float:
+        """Return a number that leaves fewer plans: a share less or, of a limit from below, a share more."""
+        value = self.value(data)
+        factor = 1 - share if self.kind.sense == "at most" else 1 + share
+        decimals = len(str(value).partition(".")[2])
+        return round(value * factor, decimals) if decimals else round(value * factor)
 
     def words(self, data: Data) -> str:
         """Return its name, without the number."""

@@ -3,7 +3,7 @@
 HiGHS gives an incumbent and a bound, and so a proven gap. A linear program of any size is solved again by GLOP, and a
 model with integers and at most `CONFIRMED` variables by SCIP. They share no code with HiGHS: the optimum must be
 between the incumbent and the bound of both. Of a larger model with integers, the family's checker recomputes the
-incumbent (`scaled.answer`), and only its bound rests on HiGHS alone. That no solution exists is always confirmed.
+incumbent (`scaled.answer`), and only its bound rests on HiGHS alone. Infeasibility is always confirmed.
 """
 
 import math
@@ -22,7 +22,7 @@ BASE_SIZE = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Optimum:
-    """What a solver found: a solution and a bound, or that there is no solution."""
+    """What a solver found: a solution and a bound, or a proof of infeasibility."""
 
     status: Literal["optimal", "infeasible", "open"]
     """open: no gap was proven within the limits of the search."""

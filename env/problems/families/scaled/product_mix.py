@@ -88,7 +88,7 @@ def draw(rng: random.Random, size: int) -> Data:
     routings, parts = [], []
     minutes, kg = dict.fromkeys(center_ids, 0.0), dict.fromkeys(material_ids, 0.0)
     for product in product_ids:
-        most = rng.randint(20, 400)
+        most = rng.randint(100, 1500)
         cost = margin = 0.0
         for center in rng.sample(center_ids, rng.randint(2, min(4, len(center_ids)))):
             time = round(rng.uniform(1.5, 25), 1)

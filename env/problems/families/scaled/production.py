@@ -10,8 +10,10 @@ from itertools import accumulate
 
 from storm_calm.env.problems.families.linear_model import LinearModel
 from storm_calm.env.problems.families.scaled.identifiers import identifiers
+from storm_calm.env.problems.families.scaled.limits import Limit
 from storm_calm.env.problems.families.scaled.plan_schema import AMOUNT, TEXT, Schema, plan_schema, rows, whole
 from storm_calm.env.problems.families.scaled.requirements import TOLERANCE, Requirements
+from storm_calm.env.problems.families.scaled.revision import Revision
 from storm_calm.env.problems.families.scaled.scaled_family import (
     LARGE_TOLERANCE,
     Plan,
@@ -166,11 +168,21 @@ def question(data: Data, say: Wording) -> str:
         "Each unit in stock after a week costs the holding cost of its item, also after the last week.",
         say.divisibility(False),
         say.one_of(
+            "What is the minimum total time of all setups, in hours, whatever the cost?",
+            "Not the cost, but the total time of all setups is minimized. What is it, in hours?",
+        )
+        if _by_setup_hours(data)
+        else say.one_of(
             "What is the minimum total cost of setups and stock, in EUR?",
             "Minimize the sum of setup and holding costs. What is it, in EUR?",
         ),
         "The plan lists the units that are produced of an item in a week; weeks without production can be left out.",
     )
+
+
+def _by_setup_hours(data: Data) -> bool:
+    """Return whether the time of the setups is minimized instead of the cost."""
+    return data.get("goal") == "setup_hours"
 
 
 def model(data: Data) -> LinearModel:
@@ -182,8 +194,8 @@ def model(data: Data) -> LinearModel:
     for item in data["items"]:
         need = demand[item["id"]]
         made = [model.variable() for _ in range(weeks)]
-        kept = [model.variable(item["holding"]) for _ in range(weeks)]
-        setup = [model.binary(item["setup_cost"]) for _ in range(weeks)]
+        kept = [model.variable(0.0 if _by_setup_hours(data) else item["holding"]) for _ in range(weeks)]
+        setup = [model.binary(item["setup_hours" if _by_setup_hours(data) else "setup_cost"]) for _ in range(weeks)]
         for t in range(weeks):
             row = {made[t]: 1.0, kept[t]: -1.0} | ({kept[t - 1]: 1.0} if t else {})
             left = need[t] - (0 if t else item["stock"])
@@ -257,7 +269,7 @@ def check(data: Data, plan: Plan) -> PlanCheck:
         made[one, week] = made.get((one, week), 0.0) + units
         used[item["center"], week] += units * item["hours"]
     for one, week in made:
-        total += items[one]["setup_cost"]
+        total += items[one]["setup_hours" if _by_setup_hours(data) else "setup_cost"]
         used[items[one]["center"], week] += items[one]["setup_hours"]
     kept = [0.0] * weeks
     for one, item in items.items():
@@ -267,7 +279,7 @@ def check(data: Data, plan: Plan) -> PlanCheck:
             found.at_least(available, demand[one][t], f"in week {t + 1}, item {one} has", "units of demand")
             stock = max(0.0, available - demand[one][t])
             kept[t] += stock
-            total += item["holding"] * stock
+            total += 0.0 if _by_setup_hours(data) else item["holding"] * stock
     for row in data["capacity"]:
         center, week = row["center"], row["week"]
         found.at_most(used[center, week], row["hours"], f"in week {week}, work center {center} works", "h of available")
@@ -277,7 +289,50 @@ def check(data: Data, plan: Plan) -> PlanCheck:
     return PlanCheck(objective=total, violations=found.violations)
 
 
+LIMITS = (
+    Limit(table="capacity", field="hours", words="the hours of work center {center} in week {week}", unit="h"),
+    Limit(
+        table="demand", field="units", sense="at least", words="the demand of item {item} in week {week}", unit="units"
+    ),
+    Limit(field="max_stock", words="the largest total stock", unit="units"),
+)
+
+
+def limited_stock(rng: random.Random, data: Data, plan: Plan) -> Data | None:
+    """Limit the stock of all items below the largest one of the plan."""
+    if "max_stock" in data:
+        return None
+    change = [0.0] * _weeks(data)
+    for lot in plan["production"]:
+        change[lot["week"] - 1] += lot["units"]
+    for row in data["demand"]:
+        change[row["week"] - 1] -= row["units"]
+    _, *stocks = accumulate(change, initial=sum(item["stock"] for item in data["items"]))
+    return {**data, "max_stock": int(max(stocks) * rng.uniform(0.7, 0.95))}
+
+
+REVISIONS = (
+    Revision(
+        name="limited-stock", kind="constraint", apply=limited_stock,
+        request=lambda data: f"After each week, at most {data['max_stock']} units can be in stock, of all items "
+        "together.",
+    ),
+    Revision(
+        name="setup-hours", kind="objective", apply=lambda rng, data, plan: {**data, "goal": "setup_hours"},
+        request=lambda data: "The total time of all setups must now be as small as possible, in hours, whatever the "
+        "cost.",
+    ),
+)  # fmt: skip
+
+PROGRAM = program_of(
+    "production",
+    setup_hours=(
+        ("obj=item.setup_cost_eur", "obj=item.setup_hours"),
+        (", obj=item.holding_cost_eur_per_unit_and_week", ""),
+    ),
+)
+
 FAMILY = ScaledFamily(
     name="production", difficulty="complex", tables=TABLES, draw=draw, question=question, model=model, plan=plan,
-    schema=schema, check=check, program=program_of("production"), tolerance=LARGE_TOLERANCE,
+    schema=schema, check=check, program=PROGRAM, tolerance=LARGE_TOLERANCE, limits=LIMITS, revisions=REVISIONS,
 )  # fmt: skip

@@ -121,7 +121,7 @@ def tolerance_words(tolerance: float) -> str:
 
 def seconds_for(variables: int) -> float:
     """Return the time limit of a program."""
-    return SECONDS * max(1, -(-variables // SECONDS_SIZE))
+    return SECONDS * max(1, round(variables / SECONDS_SIZE))
 
 
 def reference_program(problem: Problem) -> str:

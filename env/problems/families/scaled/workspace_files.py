@@ -18,7 +18,7 @@ from storm_calm.env.serialize import from_json, to_json
 from storm_calm.env.workspace import problem_file, workspace_files
 
 ANSWER = "answer.json"
-"""The proven answer in a problem's folder. It is no file of the problem: neither reasoner nor programs see it."""
+"""The proven answer in a problem's folder. Neither reasoner nor programs see it."""
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> tuple[ProblemFile, ...]:

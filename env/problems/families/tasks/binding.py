@@ -3,6 +3,7 @@
 import random
 
 from storm_calm.env.problems.families.scaled.limits import DataLimit, in_turn, limits_in
+from storm_calm.env.problems.families.scaled.optimum import CONFIRMED
 from storm_calm.env.problems.families.scaled.plan_schema import listing, plan_schema
 from storm_calm.env.problems.families.tasks import limit_words
 from storm_calm.env.problems.families.tasks.explanation import EXPLANATION, Explanation
@@ -17,7 +18,9 @@ ATTEMPTS = 16
 
 
 def binding(rng: random.Random, solved: Solved) -> Explanation | None:
-    """Return a question about limits of both kinds, or None if one kind is missing."""
+    """Return a question about limits of both kinds, or None if one kind is missing or would take too long to find."""
+    if solved.whole and solved.variables > CONFIRMED:
+        return None
     limits = [one for one in limits_in(solved.family.limits, solved.data) if one.kind.sense == "at most"]
     found: dict[str, list[DataLimit]] = {"tight": [], "slack": [], "unclear": []}
     for limit in in_turn(rng, limits)[:ATTEMPTS]:

@@ -144,12 +144,6 @@ def _least_severity(
 def _changes(data: Data, limits: Sequence[DataLimit], shares: Sequence[float], severity: float) -> list[LimitChange]:
     """Return the changes of a severity from 0 (none) to 1."""
     return [
-        LimitChange(limit=limit, value=scaled(limit, limit.value(data), severity * share))
+        LimitChange(limit=limit, value=limit.stricter(data, severity * share))
         for limit, share in zip(limits, shares, strict=True)
     ]
-
-
-def scaled(limit: DataLimit, value: float, share: float) -> float:
-    """Return a stricter value: a share less or, of a limit from below, more. It is whole if the value is."""
-    factor = 1 - share if limit.kind.sense == "at most" else 1 + share
-    return round(value * factor) if isinstance(value, int) else round(value * factor, 1)

@@ -6,7 +6,7 @@ Otherwise the program of a solved problem would already handle requirements that
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from storm_calm.env.problems.families.scaled.scaled_family import ScaledFamily
 from storm_calm.env.problems.families.scaled.tables import Data, Table, write_tables
@@ -17,8 +17,16 @@ def write_program(family: ScaledFamily, data: Data, gap: float) -> str:
     text = family.program_within(data, gap)
     files = write_tables(family.tables, data)
     absent = _names(family) - set(files) - {name for content in files.values() for name in _words(content)}
-    tree = ast.parse(text)
-    unused = {line for node in tree.body if _is_about(node, absent) for line in range(node.lineno, _end(node) + 1)}
+    text = _without(
+        text, [node for node in ast.parse(text).body if isinstance(node, ast.If) and _names_any(node.test, absent)]
+    )
+    body = ast.parse(text).body
+    return _without(text, [node for node in body if _only_reads(node, absent) and not _is_used(node, body)])
+
+
+def _without(text: str, nodes: Iterable[ast.stmt]) -> str:
+    """Return the program without these statements."""
+    unused = {line for node in nodes for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
     lines = [line for number, line in enumerate(text.splitlines(), start=1) if number not in unused]
     return "\n".join(lines) + "\n"
 
@@ -40,15 +48,18 @@ def _words(content: bytes) -> Iterator[str]:
         yield from (line.partition(";")[0] for line in lines[1:])
 
 
-def _is_about(node: ast.stmt, absent: set[str]) -> bool:
-    """Return whether a statement only handles something that is absent: an `if`, or a `try` to read a file."""
-    if isinstance(node, ast.If):
-        return any(isinstance(part, ast.Constant) and part.value in absent for part in ast.walk(node.test))
-    if isinstance(node, ast.Try):
-        return any(isinstance(part, ast.Constant) and part.value in absent for part in ast.walk(node.body[0]))
-    return False
+def _names_any(node: ast.AST, absent: set[str]) -> bool:
+    """Return whether a part of a program names something that is absent."""
+    return any(isinstance(part, ast.Constant) and part.value in absent for part in ast.walk(node))
 
 
-def _end(node: ast.stmt) -> int:
-    assert node.end_lineno is not None
-    return node.end_lineno
+def _only_reads(node: ast.stmt, absent: set[str]) -> bool:
+    """Return whether a statement tries to read an absent file."""
+    return isinstance(node, ast.Try) and _names_any(node.body[0], absent)
+
+
+def _is_used(node: ast.stmt, body: Iterable[ast.stmt]) -> bool:
+    """Return whether other statements use a name that this one assigns."""
+    assigned = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    others = (part for other in body if other is not node for part in ast.walk(other))
+    return any(isinstance(part, ast.Name) and part.id in assigned for part in others)

@@ -1,5 +1,6 @@
 """Limits and their changes as lines of a question."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -28,5 +29,11 @@ def with_place(solved: Solved, limit: DataLimit) -> str:
 def change_words(solved: Solved, limit: DataLimit, value: float) -> str:
     """Return the change of a limit: "the capacity of plant PL-07 (capacity_t in plants.csv) falls from 32 to 25 t"."""
     before = limit.value(solved.data)
-    verb = "falls" if value < before else "rises"
+    verb = "fall" if value < before else "rise"
+    verb += "" if _is_plural(limit.words(solved.data)) else "s"
     return f"{with_place(solved, limit)} {verb} from {before:.12g} to {limit.shown(value)}"
+
+
+def _is_plural(words: str) -> bool:
+    """Return whether words such as "the available hours of WC-12" begin with a plural."""
+    return re.split(r" (?:of|that|to|on|for|in) ", words)[0].endswith("s")

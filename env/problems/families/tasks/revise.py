@@ -1,4 +1,4 @@
-"""Draw a change of a solved problem that matters: its plan is no longer possible, or no longer optimal.
+"""Draw a change of a solved problem that matters: it makes the plan infeasible or suboptimal.
 
 change = revise(rng, solved, "number")
 change.request          # "The capacity of plant PL-07 (capacity_t in plants.csv) falls from 320 to 250 t."
@@ -51,17 +51,15 @@ def _revision(rng: random.Random, solved: Solved, kind: str) -> Change | None:
 
 
 def _number(rng: random.Random, solved: Solved) -> Change | None:
-    """Make a limit tighter so that the plan is no longer possible."""
+    """Make a limit tighter, so that the plan becomes infeasible."""
     attempts = 0
     for limit in in_turn(rng, limits_in(solved.family.limits, solved.data))[:DRAWS]:
-        value = limit.value(solved.data)
-        factor = 1 - rng.uniform(0.1, 0.5) if limit.kind.sense == "at most" else 1 + rng.uniform(0.2, 0.8)
-        new = round(value * factor) if isinstance(value, int) else round(value * factor, 1)
+        new = limit.stricter(solved.data, rng.uniform(0.1, 0.5))
         data = limit.changed(solved.data, new)
         if not solved.family.check(data, solved.plan).violations:
             continue
         after = _matters(solved, data)
-        if after is not None:
+        if after is not None and _distance(after.objective, solved.objective) > after.gap:
             words = limit_words.change_words(solved, limit, new)
             return Change(kind="number", request=f"{words[:1].upper()}{words[1:]}.", after=after)
         attempts += 1
@@ -78,5 +76,8 @@ def _matters(solved: Solved, data: Data) -> Solved | None:
     old = solved.family.check(data, solved.plan)
     if old.violations or old.objective is None:
         return after
-    gap = abs(old.objective - after.objective) / max(1.0, abs(after.objective))
-    return after if gap > CLEAR * after.gap else None
+    return after if _distance(old.objective, after.objective) > CLEAR * after.gap else None
+
+
+def _distance(one: float, other: float) -> float:
+    return abs(one - other) / max(1.0, abs(other))

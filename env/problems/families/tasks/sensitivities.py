@@ -63,9 +63,7 @@ def tighter(rng: random.Random, solved: Solved) -> Explanation | None:
     """Return a question about the optima with tighter limits, or None if too few have a clear effect."""
 
     def less(limit: DataLimit) -> float:
-        value = limit.value(solved.data)
-        factor = 1 - rng.uniform(0.1, 0.5) if limit.kind.sense == "at most" else 1 + rng.uniform(0.2, 0.8)
-        return round(value * factor) if isinstance(value, int) else round(value * factor, 1)
+        return limit.stricter(solved.data, rng.uniform(0.1, 0.5))
 
     cases = _cases(rng, solved, less)
     if cases is None:

@@ -66,11 +66,18 @@ class Solved:
 
 def decide(model: LinearModel) -> Optimum:
     """Return the optimum of a model without a gap, computed in this process by one solver; or "open"."""
+    if contradicts_itself(model):
+        return Optimum(status="infeasible")
     try:
         return with_second_solver(model, 0.0)
     except ArithmeticError:
         # SCIP ends so if it reaches its limit without a solution.
         return Optimum(status="open")
+
+
+def contradicts_itself(model: LinearModel) -> bool:
+    """Return whether a row requires more than it allows, about which solvers print warnings."""
+    return any(low > high for _, low, high in model.rows)
 
 
 def solve(family: ScaledFamily, data: Data) -> Solved | None:
@@ -85,6 +92,8 @@ def solve_or_prove(family: ScaledFamily, data: Data) -> Solved | bool:
     Raises ArithmeticError if the family's checker rejects the plan.
     """
     model = family.model(data)
+    if contradicts_itself(model):
+        return False
     gap = family.gap(model)
     optimum = proven_optimum(model, gap)
     if optimum is None or optimum.status == "infeasible":

@@ -17,7 +17,7 @@ from storm_calm.env.serialize import from_json, to_json
 from storm_calm.env.workspace import problem_file, read_file
 
 TASK = "task.json"
-"""The file of a task. It is no file of the problem: neither reasoner nor programs see it."""
+"""The file of a task. Neither reasoner nor programs see it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -72,7 +72,7 @@ def task_problems(
     tasks one variant, in turn. size and folder: as in `scaled_problems`. Raises ValueError for unknown variants, or if
     a family has none of them.
     """
-    chosen = chosen_variants(task, variants)
+    by_family = {family.name: _possible(family, task, chosen_variants(task, variants)) for family in families}
     check_size(size)
     seen: set[str] = set()
     for turn in count():
@@ -81,7 +81,8 @@ def task_problems(
             for _ in range(MAX_DRAWS):
                 content, data, question = draw_new(family, rng, split=split, size=size, seen=seen)
                 base = Base(family=family, data=data, question=question, content=content, size=size, folder=folder)
-                problems = base.plans(chosen) if task == "plan" else base.first(task, _rotated(chosen, turn))
+                chosen = by_family[family.name]
+                problems = base.plans(chosen) if task == "plan" else base.first(task, _in_turn(rng, chosen, turn))
                 if problems:
                     yield from problems
                     break
@@ -92,9 +93,22 @@ def task_problems(
                 )
 
 
-def _rotated(names: Sequence[str], turn: int) -> list[str]:
-    first = turn % len(names)
-    return [*names[first:], *names[:first]]
+def _possible(family: ScaledFamily, task: str, variants: Sequence[str]) -> tuple[str, ...]:
+    """Return the variants that a family can have. Raises ValueError if it has none or, for plans, not all."""
+    kinds = {revision.kind for revision in family.revisions} | {ORIGINAL, "wording"}
+    if family.limits:
+        kinds |= {"number", *EXPLANATIONS}
+    found = tuple(name for name in variants if name in kinds)
+    if not found or (task == "plan" and found != tuple(variants)):
+        missing = ", ".join(name for name in variants if name not in kinds)
+        raise ValueError(f"the family {family.name} has no variant {missing}; choose other families or variants")
+    return found
+
+
+def _in_turn(rng: random.Random, names: Sequence[str], turn: int) -> list[str]:
+    """Return the names in a random order that begins with the one whose turn it is."""
+    first = names[turn % len(names)]
+    return sorted(rng.sample(names, len(names)), key=lambda name: name != first)
 
 
 @dataclass(kw_only=True)

@@ -29,7 +29,7 @@ class Usage:
 
 
 def usage_of(family: ScaledFamily, data: Data, limit: DataLimit) -> Usage | None:
-    """Return what the limit bounds from above, or None if it is no upper limit of one sum."""
+    """Return what the limit bounds from above, or None if it bounds something else than one sum."""
     before, after = family.model(data), family.model(limit.changed(data, limit.value(data) + 1))
     if before.costs != after.costs or len(before.rows) != len(after.rows) or len(before.upper) != len(after.upper):
         return None

@@ -28,6 +28,9 @@ for (alloy, scrap), x in tons.items():
     of_scrap[scrap].append(x)
 for scrap, stock in scraps["stock_t"].items():
     model += pulp.lpSum(of_scrap[scrap]) <= stock
+if "min_use_t" in scraps:
+    for scrap, least in scraps["min_use_t"].dropna().items():
+        model += pulp.lpSum(of_scrap[scrap]) >= least
 for alloy, total in ordered.items():
     model += pulp.lpSum(in_alloy[alloy].values()) == total
 for alloy, scrap, share in permitted.dropna(subset=["max_share_pct"]).itertuples(index=False):

@@ -22,6 +22,9 @@ opened = {station: pulp.LpVariable(f"open_{i}", cat="Binary") for i, station in 
 model += pulp.lpSum(cost * opened[station] for station, cost in zip(sites["station_id"], sites["cost_eur_per_year"]))
 for district, needed in zip(districts["district_id"], districts["stations_needed"]):
     model += pulp.lpSum(opened[station] for station in in_time.get(district, [])) >= needed
+if "must_open" in sites:
+    for station in sites.loc[sites["must_open"] == "yes", "station_id"]:
+        model += opened[station] == 1
 if "max_open_stations" in parameters:
     model += pulp.lpSum(opened.values()) <= parameters["max_open_stations"]
 

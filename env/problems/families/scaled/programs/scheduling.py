@@ -17,7 +17,7 @@ solver = highspy.Highs()
 solver.setOptionValue("output_flag", False)
 solver.setOptionValue("mip_rel_gap", GAP)
 
-end = solver.addVariable(lb=0, obj=1)
+end = solver.addVariable(lb=0, ub=float(parameters.get("max_end_min", highspy.kHighsInf)), obj=1)
 pieces, cost = {}, []
 by_order = {order: [] for order in ordered.index}
 by_machine = {machine: [] for machine in machines.index}
