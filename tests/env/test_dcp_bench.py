@@ -1,4 +1,4 @@
-"""DCP-Bench-Open: both published forms are read, and its models check printed solutions as the set's own scorer does."""
+"""DCP-Bench-Open: both published forms are read, and its models check solutions as the set's own scorer does."""
 
 import json
 import re
@@ -54,6 +54,7 @@ model = Model([ann == 2 * bob, ann + bob == 9])
 model.solve()
 print("solution:", json.dumps({"ann": int(ann.value()), "bob": int(bob.value())}, indent=2))
 '''
+UNSATISFIABLE = BAG.partition("\nprint(")[0].replace("model.maximize(value)", "model += value > 9")
 CUBES = "a, b, c = intvar(1, 10**5, shape=3); model += a * a * a + b * b * b == c * c * c"
 """A constraint that no solver decides in seconds."""
 BAG_BEST = '{"take": [true, true, false], "value": 6}'
@@ -201,8 +202,12 @@ def test_a_printed_object_is_judged_as_the_sets_scorer_does(published, sandbox, 
         "",
         "lambda",
         "x" * 9000,
-    ]
-    + ["__import__('pathlib').Path('made').touch()", "take" + "[0]" * 5000, "((" * 5000, "take[99999999999]", "ann[0]"],
+        "__import__('pathlib').Path('made').touch()",
+        "take" + "[0]" * 5000,
+        "((" * 5000,
+        "take[99999999999]",
+        "ann[0]",
+    ],
 )
 def test_keys_and_values_are_data(key, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
@@ -245,7 +250,7 @@ def test_the_references_are_correct(published, sandbox, script, tmp_path):
         (BAG.replace("model.solve()", "import time; time.sleep(60)"), "ended with timeout"),
         (BAG.replace("model", "program"), "ended with error: KeyError: 'model'"),
         (BAG.replace("model.maximize(value)", CUBES), "ended with timeout"),
-        (BAG.partition("\nprint(")[0].replace("model.maximize(value)", "model += value > 9"), r"has no solution \(UNSATISFIABLE\)"),
+        (UNSATISFIABLE, r"has no solution \(UNSATISFIABLE\)"),
     ],
 )
 def test_a_failing_model_of_the_set_is_a_fault_and_no_score(published, sandbox, monkeypatch, model, fault):

@@ -107,7 +107,10 @@ def test_a_score_round_trips():
         "answer": {"value": 5.0, "status": "number", "text": "5"},
         "reason": "correct",
         "rule": "paper",
-        **{"feasible": None, "objective": None, "gap": None, "violations": []},
+        "feasible": None,
+        "objective": None,
+        "gap": None,
+        "violations": [],
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 from storm_calm.env import read_problems, write_problems
 from storm_calm.env.checkers import check_outputs
 from storm_calm.env.json_schema import schema_fault
-from storm_calm.env.problem import Problem
+from storm_calm.env.problem import Checker, Problem, ProblemFile
 from storm_calm.env.problems.families import SCALED, generate
 from storm_calm.env.problems.families.scaled import optimum
 from storm_calm.env.problems.families.scaled.limits import Limit, in_turn, limits_in
@@ -22,6 +22,7 @@ from storm_calm.env.problems.families.tasks.check_task import check_explanation
 from storm_calm.env.problems.families.tasks.conflicts import LimitChange, conflict, conflicts
 from storm_calm.env.problems.families.tasks.current_program import write_program
 from storm_calm.env.problems.families.tasks.file_changes import differences
+from storm_calm.env.problems.families.tasks.limit_words import change_words
 from storm_calm.env.problems.families.tasks.reference_program import reference_program
 from storm_calm.env.problems.families.tasks.revise import revise
 from storm_calm.env.problems.families.tasks.sensitivities import tighter, worth
@@ -364,6 +365,29 @@ def test_problem_files_keep_tasks_with_their_checkers(tmp_path):
     (Path(problems[0].folder) / "task.json").write_text("{}")
     with pytest.raises(ValueError, match=r"task\.json: has changed since the problem was written"):
         read_problems(tmp_path / "problems.jsonl")
+
+
+def test_only_a_function_has_data():
+    file = ProblemFile(path="check.py", sha256="0" * 64)
+    assert Checker(function="task", data=file).file == Checker(program=file).file == file
+    with pytest.raises(ValueError, match="a checker's program has no data"):
+        Checker(program=file, data=file)
+
+
+def test_a_stricter_number_has_no_more_decimals():
+    data = {"plants": [{"id": "A", "supply": 101}, {"id": "B", "supply": 2.25}], "customers": [{"demand": 10}]}
+    assert [limit.stricter(data, 0.3) for limit in limits(data)] == [71, 1.57]
+    assert limits(data, DEMAND)[0].stricter(data, 0.3) == 13
+
+
+def test_numbers_of_plurals_rise_and_fall():
+    hours = Limit(table="plants", field="supply", words="the hours of {id}", unit="h")
+    family = replace(TRANSPORTATION, tables=TRANSPORTATION.tables, limits=(CAPACITY, hours))
+    solved = replace(solve(TRANSPORTATION, two_plants()), family=family)
+    one, several = (limits(solved.data, kind)[0] for kind in family.limits)
+    place = "(capacity_t_per_week in plants.csv)"
+    assert change_words(solved, one, 50) == f"the capacity of plant A {place} falls from 100 to 50 t"
+    assert change_words(solved, several, 120) == f"the hours of A {place} rise from 100 to 120 h"
 
 
 def test_limits_of_each_kind_come_in_turn():

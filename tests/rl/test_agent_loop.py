@@ -16,6 +16,8 @@ from storm_calm.agents.graphs import storm
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.env import Episode, SolverEnv, Span, Transcript, read_problems, run_episode, score
 from storm_calm.env.loss_mask import loss_mask
+from storm_calm.env.problems.families import generate
+from storm_calm.env.problems.families.scaled.scaled_problems import reference_program
 from storm_calm.env.serialize import from_json, to_json
 from storm_calm.rl.datasets import rl_rows
 from storm_calm.rl.rollout import agent_loop
@@ -128,6 +130,16 @@ def test_the_checked_plan_of_a_workspace_gives_the_reward(renderer, settings, ro
     settings.actor_rollout_ref.rollout.response_length = 3000
     texts = (f"Run it.\n```python\n{program(capacity)}```\n", f"It is \\boxed{{{capacity + 2}}}.")
     assert roll_out(texts, renderer, problem).reward_score == reward
+
+
+def test_a_family_with_5000_variables_is_rolled_out(renderer, settings, roll_out, tmp_path):
+    (problem,) = generate(["transportation"], split="train", seed=3, limit=1, size=5000, folder=tmp_path)
+    program = reference_program(problem)
+    settings.actor_rollout_ref.rollout.response_length = 20_000
+    texts = (f"Run it.\n```python\n{program}```\n", f"It is \\boxed{{{problem.answers[0]!r}}}.")
+    rollout = roll_out(texts, renderer, problem)
+    assert len(rollout.prompt_ids) < 4000
+    assert rollout.reward_score == 1.0
 
 
 def test_a_broken_checker_gives_no_reward(renderer, settings, roll_out, tmp_path):

@@ -99,7 +99,11 @@ def draw(rng: random.Random, size: int) -> Data:
             jobs.append({"id": next(job_ids), "site": site, "skill": skill, "minutes": minutes})
     data: Data = {
         "technicians": [
-            {"id": one, "hours": max(rng.choice((40, 60, 75)), int(minutes / 60 * rng.uniform(1.05, 1.4)) + 1), "wage": rng.randint(38, 95)}
+            {
+                "id": one,
+                "hours": max(rng.choice((40, 60, 75)), int(minutes / 60 * rng.uniform(1.05, 1.4)) + 1),
+                "wage": rng.randint(38, 95),
+            }
             for one, minutes in zip(technicians, busy, strict=True)
         ],
         "certificates": [
