@@ -16,8 +16,8 @@ import sys
 import hypothesis
 import pytest
 
-# A time limit for each example would fail on a busy machine; what takes long is measured by the benchmarks.
-hypothesis.settings.register_profile("tests", deadline=None)
+# Limits on the time of examples would fail on a busy machine; what takes long is measured by the benchmarks.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
 
 # Several processes share the processors: more than one thread in each makes matrix products slower, not faster.

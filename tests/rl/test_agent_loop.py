@@ -228,7 +228,7 @@ class Faltering:
     """A sandbox that fails a number of times, then works."""
 
     def __init__(self, sandbox, failures):
-        self.sandbox, self.failures = sandbox, failures
+        self.sandbox, self.failures, self.limits = sandbox, failures, sandbox.limits
 
     def run(self, code, **keywords):
         if self.failures:

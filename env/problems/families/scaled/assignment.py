@@ -3,6 +3,7 @@
 A limit on the jobs of a technician is optional.
 """
 
+import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -71,14 +72,20 @@ def draw(rng: random.Random, size: int) -> Data:
     """Draw technicians, sites and jobs. Each job has a variable for each technician who can do it."""
     reach = max(3, round(2.2 * size**0.17))
     technicians = identifiers(rng, "T", max(reach, round(size / reach / 6)))
-    homes = _places_in_region(rng, len(technicians))
+    # The area grows with the company.
+    scale = min(1.0, math.sqrt(len(technicians) / 90))
+
+    def places_in_area(count: int) -> list[Place]:
+        return [(int(scale * east), int(scale * north)) for east, north in places(rng, count)]
+
+    homes = places_in_area(len(technicians))
     skills = [set(rng.sample(SKILLS, rng.randint(2, 5))) for _ in technicians]
     busy, number = [0] * len(technicians), [0] * len(technicians)
     jobs, travel = [], []
     variables = 0
     job_ids, site_ids = iter(identifiers(rng, "J", size + 3)), iter(identifiers(rng, "S", size))
     while variables < size:
-        site, place = next(site_ids), _places_in_region(rng, 1)[0]
+        site, place = next(site_ids), places_in_area(1)[0]
         near = nearest(place, homes, 2 * reach)
         drive = {}
         for i in near:
@@ -101,7 +108,7 @@ def draw(rng: random.Random, size: int) -> Data:
         "technicians": [
             {
                 "id": one,
-                "hours": max(rng.choice((40, 60, 75)), int(minutes / 60 * rng.uniform(1.05, 1.4)) + 1),
+                "hours": max(rng.choice((50, 75, 100)), -(-minutes // 60)),
                 "wage": rng.randint(38, 95),
             }
             for one, minutes in zip(technicians, busy, strict=True)
@@ -121,16 +128,11 @@ def draw(rng: random.Random, size: int) -> Data:
     return data
 
 
-def _places_in_region(rng: random.Random, count: int) -> list[Place]:
-    """Draw places on a map of 300 by 200 kilometers."""
-    return [(east // 3, north // 3) for east, north in places(rng, count)]
-
-
 def question(data: Data, say: Wording) -> str:
     return say.text(
         say.one_of(
-            f"{say.one_of(*PEOPLE)} assigns the maintenance jobs of the next two weeks to technicians.",
-            "A maintenance company decides which of its technicians does which job in the next two weeks.",
+            f"{say.one_of(*PEOPLE)} assigns the maintenance jobs of the next three weeks to technicians.",
+            "A maintenance company decides which of its technicians does which job in the next three weeks.",
         ),
         "The jobs are in jobs.csv, with the site, the skill that the job needs, and its duration. Each must be done by "
         "exactly one technician.",

@@ -1,9 +1,11 @@
 """The limits in the data of a problem: capacities, budgets and demands that a question can name and a task can change.
 
-SUPPLY = Limit(table="plants", field="supply", words="the capacity of plant {id}", unit="t")
-[first, *others] = limits_in((SUPPLY,), data)
-first.words(data)                   # "the capacity of plant PL-012"
-first.changed(data, 250)            # Data with another number there.
+    SUPPLY = Limit(table="plants", field="supply", words="the capacity of plant {id}", unit="t")
+    [first, *others] = limits_in((SUPPLY,), data)
+    first.words(data)                   # "the capacity of plant PL-012"
+    first.changed(data, 250)            # Data with another number there.
+
+Data are never changed in place.
 """
 
 import random

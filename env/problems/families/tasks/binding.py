@@ -57,13 +57,10 @@ def examine(solved: Solved, limit: DataLimit) -> Tightness:
     if found != "tight":
         return found
     after = solve_or_prove(solved.family, _cut(solved, limit))
-    if isinstance(after, Solved):
-        return (
-            "tight"
-            if abs(after.objective - solved.objective) > 2 * solved.same_gap * abs(solved.objective)
-            else "unclear"
-        )
-    return "unclear" if after else "tight"
+    if not isinstance(after, Solved):
+        return "unclear" if after else "tight"
+    effect = abs(after.objective - solved.objective)
+    return "tight" if effect > 2 * solved.same_gap * abs(solved.objective) else "unclear"
 
 
 def _cut(solved: Solved, limit: DataLimit) -> dict[str, object]:

@@ -1,7 +1,9 @@
 """Changes of limits that no plan satisfies together, and all of their smallest conflicting sets.
 
-changes = conflicting_changes(rng, family, data)
-conflicts(family, data, changes)      # [{0, 3}]: changes 0 and 3 exclude each other; either alone has a plan.
+    changes, sets = conflicting_changes(rng, family, data)
+    sets        # [{0, 3}]: a plan is possible with change 0 or 3, but not with both.
+
+Two solvers must find a conflict. Otherwise there is a plan that the family's checker accepts.
 """
 
 import random
@@ -9,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from storm_calm.env.problems.families.linear_model import LinearModel
+from storm_calm.env.problems.families.scaled import optimum
 from storm_calm.env.problems.families.scaled.limits import DataLimit, limits_in
 from storm_calm.env.problems.families.scaled.plan_schema import listing, plan_schema
 from storm_calm.env.problems.families.scaled.scaled_family import ScaledFamily
@@ -16,7 +20,7 @@ from storm_calm.env.problems.families.scaled.tables import Data
 from storm_calm.env.problems.families.tasks import limit_words
 from storm_calm.env.problems.families.tasks.explanation import EXPLANATION, Explanation
 from storm_calm.env.problems.families.tasks.file_changes import differences
-from storm_calm.env.problems.families.tasks.solved import Solved, decide
+from storm_calm.env.problems.families.tasks.solved import Solved, contradicts_itself, decide
 
 COUNT = 5
 """Changes in a question."""
@@ -104,14 +108,15 @@ def _mixed(rng: random.Random, found: Sequence[DataLimit]) -> list[DataLimit]:
 def conflicts(family: ScaledFamily, data: Data, changes: Sequence[LimitChange]) -> list[frozenset[int]] | None:
     """Return all sets of changes that have no plan, although they have one without any of them.
 
-    None if the solver does not decide a set within its limit.
+    None if the solvers do not decide a set within their limits.
     """
     smallest: list[frozenset[int]] = []
     for size in range(1, len(changes) + 1):
         for chosen in map(frozenset, combinations(range(len(changes)), size)):
             if not any(one <= chosen for one in smallest):
-                possible = _has_plan(family, apply_all(data, (changes[index] for index in sorted(chosen))))
-                if possible is None:
+                revised = apply_all(data, (changes[index] for index in sorted(chosen)))
+                possible = _has_plan(family, revised)
+                if possible is None or (not possible and not _is_confirmed(family, revised)):
                     return None
                 if not possible:
                     smallest.append(chosen)
@@ -119,9 +124,23 @@ def conflicts(family: ScaledFamily, data: Data, changes: Sequence[LimitChange]) 
 
 
 def _has_plan(family: ScaledFamily, data: Data) -> bool | None:
+    """Return whether there is a plan that the checker accepts, or None if the solver does not decide it."""
+    found = decide(_any_plan(family, data))
+    if found.status != "optimal":
+        return False if found.status == "infeasible" else None
+    return True if not family.check(data, family.plan(data, found.values)).violations else None
+
+
+def _is_confirmed(family: ScaledFamily, data: Data) -> bool:
+    """Return whether HiGHS finds no plan either."""
+    model = _any_plan(family, data)
+    return contradicts_itself(model) or optimum.with_highs(model, 0.0).status == "infeasible"
+
+
+def _any_plan(family: ScaledFamily, data: Data) -> LinearModel:
+    """Return the model without an objective."""
     model = family.model(data)
-    status = decide(replace(model, costs=[0.0] * len(model.costs))).status
-    return None if status == "open" else status == "optimal"
+    return replace(model, costs=[0.0] * len(model.costs))
 
 
 def _least_severity(

@@ -1,7 +1,10 @@
 """What differs between the files of two data, as a program that makes the changes.
 
-differences(tables, before, after)
-# [Cell(file="plants.csv", where={"plant_id": "PL-07"}, column="capacity_t_per_week", value=250)]
+    found = differences(tables, before, after)
+    found.cells     # [Cell(file="plants.csv", where={"plant_id": "PL-07"}, column="capacity_t_per_week", value=250)]
+    found.program()
+
+Reference programs of tasks begin with it, since the files of a solved problem do not show what has changed.
 """
 
 from collections.abc import Mapping, Sequence

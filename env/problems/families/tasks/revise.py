@@ -1,8 +1,10 @@
 """Draw a change of a solved problem that matters: it makes the plan infeasible or suboptimal.
 
-change = revise(rng, solved, "number")
-change.request          # "The capacity of plant PL-07 (capacity_t in plants.csv) falls from 320 to 250 t."
-change.after            # The revised problem, solved.
+    change = revise(rng, solved, "number")
+    change.request          # "The capacity of plant PL-07 (capacity_t in plants.csv) falls from 320 to 250 t."
+    change.after            # The revised problem, solved.
+
+A number becomes stricter. The other kinds of changes are those that the family declares.
 """
 
 import random

@@ -5,10 +5,11 @@ Variants and tasks of the same data are in the same split, and have the hash of 
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 
 from storm_calm.env.problem import Output, Problem
@@ -75,6 +76,7 @@ def task_problems(
     by_family = {family.name: _possible(family, task, chosen_variants(task, variants)) for family in families}
     check_size(size)
     seen: set[str] = set()
+    tried = Counter[str]()
     for turn in count():
         for family in families:
             rng = random.Random(f"{seed}/{family.name}/{size}/{turn}")
@@ -82,7 +84,7 @@ def task_problems(
                 content, data, question = draw_new(family, rng, split=split, size=size, seen=seen)
                 base = Base(family=family, data=data, question=question, content=content, size=size, folder=folder)
                 chosen = by_family[family.name]
-                problems = base.plans(chosen) if task == "plan" else base.first(task, _in_turn(rng, chosen, turn))
+                problems = base.plans(chosen) if task == "plan" else base.first(task, chosen, tried)
                 if problems:
                     yield from problems
                     break
@@ -105,12 +107,6 @@ def _possible(family: ScaledFamily, task: str, variants: Sequence[str]) -> tuple
     return found
 
 
-def _in_turn(rng: random.Random, names: Sequence[str], turn: int) -> list[str]:
-    """Return the names in a random order that begins with the one whose turn it is."""
-    first = names[turn % len(names)]
-    return sorted(rng.sample(names, len(names)), key=lambda name: name != first)
-
-
 @dataclass(kw_only=True)
 class Base:
     """Data from which variants and tasks are made."""
@@ -130,7 +126,7 @@ class Base:
     def plans(self, variants: Sequence[str]) -> list[Problem] | None:
         """Return the problem in these variants, or None if it does not have all of them."""
         found: dict[str, Problem | None] = {}
-        # These can be impossible, and then nothing is written.
+        # The first two can be impossible.
         for variant in ("objective", "constraint", "original", "wording"):
             if variant in variants:
                 found[variant] = self.problem("plan", variant)
@@ -138,10 +134,17 @@ class Base:
                     return None
         return [problem for name in variants if (problem := found[name]) is not None]
 
-    def first(self, task: str, variants: Sequence[str]) -> list[Problem]:
-        """Return the first of these variants of a task that the data have; nothing if they have none."""
-        problems = (self.problem(task, variant) for variant in variants)
-        return list(islice((problem for problem in problems if problem is not None), 1))
+    def first(self, task: str, variants: Sequence[str], tried: Counter[str]) -> list[Problem]:
+        """Return a variant of a task, one that was tried least; nothing if the data have none.
+
+        tried: how often each variant of each family was tried, which this call counts too.
+        """
+        for variant in sorted(variants, key=lambda variant: tried[f"{self.family.name} {variant}"]):
+            tried[f"{self.family.name} {variant}"] += 1
+            problem = self.problem(task, variant)
+            if problem is not None:
+                return [problem]
+        return []
 
     def problem(self, task: str, variant: str) -> Problem | None:
         """Return the problem and write its files, or None if the data do not have this variant."""
