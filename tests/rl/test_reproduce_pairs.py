@@ -8,7 +8,7 @@ from storm_calm.env.problems.families import FAMILIES, generate
 from storm_calm.rl.datasets import sft_row
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.reproduce.plain_pairs import plain_pairs
-from storm_calm.sandbox import open_sandbox
+from storm_calm.sandbox import Limits, open_sandbox
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +61,8 @@ def test_only_model_text_has_a_loss(pairs, renderer):
 
 def test_error_for_a_wrong_program_names_it(renderer, problems):
     class Broken:
+        limits = Limits()
+
         def run(self, code, *, limits=None, **others):
             return sandbox.run("print(-1)", limits=limits)
 
