@@ -1,5 +1,6 @@
 """DCP-Bench-Open: both published forms are read, and its models check solutions as the set's own scorer does."""
 
+import importlib.metadata
 import json
 import re
 from pathlib import Path
@@ -137,7 +138,8 @@ def test_the_question_has_the_data_and_the_keys_but_not_the_model(published):
     assert "\\boxed{done}" in asked
     assert "maximize" not in asked
     assert "boolvar" not in asked
-    assert problem.source == "dcp_bench: bag.cpmpy.py, arXiv 2506.06052"
+    cpmpy = importlib.metadata.version("cpmpy")
+    assert problem.source == f"dcp_bench: bag.cpmpy.py, arXiv 2506.06052, checked with CPMpy {cpmpy}"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ needs CPMpy in the sandbox. `dcp_bench_check` is its main part.
 """
 
 import hashlib
+import importlib.metadata
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -77,6 +78,14 @@ def check_libraries() -> None:
         raise ValueError(f"{NAME}: its checkers need CPMpy in the sandbox; {install}set {LIBRARIES_VARIABLE}=cpmpy")
 
 
+def library_version() -> str:
+    """Return the version of CPMpy, on which verdicts can depend; "?" without it."""
+    try:
+        return importlib.metadata.version("cpmpy")
+    except importlib.metadata.PackageNotFoundError:
+        return "?"
+
+
 def _instances(checkers: Path | None, data: Path) -> Iterator[Instance]:
     folder = _checkers_folder(checkers, data)
     for place, read in published_rows(data):
@@ -124,7 +133,7 @@ def problem_of(row: DcpRow, folder: Path, file: str) -> Problem:
         id=f"{NAME}-{row.name}",
         question="\n\n".join(filter(None, [row.description, data, TASK.format(keys=named if row.variables else "")])),
         answers=(),
-        source=f"{NAME}: {file}, arXiv 2506.06052",
+        source=f"{NAME}: {file}, arXiv 2506.06052, checked with CPMpy {library_version()}",
         folder=str(folder.resolve()),
         outputs=(Output(path=STANDARD_OUTPUT),),
         checker=Checker(program=write_checker(row, folder)),
