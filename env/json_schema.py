@@ -4,9 +4,13 @@ from typing import Any
 
 from storm_calm.env.one_line import MAX_CHARS, one_line
 
+MAX_PARTS = 5000
+"""Parts of a schema without references, with all its names and values."""
 PLAIN = frozenset(
     {
         *("type", "enum", "const", "title", "description", "default", "examples", "$schema"),
+        # Not validated: annotations.
+        *("format", "discriminator", "$comment"),
         *("properties", "required", "additionalProperties", "minProperties", "maxProperties"),
         *("items", "prefixItems", "minItems", "maxItems", "minLength", "maxLength"),
         *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "anyOf", "allOf", "oneOf", "not"),
@@ -34,6 +38,47 @@ def check_plain(schema: Any) -> None:
         parts += [part[name] for name in ("items", "additionalProperties", "not") if name in part]
         for name in ("prefixItems", "anyOf", "allOf", "oneOf"):
             parts += part[name] if isinstance(part.get(name), list) else []
+
+
+def without_references(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with each reference to its $defs replaced by what it refers to, as pydantic's models have them.
+
+    Raises ValueError for other references, for recursive ones, and if the result becomes too large.
+    """
+    definitions = {
+        f"#/{key}/{name}": part
+        for key in ("$defs", "definitions")
+        for name, part in (schema[key].items() if isinstance(schema.get(key), dict) else ())
+    }
+    left = MAX_PARTS
+
+    def resolved(part: Any, inside: tuple[str, ...]) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ValueError(f"the schema has over {MAX_PARTS} parts without its references; simplify it")
+        if isinstance(part, list):
+            return [resolved(one, inside) for one in part]
+        if not isinstance(part, dict):
+            return part
+        rest = {key: resolved(value, inside) for key, value in part.items() if key != "$ref"}
+        reference = part.get("$ref")
+        if not isinstance(reference, str):
+            return rest if reference is None else {**rest, "$ref": resolved(reference, inside)}
+        if reference not in definitions:
+            raise ValueError(f"the schema refers to {one_line(reference)}; refer to its $defs only")
+        if reference in inside:
+            raise ValueError(f"the schema refers to {one_line(reference)} inside of itself; limit its depth")
+        target = resolved(definitions[reference], (*inside, reference))
+        return {**target, **rest} if isinstance(target, dict) else target
+
+    try:
+        plain: dict[str, Any] = resolved(
+            {key: value for key, value in schema.items() if key not in ("$defs", "definitions")}, ()
+        )
+    except RecursionError:
+        raise ValueError("the schema is nested too deep; simplify it") from None
+    return plain
 
 
 def check_schema(schema: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ from storm_calm.env.repetition import ends_in_loop
 from storm_calm.env.special_tokens import harmless
 from storm_calm.env.token_estimate import estimate_tokens
 from storm_calm.env.transcript import Source, Span, Transcript
-from storm_calm.env.workspace import full_question, program_limits, workspace_files
+from storm_calm.env.workspace import full_question, named_files, program_limits, workspace_files
 from storm_calm.sandbox import (
     MAX_CODE_BYTES,
     Cancellation,
@@ -76,6 +76,7 @@ class SolverEnv:
         limits: Limits | None = None,
         sessions: bool = False,
         record: bool = False,
+        keep_files: bool = False,
         files: Mapping[str, bytes] | None = None,
         cancellation: Cancellation | None = None,
     ) -> None:
@@ -91,6 +92,7 @@ class SolverEnv:
         limits: limits of each program, instead of the sandbox's own. Those of the problem come first.
         sessions: whether the programs of an episode share their state. Close the environment after use.
         record: record the solves of the programs (`sandbox.Execution.solve_records`), for `env.plans` to check.
+        keep_files: return also the files that a program names and writes (`sandbox.Execution.files`).
         files: files in each program's folder at its start, by relative path, beside those of the problem. With
             `sessions` they replace versions that earlier blocks changed. Mention them in the question: the environment
             describes only those of the problem.
@@ -114,6 +116,7 @@ class SolverEnv:
         self.limits = limits or sandbox.limits
         self.sessions = sessions
         self.record = record
+        self.keep_files = keep_files
         self.cancellation = cancellation
         self._episode: Episode | None = None
         self._session: Session | None = None
@@ -326,11 +329,15 @@ class SolverEnv:
 
     def _run_in(self, runner: Sandbox | Session, code: str) -> Execution:
         problem = self.episode.problem
+        files = {**workspace_files(problem), **self.files}
+        results = [output.path for output in problem.outputs if output.path != STANDARD_OUTPUT]
+        if self.keep_files:
+            results += [name for name in named_files(code) if name not in files and name not in results]
         return runner.run(
             code,
             limits=program_limits(problem, self.limits),
-            files={**workspace_files(problem), **self.files},
-            results=[output.path for output in problem.outputs if output.path != STANDARD_OUTPUT],
+            files=files,
+            results=results,
             record=self.record,
             cancellation=self.cancellation,
         )

@@ -9,6 +9,7 @@ always belongs to the data it names. The contents for the last problems are kept
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -18,9 +19,13 @@ from types import MappingProxyType
 from storm_calm.env.data_files import MAX_BYTES, describe_files
 from storm_calm.env.problem import STANDARD_OUTPUT, Output, Problem, ProblemFile
 from storm_calm.sandbox import Limits
+from storm_calm.sandbox.file_names import normalized_path
 
 MAX_WORKSPACE_BYTES = 256 << 20
 """Bytes of all files of a problem together."""
+MAX_NAMED = 20
+"""Files of a program that are returned since it names them."""
+_FILE_NAME = re.compile(r"""(["'])([\w][\w .()-]{0,80}\.[A-Za-z][A-Za-z0-9]{1,7})\1""")
 MAX_SCHEMA = 4000
 """Characters of a schema in the prompt; the rest of a longer one is left out."""
 
@@ -105,6 +110,19 @@ def _wanted(output: Output) -> str:
     if len(schema) > MAX_SCHEMA:
         schema = f"{schema[:MAX_SCHEMA]}..."
     return f"A program must also {place}, as JSON with this schema:\n{schema}"
+
+
+def named_files(code: str) -> list[str]:
+    """Return the names in a program that may be of files which it writes: short texts with a suffix, at most 20."""
+    names = dict.fromkeys(found[2] for found in _FILE_NAME.finditer(code))
+    return [name for name in names if name != "main.py" and _is_name(name)][:MAX_NAMED]
+
+
+def _is_name(name: str) -> bool:
+    try:
+        return normalized_path(name) == name
+    except ValueError:
+        return False
 
 
 def program_limits(problem: Problem, limits: Limits) -> Limits:

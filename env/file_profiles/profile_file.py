@@ -138,7 +138,7 @@ def _delimited(
     wanted = rows + found.titles + 1 if whole else _ROWS + found.titles + table.named
     total = f"about {max(lines, table.rows)} rows (the first {table.rows} were measured)"
     counts = ", ".join([_count(table.rows, "row") if table.complete else total, _count(table.width, "column")])
-    facts = [f"{kind}, {counts}, {size}", *found.remarks]
+    facts = [f"{kind}, {counts}, {size}", *found.remarks, *_parameter_access(table)]
     return Part(
         title="",
         summary=_with_arguments("; ".join(facts), (*found.arguments, *encoding)),
@@ -155,6 +155,15 @@ def _has_parameters(table: TableProfile) -> bool:
     names = [column.name.strip().lower() for column in table.columns[:_PARAMETER_COLUMNS]]
     labelled = table.columns and table.columns[0].unique and not table.columns[0].numeric
     return bool(labelled and ("value" in names or "parameter" in names[0]))
+
+
+def _parameter_access(table: TableProfile) -> list[str]:
+    """Return how a program gets the value of a parameter: small models take the names of rows for columns."""
+    names = [column.name for column in table.columns]
+    value = next((name for name in names if name.strip().lower() == "value"), None)
+    if not (_has_parameters(table) and table.named and value):
+        return []
+    return [f"a parameter per row, so its values by name are df.set_index({names[0]!r})[{value!r}]"]
 
 
 def _is_range(table: TableProfile) -> bool:

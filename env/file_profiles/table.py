@@ -11,6 +11,10 @@ MAX_ROWS = 200_000
 """Rows that are measured."""
 MAX_COLUMNS = 1_000
 """Columns that are measured."""
+HEAD_ROWS = 8
+"""Rows that are kept for a preview."""
+HEAD_CELL = 120
+"""Characters of a cell that are kept."""
 _LINKED = 40
 """Columns that are compared with those of other tables."""
 _KEYED_ROWS = 20_000
@@ -53,6 +57,8 @@ class TableProfile:
     """What is known of the numbers as a matrix: square, symmetric, zero diagonal."""
     grouped: bool
     """Whether numbers have commas between thousands."""
+    first_rows: tuple[tuple[str, ...], ...] = ()
+    """The first rows below the names, for a preview."""
 
 
 def measure(
@@ -74,6 +80,8 @@ def measure(
     square: list[Sequence[str]] = []
     count = short = long = 0
     rows = iter(rows)
+    head = list(islice(rows, HEAD_ROWS))
+    rows = chain(head, rows)
     limited = islice(rows, MAX_ROWS)
     while part := list(islice(limited, max(1, _CELLS // max(1, width)))):
         short += sum(len(row) < width for row in part)
@@ -103,6 +111,7 @@ def measure(
         long=long,
         matrix=_square(profiles, square),
         grouped=any(scan.grouped for scan in scans),
+        first_rows=tuple(tuple(cell[:HEAD_CELL] for cell in row[: len(scans)]) for row in head),
     )
 
 

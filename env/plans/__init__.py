@@ -9,6 +9,7 @@ plan             the values of the variables
 sensitivity      what binds and what it is worth
 conflict         why a model is infeasible, and the cheapest change that helps
 unbounded        why a model is unbounded
+model_change     other limits, bounds, costs and coefficients
 second_solver    solving again, also with changes
 export           the model as MPS and LP
 examination      all of these for one solve

@@ -17,7 +17,7 @@ MAX_PAIRS = 1_000_000
 
 
 class MalformedModelError(ValueError):
-    """The text is no model of CP-SAT."""
+    """The text is not a model of CP-SAT."""
 
 
 class TooLargeError(Exception):

@@ -4,16 +4,16 @@ solve_again(solve, sandbox)
 what_if(solve, [ModelChange(kind="row_upper", name="machine hours", value=50.0)], sandbox)
 """
 
-import difflib
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from storm_calm.env.plans.model_change import ModelChange, changed_model
 from storm_calm.env.plans.record import CpSatModel, LinearModel, RecordedSolve
 from storm_calm.env.plans.solver_process import run_task
 from storm_calm.env.serialize import from_json
 from storm_calm.sandbox import Sandbox
+from storm_calm.sandbox.execution import plain_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,20 +30,6 @@ class SecondSolve:
     """The solver that found it; "" if it took none."""
     reason: str = ""
     """Why the result is open, or what weakens it."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelChange:
-    """A change of a recorded model."""
-
-    kind: Literal["row_lower", "row_upper", "lower", "upper", "cost", "coefficient"]
-    """A limit or a coefficient of a constraint, or a bound or the cost of a variable."""
-    name: str
-    """The program's name of the constraint or the variable."""
-    value: float | None
-    """None removes a limit."""
-    variable: str = ""
-    """The variable of the coefficient."""
 
 
 def solve_again(solve: RecordedSolve, sandbox: Sandbox, seconds: float = 5.0) -> SecondSolve:
@@ -67,10 +53,27 @@ def what_if(
 
     Raises ValueError for a change that the model does not allow, and SandboxUnavailableError if the sandbox fails.
     """
-    if not isinstance(solve.model, LinearModel | CpSatModel):
-        return SecondSolve(status="open", reason=solve.omitted or "there is no recorded model")
-    positions = [_position(solve, change) for change in changes]
-    return _second_solve(run_task(sandbox, "what_if", solve.model, seconds=seconds, changes=positions), solve.model)
+    model = changed_model(solve, changes)
+    return _second_solve(run_task(sandbox, "resolve", model, seconds=seconds), model)
+
+
+def resolved(solve: RecordedSolve, model: LinearModel | CpSatModel, found: SecondSolve) -> RecordedSolve:
+    """Return the record of a changed model and its result, to examine it like that of a program.
+
+    Raises ValueError if the result is open.
+    """
+    if found.status == "open":
+        raise ValueError(f"there is no result: {found.reason}")
+    sense = solve.report.sense
+    report = replace(
+        solve.report,
+        solver=plain_name(found.solver),
+        status=found.status,
+        objective=found.objective if sense else None,
+        bound=found.objective if sense else None,
+        gap=0.0 if sense and found.objective is not None else None,
+    )
+    return replace(solve, report=report, model=model, values=found.values, reduced_costs=None, duals=None)
 
 
 def _second_solve(result: dict[str, Any], model: LinearModel | CpSatModel) -> SecondSolve:
@@ -95,38 +98,3 @@ def _other_solver(solve: RecordedSolve) -> str:
     if first == "highs":
         return "clarabel" if solve.model.quadratic else "scip"
     return "highs"
-
-
-def _position(solve: RecordedSolve, change: ModelChange) -> dict[str, Any]:
-    """Return a change with positions for names. Raises ValueError."""
-    is_limit = change.kind not in ("cost", "coefficient")
-    if isinstance(solve.model, CpSatModel) and not is_limit:
-        raise ValueError(f"{change.kind} of {change.name!r}: only limits of a CP-SAT model can change")
-    if isinstance(solve.model, CpSatModel) and change.value is None and change.kind in ("lower", "upper"):
-        raise ValueError(f"{change.kind} of {change.name!r}: a variable of CP-SAT needs both limits")
-    if change.value is None and not is_limit:
-        raise ValueError(f"{change.kind} of {change.name!r}: give a number")
-    if change.value is not None and not math.isfinite(change.value):
-        raise ValueError(
-            f"{change.kind} of {change.name!r} is {change.value}; give a finite number, or None for no limit"
-        )
-    variables = [solve.variable(number) for number in range(len(solve.variables))]
-    constraints = [solve.constraint(number) for number in range(len(solve.constraints))]
-    if change.kind in ("lower", "upper", "cost"):
-        return {"kind": change.kind, "index": _index(variables, change.name, "variable"), "value": change.value}
-    found = {"kind": change.kind, "index": _index(constraints, change.name, "constraint"), "value": change.value}
-    if change.kind == "coefficient":
-        found["column"] = _index(variables, change.variable, "variable")
-    return found
-
-
-def _index(names: Sequence[str], name: str, kind: str) -> int:
-    """Return the position of the one part with a name. Raises ValueError."""
-    found = [number for number, one in enumerate(names) if one == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ValueError(f"{name!r} is the name of {len(found)} {kind}s; give them different names")
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"Close names: {', '.join(map(repr, close))}" if close else f"There are {len(names)} {kind}s"
-    raise ValueError(f"{name!r} is not a {kind} of the model. {hint}.")

@@ -11,7 +11,8 @@ from storm_calm.env.plans.record import LinearModel, RecordedSolve
 
 MAX_TERMS = 8
 """Terms of a row, or parts of a list, that are shown."""
-_FREE = 2**62  # limits of CP-SAT from here on are none
+UNLIMITED = 2**62
+"""Limits of CP-SAT from here on count as infinite."""
 _EXACT = 1e15
 
 Side = Literal["lower", "upper", "both"]
@@ -80,11 +81,11 @@ def _in_domain(terms: str, domain: Sequence[int]) -> str:
     """Return that a sum is in a domain of CP-SAT, a list of the ends of ranges."""
     ranges = list(zip(domain[::2], domain[1::2], strict=False))
     if len(ranges) == 1:
-        lower, upper = (None if abs(end) >= _FREE else end for end in ranges[0])
+        lower, upper = (None if abs(end) >= UNLIMITED else end for end in ranges[0])
         return _limited(terms, lower, upper)
     if len(ranges) == 2:
         (first, before), (after, last) = ranges
-        if abs(first) >= _FREE and abs(last) >= _FREE and after - before == 2:
+        if abs(first) >= UNLIMITED and abs(last) >= UNLIMITED and after - before == 2:
             return f"{terms} != {before + 1}"
     return f"{terms} in {_joined([_range(*one) for one in ranges])}"
 
@@ -92,7 +93,7 @@ def _in_domain(terms: str, domain: Sequence[int]) -> str:
 def _range(lower: int, upper: int) -> str:
     if lower == upper:
         return str(lower)
-    return f"{'...' if -lower >= _FREE else lower} to {'...' if upper >= _FREE else upper}"
+    return f"{'...' if -lower >= UNLIMITED else lower} to {'...' if upper >= UNLIMITED else upper}"
 
 
 def _joined(parts: Sequence[str], between: str = ", ") -> str:

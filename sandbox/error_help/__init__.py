@@ -4,6 +4,7 @@
     names       attributes and imports that do not exist
     calls       wrong arguments
     messages    known error messages of solver libraries
+    tables      missing columns and rows of pandas
     limits      limits of the sandbox, missing libraries, files and network
     usages      one-line usages of the solver libraries
 
@@ -11,7 +12,7 @@
 library and the table `usages`, never values and expressions of the program, so it reveals nothing about the problem.
 """
 
-from storm_calm.sandbox.error_help import calls, limits, messages, names, usages
+from storm_calm.sandbox.error_help import calls, limits, messages, names, tables, usages
 from storm_calm.sandbox.error_help.failure import Failure
 from storm_calm.sandbox.error_help.limits import set_limits
 from storm_calm.sandbox.execution import HELP_PREFIX
@@ -19,7 +20,7 @@ from storm_calm.sandbox.execution import HELP_PREFIX
 __all__ = ["help_on", "set_limits"]
 
 _MAX_CHARS = 360  # so that the help survives in an observation, which is short
-_KINDS = (limits.help_on, messages.help_on, names.help_on, calls.help_on)
+_KINDS = (limits.help_on, tables.help_on, messages.help_on, names.help_on, calls.help_on)
 
 
 def help_on(error: BaseException) -> str:

@@ -69,6 +69,7 @@ def guard(action: Callable[[], object]) -> int:
         return 1
     except BaseException as error:
         _hide_our_frames(error)
+        _hide_library_causes(error)
         if sys.excepthook is not sys.__excepthook__:  # The program has set its own.
             sys.excepthook(type(error), error, error.__traceback__)
         else:
@@ -116,6 +117,23 @@ def _hide_our_frames(error: BaseException | None) -> None:
         current.__traceback__ = remaining
         waiting += [current.__cause__, current.__context__]
         waiting += getattr(current, "exceptions", ())
+
+
+def _hide_library_causes(error: BaseException) -> None:
+    """Leave out causes that no line of the program led to: only a library's own steps to its error.
+
+    Models see the beginning and the end of a traceback. Such a cause would push the program's line out of it.
+    """
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is None:
+        return
+    frame = cause.__traceback__
+    while frame is not None:
+        if frame.tb_frame.f_globals.get("__name__") == "__main__":
+            return
+        frame = frame.tb_next
+    error.__cause__ = None
+    error.__suppress_context__ = True
 
 
 def flush() -> None:

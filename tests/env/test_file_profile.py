@@ -427,3 +427,11 @@ def test_any_set_of_files_is_described_within_bounds(files):
     text = describe({f"{name}{SUFFIXES[len(name) % 9]}": content for name, content in files.items()})
     assert len(text) <= MAX_CHARACTERS
     assert sum(line.startswith("- ") for line in text.split("\n")) <= max(1, len(files))
+
+
+def test_a_table_of_parameters_says_how_to_get_a_value_by_its_name():
+    table = b"Name,Value,Unit\ncost,30,EUR\ncapacity,2,t\n"
+    access = "df.set_index('Name')['Value']"
+    assert access in describe({"parameters.csv": table})
+    assert pandas.read_csv(io.BytesIO(table)).set_index("Name")["Value"]["capacity"] == 2
+    assert access not in describe({"orders.csv": table.replace(b"Value", b"Amount")})

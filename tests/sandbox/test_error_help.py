@@ -18,7 +18,13 @@ SCIP = "from pyscipopt import Model\nmodel = Model()\nx = model.addVar('x')\n"
 GUROBI = "import gurobipy as gp\nmodel = gp.Model()\nx = model.addVar()\n"
 SCIPY = "from scipy.optimize import linprog, milp, minimize\n"
 
+TABLE = "import pandas as pd\ntable = pd.DataFrame({'name': ['cost', 'time'], 'value': [3, 4]})\n"
+
 CASES = {
+    # Tables.
+    TABLE + "table['cost']": "no column of this name",
+    TABLE + "table['value'].loc['cost']": "no row of this name",
+    TABLE + "table[['name', 'value']].tolist()": "Use `df.values.tolist()`",
     # Names that do not exist.
     PYWRAPLP + "solver.AddConstraint(x <= 1)": "`pywraplp.Solver` has no `AddConstraint`. Use `solver.Add(",
     PYWRAPLP + "solver.Maximise(x)": "Use `solver.Maximize(2 * x + 3 * y)`",
@@ -198,6 +204,18 @@ def again(code):
     if found := re.match(r"model\.(x|goal) = ", code):
         return f"model.del_component(model.{found[1]})\n"
     return "getattr(model, 'freeTransform', print)()\n" if re.search(r"model\.(add|setObj)", code) else ""
+
+
+def test_the_usages_of_tables_work(sandbox):
+    code = "table.set_index('name').loc['cost', 'value'], table['value'].iloc[0], table.values.tolist()"
+    assert sandbox.run(f"{TABLE}print(*[{code}])").stdout == "3 3 [['cost', 3], ['time', 4]]\n"
+
+
+def test_a_traceback_begins_with_the_line_of_the_program_and_not_with_a_cause_inside_a_library(sandbox):
+    lines = sandbox.run(f"{TABLE}table['cost']").stderr.splitlines()
+    assert lines[1:3] == ['  File "main.py", line 3, in <module>', "    table['cost']"]
+    caught = "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise ValueError('no') from error"
+    assert "ZeroDivisionError" in sandbox.run(caught).stderr
 
 
 @pytest.mark.parametrize(
