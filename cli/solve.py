@@ -20,7 +20,7 @@ from storm_calm.agents.runs.sandbox_options import EpisodeOptions
 from storm_calm.cli.errors import fail, report_errors
 from storm_calm.cli.new_folder import check_new_folder, write_new_folder
 from storm_calm.cli.options import AsJson, Given, argument, option, options_of, read_config
-from storm_calm.env.data_files import describe_files, read_data_files
+from storm_calm.env.data_files import read_data_files
 
 if TYPE_CHECKING:
     from storm_calm.agents.verdict import ExaminedSolve, Verdict
@@ -75,7 +75,7 @@ def solve(
         files = read_data_files(data or ())
         check_new_folder(save)
         try:
-            solved = _solve("\n\n".join([question, *describe_files(files)]), config, files, save, show=not as_json)
+            solved = _solve(question, config, files, save, show=not as_json)
         except KeyboardInterrupt:
             fail("stopped", code=130)
     if as_json:
@@ -131,12 +131,13 @@ def _solve(question: str, config: SolveConfig, files: Mapping[str, bytes], save:
     from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
     from storm_calm.agents.verdict import examined_answer, verdict
     from storm_calm.cli.plan_display import print_plan
-    from storm_calm.cli.solve_display import Printer
+    from storm_calm.cli.solve_display import Printer, Waiting
     from storm_calm.env import Episode
     from storm_calm.env.plans.plan_files import plan_files
     from storm_calm.env.serialize import from_json
 
     with ExitStack() as stack:
+        waiting = Waiting(until_text=show)
         reasoner, sampling, sandbox = stack.enter_context(open_reasoner_and_sandbox(config))
         guard = stack.enter_context(config.open_guard(reasoner))
         parts = Parts(
@@ -146,7 +147,7 @@ def _solve(question: str, config: SolveConfig, files: Mapping[str, bytes], save:
             max_executions=config.max_executions,
             max_tokens=config.max_tokens,
             files=files,
-            streaming=show,
+            streaming=show or waiting.shown,
         )
         if guard is not None:
             intervener = CancellableIntervener(guard.intervener)
@@ -155,11 +156,14 @@ def _solve(question: str, config: SolveConfig, files: Mapping[str, bytes], save:
         question_state: Any = {"messages": [{"role": "user", "content": question}], "seed": config.seed}
         printer = Printer() if show else None
         state: dict[str, Any] = {}
-        for mode, event in storm.build(lambda: parts).stream(question_state, stream_mode=["custom", "values"]):
-            if mode == "values":
-                state = cast(dict[str, Any], event)
-            elif printer:
-                printer.event(cast(dict[str, Any], event))
+        with waiting:
+            for mode, event in storm.build(lambda: parts).stream(question_state, stream_mode=["custom", "values"]):
+                if mode == "values":
+                    state = cast(dict[str, Any], event)
+                    continue
+                waiting.event(cast(dict[str, Any], event))
+                if printer:
+                    printer.event(cast(dict[str, Any], event))
         episode = from_json(Episode, state["episode"])
         examined = examined_answer(episode, state["examination"])
         checked = examined.examination.check if examined and examined.backs else None

@@ -122,6 +122,9 @@ class Problem:
     """MiB of memory of each program, instead of the sandbox's."""
     tolerance: float = TOLERANCE
     """The largest gap of a correct plan, see `env.Score.gap`."""
+    data_description: str = ""
+    """The description of the files that an environment adds to those of the problem. It is a part of the prompt, but
+    not of the question: rules that compare a program with the question do not read it."""
 
     def __post_init__(self) -> None:
         for name in ("id", "question", "rule"):

@@ -77,11 +77,12 @@ class ProblemLine:
 
 
 def problem_to_json(problem: Problem, folder: Path | None = None) -> dict[str, Any]:
-    """Return the line of a problem. Workspace fields with their defaults are left out.
+    """Return the line of a problem. Workspace fields with their defaults are left out, and files of an environment.
 
     folder: of the file that will have the line. The problem's own folder is written relative to it if it is inside.
     """
     data = to_json(problem)
+    del data["data_description"]
     for name, default in WORKSPACE.items():
         if getattr(problem, name) == default:
             del data[name]

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from storm_calm.env.answers import read_answer
 from storm_calm.env.checkers import check_outputs
+from storm_calm.env.data_files import describe_files
 from storm_calm.env.displayed_formula import before_formula
 from storm_calm.env.episode import Episode, StopReason
 from storm_calm.env.intervention import Finding, Intervention
@@ -153,6 +154,8 @@ class SolverEnv:
                 raise ValueError(f'before[{number}] has role {message["role"]!r}; give "user" or "assistant"')
         self._leave_session()
         self._counted.clear()
+        if self.files:
+            problem = replace(problem, data_description="\n\n".join(describe_files(self.files)))
         *instructions, question = self.protocol.messages(full_question(problem), self.renderer.instructions)
         prompt = self.renderer.render([*instructions, *before, question])
         self._episode = Episode(problem=problem, transcript=Transcript(spans=(self._span("prompt", prompt),)))

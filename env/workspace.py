@@ -89,7 +89,8 @@ def full_question(problem: Problem) -> str:
         limits = [f"{problem.time_limit:g} seconds"] if problem.time_limit else []
         limits += [f"{problem.memory_mb} MiB of memory"] if problem.memory_mb else []
         parts.append(f"Each program may use at most {' and '.join(limits)}.")
-    return "\n\n".join([*parts, *describe_files(workspace_files(problem))])
+    described = [*describe_files(workspace_files(problem)), problem.data_description]
+    return "\n\n".join([*parts, *filter(None, described)])
 
 
 def shown_question(problem: Problem) -> str:

@@ -7,7 +7,7 @@ from storm_calm.env.plans.checks import Check
 from storm_calm.env.plans.conflict import Conflict, Relaxation
 from storm_calm.env.plans.examination import Examination
 from storm_calm.env.plans.record import LinearModel, RecordedSolve
-from storm_calm.env.plans.sensitivity import RowSensitivity, Sensitivity
+from storm_calm.env.plans.sensitivity import MAX_SOLVED, RowSensitivity, Sensitivity
 from storm_calm.env.plans.unbounded import Ray
 from storm_calm.env.plans.words import number_text, row_text
 
@@ -110,6 +110,11 @@ def binding_texts(solve: RecordedSolve, sensitivity: Sensitivity) -> Iterator[st
         yield f"At its limit: {row_text(solve, solve.model, number)}{f'; worth {worth}' if worth else ''}."
     if len(rows) > MAX_ROWS:
         yield f"{len(rows) - MAX_ROWS} more constraints are at their limits."
+    tried = [row for row in sensitivity.rows if row.binding][:MAX_SOLVED]
+    late = sum(row.one_more is None for row in tried) if sensitivity.fixed else 0
+    if late:
+        limits = "a limit" if late == 1 else f"{late} limits"
+        yield f"The time was over before it was known what one unit more of {limits} is worth."
 
 
 def conflict_texts(conflict: Conflict) -> Iterator[str]:

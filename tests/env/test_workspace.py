@@ -8,7 +8,7 @@ import pytest
 from storm_calm.env import Problem, SolverEnv
 from storm_calm.env import workspace as workspaces
 from storm_calm.env.problem import Checker, Output, ProblemFile
-from storm_calm.env.workspace import full_question, problem_file, program_limits, workspace_files
+from storm_calm.env.workspace import full_question, named_files, problem_file, program_limits, workspace_files
 from storm_calm.sandbox import Limits, open_sandbox
 
 
@@ -154,3 +154,20 @@ def test_programs_find_the_files_of_the_problem_and_no_others(folder, real_sandb
 def test_the_hash_is_that_of_the_content(folder):
     content = (folder / "data" / "costs.csv").read_bytes()
     assert problem_file(str(folder), "data/costs.csv").sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_files_that_a_program_names_are_found():
+    code = (
+        "df = pd.read_csv('costs.csv')\nopen(\"plan (1).json\", 'w')\nfig.savefig('Größe.png')\n"
+        "open('../x.csv'); open('/etc/passwd.txt'); open('a\\n.csv'); 'main.py'; '3.5'; 'x.y z'; 'costs.csv'"
+    )
+    assert named_files(code) == ["costs.csv", "plan (1).json", "Größe.png"]
+    assert len(named_files("\n".join(f"'{number}.csv'" for number in range(100)))) == 20
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_files_that_a_program_names_are_returned_if_they_are_wanted(real_sandbox, renderer, keep):
+    env = SolverEnv(real_sandbox, renderer, keep_files=keep, files={"costs.csv": b"1"})
+    env.reset(Problem(id="p", question="Q?", answers=()))
+    result = env.step("```python\nopen('plan.txt', 'w').write(open('costs.csv').read() * 2)\n```")
+    assert result.execution.files == ({"plan.txt": b"11"} if keep else {})

@@ -4,10 +4,12 @@ import pytest
 
 from storm_calm.env.plans import Examination, check, examine, plan_of, read_records
 from storm_calm.env.plans.charts import Bars, Flows, Gantt, Task, chart_of
+from storm_calm.env.plans.explanation import binding_texts
 from storm_calm.env.plans.model_change import ModelChange
 from storm_calm.env.plans.plan import PlanLine
 from storm_calm.env.plans.plan_report import MAX_CONSTRAINTS, MAX_VARIABLES, plan_report
 from storm_calm.env.plans.second_solver import what_if
+from storm_calm.env.plans.sensitivity import RowSensitivity, Sensitivity
 from storm_calm.env.plans.variable_groups import variable_groups
 from support.linear_models import linear_model, recorded
 
@@ -117,3 +119,14 @@ def test_a_large_plan_is_cut():
     assert (found.variables_left_out, found.zero) == (5, 5)
     assert all(variable.value for variable in found.variables)
     assert len(found.constraints) <= MAX_CONSTRAINTS
+
+
+def test_the_explanation_says_if_the_time_was_too_short_for_a_worth():
+    solve = recorded(linear_model([1.0], [(None, [1], 4.0), (None, [2], 8.0)], maximize=True), [4.0])
+    rows = tuple(
+        RowSensitivity(name=name, activity=4.0, lower=None, upper=4.0, slack=0.0, binding=True, one_more=worth)
+        for name, worth in (("wood", 3.0), ("hours", None))
+    )
+    sentences = list(binding_texts(solve, Sensitivity(rows=rows, fixed=True)))
+    assert sentences[-1] == "The time was over before it was known what one unit more of a limit is worth."
+    assert len(list(binding_texts(solve, Sensitivity(rows=rows[:1], fixed=True)))) == 1
