@@ -14,6 +14,7 @@ from storm_calm.cli import (
     export,
     families,
     judge,
+    mcp,
     reproduce,
     review,
     sandbox,
@@ -29,12 +30,18 @@ HELP = """Solve optimization problems stated in words: a model reasons, runs sol
 
 Three things to do first:
 
+1. Solve a problem with the small model that comes with it:
+
 storm solve '4 files of 20, 51, 30 and 24 GB must go into disks. Each of the disks holds at most 60 GB. None of
 the files can be split. How few disks are enough?'
 
-storm curate --families all --limit 20
+2. Open the page and the API at http://127.0.0.1:8000:
 
-storm serve"""
+storm serve
+
+3. Check what else is installed, and what is missing for what:
+
+storm doctor"""
 EXAMPLES = "Examples:\n\nstorm families --show knapsack | storm solve -\n\nstorm eval --families all --limit 20"
 
 app = typer.Typer(
@@ -51,6 +58,7 @@ _GROUPS: dict[str, dict[str, tuple[Callable[..., None], str]]] = {
     "Solve and serve": {
         "solve": (solve.solve, solve.EXAMPLES),
         "serve": (serve.serve, serve.EXAMPLES),
+        "mcp": (mcp.mcp, mcp.EXAMPLES),
         "key": (serve.key, serve.KEY_EXAMPLES),
     },
     "Curate": {

@@ -8,6 +8,7 @@ the recorded model and has the reported objective. It does not prove that no bet
 model again for that), nor that the model is the one that the question describes.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -183,7 +184,9 @@ def _tolerance(report: SolverReport) -> float:
 def _objective_faults(report: SolverReport, objective: float | None) -> Iterator[str]:
     if report.objective is None or objective is None:
         return
-    if abs(objective - report.objective) > _tolerance(report) * max(1.0, abs(objective), abs(report.objective)):
+    if not math.isfinite(objective):
+        yield "the objective of the recorded plan is too large for a number"
+    elif abs(objective - report.objective) > _tolerance(report) * max(1.0, abs(objective), abs(report.objective)):
         yield f"the report says {report.objective:.10g}, but the recorded plan has the objective {objective:.10g}"
 
 

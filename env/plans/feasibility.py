@@ -25,7 +25,9 @@ class Violation:
 
     @property
     def relative(self) -> float:
-        return self.amount / self.scale
+        """The amount in relation to the scale; infinite if one of them is too large for a number."""
+        share = self.amount / self.scale
+        return share if math.isfinite(share) else math.inf
 
 
 def objective(model: LinearModel, values: Sequence[float]) -> float:

@@ -9,6 +9,8 @@ from storm_calm.env.plans.checks import check, confirm
 from storm_calm.env.plans.record import read_records
 from storm_calm.env.plans.second_solver import SecondSolve
 from storm_calm.sandbox import Execution
+from support.linear_models import linear_model
+from support.linear_models import recorded as recorded_model
 
 KNAPSACK = """
 import pulp
@@ -214,3 +216,11 @@ po.SolverFactory("appsi_highs").solve(m)
 
 def test_a_solve_that_was_not_recorded_is_unknown():
     assert read_records(Execution(code="", status="ok", isolation="full", backend="local")) == ()
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, 1e20])
+def test_a_value_so_large_that_sums_overflow_is_a_fault(value):
+    limited = recorded_model(linear_model([0.0], [(-168.0, [14], 168.0)], bounds=[(None, None)]), [value])
+    assert check(limited).outcome == "failed"
+    costly = recorded_model(linear_model([14.0], [], bounds=[(None, None)]), [value], objective=5.0, sense="minimize")
+    assert check(costly).outcome == "failed"
