@@ -1,4 +1,4 @@
-"""`storm doctor`: find what went wrong in a training from its run folders, or whether a model server can be used."""
+"""`storm doctor`: what is wrong with the installation, with a training by its run folders, or with a model server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from storm_calm.cli.doctor_display import print_diagnoses, print_report
+from storm_calm.cli.doctor_display import print_diagnoses, print_installation, print_report
 from storm_calm.cli.errors import report_errors
 from storm_calm.cli.options import AsJson, argument, option
 from storm_calm.env.serialize import to_json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from storm_calm.agents.endpoint_check import EndpointReport
     from storm_calm.rl.doctor import Diagnosis
 
-EXAMPLES = "Examples:\n\nstorm doctor runs/first\n\nstorm doctor --reasoner http://localhost:8000/v1"
+EXAMPLES = "Examples:\n\nstorm doctor\n\nstorm doctor runs/first\n\nstorm doctor --reasoner http://localhost:8000/v1"
 
 
 def doctor(
@@ -37,14 +37,19 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check run folders for known signs of a failed training, or a model server before a run.
+    """Check the installation, run folders for signs of a failed training, or a model server before a run.
 
-    Exit code 1: a check found a problem. 0: none did.
+    Without RUN and --reasoner it checks the installation: what is missing for what. Exit code 1: a check found a
+    problem. 0: none did.
     """
     with report_errors():
-        if (run is None) == (reasoner is None):
-            raise ValueError("give RUN, a run folder, or --reasoner URL, a model server; exactly one of them")
-        if run is not None:
+        if run is not None and reasoner is not None:
+            raise ValueError("give RUN, a run folder, or --reasoner URL, a model server; not both")
+        if run is None and reasoner is None:
+            if (baseline, model, tokenizer) != (None, None, None):
+                raise ValueError("--baseline needs RUN; --model and --tokenizer need --reasoner URL")
+            problems = _check_installation(as_json=as_json)
+        elif run is not None:
             if model is not None or tokenizer is not None:
                 raise ValueError("--model and --tokenizer are for --reasoner URL; leave them out for run folders")
             problems = _check_runs(run, baseline, as_json=as_json)
@@ -55,6 +60,20 @@ def doctor(
             problems = _check_endpoint(reasoner, model, tokenizer, as_json=as_json)
     if problems:
         raise typer.Exit(1)
+
+
+def _check_installation(*, as_json: bool) -> int:
+    from storm_calm.cli.doctor_display import checking
+    from storm_calm.cli.installation import check_installation
+
+    with checking("the installation") as on_check:
+        checks = check_installation(on_check)
+    problems = Counter(check.state for check in checks)["problem"]
+    if as_json:
+        typer.echo(json.dumps({"problems": problems, "checks": [to_json(check) for check in checks]}, indent=2))
+    else:
+        print_installation(checks)
+    return problems
 
 
 def _check_runs(run: Path, baseline: Path | None, *, as_json: bool) -> int:

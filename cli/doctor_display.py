@@ -11,9 +11,32 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from storm_calm.agents.endpoint_check import EndpointReport
+    from storm_calm.cli.installation import InstallationCheck
     from storm_calm.rl.doctor import Diagnosis
 
-STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "not measured": "dim"}
+STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red", "not measured": "dim", "missing": "dim"}
+
+
+def print_installation(checks: Sequence[InstallationCheck]) -> None:
+    """Print the results for the installation, then what to do about faults and how to add what is missing."""
+    from rich.text import Text
+
+    console, table = _table("check", "found")
+    for check in checks:
+        style = "dim" if check.state == "missing" else ""
+        table.add_row(Text(check.state, STYLES[check.state]), Text(check.name, style), Text(check.figure, style))
+    console.print(table)
+    for check in checks:
+        if check.advice and check.state != "missing":
+            console.print()
+            console.print(Text.assemble((check.state, STYLES[check.state]), f" {check.name}: {check.figure}"))
+            _points(console, (("try", check.advice),))
+    optional = [("add", check.advice) for check in checks if check.advice and check.state == "missing"]
+    if optional:
+        console.print("\nMissing, and only needed for some commands:")
+        _points(console, optional)
+    if not any(check.state == "problem" for check in checks):
+        console.print("\nReady: try `storm solve` with a problem, and `storm --help`.")
 
 
 def print_diagnoses(verdicts: Sequence[Diagnosis]) -> None:

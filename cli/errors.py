@@ -21,7 +21,7 @@ _UsageError: Any = typer.BadParameter.__base__
 
 
 class PlainErrorGroup(TyperGroup):
-    """The commands of an app, with usage errors in one line instead of typer's box."""
+    """The commands of an app, with a line for usage errors instead of typer's box, and for Ctrl-C, which is silent."""
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         with _usage_errors():
@@ -36,6 +36,8 @@ class PlainErrorGroup(TyperGroup):
 def _usage_errors(ctx: Any = None) -> Iterator[None]:
     try:
         yield
+    except KeyboardInterrupt:
+        fail("stopped", code=130)
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # The help is printed already.
             raise

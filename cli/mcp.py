@@ -10,7 +10,7 @@ from storm_calm.cli.errors import fail, report_errors
 from storm_calm.cli.options import Given, flag, options_of, read_config
 from storm_calm.serving.mcp.config import McpConfig
 
-EXAMPLES = "Examples:\n\nclaude mcp add storm -- storm mcp --root .\n\nstorm mcp --http --keys keys.txt"
+EXAMPLES = "Examples:\n\nstorm mcp --root .\n\nstorm mcp --http --keys keys.txt"
 
 
 @options_of(McpConfig)

@@ -153,6 +153,9 @@ def run(
         config = read_config(ProgramOptions, {**lowest, **given})
         if bool(result) != (out is not None):
             raise ValueError("--result NAME and --out DIR need each other: the file, and the folder for it")
+        for name in result or ():
+            if out is not None and (out / name).exists():
+                raise ValueError(f"{out / name}: already exists; choose another --out")
         code = _text(program)
         files = _files(file or [])
         with config.open_sandbox() as sandbox:
@@ -241,7 +244,8 @@ def _save(execution: Execution, names: list[str], out: Path) -> None:
         if name in execution.files:
             target = out / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(execution.files[name])
+            with target.open("xb") as file:
+                file.write(execution.files[name])
         else:
             typer.echo(f"storm: {name}: the program left no regular file of that name", err=True)
 

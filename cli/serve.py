@@ -26,7 +26,7 @@ def serve(
         list[str] | None, option("KEY", "Accepted API key. Repeatable. Other users of this machine can see it in `ps`.")
     ] = None,
 ) -> None:
-    """Serve the agent over an OpenAI-compatible API: chat completions and responses."""
+    """Serve a web page, and the agent over an OpenAI-compatible API: chat completions and responses."""
     with report_errors():
         _serve(read_config(ServeConfig, given), api_key or ())
 
@@ -56,6 +56,7 @@ def _serve(config: ServeConfig, api_keys: Sequence[str]) -> None:
 
     def on_listening(address: str) -> None:
         typer.echo(f"storm: serving {' and '.join(config.reasoner)} as {config.name!r} at {address}", err=True)
+        typer.echo(f"storm: open the page at {address.removesuffix('/v1')}", err=True)
         if keys.open:
             typer.echo("storm: no API keys are set: any client that reaches this address is accepted", err=True)
         typer.echo(

@@ -1,17 +1,71 @@
-"""A trajectory on the terminal while it is generated: model text, program output and solver reports."""
+"""A trajectory on the terminal while it is generated: model text, program output and solver reports.
+
+Until there is something to print, a line on standard error has the seconds so far, and tokens per second.
+"""
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from time import monotonic
+from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
 from storm_calm.agents.verdict import Verdict
 from storm_calm.env.code_fences import OUTPUT_OPENING
 
 FENCES = ("```", "~~~")
+TOKEN_CHARACTERS = 4
+"""Characters per token, to estimate the tokens of a text that is still generated."""
+
+
+class Waiting:
+    """A line on a terminal's standard error while nothing is printed yet. Elsewhere it shows nothing.
+
+    with Waiting(until_text=True) as waiting:
+        waiting.event(event)
+    """
+
+    def __init__(self, *, until_text: bool, console: Console | None = None) -> None:
+        """until_text: whether the first event ends it; else only the end does."""
+        self._until_text = until_text
+        self._begin = self._first = monotonic()
+        self._characters = self._programs = 0
+        console = console or Console(stderr=True, highlight=False)
+        self.shown = console.is_terminal
+        """Whether it is shown, and needs events."""
+        self._live = Live(console=console, get_renderable=self._line, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "Waiting":
+        if self.shown:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._live.stop()
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Count an event of the graph."""
+        if self._until_text:
+            self._live.stop()
+        if event["source"] == "model":
+            if not self._characters:
+                self._first = monotonic()
+            self._characters += len(event["text"])
+        self._programs += "execution" in event
+
+    def _line(self) -> Text:
+        now = monotonic()
+        if not self._characters:
+            return Text(f"waiting for the model: {now - self._begin:.0f} s", "dim")
+        tokens = self._characters / TOKEN_CHARACTERS
+        words = [f"about {tokens:,.0f} tokens", f"{tokens / max(now - self._first, 0.1):,.0f} tokens/s"]
+        if self._programs:
+            words.append(f"{self._programs} program{'s' if self._programs > 1 else ''}")
+        return Text(f"solving: {', '.join(words)}, {now - self._begin:.0f} s", "dim")
 
 
 class Printer:

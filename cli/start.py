@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
+# The module signal takes several milliseconds to import, in which Ctrl-C would print a traceback.
+import _signal  # type: ignore[import-not-found]
 import os
-import signal
-import sys
-import threading
+
+
+def _leave(number: int, frame: object) -> None:
+    """Exit at Ctrl-C while the command line is imported: nothing has begun that could need an end."""
+    os.write(2, b"storm: stopped\n")
+    os._exit(130)
+
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _leave)
+
+import signal  # noqa: E402
+import sys  # noqa: E402
+import threading  # noqa: E402
 
 
 def main() -> None:
     """Run the command line. Exit with 130 after Ctrl-C, also during imports."""
     try:
-        sys.unraisablehook = _resend_interrupt
-        for stream in (sys.stdout, sys.stderr):
-            # A terminal without UTF-8 shows question marks instead of failing.
-            if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
-                stream.reconfigure(errors="replace")
-        from storm_calm.cli.main import app
+        try:
+            _run()
+        except KeyboardInterrupt:
+            _stopped()
+    except KeyboardInterrupt:  # `_resend_interrupt` may send it once more.
+        _stopped()
+    finally:
+        if threading.active_count() == 1:  # Nothing is left that Ctrl-C could stop.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-        app(prog_name="storm")
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # `_resend_interrupt` may send it once more.
-        sys.stderr.write("storm: stopped\n")
-        raise SystemExit(130) from None
+
+def _run() -> None:
+    sys.unraisablehook = _resend_interrupt
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without UTF-8 shows question marks instead of failing.
+        if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
+            stream.reconfigure(errors="replace")
+    from storm_calm.cli.main import app
+
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    app(prog_name="storm")
+
+
+def _stopped() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stderr.write("storm: stopped\n")
+    raise SystemExit(130) from None
 
 
 def _resend_interrupt(fault: sys.UnraisableHookArgs) -> None:

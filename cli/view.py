@@ -49,11 +49,13 @@ def _write(run: Path, out: Path | None, compare: Path | None) -> None:
 
     opened = open_run(run)
     other = None if compare is None else open_run(compare)
-    report = write_report(opened, run / "report.html" if out is None else out, other=other)
+    place = run / "report.html" if out is None else out
+    replaced = ". It replaces the earlier report" if place.exists() else ""
+    report = write_report(opened, place, other=other)
     what = "problem" if opened.kind == "curation" else "sample"
     typer.echo(
         f"{report.path}: {report.entries:,} {what}{'s' if report.entries != 1 else ''}, {_size(report.size)}; "
-        "open it in a browser"
+        f"open it in a browser{replaced}"
     )
     if not report.finished:
         typer.echo("The run is not finished: the page has its records so far. --serve updates the page during the run.")

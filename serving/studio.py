@@ -12,12 +12,32 @@ import os
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
+from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from storm_calm.serving.api.app import create_app, open_agent
 from storm_calm.serving.api.auth import ENVIRONMENT, read_keys
 from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.metrics import Metrics
+
+BLOCKED = ("/deploy", "/internal")
+"""Routes of `langgraph dev` that answer 404 here: one uploads this folder to a service, without asking for a key."""
+
+
+class BlockedRoutes:
+    """The ASGI middleware that answers 404 for routes that no setting of langgraph.json turns off."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward a request to other routes."""
+        path = scope.get("path", "")
+        if scope["type"] == "http" and any(path == one or path.startswith(f"{one}/") for one in BLOCKED):
+            await JSONResponse({"detail": "Not Found"}, status_code=404)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def beside_studio() -> FastAPI:
@@ -40,6 +60,7 @@ def beside_studio() -> FastAPI:
     # A nested app, so that the middleware of the API does not apply to Studio's routes. Not a mount, which would strip
     # "/v1" from the paths.
     outer = FastAPI(title=api.title, version=api.version, lifespan=lifespan, openapi_url=None)
+    outer.add_middleware(BlockedRoutes)
     outer.router.routes.append(Route("/v1/{path:path}", api, include_in_schema=False))
     # Studio lists the operations of the app. /health and /metrics cannot be reached here.
     document = api.openapi()

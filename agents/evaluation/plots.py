@@ -29,8 +29,12 @@ STYLE: dict[str, Any] = {
 
 
 def draw(comparison: Comparison, out: Path) -> tuple[Path, ...]:
-    """Write `accuracy.svg` and `findings.svg` into a folder, and return their paths."""
+    """Write `accuracy.svg` and `findings.svg` into a folder, and return their paths.
+
+    Raises ImportError without matplotlib, and ValueError if the environment has wrong settings for it.
+    """
     import matplotlib
+    import matplotlib.figure
 
     out.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(STYLE):

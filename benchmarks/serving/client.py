@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from benchmarks.serving.script import ANSWER, MARK, Script
+from benchmarks.serving.script import MARK, SHOWN, Script
 from benchmarks.serving.wire import post, read_response
 
 TIMEOUT = 120.0
@@ -170,7 +170,7 @@ def wrong(reply: Reply, script: Script, *, agent: bool) -> Iterator[str]:
         yield "error"
     if not reply.complete:
         yield "cut off"
-    if agent and (reply.reasoning != script.thoughts or not reply.content.startswith(ANSWER)):
+    if agent and (reply.reasoning != script.thoughts or not reply.content.startswith(SHOWN)):
         yield "text"
     if not agent and reply.content != "".join(script.pieces(script.prompt)):
         yield "text"

@@ -21,7 +21,9 @@ MARK = "~"
 ENDING = ("</think>", "\n\n", "\\boxed{42}")
 """The last tokens of an answer."""
 ANSWER = ENDING[-1]
-"""The answer that the user sees."""
+"""The answer as the model writes it."""
+SHOWN = "The answer is **42**."
+"""The beginning of the answer that the user of STORM sees."""
 OUTPUT = "```output\n42\n```\n"
 """The environment's output block for the program."""
 BEFORE_SILENCE = 5

@@ -63,7 +63,7 @@ def resolved(solve: RecordedSolve, model: LinearModel | CpSatModel, found: Secon
     Raises ValueError if the result is open.
     """
     if found.status == "open":
-        raise ValueError(f"there is no result: {found.reason}")
+        raise ValueError(f"the result is open: {found.reason}")
     sense = solve.report.sense
     report = replace(
         solve.report,

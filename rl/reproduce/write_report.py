@@ -1,6 +1,7 @@
 """Write the report of a reproduction: report.html, report.md for a README, and report.json."""
 
 import base64
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,8 @@ from storm_calm.env.serialize import to_json
 from storm_calm.rl.reproduce.measured_figures import MODELS, TRAININGS, Figures, collect, known_mean
 from storm_calm.rl.reproduce.paired_differences import DIFFICULTIES, Accuracy
 from storm_calm.rl.reproduce.paper_claims import claims, is_small
+
+log = logging.getLogger("storm")
 
 SECONDS = ("step_seconds", "generation_seconds", "environment_seconds", "update_seconds")
 """The times of a GRPO step in the report."""
@@ -77,9 +80,14 @@ def _spread(accuracy: Accuracy) -> str:
 
 
 def _plots(figures: Figures) -> dict[str, str]:
-    """Return the plots as data URLs; "" for a plot without data."""
+    """Return the plots as data URLs; "" for a plot without data, and for all without matplotlib."""
     from storm_calm.rl.reproduce.report_plots import accuracy_plot, curves_plot, flaws_plot
 
+    try:
+        import matplotlib.figure  # noqa: F401
+    except (ImportError, ValueError) as error:  # ValueError: the environment has wrong settings for it.
+        log.warning("the report has no plots: %s", error)
+        return dict.fromkeys(("accuracy", "flaws", "curves"), "")
     curves = curves_plot(figures) if any(figures.curves.values()) else ""
     plots = {"accuracy": accuracy_plot(figures), "flaws": flaws_plot(figures), "curves": curves}
     encoded = {name: base64.b64encode(svg.encode()).decode() for name, svg in plots.items()}

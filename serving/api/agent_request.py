@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from storm_calm.env import Message
-from storm_calm.env.data_files import describe_files
 from storm_calm.env.problem import Output
 from storm_calm.env.solver_env import DEFAULT_TOKENS
 from storm_calm.sandbox.file_names import normalized_path
 from storm_calm.serving.api.api_errors import ApiError
 
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """The reasoning effort of OpenAI's APIs."""
 
 EFFORTS: dict[Effort, tuple[float, float]] = {
@@ -28,6 +27,7 @@ EFFORTS: dict[Effort, tuple[float, float]] = {
     "medium": (1.0, 1.0),
     "high": (1.0, 2.0),
     "xhigh": (1.0, 4.0),
+    "max": (1.0, 8.0),
 }
 """Per effort: its share of the server's token limit for an answer, and of its limit on programs."""
 
@@ -58,8 +58,14 @@ class AgentRequest:
     """Strings that end the answer and are left out. They are not searched in thoughts and programs."""
     return_files: bool = False
     """Whether the answer has files."""
+    return_record: bool = False
+    """Whether the answer has the report on the plan and the record of its solve."""
+    keep_files: bool = False
+    """Whether the files of the plan and those of programs are kept for downloads."""
     outputs: tuple[Output, ...] = ()
     """Files that a program must write. Their texts are in the answer."""
+    reply_path: str = ""
+    """The one of `outputs` whose JSON is the whole answer; "" for an answer in words."""
     param: str = "messages"
     """The field of the body that has the messages, for errors."""
 
@@ -71,9 +77,9 @@ class AgentRequest:
 
     @property
     def question(self) -> str:
-        """The last message with the description of the files; with the system messages if it is the first turn."""
+        """The last message; with the system messages if it is the first turn."""
         instructions = [] if self.before else self._instructions
-        return "\n\n".join([*instructions, self.messages[-1]["content"].strip(), *describe_files(self.files)])
+        return "\n\n".join([*instructions, self.messages[-1]["content"].strip()])
 
     @property
     def before(self) -> tuple[Message, ...]:

@@ -39,6 +39,7 @@ from storm_calm.env import (
     Transcript,
     solve_async,
 )
+from storm_calm.env.data_files import describe_files
 from storm_calm.sandbox import Cancellation, Execution, RunCancelledError, Sandbox
 from storm_calm.serving.api.agent_request import EFFORTS, AgentRequest
 from storm_calm.serving.api.api_errors import ApiError
@@ -46,12 +47,10 @@ from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.judged_answer import JudgedAnswer, judge
 from storm_calm.serving.api.metrics import Metrics
 from storm_calm.serving.api.reasoning_split import THOUGHT
+from storm_calm.serving.api.stored import Stored
 
 log = logging.getLogger("storm")
 T = TypeVar("T")
-
-KEEP_ALIVE = 10.0
-"""Seconds without events after which `AgentTask.events` yields an empty batch, for keep-alive messages."""
 
 Failure = Literal["reasoner", "sandbox", "time", "context", "scope"]
 """Failures outside of the model: unreachable reasoner, no sandbox, timeout, prompt longer than the context, a question
@@ -80,7 +79,11 @@ class HintEvent(NamedTuple):
     """Whether the model continues inside its thoughts."""
 
 
-AgentEvent = TextEvent | ExecutionEvent | HintEvent
+class EndEvent(NamedTuple):
+    """The model has finished; the examination of its plan follows."""
+
+
+AgentEvent = TextEvent | ExecutionEvent | HintEvent | EndEvent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,10 +121,15 @@ class Agent:
         metrics: Metrics,
         threads: Executor,
         guard: Guard | None = None,
+        stored: Stored | None = None,
     ) -> None:
-        """threads: threads that wait for programs; more than the programs that run at once. guard: watches answers."""
+        """Set up the agent.
+
+        threads: threads that wait for programs; more than the programs that run at once. guard: watches answers.
+        stored: what a server keeps for its clients.
+        """
         self.reasoner, self.sandbox, self.config, self.metrics = reasoner, sandbox, config, metrics
-        self.threads, self.guard = threads, guard
+        self.threads, self.stored, self.guard = threads, stored, guard
         # One thread: more would compete with the event loop for the GIL without being faster.
         self.prompt_thread = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self.running: set[AgentTask] = set()
@@ -173,20 +181,13 @@ class AgentTask:
         return self._guard is not None
 
     async def events(self) -> AsyncIterator[list[AgentEvent]]:
-        """Yield batches of queued events until the task ends, with consecutive text joined.
-
-        An empty batch means no event for `KEEP_ALIVE` seconds.
-        """
+        """Yield batches of queued events until the task ends, with consecutive text joined."""
         while self._events or not self.task.done():
             if self._events:
                 yield self._batch()
                 continue
             self._wake.clear()
-            try:
-                async with asyncio.timeout(KEEP_ALIVE):
-                    await self._wake.wait()
-            except TimeoutError:
-                yield []
+            await self._wake.wait()
 
     async def started(self, seconds: float) -> bool:
         """Wait at most `seconds` for the first event or the end. Return whether the task has ended."""
@@ -243,6 +244,7 @@ class AgentTask:
             limits=replace(agent.sandbox.limits, seconds=config.solver_seconds),
             files=self._request.files,
             record=True,
+            keep_files=self._request.keep_files,
             cancellation=self._cancellation,
         )
 
@@ -278,8 +280,10 @@ class AgentTask:
 
     async def _solve(self) -> Episode:
         agent, request, env = self._agent, self._request, self._env
-        # Describing large files takes seconds; rendering and encoding a long prompt would block the event loop, too.
-        question = await self._in_thread(lambda: request.question)
+        # Describing large files takes seconds, so the description is there before the prompts' one thread needs it.
+        await self._in_thread(partial(describe_files, request.files))
+        # Rendering and encoding a long prompt would block the event loop.
+        question = request.question
         problem = Problem(id="chat", question=question, answers=(), outputs=request.outputs)
         reset = partial(env.reset, problem, before=request.before)
         await asyncio.get_running_loop().run_in_executor(agent.prompt_thread, reset)
@@ -292,6 +296,9 @@ class AgentTask:
         seed = secrets.randbits(31) if request.seed is None else request.seed
         watch = None if self._guard is None else partial(self._watch, self._guard)
         await solve_async(env, self._write, self._act, seed=seed, sampling=self.sampling, watch=watch)
+        if env.episode.transcript.model_text:  # Otherwise it may have failed, and the client gets a status of its own.
+            self._events.append(EndEvent())
+            self._wake.set()
         self._judged = await self._in_thread(partial(judge, env.episode, agent.sandbox, request))
         return env.episode
 

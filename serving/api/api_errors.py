@@ -10,10 +10,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 log = logging.getLogger("storm")
 
 TYPES = {
-    **dict.fromkeys((400, 404, 405, 413, 415, 431), "invalid_request_error"),
+    **dict.fromkeys((400, 404, 405, 413, 415, 426, 431), "invalid_request_error"),
     401: "authentication_error",
     408: "timeout_error",
     429: "rate_limit_error",
@@ -21,6 +23,27 @@ TYPES = {
     503: "overloaded_error",
 }
 """Error types by status; any other is a "server_error"."""
+
+
+class ErrorFields(BaseModel):
+    """The fields of an error."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    message: str
+    """What is wrong, where, and what to do."""
+    type: str
+    """The kind of error, by its status."""
+    param: str | None
+    """The wrong field of the body."""
+    code: str | None
+    """A code for programs."""
+
+
+class ErrorBody(BaseModel):
+    """The body of an error, as documented at /docs."""
+
+    error: ErrorFields
 
 
 def as_api_error(error: Exception) -> ApiError:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from time import time
 from typing import Any
@@ -24,24 +25,35 @@ from starlette.middleware.cors import CORSMiddleware
 
 from storm_calm.agents.reasoners.async_reasoners import open_async
 from storm_calm.agents.reasoners.model_folder import given_prompt_format
+from storm_calm.agents.reasoners.nano_scope import is_nano
 from storm_calm.serving.api.agent_request import AgentRequest, check_size
 from storm_calm.serving.api.agent_tasks import Agent, AgentTask
-from storm_calm.serving.api.api_errors import ApiError
+from storm_calm.serving.api.api_errors import ApiError, ErrorBody
 from storm_calm.serving.api.auth import Keys
 from storm_calm.serving.api.chat_completions import ChatCompletion
 from storm_calm.serving.api.chat_request import ChatRequest
 from storm_calm.serving.api.conclusion import raise_for_failure
 from storm_calm.serving.api.config import ServeConfig
+from storm_calm.serving.api.file_routes import attach_uploads, file_routes, stored_of
 from storm_calm.serving.api.json_body import BodyRoute
 from storm_calm.serving.api.metrics import Metrics
 from storm_calm.serving.api.middleware import ApiMiddleware, Drain, caller_of
-from storm_calm.serving.api.model_responses import ModelResponse
+from storm_calm.serving.api.model_responses import ModelResponse, OnEnd, OnEvent
+from storm_calm.serving.api.plan_routes import plan_routes
 from storm_calm.serving.api.rate_limit import RateLimit
+from storm_calm.serving.api.response_routes import response_routes, start_in_background
 from storm_calm.serving.api.responses_request import ResponsesRequest
 from storm_calm.serving.api.sse import DisconnectedError, EventStream, until_disconnect
+from storm_calm.serving.api.stored import open_stored
+from storm_calm.serving.web.page import web_routes
 
 KEY = [Depends(HTTPBearer(auto_error=False))]
 """Documents the API keys in OpenAPI; `ApiMiddleware` checks them."""
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "The request is wrong, or is refused for now."},
+    "5XX": {"model": ErrorBody, "description": "The server cannot answer; retry."},
+}
+"""Documents the errors in OpenAPI."""
 FIRST_TEXT_SECONDS = 4.0
 """Seconds that a stream waits for the first text before it sends its headers. Failover between replicas is quicker."""
 PROGRAM_THREADS = 256
@@ -65,11 +77,12 @@ async def open_agent(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Age
         ) as reasoner:
             # In a thread: an LLM intervener asks its endpoint for the models.
             guard = await asyncio.to_thread(guards.enter_context, config.open_guard(reasoner))
-            agent = Agent(reasoner, sandbox, config, metrics, threads, guard)
-            try:
-                yield agent
-            finally:
-                await agent.stop()
+            async with open_stored() as stored:
+                agent = Agent(reasoner, sandbox, config, metrics, threads, guard, stored)
+                try:
+                    yield agent
+                finally:
+                    await agent.stop()
     finally:
         await asyncio.to_thread(guards.close)
         await asyncio.to_thread(threads.shutdown)
@@ -86,6 +99,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
         title="STORM",
         summary="Solve optimization problems stated in words with an agent that reasons and runs solver code.",
         version=version("storm-calm"),
+        responses=ERRORS,
     )
     app.router.route_class = BodyRoute
     drain = Drain()
@@ -120,6 +134,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
     async def chat_completions(http: Request, body: ChatRequest) -> Response:
         """Answer a chat with the help of solvers; with `stream`, as an event stream."""
         check_model(body.model)
+        await attach_uploads(http, body.messages, "messages")
         request = body.agent_request()
         return await answer(
             http, request, body.stream, lambda task: ChatCompletion(body, request, task, field=config.reasoning_field)
@@ -129,21 +144,43 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
     async def responses(http: Request, body: ResponsesRequest) -> Response:
         """Answer in the format of OpenAI's Responses API: thoughts, programs and the answer are items."""
         check_model(body.model)
-        request = body.agent_request()
-        return await answer(http, request, body.stream, lambda task: ModelResponse(body, request, task))
+        caller, stored = caller_of(http.scope), stored_of(http)
+        if not isinstance(body.input, str):
+            await attach_uploads(http, body.input, "input")
+        previous = body.previous_response_id
+        request = body.agent_request(stored.responses.conversation(caller, previous) if previous else None)
 
-    entry = {"id": config.name, "object": "model", "created": int(time()), "owned_by": "storm"}
+        def render(task: AgentTask, on_end: OnEnd | None, on_event: OnEvent | None = None) -> ModelResponse:
+            return ModelResponse(
+                body, request, task, results=stored.results, caller=caller, on_end=on_end, on_event=on_event
+            )
+
+        if body.background:
+            return await start_in_background(http, request, render, rate_limit, stream=bool(body.stream))
+        keep = partial(stored.responses.add, caller) if body.stored else None
+        return await answer(http, request, body.stream, lambda task: render(task, keep))
+
+    @app.post("/v1/responses/compact", include_in_schema=False, dependencies=KEY)
+    async def compact() -> Response:
+        """Say that there is no compaction, which clients ask for beside a response's ID."""
+        raise ApiError(404, "compaction is not supported; send the input as it is, or a part of it")
+
+    created = int(time())
 
     @app.get("/v1/models", tags=["openai"], dependencies=KEY)
-    async def models() -> Response:
+    async def models(http: Request) -> Response:
         """List the only model."""
-        return json_response({"object": "list", "data": [entry]})
+        return json_response({"object": "list", "data": [model_entry(http.app.state.agent, created)]})
 
     @app.get("/v1/models/{model}", tags=["openai"], dependencies=KEY)
-    async def model(model: str) -> Response:
+    async def model(http: Request, model: str) -> Response:
         """Describe the model."""
         check_model(model)
-        return json_response(entry)
+        return json_response(model_entry(http.app.state.agent, created))
+
+    app.include_router(file_routes(rate_limit))
+    app.include_router(response_routes())
+    app.include_router(plan_routes(rate_limit))
 
     @app.get("/health", tags=["operation"])
     async def health() -> Response:
@@ -165,7 +202,12 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     async def answer_http(request: Request, error: HTTPException) -> Response:
-        return await answer_error(request, ApiError(error.status_code, str(error.detail)))
+        known = missing_route(request) if error.status_code == 404 else ApiError(error.status_code, str(error.detail))
+        headers = {**known.headers, **(error.headers or {})}
+        if error.status_code == 405:  # The routing knows the methods of the first route with this path only.
+            operations = app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""), {})
+            headers |= {"Allow": ", ".join(name.upper() for name in operations)} if operations else {}
+        return json_response(known.body, status=known.status, headers=headers)
 
     @app.exception_handler(DisconnectedError)
     async def answer_disconnected(request: Request, error: DisconnectedError) -> Response:
@@ -178,17 +220,56 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
         drain=drain,
         most_bytes=round(config.max_body_mb * 1_000_000),
         hosts=config.hosts,
+        origins=config.origins,
     )
     if config.origins:
         # Added last, so outermost: CORS preflight requests have no key.
         app.add_middleware(
-            CORSMiddleware, allow_origins=list(config.origins), allow_methods=["GET", "POST"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=list(config.origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
         )
+    app.router.routes.extend(web_routes())
     return app
 
 
 def json_response(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(orjson.dumps(data), status_code=status, headers=headers, media_type="application/json")
+
+
+def model_entry(agent: Agent, created: int) -> dict[str, Any]:
+    """Return the model as OpenAI's API lists it, with the fields in which other servers have the context.
+
+    created: Unix time.
+    """
+    nano = is_nano(agent.reasoner)
+    return {
+        "id": agent.config.name,
+        "object": "model",
+        "created": created,
+        "owned_by": "storm",
+        "context_length": agent.reasoner.context,
+        "max_model_len": agent.reasoner.context,
+        "capabilities": {
+            "streaming": True,
+            "reasoning": True,
+            "code_interpreter": True,
+            "files": True,
+            "structured_outputs": True,
+            "function_calling": False,
+            "vision": False,
+        },
+        # Nano knows a few problem families only: a page should say so.
+        "storm": {"reasoner": "nano" if nano else "other", "demo": nano},
+    }
+
+
+def missing_route(request: Request) -> ApiError:
+    """Return the error for an unknown path, most often due to a wrong base URL."""
+    path = request.url.path[:100]
+    message = f"no route {request.method} {path}; the API is at /v1/chat/completions, /v1/responses and /v1/models"
+    return ApiError(404, f"{message}, so base URLs of clients end in one /v1")
 
 
 def invalid(error: RequestValidationError) -> ApiError:

@@ -20,7 +20,7 @@ from storm_calm.serving.api.chat_request import ChatRequest
 from storm_calm.serving.api.conclusion import execution_data, intervention_data
 from storm_calm.serving.api.reasoning_split import Channel
 from storm_calm.serving.api.rendering import Rendering
-from storm_calm.serving.api.sse import ALIVE, DONE
+from storm_calm.serving.api.sse import DONE
 
 
 class ChatCompletion(Rendering):
@@ -35,12 +35,14 @@ class ChatCompletion(Rendering):
 
     async def whole(self) -> dict[str, Any]:
         """Return the completion when the answer is finished. Raises ApiError if it failed."""
-        async for _ in self.pieces():
-            pass
+        reasoning: list[str] = []
+        async for pieces in self.pieces():
+            reasoning += [text for channel, text, _ in pieces if channel == "reasoning"]
         conclusion = self.conclusion()
-        message: dict[str, Any] = {"role": "assistant", "content": self._split.content + conclusion.rest}
-        message |= dict.fromkeys(self._fields, self._split.reasoning)
-        message |= {"refusal": None, "annotations": []}
+        content = None if conclusion.refusal else self.content + conclusion.rest
+        message: dict[str, Any] = {"role": "assistant", "content": content}
+        message |= dict.fromkeys(self._fields, "".join(reasoning))
+        message |= {"refusal": conclusion.refusal, "annotations": []}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": conclusion.finish}
         rest = {"choices": [choice], "usage": self._usage(), "storm": conclusion.facts}
         return {**self._base, "object": "chat.completion", **rest}
@@ -53,9 +55,6 @@ class ChatCompletion(Rendering):
         head += b'"delta":'
         try:
             async for pieces in self.pieces():
-                if not pieces:
-                    yield ALIVE
-                    continue
                 for channel, text, source in pieces:
                     if source is None:
                         yield head + orjson.dumps(self._delta(channel, text)) + tail
@@ -69,6 +68,8 @@ class ChatCompletion(Rendering):
             return
         if conclusion.rest:
             yield self._chunk({"content": conclusion.rest})
+        if conclusion.refusal:
+            yield self._chunk({"refusal": conclusion.refusal})
         yield self._chunk({}, finish=conclusion.finish, storm=conclusion.facts)
         if self._usage_wanted:
             yield self._event(choices=[], usage=self._usage())

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from storm_calm.serving.api.agent_request import AgentRequest, Effort
-from storm_calm.serving.api.request_body import InputMessage, RequestBody, RequestModel, TextFormat, is_forced, is_text
+from storm_calm.serving.api.request_body import InputMessage, RequestBody, RequestModel, is_forced
+from storm_calm.serving.api.response_format import ResponseFormat
 
 
 class StreamOptions(RequestModel):
@@ -41,8 +42,8 @@ class ChatRequest(RequestBody):
     """The older name of tools."""
     function_call: str | dict[str, Any] | None = None
     """The older name of tool_choice."""
-    response_format: TextFormat | None = None
-    """Only {"type": "text"}."""
+    response_format: ResponseFormat | None = None
+    """text, json_object or json_schema: with the last two the answer is JSON that a program wrote."""
     modalities: list[str] | None = None
     """Only ["text"]."""
     audio: dict[str, Any] | None = None
@@ -65,7 +66,6 @@ class ChatRequest(RequestBody):
             n=self.n not in (None, 1),
             logprobs=bool(self.logprobs),
             function_call=is_forced(self.function_call),
-            response_format=not is_text(self.response_format),
             modalities=any(word != "text" for word in self.modalities or ()),
             audio=self.audio is not None,
             logit_bias=bool(self.logit_bias),
@@ -78,4 +78,5 @@ class ChatRequest(RequestBody):
             max_tokens=self.max_completion_tokens or self.max_tokens,
             effort=self.reasoning_effort,
             stop=self.stop,
+            reply=self.response_format.schema_of("response_format") if self.response_format else None,
         )

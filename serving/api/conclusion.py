@@ -6,13 +6,15 @@ from typing import Any, Literal
 
 from storm_calm.agents.reasoners.nano_scope import OUT_OF_SCOPE
 from storm_calm.agents.verdict import verdict
-from storm_calm.env import Intervention, read_answer
+from storm_calm.env import Episode, Intervention, Span, read_answer
 from storm_calm.env.serialize import to_json
 from storm_calm.sandbox import Execution
 from storm_calm.serving.api.agent_request import AgentRequest, too_long
 from storm_calm.serving.api.agent_tasks import AgentOutcome
+from storm_calm.serving.api.answer_markdown import closing
 from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.judged_answer import JudgedAnswer, plan_facts
+from storm_calm.serving.api.model_words import model_words
 from storm_calm.serving.api.reasoning_split import THOUGHT, ReasoningSplit
 
 Finish = Literal["stop", "length"]
@@ -24,25 +26,34 @@ class Conclusion:
     """The end of an answer."""
 
     rest: str
-    """Text to append: notes, and the whole answer if the model wrote nothing outside of its thoughts."""
+    """Text to append: the plan and the verdict, and the whole answer if the model wrote nothing outside of its
+    thoughts. If the request asks for JSON, that."""
+    refusal: str | None
+    """Why there is no JSON, if the request asks for it."""
     finish: Finish
     facts: Mapping[str, Any]
     """The `storm` field of the answer."""
 
 
-def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest) -> Conclusion:
-    """Return the conclusion of an answer. split: its finished text. Raises ApiError as `raise_for_failure` does."""
+def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest, content: str) -> Conclusion:
+    """Return the conclusion of an answer. Raises ApiError as `raise_for_failure` does.
+
+    split: its finished text. content: the model's words in it, as Markdown.
+    """
     raise_for_failure(outcome, request.param)
     episode = outcome.episode
     answered = outcome.judged or JudgedAnswer(verdict=verdict(episode))
     judged = answered.verdict
     remarks = [] if judged.backing == "no_answer" else judged.warnings
-    words = "" if split.content.strip() else _instead(outcome)
-    if not split.stopped:
-        words += "".join(f"\n\nNote: {remark}" for remark in remarks)
+    words, refusal = "" if content else model_words(_instead(outcome)), None
+    if request.reply_path:
+        words, refusal = _reply(answered, request.reply_path, words)
+    elif not split.stopped:
+        words += closing(answered, pointer=_pointer(request))
     answer = read_answer(episode.transcript) if episode.stop == "answer" else None
     return Conclusion(
         rest=words,
+        refusal=refusal,
         finish="length" if episode.stop in ("length", "context") or outcome.failure == "time" else "stop",
         facts={
             "answer": None if answer is None else {"value": answer.value, "status": answer.status},
@@ -50,7 +61,7 @@ def conclude(outcome: AgentOutcome, split: ReasoningSplit, request: AgentRequest
             "backed": judged.backing == "backed",
             "notes": remarks,
             "verdict": to_json(judged),
-            **plan_facts(answered),
+            **_facts(answered, request),
             "interventions": [intervention_data(intervention) for intervention in episode.interventions],
             "executions": [execution_data(execution) for execution in episode.executions],
         },
@@ -83,6 +94,29 @@ def intervention_data(intervention: Intervention) -> dict[str, Any]:
     return {"trigger": finding.trigger, "evidence": finding.evidence, "hint": intervention.hint}
 
 
+def _reply(answered: JudgedAnswer, path: str, words: str) -> tuple[str, str | None]:
+    """Return the JSON that the request asks for, or else "" and why there is none. words: those of the model."""
+    outputs = answered.outputs or {"files": {}, "missing": []}
+    if path in outputs["files"]:
+        return str(outputs["files"][path]).strip(), None
+    reason = "; ".join(outputs["missing"]) or "the answer ended before a program wrote it"
+    return "", f"There is no JSON: {reason}. {words}".strip()
+
+
+def _facts(answered: JudgedAnswer, request: AgentRequest) -> dict[str, Any]:
+    facts = plan_facts(answered)
+    if not request.return_files:
+        facts.pop("files", None)
+    return facts
+
+
+def _pointer(request: AgentRequest) -> str:
+    """Return what has all variables of a long plan."""
+    if request.return_files or request.keep_files:
+        return "the file `plan.csv` has all"
+    return "ask for files to get all"
+
+
 def _instead(outcome: AgentOutcome) -> str:
     """Return the answer for a model that wrote nothing outside of its thoughts."""
     episode = outcome.episode
@@ -100,5 +134,15 @@ def _instead(outcome: AgentOutcome) -> str:
         count = sum(execution.ran for execution in episode.executions)
         programs = "1 program" if count == 1 else f"{count} programs"
         return f"No answer: {programs} ran, which is all that this request may, and none settled it."
-    text = episode.transcript.model_text.replace("<think>", "").replace(THOUGHT, "").strip()
-    return text or "No answer: the model ended without one. It may lack data; say all the numbers, and ask again."
+    text = "".join(span.text for span in _last_spans(episode) if span.source == "model")
+    return (
+        text.replace("<think>", "").replace(THOUGHT, "").strip()
+        or "No answer: the model ended without one. It may lack data; say all the numbers, and ask again."
+    )
+
+
+def _last_spans(episode: Episode) -> list[Span]:
+    """Return the spans after the last program."""
+    spans = episode.transcript.spans
+    last = max((number for number, span in enumerate(spans) if span.source == "tool"), default=-1)
+    return list(spans[last + 1 :])

@@ -45,6 +45,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_timer()
         super().on_headers_complete()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Log nothing: the middleware rejects WebSockets."""
+
     def _expect_head(self) -> None:
         self._taken = 0
         self._timer = self.loop.call_later(HEAD_SECONDS, self._reject, b"408 Request Timeout")

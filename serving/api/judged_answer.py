@@ -10,9 +10,11 @@ from storm_calm.env import Episode
 from storm_calm.env.checkers import read_outputs
 from storm_calm.env.plans.explanation import explain
 from storm_calm.env.plans.plan_files import plan_files
+from storm_calm.env.plans.plan_report import plan_report
 from storm_calm.env.serialize import to_json
 from storm_calm.sandbox import Sandbox, SandboxUnavailableError
 from storm_calm.serving.api.agent_request import AgentRequest
+from storm_calm.serving.plans import record_data
 
 EXAMINATION_SECONDS = 2.0
 """Time limit of each solve that examines a plan: the client waits for it."""
@@ -31,6 +33,8 @@ class JudgedAnswer:
     """The files of the plan, if the request asks for them."""
     outputs: dict[str, Any] | None = None
     """The text of each wanted output that is as its schema says, and why others are missing; None if none is wanted."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """Report and record of the solve as JSON data, if the request asks for them."""
 
 
 def judge(episode: Episode, sandbox: Sandbox, request: AgentRequest) -> JudgedAnswer:
@@ -38,13 +42,18 @@ def judge(episode: Episode, sandbox: Sandbox, request: AgentRequest) -> JudgedAn
     messages = [message["content"] for message in request.messages]
     examined: ExaminedSolve | None = None
     files: dict[str, bytes] = {}
+    record: dict[str, Any] = {"report": None, "record": None} if request.return_record else {}
     with contextlib.suppress(SandboxUnavailableError):
         examined = examine_answer(episode, sandbox, messages, seconds=EXAMINATION_SECONDS)
-        if examined is not None and request.return_files:
+        if examined is not None and (request.return_files or request.keep_files):
             files = plan_files(examined.code, examined.solve, examined.examination, sandbox)
+        if examined is not None and request.return_record:
+            # Here, in a thread: a large record takes long to convert.
+            report = to_json(plan_report(examined.solve, examined.examination))
+            record = {"report": report, "record": record_data(examined.solve)}
     checked = examined.examination.check if examined is not None and examined.backs else None
     judged = verdict(episode, messages=messages, has_files=bool(request.files), checked=checked)
-    return JudgedAnswer(verdict=judged, examined=examined, files=files, outputs=_outputs(episode))
+    return JudgedAnswer(verdict=judged, examined=examined, files=files, outputs=_outputs(episode), record=record)
 
 
 def _outputs(episode: Episode) -> dict[str, Any] | None:
@@ -58,9 +67,9 @@ def _outputs(episode: Episode) -> dict[str, Any] | None:
 def plan_facts(judged: JudgedAnswer) -> dict[str, Any]:
     """Return the plan, its check and its explanation as JSON data; text files by name."""
     examined = judged.examined
-    outputs = {} if judged.outputs is None else {"outputs": judged.outputs}
+    more = judged.record if judged.outputs is None else {**judged.record, "outputs": judged.outputs}
     if examined is None:
-        return {"plan": None, "check": None, "explanation": [], **outputs}
+        return {"plan": None, "check": None, "explanation": [], **more}
     plan, check = examined.examination.plan, examined.examination.check
     facts: dict[str, Any] = {
         "plan": None
@@ -75,7 +84,7 @@ def plan_facts(judged: JudgedAnswer) -> dict[str, Any]:
         "check": to_json(check),
         "explanation": explain(examined.solve, examined.examination),
     }
-    facts |= outputs
+    facts |= more
     if judged.files:
         # Text files only, as in requests.
         texts = {name: content for name, content in judged.files.items() if not name.endswith(".xlsx")}

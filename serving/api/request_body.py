@@ -4,17 +4,16 @@ Fields that would change the answer but are not supported are rejected. Fields w
 `store`, ...) and unknown fields are ignored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from storm_calm.env import Message
-from storm_calm.env.json_schema import check_plain
 from storm_calm.env.problem import Output
 from storm_calm.serving.api.agent_request import AgentRequest, Effort, check_file_name, decode_file, unique_files
 from storm_calm.serving.api.api_errors import ApiError
+from storm_calm.serving.api.response_format import read_schema, reply_output
 
 IGNORED_PARTS = frozenset({"refusal", "thinking", "redacted_thinking", "reasoning", "reasoning_text", "summary_text"})
 """Parts of earlier assistant messages that are skipped: the model does not see earlier thoughts."""
@@ -22,22 +21,19 @@ TOOL_PARTS = frozenset({"tool_use", "tool_call", "tool_result"})
 """Parts of earlier messages that are skipped: another model's use of tools that are not here."""
 TOOL_ROLES = ("tool", "function")
 """Roles of earlier messages that are skipped for the same reason."""
+SYSTEM_ROLES = ("system", "developer")
 TEXT_PARTS = ("text", "input_text", "output_text")
 
 MAX_OUTPUTS = 5
 """The most outputs of a request."""
-MAX_SCHEMA_BYTES = 16 << 10
-"""Bytes of a schema as JSON."""
 
 REASONS = {
     "n": "a request has one answer",
     **dict.fromkeys(("logprobs", "top_logprobs"), "log-probabilities are not available"),
     **dict.fromkeys(("tool_choice", "function_call"), "the agent only calls its own tool; give auto or none"),
-    **dict.fromkeys(("response_format", "text"), "answers are text; their storm field has the facts as JSON"),
     **dict.fromkeys(("modalities", "audio"), "answers are text"),
     **dict.fromkeys(("logit_bias", "presence_penalty", "frequency_penalty"), "token probabilities cannot be changed"),
-    **dict.fromkeys(("previous_response_id", "conversation"), "nothing is stored; send the whole input"),
-    "background": "answers are returned directly",
+    "conversation": "conversations are not stored; send the whole input, or previous_response_id",
     "prompt": "prompts are not stored",
 }
 """Why fields with certain values are rejected."""
@@ -50,17 +46,27 @@ class RequestModel(BaseModel):
 
 
 class FileData(RequestModel):
-    """A file with its content."""
+    """A file with its content, or an uploaded one."""
 
     filename: str | None = None
-    """Name of the file."""
+    """Name of the file; by default that of the uploaded file."""
     file_data: str | None = None
     """Content of the file: a data URL, or base64."""
+    file_id: str | None = None
+    """The ID of an uploaded file."""
+    _uploaded: tuple[str, bytes] | None = PrivateAttr(default=None)
+
+    def uploaded(self, name: str, content: bytes) -> None:
+        """Set name and content of the uploaded file."""
+        self._uploaded = name, content
 
     def read(self, param: str) -> tuple[str, bytes]:
         """Return name and content. Raises ApiError."""
+        if self._uploaded is not None and self.file_data is None:
+            name, content = self._uploaded
+            return check_file_name(self.filename or name, f"{param}.filename"), content
         if self.file_data is None or self.filename is None:
-            message = "a file needs filename and file_data; stored files and URLs are not supported"
+            message = "a file needs filename and file_data, or file_id; URLs are not supported"
             raise ApiError(400, message, param=param)
         name = check_file_name(self.filename, f"{param}.filename")
         return name, decode_file(self.file_data, f"{param}.file_data")
@@ -120,6 +126,15 @@ class InputMessage(RequestModel):
         return {"role": role, "content": "\n".join(texts)}, files
 
 
+def file_parts(messages: Sequence[InputMessage]) -> Iterator[tuple[str, FileData]]:
+    """Yield the parts with the ID of an uploaded file, each after its path in the list."""
+    for number, message in enumerate(messages):
+        for place, part in enumerate(message.content if isinstance(message.content, list) else ()):
+            file = part.file if part.type == "file" else part
+            if file is not None and file.file_id is not None and part.type in ("file", "input_file"):
+                yield f"{number}.content.{place}{'.file' if file is part.file else ''}", file
+
+
 class WantedOutput(RequestModel):
     """A file that the agent's program must write."""
 
@@ -133,14 +148,9 @@ class WantedOutput(RequestModel):
     def read(self, param: str) -> Output:
         """Return the output. Raises ApiError for an invalid name or schema."""
         path = check_file_name(self.path, f"{param}.path")
-        if self.json_schema is not None and len(orjson.dumps(self.json_schema)) > MAX_SCHEMA_BYTES:
-            raise ApiError(400, f"the schema has over {MAX_SCHEMA_BYTES} bytes; shorten it", param=f"{param}.schema")
-        try:
-            if self.json_schema is not None:
-                check_plain(self.json_schema)
-            return Output(path=path, schema=self.json_schema)
-        except ValueError as error:
-            raise ApiError(400, str(error), param=f"{param}.schema") from None
+        return Output(
+            path=path, schema=None if self.json_schema is None else read_schema(self.json_schema, f"{param}.schema")
+        )
 
 
 class StormOptions(RequestModel):
@@ -154,13 +164,8 @@ class StormOptions(RequestModel):
     """Files that the agent's program must write, such as the plan as JSON with a schema; they are in the answer."""
     return_files: bool = False
     """Whether the answer has files: the plan as CSV, the program, and the model as MPS and LP."""
-
-
-class TextFormat(RequestModel):
-    """The format of an answer."""
-
-    type: str = "text"
-    """Only text."""
+    return_record: bool = False
+    """Whether the answer has the report on the plan and the record of its solve, which the plan routes take."""
 
 
 class RequestBody(RequestModel):
@@ -191,10 +196,13 @@ class RequestBody(RequestModel):
         max_tokens: int | None,
         effort: Effort | None,
         stop: str | list[str] | None = None,
+        reply: dict[str, Any] | None = None,
+        earlier_files: Mapping[str, bytes] | None = None,
     ) -> AgentRequest:
         """Return the request for the agent. Raises ApiError.
 
-        messages: each with its path in the body. param: the path of the list.
+        messages: each with its path in the body. param: the path of the list. reply: the schema of an answer in JSON.
+        earlier_files: those of the conversation that it continues.
         """
         stops = (stop,) if isinstance(stop, str) else tuple(stop or ())
         if any(not word or len(word) > 500 for word in stops):
@@ -202,16 +210,24 @@ class RequestBody(RequestModel):
         given = self.storm.files if self.storm else {}
         files = [(check_file_name(name, "storm.files"), text.encode()) for name, text in given.items()]
         turns: list[Message] = []
-        for number, (place, message) in enumerate(messages, start=1):
-            last = number == len(messages)
-            if message.role in TOOL_ROLES and not last:
+        rest: list[Message] = []
+        """The system messages after the question."""
+        question = _question([message for _, message in messages])
+        for number, (place, message) in enumerate(messages):
+            if message.role in TOOL_ROLES and number < question:
                 continue
-            turn, attached = message.read(place, last=last)
-            turns.append(turn)
+            turn, attached = message.read(place, last=number == question)
+            (turns if number <= question else rest).append(turn)
             files += attached
+        turns[-1:-1] = [turn for turn in rest if turn["role"] == "system"]
+        sent = unique_files(files, param)
+        kept = [(name, content) for name, content in (earlier_files or {}).items() if name not in sent]
+        found = unique_files([*kept, *sent.items()], param)
+        outputs = self._outputs(set(found))
+        answer = None if reply is None else reply_output(reply, {*found, *(output.path for output in outputs)})
         return AgentRequest(
             messages=tuple(turns),
-            files=unique_files(files, param),
+            files=found,
             temperature=self.temperature,
             top_p=self.top_p,
             seed=self.seed,
@@ -219,7 +235,9 @@ class RequestBody(RequestModel):
             effort=effort or "medium",
             stop=stops,
             return_files=bool(self.storm and self.storm.return_files),
-            outputs=self._outputs({name for name, _ in files}),
+            return_record=bool(self.storm and self.storm.return_record),
+            outputs=outputs if answer is None else (*outputs, answer),
+            reply_path=answer.path if answer else "",
             param=param,
         )
 
@@ -242,8 +260,17 @@ class RequestBody(RequestModel):
                 raise ApiError(400, message, param=param, code="unsupported_parameter")
 
 
-def is_text(format: TextFormat | None) -> bool:
-    return format is None or format.type == "text"
+def _question(messages: Sequence[InputMessage]) -> int:
+    """Return the index of the last message, apart from system messages and empty answers at the end.
+
+    Clients append instructions, and an empty answer to be written.
+    """
+    for number in range(len(messages) - 1, -1, -1):
+        message = messages[number]
+        empty = message.role == "assistant" and not message.content and message.audio is None
+        if not empty and message.role not in SYSTEM_ROLES:
+            return number
+    return len(messages) - 1
 
 
 def is_forced(choice: Any) -> bool:

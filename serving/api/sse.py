@@ -4,7 +4,9 @@ return EventStream(events(), on_disconnect=task.cancel)
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
+from time import monotonic
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -13,6 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 T = TypeVar("T")
 
+KEEP_ALIVE = 10.0
+"""Seconds without an event after which a stream sends a comment. Proxies and clients often give up after 15 or more."""
 DONE = b"data: [DONE]\n\n"
 """The last event of a stream."""
 ALIVE = b": keep-alive\n\n"
@@ -24,7 +28,10 @@ class DisconnectedError(Exception):
 
 
 class EventStream(Response):
-    """A stream of server-sent events that calls `on_disconnect` at its end, or as soon as the client disconnects."""
+    """A stream of server-sent events that calls `on_disconnect` at its end, or as soon as the client disconnects.
+
+    While there are no events, it sends comments.
+    """
 
     media_type = "text/event-stream"
 
@@ -33,21 +40,38 @@ class EventStream(Response):
         # The length is unknown.
         self.raw_headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
         self._events, self._on_disconnect = events, on_disconnect
+        self._sent = monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send all events, or stop when the client disconnects."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         watch = asyncio.create_task(_disconnected(receive))
         watch.add_done_callback(lambda task: None if task.cancelled() else self._on_disconnect())
+        beat = asyncio.create_task(self._keep_alive(send))
         try:
             async for data in self._events:
                 if watch.done():
                     return
+                self._sent = monotonic()
                 await send({"type": "http.response.body", "body": data, "more_body": True})
+            beat.cancel()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
+            beat.cancel()
             watch.cancel()
             self._on_disconnect()  # Also after a failed send. It has no effect on a finished task.
+
+    async def _keep_alive(self, send: Send) -> None:
+        """Send a comment after each `KEEP_ALIVE` seconds without an event, also if the answer's text is held back."""
+        while True:
+            quiet = monotonic() - self._sent
+            if quiet < KEEP_ALIVE:
+                await asyncio.sleep(KEEP_ALIVE - quiet)
+                continue
+            self._sent = monotonic()
+            # A failed send ends the other task, too.
+            with contextlib.suppress(OSError):
+                await send({"type": "http.response.body", "body": ALIVE, "more_body": True})
 
 
 async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:

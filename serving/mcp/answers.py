@@ -56,7 +56,7 @@ def _work(call: ToolCall, request: AgentRequest) -> Callable[[Job], Awaitable[As
         runs = await call.parts.in_thread(lambda: [_kept(one) for one in executions if one.ran])
         for run in runs:
             call.workspace.runs.add(run)
-        return _result(answer.text + conclusion.rest, conclusion, task, runs)
+        return _result(answer.content + conclusion.rest, conclusion, task, runs)
 
     return work
 
@@ -73,10 +73,6 @@ class _Answer(Rendering):
                     programs += 1
                     job.report(f"program {programs} ended with {source.status}; thinking")
         return self.conclusion()
-
-    @property
-    def text(self) -> str:
-        return self._split.content
 
 
 def _kept(execution: Execution) -> Run:

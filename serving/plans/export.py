@@ -35,12 +35,12 @@ def export_plan(solve: RecordedSolve, form: ExportFormat, sandbox: Sandbox) -> E
     if form in ("csv", "xlsx"):
         plan = plan_of(solve)
         if plan is None:
-            raise ValueError(f"there is no plan: the solver reported {solve.report.status}")
+            raise ValueError(f"no plan to export: the solver reported {solve.report.status}")
         content = plan_csv(plan) if form == "csv" else plan_workbook(plan)
         return ExportedFile(name=f"plan.{form}", media_type=_MEDIA_TYPES[form], content=content)
     exported = _model(solve, form, sandbox)
     if not exported.text:
-        raise ValueError(f"there is no model to export: {exported.reason}")
+        raise ValueError(f"no model to export: {exported.reason}")
     name = f"model.{exported.format}" if exported.format.isalnum() and len(exported.format) <= 10 else "model.txt"
     return ExportedFile(name=name, media_type="text/plain; charset=utf-8", content=exported.text.encode())
 

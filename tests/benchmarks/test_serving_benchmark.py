@@ -17,7 +17,7 @@ from benchmarks.serving import __main__ as command
 from benchmarks.serving import faults, leaving, loads, nano, servers, table
 from benchmarks.serving.client import Reply, ask, chat, read, wrong
 from benchmarks.serving.leaving import effects
-from benchmarks.serving.script import ANSWER, BEFORE_SILENCE, MARK, OUTPUT, Script
+from benchmarks.serving.script import ANSWER, BEFORE_SILENCE, MARK, OUTPUT, SHOWN, Script
 from benchmarks.serving.upstream import Played
 from benchmarks.serving.wire import CHUNKED_END, chunk, post, read_response, response, take_request
 from storm_calm.env import read_answer
@@ -222,7 +222,7 @@ def test_each_flaw_of_an_answer_has_its_label():
         status=200,
         complete=True,
         reasoning=script.thoughts,
-        content=f"{ANSWER}\n\nNote: so and so.",
+        content=f"{SHOWN}\n\nNote: so and so.",
         finish="stop",
         usage={"completion_tokens": script.written},
     )

@@ -57,7 +57,7 @@ def test_bad_usage_is_a_one_line_error(storm, runs):
     for arguments, message in [
         (("nowhere",), "nowhere: no such folder"),
         (("eval-good", "--baseline", "nowhere"), "nowhere: no results.json in it"),
-        ((), "give RUN, a run folder, or --reasoner URL"),
+        (("--model", "m"), "--baseline needs RUN; --model and --tokenizer need --reasoner URL"),
         (("eval-good", "--reasoner", "http://localhost:9/v1"), "give RUN, a run folder, or --reasoner URL"),
         (("eval-good", "--model", "m"), "--model and --tokenizer are for --reasoner URL"),
         (("--reasoner", "nano"), "--reasoner: 'nano' is not the URL of a server"),

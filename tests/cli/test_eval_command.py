@@ -224,7 +224,7 @@ def test_a_failing_endpoint_stops_the_evaluation_which_can_be_resumed(storm, pro
     assert json.loads(resumed.stdout)["scored"] == 8
 
 
-def test_runs_are_compared_in_a_table_and_plots(evaluate, storm, problems, tmp_path):
+def test_runs_are_compared_in_a_table_and_plots(evaluate, storm, problems, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     evaluate("--out", "runs/base", "--display", "none")
     with FakeCompletionsServer(direct) as better:
@@ -243,9 +243,17 @@ def test_runs_are_compared_in_a_table_and_plots(evaluate, storm, problems, tmp_p
     seeds = " ".join(storm("compare", "runs/base", "runs/seeds").stdout.split())
     assert "problems 8 8, 2 seeds" in seeds
     assert "mean over seeds - 25.0 ± 0.0 %" in seeds
-    assert sorted(path.name for path in (tmp_path / "runs" / "compare").iterdir()) == ["accuracy.svg", "findings.svg"]
-    elsewhere = storm("compare", "runs/base", "runs/tuned", "--out", "pictures")
-    assert "pictures: accuracy.svg and findings.svg" in elsewhere.stdout
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["base", "seeds", "tuned"]
+    drawn = storm("compare", "runs/base", "runs/tuned", "--out", "pictures")
+    assert "pictures: accuracy.svg and findings.svg" in drawn.stdout
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["accuracy.svg", "findings.svg"]
+    again = storm("compare", "runs/base", "runs/tuned", "--out", "pictures")
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert again.stderr == "storm: pictures is not empty; give a new folder\n"
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    without = storm("compare", "runs/base", "runs/tuned", "--out", "more")
+    assert (without.exit_code, without.stdout) == (0, storm("compare", "runs/base", "runs/tuned").stdout)
+    assert without.stderr.startswith("storm: warning: more: no pictures: ")
     alone = storm("compare", "runs/base")
     assert (alone.exit_code, alone.stdout) == (2, "")
     assert alone.stderr == "storm: give at least two different runs, each the --out of a storm eval\n"

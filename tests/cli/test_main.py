@@ -20,7 +20,7 @@ def examples(shown):
 
 
 COMMANDS = [
-    *("solve", "serve", "key", "curate", "view", "review", "export", "families", "detectors", "eval", "compare"),
+    *("solve", "serve", "mcp", "key", "curate", "view", "review", "export", "families", "detectors", "eval", "compare"),
     *("judge", "doctor", "reproduce", "train", "sandbox"),
 ]
 
@@ -54,8 +54,8 @@ def test_storm_without_arguments_shows_first_steps_and_grouped_commands(storm, m
     order = [
         "Three things to do first:",
         "storm solve '4 files",
-        "storm curate --families",
-        "storm serve",
+        "\n storm serve",
+        "\n storm doctor",
         "─ Solve and serve ─",
     ]
     order += [f"─ {heading} ─" for heading in ("Curate", "Evaluate", "Train", "Sandbox")]

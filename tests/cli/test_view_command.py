@@ -29,6 +29,7 @@ def test_view_writes_a_page_and_prints_its_path_and_size(storm, made):
         report = made / "report.html"
         assert result.stdout.startswith(f"{report}: 2 problems, {report.stat().st_size / 1000:.0f} kB; open it")
         assert "not finished" not in result.stdout
+    assert result.stdout.endswith("open it in a browser. It replaces the earlier report\n")
 
 
 def test_out_never_overwrites_a_file_that_is_not_a_page(storm, made, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -169,6 +170,14 @@ def test_the_page_is_self_contained_and_has_table_plots_claims_and_times(paper, 
     assert "1 h 37 min in all" in words
     assert facts == json.loads((paper / "report.json").read_text())
     assert {"runs", "problems"} & facts.keys() == set()
+
+
+def test_without_matplotlib_the_page_has_no_plots(tmp_path, monkeypatch, caplog):
+    out = reproduction(tmp_path)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert write_report(out)["claims"]
+    assert "<img" not in (out / "report.html").read_text()
+    assert "the report has no plots" in caplog.text
 
 
 def test_markdown_tables_have_rows_of_equal_width(paper, facts):

@@ -17,7 +17,7 @@ def asked(client, question, **fields):
 def test_a_problem_is_solved_by_an_executed_program(client):
     answer = asked(client, QUESTION)
     choice = answer.choices[0]
-    assert choice.message.content == "The largest profit is \\boxed{120.0}."
+    assert choice.message.content.startswith("The largest profit is **120**.\n\nThe plan:\n\n| Variable | Value |\n")
     assert choice.finish_reason == "stop"
     assert "```python\nfrom ortools" in choice.message.reasoning
     assert choice.message.reasoning == choice.message.reasoning_content
@@ -116,7 +116,11 @@ def test_outputs_that_do_not_fit_are_named(client):
         ({"path": "../plan.json"}, "storm.outputs.0.path", "is not a file name"),
         ({"path": "main.py"}, "storm.outputs.0.path", "is the name of the program itself"),
         ({"path": "p.json", "schema": {"type": "plan"}}, "storm.outputs.0.schema", "the schema is invalid"),
-        ({"path": "p.json", "schema": {"$ref": "#"}}, "storm.outputs.0.schema", "keyword $ref is not supported"),
+        (
+            {"path": "p.json", "schema": {"$ref": "#"}},
+            "storm.outputs.0.schema",
+            "the schema refers to #; refer to its $defs",
+        ),
         ({"path": "p.json", "schema": {"items": {"pattern": "(a+)+$"}}}, "storm.outputs.0.schema", "keyword pattern"),
         ({"path": "p.json", "schema": {"title": "x" * 20000}}, "storm.outputs.0.schema", "over 16384 bytes"),
     ],
@@ -153,7 +157,7 @@ def test_invented_data_is_reported(client):
 
 def test_unclosed_thoughts_become_the_answer(client):
     answer = asked(client, "What is it? [[thinks]]")
-    assert "the answer is \\boxed{7}" in answer.choices[0].message.content
+    assert "the answer is **7**" in answer.choices[0].message.content
 
 
 def test_reaching_the_execution_limit_is_reported(client):

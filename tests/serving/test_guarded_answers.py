@@ -14,6 +14,7 @@ from support.running_server import RunningServer
 
 SHOP = "A workshop has 40 hours. Each chair takes one hour and earns 3. What is the largest profit?"
 FLAWED = f"{SHOP} [[flawed]]"
+ANSWER = "The largest profit is **120**.\n\nThe plan:\n"
 HINT = "[guard: manual computation] Working this out by hand "
 
 
@@ -35,7 +36,7 @@ def asked(client, question, **fields):
 def test_a_flawed_answer_is_withdrawn_and_the_model_continues_after_a_hint(guarded):
     answer = asked(guarded, FLAWED)
     message = answer.choices[0].message
-    assert message.content == "The largest profit is \\boxed{120.0}."
+    assert message.content.startswith(ANSWER)
     assert "by hand" in message.reasoning
     assert HINT in message.reasoning
     assert message.reasoning.index(HINT) < message.reasoning.index("```python")
@@ -49,7 +50,7 @@ def test_a_flawed_answer_is_withdrawn_and_the_model_continues_after_a_hint(guard
 def test_a_stream_shows_the_hint_and_never_the_withdrawn_answer_as_content(guarded):
     chunks = list(asked(guarded, FLAWED, stream=True))
     deltas = [chunk.choices[0].delta for chunk in chunks]
-    assert "".join(delta.content or "" for delta in deltas) == "The largest profit is \\boxed{120.0}."
+    assert "".join(delta.content or "" for delta in deltas).startswith(ANSWER)
     hints = [chunk.storm["intervention"] for chunk in chunks if "intervention" in (getattr(chunk, "storm", None) or {})]
     assert [hint["trigger"] for hint in hints] == ["manual_computation"]
     thoughts = "".join(getattr(delta, "reasoning", None) or "" for delta in deltas)
@@ -60,7 +61,7 @@ def test_a_response_shows_the_hint_among_the_thoughts(guarded):
     with guarded.responses.stream(model="storm", input=FLAWED) as stream:
         events = list(stream)
         final = stream.get_final_response()
-    assert final.output_text == "The largest profit is \\boxed{120.0}."
+    assert final.output_text.startswith(ANSWER)
     thoughts = "".join(part.text for item in final.output if item.type == "reasoning" for part in item.content)
     assert HINT in thoughts
     text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
@@ -144,7 +145,7 @@ def test_a_slow_intervener_delays_neither_a_disconnect_nor_the_end_of_the_server
 
 def test_a_stop_string_in_a_withdrawn_answer_does_not_end_the_next_one(guarded):
     answer = asked(guarded, FLAWED, stop=["{7}"])
-    assert answer.choices[0].message.content == "The largest profit is \\boxed{120.0}."
+    assert answer.choices[0].message.content.startswith(ANSWER)
     assert answer.storm["stop"] == "answer"
 
 

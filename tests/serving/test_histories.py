@@ -143,13 +143,13 @@ def test_text_parts_of_both_apis_are_accepted_by_both(seen, path, type):
         ({"role": "user", "content": [{"type": "text"}]}, "content.0.text", "a part of type 'text' needs text"),
         (
             {"role": "user", "content": [{"type": "input_file", "file_id": "f"}]},
-            "content.0",
-            "stored files and URLs are",
+            "content.0.file_id",
+            "no file 'f'",
         ),
         (
             {"role": "user", "content": [{"type": "input_file", "file_url": "f"}]},
             "content.0",
-            "stored files and URLs are",
+            "a file needs filename and file_data",
         ),
         ({"role": "critic", "content": "x"}, "role", "role 'critic' is not supported; give system, developer,"),
         (
@@ -167,13 +167,13 @@ def test_what_the_agent_cannot_read_or_has_not_stored_is_rejected(rejected, path
 @pytest.mark.parametrize(
     ("item", "param", "fault"),
     [
-        ({"type": "item_reference", "id": "msg_1"}, "1", "item references are not supported because nothing is stored"),
-        ({"id": "msg_1"}, "1", "item references are not supported because nothing is stored"),
-        ({"id": "msg_1", "type": None}, "1", "item references are not supported because nothing is stored"),
+        ({"type": "item_reference", "id": "msg_1"}, "1", "item references are not supported; send the item"),
+        ({"id": "msg_1"}, "1", "item references are not supported; send the item"),
+        ({"id": "msg_1", "type": None}, "1", "item references are not supported; send the item"),
         (
             {"id": "msg_1", "type": "message", "role": "assistant"},
             "1.content",
-            "a message needs content, because nothing",
+            "a message needs content; items are",
         ),
         ({"type": "compaction", "encrypted_content": "x"}, "1", "an item of type 'compaction' is not supported"),
         ({"type": "x" * 1000}, "1", "is not supported; give messages"),

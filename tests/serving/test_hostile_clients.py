@@ -176,7 +176,8 @@ def test_thoughts_and_refusals_in_earlier_answers_are_ignored(nano, type):
 def test_references_to_stored_items_are_rejected(nano):
     with httpx.Client(base_url=nano.url) as client:
         body = {"model": "storm", "input": [{"type": "item_reference", "id": "msg_1"}, USER]}
-        assert "nothing is stored" in error(client.post("responses", json=body), 400)["message"]
+        found = error(client.post("responses", json=body), 400)
+        assert "send the item itself, or previous_response_id" in found["message"]
 
 
 @pytest.mark.parametrize("page", ["docs", "redoc"])

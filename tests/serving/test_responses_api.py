@@ -7,6 +7,8 @@ import pytest
 
 QUESTION = "A workshop has 40 hours. Each chair takes one hour and earns 3. What is the largest profit? [[solve]]"
 
+ANSWER = "The largest profit is **120**."
+
 
 def test_a_response_lists_thoughts_programs_and_the_answer(client):
     response = client.responses.create(model="storm", input=QUESTION)
@@ -18,7 +20,7 @@ def test_a_response_lists_thoughts_programs_and_the_answer(client):
     assert (call.status, call.outputs[0].logs) == ("completed", "120.0\n")
     assert call.storm["reports"][0]["objective"] == 120.0
     assert after.content[0].text == "It is optimal.\n"
-    assert response.output_text == "The largest profit is \\boxed{120.0}."
+    assert response.output_text.startswith(f"{ANSWER}\n\nThe plan:\n\n| Variable | Value |\n")
     assert (response.status, message.status) == ("completed", "completed")
     assert response.usage.output_tokens > response.usage.output_tokens_details.reasoning_tokens > 0
     assert response.storm["answer"]["value"] == 120.0
@@ -43,7 +45,8 @@ def test_events_add_up_to_the_response(client):
     text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
     done = [event.item for event in events if event.type == "response.output_item.done"]
     assert code == done[1].code == final.output[1].code
-    assert text == final.output_text == "The largest profit is \\boxed{120.0}."
+    assert text == final.output_text
+    assert text.startswith(ANSWER)
     assert [item.id for item in done] == [item.id for item in final.output]
     added = [event for event in events if event.type == "response.output_item.added"]
     assert [event.output_index for event in added] == [0, 1, 2, 3]
@@ -54,7 +57,7 @@ def test_a_conversation_continues_with_the_items_of_an_earlier_response(client, 
     history = [{"role": "user", "content": QUESTION}, *(item.model_dump() for item in first.output)]
     again = client.responses.create(model="storm", input=[*history, {"role": "user", "content": "And now? [[chat]]"}])
     prompt = upstream.asked[-1]["prompt"]
-    assert "<|im_start|>assistant\nThe largest profit is \\boxed{120.0}.<|im_end|>\n" in prompt
+    assert f"<|im_start|>assistant\n{ANSWER}\n" in prompt
     assert "I compute it." not in prompt
     assert "| user: And now? [[chat]]" in again.output_text
 

@@ -5,6 +5,7 @@ A question may contain one of the words below in double brackets. The text has `
     [[solve]]       a program, then its output is the answer
     [[chat]]        an answer without a program, the default; it quotes the whole conversation
     [[flawed]]      an answer by hand, outside of the thoughts; after a hint the program of [[solve]]
+    [[plan]] [[reply]]    a program that writes plan.json or answer.json
     [[endless]]     endless text, 200 words a second
     [[sleep]]       a program that sleeps for 30 seconds
     [[500]] [[429]] an error before the first token     [[half]]      the stream breaks off
@@ -38,6 +39,10 @@ PLAYS = {
         "```python\nimport json\njson.dump({'chairs': 40}, open('plan.json', 'w'))\nprint(120)\n```\n",
         "</think>\nIt is \\boxed{{120}}.",
     ),
+    "reply": (
+        "```python\nimport json\njson.dump({'chairs': 40}, open('answer.json', 'w'))\nprint(120)\n```\n",
+        "</think>\nIt is \\boxed{{120}}.",
+    ),
     "file": ("```python\nprint(open('costs.csv').read())\n```\n", "</think>\nThe file says {output}. \\boxed{{1}}"),
     "infeasible": (PROGRAM, "</think>\nNo plan meets all demands: \\boxed{{infeasible}}."),
     "asks": ("How many hours are there?\n</think>\nThe question does not say how many hours there are.",),
@@ -52,6 +57,8 @@ class FakeUpstream:
     def __init__(self, *, owner="tests", rate=500.0):
         """Start the server. owner: `owned_by` in its list of models. rate: tokens per second."""
         self.owner, self.rate = owner, rate
+        self.context = 4000
+        """The model's context in tokens, as its list of models says."""
         self.asked = []
         """The bodies of all requests."""
         self.ended = []
@@ -94,7 +101,7 @@ class FakeUpstream:
         await runner.cleanup()
 
     async def _models(self, request):
-        entry = {"id": "player", "object": "model", "created": 1, "owned_by": self.owner, "max_model_len": 4000}
+        entry = {"id": "player", "object": "model", "created": 1, "owned_by": self.owner, "max_model_len": self.context}
         return web.json_response({"object": "list", "data": [entry]})
 
     async def _complete(self, request):

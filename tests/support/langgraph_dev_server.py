@@ -1,5 +1,6 @@
 """`langgraph dev` of this project as a process, with its usage report and version check disabled."""
 
+import json
 import os
 import socket
 import subprocess
@@ -10,12 +11,17 @@ from pathlib import Path
 from urllib.error import URLError
 
 HOUSE = Path(__file__).resolve().parents[2]
-# Do not load the threads of earlier servers, which it would store in the working folder.
-QUIET = {
-    "LANGGRAPH_NO_VERSION_CHECK": "1",
-    "LANGGRAPH_CLI_NO_ANALYTICS": "1",
-    "LANGGRAPH_DISABLE_FILE_PERSISTENCE": "true",
-}
+QUIET = {"LANGGRAPH_NO_VERSION_CHECK": "1", "LANGGRAPH_CLI_NO_ANALYTICS": "1"}
+
+
+def configured(folder):
+    """Write the project's configuration into `folder`, where the server also stores its threads."""
+    config = json.loads((HOUSE / "langgraph.json").read_text())
+    graphs = {name: str(HOUSE / path) for name, path in config["graphs"].items()}
+    http = {**config["http"], "app": str(HOUSE / config["http"]["app"])}
+    file = folder / "langgraph.json"
+    file.write_text(json.dumps({**config, "dependencies": [str(HOUSE)], "graphs": graphs, "http": http}))
+    return file
 
 
 class DevServer:
@@ -29,8 +35,11 @@ class DevServer:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("STORM_")}
         with log.open("w") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload", "--port", str(port)],
-                cwd=HOUSE,
+                [
+                    *(sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload"),
+                    *("--config", str(configured(log.parent)), "--port", str(port)),
+                ],
+                cwd=log.parent,
                 env={**kept, **QUIET, **environment},
                 stdout=output,
                 stderr=output,

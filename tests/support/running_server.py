@@ -10,6 +10,7 @@ from storm_calm.serving.api.auth import Keys
 from storm_calm.serving.api.config import ServeConfig
 from storm_calm.serving.api.http_limits import LimitedProtocol
 from storm_calm.serving.api.metrics import Metrics
+from storm_calm.serving.uvicorn_server import server_config
 
 
 class RunningServer:
@@ -58,9 +59,7 @@ class RunningServer:
         async with open_agent(self.config, metrics) as self.agent:
             self.app = create_app(self.config, keys=self._keys, metrics=metrics)
             self.app.state.agent = self.agent
-            settings = uvicorn.Config(
-                self.app, port=0, http=LimitedProtocol, lifespan="off", log_config=None, timeout_graceful_shutdown=1
-            )
+            settings = server_config(self.app, port=0, http=LimitedProtocol)
             self._server = uvicorn.Server(settings)
             task = asyncio.create_task(self._server.serve())
             while not self._server.started:

@@ -1,0 +1,1 @@
+"""The page of `storm serve`: static files and the routes that serve them."""
