@@ -7,7 +7,7 @@ import pytest
 
 from storm_calm.env.problems.families import generate
 from support.fake_upstream import FakeUpstream
-from support.mcp_clients import Connection, wait_until
+from support.mcp_clients import MODES, Connection, wait_until
 from support.mcp_programs import SLEEP
 from support.running_mcp_server import RunningMcpServer
 
@@ -97,9 +97,9 @@ def test_progress_is_reported_while_a_program_runs(connection):
     assert seen[-1][1:] == (9, "running the program")
 
 
-def test_a_call_that_the_client_cancels_kills_its_program(connection, mcp_server, request):
-    if "stdio" in request.node.name:
-        pytest.skip("its programs run in another process: see test_mcp_stdio.py")
+# Programs of a server over standard input and output run in another process: test_mcp_stdio.py.
+@pytest.mark.parametrize("connection", [f"http-{mode}" for mode in MODES], indirect=True)
+def test_a_call_that_the_client_cancels_kills_its_program(connection, mcp_server):
     future = connection.start(
         connection.client.call_tool("run_program", {"code": SLEEP.format(seconds=20), "seconds": 25})
     )
