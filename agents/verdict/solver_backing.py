@@ -14,8 +14,11 @@ constant has solved nothing. Reports are claims of the program's process. Printi
 program can, so rewards must not depend on them (docs/security.md).
 """
 
+import contextlib
+import io
 import math
 import re
+import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -127,10 +130,11 @@ class _Comparison:
 
     @cached_property
     def code_numbers(self) -> set[float]:
-        """The numbers of the programs that ran, also those inside strings."""
+        """The numbers of the programs that ran, also those inside strings, but not in comments."""
         found: set[float] = set()
         for execution in self.episode.executions:
-            found |= {float(one.replace("_", "")) for one in _IN_CODE.findall(execution.code[:MAX_CHARS])}
+            code = _without_comments(execution.code[:MAX_CHARS])
+            found |= {float(one.replace("_", "")) for one in _IN_CODE.findall(code)}
         return {value for value in found if math.isfinite(value)}
 
     def result(self) -> SolverBacking:
@@ -250,6 +254,16 @@ def _numbers_of(text: str) -> set[float]:
     given = {value for value, _ in numbers_in(text) if value > 2}
     # "Three slots for seven exams": small counts in words are often only the length of a list.
     return given | {value for value in numbers(text) if value > SMALL_COUNT}
+
+
+def _without_comments(code: str) -> str:
+    """Return Python code without its comments; unchanged from where it cannot be read."""
+    lines = code.split("\n")
+    with contextlib.suppress(tokenize.TokenError, SyntaxError):
+        for token in tokenize.generate_tokens(io.StringIO(code).readline):
+            if token.type == tokenize.COMMENT and token.start[0] <= len(lines):
+                lines[token.start[0] - 1] = lines[token.start[0] - 1][: token.start[1]]
+    return "\n".join(lines)
 
 
 def _results(objective: float, operands: Sequence[float]) -> Iterator[float]:

@@ -75,8 +75,12 @@ def test_a_solve_without_free_variables_backs_nothing(kinds):
 
 def test_a_solve_without_the_numbers_of_the_question_backs_nothing():
     code = "x = m.var(30, 30)\nm.minimize(x)\nm.solve()"
-    found = solver_backing(answered(30, code=code, reports=[report(objective=30.0)]))
-    assert (found.backing, found.reason) == ("unbacked", "the programs use few of the numbers in the question")
+    # Numbers in a comment are not used.
+    for program in (code, f"# {QUESTION}\n{code}", f"{code}  # {QUESTION}", f"{code}\n# {QUESTION}\nif ("):
+        found = solver_backing(answered(30, code=program, reports=[report(objective=30.0)]))
+        assert (found.backing, found.reason) == ("unbacked", "the programs use few of the numbers in the question")
+    data = f'data = """# {QUESTION}"""\n{code}'
+    assert solver_backing(answered(30, code=data, reports=[report(objective=30.0)])).backing == "backed"
 
 
 @pytest.mark.parametrize(
