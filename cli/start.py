@@ -5,6 +5,7 @@ from __future__ import annotations
 # The module signal takes several milliseconds to import, in which Ctrl-C would print a traceback.
 import _signal  # type: ignore[import-not-found]
 import os
+import sys
 
 
 def _leave(number: int, frame: object) -> None:
@@ -13,11 +14,11 @@ def _leave(number: int, frame: object) -> None:
     os._exit(130)
 
 
-if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+# Only as the command: another program that imports this module keeps its own handler.
+if os.path.basename(sys.argv[0]) == "storm" and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _leave)
 
 import signal  # noqa: E402
-import sys  # noqa: E402
 import threading  # noqa: E402
 
 

@@ -47,7 +47,10 @@ WORDS = {
 
 def interrupted(words, seconds, folder):
     """Run a command in a folder, send Ctrl-C after some seconds, and return its exit code and its errors."""
-    code = "from storm_calm.cli.start import main\nprint('begun', flush=True)\nmain()"
+    # As its script: only then it handles Ctrl-C while it is imported.
+    code = (
+        "import sys\nsys.argv[0] = 'storm'\nfrom storm_calm.cli.start import main\nprint('begun', flush=True)\nmain()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
     ) as process:
@@ -143,3 +146,9 @@ def test_a_full_disk_loses_no_finished_work(tmp_path):
     assert (first, second, count) == ("1", "0", "30"), output + Path(f"{tmp_path}.second").read_text()
     assert "the disk is full" in output
     assert "Traceback" not in output
+
+
+def test_importing_the_entry_point_changes_no_signal_handler():
+    code = "import signal\nimport storm_calm.cli.start\nprint(signal.getsignal(signal.SIGINT).__name__)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "default_int_handler\n"

@@ -201,3 +201,14 @@ def test_the_site_builds_without_a_warning(tmp_path):
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     elsewhere = re.search(r"(?:src|href)=\"https?://[^\"]*\.(?:js|css|woff2?)", page)
     assert elsewhere is None, elsewhere
+
+
+def test_servers_of_different_pages_have_different_ports():
+    # The pages are tested at the same time.
+    ports = {}
+    for page in PAGES:
+        for block in blocks(page):
+            if block.directive == "server":
+                found = re.search(r"--port (\d+)", block.code)
+                ports.setdefault(found[1] if found else block.code.split()[1], set()).add(page.name)
+    assert {port: sorted(pages) for port, pages in ports.items() if len(pages) > 1} == {}

@@ -41,9 +41,10 @@ def cancel_after(cancellation, seconds):
     return time.monotonic() + seconds
 
 
-def test_input_files_are_available_to_programs_but_not_in_the_prompt(make):
+def test_input_files_are_available_to_programs_and_described_in_the_prompt_but_not_in_the_question(make):
     env = make(files={"data/costs.csv": b"3,4\n"})
-    assert env.episode.transcript.text == make().episode.transcript.text
+    assert "- data/costs.csv: CSV" in env.episode.transcript.text
+    assert env.episode.problem.question == make().episode.problem.question
     read = program("print(open('data/costs.csv').read())")
     assert env.step(read).execution.stdout == "3,4\n\n"
     assert env.step(program("open('data/costs.csv', 'w').write('spoilt'); 1 / 0")).execution.status == "error"
