@@ -6,6 +6,10 @@ BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 VLLM := .venv-vllm
 TOKENIZERS := .public-tokenizers
+INTEGRATIONS := .venv-integrations
+# Harbor needs Python 3.12 or newer, all others run with this project's Python.
+HARBOR_PYTHON := $(shell python3.12 -c 'import sys; print(sys.executable)' 2>/dev/null)
+FRAMEWORKS := inspect openenv trl verifiers $(if $(HARBOR_PYTHON),harbor)
 LIMIT ?= 60
 # Processes that share the tests; much of a test's time is waiting, so one more than processors.
 TEST_WORKERS ?= 3
@@ -15,7 +19,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo check test coverage docs release clients vllm tokenizers studio lint types clean
+.PHONY: demo check test coverage docs release clients vllm tokenizers integrations test-integrations studio lint types clean
 
 demo: $(VENV)/.installed
 	$(BIN)/storm curate --families all --split train --limit $(LIMIT) --seed 7 --reasoner nano-base --out runs/demo --resume
@@ -63,6 +67,13 @@ vllm: $(VLLM)/.installed
 
 # Tokenizers and chat templates of SmolLM2 and Qwen3: 120 MB.
 tokenizers: $(TOKENIZERS)/.installed
+
+# The environment in other frameworks, each with an environment of its own: their pins exclude each other.
+integrations: $(FRAMEWORKS:%=$(INTEGRATIONS)/%/.installed)
+
+test-integrations: integrations
+	@test -n "$(HARBOR_PYTHON)" || echo "no Python 3.12: the tests of Harbor are left out"
+	set -e; for name in $(FRAMEWORKS); do $(INTEGRATIONS)/$$name/bin/python -m pytest -q integrations/$$name/tests; done
 
 # Both machines in LangGraph Studio, four runs at once, and the API on the same port. Its command line's usage report and
 # version check are off.
@@ -113,9 +124,18 @@ $(TOKENIZERS)/.installed: tests/rl/public_tokenizers.txt tests/support/public_to
 	$(BIN)/python tests/support/public_tokenizers.py $(TOKENIZERS)
 	@touch $@
 
+# torch comes first, as in .ci/run.
+$(INTEGRATIONS)/trl/.installed: TORCH := torch==2.13.0
+$(INTEGRATIONS)/harbor/.installed: OWN_PYTHON := $(HARBOR_PYTHON)
+$(INTEGRATIONS)/%/.installed: integrations/%/pyproject.toml pyproject.toml | $(VENV)/.installed-test
+	$(BIN)/uv venv --quiet --clear --python $(or $(OWN_PYTHON),$(BIN)/python) $(@D)
+	$(if $(TORCH),$(BIN)/uv pip install --quiet --python $(@D)/bin/python $(TORCH))
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python -e . -e 'integrations/$*[test]'
+	@touch $@
+
 $(VENV)/.installed-studio: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[studio]'
 	@touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) $(VLLM) $(TOKENIZERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) $(VLLM) $(TOKENIZERS) $(INTEGRATIONS) .pytest_cache .mypy_cache .ruff_cache .hypothesis

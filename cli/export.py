@@ -1,4 +1,4 @@
-"""`storm export`: write golden trajectories or problems as a training dataset."""
+"""`storm export`: write golden trajectories or problems as a training dataset, or problems as Harbor tasks."""
 
 from __future__ import annotations
 
@@ -25,17 +25,20 @@ LISTED = 10
 
 
 def export(
-    source: Annotated[Path, argument("SOURCE", "Run folder of a curation; for verl-rl also a file of problems.")],
+    source: Annotated[
+        Path, argument("SOURCE", "Run folder of a curation; for verl-rl and harbor also a file of problems.")
+    ],
     format: Annotated[
-        Literal["verl-sft", "trl", "messages", "verl-rl"],
+        Literal["verl-sft", "trl", "messages", "verl-rl", "harbor"],
         option(
             "FORMAT",
             "verl-sft, trl: golden trajectories with token ids and loss masks. messages: golden trajectories as "
-            "chats, without masks. verl-rl: all problems with their answers.",
+            "chats, without masks. verl-rl: all problems with their answers. harbor: all problems as Harbor tasks.",
         ),
     ],
     out: Annotated[
-        Path | None, option("FILE", "Output file. Default: beside or in SOURCE, named after FORMAT.")
+        Path | None,
+        option("FILE", "Output file; for harbor a folder. Default: beside or in SOURCE, named after FORMAT."),
     ] = None,
     hints: Annotated[bool, flag("--hints/--no-hints", "Whether to train on hints.")] = True,
     max_tokens: Annotated[int | None, option("N", "Leave out longer trajectories, prompt included.")] = None,
@@ -57,7 +60,7 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a training dataset: golden trajectories with token ids and loss masks, or problems for GRPO."""
+    """Write a training dataset: golden trajectories with token ids and loss masks, or problems for GRPO or Harbor."""
     with report_errors():
         from storm_calm.rl.datasets import ExportConfig
         from storm_calm.rl.datasets import export as write

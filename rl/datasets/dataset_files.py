@@ -1,4 +1,4 @@
-"""Write dataset files: Parquet and JSONL. An existing file is never overwritten."""
+"""Write dataset files, Parquet and JSONL, and folders of tasks. Nothing that exists is overwritten."""
 
 import importlib
 from collections.abc import Sequence
@@ -15,8 +15,9 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "trl": (".parquet", ".jsonl"),
     "messages": (".jsonl",),
     "verl-rl": (".parquet",),
+    "harbor": ("",),
 }
-"""The file types of each format; the first is the default."""
+"""The file types of each format; the first is the default. "": a folder."""
 
 
 FORMAT_KEY = "storm.prompt_format"
@@ -24,8 +25,8 @@ FORMAT_KEY = "storm.prompt_format"
 
 
 def check_dataset_file(path: Path, format: Format) -> None:
-    """Raise ValueError for a wrong suffix, for an existing file, and if Parquet lacks its package."""
-    if path.suffix not in SUFFIXES[format]:
+    """Raise ValueError for a wrong suffix, for an existing file or folder, and if Parquet lacks its package."""
+    if SUFFIXES[format] != ("",) and path.suffix not in SUFFIXES[format]:
         raise ValueError(f"{path}: {format} is written as {' or '.join(SUFFIXES[format])}; choose such an --out")
     if path.exists():
         raise ValueError(f"{path}: already exists; choose another --out")

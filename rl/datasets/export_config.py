@@ -7,7 +7,7 @@ from typing import get_args
 
 from storm_calm.env.problems.families import Split
 from storm_calm.rl.datasets.dataset_files import SUFFIXES
-from storm_calm.rl.datasets.training_rows import FORMATS, Format
+from storm_calm.rl.datasets.training_rows import FORMATS, NEED_IDS, OF_PROBLEMS, Format
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,11 +15,11 @@ class ExportConfig:
     """The settings of an export."""
 
     source: Path
-    """The run folder of a curation; for verl-rl also a file of problems."""
+    """The run folder of a curation; for formats of problems also a file of problems."""
     format: Format
     """The format of the rows, which depends on the trainer."""
     out: Path | None = None
-    """The file to write (default: next to the source, with the name of the format)."""
+    """The file or, for harbor, the folder to write (default: next to the source, with the name of the format)."""
     hints: bool = True
     """Whether hints have a loss; for formats with a loss mask."""
     max_tokens: int | None = None
@@ -40,11 +40,13 @@ class ExportConfig:
             raise ValueError(f'split is {self.split!r}; give "train" or "heldout"')
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ValueError(f"max_tokens is {self.max_tokens}; give at least 1")
-        if self.max_tokens is not None and self.format == "verl-rl":
-            raise ValueError("max_tokens limits trajectories, but verl-rl has only prompts; leave it out")
-        if self.rejected is not None and self.format == "verl-rl":
-            raise ValueError("reviewers reject trajectories, but verl-rl has only prompts; leave out --drop-rejected")
-        if not self.hints and self.format in ("messages", "verl-rl"):
+        if self.max_tokens is not None and self.format in OF_PROBLEMS:
+            raise ValueError(f"max_tokens limits trajectories, but {self.format} has only prompts; leave it out")
+        if self.rejected is not None and self.format in OF_PROBLEMS:
+            raise ValueError(
+                f"reviewers reject trajectories, but {self.format} has only prompts; leave out --drop-rejected"
+            )
+        if not self.hints and self.format not in NEED_IDS:
             raise ValueError(f"leaving out hints needs a loss mask, which {self.format} lacks; use verl-sft or trl")
         if self.instructions is not None and self.format != "verl-rl":
             raise ValueError(f"instructions are for verl-rl; trajectories in {self.format} keep their own prompts")

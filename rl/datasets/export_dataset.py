@@ -9,13 +9,16 @@ from storm_calm.rl.contamination import ContaminationGate, Match, read_question_
 from storm_calm.rl.datasets.dataset_files import check_dataset_file, write_rows
 from storm_calm.rl.datasets.export_config import ExportConfig
 from storm_calm.rl.datasets.export_report import ExportReport, nothing_left
+from storm_calm.rl.datasets.harbor import write_tasks
 from storm_calm.rl.datasets.sources import ExportRecord, is_finished, knows_protocol, read_records
 from storm_calm.rl.datasets.training_rows import (
     NEED_IDS,
+    OF_PROBLEMS,
     check_prompt,
     ids_fix,
     learned_tokens,
     rl_rows,
+    scorable_problems,
     trajectory_row,
 )
 
@@ -46,13 +49,17 @@ def export(config: ExportConfig) -> ExportReport:
     if not kept:
         reasons = nothing_left(contaminated, rejected, too_long, config.max_tokens)
         raise ValueError(f"{config.source}: no rows are left: {reasons}")
-    rows, prompt_format = _rows(kept, config)
-    write_rows(config.file, rows, config.format, prompt_format)
+    rows: list[dict[str, Any]] = []
+    if config.format == "harbor":
+        write_tasks(config.file, scorable_problems(record.problem for record in kept))
+    else:
+        rows, prompt_format = _rows(kept, config)
+        write_rows(config.file, rows, config.format, prompt_format)
     return ExportReport(
         file=str(config.file),
         format=config.format,
-        rows=len(rows),
-        tokens=None if config.format == "verl-rl" else sum(record.tokens for record in kept),
+        rows=len(kept),
+        tokens=None if config.format in OF_PROBLEMS else sum(record.tokens for record in kept),
         learned_tokens=learned_tokens(rows, config.format),
         estimated=any(record.trajectory and record.trajectory.transcript.ids is None for record in kept),
         compared=len(gate.questions),

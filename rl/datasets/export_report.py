@@ -13,7 +13,7 @@ class ExportReport:
     format: Format
     rows: int
     tokens: int | None
-    """Tokens in all rows, prompts included; None for verl-rl."""
+    """Tokens in all rows, prompts included; None for formats of problems."""
     learned_tokens: int | None
     """Tokens with a loss; None for formats without a loss mask."""
     estimated: bool

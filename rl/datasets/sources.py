@@ -9,7 +9,7 @@ from storm_calm.agents.runs.run_folder import stored_settings
 from storm_calm.env import Episode, Problem, read_episodes, read_problems
 from storm_calm.env.jsonl import read_jsonl
 from storm_calm.env.serialize import from_json
-from storm_calm.rl.datasets.training_rows import Format
+from storm_calm.rl.datasets.training_rows import OF_PROBLEMS, Format
 
 _FIX = "give the run folder of storm curate"
 
@@ -20,7 +20,7 @@ class ExportRecord:
 
     problem: Problem
     trajectory: Episode | None
-    """None for verl-rl."""
+    """None for formats of problems."""
 
     @property
     def tokens(self) -> int:
@@ -30,7 +30,7 @@ class ExportRecord:
 
 def read_records(source: Path, format: Format) -> list[ExportRecord]:
     """Return the records of a source in order. Raises ValueError for a source that does not fit the format."""
-    if format == "verl-rl":
+    if format in OF_PROBLEMS:
         return [ExportRecord(problem=problem, trajectory=None) for problem in problems_of(source)]
     return [ExportRecord(problem=golden.problem, trajectory=golden) for golden in golden_trajectories(source)]
 

@@ -20,13 +20,17 @@ from storm_calm.env.reward import scorable
 from storm_calm.env.serialize import to_json
 from storm_calm.env.workspace import full_question
 
-Format = Literal["verl-sft", "trl", "messages", "verl-rl"]
-"""Rows for veRL's SFT trainer, for TRL's SFTTrainer, for any trainer of chat messages, and for veRL's GRPO trainer."""
+Format = Literal["verl-sft", "trl", "messages", "verl-rl", "harbor"]
+"""Rows for veRL's SFT trainer, for TRL's SFTTrainer, for any trainer of chat messages, and for veRL's GRPO trainer; and
+folders of Harbor tasks."""
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 NEED_IDS: tuple[Format, ...] = ("verl-sft", "trl")
 """The formats of trajectories with token ids."""
+
+OF_PROBLEMS: tuple[Format, ...] = ("verl-rl", "harbor")
+"""The formats of problems; the others are of trajectories."""
 
 NOT_LEARNED = -100
 """The label of a token without loss, as in PyTorch's cross entropy."""
@@ -35,7 +39,7 @@ NOT_LEARNED = -100
 def trajectory_row(
     episode: Episode, format: Format, *, hints: bool = True, prompt_format: PromptFormat | None = None
 ) -> dict[str, Any]:
-    """Return a golden trajectory as a row of any format but verl-rl.
+    """Return a golden trajectory as a row of any format that is not of problems.
 
     hints: whether hints have a loss. prompt_format: of its prompt; None for ChatML.
     """
@@ -115,9 +119,7 @@ def rl_rows(
     inline protocol's default. Raises ValueError for a problem without answers.
     """
     rows: list[dict[str, Any]] = []
-    for index, problem in enumerate(problems):
-        if not scorable(problem):
-            raise ValueError(f"problem {problem.id!r} has no answer, so its rollouts have no reward; leave it out")
+    for index, problem in enumerate(scorable_problems(problems)):
         rows.append(
             {
                 "data_source": problem.family or problem.source or "problems",
@@ -133,6 +135,15 @@ def rl_rows(
             }
         )
     return rows
+
+
+def scorable_problems(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems. Raises ValueError for one without answers, whose rollouts would have no reward."""
+    kept = list(problems)
+    for problem in kept:
+        if not scorable(problem):
+            raise ValueError(f"problem {problem.id!r} has no answer, so its rollouts have no reward; leave it out")
+    return kept
 
 
 def system_prompt(messages: Sequence[Message]) -> str:

@@ -194,3 +194,13 @@ def test_families_never_overwrite_a_file(storm, tmp_path):
     assert not (tmp_path / "new.jsonl").exists()
     facts = json.loads(storm("families", "--out", "all.jsonl", "--limit", 12, "--json").stdout)
     assert (facts["problems"], len(facts["by_family"])) == (12, 12)
+
+
+def test_harbor_tasks_are_written_to_a_new_folder(storm, run, tmp_path):
+    result = storm("export", run, "--format", "harbor", "--out", "tasks")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "rows 12" in " ".join(result.stdout.split())
+    assert result.stdout.endswith("tasks: written\n")
+    assert {task.name for task in (tmp_path / "tasks").iterdir()} == {f"workshop-{hours}" for hours in range(8, 20)}
+    again = storm("export", run, "--format", "harbor", "--out", "tasks")
+    assert (again.exit_code, again.stderr) == (2, "storm: tasks: already exists; choose another --out\n")
