@@ -23,7 +23,10 @@ TABLE = "import pandas as pd\ntable = pd.DataFrame({'name': ['cost', 'time'], 'v
 CASES = {
     # Tables.
     TABLE + "table['cost']": "no column of this name",
-    TABLE + "table['value'].loc['cost']": "no row of this name",
+    TABLE + "table.loc[0, 2]": "no column of this name",
+    TABLE + "table['value'].loc['cost']": "no row with this label",
+    TABLE + "table['value'][9]": "no row with this label",
+    TABLE + "table.loc[9, 'value']": "no row with this label",
     TABLE + "table[['name', 'value']].tolist()": "Use `df.values.tolist()`",
     # Names that do not exist.
     PYWRAPLP + "solver.AddConstraint(x <= 1)": "`pywraplp.Solver` has no `AddConstraint`. Use `solver.Add(",
