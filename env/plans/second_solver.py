@@ -53,7 +53,11 @@ def what_if(
 
     Raises ValueError for a change that the model does not allow, and SandboxUnavailableError if the sandbox fails.
     """
-    model = changed_model(solve, changes)
+    return solve_model(changed_model(solve, changes), sandbox, seconds)
+
+
+def solve_model(model: LinearModel | CpSatModel, sandbox: Sandbox, seconds: float = 5.0) -> SecondSolve:
+    """Solve a model. seconds: time limit of the solver. Raises SandboxUnavailableError if the sandbox fails."""
     return _second_solve(run_task(sandbox, "resolve", model, seconds=seconds), model)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from storm_calm.env.plans import RecordedSolve, examine, plan_of, read_records
 from storm_calm.env.plans.model_change import ModelChange, changed_model
 from storm_calm.env.plans.plan_report import PlanReport, plan_report
-from storm_calm.env.plans.second_solver import resolved, what_if
+from storm_calm.env.plans.second_solver import resolved, solve_model
 from storm_calm.env.serialize import from_json, to_json
 from storm_calm.sandbox import Execution, Sandbox
 
@@ -82,10 +82,11 @@ def solve_with_changes(
     if len(changes) > MAX_CHANGES:
         raise ValueError(f"there are {len(changes)} changes; give at most {MAX_CHANGES}")
     before = solve.report.objective
-    found = what_if(solve, changes, sandbox, seconds=seconds)
+    model = changed_model(solve, changes)
+    found = solve_model(model, sandbox, seconds)
     if found.status == "open":
         return ChangedSolve(status="open", reason=found.reason, solve=None, objective_before=before)
-    result = resolved(solve, changed_model(solve, changes), found)
+    result = resolved(solve, model, found)
     differences = _differences(solve, result)
     return ChangedSolve(
         status=found.status,
