@@ -203,7 +203,7 @@ def _ports() -> Iterator[InstallationCheck]:
 
 
 def _output(*words: str) -> tuple[bool, str] | None:
-    """Return whether a command succeeded, and its output or error; None if there is no such command."""
+    """Return whether a command succeeded, and its output or error; None without such a command."""
     if shutil.which(words[0]) is None:
         return None
     try:

@@ -85,7 +85,7 @@ def _last_version(output: Output, executions: Sequence[Execution]) -> bytes:
 
 
 def _printed_object(text: str) -> bytes:
-    """Return the text from the first { to the last }, as the scorer of DCP-Bench-Open does; b"" if there is none."""
+    """Return the text from the first { to the last }, as the scorer of DCP-Bench-Open does; b"" without one."""
     start, end = text.find("{"), text.rfind("}")
     return text[start : end + 1].encode() if 0 <= start < end else b""
 

@@ -20,7 +20,7 @@ class OutputCheck:
     feasible: bool | None = None
     """Whether the plan satisfies all requirements; None without a checker."""
     objective: float | None = None
-    """The plan's objective value, computed by the checker; None if there is none."""
+    """The plan's objective value, computed by the checker; None without one."""
     best: float | None = None
     """The best objective value that the checker knows; None for the problem's accepted answer."""
     violations: tuple[str, ...] = ()

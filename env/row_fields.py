@@ -52,7 +52,7 @@ def field_names(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def question_of(fields: Mapping[str, Any]) -> str:
-    """Return the question. Raises ValueError if there is none."""
+    """Return the question. Raises ValueError without one."""
     value = first_given(fields, QUESTIONS)
     text = _message_text(value) if isinstance(value, list) else value
     if not isinstance(text, str) or not text.strip():

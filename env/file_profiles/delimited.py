@@ -42,7 +42,7 @@ class Delimited:
 
 
 def read_delimited(text: str, suffix: str, *, complete: bool) -> Delimited | None:
-    """Measure the table of a text file; None if there is none.
+    """Measure the table of a text file; None without one.
 
     complete: whether `text` is the whole file. Raises csv.Error for a cell of more than 131,072 characters.
     """

@@ -238,7 +238,7 @@ class _CpSatLimits:
 
 
 def _limits(solve: RecordedSolve) -> _LinearLimits | _CpSatLimits:
-    """Return the limits of the recorded model. Raises _NoResultError if there are none to examine."""
+    """Return the limits of the recorded model. Raises _NoResultError without any."""
     if isinstance(solve.model, LinearModel):
         return _LinearLimits(solve, solve.model)
     if isinstance(solve.model, CpSatModel):

@@ -1,7 +1,7 @@
 """The objective and the violated constraints of a solution in a CP-SAT model, computed from the text of its proto.
 
 The meaning of each constraint is that of OR-Tools' `cp_model.proto`. All arithmetic is on whole numbers, so a
-constraint is kept or violated; there is no tolerance.
+constraint is kept or violated; without a tolerance.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

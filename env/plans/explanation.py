@@ -1,4 +1,4 @@
-"""The examination of a solve in sentences: its check, what binds and what it is worth, or why there is no plan."""
+"""The examination of a solve in sentences: its check, what binds and what it is worth, or why a plan is missing."""
 
 import math
 from collections.abc import Iterator

@@ -42,7 +42,7 @@ class Export:
     renamed: tuple[Renamed, ...] = ()
     """The names that had to change."""
     reason: str = ""
-    """Why there is no text."""
+    """Why the text is empty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -48,7 +48,7 @@ class Cone:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinearModel:
-    """A model with linear rows, and a linear or quadratic objective. Limits are None if there is none."""
+    """A model with linear rows, and a linear or quadratic objective. A missing limit is None."""
 
     kind: Literal["linear"]
     maximize: bool
@@ -137,7 +137,7 @@ class RecordedSolve:
     """As the library gave them."""
     model: Model | None = field(default=None)
     omitted: str = ""
-    """Why there is no model, or only one that cannot be checked."""
+    """Why the model is missing, or only one that cannot be checked."""
     malformed: str = ""
     """Why the record could not be read. Set by the reader, never by the program."""
 

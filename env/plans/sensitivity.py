@@ -45,7 +45,7 @@ class RowSensitivity:
     """Values of the limit over which the dual holds, at least; None if unknown."""
     one_more: float | Literal["infeasible"] | None = None
     """In a model with whole variables, the change of the objective value if the limit is one unit more, from solving it
-    again; "infeasible" if there is no plan then. None for other models, rows that do not bind, and unknown ones. A row
+    again; "infeasible" without a plan then. None for other models, rows that do not bind, and unknown ones. A row
     with two different limits has that of the upper one."""
 
 
@@ -74,7 +74,7 @@ class Sensitivity:
     fixed: bool = False
     """Whether duals, reduced costs and ranges are of the model with its integer variables fixed at the plan."""
     reason: str = ""
-    """Why there are no duals, reduced costs and ranges; "" if there are."""
+    """Why duals, reduced costs and ranges are missing, else ""."""
 
 
 MAX_SIZE = 20_000

@@ -154,7 +154,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _findings(examined: ExaminedSolve, pointer: str) -> Iterator[str]:
-    """Yield the plan, or why there is none."""
+    """Yield the plan, or why it is missing."""
     examination = examined.examination
     if examination.plan is not None and examination.plan.lines:
         yield "The plan:" if examined.backs else "The plan of the last solve, which does not support this answer:"

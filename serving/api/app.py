@@ -162,7 +162,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
 
     @app.post("/v1/responses/compact", include_in_schema=False, dependencies=KEY)
     async def compact() -> Response:
-        """Say that there is no compaction, which clients ask for beside a response's ID."""
+        """Reject compaction, which clients ask for beside a response's ID."""
         raise ApiError(404, "compaction is not supported; send the input as it is, or a part of it")
 
     created = int(time())

@@ -29,7 +29,7 @@ class Conclusion:
     """Text to append: the plan and the verdict, and the whole answer if the model wrote nothing outside of its
     thoughts. If the request asks for JSON, that."""
     refusal: str | None
-    """Why there is no JSON, if the request asks for it."""
+    """Why the JSON is missing, if the request asks for it."""
     finish: Finish
     facts: Mapping[str, Any]
     """The `storm` field of the answer."""
@@ -95,7 +95,7 @@ def intervention_data(intervention: Intervention) -> dict[str, Any]:
 
 
 def _reply(answered: JudgedAnswer, path: str, words: str) -> tuple[str, str | None]:
-    """Return the JSON that the request asks for, or else "" and why there is none. words: those of the model."""
+    """Return the JSON that the request asks for, or else "" and why it is missing. words: those of the model."""
     outputs = answered.outputs or {"files": {}, "missing": []}
     if path in outputs["files"]:
         return str(outputs["files"][path]).strip(), None

@@ -79,7 +79,7 @@ class OutputItems:
         yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=[])
 
     def refusal(self, text: str) -> Iterator[Data]:
-        """Add why there is no answer, as a message."""
+        """Add why the answer is missing, as a message."""
         yield from self._open("refusal")
         self._text += text
         yield self._event("response.refusal.delta", content_index=0, delta=text)

@@ -30,7 +30,7 @@ class DisconnectedError(Exception):
 class EventStream(Response):
     """A stream of server-sent events that calls `on_disconnect` at its end, or as soon as the client disconnects.
 
-    While there are no events, it sends comments.
+    Without events, it sends comments.
     """
 
     media_type = "text/event-stream"

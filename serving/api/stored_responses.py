@@ -167,7 +167,7 @@ class ResponseStore:
         return response
 
     def conversation(self, caller: Caller, id: str) -> Conversation:
-        """Return the conversation that ends with a response. Raises ApiError with 400 if there is none."""
+        """Return the conversation that ends with a response. Raises ApiError with 400 for an unknown one."""
         param, code = "previous_response_id", "previous_response_not_found"
         try:
             response = self.get(caller, id)

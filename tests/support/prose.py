@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs", "examples", "models")
-PACKAGES = ("agents", "cli", "env", "rl", "sandbox", "serving", "storm_calm/__init__.py")
+PACKAGES = ("agents", "cli", "env", "integrations", "rl", "sandbox", "serving", "storm_calm/__init__.py")
 
 CEILINGS = {
     "where": (r"\bwhere (?:it|they|there|an?|the|that|this|no|nothing|one|its|what)\b", 6.0),

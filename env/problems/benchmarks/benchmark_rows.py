@@ -57,7 +57,7 @@ def _is_empty(fields: Mapping[str, Any]) -> bool:
 
 
 def answer_in(fields: Mapping[str, Any]) -> object:
-    """Return the answer as it is in the row, also if it is inside another field. Raises ValueError if there is none.
+    """Return the answer as it is in the row, also if it is inside another field. Raises ValueError without one.
 
     OptiBench: the last of `results`. ComplexOR: the first output of `sample`. NLP4LP and LogiOR: the objective of
     `solution`, or its status. BWOR: "no_optimal" as `solution_status`.

@@ -42,7 +42,7 @@ def parsed(value: object) -> object:
 
 
 def first_sample(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the first sample of a ComplexOR row, an object with "input" and "output"; empty if there is none."""
+    """Return the first sample of a ComplexOR row, an object with "input" and "output"; empty without any."""
     samples = parsed(fields.get("sample"))
     first = samples[0] if isinstance(samples, list) and samples else samples
     return first if isinstance(first, dict) else {}

@@ -1,4 +1,4 @@
-"""For all tests: verifiers keeps its files out of the home of whoever runs the tests."""
+"""For all tests: verifiers keeps its files out of the home folder of the user."""
 
 import pytest
 from verifiers.v1.runtimes import subprocess
