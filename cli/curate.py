@@ -45,7 +45,7 @@ def curate(
 
 def _print_plan(config: CurateConfig, out: Path, *, as_json: bool) -> None:
     with TemporaryDirectory() as workspaces:
-        problems = config.read_problems(Path(workspaces))
+        problems = config.in_shard(config.read_problems(Path(workspaces)))
     counts = Counter(problem.family or "other" for problem in problems)
     if as_json:
         plan = {"out": str(out), "problems": len(problems), "by_family": dict(counts), "config": to_toml(config)}

@@ -49,7 +49,8 @@ def evaluate(
 def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
     with TemporaryDirectory() as workspaces:
         loaded = load_problems(config, Path(workspaces))
-    count = len(loaded.problems)
+    problems = config.in_shard(loaded.problems)
+    count = len(problems)
     if as_json:
         plan = {
             "out": str(out),
@@ -68,7 +69,7 @@ def _print_plan(config: EvalConfig, out: Path, *, as_json: bool) -> None:
 
     typer.echo(f"{runs_at(count, config.samples, config.seeds)} would go to {out}")
     if config.stress:
-        kinds = Counter(problem.family for problem in loaded.problems)
+        kinds = Counter(problem.family for problem in problems)
         typer.echo(f"Kinds: {', '.join(f'{kind} {number}' for kind, number in kinds.items())}")
     for one in loaded.releases:
         typer.echo(f"{one.benchmark}: release {one.release}, {one.file}{_origin(one.published)}")

@@ -15,11 +15,13 @@ from storm_calm.cli import (
     families,
     judge,
     mcp,
+    merge,
     reproduce,
     review,
     sandbox,
     serve,
     solve,
+    sweep,
     train,
     view,
 )
@@ -63,6 +65,7 @@ _GROUPS: dict[str, dict[str, tuple[Callable[..., None], str]]] = {
     },
     "Curate": {
         "curate": (curate.curate, curate.EXAMPLES),
+        "merge": (merge.merge, merge.EXAMPLES),
         "view": (view.view, view.EXAMPLES),
         "review": (review.review, review.EXAMPLES),
         "export": (export.export, export.EXAMPLES),
@@ -76,6 +79,7 @@ _GROUPS: dict[str, dict[str, tuple[Callable[..., None], str]]] = {
         "compare": (compare.compare, compare.EXAMPLES),
         "doctor": (doctor.doctor, doctor.EXAMPLES),
         "reproduce": (reproduce.reproduce, reproduce.EXAMPLES),
+        "sweep": (sweep.run_studies, sweep.EXAMPLES),
     },
 }
 """The commands by their heading in the help."""

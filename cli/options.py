@@ -133,6 +133,15 @@ def names(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(name.strip() for name in text.split(","))
 
 
+def read_seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds in a list with commas. Raises ValueError for one that is not a whole number of at least 0."""
+    words = names(text) or ()
+    for word in words:
+        if not word.isdecimal():
+            raise ValueError(f"seed {word!r} is not a whole number of at least 0; example: --seeds 0,1,2")
+    return tuple(dict.fromkeys(map(int, words)))
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))

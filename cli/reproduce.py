@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from storm_calm.cli.errors import fail, report_errors
-from storm_calm.cli.options import AsJson, Given, flag, names, option, options_of
+from storm_calm.cli.options import AsJson, Given, flag, names, option, options_of, read_seeds
 from storm_calm.cli.run_folder import resumable
 from storm_calm.rl.reproduce.reproduce_config import QUICK, ReproduceConfig
 
@@ -54,20 +54,17 @@ def reproduce(
 
 def _run(config: ReproduceConfig, out: Path, seeds: tuple[int, ...], stages: tuple[str, ...], *, command: str) -> None:
     from storm_calm.cli.reproduce_display import shown
-    from storm_calm.rl.reproduce import run_stages
+    from storm_calm.rl.reproduce.run_stages import reproduce
+    from storm_calm.rl.reproduce.stage_jobs import StageFailedError
 
-    with resumable(command, run_stages.StageFailedError), shown() as on_progress:
-        run_stages.reproduce(config, out, seeds=seeds, stages=stages, on_progress=on_progress)
+    with resumable(command, StageFailedError), shown() as on_progress:
+        reproduce(config, out, seeds=seeds, stages=stages, on_progress=on_progress)
 
 
 def _seeds(one: int | None, several: str | None) -> tuple[int, ...]:
     if one is not None and several is not None:
         raise ValueError("give --seed or --seeds, not both")
-    words = names(several) or (str(0 if one is None else one),)
-    for word in words:
-        if not word.isdecimal():
-            raise ValueError(f"seed {word!r} is not a whole number of at least 0; example: --seeds 0,1,2")
-    return tuple(dict.fromkeys(map(int, words)))
+    return read_seeds(several or str(one or 0))
 
 
 def _command(

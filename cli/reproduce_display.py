@@ -13,14 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from storm_calm.agents.runs.progress import duration
-from storm_calm.rl.reproduce.run_stages import ReproduceProgress
+from storm_calm.rl.reproduce.stage_jobs import StageProgress
 
 PLAIN_SECONDS = 60.0
 """Seconds between two progress lines without a terminal."""
 
 
 @contextmanager
-def shown() -> Iterator[Callable[[ReproduceProgress], None]]:
+def shown() -> Iterator[Callable[[StageProgress], None]]:
     """Yield an `on_progress` that prints a line per finished stage on standard error; with a live bar on a terminal."""
     console = Console(stderr=True, highlight=False)
     live = Live(console=console, refresh_per_second=4, transient=True) if sys.stderr.isatty() else None
@@ -34,7 +34,7 @@ class _Display:
         self._last = monotonic()
         self._stage = ("", 0)
 
-    def __call__(self, progress: ReproduceProgress) -> None:
+    def __call__(self, progress: StageProgress) -> None:
         if progress.finished:
             words = f"{_place(progress)} done in {duration(progress.elapsed)}"
             self._console.print(words, soft_wrap=True, markup=False)
@@ -47,16 +47,16 @@ class _Display:
             self._console.print(f"{_place(progress)}{message} · {_times(progress)}", soft_wrap=True, markup=False)
 
 
-def _place(progress: ReproduceProgress) -> str:
+def _place(progress: StageProgress) -> str:
     return f"{progress.number}/{progress.total} {progress.stage} (seed {progress.seed})"
 
 
-def _times(progress: ReproduceProgress) -> str:
+def _times(progress: StageProgress) -> str:
     after = f", then {progress.next}" if progress.next else ""
     return f"{duration(progress.elapsed)}{after}, about {duration(progress.seconds_left)} left in total"
 
 
-def _bar(progress: ReproduceProgress) -> Group:
+def _bar(progress: StageProgress) -> Group:
     row = Table.grid(padding=(0, 1), expand=True)
     row.add_column(no_wrap=True)
     row.add_column(ratio=1)

@@ -13,7 +13,7 @@ PORT = 8765
 
 
 def view(
-    run: Annotated[Path, argument("RUN", "Run folder of storm curate or storm eval.")],
+    run: Annotated[Path, argument("RUN", "Run folder of storm curate, storm eval or storm train grpo.")],
     out: Annotated[
         Path | None, option("FILE", "Output file; an earlier report is replaced. Default: RUN/report.html.")
     ] = None,
@@ -52,7 +52,7 @@ def _write(run: Path, out: Path | None, compare: Path | None) -> None:
     place = run / "report.html" if out is None else out
     replaced = ". It replaces the earlier report" if place.exists() else ""
     report = write_report(opened, place, other=other)
-    what = "problem" if opened.kind == "curation" else "sample"
+    what = {"curation": "problem", "evaluation": "sample", "training": "rollout"}[opened.kind]
     typer.echo(
         f"{report.path}: {report.entries:,} {what}{'s' if report.entries != 1 else ''}, {_size(report.size)}; "
         f"open it in a browser{replaced}"

@@ -110,7 +110,6 @@ def environment(device: str) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
-        "WANDB_MODE": os.environ.get("WANDB_MODE", "disabled"),
         # Ray's default lowers the priority of its workers below all other processes, even the sandbox's programs.
         "RAY_worker_niceness": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

@@ -1,14 +1,18 @@
 """Merge veRL's sharded checkpoint into a transformers folder, and export it for the nano reasoner.
 
 python -m storm_calm.rl.merge_checkpoint runs/grpo
+
+A LoRA adapter is merged into the base model's weights, so the folder is a plain model, and kept in `lora_adapter/`.
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from storm_calm.env.prompt_format import read_prompt_format, write_prompt_format
 from storm_calm.rl.compose import environment
@@ -22,6 +26,8 @@ TOKENIZER = (
     "generation_config.json",
 )
 """Files copied unchanged from the base model, if it has them."""
+ADAPTER = "lora_adapter"
+"""The folder of the adapter in the model's folder, named by veRL."""
 
 
 def finish(out: Path, *, base: Path, export: bool) -> None:
@@ -70,8 +76,30 @@ def merge(checkpoint: Path, model: Path, *, base: Path) -> None:
     for name in TOKENIZER:
         if (base / name).is_file():
             shutil.copyfile(base / name, draft / name)
+    if (draft / ADAPTER).is_dir():
+        merge_adapter(draft / ADAPTER, draft, base=base)
     shutil.rmtree(model, ignore_errors=True)
     draft.rename(model)
+
+
+def merge_adapter(adapter: Path, model: Path, *, base: Path) -> None:
+    """Replace the weights in the folder `model` by those of `base` with a LoRA adapter merged in.
+
+    The sum is computed in 32 bits and stored in the base model's precision.
+    """
+    import torch
+    from peft import PeftModel
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    # veRL leaves the name of the base model out.
+    file = adapter / "adapter_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8")) | {"base_model_name_or_path": str(base)}
+    file.write_text(json.dumps(settings, indent=2), encoding="utf-8")
+    for weights in model.glob("*.safetensors*"):
+        weights.unlink()
+    plain: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    merged: Any = PeftModel.from_pretrained(plain, str(adapter)).merge_and_unload()
+    merged.to(AutoConfig.from_pretrained(base).dtype or torch.float32).save_pretrained(model)
 
 
 def main() -> None:

@@ -26,10 +26,30 @@ BYTES_PER_WEIGHT = 12
 
 
 def check_model(folder: Path, prompt_format: PromptFormat | None = None) -> CheckpointRenderer:
-    """Return the prompt renderer of a transformers checkpoint."""
+    """Return the prompt renderer of a causal language model's folder."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    config = model_config(folder)
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ValueError(f"{folder}: {config.model_type} is not a causal language model; give another model")
+    return CheckpointRenderer(folder, prompt_format)
+
+
+def model_config(folder: Path) -> Any:
+    """Return the transformers configuration in a model's folder. Raises ValueError if it is missing or unknown."""
+    from transformers import AutoConfig
+
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder}: no config.json in it; give the folder of a transformers checkpoint")
-    return CheckpointRenderer(folder, prompt_format)
+    try:
+        return AutoConfig.from_pretrained(folder)
+    except (ValueError, OSError, KeyError) as error:
+        raise ValueError(f"{folder / 'config.json'}: {str(error).splitlines()[0]}") from error
+
+
+def vocabulary_size(folder: Path) -> int:
+    """Return the number of tokens that a model has embeddings for."""
+    return int(model_config(folder).get_text_config().vocab_size)
 
 
 def is_nano(folder: Path) -> bool:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from storm_calm.agents.runs.run_folder import RunKind, check_settings, lock_run_folder
+from storm_calm.agents.runs.training_steps import FOLDER, MERGED, merged_steps, session_files
 from storm_calm.env.atomic_write import write_text
-from storm_calm.env.jsonl import read_jsonl, write_lines
+from storm_calm.env.jsonl import write_lines
 
 TRAINING = RunKind(
     noun="a training run",
@@ -53,25 +54,14 @@ def claim_training_folder(out: Path, config: Mapping[str, Any]) -> Iterator[None
 
 def new_metrics_file(out: Path) -> Path:
     """Return a new file for veRL's file logger, which would overwrite that of an earlier session."""
-    folder = out / "metrics"
+    folder = out / FOLDER
     folder.mkdir(exist_ok=True)
-    number = 1 + max((int(file.stem) for file in folder.glob("*.jsonl")), default=0)
+    number = 1 + max((int(file.stem) for file in session_files(out)), default=0)
     return folder / f"{number:03d}.jsonl"
 
 
 def gather_metrics(out: Path) -> list[dict[str, Any]]:
-    """Merge the steps of all sessions, write them to metrics.jsonl, and return them in order.
-
-    A session that resumed from an earlier step replaces the metrics of that step and of all later ones.
-    """
-    steps: dict[int, dict[str, Any]] = {}
-    for file in sorted((out / "metrics").glob("*.jsonl")):
-        lines = [line for _, line in read_jsonl(file, dict, growing=True)]
-        if lines:
-            first = lines[0]["step"]
-            steps = {step: line for step, line in steps.items() if step < first}
-        for line in lines:
-            steps.setdefault(line["step"], {"step": line["step"], "data": {}})["data"].update(line["data"])
-    ordered = [steps[step] for step in sorted(steps)]
-    write_lines(out / "metrics.jsonl", ordered)
+    """Merge the steps of all sessions, write them to metrics.jsonl, and return them in order."""
+    ordered = merged_steps(out)
+    write_lines(out / MERGED, ordered)
     return ordered

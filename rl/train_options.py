@@ -79,6 +79,24 @@ def _configure(
     return config, arguments.dry_run
 
 
+def end_dry_run(config: Any, section: Any) -> None:
+    """Print the settings and, for GPUs, the estimated memory.
+
+    section: the configuration of the model, in `config`. Raises ValueError if the model's sizes cannot be found.
+    """
+    from omegaconf import OmegaConf
+
+    from storm_calm.rl.memory_settings import describe_memory
+
+    print(OmegaConf.to_yaml(config, resolve=True))
+    if config.trainer.device != "cpu":
+        print(f"{describe_memory(config, section)}\n")
+    if is_on_hub(section):
+        print(
+            f"note: {section.path} is not on this machine, so its tokenizer, its prompts and the data were not checked"
+        )
+
+
 def train_in_folder(
     config: Any, out: Path, model: Path, *, steps: float, checkpoints: int, run: Callable[[Any, Path, int], None]
 ) -> None:
@@ -98,6 +116,25 @@ def train_in_folder(
         print(f"{out}: from step {done} to {steps}", flush=True)
         run(config, out, weights)
     finish(out, base=model, export=config.storm.export)
+
+
+def is_on_hub(section: Any) -> bool:
+    """Return whether the model to train is a name on the model hub that was not downloaded yet.
+
+    section: the configuration of the model.
+    """
+    from storm_calm.agents.reasoners import BUILT_IN
+
+    path = Path(section.path).expanduser()
+    if section.path in BUILT_IN or path.is_dir() or len(path.parts) != 2:
+        return False
+    from huggingface_hub import snapshot_download
+
+    try:
+        snapshot_download(section.path, local_files_only=True)
+    except Exception:  # Each reason has its own type, and means that it is not on this machine.
+        return True
+    return False
 
 
 def local_model(section: Any) -> Path:

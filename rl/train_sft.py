@@ -9,7 +9,6 @@ command again resumes a stopped run. Settings are veRL's, and ours under `storm`
 changes one. `trainer.n_gpus_per_node` is the number of processes, also on CPUs.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -23,10 +22,18 @@ if __name__ == "__main__" and not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from storm_calm.env.prompt_format import write_prompt_format
-from storm_calm.rl.preflight_checks import check_model, check_sft_data, is_nano, lack_of_room
+from storm_calm.rl.metric_loggers import check_loggers, logger_environment
+from storm_calm.rl.preflight_checks import check_model, check_sft_data, is_nano, lack_of_room, vocabulary_size
 from storm_calm.rl.prompt_formats import sft_prompt_format
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
-from storm_calm.rl.train_options import local_model, parser_of, run_command, train_in_folder
+from storm_calm.rl.train_options import (
+    end_dry_run,
+    is_on_hub,
+    local_model,
+    parser_of,
+    run_command,
+    train_in_folder,
+)
 
 
 def main(words: Sequence[str] | None = None, *, name: str | None = None) -> None:
@@ -52,13 +59,17 @@ def train(config: Any, *, dry_run: bool = False) -> None:
     out = Path(config.storm.out)
     if config.data.train_files is None:
         raise ValueError("no data: give --data FILE, made with `storm export RUN --format verl-sft`")
+    check_loggers(config.trainer.logger)
     config.data.train_files = str(Path(config.data.train_files).resolve())
+    if dry_run and is_on_hub(config.model):
+        end_dry_run(config, config.model)
+        print("The settings are valid; nothing was started.")
+        return
     model = local_model(config.model)
     prompt_format = sft_prompt_format(model, Path(config.data.train_files))
     check_model(model, prompt_format)
-    vocabulary = json.loads((model / "config.json").read_text(encoding="utf-8"))["vocab_size"]
     file, longest = Path(config.data.train_files), int(config.data.max_length)
-    rows = check_sft_data(file, vocabulary=vocabulary, longest=longest)
+    rows = check_sft_data(file, vocabulary=vocabulary_size(model), longest=longest)
     steps = rows // config.data.train_batch_size * config.trainer.total_epochs
     if not steps:
         raise ValueError(
@@ -73,7 +84,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
             flush=True,
         )
     if dry_run:
-        print(OmegaConf.to_yaml(config, resolve=True))
+        end_dry_run(config, config.model)
         print("The settings are valid; nothing was started.")
         return
     resolved: Any = OmegaConf.to_container(config, resolve=True)
@@ -93,7 +104,7 @@ def _run(config: Any, out: Path, weights: int) -> None:
     processes = int(config.trainer.n_gpus_per_node)
     variables = {
         "VERL_FILE_LOGGER_PATH": str(new_metrics_file(out)),
-        "TENSORBOARD_DIR": str(out / "tensorboard"),
+        **logger_environment(config.trainer.logger, out),
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)),
     }
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]

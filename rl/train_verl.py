@@ -22,6 +22,7 @@ if __name__ == "__main__" and not __package__:
 
 from storm_calm.env.prompt_format import PromptFormat, write_prompt_format
 from storm_calm.rl.compose import FOLDER
+from storm_calm.rl.metric_loggers import check_loggers, logger_environment
 from storm_calm.rl.preflight_checks import (
     check_model,
     check_rl_data,
@@ -32,8 +33,17 @@ from storm_calm.rl.preflight_checks import (
 )
 from storm_calm.rl.prompt_formats import grpo_prompt_format
 from storm_calm.rl.redirect_output import redirect_output
+from storm_calm.rl.rollout.rewards import RewardSettings
 from storm_calm.rl.run_folder import claim_training_folder, gather_metrics, new_metrics_file
-from storm_calm.rl.train_options import local_model, parser_of, run_command, train_in_folder
+from storm_calm.rl.train_options import (
+    end_dry_run,
+    is_on_hub,
+    local_model,
+    parser_of,
+    run_command,
+    train_in_folder,
+)
+from storm_calm.rl.trainer_modes import check_trainer_mode
 
 MIN_PROMPT_TOKENS = 512
 """The least room for prompts if it is chosen from the data (`data.max_prompt_length: null`)."""
@@ -56,9 +66,16 @@ def train(config: Any, *, dry_run: bool = False) -> None:
     """
     from omegaconf import OmegaConf
 
-    config.actor_rollout_ref.rollout.agent.agent_loop_config_path = str(FOLDER / "agent_loops.yaml")
+    agent = config.actor_rollout_ref.rollout.agent
+    agent.agent_loop_config_path = str(agent.agent_loop_config_path).replace("pkg://storm_calm.rl.config", str(FOLDER))
     out, settings = Path(config.storm.out), config.storm
     check_rule(settings.rule)
+    RewardSettings.of(settings.reward, response_length=config.data.max_response_length)
+    check_loggers(config.trainer.logger)
+    check_trainer_mode(config)
+    if dry_run and is_on_hub(config.actor_rollout_ref.model):
+        _dry_run(config)
+        return
     model = local_model(config.actor_rollout_ref.model)
     prompt_format = grpo_prompt_format(model, Path(config.data.train_files), instructions=settings.instructions)
     renderer = check_model(model, prompt_format)
@@ -73,10 +90,7 @@ def train(config: Any, *, dry_run: bool = False) -> None:
             flush=True,
         )
     if dry_run:
-        config.data.max_prompt_length = config.data.max_prompt_length or MIN_PROMPT_TOKENS
-        print(OmegaConf.to_yaml(config, resolve=True))
-        _validate(config)
-        print("The settings are valid; nothing was started.")
+        _dry_run(config)
         return
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     with claim_training_folder(out, resolved):
@@ -93,6 +107,13 @@ def train(config: Any, *, dry_run: bool = False) -> None:
         _check_sandbox(settings)
         steps, checkpoints = config.trainer.total_training_steps, config.trainer.max_actor_ckpt_to_keep
         train_in_folder(config, out, model, steps=steps or math.inf, checkpoints=checkpoints or 1, run=_run)
+
+
+def _dry_run(config: Any) -> None:
+    config.data.max_prompt_length = config.data.max_prompt_length or MIN_PROMPT_TOKENS
+    end_dry_run(config, config.actor_rollout_ref.model)
+    _validate(config)
+    print("The settings are valid; nothing was started.")
 
 
 def _prepare_data(config: Any, prompt_format: PromptFormat) -> None:
@@ -139,6 +160,12 @@ def _validate(config: Any) -> None:
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
+    model, rollout = config.actor_rollout_ref.model, config.actor_rollout_ref.rollout
+    if model.lora_rank and rollout.name == "transformers" and not model.lora.merge:
+        raise ValueError(
+            "actor_rollout_ref.rollout.name=transformers takes whole weights; with actor_rollout_ref.model.lora_rank="
+            f"{model.lora_rank}, set actor_rollout_ref.model.lora.merge=true"
+        )
     reference, critic = need_reference_policy(config), need_critic(config)
     try:
         validate_config(config=config, use_reference_policy=reference, use_critic=critic)
@@ -150,11 +177,14 @@ def _run(config: Any, out: Path, weights: int) -> None:
     """Run veRL's trainer on Ray. weights: the number of weights of the model."""
     _validate(config)
     os.environ["VERL_FILE_LOGGER_PATH"] = str(new_metrics_file(out))
-    os.environ["TENSORBOARD_DIR"] = str(out / "tensorboard")
+    os.environ.update(logger_environment(config.trainer.logger, out))
     if config.trainer.device == "cpu":
         os.environ.pop(
             "CUDA_VISIBLE_DEVICES", None
         )  # veRL requests a "GPU" from Ray, which an empty value would forbid.
+    if not config.actor_rollout_ref.hybrid_engine:
+        # veRL 0.9.1 raises in a log message of level INFO about this setting.
+        os.environ.setdefault("VERL_LOGGING_LEVEL", "WARNING")
     import ray
     from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 

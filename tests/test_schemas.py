@@ -14,7 +14,8 @@ from storm_calm.agents.evaluation.samples import Sample, sample_to_json
 from storm_calm.agents.interveners import Cost
 from storm_calm.agents.judge.judged_sample import JudgedSample, judged_to_json
 from storm_calm.agents.judge.judgment import MAXIMA, Decision, JudgedScore
-from storm_calm.env import RULES, Episode, Problem, Span, Transcript
+from storm_calm.agents.runs.rollout_record import Rollout, RolloutRecord, rollout_to_json
+from storm_calm.env import RULES, Episode, Problem, Score, Span, Transcript
 from storm_calm.env.output_check import OutputCheck
 from storm_calm.env.problem import Checker, Output
 from storm_calm.env.problems.stress.stress_groups import GROUPS, SOURCE
@@ -47,6 +48,20 @@ def test_the_page_of_file_formats_is_up_to_date():
         (
             "curation-episodes.jsonl",
             record_to_json(Record(seed=1, outcome="infrastructure", finding=None, episode=EPISODE, native=EPISODE)),
+        ),
+        (
+            "training-rollouts.jsonl",
+            rollout_to_json(
+                RolloutRecord(
+                    step=1,
+                    group="a",
+                    session=0,
+                    score=Score(reward=1.0, answer=None, reason="correct", rule="paper"),
+                    reward={"correct": 1.0, "total": 1.0},
+                    rollout=Rollout(prompt_ids=[1], response_ids=[2], mask=[1], logprobs=[-0.5]),
+                    episode=EPISODE,
+                )
+            ),
         ),
         ("evaluation-samples.jsonl", sample_to_json(Sample(sample=0, seed=1, temperature=0.0, episode=EPISODE))),
         (

@@ -36,7 +36,7 @@ class CurateConfig(ProblemOptions, PriceOptions, IntervenerOptions, EpisodeOptio
             raise ValueError("give a file of problems or families, only one of these: --problems FILE, --families all")
         self.check_size()
         check_options(self)
-        _ = self.prices  # Raises for invalid ones.
+        _ = self.prices, self.chosen_shard  # Raises for invalid ones.
         check_intervener(
             self.intervener, url=self.intervener_url, model=self.intervener_model, price=self.intervener_price
         )

@@ -19,6 +19,7 @@ from storm_calm.agents.runs.progress import OnProgress
 from storm_calm.agents.runs.prompt_format_record import record_prompt_format
 from storm_calm.agents.runs.resume import ResumableWork
 from storm_calm.agents.runs.run_folder import WORKSPACES, check_run_folder, claim_run_folder
+from storm_calm.agents.runs.shard import write_shard_problems
 from storm_calm.env import Reasoner
 
 
@@ -41,10 +42,13 @@ def curate(
     """
     if config.size is not None:
         check_run_folder(out, KIND, to_toml(config))
-    problems = config.read_problems(out / WORKSPACES)
+    every = config.read_problems(out / WORKSPACES)
+    problems = config.in_shard(every)
     folder = Folder(out)
-    settings = {**to_toml(config), "problems_digest": digest(problems)}
+    settings = {**to_toml(config), "problems_digest": digest(every)}
     with claim_run_folder(out, KIND, settings, done=folder.done, resume=resume):
+        if config.chosen_shard is not None:
+            write_shard_problems(out, config.chosen_shard, every)
         jobs = {problem.id: problem for problem in problems}
         work = ResumableWork(jobs, read_records(folder.episodes), labels=_labels)
         if work.left:

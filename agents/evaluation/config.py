@@ -64,7 +64,7 @@ class EvalConfig(ProblemOptions, PriceOptions, EpisodeOptions, Config):
             raise OptionError("release", "needs --benchmark, such as --benchmark industryor --release optimind")
         self.check_size()
         check_options(self)
-        _ = self.prices  # Raises for invalid ones.
+        _ = self.prices, self.chosen_shard  # Raises for invalid ones.
         for name, known in (("rule", RULES), ("benchmark", BENCHMARKS), ("release", RELEASE_NAMES)):
             for one in getattr(self, name):
                 if one not in known:

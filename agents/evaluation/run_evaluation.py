@@ -8,6 +8,7 @@ from pathlib import Path
 from storm_calm.agents.evaluation.config import EvalConfig, load_problems
 from storm_calm.agents.evaluation.results import Results, results_to_json, work_out
 from storm_calm.agents.evaluation.samples import Sample, read_samples, sample_seed, sample_to_json
+from storm_calm.agents.evaluation.shard_test_sets import write_test_sets
 from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
 from storm_calm.agents.runs.options import to_toml
 from storm_calm.agents.runs.problem_options import digest
@@ -15,10 +16,13 @@ from storm_calm.agents.runs.progress import OnProgress
 from storm_calm.agents.runs.prompt_format_record import record_prompt_format
 from storm_calm.agents.runs.resume import ResumableWork
 from storm_calm.agents.runs.run_folder import WORKSPACES, RunKind, check_run_folder, claim_run_folder, stored_settings
+from storm_calm.agents.runs.shard import write_shard_problems
 from storm_calm.env import Problem, Reasoner, SolverEnv, run_episode, score
 from storm_calm.env.atomic_write import write_json
 from storm_calm.env.jsonl import append_line, write_lines
 from storm_calm.env.reward import scorable
+
+SAMPLES, RESULTS = "samples.jsonl", "results.json"
 
 KIND = RunKind(
     noun="an evaluation",
@@ -47,7 +51,8 @@ def evaluate(
     if config.size is not None:
         check_run_folder(out, KIND, to_toml(config))
     loaded = load_problems(config, out / WORKSPACES)
-    file = out / "samples.jsonl"
+    problems = config.in_shard(loaded.problems)
+    file = out / SAMPLES
     kept: list[Sample] = []
 
     def done() -> int | None:
@@ -59,16 +64,19 @@ def evaluate(
 
     settings = {**to_toml(config), "problems_digest": digest(loaded.problems)}
     with claim_run_folder(out, KIND, settings, done=done, resume=resume):
+        if config.chosen_shard is not None:
+            write_shard_problems(out, config.chosen_shard, loaded.problems)
+            write_test_sets(out, loaded)
         jobs = {
             (problem.id, repetition, number): (problem, repetition, number)
             for repetition in range(config.seeds)
             for number in range(config.samples)
-            for problem in loaded.problems
+            for problem in problems
         }
         work: ResumableWork[Job, Sample] = ResumableWork(jobs, kept, labels=partial(_labels, config.rule[0]))
         if work.left:
             # The old results would not match the new samples.
-            (out / "results.json").unlink(missing_ok=True)
+            (out / RESULTS).unlink(missing_ok=True)
             with open_reasoner_and_sandbox(config, reasoner) as (opened, sampling, sandbox):
                 record_prompt_format(out, opened)
 
@@ -95,19 +103,20 @@ def evaluate(
                     name="eval",
                 )
         numbers = list(product(range(config.seeds), range(config.samples)))
-        keys = [(problem.id, *pair) for problem in loaded.problems for pair in numbers]
+        keys = [(problem.id, *pair) for problem in problems for pair in numbers]
         samples = [work.results[key] for key in keys if key in work.results]
         results = work_out(
             config,
-            loaded.problems,
+            problems,
             samples,
             errors=len(work.errors),
             unread=len(loaded.unread),
             releases=loaded.releases,
         )
-        if work.left:
+        # A crash may have left all samples in the order in which they were done.
+        if not (out / RESULTS).exists():
             write_lines(file, map(sample_to_json, samples))
-        write_json(out / "results.json", results_to_json(results))
+        write_json(out / RESULTS, results_to_json(results))
         return results
 
 

@@ -4,12 +4,14 @@
     # "<|im_start|>user\\n2 + 2?<|im_end|>\\n<|im_start|>assistant\\n<think>\\n"
 
 ChatML is the template of Qwen's and nano models. Other templates are Jinja programs in the model's folder
-(`PromptFormat.template`), rendered as the package transformers does. With "open" thinking the prompt ends in an opened
+(`PromptFormat.template`), rendered as the package transformers does, except that templates see a fixed date: prompts
+with the day's date would differ between training and serving. With "open" thinking the prompt ends in an opened
 `<think>`, so any text after it, hints included, is part of the model's own thought. A server's chat endpoint would
 silently corrupt such a half-finished turn.
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -21,6 +23,10 @@ from storm_calm.env.special_tokens import harmless
 
 TURN_END = "<|im_end|>"
 THOUGHT = "<think>"
+TODAY = datetime(2024, 7, 26)
+"""The date in all prompts: the one that Llama's templates use without a clock."""
+_SHOWN = re.compile("(</?think>|</?tool_call>|</?tool_response>|</?tools>)")
+"""Marks that a system message may show."""
 _PROBE: tuple[Message, ...] = ({"role": "user", "content": "2 + 2?"},)
 
 
@@ -29,8 +35,8 @@ def render(messages: Sequence[Message], names: Iterable[str] = (), fmt: PromptFo
 
     Earlier thoughts are removed from assistant messages, as in the template of Qwen3-4B-Thinking-2507. Names of special
     tokens in user and assistant messages are broken up by a space: the common ones, and `names`, those of the model's
-    tokenizer. System messages are unchanged, so they must not contain untrusted text. A template without a system role
-    gets the system message at the beginning of the first user message.
+    tokenizer. System messages are our own: they keep the marks of thoughts and tool calls, which they may explain. A
+    template without a system role gets the system message at the beginning of the first user message.
 
     Raises ValueError for an unknown role, if the last message is not the user's, and if the template fails.
     """
@@ -96,7 +102,10 @@ def _clean(message: Message, names: tuple[str, ...]) -> Message:
         raise ValueError(f'role {role!r} is not one of "system", "user", "assistant"')
     if role == "assistant":
         content = content.rpartition("</think>")[2].lstrip("\n")
-    if role != "system":  # System messages are our own, and may show how a tool is called.
+    if role == "system":
+        parts = _SHOWN.split(content)  # Every second part is a mark.
+        content = "".join(part if at % 2 else harmless(part, names) for at, part in enumerate(parts))
+    else:
         content = harmless(content, names)
     return {"role": role, "content": content}
 
@@ -172,7 +181,7 @@ def _compiled(template: str) -> Any:
     )
     environment.filters["tojson"] = tojson
     environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    environment.globals["strftime_now"] = TODAY.strftime
     return environment.from_string(template)
 
 

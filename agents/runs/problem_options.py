@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from storm_calm.agents.runs.options import Option, OptionError
+from storm_calm.agents.runs.shard import Shard
 
 if TYPE_CHECKING:
     from storm_calm.env import Problem
@@ -43,6 +44,22 @@ class ProblemOptions:
     """Number of problems; by default all of a file, or 100 of families."""
     seed: Annotated[int, Option(metavar="S")] = 0
     """Seed of the problems and of sampling; the same settings and seed give the same results."""
+    shard: Annotated[str, Option(metavar="I/N")] = ""
+    """Work on part I of N of the problems, such as 2/8, to run the parts on several machines. --limit counts the
+    problems of all parts. `storm merge` joins the run folders."""
+
+    @property
+    def chosen_shard(self) -> Shard | None:
+        """The shard of `shard`; None for all problems. Raises OptionError for an invalid one."""
+        try:
+            return Shard.parse(self.shard) if self.shard else None
+        except ValueError as error:
+            raise OptionError("shard", str(error)) from None
+
+    def in_shard(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Return the problems of the shard among all problems, in order."""
+        shard = self.chosen_shard
+        return tuple(problem for problem in problems if shard is None or shard.holds(problem.id))
 
     def check_size(self) -> None:
         """Raise OptionError for a size without families, and for a task or variant without a size or unknown."""
@@ -61,7 +78,7 @@ class ProblemOptions:
                 raise OptionError("variant", str(error)) from error
 
     def read_problems(self, workspaces: Path | None = None) -> tuple[Problem, ...]:
-        """Return the problems in order. Raises ValueError or OSError for an unusable file.
+        """Return the problems of all shards in order. Raises ValueError or OSError for an unusable file.
 
         workspaces: the folder in which generated problems with a size get their files.
         """

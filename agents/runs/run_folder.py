@@ -66,6 +66,21 @@ def lock_run_folder(path: Path, kind: RunKind, *, settings_file: str, may_hold: 
         yield
 
 
+@contextmanager
+def keep_unchanged(path: Path, kind: RunKind) -> Iterator[None]:
+    """Keep other processes from writing into a run folder. Raises ValueError if one is doing so."""
+    file = path / ".lock"
+    if not file.exists():  # A copy of a run may lack it.
+        yield
+        return
+    with file.open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{path}: another process {kind.verb} into it; wait for it") from None
+        yield
+
+
 def _check_contents(path: Path, kind: RunKind, settings_file: str, may_hold: Collection[str]) -> None:
     # A run that crashed early may have left its lock and a draft of the settings.
     names = {file.name for file in path.iterdir() if not is_draft(file)} if path.exists() else set()
@@ -111,23 +126,28 @@ def claim_run_folder(
 
 def check_settings(path: Path, kind: RunKind, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise ValueError with the changed settings if a run with settings `before` cannot be resumed with `now`."""
-    digest = now.get("problems_digest")
-    same_problems = digest is not None and before.get("problems_digest") == digest
-    may_change = kind.may_change | (MAY_DIFFER_IF_SAME_PROBLEMS if same_problems else set())
-    old, new = dict(_flat(before)), dict(_flat(now))
-    changed = [
-        f"{name}: {old.get(name, NOT_SET)} -> {new.get(name, NOT_SET)}"
-        for name in dict.fromkeys((*new, *old))
-        # A setting that did not exist when the run started counts as empty.
-        if old.get(name, NOT_SET) != new.get(name, NOT_SET)
-        and not any(name == one or name.startswith(f"{one}.") for one in may_change)
-    ]
+    changed = changed_settings(before, now, may_change=kind.may_change)
     if changed:
         more = ", ..." if len(changed) > MAX_SHOWN else ""
         raise ValueError(
             f"{path}: made with other settings ({', '.join(changed[:MAX_SHOWN])}{more}); "
             "choose another --out, or use the old settings"
         )
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], *, may_change: Collection[str]) -> list[str]:
+    """Return each changed setting as "name: old -> new". Paths of problems may change if the problems are the same."""
+    digest = now.get("problems_digest")
+    same_problems = digest is not None and before.get("problems_digest") == digest
+    allowed = {*may_change, *(MAY_DIFFER_IF_SAME_PROBLEMS if same_problems else ())}
+    old, new = dict(_flat(before)), dict(_flat(now))
+    return [
+        f"{name}: {old.get(name, NOT_SET)} -> {new.get(name, NOT_SET)}"
+        for name in dict.fromkeys((*new, *old))
+        # A setting that did not exist when the run started counts as empty.
+        if old.get(name, NOT_SET) != new.get(name, NOT_SET)
+        and not any(name == one or name.startswith(f"{one}.") for one in allowed)
+    ]
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

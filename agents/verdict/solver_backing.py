@@ -11,7 +11,7 @@ A report supports a number if it has the number as its objective:
 
 Only a solve with free variables counts, whose program uses the numbers of the question: a program that minimizes a
 constant has solved nothing. Reports are claims of the program's process. Printing cannot forge them, but a malicious
-program can, so rewards must not depend on them (docs/security.md).
+program can, so the reward for a correct answer must not depend on them (docs/security.md).
 """
 
 import contextlib

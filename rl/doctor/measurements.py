@@ -38,6 +38,14 @@ UNBACKED = (0.10, 0.30)
 """Share of answers without a solver report: luck, memory, arithmetic by hand, or a leak."""
 LOST = (0.02, 0.10)
 """Share of trajectories that the sandbox failed. They have no reward, and heavy programs are most affected."""
+STALE = (2.0, 4.0)
+"""Updates between the sampling of a rollout's oldest token and its training. One is the aim of an asynchronous run."""
+OLD = (0.05, 0.20)
+"""Share of finished groups that are dropped because they are too old: their generation is wasted."""
+WEIGHT = (0.1, 0.5)
+"""Loss of effective sample size by the importance weights of rollouts from older weights."""
+WAITING = (0.3, 0.6)
+"""Share of the time in which an asynchronous trainer waits for rollouts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,6 +187,35 @@ def lost_evaluation(run: EvaluationRun, runs: ExaminedRuns) -> Observation:
     if failed is None or scored is None or not failed + scored:
         return missing("infrastructure and scored in results.json")
     return _share(failed / (failed + scored), LOST, "of trajectories")
+
+
+def stale(run: TrainingRun, runs: ExaminedRuns) -> Observation:
+    """Measure how old rollouts are in updates, how many are dropped for it, and what their weights lose."""
+    ages = run.series("training/off_policy/trajectory_staleness_worst/mean")
+    if not ages:
+        return missing("training/off_policy/trajectory_staleness_worst/mean in metrics.jsonl")
+    age = fmean(thirds(ages)[1])
+    last = run.steps[-max(1, len(run.steps) // 3) :]
+    dropped = [float(step.get("training/off_policy/evicted_samples", 0)) for step in last]
+    groups = [float(step["storm/groups"]) for step in last if "storm/groups" in step]
+    share = sum(dropped) / (sum(dropped) + sum(groups)) if groups else 0.0
+    sizes = run.series("rollout_corr/rollout_is_eff_sample_size")
+    lost = 1 - fmean(thirds(sizes)[1]) if sizes else 0.0
+    states = (above(age, STALE), above(share, OLD), above(lost, WEIGHT))
+    figure = f"{age:.1f} updates old, {share:.1%} of groups dropped, {lost:.1%} of the effective sample size lost"
+    return Observation(state=max(states, key=("ok", "warning", "problem").index), figure=figure)
+
+
+def waiting(run: TrainingRun, runs: ExaminedRuns) -> Observation:
+    """Measure the share of time in which an asynchronous trainer waits; a synchronous one waits by design."""
+    if "async" not in run.mode:
+        return missing("an asynchronous run (trainer.v1.trainer_mode)")
+    busy, generating = (run.series(f"storm/utilization/{name}") for name in ("training", "generating"))
+    if not busy:
+        return missing("storm/utilization/training in metrics.jsonl")
+    share = 1 - fmean(thirds(busy)[1])
+    detail = f"; rollouts generate {fmean(thirds(generating)[1]):.0%} of the time" if generating else ""
+    return Observation(state=above(share, WAITING), figure=f"waits {share:.0%} of the time{detail}")
 
 
 def share_of_steps(

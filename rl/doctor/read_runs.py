@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from storm_calm.agents.graphs.hint_share import hint_share
+from storm_calm.agents.runs.training_steps import MERGED, merged_steps, session_files
 from storm_calm.agents.verdict import backed_by_report
 from storm_calm.env import read_episodes
 from storm_calm.env.jsonl import read_jsonl
@@ -52,6 +53,8 @@ class EvaluationRun:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingRun:
     name: str
+    mode: str
+    """veRL's `trainer.v1.trainer_mode`; "" if the run folder has no config.yaml."""
     steps: tuple[Mapping[str, Any], ...]
     """The metrics of each step, by name."""
 
@@ -106,7 +109,7 @@ def _read(folder: Path, name: str) -> list[ExaminedRun]:
         found.append(_read_curation(folder, name))
     if (folder / "results.json").is_file():
         found.append(EvaluationRun(name=name, results=_read_object(folder / "results.json")))
-    if (folder / "metrics.jsonl").is_file():
+    if (folder / MERGED).is_file() or session_files(folder):
         training = _read_training(folder, name)
         # An SFT run has metrics too, but none of these.
         if any(metric.startswith(("critic/", "storm/")) for step in training.steps for metric in step):
@@ -129,10 +132,14 @@ def _statuses(record: Mapping[str, Any]) -> Counter[str]:
 
 def _read_training(folder: Path, name: str) -> TrainingRun:
     steps: dict[int, Mapping[str, Any]] = {}
-    for _, (step, data) in read_jsonl(folder / "metrics.jsonl", _step, growing=True):
-        # Training and validation write separate lines. If a step ran twice, the later line counts.
-        steps[step] = {**steps.get(step, {}), **data}
-    return TrainingRun(name=name, steps=tuple(steps[step] for step in sorted(steps)))
+    if session_files(folder):  # While training runs, metrics.jsonl is missing or out of date.
+        steps = {step["step"]: step["data"] for step in merged_steps(folder)}
+    else:
+        for _, (step, data) in read_jsonl(folder / MERGED, _step, growing=True):
+            # Training and validation write separate lines. If a step ran twice, the later line counts.
+            steps[step] = {**steps.get(step, {}), **data}
+    ordered = tuple(steps[step] for step in sorted(steps))
+    return TrainingRun(name=name, mode=_mode(folder / "config.yaml"), steps=ordered)
 
 
 def _step(record: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
@@ -140,6 +147,20 @@ def _step(record: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
     if not isinstance(step, int) or not isinstance(data, Mapping):
         raise ValueError('not the metrics of a step, such as {"step": 1, "data": {...}}')
     return step, data
+
+
+def _mode(config: Path) -> str:
+    import yaml
+
+    if not config.is_file():
+        return ""
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{config}: not YAML: {error}") from error
+    for key in ("trainer", "v1", "trainer_mode"):
+        settings = settings.get(key) if isinstance(settings, Mapping) else None
+    return settings if isinstance(settings, str) else ""
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:

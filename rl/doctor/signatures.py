@@ -1,14 +1,28 @@
 """The signatures of failed training, with thresholds, likely causes and remedies.
 
-They are those of arXiv 2510.04204, and two that make a reward useless: groups without variance, and correct answers
-that do not come from a solver.
+They are those of arXiv 2510.04204, two that make a reward useless (groups without variance, and correct answers that do
+not come from a solver), and two of asynchronous training.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from storm_calm.rl.doctor import measurements
-from storm_calm.rl.doctor.measurements import ALIKE, COMPLEX_FALL, FAILING, FLAT, HINTS, LONGER, LOST, UNBACKED, Measure
+from storm_calm.rl.doctor.measurements import (
+    ALIKE,
+    COMPLEX_FALL,
+    FAILING,
+    FLAT,
+    HINTS,
+    LONGER,
+    LOST,
+    OLD,
+    STALE,
+    UNBACKED,
+    WAITING,
+    WEIGHT,
+    Measure,
+)
 from storm_calm.rl.doctor.read_runs import CurationRun, EvaluationRun, ExaminedRun, TrainingRun
 
 
@@ -100,6 +114,22 @@ SIGNATURES = (
             EvaluationRun: measurements.lost_evaluation,
             TrainingRun: measurements.share_of_steps("storm/infrastructure", LOST, "of rollouts"),
         },
+    ),
+    Signature(
+        name="rollouts stale",
+        threshold=f"{STALE[0]:g}; {STALE[1]:g} updates old, {OLD[0]:.0%}; {OLD[1]:.0%} of groups dropped, or "
+        f"{WEIGHT[0]:.0%}; {WEIGHT[1]:.0%} of the effective sample size lost",
+        cause="more prompts are in flight than the trainer consumes, or some rollouts take much longer than others",
+        remedy="lower num_warmup_batches; lower data.max_response_length or storm.solver_seconds; give the trainer "
+        "more devices; use trainer.v1.sampler.max_off_policy_strategy=wait",
+        measures={TrainingRun: measurements.stale},
+    ),
+    Signature(
+        name="trainer waiting",
+        threshold=f"{WAITING[0]:.0%}; {WAITING[1]:.0%} of the time",
+        cause="rollouts take longer than training",
+        remedy="raise num_warmup_batches or storm.workers; give generation more devices",
+        measures={TrainingRun: measurements.waiting},
     ),
 )
 """All signatures, in the order of the report."""

@@ -13,7 +13,7 @@ from storm_calm.env import TRIGGERS
 from storm_calm.env.jsonl import read_jsonl
 from storm_calm.rl.doctor import Diagnosis, examine
 from storm_calm.rl.reproduce.paired_differences import DIFFICULTIES, Accuracy, Values, accuracy, values
-from storm_calm.rl.reproduce.run_stages import seed_folder, seeds_in
+from storm_calm.rl.reproduce.stage_jobs import seed_folder, seeds_in
 from storm_calm.rl.reproduce.stage_records import read_record
 from storm_calm.rl.reproduce.stages import STAGES
 
@@ -121,7 +121,7 @@ def collect(out: Path) -> Figures:
         for difficulty in DIFFICULTIES
     }
     records = {(seed, stage.name): read_record(folders[seed], stage.name) for seed in seeds for stage in STAGES}
-    settings = {name: value for record in records.values() if record for name, value in record.settings.items()}
+    settings = {name: int(value) for record in records.values() if record for name, value in record.settings.items()}
     settings.pop("seed", None)
     seconds: dict[str, dict[int, float]] = {stage.name: {} for stage in STAGES}
     for (seed, stage), record in records.items():

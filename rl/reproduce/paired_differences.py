@@ -93,5 +93,7 @@ def contrast(
     if not sums:
         return None
     means = [fmean(sums[id]) for id in sorted(sums)]
-    bound = sum(abs(weight) for weight, _ in weights) if measure not in ("code_blocks", "model_tokens") else max(means)
-    return bootstrapped([means], low=-bound, high=bound)
+    if measure in ("code_blocks", "model_tokens"):
+        return bootstrapped([means], low=-max(means), high=max(means))
+    low, high = (sum(sign * max(0.0, sign * weight) for weight, _ in weights) for sign in (-1, 1))
+    return bootstrapped([means], low=low, high=high)

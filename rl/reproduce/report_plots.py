@@ -2,9 +2,10 @@
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 from storm_calm.agents.evaluation.plots import COLOURS, MARKS, STYLE
@@ -26,7 +27,7 @@ SMOOTH = 5
 
 def accuracy_plot(figures: Figures) -> str:
     """Plot the accuracy of each model by difficulty, with 95 % intervals, and a dot for each of several seeds."""
-    with _figure(width=8.4, height=3.6) as (figure, [axes]):
+    with open_figure(width=8.4, height=3.6) as (figure, [axes]):
         axes.grid(axis="x", visible=False)
         count = len(MODELS)
         for name, model in figures.models.items():
@@ -53,12 +54,12 @@ def accuracy_plot(figures: Figures) -> str:
         axes.set_ylim(-3, 103)
         axes.set_ylabel("right answers, %")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def flaws_plot(figures: Figures) -> str:
     """Plot the share of trajectories by the trigger of their first finding, one stacked bar per model."""
-    with _figure(width=8.4, height=1.3 + 0.42 * len(figures.models)) as (figure, [axes]):
+    with open_figure(width=8.4, height=1.3 + 0.42 * len(figures.models)) as (figure, [axes]):
         axes.grid(axis="y", visible=False)
         reached = [0.0] * len(figures.models)
         # Class 1 in blues, class 2 in warm colours.
@@ -80,12 +81,12 @@ def flaws_plot(figures: Figures) -> str:
         axes.set_xlim(0, max(5.0, 1.05 * max(reached)))
         axes.set_xlabel("held-out trajectories by the trigger of their first finding, %")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), title="class: trigger", alignment="left")
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def curves_plot(figures: Figures) -> str:
     """Plot GRPO over its steps, with and without SFT: seeds as thin lines, their mean as a thick one."""
-    with _figure(width=9.6, height=6.2, rows=2, columns=2) as (figure, panels):
+    with open_figure(width=9.6, height=6.2, rows=2, columns=2) as (figure, panels):
         for axes, (name, (label, factor)) in zip(panels, PANELS.items(), strict=True):
             for colour, (run, legend) in zip(COLOURS, TRAININGS.items(), strict=False):
                 curves = figures.curves.get(run, ())
@@ -100,7 +101,7 @@ def curves_plot(figures: Figures) -> str:
         for axes in panels[-2:]:
             axes.set_xlabel("step")
         panels[0].legend(loc="lower right")
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def _mean(curves: Sequence[Curve], name: str) -> tuple[list[int], list[float]]:
@@ -118,19 +119,25 @@ def _mean(curves: Sequence[Curve], name: str) -> tuple[list[int], list[float]]:
 
 
 @contextmanager
-def _figure(*, width: float, height: float, rows: int = 1, columns: int = 1) -> Iterator[tuple[Any, list[Any]]]:
-    """Yield a figure in our style and its axes, without matplotlib's global state. Sizes in inches."""
+def open_figure(
+    *, width: float, height: float, rows: int = 1, columns: int = 1, style: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[tuple[Any, list[Any]]]:
+    """Yield a figure in our style and its axes, without matplotlib's global state. Sizes in inches.
+
+    style: further settings of matplotlib.
+    """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context({**STYLE, **style}):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure, [figure.add_subplot(rows, columns, number + 1) for number in range(rows * columns)]
 
 
-def _svg(figure: Any) -> str:
+def svg_text(figure: Any) -> str:
+    """Return a figure as SVG, the same for the same figure."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None}, bbox_inches="tight")
     return file.getvalue()

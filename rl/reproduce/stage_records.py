@@ -21,7 +21,7 @@ FOLDER = "stages"
 class StageRecord:
     """The state of a stage that was started."""
 
-    settings: Mapping[str, int]
+    settings: Mapping[str, int | str]
     """The settings that its result depends on, with the seed."""
     seconds: float = 0.0
     """Wall seconds over all sessions."""
@@ -57,7 +57,7 @@ def write_record(folder: Path, stage: str, record: StageRecord) -> None:
     write_json(file, to_json(record))
 
 
-def check_record(folder: Path, stage: str, settings: Mapping[str, int]) -> None:
+def check_record(folder: Path, stage: str, settings: Mapping[str, int | str]) -> None:
     """Raise ValueError if the stage was started with other settings, naming them."""
     record = read_record(folder, stage)
     if record is None:

@@ -14,11 +14,9 @@ from pathlib import Path
 
 from storm_calm.agents.runs.progress import Progress
 from storm_calm.rl.reproduce.reproduce_config import HELDOUT_SEED, MODEL, ReproduceConfig
+from storm_calm.rl.reproduce.stage_jobs import OnMessage, UnfinishedError
 from storm_calm.rl.reproduce.stage_records import log_file
 from storm_calm.rl.reproduce.train_subprocess import train
-
-OnMessage = Callable[[str], None]
-"""Called with a line on the progress of a stage."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,10 +32,6 @@ class StageContext:
 
 RunStage = Callable[[StageContext, OnMessage], None]
 """Starts or resumes a stage."""
-
-
-class UnfinishedError(RuntimeError):
-    """A stage ended without completing its work."""
 
 
 TYPICAL_SECONDS: dict[str, Callable[[ReproduceConfig], float]] = {

@@ -10,6 +10,9 @@ from pathlib import Path
 PACKAGE = "storm_calm.rl"
 POLL_SECONDS = 0.5
 """Seconds between two reads of the log."""
+WAIT = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Threads of a training that wait for each other sleep: beside other work on the machine, spinning takes many times as
+long."""
 STOP_SECONDS = 60.0
 """Seconds that a command has after Ctrl-C to shut down Ray."""
 
@@ -19,10 +22,23 @@ class TrainingFailedError(RuntimeError):
 
 
 def train(script: str, arguments: Sequence[str], log: Path, on_message: Callable[[str], None]) -> None:
-    """Run a module of `PACKAGE` with this Python, and wait until it exits.
+    """Run a module of `PACKAGE`, see `run_command`."""
+    run_command([sys.executable, "-m", f"{PACKAGE}.{script}", *arguments], log, on_message)
+
+
+def run_command(
+    command: Sequence[str],
+    log: Path,
+    on_message: Callable[[str], None],
+    *,
+    folder: Path | None = None,
+    on_start: Callable[[int], None] | None = None,
+) -> None:
+    """Run a command in a process group of its own, and wait until it exits.
 
     log: the file that standard output is appended to; standard error goes to the same name with suffix .err.
-    on_message: called with the last line of the log, every `POLL_SECONDS`.
+    on_message: called with the last line of either, every `POLL_SECONDS`. folder: the working directory.
+    on_start: called with the process id.
     Raises TrainingFailedError with the last line of standard error. On KeyboardInterrupt the command is stopped too.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -31,20 +47,23 @@ def train(script: str, arguments: Sequence[str], log: Path, on_message: Callable
         begin = log.stat().st_size, error_log.stat().st_size
         # In its own session, so that Ctrl-C reaches it only once, through `_stop`.
         process = subprocess.Popen(
-            [sys.executable, "-m", f"{PACKAGE}.{script}", *arguments],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**WAIT, **os.environ, "PYTHONUNBUFFERED": "1"},
+            cwd=folder,
             start_new_session=True,
         )
     try:
+        if on_start is not None:
+            on_start(process.pid)
         while True:
             try:
                 code = process.wait(POLL_SECONDS)
                 break
             except subprocess.TimeoutExpired:
-                on_message(_last_line(log, begin[0]))
+                on_message(_last_line(log, begin[0]) or _last_line(error_log, begin[1]))
     finally:
         if process.returncode is None:
             _stop(process)

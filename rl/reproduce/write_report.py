@@ -52,10 +52,15 @@ def write_report(out: Path) -> dict[str, Any]:
 
 
 def _rendered(template: str, values: dict[str, Any]) -> str:
+    return render_template(Path(__file__).with_name(template), values)
+
+
+def render_template(file: Path, values: dict[str, Any]) -> str:
+    """Render a template of a report. Values are escaped in HTML."""
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(file.parent),
         autoescape=lambda name: bool(name and ".html" in name),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -70,7 +75,7 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
         "words": lambda name: name.replace("_", " "),
     }
     environment.filters.update(filters)
-    return environment.get_template(template).render(**values)
+    return environment.get_template(file.name).render(**values)
 
 
 def _spread(accuracy: Accuracy) -> str:

@@ -5,15 +5,16 @@ which awaits the server instead of calling a reasoner. Token ids, masks and rewa
 
 - Sampled ids are appended and never encoded again; observations are encoded separately.
 - The mask is 1 for sampled tokens and 0 for tokens of the environment.
-- The reward is that of `env.score`: 1 for the correct final answer, else 0.
+- The reward is that of `env.score`: 1 for the correct final answer, else 0. `storm.reward` adds components.
 - Programs are retried after a sandbox failure. If it persists, the rollout raises, and veRL replaces its group.
+- A rollout that exceeds its wall-clock limit raises too: something it waits for is stuck.
 """
 
 import asyncio
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from time import monotonic
@@ -22,14 +23,19 @@ from uuid import uuid4
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
+from storm_calm.agents.runs.rollout_record import Rollout
 from storm_calm.agents.runs.sandbox_options import SandboxOptions
+from storm_calm.agents.triggers import findings
 from storm_calm.agents.verdict import check_answer
 from storm_calm.env import Episode, Generation, Problem, Sampling, Score, SegmentRequest, SolverEnv, score, solve_async
 from storm_calm.env.loss_mask import loss_mask
+from storm_calm.env.plans.checks import Check
 from storm_calm.env.prompt_format import read_prompt_format
 from storm_calm.env.serialize import from_json
 from storm_calm.env.workspace import full_question
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
+from storm_calm.rl.rollout.activity import ACTIVITY
+from storm_calm.rl.rollout.rewards import Reward, RewardSettings, compute_reward
 from storm_calm.rl.rollout.rollout_metrics import covered_seconds, record_failure, rollout_figures, save_rollout
 from storm_calm.sandbox import Sandbox, SandboxUnavailableError
 
@@ -40,18 +46,8 @@ WEIGHT_VERSIONS = ("global_steps", "min_global_steps", "max_global_steps")
 """Fields of a server's response with the versions of its weights."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rollout:
-    """A finished episode in veRL's format."""
-
-    prompt_ids: list[int]
-    """Shape (prompt tokens,)."""
-    response_ids: list[int]
-    """The rest, at most `response_length` tokens and at least one."""
-    mask: list[int]
-    """1 for sampled tokens; same shape as `response_ids`."""
-    logprobs: list[float]
-    """The sampler's log-probabilities, 0.0 for tokens of the environment; same shape as `response_ids`."""
+class RolloutTimeoutError(RuntimeError):
+    """A rollout exceeded its wall-clock limit."""
 
 
 class StormAgentLoop(AgentLoopBase):
@@ -62,13 +58,30 @@ class StormAgentLoop(AgentLoopBase):
         self.settings: Mapping[str, Any] = self.config.storm
         self.renderer = renderer(str(self.config.actor_rollout_ref.model.path), str(self.settings["out"]))
         self.sandbox = shared_sandbox(SandboxOptions.of(self.settings), self.settings["workers"])
+        self.rewards = RewardSettings.of(
+            self.settings["reward"], response_length=int(self.rollout_config.response_length)
+        )
 
     async def run(self, sampling_params: dict[str, Any], **row: Any) -> AgentLoopOutput:
         """Run the episode of a row's problem.
 
         sampling_params: veRL's. row: a row of the dataset, with the problem in `extra_info`, see `rl.datasets.rl_rows`.
-        Raises SandboxUnavailableError if the sandbox keeps failing.
+        Raises SandboxUnavailableError if the sandbox keeps failing, and RolloutTimeoutError if the rollout takes longer
+        than the setting `rollout_seconds`.
         """
+        seconds = float(self.settings["rollout_seconds"])
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await self._run(sampling_params, row)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            reason = f"a rollout took longer than storm.rollout_seconds={seconds:g}"
+            record_failure(self.settings, reason)
+            raise RolloutTimeoutError(reason) from error
+
+    async def _run(self, sampling_params: dict[str, Any], row: dict[str, Any]) -> AgentLoopOutput:
         problem = from_json(Problem, json.loads(row["extra_info"]["problem"]))
         length = int(self.rollout_config.response_length)
         messages = self._env(1).protocol.messages(full_question(problem), self.renderer.instructions)
@@ -87,9 +100,10 @@ class StormAgentLoop(AgentLoopBase):
             started = monotonic()
             limits = {"max_tokens": segment["max_tokens"], "stop": list(segment["stop"])}
             params = {**sampling_params, **limits, "seed": segment["sampling"].seed}
-            output = await self.server_manager.generate(
-                request_id=request, prompt_ids=list(ids), sampling_params=params
-            )
+            with ACTIVITY.generating.task():
+                output = await self.server_manager.generate(
+                    request_id=request, prompt_ids=list(ids), sampling_params=params
+                )
             generating.append((started, monotonic()))
             known = (output.extra_fields.get(name) for name in WEIGHT_VERSIONS)
             versions.extend(version for version in known if version is not None)
@@ -98,20 +112,21 @@ class StormAgentLoop(AgentLoopBase):
             return generation
 
         async def act() -> None:
-            await self._act(env)
+            with ACTIVITY.acting.task():
+                await self._act(env)
             acting.append((generating[-1][1], monotonic()))
             del logprobs[len(env.episode.transcript.ids or ()) :]
 
         episode = await solve_async(env, write, act, seed=seed, sampling=Sampling())
-        scored = await self._score(episode)
+        scored, reward = await self._score(episode)
         rollout = to_rollout(episode, logprobs, length, filler=min(self.renderer.tokens.end_ids))
-        save_rollout(self.settings, row, episode, scored, asdict(rollout))
+        save_rollout(self.settings, row, episode, scored, reward, rollout)
         return AgentLoopOutput(
             prompt_ids=rollout.prompt_ids,
             response_ids=rollout.response_ids,
             response_mask=rollout.mask,
             response_logprobs=rollout.logprobs,
-            reward_score=scored.reward,
+            reward_score=reward.total,
             num_turns=sum(span.source in ("model", "tool") for span in episode.transcript.spans),
             metrics=AgentLoopMetrics(
                 generate_sequences=covered_seconds(generating), tool_calls=covered_seconds(acting)
@@ -121,9 +136,10 @@ class StormAgentLoop(AgentLoopBase):
                 **({"min_global_steps": min(versions), "max_global_steps": max(versions)} if versions else {}),
                 "turn_scores": [],
                 "tool_rewards": [],
-                "reward_extra_info": rollout_figures(episode, scored),
+                "reward_extra_info": rollout_figures(episode, scored, reward),
                 "generating": generating,
                 "acting": acting,
+                "activity": ACTIVITY.reading(),
             },
         )
 
@@ -141,7 +157,7 @@ class StormAgentLoop(AgentLoopBase):
             await asyncio.sleep(pause)
             env.restore(before)
 
-    async def _score(self, episode: Episode) -> Score:
+    async def _score(self, episode: Episode) -> tuple[Score, Reward]:
         """Score an episode. With `check_plans` a right answer gets no reward if the plan behind it fails its check.
 
         Raises RuntimeError if the problem's checker failed: veRL then replaces the rollout's group.
@@ -149,20 +165,28 @@ class StormAgentLoop(AgentLoopBase):
         scored = score(episode, self.settings["rule"])
         if scored.reason == "checker":
             raise RuntimeError(f"problem {episode.problem.id!r}: no reward, since {scored.violations[0]}")
-        if scored.reward != 1.0 or not self.settings["check_plans"]:
-            return scored
+        check = await self._check(episode) if self._checks_plans and scored.reward == 1.0 else None
+        if self.settings["check_plans"] and check is not None and check.outcome == "failed":
+            scored = replace(scored, reward=0.0, reason="failed_check")
+        found = await asyncio.to_thread(findings, episode) if self.rewards.process else []
+        return scored, compute_reward(episode, scored, check, found, self.rewards)
+
+    @property
+    def _checks_plans(self) -> bool:
+        return bool(self.settings["check_plans"]) or self.rewards.plan > 0
+
+    async def _check(self, episode: Episode) -> Check | None:
+        """Check the plan behind the answer, and retry it if the sandbox failed."""
+        loop, work = asyncio.get_running_loop(), partial(check_answer, episode, self.sandbox)
         for pause in (*SANDBOX_RETRY_PAUSES, None):
             try:
-                work = partial(check_answer, episode, self.sandbox)
-                check = await asyncio.get_running_loop().run_in_executor(threads(self.settings["workers"]), work)
-                break
+                return await loop.run_in_executor(threads(self.settings["workers"]), work)
             except SandboxUnavailableError as error:
                 record_failure(self.settings, str(error))
                 if pause is None:
                     raise
                 await asyncio.sleep(pause)
-        failed = check is not None and check.outcome == "failed"
-        return replace(scored, reward=0.0, reason="failed_check") if failed else scored
+        raise AssertionError("unreachable: the last pause is None")
 
     def _env(self, tokens: int) -> SolverEnv:
         # The protocol is that of the renderer's prompt format.
@@ -171,7 +195,7 @@ class StormAgentLoop(AgentLoopBase):
             self.renderer,
             max_executions=int(self.settings["max_executions"]),
             max_tokens=max(1, tokens),
-            record=bool(self.settings["check_plans"]),
+            record=self._checks_plans,
         )
 
 

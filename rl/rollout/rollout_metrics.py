@@ -2,7 +2,7 @@
 
 Agent loops and the trainer run in different processes, and share files in the run folder:
 
-    rollouts/step-000010.jsonl      episodes of every tenth step, with their scores
+    rollouts/step-000010.jsonl      rollouts of every tenth step, `agents.runs.rollout_record`
     failures.jsonl                  sandbox failures, for the error message that ends training
 """
 
@@ -11,17 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from storm_calm.agents.runs.rollout_record import Rollout, RolloutRecord, rollout_to_json, step_file
 from storm_calm.agents.verdict import backed_by_report
 from storm_calm.env import Episode, Score, StopReason
 from storm_calm.env.jsonl import append_line, read_jsonl
-from storm_calm.env.serialize import to_json
+from storm_calm.rl.rollout.rewards import REWARD_NAMES, Reward
 
 FAILURES = "failures.jsonl"
 SOLVED = ("optimal", "feasible", "infeasible", "unbounded", "error", "limit")
 """Solve statuses of `sandbox.SolverReport`."""
 
 
-def rollout_figures(episode: Episode, scored: Score) -> dict[str, float]:
+def rollout_figures(episode: Episode, scored: Score, reward: Reward) -> dict[str, float]:
     """Return the figures of one rollout, always with the same keys, as veRL requires."""
     executions = episode.executions
     solves: list[str] = [report.status for execution in executions for report in execution.reports]
@@ -36,6 +37,7 @@ def rollout_figures(episode: Episode, scored: Score) -> dict[str, float]:
         "execution_seconds": episode.usage.execution_seconds,
         **{f"stop_{reason}": float(episode.stop == reason) for reason in get_args(StopReason)},
         **{f"solver_{status}": float(solves.count(status)) for status in SOLVED},
+        **{f"reward_{name}": value for name, value in reward.to_dict().items()},
     }
 
 
@@ -54,7 +56,7 @@ def step_metrics(rollouts: Sequence[Mapping[str, float]], groups: Sequence[str])
     solves = sum(total(f"solver_{status}") for status in SOLVED)
     rewards: dict[str, list[float]] = {}
     for rollout, group in zip(rollouts, groups, strict=True):
-        rewards.setdefault(group, []).append(rollout["correct"])
+        rewards.setdefault(group, []).append(rollout["reward_total"])
     found = {
         "accuracy": right / count,
         "code_blocks": total("code_blocks") / count,
@@ -64,6 +66,7 @@ def step_metrics(rollouts: Sequence[Mapping[str, float]], groups: Sequence[str])
         "zero_variance_groups": sum(len(set(group)) == 1 for group in rewards.values()) / len(rewards),
         **{f"stop/{reason}": total(f"stop_{reason}") / count for reason in get_args(StopReason)},
         **{f"solver/{status}": total(f"solver_{status}") / max(solves, 1.0) for status in SOLVED},
+        **{f"reward/{name}": total(f"reward_{name}") / count for name in REWARD_NAMES},
     }
     if right:
         found["backed"] = total("backed") / right
@@ -80,16 +83,30 @@ def covered_seconds(spans: Iterable[tuple[float, float]]) -> float:
 
 
 def save_rollout(
-    settings: Mapping[str, Any], row: Mapping[str, Any], episode: Episode, scored: Score, rollout: Mapping[str, Any]
+    settings: Mapping[str, Any],
+    row: Mapping[str, Any],
+    episode: Episode,
+    scored: Score,
+    reward: Reward,
+    received: Rollout,
 ) -> None:
-    """Append the episode, and veRL's view of it, to the file of its step, if `settings` keep this step."""
+    """Append the rollout to the file of its step, if `settings` keep this step. received: what the trainer gets."""
     step, every = int(row.get("global_steps", 0)), int(settings["keep_rollouts"])
     if not every or step % every or bool(row.get("validate", False)):
         return
-    line = {"session": int(row.get("session_id", 0)), "score": to_json(scored), "rollout": dict(rollout)}
-    file = Path(settings["out"]) / "rollouts" / f"step-{step:06d}.jsonl"
+    record = RolloutRecord(
+        step=step,
+        # Without veRL's id of the prompt, rollouts of a problem in a step are a group.
+        group=str(row.get("uid", episode.problem.id)),
+        session=int(row.get("session_id", 0)),
+        score=scored,
+        reward=reward.to_dict(),
+        rollout=received,
+        episode=episode,
+    )
+    file = step_file(Path(settings["out"]), step)
     file.parent.mkdir(parents=True, exist_ok=True)
-    append_line(file, {**line, "episode": to_json(episode)}, shared=True)
+    append_line(file, rollout_to_json(record), shared=True)
 
 
 def record_failure(settings: Mapping[str, Any], reason: str) -> None:

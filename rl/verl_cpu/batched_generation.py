@@ -7,7 +7,7 @@
             print(segment.key, segment.ids, segment.logprobs)
 
 The rollouts of a group start with the same prompt, so a prompt is computed only once. A rollout pauses at each program
-and returns with its output, so a row keeps its KV cache: the next request with its key computes only the new tokens.
+and returns with its output, so a row keeps its KV cache: a request that continues its tokens computes only the rest.
 """
 
 import math
@@ -24,6 +24,8 @@ from storm_calm.rl.verl_cpu.batched_kv_cache import BatchedKVCache
 
 _TAIL = 64
 """Characters that are searched for stop strings, which must be shorter."""
+_REWRITTEN = 16
+"""The most tokens at the end of a finished row that its continuation may replace, such as those after a stop string."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +33,7 @@ class GenerationRequest:
     """A request to continue a prompt."""
 
     key: Hashable
-    """The rollout; requests with the same key share a KV cache."""
+    """Names the request in its `GeneratedSegment`."""
     ids: tuple[int, ...]
     """The prompt, shape (tokens,)."""
     limit: int
@@ -42,6 +44,7 @@ class GenerationRequest:
     stop: tuple[str, ...]
     """Stop strings."""
     seed: int | None
+    """Seeds the sampling together with the length of the prompt, so that a continuation draws other numbers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +72,17 @@ class _Row:
     def begin(self, request: GenerationRequest, decoder: Decoder) -> None:
         self.request, self.decoder, self.tail = request, decoder, ""
         self.written, self.logprobs = [], []
-        self.rng = np.random.Generator(np.random.PCG64(request.seed))
+        entropy = None if request.seed is None else (request.seed, len(request.ids))
+        self.rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+
+    def continued_by(self, request: GenerationRequest) -> bool:
+        kept = max(1, len(self.known) - _REWRITTEN)
+        # The last token differs in most other rows, and is compared first.
+        return (
+            len(request.ids) >= kept <= len(self.known)
+            and request.ids[kept - 1] == self.known[kept - 1]
+            and request.ids[:kept] == tuple(self.known[:kept])
+        )
 
 
 class GenerationBatch:
@@ -107,6 +120,11 @@ class GenerationBatch:
         assert not self.busy, "rows are active"
         self._rows = []
 
+    def abort(self) -> list[GeneratedSegment]:
+        """Stop all active rows, and return what they have written so far. Their KV cache is kept."""
+        rows, self._active, self._logits = self._rows[: self._active], 0, self._logits[:0]
+        return [_segment(row) for row in rows]
+
     def join(self, requests: Sequence[GenerationRequest]) -> None:
         """Start at most `room` requests. Raises ValueError if a prompt with its new tokens exceeds the row length."""
         for request in requests:
@@ -131,8 +149,7 @@ class GenerationBatch:
         for at in reversed(range(self._active)):
             row = self._rows[at]
             if self._take(row, *drawn[at]):
-                ids, logprobs = tuple(row.written), tuple(row.logprobs)
-                done.append(GeneratedSegment(key=row.request.key, ids=ids, logprobs=logprobs))
+                done.append(_segment(row))
                 # The last active row takes its place, also in `drawn`.
                 self._active -= 1
                 self._move(row, self._active)
@@ -147,9 +164,9 @@ class GenerationBatch:
         return done
 
     def _row(self, request: GenerationRequest) -> _Row:
-        """Return the waiting row of a request's key, or a new one."""
+        """Return the waiting row that the request continues, or a new one."""
         for row in self._rows[self._active :]:
-            if row.request.key == request.key:
+            if row.continued_by(request):
                 return row
         if len(self._rows) == self._capacity:  # Reuse the row that has waited longest.
             self._rows[-1].known = []
@@ -223,6 +240,10 @@ class GenerationBatch:
         piece = row.decoder.feed(id)
         row.tail = (row.tail + piece)[-_TAIL - len(piece) :]
         return after_stop(row.tail, row.request.stop, new=len(piece)) is not None
+
+
+def _segment(row: _Row) -> GeneratedSegment:
+    return GeneratedSegment(key=row.request.key, ids=tuple(row.written), logprobs=tuple(row.logprobs))
 
 
 def _common_prefix(known: Sequence[int], prompt: Sequence[int]) -> int:

@@ -179,6 +179,23 @@ def _score_all_tokens_at_once() -> None:
     torch_functional.logprobs_from_logits_v2 = log_probabilities
 
 
+def _send_merged_adapters_in_full() -> None:
+    """Send weights with a merged LoRA adapter to the rollout server in their own precision.
+
+    veRL rounds sharded ones to 16 bits, so the server would sample from other probabilities than the trainer computes.
+    """
+    from torch.distributed.tensor import DTensor
+    from verl.utils import fsdp_utils
+
+    normalize = fsdp_utils.normalize_peft_param_name
+
+    def whole(params: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        named = normalize(params).items()
+        return {name: value.full_tensor() if isinstance(value, DTensor) else value for name, value in named}
+
+    fsdp_utils.normalize_peft_param_name = whole
+
+
 _register_rollout()
 if ENABLED:
     # veRL registers its engines only for "cuda" and "npu"; this selects those of "cuda".
@@ -188,3 +205,4 @@ if ENABLED:
     _offload_without_pinning()
     _know_64_bits()
     _score_all_tokens_at_once()
+    _send_merged_adapters_in_full()

@@ -8,9 +8,12 @@ position of each record in memory.
 
 import io
 import os
+import secrets
 import threading
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
 import uvicorn
 from starlette.applications import Starlette
@@ -29,20 +32,35 @@ MOST = 50
 """Most trajectories in one response."""
 
 
+class ReadFile(NamedTuple):
+    """How far a file of records was read."""
+
+    identity: str
+    end: int
+    """Bytes."""
+    lines: int
+
+
 class LiveIndex:
     """The index rows of a growing run folder. Each record is read once. Thread-safe."""
 
     def __init__(self, run: RunFiles) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self._stamp = ""
+        # Another server on the same folder may have read the records in another order.
+        self._server, self._resets = secrets.token_hex(4), 0
+        self._files: dict[Path, ReadFile] = {}
         self._rows: list[list[Any]] = []
         self._positions: list[LinePosition] = []
+
+    @property
+    def _stamp(self) -> str:
+        return f"{self._server}-{self._resets}"
 
     def since(self, have: int, stamp: str) -> tuple[str, list[list[Any]], str]:
         """Return the current stamp, the rows after the first `have`, and the error that stops reading, or "".
 
-        The stamp identifies the file. A curation replaces the file at its end; then all rows are new.
+        The stamp identifies the rows. A curation replaces its file at its end; then all rows are new.
         """
         with self._lock:
             failure = ""
@@ -53,27 +71,35 @@ class LiveIndex:
             return self._stamp, self._rows[have if stamp == self._stamp else 0 :], failure
 
     def details(self, stamp: str, first: int, last: int) -> list[Any] | None:
-        """Return the trajectories of rows `first` to `last - 1`; None if the file was replaced since."""
-        with self._lock, self._run.records.open("rb") as file:
-            if not self._stamp == stamp == _stamp(file):
+        """Return the trajectories of rows `first` to `last - 1`; None if a file was replaced since."""
+        with self._lock, ExitStack() as stack:
+            positions = self._positions[first:last]
+            opened = {path: stack.enter_context(path.open("rb")) for path in {one.path for one in positions}}
+            same = all(self._files[path].identity == _identity(file) for path, file in opened.items())
+            if stamp != self._stamp or not same:
                 return None
-            return [read_line(self._run, file, position).details for position in self._positions[first:last]]
+            return [read_line(self._run, opened[one.path], one).details for one in positions]
 
     def _read_new_lines(self) -> None:
-        if not self._run.records.exists():
-            return
-        with self._run.records.open("rb") as file:
-            size = file.seek(0, io.SEEK_END)
-            if _stamp(file) != self._stamp or (self._positions and size < self._positions[-1].end):
-                self._rows, self._positions, self._stamp = [], [], _stamp(file)
-            start, number = (self._positions[-1].end, self._positions[-1].number + 1) if self._positions else (0, 1)
-            for line, entry in read_lines(self._run, file, start=start, number=number):
-                if line.closed:
-                    self._positions.append(LinePosition(line.start, line.end, line.number))
-                    self._rows.append([*entry.values, len(self._rows), 0])
+        for path in self._run.record_files:
+            with path.open("rb") as file:
+                identity, size = _identity(file), file.seek(0, io.SEEK_END)
+                known = self._files.get(path)
+                if known and (identity != known.identity or size < known.end):
+                    self._files, self._rows, self._positions = {}, [], []
+                    self._resets += 1
+                    return self._read_new_lines()
+                known = known or ReadFile(identity, 0, 0)
+                self._files[path] = known
+                for line, entry in read_lines(self._run, path, file, start=known.end, number=known.lines + 1):
+                    if line.closed:
+                        self._positions.append(LinePosition(path, line.start, line.end, line.number))
+                        self._rows.append([*entry.values, len(self._rows), 0])
+                        self._files[path] = ReadFile(identity, line.end, line.number)
+        return None
 
 
-def _stamp(file: BinaryIO) -> str:
+def _identity(file: BinaryIO) -> str:
     status = os.fstat(file.fileno())
     return f"{status.st_dev}-{status.st_ino}"
 

@@ -5,14 +5,16 @@ characters in UTF-16.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 from storm_calm.agents.curation.records import record_from_json
 from storm_calm.agents.evaluation.samples import sample_from_json
 from storm_calm.agents.graphs.hint_share import hint_positions, hint_share
 from storm_calm.agents.interveners import Cost
+from storm_calm.agents.runs.rollout_record import RolloutRecord, rollout_from_json
 from storm_calm.agents.triggers import findings
 from storm_calm.agents.verdict import Verdict, verdict
 from storm_calm.env import Episode, Finding, Score, score
@@ -28,7 +30,7 @@ from storm_calm.serving.report.token_ids import token_data
 FIELDS = (
     "key", "id", "sample", "family", "difficulty", "question", "outcome", "right", "native", "backed", "triggers",
     "finders", "share", "positions", "rejected_hints", "cost", "tokens", "native_tokens", "programs", "seconds", "at",
-    "stop",
+    "stop", "step", "group", "reward", "flaw",
 )  # fmt: skip
 """The columns of the index, in the order that `assets/data.js` expects."""
 
@@ -106,6 +108,39 @@ def evaluation_entry(data: Mapping[str, Any], *, rule: str | None, samples: int 
     return _entry(episode, scored, found, row=row, details=details)
 
 
+def rollout_entry(data: Mapping[str, Any]) -> Entry:
+    """Return the entry of a rollout in training. Raises as `curation_entry` does."""
+    record = rollout_from_json(data)
+    episode, found = record.episode, findings(record.episode)
+    row = {
+        # A step that ran again after a kill has other groups.
+        "key": _linkable(f"{record.step}/{record.episode.problem.id}/{record.group[:8]}/{record.session}"),
+        "sample": record.session,
+        "outcome": record.score.reason,
+        "at": 0.0,
+        "step": record.step,
+        "group": f"{record.step}/{record.group}",
+        "reward": record.reward["total"],
+    }
+    entry = _entry(
+        episode,
+        record.score,
+        found,
+        row=row,
+        details={"seed": None, "left": _findings(episode, found), "reward": record.reward},
+    )
+    for span, trained in zip(entry.details["trajectory"]["spans"], _trained(record), strict=True):
+        span["trained"] = trained
+    return entry
+
+
+def _trained(record: RolloutRecord) -> Iterator[int]:
+    """Yield the number of tokens of each span that the trainer trains on."""
+    mask = iter(record.rollout.mask)
+    for span in record.episode.transcript.spans:
+        yield 0 if span.source == "prompt" else sum(islice(mask, len(span.ids or ())))
+
+
 def _entry(
     episode: Episode, scored: Score | None, found: Sequence[Finding], *, row: dict[str, Any], details: dict[str, Any]
 ) -> Entry:
@@ -132,6 +167,10 @@ def _entry(
         "programs": sum(execution.ran for execution in episode.executions),
         "seconds": _seconds(episode),
         "stop": episode.stop,
+        "step": None,
+        "group": None,
+        "reward": None,
+        "flaw": found[0].rule if found else None,
     }
     common_details = {
         "temperature": None,

@@ -13,12 +13,13 @@ from typing import Any
 from storm_calm.env import TRIGGER_CLASS
 from storm_calm.serving.report.report_entries import FIELDS
 from storm_calm.serving.report.run_files import RunFiles
+from storm_calm.serving.report.training_run import learning_curve
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (
-    "text.js", "data.js", "filters.js", "charts.js", "overview.js", "curation.js", "evaluation.js", "list.js",
-    "code.js", "markdown.js", "parts.js", "outline.js", "trajectory.js", "episode.js", "compare.js", "find.js",
-    "keys.js", "main.js",
+    "text.js", "data.js", "filters.js", "charts.js", "overview.js", "curation.js", "evaluation.js", "training.js",
+    "list.js", "code.js", "markdown.js", "parts.js", "outline.js", "trajectory.js", "episode.js", "compare.js",
+    "find.js", "keys.js", "main.js",
 )  # fmt: skip
 """The scripts, in the order in which they are joined."""
 STYLES = ("base.css", "figures.css", "episode.css", "reading.css", "screens.css")
@@ -39,6 +40,7 @@ def facts(run: RunFiles) -> dict[str, Any]:
         "settings": dict(run.settings),
         "triggers": dict(TRIGGER_CLASS),
         "fields": FIELDS,
+        "curve": learning_curve(run.path) if run.kind == "training" else None,
     }
 
 

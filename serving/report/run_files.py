@@ -1,21 +1,25 @@
-"""The files of a run folder: a curation or an evaluation, its settings and its records."""
+"""The files of a run folder: a curation, an evaluation or a GRPO training, its settings and its records."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from storm_calm.agents.runs import rollout_record, training_steps
 from storm_calm.agents.runs.run_folder import stored_settings
-from storm_calm.serving.report.report_entries import Entry, curation_entry, evaluation_entry
+from storm_calm.serving.report.report_entries import Entry, curation_entry, evaluation_entry, rollout_entry
+from storm_calm.serving.report.training_run import SETTINGS_FILE, training_settings
 
-Kind = Literal["curation", "evaluation"]
+Kind = Literal["curation", "evaluation", "training"]
 
 FILES: dict[Kind, tuple[str, str, str]] = {
     "curation": ("episodes.jsonl", "summary.json", "max_interventions"),
     "evaluation": ("samples.jsonl", "results.json", "samples"),
 }
 """Per kind: the file of records, the file of figures that is written at the end, and a setting only this kind has."""
+
+GIVE = "give the --out of storm curate, storm eval or storm train grpo"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +29,7 @@ class RunFiles:
     path: Path
     kind: Kind
     settings: Mapping[str, Any]
-    """The settings in config.toml; empty without one."""
+    """The settings in config.toml, or those of a training run that matter for reading; empty without any."""
 
     @property
     def name(self) -> str:
@@ -33,15 +37,24 @@ class RunFiles:
         return self.path.resolve().name
 
     @property
-    def records(self) -> Path:
-        """The file of records, which is missing until the first one is written."""
-        return self.path / FILES[self.kind][0]
+    def record_files(self) -> Sequence[Path]:
+        """The files of records, in order; empty until the first record is written."""
+        if self.kind == "training":
+            return rollout_record.rollout_files(self.path)
+        file = self.path / FILES[self.kind][0]
+        return [file] if file.exists() else []
 
     @property
     def finished(self) -> bool:
         """Whether the run is finished: its figures are newer than its records."""
+        figures, written = training_steps.MERGED, self.record_files
+        if self.kind == "training":
+            written = training_steps.session_files(self.path)
+        else:
+            figures = FILES[self.kind][1]
         try:
-            return (self.path / FILES[self.kind][1]).stat().st_mtime_ns >= self.records.stat().st_mtime_ns
+            end = (self.path / figures).stat().st_mtime_ns
+            return bool(written) and all(end >= file.stat().st_mtime_ns for file in written)
         except FileNotFoundError:
             return False
 
@@ -50,11 +63,15 @@ class RunFiles:
         """The number of records at the end; None if the settings do not determine it."""
         from storm_calm.agents.runs.problem_options import FAMILY_LIMIT
 
+        if self.kind == "training":
+            return None
         limit = self.settings.get("limit") or (FAMILY_LIMIT if self.settings.get("families") else None)
         return limit * self.settings.get("samples", 1) * self.settings.get("seeds", 1) if limit else None
 
     @property
     def entry(self) -> Callable[[Mapping[str, Any]], Entry]:
+        if self.kind == "training":
+            return rollout_entry
         if self.kind == "curation":
             return curation_entry
         rule, samples = next(iter(self.settings.get("rule", ())), None), self.settings.get("samples", 1)
@@ -64,12 +81,15 @@ class RunFiles:
 def open_run(path: Path) -> RunFiles:
     """Return the run in a folder. Raises ValueError for any other path."""
     if not path.exists():
-        raise ValueError(f"{path}: no such folder; give the --out of storm curate or storm eval")
+        raise ValueError(f"{path}: no such folder; {GIVE}")
     if not path.is_dir():
         raise ValueError(f"{path}: not a folder; give a run folder, such as {path.parent}")
     settings = stored_settings(path) or {}
     for kind, (records, _, setting) in FILES.items():
         if (path / records).exists() or setting in settings:
             return RunFiles(path=path, kind=kind, settings=settings)
-    names = " nor ".join(records for records, _, _ in FILES.values())
-    raise ValueError(f"{path}: contains neither {names}; give the --out of storm curate or storm eval")
+    training = training_settings(path)
+    if training is not None:
+        return RunFiles(path=path, kind="training", settings=training)
+    names = ", ".join(records for records, _, _ in FILES.values())
+    raise ValueError(f"{path}: contains none of {names}, nor {SETTINGS_FILE} of a GRPO run; {GIVE}")

@@ -1,6 +1,5 @@
 """Write the report as one HTML file, which needs no server."""
 
-import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from storm_calm.serving.report.report_entries import FIELDS
 from storm_calm.serving.report.report_page import as_json, facts, is_ours, packed, page
 from storm_calm.serving.report.run_files import RunFiles
 from storm_calm.serving.report.token_ids import Packed, Vocabulary
+from storm_calm.serving.report.training_run import learning_curve
 
 BLOCK_RUNS = 50
 """Trajectories per block: enough for good compression, few enough to unpack quickly."""
@@ -41,6 +41,9 @@ def write_report(run: RunFiles, out: Path, *, other: RunFiles | None = None) -> 
     """
     if other is not None and other.path.resolve() == run.path.resolve():
         raise ValueError(f"{other.path}: is compared with itself; give another run")
+    for one in (run, other):
+        if other is not None and one is not None and one.kind == "training":
+            raise ValueError(f"{one.path}: a training run; compare evaluations of its model from before and after")
     if out.is_dir():
         raise ValueError(f"{out}: is a folder; give a file as --out, such as {out / 'report.html'}")
     if out.exists() and not is_ours(out):
@@ -91,17 +94,19 @@ def _write_blocks(
         block.clear()
         tokens.clear()
 
-    with run.records.open("rb") if run.records.exists() else io.BytesIO() as file:
-        for _, entry in read_lines(run, file):
-            rows[entry.key] = [*entry.values, number, len(block)]
-            tokens.append(vocabulary.pack(entry.details["trajectory"]))
-            block.append(as_json(entry.details))
-            if len(block) == BLOCK_RUNS or sum(map(len, block)) >= BLOCK_CHARACTERS:
-                write()
-                number += 1
+    for path in run.record_files:
+        with path.open("rb") as file:
+            for _, entry in read_lines(run, path, file):
+                rows[entry.key] = [*entry.values, number, len(block)]
+                tokens.append(vocabulary.pack(entry.details["trajectory"]))
+                block.append(as_json(entry.details))
+                if len(block) == BLOCK_RUNS or sum(map(len, block)) >= BLOCK_CHARACTERS:
+                    write()
+                    number += 1
     if block:
         write()
         number += 1
-    if not rows:
+    # A training run may keep no rollouts, and still has a learning curve.
+    if not rows and not (run.kind == "training" and learning_curve(run.path)["step"]):
         raise ValueError(f"{run.path}: has no records yet; wait for the first, or use --serve")
     return list(rows.values()), number

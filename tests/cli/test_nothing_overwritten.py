@@ -35,6 +35,7 @@ WRITERS = {
         "--write",
         FOLDER,
     ),
+    ("merge", "--out"): ("merge", "curated", "--out", FOLDER),
     ("compare", "--out"): ("compare", "base", "tuned", "--out", FOLDER),
     ("reproduce", "--out"): ("reproduce", "--quick", "--out", FOLDER),
     ("sandbox run", "--out"): ("sandbox", "run", "-", "--result", "kept.jsonl", "--out", FOLDER),

@@ -6,7 +6,7 @@ import pytest
 
 from storm_calm.cli.reproduce_display import shown
 from storm_calm.rl.reproduce.reproduce_config import ReproduceConfig
-from storm_calm.rl.reproduce.run_stages import ReproduceProgress
+from storm_calm.rl.reproduce.stage_jobs import StageProgress
 from storm_calm.rl.reproduce.stage_records import record_file
 from storm_calm.rl.reproduce.stages import BY_NAME
 from support.fake_reproduction import reproduction, stubs
@@ -106,7 +106,7 @@ def test_command_output_is_shown_without_markup(capsys):
     message = "[validate_config] all is [bold]well[/bold]"
     with shown() as report:
         report(
-            ReproduceProgress(
+            StageProgress(
                 seed=1,
                 stage="grpo",
                 number=8,

@@ -63,7 +63,7 @@ def test_two_runs_are_compared_in_one_page(storm, made, tmp_path):
     ("arguments", "words"),
     [
         (["nix"], "nix: no such folder; give the --out of"),
-        (["."], "neither episodes.jsonl nor samples.jsonl"),
+        (["."], "contains none of episodes.jsonl, samples.jsonl, nor config.yaml of a GRPO run"),
         (["{run}", "--port", "8000"], "--port needs --serve"),
         (["{run}", "--serve", "--out", "x.html"], "--serve writes no file"),
         (["{run}", "--out", "."], "is a folder"),

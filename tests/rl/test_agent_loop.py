@@ -63,11 +63,13 @@ def settings(nano, tmp_path):
                 "max_executions": 4,
                 "rule": None,
                 "check_plans": False,
+                "reward": {},
                 "sandbox": "local",
                 "minimum_isolation": "limits",
                 "workers": 2,
                 "solver_seconds": 10.0,
                 "memory_mb": 1024,
+                "rollout_seconds": 600.0,
                 "keep_rollouts": 1,
             },
             "actor_rollout_ref": {
@@ -224,6 +226,21 @@ def test_stored_rollouts_contain_the_transcript_and_the_verl_output(settings, re
     assert len((tmp_path / "rollouts" / "step-000002.jsonl").read_text().splitlines()) == 1
 
 
+def test_the_reward_and_its_components_reach_the_trainer_the_metrics_and_the_stored_rollout(
+    settings, renderer, roll_out, tmp_path
+):
+    settings.storm.reward = {"plan": 0.2, "solver": 0.1, "format": 0.1, "length": 0.3, "process": 0.05, "soft_limit": 0}
+    rollout = roll_out((SOLVING, ANSWERING), renderer)
+    figures = rollout.extra_fields["reward_extra_info"]
+    penalty = -0.3 * figures["model_tokens"] / 1024
+    assert rollout.reward_score == figures["reward_total"] == pytest.approx(1.4 + penalty)
+    assert (figures["correct"], figures["reward_plan"], figures["reward_length"]) == (1.0, 0.2, pytest.approx(penalty))
+    kept = json.loads((tmp_path / "rollouts" / "step-000002.jsonl").read_text())
+    assert kept["score"]["reward"] == 1.0
+    assert {f"reward_{name}": value for name, value in kept["reward"].items()}.items() <= figures.items()
+    assert (kept["step"], kept["group"], kept["session"]) == (2, "workshop", 1)
+
+
 class Faltering:
     """A sandbox that fails a number of times, then works."""
 
@@ -251,6 +268,21 @@ def test_a_persistent_sandbox_failure_is_raised_and_never_scored(renderer, sandb
     monkeypatch.setattr(agent_loop, "shared_sandbox", lambda *_: Faltering(sandbox, 3))
     with pytest.raises(SandboxUnavailableError, match="the workers are gone"):
         roll_out((SOLVING, ANSWERING), renderer)
+
+
+def test_a_persistent_failure_of_the_plans_check_is_raised_and_never_a_reward(
+    renderer, settings, roll_out, monkeypatch, tmp_path
+):
+    def fail(*_):
+        raise SandboxUnavailableError("the second solver is gone")
+
+    monkeypatch.setattr(agent_loop, "SANDBOX_RETRY_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(agent_loop, "check_answer", fail)
+    settings.storm.reward = {"plan": 0.2}
+    with pytest.raises(SandboxUnavailableError, match="the second solver is gone"):
+        roll_out((SOLVING, ANSWERING), renderer)
+    assert last_failure(tmp_path) == "the second solver is gone"
+    assert not (tmp_path / "rollouts").exists()
 
 
 SPANS = st.lists(st.tuples(st.sampled_from(["model", "tool", "hint"]), st.integers(1, 6)), max_size=6)

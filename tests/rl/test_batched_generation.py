@@ -80,12 +80,12 @@ def test_a_row_is_generated_as_if_it_were_alone(model, renderer, batch, prompts)
     assert done["a"].ids != done["d"].ids
 
 
-def test_a_resumed_row_reuses_its_kv_cache(model, renderer, batch, prompts):
+def test_a_continuation_reuses_the_kv_cache_of_its_row_under_any_key(model, renderer, batch, prompts):
     first = [ask(ids, at, seed=at) for at, ids in enumerate(prompts)]
     before = write(batch, first)
     observed = renderer.encode("```output\n12\n```\n")[0]
     second = [
-        ask((*one.ids, *before[one.key].ids, *observed), one.key, seed=50 + one.key, limit=30) for one in first[::-1]
+        ask((*one.ids, *before[one.key].ids, *observed), f"new {one.key}", seed=50 + one.key) for one in first[::-1]
     ]
     fed = []
     run = batch._cache.run
@@ -93,6 +93,19 @@ def test_a_resumed_row_reuses_its_kv_cache(model, renderer, batch, prompts):
     after = write(batch, second)
     assert max(fed[0]) <= len(observed) + 1
     assert all(close(model, request, after[request.key]) for request in second)
+
+
+def test_an_aborted_row_continues_with_other_random_numbers(model, batch, prompts):
+    request = ask(prompts[0], "a", temperature=5.0)
+    batch.join([request])
+    for _ in range(4):
+        batch.step()
+    (part,) = batch.abort()
+    assert (part.key, len(part.ids), batch.busy) == ("a", 4, False)
+    rest = ask((*prompts[0], *part.ids), "b", temperature=5.0)
+    written = write(batch, [rest])["b"]
+    assert close(model, rest, written)
+    assert written.ids[:4] != part.ids
 
 
 def test_a_rewound_row_drops_the_rest_of_its_cache(model, batch, prompts):

@@ -19,10 +19,13 @@ HEALTHY = {
     "storm/failed_executions": lambda step: 0.05,
     "storm/backed": lambda step: 0.98,
     "storm/infrastructure": lambda step: 0.0,
+    "storm/groups": lambda step: 8.0,
+    "storm/utilization/training": lambda step: 0.9,
+    "training/off_policy/trajectory_staleness_worst/mean": lambda step: 1.1,
 }
 
 
-def grpo(folder, *, steps=20, without=(), **changed):
+def grpo(folder, *, steps=20, without=(), mode="separate_async", **changed):
     """The run folder of a GRPO run. changed: other metrics, as functions of the step; "/" is written "__"."""
     metrics = HEALTHY | {name.replace("__", "/"): metric for name, metric in changed.items()}
     lines = [
@@ -31,6 +34,7 @@ def grpo(folder, *, steps=20, without=(), **changed):
     ]
     folder.mkdir(parents=True)
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "config.yaml").write_text(json.dumps({"trainer": {"v1": {"trainer_mode": mode}}}))
     return folder
 
 
@@ -230,6 +234,40 @@ def test_unbacked_answers_are_detected_in_all_kinds_of_runs(tmp_path, unbacked, 
 def test_trajectories_lost_to_the_sandbox_are_a_problem(tmp_path):
     assert state(evaluation(tmp_path / "after", lost=5), "runs lost") == ("warning", "5.0% of trajectories")
     assert state(grpo(tmp_path / "grpo", storm__infrastructure=lambda step: 0.2), "runs lost")[0] == "problem"
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected", "figure"),
+    [
+        ({}, "ok", "1.1 updates old, 0.0% of groups dropped, 0.0% of the effective sample size lost"),
+        ({"training__off_policy__trajectory_staleness_worst__mean": lambda step: 2.5}, "warning", "2.5 updates old"),
+        ({"training__off_policy__trajectory_staleness_worst__mean": lambda step: 5.0}, "problem", "5.0 updates old"),
+        ({"training__off_policy__evicted_samples": lambda step: 2.0}, "problem", "20.0% of groups dropped"),
+        ({"rollout_corr__rollout_is_eff_sample_size": lambda step: 0.8}, "warning", "20.0% of the effective sample"),
+    ],
+)
+def test_rollouts_from_old_weights_are_a_problem(tmp_path, changed, expected, figure):
+    found = state(grpo(tmp_path / "grpo", **changed), "rollouts stale")
+    assert found[0] == expected
+    assert figure in found[1]
+
+
+def test_a_trainer_that_waits_is_a_problem_only_in_an_asynchronous_run(tmp_path):
+    idle = {"storm__utilization__training": lambda step: 0.3, "storm__utilization__generating": lambda step: 0.95}
+    figure = "waits 70% of the time; rollouts generate 95% of the time"
+    assert state(grpo(tmp_path / "async", **idle), "trainer waiting") == ("problem", figure)
+    assert state(grpo(tmp_path / "busy"), "trainer waiting")[0] == "ok"
+    assert state(grpo(tmp_path / "sync", mode="sync", **idle), "trainer waiting")[0] == "not measured"
+
+
+def test_a_run_in_progress_is_read_from_the_files_of_its_sessions(tmp_path):
+    folder = grpo(tmp_path / "grpo", storm__infrastructure=lambda step: 0.5)
+    (folder / "metrics").mkdir()
+    (folder / "metrics.jsonl").rename(folder / "metrics" / "001.jsonl")
+    assert state(folder, "runs lost")[0] == "problem"
+    resumed = "".join(json.dumps({"step": step, "data": {"storm/infrastructure": 0.0}}) + "\n" for step in range(9, 21))
+    (folder / "metrics" / "002.jsonl").write_text(resumed + '{"step": 21, "da')
+    assert state(folder, "runs lost") == ("ok", "0.0% of rollouts")
 
 
 def test_shares_use_only_the_last_third_of_the_steps(tmp_path):

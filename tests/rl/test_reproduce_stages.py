@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from storm_calm.rl.reproduce.reproduce_config import ReproduceConfig
-from storm_calm.rl.reproduce.run_stages import StageFailedError, reproduce
+from storm_calm.rl.reproduce.run_stages import reproduce
+from storm_calm.rl.reproduce.stage_jobs import StageFailedError
 from storm_calm.rl.reproduce.stage_records import read_record, record_file
 from storm_calm.rl.reproduce.stages import BY_NAME
 from storm_calm.rl.reproduce.train_subprocess import TrainingFailedError, train

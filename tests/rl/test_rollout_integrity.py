@@ -75,11 +75,13 @@ def roll_out(full, nano, renderer, tokenizer, tmp_path, monkeypatch):
                     "max_executions": 4,
                     "rule": None,
                     "check_plans": False,
+                    "reward": {},
                     "sandbox": "local",
                     "minimum_isolation": "full",
                     "workers": 2,
                     "solver_seconds": LIMITS.seconds,
                     "memory_mb": LIMITS.memory_mb,
+                    "rollout_seconds": 600.0,
                     "keep_rollouts": 1,
                 },
                 "actor_rollout_ref": {

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storm_calm.env import SolverEnv, run_episode, score
+from storm_calm.rl.rollout.rewards import RewardSettings, compute_reward
 from storm_calm.rl.rollout.rollout_metrics import (
     covered_seconds,
     last_failure,
@@ -18,13 +19,16 @@ from support.scripted_policy import ANSWERING, FAILING, GUESSING, SOLVING, Scrip
 
 pytestmark = pytest.mark.slow
 
+BINARY = RewardSettings()
+
 
 @pytest.fixture
 def played(renderer, sandbox, workshop):
-    def played(*texts):
+    def played(*texts, settings=BINARY):
         script = ScriptedPolicy(renderer, texts)
         episode = run_episode(SolverEnv(sandbox, script), script, workshop)
-        return rollout_figures(episode, score(episode))
+        scored = score(episode)
+        return rollout_figures(episode, scored, compute_reward(episode, scored, None, [], settings))
 
     return played
 
@@ -41,6 +45,16 @@ def test_figures_are_means_over_rollouts_or_shares(played):
     assert found["storm/stop/answer"] == 1.0
     assert found["storm/solver/optimal"] == 1.0
     assert step_metrics([repaired, guessed], ["a", "a"])["storm/zero_variance_groups"] == 0.0
+
+
+def test_components_of_the_reward_are_means_and_decide_whether_a_group_has_variance(played):
+    formed = RewardSettings(format=0.2)
+    guessed, silent = played(GUESSING, settings=formed), played("", settings=formed)
+    found = step_metrics([guessed, silent], ["a", "a"])
+    assert (found["storm/accuracy"], found["storm/reward/correct"]) == (0.0, 0.0)
+    assert found["storm/reward/format"] == found["storm/reward/total"] == pytest.approx(0.1)
+    assert found["storm/zero_variance_groups"] == 0.0
+    assert step_metrics([played(GUESSING), played("")], ["a", "a"])["storm/zero_variance_groups"] == 1.0
 
 
 def test_a_correct_answer_without_a_solver_report_is_not_backed(played):

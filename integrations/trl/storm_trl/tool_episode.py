@@ -6,36 +6,14 @@
     print(episode.finish("The answer is \\boxed{42}.").reward)
 
 A trainer that parses tool calls itself passes on the program and, at the end, the last message. Both are written into
-the transcript in the notation of `env.protocol.ToolCall`, so limits, outputs and scores are those of the environment.
+the transcript, so limits, outputs and scores are those of the environment.
 """
 
-import json
-from collections.abc import Sequence
-
-from storm_calm.env import Generation, Message, Problem, Score, SolverEnv, ToolCall, score
+from storm_calm.env import Generation, Problem, Score, SolverEnv, score
 from storm_calm.env.output_blocks import observed
 from storm_calm.env.reward import scorable
-from storm_calm.env.tool_calls import CALL_END, CALL_START, TOOL_NAME
+from storm_calm.env.tool_driven import open_tool_env, tool_call
 from storm_calm.sandbox import Sandbox
-
-NO_LIMIT = 1 << 40
-"""Tokens of a transcript: the trainer limits the length of rollouts."""
-
-
-class _TextRenderer:
-    """A renderer without a tokenizer: the trainer has the tokens."""
-
-    instructions = None
-    context = None
-    hint_marks = ("", "")
-
-    def render(self, messages: Sequence[Message]) -> str:
-        return "\n\n".join(message["content"] for message in messages)
-
-    def encode(self, text: str) -> None:
-        return None
-
-    encode_marked = encode
 
 
 class ToolEpisode:
@@ -43,9 +21,7 @@ class ToolEpisode:
 
     def __init__(self, sandbox: Sandbox, *, max_executions: int = 4) -> None:
         """max_executions: programs per episode (4 in arXiv 2510.04204)."""
-        self._env = SolverEnv(
-            sandbox, _TextRenderer(), protocol=ToolCall(), max_executions=max_executions, max_tokens=NO_LIMIT
-        )
+        self._env = open_tool_env(sandbox, max_executions=max_executions)
 
     @property
     def env(self) -> SolverEnv:
@@ -63,9 +39,7 @@ class ToolEpisode:
         """
         if self._env.episode.stop is not None:
             return self._ended()
-        # No mark of a call or of an output can be in the text then.
-        call = json.dumps({"name": TOOL_NAME, "arguments": {"code": code}}, default=str).replace("<", "\\u003c")
-        result = self._env.step(Generation(text=f"{CALL_START}\n{call}\n{CALL_END}\n", finish="stop"))
+        result = self._env.step(tool_call(code))
         if result.execution is None:
             return self._ended()
         return observed(result.execution, last=len(self._env.episode.executions) >= self._env.max_executions)

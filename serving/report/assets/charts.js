@@ -121,3 +121,41 @@ const sum = (values) => values.reduce((total, value) => total + value, 0);
 // Not Math.max(...values): that many arguments are too many for a call.
 const largest = (values) => values.reduce((most, value) => Math.max(most, value), 0);
 const mean = (values) => (values.length ? sum(values) / values.length : 0);
+
+// Not a literal address: the namespace is a name, nothing is loaded from it.
+const DRAWING = ["http:", "", "www.w3.org", "2000", "svg"].join("/");
+
+function drawn_(tag, attributes) {
+  const made = document.createElementNS(DRAWING, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+// A line over the steps of a training, with its largest and smallest value. values: null for none.
+function lineChart(title, steps, values, format) {
+  const points = steps.map((step, i) => [step, values[i]]).filter(([, value]) => typeof value === "number");
+  if (!points.length) return null;
+  const found = points.map(([, value]) => value);
+  const low = found.reduce((least, value) => Math.min(least, value)),
+    high = found.reduce((most, value) => Math.max(most, value));
+  const [first, last] = [points[0][0], points[points.length - 1][0]];
+  const x = (step) => (last > first ? (100 * (step - first)) / (last - first) : 50);
+  const y = (value) => (high > low ? 38 - (36 * (value - low)) / (high - low) : 20);
+  const picture = drawn_("svg", { viewBox: "0 0 100 40", preserveAspectRatio: "none", "aria-hidden": "true" });
+  // A line of one point is drawn as a dot by its round ends.
+  const place = points.map(([step, value]) => `${x(step).toFixed(2)},${y(value).toFixed(2)}`);
+  picture.append(drawn_("polyline", { points: (place.length > 1 ? place : [place[0], place[0]]).join(" ") }));
+  return el(
+    "figure",
+    { class: "curve" },
+    el("figcaption", {}, title, el("b", {}, format(found[found.length - 1]))),
+    el(
+      "div",
+      { class: "plot" },
+      picture,
+      high > low ? [el("small", { class: "high" }, format(high)), el("small", { class: "low" }, format(low))] : null,
+    ),
+    el("div", { class: "ticks" }, el("small", {}, `step ${whole(first)}`), last > first ? el("small", {}, whole(last)) : null),
+    el("p", { class: "hidden" }, `${title}: ${format(found[0])} at step ${first}, ${format(found[found.length - 1])} at step ${last}, from ${format(low)} to ${format(high)}`),
+  );
+}

@@ -121,7 +121,8 @@ async function through(rows, look, went, go) {
 async function refresh() {
   const news = await ask(`rows?have=${state.have}&stamp=${encodeURIComponent(state.stamp)}`);
   const before = state.version,
-    finished = state.facts.finished;
+    finished = state.facts.finished,
+    steps = state.facts.curve && state.facts.curve.step.length;
   state.facts = news.facts;
   if (news.stamp !== state.stamp) {
     state.rows = [];
@@ -132,5 +133,6 @@ async function refresh() {
   }
   state.have += news.rows.length;
   take(news.rows);
-  return { changed: state.version !== before || state.facts.finished !== finished, error: news.error };
+  const measured = steps !== (state.facts.curve && state.facts.curve.step.length);
+  return { changed: state.version !== before || state.facts.finished !== finished || measured, error: news.error };
 }

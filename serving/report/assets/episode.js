@@ -28,13 +28,14 @@ function episodePage(row, filters) {
         "h1",
         { tabindex: "-1", id: "heading" },
         shown(row.id),
-        row.sample === null ? null : el("small", {}, `sample ${row.sample + 1}`),
+        row.sample === null ? null : el("small", {}, `${training() ? "rollout" : "sample"} ${row.sample + 1}`),
       ),
       el(
         "p",
         { class: "meta" },
         badge(row.outcome),
         course(row),
+        training() ? el("span", {}, `step ${whole(row.step)}, reward ${exact(row.reward)}`) : null,
         row.family ? el("span", {}, shown(words(row.family))) : null,
         row.difficulty ? el("span", {}, row.difficulty) : null,
         el("span", {}, plural(row.tokens, "token")),
@@ -92,6 +93,9 @@ function redrawAround(page, row, filters) {
   const held = document.activeElement && document.activeElement.id;
   page.querySelector(".steps").replaceWith(steps(rows, place, before, after, filters));
   if (held && held.startsWith("step-") && by(held)) by(held).focus({ preventScroll: true });
+  // The rest of the group may have arrived.
+  const reward = page.querySelector(".body .reward");
+  if (reward && reward.again) reward.replaceWith(reward.again(row));
   // The rows of the server changed during the request: retry with the new position.
   const body = page.querySelector(".body");
   if (body.hasAttribute("aria-busy")) fillBody(body, row);
@@ -136,7 +140,7 @@ function rail(rows, place, filters) {
       "p",
       { class: "faint" },
       Object.keys(filters).length ? "as filtered; " : "",
-      el("a", { href: link("episodes", filters) }, plural(rows.length, "episode")),
+      el("a", { href: link("episodes", filters) }, plural(rows.length, noun())),
     ),
     el(
       "ol",
@@ -177,11 +181,12 @@ function contents(row, details) {
       factList([
         ["accepted answer", answers],
         ...(details.wanted.length ? [["outputs", shown(details.wanted.join(", "))]] : []),
-        ["seed", String(details.seed)],
+        ...(details.seed === null ? [] : [["seed", String(details.seed)]]),
         ...(details.temperature === null ? [] : [["temperature", number(details.temperature)]]),
         ...(details.source ? [["source", shown(details.source)]] : []),
       ]),
     ),
+    training() ? rewardSection(row, details) : null,
     details.left.length
       ? el(
           "section",

@@ -18,7 +18,13 @@ const ORDERS = {
   tokens: ["most tokens first", (row) => -row.tokens],
   seconds: ["slowest first", (row) => -row.seconds],
 };
+const orders = () => (training() ? TRAINING_ORDERS : ORDERS);
 const NAMES = [
+  "step",
+  "reward",
+  "advantage",
+  "length",
+  "flaw",
   "result",
   "outcome",
   "course",
@@ -52,6 +58,11 @@ const IS = {
   golden: (row) => row.outcome === "golden",
 };
 const TESTS = {
+  step: (row, value) => String(row.step) === value,
+  reward: (row, value) => rewardRange(row) === value,
+  advantage: (row, value) => signOf(row) === value,
+  length: (row, value) => lengthRange(row) === value,
+  flaw: (row, value) => (row.flaw || "none") === value,
   result: (row, value) => Object.hasOwn(IS, value) && IS[value](row),
   stop: (row, value) => (row.stop || "none") === value,
   outcome: (row, value) => row.outcome === value,
@@ -102,7 +113,7 @@ function matching(filters) {
       return terms.every((term) => row.hay.includes(term));
     });
   }
-  const order = (ORDERS[filters.sort] || ORDERS[""])[1];
+  const order = (orders()[filters.sort] || orders()[""])[1];
   if (order)
     rows = rows
       .map((row) => [order(row), row])

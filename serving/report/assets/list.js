@@ -26,7 +26,7 @@ function listPage(filters) {
   const made = el(
     "div",
     { class: "list" },
-    el("h1", { tabindex: "-1", id: "heading" }, "Episodes"),
+    el("h1", { tabindex: "-1", id: "heading" }, training() ? "Rollouts" : "Episodes"),
     controls.bar,
     found,
   );
@@ -69,10 +69,11 @@ function filterBar(filters) {
             .map(([value, count]) => [value, `${COURSES[value]} (${whole(count)})`]),
         )
       : null,
+    ...(training() ? trainingFilters(some, rows) : []),
     some("family", "Family", withCounts(rows.map((row) => row.family || "other"))),
     some("trigger", "Trigger", withCounts(rows.flatMap((row) => [...new Set(row.triggers)]))),
     some("stop", "Stop reason", withCounts(rows.map((row) => row.stop || "none"))),
-    some("finder", "Finder", withCounts(rows.flatMap((row) => [...new Set(row.finders)]))),
+    training() ? null : some("finder", "Finder", withCounts(rows.flatMap((row) => [...new Set(row.finders)]))),
     curation()
       ? some("hinted", "Hints", [
           ["yes", "with hints"],
@@ -87,7 +88,7 @@ function filterBar(filters) {
       el(
         "select",
         { id: "filter-sort", change: (event) => change("sort", event.target.value) },
-        Object.entries(ORDERS).map(([value, [text]]) => el("option", { value }, text)),
+        Object.entries(orders()).map(([value, [text]]) => el("option", { value }, text)),
       ),
     ),
   ];
@@ -131,6 +132,23 @@ function filterBar(filters) {
   return { bar, set };
 }
 
+function trainingFilters(some, rows) {
+  const ranges = (names, of) => {
+    const counts = new Map(counted(rows.map(of)));
+    return Object.entries(names)
+      .filter(([value]) => counts.has(value))
+      .map(([value, text]) => [value, `${text} (${whole(counts.get(value))})`]);
+  };
+  const steps = counted(rows.map((row) => row.step)).sort(([a], [b]) => b - a);
+  return [
+    some("step", "Step", steps.map(([step, count]) => [String(step), `${whole(step)} (${whole(count)})`])),
+    some("reward", "Reward", ranges(REWARD_RANGES, rewardRange)),
+    some("advantage", "Advantage", ranges(SIGNS_OF, signOf)),
+    some("length", "Share of the length limit", ranges(LENGTHS, lengthRange)),
+    some("flaw", "First flaw", counted(rows.map((row) => row.flaw || "none")).map(([rule, count]) => [rule, `${words(rule)} (${whole(count)})`])),
+  ];
+}
+
 function change(name, value, quietly) {
   const filters = { ...route().filters, [name]: value, page: null };
   const to = link("episodes", filters);
@@ -153,22 +171,24 @@ function results(filters) {
     "p",
     { class: "hits", role: "status" },
     el("b", {}, whole(rows.length)),
-    ` of ${plural(state.rows.length, "episode")}`,
+    ` of ${plural(state.rows.length, noun())}`,
     looking,
     given.length ? el("a", { href: episodes({}) }, "clear the filters") : null,
   );
   if (!rows.length)
     return [
       hits,
-      el("p", { class: "empty" }, state.rows.length ? "No episode matches these filters." : "No episode yet."),
+      el("p", { class: "empty" }, state.rows.length ? `No ${noun()} matches these filters.` : `No ${noun()} yet.`),
     ];
   const kind = curation();
   const heads = [
     el("th", { scope: "col" }, "outcome"),
     el("th", { scope: "col" }, "problem"),
     el("th", { scope: "col", class: "wide" }, "question"),
-    el("th", { scope: "col" }, kind ? "hints for" : "flaws"),
-    numeric(kind ? "hint share" : "sample"),
+    el("th", { scope: "col", class: training() ? "wide" : null }, kind ? "hints for" : "flaws"),
+    ...(training()
+      ? [numeric("step"), el("th", { scope: "col", class: "n keep" }, "reward"), numeric("advantage")]
+      : [numeric(kind ? "hint share" : "sample")]),
     numeric("tokens"),
     numeric("time"),
   ];
@@ -183,12 +203,16 @@ function results(filters) {
     el("td", { class: "wide" }, el("div", { class: "clamp", dir: "auto" }, shown(row.question.slice(0, 240)))),
     el(
       "td",
-      {},
+      { class: training() ? "wide" : null },
       [...new Set(row.triggers)].map((trigger) => el("span", { class: "pill", title: words(trigger) }, SHORT[trigger])),
     ),
-    figure(
-      kind ? (row.share ? percent(row.share, 1, 1) : el("span", { class: "faint" }, "–")) : String(row.sample + 1),
-    ),
+    ...(training()
+      ? [figure(whole(row.step)), el("td", { class: "n keep" }, exact(row.reward)), figure(signed(advantageOf(row)))]
+      : [
+          figure(
+            kind ? (row.share ? percent(row.share, 1, 1) : el("span", { class: "faint" }, "–")) : String(row.sample + 1),
+          ),
+        ]),
     figure(whole(row.tokens)),
     figure(duration(row.seconds)),
   ]);

@@ -66,7 +66,7 @@ function top_(at) {
   const tab = (view, label, to) => el("a", { href: to, "aria-current": at.view === view ? "page" : null }, label);
   by("nav").replaceChildren(
     tab("overview", "Overview", "#/"),
-    tab("episodes", `Episodes ${whole(state.rows.length)}`, episodes({})),
+    tab("episodes", `${training() ? "Rollouts" : "Episodes"} ${whole(state.rows.length)}`, episodes({})),
     ...(state.other ? [tab("compare", "Compare", "#/compare")] : []),
   );
 }

@@ -17,6 +17,7 @@ const curation = () => state.facts.kind === "curation";
 
 function overview() {
   const rows = state.rows;
+  if (training()) return trainingOverview(rows);
   if (!rows.length) {
     return el(
       "div",
@@ -50,21 +51,40 @@ function overview() {
   );
 }
 
+function trainingOverview(rows) {
+  return el(
+    "div",
+    { class: "overview" },
+    heading(rows),
+    el("div", { class: "tiles" }, trainingTiles(rows)),
+    learningCurve(),
+    el(
+      "div",
+      { class: "columns" },
+      el("div", {}, keptSteps(rows), rows.length ? withReports(rows) : null),
+      rows.length ? el("div", {}, triggers(rows)) : null,
+    ),
+    rows.length ? families(rows) : null,
+    settingsCard(state.facts),
+  );
+}
+
 function heading(rows) {
   const { settings, kind, expected, finished } = state.facts;
   const from =
     settings.families && settings.families.length
-      ? `families ${settings.families.join(", ")}, ${settings.split}`
+      ? [`families ${settings.families.join(", ")}`, settings.split].filter(Boolean).join(", ")
       : settings.benchmark && settings.benchmark.length
         ? settings.benchmark.join(", ")
         : (settings.problems || "").split("/").pop();
   const parts = [
+    settings.model && settings.model.split("/").slice(-2).join("/"),
     settings.reasoner && `by ${settings.reasoner}`,
     settings.intervener && `intervener ${settings.intervener}`,
     from,
     settings.seed !== undefined && `seed ${settings.seed}`,
   ].filter(Boolean);
-  const things = kind === "curation" ? "problem" : "sample";
+  const things = { curation: "problem", training: "rollout" }[kind] || "sample";
   const of = !finished && expected && expected > rows.length ? ` of ${whole(expected)}` : "";
   return el(
     "div",
@@ -182,7 +202,7 @@ function families(rows) {
   const most = Math.max(1, ...counts.flatMap(([, , found]) => [...found.values()]));
   const heads = [
     el("th", { scope: "col" }, "family"),
-    numeric(curation() ? "problems" : "samples"),
+    numeric(curation() ? "problems" : training() ? "rollouts" : "samples"),
     ...(curation() ? [numeric("at once"), numeric("in the end"), numeric("golden")] : [numeric("right")]),
     ...names.map((name) => numeric(SHORT[name], words(name))),
   ];

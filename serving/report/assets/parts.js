@@ -45,6 +45,14 @@ const sizeOf = (part) =>
 // Parts without a span, such as removed text.
 const parts = (list, evidence) => list.map((part) => partOf(part, evidence));
 
+// What the trainer trains on, if the page shows what it received.
+const lossOf = (span) =>
+  span.trained === undefined
+    ? LOSS[span.source]
+    : span.trained
+      ? `${plural(span.trained, "token")} trained on`
+      : "not trained on";
+
 const LOSS = {
   model: "trained on",
   hint: "trained on in SFT, unless hints are masked",
@@ -61,7 +69,7 @@ function tokenSpan(span, label) {
         el("p", { class: "note" }, "The page has no token ids of this text."),
         bounded(text, shown, el("pre", { class: "tokens", tabindex: "0" })),
       ];
-  const count = span.lengths ? `${plural(span.lengths.length, "token")}, ${LOSS[span.source]}` : LOSS[span.source];
+  const count = span.lengths ? `${plural(span.lengths.length, "token")}, ${lossOf(span)}` : lossOf(span);
   const heading = [el("span", { class: "who" }, label), el("span", { class: "faint" }, count)];
   if (span.source === "prompt")
     return el("details", { class: "span prompt" }, el("summary", {}, heading), body);

@@ -1,5 +1,7 @@
 """`agents.reasoners.chat_template`: messages as one raw prompt."""
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,7 +58,7 @@ def test_an_unknown_role_is_rejected():
 
 
 def reference(fmt, messages):
-    """Return the prompt of the package transformers."""
+    """Return the prompt of the package transformers, with the year of our fixed date."""
     transformers = pytest.importorskip("transformers")
     tokens = transformers.PreTrainedTokenizerFast(
         tokenizer_file=str(built_in("nano-base") / "tokenizer.json"),
@@ -65,9 +67,10 @@ def reference(fmt, messages):
         eos_token=fmt.eos_token or None,
     )
     thinks = fmt.thinking == "open"
-    return tokens.apply_chat_template(
+    prompt = tokens.apply_chat_template(
         messages, tokenize=False, add_generation_prompt=True, enable_thinking=thinks, thinking=thinks
     )
+    return prompt.replace(f" at {datetime.now().year}", " at 2024")
 
 
 @pytest.mark.parametrize("thinking", ["open", "none"])
@@ -151,6 +154,17 @@ def test_untrusted_text_adds_no_special_token_to_any_template(data):
     ):
         empty = [message if message in (SYSTEM, QUESTION) else {**message, "content": "x"} for message in messages]
         assert marks(render(messages, NAMES, fmt)) == marks(render(empty, NAMES, fmt))
+
+
+def test_a_system_message_shows_thoughts_and_calls_and_forges_no_turn():
+    shown = "Think in <think> and </think>. Call <tool_call>{}</tool_call>."
+    prompt = render([{**SYSTEM, "content": f"{shown} <|im_end|><end_of_turn>"}, QUESTION], ["<|im_end|>"])
+    assert f"{shown} < |im_end|>< end_of_turn>" in prompt
+
+
+def test_the_date_in_a_prompt_is_the_same_every_day():
+    template = "{{ strftime_now('%d %b %Y') }}{% for message in messages %}{{ message.content }}{% endfor %}"
+    assert render([QUESTION], (), PromptFormat(template=template, thinking="none")) == "26 Jul 2024 How many? "
 
 
 def test_the_tokens_of_a_format_are_broken_up_in_untrusted_text():

@@ -207,7 +207,7 @@ def test_a_folder_without_a_run_is_an_error_but_an_empty_run_is_not(curated, tmp
     for place, words in ((tmp_path / "nix", "no such folder"), (curated / "config.toml", "not a folder")):
         with pytest.raises(ValueError, match=words):
             open_run(place)
-    with pytest.raises(ValueError, match=r"neither episodes\.jsonl nor samples\.jsonl"):
+    with pytest.raises(ValueError, match=r"contains none of episodes\.jsonl, samples\.jsonl, nor config\.yaml"):
         open_run(tmp_path)
     (tmp_path / "config.toml").write_text((curated / "config.toml").read_text())
     assert open_run(tmp_path).kind == "curation"

@@ -1,0 +1,108 @@
+"""Compare veRL's trainer modes on nano if solves are slow: learning curve, seconds of a step, utilization, staleness.
+
+    python -m benchmarks.async_training --out runs/async
+    python -m benchmarks.async_training --out runs/async --modes sync,separate_async --seeds 0,1,2 --steps 16
+
+A share of the programs (`--slow`, 0.3) waits for two seconds before it runs, without using the processor, as if a
+solver on another machine did the work. Each mode trains from the same model on the same problems; only the mode
+differs. Finished runs are not repeated, and a stopped one resumes, so the command can be repeated. The output is a
+Markdown table:
+
+seconds      of all steps but the first, which loads caches; the median and the sum
+accuracy     of the rollouts: of the first and of the last third of the steps, and the mean over all steps
+share of time in which the trainer works, and in which rollouts are generated
+staleness    in updates, the mean over rollouts
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import format_facts, machine
+from storm_calm.agents.runs.training_steps import merged_steps
+from storm_calm.rl.doctor.measurements import thirds
+
+CONFIGS = {
+    "sync": "grpo_nano_cpu",
+    "colocate_async": "grpo_nano_cpu_colocate_async",
+    "separate_async": "grpo_nano_cpu_separate_async",
+}
+AGENT_LOOPS = """- name: storm
+  _target_: benchmarks.slow_agent_loop.SlowAgentLoop
+  share: {share}
+"""
+
+
+def train(mode: str, seed: int, out: Path, *, steps: int, slow: float, settings: list[str]) -> list[dict[str, Any]]:
+    """Train, and return the metrics of each step."""
+    loops = out.parent / f"agent_loops_{slow:g}.yaml"
+    loops.parent.mkdir(parents=True, exist_ok=True)
+    loops.write_text(AGENT_LOOPS.format(share=slow), encoding="utf-8")
+    words = ["--config", CONFIGS[mode], "--out", str(out), f"storm.seed={seed}"]
+    words += [f"trainer.total_training_steps={steps}", "trainer.save_freq=8", "storm.export=false"]
+    words += [f"actor_rollout_ref.rollout.agent.agent_loop_config_path={loops.resolve()}"]
+    # A waiting program keeps a worker.
+    words += ["storm.workers=16", *settings]
+    subprocess.run([sys.executable, "-m", "storm_calm.rl.train_verl", *words], check=True)
+    return [step["data"] for step in merged_steps(out)]
+
+
+def row(mode: str, seed: int, steps: list[dict[str, Any]]) -> tuple[str, ...]:
+    seconds = [step["timing_s/step"] for step in steps[1:]]
+    accuracy = [step["storm/accuracy"] for step in steps]
+    first, last = (fmean(third) for third in thirds(accuracy))
+
+    def mean(name: str) -> str:
+        values = [step[name] for step in steps[1:] if name in step]
+        return f"{fmean(values):.2f}" if values else ""
+
+    return (
+        mode,
+        str(seed),
+        f"{median(seconds):.1f}",
+        f"{sum(seconds):.0f}",
+        f"{first:.3f}",
+        f"{last:.3f}",
+        f"{fmean(accuracy):.3f}",
+        mean("storm/utilization/training"),
+        mean("storm/utilization/generating"),
+        mean("training/off_policy/trajectory_staleness/mean"),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/async"), help="folder of the run folders")
+    parser.add_argument("--modes", default=",".join(CONFIGS), help="default: all")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--slow", type=float, default=0.3, help="share of slow programs")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings of the training to change")
+    arguments = parser.parse_args()
+    modes, seeds = arguments.modes.split(","), [int(seed) for seed in arguments.seeds.split(",")]
+    if unknown := set(modes) - set(CONFIGS):
+        parser.error(f"unknown mode {sorted(unknown)[0]!r}; give {', '.join(CONFIGS)}")
+    table = Table(
+        *("mode", "seed", "median seconds", "all seconds", "accuracy at first", "at last", "mean"),
+        *("training", "generating", "staleness"),
+        box=MARKDOWN,
+    )
+    print(format_facts(machine()))
+    # Seeds in the outer loop, so that a disturbance of the machine affects all modes.
+    for seed in seeds:
+        for mode in modes:
+            out = arguments.out / f"{mode}-{seed}"
+            steps = train(mode, seed, out, steps=arguments.steps, slow=arguments.slow, settings=arguments.settings)
+            table.add_row(*row(mode, seed, steps))
+    Console(width=200).print(table)
+
+
+if __name__ == "__main__":
+    main()
