@@ -36,13 +36,15 @@ GROUPS = {
     "docker": ("tests/sandbox/test_docker", "tests/serving/test_serving_image"),
     "report": ("tests/serving/report/",),
     "review": ("tests/serving/review/",),
+    # Each has a Ray cluster of about five gigabytes.
+    "trainer": ("tests/rl/test_train_verl", "tests/rl/test_train_async", "tests/rl/test_train_lora"),
 }
 """Units of several files, by the beginnings of their paths."""
 WEAKER = ("sandbox-landlock", "sandbox-limits")
 """Units that repeat for the weaker isolation levels what `sandbox-full` tests for the strongest; slow, all in all."""
 LONGEST = (
     *(
-        "tests/rl/test_train_verl",
+        *GROUPS["trainer"],
         "tests/agents/reasoners/test_vllm",
         "tests/installed/",
         "tests/rl/test_train_sft",

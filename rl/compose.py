@@ -119,6 +119,8 @@ def environment(device: str) -> dict[str, str]:
             "VERL_PLATFORM": "cpu",
             # The trainer's processes and the rollout server take turns, so each may use all cores.
             "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+            # Threads that wait for each other sleep. Spinning takes many times as long beside other processes.
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
             "GLOO_SOCKET_IFNAME": "lo",
         }
     return values

@@ -1,6 +1,6 @@
 """Read from a training configuration what its memory depends on, and print the estimate of a dry run.
 
-    print(describe_memory(config, model_section=config.model))
+    print(describe_memory(config, config.model))
 
 The model need not be on this machine: the sizes of Qwen3-4B are known, and those of other models on the hub are read
 from their `config.json`.

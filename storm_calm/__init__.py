@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from storm_calm.agents.curation.run_curation import curate
     from storm_calm.agents.evaluation.config import EvalConfig
     from storm_calm.agents.evaluation.run_evaluation import evaluate
+    from storm_calm.agents.merge.merge_shards import merge_shards
     from storm_calm.agents.reasoners import open_reasoner
     from storm_calm.env import (
         Checker,
@@ -45,6 +46,7 @@ _HOMES = {
     "storm_calm.agents.curation.run_curation": ("curate",),
     "storm_calm.agents.evaluation.config": ("EvalConfig",),
     "storm_calm.agents.evaluation.run_evaluation": ("evaluate",),
+    "storm_calm.agents.merge.merge_shards": ("merge_shards",),
     "storm_calm.agents.reasoners": ("open_reasoner",),
     "storm_calm.env": (
         *(
@@ -86,6 +88,7 @@ __all__ = [
     "curate",
     "evaluate",
     "generate",
+    "merge_shards",
     "open_reasoner",
     "open_sandbox",
     "read_episodes",

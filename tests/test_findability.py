@@ -33,6 +33,8 @@ SEARCHES = [
     ("the rollout for veRL", "rollout", "rl/rollout/agent_loop.py"),
     ("a program's time limit", "timeout", "sandbox/zygote/timeout.py"),
     ("the worker pool over problems", "worker", "agents/runs/worker_pool.py"),
+    ("the part of the problems of one machine", "shard", "agents/runs/shard.py"),
+    ("joining the runs of several machines", "merge", "agents/merge/merge_shards.py"),
     ("JSON lines", "jsonl", "env/jsonl.py"),
     ("cost of the LLM intervener", "cost", "agents/interveners/cost.py"),
     ("the LLM intervener's prompt", "prompt", "agents/interveners/prompts/intervener.md"),

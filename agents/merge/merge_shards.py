@@ -1,6 +1,8 @@
 """Merge all shards of a finished run into one run folder, as one process would have written it.
 
-summary = merge_shards([Path("runs/big")], Path("runs/merged"))
+    summary = merge_shards([Path("runs/big")], Path("runs/merged"))
+
+The folders of the shards are enough: neither the problems nor a model is needed.
 """
 
 import shutil

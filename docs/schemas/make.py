@@ -18,6 +18,7 @@ from storm_calm.agents.evaluation import results, samples
 from storm_calm.agents.judge.judged_results import JudgedResults
 from storm_calm.agents.judge.judged_sample import JudgedSample
 from storm_calm.agents.runs.rollout_record import RolloutRecord
+from storm_calm.agents.runs.shard import ShardProblem
 from storm_calm.env import Episode
 from storm_calm.env.format_version import FORMAT_VERSION
 from storm_calm.env.problem_line import ProblemLine
@@ -43,6 +44,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "evaluation-results.json": _results(),
         "evaluation-judgments.jsonl": _line(JudgedSample),
         "evaluation-judged.json": _schema(JudgedResults),
+        "shard.jsonl": _line(ShardProblem),
         "training-rollouts.jsonl": _line(RolloutRecord),
         "review-sample.json": _schema(ReviewSample),
         "review-ratings.jsonl": _schema(Rating),

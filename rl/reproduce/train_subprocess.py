@@ -10,9 +10,6 @@ from pathlib import Path
 PACKAGE = "storm_calm.rl"
 POLL_SECONDS = 0.5
 """Seconds between two reads of the log."""
-WAIT = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Threads of a training that wait for each other sleep: beside other work on the machine, spinning takes many times as
-long."""
 STOP_SECONDS = 60.0
 """Seconds that a command has after Ctrl-C to shut down Ray."""
 
@@ -51,7 +48,7 @@ def run_command(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
-            env={**WAIT, **os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             cwd=folder,
             start_new_session=True,
         )

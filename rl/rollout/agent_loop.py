@@ -98,7 +98,12 @@ class StormAgentLoop(AgentLoopBase):
             assert isinstance(ids, tuple), "the renderer has a tokenizer"
             logprobs.extend([0.0] * (len(ids) - len(logprobs)))
             started = monotonic()
-            limits = {"max_tokens": segment["max_tokens"], "stop": list(segment["stop"])}
+            limits = {
+                "max_tokens": segment["max_tokens"],
+                "stop": list(segment["stop"]),
+                # vLLM itself knows only the ends in generation_config.json, which may lack the end of a turn.
+                "stop_token_ids": sorted(self.renderer.tokens.end_ids),
+            }
             params = {**sampling_params, **limits, "seed": segment["sampling"].seed}
             with ACTIVITY.generating.task():
                 output = await self.server_manager.generate(

@@ -4,14 +4,13 @@
     reward = compute_reward(episode, score(episode), check, findings, settings)
     reward.total, reward.correct, reward.length
 
-With the weights w of `storm.reward`, correct in {0, 1}, and L model tokens:
+With the weights w of `storm.reward` and correct in {0, 1} the total is
 
-    total = correct (1 + w_plan passed + w_solver backed) + w_format formed
-            - w_length excess(L) - w_process min(findings, 5)
-    excess(L) = 0 up to soft_limit, 1 from response_length on, linear between them
+- correct (1 + w_plan passed + w_solver backed) + w_format formed - w_length excess - w_process min(findings, 5)
 
-`excess` is the soft overlong punishment of DAPO (arXiv 2503.14476, eq. 13). Only correct answers earn `plan` and
-`solver`. The other weights are limited so that every correct answer earns at least `MARGIN` more than every wrong one:
+`excess` is 0 up to `soft_limit` model tokens, 1 from `response_length` on, and linear between them: the soft overlong
+punishment of DAPO (arXiv 2503.14476, eq. 13). Only correct answers earn `plan` and `solver`. The other weights are
+limited so that every correct answer earns at least `MARGIN` more than every wrong one:
 
     w_format + w_length + 5 w_process <= 1 - MARGIN
 """

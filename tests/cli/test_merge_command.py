@@ -97,6 +97,27 @@ def test_a_dry_run_counts_the_problems_of_the_shard(storm, problems, endpoint):
     assert counts[1]["config"]["shard"] == "2/3"
 
 
+@pytest.mark.parametrize(
+    "source", [("--stress", "all"), ("--families", "easy"), ("--families", "diet", "--size", "30")]
+)
+def test_problems_of_every_source_have_shards(storm, source):
+    def count(*more):
+        return json.loads(storm("eval", *source, "--limit", 20, *more, "--dry-run", "--json").stdout)["problems"]
+
+    parts = [count("--shard", f"{number}/2") for number in (1, 2)]
+    assert all(parts)
+    assert sum(parts) == count() == 20
+
+
+def test_the_command_that_the_error_shows_runs_the_missing_shard(storm, problems, endpoint):
+    settings = ("eval", "--problems", problems, "--reasoner", endpoint.url, *LENIENT)
+    assert storm(*settings, "--shard", "1/2", "--out", "parts/1").exit_code == 0
+    refused = storm("merge", "parts", "--out", "merged").stderr
+    assert "storm eval --config parts/1/config.toml --shard 2/2 --out DIR" in refused
+    assert storm("eval", "--config", "parts/1/config.toml", "--shard", "2/2", "--out", "parts/2").exit_code == 0
+    assert storm("merge", "parts", "--out", "merged").exit_code == 0
+
+
 @pytest.mark.parametrize("command", ["curate", "eval"])
 def test_a_wrong_shard_is_a_one_line_error(storm, command):
     result = storm(command, "--families", "all", "--shard", "0/8")

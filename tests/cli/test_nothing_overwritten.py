@@ -38,6 +38,7 @@ WRITERS = {
     ("merge", "--out"): ("merge", "curated", "--out", FOLDER),
     ("compare", "--out"): ("compare", "base", "tuned", "--out", FOLDER),
     ("reproduce", "--out"): ("reproduce", "--quick", "--out", FOLDER),
+    ("sweep", "--out"): ("sweep", "--quick", "--out", FOLDER),
     ("sandbox run", "--out"): ("sandbox", "run", "-", "--result", "kept.jsonl", "--out", FOLDER),
 }
 """A call for each option that names what to write."""

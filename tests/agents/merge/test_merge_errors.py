@@ -18,6 +18,7 @@ from storm_calm.agents.merge import merge_shards as merging
 from storm_calm.agents.merge.merge_shards import merge_shards
 from storm_calm.agents.runs.shard import Shard
 from storm_calm.env import ReasonerError, write_problems
+from storm_calm.env.prompt_format import PromptFormat, read_prompt_format, write_prompt_format
 from support.fake_reasoner import FakeReasoner, direct, workshop
 from support.measurements import curation_results, without_measurements
 
@@ -67,7 +68,7 @@ def count(runs, number):
 def refused(paths, out="merged"):
     """Return the message, after checking that nothing was written."""
     before = {path.name for path in Path().iterdir()}
-    with pytest.raises(ValueError, match=".") as error:
+    with pytest.raises(ValueError, match=r".+") as error:
         merge_shards([Path(path) for path in paths], Path(out))
     assert {path.name for path in Path().iterdir()} == before
     return str(error.value)
@@ -206,6 +207,10 @@ def test_nothing_is_overwritten(runs):
     assert refused(["c"], "mine") == "mine: exists already; choose another --out"
     assert refused(["c"], "problems.jsonl") == "problems.jsonl: exists already; choose another --out"
     assert refused(["c"], "single") == "single: exists already; choose another --out"
+    (runs / "empty").mkdir()
+    merge_shards([runs / "c"], runs / "empty")
+    merge_shards([runs / "c"], runs / "new/folder")
+    assert curation_results(runs / "empty") == curation_results(runs / "new/folder")
 
 
 def test_a_crash_leaves_nothing_that_looks_like_a_run(runs, monkeypatch):
@@ -235,6 +240,27 @@ def test_a_shard_without_problems_finishes_and_is_merged(runs):
     assert curation_results(runs / "curated-merged") == curation_results(runs / "curated")
     results = [json.loads((runs / name / "results.json").read_text()) for name in ("evaluated", "evaluated-merged")]
     assert without_measurements(results[0]) == without_measurements(results[1])
+
+
+def test_each_reply_of_an_llm_intervener_is_merged_once(runs):
+    replies = {1: ["a", "b"], 3: ["b", "c"]}
+    for number, keys in replies.items():
+        lines = [json.dumps({"key": key, "text": f"of {key}"}) + "\n" for key in keys]
+        (runs / f"c/{number}/intervener_replies.jsonl").write_text("".join(lines))
+    merge_shards([runs / "c"], runs / "merged")
+    lines = (runs / "merged/intervener_replies.jsonl").read_text().splitlines()
+    assert [json.loads(line)["key"] for line in lines] == ["a", "b", "c"]
+
+
+def test_shards_whose_models_had_other_prompts_are_an_error(runs):
+    for number, instructions in ((1, "Be brief."), (3, "Be thorough.")):
+        write_prompt_format(runs / f"c/{number}", PromptFormat(instructions=instructions))
+    message = refused(["c"])
+    assert "c/1/prompt_format.json" in message
+    assert "c/3/prompt_format.json" in message
+    write_prompt_format(runs / "c/3", PromptFormat(instructions="Be brief."))
+    merge_shards([runs / "c"], runs / "merged")
+    assert read_prompt_format(runs / "merged") == PromptFormat(instructions="Be brief.")
 
 
 def test_test_sets_are_scored_under_all_their_releases_without_their_files(tmp_path):
