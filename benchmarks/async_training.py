@@ -5,13 +5,17 @@
 
 A share of the programs (`--slow`, 0.3) waits for two seconds before it runs, without using the processor, as if a
 solver on another machine did the work. Each mode trains from the same model on the same problems; only the mode
-differs. Finished runs are not repeated, and a stopped one resumes, so the command can be repeated. The output is a
-Markdown table:
+differs. Finished runs are not repeated, and a stopped one resumes, so the command can be repeated. The output is two
+Markdown tables. The first has a row for each run:
 
 seconds      of all steps but the first, which loads caches; the median and the sum
-accuracy     of the rollouts: of the first and of the last third of the steps, and the mean over all steps
+accuracy     of the rollouts: of the first and of the last third of the steps
+held-out     accuracy of the trained model on `--heldout` problems, the same for all
 share of time in which the trainer works, and in which rollouts are generated
 staleness    in updates, the mean over rollouts
+
+The second compares each mode with the first one: the ratio of their seconds, and the difference of held-out accuracy
+over all seeds, paired over problems, with its 95 % interval.
 """
 
 import argparse
@@ -26,8 +30,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import format_facts, machine
+from storm_calm.agents.evaluation.config import EvalConfig
+from storm_calm.agents.evaluation.run_evaluation import evaluate
+from storm_calm.agents.evaluation.samples import Sample, read_samples
 from storm_calm.agents.runs.training_steps import merged_steps
 from storm_calm.rl.doctor.measurements import thirds
+from storm_calm.rl.nano.export_onnx import export
+from storm_calm.rl.reproduce.paired_differences import contrast, values
 
 CONFIGS = {
     "sync": "grpo_nano_cpu",
@@ -54,8 +63,17 @@ def train(mode: str, seed: int, out: Path, *, steps: int, slow: float, settings:
     return [step["data"] for step in merged_steps(out)]
 
 
-def row(mode: str, seed: int, steps: list[dict[str, Any]]) -> tuple[str, ...]:
-    seconds = [step["timing_s/step"] for step in steps[1:]]
+def heldout(run: Path, problems: int) -> list[Sample]:
+    """Evaluate the trained model on held-out problems."""
+    if not (run / "nano" / "model.onnx").is_file():
+        export(run / "model", run / "nano")
+    config = EvalConfig(families=("all",), limit=problems, seed=7, reasoner=str((run / "nano").resolve()))
+    evaluate(config, run / "eval", resume=True)
+    return list(read_samples(run / "eval" / "samples.jsonl"))
+
+
+def row(mode: str, seed: int, steps: list[dict[str, Any]], right: float) -> tuple[str, ...]:
+    seconds = step_seconds(steps)
     accuracy = [step["storm/accuracy"] for step in steps]
     first, last = (fmean(third) for third in thirds(accuracy))
 
@@ -70,11 +88,15 @@ def row(mode: str, seed: int, steps: list[dict[str, Any]]) -> tuple[str, ...]:
         f"{sum(seconds):.0f}",
         f"{first:.3f}",
         f"{last:.3f}",
-        f"{fmean(accuracy):.3f}",
+        f"{right:.3f}",
         mean("storm/utilization/training"),
         mean("storm/utilization/generating"),
         mean("training/off_policy/trajectory_staleness/mean"),
     )
+
+
+def step_seconds(steps: list[dict[str, Any]]) -> list[float]:
+    return [step["timing_s/step"] for step in steps[1:]]
 
 
 def main() -> None:
@@ -83,6 +105,7 @@ def main() -> None:
     parser.add_argument("--modes", default=",".join(CONFIGS), help="default: all")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--heldout", type=int, default=240, help="held-out problems")
     parser.add_argument("--slow", type=float, default=0.3, help="share of slow programs")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings of the training to change")
     arguments = parser.parse_args()
@@ -90,18 +113,30 @@ def main() -> None:
     if unknown := set(modes) - set(CONFIGS):
         parser.error(f"unknown mode {sorted(unknown)[0]!r}; give {', '.join(CONFIGS)}")
     table = Table(
-        *("mode", "seed", "median seconds", "all seconds", "accuracy at first", "at last", "mean"),
+        *("mode", "seed", "median seconds", "all seconds", "accuracy at first", "at last", "held-out"),
         *("training", "generating", "staleness"),
         box=MARKDOWN,
     )
     print(format_facts(machine()))
+    seconds: dict[str, float] = dict.fromkeys(modes, 0.0)
+    samples: dict[str, dict[int, list[Sample]]] = {mode: {} for mode in modes}
     # Seeds in the outer loop, so that a disturbance of the machine affects all modes.
     for seed in seeds:
         for mode in modes:
             out = arguments.out / f"{mode}-{seed}"
             steps = train(mode, seed, out, steps=arguments.steps, slow=arguments.slow, settings=arguments.settings)
-            table.add_row(*row(mode, seed, steps))
-    Console(width=200).print(table)
+            samples[mode][seed] = heldout(out, arguments.heldout)
+            seconds[mode] += sum(step_seconds(steps))
+            right = fmean(one["right"] for one in values(samples[mode])[seed].values())
+            table.add_row(*row(mode, seed, steps, right))
+    compared = Table("mode", "seconds, ratio", "held-out accuracy, difference", box=MARKDOWN)
+    measured = {mode: values(samples[mode]) for mode in modes}
+    for mode in modes[1:]:
+        change = contrast("right", ((-1.0, measured[modes[0]]), (1.0, measured[mode])))
+        assert change is not None, "all have the same problems"
+        difference = f"{change.mean:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
+        compared.add_row(f"{mode} / {modes[0]}", f"{seconds[mode] / seconds[modes[0]]:.2f}", difference)
+    Console(width=200).print(table, compared)
 
 
 if __name__ == "__main__":
