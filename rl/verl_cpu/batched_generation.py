@@ -125,14 +125,18 @@ class GenerationBatch:
         rows, self._active, self._logits = self._rows[: self._active], 0, self._logits[:0]
         return [_segment(row) for row in rows]
 
+    def check(self, request: GenerationRequest) -> None:
+        """Raise ValueError if the prompt with its new tokens exceeds the row length."""
+        if not request.ids or len(request.ids) + request.limit > self._cache.length:
+            raise ValueError(
+                f"a prompt of {len(request.ids)} tokens and {request.limit} new ones do not fit "
+                f"{self._cache.length}; raise data.max_prompt_length or data.max_response_length"
+            )
+
     def join(self, requests: Sequence[GenerationRequest]) -> None:
-        """Start at most `room` requests. Raises ValueError if a prompt with its new tokens exceeds the row length."""
+        """Start at most `room` requests. Raises ValueError as `check` does, and starts none of them then."""
         for request in requests:
-            if not request.ids or len(request.ids) + request.limit > self._cache.length:
-                raise ValueError(
-                    f"a prompt of {len(request.ids)} tokens and {request.limit} new ones do not fit "
-                    f"{self._cache.length}; raise data.max_prompt_length or data.max_response_length"
-                )
+            self.check(request)
         start = self._active
         for request in requests:
             row = self._row(request)

@@ -83,6 +83,7 @@ class GenerationServer:
             stop=(stop,) if isinstance(stop, str) else tuple(stop),
             seed=sampling_params.get("seed"),
         )
+        self._batch.check(request)  # Before others wait with it: they would fail too.
         future: asyncio.Future[TokenOutput] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = (request, future)
         self._start()
@@ -97,7 +98,8 @@ class GenerationServer:
         async with self._lock:  # Held until the running requests have returned.
             if reject_request:
                 for _, future in self._waiting.values():
-                    future.set_result(self._output((), (), "aborted"))
+                    if not future.done():  # The rollout may have been cancelled.
+                        future.set_result(self._output((), (), "aborted"))
                 self._waiting.clear()
 
     async def resume_generation(self) -> None:
