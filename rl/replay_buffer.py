@@ -77,6 +77,7 @@ class _Replacing(ReplayBuffer):
         self.losses = losses
         self._deadline = deadline
         self._running_since: dict[str, float] = {}
+        self._stuck: set[str] = set()
         self._utilization = Utilization()
         self._sampled = monotonic()
         super().__init__(**keywords)
@@ -121,9 +122,15 @@ class _Replacing(ReplayBuffer):
         now = monotonic()
         running = {uid: part for part, uids in self.running_keys.items() for uid in uids}
         self._running_since = {uid: self._running_since.get(uid, now) for uid in running}
+        self._stuck &= set(running)
         for uid, since in self._running_since.items():
             if now - since > self._deadline:
-                record_failure({"out": str(self.losses.out)}, f"a rollout did not end after {self._deadline:g} seconds")
+                if (
+                    uid not in self._stuck
+                ):  # A group for validation stays, and would be recorded at every poll.
+                    reason = f"a rollout did not end after {self._deadline:g} seconds"
+                    record_failure({"out": str(self.losses.out)}, reason)
+                    self._stuck.add(uid)
                 self.running_keys[running[uid]].discard(uid)
                 self.failure_keys[running[uid]].add(uid)
 

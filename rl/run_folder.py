@@ -29,6 +29,8 @@ TRAINING = RunKind(
             "trainer.logger",
             "storm.keep_rollouts",
             "storm.workers",
+            "storm.rollout_seconds",
+            "trainer.v1.sampler.sampler_kwargs.rollout_seconds",
             "ray_kwargs",
         }
     ),

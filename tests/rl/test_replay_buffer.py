@@ -96,6 +96,18 @@ def test_a_group_that_does_not_end_is_dropped_after_the_time_limit_of_its_rollou
     assert "did not end after" in last_failure(tmp_path)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_stuck_group_for_validation_ends_and_is_recorded_once(mode, queue, clock, open_buffer, tmp_path, monkeypatch):
+    buffer, _ = open_buffer(mode)
+    monkeypatch.setattr(tq, "kv_list", lambda: {"val": {"stuck": group("running")}})
+    buffer._sync_metadata_from_transfer_queue()
+    clock[0] += 101 + GRACE_SECONDS
+    for _ in range(3):
+        buffer._sync_metadata_from_transfer_queue()
+        assert buffer.failure_keys["val"] == {"stuck"}
+    assert len((tmp_path / "failures.jsonl").read_text().splitlines()) == 1
+
+
 @pytest.mark.parametrize("mode", MODES[1:])
 def test_an_asynchronous_trainer_replaces_groups_that_failed_or_are_too_old(mode, queue, open_buffer):
     buffer, submitted = open_buffer(mode, threshold=2)
