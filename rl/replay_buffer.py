@@ -125,9 +125,7 @@ class _Replacing(ReplayBuffer):
         self._stuck &= set(running)
         for uid, since in self._running_since.items():
             if now - since > self._deadline:
-                if (
-                    uid not in self._stuck
-                ):  # A group for validation stays, and would be recorded at every poll.
+                if uid not in self._stuck:  # A group for validation stays, and would be recorded at every poll.
                     reason = f"a rollout did not end after {self._deadline:g} seconds"
                     record_failure({"out": str(self.losses.out)}, reason)
                     self._stuck.add(uid)
