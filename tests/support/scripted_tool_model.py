@@ -5,8 +5,8 @@ It answers the chat and the responses API, streamed and whole, as far as agents 
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from support.scripted_chat_server import ScriptedChatServer, chat_reply
 
 CODE = """import pulp
 model = pulp.LpProblem("shop", pulp.LpMaximize)
@@ -20,48 +20,11 @@ print("profit", pulp.value(model.objective))
 SENTENCE = "Checked: the plan keeps all limits of its model and has the objective 1047.6."
 
 
-class ScriptedToolModel:
-    """The server, in a thread."""
+class ScriptedToolModel(ScriptedChatServer):
+    """A model that calls the tools of `storm mcp`."""
 
-    def __init__(self):
-        self.asked = []
-        """The bodies of all requests."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _handler(self):
-        model = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, format, *args): ...
-
-            def reply(self, kind, body):
-                self.send_response(200)
-                self.send_header("content-type", kind)
-                self.end_headers()
-                self.wfile.write(body.encode())
-
-            def do_GET(self):
-                data = {"object": "list", "data": [{"id": "scripted", "object": "model", "owned_by": "tests"}]}
-                self.reply("application/json", json.dumps(data))
-
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                model.asked.append(body)
-                answer = _chat if "completions" in self.path else _response
-                kind = "text/event-stream" if body.get("stream") else "application/json"
-                self.reply(kind, answer(body))
-
-        return Handler
+    def answer(self, path, body):
+        return _chat(body) if "completions" in path else _response(body)
 
 
 def _step(body, names):
@@ -81,24 +44,13 @@ def _step(body, names):
 
 def _chat(body):
     step = _step(body, [tool["function"]["name"] for tool in body.get("tools") or []])
-    base = {
-        "id": "c",
-        "created": 1,
-        "model": "scripted",
-        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-    }
     if isinstance(step, str):
         message, finish = {"role": "assistant", "content": step}, "stop"
     else:
         function = {"name": step[0], "arguments": json.dumps(step[1])}
         calls = [{"id": f"call_{len(body['messages'])}", "type": "function", "index": 0, "function": function}]
         message, finish = {"role": "assistant", "content": None, "tool_calls": calls}, "tool_calls"
-    if not body.get("stream"):
-        choice = {"index": 0, "message": message, "finish_reason": finish}
-        return json.dumps({**base, "object": "chat.completion", "choices": [choice]})
-    chunks = [{"index": 0, "delta": message, "finish_reason": None}, {"index": 0, "delta": {}, "finish_reason": finish}]
-    events = [{**base, "object": "chat.completion.chunk", "choices": [chunk]} for chunk in chunks]
-    return "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+    return chat_reply(message, finish, stream=body.get("stream"))
 
 
 def _response(body):

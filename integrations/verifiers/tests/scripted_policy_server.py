@@ -2,8 +2,8 @@
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from support.scripted_chat_server import ScriptedChatServer, chat_reply
 
 PROGRAM = (
     "import pulp\ndata = [{1}]\nm = pulp.LpProblem('m', pulp.LpMaximize)\nx = pulp.LpVariable('x', 0, {0})\nm += x\n"
@@ -51,24 +51,15 @@ def behaviours(problems):
     return found
 
 
-class ScriptedPolicyServer:
-    """The server, in a thread. scripts: the model's messages by question."""
+class ScriptedPolicyServer(ScriptedChatServer):
+    """A model that follows scripts: its messages by question."""
 
     def __init__(self, scripts):
-        self.asked = []
-        """The bodies of all requests."""
         self._scripts = scripts
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        super().__init__()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, path, body):
+        return chat_reply(*self._message(body), stream=body.get("stream"))
 
     def _message(self, body):
         """Return the next message of the script and its finish reason."""
@@ -82,39 +73,3 @@ class ScriptedPolicyServer:
         if calls:
             message["tool_calls"] = [{**one, "id": f"id-{turn}-{at}", "index": at} for at, one in enumerate(calls)]
         return message, finish or ("tool_calls" if calls else "stop")
-
-    def _handler(self):
-        policy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, format, *args): ...
-
-            def reply(self, kind, text):
-                self.send_response(200)
-                self.send_header("content-type", kind)
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def do_GET(self):
-                models = {"object": "list", "data": [{"id": "scripted", "object": "model", "owned_by": "tests"}]}
-                self.reply("application/json", json.dumps(models))
-
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                policy.asked.append(body)
-                message, finish = policy._message(body)
-                usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-                base = {"id": "c", "created": 1, "model": "scripted", "usage": usage}
-                if not body.get("stream"):
-                    choice = {"index": 0, "message": message, "finish_reason": finish}
-                    return self.reply(
-                        "application/json", json.dumps({**base, "object": "chat.completion", "choices": [choice]})
-                    )
-                deltas = [{"delta": message, "finish_reason": None}, {"delta": {}, "finish_reason": finish}]
-                events = [
-                    {**base, "object": "chat.completion.chunk", "choices": [{"index": 0, **delta}]} for delta in deltas
-                ]
-                text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
-                return self.reply("text/event-stream", text + "data: [DONE]\n\n")
-
-        return Handler
