@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from storm_calm.agents.curation.records import Record, read_records
 from storm_calm.agents.triggers import findings
@@ -40,6 +41,8 @@ class Mixture:
     """The share of golden trajectories with hints, in [0, 1]; None for that of the curation."""
     hint_tokens: float = 0.0
     """The share of hint tokens up to which hints are lengthened, in [0, 1), see `long_hints`; 0 for no longer hints."""
+    loss_before_hints: bool = True
+    """Whether model text before the last hint of a trajectory has a loss."""
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -66,6 +69,17 @@ class MixtureFacts:
     """Hint tokens of all trajectories as a share of their hint and model tokens."""
     learned_tokens: int
     """Tokens with a loss: those of hints and of the model."""
+
+
+def mixture_row(episode: Episode, mixture: Mixture) -> dict[str, Any]:
+    """Return a trajectory as a row of a dataset, see `rl.datasets.training_rows.sft_row`."""
+    row = sft_row(episode)
+    if not mixture.loss_before_hints:
+        spans = episode.transcript.spans
+        last = max((number for number, span in enumerate(spans) if span.source == "hint"), default=0)
+        before = sum(len(span.ids or ()) for span in spans[:last])
+        row["loss_mask"][:before] = [0] * before
+    return row
 
 
 def mix(
@@ -97,7 +111,7 @@ def is_flawed(episode: Episode) -> bool:
     return score(episode).reason != "correct" or bool(findings(episode))
 
 
-def measure(episodes: Sequence[Episode]) -> MixtureFacts:
+def measure(episodes: Sequence[Episode], mixture: Mixture) -> MixtureFacts:
     """Measure a mixture on its trajectories, which must have token ids."""
     hints, model = (sum(one.transcript.count(source) for one in episodes) for source in ("hint", "model"))
     flawed = sum(map(is_flawed, episodes))
@@ -109,7 +123,7 @@ def measure(episodes: Sequence[Episode]) -> MixtureFacts:
         hint_tokens=hints,
         model_tokens=model,
         hint_share=round(hints / max(1, hints + model), 6),
-        learned_tokens=sum(sum(sft_row(one)["loss_mask"]) for one in episodes),
+        learned_tokens=sum(sum(mixture_row(one, mixture)["loss_mask"]) for one in episodes),
     )
 
 
@@ -157,10 +171,10 @@ def write_mixture(curation: Path, mixture: Mixture, out: Path, *, seed: int) -> 
         episodes = mix(read_records(curation / "episodes.jsonl"), mixture, seed=seed, encode=renderer.encode)
     except ValueError as error:
         raise ValueError(f"{curation}: {error}") from error
-    facts = measure(episodes)
+    facts = measure(episodes, mixture)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(facts_file(out), to_json(facts))
-    rows = [sft_row(one) for one in episodes]
+    rows = [mixture_row(one, mixture) for one in episodes]
     write_rows(out, rows, "verl-sft", read_prompt_format(curation) or renderer.prompt_format)
     return facts
 
@@ -174,11 +188,18 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--flawed", type=float, default=0.0, help="share of flawed trajectories (default 0)")
     parser.add_argument("--hinted", type=float, help="share of trajectories with hints (default: as curated)")
     parser.add_argument("--hint-tokens", type=float, default=0.0, help="lengthen hints to this share of tokens")
+    parser.add_argument("--no-loss-before-hints", action="store_true", help="no loss before the last hint")
     parser.add_argument("--seed", type=int, default=0, help="seed of the selection (default 0)")
     parser.add_argument("--out", type=Path, required=True, help="Parquet file to write")
     given = parser.parse_args(words)
     try:
-        mixture = Mixture(count=given.count, flawed=given.flawed, hinted=given.hinted, hint_tokens=given.hint_tokens)
+        mixture = Mixture(
+            count=given.count,
+            flawed=given.flawed,
+            hinted=given.hinted,
+            hint_tokens=given.hint_tokens,
+            loss_before_hints=not given.no_loss_before_hints,
+        )
         facts = write_mixture(given.curation, mixture, given.out, seed=given.seed)
     except (ValueError, OSError) as error:
         sys.exit(f"sft_mixtures: {error}")

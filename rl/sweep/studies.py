@@ -101,7 +101,15 @@ def reference_model(config: SweepConfig) -> Model:
 
 def make_studies(config: SweepConfig, *, quick: bool = False) -> dict[str, Study]:
     """Return all studies by name. quick: with one extreme value each."""
-    every = (_hints(config), _flawed(config), _golden(config), _rollouts(config), _executions(config), _rewards(config))
+    every = (
+        _hints(config),
+        _before_hints(config),
+        _flawed(config),
+        _golden(config),
+        _rollouts(config),
+        _executions(config),
+        _rewards(config),
+    )
     if not quick:
         return {study.name: study for study in every}
     return {study.name: replace(study, points=tuple(point for point in study.points if point.quick)) for study in every}
@@ -110,7 +118,6 @@ def make_studies(config: SweepConfig, *, quick: bool = False) -> dict[str, Study
 def _hints(config: SweepConfig) -> Study:
     count = config.golden
     none = SftData(name="hints-none", mixture=Mixture(count=count, hinted=0.0))
-    every = SftData(name="hints-all", mixture=Mixture(count=count, hinted=1.0))
     longer = {
         share: SftData(name=f"hints-{share}", mixture=Mixture(count=count, hinted=1.0, hint_tokens=share / 100))
         for share in (15, 20, 30, 40)
@@ -123,7 +130,7 @@ def _hints(config: SweepConfig) -> Study:
         points=(
             Point(label="no hints", value=0, model=Model(sft=none), quick=True),
             Point(label="as curated", value=4, model=reference_model(config), quick=True),
-            Point(label="all with hints", value=8, model=Model(sft=every), quick=True),
+            Point(label="all with hints", value=8, model=Model(sft=_all_hinted(config)), quick=True),
             *(
                 Point(label=f"longer, {share} %", value=share, model=Model(sft=data), quick=share == 40)
                 for share, data in longer.items()
@@ -134,6 +141,29 @@ def _hints(config: SweepConfig) -> Study:
             "are, more of them are taken. Beyond it the same trajectories have longer hints, with other advice."
         ),
     )
+
+
+def _before_hints(config: SweepConfig) -> Study:
+    start = _all_hinted(config)
+    masked = SftData(name="hints-all-masked", mixture=replace(start.mixture, loss_before_hints=False))
+    return Study(
+        name="before_hints",
+        title="A loss on the text before hints",
+        axis="loss on the text before hints",
+        points=(
+            Point(label="loss", value=0, model=Model(sft=start), quick=True),
+            Point(label="no loss", value=1, model=Model(sft=masked), quick=True),
+        ),
+        note=(
+            "All trajectories have hints. The text before a trajectory's last hint includes what led to the flaw. "
+            "Without a loss on it, only the hint and the text after it are learned."
+        ),
+    )
+
+
+def _all_hinted(config: SweepConfig) -> SftData:
+    """Return the data in which every trajectory has hints."""
+    return SftData(name="hints-all", mixture=Mixture(count=config.golden, hinted=1.0))
 
 
 def _flawed(config: SweepConfig) -> Study:

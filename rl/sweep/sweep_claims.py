@@ -66,6 +66,13 @@ RULES = (
         threshold=(15, 20),
     ),
     Rule(
+        name="A loss on the text before hints does no harm",
+        source="the paper trains on whole golden trajectories",
+        study="before_hints",
+        reference="sft-hints-all",
+        enough="others",
+    ),
+    Rule(
         name="Over 10 to 15 % flawed trajectories in the SFT data harm",
         source="break condition of two-stage training; the paper filters all flaws",
         study="flawed",

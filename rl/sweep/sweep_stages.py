@@ -112,6 +112,7 @@ def _mix(data: SftData, seed: int) -> SweepStage:
     words += ["--flawed", f"{mixture.flawed:g}"] if mixture.flawed else []
     words += ["--hinted", f"{mixture.hinted:g}"] if mixture.hinted is not None else []
     words += ["--hint-tokens", f"{mixture.hint_tokens:g}"] if mixture.hint_tokens else []
+    words += [] if mixture.loss_before_hints else ["--no-loss-before-hints"]
     file = f"{name}/sft.parquet"
     words += ["--out", f"seed-{seed}/{file}"]
     return SweepStage(name=name, kind="mix", needs=("curate",), words=tuple(words), result=file, restarts=True)

@@ -17,7 +17,7 @@ from storm_calm.env.loss_mask import loss_mask
 from storm_calm.rl.prompt_renderer import CheckpointRenderer
 from storm_calm.rl.sweep.curation_yield import curation_yields
 from storm_calm.rl.sweep.long_hints import lengthen_hints
-from storm_calm.rl.sweep.sft_mixtures import Mixture, is_flawed, main, measure, mix
+from storm_calm.rl.sweep.sft_mixtures import Mixture, is_flawed, main, measure, mix, mixture_row
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def test_hint_tokens_come_close_to_the_requested_share(mixed, share, seed):
         # A sentence of advice has up to 30 tokens, of at least 80 that the model wrote.
         assert hint_share(before) <= hint_share(longer)
         assert abs(hint_share(longer) - max(share, hint_share(before))) < 0.12
-    assert measure(episodes).hint_share == pytest.approx(
+    assert measure(episodes, Mixture(count=8)).hint_share == pytest.approx(
         sum(one.usage.hint_tokens for one in episodes)
         / sum(one.usage.hint_tokens + one.usage.model_tokens for one in episodes),
         abs=1e-6,
@@ -126,7 +126,22 @@ def test_the_yield_under_a_limit_on_interventions_is_that_of_a_curation_with_it(
 
 
 def test_longer_hints_are_not_flaws(mixed):
-    assert measure(mixed(count=8, hinted=1.0, hint_tokens=0.4)).flawed == 0
+    assert measure(mixed(count=8, hinted=1.0, hint_tokens=0.4), Mixture(count=8)).flawed == 0
+
+
+def test_without_a_loss_before_hints_only_the_last_hint_and_the_text_after_it_are_learned(mixed):
+    masked = Mixture(count=8, hinted=0.5, loss_before_hints=False)
+    for episode in mixed(count=8, hinted=0.5):
+        whole, row = mixture_row(episode, Mixture(count=8)), mixture_row(episode, masked)
+        assert row["input_ids"] == whole["input_ids"]
+        spans = episode.transcript.spans
+        first = 0
+        if hinted(episode):
+            last = max(number for number, span in enumerate(spans) if span.source == "hint")
+            first = sum(len(span.ids) for span in spans[:last])
+            assert sum(row["loss_mask"]) < sum(whole["loss_mask"])
+        assert not any(row["loss_mask"][:first])
+        assert row["loss_mask"][first:] == whole["loss_mask"][first:]
 
 
 def test_error_for_too_few_trajectories_has_their_number(mixed):

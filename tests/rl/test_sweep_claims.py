@@ -9,7 +9,7 @@ from support.fake_sweep import LIKE_THE_CLAIMS, swept
 
 pytestmark = pytest.mark.slow
 
-HINTS, FLAWED, GRPO, GOLDEN, ROLLOUTS, EXECUTIONS, REWARDS = range(7)
+HINTS, BEFORE_HINTS, FLAWED, GRPO, GOLDEN, ROLLOUTS, EXECUTIONS, REWARDS = range(8)
 
 
 def judged(out, *, studies=None, without=(), seeds=(0,), config=None, **accuracies):
@@ -27,7 +27,7 @@ def holding(tmp_path_factory):
 
 
 def test_results_like_the_claims_hold(holding):
-    assert [claim.verdict for claim in holding] == ["holds"] * 7
+    assert [claim.verdict for claim in holding] == ["holds"] * 8
 
 
 def test_differences_are_paired_and_have_their_reference(holding):
@@ -72,6 +72,12 @@ def test_a_large_certain_gain_refutes_that_a_value_is_enough(tmp_path):
 def test_a_certain_gain_below_the_margin_with_a_wide_interval_is_inconclusive(tmp_path):
     (found,) = judged(tmp_path, studies=("golden",), sft_golden_540=0.78)
     assert found.verdict == "inconclusive"
+
+
+def test_a_gain_without_the_loss_before_hints_refutes_that_it_does_no_harm(holding, tmp_path):
+    assert holding[BEFORE_HINTS].reference == "loss"
+    (found,) = judged(tmp_path, studies=("before_hints",), sft_hints_all_masked=0.9)
+    assert (found.verdict, found.measured.partition(":")[0]) == ("does not hold", "no loss")
 
 
 def test_smaller_values_do_not_matter_for_enough(tmp_path):

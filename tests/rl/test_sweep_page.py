@@ -62,8 +62,8 @@ def test_every_number_has_its_run_folder_and_the_commands_that_reproduce_it(fact
 
 def test_the_page_is_self_contained_with_a_plot_a_table_and_commands_for_each_study(text):
     assert re.findall(r'(?:src|href)="(?!#)', text) == []
-    assert text.count('<svg role="img"') == 6
-    assert text.count("<details>") == 6
+    assert text.count('<svg role="img"') == 7
+    assert text.count("<details>") == 7
     words = " ".join(re.sub(r"<[^>]+>", " ", text).split())
     assert "50 % SFT 51.7 43-60 seeds 50.0-53.3" in words or "50 % SFT 50.8" in words
     assert "holds" in words
@@ -96,7 +96,7 @@ def test_markdown_tables_have_rows_of_equal_width(out):
     lines = (out / "sweep.md").read_text().splitlines()
     first, second = (list(rows) for rows in (lines[: lines.index("")], lines[lines.index("") + 1 :]))
     assert {line.count("|") for line in first} == {5}
-    assert len(first) == 2 + 7
+    assert len(first) == 2 + 8
     table = [line for line in second if line.startswith("|")]
     assert {line.count("|") for line in table} == {11}
     assert len(table) == 2 + sum(len(study.points) for study in make_studies(CONFIG).values())

@@ -35,8 +35,10 @@ def test_the_studies_cover_the_open_thresholds():
 def test_every_study_has_the_reference_model():
     for study in STUDIES.values():
         models = {point.model.name for point in study.points}
-        assert models & {"sft-reference", "grpo-reference"}
-        assert "grpo-reference" in models or study.name in ("hints", "golden")
+        # The study of the text before hints needs trajectories with hints alone.
+        own = {"sft-hints-all"} if study.name == "before_hints" else set()
+        assert models & {"sft-reference", "grpo-reference", *own}
+        assert "grpo-reference" in models or study.name in ("hints", "before_hints", "golden")
 
 
 def test_equal_stages_run_once(tmp_path):
@@ -44,8 +46,8 @@ def test_equal_stages_run_once(tmp_path):
     names = [job.name for job in found.jobs]
     assert len(names) == len(set(names))
     counts = {kind: sum(job.kind == kind for job in found.jobs) for kind in ("curate", "mix", "sft", "grpo", "eval")}
-    # 7 + 5 + 5 mixtures, of which the reference is in three studies; GRPO 3 + 4 + 4 + 6, reference in each.
-    assert counts == {"curate": 1, "mix": 15, "sft": 15, "grpo": 14, "eval": 30}
+    # 7 + 1 + 5 + 5 mixtures, of which the reference is in three studies; GRPO 3 + 4 + 4 + 6, reference in each.
+    assert counts == {"curate": 1, "mix": 16, "sft": 16, "grpo": 14, "eval": 31}
     assert found.unshared > 2 * len(found.jobs)
     assert len(plan(tmp_path, seeds=(0, 1, 2)).jobs) == 3 * len(names)
 
@@ -67,7 +69,7 @@ def test_a_stage_comes_after_all_that_it_needs(tmp_path):
 def test_every_sft_has_equally_many_steps_and_trajectories_per_step():
     commands = [
         model_stages(point.model, CONFIG, 0)[2].settings
-        for name in ("hints", "flawed", "golden")
+        for name in ("hints", "before_hints", "flawed", "golden")
         for point in STUDIES[name].points
     ]
     assert {one["trainer.total_training_steps"] for one in commands} == {str(CONFIG.sft_steps)}
@@ -125,9 +127,9 @@ def test_commands_have_paths_relative_to_the_folder_of_the_sweep(tmp_path):
 def test_a_quick_sweep_has_the_reference_and_an_extreme_value_of_each_study(tmp_path):
     studies = make_studies(QUICK, quick=True)
     assert {name: len(study.points) for name, study in studies.items()} == {
-        "hints": 4, "flawed": 4, "golden": 2, "rollouts": 2, "executions": 2, "rewards": 6,
+        "hints": 4, "before_hints": 2, "flawed": 4, "golden": 2, "rollouts": 2, "executions": 2, "rewards": 6,
     }  # fmt: skip
-    assert len(plan(tmp_path, config=QUICK, quick=True).jobs) < 40
+    assert len(plan(tmp_path, config=QUICK, quick=True).jobs) < 45
 
 
 def test_a_plan_estimates_hours_and_writes_nothing(tmp_path):
@@ -138,7 +140,7 @@ def test_a_plan_estimates_hours_and_writes_nothing(tmp_path):
 
 
 def test_error_for_an_unknown_study_has_the_known_ones():
-    with pytest.raises(ValueError, match="unknown study 'hint'; known: hints, flawed, golden, rollouts, executions"):
+    with pytest.raises(ValueError, match="unknown study 'hint'; known: hints, before_hints, flawed, golden, rollouts"):
         SweepRequest(config=CONFIG, studies=("hint",), seeds=(0,))
 
 

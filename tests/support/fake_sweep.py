@@ -22,6 +22,7 @@ LIKE_THE_CLAIMS = {
     "sft-reference": 0.75,
     "sft-hints-none": 0.70,
     "sft-hints-all": 0.75,
+    "sft-hints-all-masked": 0.76,
     "sft-hints-15": 0.74,
     "sft-hints-20": 0.65,
     "sft-hints-30": 0.55,
