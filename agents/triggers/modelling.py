@@ -40,7 +40,9 @@ FRACTIONAL = re.compile(
     r"\bfraction(?:al|s)?\b(?! of\b)|\bany (?:fraction|amount)\b|\bcontinuous (?:quantit|amount|variable|value)",
     re.IGNORECASE,
 )
-DENIAL = re.compile(r"\b(?:no|not|never|without|cannot|nor|neither|need not)\b|n't\b", re.IGNORECASE)
+DENIAL = re.compile(r"\b(?:no|not|never|cannot|nor|neither|need not)\b|n't\b", re.IGNORECASE)
+WITHOUT = re.compile(r"\bwithout (?:\w+ ){0,2}$", re.IGNORECASE)
+"""A denial of only the words after it: "materials without a limit can be bought in any amount" allows fractions."""
 RELAXING = re.compile(
     r"\brelax|\bunimodular|\bintegral(?:ity)?\b|\bLP (?:is|will be) enough"
     r"|\b(?:automatically|naturally|always|anyway|by itself)\b[^.\n]{0,40}\b(?:integers?|whole)\b"
@@ -141,8 +143,8 @@ def stated_types(question: str) -> tuple[bool, bool]:
     """Return whether a question asks for whole amounts and whether it allows fractions; "no fractions" means whole."""
     whole = fractional = False
     for sentence in re.split(r"(?<=[.?!;])\s+", question):
-        denied = bool(DENIAL.search(sentence))
-        if FRACTIONAL.search(sentence):
+        if allowed := FRACTIONAL.search(sentence):
+            denied = bool(DENIAL.search(sentence) or WITHOUT.search(sentence[: allowed.start()]))
             whole, fractional = whole or denied, fractional or not denied
         if found := WHOLE.search(sentence):
             free = re.search(

@@ -280,6 +280,8 @@ def test_a_number_printed_by_an_earlier_program_is_not_misread():
         ("Fractional amounts are not allowed.", (True, False)),
         ("The tonnes need not be integers.", (False, True)),
         ("It can be poured in any amount.", (False, True)),
+        ("Materials without a stock figure can be bought in any amount.", (False, True)),
+        ("Solve it without any fractional amounts.", (True, False)),
         ("A fraction of the visitors walks.", (False, False)),
         ("The opening stock is 40.", (False, False)),
     ],
