@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from storm_calm.agents.runs.database_url import DatabaseUrl, database_url_of
 from storm_calm.cli.errors import fail, report_errors
 from storm_calm.cli.options import Given, argument, option, options_of, read_config
 from storm_calm.serving.api.config import ServeConfig
@@ -25,10 +26,18 @@ def serve(
     api_key: Annotated[
         list[str] | None, option("KEY", "Accepted API key. Repeatable. Other users of this machine can see it in `ps`.")
     ] = None,
+    database: Annotated[
+        str | None,
+        option(
+            "URL",
+            "PostgreSQL database that several servers share, postgresql://USER@HOST/NAME: limits of keys, "
+            "conversations, files. Default: STORM_DATABASE, which hides a password from `ps`; else none.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a web page, and the agent over an OpenAI-compatible API: chat completions and responses."""
     with report_errors():
-        _serve(read_config(ServeConfig, given), api_key or ())
+        _serve(read_config(ServeConfig, given), api_key or (), database_url_of(database))
 
 
 def key(name: Annotated[str, argument("NAME", "Name of the key's owner; one word.")]) -> None:
@@ -43,7 +52,7 @@ def key(name: Annotated[str, argument("NAME", "Name of the key's owner; one word
         typer.echo(f"{name} {digest(made)}")
 
 
-def _serve(config: ServeConfig, api_keys: Sequence[str]) -> None:
+def _serve(config: ServeConfig, api_keys: Sequence[str], database: DatabaseUrl | None) -> None:
     try:
         import uvloop
 
@@ -57,6 +66,8 @@ def _serve(config: ServeConfig, api_keys: Sequence[str]) -> None:
     def on_listening(address: str) -> None:
         typer.echo(f"storm: serving {' and '.join(config.reasoner)} as {config.name!r} at {address}", err=True)
         typer.echo(f"storm: open the page at {address.removesuffix('/v1')}", err=True)
+        if database is not None:
+            typer.echo(f"storm: shares conversations, files and limits in {database.shown}", err=True)
         if keys.open:
             typer.echo("storm: no API keys are set: any client that reaches this address is accepted", err=True)
         typer.echo(
@@ -66,6 +77,6 @@ def _serve(config: ServeConfig, api_keys: Sequence[str]) -> None:
         )
 
     try:
-        uvloop.run(run(config, keys, on_listening=on_listening))
+        uvloop.run(run(config, keys, database=database, on_listening=on_listening))
     except KeyboardInterrupt:
         fail("stopped", code=130)

@@ -15,13 +15,13 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from time import perf_counter
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from storm_calm.agents.interveners.cancellable import CancellableIntervener
 from storm_calm.agents.interveners.guard import Guard
@@ -133,6 +133,8 @@ class Agent:
         # One thread: more would compete with the event loop for the GIL without being faster.
         self.prompt_thread = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self.running: set[AgentTask] = set()
+        self.writers: set[asyncio.Task[None]] = set()
+        """Tasks that write answers in the background."""
 
     def start(self, request: AgentRequest) -> AgentTask:
         agent_task = AgentTask(self, request)
@@ -140,12 +142,20 @@ class Agent:
         agent_task.task.add_done_callback(lambda _: self.running.discard(agent_task))
         return agent_task
 
+    def write_in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task that `stop` waits for."""
+        writer = asyncio.create_task(work)
+        self.writers.add(writer)
+        writer.add_done_callback(self.writers.discard)
+        return writer
+
     async def stop(self) -> None:
-        """Cancel all tasks and wait until they have ended."""
+        """Cancel all tasks, and wait until they and the writers of their answers have ended."""
         tasks = list(self.running)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*(task.task for task in tasks), return_exceptions=True)
+        await asyncio.gather(*self.writers, return_exceptions=True)
         self.prompt_thread.shutdown(wait=False, cancel_futures=True)
 
 

@@ -26,6 +26,8 @@ from starlette.middleware.cors import CORSMiddleware
 from storm_calm.agents.reasoners.async_reasoners import open_async
 from storm_calm.agents.reasoners.model_folder import given_prompt_format
 from storm_calm.agents.reasoners.nano_scope import is_nano
+from storm_calm.agents.runs.database_url import DatabaseUrl
+from storm_calm.agents.runs.reasoner_options import given_limits
 from storm_calm.serving.api.agent_request import AgentRequest, check_size
 from storm_calm.serving.api.agent_tasks import Agent, AgentTask
 from storm_calm.serving.api.api_errors import ApiError, ErrorBody
@@ -40,7 +42,8 @@ from storm_calm.serving.api.metrics import Metrics
 from storm_calm.serving.api.middleware import ApiMiddleware, Drain, caller_of
 from storm_calm.serving.api.model_responses import ModelResponse, OnEnd, OnEvent
 from storm_calm.serving.api.plan_routes import plan_routes
-from storm_calm.serving.api.rate_limit import RateLimit
+from storm_calm.serving.api.rate_limit import Limits
+from storm_calm.serving.api.readiness import Readiness
 from storm_calm.serving.api.response_routes import response_routes, start_in_background
 from storm_calm.serving.api.responses_request import ResponsesRequest
 from storm_calm.serving.api.sse import DisconnectedError, EventStream, until_disconnect
@@ -61,8 +64,12 @@ PROGRAM_THREADS = 256
 
 
 @contextlib.asynccontextmanager
-async def open_agent(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Agent]:
+async def open_agent(
+    config: ServeConfig, metrics: Metrics, *, database: DatabaseUrl | None = None
+) -> AsyncIterator[Agent]:
     """Open the agent with its reasoner and sandbox; stop its tasks at the end.
+
+    database: has what several servers share; None for one server alone.
 
     Raises ReasonerError, SandboxUnavailableError, and ValueError for wrong settings.
     """
@@ -73,11 +80,18 @@ async def open_agent(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Age
     try:
         given = given_prompt_format(config.prompt_format) if config.prompt_format else None
         async with open_async(
-            config.reasoner, model=config.model, tokenizer=config.tokenizer, prompt_format=given
+            config.reasoner,
+            model=config.model,
+            tokenizer=config.tokenizer,
+            prompt_format=given,
+            limits=given_limits(config.rpm, config.tpm),
         ) as reasoner:
             # In a thread: an LLM intervener asks its endpoint for the models.
             guard = await asyncio.to_thread(guards.enter_context, config.open_guard(reasoner))
-            async with open_stored() as stored:
+            limits = Limits(
+                running=config.max_running, key_running=config.key_running, key_per_minute=config.key_per_minute
+            )
+            async with open_stored(limits, database) as stored:
                 agent = Agent(reasoner, sandbox, config, metrics, threads, guard, stored)
                 try:
                     yield agent
@@ -91,9 +105,6 @@ async def open_agent(config: ServeConfig, metrics: Metrics) -> AsyncIterator[Age
 
 def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
     """Return the app. Set `app.state.agent`, from `open_agent`, before the first request."""
-    rate_limit = RateLimit(
-        running=config.max_running, key_running=config.key_running, key_per_minute=config.key_per_minute
-    )
     # FastAPIOffline serves the scripts of /docs and /redoc from this server.
     app = FastAPIOffline(
         title="STORM",
@@ -104,6 +115,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
     app.router.route_class = BodyRoute
     drain = Drain()
     app.state.drain = drain
+    readiness = Readiness(drain)
 
     def check_model(model: str) -> None:
         if model != config.name:
@@ -118,8 +130,8 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
     ) -> Response:
         """Answer a request, whole or as an event stream, in the format of one API."""
         agent: Agent = http.app.state.agent
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(rate_limit.admit(caller_of(http.scope)))
+        async with contextlib.AsyncExitStack() as stack:
+            slot = await stack.enter_async_context(await stored_of(http).rate_limit.admit(caller_of(http.scope)))
             task = agent.start(check_size(request, agent.reasoner.context))
             stack.callback(task.cancel)
             rendering = render(task)
@@ -128,7 +140,13 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
             # A failure before the first text gets its own HTTP status.
             if await until_disconnect(http, task.started(FIRST_TEXT_SECONDS)):
                 raise_for_failure(task.outcome(), request.param)
-            return EventStream(rendering.stream(), on_disconnect=stack.pop_all().close)
+            stack.pop_all()
+
+        def end() -> None:
+            task.cancel()
+            slot.release()
+
+        return EventStream(rendering.stream(), on_disconnect=end)
 
     @app.post("/v1/chat/completions", tags=["openai"], dependencies=KEY)
     async def chat_completions(http: Request, body: ChatRequest) -> Response:
@@ -148,7 +166,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
         if not isinstance(body.input, str):
             await attach_uploads(http, body.input, "input")
         previous = body.previous_response_id
-        request = body.agent_request(stored.responses.conversation(caller, previous) if previous else None)
+        request = body.agent_request(await stored.responses.conversation(caller, previous) if previous else None)
 
         def render(task: AgentTask, on_end: OnEnd | None, on_event: OnEvent | None = None) -> ModelResponse:
             return ModelResponse(
@@ -156,7 +174,7 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
             )
 
         if body.background:
-            return await start_in_background(http, request, render, rate_limit, stream=bool(body.stream))
+            return await start_in_background(http, request, render, stream=bool(body.stream))
         keep = partial(stored.responses.add, caller) if body.stored else None
         return await answer(http, request, body.stream, lambda task: render(task, keep))
 
@@ -178,14 +196,22 @@ def create_app(config: ServeConfig, *, keys: Keys, metrics: Metrics) -> FastAPI:
         check_model(model)
         return json_response(model_entry(http.app.state.agent, created))
 
-    app.include_router(file_routes(rate_limit))
+    app.include_router(file_routes())
     app.include_router(response_routes())
-    app.include_router(plan_routes(rate_limit))
+    app.include_router(plan_routes())
 
     @app.get("/health", tags=["operation"])
     async def health() -> Response:
-        """Report whether the server accepts requests."""
-        return json_response({"status": "draining" if drain.draining else "ok"}, status=503 if drain.draining else 200)
+        """Report that the process lives. For load balancers use /ready."""
+        return json_response({"status": "stopping" if drain.stopping else "ok"})
+
+    @app.get("/ready", tags=["operation"])
+    async def ready(http: Request) -> Response:
+        """Report whether requests should be sent to this server; otherwise with 503 and what is not ready."""
+        checks = await readiness.checks(http.app.state.agent)
+        faults = [name for name, well in checks.items() if not well]
+        data = {"status": "ready" if not faults else "not ready", "checks": checks}
+        return json_response(data, status=503 if faults else 200, headers={"retry-after": "5"} if faults else None)
 
     @app.get("/metrics", tags=["operation"])
     async def prometheus() -> Response:

@@ -30,10 +30,17 @@ class Caller:
     """A client with a valid key, and its usage for the rate limit."""
 
     name: str
+    digest: str = ""
+    """SHA-256 of the key as hexadecimal digits; "" without keys."""
     running: int = 0
     """Answers in progress."""
     recent: deque[float] = field(default_factory=deque)
     """Times of the requests of the last minute."""
+
+    @property
+    def id(self) -> str:
+        """What servers with the same keys share; a new key under an old name is another caller."""
+        return self.digest or self.name
 
 
 class Keys:
@@ -41,7 +48,7 @@ class Keys:
 
     def __init__(self, hashes: Mapping[str, str]) -> None:
         """hashes: SHA-256 as hexadecimal digits, by name. Without any, all clients are accepted as one caller."""
-        self._callers = [(bytes.fromhex(digest), Caller(name)) for name, digest in hashes.items()]
+        self._callers = [(bytes.fromhex(digest), Caller(name, digest)) for name, digest in hashes.items()]
         self._anybody = Caller("anybody")
 
     @property

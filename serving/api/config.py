@@ -16,9 +16,9 @@ class ModelOptions:
 
     group: ClassVar[str] = "Model"
 
-    reasoner: Annotated[tuple[str, ...], Option(metavar="nano|FOLDER|URL|chat:URL", repeat=True)] = ("nano",)
-    """The model that solves: nano, a nano model folder, the URL of a server, or chat: and a URL. Repeatable for
-    replicas of the same model."""
+    reasoner: Annotated[tuple[str, ...], Option(metavar="nano|FOLDER|URL,...|chat:URL", repeat=True)] = ("nano",)
+    """The model that solves: nano, a nano model folder, the URL of a server, or chat: and a URL. URLs of several
+    servers of the same model are separated by commas; the option can be repeated, too."""
     model: Annotated[str | None, Option(metavar="NAME")] = None
     """Name of the model at that server, if it has several."""
     tokenizer: Annotated[str | None, Option(metavar="FOLDER|FILE|NAME")] = None
@@ -26,6 +26,11 @@ class ModelOptions:
     supports them."""
     prompt_format: Annotated[str | None, Option(metavar="FILE|FOLDER")] = None
     """A prompt_format.json, or a model folder, with the prompts of a server's model. Default: the model's own."""
+    rpm: Annotated[int | None, Option(metavar="N", least=1)] = None
+    """Most requests per minute to each of these servers with one API key, together with all other processes on this
+    machine that have the option. Default: unlimited."""
+    tpm: Annotated[int | None, Option(metavar="N", least=1)] = None
+    """Most tokens per minute, of prompts and answers, likewise. Default: unlimited."""
     name: Annotated[str, Option(metavar="NAME")] = "storm"
     """Name of the model in this API."""
 
@@ -58,13 +63,16 @@ class ServeConfig(ModelOptions, GuardOptions, EpisodeOptions, Config):
     max_body_mb: Annotated[float, Option(metavar="MB", above=0)] = 4.0
     """Largest request body in MB."""
     max_running: Annotated[int, Option(metavar="N", least=1)] = 256
-    """Most answers in progress; further requests are rejected with 429."""
+    """Most answers in progress in this server; further requests are rejected with 429."""
     key_running: Annotated[int, Option(metavar="N", least=1)] = 64
     """Most answers in progress per key."""
     key_per_minute: Annotated[int, Option(metavar="N", least=1)] = 600
     """Most requests per minute and key."""
+    unready_seconds: Annotated[float, Option(metavar="S", least=0)] = 0.0
+    """Seconds after SIGTERM or Ctrl-C in which /ready fails and requests are still accepted, so that a load balancer
+    can take the server out first."""
     drain_seconds: Annotated[float, Option(metavar="S", least=0)] = 30.0
-    """Seconds to finish answers in progress after SIGTERM or Ctrl-C."""
+    """Seconds to finish answers in progress after that."""
     reasoning_field: Literal["both", "reasoning", "reasoning_content"] = "both"
     """Field of a chat message for thoughts, code and output."""
 

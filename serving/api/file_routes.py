@@ -16,7 +16,6 @@ from storm_calm.serving.api.agent_tasks import Agent
 from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.json_body import BodyRoute
 from storm_calm.serving.api.middleware import caller_of
-from storm_calm.serving.api.rate_limit import RateLimit
 from storm_calm.serving.api.request_body import InputMessage, file_parts
 from storm_calm.serving.api.stored import Stored
 from storm_calm.serving.api.stored_files import FileStore, StoredFile
@@ -58,14 +57,14 @@ class Upload:
     """Lifetime; None for that of the server."""
 
 
-def file_routes(rate_limit: RateLimit) -> APIRouter:
+def file_routes() -> APIRouter:
     """Return the routes. They use `app.state.agent.stored`."""
     router = APIRouter(route_class=BodyRoute, dependencies=KEY, tags=["files"])
 
     @router.post("/v1/files", openapi_extra=FORM)
     async def upload(http: Request) -> Response:
         """Upload a file, for `file_id` in messages."""
-        with rate_limit.admit(caller_of(http.scope)):
+        async with await stored_of(http).rate_limit.admit(caller_of(http.scope)):
             given = await read_upload(http)
             store = stored_of(http).uploads
             file = await store.add(
@@ -78,13 +77,13 @@ def file_routes(rate_limit: RateLimit) -> APIRouter:
         http: Request, after: str = "", limit: int = PAGE, order: str = "desc", purpose: str = ""
     ) -> Response:
         """List the uploaded files of this key."""
-        files = [upload_data(one) for one in stored_of(http).uploads.list(caller_of(http.scope))]
+        files = [upload_data(one) for one in await stored_of(http).uploads.list(caller_of(http.scope))]
         return _json(page([one for one in files if purpose in ("", one["purpose"])], after, limit, order))
 
     @router.get("/v1/files/{file_id}")
     async def uploaded(http: Request, file_id: str) -> Response:
         """Describe an uploaded file."""
-        return _json(upload_data(stored_of(http).uploads.get(caller_of(http.scope), file_id)))
+        return _json(upload_data(await stored_of(http).uploads.get(caller_of(http.scope), file_id)))
 
     @router.get("/v1/files/{file_id}/content")
     async def uploaded_content(http: Request, file_id: str) -> Response:
@@ -94,7 +93,7 @@ def file_routes(rate_limit: RateLimit) -> APIRouter:
     @router.delete("/v1/files/{file_id}")
     async def delete_upload(http: Request, file_id: str) -> Response:
         """Delete an uploaded file."""
-        stored_of(http).uploads.delete(caller_of(http.scope), file_id)
+        await stored_of(http).uploads.delete(caller_of(http.scope), file_id)
         return _json({"id": file_id, "object": "file", "deleted": True})
 
     @router.get("/v1/containers/{container_id}/files")
@@ -102,7 +101,7 @@ def file_routes(rate_limit: RateLimit) -> APIRouter:
         http: Request, container_id: str, after: str = "", limit: int = PAGE, order: str = "asc"
     ) -> Response:
         """List the files of an answer."""
-        files = stored_of(http).results.list(caller_of(http.scope), container_id)
+        files = await stored_of(http).results.list(caller_of(http.scope), container_id)
         if not files:
             raise ApiError(404, f"no files of container {container_id[:100]!r}; they may have expired")
         return _json(page([result_data(one) for one in files], after, limit, order))
@@ -110,7 +109,7 @@ def file_routes(rate_limit: RateLimit) -> APIRouter:
     @router.get("/v1/containers/{container_id}/files/{file_id}")
     async def result(http: Request, container_id: str, file_id: str) -> Response:
         """Describe a file of an answer."""
-        return _json(result_data(stored_of(http).results.get(caller_of(http.scope), file_id, container_id)))
+        return _json(result_data(await stored_of(http).results.get(caller_of(http.scope), file_id, container_id)))
 
     @router.get("/v1/containers/{container_id}/files/{file_id}/content")
     async def result_content(http: Request, container_id: str, file_id: str) -> Response:
@@ -120,7 +119,7 @@ def file_routes(rate_limit: RateLimit) -> APIRouter:
     @router.delete("/v1/containers/{container_id}/files/{file_id}")
     async def delete_result(http: Request, container_id: str, file_id: str) -> Response:
         """Delete a file of an answer."""
-        stored_of(http).results.delete(caller_of(http.scope), file_id, container_id)
+        await stored_of(http).results.delete(caller_of(http.scope), file_id, container_id)
         return _json({"id": file_id, "object": "container.file.deleted", "deleted": True})
 
     return router
@@ -146,7 +145,7 @@ async def attach_uploads(http: Request, messages: Sequence[InputMessage], param:
         id = data.file_id or ""
         if id not in found:
             try:
-                file = store.get(caller, id)
+                file = await store.get(caller, id)
                 left -= file.bytes
                 if left < 0:
                     raise ApiError(400, f"the files have over {MAX_REQUEST_BYTES >> 20} MiB together; give less data")
@@ -230,7 +229,7 @@ def page(files: list[dict[str, Any]], after: str, limit: int, order: str) -> dic
 
 async def _download(http: Request, store: FileStore, id: str, group: str = "") -> Response:
     caller = caller_of(http.scope)
-    file = store.get(caller, id, group)
+    file = await store.get(caller, id, group)
     content = await store.read(caller, id, group)
     # A browser must save it: a page in it would run with this server's origin.
     headers = {

@@ -160,7 +160,10 @@ class Drain:
     """The number of requests in progress, and whether new ones are rejected."""
 
     def __init__(self) -> None:
+        self.stopping = False
+        """Whether the server will shut down: it is not ready for more requests."""
         self.draining = False
+        """Whether new requests are rejected."""
         self.open = 0
 
     @contextmanager

@@ -6,7 +6,7 @@ Thoughts are `reasoning` items, each program is a `code_interpreter_call` with i
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import orjson
 
@@ -25,8 +25,8 @@ from storm_calm.serving.api.responses_request import ResponsesRequest
 from storm_calm.serving.api.stored_files import FileStore, StoredFile
 from storm_calm.serving.api.stored_responses import Conversation
 
-OnEnd = Callable[[str, bytes, Conversation | None], None]
-"""Called with the ID of a finished response, the response as JSON, and the conversation that it ends."""
+OnEnd = Callable[[str, bytes, Conversation | None], Awaitable[None]]
+"""Awaited with the ID of a finished response, the response as JSON, and the conversation that it ends."""
 OnEvent = Callable[[bytes], None]
 """Called with each event of a stream."""
 
@@ -91,7 +91,7 @@ class ModelResponse(Rendering):
             self._events(pieces)
         conclusion = self.conclusion()
         await self._last_events(conclusion)
-        return self._ended(self._response(conclusion), conclusion)
+        return await self._ended(self._response(conclusion), conclusion)
 
     def snapshot(self) -> bytes:
         """Return the unfinished response as JSON."""
@@ -117,25 +117,30 @@ class ModelResponse(Rendering):
                 if data:
                     yield data
             conclusion = self.conclusion()
-            last = await self._last_events(conclusion)
+            last = b"".join([self._line(event) for event in await self._last_events(conclusion)])
+            if last:
+                yield last
+            response = await self._ended(self._response(conclusion), conclusion)
         except Exception as error:
             failed = {"code": "server_error", "message": as_api_error(error).message}
             response = {**self._begun, "status": "failed", "error": failed, "output": self._items.done}
-            yield self._line({"type": "response.failed", "response": self._ended(response, None)})
+            # If the store failed, the client sees why.
+            with contextlib.suppress(ApiError):
+                await self._ended(response, None)
+            yield self._line({"type": "response.failed", "response": response})
             return
-        yield b"".join([self._line(event) for event in last])
         kind = "response.completed" if conclusion.finish == "stop" else "response.incomplete"
-        yield self._line({"type": kind, "response": self._ended(self._response(conclusion), conclusion)})
+        yield self._line({"type": kind, "response": response})
 
-    def _ended(self, response: Data, conclusion: Conclusion | None) -> Data:
-        """Return the finished response, after `on_end`."""
+    async def _ended(self, response: Data, conclusion: Conclusion | None) -> Data:
+        """Return the finished response when it is stored: a client may continue it at another server."""
         if self._on_end is not None:
             conversation: Conversation | None = None
             if conclusion is not None and not conclusion.refusal:
                 answer = Message(role="assistant", content=self.content + conclusion.rest)
                 earlier = self._request.messages[1:] if self._instructed else self._request.messages
                 conversation = Conversation(messages=(*earlier, answer), files=self._request.files)
-            self._on_end(self.id, orjson.dumps(response), conversation)
+            await self._on_end(self.id, orjson.dumps(response), conversation)
         return response
 
     def _events(self, pieces: list[Piece]) -> list[Data]:

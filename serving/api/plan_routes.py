@@ -25,9 +25,9 @@ from storm_calm.serving.api.agent_tasks import Agent
 from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.conclusion import execution_data
 from storm_calm.serving.api.data_preview import FilePreview, preview
+from storm_calm.serving.api.file_routes import stored_of
 from storm_calm.serving.api.json_body import BodyRoute
 from storm_calm.serving.api.middleware import caller_of
-from storm_calm.serving.api.rate_limit import RateLimit
 from storm_calm.serving.api.request_body import RequestModel
 from storm_calm.serving.api.sse import until_disconnect
 from storm_calm.serving.plans import (
@@ -133,7 +133,7 @@ class MarkdownBody(RequestModel):
     """Markdown with LaTeX."""
 
 
-def plan_routes(rate_limit: RateLimit) -> APIRouter:
+def plan_routes() -> APIRouter:
     """Return the routes. They count as requests of the caller, like answers."""
     routes = APIRouter(
         prefix="/v1", tags=["plans"], dependencies=[Depends(HTTPBearer(auto_error=False))], route_class=BodyRoute
@@ -142,7 +142,7 @@ def plan_routes(rate_limit: RateLimit) -> APIRouter:
     async def work(http: Request, job: Callable[[], T], on_cancel: Callable[[], None] = lambda: None) -> T:
         """Run a job in a thread. If the client disconnects, it is cancelled."""
         agent = _agent(http)
-        with rate_limit.admit(caller_of(http.scope)):
+        async with await stored_of(http).rate_limit.admit(caller_of(http.scope)):
             try:
                 return await until_disconnect(http, _in_thread(agent, job))
             except ValueError as error:

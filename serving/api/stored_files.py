@@ -1,8 +1,8 @@
 """Files that the server keeps for its clients, in a folder of its own on disk.
 
-    files = FileStore(UPLOADS, folder)
+    files = DiskFiles(UPLOADS, folder)
     file = await files.add(caller, "costs.csv", b"a,b")
-    files.get(caller, file.id), await files.read(caller, file.id)
+    await files.get(caller, file.id), await files.read(caller, file.id)
 
 A key sees its own files only. Their number, size and age are limited for each key. The store belongs to one event loop:
 its tables change between two awaits only, and the disk is used in threads.
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.auth import Caller
@@ -63,8 +64,45 @@ class StoredFile:
     """The container of a result; "" for an upload."""
 
 
-class FileStore:
+class FileStore(Protocol):
     """Files by key and ID."""
+
+    async def add(
+        self,
+        caller: Caller,
+        name: str,
+        content: bytes,
+        *,
+        purpose: str = "",
+        group: str = "",
+        seconds: float | None = None,
+    ) -> StoredFile:
+        """Keep a file. Raises ApiError above a limit. seconds: its lifetime, up to that of the store."""
+        ...
+
+    async def list(self, caller: Caller, group: str = "") -> list[StoredFile]:
+        """Return the files of a key, the oldest first. group: a container; "" for uploads."""
+        ...
+
+    async def get(self, caller: Caller, id: str, group: str = "", *, param: str | None = None) -> StoredFile:
+        """Return a file. Raises ApiError with 404 if this key has no such file. param: the place of the ID."""
+        ...
+
+    async def read(self, caller: Caller, id: str, group: str = "", *, param: str | None = None) -> bytes:
+        """Return the content of a file. Raises ApiError as `get` does."""
+        ...
+
+    async def delete(self, caller: Caller, id: str, group: str = "") -> None:
+        """Delete a file. Raises ApiError as `get` does."""
+        ...
+
+    async def expire(self) -> None:
+        """Delete the files that are too old."""
+        ...
+
+
+class DiskFiles:
+    """The files of one server alone."""
 
     def __init__(self, limits: StoreLimits, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
         """folder: only this user may enter it. clock: returns the Unix time."""
@@ -83,18 +121,9 @@ class FileStore:
         group: str = "",
         seconds: float | None = None,
     ) -> StoredFile:
-        """Keep a file. Raises ApiError above a limit. seconds: its lifetime, up to that of the store."""
-        self.expire()
+        self._expire()
         now = self.clock()
-        file = StoredFile(
-            id=f"{self.limits.prefix}{secrets.token_hex(16)}",
-            name=name,
-            bytes=len(content),
-            created=now,
-            expires=now + min(seconds or self.limits.seconds, self.limits.seconds),
-            purpose=purpose,
-            group=group,
-        )
+        file = new_file(self.limits, name, len(content), now=now, purpose=purpose, group=group, seconds=seconds)
         self._make_room(caller, file)
         # Counted before it is written, so that uploads at the same time cannot exceed the limits together.
         self._files.setdefault(caller, {})[file.id] = file
@@ -107,33 +136,31 @@ class FileStore:
             self._unlink(file)
         return file
 
-    def list(self, caller: Caller, group: str = "") -> list[StoredFile]:
-        """Return the files of a key, the oldest first. group: a container; "" for uploads."""
-        self.expire()
+    async def list(self, caller: Caller, group: str = "") -> list[StoredFile]:
+        self._expire()
         return [file for file in self._files.get(caller, {}).values() if file.group == group]
 
-    def get(self, caller: Caller, id: str, group: str = "", *, param: str | None = None) -> StoredFile:
-        """Return a file. Raises ApiError with 404 if this key has no such file. param: the place of the ID."""
-        self.expire()
+    async def get(self, caller: Caller, id: str, group: str = "", *, param: str | None = None) -> StoredFile:
+        self._expire()
         file = self._files.get(caller, {}).get(id)
         if file is None or file.group != group:
-            raise ApiError(404, f"no file {id[:100]!r}; it may have expired", param=param, code="file_not_found")
+            raise no_file(id, param)
         return file
 
     async def read(self, caller: Caller, id: str, group: str = "", *, param: str | None = None) -> bytes:
-        """Return the content of a file. Raises ApiError as `get` does."""
-        file = self.get(caller, id, group, param=param)
+        file = await self.get(caller, id, group, param=param)
         try:
             return await asyncio.to_thread((self._folder / file.id).read_bytes)
         except FileNotFoundError:  # Deleted since, or still being written.
-            raise ApiError(404, f"no file {id!r}; it may have expired", param=param, code="file_not_found") from None
+            raise no_file(id, param) from None
 
-    def delete(self, caller: Caller, id: str, group: str = "") -> None:
-        """Delete a file. Raises ApiError as `get` does."""
-        self._remove(caller, self.get(caller, id, group))
+    async def delete(self, caller: Caller, id: str, group: str = "") -> None:
+        self._remove(caller, await self.get(caller, id, group))
 
-    def expire(self) -> None:
-        """Delete the files that are too old."""
+    async def expire(self) -> None:
+        self._expire()
+
+    def _expire(self) -> None:
         now = self.clock()
         for caller, files in list(self._files.items()):
             for file in [file for file in files.values() if file.expires <= now]:
@@ -145,13 +172,11 @@ class FileStore:
 
     def _make_room(self, caller: Caller, file: StoredFile) -> None:
         limits = self.limits
-        if file.bytes > min(MAX_FILE_BYTES, limits.total_bytes):
-            raise ApiError(413, f"the file has {file.bytes} bytes; give at most {MAX_FILE_BYTES}", param="file")
+        check_file_size(limits, file)
         files = self._files.get(caller, {})
         while len(files) >= limits.count or sum(one.bytes for one in files.values()) + file.bytes > limits.total_bytes:
             if not limits.evict:
-                most = f"{limits.count} files and {limits.total_bytes >> 20} MiB"
-                raise ApiError(400, f"this key may keep {most}; delete files first", param="file", code="storage_full")
+                raise storage_full(limits)
             self._remove(caller, next(iter(files.values())))
 
     def _remove(self, caller: Caller, file: StoredFile) -> None:
@@ -172,3 +197,33 @@ class FileStore:
         part = self._folder / f"{id}.part"
         part.write_bytes(content)
         part.rename(self._folder / id)
+
+
+def new_file(
+    limits: StoreLimits, name: str, size: int, *, now: float, purpose: str, group: str, seconds: float | None
+) -> StoredFile:
+    """Return the description of a new file. now: Unix time. seconds: its lifetime; None for that of the store."""
+    return StoredFile(
+        id=f"{limits.prefix}{secrets.token_hex(16)}",
+        name=name,
+        bytes=size,
+        created=now,
+        expires=now + min(seconds or limits.seconds, limits.seconds),
+        purpose=purpose,
+        group=group,
+    )
+
+
+def check_file_size(limits: StoreLimits, file: StoredFile) -> None:
+    """Raise ApiError for a file that the store would not take even if it was empty."""
+    if file.bytes > min(MAX_FILE_BYTES, limits.total_bytes):
+        raise ApiError(413, f"the file has {file.bytes} bytes; give at most {MAX_FILE_BYTES}", param="file")
+
+
+def storage_full(limits: StoreLimits) -> ApiError:
+    most = f"{limits.count} files and {limits.total_bytes >> 20} MiB"
+    return ApiError(400, f"this key may keep {most}; delete files first", param="file", code="storage_full")
+
+
+def no_file(id: str, param: str | None) -> ApiError:
+    return ApiError(404, f"no file {id[:100]!r}; it may have expired", param=param, code="file_not_found")

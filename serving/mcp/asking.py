@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 
 from storm_calm.agents.reasoners.async_reasoners import open_async
 from storm_calm.agents.reasoners.model_folder import given_prompt_format
+from storm_calm.agents.runs.reasoner_options import given_limits
 from storm_calm.sandbox import Sandbox
 from storm_calm.serving.api.agent_tasks import Agent
 from storm_calm.serving.api.config import ServeConfig
@@ -58,7 +59,11 @@ class AgentService:
         given = given_prompt_format(config.prompt_format) if config.prompt_format else None
         with contextlib.ExitStack() as guards:
             async with open_async(
-                config.reasoner, model=config.model, tokenizer=config.tokenizer, prompt_format=given
+                config.reasoner,
+                model=config.model,
+                tokenizer=config.tokenizer,
+                prompt_format=given,
+                limits=given_limits(config.rpm, config.tpm),
             ) as reasoner:
                 # In a thread: an LLM intervener asks its endpoint for the models.
                 guard = await asyncio.to_thread(guards.enter_context, config.open_guard(reasoner))

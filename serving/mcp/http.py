@@ -18,7 +18,7 @@ from storm_calm.serving.api.api_errors import ApiError
 from storm_calm.serving.api.auth import Keys
 from storm_calm.serving.api.http_limits import LimitedProtocol
 from storm_calm.serving.api.middleware import BODY_SECONDS, host_name
-from storm_calm.serving.api.rate_limit import RateLimit
+from storm_calm.serving.api.rate_limit import Limits, MemoryRateLimit
 from storm_calm.serving.mcp.client_identity import SESSION_HEADER
 from storm_calm.serving.mcp.config import McpConfig
 from storm_calm.serving.mcp.mcp_server import create_server, open_parts
@@ -37,8 +37,8 @@ class McpMiddleware:
     def __init__(self, app: ASGIApp, *, keys: Keys, config: McpConfig, workspaces: Workspaces) -> None:
         self._app, self._keys, self._workspaces = app, keys, workspaces
         self._hosts = None if "*" in config.hosts else frozenset(config.hosts)
-        self._rate_limit = RateLimit(
-            running=config.max_clients * 4, key_running=config.key_running, key_per_minute=config.key_per_minute
+        self._rate_limit = MemoryRateLimit(
+            Limits(running=config.max_clients * 4, key_running=config.key_running, key_per_minute=config.key_per_minute)
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,9 +58,9 @@ class McpMiddleware:
             if not self._keys.open:
                 # The SDK accepts a session's ID only from the client that opened it.
                 scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=[]))
-            with contextlib.ExitStack() as stack:
+            async with contextlib.AsyncExitStack() as stack:
                 if scope["method"] == "POST":
-                    stack.enter_context(self._rate_limit.admit(caller))
+                    await stack.enter_async_context(await self._rate_limit.admit(caller))
                 await self._app(scope, _watched(receive, gone), send)
             if scope["method"] == "DELETE" and SESSION_HEADER in headers:
                 await self._workspaces.close((caller.name, "session", headers[SESSION_HEADER]))

@@ -1,55 +1,17 @@
 """`storm serve` as a process: fast start, graceful shutdown, and errors at startup."""
 
 import os
-import re
 import signal
 import subprocess
-import sys
-import threading
 import time
 
 import httpx
 import psutil
 import pytest
 
+from support.serve_process import STORM, ServeProcess
+
 pytestmark = pytest.mark.slow
-
-STORM = [sys.executable, "-c", "from storm_calm.cli.start import main; main()"]
-
-
-class Served:
-    """A `storm serve` process."""
-
-    def __init__(self, *words, **environment):
-        self.process = subprocess.Popen(
-            [*STORM, "serve", "--port", "0", "--minimum-isolation", "limits", *words],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "COLUMNS": "200", **environment},
-        )
-        self.output = ""
-        while "curl" not in self.output:
-            line = self.process.stderr.readline()
-            assert line, self.output
-            self.output += line
-        self.url = re.search(r"at (http://\S+/v1)", self.output)[1]
-
-    def post(self, question, **fields):
-        body = {"model": "storm", "messages": [{"role": "user", "content": question}], **fields}
-        return httpx.post(f"{self.url}/chat/completions", json=body, timeout=60)
-
-    def later(self, question, **fields):
-        """Post in a thread. Return the thread and a list that receives the response."""
-        got = []
-        thread = threading.Thread(target=lambda: got.append(self.post(question, **fields)))
-        thread.start()
-        return thread, got
-
-    def wait(self):
-        code = self.process.wait(40)
-        self.output += self.process.stderr.read()
-        self.process.stderr.close()
-        return code
 
 
 @pytest.fixture
@@ -58,14 +20,12 @@ def serve():
     started = []
 
     def serve(*words, **environment):
-        started.append(Served(*words, **environment))
+        started.append(ServeProcess(*words, **environment))
         return started[-1]
 
     yield serve
     for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
+        one.close()
 
 
 def children(pid):
@@ -94,13 +54,29 @@ def test_sigterm_finishes_open_requests_and_rejects_new_ones_with_503(serve, ups
     assert refused.status_code == 503
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json()["error"]["type"] == "overloaded_error"
-    assert httpx.get(served.url.removesuffix("/v1") + "/health").status_code == 503
+    ready = httpx.get(f"{served.root}/ready")
+    assert (ready.status_code, ready.json()["checks"]) == (503, {"running": False})
+    assert httpx.get(f"{served.root}/health").json() == {"status": "stopping"}
     thread.join(30)
     assert got[0].status_code == 200
     assert got[0].json()["storm"]["executions"][0]["status"] == "timeout"
     assert served.wait() == 0
     assert left
     assert not [pid for pid in left if os.path.exists(f"/proc/{pid}")]
+
+
+def test_readiness_fails_before_requests_are_rejected(serve, upstream):
+    served = serve("--reasoner", upstream.url, "--unready-seconds", "60")
+    ready = httpx.get(f"{served.root}/ready")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert ready.json()["checks"] == {"running": True, "model": True, "sandbox": True, "database": True}
+    served.process.send_signal(signal.SIGTERM)
+    while httpx.get(f"{served.root}/ready").status_code == 200:
+        time.sleep(0.01)
+    assert served.post("[[chat]]").status_code == 200
+    # A second signal ends the notice, and then nothing is in progress.
+    served.process.send_signal(signal.SIGTERM)
+    assert served.wait() == 0
 
 
 @pytest.mark.parametrize("how", ["a time limit", "a second signal"])
