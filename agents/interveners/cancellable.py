@@ -6,6 +6,8 @@
 A pending request is abandoned (`agents.runs.cancellable_calls`).
 """
 
+import threading
+
 from storm_calm.agents.interveners import CheckHint, Inspection, Intervener
 from storm_calm.agents.runs.cancellable_calls import CancellableCalls
 from storm_calm.env.episode import Episode
@@ -17,6 +19,9 @@ class CancellableIntervener:
     def __init__(self, intervener: Intervener) -> None:
         self._intervener = intervener
         self._calls = CancellableCalls()
+        self._lock = threading.Lock()
+        self.price = 0.0
+        """The price of all finished inspections."""
         self.name = intervener.name
 
     def cancel(self) -> None:
@@ -25,4 +30,7 @@ class CancellableIntervener:
 
     def inspect(self, episode: Episode, check_hint: CheckHint) -> Inspection:
         """Call `inspect` of the intervener. Raises RunCancelledError after a cancellation."""
-        return self._calls.run(lambda: self._intervener.inspect(episode, check_hint), name="inspect")
+        inspection = self._calls.run(lambda: self._intervener.inspect(episode, check_hint), name="inspect")
+        with self._lock:
+            self.price += inspection.cost.price
+        return inspection

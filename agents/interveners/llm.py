@@ -20,6 +20,7 @@ from storm_calm.agents.interveners.render_trajectory import opening, segment_sta
 from storm_calm.agents.interveners.reply_cache import Reply, ReplyCache, key_of
 from storm_calm.agents.interveners.reply_parser import SCHEMA, ReplyError, read_reply
 from storm_calm.agents.interveners.rules import rule_hint
+from storm_calm.agents.reasoners.limits import Limits
 from storm_calm.env.episode import Episode
 from storm_calm.env.intervention import TRIGGERS, Finding
 
@@ -45,6 +46,7 @@ class LLMIntervener:
         model: str | None = None,
         api_key: str | None = None,
         prices: Prices | None = None,
+        limits: Limits | None = None,
         reply_cache: ReplyCache | None = None,
         timeout: float = 120.0,
         max_retries: int = 4,
@@ -52,11 +54,14 @@ class LLMIntervener:
         """url: up to and including `/v1`, which is added if the path is empty.
         model: the endpoint's name for it; optional if it serves only one.
         api_key: by default the variable OPENAI_API_KEY, or "none" if it is not set. prices: of tokens; 0 by default.
-        reply_cache: by default in memory only. timeout: seconds without data before the request fails.
+        limits: rate limits of the endpoint and key. reply_cache: by default in memory only.
+        timeout: seconds without data before the request fails.
 
         Raises ValueError for an invalid URL, ReasonerError if the endpoint is unreachable or does not have the model.
         """
-        self._client = LLMClient(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
+        self._client = LLMClient(
+            url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries, limits=limits
+        )
         self._prices = prices or Prices()
         self._reply_cache = reply_cache or ReplyCache()
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any, Self
 
@@ -21,9 +22,10 @@ import openai
 from storm_calm.agents.interveners.reply_cache import Reply
 from storm_calm.agents.interveners.reply_parser import SCHEMA, sound
 from storm_calm.agents.reasoners.endpoint import Endpoint
+from storm_calm.agents.reasoners.limits import Limits
 from storm_calm.agents.reasoners.provider_quirks import ProviderQuirks
 from storm_calm.agents.reasoners.retry import RetryableError
-from storm_calm.env.reasoner import Chunk, ReasonerError
+from storm_calm.env.reasoner import Chunk, ReasonerError, TokenUsage
 from storm_calm.env.token_estimate import estimate_tokens
 
 API_KEY_VARIABLE = "STORM_INTERVENER_KEY"
@@ -104,6 +106,7 @@ class LLMClient:
         role: str = "intervener",
         key: str = API_KEY_VARIABLE,
         quirks: RequestQuirks | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Connect; see `agents.interveners.llm.LLMIntervener` for the other parameters and errors.
 
@@ -118,6 +121,7 @@ class LLMClient:
             timeout=timeout,
             max_retries=max_retries,
             key=key,
+            limits=limits,
         )
         self._quirks = quirks or RequestQuirks()
         try:
@@ -143,6 +147,10 @@ class LLMClient:
             seconds=round(perf_counter() - started, 3),
         )
 
+    def cancel(self) -> None:
+        """End all pauses, see `Endpoint.cancel`."""
+        self._endpoint.cancel()
+
     def close(self) -> None:
         self._endpoint.close()
 
@@ -154,15 +162,15 @@ class LLMClient:
                 yield Chunk(text=stream.feed(event))
         if not stream.finish:
             raise RetryableError("it ended without a reason")
-        yield Chunk(text="", finish="end")
+        yield Chunk(text="", finish="end", usage=stream.usage)
 
     def _open(self, messages: Sequence[dict[str, str]]) -> Any:
         """Start a stream; change the request as long as the endpoint rejects a part of it."""
-        quirks = self._quirks
+        quirks, tokens = self._quirks, sum(estimate_tokens(message["content"]) for message in messages)
         while True:
             body = quirks.body(self.model, messages)
             try:
-                stream = self._endpoint.client.chat.completions.create(**body)
+                stream = self._endpoint.send(partial(_create, body=body), model=self.model, tokens=tokens)
             except openai.APIStatusError as error:
                 rejected = error.status_code in (400, 413, 422)
                 changed = quirks.learn(error, body) if rejected else None
@@ -192,6 +200,10 @@ class LLMClient:
         return ReasonerError(f"the {self._role}: {error}")
 
 
+def _create(client: openai.OpenAI, *, body: dict[str, Any]) -> Any:
+    return client.chat.completions.create(**body)
+
+
 class _Stream:
     """The model, finish reason and usage of one streamed reply."""
 
@@ -204,6 +216,13 @@ class _Stream:
         self.finish = ""
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """The tokens, if the endpoint reports them."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return TokenUsage(input_tokens=self.input_tokens, output_tokens=self.output_tokens)
 
     def feed(self, event: Any) -> str:
         """Update the values from an event and return its text."""

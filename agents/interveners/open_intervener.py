@@ -14,9 +14,11 @@ from typing import get_args
 
 from storm_calm.agents.interveners import Intervener, RulesIntervener
 from storm_calm.agents.interveners.cost import Prices
+from storm_calm.agents.reasoners.limits import Limits
 from storm_calm.agents.runs.endpoint_url import check_endpoint_url
 from storm_calm.agents.runs.intervener_options import IntervenerOptions, Kind
 from storm_calm.agents.runs.options import OptionError
+from storm_calm.agents.runs.reasoner_options import given_limits
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -50,6 +52,7 @@ def open_configured_intervener(
         url=options.intervener_url,
         model=options.intervener_model,
         price=options.intervener_price,
+        limits=given_limits(options.intervener_rpm, options.intervener_tpm),
         reply_cache=reply_cache,
         floor=floor,
     )
@@ -57,12 +60,19 @@ def open_configured_intervener(
 
 @contextmanager
 def open_intervener(
-    kind: str, *, url: str = "", model: str = "", price: str = "", reply_cache: Path | None = None, floor: float = 0.0
+    kind: str,
+    *,
+    url: str = "",
+    model: str = "",
+    price: str = "",
+    limits: Limits | None = None,
+    reply_cache: Path | None = None,
+    floor: float = 0.0,
 ) -> Iterator[Intervener]:
     """Open an intervener of this kind; it is closed at the end of the block.
 
     url, model: of the endpoint, for kinds with "llm"; the model is optional if the endpoint serves only one.
-    price: of a million tokens in and out, as "IN,OUT"; "" for 0.
+    price: of a million tokens in and out, as "IN,OUT"; "" for 0. limits: rate limits of the endpoint and key.
     reply_cache: file of the cache, see `agents.interveners.reply_cache`; None caches in memory only.
     floor: confidence in [0, 1] below which "rules+llm" ignores a finding of the rules.
     Raises ValueError for invalid arguments or an invalid cache file, ReasonerError if the endpoint is unreachable or
@@ -78,6 +88,8 @@ def open_intervener(
     from storm_calm.agents.interveners.reply_cache import ReplyCache
 
     cache, api_key = ReplyCache(reply_cache), os.environ.get(API_KEY_VARIABLE)
-    llm = LLMIntervener(url, model=model or None, api_key=api_key, prices=Prices.read(price), reply_cache=cache)
+    llm = LLMIntervener(
+        url, model=model or None, api_key=api_key, prices=Prices.read(price), limits=limits, reply_cache=cache
+    )
     with closing(llm):
         yield llm if kind == "llm" else Composite(RulesIntervener(), llm, floor=floor)

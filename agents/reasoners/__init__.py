@@ -3,24 +3,26 @@
     with closing(open_reasoner("nano")) as reasoner: ...
     open_reasoner("http://localhost:8000/v1", model="Qwen/Qwen3-4B-Thinking-2507")
     open_reasoner("chat:https://api.openai.com/v1", model="gpt-4.1")
+    open_reasoner("http://gpu-1:8000/v1,http://gpu-2:8000/v1")
 
 `nano` runs the embedded model, `completions` calls servers with raw completions, and `chat` calls endpoints that have
-only chat completions. `capabilities` discovers which of the two a server can do. `replay` submits reference programs.
+only chat completions. `capabilities` discovers which of the two a server can do, and `replicas` shares the requests
+among several servers of a model. `replay` submits reference programs.
 """
 
-import logging
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import storm_calm
+from storm_calm.agents.reasoners.specs import CHAT_PREFIX, REPLAY_PREFIX, is_server, split_urls
 from storm_calm.env.prompt_format import PromptFormat, ProtocolName
 from storm_calm.env.reasoner import Reasoner, ReasonerError
 
-log = logging.getLogger("storm")
+if TYPE_CHECKING:
+    from storm_calm.agents.reasoners.limits import Limits
 
-CHAT_PREFIX = "chat:"
-"""Prefix of the URL of an endpoint that has only chat completions."""
-REPLAY_PREFIX = "replay:"
-"""Prefix of a folder with reference programs."""
 _FOLDERS = {"nano": "storm", "nano-base": "base"}
 BUILT_IN = tuple(_FOLDERS)
 """Models that come with the package: the trained one, and the base model it was trained from."""
@@ -34,42 +36,37 @@ def open_reasoner(
     tokenizer: str | Path | None = None,
     prompt_format: PromptFormat | None = None,
     protocol: ProtocolName = "auto",
+    limits: Limits | None = None,
 ) -> Reasoner:
     """Open the reasoner that `spec` names.
 
     spec: "nano" or "nano-base"; the folder of an exported nano model; a server's URL up to `/v1`; "chat:" and a URL
         for chat completions with tool calls; or "replay:" and a folder with reference programs (`replay`). A URL
         without raw completions that continue a half-finished turn is used as with "chat:", with a notice on the log.
+        Several URLs, separated by commas, are replicas of a model (`replicas`).
     model, api_key: for servers only.
     tokenizer, prompt_format: for servers with raw completions only, see `completions.Completions`.
     protocol: the text protocol of raw completions. Chats have tool calls with any.
+    limits: rate limits of each server and key, for servers only.
 
     Raises ValueError for any other spec, and ReasonerError if the reasoner cannot be opened.
     """
-    if spec.startswith(("http://", "https://")):
-        from storm_calm.agents.reasoners.completions import Completions
+    if is_server(spec):
+        from storm_calm.agents.reasoners.servers import open_servers
 
-        reasoner = Completions(
-            spec, model=model, api_key=api_key, tokenizer=tokenizer, prompt_format=prompt_format, protocol=protocol
+        return open_servers(
+            split_urls(spec),
+            model=model,
+            api_key=api_key,
+            tokenizer=tokenizer,
+            prompt_format=prompt_format,
+            protocol=protocol,
+            limits=limits,
         )
-        if reasoner.capabilities.raw_completions:
-            return reasoner
-        reasoner.close()
-        chat_notice(spec)
-        spec = f"{CHAT_PREFIX}{spec}"
-    if spec.startswith(CHAT_PREFIX):
-        from storm_calm.agents.reasoners.chat import Chat
-
-        if tokenizer is not None:
-            raise ValueError(f"reasoner {spec!r}: chat endpoints return no token ids; leave out the tokenizer")
-        if prompt_format is not None:
-            raise ValueError(
-                f"reasoner {spec!r}: chat endpoints render prompts themselves; leave out the prompt format"
-            )
-        return Chat(spec.removeprefix(CHAT_PREFIX), model=model, api_key=api_key)
-    if not model == api_key == tokenizer == prompt_format is None:
+    if not model == api_key == tokenizer == prompt_format == limits is None:
         raise ValueError(
-            f"reasoner {spec!r} runs here; a model, a key, a tokenizer or a prompt format needs the URL of a server"
+            f"reasoner {spec!r} runs here; a model, a key, a tokenizer, a prompt format or a rate limit needs the URL "
+            "of a server"
         )
     if protocol == "tool_call":
         what = "replay has" if spec.startswith(REPLAY_PREFIX) else "nano models know"
@@ -92,11 +89,6 @@ def open_reasoner(
     )
 
 
-def chat_notice(url: str) -> None:
-    """Log that a URL is used for chat, since its server cannot continue a half-finished turn."""
-    log.warning("%s has no raw completions that continue a turn; using chat completions with tool calls", url)
-
-
 def built_in(name: str) -> Path:
     """Return the folder of one of `BUILT_IN`. Raises ReasonerError if the model is missing."""
     folder = Path(storm_calm.__file__).parent / "models" / _FOLDERS[name]
@@ -116,7 +108,7 @@ __all__ = [
     "Reasoner",
     "ReasonerError",
     "built_in",
-    "chat_notice",
+    "is_server",
     "open_reasoner",
-    "text_protocol",
+    "split_urls",
 ]

@@ -16,8 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from storm_calm.agents.reasoners import CHAT_PREFIX, chat_notice, open_reasoner
+from storm_calm.agents.reasoners import CHAT_PREFIX, is_server, open_reasoner, split_urls
 from storm_calm.agents.reasoners.async_interface import AsyncReasoner, OnText, Prompt, Written
+from storm_calm.agents.reasoners.limits import Limits
 from storm_calm.agents.reasoners.loading import in_cancellable_thread
 from storm_calm.env.prompt_format import PromptFormat, ProtocolName
 from storm_calm.env.reasoner import Chunk, Reasoner, Sampling, collect
@@ -90,6 +91,8 @@ class ThreadedReasoner:
     def close(self) -> None:
         """Shut down the thread pool and close the reasoner."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if (cancel := getattr(self._reasoner, "cancel", None)) is not None:
+            cancel()
         self._reasoner.close()
 
 
@@ -102,33 +105,44 @@ async def open_async(
     tokenizer: str | Path | None = None,
     prompt_format: PromptFormat | None = None,
     protocol: ProtocolName = "auto",
+    limits: Limits | None = None,
     threads: int = 32,
 ) -> AsyncIterator[AsyncReasoner]:
     """Open the reasoner that `specs` names: one spec of `open_reasoner`, or the URLs of several replicas of a model.
 
-    threads: concurrent requests of a `ThreadedReasoner`. Raises ValueError and ReasonerError as `open_reasoner` does.
+    limits: see `open_reasoner`. threads: concurrent requests of a `ThreadedReasoner`.
+    Raises ValueError and ReasonerError as `open_reasoner` does.
     """
+    specs = split_urls(",".join(specs)) if all(map(is_server, specs)) else specs
     if all(spec.startswith(("http://", "https://")) for spec in specs):
         from storm_calm.agents.reasoners.completions_async import open_upstream
+        from storm_calm.agents.reasoners.servers import chat_notice
 
         async with open_upstream(
-            specs, model=model, api_key=api_key, tokenizer=tokenizer, prompt_format=prompt_format, protocol=protocol
+            specs,
+            model=model,
+            api_key=api_key,
+            tokenizer=tokenizer,
+            prompt_format=prompt_format,
+            protocol=protocol,
+            limits=limits,
         ) as upstream:
             if upstream.capabilities.raw_completions:
                 yield upstream
                 return
         chat_notice(specs[0])
         specs = [f"{CHAT_PREFIX}{spec}" for spec in specs]
-    if len(specs) != 1:
+    if len(specs) > 1 and not all(map(is_server, specs)):
         raise ValueError(f"{len(specs)} reasoners are given ({', '.join(specs)}); only URLs of servers can be combined")
     opened = await in_cancellable_thread(
         open_reasoner,
-        specs[0],
+        ",".join(specs),
         model=model,
         api_key=api_key,
         tokenizer=tokenizer,
         prompt_format=prompt_format,
         protocol=protocol,
+        limits=limits,
     )
     reasoner = ThreadedReasoner(opened, threads=threads)
     try:

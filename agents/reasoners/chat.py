@@ -24,6 +24,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -38,6 +39,7 @@ from storm_calm.agents.reasoners.provider_quirks import LOGGED, ProviderQuirks
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.env.reasoner import Chunk, ContextLengthError, Encoding, Message, Sampling, TokenUsage
 from storm_calm.env.system_prompt import CHAT_PROMPT, system_prompt
+from storm_calm.env.token_estimate import estimate_tokens
 
 _REJECTIONS = (openai.BadRequestError, openai.UnprocessableEntityError)
 
@@ -117,7 +119,9 @@ class Chat(EndpointReasoner):
         while True:
             body = quirks.body(request, prompt)
             try:
-                stream = self._endpoint.client.chat.completions.create(**body)
+                stream = self._endpoint.send(
+                    partial(_create, body=body), model=self.name, tokens=estimate_tokens(prompt)
+                )
                 break
             except openai.OpenAIError as error:
                 if (written := _unreadable_call(error)) is not None:
@@ -142,6 +146,10 @@ class Chat(EndpointReasoner):
             if name in new:
                 log.warning("%s: %s does not accept %s; requests omit it", self.url, self.name, name)
         return stream
+
+
+def _create(client: openai.OpenAI, *, body: dict[str, Any]) -> Any:
+    return client.chat.completions.create(**body)
 
 
 def _usage(last: Any, events: Iterator[Any]) -> TokenUsage | None:

@@ -21,14 +21,16 @@ For failures see `agents.reasoners.endpoint`.
 
 from collections.abc import Callable, Generator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import openai
 
 from storm_calm.agents.reasoners.async_interface import Prompt
-from storm_calm.agents.reasoners.completions_wire import CompletionsWire
+from storm_calm.agents.reasoners.completions_wire import CompletionsWire, prompt_tokens
 from storm_calm.agents.reasoners.endpoint_reasoner import EndpointReasoner
+from storm_calm.agents.reasoners.limits import Limits
 from storm_calm.agents.reasoners.retry import RetryableError
 from storm_calm.agents.reasoners.served_model import served_model
 from storm_calm.agents.reasoners.server_tokenizer import check_tokenizer
@@ -52,6 +54,7 @@ class Completions(EndpointReasoner):
         protocol: ProtocolName = "auto",
         timeout: float | None = None,
         max_retries: int = 2,
+        limits: Limits | None = None,
     ) -> None:
         """Connect, and find the model's tokenizer and prompt format, see `agents.reasoners.served_model`.
 
@@ -59,7 +62,7 @@ class Completions(EndpointReasoner):
         prompt_format: replaces the model's own. protocol: replaces that of the prompt format, unless "auto".
         For the others see `EndpointReasoner`.
         """
-        super().__init__(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries)
+        super().__init__(url, model=model, api_key=api_key, timeout=timeout, max_retries=max_retries, limits=limits)
         found = served_model(self.capabilities, tokenizer=tokenizer, prompt_format=prompt_format, protocol=protocol)
         if tokenizer is not None and found.tokens is not None:
             check_tokenizer(found.tokens, self._endpoint, self.capabilities)
@@ -103,8 +106,8 @@ class Completions(EndpointReasoner):
         """Start the answer's stream, with a smaller token limit if the server demands one. Raises ReasonerError."""
         while True:
             try:
-                return self._endpoint.client.completions.create(
-                    model=self.name, prompt=body["prompt"], stream=True, extra_body=body
+                return self._endpoint.send(
+                    partial(_create, body=body), model=self.name, tokens=prompt_tokens(body["prompt"])
                 )
             except openai.OpenAIError as error:
                 fitting = self._endpoint.fitting_tokens(error, body["max_tokens"])
@@ -112,3 +115,7 @@ class Completions(EndpointReasoner):
                     raise self._endpoint.failed(error, self.name) from None
                 # Without the model's tokenizer the length of the prompt is an estimate.
                 body = {**body, "max_tokens": fitting}
+
+
+def _create(client: openai.OpenAI, *, body: dict[str, Any]) -> Any:
+    return client.completions.create(model=body["model"], prompt=body["prompt"], stream=True, extra_body=body)

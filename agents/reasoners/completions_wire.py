@@ -22,6 +22,7 @@ from storm_calm.agents.reasoners.stop_strings import TextSegment
 from storm_calm.agents.reasoners.tokenizer import ByteTokens, Segment
 from storm_calm.env.prompt_format import CHATML, PromptFormat
 from storm_calm.env.reasoner import Chunk, Encoding, Message, ReasonerError, Sampling
+from storm_calm.env.token_estimate import estimate_tokens
 
 NAMED_STOPS = {
     "vllm": ("stop_reason", {"include_stop_str_in_output": True}),
@@ -43,6 +44,11 @@ def sampling_parameters(max_tokens: int, sampling: Sampling) -> dict[str, Any]:
         "seed": (secrets.randbelow(SEED_LIMIT) if sampling.seed is None else sampling.seed) % SEED_LIMIT,
         "stream": True,
     }
+
+
+def prompt_tokens(prompt: str | Sequence[int]) -> int:
+    """Return the tokens of a prompt, estimated for a text."""
+    return estimate_tokens(prompt) if isinstance(prompt, str) else len(prompt)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

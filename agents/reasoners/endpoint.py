@@ -2,32 +2,40 @@
 
 `completions` and `chat` build the requests and parse the answers.
 
-**Failures.** The `openai` package retries on refused connections, 408, 409, 429 (after `Retry-After`) and 5xx. A broken
-stream is retried with the same seed (`agents.reasoners.retry`); it must first repeat exactly the text that was already
-passed on. Any other failure is a ReasonerError that names the URL. No message contains the API key.
+**Failures.** Refused connections, 408, 409, 429 (after `Retry-After`), 5xx and broken streams are retried with the same
+seed (`agents.reasoners.retry`); a retried stream must first repeat exactly the text that was already passed on. Any
+other failure is a ReasonerError that names the URL. No message contains the API key.
+
+**Load.** An overloaded server gets fewer requests at the same time (`agents.reasoners.load_limit`). Each attempt waits
+for the rate limit of the endpoint and key, if there is one (`agents.reasoners.rate_limit`).
 """
 
 import os
+import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
 from storm_calm.agents.reasoners.context_errors import fitting_tokens, is_context_error
+from storm_calm.agents.reasoners.limits import Limits
+from storm_calm.agents.reasoners.load_limit import LoadLimit
 from storm_calm.agents.reasoners.loading import LoadingWait
-from storm_calm.agents.reasoners.retry import RetryableError, retrying
-from storm_calm.agents.reasoners.server_answers import ServerAnswers, number
-from storm_calm.env.reasoner import (
-    Chunk,
-    ContextLengthError,
-    Generation,
-    ReasonerError,
-    StreamChangedError,
-    collect,
+from storm_calm.agents.reasoners.retry import (
+    RETRY_STATUSES,
+    RetryableError,
+    UnavailableError,
+    retried_stream,
+    retry_after_seconds,
+    retrying,
 )
+from storm_calm.agents.reasoners.server_answers import ServerAnswers, number
+from storm_calm.env.reasoner import Chunk, ContextLengthError, Generation, ReasonerError, collect
+from storm_calm.env.token_estimate import estimate_tokens
+from storm_calm.sandbox import RunCancelledError
 
 CONTEXT_FIELDS = (
     ("max_model_len",),  # vLLM, SGLang.
@@ -58,7 +66,15 @@ class Endpoint:
     """One server. Thread-safe."""
 
     def __init__(
-        self, url: str, *, kind: str, api_key: str | None, timeout: float, max_retries: int, key: str = "OPENAI_API_KEY"
+        self,
+        url: str,
+        *,
+        kind: str,
+        api_key: str | None,
+        timeout: float,
+        max_retries: int,
+        key: str = "OPENAI_API_KEY",
+        limits: Limits | None = None,
     ) -> None:
         """Create the client. Raises ValueError for an invalid URL.
 
@@ -66,6 +82,7 @@ class Endpoint:
         api_key: by default `OPENAI_API_KEY`, or "none" if that is not set.
         timeout: seconds without data before the request fails. max_retries: for a request, and for a broken stream.
         key: the environment variable that error messages name if the key is rejected.
+        limits: of the endpoint and key, in requests and tokens per minute; by default none.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -86,6 +103,12 @@ class Endpoint:
             timeout=timeout,
             max_retries=max_retries,
         )
+        # The retries of requests are here, so that each attempt waits for the limits.
+        self._sender = self.client.with_options(max_retries=0)
+        self._rate = (limits or Limits()).open(self.url, self.api_key)
+        self.load = LoadLimit()
+        """The requests in flight."""
+        self._cancelled = threading.Event()
 
     def choose(self, model: str | None) -> Served:
         """Return the model of that name, or the only one. Waits while the server loads it.
@@ -145,51 +168,100 @@ class Endpoint:
             except Exception as error:  # Errors of openai, of its HTTP client and of JSON: the stream is broken.
                 raise RetryableError(self.say(error)) from None
 
+    def send(self, create: Callable[[openai.OpenAI], Any], *, model: str, tokens: int) -> Any:
+        """Send a request, as soon as the rate limit allows it, and return its stream.
+
+        create: sends it with a client. tokens: of the prompt, estimated.
+        Raises RetryableError for a failure that a retry may fix, and errors of `openai` for others.
+        """
+        if self._rate is not None:
+            for seconds in self._rate.waits(tokens=tokens):
+                self.pause(seconds)
+        try:
+            return create(self._sender)
+        except openai.APIStatusError as error:
+            if error.status_code not in RETRY_STATUSES or is_context_error(error.status_code, str(error)):
+                raise
+            raise RetryableError(
+                self.say(error),
+                retry_after=retry_after_seconds(error.response.headers),
+                status=error.status_code,
+                failure=self.failed(error, model),
+            ) from None
+        except openai.APIConnectionError as error:
+            raise RetryableError(self.say(error), failure=self.failed(error, model)) from None
+
     def stream(self, read: Callable[[], Generator[Chunk]]) -> Generator[Chunk]:
         """Yield the chunks of `read`, retrying it on RetryableError. Raises ReasonerError."""
-        passed_on = ""
         try:
-            for attempt in retrying(self._max_retries):
-                # tenacity keeps the exception that leaves the block, so the connection is closed here.
-                with attempt, closing(read()) as chunks:
-                    text = ""
-                    for chunk in chunks:
-                        text += chunk.text
-                        new = len(text) - len(passed_on)
-                        if new <= 0 and chunk.finish is None:
-                            continue  # It was passed on before the stream broke.
-                        if not text.startswith(passed_on) or (new < len(chunk.text) and chunk.ids is not None):
-                            raise StreamChangedError(
-                                f"{self.url}: a stream broke off after {len(passed_on)} characters, and the retry with "
-                                "the same seed gave different text; use generate, or a server that honours seeds"
-                            )
-                        yield replace(chunk, text=chunk.text[-new:] if new else "")
-                        passed_on = text
+            yield from retried_stream(self._retrying(), lambda: self._attempt(read), url=self.url)
         except RetryableError as error:
-            raise self._broken(error) from None
+            raise self._given_up(error) from None
 
     def generate(self, read: Callable[[], Generator[Chunk]]) -> Generation:
         """Return the whole text of `read`, retrying it on RetryableError. Raises ReasonerError."""
+
+        def attempt() -> Generation:
+            with closing(self._attempt(read)) as chunks:
+                return collect(chunks)
+
         try:
-            return retrying(self._max_retries)(lambda: collect(read()))
+            return self._retrying()(attempt)
         except RetryableError as error:
-            raise self._broken(error) from None
+            raise self._given_up(error) from None
+
+    def cancel(self) -> None:
+        """End all pauses: before retries, and for limits. Requests that wait raise RunCancelledError."""
+        self._cancelled.set()
+
+    def pause(self, seconds: float) -> None:
+        """Sleep. Raises RunCancelledError after `cancel`."""
+        if self._cancelled.wait(seconds):
+            raise RunCancelledError
+
+    @property
+    def _attempts(self) -> str:
+        return "1 attempt" if self._max_retries == 0 else f"{self._max_retries + 1} attempts"
+
+    def _retrying(self) -> Any:
+        return retrying(self._max_retries, is_working=lambda: self.load.is_working, sleep=self.pause)
+
+    def _attempt(self, read: Callable[[], Generator[Chunk]]) -> Generator[Chunk]:
+        """Yield the chunks of one attempt, as soon as the server may get a request, and count its tokens."""
+        tokens = 0
+        with self.load.slot(self.pause) as slot:
+            try:
+                with closing(read()) as chunks:
+                    for chunk in chunks:
+                        self.load.heard()
+                        tokens += estimate_tokens(chunk.text) if chunk.ids is None else len(chunk.ids)
+                        if chunk.finish is not None:
+                            tokens = tokens if chunk.usage is None else chunk.usage.output_tokens
+                            slot.answered()
+                        yield chunk
+            except RetryableError as error:
+                if error.overloaded:
+                    slot.overloaded(retry_after=error.retry_after)
+                raise
+            finally:
+                if self._rate is not None:
+                    self._rate.add(tokens=tokens)
 
     def failed(self, error: openai.OpenAIError, model: str | None) -> ReasonerError:
         """Return the error of a request that never started to stream, with advice on what to change."""
         detail = self.say(error)
         if isinstance(error, openai.APIConnectionError):
-            return ReasonerError(
-                f"{self.url} cannot be reached, {self._max_retries + 1} attempts: {detail}. Is the server running?"
-            )
+            return UnavailableError(f"{self.url} cannot be reached, {self._attempts}: {detail}. Is the server running?")
         status = getattr(error, "status_code", None)
         advice = {
             401: self._advice,
             403: self._advice,
             404: f". Check that the URL ends in /v1 and that the server has {self._kind} and serves {model!r}",
         }.get(status or 0, "")
-        kind = ContextLengthError if is_context_error(status, detail) else ReasonerError
-        return kind(f"{self.url} answered {status or 'wrongly'}: {detail}{advice}")
+        message = f"{self.url} answered {status or 'wrongly'}: {detail}{advice}"
+        if is_context_error(status, detail):
+            return ContextLengthError(message)
+        return UnavailableError(message) if status in RETRY_STATUSES else ReasonerError(message)
 
     def say(self, error: Exception) -> str:
         """Return a short error message without the API key."""
@@ -200,10 +272,15 @@ class Endpoint:
     def close(self) -> None:
         self.client.close()
 
-    def _broken(self, error: RetryableError) -> ReasonerError:
+    def _given_up(self, error: RetryableError) -> ReasonerError:
+        """Return the error after the last attempt."""
+        if isinstance(error.failure, UnavailableError):
+            error.failure.status, error.failure.retry_after = error.status, error.retry_after
+        if error.failure is not None:
+            return error.failure
         # llama.cpp sends this error in the stream, if the requests together fill its cache.
-        kind = ContextLengthError if is_context_error(400, str(error)) else ReasonerError
-        return kind(f"{self.url}: the stream broke off, {self._max_retries + 1} attempts: {error}")
+        kind = ContextLengthError if is_context_error(400, str(error)) else UnavailableError
+        return kind(f"{self.url}: the stream broke off, {self._attempts}: {error}")
 
 
 def redact(message: str, key: str) -> str:

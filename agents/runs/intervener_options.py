@@ -22,3 +22,8 @@ class IntervenerOptions:
     """Name of the LLM; optional if the endpoint serves only one model."""
     intervener_price: Annotated[str, Option(metavar="IN,OUT")] = ""
     """Prices of a million input and output tokens of the LLM, such as 1.25,10; for the cost in the summary."""
+    intervener_rpm: Annotated[int | None, Option(metavar="N", least=1)] = None
+    """The most requests per minute to the LLM's endpoint with its key, as --rpm for the reasoner. With the same
+    endpoint and key both limits count all requests."""
+    intervener_tpm: Annotated[int | None, Option(metavar="N", least=1)] = None
+    """The most tokens per minute, of prompts and answers, likewise."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -56,10 +56,16 @@ class ProblemOptions:
         except ValueError as error:
             raise OptionError("shard", str(error)) from None
 
-    def in_shard(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    def in_shard(self, problems: Sequence[Problem]) -> Sequence[Problem]:
         """Return the problems of the shard among all problems, in order."""
         shard = self.chosen_shard
-        return tuple(problem for problem in problems if shard is None or shard.holds(problem.id))
+        if shard is None:
+            return problems
+        from storm_calm.agents.runs.stored_problems import StoredProblems
+
+        if isinstance(problems, StoredProblems):
+            return problems.where(lambda problem: shard.holds(problem.id))
+        return tuple(problem for problem in problems if shard.holds(problem.id))
 
     def check_size(self) -> None:
         """Raise OptionError for a size without families, and for a task or variant without a size or unknown."""
@@ -77,15 +83,21 @@ class ProblemOptions:
             except ValueError as error:
                 raise OptionError("variant", str(error)) from error
 
-    def read_problems(self, workspaces: Path | None = None) -> tuple[Problem, ...]:
+    def read_problems(self, workspaces: Path | None = None) -> Sequence[Problem]:
         """Return the problems of all shards in order. Raises ValueError or OSError for an unusable file.
+
+        Many are in a temporary file, see `agents.runs.stored_problems`.
 
         workspaces: the folder in which generated problems with a size get their files.
         """
-        if self.problems:
-            from storm_calm.env import read_problems
+        from storm_calm.agents.runs.stored_problems import stored_problems
 
-            return read_problems(self.problems)[: self.limit]
+        if self.problems:
+            from storm_calm.env.records import each_problem
+
+            # All are read, so that an invalid one is an error with any limit.
+            every = enumerate(each_problem(self.problems))
+            return stored_problems(problem for number, problem in every if self.limit is None or number < self.limit)
         from storm_calm.env.problems.families import generate
 
         limit = self.limit or FAMILY_LIMIT
@@ -93,16 +105,17 @@ class ProblemOptions:
             self.families, split=self.split, seed=self.seed, limit=limit, size=self.size, folder=workspaces,
             task=self.task, variants=self.variant,
         )  # fmt: skip
-        return tuple(drawn)
+        return stored_problems(drawn)
 
 
 def digest(problems: Iterable[Problem]) -> str:
     """Return a hash of the problems, which a run folder compares on --resume. It is independent of their folder."""
     from storm_calm.env.problem_line import problem_to_json
 
-    lines = []
+    digest, separator = hashlib.sha256(), ""
     for problem in problems:
         data = problem_to_json(problem)
         data.pop("folder", None)
-        lines.append(json.dumps(data, sort_keys=True))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+        digest.update((separator + json.dumps(data, sort_keys=True)).encode())
+        separator = "\n"
+    return digest.hexdigest()[:16]
