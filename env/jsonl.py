@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from storm_calm.env.atomic_write import write_text
+from storm_calm.env.atomic_write import atomic_write
 
 T = TypeVar("T")
 
@@ -125,8 +125,9 @@ def append_line(path: Path, data: Mapping[str, Any], *, shared: bool = False) ->
 
 
 def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Write a file of JSON lines atomically."""
-    write_text(path, "".join(map(_line, lines)))
+    """Write a file of JSON lines atomically, one line at a time."""
+    with atomic_write(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(map(_line, lines))
 
 
 def repair(path: Path) -> int:

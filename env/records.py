@@ -12,7 +12,7 @@ It may have data files, wanted outputs and a checker, with paths from the folder
 Each episode is synced to disk when it is appended, so a killed process loses at most the line being written.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,17 +32,21 @@ def read_problems(path: str | Path) -> tuple[Problem, ...]:
     A JSON array or CSV with these fields is read too, see `env.row_files`, and other published names of the question
     and the answer, see `env.row_fields`. Raises ValueError with file and line for an invalid problem or a repeated id.
     """
+    return tuple(each_problem(path))
+
+
+def each_problem(path: str | Path) -> Iterator[Problem]:
+    """Yield the problems of a file one at a time, as `read_problems` returns them."""
     path = Path(path)
-    seen: dict[str, Place] = {}
-    problems: list[Problem] = []
+    seen: dict[str, int] = {}
     for place, problem in read_rows(path, partial(read_problem, folder=path.absolute().parent)):
         if problem.id in seen:
-            raise ValueError(f'{place}: "id" {problem.id!r} is already used in {seen[problem.id].inside}')
-        seen[problem.id] = place
-        problems.append(problem)
-    if not problems:
+            first = Place(path, seen[problem.id], place.unit)
+            raise ValueError(f'{place}: "id" {problem.id!r} is already used in {first.inside}')
+        seen[problem.id] = place.number
+        yield problem
+    if not seen:
         raise ValueError(f"{path}: no problems in this file; write one JSON object per line")
-    return tuple(problems)
 
 
 def write_problems(path: str | Path, problems: Iterable[Problem]) -> None:

@@ -13,4 +13,6 @@
 - `summary.json`: the counts
 - `intervener_replies.jsonl`: the replies of an LLM intervener, which a resumed run reuses
 - `checkpoints.sqlite`: the state of unfinished trajectories, from which a killed run resumes
+
+A large run has folders `episodes` and `golden` with compressed parts instead (`agents.runs.record_store`).
 """

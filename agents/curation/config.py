@@ -36,7 +36,8 @@ class CurateConfig(ProblemOptions, PriceOptions, IntervenerOptions, EpisodeOptio
             raise ValueError("give a file of problems or families, only one of these: --problems FILE, --families all")
         self.check_size()
         check_options(self)
-        _ = self.prices, self.chosen_shard  # Raises for invalid ones.
+        _ = self.chosen_shard  # Raises for an invalid one.
+        self.check_cost()
         check_intervener(
             self.intervener, url=self.intervener_url, model=self.intervener_model, price=self.intervener_price
         )

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.files import Folder
 from storm_calm.agents.curation.records import Record
 from storm_calm.agents.graphs import calm, native
-from storm_calm.agents.graphs.checkpoints import open_checkpoints, run_graph
+from storm_calm.agents.graphs.checkpoints import open_checkpoints, run_graph, stored_threads
 from storm_calm.agents.graphs.components import Parts
 from storm_calm.agents.graphs.native import native_thread
 from storm_calm.agents.interveners import Cost, Intervener, RejectedHint
 from storm_calm.agents.interveners.cancellable import CancellableIntervener
 from storm_calm.agents.interveners.open_intervener import open_configured_intervener
 from storm_calm.agents.runs.cancellable_reasoner import CancellableReasoner
+from storm_calm.agents.runs.job_usage import measured
 from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
 from storm_calm.env import Episode, Finding, Problem, Reasoner
 from storm_calm.env.serialize import from_json, to_json
@@ -30,6 +31,8 @@ class ProblemRunner:
     """The reasoner of `parts`."""
     intervener: CancellableIntervener
     """The intervener of `parts`."""
+    has_prices: bool
+    """Whether the prices of the reasoner or of the intervener are known."""
     seed: int
     machine: Any
     """The compiled CALM graph, with checkpoints."""
@@ -43,6 +46,10 @@ class ProblemRunner:
 
         Raises ReasonerError, and RunCancelledError if the curation was cancelled.
         """
+        with measured() as meter:
+            return replace(self._run(problem), reasoner_usage=meter.usage())
+
+    def _run(self, problem: Problem) -> Record:
         question = {"problem": to_json(problem), "seed": self.seed}
         alone = run_graph(self.native, thread=native_thread(problem.id), question=question)
         self.halves.add(problem.id)
@@ -64,10 +71,19 @@ class ProblemRunner:
         """Return the finished work on problems in flight, in problems: half of one after its native run."""
         return len(self.halves) / 2
 
+    def price(self) -> float | None:
+        """Return the price of all requests of this session; None if no prices are known."""
+        reasoner, intervener = self.reasoner.usage.price, self.intervener.price
+        return (reasoner or 0.0) + intervener if self.has_prices else None
+
     def cancel(self) -> None:
         """Cancel all problems in flight."""
         self.reasoner.cancel()
         self.intervener.cancel()
+
+    def unfinished(self) -> set[str]:
+        """Return the ids of the problems that have checkpoints."""
+        return {thread.removesuffix(native_thread("")) for thread in stored_threads(self.machine.checkpointer)}
 
     def forget(self, id: str) -> None:
         """Delete a problem's checkpoints. Call this once its record is stored; before, `run` resumes from them."""
@@ -109,6 +125,7 @@ def open_problem_runner(
             parts=parts,
             reasoner=solver,
             intervener=cancellable,
+            has_prices=config.has_prices,
             seed=config.seed,
             machine=calm.build(lambda: parts, checkpointer=checkpointer),
             native=native.build(lambda: parts, checkpointer=checkpointer),

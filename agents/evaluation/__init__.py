@@ -9,7 +9,7 @@
 `storm eval` runs this with a progress bar. The run folder contains
 
 - `config.toml`: the resolved settings
-- `samples.jsonl`: the samples, each with its whole episode
+- `samples.jsonl`: the samples, each with its whole episode; of a large run a folder `samples` with compressed parts
 - `results.json`: the results, computed from the samples alone
 
 So a resumed run can score the same samples under another rule, or add samples.

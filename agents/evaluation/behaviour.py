@@ -1,14 +1,14 @@
 """What a model does, apart from its answers: programs, solver reports, tokens, stop reasons and flaws."""
 
+from array import array
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storm_calm.agents.evaluation.samples import Sample
 from storm_calm.agents.triggers import findings
 from storm_calm.agents.triggers.evidence import gather
 from storm_calm.agents.verdict import backed_by_report
-from storm_calm.env import TRIGGER_CLASS, TRIGGERS, Episode, read_answer
+from storm_calm.env import TRIGGER_CLASS, TRIGGERS, Episode, Trigger, read_answer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,43 +56,65 @@ class Behaviour:
     seconds: Seconds
 
 
-def behaviour(samples: Sequence[Sample]) -> Behaviour:
-    """Compute the behaviour in these samples."""
-    episodes = [sample.episode for sample in samples if not sample.failed]
-    total = len(episodes) or 1
-    executions = [execution for episode in episodes for execution in episode.executions]
-    reports = [report for execution in executions for report in execution.reports]
-    triggers = [[finding.trigger for finding in findings(episode)] for episode in episodes]
-    first = Counter(found[0] for found in triggers if found)
-    any_place = Counter(trigger for found in triggers for trigger in set(found))
-    classes = Counter(TRIGGER_CLASS[trigger] for trigger in first.elements())
-    stops = Counter(str(episode.stop) for episode in episodes)
-    return Behaviour(
-        code_blocks=_mean([sum(turn.source is not None for turn in gather(episode).turns) for episode in episodes]),
-        executions=sum(execution.ran for execution in executions) / total,
-        model_tokens=_mean([episode.usage.model_tokens for episode in episodes]),
-        tool_tokens=_mean([episode.usage.tool_tokens for episode in episodes]),
-        backed_by_report=_mean([backed_by_report(episode) for episode in episodes if _has_number(episode)]),
-        stops={stop: count / total for stop, count in stops.most_common()},
-        execution_status=dict(Counter(str(execution.status) for execution in executions).most_common()),
-        solver_status=dict(Counter(str(report.status) for report in reports).most_common()),
-        flawed=first.total() / total,
-        first_finding={trigger: first[trigger] / total for trigger in TRIGGERS},
-        findings={trigger: any_place[trigger] for trigger in TRIGGERS},
-        class_1=classes["code_utilization_distrust"] / total,
-        class_2=classes["lack_of_or_expertise"] / total,
-        seconds=Seconds(
-            generation=sum(episode.usage.generation_seconds for episode in episodes),
-            execution=sum(episode.usage.execution_seconds for episode in episodes),
-            wall=max((sample.at_seconds for sample in samples), default=0.0),
-        ),
-    )
+class BehaviourSums:
+    """The behaviour in samples, 16 bytes each for their seconds."""
+
+    def __init__(self) -> None:
+        self._count = self._code_blocks = self._executions = self._model_tokens = self._tool_tokens = 0
+        self._numbers = self._backed = 0
+        self._stops: Counter[str] = Counter()
+        self._statuses: Counter[str] = Counter()
+        self._reports: Counter[str] = Counter()
+        self._first: Counter[Trigger] = Counter()
+        self._any_place: Counter[Trigger] = Counter()
+        self._generation, self._execution = array("d"), array("d")
+        self._wall = 0.0
+
+    def add(self, sample: Sample) -> None:
+        self._wall = max(self._wall, sample.at_seconds)
+        if sample.failed:
+            return
+        episode = sample.episode
+        self._count += 1
+        self._code_blocks += sum(turn.source is not None for turn in gather(episode).turns)
+        self._executions += sum(execution.ran for execution in episode.executions)
+        self._model_tokens += episode.usage.model_tokens
+        self._tool_tokens += episode.usage.tool_tokens
+        if _has_number(episode):
+            self._numbers += 1
+            self._backed += backed_by_report(episode)
+        self._stops[str(episode.stop)] += 1
+        for execution in episode.executions:
+            self._statuses[str(execution.status)] += 1
+            self._reports.update(str(report.status) for report in execution.reports)
+        triggers = [finding.trigger for finding in findings(episode)]
+        self._first.update(triggers[:1])
+        self._any_place.update(set(triggers))
+        self._generation.append(episode.usage.generation_seconds)
+        self._execution.append(episode.usage.execution_seconds)
+
+    def total(self) -> Behaviour:
+        """Return the behaviour in all samples."""
+        total = self._count or 1
+        classes = Counter(TRIGGER_CLASS[trigger] for trigger in self._first.elements())
+        return Behaviour(
+            code_blocks=self._code_blocks / total,
+            executions=self._executions / total,
+            model_tokens=self._model_tokens / total,
+            tool_tokens=self._tool_tokens / total,
+            backed_by_report=self._backed / (self._numbers or 1),
+            stops={stop: count / total for stop, count in self._stops.most_common()},
+            execution_status=dict(self._statuses.most_common()),
+            solver_status=dict(self._reports.most_common()),
+            flawed=self._first.total() / total,
+            first_finding={trigger: self._first[trigger] / total for trigger in TRIGGERS},
+            findings={trigger: self._any_place[trigger] for trigger in TRIGGERS},
+            class_1=classes["code_utilization_distrust"] / total,
+            class_2=classes["lack_of_or_expertise"] / total,
+            seconds=Seconds(generation=sum(self._generation), execution=sum(self._execution), wall=self._wall),
+        )
 
 
 def _has_number(episode: Episode) -> bool:
     answer = read_answer(episode.transcript) if episode.stop == "answer" else None
     return answer is not None and answer.value is not None
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0

@@ -1,6 +1,6 @@
 """The budget of a trajectory, and how much of it trajectories use."""
 
-from collections.abc import Sequence
+from array import array
 from dataclasses import dataclass
 
 from storm_calm.agents.evaluation.samples import Sample
@@ -34,19 +34,32 @@ class Budget:
     """Share of trajectories that ended without an answer because no programs or tokens were left."""
 
 
-def budget(samples: Sequence[Sample], *, max_executions: int, max_tokens: int | None) -> Budget:
-    """Compute the use of the budget in these samples."""
-    episodes = [sample.episode for sample in samples if not sample.failed]
-    return Budget(
-        max_executions=max_executions,
-        max_tokens=max_tokens,
-        executions=_quantiles([sum(one.ran for one in episode.executions) for episode in episodes]),
-        model_tokens=_quantiles([episode.usage.model_tokens for episode in episodes]),
-        exhausted=sum(episode.stop in EXHAUSTED for episode in episodes) / (len(episodes) or 1),
-    )
+class BudgetSums:
+    """The use of the budget in samples, 16 bytes each."""
+
+    def __init__(self) -> None:
+        self._executions, self._tokens = array("q"), array("q")
+        self._exhausted = 0
+
+    def add(self, sample: Sample) -> None:
+        if not sample.failed:
+            episode = sample.episode
+            self._executions.append(sum(one.ran for one in episode.executions))
+            self._tokens.append(episode.usage.model_tokens)
+            self._exhausted += episode.stop in EXHAUSTED
+
+    def total(self, *, max_executions: int, max_tokens: int | None) -> Budget:
+        """Return the use of this budget."""
+        return Budget(
+            max_executions=max_executions,
+            max_tokens=max_tokens,
+            executions=_quantiles(self._executions),
+            model_tokens=_quantiles(self._tokens),
+            exhausted=self._exhausted / (len(self._tokens) or 1),
+        )
 
 
-def _quantiles(values: Sequence[float]) -> Quantiles:
+def _quantiles(values: "array[int]") -> Quantiles:
     import numpy as np
 
     middle, high = np.quantile(values or [0.0], [0.5, 0.9])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from storm_calm.agents.evaluation.intervals import Interval, mean_share
 from storm_calm.agents.evaluation.samples import Sample
-from storm_calm.agents.evaluation.tallies import tallies
+from storm_calm.agents.evaluation.tallies import Shares
 from storm_calm.env import AnswerKey
 from storm_calm.env.problems.benchmarks import LoadedRelease, match_labels, same_label
 
@@ -72,47 +72,64 @@ def release_files(releases: Sequence[LoadedRelease]) -> tuple[ReleaseFile, ...]:
     )
 
 
-def by_release(
-    samples: Sequence[Sample], releases: Sequence[LoadedRelease], rules: Sequence[str]
-) -> dict[str, dict[str, ReleaseScore]]:
-    """Return the accuracy by test set and release, for sets with several releases."""
-    sets: dict[str, list[LoadedRelease]] = {}
-    for release in releases:
-        sets.setdefault(release.benchmark, []).append(release)
-    return {
-        name: {release.release: _score(samples, part[0], release, rules) for release in part}
-        for name, part in sets.items()
-        if len(part) > 1
-    }
+class ReleaseSums:
+    """The accuracy by test set and release, for sets with several releases."""
+
+    def __init__(self, releases: Sequence[LoadedRelease], rules: Sequence[str]) -> None:
+        sets: dict[str, list[LoadedRelease]] = {}
+        for release in releases:
+            sets.setdefault(release.benchmark, []).append(release)
+        self._sets = {
+            name: {release.release: _Relabelled(part[0], release, rules) for release in part}
+            for name, part in sets.items()
+            if len(part) > 1
+        }
+
+    def add(self, samples: Sequence[Sample]) -> None:
+        """Add all samples of a problem."""
+        for part in self._sets.values():
+            for one in part.values():
+                one.add(samples)
+
+    def total(self) -> dict[str, dict[str, ReleaseScore]]:
+        return {name: {release: one.total() for release, one in part.items()} for name, part in self._sets.items()}
 
 
-def _score(
-    samples: Sequence[Sample], first: LoadedRelease, release: LoadedRelease, rules: Sequence[str]
-) -> ReleaseScore:
-    own: Labels = {problem.id: problem.answers for problem in first.problems}
-    labels: Labels = own if release is first else match_labels(first.problems, release.problems)
-    back = own if release is first else match_labels(release.problems, first.problems)
-    shared = [sample for sample in samples if sample.id in labels]
-    problems, accuracy = _accuracy(shared, labels, rules)
-    return ReleaseScore(
-        file=release.file,
-        sha256=release.sha256,
-        matched=len(labels),
-        unmatched_problems=len(own) - len(labels),
-        unmatched_rows=len(release.problems) - len(back),
-        differing_labels=sum(not same_label(own[id], labels[id]) for id in labels),
-        problems=problems,
-        rules=accuracy,
-        first=_accuracy(shared, own, rules)[1],
-    )
+class _Relabelled:
+    """The samples of a set under the labels of a release."""
+
+    def __init__(self, first: LoadedRelease, release: LoadedRelease, rules: Sequence[str]) -> None:
+        self._release = release
+        self._own: Labels = {problem.id: problem.answers for problem in first.problems}
+        same = release is first
+        self._labels: Labels = self._own if same else match_labels(first.problems, release.problems)
+        back = self._own if same else match_labels(release.problems, first.problems)
+        self._unmatched_rows = len(release.problems) - len(back)
+        self._shares, self._first = Shares(rules), Shares(rules)
+
+    def add(self, samples: Sequence[Sample]) -> None:
+        id = samples[0].id
+        if id in self._labels:
+            self._shares.add(_with_label(sample, self._labels[id]) for sample in samples)
+            self._first.add(_with_label(sample, self._own[id]) for sample in samples)
+
+    def total(self) -> ReleaseScore:
+        own, labels = self._own, self._labels
+        return ReleaseScore(
+            file=self._release.file,
+            sha256=self._release.sha256,
+            matched=len(labels),
+            unmatched_problems=len(own) - len(labels),
+            unmatched_rows=self._unmatched_rows,
+            differing_labels=sum(not same_label(own[id], labels[id]) for id in labels),
+            problems=len(self._shares),
+            rules=_accuracy(self._shares),
+            first=_accuracy(self._first),
+        )
 
 
-def _accuracy(samples: Sequence[Sample], labels: Labels, rules: Sequence[str]) -> tuple[int, dict[str, Interval]]:
-    """Return the number of problems with a scored sample, and the accuracy with these labels."""
-    relabelled = [_with_label(sample, labels[sample.id]) for sample in samples]
-    by_rule = {rule: tallies(relabelled, rule) for rule in rules}
-    count = len(next(iter(by_rule.values())))
-    return count, {rule: mean_share([one.share for one in found.values()]) for rule, found in by_rule.items() if found}
+def _accuracy(shares: Shares) -> dict[str, Interval]:
+    return {rule: mean_share(found) for rule, found in shares.by_rule.items() if found}
 
 
 def _with_label(sample: Sample, answers: tuple[AnswerKey, ...]) -> Sample:

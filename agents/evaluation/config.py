@@ -64,7 +64,8 @@ class EvalConfig(ProblemOptions, PriceOptions, EpisodeOptions, Config):
             raise OptionError("release", "needs --benchmark, such as --benchmark industryor --release optimind")
         self.check_size()
         check_options(self)
-        _ = self.prices, self.chosen_shard  # Raises for invalid ones.
+        _ = self.chosen_shard  # Raises for an invalid one.
+        self.check_cost()
         for name, known in (("rule", RULES), ("benchmark", BENCHMARKS), ("release", RELEASE_NAMES)):
             for one in getattr(self, name):
                 if one not in known:

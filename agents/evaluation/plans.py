@@ -1,5 +1,6 @@
 """How good the plans are, for problems with a checker (`env.checkers`)."""
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
@@ -33,40 +34,60 @@ class Plans:
     """Samples whose checker failed: neither correct nor wrong, and repeated on --resume."""
 
 
-def plans(samples: Sequence[Sample], naming: Callable[[Problem], str] | None) -> dict[str, Plans]:
-    """Return the plans of all problems and of each set that `naming` names; empty if no problem has a checker."""
-    asked = [sample for sample in samples if sample.episode.problem.checker is not None]
-    if not asked:
-        return {}
-    sets: dict[str, list[Sample]] = {ALL: asked}
-    for sample in asked if naming is not None else ():
-        assert naming is not None
-        sets.setdefault(naming(sample.episode.problem) or "other", []).append(sample)
-    return {name: _plans(part) for name, part in sets.items()}
+class PlanSums:
+    """The plans of all problems and of each set that `naming` names."""
+
+    def __init__(self, naming: Callable[[Problem], str] | None) -> None:
+        self._naming = naming
+        self._sets: dict[str, _SetSums] = {}
+
+    def add(self, samples: Sequence[Sample]) -> None:
+        """Add all samples of a problem."""
+        problem = samples[0].episode.problem
+        if problem.checker is None:
+            return
+        names = [ALL] if self._naming is None else [ALL, self._naming(problem) or "other"]
+        for name in dict.fromkeys(names):
+            self._sets.setdefault(name, _SetSums()).add(samples)
+
+    def total(self) -> dict[str, Plans]:
+        """Return the plans by set; empty if no problem has a checker."""
+        return {name: sums.total() for name, sums in self._sets.items()}
 
 
-def _plans(samples: Sequence[Sample]) -> Plans:
-    scores: dict[str, list[tuple[Problem, Score]]] = {}
-    for sample in samples:
-        problem, found = sample.episode.problem, score(sample.episode)
-        if found.reward is not None and not (found.reward == 1 and found.feasible is None):
-            scores.setdefault(sample.id, []).append((problem, found))
-    known = [found for part in scores.values() for _, found in part]
-    gaps = [found.gap for found in known if found.gap is not None]
-    return Plans(
-        samples=len(known),
-        checked=sum(found.feasible is not None for found in known),
-        feasible=_share([[found.feasible is True for _, found in part] for part in scores.values()]),
-        within_tolerance=_share([[_within(*one) for one in part] for part in scores.values()]),
-        mean_gap=fmean(gaps) if gaps else None,
-        median_gap=median(gaps) if gaps else None,
-        checker_failures=sum(sample.checker_failed for sample in samples),
-    )
+class _SetSums:
+    """The plans of a set: 16 bytes for each problem, 8 for each gap."""
+
+    def __init__(self) -> None:
+        self._samples = self._checked = self._failures = 0
+        self._feasible, self._within, self._gaps = array("d"), array("d"), array("d")
+
+    def add(self, samples: Sequence[Sample]) -> None:
+        self._failures += sum(sample.checker_failed for sample in samples)
+        scores = [(sample.episode.problem, score(sample.episode)) for sample in samples]
+        own = [
+            (problem, found)
+            for problem, found in scores
+            if found.reward is not None and not (found.reward == 1 and found.feasible is None)
+        ]
+        if own:
+            self._samples += len(own)
+            self._checked += sum(found.feasible is not None for _, found in own)
+            self._feasible.append(fmean(found.feasible is True for _, found in own))
+            self._within.append(fmean(_within(problem, found) for problem, found in own))
+            self._gaps.extend(found.gap for _, found in own if found.gap is not None)
+
+    def total(self) -> Plans:
+        return Plans(
+            samples=self._samples,
+            checked=self._checked,
+            feasible=mean_share(self._feasible) if self._feasible else None,
+            within_tolerance=mean_share(self._within) if self._within else None,
+            mean_gap=fmean(self._gaps) if self._gaps else None,
+            median_gap=median(self._gaps) if self._gaps else None,
+            checker_failures=self._failures,
+        )
 
 
 def _within(problem: Problem, found: Score) -> bool:
     return found.feasible is True and (found.gap is None or found.gap <= problem.tolerance)
-
-
-def _share(problems: Sequence[Sequence[bool]]) -> Interval | None:
-    return mean_share([fmean(part) for part in problems]) if problems else None

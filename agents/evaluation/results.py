@@ -1,24 +1,25 @@
 """The results of an evaluation, computed from its samples."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from storm_calm.agents.evaluation.behaviour import Behaviour, behaviour
-from storm_calm.agents.evaluation.budget import Budget, budget
-from storm_calm.agents.evaluation.by_release import ReleaseFile, ReleaseScore, by_release, release_files
+from storm_calm.agents.evaluation.behaviour import Behaviour
+from storm_calm.agents.evaluation.budget import Budget
+from storm_calm.agents.evaluation.by_release import ReleaseFile, ReleaseScore, release_files
 from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.evaluation.intervals import Interval, macro_share, mean_share
-from storm_calm.agents.evaluation.plans import Plans, plans
+from storm_calm.agents.evaluation.plans import Plans
 from storm_calm.agents.evaluation.samples import Sample
 from storm_calm.agents.evaluation.seed_table import ALL, TableRow, seed_table
-from storm_calm.agents.evaluation.tallies import Tally, grouped, tallies
-from storm_calm.agents.verdict import backed_by_report, verdict
-from storm_calm.env import Problem, read_answer
+from storm_calm.agents.evaluation.sums import ProblemNames, RelianceSums, SampleSums
+from storm_calm.agents.evaluation.tallies import Shares, TallyTable, by_problem, known
+from storm_calm.env import Problem
 from storm_calm.env.problems.benchmarks import LoadedRelease, benchmark_of
-from storm_calm.env.problems.families.tasks import ORIGINAL, variant_of
+from storm_calm.env.problems.families.tasks import variant_of
 from storm_calm.env.problems.stress import GROUPS, group_of
 from storm_calm.env.serialize import to_json
 
@@ -210,113 +211,91 @@ def _flat(group: dict[str, Any]) -> dict[str, Any]:
 
 def work_out(
     config: EvalConfig,
-    problems: Sequence[Problem],
-    samples: Sequence[Sample],
+    problems: Iterable[Problem] | ProblemNames,
+    samples: Iterable[Sample],
     *,
     errors: int = 0,
     unread: int = 0,
     releases: Sequence[LoadedRelease] = (),
 ) -> Results:
-    """Compute the results of the samples so far."""
-    by_rule = {rule: list(tallies(samples, rule).values()) for rule in config.rule}
-    groups = {
-        grouping: _grouped(by_rule, naming)
-        for grouping, naming in GROUPINGS.items()
-        if any(naming(problem) not in ("", ORIGINAL) for problem in problems)
-    }
-    naming = GROUPINGS.get(_sets(groups))
+    """Compute the results of the samples so far.
+
+    samples: read once. An iterator must have the samples of a problem one after another, as a finished run does. For
+    each problem a few numbers are kept, see `agents.evaluation.sums`.
+    """
+    names = problems if isinstance(problems, ProblemNames) else ProblemNames.of(problems)
+    groupings = [grouping for grouping, naming in GROUPINGS.items() if names.has(naming)]
+    sets = GROUPINGS.get(_sets(groupings))
+    sums = SampleSums(config, {name: GROUPINGS[name] for name in groupings}, sets=sets, releases=releases)
+    for own in by_problem(samples):
+        sums.add(own)
+    tables = sums.tables
+    rows = {grouping: found.rows() for grouping, found in sums.groups.items()}
+    tests = sums.tests.rows()
     return Results(
         reasoner=config.reasoner,
-        temperature=samples[0].temperature if samples else None,
+        temperature=sums.temperature,
         samples=config.samples,
         seeds=config.seeds,
-        problems=len(problems),
-        scored=sum(not sample.failed and not sample.needs_judge for sample in samples),
-        needs_judge=sum(sample.needs_judge for sample in samples),
-        infrastructure=sum(sample.episode.stop == "infrastructure" for sample in samples),
+        problems=names.count,
+        scored=sums.scored,
+        needs_judge=sums.needs_judge,
+        infrastructure=sums.infrastructure,
         errors=errors,
         unread_labels=unread,
-        rules={rule: _overall(found, config.samples) for rule, found in by_rule.items()},
-        table={
-            rule: seed_table(found, naming, seeds=config.seeds, samples=config.samples)
-            for rule, found in by_rule.items()
+        rules={rule: _overall(found, tests) for rule, found in tables.items()},
+        table={rule: seed_table(found, rows.get(_sets(groupings), {}), tests) for rule, found in tables.items()},
+        groups={
+            grouping: {
+                name: _group({rule: _chosen(table.share, part) for rule, table in tables.items()})
+                for name, part in parts.items()
+            }
+            for grouping, parts in rows.items()
         },
-        groups=groups,
         releases=release_files(releases),
-        by_release=by_release(samples, releases, config.rule),
-        by_report=_by_report(samples, config.rule),
-        by_verdict=_by_verdict(samples, config.rule),
-        plans=plans(samples, naming),
-        budget=budget(samples, max_executions=config.max_executions, max_tokens=config.max_tokens),
-        behaviour=behaviour(samples),
+        by_release=sums.releases.total(),
+        # All problems first, then groups, then kinds.
+        by_report={
+            name: _reliance(sums.by_report[name])
+            for name in sorted(sums.by_report, key=("all", *GROUPS, *sums.by_report).index)
+        },
+        by_verdict={name: _group(sums.by_verdict[name].by_rule) for name in VERDICTS if name in sums.by_verdict},
+        plans=sums.plans.total(),
+        budget=sums.budget.total(max_executions=config.max_executions, max_tokens=config.max_tokens),
+        behaviour=sums.behaviour.total(),
     )
 
 
-def _sets(groups: Mapping[str, object]) -> str:
+def _sets(groups: Collection[str]) -> str:
     return next((grouping for grouping in SETS if grouping in groups), "")
 
 
-def _overall(found: Sequence[Tally], samples: int) -> dict[str, Interval]:
+def _overall(found: TallyTable, tests: Mapping[str, Iterable[int]]) -> dict[str, Interval]:
     if not found:
         return {}
-    figures = {"pass@1": mean_share([tally.share for tally in found])}
-    if samples > 1:
-        at_k = {"pass": [one.pass_at_k(samples) for one in found]}
-        at_k["majority"] = [one.majority_at_k(samples) for one in found]
-        for name, values in at_k.items():
-            # A problem with samples that the sandbox failed may have too few.
-            if whole := [value for value in values if value is not None]:
-                figures[f"{name}@{samples}"] = mean_share(whole)
-    sets = grouped(found, benchmark_of)
-    if len(sets) > 1:
-        figures["macro"] = macro_share([[tally.share for tally in tallies] for tallies in sets.values()])
+    figures = {"pass@1": mean_share(found.share)}
+    for name, values in found.at_k.items():
+        # A problem with samples that the sandbox failed may have too few.
+        if whole := known(values):
+            figures[f"{name}@{found.samples}"] = mean_share(whole)
+    if len(tests) > 1:
+        figures["macro"] = macro_share([_chosen(found.share, part) for part in tests.values()])
     return figures
 
 
-def _grouped(by_rule: Mapping[str, Sequence[Tally]], naming: Callable[[Problem], str]) -> dict[str, Group]:
-    parts = {rule: grouped(found, naming) for rule, found in by_rule.items()}
-    # The same problems have a score under every rule.
-    names = next(iter(parts.values()))
-    return {name: _group({rule: named[name] for rule, named in parts.items()}) for name in names}
+def _chosen(values: Sequence[float], rows: Iterable[int]) -> "array[float]":
+    return array("d", (values[row] for row in rows))
 
 
-def _group(by_rule: Mapping[str, Sequence[Tally]]) -> Group:
-    rules = {rule: mean_share([tally.share for tally in found]) for rule, found in by_rule.items()}
-    return Group(problems=len(next(iter(by_rule.values()))), rules=rules)
+def _group(shares: Mapping[str, Sequence[float]]) -> Group:
+    rules = {rule: mean_share(found) for rule, found in shares.items()}
+    return Group(problems=len(next(iter(shares.values()))), rules=rules)
 
 
-def _by_report(samples: Iterable[Sample], rules: Sequence[str]) -> dict[str, Reliance]:
-    parts: dict[str, list[Sample]] = {}
-    for sample in samples:
-        problem = sample.episode.problem
-        if (group := group_of(problem)) and not sample.failed:
-            for name in ("all", group, problem.family):
-                parts.setdefault(name, []).append(sample)
-    # All problems first, then groups, then kinds.
-    return {name: _reliance(parts[name], rules) for name in sorted(parts, key=("all", *GROUPS, *parts).index)}
+def _reliance(sums: RelianceSums) -> Reliance:
+    def group(shares: Shares) -> Group | None:
+        return _group(shares.by_rule) if shares else None
 
-
-def _reliance(samples: Sequence[Sample], rules: Sequence[str]) -> Reliance:
-    def group(part: Sequence[Sample]) -> Group | None:
-        return _group({rule: list(tallies(part, rule).values()) for rule in rules}) if part else None
-
-    answered = [one for one in samples if one.episode.stop == "answer" and read_answer(one.episode.transcript)]
     return Reliance(
-        with_report=group([one for one in answered if backed_by_report(one.episode)]),
-        without_report=group([one for one in answered if not backed_by_report(one.episode)]),
-        unanswered=len(samples) - len(answered),
+        with_report=group(sums.with_report), without_report=group(sums.without_report), unanswered=sums.unanswered
     )
-
-
-def _by_verdict(samples: Iterable[Sample], rules: Sequence[str]) -> dict[str, Group]:
-    parts: dict[str, list[Sample]] = {}
-    for sample in samples:
-        if not sample.failed and not sample.needs_judge:
-            found = verdict(sample.episode)
-            name = "backed, warnings" if found.backing == "backed" and found.warnings else found.backing
-            parts.setdefault(name, []).append(sample)
-    return {
-        name: _group({rule: list(tallies(parts[name], rule).values()) for rule in rules})
-        for name in VERDICTS
-        if name in parts
-    }

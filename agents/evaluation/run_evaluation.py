@@ -1,37 +1,37 @@
 """Run an evaluation on a worker pool: store each sample when it is done, then compute the results."""
 
-from collections.abc import Iterable
+from contextlib import closing
 from functools import partial
-from itertools import product
 from pathlib import Path
 
 from storm_calm.agents.evaluation.config import EvalConfig, load_problems
 from storm_calm.agents.evaluation.results import Results, results_to_json, work_out
-from storm_calm.agents.evaluation.samples import Sample, read_samples, sample_seed, sample_to_json
+from storm_calm.agents.evaluation.sample_file import SampleFile, SampleJobs, sample_labels
+from storm_calm.agents.evaluation.sample_runner import Job, open_sample_runner
+from storm_calm.agents.evaluation.samples import EVALUATION_SAMPLES, Sample, sample_from_json, sample_key
 from storm_calm.agents.evaluation.shard_test_sets import write_test_sets
-from storm_calm.agents.runs.open_run import open_reasoner_and_sandbox
+from storm_calm.agents.ray.rows import add_left_rows, is_left
+from storm_calm.agents.runs.estimate import OnSample, sample_of
 from storm_calm.agents.runs.options import to_toml
+from storm_calm.agents.runs.price_options import COST_SETTINGS
 from storm_calm.agents.runs.problem_options import digest
 from storm_calm.agents.runs.progress import OnProgress
 from storm_calm.agents.runs.prompt_format_record import record_prompt_format
-from storm_calm.agents.runs.resume import ResumableWork
+from storm_calm.agents.runs.record_store import RecordStore
+from storm_calm.agents.runs.resume import ClusterPool, ResumableWork
+from storm_calm.agents.runs.run_cost import RunCost
 from storm_calm.agents.runs.run_folder import WORKSPACES, RunKind, check_run_folder, claim_run_folder, stored_settings
 from storm_calm.agents.runs.shard import write_shard_problems
-from storm_calm.env import Problem, Reasoner, SolverEnv, run_episode, score
+from storm_calm.env import Reasoner
 from storm_calm.env.atomic_write import write_json
-from storm_calm.env.jsonl import append_line, write_lines
-from storm_calm.env.reward import scorable
 
 SAMPLES, RESULTS = "samples.jsonl", "results.json"
 
 KIND = RunKind(
     noun="an evaluation",
     verb="evaluates",
-    may_change=frozenset({"workers", "rule", "release", "samples", "seeds", "price"}),
+    may_change=frozenset({"workers", "rule", "release", "samples", "seeds"}) | COST_SETTINGS,
 )
-
-Job = tuple[Problem, int, int]
-"""A problem, and the numbers of the repetition and the sample."""
 
 
 def evaluate(
@@ -40,83 +40,100 @@ def evaluate(
     *,
     resume: bool = False,
     reasoner: Reasoner | None = None,
+    pool: ClusterPool | None = None,
+    sample: int | None = None,
+    on_sample: OnSample | None = None,
     on_progress: OnProgress | None = None,
 ) -> Results:
     """Evaluate into the folder `out`, or score a finished run anew.
 
-    reasoner: replaces the configured one; it is not closed.
+    reasoner: replaces the configured one; it is not closed. pool: solves the problems on a cluster instead.
+    sample: run only that many trajectories, drawn at random by the seed; the others are left for a resume.
+    on_sample: called at the end with the keys of the sample.
     Raises ValueError and OSError for invalid input, ReasonerError and SandboxUnavailableError if the components cannot
-    be opened, and TooManyFailuresError if sample after sample fails. After any error the run can be resumed.
+    be opened, TooManyFailuresError if sample after sample fails, and CostLimitError at `max_cost`. After any error the
+    run can be resumed.
     """
     if config.size is not None:
         check_run_folder(out, KIND, to_toml(config))
     loaded = load_problems(config, out / WORKSPACES)
     problems = config.in_shard(loaded.problems)
-    file = out / SAMPLES
-    kept: list[Sample] = []
+    jobs = SampleJobs(problems, repetitions=config.seeds, samples=config.samples)
+    samples = SampleFile(out, expected=len(jobs))
 
     def done() -> int | None:
-        kept.extend(read_samples(file))
+        begun = EVALUATION_SAMPLES.exists(out) or is_left(out)
+        add_left_rows(out, lambda data: samples.add(sample_from_json(data)), resumed=pool is not None)
         if resume:
             _check_release(config, out, settings["problems_digest"])
-            _check_numbers(config, out, kept)
-        return len({sample.id for sample in kept}) if file.exists() else None
+            _check_numbers(config, out, samples.store if begun else None)
+        return next(samples.store.rows(("count(DISTINCT id)",), order=""))[0] if begun else None
 
     settings = {**to_toml(config), "problems_digest": digest(loaded.problems)}
-    with claim_run_folder(out, KIND, settings, done=done, resume=resume):
+    # Closed before the folder is unlocked, and also if it cannot be claimed.
+    with closing(samples), claim_run_folder(out, KIND, settings, done=done, resume=resume), closing(samples):
         if config.chosen_shard is not None:
             write_shard_problems(out, config.chosen_shard, loaded.problems)
             write_test_sets(out, loaded)
-        jobs = {
-            (problem.id, repetition, number): (problem, repetition, number)
-            for repetition in range(config.seeds)
-            for number in range(config.samples)
-            for problem in problems
-        }
-        work: ResumableWork[Job, Sample] = ResumableWork(jobs, kept, labels=partial(_labels, config.rule[0]))
-        if work.left:
+        work: ResumableWork[Job, Sample] = ResumableWork(
+            jobs, samples.kept(config.rule[0]), labels=partial(sample_labels, config.rule[0])
+        )
+        if sample is not None:
+            work.keep_only(sample_of(jobs, sample, seed=config.seed))
+        if work.any_left:
             # The old results would not match the new samples.
             (out / RESULTS).unlink(missing_ok=True)
-            with open_reasoner_and_sandbox(config, reasoner) as (opened, sampling, sandbox):
-                record_prompt_format(out, opened)
+            if pool is not None:
+                with closing(config.open_reasoner()) as opened:
+                    record_prompt_format(out, opened)
+                counted = 0.0
+                with RunCost(out, limit=config.max_cost, price=lambda: counted if config.has_prices else None) as cost:
 
-                def solve(job: Job) -> Sample:
-                    problem, repetition, number = job
-                    seed = sample_seed(config.seed + repetition, number, problem.id)
-                    env = SolverEnv(sandbox, opened, max_executions=config.max_executions, max_tokens=config.max_tokens)
-                    episode = run_episode(env, opened, problem, seed=seed, sampling=sampling)
-                    return Sample(
-                        sample=number,
-                        repetition=repetition,
-                        seed=seed,
-                        temperature=sampling.temperature,
-                        episode=episode,
+                    def keep_row(sample: Sample) -> None:
+                        nonlocal counted
+                        samples.add(sample)
+                        counted += config.price_of(sample.reasoner_usage)
+                        cost.save()
+                        cost.check("more trajectories")
+
+                    pool.run(work, config, out, keep=keep_row, on_progress=on_progress)
+            else:
+                with (
+                    open_sample_runner(config, reasoner=reasoner) as runner,
+                    RunCost(out, limit=config.max_cost, price=lambda: runner.reasoner.usage.price) as cost,
+                ):
+                    record_prompt_format(out, runner.reasoner)
+
+                    def keep_and_count(sample: Sample) -> None:
+                        samples.add(sample)
+                        cost.save()
+
+                    work.run(
+                        runner.run,
+                        keep=keep_and_count,
+                        workers=config.workers,
+                        usage=lambda: runner.reasoner.usage,
+                        cancel=runner.reasoner.cancel,
+                        is_over=lambda: cost.limit_reached,
+                        on_progress=on_progress,
+                        name="eval",
                     )
-
-                work.run(
-                    solve,
-                    keep=lambda sample: append_line(file, sample_to_json(sample)),
-                    workers=config.workers,
-                    usage=lambda: opened.usage,
-                    cancel=opened.cancel,
-                    on_progress=on_progress,
-                    name="eval",
-                )
-        numbers = list(product(range(config.seeds), range(config.samples)))
-        keys = [(problem.id, *pair) for problem in problems for pair in numbers]
-        samples = [work.results[key] for key in keys if key in work.results]
+        samples.store.set_order(sample_key(*key) for key in jobs.in_order())
         results = work_out(
             config,
             problems,
-            samples,
+            samples.read(),
             errors=len(work.errors),
             unread=len(loaded.unread),
             releases=loaded.releases,
         )
         # A crash may have left all samples in the order in which they were done.
-        if not (out / RESULTS).exists():
-            write_lines(file, map(sample_to_json, samples))
+        samples.store.finish()
         write_json(out / RESULTS, results_to_json(results))
+        if sample is not None and on_sample is not None:
+            on_sample(sample_of(jobs, sample, seed=config.seed), len(jobs))
+        if work.not_started:
+            cost.check(f"{work.not_started} trajectories", result=results)
         return results
 
 
@@ -131,19 +148,13 @@ def _check_release(config: EvalConfig, out: Path, problems_digest: str) -> None:
         )
 
 
-def _check_numbers(config: EvalConfig, out: Path, kept: Iterable[Sample]) -> None:
+def _check_numbers(config: EvalConfig, out: Path, store: RecordStore | None) -> None:
     """Raise ValueError if there are more samples or repetitions than the settings ask for."""
-    samples = 1 + max((sample.sample for sample in kept), default=0)
-    seeds = 1 + max((sample.repetition for sample in kept), default=0)
+    most = (None, None) if store is None else next(store.rows(("max(sample)", "max(repetition)"), order=""))
+    samples, seeds = (1 + (number or 0) for number in most)
     if samples > config.samples:
         raise ValueError(
             f"{out}: has {samples} samples of a problem; give --samples {samples} or more, or another --out"
         )
     if seeds > config.seeds:
         raise ValueError(f"{out}: has samples with {seeds} seeds; give --seeds {seeds} or more, or another --out")
-
-
-def _labels(rule: str, sample: Sample) -> dict[str, int]:
-    if not scorable(sample.episode.problem):
-        return {"needs a judge": sample.needs_judge}
-    return {"right": score(sample.episode, rule).reward == 1.0}

@@ -4,13 +4,11 @@ Each seed repeats the evaluation on the same problems, so the standard deviation
 It does not say how the accuracy would vary over other problems: the intervals (`agents.evaluation.intervals`) do.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from storm_calm.agents.evaluation.tallies import Tally, grouped
-from storm_calm.env import Problem
-from storm_calm.env.problems.benchmarks import benchmark_of
+from storm_calm.agents.evaluation.tallies import TallyTable, known
 
 ALL = "all"
 """The row of all problems."""
@@ -37,28 +35,27 @@ class TableRow:
 
 
 def seed_table(
-    found: Sequence[Tally], naming: Callable[[Problem], str] | None, *, seeds: int, samples: int
+    found: TallyTable, sets: Mapping[str, Iterable[int]], tests: Mapping[str, Iterable[int]]
 ) -> dict[str, TableRow]:
-    """Return the rows: all problems, each set that `naming` names and, with several test sets, their macro mean.
+    """Return the rows: all problems, each of `sets` and, with several of `tests`, their macro mean.
 
-    Returns no rows without a scored sample. naming: None for no sets. samples: with each seed.
+    Returns no rows without a scored sample. sets, tests: the numbers of the problems in each named set.
     """
     if not found:
         return {}
-    sets = grouped(found, naming) if naming is not None else {}
-    rows = {name: _row(part, seeds, samples) for name, part in sets.items()}
-    tests = [_row(part, seeds, samples) for part in grouped(found, benchmark_of).values()]
-    macro = {MACRO: _macro(tests)} if len(tests) > 1 else {}
-    return {ALL: _row(found, seeds, samples), **rows, **macro}
+    rows = {name: _row(found.take(part)) for name, part in sets.items()}
+    of_tests = [_row(found.take(part)) for part in tests.values()] if len(tests) > 1 else []
+    macro = {MACRO: _macro(of_tests)} if of_tests else {}
+    return {ALL: _row(found), **rows, **macro}
 
 
-def _row(found: Sequence[Tally], seeds: int, samples: int) -> TableRow:
-    by_seed = tuple(_mean([tally.share_in(repetition) for tally in found]) for repetition in range(seeds))
+def _row(found: TallyTable) -> TableRow:
+    at_k = {name: _mean(known(column)) for name, column in found.at_k.items()}
     return _over_seeds(
-        by_seed,
+        tuple(_mean(known(column)) for column in found.in_seed),
         problems=len(found),
-        pass_at_k=_mean([tally.pass_at_k(samples) for tally in found]) if samples > 1 else None,
-        majority_at_k=_mean([tally.majority_at_k(samples) for tally in found]) if samples > 1 else None,
+        pass_at_k=at_k.get("pass"),
+        majority_at_k=at_k.get("majority"),
     )
 
 
@@ -74,11 +71,11 @@ def _macro(rows: Sequence[TableRow]) -> TableRow:
 def _over_seeds(
     by_seed: tuple[float | None, ...], *, problems: int, pass_at_k: float | None, majority_at_k: float | None
 ) -> TableRow:
-    known = [one for one in by_seed if one is not None]
+    measured = [one for one in by_seed if one is not None]
     return TableRow(
         problems=problems,
-        accuracy=fmean(known),
-        deviation=stdev(known) if len(known) > 1 else None,
+        accuracy=fmean(measured),
+        deviation=stdev(measured) if len(measured) > 1 else None,
         by_seed=by_seed,
         pass_at_k=pass_at_k,
         majority_at_k=majority_at_k,
@@ -86,5 +83,5 @@ def _over_seeds(
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+    measured = [value for value in values if value is not None]
+    return fmean(measured) if measured else None

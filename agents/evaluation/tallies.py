@@ -1,7 +1,10 @@
 """The scored samples of each problem, from which the accuracies are computed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from math import isnan, nan
 from statistics import fmean
 
 from storm_calm.agents.evaluation.majority_vote import majority_reward, vote_of
@@ -83,9 +86,92 @@ def tallies(samples: Iterable[Sample], rule: str) -> dict[str, Tally]:
     }
 
 
-def grouped(found: Iterable[Tally], naming: Callable[[Problem], str]) -> dict[str, list[Tally]]:
-    """Group the tallies by the names of their problems, with "other" for problems without a name."""
-    groups: dict[str, list[Tally]] = {}
-    for tally in found:
-        groups.setdefault(naming(tally.problem) or "other", []).append(tally)
-    return groups
+def by_problem(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    """Yield the samples of each problem. An iterator must have them one after another, as a finished run does."""
+    if isinstance(samples, Sequence):
+        first = {id: number for number, id in reversed(list(enumerate(sample.id for sample in samples)))}
+        samples = sorted(samples, key=lambda sample: first[sample.id])
+    for _, own in groupby(samples, key=lambda sample: sample.id):
+        yield list(own)
+
+
+class Shares:
+    """The pass@1 of problems under each rule, 8 bytes each."""
+
+    def __init__(self, rules: Iterable[str]) -> None:
+        self.by_rule = {rule: array("d") for rule in rules}
+
+    def __len__(self) -> int:
+        return len(next(iter(self.by_rule.values())))
+
+    def add(self, samples: Iterable[Sample]) -> None:
+        """Add the problem of these samples, unless none is scored."""
+        own = list(samples)
+        for rule, shares in self.by_rule.items():
+            shares.extend(tally.share for tally in tallies(own, rule).values())
+
+
+class TallyTable:
+    """The figures of problems under one rule, in columns of 8 bytes a problem. NaN is no figure."""
+
+    def __init__(self, *, seeds: int, samples: int) -> None:
+        """samples: of a problem with each seed."""
+        self.seeds, self.samples = seeds, samples
+        self.share = array("d")
+        """pass@1."""
+        self.in_seed = tuple(array("d") for _ in range(seeds))
+        """pass@1 with each seed."""
+        self.at_k = {name: array("d") for name in (("pass", "majority") if samples > 1 else ())}
+        """pass@k and majority@k, with k = `samples`."""
+
+    def __len__(self) -> int:
+        return len(self.share)
+
+    def add(self, tally: Tally) -> None:
+        """Add a problem."""
+        self.share.append(tally.share)
+        for repetition, column in enumerate(self.in_seed):
+            column.append(_or_nan(tally.share_in(repetition)))
+        if self.samples > 1:
+            self.at_k["pass"].append(_or_nan(tally.pass_at_k(self.samples)))
+            self.at_k["majority"].append(_or_nan(tally.majority_at_k(self.samples)))
+
+    def take(self, rows: Iterable[int]) -> "TallyTable":
+        """Return the table of these problems."""
+        part, chosen = TallyTable(seeds=self.seeds, samples=self.samples), array("q", rows)
+        for own, whole in zip(part._columns(), self._columns(), strict=True):
+            own.extend(whole[row] for row in chosen)
+        return part
+
+    def _columns(self) -> "list[array[float]]":
+        return [self.share, *self.in_seed, *self.at_k.values()]
+
+
+def known(values: Iterable[float]) -> "array[float]":
+    """Return the values without NaN."""
+    return array("d", (value for value in values if not isnan(value)))
+
+
+def _or_nan(value: float | None) -> float:
+    return nan if value is None else value
+
+
+class GroupNames:
+    """The name of the group of each problem, 4 bytes each."""
+
+    def __init__(self, naming: Callable[[Problem], str]) -> None:
+        self._naming = naming
+        self._numbers: dict[str, int] = {}
+        self._of_problem = array("i")
+
+    def add(self, problem: Problem) -> None:
+        """Add a problem. One without a name is in "other"."""
+        name = self._naming(problem) or "other"
+        self._of_problem.append(self._numbers.setdefault(name, len(self._numbers)))
+
+    def rows(self) -> "dict[str, array[int]]":
+        """Return the numbers of the problems in each group, in the order of their first problems."""
+        found = {number: array("q") for number in self._numbers.values()}
+        for row, number in enumerate(self._of_problem):
+            found[number].append(row)
+        return {name: found[number] for name, number in self._numbers.items()}

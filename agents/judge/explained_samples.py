@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from storm_calm.agents.evaluation.samples import Sample, read_samples
+from storm_calm.agents.evaluation.samples import EVALUATION_SAMPLES, Sample, run_samples
 from storm_calm.agents.judge.explanation import explanation_of
 from storm_calm.agents.judge.judge_input import judge_input, messages_to_judge, read_evidence
 from storm_calm.agents.judge.rubrics import Rubric, Rubrics
@@ -53,17 +53,20 @@ def read_run(run: Path, rubrics: Rubrics) -> ExplainedRun:
 
     Raises ValueError for a folder without explanations, a question without its rubric, and changed files of a problem.
     """
-    file = run / "samples.jsonl"
-    if not file.is_file():
+    if not EVALUATION_SAMPLES.exists(run):
         raise ValueError(f"{run}: no samples.jsonl in it; give the --out of a storm eval --benchmark {BENCHMARK}")
-    samples = read_samples(file)
-    asked = [sample for sample in samples if benchmark_of(sample.episode.problem) == BENCHMARK]
+    asked, other = [], 0
+    for sample in run_samples(run):
+        if benchmark_of(sample.episode.problem) == BENCHMARK:
+            asked.append(sample)
+        else:
+            other += 1
     if not asked:
-        raise ValueError(f"{file}: no sample of {BENCHMARK}; only its answers are explanations")
+        raise ValueError(f"{run}: no sample of {BENCHMARK}; only its answers are explanations")
     return ExplainedRun(
         samples=tuple(_explained(asked, rubrics)),
         infrastructure=sum(sample.failed for sample in asked),
-        other=len(samples) - len(asked),
+        other=other,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from storm_calm.agents.evaluation.samples import EVALUATION_SAMPLES
 from storm_calm.agents.interveners.cost import Cost
 from storm_calm.agents.judge.ask_judge import Judge, open_judge
 from storm_calm.agents.judge.config import JudgeConfig
@@ -14,7 +15,7 @@ from storm_calm.agents.judge.rubrics import Rubrics, read_rubrics
 from storm_calm.agents.runs.cancellable_calls import CancellableCalls
 from storm_calm.agents.runs.options import OptionError
 from storm_calm.agents.runs.progress import OnProgress
-from storm_calm.agents.runs.resume import ResumableWork
+from storm_calm.agents.runs.resume import KeptResult, ResumableWork
 from storm_calm.agents.runs.run_folder import RunKind, lock_run_folder, stored_settings
 from storm_calm.env.atomic_write import write_json
 from storm_calm.env.jsonl import append_line
@@ -55,11 +56,21 @@ def judge(config: JudgeConfig, run: Path, *, on_progress: OnProgress | None = No
         raise OptionError("url", "give the judge's endpoint, such as http://localhost:8000/v1")
     rubrics, explained = _read(config, run)
     file = run / "judgments.jsonl"
-    with lock_run_folder(run, KIND, settings_file="samples.jsonl"), open_judge(config) as opened:
+    samples = next(iter(EVALUATION_SAMPLES.files(run)))
+    identifies = samples.relative_to(run).parts[0]
+    with lock_run_folder(run, KIND, settings_file=identifies), open_judge(config) as opened:
         requests = {sample.key: opened.key(sample.messages()) for sample in explained.samples}
         kept = [one for one in read_judged(file) if requests.get(one.key) == one.request]
         jobs = {sample.key: sample for sample in explained.samples}
-        work: ResumableWork[ExplainedSample, JudgedSample] = ResumableWork(jobs, kept, labels=_labels)
+        judged = {one.key: one for one in kept}
+        work: ResumableWork[ExplainedSample, JudgedSample] = ResumableWork(
+            jobs,
+            (
+                KeptResult(key=one.key, failed=one.failed, at_seconds=one.at_seconds, counts=_labels(one))
+                for one in judged.values()
+            ),
+            labels=_labels,
+        )
         calls = CancellableCalls()
 
         def ask(sample: ExplainedSample) -> JudgedSample:
@@ -68,12 +79,16 @@ def judge(config: JudgeConfig, run: Path, *, on_progress: OnProgress | None = No
                 name="judge",
             )
 
-        if work.left:
+        def keep(one: JudgedSample) -> None:
+            append_line(file, judged_to_json(one))
+            judged[one.key] = one
+
+        if work.any_left:
             # The old results may be another judge's.
             (run / "judged.json").unlink(missing_ok=True)
             work.run(
                 ask,
-                keep=lambda judged: append_line(file, judged_to_json(judged)),
+                keep=keep,
                 workers=config.workers,
                 usage=lambda: opened.usage,
                 cancel=calls.cancel,
@@ -83,7 +98,7 @@ def judge(config: JudgeConfig, run: Path, *, on_progress: OnProgress | None = No
         settings = stored_settings(run) or {}
         results = work_out(
             explained,
-            {one.key: one for one in work.in_order()},
+            {key: judged[key] for key in jobs if key in judged},
             rubrics,
             reasoner=str(settings.get("reasoner", "")),
             judge_model=opened.model,

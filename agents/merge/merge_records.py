@@ -1,5 +1,6 @@
 """Merge the records of shards into the order of a run without shards, one problem at a time."""
 
+import copy
 import heapq
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,31 +8,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from storm_calm.agents.merge.mergeable_runs import Key, key_of
 from storm_calm.agents.merge.shard_folders import ShardFolder, unfinished_error
+from storm_calm.agents.runs.record_store import RecordStore
 from storm_calm.agents.runs.run_folder import WORKSPACES
 from storm_calm.agents.runs.shard import FILE, ShardProblem, read_shard_problems
-from storm_calm.env.jsonl import parse_line, raw_lines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordLine:
-    """A line of the file of records in a shard's folder."""
+    """A record in a shard's folder."""
 
     place: str
-    """The file and the number of the line, for messages."""
-    raw: bytes
+    """The folder and the key, for messages."""
     data: dict[str, Any]
-    """The parsed line."""
 
     def moved(self, workspaces: Path) -> "RecordLine":
         """Return the line of a problem with generated files, after they moved to this folder of workspaces."""
-        data = json.loads(self.raw)
+        data = copy.deepcopy(self.data)
         for name in ("episode", "native"):
             if name in data:
                 problem = data[name]["problem"]
                 problem["folder"] = str(workspaces / Path(problem["folder"]).name)
-        return replace(self, raw=json_line(data), data=data)
+        return replace(self, data=data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,19 +73,17 @@ def merge_records(shards: Sequence[ShardFolder]) -> Iterator[MergedProblem]:
 
 def _records_of(shard: ShardFolder) -> Iterator[MergedProblem]:
     """Yield the problems of a shard. A finished run has its records in the order of the problems."""
-    with shard.records.open("rb") as file:
-        lines = raw_lines(file)
+    with RecordStore.open(shard.path, shard.run.records) as store:
+        if not store.is_finished:
+            raise unfinished_error([shard])
+        lines = zip(store.keys(), store.records(), strict=True)
         for place in read_shard_problems(shard.path):
             found: list[RecordLine] = []
             for key in shard.run.keys(place.id, shard.settings):
-                line = next(lines, None)
-                if line is None:
-                    raise unfinished_error([shard])
-                found_key, data = parse_line(shard.records, line.number, line.raw, _keyed, what="a record of this run")
+                found_key, data = next(lines, (None, {}))
                 if found_key != key:
                     raise unfinished_error([shard])
-                raw = line.raw if line.closed else line.raw + b"\n"
-                found.append(RecordLine(place=f"{shard.records}:{line.number}: ", raw=raw, data=data))
+                found.append(RecordLine(place=f"{shard.path}: {key}: ", data=data))
             yield MergedProblem(place=place, shard=shard, lines=tuple(found))
         if next(lines, None) is not None:
             raise unfinished_error([shard])
@@ -96,7 +92,3 @@ def _records_of(shard: ShardFolder) -> Iterator[MergedProblem]:
 def json_line(data: Mapping[str, Any]) -> bytes:
     """Return an object as a line of a file."""
     return json.dumps(data, ensure_ascii=False).encode() + b"\n"
-
-
-def _keyed(data: dict[str, Any]) -> tuple[Key, dict[str, Any]]:
-    return key_of(data), data

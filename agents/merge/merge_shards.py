@@ -6,8 +6,9 @@ The folders of the shards are enough: neither the problems nor a model is needed
 """
 
 import shutil
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,26 @@ import tomli_w
 
 from storm_calm.agents.curation.config import CurateConfig
 from storm_calm.agents.curation.files import Folder
-from storm_calm.agents.curation.records import record_from_json
+from storm_calm.agents.curation.records import Record, record_from_json
 from storm_calm.agents.curation.summary import Summary, summarize
 from storm_calm.agents.evaluation.config import EvalConfig
 from storm_calm.agents.evaluation.results import Results, results_to_json, work_out
-from storm_calm.agents.evaluation.run_evaluation import RESULTS, SAMPLES
-from storm_calm.agents.evaluation.samples import sample_from_json
+from storm_calm.agents.evaluation.run_evaluation import RESULTS
+from storm_calm.agents.evaluation.samples import EVALUATION_SAMPLES, Sample, sample_from_json
 from storm_calm.agents.evaluation.shard_test_sets import read_test_sets
-from storm_calm.agents.merge.merge_records import json_line, merge_records
+from storm_calm.agents.evaluation.sums import ProblemNames
+from storm_calm.agents.merge.merge_records import MergedProblem, json_line, merge_records
 from storm_calm.agents.merge.mergeable_runs import CURATION
 from storm_calm.agents.merge.new_run_folder import check_absent, new_file, new_run_folder
 from storm_calm.agents.merge.shard_folders import ShardFolder, check_finished, check_same_run, find_shards
 from storm_calm.agents.reasoners.chat_template import check_same_prompts
+from storm_calm.agents.runs.record_store import RecordStore
+from storm_calm.agents.runs.run_cost import read_cost, write_cost
 from storm_calm.agents.runs.run_folder import WORKSPACES, keep_unchanged
 from storm_calm.env.atomic_write import write_json
 from storm_calm.env.format_version import with_version
 from storm_calm.env.jsonl import parse_object, read_jsonl
 from storm_calm.env.prompt_format import FILE_NAME, PromptFormat, read_prompt_format, write_prompt_format
-from storm_calm.env.serialize import to_json
 
 
 def merge_shards(paths: Iterable[Path], out: Path) -> Summary | Results:
@@ -56,6 +59,8 @@ def merge_shards(paths: Iterable[Path], out: Path) -> Summary | Results:
                 shutil.copytree(shards[0].path / WORKSPACES, draft / WORKSPACES)
             merge = _merge_curation if shards[0].run is CURATION else _merge_evaluation
             merged = merge(shards, draft, out)
+            if any(cost := [read_cost(shard.path) for shard in shards]):
+                write_cost(draft, sum(cost))
             settings = {**shards[0].settings, "shard": ""}
             with new_file(draft / "config.toml") as write:
                 write(tomli_w.dumps(with_version(settings)).encode())
@@ -63,43 +68,56 @@ def merge_shards(paths: Iterable[Path], out: Path) -> Summary | Results:
 
 
 def _merge_curation(shards: Sequence[ShardFolder], draft: Path, out: Path) -> Summary:
-    folder, records = Folder(draft), []
-    with new_file(folder.episodes) as write_episode, new_file(folder.golden) as write_golden:
-        for problem in merge_records(shards):
-            for line in problem.in_folder(out):
-                write_episode(line.raw)
-                if line.data["outcome"] == "golden":
-                    write_golden(json_line(with_version(line.data["episode"])))
-            records += [
-                parse_object(line.place, line.data, record_from_json) for line in problem.in_folder(problem.shard.path)
-            ]
-    _merge_replies(shards, folder.intervener_replies)
-    summary = summarize(CurateConfig.from_dict(_options(shards)), records)
-    write_json(draft / CURATION.end, to_json(summary))
+    with closing(Folder(draft, expected=_count(shards))) as folder:
+
+        def merged() -> Iterator[Record]:
+            for problem in merge_records(shards):
+                for line in problem.in_folder(out):
+                    folder.episodes.append(line.data, sync=False)
+                    if line.data["outcome"] == "golden":
+                        folder.golden.append(with_version(line.data["episode"]), sync=False)
+                for line in problem.in_folder(problem.shard.path):
+                    yield parse_object(line.place, line.data, record_from_json)
+
+        summary = summarize(CurateConfig.from_dict(_options(shards)), merged())
+        folder.finish(summary)
+        _merge_replies(shards, folder.intervener_replies)
     return summary
 
 
 def _merge_evaluation(shards: Sequence[ShardFolder], draft: Path, out: Path) -> Results:
-    problems, samples = [], []
-    with new_file(draft / SAMPLES) as write:
+    names = ProblemNames()
+    with RecordStore.open(draft, EVALUATION_SAMPLES, write=True, expected=_count(shards)) as store:
         for problem in merge_records(shards):
             for line in problem.in_folder(out):
-                write(line.raw)
-            own = [
-                parse_object(line.place, line.data, sample_from_json) for line in problem.in_folder(problem.shard.path)
-            ]
-            problems.append(own[0].episode.problem)
-            samples += own
+                store.append(line.data, sync=False)
+            names.add(_samples(problem)[0].episode.problem)
+        store.finish()
     loaded = read_test_sets(shards[0].path)
     results = work_out(
         EvalConfig.from_dict(_options(shards)),
-        problems,
-        samples,
+        names,
+        # The files of problems are still in the folders of the shards.
+        (sample for problem in merge_records(shards) for sample in _samples(problem)),
         unread=len(loaded.unread),
         releases=loaded.releases,
     )
     write_json(draft / RESULTS, results_to_json(results))
     return results
+
+
+def _samples(problem: MergedProblem) -> list[Sample]:
+    lines = problem.in_folder(problem.shard.path)
+    return [parse_object(line.place, line.data, sample_from_json) for line in lines]
+
+
+def _count(shards: Sequence[ShardFolder]) -> int:
+    """Return the number of records in all shards."""
+    count = 0
+    for shard in shards:
+        with RecordStore.open(shard.path, shard.run.records) as store:
+            count += len(store)
+    return count
 
 
 def _options(shards: Sequence[ShardFolder]) -> dict[str, Any]:
@@ -128,10 +146,10 @@ def _merge_replies(shards: Sequence[ShardFolder], file: Path) -> None:
     found = [own for shard in shards if (own := shard.path / file.name).exists()]
     if not found:
         return
-    keys: set[object] = set()
-    with new_file(file) as write:
+    # A table on disk, since there can be several requests for each problem.
+    with new_file(file) as write, closing(sqlite3.connect("")) as seen:
+        seen.execute("CREATE TABLE keys (key TEXT PRIMARY KEY) WITHOUT ROWID")
         for own in found:
             for _, reply in read_jsonl(own, dict, growing=True, what="a reply of an endpoint"):
-                if reply.get("key") not in keys:
-                    keys.add(reply.get("key"))
+                if seen.execute("INSERT OR IGNORE INTO keys VALUES (?)", (str(reply.get("key")),)).rowcount:
                     write(json_line(reply))

@@ -6,12 +6,12 @@ from itertools import product
 from typing import Any
 
 from storm_calm.agents.curation.files import KIND as CURATION_KIND
+from storm_calm.agents.curation.records import CURATION_RECORDS
 from storm_calm.agents.evaluation.run_evaluation import KIND as EVALUATION_KIND
-from storm_calm.agents.evaluation.run_evaluation import RESULTS, SAMPLES
+from storm_calm.agents.evaluation.run_evaluation import RESULTS
+from storm_calm.agents.evaluation.samples import EVALUATION_SAMPLES, sample_key
+from storm_calm.agents.runs.record_kind import RecordKind
 from storm_calm.agents.runs.run_folder import RunKind
-
-Key = tuple[str, int, int]
-"""Identifies a record in a run: the id of the problem, and the numbers of the repetition and the sample."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,15 +25,16 @@ class MergeableRun:
     """What a record is of, in the plural."""
     setting: str
     """A setting that only this kind has."""
-    records: str
-    """The file of records."""
+    records: RecordKind
     end: str
     """The file that a session writes last; it counts the `errors`."""
 
-    def keys(self, id: str, settings: Mapping[str, Any]) -> list[Key]:
+    def keys(self, id: str, settings: Mapping[str, Any]) -> list[str]:
         """Return the keys of a problem's records, in the order of a finished run."""
+        if self.records is CURATION_RECORDS:
+            return [id]
         numbers = product(range(settings.get("seeds", 1)), range(settings.get("samples", 1)))
-        return [(id, repetition, sample) for repetition, sample in numbers]
+        return [sample_key(id, repetition, sample) for repetition, sample in numbers]
 
 
 CURATION = MergeableRun(
@@ -41,7 +42,7 @@ CURATION = MergeableRun(
     command="storm curate",
     unit="problems",
     setting="intervener",
-    records="episodes.jsonl",
+    records=CURATION_RECORDS,
     end="summary.json",
 )
 EVALUATION = MergeableRun(
@@ -49,14 +50,9 @@ EVALUATION = MergeableRun(
     command="storm eval",
     unit="trajectories",
     setting="rule",
-    records=SAMPLES,
+    records=EVALUATION_SAMPLES,
     end=RESULTS,
 )
-
-
-def key_of(data: Mapping[str, Any]) -> Key:
-    """Return the key of a record from its JSON data."""
-    return data["id"], data.get("repetition", 0), data.get("sample", 0)
 
 
 def run_of(settings: Mapping[str, Any]) -> MergeableRun | None:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storm_calm.agents.merge.mergeable_runs import Key, MergeableRun, key_of, run_of
+from storm_calm.agents.merge.mergeable_runs import MergeableRun, run_of
+from storm_calm.agents.runs.price_options import COST_SETTINGS
+from storm_calm.agents.runs.record_store import RecordStore
 from storm_calm.agents.runs.run_folder import MAX_SHOWN, changed_settings, stored_settings
 from storm_calm.agents.runs.shard import FILE, Shard, read_shard_problems
 from storm_calm.env.atomic_write import is_draft
-from storm_calm.env.jsonl import read_jsonl
 
-MAY_DIFFER = frozenset({"shard", "workers", "price"})
+MAY_DIFFER = frozenset({"shard", "workers"}) | COST_SETTINGS
 """Settings that may differ between the shards of a run."""
 GIVE = "give folders of storm curate --shard or storm eval --shard, or the folder that contains them"
 
@@ -25,10 +26,6 @@ class ShardFolder:
     shard: Shard
     run: MergeableRun
     settings: dict[str, Any]
-
-    @property
-    def records(self) -> Path:
-        return self.path / self.run.records
 
     @property
     def resume_command(self) -> str:
@@ -140,10 +137,12 @@ def _has_ended(shard: ShardFolder) -> bool:
 def _missing(shard: ShardFolder) -> str:
     if not (shard.path / FILE).exists():
         return "not started"
-    keys = {key for one in read_shard_problems(shard.path) for key in shard.run.keys(one.id, shard.settings)}
-    lines = read_jsonl(shard.records, key_of, growing=True, what="a record of this run")
-    found: set[Key] = {key for _, key in lines}
-    count = len(keys - found)
-    if not count:
-        return f"all {len(keys)} {shard.run.unit} are done, but the run did not end"
-    return f"{count} of {len(keys)} {shard.run.unit} missing"
+    total = missing = 0
+    with RecordStore.open(shard.path, shard.run.records) as store:
+        for one in read_shard_problems(shard.path):
+            keys = shard.run.keys(one.id, shard.settings)
+            total += len(keys)
+            missing += sum(key not in store for key in keys)
+    if not missing:
+        return f"all {total} {shard.run.unit} are done, but the run did not end"
+    return f"{missing} of {total} {shard.run.unit} missing"

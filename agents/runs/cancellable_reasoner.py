@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from storm_calm.agents.interveners.cost import Prices
 from storm_calm.agents.reasoners.async_interface import Prompt
+from storm_calm.agents.runs.job_usage import count_tokens
 from storm_calm.agents.runs.progress import SessionUsage
 from storm_calm.env import Chunk, Generation, Reasoner, Sampling, collect
 from storm_calm.env.reasoner import StreamChangedError
@@ -44,8 +45,11 @@ class CancellableReasoner:
         return SessionUsage(input_tokens=self._input, output_tokens=self._output, price=price)
 
     def cancel(self) -> None:
-        """Reject all further segments, and stop those in progress at their next chunk."""
+        """Reject all further segments, and stop those in progress at their next chunk or in a pause."""
         self._cancelled.set()
+        # Reasoners over servers pause before retries and for rate limits.
+        if (cancel := getattr(self._reasoner, "cancel", None)) is not None:
+            cancel()
 
     def stream(self, prompt: Prompt, *, stop: tuple[str, ...], max_tokens: int, sampling: Sampling) -> Iterator[Chunk]:
         """Stream as the reasoner does. Raises RunCancelledError."""
@@ -90,3 +94,4 @@ class CancellableReasoner:
         with self._lock:
             self._input += input_tokens
             self._output += output_tokens
+        count_tokens(input_tokens, output_tokens)

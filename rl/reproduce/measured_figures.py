@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from storm_calm.agents.evaluation.samples import read_samples
+from storm_calm.agents.evaluation.samples import run_samples
 from storm_calm.env import TRIGGERS
 from storm_calm.env.jsonl import read_jsonl
 from storm_calm.rl.doctor import Diagnosis, examine
@@ -113,7 +113,7 @@ def collect(out: Path) -> Figures:
     runs: dict[str, Values] = {}
     difficulties: dict[str, str] = {}
     for name, found in evaluations.items():
-        samples = {seed: read_samples(folder / "samples.jsonl") for seed, folder in found.items()}
+        samples = {seed: tuple(run_samples(folder)) for seed, folder in found.items()}
         runs[name] = values(samples)
         difficulties |= {sample.id: sample.episode.problem.difficulty for one in samples.values() for sample in one}
     problems = {

@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from storm_calm.agents.curation.files import Folder, stored_settings
+from storm_calm.agents.curation.records import CURATION_RECORDS
+from storm_calm.agents.runs.record_store import RecordStore
+from storm_calm.agents.runs.run_folder import stored_settings
 from storm_calm.env import Episode, Intervention, Problem
-from storm_calm.env.jsonl import read_latest
 from storm_calm.env.serialize import from_json
 from storm_calm.env.transcript import Source
 
@@ -64,12 +65,13 @@ def read_items(run: Path) -> tuple[Item, ...]:
     """
     if not run.is_dir():
         raise ValueError(f"{run}: {'not a folder' if run.exists() else 'no such folder'}; {WANTED}")
-    folder = Folder(run)
-    missing = "config.toml" if stored_settings(run) is None else folder.episodes.name
-    if not (run / missing).exists():
+    configured = stored_settings(run) is not None
+    if not configured or not CURATION_RECORDS.exists(run):
+        missing = CURATION_RECORDS.plain_file(run).name if configured else "config.toml"
         raise ValueError(f"{run}: contains no curation, {missing} is missing; {WANTED}")
-    records = read_latest(folder.episodes, _record, key=lambda record: record[0], what="a record of a curation")
-    return tuple(item for _, items in records for item in items)
+    with RecordStore.open(run, CURATION_RECORDS) as store:
+        records = store.records(where="interventions > 0")
+        return tuple(item for data in records for item in items_of(from_json(Episode, data["episode"])))
 
 
 def items_of(episode: Episode) -> tuple[Item, ...]:
@@ -83,13 +85,6 @@ def items_of(episode: Episode) -> tuple[Item, ...]:
         items.append(Item(problem=episode.problem, index=index, before=before, intervention=one))
         parts = [*kept, TextPart(source="cut", text=one.removed)]
     return tuple(reversed(items))
-
-
-def _record(record: Mapping[str, Any]) -> tuple[str, tuple[Item, ...]]:
-    """Return the id and interventions of a record. The rest is dropped to save memory."""
-    episode = record["episode"]
-    items = items_of(from_json(Episode, episode)) if episode["interventions"] else ()
-    return str(record["id"]), items
 
 
 def _up_to(parts: Iterable[TextPart], end: int) -> list[TextPart]:

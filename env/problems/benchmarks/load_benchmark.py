@@ -41,7 +41,7 @@ class LoadedRelease:
 class Loaded:
     """The problems of some test sets."""
 
-    problems: tuple[Problem, ...]
+    problems: Sequence[Problem]
     """The problems, one set after another."""
     unread: tuple[str, ...]
     """Rows of these sets without a readable label: file and line or item, or repository and row, of each."""

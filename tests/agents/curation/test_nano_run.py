@@ -20,7 +20,7 @@ def lines(folder, name):
     records = [json.loads(line) for line in (folder / name).read_text().splitlines()]
     for record in records:
         forget(record, {"at_seconds", "generation_seconds", "execution_seconds", "wall_seconds", "cpu_seconds",
-                        "peak_memory_mb", "seconds"})  # fmt: skip
+                        "peak_memory_mb", "seconds", "reasoner_usage"})  # fmt: skip
     return records
 
 

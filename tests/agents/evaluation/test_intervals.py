@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storm_calm.agents.evaluation import intervals
 from storm_calm.agents.evaluation.intervals import macro_share, mean_difference, mean_share
 from storm_calm.agents.evaluation.pass_at_k import pass_at
 
@@ -90,3 +91,20 @@ def test_the_mean_of_no_values_is_an_error():
     for function, values in ((mean_share, []), (macro_share, [[]]), (macro_share, []), (mean_difference, [])):
         with pytest.raises(ValueError, match="no values"):
             function(values)
+
+
+def test_a_bootstrap_of_many_values_draws_the_counts_of_distinct_ones(monkeypatch):
+    values = [random.Random(seed).choice([-1.0, 0.0, 0.0, 0.5, 1.0]) for seed in range(9_000)]
+    singly = mean_difference(values)
+    monkeypatch.setattr(intervals, "DRAWN_SINGLY", 100)
+    counted = mean_difference(values)
+    width = singly.high - singly.low
+    assert counted.mean == singly.mean
+    assert counted.low == pytest.approx(singly.low, abs=0.05 * width)
+    assert counted.high == pytest.approx(singly.high, abs=0.05 * width)
+
+
+def test_groups_of_many_values_weigh_equally():
+    found = macro_share([[1.0] * 9_000 + [0.0] * 3_000, [0.0, 0.5]])
+    assert found.mean == pytest.approx(0.5)
+    assert (found.low, found.high) == (pytest.approx(0.375, abs=0.01), pytest.approx(0.625, abs=0.01))

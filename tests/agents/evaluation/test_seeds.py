@@ -167,7 +167,8 @@ def test_a_run_from_before_the_option_can_be_scored_and_extended(config, tmp_pat
     assert (out / "samples.jsonl").read_text() == old, "nothing was missing"
     evaluate(config, out, resume=True, reasoner=Chancy())
     evaluate(config, tmp_path / "whole", reasoner=Chancy())
-    assert left_in(out) == left_in(tmp_path / "whole")
+    lines, results = left_in(out)
+    assert ([{"repetition": 0, **line} for line in lines], results) == left_in(tmp_path / "whole")
 
 
 def test_a_seed_without_scored_samples_is_left_out_of_the_mean(config, tmp_path):
@@ -211,3 +212,16 @@ def test_the_nano_model_varies_between_seeds(tmp_path):
     assert row.majority_at_k <= row.pass_at_k
     assert results.budget.max_executions == 4
     assert 0 < results.budget.model_tokens.median <= results.budget.model_tokens.p90
+
+
+def test_results_are_the_same_from_an_iterator_and_from_a_list_in_the_order_of_the_repetitions(config, tmp_path):
+    expected = results_to_json(evaluate(replace(config, rule=("paper", "orlm")), tmp_path / "out", reasoner=Chancy()))
+    config = replace(config, rule=("paper", "orlm"))
+    samples = read_samples(tmp_path / "out" / "samples.jsonl")
+    problems = load_problems(config).problems
+    assert results_to_json(work_out(config, iter(problems), iter(samples))) == expected
+    by_repetition = sorted(samples, key=lambda one: (one.repetition, one.sample))
+    figures = results_to_json(work_out(config, problems, by_repetition))
+    for data in (figures, expected):
+        del data["behaviour"], data["budget"]  # Sums of seconds depend on the order.
+    assert figures == expected

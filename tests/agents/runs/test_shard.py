@@ -67,7 +67,7 @@ def test_an_invalid_shard_is_an_error_with_the_fix(config, text, message):
 def test_all_problems_belong_to_a_run_without_shards():
     problems = [workshop(hours) for hours in range(10, 30)]
     whole = CurateConfig(families=("all",))
-    assert whole.in_shard(problems) == tuple(problems)
+    assert whole.in_shard(problems) == problems
     parts = [replace(whole, shard=f"{number}/3").in_shard(problems) for number in (1, 2, 3)]
     assert all(parts)
     assert sorted(one.id for part in parts for one in part) == [one.id for one in problems]
