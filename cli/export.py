@@ -1,10 +1,11 @@
-"""`storm export`: write golden trajectories or problems as a training dataset, or problems as Harbor tasks."""
+"""`storm export`: write golden trajectories or problems as a training dataset, or all records as a table."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +14,8 @@ from storm_calm.cli.options import AsJson, argument, flag, option
 from storm_calm.env.serialize import to_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from storm_calm.rl.datasets import ExportReport
     from storm_calm.serving.review.read_review import Review
 
@@ -21,19 +24,24 @@ EXAMPLES = (
     "storm export runs/first --format trl --against heldout.jsonl --max-tokens 8192 --out sft.jsonl"
 )
 LISTED = 10
-"""Most left-out rows that are listed; --json has all of them."""
+"""Most left-out rows that are listed; --json has the first 1,000."""
 
 
 def export(
     source: Annotated[
-        Path, argument("SOURCE", "Run folder of a curation; for verl-rl and harbor also a file of problems.")
+        Path,
+        argument(
+            "SOURCE",
+            "Run folder of a curation; for verl-rl and harbor also a file of problems, for parquet also an evaluation.",
+        ),
     ],
     format: Annotated[
-        Literal["verl-sft", "trl", "messages", "verl-rl", "harbor"],
+        Literal["verl-sft", "trl", "messages", "verl-rl", "harbor", "parquet"],
         option(
             "FORMAT",
             "verl-sft, trl: golden trajectories with token ids and loss masks. messages: golden trajectories as "
-            "chats, without masks. verl-rl: all problems with their answers. harbor: all problems as Harbor tasks.",
+            "chats, without masks. verl-rl: all problems with their answers. harbor: all problems as Harbor tasks. "
+            "parquet: a flat row for each record, for analysis.",
         ),
     ],
     out: Annotated[
@@ -60,7 +68,7 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a training dataset: golden trajectories with token ids and loss masks, or problems for GRPO or Harbor."""
+    """Write a training dataset: golden trajectories with masks, or problems; or a table of all records for analysis."""
     with report_errors():
         from storm_calm.rl.datasets import ExportConfig
         from storm_calm.rl.datasets import export as write
@@ -93,7 +101,6 @@ def export(
 
 def _print(report: ExportReport, review: Review | None) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
@@ -103,28 +110,41 @@ def _print(report: ExportReport, review: Review | None) -> None:
         facts.add_row("tokens", f"{report.tokens:,}{' (an estimate: no token ids)' if report.estimated else ''}")
     if report.learned_tokens is not None and report.tokens:
         facts.add_row("learned", f"{report.learned_tokens:,} ({report.learned_tokens / report.tokens:.0%})")
-    facts.add_row("too long", f"{len(report.too_long):,} left out")
+    if report.format == "parquet":
+        console.print(facts)
+        _print_end(console, report)
+        return
+    facts.add_row("too long", f"{report.left_out['too_long']:,} left out")
     compared = f"; compared with {report.compared:,} questions" if report.compared else "; no --against was given"
-    facts.add_row("contaminated", f"{len(report.contaminated):,} left out{compared}")
+    facts.add_row("contaminated", f"{report.left_out['contaminated']:,} left out{compared}")
     if review is not None:
         reviewed = f"{len(review.reviewed):,} of {review.sample.drawn_from:,} interventions are reviewed"
-        facts.add_row("rejected", f"{len(report.rejected):,} left out; {reviewed}")
+        facts.add_row("rejected", f"{report.left_out['rejected']:,} left out; {reviewed}")
     console.print(facts)
-    _list(console, "Too long", {id: f"{tokens:,} tokens" for id, tokens in report.too_long.items()})
+    counts = report.left_out
+    lengths = {id: f"{tokens:,} tokens" for id, tokens in report.too_long.items()}
+    _list(console, "Too long", lengths, counts["too_long"])
     matches = {id: f"{one.how} ({one.share:.0%}): {one.place}" for id, one in report.contaminated.items()}
-    _list(console, "Contaminated", matches)
-    _list(console, "Rejected", report.rejected)
+    _list(console, "Contaminated", matches, counts["contaminated"])
+    _list(console, "Rejected", report.rejected, counts["rejected"])
     if report.format == "messages":
         console.print(
             "\nThis format has no masks. Except for chat trajectories, a trainer also learns program output unless "
             "it masks that itself. verl-sft and trl keep the masks of trajectories with token ids."
         )
+    _print_end(console, report)
+
+
+def _print_end(console: Console, report: ExportReport) -> None:
+    from rich.markup import escape
+
     if report.unfinished:
-        console.print("\nThe curation is not finished: these are its rows so far.", style="yellow")
+        run = "run" if report.format == "parquet" else "curation"
+        console.print(f"\nThe {run} is not finished: these are its rows so far.", style="yellow")
     console.print(f"\n{escape(report.file)}: written", soft_wrap=True)
 
 
-def _list(console: Any, heading: str, reasons: dict[str, str]) -> None:
+def _list(console: Console, heading: str, reasons: Mapping[str, str], count: int) -> None:
     from rich.text import Text
 
     if not reasons:
@@ -132,5 +152,6 @@ def _list(console: Any, heading: str, reasons: dict[str, str]) -> None:
     console.print(f"\n{heading}:")
     for id in list(reasons)[:LISTED]:
         console.print(Text(f"  {id}: {reasons[id]}"))
-    if len(reasons) > LISTED:
-        console.print(f"  and {len(reasons) - LISTED} more; --json lists them all")
+    if count > LISTED:
+        known = "them all" if count == len(reasons) else f"the first {len(reasons):,}"
+        console.print(f"  and {count - LISTED:,} more; --json lists {known}")

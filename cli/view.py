@@ -54,9 +54,14 @@ def _write(run: Path, out: Path | None, compare: Path | None) -> None:
     report = write_report(opened, place, other=other)
     what = {"curation": "problem", "evaluation": "sample", "training": "rollout"}[opened.kind]
     typer.echo(
-        f"{report.path}: {report.entries:,} {what}{'s' if report.entries != 1 else ''}, {_size(report.size)}; "
+        f"{report.path}: {report.total:,} {what}{'s' if report.total != 1 else ''}, {_size(report.size)}; "
         f"open it in a browser{replaced}"
     )
+    if report.entries < report.total:
+        typer.echo(
+            f"The page has the figures of all, and {report.entries:,} of the trajectories: the first ones of each "
+            "outcome. --serve shows all."
+        )
     if not report.finished:
         typer.echo("The run is not finished: the page has its records so far. --serve updates the page during the run.")
 

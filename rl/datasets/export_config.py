@@ -15,11 +15,12 @@ class ExportConfig:
     """The settings of an export."""
 
     source: Path
-    """The run folder of a curation; for formats of problems also a file of problems."""
+    """The run folder of a curation; for formats of problems also a file of problems, for parquet also an evaluation."""
     format: Format
     """The format of the rows, which depends on the trainer."""
     out: Path | None = None
-    """The file or, for harbor, the folder to write (default: next to the source, with the name of the format)."""
+    """The file or, for harbor, the folder to write (default: next to the source, with the name of the format;
+    records.parquet for parquet)."""
     hints: bool = True
     """Whether hints have a loss; for formats with a loss mask."""
     max_tokens: int | None = None
@@ -38,6 +39,9 @@ class ExportConfig:
             raise ValueError(f"format is {self.format!r}; give one of {', '.join(FORMATS)}")
         if self.split not in get_args(Split):
             raise ValueError(f'split is {self.split!r}; give "train" or "heldout"')
+        if self.format == "parquet":
+            self._check_table()
+            return
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ValueError(f"max_tokens is {self.max_tokens}; give at least 1")
         if self.max_tokens is not None and self.format in OF_PROBLEMS:
@@ -51,10 +55,24 @@ class ExportConfig:
         if self.instructions is not None and self.format != "verl-rl":
             raise ValueError(f"instructions are for verl-rl; trajectories in {self.format} keep their own prompts")
 
+    def _check_table(self) -> None:
+        given = {
+            "--no-hints": not self.hints,
+            "--max-tokens": self.max_tokens is not None,
+            "--against": bool(self.against),
+            "--drop-rejected": self.rejected is not None,
+            "--instructions": self.instructions is not None,
+        }
+        wrong = [name for name, is_given in given.items() if is_given]
+        if wrong:
+            raise ValueError(f"parquet is a table of all records for analysis, not for training; leave out {wrong[0]}")
+
     @property
     def file(self) -> Path:
         if self.out is not None:
             return self.out
+        if self.format == "parquet":
+            return self.source / "records.parquet"
         suffix = SUFFIXES[self.format][0]
         if self.source.is_dir():
             return self.source / f"{self.format}{suffix}"

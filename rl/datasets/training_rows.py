@@ -8,7 +8,7 @@ rl_rows(problems, split="train")         # prompts and answers for veRL's agent 
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from storm_calm.agents.reasoners import chat_messages, chat_template
@@ -20,9 +20,9 @@ from storm_calm.env.reward import scorable
 from storm_calm.env.serialize import to_json
 from storm_calm.env.workspace import full_question
 
-Format = Literal["verl-sft", "trl", "messages", "verl-rl", "harbor"]
-"""Rows for veRL's SFT trainer, for TRL's SFTTrainer, for any trainer of chat messages, and for veRL's GRPO trainer; and
-folders of Harbor tasks."""
+Format = Literal["verl-sft", "trl", "messages", "verl-rl", "harbor", "parquet"]
+"""Rows for veRL's SFT trainer, for TRL's SFTTrainer, for any trainer of chat messages, and for veRL's GRPO trainer;
+folders of Harbor tasks; and a table of all records for analysis."""
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
@@ -113,37 +113,35 @@ def _labels(episode: Episode) -> dict[str, str]:
 def rl_rows(
     problems: Iterable[Problem], *, split: Split = "train", instructions: str | None = ""
 ) -> list[dict[str, Any]]:
-    """Return rows for veRL's GRPO trainer with the agent loop "storm".
+    """Return rows for veRL's GRPO trainer with the agent loop "storm", see `rl_row`."""
+    return [rl_row(problem, index, split=split, instructions=instructions) for index, problem in enumerate(problems)]
 
-    split: stored in `extra_info`. instructions: the system prompt; "" for none, as nano models expect, None for the
-    inline protocol's default. Raises ValueError for a problem without answers.
+
+def rl_row(problem: Problem, index: int, *, split: Split = "train", instructions: str | None = "") -> dict[str, Any]:
+    """Return a row for veRL's GRPO trainer with the agent loop "storm".
+
+    index, split: stored in `extra_info`. instructions: the system prompt; "" for none, as nano models expect, None for
+    the inline protocol's default. Raises ValueError for a problem without answers.
     """
-    rows: list[dict[str, Any]] = []
-    for index, problem in enumerate(scorable_problems(problems)):
-        rows.append(
-            {
-                "data_source": problem.family or problem.source or "problems",
-                "agent_name": "storm",
-                "prompt": PROTOCOLS["inline"].messages(full_question(problem), instructions),
-                "reward_model": {"style": "rule", "ground_truth": json.dumps(list(problem.answers))},
-                "extra_info": {
-                    "index": index,
-                    "split": split,
-                    "id": problem.id,
-                    "problem": json.dumps(to_json(problem), ensure_ascii=False),
-                },
-            }
-        )
-    return rows
+    check_scorable(problem)
+    return {
+        "data_source": problem.family or problem.source or "problems",
+        "agent_name": "storm",
+        "prompt": PROTOCOLS["inline"].messages(full_question(problem), instructions),
+        "reward_model": {"style": "rule", "ground_truth": json.dumps(list(problem.answers))},
+        "extra_info": {
+            "index": index,
+            "split": split,
+            "id": problem.id,
+            "problem": json.dumps(to_json(problem), ensure_ascii=False),
+        },
+    }
 
 
-def scorable_problems(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems. Raises ValueError for one without answers, whose rollouts would have no reward."""
-    kept = list(problems)
-    for problem in kept:
-        if not scorable(problem):
-            raise ValueError(f"problem {problem.id!r} has no answer, so its rollouts have no reward; leave it out")
-    return kept
+def check_scorable(problem: Problem) -> None:
+    """Raise ValueError for a problem without answers, whose rollouts would have no reward."""
+    if not scorable(problem):
+        raise ValueError(f"problem {problem.id!r} has no answer, so its rollouts have no reward; leave it out")
 
 
 def system_prompt(messages: Sequence[Message]) -> str:
@@ -151,13 +149,9 @@ def system_prompt(messages: Sequence[Message]) -> str:
     return next((message["content"] for message in messages if message["role"] == "system"), "")
 
 
-def learned_tokens(rows: Sequence[dict[str, Any]], format: Format) -> int | None:
-    """Return the number of tokens with a loss in the rows; None for formats without a loss mask."""
-    if format == "verl-sft":
-        return sum(sum(row["loss_mask"]) for row in rows)
-    if format == "trl":
-        return sum(label != NOT_LEARNED for row in rows for label in row["labels"])
-    return None
+def learned_tokens(row: Mapping[str, Any], format: Format) -> int:
+    """Return the number of tokens with a loss in a row of a format in `NEED_IDS`."""
+    return sum(row["loss_mask"]) if format == "verl-sft" else sum(one != NOT_LEARNED for one in row["labels"])
 
 
 def _ids(episode: Episode) -> list[int]:

@@ -158,9 +158,9 @@ def failing_statuses(run: CurationRun | EvaluationRun, runs: ExaminedRuns) -> Ob
 
 def hints(run: CurationRun, runs: ExaminedRuns) -> Observation:
     """Measure the share of hint tokens in golden trajectories."""
-    if not run.hint_shares:
+    if not run.golden:
         return missing("golden trajectories")
-    mean, most = fmean(run.hint_shares), max(run.hint_shares)
+    mean, most = run.hint_share_mean, run.hint_share_max
     state = above(mean, HINTS)
     state = "warning" if state == "ok" and most > HINTS[1] else state
     return Observation(state=state, figure=f"{mean:.1%} of a golden trajectory, {most:.1%} at most")
@@ -168,9 +168,9 @@ def hints(run: CurationRun, runs: ExaminedRuns) -> Observation:
 
 def unbacked_curation(run: CurationRun, runs: ExaminedRuns) -> Observation:
     """Measure the share of golden answers without a solver report."""
-    if not run.backed:
+    if not run.golden:
         return missing("golden trajectories")
-    return _share(run.backed.count(False) / len(run.backed), UNBACKED, "of golden trajectories")
+    return _share(1 - run.backed / run.golden, UNBACKED, "of golden trajectories")
 
 
 def unbacked_evaluation(run: EvaluationRun, runs: ExaminedRuns) -> Observation:

@@ -8,21 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from storm_calm.agents.curation.records import GOLDEN_EPISODES
 from storm_calm.agents.graphs.hint_share import hint_share
 from storm_calm.agents.runs.training_steps import MERGED, merged_steps, session_files
 from storm_calm.agents.verdict import backed_by_report
-from storm_calm.env import read_episodes
 from storm_calm.env.jsonl import read_jsonl
+from storm_calm.rl.datasets.sources import curation_lines, golden_episodes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurationRun:
     name: str
     """The name of its run folder."""
-    hint_shares: tuple[float, ...]
-    """The share of hint tokens among model and hint tokens, for each golden trajectory."""
-    backed: tuple[bool, ...]
-    """Whether a solver report backs the answer, for each golden trajectory."""
+    golden: int
+    """Golden trajectories."""
+    hint_share_mean: float
+    """Their mean share of hint tokens among model and hint tokens; 0 without any."""
+    hint_share_max: float
+    """The largest such share."""
+    backed: int
+    """Golden trajectories whose answer a solver report backs."""
     executions: Mapping[str, int]
     """The number of programs by status, over all trajectories, with and without interventions."""
 
@@ -105,7 +110,7 @@ def read_runs(path: Path, baseline: Path | None = None) -> ExaminedRuns:
 
 def _read(folder: Path, name: str) -> list[ExaminedRun]:
     found: list[ExaminedRun] = []
-    if (folder / "golden.jsonl").is_file():
+    if GOLDEN_EPISODES.exists(folder):
         found.append(_read_curation(folder, name))
     if (folder / "results.json").is_file():
         found.append(EvaluationRun(name=name, results=_read_object(folder / "results.json")))
@@ -118,12 +123,24 @@ def _read(folder: Path, name: str) -> list[ExaminedRun]:
 
 
 def _read_curation(folder: Path, name: str) -> CurationRun:
-    golden = read_episodes(folder / "golden.jsonl")
+    """Read a curation, one record at a time."""
     statuses: Counter[str] = Counter()
-    for _, counts in read_jsonl(folder / "episodes.jsonl", _statuses, growing=True, what="a record of a curation"):
-        statuses.update(counts)
-    shares, backed = tuple(map(hint_share, golden)), tuple(map(backed_by_report, golden))
-    return CurationRun(name=name, hint_shares=shares, backed=backed, executions=statuses)
+    for record in curation_lines(folder):
+        statuses.update(_statuses(record))
+    golden = backed = 0
+    total = most = 0.0
+    for episode in golden_episodes(folder):
+        share = hint_share(episode)
+        golden, total, most = golden + 1, total + share, max(most, share)
+        backed += backed_by_report(episode)
+    return CurationRun(
+        name=name,
+        golden=golden,
+        hint_share_mean=total / golden if golden else 0.0,
+        hint_share_max=most,
+        backed=backed,
+        executions=statuses,
+    )
 
 
 def _statuses(record: Mapping[str, Any]) -> Counter[str]:

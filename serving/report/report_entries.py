@@ -74,7 +74,7 @@ def curation_entry(data: Mapping[str, Any]) -> Entry:
             "rejected_hints": [rejected.reason for rejected in record.rejected_hints],
             "cost": list(asdict(record.cost).values()) if record.cost != Cost() else None,
             "native_tokens": native.usage.model_tokens,
-            "seconds": _seconds(episode) + _seconds(native),
+            "seconds": _seconds(episode, native),
             "at": record.at_seconds,
         },
         details={
@@ -190,8 +190,8 @@ def _right(scored: Score | None) -> bool | None:
     return None if scored is None or scored.reward is None else scored.reward == 1
 
 
-def _seconds(episode: Episode) -> float:
-    return round(episode.usage.generation_seconds + episode.usage.execution_seconds, 3)
+def _seconds(*episodes: Episode) -> float:
+    return round(sum(one.usage.generation_seconds + one.usage.execution_seconds for one in episodes), 3)
 
 
 def _linkable(key: str) -> str:

@@ -17,9 +17,9 @@ from storm_calm.serving.report.training_run import learning_curve
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = (
-    "text.js", "data.js", "filters.js", "charts.js", "overview.js", "curation.js", "evaluation.js", "training.js",
-    "list.js", "code.js", "markdown.js", "parts.js", "outline.js", "trajectory.js", "episode.js", "compare.js",
-    "find.js", "keys.js", "main.js",
+    "text.js", "data.js", "filters.js", "figures.js", "paging.js", "charts.js", "overview.js", "curation.js",
+    "evaluation.js", "training.js", "list.js", "code.js", "markdown.js", "parts.js", "outline.js", "trajectory.js",
+    "episode.js", "compare.js", "find.js", "keys.js", "main.js",
 )  # fmt: skip
 """The scripts, in the order in which they are joined."""
 STYLES = ("base.css", "figures.css", "episode.css", "reading.css", "screens.css")
@@ -30,12 +30,13 @@ MARK_WITHIN = 400
 """Bytes from the beginning of the file that contain the mark."""
 
 
-def facts(run: RunFiles) -> dict[str, Any]:
-    """Return the data of a run besides its records."""
+def facts(run: RunFiles, *, live: bool = False) -> dict[str, Any]:
+    """Return the data of a run besides its records. live: for a page whose server has the records."""
     return {
         "name": run.name,
         "kind": run.kind,
         "finished": run.finished,
+        "paged": live and run.large,
         "expected": run.expected,
         "settings": dict(run.settings),
         "triggers": dict(TRIGGER_CLASS),

@@ -1,13 +1,15 @@
 """Write the report as one HTML file, which needs no server."""
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from storm_calm.env.atomic_write import atomic_write
+from storm_calm.serving.report.large_run import LargeRun
 from storm_calm.serving.report.read_records import read_lines
-from storm_calm.serving.report.report_entries import FIELDS
+from storm_calm.serving.report.report_entries import FIELDS, Entry
 from storm_calm.serving.report.report_page import as_json, facts, is_ours, packed, page
 from storm_calm.serving.report.run_files import RunFiles
 from storm_calm.serving.report.token_ids import Packed, Vocabulary
@@ -15,6 +17,8 @@ from storm_calm.serving.report.training_run import learning_curve
 
 BLOCK_RUNS = 50
 """Trajectories per block: enough for good compression, few enough to unpack quickly."""
+OF_EACH_OUTCOME = 200
+"""Records of each outcome on the page of a large run."""
 BLOCK_CHARACTERS = 1_000_000
 """Characters of JSON after which a block is full."""
 
@@ -27,7 +31,9 @@ class WrittenReport:
     size: int
     """Bytes."""
     entries: int
-    """Trajectories."""
+    """Trajectories on the page."""
+    total: int
+    """Trajectories of the run."""
     finished: bool
     """Whether the run was finished when it was read."""
 
@@ -36,8 +42,10 @@ def write_report(run: RunFiles, out: Path, *, other: RunFiles | None = None) -> 
     """Write the report of a run to `out` atomically, replacing an earlier report.
 
     other: a run on the same problems that the page compares with this one.
-    Memory holds one block and all index rows. Raises ValueError for an invalid record, for a run without records, and
-    if `out` is another file, or `other` the same run or one without shared problems.
+    The page of a large run has all figures, but only the first `OF_EACH_OUTCOME` records of each outcome.
+    Memory holds one block and the index rows of the page. Raises ValueError for an invalid record, for a run without
+    records, for two runs of which one is large, and if `out` is another file, or `other` the same run or one without
+    shared problems.
     """
     if other is not None and other.path.resolve() == run.path.resolve():
         raise ValueError(f"{other.path}: is compared with itself; give another run")
@@ -52,6 +60,15 @@ def write_report(run: RunFiles, out: Path, *, other: RunFiles | None = None) -> 
         raise ValueError(f"{out.parent}: no such folder; choose another --out")
     index: dict[str, Any] = {"facts": facts(run)}
     vocabulary = Vocabulary()
+    total = 0
+    if run.large or (other is not None and other.large):
+        if other is not None:
+            raise ValueError(
+                f"{run.path if run.large else other.path}: too large for a page with two runs; for the figures use "
+                f"storm compare {run.path} {other.path}, and for its trajectories storm view --serve"
+            )
+        with LargeRun(run) as large:
+            index["figures"], index["total"] = large.figures(), (total := large.total())
     with tempfile.TemporaryFile("w+", encoding="ascii") as blocks:
         index["rows"], count = _write_blocks(run, blocks, vocabulary)
         if other is not None:
@@ -64,7 +81,11 @@ def write_report(run: RunFiles, out: Path, *, other: RunFiles | None = None) -> 
             pieces = (line.rstrip("\n") for line in blocks)
             file.writelines(page(run, packed(as_json(index)), pieces, live=False))
     return WrittenReport(
-        path=out, size=out.stat().st_size, entries=len(index["rows"]), finished=index["facts"]["finished"]
+        path=out,
+        size=out.stat().st_size,
+        entries=len(index["rows"]),
+        total=total or len(index["rows"]),
+        finished=index["facts"]["finished"],
     )
 
 
@@ -75,6 +96,18 @@ def _check_comparison(run: RunFiles, index: dict[str, Any], other: RunFiles, com
         raise ValueError(f"{run.path} and {other.path} share no problem; compare runs on the same problems")
     if run.name == other.name:
         index["facts"]["name"], compared["facts"]["name"] = str(run.path), str(other.path)
+
+
+def _entries(run: RunFiles) -> Iterator[Entry]:
+    """Yield the entries of all records; of a large run the first `OF_EACH_OUTCOME` of each outcome, in its order."""
+    if run.large:
+        with LargeRun(run) as large:
+            yield from large.first_of_each_outcome(OF_EACH_OUTCOME)
+        return
+    for path in run.record_files:
+        with path.open("rb") as file:
+            for _, entry in read_lines(run, path, file):
+                yield entry
 
 
 def _write_blocks(
@@ -94,15 +127,13 @@ def _write_blocks(
         block.clear()
         tokens.clear()
 
-    for path in run.record_files:
-        with path.open("rb") as file:
-            for _, entry in read_lines(run, path, file):
-                rows[entry.key] = [*entry.values, number, len(block)]
-                tokens.append(vocabulary.pack(entry.details["trajectory"]))
-                block.append(as_json(entry.details))
-                if len(block) == BLOCK_RUNS or sum(map(len, block)) >= BLOCK_CHARACTERS:
-                    write()
-                    number += 1
+    for entry in _entries(run):
+        rows[entry.key] = [*entry.values, number, len(block)]
+        tokens.append(vocabulary.pack(entry.details["trajectory"]))
+        block.append(as_json(entry.details))
+        if len(block) == BLOCK_RUNS or sum(map(len, block)) >= BLOCK_CHARACTERS:
+            write()
+            number += 1
     if block:
         write()
         number += 1

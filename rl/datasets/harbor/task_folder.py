@@ -11,9 +11,10 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import tee
 from pathlib import Path
 
 import tomli_w
@@ -48,31 +49,34 @@ _ANSWER_REQUEST = (
 )
 
 
-def write_tasks(folder: Path, problems: Sequence[Problem]) -> None:
+def write_tasks(folder: Path, problems: Iterable[Problem]) -> int:
     """Write a task for each problem into the new folder `folder`, which appears only when it is complete.
 
+    Problems are read one at a time. Without any, no folder is made. Returns their number.
     Raises ValueError for unreadable files of a problem, and for names that the tasks need themselves.
     """
-    names = task_names([problem.id for problem in problems])
+    named, ids = tee(problems)
+    count = 0
     draft = folder.with_name(f"{folder.name}.part")
     draft.parent.mkdir(parents=True, exist_ok=True)
     draft.mkdir()
     try:
-        for name, problem in zip(names, problems, strict=True):
+        for name, problem in zip(task_names(one.id for one in ids), named, strict=True):
+            count += 1
             for path, content in task_files(problem, name).items():
                 file = draft / name / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
                 file.chmod(0o755 if path.endswith(".sh") else 0o644)
-        draft.rename(folder)
-    except BaseException:
+        if count:
+            draft.rename(folder)
+    finally:
         shutil.rmtree(draft, ignore_errors=True)
-        raise
+    return count
 
 
-def task_names(ids: Iterable[str]) -> list[str]:
-    """Return a name for each problem id: the id if Harbor allows it and no other has it, or else one with a hash."""
-    names: list[str] = []
+def task_names(ids: Iterable[str]) -> Iterator[str]:
+    """Yield a name for each problem id: the id if Harbor allows it and no other has it, or else one with a hash."""
     used: set[str] = set()
     for id in ids:
         name = re.sub(r"[^A-Za-z0-9_-]+|\.{2,}", "-", id).strip("-_.")[:80] or "task"
@@ -80,8 +84,7 @@ def task_names(ids: Iterable[str]) -> list[str]:
         if name != id or name.lower() in used:
             name = f"{name}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
         used.add(name.lower())
-        names.append(name)
-    return names
+        yield name
 
 
 def task_files(problem: Problem, name: str) -> Mapping[str, bytes]:

@@ -5,6 +5,9 @@ const KEPT = 4; // Unpacked blocks in memory.
 const state = {
   facts: null,
   rows: [],
+  total: 0, // Records of the run; more than `rows` if the page has only a part of them.
+  paged: false, // The server has the rows, and sends a part of them on demand.
+  figures: null, // Of the whole run, if `rows` is a part of it.
   byKey: new Map(),
   stamp: "",
   have: 0,
@@ -24,9 +27,10 @@ async function unpack(text) {
 }
 
 async function open() {
-  const { facts, rows, vocabulary, other } = await unpack(by("index").textContent);
-  Object.assign(state, { facts, vocabulary: vocabulary || {} });
+  const { facts, rows, vocabulary, other, figures: counts, total } = await unpack(by("index").textContent);
+  Object.assign(state, { facts, vocabulary: vocabulary || {}, figures: counts || null, paged: Boolean(facts.paged) });
   take(rows);
+  if (total) state.total = total;
   if (other) state.other = { facts: other.facts, rows: other.rows.map((values, number) => rowOf(values, number)) };
 }
 
@@ -48,6 +52,7 @@ function take(rows) {
     state.byKey.set(row.key, row);
   }
   if (rows.length) state.version += 1;
+  if (!state.paged) state.total = state.rows.length;
 }
 
 // Resolves when the whole file is loaded; until then an element may contain a part of its block.
@@ -90,6 +95,7 @@ const asked = (first, last) => ask(`runs?stamp=${encodeURIComponent(state.stamp)
 // All data of one trajectory; null if the rows of the server have changed since.
 async function detailsOf(row) {
   if (!LIVE) return (await block(row.block))[row.place];
+  if (state.paged) return ask(`trajectory?key=${encodeURIComponent(row.key)}`);
   const found = await asked(row.block, row.block + 1);
   return found && found[0];
 }
@@ -133,6 +139,10 @@ async function refresh() {
   }
   state.have += news.rows.length;
   take(news.rows);
+  if (state.paged) {
+    if (state.total !== news.total || JSON.stringify(state.figures) !== JSON.stringify(news.figures)) state.version += 1;
+    Object.assign(state, { total: news.total, figures: news.figures });
+  }
   const measured = steps !== (state.facts.curve && state.facts.curve.step.length);
   return { changed: state.version !== before || state.facts.finished !== finished || measured, error: news.error };
 }

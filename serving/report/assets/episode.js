@@ -1,29 +1,16 @@
 // The page of one episode: problem, outcome, trajectories, and the list beside it.
 
-const RAIL = 100; // Rows of the list beside an episode.
-
-function neighbours(row, filters) {
-  let rows = matching(filters);
-  let place = rows.indexOf(row);
-  // A link to an episode that the filters exclude: show it among all.
-  if (place < 0) {
-    rows = matching({});
-    place = rows.indexOf(row);
-  }
-  return { rows, place, before: rows[place - 1], after: rows[place + 1] };
-}
-
-function episodePage(row, filters) {
-  const { rows, place, before, after } = neighbours(row, filters);
+function episodePage(part, filters) {
+  const { row } = part;
   const body = el("div", { class: "body", "aria-busy": "true" });
   const page = el(
     "div",
     { class: "split" },
-    rail(rows, place, filters),
+    rail(part, filters),
     el(
       "article",
       { class: "episode" },
-      el("div", { class: "bar" }, steps(rows, place, before, after, filters), readingBar(filters.q)),
+      el("div", { class: "bar" }, steps(part, filters), readingBar(filters.q)),
       el(
         "h1",
         { tabindex: "-1", id: "heading" },
@@ -60,7 +47,8 @@ function fillBody(body, row) {
 function fill_(body, asked_, draw, has) {
   asked_.then(
     (details) => {
-      if (!details || !body.hasAttribute("aria-busy")) return;
+      // The user may have gone to another page meanwhile.
+      if (!details || !body.isConnected || !body.hasAttribute("aria-busy")) return;
       const redraw = () => {
         body.replaceChildren(...draw(details));
         for (const one of body.querySelectorAll(".outline")) one.follow();
@@ -81,17 +69,17 @@ function holds(row, details, words_) {
 }
 
 // Redraw the parts around an episode after new rows; keep the episode itself.
-function redrawAround(page, row, filters) {
-  const { rows, place, before, after } = neighbours(row, filters);
+function redrawAround(page, part, filters) {
+  const { row } = part;
   const old = page.querySelector(".rail"),
     height = old.scrollTop;
-  const made = rail(rows, place, filters);
+  const made = rail(part, filters);
   old.replaceWith(made);
   requestAnimationFrame(() => {
     made.scrollTop = height;
   });
   const held = document.activeElement && document.activeElement.id;
-  page.querySelector(".steps").replaceWith(steps(rows, place, before, after, filters));
+  page.querySelector(".steps").replaceWith(steps(part, filters));
   if (held && held.startsWith("step-") && by(held)) by(held).focus({ preventScroll: true });
   // The rest of the group may have arrived.
   const reward = page.querySelector(".body .reward");
@@ -101,7 +89,8 @@ function redrawAround(page, row, filters) {
   if (body.hasAttribute("aria-busy")) fillBody(body, row);
 }
 
-function steps(rows, place, before, after, filters) {
+function steps(part, filters) {
+  const { before, after } = beside(part);
   const step = (to, label, key) =>
     to
       ? el(
@@ -114,7 +103,7 @@ function steps(rows, place, before, after, filters) {
     "div",
     { class: "steps" },
     el("a", { class: "button", href: link("episodes", { ...filters, page: null }) }, "All"),
-    el("span", { class: "faint" }, `${whole(place + 1)} of ${whole(rows.length)}`),
+    el("span", { class: "faint" }, `${whole(part.place + 1)} of ${whole(part.total)}`),
     step(before, "Previous", "k"),
     step(after, "Next", "j"),
   );
@@ -131,8 +120,7 @@ function course(row) {
     : null;
 }
 
-function rail(rows, place, filters) {
-  const first = Math.max(0, Math.min(place - RAIL / 2, rows.length - RAIL));
+function rail({ rows, first, place, total }, filters) {
   const made = el(
     "nav",
     { class: "rail", "aria-label": "Episodes" },
@@ -140,13 +128,12 @@ function rail(rows, place, filters) {
       "p",
       { class: "faint" },
       Object.keys(filters).length ? "as filtered; " : "",
-      el("a", { href: link("episodes", filters) }, plural(rows.length, noun())),
+      el("a", { href: link("episodes", filters) }, plural(total, noun())),
     ),
     el(
       "ol",
       { start: first + 1 },
       rows
-        .slice(first, first + RAIL)
         .map((row, i) =>
           el(
             "li",

@@ -43,11 +43,12 @@ function step(by_) {
   const at = route();
   if (at.view === "episode") {
     // Use the URL, not the drawn page: keys may be faster than drawing.
-    const row = state.byKey.get(at.key);
-    const { before, after } = row ? neighbours(row, at.filters) : {};
-    const to = by_ > 0 ? after : before;
-    if (to) location.hash = link("episode", at.filters, to.key);
-    else say(by_ > 0 ? "last episode" : "first episode");
+    when(partAround(at.key, at.filters), (part) => {
+      const { before, after } = part.row ? beside(part) : {};
+      const to = by_ > 0 ? after : before;
+      if (to) location.hash = link("episode", at.filters, to.key);
+      else say(by_ > 0 ? "last episode" : "first episode");
+    });
   } else if (at.view === "pair") {
     const { before, after } = neighbouringPairs(at);
     const to = by_ > 0 ? after : before;

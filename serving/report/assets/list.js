@@ -8,9 +8,26 @@ function listPage(filters) {
   let drawn = 0;
   const draw = () => {
     const held = found.contains(document.activeElement) && document.activeElement.getAttribute("href");
-    found.replaceChildren(...results(route().filters));
-    const same = held && [...found.querySelectorAll("a")].find((one) => one.getAttribute("href") === held);
-    if (same) same.focus({ preventScroll: true });
+    const filters = route().filters;
+    const page = Math.max(1, Number.parseInt(filters.page, 10) || 1);
+    found.setAttribute("aria-busy", "true");
+    when(
+      partOfList(filters, (page - 1) * ROWS, ROWS),
+      (part) => {
+        if (JSON.stringify(route().filters) !== JSON.stringify(filters)) return;
+        // A page after the last one, from an address: the last one.
+        const last = Math.max(1, Math.ceil(part.total / ROWS));
+        if (page > last) {
+          location.replace(link("episodes", { ...filters, page: last === 1 ? null : String(last) }));
+          return;
+        }
+        found.removeAttribute("aria-busy");
+        found.replaceChildren(...results(filters, part, page, last));
+        const same = held && [...found.querySelectorAll("a")].find((one) => one.getAttribute("href") === held);
+        if (same) same.focus({ preventScroll: true });
+      },
+      (error) => found.replaceChildren(el("p", { class: "empty" }, `The list cannot be read: ${error.message}`)),
+    );
     drawn = performance.now();
   };
   const fill = () => {
@@ -40,6 +57,7 @@ function listPage(filters) {
 
 function filterBar(filters) {
   const rows = state.rows;
+  const all = figuresOnPage(); // null while the server counts.
   const some = (name, label, pairs) => {
     const choice = el(
       "select",
@@ -49,38 +67,36 @@ function filterBar(filters) {
     );
     return pairs.length ? el("label", {}, el("span", {}, label), choice) : null;
   };
-  const withCounts = (values) => counted(values).map(([value, count]) => [value, `${words(value)} (${whole(count)})`]);
-  const parts = [
+  const withCounts = (counts) => counts.map(([value, count]) => [value, `${words(value)} (${whole(count)})`]);
+  const parts = !all ? [] : [
     some(
       "result",
       "Result",
       Object.entries(RESULTS)
-        .map(([value, text]) => [value, text, rows.filter(IS[value]).length])
+        .map(([value, text]) => [value, text, all.results[value]])
         .filter(([, , count]) => count)
         .map(([value, text, count]) => [value, `${text} (${whole(count)})`]),
     ),
-    some("outcome", "Outcome", withCounts(rows.map((row) => row.outcome))),
+    some("outcome", "Outcome", withCounts(all.outcomes)),
     curation()
       ? some(
           "course",
           "Course",
-          counted(rows.map(courseOf))
-            .filter(([value]) => value)
-            .map(([value, count]) => [value, `${COURSES[value]} (${whole(count)})`]),
+          all.courses.map(([value, count]) => [value, `${COURSES[value]} (${whole(count)})`]),
         )
       : null,
     ...(training() ? trainingFilters(some, rows) : []),
-    some("family", "Family", withCounts(rows.map((row) => row.family || "other"))),
-    some("trigger", "Trigger", withCounts(rows.flatMap((row) => [...new Set(row.triggers)]))),
-    some("stop", "Stop reason", withCounts(rows.map((row) => row.stop || "none"))),
-    training() ? null : some("finder", "Finder", withCounts(rows.flatMap((row) => [...new Set(row.finders)]))),
+    some("family", "Family", withCounts(all.families.map((one) => [one.family, one.count]).sort((a, b) => b[1] - a[1]))),
+    some("trigger", "Trigger", withCounts(all.having.trigger)),
+    some("stop", "Stop reason", withCounts(all.stops)),
+    training() ? null : some("finder", "Finder", withCounts(all.having.finder)),
     curation()
       ? some("hinted", "Hints", [
           ["yes", "with hints"],
           ["no", "without hints"],
         ])
       : null,
-    some("rejected", "Rejected hints", withCounts(rows.flatMap((row) => [...new Set(row.rejected_hints)]))),
+    some("rejected", "Rejected hints", withCounts(all.having.rejected)),
     el(
       "label",
       {},
@@ -108,29 +124,32 @@ function filterBar(filters) {
       }, 150);
     },
   });
-  const all = el("input", {
+  const whole_ = el("input", {
     type: "checkbox",
     id: "filter-whole",
-    change: () => change("whole", all.checked ? "1" : ""),
+    change: () => change("whole", whole_.checked ? "1" : ""),
   });
   const bar = el(
     "form",
     { class: "filters", role: "search", submit: (event) => event.preventDefault() },
-    el("div", { class: "search" }, typed, el("label", { class: "check" }, all, "full text")),
+    el("div", { class: "search" }, typed, state.paged ? null : el("label", { class: "check" }, whole_, "full text")),
     el("div", { class: "choices" }, parts),
   );
   const set = (now) => {
     for (const name of NAMES) {
       const control = bar.querySelector(`#filter-${name}`);
-      if (!control || control === all) continue;
+      if (!control || control === whole_) continue;
       if (control !== document.activeElement || control !== typed) control.value = now[name] || "";
       control.classList.toggle("set", Boolean(now[name]));
     }
-    all.checked = Boolean(now.whole);
+    whole_.checked = Boolean(now.whole);
   };
   set(filters);
   return { bar, set };
 }
+
+// The index of a large evaluation has no flaws: finding them takes longer than reading a page.
+const hasFlaws = () => !state.paged || curation();
 
 function trainingFilters(some, rows) {
   const ranges = (names, of) => {
@@ -158,10 +177,8 @@ function change(name, value, quietly) {
   } else location.hash = to;
 }
 
-function results(filters) {
-  const rows = matching(filters);
-  const pages = Math.max(1, Math.ceil(rows.length / ROWS));
-  const page = Math.min(pages, Math.max(1, Number.parseInt(filters.page, 10) || 1));
+function results(filters, part, page, pages) {
+  const { rows, total } = part;
   const given = Object.keys(filters).filter((name) => name !== "page" && name !== "sort");
   const looking =
     filters.whole && filters.q && search.running
@@ -170,29 +187,30 @@ function results(filters) {
   const hits = el(
     "p",
     { class: "hits", role: "status" },
-    el("b", {}, whole(rows.length)),
-    ` of ${plural(state.rows.length, noun())}`,
+    el("b", {}, whole(total)),
+    ` of ${plural(state.paged ? state.total : state.rows.length, noun())}`,
     looking,
     given.length ? el("a", { href: episodes({}) }, "clear the filters") : null,
   );
   if (!rows.length)
     return [
       hits,
-      el("p", { class: "empty" }, state.rows.length ? `No ${noun()} matches these filters.` : `No ${noun()} yet.`),
-    ];
+      samplingNote(),
+      el("p", { class: "empty" }, state.total ? `No ${noun()} matches these filters.` : `No ${noun()} yet.`),
+    ].filter(Boolean);
   const kind = curation();
   const heads = [
     el("th", { scope: "col" }, "outcome"),
     el("th", { scope: "col" }, "problem"),
     el("th", { scope: "col", class: "wide" }, "question"),
-    el("th", { scope: "col", class: training() ? "wide" : null }, kind ? "hints for" : "flaws"),
+    hasFlaws() ? el("th", { scope: "col", class: training() ? "wide" : null }, kind ? "hints for" : "flaws") : null,
     ...(training()
       ? [numeric("step"), el("th", { scope: "col", class: "n keep" }, "reward"), numeric("advantage")]
       : [numeric(kind ? "hint share" : "sample")]),
     numeric("tokens"),
     numeric("time"),
-  ];
-  const body = rows.slice((page - 1) * ROWS, page * ROWS).map((row) => [
+  ].filter(Boolean);
+  const body = rows.map((row) => [
     el("td", {}, badge(row.outcome), course(row)),
     el(
       "th",
@@ -200,8 +218,8 @@ function results(filters) {
       el("a", { href: link("episode", filters, row.key), class: "open" }, shown(row.id)),
       el("small", {}, shown([words(row.family), row.difficulty].filter(Boolean).join(", "))),
     ),
-    el("td", { class: "wide" }, el("div", { class: "clamp", dir: "auto" }, shown(row.question.slice(0, 240)))),
-    el(
+    el("td", { class: "wide" }, el("div", { class: "clamp", dir: "auto" }, shown(row.question.slice(0, 200)))),
+    !hasFlaws() ? null : el(
       "td",
       { class: training() ? "wide" : null },
       [...new Set(row.triggers)].map((trigger) => el("span", { class: "pill", title: words(trigger) }, SHORT[trigger])),
@@ -215,8 +233,8 @@ function results(filters) {
         ]),
     figure(whole(row.tokens)),
     figure(duration(row.seconds)),
-  ]);
-  return [hits, table("Episodes", heads, body, "episodes"), pages > 1 ? pager(filters, page, pages) : null].filter(
+  ].filter(Boolean));
+  return [hits, samplingNote(), table("Episodes", heads, body, "episodes"), pages > 1 ? pager(filters, page, pages) : null].filter(
     Boolean,
   );
 }

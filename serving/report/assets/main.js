@@ -26,19 +26,9 @@ function render() {
   const first = drawn.view === null;
   drawn = { view: at.view, version: state.version, key: at.key, address: location.hash };
   if (at.view === "episode") {
-    const row = state.byKey.get(at.key);
-    main.replaceChildren(
-      row
-        ? episodePage(row, at.filters)
-        : el(
-            "p",
-            { class: "empty" },
-            "There is no episode ",
-            el("b", {}, shown(at.key || "")),
-            " here. ",
-            el("a", { href: episodes({}) }, "See all of them"),
-          ),
-    );
+    const found = partAround(at.key || "", at.filters);
+    if (found instanceof Promise) main.replaceChildren(el("p", { class: "empty" }, "Loading …"));
+    when(found, (part) => drawEpisode(part, at), failure);
   } else {
     const pages = { episodes: () => listPage(at.filters) };
     if (state.other) Object.assign(pages, { compare: () => comparePage(at.filters), pair: () => pairPage(at) });
@@ -51,6 +41,26 @@ function render() {
   }
   document.title = at.view === "episode" && at.key ? `${at.key} · ${state.facts.name}` : state.facts.name;
 }
+
+function drawEpisode(part, at) {
+  // The address changed while the server looked for the episode.
+  if (drawn.address !== location.hash) return;
+  by("main").replaceChildren(
+    part.row
+      ? episodePage(part, at.filters)
+      : el(
+          "p",
+          { class: "empty" },
+          "There is no episode ",
+          el("b", {}, shown(at.key || "")),
+          " here. ",
+          el("a", { href: episodes({}) }, "See all of them"),
+        ),
+  );
+}
+
+const failure = (error) =>
+  by("main").replaceChildren(el("p", { class: "empty" }, `This page cannot be read: ${error.message}`));
 
 // Draw the page of the address, unless it is drawn. If the address changes twice before the first event comes, that one
 // draws the second page already; drawing it again would lose the focus and unfolded parts.
@@ -66,7 +76,7 @@ function top_(at) {
   const tab = (view, label, to) => el("a", { href: to, "aria-current": at.view === view ? "page" : null }, label);
   by("nav").replaceChildren(
     tab("overview", "Overview", "#/"),
-    tab("episodes", `${training() ? "Rollouts" : "Episodes"} ${whole(state.rows.length)}`, episodes({})),
+    tab("episodes", `${training() ? "Rollouts" : "Episodes"} ${whole(state.paged ? state.total : state.rows.length)}`, episodes({})),
     ...(state.other ? [tab("compare", "Compare", "#/compare")] : []),
   );
 }
@@ -117,10 +127,15 @@ function news() {
     by("main").querySelector(".episode")
   ) {
     top_(at);
-    redrawAround(by("main").firstElementChild, state.byKey.get(at.key), at.filters);
+    const page = by("main").firstElementChild;
+    when(partAround(at.key, at.filters), (part) => {
+      if (page.isConnected && part.row) redrawAround(page, part, at.filters);
+    });
     return;
   }
-  if (at.view === "episodes" && drawn.view === "episodes") {
+  // The counts of the filters arrive after the list.
+  const same = !state.paged || by("main").querySelector(".choices select");
+  if (at.view === "episodes" && drawn.view === "episodes" && same) {
     Object.assign(drawn, { version: state.version, address: location.hash });
     top_(at);
     by("main").firstElementChild.fill();

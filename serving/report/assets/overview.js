@@ -16,60 +16,74 @@ const CLASSES = {
 const curation = () => state.facts.kind === "curation";
 
 function overview() {
-  const rows = state.rows;
-  if (training()) return trainingOverview(rows);
-  if (!rows.length) {
+  if (training()) return trainingOverview(state.rows);
+  const found = figures();
+  if (!found || !found.count) {
     return el(
       "div",
       { class: "overview" },
-      heading(rows),
-      el("p", { class: "empty" }, "No episode yet. New ones appear here automatically."),
+      heading(found ? found.count : state.total),
+      el("p", { class: "empty" }, found ? "No episode yet. New ones appear here automatically." : "Counting …"),
     );
   }
   return el(
     "div",
     { class: "overview" },
-    heading(rows),
-    el("div", { class: "tiles" }, curation() ? curationTiles(rows) : evaluationTiles(rows)),
+    heading(found.count),
+    samplingNote(),
+    el("div", { class: "tiles" }, curation() ? curationTiles(found) : evaluationTiles(found)),
     el(
       "div",
       { class: "columns" },
       curation()
         ? [
-            el("div", {}, curationFunnel(rows), triggers(rows)),
-            el("div", {}, hintShares(rows), hintPositions(rows)),
-            intervener(rows),
-            costs(rows),
+            el("div", {}, curationFunnel(found), triggers(found)),
+            el("div", {}, hintShares(found), hintPositions(found)),
+            intervener(found),
+            costs(found),
           ]
         : [
-            el("div", {}, evaluationFunnel(rows), withReports(rows), costs(rows)),
-            el("div", {}, triggers(rows), perProblem(rows)),
+            el("div", {}, evaluationFunnel(found), found.backed ? withReports(found) : null, costs(found)),
+            el("div", {}, found.triggers ? triggers(found) : null, perProblem(found)),
           ],
     ),
-    families(rows),
+    families(found),
     settingsCard(state.facts),
   );
+}
+
+// A page of a large run in a file has some of its records.
+function samplingNote() {
+  return state.total > state.rows.length && !state.paged
+    ? el(
+        "p",
+        { class: "note" },
+        `The figures are of all ${whole(state.total)} records. This page can show ${whole(state.rows.length)} of them: the first ones of each outcome. `,
+        el("code", {}, "storm view --serve"),
+        " shows all.",
+      )
+    : null;
 }
 
 function trainingOverview(rows) {
   return el(
     "div",
     { class: "overview" },
-    heading(rows),
+    heading(rows.length),
     el("div", { class: "tiles" }, trainingTiles(rows)),
     learningCurve(),
     el(
       "div",
       { class: "columns" },
-      el("div", {}, keptSteps(rows), rows.length ? withReports(rows) : null),
-      rows.length ? el("div", {}, triggers(rows)) : null,
+      el("div", {}, keptSteps(rows), rows.length ? withReports(figures()) : null),
+      rows.length ? el("div", {}, triggers(figures())) : null,
     ),
-    rows.length ? families(rows) : null,
+    rows.length ? families(figures()) : null,
     settingsCard(state.facts),
   );
 }
 
-function heading(rows) {
+function heading(count) {
   const { settings, kind, expected, finished } = state.facts;
   const from =
     settings.families && settings.families.length
@@ -85,27 +99,27 @@ function heading(rows) {
     settings.seed !== undefined && `seed ${settings.seed}`,
   ].filter(Boolean);
   const things = { curation: "problem", training: "rollout" }[kind] || "sample";
-  const of = !finished && expected && expected > rows.length ? ` of ${whole(expected)}` : "";
+  const of = !finished && expected && expected > count ? ` of ${whole(expected)}` : "";
   return el(
     "div",
     { class: "heading" },
     el(
       "h1",
       { tabindex: "-1", id: "heading" },
-      `${whole(rows.length)}${of} ${rows.length === 1 && !of ? things : `${things}s`}`,
+      `${whole(count)}${of} ${count === 1 && !of ? things : `${things}s`}`,
     ),
     el("p", {}, shown(parts.join(" · "))),
   );
 }
 
-function discarded(rows, title) {
-  if (!rows.length) return el("p", { class: "note" }, `${title}: none.`);
+function discarded(outcomes, title) {
+  if (!outcomes.length) return el("p", { class: "note" }, `${title}: none.`);
   return [
-    el("h3", {}, `${title}: ${whole(rows.length)}`),
+    el("h3", {}, `${title}: ${whole(sum(outcomes.map(([, count]) => count)))}`),
     el(
       "p",
       { class: "chips" },
-      counted(rows.map((row) => row.outcome)).map(([outcome, count]) =>
+      outcomes.map(([outcome, count]) =>
         el(
           "a",
           { class: `chip ${toneOf(outcome)}`, href: episodes({ outcome }) },
@@ -117,8 +131,8 @@ function discarded(rows, title) {
   ];
 }
 
-function triggers(rows) {
-  const counts = new Map(counted(rows.flatMap((row) => row.triggers)));
+function triggers(all) {
+  const counts = new Map(all.triggers);
   const most = Math.max(1, ...counts.values());
   const parts = Object.entries(CLASSES).map(([kind, title]) => {
     const names = Object.keys(state.facts.triggers).filter((name) => state.facts.triggers[name] === kind);
@@ -136,7 +150,6 @@ function triggers(rows) {
       ),
     ];
   });
-  const finders = counted(rows.flatMap((row) => row.finders));
   const note = curation()
     ? "Interventions by trigger, including those that a later one removed."
     : "Flaws that the rules find in the trajectories.";
@@ -147,7 +160,7 @@ function triggers(rows) {
     el(
       "p",
       { class: "chips" },
-      finders.map(([finder, count]) =>
+      all.finders.map(([finder, count]) =>
         el(
           "a",
           { class: "chip", href: episodes({ finder }) },
@@ -159,24 +172,22 @@ function triggers(rows) {
   );
 }
 
-function costs(rows) {
-  const own = sum(rows.map((row) => row.tokens)),
-    native = sum(rows.map((row) => row.native_tokens));
+function costs(all) {
   const list = curation()
     ? [
-        ["tokens with intervener", whole(own)],
-        ["tokens without interventions", whole(native)],
+        ["tokens with intervener", whole(all.tokens)],
+        ["tokens without interventions", whole(all.native_tokens)],
       ]
-    : [["tokens of all trajectories", whole(own)]];
+    : [["tokens of all trajectories", whole(all.tokens)]];
   return card(
     "Tokens and time",
     "Model tokens of the final trajectories, without removed text.",
     factList([
       ...list,
-      ["tokens per trajectory, mean", whole(mean(rows.map((row) => row.tokens)))],
-      ["programs run", whole(sum(rows.map((row) => row.programs)))],
-      ["model and programs, total", duration(sum(rows.map((row) => row.seconds)))],
-      ["wall time", duration(largest(rows.map((row) => row.at)))],
+      ["tokens per trajectory, mean", whole(all.tokens / all.count)],
+      ["programs run", whole(all.programs)],
+      ["model and programs, total", duration(all.seconds)],
+      ["wall time", duration(all.wall)],
     ]),
   );
 }
@@ -188,34 +199,25 @@ const factList = (pairs) =>
     pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
   );
 
-function families(rows) {
-  const groups = new Map();
-  for (const row of rows) {
-    const family = row.family || "other";
-    if (!groups.has(family)) groups.set(family, []);
-    groups.get(family).push(row);
-  }
-  const names = Object.keys(state.facts.triggers);
-  const counts = [...groups]
-    .sort(([a], [b]) => a.localeCompare(b))
-    .map(([family, members]) => [family, members, new Map(counted(members.flatMap((row) => row.triggers)))]);
-  const most = Math.max(1, ...counts.flatMap(([, , found]) => [...found.values()]));
+function families(all) {
+  const names = all.triggers ? Object.keys(state.facts.triggers) : [];
+  const groups = [...all.families].sort((a, b) => a.family.localeCompare(b.family));
+  const most = Math.max(1, ...groups.flatMap((one) => one.triggers.map(([, count]) => count)));
   const heads = [
     el("th", { scope: "col" }, "family"),
     numeric(curation() ? "problems" : training() ? "rollouts" : "samples"),
     ...(curation() ? [numeric("at once"), numeric("in the end"), numeric("golden")] : [numeric("right")]),
     ...names.map((name) => numeric(SHORT[name], words(name))),
   ];
-  const body = counts.map(([family, members, found]) => {
-    const part = (test) => figure(percent(members.filter(test).length, members.length));
+  const body = groups.map((one) => {
+    const { family } = one;
+    const part = (count) => figure(percent(count, one.count));
     return [
       el("th", { scope: "row" }, el("a", { href: episodes({ family }) }, shown(family))),
-      figure(whole(members.length)),
-      ...(curation()
-        ? [part((row) => row.native), part((row) => row.right), part((row) => row.outcome === "golden")]
-        : [part((row) => row.right)]),
+      figure(whole(one.count)),
+      ...(curation() ? [part(one.native), part(one.right), part(one.golden)] : [part(one.right)]),
       ...names.map((trigger) => {
-        const count = found.get(trigger) || 0;
+        const count = countIn(one.triggers, trigger);
         return el(
           "td",
           { class: "n heat", share: count / most },
@@ -228,7 +230,9 @@ function families(rows) {
     "Families",
     curation()
       ? "Results per family, and the triggers that fired."
-      : "Right answers and flaws per family.",
+      : all.triggers
+        ? "Right answers and flaws per family."
+        : "Right answers per family.",
     table("Families", heads, body, "families"),
   );
 }
